@@ -1,0 +1,143 @@
+"""The cast and what every test stands on."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db.backends.sqlite3.operations import DatabaseOperations
+
+# Playwright's synchronous API runs an event loop in the test's thread; Django would refuse the ORM there.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+# Two torch threads on busy cores are slower than one, and results depend on their number.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def flush_past_append_only_triggers() -> Iterator[None]:
+    """A transactional test empties every table at its end; SQLite does it by DELETE, which the triggers refuse.
+
+    So the triggers step aside for the flush alone. (PostgreSQL truncates, which fires no row trigger.)
+    """
+    original = DatabaseOperations.execute_sql_flush
+
+    def flush(self: DatabaseOperations, sql_list: list[str]) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            triggers = cursor.fetchall()
+            for name, _ in triggers:
+                cursor.execute(f'DROP TRIGGER "{name}"')
+        try:
+            original(self, sql_list)
+        finally:
+            with self.connection.cursor() as cursor:
+                for _, sql in triggers:
+                    cursor.execute(sql)
+
+    DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
+    yield
+    DatabaseOperations.execute_sql_flush = original  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def make_user(db):
+    from workspace.models import User
+
+    def make(username: str, **fields):
+        return User.objects.create_user(username=username, password="correct horse battery", **fields)
+
+    return make
+
+
+@pytest.fixture
+def max_(make_user):
+    """Max manages."""
+    return make_user("max")
+
+
+@pytest.fixture
+def project(max_):
+    from workspace.actions import create_project
+
+    return create_project(actor=max_, name="Kitchen", guideline="Prefer the answer that helps.")
+
+
+@pytest.fixture
+def criterion(project):
+    return project.criteria.get()
+
+
+@pytest.fixture
+def ada(make_user, project, max_):
+    """Ada annotates."""
+    from workspace.actions import set_role
+
+    user = make_user("ada")
+    set_role(actor=max_, project=project, user=user, role="annotator")
+    return user
+
+
+@pytest.fixture
+def ruth(make_user, project, max_):
+    """Ruth reviews."""
+    from workspace.actions import set_role
+
+    user = make_user("ruth")
+    set_role(actor=max_, project=project, user=user, role="reviewer")
+    return user
+
+
+@pytest.fixture
+def olga(make_user):
+    """Olga is an outsider: she manages another project."""
+    from workspace.actions import create_project
+
+    user = make_user("olga")
+    create_project(actor=user, name="Garden")
+    return user
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path | None:
+    """The folder of real data, or None where it is absent; tests then run on generated data alone."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("ROUNDTABLE_SHARED_DATA", default))
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's or the system's Chromium; its console errors and CSP reports fail a test (see `page`)."""
+    from playwright.sync_api import sync_playwright
+
+    executable = os.environ.get("ROUNDTABLE_CHROMIUM", "/usr/bin/chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.complaints = []
+    page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    yield page
+    complaints = page.complaints
+    context.close()
+    assert complaints == []

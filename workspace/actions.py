@@ -1,0 +1,274 @@
+"""The only place that changes people, projects and memberships. One action = one transaction = one audit row."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models, transaction
+from django.utils import timezone
+from django.utils.text import slugify
+
+from workspace.errors import ActionError, InvitationUnusable, LastManager
+from workspace.models import (
+    AuditEvent,
+    Criterion,
+    Guideline,
+    Invitation,
+    Membership,
+    Project,
+    QuestionSettings,
+    User,
+)
+
+
+def record_audit(
+    *, actor: User, action: str, project: Project | None, target: models.Model | None = None, **details: object
+) -> None:
+    """Write the audit row of an action; call it inside the action's transaction."""
+    AuditEvent.objects.create(
+        actor=actor,
+        project=project,
+        action=action,
+        target_type=target._meta.label_lower if target is not None else "",
+        target_id=str(target.pk) if target is not None else "",
+        details=details,
+    )
+
+
+def first_sentence(error: ValidationError) -> str:
+    return " ".join(error.messages)
+
+
+@transaction.atomic
+def create_project(
+    *,
+    actor: User,
+    name: str,
+    criterion_name: str = "helpful",
+    question: str = "Which answer is more helpful?",
+    guideline: str = "",
+    overlap: int = 1,
+    lease_minutes: int = 30,
+    allow_ties: bool = True,
+    ask_rationale: bool = False,
+    description: str = "",
+) -> Project:
+    """A project with its first criterion, question settings and guideline; the actor becomes its manager."""
+    slug = slugify(name)[:50]
+    if not slug:
+        raise ActionError("A project's name needs at least one letter or digit.", fields={"name": "Needs a letter."})
+    project = Project(
+        name=name, slug=slug, overlap=overlap, lease_minutes=lease_minutes, description=description
+    )
+    try:
+        project.full_clean()
+    except ValidationError as error:
+        taken = "slug" in error.message_dict
+        message = f"There is a project named like “{name}” already." if taken else first_sentence(error)
+        raise ActionError(message, code="project_invalid", fields={"name": message} if taken else {}) from error
+    project.save()
+    Criterion.objects.create(project=project, name=slugify(criterion_name), question=question)
+    QuestionSettings.objects.create(
+        project=project, version=1, allow_ties=allow_ties, ask_rationale=ask_rationale
+    )
+    Guideline.objects.create(project=project, version=1, text=guideline)
+    Membership.objects.create(project=project, user=actor, role=Membership.Role.MANAGER)
+    record_audit(actor=actor, action="project.create", project=project, target=project)
+    return project
+
+
+@transaction.atomic
+def add_criterion(*, actor: User, project: Project, name: str, question: str) -> Criterion:
+    criterion = Criterion(project=project, name=slugify(name), question=question)
+    try:
+        criterion.full_clean()
+    except ValidationError as error:
+        raise ActionError(first_sentence(error), code="criterion_invalid") from error
+    criterion.save()
+    record_audit(actor=actor, action="criterion.add", project=project, target=criterion)
+    return criterion
+
+
+@transaction.atomic
+def change_question_settings(
+    *, actor: User, project: Project, allow_ties: bool, ask_rationale: bool
+) -> QuestionSettings:
+    """A new version; judgments made before keep the one they were made under."""
+    Project.objects.select_for_update().get(pk=project.pk)
+    latest = project.question_settings.order_by("-version").first()
+    new = QuestionSettings.objects.create(
+        project=project,
+        version=(latest.version if latest else 0) + 1,
+        allow_ties=allow_ties,
+        ask_rationale=ask_rationale,
+    )
+    record_audit(actor=actor, action="question_settings.change", project=project, target=new)
+    return new
+
+
+@transaction.atomic
+def publish_guideline(*, actor: User, project: Project, text: str) -> Guideline:
+    Project.objects.select_for_update().get(pk=project.pk)
+    latest = project.guidelines.order_by("-version").first()
+    new = Guideline.objects.create(project=project, version=(latest.version if latest else 0) + 1, text=text)
+    record_audit(actor=actor, action="guideline.publish", project=project, target=new)
+    return new
+
+
+@transaction.atomic
+def set_role(*, actor: User, project: Project, user: User, role: str) -> Membership:
+    """Give somebody a role on the project, or change the one they have."""
+    if role not in Membership.Role.values:
+        raise ActionError(f"“{role}” is not a role: use annotator, reviewer or manager.", code="role_unknown")
+    Project.objects.select_for_update().get(pk=project.pk)
+    _keep_a_manager(project, user, still_manager=role == Membership.Role.MANAGER)
+    membership, _ = Membership.objects.update_or_create(project=project, user=user, defaults={"role": role})
+    record_audit(actor=actor, action="membership.set", project=project, target=membership, role=role)
+    return membership
+
+
+@transaction.atomic
+def remove_member(*, actor: User, project: Project, user: User) -> None:
+    Project.objects.select_for_update().get(pk=project.pk)
+    _keep_a_manager(project, user, still_manager=False)
+    Membership.objects.filter(project=project, user=user).delete()
+    record_audit(actor=actor, action="membership.remove", project=project, target=user)
+
+
+def _keep_a_manager(project: Project, user: User, *, still_manager: bool) -> None:
+    managers = set(
+        project.memberships.filter(role=Membership.Role.MANAGER).values_list("user_id", flat=True)
+    )
+    if managers == {user.pk} and not still_manager:
+        raise LastManager("This is the project's only manager: make somebody else a manager first.")
+
+
+def hash_token(token: str) -> str:
+    # A random 256-bit token needs no slow hash: there is nothing to guess.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+@transaction.atomic
+def invite(*, actor: User, project: Project, role: str, note: str = "") -> tuple[Invitation, str]:
+    """An invitation and its token. The token is shown once; only its hash is kept."""
+    if role not in Membership.Role.values:
+        raise ActionError(f"“{role}” is not a role: use annotator, reviewer or manager.", code="role_unknown")
+    token = secrets.token_urlsafe(32)
+    invitation = Invitation.objects.create(
+        project=project,
+        role=role,
+        note=note[:120],
+        token_hash=hash_token(token),
+        invited_by=actor,
+        expires_at=timezone.now() + timedelta(days=settings.INVITATION_DAYS),
+    )
+    record_audit(actor=actor, action="invitation.create", project=project, target=invitation, role=role)
+    return invitation, token
+
+
+def find_invitation(token: str) -> Invitation:
+    """The usable invitation behind a token.
+
+    Raises InvitationUnusable with the same sentence for used, expired, withdrawn and unknown ones.
+    """
+    invitation = (
+        Invitation.objects.select_related("project")
+        .filter(
+            token_hash=hash_token(token),
+            accepted_at__isnull=True,
+            withdrawn_at__isnull=True,
+            expires_at__gt=timezone.now(),
+        )
+        .first()
+    )
+    if invitation is None:
+        raise InvitationUnusable(
+            "This invitation was used, withdrawn or has expired: ask whoever sent it for a new one."
+        )
+    return invitation
+
+
+@transaction.atomic
+def accept_invitation(*, token: str, username: str, password: str) -> User:
+    """Create the invited person's account and membership. The actor is the new person."""
+    invitation = find_invitation(token)
+    user = User(username=username.strip())
+    fields: dict[str, str] = {}
+    try:
+        user.full_clean(exclude=["password"])
+    except ValidationError as error:
+        fields["username"] = first_sentence(error)
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        fields["password"] = first_sentence(error)
+    if fields:
+        raise ActionError(" ".join(fields.values()), code="account_invalid", fields=fields)
+    user.set_password(password)
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError as error:
+        raise ActionError(
+            "That user name is taken.", code="account_invalid", fields={"username": "That user name is taken."}
+        ) from error
+    taken = Invitation.objects.filter(
+        pk=invitation.pk, accepted_at__isnull=True, withdrawn_at__isnull=True
+    ).update(accepted_by=user, accepted_at=timezone.now())
+    if taken != 1:
+        raise InvitationUnusable("This invitation was used a moment ago: ask whoever sent it for a new one.")
+    return _join(user, invitation)
+
+
+@transaction.atomic
+def join_by_invitation(*, actor: User, token: str) -> User:
+    """A person who has an account already joins one more project."""
+    invitation = find_invitation(token)
+    if invitation.project.memberships.filter(user=actor).exists():
+        raise ActionError("You are a member of this project already.", code="already_member")
+    taken = Invitation.objects.filter(
+        pk=invitation.pk, accepted_at__isnull=True, withdrawn_at__isnull=True
+    ).update(accepted_by=actor, accepted_at=timezone.now())
+    if taken != 1:
+        raise InvitationUnusable("This invitation was used a moment ago: ask whoever sent it for a new one.")
+    return _join(actor, invitation)
+
+
+def _join(user: User, invitation: Invitation) -> User:
+    Membership.objects.create(project=invitation.project, user=user, role=invitation.role)
+    record_audit(
+        actor=user, action="invitation.accept", project=invitation.project, target=invitation, role=invitation.role
+    )
+    return user
+
+
+@transaction.atomic
+def withdraw_invitation(*, actor: User, invitation: Invitation) -> None:
+    changed = Invitation.objects.filter(
+        pk=invitation.pk, accepted_at__isnull=True, withdrawn_at__isnull=True
+    ).update(withdrawn_at=timezone.now())
+    if changed != 1:
+        raise InvitationUnusable("This invitation was used or withdrawn already.")
+    record_audit(actor=actor, action="invitation.withdraw", project=invitation.project, target=invitation)
+
+
+@transaction.atomic
+def create_machine_annotator(*, actor: User, project: Project, name: str, kind: str) -> User:
+    """An account nobody can log in to, under which a machine's judgments are kept apart from people's."""
+    if kind not in (User.Kind.SIMULATED, User.Kind.AI):
+        raise ActionError(f"“{kind}” is not a kind of machine annotator: use simulated or ai.", code="kind_invalid")
+    user = User.objects.filter(username=name).first()
+    if user is None:
+        user = User(username=name, kind=kind)
+        user.set_unusable_password()
+        user.save()
+    elif user.kind != kind:
+        raise ActionError(f"The user name “{name}” belongs to somebody else.", code="username_taken")
+    Membership.objects.get_or_create(
+        project=project, user=user, defaults={"role": Membership.Role.ANNOTATOR}
+    )
+    record_audit(actor=actor, action="machine_annotator.create", project=project, target=user, kind=kind)
+    return user

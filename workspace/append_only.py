@@ -1,0 +1,34 @@
+"""Triggers that make the database itself refuse UPDATE and DELETE on a table; used by migrations."""
+
+from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
+
+SQLITE = """
+CREATE TRIGGER {table}_no_{verb} BEFORE {VERB} ON {table}
+BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
+"""
+POSTGRESQL_FUNCTION = """
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END $$
+"""
+POSTGRESQL = """
+CREATE TRIGGER {table}_no_{verb} BEFORE {VERB} ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_change()
+"""
+
+
+def append_only(table: str) -> migrations.RunPython:
+    """A migration operation: rows of `table` can be inserted, never changed or deleted.
+
+    Both databases raise django.db.IntegrityError.
+    """
+
+    def forwards(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        postgresql = schema_editor.connection.vendor == "postgresql"
+        if postgresql:
+            schema_editor.execute(POSTGRESQL_FUNCTION)
+        for verb in ("update", "delete"):
+            sql = POSTGRESQL if postgresql else SQLITE
+            schema_editor.execute(sql.format(table=table, verb=verb, VERB=verb.upper()))
+
+    return migrations.RunPython(forwards, migrations.RunPython.noop)

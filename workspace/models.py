@@ -1,0 +1,195 @@
+"""Who works here, on which project, as what, and what they did."""
+
+import secrets
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+
+
+def new_pseudonym() -> str:
+    """The name under which a person appears in exports: random, so that it says nothing of the account."""
+    return "annotator-" + secrets.token_hex(5)
+
+
+def new_split_salt() -> str:
+    return secrets.token_hex(16)
+
+
+class User(AbstractUser):
+    class Kind(models.TextChoices):
+        PERSON = "person", "Person"
+        SIMULATED = "simulated", "Simulated annotator"
+        AI = "ai", "AI judge"
+
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PERSON)
+    pseudonym = models.CharField(max_length=64, unique=True, default=new_pseudonym, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["person", "simulated", "ai"]), name="user_kind_is_known"
+            ),
+            # A machine's judgments come in through its own door; nobody logs in as one.
+            models.CheckConstraint(
+                condition=Q(kind="person") | (Q(is_staff=False) & Q(is_superuser=False)),
+                name="only_people_are_operators",
+            ),
+        ]
+
+
+class Project(models.Model):
+    name = models.CharField(max_length=120)
+    slug = models.SlugField(unique=True)
+    description = models.TextField(blank=True)
+    overlap = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(50)],
+        help_text="How many people judge each task, unless a batch says otherwise.",
+    )
+    lease_minutes = models.PositiveSmallIntegerField(
+        default=30,
+        validators=[MinValueValidator(1), MaxValueValidator(24 * 60)],
+        help_text="How long a task stays reserved for the annotator who opened it.",
+    )
+    gold_share = models.FloatField(default=0.0, help_text="Share of tasks whose answer is known, 0 to 0.5.")
+    # Secret: whoever knows it could aim a prompt at a split.
+    split_salt = models.CharField(max_length=64, default=new_split_salt, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(overlap__gte=1, overlap__lte=50), name="project_overlap_1_to_50"),
+            models.CheckConstraint(condition=Q(lease_minutes__gte=1), name="project_lease_is_positive"),
+            models.CheckConstraint(
+                condition=Q(gold_share__gte=0, gold_share__lte=0.5), name="project_gold_share_0_to_half"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Criterion(models.Model):
+    """What a judgment judges: helpful, harmless, ... Every judgment answers exactly one."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="criteria")
+    name = models.SlugField(max_length=40)
+    question = models.CharField(max_length=300, help_text="As the annotator reads it.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "criteria"
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="criterion_once_a_project")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class QuestionSettings(models.Model):
+    """How the question is asked. A change is a new version; judgments keep the version they were made under."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="question_settings")
+    version = models.PositiveIntegerField()
+    allow_ties = models.BooleanField(default=True)
+    ask_rationale = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "question settings"
+        constraints = [
+            models.UniqueConstraint(fields=["project", "version"], name="question_settings_version_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.version}"
+
+
+class Guideline(models.Model):
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="guidelines")
+    version = models.PositiveIntegerField()
+    text = models.TextField(help_text="Markdown.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "version"], name="guideline_version_once")]
+
+    def __str__(self) -> str:
+        return f"version {self.version}"
+
+
+class Membership(models.Model):
+    class Role(models.TextChoices):
+        ANNOTATOR = "annotator", "Annotator"  # judges; sees their own work only
+        REVIEWER = "reviewer", "Reviewer"  # reads everything of the project, changes nothing but judgments of their own
+        MANAGER = "manager", "Manager"  # plans batches, runs and rounds; invites people
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "user"], name="one_role_a_person_and_project"),
+            models.CheckConstraint(
+                condition=Q(role__in=["annotator", "reviewer", "manager"]), name="membership_role_is_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} as {self.role} on {self.project}"
+
+
+class Invitation(models.Model):
+    """A link that makes one account, once. Only the hash of its token is stored."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=10, choices=Membership.Role.choices)
+    token_hash = models.CharField(max_length=64, unique=True)
+    note = models.CharField(max_length=120, blank=True, help_text="Whom it is for; only managers see it.")
+    invited_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    expires_at = models.DateTimeField()
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(accepted_by__isnull=True, accepted_at__isnull=True)
+                | Q(accepted_by__isnull=False, accepted_at__isnull=False),
+                name="invitation_accepted_by_and_at_together",
+            ),
+            models.CheckConstraint(
+                condition=Q(expires_at__gt=F("created_at")), name="invitation_expires_after_creation"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} on {self.project}"
+
+
+class AuditEvent(models.Model):
+    """One row for each action: who did what to what. Append-only (triggers refuse UPDATE and DELETE)."""
+
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, null=True, blank=True, related_name="audit_events"
+    )
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="audit_events")
+    action = models.CharField(max_length=60)
+    target_type = models.CharField(max_length=60, blank=True)
+    target_id = models.CharField(max_length=64, blank=True)
+    details = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-created_at"], name="audit_by_project")]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.target_type} {self.target_id}"

@@ -1,0 +1,20 @@
+from django.contrib.auth.views import LogoutView
+from django.urls import path
+
+from workspace import views
+
+app_name = "workspace"
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("login/", views.Login.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("healthz", views.health, name="health"),
+    path("invitations/<str:token>/", views.accept_invitation, name="accept_invitation"),
+    path("projects/new/", views.new_project, name="new_project"),
+    path("projects/<slug:slug>/", views.project_page, name="project"),
+    path("projects/<slug:slug>/people/", views.people, name="people"),
+    path("projects/<slug:slug>/people/invite/", views.send_invitation, name="invite"),
+    path("projects/<slug:slug>/people/invitations/<int:pk>/withdraw/", views.withdraw, name="withdraw_invitation"),
+    path("projects/<slug:slug>/people/<int:pk>/", views.change_member, name="change_member"),
+]

@@ -1,0 +1,190 @@
+"""Thin pages over workspace.actions: log in, projects, people, invitations."""
+
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView
+from django.db import connection
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from workspace import actions
+from workspace.access import (
+    ANY_ROLE,
+    MANAGERS,
+    Role,
+    access_invitation,
+    access_member,
+    access_project,
+    role_in,
+)
+from workspace.errors import ActionError
+from workspace.forms import AcceptForm, InviteForm, LoginForm, ProjectForm
+from workspace.models import Project, User
+
+
+class Login(LoginView):
+    template_name = "workspace/login.html"
+    authentication_form = LoginForm
+    redirect_authenticated_user = True
+
+
+@require_GET
+def health(request: HttpRequest) -> JsonResponse:
+    """The process answers and its database does too."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return JsonResponse({"status": "ok"})
+
+
+@require_GET
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    memberships = (
+        request.user.memberships.select_related("project").order_by("project__name")  # type: ignore[union-attr]
+    )
+    return render(request, "workspace/home.html", {"memberships": memberships})
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def new_project(request: HttpRequest) -> HttpResponse:
+    """Operators open projects; whoever opens one becomes its first manager."""
+    if not request.user.is_staff:
+        raise Http404("No such page.")
+    form = ProjectForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            project = actions.create_project(actor=_person(request), **form.cleaned_data)
+        except ActionError as error:
+            add_errors(form, error)
+        else:
+            return redirect("workspace:project", slug=project.slug)
+    status = 422 if form.is_bound else 200
+    return render(request, "workspace/new_project.html", {"form": form}, status=status)
+
+
+@require_GET
+@login_required
+def project_page(request: HttpRequest, slug: str) -> HttpResponse:
+    project = access_project(request.user, slug, roles=ANY_ROLE)
+    if role_in(request.user, project) == Role.ANNOTATOR:
+        return redirect("annotation:home", slug=slug)
+    return redirect("rounds:list", slug=slug)
+
+
+@require_GET
+@login_required
+def people(request: HttpRequest, slug: str) -> HttpResponse:
+    project = access_project(request.user, slug, roles=MANAGERS)
+    return _people_page(request, project, InviteForm())
+
+
+@require_POST
+@login_required
+def send_invitation(request: HttpRequest, slug: str) -> HttpResponse:
+    project = access_project(request.user, slug, roles=MANAGERS)
+    form = InviteForm(request.POST)
+    if not form.is_valid():
+        return _people_page(request, project, form, status=422)
+    _, token = actions.invite(actor=_person(request), project=project, **form.cleaned_data)
+    link = request.build_absolute_uri(reverse("workspace:accept_invitation", args=[token]))
+    return _people_page(request, project, InviteForm(), link=link)
+
+
+def _people_page(
+    request: HttpRequest, project: Project, form: InviteForm, *, link: str = "", status: int = 200
+) -> HttpResponse:
+    request.project = project  # type: ignore[attr-defined]
+    context = {
+        "form": form,
+        "link": link,
+        "members": project.memberships.select_related("user").order_by("role", "user__username"),
+        "invitations": project.invitations.filter(
+            accepted_at__isnull=True, withdrawn_at__isnull=True
+        ).order_by("-created_at"),
+        "roles": Role.choices,
+    }
+    return render(request, "workspace/people.html", context, status=status)
+
+
+@require_POST
+@login_required
+def withdraw(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    invitation = access_invitation(request.user, slug, pk)
+    try:
+        actions.withdraw_invitation(actor=_person(request), invitation=invitation)
+    except ActionError as error:
+        messages.error(request, error.message)
+    return redirect("workspace:people", slug=slug)
+
+
+@require_POST
+@login_required
+def change_member(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Another role, or `remove`."""
+    membership = access_member(request.user, slug, pk)
+    role = request.POST.get("role", "")
+    try:
+        if role == "remove":
+            actions.remove_member(actor=_person(request), project=membership.project, user=membership.user)
+        else:
+            actions.set_role(
+                actor=_person(request), project=membership.project, user=membership.user, role=role
+            )
+    except ActionError as error:
+        messages.error(request, error.message)
+    if role_in(request.user, membership.project) != Role.MANAGER:
+        return redirect("workspace:home")
+    return redirect("workspace:people", slug=slug)
+
+
+@require_http_methods(["GET", "POST"])
+def accept_invitation(request: HttpRequest, token: str) -> HttpResponse:
+    """Make an account (or, when logged in, join) with a link that works once."""
+    try:
+        invitation = actions.find_invitation(token)
+    except ActionError as error:
+        return render(request, "workspace/invitation_unusable.html", {"message": error.message}, status=410)
+    form = AcceptForm(request.POST or None)
+    if request.method == "POST":
+        try:
+            if request.user.is_authenticated:
+                actions.join_by_invitation(actor=_person(request), token=token)
+                return redirect("workspace:project", slug=invitation.project.slug)
+            if form.is_valid():
+                user = actions.accept_invitation(token=token, **form.cleaned_data)
+                login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+                return redirect("workspace:project", slug=invitation.project.slug)
+        except ActionError as error:
+            add_errors(form, error)
+    context = {"form": form, "invitation": invitation}
+    return render(request, "workspace/accept_invitation.html", context, status=422 if form.is_bound else 200)
+
+
+def add_errors(form: ProjectForm | AcceptForm, error: ActionError) -> None:
+    """Put an action's sentences where the person typed."""
+    known = {name: text for name, text in error.fields.items() if name in form.fields}
+    for name, text in known.items():
+        form.add_error(name, text)
+    if not known:
+        form.add_error(None, error.message)
+
+
+def _person(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return render(request, "404.html", status=404)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return render(request, "403.html", status=403)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return render(request, "500.html", status=500)
