@@ -1,0 +1,87 @@
+"""Advantages and returns of sampled responses: pure functions on tensors.
+
+Suffixes: N responses, R response tokens (right-padded). `is_response_NR` is True on the tokens a response really has;
+it is made from lengths, so a pad token inside a response still counts. Nothing here knows models or files.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+AllReduceSum = Callable[[Tensor], Tensor]
+
+
+def alone(total: Tensor) -> Tensor:
+    """The sum over ranks where there is one rank."""
+    return total
+
+
+def generalised_advantages(
+    rewards_NR: Tensor, values_NR: Tensor, is_response_NR: Tensor, *, discount: float, lambda_: float
+) -> tuple[Tensor, Tensor]:
+    """Generalised advantage estimation (Schulman et al. 2016, equation 16) and the returns it implies.
+
+    delta_t = r_t + discount V_{t+1} - V_t with V = 0 after the last token,
+    A_t = delta_t + discount lambda A_{t+1}, return_t = A_t + V_t.
+
+    `values_NR[:, t]` is the value of the state in which token t is chosen. Returns (advantages, returns), both (N, R) and
+    zero off the response. Rewards and values off the response are never read, so garbage (NaN too) there is harmless.
+    Raises ValueError when the shapes differ.
+    """
+    if not rewards_NR.shape == values_NR.shape == is_response_NR.shape:
+        raise ValueError(
+            f"rewards {tuple(rewards_NR.shape)}, values {tuple(values_NR.shape)} and mask "
+            f"{tuple(is_response_NR.shape)} must have one shape"
+        )
+    zero = torch.zeros((), dtype=rewards_NR.dtype, device=rewards_NR.device)
+    rewards_NR = torch.where(is_response_NR, rewards_NR, zero)
+    values_NR = torch.where(is_response_NR, values_NR, zero)
+    advantages_NR = torch.zeros_like(rewards_NR)
+    following_value_N = torch.zeros_like(rewards_NR[:, 0])
+    following_advantage_N = torch.zeros_like(following_value_N)
+    for t in reversed(range(rewards_NR.shape[1])):
+        delta_N = rewards_NR[:, t] + discount * following_value_N - values_NR[:, t]
+        # Past the end every delta is zero, so the recursion needs no mask of its own.
+        following_advantage_N = delta_N + discount * lambda_ * following_advantage_N
+        following_value_N = values_NR[:, t]
+        advantages_NR[:, t] = following_advantage_N
+    returns_NR = advantages_NR + values_NR
+    return advantages_NR, returns_NR
+
+
+def whiten(
+    values: Tensor, is_counted: Tensor, *, all_reduce_sum: AllReduceSum = alone, keep_mean: bool = False
+) -> Tensor:
+    """Scale to variance 1 and, unless `keep_mean`, shift to mean 0, over the counted entries of all ranks.
+
+    The variance is the population's (divided by the count). Computed in float64 in two passes, because one pass over
+    E[x^2] - E[x]^2 loses everything when the mean is large. A constant input gives 0 (its mean with `keep_mean`); off
+    the mask the result is 0. `all_reduce_sum` adds a tensor over ranks.
+    """
+    exact = torch.where(is_counted, values.double(), torch.zeros((), dtype=torch.float64, device=values.device))
+    total = all_reduce_sum(torch.stack([exact.sum(), is_counted.sum().double()]))
+    count = total[1].clamp(min=1.0)
+    mean = total[0] / count
+    centred = torch.where(is_counted, exact - mean, torch.zeros_like(exact))
+    variance = all_reduce_sum(centred.square().sum()) / count
+    # What is left of a constant after rounding must not be blown up to variance 1.
+    is_constant = variance <= (1e-12 * mean.abs()).square() + 1e-30
+    scale = torch.where(is_constant, torch.zeros_like(variance), variance.clamp(min=1e-30).rsqrt())
+    whitened = centred * scale
+    if keep_mean:
+        whitened = torch.where(is_counted, whitened + mean, whitened)
+    return whitened.to(values.dtype)
+
+
+def explained_variance(values_NR: Tensor, returns_NR: Tensor, is_response_NR: Tensor) -> float:
+    """1 - Var(returns - values) / Var(returns) over the response tokens: 1 is a perfect critic, 0 a constant one.
+
+    NaN where the returns do not vary: then there is nothing to explain.
+    """
+    returns = returns_NR[is_response_NR].double()
+    residual = returns - values_NR[is_response_NR].double()
+    variance = returns.var(unbiased=False)
+    if variance <= 1e-12:
+        return float("nan")
+    return float(1.0 - residual.var(unbiased=False) / variance)

@@ -1,0 +1,88 @@
+"""Losses of policy training: pure functions on tensors that return SUMS over response tokens.
+
+The caller divides by the number of response tokens of the whole optimiser step, over micro-batches and ranks, so that
+how rows were cut into micro-batches never changes an update. Suffixes: N responses, R response tokens (right-padded);
+`is_response_NR` is True on real response tokens. Nothing here knows models.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyLoss:
+    """Sums over response tokens. Only `loss` carries a gradient."""
+
+    loss: Tensor
+    clipped_tokens: Tensor
+    kl_to_sampler: Tensor  # nats, estimator k3: never negative, little noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValueLoss:
+    """Sums over response tokens. Only `loss` carries a gradient."""
+
+    loss: Tensor
+    clipped_tokens: Tensor
+
+
+def _zero_off(is_response_NR: Tensor, values_NR: Tensor) -> Tensor:
+    """Zero whatever lies off the response BEFORE any arithmetic: 0 * NaN in a backward pass is NaN."""
+    return torch.where(is_response_NR, values_NR, torch.zeros_like(values_NR))
+
+
+def clipped_policy_loss(
+    logprobs_NR: Tensor, old_logprobs_NR: Tensor, advantages_NR: Tensor, is_response_NR: Tensor, *, clip: float
+) -> PolicyLoss:
+    """PPO's clipped surrogate (Schulman et al. 2017, equation 7), negated, summed over response tokens.
+
+    loss_t = -min(ratio_t A_t, clamp(ratio_t, 1 - clip, 1 + clip) A_t), ratio_t = exp(logprob_t - old_logprob_t).
+
+    The gradient is exactly zero where the ratio has left the interval in the direction the advantage pushes it, and
+    that of the unclipped loss everywhere else.
+    """
+    log_ratio_NR = _zero_off(is_response_NR, logprobs_NR - old_logprobs_NR)
+    advantages_NR = _zero_off(is_response_NR, advantages_NR)
+    ratio_NR = log_ratio_NR.exp()
+    unclipped_NR = ratio_NR * advantages_NR
+    clipped_NR = ratio_NR.clamp(1.0 - clip, 1.0 + clip) * advantages_NR
+    with torch.no_grad():
+        is_clipped_NR = clipped_NR < unclipped_NR
+        kl_NR = torch.expm1(-log_ratio_NR) + log_ratio_NR
+    return PolicyLoss(
+        loss=-torch.minimum(unclipped_NR, clipped_NR).sum(),
+        clipped_tokens=is_clipped_NR.sum(),
+        kl_to_sampler=kl_NR.sum(),
+    )
+
+
+def clipped_value_loss(
+    values_NR: Tensor, old_values_NR: Tensor, returns_NR: Tensor, is_response_NR: Tensor, *, clip: float | None
+) -> ValueLoss:
+    """Half the squared error of the critic, summed over response tokens; the value may move `clip` a step at most.
+
+    loss_t = 1/2 max((V_t - G_t)^2, (clamp(V_t, V_old_t - clip, V_old_t + clip) - G_t)^2), the rule of OpenAI's
+    baselines (ppo2) and of Secrets of RLHF I. `clip=None` leaves out the second term.
+    """
+    values_NR, old_values_NR, returns_NR = (
+        _zero_off(is_response_NR, x_NR) for x_NR in (values_NR, old_values_NR, returns_NR)
+    )
+    plain_NR = (values_NR - returns_NR).square()
+    if clip is None:
+        none = torch.zeros((), dtype=torch.long, device=values_NR.device)
+        return ValueLoss(loss=0.5 * plain_NR.sum(), clipped_tokens=none)
+    near_NR = torch.maximum(torch.minimum(values_NR, old_values_NR + clip), old_values_NR - clip)
+    held_NR = (near_NR - returns_NR).square()
+    return ValueLoss(
+        loss=0.5 * torch.maximum(plain_NR, held_NR).sum(), clipped_tokens=(held_NR > plain_NR).sum()
+    )
+
+
+def language_model_loss(logprobs_NR: Tensor, is_response_NR: Tensor) -> Tensor:
+    """Negative log-likelihood in nats, summed over the tokens that count: SFT, pretraining, and the ptx term of PPO.
+
+    InstructGPT's ptx objective adds coefficient * this, per token of the mixed-in text, to the policy loss.
+    """
+    return -_zero_off(is_response_NR, logprobs_NR).sum()

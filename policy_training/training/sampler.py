@@ -1,0 +1,300 @@
+"""Sampling n responses a prompt from one prefill, with the log-probabilities the update needs.
+
+The prompt is computed once and its keys and values are copied to the n samples. Keys and values live in buffers allocated
+once for the whole length (growing them by concatenation copies everything at every token). Rows that have ended are
+dropped from the batch when enough of them have. The noise of a sample depends on (seed, prompt id, sample number) alone,
+so batch size, order, ranks and dropped rows do not change what is drawn.
+
+Suffixes: B prompts, N = B * n rows (fewer once some are dropped), T prompt tokens (left-padded), R response tokens,
+S = T + R columns, V vocabulary.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache
+
+from learning.options import UserError
+from learning.packing import PACKABLE_MODEL_TYPES
+from policy_training.training.config import SamplingOptions
+
+# Copying the surviving rows costs about one decoding step; below this share of live rows it pays back at once.
+COMPACT_BELOW = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledResponse:
+    """`token_ids` end with the EOS when `has_eos`; `logprobs` are at the sampling temperature, before any truncation."""
+
+    prompt_id: str
+    sample: int
+    token_ids: list[int]
+    logprobs: list[float]
+    has_eos: bool
+
+
+class PreallocatedLayer(CacheLayerMixin):
+    """Keys and values of one attention layer in buffers of their final length, (rows, heads, capacity, head width)."""
+
+    is_sliding = False
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self.capacity = capacity
+        self.length = 0
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        # Under autocast rotated keys may be fp32 while values are bf16: each keeps its own type.
+        rows, heads, _, width = key_states.shape
+        self.keys = key_states.new_empty(rows, heads, self.capacity, width)
+        self.values = value_states.new_empty(rows, heads, self.capacity, value_states.shape[-1])
+        self.is_initialized = True
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        end = self.length + key_states.shape[2]
+        self.keys[:, :, self.length : end] = key_states
+        self.values[:, :, self.length : end] = value_states
+        self.length = end
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.length + query_length, 0
+
+    def get_seq_length(self) -> int:
+        return self.length
+
+    def get_max_length(self) -> int:
+        return self.capacity
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keep these rows; an index may come several times. Only the filled part is copied."""
+        rows = len(indices)
+        keys, values = self.keys, self.values
+        self.keys = keys.new_empty(rows, *keys.shape[1:])
+        self.values = values.new_empty(rows, *values.shape[1:])
+        self.keys[:, :, : self.length] = keys[indices, :, : self.length]
+        self.values[:, :, : self.length] = values[indices, :, : self.length]
+
+
+def sample_responses(
+    policy: Any,
+    prompts: Sequence[tuple[str, list[int]]],
+    *,
+    n_samples: int,
+    options: SamplingOptions,
+    seed: str,
+    eos_id: int,
+    pad_id: int,
+) -> list[SampledResponse]:
+    """n_samples responses for each (prompt id, token ids), in the order of the prompts, samples 0..n-1 of each.
+
+    The caller chooses precision (an autocast context around this call) and puts the policy into evaluation mode.
+    Raises UserError when a prompt is empty or leaves no room for a response in the model's context.
+    """
+    limit = getattr(policy.config, "max_position_embeddings", None)
+    for prompt_id, token_ids in prompts:
+        if not token_ids:
+            raise UserError(f"prompt {prompt_id}: has no tokens; give every prompt some text")
+        if limit is not None and len(token_ids) + options.max_response_tokens > limit:
+            raise UserError(
+                f"prompt {prompt_id}: {len(token_ids)} prompt tokens and sampling.max_response_tokens = "
+                f"{options.max_response_tokens} exceed the policy's context of {limit}; lower one of them"
+            )
+    # Prompts of like length share a batch; answers go back to the order they were asked in.
+    by_length = sorted(range(len(prompts)), key=lambda index: (len(prompts[index][1]), index))
+    prompts_a_batch = max(1, options.rows_a_batch // n_samples)
+    answers: list[list[SampledResponse]] = [[] for _ in prompts]
+    for start in range(0, len(by_length), prompts_a_batch):
+        chosen = by_length[start : start + prompts_a_batch]
+        batch = [prompts[index] for index in chosen]
+        rows = _sample_batch(
+            policy, batch, n_samples=n_samples, options=options, seed=seed, eos_id=eos_id, pad_id=pad_id
+        )
+        for position, index in enumerate(chosen):
+            answers[index] = rows[position * n_samples : (position + 1) * n_samples]
+    return [response for group in answers for response in group]
+
+
+@torch.no_grad()
+def _sample_batch(
+    policy: Any,
+    prompts: Sequence[tuple[str, list[int]]],
+    *,
+    n_samples: int,
+    options: SamplingOptions,
+    seed: str,
+    eos_id: int,
+    pad_id: int,
+) -> list[SampledResponse]:
+    device = policy.get_input_embeddings().weight.device
+    R = options.max_response_tokens
+    ids_BT, is_token_BT = _left_padded([ids for _, ids in prompts], pad_id, device)
+    T = ids_BT.shape[1]
+    # A finished 4D mask passes through the allow-listed models untouched; the others build theirs from a 2D one.
+    packable = policy.config.model_type in PACKABLE_MODEL_TYPES
+    layers = policy.config.num_hidden_layers
+    cache = (
+        Cache(layers=[PreallocatedLayer(T + R) for _ in range(layers)])
+        if packable
+        else DynamicCache(config=policy.config)
+    )
+    position_ids_BT = (is_token_BT.cumsum(dim=1) - 1).clamp(min=0)
+    logits_BV = _next_logits(policy, ids_BT, is_token_BT.long(), position_ids_BT, cache)
+
+    prompt_of_row_N = torch.arange(len(prompts), device=device).repeat_interleave(n_samples)
+    _select_rows(cache, prompt_of_row_N)
+    logits_NV = logits_BV[prompt_of_row_N]
+    position_N = is_token_BT.sum(dim=1)[prompt_of_row_N]
+    # Columns a row may attend to: its prompt's tokens, then everything it writes itself.
+    own_NR = torch.ones(len(prompt_of_row_N), R, dtype=torch.bool, device=device)
+    is_visible_NS = torch.cat([is_token_BT[prompt_of_row_N], own_NR], dim=1)
+    seen_NV = _seen_tokens(logits_BV.shape[-1], ids_BT, is_token_BT)[prompt_of_row_N]
+    noise_NR = _noise_rows(seed, prompts, n_samples, R).to(device)
+
+    answer = _Answer(rows=len(prompt_of_row_N), max_tokens=R, device=device)
+    live_N = torch.arange(len(prompt_of_row_N), device=device)  # row of the cache -> row of the answer
+    has_ended_N = torch.zeros_like(live_N, dtype=torch.bool)
+    for step in range(R):
+        logprobs_NV = (logits_NV.float() / options.temperature).log_softmax(dim=-1)
+        choices_NV = _truncated(logits_NV, logprobs_NV, seen_NV, options)
+        token_N = _inverse_distribution(choices_NV, noise_NR[live_N, step])
+        answer.write(step, live_N[~has_ended_N], token_N[~has_ended_N], logprobs_NV[~has_ended_N])
+        has_ended_N = has_ended_N | (token_N == eos_id)
+        n_live = int((~has_ended_N).sum())
+        if n_live == 0 or step == R - 1:
+            break
+        seen_NV.scatter_(1, token_N[:, None], True)
+        if n_live < COMPACT_BELOW * len(live_N):
+            kept = (~has_ended_N).nonzero().squeeze(1)
+            _select_rows(cache, kept)
+            live_N, token_N, position_N, has_ended_N, is_visible_NS, seen_NV = (
+                x[kept] for x in (live_N, token_N, position_N, has_ended_N, is_visible_NS, seen_NV)
+            )
+        visible_now_NS = is_visible_NS[:, : T + step + 1]
+        mask = visible_now_NS[:, None, None, :] if packable else visible_now_NS.long()
+        logits_NV = _next_logits(policy, token_N[:, None], mask, position_N[:, None], cache)
+        position_N = position_N + 1
+    return answer.responses(prompts, n_samples, eos_id)
+
+
+class _Answer:
+    """What has been written so far, by row of the answer (rows of the cache move when ended ones are dropped)."""
+
+    def __init__(self, *, rows: int, max_tokens: int, device: torch.device) -> None:
+        self.tokens_NR = torch.zeros(rows, max_tokens, dtype=torch.long, device=device)
+        self.logprobs_NR = torch.zeros(rows, max_tokens, dtype=torch.float32, device=device)
+        self.length_N = torch.zeros(rows, dtype=torch.long, device=device)
+
+    def write(self, step: int, rows_M: Tensor, token_M: Tensor, logprobs_MV: Tensor) -> None:
+        self.tokens_NR[rows_M, step] = token_M
+        self.logprobs_NR[rows_M, step] = logprobs_MV.gather(1, token_M[:, None]).squeeze(1)
+        self.length_N[rows_M] = step + 1
+
+    def responses(
+        self, prompts: Sequence[tuple[str, list[int]]], n_samples: int, eos_id: int
+    ) -> list[SampledResponse]:
+        lengths, tokens, logprobs = (
+            x.tolist() for x in (self.length_N, self.tokens_NR, self.logprobs_NR)
+        )
+        return [
+            SampledResponse(
+                prompt_id=prompts[row // n_samples][0],
+                sample=row % n_samples,
+                token_ids=tokens[row][:length],
+                logprobs=logprobs[row][:length],
+                has_eos=tokens[row][length - 1] == eos_id,
+            )
+            for row, length in enumerate(lengths)
+        ]
+
+
+def _noise_rows(seed: str, prompts: Sequence[tuple[str, list[int]]], n_samples: int, length: int) -> Tensor:
+    rows = [
+        sample_noise(seed, prompt_id, sample, length) for prompt_id, _ in prompts for sample in range(n_samples)
+    ]
+    return torch.from_numpy(np.stack(rows))
+
+
+def sample_noise(seed: str, prompt_id: str, sample: int, length: int) -> np.ndarray:
+    """One uniform number in [0, 1) a token, (length,) float64: a pure function of (seed, prompt id, sample number)."""
+    key = hashlib.blake2b(f"{seed}\0{prompt_id}\0{sample}".encode(), digest_size=16).digest()
+    generator = np.random.Generator(np.random.Philox(key=np.frombuffer(key, dtype=np.uint64)))
+    return generator.random(length)
+
+
+def _inverse_distribution(probabilities_NV: Tensor, uniform_N: Tensor) -> Tensor:
+    """The token whose stretch of the cumulative distribution holds the uniform number: (N,)."""
+    cumulative_NV = probabilities_NV.double().cumsum(dim=-1)
+    # Just below the total, so that rounding can never run past the last token that has any probability.
+    target_N1 = uniform_N[:, None].clamp(max=1.0 - 1e-12) * cumulative_NV[:, -1:]
+    return torch.searchsorted(cumulative_NV, target_N1, right=True).squeeze(1)
+
+
+def _truncated(logits_NV: Tensor, logprobs_NV: Tensor, seen_NV: Tensor, options: SamplingOptions) -> Tensor:
+    """Probabilities to draw from, not necessarily normalised: repetition penalty, temperature, top-k, top-p, in that order.
+
+    The order and the meaning of each are those of transformers' generate. `seen_NV` is True on tokens of the row so far.
+    """
+    if options.repetition_penalty != 1.0:
+        p = options.repetition_penalty
+        logits_NV = logits_NV.float()
+        penalised_NV = torch.where(logits_NV > 0, logits_NV / p, logits_NV * p)
+        logits_NV = torch.where(seen_NV, penalised_NV, logits_NV)
+        logprobs_NV = (logits_NV / options.temperature).log_softmax(dim=-1)
+    probabilities_NV = logprobs_NV.exp()
+    if 0 < options.top_k < probabilities_NV.shape[-1]:
+        kth_N1 = probabilities_NV.topk(options.top_k, dim=-1).values[:, -1:]
+        probabilities_NV = torch.where(probabilities_NV < kth_N1, 0.0, probabilities_NV)
+        probabilities_NV = probabilities_NV / probabilities_NV.sum(dim=-1, keepdim=True)
+    if options.top_p < 1.0:
+        sorted_NV, order_NV = probabilities_NV.sort(dim=-1, descending=True)
+        # Keep a token while what stands before it is still short of top_p: the first one always stays.
+        before_NV = sorted_NV.cumsum(dim=-1) - sorted_NV
+        kept_NV = torch.where(before_NV < options.top_p, sorted_NV, 0.0)
+        probabilities_NV = torch.zeros_like(probabilities_NV).scatter(1, order_NV, kept_NV)
+    return probabilities_NV
+
+
+def _seen_tokens(vocabulary: int, ids_BT: Tensor, is_token_BT: Tensor) -> Tensor:
+    seen_BV = torch.zeros(len(ids_BT), vocabulary, dtype=torch.bool, device=ids_BT.device)
+    rows_BT = torch.arange(len(ids_BT), device=ids_BT.device)[:, None].expand_as(ids_BT)
+    seen_BV[rows_BT[is_token_BT], ids_BT[is_token_BT]] = True
+    return seen_BV
+
+
+def _left_padded(rows: Sequence[list[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Token ids (B, T) and `is_token_BT`, the last token of every row in the last column."""
+    T = max(map(len, rows))
+    ids_BT = torch.full((len(rows), T), pad_id, dtype=torch.long)
+    is_token_BT = torch.zeros(len(rows), T, dtype=torch.bool)
+    for row, ids in enumerate(rows):
+        ids_BT[row, T - len(ids) :] = torch.tensor(ids)
+        is_token_BT[row, T - len(ids) :] = True
+    return ids_BT.to(device), is_token_BT.to(device)
+
+
+def _next_logits(policy: Any, ids: Tensor, attention_mask: Tensor, position_ids: Tensor, cache: Cache) -> Tensor:
+    """Logits of the token after the last column, (rows, V); the head is applied to that column alone."""
+    output = policy(
+        input_ids=ids,
+        attention_mask=attention_mask,
+        position_ids=position_ids,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return output.logits[:, -1]
+
+
+def _select_rows(cache: Cache, indices: Tensor) -> None:
+    for layer in cache.layers:
+        layer.batch_select_indices(indices)
