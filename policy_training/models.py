@@ -1,0 +1,41 @@
+"""Policies: language models whose responses people compare, and their family tree."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from annotation.models import Source
+from rewardmodel.models import RewardModel
+from runs.models import Artifact, Run
+from workspace.models import Project
+
+
+class Policy(models.Model):
+    """A language model in a folder. Its responses carry `source`; policy -> response -> ... -> policy is the chain."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="policies")
+    name = models.CharField(max_length=120)
+    artifact = models.OneToOneField(Artifact, on_delete=models.PROTECT, related_name="policy")
+    parent = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="children"
+    )
+    reward_model = models.ForeignKey(
+        RewardModel, on_delete=models.PROTECT, null=True, blank=True, related_name="policies"
+    )
+    made_by = models.OneToOneField(Run, on_delete=models.PROTECT, null=True, blank=True, related_name="policy")
+    source = models.OneToOneField(Source, on_delete=models.PROTECT, related_name="policy")
+    # result.json of the run that made it, or {} for an imported one.
+    report = models.JSONField(default=dict)
+    notes = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "policies"
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="policy_name_once_a_project"),
+            models.CheckConstraint(
+                condition=Q(parent__isnull=True) | ~Q(parent=F("id")), name="policy_is_not_its_own_parent"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

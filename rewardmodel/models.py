@@ -1,0 +1,53 @@
+"""Reward models, where they came from, and what they said of responses."""
+
+from django.db import models
+from django.db.models import Q
+
+from annotation.models import PreferenceDataset, Response
+from runs.models import Artifact, Run
+from workspace.models import Criterion, Project
+
+
+class RewardModel(models.Model):
+    """A folder that scores responses on one criterion. Judgments -> dataset -> reward model can be walked both ways."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="reward_models")
+    criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="reward_models")
+    name = models.CharField(max_length=120)
+    artifact = models.OneToOneField(Artifact, on_delete=models.PROTECT, related_name="reward_model")
+    # What its training started from: a policy's, an earlier reward model's or an imported folder.
+    base_artifact = models.ForeignKey(
+        Artifact, on_delete=models.PROTECT, null=True, blank=True, related_name="reward_models_started_here"
+    )
+    dataset = models.ForeignKey(PreferenceDataset, on_delete=models.PROTECT, related_name="reward_models")
+    made_by = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="reward_model")
+    # result.json of the run: accuracy overall and by grade with intervals, calibration, counts, hashes.
+    report = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="reward_model_name_once_a_project")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ResponseScore(models.Model):
+    """What a reward model gives a response (its zero-mean reward). Annotators never see these."""
+
+    reward_model = models.ForeignKey(RewardModel, on_delete=models.CASCADE, related_name="scores")
+    response = models.ForeignKey(Response, on_delete=models.CASCADE, related_name="scores")
+    reward = models.FloatField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["reward_model", "response"], name="one_score_a_model_and_response"),
+            # NaN equals nothing on SQLite and itself on PostgreSQL, so it is refused by range.
+            models.CheckConstraint(condition=Q(reward__gt=-1e30, reward__lt=1e30), name="score_is_finite"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reward:.3f}"
