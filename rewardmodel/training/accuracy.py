@@ -1,0 +1,106 @@
+"""How often, and how sure, a reward model agrees with people: pure statistics on scores of compared pairs.
+
+Every untied pair counts the same here, whatever judgment it came from. Pairs of one judgment are not independent, so for
+K > 2 the Wilson interval is a little too narrow; `accuracy_by_judgment` weighs judgments instead.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Z_95 = 1.959963984540054  # two-sided 95 % point of the normal distribution
+CALIBRATION_BINS = 10  # of predicted probability between 0.5 and 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredPair:
+    """One untied pair of a judgment and what the model thinks of it."""
+
+    judgment: int  # which judgment, any numbering
+    difference: float  # score of the preferred response minus score of the other, reward units
+    grade: float  # 0..3
+    length_difference: int  # characters of the preferred response minus characters of the other
+
+
+def wilson_interval(successes: float, n: int, z: float = Z_95) -> tuple[float, float]:
+    """Wilson score interval of a proportion. Source: Wilson 1927. No trials give (0, 1)."""
+    if n == 0:
+        return (0.0, 1.0)
+    share = successes / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return (max(0.0, centre - half), min(1.0, centre + half))
+
+
+def agreement(difference: float) -> float:
+    """1 when the model prefers what people preferred, 0 when not, 1/2 when it cannot tell (equal scores)."""
+    return 1.0 if difference > 0 else 0.0 if difference < 0 else 0.5
+
+
+def accuracy_report(pairs: Sequence[ScoredPair]) -> dict[str, Any]:
+    """Accuracy overall and by grade, each with its interval and n, and the points of a reliability diagram.
+
+    Grades of several people are means and fall to the nearest of 0..3, halves upwards. Without pairs every figure is
+    None and every n is 0.
+    """
+    by_judgment: dict[int, list[float]] = {}
+    for pair in pairs:
+        by_judgment.setdefault(pair.judgment, []).append(agreement(pair.difference))
+    means = [sum(values) / len(values) for values in by_judgment.values()]
+    grades = {grade: [pair for pair in pairs if math.floor(pair.grade + 0.5) == grade] for grade in range(4)}
+    bins, calibration_error = calibration(pairs)
+    return {
+        **_proportion([agreement(pair.difference) for pair in pairs]),
+        "n_judgments": len(by_judgment),
+        "accuracy_by_judgment": sum(means) / len(means) if means else None,
+        "by_grade": {
+            str(grade): _proportion([agreement(pair.difference) for pair in chosen]) for grade, chosen in grades.items()
+        },
+        "longer_wins_accuracy": _mean([agreement(pair.length_difference) for pair in pairs]),
+        "calibration": bins,
+        "calibration_error": calibration_error,
+    }
+
+
+def calibration(pairs: Sequence[ScoredPair]) -> tuple[list[dict[str, Any]], float | None]:
+    """Reliability bins of the predicted preference, and the expected calibration error.
+
+    The model predicts that the response with the higher score is preferred, with probability sigmoid(|difference|) in
+    [0.5, 1]; a bin says how often that was so. Error: mean over pairs of |accuracy - confidence| of their bin.
+    Source: Guo et al. 2017 (arXiv 1706.04599), equal-width bins.
+    """
+    bins: list[dict[str, Any]] = []
+    gap = 0.0
+    for index in range(CALIBRATION_BINS):
+        low, high = 0.5 + 0.5 * index / CALIBRATION_BINS, 0.5 + 0.5 * (index + 1) / CALIBRATION_BINS
+        last = index == CALIBRATION_BINS - 1
+        held = [
+            (confidence, agreement(pair.difference))
+            for pair in pairs
+            if low <= (confidence := _sigmoid(abs(pair.difference))) and (confidence < high or last)
+        ]
+        confidence = _mean([value for value, _ in held])
+        accuracy = _mean([value for _, value in held])
+        if confidence is not None and accuracy is not None:
+            gap += len(held) * abs(accuracy - confidence)
+        bins.append({"low": low, "high": high, "n": len(held), "confidence": confidence, "accuracy": accuracy})
+    return bins, gap / len(pairs) if pairs else None
+
+
+def _proportion(values: Sequence[float]) -> dict[str, Any]:
+    if not values:
+        return {"accuracy": None, "interval": None, "n": 0}
+    return {
+        "accuracy": sum(values) / len(values),
+        "interval": list(wilson_interval(sum(values), len(values))),
+        "n": len(values),
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _sigmoid(value: float) -> float:
+    return 1 / (1 + math.exp(-value)) if value < 700 else 1.0

@@ -1,0 +1,115 @@
+"""Options of the reward model's three commands. Light: no torch, so that the web process may build them."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from learning.training_options import BatchOptions, ModelOptions, OptimiserOptions, RuntimeOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveOptions:
+    """Which loss; the formulas are in losses.py."""
+
+    ranking: Literal["pairwise", "soft_labels", "plackett_luce", "best_of_k"] = "pairwise"
+    margin: Literal["none", "small", "large"] = "none"  # pairwise only
+    pair_weight: Literal["untied", "all"] = "untied"  # 1/number of untied pairs, or 1/C(K, 2)
+    strength_weighted: bool = False  # pairwise and soft_labels
+    centring_coefficient: float = 0.0  # c of c E[(r_w + r_l)^2]
+    lm_coefficient: float = 0.0  # beta_rm, times the mean token loss of the top-tier responses
+
+    def __post_init__(self) -> None:
+        if self.margin != "none" and self.ranking != "pairwise":
+            raise ValueError(f"margin {self.margin!r} belongs to the pairwise loss, not to {self.ranking!r}")
+        if self.strength_weighted and self.ranking not in ("pairwise", "soft_labels"):
+            raise ValueError(f"strength_weighted belongs to losses of pairs, not to {self.ranking!r}")
+        for name in ("centring_coefficient", "lm_coefficient"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """How judgments become optimiser steps.
+
+    With tokens_per_step a step takes judgments until it holds about that many packed tokens, between
+    min_judgments_per_step and judgments_per_step of them; without it every step takes judgments_per_step.
+    """
+
+    epochs: int = 1
+    judgments_per_step: int = 64
+    tokens_per_step: int | None = None
+    min_judgments_per_step: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "judgments_per_step", "min_judgments_per_step"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 1")
+        if self.tokens_per_step is not None and self.tokens_per_step < 1:
+            raise ValueError(f"tokens_per_step is {self.tokens_per_step}, it must be at least 1")
+        if self.tokens_per_step is not None and self.min_judgments_per_step > self.judgments_per_step:
+            raise ValueError(
+                f"min_judgments_per_step {self.min_judgments_per_step} is above judgments_per_step "
+                f"{self.judgments_per_step}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerOptions:
+    """The tokenizer of a model that starts from random weights; any other start brings its own."""
+
+    path: str | None = None  # a folder with a tokenizer; None trains one on the training comparisons
+    vocabulary_size: int = 2048
+
+    def __post_init__(self) -> None:
+        if self.vocabulary_size < 300:
+            raise ValueError(f"vocabulary_size is {self.vocabulary_size}, below the 256 bytes and the special tokens")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchingOptions:
+    """What is looked at while the model trains; the evaluation at the end always takes every validation judgment."""
+
+    evaluate_every_steps: int = 0  # 0: only at the end
+    evaluation_judgments: int = 256  # at most this many in the evaluations on the way
+    samples: int = 4  # validation comparisons written to samples.jsonl at each evaluation
+
+    def __post_init__(self) -> None:
+        for name in ("evaluate_every_steps", "evaluation_judgments", "samples"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardModelConfig:
+    """python -m rewardmodel.training.train"""
+
+    model: ModelOptions
+    optimiser: OptimiserOptions
+    objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
+    data: DataOptions = field(default_factory=DataOptions)
+    batch: BatchOptions = field(default_factory=BatchOptions)
+    tokenizer: TokenizerOptions = field(default_factory=TokenizerOptions)
+    watching: WatchingOptions = field(default_factory=WatchingOptions)
+    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
+    preset: str = ""  # the name the values came from, for the record only
+    criterion: str = ""  # what the judgments were about, for the record only
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig:
+    """python -m rewardmodel.training.score"""
+
+    model_path: str  # a reward model's folder
+    batch: BatchOptions = field(default_factory=BatchOptions)
+    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """python -m rewardmodel.training.evaluate"""
+
+    model_path: str  # a reward model's folder
+    split: Literal["train", "validation", "test"] = "validation"
+    samples: int = 4  # comparisons written to samples.jsonl
+    batch: BatchOptions = field(default_factory=BatchOptions)
+    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)

@@ -1,0 +1,180 @@
+"""Named values for reward models, each with its source. Light: no torch.
+
+"ours" marks what the source does not publish. A preset leaves open where the model starts and the machine it runs on.
+All of them drop ties and put every pair of a judgment into one batch element. The score head is new, normal with
+standard deviation 1/sqrt(h + 1) and bias 0 (N+ implementation details; Stiennon 2020, B.1), unless the start is an
+earlier reward model; the reward is shifted to mean 0 on demonstrations (InstructGPT, 3.5).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from learning.training_options import BatchOptions, ModelOptions, ModelSource, OptimiserOptions, RuntimeOptions
+from rewardmodel.training.config import (
+    DataOptions,
+    ObjectiveOptions,
+    RewardModelConfig,
+    TokenizerOptions,
+    WatchingOptions,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    name: str
+    source: str  # where to read about it
+    optimiser: OptimiserOptions
+    objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
+    data: DataOptions = field(default_factory=DataOptions)
+    batch: BatchOptions = field(default_factory=BatchOptions)
+    watching: WatchingOptions = field(default_factory=WatchingOptions)
+
+    def config(
+        self,
+        source: ModelSource,
+        *,
+        runtime: RuntimeOptions | None = None,
+        tokenizer: TokenizerOptions | None = None,
+        criterion: str = "",
+    ) -> RewardModelConfig:
+        return RewardModelConfig(
+            model=ModelOptions(source=source),
+            optimiser=self.optimiser,
+            objective=self.objective,
+            data=self.data,
+            batch=self.batch,
+            tokenizer=tokenizer or TokenizerOptions(),
+            watching=self.watching,
+            runtime=runtime or RuntimeOptions(),
+            preset=self.name,
+            criterion=criterion,
+        )
+
+
+INSTRUCTGPT = Preset(
+    name="instructgpt",
+    source="InstructGPT (Ouyang et al. 2022), 3.5 and C.2",
+    optimiser=OptimiserOptions(
+        learning_rate=9e-6,  # C.2
+        schedule="cosine",  # C.2
+        final_fraction=0.1,  # C.2: to 10 % of the peak
+    ),
+    objective=ObjectiveOptions(
+        ranking="pairwise",  # 3.5, equation 1
+        pair_weight="all",  # 3.5: 1/C(K, 2); tied pairs are dropped, C.2
+    ),
+    data=DataOptions(
+        epochs=1,  # C.2: more overfits
+        judgments_per_step=64,  # C.2: 64 prompts, K = 4..9 responses each
+    ),
+)
+
+LLAMA2 = Preset(
+    name="llama2",
+    source="Llama 2 (Touvron et al. 2023), 3.2.2",
+    optimiser=OptimiserOptions(
+        learning_rate=1e-5,  # 3.2.2; 5e-6 for the 70B model
+        schedule="cosine",
+        final_fraction=0.1,  # 3.2.2: down to 10 % of the maximum
+        warmup_fraction=0.03,  # 3.2.2
+        warmup_steps=5,  # 3.2.2: at least 5
+        beta1=0.9,  # 3.2.2: the parameters of the base model, 2.2
+        beta2=0.95,  # 2.2
+        epsilon=1e-5,  # 2.2
+        weight_decay=0.1,  # 2.2
+        max_gradient_norm=1.0,  # 2.2
+    ),
+    objective=ObjectiveOptions(
+        ranking="pairwise",
+        margin="large",  # table 27 has a small and a large one; the choice is ours
+    ),
+    data=DataOptions(
+        epochs=1,  # 3.2.2: longer overfits
+        judgments_per_step=512,  # 3.2.2: 512 pairs, and a judgment there is one pair
+    ),
+)
+
+SECRETS = Preset(
+    name="secrets",
+    source="Secrets of RLHF I (Zheng et al. 2023), 3.1 and 4.2",
+    optimiser=OptimiserOptions(
+        learning_rate=5e-6,  # 4.2
+        schedule="linear",  # ours: 4.2 names none
+        final_fraction=0.1,  # ours
+        warmup_fraction=0.1,  # 4.2: the first 10 % of steps
+    ),
+    objective=ObjectiveOptions(
+        ranking="pairwise",  # 3.1
+        lm_coefficient=1.0,  # 3.1, beta_rm of equation 4; its value as in PRESETS
+    ),
+    data=DataOptions(
+        epochs=1,  # 4.2: 1000 steps, about one epoch
+        judgments_per_step=128,  # 4.2: at most 128
+        min_judgments_per_step=4,  # 4.2: at least 4
+        tokens_per_step=32768,  # ours: 4.2 balances tokens without a figure
+    ),
+)
+
+STIENNON = Preset(
+    name="stiennon",
+    source="Learning to summarize from human feedback (Stiennon et al. 2020), B.1",
+    optimiser=OptimiserOptions(
+        learning_rate=1.5e-5,  # B.1 for 1.3B parameters; 5e-6 for 6.7B
+        schedule="cosine",  # B.1
+        final_fraction=0.0,  # ours: B.1 names no end
+    ),
+    data=DataOptions(
+        epochs=1,  # B.1
+        judgments_per_step=64,  # B.1
+    ),
+)
+
+N_PLUS = Preset(
+    name="n_plus",
+    source="The N+ implementation details of RLHF with PPO (Huang et al. 2024)",
+    optimiser=OptimiserOptions(
+        learning_rate=3e-6,  # the reward model's table
+        schedule="cosine",
+        final_fraction=0.0,  # ours
+        beta1=0.9,  # Adam as PyTorch has it
+        beta2=0.999,
+        epsilon=1e-5,  # the source's Adam detail
+    ),
+    data=DataOptions(
+        epochs=1,
+        judgments_per_step=64,  # ours
+    ),
+)
+
+TINY = Preset(
+    name="tiny",
+    source="ours: models of about one million parameters trained from scratch, 1000 to 3000 pairs, one or two CPU cores",
+    optimiser=OptimiserOptions(
+        learning_rate=1e-3,  # ours
+        schedule="linear",  # ours
+        final_fraction=0.0,  # ours
+        warmup_steps=10,  # ours
+        weight_decay=0.01,  # ours
+    ),
+    objective=ObjectiveOptions(
+        ranking="pairwise",
+        centring_coefficient=0.01,  # Eisenstein et al. 2023; keeps the scale of a quickly trained model in bounds
+    ),
+    data=DataOptions(
+        epochs=3,  # ours
+        judgments_per_step=32,  # ours
+    ),
+    batch=BatchOptions(
+        max_prompt_tokens=256,  # ours
+        max_response_tokens=192,  # ours
+        max_micro_batch_tokens=4096,  # ours: two-core machines slow down above it
+    ),
+    watching=WatchingOptions(
+        evaluate_every_steps=25,  # ours
+        evaluation_judgments=128,  # ours
+    ),
+)
+
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset for preset in (INSTRUCTGPT, LLAMA2, SECRETS, STIENNON, N_PLUS, TINY)
+}

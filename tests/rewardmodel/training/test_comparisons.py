@@ -1,0 +1,82 @@
+"""Rows of the comparisons record: what is read, and what is refused with a sentence."""
+
+import pytest
+
+from learning.options import UserError
+from rewardmodel.training.comparisons import check_splits, judgment_from_row, targets
+
+GOOD = {
+    "group_id": "g1",
+    "prompt": [{"role": "user", "content": "Name a fruit."}],
+    "responses": ["An apple.", "A stone.", "A pear."],
+    "ranks": [0, 1, 0],
+    "grade": [[None, 3.0, None], [None, None, None], [None, 2.0, None]],
+    "soft_preference": [[None, 1.0, 0.5], [0.0, None, 0.0], [0.5, 1.0, None]],
+    "weight": 1.0,
+    "split": "train",
+}
+
+
+def read(**changes):
+    return judgment_from_row({**GOOD, **changes}, where="inputs/comparisons.parquet, row 7")
+
+
+def test_a_row_becomes_pairs_with_the_preferred_response_first():
+    said = read()
+    assert [(p.first, p.second, p.preference, p.grade) for p in said.pairs] == [
+        (0, 1, 1.0, 3.0),
+        (0, 2, 0.5, 0.0),
+        (2, 1, 1.0, 2.0),
+    ]
+    assert said.is_top == (True, False, True) and len(said.untied_pairs) == 2
+    assert all(said.is_usable(name) for name in ("pairwise", "soft_labels", "plackett_luce", "best_of_k"))
+
+
+def test_a_judgment_that_says_all_are_equal_teaches_only_soft_labels():
+    said = read(ranks=[0, 0, 0], soft_preference=[[None, 0.5, 0.5], [0.5, None, 0.5], [0.5, 0.5, None]])
+    assert said.is_usable("soft_labels") and not said.is_usable("pairwise") and not said.is_usable("plackett_luce")
+    assert said.is_top == (False, False, False)
+
+
+def test_a_judgment_without_weight_is_not_usable():
+    assert not read(weight=0.0).is_usable("pairwise")
+
+
+def test_an_intransitive_group_prefers_whoever_is_never_beaten():
+    said = read(ranks=None, soft_preference=[[None, 0.9, None], [0.1, None, 0.2], [None, 0.8, None]])
+    assert said.is_top == (True, False, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"responses": ["one"]}, "at least two responses"),
+        ({"responses": ["a", " ", "c"]}, "response 2 is empty"),
+        ({"prompt": []}, "the prompt has no messages"),
+        ({"weight": float("nan")}, "weight is nan"),
+        ({"weight": -1.0}, "weight is -1.0"),
+        ({"ranks": [0, 1]}, "2 ranks for 3 responses"),
+        ({"ranks": [1, 0, 1]}, "response 1 was preferred to response 2"),
+        ({"grade": [[None]]}, "grade is not a 3 x 3 matrix"),
+        ({"soft_preference": [[None, 1.0, 0.5], [0.2, None, 0.0], [0.5, 1.0, None]]}, "must be shares that add up"),
+        ({"soft_preference": [[None, None, 0.5], [0.2, None, 0.0], [0.5, 1.0, None]]}, "must be shares that add up"),
+        ({"grade": [[None, 4.0, None], [None] * 3, [None] * 3]}, "grade of response 1 over 2 is 4.0"),
+    ],
+)
+def test_a_bad_row_is_refused_with_its_place_and_reason(changes, sentence):
+    read()  # the same row without the change is accepted
+    with pytest.raises(UserError, match=sentence) as refusal:
+        read(**changes)
+    assert "inputs/comparisons.parquet, row 7, group 'g1'" in str(refusal.value)
+
+
+def test_a_prompt_on_two_sides_is_refused():
+    check_splits([read(), read(group_id="g2")], where="file")
+    with pytest.raises(UserError, match="'g1' and 'g2' have the same prompt"):
+        check_splits([read(), read(group_id="g2", split="validation")], where="file")
+
+
+def test_targets_count_responses_through_the_batch():
+    goal = targets([read(), read()])
+    assert goal.first_P.tolist() == [0, 0, 2, 3, 3, 5] and goal.second_P.tolist() == [1, 2, 1, 4, 5, 4]
+    assert goal.judgment_N.tolist() == [0, 0, 0, 1, 1, 1] and goal.is_untied_P.tolist() == [True, False, True] * 2
