@@ -1,0 +1,144 @@
+"""Option classes that every trainer shares. Light: the web process builds configurations from them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Architecture = Literal["llama", "qwen2", "qwen3", "gpt2", "gpt_neox", "opt"]
+Layout = Literal["packed", "padded"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreshModel:
+    """Shape of a model that starts from random weights; the tokenizer gives the vocabulary."""
+
+    architecture: Architecture = "llama"
+    hidden_size: int = 64
+    intermediate_size: int = 192
+    layers: int = 2
+    heads: int = 4
+    key_value_heads: int | None = None  # None: as many as heads (no grouped-query attention)
+    max_positions: int = 512
+    tie_embeddings: bool = True
+    initializer_range: float = 0.02
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_size", "intermediate_size", "layers", "heads", "max_positions"):
+            _require_at_least(name, getattr(self, name), 1)
+        if self.hidden_size % self.heads:
+            raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
+        if self.key_value_heads is not None:
+            _require_at_least("key_value_heads", self.key_value_heads, 1)
+            if self.heads % self.key_value_heads:
+                raise ValueError(
+                    f"heads {self.heads} is not a multiple of key_value_heads {self.key_value_heads}"
+                )
+            if self.architecture in ("gpt2", "gpt_neox", "opt"):
+                raise ValueError(f"key_value_heads is not an option of {self.architecture}; leave it out")
+        if self.initializer_range <= 0:
+            raise ValueError(f"initializer_range must be positive, found {self.initializer_range}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSource:
+    """Where a model comes from: exactly one of a folder, a hub id, or a fresh architecture."""
+
+    path: str | None = None
+    hub_id: str | None = None
+    revision: str | None = None
+    fresh: FreshModel | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("path", "hub_id", "fresh") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"give exactly one of path, hub_id and fresh, found {' and '.join(given) or 'none'}"
+            )
+        if self.revision is not None and self.hub_id is None:
+            raise ValueError(f"revision {self.revision!r} belongs to a hub_id, and none is given")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """A model to train. `dropout` replaces every dropout probability of the architecture."""
+
+    source: ModelSource
+    dropout: float = 0.0
+    gradient_checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout must be in [0, 1), found {self.dropout}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimiserOptions:
+    """AdamW and its learning-rate schedule. Schedules count optimiser steps, never seconds."""
+
+    learning_rate: float
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    warmup_steps: int = 0
+    warmup_fraction: float = 0.0  # of all steps; the larger of the two warm-ups counts
+    warmup_start_fraction: float = 0.0  # of the peak, where the warm-up begins
+    final_fraction: float = 0.1  # of the peak, where linear and cosine end
+    beta1: float = 0.9
+    beta2: float = 0.95
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0  # on matrices only: biases, norms and other vectors are left alone
+    max_gradient_norm: float = 1.0  # global norm; 0 turns clipping off
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate must be positive, found {self.learning_rate}")
+        for name in ("warmup_steps", "weight_decay", "max_gradient_norm"):
+            _require_at_least(name, getattr(self, name), 0)
+        for name in ("warmup_fraction", "warmup_start_fraction", "final_fraction"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} must be between 0 and 1, found {getattr(self, name)}")
+        for name in ("beta1", "beta2"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError(f"{name} must be in [0, 1), found {getattr(self, name)}")
+        if self.epsilon <= 0:
+            raise ValueError(f"epsilon must be positive, found {self.epsilon}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """Limits on lengths, and how many tokens one forward pass may hold (padding counted)."""
+
+    max_prompt_tokens: int = 512
+    max_response_tokens: int = 256
+    max_micro_batch_tokens: int = 4096
+    layout: Literal["auto", "packed", "padded"] = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("max_prompt_tokens", "max_response_tokens", "max_micro_batch_tokens"):
+            _require_at_least(name, getattr(self, name), 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeOptions:
+    """How a run is executed. Bit-exact resumption needs all of it unchanged."""
+
+    threads: int = 1
+    seed: int = 0
+    dtype: Literal["fp32", "bf16"] = "fp32"  # bf16: weights stay fp32, forward passes are autocast
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    engine: Literal["plain", "deepspeed"] = "plain"
+    zero_stage: int = 0
+    checkpoint_every_steps: int = 100
+    keep_checkpoints: int = 2  # the newest ones; the best is kept beside them
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "checkpoint_every_steps", "keep_checkpoints"):
+            _require_at_least(name, getattr(self, name), 1)
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be between 0 and 2^32 - 1, found {self.seed}")
+        if self.zero_stage not in (0, 1, 2, 3):
+            raise ValueError(f"zero_stage must be 0, 1, 2 or 3, found {self.zero_stage}")
+        if self.zero_stage and self.engine == "plain":
+            raise ValueError(f'zero_stage {self.zero_stage} needs engine "deepspeed", found "plain"')
+
+
+def _require_at_least(name: str, value: float, least: int) -> None:
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, found {value}")
