@@ -1,0 +1,6 @@
+from django.contrib import admin
+
+from policy_training.models import Policy
+from workspace.admin import ReadOnlyAdmin
+
+admin.site.register(Policy, ReadOnlyAdmin)

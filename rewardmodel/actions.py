@@ -1,0 +1,84 @@
+"""What managers ask of reward models. Each action queues a run; the run's kind adopts the result."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from annotation.models import PreferenceDataset, Response
+from rewardmodel.kinds import SCORE, TRAIN
+from rewardmodel.models import RewardModel
+from runs.actions import queue_run
+from runs.models import Artifact, Run
+from workspace.errors import ActionError
+from workspace.models import Criterion, Project, User
+
+
+class TooFewJudgments(ActionError):
+    """A reward model learns from differences: it needs at least two judgments."""
+
+    code = "too_few_judgments"
+
+
+def train_reward_model(
+    *,
+    actor: User,
+    project: Project,
+    criterion: Criterion,
+    dataset: PreferenceDataset,
+    base: Artifact,
+    name: str,
+    config: Mapping[str, Any],
+    consensus: bool = False,
+) -> Run:
+    """Queue the training of a reward model that starts from `base` (a policy's or reward model's folder).
+
+    `config` is RewardModelConfig as a mapping; its model source and criterion are filled in here.
+
+    Raises TooFewJudgments, and BadRunConfig when the config does not load.
+    """
+    judgments = int(dataset.counts.get("judgments", 0))
+    if judgments < 2:
+        raise TooFewJudgments(
+            f"The dataset “{dataset.name}” has {judgments} judgment{'' if judgments == 1 else 's'} and a reward "
+            "model needs at least two: let annotators judge more tasks first."
+        )
+    if RewardModel.objects.filter(project=project, name=name).exists():
+        raise ActionError(f"There is a reward model named “{name}” already.", code="name_taken")
+    model = {**config.get("model", {}), "source": {"path": str(base.absolute_path)}}
+    return queue_run(
+        actor=actor,
+        project=project,
+        kind=TRAIN,
+        title=f"Train {name}",
+        config={**config, "model": model, "criterion": criterion.name},
+        parameters={
+            "dataset": dataset.pk,
+            "criterion": criterion.pk,
+            "base_artifact": base.pk,
+            "name": name,
+            "consensus": consensus,
+        },
+    )
+
+
+def score_responses(
+    *,
+    actor: User,
+    project: Project,
+    reward_model: RewardModel,
+    responses: Sequence[Response],
+    config: Mapping[str, Any] | None = None,
+) -> Run:
+    """Queue the scoring of these responses; ResponseScore rows come out. `config` is ScoreConfig's batch and runtime."""
+    if not responses:
+        raise ActionError("There are no responses to score.", code="no_responses")
+    return queue_run(
+        actor=actor,
+        project=project,
+        kind=SCORE,
+        title=f"Score {len(responses)} responses with {reward_model.name}",
+        config={**(config or {}), "model_path": str(reward_model.artifact.absolute_path)},
+        parameters={
+            "reward_model": reward_model.pk,
+            "response_ids": [response.external_id for response in responses],
+        },
+    )

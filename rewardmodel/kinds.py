@@ -1,0 +1,97 @@
+"""The reward model's kinds of long work: what goes into their folders and which rows come out."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from annotation.exporting.judgment_rows import demonstration_rows, response_rows
+from annotation.exporting.snapshots import dataset_comparisons
+from annotation.models import PreferenceDataset
+from learning.records import COMPARISONS, DEMONSTRATIONS, RESPONSES, SCORES, iterate_records
+from rewardmodel.models import ResponseScore, RewardModel
+from rewardmodel.training.config import RewardModelConfig, ScoreConfig
+from runs.kinds import Output, RunKind
+from runs.models import Artifact, Run
+
+CHUNK_ROWS = 2000
+
+
+def _training_inputs(run: Run) -> Mapping[str, Any]:
+    dataset = PreferenceDataset.objects.get(pk=run.parameters["dataset"], project=run.project)
+    comparisons = dataset_comparisons(dataset, consensus=run.parameters["consensus"])
+    inputs: dict[str, Any] = {"comparisons": (comparisons, COMPARISONS)}
+    demonstrations = list(demonstration_rows(run.project, splits=("train",)))
+    if demonstrations:
+        inputs["demonstrations"] = (demonstrations, DEMONSTRATIONS)
+    return inputs
+
+
+def _adopt_model(run: Run, result: Mapping[str, Any]) -> None:
+    RewardModel.objects.get_or_create(
+        made_by=run,
+        defaults={
+            "project": run.project,
+            "criterion_id": run.parameters["criterion"],
+            "name": run.parameters["name"],
+            "artifact": run.artifacts.get(kind=Artifact.Kind.REWARD_MODEL),
+            "base_artifact_id": run.parameters["base_artifact"],
+            "dataset_id": run.parameters["dataset"],
+            "report": dict(result),
+        },
+    )
+
+
+def _scoring_inputs(run: Run) -> Mapping[str, Any]:
+    rows = response_rows(run.project, response_ids=run.parameters["response_ids"])
+    return {"responses": (rows, RESPONSES)}
+
+
+def _adopt_scores(run: Run, result: Mapping[str, Any]) -> None:
+    from_external = dict(
+        run.project.responses.filter(external_id__in=run.parameters["response_ids"]).values_list(
+            "external_id", "pk"
+        )
+    )
+    for rows in _chunks(iterate_records(run.path / "scores.parquet", SCORES)):
+        ResponseScore.objects.bulk_create(
+            [
+                ResponseScore(
+                    reward_model_id=run.parameters["reward_model"],
+                    response_id=from_external[row["response_id"]],
+                    reward=row["reward"],
+                )
+                for row in rows
+            ],
+            ignore_conflicts=True,
+        )
+
+
+def _chunks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    chunk: list[dict[str, Any]] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == CHUNK_ROWS:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+TRAIN = RunKind(
+    name="rewardmodel.train",
+    label="Reward model training",
+    command="rewardmodel.training.train",
+    build_inputs=_training_inputs,
+    adopt=_adopt_model,
+    outputs=(Output(kind="reward_model", path="model"),),
+    options=RewardModelConfig,
+)
+SCORE = RunKind(
+    name="rewardmodel.score",
+    label="Scoring by a reward model",
+    command="rewardmodel.training.score",
+    build_inputs=_scoring_inputs,
+    adopt=_adopt_scores,
+    outputs=(Output(kind="scores", path="scores.parquet"),),
+    options=ScoreConfig,
+)
+KINDS = (TRAIN, SCORE)

@@ -1,0 +1,47 @@
+"""The program refuses to start in a state nobody should run it in."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def check(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("ROUNDTABLE_", "DJANGO_"))}
+    return subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env={**clean, "ROUNDTABLE_DATA_DIR": str(tmp_path), **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_without_a_secret_the_program_refuses_to_start_and_says_what_to_set(tmp_path):
+    process = check(tmp_path)
+    assert process.returncode != 0
+    assert "ROUNDTABLE_SECRET_KEY" in process.stderr
+
+
+def test_a_short_secret_is_refused_too(tmp_path):
+    process = check(tmp_path, ROUNDTABLE_SECRET_KEY="short")
+    assert process.returncode != 0
+    assert "ROUNDTABLE_SECRET_KEY" in process.stderr
+
+
+def test_with_a_secret_or_in_debug_it_starts(tmp_path):
+    assert check(tmp_path, ROUNDTABLE_SECRET_KEY="x" * 50).returncode == 0
+    assert check(tmp_path, ROUNDTABLE_DEBUG="1").returncode == 0
+
+
+def test_the_secret_may_lie_in_the_data_folder(tmp_path):
+    (tmp_path / "secret_key").write_text("y" * 50 + "\n")
+    assert check(tmp_path).returncode == 0
+
+
+def test_a_database_that_is_not_postgresql_is_refused_with_a_sentence(tmp_path):
+    process = check(tmp_path, ROUNDTABLE_DEBUG="1", ROUNDTABLE_DATABASE_URL="mysql://u:p@127.0.0.1/x")
+    assert process.returncode != 0
+    assert "ROUNDTABLE_DATABASE_URL" in process.stderr

@@ -1,0 +1,119 @@
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from workspace import actions
+from workspace.errors import ActionError, InvitationUnusable, LastManager
+from workspace.models import AuditEvent, Invitation, Membership, Project, User
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+def test_creating_a_project_makes_its_first_criterion_settings_guideline_and_manager(max_):
+    project = actions.create_project(actor=max_, name="Kitchen talk", criterion_name="Helpful", overlap=3)
+    assert project.slug == "kitchen-talk"
+    assert project.criteria.get().name == "helpful"
+    assert project.question_settings.get().version == 1
+    assert project.guidelines.get().version == 1
+    assert project.memberships.get().user == max_
+    assert AuditEvent.objects.filter(project=project, action="project.create", actor=max_).count() == 1
+
+
+def test_two_projects_of_one_name_are_refused_with_a_sentence_at_the_name(project, max_):
+    with pytest.raises(ActionError) as caught:
+        actions.create_project(actor=max_, name=project.name)
+    assert "name" in caught.value.fields
+    assert Project.objects.count() == 1
+
+
+@pytest.mark.parametrize("name", ["", "!!!"])
+def test_a_name_without_letters_is_refused(max_, name):
+    with pytest.raises(ActionError):
+        actions.create_project(actor=max_, name=name)
+
+
+def test_an_invitation_works_once(project, max_):
+    _, token = actions.invite(actor=max_, project=project, role="annotator")
+    user = actions.accept_invitation(token=token, username="newcomer", password="a long enough one")
+    assert Membership.objects.get(project=project, user=user).role == "annotator"
+    with pytest.raises(InvitationUnusable):
+        actions.accept_invitation(token=token, username="second", password="a long enough one")
+    assert not User.objects.filter(username="second").exists()
+
+
+def test_only_the_hash_of_a_token_is_stored(project, max_):
+    invitation, token = actions.invite(actor=max_, project=project, role="reviewer")
+    stored = " ".join(str(v) for v in Invitation.objects.filter(pk=invitation.pk).values().get().values())
+    assert token not in stored
+
+
+def test_expired_and_withdrawn_invitations_are_refused(project, max_):
+    expired, expired_token = actions.invite(actor=max_, project=project, role="annotator")
+    past = timezone.now() - timedelta(days=30)
+    Invitation.objects.filter(pk=expired.pk).update(created_at=past, expires_at=past + timedelta(days=1))
+    withdrawn, withdrawn_token = actions.invite(actor=max_, project=project, role="annotator")
+    actions.withdraw_invitation(actor=max_, invitation=withdrawn)
+    for token in (expired_token, withdrawn_token, "guess"):
+        with pytest.raises(InvitationUnusable):
+            actions.accept_invitation(token=token, username="newcomer", password="a long enough one")
+    assert not User.objects.filter(username="newcomer").exists()
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "field"),
+    [("max", "a long enough one", "username"), ("bad name!", "a long enough one", "username"), ("new", "short", "password")],
+)
+def test_a_bad_account_is_refused_at_its_field_and_the_invitation_stays_usable(project, max_, username, password, field):
+    _, token = actions.invite(actor=max_, project=project, role="annotator")
+    with pytest.raises(ActionError) as caught:
+        actions.accept_invitation(token=token, username=username, password=password)
+    assert field in caught.value.fields
+    assert actions.find_invitation(token)
+
+
+def test_a_project_keeps_a_manager(project, max_, ada):
+    with pytest.raises(LastManager):
+        actions.set_role(actor=max_, project=project, user=max_, role="annotator")
+    with pytest.raises(LastManager):
+        actions.remove_member(actor=max_, project=project, user=max_)
+    actions.set_role(actor=max_, project=project, user=ada, role="manager")
+    actions.set_role(actor=max_, project=project, user=max_, role="annotator")
+    assert project.memberships.get(role="manager").user == ada
+
+
+def test_settings_and_guidelines_change_by_new_versions(project, max_):
+    actions.change_question_settings(actor=max_, project=project, allow_ties=False, ask_rationale=True)
+    actions.publish_guideline(actor=max_, project=project, text="New words.")
+    assert list(project.question_settings.order_by("version").values_list("version", "allow_ties")) == [
+        (1, True),
+        (2, False),
+    ]
+    assert project.guidelines.count() == 2
+
+
+def test_the_audit_trail_cannot_be_changed_even_past_the_orm(project):
+    event = AuditEvent.objects.get(action="project.create")
+    for sql in ("UPDATE workspace_auditevent SET action = 'x'", "DELETE FROM workspace_auditevent"):
+        with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(sql)
+    assert AuditEvent.objects.get(pk=event.pk).action == "project.create"
+
+
+def test_the_database_refuses_what_forms_would(project, ada):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Membership.objects.filter(user=ada).update(role="owner")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Project.objects.filter(pk=project.pk).update(overlap=0)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Membership.objects.create(project=project, user=ada, role="manager")
+
+
+def test_nobody_logs_in_as_a_machine(project, max_, client):
+    robot = actions.create_machine_annotator(actor=max_, project=project, name="robot", kind="simulated")
+    assert not robot.has_usable_password()
+    with pytest.raises(ActionError):
+        actions.create_machine_annotator(actor=max_, project=project, name="max", kind="simulated")
+    with pytest.raises(ActionError):
+        actions.create_machine_annotator(actor=max_, project=project, name="other", kind="person")
