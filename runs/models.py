@@ -1,4 +1,5 @@
-"""Long work as the database knows it: what was asked, who carries it, how far it is, and what it left on disk."""
+"""Long work as the database knows it: what was asked, who carries it, how far it is, and what it left on
+disk."""
 
 import uuid
 from datetime import timedelta
@@ -20,7 +21,9 @@ def new_directory_name() -> str:
 
 
 def from_now(seconds: float) -> Combinable:
-    """`seconds` from now by the database's clock: workers' own clocks may differ, so none of them decides about a lease."""
+    """`seconds` from now by the database's clock: workers' own clocks may differ, so none of them decides about
+    a lease.
+    """
     return Now() + timedelta(seconds=seconds)
 
 
@@ -53,11 +56,12 @@ class RunQuerySet(models.QuerySet["Run"]):
 
 
 class Run(models.Model):
-    """One piece of long work. The run directory holds what it reads and writes; this row holds who may touch it.
+    """One piece of long work. The run directory holds what it reads and writes; this row holds who may touch
+    it.
 
-    `fence` grows by one with every start, whoever starts; a worker writes with `filter(pk, state, fence)` and the command
-    compares it with the directory's `fence` file. `attempt` counts only the starts that count against `max_attempts`:
-    a run handed back by a worker that leaves has lost nothing.
+    `fence` grows by one with every start, whoever starts; a worker writes with `filter(pk, state, fence)`
+    and the command compares it with the directory's `fence` file. `attempt` counts only the starts that
+    count against `max_attempts`: a run handed back by a worker that leaves has lost nothing.
     """
 
     State = RunState

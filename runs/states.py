@@ -1,7 +1,8 @@
 """The states of a run and the only function that moves a run from one to another.
 
-`Run.state` is written here and nowhere else. Each move is a conditional UPDATE (state, and the fence where the mover is
-a worker), so that of two movers exactly one succeeds and the other learns of it by the answer False.
+`Run.state` is written here and nowhere else. Each move is a conditional UPDATE (state, and the fence where
+the mover is a worker), so that of two movers exactly one succeeds and the other learns of it by the answer
+False.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -56,9 +57,9 @@ LEGAL: dict[RunState, frozenset[RunState]] = {
 def move_run(runs: "models.QuerySet[Run]", run: "Run", to: RunState, **fields: Any) -> bool:
     """Move `run` from the state and fence it was read with to `to`, setting `fields` in the same UPDATE.
 
-    `runs` is the queryset to look in (callers narrow it further, e.g. to an expired lease). True: this caller moved it.
-    False: it was moved by somebody else meanwhile, and nothing was written. Raises IllegalTransition for a step that
-    does not exist, whatever the database holds.
+    `runs` is the queryset to look in (callers narrow it further, e.g. to an expired lease). True: this
+    caller moved it. False: it was moved by somebody else meanwhile, and nothing was written. Raises
+    IllegalTransition for a step that does not exist, whatever the database holds.
     """
     was = RunState(run.state)
     if to not in LEGAL[was]:

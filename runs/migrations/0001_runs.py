@@ -4,9 +4,10 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 import django.db.models.functions.text
 import django.db.models.lookups
-import runs.models
 from django.conf import settings
 from django.db import migrations, models
+
+import runs.models
 
 
 class Migration(migrations.Migration):

@@ -1,0 +1,166 @@
+"""What people and schedules do to runs: queue, cancel, retry, clone. What workers do to them is in
+leases.py.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from learning.options import UserError, load_options
+from runs.artifacts import hash_path, stored_path
+from runs.errors import BadArtifact, BadRunConfig, IllegalTransition, RunChanged
+from runs.kinds import RunKind
+from runs.models import Artifact, Run
+from runs.states import FINISHED, RunState, move_run
+from workspace.actions import record_audit
+from workspace.models import Project, User
+
+
+def default_threads() -> int:
+    """Threads of a process when nobody says: the setting, or the cores this process may use."""
+    if settings.RUN_THREADS:
+        return settings.RUN_THREADS
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@transaction.atomic
+def queue_run(
+    *,
+    actor: User,
+    project: Project,
+    kind: RunKind,
+    title: str,
+    config: Mapping[str, Any],
+    parameters: Mapping[str, Any] | None = None,
+    processes: int | None = None,
+    threads: int | None = None,
+) -> Run:
+    """A run that waits for a worker. Its directory appears when a worker prepares it.
+
+    Raises BadRunConfig when the command would refuse the configuration: better now than after an hour in
+    the queue.
+    """
+    if kind.options is not None:
+        try:
+            load_options(kind.options, config)
+        except UserError as error:
+            raise BadRunConfig(str(error)) from error
+    run = Run.objects.create(
+        project=project,
+        kind=kind.name,
+        title=title[:200],
+        config=dict(config),
+        parameters=dict(parameters or {}),
+        processes=processes or kind.resources.processes,
+        threads=threads or kind.resources.threads or default_threads(),
+        max_attempts=kind.max_attempts or settings.RUN_MAX_ATTEMPTS,
+        requested_by=actor,
+    )
+    record_audit(
+        actor=actor, action="run.queue", project=project, target=run, kind=kind.name, title=run.title
+    )
+    return run
+
+
+@transaction.atomic
+def cancel_run(*, actor: User, run: Run) -> Run:
+    """Stop a run. One that waits is cancelled at once; one that runs is asked, and its worker ends it.
+
+    A result that was not adopted when the cancel arrived is never adopted. Asking twice changes nothing.
+    """
+    run = Run.objects.select_for_update().select_related("project").get(pk=run.pk)
+    if run.state == RunState.RUNNING:
+        if run.cancel_requested:
+            return run
+        asked = Run.objects.running().filter(pk=run.pk, fence=run.fence).update(cancel_requested=True)
+        if not asked:
+            raise RunChanged("The run has just changed its state: look again.")
+    elif not move_run(
+        Run.objects.all(), run, RunState.CANCELLED, cancel_requested=True, finished_at=Now(), error=""
+    ):
+        raise RunChanged("The run has just changed its state: look again.")
+    record_audit(actor=actor, action="run.cancel", project=run.project, target=run)
+    run.refresh_from_db()
+    return run
+
+
+@transaction.atomic
+def retry_run(*, actor: User, run: Run) -> Run:
+    """Queue a failed, refused or cancelled run again: same directory, last checkpoint, fresh attempts."""
+    run = Run.objects.select_for_update().select_related("project").get(pk=run.pk)
+    if run.state not in FINISHED:
+        raise IllegalTransition(f"The run is {run.get_state_display().lower()}: there is nothing to retry.")
+    moved = move_run(
+        Run.objects.all(),
+        run,
+        RunState.QUEUED,
+        attempt=0,
+        run_after=Now(),
+        finished_at=None,
+        cancel_requested=False,
+        error="",
+    )
+    if not moved:
+        raise RunChanged("The run has just changed its state: look again.")
+    record_audit(actor=actor, action="run.retry", project=run.project, target=run)
+    run.refresh_from_db()
+    return run
+
+
+@transaction.atomic
+def clone_run(
+    *,
+    actor: User,
+    run: Run,
+    title: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> Run:
+    """The same work from the start in a new directory: for another machine or another configuration."""
+    clone = Run.objects.create(
+        project=run.project,
+        kind=run.kind,
+        title=(title or f"{run.title} (again)")[:200],
+        config=run.config if config is None else dict(config),
+        parameters=run.parameters if parameters is None else dict(parameters),
+        processes=run.processes,
+        threads=run.threads,
+        max_attempts=run.max_attempts,
+        requested_by=actor,
+        cloned_from=run,
+    )
+    record_audit(actor=actor, action="run.clone", project=run.project, target=clone, cloned_from=run.pk)
+    return clone
+
+
+def import_artifact(*, actor: User, project: Project, kind: str, path: Path) -> Artifact:
+    """A folder or file that no run of ours made. Recorded once a path; a changed content is refused, not
+    overwritten.
+    """
+    digest = hash_path(path)  # before the transaction: reading a large model takes a while
+    with transaction.atomic():
+        artifact, created = Artifact.objects.get_or_create(
+            project=project,
+            kind=kind,
+            path=stored_path(path),
+            defaults={"sha256": digest.sha256, "size_bytes": digest.size_bytes},
+        )
+        if artifact.sha256 != digest.sha256:
+            raise BadArtifact(
+                f"{path} was recorded before with another content: copy the new one to a new folder."
+            )
+        if created:
+            record_audit(
+                actor=actor,
+                action="artifact.import",
+                project=project,
+                target=artifact,
+                kind=kind,
+                path=artifact.path,
+            )
+    return artifact

@@ -1,0 +1,151 @@
+"""Where a run's command is started. One small interface, so that a cluster's scheduler is one more class."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from runs.processes import FENCE, RUN_MARK, end_processes, process_identity, signal_group
+
+# What a trainer may know of the worker's environment. Everything else stays behind: the database's address,
+# the secret key and API tokens are the worker's business.
+PASSED_ON = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+    "LD_LIBRARY_PATH",
+    "CC",
+    "CXX",
+    "CUDA_HOME",
+    "CUDA_VISIBLE_DEVICES",
+    "DS_ACCELERATOR",
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HF_HUB_OFFLINE",
+    "TRANSFORMERS_OFFLINE",
+    "HF_DATASETS_OFFLINE",
+    "TORCH_EXTENSIONS_DIR",
+    "XDG_CACHE_HOME",
+)
+THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+OUTPUT_FILE = "output.txt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """One start of a command on a run directory."""
+
+    module: str
+    directory: Path
+    working_directory: Path
+    mark: str  # unique to the run; every process of it carries it
+    fence: int
+    processes: int
+    threads: int
+    environment: tuple[str, ...] = ()  # names of further variables to pass on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """What was started, in words that another worker can use."""
+
+    host: str
+    pid: int
+    identity: str
+
+
+class Launcher(Protocol):
+    host: str
+
+    def start(self, launch: Launch) -> Process:
+        """Start the command; OSError when it cannot be started at all."""
+
+    def poll(self, process: Process) -> int | None:
+        """Its exit code, negative for a signal; None while it lives. Status.json is the truth, this is a hint."""
+
+    def stop(self, process: Process, launch: Launch, *, force: bool) -> None:
+        """Ask it to checkpoint and leave, or (force) end it and all it started."""
+
+    def clear(self, mark: str, fence: int, process: Process | None) -> bool:
+        """End what is left of a run's attempts up to `fence`. False: something would not die, start nothing beside
+        it.
+        """
+
+
+def child_environment(launch: Launch, source: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a run's processes: an allow-list of `source`, thread counts, the fence and the run's
+    mark.
+    """
+    names: Iterable[str] = (*PASSED_ON, *launch.environment)
+    environment = {name: source[name] for name in names if name in source}
+    environment |= {name: str(launch.threads) for name in THREAD_COUNTS}
+    environment |= {
+        # Spinning OpenMP threads steal the cores that other processes of the machine need.
+        "GOMP_SPINCOUNT": "0",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(launch.working_directory),
+        FENCE: str(launch.fence),
+        RUN_MARK: launch.mark,
+    }
+    return environment
+
+
+def command_line(launch: Launch) -> list[str]:
+    """`python -m MODULE DIRECTORY`, under torchrun when there are several processes."""
+    if launch.processes == 1:
+        return [sys.executable, "-m", launch.module, str(launch.directory)]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nnodes=1"]
+    return [*torchrun, f"--nproc-per-node={launch.processes}", "-m", launch.module, str(launch.directory)]
+
+
+class LocalLauncher:
+    """Subprocesses of the worker's machine, each in a session of its own so that they outlive a killed worker
+    long enough to be found, and do not get the terminal's Ctrl-C.
+    """
+
+    def __init__(self) -> None:
+        self.host = socket.gethostname()
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self, launch: Launch) -> Process:
+        with open(launch.directory / OUTPUT_FILE, "ab") as output:
+            child = subprocess.Popen(
+                command_line(launch),
+                cwd=launch.working_directory,
+                env=child_environment(launch, os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._children[child.pid] = child
+        return Process(host=self.host, pid=child.pid, identity=process_identity(child.pid))
+
+    def poll(self, process: Process) -> int | None:
+        code = self._children[process.pid].poll()
+        if code is not None:
+            del self._children[process.pid]
+        return code
+
+    def stop(self, process: Process, launch: Launch, *, force: bool) -> None:
+        if not force:
+            signal_group(process.pid, signal.SIGTERM)
+            return
+        self.clear(launch.mark, launch.fence, process)
+
+    def clear(self, mark: str, fence: int, process: Process | None) -> bool:
+        if process is None or process.host != self.host:
+            return end_processes(mark, fence, None, "")
+        return end_processes(mark, fence, process.pid, process.identity)

@@ -1,0 +1,156 @@
+"""What workers write to runs: claim, renew, hand back, end. No audit rows here but for ends, which people
+ask about.
+
+Every write is conditional on the run's state and fence, so that a worker that was frozen, cut off or
+declared dead finds out by changing nothing. The database's clock decides about leases; where that clock
+itself was set back, a worker that sees a lease unchanged for long enough by its own stopwatch may take over
+as well.
+"""
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F, Q, QuerySet, Value
+from django.db.models.functions import Coalesce, Now
+
+from runs.launchers import Process
+from runs.models import Run, from_now
+from runs.states import RunState, move_run
+from workspace.actions import record_audit
+
+
+class LostLease(Exception):
+    """The run belongs to another worker now: stop touching it and everything it has on disk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A run this worker owns from now on."""
+
+    run: Run
+    previous: Process | None  # what the worker before started, if it said so
+    exhausted: bool  # a worker was lost and no attempt is left
+
+
+@dataclass
+class LeaseWatch:
+    """Remembers how long each running run's lease has stood still, by this process's monotonic clock."""
+
+    seen: dict[tuple[int, int], tuple[Any, float]] = field(default_factory=dict)
+
+    def silent(self, runs: "QuerySet[Run]", lease_seconds: float) -> list[int]:
+        """Ids of running runs whose owner has not renewed for a lease and a half while this watch looked on."""
+        now = time.monotonic()
+        fresh: dict[tuple[int, int], tuple[Any, float]] = {}
+        for pk, fence, lease_until in runs.running().values_list("pk", "fence", "lease_until"):
+            known = self.seen.get((pk, fence))
+            fresh[pk, fence] = known if known and known[0] == lease_until else (lease_until, now)
+        self.seen = fresh
+        return [pk for (pk, _), (_, since) in fresh.items() if now - since > 1.5 * lease_seconds]
+
+
+def claim_run(
+    *, kinds: Collection[str], worker_name: str, host: str, lease_seconds: float, watch: LeaseWatch
+) -> Claim | None:
+    """The next run of these kinds that is due or abandoned, now running under a new fence; None when there is
+    none.
+    """
+    runs = Run.objects.filter(kind__in=kinds)
+    takeable = Q(state=RunState.QUEUED, run_after__lte=Now()) | Q(
+        state=RunState.RUNNING, lease_until__lt=Now()
+    )
+    if silent := watch.silent(runs, lease_seconds):
+        takeable |= Q(state=RunState.RUNNING, pk__in=silent)
+    with transaction.atomic():
+        candidates = runs.filter(takeable).order_by("run_after", "pk")
+        if connection.features.has_select_for_update_skip_locked:
+            candidates = candidates.select_for_update(skip_locked=True)
+        run = candidates.first()
+        if run is None:
+            return None
+        lost = run.state == RunState.RUNNING
+        exhausted = lost and run.attempt >= run.max_attempts
+        previous = Process(host=run.host, pid=run.pid, identity=run.process_start) if run.pid else None
+        moved = move_run(
+            runs.filter(takeable),
+            run,
+            RunState.RUNNING,
+            fence=F("fence") + 1,
+            attempt=run.attempt if exhausted else run.attempt + 1,
+            lease_until=from_now(lease_seconds),
+            started_at=Coalesce(F("started_at"), Now()),
+            worker_name=worker_name,
+            # The process of the worker before stays on record until it is known to be gone.
+            host=run.host if previous else host,
+        )
+        if not moved:
+            return None
+    run = Run.objects.select_related("project", "requested_by").get(pk=run.pk)
+    return Claim(run=run, previous=previous, exhausted=exhausted)
+
+
+def owned(run: Run) -> "QuerySet[Run]":
+    return Run.objects.running().filter(pk=run.pk, fence=run.fence)
+
+
+def renew(run: Run, lease_seconds: float, progress: Mapping[str, Any] | None = None) -> bool:
+    """Renew the lease and copy progress; the answer is whether a cancel was asked for. Raises LostLease."""
+    changes: dict[str, Any] = {"lease_until": from_now(lease_seconds)}
+    if progress is not None:
+        changes["progress"] = dict(progress)
+    if not owned(run).update(**changes):
+        raise LostLease
+    cancel = owned(run).values_list("cancel_requested", flat=True).first()
+    if cancel is None:
+        raise LostLease
+    return cancel
+
+
+def record_process(run: Run, process: Process | None, lease_seconds: float, host: str = "") -> None:
+    """Write down what was started, so that a successor can end it; None: nothing of this run lives any more."""
+    changed = owned(run).update(
+        lease_until=from_now(lease_seconds),
+        host=process.host if process else host,
+        pid=process.pid if process else None,
+        process_start=process.identity if process else "",
+    )
+    if not changed:
+        raise LostLease
+
+
+def give_back(run: Run, *, seconds: float, error: str, count_attempt: bool) -> None:
+    """Back into the queue: at once when a worker leaves, after a back-off when an attempt failed."""
+    moved = move_run(
+        Run.objects.all(),
+        run,
+        RunState.QUEUED,
+        run_after=from_now(seconds),
+        lease_until=None,
+        pid=None,
+        process_start="",
+        error=error[:1000],
+        attempt=F("attempt") if count_attempt else max(run.attempt - 1, 0),
+    )
+    if not moved:
+        raise LostLease
+
+
+def end_run(run: Run, to: RunState, error: str = "") -> None:
+    """The run's last word, with its audit row. Callers that change more do so in the same transaction."""
+    with transaction.atomic():
+        moved = move_run(
+            Run.objects.all(),
+            run,
+            to,
+            lease_until=None,
+            pid=None,
+            process_start="",
+            finished_at=Now(),
+            error=Value(error[:1000]),
+        )
+        if not moved:
+            raise LostLease
+        record_audit(actor=run.requested_by, action=f"run.{to}", project=run.project, target=run)

@@ -1,0 +1,201 @@
+"""The worker's loop: look for a run, carry it, look again; tick in between.
+
+Any number of workers on any number of hosts share one table. A worker carries one run at a time; several at
+once means several workers. What a run is, how it is prepared and what its result means is the RunKinds'
+business.
+"""
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+from types import FrameType
+from typing import Any
+
+from django.db import close_old_connections, transaction
+from django.db.models.functions import Now
+
+from runs.attempts import DATABASE_TROUBLE, Attempt, SupervisorOptions, drop_broken_connection
+from runs.kinds import RunKind
+from runs.launchers import Launcher, LocalLauncher
+from runs.leases import Claim, LeaseWatch, claim_run
+from runs.models import Run, Worker
+
+logger = logging.getLogger(__name__)
+
+KEEP_STOPPED_WORKERS = timedelta(days=1)
+
+
+def work(
+    kinds: Sequence[RunKind],
+    tick: Callable[[], object] | None = None,
+    *,
+    once: bool = False,
+    stop_when_idle: bool = False,
+    only: Collection[str] | None = None,
+    options: SupervisorOptions | None = None,
+    launcher: Launcher | None = None,
+    install_signals: bool = True,
+) -> int:
+    """Carry runs of these kinds until asked to stop (SIGTERM, SIGINT); the answer is how many.
+
+    `once`: at most one run. `stop_when_idle`: until nothing of these kinds is queued or running and `tick`
+    has nothing to do. `only`: names of the kinds to take. `tick` is called in this thread, outside a
+    transaction, about every tick_seconds, also while a run is going on; it returns something true when it
+    moved anything. What it raises is logged, and the next tick tries again.
+    """
+    known = {kind.name: kind for kind in kinds}
+    if only is not None:
+        unknown = sorted(set(only) - set(known))
+        if unknown:
+            raise ValueError(f"unknown kinds {', '.join(unknown)}: there are {', '.join(sorted(known))}")
+        known = {name: kind for name, kind in known.items() if name in only}
+    loop = WorkerLoop(
+        known,
+        tick,
+        options=options or SupervisorOptions.from_settings(),
+        launcher=launcher or LocalLauncher(),
+    )
+    with loop.stopped_by_signals() if install_signals else nullcontext():
+        return loop.run(once=once, stop_when_idle=stop_when_idle)
+
+
+class WorkerLoop:
+    """One worker: its row, its signals, its turn of claiming and carrying."""
+
+    def __init__(
+        self,
+        kinds: dict[str, RunKind],
+        tick: Callable[[], object] | None,
+        *,
+        options: SupervisorOptions,
+        launcher: Launcher,
+    ) -> None:
+        self.kinds, self.tick, self.options, self.launcher = kinds, tick, options, launcher
+        self.name = f"{socket.gethostname()[:80]}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
+        self.stop = threading.Event()
+        self.watch = LeaseWatch()
+        self._next_tick = 0.0
+        self._current: Run | None = None
+
+    def run(self, *, once: bool, stop_when_idle: bool) -> int:
+        carried = 0
+        while not self.stop.is_set():
+            try:
+                self._heartbeat()
+                moved = self._tick(now=once or stop_when_idle)
+                claim = self._claim()
+                idle = claim is None and not moved and not self._work_is_left()
+            except DATABASE_TROUBLE as error:
+                logger.warning("worker %s: waiting for the database (%s)", self.name, error)
+                drop_broken_connection()
+                self.stop.wait(self.options.poll_seconds)
+                continue
+            if claim is not None:
+                self._carry(claim)
+                carried += 1
+            if once or (stop_when_idle and idle):
+                break
+            if claim is None and not moved:
+                self.stop.wait(self.options.poll_seconds)
+        self._leave()
+        return carried
+
+    @contextmanager
+    def stopped_by_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT ask the loop to leave: the running command checkpoints and the run is handed back."""
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            self.stop.set()
+
+        before: dict[int, Any] = {n: signal.signal(n, ask) for n in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _claim(self) -> Claim | None:
+        return claim_run(
+            kinds=self.kinds,
+            worker_name=self.name,
+            host=self.launcher.host,
+            lease_seconds=self.options.lease_seconds,
+            watch=self.watch,
+        )
+
+    def _carry(self, claim: Claim) -> None:
+        self._current = claim.run
+        try:
+            Attempt(
+                claim,
+                self.kinds[claim.run.kind],
+                launcher=self.launcher,
+                options=self.options,
+                beat=self._beat_beside_a_run,
+                stopping=self.stop.is_set,
+            ).carry()
+        except Exception:
+            # Nothing more can be done for this run here. Its lease lapses, its attempts are counted, and
+            # the worker that finds them used up writes it off; every other run goes on.
+            logger.exception("run %s: dropped by worker %s", claim.run.pk, self.name)
+            drop_broken_connection()
+        finally:
+            self._current = None
+
+    def _beat_beside_a_run(self) -> None:
+        try:
+            self._heartbeat()
+            self._tick(now=False)
+        except DATABASE_TROUBLE as error:
+            logger.warning("worker %s: the database does not answer (%s)", self.name, error)
+            drop_broken_connection()
+
+    def _heartbeat(self) -> None:
+        close_old_connections()
+        known = Worker.objects.filter(name=self.name).update(
+            heartbeat_at=Now(), current_run=self._current, stopped_at=None
+        )
+        if known:
+            return
+        with transaction.atomic():
+            Worker.objects.filter(heartbeat_at__lt=Now() - KEEP_STOPPED_WORKERS).delete()
+            Worker.objects.create(
+                name=self.name,
+                host=socket.gethostname()[:120],
+                pid=os.getpid(),
+                kinds=sorted(self.kinds),
+                current_run=self._current,
+            )
+
+    def _tick(self, *, now: bool) -> bool:
+        """Call the tick when it is due (or now); whether it moved anything."""
+        if self.tick is None or (not now and time.monotonic() < self._next_tick):
+            return False
+        try:
+            return bool(self.tick())
+        except DATABASE_TROUBLE:
+            raise
+        except Exception:
+            # A round that cannot advance must not stop the trainings of every other project.
+            logger.exception("worker %s: the tick failed", self.name)
+            return False
+        finally:
+            self._next_tick = time.monotonic() + self.options.tick_seconds
+
+    def _work_is_left(self) -> bool:
+        return Run.objects.active().filter(kind__in=self.kinds).exists()
+
+    def _leave(self) -> None:
+        try:
+            Worker.objects.filter(name=self.name).update(
+                heartbeat_at=Now(), current_run=None, stopped_at=Now()
+            )
+        except DATABASE_TROUBLE:
+            logger.warning("worker %s: left while the database did not answer", self.name)
