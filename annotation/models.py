@@ -1,8 +1,8 @@
 """What people are asked, what they answered, and the datasets made of it.
 
 A judgment is a weak order: K responses in tiers (a tie is one tier), with a strength of 0 to 3 on each step
-between neighbouring tiers. Judgments are append-only; triggers hold that against every client. Rows are changed
-by annotation's actions only.
+between neighbouring tiers. Judgments are append-only; triggers hold that against every client. Rows are
+changed by annotation's actions only.
 """
 
 import hashlib
@@ -368,6 +368,9 @@ class Assignment(models.Model):
             models.Index(fields=["leased_until"], condition=Q(state="leased"), name="assignment_live_leases"),
             models.Index(
                 fields=["annotator", "id"], condition=Q(state="leased"), name="assignment_own_lease"
+            ),
+            models.Index(
+                fields=["annotator", "id"], condition=Q(state="expired"), name="assignment_own_expired"
             ),
             models.Index(fields=["annotator", "-submitted_at"], name="assignment_own_history"),
         ]

@@ -974,6 +974,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="assignment",
+            index=models.Index(
+                condition=models.Q(("state", "expired")),
+                fields=["annotator", "id"],
+                name="assignment_own_expired",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="assignment",
             index=models.Index(fields=["annotator", "-submitted_at"], name="assignment_own_history"),
         ),
         migrations.AddConstraint(

@@ -1,0 +1,260 @@
+"""Answers of the person at the screen: submitting, revising, taking back.
+
+Every function holds the task's row lock while it decides whether a judgment counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from annotation.claiming import database_now, lock_task, own_assignment, slots_of
+from annotation.errors import AlreadySubmitted, BadAnswer, BatchNotOpen, KeyReused, NothingToRevise
+from annotation.models import Assignment, Batch, CurrentJudgment, Judgment, Task
+from annotation.ordering import check_flags, check_marks, check_order, check_seconds, handles_of
+from annotation.texts import check_text
+from workspace.actions import record_audit
+from workspace.models import Project, QuestionSettings, User
+
+MAX_RATIONALE_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A checked answer in response keys."""
+
+    tiers: list[list[int]]
+    strengths: list[int]
+    marks: dict[str, dict[str, Any]]
+    rationale: str
+    flags: list[str]
+    seconds: float
+
+
+def check_key(idempotency_key: Any) -> str:
+    if (
+        not isinstance(idempotency_key, str)
+        or not 8 <= len(idempotency_key) <= 100
+        or "\0" in idempotency_key
+    ):
+        raise BadAnswer("A judgment needs an idempotency key of 8 to 100 characters.")
+    return idempotency_key
+
+
+def check_rationale(rationale: Any) -> str:
+    rationale = check_text(rationale, "The rationale", empty=True)
+    if len(rationale) > MAX_RATIONALE_CHARACTERS:
+        raise BadAnswer(f"The rationale has more than {MAX_RATIONALE_CHARACTERS:,} characters.")
+    return rationale
+
+
+def _ties_allowed(project: Project, version: int) -> bool:
+    settings = QuestionSettings.objects.filter(project=project, version=version).first()
+    return settings is None or settings.allow_ties
+
+
+def _read_answer(
+    assignment: Assignment,
+    tiers: Any,
+    strengths: Any,
+    marks: Any,
+    rationale: Any,
+    flags: Any,
+    seconds: Any,
+) -> Answer:
+    """From handles to response keys, checked against what this annotator was shown."""
+    key_of = handles_of(assignment.order_shown)
+    handles = list(key_of)
+    allow_ties = _ties_allowed(assignment.task.batch.project, assignment.settings_version)
+    tiers, strengths = check_order(tiers, strengths, handles, allow_ties=allow_ties)
+    checked = check_marks(marks or {}, handles)
+    return Answer(
+        tiers=[[key_of[handle] for handle in tier] for tier in tiers],
+        strengths=strengths,
+        marks={str(key_of[handle]): values for handle, values in checked.items()},
+        rationale=check_rationale(rationale),
+        flags=check_flags(flags),
+        seconds=check_seconds(seconds),
+    )
+
+
+def _same_key(actor: User, assignment: Assignment, idempotency_key: str) -> Judgment | None:
+    """The judgment that was stored under this key. Raises KeyReused when it answers another task."""
+    stored = Judgment.objects.filter(annotator=actor, idempotency_key=idempotency_key).first()
+    if stored is not None and stored.assignment_id != assignment.pk:
+        raise KeyReused("This key belongs to the judgment of another task.")
+    return stored
+
+
+def _take_slot(task: Task, *, leased: bool) -> bool:
+    """Whether a new judgment counts; moves the counters when it does. The task's row is locked."""
+    if not slots_of(task):
+        return True
+    if leased:
+        Task.objects.filter(pk=task.pk).update(done=F("done") + 1)
+        return True
+    return bool(
+        Task.objects.filter(pk=task.pk, open_slots__gt=0).update(
+            open_slots=F("open_slots") - 1, done=F("done") + 1
+        )
+    )
+
+
+def _store(assignment: Assignment, answer: Answer, **fields: Any) -> Judgment:
+    """Append a judgment of an assignment and point at it."""
+    try:
+        with transaction.atomic():
+            judgment = Judgment.objects.create(
+                assignment=assignment,
+                task_id=assignment.task_id,
+                annotator_id=assignment.annotator_id,
+                order_shown=assignment.order_shown,
+                settings_version=assignment.settings_version,
+                guideline_version=assignment.guideline_version,
+                tiers=answer.tiers,
+                strengths=answer.strengths,
+                marks=answer.marks,
+                rationale=answer.rationale,
+                flags=answer.flags,
+                seconds=answer.seconds,
+                **fields,
+            )
+    except IntegrityError as error:
+        raise KeyReused("This key belongs to the judgment of another task.") from error
+    CurrentJudgment.objects.update_or_create(
+        task_id=assignment.task_id, annotator_id=assignment.annotator_id, defaults={"judgment": judgment}
+    )
+    return judgment
+
+
+@transaction.atomic
+def submit_judgment(
+    *,
+    actor: User,
+    assignment: Assignment,
+    tiers: list[list[str]],
+    strengths: list[int],
+    idempotency_key: str,
+    marks: Mapping[str, Mapping[str, Any]] | None = None,
+    rationale: str = "",
+    flags: Sequence[str] = (),
+    seconds: float = 0.0,
+) -> Judgment:
+    """Store the actor's answer, in the handles they saw. The same key again returns the judgment that is
+    there.
+
+    A late answer is always kept: it counts if a slot is still open, else it is surplus.
+    Raises NotYourTask, BadAnswer, UnreadableText, KeyReused, AlreadySubmitted.
+    """
+    own_assignment(actor, assignment)
+    check_key(idempotency_key)
+    task = lock_task(assignment.task_id)
+    if stored := _same_key(actor, assignment, idempotency_key):
+        return stored
+    current = Assignment.objects.select_related("task__batch__project").get(pk=assignment.pk)
+    if current.state == Assignment.State.SUBMITTED:
+        raise AlreadySubmitted("You have judged this task already: open your last judgment to change it.")
+    answer = _read_answer(current, tiers, strengths, marks, rationale, flags, seconds)
+    counts = _take_slot(task, leased=current.state == Assignment.State.LEASED)
+    judgment = _store(current, answer, surplus=not counts, idempotency_key=idempotency_key)
+    Assignment.objects.filter(pk=current.pk).update(
+        state=Assignment.State.SUBMITTED, submitted_at=database_now(), draft={}
+    )
+    record_audit(
+        actor=actor, action="judgment.submit", project=task.batch.project, target=judgment, surplus=not counts
+    )
+    return judgment
+
+
+def _newest_to_change(actor: User, assignment: Assignment, task: Task) -> Judgment:
+    """The end of the chain, if the batch still takes changes."""
+    pointer = (
+        CurrentJudgment.objects.filter(task=task, annotator=actor)
+        .select_related("judgment__assignment__task__batch__project")
+        .first()
+    )
+    if pointer is None:
+        raise NothingToRevise("There is no judgment of yours on this task to change.")
+    if task.batch.state == Batch.State.CLOSED:
+        raise BatchNotOpen("The batch is closed: its judgments can no longer be changed.")
+    return pointer.judgment
+
+
+@transaction.atomic
+def revise_judgment(
+    *,
+    actor: User,
+    assignment: Assignment,
+    tiers: list[list[str]],
+    strengths: list[int],
+    idempotency_key: str,
+    marks: Mapping[str, Mapping[str, Any]] | None = None,
+    rationale: str = "",
+    flags: Sequence[str] = (),
+    seconds: float = 0.0,
+) -> Judgment:
+    """A new judgment that supersedes the actor's current one on the same task.
+
+    Raises what submit_judgment raises, and NothingToRevise, BatchNotOpen.
+    """
+    own_assignment(actor, assignment)
+    check_key(idempotency_key)
+    task = lock_task(assignment.task_id)
+    if stored := _same_key(actor, assignment, idempotency_key):
+        return stored
+    before = _newest_to_change(actor, assignment, task)
+    answer = _read_answer(before.assignment, tiers, strengths, marks, rationale, flags, seconds)
+    counted = not before.withdrawn and not before.surplus
+    counts = counted or _take_slot(task, leased=False)
+    judgment = _store(
+        before.assignment, answer, supersedes=before, surplus=not counts, idempotency_key=idempotency_key
+    )
+    record_audit(
+        actor=actor,
+        action="judgment.revise",
+        project=task.batch.project,
+        target=judgment,
+        supersedes=before.pk,
+    )
+    return judgment
+
+
+@transaction.atomic
+def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: str) -> Judgment:
+    """Take the actor's current judgment back: a new row says so, and its slot opens again."""
+    own_assignment(actor, assignment)
+    check_key(idempotency_key)
+    task = lock_task(assignment.task_id)
+    if stored := _same_key(actor, assignment, idempotency_key):
+        return stored
+    before = _newest_to_change(actor, assignment, task)
+    if before.withdrawn:
+        raise NothingToRevise("This judgment was withdrawn already.")
+    answer = Answer(
+        tiers=before.tiers,
+        strengths=before.strengths,
+        marks=before.marks,
+        rationale=before.rationale,
+        flags=before.flags,
+        seconds=0.0,
+    )
+    if slots_of(task) and not before.surplus:
+        Task.objects.filter(pk=task.pk).update(open_slots=F("open_slots") + 1, done=F("done") - 1)
+    judgment = _store(
+        before.assignment,
+        answer,
+        supersedes=before,
+        surplus=before.surplus,
+        withdrawn=True,
+        idempotency_key=idempotency_key,
+    )
+    record_audit(
+        actor=actor,
+        action="judgment.withdraw",
+        project=task.batch.project,
+        target=judgment,
+        supersedes=before.pk,
+    )
+    return judgment

@@ -1,0 +1,65 @@
+"""How far a batch is: counted judgments against its quota."""
+
+from dataclasses import dataclass
+
+from django.db.models import Count, F, Q
+
+from annotation.models import Assignment, Batch, CurrentJudgment
+from annotation.querysets import SLOT_PURPOSES
+
+
+@dataclass(frozen=True)
+class BatchProgress:
+    """Counts of one batch. Reserved tasks hold nobody up: they are left out of `counted` and `tasks`."""
+
+    counted: int
+    quota: int
+    surplus: int
+    skipped: int
+    leased: int
+    tasks: int
+    tasks_done: int
+
+    @property
+    def share(self) -> float:
+        """0 to 1."""
+        return min(1.0, self.counted / self.quota) if self.quota else 0.0
+
+    @property
+    def percent(self) -> int:
+        # Rounded down: 100 % is said only when it is so.
+        return int(self.share * 100)
+
+    @property
+    def is_full(self) -> bool:
+        return self.quota > 0 and self.counted >= self.quota
+
+
+def batch_progress(batch: Batch) -> BatchProgress:
+    tasks = batch.tasks.filter(purpose__in=SLOT_PURPOSES, reserved_for__isnull=True)
+    totals = tasks.aggregate(tasks=Count("pk"), tasks_done=Count("pk", filter=Q(done__gte=F("needed"))))
+    pointers = CurrentJudgment.objects.filter(task__in=tasks, judgment__withdrawn=False)
+    judgments = pointers.aggregate(
+        counted=Count("pk", filter=Q(judgment__surplus=False)),
+        surplus=Count("pk", filter=Q(judgment__surplus=True)),
+    )
+    states = dict(
+        Assignment.objects.filter(task__batch=batch).values_list("state").annotate(n=Count("pk")).order_by()
+    )
+    return BatchProgress(
+        counted=judgments["counted"],
+        quota=batch.quota if batch.quota is not None else tasks_needed(batch),
+        surplus=judgments["surplus"],
+        skipped=states.get(Assignment.State.SKIPPED, 0),
+        leased=states.get(Assignment.State.LEASED, 0),
+        tasks=totals["tasks"],
+        tasks_done=totals["tasks_done"],
+    )
+
+
+def tasks_needed(batch: Batch) -> int:
+    """The quota a batch without one gets: every slot of every task that counts and is nobody's own."""
+    needed = batch.tasks.filter(purpose__in=SLOT_PURPOSES, reserved_for__isnull=True).values_list(
+        "needed", flat=True
+    )
+    return sum(needed)

@@ -1,0 +1,57 @@
+"""What counts as a text and as a conversation. Pure functions, shared by actions and imports."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from annotation.errors import UnreadableText
+
+ROLES = ("system", "user", "assistant", "tool")
+# Longer texts are files that went into the wrong column; a page with one would freeze the browser.
+MAX_TEXT_CHARACTERS = 1_000_000
+
+
+def check_text(text: Any, what: str, *, empty: bool = False) -> str:
+    """The text itself if it can be stored and shown.
+
+    Raises UnreadableText naming `what` for anything but a string, for NUL, lone surrogates, more than
+    MAX_TEXT_CHARACTERS characters and, unless `empty`, for nothing but white space.
+    """
+    if not isinstance(text, str):
+        raise UnreadableText(f"{what} is {type(text).__name__}, not text.")
+    if not empty and not text.strip():
+        raise UnreadableText(f"{what} is empty.")
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise UnreadableText(
+            f"{what} has {len(text):,} characters; at most {MAX_TEXT_CHARACTERS:,} are accepted."
+        )
+    if "\0" in text:
+        raise UnreadableText(f"{what} holds a NUL character.")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UnreadableText(f"{what} holds half a surrogate pair, which is no character.") from error
+    return text
+
+
+def check_messages(messages: Any, what: str = "The prompt") -> list[dict[str, str]]:
+    """The conversation as plain {role, content} mappings; it ends with a user or tool turn.
+
+    Raises UnreadableText with one sentence that names the turn.
+    """
+    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes) or not messages:
+        raise UnreadableText(f"{what} has no messages.")
+    clean = []
+    for number, message in enumerate(messages, start=1):
+        if not isinstance(message, Mapping):
+            raise UnreadableText(f"{what}: turn {number} is not an object with role and content.")
+        role = message.get("role")
+        if role not in ROLES:
+            raise UnreadableText(
+                f"{what}: the role of turn {number} is {role!r}; use one of {', '.join(ROLES)}."
+            )
+        clean.append({"role": role, "content": check_text(message.get("content"), f"{what}: turn {number}")})
+    if clean[-1]["role"] not in ("user", "tool"):
+        raise UnreadableText(
+            f"{what} ends with a turn of the {clean[-1]['role']}; it must end with the user."
+        )
+    return clean
