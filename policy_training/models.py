@@ -21,7 +21,9 @@ class Policy(models.Model):
     reward_model = models.ForeignKey(
         RewardModel, on_delete=models.PROTECT, null=True, blank=True, related_name="policies"
     )
-    made_by = models.OneToOneField(Run, on_delete=models.PROTECT, null=True, blank=True, related_name="policy")
+    made_by = models.OneToOneField(
+        Run, on_delete=models.PROTECT, null=True, blank=True, related_name="policy"
+    )
     source = models.OneToOneField(Source, on_delete=models.PROTECT, related_name="policy")
     # result.json of the run that made it, or {} for an imported one.
     report = models.JSONField(default=dict)

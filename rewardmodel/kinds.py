@@ -5,6 +5,7 @@ from typing import Any
 
 from annotation.exporting.judgment_rows import demonstration_rows, response_rows
 from annotation.exporting.snapshots import dataset_comparisons
+
 from annotation.models import PreferenceDataset
 from learning.records import COMPARISONS, DEMONSTRATIONS, RESPONSES, SCORES, iterate_records
 from rewardmodel.models import ResponseScore, RewardModel

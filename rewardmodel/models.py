@@ -44,7 +44,9 @@ class ResponseScore(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["reward_model", "response"], name="one_score_a_model_and_response"),
+            models.UniqueConstraint(
+                fields=["reward_model", "response"], name="one_score_a_model_and_response"
+            ),
             # NaN equals nothing on SQLite and itself on PostgreSQL, so it is refused by range.
             models.CheckConstraint(condition=Q(reward__gt=-1e30, reward__lt=1e30), name="score_is_finite"),
         ]

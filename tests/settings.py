@@ -18,9 +18,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ALLOWED_HOSTS = ["*"]
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file rather than memory: threads, worker processes and the live server share it.
-    DATABASES["default"]["TEST"] = {
-        "NAME": os.path.join(os.environ["ROUNDTABLE_DATA_DIR"], "test.sqlite3")
-    }
+    DATABASES["default"]["TEST"] = {"NAME": os.path.join(os.environ["ROUNDTABLE_DATA_DIR"], "test.sqlite3")}
 
 RUN_POLL_SECONDS = 0.05
 RUN_RETRY_BASE_SECONDS = 0.1

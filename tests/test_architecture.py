@@ -35,7 +35,9 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_training_module_imports_without_django():
     imports = "\n".join(f"import {name}" for name in training_modules())
-    process = run_python(f"import sys\nsys.modules['django'] = None\nsys.modules['psycopg'] = None\n{imports}")
+    process = run_python(
+        f"import sys\nsys.modules['django'] = None\nsys.modules['psycopg'] = None\n{imports}"
+    )
     assert process.returncode == 0, process.stderr[-2000:]
 
 
@@ -68,7 +70,17 @@ import rounds.management.commands.worker
 
 
 def test_init_files_stay_empty():
-    rooms = ("config", "workspace", "runs", "annotation", "learning", "rewardmodel", "policy_training", "rounds", "demo")
+    rooms = (
+        "config",
+        "workspace",
+        "runs",
+        "annotation",
+        "learning",
+        "rewardmodel",
+        "policy_training",
+        "rounds",
+        "demo",
+    )
     full = [path for room in rooms for path in (ROOT / room).rglob("__init__.py") if path.stat().st_size]
     assert full == []
 

@@ -25,7 +25,12 @@ from workspace.models import (
 
 
 def record_audit(
-    *, actor: User, action: str, project: Project | None, target: models.Model | None = None, **details: object
+    *,
+    actor: User,
+    action: str,
+    project: Project | None,
+    target: models.Model | None = None,
+    **details: object,
 ) -> None:
     """Write the audit row of an action; call it inside the action's transaction."""
     AuditEvent.objects.create(
@@ -59,7 +64,9 @@ def create_project(
     """A project with its first criterion, question settings and guideline; the actor becomes its manager."""
     slug = slugify(name)[:50]
     if not slug:
-        raise ActionError("A project's name needs at least one letter or digit.", fields={"name": "Needs a letter."})
+        raise ActionError(
+            "A project's name needs at least one letter or digit.", fields={"name": "Needs a letter."}
+        )
     project = Project(
         name=name, slug=slug, overlap=overlap, lease_minutes=lease_minutes, description=description
     )
@@ -68,7 +75,9 @@ def create_project(
     except ValidationError as error:
         taken = "slug" in error.message_dict
         message = f"There is a project named like “{name}” already." if taken else first_sentence(error)
-        raise ActionError(message, code="project_invalid", fields={"name": message} if taken else {}) from error
+        raise ActionError(
+            message, code="project_invalid", fields={"name": message} if taken else {}
+        ) from error
     project.save()
     Criterion.objects.create(project=project, name=slugify(criterion_name), question=question)
     QuestionSettings.objects.create(
@@ -139,9 +148,7 @@ def remove_member(*, actor: User, project: Project, user: User) -> None:
 
 
 def _keep_a_manager(project: Project, user: User, *, still_manager: bool) -> None:
-    managers = set(
-        project.memberships.filter(role=Membership.Role.MANAGER).values_list("user_id", flat=True)
-    )
+    managers = set(project.memberships.filter(role=Membership.Role.MANAGER).values_list("user_id", flat=True))
     if managers == {user.pk} and not still_manager:
         raise LastManager("This is the project's only manager: make somebody else a manager first.")
 
@@ -213,7 +220,9 @@ def accept_invitation(*, token: str, username: str, password: str) -> User:
             user.save()
     except IntegrityError as error:
         raise ActionError(
-            "That user name is taken.", code="account_invalid", fields={"username": "That user name is taken."}
+            "That user name is taken.",
+            code="account_invalid",
+            fields={"username": "That user name is taken."},
         ) from error
     taken = Invitation.objects.filter(
         pk=invitation.pk, accepted_at__isnull=True, withdrawn_at__isnull=True
@@ -240,7 +249,11 @@ def join_by_invitation(*, actor: User, token: str) -> User:
 def _join(user: User, invitation: Invitation) -> User:
     Membership.objects.create(project=invitation.project, user=user, role=invitation.role)
     record_audit(
-        actor=user, action="invitation.accept", project=invitation.project, target=invitation, role=invitation.role
+        actor=user,
+        action="invitation.accept",
+        project=invitation.project,
+        target=invitation,
+        role=invitation.role,
     )
     return user
 
@@ -259,7 +272,9 @@ def withdraw_invitation(*, actor: User, invitation: Invitation) -> None:
 def create_machine_annotator(*, actor: User, project: Project, name: str, kind: str) -> User:
     """An account nobody can log in to, under which a machine's judgments are kept apart from people's."""
     if kind not in (User.Kind.SIMULATED, User.Kind.AI):
-        raise ActionError(f"“{kind}” is not a kind of machine annotator: use simulated or ai.", code="kind_invalid")
+        raise ActionError(
+            f"“{kind}” is not a kind of machine annotator: use simulated or ai.", code="kind_invalid"
+        )
     user = User.objects.filter(username=name).first()
     if user is None:
         user = User(username=name, kind=kind)
@@ -267,8 +282,6 @@ def create_machine_annotator(*, actor: User, project: Project, name: str, kind: 
         user.save()
     elif user.kind != kind:
         raise ActionError(f"The user name “{name}” belongs to somebody else.", code="username_taken")
-    Membership.objects.get_or_create(
-        project=project, user=user, defaults={"role": Membership.Role.ANNOTATOR}
-    )
+    Membership.objects.get_or_create(project=project, user=user, defaults={"role": Membership.Role.ANNOTATOR})
     record_audit(actor=actor, action="machine_annotator.create", project=project, target=user, kind=kind)
     return user

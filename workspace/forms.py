@@ -31,15 +31,23 @@ class LoginForm(StyledFormMixin, AuthenticationForm):
 class ProjectForm(StyledFormMixin, forms.Form):
     name = forms.CharField(max_length=120)
     description = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2}))
-    criterion_name = forms.SlugField(label="Criterion", initial="helpful", help_text="One word: helpful, harmless, ...")
+    criterion_name = forms.SlugField(
+        label="Criterion", initial="helpful", help_text="One word: helpful, harmless, ..."
+    )
     question = forms.CharField(
         max_length=300, initial="Which answer is more helpful?", help_text="As the annotator reads it."
     )
     guideline = forms.CharField(
-        required=False, widget=forms.Textarea(attrs={"rows": 6}), help_text="Markdown; shown beside every task."
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6}),
+        help_text="Markdown; shown beside every task.",
     )
     overlap = forms.IntegerField(
-        min_value=1, max_value=50, initial=1, label="People per task", help_text="How many people judge each task."
+        min_value=1,
+        max_value=50,
+        initial=1,
+        label="People per task",
+        help_text="How many people judge each task.",
     )
     lease_minutes = forms.IntegerField(
         min_value=1, max_value=1440, initial=30, label="Minutes a task stays reserved for who opened it"
@@ -54,7 +62,9 @@ class ProjectForm(StyledFormMixin, forms.Form):
 
 class InviteForm(StyledFormMixin, forms.Form):
     role = forms.ChoiceField(choices=Membership.Role.choices)
-    note = forms.CharField(max_length=120, required=False, label="For whom", help_text="Only managers see this.")
+    note = forms.CharField(
+        max_length=120, required=False, label="For whom", help_text="Only managers see this."
+    )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -62,9 +72,12 @@ class InviteForm(StyledFormMixin, forms.Form):
 
 
 class AcceptForm(StyledFormMixin, forms.Form):
-    username = forms.CharField(max_length=150, label="User name", widget=forms.TextInput(attrs={"autocomplete": "username"}))
+    username = forms.CharField(
+        max_length=150, label="User name", widget=forms.TextInput(attrs={"autocomplete": "username"})
+    )
     password = forms.CharField(
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}), help_text="At least ten characters."
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least ten characters.",
     )
 
     def __init__(self, *args: object, **kwargs: object) -> None:

@@ -61,7 +61,9 @@ class Project(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(overlap__gte=1, overlap__lte=50), name="project_overlap_1_to_50"),
+            models.CheckConstraint(
+                condition=Q(overlap__gte=1, overlap__lte=50), name="project_overlap_1_to_50"
+            ),
             models.CheckConstraint(condition=Q(lease_minutes__gte=1), name="project_lease_is_positive"),
             models.CheckConstraint(
                 condition=Q(gold_share__gte=0, gold_share__lte=0.5), name="project_gold_share_0_to_half"
@@ -123,7 +125,10 @@ class Guideline(models.Model):
 class Membership(models.Model):
     class Role(models.TextChoices):
         ANNOTATOR = "annotator", "Annotator"  # judges; sees their own work only
-        REVIEWER = "reviewer", "Reviewer"  # reads everything of the project, changes nothing but judgments of their own
+        REVIEWER = (
+            "reviewer",
+            "Reviewer",
+        )  # reads everything of the project, changes nothing but judgments of their own
         MANAGER = "manager", "Manager"  # plans batches, runs and rounds; invites people
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")

@@ -15,6 +15,10 @@ urlpatterns = [
     path("projects/<slug:slug>/", views.project_page, name="project"),
     path("projects/<slug:slug>/people/", views.people, name="people"),
     path("projects/<slug:slug>/people/invite/", views.send_invitation, name="invite"),
-    path("projects/<slug:slug>/people/invitations/<int:pk>/withdraw/", views.withdraw, name="withdraw_invitation"),
+    path(
+        "projects/<slug:slug>/people/invitations/<int:pk>/withdraw/",
+        views.withdraw,
+        name="withdraw_invitation",
+    ),
     path("projects/<slug:slug>/people/<int:pk>/", views.change_member, name="change_member"),
 ]

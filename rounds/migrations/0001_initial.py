@@ -6,90 +6,295 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('annotation', '0002_triggers'),
-        ('policy_training', '0002_initial'),
-        ('rewardmodel', '0001_initial'),
-        ('runs', '0001_runs'),
-        ('workspace', '0002_audit_append_only'),
+        ("annotation", "0002_triggers"),
+        ("policy_training", "0002_initial"),
+        ("rewardmodel", "0001_initial"),
+        ("runs", "0001_runs"),
+        ("workspace", "0002_audit_append_only"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Round',
+            name="Round",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('plan', models.JSONField()),
-                ('stage', models.CharField(choices=[('sampling', 'Sampling'), ('annotating', 'Annotating'), ('reward_model', 'Reward model'), ('policy', 'Policy training'), ('scoring', 'Scoring'), ('done', 'Done'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='sampling', max_length=12)),
-                ('failed_stage', models.CharField(blank=True, choices=[('sampling', 'Sampling'), ('annotating', 'Annotating'), ('reward_model', 'Reward model'), ('policy', 'Policy training'), ('scoring', 'Scoring'), ('done', 'Done'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], max_length=12)),
-                ('error', models.TextField(blank=True)),
-                ('annotate_until', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('batch', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='round', to='annotation.batch')),
-                ('criterion', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rounds', to='workspace.criterion')),
-                ('dataset', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='rounds', to='annotation.preferencedataset')),
-                ('new_policy', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='made_in_round', to='policy_training.policy')),
-                ('previous_policy', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='rounds_compared_here', to='policy_training.policy')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rounds', to='workspace.project')),
-                ('prompt_set', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rounds', to='annotation.promptset')),
-                ('reward_model', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='rounds', to='rewardmodel.rewardmodel')),
-                ('start_policy', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rounds_started_here', to='policy_training.policy')),
-                ('started_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("plan", models.JSONField()),
+                (
+                    "stage",
+                    models.CharField(
+                        choices=[
+                            ("sampling", "Sampling"),
+                            ("annotating", "Annotating"),
+                            ("reward_model", "Reward model"),
+                            ("policy", "Policy training"),
+                            ("scoring", "Scoring"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="sampling",
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "failed_stage",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("sampling", "Sampling"),
+                            ("annotating", "Annotating"),
+                            ("reward_model", "Reward model"),
+                            ("policy", "Policy training"),
+                            ("scoring", "Scoring"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("error", models.TextField(blank=True)),
+                ("annotate_until", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "batch",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="round",
+                        to="annotation.batch",
+                    ),
+                ),
+                (
+                    "criterion",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="rounds",
+                        to="workspace.criterion",
+                    ),
+                ),
+                (
+                    "dataset",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="rounds",
+                        to="annotation.preferencedataset",
+                    ),
+                ),
+                (
+                    "new_policy",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="made_in_round",
+                        to="policy_training.policy",
+                    ),
+                ),
+                (
+                    "previous_policy",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="rounds_compared_here",
+                        to="policy_training.policy",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rounds",
+                        to="workspace.project",
+                    ),
+                ),
+                (
+                    "prompt_set",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="rounds",
+                        to="annotation.promptset",
+                    ),
+                ),
+                (
+                    "reward_model",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="rounds",
+                        to="rewardmodel.rewardmodel",
+                    ),
+                ),
+                (
+                    "start_policy",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="rounds_started_here",
+                        to="policy_training.policy",
+                    ),
+                ),
+                (
+                    "started_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='RoundRun',
+            name="RoundRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('stage', models.CharField(choices=[('sampling', 'Sampling'), ('annotating', 'Annotating'), ('reward_model', 'Reward model'), ('policy', 'Policy training'), ('scoring', 'Scoring'), ('done', 'Done'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], max_length=12)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('policy', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='policy_training.policy')),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='round_runs', to='rounds.round')),
-                ('run', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='round_run', to='runs.run')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "stage",
+                    models.CharField(
+                        choices=[
+                            ("sampling", "Sampling"),
+                            ("annotating", "Annotating"),
+                            ("reward_model", "Reward model"),
+                            ("policy", "Policy training"),
+                            ("scoring", "Scoring"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "policy",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="policy_training.policy",
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="round_runs",
+                        to="rounds.round",
+                    ),
+                ),
+                (
+                    "run",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="round_run", to="runs.run"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='StageEntry',
+            name="StageEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('stage', models.CharField(choices=[('sampling', 'Sampling'), ('annotating', 'Annotating'), ('reward_model', 'Reward model'), ('policy', 'Policy training'), ('scoring', 'Scoring'), ('done', 'Done'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], max_length=12)),
-                ('reason', models.CharField(blank=True, max_length=300)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='stage_entries', to='rounds.round')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "stage",
+                    models.CharField(
+                        choices=[
+                            ("sampling", "Sampling"),
+                            ("annotating", "Annotating"),
+                            ("reward_model", "Reward model"),
+                            ("policy", "Policy training"),
+                            ("scoring", "Scoring"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=300)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="stage_entries",
+                        to="rounds.round",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'stage entries',
-                'ordering': ['created_at', 'id'],
+                "verbose_name_plural": "stage entries",
+                "ordering": ["created_at", "id"],
             },
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.UniqueConstraint(fields=('project', 'number'), name='round_number_once_a_project'),
+            model_name="round",
+            constraint=models.UniqueConstraint(
+                fields=("project", "number"), name="round_number_once_a_project"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.CheckConstraint(condition=models.Q(('number__gte', 1)), name='round_numbers_begin_at_1'),
+            model_name="round",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("number__gte", 1)), name="round_numbers_begin_at_1"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.UniqueConstraint(condition=models.Q(('stage__in', ['done', 'cancelled']), _negated=True), fields=('project',), name='one_open_round_a_project'),
+            model_name="round",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("stage__in", ["done", "cancelled"]), _negated=True),
+                fields=("project",),
+                name="one_open_round_a_project",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('stage', 'done'), _negated=True), ('new_policy__isnull', False), _connector='OR'), name='a_done_round_made_a_policy'),
+            model_name="round",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("stage", "done"), _negated=True), ("new_policy__isnull", False), _connector="OR"
+                ),
+                name="a_done_round_made_a_policy",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='roundrun',
-            constraint=models.UniqueConstraint(condition=models.Q(('policy__isnull', False)), fields=('round', 'stage', 'policy'), name='one_run_a_stage_and_policy'),
+            model_name="roundrun",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("policy__isnull", False)),
+                fields=("round", "stage", "policy"),
+                name="one_run_a_stage_and_policy",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='roundrun',
-            constraint=models.UniqueConstraint(condition=models.Q(('policy__isnull', True)), fields=('round', 'stage'), name='one_run_a_stage'),
+            model_name="roundrun",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("policy__isnull", True)),
+                fields=("round", "stage"),
+                name="one_run_a_stage",
+            ),
         ),
     ]

@@ -63,9 +63,15 @@ def test_expired_and_withdrawn_invitations_are_refused(project, max_):
 
 @pytest.mark.parametrize(
     ("username", "password", "field"),
-    [("max", "a long enough one", "username"), ("bad name!", "a long enough one", "username"), ("new", "short", "password")],
+    [
+        ("max", "a long enough one", "username"),
+        ("bad name!", "a long enough one", "username"),
+        ("new", "short", "password"),
+    ],
 )
-def test_a_bad_account_is_refused_at_its_field_and_the_invitation_stays_usable(project, max_, username, password, field):
+def test_a_bad_account_is_refused_at_its_field_and_the_invitation_stays_usable(
+    project, max_, username, password, field
+):
     _, token = actions.invite(actor=max_, project=project, role="annotator")
     with pytest.raises(ActionError) as caught:
         actions.accept_invitation(token=token, username=username, password=password)

@@ -1,0 +1,174 @@
+"""What managers ask of policies. Each action queues a run; the run's kind adopts the result."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from annotation.models import Prompt, PromptSet
+from policy_training.kinds import PPO, PRETRAIN, SAMPLE, SFT
+from policy_training.lineage import add_policy, require_free_name
+from policy_training.models import Policy
+from rewardmodel.models import RewardModel
+from runs.actions import import_artifact, queue_run
+from runs.models import Artifact, Run
+from workspace.errors import ActionError
+from workspace.models import Project, User
+
+
+class NotAPolicy(ActionError):
+    """The folder does not hold a language model with its tokenizer."""
+
+    code = "not_a_policy"
+
+
+def train_on_demonstrations(
+    *, actor: User, project: Project, name: str, config: Mapping[str, Any], parent: Policy | None = None
+) -> Run:
+    """Queue supervised fine-tuning on the project's demonstrations.
+
+    `config` is LanguageModelConfig as a mapping; with a `parent` its model source is filled in here, without one the
+    config says where to start (a folder, a hub id, a fresh model).
+    """
+    return _train_language_model(
+        SFT, actor=actor, project=project, name=name, config=config, parent=parent, title=f"Fine-tune {name}"
+    )
+
+
+def pretrain(
+    *, actor: User, project: Project, name: str, config: Mapping[str, Any], parent: Policy | None = None
+) -> Run:
+    """Queue language-model training on every token of the project's demonstrations."""
+    return _train_language_model(
+        PRETRAIN,
+        actor=actor,
+        project=project,
+        name=name,
+        config=config,
+        parent=parent,
+        title=f"Pretrain {name}",
+    )
+
+
+def _train_language_model(
+    kind: Any,
+    *,
+    actor: User,
+    project: Project,
+    name: str,
+    config: Mapping[str, Any],
+    parent: Policy | None,
+    title: str,
+) -> Run:
+    require_free_name(project, name)
+    if parent is not None:
+        source = {"path": str(parent.artifact.absolute_path)}
+        config = {**config, "model": {**config.get("model", {}), "source": source}}
+    return queue_run(
+        actor=actor,
+        project=project,
+        kind=kind,
+        title=title,
+        config=config,
+        parameters={"name": name, "parent": parent.pk if parent else None},
+    )
+
+
+def sample_responses(
+    *,
+    actor: User,
+    project: Project,
+    policy: Policy,
+    prompts: Sequence[Prompt],
+    config: Mapping[str, Any],
+    id_prefix: str,
+) -> Run:
+    """Queue sampling: every prompt, every temperature, n responses. Response rows under the policy's source come out.
+
+    `config` is SampleConfig as a mapping without the policy. `id_prefix` keeps response ids of several samplings apart.
+    """
+    if not prompts:
+        raise ActionError("There are no prompts to sample from.", code="no_prompts")
+    return queue_run(
+        actor=actor,
+        project=project,
+        kind=SAMPLE,
+        title=f"Sample {len(prompts)} prompts from {policy.name}",
+        config={
+            **config,
+            "policy": {"path": str(policy.artifact.absolute_path)},
+            "policy_name": policy.name,
+            "id_prefix": id_prefix,
+        },
+        parameters={"policy": policy.pk, "prompt_ids": [prompt.external_id for prompt in prompts]},
+    )
+
+
+def train_by_ppo(
+    *,
+    actor: User,
+    project: Project,
+    name: str,
+    start: Policy,
+    reward_model: RewardModel,
+    prompt_set: PromptSet,
+    config: Mapping[str, Any],
+) -> Run:
+    """Queue PPO from `start`, against `start` as the reference, paid by `reward_model`.
+
+    `config` is PPOConfig as a mapping; the start, the reference and the reward model are filled in here.
+    """
+    require_free_name(project, name)
+    if not prompt_set.prompts.exists():
+        raise ActionError(
+            f"The prompt set “{prompt_set.name}” is empty: bring prompts in with `manage.py import_prompts`.",
+            code="no_prompts",
+        )
+    start_source = {"path": str(start.artifact.absolute_path)}
+    with_demonstrations = config.get("algorithm", {}).get("ptx_coefficient", 0) > 0
+    return queue_run(
+        actor=actor,
+        project=project,
+        kind=PPO,
+        title=f"PPO: {start.name} to {name}",
+        config={
+            **config,
+            "policy": {**config.get("policy", {}), "source": start_source},
+            "reference": start_source,
+            "reward_model": {"path": str(reward_model.artifact.absolute_path)},
+        },
+        parameters={
+            "name": name,
+            "parent": start.pk,
+            "reward_model": reward_model.pk,
+            "prompt_set": prompt_set.pk,
+            "with_demonstrations": with_demonstrations,
+        },
+    )
+
+
+def import_policy(*, actor: User, project: Project, name: str, path: Path, notes: str = "") -> Policy:
+    """Take a policy's folder (Hugging Face format) into the project. The folder stays where it is.
+
+    Raises NotAPolicy when it holds no language model or no tokenizer, PolicyNameTaken, BadArtifact.
+    """
+    require_free_name(project, name)
+    _require_policy_folder(path)
+    artifact = import_artifact(actor=actor, project=project, kind=Artifact.Kind.POLICY, path=path)
+    return add_policy(actor=actor, project=project, name=name, artifact=artifact, notes=notes)
+
+
+def _require_policy_folder(path: Path) -> None:
+    if not path.is_dir():
+        raise NotAPolicy(
+            f"{path} is not a folder: give the folder of a language model in Hugging Face format."
+        )
+    if not (path / "config.json").is_file():
+        raise NotAPolicy(f"{path} has no config.json: it is not a model in Hugging Face format.")
+    if not list(path.glob("*.safetensors")):
+        raise NotAPolicy(
+            f"{path} has no .safetensors file: save the model with safetensors, nothing else is loaded."
+        )
+    if not (path / "tokenizer.json").is_file():
+        raise NotAPolicy(
+            f"{path} has no tokenizer: save the model's tokenizer (tokenizer.json) into the same folder."
+        )

@@ -1,0 +1,131 @@
+"""The policy's kinds of long work: what goes into their folders and which rows come out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from annotation.exporting.judgment_rows import demonstration_rows, prompt_rows
+
+from annotation.actions import NewResponse, add_responses
+from annotation.models import Prompt, PromptSet
+from learning.records import DEMONSTRATIONS, PROMPTS, SAMPLED_RESPONSES, read_records
+from policy_training.lineage import add_policy
+from policy_training.models import Policy
+from policy_training.training.config import LanguageModelConfig, PPOConfig, SampleConfig
+from runs.kinds import Output, RunKind
+from runs.models import Artifact, Run
+from workspace.errors import ActionError
+
+
+def _prompt_set(run: Run) -> PromptSet:
+    return PromptSet.objects.get(pk=run.parameters["prompt_set"], project=run.project)
+
+
+def _demonstrations(run: Run) -> Mapping[str, Any]:
+    rows = list(demonstration_rows(run.project))
+    if not rows:
+        raise ActionError(
+            "The project has no demonstrations: bring some in with `manage.py import_demonstrations`.",
+            code="no_demonstrations",
+        )
+    return {"demonstrations": (rows, DEMONSTRATIONS)}
+
+
+def _policy_inputs(run: Run) -> Mapping[str, Any]:
+    inputs: dict[str, Any] = {"prompts": (prompt_rows(run.project, prompt_set=_prompt_set(run)), PROMPTS)}
+    if run.parameters["with_demonstrations"]:
+        inputs |= _demonstrations(run)
+    return inputs
+
+
+def _sample_inputs(run: Run) -> Mapping[str, Any]:
+    wanted = run.parameters["prompt_ids"]
+    found = {p.external_id: p for p in Prompt.objects.filter(project=run.project, external_id__in=wanted)}
+    rows = [
+        {
+            "prompt_id": prompt.external_id,
+            "messages": prompt.messages,
+            "kind": prompt.kind,
+            "split": prompt.split,
+            "author": None,
+            "tags": prompt.tags,
+        }
+        for prompt in (found[prompt_id] for prompt_id in wanted)
+    ]
+    return {"prompts": (rows, PROMPTS)}
+
+
+def _adopt_policy(run: Run, result: Mapping[str, Any]) -> None:
+    if Policy.objects.filter(made_by=run).exists():
+        return
+    add_policy(
+        actor=run.requested_by,
+        project=run.project,
+        name=run.parameters["name"],
+        artifact=run.artifacts.get(kind=Artifact.Kind.POLICY),
+        parent_id=run.parameters.get("parent"),
+        reward_model_id=run.parameters.get("reward_model"),
+        made_by=run,
+        report=dict(result),
+    )
+
+
+def _adopt_samples(run: Run, result: Mapping[str, Any]) -> None:
+    policy = Policy.objects.select_related("source").get(pk=run.parameters["policy"])
+    prompts = {
+        prompt.external_id: prompt
+        for prompt in Prompt.objects.filter(project=run.project, external_id__in=run.parameters["prompt_ids"])
+    }
+    rows = [
+        NewResponse(
+            prompt=prompts[row["prompt_id"]],
+            source=policy.source,
+            text=row["text"],
+            response_id=row["response_id"],
+            sampling=row["sampling"],
+            token_ids=row["token_ids"],
+            logprobs=row["logprobs"],
+        )
+        for row in read_records(run.path / "responses.parquet", SAMPLED_RESPONSES)
+        # A policy may end at once; there is nothing to show of that.
+        if row["text"].strip()
+    ]
+    add_responses(actor=run.requested_by, project=run.project, rows=rows)
+
+
+SFT = RunKind(
+    name="policy.sft",
+    label="Supervised fine-tuning",
+    command="policy_training.training.sft",
+    build_inputs=_demonstrations,
+    adopt=_adopt_policy,
+    outputs=(Output(kind="policy", path="model"),),
+    options=LanguageModelConfig,
+)
+PRETRAIN = RunKind(
+    name="policy.pretrain",
+    label="Pretraining",
+    command="policy_training.training.pretrain",
+    build_inputs=_demonstrations,
+    adopt=_adopt_policy,
+    outputs=(Output(kind="policy", path="model"),),
+    options=LanguageModelConfig,
+)
+SAMPLE = RunKind(
+    name="policy.sample",
+    label="Sampling",
+    command="policy_training.training.sample",
+    build_inputs=_sample_inputs,
+    adopt=_adopt_samples,
+    outputs=(Output(kind="responses", path="responses.parquet"),),
+    options=SampleConfig,
+)
+PPO = RunKind(
+    name="policy.ppo",
+    label="PPO",
+    command="policy_training.training.ppo",
+    build_inputs=_policy_inputs,
+    adopt=_adopt_policy,
+    outputs=(Output(kind="policy", path="model"), Output(kind="critic", path="critic")),
+    options=PPOConfig,
+)
+KINDS = (SFT, PRETRAIN, SAMPLE, PPO)

@@ -1,0 +1,54 @@
+"""How a policy comes to stand in the database: one row, its source and its place in the family tree."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from annotation.actions import add_source
+from annotation.models import Source
+from policy_training.models import Policy
+from runs.models import Artifact, Run
+from workspace.actions import record_audit
+from workspace.errors import ActionError
+from workspace.models import Project, User
+
+
+class PolicyNameTaken(ActionError):
+    code = "name_taken"
+
+
+@transaction.atomic
+def add_policy(
+    *,
+    actor: User,
+    project: Project,
+    name: str,
+    artifact: Artifact,
+    parent_id: int | None = None,
+    reward_model_id: int | None = None,
+    made_by: Run | None = None,
+    report: Mapping[str, Any] | None = None,
+    notes: str = "",
+) -> Policy:
+    """Record a policy. Raises PolicyNameTaken."""
+    require_free_name(project, name)
+    source = add_source(actor=actor, project=project, kind=Source.Kind.POLICY, name=name)
+    policy = Policy.objects.create(
+        project=project,
+        name=name,
+        artifact=artifact,
+        parent_id=parent_id,
+        reward_model_id=reward_model_id,
+        made_by=made_by,
+        source=source,
+        report=dict(report or {}),
+        notes=notes,
+    )
+    record_audit(actor=actor, action="policy.add", project=project, target=policy, name=name)
+    return policy
+
+
+def require_free_name(project: Project, name: str) -> None:
+    if Policy.objects.filter(project=project, name=name).exists():
+        raise PolicyNameTaken(f"There is a policy named “{name}” already: choose another name.")
