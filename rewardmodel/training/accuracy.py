@@ -1,7 +1,8 @@
 """How often, and how sure, a reward model agrees with people: pure statistics on scores of compared pairs.
 
-Every untied pair counts the same here, whatever judgment it came from. Pairs of one judgment are not independent, so for
-K > 2 the Wilson interval is a little too narrow; `accuracy_by_judgment` weighs judgments instead.
+Every untied pair counts the same here, whatever judgment it came from. Pairs of one judgment are not
+independent, so for K > 2 the Wilson interval is a little too narrow; `accuracy_by_judgment` weighs judgments
+instead.
 """
 
 import math
@@ -41,8 +42,8 @@ def agreement(difference: float) -> float:
 def accuracy_report(pairs: Sequence[ScoredPair]) -> dict[str, Any]:
     """Accuracy overall and by grade, each with its interval and n, and the points of a reliability diagram.
 
-    Grades of several people are means and fall to the nearest of 0..3, halves upwards. Without pairs every figure is
-    None and every n is 0.
+    Grades of several people are means and fall to the nearest of 0..3, halves upwards. Without pairs every
+    figure is None and every n is 0.
     """
     by_judgment: dict[int, list[float]] = {}
     for pair in pairs:
@@ -55,7 +56,8 @@ def accuracy_report(pairs: Sequence[ScoredPair]) -> dict[str, Any]:
         "n_judgments": len(by_judgment),
         "accuracy_by_judgment": sum(means) / len(means) if means else None,
         "by_grade": {
-            str(grade): _proportion([agreement(pair.difference) for pair in chosen]) for grade, chosen in grades.items()
+            str(grade): _proportion([agreement(pair.difference) for pair in chosen])
+            for grade, chosen in grades.items()
         },
         "longer_wins_accuracy": _mean([agreement(pair.length_difference) for pair in pairs]),
         "calibration": bins,
@@ -66,9 +68,9 @@ def accuracy_report(pairs: Sequence[ScoredPair]) -> dict[str, Any]:
 def calibration(pairs: Sequence[ScoredPair]) -> tuple[list[dict[str, Any]], float | None]:
     """Reliability bins of the predicted preference, and the expected calibration error.
 
-    The model predicts that the response with the higher score is preferred, with probability sigmoid(|difference|) in
-    [0.5, 1]; a bin says how often that was so. Error: mean over pairs of |accuracy - confidence| of their bin.
-    Source: Guo et al. 2017 (arXiv 1706.04599), equal-width bins.
+    The model predicts that the response with the higher score is preferred, with probability
+    sigmoid(|difference|) in [0.5, 1]; a bin says how often that was so. Error: mean over pairs of |accuracy -
+    confidence| of their bin. Source: Guo et al. 2017 (arXiv 1706.04599), equal-width bins.
     """
     bins: list[dict[str, Any]] = []
     gap = 0.0
@@ -84,7 +86,9 @@ def calibration(pairs: Sequence[ScoredPair]) -> tuple[list[dict[str, Any]], floa
         accuracy = _mean([value for _, value in held])
         if confidence is not None and accuracy is not None:
             gap += len(held) * abs(accuracy - confidence)
-        bins.append({"low": low, "high": high, "n": len(held), "confidence": confidence, "accuracy": accuracy})
+        bins.append(
+            {"low": low, "high": high, "n": len(held), "confidence": confidence, "accuracy": accuracy}
+        )
     return bins, gap / len(pairs) if pairs else None
 
 

@@ -1,7 +1,7 @@
 """Rows of the comparisons record as judgments that can be trained on.
 
-A row is checked whole when it is read; what a loss needs of a micro-batch is made by `targets`. Nothing here knows a
-tokenizer's or a model's details.
+A row is checked whole when it is read; what a loss needs of a micro-batch is made by `targets`. Nothing here
+knows a tokenizer's or a model's details.
 """
 
 import json
@@ -70,7 +70,8 @@ def judgment_from_row(row: Mapping[str, Any], *, where: str) -> Judgment:
     """Checks one row of the comparisons record.
 
     Raises UserError naming `where`, the group and what is wrong: fewer than two responses, an empty response,
-    matrices of another size, shares that do not add up to one, a grade outside 0..3, ranks against the shares.
+    matrices of another size, shares that do not add up to one, a grade outside 0..3, ranks against the
+    shares.
     """
     place = f"{where}, group {row['group_id']!r}"
     responses = tuple(row["responses"])
@@ -92,8 +93,8 @@ def judgment_from_row(row: Mapping[str, Any], *, where: str) -> Judgment:
     for pair in pairs:
         if ranks is not None and pair.preference > 0.5 and ranks[pair.first] > ranks[pair.second]:
             raise UserError(
-                f"{place}: response {pair.first + 1} was preferred to response {pair.second + 1}, but its rank "
-                f"{ranks[pair.first]} is worse than {ranks[pair.second]}."
+                f"{place}: response {pair.first + 1} was preferred to response {pair.second + 1}, but its "
+                f"rank {ranks[pair.first]} is worse than {ranks[pair.second]}."
             )
     return Judgment(
         group_id=row["group_id"],
@@ -117,7 +118,11 @@ def _pairs(
             forward, backward = shares[one][two], shares[two][one]
             if forward is None and backward is None:
                 continue
-            if forward is None or backward is None or not (0 <= forward <= 1 and abs(forward + backward - 1) < 1e-6):
+            if (
+                forward is None
+                or backward is None
+                or not (0 <= forward <= 1 and abs(forward + backward - 1) < 1e-6)
+            ):
                 raise UserError(
                     f"{place}: soft_preference of responses {one + 1} and {two + 1} is {forward} one way and "
                     f"{backward} the other; they must be shares that add up to 1."
@@ -130,9 +135,15 @@ def _pairs(
             grade = grades[first][second]
             if grade is not None and not 0 <= grade <= 3:
                 raise UserError(
-                    f"{place}: grade of response {first + 1} over {second + 1} is {grade}, not between 0 and 3."
+                    f"{place}: grade of response {first + 1} over {second + 1} is {grade}, "
+                    "not between 0 and 3."
                 )
-            yield Pair(first=first, second=second, preference=preference, grade=0.0 if grade is None else float(grade))
+            yield Pair(
+                first=first,
+                second=second,
+                preference=preference,
+                grade=0.0 if grade is None else float(grade),
+            )
 
 
 def check_splits(judgments: Iterable[Judgment], *, where: str) -> None:
@@ -143,8 +154,8 @@ def check_splits(judgments: Iterable[Judgment], *, where: str) -> None:
         other = split_of.setdefault(key, judgment)
         if other.split != judgment.split:
             raise UserError(
-                f"{where}: groups {other.group_id!r} and {judgment.group_id!r} have the same prompt but are in the splits "
-                f"{other.split!r} and {judgment.split!r}; split by prompt."
+                f"{where}: groups {other.group_id!r} and {judgment.group_id!r} have the same prompt but are in "
+                f"the splits {other.split!r} and {judgment.split!r}; split by prompt."
             )
 
 
@@ -158,7 +169,9 @@ def targets(judgments: Sequence[Judgment], device: torch.device | None = None) -
         for index, (offset, judgment) in enumerate(zip(offsets, judgments, strict=False))
         for pair in judgment.pairs
     ]
-    first, second, preference, grade, judgment_index = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    first, second, preference, grade, judgment_index = (
+        zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    )
 
     def integers(values: Sequence[int]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.int64, device=device)

@@ -62,12 +62,16 @@ class TokenizerOptions:
 
     def __post_init__(self) -> None:
         if self.vocabulary_size < 300:
-            raise ValueError(f"vocabulary_size is {self.vocabulary_size}, below the 256 bytes and the special tokens")
+            raise ValueError(
+                f"vocabulary_size is {self.vocabulary_size}, below the 256 bytes and the special tokens"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class WatchingOptions:
-    """What is looked at while the model trains; the evaluation at the end always takes every validation judgment."""
+    """What is looked at while the model trains; the evaluation at the end always takes every validation
+    judgment.
+    """
 
     evaluate_every_steps: int = 0  # 0: only at the end
     evaluation_judgments: int = 256  # at most this many in the evaluations on the way

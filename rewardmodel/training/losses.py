@@ -1,7 +1,8 @@
 """Losses of a reward model: pure functions on tensors.
 
 A judgment is a weak order over K responses. Everything here is written for one micro-batch of judgments whose
-responses are flattened one after another; who made the scores, and how they are packed, is no business of this file.
+responses are flattened one after another; who made the scores, and how they are packed, is no business of
+this file.
 
 Suffixes: B judgments, N responses of all judgments, K responses of one judgment, M members of one tier,
 P compared pairs of all judgments, R tokens of one response.
@@ -36,7 +37,9 @@ class Targets:
     judgment_P: Tensor  # (P,) int64 into B
     judgment_N: Tensor  # (N,) int64 into B
     is_top_N: Tensor  # (N,) True for the responses of the top tier
-    ranks: Sequence[Tensor | None]  # per judgment (K,) int64, 0 best, equal is a tie; None when not a weak order
+    ranks: Sequence[
+        Tensor | None
+    ]  # per judgment (K,) int64, 0 best, equal is a tie; None when not a weak order
     weight_B: Tensor  # (B,) how much a judgment counts
 
     @property
@@ -55,8 +58,8 @@ class LossTerms:
 def margins(grade_P: Tensor, table: MarginTable) -> Tensor:
     """Margin m(grade) of each pair, (P,), in reward units.
 
-    small {3: 1, 2: 2/3, 1: 1/3, 0: 0}, large {3: 3, 2: 2, 1: 1, 0: 0}; the mean grade of several people falls on the
-    line between two entries (ours; both tables are straight lines). Source: Llama 2, table 27.
+    small {3: 1, 2: 2/3, 1: 1/3, 0: 0}, large {3: 3, 2: 2, 1: 1, 0: 0}; the mean grade of several people falls
+    on the line between two entries (ours; both tables are straight lines). Source: Llama 2, table 27.
     """
     if table == "none":
         return torch.zeros_like(grade_P)
@@ -76,7 +79,9 @@ def strength_weights(grade_P: Tensor) -> Tensor:
 
 
 def pairwise_losses(preferred_P: Tensor, other_P: Tensor, margin_P: Tensor | float = 0.0) -> Tensor:
-    """-logsigmoid(r_w - r_l - m), (P,). Source: Llama 2, 3.2.2; without margin Stiennon 2020 and InstructGPT, 3.5."""
+    """-logsigmoid(r_w - r_l - m), (P,). Source: Llama 2, 3.2.2; without margin Stiennon 2020 and InstructGPT,
+    3.5.
+    """
     return -F.logsigmoid(preferred_P - other_P - margin_P)
 
 
@@ -90,18 +95,20 @@ def soft_label_losses(first_P: Tensor, second_P: Tensor, preference_P: Tensor) -
 
 
 def centring_penalties(first_P: Tensor, second_P: Tensor) -> Tensor:
-    """(r_w + r_l)^2, (P,), in squared reward units. Source: Eisenstein et al. 2023 (arXiv 2312.09244), c = 0.01."""
+    """(r_w + r_l)^2, (P,), in squared reward units. Source: Eisenstein et al. 2023 (arXiv 2312.09244), c =
+    0.01.
+    """
     return (first_P + second_P) ** 2
 
 
 def plackett_luce_loss(scores_K: Tensor, ranks_K: Tensor) -> Tensor:
     """-log probability, under Plackett-Luce, that the responses fall into the observed tiers; a scalar.
 
-    The order inside a tier is unknown, so it is summed out: for a tier A above a remainder of total strength c,
-    f(S) = sum over i in S of e^{r_i} / (sum over S of e^{r_j} + c) f(S without i), f(empty) = 1, and the tier
-    contributes f(A). Exact, and never more than K! orders in 2^M steps. Two responses give the pairwise loss, no ties
-    give ListMLE, one tier gives 0. Source: Plackett 1975 (the choice axiom); the sum over tied orders is the exact
-    method of Allison and Christakis 1994.
+    The order inside a tier is unknown, so it is summed out: for a tier A above a remainder of total strength
+    c, f(S) = sum over i in S of e^{r_i} / (sum over S of e^{r_j} + c) f(S without i), f(empty) = 1, and the
+    tier contributes f(A). Exact, and never more than K! orders in 2^M steps. Two responses give the pairwise
+    loss, no ties give ListMLE, one tier gives 0. Source: Plackett 1975 (the choice axiom); the sum over tied
+    orders is the exact method of Allison and Christakis 1994.
     """
     order = torch.argsort(ranks_K, stable=True)
     tiers = scores_K[order].split(torch.unique(ranks_K, return_counts=True)[1].tolist())
@@ -113,14 +120,17 @@ def plackett_luce_loss(scores_K: Tensor, ranks_K: Tensor) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _subset_levels(size: int) -> list[tuple[list[list[int]], list[list[int]]]]:
-    """For n = 1..size: the members of each subset of n, and where each subset without that member stands at n - 1."""
+    """For n = 1..size: the members of each subset of n, and where each subset without that member stands at n
+    - 1.
+    """
     levels = []
     place = {0: 0}
     for count in range(1, size + 1):
         subsets = [subset for subset in range(1 << size) if subset.bit_count() == count]
         members = [[item for item in range(size) if subset >> item & 1] for subset in subsets]
         smaller = [
-            [place[subset ^ (1 << item)] for item in held] for subset, held in zip(subsets, members, strict=True)
+            [place[subset ^ (1 << item)] for item in held]
+            for subset, held in zip(subsets, members, strict=True)
         ]
         levels.append((members, smaller))
         place = {subset: index for index, subset in enumerate(subsets)}
@@ -141,8 +151,8 @@ def _tier_log_probability(tier_M: Tensor, below: Tensor) -> Tensor:
 def best_of_k_loss(scores_K: Tensor, ranks_K: Tensor) -> Tensor:
     """Softmax cross-entropy of the best response against all lower ones; a scalar.
 
-    Responses that share the top tier do not compete with each other: the loss is their mean. One tier gives 0.
-    Source: Ziegler 2019, 2.2 (the best of four); the rule for ties is ours.
+    Responses that share the top tier do not compete with each other: the loss is their mean. One tier gives
+    0. Source: Ziegler 2019, 2.2 (the best of four); the rule for ties is ours.
     """
     is_top_K = ranks_K == ranks_K.min()
     if bool(is_top_K.all()):
@@ -163,16 +173,19 @@ def ranking_losses(
 ) -> LossTerms:
     """Ranking loss and centring penalty of every judgment.
 
-    pairwise: mean over the judgment's untied pairs of -logsigmoid(r_w - r_l - m(grade)); with pair_weight "all" their
-    sum over C(K, 2) instead, so that a judgment with ties counts less. soft_labels: the same mean over all compared
-    pairs, ties included. The centring penalty uses the pairs and weights of the ranking loss; for plackett_luce and
-    best_of_k those of pairwise. Source: InstructGPT, 3.5 (all C(K, 2) pairs are one batch element); Llama 2, 3.2.2.
+    pairwise: mean over the judgment's untied pairs of -logsigmoid(r_w - r_l - m(grade)); with pair_weight
+    "all" their sum over C(K, 2) instead, so that a judgment with ties counts less. soft_labels: the same mean
+    over all compared pairs, ties included. The centring penalty uses the pairs and weights of the ranking
+    loss; for plackett_luce and best_of_k those of pairwise. Source: InstructGPT, 3.5 (all C(K, 2) pairs are
+    one batch element); Llama 2, 3.2.2.
 
     Raises ValueError when a judgment that is no weak order meets an objective that needs one.
     """
     counts_P = targets.is_untied_P | torch.tensor(objective == "soft_labels")
     first_P, second_P = scores_N[targets.first_P], scores_N[targets.second_P]
-    share_P = _pair_shares(targets, counts_P, pair_weight).to(scores_N.dtype)  # (P,), 0 where a pair does not count
+    share_P = _pair_shares(targets, counts_P, pair_weight).to(
+        scores_N.dtype
+    )  # (P,), 0 where a pair does not count
     strength_P = strength_weights(targets.grade_P).to(scores_N.dtype) if strength_weighted else 1.0
     centring_B = _sum_by_judgment(share_P * centring_penalties(first_P, second_P), targets)
     if objective == "pairwise":

@@ -1,15 +1,22 @@
 """Named values for reward models, each with its source. Light: no torch.
 
-"ours" marks what the source does not publish. A preset leaves open where the model starts and the machine it runs on.
-All of them drop ties and put every pair of a judgment into one batch element. The score head is new, normal with
-standard deviation 1/sqrt(h + 1) and bias 0 (N+ implementation details; Stiennon 2020, B.1), unless the start is an
-earlier reward model; the reward is shifted to mean 0 on demonstrations (InstructGPT, 3.5).
+"ours" marks what the source does not publish. A preset leaves open where the model starts and the machine it
+runs on. All of them drop ties and put every pair of a judgment into one batch element. The score head is new,
+normal with standard deviation 1/sqrt(h + 1) and bias 0 (N+ implementation details; Stiennon 2020, B.1),
+unless the start is an earlier reward model; the reward is shifted to mean 0 on demonstrations (InstructGPT,
+3.5).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from learning.training_options import BatchOptions, ModelOptions, ModelSource, OptimiserOptions, RuntimeOptions
+from learning.training_options import (
+    BatchOptions,
+    ModelOptions,
+    ModelSource,
+    OptimiserOptions,
+    RuntimeOptions,
+)
 from rewardmodel.training.config import (
     DataOptions,
     ObjectiveOptions,
@@ -148,7 +155,7 @@ N_PLUS = Preset(
 
 TINY = Preset(
     name="tiny",
-    source="ours: models of about one million parameters trained from scratch, 1000 to 3000 pairs, one or two CPU cores",
+    source="ours: about one million parameters from scratch, 1000 to 3000 pairs, one or two CPU cores",
     optimiser=OptimiserOptions(
         learning_rate=1e-3,  # ours
         schedule="linear",  # ours
@@ -158,7 +165,7 @@ TINY = Preset(
     ),
     objective=ObjectiveOptions(
         ranking="pairwise",
-        centring_coefficient=0.01,  # Eisenstein et al. 2023; keeps the scale of a quickly trained model in bounds
+        centring_coefficient=0.01,  # Eisenstein et al. 2023
     ),
     data=DataOptions(
         epochs=3,  # ours

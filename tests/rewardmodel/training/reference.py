@@ -1,4 +1,5 @@
-"""The losses written a second time, in NumPy float64 and by brute force, from the papers and not from our code.
+"""The losses written a second time, in NumPy float64 and by brute force, from the papers and not from our
+code.
 
 A judgment here is a matrix: preference[i][j] is the share of people for i over j, None when never compared.
 """
@@ -38,7 +39,9 @@ def soft_labels(scores, preference):
     for i, j in itertools.combinations(range(len(scores)), 2):
         share = preference[i][j]
         if share is not None:
-            terms.append(share * softplus(scores[j] - scores[i]) + (1 - share) * softplus(scores[i] - scores[j]))
+            terms.append(
+                share * softplus(scores[j] - scores[i]) + (1 - share) * softplus(scores[i] - scores[j])
+            )
     return float(np.mean(terms))
 
 

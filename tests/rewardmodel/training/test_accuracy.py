@@ -8,7 +8,9 @@ from rewardmodel.training.accuracy import ScoredPair, accuracy_report, calibrati
 
 
 def pair(difference, grade=1.0, judgment=0, length_difference=0):
-    return ScoredPair(judgment=judgment, difference=difference, grade=grade, length_difference=length_difference)
+    return ScoredPair(
+        judgment=judgment, difference=difference, grade=grade, length_difference=length_difference
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,9 @@ def test_accuracy_counts_pairs_and_says_so_by_grade():
     report = accuracy_report(pairs)
     assert report["n"] == 5 and report["accuracy"] == pytest.approx(3.5 / 5)
     assert report["interval"] == pytest.approx(list(wilson_interval(3.5, 5)))
-    assert report["n_judgments"] == 3 and report["accuracy_by_judgment"] == pytest.approx((2 / 3 + 1 + 0.5) / 3)
+    assert report["n_judgments"] == 3 and report["accuracy_by_judgment"] == pytest.approx(
+        (2 / 3 + 1 + 0.5) / 3
+    )
     assert {grade: (row["n"], row["accuracy"]) for grade, row in report["by_grade"].items()} == {
         "0": (1, 1.0),
         "1": (2, 0.25),

@@ -34,7 +34,11 @@ def test_a_row_becomes_pairs_with_the_preferred_response_first():
 
 def test_a_judgment_that_says_all_are_equal_teaches_only_soft_labels():
     said = read(ranks=[0, 0, 0], soft_preference=[[None, 0.5, 0.5], [0.5, None, 0.5], [0.5, 0.5, None]])
-    assert said.is_usable("soft_labels") and not said.is_usable("pairwise") and not said.is_usable("plackett_luce")
+    assert (
+        said.is_usable("soft_labels")
+        and not said.is_usable("pairwise")
+        and not said.is_usable("plackett_luce")
+    )
     assert said.is_top == (False, False, False)
 
 
@@ -58,8 +62,14 @@ def test_an_intransitive_group_prefers_whoever_is_never_beaten():
         ({"ranks": [0, 1]}, "2 ranks for 3 responses"),
         ({"ranks": [1, 0, 1]}, "response 1 was preferred to response 2"),
         ({"grade": [[None]]}, "grade is not a 3 x 3 matrix"),
-        ({"soft_preference": [[None, 1.0, 0.5], [0.2, None, 0.0], [0.5, 1.0, None]]}, "must be shares that add up"),
-        ({"soft_preference": [[None, None, 0.5], [0.2, None, 0.0], [0.5, 1.0, None]]}, "must be shares that add up"),
+        (
+            {"soft_preference": [[None, 1.0, 0.5], [0.2, None, 0.0], [0.5, 1.0, None]]},
+            "must be shares that add up",
+        ),
+        (
+            {"soft_preference": [[None, None, 0.5], [0.2, None, 0.0], [0.5, 1.0, None]]},
+            "must be shares that add up",
+        ),
         ({"grade": [[None, 4.0, None], [None] * 3, [None] * 3]}, "grade of response 1 over 2 is 4.0"),
     ],
 )
@@ -79,4 +89,7 @@ def test_a_prompt_on_two_sides_is_refused():
 def test_targets_count_responses_through_the_batch():
     goal = targets([read(), read()])
     assert goal.first_P.tolist() == [0, 0, 2, 3, 3, 5] and goal.second_P.tolist() == [1, 2, 1, 4, 5, 4]
-    assert goal.judgment_N.tolist() == [0, 0, 0, 1, 1, 1] and goal.is_untied_P.tolist() == [True, False, True] * 2
+    assert (
+        goal.judgment_N.tolist() == [0, 0, 0, 1, 1, 1]
+        and goal.is_untied_P.tolist() == [True, False, True] * 2
+    )

@@ -25,7 +25,9 @@ GRADES = (0, 1, 2, 3)
 
 
 def weak_order(ranks, strengths=None):
-    """The preference and grade matrices of one person's tiers; strengths are those of the steps between tiers."""
+    """The preference and grade matrices of one person's tiers; strengths are those of the steps between
+    tiers.
+    """
     size, steps = len(ranks), strengths or [1] * max(ranks)
     preference = [[None if i == j else 0.5 for j in range(size)] for i in range(size)]
     grade = [[None] * size for _ in range(size)]
@@ -124,7 +126,9 @@ def test_single_precision_losses_are_within_a_millionth_of_the_reference():
 )
 def test_gradients_equal_finite_differences(options):
     said = [judgment([0, 1, 1, 2], [3, 1]), judgment([1, 0]), judgment([0, 0, 1])]
-    scores = torch.randn(9, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    scores = torch.randn(
+        9, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True
+    )
     goal = targets(said)
     (gradient,) = torch.autograd.grad(ranking_losses(scores, goal, **options).ranking_B.sum(), scores)
     step = 1e-5
@@ -132,7 +136,8 @@ def test_gradients_equal_finite_differences(options):
         shift = torch.zeros(9, dtype=torch.float64)
         shift[index] = step
         up, down = (
-            ranking_losses(scores.detach() + sign * shift, goal, **options).ranking_B.sum() for sign in (1, -1)
+            ranking_losses(scores.detach() + sign * shift, goal, **options).ranking_B.sum()
+            for sign in (1, -1)
         )
         numeric = float((up - down) / (2 * step))
         assert abs(float(gradient[index]) - numeric) <= 1e-3 * max(abs(numeric), 1e-3)
@@ -168,9 +173,7 @@ def test_the_gradient_of_a_ranking_is_the_mean_of_its_pairs():
     pairs = [(i, j) for i in range(4) for j in range(4) if ranks[i] < ranks[j]]
     each = [
         torch.autograd.grad(
-            ranking_losses(
-                scores[[i, j]], targets([judgment([0, 1])])
-            ).ranking_B.sum(),
+            ranking_losses(scores[[i, j]], targets([judgment([0, 1])])).ranking_B.sum(),
             scores,
         )[0]
         for i, j in pairs
@@ -232,7 +235,11 @@ def test_grade_nought_gives_the_plain_loss_and_margins_follow_the_published_tabl
 
 def test_steps_between_tiers_add_up_to_at_most_three_as_stored():
     said = judgment([0, 1, 2], [2, 2])
-    assert {(pair.first, pair.second): pair.grade for pair in said.pairs} == {(0, 1): 2.0, (1, 2): 2.0, (0, 2): 3.0}
+    assert {(pair.first, pair.second): pair.grade for pair in said.pairs} == {
+        (0, 1): 2.0,
+        (1, 2): 2.0,
+        (0, 2): 3.0,
+    }
 
 
 def test_strength_weights_are_one_two_three_and_a_half():
@@ -249,10 +256,14 @@ def test_centring_is_the_mean_squared_sum_of_the_untied_pairs():
 def test_a_plackett_luce_likelihood_of_all_outcomes_adds_up_to_one():
     scores = torch.tensor([0.3, -1.0, 2.0], dtype=torch.float64)
     orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]
-    assert sum(torch.exp(-plackett_luce_loss(scores, torch.tensor(o))) for o in orders).item() == pytest.approx(1)
+    assert sum(
+        torch.exp(-plackett_luce_loss(scores, torch.tensor(o))) for o in orders
+    ).item() == pytest.approx(1)
     # "Which of them is worst" as tiers: two tied above one.
     worst = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    assert sum(torch.exp(-plackett_luce_loss(scores, torch.tensor(o))) for o in worst).item() == pytest.approx(1)
+    assert sum(
+        torch.exp(-plackett_luce_loss(scores, torch.tensor(o))) for o in worst
+    ).item() == pytest.approx(1)
 
 
 def test_nine_responses_with_a_large_tie_are_quick_and_exact():
@@ -272,7 +283,10 @@ def test_imitation_is_the_mean_over_the_tokens_of_the_top_tier():
     logprobs = -torch.arange(1.0, 16.0, dtype=torch.float64).reshape(5, 3)
     is_response = torch.tensor([[1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 1, 1], [1, 0, 0]]).bool()
     ours = imitation_losses(logprobs, is_response, targets(said))
-    rows = [[float(v) for v, real in zip(line, mask, strict=True) if real] for line, mask in zip(logprobs, is_response, strict=True)]
+    rows = [
+        [float(v) for v, real in zip(line, mask, strict=True) if real]
+        for line, mask in zip(logprobs, is_response, strict=True)
+    ]
     assert ours.tolist() == pytest.approx([reference.imitation(rows, [0]), reference.imitation(rows, [3, 4])])
 
 
@@ -282,7 +296,8 @@ def test_imitation_ignores_rejected_responses_and_padding_even_when_it_holds_inf
     clean = torch.tensor([[-1.0, 0.0], [-2.0, -3.0]])
     dirty = torch.tensor([[-1.0, -math.inf], [-9.0, -math.inf]])
     assert torch.equal(
-        imitation_losses(clean, is_response, targets(said)), imitation_losses(dirty, is_response, targets(said))
+        imitation_losses(clean, is_response, targets(said)),
+        imitation_losses(dirty, is_response, targets(said)),
     )
 
 

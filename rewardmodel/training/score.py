@@ -1,0 +1,97 @@
+"""The reward of every response in a file.
+
+    python -m rewardmodel.training.score RUN_DIR
+
+Reads inputs/responses.parquet, writes scores.parquet in the same order and result.json. Responses to the same
+prompt are scored together, behind one copy of the prompt.
+"""
+
+import json
+import statistics
+from typing import Any
+
+from learning.command import run_command
+from learning.language_models import model_sha256s
+from learning.processes import Processes
+from learning.run_directory import Attempt
+
+from learning.options import UserError
+from learning.records import RESPONSES, SCORES, write_records
+from rewardmodel.training.config import ScoreConfig
+from rewardmodel.training.scoring import RewardScorer
+
+RESPONSES_A_CHUNK = 2048  # between two looks at the fence
+RESPONSES_A_ROW = 16  # behind one prompt: a packed row's attention grows with the square of its length
+
+
+def main(attempt: Attempt) -> dict[str, Any]:
+    options: ScoreConfig = attempt.options
+    attempt.status(stage="reading")
+    rows = attempt.read_input("responses", RESPONSES, extra_columns="ignore")
+    if not rows:
+        raise UserError("inputs/responses.parquet has no rows; there is nothing to score.")
+    for number, row in enumerate(rows, start=1):
+        if not row["prompt"]:
+            raise UserError(f"inputs/responses.parquet, row {number}: the prompt has no messages.")
+
+    processes = Processes.start(options.runtime)
+    scorer = RewardScorer.load(
+        options.model_path, batch=options.batch, dtype=options.runtime.dtype, processes=processes
+    )
+
+    # Rows of one prompt become one group, whatever their order in the file.
+    open_group: dict[str, list[int]] = {}
+    groups: list[list[int]] = []
+    for index, row in enumerate(rows):
+        key = json.dumps([[message["role"], message["content"]] for message in row["prompt"]])
+        group = open_group.get(key)
+        if group is None or len(group) == RESPONSES_A_ROW:
+            group = open_group[key] = []
+            groups.append(group)
+        group.append(index)
+
+    rewards: list[float] = [0.0] * len(rows)
+    done = 0
+    chunk: list[list[int]] = []
+    for number, group in enumerate(groups, start=1):
+        chunk.append(group)
+        if sum(map(len, chunk)) < RESPONSES_A_CHUNK and number < len(groups):
+            continue
+        attempt.check()
+        scores = scorer.score(
+            [rows[group[0]]["prompt"] for group in chunk],
+            [[rows[index]["text"] for index in group] for group in chunk],
+        )
+        for scored_group, values in zip(chunk, scores, strict=True):
+            for index, value in zip(scored_group, values, strict=True):
+                rewards[index] = value
+        done += sum(map(len, chunk))
+        chunk = []
+        attempt.status(stage="scoring", step=done, steps_total=len(rows))
+
+    attempt.check()
+    if attempt.is_main:
+        write_records(
+            attempt.path / "scores.parquet",
+            (
+                {"response_id": row["response_id"], "prompt_id": row["prompt_id"], "reward": reward}
+                for row, reward in zip(rows, rewards, strict=True)
+            ),
+            SCORES,
+        )
+    return {
+        "n": len(rows),
+        "mean": statistics.fmean(rewards),
+        "sd": statistics.stdev(rewards) if len(rewards) > 1 else None,
+        "min": min(rewards),
+        "max": max(rewards),
+        "scores": "scores.parquet",
+        "truncated_responses": scorer.truncated_responses,
+        "layout": scorer.layout,
+        "layout_reason": scorer.layout_reason,
+        "model_sha256s": model_sha256s(options.model_path),
+    }
+
+
+if __name__ == "__main__":
+    run_command(main, ScoreConfig)

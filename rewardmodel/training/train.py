@@ -1,0 +1,400 @@
+"""Judgments to a reward model.
+
+    python -m rewardmodel.training.train RUN_DIR
+    torchrun --nproc-per-node 2 -m rewardmodel.training.train RUN_DIR
+
+Reads inputs/comparisons.parquet (trains on the split train, is judged on validation, leaves test alone) and,
+when there are any, inputs/demonstrations.parquet, on which the reward gets mean zero. Writes model/, which
+plain transformers loads as AutoModelForSequenceClassification: its logit minus config.reward_shift is the
+reward.
+
+A judgment is one example: its K responses stand packed behind one copy of the prompt, and all its pairs are
+one term of the loss (InstructGPT, 3.5). Every optimiser step is normalised by the weight of all judgments in
+it, so that neither micro-batches nor processes change the update.
+"""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from learning.checkpoints import Checkpoints
+from learning.command import run_command
+from learning.engine import Engine
+from learning.language_models import load_reward_model, load_tokenizer, require_positions, save_tokenizer
+from learning.processes import Processes
+from learning.run_directory import Attempt
+from learning.tokenization import train_tokenizer
+from torch import Tensor
+
+from learning.batching import DataCursor, MicroBatch, example_tokens, micro_batches
+from learning.options import UserError
+from learning.packing import Batch, Example, choose_layout, collate, scores_N
+from learning.records import DEMONSTRATIONS
+from learning.training_options import Layout, ModelSource
+from rewardmodel.training.comparisons import Judgment, targets
+from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig
+from rewardmodel.training.evaluate import log_comparisons, read_comparisons, report
+from rewardmodel.training.imitation import attach_language_head, detach_language_head, scores_and_logprobs
+from rewardmodel.training.losses import LossTerms, Targets, imitation_losses, ranking_losses
+from rewardmodel.training.scoring import (
+    SELF_CHECK_EXAMPLES,
+    count_truncated,
+    encode_group,
+    exact_scores_N,
+    score_examples,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def main(attempt: Attempt) -> dict[str, Any]:
+    options: RewardModelConfig = attempt.options
+    processes = Processes.start(options.runtime)
+
+    # 1. What people said, and the model that is to learn it.
+    attempt.status(stage="reading")
+    judgments = read_comparisons(attempt)
+    training, validation = usable_judgments(judgments, options.objective)
+    tokenizer = starting_tokenizer(attempt, training, processes)
+    model = starting_model(options, tokenizer).to(processes.device)
+
+    # 2. Rows: one packed row a judgment, when packing proves exact for this model.
+    batch = options.batch
+    examples = [encode_group(tokenizer, item.prompt, item.responses, batch) for item in training]
+    held_out = [encode_group(tokenizer, item.prompt, item.responses, batch) for item in validation]
+    demonstrations = read_demonstrations(attempt, tokenizer)
+    layout, layout_reason = choose_layout(
+        model, examples[:SELF_CHECK_EXAMPLES], dtype=options.runtime.dtype, requested=batch.layout
+    )
+    logger.info("%s rows: %s", layout, layout_reason)
+    rows = Rows(
+        layout=layout,
+        pad_id=tokenizer.pad_token_id,
+        max_tokens=batch.max_micro_batch_tokens,
+        processes=processes,
+    )
+
+    # 3. The plan of optimiser steps, and what earlier attempts got done of it.
+    cursor = DataCursor(
+        [example_tokens(example, layout) for example in examples],
+        seed=options.runtime.seed,
+        examples_per_step=examples_per_step(options.data),
+    )
+    steps_total = options.data.epochs * cursor.steps_per_epoch
+    engine = Engine(
+        model,
+        optimiser=options.optimiser,
+        steps_total=steps_total,
+        runtime=options.runtime,
+        processes=processes,
+    )
+    checkpoints = Checkpoints(attempt, processes, engines={"reward_model": engine}, state={"cursor": cursor})
+    done = checkpoints.resume()
+    logger.info(
+        "%d judgments to learn, %d held out; step %d of %d", len(training), len(validation), done, steps_total
+    )
+
+    # 4. Training.
+    on_the_way = OnTheWay(
+        attempt, engine, rows, validation[: options.watching.evaluation_judgments], held_out
+    )
+    for step in range(done + 1, steps_total + 1):
+        attempt.check()
+        chosen = cursor.next()
+        metrics = train_step(engine, rows, options.objective, training, examples, chosen)
+        score = None
+        if on_the_way.is_due(step):
+            found = on_the_way.evaluate(step)
+            metrics |= {"validation_accuracy": found["accuracy"], "validation_loss": found["loss"]}
+            score = found["accuracy"]
+        attempt.log_metrics(step, {**metrics, "epoch": step / cursor.steps_per_epoch})
+        attempt.status(stage=f"training, {layout} rows", step=step, steps_total=steps_total)
+        checkpoints.after_step(step, last=step == steps_total, score=score)
+
+    # 5. Held-out accuracy and the zero of the reward, both in the precision of the weights; then the model.
+    attempt.check()
+    attempt.status(stage="evaluating", step=steps_total, steps_total=steps_total)
+    held_out_scores = rows.scores(engine, exact_scores_N, held_out)
+    shift, shift_source = reward_zero(engine, rows, demonstrations, held_out_scores, examples)
+    rewards = [[value - shift for value in group] for group in held_out_scores]
+    log_comparisons(attempt, steps_total, validation[: options.watching.samples], rewards)
+    attempt.check()
+    detach_language_head(engine.model)
+    engine.model.config.reward_shift = shift
+    sha256s = engine.save_model(tokenizer, attempt.path / "model")
+    return {
+        **report(validation, rewards, options.objective),
+        "reward_shift": shift,
+        "reward_shift_source": shift_source,
+        "n_demonstrations": len(demonstrations),
+        "judgments": count_judgments(judgments, training, validation),
+        "truncated_responses": count_truncated(examples + held_out, tokenizer.eos_token_id),
+        "steps": steps_total,
+        "epochs": options.data.epochs,
+        "layout": layout,
+        "layout_reason": layout_reason,
+        "model_sha256s": sha256s,
+    }
+
+
+def train_step(
+    engine: Engine,
+    rows: "Rows",
+    objective: ObjectiveOptions,
+    training: Sequence[Judgment],
+    examples: Sequence[Example],
+    chosen: Sequence[int],
+) -> dict[str, float | None]:
+    """One optimiser step on the chosen judgments; returns its figures. Every process does its share."""
+    seen = Seen()
+
+    def loss_sum(micro_batch: MicroBatch) -> Tensor:
+        batch = rows.batch([examples[index] for index in micro_batch.indices])
+        goal = targets([training[index] for index in micro_batch.indices], rows.processes.device)
+        terms: TrainingTerms = engine.forward(judgment_losses, batch, goal, objective)
+        if not micro_batch.is_filler:
+            seen.add(terms, goal)
+        return (terms.total_B * goal.weight_B).sum()
+
+    weight = math.fsum(training[index].weight for index in chosen)
+    update = engine.update(rows.plan(examples, chosen), loss_sum, weight)
+    return {
+        **seen.means(rows.processes, objective),
+        "total_loss": update.loss,
+        "learning_rate": update.learning_rate,
+        "gradient_norm": update.gradient_norm,
+        "judgments": len(chosen),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingTerms:
+    """The loss of each judgment and its parts; tensors of shape (B,), nats."""
+
+    total_B: Tensor
+    ranking: LossTerms
+    lm_B: Tensor | None
+    scores_N: Tensor
+
+
+def judgment_losses(model: Any, batch: Batch, goal: Targets, objective: ObjectiveOptions) -> TrainingTerms:
+    """Ranking + c * centring + beta_rm * imitation. With beta_rm = 0 no logit is computed."""
+    lm_B = None
+    if objective.lm_coefficient > 0:
+        values_N, logprobs_NR = scores_and_logprobs(model, batch, goal.is_top_N)
+        lm_B = imitation_losses(logprobs_NR, batch.is_response_NR, goal)
+    else:
+        values_N = scores_N(model, batch)
+    ranking = ranking_losses(
+        values_N,
+        goal,
+        objective=objective.ranking,
+        margin=objective.margin,
+        pair_weight=objective.pair_weight,
+        strength_weighted=objective.strength_weighted,
+    )
+    total_B = ranking.ranking_B
+    if objective.centring_coefficient > 0:
+        total_B = total_B + objective.centring_coefficient * ranking.centring_B
+    if lm_B is not None:
+        total_B = total_B + objective.lm_coefficient * lm_B
+    return TrainingTerms(total_B=total_B, ranking=ranking, lm_B=lm_B, scores_N=values_N.detach())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """How examples become tensors in this run."""
+
+    layout: Layout
+    pad_id: int
+    max_tokens: int
+    processes: Processes
+
+    def batch(self, examples: Sequence[Example]) -> Batch:
+        return collate(examples, layout=self.layout, pad_id=self.pad_id, device=self.processes.device)
+
+    def plan(self, examples: Sequence[Example], chosen: Sequence[int]) -> list[MicroBatch]:
+        return micro_batches(
+            examples,
+            chosen,
+            layout=self.layout,
+            max_tokens=self.max_tokens,
+            rank=self.processes.rank,
+            world_size=self.processes.world_size,
+        )
+
+    def scores(self, engine: Engine, function: Any, examples: Sequence[Example]) -> list[list[float]]:
+        """function(model, batch) -> (N,) of all examples, without gradients."""
+        return score_examples(
+            lambda batch: engine.infer(function, batch),
+            examples,
+            layout=self.layout,
+            pad_id=self.pad_id,
+            max_micro_batch_tokens=self.max_tokens,
+            processes=self.processes,
+        )
+
+
+@dataclass(frozen=True)
+class OnTheWay:
+    """The evaluations between steps: quick ones, on the first validation judgments, in the training
+    precision.
+    """
+
+    attempt: Attempt
+    engine: Engine
+    rows: Rows
+    validation: Sequence[Judgment]
+    held_out: Sequence[Example]
+
+    def is_due(self, step: int) -> bool:
+        every = self.attempt.options.watching.evaluate_every_steps
+        return bool(every and step % every == 0 and self.validation)
+
+    def evaluate(self, step: int) -> dict[str, Any]:
+        options: RewardModelConfig = self.attempt.options
+        scores = self.rows.scores(self.engine, scores_N, self.held_out[: len(self.validation)])
+        log_comparisons(self.attempt, step, self.validation[: options.watching.samples], scores)
+        return report(self.validation, scores, options.objective)
+
+
+@dataclass
+class Seen:
+    """Sums over the micro-batches of one optimiser step, for its line in metrics.jsonl."""
+
+    sums: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("weight", "ranking", "lm", "agree", "pairs"), 0.0)
+    )
+
+    def add(self, terms: TrainingTerms, goal: Targets) -> None:
+        weight_B = goal.weight_B
+        untied = goal.is_untied_P
+        difference_P = (terms.scores_N[goal.first_P] - terms.scores_N[goal.second_P])[untied]
+        self.sums["weight"] += float(weight_B.sum())
+        self.sums["ranking"] += float((terms.ranking.ranking_B.detach() * weight_B).sum())
+        if terms.lm_B is not None:
+            self.sums["lm"] += float((terms.lm_B.detach() * weight_B).sum())
+        self.sums["agree"] += float((difference_P > 0).sum() + 0.5 * (difference_P == 0).sum())
+        self.sums["pairs"] += len(difference_P)
+
+    def means(self, processes: Processes, objective: ObjectiveOptions) -> dict[str, float | None]:
+        """Over all processes: ranking loss, language-model loss when there is one, agreement on the step's
+        pairs.
+        """
+        values = torch.tensor(list(self.sums.values()), dtype=torch.float64, device=processes.device)
+        sums = dict(zip(self.sums, processes.all_reduce_sum(values).tolist(), strict=True))
+        return {
+            "loss": sums["ranking"] / sums["weight"],
+            **({"lm_loss": sums["lm"] / sums["weight"]} if objective.lm_coefficient > 0 else {}),
+            "accuracy": sums["agree"] / sums["pairs"] if sums["pairs"] else None,
+        }
+
+
+def reward_zero(
+    engine: Engine,
+    rows: Rows,
+    demonstrations: Sequence[Example],
+    held_out_scores: Sequence[Sequence[float]],
+    examples: Sequence[Example],
+) -> tuple[float, str]:
+    """The score that becomes reward 0, and what it is the mean of. Source: InstructGPT, 3.5 (demonstrations).
+
+    Without demonstrations the compared responses stand in, held-out ones first (ours): some zero is needed
+    for rewards of several models to be of one scale.
+    """
+    if demonstrations:
+        groups, source = rows.scores(engine, exact_scores_N, demonstrations), "demonstrations"
+    elif held_out_scores:
+        groups, source = list(held_out_scores), "validation responses"
+    else:
+        groups, source = rows.scores(engine, exact_scores_N, examples), "training responses"
+    values = [value for group in groups for value in group]
+    return math.fsum(values) / len(values), source
+
+
+def usable_judgments(
+    judgments: Sequence[Judgment], objective: ObjectiveOptions
+) -> tuple[list[Judgment], list[Judgment]]:
+    """Those to train on, under this loss, and those to be judged on, which need an untied pair."""
+    training = [item for item in judgments if item.split == "train" and item.is_usable(objective.ranking)]
+    validation = [item for item in judgments if item.split == "validation" and item.untied_pairs]
+    if len(training) < 2:
+        raise UserError(
+            f"inputs/comparisons.parquet has {len(training)} usable judgments in the split train for the "
+            f"{objective.ranking} loss; a reward model needs at least two: collect more."
+        )
+    return training, validation
+
+
+def count_judgments(
+    judgments: Sequence[Judgment], training: Sequence[Judgment], validation: Sequence[Judgment]
+) -> dict[str, dict[str, int]]:
+    """How many judgments of each split were used, and how many had nothing to say or belong to the test
+    split.
+    """
+    used = {"train": len(training), "validation": len(validation), "test": 0}
+    return {
+        split: {"used": n, "not_used": sum(item.split == split for item in judgments) - n}
+        for split, n in used.items()
+    }
+
+
+def examples_per_step(data: DataOptions) -> int | tuple[int, int, int]:
+    if data.tokens_per_step is None:
+        return data.judgments_per_step
+    return (data.tokens_per_step, data.min_judgments_per_step, data.judgments_per_step)
+
+
+def starting_model(options: RewardModelConfig, tokenizer: Any) -> Any:
+    """The reward model before its first step, with a language head beside the score head when the loss has
+    one.
+    """
+    model = load_reward_model(options.model.source, tokenizer, dropout=options.model.dropout)
+    require_positions(model, options.batch.max_prompt_tokens + options.batch.max_response_tokens)
+    if options.objective.lm_coefficient > 0:
+        attach_language_head(model, options.model.source, tokenizer)
+    if options.model.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    return model
+
+
+def starting_tokenizer(attempt: Attempt, training: Sequence[Judgment], processes: Processes) -> Any:
+    """The tokenizer of the start, or, for random weights without one, one trained on the training
+    comparisons.
+
+    A trained one is kept in the run directory: a resumed run must not depend on training it the same way
+    twice.
+    """
+    options: RewardModelConfig = attempt.options
+    if options.model.source.fresh is None:
+        return load_tokenizer(options.model.source)
+    if options.tokenizer.path is not None:
+        return load_tokenizer(ModelSource(path=options.tokenizer.path))
+    path = attempt.path / "tokenizer"
+    if processes.is_main and not path.exists():
+        texts = (
+            text
+            for judgment in training
+            for text in (*(str(message["content"]) for message in judgment.prompt), *judgment.responses)
+        )
+        save_tokenizer(train_tokenizer(texts, options.tokenizer.vocabulary_size), path)
+    processes.barrier()
+    return load_tokenizer(ModelSource(path=str(path)))
+
+
+def read_demonstrations(attempt: Attempt, tokenizer: Any) -> list[Example]:
+    """The demonstrations, one response an example; none when the run was given none."""
+    if not attempt.has_input("demonstrations"):
+        return []
+    batch = attempt.options.batch
+    return [
+        encode_group(tokenizer, row["prompt"], [row["response"]], batch)
+        for row in attempt.read_input("demonstrations", DEMONSTRATIONS)
+    ]
+
+
+if __name__ == "__main__":
+    run_command(main, RewardModelConfig)
