@@ -53,6 +53,7 @@ def queue_run(
     run = Run.objects.create(
         project=project,
         kind=kind.name,
+        kind_label=kind.label[:80],
         title=title[:200],
         config=dict(config),
         parameters=dict(parameters or {}),
@@ -125,6 +126,7 @@ def clone_run(
     clone = Run.objects.create(
         project=run.project,
         kind=run.kind,
+        kind_label=run.kind_label,
         title=(title or f"{run.title} (again)")[:200],
         config=run.config if config is None else dict(config),
         parameters=run.parameters if parameters is None else dict(parameters),

@@ -10,7 +10,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -20,8 +20,8 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from learning.run_directory import RunDirectory, Status
 
 from learning.options import UserError
-from runs.artifacts import hash_path, stored_path
-from runs.kinds import RunKind
+from runs.artifacts import Digest, hash_path, stored_path
+from runs.kinds import Output, RunKind
 from runs.launchers import OUTPUT_FILE, Launch, Launcher, Process
 from runs.leases import Claim, LostLease, end_run, give_back, owned, record_process, renew
 from runs.models import Artifact, Run
@@ -47,9 +47,7 @@ class SupervisorOptions:
     heartbeat_seconds: float
     stop_grace_seconds: float
     disk_floor_bytes: int
-    poll_seconds: float = (
-        1.0  # an idle worker looks for work this often; a running child is looked at 5 times as often
-    )
+    poll_seconds: float = 1.0  # of an idle worker; a running command is looked at five times as often
     tick_seconds: float = 5.0
     retry_base_seconds: float = 10.0  # 10, 20, 40 ... up to the cap
     retry_cap_seconds: float = 600.0
@@ -121,21 +119,15 @@ class Attempt:
     # --- before the launch
 
     def _ready_to_launch(self) -> bool:
-        """Inputs are in place and nothing speaks against a start; otherwise the run has been ended or put back."""
+        """Inputs are in place and nothing speaks against a start; if not, the run was ended or put back."""
         if self.claim.exhausted:
-            self._end(
-                RunState.FAILED,
-                f"The worker was lost in each of {self.run.max_attempts} attempts: retry when "
-                "the machine is well.",
-            )
+            lost = f"The worker was lost in the last of {self.run.max_attempts} attempts"
+            self._end(RunState.FAILED, f"{lost}: retry when the machine is well.")
             return False
-        free = shutil.disk_usage(settings.DATA_DIR).free
-        if free < self.options.disk_floor_bytes:
-            self._wait_in_queue(
-                60,
-                f"Only {free / 1e9:.1f} GB are free under {settings.DATA_DIR} and the floor is "
-                f"{self.options.disk_floor_bytes / 1e9:.1f} GB: waiting for space.",
-            )
+        free, floor = shutil.disk_usage(settings.DATA_DIR).free, self.options.disk_floor_bytes
+        if free < floor:
+            short = f"Only {free / 1e9:.1f} GB are free where the runs are kept"
+            self._wait_in_queue(60, f"{short}, and the floor is {floor / 1e9:.1f} GB: waiting for space.")
             return False
         if self.stopping():
             self._wait_in_queue(0, self.run.error)
@@ -200,7 +192,7 @@ class Attempt:
         self._conclude(code)
 
     def _watch(self, process: Process, launch: Launch) -> int:
-        """Until the command has ended: renew, copy progress, tick, and pass on a cancel or the worker's leaving."""
+        """Until the command has ended: renew, copy progress, tick, pass on a cancel or a stop."""
         asked_at: float | None = None
         forced = False
         next_beat = 0.0
@@ -236,10 +228,10 @@ class Attempt:
         if outcome == "user_error":
             self._end(
                 RunState.USER_ERROR,
-                reason or "The command refused its input without saying why: see the log.",
+                reason or "The command refused its input and did not say why.",
             )
         elif outcome == "failed":
-            self._failed(reason or "The command failed without saying why: see the log.")
+            self._failed(reason or "The command failed and did not say why.")
         elif outcome in ("checkpointed", "paused") or self.stopping():
             self._wait_in_queue(0 if self.stopping() else self.options.retry_base_seconds, "")
         else:
@@ -318,7 +310,7 @@ class Attempt:
             drop_broken_connection()
 
     def persist(self, write: Callable[[], T]) -> T:
-        """Do a database write, waiting out a database that is gone. A worker asked to leave waits one grace time."""
+        """Do a database write, waiting for a database that is gone; a leaving worker waits one grace time."""
         refusals, since = 0, time.monotonic()
         while True:
             try:
@@ -364,7 +356,7 @@ class Attempt:
 
 
 def adopt_result(
-    run: Run, kind: RunKind, result: Mapping[str, Any], digests: "list[tuple[Any, Any]]"
+    run: Run, kind: RunKind, result: Mapping[str, Any], digests: Sequence[tuple[Output, Digest]]
 ) -> bool:
     """The result becomes rows and the run is done, in one transaction that only the run's owner can commit.
 

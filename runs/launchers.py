@@ -72,7 +72,7 @@ class Launcher(Protocol):
         """Start the command; OSError when it cannot be started at all."""
 
     def poll(self, process: Process) -> int | None:
-        """Its exit code, negative for a signal; None while it lives. Status.json is the truth, this is a hint."""
+        """Its exit code, negative for a signal; None while it lives. A hint: status.json is the truth."""
 
     def stop(self, process: Process, launch: Launch, *, force: bool) -> None:
         """Ask it to checkpoint and leave, or (force) end it and all it started."""

@@ -68,6 +68,7 @@ class Run(models.Model):
 
     project = models.ForeignKey("workspace.Project", on_delete=models.PROTECT, related_name="runs")
     kind = models.CharField(max_length=60, help_text="Name of its RunKind.")
+    kind_label = models.CharField(max_length=80, blank=True, help_text="The kind's name as pages show it.")
     title = models.CharField(max_length=200)
     directory = models.CharField(
         max_length=64,

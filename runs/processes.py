@@ -20,7 +20,7 @@ PROC = Path("/proc")
 
 
 def process_identity(pid: int) -> str:
-    """What tells this process from every other one, ever; empty when it is gone (or dead and not yet reaped)."""
+    """What tells this process from every other one, ever; empty when it is gone, or dead and unreaped."""
     try:
         after_name = (PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()
     except (OSError, IndexError):
@@ -53,10 +53,8 @@ def pids_of_run(mark: str, fence: int) -> list[int]:
             variables = dict(pair.partition(b"=")[::2] for pair in environ.read_bytes().split(b"\0"))
         except OSError:  # gone meanwhile, or another user's
             continue
-        if (
-            variables.get(RUN_MARK.encode()) == mark.encode()
-            and int(variables.get(FENCE.encode(), b"0")) <= fence
-        ):
+        of_run = variables.get(RUN_MARK.encode()) == mark.encode()
+        if of_run and int(variables.get(FENCE.encode(), b"0")) <= fence:
             found.append(int(environ.parent.name))
     return [pid for pid in found if pid != os.getpid() and process_identity(pid)]
 

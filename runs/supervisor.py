@@ -109,7 +109,7 @@ class WorkerLoop:
 
     @contextmanager
     def stopped_by_signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT ask the loop to leave: the running command checkpoints and the run is handed back."""
+        """SIGTERM and SIGINT ask the loop to leave: the command checkpoints and the run is handed back."""
 
         def ask(number: int, frame: FrameType | None) -> None:
             self.stop.set()

@@ -1,0 +1,105 @@
+"""A run in the words of its page: badge, progress, times. No queries, no files."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from runs.models import Run
+from runs.states import RunState
+
+BADGES = {
+    RunState.QUEUED: "",
+    RunState.RUNNING: "running",
+    RunState.DONE: "good",
+    RunState.FAILED: "bad",
+    RunState.USER_ERROR: "warn",
+    RunState.CANCELLED: "muted",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far the command says it is; zeros and empty where it has not said."""
+
+    stage: str
+    step: int
+    steps_total: int
+    percent: int | None  # None: it cannot be told
+    eta: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunView:
+    """One run as lists and pages show it."""
+
+    run: Run
+    badge: str
+    state: str
+    progress: Progress
+    elapsed: str
+    waits_for_retry: bool
+
+    @property
+    def can_cancel(self) -> bool:
+        return not self.run.is_finished and not self.run.cancel_requested
+
+    @property
+    def can_retry(self) -> bool:
+        return self.run.state in (RunState.FAILED, RunState.USER_ERROR, RunState.CANCELLED)
+
+
+def view_of(run: Run) -> RunView:
+    state = RunState(run.state)
+    now = timezone.now()
+    label = str(state.label)
+    waits = state == RunState.QUEUED and run.run_after > now
+    if state == RunState.RUNNING and run.cancel_requested:
+        label = "Stopping"
+    elif waits:
+        label = "Waiting to try again"
+    began, ended = run.started_at, run.finished_at or now
+    return RunView(
+        run=run,
+        badge=BADGES[state],
+        state=label,
+        progress=progress_of(run),
+        elapsed=duration((ended - began).total_seconds()) if began else "",
+        waits_for_retry=waits,
+    )
+
+
+def progress_of(run: Run) -> Progress:
+    status = run.progress
+    step, total = int(status.get("step") or 0), int(status.get("steps_total") or 0)
+    running = run.state == RunState.RUNNING
+    eta = status.get("eta_seconds")
+    if run.state == RunState.DONE:
+        percent: int | None = 100
+    else:
+        percent = min(100, 100 * step // total) if total else None
+    return Progress(
+        stage=str(status.get("stage") or "").replace("_", " "),
+        step=step,
+        steps_total=total,
+        percent=percent,
+        eta=f"about {duration(float(eta))} left" if running and eta else "",
+    )
+
+
+def duration(seconds: float) -> str:
+    """45 s, 3 min 20 s, 2 h 05 min, 3 d 4 h."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+def version_of(*parts: object) -> str:
+    """A short fingerprint of what a page shows: equal means there is nothing new to send."""
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]

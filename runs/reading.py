@@ -1,0 +1,163 @@
+"""What the pages show of a run's directory: curves, log, samples, inputs. Reads only, and expects any of it
+missing.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from learning.run_directory import RunDirectory
+
+from learning.options import UserError
+from runs.launchers import OUTPUT_FILE
+from runs.models import Run
+
+MAX_ROWS = 4000  # points of one answer: more than a screen has columns
+LOG_LINES = 120
+SAMPLES = 12
+
+# First match wins: the words of a metric's name -> the panel it is drawn in.
+PANELS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("Learning rate", frozenset({"learning", "lr"})),
+    ("Gradient norm", frozenset({"gradient", "grad", "norm"})),
+    ("Speed", frozenset({"second", "seconds", "speed", "throughput"})),
+    ("Accuracy", frozenset({"accuracy", "acc", "agreement", "correct"})),
+    ("KL coefficient", frozenset({"coefficient", "beta"})),
+    ("KL", frozenset({"kl"})),
+    ("Loss", frozenset({"loss", "nll", "perplexity"})),
+    ("Entropy", frozenset({"entropy"})),
+    ("Clipping", frozenset({"clip", "clipped", "ratio", "fraction"})),
+    (
+        "Advantages and values",
+        frozenset({"advantage", "advantages", "value", "values", "return", "returns", "variance"}),
+    ),
+    ("Reward", frozenset({"reward", "rewards", "score", "scores", "gold", "margin"})),
+    ("Length", frozenset({"length", "lengths", "tokens", "eos", "truncated"})),
+)
+OTHER_PANEL = "Counts and the rest"
+PANEL_ORDER = ("Loss", "Accuracy", "Reward", "KL", "KL coefficient", "Entropy", "Clipping", "Advantages and values",
+               "Length", "Gradient norm", "Learning rate", "Speed", OTHER_PANEL)  # fmt: skip
+
+
+def panel_of(metric: str) -> str:
+    """The panel in which a metric is drawn, by the words of its name."""
+    words = set(re.split(r"[^a-z0-9]+", metric.lower()))
+    return next((panel for panel, keywords in PANELS if words & keywords), OTHER_PANEL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """Rows of metrics.jsonl from an offset on, ready for JSON."""
+
+    rows: list[dict[str, float | int | None]]
+    offset: int
+    panels: dict[str, list[str]]  # in the order of the page
+
+
+def read_curves(run: Run, offset: int) -> Curves:
+    """Metrics written after `offset` bytes. Numbers only; not-a-number becomes None (a gap), JSON has none."""
+    try:
+        raw, new_offset = RunDirectory(run.path).metrics(offset)
+    except (OSError, UserError):
+        return Curves(rows=[], offset=offset, panels={})
+    rows = [_numbers(row) for row in thin(raw, MAX_ROWS)]
+    names = sorted({name for row in rows for name in row if name != "step"})
+    panels = {panel: [name for name in names if panel_of(name) == panel] for panel in PANEL_ORDER}
+    return Curves(
+        rows=rows, offset=new_offset, panels={panel: found for panel, found in panels.items() if found}
+    )
+
+
+def thin(rows: Sequence[Mapping[str, Any]], limit: int) -> Sequence[Mapping[str, Any]]:
+    """At most about `limit` rows, evenly taken, the last one and every row with a rare metric kept."""
+    if len(rows) <= limit:
+        return rows
+    stride = math.ceil(len(rows) / limit)
+    counts: dict[str, int] = {}
+    for row in rows:
+        for name in row:
+            counts[name] = counts.get(name, 0) + 1
+    rare = {name for name, count in counts.items() if count <= limit // 4}
+    return [
+        row
+        for index, row in enumerate(rows)
+        if index % stride == 0 or index == len(rows) - 1 or not rare.isdisjoint(row)
+    ]
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, float | int | None]:
+    return {
+        name: value if math.isfinite(value) else None
+        for name, value in row.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+def log_tail(run: Run) -> str:
+    """The end of the log; before the command writes one, the end of what it printed."""
+    try:
+        text = RunDirectory(run.path).log_tail(LOG_LINES)
+    except (OSError, UserError):
+        text = ""
+    if not text:
+        try:
+            with open(run.path / OUTPUT_FILE, "rb") as output:
+                output.seek(max(0, output.seek(0, 2) - 20_000))
+                text = output.read().decode(errors="replace")
+        except OSError:
+            return ""
+    return _printable("\n".join(text.splitlines()[-LOG_LINES:]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Texts of one step worth looking at: (what, text) in the order they were written."""
+
+    step: int
+    texts: list[tuple[str, str]]
+
+
+def samples(run: Run) -> list[Sample]:
+    """The newest samples first."""
+    try:
+        rows = RunDirectory(run.path).samples(SAMPLES)
+    except (OSError, UserError):
+        return []
+    return [
+        Sample(
+            step=int(row.get("step", 0)),
+            texts=[
+                (name.replace("_", " "), _printable(value if isinstance(value, str) else json.dumps(value)))
+                for name, value in row.items()
+                if name not in ("step", "time")
+            ],
+        )
+        for row in reversed(rows)
+    ]
+
+
+def inputs_manifest(run: Run) -> list[dict[str, Any]]:
+    """What lies in inputs/: one mapping a file, with `name`."""
+    try:
+        manifest = RunDirectory(run.path).manifest()
+    except (OSError, UserError):
+        return []
+    files = manifest.get("files", manifest)
+    return [{"name": name, **entry} for name, entry in files.items() if isinstance(entry, dict)]
+
+
+def environment(run: Run) -> str:
+    """The environment of the first start as indented JSON; empty before it."""
+    try:
+        found = RunDirectory(run.path).environment()
+    except (OSError, UserError):
+        return ""
+    return json.dumps(found, indent=2, ensure_ascii=False) if found else ""
+
+
+def _printable(text: str) -> str:
+    """NUL and other control characters have no place in HTML."""
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", text)
