@@ -1,0 +1,202 @@
+// Live curves: asks for the points after the last ones it has, draws one uPlot panel for each group of metrics.
+// Pauses while the page is hidden, starts anew when a new attempt cut the file back, stops when the run has ended.
+(function () {
+  "use strict";
+
+  const PERIOD_MS = 2000;
+  const HEIGHT = 200;
+  const COLOURS = {
+    light: ["#1b5a86", "#b3500f", "#1a6e3c", "#8a3b8f", "#7a5c00", "#a4262c", "#3c4a9e", "#4f5a66"],
+    dark: ["#7fbde8", "#f2a765", "#6fd09a", "#d79be0", "#e0c560", "#ff9a9a", "#a9b4ff", "#c3ccd6"],
+  };
+
+  const section = document.getElementById("curves");
+  if (!section) return;
+  const grid = document.getElementById("curve-grid");
+  const empty = document.getElementById("curves-empty");
+  const sync = uPlot.sync("run");
+
+  let offset = 0;
+  let fence = "";
+  let finished = false;
+  const rows = new Map(); // step -> {metric: value}
+  const panels = new Map(); // title -> panel
+
+  const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const palette = () => COLOURS[document.documentElement.dataset.bsTheme === "dark" ? "dark" : "light"];
+
+  function show(value) {
+    if (value === null || value === undefined) return "–";
+    if (value === 0) return "0";
+    const size = Math.abs(value);
+    if (size >= 1e6 || size < 1e-3) return value.toExponential(2);
+    if (Number.isInteger(value)) return String(value);
+    return value.toPrecision(4);
+  }
+
+  const nice = (name) => name.replaceAll("_", " ");
+
+  function latest(metric, steps) {
+    for (let i = steps.length - 1; i >= 0; i -= 1) {
+      const value = rows.get(steps[i])[metric];
+      if (value !== undefined && value !== null) return [steps[i], value];
+    }
+    return [null, null];
+  }
+
+  function columns(panel) {
+    const steps = [...rows.keys()].filter((step) => panel.metrics.some((m) => m in rows.get(step))).sort((a, b) => a - b);
+    return [steps, ...panel.metrics.map((m) => steps.map((s) => (m in rows.get(s) ? rows.get(s)[m] : undefined)))];
+  }
+
+  function axis(extra) {
+    const line = variable("--rt-line");
+    return { stroke: variable("--rt-muted"), grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, ...extra };
+  }
+
+  function options(panel, width) {
+    const colours = palette();
+    return {
+      width, height: HEIGHT,
+      legend: { show: false },
+      cursor: { sync: { key: sync.key }, drag: { x: true, y: false }, points: { size: 7 } },
+      scales: { x: { time: false } },
+      axes: [
+        axis({ values: (u, ticks) => ticks.map((t) => (Number.isInteger(t) ? String(t) : "")) }),
+        axis({ size: 62, values: (u, ticks) => ticks.map((t) => (Math.abs(t) < 1e-12 ? "0" : String(Number(t.toPrecision(4))))) }),
+      ],
+      series: [
+        { label: "step" },
+        ...panel.metrics.map((metric, i) => ({
+          label: metric, stroke: colours[i % colours.length], width: 1.75, spanGaps: true,
+          dash: i >= colours.length ? [6, 4] : undefined,
+          points: { show: (u, s) => u.data[s].filter((v) => v !== undefined && v !== null).length < 30, size: 5 },
+        })),
+      ],
+      hooks: { setCursor: [(u) => legend(panel, u.cursor.idx)] },
+    };
+  }
+
+  function legend(panel, index) {
+    const steps = panel.data[0];
+    const colours = palette();
+    panel.metrics.forEach((metric, i) => {
+      const item = panel.items[i];
+      const at = index === null || index === undefined ? latest(metric, steps)[1] : panel.data[i + 1][index];
+      item.value.textContent = show(at);
+      item.swatch.style.backgroundColor = colours[i % colours.length];
+    });
+    panel.at.textContent = index === null || index === undefined || steps[index] === undefined ? "" : "step " + steps[index];
+  }
+
+  function element(tag, className, text) {
+    const made = document.createElement(tag);
+    if (className) made.className = className;
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+
+  function build(title, metrics) {
+    const card = element("article", "curve card-surface");
+    const head = element("div", "curve-head");
+    const at = element("span", "muted curve-at");
+    head.append(element("h3", "curve-title", title), at);
+    const list = element("ul", "curve-legend");
+    const items = metrics.map((metric) => {
+      const item = element("li");
+      const swatch = element("span", "swatch");
+      const value = element("strong");
+      item.append(swatch, element("span", "", nice(metric)), value);
+      list.append(item);
+      return { swatch, value };
+    });
+    const canvas = element("div", "curve-canvas");
+    canvas.setAttribute("role", "img");
+    card.append(head, list, canvas);
+    return { title, metrics, card, at, items, canvas, plot: null, data: [[]] };
+  }
+
+  function draw(panel) {
+    panel.data = columns(panel);
+    if (panel.plot) {
+      panel.plot.setData(panel.data);
+    } else {
+      panel.plot = new uPlot(options(panel, Math.max(200, panel.canvas.clientWidth)), panel.data, panel.canvas);
+    }
+    legend(panel, null);
+    const told = panel.metrics.map((metric) => {
+      const [step, value] = latest(metric, panel.data[0]);
+      return step === null ? nice(metric) + " has no value yet" : `${nice(metric)} ${show(value)} at step ${step}`;
+    });
+    panel.canvas.setAttribute("aria-label", `${panel.title} by step: ${told.join(", ")}`);
+  }
+
+  function redraw() {
+    for (const panel of panels.values()) {
+      if (panel.plot) { panel.plot.destroy(); panel.plot = null; }
+      draw(panel);
+    }
+  }
+
+  function take(answer) {
+    if (answer.reset) {
+      rows.clear();
+      for (const panel of panels.values()) { if (panel.plot) panel.plot.destroy(); panel.card.remove(); }
+      panels.clear();
+    }
+    for (const row of answer.rows) {
+      if (typeof row.step === "number") rows.set(row.step, Object.assign(rows.get(row.step) || {}, row));
+    }
+    const changed = new Set();
+    for (const [title, metrics] of Object.entries(answer.panels)) {
+      const old = panels.get(title);
+      const all = old ? [...old.metrics, ...metrics.filter((m) => !old.metrics.includes(m))] : metrics;
+      if (!old || all.length !== old.metrics.length) {
+        const panel = build(title, all);
+        if (old) { if (old.plot) old.plot.destroy(); old.card.replaceWith(panel.card); } else { grid.append(panel.card); }
+        panels.set(title, panel);
+        observer.observe(panel.canvas);
+      }
+      changed.add(title);
+    }
+    changed.forEach((title) => draw(panels.get(title)));
+    empty.hidden = panels.size > 0;
+    if (answer.finished && panels.size === 0) empty.textContent = "This run wrote no curves.";
+  }
+
+  async function ask() {
+    if (document.hidden) return;
+    const response = await fetch(`${section.dataset.url}?offset=${offset}&fence=${fence}`, { headers: { Accept: "application/json" } });
+    if (!response.ok) return;
+    const answer = await response.json();
+    take(answer);
+    offset = answer.offset;
+    fence = String(answer.fence);
+    finished = answer.finished;
+    section.dataset.points = String(rows.size);
+  }
+
+  async function loop() {
+    try {
+      await ask();
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // the network is away: the next turn asks again
+    }
+    if (!finished) window.setTimeout(loop, PERIOD_MS);
+    else section.dataset.stopped = "yes";
+  }
+
+  const observer = new ResizeObserver((entries) => {
+    for (const entry of entries) {
+      const panel = [...panels.values()].find((p) => p.canvas === entry.target);
+      if (panel && panel.plot && entry.contentRect.width > 0) panel.plot.setSize({ width: entry.contentRect.width, height: HEIGHT });
+    }
+  });
+  document.addEventListener("roundtable:theme", redraw);
+  // A retry starts the run again on this very page's polling side; its curves then go on as well.
+  document.addEventListener("htmx:afterSettle", () => {
+    const live = document.getElementById("run-live");
+    if (finished && live && live.dataset.finished === "no") { finished = false; loop(); }
+  });
+  loop();
+})();

@@ -1,0 +1,35 @@
+// Keeps polled parts well behaved: no polling while the page is hidden, one announcement when the state changes, and a
+// log that stays at its end for whoever was reading there.
+(function () {
+  "use strict";
+
+  const polls = (element) => element instanceof Element && (element.getAttribute("hx-trigger") || "").startsWith("every");
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (document.hidden && polls(event.detail.elt)) event.preventDefault();
+  });
+
+  const log = () => document.getElementById("run-log-text");
+  const atEnd = (box) => box.scrollHeight - box.scrollTop - box.clientHeight < 24;
+  let follow = true;
+  let offset = 0;
+  document.addEventListener("htmx:beforeSwap", () => {
+    const box = log();
+    if (box) { follow = atEnd(box); offset = box.scrollTop; }
+  });
+
+  let state = null;
+  const look = () => {
+    const box = log();
+    if (box) box.scrollTop = follow ? box.scrollHeight : offset;
+    const live = document.getElementById("run-live");
+    if (!live) return;
+    const announcer = document.getElementById("run-announcer");
+    if (state !== null && state !== live.dataset.state && announcer) {
+      announcer.textContent = "The run is now: " + live.dataset.state;
+    }
+    state = live.dataset.state;
+  };
+  document.addEventListener("htmx:afterSettle", look);
+  document.addEventListener("DOMContentLoaded", look);
+})();
