@@ -26,7 +26,7 @@ def append_only(table: str) -> migrations.RunPython:
     def forwards(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
         postgresql = schema_editor.connection.vendor == "postgresql"
         if postgresql:
-            schema_editor.execute(POSTGRESQL_FUNCTION)
+            schema_editor.execute(POSTGRESQL_FUNCTION, params=None)
         for verb in ("update", "delete"):
             sql = POSTGRESQL if postgresql else SQLITE
             schema_editor.execute(sql.format(table=table, verb=verb, VERB=verb.upper()))
