@@ -1,4 +1,4 @@
-"""One settings file. Everything that differs between machines comes from environment variables that begin with ROUNDTABLE_."""
+"""One settings file. What differs between machines comes from environment variables, all named ROUNDTABLE_..."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ if not DEBUG and (SECRET_KEY == _DEFAULT_SECRET or len(SECRET_KEY) < 32):
     )
 
 ALLOWED_HOSTS = env.list("ROUNDTABLE_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("ROUNDTABLE_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("ROUNDTABLE_TRUSTED_ORIGINS", [])
 # Behind TLS: cookies travel over https only. Off for the demonstration on 127.0.0.1.
 BEHIND_TLS = env.bool("ROUNDTABLE_BEHIND_TLS", False)
 SESSION_COOKIE_SECURE = BEHIND_TLS
@@ -180,7 +180,7 @@ RUN_RETRY_CAP_SECONDS = env.float("ROUNDTABLE_RUN_RETRY_CAP_SECONDS", 600.0)
 # Nothing is launched with less free space than this under DATA_DIR.
 RUN_DISK_FLOOR_MB = env.int("ROUNDTABLE_RUN_DISK_FLOOR_MB", 1024)
 # Names of further environment variables that trainers may see; none by default, so that no secret reaches them.
-RUN_PASS_ENVIRONMENT = env.list("ROUNDTABLE_RUN_PASS_ENVIRONMENT", [])
+RUN_PASS_ENVIRONMENT: list[str] = env.list("ROUNDTABLE_RUN_PASS_ENVIRONMENT", [])
 # Torch threads of a run. 0: the cores the worker may use.
 RUN_THREADS = env.int("ROUNDTABLE_RUN_THREADS", 0)
 

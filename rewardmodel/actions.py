@@ -68,7 +68,7 @@ def score_responses(
     responses: Sequence[Response],
     config: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Queue the scoring of these responses; ResponseScore rows come out. `config` is ScoreConfig's batch and runtime."""
+    """Queue the scoring of responses; ResponseScore rows come out. `config`: ScoreConfig's batch and runtime."""
     if not responses:
         raise ActionError("There are no responses to score.", code="no_responses")
     return queue_run(

@@ -18,7 +18,10 @@ from workspace.models import (
 )
 
 # Generic for the type checker only; at run time the class takes no parameters.
-AnyModelAdmin = admin.ModelAdmin[Any] if TYPE_CHECKING else admin.ModelAdmin
+if TYPE_CHECKING:
+    AnyModelAdmin = admin.ModelAdmin[Any]
+else:
+    AnyModelAdmin = admin.ModelAdmin
 
 
 class ReadOnlyAdmin(AnyModelAdmin):

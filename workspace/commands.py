@@ -15,7 +15,7 @@ from workspace.models import Project, User
 class ProjectCommand(BaseCommand):
     """Subclasses give `add_command_arguments` and `run`. A user's mistake is one sentence on stderr and exit 2."""
 
-    def add_arguments(self, parser: ArgumentParser) -> None:  # type: ignore[override]
+    def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("project", help="the project's slug, as in its address")
         parser.add_argument(
             "--as", dest="actor", metavar="USER", help="who does this (default: a manager of the project)"

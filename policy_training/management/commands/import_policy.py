@@ -7,8 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from policy_training.actions import import_policy
-from policy_training.actions import NotAPolicy
+from policy_training.actions import NotAPolicy, import_policy
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User
 

@@ -1,0 +1,127 @@
+"""What a manager does to rounds: start, end the annotation by hand, retry, cancel, go on."""
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from annotation.actions import close_batch
+from annotation.models import PromptSet
+from policy_training.models import Policy
+from rounds.errors import RoundRefused, WrongStage
+from rounds.models import Round
+from rounds.plans import RoundPlan, plan_mapping
+from rounds.stages import Stage, enter, finish_annotation, open_next_round
+from runs.actions import cancel_run, retry_run
+from runs.states import ACTIVE, RunState
+from workspace.actions import record_audit
+from workspace.models import Criterion, Project, User
+
+
+@transaction.atomic
+def start_round(
+    *,
+    actor: User,
+    project: Project,
+    criterion: Criterion,
+    start_policy: Policy,
+    prompt_set: PromptSet,
+    plan: RoundPlan,
+) -> Round:
+    """Start the project's next round. Raises RoundRefused without prompts, or while another round is open."""
+    if not prompt_set.prompts.exists():
+        raise RoundRefused(
+            f"The prompt set “{prompt_set.name}” is empty: bring prompts in with `manage.py import_prompts` first.",
+            code="no_prompts",
+        )
+    for thing in (criterion, start_policy, prompt_set):
+        if thing.project_id != project.pk:
+            raise RoundRefused(f"“{thing}” belongs to another project.", code="wrong_project")
+    known = set(Policy.objects.filter(project=project).values_list("name", flat=True))
+    missing = [name for name in plan.sampling.further_policies if name not in known]
+    if missing:
+        raise RoundRefused(f"There is no policy “{missing[0]}” in this project.", code="no_policy")
+    last = project.rounds.order_by("-number").first()
+    try:
+        with transaction.atomic():
+            round_ = Round.objects.create(
+                project=project,
+                number=last.number + 1 if last else 1,
+                criterion=criterion,
+                prompt_set=prompt_set,
+                plan=plan_mapping(plan),
+                start_policy=start_policy,
+                previous_policy=_previous_policy(last, start_policy),
+                started_by=actor,
+            )
+    except IntegrityError as error:
+        raise RoundRefused(
+            "Another round of this project is open: finish, retry or cancel it first.", code="round_open"
+        ) from error
+    enter(round_, Stage.SAMPLING, f"started by {actor.username}")
+    return round_
+
+
+def _previous_policy(last: Round | None, start: Policy) -> Policy | None:
+    """Whom head-to-head pairs set against the start policy."""
+    if last is not None and last.start_policy_id != start.pk:
+        return last.start_policy
+    return start.parent
+
+
+def _lock_at(round_: Round, *stages: str) -> Round:
+    locked = (
+        Round.objects.select_for_update(of=("self",))
+        .select_related("project", "started_by")
+        .get(pk=round_.pk)
+    )
+    if locked.stage not in stages:
+        raise WrongStage(
+            f"{locked} is at “{locked.get_stage_display()}”: this does not belong there. Reload the page."
+        )
+    return locked
+
+
+@transaction.atomic
+def end_annotation(*, actor: User, round_: Round) -> Round:
+    """A manager's button: the labels so far are enough. What is on people's screens may still come in."""
+    locked = _lock_at(round_, Stage.ANNOTATING)
+    finish_annotation(locked, f"ended by {actor.username}")
+    record_audit(actor=actor, action="round.end_annotation", project=locked.project, target=locked)
+    return locked
+
+
+@transaction.atomic
+def retry_round(*, actor: User, round_: Round) -> Round:
+    """Go on from the stage that failed; its failed runs are queued again and resume from their checkpoints."""
+    locked = _lock_at(round_, Stage.FAILED)
+    for link in locked.round_runs.filter(stage=locked.failed_stage).select_related("run"):
+        if link.run.state in (RunState.FAILED, RunState.USER_ERROR, RunState.CANCELLED):
+            retry_run(actor=actor, run=link.run)
+    enter(locked, locked.failed_stage, f"retried by {actor.username}", failed_stage="", error="")
+    record_audit(actor=actor, action="round.retry", project=locked.project, target=locked)
+    return locked
+
+
+@transaction.atomic
+def cancel_round(*, actor: User, round_: Round) -> Round:
+    """Stop the round for good; judgments and models made so far stay."""
+    open_stages = [s for s in Stage.values if s not in (Stage.DONE, Stage.CANCELLED)]
+    locked = _lock_at(round_, *open_stages)
+    for link in locked.round_runs.select_related("run"):
+        if link.run.state in ACTIVE:
+            cancel_run(actor=actor, run=link.run)
+    if locked.batch is not None:
+        close_batch(actor=actor, batch=locked.batch)
+    enter(locked, Stage.CANCELLED, f"cancelled by {actor.username}", finished_at=timezone.now())
+    record_audit(actor=actor, action="round.cancel", project=locked.project, target=locked)
+    return locked
+
+
+@transaction.atomic
+def continue_rounds(*, actor: User, round_: Round) -> Round:
+    """Open the round after a done one with the same plan."""
+    locked = _lock_at(round_, Stage.DONE)
+    if Round.objects.filter(project=locked.project, number__gt=locked.number).exists():
+        raise WrongStage(f"The round after {locked} was started already.")
+    following = open_next_round(locked)
+    record_audit(actor=actor, action="round.continue", project=locked.project, target=following)
+    return following

@@ -1,0 +1,82 @@
+"""manage.py start_round PROJECT [--preset NAME]"""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from annotation.models import PromptSet
+from policy_training.models import Policy
+from rounds.actions import start_round
+from rounds.errors import RoundRefused
+from rounds.plans import PRESETS, preset_plan, with_changes
+from workspace.commands import ProjectCommand
+from workspace.models import Criterion, Project, User
+
+
+class Command(ProjectCommand):
+    help = "Start the project's next round: sample, annotate, reward model, PPO."
+
+    def add_command_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--preset", default="tiny", help=f"one of {', '.join(sorted(PRESETS))} (default: tiny)"
+        )
+        parser.add_argument("--policy", help="name of the policy to start from (default: the newest)")
+        parser.add_argument("--prompt-set", help="name (default: the only one of purpose policy)")
+        parser.add_argument("--criterion", help="name (default: the only one)")
+        parser.add_argument("--prompts", type=int, help="how many prompts to sample")
+        parser.add_argument("--responses", type=int, help="how many responses a task shows, 2 to 9")
+        parser.add_argument("--temperatures", type=float, nargs="+")
+        parser.add_argument("--overlap", type=int, help="how many people judge each task")
+        parser.add_argument("--quota", type=int, help="how many judgments end the annotation")
+        parser.add_argument("--hours", type=float, help="end the annotation this long after it began")
+
+    def run(self, *, actor: User, project: Project, **options: Any) -> None:
+        sampling = {"prompts": options["prompts"], "responses_a_task": options["responses"]}
+        if options["temperatures"]:
+            sampling["temperatures"] = tuple(options["temperatures"])
+        annotation = {name: options[name] for name in ("overlap", "quota", "hours")}
+        plan = with_changes(
+            preset_plan(options["preset"]),
+            sampling={name: value for name, value in sampling.items() if value is not None},
+            annotation={name: value for name, value in annotation.items() if value is not None},
+        )
+        round_ = start_round(
+            actor=actor,
+            project=project,
+            criterion=find_criterion(project, options["criterion"]),
+            start_policy=find_policy(project, options["policy"]),
+            prompt_set=find_prompt_set(project, options["prompt_set"]),
+            plan=plan,
+        )
+        self.stdout.write(f"Started {round_}. `manage.py worker` carries it.")
+
+
+def find_policy(project: Project, name: str | None) -> Policy:
+    policies = Policy.objects.filter(project=project).order_by("-pk")
+    policy = policies.filter(name=name).first() if name else policies.first()
+    if policy is None:
+        what = f"no policy “{name}”" if name else "no policy yet"
+        raise RoundRefused(
+            f"The project has {what}: bring one in with `manage.py import_policy`.", code="no_policy"
+        )
+    return policy
+
+
+def find_prompt_set(project: Project, name: str | None) -> PromptSet:
+    sets = PromptSet.objects.filter(project=project)
+    chosen = sets.filter(name=name) if name else sets.filter(purpose=PromptSet.Purpose.POLICY)
+    if len(chosen) != 1:
+        known = ", ".join(f"“{s}”" for s in sets.values_list("name", flat=True)) or "none yet"
+        raise RoundRefused(
+            f"Say which prompt set to use with --prompt-set (there are: {known}); "
+            "`manage.py import_prompts` brings prompts in.",
+            code="no_prompts",
+        )
+    return chosen[0]
+
+
+def find_criterion(project: Project, name: str | None) -> Criterion:
+    criteria = project.criteria.filter(name=name) if name else project.criteria.all()
+    if len(criteria) != 1:
+        known = ", ".join(project.criteria.values_list("name", flat=True))
+        raise RoundRefused(f"Say which criterion to use with --criterion: {known}.", code="no_criterion")
+    return criteria[0]

@@ -1,0 +1,168 @@
+"""What a round will do, said before it starts and recorded with it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from learning.options import UserError, load_options, options_to_mapping
+from learning.training_options import ModelSource, RuntimeOptions
+from policy_training.training.config import PPOConfig
+from policy_training.training.presets import PPO_PRESETS
+from rewardmodel.training.config import RewardModelConfig
+from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
+
+# Stands in a plan where the round will put the folder of the model it starts from.
+FILLED_IN_LATER = "(the round fills this in)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingPlan:
+    """Who answers how many prompts. Every prompt goes to every policy at every temperature."""
+
+    prompts: int = 200
+    responses_a_task: int = 2  # K: 2 is the pairwise page, 3..9 the ranking page
+    temperatures: tuple[float, ...] = (1.0,)
+    further_policies: tuple[str, ...] = ()  # names; the start policy always samples
+    max_prompt_tokens: int = 512
+    max_response_tokens: int = 256
+
+    def __post_init__(self) -> None:
+        for name in ("prompts", "max_prompt_tokens", "max_response_tokens"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 1")
+        if not 2 <= self.responses_a_task <= 9:
+            raise ValueError(f"responses_a_task is {self.responses_a_task}, it must be between 2 and 9")
+        if not self.temperatures or min(self.temperatures) <= 0:
+            raise ValueError(f"temperatures must be one or more positive numbers, found {self.temperatures}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnotationPlan:
+    """How many judgments, of whom, and when the stage ends: at the quota, at a time, or by a manager's button."""
+
+    overlap: int | None = None  # None: the project's
+    quota: int | None = None  # counted judgments; None: every task by `overlap` people
+    hours: float | None = None  # the stage ends this long after it began, quota or not
+    # Of the prompts, in rounds after the first: new policy against the one before, on the same prompt.
+    head_to_head_share: float = 0.2
+    # Judgments of machines count only where the plan says so.
+    annotator_kinds: tuple[str, ...] = ("person",)
+    # Tasks kept for one person each (user names), beside the quota, so that they hold nobody up.
+    reserved_for: tuple[str, ...] = ()
+    reserved_tasks: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("overlap", "quota", "hours"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} is {value}, it must be positive")
+        if not 0.0 <= self.head_to_head_share <= 0.5:
+            raise ValueError(f"head_to_head_share is {self.head_to_head_share}, it must be between 0 and 0.5")
+        unknown = set(self.annotator_kinds) - {"person", "simulated", "ai"}
+        if unknown or not self.annotator_kinds:
+            raise ValueError(
+                f"annotator_kinds must be some of person, simulated and ai, found {self.annotator_kinds}"
+            )
+        if self.reserved_tasks < 0:
+            raise ValueError(f"reserved_tasks is {self.reserved_tasks}, it must be at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundPlan:
+    """The whole round. The two configs are complete but for the models they start from."""
+
+    sampling: SamplingPlan
+    annotation: AnnotationPlan
+    reward_model: RewardModelConfig
+    policy: PPOConfig
+    # Where the reward model's training starts: the policy the round started from, the first of its line (the
+    # supervised one; InstructGPT found both similar), or the round before's reward model.
+    reward_model_start: Literal["start_policy", "first_policy", "previous_reward_model"] = "start_policy"
+    consensus: bool = False  # train on one merged row a task rather than one row a judgment
+    open_next_round: bool = True  # the new policy's samples become the next round's tasks at once
+    preset: str = ""
+
+
+def load_plan(mapping: Mapping[str, Any]) -> RoundPlan:
+    """The plan a round recorded. Raises UserError naming what does not fit."""
+    return load_options(RoundPlan, mapping, where="plan")
+
+
+def plan_mapping(plan: RoundPlan) -> dict[str, Any]:
+    return options_to_mapping(plan)
+
+
+def preset_plan(name: str, *, runtime: RuntimeOptions | None = None) -> RoundPlan:
+    """A named plan. Raises UserError with the known names."""
+    if name not in PRESETS:
+        raise UserError(f"There is no round preset “{name}”: use one of {', '.join(sorted(PRESETS))}.")
+    return PRESETS[name](runtime or RuntimeOptions())
+
+
+def _later() -> ModelSource:
+    return ModelSource(path=FILLED_IN_LATER)
+
+
+def _instructgpt(runtime: RuntimeOptions) -> RoundPlan:
+    """K-way rankings, one reward model on all labels so far, PPO (InstructGPT, 3.1, C.2, C.4)."""
+    return RoundPlan(
+        sampling=SamplingPlan(prompts=2000, responses_a_task=4, max_response_tokens=512),
+        annotation=AnnotationPlan(),
+        reward_model=REWARD_MODEL_PRESETS["instructgpt"].config(_later(), runtime=runtime),
+        policy=PPO_PRESETS["ppo_max"].config(policy=_later(), reward_model=_later(), runtime=runtime),
+        preset="instructgpt",
+    )
+
+
+def _llama2(runtime: RuntimeOptions) -> RoundPlan:
+    """Binary comparisons with strength margins, two temperatures for diversity (Llama 2, 3.2.1, 3.2.2)."""
+    return RoundPlan(
+        sampling=SamplingPlan(prompts=2000, temperatures=(0.7, 1.0), max_response_tokens=512),
+        annotation=AnnotationPlan(),
+        reward_model=REWARD_MODEL_PRESETS["llama2"].config(_later(), runtime=runtime),
+        policy=PPO_PRESETS["n_plus"].config(policy=_later(), reward_model=_later(), runtime=runtime),
+        preset="llama2",
+    )
+
+
+def _tiny(runtime: RuntimeOptions) -> RoundPlan:
+    """Models of about a million parameters on a laptop: ours, measured by the demonstration."""
+    policy = PPO_PRESETS["tiny"].config(policy=_later(), reward_model=_later(), runtime=runtime)
+    return RoundPlan(
+        sampling=SamplingPlan(
+            prompts=240,
+            responses_a_task=2,
+            max_prompt_tokens=policy.batch.max_prompt_tokens,
+            max_response_tokens=policy.batch.max_response_tokens,
+        ),
+        annotation=AnnotationPlan(),
+        reward_model=REWARD_MODEL_PRESETS["tiny"].config(_later(), runtime=runtime),
+        policy=policy,
+        preset="tiny",
+    )
+
+
+PRESETS: Mapping[str, Callable[[RuntimeOptions], RoundPlan]] = {
+    "instructgpt": _instructgpt,
+    "llama2": _llama2,
+    "tiny": _tiny,
+}
+
+
+def with_changes(
+    plan: RoundPlan,
+    *,
+    sampling: Mapping[str, Any] | None = None,
+    annotation: Mapping[str, Any] | None = None,
+    open_next_round: bool | None = None,
+) -> RoundPlan:
+    """The plan with some values changed, as the form and the command line do. Raises UserError on a bad value."""
+    try:
+        return replace(
+            plan,
+            sampling=replace(plan.sampling, **(sampling or {})),
+            annotation=replace(plan.annotation, **(annotation or {})),
+            open_next_round=plan.open_next_round if open_next_round is None else open_next_round,
+        )
+    except ValueError as error:
+        raise UserError(f"{str(error)[0].upper()}{str(error)[1:]}.") from error

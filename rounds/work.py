@@ -1,0 +1,16 @@
+"""The composition root: every kind of long work, and what the worker does between runs."""
+
+from annotation.claiming import sweep_expired_leases
+from policy_training.kinds import KINDS as POLICY_KINDS
+from rewardmodel.kinds import KINDS as REWARD_MODEL_KINDS
+from rounds.stages import advance_rounds
+from runs.kinds import RunKind
+
+ALL_KINDS: tuple[RunKind, ...] = (*REWARD_MODEL_KINDS, *POLICY_KINDS)
+
+
+def tick() -> bool:
+    """Sweep lapsed leases and advance rounds; True while something moved."""
+    swept = sweep_expired_leases()
+    moved = advance_rounds()
+    return bool(swept or moved)
