@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, F, Max, Q
+from django.db.models import Count, F, Q, Subquery
 
 from annotation.errors import DraftTooLarge, NotAMember, NotYourTask
 from annotation.models import (
@@ -105,9 +105,11 @@ def claim_task(
     Their own live lease comes first. `after` is the assignment on their screen, so that the one behind it
     can be prefetched. `batch` narrows the search. Raises NotAMember. Writes no audit row.
     """
+    claimed = _claim(actor, project, after, batch)
     # In a transaction of its own: it holds several task locks, and a claim may wait for one.
-    sweep_expired_leases(project=project)
-    return _claim(actor, project, after, batch)
+    if claimed is None and sweep_expired_leases(project=project):
+        claimed = _claim(actor, project, after, batch)
+    return claimed
 
 
 def _loaded(pk: int) -> Assignment:
@@ -115,9 +117,15 @@ def _loaded(pk: int) -> Assignment:
 
 
 def _versions_shown(project: Project) -> dict[str, int]:
-    question = project.question_settings.aggregate(version=Max("version"))["version"]
-    guideline = project.guidelines.aggregate(version=Max("version"))["version"]
+    newest = Project.objects.filter(pk=project.pk).values_list(
+        Subquery(_newest_version(project.question_settings)), Subquery(_newest_version(project.guidelines))
+    )
+    question, guideline = newest.get()
     return {"settings_version": question or 0, "guideline_version": guideline or 0}
+
+
+def _newest_version(rows: Any) -> Any:
+    return rows.order_by("-version").values("version")[:1]
 
 
 def _begun(actor: User, project: Project, batch: Batch | None) -> int | None:
@@ -182,10 +190,15 @@ def _pick_open(actor: User, batch: Batch) -> int | None:
             cursor.execute(f"{_PICK_OPEN} {lock}", [batch.pk, priority, priority, after_id, actor.pk])
             row = cursor.fetchone()
         if row is not None:
-            AnnotatorCursor.objects.update_or_create(
-                annotator=actor,
-                batch=batch,
-                defaults={"epoch": batch.cursor_epoch, "priority": row[1], "task_id": row[0]},
+            AnnotatorCursor.objects.bulk_create(
+                [
+                    AnnotatorCursor(
+                        annotator=actor, batch=batch, epoch=batch.cursor_epoch, priority=row[1], task_id=row[0]
+                    )
+                ],
+                update_conflicts=True,
+                unique_fields=["annotator", "batch"],
+                update_fields=["epoch", "priority", "task_id"],
             )
             return row[0]
     return None

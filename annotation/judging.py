@@ -123,8 +123,11 @@ def _store(assignment: Assignment, answer: Answer, **fields: Any) -> Judgment:
             )
     except IntegrityError as error:
         raise KeyReused("This key belongs to the judgment of another task.") from error
-    CurrentJudgment.objects.update_or_create(
-        task_id=assignment.task_id, annotator_id=assignment.annotator_id, defaults={"judgment": judgment}
+    pointer = CurrentJudgment(
+        task_id=assignment.task_id, annotator_id=assignment.annotator_id, judgment=judgment
+    )
+    CurrentJudgment.objects.bulk_create(
+        [pointer], update_conflicts=True, unique_fields=["task", "annotator"], update_fields=["judgment"]
     )
     return judgment
 

@@ -1,0 +1,83 @@
+"""Batches with real tasks in them."""
+
+import uuid
+
+import pytest
+
+from annotation import actions
+from annotation.actions import NewResponse, NewTask
+
+
+@pytest.fixture
+def key():
+    """A fresh idempotency key at each call."""
+    return lambda: uuid.uuid4().hex
+
+
+@pytest.fixture
+def make_batch(project, criterion, max_):
+    """An open batch of tasks with `k` responses each; `texts` gives the responses of every task."""
+
+    def make(tasks=3, k=2, overlap=1, name=None, texts=None, opened=True, task_fields=None, **fields):
+        batch = actions.create_batch(
+            actor=max_,
+            project=project,
+            criterion=criterion,
+            name=name or f"Batch {uuid.uuid4().hex[:6]}",
+            k=k,
+            overlap=overlap,
+            **fields,
+        )
+        stem = uuid.uuid4().hex[:6]
+        prompts = actions.add_prompts(
+            actor=max_,
+            project=project,
+            rows=[
+                {"messages": [{"role": "user", "content": f"Question {stem}-{number}?"}]}
+                for number in range(tasks)
+            ],
+        )
+        source = actions.add_source(actor=max_, project=project, kind="policy", name="secret-policy-7b")
+        responses = actions.add_responses(
+            actor=max_,
+            project=project,
+            rows=[
+                NewResponse(
+                    prompt=prompt,
+                    source=source,
+                    text=texts[place] if texts else f"Answer {place} to {stem}-{number}.",
+                )
+                for number, prompt in enumerate(prompts)
+                for place in range(k)
+            ],
+        )
+        actions.add_tasks(
+            actor=max_,
+            batch=batch,
+            tasks=[
+                NewTask(
+                    prompt=prompt,
+                    responses=responses[number * k : (number + 1) * k],
+                    **(task_fields(number) if task_fields else {}),
+                )
+                for number, prompt in enumerate(prompts)
+            ],
+        )
+        return actions.open_batch(actor=max_, batch=batch) if opened else batch
+
+    return make
+
+
+@pytest.fixture
+def make_annotators(project, make_user):
+    """`n` annotators of the project."""
+    from workspace.models import Membership
+
+    def make(n):
+        people = [make_user(f"annotator{number}") for number in range(n)]
+        Membership.objects.bulk_create(
+            [Membership(project=project, user=person, role="annotator") for person in people]
+        )
+        return people
+
+    return make
