@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from learning.language_models import head, is_reward_model, load_policy
-from learning.packing import Batch, hidden_states
 from torch import Tensor
 
+from learning.architectures import head
+from learning.language_models import is_reward_model, load_policy
 from learning.options import UserError
+from learning.packing import Batch, hidden_states
 from learning.training_options import ModelSource
 
 
@@ -28,10 +29,11 @@ def attach_language_head(model: Any, source: ModelSource, tokenizer: Any) -> Non
     """
     if model.config.tie_word_embeddings:
         return
-    if source.path is not None and is_reward_model(source.path):
+    if is_reward_model(source):
         raise UserError(
-            f"objective.lm_coefficient needs a language head, and {source.path} is a reward model without "
-            "one; start from a policy or set lm_coefficient to 0."
+            "objective.lm_coefficient needs a language head, and "
+            f"{source.path or source.hub_id} is a reward model without one; "
+            "start from a policy or set lm_coefficient to 0."
         )
     model.language_head = head(load_policy(source, tokenizer))
 

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from learning.batching import micro_batches
-from learning.language_models import is_reward_model, load_reward_model, load_tokenizer, require_positions
-from learning.packing import Batch, Example, choose_layout, collate, scores_N
 from learning.processes import Processes
-from learning.tokenization import encode_prompt, encode_response
 from torch import Tensor
 
+from learning.architectures import require_positions
+from learning.batching import micro_batches, shape_of
+from learning.language_models import is_reward_model, load_reward_model, load_tokenizer
 from learning.options import UserError
+from learning.packing import Batch, Example, choose_layout, collate, scores_N
+from learning.tokenization import encode_prompt, encode_response
 from learning.training_options import BatchOptions, Layout, ModelSource
 from rewardmodel.training.comparisons import Message
 
@@ -73,10 +74,11 @@ def score_examples(
     for example in examples:
         starts.append(starts[-1] + len(example.responses_ids))
     found_N = torch.zeros(starts[-1], dtype=torch.float64)
+    if not examples:
+        return []
     plan = micro_batches(
-        examples,
+        [shape_of(example, layout) for example in examples],
         range(len(examples)),
-        layout=layout,
         max_tokens=max_micro_batch_tokens,
         rank=processes.rank,
         world_size=processes.world_size,

@@ -15,6 +15,7 @@ it, so that neither micro-batches nor processes change the update.
 
 import logging
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,17 +24,18 @@ import torch
 from learning.checkpoints import Checkpoints
 from learning.command import run_command
 from learning.engine import Engine
-from learning.language_models import load_reward_model, load_tokenizer, require_positions, save_tokenizer
 from learning.processes import Processes
 from learning.run_directory import Attempt
-from learning.tokenization import train_tokenizer
 from torch import Tensor
 
-from learning.batching import DataCursor, MicroBatch, example_tokens, micro_batches
+from learning.architectures import require_positions
+from learning.batching import DataCursor, MicroBatch, Shape, StepSize, micro_batches, shape_of
+from learning.language_models import load_reward_model, load_tokenizer
 from learning.options import UserError
 from learning.packing import Batch, Example, choose_layout, collate, scores_N
 from learning.records import DEMONSTRATIONS
-from learning.training_options import Layout, ModelSource
+from learning.tokenization import train_tokenizer
+from learning.training_options import Layout
 from rewardmodel.training.comparisons import Judgment, targets
 from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig
 from rewardmodel.training.evaluate import log_comparisons, read_comparisons, report
@@ -78,12 +80,13 @@ def main(attempt: Attempt) -> dict[str, Any]:
     )
 
     # 3. The plan of optimiser steps, and what earlier attempts got done of it.
+    shapes = [shape_of(example, layout) for example in examples]
     cursor = DataCursor(
-        [example_tokens(example, layout) for example in examples],
+        [shape.rows * shape.tokens for shape in shapes],
         seed=options.runtime.seed,
-        examples_per_step=examples_per_step(options.data),
+        step_size=step_size(options.data),
     )
-    steps_total = options.data.epochs * cursor.steps_per_epoch
+    steps_total = cursor.steps_in(options.data.epochs)
     engine = Engine(
         model,
         optimiser=options.optimiser,
@@ -104,13 +107,14 @@ def main(attempt: Attempt) -> dict[str, Any]:
     for step in range(done + 1, steps_total + 1):
         attempt.check()
         chosen = cursor.next()
-        metrics = train_step(engine, rows, options.objective, training, examples, chosen)
+        metrics = train_step(engine, rows, options.objective, Material(training, examples, shapes), chosen)
         score = None
         if on_the_way.is_due(step):
             found = on_the_way.evaluate(step)
             metrics |= {"validation_accuracy": found["accuracy"], "validation_loss": found["loss"]}
             score = found["accuracy"]
-        attempt.log_metrics(step, {**metrics, "epoch": step / cursor.steps_per_epoch})
+        epoch = cursor.epoch + cursor.position / cursor.steps_per_epoch
+        attempt.log_metrics(step, {**metrics, "epoch": epoch})
         attempt.status(stage=f"training, {layout} rows", step=step, steps_total=steps_total)
         checkpoints.after_step(step, last=step == steps_total, score=score)
 
@@ -144,23 +148,22 @@ def train_step(
     engine: Engine,
     rows: "Rows",
     objective: ObjectiveOptions,
-    training: Sequence[Judgment],
-    examples: Sequence[Example],
+    material: "Material",
     chosen: Sequence[int],
 ) -> dict[str, float | None]:
     """One optimiser step on the chosen judgments; returns its figures. Every process does its share."""
     seen = Seen()
 
     def loss_sum(micro_batch: MicroBatch) -> Tensor:
-        batch = rows.batch([examples[index] for index in micro_batch.indices])
-        goal = targets([training[index] for index in micro_batch.indices], rows.processes.device)
+        batch = rows.batch([material.examples[index] for index in micro_batch.indices])
+        goal = targets([material.judgments[index] for index in micro_batch.indices], rows.processes.device)
         terms: TrainingTerms = engine.forward(judgment_losses, batch, goal, objective)
         if not micro_batch.is_filler:
             seen.add(terms, goal)
         return (terms.total_B * goal.weight_B).sum()
 
-    weight = math.fsum(training[index].weight for index in chosen)
-    update = engine.update(rows.plan(examples, chosen), loss_sum, weight)
+    weight = math.fsum(material.judgments[index].weight for index in chosen)
+    update = engine.update(rows.plan(material.shapes, chosen), loss_sum, weight)
     return {
         **seen.means(rows.processes, objective),
         "total_loss": update.loss,
@@ -168,6 +171,15 @@ def train_step(
         "gradient_norm": update.gradient_norm,
         "judgments": len(chosen),
     }
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is trained on: judgments, their token ids, and how much of a forward pass each takes."""
+
+    judgments: Sequence[Judgment]
+    examples: Sequence[Example]
+    shapes: Sequence[Shape]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,11 +228,10 @@ class Rows:
     def batch(self, examples: Sequence[Example]) -> Batch:
         return collate(examples, layout=self.layout, pad_id=self.pad_id, device=self.processes.device)
 
-    def plan(self, examples: Sequence[Example], chosen: Sequence[int]) -> list[MicroBatch]:
+    def plan(self, shapes: Sequence[Shape], chosen: Sequence[int]) -> list[MicroBatch]:
         return micro_batches(
-            examples,
+            shapes,
             chosen,
-            layout=self.layout,
             max_tokens=self.max_tokens,
             rank=self.processes.rank,
             world_size=self.processes.world_size,
@@ -342,10 +353,14 @@ def count_judgments(
     }
 
 
-def examples_per_step(data: DataOptions) -> int | tuple[int, int, int]:
+def step_size(data: DataOptions) -> StepSize:
     if data.tokens_per_step is None:
-        return data.judgments_per_step
-    return (data.tokens_per_step, data.min_judgments_per_step, data.judgments_per_step)
+        return StepSize(examples=data.judgments_per_step)
+    return StepSize(
+        tokens=data.tokens_per_step,
+        min_examples=data.min_judgments_per_step,
+        max_examples=data.judgments_per_step,
+    )
 
 
 def starting_model(options: RewardModelConfig, tokenizer: Any) -> Any:
@@ -372,7 +387,7 @@ def starting_tokenizer(attempt: Attempt, training: Sequence[Judgment], processes
     if options.model.source.fresh is None:
         return load_tokenizer(options.model.source)
     if options.tokenizer.path is not None:
-        return load_tokenizer(ModelSource(path=options.tokenizer.path))
+        return load_tokenizer(options.tokenizer.path)
     path = attempt.path / "tokenizer"
     if processes.is_main and not path.exists():
         texts = (
@@ -380,9 +395,11 @@ def starting_tokenizer(attempt: Attempt, training: Sequence[Judgment], processes
             for judgment in training
             for text in (*(str(message["content"]) for message in judgment.prompt), *judgment.responses)
         )
-        save_tokenizer(train_tokenizer(texts, options.tokenizer.vocabulary_size), path)
+        temporary = path.with_name("tokenizer.tmp")
+        train_tokenizer(texts, options.tokenizer.vocabulary_size).save_pretrained(temporary)
+        os.replace(temporary, path)  # whole or not at all
     processes.barrier()
-    return load_tokenizer(ModelSource(path=str(path)))
+    return load_tokenizer(path)
 
 
 def read_demonstrations(attempt: Attempt, tokenizer: Any) -> list[Example]:

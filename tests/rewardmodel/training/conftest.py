@@ -1,4 +1,6 @@
-"""A tiny world for reward models: prompts ask for a colour and a thing, good answers name both and stay polite."""
+"""A tiny world for reward models: prompts ask for a colour and a thing, good answers name both and stay
+polite.
+"""
 
 import json
 import os
@@ -8,12 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from learning.language_models import load_policy, save_model
 from learning.run_directory import RunDirectory
-from learning.tokenization import train_tokenizer
 
+from learning.language_models import load_policy, save_model
 from learning.options import options_to_mapping
 from learning.records import COMPARISONS, DEMONSTRATIONS
+from learning.tokenization import train_tokenizer
 from learning.training_options import (
     BatchOptions,
     FreshModel,
@@ -93,9 +95,7 @@ def demonstration_rows(n, *, seed=1):
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    texts = [
-        text for row in comparison_rows(60) for text in (row["prompt"][0]["content"], *row["responses"])
-    ]
+    texts = [text for row in comparison_rows(60) for text in (row["prompt"][0]["content"], *row["responses"])]
     return train_tokenizer(texts, 320)
 
 
@@ -118,17 +118,21 @@ def policy_path(make_policy):
     return make_policy()
 
 
-@pytest.fixture
-def config(policy_path):
+def small_config(policy_path):
     """A reward model run of a few seconds."""
     return RewardModelConfig(
         model=ModelOptions(source=ModelSource(path=str(policy_path))),
         optimiser=OptimiserOptions(learning_rate=3e-3, schedule="linear", final_fraction=0.0, warmup_steps=3),
-        data=DataOptions(epochs=2, judgments_per_step=16),
+        data=DataOptions(epochs=4, judgments_per_step=16),
         batch=BatchOptions(max_prompt_tokens=48, max_response_tokens=48, max_micro_batch_tokens=1024),
         watching=WatchingOptions(evaluate_every_steps=4, evaluation_judgments=8, samples=2),
         runtime=RuntimeOptions(checkpoint_every_steps=3),
     )
+
+
+@pytest.fixture
+def config(policy_path):
+    return small_config(policy_path)
 
 
 def create_run(path, options, rows, demonstrations=None, *, command="rewardmodel.training.train"):

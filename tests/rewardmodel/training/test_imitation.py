@@ -1,0 +1,146 @@
+"""The language-model term: what it may see, what it may touch, and that nought means nought (CHECKS 4)."""
+
+import pytest
+import torch
+
+from learning.language_models import load_policy, load_reward_model, save_model
+from learning.options import UserError
+from learning.packing import collate, scores_N, token_logprobs_NR
+from learning.training_options import BatchOptions, ModelSource
+from rewardmodel.training.comparisons import judgment_from_row, targets
+from rewardmodel.training.config import ObjectiveOptions
+from rewardmodel.training.imitation import attach_language_head, detach_language_head, scores_and_logprobs
+from rewardmodel.training.losses import imitation_losses
+from rewardmodel.training.scoring import encode_group
+from rewardmodel.training.train import judgment_losses
+from tests.rewardmodel.training.conftest import comparison_rows
+
+LIMITS = BatchOptions(max_prompt_tokens=48, max_response_tokens=48)
+
+
+@pytest.fixture(params=[True, False], ids=["tied", "untied"])
+def source(request, make_policy):
+    return ModelSource(path=str(make_policy(tie_embeddings=request.param)))
+
+
+def usable(n, size=3):
+    rows = [judgment_from_row(row, where="test") for row in comparison_rows(4 * n, size=size)]
+    return [said for said in rows if said.untied_pairs][:n]
+
+
+def prepared(source, tokenizer, judgments, layout="packed"):
+    model = load_reward_model(source, tokenizer)
+    attach_language_head(model, source, tokenizer)
+    examples = [encode_group(tokenizer, said.prompt, said.responses, LIMITS) for said in judgments]
+    batch = collate(examples, layout=layout, pad_id=tokenizer.pad_token_id)
+    return model, batch, targets(judgments)
+
+
+def flat_gradient(loss, parameters):
+    found = torch.autograd.grad(loss, parameters, allow_unused=True, retain_graph=True)
+    return torch.cat(
+        [torch.zeros(p.numel()) if g is None else g.flatten() for p, g in zip(parameters, found, strict=True)]
+    )
+
+
+@pytest.mark.parametrize("layout", ["packed", "padded"])
+def test_one_pass_gives_the_scores_and_the_language_models_own_log_probabilities(source, tokenizer, layout):
+    model, batch, goal = prepared(source, tokenizer, usable(4), layout)
+    values, logprobs = scores_and_logprobs(model, batch, goal.is_top_N)
+    assert torch.allclose(values, scores_N(model, batch), atol=1e-6)
+    policy = load_policy(source, tokenizer)
+    expected = token_logprobs_NR(policy, batch)
+    assert torch.allclose(logprobs[goal.is_top_N], expected[goal.is_top_N], atol=1e-5)
+    assert logprobs[~goal.is_top_N].abs().max() == 0
+
+
+def test_changing_a_rejected_response_leaves_the_imitation_loss_alone(source, tokenizer):
+    said = usable(1)[0]
+    model, batch, goal = prepared(source, tokenizer, [said])
+    before = imitation_losses(scores_and_logprobs(model, batch, goal.is_top_N)[1], batch.is_response_NR, goal)
+    rejected = int((~goal.is_top_N).nonzero()[0])
+    changed = batch.input_ids_BT.clone()
+    places = batch.token_index_NR[rejected][batch.is_response_NR[rejected]]
+    changed[batch.row_N[rejected], places] = (changed[batch.row_N[rejected], places] + 7) % 300
+    batch.input_ids_BT.copy_(changed)
+    batch.response_ids_NR[rejected] = (batch.response_ids_NR[rejected] + 7) % 300
+    after = imitation_losses(scores_and_logprobs(model, batch, goal.is_top_N)[1], batch.is_response_NR, goal)
+    assert torch.equal(before, after)
+
+
+def test_prompts_are_context_and_never_labels(source, tokenizer):
+    """The loss is that of plain transformers with every label but the top-tier response's set to -100."""
+    judgments = usable(3)
+    model, batch, goal = prepared(source, tokenizer, judgments)
+    ours = imitation_losses(scores_and_logprobs(model, batch, goal.is_top_N)[1], batch.is_response_NR, goal)
+    policy = load_policy(source, tokenizer)
+    for said, loss in zip(judgments, ours, strict=True):
+        example = encode_group(tokenizer, said.prompt, said.responses, LIMITS)
+        total, tokens = 0.0, 0
+        for ids, top in zip(example.responses_ids, said.is_top, strict=True):
+            if top:
+                row = torch.tensor([[*example.prompt_ids, *ids]])
+                labels = torch.tensor([[*[-100] * len(example.prompt_ids), *ids]])
+                total += float(policy(input_ids=row, labels=labels).loss) * len(ids)
+                tokens += len(ids)
+        assert abs(total / tokens - loss.item()) <= 1e-5
+
+
+def test_the_gradient_of_the_total_is_the_sum_of_the_two(source, tokenizer):
+    model, batch, goal = prepared(source, tokenizer, usable(4))
+    trunk = [p for name, p in model.named_parameters() if not name.startswith(("score", "language_head"))]
+
+    def gradient(**options):
+        terms = judgment_losses(model, batch, goal, ObjectiveOptions(**options))
+        return flat_gradient(terms.total_B.sum(), trunk)
+
+    ranking, both = gradient(), gradient(lm_coefficient=0.7)
+    terms = judgment_losses(model, batch, goal, ObjectiveOptions(lm_coefficient=1.0))
+    imitation = flat_gradient(terms.lm_B.sum(), trunk)
+    assert imitation.norm() > 0 and ranking.norm() > 0
+    assert (both - ranking - 0.7 * imitation).norm() <= 1e-5 * both.norm()
+
+
+def test_a_coefficient_of_nought_is_bit_identical_to_the_path_without_the_term(source, tokenizer):
+    judgments = usable(4)
+    with_head, batch, goal = prepared(source, tokenizer, judgments)
+    plain = load_reward_model(source, tokenizer)
+    plain.score.load_state_dict(with_head.score.state_dict())
+    found = []
+    for model in (with_head, plain):
+        terms = judgment_losses(model, batch, goal, ObjectiveOptions(lm_coefficient=0.0))
+        assert terms.lm_B is None
+        found.append(
+            (
+                terms.total_B,
+                flat_gradient(
+                    terms.total_B.sum(),
+                    list(
+                        plain.parameters()
+                        if model is plain
+                        else [
+                            p for name, p in model.named_parameters() if not name.startswith("language_head")
+                        ]
+                    ),
+                ),
+            )
+        )
+    assert torch.equal(found[0][0], found[1][0]) and torch.equal(found[0][1], found[1][1])
+
+
+def test_the_language_head_does_not_reach_the_saved_model(source, tokenizer):
+    model = load_reward_model(source, tokenizer)
+    names = set(model.state_dict())
+    attach_language_head(model, source, tokenizer)
+    detach_language_head(model)
+    assert set(model.state_dict()) == names
+
+
+def test_an_earlier_reward_model_without_a_language_head_is_refused(make_policy, tokenizer, tmp_path):
+    source = ModelSource(path=str(make_policy(tie_embeddings=False)))
+    model = load_reward_model(source, tokenizer)
+    attach_language_head(model, source, tokenizer)  # from a policy it works
+    detach_language_head(model)
+    save_model(model, tokenizer, tmp_path / "reward")
+    with pytest.raises(UserError, match="is a reward model without one; start from a policy"):
+        attach_language_head(model, ModelSource(path=str(tmp_path / "reward")), tokenizer)

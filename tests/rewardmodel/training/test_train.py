@@ -1,0 +1,368 @@
+"""The recipe through its real command, and the exactness it promises (CHECKS 7, 19, 20, 25)."""
+
+import dataclasses
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from learning.engine import Engine
+from learning.processes import Processes
+from learning.run_directory import RunDirectory
+from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from learning.architectures import head
+from learning.batching import shape_of
+from learning.language_models import load_reward_model
+from learning.options import UserError
+from learning.training_options import (
+    BatchOptions,
+    FreshModel,
+    ModelOptions,
+    ModelSource,
+    OptimiserOptions,
+    RuntimeOptions,
+)
+from rewardmodel.training.comparisons import judgment_from_row
+from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig, WatchingOptions
+from rewardmodel.training.scoring import encode_group
+from rewardmodel.training.train import Material, Rows, main, train_step
+from tests.rewardmodel.training.conftest import (
+    ROOT,
+    comparison_rows,
+    create_run,
+    demonstration_rows,
+    environment,
+    finish,
+    lines,
+    run,
+    small_config,
+    start,
+)
+
+
+def change(config, **sections):
+    """A copy of the configuration with some fields of some sections replaced."""
+    return dataclasses.replace(
+        config,
+        **{name: dataclasses.replace(getattr(config, name), **fields) for name, fields in sections.items()},
+    )
+
+
+def in_process(path):
+    """The recipe without a new Python: no exit codes, the same everything else."""
+    torch.manual_seed(0)
+    return main(RunDirectory(path).begin(RewardModelConfig))
+
+
+def weights(path):
+    return load_file(path / "model" / "model.safetensors")
+
+
+def same_bits(one, two):
+    assert one.keys() == two.keys()
+    return all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.fixture(scope="module")
+def module_config(policy_path):
+    return small_config(policy_path)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, module_config):
+    """One whole run through the command, looked at by several tests."""
+    path = tmp_path_factory.mktemp("run") / "whole"
+    create_run(path, module_config, comparison_rows(80, size=3), demonstration_rows(20))
+    run(path)
+    return path
+
+
+def test_the_command_trains_judges_and_saves(finished, policy_path, module_config):
+    result = json.loads((finished / "result.json").read_text())
+    metrics = lines(finished / "metrics.jsonl")
+    assert [row["step"] for row in metrics] == list(range(1, result["steps"] + 1))
+    first, last = (sum(row["loss"] for row in part) / 3 for part in (metrics[:3], metrics[-3:]))
+    assert last < first < 1.2 and all(math.isfinite(row["total_loss"]) for row in metrics)
+    assert any("validation_accuracy" in row for row in metrics)
+    assert result["n"] > 10 and 0 <= result["accuracy"] <= 1
+    assert result["interval"][0] <= result["accuracy"] <= result["interval"][1]
+    assert sum(row["n"] for row in result["by_grade"].values()) == result["n"]
+    assert sum(row["n"] for row in result["calibration"]) == result["n"]
+    assert result["layout"] == "packed" and "differ by" in result["layout_reason"]
+    assert result["judgments"]["train"]["used"] + result["judgments"]["train"]["not_used"] == 64
+    assert json.loads((finished / "status.json").read_text())["outcome"] == "done"
+    samples = lines(finished / "samples.jsonl")
+    assert samples and all("responses" in row and "of" in row["agrees"] for row in samples)
+    before, after = load_file(policy_path / "model.safetensors"), weights(finished)
+    moved = [name for name in before.keys() & after.keys() if not torch.equal(before[name], after[name])]
+    assert len(moved) > 10
+    assert not any(name.startswith("language_head") for name in after)
+
+
+def test_the_saved_model_has_mean_nought_on_the_demonstrations(finished):
+    """Plain transformers, from disk, and the ranking of the raw scores."""
+    result = json.loads((finished / "result.json").read_text())
+    tokenizer = AutoTokenizer.from_pretrained(finished / "model")
+    model = AutoModelForSequenceClassification.from_pretrained(finished / "model").eval()
+    assert model.config.num_labels == 1 and model.config.reward_shift == result["reward_shift"]
+    assert result["reward_shift_source"] == "demonstrations" and result["n_demonstrations"] == 20
+    logits = []
+    for row in demonstration_rows(20):
+        text = tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True)
+        ids = tokenizer(
+            text + row["response"] + tokenizer.eos_token, add_special_tokens=False, return_tensors="pt"
+        )
+        with torch.no_grad():
+            logits.append(model(ids["input_ids"]).logits[0, 0].double())
+    rewards = torch.stack(logits) - model.config.reward_shift
+    assert rewards.mean().abs() <= 1e-6
+    assert torch.equal(rewards.argsort(), torch.stack(logits).argsort())
+
+
+def test_a_finished_run_is_not_done_again(finished):
+    before = (finished / "result.json").stat().st_mtime_ns
+    run(finished)
+    assert (finished / "result.json").stat().st_mtime_ns == before
+
+
+def test_killed_at_any_step_and_started_again_it_ends_in_the_same_bits(finished, module_config, tmp_path):
+    path = tmp_path / "killed"
+    create_run(path, module_config, comparison_rows(80, size=3), demonstration_rows(20))
+    for step in (2, 7):  # before the first checkpoint, and between two
+        process = start(path)
+        try:
+            wait_for_step(path, step, process)
+        finally:
+            process.kill()
+            process.communicate()
+        assert not (path / "result.json").exists()
+    run(path)
+    assert same_bits(weights(path), weights(finished))
+    assert [{**row, "time": 0} for row in lines(path / "metrics.jsonl")] == [
+        {**row, "time": 0} for row in lines(finished / "metrics.jsonl")
+    ]
+    results = [json.loads((one / "result.json").read_text()) for one in (path, finished)]
+    assert results[0] == results[1]
+
+
+def test_sigterm_checkpoints_and_the_next_attempt_goes_on(finished, module_config, tmp_path):
+    path = tmp_path / "stopped"
+    create_run(path, module_config, comparison_rows(80, size=3), demonstration_rows(20))
+    process = start(path)
+    wait_for_step(path, 2, process)
+    process.send_signal(signal.SIGTERM)
+    finish(process, path, expected=75)
+    assert json.loads((path / "status.json").read_text())["outcome"] == "checkpointed"
+    assert list((path / "checkpoints").glob("step-*"))
+    run(path)
+    assert same_bits(weights(path), weights(finished))
+
+
+def wait_for_step(path, step, process):
+    metrics = path / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not metrics.exists() or metrics.read_text().count("\n") < step:
+        assert process.poll() is None and time.monotonic() < deadline, "the run ended before the step"
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda rows: rows[-1:], "has 1 usable judgments in the split train"),
+        (
+            lambda rows: [
+                {**row, "soft_preference": [[None, 0.5], [0.5, None]], "ranks": [0, 0]} for row in rows
+            ],
+            "has 0 usable judgments",
+        ),
+        (
+            lambda rows: [*rows, {**rows[-1], "group_id": "again", "split": "validation"}],
+            "have the same prompt but are in the splits",
+        ),
+        (lambda rows: [{**row, "responses": ["same", " "]} for row in rows], "response 2 is empty"),
+    ],
+    ids=["one judgment", "only ties", "prompt on two sides", "empty response"],
+)
+def test_unusable_comparisons_are_refused_with_a_sentence(config, tmp_path, spoil, sentence):
+    rows = [row for row in comparison_rows(40, seed=3) if row["ranks"] in ([0, 1], [1, 0])]
+    assert len(rows) > 10 and rows[-1]["split"] == "train"
+    create_run(tmp_path / "bad", config, spoil(rows))
+    with pytest.raises(UserError, match=sentence):
+        in_process(tmp_path / "bad")
+
+
+def test_the_command_says_the_users_mistake_in_one_sentence_and_exits_2(config, tmp_path):
+    rows = [row for row in comparison_rows(40) if len(set(row["ranks"])) == 2]
+    create_run(tmp_path / "few", config, rows[-1:])
+    error = finish(start(tmp_path / "few"), tmp_path / "few", expected=2)
+    assert "a reward model needs at least two" in error and "Traceback" not in error
+    assert json.loads((tmp_path / "few" / "status.json").read_text())["outcome"] == "user_error"
+    assert not (tmp_path / "few" / "model").exists() and not (tmp_path / "few" / "result.json").exists()
+
+
+def test_without_held_out_judgments_or_demonstrations_there_is_a_model_and_no_accuracy(config, tmp_path):
+    rows = comparison_rows(24, validation_share=0)
+    create_run(tmp_path / "run", config, rows)
+    result = in_process(tmp_path / "run")
+    assert result["accuracy"] is None and result["n"] == 0 and result["loss"] is None
+    assert result["reward_shift_source"] == "training responses" and math.isfinite(result["reward_shift"])
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        {"ranking": "soft_labels"},
+        {"ranking": "plackett_luce"},
+        {"ranking": "best_of_k"},
+        {"margin": "large", "pair_weight": "all", "centring_coefficient": 0.01},
+        {"lm_coefficient": 1.0},
+    ],
+    ids=lambda options: "-".join(options),
+)
+def test_every_objective_trains_from_random_weights_and_a_new_tokenizer(config, tmp_path, objective):
+    fresh = FreshModel(
+        hidden_size=32, intermediate_size=64, layers=1, heads=4, max_positions=128, tie_embeddings=False
+    )
+    options = dataclasses.replace(
+        change(
+            config,
+            objective=objective,
+            data={"epochs": 1, "tokens_per_step": 600, "min_judgments_per_step": 2},
+        ),
+        model=ModelOptions(source=ModelSource(fresh=fresh)),
+        tokenizer=dataclasses.replace(config.tokenizer, vocabulary_size=300),
+    )
+    create_run(tmp_path / "run", options, comparison_rows(40, size=3))
+    result = in_process(tmp_path / "run")
+    metrics = lines(tmp_path / "run" / "metrics.jsonl")
+    assert len(metrics) == result["steps"] > 2 and all(row["gradient_norm"] > 0 for row in metrics)
+    assert ("lm_loss" in metrics[0]) == ("lm_coefficient" in objective)
+    assert not any(name.startswith("language_head") for name in weights(tmp_path / "run"))
+    model, info = AutoModelForSequenceClassification.from_pretrained(
+        tmp_path / "run" / "model", output_loading_info=True
+    )
+    assert not info["missing_keys"] and not info["unexpected_keys"] and model.config.num_labels == 1
+
+
+def test_an_earlier_reward_model_is_a_start_and_keeps_its_head(finished, config, tmp_path):
+    options = dataclasses.replace(
+        change(config, data={"epochs": 1}, optimiser={"learning_rate": 1e-12, "warmup_steps": 0}),
+        model=ModelOptions(source=ModelSource(path=str(finished / "model"))),
+    )
+    create_run(tmp_path / "next", options, comparison_rows(24, size=3))
+    in_process(tmp_path / "next")
+    before, after = weights(finished), weights(tmp_path / "next")
+    assert torch.allclose(before["score.weight"], after["score.weight"], atol=1e-8)
+
+
+def test_a_steeper_margin_pushes_graded_pairs_further_apart(config, tmp_path):
+    spreads = {}
+    for margin in ("none", "large"):
+        options = change(config, objective={"margin": margin}, data={"epochs": 6})
+        create_run(tmp_path / margin, options, comparison_rows(60, seed=2))
+        spreads[margin] = in_process(tmp_path / margin)["reward_spread"]
+    assert spreads["large"] > spreads["none"]
+
+
+def material(tokenizer, config):
+    judgments = [judgment_from_row(row, where="test") for row in comparison_rows(24, size=3, seed=8)]
+    judgments = [said for said in judgments if said.untied_pairs]
+    examples = [encode_group(tokenizer, said.prompt, said.responses, config.batch) for said in judgments]
+    return Material(judgments, examples, [shape_of(example, "packed") for example in examples])
+
+
+@pytest.mark.parametrize(
+    "objective", [{}, {"lm_coefficient": 1.0, "centring_coefficient": 0.01}], ids=["ranking", "all"]
+)
+def test_micro_batches_of_any_size_give_the_same_update(tokenizer, config, policy_path, objective):
+    """CHECK 19: judgments of unequal weight and length, normalised by the weight of the whole step."""
+    stuff = material(tokenizer, config)
+    stuff = dataclasses.replace(
+        stuff,
+        judgments=[
+            dataclasses.replace(said, weight=0.5 + index % 3) for index, said in enumerate(stuff.judgments)
+        ],
+    )
+    runtime = RuntimeOptions()
+    found = {}
+    for max_tokens in (1, 200, 400, 800, 100_000):
+        torch.manual_seed(0)
+        model = load_reward_model(ModelSource(path=str(policy_path)), tokenizer)
+        torch.nn.init.normal_(head(model).weight, std=0.2, generator=torch.Generator().manual_seed(1))
+        processes = Processes.start(runtime)
+        engine = Engine(
+            model,
+            optimiser=OptimiserOptions(learning_rate=1e-3, schedule="constant", epsilon=1e-3),
+            steps_total=3,
+            runtime=runtime,
+            processes=processes,
+        )
+        rows = Rows(
+            layout="packed", pad_id=tokenizer.pad_token_id, max_tokens=max_tokens, processes=processes
+        )
+        figures = [
+            train_step(engine, rows, ObjectiveOptions(**objective), stuff, list(range(start, start + 6)))
+            for start in (0, 6, 12)
+        ]
+        passes = len(rows.plan(stuff.shapes, list(range(6))))
+        found[max_tokens] = (passes, figures, torch.cat([p.detach().flatten() for p in model.parameters()]))
+    assert found[1][0] == 6 and found[100_000][0] == 1
+    for _, figures, parameters in found.values():
+        assert (parameters - found[1][2]).abs().max() <= 1e-6
+        for ours, theirs in zip(figures, found[1][1], strict=True):
+            assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
+def test_one_and_two_processes_under_deepspeed_equal_plain_torch(policy_path, tmp_path, zero_stage):
+    """CHECK 20 for the reward model: the real command under torchrun, ten steps at a learning rate of 1e-5."""
+    rows = list(comparison_rows(64, size=3, seed=4, validation_share=0.1))
+    found = {}
+    for processes, engine in ((1, "plain"), (1, "deepspeed"), (2, "deepspeed")):
+        options = RewardModelConfig(
+            model=ModelOptions(source=ModelSource(path=str(policy_path))),
+            optimiser=OptimiserOptions(learning_rate=1e-5, schedule="constant"),
+            data=DataOptions(epochs=2, judgments_per_step=11),
+            batch=BatchOptions(max_prompt_tokens=48, max_response_tokens=48, max_micro_batch_tokens=500),
+            watching=WatchingOptions(),
+            runtime=RuntimeOptions(engine=engine, zero_stage=zero_stage if engine == "deepspeed" else 0),
+        )
+        path = tmp_path / f"{engine}-{processes}"
+        create_run(path, options, rows, demonstration_rows(8))
+        launched = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "torch.distributed.run",
+                "--standalone",
+                "--nproc-per-node",
+                str(processes),
+                "-m",
+                "rewardmodel.training.train",
+                str(path),
+            ],
+            cwd=ROOT,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert launched.returncode == 0, launched.stderr[-3000:]
+        found[engine, processes] = (lines(path / "metrics.jsonl"), weights(path))
+    metrics, parameters = found["plain", 1]
+    assert len(metrics) >= 10
+    for other_metrics, other_parameters in (found["deepspeed", 1], found["deepspeed", 2]):
+        assert [row["judgments"] for row in other_metrics] == [row["judgments"] for row in metrics]
+        for ours, theirs in zip(other_metrics, metrics, strict=True):
+            assert abs(ours["total_loss"] - theirs["total_loss"]) <= 1e-5
+        for name, value in parameters.items():
+            assert (other_parameters[name] - value).abs().max() <= 1e-5
