@@ -59,7 +59,9 @@ def whiten(
     E[x^2] - E[x]^2 loses everything when the mean is large. A constant input gives 0 (its mean with `keep_mean`); off
     the mask the result is 0. `all_reduce_sum` adds a tensor over ranks.
     """
-    exact = torch.where(is_counted, values.double(), torch.zeros((), dtype=torch.float64, device=values.device))
+    exact = torch.where(
+        is_counted, values.double(), torch.zeros((), dtype=torch.float64, device=values.device)
+    )
     total = all_reduce_sum(torch.stack([exact.sum(), is_counted.sum().double()]))
     count = total[1].clamp(min=1.0)
     mean = total[0] / count

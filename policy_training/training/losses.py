@@ -34,7 +34,12 @@ def _zero_off(is_response_NR: Tensor, values_NR: Tensor) -> Tensor:
 
 
 def clipped_policy_loss(
-    logprobs_NR: Tensor, old_logprobs_NR: Tensor, advantages_NR: Tensor, is_response_NR: Tensor, *, clip: float
+    logprobs_NR: Tensor,
+    old_logprobs_NR: Tensor,
+    advantages_NR: Tensor,
+    is_response_NR: Tensor,
+    *,
+    clip: float,
 ) -> PolicyLoss:
     """PPO's clipped surrogate (Schulman et al. 2017, equation 7), negated, summed over response tokens.
 
@@ -59,7 +64,12 @@ def clipped_policy_loss(
 
 
 def clipped_value_loss(
-    values_NR: Tensor, old_values_NR: Tensor, returns_NR: Tensor, is_response_NR: Tensor, *, clip: float | None
+    values_NR: Tensor,
+    old_values_NR: Tensor,
+    returns_NR: Tensor,
+    is_response_NR: Tensor,
+    *,
+    clip: float | None,
 ) -> ValueLoss:
     """Half the squared error of the critic, summed over response tokens; the value may move `clip` a step at most.
 

@@ -113,10 +113,10 @@ class RunningMoments:
         normalised = ((values.double() - self.mean) / self.standard_deviation).to(values.dtype)
         return normalised if clip is None else normalised.clamp(-clip, clip)
 
-    def state(self) -> dict[str, float]:
+    def state_dict(self) -> dict[str, float]:
         return {"count": self.count, "mean": self.mean, "squared_deviations": self.squared_deviations}
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.count = float(state["count"])
         self.mean = float(state["mean"])
         self.squared_deviations = float(state["squared_deviations"])
@@ -142,8 +142,8 @@ class KLController:
         gain = 0.1 if self.rule == "paper" else n_responses / 10_000
         self.coefficient *= 1.0 + gain * error
 
-    def state(self) -> dict[str, float]:
+    def state_dict(self) -> dict[str, float]:
         return {"coefficient": self.coefficient}
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.coefficient = float(state["coefficient"])

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache
 
+from learning.architectures import position_limit, why_not_packable
 from learning.options import UserError
-from learning.packing import PACKABLE_MODEL_TYPES
 from policy_training.training.config import SamplingOptions
 
 # Copying the surviving rows costs about one decoding step; below this share of live rows it pays back at once.
@@ -90,6 +90,7 @@ def sample_responses(
     prompts: Sequence[tuple[str, list[int]]],
     *,
     n_samples: int,
+    max_response_tokens: int,
     options: SamplingOptions,
     seed: str,
     eos_id: int,
@@ -100,14 +101,14 @@ def sample_responses(
     The caller chooses precision (an autocast context around this call) and puts the policy into evaluation mode.
     Raises UserError when a prompt is empty or leaves no room for a response in the model's context.
     """
-    limit = getattr(policy.config, "max_position_embeddings", None)
+    limit = position_limit(policy)
     for prompt_id, token_ids in prompts:
         if not token_ids:
             raise UserError(f"prompt {prompt_id}: has no tokens; give every prompt some text")
-        if limit is not None and len(token_ids) + options.max_response_tokens > limit:
+        if limit is not None and len(token_ids) + max_response_tokens > limit:
             raise UserError(
-                f"prompt {prompt_id}: {len(token_ids)} prompt tokens and sampling.max_response_tokens = "
-                f"{options.max_response_tokens} exceed the policy's context of {limit}; lower one of them"
+                f"prompt {prompt_id}: {len(token_ids)} prompt tokens and max_response_tokens = "
+                f"{max_response_tokens} exceed the policy's context of {limit}; lower one of them"
             )
     # Prompts of like length share a batch; answers go back to the order they were asked in.
     by_length = sorted(range(len(prompts)), key=lambda index: (len(prompts[index][1]), index))
@@ -117,7 +118,14 @@ def sample_responses(
         chosen = by_length[start : start + prompts_a_batch]
         batch = [prompts[index] for index in chosen]
         rows = _sample_batch(
-            policy, batch, n_samples=n_samples, options=options, seed=seed, eos_id=eos_id, pad_id=pad_id
+            policy,
+            batch,
+            n_samples=n_samples,
+            max_response_tokens=max_response_tokens,
+            options=options,
+            seed=seed,
+            eos_id=eos_id,
+            pad_id=pad_id,
         )
         for position, index in enumerate(chosen):
             answers[index] = rows[position * n_samples : (position + 1) * n_samples]
@@ -130,17 +138,18 @@ def _sample_batch(
     prompts: Sequence[tuple[str, list[int]]],
     *,
     n_samples: int,
+    max_response_tokens: int,
     options: SamplingOptions,
     seed: str,
     eos_id: int,
     pad_id: int,
 ) -> list[SampledResponse]:
     device = policy.get_input_embeddings().weight.device
-    R = options.max_response_tokens
+    R = max_response_tokens
     ids_BT, is_token_BT = _left_padded([ids for _, ids in prompts], pad_id, device)
     T = ids_BT.shape[1]
     # A finished 4D mask passes through the allow-listed models untouched; the others build theirs from a 2D one.
-    packable = policy.config.model_type in PACKABLE_MODEL_TYPES
+    packable = why_not_packable(policy) is None
     layers = policy.config.num_hidden_layers
     cache = (
         Cache(layers=[PreallocatedLayer(T + R) for _ in range(layers)])
@@ -202,9 +211,7 @@ class _Answer:
     def responses(
         self, prompts: Sequence[tuple[str, list[int]]], n_samples: int, eos_id: int
     ) -> list[SampledResponse]:
-        lengths, tokens, logprobs = (
-            x.tolist() for x in (self.length_N, self.tokens_NR, self.logprobs_NR)
-        )
+        lengths, tokens, logprobs = (x.tolist() for x in (self.length_N, self.tokens_NR, self.logprobs_NR))
         return [
             SampledResponse(
                 prompt_id=prompts[row // n_samples][0],
@@ -219,7 +226,9 @@ class _Answer:
 
 def _noise_rows(seed: str, prompts: Sequence[tuple[str, list[int]]], n_samples: int, length: int) -> Tensor:
     rows = [
-        sample_noise(seed, prompt_id, sample, length) for prompt_id, _ in prompts for sample in range(n_samples)
+        sample_noise(seed, prompt_id, sample, length)
+        for prompt_id, _ in prompts
+        for sample in range(n_samples)
     ]
     return torch.from_numpy(np.stack(rows))
 
@@ -282,7 +291,9 @@ def _left_padded(rows: Sequence[list[int]], pad_id: int, device: torch.device) -
     return ids_BT.to(device), is_token_BT.to(device)
 
 
-def _next_logits(policy: Any, ids: Tensor, attention_mask: Tensor, position_ids: Tensor, cache: Cache) -> Tensor:
+def _next_logits(
+    policy: Any, ids: Tensor, attention_mask: Tensor, position_ids: Tensor, cache: Cache
+) -> Tensor:
     """Logits of the token after the last column, (rows, V); the head is applied to that column alone."""
     output = policy(
         input_ids=ids,

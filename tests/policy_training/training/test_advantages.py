@@ -35,7 +35,9 @@ def test_advantages_equal_the_quadratic_sum_on_ragged_rows(seed, discount, lambd
     advantages, returns = generalised_advantages(rewards, values, mask, discount=discount, lambda_=lambda_)
     for row in range(len(rewards)):
         length = int(mask[row].sum())
-        expected = quadratic_gae(rewards[row, :length].numpy(), values[row, :length].numpy(), discount, lambda_)
+        expected = quadratic_gae(
+            rewards[row, :length].numpy(), values[row, :length].numpy(), discount, lambda_
+        )
         np.testing.assert_allclose(advantages[row, :length].numpy(), expected, rtol=0, atol=1e-9)
         np.testing.assert_allclose(
             returns[row, :length].numpy(), expected + values[row, :length].numpy(), rtol=0, atol=1e-9
@@ -82,7 +84,11 @@ def test_garbage_after_the_eos_changes_nothing(garbage):
 def test_shapes_that_differ_are_refused():
     with pytest.raises(ValueError, match="one shape"):
         generalised_advantages(
-            torch.zeros(2, 3), torch.zeros(2, 4), torch.ones(2, 3, dtype=torch.bool), discount=1.0, lambda_=1.0
+            torch.zeros(2, 3),
+            torch.zeros(2, 4),
+            torch.ones(2, 3, dtype=torch.bool),
+            discount=1.0,
+            lambda_=1.0,
         )
 
 

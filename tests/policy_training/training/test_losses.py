@@ -13,7 +13,9 @@ def one_token(ratio: float, advantage: float) -> tuple[float, float, int]:
     """(loss, gradient with respect to the log-prob, tokens counted as clipped)"""
     logprob = torch.tensor([[float(np.log(ratio))]], dtype=torch.float64, requires_grad=True)
     old, mask = torch.zeros(1, 1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.bool)
-    terms = clipped_policy_loss(logprob, old, torch.tensor([[advantage]], dtype=torch.float64), mask, clip=CLIP)
+    terms = clipped_policy_loss(
+        logprob, old, torch.tensor([[advantage]], dtype=torch.float64), mask, clip=CLIP
+    )
     terms.loss.backward()
     return terms.loss.item(), logprob.grad.item(), int(terms.clipped_tokens)
 
@@ -74,7 +76,9 @@ def test_nothing_behind_the_eos_reaches_loss_or_gradient():
     logprobs = torch.full((2, 3), -1.0, dtype=torch.float64)
     logprobs[~mask] = float("nan")
     logprobs.requires_grad_()
-    junk = torch.where(mask, torch.full((2, 3), 0.5, dtype=torch.float64), torch.tensor(float("inf")).double())
+    junk = torch.where(
+        mask, torch.full((2, 3), 0.5, dtype=torch.float64), torch.tensor(float("inf")).double()
+    )
     terms = clipped_policy_loss(logprobs, torch.where(mask, -1.0, junk), junk, mask, clip=CLIP)
     (terms.loss + clipped_value_loss(logprobs, junk, junk, mask, clip=0.2).loss).backward()
     assert terms.loss.item() == pytest.approx(-1.5)
@@ -89,7 +93,10 @@ def test_sums_over_micro_batches_equal_the_sum_over_the_batch():
     likelihood = language_model_loss(new, mask)
     for size in (1, 2, 4):
         pieces = zip(*(x.split(size) for x in (new, old, advantages, mask)), strict=True)
-        cut = [(clipped_policy_loss(*piece, clip=CLIP).loss, language_model_loss(piece[0], piece[3])) for piece in pieces]
+        cut = [
+            (clipped_policy_loss(*piece, clip=CLIP).loss, language_model_loss(piece[0], piece[3]))
+            for piece in pieces
+        ]
         torch.testing.assert_close(sum(a for a, _ in cut), whole, rtol=0, atol=1e-12)
         torch.testing.assert_close(sum(b for _, b in cut), likelihood, rtol=0, atol=1e-12)
     assert likelihood.item() == pytest.approx(-new[mask].sum().item())

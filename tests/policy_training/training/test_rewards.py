@@ -49,7 +49,10 @@ V, L = 4, 3
 def enumerated(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Every sequence of 3 tokens over 4: (its policy log-probs, reference log-probs), both (64, 3), and the two tables."""
     generator = torch.Generator().manual_seed(seed)
-    contexts = {prefix: i for i, prefix in enumerate(p for n in range(L) for p in itertools.product(range(V), repeat=n))}
+    contexts = {
+        prefix: i
+        for i, prefix in enumerate(p for n in range(L) for p in itertools.product(range(V), repeat=n))
+    }
     policy = torch.randn(len(contexts), V, dtype=torch.float64, generator=generator).requires_grad_()
     reference = torch.randn(len(contexts), V, dtype=torch.float64, generator=generator)
     sequences = list(itertools.product(range(V), repeat=L))
@@ -132,7 +135,9 @@ def test_running_moments_do_not_depend_on_how_the_stream_is_cut(stream, cuts, n_
     edges = [0, *sorted(min(c, len(stream)) for c in cuts), len(stream)]
     ranks = [RunningMoments() for _ in range(n_ranks)]
     for begin, end in itertools.pairwise(edges):
-        shards = [torch.tensor(stream[begin:end][rank::n_ranks], dtype=torch.float64) for rank in range(n_ranks)]
+        shards = [
+            torch.tensor(stream[begin:end][rank::n_ranks], dtype=torch.float64) for rank in range(n_ranks)
+        ]
         update_together(ranks, shards)
     for moments in ranks:
         assert moments.count == len(stream)
@@ -170,5 +175,5 @@ def test_normalised_scores_are_clipped_on_both_sides_and_state_survives():
         pytest.approx(0.8),
     ]
     other = RunningMoments()
-    other.load_state(moments.state())
+    other.load_state_dict(moments.state_dict())
     assert other == moments and math.isclose(other.standard_deviation, 1.0)

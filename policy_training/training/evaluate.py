@@ -1,0 +1,109 @@
+"""Evaluation of a policy: sample on the given prompts, score with a reward model, measure the KL to a reference.
+
+    python -m policy_training.training.evaluate RUN_DIR
+
+Reads inputs `prompts` (all of them). Sampling may truncate here (top-p, top-k, repetition penalty); the KL is always that of
+the policy's own distribution at the sampling temperature, over the tokens that were drawn, so with truncation it is a
+description of those texts and not an estimate of KL(policy || reference).
+"""
+
+import math
+import time
+from typing import Any
+
+from learning.architectures import require_positions
+from learning.command import run_command
+from learning.language_models import load_policy, load_tokenizer
+from learning.options import UserError
+from learning.packing import choose_layout
+from learning.processes import Processes
+from learning.records import PROMPTS, SAMPLED_RESPONSES, SCORES, write_records
+from learning.run_directory import Attempt
+from learning.tokenization import decode_response
+from policy_training.training.config import EvaluateConfig
+from policy_training.training.rollouts import (
+    Frozen,
+    Scorer,
+    evaluate_policy,
+    probe_examples,
+    source_sha256s,
+    tokenized_prompts,
+)
+from policy_training.training.sample import response_row
+
+
+def main(attempt: Attempt) -> dict[str, Any]:
+    config: EvaluateConfig = attempt.options
+    processes = Processes.start(config.runtime)
+    rows = attempt.read_input("prompts", PROMPTS)
+    if not rows:
+        raise UserError("inputs/prompts: has no prompts; add at least one")
+    attempt.status(stage="loading")
+    started = time.perf_counter()
+    tokenizer = load_tokenizer(config.policy)
+    policy = Frozen(load_policy(config.policy, tokenizer), config.runtime, processes.device)
+    require_positions(policy.model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+    reference = None
+    if config.reference is not None:
+        reference = Frozen(load_policy(config.reference, tokenizer), config.runtime, processes.device)
+    scorer = Scorer(
+        config.reward_model, tokenizer, batch=config.batch, runtime=config.runtime, device=processes.device
+    )
+    prompts = tokenized_prompts(rows, tokenizer, config.batch.max_prompt_tokens)
+    layout, _ = choose_layout(
+        policy.model,
+        probe_examples(prompts, config.samples_a_prompt),
+        dtype=config.runtime.dtype,
+        requested=config.batch.layout,
+    )
+
+    attempt.check()
+    attempt.status(stage="evaluating")
+    evaluation, rollouts = evaluate_policy(
+        policy,
+        reference,
+        prompts,
+        scorer,
+        n_samples=config.samples_a_prompt,
+        sampling=config.sampling,
+        batch=config.batch,
+        layout=layout,
+        seed=f"{config.runtime.seed}/evaluation",
+        processes=processes,
+    )
+    written = [
+        response_row(
+            rollout.prompt,
+            rollout.response,
+            decode_response(tokenizer, rollout.response.token_ids),
+            response_id=f"{rollout.prompt.prompt_id}-{rollout.response.sample}",
+            policy_name="",
+            options=config.sampling,
+            max_tokens=config.batch.max_response_tokens,
+            seed=config.runtime.seed,
+        )
+        for rollout in rollouts
+    ]
+    for row, rollout in list(zip(written, rollouts, strict=True))[: config.samples]:
+        attempt.log_sample(0, prompt=rollout.prompt.text, response=row["text"], reward=f"{rollout.score:.4f}")
+    attempt.check()
+    attempt.status(stage="saving")
+    if attempt.is_main:
+        write_records(attempt.path / "responses.parquet", written, SAMPLED_RESPONSES)
+        scores = [
+            {"response_id": row["response_id"], "prompt_id": row["prompt_id"], "reward": rollout.score}
+            for row, rollout in zip(written, rollouts, strict=True)
+        ]
+        write_records(attempt.path / "scores.parquet", scores, SCORES)
+    return {
+        **evaluation.as_dict(),
+        # Samples of one prompt are not independent: the prompts are what was drawn.
+        "reward_standard_error": evaluation.reward_sd / math.sqrt(len(prompts)),
+        "policy_sha256s": source_sha256s(config.policy),
+        "reward_model_sha256s": scorer.sha256s,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+if __name__ == "__main__":
+    run_command(main, EvaluateConfig)

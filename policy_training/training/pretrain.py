@@ -1,0 +1,59 @@
+"""Pretraining: a language model on plain texts, or on whole dialogues. Every token counts.
+
+    python -m policy_training.training.pretrain RUN_DIR
+
+Reads inputs `texts` (config.TEXTS), or `demonstrations` read as whole dialogues; rows of split "train" train, all others
+are held out. Texts longer than batch.max_prompt_tokens + batch.max_response_tokens are cut into pieces of that length.
+Writes model/ and result.json.
+"""
+
+from typing import Any
+
+from learning.batching import cut_document
+from learning.command import run_command
+from learning.options import UserError
+from learning.packing import Example
+from learning.records import DEMONSTRATIONS
+from learning.run_directory import Attempt
+from learning.tokenization import encode_prompt, encode_response
+from policy_training.training.config import TEXTS, LanguageModelConfig
+from policy_training.training.sft import demonstration_texts
+from policy_training.training.supervised import fit, tokenizer_for
+
+
+def main(attempt: Attempt) -> dict[str, Any]:
+    config: LanguageModelConfig = attempt.options
+    name = "texts" if attempt.has_input("texts") else "demonstrations"
+    rows = attempt.read_input(name, TEXTS if name == "texts" else DEMONSTRATIONS)
+    train_rows = [row for row in rows if row["split"] == "train"]
+    heldout_rows = [row for row in rows if row["split"] != "train"]
+    if not train_rows:
+        raise UserError(
+            f"inputs/{name}: none of its {len(rows)} rows has split 'train'; add texts to learn from"
+        )
+    texts = [row["text"] for row in train_rows] if name == "texts" else demonstration_texts(train_rows)
+    tokenizer = tokenizer_for(config, texts)
+    return fit(
+        attempt,
+        tokenizer=tokenizer,
+        train=[example for row in train_rows for example in whole_examples(row, tokenizer, config)],
+        heldout=[example for row in heldout_rows for example in whole_examples(row, tokenizer, config)],
+    )
+
+
+def whole_examples(row: dict[str, Any], tokenizer: Any, config: LanguageModelConfig) -> list[Example]:
+    """The row's tokens with only the first as context, so that all the others count; several pieces for a long row."""
+    if "text" in row:
+        first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        unlimited = len(row["text"].encode()) + 1  # a byte-level tokenizer never makes more tokens than bytes
+        ids = [first, *encode_response(tokenizer, row["text"], unlimited)]
+    else:
+        ids = [
+            *encode_prompt(tokenizer, row["prompt"], config.batch.max_prompt_tokens),
+            *encode_response(tokenizer, row["response"], config.batch.max_response_tokens),
+        ]
+    return cut_document(ids, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+
+
+if __name__ == "__main__":
+    run_command(main, LanguageModelConfig)

@@ -1,0 +1,263 @@
+"""Next-token training on given texts: the loop that `pretrain` and `sft` share. They differ only in which tokens count.
+
+An `Example` is a prompt, whose tokens never count, and one response, whose tokens all do. A unit of an optimiser step is
+a row: one example (`conversations`), or a window filled with whole examples that do not see each other (`windows`).
+"""
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from learning.architectures import require_positions
+from learning.batching import DataCursor, MicroBatch, Shape, StepSize, micro_batches, pack_windows, shape_of
+from learning.checkpoints import Checkpoints
+from learning.engine import Engine
+from learning.language_models import load_policy, load_tokenizer
+from learning.options import UserError
+from learning.packing import Batch, Example, choose_layout, collate, collate_windows, token_logprobs_NR
+from learning.processes import Processes
+from learning.run_directory import Attempt
+from learning.tokenization import decode_response, train_tokenizer
+from learning.training_options import Layout
+from policy_training.training.config import LanguageModelConfig, SamplingOptions
+from policy_training.training.losses import language_model_loss
+from policy_training.training.sampler import sample_responses
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Progress:
+    """What a checkpoint keeps beside model, optimiser and cursor."""
+
+    loss_before: float | None = None
+    tokens: int = 0
+    seconds: float = 0.0
+    train_losses: list[float] = field(default_factory=list)  # of the last few steps
+
+    def state_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+def tokenizer_for(config: LanguageModelConfig, texts: Sequence[str]) -> Any:
+    """The model's own tokenizer; for a fresh model the one of `tokenizer.path`, or one trained on `texts`."""
+    if config.model.source.fresh is None:
+        return load_tokenizer(config.model.source)
+    if config.tokenizer.path is not None:
+        return load_tokenizer(config.tokenizer.path)
+    return train_tokenizer(texts, config.tokenizer.vocabulary_size)
+
+
+def fit(
+    attempt: Attempt,
+    *,
+    tokenizer: Any,
+    train: Sequence[Example],
+    heldout: Sequence[Example],
+    questions: Sequence[tuple[str, list[int]]] = (),
+) -> dict[str, Any]:
+    """Train, evaluate, save; returns what result.json says.
+
+    `questions` are held-out prompts, (text to show, token ids), answered now and then so that people can read along.
+    Raises UserError when nothing is left to train on or the rows do not fit the model.
+    """
+    config: LanguageModelConfig = attempt.options
+    processes = Processes.start(config.runtime)
+    attempt.status(stage="loading")
+    model = load_policy(config.model.source, tokenizer, dropout=config.model.dropout)
+    rows = Rows(config, model, tokenizer, train)
+    require_positions(model, rows.longest_example)
+    cursor = DataCursor(
+        rows.costs,
+        seed=config.runtime.seed,
+        step_size=StepSize(examples=config.data.examples_a_step),
+    )
+    steps_total = config.data.steps or math.ceil(config.data.epochs * cursor.steps_per_epoch)
+    engine = Engine(
+        model,
+        optimiser=config.optimiser,
+        steps_total=steps_total,
+        runtime=config.runtime,
+        processes=processes,
+    )
+    progress = Progress()
+    checkpoints = Checkpoints(
+        attempt, processes, engines={"policy": engine}, state={"cursor": cursor, "progress": progress}
+    )
+    watched = Rows(config, model, tokenizer, heldout[: config.watching.evaluation_examples], like=rows)
+
+    done = checkpoints.resume()
+    if done == 0:
+        attempt.status(stage="evaluating", step=0, steps_total=steps_total)
+        progress.loss_before = heldout_loss(engine, watched, processes)
+    for step in range(done + 1, steps_total + 1):
+        attempt.check()
+        started = time.perf_counter()
+        micro = rows.micro_batches(cursor.next(), processes)
+        batches = [(rows.batch(m, engine), m.is_filler) for m in micro]
+        tokens = int(
+            processes.sum(sum(float(b.lengths_N.sum()) for b, is_filler in batches if not is_filler))
+        )
+        update = engine.update(
+            [_Piece(batch, is_filler) for batch, is_filler in batches],
+            lambda piece: language_model_loss(
+                engine.forward(token_logprobs_NR, piece.batch), piece.batch.is_response_NR
+            ),
+            normaliser=float(tokens),
+        )
+        seconds = time.perf_counter() - started
+        progress.tokens += tokens
+        progress.seconds += seconds
+        progress.train_losses = [*progress.train_losses[-19:], update.loss]
+        metrics: dict[str, Any] = {
+            "loss": update.loss,
+            "gradient_norm": update.gradient_norm,
+            "learning_rate": update.learning_rate,
+            "tokens": tokens,
+            "tokens_per_second": tokens / seconds,
+            "epoch": cursor.epoch,
+        }
+        every = config.watching.evaluate_every_steps
+        if every and step % every == 0 and step < steps_total:
+            metrics["heldout_loss"] = heldout_loss(engine, watched, processes)
+            answer_questions(attempt, engine, tokenizer, questions, step)
+        attempt.log_metrics(step, metrics)
+        attempt.status(stage="training", step=step, steps_total=steps_total)
+        checkpoints.after_step(step, last=step == steps_total)
+
+    attempt.status(stage="evaluating", step=steps_total, steps_total=steps_total)
+    loss_after = heldout_loss(engine, watched, processes)
+    answer_questions(attempt, engine, tokenizer, questions, steps_total)
+    attempt.check()
+    attempt.status(stage="saving", step=steps_total, steps_total=steps_total)
+    sha256s = engine.save_model(tokenizer, attempt.path / "model")
+    return {
+        "steps": steps_total,
+        "epochs": steps_total / cursor.steps_per_epoch,
+        "train_examples": len(train),
+        "heldout_examples": len(watched.examples),
+        "tokens": progress.tokens,
+        "loss_before": progress.loss_before,
+        "loss_after": loss_after,
+        "train_loss": sum(progress.train_losses) / len(progress.train_losses),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "vocabulary_size": len(tokenizer),
+        "layout": rows.layout,
+        "layout_reason": rows.layout_reason,
+        "model_sha256s": sha256s,
+        "seconds": progress.seconds,
+    }
+
+
+@dataclass(frozen=True)
+class _Piece:
+    batch: Batch
+    is_filler: bool
+
+
+class Rows:
+    """Examples cut into rows, and the micro-batches made of them."""
+
+    def __init__(
+        self,
+        config: LanguageModelConfig,
+        model: Any,
+        tokenizer: Any,
+        examples: Sequence[Example],
+        *,
+        like: "Rows | None" = None,
+    ) -> None:
+        self.config, self.pad_id, self.examples = config, tokenizer.pad_token_id, list(examples)
+        self.longest_example = max((example.packed_tokens for example in examples), default=0)
+        if like is not None:
+            self.layout, self.layout_reason = like.layout, like.layout_reason
+        else:
+            self.layout, self.layout_reason = _layout(config, model, self.examples)
+        lengths = [example.packed_tokens for example in self.examples]
+        if config.data.rows == "windows":
+            if self.longest_example > config.data.window_tokens:
+                raise UserError(
+                    f"config.data.window_tokens: {config.data.window_tokens} is shorter than the longest conversation "
+                    f"({self.longest_example} tokens); make the window longer or lower batch.max_prompt_tokens"
+                )
+            self.rows = pack_windows(lengths, config.data.window_tokens)
+            self.shapes = [Shape(1, sum(lengths[index] for index in row)) for row in self.rows]
+        else:
+            self.rows = [[index] for index in range(len(self.examples))]
+            self.shapes = [shape_of(example, self.layout) for example in self.examples]
+        self.costs = [shape.tokens for shape in self.shapes]
+
+    def micro_batches(self, indices: Sequence[int], processes: Processes) -> list[MicroBatch]:
+        return micro_batches(
+            self.shapes,
+            indices,
+            max_tokens=self.config.batch.max_micro_batch_tokens,
+            rank=processes.rank,
+            world_size=processes.world_size,
+        )
+
+    def batch(self, micro: MicroBatch, engine: Engine) -> Batch:
+        device = next(engine.model.parameters()).device
+        rows = [[self.examples[index] for index in self.rows[row]] for row in micro.indices]
+        if self.config.data.rows == "windows":
+            return collate_windows(rows, pad_id=self.pad_id, device=device)
+        return collate([row[0] for row in rows], layout=self.layout, pad_id=self.pad_id, device=device)
+
+
+def _layout(config: LanguageModelConfig, model: Any, examples: Sequence[Example]) -> tuple[Layout, str]:
+    in_windows = config.data.rows == "windows"
+    layout, reason = choose_layout(
+        model,
+        examples[:8],
+        dtype=config.runtime.dtype,
+        requested="packed" if in_windows else config.batch.layout,
+    )
+    if in_windows and layout != "packed":
+        raise UserError(f"config.data.rows: windows need packed rows ({reason}); choose conversations")
+    return layout, reason
+
+
+def heldout_loss(engine: Engine, watched: Rows, processes: Processes) -> float | None:
+    """Mean negative log-likelihood in nats a counted token; None where nothing is held out."""
+    if not watched.rows:
+        return None
+    total = torch.zeros(2, dtype=torch.float64, device=processes.device)
+    for micro in watched.micro_batches(range(len(watched.rows)), processes):
+        batch = watched.batch(micro, engine)
+        logprobs_NR: Tensor = engine.infer(token_logprobs_NR, batch)
+        if not micro.is_filler:
+            total[0] += language_model_loss(logprobs_NR, batch.is_response_NR).double()
+            total[1] += batch.lengths_N.sum()
+    total = processes.all_reduce_sum(total)
+    return float(total[0] / total[1])
+
+
+def answer_questions(
+    attempt: Attempt, engine: Engine, tokenizer: Any, questions: Sequence[tuple[str, list[int]]], step: int
+) -> None:
+    config: LanguageModelConfig = attempt.options
+    chosen = questions[: config.watching.samples]
+    if not chosen:
+        return
+    responses = engine.infer(
+        sample_responses,
+        [(str(number), token_ids) for number, (_, token_ids) in enumerate(chosen)],
+        n_samples=1,
+        max_response_tokens=config.batch.max_response_tokens,
+        options=SamplingOptions(),
+        seed=f"{config.runtime.seed}/{step}",
+        eos_id=tokenizer.eos_token_id,
+        pad_id=tokenizer.pad_token_id,
+    )
+    for (text, _), response in zip(chosen, responses, strict=True):
+        attempt.log_sample(step, prompt=text, response=decode_response(tokenizer, response.token_ids))
