@@ -211,7 +211,8 @@ def add_responses(*, actor: User, project: Project, rows: Sequence[NewResponse])
     for row in rows:
         if row.prompt.project_id != project.pk or row.source.project_id != project.pk:
             raise TaskInvalid("A response's prompt and source must be of its own project.")
-        text = check_text(row.text, "The response")
+        # Empty is an answer too: a policy may end at once, and people see and judge that.
+        text = check_text(row.text, "The response", empty=True)
         response = known.get(row.response_id) if row.response_id else None
         if response is not None and (response.text != text or response.prompt_id != row.prompt.pk):
             raise TaskInvalid(f"The response id “{row.response_id}” belongs to another text already.")

@@ -49,7 +49,10 @@ def check_messages(messages: Any, what: str = "The prompt") -> list[dict[str, st
             raise UnreadableText(
                 f"{what}: the role of turn {number} is {role!r}; use one of {', '.join(ROLES)}."
             )
-        clean.append({"role": role, "content": check_text(message.get("content"), f"{what}: turn {number}")})
+        # Earlier turns may be empty (real dialogues have such turns); the last one is what is asked.
+        empty = number < len(messages)
+        content = check_text(message.get("content"), f"{what}: turn {number}", empty=empty)
+        clean.append({"role": role, "content": content})
     if clean[-1]["role"] not in ("user", "tool"):
         raise UnreadableText(
             f"{what} ends with a turn of the {clean[-1]['role']}; it must end with the user."
