@@ -9,11 +9,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from annotation.exporting.snapshots import snapshot_preferences
 from django.db import transaction
 from django.utils import timezone
 
 from annotation.actions import add_tasks, close_batch, create_batch, open_batch
-from annotation.exporting.snapshots import snapshot_preferences
 from annotation.models import Batch, Judgment, PreferenceDataset, Response, Task
 from annotation.progress import batch_progress
 from learning.options import UserError, options_to_mapping
@@ -56,7 +56,7 @@ def advance_rounds() -> int:
 
 
 def advance_round(pk: int) -> bool:
-    """One step of one round; False when there is nothing to do yet. A refusal ends in stage `failed`, with its sentence."""
+    """One step of one round; False when there is nothing to do yet. A refusal ends in `failed`, with its sentence."""
     round_ = Round.objects.select_related("project", "started_by").get(pk=pk)
     try:
         if round_.stage == Stage.REWARD_MODEL and round_.dataset_id is None:
@@ -395,7 +395,7 @@ def _step_scoring(round_: Round, plan: RoundPlan) -> bool:
 
 
 def responses_to_score(round_: Round) -> list[Response]:
-    """The round's own responses and whatever a person has judged on this criterion, so that each can see the agreement."""
+    """The round's own responses and whatever people have judged on this criterion: each can see the agreement."""
     of_round = Response.objects.filter(
         task_entries__task__batch__round_number=round_.number,
         task_entries__task__batch__project=round_.project,

@@ -1,5 +1,15 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from rounds import views
 
 app_name = "rounds"
 
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.round_list, name="list"),
+    path("start/", views.start, name="start"),
+    path("<int:number>/", views.round_page, name="round"),
+    path("<int:number>/end-annotation/", views.end_annotation, name="end_annotation"),
+    path("<int:number>/retry/", views.retry, name="retry"),
+    path("<int:number>/cancel/", views.cancel, name="cancel"),
+    path("<int:number>/continue/", views.go_on, name="continue"),
+]

@@ -1,0 +1,225 @@
+"""What a round's page shows, read from the rows: timeline, agreement with people, head-to-head, reliability."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import combinations
+from typing import Any
+
+from django.utils import timezone
+
+from annotation.models import Judgment, Task
+from annotation.progress import BatchProgress, batch_progress
+from policy_training.models import Policy
+from rewardmodel.models import ResponseScore, RewardModel
+from rounds.models import Round
+from runs.models import Run
+from workspace.models import User
+
+Stage = Round.Stage
+PATH = (Stage.SAMPLING, Stage.ANNOTATING, Stage.REWARD_MODEL, Stage.POLICY, Stage.SCORING, Stage.DONE)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage on the timeline."""
+
+    stage: str
+    label: str
+    status: str  # done | current | failed | ahead
+    entered_at: datetime | None
+    seconds: float | None  # in this stage, so far
+    reason: str  # what ended the stage before it
+    runs: list[Run] = field(default_factory=list)
+
+
+def timeline(round_: Round) -> list[Step]:
+    entries = list(round_.stage_entries.all())
+    entered: dict[str, tuple[datetime, str]] = {}
+    left: dict[str, datetime] = {}
+    for before, entry in zip([None, *entries], entries, strict=False):
+        if before is not None:
+            left[before.stage] = entry.created_at
+        entered[entry.stage] = (entry.created_at, entry.reason)
+    now_at = round_.failed_stage if round_.stage == Stage.FAILED else round_.stage
+    runs: dict[str, list[Run]] = {}
+    for link in round_.round_runs.select_related("run").order_by("pk"):
+        runs.setdefault(link.stage, []).append(link.run)
+    steps = []
+    for stage in PATH:
+        at, reason = entered.get(stage, (None, ""))
+        if stage == now_at:
+            status = {Stage.FAILED: "failed", Stage.DONE: "done"}.get(Stage(round_.stage), "current")
+        else:
+            status = "done" if at is not None else "ahead"
+        until = left.get(stage) if status == "done" else timezone.now()
+        ended = stage == Stage.DONE or at is None or until is None
+        seconds = None if ended else (until - at).total_seconds()
+        steps.append(Step(stage, Stage(stage).label, status, at, seconds, reason, runs.get(stage, [])))
+    return steps
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Untied pairs of people's judgments on which the reward model prefers the same side."""
+
+    agreed: int
+    pairs: int
+
+    @property
+    def share(self) -> float | None:
+        return self.agreed / self.pairs if self.pairs else None
+
+
+def agreement(reward_model: RewardModel, judgments: Iterable[Judgment]) -> Agreement:
+    """Tiers say which of two responses a person put first; the scores say which one the reward model would."""
+    judgments = list(judgments)
+    wanted = {pk for judgment in judgments for tier in judgment.tiers for pk in tier}
+    scores = dict(
+        ResponseScore.objects.filter(reward_model=reward_model, response__in=wanted).values_list(
+            "response_id", "reward"
+        )
+    )
+    agreed = pairs = 0
+    for judgment in judgments:
+        for better, worse in combinations(range(len(judgment.tiers)), 2):
+            for winner in judgment.tiers[better]:
+                for loser in judgment.tiers[worse]:
+                    if winner in scores and loser in scores:
+                        pairs += 1
+                        agreed += scores[winner] > scores[loser]
+    return Agreement(agreed, pairs)
+
+
+def people_judgments(round_: Round) -> Any:
+    return (
+        Judgment.objects.current()
+        .of_project(round_.project)
+        .of_criterion(round_.criterion)
+        .by_people()
+        .filter(task__purpose__in=(Task.Purpose.NORMAL, Task.Purpose.HEAD_TO_HEAD))
+    )
+
+
+@dataclass(frozen=True)
+class HeadToHead:
+    """How the round's start policy fared against the one before it, in blind pairs on the same prompts."""
+
+    new: Policy
+    old: Policy
+    wins: int
+    ties: int
+    losses: int
+
+    @property
+    def total(self) -> int:
+        return self.wins + self.ties + self.losses
+
+    def percent(self, count: int) -> float:
+        return 100 * count / self.total if self.total else 0.0
+
+    @property
+    def win_percent(self) -> float:
+        return self.percent(self.wins)
+
+    @property
+    def tie_percent(self) -> float:
+        return self.percent(self.ties)
+
+    @property
+    def loss_percent(self) -> float:
+        return self.percent(self.losses)
+
+
+def head_to_head(round_: Round) -> HeadToHead | None:
+    """None in a first round, or before anybody judged such a pair."""
+    if round_.previous_policy is None or round_.batch is None:
+        return None
+    judgments = (
+        Judgment.objects.counted()
+        .in_batch(round_.batch)
+        .of_purposes(Task.Purpose.HEAD_TO_HEAD)
+        .select_related("task")
+    )
+    new_sources = round_.start_policy.source_id
+    wins = ties = losses = 0
+    for judgment in judgments.prefetch_related("task__entries__response"):
+        source = {entry.response_id: entry.response.source_id for entry in judgment.task.entries.all()}
+        if len(judgment.tiers) == 1:
+            ties += 1
+        elif source[judgment.tiers[0][0]] == new_sources:
+            wins += 1
+        else:
+            losses += 1
+    found = HeadToHead(round_.start_policy, round_.previous_policy, wins, ties, losses)
+    return found if found.total else None
+
+
+# The reliability diagram is drawn in a square of this many units, origin at the bottom left.
+PLOT = 200
+
+
+@dataclass(frozen=True)
+class ReliabilityPoint:
+    x: float
+    y: float
+    radius: float
+    title: str
+
+
+def reliability_points(report: dict[str, Any]) -> list[ReliabilityPoint]:
+    """Calibration bins as points: confidence to the right, held-out accuracy upwards, area by how many pairs."""
+    bins = [entry for entry in report.get("calibration") or [] if entry["n"]]
+    most = max((entry["n"] for entry in bins), default=1)
+    return [
+        ReliabilityPoint(
+            # Confidence of the preferred side runs from 0.5 to 1.
+            x=round((entry["confidence"] - 0.5) * 2 * PLOT, 1),
+            y=round(PLOT - (entry["accuracy"] * PLOT), 1),
+            radius=round(3 + 7 * (entry["n"] / most) ** 0.5, 1),
+            title=f"{entry['n']} pairs: sure to {entry['confidence']:.0%}, right in {entry['accuracy']:.0%}",
+        )
+        for entry in bins
+    ]
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    round: Round
+    steps: list[Step]
+    progress: BatchProgress | None
+    current_runs: list[Run]
+    responses: int
+    judgments: int
+    mine: Agreement | None
+    people: Agreement | None
+    head_to_head: HeadToHead | None
+    reliability: list[ReliabilityPoint]
+    by_grade: list[tuple[str, dict[str, Any]]]
+
+
+GRADES = {"0": "negligibly better", "1": "slightly better", "2": "better", "3": "significantly better"}
+
+
+def round_report(round_: Round, reader: User) -> RoundReport:
+    steps = timeline(round_)
+    current = next((step for step in steps if step.status in ("current", "failed")), None)
+    reward_model = round_.reward_model
+    everybody = people_judgments(round_) if reward_model else None
+    report = reward_model.report if reward_model else {}
+    grades = report.get("by_grade") or {}
+    return RoundReport(
+        round=round_,
+        steps=steps,
+        progress=batch_progress(round_.batch) if round_.batch else None,
+        current_runs=current.runs if current else [],
+        responses=round_.project.responses.filter(
+            external_id__startswith=f"round{round_.number}-{round_.pk}-"
+        ).count(),
+        judgments=Judgment.objects.current().in_batch(round_.batch).count() if round_.batch else 0,
+        mine=agreement(reward_model, everybody.filter(annotator=reader)) if reward_model else None,
+        people=agreement(reward_model, everybody) if reward_model else None,
+        head_to_head=head_to_head(round_),
+        reliability=reliability_points(report),
+        by_grade=[(label, grades[key]) for key, label in GRADES.items() if grades.get(key, {}).get("n")],
+    )
