@@ -184,7 +184,7 @@ RESPONSES = pa.schema(
         _required("created_at", _TEXT),
     ]
 )
-# What our own sampler writes: the tokens drawn, and their log-probabilities (nats) at the sampling temperature.
+# What our own sampler writes: the tokens drawn, and their log-probabilities (nats) at its temperature.
 SAMPLED_RESPONSES = pa.schema(
     [
         *RESPONSES,

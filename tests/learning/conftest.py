@@ -1,0 +1,56 @@
+import random
+
+import pytest
+import torch
+
+from learning.language_models import load_policy, load_reward_model
+from learning.packing import Example
+from learning.tokenization import train_tokenizer
+from learning.training_options import FreshModel, ModelSource
+
+TEXTS = [
+    "The cat sat on the mat. What did the cat do?",
+    "A small model says what it can, and stops.",
+    "Wo ist der Schlüssel? In der Tür, sagte sie.",
+]
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    return train_tokenizer(TEXTS, vocab_size=300)
+
+
+def fresh_source(architecture="llama", **changes):
+    shape = {"hidden_size": 32, "intermediate_size": 64, "layers": 2, "heads": 4, "max_positions": 256}
+    return ModelSource(
+        fresh=FreshModel(architecture=architecture, **{**shape, "initializer_range": 0.2, **changes})
+    )
+
+
+@pytest.fixture
+def make_policy(tokenizer):
+    def make(architecture="llama", *, seed=0, dropout=0.0, **changes):
+        torch.manual_seed(seed)
+        return load_policy(fresh_source(architecture, **changes), tokenizer, dropout=dropout)
+
+    return make
+
+
+@pytest.fixture
+def make_reward_model(tokenizer):
+    def make(architecture="llama", *, seed=0, dropout=0.0, **changes):
+        torch.manual_seed(seed)
+        return load_reward_model(fresh_source(architecture, **changes), tokenizer, dropout=dropout)
+
+    return make
+
+
+def random_examples(count, responses, *, seed=0, prompt=(5, 25), response=(1, 14), vocabulary=300):
+    """Prompts and responses of random ids; `responses` a number, or one for each example."""
+    rng = random.Random(seed)
+    counts = [responses] * count if isinstance(responses, int) else responses
+
+    def ids(low, high):
+        return [rng.randrange(7, vocabulary) for _ in range(rng.randint(low, high))]
+
+    return [Example(ids(*prompt), [ids(*response) for _ in range(k)]) for k in counts]

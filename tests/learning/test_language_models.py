@@ -1,0 +1,213 @@
+import json
+import math
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+
+from learning.architectures import PACKABLE_ARCHITECTURES, require_positions
+from learning.language_models import (
+    is_reward_model,
+    load_policy,
+    load_reward_model,
+    load_tokenizer,
+    model_sha256s,
+    save_model,
+)
+from learning.options import UserError
+from learning.packing import collate, scores_N, token_logprobs_NR
+from learning.tokenization import CHAT_TEMPLATE, encode_prompt, encode_response
+from learning.training_options import ModelSource
+from tests.learning.conftest import fresh_source, random_examples
+
+EXAMPLES = random_examples(3, 2)
+
+
+@pytest.mark.parametrize("architecture", PACKABLE_ARCHITECTURES)
+def test_a_policy_saved_and_loaded_is_the_same_also_through_plain_transformers(
+    tmp_path, make_policy, tokenizer, architecture
+):
+    model = make_policy(architecture).eval()
+    sums = save_model(model, tokenizer, tmp_path / "policy")
+    assert sums == model_sha256s(tmp_path / "policy")
+    assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"} <= set(sums)
+    assert [path.name for path in tmp_path.iterdir()] == ["policy"]
+    source = ModelSource(path=str(tmp_path / "policy"))
+    loaded_tokenizer = load_tokenizer(source)
+    batch = collate(EXAMPLES, layout="packed", pad_id=0)
+    with torch.no_grad():
+        expected = token_logprobs_NR(model, batch)
+        assert torch.equal(token_logprobs_NR(load_policy(source, loaded_tokenizer).eval(), batch), expected)
+        plain = AutoModelForCausalLM.from_pretrained(tmp_path / "policy").eval()
+        assert torch.equal(token_logprobs_NR(plain, batch), expected)
+    assert plain.config.pad_token_id == plain.generation_config.pad_token_id == 0
+    assert plain.generation_config.eos_token_id == 2
+    messages = [{"role": "user", "content": "The cat?"}]
+    assert encode_prompt(loaded_tokenizer, messages, 99) == encode_prompt(tokenizer, messages, 99)
+    assert encode_response(loaded_tokenizer, "<|eos|> mat", 99) == encode_response(
+        tokenizer, "<|eos|> mat", 99
+    )
+    assert loaded_tokenizer.chat_template == CHAT_TEMPLATE
+    if architecture != "qwen2":  # transformers replaces any tokenizer beside a qwen2 model by its own class
+        auto = AutoTokenizer.from_pretrained(tmp_path / "policy")
+        assert auto.padding_side == "right"
+        assert auto.get_vocab() == tokenizer.get_vocab()
+
+
+@pytest.mark.parametrize("architecture", PACKABLE_ARCHITECTURES)
+def test_a_reward_model_starts_from_a_policy_with_a_new_head(tmp_path, make_policy, tokenizer, architecture):
+    policy = make_policy(architecture)
+    save_model(policy, tokenizer, tmp_path / "policy")
+    torch.manual_seed(4)
+    model = load_reward_model(ModelSource(path=str(tmp_path / "policy")), tokenizer)
+    trunk, own = dict(policy.base_model.named_parameters()), dict(model.base_model.named_parameters())
+    assert all(torch.equal(own[name], trunk[name]) for name in trunk)
+    assert model.config.num_labels == 1
+    assert model.config.reward_shift == 0.0
+    weight = model.score.weight
+    assert weight.shape == (1, 32)
+    assert weight.std().item() == pytest.approx(1 / math.sqrt(33), rel=0.5)
+    assert getattr(model.score, "bias", None) is None
+
+
+def test_an_earlier_reward_model_keeps_its_head_and_shift(tmp_path, make_reward_model, tokenizer):
+    model = make_reward_model().eval()
+    model.config.reward_shift = 0.625
+    save_model(model, tokenizer, tmp_path / "rm")
+    assert is_reward_model(tmp_path / "rm")
+    loaded = load_reward_model(ModelSource(path=str(tmp_path / "rm")), tokenizer).eval()
+    assert loaded.config.reward_shift == 0.625
+    batch = collate(EXAMPLES, layout="packed", pad_id=0)
+    assert torch.equal(scores_N(loaded, batch), scores_N(model, batch))
+    with pytest.raises(UserError, match="this is a reward model, and a policy is needed"):
+        load_policy(ModelSource(path=str(tmp_path / "rm")), tokenizer)
+    plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "rm").eval()
+    ours = scores_N(model, batch)
+    for n, (prompt, response) in enumerate((e.prompt_ids, r) for e in EXAMPLES for r in e.responses_ids):
+        logit = plain(input_ids=torch.tensor([[*prompt, *response]])).logits[0, 0]
+        assert (logit - ours[n]).abs().item() <= 1e-5 * ours.std().item()
+
+
+def test_dropout_is_what_the_options_say(make_policy):
+    assert make_policy("gpt2").config.resid_pdrop == 0.0
+    model = make_policy("gpt2", dropout=0.25)
+    rates = {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
+    assert rates == {0.25}
+
+
+@pytest.mark.parametrize(("pad", "repaired"), [("<|eos|>", "<|pad|>"), (None, "<|pad|>")])
+def test_a_padding_token_that_is_scored_is_repaired_and_the_model_gets_room(
+    tmp_path, make_policy, pad, repaired
+):
+    from transformers import PreTrainedTokenizerFast
+
+    from learning.tokenization import train_tokenizer
+    from tests.learning.conftest import TEXTS
+
+    raw = train_tokenizer(TEXTS, vocab_size=300).backend_tokenizer
+    text = raw.to_str().replace("<|pad|>", "<|unused|>")
+    foreign = PreTrainedTokenizerFast(
+        tokenizer_object=type(raw).from_str(text), eos_token="<|eos|>", bos_token="<|bos|>", pad_token=pad
+    )
+    foreign.save_pretrained(tmp_path)
+    make_policy().save_pretrained(tmp_path)
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.pad_token == repaired
+    assert tokenizer.pad_token_id == 300 != tokenizer.eos_token_id
+    model = load_policy(ModelSource(path=str(tmp_path)), tokenizer)
+    assert model.get_input_embeddings().num_embeddings == 301
+    assert model.config.pad_token_id == 300
+    assert tokenizer.chat_template  # a transcript, where there was none
+
+
+def test_a_folder_without_tokenizer_is_refused(tmp_path, make_policy):
+    make_policy().save_pretrained(tmp_path / "policy")
+    with pytest.raises(UserError, match="policy: no tokenizer in this folder"):
+        load_tokenizer(tmp_path / "policy")
+
+
+def test_folders_that_are_no_models_are_refused_with_their_name(tmp_path, make_policy, tokenizer):
+    source = ModelSource(path=str(tmp_path / "x"))
+    with pytest.raises(UserError, match="x: no such model folder"):
+        load_policy(source, tokenizer)
+    (tmp_path / "x").mkdir()
+    with pytest.raises(UserError, match=r"x: no config\.json"):
+        load_policy(source, tokenizer)
+    save_model(make_policy(), tokenizer, tmp_path / "x")
+    load_policy(source, tokenizer)
+    weights = (tmp_path / "x" / "model.safetensors").read_bytes()
+    (tmp_path / "x" / "model.safetensors").write_bytes(weights[:1000])
+    with pytest.raises(UserError, match="x: the model weights could not be read"):
+        load_policy(source, tokenizer)
+    (tmp_path / "x" / "model.safetensors").unlink()
+    torch.save(make_policy().state_dict(), tmp_path / "x" / "pytorch_model.bin")
+    with pytest.raises(UserError, match="x: the model weights could not be read"):  # pickles are never read
+        load_policy(source, tokenizer)
+    (tmp_path / "x" / "config.json").write_text("{")
+    with pytest.raises(UserError, match="x: the model configuration could not be read"):
+        load_policy(source, tokenizer)
+
+
+def test_weights_that_lack_tensors_are_refused_instead_of_filled_with_noise(tmp_path, make_policy, tokenizer):
+    from safetensors.torch import save_file
+
+    save_model(make_policy(), tokenizer, tmp_path / "x")
+    tensors = load_file(tmp_path / "x" / "model.safetensors")
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    save_file(tensors, tmp_path / "x" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"lack 1 tensors .* model\.layers\.1\.mlp\.up_proj\.weight"):
+        load_policy(ModelSource(path=str(tmp_path / "x")), tokenizer)
+
+
+def test_a_classifier_with_several_labels_is_no_reward_model(tmp_path, make_reward_model, tokenizer):
+    save_model(make_reward_model(), tokenizer, tmp_path / "x")
+    config = json.loads((tmp_path / "x" / "config.json").read_text())
+    config["id2label"] = {"0": "a", "1": "b"}
+    config.pop("num_labels", None)
+    config["label2id"] = {"a": 0, "b": 1}
+    (tmp_path / "x" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="classifier with 2 labels"):
+        load_reward_model(ModelSource(path=str(tmp_path / "x")), tokenizer)
+
+
+def test_a_fresh_source_brings_no_tokenizer():
+    with pytest.raises(UserError, match="brings no tokenizer"):
+        load_tokenizer(fresh_source())
+
+
+def test_a_reward_model_with_another_base_and_tokenizer_scores_text_like_a_direct_call(
+    tmp_path, make_reward_model, tokenizer
+):
+    """Text from a policy is encoded anew with the reward model's own tokenizer and template."""
+    from learning.packing import Example
+    from learning.tokenization import TRANSCRIPT_TEMPLATE, train_tokenizer
+    from tests.learning.conftest import TEXTS
+
+    own = train_tokenizer(TEXTS[::-1], vocab_size=280)
+    own.chat_template = TRANSCRIPT_TEMPLATE
+    torch.manual_seed(0)
+    save_model(load_reward_model(fresh_source("gpt2"), own), own, tmp_path / "rm")
+    loaded_tokenizer = load_tokenizer(tmp_path / "rm")
+    model = load_reward_model(ModelSource(path=str(tmp_path / "rm")), loaded_tokenizer).eval()
+    messages = [{"role": "user", "content": "What did the cat do?"}]
+    texts = ["It sat.", "Wo ist der Schlüssel?"]
+    example = Example(
+        encode_prompt(loaded_tokenizer, messages, 99),
+        [encode_response(loaded_tokenizer, text, 99) for text in texts],
+    )
+    ours = scores_N(model, collate([example], layout="packed", pad_id=loaded_tokenizer.pad_token_id))
+    plain_tokenizer = AutoTokenizer.from_pretrained(tmp_path / "rm")
+    plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "rm").eval()
+    for text, score in zip(texts, ours, strict=True):
+        whole = plain_tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        ids = plain_tokenizer(whole + text + "<|eos|>", add_special_tokens=False, return_tensors="pt")
+        direct = plain(**{key: ids[key] for key in ("input_ids", "attention_mask")}).logits[0, 0]
+        assert (score - direct).abs().item() <= 1e-5 * ours.std().item()
+    assert len(own) != len(tokenizer)
+
+
+def test_lengths_beyond_the_models_positions_are_refused(make_policy):
+    require_positions(make_policy("gpt2"), 256)
+    with pytest.raises(UserError, match="up to 257 tokens do not fit a model with 256 positions"):
+        require_positions(make_policy("gpt2"), 257)
