@@ -53,8 +53,9 @@ def timeline(round_: Round) -> list[Step]:
         else:
             status = "done" if at is not None else "ahead"
         until = left.get(stage) if status == "done" else timezone.now()
-        ended = stage == Stage.DONE or at is None or until is None
-        seconds = None if ended else (until - at).total_seconds()
+        seconds = None
+        if at is not None and until is not None and stage != Stage.DONE:
+            seconds = (until - at).total_seconds()
         steps.append(Step(stage, Stage(stage).label, status, at, seconds, reason, runs.get(stage, [])))
     return steps
 
@@ -205,7 +206,7 @@ def round_report(round_: Round, reader: User) -> RoundReport:
     steps = timeline(round_)
     current = next((step for step in steps if step.status in ("current", "failed")), None)
     reward_model = round_.reward_model
-    everybody = people_judgments(round_) if reward_model else None
+    everybody = people_judgments(round_)
     report = reward_model.report if reward_model else {}
     grades = report.get("by_grade") or {}
     return RoundReport(

@@ -1,5 +1,6 @@
 """Thin pages over rounds.actions and rounds.reports."""
 
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -87,7 +88,7 @@ def _version(report: Any) -> str:
         (run.pk, run.state, run.progress.get("step"), run.progress.get("stage"))
         for run in report.current_runs
     ]
-    return f"{report.round.stage}-{counted}-{report.judgments}-{abs(hash(str(steps)))}"
+    return f"{report.round.stage}-{counted}-{report.judgments}-{zlib.crc32(str(steps).encode())}"
 
 
 def _button(action: Callable[..., Round]) -> Callable[[HttpRequest, str, int], HttpResponse]:
