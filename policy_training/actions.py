@@ -134,7 +134,7 @@ def train_by_ppo(
             **config,
             "policy": {**config.get("policy", {}), "source": start_source},
             "reference": start_source,
-            "reward_model": {"path": str(reward_model.artifact.absolute_path)},
+            "reward_model_path": str(reward_model.artifact.absolute_path),
         },
         parameters={
             "name": name,

@@ -86,8 +86,6 @@ def _adopt_samples(run: Run, result: Mapping[str, Any]) -> None:
             logprobs=row["logprobs"],
         )
         for row in read_records(run.path / "responses.parquet", SAMPLED_RESPONSES)
-        # A policy may end at once; there is nothing to show of that.
-        if row["text"].strip()
     ]
     add_responses(actor=run.requested_by, project=run.project, rows=rows)
 

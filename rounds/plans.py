@@ -99,7 +99,7 @@ def preset_plan(name: str, *, runtime: RuntimeOptions | None = None) -> RoundPla
     return PRESETS[name](runtime or RuntimeOptions())
 
 
-def _later() -> ModelSource:
+def later() -> ModelSource:
     return ModelSource(path=FILLED_IN_LATER)
 
 
@@ -108,8 +108,8 @@ def _instructgpt(runtime: RuntimeOptions) -> RoundPlan:
     return RoundPlan(
         sampling=SamplingPlan(prompts=2000, responses_a_task=4, max_response_tokens=512),
         annotation=AnnotationPlan(),
-        reward_model=REWARD_MODEL_PRESETS["instructgpt"].config(_later(), runtime=runtime),
-        policy=PPO_PRESETS["ppo_max"].config(policy=_later(), reward_model=_later(), runtime=runtime),
+        reward_model=REWARD_MODEL_PRESETS["instructgpt"].config(later(), runtime=runtime),
+        policy=PPO_PRESETS["ppo_max"].config(later(), FILLED_IN_LATER, runtime=runtime),
         preset="instructgpt",
     )
 
@@ -119,15 +119,15 @@ def _llama2(runtime: RuntimeOptions) -> RoundPlan:
     return RoundPlan(
         sampling=SamplingPlan(prompts=2000, temperatures=(0.7, 1.0), max_response_tokens=512),
         annotation=AnnotationPlan(),
-        reward_model=REWARD_MODEL_PRESETS["llama2"].config(_later(), runtime=runtime),
-        policy=PPO_PRESETS["n_plus"].config(policy=_later(), reward_model=_later(), runtime=runtime),
+        reward_model=REWARD_MODEL_PRESETS["llama2"].config(later(), runtime=runtime),
+        policy=PPO_PRESETS["n_plus"].config(later(), FILLED_IN_LATER, runtime=runtime),
         preset="llama2",
     )
 
 
 def _tiny(runtime: RuntimeOptions) -> RoundPlan:
     """Models of about a million parameters on a laptop: ours, measured by the demonstration."""
-    policy = PPO_PRESETS["tiny"].config(policy=_later(), reward_model=_later(), runtime=runtime)
+    policy = PPO_PRESETS["tiny"].config(later(), FILLED_IN_LATER, runtime=runtime)
     return RoundPlan(
         sampling=SamplingPlan(
             prompts=240,
@@ -136,7 +136,7 @@ def _tiny(runtime: RuntimeOptions) -> RoundPlan:
             max_response_tokens=policy.batch.max_response_tokens,
         ),
         annotation=AnnotationPlan(),
-        reward_model=REWARD_MODEL_PRESETS["tiny"].config(_later(), runtime=runtime),
+        reward_model=REWARD_MODEL_PRESETS["tiny"].config(later(), runtime=runtime),
         policy=policy,
         preset="tiny",
     )

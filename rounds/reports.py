@@ -137,8 +137,9 @@ def head_to_head(round_: Round) -> HeadToHead | None:
     if round_.previous_policy is None or round_.batch is None:
         return None
     judgments = (
-        Judgment.objects.counted()
-        .in_batch(round_.batch)
+        Judgment.objects.current()
+        .of_project(round_.project)
+        .filter(task__batch__round_number=round_.number)
         .of_purposes(Task.Purpose.HEAD_TO_HEAD)
         .select_related("task")
     )

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from annotation.exporting.snapshots import snapshot_preferences
 from django.db import transaction
 from django.utils import timezone
 
-from annotation.actions import add_tasks, close_batch, create_batch, open_batch
-from annotation.models import Batch, Judgment, PreferenceDataset, Response, Task
+from annotation.actions import NewTask, add_tasks, close_batch, create_batch, open_batch
+from annotation.exporting.snapshots import snapshot_preferences
+from annotation.models import Batch, Judgment, PreferenceDataset, Prompt, Response, Task
 from annotation.progress import batch_progress
 from learning.options import UserError, options_to_mapping
 from policy_training.actions import sample_responses, train_by_ppo
@@ -24,7 +24,7 @@ from rewardmodel.actions import score_responses, train_reward_model
 from rewardmodel.models import RewardModel
 from rounds.errors import RoundRefused
 from rounds.models import Round, RoundRun, StageEntry
-from rounds.plans import RoundPlan, load_plan
+from rounds.plans import RoundPlan, later, load_plan
 from rounds.tasks import (
     choose_prompts,
     head_to_head_count,
@@ -161,7 +161,7 @@ def _start_sampling(round_: Round, plan: RoundPlan) -> None:
             asks.append((round_.previous_policy, compared, 1, plan.sampling.temperatures[:1]))
     for policy, asked, samples, temperatures in asks:
         config = SampleConfig(
-            policy=plan.policy.reward_model,  # replaced by sample_responses
+            policy=later(),
             samples_a_prompt=samples,
             temperatures=temperatures,
             max_prompt_tokens=plan.sampling.max_prompt_tokens,
@@ -181,8 +181,8 @@ def _start_sampling(round_: Round, plan: RoundPlan) -> None:
 
 def _open_annotation(round_: Round, plan: RoundPlan) -> None:
     responses = responses_of_round(round_)
-    prompts = choose_sampled(round_, responses)
-    compared: list[Any] = []
+    prompts = sampled_prompts(round_)
+    compared: list[NewTask] = []
     if round_.previous_policy is not None:
         count = head_to_head_count(plan, len(prompts))
         compared = head_to_head_tasks(prompts[:count], responses, round_.start_policy, round_.previous_policy)
@@ -193,16 +193,16 @@ def _open_annotation(round_: Round, plan: RoundPlan) -> None:
         [response for response in responses if response.source_id in sources],
         plan.sampling.responses_a_task,
     )
-    people = list(User.objects.filter(username__in=plan.annotation.reserved_for).order_by("username"))
-    tasks, kept = reserve(tasks, people, plan.annotation.reserved_tasks)
     if not tasks:
         raise RoundRefused(
             f"The policy gave no {plan.sampling.responses_a_task} different answers to any prompt: nothing to compare. "
             "Sample at a higher temperature or from more policies.",
             code="nothing_to_compare",
         )
+    people = list(User.objects.filter(username__in=plan.annotation.reserved_for).order_by("username"))
+    tasks, kept = reserve(_interleave(compared, tasks), people, plan.annotation.reserved_tasks)
     batch = _batch(round_, plan, name=f"Round {round_.number}", priority=0)
-    add_tasks(actor=round_.started_by, batch=batch, tasks=[*_interleave(compared, tasks)])
+    add_tasks(actor=round_.started_by, batch=batch, tasks=tasks)
     _set_quota(batch, plan.annotation.quota)
     open_batch(actor=round_.started_by, batch=batch)
     for person, reserved in kept.items():
@@ -210,11 +210,11 @@ def _open_annotation(round_: Round, plan: RoundPlan) -> None:
         add_tasks(actor=round_.started_by, batch=own, tasks=reserved)
         open_batch(actor=round_.started_by, batch=own)
     until = timezone.now() + timedelta(hours=plan.annotation.hours) if plan.annotation.hours else None
-    reason = f"{len(tasks) + len(compared)} tasks are ready"
+    reason = f"{len(tasks)} tasks are ready"
     enter(round_, Stage.ANNOTATING, reason, batch=batch, annotate_until=until)
 
 
-def choose_sampled(round_: Round, responses: list[Response]) -> list[Any]:
+def sampled_prompts(round_: Round) -> list[Prompt]:
     """The round's prompts in the order they were asked."""
     link = (
         round_.round_runs.filter(stage=Stage.SAMPLING, policy=round_.start_policy).select_related("run").get()
@@ -223,7 +223,7 @@ def choose_sampled(round_: Round, responses: list[Response]) -> list[Any]:
     return [prompts[prompt_id] for prompt_id in link.run.parameters["prompt_ids"] if prompt_id in prompts]
 
 
-def _interleave(compared: list[Any], tasks: list[Any]) -> list[Any]:
+def _interleave(compared: list[NewTask], tasks: list[NewTask]) -> list[NewTask]:
     """Head-to-head pairs spread evenly among the others: an annotator cannot tell them by their place."""
     if not compared:
         return tasks
