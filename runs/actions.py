@@ -59,7 +59,7 @@ def queue_run(
         parameters=dict(parameters or {}),
         processes=processes or kind.resources.processes,
         threads=threads or kind.resources.threads or default_threads(),
-        max_attempts=kind.max_attempts or settings.RUN_MAX_ATTEMPTS,
+        max_attempts=kind.max_attempts,
         requested_by=actor,
     )
     record_audit(

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -25,6 +25,7 @@ from runs.kinds import Output, RunKind
 from runs.launchers import OUTPUT_FILE, Launch, Launcher, Process
 from runs.leases import Claim, LostLease, end_run, give_back, owned, record_process, renew
 from runs.models import Artifact, Run
+from runs.options import SupervisorOptions
 from runs.states import RunState
 from workspace.errors import ActionError
 
@@ -37,36 +38,6 @@ DATABASE_TROUBLE = (OperationalError, InterfaceError)
 REFUSALS_BEFORE_GIVING_UP = 5
 # Exit codes of the commands (learning.command): the status file is believed first.
 EXIT_STALE_FENCE, EXIT_CHECKPOINTED = 3, 75
-
-
-@dataclass(frozen=True, kw_only=True)
-class SupervisorOptions:
-    """How a worker times itself. The defaults of the last four suit every installation; tests shorten them."""
-
-    lease_seconds: float
-    heartbeat_seconds: float
-    stop_grace_seconds: float
-    disk_floor_bytes: int
-    poll_seconds: float = 1.0  # of an idle worker; a running command is looked at five times as often
-    tick_seconds: float = 5.0
-    retry_base_seconds: float = 10.0  # 10, 20, 40 ... up to the cap
-    retry_cap_seconds: float = 600.0
-
-    def __post_init__(self) -> None:
-        if not 0 < 3 * self.heartbeat_seconds <= self.lease_seconds:
-            raise ValueError(
-                f"heartbeat_seconds ({self.heartbeat_seconds}) must be at most a third of lease_seconds "
-                f"({self.lease_seconds}): one late renewal must not lose a run"
-            )
-
-    @classmethod
-    def from_settings(cls) -> "SupervisorOptions":
-        return cls(
-            lease_seconds=settings.RUN_LEASE_SECONDS,
-            heartbeat_seconds=settings.RUN_HEARTBEAT_SECONDS,
-            stop_grace_seconds=settings.RUN_STOP_GRACE_SECONDS,
-            disk_floor_bytes=settings.RUN_DISK_FLOOR_BYTES,
-        )
 
 
 class WorkerLeaves(Exception):
@@ -169,7 +140,7 @@ class Attempt:
             fence=self.run.fence,
             processes=self.run.processes,
             threads=self.run.threads,
-            environment=self.kind.environment,
+            environment=(*self.kind.environment, *settings.RUN_PASS_ENVIRONMENT),
         )
         self.directory.write_fence(self.run.fence)
         self._renew()
@@ -298,9 +269,7 @@ class Attempt:
         self.cancel_requested = self.persist(lambda: renew(self.run, self.options.lease_seconds, progress))
 
     def _renew_if_possible(self) -> None:
-        """As _renew, but a database that does not answer is let be: the command trains on, the fence file guards
-        it.
-        """
+        """As _renew, but not waiting for a database that is gone: the command goes on, fenced."""
         try:
             self.cancel_requested = renew(self.run, self.options.lease_seconds, self._progress())
         except DATABASE_TROUBLE as error:
@@ -388,8 +357,9 @@ def drop_broken_connection() -> None:
 
 
 def database_answers() -> bool:
+    """Whether a transaction can be opened: on SQLite that takes the write lock, so a locked file is "gone" too."""
     try:
-        with connection.cursor() as cursor:
+        with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DATABASE_TROUBLE:
         drop_broken_connection()

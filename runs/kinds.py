@@ -14,9 +14,7 @@ class Resources:
     """What one run of the kind takes; a run may ask for something else when it is queued."""
 
     processes: int = 1  # more than 1: started with torchrun
-    threads: int = (
-        0  # of each process; 0: settings.RUN_THREADS, and if that is 0 too the cores of the machine
-    )
+    threads: int = 0  # of each process; 0: settings.RUN_THREADS, or the cores of the machine
 
     def __post_init__(self) -> None:
         if self.processes < 1 or self.threads < 0:
@@ -61,7 +59,7 @@ class RunKind:
         None  # the command's config class: a config that does not load is refused when queueing
     )
     environment: tuple[str, ...] = ()  # names of further environment variables that the command may see
-    max_attempts: int | None = None  # None: settings.RUN_MAX_ATTEMPTS
+    max_attempts: int = 3  # a machine may fail twice; a third failure of the same run is not the machine's
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9_.]{1,60}", self.name):

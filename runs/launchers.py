@@ -78,9 +78,7 @@ class Launcher(Protocol):
         """Ask it to checkpoint and leave, or (force) end it and all it started."""
 
     def clear(self, mark: str, fence: int, process: Process | None) -> bool:
-        """End what is left of a run's attempts up to `fence`. False: something would not die, start nothing beside
-        it.
-        """
+        """End what is left of a run's attempts up to `fence`; False when something would not die."""
 
 
 def child_environment(launch: Launch, source: Mapping[str, str]) -> dict[str, str]:

@@ -42,7 +42,7 @@ class LeaseWatch:
     seen: dict[tuple[int, int], tuple[Any, float]] = field(default_factory=dict)
 
     def silent(self, runs: "QuerySet[Run]", lease_seconds: float) -> list[int]:
-        """Ids of running runs whose owner has not renewed for a lease and a half while this watch looked on."""
+        """Ids of running runs whose owner has not renewed for a lease and a half under this watch."""
         now = time.monotonic()
         fresh: dict[tuple[int, int], tuple[Any, float]] = {}
         for pk, fence, lease_until in runs.running().values_list("pk", "fence", "lease_until"):
@@ -110,7 +110,7 @@ def renew(run: Run, lease_seconds: float, progress: Mapping[str, Any] | None = N
 
 
 def record_process(run: Run, process: Process | None, lease_seconds: float, host: str = "") -> None:
-    """Write down what was started, so that a successor can end it; None: nothing of this run lives any more."""
+    """Write down what was started, so that a successor can end it; None: nothing of the run lives."""
     changed = owned(run).update(
         lease_until=from_now(lease_seconds),
         host=process.host if process else host,

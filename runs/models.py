@@ -21,9 +21,7 @@ def new_directory_name() -> str:
 
 
 def from_now(seconds: float) -> Combinable:
-    """`seconds` from now by the database's clock: workers' own clocks may differ, so none of them decides about
-    a lease.
-    """
+    """`seconds` from now by the database's clock: workers' clocks differ, so none decides about a lease."""
     return Now() + timedelta(seconds=seconds)
 
 

@@ -160,7 +160,8 @@ def run_metrics(request: HttpRequest, slug: str, pk: int) -> JsonResponse:
 def run_file(request: HttpRequest, slug: str, pk: int, name: str) -> FileResponse:
     """One of the run's own text files, as a download: never rendered on this origin."""
     path = access_run_file(request.user, slug, pk, name, roles=REVIEWERS)
-    response = FileResponse(open(path, "rb"), as_attachment=True, filename=f"run-{pk}-{name}")
+    # FileResponse closes the file when the answer has been sent.
+    response = FileResponse(path.open("rb"), as_attachment=True, filename=f"run-{pk}-{name}")
     response["Content-Type"] = "text/plain; charset=utf-8"
     return response
 

@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('runs', '0001_runs'),
+        ("runs", "0001_runs"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='run',
-            name='kind_label',
+            model_name="run",
+            name="kind_label",
             field=models.CharField(blank=True, help_text="The kind's name as pages show it.", max_length=80),
         ),
     ]

@@ -1,0 +1,110 @@
+"""Runs of the counting command, quick timings, and workers as processes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from django.db import connections
+
+from runs.actions import queue_run
+from runs.models import Run
+from runs.options import SupervisorOptions
+from tests.runs.kinds import COUNTING
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = SupervisorOptions(
+    lease_seconds=1.5,
+    heartbeat_seconds=0.2,
+    stop_grace_seconds=3.0,
+    disk_floor_bytes=0,
+    poll_seconds=0.1,
+    tick_seconds=0.2,
+    retry_base_seconds=0.1,
+    retry_cap_seconds=1.0,
+)
+
+
+@pytest.fixture(autouse=True)
+def own_data_dir(settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+
+
+@pytest.fixture
+def queue_counting(project, max_):
+    def queue(title="Count", parameters=None, **config) -> Run:
+        config = {"runtime": {"threads": 1}, **config}
+        return queue_run(
+            actor=max_,
+            project=project,
+            kind=COUNTING,
+            title=title,
+            config=config,
+            parameters=parameters,
+            threads=1,
+        )
+
+    return queue
+
+
+def until(condition, seconds=30.0):
+    """Wait for a condition, and return what it returned; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := condition():
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {condition.__name__}")
+
+
+def journal(run: Run) -> list[list]:
+    """[what, step, pid, fence, monotonic time] in the order written."""
+    path = run.path / "journal.txt"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def steps(run: Run) -> list[int]:
+    return [step for what, step, *_ in journal(run) if what == "step"]
+
+
+def assert_never_two_at_once(run: Run) -> None:
+    """The spans of the processes that worked on the run do not overlap."""
+    spans: dict[int, list[float]] = {}
+    for _, _, pid, _, moment in journal(run):
+        spans.setdefault(pid, []).append(moment)
+    ordered = sorted(spans.values(), key=min)
+    for earlier, later in zip(ordered, ordered[1:], strict=False):
+        assert max(earlier) < min(later), f"two processes worked at the same time: {journal(run)}"
+
+
+@pytest.fixture
+def start_worker(transactional_db, tmp_path):
+    """Start workers as processes on the test's database; whatever is left of them ends with the test."""
+    started: list[subprocess.Popen] = []
+
+    def start(place="here", **changes) -> subprocess.Popen:
+        options = json.dumps({**asdict(QUICK), **changes})
+        name = str(connections["default"].settings_dict["NAME"])
+        with open(tmp_path / f"worker-{len(started)}.log", "wb") as log:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "tests.runs.worker_process", name, options, place],
+                cwd=ROOT,
+                env={**os.environ, "ROUNDTABLE_DATA_DIR": str(tmp_path), "GOMP_SPINCOUNT": "0"},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        started.append(worker)
+        return worker
+
+    yield start
+    for worker in started:
+        worker.kill()
+        worker.wait()
+    from runs.processes import end_processes
+
+    for run in Run.objects.all():
+        end_processes(run.directory, 10_000, None, "")

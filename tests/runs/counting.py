@@ -1,0 +1,73 @@
+"""A command that counts, for tests of whoever runs commands: a run directory like any other, no model.
+
+Each step mixes the step's number into a running hash, so that a result says whether every step was taken exactly once
+from the state before it. Every start and step is noted in journal.txt with pid and fence, by which a test sees whether
+two processes ever worked at the same time. Config: `steps`, `seconds_per_step`, and `trouble`, what goes wrong where.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from learning.command import run_command
+from learning.run_directory import Attempt, StopRequested
+
+from learning.options import UserError
+from tests.runs.counting_config import CountingOptions
+
+
+def main(attempt: Attempt) -> dict[str, object]:
+    options = attempt.options
+    state = attempt.path / "counted.json"
+    counted = json.loads(state.read_text()) if state.is_file() else {"step": 0, "digest": ""}
+    note(attempt, "start", counted["step"])
+    get_into_trouble(attempt, options.trouble)
+    while counted["step"] < options.steps:
+        attempt.check()
+        time.sleep(options.seconds_per_step)
+        step = counted["step"] + 1
+        digest = hashlib.sha256(f"{counted['digest']}/{step}".encode()).hexdigest()
+        counted = {"step": step, "digest": digest}
+        note(attempt, "step", step)
+        write_whole(state, counted)
+        attempt.log_metrics(step, {"loss": 1.0 / step, "accuracy": step / options.steps})
+        attempt.status(stage="counting", step=step, steps_total=options.steps)
+        if attempt.stop_requested and step < options.steps:
+            raise StopRequested
+    attempt.log_sample(counted["step"], prompt="What is next?", response=str(counted["step"] + 1))
+    (attempt.path / "model").mkdir(exist_ok=True)
+    write_whole(attempt.path / "model" / "count.json", counted)
+    return counted
+
+
+def get_into_trouble(attempt: Attempt, trouble: str) -> None:
+    if trouble == "user_error":
+        raise UserError("inputs/numbers.parquet has no rows: give it at least one.")
+    first = not (attempt.path / "tripped").exists()
+    (attempt.path / "tripped").touch()
+    if trouble == "crash" or (trouble == "crash_once" and first):
+        raise RuntimeError("the abacus broke")
+    if trouble == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if trouble == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def note(attempt: Attempt, what: str, step: int) -> None:
+    line = json.dumps([what, step, os.getpid(), attempt.fence, time.monotonic()]) + "\n"
+    with open(attempt.path / "journal.txt", "a") as journal:
+        journal.write(line)
+
+
+def write_whole(path: Path, value: object) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}")
+    temporary.write_text(json.dumps(value))
+    os.replace(temporary, path)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main, CountingOptions))

@@ -1,0 +1,17 @@
+"""What the counting command is told."""
+
+from dataclasses import dataclass
+
+from learning.training_options import RuntimeOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountingOptions:
+    runtime: RuntimeOptions
+    steps: int = 5
+    seconds_per_step: float = 0.0
+    trouble: str = ""  # user_error | crash | crash_once | deaf | killed
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, not {self.steps}")

@@ -1,0 +1,43 @@
+"""The run kind of the counting command."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from learning.records import PROMPTS
+from runs.kinds import Output, RunKind
+from runs.models import Run
+from tests.runs.counting_config import CountingOptions
+from workspace.errors import ActionError
+from workspace.models import Criterion
+
+
+def build_inputs(run: Run) -> Mapping[str, Any]:
+    if run.parameters.get("inputs") == "missing":
+        raise ActionError("There are no prompts to count: import some first.")
+    row = {
+        "prompt_id": "p1",
+        "messages": [{"role": "user", "content": "How many?"}],
+        "kind": "plain",
+        "split": "train",
+        "author": None,
+        "tags": [],
+    }
+    return {"prompts": ([row], PROMPTS)}
+
+
+def adopt(run: Run, result: Mapping[str, Any]) -> None:
+    """One row a run, so that a test can count adoptions: a second insert would break its uniqueness."""
+    if run.parameters.get("adopt") == "refuse":
+        raise ActionError("The count is not what was asked for.")
+    Criterion.objects.create(project=run.project, name=f"run-{run.pk}", question=result["digest"])
+
+
+COUNTING = RunKind(
+    name="tests.counting",
+    label="Counting",
+    command="tests.runs.counting",
+    build_inputs=build_inputs,
+    adopt=adopt,
+    outputs=(Output(kind="report", path="model"),),
+    options=CountingOptions,
+)

@@ -1,0 +1,98 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runs.launchers import Launch, child_environment, command_line
+from runs.processes import FENCE, RUN_MARK, end_processes, pids_of_run, process_identity
+from tests.runs.conftest import until
+
+
+@pytest.fixture
+def sleeper():
+    children = []
+
+    def start(mark="", fence=0):
+        environment = {**os.environ, RUN_MARK: mark, FENCE: str(fence)}
+        child = subprocess.Popen(["sleep", "60"], env=environment, start_new_session=True)
+        children.append(child)
+        until(lambda: Path(f"/proc/{child.pid}/cmdline").read_bytes().startswith(b"sleep"))
+        return child
+
+    yield start
+    for child in children:
+        child.kill()
+        child.wait()
+
+
+def test_a_process_keeps_its_identity_and_loses_it_when_it_dies(sleeper):
+    child = sleeper()
+    identity = process_identity(child.pid)
+    assert identity and identity == process_identity(child.pid)
+    assert identity != process_identity(os.getpid())
+    child.kill()
+    until(lambda: process_identity(child.pid) == "")  # dead, though not reaped yet
+    child.wait()
+    assert process_identity(child.pid) == ""
+
+
+def test_a_stranger_with_the_orphans_pid_is_left_alone(sleeper):
+    stranger = sleeper()
+    orphans_identity = process_identity(stranger.pid)[:-1] + "x"
+    assert end_processes("a-run", 5, stranger.pid, orphans_identity)
+    assert stranger.poll() is None
+    assert end_processes("a-run", 5, stranger.pid, "")
+    assert stranger.poll() is None
+    assert end_processes("a-run", 5, stranger.pid, process_identity(stranger.pid))
+    assert stranger.wait(5) == -signal.SIGKILL
+
+
+def test_only_processes_of_the_run_up_to_the_fence_are_ended(sleeper):
+    old, older, successor = sleeper("run-a", 2), sleeper("run-a", 1), sleeper("run-a", 3)
+    other = sleeper("run-b", 1)
+    assert sorted(pids_of_run("run-a", 2)) == sorted([old.pid, older.pid])
+    assert end_processes("run-a", 2, None, "")
+    assert {old.wait(5), older.wait(5)} == {-signal.SIGKILL}
+    assert successor.poll() is None and other.poll() is None
+
+
+def launch(tmp_path, processes=1, environment=()):
+    return Launch(
+        module="rewardmodel.training.train",
+        directory=tmp_path,
+        working_directory=tmp_path,
+        mark="m",
+        fence=7,
+        processes=processes,
+        threads=2,
+        environment=environment,
+    )
+
+
+def test_the_command_sees_no_secret_of_the_worker(tmp_path):
+    worker = {
+        "PATH": "/bin",
+        "HOME": "/root",
+        "ROUNDTABLE_SECRET_KEY": "s",
+        "ROUNDTABLE_DATABASE_URL": "postgresql://u:p@h/d",
+        "HF_TOKEN": "t",
+        "AWS_SECRET_ACCESS_KEY": "a",
+        "JUDGE_API_KEY": "j",
+    }
+    seen = child_environment(launch(tmp_path), worker)
+    assert {"PATH", "HOME"} <= set(seen)
+    assert not {"s", "postgresql://u:p@h/d", "t", "a", "j"} & set(seen.values())
+    assert seen["ROUNDTABLE_FENCE"] == "7" and seen["OMP_NUM_THREADS"] == "2"
+    asked = child_environment(launch(tmp_path, environment=("JUDGE_API_KEY",)), worker)
+    assert asked["JUDGE_API_KEY"] == "j" and "HF_TOKEN" not in asked
+
+
+def test_several_processes_start_under_torchrun(tmp_path):
+    module = "rewardmodel.training.train"
+    assert command_line(launch(tmp_path)) == [sys.executable, "-m", module, str(tmp_path)]
+    line = command_line(launch(tmp_path, processes=2))
+    assert line[1:3] == ["-m", "torch.distributed.run"]
+    assert line[-4:] == ["--nproc-per-node=2", "-m", module, str(tmp_path)]
