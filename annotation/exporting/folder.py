@@ -1,0 +1,209 @@
+"""An export: a folder of data files, a manifest and a dataset card that `datasets.load_dataset(folder)`
+reads.
+
+A pure function of a snapshot's files and the options: no clock, no database content, no random number goes
+in, so that the same snapshot gives the same bytes. The folder appears whole or not at all.
+"""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from annotation.exporting.shards import FILE_KINDS, Shards, describe_file, manifest_text, write_whole
+from annotation.exporting.snapshots import (
+    MANIFEST,
+    SCHEMA_VERSION,
+    dataset_comparisons,
+    dataset_judgments,
+    dataset_manifest,
+)
+from annotation.exporting.views import MARGINS, TIES, VIEWS, View, ViewOptions, judgment_for_export
+from annotation.models import PreferenceDataset
+from annotation.splits import SPLITS
+from workspace.actions import record_audit
+from workspace.errors import ActionError
+from workspace.models import User
+
+
+class ExportRefused(ActionError):
+    """Nothing was written; one sentence says why."""
+
+    code = "export_refused"
+
+
+def export_preferences(
+    *,
+    actor: User,
+    dataset: PreferenceDataset,
+    out: Path,
+    format: str = "records",
+    split: str | None = None,
+    ties: str = "drop",
+    plain: bool = False,
+    margin: str = "small",
+    consensus: bool = False,
+    files: str = "parquet",
+) -> dict[str, Any]:
+    """Write the folder `out` and return its manifest. Raises ExportRefused."""
+    for what, value, known in (
+        ("format", format, tuple(VIEWS)),
+        ("split", split, (None, *SPLITS)),
+        ("tie policy", ties, TIES),
+        ("margin", margin, tuple(MARGINS)),
+        ("kind of file", files, FILE_KINDS),
+    ):
+        if value not in known:
+            names = ", ".join(name for name in known if name)
+            raise ExportRefused(f"There is no {what} “{value}”: use {names}.", code="unknown_option")
+    check_free(out)
+    source = dataset_manifest(dataset)
+    view = VIEWS[format]
+    if view.one_criterion and len(source["criteria"]) > 1:
+        raise ExportRefused(
+            f"The format {format} has no column for the criterion, and there are several: name one with --criterion "
+            f"({', '.join(source['criteria'])}).",
+            code="which_criterion",
+        )
+    options = ViewOptions(files=files, ties=ties, plain=plain, margin=margin)  # type: ignore[arg-type]
+    partial = out.parent / f".{out.name}.{os.getpid()}.partial"
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        described, counted = _write_data(partial, dataset, view, options, split, consensus)
+        if not described:
+            raise ExportRefused(
+                f"No row of the dataset “{dataset.name}” is in this selection.", code="no_rows"
+            )
+        manifest = _manifest(dataset, source, format, options, split, consensus, described, counted)
+        write_whole(partial / MANIFEST, manifest_text(manifest))
+        write_whole(partial / "README.md", _card(manifest, view))
+        if out.is_dir():
+            out.rmdir()
+        partial.rename(out)
+    except OSError as error:
+        raise ExportRefused(
+            f"{out} cannot be written: {error.strerror or error}.", code="cannot_write"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    record_audit(
+        actor=actor, action="preferences.export", project=dataset.project, target=dataset, format=format,
+        rows=sum(file["rows"] for file in described),
+    )  # fmt: skip
+    return manifest
+
+
+def check_free(out: Path) -> None:
+    """An export never writes over anything: `out` must not be there, or be an empty folder."""
+    if out.is_dir() and not any(out.iterdir()):
+        return
+    if out.exists():
+        raise ExportRefused(f"{out} is there already: name a new folder.", code="out_taken")
+
+
+def _write_data(
+    folder: Path,
+    dataset: PreferenceDataset,
+    view: View,
+    options: ViewOptions,
+    split: str | None,
+    consensus: bool,
+) -> tuple[list[dict[str, Any]], Counter[str]]:
+    schema = view.schema(options)
+    shards = {name: Shards(folder / "data", name, schema, options.files) for name in SPLITS}
+    counted: Counter[str] = Counter()
+    splits = None if split is None else (split,)
+    if view.rows is None:
+        for judgment in dataset_judgments(dataset, splits=splits):
+            shards[judgment["split"]].add(judgment_for_export(judgment, options))
+    else:
+        for comparison in dataset_comparisons(dataset, consensus=consensus, splits=splits):
+            counted["groups"] += 1
+            for row in view.rows(comparison, options, counted):
+                shards[comparison["split"]].add(row)
+    described = [describe_file(path, rows, folder) for name in SPLITS for path, rows in shards[name].close()]
+    return described, counted
+
+
+def _manifest(
+    dataset: PreferenceDataset,
+    source: Mapping[str, Any],
+    format: str,
+    options: ViewOptions,
+    split: str | None,
+    consensus: bool,
+    files: list[dict[str, Any]],
+    counted: Counter[str],
+) -> dict[str, Any]:
+    rows = {name: sum(file["rows"] for file in files if _split_of(file) == name) for name in SPLITS}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "format": format,
+        "project": source["project"],
+        "criteria": source["criteria"],
+        "dataset": dataset.name,
+        "dataset_content_sha256": source["content_sha256"],
+        "time": source["created_at"],
+        "filters": source["filters"] | {"split": split},
+        "merging": "consensus" if consensus and format != "judgments" else "raw",
+        "tie_policy": options.ties,
+        "margin": options.margin,
+        "plain": options.plain,
+        "rounds": source["rounds"],
+        "guideline_versions": source["guideline_versions"],
+        "judgments_by_annotator_kind": source["judgments_by_annotator_kind"],
+        "split_rule": source["split_rule"],
+        "split_salt_id": source["split_salt_id"],
+        "counts": {"rows": sum(rows.values())}
+        | {name: rows[name] for name in SPLITS if rows[name]}
+        | counted,
+        "files": files,
+    }
+
+
+def _split_of(file: Mapping[str, Any]) -> str:
+    return Path(file["name"]).name.split("-")[0]
+
+
+def _card(manifest: Mapping[str, Any], view: View) -> str:
+    """README.md with the metadata header that the Hub and `datasets` read."""
+    suffix = Path(manifest["files"][0]["name"]).suffix
+    there = [name for name in SPLITS if any(_split_of(file) == name for file in manifest["files"])]
+    data_files = "".join(f"  - split: {name}\n    path: data/{name}-*{suffix}\n" for name in there)
+    counts = "\n".join(
+        f"| {what.replace('_', ' ')} | {count} |" for what, count in manifest["counts"].items()
+    )
+    kinds = ", ".join(f"{count} by {kind}" for kind, count in manifest["judgments_by_annotator_kind"].items())
+    criteria = ", ".join(manifest["criteria"])
+    return f"""---
+pretty_name: {manifest["project"]} preferences
+tags:
+- preference
+- human-feedback
+- roundtable
+configs:
+- config_name: default
+  data_files:
+{data_files}---
+
+# Preferences of {manifest["project"]}
+
+{view.description[0].upper()}{view.description[1:]}.
+Criterion: {criteria}. Judgments: {kinds}. Snapshot of {manifest["time"]}.
+
+| | |
+|---|---|
+{counts}
+
+- Merging: {manifest["merging"]}. Ties: {manifest["tie_policy"]}. Margin: {manifest["margin"]}.
+- Splits are by prompt: {manifest["split_rule"]}; salt {manifest["split_salt_id"]}.
+- `manifest.json` has the filters and the SHA-256 of each file.
+
+```python
+from datasets import load_dataset
+
+dataset = load_dataset("PATH_OF_THIS_FOLDER")
+```
+"""

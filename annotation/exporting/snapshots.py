@@ -1,0 +1,215 @@
+"""Judgments frozen into Parquet files: what a dataset is, once and for good.
+
+A snapshot holds JUDGMENTS rows, history included, in the order of tasks. Everything else (comparisons, pairs,
+other people's formats) is computed from those files, so that an export of the same snapshot is the same to
+the byte, whatever has happened to the database since.
+"""
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from annotation.comparisons import annotator_weights, consensus_comparisons, counts, raw_comparisons
+from annotation.exporting.judgment_rows import judgment_rows
+from annotation.exporting.shards import ROWS_A_GROUP, Shards, describe_file, manifest_text, write_whole
+from annotation.models import Batch, PreferenceDataset
+from annotation.querysets import SLOT_PURPOSES
+from annotation.splits import RULE, salt_id
+from learning.records import JUDGMENTS, ComparisonRow, JudgmentRow, iso_utc
+from workspace.actions import record_audit
+from workspace.errors import ActionError
+from workspace.models import Criterion, Project, User
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+PEOPLE = ("person",)
+
+
+class NoJudgments(ActionError):
+    """Nothing is selected: there is no dataset without judgments."""
+
+    code = "no_judgments"
+
+
+class DatasetDamaged(ActionError):
+    """The files of a dataset are not those of its manifest."""
+
+    code = "dataset_damaged"
+
+
+def snapshot_preferences(
+    *,
+    actor: User,
+    project: Project,
+    name: str | None = None,
+    criterion: Criterion | None = None,
+    batches: Collection[Batch] | None = None,
+    purposes: Collection[str] = SLOT_PURPOSES,
+    annotator_kinds: Collection[str] = PEOPLE,
+    reuse: bool = False,
+) -> PreferenceDataset:
+    """Freeze the judgments that are there now.
+
+    People and machines are kept apart unless asked: name the kinds to mix. `purposes=("normal",)` leaves
+    head-to-head judgments out. With `reuse`, an earlier snapshot of the same content is returned instead of a
+    new one. Raises NoJudgments; ActionError when the name is taken.
+    """
+    filters = {
+        "criterion": criterion.name if criterion else None,
+        "batches": sorted(batch.name for batch in batches) if batches is not None else None,
+        "purposes": sorted(purposes),
+        "annotator_kinds": sorted(annotator_kinds),
+    }
+    root = Path(settings.DATA_DIR) / "datasets"
+    folder = root / uuid.uuid4().hex
+    partial = root / f".{folder.name}.partial"
+    try:
+        rows = judgment_rows(
+            project, criterion=criterion, batches=batches, purposes=purposes, annotator_kinds=annotator_kinds
+        )
+        manifest = _write_snapshot(partial, rows) | {"project": project.slug, "filters": filters}
+        if manifest["counts"]["judgments"] == 0:
+            raise NoJudgments(_nothing_selected(project, annotator_kinds))
+        manifest |= {"split_rule": RULE, "split_salt_id": salt_id(project.split_salt)}
+        content = hashlib.sha256(manifest_text(manifest).encode()).hexdigest()
+        if reuse and (earlier := _same_content(project, content)):
+            return earlier
+        text = manifest_text(manifest | {"content_sha256": content, "created_at": iso_utc(timezone.now())})
+        write_whole(partial / MANIFEST, text)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with transaction.atomic():
+            dataset = PreferenceDataset.objects.create(
+                project=project,
+                name=name or _free_name(project),
+                criterion=criterion,
+                directory=folder.relative_to(settings.DATA_DIR).as_posix(),
+                manifest_sha256=hashlib.sha256(text.encode()).hexdigest(),
+                filters=filters | {"content_sha256": content},
+                counts=manifest["counts"],
+                made_by=actor,
+            )
+            record_audit(
+                actor=actor,
+                action="preferences.snapshot",
+                project=project,
+                target=dataset,
+                **manifest["counts"],
+            )
+    except IntegrityError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ActionError(f"There is a dataset named “{name}” already.", code="dataset_name_taken") from error
+    return dataset
+
+
+def _write_snapshot(folder: Path, rows: Iterator[JudgmentRow]) -> dict[str, Any]:
+    shards = Shards(folder, "judgments", JUDGMENTS, "parquet")
+    count: Counter[str] = Counter({"judgments": 0})
+    kinds: Counter[str] = Counter()
+    tasks: Counter[str] = Counter()
+    rounds, guidelines, criteria, last_task = set(), set(), set(), None
+    for row in rows:
+        shards.add(row)
+        count["judgments"] += 1
+        count["counted"] += counts(row)
+        kinds[row["annotator_kind"]] += 1
+        if row["task_id"] != last_task:
+            tasks[row["split"]] += 1
+            last_task = row["task_id"]
+        rounds.add(row["round"])
+        guidelines.add(row["guideline_version"])
+        criteria.add(row["criterion"])
+    files = [describe_file(path, number, folder) for path, number in shards.close()]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "files": files,
+        "counts": dict(count) | {"tasks": sum(tasks.values())},
+        "tasks_by_split": dict(sorted(tasks.items())),
+        "judgments_by_annotator_kind": dict(sorted(kinds.items())),
+        "rounds": sorted(number for number in rounds if number is not None),
+        "guideline_versions": sorted(number for number in guidelines if number is not None),
+        "criteria": sorted(criteria),
+    }
+
+
+def _nothing_selected(project: Project, asked: Collection[str]) -> str:
+    there = {
+        kind
+        for kind in User.Kind.values
+        if User.objects.filter(kind=kind, judgments__task__batch__project=project).exists()
+    }
+    others = sorted(there - set(asked))
+    hint = f"; there are judgments of another kind: {', '.join(others)}" if others else ""
+    return f"The project {project.slug} has no judgments to export for this selection{hint}."
+
+
+def _same_content(project: Project, content: str) -> PreferenceDataset | None:
+    return project.preference_datasets.filter(filters__content_sha256=content).order_by("pk").first()
+
+
+def _free_name(project: Project) -> str:
+    number = project.preference_datasets.count() + 1
+    while project.preference_datasets.filter(name=f"snapshot {number}").exists():
+        number += 1
+    return f"snapshot {number}"
+
+
+def dataset_manifest(dataset: PreferenceDataset) -> dict[str, Any]:
+    """The manifest, checked against the row that names it."""
+    path = Path(settings.DATA_DIR) / dataset.directory / MANIFEST
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise DatasetDamaged(f"The dataset “{dataset.name}” has lost its manifest: {path}.") from error
+    if hashlib.sha256(text).hexdigest() != dataset.manifest_sha256:
+        raise DatasetDamaged(f"The manifest of the dataset “{dataset.name}” was changed: {path}.")
+    manifest: dict[str, Any] = json.loads(text)
+    return manifest
+
+
+def dataset_judgments(
+    dataset: PreferenceDataset, *, splits: Collection[str] | None = None
+) -> Iterator[JudgmentRow]:
+    """The snapshot's JUDGMENTS rows in its order. The files are checked against the manifest first."""
+    folder = Path(settings.DATA_DIR) / dataset.directory
+    for described in dataset_manifest(dataset)["files"]:
+        path = folder / described["name"]
+        if not path.is_file() or describe_file(path, described["rows"], folder) != described:
+            raise DatasetDamaged(f"A file of the dataset “{dataset.name}” is missing or was changed: {path}.")
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=ROWS_A_GROUP):
+                for row in batch.to_pylist():
+                    if splits is None or row["split"] in splits:
+                        yield _with_marks(row)
+
+
+def _with_marks(row: dict[str, Any]) -> Any:
+    for response in row["responses"]:
+        response["marks"] = dict(response["marks"])  # Parquet gives a map as pairs
+    return row
+
+
+def dataset_comparisons(
+    dataset: PreferenceDataset, *, consensus: bool = False, splits: Collection[str] | None = None
+) -> Iterator[ComparisonRow]:
+    """COMPARISONS rows of a snapshot: one a judgment, or one a task with annotators weighed by their
+    reliability.
+
+    Reliability is estimated on the whole snapshot, so that it is the same for every split.
+    """
+    if consensus:
+        weights = annotator_weights(dataset_judgments(dataset))
+        return consensus_comparisons(dataset_judgments(dataset, splits=splits), weights)
+    return raw_comparisons(dataset_judgments(dataset, splits=splits))

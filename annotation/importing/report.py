@@ -1,0 +1,80 @@
+"""What an import says about the rows it would not take: file, line, column, reason."""
+
+from dataclasses import dataclass, field
+
+from workspace.errors import ActionError
+
+SHOWN_BAD_ROWS = 50
+
+
+class RowProblem(Exception):
+    """One row cannot be taken: the column to blame and the reason, which continues “column NAME ...”."""
+
+    def __init__(self, column: str, reason: str):
+        super().__init__(f"{column}: {reason}")
+        self.column = column
+        self.reason = reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadRow:
+    file: str
+    line: int
+    column: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}, column {self.column}: {self.reason}"
+
+
+class ImportRefused(ActionError):
+    """Nothing was imported. The message is one sentence that says what, where and what to do; `report` has
+    the bad rows.
+    """
+
+    code = "import_refused"
+    report: "ImportReport | None" = None
+
+
+@dataclass(kw_only=True)
+class ImportReport:
+    """Counts of an import. `bad_rows` holds the first SHOWN_BAD_ROWS; `bad` counts all."""
+
+    file: str
+    rows: int = 0
+    bad: int = 0
+    bad_rows: list[BadRow] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add_bad(self, line: int, problem: RowProblem) -> None:
+        self.bad += 1
+        if len(self.bad_rows) < SHOWN_BAD_ROWS:
+            row = BadRow(file=self.file, line=line, column=problem.column, reason=problem.reason)
+            self.bad_rows.append(row)
+
+    @property
+    def good(self) -> int:
+        return self.rows - self.bad
+
+    def lines(self) -> list[str]:
+        """The bad rows as lines of text, with a last line for those that are not shown."""
+        shown = [str(row) for row in self.bad_rows]
+        if self.bad > len(shown):
+            shown.append(f"{self.file}: {self.bad - len(shown)} more bad rows")
+        return shown
+
+    def refuse_unless_clean(self, *, skip_bad: bool) -> None:
+        """All or nothing: raise ImportRefused when a row is bad, or when nothing is left to import."""
+        if self.rows == 0:
+            raise ImportRefused(f"{self.file} has no rows: nothing to import.", code="no_rows")
+        if self.bad == 0:
+            return
+        count = f"{self.bad} of {self.rows} rows {'is' if self.bad == 1 else 'are'} bad"
+        first = f"first: {self.bad_rows[0]}"
+        if self.good == 0:
+            raise ImportRefused(f"Nothing was imported: {count} ({first}).", code="bad_rows")
+        if not skip_bad:
+            raise ImportRefused(
+                f"Nothing was imported: {count} ({first}); correct them, or leave them out with --skip-bad.",
+                code="bad_rows",
+            )

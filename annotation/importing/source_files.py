@@ -1,0 +1,158 @@
+"""A file on disk as numbered rows: JSON lines or Parquet, gzip-compressed or not (told by content, not by
+name).
+
+One row at a time, bounded memory whatever the file: a line longer than MAX_LINE_BYTES is a bad row and is
+skipped without being held. What is wrong with the file as a whole is an ImportRefused; what is wrong with one
+row is a RowProblem beside its line number, and reading goes on.
+"""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from annotation.importing.report import ImportRefused, RowProblem
+
+MAX_LINE_BYTES = 32 * 1024 * 1024
+PARQUET_ROWS_AT_ONCE = 256
+# A decompression bomb: more than this in all, and more than this many times the file.
+BOMB_BYTES = 2 * 1024**3
+BOMB_RATIO = 200
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+WHOLE_ROW = "(whole row)"
+
+NumberedRow = tuple[int, dict[str, Any] | RowProblem]
+
+
+def read_rows(path: Path) -> Iterator[NumberedRow]:
+    """(line, row) for every row; blank lines are passed over. The line of a Parquet row is its number, from
+    1.
+    """
+    magic = _first_bytes(path)
+    if magic[:4] == b"PAR1":
+        yield from _parquet_rows(path)
+    else:
+        yield from _json_lines(path, compressed=magic[:2] == b"\x1f\x8b")
+
+
+def _first_bytes(path: Path) -> bytes:
+    if path.is_dir():
+        raise ImportRefused(
+            f"{path} is a folder: name one file in it (JSON lines, .jsonl.gz or Parquet).", code="is_a_folder"
+        )
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except FileNotFoundError as error:
+        raise ImportRefused(f"There is no file {path}: check the name.", code="no_file") from error
+    except OSError as error:
+        raise ImportRefused(f"{path} cannot be read: {error.strerror}.", code="unreadable") from error
+    if not magic:
+        raise ImportRefused(f"{path} is empty: nothing to import.", code="no_rows")
+    return magic
+
+
+def _json_lines(path: Path, *, compressed: bool) -> Iterator[NumberedRow]:
+    limit = max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size)
+    read = number = 0
+    opener: Any = gzip.open if compressed else open
+    with opener(path, "rb") as file:
+        try:
+            while line := file.readline(MAX_LINE_BYTES + 1):
+                number += 1
+                read += len(line)
+                if compressed and read > limit:
+                    raise ImportRefused(
+                        f"{path} unpacks to more than {BOMB_RATIO} times its size: unpack it first.",
+                        code="decompression_bomb",
+                    )
+                if len(line) > MAX_LINE_BYTES:
+                    read += _skip_line(file)
+                    reason = f"is longer than {MAX_LINE_BYTES // 1024**2} MB"
+                    yield number, RowProblem(WHOLE_ROW, reason)
+                    continue
+                if number == 1:
+                    line = line.removeprefix(BYTE_ORDER_MARK)
+                if line.strip():
+                    yield number, _parse(line)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ImportRefused(
+                f"{path} is damaged after line {number} (broken gzip data): get the file again.",
+                code="damaged",
+            ) from error
+
+
+def _skip_line(file: IO[bytes]) -> int:
+    skipped = 0
+    while part := file.readline(1024 * 1024):
+        skipped += len(part)
+        if part.endswith(b"\n"):
+            break
+    return skipped
+
+
+def _parse(line: bytes) -> dict[str, Any] | RowProblem:
+    try:
+        row = json.loads(line.decode("utf-8"), parse_constant=_no_number, parse_int=_small_int)
+    except UnicodeDecodeError as error:
+        return RowProblem(WHOLE_ROW, f"is not UTF-8 text (byte {error.start + 1})")
+    except (ValueError, RecursionError) as error:
+        what = (
+            f"{error.msg}, character {error.pos + 1}"
+            if isinstance(error, json.JSONDecodeError)
+            else str(error)
+        )
+        return RowProblem(WHOLE_ROW, f"is not JSON ({what})")
+    if not isinstance(row, dict):
+        return RowProblem(
+            WHOLE_ROW, f"is not a JSON object but {kind_of(row)}: one object a line is expected"
+        )
+    return row
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _small_int(digits: str) -> int:
+    # Beyond this no column has a meaning, and floats and databases overflow.
+    if len(digits) > 18:
+        raise ValueError(f"the number {digits[:20]}... is too large")
+    return int(digits)
+
+
+def _parquet_rows(path: Path) -> Iterator[NumberedRow]:
+    number = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=PARQUET_ROWS_AT_ONCE):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+    except (pa.ArrowException, OSError) as error:
+        raise ImportRefused(
+            f"{path} is a damaged Parquet file (after row {number}): get the file again.", code="damaged"
+        ) from error
+
+
+def kind_of(value: object) -> str:
+    """What a JSON value is, for a sentence."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return f"a boolean ({str(value).lower()})"
+        case int() | float():
+            return f"a number ({value})"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+    return f"a {type(value).__name__}"

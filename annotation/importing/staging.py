@@ -1,0 +1,186 @@
+"""Where validated rows wait between the two passes of an import.
+
+A private SQLite file without a name: the system removes it when the process ends, however it ends, and its
+pages spill to disk, so that a million rows cost no memory. It also answers the questions that one pass
+cannot: is this id taken already, which rows belong to one group, and which judgments are of one task.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from annotation.comparisons import GROUP_FLAG
+from annotation.importing.judgments import ImportedJudgment, ImportedPair
+
+_TABLES = """
+CREATE TABLE seen_id (id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID;
+CREATE TABLE meaning (kind TEXT, id TEXT, digest TEXT, line INTEGER, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+CREATE TABLE pair (seq INTEGER PRIMARY KEY, line INTEGER, group_key BLOB, payload TEXT);
+CREATE TABLE judgment (seq INTEGER PRIMARY KEY, line INTEGER, task_key BLOB, annotator TEXT, payload TEXT);
+CREATE TABLE text_row (seq INTEGER PRIMARY KEY, line INTEGER, payload TEXT);
+"""
+# The second judgment of an annotator on one task is a second copy of the task: files have such rows, and
+# an annotator judges a task once.
+_TASKS = """
+CREATE INDEX judgment_of_task ON judgment (task_key, annotator, seq);
+CREATE TABLE copy AS
+  SELECT seq, task_key, ROW_NUMBER() OVER (PARTITION BY task_key, annotator ORDER BY seq) AS nth FROM judgment;
+CREATE INDEX copy_of_task ON copy (task_key, nth, seq);
+CREATE TABLE task AS SELECT task_key, nth, MIN(seq) AS first FROM copy GROUP BY task_key, nth;
+CREATE INDEX task_in_order ON task (first);
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedTask:
+    """The judgments of one task, in file order, with the number of its first row."""
+
+    number: int
+    judgments: list[ImportedJudgment]
+
+
+class Staging:
+    def __enter__(self) -> Self:
+        # An empty name: a temporary file of SQLite's own, unlinked as soon as it is open.
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.execute("PRAGMA cache_size = -16000")
+        self._database.execute("PRAGMA temp_store = FILE")
+        self._database.executescript(_TABLES)
+        self._database.execute("BEGIN")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    def line_of_id(self, row_id: str, line: int) -> int | None:
+        """Takes the id for this line; the earlier line when it is taken already."""
+        taken = self._database.execute("SELECT line FROM seen_id WHERE id = ?", (row_id,)).fetchone()
+        if taken:
+            return int(taken[0])
+        self._database.execute("INSERT INTO seen_id VALUES (?, ?)", (row_id, line))
+        return None
+
+    def line_of_other_meaning(self, kind: str, row_id: str, digest: str, line: int) -> int | None:
+        """Ties an id (of a prompt, a response) to its content; the earlier line when that said something
+        else.
+        """
+        found = self._database.execute(
+            "SELECT line, digest FROM meaning WHERE kind = ? AND id = ?", (kind, row_id)
+        ).fetchone()
+        if found:
+            return None if found[1] == digest else int(found[0])
+        self._database.execute("INSERT INTO meaning VALUES (?, ?, ?, ?)", (kind, row_id, digest, line))
+        return None
+
+    def meanings(self, kind: str) -> Iterator[list[tuple[str, str]]]:
+        """(id, digest of the content) of everything of this kind, some hundred at a time."""
+        cursor = self._database.execute("SELECT id, digest FROM meaning WHERE kind = ? ORDER BY id", (kind,))
+        while chunk := cursor.fetchmany(500):
+            yield chunk
+
+    def drop_meaning(self, kind: str, row_id: str) -> list[int]:
+        """Takes out the staged rows that use this id; their lines."""
+        path = {"prompt": "$.prompt_id", "response": "$.response_ids"}[kind]
+        lines: set[int] = set()
+        for table in ("judgment", "text_row"):
+            found = self._database.execute(
+                f"SELECT seq, line FROM {table} AS staged WHERE EXISTS"
+                " (SELECT 1 FROM json_each(staged.payload, ?) WHERE value = ?)",
+                (path, row_id),
+            ).fetchall()
+            self._database.executemany(f"DELETE FROM {table} WHERE seq = ?", [(seq,) for seq, _ in found])
+            lines.update(line for _, line in found)
+        return sorted(lines)
+
+    def add_text(self, line: int, row: dict[str, Any]) -> None:
+        self._database.execute(
+            "INSERT INTO text_row (line, payload) VALUES (?, ?)", (line, json.dumps(row, ensure_ascii=False))
+        )
+
+    def text_rows(self) -> Iterator[dict[str, Any]]:
+        for (payload,) in self._database.execute("SELECT payload FROM text_row ORDER BY seq"):
+            yield json.loads(payload)
+
+    def add_pair(self, line: int, pair: ImportedPair) -> None:
+        key = _digest([pair.group, pair.annotator])
+        payload = json.dumps(pair.as_json(), ensure_ascii=False)
+        self._database.execute(
+            "INSERT INTO pair (line, group_key, payload) VALUES (?, ?, ?)", (line, key, payload)
+        )
+
+    def groups(self) -> Iterator[tuple[list[int], list[ImportedPair]]]:
+        """(lines, pairs) of every group of pairs, in the order in which groups begin."""
+        self._database.execute("CREATE INDEX pair_of_group ON pair (group_key, seq)")
+        firsts = self._database.execute("SELECT group_key FROM pair GROUP BY group_key ORDER BY MIN(seq)")
+        for (key,) in firsts:
+            rows = self._database.execute(
+                "SELECT line, payload FROM pair WHERE group_key = ? ORDER BY seq", (key,)
+            ).fetchall()
+            yield [line for line, _ in rows], [ImportedPair(**json.loads(payload)) for _, payload in rows]
+
+    def add_judgment(self, line: int, judgment: ImportedJudgment) -> None:
+        self._database.execute(
+            "INSERT INTO judgment (line, task_key, annotator, payload) VALUES (?, ?, ?, ?)",
+            (
+                line,
+                _task_key(judgment),
+                judgment.annotator or "",
+                json.dumps(judgment.as_json(), ensure_ascii=False),
+            ),
+        )
+
+    def annotators(self) -> Iterator[tuple[str | None, str]]:
+        """(pseudonym, kind) of everybody in the file; the pseudonym is None for rows that name nobody."""
+        rows = self._database.execute(
+            "SELECT DISTINCT annotator, json_extract(payload, '$.annotator_kind') FROM judgment ORDER BY 1, 2"
+        )
+        for pseudonym, kind in rows:
+            yield pseudonym or None, kind
+
+    def counts(self) -> tuple[int, int, int]:
+        """(judgments, tasks, most responses of a task); makes the tasks. Call it once, after the last row."""
+        self._database.executescript(_TASKS)
+        judgments = self._database.execute("SELECT COUNT(*) FROM judgment").fetchone()[0]
+        tasks = self._database.execute("SELECT COUNT(*) FROM task").fetchone()[0]
+        most = self._database.execute(
+            "SELECT COALESCE(MAX(json_array_length(payload, '$.responses')), 0) FROM judgment"
+        ).fetchone()[0]
+        return int(judgments), int(tasks), int(most)
+
+    def tasks(self) -> Iterator[StagedTask]:
+        """Every task with its judgments, in the order in which tasks begin in the file."""
+        for key, nth, first in self._database.execute("SELECT task_key, nth, first FROM task ORDER BY first"):
+            rows = self._database.execute(
+                "SELECT payload FROM copy JOIN judgment USING (seq)"
+                " WHERE copy.task_key = ? AND nth = ? ORDER BY seq",
+                (key, nth),
+            ).fetchall()
+            yield StagedTask(
+                number=first, judgments=[ImportedJudgment(**json.loads(payload)) for (payload,) in rows]
+            )
+
+
+def _task_key(judgment: ImportedJudgment) -> bytes:
+    """Judgments with the same key answer the same question: same prompt, same responses (in any order)."""
+    group = [flag for flag in judgment.flags if flag.startswith(GROUP_FLAG)]
+    return _digest(
+        [
+            judgment.task_id,
+            judgment.prompt_id,
+            judgment.prompt,
+            sorted(judgment.responses),
+            sorted(judgment.response_ids or []),
+            judgment.purpose,
+            group,
+        ]
+    )
+
+
+def _digest(value: Any) -> bytes:
+    return hashlib.sha256(json.dumps(value, ensure_ascii=True).encode()).digest()[:16]

@@ -1,0 +1,137 @@
+"""The first pass of an import: every row of the file read, checked and staged, nothing written to the
+database.
+
+What only the whole file or the database can tell is checked here too: ids that appear twice, ids that mean
+two things, pairs of a group that do not fit together. After this pass an insert has no reason left to fail.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from annotation.importing.cells import Columns
+from annotation.importing.comparison_readers import READERS, Reader
+from annotation.importing.judgments import ImportedJudgment, ImportedPair, assemble_group
+from annotation.importing.report import ImportRefused, ImportReport, RowProblem
+from annotation.importing.source_files import read_rows
+from annotation.importing.staging import Staging
+from annotation.importing.text_readers import DemonstrationReader, PromptReader
+from annotation.models import Prompt, Response, hash_messages
+from workspace.models import Project
+
+
+def comparison_reader(
+    format_name: str, mapping: Mapping[str, list[str]], *, criterion: str, grades: Mapping[str, str]
+) -> Reader:
+    if format_name not in READERS:
+        raise ImportRefused(
+            f"There is no format “{format_name}” for comparisons: use {', '.join(READERS)}.",
+            code="unknown_format",
+        )
+    kind = READERS[format_name]
+    return kind(Columns(kind.fields, mapping, format_name=format_name), criterion=criterion, grades=grades)
+
+
+def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Project) -> ImportReport:
+    report = ImportReport(file=path.name)
+    passed_over = 0
+    for line, row in read_rows(path):
+        report.rows += 1
+        try:
+            if isinstance(row, RowProblem):
+                raise row
+            _claim_id(reader.id_of(row), line, staging)
+            read = reader.read(row, line)
+            passed_over += not read
+            for item in read:
+                if isinstance(item, ImportedPair):
+                    staging.add_pair(line, item)
+                else:
+                    _claim_meanings(item, line, staging)
+                    staging.add_judgment(line, item)
+        except RowProblem as problem:
+            report.add_bad(line, problem)
+    for lines, pairs in staging.groups():
+        try:
+            for judgment in assemble_group(pairs):
+                staging.add_judgment(lines[0], judgment)
+        except RowProblem as problem:
+            for line in lines:
+                report.add_bad(line, problem)
+    if passed_over:
+        report.counts["passed over (not current, withdrawn or surplus)"] = passed_over
+    _check_against_database(project, staging, report)
+    return report
+
+
+def stage_texts(
+    path: Path, reader: PromptReader | DemonstrationReader, staging: Staging, project: Project
+) -> ImportReport:
+    report = ImportReport(file=path.name)
+    for line, row in read_rows(path):
+        report.rows += 1
+        try:
+            if isinstance(row, RowProblem):
+                raise row
+            checked = reader.read(row, line)
+            if checked["prompt_id"] is not None:
+                if isinstance(reader, PromptReader):
+                    _claim_id(checked["prompt_id"], line, staging)
+                _claim_meaning(
+                    "prompt", checked["prompt_id"], hash_messages(checked["messages"]), line, staging
+                )
+            staging.add_text(line, checked)
+        except RowProblem as problem:
+            report.add_bad(line, problem)
+    _check_against_database(project, staging, report)
+    return report
+
+
+def _claim_id(row_id: str | None, line: int, staging: Staging) -> None:
+    if row_id is not None and (earlier := staging.line_of_id(row_id, line)) is not None:
+        raise RowProblem("id", f"{row_id} is a duplicate of line {earlier}")
+
+
+def _claim_meanings(judgment: ImportedJudgment, line: int, staging: Staging) -> None:
+    prompt = hash_messages(judgment.prompt)
+    if judgment.prompt_id is not None:
+        _claim_meaning("prompt", judgment.prompt_id, prompt, line, staging)
+    for response_id, words in zip(judgment.response_ids or [], judgment.responses, strict=False):
+        _claim_meaning("response", response_id, _response_digest(prompt, words), line, staging)
+
+
+def _claim_meaning(kind: str, row_id: str, digest: str, line: int, staging: Staging) -> None:
+    earlier = staging.line_of_other_meaning(kind, row_id, digest, line)
+    if earlier is not None:
+        raise RowProblem(f"{kind}_id", f"{row_id} had another content on line {earlier}")
+
+
+def _response_digest(prompt: str, words: str) -> str:
+    return hashlib.sha256(f"{prompt}\0{words}".encode()).hexdigest()
+
+
+def _check_against_database(project: Project, staging: Staging, report: ImportReport) -> None:
+    """Rows whose ids belong to another content in the project already are bad."""
+    for chunk in staging.meanings("prompt"):
+        known = Prompt.objects.filter(project=project, external_id__in=[row_id for row_id, _ in chunk])
+        _drop_conflicts(
+            "prompt", dict(chunk), dict(known.values_list("external_id", "content_hash")), staging, report
+        )
+    for chunk in staging.meanings("response"):
+        rows = Response.objects.filter(project=project, external_id__in=[row_id for row_id, _ in chunk])
+        found = {
+            row_id: _response_digest(prompt, words)
+            for row_id, prompt, words in rows.values_list("external_id", "prompt__content_hash", "text")
+        }
+        _drop_conflicts("response", dict(chunk), found, staging, report)
+
+
+def _drop_conflicts(
+    kind: str, wanted: Mapping[str, str], found: Mapping[str, str], staging: Staging, report: ImportReport
+) -> None:
+    for row_id, digest in found.items():
+        if wanted[row_id] != digest:
+            for line in staging.drop_meaning(kind, row_id):
+                report.add_bad(
+                    line, RowProblem(f"{kind}_id", f"{row_id} belongs to another content in this project")
+                )

@@ -1,0 +1,100 @@
+"""What the import and export commands share: their arguments, who acts, and how a mistake ends.
+
+A mistake is exit code 2 and one sentence on stderr; the bad rows of a file go to stdout, one line each.
+"""
+
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from django.core.management.base import CommandError, OutputWrapper
+
+from annotation.importing.report import ImportRefused, ImportReport
+from learning.options import UserError
+from workspace.errors import ActionError
+from workspace.models import Membership, Project, User
+
+
+def add_project_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("project", help="The project's slug, as in its address.")
+    parser.add_argument(
+        "--actor",
+        metavar="USERNAME",
+        help="Who acts, for the audit log; default: the project's first manager.",
+    )
+
+
+def add_import_arguments(parser: ArgumentParser) -> None:
+    add_project_arguments(parser)
+    parser.add_argument("file", help="JSON lines or Parquet, gzip-compressed or not.")
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="FIELD=COLUMN",
+        help="Take a field from another column; COLUMN may reach into nested cells (meta.question). Given several "
+        "times for one field, the columns make a list.",
+    )
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="Leave bad rows out instead of refusing the file."
+    )
+
+
+def read_map(pairs: Sequence[str]) -> dict[str, list[str]]:
+    mapping: dict[str, list[str]] = {}
+    for pair in pairs:
+        field, equals, column = pair.partition("=")
+        if not (equals and field and column):
+            raise CommandError(f"--map {pair}: write FIELD=COLUMN.", returncode=2)
+        mapping.setdefault(field, []).append(column)
+    return mapping
+
+
+def find_project(slug: str) -> Project:
+    project = Project.objects.filter(slug=slug).first()
+    if project is None:
+        known = ", ".join(Project.objects.order_by("slug").values_list("slug", flat=True)[:20]) or "none yet"
+        raise CommandError(f"There is no project {slug}; there is: {known}.", returncode=2)
+    return project
+
+
+def find_actor(project: Project, username: str | None) -> User:
+    if username is not None:
+        actor = User.objects.filter(username=username, is_active=True, kind=User.Kind.PERSON).first()
+        if actor is None:
+            raise CommandError(f"There is no active person with the user name {username}.", returncode=2)
+        return actor
+    manager = (
+        Membership.objects.filter(project=project, role=Membership.Role.MANAGER, user__is_active=True)
+        .select_related("user")
+        .order_by("pk")
+        .first()
+    )
+    if manager is None:
+        raise CommandError(
+            f"The project {project.slug} has no manager: say who acts with --actor.", returncode=2
+        )
+    return manager.user
+
+
+@contextmanager
+def mistakes_end_in_a_sentence(stdout: OutputWrapper) -> Iterator[None]:
+    try:
+        yield
+    except ImportRefused as refused:
+        if refused.report is not None:
+            for line in refused.report.lines():
+                stdout.write(line)
+        raise CommandError(refused.message, returncode=2) from refused
+    except ActionError as error:
+        raise CommandError(error.message, returncode=2) from error
+    except UserError as error:
+        raise CommandError(str(error), returncode=2) from error
+
+
+def say_what_was_imported(stdout: OutputWrapper, report: ImportReport, *, into: str) -> None:
+    for line in report.lines():
+        stdout.write(line)
+    counts = ", ".join(f"{count} {what}" for what, count in report.counts.items())
+    left_out = f"; {report.bad} of {report.rows} rows left out" if report.bad else ""
+    stdout.write(f"{report.file}: {counts} into {into}{left_out}.")

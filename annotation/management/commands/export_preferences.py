@@ -1,0 +1,112 @@
+"""manage.py export_preferences PROJECT OUT --format F [--batch B] [--split S] [--ties drop|soft]"""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from annotation.exporting.folder import check_free, export_preferences
+from annotation.exporting.shards import FILE_KINDS
+from annotation.exporting.snapshots import snapshot_preferences
+from annotation.exporting.views import MARGINS, TIES, VIEWS
+from annotation.management.command_line import (
+    add_project_arguments,
+    find_actor,
+    find_project,
+    mistakes_end_in_a_sentence,
+)
+from annotation.models import Batch, PreferenceDataset, Task
+from annotation.querysets import SLOT_PURPOSES
+from annotation.splits import SPLITS
+from workspace.models import Criterion, Project, User
+
+
+class Command(BaseCommand):
+    help = "Freeze the project's judgments into a dataset and write it as a folder that datasets.load_dataset reads."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_project_arguments(parser)
+        parser.add_argument("out", help="A folder that is not there yet.")
+        parser.add_argument("--format", default="records", choices=sorted(VIEWS))
+        parser.add_argument("--dataset", metavar="NAME", help="Export this snapshot instead of making one.")
+        parser.add_argument("--batch", action="append", metavar="NAME", help="Only this batch (repeatable).")
+        parser.add_argument("--criterion")
+        parser.add_argument("--split", choices=SPLITS)
+        parser.add_argument(
+            "--ties", default="drop", choices=TIES, help="soft writes them with soft_label 0.5."
+        )
+        parser.add_argument("--plain", action="store_true", help="trl: text instead of messages.")
+        parser.add_argument(
+            "--margin", default="small", choices=sorted(MARGINS), help="trl: table of margins."
+        )
+        parser.add_argument(
+            "--consensus", action="store_true", help="One row a task instead of one a judgment."
+        )
+        parser.add_argument("--files", default="parquet", choices=FILE_KINDS)
+        parser.add_argument("--purposes", nargs="+", default=list(SLOT_PURPOSES), choices=Task.Purpose.values)
+        parser.add_argument(
+            "--annotator-kinds",
+            nargs="+",
+            default=[User.Kind.PERSON.value],
+            choices=User.Kind.values,
+            help="Whose judgments; machines' are never mixed with people's unless named here.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        project = find_project(options["project"])
+        actor = find_actor(project, options["actor"])
+        out = Path(options["out"])
+        with mistakes_end_in_a_sentence(self.stdout):
+            check_free(out)
+            manifest = export_preferences(
+                actor=actor,
+                dataset=self._dataset(project, actor, options),
+                out=out,
+                **{
+                    name: options[name]
+                    for name in ("format", "split", "ties", "plain", "margin", "consensus", "files")
+                },
+            )
+        counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in manifest["counts"].items())
+        self.stdout.write(f"{out}: {counts} of the dataset “{manifest['dataset']}”.")
+
+    def _dataset(self, project: Project, actor: User, options: dict[str, Any]) -> PreferenceDataset:
+        if options["dataset"] is not None:
+            dataset = project.preference_datasets.filter(name=options["dataset"]).first()
+            if dataset is None:
+                raise CommandError(
+                    f"The project {project.slug} has no dataset {options['dataset']}.", returncode=2
+                )
+            return dataset
+        return snapshot_preferences(
+            actor=actor,
+            project=project,
+            criterion=self._criterion(project, options["criterion"]),
+            batches=self._batches(project, options["batch"]),
+            purposes=options["purposes"],
+            annotator_kinds=options["annotator_kinds"],
+            reuse=True,
+        )
+
+    def _criterion(self, project: Project, name: str | None) -> Criterion | None:
+        if name is None:
+            return None
+        criterion = project.criteria.filter(name=name).first()
+        if criterion is None:
+            known = ", ".join(project.criteria.values_list("name", flat=True))
+            raise CommandError(
+                f"The project {project.slug} has no criterion {name}; it has {known}.", returncode=2
+            )
+        return criterion
+
+    def _batches(self, project: Project, names: list[str] | None) -> list[Batch] | None:
+        if names is None:
+            return None
+        batches = []
+        for name in names:
+            batch = project.batches.filter(name=name, visible=True).first()
+            if batch is None:
+                raise CommandError(f"The project {project.slug} has no batch named “{name}”.", returncode=2)
+            batches.append(batch)
+        return batches

@@ -1,0 +1,39 @@
+"""manage.py import_demonstrations PROJECT FILE [--map field=column ...] [--skip-bad]"""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from annotation.importing.actions import import_demonstrations
+from annotation.management.command_line import (
+    add_import_arguments,
+    find_actor,
+    find_project,
+    mistakes_end_in_a_sentence,
+    read_map,
+    say_what_was_imported,
+)
+
+
+class Command(BaseCommand):
+    help = "Import demonstrations: all rows or none, unless --skip-bad."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_import_arguments(parser)
+        parser.add_argument("--format", default="records", choices=["records"])
+        parser.add_argument("--prompt-set", default="demonstrations", metavar="NAME")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        project = find_project(options["project"])
+        with mistakes_end_in_a_sentence(self.stdout):
+            report = import_demonstrations(
+                actor=find_actor(project, options["actor"]),
+                project=project,
+                path=Path(options["file"]),
+                mapping=read_map(options["map"]),
+                prompt_set=options["prompt_set"],
+                skip_bad=options["skip_bad"],
+            )
+        say_what_was_imported(self.stdout, report, into=f"the prompt set “{options['prompt_set']}”")
