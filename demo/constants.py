@@ -1,0 +1,71 @@
+"""The numbers of the demonstration, with which the whole circle turns in a few minutes on two cores.
+
+How they were found is in docs/decisions.md; what they reach is in docs/benchmarks.md.
+"""
+
+from dataclasses import replace
+
+from learning.training_options import BatchOptions, FreshModel, ModelSource, RuntimeOptions
+from policy_training.training.config import LanguageModelConfig
+from policy_training.training.presets import LANGUAGE_MODEL_PRESETS, PPO_PRESETS
+from rewardmodel.training.config import TokenizerOptions
+from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
+from rounds.plans import FILLED_IN_LATER, AnnotationPlan, RoundPlan, SamplingPlan, later
+
+DEMONSTRATIONS = 4000
+WARM_UP_PAIRS = 20
+KEPT_TASKS = 20
+POLICY_PROMPTS = 1200
+EVALUATION_PROMPTS = 160
+SIMULATED_ANNOTATORS = ("simulated-1", "simulated-2", "simulated-3")
+
+MODEL = FreshModel(
+    architecture="llama",
+    hidden_size=128,
+    intermediate_size=384,
+    layers=4,
+    heads=4,
+    max_positions=256,
+    tie_embeddings=True,
+    initializer_range=0.05,
+)
+VOCABULARY = 1024
+MAX_PROMPT_TOKENS = 48
+MAX_RESPONSE_TOKENS = 80
+
+
+def runtime(seed: int, threads: int) -> RuntimeOptions:
+    return RuntimeOptions(threads=threads, seed=seed, dtype="bf16", checkpoint_every_steps=100)
+
+
+def base_policy_config(seed: int, threads: int) -> LanguageModelConfig:
+    preset = LANGUAGE_MODEL_PRESETS["tiny"]
+    config = preset.config(
+        ModelSource(fresh=MODEL),
+        runtime=runtime(seed, threads),
+        tokenizer=TokenizerOptions(vocabulary_size=VOCABULARY),
+    )
+    return replace(config, batch=_shortened(config.batch))
+
+
+def _shortened(batch: BatchOptions) -> BatchOptions:
+    return replace(batch, max_prompt_tokens=MAX_PROMPT_TOKENS, max_response_tokens=MAX_RESPONSE_TOKENS)
+
+
+def round_plan(seed: int, threads: int, visitor: str) -> RoundPlan:
+    reward_model = REWARD_MODEL_PRESETS["tiny"].config(later(), runtime=runtime(seed, threads))
+    policy = PPO_PRESETS["tiny"].config(later(), FILLED_IN_LATER, runtime=runtime(seed, threads))
+    return RoundPlan(
+        sampling=SamplingPlan(
+            prompts=320,
+            responses_a_task=4,
+            max_prompt_tokens=MAX_PROMPT_TOKENS,
+            max_response_tokens=MAX_RESPONSE_TOKENS,
+        ),
+        annotation=AnnotationPlan(
+            annotator_kinds=("person", "simulated"), reserved_for=(visitor,), reserved_tasks=KEPT_TASKS
+        ),
+        reward_model=replace(reward_model, batch=_shortened(reward_model.batch)),
+        policy=replace(policy, batch=_shortened(policy.batch)),
+        preset="demonstration",
+    )

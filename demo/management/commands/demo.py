@@ -1,0 +1,233 @@
+"""manage.py demo: the whole circle on this machine. See docs/architecture.md for what it shows."""
+
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.urls import reverse
+
+from annotation.models import Task
+from annotation.progress import batch_progress
+from demo import constants, processes
+from demo.measuring import gold_figures
+from demo.setting_up import Demonstration, base_policy, set_up, stop_earlier_demonstrations
+from demo.simulation import simulate_judgments
+from learning.options import options_to_mapping
+from policy_training.actions import sample_responses, train_on_demonstrations
+from policy_training.models import Policy
+from policy_training.training.config import SampleConfig
+from rounds.actions import start_round
+from rounds.models import Round
+from rounds.plans import later
+from runs.models import Run
+from runs.states import FINISHED, RunState
+from workspace.errors import ActionError
+
+POLL_SECONDS = 0.5
+# Judgments a poll while somebody may be looking: slow enough to see the bar move.
+JUDGMENTS_A_POLL = 40
+Stage = Round.Stage
+
+
+class Command(BaseCommand):
+    help = "Show the whole circle: a site, a worker, a base policy, simulated annotators, rounds."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--rounds", type=int, default=2, help="rounds that simulated annotators fill (default 2)"
+        )
+        parser.add_argument("--exit", action="store_true", help="stop after the rounds, one JSON line last")
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--seed", type=int, default=0)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["rounds"] < 1:
+            self.stderr.write("--rounds must be at least 1.")
+            sys.exit(2)
+        self.began = time.monotonic()
+        self.seed: int = options["seed"]
+        threads = settings.RUN_THREADS or min(2, len(os.sched_getaffinity(0)))
+        try:
+            port = processes.free_port(options["port"])
+            stop_earlier_demonstrations()
+            demonstration = set_up(self.seed)
+            with processes.running(processes.web_server(port), processes.worker()) as started:
+                self.watched = started
+                self.welcome(demonstration, port)
+                figures = self.turn(demonstration, options["rounds"], threads)
+                if options["exit"]:
+                    self.stdout.write(json.dumps(figures))
+                    return
+                self.say("The rounds are done; the site stays open. Ctrl-C ends it.")
+                while True:
+                    self.pause()
+        except KeyboardInterrupt:
+            self.say("Stopped.")
+        except (ActionError, OSError) as error:
+            raise CommandError(str(error)) from error
+
+    # --- telling --------------------------------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        self.stdout.write(f"[{time.monotonic() - self.began:5.0f} s] {text}")
+        self.stdout.flush()
+
+    def welcome(self, demonstration: Demonstration, port: int) -> None:
+        address = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(f"{address}/healthz", timeout=1).close()
+                break
+            except (urllib.error.URLError, OSError):
+                self.pause()
+        self.stdout.write(
+            f"\n  Roundtable is at        {address}/\n"
+            f"  Judge as an annotator   {demonstration.visitor.username}   {demonstration.visitor_password}\n"
+            f"  Watch as a manager      {demonstration.manager.username}   {demonstration.manager_password}\n"
+            f"  Twenty pairs wait at    {address}{reverse('annotation:home', args=[demonstration.project.slug])}\n"
+        )
+        self.say("The site is open. The passwords are new at every start.")
+
+    def pause(self) -> None:
+        """Wait a little; a web server or worker that died is a failure to tell, not to wait for."""
+        time.sleep(POLL_SECONDS)
+        for name, process in zip(("web server", "worker"), self.watched, strict=True):
+            if process.poll() is not None:
+                raise CommandError(f"The {name} ended; see {settings.DATA_DIR / 'demonstration.log'}.")
+
+    # --- turning --------------------------------------------------------------------------------------------------
+
+    def turn(self, demonstration: Demonstration, rounds: int, threads: int) -> dict[str, Any]:
+        policy = self.train_base_policy(demonstration, threads)
+        plan = constants.round_plan(self.seed, threads, demonstration.visitor.username)
+        round_ = start_round(
+            actor=demonstration.manager,
+            project=demonstration.project,
+            criterion=demonstration.project.criteria.get(),
+            start_policy=policy,
+            prompt_set=demonstration.policy_prompts,
+            plan=plan,
+        )
+        while True:
+            self.follow(demonstration, round_)
+            following = self.wait_for_next(demonstration, round_)
+            if round_.number == rounds:
+                return self.figures(demonstration, policy, round_, following, threads)
+            round_ = following
+
+    def train_base_policy(self, demonstration: Demonstration, threads: int) -> Policy:
+        run = train_on_demonstrations(
+            actor=demonstration.manager,
+            project=demonstration.project,
+            name="base",
+            config=options_to_mapping(constants.base_policy_config(self.seed, threads)),
+        )
+        self.say("The base policy learns from demonstrations.")
+        self.wait_for(run)
+        policy = base_policy(demonstration)
+        assert policy is not None
+        return policy
+
+    def wait_for(self, run: Run) -> Run:
+        while run.state not in FINISHED:
+            self.pause()
+            run.refresh_from_db()
+        if run.state != RunState.DONE:
+            raise CommandError(f"“{run.title}” ended as {run.get_state_display().lower()}: {run.error}")
+        return run
+
+    def follow(self, demonstration: Demonstration, round_: Round) -> None:
+        """Fill the annotation stage and tell each change of stage until the round is done."""
+        told = ""
+        while round_.stage != Stage.DONE:
+            if round_.stage != told:
+                told = round_.stage
+                self.say(f"Round {round_.number}: {round_.get_stage_display().lower()}.")
+            if round_.stage in (Stage.FAILED, Stage.CANCELLED):
+                raise CommandError(f"Round {round_.number} ended as {round_.stage}: {round_.error}")
+            if round_.stage == Stage.ANNOTATING and round_.batch is not None:
+                simulate_judgments(
+                    actor=demonstration.manager,
+                    batch=round_.batch,
+                    annotators=demonstration.simulated,
+                    seed=self.seed,
+                    limit=JUDGMENTS_A_POLL,
+                )
+            self.pause()
+            round_.refresh_from_db()
+        self.say(
+            f"Round {round_.number}: {round_.stage_entries.filter(stage=Stage.SCORING).latest('pk').reason}."
+        )
+
+    def wait_for_next(self, demonstration: Demonstration, round_: Round) -> Round:
+        """The next round, once its tasks wait in the annotators' queue."""
+        while True:
+            following = demonstration.project.rounds.filter(number=round_.number + 1).first()
+            if following is not None and following.batch_id is not None:
+                return following
+            if following is not None and following.stage == Stage.FAILED:
+                raise CommandError(f"Round {following.number} failed: {following.error}")
+            self.pause()
+
+    def figures(
+        self, demonstration: Demonstration, base: Policy, round_: Round, following: Round, threads: int
+    ) -> dict[str, Any]:
+        """What the rounds reached, on prompts that no training saw."""
+        assert round_.new_policy is not None and round_.reward_model is not None and round_.batch is not None
+        prompts = list(demonstration.evaluation_prompts.prompts.order_by("pk"))
+        runs = []
+        for policy in (base, round_.new_policy):
+            config = SampleConfig(
+                policy=later(),
+                max_prompt_tokens=constants.MAX_PROMPT_TOKENS,
+                max_response_tokens=constants.MAX_RESPONSE_TOKENS,
+                runtime=constants.runtime(self.seed, threads),
+            )
+            runs.append(
+                sample_responses(
+                    actor=demonstration.manager,
+                    project=demonstration.project,
+                    policy=policy,
+                    prompts=prompts,
+                    config=options_to_mapping(config),
+                    id_prefix=f"evaluation-{policy.pk}-",
+                )
+            )
+        before, after = (
+            gold_figures(policy, self.wait_for(run))
+            for policy, run in zip((base, round_.new_policy), runs, strict=True)
+        )
+        report = round_.new_policy.report
+        new_tasks = Task.objects.filter(
+            batch__project=demonstration.project, batch__round_number=following.number
+        )
+        figures = {
+            "round": round_.number,
+            "tasks": batch_progress(round_.batch).tasks,
+            "judgments": batch_progress(round_.batch).counted,
+            "reward_model_accuracy": round_.reward_model.report["accuracy"],
+            "reward_before": report["reward_before"],
+            "reward_after": report["reward_after"],
+            "gold_before": before.mean,
+            "gold_after": after.mean,
+            "gold_sd": before.sd,
+            "kl": report["kl"],
+            "new_tasks": new_tasks.count(),
+            "seconds": time.monotonic() - self.began,
+        }
+        self.say(
+            f"Gold score on {before.responses} held-out prompts: {before.mean:.2f} before, {after.mean:.2f} after "
+            f"({(after.mean - before.mean) / before.sd:.2f} standard deviations); "
+            f"sentences of the world's language: {before.fluency:.0%} before, {after.fluency:.0%} after."
+        )
+        return {
+            name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()
+        }

@@ -1,0 +1,171 @@
+"""The demonstration's project: people, prompts, demonstrations, pairs to judge before any policy exists."""
+
+import random
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from annotation.actions import (
+    NewDemonstration,
+    NewResponse,
+    NewTask,
+    add_demonstrations,
+    add_prompts,
+    add_responses,
+    add_source,
+    add_tasks,
+    create_batch,
+    make_prompt_set,
+    open_batch,
+)
+from annotation.models import PromptSet, Source
+from demo import constants, grammar
+from policy_training.models import Policy
+from rounds.actions import cancel_round
+from rounds.models import Round
+from runs.actions import cancel_run
+from runs.models import Run
+from workspace.actions import create_machine_annotator, create_project, set_role
+from workspace.models import Project, User
+
+NAME = "Kitchen helper"
+QUESTION = "Which answer would you rather read?"
+GUIDELINE = """\
+You read a question about cooking and several answers to it.
+
+- **On topic first.** An answer about another food than the one asked for helps nobody.
+- Then **kindness**: a friendly opening is good, a rude sentence is bad.
+- Then **substance**: a reason or a tip is worth more than empty phrases.
+- Call it a **tie** when you would not mind which one you got.
+
+The answers are written by small language models that were trained a minute ago on this computer.
+"""
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    project: Project
+    manager: User
+    visitor: User
+    manager_password: str
+    visitor_password: str
+    simulated: Sequence[User]
+    policy_prompts: PromptSet
+    evaluation_prompts: PromptSet
+
+
+def stop_earlier_demonstrations() -> None:
+    """What an interrupted demonstration left running would take this one's cores; its judgments and models stay."""
+    earlier = Project.objects.filter(name__startswith=NAME)
+    for round_ in Round.objects.filter(project__in=earlier).exclude(stage__in=["done", "cancelled"]):
+        cancel_round(actor=round_.started_by, round_=round_)
+    for run in Run.objects.active().filter(project__in=earlier):
+        cancel_run(actor=run.requested_by, run=run)
+
+
+@transaction.atomic
+def set_up(seed: int) -> Demonstration:
+    """A new project of the demonstration, with everything that needs no policy."""
+    manager, manager_password = _person("manager")
+    visitor, visitor_password = _person("annotator")
+    name = _free_name()
+    project = create_project(
+        actor=manager,
+        name=name,
+        question=QUESTION,
+        guideline=GUIDELINE,
+        description="A small world of cooking questions that shows the whole circle within minutes.",
+    )
+    set_role(actor=manager, project=project, user=visitor, role="annotator")
+    simulated = [
+        create_machine_annotator(actor=manager, project=project, name=username, kind=User.Kind.SIMULATED)
+        for username in constants.SIMULATED_ANNOTATORS
+    ]
+    rng = random.Random(f"demonstration:{seed}")
+    _add_demonstrations(manager, project, rng)
+    policy_prompts = _add_prompts(manager, project, "policy", constants.POLICY_PROMPTS, rng)
+    evaluation_prompts = _add_prompts(manager, project, "evaluation", constants.EVALUATION_PROMPTS, rng)
+    _add_warm_up(manager, project, visitor, rng)
+    return Demonstration(
+        project,
+        manager,
+        visitor,
+        manager_password,
+        visitor_password,
+        simulated,
+        policy_prompts,
+        evaluation_prompts,
+    )
+
+
+def _free_name() -> str:
+    taken = set(Project.objects.filter(name__startswith=NAME).values_list("name", flat=True))
+    numbers = (f"{NAME} {number}" for number in range(2, 10_000))
+    return NAME if NAME not in taken else next(name for name in numbers if name not in taken)
+
+
+def _person(username: str) -> tuple[User, str]:
+    """An account of the demonstration with a new password: whatever was printed before stops working."""
+    user, _ = User.objects.get_or_create(username=f"demo-{username}")
+    password = secrets.token_urlsafe(9)
+    user.set_password(password)
+    user.save()
+    return user, password
+
+
+def _add_demonstrations(actor: User, project: Project, rng: random.Random) -> None:
+    demonstrations = grammar.sample_demonstrations(constants.DEMONSTRATIONS, rng)
+    prompts = add_prompts(
+        actor=actor, project=project, rows=[{"messages": demo.prompt.messages} for demo in demonstrations]
+    )
+    rows = [
+        NewDemonstration(prompt=prompt, text=demo.response)
+        for prompt, demo in zip(prompts, demonstrations, strict=True)
+    ]
+    add_demonstrations(actor=actor, project=project, rows=rows)
+
+
+def _add_prompts(
+    actor: User, project: Project, purpose: grammar.Purpose, count: int, rng: random.Random
+) -> PromptSet:
+    purposes = {"policy": PromptSet.Purpose.POLICY, "evaluation": PromptSet.Purpose.EVALUATION}
+    prompt_set = make_prompt_set(
+        actor=actor, project=project, name=f"{purpose} prompts", purpose=purposes[purpose]
+    )
+    rows = [{"messages": prompt.messages} for prompt in grammar.sample_prompts(purpose, count, rng)]
+    add_prompts(actor=actor, project=project, rows=rows, prompt_set=prompt_set)
+    return prompt_set
+
+
+def _add_warm_up(actor: User, project: Project, visitor: User, rng: random.Random) -> None:
+    """Pairs written by the grammar, for the visitor to judge while the base policy is trained."""
+    drawn = grammar.sample_prompts("reward", constants.WARM_UP_PAIRS, rng)
+    prompts = add_prompts(
+        actor=actor, project=project, rows=[{"messages": prompt.messages} for prompt in drawn]
+    )
+    source = add_source(actor=actor, project=project, kind=Source.Kind.REFERENCE, name="grammar")
+    pairs = [grammar.sample_pair(prompt.topic, rng) for prompt in drawn]
+    responses = add_responses(
+        actor=actor,
+        project=project,
+        rows=[
+            NewResponse(prompt=prompt, source=source, text=text)
+            for prompt, pair in zip(prompts, pairs, strict=True)
+            for text in pair
+        ],
+    )
+    batch = create_batch(
+        actor=actor, project=project, criterion=project.criteria.get(), name="Warm-up", k=2, priority=2
+    )
+    tasks = [
+        NewTask(prompt=prompt, responses=responses[2 * index : 2 * index + 2], reserved_for=visitor)
+        for index, prompt in enumerate(prompts)
+    ]
+    add_tasks(actor=actor, batch=batch, tasks=tasks)
+    open_batch(actor=actor, batch=batch)
+
+
+def base_policy(demonstration: Demonstration) -> Policy | None:
+    return Policy.objects.filter(project=demonstration.project, parent__isnull=True).first()
