@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from learning.run_directory import RunDirectory, Status
 
+from learning.attempts import Status
 from learning.options import UserError
+from learning.run_directory import RunDirectory
 from runs.artifacts import Digest, hash_path, stored_path
 from runs.kinds import Output, RunKind
 from runs.launchers import OUTPUT_FILE, Launch, Launcher, Process
@@ -191,7 +192,7 @@ class Attempt:
         if self._has_result():
             self._adopt()
             return
-        status = self.directory.status()
+        status = self._status()
         if status is not None and status.fence != self.run.fence:
             status = None  # of an earlier attempt: this one ended before it could speak
         outcome = status.outcome if status else {EXIT_CHECKPOINTED: "checkpointed"}.get(code, "")
@@ -261,8 +262,15 @@ class Attempt:
     # --- the database
 
     def _progress(self) -> Mapping[str, Any] | None:
-        status: Status | None = self.directory.status()
+        status = self._status()
         return asdict(status) if status is not None else None
+
+    def _status(self) -> Status | None:
+        try:
+            return self.directory.status()
+        except (OSError, UserError) as error:
+            logger.warning("run %s: its status cannot be read (%s)", self.run.pk, error)
+            return None
 
     def _renew(self) -> None:
         progress = self._progress()

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from learning.run_directory import RunDirectory
-
 from learning.options import UserError
+from learning.run_directory import RunDirectory
 from runs.launchers import OUTPUT_FILE
 from runs.models import Run
 

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 from learning.command import run_command
-from learning.run_directory import Attempt, StopRequested
 
 from learning.options import UserError
+from learning.run_directory import Attempt, StopRequested
 from tests.runs.counting_config import CountingOptions
 
 

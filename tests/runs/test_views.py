@@ -1,0 +1,257 @@
+"""Run pages: who sees them, what they say, what they send again, and what they never give out."""
+
+import itertools
+import json
+
+import pytest
+from django.urls import reverse
+
+from runs.models import Run, Worker
+from runs.reading import panel_of, thin
+from tests.runs.test_states import fields_of
+from workspace.actions import create_project, set_role
+from workspace.models import AuditEvent
+
+pytestmark = [pytest.mark.django_db, pytest.mark.db]
+
+HOSTILE = "<script>alert(1)</script> \u202e <img src=x onerror=alert(2)> \x00 [x](javascript:alert(3))"
+
+
+@pytest.fixture
+def run(queue_counting):
+    return queue_counting(title="Train the reward model")
+
+
+@pytest.fixture
+def filled(run):
+    """A running run with everything a directory may have."""
+    Run.objects.filter(pk=run.pk).update(
+        state="running",
+        progress={
+            "stage": "training",
+            "step": 30,
+            "steps_total": 120,
+            "eta_seconds": 75.0,
+            "outcome": "running",
+        },
+        attempt=1,
+        host="machine-1",
+        **fields_of("running"),
+    )
+    run.path.mkdir(parents=True)
+    (run.path / "config.json").write_text("{}")
+    rows = [{"step": n, "loss": 1 / n, "accuracy": 0.5} for n in range(1, 31)]
+    (run.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (run.path / "samples.jsonl").write_text(
+        json.dumps({"step": 30, "prompt": HOSTILE, "response": "Yes."}) + "\n"
+    )
+    (run.path / "log.txt").write_text(f"starting\n{HOSTILE}\nstep 30\n")
+    run.refresh_from_db()
+    return run
+
+
+def url(page: str, run: Run, **more) -> str:
+    return reverse(f"runs:{page}", kwargs={"slug": run.project.slug, "pk": run.pk, **more})
+
+
+@pytest.fixture
+def cast(project, make_user, max_, ada, ruth, olga):
+    colleague = make_user("cora")
+    create_project(actor=colleague, name="Cellar")
+    set_role(actor=max_, project=project, user=colleague, role="annotator")
+    return {
+        "nobody": None,
+        "annotator": ada,
+        "reviewer": ruth,
+        "manager": max_,
+        "outsider": olga,
+        "annotator elsewhere manager": colleague,
+    }
+
+
+READS = ("list", "run", "live", "metrics", "file")
+ACTS = ("cancel", "retry", "clone")
+MAY_READ, MAY_ACT = {"reviewer", "manager"}, {"manager"}
+
+
+@pytest.mark.parametrize("name", READS + ACTS)
+def test_role_matrix(client, cast, filled, name):
+    """Who gets an answer from which URL with which method; everybody else sees no difference from a wrong address."""
+    if name == "list":
+        address = reverse("runs:list", kwargs={"slug": filled.project.slug})
+    else:
+        address = url(name, filled, **({"name": "log.txt"} if name == "file" else {}))
+    allowed = MAY_ACT if name in ACTS else MAY_READ
+    right_method = "post" if name in ACTS else "get"
+    for who, method in itertools.product(cast, ("get", "post", "put", "patch", "delete")):
+        client.logout()
+        if cast[who]:
+            client.force_login(cast[who])
+        status = getattr(client, method)(address).status_code
+        if method != right_method:
+            assert status in (302, 405), (who, method, status)
+        elif who == "nobody":
+            assert status == 302, (who, method, status)
+        elif who in allowed:
+            assert status == (302 if name in ACTS else 200), (who, method, status)
+        else:
+            assert status == 404, (who, method, status)
+    acts = AuditEvent.objects.filter(action__in=["run.cancel", "run.clone", "run.retry"]).exclude(
+        actor=cast["manager"]
+    )
+    assert not acts.exists()
+
+
+def test_a_run_is_found_only_under_its_own_project(client, olga, run):
+    client.force_login(olga)
+    garden = olga.memberships.get().project
+    for name in ("run", "live", "metrics"):
+        assert (
+            client.get(reverse(f"runs:{name}", kwargs={"slug": garden.slug, "pk": run.pk})).status_code == 404
+        )
+    address = reverse("runs:cancel", kwargs={"slug": garden.slug, "pk": run.pk})
+    assert client.post(address).status_code == 404
+    run.refresh_from_db()
+    assert run.state == "queued"
+
+
+def test_only_managers_are_offered_buttons(client, filled, ruth, max_):
+    client.force_login(ruth)
+    assert b"cancel-run" not in client.get(url("run", filled)).content
+    client.force_login(max_)
+    assert b"cancel-run" in client.get(url("run", filled)).content
+
+
+def test_the_page_says_stage_progress_and_time_left(client, filled, ruth):
+    client.force_login(ruth)
+    page = client.get(url("run", filled)).content.decode()
+    for told in ("training", "25 %", "about 1 min 15 s left", "of 120", "machine-1", "every 2s"):
+        assert told in page
+
+
+def test_hostile_text_of_a_run_is_shown_as_text(client, filled, ruth):
+    Run.objects.filter(pk=filled.pk).update(title=HOSTILE.replace("\x00", ""), error="<b>bold</b>")
+    client.force_login(ruth)
+    for page in (client.get(url("run", filled)), client.get(url("live", filled)),
+                 client.get(reverse("runs:list", kwargs={"slug": filled.project.slug}))):  # fmt: skip
+        text = page.content.decode()
+        assert "<script>alert" not in text and "<img src=x" not in text and "<b>bold" not in text
+        assert "\x00" not in text
+        assert "style=" not in text and "onclick" not in text
+
+
+def test_polling_answers_204_until_something_changes_and_stops_at_the_end(client, filled, max_):
+    client.force_login(max_)
+    first = client.get(url("live", filled))
+    seen = first.context["version"]
+    assert client.get(url("live", filled), {"seen": seen}).status_code == 204
+    with open(filled.path / "log.txt", "a") as log:
+        log.write("step 31\n")
+    answer = client.get(url("live", filled), {"seen": seen})
+    assert answer.status_code == 200
+    text = answer.content.decode()
+    assert 'id="run-log"' in text and "step 31" in text and 'id="run-samples"' not in text
+    Run.objects.filter(pk=filled.pk).update(state="done", **fields_of("done"))
+    ended = client.get(url("live", filled), {"seen": answer.context["version"]}).content.decode()
+    assert "hx-trigger" not in ended and "Run again from the start" in ended
+
+
+def test_the_list_polls_only_while_something_is_under_way(client, run, ruth):
+    client.force_login(ruth)
+    address = reverse("runs:list", kwargs={"slug": run.project.slug})
+    page = client.get(address)
+    assert "every 2s" in page.content.decode() and "No worker is running" in page.content.decode()
+    htmx = {"HX-Request": "true"}
+    assert client.get(address, {"seen": page.context["version"]}, headers=htmx).status_code == 204
+    Run.objects.filter(pk=run.pk).update(state="cancelled", **fields_of("cancelled"))
+    assert "every 2s" not in client.get(address).content.decode()
+    assert "Train the reward model" not in client.get(address, {"show": "active"}).content.decode()
+    assert "Train the reward model" in client.get(address, {"show": "nonsense"}).content.decode()
+
+
+def test_a_run_that_waits_for_a_worker_says_whether_there_is_one(client, run, ruth):
+    client.force_login(ruth)
+    assert "none that takes this kind" in client.get(url("run", run)).content.decode()
+    Worker.objects.create(name="w", host="h", pid=1, kinds=[run.kind])
+    assert "none that takes this kind" not in client.get(url("run", run)).content.decode()
+
+
+def test_curves_come_in_pieces_and_begin_anew_with_a_new_attempt(client, filled, ruth):
+    client.force_login(ruth)
+    first = client.get(url("metrics", filled)).json()
+    assert first["reset"] and [row["step"] for row in first["rows"]] == list(range(1, 31))
+    assert first["panels"] == {"Loss": ["loss"], "Accuracy": ["accuracy"]} and not first["finished"]
+    where = {"offset": first["offset"], "fence": first["fence"]}
+    assert client.get(url("metrics", filled), where).json()["rows"] == []
+    with open(filled.path / "metrics.jsonl", "a") as metrics:
+        metrics.write('{"step": 31, "loss": NaN, "note": "x"}\n{"step": 32, "lo')
+    piece = client.get(url("metrics", filled), where)
+    assert "NaN" not in piece.content.decode()
+    assert piece.json()["rows"] == [{"step": 31, "loss": None}] and not piece.json()["reset"]
+    Run.objects.filter(pk=filled.pk).update(fence=2)
+    assert client.get(url("metrics", filled), where).json()["reset"]
+    for offset in ("-1", "x", "9" * 30, "1e9"):
+        answer = client.get(url("metrics", filled), {"offset": offset, "fence": 2}).json()
+        assert answer["reset"] and len(answer["rows"]) == 31
+
+
+def test_no_path_given_through_the_site_reads_a_file_outside_the_run(client, filled, ruth, tmp_path):
+    client.force_login(ruth)
+    (tmp_path / "secret_key").write_text("the secret")
+    base = url("run", filled)
+    for name in (
+        "../../secret_key", "..%2f..%2fsecret_key", "%2e%2e/%2e%2e/secret_key", "/etc/passwd", "%2fetc%2fpasswd",
+        "inputs/manifest.json", "fence", "log.txt/../../../secret_key", "log.txt%00", "..", ".",
+    ):  # fmt: skip
+        answer = client.get(f"{base}files/{name}")
+        assert answer.status_code == 404, name
+    (filled.path / "result.json").symlink_to(tmp_path / "secret_key")
+    assert client.get(url("file", filled, name="result.json")).status_code == 404
+    good = client.get(url("file", filled, name="log.txt"))
+    assert good.status_code == 200 and good["Content-Disposition"].startswith("attachment")
+    assert good["Content-Type"].startswith("text/plain")
+
+
+def test_cancel_retry_and_clone_by_the_buttons(client, run, max_):
+    client.force_login(max_)
+    assert client.post(url("cancel", run)).status_code == 302
+    run.refresh_from_db()
+    assert run.state == "cancelled"
+    assert client.post(url("cancel", run), follow=True).context["messages"]
+    client.post(url("retry", run))
+    run.refresh_from_db()
+    assert run.state == "queued"
+    answer = client.post(url("clone", run))
+    clone = Run.objects.get(cloned_from=run)
+    assert answer["Location"] == url("run", clone)
+
+
+@pytest.mark.parametrize(
+    ("metric", "panel"),
+    [
+        ("total_loss", "Loss"),
+        ("validation/loss", "Loss"),
+        ("validation_accuracy", "Accuracy"),
+        ("kl", "KL"),
+        ("approximate_kl", "KL"),
+        ("kl_coefficient", "KL coefficient"),
+        ("reward_mean", "Reward"),
+        ("learning_rate", "Learning rate"),
+        ("gradient_norm", "Gradient norm"),
+        ("clip_fraction", "Clipping"),
+        ("value_loss", "Loss"),
+        ("tokens_per_second", "Speed"),
+        ("entropy", "Entropy"),
+        ("judgments", "Counts and the rest"),
+    ],
+)
+def test_metrics_of_one_sort_share_a_panel(metric, panel):
+    assert panel_of(metric) == panel
+
+
+def test_long_curves_are_thinned_but_keep_their_end_and_their_rare_points():
+    rows = [{"step": n, "loss": 1.0} for n in range(100_000)]
+    rows[33_333]["validation_loss"] = 0.5
+    kept = thin(rows, 4000)
+    assert len(kept) <= 4100
+    assert kept[-1]["step"] == 99_999 and any("validation_loss" in row for row in kept)
