@@ -1,0 +1,185 @@
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from annotation.actions import make_prompt_set
+from annotation.models import Batch
+from rounds.actions import cancel_round, end_annotation, retry_round, start_round
+from rounds.errors import RoundRefused, WrongStage
+from rounds.models import Round
+from rounds.plans import preset_plan, with_changes
+from rounds.stages import Stage, advance_round, enter, fail_round
+from runs.models import Run
+from runs.states import RunState
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+@pytest.fixture
+def begin(project, criterion, policy, prompt_set, max_):
+    def begin(**changes):
+        asked = {
+            "actor": max_,
+            "project": project,
+            "criterion": criterion,
+            "start_policy": policy,
+            "prompt_set": prompt_set,
+            "plan": preset_plan("tiny"),
+        }
+        return start_round(**{**asked, **changes})
+
+    return begin
+
+
+def test_a_round_without_prompts_is_refused_with_what_to_do(begin, project, max_):
+    empty = make_prompt_set(actor=max_, project=project, name="none", purpose="policy")
+    with pytest.raises(RoundRefused, match="import_prompts"):
+        begin(prompt_set=empty)
+    assert not Round.objects.exists()
+
+
+def test_one_round_at_a_time(begin):
+    begin()
+    with pytest.raises(RoundRefused) as caught:
+        begin()
+    assert caught.value.code == "round_open"
+    assert Round.objects.count() == 1
+
+
+def test_the_database_itself_refuses_a_second_open_round(begin):
+    first = begin()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Round.objects.create(
+            project=first.project,
+            number=2,
+            criterion=first.criterion,
+            prompt_set=first.prompt_set,
+            plan={},
+            start_policy=first.start_policy,
+            started_by=first.started_by,
+        )
+
+
+def test_a_further_policy_that_is_not_there_is_refused(begin):
+    plan = with_changes(preset_plan("tiny"), sampling={"further_policies": ("nobody",)})
+    with pytest.raises(RoundRefused, match="nobody"):
+        begin(plan=plan)
+
+
+def test_sampling_queues_one_run_a_policy_once_however_often_it_ticks(begin, make_policy):
+    make_policy("older")
+    plan = with_changes(preset_plan("tiny"), sampling={"further_policies": ("older",), "prompts": 5})
+    round_ = begin(plan=plan)
+    assert advance_round(round_.pk)
+    assert not advance_round(round_.pk)
+    runs = Run.objects.all()
+    assert {run.parameters["policy"] for run in runs} == {link.policy_id for link in round_.round_runs.all()}
+    assert len(runs) == 2
+    assert all(len(run.parameters["prompt_ids"]) == 5 for run in runs)
+
+
+def test_a_run_that_ends_badly_fails_the_round_with_its_sentence_and_a_retry_goes_on(begin, max_):
+    round_ = begin()
+    advance_round(round_.pk)
+    run = Run.objects.get()
+    Run.objects.filter(pk=run.pk).update(
+        state=RunState.USER_ERROR, error="The folder has no tokenizer.", finished_at=timezone.now()
+    )
+    advance_round(round_.pk)
+    round_.refresh_from_db()
+    assert round_.stage == Stage.FAILED
+    assert "no tokenizer" in round_.error
+    retry_round(actor=max_, round_=round_)
+    round_.refresh_from_db()
+    run.refresh_from_db()
+    assert (round_.stage, round_.error, run.state) == (Stage.SAMPLING, "", RunState.QUEUED)
+    assert not advance_round(round_.pk)
+    assert Run.objects.count() == 1
+
+
+def at_annotation(round_, criterion, max_, **fields):
+    from annotation.actions import NewResponse, NewTask, add_responses, add_tasks, create_batch, open_batch
+
+    batch = create_batch(
+        actor=max_, project=round_.project, criterion=criterion, name="Round 1", round_number=1
+    )
+    prompt = round_.prompt_set.prompts.first()
+    rows = [NewResponse(prompt=prompt, source=round_.start_policy.source, text=text) for text in ("a", "b")]
+    pair = add_responses(actor=max_, project=round_.project, rows=rows)
+    add_tasks(actor=max_, batch=batch, tasks=[NewTask(prompt=prompt, responses=pair)])
+    open_batch(actor=max_, batch=batch)
+    with transaction.atomic():
+        enter(round_, Stage.ANNOTATING, "ready", batch=batch, **fields)
+    return batch
+
+
+def test_annotation_ends_at_the_time_set(begin, criterion, max_):
+    round_ = begin()
+    batch = at_annotation(round_, criterion, max_, annotate_until=timezone.now() + timedelta(hours=1))
+    assert not advance_round(round_.pk)
+    Round.objects.update(annotate_until=timezone.now() - timedelta(seconds=1))
+    assert advance_round(round_.pk)
+    round_.refresh_from_db()
+    batch.refresh_from_db()
+    assert (round_.stage, batch.state) == (Stage.REWARD_MODEL, Batch.State.CLOSED)
+
+
+def test_annotation_ends_when_the_quota_is_met(begin, criterion, max_, ada):
+    from annotation.actions import claim_task, submit_judgment
+
+    round_ = begin()
+    at_annotation(round_, criterion, max_)
+    assert not advance_round(round_.pk)
+    assignment = claim_task(actor=ada, project=round_.project)
+    submit_judgment(
+        actor=ada,
+        assignment=assignment,
+        tiers=[["A"], ["B"]],
+        strengths=[2],
+        seconds=3.0,
+        idempotency_key="first-answer",
+    )
+    assert advance_round(round_.pk)
+    round_.refresh_from_db()
+    assert round_.stage == Stage.REWARD_MODEL
+
+
+def test_a_managers_button_ends_annotation_once(begin, criterion, max_):
+    round_ = begin()
+    with pytest.raises(WrongStage):
+        end_annotation(actor=max_, round_=round_)
+    at_annotation(round_, criterion, max_)
+    end_annotation(actor=max_, round_=round_)
+    with pytest.raises(WrongStage):
+        end_annotation(actor=max_, round_=round_)
+
+
+def test_without_any_judgment_the_round_says_so_instead_of_training(begin, criterion, max_):
+    round_ = begin()
+    at_annotation(round_, criterion, max_)
+    end_annotation(actor=max_, round_=round_)
+    advance_round(round_.pk)
+    round_.refresh_from_db()
+    assert round_.stage == Stage.FAILED
+    assert round_.failed_stage == Stage.REWARD_MODEL
+    assert "judgment" in round_.error
+
+
+def test_a_cancelled_round_stops_its_runs_and_makes_room_for_the_next(begin, max_):
+    round_ = begin()
+    advance_round(round_.pk)
+    cancel_round(actor=max_, round_=round_)
+    assert Run.objects.get().state == RunState.CANCELLED
+    assert not advance_round(round_.pk)
+    assert begin().number == 2
+
+
+def test_a_failed_round_is_failed_once(begin):
+    round_ = begin()
+    with transaction.atomic():
+        fail_round(round_, "First.")
+        fail_round(round_, "Second.")
+    round_.refresh_from_db()
+    assert (round_.error, round_.failed_stage) == ("First.", Stage.SAMPLING)

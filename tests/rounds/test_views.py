@@ -1,0 +1,102 @@
+import pytest
+from django.urls import reverse
+
+from rounds.actions import start_round
+from rounds.models import Round
+from rounds.plans import preset_plan
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+@pytest.fixture
+def round_(project, criterion, policy, prompt_set, max_):
+    return start_round(
+        actor=max_,
+        project=project,
+        criterion=criterion,
+        start_policy=policy,
+        prompt_set=prompt_set,
+        plan=preset_plan("tiny"),
+    )
+
+
+@pytest.fixture
+def cast(max_, ada, ruth, olga):
+    return {"nobody": None, "annotator": ada, "reviewer": ruth, "manager": max_, "manager of another": olga}
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "args", "allowed"),
+    [
+        ("get", "list", [], {"reviewer", "manager"}),
+        ("get", "round", [1], {"reviewer", "manager"}),
+        ("get", "start", [], {"manager"}),
+        ("post", "start", [], {"manager"}),
+        ("post", "end_annotation", [1], {"manager"}),
+        ("post", "retry", [1], {"manager"}),
+        ("post", "continue", [1], {"manager"}),
+        ("post", "cancel", [1], {"manager"}),
+    ],
+)
+def test_each_url_answers_only_those_written_down(client, round_, cast, verb, name, args, allowed):
+    url = reverse(f"rounds:{name}", args=["kitchen", *args])
+    reached = set()
+    for who, user in cast.items():
+        client.logout()
+        if user is not None:
+            client.force_login(user)
+        answer = getattr(client, verb)(url)
+        refused = answer.status_code == 404 or (answer.status_code == 302 and "/login/" in answer["Location"])
+        if not refused:
+            reached.add(who)
+    assert reached == allowed
+
+
+def test_a_round_of_another_project_is_not_found(client, round_, olga):
+    client.force_login(olga)
+    assert client.get(reverse("rounds:round", args=["garden", 1])).status_code == 404
+
+
+def test_the_page_polls_until_nothing_will_change_any_more(client, round_, max_):
+    client.force_login(max_)
+    url = reverse("rounds:round", args=["kitchen", 1])
+    page = client.get(url)
+    version = page.context["version"]
+    assert "every 2s" in page.content.decode()
+    assert client.get(url, {"version": version}, headers={"HX-Request": "true"}).status_code == 204
+    assert client.get(url, {"version": "older"}, headers={"HX-Request": "true"}).status_code == 200
+    Round.objects.update(stage=Round.Stage.CANCELLED)
+    assert client.get(url, {"version": version}, headers={"HX-Request": "true"}).status_code == 286
+
+
+def test_the_form_starts_a_round_with_the_values_typed(client, project, criterion, policy, prompt_set, max_):
+    client.force_login(max_)
+    url = reverse("rounds:start", args=["kitchen"])
+    values = {
+        "preset": "tiny",
+        "criterion": criterion.pk,
+        "start_policy": policy.pk,
+        "prompt_set": prompt_set.pk,
+        "prompts": 7,
+        "responses_a_task": 4,
+        "temperatures": "0.7, 1.0",
+    }
+    refused = client.post(url, {**values, "temperatures": "warm"})
+    assert refused.status_code == 422
+    assert "numbers" in refused.content.decode()
+    assert client.post(url, values).status_code == 302
+    plan = Round.objects.get().plan
+    assert plan["sampling"]["prompts"] == 7
+    assert plan["sampling"]["temperatures"] == [0.7, 1.0]
+
+
+def test_choices_of_another_project_are_not_offered_or_taken(
+    client, project, criterion, policy, prompt_set, olga
+):
+    client.force_login(olga)
+    answer = client.post(
+        reverse("rounds:start", args=["garden"]),
+        {"preset": "tiny", "criterion": criterion.pk, "start_policy": policy.pk, "prompt_set": prompt_set.pk},
+    )
+    assert answer.status_code == 422
+    assert not Round.objects.exists()
