@@ -159,6 +159,33 @@ def check_splits(judgments: Iterable[Judgment], *, where: str) -> None:
             )
 
 
+def usable_judgments(
+    judgments: Sequence[Judgment], objective: Objective
+) -> tuple[list[Judgment], list[Judgment]]:
+    """Those to train on, under this loss, and those to be judged on, which need an untied pair."""
+    training = [item for item in judgments if item.split == "train" and item.is_usable(objective)]
+    validation = [item for item in judgments if item.split == "validation" and item.untied_pairs]
+    if len(training) < 2:
+        raise UserError(
+            f"inputs/comparisons.parquet has {len(training)} usable judgments in the split train for the "
+            f"{objective} loss; a reward model needs at least two: collect more."
+        )
+    return training, validation
+
+
+def count_judgments(
+    judgments: Sequence[Judgment], training: Sequence[Judgment], validation: Sequence[Judgment]
+) -> dict[str, dict[str, int]]:
+    """How many judgments of each split were used, and how many had nothing to say or belong to the test
+    split.
+    """
+    used = {"train": len(training), "validation": len(validation), "test": 0}
+    return {
+        split: {"used": n, "not_used": sum(item.split == split for item in judgments) - n}
+        for split, n in used.items()
+    }
+
+
 def targets(judgments: Sequence[Judgment], device: torch.device | None = None) -> Targets:
     """The targets of a micro-batch whose responses are flattened in this order."""
     offsets = [0]

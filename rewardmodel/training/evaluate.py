@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
+
+from learning.attempts import Attempt
 from learning.command import run_command
 from learning.language_models import model_sha256s
-from learning.processes import Processes
-from learning.run_directory import Attempt
-
 from learning.options import UserError
+from learning.processes import Processes
 from learning.records import COMPARISONS
 from rewardmodel.training.accuracy import ScoredPair, accuracy_report
 from rewardmodel.training.comparisons import Judgment, check_splits, judgment_from_row, targets
@@ -27,7 +27,7 @@ from rewardmodel.training.scoring import RewardScorer
 SAMPLE_CHARACTERS = 2000  # of a prompt or response in samples.jsonl
 
 
-def read_comparisons(attempt: Attempt) -> list[Judgment]:
+def read_comparisons(attempt: Attempt[Any]) -> list[Judgment]:
     """The judgments of inputs/comparisons.parquet, checked one by one and for prompts on two sides."""
     path = attempt.input_path("comparisons")
     judgments = [
@@ -90,7 +90,7 @@ def report(
 
 
 def log_comparisons(
-    attempt: Attempt, step: int, judgments: Iterable[Judgment], scores: Iterable[Sequence[float]]
+    attempt: Attempt[Any], step: int, judgments: Iterable[Judgment], scores: Iterable[Sequence[float]]
 ) -> None:
     """Writes comparisons to samples.jsonl: the prompt, and the responses from most to least liked by the
     model.
@@ -114,8 +114,8 @@ def log_comparisons(
         )
 
 
-def main(attempt: Attempt) -> dict[str, Any]:
-    options: EvaluateConfig = attempt.options
+def main(attempt: Attempt[EvaluateConfig]) -> dict[str, Any]:
+    options = attempt.options
     attempt.status(stage="reading", step=0, steps_total=1)
     judgments = [
         judgment

@@ -10,12 +10,11 @@ import json
 import statistics
 from typing import Any
 
+from learning.attempts import Attempt, StopRequested
 from learning.command import run_command
 from learning.language_models import model_sha256s
-from learning.processes import Processes
-from learning.run_directory import Attempt
-
 from learning.options import UserError
+from learning.processes import Processes
 from learning.records import RESPONSES, SCORES, write_records
 from rewardmodel.training.config import ScoreConfig
 from rewardmodel.training.scoring import RewardScorer
@@ -24,8 +23,8 @@ RESPONSES_A_CHUNK = 2048  # between two looks at the fence
 RESPONSES_A_ROW = 16  # behind one prompt: a packed row's attention grows with the square of its length
 
 
-def main(attempt: Attempt) -> dict[str, Any]:
-    options: ScoreConfig = attempt.options
+def main(attempt: Attempt[ScoreConfig]) -> dict[str, Any]:
+    options = attempt.options
     attempt.status(stage="reading")
     rows = attempt.read_input("responses", RESPONSES, extra_columns="ignore")
     if not rows:
@@ -58,6 +57,8 @@ def main(attempt: Attempt) -> dict[str, Any]:
         if sum(map(len, chunk)) < RESPONSES_A_CHUNK and number < len(groups):
             continue
         attempt.check()
+        if attempt.stop_requested:
+            raise StopRequested("asked to stop; scoring starts over the next time")
         scores = scorer.score(
             [rows[group[0]]["prompt"] for group in chunk],
             [[rows[index]["text"] for index in group] for group in chunk],

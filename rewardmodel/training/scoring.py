@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from learning.processes import Processes
 from torch import Tensor
 
 from learning.architectures import require_positions
@@ -21,6 +20,7 @@ from learning.batching import micro_batches, shape_of
 from learning.language_models import is_reward_model, load_reward_model, load_tokenizer
 from learning.options import UserError
 from learning.packing import Batch, Example, choose_layout, collate, scores_N
+from learning.processes import Processes
 from learning.tokenization import encode_prompt, encode_response
 from learning.training_options import BatchOptions, Layout, ModelSource
 from rewardmodel.training.comparisons import Message
@@ -101,6 +101,11 @@ def score_examples(
     return [found[start:end] for start, end in zip(starts[:-1], starts[1:], strict=True)]
 
 
+def alone() -> Processes:
+    """This process by itself, on the CPU, whatever launched it."""
+    return Processes(rank=0, world_size=1, device=torch.device("cpu"))
+
+
 class RewardScorer:
     """A reward model on disk, ready to score texts."""
 
@@ -117,7 +122,7 @@ class RewardScorer:
         self.tokenizer = tokenizer
         self.batch = batch
         self.dtype = dtype
-        self.processes = processes or Processes.single()
+        self.processes = processes or alone()
         self.reward_shift = float(getattr(model.config, "reward_shift", 0.0))
         self.layout: Layout | None = None  # decided by the self-check on the first texts
         self.layout_reason = ""
@@ -137,7 +142,7 @@ class RewardScorer:
         if not is_reward_model(path):
             raise UserError(f"{path} is not a reward model; give the model folder of a reward model's run.")
         source = ModelSource(path=str(path))
-        processes = processes or Processes.single()
+        processes = processes or alone()
         tokenizer = load_tokenizer(source)
         model = load_reward_model(source, tokenizer).to(processes.device)
         return cls(model, tokenizer, batch=batch, dtype=dtype, processes=processes)

@@ -22,25 +22,25 @@ from typing import Any
 
 import torch
 from learning.checkpoints import Checkpoints
-from learning.command import run_command
 from learning.engine import Engine
-from learning.processes import Processes
-from learning.run_directory import Attempt
 from torch import Tensor
 
 from learning.architectures import require_positions
+from learning.attempts import Attempt
 from learning.batching import DataCursor, MicroBatch, Shape, StepSize, micro_batches, shape_of
+from learning.command import run_command
 from learning.language_models import load_reward_model, load_tokenizer
-from learning.options import UserError
 from learning.packing import Batch, Example, choose_layout, collate, scores_N
+from learning.processes import Processes
 from learning.records import DEMONSTRATIONS
 from learning.tokenization import train_tokenizer
 from learning.training_options import Layout
-from rewardmodel.training.comparisons import Judgment, targets
+from rewardmodel.training.comparisons import Judgment, count_judgments, targets, usable_judgments
 from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig
 from rewardmodel.training.evaluate import log_comparisons, read_comparisons, report
-from rewardmodel.training.imitation import attach_language_head, detach_language_head, scores_and_logprobs
-from rewardmodel.training.losses import LossTerms, Targets, imitation_losses, ranking_losses
+from rewardmodel.training.imitation import attach_language_head, detach_language_head
+from rewardmodel.training.losses import Targets
+from rewardmodel.training.objective import TrainingTerms, judgment_losses
 from rewardmodel.training.scoring import (
     SELF_CHECK_EXAMPLES,
     count_truncated,
@@ -52,14 +52,14 @@ from rewardmodel.training.scoring import (
 logger = logging.getLogger(__name__)
 
 
-def main(attempt: Attempt) -> dict[str, Any]:
-    options: RewardModelConfig = attempt.options
+def main(attempt: Attempt[RewardModelConfig]) -> dict[str, Any]:
+    options = attempt.options
     processes = Processes.start(options.runtime)
 
     # 1. What people said, and the model that is to learn it.
     attempt.status(stage="reading")
     judgments = read_comparisons(attempt)
-    training, validation = usable_judgments(judgments, options.objective)
+    training, validation = usable_judgments(judgments, options.objective.ranking)
     tokenizer = starting_tokenizer(attempt, training, processes)
     model = starting_model(options, tokenizer).to(processes.device)
 
@@ -183,40 +183,6 @@ class Material:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingTerms:
-    """The loss of each judgment and its parts; tensors of shape (B,), nats."""
-
-    total_B: Tensor
-    ranking: LossTerms
-    lm_B: Tensor | None
-    scores_N: Tensor
-
-
-def judgment_losses(model: Any, batch: Batch, goal: Targets, objective: ObjectiveOptions) -> TrainingTerms:
-    """Ranking + c * centring + beta_rm * imitation. With beta_rm = 0 no logit is computed."""
-    lm_B = None
-    if objective.lm_coefficient > 0:
-        values_N, logprobs_NR = scores_and_logprobs(model, batch, goal.is_top_N)
-        lm_B = imitation_losses(logprobs_NR, batch.is_response_NR, goal)
-    else:
-        values_N = scores_N(model, batch)
-    ranking = ranking_losses(
-        values_N,
-        goal,
-        objective=objective.ranking,
-        margin=objective.margin,
-        pair_weight=objective.pair_weight,
-        strength_weighted=objective.strength_weighted,
-    )
-    total_B = ranking.ranking_B
-    if objective.centring_coefficient > 0:
-        total_B = total_B + objective.centring_coefficient * ranking.centring_B
-    if lm_B is not None:
-        total_B = total_B + objective.lm_coefficient * lm_B
-    return TrainingTerms(total_B=total_B, ranking=ranking, lm_B=lm_B, scores_N=values_N.detach())
-
-
-@dataclass(frozen=True, kw_only=True)
 class Rows:
     """How examples become tensors in this run."""
 
@@ -255,7 +221,7 @@ class OnTheWay:
     precision.
     """
 
-    attempt: Attempt
+    attempt: Attempt[RewardModelConfig]
     engine: Engine
     rows: Rows
     validation: Sequence[Judgment]
@@ -266,7 +232,7 @@ class OnTheWay:
         return bool(every and step % every == 0 and self.validation)
 
     def evaluate(self, step: int) -> dict[str, Any]:
-        options: RewardModelConfig = self.attempt.options
+        options = self.attempt.options
         scores = self.rows.scores(self.engine, scores_N, self.held_out[: len(self.validation)])
         log_comparisons(self.attempt, step, self.validation[: options.watching.samples], scores)
         return report(self.validation, scores, options.objective)
@@ -326,33 +292,6 @@ def reward_zero(
     return math.fsum(values) / len(values), source
 
 
-def usable_judgments(
-    judgments: Sequence[Judgment], objective: ObjectiveOptions
-) -> tuple[list[Judgment], list[Judgment]]:
-    """Those to train on, under this loss, and those to be judged on, which need an untied pair."""
-    training = [item for item in judgments if item.split == "train" and item.is_usable(objective.ranking)]
-    validation = [item for item in judgments if item.split == "validation" and item.untied_pairs]
-    if len(training) < 2:
-        raise UserError(
-            f"inputs/comparisons.parquet has {len(training)} usable judgments in the split train for the "
-            f"{objective.ranking} loss; a reward model needs at least two: collect more."
-        )
-    return training, validation
-
-
-def count_judgments(
-    judgments: Sequence[Judgment], training: Sequence[Judgment], validation: Sequence[Judgment]
-) -> dict[str, dict[str, int]]:
-    """How many judgments of each split were used, and how many had nothing to say or belong to the test
-    split.
-    """
-    used = {"train": len(training), "validation": len(validation), "test": 0}
-    return {
-        split: {"used": n, "not_used": sum(item.split == split for item in judgments) - n}
-        for split, n in used.items()
-    }
-
-
 def step_size(data: DataOptions) -> StepSize:
     if data.tokens_per_step is None:
         return StepSize(examples=data.judgments_per_step)
@@ -376,14 +315,16 @@ def starting_model(options: RewardModelConfig, tokenizer: Any) -> Any:
     return model
 
 
-def starting_tokenizer(attempt: Attempt, training: Sequence[Judgment], processes: Processes) -> Any:
+def starting_tokenizer(
+    attempt: Attempt[RewardModelConfig], training: Sequence[Judgment], processes: Processes
+) -> Any:
     """The tokenizer of the start, or, for random weights without one, one trained on the training
     comparisons.
 
     A trained one is kept in the run directory: a resumed run must not depend on training it the same way
     twice.
     """
-    options: RewardModelConfig = attempt.options
+    options = attempt.options
     if options.model.source.fresh is None:
         return load_tokenizer(options.model.source)
     if options.tokenizer.path is not None:
@@ -402,7 +343,7 @@ def starting_tokenizer(attempt: Attempt, training: Sequence[Judgment], processes
     return load_tokenizer(path)
 
 
-def read_demonstrations(attempt: Attempt, tokenizer: Any) -> list[Example]:
+def read_demonstrations(attempt: Attempt[RewardModelConfig], tokenizer: Any) -> list[Example]:
     """The demonstrations, one response an example; none when the run was given none."""
     if not attempt.has_input("demonstrations"):
         return []

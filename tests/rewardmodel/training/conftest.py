@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from learning.run_directory import RunDirectory
 
 from learning.language_models import load_policy, save_model
 from learning.options import options_to_mapping
 from learning.records import COMPARISONS, DEMONSTRATIONS
+from learning.run_directory import RunDirectory
 from learning.tokenization import train_tokenizer
 from learning.training_options import (
     BatchOptions,

@@ -11,8 +11,8 @@ from rewardmodel.training.comparisons import judgment_from_row, targets
 from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.imitation import attach_language_head, detach_language_head, scores_and_logprobs
 from rewardmodel.training.losses import imitation_losses
+from rewardmodel.training.objective import judgment_losses
 from rewardmodel.training.scoring import encode_group
-from rewardmodel.training.train import judgment_losses
 from tests.rewardmodel.training.conftest import comparison_rows
 
 LIMITS = BatchOptions(max_prompt_tokens=48, max_response_tokens=48)
@@ -81,7 +81,7 @@ def test_prompts_are_context_and_never_labels(source, tokenizer):
             if top:
                 row = torch.tensor([[*example.prompt_ids, *ids]])
                 labels = torch.tensor([[*[-100] * len(example.prompt_ids), *ids]])
-                total += float(policy(input_ids=row, labels=labels).loss) * len(ids)
+                total += policy(input_ids=row, labels=labels).loss.item() * len(ids)
                 tokens += len(ids)
         assert abs(total / tokens - loss.item()) <= 1e-5
 

@@ -13,8 +13,8 @@ from learning.tokenization import train_tokenizer
 from learning.training_options import BatchOptions, FreshModel, ModelSource
 from rewardmodel.training.comparisons import judgment_from_row, targets
 from rewardmodel.training.config import ObjectiveOptions
+from rewardmodel.training.objective import judgment_losses
 from rewardmodel.training.scoring import RewardScorer, count_truncated, encode_group
-from rewardmodel.training.train import judgment_losses
 from tests.rewardmodel.training.conftest import comparison_rows
 
 LIMITS = BatchOptions(max_prompt_tokens=48, max_response_tokens=48)

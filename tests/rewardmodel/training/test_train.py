@@ -11,8 +11,6 @@ import time
 import pytest
 import torch
 from learning.engine import Engine
-from learning.processes import Processes
-from learning.run_directory import RunDirectory
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -20,6 +18,8 @@ from learning.architectures import head
 from learning.batching import shape_of
 from learning.language_models import load_reward_model
 from learning.options import UserError
+from learning.processes import Processes
+from learning.run_directory import RunDirectory
 from learning.training_options import (
     BatchOptions,
     FreshModel,
