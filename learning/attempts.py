@@ -1,0 +1,289 @@
+"""One attempt at a run: what a training process reads from and writes to its run directory. Light: no torch.
+
+Every write first checks the fence: an attempt that was given up for dead and overtaken must not write any more.
+Of several processes only rank 0 writes; calls on the others do nothing, so that recipes need not ask.
+"""
+
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+import pyarrow as pa
+
+from learning.durable import is_no_room, write_json_atomically
+from learning.options import UserError
+from learning.record_checks import ExtraColumns
+from learning.records import iso_utc, read_records
+
+if TYPE_CHECKING:
+    from learning.run_directory import RunDirectory
+
+FENCE_VARIABLE = "ROUNDTABLE_FENCE"
+HEARTBEAT_SECONDS = 2.0
+
+Outcome = Literal["running", "checkpointed", "paused", "user_error", "failed", "done"]
+OUTCOMES: tuple[Outcome, ...] = ("running", "checkpointed", "paused", "user_error", "failed", "done")
+
+T = TypeVar("T")
+
+
+class StaleFence(Exception):
+    """Another attempt may write here now: leave at once, and write nothing."""
+
+
+class StopRequested(Exception):
+    """The run was asked to stop and has saved what it needs to go on."""
+
+
+class RunDirectoryBusy(UserError):
+    """Another process holds the lock of the run directory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What status.json says. `fence` is that of the attempt that wrote it; times are ISO 8601 UTC."""
+
+    outcome: Outcome
+    reason: str = ""
+    stage: str = ""
+    step: int = 0
+    steps_total: int | None = None
+    eta_seconds: float | None = None
+    heartbeat: str = ""
+    fence: int | None = None
+    pid: int = 0
+
+
+class Attempt(Generic[T]):
+    """Given to a recipe's `main` by `learning.command.run_command`."""
+
+    options: T
+
+    def __init__(
+        self,
+        run_directory: "RunDirectory",
+        *,
+        rank: int,
+        world_size: int,
+        fence: int | None,
+        lock: IO[bytes] | None,
+    ) -> None:
+        self.run_directory = run_directory
+        self.path = run_directory.path
+        self.rank = rank
+        self.world_size = world_size
+        self.fence = fence
+        self.stop_requested = False  # set by the signal handler; recipes stop through Checkpoints.after_step
+        self._lock = lock
+        self._streams: dict[str, IO[bytes]] = {}
+        self._offsets = {"metrics.jsonl": 0, "samples.jsonl": 0}
+        self._status = Status(outcome="running", fence=fence, pid=os.getpid())
+        self._heartbeat_at = 0.0
+        self._pace_start: tuple[str, int, float] | None = (
+            None  # stage, step and time since which the pace counts
+        )
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process is rank 0, which alone writes."""
+        return self.rank == 0
+
+    def start(self, options: T) -> None:
+        """Called once by RunDirectory.begin, when the options are known to be good."""
+        self.options = options
+        self._write_status()
+
+    # -- inputs ------------------------------------------------------------------------------------------------
+
+    def has_input(self, name: str) -> bool:
+        return self.run_directory.has_input(name)
+
+    def input_path(self, name: str) -> Path:
+        """The input's file, after its sha256 was compared with the manifest. Raises UserError."""
+        path = self.run_directory.input_path(name)
+        try:
+            with open(path, "rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise UserError(f"{path}: the input {name!r} cannot be read ({error.strerror})") from error
+        if found != self.run_directory.manifest()[name]["sha256"]:
+            raise UserError(f"{path}: the input {name!r} is not what the manifest says; create the run again")
+        return path
+
+    def read_input(
+        self, name: str, schema: pa.Schema, *, extra_columns: ExtraColumns = "refuse"
+    ) -> list[dict[str, Any]]:
+        """All rows of an input, checked. Raises UserError."""
+        return read_records(self.input_path(name), schema, extra_columns=extra_columns)
+
+    # -- writing -----------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """To be called before each step and each long write. Raises StaleFence when the attempt was overtaken."""
+        self._require_fence()
+        if self.is_main and time.monotonic() - self._heartbeat_at >= HEARTBEAT_SECONDS:
+            self._write_status()
+
+    def log_metrics(self, step: int, values: Mapping[str, Any]) -> None:
+        """Append one line. Numbers that are not finite are written as text ("nan"), which JSON cannot say."""
+        self._append("metrics.jsonl", {"step": step, **{key: _plain(item) for key, item in values.items()}})
+
+    def log_sample(self, step: int, **texts: Any) -> None:
+        """Append one sample: short named texts (prompt, response) or numbers."""
+        self._append("samples.jsonl", {"step": step, **{key: _plain(item) for key, item in texts.items()}})
+
+    def status(
+        self,
+        *,
+        stage: str | None = None,
+        step: int | None = None,
+        steps_total: int | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Say where the run stands; what is not given stays as it was. The time left follows from the pace."""
+        given = {"stage": stage, "step": step, "steps_total": steps_total, "reason": reason}
+        changed: Any = {name: value for name, value in given.items() if value is not None}
+        if stage is not None and stage != self._status.stage:
+            changed = {"steps_total": None, "step": 0, **changed}
+        self._status = replace(self._status, **changed)
+        self._status = replace(self._status, eta_seconds=self._time_left())
+        if self.is_main:
+            self._require_fence()
+            self._write_status()
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """The last write of a successful run."""
+        if self.is_main:
+            self._require_fence()
+            write_json_atomically(self.path / "result.json", dict(result))
+        self.end("done", "")
+
+    def end(self, outcome: Outcome, reason: str) -> None:
+        """Say how the attempt ended and let go of the folder.
+
+        A rank other than 0 may report a failure, since rank 0 only learns that a peer is gone; the first failure
+        that was reported stays.
+        """
+        failed = outcome in ("failed", "user_error")
+        try:
+            self._require_fence()
+            earlier = self.run_directory.status() if failed else None
+            is_second = earlier is not None and earlier.outcome in ("failed", "user_error")
+            if (self.is_main or failed) and not (is_second and self._status_is_ours(earlier)):
+                self._status = replace(self._status, outcome=outcome, reason=reason, eta_seconds=None)
+                self._write_status()
+        except StaleFence:
+            pass  # the folder belongs to another attempt, whose status stands
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        for stream in self._streams.values():
+            stream.close()
+        self._streams.clear()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    # -- what checkpoints need -----------------------------------------------------------------------------------
+
+    def offsets(self) -> dict[str, int]:
+        """Lengths of the metrics and samples written so far, now safe on disk."""
+        for name in self._offsets:
+            os.fsync(self._stream(name).fileno())
+        return {name: self._stream(name).tell() for name in self._offsets}
+
+    def rewind(self, offsets: Mapping[str, int]) -> None:
+        """Forget metrics and samples written after a checkpoint; before the first write of this attempt."""
+        if self._streams:
+            raise RuntimeError("metrics were already written in this attempt")
+        self._offsets = {name: offsets[name] for name in self._offsets}
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _status_is_ours(self, status: Status | None) -> bool:
+        # At its start the attempt said "running", so a failure found now is of this attempt, if it began at all.
+        return status is not None and status.fence == self.fence and hasattr(self, "options")
+
+    def _require_fence(self) -> None:
+        current = self.run_directory.read_fence()
+        if current != self.fence:
+            raise StaleFence(f"{self.path}: attempt {self.fence} was overtaken by attempt {current}")
+
+    def _stream(self, name: str) -> IO[bytes]:
+        if name not in self._streams:
+            stream = open(self.path / name, "ab", buffering=0)  # noqa: SIM115 - closed by release
+            if stream.tell() < self._offsets[name]:
+                stream.close()
+                raise UserError(
+                    f"{self.path / name}: shorter than the checkpoint says ({self._offsets[name]} bytes); "
+                    "clone this run"
+                )
+            # What an earlier attempt wrote after the point where this one goes on, a torn line included.
+            stream.truncate(self._offsets[name])
+            stream.seek(0, os.SEEK_END)
+            self._streams[name] = stream
+        return self._streams[name]
+
+    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+        if not self.is_main:
+            return
+        self._require_fence()
+        line = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        written = self._stream(name).write(line)
+        if written != len(line):  # a nearly full disk takes a part; the next write would say so, too late
+            self._stream(name).write(line[written:])
+
+    def _time_left(self) -> float | None:
+        status, now = self._status, time.monotonic()
+        if status.steps_total is None:
+            return None
+        if self._pace_start is None or self._pace_start[0] != status.stage:
+            self._pace_start = (status.stage, status.step, now)
+        done = status.step - self._pace_start[1]
+        if done <= 0:
+            return None
+        left = max(0, status.steps_total - status.step)
+        return round((now - self._pace_start[2]) / done * left, 1)
+
+    def _write_status(self) -> None:
+        self._heartbeat_at = time.monotonic()
+        self._status = replace(self._status, heartbeat=iso_utc(datetime.now(UTC)))
+        path = self.path / "status.json"
+        try:
+            # No sync: fifty a second would wear the disk, and after a crash the supervisor looks at the process.
+            write_json_atomically(path, asdict(self._status), sync=False)
+        except OSError as error:
+            if not is_no_room(error) or not path.exists():
+                raise
+            _overwrite_in_place(path, asdict(self._status))
+
+
+def _overwrite_in_place(path: Path, status: dict[str, Any]) -> None:
+    """The last resort on a full disk: the blocks that the old status takes can still be written."""
+    room = path.stat().st_size
+    content = json.dumps(status, ensure_ascii=False).encode()
+    while len(content) > room and status["reason"]:
+        status = {**status, "reason": status["reason"][:-10]}
+        content = json.dumps(status, ensure_ascii=False).encode()
+    with open(path, "r+b", buffering=0) as file:
+        file.write(content.ljust(room))
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value: tensors and NumPy scalars become numbers, numbers that are not finite become text."""
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, str):
+        # Samples may hold anything a model says; NUL and halves of surrogate pairs cannot be stored or shown.
+        return value.replace("\x00", "\ufffd").encode(errors="replace").decode()
+    return value

@@ -1,0 +1,260 @@
+"""Checkpoints of a run: complete or ignored, never half; after a resume everything goes on as if nothing happened.
+
+    checkpoints/step-000200.f3/     step 200, written by the attempt with fence 3
+        state.json, state.safetensors       engines, cursors, moments: numbers here, tensors there
+        random-0.json, random-0.safetensors generators of torch, Python and NumPy, one pair a rank
+        shards-policy/                      a DeepSpeed engine, in DeepSpeed's own files
+        complete.json                       sizes, sha256, offsets of metrics and samples; written last
+
+A checkpoint is written under a temporary name, synced and renamed. The newest one that verifies counts. The last
+few and the best are kept. No pickle, except DeepSpeed's shards after their sha256 matched.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import random
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from learning.attempts import Attempt, StopRequested
+from learning.durable import sync_file, sync_folder, write_json_atomically
+from learning.engine import Engine
+from learning.options import UserError, options_to_mapping
+from learning.processes import Processes
+from learning.state_files import read_state, write_state
+
+logger = logging.getLogger(__name__)
+
+
+class Stateful(Protocol):
+    """Whatever a run has besides its engines: cursors, moments, coefficients. The same on every rank."""
+
+    def state_dict(self) -> Any: ...
+
+    def load_state_dict(self, state: Any) -> None: ...
+
+
+class Box:
+    """A value (number, text, tensor, list or dict of them) that is saved and restored with the checkpoint."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def state_dict(self) -> Any:
+        return {"value": self.value}
+
+    def load_state_dict(self, state: Any) -> None:
+        self.value = state["value"]
+
+
+@dataclass(frozen=True)
+class _Found:
+    folder: Path
+    step: int
+    fence: int
+    score: float | None
+    files: dict[str, dict[str, Any]]
+    offsets: dict[str, int]
+    options_sha256: str
+
+
+class Checkpoints:
+    """Saves and restores the engines and the other state of a run. Every rank calls every method."""
+
+    def __init__(
+        self,
+        attempt: Attempt[Any],
+        processes: Processes,
+        *,
+        engines: Mapping[str, Engine],
+        state: Mapping[str, Stateful],
+    ) -> None:
+        self._attempt = attempt
+        self._processes = processes
+        self._engines = dict(engines)
+        self._state = dict(state)
+        self._runtime = attempt.options.runtime
+        self._folder = attempt.path / "checkpoints"
+
+    def resume(self) -> int:
+        """Restore the newest checkpoint that verifies; returns its step, 0 when there is none.
+
+        Metrics and samples written after it are forgotten. Raises UserError when config.json was edited since.
+        """
+        found = self._processes.broadcast_object(self._newest() if self._processes.is_main else None)
+        if found is None:
+            return 0
+        if found.options_sha256 != self._options_sha256():
+            raise UserError(
+                f"{self._attempt.path}/config.json was edited after {found.folder.name} was made; "
+                "clone this run to start with other options"
+            )
+        state = read_state(found.folder / "state")
+        for name, engine in self._engines.items():
+            engine.load_state_dict(state["engines"][name])
+            if engine.is_deepspeed:
+                engine.load_shards(found.folder / f"shards-{name}")
+        for name, stateful in self._state.items():
+            stateful.load_state_dict(state["state"][name])
+        _restore_random(read_state(found.folder / f"random-{self._processes.rank}"))
+        self._attempt.rewind(found.offsets)
+        logger.info("resumed from %s", found.folder.name)
+        return found.step
+
+    def after_step(self, step: int, *, last: bool = False, score: float | None = None) -> None:
+        """Save when it is time, or when some rank was asked to stop; then raise StopRequested.
+
+        A run that was asked to stop in its last step goes on to its end. `score` (higher is better) marks the best
+        checkpoint, which is kept.
+        """
+        stop = self._processes.any(self._attempt.stop_requested) and not last
+        if stop or last or step % self._runtime.checkpoint_every_steps == 0:
+            self.save(step, score=score)
+        if stop:
+            raise StopRequested(f"checkpointed at step {step}; start the run again to go on")
+
+    def save(self, step: int, *, score: float | None = None) -> Path:
+        """Write a checkpoint now; returns its folder."""
+        self._attempt.check()
+        name = f"step-{step:06d}.f{self._attempt.fence or 0}"
+        target, temporary = self._folder / name, self._folder / f"tmp-{name}"
+        if self._processes.is_main:
+            self._folder.mkdir(exist_ok=True)
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
+        self._processes.barrier()
+        try:
+            self._write(temporary)
+            self._processes.barrier()
+            if self._processes.is_main:
+                self._complete(temporary, step, score)
+                self._attempt.check()  # a long write: the attempt may have been overtaken meanwhile
+                _remove(target)  # only an invalid one of the same attempt can be there
+                os.rename(temporary, target)
+                sync_folder(self._folder)
+                self._prune()
+        except BaseException:
+            if self._processes.is_main:
+                shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        self._processes.barrier()
+        logger.info("saved %s", name)
+        return target
+
+    def _write(self, folder: Path) -> None:
+        if self._processes.is_main:
+            state = {
+                "engines": {name: engine.state_dict() for name, engine in self._engines.items()},
+                "state": {name: stateful.state_dict() for name, stateful in self._state.items()},
+            }
+            write_state(folder / "state", state)
+        write_state(folder / f"random-{self._processes.rank}", _random_state())
+        for name, engine in self._engines.items():
+            if engine.is_deepspeed:
+                engine.save_shards(folder / f"shards-{name}")
+
+    def _complete(self, folder: Path, step: int, score: float | None) -> None:
+        files = {}
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            sync_file(file)
+            files[str(file.relative_to(folder))] = {"size": file.stat().st_size, "sha256": _sha256(file)}
+        complete = {
+            "step": step,
+            "fence": self._attempt.fence or 0,
+            "score": score,
+            "files": files,
+            "offsets": self._attempt.offsets(),
+            "options_sha256": self._options_sha256(),
+        }
+        write_json_atomically(folder / "complete.json", complete)
+
+    def _newest(self) -> _Found | None:
+        for leftover in self._folder.glob("tmp-*"):
+            shutil.rmtree(leftover)
+        for found in self._complete_ones():
+            problem = _problem(found)
+            if problem is None:
+                return found
+            logger.warning("%s is not used: %s", found.folder.name, problem)
+        return None
+
+    def _complete_ones(self) -> list[_Found]:
+        """Those with a readable complete.json, newest first."""
+        ones = []
+        for path in self._folder.glob("step-*/complete.json"):
+            try:
+                ones.append(_Found(folder=path.parent, **json.loads(path.read_bytes())))
+            except (ValueError, TypeError, OSError) as error:
+                logger.warning("%s is not used: complete.json is unreadable (%s)", path.parent.name, error)
+        return sorted(ones, key=lambda one: (one.step, one.fence), reverse=True)
+
+    def _prune(self) -> None:
+        ones = self._complete_ones()
+        kept = ones[: self._runtime.keep_checkpoints]
+        scored = [one for one in ones if one.score is not None]
+        if scored:
+            kept.append(max(scored, key=lambda one: (one.score, one.step)))
+        names = {one.folder.name for one in kept}
+        for path in self._folder.glob("step-*"):
+            if path.name not in names:
+                _remove(path)
+
+    def _options_sha256(self) -> str:
+        options = json.dumps(options_to_mapping(self._attempt.options), sort_keys=True)
+        return hashlib.sha256(options.encode()).hexdigest()
+
+
+def _problem(found: _Found) -> str | None:
+    """Why the checkpoint cannot be used; None when every file is as it was written."""
+    for name, expected in found.files.items():
+        file = found.folder / name
+        if not file.is_file():
+            return f"{name} is missing"
+        try:
+            if file.stat().st_size != expected["size"] or _sha256(file) != expected["sha256"]:
+                return f"{name} is not what was written"
+        except OSError as error:
+            return f"{name} cannot be read ({error.strerror})"
+    return None
+
+
+def _remove(folder: Path) -> None:
+    """complete.json goes first: what is left if this is interrupted is no checkpoint."""
+    if folder.exists():
+        (folder / "complete.json").unlink(missing_ok=True)
+        shutil.rmtree(folder)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _random_state() -> dict[str, Any]:
+    state: dict[str, Any] = {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(legacy=True),
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def _restore_random(state: dict[str, Any]) -> None:
+    restore: dict[str, Callable[[Any], None]] = {
+        "python": random.setstate,
+        "numpy": np.random.set_state,
+        "torch": torch.set_rng_state,
+        "cuda": torch.cuda.set_rng_state,
+    }
+    for name, value in state.items():
+        restore[name](value)

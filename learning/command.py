@@ -1,0 +1,187 @@
+"""How every `python -m <recipe> RUN_DIR` starts and ends.
+
+The recipe's `main(attempt)` does the work and returns what goes into result.json. Everything around it is here:
+the run directory, threads, seeds, logging, signals, and the translation of whatever went wrong into a status, one
+sentence on stderr and an exit code. Launchers of several processes swallow exit codes; status.json is the truth.
+"""
+
+import logging
+import os
+import random
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, Protocol, TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import transformers
+
+from learning.attempts import Attempt, Outcome, StaleFence, StopRequested
+from learning.durable import is_no_room
+from learning.engine import TrainingDiverged
+from learning.environment import describe_environment
+from learning.options import UserError
+from learning.run_directory import RunDirectory
+from learning.training_options import RuntimeOptions
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USER_ERROR = 2
+EXIT_STALE = 3  # overtaken by another attempt
+EXIT_CHECKPOINTED = 75  # EX_TEMPFAIL of sysexits.h: start again to go on
+
+logger = logging.getLogger(__name__)
+
+
+class HasRuntime(Protocol):
+    """What every recipe's options have."""
+
+    @property
+    def runtime(self) -> RuntimeOptions: ...
+
+
+Options = TypeVar("Options", bound=HasRuntime)
+
+
+def run_command(
+    main: Callable[[Attempt[Options]], Mapping[str, Any]],
+    options_cls: type[Options],
+    argv: Sequence[str] | None = None,
+) -> NoReturn:
+    """Run the recipe on the run directory named by the one argument, and exit (see the EXIT_ constants)."""
+    code = _run(main, options_cls, sys.argv[1:] if argv is None else argv)
+    if dist.is_initialized():
+        if code == EXIT_DONE:
+            dist.destroy_process_group()
+        else:
+            # Peers may hang in an exchange that this process will never join; an orderly exit would wait for them.
+            logging.shutdown()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    sys.exit(code)
+
+
+def _run(
+    main: Callable[[Attempt[Options]], Mapping[str, Any]], options_cls: type[Options], argv: Sequence[str]
+) -> int:
+    arguments = [
+        argument for argument in argv if not argument.startswith("--local_rank")
+    ]  # deepspeed's launcher
+    if len(arguments) != 1:
+        return _say(f"expected one argument, the run directory, found {len(arguments)}", EXIT_USER_ERROR)
+    run_directory = RunDirectory(arguments[0])
+    _log_to_stderr()
+    try:
+        if run_directory.result() is not None:
+            return _say(f"{run_directory.path}: this run is done already", EXIT_DONE)
+        attempt = run_directory.begin(
+            options_cls, describe_environment=lambda options: describe_environment(options.runtime)
+        )
+    except UserError as error:
+        return _say(str(error), EXIT_USER_ERROR)
+    except StaleFence as error:
+        return _say(str(error), EXIT_STALE)
+    except OSError as error:
+        return _say(_reason(error), EXIT_FAILED)
+    _log_to_file(run_directory.path / "log.txt", attempt)
+    _stop_on_signals(attempt)
+    _set_up(attempt.options.runtime)
+    return _work(main, attempt)
+
+
+def _work(main: Callable[[Attempt[Options]], Mapping[str, Any]], attempt: Attempt[Options]) -> int:
+    outcome: Outcome
+    try:
+        logger.info("attempt %s, process %d of %d", attempt.fence, attempt.rank, attempt.world_size)
+        result = main(attempt)
+        attempt.finish(result)
+        logger.info("done")
+        return EXIT_DONE
+    except StaleFence as error:
+        attempt.release()
+        return _say(str(error), EXIT_STALE)
+    except StopRequested as error:
+        outcome, reason, code = "checkpointed", str(error), EXIT_CHECKPOINTED
+        logger.info("stopped: %s", reason)
+    except UserError as error:
+        outcome, reason, code = "user_error", str(error), EXIT_USER_ERROR
+    except TrainingDiverged as error:
+        outcome, reason, code = "failed", str(error), EXIT_FAILED
+    except (Exception, KeyboardInterrupt) as error:
+        outcome, reason, code = "failed", _reason(error), EXIT_FAILED
+        try:
+            logger.exception("the run failed")
+        except OSError:
+            print("log.txt could not be written", file=sys.stderr)
+    try:
+        attempt.end(outcome, reason)
+    except OSError as error:
+        return _say(f"{reason} (and the status could not be written: {_reason(error)})", code)
+    return code if outcome == "checkpointed" else _say(reason, code)
+
+
+def _reason(error: BaseException) -> str:
+    """One sentence for the status: what happened and, where that is known, what to do."""
+    if is_no_room(error):
+        place = getattr(error, "filename", None)
+        where = f" while writing {place}" if place else ""
+        return f"there is no room left on the disk{where}; free some space and start the run again"
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
+        return "there is not enough memory; lower max_micro_batch_tokens, or train a smaller model"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted before a checkpoint could be saved"
+    first_line = (str(error).splitlines() or [""])[0][:500]
+    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+
+
+def _say(sentence: str, code: int) -> int:
+    print(sentence, file=sys.stderr, flush=True)
+    return code
+
+
+def _set_up(runtime: RuntimeOptions) -> None:
+    torch.set_num_threads(runtime.threads)
+    # Several threads add gradients of gathered rows in any order otherwise. An operation without a deterministic
+    # form warns and goes on; filling fresh memory is left out, for it costs and changes no result.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    random.seed(runtime.seed)
+    np.random.seed(runtime.seed)
+    torch.manual_seed(runtime.seed)  # every rank alike: they must start from the same weights
+
+
+def _stop_on_signals(attempt: Attempt[Any]) -> None:
+    def ask(number: int, frame: FrameType | None) -> None:
+        if attempt.stop_requested and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        attempt.stop_requested = True
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+
+
+def _log_to_stderr() -> None:
+    rank = os.environ.get("RANK")
+    form = "%(asctime)s %(levelname)s %(message)s" if rank is None else f"%(asctime)s [{rank}] %(message)s"
+    logging.basicConfig(
+        level=logging.INFO if rank in (None, "0") else logging.WARNING, format=form, force=True
+    )
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    for name in ("DeepSpeed", "httpx", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.simplefilter("ignore", category=FutureWarning)
+
+
+def _log_to_file(path: Path, attempt: Attempt[Any]) -> None:
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setLevel(logging.INFO if attempt.is_main else logging.WARNING)
+    logging.getLogger().addHandler(handler)

@@ -1,0 +1,292 @@
+"""One trained model with its optimiser: all that is plain torch or DeepSpeed is decided here and nowhere else.
+
+Losses are sums. A step's loss is the sum over all its tokens (or pairs, or judgments), over all forward passes and
+all ranks, divided by one number known before the step; so how a step is cut into passes and spread over ranks
+changes nothing but rounding. DeepSpeed averages gradients over ranks, so the loss is multiplied by their number.
+
+Every forward pass of the trained model goes through `forward` or `infer`: ZeRO stage 3 gathers weights there, and
+autocast is switched on there.
+"""
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from transformers import PreTrainedTokenizerFast
+
+from learning.architectures import bare
+from learning.language_models import save_model
+from learning.options import UserError
+from learning.processes import Processes
+from learning.schedules import learning_rate_at
+from learning.training_options import OptimiserOptions, RuntimeOptions
+
+M = TypeVar("M")
+R = TypeVar("R")
+
+
+class TrainingDiverged(Exception):
+    """A loss or gradient is not a finite number any more; the message says where and what to try."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one optimiser step did: loss over all ranks, global gradient norm before clipping, rate used."""
+
+    loss: float
+    gradient_norm: float
+    learning_rate: float
+
+
+class _Caller(nn.Module):
+    """Lets any function of the model run as a module's forward, which is where DeepSpeed does its work."""
+
+    def __init__(self, model: nn.Module, device_type: str, is_autocast: bool) -> None:
+        super().__init__()
+        self.model = model
+        self._device_type = device_type
+        self._is_autocast = is_autocast
+
+    def forward(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        # Inside the module and not around it: DeepSpeed switches off an autocast that it finds around its engine.
+        with torch.autocast(self._device_type, torch.bfloat16, enabled=self._is_autocast):
+            return function(self.model, *args, **kwargs)
+
+
+class Engine:
+    """Forward, backward and step of one model. Construct it once the model is complete (head, adapters)."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        optimiser: OptimiserOptions,
+        steps_total: int,
+        runtime: RuntimeOptions,
+        processes: Processes,
+    ) -> None:
+        self.model = model
+        self.steps_done = 0
+        self._options = optimiser
+        self._steps_total = steps_total
+        self._runtime = runtime
+        self._processes = processes
+        self._gradient_norm = math.nan
+        model.to(processes.device)
+        model.train()
+        caller = _Caller(model, processes.device.type, runtime.dtype == "bf16")
+        if processes.world_size > 1:
+            _make_ranks_alike(model)
+            # Weights are the same on all ranks now; dropout must not be.
+            torch.manual_seed(runtime.seed + 1_000_003 * (processes.rank + 1))
+        self._optimiser = torch.optim.AdamW(
+            _parameter_groups(model, optimiser.weight_decay),
+            lr=self.learning_rate,
+            betas=(optimiser.beta1, optimiser.beta2),
+            eps=optimiser.epsilon,
+            fused=runtime.engine == "plain",
+        )
+        if runtime.engine == "deepspeed":
+            self._deepspeed = self._start_deepspeed(caller)
+            self._caller: Any = self._deepspeed
+        else:
+            self._deepspeed = None
+            self._caller = caller
+
+    @property
+    def is_deepspeed(self) -> bool:
+        return self._deepspeed is not None
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return learning_rate_at(self._options, self.steps_done, self._steps_total)
+
+    def forward(self, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+        """`function(model, *args, **kwargs)` in training mode, with gradients, in the run's precision."""
+        if not self.model.training:
+            self._caller.train()
+        return self._caller(function, *args, **kwargs)
+
+    def infer(self, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+        """`function(model, *args, **kwargs)` without dropout and gradients, in the run's precision."""
+        self._caller.eval()
+        try:
+            with torch.no_grad():
+                return self._caller(function, *args, **kwargs)
+        finally:
+            self._caller.train()
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Add the gradient of `loss`, which is already divided by the step's normaliser over all ranks.
+
+        All ranks call it equally often between two steps.
+        """
+        if self._deepspeed is None:
+            loss.backward()
+        else:
+            self._deepspeed.backward(loss * self._processes.world_size)
+
+    def step(self) -> float:
+        """Clip, update the weights, forget the gradients. Returns the global gradient norm before clipping.
+
+        Raises TrainingDiverged when the norm is not finite.
+        """
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.learning_rate
+        if self._deepspeed is None:
+            norm = self._clip()
+            self._require_finite(norm)
+            self._optimiser.step()
+            self._optimiser.zero_grad(set_to_none=True)
+        else:
+            self._deepspeed.step()
+            # Stage 0 has no optimiser of DeepSpeed's own; there the hook before the step has clipped.
+            if self._runtime.zero_stage > 0:
+                self._gradient_norm = float(self._deepspeed.get_global_grad_norm())
+            norm = self._gradient_norm
+            self._require_finite(norm)
+        self.steps_done += 1
+        return norm
+
+    def update(
+        self, micro_batches: Sequence[M], loss_sum: Callable[[M], torch.Tensor], normaliser: float
+    ) -> Update:
+        """One optimiser step over the micro-batches of this rank.
+
+        `loss_sum` returns the sum of the losses in its micro-batch (through `forward`); `normaliser` is what the
+        sum over all micro-batches of all ranks is divided by. A micro-batch whose `is_filler` is true is computed,
+        so that the ranks stay in step, and counts nothing.
+        """
+        if not micro_batches or not normaliser > 0:
+            raise ValueError(
+                f"a step needs micro-batches ({len(micro_batches)}) and a normaliser ({normaliser})"
+            )
+        rate = self.learning_rate
+        total = 0.0
+        for micro_batch in micro_batches:
+            loss = loss_sum(micro_batch) / normaliser
+            if getattr(micro_batch, "is_filler", False):
+                loss = loss * 0.0
+            self.backward(loss)
+            total += loss.item()
+        total = self._processes.sum(total)
+        return Update(loss=total, gradient_norm=self.step(), learning_rate=rate)
+
+    def save_model(self, tokenizer: PreTrainedTokenizerFast, path: str | Path) -> dict[str, str]:
+        """Write the model in Hugging Face form; all ranks call it, rank 0 writes. Returns sha256 by file name."""
+        state = self._gathered_state() if self._runtime.zero_stage == 3 else None
+        sums: dict[str, str] = {}
+        if self._processes.is_main:
+            sums = save_model(self.model, tokenizer, path, state_dict=state)
+        return self._processes.broadcast_object(sums)
+
+    # -- checkpoints -------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, optimiser and step count; of a DeepSpeed engine the step count (see `save_shards`)."""
+        if self._deepspeed is not None:
+            return {"steps_done": self.steps_done}
+        return {
+            "steps_done": self.steps_done,
+            "model": self.model.state_dict(),
+            "optimiser": self._optimiser.state_dict()["state"],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.steps_done = state["steps_done"]
+        if self._deepspeed is None:
+            self.model.load_state_dict(state["model"])
+            groups = self._optimiser.state_dict()["param_groups"]
+            self._optimiser.load_state_dict({"state": state["optimiser"], "param_groups": groups})
+
+    def save_shards(self, folder: Path) -> None:
+        """Every rank's part of a DeepSpeed engine, in DeepSpeed's own files."""
+        assert self._deepspeed is not None
+        self._deepspeed.save_checkpoint(str(folder), tag="shards", save_latest=False)
+
+    def load_shards(self, folder: Path) -> None:
+        """Read what `save_shards` wrote. The caller has verified the files: DeepSpeed unpickles them."""
+        assert self._deepspeed is not None
+        loaded, _ = self._deepspeed.load_checkpoint(str(folder), tag="shards")
+        if loaded is None:
+            raise UserError(f"{folder}: DeepSpeed found no checkpoint here; clone this run")
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _clip(self) -> float:
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        limit = self._options.max_gradient_norm or math.inf
+        return float(nn.utils.clip_grad_norm_(parameters, limit))
+
+    def _require_finite(self, norm: float) -> None:
+        if not math.isfinite(norm):
+            raise TrainingDiverged(
+                f"the gradient norm became {norm} at optimiser step {self.steps_done + 1}; "
+                "lower the learning rate, or look for rows that are out of the ordinary"
+            )
+
+    def _start_deepspeed(self, caller: nn.Module) -> Any:
+        if self._processes.device.type == "cpu":
+            os.environ.setdefault("DS_ACCELERATOR", "cpu")
+        # Imported here: it takes 2 s and needs a C++ compiler, and plain runs use neither.
+        import deepspeed
+
+        stage = self._runtime.zero_stage
+        config = {
+            "train_micro_batch_size_per_gpu": 1,  # only for DeepSpeed's statistics; batches are ours
+            "gradient_accumulation_steps": 1,
+            "managed_gradient_accumulation": False,  # a step is where `step` is called
+            "gradient_clipping": self._options.max_gradient_norm if stage else 0.0,
+            "zero_optimization": {"stage": stage},
+            "zero_force_ds_cpu_optimizer": False,  # ours is torch's AdamW; the other compiles for a minute
+            "steps_per_print": 10**9,
+        }
+        if stage == 0:
+            self._optimiser.register_step_pre_hook(self._clip_before_step)
+        engine, self._optimiser, _, _ = deepspeed.initialize(
+            model=caller,
+            optimizer=self._optimiser,
+            config=config,
+            dist_init_required=False,
+        )
+        return engine
+
+    def _clip_before_step(self, optimiser: Any, args: Any, kwargs: Any) -> None:
+        self._gradient_norm = self._clip()
+
+    def _gathered_state(self) -> dict[str, torch.Tensor]:
+        """The whole weights on rank 0, gathered one by one so that they need not fit beside each other twice."""
+        import deepspeed
+
+        state: dict[str, torch.Tensor] = {}
+        gathered: dict[int, torch.Tensor] = {}  # tied weights stay one tensor
+        for name, tensor in bare(self.model).state_dict(keep_vars=True).items():
+            if id(tensor) not in gathered:
+                with deepspeed.zero.GatheredParameters([tensor]):
+                    if self._processes.is_main:
+                        gathered[id(tensor)] = tensor.detach().cpu().clone()
+            if self._processes.is_main:
+                state[name] = gathered[id(tensor)]
+        return state
+
+
+def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trained:
+        raise ValueError("the model has no parameter that requires a gradient")
+    matrices = [parameter for parameter in trained if parameter.ndim >= 2]
+    vectors = [parameter for parameter in trained if parameter.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def _make_ranks_alike(model: nn.Module) -> None:
+    for tensor in [*model.parameters(), *model.buffers()]:
+        dist.broadcast(tensor.data, src=0)

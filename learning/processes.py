@@ -1,0 +1,105 @@
+"""The processes of a run: who this one is, and the few things they tell each other.
+
+One process needs no launcher. Several are started by torchrun or the deepspeed launcher, which set RANK,
+WORLD_SIZE and LOCAL_RANK; they talk through gloo on CPUs and NCCL on GPUs.
+"""
+
+import os
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch.distributed.distributed_c10d import HashStore  # type: ignore[attr-defined]
+
+from learning.options import UserError
+from learning.training_options import RuntimeOptions
+
+T = TypeVar("T")
+
+
+class Processes:
+    """This process among its peers. All methods that talk must be called by every rank, in the same order."""
+
+    def __init__(self, *, rank: int, world_size: int, device: torch.device) -> None:
+        self.rank = rank
+        self.world_size = world_size
+        self.device = device
+
+    @classmethod
+    def start(cls, runtime: RuntimeOptions) -> "Processes":
+        """Join the peers. Raises UserError when several processes run without DeepSpeed, or CUDA is missing."""
+        world_size = int(os.environ.get("WORLD_SIZE", "1"))
+        rank = int(os.environ.get("RANK", "0"))
+        device = _device(runtime)
+        if world_size > 1 and runtime.engine != "deepspeed":
+            raise UserError(
+                f'config.runtime.engine: {world_size} processes need "deepspeed", found "{runtime.engine}"'
+            )
+        if runtime.engine == "deepspeed":
+            _join(device)
+        return cls(rank=rank, world_size=world_size, device=device)
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    def all_reduce_sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The sum over ranks, as a new tensor on this process's device."""
+        total = tensor.detach().clone().to(self.device)
+        if self.world_size > 1:
+            dist.all_reduce(total)
+        return total
+
+    def sum(self, value: float) -> float:
+        """The sum over ranks, in float64."""
+        return float(self.all_reduce_sum(torch.tensor(value, dtype=torch.float64)).item())
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set on some rank; the same answer on all."""
+        return self.sum(float(flag)) > 0
+
+    def broadcast_object(self, value: T) -> T:
+        """Rank 0's value on every rank."""
+        if self.world_size == 1:
+            return value
+        holder: list[Any] = [value]
+        dist.broadcast_object_list(holder, src=0)
+        return holder[0]
+
+    def gather_objects(self, value: T) -> list[T]:
+        """Every rank's value, in rank order, on every rank."""
+        if self.world_size == 1:
+            return [value]
+        holder: list[Any] = [None] * self.world_size
+        dist.all_gather_object(holder, value)
+        return holder
+
+    def barrier(self) -> None:
+        if self.world_size > 1:
+            dist.barrier()
+
+
+def _device(runtime: RuntimeOptions) -> torch.device:
+    if runtime.device == "cpu" or (runtime.device == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise UserError(
+            'config.runtime.device: "cuda" was asked for and no GPU is there; use "cpu" or "auto"'
+        )
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(device)
+    return device
+
+
+def _join(device: torch.device) -> None:
+    if dist.is_initialized():
+        return
+    if "WORLD_SIZE" not in os.environ:  # a single process without a launcher still is a world, of one
+        os.environ |= {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"}
+        dist.init_process_group(_backend(device), store=HashStore(), rank=0, world_size=1)
+        return
+    dist.init_process_group(_backend(device))
+
+
+def _backend(device: torch.device) -> str:
+    return "nccl" if device.type == "cuda" else "gloo"
