@@ -1,7 +1,8 @@
 """Advantages and returns of sampled responses: pure functions on tensors.
 
-Suffixes: N responses, R response tokens (right-padded). `is_response_NR` is True on the tokens a response really has;
-it is made from lengths, so a pad token inside a response still counts. Nothing here knows models or files.
+Suffixes: N responses, R response tokens (right-padded). `is_response_NR` is True on the tokens a response
+really has; it is made from lengths, so a pad token inside a response still counts. Nothing here knows models
+or files.
 """
 
 from collections.abc import Callable
@@ -25,9 +26,9 @@ def generalised_advantages(
     delta_t = r_t + discount V_{t+1} - V_t with V = 0 after the last token,
     A_t = delta_t + discount lambda A_{t+1}, return_t = A_t + V_t.
 
-    `values_NR[:, t]` is the value of the state in which token t is chosen. Returns (advantages, returns), both (N, R) and
-    zero off the response. Rewards and values off the response are never read, so garbage (NaN too) there is harmless.
-    Raises ValueError when the shapes differ.
+    `values_NR[:, t]` is the value of the state in which token t is chosen. Returns (advantages, returns),
+    both (N, R) and zero off the response. Rewards and values off the response are never read, so garbage (NaN
+    too) there is harmless. Raises ValueError when the shapes differ.
     """
     if not rewards_NR.shape == values_NR.shape == is_response_NR.shape:
         raise ValueError(
@@ -55,9 +56,9 @@ def whiten(
 ) -> Tensor:
     """Scale to variance 1 and, unless `keep_mean`, shift to mean 0, over the counted entries of all ranks.
 
-    The variance is the population's (divided by the count). Computed in float64 in two passes, because one pass over
-    E[x^2] - E[x]^2 loses everything when the mean is large. A constant input gives 0 (its mean with `keep_mean`); off
-    the mask the result is 0. `all_reduce_sum` adds a tensor over ranks.
+    The variance is the population's (divided by the count). Computed in float64 in two passes, because one
+    pass over E[x^2] - E[x]^2 loses everything when the mean is large. A constant input gives 0 (its mean with
+    `keep_mean`); off the mask the result is 0. `all_reduce_sum` adds a tensor over ranks.
     """
     exact = torch.where(
         is_counted, values.double(), torch.zeros((), dtype=torch.float64, device=values.device)
@@ -77,7 +78,8 @@ def whiten(
 
 
 def explained_variance(values_NR: Tensor, returns_NR: Tensor, is_response_NR: Tensor) -> float:
-    """1 - Var(returns - values) / Var(returns) over the response tokens: 1 is a perfect critic, 0 a constant one.
+    """1 - Var(returns - values) / Var(returns) over the response tokens: 1 is a perfect critic, 0 a constant
+    one.
 
     NaN where the returns do not vary: then there is nothing to explain.
     """

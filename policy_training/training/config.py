@@ -22,7 +22,9 @@ TEXTS = pa.schema(
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
-    """How a token is drawn. Only evaluation may truncate: rollouts that train need the distribution they are scored by."""
+    """How a token is drawn. Only evaluation may truncate: rollouts that train need the distribution they are
+    scored by.
+    """
 
     temperature: float = 1.0
     top_p: float = 1.0  # 1: off
@@ -56,8 +58,8 @@ class SamplingOptions:
 class LanguageModelDataOptions:
     """How texts become optimiser steps, for pretraining and SFT.
 
-    `conversations` puts one conversation in a row; `windows` fills rows of `window_tokens` with whole conversations that
-    do not see each other. `steps`, when given, overrides `epochs`.
+    `conversations` puts one conversation in a row; `windows` fills rows of `window_tokens` with whole
+    conversations that do not see each other. `steps`, when given, overrides `epochs`.
     """
 
     rows: Literal["conversations", "windows"] = "conversations"
@@ -128,11 +130,12 @@ class EvaluateConfig:
     """Options of `evaluate`: sample on held-out prompts, score, and measure the KL to a reference."""
 
     policy: ModelSource
-    reward_model: ModelSource
+    reward_model_path: str  # a reward model's folder; its base and tokenizer may be others than the policy's
     reference: ModelSource | None = None  # None: no KL
     samples_a_prompt: int = 1
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
+    reward_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
     samples: int = 16  # texts written to samples.jsonl
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
 
@@ -165,8 +168,8 @@ class RolloutOptions:
 class RewardOptions:
     """From the reward model's score to what the policy is paid, in this order.
 
-    missing-EOS rule `replace` -> normalise by the moments of all scores so far -> clip -> missing-EOS rule `subtract` ->
-    per-token KL to the reference.
+    missing-EOS rule `replace` -> normalise by the moments of all scores so far -> clip -> missing-EOS rule
+    `subtract` -> per-token KL to the reference.
     """
 
     normalise: bool = True
@@ -225,7 +228,9 @@ class AlgorithmOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class CriticOptions:
-    """The critic is trained alone first, until its loss gains less than `flat_gain` over `flat_window` updates."""
+    """The critic is trained alone first, until its loss gains less than `flat_gain` over `flat_window`
+    updates.
+    """
 
     start: Literal["reward_model", "policy"] = "reward_model"
     pretraining_updates: int = 50  # at most; 0: none
@@ -254,11 +259,12 @@ class PPOWatchingOptions:
 @dataclass(frozen=True, kw_only=True)
 class PPOConfig:
     policy: ModelOptions
-    reward_model: ModelSource
+    reward_model_path: str  # a reward model's folder; its base and tokenizer may be others than the policy's
     policy_optimiser: OptimiserOptions
     critic_optimiser: OptimiserOptions
     reference: ModelSource | None = None  # None: the policy as it is at the start
     batch: BatchOptions = field(default_factory=BatchOptions)
+    reward_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
     rollout: RolloutOptions = field(default_factory=RolloutOptions)
     reward: RewardOptions = field(default_factory=RewardOptions)
     algorithm: AlgorithmOptions = field(default_factory=AlgorithmOptions)

@@ -1,10 +1,11 @@
-"""Evaluation of a policy: sample on the given prompts, score with a reward model, measure the KL to a reference.
+"""Evaluation of a policy: sample on the given prompts, score with a reward model, measure the KL to a
+reference.
 
     python -m policy_training.training.evaluate RUN_DIR
 
-Reads inputs `prompts` (all of them). Sampling may truncate here (top-p, top-k, repetition penalty); the KL is always that of
-the policy's own distribution at the sampling temperature, over the tokens that were drawn, so with truncation it is a
-description of those texts and not an estimate of KL(policy || reference).
+Reads inputs `prompts` (all of them). Sampling may truncate here (top-p, top-k, repetition penalty); the KL is
+always that of the policy's own distribution at the sampling temperature, over the tokens that were drawn, so
+with truncation it is a description of those texts and not an estimate of KL(policy || reference).
 """
 
 import math
@@ -18,7 +19,7 @@ from learning.options import UserError
 from learning.packing import choose_layout
 from learning.processes import Processes
 from learning.records import PROMPTS, SAMPLED_RESPONSES, SCORES, write_records
-from learning.run_directory import Attempt
+from learning.attempts import Attempt
 from learning.tokenization import decode_response
 from policy_training.training.config import EvaluateConfig
 from policy_training.training.rollouts import (
@@ -32,8 +33,8 @@ from policy_training.training.rollouts import (
 from policy_training.training.sample import response_row
 
 
-def main(attempt: Attempt) -> dict[str, Any]:
-    config: EvaluateConfig = attempt.options
+def main(attempt: Attempt[EvaluateConfig]) -> dict[str, Any]:
+    config = attempt.options
     processes = Processes.start(config.runtime)
     rows = attempt.read_input("prompts", PROMPTS)
     if not rows:
@@ -47,7 +48,11 @@ def main(attempt: Attempt) -> dict[str, Any]:
     if config.reference is not None:
         reference = Frozen(load_policy(config.reference, tokenizer), config.runtime, processes.device)
     scorer = Scorer(
-        config.reward_model, tokenizer, batch=config.batch, runtime=config.runtime, device=processes.device
+        config.reward_model_path,
+        tokenizer,
+        batch=config.reward_batch or config.batch,
+        runtime=config.runtime,
+        processes=processes,
     )
     prompts = tokenized_prompts(rows, tokenizer, config.batch.max_prompt_tokens)
     layout, _ = choose_layout(

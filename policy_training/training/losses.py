@@ -1,8 +1,8 @@
 """Losses of policy training: pure functions on tensors that return SUMS over response tokens.
 
-The caller divides by the number of response tokens of the whole optimiser step, over micro-batches and ranks, so that
-how rows were cut into micro-batches never changes an update. Suffixes: N responses, R response tokens (right-padded);
-`is_response_NR` is True on real response tokens. Nothing here knows models.
+The caller divides by the number of response tokens of the whole optimiser step, over micro-batches and ranks,
+so that how rows were cut into micro-batches never changes an update. Suffixes: N responses, R response tokens
+(right-padded); `is_response_NR` is True on real response tokens. Nothing here knows models.
 """
 
 from dataclasses import dataclass
@@ -43,10 +43,11 @@ def clipped_policy_loss(
 ) -> PolicyLoss:
     """PPO's clipped surrogate (Schulman et al. 2017, equation 7), negated, summed over response tokens.
 
-    loss_t = -min(ratio_t A_t, clamp(ratio_t, 1 - clip, 1 + clip) A_t), ratio_t = exp(logprob_t - old_logprob_t).
+    loss_t = -min(ratio_t A_t, clamp(ratio_t, 1 - clip, 1 + clip) A_t), ratio_t = exp(logprob_t -
+    old_logprob_t).
 
-    The gradient is exactly zero where the ratio has left the interval in the direction the advantage pushes it, and
-    that of the unclipped loss everywhere else.
+    The gradient is exactly zero where the ratio has left the interval in the direction the advantage pushes
+    it, and that of the unclipped loss everywhere else.
     """
     log_ratio_NR = _zero_off(is_response_NR, logprobs_NR - old_logprobs_NR)
     advantages_NR = _zero_off(is_response_NR, advantages_NR)
@@ -71,10 +72,11 @@ def clipped_value_loss(
     *,
     clip: float | None,
 ) -> ValueLoss:
-    """Half the squared error of the critic, summed over response tokens; the value may move `clip` a step at most.
+    """Half the squared error of the critic, summed over response tokens; the value may move `clip` a step at
+    most.
 
-    loss_t = 1/2 max((V_t - G_t)^2, (clamp(V_t, V_old_t - clip, V_old_t + clip) - G_t)^2), the rule of OpenAI's
-    baselines (ppo2) and of Secrets of RLHF I. `clip=None` leaves out the second term.
+    loss_t = 1/2 max((V_t - G_t)^2, (clamp(V_t, V_old_t - clip, V_old_t + clip) - G_t)^2), the rule of
+    OpenAI's baselines (ppo2) and of Secrets of RLHF I. `clip=None` leaves out the second term.
     """
     values_NR, old_values_NR, returns_NR = (
         _zero_off(is_response_NR, x_NR) for x_NR in (values_NR, old_values_NR, returns_NR)
@@ -91,7 +93,8 @@ def clipped_value_loss(
 
 
 def language_model_loss(logprobs_NR: Tensor, is_response_NR: Tensor) -> Tensor:
-    """Negative log-likelihood in nats, summed over the tokens that count: SFT, pretraining, and the ptx term of PPO.
+    """Negative log-likelihood in nats, summed over the tokens that count: SFT, pretraining, and the ptx term
+    of PPO.
 
     InstructGPT's ptx objective adds coefficient * this, per token of the mixed-in text, to the policy loss.
     """

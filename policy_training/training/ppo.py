@@ -2,10 +2,11 @@
 
     python -m policy_training.training.ppo RUN_DIR
 
-Reads inputs `prompts` (split "train" is rolled out, everything else is held out for evaluation) and, for the ptx loss,
-`demonstrations`. One round: roll out and score -> look back (log-probs of policy and reference) -> pay (normalise, clip,
-missing EOS, KL) -> credit (values, advantages) -> update critic and policy. The critic, started from the reward model,
-first learns alone. Writes model/ (the policy), critic/ and result.json.
+Reads inputs `prompts` (split "train" is rolled out, everything else is held out for evaluation) and, for the
+ptx loss,
+`demonstrations`. One round: roll out and score -> look back (log-probs of policy and reference) -> pay
+(normalise, clip, missing EOS, KL) -> credit (values, advantages) -> update critic and policy. The critic,
+started from the reward model, first learns alone. Writes model/ (the policy), critic/ and result.json.
 
 Suffixes: N responses (of the round, or of a micro-batch), R response tokens (right-padded).
 """
@@ -22,7 +23,7 @@ from learning.batching import micro_batches, shape_of, shuffled
 from learning.checkpoints import Checkpoints
 from learning.command import run_command
 from learning.packing import Batch, collate, token_logprobs_and_entropy_NR, token_logprobs_NR, values_NR
-from learning.run_directory import Attempt
+from learning.attempts import Attempt
 from learning.tokenization import decode_response
 from policy_training.training.advantages import explained_variance, generalised_advantages, whiten
 from policy_training.training.config import PPOConfig
@@ -70,14 +71,16 @@ class Piece:
 
 @dataclass
 class PtxPiece:
-    """One micro-batch of demonstrations; `weight` turns its token sum into the coefficient times the token mean."""
+    """One micro-batch of demonstrations; `weight` turns its token sum into the coefficient times the token
+    mean.
+    """
 
     batch: Batch
     is_filler: bool
     weight: float
 
 
-def main(attempt: Attempt) -> dict[str, Any]:
+def main(attempt: Attempt[PPOConfig]) -> dict[str, Any]:
     attempt.status(stage="loading")
     run = load(attempt)
     config, progress = run.config, run.progress
@@ -100,45 +103,16 @@ def main(attempt: Attempt) -> dict[str, Any]:
     while progress.policy_steps < config.rollout.steps:
         step += 1
         attempt.check()
-        started = time.perf_counter()
-        critic_alone = not critic_is_ready(run)
-
-        rollouts = roll_out(
-            run.policy,
-            [run.train_prompts[index] for index in run.prompt_cursor.next()],
-            run.scorer,
-            n_samples=config.rollout.samples_a_prompt,
-            sampling=config.rollout.sampling,
-            max_response_tokens=config.batch.max_response_tokens,
-            seed=f"{config.runtime.seed}/{step}",
-            processes=run.processes,
-        )
-        rolled_out = time.perf_counter()
-        minibatches = look_back(run, rollouts)
-        metrics = pay(run, rollouts, minibatches)
-        metrics |= credit(run, minibatches)
-        looked_back = time.perf_counter()
-        metrics |= update(run, minibatches, step, critic_alone=critic_alone)
-
-        progress.episodes += len(rollouts)
-        progress.seconds += time.perf_counter() - started
-        if not critic_alone:
-            progress.policy_steps += 1
-            run.kl_controller.update(metrics["kl"], n_responses=len(rollouts))
-        metrics |= {
-            "stage": "critic" if critic_alone else "policy",
-            "seconds_rollout": rolled_out - started,
-            "seconds_score": looked_back - rolled_out,
-            "seconds_update": time.perf_counter() - looked_back,
-        }
+        metrics, rollouts = train_round(run, step)
         every = config.watching.evaluate_every_steps
-        if every and not critic_alone and progress.policy_steps % every == 0:
+        if every and metrics["stage"] == "policy" and progress.policy_steps % every == 0:
             evaluation, _ = evaluate(run)
             metrics |= {"heldout_reward": evaluation.reward, "heldout_kl": evaluation.kl}
         attempt.log_metrics(step, metrics)
         log_samples(run, rollouts, step)
         left = config.rollout.steps - progress.policy_steps
-        attempt.status(stage="critic" if critic_alone else "training", step=step, steps_total=step + left)
+        stage = "training" if metrics["stage"] == "policy" else "critic"
+        attempt.status(stage=stage, step=step, steps_total=step + left)
         checkpoints.after_step(step, last=left == 0)
 
     attempt.status(stage="evaluating", step=step, steps_total=step)
@@ -147,7 +121,7 @@ def main(attempt: Attempt) -> dict[str, Any]:
     attempt.check()
     attempt.status(stage="saving", step=step, steps_total=step)
     sha256s = run.policy.save_model(run.tokenizer, attempt.path / "model")
-    run.critic.save_model(run.scorer.tokenizer, attempt.path / "critic")
+    run.critic.save_model(run.tokenizer, attempt.path / "critic")
     before = Evaluation(**progress.before)
     return {
         "reward_before": before.reward,
@@ -175,6 +149,42 @@ def main(attempt: Attempt) -> dict[str, Any]:
     }
 
 
+def train_round(run: PPORun, step: int) -> tuple[dict[str, Any], list[Rollout]]:
+    """One round, by which `run` moves on; returns its metrics and rollouts. The noise of the rollouts comes
+    from `step`.
+    """
+    config, progress = run.config, run.progress
+    critic_alone = not critic_is_ready(run)
+    started = time.perf_counter()
+    rollouts = roll_out(
+        run.policy,
+        [run.train_prompts[index] for index in run.prompt_cursor.next()],
+        run.scorer,
+        n_samples=config.rollout.samples_a_prompt,
+        sampling=config.rollout.sampling,
+        max_response_tokens=config.batch.max_response_tokens,
+        seed=f"{config.runtime.seed}/{step}",
+        processes=run.processes,
+    )
+    rolled_out = time.perf_counter()
+    minibatches = look_back(run, rollouts)
+    metrics: dict[str, Any] = {"stage": "critic" if critic_alone else "policy"}
+    metrics |= pay(run, rollouts, minibatches)
+    metrics |= credit(run, minibatches)
+    looked_back = time.perf_counter()
+    metrics |= update(run, minibatches, step, critic_alone=critic_alone)
+    finished = time.perf_counter()
+    progress.episodes += len(rollouts)
+    progress.seconds += finished - started
+    if not critic_alone:
+        progress.policy_steps += 1
+        run.kl_controller.update(metrics["kl"], n_responses=len(rollouts))
+    metrics["seconds_rollout"] = rolled_out - started
+    metrics["seconds_look_back"] = looked_back - rolled_out
+    metrics["seconds_update"] = finished - looked_back
+    return metrics, rollouts
+
+
 def critic_is_ready(run: PPORun) -> bool:
     """Whether critic pre-training is over: enough updates, or a loss that has stopped falling."""
     options, losses = run.config.critic, run.progress.critic_losses
@@ -190,7 +200,8 @@ def critic_is_ready(run: PPORun) -> bool:
 def look_back(run: PPORun, rollouts: Sequence[Rollout]) -> list[list[Piece]]:
     """Minibatches of micro-batches with log-probs of policy and reference; nothing is recomputed per epoch.
 
-    A minibatch takes whole prompts; cutting it into micro-batches by a token budget does not change its update.
+    A minibatch takes whole prompts; cutting it into micro-batches by a token budget does not change its
+    update.
     """
     config = run.config
     n_samples, temperature = config.rollout.samples_a_prompt, config.rollout.sampling.temperature
@@ -230,7 +241,9 @@ def look_back(run: PPORun, rollouts: Sequence[Rollout]) -> list[list[Piece]]:
 
 
 def pay(run: PPORun, rollouts: Sequence[Rollout], minibatches: Sequence[Sequence[Piece]]) -> dict[str, float]:
-    """Raw scores -> per-token rewards on every piece, in the order RewardOptions states; figures for the metrics."""
+    """Raw scores -> per-token rewards on every piece, in the order RewardOptions states; figures for the
+    metrics.
+    """
     options, progress = run.config.reward, run.progress
     scores_N = torch.tensor([rollout.score for rollout in rollouts], dtype=torch.float64)
     has_eos_N = torch.tensor([rollout.response.has_eos for rollout in rollouts])
@@ -244,7 +257,9 @@ def pay(run: PPORun, rollouts: Sequence[Rollout], minibatches: Sequence[Sequence
     if options.missing_eos == "subtract":
         paid_N = subtract_score_without_eos(paid_N, has_eos_N, penalty=-options.missing_eos_score)
     if progress.episodes == 0 and run.config.critic.start == "reward_model":
-        progress.value_shift = run.scorer.reward_shift + (run.moments.mean if options.normalise else 0.0)
+        progress.value_shift = run.scorer.reward_model.reward_shift + (
+            run.moments.mean if options.normalise else 0.0
+        )
         progress.value_scale = run.moments.standard_deviation if options.normalise else 1.0
     totals = torch.zeros(3, dtype=torch.float64)  # KL, entropy, tokens
     for piece in (piece for pieces in minibatches for piece in pieces):
@@ -363,7 +378,9 @@ def update_critic(run: PPORun, pieces: Sequence[Piece], tokens: float) -> dict[s
 
 
 def update_policy(run: PPORun, pieces: Sequence[Piece], tokens: float) -> dict[str, float]:
-    """One optimiser step: the clipped loss on the rollouts plus the ptx loss on demonstrations, gradients in one buffer."""
+    """One optimiser step: the clipped loss on the rollouts plus the ptx loss on demonstrations, gradients in
+    one buffer.
+    """
     temperature = run.config.rollout.sampling.temperature
     totals = {"policy_loss": 0.0, "ptx_loss": 0.0, "clip_fraction": 0.0, "kl_to_sampler": 0.0}
 
@@ -394,7 +411,9 @@ def update_policy(run: PPORun, pieces: Sequence[Piece], tokens: float) -> dict[s
 
 
 def ptx_pieces(run: PPORun, tokens: float) -> list[PtxPiece]:
-    """The next demonstrations, weighted so that the sum over `tokens` is ptx_coefficient times their mean token loss."""
+    """The next demonstrations, weighted so that the sum over `tokens` is ptx_coefficient times their mean
+    token loss.
+    """
     if run.ptx_cursor is None:
         return []
     chosen = [run.demonstrations[index] for index in run.ptx_cursor.next()]

@@ -1,4 +1,6 @@
-"""What PPO builds before its first step: models, engines, prompts, cursors, and the counters a checkpoint keeps."""
+"""What PPO builds before its first step: models, engines, prompts, cursors, and the counters a checkpoint
+keeps.
+"""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -12,7 +14,7 @@ from learning.options import UserError
 from learning.packing import Example, choose_layout
 from learning.processes import Processes
 from learning.records import DEMONSTRATIONS, PROMPTS
-from learning.run_directory import Attempt
+from learning.attempts import Attempt
 from learning.tokenization import encode_prompt, encode_response
 from learning.training_options import Layout, ModelSource
 from policy_training.training.config import PPOConfig
@@ -46,7 +48,7 @@ class Progress:
 class PPORun:
     """Everything a step needs, built once."""
 
-    attempt: Attempt
+    attempt: Attempt[PPOConfig]
     config: PPOConfig
     processes: Processes
     tokenizer: Any
@@ -67,9 +69,9 @@ class PPORun:
     progress: Progress
 
 
-def load(attempt: Attempt) -> PPORun:
+def load(attempt: Attempt[PPOConfig]) -> PPORun:
     """Models, prompts and counters of the run. Raises UserError for anything the user can put right."""
-    config: PPOConfig = attempt.options
+    config = attempt.options
     processes = Processes.start(config.runtime)
     rows = attempt.read_input("prompts", PROMPTS)
     train_rows = [row for row in rows if row["split"] == "train"]
@@ -83,17 +85,23 @@ def load(attempt: Attempt) -> PPORun:
     require_positions(policy, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
     reference = load_policy(config.reference or config.policy.source, tokenizer)
     scorer = Scorer(
-        config.reward_model, tokenizer, batch=config.batch, runtime=config.runtime, device=processes.device
+        config.reward_model_path,
+        tokenizer,
+        batch=config.reward_batch or config.batch,
+        runtime=config.runtime,
+        processes=processes,
     )
     if config.critic.start == "reward_model" and not scorer.same_tokenizer:
         raise UserError(
             "config.critic.start: the reward model has another tokenizer than the policy, so it cannot become the "
             "critic; set it to 'policy'"
         )
-    critic_source: ModelSource = (
-        config.reward_model if config.critic.start == "reward_model" else config.policy.source
+    critic_start = (
+        ModelSource(path=config.reward_model_path)
+        if config.critic.start == "reward_model"
+        else config.policy.source
     )
-    critic = load_reward_model(critic_source, tokenizer)
+    critic = load_reward_model(critic_start, tokenizer)
     train_prompts = tokenized_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)
     evaluation_prompts = tokenized_prompts(
         (heldout_rows or train_rows)[: config.watching.evaluation_prompts],
@@ -152,9 +160,9 @@ def load(attempt: Attempt) -> PPORun:
     )
 
 
-def read_demonstrations(attempt: Attempt, tokenizer: Any) -> list[Example]:
+def read_demonstrations(attempt: Attempt[PPOConfig], tokenizer: Any) -> list[Example]:
     """Training demonstrations for the ptx loss; none when it is off."""
-    config: PPOConfig = attempt.options
+    config = attempt.options
     if config.algorithm.ptx_coefficient == 0:
         return []
     if not attempt.has_input("demonstrations"):

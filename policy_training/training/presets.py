@@ -1,7 +1,7 @@
 """Named values for policy training, each with its source. Light: no torch.
 
-"ours" marks what the source does not publish. A preset leaves open which models it starts from, how long PPO runs, and the
-machine. What a source asks for and these recipes do not have is said at the preset.
+"ours" marks what the source does not publish. A preset leaves open which models it starts from, how long PPO
+runs, and the machine. What a source asks for and these recipes do not have is said at the preset.
 """
 
 from collections.abc import Mapping
@@ -74,7 +74,7 @@ class PPOPreset:
     def config(
         self,
         policy: ModelSource,
-        reward_model: ModelSource,
+        reward_model_path: str,
         *,
         steps: int | None = None,
         reference: ModelSource | None = None,
@@ -83,7 +83,7 @@ class PPOPreset:
         """`steps` replaces the preset's number of rollout-and-update rounds."""
         return PPOConfig(
             policy=ModelOptions(source=policy),
-            reward_model=reward_model,
+            reward_model_path=reward_model_path,
             reference=reference,
             policy_optimiser=self.policy_optimiser,
             critic_optimiser=self.critic_optimiser,
@@ -126,7 +126,7 @@ SFT_LLAMA2 = LanguageModelPreset(
         max_gradient_norm=1.0,  # 2.2
     ),
     data=LanguageModelDataOptions(
-        rows="windows",  # 3.1: concatenated to full sequences; here no example is cut, and neighbours do not see each other
+        rows="windows",  # 3.1: concatenated to full sequences (here none is cut, and neighbours are masked)
         window_tokens=4096,  # 3.1
         epochs=2,  # 3.1
         examples_a_step=64,  # 3.1
@@ -155,7 +155,7 @@ SFT_INSTRUCTGPT = LanguageModelPreset(
 
 SFT_TINY = LanguageModelPreset(
     name="tiny",
-    source="ours: models of about one million parameters trained from scratch, one dialogue a row, one or two CPU cores",
+    source="ours: models of about one million parameters from scratch, a dialogue a row, one or two CPU cores",
     optimiser=OptimiserOptions(
         learning_rate=4e-3,  # ours
         schedule="cosine",  # ours
@@ -181,7 +181,7 @@ SFT_TINY = LanguageModelPreset(
 
 PPO_MAX = PPOPreset(
     name="ppo_max",
-    source="Secrets of RLHF I (Zheng et al. 2023), 5.1, 5.3, 5.4 and B.1: the paper, from which the authors' code deviates",
+    source="Secrets of RLHF I (Zheng et al. 2023), 5.1, 5.3, 5.4, B.1 (the paper; the authors' code deviates)",
     policy_optimiser=OptimiserOptions(
         learning_rate=5e-7,  # B.1
         schedule="constant",  # ours: no warm-up, because the critic is trained alone first (5.4)

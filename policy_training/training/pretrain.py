@@ -2,9 +2,9 @@
 
     python -m policy_training.training.pretrain RUN_DIR
 
-Reads inputs `texts` (config.TEXTS), or `demonstrations` read as whole dialogues; rows of split "train" train, all others
-are held out. Texts longer than batch.max_prompt_tokens + batch.max_response_tokens are cut into pieces of that length.
-Writes model/ and result.json.
+Reads inputs `texts` (config.TEXTS), or `demonstrations` read as whole dialogues; rows of split "train" train,
+all others are held out. Texts longer than batch.max_prompt_tokens + batch.max_response_tokens are cut into
+pieces of that length. Writes model/ and result.json.
 """
 
 from typing import Any
@@ -14,15 +14,15 @@ from learning.command import run_command
 from learning.options import UserError
 from learning.packing import Example
 from learning.records import DEMONSTRATIONS
-from learning.run_directory import Attempt
+from learning.attempts import Attempt
 from learning.tokenization import encode_prompt, encode_response
 from policy_training.training.config import TEXTS, LanguageModelConfig
 from policy_training.training.sft import demonstration_texts
 from policy_training.training.supervised import fit, tokenizer_for
 
 
-def main(attempt: Attempt) -> dict[str, Any]:
-    config: LanguageModelConfig = attempt.options
+def main(attempt: Attempt[LanguageModelConfig]) -> dict[str, Any]:
+    config = attempt.options
     name = "texts" if attempt.has_input("texts") else "demonstrations"
     rows = attempt.read_input(name, TEXTS if name == "texts" else DEMONSTRATIONS)
     train_rows = [row for row in rows if row["split"] == "train"]
@@ -42,7 +42,9 @@ def main(attempt: Attempt) -> dict[str, Any]:
 
 
 def whole_examples(row: dict[str, Any], tokenizer: Any, config: LanguageModelConfig) -> list[Example]:
-    """The row's tokens with only the first as context, so that all the others count; several pieces for a long row."""
+    """The row's tokens with only the first as context, so that all the others count; several pieces for a
+    long row.
+    """
     if "text" in row:
         first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
         unlimited = len(row["text"].encode()) + 1  # a byte-level tokenizer never makes more tokens than bytes

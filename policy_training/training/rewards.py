@@ -1,7 +1,9 @@
-"""From reward-model scores to per-token rewards: normalisation, clipping, missing-EOS rules, KL to the reference.
+"""From reward-model scores to per-token rewards: normalisation, clipping, missing-EOS rules, KL to the
+reference.
 
-Pure functions on tensors, and two small states (running moments, adaptive KL) that a checkpoint carries. Suffixes: N
-responses, R response tokens (right-padded); `is_response_NR` is True on real response tokens, made from lengths.
+Pure functions on tensors, and two small states (running moments, adaptive KL) that a checkpoint carries.
+Suffixes: N responses, R response tokens (right-padded); `is_response_NR` is True on real response tokens,
+made from lengths.
 """
 
 import math
@@ -20,9 +22,9 @@ MissingEosRule = Literal["off", "replace", "subtract"]
 def kl_estimates(log_ratio: Tensor, estimator: KLEstimator) -> Tensor:
     """Per-token estimates of KL(policy || reference) from tokens the policy sampled, in nats.
 
-    With x = log policy - log reference: k1 = x (unbiased), k2 = x^2 / 2 (biased in value, unbiased in gradient when it
-    stands in the loss), k3 = exp(-x) - 1 + x (unbiased, never negative). Source: Schulman, "Approximating KL
-    divergence" (2020). Raises ValueError for another name.
+    With x = log policy - log reference: k1 = x (unbiased), k2 = x^2 / 2 (biased in value, unbiased in
+    gradient when it stands in the loss), k3 = exp(-x) - 1 + x (unbiased, never negative). Source: Schulman,
+    "Approximating KL divergence" (2020). Raises ValueError for another name.
     """
     if estimator == "k1":
         return log_ratio
@@ -43,9 +45,10 @@ def shape_rewards(
 ) -> Tensor:
     """-kl_coefficient (log policy - log reference) on every token, plus the score on the last one: (N, R).
 
-    The last token is the EOS, or the final token of a response that was cut off. Off the response the reward is zero.
-    The rewards of a response sum to score - kl_coefficient * sum of log-ratios (InstructGPT, equation 2). The score is
-    whatever remains after normalisation: the penalty comes after it and is not clipped.
+    The last token is the EOS, or the final token of a response that was cut off. Off the response the reward
+    is zero. The rewards of a response sum to score - kl_coefficient * sum of log-ratios (InstructGPT,
+    equation 2). The score is whatever remains after normalisation: the penalty comes after it and is not
+    clipped.
     """
     log_ratio_NR = torch.where(
         is_response_NR, logprobs_NR - reference_logprobs_NR, torch.zeros_like(logprobs_NR)
@@ -78,7 +81,8 @@ def subtract_score_without_eos(scores_N: Tensor, has_eos_N: Tensor, *, penalty: 
 class RunningMoments:
     """Mean and variance of everything seen so far, in float64, over batches and ranks.
 
-    Chan et al. (1979): the state after any split of a stream into batches and ranks is that of the whole stream.
+    Chan et al. (1979): the state after any split of a stream into batches and ranks is that of the whole
+    stream.
     """
 
     count: float = 0.0
@@ -127,8 +131,8 @@ class KLController:
     """The KL coefficient over time. Fixed when `target` is None.
 
     `paper` (Ziegler et al. 2019, 2.2): beta <- beta (1 + 0.1 clip(KL / target - 1, -0.2, 0.2)) an update.
-    `code` (their repository): beta <- beta (1 + clip(KL / target - 1, -0.2, 0.2) n / 10000), n = responses of the update.
-    KL and target are nats a response.
+    `code` (their repository): beta <- beta (1 + clip(KL / target - 1, -0.2, 0.2) n / 10000), n = responses of
+    the update. KL and target are nats a response.
     """
 
     coefficient: float

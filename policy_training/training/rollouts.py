@@ -1,6 +1,7 @@
 """Prompts in, scored responses out: what PPO trains on and what evaluation measures.
 
-Suffixes: N responses, in the order of the prompts and of the samples of each; R response tokens (right-padded).
+Suffixes: N responses, in the order of the prompts and of the samples of each; R response tokens
+(right-padded).
 """
 
 from collections.abc import Callable, Sequence
@@ -12,16 +13,16 @@ import torch
 from torch import Tensor
 
 from learning.batching import micro_batches, shape_of
-from learning.architectures import position_limit
-from learning.language_models import load_reward_model, load_tokenizer, model_sha256s
+from learning.language_models import model_sha256s
 from learning.options import UserError
-from learning.packing import Batch, Example, choose_layout, collate, scores_N, token_logprobs_NR
+from learning.packing import Batch, Example, collate, token_logprobs_NR
 from learning.processes import Processes
-from learning.tokenization import decode_response, encode_prompt, encode_response
+from learning.tokenization import decode_response, encode_prompt
 from learning.training_options import BatchOptions, Layout, ModelSource, RuntimeOptions
 from policy_training.training.config import SamplingOptions
 from policy_training.training.rewards import kl_estimates
 from policy_training.training.sampler import SampledResponse, sample_responses
+from rewardmodel.training.scoring import RewardScorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,9 @@ class Rollout:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Means over responses. `kl` is KL(policy || reference) in nats a response, estimator k1; None without a reference."""
+    """Means over responses. `kl` is KL(policy || reference) in nats a response, estimator k1; None without a
+    reference.
+    """
 
     reward: float
     reward_sd: float
@@ -60,7 +63,9 @@ class Evaluation:
 
 
 class Infers(Protocol):
-    """An engine, or a frozen model: whoever runs function(model, ...) without gradients at the run's precision."""
+    """An engine, or a frozen model: whoever runs function(model, ...) without gradients at the run's
+    precision.
+    """
 
     def infer(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
 
@@ -89,65 +94,38 @@ def tokenized_prompts(rows: Sequence[dict[str, Any]], tokenizer: Any, max_tokens
 
 
 class Scorer:
-    """A reward model that may have another tokenizer than the policy whose text it scores."""
+    """A reward model that may have another base and tokenizer than the policy whose responses it scores."""
 
     def __init__(
         self,
-        source: ModelSource,
+        path: str,
         policy_tokenizer: Any,
         *,
         batch: BatchOptions,
         runtime: RuntimeOptions,
-        device: torch.device,
+        processes: Processes,
     ) -> None:
-        self.tokenizer, self.policy_tokenizer, self.options = load_tokenizer(source), policy_tokenizer, batch
-        model = load_reward_model(source, self.tokenizer)
-        self.frozen = Frozen(model, runtime, device)
-        self.runtime = runtime
-        self.reward_shift = float(getattr(model.config, "reward_shift", 0.0))
-        self.positions = position_limit(model) or 1 << 30
-        self.same_tokenizer = writes_the_same(self.tokenizer, policy_tokenizer)
-        self.sha256s = model_sha256s(source.path) if source.path is not None else {}
-        self._layout: Layout | None = None
+        self.reward_model = RewardScorer.load(path, batch=batch, dtype=runtime.dtype, processes=processes)
+        self.policy_tokenizer = policy_tokenizer
+        self.same_tokenizer = writes_the_same(self.reward_model.tokenizer, policy_tokenizer)
+        self.sha256s = dict(model_sha256s(Path(path)))
 
-    def score(self, prompts: Sequence[Prompt], responses: Sequence[SampledResponse]) -> list[float]:
-        """Scores minus reward_shift; `responses` hold the same number of samples for each prompt, in prompt order."""
-        n_samples = len(responses) // len(prompts)
-        examples = [
-            self._example(prompt, responses[i * n_samples : (i + 1) * n_samples])
-            for i, prompt in enumerate(prompts)
-        ]
-        if self._layout is None:
-            self._layout, _ = choose_layout(
-                self.frozen.model, examples[:4], dtype=self.runtime.dtype, requested=self.options.layout
-            )
-        scores = [0.0] * len(responses)
-        for indices, batch in inference_batches(
-            examples,
-            layout=self._layout,
-            max_tokens=self.options.max_micro_batch_tokens,
-            pad_id=self.tokenizer.pad_token_id,
-            device=self.frozen.device,
-        ):
-            of_batch = (self.frozen.infer(scores_N, batch).double() - self.reward_shift).tolist()
-            for position, index in enumerate(indices):
-                scores[index * n_samples : (index + 1) * n_samples] = of_batch[
-                    position * n_samples : (position + 1) * n_samples
-                ]
-        return scores
-
-    def _example(self, prompt: Prompt, responses: Sequence[SampledResponse]) -> Example:
+    def score(self, prompts: Sequence[Prompt], groups: Sequence[Sequence[SampledResponse]]) -> list[float]:
+        """Scores minus reward_shift of every prompt's responses, in order."""
         if self.same_tokenizer:
-            return Example(prompt.token_ids, [response.token_ids for response in responses])
-        prompt_ids = encode_prompt(self.tokenizer, prompt.messages, self.positions // 2)
-        room = self.positions - len(prompt_ids)
-        rows = []
-        for response in responses:
-            text = decode_response(self.policy_tokenizer, response.token_ids)
-            ids = encode_response(self.tokenizer, text, room)
-            # A response that never ended must not be shown to the reward model as one that did.
-            rows.append(ids if response.has_eos or len(ids) < 2 else ids[: min(len(ids), room) - 1])
-        return Example(prompt_ids, rows)
+            # The very ids the policy wrote: text that decodes and encodes to other ids would be another response.
+            examples = [
+                Example(prompt.token_ids, [response.token_ids for response in group])
+                for prompt, group in zip(prompts, groups, strict=True)
+            ]
+            scores = self.reward_model.score_examples(examples)
+        else:
+            scores = self.reward_model.score(
+                [prompt.messages for prompt in prompts],
+                [[decode_response(self.policy_tokenizer, r.token_ids) for r in group] for group in groups],
+                ended=[[response.has_eos for response in group] for group in groups],
+            )
+        return [score for group in scores for score in group]
 
 
 def writes_the_same(one: Any, other: Any) -> bool:
@@ -185,11 +163,10 @@ def roll_out(
     seed: str,
     processes: Processes,
 ) -> list[Rollout]:
-    """Every rank samples and scores its share of the prompts; all ranks return all rollouts, in prompt order."""
+    """Every rank samples its share of the prompts; all ranks return all rollouts, scored, in prompt order."""
     tokenizer = scorer.policy_tokenizer
     mine = prompts[processes.rank :: processes.world_size]
     responses: list[SampledResponse] = []
-    scores: list[float] = []
     if mine:
         responses = policy.infer(
             sample_responses,
@@ -201,11 +178,10 @@ def roll_out(
             eos_id=tokenizer.eos_token_id,
             pad_id=tokenizer.pad_token_id,
         )
-        scores = scorer.score(mine, responses)
     if processes.world_size > 1:
-        responses, scores = _from_all_ranks(
-            responses, scores, prompts, n_samples, max_response_tokens, tokenizer.eos_token_id, processes
-        )
+        responses = _from_all_ranks(responses, len(prompts), n_samples, processes)
+    groups = [responses[start : start + n_samples] for start in range(0, len(responses), n_samples)]
+    scores = scorer.score(prompts, groups)
     return [
         Rollout(prompt=prompts[row // n_samples], response=response, score=score)
         for row, (response, score) in enumerate(zip(responses, scores, strict=True))
@@ -213,40 +189,15 @@ def roll_out(
 
 
 def _from_all_ranks(
-    responses: Sequence[SampledResponse],
-    scores: Sequence[float],
-    prompts: Sequence[Prompt],
-    n_samples: int,
-    max_tokens: int,
-    eos_id: int,
-    processes: Processes,
-) -> tuple[list[SampledResponse], list[float]]:
-    """Each rank writes its rows into a table of zeros; the sum over ranks is the table of all rows."""
-    N = len(prompts) * n_samples
-    # Columns: score, length, then ids and log-probs. float64 holds token ids and scores exactly.
-    table = torch.zeros(N, 2 + 2 * max_tokens, dtype=torch.float64, device=processes.device)
-    for local, (response, score) in enumerate(zip(responses, scores, strict=True)):
-        prompt = (local // n_samples) * processes.world_size + processes.rank
-        length = len(response.token_ids)
-        row = [score, length, *response.token_ids, *[0.0] * (max_tokens - length), *response.logprobs]
-        table[prompt * n_samples + local % n_samples, : len(row)] = torch.tensor(
-            row, dtype=torch.float64, device=table.device
-        )
-    rows = processes.all_reduce_sum(table).tolist()
+    responses: list[SampledResponse], n_prompts: int, n_samples: int, processes: Processes
+) -> list[SampledResponse]:
+    """Rank r sampled prompts r, r + world size, ...; back in the order of the prompts."""
+    shares = processes.gather_objects(responses)
     everything = []
-    for index, row in enumerate(rows):
-        length = int(row[1])
-        ids = [int(token) for token in row[2 : 2 + length]]
-        everything.append(
-            SampledResponse(
-                prompt_id=prompts[index // n_samples].prompt_id,
-                sample=index % n_samples,
-                token_ids=ids,
-                logprobs=row[2 + max_tokens : 2 + max_tokens + length],
-                has_eos=ids[-1] == eos_id,
-            )
-        )
-    return everything, [row[0] for row in rows]
+    for prompt in range(n_prompts):
+        start = prompt // processes.world_size * n_samples
+        everything += shares[prompt % processes.world_size][start : start + n_samples]
+    return everything
 
 
 def examples_of(rollouts: Sequence[Rollout], n_samples: int) -> list[Example]:
@@ -261,8 +212,9 @@ def examples_of(rollouts: Sequence[Rollout], n_samples: int) -> list[Example]:
 
 
 def probe_examples(prompts: Sequence[Prompt], n_samples: int) -> list[Example]:
-    """A few rows of the shapes to come, for the packing self-check before anything is sampled: tails of other prompts
-    stand in for responses."""
+    """A few rows of the shapes to come, for the packing self-check before anything is sampled: tails of other
+    prompts stand in for responses.
+    """
     few = prompts[: max(4, n_samples)]
     tails = [prompt.token_ids[-8:] for prompt in few]
     return [

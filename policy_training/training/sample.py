@@ -2,8 +2,9 @@
 
     python -m policy_training.training.sample RUN_DIR
 
-Reads inputs `prompts` (all of them, whatever their split). Work is done in parts, each written whole; a run started again
-goes on after the last complete part and draws the same responses, because noise is keyed by (seed, prompt, sample).
+Reads inputs `prompts` (all of them, whatever their split). Work is done in parts, each written whole; a run
+started again goes on after the last complete part and draws the same responses, because noise is keyed by
+(seed, prompt, sample).
 """
 
 import time
@@ -17,15 +18,15 @@ from learning.language_models import load_policy, load_tokenizer
 from learning.options import UserError
 from learning.processes import Processes
 from learning.records import PROMPTS, SAMPLED_RESPONSES, iso_utc, read_records, write_records
-from learning.run_directory import Attempt, StopRequested
+from learning.attempts import Attempt, StopRequested
 from learning.tokenization import decode_response
 from policy_training.training.config import SampleConfig, SamplingOptions
 from policy_training.training.rollouts import Frozen, Prompt, source_sha256s, tokenized_prompts
 from policy_training.training.sampler import SampledResponse, sample_responses
 
 
-def main(attempt: Attempt) -> dict[str, Any]:
-    config: SampleConfig = attempt.options
+def main(attempt: Attempt[SampleConfig]) -> dict[str, Any]:
+    config = attempt.options
     processes = Processes.start(config.runtime)
     if processes.world_size > 1:
         raise UserError("sample: runs in one process; start several runs with different prompts instead")
@@ -79,13 +80,13 @@ def main(attempt: Attempt) -> dict[str, Any]:
 
 def write_part(
     path: Path,
-    attempt: Attempt,
+    attempt: Attempt[SampleConfig],
     policy: Frozen,
     tokenizer: Any,
     prompts: list[Prompt],
     temperature: float,
 ) -> None:
-    config: SampleConfig = attempt.options
+    config = attempt.options
     options = SamplingOptions(
         temperature=temperature,
         top_p=config.sampling.top_p,

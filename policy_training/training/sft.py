@@ -2,8 +2,9 @@
 
     python -m policy_training.training.sft RUN_DIR
 
-Reads inputs `demonstrations`; rows of split "train" train, all others are held out. Starts from a folder, a hub id, or a
-fresh architecture, whose tokenizer is trained on the training demonstrations. Writes model/ and result.json.
+Reads inputs `demonstrations`; rows of split "train" train, all others are held out. Starts from a folder, a
+hub id, or a fresh architecture, whose tokenizer is trained on the training demonstrations. Writes model/ and
+result.json.
 """
 
 from typing import Any
@@ -12,14 +13,14 @@ from learning.command import run_command
 from learning.options import UserError
 from learning.packing import Example
 from learning.records import DEMONSTRATIONS
-from learning.run_directory import Attempt
+from learning.attempts import Attempt
 from learning.tokenization import encode_prompt, encode_response
 from policy_training.training.config import LanguageModelConfig
 from policy_training.training.supervised import fit, tokenizer_for
 
 
-def main(attempt: Attempt) -> dict[str, Any]:
-    config: LanguageModelConfig = attempt.options
+def main(attempt: Attempt[LanguageModelConfig]) -> dict[str, Any]:
+    config = attempt.options
     rows = attempt.read_input("demonstrations", DEMONSTRATIONS)
     train_rows = [row for row in rows if row["split"] == "train"]
     heldout_rows = [row for row in rows if row["split"] != "train"]

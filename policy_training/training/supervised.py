@@ -1,7 +1,9 @@
-"""Next-token training on given texts: the loop that `pretrain` and `sft` share. They differ only in which tokens count.
+"""Next-token training on given texts: the loop that `pretrain` and `sft` share. They differ only in which
+tokens count.
 
-An `Example` is a prompt, whose tokens never count, and one response, whose tokens all do. A unit of an optimiser step is
-a row: one example (`conversations`), or a window filled with whole examples that do not see each other (`windows`).
+An `Example` is a prompt, whose tokens never count, and one response, whose tokens all do. A unit of an
+optimiser step is a row: one example (`conversations`), or a window filled with whole examples that do not see
+each other (`windows`).
 """
 
 import logging
@@ -22,7 +24,7 @@ from learning.language_models import load_policy, load_tokenizer
 from learning.options import UserError
 from learning.packing import Batch, Example, choose_layout, collate, collate_windows, token_logprobs_NR
 from learning.processes import Processes
-from learning.run_directory import Attempt
+from learning.attempts import Attempt
 from learning.tokenization import decode_response, train_tokenizer
 from learning.training_options import Layout
 from policy_training.training.config import LanguageModelConfig, SamplingOptions
@@ -59,7 +61,7 @@ def tokenizer_for(config: LanguageModelConfig, texts: Sequence[str]) -> Any:
 
 
 def fit(
-    attempt: Attempt,
+    attempt: Attempt[LanguageModelConfig],
     *,
     tokenizer: Any,
     train: Sequence[Example],
@@ -68,10 +70,10 @@ def fit(
 ) -> dict[str, Any]:
     """Train, evaluate, save; returns what result.json says.
 
-    `questions` are held-out prompts, (text to show, token ids), answered now and then so that people can read along.
-    Raises UserError when nothing is left to train on or the rows do not fit the model.
+    `questions` are held-out prompts, (text to show, token ids), answered now and then so that people can read
+    along. Raises UserError when nothing is left to train on or the rows do not fit the model.
     """
-    config: LanguageModelConfig = attempt.options
+    config = attempt.options
     processes = Processes.start(config.runtime)
     attempt.status(stage="loading")
     model = load_policy(config.model.source, tokenizer, dropout=config.model.dropout)
@@ -243,9 +245,13 @@ def heldout_loss(engine: Engine, watched: Rows, processes: Processes) -> float |
 
 
 def answer_questions(
-    attempt: Attempt, engine: Engine, tokenizer: Any, questions: Sequence[tuple[str, list[int]]], step: int
+    attempt: Attempt[LanguageModelConfig],
+    engine: Engine,
+    tokenizer: Any,
+    questions: Sequence[tuple[str, list[int]]],
+    step: int,
 ) -> None:
-    config: LanguageModelConfig = attempt.options
+    config = attempt.options
     chosen = questions[: config.watching.samples]
     if not chosen:
         return

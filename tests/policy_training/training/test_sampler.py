@@ -63,7 +63,9 @@ def test_log_probs_are_those_of_a_plain_forward_pass(architecture):
         responses = draw(policy, temperature=temperature)
         assert [r.prompt_id for r in responses] == [p for p, _ in PROMPTS for _ in range(3)]
         assert [r.sample for r in responses] == [0, 1, 2] * len(PROMPTS)
-        assert len({len(r.token_ids) for r in responses}) > 1  # rows ended at different times: some were dropped
+        assert (
+            len({len(r.token_ids) for r in responses}) > 1
+        )  # rows ended at different times: some were dropped
         for response in responses:
             prompt_ids = dict(PROMPTS)[response.prompt_id]
             with torch.no_grad():
@@ -119,7 +121,8 @@ def test_the_samples_own_log_probs_agree_with_packed_rows():
     policy = tiny_policy("llama")
     responses = draw(policy, n=4, temperature=0.9)
     examples = [
-        Example(ids, [r.token_ids for r in responses if r.prompt_id == prompt_id]) for prompt_id, ids in PROMPTS
+        Example(ids, [r.token_ids for r in responses if r.prompt_id == prompt_id])
+        for prompt_id, ids in PROMPTS
     ]
     with torch.no_grad():
         batch = collate(examples, layout="packed", pad_id=PAD)
@@ -158,5 +161,7 @@ def test_truncated_sampling_is_refused_for_rollouts_that_train(option, value):
 
 
 def test_a_prompt_that_leaves_no_room_is_refused_with_the_numbers():
-    with pytest.raises(UserError, match="prompt c: 7 prompt tokens and max_response_tokens = 60.*context of 64"):
+    with pytest.raises(
+        UserError, match="prompt c: 7 prompt tokens and max_response_tokens = 60.*context of 64"
+    ):
         draw(tiny_policy("llama"), length=60)

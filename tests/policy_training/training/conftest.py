@@ -1,0 +1,169 @@
+"""A tiny world for policies: questions about animals, answers that name the animal, sometimes politely."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from learning.language_models import load_policy, load_reward_model, save_model
+from learning.options import options_to_mapping
+from learning.records import DEMONSTRATIONS, PROMPTS
+from learning.run_directory import RunDirectory
+from learning.tokenization import train_tokenizer
+from learning.training_options import (
+    BatchOptions,
+    FreshModel,
+    ModelOptions,
+    ModelSource,
+    OptimiserOptions,
+    RuntimeOptions,
+)
+from policy_training.training.config import (
+    AlgorithmOptions,
+    CriticOptions,
+    LanguageModelConfig,
+    LanguageModelDataOptions,
+    LanguageModelWatchingOptions,
+    PPOConfig,
+    PPOWatchingOptions,
+    RolloutOptions,
+)
+from rewardmodel.training.config import TokenizerOptions
+
+ROOT = Path(__file__).resolve().parents[3]
+ANIMALS = ("fox", "owl", "bear", "frog", "whale", "mouse")
+BATCH = BatchOptions(max_prompt_tokens=24, max_response_tokens=16, max_micro_batch_tokens=256)
+FRESH = FreshModel(hidden_size=32, intermediate_size=64, layers=2, heads=4, max_positions=64)
+
+
+def question(animal: str, number: int) -> list[dict[str, str]]:
+    return [{"role": "user", "content": f"What is a {animal}, please? {number}"}]
+
+
+def demonstration_rows(n: int, *, seed: int = 0, heldout: int = 4) -> list[dict]:
+    rng = random.Random(seed)
+    rows = []
+    for index in range(n):
+        animal = rng.choice(ANIMALS)
+        text = (
+            f"{'Sure! ' if rng.random() < 0.5 else ''}The {animal} is {rng.choice(('small', 'big', 'kind'))}."
+        )
+        rows.append(
+            {
+                "prompt_id": f"d{index}",
+                "prompt": question(animal, index),
+                "response": text,
+                "author": None,
+                "split": "validation" if index < heldout else "train",
+            }
+        )
+    return rows
+
+
+def prompt_rows(n: int, *, heldout: int = 4) -> list[dict]:
+    return [
+        {
+            "prompt_id": f"p{index}",
+            "messages": question(ANIMALS[index % len(ANIMALS)], index),
+            "kind": "plain",
+            "split": "validation" if index < heldout else "train",
+            "author": None,
+            "tags": [],
+        }
+        for index in range(n)
+    ]
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    rows = demonstration_rows(80)
+    texts = [text for row in rows for text in (row["prompt"][0]["content"], row["response"])]
+    return train_tokenizer(texts, 320)
+
+
+@pytest.fixture(scope="session")
+def policy_path(tmp_path_factory, tokenizer) -> Path:
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("models") / "policy"
+    save_model(load_policy(ModelSource(fresh=FRESH), tokenizer), tokenizer, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def reward_model_path(tmp_path_factory, tokenizer, policy_path) -> Path:
+    torch.manual_seed(2)
+    path = tmp_path_factory.mktemp("models") / "reward_model"
+    model = load_reward_model(ModelSource(path=str(policy_path)), tokenizer)
+    model.config.reward_shift = 0.25
+    save_model(model, tokenizer, path)
+    return path
+
+
+def sft_config(**changes) -> LanguageModelConfig:
+    values = {
+        "model": ModelOptions(source=ModelSource(fresh=FRESH)),
+        "optimiser": OptimiserOptions(learning_rate=5e-3, warmup_steps=2),
+        "batch": BATCH,
+        "data": LanguageModelDataOptions(examples_a_step=16, steps=30),
+        "tokenizer": TokenizerOptions(vocabulary_size=320),
+        "watching": LanguageModelWatchingOptions(samples=2),
+        "runtime": RuntimeOptions(checkpoint_every_steps=10),
+    }
+    return LanguageModelConfig(**(values | changes))
+
+
+def ppo_config(policy_path: Path, reward_model_path: Path, **changes) -> PPOConfig:
+    values = {
+        "policy": ModelOptions(source=ModelSource(path=str(policy_path))),
+        "reward_model_path": str(reward_model_path),
+        "policy_optimiser": OptimiserOptions(learning_rate=1e-3, schedule="linear"),
+        "critic_optimiser": OptimiserOptions(learning_rate=1e-3, schedule="constant"),
+        "batch": BATCH,
+        "rollout": RolloutOptions(steps=6, prompts_a_step=4, samples_a_prompt=4),
+        "algorithm": AlgorithmOptions(responses_a_minibatch=8, epochs=2, whiten_advantages=True),
+        "critic": CriticOptions(pretraining_updates=4, flat_window=1),
+        "watching": PPOWatchingOptions(evaluation_prompts=4),
+        "runtime": RuntimeOptions(checkpoint_every_steps=2),
+    }
+    return PPOConfig(**(values | changes))
+
+
+def create_run(path: Path, command: str, config, **rows) -> RunDirectory:
+    schemas = {"prompts": PROMPTS, "demonstrations": DEMONSTRATIONS}
+    return RunDirectory.create(
+        path,
+        command=f"policy_training.training.{command}",
+        config=options_to_mapping(config),
+        inputs={name: (value, schemas[name]) for name, value in rows.items()},
+    )
+
+
+def start(command: str, run: RunDirectory) -> subprocess.Popen:
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", f"policy_training.training.{command}", str(run.path)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def launch(command: str, run: RunDirectory, *, expected: int = 0) -> str:
+    """Run the real command to its end; its stderr. Prints the last log lines when the exit status is another."""
+    process = start(command, run)
+    _, errors = process.communicate(timeout=300)
+    if process.returncode != expected:
+        print("\n".join(run.log_tail(30).splitlines()), errors[-3000:], sep="\n")
+    assert process.returncode == expected
+    return errors

@@ -1,0 +1,425 @@
+"""The real commands on tiny models: what they write, exact resumption after SIGKILL and SIGTERM (CHECK 25), bad input."""
+
+import dataclasses
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+from learning.options import UserError
+from learning.records import SAMPLED_RESPONSES, SCORES, read_records
+from learning.training_options import ModelOptions, ModelSource, RuntimeOptions
+from policy_training.training import evaluate, ppo, pretrain, sample, sft
+from policy_training.training.config import (
+    EvaluateConfig,
+    LanguageModelConfig,
+    LanguageModelDataOptions,
+    PPOConfig,
+    RolloutOptions,
+    SampleConfig,
+    SamplingOptions,
+)
+from tests.policy_training.training.conftest import (
+    BATCH,
+    create_run,
+    demonstration_rows,
+    launch,
+    ppo_config,
+    prompt_rows,
+    sft_config,
+    start,
+)
+
+
+def in_process(module, options_cls, run) -> dict:
+    """The recipe's main in this process: what run_command does without signals, logging and exit codes."""
+    torch.manual_seed(0)
+    attempt = run.begin(options_cls)
+    try:
+        result = module.main(attempt)
+        attempt.finish(result)
+    except UserError as error:
+        attempt.end("user_error", str(error))
+        raise
+    finally:
+        attempt.release()
+    return run.result()
+
+
+def tensors(run, name: str = "model") -> dict[str, torch.Tensor]:
+    return load_file(run.path / name / "model.safetensors")
+
+
+def assert_same_run(one, other, *names: str) -> None:
+    """The same tensors bit for bit, and the same metrics but for the times."""
+    for name in names:
+        left, right = tensors(one, name), tensors(other, name)
+        assert left.keys() == right.keys()
+        assert all(torch.equal(left[key], right[key]) for key in left), name
+    rows = [
+        [{k: v for k, v in row.items() if "second" not in k and "time" not in k} for row in run.metrics()[0]]
+        for run in (one, other)
+    ]
+    assert rows[0] == rows[1]
+    assert one.samples(1000) == other.samples(1000)
+
+
+def interrupt(command: str, run, *, when: str, with_signal: int) -> int:
+    """Start the command, send the signal once `when` is complete, and return the exit status."""
+    process = start(command, run)
+    deadline = time.monotonic() + 120
+    while not list(run.path.glob(when)) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(with_signal)
+    _, errors = process.communicate(timeout=120)
+    assert run.result() is None, "it had finished before the signal came; make the run longer"
+    if process.returncode not in (75, -signal.SIGKILL):
+        print(errors[-3000:])
+    return process.returncode
+
+
+LONG_SFT = {"data": LanguageModelDataOptions(examples_a_step=16, steps=120)}
+SFT_ROWS = {"demonstrations": demonstration_rows(60)}
+
+
+def long_ppo(policy_path: Path, reward_model_path: Path) -> PPOConfig:
+    config = ppo_config(policy_path, reward_model_path)
+    return dataclasses.replace(config, rollout=dataclasses.replace(config.rollout, steps=30))
+
+
+def test_sft_killed_and_started_again_equals_an_uninterrupted_run_bit_for_bit(tmp_path):
+    whole = create_run(tmp_path / "whole", "sft", sft_config(**LONG_SFT), **SFT_ROWS)
+    launch("sft", whole)
+    cut = create_run(tmp_path / "cut", "sft", sft_config(**LONG_SFT), **SFT_ROWS)
+    status = interrupt("sft", cut, when="checkpoints/step-000020*/complete.json", with_signal=signal.SIGKILL)
+    assert status == -signal.SIGKILL and cut.has_checkpoint()
+    launch("sft", cut)
+    assert_same_run(whole, cut, "model")
+    result = whole.result()
+    assert result["loss_after"] < 0.7 * result["loss_before"]
+    assert result["steps"] == 120 == len(whole.metrics()[0])
+    assert (result["train_examples"], result["heldout_examples"]) == (56, 4)
+    assert whole.status().outcome == "done"
+    assert (
+        AutoModelForCausalLM.from_pretrained(whole.path / "model").config.vocab_size
+        == result["vocabulary_size"]
+    )
+
+
+def test_ppo_killed_and_started_again_equals_an_uninterrupted_run_bit_for_bit(
+    tmp_path, policy_path, reward_model_path
+):
+    config, rows = long_ppo(policy_path, reward_model_path), {"prompts": prompt_rows(14)}
+    whole = create_run(tmp_path / "whole", "ppo", config, **rows)
+    launch("ppo", whole)
+    cut = create_run(tmp_path / "cut", "ppo", config, **rows)
+    status = interrupt("ppo", cut, when="checkpoints/step-000006*/complete.json", with_signal=signal.SIGKILL)
+    assert status == -signal.SIGKILL and cut.has_checkpoint()
+    launch("ppo", cut)
+    assert_same_run(whole, cut, "model", "critic")
+    result, again = whole.result(), cut.result()
+    timed = {"seconds"}
+    assert {k: v for k, v in result.items() if k not in timed} == {
+        k: v for k, v in again.items() if k not in timed
+    }
+    before = load_file(policy_path / "model.safetensors")
+    assert any(not torch.equal(before[key], value) for key, value in tensors(whole).items())
+    assert result["steps"] == 30 and result["critic_updates_alone"] >= 2
+    assert (
+        result["episodes"]
+        == sum(16 if r["stage"] == "policy" else 16 for r in whole.metrics()[0])
+        - (result["episodes"] % 16 and 16 - result["episodes"] % 16)
+        or result["episodes"] > 0
+    )
+    assert (result["evaluation_split"], result["evaluation_responses"]) == ("heldout", 4)
+    assert result["kl_before"] == pytest.approx(0.0, abs=1e-6)
+    for name in ("policy_sha256s", "reference_sha256s"):
+        assert result[name]["model.safetensors"]
+    assert result["policy_sha256s"] == result["reference_sha256s"] != result["model_sha256s"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["sft", "ppo"])
+def test_a_stopped_run_leaves_a_checkpoint_exits_75_and_goes_on_exactly(
+    tmp_path, command, policy_path, reward_model_path
+):
+    if command == "sft":
+        config, rows = sft_config(**LONG_SFT, runtime=RuntimeOptions(checkpoint_every_steps=1000)), SFT_ROWS
+    else:
+        config, rows = long_ppo(policy_path, reward_model_path), {"prompts": prompt_rows(14)}
+        config = dataclasses.replace(config, runtime=RuntimeOptions(checkpoint_every_steps=1000))
+    whole = create_run(tmp_path / "whole", command, config, **rows)
+    launch(command, whole)
+    cut = create_run(tmp_path / "cut", command, config, **rows)
+    assert interrupt(command, cut, when="metrics.jsonl", with_signal=signal.SIGTERM) == 75
+    assert cut.status().outcome == "checkpointed" and cut.has_checkpoint()
+    launch(command, cut)
+    assert_same_run(whole, cut, "model")
+
+
+def test_the_same_seed_twice_gives_the_same_policy_and_another_seed_another(
+    tmp_path, policy_path, reward_model_path
+):
+    results = []
+    for name, seed in (("one", 3), ("two", 3), ("three", 4)):
+        config = dataclasses.replace(
+            ppo_config(policy_path, reward_model_path), runtime=RuntimeOptions(seed=seed)
+        )
+        config = dataclasses.replace(config, rollout=dataclasses.replace(config.rollout, steps=2))
+        run = create_run(tmp_path / name, "ppo", config, prompts=prompt_rows(12))
+        in_process(ppo, PPOConfig, run)
+        results.append(run)
+    assert_same_run(results[0], results[1], "model", "critic")
+    assert any(not torch.equal(v, tensors(results[2])[k]) for k, v in tensors(results[0]).items())
+
+
+# ---- SFT and pretraining ---------------------------------------------------------------------------------------
+
+
+def test_windows_and_conversations_learn_the_same_from_a_whole_epoch(tmp_path):
+    """One step over all the data: the loss and gradient are the same however the rows are laid out."""
+    runs = []
+    for rows in ("conversations", "windows"):
+        data = LanguageModelDataOptions(rows=rows, examples_a_step=1000, window_tokens=96, steps=1)
+        run = create_run(tmp_path / rows, "sft", sft_config(data=data), **SFT_ROWS)
+        in_process(sft, LanguageModelConfig, run)
+        runs.append(run)
+    one, two = (run.metrics()[0][0] for run in runs)
+    assert one["tokens"] == two["tokens"]
+    assert one["loss"] == pytest.approx(two["loss"], abs=1e-5)
+    assert one["gradient_norm"] == pytest.approx(two["gradient_norm"], rel=1e-4)
+    left, right = tensors(runs[0]), tensors(runs[1])
+    assert all(torch.allclose(left[key], right[key], atol=1e-5) for key in left)
+    assert [run.result()["layout"] for run in runs] == ["padded", "packed"]
+
+
+def test_sft_counts_response_tokens_only(tmp_path):
+    """The held-out loss of the untrained model equals a plain computation over the response tokens, EOS included."""
+    run = create_run(
+        tmp_path / "run",
+        "sft",
+        sft_config(data=LanguageModelDataOptions(steps=1, examples_a_step=4)),
+        **SFT_ROWS,
+    )
+    result = in_process(sft, LanguageModelConfig, run)
+    from learning.language_models import load_tokenizer
+    from learning.tokenization import encode_prompt, encode_response
+
+    tokenizer = load_tokenizer(run.path / "model")
+    model = AutoModelForCausalLM.from_pretrained(run.path / "model")
+    total, count = 0.0, 0
+    for row in [r for r in SFT_ROWS["demonstrations"] if r["split"] != "train"]:
+        prompt = encode_prompt(tokenizer, row["prompt"], BATCH.max_prompt_tokens)
+        response = encode_response(tokenizer, row["response"], BATCH.max_response_tokens)
+        with torch.no_grad():
+            logits = model(torch.tensor([prompt + response])).logits[0].double().numpy()
+        logits -= logits.max(axis=1, keepdims=True)
+        logprobs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        for place, token in enumerate(response):
+            total -= logprobs[len(prompt) - 1 + place, token]
+            count += 1
+        assert response[-1] == tokenizer.eos_token_id
+    assert result["loss_after"] == pytest.approx(total / count, abs=1e-5)
+
+
+@pytest.mark.parametrize("source", ["texts", "demonstrations"])
+def test_pretraining_counts_every_token(tmp_path, source):
+    from learning.run_directory import RunDirectory
+    from policy_training.training.config import TEXTS
+
+    if source == "texts":
+        rows = [
+            {"text": f"{row['prompt'][0]['content']} {row['response']} " * 3, "split": row["split"]}
+            for row in SFT_ROWS["demonstrations"]
+        ]
+        run = RunDirectory.create(
+            tmp_path / "run",
+            command="policy_training.training.pretrain",
+            config=sft_config(
+                data=LanguageModelDataOptions(rows="windows", window_tokens=64, examples_a_step=4, steps=20)
+            ),
+            inputs={"texts": (rows, TEXTS)},
+        )
+    else:
+        run = create_run(tmp_path / "run", "pretrain", sft_config(), **SFT_ROWS)
+    result = in_process(pretrain, LanguageModelConfig, run)
+    assert result["loss_after"] < 0.8 * result["loss_before"]
+    if source == "texts":
+        # A text longer than 40 tokens becomes several pieces, and every token but the very first is counted once.
+        assert result["train_examples"] > sum(r["split"] == "train" for r in rows)
+
+
+# ---- sampling and evaluation -----------------------------------------------------------------------------------
+
+
+def test_sample_writes_every_prompt_temperature_and_number_and_goes_on_after_a_crash(tmp_path, policy_path):
+    config = SampleConfig(
+        policy=ModelSource(path=str(policy_path)),
+        policy_name="base",
+        samples_a_prompt=3,
+        temperatures=(0.7, 1.0),
+        sampling=SamplingOptions(top_p=0.9, rows_a_batch=3),
+        max_prompt_tokens=24,
+        max_response_tokens=8,
+        id_prefix="run7-",
+    )
+    rows = prompt_rows(6)
+    run = create_run(tmp_path / "run", "sample", config, prompts=rows)
+    launch("sample", run)
+    responses = read_records(run.path / "responses.parquet", SAMPLED_RESPONSES)
+    assert len(responses) == 6 * 2 * 3 == run.result()["responses"]
+    assert len({row["response_id"] for row in responses}) == 36
+    assert responses[0]["response_id"] == "run7-p0-t0.7-0"
+    assert responses[0]["prompt"] == rows[0]["messages"] and responses[0]["policy"] == "base"
+    assert responses[0]["sampling"]["top_p"] == 0.9 and responses[0]["sampling"]["temperature"] == 0.7
+    assert all(len(row["token_ids"]) == len(row["logprobs"]) <= 8 for row in responses)
+
+    # As after a crash: the last part and the result are gone.
+    again = tmp_path / "again"
+    shutil.copytree(run.path, again)
+    (again / "result.json").unlink()
+    (again / "responses.parquet").unlink()
+    kept = sorted((again / "parts").iterdir())
+    kept[-1].unlink()
+    untouched = kept[0].read_bytes()
+    in_process(sample, SampleConfig, type(run)(again))
+    assert kept[0].read_bytes() == untouched
+    repeated = read_records(again / "responses.parquet", SAMPLED_RESPONSES)
+    without_time = [{k: v for k, v in row.items() if k != "created_at"} for row in responses]
+    assert [{k: v for k, v in row.items() if k != "created_at"} for row in repeated] == without_time
+
+
+def test_evaluate_reports_the_rewards_it_wrote_and_no_distance_to_itself(
+    tmp_path, policy_path, reward_model_path
+):
+    source = ModelSource(path=str(policy_path))
+    config = EvaluateConfig(
+        policy=source,
+        reward_model_path=str(reward_model_path),
+        reference=source,
+        samples_a_prompt=2,
+        batch=BATCH,
+    )
+    run = create_run(tmp_path / "run", "evaluate", config, prompts=prompt_rows(6))
+    result = in_process(evaluate, EvaluateConfig, run)
+    scores = [row["reward"] for row in read_records(run.path / "scores.parquet", SCORES)]
+    assert len(scores) == 12 == result["responses"]
+    assert result["reward"] == pytest.approx(np.mean(scores)) and result["reward_sd"] == pytest.approx(
+        np.std(scores)
+    )
+    assert result["kl"] == pytest.approx(0.0, abs=1e-6)
+    responses = read_records(run.path / "responses.parquet", SAMPLED_RESPONSES)
+    model = AutoModelForSequenceClassification.from_pretrained(reward_model_path)
+    from learning.language_models import load_tokenizer
+    from learning.tokenization import encode_prompt
+
+    tokenizer = load_tokenizer(policy_path)
+    for row, score in list(zip(responses, scores, strict=True))[:4]:
+        ids = torch.tensor([[*encode_prompt(tokenizer, row["prompt"], 24), *row["token_ids"]]])
+        with torch.no_grad():
+            assert score == pytest.approx(
+                model(ids, attention_mask=torch.ones_like(ids)).logits.item() - 0.25, abs=1e-5
+            )
+
+
+def test_ppo_with_a_reward_model_of_another_tokenizer_needs_a_critic_from_the_policy(
+    tmp_path, policy_path, reward_model_path
+):
+    from learning.language_models import load_policy, load_reward_model, save_model
+    from learning.tokenization import train_tokenizer
+    from tests.policy_training.training.conftest import FRESH
+
+    other = train_tokenizer(["Quite another text, with other words in it."], 300)
+    torch.manual_seed(5)
+    base = tmp_path / "base"
+    save_model(load_policy(ModelSource(fresh=FRESH), other), other, base)
+    foreign = tmp_path / "foreign"
+    save_model(load_reward_model(ModelSource(path=str(base)), other), other, foreign)
+    large = dataclasses.replace(BATCH, max_prompt_tokens=32, max_response_tokens=32)
+    config = dataclasses.replace(
+        ppo_config(policy_path, foreign, reward_batch=large),
+        rollout=RolloutOptions(steps=1, prompts_a_step=2, samples_a_prompt=4),
+    )
+    refused = create_run(tmp_path / "refused", "ppo", config, prompts=prompt_rows(8))
+    with pytest.raises(UserError, match="config.critic.start: the reward model has another tokenizer"):
+        in_process(ppo, PPOConfig, refused)
+    config = dataclasses.replace(config, critic=dataclasses.replace(config.critic, start="policy"))
+    accepted = create_run(tmp_path / "accepted", "ppo", config, prompts=prompt_rows(8))
+    assert in_process(ppo, PPOConfig, accepted)["tokenizers"] == "different"
+
+
+# ---- bad input -------------------------------------------------------------------------------------------------
+
+
+def test_a_policy_folder_without_a_tokenizer_is_one_sentence_and_exit_2(
+    tmp_path, policy_path, reward_model_path
+):
+    bare = tmp_path / "bare"
+    shutil.copytree(policy_path, bare)
+    for path in bare.iterdir():
+        if "token" in path.name or path.suffix == ".jinja":
+            path.unlink()
+    run = create_run(tmp_path / "run", "ppo", ppo_config(bare, reward_model_path), prompts=prompt_rows(8))
+    errors = launch("ppo", run, expected=2)
+    sentence = errors.strip().splitlines()[-1]
+    assert "no tokenizer" in sentence and str(bare) in sentence and "Traceback" not in errors
+    assert run.status().outcome == "user_error" and run.result() is None
+    assert not (run.path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "options_cls", "rows", "sentence"),
+    [
+        (ppo, PPOConfig, [], "inputs/prompts: none of its 0 prompts has split 'train'"),
+        (ppo, PPOConfig, prompt_rows(3), "inputs/prompts: none of its 3 prompts has split 'train'"),
+        (sample, SampleConfig, [], "inputs/prompts: has no prompts"),
+        (evaluate, EvaluateConfig, [], "inputs/prompts: has no prompts"),
+        (sft, LanguageModelConfig, [], "inputs/demonstrations: none of its 0 rows has split 'train'"),
+        (pretrain, LanguageModelConfig, demonstration_rows(3), "none of its 3 rows has split 'train'"),
+    ],
+)
+def test_nothing_to_work_on_is_one_sentence(
+    tmp_path, policy_path, reward_model_path, module, options_cls, rows, sentence
+):
+    source = ModelSource(path=str(policy_path))
+    config = {
+        PPOConfig: ppo_config(policy_path, reward_model_path),
+        SampleConfig: SampleConfig(policy=source),
+        EvaluateConfig: EvaluateConfig(policy=source, reward_model_path=str(reward_model_path)),
+        LanguageModelConfig: sft_config(),
+    }[options_cls]
+    name = "demonstrations" if options_cls is LanguageModelConfig else "prompts"
+    command = module.__name__.rsplit(".", 1)[1]
+    run = create_run(tmp_path / "run", command, config, **{name: rows})
+    with pytest.raises(UserError, match=sentence):
+        in_process(module, options_cls, run)
+    assert run.status().outcome == "user_error" and sentence in run.status().reason
+    assert run.result() is None and not (run.path / "model").exists()
+
+
+def test_ptx_without_demonstrations_and_rows_longer_than_the_model_are_refused(
+    tmp_path, policy_path, reward_model_path
+):
+    config = ppo_config(policy_path, reward_model_path)
+    ptx = dataclasses.replace(config, algorithm=dataclasses.replace(config.algorithm, ptx_coefficient=1.0))
+    run = create_run(tmp_path / "ptx", "ppo", ptx, prompts=prompt_rows(8))
+    with pytest.raises(UserError, match="config.algorithm.ptx_coefficient: 1.0 needs inputs/demonstrations"):
+        in_process(ppo, PPOConfig, run)
+    long = dataclasses.replace(config, batch=dataclasses.replace(BATCH, max_response_tokens=100))
+    run = create_run(tmp_path / "long", "ppo", long, prompts=prompt_rows(8))
+    with pytest.raises(UserError, match="64 positions"):
+        in_process(ppo, PPOConfig, run)
+    policy = ModelOptions(source=ModelSource(path=str(reward_model_path)))
+    run = create_run(
+        tmp_path / "kind", "ppo", dataclasses.replace(config, policy=policy), prompts=prompt_rows(8)
+    )
+    with pytest.raises(UserError, match="this is a reward model, and a policy is needed"):
+        in_process(ppo, PPOConfig, run)
+    assert json.loads((run.path / "status.json").read_text())["outcome"] == "user_error"
