@@ -1,0 +1,53 @@
+"""manage.py fine_tune PROJECT NAME: a policy from the project's demonstrations."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from learning.options import options_to_mapping
+from learning.training_options import FreshModel, ModelSource
+from policy_training.actions import pretrain, train_on_demonstrations
+from policy_training.models import Policy
+from policy_training.training.presets import LANGUAGE_MODEL_PRESETS
+from workspace.commands import ProjectCommand, with_settings
+from workspace.errors import ActionError
+from workspace.models import Project, User
+
+
+class Command(ProjectCommand):
+    help = (
+        "Queue supervised fine-tuning (or pretraining) on the project's demonstrations; a worker carries it."
+    )
+
+    def add_command_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="the new policy's name in the project")
+        parser.add_argument("--preset", default="tiny", choices=sorted(LANGUAGE_MODEL_PRESETS))
+        parser.add_argument(
+            "--start", help="name of the policy to start from (default: a fresh model, see --set)"
+        )
+        parser.add_argument(
+            "--pretrain", action="store_true", help="the loss counts every token, not the responses only"
+        )
+        parser.add_argument(
+            "--set",
+            nargs="+",
+            default=[],
+            metavar="KEY=VALUE",
+            help="values of the config, for example data.steps=400 model.source.fresh.hidden_size=256",
+        )
+
+    def run(self, *, actor: User, project: Project, **options: Any) -> None:
+        parent = None
+        if options["start"]:
+            parent = Policy.objects.filter(project=project, name=options["start"]).first()
+            if parent is None:
+                raise ActionError(f"The project has no policy “{options['start']}”.", code="no_policy")
+        config = LANGUAGE_MODEL_PRESETS[options["preset"]].config(ModelSource(fresh=FreshModel()))
+        action = pretrain if options["pretrain"] else train_on_demonstrations
+        run = action(
+            actor=actor,
+            project=project,
+            name=options["name"],
+            config=with_settings(options_to_mapping(config), options["set"]),
+            parent=parent,
+        )
+        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` carries it.")

@@ -1,0 +1,78 @@
+"""manage.py train_reward_model PROJECT NAME: a reward model from the project's judgments, outside a round."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from annotation.exporting.snapshots import snapshot_preferences
+from learning.options import options_to_mapping
+from learning.training_options import ModelSource
+from rewardmodel.actions import train_reward_model
+from rewardmodel.training.presets import PRESETS
+from runs.actions import import_artifact
+from runs.models import Artifact
+from workspace.commands import ProjectCommand, with_settings
+from workspace.errors import ActionError
+from workspace.models import Project, User
+
+
+class Command(ProjectCommand):
+    help = "Snapshot the project's judgments and queue the training of a reward model; a worker carries it."
+
+    def add_command_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="the reward model's name in the project")
+        parser.add_argument("--start", required=True, help="a policy's or reward model's name, or a folder")
+        parser.add_argument("--criterion", help="name (default: the only one)")
+        parser.add_argument("--preset", default="tiny", choices=sorted(PRESETS))
+        parser.add_argument("--kinds", nargs="+", default=["person"], choices=["person", "simulated", "ai"])
+        parser.add_argument(
+            "--consensus", action="store_true", help="one merged row a task, not one a judgment"
+        )
+        parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
+
+    def run(self, *, actor: User, project: Project, **options: Any) -> None:
+        criteria = (
+            project.criteria.filter(name=options["criterion"])
+            if options["criterion"]
+            else project.criteria.all()
+        )
+        if len(criteria) != 1:
+            known = ", ".join(project.criteria.values_list("name", flat=True))
+            raise ActionError(f"Say which criterion with --criterion: {known}.", code="no_criterion")
+        base = find_start(actor, project, options["start"])
+        config = PRESETS[options["preset"]].config(ModelSource(path="(filled in)"))
+        dataset = snapshot_preferences(
+            actor=actor,
+            project=project,
+            criterion=criteria[0],
+            purposes=("normal",),
+            annotator_kinds=options["kinds"],
+            reuse=True,
+        )
+        run = train_reward_model(
+            actor=actor,
+            project=project,
+            criterion=criteria[0],
+            dataset=dataset,
+            base=base,
+            name=options["name"],
+            config=with_settings(options_to_mapping(config), options["set"]),
+            consensus=options["consensus"],
+        )
+        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` carries it.")
+
+
+def find_start(actor: User, project: Project, start: str) -> Artifact:
+    """A policy or reward model of the project by name, or a model's folder."""
+    kinds = (Artifact.Kind.POLICY, Artifact.Kind.REWARD_MODEL)
+    artifacts = Artifact.objects.filter(project=project, kind__in=kinds)
+    named = artifacts.filter(policy__name=start).first() or artifacts.filter(reward_model__name=start).first()
+    if named is not None:
+        return named
+    folder = Path(start).resolve()
+    if not (folder / "config.json").is_file():
+        raise ActionError(
+            f"“{start}” is neither a policy nor a reward model of the project, nor a model's folder.",
+            code="no_start",
+        )
+    return import_artifact(actor=actor, project=project, kind=Artifact.Kind.POLICY, path=folder)

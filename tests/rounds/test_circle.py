@@ -1,0 +1,157 @@
+"""The whole circle with real commands on models of a few thousand parameters: two rounds, every link looked at."""
+
+from dataclasses import replace
+
+import pytest
+
+from annotation.models import Judgment, Response, Task
+from demo import constants
+from demo.setting_up import base_policy, set_up
+from demo.simulation import simulate_judgments
+from learning.options import options_to_mapping
+from learning.records import COMPARISONS, PROMPTS, read_records
+from learning.training_options import FreshModel, ModelSource
+from policy_training.actions import train_on_demonstrations
+from rounds.actions import start_round
+from rounds.models import Round
+from rounds.reports import round_report
+from rounds.stages import Stage
+from rounds.work import ALL_KINDS, tick
+from runs.models import Run
+from runs.supervisor import work
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+PROMPTS_A_ROUND = 24
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The demonstration with everything cut down: seconds instead of minutes, the same commands and rows."""
+    monkeypatch.setattr(constants, "DEMONSTRATIONS", 120)
+    monkeypatch.setattr(constants, "POLICY_PROMPTS", 60)
+    monkeypatch.setattr(constants, "EVALUATION_PROMPTS", 8)
+    monkeypatch.setattr(constants, "KEPT_TASKS", 3)
+    monkeypatch.setattr(constants, "WARM_UP_PAIRS", 4)
+    monkeypatch.setattr(constants, "VOCABULARY", 400)
+    demonstration = set_up(seed=3)
+    shape = FreshModel(hidden_size=32, intermediate_size=64, layers=2, heads=2, max_positions=256)
+    config = constants.base_policy_config(seed=3, threads=1)
+    config = replace(
+        config,
+        model=replace(config.model, source=ModelSource(fresh=shape)),
+        data=replace(config.data, steps=6, examples_a_step=8),
+    )
+    plan = constants.round_plan(3, 1, demonstration.visitor.username)
+    plan = replace(
+        plan,
+        sampling=replace(plan.sampling, prompts=PROMPTS_A_ROUND, responses_a_task=3, max_response_tokens=16),
+        reward_model=replace(
+            plan.reward_model, data=replace(plan.reward_model.data, epochs=1, judgments_per_step=8)
+        ),
+        policy=replace(
+            plan.policy,
+            rollout=replace(plan.policy.rollout, steps=2, prompts_a_step=4, samples_a_prompt=2),
+            algorithm=replace(plan.policy.algorithm, responses_a_minibatch=4),
+            critic=replace(plan.policy.critic, pretraining_updates=1),
+            batch=replace(plan.policy.batch, max_response_tokens=16),
+        ),
+    )
+    return demonstration, config, plan
+
+
+def carry() -> None:
+    work(ALL_KINDS, tick, stop_when_idle=True, install_signals=False)
+
+
+def fill(demonstration, round_) -> None:
+    round_.refresh_from_db()
+    assert round_.stage == Stage.ANNOTATING, round_.error
+    while simulate_judgments(
+        actor=demonstration.manager, batch=round_.batch, annotators=demonstration.simulated, seed=3, limit=100
+    ):
+        pass
+
+
+def run_of(round_, stage) -> Run:
+    return round_.round_runs.get(stage=stage).run
+
+
+def test_two_rounds_turn_and_every_link_is_stored(small):
+    demonstration, config, plan = small
+    project, manager = demonstration.project, demonstration.manager
+    train_on_demonstrations(actor=manager, project=project, name="base", config=options_to_mapping(config))
+    carry()
+    base = base_policy(demonstration)
+    assert base is not None, Run.objects.latest("pk").error
+    first = start_round(
+        actor=manager,
+        project=project,
+        criterion=project.criteria.get(),
+        start_policy=base,
+        prompt_set=demonstration.policy_prompts,
+        plan=plan,
+    )
+    carry()
+    fill(demonstration, first)
+    carry()
+    first.refresh_from_db()
+    assert first.stage == Stage.DONE, first.error
+    second = Round.objects.get(number=2)
+    fill(demonstration, second)
+    carry()
+    second.refresh_from_db()
+    assert second.stage == Stage.DONE, second.error
+
+    # The second round starts from the first's policy, against it, and compares it with the one before.
+    assert second.start_policy == first.new_policy
+    assert first.new_policy.parent == base
+    ppo = run_of(second, Stage.POLICY)
+    start_folder = str(first.new_policy.artifact.absolute_path)
+    assert ppo.config["policy"]["source"]["path"] == ppo.config["reference"]["path"] == start_folder
+    assert second.new_policy.report["reference_sha256s"] == first.new_policy.report["model_sha256s"]
+    assert first.reward_model.report["model_sha256s"] == first.new_policy.report["reward_model_sha256s"]
+
+    # Its reward model trained on all labels so far, those of the first round included, and on no head-to-head pair.
+    trained_on = read_records(
+        run_of(second, Stage.REWARD_MODEL).path / "inputs" / "comparisons.parquet", COMPARISONS
+    )
+    labels = Judgment.objects.counted().of_project(project).for_training()
+    assert {row["group_id"] for row in trained_on} == {str(pk) for pk in labels.values_list("pk", flat=True)}
+    rounds_seen = {row["round"] for row in trained_on}
+    assert {1, 2} <= rounds_seen
+    compared = Judgment.objects.of_project(project).of_purposes(Task.Purpose.HEAD_TO_HEAD)
+    assert compared.exists()
+
+    # No prompt is on two sides: not among the comparisons, not between PPO's rollouts and its evaluation.
+    sides: dict[str, set[str]] = {}
+    for row in trained_on:
+        sides.setdefault(str(row["prompt"]), set()).add(row["split"])
+    for row in read_records(ppo.path / "inputs" / "prompts.parquet", PROMPTS):
+        sides.setdefault(str(row["messages"]), set()).add(row["split"])
+    assert all(len(splits) == 1 for splits in sides.values())
+    evaluation = set(demonstration.evaluation_prompts.prompts.values_list("pk", flat=True))
+    used = set(Task.objects.filter(batch__project=project).values_list("prompt_id", flat=True))
+    assert evaluation.isdisjoint(used)
+
+    # The chain can be walked from a new response back to the base policy, and forth again.
+    response = Response.objects.filter(source=second.start_policy.source).first()
+    policy = response.source.policy
+    assert policy.reward_model.dataset == first.dataset
+    assert policy.made_in_round == first
+    assert policy.parent.source.responses.filter(task_entries__task__batch=first.batch).exists()
+
+    # Head-to-head tasks pit exactly the two policies against each other.
+    task = Task.objects.filter(batch=second.batch, purpose=Task.Purpose.HEAD_TO_HEAD).first()
+    assert {entry.response.source_id for entry in task.entries.all()} == {
+        base.source_id,
+        first.new_policy.source_id,
+    }
+
+    report = round_report(second, demonstration.visitor)
+    assert report.head_to_head.total == compared.count()
+    assert [step.status for step in report.steps] == ["done"] * 6
+
+    # A third round stands ready: the new policy's answers wait for people.
+    third = Round.objects.get(number=3)
+    assert third.stage == Stage.ANNOTATING
+    assert Task.objects.filter(batch=third.batch, open_slots__gt=0).exists()
