@@ -6,6 +6,7 @@ and NumPy arrays. Tensors that are one in memory are stored once. Anything else 
 
 import json
 import math
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,21 @@ from safetensors.torch import save_file
 _TAG = "__kind__"
 
 
+@dataclass
+class _Written:
+    """Tensors met so far. The originals are kept alive: memory that is freed and reused would look like them."""
+
+    tensors: dict[str, torch.Tensor] = field(default_factory=dict)
+    names: dict[tuple[Any, ...], str] = field(default_factory=dict)
+    storages: set[int] = field(default_factory=set)
+    alive: list[torch.Tensor] = field(default_factory=list)
+
+
 def write_state(stem: Path, state: Any) -> None:
     """Write `<stem>.json` and `<stem>.safetensors`."""
-    tensors: dict[str, torch.Tensor] = {}
-    names: dict[tuple[Any, ...], str] = {}
-    tree = _encoded(state, tensors, names)
-    save_file(tensors, stem.with_name(stem.name + ".safetensors"))
+    written = _Written()
+    tree = _encoded(state, written)
+    save_file(written.tensors, stem.with_name(stem.name + ".safetensors"))
     stem.with_name(stem.name + ".json").write_text(json.dumps(tree, allow_nan=False))
 
 
@@ -33,7 +43,7 @@ def read_state(stem: Path) -> Any:
         return _decoded(tree, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - not a dict
 
 
-def _encoded(value: Any, tensors: dict[str, torch.Tensor], names: dict[tuple[Any, ...], str]) -> Any:
+def _encoded(value: Any, written: _Written) -> Any:
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, np.generic):
@@ -43,36 +53,41 @@ def _encoded(value: Any, tensors: dict[str, torch.Tensor], names: dict[tuple[Any
     if isinstance(value, float):
         return value if math.isfinite(value) else {_TAG: "float", "value": str(value)}
     if isinstance(value, torch.Tensor):
-        return {_TAG: "tensor", "name": _named(value, tensors, names)}
+        return {_TAG: "tensor", "name": _named(value, written)}
     if isinstance(value, np.ndarray):
         # Unsigned types that torch has no arithmetic for travel as bytes.
         raw = torch.from_numpy(np.frombuffer(value.tobytes(), dtype=np.uint8).copy())
-        name = _named(raw, tensors, names)
+        name = _named(raw, written)
         return {_TAG: "array", "name": name, "dtype": value.dtype.str, "shape": list(value.shape)}
     if isinstance(value, tuple):
-        return {_TAG: "tuple", "items": [_encoded(item, tensors, names) for item in value]}
+        return {_TAG: "tuple", "items": [_encoded(item, written) for item in value]}
     if isinstance(value, list):
-        return [_encoded(item, tensors, names) for item in value]
+        return [_encoded(item, written) for item in value]
     if isinstance(value, dict):
         if all(isinstance(key, str) for key in value) and _TAG not in value:
-            return {key: _encoded(item, tensors, names) for key, item in value.items()}
+            return {key: _encoded(item, written) for key, item in value.items()}
         if all(isinstance(key, (str, int)) and not isinstance(key, bool) for key in value):
-            items = [[key, _encoded(item, tensors, names)] for key, item in value.items()]
+            items = [[key, _encoded(item, written)] for key, item in value.items()]
             return {_TAG: "dict", "items": items}
     raise TypeError(f"a checkpoint cannot hold {type(value).__name__} {value!r}"[:200])
 
 
-def _named(tensor: torch.Tensor, tensors: dict[str, torch.Tensor], names: dict[tuple[Any, ...], str]) -> str:
-    tensor = tensor.detach()
+def _named(tensor: torch.Tensor, written: _Written) -> str:
     # Tied weights are one piece of memory seen twice; safetensors refuses to write it twice.
     key = (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
-    if tensor.numel() == 0 or key not in names:
-        name = f"t{len(tensors)}"
-        names[key] = name
-        stored = tensor.cpu().contiguous()
-        is_part = stored.untyped_storage().nbytes() != stored.numel() * stored.element_size()
-        tensors[name] = stored.clone() if is_part else stored
-    return names[key]
+    if tensor.numel() > 0 and key in written.names:
+        return written.names[key]
+    name = f"t{len(written.tensors)}"
+    stored = tensor.detach().cpu().contiguous()
+    storage = stored.untyped_storage()
+    is_part = storage.nbytes() != stored.numel() * stored.element_size()
+    if is_part or storage.data_ptr() in written.storages:
+        stored = stored.clone()
+    written.tensors[name] = stored
+    written.names[key] = name
+    written.storages.add(stored.untyped_storage().data_ptr())
+    written.alive.append(tensor)
+    return name
 
 
 def _decoded(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
