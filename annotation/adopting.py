@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
-
 from annotation.claiming import database_now, slots_of
 from annotation.errors import AlreadySubmitted, BadAnswer, KeyReused, TaskInvalid
 from annotation.judging import check_key, check_rationale
 from annotation.models import Assignment, Batch, CurrentJudgment, Judgment, Task
 from annotation.ordering import check_flags, check_marks, check_order, check_seconds
+from annotation.turns import in_turn
 from workspace.actions import record_audit
 from workspace.models import User
 
@@ -33,7 +32,7 @@ class AdoptedJudgment:
     created_at: datetime | None = None
 
 
-@transaction.atomic
+@in_turn
 def adopt_judgments(*, actor: User, batch: Batch, rows: Sequence[AdoptedJudgment]) -> list[Judgment]:
     """Store whole judgments, returned in the order of `rows`; repeated keys change nothing.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Count, F, Q, Subquery
 
 from annotation.errors import DraftTooLarge, NotAMember, NotYourTask
@@ -26,6 +26,8 @@ from annotation.models import (
 )
 from annotation.ordering import shuffled
 from annotation.querysets import SLOT_PURPOSES
+from annotation.texts import check_storable, check_text
+from annotation.turns import in_turn
 from workspace.actions import record_audit
 from workspace.models import Membership, Project, User
 
@@ -64,7 +66,7 @@ def lock_task(pk: int) -> Task:
     return Task.objects.select_for_update(of=("self",)).select_related("batch__project").get(pk=pk)
 
 
-@transaction.atomic
+@in_turn
 def _claim(actor: User, project: Project, after: Assignment | None, batch: Batch | None) -> Assignment | None:
     # One claim of a person at a time: two open tabs get the same task instead of one each.
     member = Membership.objects.select_for_update(no_key=True).filter(project=project, user=actor).first()
@@ -193,7 +195,11 @@ def _pick_open(actor: User, batch: Batch) -> int | None:
             AnnotatorCursor.objects.bulk_create(
                 [
                     AnnotatorCursor(
-                        annotator=actor, batch=batch, epoch=batch.cursor_epoch, priority=row[1], task_id=row[0]
+                        annotator=actor,
+                        batch=batch,
+                        epoch=batch.cursor_epoch,
+                        priority=row[1],
+                        task_id=row[0],
                     )
                 ],
                 update_conflicts=True,
@@ -235,10 +241,11 @@ def own_assignment(actor: User, assignment: Assignment) -> None:
         raise NotYourTask("This task was given to somebody else.")
 
 
-@transaction.atomic
+@in_turn
 def skip_task(*, actor: User, assignment: Assignment, reason: str = "") -> None:
     """Give the task back; it is not offered to this annotator again. Skipping twice changes nothing."""
     own_assignment(actor, assignment)
+    check_text(reason, "The reason", empty=True)
     task = lock_task(assignment.task_id)
     current = Assignment.objects.get(pk=assignment.pk)
     if current.state not in (Assignment.State.LEASED, Assignment.State.EXPIRED):
@@ -256,6 +263,7 @@ def release_slot(task: Task) -> None:
     Task.objects.filter(pk=task.pk, needed__gt=0).update(open_slots=F("open_slots") + 1)
 
 
+@in_turn
 def save_draft(*, actor: User, assignment: Assignment, draft: dict[str, Any], characters: int) -> bool:
     """Keep what has been done so far, and the lease with it; False when the task was submitted meanwhile.
 
@@ -264,6 +272,7 @@ def save_draft(*, actor: User, assignment: Assignment, draft: dict[str, Any], ch
     own_assignment(actor, assignment)
     if characters > MAX_DRAFT_CHARACTERS:
         raise DraftTooLarge(f"The draft has more than {MAX_DRAFT_CHARACTERS:,} characters.")
+    draft = check_storable(draft, "The draft")
     until = database_now() + timedelta(minutes=assignment.task.batch.project.lease_minutes)
     own = Assignment.objects.filter(pk=assignment.pk).exclude(state=Assignment.State.SUBMITTED)
     kept = own.update(draft=draft)
@@ -282,22 +291,25 @@ def sweep_expired_leases(*, project: Project | None = None, limit: int = 200) ->
     found = list(stale.order_by("leased_until").values_list("pk", "task_id")[:limit])
     if not found:
         return 0
+    return _expire(found, now)
+
+
+@in_turn
+def _expire(found: list[tuple[int, int]], now: datetime) -> int:
     swept = 0
-    with transaction.atomic():
-        # The order of keys is the order of locks everywhere; whoever is busy on a task sweeps it themselves.
-        tasks = Task.objects.select_for_update(
-            skip_locked=connection.features.has_select_for_update_skip_locked
-        )
-        locked = {task.pk: task for task in tasks.filter(pk__in={t for _, t in found}).order_by("pk")}
-        for pk, task_id in found:
-            if task_id not in locked:
-                continue
-            # Asked again under the lock: the annotator may have renewed or submitted.
-            if Assignment.objects.filter(pk=pk, state=Assignment.State.LEASED, leased_until__lt=now).update(
-                state=Assignment.State.EXPIRED
-            ):
-                release_slot(locked[task_id])
-                swept += 1
+    # The order of keys is the order of locks everywhere; whoever is busy on a task sweeps it themselves.
+    skip_locked = connection.features.has_select_for_update_skip_locked
+    tasks = Task.objects.select_for_update(skip_locked=skip_locked)
+    locked = {task.pk: task for task in tasks.filter(pk__in={t for _, t in found}).order_by("pk")}
+    for pk, task_id in found:
+        if task_id not in locked:
+            continue
+        # Asked again under the lock: the annotator may have renewed or submitted.
+        if Assignment.objects.filter(pk=pk, state=Assignment.State.LEASED, leased_until__lt=now).update(
+            state=Assignment.State.EXPIRED
+        ):
+            release_slot(locked[task_id])
+            swept += 1
     return swept
 
 

@@ -15,6 +15,7 @@ from annotation.errors import AlreadySubmitted, BadAnswer, BatchNotOpen, KeyReus
 from annotation.models import Assignment, Batch, CurrentJudgment, Judgment, Task
 from annotation.ordering import check_flags, check_marks, check_order, check_seconds, handles_of
 from annotation.texts import check_text
+from annotation.turns import in_turn
 from workspace.actions import record_audit
 from workspace.models import Project, QuestionSettings, User
 
@@ -132,7 +133,7 @@ def _store(assignment: Assignment, answer: Answer, **fields: Any) -> Judgment:
     return judgment
 
 
-@transaction.atomic
+@in_turn
 def submit_judgment(
     *,
     actor: User,
@@ -185,7 +186,7 @@ def _newest_to_change(actor: User, assignment: Assignment, task: Task) -> Judgme
     return pointer.judgment
 
 
-@transaction.atomic
+@in_turn
 def revise_judgment(
     *,
     actor: User,
@@ -224,7 +225,7 @@ def revise_judgment(
     return judgment
 
 
-@transaction.atomic
+@in_turn
 def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: str) -> Judgment:
     """Take the actor's current judgment back: a new row says so, and its slot opens again."""
     own_assignment(actor, assignment)

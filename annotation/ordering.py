@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from annotation.errors import BadAnswer
+from annotation.texts import check_storable
 
 HANDLES = "ABCDEFGHI"
 STRENGTHS = (0, 1, 2, 3)
@@ -110,11 +111,11 @@ def check_marks(marks: Any, items: Sequence[Any]) -> dict[Any, dict[str, Any]]:
         for name, value in values.items():
             if not isinstance(name, str) or len(name) > 60 or not isinstance(value, str | int | float | bool):
                 raise BadAnswer("A mark is a short name with a number, a word or yes/no.")
-    return {item: dict(values) for item, values in marks.items() if values}
+    return {item: check_storable(dict(values), "A mark") for item, values in marks.items() if values}
 
 
 def check_flags(flags: Any) -> list[str]:
     flags = list(flags) if isinstance(flags, list | tuple) else None
     if flags is None or len(flags) > 20 or not all(isinstance(f, str) and 0 < len(f) <= 60 for f in flags):
         raise BadAnswer("Flags are at most 20 short words.")
-    return list(dict.fromkeys(flags))
+    return check_storable(list(dict.fromkeys(flags)), "A flag")

@@ -1,5 +1,6 @@
 """What counts as a text and as a conversation. Pure functions, shared by actions and imports."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,3 +59,18 @@ def check_messages(messages: Any, what: str = "The prompt") -> list[dict[str, st
             f"{what} ends with a turn of the {clean[-1]['role']}; it must end with the user."
         )
     return clean
+
+
+def check_storable(value: Any, what: str) -> Any:
+    """A JSON value that both databases can keep: no NUL, no half surrogate pair, no infinite number in it."""
+    if isinstance(value, str):
+        return check_text(value, what, empty=True)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UnreadableText(f"{what} holds a number that is not finite.")
+    if isinstance(value, Mapping):
+        return {
+            check_text(name, what, empty=True): check_storable(item, what) for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [check_storable(item, what) for item in value]
+    return value

@@ -45,12 +45,18 @@ class Annotator(threading.Thread):
         self.accepted, self.errors, self.cycles, self.expired = [], [], 0, 0
 
     def submit(self, assignment):
-        tiers, strengths = self.chance.choice([([["A"], ["B"]], [2]), ([["A", "B"]], []), ([["B"], ["A"]], [0])])
+        tiers, strengths = self.chance.choice(
+            [([["A"], ["B"]], [2]), ([["A", "B"]], []), ([["B"], ["A"]], [0])]
+        )
         key = uuid.uuid4().hex
         # Now and then the answer is lost on the way and the browser sends it again.
         for _ in range(2 if self.chance.random() < 0.1 else 1):
             actions.submit_judgment(
-                actor=self.person, assignment=assignment, tiers=tiers, strengths=strengths, idempotency_key=key
+                actor=self.person,
+                assignment=assignment,
+                tiers=tiers,
+                strengths=strengths,
+                idempotency_key=key,
             )
         self.accepted.append(key)
         self.cycles += 1

@@ -43,7 +43,9 @@ def test_beyond_the_slots_they_are_surplus(project, max_, robot, make_batch):
     assert actions.reconcile(project) == []
 
 
-def test_a_second_judgment_of_a_machine_on_a_task_is_refused_and_nothing_is_kept(project, max_, robot, make_batch):
+def test_a_second_judgment_of_a_machine_on_a_task_is_refused_and_nothing_is_kept(
+    project, max_, robot, make_batch
+):
     batch = make_batch(tasks=2)
     one, two = batch.tasks.order_by("pk")
     with pytest.raises(AlreadySubmitted):

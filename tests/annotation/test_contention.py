@@ -87,7 +87,9 @@ def run(project, make_batch, make_annotators, *, tasks, people, processes, kills
     reports = annotate_until_done(project, batch, cast, processes=processes, kills=kills, seconds=seconds)
     cycles, expired = check(project, batch, cast, overlap=3, reports=reports)
     took = time.monotonic() - started
-    print(f"{connection.vendor}: {cycles} cycles, {expired} leases run out, {took:.1f} s, {cycles / took:.0f}/s")
+    print(
+        f"{connection.vendor}: {cycles} cycles, {expired} leases run out, {took:.1f} s, {cycles / took:.0f}/s"
+    )
     assert expired > 0
 
 

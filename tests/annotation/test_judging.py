@@ -118,7 +118,9 @@ def test_a_rationale_that_cannot_be_stored_is_refused(ada, assignment, key, rati
         )
 
 
-def test_ties_only_where_the_project_allowed_them_when_the_task_was_shown(ada, max_, project, make_batch, key):
+def test_ties_only_where_the_project_allowed_them_when_the_task_was_shown(
+    ada, max_, project, make_batch, key
+):
     from workspace.actions import change_question_settings
 
     make_batch(tasks=2)
@@ -169,7 +171,9 @@ def test_a_revision_sent_twice_is_one_revision(ada, assignment, key):
     actions.submit_judgment(actor=ada, assignment=assignment, idempotency_key=key(), **answer())
     same = key()
     for _ in range(2):
-        actions.revise_judgment(actor=ada, assignment=assignment, idempotency_key=same, **answer(strengths=[0]))
+        actions.revise_judgment(
+            actor=ada, assignment=assignment, idempotency_key=same, **answer(strengths=[0])
+        )
     assert Judgment.objects.count() == 2
 
 
@@ -205,7 +209,9 @@ def test_what_was_on_a_screen_when_the_batch_closed_still_comes_in(ada, max_, as
     ).surplus
 
 
-def test_querysets_speak_of_decisive_judgments_of_a_criterion_in_a_batch(ada, project, criterion, make_batch, key):
+def test_querysets_speak_of_decisive_judgments_of_a_criterion_in_a_batch(
+    ada, project, criterion, make_batch, key
+):
     batch = make_batch(tasks=2)
     make_batch(tasks=1, name="Other")
     for tiers, strengths in ([["A"], ["B"]], [1]), ([["A", "B"]], []):

@@ -1,0 +1,51 @@
+"""From an id in a URL to an object of annotation. Missing and forbidden look the same: 404."""
+
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser
+from django.http import Http404
+
+from annotation.models import Assignment, Batch, Judgment
+from workspace.access import ANY_ROLE, REVIEWERS, Role, access_project
+from workspace.models import Project, User
+
+
+def access_assignment(actor: User | AnonymousUser, project: Project, handle: UUID) -> Assignment:
+    """The actor's own assignment; nobody else's, whatever their role."""
+    access_project(actor, project.slug, roles=ANY_ROLE)
+    assignment = (
+        Assignment.objects.select_related(
+            "task__batch__criterion", "task__batch__project", "task__prompt", "annotator"
+        )
+        .filter(task__batch__project=project, handle=handle, annotator_id=actor.pk)
+        .first()
+    )
+    if assignment is None:
+        raise Http404("No such task.")
+    return assignment
+
+
+def access_batch(
+    actor: User | AnonymousUser, project: Project, pk: int, *, roles: frozenset[Role] = REVIEWERS
+) -> Batch:
+    access_project(actor, project.slug, roles=roles)
+    batch = (
+        Batch.objects.select_related("criterion", "project")
+        .filter(project=project, visible=True, pk=pk)
+        .first()
+    )
+    if batch is None:
+        raise Http404("No such batch.")
+    return batch
+
+
+def access_judgment(actor: User | AnonymousUser, batch: Batch, pk: int) -> Judgment:
+    access_project(actor, batch.project.slug, roles=REVIEWERS)
+    judgment = (
+        Judgment.objects.select_related("annotator", "task__prompt", "assignment")
+        .filter(task__batch=batch, pk=pk)
+        .first()
+    )
+    if judgment is None:
+        raise Http404("No such judgment.")
+    return judgment

@@ -1,0 +1,206 @@
+// K answers in tiers, best first. One state, drawn after every change: what is on the screen is what is submitted.
+// The grade of a step belongs to the two tiers on its sides; when either changes, the step asks again.
+(function () {
+  "use strict";
+  const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const WORDS = { 3: "significantly better", 2: "better", 1: "slightly better", 0: "negligibly better" };
+
+  Roundtable.mountRanking = (task, { changed, announce }) => {
+    const list = task.querySelector("#ranking");
+    const blank = task.querySelector("#ranking-strengths");
+    const cards = new Map([...task.querySelectorAll(".rank-card")].map((card) => [card.dataset.response, card]));
+    const handles = [...cards.keys()];
+    const allowTies = task.dataset.allowTies === "1";
+    let tiers = handles.map((handle) => [handle]);
+    let grades = {};
+    let sortables = [];
+
+    const bond = (i) => `${tiers[i].join("")}>${tiers[i + 1].join("")}`;
+    const gradeOf = (i) => (bond(i) in grades ? grades[bond(i)] : null);
+    const placeOf = (handle) => tiers.findIndex((tier) => tier.includes(handle));
+    const inOrder = (tier) => handles.filter((handle) => tier.includes(handle));
+    const said = (tier) => tier.join(" and ");
+
+    const slot = (className) => {
+      const box = document.createElement("div");
+      box.className = `slot ${className}`;
+      return box;
+    };
+    const item = (className) => {
+      const li = document.createElement("li");
+      li.className = className;
+      return li;
+    };
+    const gap = () => { const li = item("gap"); li.append(slot("slot-gap")); li.setAttribute("role", "presentation"); return li; };
+
+    const step = (i) => {
+      const li = item("between");
+      li.setAttribute("role", "presentation");
+      const fieldset = blank.content.firstElementChild.cloneNode(true);
+      fieldset.querySelector("legend").textContent = `${said(tiers[i])} against ${said(tiers[i + 1])}: how much better?`;
+      for (const radio of fieldset.querySelectorAll("input")) {
+        radio.name = `step-${i}`;
+        radio.checked = gradeOf(i) === Number(radio.value);
+      }
+      fieldset.classList.toggle("is-open", gradeOf(i) === null);
+      fieldset.dataset.step = i;
+      li.append(slot("slot-gap"), fieldset);
+      return li;
+    };
+
+    const draw = () => {
+      const focused = document.activeElement && task.contains(document.activeElement) ? document.activeElement : null;
+      sortables.forEach((sortable) => sortable.destroy());
+      const rows = [gap()];
+      tiers.forEach((tier, i) => {
+        const li = item(tier.length > 1 ? "tier is-tie" : "tier");
+        const number = document.createElement("span");
+        number.className = "tier-rank";
+        number.innerHTML = `<span class="visually-hidden">Rank </span>${i + 1}`;
+        const box = slot("slot-tier");
+        tier.forEach((handle) => box.append(cards.get(handle)));
+        li.append(number, box);
+        rows.push(li, i < tiers.length - 1 ? step(i) : gap());
+      });
+      list.replaceChildren(...rows);
+      handles.forEach((handle) => {
+        const at = placeOf(handle);
+        const tools = cards.get(handle);
+        tools.querySelector("[data-move=up]").disabled = at === 0 && tiers[0].length === 1;
+        tools.querySelector("[data-move=down]").disabled = at === tiers.length - 1 && tiers[at].length === 1;
+      });
+      if (focused && focused.isConnected && document.activeElement !== focused) {
+        (focused.disabled ? focused.closest(".rank-card") : focused).focus();
+      }
+      sortables = [...list.querySelectorAll(".slot")].map((box) => new window.Sortable(box, {
+        group: "ranking", draggable: ".rank-card", handle: ".rank-card-head", filter: "button", preventOnFilter: false,
+        animation: 140, forceFallback: true, fallbackTolerance: 4, delay: 150, delayOnTouchOnly: true,
+        onStart: () => list.classList.add("is-moving"),
+        onEnd: dropped,
+      }));
+    };
+
+    function dropped(event) {
+      list.classList.remove("is-moving");
+      let found = [...list.querySelectorAll(".slot")]
+        .map((box) => [...box.querySelectorAll(".rank-card")].map((card) => card.dataset.response))
+        .filter((tier) => tier.length)
+        .map(inOrder);
+      // Without ties, what was dropped on a neighbour goes in front of it.
+      if (!allowTies) {
+        const moved = event.item.dataset.response;
+        found = found.flatMap((tier) => tier.length > 1 ? [[moved], ...tier.filter((h) => h !== moved).map((h) => [h])] : [tier]);
+      }
+      settle(found, event.item.dataset.response);
+    }
+
+    const settle = (next, moved) => {
+      const before = JSON.stringify(tiers);
+      tiers = next;
+      draw();
+      if (before === JSON.stringify(tiers)) return;
+      changed();
+      const at = placeOf(moved);
+      const others = tiers[at].filter((handle) => handle !== moved);
+      announce(`Answer ${moved}, rank ${at + 1} of ${tiers.length}${others.length ? `, tied with ${said(others)}` : ""}`);
+    };
+
+    const move = (handle, how) => {
+      const at = placeOf(handle);
+      const alone = tiers[at].length === 1;
+      const next = tiers.map((tier) => tier.filter((other) => other !== handle));
+      if (how === "tie") {
+        if (!allowTies || tiers.length === 1 && alone) return;
+        if (!alone) next.splice(at + 1, 0, [handle]);
+        else next[at > 0 ? at - 1 : 1].push(handle);
+      } else if (!alone) {
+        next.splice(how === "up" ? at : at + 1, 0, [handle]);
+      } else {
+        const to = how === "up" ? at - 1 : at + 1;
+        if (to < 0 || to >= tiers.length) return;
+        next.splice(at, 1);
+        next.splice(to, 0, [handle]);
+      }
+      settle(next.filter((tier) => tier.length).map(inOrder), handle);
+    };
+
+    const grade = (i, value) => {
+      grades[bond(i)] = value;
+      draw();
+      changed();
+      announce(`${said(tiers[i])} ${WORDS[value]} than ${said(tiers[i + 1])}`);
+    };
+
+    list.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (!button) return;
+      const card = button.closest(".rank-card");
+      if (button.dataset.move) { move(card.dataset.response, button.dataset.move); if (!button.disabled) button.focus(); else card.focus(); }
+      else if (button.classList.contains("btn-unfold")) unfold(card);
+    });
+    list.addEventListener("change", (event) => {
+      const fieldset = event.target.closest("[data-step]");
+      if (!fieldset) return;
+      const i = Number(fieldset.dataset.step);
+      grade(i, Number(event.target.value));
+      list.querySelector(`[name="step-${i}"]:checked`).focus();
+    });
+
+    const unfold = (card) => {
+      const button = card.querySelector(".btn-unfold");
+      if (button.hidden) return;
+      const open = card.classList.toggle("is-open");
+      button.setAttribute("aria-expanded", String(open));
+      button.textContent = open ? "Show less" : "Show all";
+    };
+    const measure = () => cards.forEach((card) => {
+      const body = card.querySelector(".rank-card-body");
+      if (!card.classList.contains("is-open")) card.querySelector(".btn-unfold").hidden = body.scrollHeight <= body.clientHeight + 4;
+    });
+
+    draw();
+    window.requestAnimationFrame(measure);
+    new ResizeObserver(measure).observe(list);
+
+    return {
+      state: () => ({ tiers, grades }),
+      restore(saved) {
+        const given = saved.tiers;
+        const whole = Array.isArray(given) && given.every(Array.isArray) && given.flat().sort().join() === [...handles].sort().join();
+        if (whole && (allowTies || given.every((tier) => tier.length === 1))) tiers = given.map(inOrder);
+        if (saved.grades) grades = { ...saved.grades };
+        if (saved.strengths && whole) saved.strengths.forEach((value, i) => { grades[bond(i)] = value; });
+        draw();
+      },
+      answer() {
+        const strengths = tiers.slice(1).map((_, i) => gradeOf(i));
+        const open = strengths.indexOf(null);
+        if (open >= 0) {
+          return {
+            problem: `Say how much better ${said(tiers[open])} is than ${said(tiers[open + 1])}.`,
+            at: list.querySelector(`[name="step-${open}"]`),
+          };
+        }
+        return { tiers: tiers.map((tier) => [...tier]), strengths };
+      },
+      key(event) {
+        const letter = event.key.toUpperCase();
+        if (event.key.length === 1 && cards.has(letter)) { cards.get(letter).focus(); return true; }
+        const card = document.activeElement && document.activeElement.closest(".rank-card");
+        if (!card || !task.contains(card)) return false;
+        const handle = card.dataset.response;
+        const how = { ArrowUp: "up", ArrowDown: "down", t: "tie", T: "tie" }[event.key];
+        if (how) { move(handle, how); card.focus(); return true; }
+        if (letter === "X") { unfold(card); return true; }
+        if (/^[0-3]$/.test(event.key)) {
+          const at = placeOf(handle);
+          if (at < tiers.length - 1) grade(at, Number(event.key));
+          else announce(`Answer ${handle} is last: there is no step below it`);
+          card.focus();
+          return true;
+        }
+        return false;
+      },
+    };
+  };
+})();
