@@ -13,13 +13,13 @@ import time
 from typing import Any
 
 from learning.architectures import require_positions
+from learning.attempts import Attempt
 from learning.command import run_command
 from learning.language_models import load_policy, load_tokenizer
 from learning.options import UserError
 from learning.packing import choose_layout
 from learning.processes import Processes
 from learning.records import PROMPTS, SAMPLED_RESPONSES, SCORES, write_records
-from learning.attempts import Attempt
 from learning.tokenization import decode_response
 from policy_training.training.config import EvaluateConfig
 from policy_training.training.rollouts import (

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from learning.architectures import require_positions
+from learning.attempts import Attempt
 from learning.batching import DataCursor, StepSize
 from learning.engine import Engine
 from learning.language_models import load_policy, load_reward_model, load_tokenizer
@@ -14,7 +15,6 @@ from learning.options import UserError
 from learning.packing import Example, choose_layout
 from learning.processes import Processes
 from learning.records import DEMONSTRATIONS, PROMPTS
-from learning.attempts import Attempt
 from learning.tokenization import encode_prompt, encode_response
 from learning.training_options import Layout, ModelSource
 from policy_training.training.config import PPOConfig

@@ -9,12 +9,12 @@ pieces of that length. Writes model/ and result.json.
 
 from typing import Any
 
+from learning.attempts import Attempt
 from learning.batching import cut_document
 from learning.command import run_command
 from learning.options import UserError
 from learning.packing import Example
 from learning.records import DEMONSTRATIONS
-from learning.attempts import Attempt
 from learning.tokenization import encode_prompt, encode_response
 from policy_training.training.config import TEXTS, LanguageModelConfig
 from policy_training.training.sft import demonstration_texts

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from learning.architectures import require_positions
+from learning.attempts import Attempt, StopRequested
 from learning.command import run_command
 from learning.language_models import load_policy, load_tokenizer
 from learning.options import UserError
 from learning.processes import Processes
 from learning.records import PROMPTS, SAMPLED_RESPONSES, iso_utc, read_records, write_records
-from learning.attempts import Attempt, StopRequested
 from learning.tokenization import decode_response
 from policy_training.training.config import SampleConfig, SamplingOptions
 from policy_training.training.rollouts import Frozen, Prompt, source_sha256s, tokenized_prompts

@@ -9,11 +9,11 @@ result.json.
 
 from typing import Any
 
+from learning.attempts import Attempt
 from learning.command import run_command
 from learning.options import UserError
 from learning.packing import Example
 from learning.records import DEMONSTRATIONS
-from learning.attempts import Attempt
 from learning.tokenization import encode_prompt, encode_response
 from policy_training.training.config import LanguageModelConfig
 from policy_training.training.supervised import fit, tokenizer_for

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from learning.architectures import require_positions
+from learning.attempts import Attempt
 from learning.batching import DataCursor, MicroBatch, Shape, StepSize, micro_batches, pack_windows, shape_of
 from learning.checkpoints import Checkpoints
 from learning.engine import Engine
@@ -24,7 +25,6 @@ from learning.language_models import load_policy, load_tokenizer
 from learning.options import UserError
 from learning.packing import Batch, Example, choose_layout, collate, collate_windows, token_logprobs_NR
 from learning.processes import Processes
-from learning.attempts import Attempt
 from learning.tokenization import decode_response, train_tokenizer
 from learning.training_options import Layout
 from policy_training.training.config import LanguageModelConfig, SamplingOptions

@@ -1,4 +1,4 @@
-"""The real commands on tiny models: what they write, exact resumption after SIGKILL and SIGTERM (CHECK 25), bad input."""
+"""The real commands on tiny models: what they write, exact resumption after SIGKILL and SIGTERM, bad input."""
 
 import dataclasses
 import json
