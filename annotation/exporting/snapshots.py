@@ -151,7 +151,7 @@ def _nothing_selected(project: Project, asked: Collection[str]) -> str:
         if User.objects.filter(kind=kind, judgments__task__batch__project=project).exists()
     }
     others = sorted(there - set(asked))
-    hint = f"; there are judgments of another kind: {', '.join(others)}" if others else ""
+    hint = f"; there are some of kind {', '.join(others)}: name the kind to have them" if others else ""
     return f"The project {project.slug} has no judgments to export for this selection{hint}."
 
 

@@ -121,8 +121,10 @@ def whole_number(value: Any, column: str, low: int, high: int) -> int:
     number: int | None = None
     if isinstance(value, str):
         number = int(value) if _INTEGER.match(value.strip()) else None
-    elif isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer():
-        number = int(value)
+    elif isinstance(value, float):
+        number = int(value) if value.is_integer() else None
+    elif isinstance(value, int) and not isinstance(value, bool):
+        number = value
     if number is None:
         shown = f"“{value[:40]}”" if isinstance(value, str) else kind_of(value)
         raise RowProblem(column, f"should be a whole number but is {shown}")

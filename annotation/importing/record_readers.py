@@ -128,9 +128,12 @@ class RecordsReader:
             cells.list_of(tier, column) for tier in cells.list_of(self._columns.value(row, "tiers"), column)
         ]
         try:
-            return ranks_of_tiers([[ids.index(str(response)) for response in tier] for tier in tiers])
+            ranks = ranks_of_tiers([[ids.index(str(response)) for response in tier] for tier in tiers])
         except ValueError:
-            raise RowProblem(column, "does not name every response of the row exactly once") from None
+            ranks = []
+        if len(ranks) != len(ids):
+            raise RowProblem(column, "does not name every response of the row exactly once")
+        return ranks
 
     def _text(self, row: Mapping[str, Any], field: str) -> str:
         if not self._columns.has(row, field):

@@ -1,0 +1,302 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from annotation.actions import reconcile
+from annotation.importing import actions as importing
+from annotation.importing.actions import import_comparisons, import_demonstrations, import_prompts
+from annotation.importing.report import ImportRefused
+from annotation.models import Batch, Demonstration, Judgment, Prompt, PromptSet, Response, Task
+from annotation.splits import split_of
+from tests.annotation.importing.conftest import hh_rows
+from tests.annotation.importing.test_comparison_readers import GRADED, QA, graded_rows, qa_rows
+from workspace.actions import create_project
+from workspace.models import AuditEvent, User
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+START = "\n\nHuman: A?\n\nAssistant:"
+PAIR = {"prompt": "Why?", "chosen": "good", "rejected": "bad"}
+
+
+def everything():
+    """How many rows of each table an import writes to."""
+    return [
+        model.objects.count()
+        for model in (Prompt, Response, Batch, Task, Judgment, Demonstration, PromptSet, User, AuditEvent)
+    ]
+
+
+@pytest.fixture
+def bring(project, max_, write_rows):
+    def bring(rows, format="trl", name="rows.jsonl", **options):
+        path = rows if not isinstance(rows, list) else write_rows(rows, name)
+        return import_comparisons(
+            actor=max_, project=options.pop("project", project), path=path, format=format, **options
+        )
+
+    return bring
+
+
+def test_comparisons_become_a_closed_batch_of_counted_judgments(project, bring):
+    batch, report = bring(list(hh_rows(120)), "hh", skip_bad=True, name="dialogues.jsonl.gz")
+    assert (report.rows, report.bad, report.counts) == (
+        120,
+        3,
+        {"judgments": 117, "tasks": 117, "annotators": 1},
+    )
+    assert [row.line for row in report.bad_rows] == [8, 58, 108]
+    assert (batch.name, batch.state, batch.visible, batch.k) == ("dialogues.jsonl.gz", "closed", True, 2)
+    assert Judgment.objects.in_batch(batch).counted().decisive().count() == 117
+    assert not batch.tasks.filter(open_slots__gt=0).exists()
+    assert reconcile(project=project) == []
+    for prompt in Prompt.objects.all():
+        assert prompt.split == split_of(prompt.messages, project.split_salt)
+
+
+def test_one_bad_row_refuses_the_whole_file_and_writes_nothing(bring):
+    rows = [PAIR | {"prompt": f"Q {n}?"} for n in range(5)]
+    before = everything()
+    with pytest.raises(ImportRefused) as refused:
+        bring([*rows, PAIR | {"rejected": True}])
+    assert everything() == before
+    assert refused.value.message == (
+        "Nothing was imported: 1 of 6 rows is bad (first: rows.jsonl, line 6, column rejected: should be text but is "
+        "a boolean (true)); correct them, or leave them out with --skip-bad."
+    )
+    assert [str(row) for row in refused.value.report.bad_rows] == [
+        "rows.jsonl, line 6, column rejected: should be text but is a boolean (true)"
+    ]
+    bring(rows)
+    assert Judgment.objects.count() == 5
+
+
+@pytest.mark.parametrize(
+    ("rows", "format", "code"),
+    [
+        (["no json"], "trl", "bad_rows"),
+        ([{"a": 1}], "trl", "bad_rows"),
+        ([{"chosen": START + " x", "rejected": START + " x"}], "hh", "bad_rows"),
+        ([PAIR | {"prompt": "x" * 5_000_000}], "trl", "bad_rows"),
+        ([PAIR | {"id": "1"}, PAIR | {"id": "1"}], "trl", "bad_rows"),
+        ([" "], "trl", "no_rows"),
+        ([PAIR], "moon", "unknown_format"),
+    ],
+)
+def test_a_file_without_a_good_row_is_refused_even_with_skip_bad(bring, rows, format, code):
+    before = everything()
+    for skip_bad in (False, True):
+        if code == "bad_rows" and skip_bad and len(rows) > 1:
+            continue
+        with pytest.raises(ImportRefused) as refused:
+            bring(rows, format, skip_bad=skip_bad)
+        assert refused.value.code == code
+        assert refused.value.message.count("\n") == 0
+    assert everything() == before
+
+
+def test_a_duplicate_id_names_the_line_that_had_it_first(bring):
+    with pytest.raises(ImportRefused) as refused:
+        bring([PAIR | {"id": "7"}, PAIR | {"id": "8"}, PAIR | {"id": 7}])
+    assert "line 3, column id: 7 is a duplicate of line 1" in refused.value.message
+
+
+def test_people_of_the_annotator_column_become_inactive_users_who_judge_the_same_tasks(project, bring):
+    """The file has its seven evaluators judge one item each; here three of them judge all."""
+    rows = [row | {"evaluator": who} for row in list(graded_rows(9)) for who in ("yo", "kh", "yi")]
+    batch, report = bring(rows, "ranked", mapping=GRADED[1])
+    assert report.counts == {"judgments": 27, "tasks": 9, "annotators": 3}
+    people = User.objects.filter(judgments__task__batch=batch).distinct()
+    assert {(who.pseudonym, who.kind, who.is_active) for who in people} == {
+        (name, "person", False) for name in ("yo", "kh", "yi")
+    }
+    assert not any(who.has_usable_password() for who in people)
+    assert set(batch.tasks.values_list("done", "needed")) == {(3, 3)}
+    again, _ = bring(rows, "ranked", mapping=GRADED[1])
+    assert User.objects.filter(judgments__task__batch=again).distinct().count() == 3
+    assert User.objects.filter(pseudonym__in=["yo", "kh", "yi"]).count() == 3
+
+
+def test_the_same_name_in_another_project_is_somebody_else(bring, max_):
+    rows = [{"annotator": "worker1"} | PAIR]
+    bring(rows)
+    bring(rows, project=create_project(actor=max_, name="Other"))
+    assert User.objects.filter(pseudonym__startswith="worker1").count() == 2
+
+
+def test_an_annotator_who_judged_the_same_thing_twice_keeps_both_judgments(bring):
+    batch, report = bring([PAIR | {"annotator": "kh"}] * 4 + [PAIR | {"annotator": "yo"}])
+    assert report.counts == {"judgments": 5, "tasks": 4, "annotators": 2}
+    assert Judgment.objects.in_batch(batch).counted().count() == 5
+
+
+def test_grades_strengths_and_ties_are_stored_as_tiers(bring):
+    batch, _ = bring(list(graded_rows(5)), "ranked", mapping=GRADED[1])
+    stored = []
+    for judgment in Judgment.objects.in_batch(batch).order_by("pk"):
+        text_of = dict(Response.objects.filter(pk__in=judgment.order_shown).values_list("pk", "text"))
+        stored.append(([[text_of[key][0] for key in tier] for tier in judgment.tiers], judgment.strengths))
+    assert stored == [
+        ([["a"], ["b"]], [2]),
+        ([["a"], ["b"]], [1]),
+        ([["a", "b"]], []),
+        ([["b"], ["a"]], [1]),
+        ([["b"], ["a"]], [2]),
+    ]
+
+
+def test_rankings_and_pairs_of_one_file_share_a_batch(bring):
+    batch, report = bring(list(qa_rows(40)), "ranked", mapping=QA[1])
+    assert report.counts["judgments"] == 38 + 2 * 6
+    assert (batch.kind, batch.k) == ("ranking", 4)
+    flagged = Judgment.objects.in_batch(batch).exclude(flags=[])
+    assert flagged.count() == 12
+    # The six pairs of a group are about the same four responses.
+    assert Response.objects.filter(task_entries__task__judgments__in=flagged).distinct().count() == 8
+
+
+def test_grades_of_another_scale_are_given_a_meaning(bring):
+    rows = [{"prompt": "Q?", "responses": ["a", "b"], "preference": grade} for grade in ("L+", "R")]
+    with pytest.raises(ImportRefused, match="a grade without a known meaning"):
+        bring(rows, "ranked")
+    batch, _ = bring(rows, "ranked", grades={"L+": "a:3", "R": "b:1"})
+    assert list(Judgment.objects.in_batch(batch).order_by("pk").values_list("strengths", flat=True)) == [
+        [3],
+        [1],
+    ]
+    with pytest.raises(ImportRefused, match="cannot mean"):
+        bring(rows, "ranked", grades={"L+": "c:3"})
+
+
+def test_nobody_sees_a_batch_before_its_last_row_is_in(bring, monkeypatch):
+    """An insert that breaks in its second chunk leaves nothing that counts or shows."""
+    monkeypatch.setattr(importing, "TASKS_AT_ONCE", 10)
+    whole, calls = importing._insert, []
+
+    def break_second(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise RuntimeError("power cut")
+        whole(*args)
+
+    monkeypatch.setattr(importing, "_insert", break_second)
+    rows = [PAIR | {"prompt": f"Q {n}?"} for n in range(25)]
+    with pytest.raises(RuntimeError):
+        bring(rows)
+    batch = Batch.objects.get()
+    assert not batch.visible
+    assert batch.tasks.count() == 10
+    assert not Judgment.objects.in_visible_batches().exists()
+    monkeypatch.setattr(importing, "_insert", whole)
+    again, _ = bring(rows)
+    assert (again.visible, again.name) == (True, "rows.jsonl (2)")
+    assert Judgment.objects.in_visible_batches().count() == 25
+
+
+def test_an_id_that_means_something_else_in_the_project_is_a_bad_row(project, max_, write_rows):
+    def rows(text):
+        return [{"prompt_id": "p1", "prompt": text}, {"prompt_id": "p2", "prompt": "Other?"}]
+
+    import_prompts(actor=max_, project=project, path=write_rows(rows("Why?")))
+    import_prompts(actor=max_, project=project, path=write_rows(rows("Why?")))
+    assert Prompt.objects.count() == 2
+    with pytest.raises(
+        ImportRefused, match="line 1, column prompt_id: p1 belongs to another content in this project"
+    ):
+        import_prompts(actor=max_, project=project, path=write_rows(rows("How?")))
+    report = import_prompts(actor=max_, project=project, path=write_rows(rows("How?")), skip_bad=True)
+    assert (report.bad, report.counts) == (1, {"new prompts": 0})
+    assert Prompt.objects.count() == 2
+
+
+def test_prompts_go_into_their_set_and_keep_their_split(project, max_, write_rows):
+    path = write_rows(
+        [{"prompt": f"Q {n}?", "author": "kim", "tags": ["t"]} for n in range(30)], "prompts.jsonl.gz"
+    )
+    report = import_prompts(
+        actor=max_, project=project, path=path, prompt_set="cooking", purpose="evaluation"
+    )
+    assert report.counts == {"new prompts": 30}
+    made = PromptSet.objects.get()
+    assert (made.name, made.purpose, made.prompts.count()) == ("cooking", "evaluation", 30)
+    assert {prompt.author.pseudonym for prompt in Prompt.objects.all()} == {"kim"}
+    assert len(set(Prompt.objects.values_list("split", flat=True))) > 1
+
+
+def test_demonstrations_are_stored_once_however_often_they_come(project, max_, write_rows):
+    rows = [{"prompt": f"Q {n % 5}?", "response": f"A {n}."} for n in range(10)]
+    path = write_rows([*rows, rows[0]])
+    for new in (10, 0):
+        report = import_demonstrations(actor=max_, project=project, path=path)
+        assert report.counts == {"new demonstrations": new}
+    assert (Demonstration.objects.count(), Prompt.objects.count()) == (10, 5)
+    assert PromptSet.objects.get().purpose == "sft"
+
+
+def test_a_project_with_two_criteria_asks_which(project, max_, bring):
+    from workspace.actions import add_criterion
+
+    add_criterion(actor=max_, project=project, name="harmless", question="Which is less harmful?")
+    with pytest.raises(ImportRefused, match="name one with --criterion \\(helpful, harmless\\)"):
+        bring([PAIR])
+    with pytest.raises(ImportRefused, match="has no criterion kind"):
+        bring([PAIR], criterion="kind")
+    batch, _ = bring([PAIR], criterion="harmless")
+    assert batch.criterion.name == "harmless"
+
+
+IMPORT_LOTS = """
+import json, sys
+import django
+django.setup()
+from annotation.importing import actions
+from workspace.models import Project, User
+from pathlib import Path
+actions.TASKS_AT_ONCE = 20
+whole = actions._insert
+def tell(*args):
+    whole(*args)
+    print("chunk", flush=True)
+actions._insert = tell
+project = Project.objects.get(slug=sys.argv[1])
+actions.import_comparisons(actor=User.objects.get(username="max"), project=project, path=Path(sys.argv[2]), format="trl")
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_import_killed_in_the_middle_leaves_nothing_that_counts(project, write_rows, settings):
+    path = write_rows([json.dumps(PAIR | {"prompt": f"Q {n}?"}) for n in range(2_000)])
+    url = os.environ.get("ROUNDTABLE_DATABASE_URL", "")
+    database = settings.DATABASES["default"]
+    child = subprocess.Popen(
+        [sys.executable, "-c", USE_TEST_DATABASE + IMPORT_LOTS, project.slug, str(path)],
+        env=os.environ | {"TEST_DATABASE": str(database["NAME"]), "ROUNDTABLE_DATABASE_URL": url,
+                          "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    try:
+        for _ in range(3):
+            assert child.stdout.readline() == "chunk\n"
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+    batch = Batch.objects.get()
+    assert not batch.visible
+    assert 60 <= Judgment.objects.count() < 2_000
+    assert not Judgment.objects.in_visible_batches().exists()
+    assert reconcile(project=project) == []
+    # Whole chunks only: no task without its responses and judgment.
+    assert not Task.objects.filter(entries__isnull=True).exists()
+    assert Task.objects.count() == Judgment.objects.count() == Response.objects.count() // 2
+
+
+USE_TEST_DATABASE = """
+import os
+from django.conf import settings
+settings.DATABASES["default"]["NAME"] = os.environ["TEST_DATABASE"]
+"""

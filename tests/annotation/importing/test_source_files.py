@@ -1,0 +1,109 @@
+import gzip
+import json
+import tracemalloc
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from annotation.importing import source_files
+from annotation.importing.report import ImportRefused, RowProblem
+from annotation.importing.source_files import read_rows
+
+
+def write(tmp_path, data, name="rows.jsonl"):
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+def test_lines_are_numbered_as_an_editor_numbers_them_and_blank_ones_passed_over(tmp_path):
+    path = write(tmp_path, b'{"a": 1}\n\n   \n{"a": 2}')
+    assert list(read_rows(path)) == [(1, {"a": 1}), (4, {"a": 2})]
+
+
+def test_a_byte_order_mark_and_crlf_are_no_part_of_the_rows(tmp_path):
+    path = write(tmp_path, b'\xef\xbb\xbf{"a": "x\\r\\ny"}\r\n{"a": 2}\r\n')
+    assert list(read_rows(path)) == [(1, {"a": "x\r\ny"}), (2, {"a": 2})]
+
+
+def test_a_unicode_line_separator_ends_no_line(tmp_path):
+    path = write(tmp_path, '{"a": "x\u2028y\x85z"}\n'.encode())
+    assert list(read_rows(path)) == [(1, {"a": "x\u2028y\x85z"})]
+
+
+def test_gzip_is_told_by_content_whatever_the_name(tmp_path):
+    path = write(tmp_path, gzip.compress(b'{"a": 1}\n'), name="rows.jsonl")
+    assert list(read_rows(path)) == [(1, {"a": 1})]
+
+
+def test_parquet_rows_are_numbered_from_one(tmp_path):
+    pq.write_table(pa.table({"a": [1, None]}), tmp_path / "rows.bin")
+    assert list(read_rows(tmp_path / "rows.bin")) == [(1, {"a": 1}), (2, {"a": None})]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"not json", "is not JSON (Expecting value, character 1)"),
+        (b'{"a": 1', "is not JSON"),
+        (b"[1, 2]", "is not a JSON object but a list"),
+        (b'"text"', "is not a JSON object but text"),
+        (b'{"a": NaN}', "NaN is no JSON number"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "is too large"),
+        (b'{"a": "\xff\xfe"}', "is not UTF-8 text"),
+        (b'{"a": ' * 100_000, "is not JSON"),
+    ],
+)
+def test_a_bad_line_is_a_problem_and_reading_goes_on(tmp_path, line, reason):
+    path = write(tmp_path, line + b'\n{"a": 2}\n')
+    (number, problem), after = read_rows(path)
+    assert number == 1
+    assert isinstance(problem, RowProblem)
+    assert reason in problem.reason
+    assert after == (2, {"a": 2})
+
+
+def test_a_line_without_end_is_a_problem_and_is_never_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(source_files, "MAX_LINE_BYTES", 1024 * 1024)
+    path = tmp_path / "rows.jsonl.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(b'{"a": 1}\n')
+        for _ in range(64):
+            file.write(b"x" * 1024 * 1024)
+        file.write(b'\n{"a": 2}\n')
+    tracemalloc.start()
+    rows = list(read_rows(path))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [number for number, _ in rows] == [1, 2, 3]
+    assert "longer than 1 MB" in rows[1][1].reason
+    assert rows[2] == (3, {"a": 2})
+    assert peak < 8 * 1024 * 1024
+
+
+def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(source_files, "BOMB_BYTES", 1024 * 1024)
+    path = write(tmp_path, gzip.compress(b'{"a": "%s"}\n' % (b"x" * 100_000) * 100))
+    with pytest.raises(ImportRefused, match="unpacks to more than 200 times its size") as refused:
+        list(read_rows(path))
+    assert refused.value.code == "decompression_bomb"
+
+
+def test_what_is_wrong_with_the_file_is_one_sentence(tmp_path):
+    whole = gzip.compress("".join(json.dumps({"a": n * 7919}) + "\n" for n in range(20_000)).encode())
+    pq.write_table(pa.table({"a": list(range(10_000))}), tmp_path / "whole.parquet")
+    parquet = (tmp_path / "whole.parquet").read_bytes()
+    cases = {
+        "no_file": tmp_path / "nowhere.jsonl",
+        "is_a_folder": tmp_path,
+        "no_rows": write(tmp_path, b"", "empty.jsonl"),
+        "damaged": write(tmp_path, whole[: len(whole) // 2], "cut.jsonl.gz"),
+    }
+    for code, path in [*cases.items(), ("damaged", write(tmp_path, parquet[:-200], "cut.parquet"))]:
+        with pytest.raises(ImportRefused) as refused:
+            list(read_rows(path))
+        assert refused.value.code == code
+        assert str(path) in refused.value.message
+        assert refused.value.message.endswith(".")
+        assert "\n" not in refused.value.message

@@ -1,0 +1,65 @@
+import tracemalloc
+
+from annotation.importing.judgments import ImportedJudgment
+from annotation.importing.staging import Staging
+
+
+def judgment(number, annotator="ada", responses=("a", "b"), **fields):
+    return ImportedJudgment(
+        prompt=[{"role": "user", "content": f"Q {number}?"}],
+        responses=list(responses),
+        ranks=[0, 1],
+        strengths=[1],
+        annotator=annotator,
+        **fields,
+    )
+
+
+def test_judgments_of_the_same_question_are_one_task_in_the_order_tasks_begin():
+    with Staging() as staging:
+        for line, one in enumerate(
+            [judgment(1), judgment(2), judgment(1, "bo", ("b", "a")), judgment(1, "cy")]
+        ):
+            staging.add_judgment(line, one)
+        assert staging.counts() == (4, 2, 2)
+        tasks = list(staging.tasks())
+    assert [[one.annotator for one in task.judgments] for task in tasks] == [["ada", "bo", "cy"], ["ada"]]
+
+
+def test_the_second_judgment_of_one_annotator_is_of_a_copy_of_the_task():
+    with Staging() as staging:
+        for line, annotator in enumerate(["ada", "bo", "ada", "ada"]):
+            staging.add_judgment(line, judgment(1, annotator))
+        assert staging.counts() == (4, 3, 2)
+        assert [[one.annotator for one in task.judgments] for task in staging.tasks()] == [
+            ["ada", "bo"],
+            ["ada"],
+            ["ada"],
+        ]
+
+
+def test_what_differs_in_purpose_or_id_is_another_task():
+    with Staging() as staging:
+        for line, fields in enumerate(
+            [{}, {"purpose": "head_to_head"}, {"task_id": "7"}, {"prompt_id": "p"}]
+        ):
+            staging.add_judgment(line, judgment(1, **fields))
+        assert staging.counts()[1] == 4
+
+
+def test_an_id_is_taken_once():
+    with Staging() as staging:
+        assert staging.line_of_id("x", 3) is None
+        assert staging.line_of_id("x", 9) == 3
+
+
+def test_rows_wait_on_disk_not_in_memory():
+    tracemalloc.start()
+    with Staging() as staging:
+        for line in range(800):
+            staging.add_judgment(line, judgment(line, responses=("a" * 10_000, "b" * 10_000)))
+        staging.counts()
+        assert sum(1 for _ in staging.tasks()) == 800
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * 1024 * 1024  # of 16 MB
