@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet, Value
+from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce, Now
 
 from runs.launchers import Process
-from runs.models import Run, from_now
+from runs.models import Run, RunQuerySet, from_now
 from runs.states import RunState, move_run
 from workspace.actions import record_audit
 
@@ -41,7 +41,7 @@ class LeaseWatch:
 
     seen: dict[tuple[int, int], tuple[Any, float]] = field(default_factory=dict)
 
-    def silent(self, runs: "QuerySet[Run]", lease_seconds: float) -> list[int]:
+    def silent(self, runs: RunQuerySet, lease_seconds: float) -> list[int]:
         """Ids of running runs whose owner has not renewed for a lease and a half under this watch."""
         now = time.monotonic()
         fresh: dict[tuple[int, int], tuple[Any, float]] = {}
@@ -92,7 +92,7 @@ def claim_run(
     return Claim(run=run, previous=previous, exhausted=exhausted)
 
 
-def owned(run: Run) -> "QuerySet[Run]":
+def owned(run: Run) -> RunQuerySet:
     return Run.objects.running().filter(pk=run.pk, fence=run.fence)
 
 

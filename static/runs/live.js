@@ -1,13 +1,7 @@
-// Keeps polled parts well behaved: no polling while the page is hidden, one announcement when the state changes, and a
-// log that stays at its end for whoever was reading there.
+// Keeps a run's polled parts well behaved: one announcement when the state changes, and a log that stays at its end for
+// whoever was reading there. (Polling rests while the page is hidden: js/polling.js.)
 (function () {
   "use strict";
-
-  const polls = (element) => element instanceof Element && (element.getAttribute("hx-trigger") || "").startsWith("every");
-
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    if (document.hidden && polls(event.detail.elt)) event.preventDefault();
-  });
 
   const log = () => document.getElementById("run-log-text");
   const atEnd = (box) => box.scrollHeight - box.scrollTop - box.clientHeight < 24;

@@ -1,4 +1,4 @@
-"""A command that counts, for tests of whoever runs commands: a run directory like any other, no model.
+"""A command that counts, for tests of whoever runs commands: a run directory like any other, no model and no torch.
 
 Each step mixes the step's number into a running hash, so that a result says whether every step was taken exactly once
 from the state before it. Every start and step is noted in journal.txt with pid and fence, by which a test sees whether
@@ -13,17 +13,19 @@ import sys
 import time
 from pathlib import Path
 
-from learning.command import run_command
-
+from learning.attempts import Attempt, StaleFence, StopRequested
 from learning.options import UserError
-from learning.run_directory import Attempt, StopRequested
+from learning.run_directory import RunDirectory
 from tests.runs.counting_config import CountingOptions
 
 
-def main(attempt: Attempt) -> dict[str, object]:
+def main(attempt: Attempt[CountingOptions]) -> dict[str, object]:
     options = attempt.options
     state = attempt.path / "counted.json"
-    counted = json.loads(state.read_text()) if state.is_file() else {"step": 0, "digest": ""}
+    counted = {"step": 0, "digest": ""}
+    if state.is_file():
+        counted = json.loads(state.read_text())
+        attempt.rewind(counted["offsets"])
     note(attempt, "start", counted["step"])
     get_into_trouble(attempt, options.trouble)
     while counted["step"] < options.steps:
@@ -31,17 +33,18 @@ def main(attempt: Attempt) -> dict[str, object]:
         time.sleep(options.seconds_per_step)
         step = counted["step"] + 1
         digest = hashlib.sha256(f"{counted['digest']}/{step}".encode()).hexdigest()
-        counted = {"step": step, "digest": digest}
         note(attempt, "step", step)
-        write_whole(state, counted)
         attempt.log_metrics(step, {"loss": 1.0 / step, "accuracy": step / options.steps})
+        counted = {"step": step, "digest": digest, "offsets": attempt.offsets()}
+        write_whole(state, counted)
         attempt.status(stage="counting", step=step, steps_total=options.steps)
         if attempt.stop_requested and step < options.steps:
             raise StopRequested
     attempt.log_sample(counted["step"], prompt="What is next?", response=str(counted["step"] + 1))
     (attempt.path / "model").mkdir(exist_ok=True)
-    write_whole(attempt.path / "model" / "count.json", counted)
-    return counted
+    result = {"step": counted["step"], "digest": counted["digest"]}
+    write_whole(attempt.path / "model" / "count.json", result)
+    return result
 
 
 def get_into_trouble(attempt: Attempt, trouble: str) -> None:
@@ -69,5 +72,32 @@ def write_whole(path: Path, value: object) -> None:
     os.replace(temporary, path)
 
 
+def run(directory: str) -> int:
+    """The exit code, as learning.command gives it (which imports torch: seconds for each of many starts)."""
+    try:
+        attempt = RunDirectory(directory).begin(CountingOptions)
+    except StaleFence:
+        return 3
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: setattr(attempt, "stop_requested", True))
+    try:
+        attempt.finish(main(attempt))
+        return 0
+    except StaleFence:
+        attempt.release()
+        return 3
+    except StopRequested:
+        attempt.end("checkpointed", "")
+        return 75
+    except UserError as error:
+        attempt.end("user_error", str(error))
+        return 2
+    except RuntimeError as error:
+        attempt.end("failed", f"RuntimeError: {error}")
+        return 1
+
+
 if __name__ == "__main__":
-    sys.exit(run_command(main, CountingOptions))
+    sys.exit(run(sys.argv[1]))

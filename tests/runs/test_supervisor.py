@@ -225,27 +225,28 @@ def test_a_command_deaf_to_sigterm_is_killed_after_the_grace(queue_counting, sta
 
 
 def test_a_worker_that_is_stopped_hands_its_run_back_and_another_finishes_it(queue_counting, start_worker):
-    run = queue_counting(steps=60, seconds_per_step=0.05)
+    run = queue_counting(steps=40, seconds_per_step=0.05)
     first = start_worker()
     until(running_at(run, 5))
     first.terminate()
     assert first.wait(15) == 0
     run.refresh_from_db()
     assert (run.state, run.attempt, run.lease_until) == ("queued", 0, None)
-    assert 5 <= len(steps(run)) < 60
+    assert 5 <= len(steps(run)) < 40
     start_worker()
     until(lambda: Run.objects.get(pk=run.pk).is_finished)
-    assert_done_with_the_same_result(run, 60)
-    assert steps(run) == list(range(1, 61)), "no step was taken twice: it went on from its checkpoint"
+    assert_done_with_the_same_result(run, 40)
+    assert steps(run) == list(range(1, 41)), "no step was taken twice: it went on from its checkpoint"
     assert run.attempt == 1
 
 
 def test_a_killed_workers_run_is_taken_over_and_ends_with_the_same_result(queue_counting, start_worker):
-    run = queue_counting(steps=60, seconds_per_step=0.05)
+    run = queue_counting(steps=140, seconds_per_step=0.05)
     first = start_worker()
-    until(running_at(run, 5))
-    orphan = Run.objects.get(pk=run.pk).pid
+    until(running_at(run, 1))
     start_worker()
+    until(lambda: Worker.objects.count() == 2)
+    orphan = Run.objects.get(pk=run.pk).pid
     first.kill()
     first.wait()
     killed = time.monotonic()
@@ -253,7 +254,7 @@ def test_a_killed_workers_run_is_taken_over_and_ends_with_the_same_result(queue_
     assert time.monotonic() - killed < QUICK.lease_seconds + 2
     until(lambda: process_identity(orphan) == "")
     until(lambda: Run.objects.get(pk=run.pk).is_finished)
-    assert_done_with_the_same_result(run, 60)
+    assert_done_with_the_same_result(run, 140)
     assert (run.attempt, run.fence) == (2, 2)
 
 
@@ -262,17 +263,18 @@ def test_a_frozen_worker_that_thaws_finds_its_run_gone_and_touches_nothing(
     queue_counting, start_worker, place
 ):
     """`elsewhere`: the successor cannot reach the orphan; the fence file alone makes it leave."""
-    run = queue_counting(steps=80, seconds_per_step=0.05)
+    run = queue_counting(steps=140, seconds_per_step=0.05)
     frozen = start_worker()
-    until(running_at(run, 5))
+    until(running_at(run, 1))
+    start_worker(place)
+    until(lambda: Worker.objects.count() == 2)
     os.kill(frozen.pid, signal.SIGSTOP)
     try:
-        start_worker(place)
         until(lambda: any(fence == 2 for *_, fence, _ in journal(run)))
     finally:
         os.kill(frozen.pid, signal.SIGCONT)
     until(lambda: Run.objects.get(pk=run.pk).is_finished)
-    assert_done_with_the_same_result(run, 80)
+    assert_done_with_the_same_result(run, 140)
     assert run.fence == 2
     assert frozen.poll() is None, "the thawed worker goes on with other work"
 
@@ -312,7 +314,7 @@ def block_database(seconds: float) -> None:
 @pytest.mark.parametrize("seconds", [4, pytest.param(30, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("moment", ["while_it_counts", "when_it_ends"])
 def test_a_run_survives_a_database_that_is_away(queue_counting, start_worker, seconds, moment):
-    count = 20 if moment == "when_it_ends" else int(seconds / 0.05) + 60
+    count = 20 if moment == "when_it_ends" else int(seconds / 0.05) + 40
     run = queue_counting(steps=count, seconds_per_step=0.05)
     start_worker()
     until(running_at(run, 10))
