@@ -206,7 +206,7 @@ class RunDirectory:
                 tail = file.read().decode(errors="replace")
         except FileNotFoundError:
             return ""
-        return "\n".join(tail.split("\n")[-lines - 1 :]).rstrip("\n").replace("\x00", "\ufffd")
+        return "\n".join(tail.rstrip("\n").split("\n")[-lines:]).replace("\x00", "\ufffd")
 
     def result(self) -> dict[str, Any] | None:
         """What the run returned; None while it has not succeeded."""

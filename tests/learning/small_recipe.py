@@ -1,0 +1,118 @@
+"""A recipe as small as one can be, with everything a resume must restore: dropout, a cursor, moments, noise.
+
+python -m tests.learning.small_recipe RUN_DIR
+"""
+
+import os
+import random
+import signal
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from learning.batching import DataCursor, StepSize, micro_batches, shape_of
+from learning.checkpoints import Box, Checkpoints
+from learning.command import run_command
+from learning.engine import Engine
+from learning.language_models import load_policy
+from learning.options import UserError
+from learning.packing import Example, collate, token_logprobs_NR
+from learning.processes import Processes
+from learning.run_directory import Attempt
+from learning.tokenization import train_tokenizer
+from learning.training_options import FreshModel, ModelSource, OptimiserOptions, RuntimeOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmallOptions:
+    optimiser: OptimiserOptions
+    runtime: RuntimeOptions
+    steps: int = 6
+    dropout: float = 0.1
+    kill_at_step: int | None = None  # SIGKILL to itself in this step, in the first attempt only
+    seconds_per_step: float = 0.0
+    fail: str | None = None
+
+
+def main(attempt: Attempt[SmallOptions]) -> dict[str, object]:
+    options = attempt.options
+    processes = Processes.start(options.runtime)
+    tokenizer = train_tokenizer(["a small text, a small model"], vocab_size=280)
+    source = ModelSource(
+        fresh=FreshModel(
+            architecture="gpt2", hidden_size=16, intermediate_size=32, heads=2, initializer_range=0.2
+        )
+    )
+    model = load_policy(source, tokenizer, dropout=options.dropout)
+    examples = _examples()
+    shapes = [shape_of(example, "packed") for example in examples]
+    engine = Engine(
+        model,
+        optimiser=options.optimiser,
+        steps_total=options.steps,
+        runtime=options.runtime,
+        processes=processes,
+    )
+    cursor = DataCursor([s.tokens for s in shapes], seed=options.runtime.seed, step_size=StepSize(examples=4))
+    average = Box(0.0)
+    checkpoints = Checkpoints(
+        attempt, processes, engines={"policy": engine}, state={"cursor": cursor, "average": average}
+    )
+    done = checkpoints.resume()
+    for step in range(done + 1, options.steps + 1):
+        attempt.check()
+        indices = cursor.next()
+        tokens = sum(len(ids) for i in indices for ids in examples[i].responses_ids)
+        plan = micro_batches(
+            shapes, indices, max_tokens=60, rank=processes.rank, world_size=processes.world_size
+        )
+        update = engine.update(
+            plan, lambda one: _loss_sum(engine, [examples[i] for i in one.indices]), tokens
+        )
+        average.value = 0.9 * average.value + 0.1 * update.loss
+        noise = random.random() + float(np.random.rand())
+        attempt.log_metrics(
+            step,
+            {
+                "loss": update.loss,
+                "norm": update.gradient_norm,
+                "rate": update.learning_rate,
+                "noise": noise,
+                "average": average.value,
+            },
+        )
+        attempt.log_sample(step, text=f"step {step}")
+        attempt.status(stage="training", step=step, steps_total=options.steps)
+        _misbehave(options, step, is_first_attempt=done == 0)
+        checkpoints.after_step(step, last=step == options.steps)
+    return {"loss": update.loss, "sha256s": engine.save_model(tokenizer, attempt.run_directory.model_path)}
+
+
+def _loss_sum(engine: Engine, examples: list[Example]) -> torch.Tensor:
+    batch = collate(examples, layout="packed", pad_id=0)
+    return -engine.forward(token_logprobs_NR, batch).sum()
+
+
+def _misbehave(options: SmallOptions, step: int, *, is_first_attempt: bool) -> None:
+    time.sleep(options.seconds_per_step)
+    if step == options.kill_at_step and is_first_attempt:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if options.fail == "user":
+        raise UserError("the salt is missing: add salt")
+    if options.fail == "crash":
+        raise ZeroDivisionError("one by\nnothing")
+
+
+def _examples() -> list[Example]:
+    rng = random.Random(1)
+
+    def ids(low: int, high: int) -> list[int]:
+        return [rng.randrange(7, 280) for _ in range(rng.randint(low, high))]
+
+    return [Example(ids(3, 9), [ids(2, 9) for _ in range(rng.randint(1, 3))]) for _ in range(10)]
+
+
+if __name__ == "__main__":
+    run_command(main, SmallOptions)

@@ -1,0 +1,41 @@
+"""The web process imports the light modules, and must not pay for torch; training must not need Django."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LEARNING = sorted(path.stem for path in (ROOT / "learning").glob("*.py") if path.stem != "__init__")
+LIGHT = ("options", "training_options", "records", "run_directory")
+HEAVY = ("torch", "transformers", "datasets", "pandas", "sklearn", "peft", "deepspeed", "numpy")
+
+
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def test_every_learning_module_imports_without_django():
+    code = "import sys; sys.modules['django'] = None\n"
+    code += "\n".join(f"import learning.{name}" for name in LEARNING)
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_light_modules_import_where_heavy_packages_are_missing(name):
+    # numpy is left alone: pyarrow takes it when it is there.
+    missing = [package for package in HEAVY if package != "numpy"]
+    code = f"import sys; sys.modules.update({{name: None for name in {missing!r}}})\nimport learning.{name}"
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_a_module_does_no_work():
+    state = "(random.getstate(), torch.get_rng_state().tolist())"
+    code = f"import logging, random, torch\nbefore = {state}\n"
+    code += "\n".join(f"import learning.{name}" for name in LEARNING)
+    code += f"\nassert not logging.getLogger().handlers\nassert before == {state}"
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,344 @@
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+
+import pytest
+
+from learning.options import UserError
+from learning.records import SCORES, read_records, write_records
+from learning.run_directory import (
+    Attempt,
+    RunDirectory,
+    RunDirectoryBusy,
+    StaleFence,
+    Status,
+)
+
+ROWS = [{"response_id": "r", "prompt_id": "p", "reward": 1.5}]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    size: int
+    name: str = "x"
+
+
+@pytest.fixture(autouse=True)
+def no_launcher(monkeypatch):
+    for name in ("ROUNDTABLE_FENCE", "RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunDirectory.create(
+        tmp_path / "run",
+        command="a.b",
+        config=Options(size=3),
+        inputs={"scores": (ROWS, SCORES)},
+        provenance={"scores": "run 7"},
+    )
+
+
+def write_config(run, **changes):
+    envelope = json.loads((run.path / "config.json").read_text())
+    (run.path / "config.json").write_text(json.dumps({**envelope, **changes}))
+
+
+def test_a_created_directory_holds_config_inputs_and_manifest(run):
+    assert run.command() == "a.b"
+    assert run.config() == {"size": 3, "name": "x"}
+    assert run.environment() is None
+    assert run.status() is None and run.result() is None
+    assert run.metrics() == ([], 0) and run.samples() == [] and run.log_tail() == ""
+    assert run.manifest()["scores"] | {"sha256": ""} == {
+        "file": "scores.parquet",
+        "sha256": "",
+        "rows": 1,
+        "source": "run 7",
+    }
+    assert read_records(run.input_path("scores"), SCORES) == ROWS
+    with pytest.raises(UserError, match="the input 'prompts' is missing; found scores"):
+        run.input_path("prompts")
+
+
+def test_files_are_copied_as_inputs(tmp_path):
+    write_records(tmp_path / "s.parquet", ROWS, SCORES)
+    run = RunDirectory.create(
+        tmp_path / "run", command="a.b", config={}, inputs={"old_scores": tmp_path / "s.parquet"}
+    )
+    assert run.input_path("old_scores").read_bytes() == (tmp_path / "s.parquet").read_bytes()
+    assert run.manifest()["old_scores"]["rows"] == 1
+    with pytest.raises(UserError, match="no such file"):
+        RunDirectory.create(tmp_path / "other", command="a.b", config={}, inputs={"x": tmp_path / "none"})
+
+
+def test_a_directory_appears_whole_or_not_at_all(tmp_path, run):
+    with pytest.raises(UserError, match="exists already"):
+        RunDirectory.create(run.path, command="a.b", config={})
+    with pytest.raises(UserError, match="column 'reward'"):
+        RunDirectory.create(
+            tmp_path / "bad",
+            command="a",
+            config={},
+            inputs={"scores": ([{**ROWS[0], "reward": "x"}], SCORES)},
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_an_attempt_writes_what_the_site_reads(run):
+    attempt = run.begin(Options)
+    assert attempt.options == Options(size=3)
+    assert attempt.read_input("scores", SCORES) == ROWS
+    assert run.status().outcome == "running"
+    assert run.status().pid == os.getpid()
+    attempt.log_metrics(1, {"loss": 0.5, "bad": float("nan")})
+    rows, offset = run.metrics()
+    assert rows == [{"step": 1, "loss": 0.5, "bad": "nan"}]
+    attempt.log_metrics(2, {"loss": 0.25})
+    assert run.metrics(offset)[0] == [{"step": 2, "loss": 0.25}]
+    attempt.log_sample(2, prompt="Hi\x00\ud800", response="Hello")
+    assert run.samples() == [{"step": 2, "prompt": "Hi\ufffd?", "response": "Hello"}]
+    attempt.status(stage="training", step=1, steps_total=10)
+    assert run.status().eta_seconds is None
+    attempt.status(step=2)
+    status = run.status()
+    assert (status.stage, status.step, status.steps_total) == ("training", 2, 10)
+    assert status.eta_seconds >= 0
+    attempt.finish({"accuracy": 0.75})
+    assert run.result() == {"accuracy": 0.75}
+    assert run.status().outcome == "done"
+
+
+def test_the_eta_follows_the_pace_of_this_stage_and_attempt(run, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("learning.attempts.time.monotonic", lambda: now[0])
+    attempt = run.begin(Options)
+    attempt.status(stage="training", step=50, steps_total=100)  # resumed at step 50
+    now[0] += 4
+    attempt.status(step=52)
+    assert run.status().eta_seconds == pytest.approx(96.0)
+    attempt.status(stage="evaluating")
+    assert run.status().steps_total is None and run.status().eta_seconds is None
+
+
+def test_check_refreshes_the_heartbeat(run, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("learning.attempts.time.monotonic", lambda: now[0])
+    attempt = run.begin(Options)
+    first = run.status().heartbeat
+    attempt.check()
+    assert run.status().heartbeat == first
+    now[0] += 3
+    attempt.check()
+    assert run.status().heartbeat > first
+
+
+def test_an_unterminated_last_line_is_left_and_truncated_by_the_next_attempt(run):
+    attempt = run.begin(Options)
+    attempt.log_metrics(1, {"loss": 0.5})
+    offset = attempt.offsets()
+    attempt.release()
+    with open(run.path / "metrics.jsonl", "ab") as file:
+        file.write(b'{"step": 2, "lo')
+    rows, end = run.metrics()
+    assert [row["step"] for row in rows] == [1]
+    assert run.metrics(end) == ([], end)
+    attempt = run.begin(Options)
+    attempt.rewind(offset)
+    attempt.log_metrics(2, {"loss": 0.25})
+    assert [row["step"] for row in run.metrics(end)[0]] == [2]
+    assert [row["step"] for row in run.metrics()[0]] == [1, 2]
+    attempt.release()
+    run.begin(Options).log_metrics(1, {"loss": 0.5})  # no checkpoint: from the start
+    assert [row["step"] for row in run.metrics()[0]] == [1]
+
+
+def test_readers_start_over_when_a_resume_truncated_below_them(run):
+    attempt = run.begin(Options)
+    for step in range(1, 30):
+        attempt.log_metrics(step, {"loss": 1 / step})
+    _, offset = run.metrics()
+    attempt.release()
+    attempt = run.begin(Options)
+    for step in range(1, 4):
+        attempt.log_metrics(step, {"loss": 0.5})
+    rows, _ = run.metrics(offset)
+    assert [row["step"] for row in rows] == [1, 2, 3]
+    rows, _ = run.metrics(7)  # an offset inside a line
+    assert [row["step"] for row in rows] == [1, 2, 3]
+
+
+def test_a_damaged_line_is_named(run):
+    (run.path / "metrics.jsonl").write_bytes(b'{"step": 1}\n\x00\x00\n')
+    with pytest.raises(UserError, match="line 2 after byte 0 is damaged"):
+        run.metrics()
+
+
+def test_metrics_shorter_than_the_checkpoint_says_are_refused(run):
+    attempt = run.begin(Options)
+    attempt.rewind({"metrics.jsonl": 500, "samples.jsonl": 0})
+    with pytest.raises(UserError, match="shorter than the checkpoint says"):
+        attempt.log_metrics(1, {})
+
+
+def test_two_attempts_on_one_folder_are_refused_by_the_lock(run):
+    attempt = run.begin(Options)
+    before = run.status()
+    with pytest.raises(RunDirectoryBusy, match="another process is working"):
+        run.begin(Options)
+    assert run.status() == before
+    attempt.release()
+    run.begin(Options).release()
+
+
+def test_a_fenced_attempt_waits_for_its_predecessor_to_leave(run, monkeypatch):
+    run.write_fence(1)
+    monkeypatch.setenv("ROUNDTABLE_FENCE", "1")
+    first = run.begin(Options)
+    run.write_fence(2)
+    monkeypatch.setenv("ROUNDTABLE_FENCE", "2")
+    with pytest.raises(RunDirectoryBusy):
+        run.begin(Options, fence_wait_seconds=0.3)
+    real_flock = fcntl.flock
+
+    def leave_then_flock(lock, flags):
+        with pytest.raises(StaleFence):
+            first.check()
+        first.release()
+        real_flock(lock, flags)
+
+    monkeypatch.setattr("learning.run_directory.fcntl.flock", leave_then_flock)
+    second = run.begin(Options, fence_wait_seconds=5)
+    assert second.fence == 2
+    assert run.status().fence == 2
+
+
+def test_a_stale_attempt_writes_nothing_any_more(run, monkeypatch):
+    run.write_fence(1)
+    monkeypatch.setenv("ROUNDTABLE_FENCE", "1")
+    attempt = run.begin(Options)
+    attempt.log_metrics(1, {"loss": 0.5})
+    run.write_fence(2)
+    before = {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()}
+    for write in (
+        attempt.check,
+        lambda: attempt.log_metrics(2, {}),
+        lambda: attempt.log_sample(2, text="x"),
+        lambda: attempt.status(stage="y"),
+        lambda: attempt.finish({}),
+    ):
+        with pytest.raises(StaleFence, match="attempt 1 was overtaken by attempt 2"):
+            write()
+    attempt.end("failed", "late")
+    after = {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()}
+    assert after == before
+
+
+def test_an_attempt_with_an_old_or_strange_fence_does_not_begin(run, monkeypatch):
+    run.write_fence(4)
+    monkeypatch.setenv("ROUNDTABLE_FENCE", "3")
+    with pytest.raises(StaleFence):
+        run.begin(Options)
+    monkeypatch.setenv("ROUNDTABLE_FENCE", "four")
+    with pytest.raises(UserError, match="ROUNDTABLE_FENCE: expected a whole number"):
+        run.begin(Options)
+    assert run.status() is None
+    monkeypatch.delenv("ROUNDTABLE_FENCE")
+    assert run.begin(Options).fence == 4  # by hand: whatever the folder says
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"options": {"size": 3, "sise": 4}}, "config.sise: unknown option"),
+        ({"options": {}}, "config.size: missing"),
+        ({"schema_version": 99}, "schema_version 99 cannot be run"),
+        ({"extra": 1}, "expected exactly the keys"),
+    ],
+)
+def test_a_bad_configuration_is_the_users_mistake_and_says_so_in_the_status(run, changes, expected):
+    run.begin(Options).release()
+    (run.path / "status.json").unlink()
+    write_config(run, **changes)
+    with pytest.raises(UserError, match=expected):
+        run.begin(Options)
+    if "options" in changes:
+        assert run.status().outcome == "user_error"
+        assert expected in run.status().reason
+
+
+def test_folders_that_are_no_run_directories_are_refused(tmp_path):
+    with pytest.raises(UserError, match="no such run directory"):
+        RunDirectory(tmp_path / "none").begin(Options)
+    with pytest.raises(UserError, match="not a run directory"):
+        RunDirectory(tmp_path).begin(Options)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UserError, match="damaged"):
+        RunDirectory(tmp_path).begin(Options)
+
+
+def test_a_changed_input_is_refused(run):
+    with open(run.path / "inputs" / "scores.parquet", "ab") as file:
+        file.write(b"x")
+    with pytest.raises(UserError, match="not what the manifest says"):
+        run.begin(Options).read_input("scores", SCORES)
+
+
+def begin_in(run, environment):
+    attempt = run.begin(Options, describe_environment=lambda options: environment)
+    attempt.release()
+
+
+def test_the_environment_is_recorded_at_the_first_start_and_never_edited_afterwards(run):
+    one = {"packages": {"torch": "2"}, "threads": 1, "code_version": "a"}
+    begin_in(run, one)
+    assert run.environment() == one
+    before = (run.path / "config.json").read_bytes()
+    (run.path / "checkpoints" / "step-000002.f0").mkdir(parents=True)
+    (run.path / "checkpoints" / "step-000002.f0" / "complete.json").write_text("{}")
+    begin_in(run, one)
+    begin_in(run, {**one, "code_version": "b"})  # recorded, not compared
+    with pytest.raises(UserError, match=r"threads 1 \(now 2\).*clone this run"):
+        begin_in(run, {**one, "threads": 2})
+    with pytest.raises(UserError, match=r"torch 2 \(now 3\).*clone this run"):
+        begin_in(run, {**one, "packages": {"torch": "3"}})
+    assert (run.path / "config.json").read_bytes() == before
+    assert run.status().outcome == "user_error"
+
+
+def test_a_run_without_checkpoints_starts_anew_elsewhere(run):
+    begin_in(run, {"threads": 1})
+    begin_in(run, {"threads": 2})
+    assert run.environment() == {"threads": 2}
+
+
+def test_only_rank_0_locks_and_writes_but_any_rank_reports_a_failure(run, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    main = run.begin(Options)
+    monkeypatch.setenv("RANK", "1")
+    other = run.begin(Options)
+    assert (main.is_main, other.is_main, other.world_size) == (True, False, 2)
+    other.log_metrics(1, {"loss": 1.0})
+    other.status(stage="x")
+    assert run.metrics()[0] == [] and run.status().stage == ""
+    other.end("failed", "the true reason")
+    main.end("failed", "connection closed by peer")
+    assert run.status().reason == "the true reason"
+
+
+def test_the_log_tail_is_the_last_lines_and_safe_to_show(run):
+    (run.path / "log.txt").write_bytes(b"".join(b"line %d\n" % n for n in range(100_000)) + b"\xff\x00")
+    assert run.log_tail(3) == "line 99998\nline 99999\n\ufffd\ufffd"
+
+
+def test_status_of_a_newer_program_is_read_as_far_as_it_is_known(run):
+    (run.path / "status.json").write_text('{"outcome": "running", "mood": "fine"}')
+    assert run.status() == Status(outcome="running")
+
+
+def test_attempts_know_their_options_by_type(run):
+    attempt: Attempt[Options] = run.begin(Options)
+    assert attempt.options.size == 3
