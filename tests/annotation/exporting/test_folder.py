@@ -1,0 +1,301 @@
+import hashlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pyarrow.parquet as pq
+import pytest
+
+from annotation.exporting import shards
+from annotation.exporting.folder import ExportRefused, export_preferences
+from annotation.exporting.snapshots import dataset_comparisons, snapshot_preferences
+from annotation.models import Prompt
+from tests.annotation.exporting.conftest import SETS, ranked_rows
+from workspace.actions import add_criterion, create_project
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+@pytest.fixture
+def export(max_, tmp_path):
+    numbers = itertools.count()
+
+    def export(dataset, **options):
+        out = tmp_path / f"out{next(numbers)}"
+        return out, export_preferences(actor=max_, dataset=dataset, out=out, **options)
+
+    return export
+
+
+@pytest.fixture
+def dataset(project, max_, bring):
+    bring(list(ranked_rows(60)), "ranked")
+    return snapshot_preferences(actor=max_, project=project)
+
+
+def rows_of(out):
+    for path in sorted((out / "data").iterdir()):
+        if path.suffix == ".parquet":
+            yield from pq.read_table(path).to_pylist()
+        else:
+            yield from map(json.loads, path.read_text(encoding="utf-8").splitlines())
+
+
+def bytes_of(out):
+    return {path.relative_to(out): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def meaning(rows):
+    """Comparisons without what an installation calls them: prompt, answers and what is said of each pair."""
+    found = Counter()
+    for row in rows:
+        order = sorted(range(len(row["responses"])), key=lambda place, row=row: row["responses"][place])
+        found[
+            json.dumps(
+                [
+                    row["prompt"],
+                    [row["responses"][i] for i in order],
+                    [[row["grade"][i][j] for j in order] for i in order],
+                    [[row["soft_preference"][i][j] for j in order] for i in order],
+                    row["ranks"] and [row["ranks"][i] for i in order],
+                ]
+            )
+        ] += 1
+    return found
+
+
+@pytest.mark.parametrize("options", [{"files": "parquet"}, {"files": "jsonl"}], ids=lambda o: o["files"])
+@pytest.mark.parametrize("name", SETS)
+def test_what_goes_out_as_trl_comes_back_as_the_same_comparisons(
+    project, max_, bring, tmp_path, name, options
+):
+    source, format, import_options = SETS[name]
+    bring(source, format, **import_options)
+    dataset = snapshot_preferences(actor=max_, project=project)
+    before = meaning(dataset_comparisons(dataset))
+    out = tmp_path / "out"
+    manifest = export_preferences(actor=max_, dataset=dataset, out=out, format="trl", ties="soft", **options)
+    other = create_project(actor=max_, name="Other")
+    for path in sorted((out / "data").iterdir()):
+        bring(path, "trl", into=other)
+    after = meaning(dataset_comparisons(snapshot_preferences(actor=max_, project=other)))
+    assert after == before
+    assert manifest["counts"]["rows"] == sum(1 for _ in rows_of(out))
+
+
+@pytest.mark.parametrize("format", ["records", "judgments"])
+@pytest.mark.parametrize("files", ["parquet", "jsonl"])
+@pytest.mark.parametrize("name", ["generated rankings", "generated pair labels"])
+def test_our_own_records_come_back_as_the_same_comparisons(
+    project, max_, bring, tmp_path, name, format, files
+):
+    source, import_format, import_options = SETS[name]
+    bring(source, import_format, **import_options)
+    dataset = snapshot_preferences(actor=max_, project=project)
+    export_preferences(actor=max_, dataset=dataset, out=tmp_path / "out", format=format, files=files)
+    other = create_project(actor=max_, name="Other")
+    for path in sorted((tmp_path / "out" / "data").iterdir()):
+        bring(path, "records", into=other)
+    again = snapshot_preferences(actor=max_, project=other)
+    for consensus in (False, True) if format == "judgments" else (False,):
+        assert meaning(dataset_comparisons(again, consensus=consensus)) == meaning(
+            dataset_comparisons(dataset, consensus=consensus)
+        )
+
+
+def test_rankings_without_ties_survive_the_view_that_drops_ties(project, max_, bring, tmp_path):
+    rows = [row for row in ranked_rows(80) if len(set(row["ranks"])) > 1]
+    bring(rows, "ranked")
+    dataset = snapshot_preferences(actor=max_, project=project)
+    manifest = export_preferences(actor=max_, dataset=dataset, out=tmp_path / "out", format="trl")
+    assert manifest["counts"]["ties_dropped"] > 0
+    other = create_project(actor=max_, name="Other")
+    for path in sorted((tmp_path / "out" / "data").iterdir()):
+        bring(path, "trl", into=other)
+    again = snapshot_preferences(actor=max_, project=other)
+    assert meaning(dataset_comparisons(again)) == meaning(dataset_comparisons(dataset))
+
+
+def test_the_same_snapshot_exported_twice_is_the_same_to_the_byte(project, max_, bring, dataset, export):
+    for options in (
+        {"format": "records"},
+        {"format": "judgments", "files": "jsonl"},
+        {"format": "trl", "consensus": True},
+    ):
+        first, _ = export(dataset, **options)
+        time.sleep(0.01)
+        bring(list(ranked_rows(5, seed=9)), "ranked")  # what happens later does not matter
+        second, _ = export(dataset, **options)
+        assert bytes_of(first) == bytes_of(second)
+
+
+def test_the_manifest_counts_and_signs_every_file(dataset, export, project):
+    out, manifest = export(dataset, format="trl")
+    assert json.loads((out / "manifest.json").read_text()) == manifest
+    for file in manifest["files"]:
+        data = (out / file["name"]).read_bytes()
+        assert file["sha256"] == hashlib.sha256(data).hexdigest()
+        assert file["bytes"] == len(data)
+    rows = list(rows_of(out))
+    counts = manifest["counts"]
+    assert sum(file["rows"] for file in manifest["files"]) == len(rows) == counts["rows"]
+    assert counts["groups"] == 60
+    pairs = sum(len(row["responses"]) * (len(row["responses"]) - 1) // 2 for row in ranked_rows(60))
+    assert counts["ties_dropped"] + counts["rows"] == pairs
+    assert manifest["tie_policy"] == "drop"
+    assert manifest["project"] == project.slug
+    assert project.split_salt not in (out / "manifest.json").read_text()
+
+
+def test_ties_are_never_turned_into_preferences(dataset, export):
+    dropped, hard = export(dataset, format="trl")
+    assert all(row["soft_label"] > 0.5 for row in rows_of(dropped))
+    soft, manifest = export(dataset, format="trl", ties="soft")
+    ties = [row for row in rows_of(soft) if row["soft_label"] == 0.5]
+    assert len(ties) == manifest["counts"]["ties_written"] == hard["counts"]["ties_dropped"] > 0
+    assert all(row["strength"] == 0 and row["margin"] == 0 for row in ties)
+
+
+@pytest.mark.parametrize(
+    ("table", "margins"), [("small", [0, 1 / 3, 2 / 3, 1]), ("large", [0, 1, 2, 3]), ("none", [0] * 4)]
+)
+def test_margins_are_llama_2s_tables(dataset, export, table, margins):
+    out, _ = export(dataset, format="trl", margin=table)
+    seen = {row["strength"]: row["margin"] for row in rows_of(out)}
+    assert seen == {strength: pytest.approx(margin) for strength, margin in enumerate(margins)}
+
+
+def test_pairs_know_their_group(dataset, export):
+    out, _ = export(dataset, format="trl")
+    groups = {}
+    for row in rows_of(out):
+        groups.setdefault(row["group_id"], []).append(row)
+    for rows in groups.values():
+        assert [row["pair_index"] for row in rows] == list(range(len(rows)))
+        assert {row["n_pairs_in_group"] for row in rows} == {len(rows)}
+
+
+def test_no_prompt_is_on_two_sides_and_the_files_are_the_frozen_splits(dataset, export):
+    out, _ = export(dataset, format="records")
+    assert {path.name.split("-")[0] for path in (out / "data").iterdir()} == {"train", "validation", "test"}
+    frozen = {json.dumps(prompt.messages): prompt.split for prompt in Prompt.objects.all()}
+    sides = {}
+    for path in (out / "data").iterdir():
+        for row in pq.read_table(path).to_pylist():
+            assert row["split"] == path.name.split("-")[0] == frozen[json.dumps(row["prompt"])]
+            sides.setdefault(json.dumps(row["prompt"]), set()).add(row["split"])
+    assert all(len(side) == 1 for side in sides.values())
+
+
+def test_one_split_alone(dataset, export):
+    whole, manifest = export(dataset, format="records")
+    out, only = export(dataset, format="records", split="validation")
+    assert [path.name.split("-")[0] for path in (out / "data").iterdir()] == ["validation"]
+    assert only["counts"]["rows"] == manifest["counts"]["validation"]
+    assert "split: train" not in (out / "README.md").read_text()
+
+
+def test_plain_text_has_transcripts_where_a_prompt_has_several_turns(dataset, export):
+    out, _ = export(dataset, format="trl", plain=True)
+    prompts = {row["prompt"] for row in rows_of(out)}
+    assert any(prompt.startswith("Question") for prompt in prompts)
+    assert any(
+        prompt.startswith("\n\nSystem: Be short.\n\nHuman: Question")
+        and prompt.endswith("That one.\n\nAssistant:")
+        for prompt in prompts
+    )
+    assert all(isinstance(row["chosen"], str) for row in rows_of(out))
+
+
+def test_long_exports_are_sharded_and_say_of_how_many(dataset, export, monkeypatch):
+    monkeypatch.setattr(shards, "ROWS_A_SHARD", 20)
+    monkeypatch.setattr(shards, "ROWS_A_GROUP", 10)
+    out, manifest = export(dataset, format="records")
+    names = sorted(path.name for path in (out / "data").glob("train-*"))
+    assert len(names) > 1
+    assert names == [f"train-{n:05d}-of-{len(names):05d}.parquet" for n in range(len(names))]
+    assert [file["rows"] for file in manifest["files"] if "train" in file["name"]][:-1] == [20] * (
+        len(names) - 1
+    )
+
+
+def test_nothing_is_written_over_and_nothing_stays_of_a_failed_export(
+    dataset, export, max_, tmp_path, monkeypatch
+):
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    export_preferences(actor=max_, dataset=dataset, out=taken)  # an empty folder is free
+    before = bytes_of(taken)
+    with pytest.raises(ExportRefused, match="is there already"):
+        export_preferences(actor=max_, dataset=dataset, out=taken)
+    assert bytes_of(taken) == before
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("annotation.exporting.folder.write_whole", full)
+    with pytest.raises(ExportRefused, match="cannot be written: No space left on device"):
+        export_preferences(actor=max_, dataset=dataset, out=tmp_path / "full")
+    assert sorted(path.name for path in tmp_path.iterdir() if "full" in path.name) == []
+
+
+@pytest.mark.parametrize("option", ["format", "split", "ties", "margin", "files"])
+def test_an_unknown_option_is_one_sentence(dataset, export, option):
+    with pytest.raises(ExportRefused, match="There is no .* “moon”: use "):
+        export(dataset, **{option: "moon"})
+
+
+def test_pairs_of_two_criteria_are_never_mixed(project, max_, bring, export):
+    add_criterion(actor=max_, project=project, name="harmless", question="Which is less harmful?")
+    for criterion in ("helpful", "harmless"):
+        bring(list(ranked_rows(10)), "ranked", criterion=criterion)
+    both = snapshot_preferences(actor=max_, project=project)
+    with pytest.raises(ExportRefused, match="name one with --criterion"):
+        export(both, format="trl")
+    export(both, format="records")
+    one = snapshot_preferences(actor=max_, project=project, criterion=project.criteria.get(name="harmless"))
+    _, manifest = export(one, format="trl")
+    assert manifest["criteria"] == ["harmless"]
+
+
+LOAD = """
+import json, sys
+import datasets
+loaded = datasets.load_dataset(sys.argv[1])
+first = {name: split[0] for name, split in loaded.items()}
+print(json.dumps([{name: split.num_rows for name, split in loaded.items()}, sorted(first["train"]), first["train"]]))
+"""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"format": "trl"},
+        {"format": "trl", "plain": True, "files": "jsonl"},
+        {"format": "records"},
+        {"format": "judgments"},
+        {"format": "judgments", "files": "jsonl"},
+    ],
+    ids=lambda options: "-".join(map(str, options.values())),
+)
+def test_datasets_loads_the_folder_offline(dataset, export, tmp_path, options):
+    out, manifest = export(dataset, **options)
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, str(out)],
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    counts, columns, first = json.loads(done.stdout.splitlines()[-1])
+    assert counts == {name: manifest["counts"][name] for name in ("train", "validation", "test")}
+    expected = next(rows_of(out.parent / out.name))
+    assert columns == sorted(expected)
+    if options["format"] == "trl":
+        assert type(first["prompt"]) is (str if options.get("plain") else list)
+        assert {"prompt", "chosen", "rejected", "margin", "group_id"} <= set(columns)
