@@ -168,7 +168,7 @@ def train_round(run: PPORun, step: int) -> tuple[dict[str, Any], list[Rollout]]:
     )
     rolled_out = time.perf_counter()
     minibatches = look_back(run, rollouts)
-    metrics: dict[str, Any] = {"stage": "critic" if critic_alone else "policy"}
+    metrics: dict[str, Any] = {"stage": "critic" if critic_alone else "policy", "responses": len(rollouts)}
     metrics |= pay(run, rollouts, minibatches)
     metrics |= credit(run, minibatches)
     looked_back = time.perf_counter()

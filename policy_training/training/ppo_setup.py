@@ -103,6 +103,7 @@ def load(attempt: Attempt[PPOConfig]) -> PPORun:
     )
     critic = load_reward_model(critic_start, tokenizer)
     train_prompts = tokenized_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)
+    scorer.settle_layout(train_prompts, config.rollout.samples_a_prompt)
     evaluation_prompts = tokenized_prompts(
         (heldout_rows or train_rows)[: config.watching.evaluation_prompts],
         tokenizer,

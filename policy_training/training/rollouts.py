@@ -5,7 +5,7 @@ Suffixes: N responses, in the order of the prompts and of the samples of each; R
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from learning.batching import micro_batches, shape_of
 from learning.language_models import model_sha256s
 from learning.options import UserError
-from learning.packing import Batch, Example, collate, token_logprobs_NR
+from learning.packing import Batch, Example, choose_layout, collate, token_logprobs_NR
 from learning.processes import Processes
 from learning.tokenization import decode_response, encode_prompt
 from learning.training_options import BatchOptions, Layout, ModelSource, RuntimeOptions
@@ -109,6 +109,19 @@ class Scorer:
         self.policy_tokenizer = policy_tokenizer
         self.same_tokenizer = writes_the_same(self.reward_model.tokenizer, policy_tokenizer)
         self.sha256s = dict(model_sha256s(Path(path)))
+
+    def settle_layout(self, prompts: Sequence[Prompt], n_samples: int) -> None:
+        """Decide now how rows are laid out. Left to the first call, a resumed run could decide otherwise than the
+        run it resumes, whose first call was an evaluation with one response a prompt.
+        """
+        model = self.reward_model
+        own = [
+            replace(p, token_ids=encode_prompt(model.tokenizer, p.messages, model.batch.max_prompt_tokens))
+            for p in prompts[: max(4, n_samples)]
+        ]
+        model.layout, model.layout_reason = choose_layout(
+            model.model, probe_examples(own, n_samples), dtype=model.dtype, requested=model.batch.layout
+        )
 
     def score(self, prompts: Sequence[Prompt], groups: Sequence[Sequence[SampledResponse]]) -> list[float]:
         """Scores minus reward_shift of every prompt's responses, in order."""
