@@ -7,8 +7,8 @@ from annotation.models import PromptSet
 from policy_training.models import Policy
 from rounds.actions import start_round
 from rounds.errors import RoundRefused
-from rounds.plans import PRESETS, preset_plan, with_changes
-from workspace.commands import ProjectCommand
+from rounds.plans import PRESETS, load_plan, plan_mapping, preset_plan, with_changes
+from workspace.commands import ProjectCommand, with_settings
 from workspace.models import Criterion, Project, User
 
 
@@ -28,6 +28,13 @@ class Command(ProjectCommand):
         parser.add_argument("--overlap", type=int, help="how many people judge each task")
         parser.add_argument("--quota", type=int, help="how many judgments end the annotation")
         parser.add_argument("--hours", type=float, help="end the annotation this long after it began")
+        parser.add_argument(
+            "--set",
+            nargs="+",
+            default=[],
+            metavar="KEY=VALUE",
+            help="other values of the plan, for example policy.rollout.steps=40 reward_model.data.epochs=6",
+        )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         sampling = {"prompts": options["prompts"], "responses_a_task": options["responses"]}
@@ -39,6 +46,7 @@ class Command(ProjectCommand):
             sampling={name: value for name, value in sampling.items() if value is not None},
             annotation={name: value for name, value in annotation.items() if value is not None},
         )
+        plan = load_plan(with_settings(plan_mapping(plan), options["set"]))
         round_ = start_round(
             actor=actor,
             project=project,
