@@ -5,32 +5,46 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('annotation', '0002_triggers'),
-        ('policy_training', '0001_initial'),
-        ('rewardmodel', '0001_initial'),
+        ("annotation", "0002_triggers"),
+        ("policy_training", "0001_initial"),
+        ("rewardmodel", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='policy',
-            name='reward_model',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='policies', to='rewardmodel.rewardmodel'),
+            model_name="policy",
+            name="reward_model",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="policies",
+                to="rewardmodel.rewardmodel",
+            ),
         ),
         migrations.AddField(
-            model_name='policy',
-            name='source',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='policy', to='annotation.source'),
+            model_name="policy",
+            name="source",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.PROTECT, related_name="policy", to="annotation.source"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='policy',
-            constraint=models.UniqueConstraint(fields=('project', 'name'), name='policy_name_once_a_project'),
+            model_name="policy",
+            constraint=models.UniqueConstraint(fields=("project", "name"), name="policy_name_once_a_project"),
         ),
         migrations.AddConstraint(
-            model_name='policy',
-            constraint=models.CheckConstraint(condition=models.Q(('parent__isnull', True), models.Q(('parent', models.F('id')), _negated=True), _connector='OR'), name='policy_is_not_its_own_parent'),
+            model_name="policy",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("parent__isnull", True),
+                    models.Q(("parent", models.F("id")), _negated=True),
+                    _connector="OR",
+                ),
+                name="policy_is_not_its_own_parent",
+            ),
         ),
     ]
