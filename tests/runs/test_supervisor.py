@@ -293,22 +293,22 @@ def test_two_workers_never_run_one_run(queue_counting, start_worker):
 
 
 def block_database(seconds: float) -> None:
-    """Nobody but this connection can write (SQLite) or connect (PostgreSQL) for so long."""
+    """Nobody can write (SQLite) or connect (PostgreSQL) for so long."""
     if connection.vendor == "sqlite":
         with transaction.atomic():  # BEGIN IMMEDIATE: the only writer
             time.sleep(seconds)
         return
     name = connection.settings_dict["NAME"]
-    with connection.cursor() as cursor:
-        cursor.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
-        try:
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
-                [name],
-            )
-            time.sleep(seconds)
-        finally:
-            cursor.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+    parameters = {**connection.get_connection_params(), "dbname": "postgres"}
+    connection.close()
+    outside = connection.Database.connect(**parameters, autocommit=True)
+    try:
+        outside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        outside.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        time.sleep(seconds)
+    finally:
+        outside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        outside.close()
 
 
 @pytest.mark.parametrize("seconds", [4, pytest.param(30, marks=pytest.mark.slow)])
