@@ -138,11 +138,12 @@ def drawer_of(actor: User, project: Project) -> str:
 
 
 def words_of(tiers: list[list[str]], strengths: list[int]) -> str:
-    """A judgment in words: "B better than A", "A = C, slightly better than B"."""
-    said = [" = ".join(tiers[0])]
-    for tier, strength in zip(tiers[1:], strengths, strict=True):
-        said.append(f"{STRENGTH_NAMES[strength]} than {' = '.join(tier)}")
-    return ", ".join(said) if len(tiers) > 1 else f"{said[0]} (a tie)"
+    """A judgment in words: "B better than A", "A = C slightly better than B, better than D"."""
+    first = " = ".join(tiers[0])
+    if len(tiers) == 1:
+        return f"{first} (a tie)" if len(tiers[0]) > 1 else first
+    steps = zip(tiers[1:], strengths, strict=True)
+    return f"{first} " + ", ".join(f"{STRENGTH_NAMES[by]} than {' = '.join(tier)}" for tier, by in steps)
 
 
 def newest_own(actor: User, project: Project, limit: int) -> list[Judgment]:

@@ -71,12 +71,9 @@ def batch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 
 def _people(judgments: QuerySet[Judgment]) -> list[dict[str, Any]]:
-    return list(
-        judgments.order_by()
-        .values("annotator__username", "annotator__pseudonym", "annotator__kind")
-        .annotate(judgments=Count("pk"), seconds=Avg("seconds"))
-        .order_by("-judgments", "annotator__username")
-    )
+    people = judgments.order_by().values("annotator__username", "annotator__pseudonym", "annotator__kind")
+    counted = people.annotate(judgments=Count("pk"), seconds=Avg("seconds"))
+    return [dict(person) for person in counted.order_by("-judgments", "annotator__username")]
 
 
 def _row(judgment: Judgment) -> dict[str, Any]:

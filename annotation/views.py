@@ -23,7 +23,8 @@ from annotation import actions
 from annotation.access import access_assignment
 from annotation.errors import AlreadySubmitted, BadAnswer
 from annotation.models import Assignment, CurrentJudgment
-from annotation.presenting import drawer_of, newest_own, task_context, to_handles, words_of, work_of
+from annotation.ordering import to_handles
+from annotation.presenting import drawer_of, newest_own, task_context, words_of, work_of
 from annotation.rendering import excerpt, render_markdown
 from workspace.access import ANY_ROLE, access_project
 from workspace.errors import ActionError
@@ -36,7 +37,7 @@ MAX_BODY = 400_000
 class Visit(HttpRequest):
     """A request of somebody who is logged in; `project` is what the navigation shows."""
 
-    user: User  # type: ignore[assignment]
+    user: User
     project: Project
 
 
@@ -205,7 +206,7 @@ def draft(request: Visit, slug: str, handle: UUID) -> HttpResponse:
 def submit(request: Visit, slug: str, handle: UUID) -> HttpResponse:
     """A first answer, or with `revise` a new one in its place. Repeated with the same key it changes nothing."""
     assignment = access_assignment(request.user, in_project(request, slug), handle)
-    data = read_body(request)
+    data: Any = read_body(request)
     act = actions.revise_judgment if data.get("revise") is True else actions.submit_judgment
     judgment = act(
         actor=request.user,
@@ -237,7 +238,7 @@ def skip(request: Visit, slug: str, handle: UUID) -> HttpResponse:
 def withdraw(request: Visit, slug: str, handle: UUID) -> HttpResponse:
     assignment = access_assignment(request.user, in_project(request, slug), handle)
     actions.withdraw_judgment(
-        actor=request.user, assignment=assignment, idempotency_key=read_body(request).get("key")
+        actor=request.user, assignment=assignment, idempotency_key=read_body(request).get("key", "")
     )
     return JsonResponse({"withdrawn": True}, status=201)
 

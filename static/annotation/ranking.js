@@ -37,7 +37,7 @@
       const li = item("between");
       li.setAttribute("role", "presentation");
       const fieldset = blank.content.firstElementChild.cloneNode(true);
-      fieldset.querySelector("legend").textContent = `${said(tiers[i])} against ${said(tiers[i + 1])}: how much better?`;
+      fieldset.querySelector("legend").textContent = `How much better is ${said(tiers[i])} than ${said(tiers[i + 1])}?`;
       for (const radio of fieldset.querySelectorAll("input")) {
         radio.name = `step-${i}`;
         radio.checked = gradeOf(i) === Number(radio.value);

@@ -1,0 +1,25 @@
+"""Whatever order a person makes, the stored tiers are those they sent: a property through the action."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from annotation import actions
+from annotation.ordering import handles_of
+from tests.annotation.test_ordering import weak_orders
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=weak_orders())
+def test_the_stored_tiers_are_those_on_the_screen(ada, project, make_batch, key, order):
+    items, tiers, strengths = order
+    batch = make_batch(tasks=1, k=len(items))
+    assignment = actions.claim_task(actor=ada, project=project, batch=batch)
+    judgment = actions.submit_judgment(
+        actor=ada, assignment=assignment, tiers=tiers, strengths=strengths, idempotency_key=key()
+    )
+    judgment.refresh_from_db()
+    key_of = handles_of(assignment.order_shown)
+    assert judgment.tiers == [[key_of[handle] for handle in tier] for tier in tiers]
+    assert judgment.strengths == strengths

@@ -1,0 +1,89 @@
+"""Who may call what of annotation: the allowed set is written down, and nothing else answers 2xx."""
+
+import json
+import uuid
+
+import pytest
+from django.urls import reverse
+
+from annotation import actions
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+EVERYBODY = {"annotator", "reviewer", "manager"}
+# name -> (method, roles, what else the URL needs, body). "own": only whoever holds the assignment.
+PAGES = {
+    "home": ("get", EVERYBODY, None, None),
+    "work": ("get", EVERYBODY, None, None),
+    "guideline": ("get", EVERYBODY, None, None),
+    "token": ("get", EVERYBODY, None, None),
+    "next": ("post", EVERYBODY, None, {}),
+    "task": ("get", {"annotator"}, "own", None),
+    "task_content": ("get", {"annotator"}, "own", None),
+    "draft": ("post", {"annotator"}, "own", {"rationale": "x"}),
+    "submit": ("post", {"annotator"}, "own", {"tiers": [["A"], ["B"]], "strengths": [1]}),
+    "skip": ("post", {"annotator"}, "own", {}),
+    "withdraw": ("post", {"annotator"}, "answered", {}),
+    "batches": ("get", {"reviewer", "manager"}, None, None),
+    "batch": ("get", {"reviewer", "manager"}, "batch", None),
+    "judgment": ("get", {"reviewer", "manager"}, "judgment", None),
+    "open_batch": ("post", {"manager"}, "batch", {}),
+    "close_batch": ("post", {"manager"}, "batch", {}),
+}
+
+
+@pytest.fixture
+def visitors(ada, ruth, max_, olga):
+    return {"nobody": None, "annotator": ada, "reviewer": ruth, "manager": max_, "outsider": olga}
+
+
+def test_every_url_of_annotation_is_in_the_table():
+    import annotation.urls
+
+    assert {pattern.name for pattern in annotation.urls.urlpatterns} == set(PAGES)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, name):
+    method, allowed, needs, body = PAGES[name]
+    batch = make_batch(tasks=4)
+    assignment = actions.claim_task(actor=ada, project=project)
+    kwargs = {"slug": project.slug}
+    if needs in ("answered", "judgment"):
+        judgment = actions.submit_judgment(
+            actor=ada,
+            assignment=assignment,
+            tiers=[["A"], ["B"]],
+            strengths=[1],
+            idempotency_key=uuid.uuid4().hex,
+        )
+    if needs in ("own", "answered"):
+        kwargs["handle"] = assignment.handle
+    if needs in ("batch", "judgment"):
+        kwargs["pk"] = batch.pk
+    if needs == "judgment":
+        kwargs["judgment_pk"] = judgment.pk
+    address = reverse(f"annotation:{name}", kwargs=kwargs)
+
+    def call(verb):
+        data = json.dumps((body or {}) | {"key": uuid.uuid4().hex})
+        return client.generic(verb.upper(), address, data, content_type="application/json").status_code
+
+    for visitor in sorted(visitors, key=lambda visitor: visitor in allowed):
+        client.logout()
+        if visitors[visitor] is not None:
+            client.force_login(visitors[visitor])
+        # Every other verb first: refused, whoever asks (without a session, by the way to the login page).
+        for verb in {"get", "post", "put", "patch", "delete"} - {method}:
+            assert call(verb) in ({302, 405} if visitor == "nobody" else {405})
+        status = call(method)
+        if visitor in allowed:
+            assert status in (200, 201) or (status == 302 and name in ("open_batch", "close_batch"))
+        else:
+            assert status in ({302, 401} if visitor == "nobody" else {404})
+
+
+def test_an_operator_without_a_role_is_an_outsider(client, make_user, project, make_batch):
+    make_batch(tasks=1)
+    client.force_login(make_user("root", is_staff=True, is_superuser=True))
+    for name in ("home", "work", "batches"):
+        assert client.get(reverse(f"annotation:{name}", kwargs={"slug": project.slug})).status_code == 404
