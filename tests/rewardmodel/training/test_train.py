@@ -10,12 +10,12 @@ import time
 
 import pytest
 import torch
-from learning.engine import Engine
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from learning.architectures import head
 from learning.batching import shape_of
+from learning.engine import Engine
 from learning.language_models import load_reward_model
 from learning.options import UserError
 from learning.processes import Processes
@@ -327,49 +327,55 @@ def test_micro_batches_of_any_size_give_the_same_update(tokenizer, config, polic
             assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-6)
 
 
+def torchrun(path, policy_path, *, processes, **runtime):
+    """Ten steps and more at a learning rate of 1e-5 under a launcher; metrics and weights."""
+    options = RewardModelConfig(
+        model=ModelOptions(source=ModelSource(path=str(policy_path))),
+        optimiser=OptimiserOptions(learning_rate=1e-5, schedule="constant"),
+        data=DataOptions(epochs=2, judgments_per_step=11),
+        batch=BatchOptions(max_prompt_tokens=48, max_response_tokens=48, max_micro_batch_tokens=500),
+        watching=WatchingOptions(),
+        runtime=RuntimeOptions(**runtime),
+    )
+    create_run(
+        path, options, comparison_rows(64, size=3, seed=4, validation_share=0.1), demonstration_rows(8)
+    )
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    launched = subprocess.run(
+        [sys.executable, "-m", *launcher, "-m", "rewardmodel.training.train", str(path)],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert launched.returncode == 0, launched.stderr[-3000:]
+    return lines(path / "metrics.jsonl"), weights(path)
+
+
+@pytest.fixture(scope="module")
+def plain(policy_path, tmp_path_factory):
+    return torchrun(tmp_path_factory.mktemp("plain") / "run", policy_path, processes=1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
-def test_one_and_two_processes_under_deepspeed_equal_plain_torch(policy_path, tmp_path, zero_stage):
-    """CHECK 20 for the reward model: the real command under torchrun, ten steps at a learning rate of 1e-5."""
-    rows = list(comparison_rows(64, size=3, seed=4, validation_share=0.1))
-    found = {}
-    for processes, engine in ((1, "plain"), (1, "deepspeed"), (2, "deepspeed")):
-        options = RewardModelConfig(
-            model=ModelOptions(source=ModelSource(path=str(policy_path))),
-            optimiser=OptimiserOptions(learning_rate=1e-5, schedule="constant"),
-            data=DataOptions(epochs=2, judgments_per_step=11),
-            batch=BatchOptions(max_prompt_tokens=48, max_response_tokens=48, max_micro_batch_tokens=500),
-            watching=WatchingOptions(),
-            runtime=RuntimeOptions(engine=engine, zero_stage=zero_stage if engine == "deepspeed" else 0),
-        )
-        path = tmp_path / f"{engine}-{processes}"
-        create_run(path, options, rows, demonstration_rows(8))
-        launched = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "torch.distributed.run",
-                "--standalone",
-                "--nproc-per-node",
-                str(processes),
-                "-m",
-                "rewardmodel.training.train",
-                str(path),
-            ],
-            cwd=ROOT,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert launched.returncode == 0, launched.stderr[-3000:]
-        found[engine, processes] = (lines(path / "metrics.jsonl"), weights(path))
-    metrics, parameters = found["plain", 1]
+def test_one_and_two_processes_under_deepspeed_equal_plain_torch(plain, policy_path, tmp_path, zero_stage):
+    """CHECK 20 for the reward model, by its real command."""
+    metrics, parameters = plain
     assert len(metrics) >= 10
-    for other_metrics, other_parameters in (found["deepspeed", 1], found["deepspeed", 2]):
+    for processes in (1, 2):
+        other_metrics, other_parameters = torchrun(
+            tmp_path / str(processes),
+            policy_path,
+            processes=processes,
+            engine="deepspeed",
+            zero_stage=zero_stage,
+        )
         assert [row["judgments"] for row in other_metrics] == [row["judgments"] for row in metrics]
         for ours, theirs in zip(other_metrics, metrics, strict=True):
             assert abs(ours["total_loss"] - theirs["total_loss"]) <= 1e-5
+            assert ours["accuracy"] == theirs["accuracy"]  # no judgment dropped or seen twice
         for name, value in parameters.items():
             assert (other_parameters[name] - value).abs().max() <= 1e-5

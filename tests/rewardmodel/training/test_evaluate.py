@@ -1,0 +1,74 @@
+"""The evaluation command, and the pieces of a report that training shares with it."""
+
+import json
+import math
+
+import pytest
+
+from learning.language_models import load_reward_model, save_model
+from learning.options import UserError
+from learning.run_directory import RunDirectory
+from learning.training_options import BatchOptions, ModelSource
+from rewardmodel.training import evaluate
+from rewardmodel.training.comparisons import judgment_from_row
+from rewardmodel.training.config import EvaluateConfig, ObjectiveOptions
+from rewardmodel.training.scoring import RewardScorer
+from tests.rewardmodel.training.conftest import comparison_rows, create_run, lines, run
+
+LIMITS = BatchOptions(max_prompt_tokens=48, max_response_tokens=48)
+COMMAND = "rewardmodel.training.evaluate"
+
+
+@pytest.fixture(scope="module")
+def model_path(policy_path, tokenizer, tmp_path_factory):
+    path = tmp_path_factory.mktemp("reward") / "model"
+    save_model(load_reward_model(ModelSource(path=str(policy_path)), tokenizer), tokenizer, path)
+    return path
+
+
+def test_the_command_reports_the_agreement_that_counting_by_hand_gives(model_path, tmp_path):
+    rows = comparison_rows(40, size=3, seed=6)
+    create_run(
+        tmp_path / "run", EvaluateConfig(model_path=str(model_path), batch=LIMITS), rows, command=COMMAND
+    )
+    run(tmp_path / "run", command=COMMAND)
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    scorer = RewardScorer.load(model_path, batch=LIMITS)
+    right = n = 0
+    for row in rows:
+        if row["split"] == "validation":
+            scores = [scorer.score([row["prompt"]], [[text]])[0][0] for text in row["responses"]]
+            for one in range(3):
+                for two in range(3):
+                    if row["ranks"][one] < row["ranks"][two]:
+                        n += 1
+                        # Equal texts have equal scores, and neither wins.
+                        same = row["responses"][one] == row["responses"][two]
+                        right += 0.5 if same else float(scores[one] > scores[two])
+    assert result["n"] == n > 5 and result["accuracy"] == pytest.approx(right / n)
+    assert result["split"] == "validation" and result["loss"] > 0
+    assert len(lines(tmp_path / "run" / "samples.jsonl")) == 4
+
+
+def test_a_split_without_judgments_is_refused(model_path, tmp_path):
+    options = EvaluateConfig(model_path=str(model_path), batch=LIMITS, split="test")
+    create_run(tmp_path / "run", options, comparison_rows(10), command=COMMAND)
+    with pytest.raises(UserError, match="no untied judgment in the split 'test'"):
+        evaluate.main(RunDirectory(tmp_path / "run").begin(EvaluateConfig))
+
+
+def test_a_report_weighs_judgments_in_the_loss_and_counts_pairs_in_the_accuracy():
+    rows = [row for row in comparison_rows(30) if row["ranks"] == [0, 1]][:2]
+    judgments = [
+        judgment_from_row({**row, "weight": weight}, where="test")
+        for row, weight in zip(rows, (1.0, 3.0), strict=True)
+    ]
+    found = evaluate.report(judgments, [[1.0, 0.0], [0.0, 1.0]], ObjectiveOptions())
+    right, wrong = math.log1p(math.exp(-1)), math.log1p(math.exp(1))
+    assert found["loss"] == pytest.approx((right + 3 * wrong) / 4)
+    assert found["accuracy"] == 0.5 and found["n"] == 2
+
+
+def test_a_report_on_nothing_says_nothing():
+    found = evaluate.report([], [], ObjectiveOptions())
+    assert found["loss"] is None and found["accuracy"] is None and found["reward_spread"] is None
