@@ -6,7 +6,7 @@ Nothing here touches the database; positions stand for responses.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from annotation.comparisons import GROUP_FLAG, INTRANSITIVE_FLAG
@@ -40,7 +40,7 @@ class ImportedJudgment:
     marks: list[dict[str, Any]] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return dict(vars(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class ImportedPair:
     pairs_in_group: int | None  # how many rows the group has in all, where the file says so
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return dict(vars(self))
 
 
 def group_flag(group: str) -> str:

@@ -68,17 +68,25 @@ def meaning(rows):
     return found
 
 
-@pytest.mark.parametrize("options", [{"files": "parquet"}, {"files": "jsonl"}], ids=lambda o: o["files"])
-@pytest.mark.parametrize("name", SETS)
-def test_what_goes_out_as_trl_comes_back_as_the_same_comparisons(
-    project, max_, bring, tmp_path, name, options
-):
+# The real files take their time: they go with the slow tests.
+ROUND_TRIPS = [
+    pytest.param(name, files, id=f"{name}-{files}", marks=[] if "generated" in name else pytest.mark.slow)
+    for name in SETS
+    for files in ("parquet", "jsonl")
+    if "generated" in name or files == "parquet"
+]
+
+
+@pytest.mark.parametrize(("name", "files"), ROUND_TRIPS)
+def test_what_goes_out_as_trl_comes_back_as_the_same_comparisons(project, max_, bring, tmp_path, name, files):
     source, format, import_options = SETS[name]
     bring(source, format, **import_options)
     dataset = snapshot_preferences(actor=max_, project=project)
     before = meaning(dataset_comparisons(dataset))
     out = tmp_path / "out"
-    manifest = export_preferences(actor=max_, dataset=dataset, out=out, format="trl", ties="soft", **options)
+    manifest = export_preferences(
+        actor=max_, dataset=dataset, out=out, format="trl", ties="soft", files=files
+    )
     other = create_project(actor=max_, name="Other")
     for path in sorted((out / "data").iterdir()):
         bring(path, "trl", into=other)
@@ -275,8 +283,8 @@ print(json.dumps([{name: split.num_rows for name, split in loaded.items()}, sort
     "options",
     [
         {"format": "trl"},
-        {"format": "trl", "plain": True, "files": "jsonl"},
-        {"format": "records"},
+        pytest.param({"format": "trl", "plain": True, "files": "jsonl"}, marks=pytest.mark.slow),
+        pytest.param({"format": "records"}, marks=pytest.mark.slow),
         {"format": "judgments"},
         {"format": "judgments", "files": "jsonl"},
     ],

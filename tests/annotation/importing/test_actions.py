@@ -262,7 +262,8 @@ def tell(*args):
     print("chunk", flush=True)
 actions._insert = tell
 project = Project.objects.get(slug=sys.argv[1])
-actions.import_comparisons(actor=User.objects.get(username="max"), project=project, path=Path(sys.argv[2]), format="trl")
+actor = User.objects.get(username="max")
+actions.import_comparisons(actor=actor, project=project, path=Path(sys.argv[2]), format="trl")
 """
 
 

@@ -253,7 +253,8 @@ def test_pair_labels_that_are_an_order_are_one_ranking_and_others_stay_pairs():
     (order,) = reader("ranked").read(row | {"pair_labels": [1, 1, 0]}, 3)
     assert (order.ranks, order.strengths, order.flags) == ([0, 1, 1], [0], [])
     circle = reader("ranked").read(row | {"pair_labels": [1, 2, 1]}, 3)
-    assert [(one.responses, one.ranks) for one in circle] == [(["a", "b"], [0, 1]), (["a", "c"], [1, 0]), (["b", "c"], [0, 1])]  # fmt: skip
+    assert [one.responses for one in circle] == [["a", "b"], ["a", "c"], ["b", "c"]]
+    assert [one.ranks for one in circle] == [[0, 1], [1, 0], [0, 1]]
     assert all(one.flags == ["group:line 3", "intransitive"] for one in circle)
 
 
@@ -296,7 +297,9 @@ def graded_rows(count):
     grades = ["a-is-better", "a-is-slightly-better", "tie", "b-is-slightly-better", "b-is-better"]
     for number in range(count):
         yield {
-            "prompt": f"P {number}?", "completion_a": f"a {number}", "completion_b": f"{'ab'[number % 10 != 9]} {number}",
+            "prompt": f"P {number}?",
+            "completion_a": f"a {number}",
+            "completion_b": f"{'ab'[number % 10 != 9]} {number}",
             "preference": grades[number % 5], "evaluator": f"e{number % 7}",
         }  # fmt: skip
 
@@ -312,7 +315,8 @@ QA = (
     },
 )
 GRADED = ("ranked", {"responses": ["completion_a", "completion_b"], "annotator": ["evaluator"]})
-# (rows or file, how to read it, judgments, bad rows, flagged groups). Counts of the real files are those of the data's README.
+# (rows or file, how to read it, judgments, bad rows, flagged groups). Counts of the real files are those of
+# the data's README.
 FILES = [
     (list(hh_rows(200)), HH, 196, 4, 0),
     (list(qa_rows(100)), QA, 95 + 5 * 6, 0, 5),

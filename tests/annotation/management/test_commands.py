@@ -1,0 +1,172 @@
+"""The commands as a person runs them: what they say, where, and with which exit code."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from annotation.models import Judgment, Prompt, PromptSet
+from tests.annotation.importing.conftest import hh_rows, write_rows  # noqa: F401
+from workspace.models import AuditEvent
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+PAIR = {"prompt": "Why?", "chosen": "good", "rejected": "bad"}
+
+
+def run(*arguments):
+    out = StringIO()
+    call_command(*map(str, arguments), stdout=out)
+    return out.getvalue()
+
+
+def refusal(*arguments):
+    """The sentence of a command that ends with exit code 2, and what it printed before."""
+    out = StringIO()
+    with pytest.raises(CommandError) as error:
+        call_command(*map(str, arguments), stdout=out)
+    assert error.value.returncode == 2
+    sentence = str(error.value)
+    assert "\n" not in sentence
+    assert sentence.endswith((".", "?"))
+    return sentence, out.getvalue()
+
+
+def test_import_comparisons_names_the_bad_rows_and_takes_the_others_when_asked(project, write_rows):  # noqa: F811
+    path = write_rows(hh_rows(60), "hh.jsonl.gz")
+    sentence, printed = refusal("import_comparisons", project.slug, path, "--format", "hh")
+    assert sentence.startswith(
+        "Nothing was imported: 2 of 60 rows are bad (first: hh.jsonl.gz, line 8, column rejected"
+    )
+    assert [line.split(":")[0] for line in printed.splitlines()] == [
+        "hh.jsonl.gz, line 8, column rejected",
+        "hh.jsonl.gz, line 58, column rejected",
+    ]
+    assert not Judgment.objects.exists()
+    printed = run("import_comparisons", project.slug, path, "--format", "hh", "--skip-bad")
+    assert printed.splitlines()[-1] == (
+        "hh.jsonl.gz: 58 judgments, 58 tasks, 1 annotators into the batch “hh.jsonl.gz”; 2 of 60 rows left out."
+    )
+    assert Judgment.objects.count() == 58
+
+
+def test_columns_are_mapped_also_nested_and_several_to_a_list(project, write_rows):  # noqa: F811
+    rows = [{"meta": {"q": "Why?"}, "x": "a", "y": "b", "grade": "b-is-better", "who": "kim"}]
+    run(
+        "import_comparisons", project.slug, write_rows(rows), "--format", "ranked", "--map", "prompt=meta.q",
+        "--map", "responses=x", "--map", "responses=y", "--map", "preference=grade", "--map", "annotator=who",
+        "--batch-name", "mapped",
+    )  # fmt: skip
+    judgment = Judgment.objects.get()
+    assert (judgment.strengths, judgment.annotator.pseudonym) == ([2], "kim")
+    assert judgment.task.batch.name == "mapped"
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "sentence"),
+    [
+        (None, [], "There is no file "),
+        ("folder", [], " is a folder: name one file in it"),
+        ("", [], " is empty: nothing to import."),
+        ("no json", [], "line 1, column (whole row): is not JSON"),
+        (
+            json.dumps({"text": "x"}),
+            [],
+            "line 1, column chosen: is missing (the row has: text); name another with --map",
+        ),
+        (json.dumps(PAIR), ["--map", "promt=x"], "the format trl has no field promt"),
+        (json.dumps(PAIR), ["--map", "prompt=question"], "line 1, column question: is missing"),
+        (json.dumps(PAIR), ["--map", "prompt"], "--map prompt: write FIELD=COLUMN."),
+        (json.dumps(PAIR), ["--grade", "left"], "--grade left: write NAME=MEANING"),
+        (json.dumps(PAIR), ["--criterion", "moon"], "has no criterion moon"),
+        (json.dumps(PAIR), ["--actor", "nobody"], "There is no active person with the user name nobody."),
+        (json.dumps(PAIR | {"rejected": "good"}), [], "line 1, column rejected: is the same text as chosen"),
+        (
+            json.dumps(PAIR | {"chosen": True}),
+            [],
+            "line 1, column chosen: should be text but is a boolean (true)",
+        ),
+        (json.dumps(PAIR | {"chosen": "a\0"}), [], "line 1, column chosen: has a NUL character"),
+        (json.dumps(PAIR | {"prompt": " "}), [], "line 1, column prompt: is empty"),
+        (
+            json.dumps(PAIR | {"prompt": "x" * 5_000_000}),
+            [],
+            "line 1, column prompt: has 5,000,000 characters",
+        ),
+    ],
+)
+def test_every_mistake_is_one_sentence_and_leaves_nothing(project, tmp_path, content, options, sentence):
+    path = tmp_path / "rows.jsonl"
+    if content == "folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_text(content)
+    audit = AuditEvent.objects.count()
+    said, _ = refusal("import_comparisons", project.slug, path, "--format", "trl", *options)
+    assert sentence in said
+    assert not Prompt.objects.exists()
+    assert AuditEvent.objects.count() == audit
+
+
+@pytest.mark.parametrize(
+    "command", ["import_prompts", "import_demonstrations", "import_comparisons", "export_preferences"]
+)
+def test_an_unknown_project_is_named_with_those_there_are(project, command, tmp_path):
+    said, _ = refusal(command, "moon", tmp_path / "x")
+    assert said == "There is no project moon; there is: kitchen."
+
+
+def test_prompts_and_demonstrations_come_in(project, write_rows):  # noqa: F811
+    rows = [{"question": f"Q {n}?", "answer": f"A {n}."} for n in range(4)]
+    path = write_rows(rows)
+    said = run("import_prompts", project.slug, path, "--map", "prompt=question", "--prompt-set", "all")
+    assert said == "rows.jsonl: 4 new prompts into the prompt set “all”.\n"
+    said = run(
+        "import_demonstrations", project.slug, path, "--map", "prompt=question", "--map", "response=answer"
+    )
+    assert said == "rows.jsonl: 4 new demonstrations into the prompt set “demonstrations”.\n"
+    assert Prompt.objects.count() == 4
+    assert PromptSet.objects.count() == 2
+
+
+def test_export_preferences_writes_a_folder_and_twice_the_same(project, write_rows, tmp_path):  # noqa: F811
+    run("import_comparisons", project.slug, write_rows(hh_rows(40)), "--format", "hh", "--skip-bad")
+    said = run("export_preferences", project.slug, tmp_path / "one", "--format", "trl")
+    assert said.startswith(f"{tmp_path / 'one'}: 39 rows, ")
+    run("export_preferences", project.slug, tmp_path / "two", "--format", "trl")
+    one, two = (
+        {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        for out in (tmp_path / "one", tmp_path / "two")
+    )
+    assert one == two
+    assert {path.name for path in one} >= {"README.md", "manifest.json"}
+    run("export_preferences", project.slug, tmp_path / "three", "--dataset", "snapshot 1", "--split", "train")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--batch", "moon"], "has no batch named “moon”."),
+        (["--dataset", "moon"], "has no dataset moon."),
+        (["--criterion", "moon"], "has no criterion moon; it has helpful."),
+        (
+            ["--annotator-kinds", "ai"],
+            "has no judgments to export for this selection; there are some of kind person",
+        ),
+        (["--purposes", "gold"], "has no judgments to export for this selection"),
+    ],
+)
+def test_an_export_of_nothing_is_one_sentence(project, write_rows, tmp_path, options, sentence):  # noqa: F811
+    run("import_comparisons", project.slug, write_rows([PAIR]), "--format", "trl")
+    said, _ = refusal("export_preferences", project.slug, tmp_path / "out", *options)
+    assert sentence in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_export_writes_over_nothing(project, write_rows, tmp_path):  # noqa: F811
+    run("import_comparisons", project.slug, write_rows([PAIR]), "--format", "trl")
+    (tmp_path / "mine.txt").write_text("keep")
+    said, _ = refusal("export_preferences", project.slug, tmp_path)
+    assert said == f"{tmp_path} is there already: name a new folder."
+    assert (tmp_path / "mine.txt").read_text() == "keep"
