@@ -1,0 +1,126 @@
+"""What simple rules reach on the pairs of a `trl` export.
+
+    python -m benchmarks.real_run.pair_baselines FOLDER [--reward-model DIR]
+
+FOLDER is what `manage.py export_preferences PROJECT FOLDER --format trl` wrote; its splits are the ones the
+project's reward models train and validate on. Two rules: the longer answer wins; a logistic regression on
+differences of word and word-pair counts, trained on the train split (regularisation chosen there, by
+cross-validation). With --reward-model, that model's accuracy on the same pairs, loaded by transformers alone.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from scipy.sparse import diags
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, cross_val_score
+
+from benchmarks.real_run.intervals import wilson
+
+STRENGTHS = (0.0006, 0.002, 0.006, 0.02, 0.06, 0.2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--reward-model", type=Path)
+    arguments = parser.parse_args()
+    pairs = {split: read_pairs(arguments.folder, split) for split in ("train", "validation", "test")}
+    bag = BagOfWords(pairs["train"])
+    print(f"{len(pairs['train'])} training pairs; bag of words: {bag.words} features, C = {bag.strength:g}")
+    for split in ("validation", "test"):
+        print(f"{split}, n = {len(pairs[split])}")
+        report("longer wins", longer_wins(pairs[split]))
+        report("bag of words", bag.preferred(pairs[split]))
+        if arguments.reward_model:
+            report("reward model", by_reward_model(arguments.reward_model, pairs[split]))
+
+
+def read_pairs(folder: Path, split: str) -> list[dict[str, Any]]:
+    rows = []
+    for path in sorted((folder / "data").glob(f"{split}-*.parquet")):
+        rows += pq.read_table(path, columns=["prompt", "chosen", "rejected"]).to_pylist()
+    return rows
+
+
+def text(side: Any) -> str:
+    return side if isinstance(side, str) else side[-1]["content"]
+
+
+def longer_wins(pairs: list[dict[str, Any]]) -> np.ndarray:
+    """1 where the chosen answer has more characters, 0.5 where both have as many."""
+    lengths = np.array([[len(text(pair["chosen"])), len(text(pair["rejected"]))] for pair in pairs])
+    return (lengths[:, 0] > lengths[:, 1]) + 0.5 * (lengths[:, 0] == lengths[:, 1])
+
+
+class BagOfWords:
+    """P(chosen over rejected) = sigmoid(w . (counts of chosen - counts of rejected)), no intercept."""
+
+    def __init__(self, pairs: list[dict[str, Any]]) -> None:
+        texts = [text(pair[side]) for pair in pairs for side in ("chosen", "rejected")]
+        self._counts = CountVectorizer(ngram_range=(1, 2), min_df=3, token_pattern=r"\w+|[^\w\s]").fit(texts)
+        # A pair and its mirror image cost the same without an intercept: every second one is mirrored, so that
+        # there are two classes.
+        signs = np.where(np.arange(len(pairs)) % 2, -1.0, 1.0)
+        features, labels = diags(signs) @ self._differences(pairs), signs > 0
+        groups = [str(pair["prompt"][0]) for pair in pairs]
+        quality = {
+            c: cross_val_score(self._model(c), features, labels, groups=groups, cv=GroupKFold(5)).mean()
+            for c in STRENGTHS
+        }
+        self.strength = max(quality, key=quality.__getitem__)
+        self._fitted = self._model(self.strength).fit(features, labels)
+        self.words = len(self._counts.vocabulary_)
+
+    def preferred(self, pairs: list[dict[str, Any]]) -> np.ndarray:
+        return score_signs(self._fitted.decision_function(self._differences(pairs)))
+
+    def scores(self, texts: list[str]) -> np.ndarray:
+        """What the model gives each text by itself; only differences mean something."""
+        return np.asarray(self._counts.transform(texts) @ self._fitted.coef_[0])
+
+    def _differences(self, pairs: list[dict[str, Any]]) -> Any:
+        chosen = self._counts.transform([text(pair["chosen"]) for pair in pairs])
+        return (chosen - self._counts.transform([text(pair["rejected"]) for pair in pairs])).astype(float)
+
+    @staticmethod
+    def _model(strength: float) -> LogisticRegression:
+        return LogisticRegression(C=strength, fit_intercept=False, max_iter=2000)
+
+
+def by_reward_model(folder: Path, pairs: list[dict[str, Any]]) -> np.ndarray:
+    """The saved model as any program would use it: transformers, the tokenizer's chat template, one text a row."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    scores = []
+    for pair in pairs:
+        for side in ("chosen", "rejected"):
+            messages = [*pair["prompt"], {"role": "assistant", "content": text(pair[side])}]
+            ids = tokenizer.apply_chat_template(messages, return_dict=False)[
+                -model.config.max_position_embeddings :
+            ]
+            with torch.no_grad():
+                scores.append(float(model(torch.tensor([ids])).logits[0, 0]))
+    return score_signs(np.array(scores[::2]) - np.array(scores[1::2]))
+
+
+def score_signs(differences: np.ndarray) -> np.ndarray:
+    return (differences > 0) + 0.5 * (differences == 0)
+
+
+def report(name: str, right: np.ndarray) -> None:
+    low, high = wilson(float(right.sum()), len(right))
+    print(f"  {name:<14}{right.mean():.3f}  95 % [{low:.3f}, {high:.3f}]")
+
+
+if __name__ == "__main__":
+    main()
