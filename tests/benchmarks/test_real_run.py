@@ -97,12 +97,12 @@ def test_a_rating_keeps_its_label_and_loses_the_welcome() -> None:
     welcome = (
         "Welcome to the Coffee Bar where you can order coffee, tea, espresso, and other drinks ahead of time."
     )
+    order = '{"order_id": "29946ee91286486b85f476db465b6c40"}'
     row = rating(
         {
             "uid": "1",
-            "context": f'[{{"role": "agent", "text": "{welcome}"}}, {{"role": "api", "response": {{"order_id": '
-            '"29946ee91286486b85f476db465b6c40"}}]',
-            "generation": '{"role": "agent", "api": {"finish_order": {"order_id": "29946ee91286486b85f476db465b6c40"}}}',
+            "context": f'[{{"role": "agent", "text": "{welcome}"}}, {{"role": "api", "response": {order}}}]',
+            "generation": f'{{"role": "agent", "api": {{"finish_order": {order}}}}}',
             "reward": 0.0,
         }
     )
