@@ -1,0 +1,263 @@
+import copy
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional as F
+
+from learning.batching import MicroBatch
+from learning.engine import Engine, TrainingDiverged
+from learning.language_models import load_policy, load_tokenizer
+from learning.options import UserError
+from learning.packing import collate, scores_N, token_logprobs_NR
+from learning.processes import Processes
+from learning.training_options import ModelSource, OptimiserOptions, RuntimeOptions
+from tests.learning.conftest import random_examples
+from tests.learning.running import ROOT, environment
+
+EXAMPLES = random_examples(8, [2, 4, 3, 2, 2, 5, 2, 3], seed=4)
+CPU = Processes(rank=0, world_size=1, device=torch.device("cpu"))
+
+
+def engine_of(model, *, steps=10, dtype="fp32", **optimiser):
+    return Engine(
+        model,
+        optimiser=OptimiserOptions(**{"learning_rate": 1e-3, "schedule": "constant", **optimiser}),
+        steps_total=steps,
+        runtime=RuntimeOptions(dtype=dtype),
+        processes=CPU,
+    )
+
+
+def language_loss(engine, examples):
+    return -engine.forward(token_logprobs_NR, collate(examples, layout="packed", pad_id=0)).sum()
+
+
+def reward_loss(engine, examples):
+    batch = collate(examples, layout="packed", pad_id=0)
+    scores = engine.forward(scores_N, batch)
+    groups = [scores[batch.example_N == index] for index in range(len(examples))]
+    return torch.stack([-F.logsigmoid(own[:1] - own[1:]).mean() for own in groups]).sum()
+
+
+def tokens(examples):
+    return sum(len(ids) for example in examples for ids in example.responses_ids)
+
+
+def trained(model, loss, normaliser, size, steps=3):
+    engine = engine_of(model, epsilon=1e-5)  # Llama 2's; with 1e-8 Adam amplifies rounding of tiny gradients
+    for _ in range(steps):
+        pieces = [EXAMPLES[start : start + size] for start in range(0, len(EXAMPLES), size)]
+        update = engine.update(pieces, lambda piece: loss(engine, piece), normaliser)
+    return update, torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+@pytest.mark.parametrize("objective", ["language", "reward"])
+def test_micro_batches_of_any_size_give_the_same_update(make_policy, make_reward_model, objective):
+    make, loss, normaliser = {
+        "language": (make_policy, language_loss, tokens(EXAMPLES)),
+        "reward": (make_reward_model, reward_loss, len(EXAMPLES)),
+    }[objective]
+    start = torch.cat([p.detach().flatten() for p in make().parameters()])
+    whole, expected = trained(make(), loss, normaliser, 8)
+    assert (expected - start).abs().max() > 1e-3
+    for size in (1, 2, 4):
+        update, weights = trained(make(), loss, normaliser, size)
+        assert (weights - expected).abs().max().item() <= 1e-6
+        assert update.loss == pytest.approx(whole.loss, abs=1e-6)
+        assert update.gradient_norm == pytest.approx(whole.gradient_norm, rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8])
+def test_accumulated_gradients_are_those_of_the_whole_step(make_policy, size):
+    model = make_policy()
+    engine = engine_of(model)
+    reference = -token_logprobs_NR(model, collate(EXAMPLES, layout="padded", pad_id=0)).sum()
+    (reference / tokens(EXAMPLES)).backward()
+    expected = torch.cat([p.grad.flatten() for p in model.parameters()])
+    model.zero_grad()
+    for start in range(0, 8, size):
+        engine.backward(language_loss(engine, EXAMPLES[start : start + size]) / tokens(EXAMPLES))
+    found = torch.cat([p.grad.flatten() for p in model.parameters()])
+    assert (found - expected).abs().max().item() <= 1e-6
+
+
+def test_one_step_is_adamw_with_clipping_decay_and_schedule(make_policy):
+    model, reference = make_policy(), make_policy()
+    engine = engine_of(
+        model,
+        schedule="linear",
+        final_fraction=0.0,
+        weight_decay=0.1,
+        max_gradient_norm=0.5,
+        epsilon=1e-5,
+        beta2=0.9,
+    )
+    matrices = [p for p in reference.parameters() if p.ndim >= 2]
+    vectors = [p for p in reference.parameters() if p.ndim < 2]
+    assert matrices and vectors
+    optimiser = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}],
+        lr=1e-3,
+        betas=(0.9, 0.9),
+        eps=1e-5,
+    )
+    for step in range(3):
+        update = engine.update([EXAMPLES], lambda piece: language_loss(engine, piece), 10.0)
+        for group in optimiser.param_groups:
+            group["lr"] = 1e-3 * (1 - step / 10)
+        (-token_logprobs_NR(reference, collate(EXAMPLES, layout="packed", pad_id=0)).sum() / 10.0).backward()
+        norm = torch.nn.utils.clip_grad_norm_(reference.parameters(), 0.5)
+        optimiser.step()
+        optimiser.zero_grad()
+        assert update.gradient_norm == pytest.approx(norm.item(), rel=1e-6)
+        assert update.learning_rate == pytest.approx(1e-3 * (1 - step / 10))
+    for own, other in zip(model.parameters(), reference.parameters(), strict=True):
+        assert torch.allclose(own, other, atol=1e-7)
+
+
+def test_a_filler_is_computed_and_counts_nothing(make_policy):
+    model, other = make_policy(), make_policy()
+    engine, plain = engine_of(model), engine_of(other)
+    calls = []
+
+    def loss_sum(one):
+        calls.append(one)
+        return language_loss(engine, [EXAMPLES[index] for index in one.indices])
+
+    real = MicroBatch((0, 1))
+    update = engine.update([real, MicroBatch((2,), is_filler=True)], loss_sum, 7.0)
+    expected = plain.update(
+        [real], lambda one: language_loss(plain, [EXAMPLES[index] for index in one.indices]), 7.0
+    )
+    assert len(calls) == 2
+    assert update == expected
+    for own, reference in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(own, reference)
+
+
+def test_divergence_stops_before_the_weights_are_touched(make_policy):
+    model = make_policy()
+    engine = engine_of(model)
+    before = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(TrainingDiverged, match="became nan at optimiser step 1; lower the learning rate"):
+        engine.update([EXAMPLES], lambda piece: language_loss(engine, piece) * math.nan, 1.0)
+    assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
+
+
+def test_infer_has_no_dropout_and_no_gradient_and_training_goes_on_after_it(make_policy):
+    model = make_policy("gpt2", dropout=0.5)
+    engine = engine_of(model)
+    batch = collate(EXAMPLES, layout="packed", pad_id=0)
+    one, two = engine.infer(token_logprobs_NR, batch), engine.infer(token_logprobs_NR, batch)
+    assert torch.equal(one, two) and not one.requires_grad
+    assert model.training
+    three, four = engine.forward(token_logprobs_NR, batch), engine.forward(token_logprobs_NR, batch)
+    assert not torch.equal(three, four) and three.requires_grad
+
+
+def test_bf16_runs_autocast_over_fp32_weights(make_policy):
+    model = make_policy()
+    engine = engine_of(model, dtype="bf16")
+    batch = collate(EXAMPLES, layout="packed", pad_id=0)
+    exact = engine_of(make_policy()).infer(token_logprobs_NR, batch)
+    rough = engine.infer(token_logprobs_NR, batch)
+    assert 0 < (rough - exact).abs().max() < 0.2
+    engine.update([EXAMPLES], lambda piece: language_loss(engine, piece), 10.0)
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_frozen_weights_stay_and_a_model_without_trained_weights_is_refused(make_policy):
+    model = make_policy()
+    for parameter in model.model.parameters():
+        parameter.requires_grad_(False)
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+    frozen = [p.detach().clone() for p in model.model.parameters()]
+    head = model.lm_head.weight.detach().clone()
+    engine = engine_of(model)
+    engine.update([EXAMPLES], lambda piece: language_loss(engine, piece), 10.0)
+    assert all(torch.equal(p, old) for p, old in zip(model.model.parameters(), frozen, strict=True))
+    assert not torch.equal(model.lm_head.weight, head)
+    model.requires_grad_(False)
+    with pytest.raises(ValueError, match="no parameter that requires a gradient"):
+        engine_of(model)
+
+
+def test_a_saved_engine_goes_on_bit_for_bit(make_policy, tokenizer, tmp_path):
+    one, two = make_policy(), make_policy(seed=8)
+    first, second = engine_of(one), engine_of(two)
+    first.update([EXAMPLES], lambda piece: language_loss(first, piece), 10.0)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    for engine in (first, second):
+        engine.update([EXAMPLES], lambda piece, e=engine: language_loss(e, piece), 10.0)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    assert second.steps_done == 2
+    assert first.save_model(tokenizer, tmp_path / "m") == second.save_model(tokenizer, tmp_path / "n")
+
+
+def test_steps_without_work_or_normaliser_are_refused(make_policy):
+    engine = engine_of(make_policy())
+    for pieces, normaliser in (([], 1.0), ([EXAMPLES], 0.0), ([EXAMPLES], math.nan)):
+        with pytest.raises(ValueError, match="a step needs"):
+            engine.update(pieces, lambda piece: language_loss(engine, piece), normaliser)
+
+
+def test_several_processes_without_deepspeed_and_a_missing_gpu_are_users_mistakes(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match='2 processes need "deepspeed", found "plain"'):
+        Processes.start(RuntimeOptions())
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="no GPU is there"):
+        Processes.start(RuntimeOptions(device="cuda"))
+    assert Processes.start(RuntimeOptions(device="auto")).device.type == "cpu"
+
+
+def test_one_process_talks_to_itself():
+    assert CPU.sum(2.5) == 2.5
+    assert CPU.any(True) and not CPU.any(False)
+    assert CPU.broadcast_object("x") == "x" and CPU.gather_objects(3) == [3]
+    total = torch.ones(2)
+    assert CPU.all_reduce_sum(total) is not total
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_deepspeed_stages_0_to_3_train_like_plain_torch(tmp_path, processes):
+    """Reward-model and language-model losses over 10 steps; 1 and 2 processes over gloo; and on from shards."""
+    module = "tests.learning.parallel_steps"
+    launcher = [sys.executable, "-m"]
+    if processes > 1:
+        launcher += ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
+    for command in (
+        [sys.executable, "-m", module, str(tmp_path), "plain", "0"],
+        [*launcher, module, str(tmp_path), "deepspeed", "0,1,2,3"],
+    ):
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=900
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    for objective in ("reward", "language"):
+        plain = json.loads((tmp_path / f"{objective}-plain-0.json").read_text())
+        weights = load_file(tmp_path / f"{objective}-plain-0-model" / "model.safetensors")
+        for stage in range(4):
+            name = f"{objective}-deepspeed-{stage}"
+            report = json.loads((tmp_path / f"{name}.json").read_text())
+            for (loss, norm), (expected_loss, expected_norm) in zip(
+                report["losses"], plain["losses"], strict=True
+            ):
+                assert loss == pytest.approx(expected_loss, abs=1e-5), name
+                assert norm == pytest.approx(expected_norm, rel=1e-5), name
+            own = load_file(tmp_path / f"{name}-model" / "model.safetensors")
+            assert own.keys() == weights.keys()
+            assert max((own[key] - weights[key]).abs().max().item() for key in own) <= 1e-5
+            for (loss, _), (expected, _) in zip(report["resumed"], report["losses"][5:], strict=True):
+                assert loss == pytest.approx(expected, abs=1e-6), name
+            assert torch.allclose(torch.tensor(report["scores"]), torch.tensor(plain["scores"]), atol=1e-5)
+        if objective == "language":
+            source = ModelSource(path=str(tmp_path / f"{objective}-deepspeed-3-model"))
+            load_policy(source, load_tokenizer(source))
