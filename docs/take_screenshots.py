@@ -1,0 +1,113 @@
+"""Walk through a running demonstration as a newcomer would, and photograph every page.
+
+    .venv/bin/python manage.py demo --rounds 1          (in one terminal; it prints the address and the two passwords)
+    .venv/bin/python docs/take_screenshots.py http://127.0.0.1:8000 ANNOTATOR_PASSWORD MANAGER_PASSWORD docs/pictures
+
+The annotator judges ten pairs by keyboard alone. Pictures are taken at 1280 and 320 pixels, light and dark.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+]
+LOOKS = [(1280, "light"), (1280, "dark"), (320, "light"), (320, "dark")]
+
+
+def log_in(browser: Browser, address: str, username: str, password: str) -> Page:
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.on("console", lambda message: print("console:", message.text) if message.type == "error" else None)
+    page.goto(address + "/login/")
+    page.get_by_label("User name").or_(page.get_by_label("Username")).fill(username)
+    page.get_by_label("Password").fill(password)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "/login/" not in url)
+    return page
+
+
+def photograph(page: Page, name: str, folder: Path) -> None:
+    for width, scheme in LOOKS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(400)
+        page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.emulate_media(color_scheme="light")
+
+
+def judge_by_keyboard(page: Page, count: int) -> int:
+    """Press a grade and Enter until `count` tasks are answered or none is left."""
+    for answered in range(count):
+        try:
+            page.locator("[data-response]").nth(1).wait_for(timeout=15_000)
+        except TimeoutError:
+            return answered
+        before = page.locator(".pair").inner_text()
+        page.keyboard.press("2" if answered % 3 else "7")
+        page.keyboard.press("Enter")
+        deadline = time.monotonic() + 15
+        while page.locator(".pair").all_inner_texts() == [before] and time.monotonic() < deadline:
+            page.wait_for_timeout(50)
+    return count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("address")
+    parser.add_argument("annotator_password")
+    parser.add_argument("manager_password")
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        executable = os.environ.get("ROUNDTABLE_CHROMIUM", "/usr/bin/chromium")
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        walk(browser, options)
+        browser.close()
+
+
+def walk(browser: Browser, options: argparse.Namespace) -> None:
+    anonymous = browser.new_context().new_page()
+    anonymous.goto(options.address + "/login/")
+    photograph(anonymous, "login", options.folder)
+
+    annotator = log_in(browser, options.address, "demo-annotator", options.annotator_password)
+    photograph(annotator, "projects", options.folder)
+    annotator.locator(".project-list a").last.click()
+    photograph(annotator, "desk", options.folder)
+    annotator.get_by_role("link", name="Start").or_(
+        annotator.get_by_role("link", name="Continue")
+    ).first.click()
+    photograph(annotator, "pair", options.folder)
+    print("judged by keyboard:", judge_by_keyboard(annotator, 10))
+
+    manager = log_in(browser, options.address, "demo-manager", options.manager_password)
+    manager.locator(".project-list a").last.click()
+    for name in ("Rounds", "Runs", "People"):
+        manager.get_by_role("link", name=name, exact=True).click()
+        photograph(manager, name.lower(), options.folder)
+    manager.get_by_role("link", name="Runs", exact=True).click()
+    manager.locator("table a, .run-list a").first.click()
+    manager.wait_for_timeout(3000)
+    photograph(manager, "run", options.folder)
+    print("run page:", manager.url)
+    manager.get_by_role("link", name="Rounds", exact=True).click()
+    if manager.get_by_role("link", name="Round 1", exact=True).count():
+        manager.get_by_role("link", name="Round 1", exact=True).click()
+        photograph(manager, "round", options.folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
