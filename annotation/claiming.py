@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, F, Q, Subquery
+from django.db.models import Count, F, Q
 
 from annotation.errors import DraftTooLarge, NotAMember, NotYourTask
 from annotation.models import (
@@ -29,25 +29,47 @@ from annotation.querysets import SLOT_PURPOSES
 from annotation.texts import check_storable, check_text
 from annotation.turns import in_turn
 from workspace.actions import record_audit
-from workspace.models import Membership, Project, User
+from workspace.models import Project, User
 
 MAX_DRAFT_CHARACTERS = 100_000
+# The claim is written in SQL: it runs before every task, and the ORM takes longer to build these than to run them.
+_MEMBER = "SELECT id FROM workspace_membership WHERE project_id = %s AND user_id = %s"
+_VERSIONS = """SELECT
+    (SELECT MAX(version) FROM workspace_questionsettings WHERE project_id = %s),
+    (SELECT MAX(version) FROM workspace_guideline WHERE project_id = %s)"""
+_FROM_OPEN = """FROM annotation_task t JOIN annotation_batch b ON b.id = t.batch_id {join}
+    WHERE b.project_id = %s AND b.state = 'open' AND b.visible AND (%s IS NULL OR b.id = %s)"""
 _NOT_MINE = """(SELECT 1 FROM annotation_assignment a
     WHERE a.task_id = t.id AND a.annotator_id = %s AND a.state <> 'expired' LIMIT 1) IS NULL"""
+_BY_URGENCY = "ORDER BY b.priority DESC, b.id, t.priority DESC, t.id LIMIT 1"
+_ON_TASK = "JOIN annotation_assignment own ON own.task_id = t.id"
+_PICK_OWN = f"""SELECT own.id {_FROM_OPEN.format(join=_ON_TASK)}
+    AND own.annotator_id = %s AND own.state = 'leased' AND own.id <> %s ORDER BY own.id"""
+# Their lease ran out while they had work on it: their draft is waiting, if the task still has room.
+_PICK_BEGUN = f"""SELECT t.id {_FROM_OPEN.format(join=_ON_TASK)}
+    AND own.annotator_id = %s AND own.state = 'expired' AND CAST(own.draft AS TEXT) <> '{{}}'
+    AND (t.needed = 0 OR t.open_slots > 0) ORDER BY own.leased_until DESC LIMIT 1"""
+_PICK_RESERVED = f"""SELECT t.id {_FROM_OPEN.format(join="")}
+    AND t.reserved_for_id = %s AND (t.needed = 0 OR t.open_slots > 0) AND {_NOT_MINE} {_BY_URGENCY}"""
+_PICK_GOLD = f"""SELECT t.id {_FROM_OPEN.format(join="")}
+    AND t.purpose = 'gold' AND t.reserved_for_id IS NULL AND {_NOT_MINE} {_BY_URGENCY}"""
+_BATCHES = """SELECT b.id, b.cursor_epoch, c.priority, c.task_id FROM annotation_batch b
+    LEFT JOIN annotation_annotatorcursor c ON c.batch_id = b.id AND c.annotator_id = %s AND c.epoch = b.cursor_epoch
+    WHERE b.project_id = %s AND b.state = 'open' AND b.visible AND (%s IS NULL OR b.id = %s)
+    ORDER BY b.priority DESC, b.id"""
 _PICK_OPEN = f"""SELECT t.id, t.priority FROM annotation_task t
     WHERE t.batch_id = %s AND t.open_slots > 0 AND t.reserved_for_id IS NULL
     AND t.priority <= %s AND (t.priority < %s OR t.id > %s) AND {_NOT_MINE}
     ORDER BY t.priority DESC, t.id LIMIT 1"""
-_PICK_RESERVED = f"""SELECT t.id FROM annotation_task t JOIN annotation_batch b ON b.id = t.batch_id
-    WHERE t.reserved_for_id = %s AND b.project_id = %s AND b.state = 'open' AND b.visible
-    AND (t.needed = 0 OR t.open_slots > 0) AND {{only}} AND {_NOT_MINE}
-    ORDER BY b.priority DESC, b.id, t.priority DESC, t.id LIMIT 1"""
-_PICK_GOLD = f"""SELECT t.id FROM annotation_task t JOIN annotation_batch b ON b.id = t.batch_id
-    WHERE t.purpose = 'gold' AND t.reserved_for_id IS NULL AND b.project_id = %s AND b.state = 'open' AND
-    b.visible AND {{only}} AND {_NOT_MINE}
-    ORDER BY b.priority DESC, b.id, t.priority DESC, t.id LIMIT 1"""
 # Above every priority: where a cursor begins.
 _TOP = 2**31 - 1
+
+
+def _rows(sql: str, params: list[Any], lock: str = "") -> list[tuple[Any, ...]]:
+    """Runs a statement, with a row lock where the database has them (SQLite's writers are alone anyway)."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql} {lock}" if connection.vendor == "postgresql" else sql, params)
+        return cursor.fetchall()
 
 
 def database_now() -> datetime:
@@ -69,34 +91,19 @@ def lock_task(pk: int) -> Task:
 @in_turn
 def _claim(actor: User, project: Project, after: Assignment | None, batch: Batch | None) -> Assignment | None:
     # One claim of a person at a time: two open tabs get the same task instead of one each.
-    member = Membership.objects.select_for_update(no_key=True).filter(project=project, user=actor).first()
-    if member is None:
+    if not _rows(_MEMBER, [project.pk, actor.pk], "FOR NO KEY UPDATE"):
         raise NotAMember("Only members of the project get its tasks.")
     lease = database_now() + timedelta(minutes=project.lease_minutes)
-    shown = _versions_shown(project)
-    own = Assignment.objects.filter(
-        annotator=actor,
-        state=Assignment.State.LEASED,
-        task__batch__project=project,
-        task__batch__state=Batch.State.OPEN,
-        task__batch__visible=True,
-    )
-    if after is not None:
-        own = own.exclude(pk=after.pk)
-    if batch is not None:
-        own = own.filter(task__batch=batch)
-    for held in own.order_by("pk"):
-        renewed = Assignment.objects.filter(pk=held.pk, state=Assignment.State.LEASED).update(
+    [(question, guideline)] = _rows(_VERSIONS, [project.pk, project.pk])
+    shown = {"settings_version": question or 0, "guideline_version": guideline or 0}
+    where = [project.pk, batch.pk if batch else None, batch.pk if batch else None]
+    for (pk,) in _rows(_PICK_OWN, [*where, actor.pk, after.pk if after else 0]):
+        if Assignment.objects.filter(pk=pk, state=Assignment.State.LEASED).update(
             leased_until=lease, **shown
-        )
-        if renewed:
-            return _loaded(held.pk)
-    task_id = _begun(actor, project, batch)
-    if task_id is None:
-        task_id = _pick(actor, project, batch)
-    if task_id is None:
-        return None
-    return _lease(actor, task_id, lease, shown)
+        ):
+            return Assignment.objects.get(pk=pk)
+    task_id = _pick(actor, project, where)
+    return None if task_id is None else _lease(actor, task_id, lease, shown)
 
 
 def claim_task(
@@ -114,99 +121,47 @@ def claim_task(
     return claimed
 
 
-def _loaded(pk: int) -> Assignment:
-    return Assignment.objects.select_related("task__batch__criterion", "task__prompt", "annotator").get(pk=pk)
-
-
-def _versions_shown(project: Project) -> dict[str, int]:
-    newest = Project.objects.filter(pk=project.pk).values_list(
-        Subquery(_newest_version(project.question_settings)), Subquery(_newest_version(project.guidelines))
-    )
-    question, guideline = newest.get()
-    return {"settings_version": question or 0, "guideline_version": guideline or 0}
-
-
-def _newest_version(rows: Any) -> Any:
-    return rows.order_by("-version").values("version")[:1]
-
-
-def _begun(actor: User, project: Project, batch: Batch | None) -> int | None:
-    """A task whose lease ran out while the actor had work on it, if it still has room: their draft is
-    waiting.
-    """
-    begun = Assignment.objects.filter(
-        annotator=actor,
-        state=Assignment.State.EXPIRED,
-        task__batch__project=project,
-        task__batch__state=Batch.State.OPEN,
-        task__batch__visible=True,
-    ).exclude(draft={})
-    if batch is not None:
-        begun = begun.filter(task__batch=batch)
-    room = Q(task__open_slots__gt=0) | Q(task__needed=0)
-    for task_id in begun.filter(room).order_by("-leased_until").values_list("task_id", flat=True)[:5]:
-        task = Task.objects.select_for_update().filter(pk=task_id).first()
-        if task is not None and (task.open_slots > 0 or task.needed == 0):
-            return task_id
-    return None
-
-
-def _pick(actor: User, project: Project, batch: Batch | None) -> int | None:
+def _pick(actor: User, project: Project, where: list[Any]) -> int | None:
     """The key of a task that the actor may take, its row locked (gold tasks have no slots to lock)."""
-    only, only_params = ("b.id = %s", [batch.pk]) if batch is not None else ("b.id = b.id", [])
-    with connection.cursor() as cursor:
-        lock = "FOR UPDATE OF t" if connection.vendor == "postgresql" else ""
-        cursor.execute(
-            f"{_PICK_RESERVED.format(only=only)} {lock}", [actor.pk, project.pk, *only_params, actor.pk]
-        )
-        if row := cursor.fetchone():
-            return row[0]
-        if secrets.randbelow(1_000_000) < project.gold_share * 1_000_000:
-            cursor.execute(_PICK_GOLD.format(only=only), [project.pk, *only_params, actor.pk])
-            if row := cursor.fetchone():
-                return row[0]
-    batches = Batch.objects.open_to_annotators(project)
-    for candidate in batches.filter(pk=batch.pk) if batch is not None else batches:
-        if (task_id := _pick_open(actor, candidate)) is not None:
+    for sql, params in (
+        (_PICK_BEGUN, [*where, actor.pk]),
+        (_PICK_RESERVED, [*where, actor.pk, actor.pk]),
+    ):
+        if found := _rows(sql, params, "FOR UPDATE OF t"):
+            return found[0][0]
+    if secrets.randbelow(1_000_000) < project.gold_share * 1_000_000 and (
+        found := _rows(_PICK_GOLD, [*where, actor.pk])
+    ):
+        return found[0][0]
+    for batch_id, epoch, priority, passed in _rows(_BATCHES, [actor.pk, *where]):
+        if (task_id := _pick_open(actor, batch_id, epoch, priority, passed)) is not None:
             return task_id
     return None
 
 
-def _pick_open(actor: User, batch: Batch) -> int | None:
-    """From the cursor on; then from the top (slots come back behind a cursor); then waiting for locked
-    rows.
-    """
-    cursor_row = AnnotatorCursor.objects.filter(
-        annotator=actor, batch=batch, epoch=batch.cursor_epoch
-    ).first()
-    passes = [(_TOP, 0, True)]
-    if cursor_row is not None:
-        passes.insert(0, (cursor_row.priority, cursor_row.task_id, True))
+def _pick_open(
+    actor: User, batch_id: int, epoch: int, priority: int | None, passed: int | None
+) -> int | None:
+    """From the cursor on; then from the top (slots open behind it); then waiting for rows that are locked."""
+    passes = [(_TOP, 0, "FOR UPDATE OF t SKIP LOCKED")]
+    if priority is not None and passed is not None:
+        passes.insert(0, (priority, passed, "FOR UPDATE OF t SKIP LOCKED"))
     if connection.vendor == "postgresql":
-        passes.append((_TOP, 0, False))
-    for priority, after_id, skip_locked in passes:
-        lock = ""
-        if connection.vendor == "postgresql":
-            lock = "FOR UPDATE OF t SKIP LOCKED" if skip_locked else "FOR UPDATE OF t"
-        with connection.cursor() as cursor:
-            cursor.execute(f"{_PICK_OPEN} {lock}", [batch.pk, priority, priority, after_id, actor.pk])
-            row = cursor.fetchone()
-        if row is not None:
+        passes.append((_TOP, 0, "FOR UPDATE OF t"))
+    for below, after_id, lock in passes:
+        found = _rows(_PICK_OPEN, [batch_id, below, below, after_id, actor.pk], lock)
+        if found:
+            task_id, priority = found[0]
+            cursor = AnnotatorCursor(
+                annotator_id=actor.pk, batch_id=batch_id, epoch=epoch, priority=priority, task_id=task_id
+            )
             AnnotatorCursor.objects.bulk_create(
-                [
-                    AnnotatorCursor(
-                        annotator=actor,
-                        batch=batch,
-                        epoch=batch.cursor_epoch,
-                        priority=row[1],
-                        task_id=row[0],
-                    )
-                ],
+                [cursor],
                 update_conflicts=True,
                 unique_fields=["annotator", "batch"],
                 update_fields=["epoch", "priority", "task_id"],
             )
-            return row[0]
+            return task_id
     return None
 
 
@@ -218,14 +173,14 @@ def _lease(actor: User, task_id: int, until: datetime, shown: dict[str, int]) ->
         Assignment.objects.filter(pk=again.pk).update(
             state=Assignment.State.LEASED, leased_until=until, **shown
         )
-        return _loaded(again.pk)
+        return Assignment.objects.get(pk=again.pk)
     seed = secrets.randbits(62)
     keys = list(
         TaskResponse.objects.filter(task_id=task_id)
         .order_by("position")
         .values_list("response_id", flat=True)
     )
-    made = Assignment.objects.create(
+    return Assignment.objects.create(
         task_id=task_id,
         annotator=actor,
         leased_until=until,
@@ -233,7 +188,6 @@ def _lease(actor: User, task_id: int, until: datetime, shown: dict[str, int]) ->
         order_shown=shuffled(keys, seed),
         **shown,
     )
-    return _loaded(made.pk)
 
 
 def own_assignment(actor: User, assignment: Assignment) -> None:

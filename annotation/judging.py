@@ -9,8 +9,9 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.db.models.functions import Now
 
-from annotation.claiming import database_now, lock_task, own_assignment, slots_of
+from annotation.claiming import lock_task, own_assignment, slots_of
 from annotation.errors import AlreadySubmitted, BadAnswer, BatchNotOpen, KeyReused, NothingToRevise
 from annotation.models import Assignment, Batch, CurrentJudgment, Judgment, Task
 from annotation.ordering import check_flags, check_marks, check_order, check_seconds, handles_of
@@ -58,6 +59,7 @@ def _ties_allowed(project: Project, version: int) -> bool:
 
 def _read_answer(
     assignment: Assignment,
+    project: Project,
     tiers: Any,
     strengths: Any,
     marks: Any,
@@ -68,8 +70,11 @@ def _read_answer(
     """From handles to response keys, checked against what this annotator was shown."""
     key_of = handles_of(assignment.order_shown)
     handles = list(key_of)
-    allow_ties = _ties_allowed(assignment.task.batch.project, assignment.settings_version)
-    tiers, strengths = check_order(tiers, strengths, handles, allow_ties=allow_ties)
+    tiers, strengths = check_order(tiers, strengths, handles, allow_ties=True)
+    if len(tiers) < len(handles):
+        # Asked for only when there is a tie.
+        allowed = _ties_allowed(project, assignment.settings_version)
+        check_order(tiers, strengths, handles, allow_ties=allowed)
     checked = check_marks(marks or {}, handles)
     return Answer(
         tiers=[[key_of[handle] for handle in tier] for tier in tiers],
@@ -157,14 +162,14 @@ def submit_judgment(
     task = lock_task(assignment.task_id)
     if stored := _same_key(actor, assignment, idempotency_key):
         return stored
-    current = Assignment.objects.select_related("task__batch__project").get(pk=assignment.pk)
+    current = Assignment.objects.get(pk=assignment.pk)
     if current.state == Assignment.State.SUBMITTED:
         raise AlreadySubmitted("You have judged this task already: open your last judgment to change it.")
-    answer = _read_answer(current, tiers, strengths, marks, rationale, flags, seconds)
+    answer = _read_answer(current, task.batch.project, tiers, strengths, marks, rationale, flags, seconds)
     counts = _take_slot(task, leased=current.state == Assignment.State.LEASED)
     judgment = _store(current, answer, surplus=not counts, idempotency_key=idempotency_key)
     Assignment.objects.filter(pk=current.pk).update(
-        state=Assignment.State.SUBMITTED, submitted_at=database_now(), draft={}
+        state=Assignment.State.SUBMITTED, submitted_at=Now(), draft={}
     )
     record_audit(
         actor=actor, action="judgment.submit", project=task.batch.project, target=judgment, surplus=not counts
@@ -176,7 +181,7 @@ def _newest_to_change(actor: User, assignment: Assignment, task: Task) -> Judgme
     """The end of the chain, if the batch still takes changes."""
     pointer = (
         CurrentJudgment.objects.filter(task=task, annotator=actor)
-        .select_related("judgment__assignment__task__batch__project")
+        .select_related("judgment__assignment")
         .first()
     )
     if pointer is None:
@@ -209,7 +214,9 @@ def revise_judgment(
     if stored := _same_key(actor, assignment, idempotency_key):
         return stored
     before = _newest_to_change(actor, assignment, task)
-    answer = _read_answer(before.assignment, tiers, strengths, marks, rationale, flags, seconds)
+    answer = _read_answer(
+        before.assignment, task.batch.project, tiers, strengths, marks, rationale, flags, seconds
+    )
     counted = not before.withdrawn and not before.surplus
     counts = counted or _take_slot(task, leased=False)
     judgment = _store(
