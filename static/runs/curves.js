@@ -4,7 +4,7 @@
   "use strict";
 
   const PERIOD_MS = 2000;
-  const HEIGHT = 200;
+  const HEIGHT = 190;
   const COLOURS = {
     light: ["#1b5a86", "#b3500f", "#1a6e3c", "#8a3b8f", "#7a5c00", "#a4262c", "#3c4a9e", "#4f5a66"],
     dark: ["#7fbde8", "#f2a765", "#6fd09a", "#d79be0", "#e0c560", "#ff9a9a", "#a9b4ff", "#c3ccd6"],
@@ -31,7 +31,7 @@
     const size = Math.abs(value);
     if (size >= 1e6 || size < 1e-3) return value.toExponential(2);
     if (Number.isInteger(value)) return String(value);
-    return value.toPrecision(4);
+    return String(Number(value.toPrecision(4)));
   }
 
   const nice = (name) => name.replaceAll("_", " ");
@@ -62,7 +62,7 @@
       cursor: { sync: { key: sync.key }, drag: { x: true, y: false }, points: { size: 7 } },
       scales: { x: { time: false } },
       axes: [
-        axis({ values: (u, ticks) => ticks.map((t) => (Number.isInteger(t) ? String(t) : "")) }),
+        axis({ size: 34, values: (u, ticks) => ticks.map((t) => (Number.isInteger(t) ? String(t) : "")) }),
         axis({ size: 62, values: (u, ticks) => ticks.map((t) => (Math.abs(t) < 1e-12 ? "0" : String(Number(t.toPrecision(4))))) }),
       ],
       series: [

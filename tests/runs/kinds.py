@@ -1,4 +1,4 @@
-"""The run kind of the counting command."""
+"""The kinds of the tests: one that counts, and one that trains a small model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -40,4 +40,18 @@ COUNTING = RunKind(
     adopt=adopt,
     outputs=(Output(kind="report", path="model"),),
     options=CountingOptions,
+)
+
+
+def keep_the_artifact(run: Run, result: Mapping[str, Any]) -> None:
+    assert run.artifacts.get().kind == "policy" and result["loss"] > 0
+
+
+TRAINING = RunKind(
+    name="tests.training",
+    label="Training a small model",
+    command="tests.learning.small_recipe",
+    build_inputs=lambda run: {},
+    adopt=keep_the_artifact,
+    outputs=(Output(kind="policy", path="model"),),
 )

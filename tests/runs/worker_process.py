@@ -23,7 +23,7 @@ def main(database: str, options: str, place: str) -> None:
     from runs.launchers import LocalLauncher, Process
     from runs.options import SupervisorOptions
     from runs.supervisor import work
-    from tests.runs.kinds import COUNTING
+    from tests.runs.kinds import COUNTING, TRAINING
 
     class ElsewhereLauncher(LocalLauncher):
         def __init__(self) -> None:
@@ -34,7 +34,7 @@ def main(database: str, options: str, place: str) -> None:
             return process is None or process.host != self.host or super().clear(mark, fence, process)
 
     launcher = ElsewhereLauncher() if place == "elsewhere" else LocalLauncher()
-    work([COUNTING], options=SupervisorOptions(**json.loads(options)), launcher=launcher)
+    work([COUNTING, TRAINING], options=SupervisorOptions(**json.loads(options)), launcher=launcher)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,93 @@
+"""The run page in a browser: curves that move, polling that stops, both themes, 320 px, and axe's opinion."""
+
+import json
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.urls import reverse
+
+from runs.models import Run
+from tests.runs.conftest import until
+from tests.runs.test_states import fields_of
+from tests.runs.test_views import filled, run, url  # noqa: F401
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
+
+AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture
+def max_looks(page, client, live_server, max_):
+    """The page of a browser in which max is logged in."""
+    client.force_login(max_)
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies(
+        [{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}]
+    )
+    return page
+
+
+def test_curves_log_and_state_move_and_polling_ends_with_the_run(max_looks, live_server, filled):  # noqa: F811
+    page = max_looks
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(live_server.url + url("run", filled))
+    page.wait_for_selector("#curves[data-points='30']")
+    assert page.locator(".curve").count() == 2
+    page.wait_for_selector("text=about 1 min 15 s left")
+
+    with open(filled.path / "metrics.jsonl", "a") as metrics:
+        metrics.write(json.dumps({"step": 31, "loss": 0.03, "kl": 0.5}) + "\n")
+    with open(filled.path / "log.txt", "a") as log:
+        log.write("the thirty-first step\n")
+    Run.objects.filter(pk=filled.pk).update(progress={"stage": "training", "step": 31, "steps_total": 120})
+    page.wait_for_selector("#curves[data-points='31']")
+    page.wait_for_selector(".curve-title:text-is('KL')")
+    assert "loss 0.03 at step 31" in page.locator("[role=img]").first.get_attribute("aria-label")
+    page.wait_for_selector("#run-log-text:has-text('the thirty-first step')")
+    page.wait_for_selector(".run-bar-text strong:text-is('31')")
+
+    Run.objects.filter(pk=filled.pk).update(state="done", **fields_of("done"))
+    page.wait_for_selector("#run-live[data-finished=yes]")
+    page.wait_for_selector("#curves[data-stopped=yes]")
+    assert page.locator("#run-announcer").text_content() == "The run is now: Done"
+    before = len(asked)
+    page.wait_for_timeout(4500)
+    assert len(asked) == before, "nothing is asked for any more"
+    assert page.evaluate("window.alert.toString()").startswith("function"), "no sample text ran"
+
+
+def test_a_hidden_page_asks_for_nothing(max_looks, live_server, filled):  # noqa: F811
+    page = max_looks
+    page.goto(live_server.url + url("run", filled))
+    page.wait_for_selector("#curves[data-points='30']")
+    page.evaluate("Object.defineProperty(document, 'hidden', {get: () => true, configurable: true})")
+    page.wait_for_timeout(500)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(4500)
+    assert asked == []
+    page.evaluate("Object.defineProperty(document, 'hidden', {get: () => false, configurable: true})")
+    until(lambda: page.wait_for_timeout(200) or len(asked) >= 2, 10)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 320])
+def test_pages_are_accessible_and_fit(max_looks, live_server, filled, theme, width):  # noqa: F811
+    page = max_looks
+    page.emulate_media(color_scheme=theme)
+    page.set_viewport_size({"width": width, "height": 900})
+    for address in (reverse("runs:list", kwargs={"slug": filled.project.slug}), url("run", filled)):
+        page.goto(live_server.url + address)
+        if "/runs/" + str(filled.pk) in address:
+            page.wait_for_selector("#curves[data-points='30']")
+            for summary in page.locator("details > summary").all():
+                summary.click()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
+        page.evaluate(AXE.read_text() + "; undefined")
+        violations = page.evaluate(
+            """axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+            .then(r => r.violations.map(v => v.id + ": " + v.nodes.map(n => n.html).join(" | ")))"""
+        )
+        assert violations == [], address

@@ -1,0 +1,86 @@
+"""A real training under real workers: killed, taken over, started on several processes, cancelled (CHECK 34)."""
+
+import os
+import signal
+
+import pytest
+
+from learning.run_directory import RunDirectory
+from runs.actions import cancel_run, queue_run
+from runs.models import Run, Worker
+from runs.processes import pids_of_run
+from tests.learning.running import small_config
+from tests.runs.conftest import until
+from tests.runs.kinds import TRAINING
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.db, pytest.mark.slow]
+
+
+@pytest.fixture
+def queue_training(project, max_):
+    def queue(processes=1, **config) -> Run:
+        return queue_run(
+            actor=max_,
+            project=project,
+            kind=TRAINING,
+            title="Train",
+            config=small_config(**config),
+            processes=processes,
+            threads=1,
+        )
+
+    return queue
+
+
+def state_of(run: Run) -> str:
+    return Run.objects.get(pk=run.pk).state
+
+
+def step_of(run: Run) -> int:
+    if not run.path.exists():
+        return 0
+    status = RunDirectory(run.path).status()
+    return status.step if status else 0
+
+
+def test_a_training_taken_over_twice_gives_the_model_of_an_uninterrupted_one(queue_training, start_worker):
+    plain = queue_training(steps=20, seconds_per_step=0.1)
+    disturbed = queue_training(steps=20, seconds_per_step=0.1)
+    Run.objects.filter(pk=disturbed.pk).update(max_attempts=5)
+    first = start_worker()
+    until(lambda: state_of(plain) == "done", 90)
+
+    until(lambda: step_of(disturbed) >= 6, 90)
+    first.kill()
+    second = start_worker()
+    until(lambda: Run.objects.get(pk=disturbed.pk).fence == 2, 60)
+    until(lambda: (status := RunDirectory(disturbed.path).status()).fence == 2 and status.step >= 10, 60)
+    third = start_worker()
+    until(lambda: Worker.objects.count() == 3)
+    os.kill(second.pid, signal.SIGSTOP)
+    until(lambda: Run.objects.get(pk=disturbed.pk).fence == 3, 60)
+    os.kill(second.pid, signal.SIGCONT)
+    until(lambda: state_of(disturbed) == "done", 90)
+
+    models = [run.artifacts.get().sha256 for run in (plain, disturbed)]
+    assert models[0] == models[1]
+    rows = [RunDirectory(run.path).metrics(0)[0] for run in (plain, disturbed)]
+    assert rows[0] == rows[1] and [row["step"] for row in rows[0]] == list(range(1, 21))
+    assert second.poll() is None and third.poll() is None
+
+
+def test_no_rank_outlives_a_cancelled_or_killed_run_of_two_processes(queue_training, start_worker, max_):
+    """torchrun gives its ranks sessions of their own: ending its process group would leave them training."""
+    run = queue_training(processes=2, steps=2000, seconds_per_step=0.1)
+    worker = start_worker(stop_grace_seconds=40.0)
+    until(lambda: step_of(run) >= 2, 120)
+    assert len(pids_of_run(run.directory, 1)) >= 3, "the launcher and two ranks"
+    worker.kill()
+    start_worker(stop_grace_seconds=40.0)
+    until(lambda: Run.objects.get(pk=run.pk).fence == 2, 60)
+    until(lambda: not pids_of_run(run.directory, 1), 20)
+    until(lambda: RunDirectory(run.path).status().fence == 2, 120)
+    cancel_run(actor=max_, run=run)
+    until(lambda: state_of(run) == "cancelled", 60)
+    assert not pids_of_run(run.directory, 10_000)
+    assert RunDirectory(run.path).status().outcome == "checkpointed"
