@@ -78,9 +78,9 @@ def calibration(pairs: Sequence[ScoredPair]) -> tuple[list[dict[str, Any]], floa
         low, high = 0.5 + 0.5 * index / CALIBRATION_BINS, 0.5 + 0.5 * (index + 1) / CALIBRATION_BINS
         last = index == CALIBRATION_BINS - 1
         held = [
-            (confidence, agreement(pair.difference))
+            (sure, agreement(pair.difference))
             for pair in pairs
-            if low <= (confidence := _sigmoid(abs(pair.difference))) and (confidence < high or last)
+            if low <= (sure := _sigmoid(abs(pair.difference))) and (sure < high or last)
         ]
         confidence = _mean([value for value, _ in held])
         accuracy = _mean([value for _, value in held])

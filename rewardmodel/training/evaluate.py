@@ -98,7 +98,7 @@ def log_comparisons(
     There may be more scores than judgments; the first ones belong to them.
     """
     for judgment, values in zip(judgments, scores, strict=False):
-        order = sorted(range(len(values)), key=lambda index, values=values: -values[index])
+        order = [index for _, index in sorted((-value, index) for index, value in enumerate(values))]
         agreed = sum(values[pair.first] > values[pair.second] for pair in judgment.untied_pairs)
         attempt.log_sample(
             step,

@@ -21,14 +21,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from learning.checkpoints import Checkpoints
-from learning.engine import Engine
 from torch import Tensor
 
 from learning.architectures import require_positions
 from learning.attempts import Attempt
 from learning.batching import DataCursor, MicroBatch, Shape, StepSize, micro_batches, shape_of
+from learning.checkpoints import Checkpoints
 from learning.command import run_command
+from learning.engine import Engine
 from learning.language_models import load_reward_model, load_tokenizer
 from learning.packing import Batch, Example, choose_layout, collate, scores_N
 from learning.processes import Processes
@@ -126,8 +126,8 @@ def main(attempt: Attempt[RewardModelConfig]) -> dict[str, Any]:
     rewards = [[value - shift for value in group] for group in held_out_scores]
     log_comparisons(attempt, steps_total, validation[: options.watching.samples], rewards)
     attempt.check()
-    detach_language_head(engine.model)
-    engine.model.config.reward_shift = shift
+    detach_language_head(model)
+    model.config.reward_shift = shift
     sha256s = engine.save_model(tokenizer, attempt.path / "model")
     return {
         **report(validation, rewards, options.objective),
@@ -274,7 +274,7 @@ def reward_zero(
     engine: Engine,
     rows: Rows,
     demonstrations: Sequence[Example],
-    held_out_scores: Sequence[Sequence[float]],
+    held_out_scores: list[list[float]],
     examples: Sequence[Example],
 ) -> tuple[float, str]:
     """The score that becomes reward 0, and what it is the mean of. Source: InstructGPT, 3.5 (demonstrations).
@@ -285,7 +285,7 @@ def reward_zero(
     if demonstrations:
         groups, source = rows.scores(engine, exact_scores_N, demonstrations), "demonstrations"
     elif held_out_scores:
-        groups, source = list(held_out_scores), "validation responses"
+        groups, source = held_out_scores, "validation responses"
     else:
         groups, source = rows.scores(engine, exact_scores_N, examples), "training responses"
     values = [value for group in groups for value in group]
