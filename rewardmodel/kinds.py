@@ -18,7 +18,10 @@ CHUNK_ROWS = 2000
 
 def _training_inputs(run: Run) -> Mapping[str, Any]:
     dataset = PreferenceDataset.objects.get(pk=run.parameters["dataset"], project=run.project)
-    comparisons = dataset_comparisons(dataset, consensus=run.parameters["consensus"])
+    # The test split stays out of the trainer's sight altogether.
+    comparisons = dataset_comparisons(
+        dataset, consensus=run.parameters["consensus"], splits=("train", "validation")
+    )
     inputs: dict[str, Any] = {"comparisons": (comparisons, COMPARISONS)}
     demonstrations = list(demonstration_rows(run.project, splits=("train",)))
     if demonstrations:
