@@ -266,14 +266,15 @@ class Engine:
         import deepspeed
 
         state: dict[str, torch.Tensor] = {}
-        gathered: dict[int, torch.Tensor] = {}  # tied weights stay one tensor
+        whole: dict[
+            int, torch.Tensor
+        ] = {}  # tied weights stay one tensor, and are gathered once on every rank
         for name, tensor in bare(self.model).state_dict(keep_vars=True).items():
-            if id(tensor) not in gathered:
+            if id(tensor) not in whole:
                 with deepspeed.zero.GatheredParameters([tensor]):
-                    if self._processes.is_main:
-                        gathered[id(tensor)] = tensor.detach().cpu().clone()
-            if self._processes.is_main:
-                state[name] = gathered[id(tensor)]
+                    is_kept = self._processes.is_main
+                    whole[id(tensor)] = tensor.detach().cpu().clone() if is_kept else tensor.new_empty(0)
+            state[name] = whole[id(tensor)]
         return state
 
 

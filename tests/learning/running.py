@@ -47,7 +47,7 @@ def start(run, *, fence=None, processes=1, command=MODULE, **extra):
 def launch(run, *, expected=0, **options):
     """Run to the end; returns stderr. Shows the log when the exit code is another."""
     process = start(run, **options)
-    _, stderr = process.communicate(timeout=240)
+    _, stderr = process.communicate(timeout=600)
     assert process.returncode == expected, f"exit {process.returncode}\n{run.log_tail(30)}\n{stderr[-3000:]}"
     return stderr
 

@@ -160,7 +160,7 @@ def test_a_full_disk_is_a_clear_sentence_and_the_run_goes_on_when_there_is_room(
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
     )
     assert done.returncode == 1, done.stderr
     assert "no room left on the disk" in last_line(done.stderr)
