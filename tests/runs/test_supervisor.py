@@ -213,6 +213,7 @@ def test_a_cancel_reaches_the_command_and_nothing_is_adopted(queue_counting, sta
     assert adopted(run) == [] and len(steps(run)) < 400
 
 
+@pytest.mark.slow
 def test_a_command_deaf_to_sigterm_is_killed_after_the_grace(queue_counting, start_worker, max_):
     run = queue_counting(steps=2000, seconds_per_step=0.05, trouble="deaf")
     start_worker(stop_grace_seconds=1.0)
@@ -258,7 +259,7 @@ def test_a_killed_workers_run_is_taken_over_and_ends_with_the_same_result(queue_
     assert (run.attempt, run.fence) == (2, 2)
 
 
-@pytest.mark.parametrize("place", ["here", "elsewhere"])
+@pytest.mark.parametrize("place", [pytest.param("here", marks=pytest.mark.slow), "elsewhere"])
 def test_a_frozen_worker_that_thaws_finds_its_run_gone_and_touches_nothing(
     queue_counting, start_worker, place
 ):
@@ -311,8 +312,14 @@ def block_database(seconds: float) -> None:
         outside.close()
 
 
-@pytest.mark.parametrize("seconds", [4, pytest.param(30, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("moment", ["while_it_counts", "when_it_ends"])
+@pytest.mark.parametrize(
+    ("moment", "seconds"),
+    [
+        ("while_it_counts", 4),
+        pytest.param("while_it_counts", 30, marks=pytest.mark.slow),
+        pytest.param("when_it_ends", 30, marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_survives_a_database_that_is_away(queue_counting, start_worker, seconds, moment):
     count = 20 if moment == "when_it_ends" else int(seconds / 0.05) + 40
     run = queue_counting(steps=count, seconds_per_step=0.05)
