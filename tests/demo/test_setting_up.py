@@ -1,0 +1,86 @@
+import pytest
+
+from annotation.actions import claim_task, create_batch
+from annotation.models import Judgment, PromptSet, Task
+from annotation.progress import batch_progress
+from demo import constants
+from demo.setting_up import set_up, stop_earlier_demonstrations
+from demo.simulation import simulate_judgments
+from rounds.plans import load_plan, plan_mapping
+from workspace.models import User
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+@pytest.fixture
+def demonstration(monkeypatch):
+    monkeypatch.setattr(constants, "DEMONSTRATIONS", 40)
+    monkeypatch.setattr(constants, "POLICY_PROMPTS", 30)
+    monkeypatch.setattr(constants, "EVALUATION_PROMPTS", 10)
+    return set_up(seed=1)
+
+
+def test_pairs_wait_for_the_visitor_and_for_nobody_else(demonstration):
+    tasks = Task.objects.filter(batch__project=demonstration.project)
+    assert tasks.count() == constants.WARM_UP_PAIRS
+    assert set(tasks.values_list("reserved_for", flat=True)) == {demonstration.visitor.pk}
+    assert claim_task(actor=demonstration.visitor, project=demonstration.project) is not None
+
+
+def test_no_prompt_of_the_evaluation_is_used_anywhere_else(demonstration):
+    evaluation = set(demonstration.evaluation_prompts.prompts.values_list("content_hash", flat=True))
+    others = demonstration.project.prompts.exclude(prompt_sets=demonstration.evaluation_prompts)
+    assert len(evaluation) == 10
+    assert evaluation.isdisjoint(others.values_list("content_hash", flat=True))
+    assert demonstration.policy_prompts.purpose == PromptSet.Purpose.POLICY
+
+
+def test_a_second_demonstration_is_a_project_of_its_own_with_new_passwords(demonstration):
+    stop_earlier_demonstrations()
+    second = set_up(seed=1)
+    assert second.project.pk != demonstration.project.pk
+    assert second.visitor == demonstration.visitor
+    assert second.visitor_password != demonstration.visitor_password
+    second.visitor.refresh_from_db()
+    assert not second.visitor.check_password(demonstration.visitor_password)
+
+
+def fill(demonstration, seed, overlap=2):
+    batch = create_batch(
+        actor=demonstration.manager,
+        project=demonstration.project,
+        criterion=demonstration.project.criteria.get(),
+        name=f"batch {seed}",
+        overlap=overlap,
+    )
+    from annotation.actions import NewTask, add_tasks, open_batch
+
+    tasks = [
+        NewTask(prompt=task.prompt, responses=[entry.response for entry in task.entries.all()])
+        for task in Task.objects.filter(batch__name="Warm-up")
+    ]
+    add_tasks(actor=demonstration.manager, batch=batch, tasks=tasks)
+    open_batch(actor=demonstration.manager, batch=batch)
+    return batch
+
+
+def test_simulated_annotators_fill_the_quota_under_accounts_of_their_own_kind(demonstration):
+    batch = fill(demonstration, seed=5)
+    came = []
+    while not came or came[-1]:
+        came.append(
+            simulate_judgments(
+                actor=demonstration.manager, batch=batch, annotators=demonstration.simulated, seed=5, limit=13
+            )
+        )
+    assert batch_progress(batch).is_full
+    assert sum(came) == 2 * constants.WARM_UP_PAIRS
+    kinds = set(Judgment.objects.in_batch(batch).values_list("annotator__kind", flat=True))
+    assert kinds == {User.Kind.SIMULATED}
+    people = Judgment.objects.in_batch(batch).values_list("task", "annotator")
+    assert len(set(people)) == len(people)
+
+
+def test_the_plan_of_the_demonstration_can_be_recorded(demonstration):
+    plan = constants.round_plan(1, 1, demonstration.visitor.username)
+    assert load_plan(plan_mapping(plan)) == plan
