@@ -27,25 +27,24 @@
       return box;
     };
     const item = (className) => {
-      const li = document.createElement("li");
-      li.className = className;
-      return li;
+      const row = document.createElement("div");
+      row.className = className;
+      return row;
     };
-    const gap = () => { const li = item("gap"); li.append(slot("slot-gap")); li.setAttribute("role", "presentation"); return li; };
+    const gap = () => { const row = item("gap"); row.append(slot("slot-gap")); return row; };
 
     const step = (i) => {
-      const li = item("between");
-      li.setAttribute("role", "presentation");
+      const row = item("between");
       const fieldset = blank.content.firstElementChild.cloneNode(true);
-      fieldset.querySelector("legend").textContent = `How much better is ${said(tiers[i])} than ${said(tiers[i + 1])}?`;
+      fieldset.querySelector("legend").textContent = `How much better ${tiers[i].length > 1 ? "are" : "is"} ${said(tiers[i])} than ${said(tiers[i + 1])}?`;
       for (const radio of fieldset.querySelectorAll("input")) {
         radio.name = `step-${i}`;
         radio.checked = gradeOf(i) === Number(radio.value);
       }
       fieldset.classList.toggle("is-open", gradeOf(i) === null);
       fieldset.dataset.step = i;
-      li.append(slot("slot-gap"), fieldset);
-      return li;
+      row.append(slot("slot-gap"), fieldset);
+      return row;
     };
 
     const draw = () => {
@@ -53,14 +52,17 @@
       sortables.forEach((sortable) => sortable.destroy());
       const rows = [gap()];
       tiers.forEach((tier, i) => {
-        const li = item(tier.length > 1 ? "tier is-tie" : "tier");
+        const row = item(tier.length > 1 ? "tier is-tie" : "tier");
+        row.setAttribute("role", "group");
+        row.setAttribute("aria-label", `Rank ${i + 1}${tier.length > 1 ? ", a tie" : ""}`);
         const number = document.createElement("span");
         number.className = "tier-rank";
-        number.innerHTML = `<span class="visually-hidden">Rank </span>${i + 1}`;
+        number.setAttribute("aria-hidden", "true");
+        number.textContent = i + 1;
         const box = slot("slot-tier");
         tier.forEach((handle) => box.append(cards.get(handle)));
-        li.append(number, box);
-        rows.push(li, i < tiers.length - 1 ? step(i) : gap());
+        row.append(number, box);
+        rows.push(row, i < tiers.length - 1 ? step(i) : gap());
       });
       list.replaceChildren(...rows);
       handles.forEach((handle) => {
@@ -177,7 +179,7 @@
         const open = strengths.indexOf(null);
         if (open >= 0) {
           return {
-            problem: `Say how much better ${said(tiers[open])} is than ${said(tiers[open + 1])}.`,
+            problem: `Say how much better ${said(tiers[open])} ${tiers[open].length > 1 ? "are" : "is"} than ${said(tiers[open + 1])}.`,
             at: list.querySelector(`[name="step-${open}"]`),
           };
         }
