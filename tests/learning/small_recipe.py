@@ -85,7 +85,7 @@ def main(attempt: Attempt[SmallOptions]) -> dict[str, object]:
         )
         attempt.log_sample(step, text=f"step {step}")
         attempt.status(stage="training", step=step, steps_total=options.steps)
-        _misbehave(options, step, is_first_attempt=done == 0)
+        _misbehave(attempt, step)
         checkpoints.after_step(step, last=step == options.steps)
     return {"loss": update.loss, "sha256s": engine.save_model(tokenizer, attempt.run_directory.model_path)}
 
@@ -95,9 +95,12 @@ def _loss_sum(engine: Engine, examples: list[Example]) -> torch.Tensor:
     return -engine.forward(token_logprobs_NR, batch).sum()
 
 
-def _misbehave(options: SmallOptions, step: int, *, is_first_attempt: bool) -> None:
+def _misbehave(attempt: Attempt[SmallOptions], step: int) -> None:
+    options = attempt.options
     time.sleep(options.seconds_per_step)
-    if step == options.kill_at_step and is_first_attempt:
+    marker = attempt.path / "killed"
+    if step == options.kill_at_step and not marker.exists():
+        marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     if options.fail == "user":
         raise UserError("the salt is missing: add salt")
