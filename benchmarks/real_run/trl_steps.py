@@ -41,9 +41,10 @@ def main() -> None:
             per_device_train_batch_size=8,
             per_device_eval_batch_size=16,
             learning_rate=1e-4,
-            max_length=320,
+            max_length=512,  # the model has as many positions; TRL leaves longer pairs out
             logging_steps=1,
             report_to="none",
+            disable_tqdm=True,
             save_strategy="no",
             use_cpu=True,
             bf16=False,
