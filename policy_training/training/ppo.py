@@ -26,6 +26,7 @@ from learning.command import run_command
 from learning.packing import Batch, collate, token_logprobs_and_entropy_NR, token_logprobs_NR, values_NR
 from learning.tokenization import decode_response
 from policy_training.training.advantages import explained_variance, generalised_advantages, whiten
+from policy_training.training.attention import by_products
 from policy_training.training.config import PPOConfig
 from policy_training.training.losses import clipped_policy_loss, clipped_value_loss, language_model_loss
 from policy_training.training.ppo_setup import PPORun, load
@@ -224,7 +225,9 @@ def look_back(run: PPORun, rollouts: Sequence[Rollout]) -> list[list[Piece]]:
                 pad_id=run.tokenizer.pad_token_id,
                 device=run.processes.device,
             )
-            logprobs_NR, entropy_NR = run.policy.infer(token_logprobs_and_entropy_NR, batch, temperature)
+            logprobs_NR, entropy_NR = run.policy.infer(
+                by_products, token_logprobs_and_entropy_NR, batch, temperature
+            )
             reference_NR = run.reference.infer(token_logprobs_NR, batch, temperature)
             pieces.append(
                 Piece(
@@ -360,7 +363,7 @@ def update_critic(run: PPORun, pieces: Sequence[Piece], tokens: float) -> dict[s
     def loss_sum(piece: Piece) -> Tensor:
         nonlocal clipped
         terms = clipped_value_loss(
-            values_of(run, run.critic.forward(values_NR, piece.batch)),
+            values_of(run, run.critic.forward(by_products, values_NR, piece.batch)),
             piece.old_values_NR,
             piece.returns_NR,
             piece.is_response_NR,
@@ -387,12 +390,12 @@ def update_policy(run: PPORun, pieces: Sequence[Piece], tokens: float) -> dict[s
     def loss_sum(piece: Piece | PtxPiece) -> Tensor:
         counts = 0.0 if piece.is_filler else 1.0
         if isinstance(piece, PtxPiece):
-            logprobs_NR = run.policy.forward(token_logprobs_NR, piece.batch)
+            logprobs_NR = run.policy.forward(by_products, token_logprobs_NR, piece.batch)
             loss = piece.weight * language_model_loss(logprobs_NR, piece.batch.is_response_NR)
             totals["ptx_loss"] += counts * float(loss.detach())
             return loss
         terms = clipped_policy_loss(
-            run.policy.forward(token_logprobs_NR, piece.batch, temperature),
+            run.policy.forward(by_products, token_logprobs_NR, piece.batch, temperature),
             piece.old_logprobs_NR,
             piece.advantages_NR,
             piece.is_response_NR,

@@ -171,7 +171,7 @@ SFT_TINY = LanguageModelPreset(
     batch=BatchOptions(
         max_prompt_tokens=256,  # ours
         max_response_tokens=192,  # ours
-        max_micro_batch_tokens=4096,  # ours: two-core machines slow down above it
+        max_micro_batch_tokens=1024,  # ours: rows of like length together; 4096 pads a third more
     ),
     watching=LanguageModelWatchingOptions(
         evaluate_every_steps=100,  # ours

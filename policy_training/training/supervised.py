@@ -27,6 +27,7 @@ from learning.packing import Batch, Example, choose_layout, collate, collate_win
 from learning.processes import Processes
 from learning.tokenization import decode_response, train_tokenizer
 from learning.training_options import Layout
+from policy_training.training.attention import by_products
 from policy_training.training.config import LanguageModelConfig, SamplingOptions
 from policy_training.training.losses import language_model_loss
 from policy_training.training.sampler import sample_responses
@@ -113,7 +114,7 @@ def fit(
         update = engine.update(
             [_Piece(batch, is_filler) for batch, is_filler in batches],
             lambda piece: language_model_loss(
-                engine.forward(token_logprobs_NR, piece.batch), piece.batch.is_response_NR
+                engine.forward(by_products, token_logprobs_NR, piece.batch), piece.batch.is_response_NR
             ),
             normaliser=float(tokens),
         )
