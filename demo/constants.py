@@ -30,6 +30,7 @@ MODEL = FreshModel(
     initializer_range=0.05,
 )
 VOCABULARY = 1024
+BASE_POLICY_STEPS = 200
 MAX_PROMPT_TOKENS = 48
 MAX_RESPONSE_TOKENS = 80
 
@@ -45,7 +46,7 @@ def base_policy_config(seed: int, threads: int) -> LanguageModelConfig:
         runtime=runtime(seed, threads),
         tokenizer=TokenizerOptions(vocabulary_size=VOCABULARY),
     )
-    return replace(config, batch=_shortened(config.batch))
+    return replace(config, batch=_shortened(config.batch), data=replace(config.data, steps=BASE_POLICY_STEPS))
 
 
 def _shortened(batch: BatchOptions) -> BatchOptions:
