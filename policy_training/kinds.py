@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from annotation.exporting.judgment_rows import demonstration_rows, prompt_rows
-
 from annotation.actions import NewResponse, add_responses
+from annotation.exporting.judgment_rows import demonstration_rows, prompt_rows
 from annotation.models import Prompt, PromptSet
 from learning.records import DEMONSTRATIONS, PROMPTS, SAMPLED_RESPONSES, read_records
 from policy_training.lineage import add_policy

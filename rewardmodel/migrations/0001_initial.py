@@ -5,51 +5,124 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('annotation', '0002_triggers'),
-        ('runs', '0001_runs'),
-        ('workspace', '0002_audit_append_only'),
+        ("annotation", "0002_triggers"),
+        ("runs", "0001_runs"),
+        ("workspace", "0002_audit_append_only"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='RewardModel',
+            name="RewardModel",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120)),
-                ('report', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('artifact', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='reward_model', to='runs.artifact')),
-                ('base_artifact', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='reward_models_started_here', to='runs.artifact')),
-                ('criterion', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reward_models', to='workspace.criterion')),
-                ('dataset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reward_models', to='annotation.preferencedataset')),
-                ('made_by', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='reward_model', to='runs.run')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reward_models', to='workspace.project')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=120)),
+                ("report", models.JSONField(default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "artifact",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reward_model",
+                        to="runs.artifact",
+                    ),
+                ),
+                (
+                    "base_artifact",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reward_models_started_here",
+                        to="runs.artifact",
+                    ),
+                ),
+                (
+                    "criterion",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reward_models",
+                        to="workspace.criterion",
+                    ),
+                ),
+                (
+                    "dataset",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reward_models",
+                        to="annotation.preferencedataset",
+                    ),
+                ),
+                (
+                    "made_by",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reward_model",
+                        to="runs.run",
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="reward_models",
+                        to="workspace.project",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ResponseScore',
+            name="ResponseScore",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reward', models.FloatField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('response', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scores', to='annotation.response')),
-                ('reward_model', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scores', to='rewardmodel.rewardmodel')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("reward", models.FloatField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "response",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="scores",
+                        to="annotation.response",
+                    ),
+                ),
+                (
+                    "reward_model",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="scores",
+                        to="rewardmodel.rewardmodel",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='rewardmodel',
-            constraint=models.UniqueConstraint(fields=('project', 'name'), name='reward_model_name_once_a_project'),
+            model_name="rewardmodel",
+            constraint=models.UniqueConstraint(
+                fields=("project", "name"), name="reward_model_name_once_a_project"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='responsescore',
-            constraint=models.UniqueConstraint(fields=('reward_model', 'response'), name='one_score_a_model_and_response'),
+            model_name="responsescore",
+            constraint=models.UniqueConstraint(
+                fields=("reward_model", "response"), name="one_score_a_model_and_response"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='responsescore',
-            constraint=models.CheckConstraint(condition=models.Q(('reward__gt', -1e+30), ('reward__lt', 1e+30)), name='score_is_finite'),
+            model_name="responsescore",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("reward__gt", -1e30), ("reward__lt", 1e30)), name="score_is_finite"
+            ),
         ),
     ]

@@ -69,18 +69,15 @@ class Judgment:
 def judgment_from_row(row: Mapping[str, Any], *, where: str) -> Judgment:
     """Checks one row of the comparisons record.
 
-    Raises UserError naming `where`, the group and what is wrong: fewer than two responses, an empty response,
-    matrices of another size, shares that do not add up to one, a grade outside 0..3, ranks against the
-    shares.
+    Raises UserError naming `where`, the group and what is wrong: fewer than two responses, matrices of
+    another size, shares that do not add up to one, a grade outside 0..3, ranks against the shares. An empty
+    response is one: it is scored at its end-of-sequence token.
     """
     place = f"{where}, group {row['group_id']!r}"
     responses = tuple(row["responses"])
     size = len(responses)
     if size < 2:
         raise UserError(f"{place}: a comparison needs at least two responses, this one has {size}.")
-    for index, text in enumerate(responses):
-        if not text.strip():
-            raise UserError(f"{place}: response {index + 1} is empty; remove the row or the response.")
     if not row["prompt"]:
         raise UserError(f"{place}: the prompt has no messages.")
     weight = float(row["weight"])
