@@ -42,6 +42,10 @@ def test_a_judgment_that_says_all_are_equal_teaches_only_soft_labels():
     assert said.is_top == (False, False, False)
 
 
+def test_an_empty_response_is_kept_and_compared():
+    assert read(responses=["a", "", "c"]).responses == ("a", "", "c")
+
+
 def test_a_judgment_without_weight_is_not_usable():
     assert not read(weight=0.0).is_usable("pairwise")
 
@@ -55,7 +59,6 @@ def test_an_intransitive_group_prefers_whoever_is_never_beaten():
     ("changes", "sentence"),
     [
         ({"responses": ["one"]}, "at least two responses"),
-        ({"responses": ["a", " ", "c"]}, "response 2 is empty"),
         ({"prompt": []}, "the prompt has no messages"),
         ({"weight": float("nan")}, "weight is nan"),
         ({"weight": -1.0}, "weight is -1.0"),
