@@ -92,6 +92,15 @@ def agreement(reward_model: RewardModel, judgments: Iterable[Judgment]) -> Agree
     return Agreement(agreed, pairs)
 
 
+def agreement_by_person(reward_model: RewardModel, judgments: Any) -> list[tuple[str, Agreement]]:
+    """The same for each annotator, by user name; those without an untied scored pair are left out."""
+    by_name: dict[str, list[Judgment]] = {}
+    for judgment in judgments.select_related("annotator"):
+        by_name.setdefault(judgment.annotator.username, []).append(judgment)
+    found = [(name, agreement(reward_model, theirs)) for name, theirs in sorted(by_name.items())]
+    return [(name, agreed) for name, agreed in found if agreed.pairs]
+
+
 def people_judgments(round_: Round) -> Any:
     return (
         Judgment.objects.current()
@@ -193,8 +202,10 @@ class RoundReport:
     current_runs: list[Run]
     responses: int
     judgments: int
+    following: Round | None
     mine: Agreement | None
-    people: Agreement | None
+    # Everybody else who judged, by user name.
+    people: list[tuple[str, Agreement]]
     head_to_head: HeadToHead | None
     reliability: list[ReliabilityPoint]
     by_grade: list[tuple[str, dict[str, Any]]]
@@ -220,7 +231,8 @@ def round_report(round_: Round, reader: User) -> RoundReport:
         ).count(),
         judgments=Judgment.objects.current().in_batch(round_.batch).count() if round_.batch else 0,
         mine=agreement(reward_model, everybody.filter(annotator=reader)) if reward_model else None,
-        people=agreement(reward_model, everybody) if reward_model else None,
+        people=agreement_by_person(reward_model, everybody.exclude(annotator=reader)) if reward_model else [],
+        following=round_.project.rounds.filter(number=round_.number + 1).first(),
         head_to_head=head_to_head(round_),
         reliability=reliability_points(report),
         by_grade=[(label, grades[key]) for key, label in GRADES.items() if grades.get(key, {}).get("n")],

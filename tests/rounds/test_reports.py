@@ -1,0 +1,118 @@
+import pytest
+
+from annotation.actions import (
+    NewResponse,
+    NewTask,
+    add_responses,
+    add_tasks,
+    claim_task,
+    create_batch,
+    open_batch,
+    submit_judgment,
+)
+from annotation.models import PreferenceDataset
+from rewardmodel.models import ResponseScore, RewardModel
+from rounds.actions import start_round
+from rounds.plans import preset_plan
+from rounds.reports import PLOT, people_judgments, reliability_points, round_report, timeline
+from runs.models import Artifact, Run
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+@pytest.fixture
+def round_(project, criterion, policy, prompt_set, max_):
+    return start_round(
+        actor=max_,
+        project=project,
+        criterion=criterion,
+        start_policy=policy,
+        prompt_set=prompt_set,
+        plan=preset_plan("tiny"),
+    )
+
+
+@pytest.fixture
+def reward_model(project, criterion, max_):
+    artifact = Artifact.objects.create(
+        project=project, kind=Artifact.Kind.REWARD_MODEL, path="models/rm", sha256="1" * 64, size_bytes=1
+    )
+    dataset = PreferenceDataset.objects.create(
+        project=project,
+        name="d",
+        criterion=criterion,
+        directory="datasets/d",
+        manifest_sha256="2" * 64,
+        made_by=max_,
+    )
+    run = Run.objects.create(project=project, kind="rewardmodel.train", title="t", config={}, requested_by=max_)
+    return RewardModel.objects.create(
+        project=project, criterion=criterion, name="rm", artifact=artifact, dataset=dataset, made_by=run
+    )
+
+
+def judged(project, criterion, policy, prompt_set, manager, annotator, tiers, strengths, texts):
+    batch = create_batch(
+        actor=manager, project=project, criterion=criterion, name=f"b{len(texts)}", k=len(texts)
+    )
+    rows = [NewResponse(prompt=prompt_set.prompts.first(), source=policy.source, text=text) for text in texts]
+    responses = add_responses(actor=manager, project=project, rows=rows)
+    add_tasks(actor=manager, batch=batch, tasks=[NewTask(prompt=responses[0].prompt, responses=responses)])
+    open_batch(actor=manager, batch=batch)
+    assignment = claim_task(actor=annotator, project=project, batch=batch)
+    submit_judgment(
+        actor=annotator,
+        assignment=assignment,
+        tiers=tiers,
+        strengths=strengths,
+        seconds=1.0,
+        idempotency_key=f"key-{batch.pk}-00",
+    )
+    return dict(zip("ABCDEFGHI", assignment.order_shown, strict=False))
+
+
+def test_agreement_counts_the_untied_pairs_of_each_person_by_name(
+    project, criterion, policy, prompt_set, max_, ada, round_, reward_model
+):
+    shown = judged(
+        project, criterion, policy, prompt_set, max_, ada, [["A"], ["B", "C"]], [2], ["x", "y", "z"]
+    )
+    # The reward model has A over B as ada has, but C over A; of B and C ada said nothing.
+    for handle, reward in {"A": 0.5, "B": -1.0, "C": 2.0}.items():
+        ResponseScore.objects.create(reward_model=reward_model, response_id=shown[handle], reward=reward)
+    round_.reward_model = reward_model
+    report = round_report(round_, max_)
+    ((name, agreed),) = report.people
+    assert (name, agreed.agreed, agreed.pairs) == ("ada", 1, 2)
+    assert report.mine.pairs == 0
+    own = round_report(round_, ada)
+    assert (own.mine.agreed, own.mine.pairs, own.people) == (1, 2, [])
+
+
+def test_judgments_of_machines_are_not_peoples(project, criterion, round_, max_):
+    assert not people_judgments(round_).exists()
+
+
+def test_the_timeline_of_a_new_round_is_at_its_first_stage(round_):
+    assert [step.status for step in timeline(round_)] == [
+        "current",
+        "ahead",
+        "ahead",
+        "ahead",
+        "ahead",
+        "ahead",
+    ]
+
+
+def test_reliability_points_lie_where_confidence_and_accuracy_say():
+    report = {
+        "calibration": [
+            {"low": 0.5, "high": 0.55, "n": 0, "confidence": None, "accuracy": None},
+            {"low": 0.7, "high": 0.8, "n": 10, "confidence": 0.75, "accuracy": 0.5},
+            {"low": 0.9, "high": 1.0, "n": 40, "confidence": 1.0, "accuracy": 1.0},
+        ]
+    }
+    middle, corner = reliability_points(report)
+    assert (middle.x, middle.y) == (PLOT / 2, PLOT / 2)
+    assert (corner.x, corner.y) == (PLOT, 0)
+    assert corner.radius > middle.radius
