@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from learning.language_models import load_policy, save_model
 from learning.options import options_to_mapping
@@ -107,6 +108,7 @@ def make_policy(tmp_path_factory, tokenizer):
         path = tmp_path_factory.mktemp("policy") / "model"
         shape = {"hidden_size": 32, "intermediate_size": 64, "layers": 2, "heads": 4, "max_positions": 128}
         source = ModelSource(fresh=FreshModel(**{**shape, **changes}))
+        torch.manual_seed(0)  # the same weights, whichever test asks first
         save_model(load_policy(source, tokenizer), tokenizer, path)
         return path
 
