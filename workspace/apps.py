@@ -4,3 +4,7 @@ from django.apps import AppConfig
 class WorkspaceConfig(AppConfig):
     name = "workspace"
     verbose_name = "People and projects"
+
+    def ready(self) -> None:
+        # Registers the checks.
+        from workspace import checks  # noqa: F401

@@ -187,4 +187,5 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """Stands alone: whatever broke may be what other pages are made of."""
     return render(request, "500.html", status=500)

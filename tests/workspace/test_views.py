@@ -120,3 +120,12 @@ def test_pages_carry_a_strict_content_security_policy(client):
     policy = client.get(reverse("workspace:login"))["Content-Security-Policy"]
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy
+
+
+def test_the_page_for_our_own_faults_needs_nothing_that_may_be_broken(rf):
+    from workspace.views import server_error
+
+    answer = server_error(rf.get("/"))
+    assert answer.status_code == 500
+    assert b"logged" in answer.content
+    assert b"static" not in answer.content
