@@ -64,23 +64,13 @@ def main(attempt: Attempt[RewardModelConfig]) -> dict[str, Any]:
     model = starting_model(options, tokenizer).to(processes.device)
 
     # 2. Rows: one packed row a judgment, when packing proves exact for this model.
-    batch = options.batch
-    examples = [encode_group(tokenizer, item.prompt, item.responses, batch) for item in training]
-    held_out = [encode_group(tokenizer, item.prompt, item.responses, batch) for item in validation]
+    examples = encode_judgments(tokenizer, training, options)
+    held_out = encode_judgments(tokenizer, validation, options)
     demonstrations = read_demonstrations(attempt, tokenizer)
-    layout, layout_reason = choose_layout(
-        model, examples[:SELF_CHECK_EXAMPLES], dtype=options.runtime.dtype, requested=batch.layout
-    )
-    logger.info("%s rows: %s", layout, layout_reason)
-    rows = Rows(
-        layout=layout,
-        pad_id=tokenizer.pad_token_id,
-        max_tokens=batch.max_micro_batch_tokens,
-        processes=processes,
-    )
+    rows = Rows.settle(model, examples, options, tokenizer.pad_token_id, processes)
 
     # 3. The plan of optimiser steps, and what earlier attempts got done of it.
-    shapes = [shape_of(example, layout) for example in examples]
+    shapes = [shape_of(example, rows.layout) for example in examples]
     cursor = DataCursor(
         [shape.rows * shape.tokens for shape in shapes],
         seed=options.runtime.seed,
@@ -115,7 +105,7 @@ def main(attempt: Attempt[RewardModelConfig]) -> dict[str, Any]:
             score = found["accuracy"]
         epoch = cursor.epoch + cursor.position / cursor.steps_per_epoch
         attempt.log_metrics(step, {**metrics, "epoch": epoch})
-        attempt.status(stage=f"training, {layout} rows", step=step, steps_total=steps_total)
+        attempt.status(stage=f"training, {rows.layout} rows", step=step, steps_total=steps_total)
         checkpoints.after_step(step, last=step == steps_total, score=score)
 
     # 5. Held-out accuracy and the zero of the reward, both in the precision of the weights; then the model.
@@ -123,7 +113,7 @@ def main(attempt: Attempt[RewardModelConfig]) -> dict[str, Any]:
     attempt.status(stage="evaluating", step=steps_total, steps_total=steps_total)
     held_out_scores = rows.scores(engine, exact_scores_N, held_out)
     shift, shift_source = reward_zero(engine, rows, demonstrations, held_out_scores, examples)
-    rewards = [[value - shift for value in group] for group in held_out_scores]
+    rewards = [[score - shift for score in scores] for scores in held_out_scores]
     log_comparisons(attempt, steps_total, validation[: options.watching.samples], rewards)
     attempt.check()
     detach_language_head(model)
@@ -138,8 +128,8 @@ def main(attempt: Attempt[RewardModelConfig]) -> dict[str, Any]:
         "truncated_responses": count_truncated(examples + held_out, tokenizer.eos_token_id),
         "steps": steps_total,
         "epochs": options.data.epochs,
-        "layout": layout,
-        "layout_reason": layout_reason,
+        "layout": rows.layout,
+        "layout_reason": rows.layout_reason,
         "model_sha256s": sha256s,
     }
 
@@ -187,9 +177,35 @@ class Rows:
     """How examples become tensors in this run."""
 
     layout: Layout
+    layout_reason: str
     pad_id: int
     max_tokens: int
     processes: Processes
+
+    @classmethod
+    def settle(
+        cls,
+        model: Any,
+        examples: Sequence[Example],
+        options: RewardModelConfig,
+        pad_id: int,
+        processes: Processes,
+    ) -> "Rows":
+        """Packed rows when they give the scores of separate rows on the first examples, else padded ones."""
+        layout, reason = choose_layout(
+            model,
+            examples[:SELF_CHECK_EXAMPLES],
+            dtype=options.runtime.dtype,
+            requested=options.batch.layout,
+        )
+        logger.info("%s rows: %s", layout, reason)
+        return cls(
+            layout=layout,
+            layout_reason=reason,
+            pad_id=pad_id,
+            max_tokens=options.batch.max_micro_batch_tokens,
+            processes=processes,
+        )
 
     def batch(self, examples: Sequence[Example]) -> Batch:
         return collate(examples, layout=self.layout, pad_id=self.pad_id, device=self.processes.device)
@@ -341,6 +357,12 @@ def starting_tokenizer(
         os.replace(temporary, path)  # whole or not at all
     processes.barrier()
     return load_tokenizer(path)
+
+
+def encode_judgments(
+    tokenizer: Any, judgments: Sequence[Judgment], options: RewardModelConfig
+) -> list[Example]:
+    return [encode_group(tokenizer, item.prompt, item.responses, options.batch) for item in judgments]
 
 
 def read_demonstrations(attempt: Attempt[RewardModelConfig], tokenizer: Any) -> list[Example]:

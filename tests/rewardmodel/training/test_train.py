@@ -313,7 +313,11 @@ def test_micro_batches_of_any_size_give_the_same_update(tokenizer, config, polic
             processes=processes,
         )
         rows = Rows(
-            layout="packed", pad_id=tokenizer.pad_token_id, max_tokens=max_tokens, processes=processes
+            layout="packed",
+            layout_reason="",
+            pad_id=tokenizer.pad_token_id,
+            max_tokens=max_tokens,
+            processes=processes,
         )
         figures = [
             train_step(engine, rows, ObjectiveOptions(**objective), stuff, list(range(start, start + 6)))
