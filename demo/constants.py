@@ -31,6 +31,10 @@ MODEL = FreshModel(
 )
 VOCABULARY = 1024
 BASE_POLICY_STEPS = 200
+PROMPTS_A_ROUND = 480
+RESPONSES_A_TASK = 4
+PPO_STEPS = 20
+KL_COEFFICIENT = 0.08
 MAX_PROMPT_TOKENS = 48
 MAX_RESPONSE_TOKENS = 80
 
@@ -55,18 +59,32 @@ def _shortened(batch: BatchOptions) -> BatchOptions:
 
 def round_plan(seed: int, threads: int, visitor: str) -> RoundPlan:
     reward_model = REWARD_MODEL_PRESETS["tiny"].config(later(), runtime=runtime(seed, threads))
+    reward_model = replace(
+        reward_model,
+        batch=_shortened(reward_model.batch),
+        # Small steps: at thirty-two judgments a step three epochs end before the model has looked at the topic.
+        data=replace(reward_model.data, judgments_per_step=8, epochs=3),
+        optimiser=replace(reward_model.optimiser, learning_rate=1e-3),
+    )
     policy = PPO_PRESETS["tiny"].config(later(), FILLED_IN_LATER, runtime=runtime(seed, threads))
+    policy = replace(
+        policy,
+        batch=_shortened(policy.batch),
+        rollout=replace(policy.rollout, steps=PPO_STEPS),
+        # Dear enough that a small reward model's blind spots are not worth leaving the topic for.
+        reward=replace(policy.reward, kl_coefficient=KL_COEFFICIENT),
+    )
     return RoundPlan(
         sampling=SamplingPlan(
-            prompts=320,
-            responses_a_task=4,
+            prompts=PROMPTS_A_ROUND,
+            responses_a_task=RESPONSES_A_TASK,
             max_prompt_tokens=MAX_PROMPT_TOKENS,
             max_response_tokens=MAX_RESPONSE_TOKENS,
         ),
         annotation=AnnotationPlan(
             annotator_kinds=("person", "simulated"), reserved_for=(visitor,), reserved_tasks=KEPT_TASKS
         ),
-        reward_model=replace(reward_model, batch=_shortened(reward_model.batch)),
-        policy=replace(policy, batch=_shortened(policy.batch)),
+        reward_model=reward_model,
+        policy=policy,
         preset="demonstration",
     )

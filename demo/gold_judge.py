@@ -16,9 +16,10 @@ from dataclasses import dataclass, fields
 
 from demo.grammar import sentence_kind, split_sentences, topic_words
 
-# Scale of the logistic noise at which a judge agrees with the gold order on about 80 % of the untied pairs of
-# everyday answers (ours; measured in tests/demo/test_gold_judge.py).
-NOISE = 1.1
+# Scale of the logistic noise at which a judge agrees with the gold order on about 84 % of the untied pairs of
+# everyday answers, and two such judges with each other on about 77 %, as people do (InstructGPT: 73-77 %). Ours;
+# measured in tests/demo/test_gold_judge.py.
+NOISE = 0.9
 
 # Perceived gaps, in points of gold, below which a pair is a tie, negligibly, slightly and plainly better; above:
 # significantly.

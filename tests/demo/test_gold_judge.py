@@ -97,7 +97,7 @@ def everyday_pairs(count):
         yield prompt.messages, [sample_response(prompt.topic, rng) for _ in range(2)]
 
 
-def test_the_noisy_judge_agrees_with_gold_on_about_four_pairs_in_five():
+def test_the_noisy_judge_agrees_with_gold_on_about_five_pairs_in_six():
     rng, agreed, by_strength = random.Random(2), [], {}
     for messages, responses in everyday_pairs(4000):
         first, second = (gold_score(messages, response) for response in responses)
@@ -107,7 +107,7 @@ def test_the_noisy_judge_agrees_with_gold_on_about_four_pairs_in_five():
         agrees = (verdict.tiers[0] == [0]) == (first > second)
         agreed.append(agrees)
         by_strength.setdefault(verdict.strengths[0], []).append(agrees)
-    assert 0.76 <= statistics.fmean(agreed) <= 0.84
+    assert 0.80 <= statistics.fmean(agreed) <= 0.87
     assert set(by_strength) == {0, 1, 2, 3}
     # A judge who is sure is right more often.
     assert statistics.fmean(by_strength[3]) > statistics.fmean(by_strength[1]) + 0.1
