@@ -14,7 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = (
-    "judgments reward_model_accuracy reward_before reward_after gold_before gold_after gold_sd gain_in_sd kl new_tasks seconds"
+    "judgments reward_model_accuracy reward_before reward_after "
+    "gold_before gold_after gold_sd gain_in_sd kl new_tasks seconds"
 ).split()
 
 
