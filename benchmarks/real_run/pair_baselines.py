@@ -5,7 +5,7 @@
 FOLDER is what `manage.py export_preferences PROJECT FOLDER --format trl` wrote; its splits are the ones the
 project's reward models train and validate on. Two rules: the longer answer wins; a logistic regression on
 differences of word and word-pair counts, trained on the train split (regularisation chosen there, by
-cross-validation). With --reward-model, that model's accuracy on the same pairs, loaded by transformers alone.
+cross-validation). With --reward-model, that model's accuracy on the same pairs.
 """
 
 import argparse
@@ -19,7 +19,9 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_score
 
-from benchmarks.real_run.intervals import wilson
+from benchmarks.real_run.intervals import cluster_bootstrap, wilson
+from learning.training_options import BatchOptions
+from rewardmodel.training.scoring import RewardScorer
 
 STRENGTHS = (0.0006, 0.002, 0.006, 0.02, 0.06, 0.2)
 
@@ -30,16 +32,24 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--reward-model", type=Path)
+    parser.add_argument("--max-prompt-tokens", type=int, default=256, help="as in the model's training")
+    parser.add_argument("--max-response-tokens", type=int, default=192, help="as in the model's training")
     arguments = parser.parse_args()
+    batch = BatchOptions(
+        max_prompt_tokens=arguments.max_prompt_tokens, max_response_tokens=arguments.max_response_tokens
+    )
     pairs = {split: read_pairs(arguments.folder, split) for split in ("train", "validation", "test")}
     bag = BagOfWords(pairs["train"])
     print(f"{len(pairs['train'])} training pairs; bag of words: {bag.words} features, C = {bag.strength:g}")
-    for split in ("validation", "test"):
-        print(f"{split}, n = {len(pairs[split])}")
-        report("longer wins", longer_wins(pairs[split]))
-        report("bag of words", bag.preferred(pairs[split]))
+    held_out = {split: pairs[split] for split in ("validation", "test")}
+    held_out["validation + test"] = pairs["validation"] + pairs["test"]
+    for name, chosen in held_out.items():
+        prompts = [str(pair["prompt"]) for pair in chosen]
+        print(f"{name}, n = {len(chosen)} pairs of {len(set(prompts))} prompts")
+        report("longer wins", longer_wins(chosen), prompts)
+        report("bag of words", bag.preferred(chosen), prompts)
         if arguments.reward_model:
-            report("reward model", by_reward_model(arguments.reward_model, pairs[split]))
+            report("reward model", by_reward_model(arguments.reward_model, batch, chosen), prompts)
 
 
 def read_pairs(folder: Path, split: str) -> list[dict[str, Any]]:
@@ -94,32 +104,28 @@ class BagOfWords:
         return LogisticRegression(C=strength, fit_intercept=False, max_iter=2000)
 
 
-def by_reward_model(folder: Path, pairs: list[dict[str, Any]]) -> np.ndarray:
-    """The saved model as any program would use it: transformers, the tokenizer's chat template, one text a row."""
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    scores = []
-    for pair in pairs:
-        for side in ("chosen", "rejected"):
-            messages = [*pair["prompt"], {"role": "assistant", "content": text(pair[side])}]
-            ids = tokenizer.apply_chat_template(messages, return_dict=False)[
-                -model.config.max_position_embeddings :
-            ]
-            with torch.no_grad():
-                scores.append(float(model(torch.tensor([ids])).logits[0, 0]))
-    return score_signs(np.array(scores[::2]) - np.array(scores[1::2]))
+def by_reward_model(folder: Path, batch: BatchOptions, pairs: list[dict[str, Any]]) -> np.ndarray:
+    rewards = np.array(
+        RewardScorer.load(str(folder), batch=batch).score(
+            [pair["prompt"] for pair in pairs],
+            [[text(pair["chosen"]), text(pair["rejected"])] for pair in pairs],
+        )
+    )
+    return score_signs(rewards[:, 0] - rewards[:, 1])
 
 
 def score_signs(differences: np.ndarray) -> np.ndarray:
     return (differences > 0) + 0.5 * (differences == 0)
 
 
-def report(name: str, right: np.ndarray) -> None:
+def report(name: str, right: np.ndarray, prompts: list[str]) -> None:
+    """Wilson's interval; where prompts have several pairs, which are not independent, also a bootstrap over prompts."""
     low, high = wilson(float(right.sum()), len(right))
-    print(f"  {name:<14}{right.mean():.3f}  95 % [{low:.3f}, {high:.3f}]")
+    line = f"  {name:<14}{right.mean():.3f}  95 % [{low:.3f}, {high:.3f}]"
+    if len(set(prompts)) < len(prompts):
+        low, high = cluster_bootstrap(prompts, lambda indices: float(right[indices].mean()))
+        line += f"  over prompts [{low:.3f}, {high:.3f}]"
+    print(line)
 
 
 if __name__ == "__main__":
