@@ -2,12 +2,11 @@
 
 import copy
 import json
-import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from learning.options import UserError
 from workspace.access import Role
@@ -15,58 +14,60 @@ from workspace.errors import ActionError
 from workspace.models import Project, User
 
 
+def add_project_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("project", help="the project's slug, as in its address")
+    parser.add_argument(
+        "--actor",
+        metavar="USERNAME",
+        help="who acts, for the audit trail (default: the project's first manager)",
+    )
+
+
 class ProjectCommand(BaseCommand):
-    """Subclasses give `add_command_arguments` and `run`. A user's mistake is one sentence on stderr and exit 2."""
+    """Subclasses give `add_command_arguments` and `run`. A mistake is one sentence on stderr and exit code 2."""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("project", help="the project's slug, as in its address")
-        parser.add_argument(
-            "--as", dest="actor", metavar="USER", help="who does this (default: a manager of the project)"
-        )
+        add_project_arguments(parser)
         self.add_command_arguments(parser)
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
         """Further arguments of the command."""
 
     def handle(self, *args: Any, **options: Any) -> None:
+        project = find_project(options.pop("project"))
+        actor = find_actor(project, options.pop("actor"))
         try:
-            project = find_project(options.pop("project"))
-            actor = find_actor(project, options.pop("actor"))
             self.run(actor=actor, project=project, **options)
         except (ActionError, UserError) as error:
-            self.stderr.write(str(error))
-            sys.exit(2)
+            raise CommandError(str(error), returncode=2) from error
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         raise AssertionError(f"{type(self).__name__} has no run()")
 
 
 def find_project(slug: str) -> Project:
+    """Raises CommandError, naming the projects there are."""
     project = Project.objects.filter(slug=slug).first()
     if project is None:
-        known = ", ".join(Project.objects.order_by("slug").values_list("slug", flat=True)[:10]) or "none yet"
-        raise ActionError(f"There is no project “{slug}” (there are: {known}).", code="no_project")
+        known = ", ".join(Project.objects.order_by("slug").values_list("slug", flat=True)[:20]) or "none yet"
+        raise CommandError(f"There is no project {slug}; there is: {known}.", returncode=2)
     return project
 
 
 def find_actor(project: Project, username: str | None) -> User:
-    """The named user, or the project's longest-standing manager."""
+    """The named person, or the project's longest-standing manager. Raises CommandError."""
     if username is not None:
-        user = User.objects.filter(username=username, is_active=True).first()
-        if user is None:
-            raise ActionError(f"There is no active user “{username}”.", code="no_user")
-        return user
-    membership = (
-        project.memberships.filter(role=Role.MANAGER, user__is_active=True)
-        .select_related("user")
-        .order_by("created_at")
-        .first()
-    )
-    if membership is None:
-        raise ActionError(
-            f"{project} has no active manager: say who does this with --as USER.", code="no_manager"
+        actor = User.objects.filter(username=username, is_active=True, kind=User.Kind.PERSON).first()
+        if actor is None:
+            raise CommandError(f"There is no active person with the user name {username}.", returncode=2)
+        return actor
+    managers = project.memberships.filter(role=Role.MANAGER, user__is_active=True).select_related("user")
+    manager = managers.order_by("pk").first()
+    if manager is None:
+        raise CommandError(
+            f"The project {project.slug} has no manager: say who acts with --actor.", returncode=2
         )
-    return membership.user
+    return manager.user
 
 
 def with_settings(config: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:

@@ -11,17 +11,8 @@ from django.core.management.base import CommandError, OutputWrapper
 
 from annotation.importing.report import ImportRefused, ImportReport
 from learning.options import UserError
+from workspace.commands import add_project_arguments
 from workspace.errors import ActionError
-from workspace.models import Membership, Project, User
-
-
-def add_project_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("project", help="The project's slug, as in its address.")
-    parser.add_argument(
-        "--actor",
-        metavar="USERNAME",
-        help="Who acts, for the audit log; default: the project's first manager.",
-    )
 
 
 def add_import_arguments(parser: ArgumentParser) -> None:
@@ -48,33 +39,6 @@ def read_map(pairs: Sequence[str]) -> dict[str, list[str]]:
             raise CommandError(f"--map {pair}: write FIELD=COLUMN.", returncode=2)
         mapping.setdefault(field, []).append(column)
     return mapping
-
-
-def find_project(slug: str) -> Project:
-    project = Project.objects.filter(slug=slug).first()
-    if project is None:
-        known = ", ".join(Project.objects.order_by("slug").values_list("slug", flat=True)[:20]) or "none yet"
-        raise CommandError(f"There is no project {slug}; there is: {known}.", returncode=2)
-    return project
-
-
-def find_actor(project: Project, username: str | None) -> User:
-    if username is not None:
-        actor = User.objects.filter(username=username, is_active=True, kind=User.Kind.PERSON).first()
-        if actor is None:
-            raise CommandError(f"There is no active person with the user name {username}.", returncode=2)
-        return actor
-    manager = (
-        Membership.objects.filter(project=project, role=Membership.Role.MANAGER, user__is_active=True)
-        .select_related("user")
-        .order_by("pk")
-        .first()
-    )
-    if manager is None:
-        raise CommandError(
-            f"The project {project.slug} has no manager: say who acts with --actor.", returncode=2
-        )
-    return manager.user
 
 
 @contextmanager

@@ -10,15 +10,11 @@ from annotation.exporting.folder import check_free, export_preferences
 from annotation.exporting.shards import FILE_KINDS
 from annotation.exporting.snapshots import snapshot_preferences
 from annotation.exporting.views import MARGINS, TIES, VIEWS
-from annotation.management.command_line import (
-    add_project_arguments,
-    find_actor,
-    find_project,
-    mistakes_end_in_a_sentence,
-)
+from annotation.management.command_line import mistakes_end_in_a_sentence
 from annotation.models import Batch, PreferenceDataset, Task
 from annotation.querysets import SLOT_PURPOSES
 from annotation.splits import SPLITS
+from workspace.commands import add_project_arguments, find_actor, find_project
 from workspace.models import Criterion, Project, User
 
 

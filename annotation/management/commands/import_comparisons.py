@@ -12,12 +12,11 @@ from annotation.importing.actions import import_comparisons
 from annotation.importing.comparison_readers import READERS
 from annotation.management.command_line import (
     add_import_arguments,
-    find_actor,
-    find_project,
     mistakes_end_in_a_sentence,
     read_map,
     say_what_was_imported,
 )
+from workspace.commands import find_actor, find_project
 
 
 class Command(BaseCommand):

@@ -9,13 +9,12 @@ from django.core.management.base import BaseCommand
 from annotation.importing.actions import import_prompts
 from annotation.management.command_line import (
     add_import_arguments,
-    find_actor,
-    find_project,
     mistakes_end_in_a_sentence,
     read_map,
     say_what_was_imported,
 )
 from annotation.models import PromptSet
+from workspace.commands import find_actor, find_project
 
 
 class Command(BaseCommand):
