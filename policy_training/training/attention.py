@@ -22,12 +22,15 @@ def by_products(model: Any, function: Callable[..., Any], batch: Batch, *args: A
     The choice depends on the batch and the precision alone, so a pass with gradients and one without give the
     same bits.
     """
-    is_faster = (
+    if not _trains_faster(batch):
+        return function(model, batch, *args)
+    with sdpa_kernel(SDPBackend.MATH):
+        return function(model, batch, *args)
+
+
+def _trains_faster(batch: Batch) -> bool:
+    return (
         batch.input_ids_BT.device.type == "cpu"
         and torch.is_autocast_enabled("cpu")
         and batch.input_ids_BT.shape[1] <= LONGEST_ROW
     )
-    if not is_faster:
-        return function(model, batch, *args)
-    with sdpa_kernel(SDPBackend.MATH):
-        return function(model, batch, *args)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from learning.attempts import Attempt
 from learning.batching import micro_batches, shape_of, shuffled
-from learning.checkpoints import Checkpoints
+from learning.checkpoints import Checkpoints, Stateful
 from learning.command import run_command
 from learning.packing import Batch, collate, token_logprobs_and_entropy_NR, token_logprobs_NR, values_NR
 from learning.tokenization import decode_response
@@ -85,7 +85,7 @@ def main(attempt: Attempt[PPOConfig]) -> dict[str, Any]:
     attempt.status(stage="loading")
     run = load(attempt)
     config, progress = run.config, run.progress
-    state = {
+    state: dict[str, Stateful] = {
         "progress": progress,
         "prompts": run.prompt_cursor,
         "moments": run.moments,
@@ -406,7 +406,8 @@ def update_policy(run: PPORun, pieces: Sequence[Piece], tokens: float) -> dict[s
         totals["kl_to_sampler"] += counts * float(terms.kl_to_sampler)
         return terms.loss
 
-    done = run.policy.update([*pieces, *ptx_pieces(run, tokens)], loss_sum, normaliser=tokens)
+    everything: list[Piece | PtxPiece] = [*pieces, *ptx_pieces(run, tokens)]
+    done = run.policy.update(everything, loss_sum, normaliser=tokens)
     return {name: run.processes.sum(total) / tokens for name, total in totals.items()} | {
         "gradient_norm": done.gradient_norm,
         "learning_rate": done.learning_rate,

@@ -3,6 +3,7 @@ keeps.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -91,17 +92,7 @@ def load(attempt: Attempt[PPOConfig]) -> PPORun:
         runtime=config.runtime,
         processes=processes,
     )
-    if config.critic.start == "reward_model" and not scorer.same_tokenizer:
-        raise UserError(
-            "config.critic.start: the reward model has another tokenizer than the policy, so it cannot become the "
-            "critic; set it to 'policy'"
-        )
-    critic_start = (
-        ModelSource(path=config.reward_model_path)
-        if config.critic.start == "reward_model"
-        else config.policy.source
-    )
-    critic = load_reward_model(critic_start, tokenizer)
+    critic = load_critic(config, scorer, tokenizer)
     train_prompts = tokenized_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)
     scorer.settle_layout(train_prompts, config.rollout.samples_a_prompt)
     evaluation_prompts = tokenized_prompts(
@@ -118,19 +109,27 @@ def load(attempt: Attempt[PPOConfig]) -> PPORun:
     demonstrations = read_demonstrations(attempt, tokenizer)
     minibatches = math.ceil(config.rollout.responses_a_step / config.algorithm.responses_a_minibatch)
     updates = config.rollout.steps * config.algorithm.epochs * minibatches
-    engine_options = {"runtime": config.runtime, "processes": processes}
+    policy_engine = Engine(
+        policy,
+        optimiser=config.policy_optimiser,
+        steps_total=updates,
+        runtime=config.runtime,
+        processes=processes,
+    )
+    critic_engine = Engine(
+        critic,
+        optimiser=config.critic_optimiser,
+        steps_total=updates + config.critic.pretraining_updates,
+        runtime=config.runtime,
+        processes=processes,
+    )
     return PPORun(
         attempt=attempt,
         config=config,
         processes=processes,
         tokenizer=tokenizer,
-        policy=Engine(policy, optimiser=config.policy_optimiser, steps_total=updates, **engine_options),
-        critic=Engine(
-            critic,
-            optimiser=config.critic_optimiser,
-            steps_total=updates + config.critic.pretraining_updates,
-            **engine_options,
-        ),
+        policy=policy_engine,
+        critic=critic_engine,
         reference=Frozen(reference, config.runtime, processes.device),
         scorer=scorer,
         train_prompts=train_prompts,
@@ -139,17 +138,11 @@ def load(attempt: Attempt[PPOConfig]) -> PPORun:
         demonstrations=demonstrations,
         layout=layout,
         layout_reason=layout_reason,
-        prompt_cursor=DataCursor(
-            [len(prompt.token_ids) for prompt in train_prompts],
-            seed=config.runtime.seed,
-            step_size=StepSize(examples=config.rollout.prompts_a_step),
-        ),
-        ptx_cursor=DataCursor(
-            [example.packed_tokens for example in demonstrations],
-            seed=config.runtime.seed + 1,
-            step_size=StepSize(
-                examples=config.algorithm.ptx_examples_a_minibatch or config.algorithm.responses_a_minibatch
-            ),
+        prompt_cursor=cursor(train_prompts, config.rollout.prompts_a_step, config.runtime.seed),
+        ptx_cursor=cursor(
+            demonstrations,
+            config.algorithm.ptx_examples_a_minibatch or config.algorithm.responses_a_minibatch,
+            config.runtime.seed + 1,
         )
         if demonstrations
         else None,
@@ -159,6 +152,22 @@ def load(attempt: Attempt[PPOConfig]) -> PPORun:
         ),
         progress=Progress(),
     )
+
+
+def load_critic(config: PPOConfig, scorer: Scorer, tokenizer: Any) -> Any:
+    """A copy of the reward model, or the policy's trunk under a new head."""
+    if config.critic.start == "policy":
+        return load_reward_model(config.policy.source, tokenizer)
+    if not scorer.same_tokenizer:
+        raise UserError(
+            "config.critic.start: the reward model has another tokenizer than the policy, so it cannot become the "
+            "critic; set it to 'policy'"
+        )
+    return load_reward_model(ModelSource(path=config.reward_model_path), tokenizer)
+
+
+def cursor(rows: Sequence[Any], rows_a_step: int, seed: int) -> DataCursor:
+    return DataCursor([1] * len(rows), seed=seed, step_size=StepSize(examples=rows_a_step))
 
 
 def read_demonstrations(attempt: Attempt[PPOConfig], tokenizer: Any) -> list[Example]:

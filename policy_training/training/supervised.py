@@ -105,31 +105,7 @@ def fit(
         progress.loss_before = heldout_loss(engine, watched, processes)
     for step in range(done + 1, steps_total + 1):
         attempt.check()
-        started = time.perf_counter()
-        micro = rows.micro_batches(cursor.next(), processes)
-        batches = [(rows.batch(m, engine), m.is_filler) for m in micro]
-        tokens = int(
-            processes.sum(sum(float(b.lengths_N.sum()) for b, is_filler in batches if not is_filler))
-        )
-        update = engine.update(
-            [_Piece(batch, is_filler) for batch, is_filler in batches],
-            lambda piece: language_model_loss(
-                engine.forward(by_products, token_logprobs_NR, piece.batch), piece.batch.is_response_NR
-            ),
-            normaliser=float(tokens),
-        )
-        seconds = time.perf_counter() - started
-        progress.tokens += tokens
-        progress.seconds += seconds
-        progress.train_losses = [*progress.train_losses[-19:], update.loss]
-        metrics: dict[str, Any] = {
-            "loss": update.loss,
-            "gradient_norm": update.gradient_norm,
-            "learning_rate": update.learning_rate,
-            "tokens": tokens,
-            "tokens_per_second": tokens / seconds,
-            "epoch": cursor.epoch,
-        }
+        metrics = train_step(engine, rows, cursor, processes, progress)
         every = config.watching.evaluate_every_steps
         if every and step % every == 0 and step < steps_total:
             metrics["heldout_loss"] = heldout_loss(engine, watched, processes)
@@ -162,6 +138,37 @@ def fit(
     }
 
 
+def train_step(
+    engine: Engine, rows: "Rows", cursor: DataCursor, processes: Processes, progress: Progress
+) -> dict[str, Any]:
+    """One optimiser step over the cursor's next rows; its metrics."""
+    started = time.perf_counter()
+    pieces = [
+        _Piece(rows.batch(micro, engine), micro.is_filler)
+        for micro in rows.micro_batches(cursor.next(), processes)
+    ]
+    tokens = int(processes.sum(sum(float(p.batch.n_tokens) for p in pieces if not p.is_filler)))
+    update = engine.update(
+        pieces,
+        lambda piece: language_model_loss(
+            engine.forward(by_products, token_logprobs_NR, piece.batch), piece.batch.is_response_NR
+        ),
+        normaliser=float(tokens),
+    )
+    seconds = time.perf_counter() - started
+    progress.tokens += tokens
+    progress.seconds += seconds
+    progress.train_losses = [*progress.train_losses[-19:], update.loss]
+    return {
+        "loss": update.loss,
+        "gradient_norm": update.gradient_norm,
+        "learning_rate": update.learning_rate,
+        "tokens": tokens,
+        "tokens_per_second": tokens / seconds,
+        "epoch": cursor.epoch,
+    }
+
+
 @dataclass(frozen=True)
 class _Piece:
     batch: Batch
@@ -182,6 +189,8 @@ class Rows:
     ) -> None:
         self.config, self.pad_id, self.examples = config, tokenizer.pad_token_id, list(examples)
         self.longest_example = max((example.packed_tokens for example in examples), default=0)
+        self.layout: Layout
+        self.layout_reason: str
         if like is not None:
             self.layout, self.layout_reason = like.layout, like.layout_reason
         else:

@@ -392,7 +392,12 @@ def optimum(reference: dict, reward: dict, beta: float) -> tuple[dict, float, fl
     return {s: w / z for s, w in weights.items()}, beta * math.log(z), start
 
 
-def learn_table(*, length: int, steps: int, learning_rate: float, seed: int, beta: float = 0.5):
+def learn_table(*, length: int, steps: int, seed: int, beta: float = 0.5):
+    """PPO on a random reward for every response of at most `length` tokens.
+
+    Returns (share of J* - J_ref gained, total variation to pi*, total variation to the reference). Two copies of the
+    prompt make two minibatches a step.
+    """
     policy, reference, critic = toy_models(seed)
     prompt = Prompt(prompt_id="p", messages=[], token_ids=[2, 3])
     before = sequence_logprobs(reference, prompt.token_ids, length)
@@ -402,11 +407,14 @@ def learn_table(*, length: int, steps: int, learning_rate: float, seed: int, bet
     config = toy_config(
         length=length,
         steps=steps,
-        learning_rate=learning_rate,
+        learning_rate=4e-3,
         seed=seed,
         reward=RewardOptions(normalise=False, clip=None, kl_coefficient=beta),
+        rollout=RolloutOptions(steps=steps, prompts_a_step=2, samples_a_prompt=256),
+        algorithm=AlgorithmOptions(responses_a_minibatch=256, epochs=1, lambda_=1.0),
     )
-    run = build_run(config, policy, reference, critic, RuleScorer(reward.__getitem__), [prompt])
+    prompts = [prompt, dataclasses.replace(prompt, prompt_id="again")]
+    run = build_run(config, policy, reference, critic, RuleScorer(reward.__getitem__), prompts)
     for step in range(1, steps + 1):
         ppo.train_round(run, step)
     after = sequence_logprobs(policy, prompt.token_ids, length)
@@ -418,20 +426,20 @@ def learn_table(*, length: int, steps: int, learning_rate: float, seed: int, bet
 
 
 def test_ppo_reaches_the_known_optimum():
-    gained, distance, _ = learn_table(length=2, steps=120, learning_rate=3e-3, seed=0)
+    gained, distance, _ = learn_table(length=2, steps=60, seed=0)
     assert gained >= 0.95 and distance <= 0.1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize(("length", "steps"), [(1, 80), (2, 120), (3, 300)])
-def test_ppo_reaches_the_known_optimum_for_every_seed(length, steps, seed):
-    gained, distance, _ = learn_table(length=length, steps=steps, learning_rate=3e-3, seed=seed)
+@pytest.mark.parametrize(("length", "steps", "beta"), [(1, 40, 0.5), (2, 80, 0.5), (3, 280, 1.0)])
+def test_ppo_reaches_the_known_optimum_for_every_seed(length, steps, beta, seed):
+    gained, distance, _ = learn_table(length=length, steps=steps, seed=seed, beta=beta)
     assert gained >= 0.95 and distance <= 0.1
 
 
 def test_a_large_penalty_keeps_the_policy_at_the_reference():
-    _, _, drift = learn_table(length=1, steps=40, learning_rate=3e-3, seed=0, beta=50.0)
+    _, _, drift = learn_table(length=1, steps=20, seed=0, beta=50.0)
     assert drift <= 0.03
 
 
@@ -441,8 +449,8 @@ def test_a_penalised_toy_policy_learns_to_end():
         policy.lm_head.weight[EOS] -= 0.1
     config = toy_config(
         length=6,
-        steps=60,
-        learning_rate=3e-3,
+        steps=40,
+        learning_rate=4e-3,
         seed=0,
         reward=RewardOptions(
             normalise=False, clip=None, kl_coefficient=0.02, missing_eos="replace", missing_eos_score=-1.0
@@ -451,7 +459,7 @@ def test_a_penalised_toy_policy_learns_to_end():
     prompt = Prompt(prompt_id="p", messages=[], token_ids=[2, 3])
     run = build_run(config, policy, reference, critic, RuleScorer(lambda ids: 0.5), [prompt])
     first, _ = ppo.train_round(run, 1)
-    for step in range(2, 61):
+    for step in range(2, 41):
         last, _ = ppo.train_round(run, step)
     assert first["eos_rate"] < 0.8 and last["eos_rate"] > 0.9
 
@@ -461,11 +469,11 @@ def test_the_subtract_rule_teaches_it_too_after_normalisation():
     rule = RewardOptions(
         normalise=True, clip=0.8, kl_coefficient=0.02, missing_eos="subtract", missing_eos_score=-1.0
     )
-    config = toy_config(length=6, steps=60, learning_rate=3e-3, seed=0, reward=rule)
+    config = toy_config(length=6, steps=40, learning_rate=4e-3, seed=0, reward=rule)
     prompt = Prompt(prompt_id="p", messages=[], token_ids=[2, 3])
     run = build_run(config, policy, reference, critic, RuleScorer(lambda ids: 0.1 * (len(ids) % 2)), [prompt])
     first, _ = ppo.train_round(run, 1)
-    for step in range(2, 61):
+    for step in range(2, 41):
         last, _ = ppo.train_round(run, step)
     assert first["eos_rate"] < 0.8 and last["eos_rate"] > 0.9
 
@@ -478,7 +486,7 @@ def test_the_pre_trained_critic_explains_most_of_the_variance():
         steps=1,
         learning_rate=3e-3,
         seed=0,
-        critic=CriticOptions(start="policy", pretraining_updates=80, flat_gain=0.0, flat_window=40),
+        critic=CriticOptions(start="policy", pretraining_updates=60, flat_gain=0.0, flat_window=30),
     )
     prompt = Prompt(prompt_id="p", messages=[], token_ids=[2, 3])
     run = build_run(config, policy, reference, critic, RuleScorer(lambda ids: 2.0 * (ids[0] % 2)), [prompt])
