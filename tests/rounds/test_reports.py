@@ -45,7 +45,9 @@ def reward_model(project, criterion, max_):
         manifest_sha256="2" * 64,
         made_by=max_,
     )
-    run = Run.objects.create(project=project, kind="rewardmodel.train", title="t", config={}, requested_by=max_)
+    run = Run.objects.create(
+        project=project, kind="rewardmodel.train", title="t", config={}, requested_by=max_
+    )
     return RewardModel.objects.create(
         project=project, criterion=criterion, name="rm", artifact=artifact, dataset=dataset, made_by=run
     )

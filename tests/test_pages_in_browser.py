@@ -1,0 +1,103 @@
+"""The workspace's and the rounds' pages in a browser: accessible, and nothing overflows, in both themes."""
+
+from pathlib import Path
+
+import pytest
+from django.urls import reverse
+
+from annotation.actions import add_source, make_prompt_set
+from annotation.models import Source
+from policy_training.models import Policy
+from rounds.actions import start_round
+from rounds.plans import preset_plan
+from runs.models import Artifact
+from workspace.actions import invite
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+AXE = Path(__file__).resolve().parents[1] / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture
+def pages(page, client, live_server, project, criterion, max_):
+    """A manager's pages and the address of an invitation."""
+    from annotation.actions import add_prompts
+
+    artifact = Artifact.objects.create(
+        project=project, kind=Artifact.Kind.POLICY, path="models/base", sha256="0" * 64, size_bytes=1
+    )
+    source = add_source(actor=max_, project=project, kind=Source.Kind.POLICY, name="base")
+    policy = Policy.objects.create(project=project, name="base", artifact=artifact, source=source)
+    prompts = make_prompt_set(actor=max_, project=project, name="questions", purpose="policy")
+    rows = [{"messages": [{"role": "user", "content": f"Question {n}?"}]} for n in range(3)]
+    add_prompts(actor=max_, project=project, rows=rows, prompt_set=prompts)
+    start_round(
+        actor=max_,
+        project=project,
+        criterion=criterion,
+        start_policy=policy,
+        prompt_set=prompts,
+        plan=preset_plan("tiny"),
+    )
+    _, token = invite(actor=max_, project=project, role="annotator", note="Nia")
+    client.force_login(max_)
+    cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
+    page.context.add_cookies([cookie])
+    slug = [project.slug]
+    names = {
+        "home": reverse("workspace:home"),
+        "people": reverse("workspace:people", args=slug),
+        "invitation": reverse("workspace:accept_invitation", args=[token]),
+        "rounds": reverse("rounds:list", args=slug),
+        "round": reverse("rounds:round", args=[*slug, 1]),
+        "start": reverse("rounds:start", args=slug),
+    }
+    return page, {name: live_server.url + path for name, path in names.items()}
+
+
+def complaints(page, width: int) -> list[str]:
+    page.evaluate(AXE.read_text())
+    found = page.evaluate(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
+    )
+    said = [f"{item['id']}: {node['html']}" for item in found["violations"] for node in item["nodes"]]
+    if page.evaluate("document.documentElement.scrollWidth") > width:
+        said.append("the page is wider than the window")
+    return said
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 320])
+def test_every_page_is_accessible_and_fits(pages, width, scheme):
+    page, addresses = pages
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    found = {}
+    for name, address in addresses.items():
+        page.goto(address)
+        found[name] = complaints(page, width)
+    assert found == {name: [] for name in addresses}
+
+
+def test_login_is_accessible_and_a_wrong_password_says_so(page, live_server, max_):
+    page.goto(live_server.url + reverse("workspace:login"))
+    assert complaints(page, 1280) == []
+    page.get_by_label("Username").fill("max")
+    page.get_by_label("Password").fill("wrong")
+    page.keyboard.press("Enter")
+    page.get_by_role("alert").wait_for()
+    assert complaints(page, 1280) == []
+    page.get_by_label("Password").fill("correct horse battery")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Your projects").wait_for()
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("heading", name="Log in").wait_for()
+
+
+def test_the_chosen_theme_stays(page, live_server):
+    page.emulate_media(color_scheme="light")
+    page.goto(live_server.url + reverse("workspace:login"))
+    theme = "document.documentElement.dataset.bsTheme"
+    assert page.evaluate(theme) == "light"
+    page.get_by_role("button", name="Switch between light and dark").click()
+    page.reload()
+    assert page.evaluate(theme) == "dark"
