@@ -70,7 +70,10 @@ def round_plan(seed: int, threads: int, visitor: str) -> RoundPlan:
     policy = replace(
         policy,
         batch=_shortened(policy.batch),
+        policy_optimiser=replace(policy.policy_optimiser, learning_rate=3e-4),
+        critic_optimiser=replace(policy.critic_optimiser, learning_rate=6e-4),
         rollout=replace(policy.rollout, steps=PPO_STEPS),
+        algorithm=replace(policy.algorithm, epochs=2),
         # Dear enough that a small reward model's blind spots are not worth leaving the topic for.
         reward=replace(policy.reward, kl_coefficient=KL_COEFFICIENT),
     )
