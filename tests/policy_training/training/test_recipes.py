@@ -2,8 +2,11 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from learning.options import UserError
 from learning.records import SAMPLED_RESPONSES, SCORES, read_records
-from learning.training_options import ModelOptions, ModelSource, RuntimeOptions
+from learning.training_options import ModelOptions, ModelSource, OptimiserOptions, RuntimeOptions
 from policy_training.training import evaluate, ppo, pretrain, sample, sft
 from policy_training.training.config import (
     EvaluateConfig,
@@ -28,6 +31,7 @@ from policy_training.training.config import (
 )
 from tests.policy_training.training.conftest import (
     BATCH,
+    ROOT,
     create_run,
     demonstration_rows,
     launch,
@@ -418,3 +422,38 @@ def test_ptx_without_demonstrations_and_rows_longer_than_the_model_are_refused(
     with pytest.raises(UserError, match="this is a reward model, and a policy is needed"):
         in_process(ppo, PPOConfig, run)
     assert json.loads((run.path / "status.json").read_text())["outcome"] == "user_error"
+
+
+# ---- several processes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_ppo_on_two_processes_equals_one(tmp_path, policy_path, reward_model_path):
+    """CHECK 20 for the whole recipe: DeepSpeed ZeRO 2 with two ranks against plain torch, rollouts included."""
+    still = OptimiserOptions(learning_rate=1e-5)
+    runs = []
+    for name, engine, stage in (("one", "plain", 0), ("two", "deepspeed", 2)):
+        runtime = RuntimeOptions(engine=engine, zero_stage=stage)
+        config = ppo_config(
+            policy_path, reward_model_path, runtime=runtime, policy_optimiser=still, critic_optimiser=still
+        )
+        config = dataclasses.replace(config, rollout=dataclasses.replace(config.rollout, steps=4))
+        runs.append(create_run(tmp_path / name, "ppo", config, prompts=prompt_rows(15)))
+    launch("ppo", runs[0])
+    finished = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        + ["-m", "policy_training.training.ppo", str(runs[1].path)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu", "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    assert [s["response"] for s in runs[0].samples(1000)] == [s["response"] for s in runs[1].samples(1000)]
+    for one, two in zip(runs[0].metrics()[0], runs[1].metrics()[0], strict=True):
+        for key in ("reward", "kl", "value_loss", "policy_loss", "responses", "response_tokens"):
+            assert one.get(key, 0.0) == pytest.approx(two.get(key, 0.0), abs=1e-5), key
+    for name in ("model", "critic"):
+        left, right = tensors(runs[0], name), tensors(runs[1], name)
+        assert all(torch.allclose(left[key], right[key], rtol=0, atol=1e-5) for key in left)
