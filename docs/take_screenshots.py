@@ -84,29 +84,45 @@ def walk(browser: Browser, options: argparse.Namespace) -> None:
     photograph(anonymous, "login", options.folder)
 
     annotator = log_in(browser, options.address, "demo-annotator", options.annotator_password)
-    photograph(annotator, "projects", options.folder)
     annotator.locator(".project-list a").last.click()
     photograph(annotator, "desk", options.folder)
-    annotator.get_by_role("link", name="Start").or_(
-        annotator.get_by_role("link", name="Continue")
-    ).first.click()
+    desk = annotator.url
+    annotator.goto(desk + "work/")
+    annotator.locator("[data-response]").nth(1).wait_for()
     photograph(annotator, "pair", options.folder)
     print("judged by keyboard:", judge_by_keyboard(annotator, 10))
 
     manager = log_in(browser, options.address, "demo-manager", options.manager_password)
     manager.locator(".project-list a").last.click()
-    for name in ("Rounds", "Runs", "People"):
-        manager.get_by_role("link", name=name, exact=True).click()
-        photograph(manager, name.lower(), options.folder)
-    manager.get_by_role("link", name="Runs", exact=True).click()
-    manager.locator("table a, .run-list a").first.click()
+    rounds = manager.url
+    runs, people = rounds.replace("/rounds/", "/runs/"), rounds.replace("/rounds/", "/people/")
+    for name, address in (("people", people), ("runs", runs)):
+        manager.goto(address)
+        photograph(manager, name, options.folder)
+    manager.locator("main a[href*='/runs/']").first.click()
     manager.wait_for_timeout(3000)
+    first = manager.locator(".run-live").inner_text()
+    manager.wait_for_timeout(6000)
+    print("the run's page moved:", manager.locator(".run-live").inner_text() != first)
     photograph(manager, "run", options.folder)
-    print("run page:", manager.url)
-    manager.get_by_role("link", name="Rounds", exact=True).click()
-    if manager.get_by_role("link", name="Round 1", exact=True).count():
-        manager.get_by_role("link", name="Round 1", exact=True).click()
-        photograph(manager, "round", options.folder)
+
+    print("waiting for round 1 to end")
+    manager.goto(rounds)
+    while not manager.locator("a", has_text="Round 2").count():
+        manager.wait_for_timeout(2000)
+        manager.goto(rounds)
+    photograph(manager, "rounds", options.folder)
+    manager.goto(rounds + "1/")
+    photograph(manager, "round", options.folder)
+    print("agreement:", manager.locator(".moment").all_inner_texts())
+    annotator.goto(desk)
+    print("desk:", annotator.locator("main").inner_text().splitlines()[:4])
+    while manager.locator(".badge-state", has_text="Annotating").count() == 0:
+        manager.wait_for_timeout(1000)
+        manager.goto(rounds + "2/")
+    photograph(manager, "round-2", options.folder)
+    annotator.goto(desk)
+    photograph(annotator, "desk-round-2", options.folder)
 
 
 if __name__ == "__main__":
