@@ -1,5 +1,6 @@
 """The demonstration's project: people, prompts, demonstrations, pairs to judge before any policy exists."""
 
+import hashlib
 import random
 import secrets
 from collections.abc import Sequence
@@ -77,6 +78,8 @@ def set_up(seed: int) -> Demonstration:
         question=QUESTION,
         guideline=GUIDELINE,
         description="A small world of cooking questions that shows the whole circle within minutes.",
+        # The same seed holds the same prompts out, so that a demonstration can be repeated.
+        split_salt=hashlib.sha256(f"demonstration:{seed}".encode()).hexdigest(),
     )
     set_role(actor=manager, project=project, user=visitor, role="annotator")
     simulated = [

@@ -60,8 +60,12 @@ def create_project(
     allow_ties: bool = True,
     ask_rationale: bool = False,
     description: str = "",
+    split_salt: str | None = None,
 ) -> Project:
-    """A project with its first criterion, question settings and guideline; the actor becomes its manager."""
+    """A project with its first criterion, question settings and guideline; the actor becomes its manager.
+
+    `split_salt` decides which prompts are held out; random unless a run must come out the same again.
+    """
     slug = slugify(name)[:50]
     if not slug:
         raise ActionError(
@@ -70,6 +74,8 @@ def create_project(
     project = Project(
         name=name, slug=slug, overlap=overlap, lease_minutes=lease_minutes, description=description
     )
+    if split_salt is not None:
+        project.split_salt = split_salt
     try:
         project.full_clean()
     except ValidationError as error:

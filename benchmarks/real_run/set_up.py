@@ -26,7 +26,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
     from workspace.actions import create_project, set_role
-    from workspace.models import Project, User
+    from workspace.models import User
 
     people = {}
     for username, is_staff in (("manager", True), ("annotator", False)):
@@ -43,8 +43,8 @@ def main() -> None:
             criterion_name="helpful",
             question=question,
             guideline=guideline,
+            split_salt=SPLIT_SALT,
         )
-        Project.objects.filter(pk=project.pk).update(split_salt=SPLIT_SALT)
         set_role(actor=people["manager"], project=project, user=people["annotator"], role="annotator")
         print(f"project {project.slug}")
 
