@@ -56,7 +56,7 @@ lint: packages ## style, types, import contracts, migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/mypy
+	ROUNDTABLE_DEBUG=1 $(BIN)/mypy
 	ROUNDTABLE_DEBUG=1 $(BIN)/python manage.py makemigrations --check --dry-run
 
 bench: packages ## every figure of docs/benchmarks.md; see there for one at a time
