@@ -112,8 +112,12 @@ def remaining_for(actor: User, project: Project) -> int:
 def work_of(actor: User, project: Project) -> dict[str, Any]:
     """The annotator's own progress: only their own counts, never anybody else's."""
     own = Assignment.objects.filter(annotator=actor, task__batch__project=project)
+    # Tasks without slots (gold, repeats) are not among those left either: the count must not give them away.
     held = own.filter(
-        state=Assignment.State.LEASED, task__batch__state=Batch.State.OPEN, task__batch__visible=True
+        state=Assignment.State.LEASED,
+        task__batch__state=Batch.State.OPEN,
+        task__batch__visible=True,
+        task__needed__gt=0,
     ).count()
     remaining = remaining_for(actor, project) + held
     last = (

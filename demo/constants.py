@@ -32,6 +32,8 @@ MODEL = FreshModel(
 VOCABULARY = 1024
 BASE_POLICY_STEPS = 200
 PROMPTS_A_ROUND = 800
+# A little less than the tasks there are: a task that the visitor has open holds nobody up.
+QUOTA = 740
 RESPONSES_A_TASK = 4
 PPO_STEPS = 20
 KL_COEFFICIENT = 0.08
@@ -85,7 +87,10 @@ def round_plan(seed: int, threads: int, visitor: str) -> RoundPlan:
             max_response_tokens=MAX_RESPONSE_TOKENS,
         ),
         annotation=AnnotationPlan(
-            annotator_kinds=("person", "simulated"), reserved_for=(visitor,), reserved_tasks=KEPT_TASKS
+            quota=QUOTA,
+            annotator_kinds=("person", "simulated"),
+            reserved_for=(visitor,),
+            reserved_tasks=KEPT_TASKS,
         ),
         reward_model=reward_model,
         policy=policy,

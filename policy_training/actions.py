@@ -154,6 +154,9 @@ def import_policy(*, actor: User, project: Project, name: str, path: Path, notes
     require_free_name(project, name)
     _require_policy_folder(path)
     artifact = import_artifact(actor=actor, project=project, kind=Artifact.Kind.POLICY, path=path)
+    known = Policy.objects.filter(artifact=artifact).first()
+    if known is not None:
+        raise NotAPolicy(f"{path} is the policy “{known.name}” already.", code="policy_known")
     return add_policy(actor=actor, project=project, name=name, artifact=artifact, notes=notes)
 
 

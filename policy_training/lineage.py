@@ -12,6 +12,7 @@ from runs.models import Artifact, Run
 from workspace.actions import record_audit
 from workspace.errors import ActionError
 from workspace.models import Project, User
+from workspace.naming import free_name
 
 
 class PolicyNameTaken(ActionError):
@@ -31,8 +32,8 @@ def add_policy(
     report: Mapping[str, Any] | None = None,
     notes: str = "",
 ) -> Policy:
-    """Record a policy. Raises PolicyNameTaken."""
-    require_free_name(project, name)
+    """Record a policy. A taken name gets a number: what took hours to train is not lost to a namesake."""
+    name = free_name(Policy.objects.filter(project=project), name)
     source = add_source(actor=actor, project=project, kind=Source.Kind.POLICY, name=name)
     policy = Policy.objects.create(
         project=project,

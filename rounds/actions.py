@@ -4,12 +4,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation.actions import close_batch
-from annotation.models import PromptSet
+from annotation.models import Batch, PromptSet
 from policy_training.models import Policy
 from rounds.errors import RoundRefused, WrongStage
 from rounds.models import Round
 from rounds.plans import RoundPlan, plan_mapping
-from rounds.stages import Stage, enter, finish_annotation, open_next_round
+from rounds.stages import Stage, enter, finish_annotation, open_next_round, require_labels, runs_of
 from runs.actions import cancel_run, retry_run
 from runs.states import ACTIVE, RunState
 from workspace.actions import record_audit
@@ -39,6 +39,10 @@ def start_round(
     missing = [name for name in plan.sampling.further_policies if name not in known]
     if missing:
         raise RoundRefused(f"There is no policy “{missing[0]}” in this project.", code="no_policy")
+    members = set(project.memberships.values_list("user__username", flat=True))
+    strangers = [name for name in plan.annotation.reserved_for if name not in members]
+    if strangers:
+        raise RoundRefused(f"Tasks cannot be kept for “{strangers[0]}”, who is no member of this project.")
     last = project.rounds.order_by("-number").first()
     try:
         with transaction.atomic():
@@ -84,6 +88,7 @@ def _lock_at(round_: Round, *stages: str) -> Round:
 def end_annotation(*, actor: User, round_: Round) -> Round:
     """A manager's button: the labels so far are enough. What is on people's screens may still come in."""
     locked = _lock_at(round_, Stage.ANNOTATING)
+    require_labels(locked)
     finish_annotation(locked, f"ended by {actor.username}")
     record_audit(actor=actor, action="round.end_annotation", project=locked.project, target=locked)
     return locked
@@ -93,9 +98,9 @@ def end_annotation(*, actor: User, round_: Round) -> Round:
 def retry_round(*, actor: User, round_: Round) -> Round:
     """Go on from the stage that failed; its failed runs are queued again and resume from their checkpoints."""
     locked = _lock_at(round_, Stage.FAILED)
-    for link in locked.round_runs.filter(stage=locked.failed_stage).select_related("run"):
-        if link.run.state in (RunState.FAILED, RunState.USER_ERROR, RunState.CANCELLED):
-            retry_run(actor=actor, run=link.run)
+    for run in runs_of(locked, locked.failed_stage):
+        if run.state in (RunState.FAILED, RunState.USER_ERROR, RunState.CANCELLED):
+            retry_run(actor=actor, run=run)
     enter(locked, locked.failed_stage, f"retried by {actor.username}", failed_stage="", error="")
     record_audit(actor=actor, action="round.retry", project=locked.project, target=locked)
     return locked
@@ -106,11 +111,12 @@ def cancel_round(*, actor: User, round_: Round) -> Round:
     """Stop the round for good; judgments and models made so far stay."""
     open_stages = [s for s in Stage.values if s not in (Stage.DONE, Stage.CANCELLED)]
     locked = _lock_at(round_, *open_stages)
-    for link in locked.round_runs.select_related("run"):
-        if link.run.state in ACTIVE:
-            cancel_run(actor=actor, run=link.run)
-    if locked.batch is not None:
-        close_batch(actor=actor, batch=locked.batch)
+    for run in runs_of(locked):
+        if run.state in ACTIVE:
+            cancel_run(actor=actor, run=run)
+    # The tasks kept for single people are batches of their own.
+    for batch in Batch.objects.filter(project=locked.project, round_number=locked.number):
+        close_batch(actor=actor, batch=batch)
     enter(locked, Stage.CANCELLED, f"cancelled by {actor.username}", finished_at=timezone.now())
     record_audit(actor=actor, action="round.cancel", project=locked.project, target=locked)
     return locked

@@ -34,6 +34,8 @@ class SamplingPlan:
             raise ValueError(f"responses_a_task is {self.responses_a_task}, it must be between 2 and 9")
         if not self.temperatures or min(self.temperatures) <= 0:
             raise ValueError(f"temperatures must be one or more positive numbers, found {self.temperatures}")
+        if len(set(self.temperatures)) != len(self.temperatures):
+            raise ValueError(f"temperatures must differ from each other, found {self.temperatures}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from annotation.actions import NewTask, add_tasks, close_batch, create_batch, open_batch
@@ -40,9 +40,12 @@ from runs.states import RunState
 from workspace.actions import record_audit
 from workspace.errors import ActionError
 from workspace.models import User
+from workspace.naming import free_name
 
 Stage = Round.Stage
 logger = logging.getLogger(__name__)
+# A reward model learns from differences; one judgment has nothing to be held against.
+FEWEST_LABELS = 2
 BAD_ENDS = (RunState.FAILED, RunState.USER_ERROR, RunState.CANCELLED)
 
 
@@ -51,13 +54,20 @@ def advance_rounds() -> int:
     moved = 0
     waiting = Round.objects.exclude(stage__in=[Stage.DONE, Stage.FAILED, Stage.CANCELLED])
     for pk in waiting.values_list("pk", flat=True):
-        moved += advance_round(pk)
+        try:
+            moved += advance_round(pk)
+        except DatabaseError:
+            raise
+        except Exception:
+            # A fault of one round must not keep the others waiting; it is tried again at the next tick.
+            logger.exception("round %s could not be advanced", pk)
     return moved
 
 
 def advance_round(pk: int) -> bool:
     """One step of one round; False when there is nothing to do yet. A refusal ends in `failed`, with its sentence."""
     round_ = Round.objects.select_related("project", "started_by").get(pk=pk)
+    seen = round_.stage
     try:
         if round_.stage == Stage.REWARD_MODEL and round_.dataset_id is None:
             # Writing the files takes a while and needs no lock; its name makes it once.
@@ -67,9 +77,12 @@ def advance_round(pk: int) -> bool:
             round_ = _lock(pk)
             step = STEPS.get(Stage(round_.stage))
             return step(round_, load_plan(round_.plan)) if step else False
-    except (ActionError, UserError) as error:
+    except (ActionError, UserError, OSError) as error:
         with transaction.atomic():
-            fail_round(_lock(pk), str(error))
+            locked = _lock(pk)
+            # Another worker may have moved it meanwhile; then this refusal is about a stage that is over.
+            if locked.stage == seen:
+                fail_round(locked, str(error))
         return True
 
 
@@ -104,8 +117,19 @@ def fail_round(round_: Round, sentence: str) -> None:
     enter(round_, Stage.FAILED, sentence, failed_stage=round_.stage, error=sentence)
 
 
-def _runs(round_: Round, stage: str) -> list[Run]:
-    return [link.run for link in round_.round_runs.filter(stage=stage).select_related("run").order_by("pk")]
+def runs_of(round_: Round, stage: str | None = None) -> list[Run]:
+    """The round's runs; one that ended badly and was run again from the start gives its place to the newer one."""
+    links = round_.round_runs.select_related("run").order_by("pk")
+    return [_standing(link.run) for link in (links.filter(stage=stage) if stage else links)]
+
+
+def _standing(run: Run) -> Run:
+    while run.state in BAD_ENDS:
+        again = Run.objects.filter(cloned_from=run).order_by("-pk").first()
+        if again is None:
+            break
+        run = again
+    return run
 
 
 def _all_done(runs: list[Run]) -> bool:
@@ -135,7 +159,7 @@ def sampling_policies(round_: Round, plan: RoundPlan) -> list[Policy]:
 
 
 def _step_sampling(round_: Round, plan: RoundPlan) -> bool:
-    runs = _runs(round_, Stage.SAMPLING)
+    runs = runs_of(round_, Stage.SAMPLING)
     if not runs:
         _start_sampling(round_, plan)
         return True
@@ -206,6 +230,8 @@ def _open_annotation(round_: Round, plan: RoundPlan) -> None:
     _set_quota(batch, plan.annotation.quota)
     open_batch(actor=round_.started_by, batch=batch)
     for person, reserved in kept.items():
+        if not reserved:
+            continue
         own = _batch(round_, plan, name=f"Round {round_.number}, kept for {person.username}", priority=1)
         add_tasks(actor=round_.started_by, batch=own, tasks=reserved)
         open_batch(actor=round_.started_by, batch=own)
@@ -239,7 +265,7 @@ def _batch(round_: Round, plan: RoundPlan, *, name: str, priority: int) -> Batch
         actor=round_.started_by,
         project=round_.project,
         criterion=round_.criterion,
-        name=name,
+        name=free_name(Batch.objects.filter(project=round_.project), name),
         k=plan.sampling.responses_a_task,
         overlap=plan.annotation.overlap,
         priority=priority,
@@ -261,11 +287,32 @@ def _step_annotating(round_: Round, plan: RoundPlan) -> bool:
     progress = batch_progress(round_.batch)
     if progress.is_full:
         return finish_annotation(round_, f"the quota of {progress.quota} judgments is met")
-    if round_.annotate_until is not None and timezone.now() >= round_.annotate_until:
+    is_over = round_.annotate_until is not None and timezone.now() >= round_.annotate_until
+    if is_over and labels_to_train_on(round_, plan) >= FEWEST_LABELS:
         return finish_annotation(
             round_, f"the time set is over with {progress.counted} of {progress.quota} judgments"
         )
     return False
+
+
+def labels_to_train_on(round_: Round, plan: RoundPlan) -> int:
+    """Judgments a reward model of this round would learn from: all so far, of the plan's kinds of annotators."""
+    labels = (
+        Judgment.objects.counted().of_project(round_.project).of_criterion(round_.criterion).for_training()
+    )
+    kinds = plan.annotation.annotator_kinds
+    return labels.by_kind(*kinds).filter(task__prompt__split=Prompt.Split.TRAIN).count()
+
+
+def require_labels(round_: Round) -> None:
+    """Raises RoundRefused while the labels so far are too few: a closed batch could not bring more."""
+    labels = labels_to_train_on(round_, load_plan(round_.plan))
+    if labels < FEWEST_LABELS:
+        raise RoundRefused(
+            f"There {'is' if labels == 1 else 'are'} {labels} judgment{'' if labels == 1 else 's'} to train on and a "
+            f"reward model needs at least {FEWEST_LABELS}: let people judge a few more tasks first.",
+            code="too_few_judgments",
+        )
 
 
 def finish_annotation(round_: Round, reason: str) -> bool:
@@ -289,14 +336,19 @@ def snapshot_labels(round_: Round) -> PreferenceDataset:
     existing = PreferenceDataset.objects.filter(project=round_.project, name=name).first()
     if existing is not None:
         return existing
-    return snapshot_preferences(
-        actor=round_.started_by,
-        project=round_.project,
-        name=name,
-        criterion=round_.criterion,
-        purposes=("normal",),
-        annotator_kinds=plan.annotation.annotator_kinds,
-    )
+    try:
+        return snapshot_preferences(
+            actor=round_.started_by,
+            project=round_.project,
+            name=name,
+            criterion=round_.criterion,
+            purposes=("normal",),
+            annotator_kinds=plan.annotation.annotator_kinds,
+        )
+    except ActionError as error:
+        if error.code == "dataset_name_taken":  # another worker was faster
+            return PreferenceDataset.objects.get(project=round_.project, name=name)
+        raise
 
 
 def _reward_model_base(round_: Round, plan: RoundPlan) -> Artifact:
@@ -316,16 +368,20 @@ def _reward_model_base(round_: Round, plan: RoundPlan) -> Artifact:
 
 
 def _step_reward_model(round_: Round, plan: RoundPlan) -> bool:
-    runs = _runs(round_, Stage.REWARD_MODEL)
+    runs = runs_of(round_, Stage.REWARD_MODEL)
+    if round_.dataset is None:
+        return False  # the stage began after the unlocked look; the next tick takes the snapshot
     if not runs:
-        assert round_.dataset is not None
         run = train_reward_model(
             actor=round_.started_by,
             project=round_.project,
             criterion=round_.criterion,
             dataset=round_.dataset,
             base=_reward_model_base(round_, plan),
-            name=f"{round_.criterion.name}, round {round_.number}",
+            name=free_name(
+                RewardModel.objects.filter(project=round_.project),
+                f"{round_.criterion.name}, round {round_.number}",
+            ),
             config=options_to_mapping(plan.reward_model),
             consensus=plan.consensus,
         )
@@ -344,13 +400,13 @@ def _step_reward_model(round_: Round, plan: RoundPlan) -> bool:
 
 
 def _step_policy(round_: Round, plan: RoundPlan) -> bool:
-    runs = _runs(round_, Stage.POLICY)
+    runs = runs_of(round_, Stage.POLICY)
     if not runs:
         assert round_.reward_model is not None
         run = train_by_ppo(
             actor=round_.started_by,
             project=round_.project,
-            name=f"round {round_.number}",
+            name=free_name(Policy.objects.filter(project=round_.project), f"round {round_.number}"),
             start=round_.start_policy,
             reward_model=round_.reward_model,
             prompt_set=round_.prompt_set,
@@ -370,7 +426,7 @@ def _step_policy(round_: Round, plan: RoundPlan) -> bool:
 
 
 def _step_scoring(round_: Round, plan: RoundPlan) -> bool:
-    runs = _runs(round_, Stage.SCORING)
+    runs = runs_of(round_, Stage.SCORING)
     if not runs:
         assert round_.reward_model is not None
         responses = responses_to_score(round_)

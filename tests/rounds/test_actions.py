@@ -4,15 +4,32 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from annotation.actions import make_prompt_set
-from annotation.models import Batch
+from annotation.actions import (
+    AdoptedJudgment,
+    NewResponse,
+    NewTask,
+    add_prompts,
+    add_responses,
+    add_source,
+    add_tasks,
+    adopt_judgments,
+    claim_task,
+    create_batch,
+    make_prompt_set,
+    open_batch,
+    submit_judgment,
+)
+from annotation.models import Batch, Source
+from policy_training.models import Policy
 from rounds.actions import cancel_round, end_annotation, retry_round, start_round
 from rounds.errors import RoundRefused, WrongStage
 from rounds.models import Round
 from rounds.plans import preset_plan, with_changes
-from rounds.stages import Stage, advance_round, enter, fail_round
-from runs.models import Run
+from rounds.stages import Stage, advance_round, advance_rounds, enter, fail_round, runs_of
+from runs.actions import clone_run
+from runs.models import Artifact, Run
 from runs.states import RunState
+from workspace.actions import create_machine_annotator
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -100,8 +117,6 @@ def test_a_run_that_ends_badly_fails_the_round_with_its_sentence_and_a_retry_goe
 
 
 def at_annotation(round_, criterion, max_, **fields):
-    from annotation.actions import NewResponse, NewTask, add_responses, add_tasks, create_batch, open_batch
-
     batch = create_batch(
         actor=max_, project=round_.project, criterion=criterion, name="Round 1", round_number=1
     )
@@ -115,11 +130,46 @@ def at_annotation(round_, criterion, max_, **fields):
     return batch
 
 
-def test_annotation_ends_at_the_time_set(begin, criterion, max_):
+def label(round_, criterion, manager, annotator, count=2):
+    """Judgments from elsewhere (an import, an earlier round) on prompts of the train side."""
+    batch = create_batch(actor=manager, project=round_.project, criterion=criterion, name="Earlier")
+    prompts = round_.prompt_set.prompts.filter(split="train")[:count]
+    rows = [
+        NewResponse(prompt=prompt, source=round_.start_policy.source, text=text)
+        for prompt in prompts
+        for text in ("better", "worse")
+    ]
+    responses = add_responses(actor=manager, project=round_.project, rows=rows)
+    tasks = add_tasks(
+        actor=manager,
+        batch=batch,
+        tasks=[
+            NewTask(prompt=prompt, responses=responses[2 * n : 2 * n + 2]) for n, prompt in enumerate(prompts)
+        ],
+    )
+    adopt_judgments(
+        actor=manager,
+        batch=batch,
+        rows=[
+            AdoptedJudgment(
+                task=task,
+                annotator=annotator,
+                tiers=[[responses[2 * n].pk], [responses[2 * n + 1].pk]],
+                strengths=[2],
+                idempotency_key=f"earlier-{n}",
+            )
+            for n, task in enumerate(tasks)
+        ],
+    )
+
+
+def test_annotation_ends_at_the_time_set_once_there_is_something_to_train_on(begin, criterion, max_, ada):
     round_ = begin()
     batch = at_annotation(round_, criterion, max_, annotate_until=timezone.now() + timedelta(hours=1))
     assert not advance_round(round_.pk)
     Round.objects.update(annotate_until=timezone.now() - timedelta(seconds=1))
+    assert not advance_round(round_.pk)
+    label(round_, criterion, max_, ada)
     assert advance_round(round_.pk)
     round_.refresh_from_db()
     batch.refresh_from_db()
@@ -127,8 +177,6 @@ def test_annotation_ends_at_the_time_set(begin, criterion, max_):
 
 
 def test_annotation_ends_when_the_quota_is_met(begin, criterion, max_, ada):
-    from annotation.actions import claim_task, submit_judgment
-
     round_ = begin()
     at_annotation(round_, criterion, max_)
     assert not advance_round(round_.pk)
@@ -146,25 +194,90 @@ def test_annotation_ends_when_the_quota_is_met(begin, criterion, max_, ada):
     assert round_.stage == Stage.REWARD_MODEL
 
 
-def test_a_managers_button_ends_annotation_once(begin, criterion, max_):
+def test_a_managers_button_ends_annotation_once_and_not_before_there_are_labels(begin, criterion, max_, ada):
     round_ = begin()
     with pytest.raises(WrongStage):
         end_annotation(actor=max_, round_=round_)
-    at_annotation(round_, criterion, max_)
+    batch = at_annotation(round_, criterion, max_)
+    with pytest.raises(RoundRefused, match="0 judgments"):
+        end_annotation(actor=max_, round_=round_)
+    batch.refresh_from_db()
+    assert batch.state == Batch.State.OPEN
+    label(round_, criterion, max_, ada)
     end_annotation(actor=max_, round_=round_)
     with pytest.raises(WrongStage):
         end_annotation(actor=max_, round_=round_)
 
 
-def test_without_any_judgment_the_round_says_so_instead_of_training(begin, criterion, max_):
+def test_labels_of_machines_count_only_where_the_plan_says_so(begin, criterion, max_, project):
+    robot = create_machine_annotator(actor=max_, project=project, name="robot", kind="simulated")
     round_ = begin()
     at_annotation(round_, criterion, max_)
-    end_annotation(actor=max_, round_=round_)
+    label(round_, criterion, max_, robot)
+    with pytest.raises(RoundRefused, match="0 judgments"):
+        end_annotation(actor=max_, round_=round_)
+
+
+def test_a_run_that_was_run_again_from_the_start_takes_the_place_of_the_failed_one(begin, max_):
+    round_ = begin()
     advance_round(round_.pk)
-    round_.refresh_from_db()
-    assert round_.stage == Stage.FAILED
-    assert round_.failed_stage == Stage.REWARD_MODEL
-    assert "judgment" in round_.error
+    run = Run.objects.get()
+    Run.objects.filter(pk=run.pk).update(state=RunState.FAILED, error="Broken.", finished_at=timezone.now())
+    advance_round(round_.pk)
+    run.refresh_from_db()
+    clone = clone_run(actor=max_, run=run)
+    retry_round(actor=max_, round_=round_)
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert runs_of(round_, Stage.SAMPLING) == [clone]
+    assert not advance_round(round_.pk)
+
+
+def test_cancelling_a_round_closes_the_batches_kept_for_people_too(begin, criterion, max_):
+    round_ = begin()
+    at_annotation(round_, criterion, max_)
+    kept = create_batch(
+        actor=max_, project=round_.project, criterion=criterion, name="Round 1, kept for ada", round_number=1
+    )
+    cancel_round(actor=max_, round_=round_)
+    kept.refresh_from_db()
+    assert kept.state == Batch.State.CLOSED
+
+
+def test_tasks_cannot_be_kept_for_a_stranger(begin, olga):
+    plan = with_changes(preset_plan("tiny"), annotation={"reserved_for": ("olga",), "reserved_tasks": 3})
+    with pytest.raises(RoundRefused, match="olga"):
+        begin(plan=plan)
+
+
+def test_a_fault_of_one_round_does_not_keep_the_others_waiting(begin, olga):
+    broken = begin()
+    other = start_round(
+        actor=olga,
+        project=olga.memberships.get().project,
+        criterion=olga.memberships.get().project.criteria.get(),
+        **elsewhere(olga),
+        plan=preset_plan("tiny"),
+    )
+    Round.objects.filter(pk=broken.pk).update(plan={"sampling": None})
+    advance_rounds()
+    broken.refresh_from_db()
+    assert broken.stage in (Stage.SAMPLING, Stage.FAILED)
+    assert other.round_runs.count() == 1
+
+
+def elsewhere(person):
+    """A policy and prompts in the person's own project."""
+    project = person.memberships.get().project
+    artifact = Artifact.objects.create(
+        project=project, kind=Artifact.Kind.POLICY, path="models/other", sha256="0" * 64, size_bytes=1
+    )
+    source = add_source(actor=person, project=project, kind=Source.Kind.POLICY, name="other")
+    policy = Policy.objects.create(project=project, name="other", artifact=artifact, source=source)
+    prompts = make_prompt_set(actor=person, project=project, name="p", purpose="policy")
+    rows = [{"messages": [{"role": "user", "content": "Anything?"}]}]
+    add_prompts(actor=person, project=project, rows=rows, prompt_set=prompts)
+    return {"start_policy": policy, "prompt_set": prompts}
 
 
 def test_a_cancelled_round_stops_its_runs_and_makes_room_for_the_next(begin, max_):

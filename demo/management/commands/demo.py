@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import time
 import urllib.error
@@ -53,6 +54,9 @@ class Command(BaseCommand):
             sys.exit(2)
         self.began = time.monotonic()
         self.seed: int = options["seed"]
+        # However it is stopped, the web server and the worker go with it.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
         threads = settings.RUN_THREADS or min(2, len(os.sched_getaffinity(0)))
         try:
             port = processes.free_port(options["port"])
@@ -88,6 +92,8 @@ class Command(BaseCommand):
                 break
             except (urllib.error.URLError, OSError):
                 self.pause()
+        else:
+            raise CommandError(f"The site does not answer; see {settings.DATA_DIR / 'demonstration.log'}.")
         self.stdout.write(
             f"\n  Roundtable is at        {address}/\n"
             f"  Judge as an annotator   {demonstration.visitor.username}   {demonstration.visitor_password}\n"
@@ -173,8 +179,8 @@ class Command(BaseCommand):
             following = demonstration.project.rounds.filter(number=round_.number + 1).first()
             if following is not None and following.batch_id is not None:
                 return following
-            if following is not None and following.stage == Stage.FAILED:
-                raise CommandError(f"Round {following.number} failed: {following.error}")
+            if following is not None and following.stage in (Stage.FAILED, Stage.CANCELLED):
+                raise CommandError(f"Round {following.number} ended as {following.stage}: {following.error}")
             self.pause()
 
     def figures(

@@ -1,0 +1,14 @@
+"""Names that people gave once must not cost anybody a result: a namesake gets a number."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+
+
+def free_name(rows: QuerySet[Any], name: str, *, longest: int = 120) -> str:
+    """`name` cut to `longest`, or the first of `name (2)`, `name (3)`, ... that none of the rows has."""
+    name = name[:longest]
+    stem = name[: longest - 7]
+    taken = set(rows.filter(name__startswith=stem).values_list("name", flat=True))
+    numbered = (f"{stem} ({number})" for number in range(2, len(taken) + 3))
+    return name if name not in taken else next(other for other in numbered if other not in taken)
