@@ -192,4 +192,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("ROUNDTABLE_LOG_LEVEL", "WARNING")},
+    # A worker tells what it does without being asked: two lines a run.
+    "loggers": {"runs.supervisor": {"level": env.str("ROUNDTABLE_LOG_LEVEL", "INFO")}},
 }

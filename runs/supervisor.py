@@ -132,7 +132,8 @@ class WorkerLoop:
         )
 
     def _carry(self, claim: Claim) -> None:
-        self._current = claim.run
+        self._current = run = claim.run
+        logger.info("run %s begins: %s (attempt %s)", run.pk, run.title, run.attempt)
         try:
             Attempt(
                 claim,
@@ -142,6 +143,8 @@ class WorkerLoop:
                 beat=self._beat_beside_a_run,
                 stopping=self.stop.is_set,
             ).carry()
+            run.refresh_from_db(fields=["state", "error"])
+            logger.info("run %s is %s%s", run.pk, run.get_state_display().lower(), run.error and f": {run.error}")
         except Exception:
             # Nothing more can be done for this run here. Its lease lapses, its attempts are counted, and
             # the worker that finds them used up writes it off; every other run goes on.

@@ -151,8 +151,12 @@ def _nothing_selected(project: Project, asked: Collection[str]) -> str:
         if User.objects.filter(kind=kind, judgments__task__batch__project=project).exists()
     }
     others = sorted(there - set(asked))
-    hint = f"; there are some of kind {', '.join(others)}: name the kind to have them" if others else ""
-    return f"The project {project.slug} has no judgments to export for this selection{hint}."
+    hint = ""
+    if others:
+        hint = f"; there are some of kind {', '.join(others)}: name the kind to have them"
+    elif not there:
+        hint = ": let people judge tasks, or bring judgments in with `manage.py import_comparisons`"
+    return f"The project {project.slug} has no judgments of this selection{hint}."
 
 
 def _same_content(project: Project, content: str) -> PreferenceDataset | None:

@@ -152,9 +152,9 @@ def test_export_preferences_writes_a_folder_and_twice_the_same(project, write_ro
         (["--criterion", "moon"], "has no criterion moon; it has helpful."),
         (
             ["--annotator-kinds", "ai"],
-            "has no judgments to export for this selection; there are some of kind person",
+            "has no judgments of this selection; there are some of kind person",
         ),
-        (["--purposes", "gold"], "has no judgments to export for this selection"),
+        (["--purposes", "gold"], "has no judgments of this selection"),
     ],
 )
 def test_an_export_of_nothing_is_one_sentence(project, write_rows, tmp_path, options, sentence):  # noqa: F811
