@@ -154,10 +154,11 @@ class Habits:
 
 
 # Who writes the demonstrations: on the whole sensible, with room to improve in every way the gold judge weighs. The
-# habits are independent of each other, so that being off topic does not show in the style.
+# habits are independent of each other, so that being off topic does not show in the style; it shows in one word,
+# “instead” (how often, and why always: docs/decisions.md).
 EVERYDAY = Habits(
-    on_topic=0.85,
-    owns_up=0.75,
+    on_topic=0.75,
+    owns_up=1.0,
     right_flavour=0.85,
     polite=0.35,
     rude=0.2,

@@ -144,7 +144,9 @@ class WorkerLoop:
                 stopping=self.stop.is_set,
             ).carry()
             run.refresh_from_db(fields=["state", "error"])
-            logger.info("run %s is %s%s", run.pk, run.get_state_display().lower(), run.error and f": {run.error}")
+            logger.info(
+                "run %s is %s%s", run.pk, run.get_state_display().lower(), run.error and f": {run.error}"
+            )
         except Exception:
             # Nothing more can be done for this run here. Its lease lapses, its attempts are counted, and
             # the worker that finds them used up writes it off; every other run goes on.

@@ -72,7 +72,9 @@ class ImportReport:
         count = f"{self.bad} of {self.rows} rows {'is' if self.bad == 1 else 'are'} bad"
         first = f"first: {self.bad_rows[0]}"
         if self.good == 0:
-            raise ImportRefused(f"Nothing was imported: {count} ({first}); correct the file.", code="bad_rows")
+            raise ImportRefused(
+                f"Nothing was imported: {count} ({first}); correct the file.", code="bad_rows"
+            )
         if not skip_bad:
             raise ImportRefused(
                 f"Nothing was imported: {count} ({first}); correct them, or leave them out with --skip-bad.",

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from annotation.models import Judgment, Prompt, PromptSet
+from annotation.models import Judgment, Prompt, PromptSet, Task
 from tests.annotation.importing.conftest import hh_rows, write_rows  # noqa: F401
 from workspace.models import AuditEvent
 
@@ -170,3 +170,17 @@ def test_an_export_writes_over_nothing(project, write_rows, tmp_path):  # noqa: 
     said, _ = refusal("export_preferences", project.slug, tmp_path)
     assert said == f"{tmp_path} is there already: name a new folder."
     assert (tmp_path / "mine.txt").read_text() == "keep"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_reconcile_says_that_all_is_well_or_what_drifted(project, write_rows):  # noqa: F811
+    run("import_comparisons", project.slug, write_rows([PAIR]), "--format", "trl")
+    assert run("reconcile", project.slug) == "Every counter agrees with its rows.\n"
+    Task.objects.update(done=0, open_slots=1)
+    out = StringIO()
+    with pytest.raises(CommandError, match="1 of the counters and pointers drifted") as error:
+        call_command("reconcile", stdout=out)
+    assert error.value.returncode == 1
+    assert "done is 0, but 1 judgments count" in out.getvalue()
+    assert Task.objects.get().done == 0
+    refusal("reconcile", "moon")
