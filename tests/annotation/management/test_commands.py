@@ -178,7 +178,7 @@ def test_reconcile_says_that_all_is_well_or_what_drifted(project, write_rows):  
     assert run("reconcile", project.slug) == "Every counter agrees with its rows.\n"
     Task.objects.update(done=0, open_slots=1)
     out = StringIO()
-    with pytest.raises(CommandError, match="1 of the counters and pointers drifted") as error:
+    with pytest.raises(CommandError, match="2 of the counters and pointers drifted") as error:
         call_command("reconcile", stdout=out)
     assert error.value.returncode == 1
     assert "done is 0, but 1 judgments count" in out.getvalue()
