@@ -61,6 +61,19 @@ def judge_by_keyboard(page: Page, count: int) -> int:
     return count
 
 
+def find_ranking(page: Page) -> bool:
+    """Skip pairs until a ranking of three or more answers is on the screen."""
+    for _ in range(25):
+        page.locator("[data-response]").nth(1).wait_for(timeout=15_000)
+        if page.locator("#ranking [data-response]").count():
+            return True
+        before = page.locator("#bench-task").inner_text()
+        page.keyboard.press("s")
+        while page.locator("#bench-task").inner_text() == before:
+            page.wait_for_timeout(50)
+    return False
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -123,6 +136,14 @@ def walk(browser: Browser, options: argparse.Namespace) -> None:
     photograph(manager, "round-2", options.folder)
     annotator.goto(desk)
     photograph(annotator, "desk-round-2", options.folder)
+    annotator.goto(desk + "work/")
+    if find_ranking(annotator):
+        photograph(annotator, "ranking", options.folder)
+    manager.goto(runs)
+    photograph(manager, "runs-after", options.folder)
+    manager.locator("main a", has_text="PPO").last.click()
+    manager.wait_for_timeout(3000)
+    photograph(manager, "run-ppo", options.folder)
 
 
 if __name__ == "__main__":
