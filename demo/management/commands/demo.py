@@ -54,9 +54,10 @@ class Command(BaseCommand):
             sys.exit(2)
         self.began = time.monotonic()
         self.seed: int = options["seed"]
-        # However it is stopped, the web server and the worker go with it.
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.default_int_handler)
+        # However it is stopped, the web server and the worker go with it. A hang-up that `nohup` turned off stays off.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler)
         threads = settings.RUN_THREADS or min(2, len(os.sched_getaffinity(0)))
         try:
             port = processes.free_port(options["port"])
