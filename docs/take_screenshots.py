@@ -1,7 +1,7 @@
 """Walk through a running demonstration as a newcomer would, and photograph every page.
 
     .venv/bin/python manage.py demo --rounds 1          (in one terminal; it prints the address and the two passwords)
-    .venv/bin/python docs/take_screenshots.py http://127.0.0.1:8000 ANNOTATOR_PASSWORD MANAGER_PASSWORD docs/pictures
+    .venv/bin/python docs/take_screenshots.py http://127.0.0.1:8000 ANNOTATOR_PASSWORD MANAGER_PASSWORD docs/screenshots
 
 The annotator judges ten pairs by keyboard alone. Pictures are taken at 1280 and 320 pixels, light and dark.
 """
