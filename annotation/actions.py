@@ -176,6 +176,7 @@ def make_prompt_set(*, actor: User, project: Project, name: str, purpose: str) -
         raise PromptConflict(
             f"“{purpose}” is not a purpose: use one of {', '.join(PromptSet.Purpose.values)}."
         )
+    check_text(name, "The prompt set's name")
     made, new = PromptSet.objects.get_or_create(project=project, name=name, defaults={"purpose": purpose})
     if made.purpose != purpose:
         raise PromptConflict(f"The prompt set “{name}” has the purpose {made.purpose}.")

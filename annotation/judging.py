@@ -94,6 +94,15 @@ def _same_key(actor: User, assignment: Assignment, idempotency_key: str) -> Judg
     return stored
 
 
+def _repeated(stored: Judgment, answer: Answer) -> Judgment:
+    """The stored judgment, if the repeated submit says the same. Two windows on one task share a draft and its key:
+    the second one's other answer must not be taken for a repetition. Raises AlreadySubmitted."""
+    given = (answer.tiers, answer.strengths, answer.marks, answer.rationale, answer.flags)
+    if given != (stored.tiers, stored.strengths, stored.marks, stored.rationale, stored.flags):
+        raise AlreadySubmitted("You have judged this task already: open your last judgment to change it.")
+    return stored
+
+
 def _take_slot(task: Task, *, leased: bool) -> bool:
     """Whether a new judgment counts; moves the counters when it does. The task's row is locked."""
     if not slots_of(task):
@@ -160,12 +169,13 @@ def submit_judgment(
     own_assignment(actor, assignment)
     check_key(idempotency_key)
     task = lock_task(assignment.task_id)
-    if stored := _same_key(actor, assignment, idempotency_key):
-        return stored
+    stored = _same_key(actor, assignment, idempotency_key)
     current = Assignment.objects.get(pk=assignment.pk)
-    if current.state == Assignment.State.SUBMITTED:
+    if stored is None and current.state == Assignment.State.SUBMITTED:
         raise AlreadySubmitted("You have judged this task already: open your last judgment to change it.")
     answer = _read_answer(current, task.batch.project, tiers, strengths, marks, rationale, flags, seconds)
+    if stored is not None:
+        return _repeated(stored, answer)
     counts = _take_slot(task, leased=current.state == Assignment.State.LEASED)
     judgment = _store(current, answer, surplus=not counts, idempotency_key=idempotency_key)
     Assignment.objects.filter(pk=current.pk).update(
@@ -212,7 +222,10 @@ def revise_judgment(
     check_key(idempotency_key)
     task = lock_task(assignment.task_id)
     if stored := _same_key(actor, assignment, idempotency_key):
-        return stored
+        answer = _read_answer(
+            stored.assignment, task.batch.project, tiers, strengths, marks, rationale, flags, seconds
+        )
+        return _repeated(stored, answer)
     before = _newest_to_change(actor, assignment, task)
     answer = _read_answer(
         before.assignment, task.batch.project, tiers, strengths, marks, rationale, flags, seconds

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, QuerySet
 
-from annotation.models import Assignment, Batch, CurrentJudgment
+from annotation.models import Assignment, Batch, CurrentJudgment, Task
 from annotation.querysets import SLOT_PURPOSES
 
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """Counts of one batch. Reserved tasks hold nobody up: they are left out of `counted` and `tasks`."""
+    """Counts of one batch. Reserved tasks hold nobody up: they are left out of `counted` and `tasks`, unless the batch
+    has no others."""
 
     counted: int
     quota: int
@@ -36,7 +37,7 @@ class BatchProgress:
 
 
 def batch_progress(batch: Batch) -> BatchProgress:
-    tasks = batch.tasks.filter(purpose__in=SLOT_PURPOSES, reserved_for__isnull=True)
+    tasks = _tasks_that_count(batch)
     totals = tasks.aggregate(tasks=Count("pk"), tasks_done=Count("pk", filter=Q(done__gte=F("needed"))))
     pointers = CurrentJudgment.objects.filter(task__in=tasks, judgment__withdrawn=False)
     judgments = pointers.aggregate(
@@ -48,7 +49,7 @@ def batch_progress(batch: Batch) -> BatchProgress:
     )
     return BatchProgress(
         counted=judgments["counted"],
-        quota=batch.quota if batch.quota is not None else tasks_needed(batch),
+        quota=batch.quota or sum(tasks.values_list("needed", flat=True)),
         surplus=judgments["surplus"],
         skipped=states.get(Assignment.State.SKIPPED, 0),
         leased=states.get(Assignment.State.LEASED, 0),
@@ -57,9 +58,7 @@ def batch_progress(batch: Batch) -> BatchProgress:
     )
 
 
-def tasks_needed(batch: Batch) -> int:
-    """The quota a batch without one gets: every slot of every task that counts and is nobody's own."""
-    needed = batch.tasks.filter(purpose__in=SLOT_PURPOSES, reserved_for__isnull=True).values_list(
-        "needed", flat=True
-    )
-    return sum(needed)
+def _tasks_that_count(batch: Batch) -> QuerySet[Task]:
+    tasks = batch.tasks.filter(purpose__in=SLOT_PURPOSES)
+    for_all = tasks.filter(reserved_for__isnull=True)
+    return for_all if for_all.exists() else tasks

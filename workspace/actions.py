@@ -214,6 +214,9 @@ def accept_invitation(*, token: str, username: str, password: str) -> User:
         user.full_clean(exclude=["password"])
     except ValidationError as error:
         fields["username"] = first_sentence(error)
+    # “Anna” beside “anna” would pass for her in every list.
+    if "username" not in fields and User.objects.filter(username__iexact=user.username).exists():
+        fields["username"] = "That user name is taken."
     try:
         validate_password(password, user)
     except ValidationError as error:

@@ -60,6 +60,12 @@ def find_actor(project: Project, username: str | None) -> User:
         actor = User.objects.filter(username=username, is_active=True, kind=User.Kind.PERSON).first()
         if actor is None:
             raise CommandError(f"There is no active person with the user name {username}.", returncode=2)
+        manages = project.memberships.filter(role=Role.MANAGER, user=actor).exists()
+        if not (manages or actor.is_superuser):
+            # Who has a shell may do anything; the audit trail must not name somebody who may not.
+            raise CommandError(
+                f"{username} is not a manager of {project.slug}: name one who is.", returncode=2
+            )
         return actor
     managers = project.memberships.filter(role=Role.MANAGER, user__is_active=True).select_related("user")
     manager = managers.order_by("pk").first()

@@ -8,6 +8,7 @@ row is a RowProblem beside its line number, and reading goes on.
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +79,7 @@ def _json_lines(path: Path, *, compressed: bool) -> Iterator[NumberedRow]:
                     continue
                 if number == 1:
                     line = line.removeprefix(BYTE_ORDER_MARK)
+                    _refuse_another_kind(path, line)
                 if line.strip():
                     yield number, _parse(line)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -85,6 +87,18 @@ def _json_lines(path: Path, *, compressed: bool) -> Iterator[NumberedRow]:
                 f"{path} is damaged after line {number} (broken gzip data): get the file again.",
                 code="damaged",
             ) from error
+
+
+def _refuse_another_kind(path: Path, first_line: bytes) -> None:
+    """A file of another format altogether is named once instead of line by line. Raises ImportRefused."""
+    accepted = "JSON Lines (one object a line), the same gzip-compressed, or Parquet"
+    start = first_line.lstrip()[:1]
+    if re.match(rb"\s*\[\s*(\{|$)", first_line):
+        raise ImportRefused(f"{path} is one JSON array; accepted are {accepted}.", code="wrong_kind_of_file")
+    if path.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx", ".zip") and start != b"{":
+        raise ImportRefused(
+            f"{path} is not a file that can be read; accepted are {accepted}.", code="wrong_kind_of_file"
+        )
 
 
 def _skip_line(file: IO[bytes]) -> int:

@@ -91,8 +91,8 @@
       for (let entry = read()[0]; entry; entry = read()[0]) {
         const { status, data } = await call(entry.url, entry.body);
         drop(entry);
-        // 409: this task was answered before, in another tab. Anything else refused is given back to the person.
-        if (status >= 400 && status !== 409) refused(entry, data.message || "The server refused this answer.");
+        // Given back to the person, also when this task was answered otherwise in another window (409).
+        if (status >= 400) refused(entry, data.message || "The server refused this answer.");
         pause = 1000;
       }
     };

@@ -188,8 +188,19 @@
       key(event) {
         const letter = event.key.toUpperCase();
         if (event.key.length === 1 && cards.has(letter)) { cards.get(letter).focus(); return true; }
-        const card = document.activeElement && document.activeElement.closest(".rank-card");
-        if (!card || !task.contains(card)) return false;
+        const focused = document.activeElement && task.contains(document.activeElement) ? document.activeElement : null;
+        const card = focused && focused.closest(".rank-card");
+        if (!card && /^[0-3]$/.test(event.key)) {
+          // On a step its own grade; elsewhere the first step that has none. Then on to the next open one.
+          const on = focused && focused.closest("[data-step]");
+          const i = on ? Number(on.dataset.step) : tiers.slice(1).findIndex((_, step) => gradeOf(step) === null);
+          if (i < 0) return false;
+          grade(i, Number(event.key));
+          const open = tiers.slice(1).findIndex((_, step) => gradeOf(step) === null);
+          list.querySelector(`[name="step-${open < 0 ? i : open}"]${open < 0 ? ":checked" : ""}`).focus();
+          return true;
+        }
+        if (!card) return false;
         const handle = card.dataset.response;
         const how = { ArrowUp: "up", ArrowDown: "down", t: "tie", T: "tie" }[event.key];
         if (how) { move(handle, how); card.focus(); return true; }

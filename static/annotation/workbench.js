@@ -20,10 +20,14 @@
   let lastActive = Date.now();
 
   const announce = (text) => { at("bench-announcer").textContent = text; };
-  const notice = (nodes) => {
+  // What must be read (`stays`) outlives the next task's arrival; the next answer takes it away.
+  let staying = false;
+  const notice = (nodes, { stays = false } = {}) => {
+    staying = Boolean(nodes) && stays;
     at("bench-notice").replaceChildren(...(nodes || []));
     at("bench-notice").hidden = !nodes;
   };
+  const clearNotice = () => { if (!staying) notice(null); };
   const link = (href, text) => { const a = document.createElement("a"); a.href = href; a.textContent = text; return a; };
 
   const tell = ({ waiting, offline, loggedOut }) => {
@@ -33,15 +37,17 @@
       : loggedOut ? "" : "Saving …";
     bench.classList.toggle("is-offline", Boolean(offline));
     if (loggedOut) askToLogIn();
-    else if (!waiting && !offline) notice(null);
+    else if (!waiting && !offline) clearNotice();
   };
   const askToLogIn = () => notice([
     document.createTextNode("Your session has ended. Your work is kept in this browser. "),
     link(`${urls.loginUrl}?next=${encodeURIComponent(window.location.pathname)}`, "Log in again"),
   ]);
   const refused = (entry, message) => {
-    if (entry.draft) drawer.set(`draft:${entry.handle}`, entry.draft);
-    notice([document.createTextNode(`An answer was not stored: ${message} `), link(urlOf(entry.handle), "Open it again")]);
+    // With a new key: the old one may belong to what another window has stored.
+    if (entry.draft) drawer.set(`draft:${entry.handle}`, { ...entry.draft, key: Roundtable.newKey() });
+    const again = link(urlOf(entry.handle), "Open it again");
+    notice([document.createTextNode(`An answer was not stored: ${message} `), again], { stays: true });
   };
   const outbox = Roundtable.openOutbox({ drawer, call, tell, refused });
 
@@ -107,7 +113,7 @@
     const node = place.querySelector(".task");
     current = { data, node, controller: null, key: Roundtable.newKey(), seconds: 0, touched: false };
     window.scrollTo(0, 0);
-    notice(null);
+    clearNotice();
     if (!node) { place.focus({ preventScroll: true }); count(); return; }
     const touch = () => { current.touched = true; changed(); };
     const mount = node.dataset.kind === "pair" ? Roundtable.mountPair : Roundtable.mountRanking;
@@ -213,6 +219,7 @@
       if (answer.at) answer.at.focus();
       return;
     }
+    notice(null);
     const { handle } = current.data;
     const revise = Boolean(current.data.answer);
     const draft = draftOf(current);
@@ -230,6 +237,7 @@
   };
   const skip = () => {
     if (!current || !current.controller || current.data.answer) return;
+    notice(null);
     const { handle } = current.data;
     outbox.add({ handle, url: urlOf(handle, "skip"), body: {} });
     drawer.remove(`draft:${handle}`);

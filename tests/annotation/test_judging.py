@@ -50,12 +50,24 @@ def test_a_repeated_submit_changes_nothing(ada, assignment, key):
     same = key()
     first = actions.submit_judgment(actor=ada, assignment=assignment, idempotency_key=same, **answer())
     again = actions.submit_judgment(
-        actor=ada, assignment=assignment, idempotency_key=same, **answer(strengths=[0])
+        actor=ada, assignment=assignment, idempotency_key=same, **answer(seconds=99.0)
     )
     assert again.pk == first.pk
-    assert Judgment.objects.get().strengths == [3]
+    assert Judgment.objects.get().seconds == 12.5
     assert AuditEvent.objects.filter(action="judgment.submit").count() == 1
     assert Task.objects.get().done == 1
+
+
+@pytest.mark.parametrize("other", [{"strengths": [0]}, {"tiers": [["A"], ["B"]]}, {"rationale": "Clearer."}])
+def test_another_answer_under_the_same_key_is_refused_and_not_taken_for_a_repetition(
+    ada, assignment, key, other
+):
+    same = key()
+    actions.submit_judgment(actor=ada, assignment=assignment, idempotency_key=same, **answer())
+    for act in (actions.submit_judgment, actions.revise_judgment):
+        with pytest.raises(AlreadySubmitted):
+            act(actor=ada, assignment=assignment, idempotency_key=same, **answer(**other))
+    assert Judgment.objects.get().strengths == [3]
 
 
 def test_a_second_judgment_by_the_same_annotator_is_refused(ada, assignment, key):

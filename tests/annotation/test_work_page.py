@@ -237,6 +237,34 @@ def test_an_ended_session_keeps_the_answer_until_after_the_login(
     assert (judgment.rationale, judgment.strengths) == ("clearly", [3])
 
 
+def test_another_answer_from_a_second_window_is_given_back_and_not_dropped(
+    page, ada, make_batch, address, open_as
+):
+    make_batch(tasks=2)
+    open_as(page, ada).goto(address("work"))
+    handle = wait_for_task(page)
+    page.keyboard.press("3")
+    # The draft, and its key with it, must be there for the second window.
+    wait_until(page, lambda: bool(Assignment.objects.get(handle=handle).draft))
+    second = page.context.new_page()
+    second.goto(address("work"))
+    assert wait_for_task(second) == handle
+    page.keyboard.press("Enter")
+    wait_until(page, lambda: Judgment.objects.exists())
+    second.keyboard.press("7")
+    second.keyboard.press("Enter")
+    second.wait_for_selector("#bench-notice:not([hidden])")
+    assert "You have judged this task already" in second.inner_text("#bench-notice")
+    wait_for_another(second, handle)
+    assert second.is_visible("#bench-notice")  # the next task does not take the sentence away
+    assert Judgment.objects.get().strengths == [1]
+    second.click("#bench-notice a")
+    assert wait_for_task(second) == handle
+    second.keyboard.press("Enter")  # what was chosen here is still chosen: now it is a correction
+    wait_until(second, lambda: Judgment.objects.count() == 2)
+    assert Judgment.objects.latest("pk").strengths == [2]
+
+
 def test_a_csrf_token_that_went_away_is_renewed_unseen(forgiving_page, ada, make_batch, address, open_as):
     page = forgiving_page
     make_batch(tasks=2)
@@ -321,6 +349,19 @@ def test_the_stored_ranking_is_the_one_on_the_screen(page, ada, make_batch, addr
         stored = Judgment.objects.get(assignment__handle=handle)
         assert to_handles(stored.order_shown, stored.tiers) == seen
         assert stored.strengths == grades
+
+
+def test_digits_grade_the_steps_in_turn_without_touching_an_answer(page, ada, make_batch, address, open_as):
+    make_batch(tasks=1, k=4)
+    open_as(page, ada).goto(address("work"))
+    wait_for_task(page)
+    page.keyboard.press("Enter")
+    assert "Say how much better A is than B" in page.inner_text("#task-problem")
+    for digit in "320":
+        page.keyboard.press(digit)
+    page.keyboard.press("Enter")
+    wait_until(page, lambda: Judgment.objects.exists())
+    assert Judgment.objects.get().strengths == [3, 2, 0]
 
 
 def test_a_drag_makes_a_tie_and_a_gap_makes_a_rank(page, ada, make_batch, address, open_as):

@@ -1,7 +1,8 @@
 import pytest
+from django.core.management import CommandError, call_command
 
 from annotation.actions import claim_task, create_batch
-from annotation.models import Judgment, PromptSet, Task
+from annotation.models import Batch, Judgment, PromptSet, Task
 from annotation.progress import batch_progress
 from demo import constants
 from demo.setting_up import set_up, stop_earlier_demonstrations
@@ -24,6 +25,8 @@ def test_pairs_wait_for_the_visitor_and_for_nobody_else(demonstration):
     tasks = Task.objects.filter(batch__project=demonstration.project)
     assert tasks.count() == constants.WARM_UP_PAIRS
     assert set(tasks.values_list("reserved_for", flat=True)) == {demonstration.visitor.pk}
+    progress = batch_progress(Batch.objects.get(project=demonstration.project))
+    assert (progress.tasks, progress.quota, progress.counted) == (20, 20, 0)
     assert claim_task(actor=demonstration.visitor, project=demonstration.project) is not None
 
 
@@ -84,3 +87,17 @@ def test_simulated_annotators_fill_the_quota_under_accounts_of_their_own_kind(de
 def test_the_plan_of_the_demonstration_can_be_recorded(demonstration):
     plan = constants.round_plan(1, 1, demonstration.visitor.username)
     assert load_plan(plan_mapping(plan)) == plan
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--limit=-5", "--limit is -5: it must be at least 1."),
+        ("--annotators=0", "--annotators is 0: it must be at least 1."),
+        ("--noise=-1", "--noise is -1.0: it must be at least 0."),
+    ],
+)
+def test_a_senseless_simulation_is_refused_with_a_sentence(demonstration, option, sentence):
+    with pytest.raises(CommandError) as caught:
+        call_command("simulate_annotators", demonstration.project.slug, option)
+    assert (str(caught.value), caught.value.returncode) == (sentence, 2)

@@ -65,6 +65,7 @@ def test_expired_and_withdrawn_invitations_are_refused(project, max_):
     ("username", "password", "field"),
     [
         ("max", "a long enough one", "username"),
+        ("MAX", "a long enough one", "username"),
         ("bad name!", "a long enough one", "username"),
         ("new", "short", "password"),
     ],

@@ -24,6 +24,9 @@ class Command(ProjectCommand):
         parser.add_argument("--seed", type=int, default=0)
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
+        for name, least in (("annotators", 1), ("limit", 1), ("noise", 0)):
+            if not options[name] >= least:
+                raise ActionError(f"--{name} is {options[name]}: it must be at least {least}.")
         annotators = [
             create_machine_annotator(
                 actor=actor, project=project, name=f"simulated-{number}", kind=User.Kind.SIMULATED
@@ -45,4 +48,7 @@ class Command(ProjectCommand):
                 raise ActionError(
                     f"The batch “{batch.name}” is not of the built-in world: {error}."
                 ) from error
-        self.stdout.write(f"{options['limit'] - left} judgments.")
+        made = options["limit"] - left
+        self.stdout.write(
+            f"{made} judgments." if made else "No judgments: no task is open to these annotators."
+        )

@@ -184,3 +184,31 @@ def test_reconcile_says_that_all_is_well_or_what_drifted(project, write_rows):  
     assert "done is 0, but 1 judgments count" in out.getvalue()
     assert Task.objects.get().done == 0
     refusal("reconcile", "moon")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pairs.csv", "prompt,chosen,rejected\nWhy?,good,bad\n"),
+        ("pairs.parquet", "no parquet at all"),
+        ("pairs.json", json.dumps([PAIR], indent=1)),
+    ],
+)
+def test_a_file_of_another_kind_is_named_once_with_what_is_accepted(project, tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    sentence, printed = refusal("import_comparisons", project.slug, tmp_path / name, "--format", "trl")
+    assert name in sentence and "JSON Lines (one object a line)" in sentence
+    assert printed == ""
+
+
+def test_a_prompt_set_without_a_name_is_refused(project, write_rows):  # noqa: F811
+    path = write_rows([{"prompt": "Why?"}])
+    refusal("import_prompts", project.slug, path, "--map", "messages=prompt", "--prompt-set", " ")
+    assert not PromptSet.objects.exists()
+
+
+def test_nobody_is_named_as_the_actor_who_may_not(project, ada, write_rows):  # noqa: F811
+    sentence, _ = refusal(
+        "import_comparisons", project.slug, write_rows([PAIR]), "--format", "trl", "--actor", ada.username
+    )
+    assert sentence == f"{ada.username} is not a manager of {project.slug}: name one who is."
