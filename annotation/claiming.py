@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Count, F, Q
 
 from annotation.errors import DraftTooLarge, NotAMember, NotYourTask
@@ -32,6 +32,8 @@ from workspace.actions import record_audit
 from workspace.models import Project, User
 
 MAX_DRAFT_CHARACTERS = 100_000
+# How often a claim waits for a row that turns out to be taken before it says that nothing is left.
+MOST_WAITS = 20
 # The claim is written in SQL: it runs before every task, and the ORM takes longer to build these than to run them.
 _MEMBER = "SELECT id FROM workspace_membership WHERE project_id = %s AND user_id = %s"
 _VERSIONS = """SELECT
@@ -89,7 +91,9 @@ def lock_task(pk: int) -> Task:
 
 
 @in_turn
-def _claim(actor: User, project: Project, after: Assignment | None, batch: Batch | None) -> Assignment | None:
+def _claim(
+    actor: User, project: Project, after: Assignment | None, batch: Batch | None, *, waits: bool = False
+) -> Assignment | None:
     # One claim of a person at a time: two open tabs get the same task instead of one each.
     if not _rows(_MEMBER, [project.pk, actor.pk], "FOR NO KEY UPDATE"):
         raise NotAMember("Only members of the project get its tasks.")
@@ -102,8 +106,22 @@ def _claim(actor: User, project: Project, after: Assignment | None, batch: Batch
             leased_until=lease, **shown
         ):
             return Assignment.objects.get(pk=pk)
-    task_id = _pick(actor, project, where)
+    task_id = _pick(actor, project, where, waits=waits)
     return None if task_id is None else _lease(actor, task_id, lease, shown)
+
+
+def _claim_or_wait(
+    actor: User, project: Project, after: Assignment | None, batch: Batch | None
+) -> Assignment | None:
+    """First past whatever is locked, then, in a transaction that holds no other task, waiting for what is.
+
+    PostgreSQL keeps the lock of a row that it had to pass over because it no longer matched. Whoever waits while
+    holding such a lock can close a circle with others who do the same (one deadlock in 15,000 claims).
+    """
+    claimed = _claim(actor, project, after, batch)
+    if claimed is None and connection.vendor == "postgresql":
+        claimed = _claim(actor, project, after, batch, waits=True)
+    return claimed
 
 
 def claim_task(
@@ -114,44 +132,62 @@ def claim_task(
     Their own live lease comes first. `after` is the assignment on their screen, so that the one behind it
     can be prefetched. `batch` narrows the search. Raises NotAMember. Writes no audit row.
     """
-    claimed = _claim(actor, project, after, batch)
+    claimed = _claim_or_wait(actor, project, after, batch)
     # In a transaction of its own: it holds several task locks, and a claim may wait for one.
     if claimed is None and sweep_expired_leases(project=project):
-        claimed = _claim(actor, project, after, batch)
+        claimed = _claim_or_wait(actor, project, after, batch)
     return claimed
 
 
-def _pick(actor: User, project: Project, where: list[Any]) -> int | None:
+def _lock_first(sql: str, params: list[Any], *, waits: bool) -> tuple[Any, ...] | None:
+    """The first row the statement finds, locked; without `waits` the first that nobody else has locked."""
+    if not waits:
+        found = _rows(sql, params, "FOR UPDATE OF t SKIP LOCKED")
+        return found[0] if found else None
+    for _ in range(MOST_WAITS):
+        found = _rows(sql, params)
+        if not found:
+            return None
+        # One row at a time, and looked at again once it is ours; if it is no longer the one, its lock is let go.
+        before = transaction.savepoint()
+        _rows("SELECT id FROM annotation_task t WHERE id = %s", [found[0][0]], "FOR UPDATE")
+        again = _rows(sql, params)
+        if again and again[0][0] == found[0][0]:
+            transaction.savepoint_commit(before)
+            return again[0]
+        transaction.savepoint_rollback(before)
+    return None
+
+
+def _pick(actor: User, project: Project, where: list[Any], *, waits: bool) -> int | None:
     """The key of a task that the actor may take, its row locked (gold tasks have no slots to lock)."""
     for sql, params in (
         (_PICK_BEGUN, [*where, actor.pk]),
         (_PICK_RESERVED, [*where, actor.pk, actor.pk]),
     ):
-        if found := _rows(sql, params, "FOR UPDATE OF t"):
-            return found[0][0]
+        if row := _lock_first(sql, params, waits=waits):
+            return row[0]
     if secrets.randbelow(1_000_000) < project.gold_share * 1_000_000 and (
         found := _rows(_PICK_GOLD, [*where, actor.pk])
     ):
         return found[0][0]
     for batch_id, epoch, priority, passed in _rows(_BATCHES, [actor.pk, *where]):
-        if (task_id := _pick_open(actor, batch_id, epoch, priority, passed)) is not None:
+        if (task_id := _pick_open(actor, batch_id, epoch, priority, passed, waits=waits)) is not None:
             return task_id
     return None
 
 
 def _pick_open(
-    actor: User, batch_id: int, epoch: int, priority: int | None, passed: int | None
+    actor: User, batch_id: int, epoch: int, priority: int | None, passed: int | None, *, waits: bool
 ) -> int | None:
-    """From the cursor on; then from the top (slots open behind it); then waiting for rows that are locked."""
-    passes = [(_TOP, 0, "FOR UPDATE OF t SKIP LOCKED")]
+    """From the cursor on, then from the top: slots open behind it."""
+    starts = [(_TOP, 0)]
     if priority is not None and passed is not None:
-        passes.insert(0, (priority, passed, "FOR UPDATE OF t SKIP LOCKED"))
-    if connection.vendor == "postgresql":
-        passes.append((_TOP, 0, "FOR UPDATE OF t"))
-    for below, after_id, lock in passes:
-        found = _rows(_PICK_OPEN, [batch_id, below, below, after_id, actor.pk], lock)
-        if found:
-            task_id, priority = found[0]
+        starts.insert(0, (priority, passed))
+    for below, after_id in starts:
+        params = [batch_id, below, below, after_id, actor.pk]
+        if row := _lock_first(_PICK_OPEN, params, waits=waits):
+            task_id, priority = row
             cursor = AnnotatorCursor(
                 annotator_id=actor.pk, batch_id=batch_id, epoch=epoch, priority=priority, task_id=task_id
             )
