@@ -2,7 +2,8 @@
 
     python annotating_process.py PROJECT SECONDS SEED ANNOTATOR...
 
-Some leases are made to run out at once, and some answers come late. Prints one JSON line.
+Some leases are made to run out at once, and some answers come late. Says
+“ready”, waits for a line, prints one JSON line.
 """
 
 import json
@@ -104,6 +105,9 @@ def main():
     project = Project.objects.get(pk=sys.argv[1])
     until = time.time() + float(sys.argv[2])
     people = User.objects.filter(pk__in=sys.argv[4:])
+    # All processes begin together: the first to be up must not have done everything before the others come.
+    print("ready", flush=True)
+    sys.stdin.readline()
     threads = [Annotator(p, project, until, int(sys.argv[3]) * 1000 + n) for n, p in enumerate(people)]
     for thread in threads:
         thread.start()

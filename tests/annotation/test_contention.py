@@ -31,9 +31,18 @@ def start(people, project, seconds, seed):
     return subprocess.Popen(
         [sys.executable, str(WORKER), str(project.pk), str(seconds), str(seed), *(str(p.pk) for p in people)],
         env={**os.environ, "ANNOTATING_DATABASE_URL": database_url()},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def begin_together(processes):
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("begin\n")
+        process.stdin.flush()
 
 
 def annotate_until_done(project, batch, people, *, processes, kills, seconds):
@@ -41,6 +50,7 @@ def annotate_until_done(project, batch, people, *, processes, kills, seconds):
     groups = [people[number::processes] for number in range(processes)]
     running = [start(group, project, seconds, number) for number, group in enumerate(groups)]
     connections.close_all()
+    begin_together(running)
     chance = random.Random(7)
     deadline = time.monotonic() + seconds
     reports = []
@@ -50,6 +60,7 @@ def annotate_until_done(project, batch, people, *, processes, kills, seconds):
         running[victim].send_signal(signal.SIGKILL)
         running[victim].communicate()
         running[victim] = start(groups[victim], project, max(5, deadline - time.monotonic()), 100 + number)
+        begin_together([running[victim]])
     for process in running:
         output, _ = process.communicate(timeout=seconds + 60)
         assert process.returncode == 0, output
