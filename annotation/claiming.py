@@ -116,7 +116,7 @@ def _claim_or_wait(
     """First past whatever is locked, then, in a transaction that holds no other task, waiting for what is.
 
     PostgreSQL keeps the lock of a row that it had to pass over because it no longer matched. Whoever waits while
-    holding such a lock can close a circle with others who do the same (one deadlock in 15,000 claims).
+    holding such a lock can close a circle with others who do the same.
     """
     claimed = _claim(actor, project, after, batch)
     if claimed is None and connection.vendor == "postgresql":

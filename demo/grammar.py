@@ -131,8 +131,7 @@ class Habits:
     """How often a writer does a thing, each a probability in [0, 1].
 
     `rude` applies where the writer was not polite; `owns_up` where the answer is about another food: the writer then
-    says "instead" ("roast the tofu instead"). To predict that word, a model has to compare the food of the answer
-    with the one asked for, and the reward model, which starts from that model, needs the same comparison.
+    says "instead" ("roast the tofu instead"). Why that helps the reward model is not known (docs/decisions.md).
     """
 
     on_topic: float
