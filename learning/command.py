@@ -18,7 +18,6 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 import numpy as np
 import torch
-import torch.distributed as dist
 import transformers
 
 from learning.attempts import Attempt, Outcome, StaleFence, StopRequested
@@ -26,6 +25,7 @@ from learning.durable import is_no_room
 from learning.engine import TrainingDiverged
 from learning.environment import describe_environment
 from learning.options import UserError
+from learning.processes import leave
 from learning.run_directory import RunDirectory
 from learning.training_options import RuntimeOptions
 
@@ -55,16 +55,7 @@ def run_command(
 ) -> NoReturn:
     """Run the recipe on the run directory named by the one argument, and exit (see the EXIT_ constants)."""
     code = _run(main, options_cls, sys.argv[1:] if argv is None else argv)
-    if dist.is_initialized():
-        if code == EXIT_DONE:
-            dist.destroy_process_group()
-        else:
-            # Peers may hang in an exchange that this process will never join; an orderly exit would wait for them.
-            logging.shutdown()
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-    sys.exit(code)
+    leave(code, is_orderly=code == EXIT_DONE)
 
 
 def _run(

@@ -4,8 +4,10 @@ One process needs no launcher. Several are started by torchrun or the deepspeed 
 WORLD_SIZE and LOCAL_RANK; they talk through gloo on CPUs and NCCL on GPUs.
 """
 
+import logging
 import os
-from typing import Any, TypeVar
+import sys
+from typing import Any, NoReturn, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -77,6 +79,24 @@ class Processes:
     def barrier(self) -> None:
         if self.world_size > 1:
             dist.barrier()
+
+
+def leave(code: int, *, is_orderly: bool) -> NoReturn:
+    """End this process; after an orderly end, when all ranks come here, the group is taken apart first.
+
+    A process that had peers goes without unwinding the interpreter. Gloo's threads outlive the group while anybody
+    (DeepSpeed does) refers to it; one that lets go of a tensor while the interpreter unwinds aborts the process,
+    and the launcher would report a finished run as failed. And where peers hang in an exchange that this process
+    will never join, an orderly exit would wait for them.
+    """
+    if not dist.is_initialized():
+        sys.exit(code)
+    if is_orderly:
+        dist.destroy_process_group()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _device(runtime: RuntimeOptions) -> torch.device:

@@ -17,7 +17,7 @@ from learning.batching import micro_batches, shape_of
 from learning.engine import Engine
 from learning.language_models import load_policy, load_reward_model
 from learning.packing import Example, collate, scores_N, token_logprobs_NR
-from learning.processes import Processes
+from learning.processes import Processes, leave
 from learning.tokenization import train_tokenizer
 from learning.training_options import OptimiserOptions, RuntimeOptions
 from tests.learning.conftest import TEXTS, fresh_source, random_examples
@@ -92,8 +92,7 @@ def main(out: Path, kind: str, stages: list[int]) -> None:
             if processes.is_main:
                 report = {"losses": losses, "resumed": resumed, "scores": scores.tolist()}
                 (out / f"{name}.json").write_text(json.dumps(report))
-    if kind == "deepspeed":
-        torch.distributed.destroy_process_group()
+    leave(0, is_orderly=True)
 
 
 if __name__ == "__main__":
