@@ -81,15 +81,17 @@ class RunDirectory:
         config: Any,
         inputs: Inputs | None = None,
         provenance: Mapping[str, str] | None = None,
+        replace: bool = False,
     ) -> "RunDirectory":
         """Make the folder with its configuration and inputs; it appears whole or not at all.
 
         `command` is a module name (`rewardmodel.training.train`), `config` an options object or its mapping.
         An input is (rows, schema), written as Parquet, or the path of a file to copy; `provenance` says in words
-        where an input came from. Raises UserError when the folder exists or a row is not as its schema says.
+        where an input came from. With `replace` a folder that is there gives way once the new one is complete.
+        Raises UserError when the folder exists otherwise, or a row is not as its schema says.
         """
         path = Path(path)
-        if path.exists():
+        if path.exists() and not replace:
             raise UserError(f"{path}: this run directory exists already; choose another")
         options = config if isinstance(config, Mapping) else options_to_mapping(config)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +111,8 @@ class RunDirectory:
                 "environment": None,
             }
             write_json_atomically(temporary / "config.json", envelope)
+            if path.exists():
+                shutil.rmtree(path)
             os.rename(temporary, path)
             sync_folder(path.parent)
         finally:
@@ -166,7 +170,13 @@ class RunDirectory:
     # -- the fence ---------------------------------------------------------------------------------------------
 
     def write_fence(self, number: int) -> None:
-        """From now on only the attempt of this number may write here."""
+        """From now on only the attempt of this number may write here. Raises StaleFence when a later one may."""
+        try:
+            current = self.read_fence()
+        except UserError:
+            current = None  # a damaged file: what is written now mends it
+        if current is not None and current > number:
+            raise StaleFence(f"{self.path}: attempt {number} was overtaken by attempt {current}")
         write_json_atomically(self.path / "fence", number)
 
     def read_fence(self) -> int | None:

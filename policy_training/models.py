@@ -12,7 +12,7 @@ from workspace.models import Project
 class Policy(models.Model):
     """A language model in a folder. Its responses carry `source`; policy -> response -> ... -> policy is the chain."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="policies")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="policies")
     name = models.CharField(max_length=120)
     artifact = models.OneToOneField(Artifact, on_delete=models.PROTECT, related_name="policy")
     parent = models.ForeignKey(

@@ -35,11 +35,13 @@ def train_reward_model(
 
     Raises TooFewJudgments, and BadRunConfig when the config does not load.
     """
-    judgments = int(dataset.counts.get("judgments", 0))
+    # Not the history: a judgment and its correction are one.
+    judgments = int(dataset.counts.get("counted", 0))
     if judgments < 2:
         raise TooFewJudgments(
-            f"The dataset “{dataset.name}” has {judgments} judgment{'' if judgments == 1 else 's'} and a reward "
-            "model needs at least two: let annotators judge more tasks first."
+            f"The dataset “{dataset.name}” has {judgments} judgment{'' if judgments == 1 else 's'} that count"
+            f"{'s' if judgments == 1 else ''} and a reward model needs at least two: let annotators judge more "
+            "tasks first."
         )
     if RewardModel.objects.filter(project=project, name=name).exists():
         raise ActionError(f"There is a reward model named “{name}” already.", code="name_taken")

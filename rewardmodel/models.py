@@ -11,7 +11,7 @@ from workspace.models import Criterion, Project
 class RewardModel(models.Model):
     """A folder that scores responses on one criterion. Judgments -> dataset -> reward model can be walked both ways."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="reward_models")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="reward_models")
     criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="reward_models")
     name = models.CharField(max_length=120)
     artifact = models.OneToOneField(Artifact, on_delete=models.PROTECT, related_name="reward_model")

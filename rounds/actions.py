@@ -1,18 +1,21 @@
 """What a manager does to rounds: start, end the annotation by hand, retry, cancel, go on."""
 
+from contextlib import suppress
+from typing import Any
+
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation.actions import close_batch
-from annotation.models import Batch, PromptSet
+from annotation.models import Batch, Prompt, PromptSet
 from policy_training.models import Policy
 from rounds.errors import RoundRefused, WrongStage
 from rounds.models import Round
 from rounds.plans import RoundPlan, plan_mapping
 from rounds.stages import Stage, enter, finish_annotation, open_next_round, require_labels, runs_of
 from runs.actions import cancel_run, retry_run
+from runs.errors import IllegalTransition, RunChanged
 from runs.states import ACTIVE, RunState
-from workspace.actions import record_audit
 from workspace.models import Criterion, Project, User
 
 
@@ -26,15 +29,21 @@ def start_round(
     prompt_set: PromptSet,
     plan: RoundPlan,
 ) -> Round:
-    """Start the project's next round. Raises RoundRefused without prompts, or while another round is open."""
-    if not prompt_set.prompts.exists():
-        raise RoundRefused(
-            f"The prompt set “{prompt_set.name}” is empty: bring prompts in with `manage.py import_prompts` first.",
-            code="no_prompts",
-        )
+    """Start the project's next round.
+
+    Raises RoundRefused for whatever would stop the round later, when people have done their part, and while
+    another round is open.
+    """
     for thing in (criterion, start_policy, prompt_set):
         if thing.project_id != project.pk:
             raise RoundRefused(f"“{thing}” belongs to another project.", code="wrong_project")
+    _require_prompts(prompt_set)
+    if plan.policy.algorithm.ptx_coefficient > 0 and not project.demonstrations.exists():
+        raise RoundRefused(
+            "The plan mixes demonstrations into PPO (ptx) and the project has none: bring some in with "
+            "`manage.py import_demonstrations`, or set policy.algorithm.ptx_coefficient=0.",
+            code="no_demonstrations",
+        )
     known = set(Policy.objects.filter(project=project).values_list("name", flat=True))
     missing = [name for name in plan.sampling.further_policies if name not in known]
     if missing:
@@ -57,11 +66,32 @@ def start_round(
                 started_by=actor,
             )
     except IntegrityError as error:
+        # Also when somebody else took the number a moment ago: theirs is the open round.
+        if not project.rounds.exclude(stage__in=[Stage.DONE, Stage.CANCELLED]).exists():
+            raise
         raise RoundRefused(
             "Another round of this project is open: finish, retry or cancel it first.", code="round_open"
         ) from error
-    enter(round_, Stage.SAMPLING, f"started by {actor.username}")
+    enter(round_, Stage.SAMPLING, f"started by {actor.username}", actor=actor)
     return round_
+
+
+def _require_prompts(prompt_set: PromptSet) -> None:
+    bring = "bring prompts in with `manage.py import_prompts` first"
+    if prompt_set.purpose in (PromptSet.Purpose.EVALUATION, PromptSet.Purpose.ANCHOR):
+        raise RoundRefused(
+            f"The prompt set “{prompt_set.name}” is kept for {prompt_set.get_purpose_display().lower()}: a policy "
+            "that is trained on its prompts can no longer be measured on them. Choose another.",
+            code="held_out_prompts",
+        )
+    if not prompt_set.prompts.exists():
+        raise RoundRefused(f"The prompt set “{prompt_set.name}” is empty: {bring}.", code="no_prompts")
+    if not prompt_set.prompts.filter(split=Prompt.Split.TRAIN).exists():
+        raise RoundRefused(
+            f"All prompts of “{prompt_set.name}” are held out from training: {bring}, some of which will be on the "
+            "training side.",
+            code="no_prompts",
+        )
 
 
 def _previous_policy(last: Round | None, start: Policy) -> Policy | None:
@@ -89,20 +119,27 @@ def end_annotation(*, actor: User, round_: Round) -> Round:
     """A manager's button: the labels so far are enough. What is on people's screens may still come in."""
     locked = _lock_at(round_, Stage.ANNOTATING)
     require_labels(locked)
-    finish_annotation(locked, f"ended by {actor.username}")
-    record_audit(actor=actor, action="round.end_annotation", project=locked.project, target=locked)
+    finish_annotation(locked, f"ended by {actor.username}", actor=actor, action="round.end_annotation")
     return locked
 
 
 @transaction.atomic
 def retry_round(*, actor: User, round_: Round) -> Round:
-    """Go on from the stage that failed; its failed runs are queued again and resume from their checkpoints."""
+    """Go on from the stage that failed; its failed runs are queued again and resume from their checkpoints.
+
+    Labels that were too few, or refused by the reward model's training, are taken anew: there may be more now.
+    """
     locked = _lock_at(round_, Stage.FAILED)
-    for run in runs_of(locked, locked.failed_stage):
+    runs = runs_of(locked, locked.failed_stage)
+    cleared: dict[str, Any] = {"failed_stage": "", "error": ""}
+    if locked.failed_stage == Stage.REWARD_MODEL and all(run.state == RunState.USER_ERROR for run in runs):
+        cleared["dataset"] = None
+        runs = []
+    for run in runs:
         if run.state in (RunState.FAILED, RunState.USER_ERROR, RunState.CANCELLED):
             retry_run(actor=actor, run=run)
-    enter(locked, locked.failed_stage, f"retried by {actor.username}", failed_stage="", error="")
-    record_audit(actor=actor, action="round.retry", project=locked.project, target=locked)
+    reason = f"retried by {actor.username}"
+    enter(locked, locked.failed_stage, reason, actor=actor, action="round.retry", **cleared)
     return locked
 
 
@@ -113,12 +150,13 @@ def cancel_round(*, actor: User, round_: Round) -> Round:
     locked = _lock_at(round_, *open_stages)
     for run in runs_of(locked):
         if run.state in ACTIVE:
-            cancel_run(actor=actor, run=run)
+            with suppress(IllegalTransition, RunChanged):  # it has ended meanwhile
+                cancel_run(actor=actor, run=run)
     # The tasks kept for single people are batches of their own.
     for batch in Batch.objects.filter(project=locked.project, round_number=locked.number):
         close_batch(actor=actor, batch=batch)
-    enter(locked, Stage.CANCELLED, f"cancelled by {actor.username}", finished_at=timezone.now())
-    record_audit(actor=actor, action="round.cancel", project=locked.project, target=locked)
+    now, reason = timezone.now(), f"cancelled by {actor.username}"
+    enter(locked, Stage.CANCELLED, reason, actor=actor, action="round.cancel", finished_at=now)
     return locked
 
 
@@ -128,6 +166,4 @@ def continue_rounds(*, actor: User, round_: Round) -> Round:
     locked = _lock_at(round_, Stage.DONE)
     if Round.objects.filter(project=locked.project, number__gt=locked.number).exists():
         raise WrongStage(f"The round after {locked} was started already.")
-    following = open_next_round(locked)
-    record_audit(actor=actor, action="round.continue", project=locked.project, target=following)
-    return following
+    return open_next_round(locked, actor=actor)

@@ -10,6 +10,9 @@ from rewardmodel.models import RewardModel
 from runs.models import Run
 from workspace.models import Criterion, Project
 
+# For the database's own rules; `Round.Stage` says what each means.
+STAGES = ["sampling", "annotating", "reward_model", "policy", "scoring", "done", "failed", "cancelled"]
+
 
 class Round(models.Model):
     class Stage(models.TextChoices):
@@ -22,7 +25,7 @@ class Round(models.Model):
         FAILED = "failed", "Failed"  # a run of this round ended badly; `retry` goes on from its stage
         CANCELLED = "cancelled", "Cancelled"
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="rounds")
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="rounds")
     number = models.PositiveIntegerField()
     criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="rounds")
     prompt_set = models.ForeignKey(PromptSet, on_delete=models.PROTECT, related_name="rounds")
@@ -64,6 +67,27 @@ class Round(models.Model):
             models.CheckConstraint(
                 condition=~Q(stage="done") | Q(new_policy__isnull=False), name="a_done_round_made_a_policy"
             ),
+            models.CheckConstraint(
+                condition=Q(stage__in=STAGES) & Q(failed_stage__in=["", *STAGES]), name="round_stage_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(stage="annotating") | Q(batch__isnull=False),
+                name="an_annotating_round_has_a_batch",
+            ),
+            models.CheckConstraint(
+                condition=~Q(stage__in=["policy", "scoring", "done"]) | Q(reward_model__isnull=False),
+                name="policy_training_has_a_reward_model",
+            ),
+            models.CheckConstraint(
+                condition=(Q(stage="failed") & ~Q(failed_stage="") & ~Q(error=""))
+                | (~Q(stage="failed") & (Q(stage="cancelled") | Q(failed_stage="", error=""))),
+                name="a_failed_round_says_where_and_why",
+            ),
+            models.CheckConstraint(
+                condition=Q(stage__in=["done", "cancelled"], finished_at__isnull=False)
+                | (~Q(stage__in=["done", "cancelled"]) & Q(finished_at__isnull=True)),
+                name="a_round_that_is_over_says_when",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -91,6 +115,7 @@ class RoundRun(models.Model):
             models.UniqueConstraint(
                 fields=["round", "stage"], condition=Q(policy__isnull=True), name="one_run_a_stage"
             ),
+            models.CheckConstraint(condition=Q(stage__in=STAGES), name="round_run_stage_known"),
         ]
 
     def __str__(self) -> str:
@@ -108,6 +133,7 @@ class StageEntry(models.Model):
     class Meta:
         verbose_name_plural = "stage entries"
         ordering = ["created_at", "id"]
+        constraints = [models.CheckConstraint(condition=Q(stage__in=STAGES), name="stage_entry_stage_known")]
 
     def __str__(self) -> str:
         return f"{self.round}: {self.stage}"

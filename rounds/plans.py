@@ -1,5 +1,6 @@
 """What a round will do, said before it starts and recorded with it."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -13,6 +14,9 @@ from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
 
 # Stands in a plan where the round will put the folder of the model it starts from.
 FILLED_IN_LATER = "(the round fills this in)"
+MAX_OVERLAP = 50  # the database's rule of a batch
+MAX_QUOTA = 2**31 - 1
+MAX_HOURS = 24 * 365
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,7 @@ class SamplingPlan:
                 raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 1")
         if not 2 <= self.responses_a_task <= 9:
             raise ValueError(f"responses_a_task is {self.responses_a_task}, it must be between 2 and 9")
-        if not self.temperatures or min(self.temperatures) <= 0:
+        if not self.temperatures or not all(0 < one < math.inf for one in self.temperatures):
             raise ValueError(f"temperatures must be one or more positive numbers, found {self.temperatures}")
         if len(set(self.temperatures)) != len(self.temperatures):
             raise ValueError(f"temperatures must differ from each other, found {self.temperatures}")
@@ -54,10 +58,10 @@ class AnnotationPlan:
     reserved_tasks: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("overlap", "quota", "hours"):
+        for name, most in (("overlap", MAX_OVERLAP), ("quota", MAX_QUOTA), ("hours", MAX_HOURS)):
             value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"{name} is {value}, it must be positive")
+            if value is not None and not 0 < value <= most:
+                raise ValueError(f"{name} is {value}, it must be above 0 and at most {most}")
         if not 0.0 <= self.head_to_head_share <= 0.5:
             raise ValueError(f"head_to_head_share is {self.head_to_head_share}, it must be between 0 and 0.5")
         unknown = set(self.annotator_kinds) - {"person", "simulated", "ai"}

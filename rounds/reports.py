@@ -10,9 +10,12 @@ from django.utils import timezone
 
 from annotation.models import Judgment, Task
 from annotation.progress import BatchProgress, batch_progress
+from learning.options import UserError
 from policy_training.models import Policy
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.models import Round
+from rounds.stages import missing_labels
+from rounds.tasks import response_prefix
 from runs.models import Run
 from workspace.models import User
 
@@ -150,6 +153,7 @@ def head_to_head(round_: Round) -> HeadToHead | None:
         .of_project(round_.project)
         .filter(task__batch__round_number=round_.number)
         .of_purposes(Task.Purpose.HEAD_TO_HEAD)
+        .by_kind(*round_.plan["annotation"]["annotator_kinds"])
         .select_related("task")
     )
     new_sources = round_.start_policy.source_id
@@ -199,6 +203,7 @@ class RoundReport:
     round: Round
     steps: list[Step]
     progress: BatchProgress | None
+    waits_for: str  # what keeps annotation open although its quota is met or its time is over
     current_runs: list[Run]
     responses: int
     judgments: int
@@ -214,6 +219,16 @@ class RoundReport:
 GRADES = {"0": "negligibly better", "1": "slightly better", "2": "better", "3": "significantly better"}
 
 
+def _waits_for(round_: Round, progress: BatchProgress | None) -> str:
+    if round_.stage != Stage.ANNOTATING or progress is None:
+        return ""
+    is_over = round_.annotate_until is not None and timezone.now() >= round_.annotate_until
+    try:
+        return missing_labels(round_) if progress.is_full or is_over else ""
+    except UserError as error:  # a plan of another version of this program
+        return str(error)
+
+
 def round_report(round_: Round, reader: User) -> RoundReport:
     steps = timeline(round_)
     current = next((step for step in steps if step.status in ("current", "failed")), None)
@@ -221,14 +236,14 @@ def round_report(round_: Round, reader: User) -> RoundReport:
     everybody = people_judgments(round_)
     report = reward_model.report if reward_model else {}
     grades = report.get("by_grade") or {}
+    progress = batch_progress(round_.batch) if round_.batch else None
     return RoundReport(
         round=round_,
         steps=steps,
-        progress=batch_progress(round_.batch) if round_.batch else None,
+        progress=progress,
+        waits_for=_waits_for(round_, progress),
         current_runs=current.runs if current else [],
-        responses=round_.project.responses.filter(
-            external_id__startswith=f"round{round_.number}-{round_.pk}-"
-        ).count(),
+        responses=round_.project.responses.filter(external_id__startswith=response_prefix(round_)).count(),
         judgments=Judgment.objects.current().in_batch(round_.batch).count() if round_.batch else 0,
         mine=agreement(reward_model, everybody.filter(annotator=reader)) if reward_model else None,
         people=agreement_by_person(reward_model, everybody.exclude(annotator=reader)) if reward_model else [],

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from annotation.actions import NewTask, add_tasks, close_batch, create_batch, open_batch
@@ -35,6 +35,7 @@ from rounds.tasks import (
     responses_of_round,
     samples_each,
 )
+from runs.actions import clone_run
 from runs.models import Artifact, Run
 from runs.states import RunState
 from workspace.actions import record_audit
@@ -56,11 +57,17 @@ def advance_rounds() -> int:
     for pk in waiting.values_list("pk", flat=True):
         try:
             moved += advance_round(pk)
-        except DatabaseError:
-            raise
-        except Exception:
-            # A fault of one round must not keep the others waiting; it is tried again at the next tick.
+        except (OperationalError, InterfaceError):
+            raise  # the database is gone: that is no fault of the round
+        except Exception as error:
+            # It must neither keep the other rounds waiting nor be tried again for ever without a word.
             logger.exception("round %s could not be advanced", pk)
+            fault = f"{type(error).__name__}: {error}".replace("\x00", "\ufffd")[:500]
+            with transaction.atomic():
+                fail_round(
+                    _lock(pk), f"This is a fault of the program ({fault}); the worker's log tells more."
+                )
+            moved += 1
     return moved
 
 
@@ -94,16 +101,26 @@ def _lock(pk: int) -> Round:
     )
 
 
-def enter(round_: Round, stage: str, reason: str, **fields: Any) -> None:
-    """Move the locked round to a stage; the only place that writes `stage`."""
+def enter(
+    round_: Round,
+    stage: str,
+    reason: str,
+    *,
+    actor: User | None = None,
+    action: str = "round.enter",
+    **fields: Any,
+) -> None:
+    """Move the locked round to a stage; the only place that writes `stage`. Without an actor it goes on by itself, in
+    the name of whoever started it.
+    """
     round_.stage = stage
     for name, value in fields.items():
         setattr(round_, name, value)
     round_.save(update_fields=["stage", *fields])
     StageEntry.objects.create(round=round_, stage=stage, reason=reason[:300])
     record_audit(
-        actor=round_.started_by,
-        action="round.enter",
+        actor=actor or round_.started_by,
+        action=action,
         project=round_.project,
         target=round_,
         stage=stage,
@@ -285,41 +302,56 @@ def _set_quota(batch: Batch, asked: int | None) -> None:
 def _step_annotating(round_: Round, plan: RoundPlan) -> bool:
     assert round_.batch is not None
     progress = batch_progress(round_.batch)
+    is_over = round_.annotate_until is not None and timezone.now() >= round_.annotate_until
+    if not (progress.is_full or is_over) or labels_to_train_on(round_, plan) < FEWEST_LABELS:
+        return False
     if progress.is_full:
         return finish_annotation(round_, f"the quota of {progress.quota} judgments is met")
-    is_over = round_.annotate_until is not None and timezone.now() >= round_.annotate_until
-    if is_over and labels_to_train_on(round_, plan) >= FEWEST_LABELS:
-        return finish_annotation(
-            round_, f"the time set is over with {progress.counted} of {progress.quota} judgments"
-        )
-    return False
+    return finish_annotation(
+        round_, f"the time set is over with {progress.counted} of {progress.quota} judgments"
+    )
 
 
 def labels_to_train_on(round_: Round, plan: RoundPlan) -> int:
     """Judgments a reward model of this round would learn from: all so far, of the plan's kinds of annotators."""
     labels = (
-        Judgment.objects.counted().of_project(round_.project).of_criterion(round_.criterion).for_training()
+        Judgment.objects.counted()
+        .in_visible_batches()
+        .of_project(round_.project)
+        .of_criterion(round_.criterion)
+        .for_training()
     )
     kinds = plan.annotation.annotator_kinds
     return labels.by_kind(*kinds).filter(task__prompt__split=Prompt.Split.TRAIN).count()
 
 
+def missing_labels(round_: Round) -> str:
+    """What to do while the labels so far are too few to train on: a closed batch could not bring more. Empty when they
+    are enough.
+    """
+    plan = load_plan(round_.plan)
+    labels = labels_to_train_on(round_, plan)
+    if labels >= FEWEST_LABELS:
+        return ""
+    kinds = " or ".join(plan.annotation.annotator_kinds)
+    return (
+        f"There {'is' if labels == 1 else 'are'} {labels} judgment{'' if labels == 1 else 's'} to train on (by "
+        f"{kinds}, on prompts of the training side, not head to head) and a reward model needs at least "
+        f"{FEWEST_LABELS}: let people judge a few more tasks first, or import comparisons."
+    )
+
+
 def require_labels(round_: Round) -> None:
-    """Raises RoundRefused while the labels so far are too few: a closed batch could not bring more."""
-    labels = labels_to_train_on(round_, load_plan(round_.plan))
-    if labels < FEWEST_LABELS:
-        raise RoundRefused(
-            f"There {'is' if labels == 1 else 'are'} {labels} judgment{'' if labels == 1 else 's'} to train on and a "
-            f"reward model needs at least {FEWEST_LABELS}: let people judge a few more tasks first.",
-            code="too_few_judgments",
-        )
+    """Raises RoundRefused while labels are missing."""
+    if missing := missing_labels(round_):
+        raise RoundRefused(missing, code="too_few_judgments")
 
 
-def finish_annotation(round_: Round, reason: str) -> bool:
+def finish_annotation(round_: Round, reason: str, *, actor: User | None = None, **how: str) -> bool:
     """Close the locked round's batch (what is on people's screens may still come in) and go on."""
     assert round_.batch is not None
-    close_batch(actor=round_.started_by, batch=round_.batch)
-    enter(round_, Stage.REWARD_MODEL, reason)
+    close_batch(actor=actor or round_.started_by, batch=round_.batch)
+    enter(round_, Stage.REWARD_MODEL, reason, actor=actor, **how)
     return True
 
 
@@ -332,7 +364,9 @@ def snapshot_labels(round_: Round) -> PreferenceDataset:
     A reward model that is later read beside head-to-head results must never have trained on them.
     """
     plan = load_plan(round_.plan)
-    name = f"Round {round_.number}"
+    times = round_.stage_entries.filter(stage=Stage.REWARD_MODEL).count()
+    # The same name for all workers that try at once, another one after a retry that takes the labels anew.
+    name = f"Round {round_.number}" + (f", try {times}" if times > 1 else "")
     existing = PreferenceDataset.objects.filter(project=round_.project, name=name).first()
     if existing is not None:
         return existing
@@ -386,6 +420,11 @@ def _step_reward_model(round_: Round, plan: RoundPlan) -> bool:
             consensus=plan.consensus,
         )
         _link(round_, run)
+        return True
+    if runs[0].parameters["dataset"] != round_.dataset.pk:
+        # The labels were taken anew after this run refused the earlier ones.
+        parameters = {**runs[0].parameters, "dataset": round_.dataset.pk}
+        clone_run(actor=round_.started_by, run=runs[0], title=runs[0].title, parameters=parameters)
         return True
     if not _all_done(runs):
         return False
@@ -461,7 +500,7 @@ def responses_to_score(round_: Round) -> list[Response]:
     return list((of_round | of_people).distinct().order_by("pk"))
 
 
-def open_next_round(round_: Round) -> Round:
+def open_next_round(round_: Round, *, actor: User | None = None) -> Round:
     """The round after a done one, with the same plan: its start is this round's new policy."""
     assert round_.new_policy is not None
     following = Round.objects.create(
@@ -472,9 +511,9 @@ def open_next_round(round_: Round) -> Round:
         plan=round_.plan,
         start_policy=round_.new_policy,
         previous_policy=round_.start_policy,
-        started_by=round_.started_by,
+        started_by=actor or round_.started_by,
     )
-    enter(following, Stage.SAMPLING, f"round {round_.number} is done")
+    enter(following, Stage.SAMPLING, f"round {round_.number} is done", actor=actor)
     return following
 
 

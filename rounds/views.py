@@ -88,7 +88,8 @@ def _version(report: Any) -> str:
         (run.pk, run.state, run.progress.get("step"), run.progress.get("stage"))
         for run in report.current_runs
     ]
-    return f"{report.round.stage}-{counted}-{report.judgments}-{zlib.crc32(str(steps).encode())}"
+    told = zlib.crc32(f"{steps}{report.waits_for}".encode())
+    return f"{report.round.stage}-{counted}-{report.judgments}-{told}"
 
 
 def _button(action: Callable[..., Round]) -> Callable[[HttpRequest, str, int], HttpResponse]:
@@ -98,8 +99,8 @@ def _button(action: Callable[..., Round]) -> Callable[[HttpRequest, str, int], H
         round_ = access_round(request.user, slug, number, roles=MANAGERS)
         try:
             round_ = action(actor=_person(request), round_=round_)
-        except ActionError as error:
-            messages.error(request, error.message)
+        except (ActionError, UserError) as error:
+            messages.error(request, str(error))
         return redirect("rounds:round", slug=slug, number=round_.number)
 
     return view

@@ -1,9 +1,9 @@
 """One worker carrying one run: clear the ground, prepare, launch, watch, adopt.
 
-The order that keeps two trainers apart: end what an earlier worker left; write the fence file; ask the
-database once more whether the run is still ours; only then start the command. A worker frozen between any
-two of these steps finds, when it thaws, either the database or the fence file saying that it is too late -
-and so does the command it starts.
+The order that keeps two trainers apart: end what an earlier worker left; write the fence file, which also
+stops what was left on a machine out of reach; ask the database once more whether the run is still ours; only
+then start the command. A worker frozen between any two of these steps finds, when it thaws, either the
+database or the fence file saying that it is too late - and so does the command it starts.
 """
 
 import logging
@@ -20,7 +20,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 
 from learning.attempts import Status
 from learning.options import UserError
-from learning.run_directory import RunDirectory
+from learning.run_directory import RunDirectory, StaleFence
 from runs.artifacts import Digest, hash_path, stored_path
 from runs.kinds import Output, RunKind
 from runs.launchers import OUTPUT_FILE, Launch, Launcher, Process
@@ -81,7 +81,8 @@ class Attempt:
             self._wait_in_queue(60, "A process of an earlier attempt does not end: waiting for it.")
             return
         self.persist(lambda: record_process(self.run, None, self.options.lease_seconds, self.launcher.host))
-        if self._cancelled():
+        fenced = self._fence_off()
+        if self._cancelled() or not fenced:
             return
         if self._has_result():
             self._adopt()
@@ -106,8 +107,34 @@ class Attempt:
             return False
         return self._prepare()
 
+    def _fence_off(self) -> bool:
+        """Close the folder to earlier attempts, wherever they run. False: it could not be, and the run was put back
+        (or is about to be cancelled).
+        """
+        if not self.run.path.is_dir():
+            return True
+        try:
+            self.directory.write_fence(self.run.fence)
+        except StaleFence as error:
+            raise LostLease from error
+        except OSError as error:
+            if not self.cancel_requested:
+                self._failed(f"The run's folder cannot be written: {_sentence(error)}")
+            return False
+        return True
+
+    def _is_prepared(self) -> bool:
+        if not (self.run.path / "config.json").is_file():
+            return False
+        status = self._status()
+        # Refused before anything was computed, and queued again since: what was wrong may be mended in the database.
+        refused = (
+            status is not None and status.outcome == "user_error" and not self.directory.has_checkpoint()
+        )
+        return not refused
+
     def _prepare(self) -> bool:
-        if (self.run.path / "config.json").is_file():
+        if self._is_prepared():
             return True
         try:
             with self._renewing_in_background():
@@ -118,6 +145,7 @@ class Attempt:
                     config=self.run.config,
                     inputs=dict(self.kind.build_inputs(self.run)),
                     provenance={"project": self.run.project.slug, "run": str(self.run.pk)},
+                    replace=True,
                 )
         except (ActionError, UserError) as error:
             self._end(RunState.USER_ERROR, str(error))
@@ -143,7 +171,8 @@ class Attempt:
             threads=self.run.threads,
             environment=(*self.kind.environment, *settings.RUN_PASS_ENVIRONMENT),
         )
-        self.directory.write_fence(self.run.fence)
+        if not self._fence_off():
+            return
         self._renew()
         try:
             process = self.launcher.start(launch)

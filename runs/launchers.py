@@ -142,6 +142,10 @@ class LocalLauncher:
             signal_group(process.pid, signal.SIGTERM)
             return
         self.clear(launch.mark, launch.fence, process)
+        if process.pid in self._children:
+            self._children[
+                process.pid
+            ].poll()  # a child that nobody waits for stays in the table of processes
 
     def clear(self, mark: str, fence: int, process: Process | None) -> bool:
         if process is None or process.host != self.host:

@@ -92,6 +92,11 @@ def claim_run(
     return Claim(run=run, previous=previous, exhausted=exhausted)
 
 
+def _storable(value: Any) -> Any:
+    """A command may print anything; PostgreSQL keeps no NUL."""
+    return value.replace("\x00", "\ufffd") if isinstance(value, str) else value
+
+
 def owned(run: Run) -> RunQuerySet:
     return Run.objects.running().filter(pk=run.pk, fence=run.fence)
 
@@ -100,7 +105,7 @@ def renew(run: Run, lease_seconds: float, progress: Mapping[str, Any] | None = N
     """Renew the lease and copy progress; the answer is whether a cancel was asked for. Raises LostLease."""
     changes: dict[str, Any] = {"lease_until": from_now(lease_seconds)}
     if progress is not None:
-        changes["progress"] = dict(progress)
+        changes["progress"] = {key: _storable(value) for key, value in progress.items()}
     if not owned(run).update(**changes):
         raise LostLease
     cancel = owned(run).values_list("cancel_requested", flat=True).first()
@@ -131,7 +136,7 @@ def give_back(run: Run, *, seconds: float, error: str, count_attempt: bool) -> N
         lease_until=None,
         pid=None,
         process_start="",
-        error=error[:1000],
+        error=_storable(error)[:1000],
         attempt=F("attempt") if count_attempt else max(run.attempt - 1, 0),
     )
     if not moved:
@@ -149,7 +154,7 @@ def end_run(run: Run, to: RunState, error: str = "") -> None:
             pid=None,
             process_start="",
             finished_at=Now(),
-            error=Value(error[:1000]),
+            error=Value(_storable(error)[:1000]),
         )
         if not moved:
             raise LostLease

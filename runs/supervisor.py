@@ -96,6 +96,8 @@ class WorkerLoop:
             except DATABASE_TROUBLE as error:
                 logger.warning("worker %s: waiting for the database (%s)", self.name, error)
                 drop_broken_connection()
+                if once:
+                    raise
                 self.stop.wait(self.options.poll_seconds)
                 continue
             if claim is not None:

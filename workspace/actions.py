@@ -138,6 +138,8 @@ def set_role(*, actor: User, project: Project, user: User, role: str) -> Members
     """Give somebody a role on the project, or change the one they have."""
     if role not in Membership.Role.values:
         raise ActionError(f"“{role}” is not a role: use annotator, reviewer or manager.", code="role_unknown")
+    if user.kind != User.Kind.PERSON and role != Membership.Role.ANNOTATOR:
+        raise ActionError(f"“{user.username}” is a machine: it can only annotate.", code="role_unfit")
     Project.objects.select_for_update().get(pk=project.pk)
     _keep_a_manager(project, user, still_manager=role == Membership.Role.MANAGER)
     membership, _ = Membership.objects.update_or_create(project=project, user=user, defaults={"role": role})
@@ -154,8 +156,11 @@ def remove_member(*, actor: User, project: Project, user: User) -> None:
 
 
 def _keep_a_manager(project: Project, user: User, *, still_manager: bool) -> None:
-    managers = set(project.memberships.filter(role=Membership.Role.MANAGER).values_list("user_id", flat=True))
-    if managers == {user.pk} and not still_manager:
+    # Who cannot log in manages nothing.
+    able = project.memberships.filter(
+        role=Membership.Role.MANAGER, user__is_active=True, user__kind=User.Kind.PERSON
+    )
+    if set(able.values_list("user_id", flat=True)) == {user.pk} and not still_manager:
         raise LastManager("This is the project's only manager: make somebody else a manager first.")
 
 

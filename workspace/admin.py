@@ -1,11 +1,13 @@
 """Django's admin site, for operators. What is append-only is read-only here too."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.http import HttpRequest
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
 
+from workspace.actions import record_audit
 from workspace.models import (
     AuditEvent,
     Criterion,
@@ -46,6 +48,23 @@ class RoundtableUserAdmin(UserAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # People are deactivated; their judgments stay.
         return False
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Operators change accounts here and nowhere else; the audit trail has it too, without the values."""
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            actor = cast(User, request.user)
+            action = "user.change" if change else "user.create"
+            record_audit(actor=actor, action=action, project=None, target=obj, fields=form.changed_data)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        response = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and response.status_code == 302:
+            user = User.objects.get(pk=id)
+            record_audit(
+                actor=cast(User, request.user), action="user.set_password", project=None, target=user
+            )
+        return response
 
 
 @admin.register(AuditEvent)

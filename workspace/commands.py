@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
 
 from learning.options import UserError
 from workspace.access import Role
@@ -34,6 +36,10 @@ class ProjectCommand(BaseCommand):
         """Further arguments of the command."""
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            require_migrated_database()
+        except OperationalError as error:
+            raise CommandError(f"The database does not answer: {error}") from error
         project = find_project(options.pop("project"))
         actor = find_actor(project, options.pop("actor"))
         try:
@@ -43,6 +49,18 @@ class ProjectCommand(BaseCommand):
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         raise AssertionError(f"{type(self).__name__} has no run()")
+
+
+def require_migrated_database() -> None:
+    """Raises CommandError when tables or columns of this version are missing, OperationalError without a database."""
+    executor = MigrationExecutor(connection)
+    missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    if missing:
+        raise CommandError(
+            f"The database lacks {missing} migration{'' if missing == 1 else 's'} of this version: run "
+            "`manage.py migrate` first.",
+            returncode=2,
+        )
 
 
 def find_project(slug: str) -> Project:

@@ -236,6 +236,16 @@ def test_a_stale_attempt_writes_nothing_any_more(run, monkeypatch):
     assert after == before
 
 
+def test_a_fence_is_never_lowered_and_a_damaged_one_is_mended(run):
+    run.write_fence(6)
+    with pytest.raises(StaleFence, match="attempt 5 was overtaken by attempt 6"):
+        run.write_fence(5)
+    assert run.read_fence() == 6
+    (run.path / "fence").write_text("si")
+    run.write_fence(7)
+    assert run.read_fence() == 7
+
+
 def test_an_attempt_with_an_old_or_strange_fence_does_not_begin(run, monkeypatch):
     run.write_fence(4)
     monkeypatch.setenv("ROUNDTABLE_FENCE", "3")

@@ -24,12 +24,14 @@ from policy_training.models import Policy
 from rounds.actions import cancel_round, end_annotation, retry_round, start_round
 from rounds.errors import RoundRefused, WrongStage
 from rounds.models import Round
-from rounds.plans import preset_plan, with_changes
-from rounds.stages import Stage, advance_round, advance_rounds, enter, fail_round, runs_of
+from rounds.plans import load_plan, plan_mapping, preset_plan, with_changes
+from rounds.reports import round_report
+from rounds.stages import STEPS, Stage, advance_round, advance_rounds, enter, fail_round, runs_of
 from runs.actions import clone_run
 from runs.models import Artifact, Run
 from runs.states import RunState
 from workspace.actions import create_machine_annotator
+from workspace.models import AuditEvent
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -176,22 +178,146 @@ def test_annotation_ends_at_the_time_set_once_there_is_something_to_train_on(beg
     assert (round_.stage, batch.state) == (Stage.REWARD_MODEL, Batch.State.CLOSED)
 
 
-def test_annotation_ends_when_the_quota_is_met(begin, criterion, max_, ada):
-    round_ = begin()
-    at_annotation(round_, criterion, max_)
-    assert not advance_round(round_.pk)
-    assignment = claim_task(actor=ada, project=round_.project)
+def judge_next(actor, project):
     submit_judgment(
-        actor=ada,
-        assignment=assignment,
+        actor=actor,
+        assignment=claim_task(actor=actor, project=project),
         tiers=[["A"], ["B"]],
         strengths=[2],
         seconds=3.0,
         idempotency_key="first-answer",
     )
+
+
+def test_annotation_ends_when_the_quota_is_met(begin, criterion, max_, ada):
+    round_ = begin()
+    at_annotation(round_, criterion, max_)
+    label(round_, criterion, max_, ada)
+    assert not advance_round(round_.pk)
+    judge_next(ada, round_.project)
     assert advance_round(round_.pk)
     round_.refresh_from_db()
     assert round_.stage == Stage.REWARD_MODEL
+
+
+def test_a_quota_met_with_too_little_to_train_on_keeps_annotation_open_and_says_so(
+    begin, criterion, max_, ada
+):
+    round_ = begin()
+    batch = at_annotation(round_, criterion, max_)
+    judge_next(ada, round_.project)
+    assert not advance_round(round_.pk)
+    round_.refresh_from_db()
+    batch.refresh_from_db()
+    assert (round_.stage, batch.state) == (Stage.ANNOTATING, Batch.State.OPEN)
+    assert "needs at least 2" in round_report(round_, max_).waits_for
+    label(round_, criterion, max_, ada)
+    assert advance_round(round_.pk)
+    round_.refresh_from_db()
+    assert (round_.stage, round_report(round_, max_).waits_for) == (Stage.REWARD_MODEL, "")
+
+
+def refused_at_the_reward_model(round_, criterion, max_, ada):
+    """A round whose reward model's run said that its labels will not do."""
+    at_annotation(round_, criterion, max_)
+    label(round_, criterion, max_, ada)
+    end_annotation(actor=max_, round_=round_)
+    assert advance_round(round_.pk)
+    run = round_.round_runs.get(stage=Stage.REWARD_MODEL).run
+    Run.objects.filter(pk=run.pk).update(
+        state=RunState.USER_ERROR, error="All pairs are tied.", finished_at=timezone.now()
+    )
+    assert advance_round(round_.pk)
+    round_.refresh_from_db()
+    assert round_.stage == Stage.FAILED
+    return run
+
+
+def test_a_retry_after_refused_labels_takes_them_anew(begin, criterion, max_, ada, settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    round_ = begin()
+    refused = refused_at_the_reward_model(round_, criterion, max_, ada)
+    before = round_.dataset
+    retry_round(actor=max_, round_=round_)
+    assert advance_round(round_.pk)
+    round_.refresh_from_db()
+    [run] = runs_of(round_, Stage.REWARD_MODEL)
+    assert round_.dataset != before
+    assert (run.parameters["dataset"], run.state) == (round_.dataset.pk, RunState.QUEUED)
+    assert (run.cloned_from, refused.parameters["dataset"]) == (refused, before.pk)
+    assert not advance_round(round_.pk)
+
+
+def test_a_button_is_on_record_under_the_name_of_whoever_pressed_it(
+    begin, project, criterion, max_, ruth, ada
+):
+    round_ = begin()
+    at_annotation(round_, criterion, max_)
+    label(round_, criterion, max_, ada)
+    before = AuditEvent.objects.count()
+    end_annotation(actor=ruth, round_=round_)
+    new = AuditEvent.objects.order_by("pk")[before:]
+    assert [(event.action, event.actor) for event in new] == [
+        ("batch.close", ruth),
+        ("round.end_annotation", ruth),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"purpose": "evaluation", "split": "train"}, "held_out_prompts"),
+        ({"purpose": "policy", "split": "validation"}, "no_prompts"),
+    ],
+)
+def test_prompts_that_no_policy_may_be_trained_on_are_refused_at_the_start(
+    begin, project, max_, changes, code
+):
+    chosen = make_prompt_set(actor=max_, project=project, name="kept", purpose=changes["purpose"])
+    rows = [{"messages": [{"role": "user", "content": f"Kept {n}?"}]} for n in range(300)]
+    add_prompts(actor=max_, project=project, rows=rows, prompt_set=chosen)
+    chosen.members.exclude(prompt__split=changes["split"]).delete()
+    assert chosen.prompts.exists()
+    with pytest.raises(RoundRefused) as caught:
+        begin(prompt_set=chosen)
+    assert caught.value.code == code
+    assert not Round.objects.exists()
+
+
+def test_a_plan_that_needs_demonstrations_is_refused_without_them(begin):
+    mapping = plan_mapping(preset_plan("tiny"))
+    mapping["policy"]["algorithm"]["ptx_coefficient"] = 1.0
+    with pytest.raises(RoundRefused, match="import_demonstrations"):
+        begin(plan=load_plan(mapping))
+
+
+def test_a_run_that_ends_while_its_round_is_cancelled_does_not_keep_it_from_it(begin, max_, monkeypatch):
+    round_ = begin()
+    advance_round(round_.pk)
+    seen = runs_of(round_)
+    Run.objects.update(state=RunState.DONE, finished_at=timezone.now())
+    monkeypatch.setattr("rounds.actions.runs_of", lambda round_: seen)  # read before the run ended
+    cancel_round(actor=max_, round_=round_)
+    round_.refresh_from_db()
+    assert (round_.stage, Run.objects.get().state) == (Stage.CANCELLED, RunState.DONE)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"stage": "nonsense"},
+        {"stage": "annotating"},
+        {"stage": "policy"},
+        {"stage": "failed"},
+        {"error": "Something."},
+        {"stage": "cancelled"},
+        {"finished_at": timezone.now()},
+    ],
+)
+def test_the_database_itself_refuses_a_stage_that_cannot_be(begin, fields):
+    round_ = begin()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Round.objects.filter(pk=round_.pk).update(**fields)
 
 
 def test_a_managers_button_ends_annotation_once_and_not_before_there_are_labels(begin, criterion, max_, ada):
@@ -250,7 +376,7 @@ def test_tasks_cannot_be_kept_for_a_stranger(begin, olga):
         begin(plan=plan)
 
 
-def test_a_fault_of_one_round_does_not_keep_the_others_waiting(begin, olga):
+def test_a_fault_of_one_round_is_told_and_does_not_keep_the_others_waiting(begin, olga, monkeypatch):
     broken = begin()
     other = start_round(
         actor=olga,
@@ -259,11 +385,23 @@ def test_a_fault_of_one_round_does_not_keep_the_others_waiting(begin, olga):
         **elsewhere(olga),
         plan=preset_plan("tiny"),
     )
-    Round.objects.filter(pk=broken.pk).update(plan={"sampling": None})
+    monkeypatch.setitem(STEPS, Stage.SAMPLING, fail_for(broken))
     advance_rounds()
     broken.refresh_from_db()
-    assert broken.stage in (Stage.SAMPLING, Stage.FAILED)
+    assert (broken.stage, broken.failed_stage) == (Stage.FAILED, Stage.SAMPLING)
+    assert "OverflowError: too far" in broken.error
     assert other.round_runs.count() == 1
+
+
+def fail_for(broken):
+    healthy = STEPS[Stage.SAMPLING]
+
+    def step(round_, plan):
+        if round_.pk == broken.pk:
+            raise OverflowError("too far")
+        return healthy(round_, plan)
+
+    return step
 
 
 def elsewhere(person):
@@ -275,7 +413,7 @@ def elsewhere(person):
     source = add_source(actor=person, project=project, kind=Source.Kind.POLICY, name="other")
     policy = Policy.objects.create(project=project, name="other", artifact=artifact, source=source)
     prompts = make_prompt_set(actor=person, project=project, name="p", purpose="policy")
-    rows = [{"messages": [{"role": "user", "content": "Anything?"}]}]
+    rows = [{"messages": [{"role": "user", "content": f"Anything {n}?"}]} for n in range(12)]
     add_prompts(actor=person, project=project, rows=rows, prompt_set=prompts)
     return {"start_policy": policy, "prompt_set": prompts}
 

@@ -1,5 +1,6 @@
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from rounds.actions import start_round
 from rounds.models import Round
@@ -65,7 +66,7 @@ def test_the_page_polls_until_nothing_will_change_any_more(client, round_, max_)
     assert "every 2s" in page.content.decode()
     assert client.get(url, {"version": version}, headers={"HX-Request": "true"}).status_code == 204
     assert client.get(url, {"version": "older"}, headers={"HX-Request": "true"}).status_code == 200
-    Round.objects.update(stage=Round.Stage.CANCELLED)
+    Round.objects.update(stage=Round.Stage.CANCELLED, finished_at=timezone.now())
     assert client.get(url, {"version": version}, headers={"HX-Request": "true"}).status_code == 286
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from learning.attempts import Attempt, StaleFence, StopRequested
 from learning.options import UserError
+from learning.records import PROMPTS
 from learning.run_directory import RunDirectory
 from tests.runs.counting_config import CountingOptions
 
@@ -50,12 +51,17 @@ def main(attempt: Attempt[CountingOptions]) -> dict[str, object]:
 def get_into_trouble(attempt: Attempt, trouble: str) -> None:
     if trouble == "user_error":
         raise UserError("inputs/numbers.parquet has no rows: give it at least one.")
+    if trouble == "needs_two" and len(attempt.read_input("prompts", PROMPTS)) < 2:
+        raise UserError("inputs/prompts.parquet has one row: give it two.")
     first = not (attempt.path / "tripped").exists()
     (attempt.path / "tripped").touch()
     if trouble == "crash" or (trouble == "crash_once" and first):
         raise RuntimeError("the abacus broke")
     if trouble == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    if trouble == "mumbles":
+        print("mu\x00mble", file=sys.stderr, flush=True)
+        os._exit(1)
     if trouble == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 

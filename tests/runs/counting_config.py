@@ -10,7 +10,7 @@ class CountingOptions:
     runtime: RuntimeOptions
     steps: int = 5
     seconds_per_step: float = 0.0
-    trouble: str = ""  # user_error | crash | crash_once | deaf | killed
+    trouble: str = ""  # user_error | needs_two | crash | crash_once | deaf | killed | mumbles
 
     def __post_init__(self) -> None:
         if self.steps < 1:

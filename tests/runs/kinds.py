@@ -14,15 +14,18 @@ from workspace.models import Criterion
 def build_inputs(run: Run) -> Mapping[str, Any]:
     if run.parameters.get("inputs") == "missing":
         raise ActionError("There are no prompts to count: import some first.")
-    row = {
-        "prompt_id": "p1",
-        "messages": [{"role": "user", "content": "How many?"}],
-        "kind": "plain",
-        "split": "train",
-        "author": None,
-        "tags": [],
-    }
-    return {"prompts": ([row], PROMPTS)}
+    rows = [
+        {
+            "prompt_id": f"p{number}",
+            "messages": [{"role": "user", "content": f"How many {criterion.name}?"}],
+            "kind": "plain",
+            "split": "train",
+            "author": None,
+            "tags": [],
+        }
+        for number, criterion in enumerate(run.project.criteria.order_by("pk"), start=1)
+    ]
+    return {"prompts": (rows, PROMPTS)}
 
 
 def adopt(run: Run, result: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from runs.processes import pids_of_run, process_identity
 from runs.supervisor import work
 from tests.runs.conftest import QUICK, assert_never_two_at_once, journal, steps, until
 from tests.runs.kinds import COUNTING
+from workspace.actions import add_criterion
 from workspace.models import AuditEvent, Criterion
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.db]
@@ -110,6 +111,29 @@ def test_inputs_that_cannot_be_built_end_the_run_with_their_sentence(queue_count
     run.refresh_from_db()
     assert (run.state, run.error) == ("user_error", "There are no prompts to count: import some first.")
     assert not run.path.exists(), "nothing half-written is left"
+
+
+def test_a_refused_run_that_is_retried_gets_its_inputs_anew(queue_counting, max_, criterion):
+    run = queue_counting(steps=2, trouble="needs_two")
+    carry()
+    run.refresh_from_db()
+    assert (run.state, run.error) == ("user_error", "inputs/prompts.parquet has one row: give it two.")
+    add_criterion(actor=max_, project=run.project, name="harmless", question="Which is less harmful?")
+    retry_run(actor=max_, run=run)
+    carry()
+    assert_done_with_the_same_result(run, 2)
+
+
+def test_a_folder_that_cannot_be_written_fails_the_run_with_the_reason(queue_counting, monkeypatch):
+    def full(directory, number):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunDirectory, "write_fence", full)
+    run = queue_counting(steps=1)
+    carry()
+    run.refresh_from_db()
+    assert (run.state, run.attempt) == ("failed", 3)
+    assert "cannot be written" in run.error and "No space left" in run.error
 
 
 def test_a_refused_result_ends_the_run_and_leaves_no_artifact(queue_counting):
@@ -211,6 +235,18 @@ def test_a_cancel_reaches_the_command_and_nothing_is_adopted(queue_counting, sta
     until(lambda: Run.objects.get(pk=run.pk).state == "cancelled", 10)
     assert not pids_of_run(run.directory, 10_000)
     assert adopted(run) == [] and len(steps(run)) < 400
+
+
+def test_a_cancel_stops_what_a_lost_worker_left_on_a_machine_out_of_reach(queue_counting, start_worker, max_):
+    run = queue_counting(steps=400, seconds_per_step=0.05)
+    frozen = start_worker()
+    until(running_at(run, 1))
+    os.kill(frozen.pid, signal.SIGSTOP)
+    cancel_run(actor=max_, run=run)
+    start_worker("elsewhere")
+    until(lambda: Run.objects.get(pk=run.pk).state == "cancelled")
+    until(lambda: not pids_of_run(run.directory, 10_000), 5)
+    assert len(steps(run)) < 400
 
 
 @pytest.mark.slow
@@ -364,3 +400,11 @@ def test_what_the_command_printed_is_the_reason_when_it_cannot_even_start(queue_
     carry(kinds=[broken])
     run.refresh_from_db()
     assert run.state == "failed" and "no_such_command" in run.error
+
+
+def test_last_words_that_no_database_can_keep_are_made_readable(queue_counting):
+    run = queue_counting(steps=1, trouble="mumbles")
+    Run.objects.filter(pk=run.pk).update(max_attempts=1)
+    carry()
+    run.refresh_from_db()
+    assert run.state == "failed" and run.error.endswith("mu\ufffdmble.")

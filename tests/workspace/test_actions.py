@@ -90,6 +90,16 @@ def test_a_project_keeps_a_manager(project, max_, ada):
     assert project.memberships.get(role="manager").user == ada
 
 
+def test_who_cannot_log_in_is_no_manager_to_leave_a_project_to(project, max_, ada):
+    robot = actions.create_machine_annotator(actor=max_, project=project, name="robot", kind="simulated")
+    with pytest.raises(ActionError, match="can only annotate"):
+        actions.set_role(actor=max_, project=project, user=robot, role="manager")
+    actions.set_role(actor=max_, project=project, user=ada, role="manager")
+    User.objects.filter(pk=ada.pk).update(is_active=False)
+    with pytest.raises(LastManager):
+        actions.remove_member(actor=max_, project=project, user=max_)
+
+
 def test_settings_and_guidelines_change_by_new_versions(project, max_):
     actions.change_question_settings(actor=max_, project=project, allow_ties=False, ask_rationale=True)
     actions.publish_guideline(actor=max_, project=project, text="New words.")

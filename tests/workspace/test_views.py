@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from workspace import actions
+from workspace.models import AuditEvent
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -114,6 +115,25 @@ def test_the_admin_site_shows_the_audit_trail_and_changes_nothing(client, projec
     assert client.post(reverse("admin:workspace_auditevent_delete", args=[event.pk])).status_code == 403
     event.refresh_from_db()
     assert event.action == "project.create"
+
+
+def test_what_an_operator_changes_of_an_account_is_in_the_audit_trail(client, ada, django_user_model):
+    root = django_user_model.objects.create_superuser("root", password="correct horse battery")
+    client.force_login(root)
+    page = reverse("admin:workspace_user_change", args=[ada.pk])
+    # Without `is_active`: the box is not ticked any more.
+    fields = {"username": "ada", "date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
+    assert client.post(page, fields).status_code == 302
+    secret = "a new and long enough one"
+    passwords = {"password1": secret, "password2": secret, "usable_password": "true"}
+    page = reverse("admin:auth_user_password_change", args=[ada.pk])
+    assert client.post(page, passwords).status_code == 302
+    ada.refresh_from_db()
+    assert not ada.is_active and ada.check_password(secret)
+    events = AuditEvent.objects.filter(target_id=str(ada.pk), actor=root).order_by("pk")
+    assert [event.action for event in events] == ["user.change", "user.set_password"]
+    assert "is_active" in events[0].details["fields"]
+    assert secret not in str([event.details for event in events])
 
 
 def test_pages_carry_a_strict_content_security_policy(client):

@@ -1,12 +1,15 @@
 """manage.py worker: carries runs, advances rounds, sweeps lapsed leases. Start as many as there are machines."""
 
 from argparse import ArgumentParser
+from contextlib import suppress
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 
 from rounds.work import ALL_KINDS, tick
 from runs.supervisor import work
+from workspace.commands import require_migrated_database
 
 
 class Command(BaseCommand):
@@ -22,5 +25,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        carried = work(ALL_KINDS, tick, once=options["once"], only=options["kinds"])
+        # A database that does not answer yet is waited for, as one that goes away later is.
+        with suppress(OperationalError):
+            require_migrated_database()
+        try:
+            carried = work(ALL_KINDS, tick, once=options["once"], only=options["kinds"])
+        except OperationalError as error:
+            raise CommandError(f"The database does not answer: {error}") from error
         self.stdout.write(f"Carried {carried} run{'' if carried == 1 else 's'}.")

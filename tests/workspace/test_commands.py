@@ -1,0 +1,24 @@
+import subprocess
+import sys
+
+import pytest
+
+from tests.learning.running import ROOT, environment
+
+
+@pytest.mark.parametrize("command", [["worker", "--once"], ["start_round", "kitchen"]])
+def test_a_database_without_the_tables_of_this_version_is_one_sentence(tmp_path, command):
+    """In a process of its own: the tests' database has them all."""
+    empty = environment(ROUNDTABLE_DATA_DIR=str(tmp_path), ROUNDTABLE_SECRET_KEY="x" * 40)
+    empty.pop("ROUNDTABLE_DATABASE_URL", None)
+    empty["DJANGO_SETTINGS_MODULE"] = "config.settings"
+    done = subprocess.run(
+        [sys.executable, "manage.py", *command],
+        cwd=ROOT,
+        env=empty,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "run `manage.py migrate` first" in done.stderr and "Traceback" not in done.stderr
