@@ -23,7 +23,7 @@ def by_products(model: Any, function: Callable[..., Any], batch: Batch, *args: A
     the same bits.
     """
     # A checkpointed layer is computed again outside of this call and would find the other kernel there.
-    if getattr(model, "is_gradient_checkpointing", False) or not _trains_faster(batch):
+    if getattr(model, "is_activation_checkpointing", False) or not _trains_faster(batch):
         return function(model, batch, *args)
     with sdpa_kernel(SDPBackend.MATH):
         return function(model, batch, *args)

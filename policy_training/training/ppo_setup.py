@@ -103,7 +103,7 @@ def load(attempt: Attempt[PPOConfig]) -> PPORun:
     for trained in (policy, critic):
         require_positions(trained, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
         if config.policy.gradient_checkpointing:
-            trained.gradient_checkpointing_enable({"use_reentrant": False})
+            trained.activation_checkpointing_enable({"use_reentrant": False})
     train_prompts = tokenized_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)
     scorer.settle_layout(train_prompts, config.rollout.samples_a_prompt)
     evaluation_prompts = tokenized_prompts(

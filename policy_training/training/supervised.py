@@ -82,7 +82,7 @@ def fit(
     attempt.status(stage="loading")
     model = load_policy(config.model.source, tokenizer, dropout=config.model.dropout)
     if config.model.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     rows = Rows(config, model, tokenizer, train)
     watched = Rows(config, model, tokenizer, heldout[: config.watching.evaluation_examples], like=rows)
     # Of everything that will be read, before the first step: a run must not fail after its training.

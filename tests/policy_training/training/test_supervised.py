@@ -69,7 +69,7 @@ def test_gradient_checkpointing_is_used_and_changes_rounding_at_most(tmp_path, m
         )
         run = create_run(tmp_path / str(asked), "sft", config, demonstrations=demonstration_rows(40))
         losses.append(in_process(sft, LanguageModelConfig, run)["loss_after"])
-    assert [made.is_gradient_checkpointing for made in used] == [False, True]
+    assert [made.is_activation_checkpointing for made in used] == [False, True]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6 if dtype == "fp32" else 2e-2)
 
 
