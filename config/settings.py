@@ -1,5 +1,6 @@
 """One settings file. What differs between machines comes from environment variables, all named ROUNDTABLE_..."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from csp.constants import NONE, SELF
@@ -12,6 +13,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = env.bool("ROUNDTABLE_DEBUG", False)
 # Everything the installation writes: the SQLite file, run directories, exports, models.
 DATA_DIR = Path(env.str("ROUNDTABLE_DATA_DIR", str(BASE_DIR / "var"))).resolve()
+# SQLite makes its file and not the folder, and `migrate` opens it before anything of ours could run.
+with suppress(OSError):
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
 
 _DEFAULT_SECRET = "insecure-default-secret-for-development-only"
 _secret_file = DATA_DIR / "secret_key"
