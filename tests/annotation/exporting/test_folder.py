@@ -363,7 +363,7 @@ def test_pairs_of_two_criteria_are_never_mixed(project, max_, bring, export):
 
 def unlike_splits(project):
     """Judgments whose test split alone has policies, sampling, marks and a second annotator."""
-    for number in range(60):
+    for number in range(120):
         prompt = [{"role": "user", "content": f"Question {number}?"}]
         in_test = split_of(prompt, project.split_salt) == "test"
         responses = [

@@ -180,7 +180,7 @@ def test_a_dataset_is_not_selected_from_once_more(project, write_rows, tmp_path,
         "export_preferences", project.slug, tmp_path / "two", "--dataset", "snapshot 1", *options
     )
     assert said.startswith(f"--dataset snapshot 1 is selected already: leave {options[0]} out, ")
-    run("export_preferences", project.slug, tmp_path / "two", "--dataset", "snapshot 1", "--split", "train")
+    run("export_preferences", project.slug, tmp_path / "two", "--dataset", "snapshot 1", "--format", "trl")
 
 
 def test_an_export_writes_over_nothing(project, write_rows, tmp_path):  # noqa: F811
