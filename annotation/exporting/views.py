@@ -37,6 +37,7 @@ _PAIR_COLUMNS = [
     pa.field("group_id", _TEXT),
     pa.field("pair_index", pa.int64()),
     pa.field("n_pairs_in_group", pa.int64()),
+    pa.field("n_ties_in_group", pa.int64()),
     pa.field("agreement", pa.float64()),
     pa.field("soft_label", pa.float64()),
 ]
@@ -100,8 +101,11 @@ def trl_rows(row: ComparisonRow, options: ViewOptions, counted: Counter[str]) ->
     """One row a pair: the side with the larger share is chosen.
 
     Ties are left out and counted, or written with soft_label 0.5; never turned into a preference.
+    `n_ties_in_group` counts the tied pairs of the answers that are in the group's rows: an import tells them by
+    it from pairs that were never compared.
     """
     pairs: list[tuple[int, int, float]] = []
+    ties: list[tuple[int, int]] = []
     shares = row["soft_preference"]
     for i, j in itertools.combinations(range(len(row["responses"])), 2):
         share = shares[i][j]
@@ -109,12 +113,14 @@ def trl_rows(row: ComparisonRow, options: ViewOptions, counted: Counter[str]) ->
             counted["pairs_never_compared"] += 1
         elif abs(share - 0.5) < EVEN:
             counted["ties_written" if options.ties == "soft" else "ties_dropped"] += 1
+            ties.append((i, j))
             if options.ties == "soft":
                 pairs.append((i, j, 0.5))
         else:
             pairs.append((i, j, share) if share > 0.5 else (j, i, 1 - share))
     if not pairs:
         counted["groups_without_rows"] += 1
+    shown = {place for better, worse, _ in pairs for place in (better, worse)}
     prompt = _prompt(row, options, counted)
     for place, (better, worse, share) in enumerate(pairs):
         grade = 0.0 if share == 0.5 else (row["grade"][better][worse] or 0.0)
@@ -128,6 +134,7 @@ def trl_rows(row: ComparisonRow, options: ViewOptions, counted: Counter[str]) ->
             "group_id": row["group_id"],
             "pair_index": place,
             "n_pairs_in_group": len(pairs),
+            "n_ties_in_group": sum(1 for tie in ties if shown.issuperset(tie)),
             "agreement": row["agreement"],
             "soft_label": share,
         }

@@ -142,10 +142,11 @@ def pairs_of(ranks, strengths, *, ties):
         else:
             a, b = (i, j) if tier[i] < tier[j] else (j, i)
             rows.append((a, b, min(3, sum(strengths[tier[a] : tier[b]])), False))
+    untied = sum(not tie for *_, tie in rows)
     return [
         ImportedPair(
             group="g", prompt=USER, better=f"r{a}", worse=f"r{b}", strength=grade, tie=tie, annotator=None,
-            pairs_in_group=len(rows),
+            pairs_in_group=len(rows), ties_in_group=len(ranks) * (len(ranks) - 1) // 2 - untied,
         )
         for a, b, grade, tie in rows
     ]  # fmt: skip
@@ -170,6 +171,26 @@ def test_the_pairs_of_a_ranking_are_the_ranking_again(order, ties, rng):
     by_text = dict(zip(found.responses, found.ranks, strict=True))
     assert [by_text[f"r{place}"] for place in range(len(ranks))] == dense(ranks)
     assert found.strengths == strengths
+
+
+@pytest.mark.parametrize("ties", [None, 0, 1, 2])
+def test_a_pair_without_a_row_is_a_tie_only_where_the_counts_say_so(ties):
+    """a over b and c; of b and c there is no row: tied (one tie in the group), or never compared."""
+    pairs = [
+        ImportedPair(
+            group="g", prompt=USER, better="a", worse=worse, strength=1, tie=False, annotator=None,
+            pairs_in_group=2, ties_in_group=ties,
+        )
+        for worse in "bc"
+    ]  # fmt: skip
+    found = [one.responses for one in assemble_group(pairs)]
+    assert found == ([["a", "b", "c"]] if ties == 1 else [["a", "b"], ["a", "c"]])
+
+
+def test_a_group_may_have_as_long_an_id_as_we_write():
+    found = read_one("trl", PAIR | {"group_id": "g" * 190, "pair_index": 0, "n_pairs_in_group": 1})
+    assert found.group == "g" * 190
+    assert problem_of("trl", PAIR | {"group_id": "g" * 201}).startswith("group_id: is longer than 200")
 
 
 def test_pairs_in_a_circle_stay_pairs_that_know_their_group():
