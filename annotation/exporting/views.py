@@ -37,7 +37,6 @@ _PAIR_COLUMNS = [
     pa.field("group_id", _TEXT),
     pa.field("pair_index", pa.int64()),
     pa.field("n_pairs_in_group", pa.int64()),
-    pa.field("n_ties_in_group", pa.int64()),
     pa.field("agreement", pa.float64()),
     pa.field("soft_label", pa.float64()),
 ]
@@ -100,12 +99,10 @@ def _record(row: ComparisonRow, options: ViewOptions, counted: Counter[str]) -> 
 def trl_rows(row: ComparisonRow, options: ViewOptions, counted: Counter[str]) -> Iterator[Mapping[str, Any]]:
     """One row a pair: the side with the larger share is chosen.
 
-    Ties are left out and counted, or written with soft_label 0.5; never turned into a preference.
-    `n_ties_in_group` counts the tied pairs of the answers that are in the group's rows: an import tells them by
-    it from pairs that were never compared.
+    Ties are left out and counted, or written with soft_label 0.5; never turned into a preference. Pairs that were
+    never compared are counted too; the rows themselves do not tell them from ties that were left out.
     """
     pairs: list[tuple[int, int, float]] = []
-    ties: list[tuple[int, int]] = []
     shares = row["soft_preference"]
     for i, j in itertools.combinations(range(len(row["responses"])), 2):
         share = shares[i][j]
@@ -113,14 +110,12 @@ def trl_rows(row: ComparisonRow, options: ViewOptions, counted: Counter[str]) ->
             counted["pairs_never_compared"] += 1
         elif abs(share - 0.5) < EVEN:
             counted["ties_written" if options.ties == "soft" else "ties_dropped"] += 1
-            ties.append((i, j))
             if options.ties == "soft":
                 pairs.append((i, j, 0.5))
         else:
             pairs.append((i, j, share) if share > 0.5 else (j, i, 1 - share))
     if not pairs:
         counted["groups_without_rows"] += 1
-    shown = {place for better, worse, _ in pairs for place in (better, worse)}
     prompt = _prompt(row, options, counted)
     for place, (better, worse, share) in enumerate(pairs):
         grade = 0.0 if share == 0.5 else (row["grade"][better][worse] or 0.0)
@@ -134,7 +129,6 @@ def trl_rows(row: ComparisonRow, options: ViewOptions, counted: Counter[str]) ->
             "group_id": row["group_id"],
             "pair_index": place,
             "n_pairs_in_group": len(pairs),
-            "n_ties_in_group": sum(1 for tie in ties if shown.issuperset(tie)),
             "agreement": row["agreement"],
             "soft_label": share,
         }

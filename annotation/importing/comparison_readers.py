@@ -101,7 +101,7 @@ class TrlReader(_PlainReader):
 
     fields: ClassVar[tuple[str, ...]] = (
         "prompt", "chosen", "rejected", "strength", "soft_label", "margin", "weight", "agreement",
-        "group_id", "pair_index", "n_pairs_in_group", "n_ties_in_group", "annotator", "id",
+        "group_id", "pair_index", "n_pairs_in_group", "annotator", "id",
     )  # fmt: skip
 
     def id_of(self, row: Row) -> str | None:
@@ -142,16 +142,16 @@ class TrlReader(_PlainReader):
         return [
             ImportedPair(
                 group=group, prompt=prompt, better=better, worse=worse, strength=strength, tie=tie,
-                annotator=annotator, pairs_in_group=self._count(row, "n_pairs_in_group", 1),
-                ties_in_group=self._count(row, "n_ties_in_group", 0),
+                annotator=annotator, pairs_in_group=self._pairs_in_group(row),
             )
         ]  # fmt: skip
 
-    def _count(self, row: Row, field: str, low: int) -> int | None:
-        """A number of pairs of one group; nine responses have 36."""
-        if not self._columns.has(row, field):
+    def _pairs_in_group(self, row: Row) -> int | None:
+        if not self._columns.has(row, "n_pairs_in_group"):
             return None
-        return cells.whole_number(self._columns.value(row, field), self._columns.name(field), low, 36)
+        column = self._columns.name("n_pairs_in_group")
+        # Nine responses have 36 pairs.
+        return cells.whole_number(self._columns.value(row, "n_pairs_in_group"), column, 1, 36)
 
     def _sides(self, row: Row) -> tuple[list[Message], str, str]:
         names = [self._columns.name("chosen"), self._columns.name("rejected")]

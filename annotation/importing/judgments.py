@@ -72,9 +72,6 @@ class ImportedPair:
     tie: bool
     annotator: str | None
     pairs_in_group: int | None  # how many rows the group has in all, where the file says so
-    # How many of its pairs are tied, with a row or without one, where the file says so. A pair that was never
-    # compared has no row either.
-    ties_in_group: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -166,9 +163,9 @@ def _steps(ranks: Sequence[int], grades: Mapping[tuple[int, int], int]) -> list[
 def assemble_group(pairs: Iterable[ImportedPair]) -> list[ImportedJudgment]:
     """The judgments behind the rows of one group (same group id, same annotator), in file order.
 
-    Views of pairs leave ties out. Where the file says how many ties the group has, and with the untied rows
-    they make up all pairs, a pair without a row is a tie; else it was never compared. Raises RowProblem when
-    the rows contradict each other.
+    Views of pairs leave ties out. Where the file says how many rows the group has, and has them all, pairs without a
+    row are taken as ties if that gives an order; else they were never compared. Raises RowProblem when the rows
+    contradict each other.
     """
     rows = list(pairs)
     first = rows[0]
@@ -193,11 +190,9 @@ def assemble_group(pairs: Iterable[ImportedPair]) -> list[ImportedJudgment]:
             "n_pairs_in_group", f"is {expected}, but group {first.group} has {len(rows)} rows here"
         )
     check_responses(responses, ["group_id"])
-    every = list(itertools.combinations(range(len(responses)), 2))
-    untied = sum(1 for value in signs.values() if value)
-    if first.ties_in_group is not None and untied + first.ties_in_group == len(every):
-        for pair in every:
-            signs.setdefault(pair, 0)
+    with_ties = {pair: signs.get(pair, 0) for pair in itertools.combinations(range(len(responses)), 2)}
+    if expected is not None and ranks_of_signs(len(responses), with_ties) is not None:
+        signs = with_ties
     return judgments_of_pairs(
         group=first.group,
         prompt=first.prompt,
