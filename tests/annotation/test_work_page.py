@@ -388,6 +388,82 @@ def test_a_drag_makes_a_tie_and_a_gap_makes_a_rank(page, ada, make_batch, addres
     assert "rank 1 of 3" in page.inner_text("#bench-announcer")
 
 
+def drag_to(page, handle, x, y, *, steps=12, settle=True):
+    """Takes an answer by its bar and lets it go at a point of the window."""
+    grip = page.locator(f".rank-card[data-response={handle}] .rank-card-head").bounding_box()
+    page.mouse.move(grip["x"] + 30, grip["y"] + 15)
+    page.mouse.down()
+    page.mouse.move(grip["x"] + 40, grip["y"] + 25, steps=3)
+    page.mouse.move(x, y, steps=steps)
+    if settle:
+        page.mouse.move(x + 2, y, steps=2)
+    page.mouse.up()
+    page.wait_for_timeout(50)
+
+
+@pytest.mark.parametrize("k", [4, 9])
+@pytest.mark.parametrize("fast", [False, True])
+def test_dropped_on_the_row_between_two_answers_it_lies_between_them(
+    page, ada, make_batch, address, open_as, k, fast
+):
+    page.set_viewport_size({"width": 1280, "height": 2600})
+    make_batch(tasks=1, k=k)
+    open_as(page, ada).goto(address("work"))
+    wait_for_task(page)
+    chance = random.Random(k)
+    for _ in range(12):
+        before = tiers_on_screen(page)
+        assert all(len(tier) == 1 for tier in before)
+        order = [tier[0] for tier in before]
+        moved, row = chance.choice(order), chance.randrange(k - 1)
+        box = page.locator(".between").nth(row).bounding_box()
+        # Anywhere on the row, its question and its grades included.
+        x = box["x"] + box["width"] * chance.choice([0.02, 0.1, 0.3, 0.7])
+        y = box["y"] + box["height"] * chance.choice([0.1, 0.5, 0.9])
+        drag_to(page, moved, x, y, steps=1 if fast else 12, settle=not fast)
+        above = [handle for handle in order[: row + 1] if handle != moved]
+        below = [handle for handle in order[row + 1 :] if handle != moved]
+        assert tiers_on_screen(page) == [[handle] for handle in [*above, moved, *below]]
+
+
+def test_dropped_beside_the_ranking_an_answer_goes_back(page, ada, make_batch, address, open_as):
+    page.set_viewport_size({"width": 1280, "height": 1600})
+    make_batch(tasks=1, k=4)
+    open_as(page, ada).goto(address("work"))
+    handle = wait_for_task(page)
+    drag_to(page, "C", 500, 20)
+    assert tiers_on_screen(page) == [["A"], ["B"], ["C"], ["D"]]
+    assert page.locator(".is-moving, .is-target").count() == 0
+    top = page.locator(".gap").first.bounding_box()
+    drag_to(page, "C", 500, top["y"] - 10)
+    assert tiers_on_screen(page) == [["C"], ["A"], ["B"], ["D"]]
+    assert wait_for_task(page) == handle
+
+
+@pytest.mark.parametrize("width", [1280, 1000, 800, 600, 320])
+def test_choosing_a_grade_moves_nothing(page, ada, make_batch, address, open_as, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    make_batch(tasks=1)
+    open_as(page, ada).goto(address("work"))
+    wait_for_task(page)
+    height = "document.querySelector('.dock').getBoundingClientRect().height"
+    before = page.evaluate(height)
+    for digit in "123456780":
+        page.keyboard.press(digit)
+        assert page.evaluate(height) == before
+
+
+def test_a_tie_is_shown_on_both_answers(page, ada, make_batch, address, open_as):
+    make_batch(tasks=1)
+    open_as(page, ada).goto(address("work"))
+    wait_for_task(page)
+    rings = "[...document.querySelectorAll('.response')].map(e => getComputedStyle(e).boxShadow)"
+    assert page.evaluate(rings) == ["none", "none"]
+    page.keyboard.press("0")
+    first, second = page.evaluate(rings)
+    assert first == second != "none"
+
+
 def test_where_ties_are_not_allowed_none_can_be_made(page, ada, max_, project, make_batch, address, open_as):
     from workspace.actions import change_question_settings
 
