@@ -175,6 +175,17 @@
       list.querySelector(`[name="step-${i}"]:checked`).focus();
     });
 
+    // The sentence beside the buttons may be a screen away from the step it speaks of.
+    const problemAt = (i, text) => {
+      list.querySelectorAll(".step-problem").forEach((old) => old.remove());
+      const words = document.createElement("p");
+      words.className = "step-problem";
+      words.setAttribute("aria-hidden", "true");
+      words.textContent = text;
+      list.querySelector(`[data-step="${i}"]`).append(words);
+      words.scrollIntoView({ block: "nearest" });
+    };
+
     const unfold = (card) => {
       const button = card.querySelector(".btn-unfold");
       if (button.hidden) return;
@@ -208,6 +219,7 @@
           return {
             problem: `Say how much better ${said(tiers[open])} ${tiers[open].length > 1 ? "are" : "is"} than ${said(tiers[open + 1])}.`,
             at: list.querySelector(`[name="step-${open}"]`),
+            say: (text) => problemAt(open, text),
           };
         }
         return { tiers: tiers.map((tier) => [...tier]), strengths };

@@ -160,6 +160,98 @@ def test_skipping_by_key_leaves_the_task_to_others(page, ada, make_batch, addres
     wait_until(page, lambda: Assignment.objects.get(handle=first).state == "skipped")
 
 
+def test_a_skip_is_undone_with_what_was_typed_and_the_task_behind_it_follows(
+    page, ada, make_batch, address, open_as
+):
+    make_batch(tasks=3)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    page.keyboard.press("n")
+    page.keyboard.type("a long thought")
+    page.keyboard.press("Escape")
+    page.keyboard.press("7")
+    page.keyboard.press("s")
+    wait_for_another(page, first)
+    second = wait_for_task(page)
+    assert "Undo" in page.inner_text("#bench-undo")
+    page.keyboard.press("2")
+    page.keyboard.press("z")
+    wait_for_another(page, second)
+    assert wait_for_task(page) == first
+    assert page.input_value("[name=rationale]") == "a long thought"
+    assert page.is_checked("input[name=scale][value='7']")
+    assert not page.is_visible("#bench-undo")
+    assert Assignment.objects.get(handle=first).state == "leased"
+    page.keyboard.press("Enter")
+    wait_for_another(page, first)
+    assert wait_for_task(page) == second
+    assert page.is_checked("input[name=scale][value='2']")
+    wait_until(page, lambda: Judgment.objects.count() == 1)
+    assert Judgment.objects.get().rationale == "a long thought"
+    assert actions.reconcile() == []
+    # By the button as well; and after an answer nothing is left to undo.
+    page.keyboard.press("s")
+    wait_for_another(page, second)
+    page.click("#bench-undo button")
+    page.wait_for_function("old => document.querySelector('.task')?.dataset.handle === old", arg=second)
+
+
+def test_a_skipped_task_that_somebody_else_took_stays_away_and_says_so(
+    forgiving_page, ada, ruth, project, make_batch, address, open_as
+):
+    page = forgiving_page
+    make_batch(tasks=2)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    page.keyboard.press("s")
+    wait_for_another(page, first)
+    wait_until(page, lambda: Assignment.objects.get(handle=first).state == "skipped")
+    assert actions.claim_task(actor=ruth, project=project) is not None
+    second = wait_for_task(page)
+    page.keyboard.press("z")
+    page.wait_for_selector("#bench-notice:not([hidden])")
+    assert "somebody else has taken it" in page.inner_text("#bench-notice")
+    assert wait_for_task(page) == second
+    assert not page.is_visible("#bench-undo")
+
+
+def test_without_a_connection_going_back_says_so(forgiving_page, ada, make_batch, address, open_as):
+    page = forgiving_page
+    make_batch(tasks=3)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    page.keyboard.press("4")
+    page.keyboard.press("Enter")
+    wait_for_another(page, first)
+    wait_until(page, lambda: Judgment.objects.count() == 1 and Assignment.objects.count() == 3)
+    page.wait_for_timeout(300)
+    page.context.set_offline(True)
+    page.keyboard.press("z")
+    page.wait_for_selector("#bench-notice:not([hidden])")
+    assert "No connection" in page.inner_text("#bench-notice")
+
+
+def test_an_ended_session_with_nothing_prefetched_is_not_called_a_lost_connection(
+    forgiving_page, ada, make_batch, address, open_as, client
+):
+    page = forgiving_page
+    make_batch(tasks=1)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    page.wait_for_timeout(300)
+    Session.objects.all().delete()
+    page.keyboard.press("4")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".task-waiting:has-text('logged in again')")
+    assert "Log in again" in page.inner_text("#bench-notice")
+    assert "connection" not in page.inner_text("#workbench")
+    # Logged in again in another tab: what waited is sent, and the work goes on.
+    open_as(page, ada)
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+    page.wait_for_selector(".nothing-left")
+    wait_until(page, lambda: Judgment.objects.filter(assignment__handle=first).exists())
+
+
 def test_a_dropped_network_loses_nothing(forgiving_page, ada, make_batch, address, open_as):
     page = forgiving_page
     make_batch(tasks=4)
@@ -357,6 +449,7 @@ def test_digits_grade_the_steps_in_turn_without_touching_an_answer(page, ada, ma
     wait_for_task(page)
     page.keyboard.press("Enter")
     assert "Say how much better A is than B" in page.inner_text("#task-problem")
+    assert "Say how much better A is than B" in page.inner_text("[data-step='0'] .step-problem")
     for digit in "320":
         page.keyboard.press(digit)
     page.keyboard.press("Enter")
