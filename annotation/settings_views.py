@@ -47,7 +47,8 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
         data = request.POST.copy()
         data["version"] = str(error.current)
         again = type(sent)(data)
-        again.add_error(None, error.message)
+        both = "Both are on this page; to put yours in its place, take over what should stay and save again."
+        again.add_error(None, f"{error.message} {both}")
         stale = dict.fromkeys(shown, again) | {"stale": "question" if question else "guideline"}
         return _page(request, project, stale, status=409)
     messages.success(request, "Saved. Annotators see it from their next task on.")

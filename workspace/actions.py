@@ -151,8 +151,7 @@ def publish_guideline(
 def _not_overtaken(expected: int | None, current: int) -> None:
     if expected is not None and expected != current:
         raise StaleVersion(
-            f"Somebody has saved version {current} while you were at work on version {expected}: "
-            "nothing of yours was saved yet.",
+            f"Somebody saved version {current} while you worked on version {expected}: yours is not saved yet.",
             current=current,
         )
 

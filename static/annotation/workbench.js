@@ -250,6 +250,8 @@
     if (!current || !current.controller) return;
     const answer = current.controller.answer();
     if (answer.problem) {
+      // Read out here in any case; shown where it belongs if the controller can.
+      at("task-problem").classList.toggle("visually-hidden", Boolean(answer.say));
       at("task-problem").textContent = answer.problem;
       if (answer.at) answer.at.focus();
       if (answer.say) answer.say(answer.problem);

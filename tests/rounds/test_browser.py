@@ -7,48 +7,16 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.urls import reverse
 
-from annotation.actions import (
-    NewResponse,
-    NewTask,
-    add_responses,
-    add_tasks,
-    claim_task,
-    create_batch,
-    open_batch,
-    submit_judgment,
-)
-from annotation.models import Source
-from rounds.actions import start_round
+from annotation.actions import claim_task, submit_judgment
 from rounds.models import Round
-from rounds.plans import preset_plan
 from rounds.stages import enter
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def round_(project, criterion, policy, prompt_set, max_):
-    """A round at its annotation, with four tasks."""
-    round_ = start_round(
-        actor=max_,
-        project=project,
-        criterion=criterion,
-        start_policy=policy,
-        prompt_set=prompt_set,
-        plan=preset_plan("tiny"),
-    )
-    batch = create_batch(
-        actor=max_, project=project, criterion=criterion, name="Round 1", k=2, round_number=round_.number
-    )
-    prompts = list(prompt_set.prompts.all()[:4])
-    source = Source.objects.get(project=project)
-    rows = [NewResponse(prompt=p, source=source, text=f"{n}") for p in prompts for n in range(2)]
-    made = add_responses(actor=max_, project=project, rows=rows)
-    tasks = [NewTask(prompt=p, responses=made[2 * n : 2 * n + 2]) for n, p in enumerate(prompts)]
-    add_tasks(actor=max_, batch=batch, tasks=tasks)
-    batch = open_batch(actor=max_, batch=batch)
-    enter(round_, Round.Stage.ANNOTATING, "the samples are there", batch=batch)
-    return round_
+def round_(annotating_round):
+    return annotating_round
 
 
 @pytest.fixture
