@@ -157,6 +157,8 @@ def test_no_byte_of_a_session_tells_a_source_an_id_gold_or_anothers_judgment(ada
         post(url("draft", handle=handle), {"rationale": "mine"})
         if len(seen) == 1:
             post(url("skip", handle=handle), {})
+            assert post(url("unskip", handle=handle), {}).json()["handle"] == handle
+            post(url("skip", handle=handle), {})
         else:
             answer = {"tiers": [[h] for h in handles], "strengths": [2] * (len(handles) - 1), "key": key()}
             assert post(url("submit", handle=handle), answer).status_code == 201

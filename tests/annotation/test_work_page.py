@@ -588,6 +588,31 @@ def test_a_ranking_is_made_by_touch_on_a_small_phone(browser, ada, make_batch, a
     context.close()
 
 
+def test_a_finger_drags_an_answer_between_two_others(browser, ada, make_batch, address, open_as):
+    make_batch(tasks=1, k=3)
+    context = browser.new_context(viewport={"width": 400, "height": 1400}, has_touch=True, is_mobile=True)
+    page = open_as(context.new_page(), ada)
+    page.goto(address("work"))
+    wait_for_task(page)
+    grip = page.locator(".rank-card[data-response=C] .rank-card-head").bounding_box()
+    goal = page.locator(".between").first.bounding_box()
+    touches = context.new_cdp_session(page)
+
+    def touch(kind, *points):
+        points = [{"x": x, "y": y} for x, y in points]
+        touches.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    x, y = grip["x"] + 60, grip["y"] + 20
+    touch("touchStart", (x, y))
+    page.wait_for_timeout(300)
+    for part in range(1, 11):
+        touch("touchMove", (x, y + (goal["y"] + goal["height"] / 2 - y) * part / 10))
+    assert page.locator(".between.is-target").count() == 1
+    touch("touchEnd")
+    assert tiers_on_screen(page) == [["A"], ["C"], ["B"]]
+    context.close()
+
+
 def test_hostile_text_runs_nothing_and_fetches_nothing(
     page, live_server, ada, max_, project, make_batch, address, open_as
 ):
