@@ -184,7 +184,9 @@ def make_prompt_set(*, actor: User, project: Project, name: str, purpose: str) -
         raise PromptConflict(
             f"“{purpose}” is not a purpose: use one of {', '.join(PromptSet.Purpose.values)}."
         )
-    check_text(name, "The prompt set's name")
+    # PostgreSQL would refuse a longer one; SQLite takes any.
+    if len(check_text(name, "The prompt set's name")) > 120:
+        raise PromptConflict("A prompt set needs a name of at most 120 characters.", code="name_too_long")
     made, new = PromptSet.objects.get_or_create(project=project, name=name, defaults={"purpose": purpose})
     if made.purpose != purpose:
         raise PromptConflict(f"The prompt set “{name}” has the purpose {made.purpose}.")
@@ -435,9 +437,15 @@ def close_batch(*, actor: User, batch: Batch) -> Batch:
 
 
 @transaction.atomic
-def reveal_batch(*, actor: User, batch: Batch) -> Batch:
-    """The last step of an import: the batch and its judgments become visible."""
-    changed = Batch.objects.filter(pk=batch.pk, visible=False).update(visible=True)
+def reveal_batch(*, actor: User, batch: Batch, name: str) -> Batch:
+    """The last step of an import: the batch and its judgments become visible, under this name. Raises
+    BatchInvalid when somebody took the name meanwhile.
+    """
+    try:
+        with transaction.atomic():
+            changed = Batch.objects.filter(pk=batch.pk, visible=False).update(visible=True, name=name)
+    except IntegrityError as error:
+        raise BatchInvalid(f"There is a batch named “{name}” already.", fields={"name": "Taken"}) from error
     batch.refresh_from_db()
     if changed:
         record_audit(actor=actor, action="batch.reveal", project=batch.project, target=batch)

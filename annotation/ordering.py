@@ -24,6 +24,7 @@ SCALE = {
     8: ("B", 3),
 }
 TIE = 0
+MAX_SECONDS = 86_400  # of one day: nobody thinks longer about one task
 
 
 def shuffled(keys: Sequence[int], seed: int) -> list[int]:
@@ -96,7 +97,7 @@ def check_order(
 def check_seconds(seconds: Any) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
         raise BadAnswer("The seconds must be a number.")
-    if not 0 <= seconds <= 86_400:
+    if not 0 <= seconds <= MAX_SECONDS:
         raise BadAnswer("The seconds must be between 0 and those of a day.")
     return float(seconds)
 

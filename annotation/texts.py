@@ -9,6 +9,7 @@ from annotation.errors import UnreadableText
 ROLES = ("system", "user", "assistant", "tool")
 # Longer texts are files that went into the wrong column; a page with one would freeze the browser.
 MAX_TEXT_CHARACTERS = 1_000_000
+MAX_SHOWN_CHARACTERS = 300  # of somebody else's text in a sentence
 
 
 def check_text(text: Any, what: str, *, empty: bool = False) -> str:
@@ -74,3 +75,15 @@ def check_storable(value: Any, what: str) -> Any:
     if isinstance(value, list):
         return [check_storable(item, what) for item in value]
     return value
+
+
+def printable(text: str, at_most: int = MAX_SHOWN_CHARACTERS) -> str:
+    """Somebody else's text as it may stand in a sentence: what a terminal would obey or an encoder refuse is
+    spelled out, and of a long one its two ends are left.
+    """
+    end = at_most // 3
+    if len(text) > at_most:
+        text = f"{text[: at_most - end - 1]}…{text[-end:]}"
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    # Once more: spelled out, a letter takes up to ten places.
+    return shown if len(shown) <= at_most else f"{shown[: at_most - end - 1]}…{shown[-end:]}"

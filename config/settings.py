@@ -1,5 +1,6 @@
 """One settings file. What differs between machines comes from environment variables, all named ROUNDTABLE_..."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from csp.constants import NONE, SELF
@@ -12,6 +13,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = env.bool("ROUNDTABLE_DEBUG", False)
 # Everything the installation writes: the SQLite file, run directories, exports, models.
 DATA_DIR = Path(env.str("ROUNDTABLE_DATA_DIR", str(BASE_DIR / "var"))).resolve()
+# SQLite makes its file and not the folder, and `migrate` opens it before anything of ours could run.
+with suppress(OSError):
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
 
 _DEFAULT_SECRET = "insecure-default-secret-for-development-only"
 _secret_file = DATA_DIR / "secret_key"
@@ -176,7 +180,8 @@ RUN_HEARTBEAT_SECONDS = env.float("ROUNDTABLE_RUN_HEARTBEAT_SECONDS", 2.0)
 RUN_POLL_SECONDS = env.float("ROUNDTABLE_RUN_POLL_SECONDS", 1.0)
 # Rounds advance and lapsed leases are swept this often, also while a run is going on.
 RUN_TICK_SECONDS = env.float("ROUNDTABLE_RUN_TICK_SECONDS", 5.0)
-# A child asked to stop (SIGTERM) has this long to checkpoint before SIGKILL.
+# A child asked to stop (SIGTERM) has this long to checkpoint before SIGKILL. Of several processes: 30 s at most, after
+# which torchrun itself kills them.
 RUN_STOP_GRACE_SECONDS = env.float("ROUNDTABLE_RUN_STOP_GRACE_SECONDS", 60.0)
 RUN_RETRY_BASE_SECONDS = env.float("ROUNDTABLE_RUN_RETRY_BASE_SECONDS", 10.0)
 RUN_RETRY_CAP_SECONDS = env.float("ROUNDTABLE_RUN_RETRY_CAP_SECONDS", 600.0)

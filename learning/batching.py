@@ -136,11 +136,7 @@ class DataCursor:
         return {"epoch": self.epoch, "position": self.position, "examples": len(self._costs)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if state["examples"] != len(self._costs):
-            raise UserError(
-                f"the checkpoint was made with {state['examples']} examples and the inputs have "
-                f"{len(self._costs)}; clone this run to start on other data"
-            )
+        _require_same_count(state["examples"], len(self._costs))
         self.epoch, self.position = state["epoch"], state["position"]
         self._plan = self._plan_epoch(self.epoch)
 
@@ -161,6 +157,50 @@ class DataCursor:
             steps[-1].append(index)
             tokens += self._costs[index]
         return steps
+
+
+class SteadyCursor:
+    """Walks over the data epoch by epoch in seeded order, taking the same number of examples at every step.
+
+    A step that reaches the end of an epoch goes on into the next one, passing over what it holds already: no example
+    is twice in a step. All examples are used equally often, give or take one. Can be saved and resumed.
+    """
+
+    def __init__(self, count: int, *, seed: int, examples_a_step: int) -> None:
+        if count < 1:
+            raise UserError("there is nothing to train on: the data has no examples")
+        self._count = count
+        self._seed = seed
+        self._size = min(examples_a_step, count)
+        self._epochs_begun = 0
+        self._pending: list[int] = []
+
+    def next(self) -> list[int]:
+        """Indices of the examples of the next step."""
+        if len(self._pending) < self._size:
+            fresh = shuffled(self._count, seed=self._seed, epoch=self._epochs_begun)
+            self._epochs_begun += 1
+            left = set(self._pending)
+            fill = [index for index in fresh if index not in left][: self._size - len(left)]
+            filled = set(fill)
+            self._pending += fill + [index for index in fresh if index not in filled]
+        step, self._pending = self._pending[: self._size], self._pending[self._size :]
+        return step
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs_begun": self._epochs_begun, "pending": list(self._pending), "examples": self._count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        _require_same_count(state["examples"], self._count)
+        self._epochs_begun, self._pending = state["epochs_begun"], list(state["pending"])
+
+
+def _require_same_count(saved: int, present: int) -> None:
+    if saved != present:
+        raise UserError(
+            f"the checkpoint was made with {saved} examples and the inputs have {present}; clone this run to start "
+            "on other data"
+        )
 
 
 def pack_windows(lengths: Sequence[int], window_tokens: int) -> list[list[int]]:

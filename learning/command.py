@@ -72,7 +72,9 @@ def _run(
         if run_directory.result() is not None:
             return _say(f"{run_directory.path}: this run is done already", EXIT_DONE)
         attempt = run_directory.begin(
-            options_cls, describe_environment=lambda options: describe_environment(options.runtime)
+            options_cls,
+            command=_module_of(main),
+            describe_environment=lambda options: describe_environment(options.runtime),
         )
     except UserError as error:
         return _say(str(error), EXIT_USER_ERROR)
@@ -84,6 +86,12 @@ def _run(
     _stop_on_signals(attempt)
     _set_up(attempt.options.runtime)
     return _work(main, attempt)
+
+
+def _module_of(main: Callable[..., Any]) -> str | None:
+    """What stood behind `python -m`; None when the recipe was not started that way."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return spec.name if main.__module__ == "__main__" and spec is not None else None
 
 
 def _work(main: Callable[[Attempt[Options]], Mapping[str, Any]], attempt: Attempt[Options]) -> int:

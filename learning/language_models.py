@@ -1,14 +1,16 @@
 """Policies, reward models and tokenizers: from a folder, the hub or a fresh architecture, and back to a folder.
 
 On disk: safetensors, right padding, a padding id distinct from every scored id, the chat template in the
-tokenizer. Nothing is unpickled and no code that came with a model is run. Attention is always sdpa, the only one
-that applies the boolean masks of packed rows.
+tokenizer. Nothing is unpickled and no code that came with a model is run. Attention is sdpa, the only one that
+applies the boolean masks of packed rows, wherever the architecture has it.
 """
 
 import hashlib
+import json
 import math
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,7 @@ def load_tokenizer(source: ModelSource | str | Path) -> PreTrainedTokenizerFast:
         raise _unreadable(source, "tokenizer", error) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise UserError(f"{_name(source)}: only fast tokenizers (tokenizer.json) are supported")
+    _name_special_tokens(tokenizer, source)
     if tokenizer.eos_token_id is None:
         raise UserError(f"{_name(source)}: the tokenizer has no end-of-sequence token; set its eos_token")
     _repair_padding(tokenizer)
@@ -80,6 +83,38 @@ def _tokenizer_class(source: ModelSource) -> Any:
     if source.path is not None and (Path(source.path) / "tokenizer.json").is_file():
         return PreTrainedTokenizerFast
     return AutoTokenizer
+
+
+def _name_special_tokens(tokenizer: PreTrainedTokenizerFast, source: ModelSource) -> None:
+    """Where the files name no end token (GPT-2's do not), those that the family's own tokenizer class knows of."""
+    if tokenizer.eos_token_id is not None:
+        return
+    try:
+        family = AutoTokenizer.from_pretrained(*_location(source), **_options(source))
+    except Exception:  # whatever is wrong with the folder: the missing end token is the sentence to say
+        return
+    vocabulary = tokenizer.get_vocab()
+    for name in ("eos_token", "bos_token", "unk_token", "pad_token"):
+        if getattr(tokenizer, name) is None and getattr(family, name) in vocabulary:
+            setattr(tokenizer, name, getattr(family, name))
+
+
+def require_same_reading(tokenizer: PreTrainedTokenizerFast, fresh: FreshModel) -> None:
+    """UserError when other programs would read the tokenizer otherwise beside a model of this architecture.
+
+    AutoTokenizer rebuilds the tokenizers of some families (qwen2) with the family's own splitting rules.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        _fresh_config(fresh, tokenizer).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        auto = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    ours, theirs = (json.loads(one.backend_tokenizer.to_str()) for one in (tokenizer, auto))
+    if any(ours[part] != theirs[part] for part in ("normalizer", "pre_tokenizer", "model")):
+        raise UserError(
+            f"config.model.source.fresh.architecture: beside a {fresh.architecture} model other programs read this "
+            "tokenizer with that family's own rules and would see other tokens; choose llama, or give "
+            "config.tokenizer.path of a tokenizer of that family"
+        )
 
 
 def _repair_padding(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -195,16 +230,18 @@ def _pretrained(
     _set_dropout(config, dropout)
     for name, value in changes.items():
         setattr(config, name, value)
+    how = {"config": config, "dtype": dtype, "use_safetensors": True, "output_loading_info": True}
+    how |= _options(source)
     try:
-        model, loading = auto_class.from_pretrained(
-            *_location(source),
-            config=config,
-            dtype=dtype,
-            attn_implementation="sdpa",
-            use_safetensors=True,
-            output_loading_info=True,
-            **_options(source),
-        )
+        try:
+            model, loading = auto_class.from_pretrained(*_location(source), attn_implementation="sdpa", **how)
+        except ValueError as error:
+            if "scaled_dot_product_attention" not in str(error):
+                raise
+            # Some families have no such form; theirs are padded rows.
+            model, loading = auto_class.from_pretrained(
+                *_location(source), attn_implementation="eager", **how
+            )
     except Exception as error:  # safetensors and transformers raise many kinds for a damaged folder
         raise _unreadable(source, "model weights", error) from error
     missing = sorted(set(loading["missing_keys"]) - set(may_miss))
@@ -268,16 +305,30 @@ def _set_dropout(config: Any, dropout: float) -> None:
 
 def _fitted_to(model: Any, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     """The model with room for every id of the tokenizer, and the tokenizer's special ids in its configuration."""
-    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
-        # Only padding tokens are ever added, so what the new rows hold does not matter; the mean that
-        # transformers would compute costs a covariance of the whole embedding.
+    known = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > known:
+        # transformers' own filling draws from the covariance of the whole embedding: noise, and slow.
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        _fill_with_mean(model, known)
     for holder in (model.config, getattr(model, "generation_config", None)):
         if holder is not None:
             holder.pad_token_id = tokenizer.pad_token_id
             holder.bos_token_id = tokenizer.bos_token_id
             holder.eos_token_id = tokenizer.eos_token_id
     return model
+
+
+def _fill_with_mean(model: Any, known: int) -> None:
+    """The rows from `known` on as the mean of those before.
+
+    Only padding is ever added and never read, but its output row is in every softmax: with a logit near 0 it would
+    be the likeliest token of a model whose logits are all far below.
+    """
+    with torch.no_grad():
+        for module in (model.get_input_embeddings(), model.get_output_embeddings()):
+            for weight in (getattr(module, "weight", None), getattr(module, "bias", None)):
+                if weight is not None:
+                    weight[known:] = weight[:known].double().mean(0).to(weight.dtype)
 
 
 def save_model(

@@ -11,6 +11,7 @@ through its index tensors. Windows put several examples behind one another in a 
 Masks come from lengths, never from comparing ids with the padding id.
 """
 
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -290,12 +291,14 @@ def choose_layout(
     *,
     dtype: Literal["fp32", "bf16"] = "fp32",
     requested: Literal["auto", "packed", "padded"] = "auto",
+    in_one_window: bool = False,
 ) -> tuple[Layout, str]:
     """The layout for a run, and the reason in words for its page.
 
     Packed rows are used for the architectures on the list, when these few examples give the same scores (a model
     with a score head) or log-probabilities (a language model) as separate rows do, up to the dtype's tolerance
-    times their spread. Otherwise padded rows. Call it on the bare model, before an Engine shards it.
+    times their spread. Otherwise padded rows. `in_one_window` checks them behind one another in a single row. Call it
+    on the bare model, before an Engine shards it.
     """
     if requested == "padded":
         return "padded", "padded rows were asked for"
@@ -304,7 +307,7 @@ def choose_layout(
         return "padded", f"padded rows: {reason}"
     if requested == "auto" and all(len(example.responses_ids) == 1 for example in examples):
         return "padded", "padded rows: with one response a prompt there is nothing to share"
-    error = packing_error(model, examples, dtype=dtype)
+    error = packing_error(model, examples, dtype=dtype, in_one_window=in_one_window)
     tolerance = SELF_CHECK_TOLERANCE[dtype]
     verdict = f"packed and separate rows differ by {error:.1e} of the spread (tolerance {tolerance:.0e})"
     # Written so that NaN falls back.
@@ -313,8 +316,13 @@ def choose_layout(
     )
 
 
-def packing_error(model: Any, examples: Sequence[Example], *, dtype: Literal["fp32", "bf16"]) -> float:
-    """Difference between packed and separate rows (root mean square) divided by the spread over the examples."""
+def packing_error(
+    model: Any, examples: Sequence[Example], *, dtype: Literal["fp32", "bf16"], in_one_window: bool = False
+) -> float:
+    """Difference between packed and separate rows (root mean square) divided by the spread over the examples.
+
+    Where all examples are one and the same and nothing spreads, divided by their mean size.
+    """
     device = next(model.parameters()).device
     measure = scores_N if has_score_head(model) else _response_logprobs_M
     was_training = model.training
@@ -322,7 +330,12 @@ def packing_error(model: Any, examples: Sequence[Example], *, dtype: Literal["fp
     precision = torch.autocast(device.type, torch.bfloat16) if dtype == "bf16" else nullcontext()
     try:
         with torch.no_grad(), precision:
-            packed = measure(model, collate(examples, layout="packed", pad_id=0, device=device))
+            together = (
+                collate_windows([examples], pad_id=0, device=device)
+                if in_one_window
+                else collate(examples, layout="packed", pad_id=0, device=device)
+            )
+            packed = measure(model, together)
             separate = torch.cat(
                 [
                     measure(model, collate([one], layout="padded", pad_id=0, device=device))
@@ -335,7 +348,8 @@ def packing_error(model: Any, examples: Sequence[Example], *, dtype: Literal["fp
     difference = (packed - separate).square().mean().sqrt().item()
     if difference == 0.0:
         return 0.0
-    return difference / separate.std(correction=0).item()
+    scale = separate.std(correction=0).item() or separate.abs().mean().item()
+    return difference / scale if scale else math.inf
 
 
 def _response_logprobs_M(policy: Any, batch: Batch) -> torch.Tensor:

@@ -153,8 +153,17 @@ class RunDirectory:
 
     def manifest(self) -> dict[str, dict[str, Any]]:
         """Input name -> {file, sha256, rows, source}."""
-        manifest = _read_json(self.path / "inputs" / "manifest.json")
-        return {} if manifest is None else dict(manifest["files"])
+        path = self.path / "inputs" / "manifest.json"
+        manifest = _read_json(path)
+        if manifest is None:
+            return {}
+        files = manifest.get("files") if isinstance(manifest, dict) else None
+        described = isinstance(files, dict) and all(
+            isinstance(one, dict) and {"file", "sha256"} <= one.keys() for one in files.values()
+        )
+        if not described:
+            raise UserError(f'{path}: expected {{"files": {{name: {{"file": ..., "sha256": ...}}}}}}')
+        return dict(files or {})
 
     def has_input(self, name: str) -> bool:
         return name in self.manifest()
@@ -222,6 +231,10 @@ class RunDirectory:
         """What the run returned; None while it has not succeeded."""
         return _read_json(self.path / "result.json")
 
+    def has_part_results(self) -> bool:
+        """Whether something was computed that a further start would build on."""
+        return self.has_checkpoint() or any(self.path.glob("parts/*.parquet"))
+
     def has_checkpoint(self) -> bool:
         """Whether a complete checkpoint exists (its contents are verified when it is loaded)."""
         return any(self.path.glob("checkpoints/step-*/complete.json"))
@@ -232,24 +245,35 @@ class RunDirectory:
         self,
         options_cls: type[T],
         *,
+        command: str | None = None,
         describe_environment: Callable[[T], Mapping[str, Any]] | None = None,
         fence_wait_seconds: float = 20.0,
     ) -> Attempt[T]:
         """Become the process that works here: take the lock, check the fence, load the options strictly.
 
-        Rank 0 of several processes does this for all; the other ranks only read. A fenced attempt waits
-        `fence_wait_seconds` for its predecessor to notice that it is stale and leave. Raises UserError (bad
-        configuration, another environment than the checkpoints were made in), RunDirectoryBusy, StaleFence.
+        Rank 0 of several processes does this for all; the other ranks only read. `command` is the module that begins.
+        A fenced attempt waits `fence_wait_seconds` for its predecessor to notice that it is stale and leave. Raises
+        UserError (bad configuration, another environment than the checkpoints were made in), RunDirectoryBusy,
+        StaleFence.
         """
         if not self.path.is_dir():
             raise UserError(f"{self.path}: no such run directory")
-        self._envelope()
+        if not (
+            self.path / "config.json"
+        ).is_file():  # nothing may be written into a folder that is something else
+            raise UserError(f"{self.path}: not a run directory (no config.json)")
         rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
         fence = self._own_fence()
         lock = self._take_lock(fence, fence_wait_seconds) if rank == 0 else None
         attempt: Attempt[Any] = Attempt(self, rank=rank, world_size=world_size, fence=fence, lock=lock)
         try:
-            options = load_options(options_cls, self._envelope()["options"], where="config")
+            envelope = self._envelope()
+            if command is not None and envelope["command"] != command:
+                raise UserError(
+                    f"{self.path}/config.json: this run directory was made for {envelope['command']}; run that, not "
+                    f"{command}"
+                )
+            options = load_options(options_cls, envelope["options"], where="config")
             if rank == 0 and describe_environment is not None:
                 self._settle_environment(dict(describe_environment(options)))
         except UserError as error:
@@ -294,7 +318,7 @@ class RunDirectory:
         recorded = envelope["environment"]
         if recorded == present:
             return
-        if recorded is not None and self.has_checkpoint():
+        if recorded is not None and self.has_part_results():
             differences = _differences(recorded, present)
             if differences:
                 raise UserError(

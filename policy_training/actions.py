@@ -4,12 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from django.db import transaction
+
 from annotation.models import Prompt, PromptSet
 from policy_training.kinds import PPO, PRETRAIN, SAMPLE, SFT
 from policy_training.lineage import add_policy, require_free_name
 from policy_training.models import Policy
 from rewardmodel.models import RewardModel
 from runs.actions import import_artifact, queue_run
+from runs.artifacts import hash_path
+from runs.kinds import RunKind
 from runs.models import Artifact, Run
 from workspace.errors import ActionError
 from workspace.models import Project, User
@@ -50,7 +54,7 @@ def pretrain(
 
 
 def _train_language_model(
-    kind: Any,
+    kind: RunKind,
     *,
     actor: User,
     project: Project,
@@ -153,11 +157,15 @@ def import_policy(*, actor: User, project: Project, name: str, path: Path, notes
     """
     require_free_name(project, name)
     _require_policy_folder(path)
-    artifact = import_artifact(actor=actor, project=project, kind=Artifact.Kind.POLICY, path=path)
-    known = Policy.objects.filter(artifact=artifact).first()
-    if known is not None:
-        raise NotAPolicy(f"{path} is the policy “{known.name}” already.", code="policy_known")
-    return add_policy(actor=actor, project=project, name=name, artifact=artifact, notes=notes)
+    digest = hash_path(path)
+    with transaction.atomic():
+        artifact = import_artifact(
+            actor=actor, project=project, kind=Artifact.Kind.POLICY, path=path, digest=digest
+        )
+        known = Policy.objects.filter(artifact=artifact).first()
+        if known is not None:
+            raise NotAPolicy(f"{path} is the policy “{known.name}” already.", code="policy_known")
+        return add_policy(actor=actor, project=project, name=name, artifact=artifact, notes=notes)
 
 
 def _require_policy_folder(path: Path) -> None:

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from learning.options import UserError, load_options
-from runs.artifacts import hash_path, stored_path
+from runs.artifacts import Digest, hash_path, stored_path
 from runs.errors import BadArtifact, BadRunConfig, IllegalTransition, RunChanged
 from runs.kinds import RunKind
 from runs.models import Artifact, Run
@@ -140,11 +140,13 @@ def clone_run(
     return clone
 
 
-def import_artifact(*, actor: User, project: Project, kind: str, path: Path) -> Artifact:
+def import_artifact(
+    *, actor: User, project: Project, kind: str, path: Path, digest: Digest | None = None
+) -> Artifact:
     """A folder or file that no run of ours made. Recorded once a path; a changed content is refused, not
-    overwritten.
+    overwritten. Give the `digest` where the call is part of a larger transaction.
     """
-    digest = hash_path(path)  # before the transaction: reading a large model takes a while
+    digest = digest or hash_path(path)  # before the transaction: reading a large model takes a while
     with transaction.atomic():
         artifact, created = Artifact.objects.get_or_create(
             project=project,

@@ -38,7 +38,7 @@ DATABASE_TROUBLE = (OperationalError, InterfaceError)
 # write.
 REFUSALS_BEFORE_GIVING_UP = 5
 # Exit codes of the commands (learning.command): the status file is believed first.
-EXIT_STALE_FENCE, EXIT_CHECKPOINTED = 3, 75
+EXIT_USER_ERROR, EXIT_STALE_FENCE, EXIT_CHECKPOINTED = 2, 3, 75
 
 
 class WorkerLeaves(Exception):
@@ -129,7 +129,7 @@ class Attempt:
         status = self._status()
         # Refused before anything was computed, and queued again since: what was wrong may be mended in the database.
         refused = (
-            status is not None and status.outcome == "user_error" and not self.directory.has_checkpoint()
+            status is not None and status.outcome == "user_error" and not self.directory.has_part_results()
         )
         return not refused
 
@@ -224,7 +224,8 @@ class Attempt:
         status = self._status()
         if status is not None and status.fence != self.run.fence:
             status = None  # of an earlier attempt: this one ended before it could speak
-        outcome = status.outcome if status else {EXIT_CHECKPOINTED: "checkpointed"}.get(code, "")
+        silent = {EXIT_CHECKPOINTED: "checkpointed", EXIT_USER_ERROR: "user_error"}
+        outcome = status.outcome if status else silent.get(code, "")
         reason = (status.reason if status else "") or self._last_words()
         if outcome == "user_error":
             self._end(

@@ -28,7 +28,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user):
     source = add_source(actor=max_, project=project, kind=Source.Kind.POLICY, name="base")
     policy = Policy.objects.create(project=project, name="base", artifact=artifact, source=source)
     prompts = make_prompt_set(actor=max_, project=project, name="questions", purpose="policy")
-    rows = [{"messages": [{"role": "user", "content": f"Question {n}?"}]} for n in range(3)]
+    rows = [{"messages": [{"role": "user", "content": f"Question {n}?"}]} for n in range(12)]
     add_prompts(actor=max_, project=project, rows=rows, prompt_set=prompts)
     start_round(
         actor=max_,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from annotation.exporting.features import features_yaml
 from annotation.exporting.shards import FILE_KINDS, Shards, describe_file, manifest_text, write_whole
 from annotation.exporting.snapshots import (
     MANIFEST,
@@ -19,13 +20,16 @@ from annotation.exporting.snapshots import (
     dataset_comparisons,
     dataset_judgments,
     dataset_manifest,
+    discard_snapshot,
+    snapshot_preferences,
 )
 from annotation.exporting.views import MARGINS, TIES, VIEWS, View, ViewOptions, judgment_for_export
 from annotation.models import PreferenceDataset
 from annotation.splits import SPLITS
+from annotation.texts import printable
 from workspace.actions import record_audit
 from workspace.errors import ActionError
-from workspace.models import User
+from workspace.models import Project, User
 
 
 class ExportRefused(ActionError):
@@ -68,24 +72,25 @@ def export_preferences(
             code="which_criterion",
         )
     options = ViewOptions(files=files, ties=ties, plain=plain, margin=margin)  # type: ignore[arg-type]
-    partial = out.parent / f".{out.name}.{os.getpid()}.partial"
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        described, counted = _write_data(partial, dataset, view, options, split, consensus)
+        partial = _nearest_folder(out) / f".{out.name}.{os.getpid()}.partial"
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+    try:
+        described, counted, features = _write_data(partial, dataset, view, options, split, consensus)
         if not described:
             raise ExportRefused(
                 f"No row of the dataset “{dataset.name}” is in this selection.", code="no_rows"
             )
         manifest = _manifest(dataset, source, format, options, split, consensus, described, counted)
         write_whole(partial / MANIFEST, manifest_text(manifest))
-        write_whole(partial / "README.md", _card(manifest, view))
+        write_whole(partial / "README.md", _card(manifest, view, features))
         if out.is_dir():
             out.rmdir()
+        out.parent.mkdir(parents=True, exist_ok=True)
         partial.rename(out)
     except OSError as error:
-        raise ExportRefused(
-            f"{out} cannot be written: {error.strerror or error}.", code="cannot_write"
-        ) from error
+        raise _cannot_write(out, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     record_audit(
@@ -95,12 +100,46 @@ def export_preferences(
     return manifest
 
 
+def export_selection(
+    *, actor: User, project: Project, selection: Mapping[str, Any], out: Path, **options: Any
+) -> dict[str, Any]:
+    """Freeze what is selected (see snapshot_preferences) and export it, or an earlier snapshot of the same
+    content. A refused export leaves no new dataset behind.
+    """
+    check_free(out)
+    before = set(project.preference_datasets.values_list("pk", flat=True))
+    dataset = snapshot_preferences(actor=actor, project=project, reuse=True, **selection)
+    try:
+        return export_preferences(actor=actor, dataset=dataset, out=out, **options)
+    except ExportRefused:
+        if dataset.pk not in before:
+            discard_snapshot(actor=actor, dataset=dataset)
+        raise
+
+
 def check_free(out: Path) -> None:
     """An export never writes over anything: `out` must not be there, or be an empty folder."""
-    if out.is_dir() and not any(out.iterdir()):
-        return
-    if out.exists():
-        raise ExportRefused(f"{out} is there already: name a new folder.", code="out_taken")
+    try:
+        if out.is_dir() and not any(out.iterdir()):
+            return
+        taken = out.exists()
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+    if taken:
+        raise ExportRefused(f"{printable(str(out))} is there already: name a new folder.", code="out_taken")
+
+
+def _cannot_write(out: Path, error: OSError) -> ExportRefused:
+    return ExportRefused(
+        f"{printable(str(out))} cannot be written: {error.strerror or error}.", code="cannot_write"
+    )
+
+
+def _nearest_folder(out: Path) -> Path:
+    """The first folder above `out` that is there: what is written before the end is written in it, so that a
+    refused export leaves no folder behind.
+    """
+    return next(parent for parent in out.absolute().parents if parent.exists())
 
 
 def _write_data(
@@ -110,21 +149,24 @@ def _write_data(
     options: ViewOptions,
     split: str | None,
     consensus: bool,
-) -> tuple[list[dict[str, Any]], Counter[str]]:
+) -> tuple[list[dict[str, Any]], Counter[str], str]:
+    """What was written, what was counted, and the columns for the card."""
     schema = view.schema(options)
     shards = {name: Shards(folder / "data", name, schema, options.files) for name in SPLITS}
     counted: Counter[str] = Counter()
+    marks: set[str] = set()
     splits = None if split is None else (split,)
     if view.rows is None:
         for judgment in dataset_judgments(dataset, splits=splits):
             shards[judgment["split"]].add(judgment_for_export(judgment, options))
+            marks.update(name for response in judgment["responses"] for name in response["marks"])
     else:
         for comparison in dataset_comparisons(dataset, consensus=consensus, splits=splits):
             counted["groups"] += 1
             for row in view.rows(comparison, options, counted):
                 shards[comparison["split"]].add(row)
     described = [describe_file(path, rows, folder) for name in SPLITS for path, rows in shards[name].close()]
-    return described, counted
+    return described, counted, features_yaml(schema, marks)
 
 
 def _manifest(
@@ -167,7 +209,7 @@ def _split_of(file: Mapping[str, Any]) -> str:
     return Path(file["name"]).name.split("-")[0]
 
 
-def _card(manifest: Mapping[str, Any], view: View) -> str:
+def _card(manifest: Mapping[str, Any], view: View, features: str) -> str:
     """README.md with the metadata header that the Hub and `datasets` read."""
     suffix = Path(manifest["files"][0]["name"]).suffix
     there = [name for name in SPLITS if any(_split_of(file) == name for file in manifest["files"])]
@@ -186,7 +228,7 @@ tags:
 configs:
 - config_name: default
   data_files:
-{data_files}---
+{data_files}{features}---
 
 # Preferences of {manifest["project"]}
 

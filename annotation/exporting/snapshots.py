@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
 from django.utils import timezone
 
 from annotation.comparisons import annotator_weights, consensus_comparisons, counts, raw_comparisons
@@ -62,7 +63,7 @@ def snapshot_preferences(
 
     People and machines are kept apart unless asked: name the kinds to mix. `purposes=("normal",)` leaves
     head-to-head judgments out. With `reuse`, an earlier snapshot of the same content is returned instead of a
-    new one. Raises NoJudgments; ActionError when the name is taken.
+    new one. Raises NoJudgments; ActionError when the name is taken or the disk refuses.
     """
     filters = {
         "criterion": criterion.name if criterion else None,
@@ -74,6 +75,7 @@ def snapshot_preferences(
     folder = root / uuid.uuid4().hex
     partial = root / f".{folder.name}.partial"
     try:
+        partial.mkdir(parents=True)
         rows = judgment_rows(
             project, criterion=criterion, batches=batches, purposes=purposes, annotator_kinds=annotator_kinds
         )
@@ -87,6 +89,10 @@ def snapshot_preferences(
         text = manifest_text(manifest | {"content_sha256": content, "created_at": iso_utc(timezone.now())})
         write_whole(partial / MANIFEST, text)
         partial.rename(folder)
+    except OSError as error:
+        raise ActionError(
+            f"The dataset cannot be written below {root}: {error.strerror or error}.", code="cannot_write"
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -160,7 +166,27 @@ def _nothing_selected(project: Project, asked: Collection[str]) -> str:
 
 
 def _same_content(project: Project, content: str) -> PreferenceDataset | None:
-    return project.preference_datasets.filter(filters__content_sha256=content).order_by("pk").first()
+    """The first that is whole: one whose files were lost must not stand in the way of a new one."""
+    for dataset in project.preference_datasets.filter(filters__content_sha256=content).order_by("pk"):
+        try:
+            for _ in _data_files(dataset):
+                pass
+        except DatasetDamaged:
+            continue
+        return dataset
+    return None
+
+
+def discard_snapshot(*, actor: User, dataset: PreferenceDataset) -> None:
+    """Take back a snapshot that came to nothing. One that a run or a round stands on by now stays."""
+    folder = Path(settings.DATA_DIR) / dataset.directory
+    try:
+        with transaction.atomic():
+            record_audit(actor=actor, action="preferences.discard", project=dataset.project, target=dataset)
+            dataset.delete()
+    except ProtectedError:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free_name(project: Project) -> str:
@@ -187,16 +213,22 @@ def dataset_judgments(
     dataset: PreferenceDataset, *, splits: Collection[str] | None = None
 ) -> Iterator[JudgmentRow]:
     """The snapshot's JUDGMENTS rows in its order. The files are checked against the manifest first."""
-    folder = Path(settings.DATA_DIR) / dataset.directory
-    for described in dataset_manifest(dataset)["files"]:
-        path = folder / described["name"]
-        if not path.is_file() or describe_file(path, described["rows"], folder) != described:
-            raise DatasetDamaged(f"A file of the dataset “{dataset.name}” is missing or was changed: {path}.")
+    for path in _data_files(dataset):
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=ROWS_A_GROUP):
                 for row in batch.to_pylist():
                     if splits is None or row["split"] in splits:
                         yield _with_marks(row)
+
+
+def _data_files(dataset: PreferenceDataset) -> Iterator[Path]:
+    """The files, each checked against the manifest. Raises DatasetDamaged."""
+    folder = Path(settings.DATA_DIR) / dataset.directory
+    for described in dataset_manifest(dataset)["files"]:
+        path = folder / described["name"]
+        if not path.is_file() or describe_file(path, described["rows"], folder) != described:
+            raise DatasetDamaged(f"A file of the dataset “{dataset.name}” is missing or was changed: {path}.")
+        yield path
 
 
 def _with_marks(row: dict[str, Any]) -> Any:

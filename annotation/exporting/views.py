@@ -99,7 +99,8 @@ def _record(row: ComparisonRow, options: ViewOptions, counted: Counter[str]) -> 
 def trl_rows(row: ComparisonRow, options: ViewOptions, counted: Counter[str]) -> Iterator[Mapping[str, Any]]:
     """One row a pair: the side with the larger share is chosen.
 
-    Ties are left out and counted, or written with soft_label 0.5; never turned into a preference.
+    Ties are left out and counted, or written with soft_label 0.5; never turned into a preference. Pairs that were
+    never compared are counted too; the rows themselves do not tell them from ties that were left out.
     """
     pairs: list[tuple[int, int, float]] = []
     shares = row["soft_preference"]

@@ -1,11 +1,14 @@
 """Imports as actions: validate the whole file, then insert in chunks, then show.
 
 A refused import has written nothing. Comparisons go, some hundred tasks to a transaction, into a batch that
-nobody sees before its last row is in; an import that was killed leaves an invisible batch behind, which
-counts nowhere. Prompts and demonstrations have no batch to hide in and go in one transaction.
+nobody sees before its last row is in, and that takes its name only then. The batch is made in the transaction
+of its first tasks: what fails there leaves nothing. An import that breaks later, or is killed, leaves an
+invisible batch behind, which counts nowhere: judgments can only be added, never taken out. Prompts and
+demonstrations have no batch to hide in and go in one transaction.
 """
 
 import hashlib
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -34,11 +37,13 @@ from annotation.adopting import AdoptedJudgment
 from annotation.comparisons import GROUP_FLAG
 from annotation.importing.cells import Columns, named_grade
 from annotation.importing.judgments import ImportedJudgment
+from annotation.importing.people import People
 from annotation.importing.report import ImportRefused, ImportReport, RowProblem
 from annotation.importing.staging import StagedTask, Staging
 from annotation.importing.text_readers import DemonstrationReader, PromptReader
-from annotation.importing.validation import comparison_reader, stage_comparisons, stage_texts
+from annotation.importing.validation import IMPORT_KEY, comparison_reader, stage_comparisons, stage_texts
 from annotation.models import Batch, Prompt, Response, Source
+from annotation.texts import check_text
 from annotation.weak_orders import tiers_of_ranks
 from workspace.actions import record_audit
 from workspace.models import Criterion, Project, User
@@ -47,6 +52,7 @@ TASKS_AT_ONCE = 500
 ROWS_AT_ONCE = 1000
 CHARACTERS_AT_ONCE = 8_000_000
 MAX_JUDGMENTS_OF_TASK = 50
+MAX_BATCH_NAME = 110  # leaves room for a number behind it
 
 
 def import_comparisons(
@@ -72,32 +78,25 @@ def import_comparisons(
         except RowProblem as problem:
             raise ImportRefused(f"--grade {name}={meaning}: {problem.reason}.", code="bad_grade") from problem
     judged = _criterion(project, criterion)
+    if batch_name is not None:
+        _check_batch_name(batch_name)
     reader = comparison_reader(format, _lists(mapping), criterion=judged.name, grades=grades or {})
     with Staging() as staging:
         report = stage_comparisons(path, reader, staging, project)
         _refuse_unless_clean(report, skip_bad)
+        people = People(project)
+        staging.name_people({who: people.decide(*who) for who in staging.annotators()})
         judgments, tasks, most = staging.counts()
         if judgments == 0:
             raise ImportRefused(
                 f"{report.file} has no judgment that counts: nothing to import.", code="no_rows"
             )
-        people = _annotators(project, staging)
-        batch = create_batch(
-            actor=actor,
-            project=project,
-            criterion=judged,
-            name=_free_name(project, batch_name or path.name),
-            k=most,
-            overlap=1,
-            visible=False,
-        )
-        for chunk in _chunks(staging.tasks()):
-            _insert(actor, batch, chunk, people)
+        wanted = batch_name or report.file
+        batch = _bring_in(actor, judged, _free_name(project, wanted), most, staging.tasks(), people)
     with transaction.atomic():
         open_batch(actor=actor, batch=batch)
         close_batch(actor=actor, batch=batch)
-        batch.refresh_from_db()
-        reveal_batch(actor=actor, batch=batch)
+        batch = reveal_batch(actor=actor, batch=batch, name=_free_name(project, wanted))
         report.counts = {"judgments": judgments, "tasks": tasks, "annotators": len(people)} | report.counts
         record_audit(
             actor=actor,
@@ -109,8 +108,30 @@ def import_comparisons(
             bad=report.bad,
             **{"judgments": judgments, "tasks": tasks},
         )
-    batch.refresh_from_db()
     return batch, report
+
+
+def _bring_in(
+    actor: User, criterion: Criterion, name: str, most: int, tasks: Iterator[StagedTask], people: People
+) -> Batch:
+    """The invisible batch with every task in it. Its responses come from `name`; it has another one itself, so
+    that an import that breaks off does not keep the name.
+    """
+    chunks = _chunks(tasks)
+    with transaction.atomic():
+        batch = create_batch(
+            actor=actor,
+            project=criterion.project,
+            criterion=criterion,
+            name=f"{name[:90]} (unfinished {uuid.uuid4().hex[:12]})",
+            k=most,
+            overlap=1,
+            visible=False,
+        )
+        _insert(actor, batch, next(chunks), people, name)
+    for chunk in chunks:
+        _insert(actor, batch, chunk, people, name)
+    return batch
 
 
 def import_prompts(
@@ -131,10 +152,10 @@ def import_prompts(
         before = Prompt.objects.filter(project=project).count()
         with transaction.atomic():
             into = make_prompt_set(actor=actor, project=project, name=prompt_set, purpose=purpose)
-            authors = _Authors(project)
+            people = People(project)
             for rows in _row_chunks(staging.text_rows()):
                 for row in rows:
-                    row["author"] = authors.of(row["author"])
+                    row["author"] = _author(people, row["author"])
                 add_prompts(actor=actor, project=project, rows=rows, prompt_set=into)
             report.counts["new prompts"] = Prompt.objects.filter(project=project).count() - before
             record_audit(
@@ -165,7 +186,7 @@ def import_demonstrations(
         before = project.demonstrations.count()
         with transaction.atomic():
             into = make_prompt_set(actor=actor, project=project, name=prompt_set, purpose="sft")
-            authors = _Authors(project)
+            people = People(project)
             for rows in _row_chunks(staging.text_rows()):
                 asked = [{"messages": row["messages"], "prompt_id": row["prompt_id"]} for row in rows]
                 prompts = add_prompts(actor=actor, project=project, rows=asked, prompt_set=into)
@@ -173,7 +194,7 @@ def import_demonstrations(
                     NewDemonstration(
                         prompt=prompt,
                         text=row["response"],
-                        author=authors.of(row["author"]),
+                        author=_author(people, row["author"]),
                         demonstration_id=_content_id("d", prompt.external_id, row["response"]),
                     )
                     for row, prompt in zip(rows, prompts, strict=True)
@@ -212,11 +233,17 @@ def _criterion(project: Project, name: str | None) -> Criterion:
     return known[name]
 
 
+def _check_batch_name(name: str) -> None:
+    if len(check_text(name, "The batch's name")) > MAX_BATCH_NAME:
+        raise ImportRefused(f"The batch's name has more than {MAX_BATCH_NAME} characters.", code="bad_name")
+
+
 def _free_name(project: Project, wanted: str) -> str:
-    name, number = wanted[:110], 1
+    wanted = wanted[:MAX_BATCH_NAME]
+    name, number = wanted, 1
     while project.batches.filter(name=name).exists():
         number += 1
-        name = f"{wanted[:110]} ({number})"
+        name = f"{wanted} ({number})"
     return name
 
 
@@ -224,66 +251,8 @@ def _content_id(prefix: str, *parts: str) -> str:
     return f"{prefix}-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-@transaction.atomic
-def _annotators(project: Project, staging: Staging) -> dict[tuple[str | None, str], User]:
-    return {(name, kind): stand_in(project, name, kind) for name, kind in staging.annotators()}
-
-
-def stand_in(project: Project, name: str | None, kind: str = "person") -> User:
-    """The user behind a pseudonym of a file: somebody known to the project by it, else a new inactive user.
-
-    Elsewhere the same name is somebody else's: then the project's name is added to the pseudonym. Rows that
-    name nobody share one user of the project.
-    """
-    pseudonym = name or f"import-{project.slug}"[:64]
-    for candidate in (pseudonym, _scoped(pseudonym, project)):
-        known = User.objects.filter(pseudonym=candidate).first()
-        if known is None:
-            user = User(
-                username=f"imported-{hashlib.sha256(candidate.encode()).hexdigest()[:24]}",
-                pseudonym=candidate,
-                kind=kind,
-                is_active=False,
-            )
-            user.set_unusable_password()
-            user.save()
-            return user
-        if known.kind == kind and _takes_part(known, project):
-            return known
-    raise ImportRefused(
-        f"The pseudonym {pseudonym} belongs to somebody of another kind in this project: rename it in the file.",
-        code="pseudonym_taken",
-    )
-
-
-def _scoped(pseudonym: str, project: Project) -> str:
-    """Within 64 characters and unlike any other project's."""
-    tail = "@" + hashlib.sha256(project.slug.encode()).hexdigest()[:8]
-    return pseudonym[: 64 - len(tail)] + tail
-
-
-def _takes_part(user: User, project: Project) -> bool:
-    return (
-        user.memberships.filter(project=project).exists()
-        or user.assignments.filter(task__batch__project=project).exists()
-        or project.prompts.filter(author=user).exists()
-        or project.demonstrations.filter(author=user).exists()
-    )
-
-
-class _Authors:
-    """Authors of a file, looked up once each."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
-        self._known: dict[str, User] = {}
-
-    def of(self, name: str | None) -> User | None:
-        if name is None:
-            return None
-        if name not in self._known:
-            self._known[name] = stand_in(self._project, name)
-        return self._known[name]
+def _author(people: People, name: str | None) -> User | None:
+    return None if name is None else people.of(name)
 
 
 def _row_chunks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -315,7 +284,7 @@ def _chunks(tasks: Iterator[StagedTask]) -> Iterator[list[StagedTask]]:
 
 @transaction.atomic
 def _insert(
-    actor: User, batch: Batch, staged: Sequence[StagedTask], people: Mapping[tuple[str | None, str], User]
+    actor: User, batch: Batch, staged: Sequence[StagedTask], people: People, source_name: str
 ) -> None:
     """One chunk of tasks with their judgments."""
     project = batch.project
@@ -331,7 +300,7 @@ def _insert(
         project=project,
         rows=[{"messages": first.prompt, "prompt_id": first.prompt_id} for first in firsts],
     )
-    responses = _add_responses(actor, batch, firsts, prompts)
+    responses = _add_responses(actor, batch, firsts, prompts, source_name)
     tasks = add_tasks(
         actor=actor,
         batch=batch,
@@ -348,11 +317,11 @@ def _insert(
             rows.append(
                 AdoptedJudgment(
                     task=task,
-                    annotator=people[judgment.annotator, judgment.annotator_kind],
+                    annotator=people.of(judgment.annotator, judgment.annotator_kind),
                     tiers=[[keys[thing] for thing in tier] for tier in tiers_of_ranks(judgment.ranks)],
                     strengths=judgment.strengths,
-                    idempotency_key=f"import-{batch.pk}-{number}-{part}-{place}",
-                    order_shown=keys,
+                    idempotency_key=_key(batch, number, part, place, judgment.fingerprint),
+                    order_shown=[keys[thing] for thing in judgment.order_shown or range(len(keys))],
                     marks={key: mark for key, mark in zip(keys, judgment.marks or [], strict=False) if mark},
                     rationale=judgment.rationale,
                     flags=judgment.flags,
@@ -363,8 +332,16 @@ def _insert(
     adopt_judgments(actor=actor, batch=batch, rows=rows)
 
 
+def _key(batch: Batch, *numbers: int | str | None) -> str:
+    return IMPORT_KEY + "-".join(str(part) for part in (batch.pk, *numbers) if part is not None)
+
+
 def _add_responses(
-    actor: User, batch: Batch, firsts: Sequence[ImportedJudgment], prompts: Sequence[Prompt]
+    actor: User,
+    batch: Batch,
+    firsts: Sequence[ImportedJudgment],
+    prompts: Sequence[Prompt],
+    source_name: str,
 ) -> list[list[Response]]:
     project = batch.project
     sources: dict[tuple[str, str], Source] = {}
@@ -372,7 +349,7 @@ def _add_responses(
     for first, prompt in zip(firsts, prompts, strict=True):
         group = next((flag for flag in first.flags if flag.startswith(GROUP_FLAG)), None)
         for place, words in enumerate(first.responses):
-            kind, name = first.sources[place] if first.sources else (Source.Kind.IMPORT, batch.name)
+            kind, name = first.sources[place] if first.sources else (Source.Kind.IMPORT, source_name)
             if (kind, name) not in sources:
                 sources[kind, name] = add_source(actor=actor, project=project, kind=kind, name=name[:120])
             response_id = first.response_ids[place] if first.response_ids else None

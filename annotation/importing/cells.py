@@ -15,6 +15,7 @@ from annotation.importing.source_files import WHOLE_ROW, kind_of
 from annotation.texts import MAX_TEXT_CHARACTERS, ROLES
 
 MAX_NAME_CHARACTERS = 64
+MAX_ID_CHARACTERS = 200
 # Grades of other scales, by name. The side, where there is one, is told apart first.
 STRENGTH_NAMES = {
     "significantly better": 3, "much better": 3, "strongly better": 3, "better": 2, "slightly better": 1,
@@ -66,7 +67,7 @@ class Columns:
 
     def _refuse_missing(self, row: Mapping[str, Any], field: str) -> None:
         missing = [column for column in self._columns[field] if _look_up(row, column) is _MISSING]
-        there = ", ".join(sorted(row)[:12]) or "none"
+        there = ", ".join(name[:40] for name in sorted(row)[:12]) or "none"
         remedy = "" if field in self._mapped else f"; name another with --map {field}=COLUMN"
         raise RowProblem(missing[0], f"is missing (the row has: {there}){remedy}")
 
@@ -108,12 +109,21 @@ def filled_text(value: Any, column: str) -> str:
 
 
 def name(value: Any, column: str) -> str:
-    """An identifier: text, or a whole number read as text."""
+    """A short name: text, or a whole number read as text."""
+    return _at_most(value, column, MAX_NAME_CHARACTERS).strip()
+
+
+def identifier(value: Any, column: str) -> str:
+    """An id as records carry it, to the letter: text, or a whole number read as text."""
+    return _at_most(value, column, MAX_ID_CHARACTERS)
+
+
+def _at_most(value: Any, column: str, characters: int) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if len(filled_text(value, column)) > MAX_NAME_CHARACTERS:
-        raise RowProblem(column, f"is longer than {MAX_NAME_CHARACTERS} characters")
-    return str(value).strip()
+    if len(filled_text(value, column)) > characters:
+        raise RowProblem(column, f"is longer than {characters} characters")
+    return str(value)
 
 
 def whole_number(value: Any, column: str, low: int, high: int) -> int:
@@ -154,6 +164,8 @@ def messages(value: Any, column: str) -> list[Message]:
     """A prompt: messages that end with a user or tool turn, or plain text, which is one user turn."""
     if isinstance(value, str):
         return [{"role": "user", "content": filled_text(value, column)}]
+    if not isinstance(value, list):
+        raise RowProblem(column, f"should be text or a list of messages but is {kind_of(value)}")
     turns = conversation(value, column)
     if turns[-1]["role"] not in ("user", "tool"):
         raise RowProblem(column, f"should end with a user or tool turn but ends with {turns[-1]['role']}")

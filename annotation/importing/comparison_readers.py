@@ -28,6 +28,9 @@ class Reader(Protocol):
     def id_of(self, row: Row) -> str | None:
         """What must not appear twice in the file, where the format has such a thing."""
 
+    def id_column(self, row: Row) -> str:
+        """Where `id_of` found it."""
+
 
 class _PlainReader:
     """What the foreign formats share: the optional id and annotator columns, and the names of grades."""
@@ -40,6 +43,9 @@ class _PlainReader:
 
     def id_of(self, row: Row) -> str | None:
         return self._optional_name(row, "id")
+
+    def id_column(self, row: Row) -> str:
+        return self._columns.name("id")
 
     def _optional_name(self, row: Row, field: str) -> str | None:
         if not self._columns.has(row, field):
@@ -99,18 +105,30 @@ class TrlReader(_PlainReader):
     )  # fmt: skip
 
     def id_of(self, row: Row) -> str | None:
-        if self._columns.has(row, "group_id") and self._columns.has(row, "pair_index"):
-            index = cells.whole_number(self._columns.value(row, "pair_index"), "pair_index", 0, 10**6)
+        if self._is_numbered(row):
+            column = self._columns.name("pair_index")
+            index = cells.whole_number(self._columns.value(row, "pair_index"), column, 0, 10**6)
             annotator = self._optional_name(row, "annotator") or ""
-            return f"{self._optional_name(row, 'group_id')} pair {index} {annotator}".strip()
+            return f"{self._group(row)} pair {index} {annotator}".strip()
         return super().id_of(row)
+
+    def id_column(self, row: Row) -> str:
+        return self._columns.name("pair_index") if self._is_numbered(row) else super().id_column(row)
+
+    def _is_numbered(self, row: Row) -> bool:
+        return self._columns.has(row, "group_id") and self._columns.has(row, "pair_index")
+
+    def _group(self, row: Row) -> str | None:
+        if not self._columns.has(row, "group_id"):
+            return None
+        return cells.identifier(self._columns.value(row, "group_id"), self._columns.name("group_id"))
 
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
         prompt, better, worse = self._sides(row)
         check_responses([better, worse], [self._columns.name("chosen"), self._columns.name("rejected")])
         strength, tie = self._strength(row), self._is_tie(row)
         annotator = self._optional_name(row, "annotator")
-        group = self._optional_name(row, "group_id")
+        group = self._group(row)
         if group is None:
             return [
                 ImportedJudgment(
@@ -121,16 +139,19 @@ class TrlReader(_PlainReader):
                     annotator=annotator,
                 )
             ]
-        expected = None
-        if self._columns.has(row, "n_pairs_in_group"):
-            column = self._columns.name("n_pairs_in_group")
-            expected = cells.whole_number(self._columns.value(row, "n_pairs_in_group"), column, 1, 36)
         return [
             ImportedPair(
                 group=group, prompt=prompt, better=better, worse=worse, strength=strength, tie=tie,
-                annotator=annotator, pairs_in_group=expected,
+                annotator=annotator, pairs_in_group=self._pairs_in_group(row),
             )
         ]  # fmt: skip
+
+    def _pairs_in_group(self, row: Row) -> int | None:
+        if not self._columns.has(row, "n_pairs_in_group"):
+            return None
+        column = self._columns.name("n_pairs_in_group")
+        # Nine responses have 36 pairs.
+        return cells.whole_number(self._columns.value(row, "n_pairs_in_group"), column, 1, 36)
 
     def _sides(self, row: Row) -> tuple[list[Message], str, str]:
         names = [self._columns.name("chosen"), self._columns.name("rejected")]

@@ -5,6 +5,8 @@ Nothing here touches the database; positions stand for responses.
 """
 
 import hashlib
+import itertools
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +36,8 @@ class ImportedJudgment:
     created_at: str | None = None
     prompt_id: str | None = None
     task_id: str | None = None
+    record_id: str | None = None  # what the row is called where it was exported
+    order_shown: list[int] | None = None  # places in `responses`
     response_ids: list[str] | None = None
     sources: list[list[str]] | None = None  # [kind, name] of each response
     sampling: list[dict[str, Any] | None] | None = None
@@ -41,6 +45,19 @@ class ImportedJudgment:
 
     def as_json(self) -> dict[str, Any]:
         return dict(vars(self))
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The same for the same record of the same installation, however often it comes; None without a
+        record's id. An id alone is not enough: every installation counts from 1.
+        """
+        if self.record_id is None:
+            return None
+        said = [
+            self.record_id, self.prompt, self.responses, self.ranks, self.strengths, self.annotator,
+            self.annotator_kind, self.created_at,
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +114,7 @@ def judgments_of_pairs(
     responses: list[str],
     signs: Mapping[tuple[int, int], int],
     grades: Mapping[tuple[int, int], int],
+    response_ids: list[str] | None = None,
     **common: Any,
 ) -> list[ImportedJudgment]:
     """One K-way judgment when the pairs are a weak order; else a judgment a pair, flagged with the group.
@@ -108,7 +126,12 @@ def judgments_of_pairs(
     if ranks is not None:
         return [
             ImportedJudgment(
-                prompt=prompt, responses=responses, ranks=ranks, strengths=_steps(ranks, grades), **common
+                prompt=prompt,
+                responses=responses,
+                ranks=ranks,
+                strengths=_steps(ranks, grades),
+                response_ids=response_ids,
+                **common,
             )
         ]
     complete = len(signs) == len(responses) * (len(responses) - 1) // 2
@@ -120,6 +143,7 @@ def judgments_of_pairs(
             ranks=[int(value < 0), int(value > 0)],
             strengths=[grades[i, j]] if value else [],
             flags=flags,
+            response_ids=[response_ids[i], response_ids[j]] if response_ids else None,
             **common,
         )
         for (i, j), value in sorted(signs.items())
@@ -139,8 +163,9 @@ def _steps(ranks: Sequence[int], grades: Mapping[tuple[int, int], int]) -> list[
 def assemble_group(pairs: Iterable[ImportedPair]) -> list[ImportedJudgment]:
     """The judgments behind the rows of one group (same group id, same annotator), in file order.
 
-    Where the file says how many rows the group has, and has them all, a pair without a row is a tie: views of
-    pairs leave ties out. Raises RowProblem when the rows contradict each other.
+    Views of pairs leave ties out. Where the file says how many rows the group has, and has them all, pairs without a
+    row are taken as ties if that gives an order; else they were never compared. Raises RowProblem when the rows
+    contradict each other.
     """
     rows = list(pairs)
     first = rows[0]
@@ -165,10 +190,9 @@ def assemble_group(pairs: Iterable[ImportedPair]) -> list[ImportedJudgment]:
             "n_pairs_in_group", f"is {expected}, but group {first.group} has {len(rows)} rows here"
         )
     check_responses(responses, ["group_id"])
-    if expected is not None:
-        for i in range(len(responses)):
-            for j in range(i + 1, len(responses)):
-                signs.setdefault((i, j), 0)
+    with_ties = {pair: signs.get(pair, 0) for pair in itertools.combinations(range(len(responses)), 2)}
+    if expected is not None and ranks_of_signs(len(responses), with_ties) is not None:
+        signs = with_ties
     return judgments_of_pairs(
         group=first.group,
         prompt=first.prompt,

@@ -2,18 +2,23 @@
 
 from dataclasses import dataclass, field
 
+from annotation.texts import printable
 from workspace.errors import ActionError
 
 SHOWN_BAD_ROWS = 50
+MAX_COLUMN_CHARACTERS = 100
 
 
 class RowProblem(Exception):
-    """One row cannot be taken: the column to blame and the reason, which continues “column NAME ...”."""
+    """One row cannot be taken: the column to blame and the reason, which continues “column NAME ...”.
+
+    Both may quote the file: they are made printable here.
+    """
 
     def __init__(self, column: str, reason: str):
-        super().__init__(f"{column}: {reason}")
-        self.column = column
-        self.reason = reason
+        self.column = printable(column, MAX_COLUMN_CHARACTERS)
+        self.reason = printable(reason)
+        super().__init__(f"{self.column}: {self.reason}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A file on disk as numbered rows: JSON lines or Parquet, gzip-compressed or not (told by content, not by
+"""A file on disk as numbered rows: JSON lines, gzip-compressed or not, or Parquet (told by content, not by
 name).
 
 One row at a time, bounded memory whatever the file: a line longer than MAX_LINE_BYTES is a bad row and is
@@ -9,6 +9,7 @@ row is a RowProblem beside its line number, and reading goes on.
 import gzip
 import json
 import re
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotation.importing.report import ImportRefused, RowProblem
+from annotation.texts import printable
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
 PARQUET_ROWS_AT_ONCE = 256
@@ -42,34 +44,49 @@ def read_rows(path: Path) -> Iterator[NumberedRow]:
 
 
 def _first_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise ImportRefused(
-            f"{path} is a folder: name one file in it (JSON lines, .jsonl.gz or Parquet).", code="is_a_folder"
-        )
+    name = printable(str(path))
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ImportRefused(
+                f"{name} is a folder: name one file in it (JSON lines, .jsonl.gz or Parquet).",
+                code="is_a_folder",
+            )
+        if not stat.S_ISREG(mode):
+            # It is opened twice, and what a pipe has given it never gives again.
+            raise ImportRefused(
+                f"{name} is a pipe or a device: save its rows in a file and name that.",
+                code="no_regular_file",
+            )
         with path.open("rb") as file:
             magic = file.read(4)
     except FileNotFoundError as error:
-        raise ImportRefused(f"There is no file {path}: check the name.", code="no_file") from error
+        raise ImportRefused(f"There is no file {name}: check the name.", code="no_file") from error
     except OSError as error:
-        raise ImportRefused(f"{path} cannot be read: {error.strerror}.", code="unreadable") from error
+        raise _unreadable(path, error) from error
     if not magic:
-        raise ImportRefused(f"{path} is empty: nothing to import.", code="no_rows")
+        raise ImportRefused(f"{name} is empty: nothing to import.", code="no_rows")
     return magic
 
 
+def _unreadable(path: Path, error: OSError) -> ImportRefused:
+    return ImportRefused(
+        f"{printable(str(path))} cannot be read: {error.strerror or error}.", code="unreadable"
+    )
+
+
 def _json_lines(path: Path, *, compressed: bool) -> Iterator[NumberedRow]:
-    limit = max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size)
     read = number = 0
     opener: Any = gzip.open if compressed else open
-    with opener(path, "rb") as file:
-        try:
+    try:
+        limit = max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size)
+        with opener(path, "rb") as file:
             while line := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
                 read += len(line)
                 if compressed and read > limit:
                     raise ImportRefused(
-                        f"{path} unpacks to more than {BOMB_RATIO} times its size: unpack it first.",
+                        f"{printable(str(path))} unpacks to more than {BOMB_RATIO} times its size: unpack it first.",
                         code="decompression_bomb",
                     )
                 if len(line) > MAX_LINE_BYTES:
@@ -82,22 +99,29 @@ def _json_lines(path: Path, *, compressed: bool) -> Iterator[NumberedRow]:
                     _refuse_another_kind(path, line)
                 if line.strip():
                     yield number, _parse(line)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ImportRefused(
-                f"{path} is damaged after line {number} (broken gzip data): get the file again.",
-                code="damaged",
-            ) from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ImportRefused(
+            f"{printable(str(path))} is damaged after line {number} (broken gzip data): get the file again.",
+            code="damaged",
+        ) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def _refuse_another_kind(path: Path, first_line: bytes) -> None:
     """A file of another format altogether is named once instead of line by line. Raises ImportRefused."""
     accepted = "JSON Lines (one object a line), the same gzip-compressed, or Parquet"
+    name = printable(str(path))
     start = first_line.lstrip()[:1]
+    if first_line.startswith(b"PAR1"):
+        raise ImportRefused(
+            f"{name} is a gzip-compressed Parquet file: unpack it first.", code="wrong_kind_of_file"
+        )
     if re.match(rb"\s*\[\s*(\{|$)", first_line):
-        raise ImportRefused(f"{path} is one JSON array; accepted are {accepted}.", code="wrong_kind_of_file")
+        raise ImportRefused(f"{name} is one JSON array; accepted are {accepted}.", code="wrong_kind_of_file")
     if path.suffix.lower() in (".csv", ".tsv", ".parquet", ".xlsx", ".zip") and start != b"{":
         raise ImportRefused(
-            f"{path} is not a file that can be read; accepted are {accepted}.", code="wrong_kind_of_file"
+            f"{name} is not a file that can be read; accepted are {accepted}.", code="wrong_kind_of_file"
         )
 
 
@@ -145,13 +169,36 @@ def _parquet_rows(path: Path) -> Iterator[NumberedRow]:
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=PARQUET_ROWS_AT_ONCE):
-                for row in batch.to_pylist():
+                for row in _rows_of(batch):
                     number += 1
                     yield number, row
-    except (pa.ArrowException, OSError) as error:
+    # ValueError: names of columns that are not UTF-8.
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise ImportRefused(
-            f"{path} is a damaged Parquet file (after row {number}): get the file again.", code="damaged"
+            f"{printable(str(path))} is a damaged Parquet file (after row {number}): get the file again.",
+            code="damaged",
         ) from error
+
+
+def _rows_of(batch: pa.RecordBatch) -> list[dict[str, Any] | RowProblem]:
+    try:
+        return list(batch.to_pylist())
+    except _UNREADABLE_VALUE:
+        return [_row_of(batch.slice(place, 1)) for place in range(batch.num_rows)]
+
+
+# Text that is not UTF-8, a time beyond the calendar, a time zone that nobody knows.
+_UNREADABLE_VALUE = (ValueError, OverflowError, KeyError)
+
+
+def _row_of(batch: pa.RecordBatch) -> dict[str, Any] | RowProblem:
+    row = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            row[name] = column[0].as_py()
+        except _UNREADABLE_VALUE as error:
+            return RowProblem(name, f"has a value that cannot be read ({error})")
+    return row
 
 
 def kind_of(value: object) -> str:

@@ -8,7 +8,8 @@ cannot: is this id taken already, which rows belong to one group, and which judg
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -20,15 +21,20 @@ _TABLES = """
 CREATE TABLE seen_id (id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID;
 CREATE TABLE meaning (kind TEXT, id TEXT, digest TEXT, line INTEGER, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 CREATE TABLE pair (seq INTEGER PRIMARY KEY, line INTEGER, group_key BLOB, payload TEXT);
-CREATE TABLE judgment (seq INTEGER PRIMARY KEY, line INTEGER, task_key BLOB, annotator TEXT, payload TEXT);
+CREATE TABLE judgment
+  (seq INTEGER PRIMARY KEY, line INTEGER, task_key BLOB, annotator TEXT, kind TEXT, fingerprint TEXT, payload TEXT);
+CREATE INDEX judgment_by_fingerprint ON judgment (fingerprint) WHERE fingerprint IS NOT NULL;
+CREATE TABLE person (annotator TEXT, kind TEXT, pseudonym TEXT, PRIMARY KEY (annotator, kind)) WITHOUT ROWID;
 CREATE TABLE text_row (seq INTEGER PRIMARY KEY, line INTEGER, payload TEXT);
 """
-# The second judgment of an annotator on one task is a second copy of the task: files have such rows, and
-# an annotator judges a task once.
+# The second judgment of a person on one task is a second copy of the task: files have such rows, and a person
+# judges a task once. It is the person that counts, not the name: two names may be one user.
 _TASKS = """
-CREATE INDEX judgment_of_task ON judgment (task_key, annotator, seq);
+CREATE INDEX judgment_of_task ON judgment (task_key, seq);
 CREATE TABLE copy AS
-  SELECT seq, task_key, ROW_NUMBER() OVER (PARTITION BY task_key, annotator ORDER BY seq) AS nth FROM judgment;
+  SELECT seq, task_key, ROW_NUMBER() OVER
+    (PARTITION BY task_key, COALESCE(person.pseudonym, judgment.annotator) ORDER BY seq) AS nth
+  FROM judgment LEFT JOIN person USING (annotator, kind);
 CREATE INDEX copy_of_task ON copy (task_key, nth, seq);
 CREATE TABLE task AS SELECT task_key, nth, MIN(seq) AS first FROM copy GROUP BY task_key, nth;
 CREATE INDEX task_in_order ON task (first);
@@ -57,6 +63,18 @@ class Staging:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._database.close()
+
+    @contextmanager
+    def row(self) -> Iterator[None]:
+        """What a row claims and adds; none of it stays when the row turns out to be bad."""
+        self._database.execute("SAVEPOINT staged_row")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK TO staged_row")
+            raise
+        finally:
+            self._database.execute("RELEASE staged_row")
 
     def line_of_id(self, row_id: str, line: int) -> int | None:
         """Takes the id for this line; the earlier line when it is taken already."""
@@ -126,22 +144,41 @@ class Staging:
 
     def add_judgment(self, line: int, judgment: ImportedJudgment) -> None:
         self._database.execute(
-            "INSERT INTO judgment (line, task_key, annotator, payload) VALUES (?, ?, ?, ?)",
+            "INSERT INTO judgment (line, task_key, annotator, kind, fingerprint, payload) VALUES (?, ?, ?, ?, ?, ?)",
             (
                 line,
                 _task_key(judgment),
                 judgment.annotator or "",
+                judgment.annotator_kind,
+                judgment.fingerprint,
                 json.dumps(judgment.as_json(), ensure_ascii=False),
             ),
         )
 
     def annotators(self) -> Iterator[tuple[str | None, str]]:
         """(pseudonym, kind) of everybody in the file; the pseudonym is None for rows that name nobody."""
-        rows = self._database.execute(
-            "SELECT DISTINCT annotator, json_extract(payload, '$.annotator_kind') FROM judgment ORDER BY 1, 2"
-        )
+        rows = self._database.execute("SELECT DISTINCT annotator, kind FROM judgment ORDER BY 1, 2")
         for pseudonym, kind in rows:
             yield pseudonym or None, kind
+
+    def name_people(self, pseudonyms: Mapping[tuple[str | None, str], str]) -> None:
+        """Who is behind each (pseudonym, kind) of the file. Call it before `counts`."""
+        self._database.executemany(
+            "INSERT INTO person VALUES (?, ?, ?)",
+            [(name or "", kind, pseudonym) for (name, kind), pseudonym in pseudonyms.items()],
+        )
+
+    def has_fingerprints(self) -> bool:
+        """Whether a row of the file is one of our own records."""
+        found = self._database.execute("SELECT 1 FROM judgment WHERE fingerprint IS NOT NULL LIMIT 1")
+        return found.fetchone() is not None
+
+    def drop_fingerprint(self, fingerprint: str) -> list[int]:
+        """Takes out the judgments that are this one; their lines."""
+        found = self._database.execute(
+            "DELETE FROM judgment WHERE fingerprint = ? RETURNING line", (fingerprint,)
+        )
+        return sorted({line for (line,) in found.fetchall()})
 
     def counts(self) -> tuple[int, int, int]:
         """(judgments, tasks, most responses of a task); makes the tasks. Call it once, after the last row."""

@@ -9,7 +9,6 @@ from annotation.importing.report import RowProblem
 from annotation.importing.transcripts import ANSWER, from_transcript
 
 PROMPT_KINDS = ("plain", "few-shot", "user-based")
-MAX_ID_CHARACTERS = 200
 
 
 class _TextReader:
@@ -21,13 +20,10 @@ class _TextReader:
     def id_of(self, row: Mapping[str, Any]) -> str | None:
         if not self._columns.has(row, "prompt_id"):
             return None
-        column = self._columns.name("prompt_id")
-        value = self._columns.value(row, "prompt_id")
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
-        if len(cells.filled_text(value, column)) > MAX_ID_CHARACTERS:
-            raise RowProblem(column, f"is longer than {MAX_ID_CHARACTERS} characters")
-        return str(value)
+        return cells.identifier(self._columns.value(row, "prompt_id"), self._columns.name("prompt_id"))
+
+    def id_column(self, row: Mapping[str, Any]) -> str:
+        return self._columns.name("prompt_id")
 
     def _author(self, row: Mapping[str, Any]) -> str | None:
         if not self._columns.has(row, "author"):

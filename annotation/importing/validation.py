@@ -8,16 +8,22 @@ two things, pairs of a group that do not fit together. After this pass an insert
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from django.db.models import Min
 
 from annotation.importing.cells import Columns
 from annotation.importing.comparison_readers import READERS, Reader
 from annotation.importing.judgments import ImportedJudgment, ImportedPair, assemble_group
 from annotation.importing.report import ImportRefused, ImportReport, RowProblem
-from annotation.importing.source_files import read_rows
+from annotation.importing.source_files import WHOLE_ROW, read_rows
 from annotation.importing.staging import Staging
 from annotation.importing.text_readers import DemonstrationReader, PromptReader
-from annotation.models import Prompt, Response, hash_messages
+from annotation.models import Judgment, Prompt, Response, hash_messages
+from annotation.texts import printable
 from workspace.models import Project
+
+IMPORT_KEY = "import-"  # how the idempotency keys of imported judgments begin; they end with the fingerprint
 
 
 def comparison_reader(
@@ -33,22 +39,23 @@ def comparison_reader(
 
 
 def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Project) -> ImportReport:
-    report = ImportReport(file=path.name)
+    report = ImportReport(file=printable(path.name))
     passed_over = 0
     for line, row in read_rows(path):
         report.rows += 1
         try:
             if isinstance(row, RowProblem):
                 raise row
-            _claim_id(reader.id_of(row), line, staging)
-            read = reader.read(row, line)
+            with staging.row():
+                _claim_id(reader, row, line, staging)
+                read = reader.read(row, line)
+                for item in read:
+                    if isinstance(item, ImportedPair):
+                        staging.add_pair(line, item)
+                    else:
+                        _claim_meanings(item, line, staging)
+                        staging.add_judgment(line, item)
             passed_over += not read
-            for item in read:
-                if isinstance(item, ImportedPair):
-                    staging.add_pair(line, item)
-                else:
-                    _claim_meanings(item, line, staging)
-                    staging.add_judgment(line, item)
         except RowProblem as problem:
             report.add_bad(line, problem)
     for lines, pairs in staging.groups():
@@ -67,29 +74,31 @@ def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Pro
 def stage_texts(
     path: Path, reader: PromptReader | DemonstrationReader, staging: Staging, project: Project
 ) -> ImportReport:
-    report = ImportReport(file=path.name)
+    report = ImportReport(file=printable(path.name))
     for line, row in read_rows(path):
         report.rows += 1
         try:
             if isinstance(row, RowProblem):
                 raise row
-            checked = reader.read(row, line)
-            if checked["prompt_id"] is not None:
-                if isinstance(reader, PromptReader):
-                    _claim_id(checked["prompt_id"], line, staging)
-                _claim_meaning(
-                    "prompt", checked["prompt_id"], hash_messages(checked["messages"]), line, staging
-                )
-            staging.add_text(line, checked)
+            with staging.row():
+                checked = reader.read(row, line)
+                if checked["prompt_id"] is not None:
+                    if isinstance(reader, PromptReader):
+                        _claim_id(reader, row, line, staging)
+                    _claim_meaning(
+                        "prompt", checked["prompt_id"], hash_messages(checked["messages"]), line, staging
+                    )
+                staging.add_text(line, checked)
         except RowProblem as problem:
             report.add_bad(line, problem)
     _check_against_database(project, staging, report)
     return report
 
 
-def _claim_id(row_id: str | None, line: int, staging: Staging) -> None:
+def _claim_id(reader: Reader | PromptReader, row: Mapping[str, Any], line: int, staging: Staging) -> None:
+    row_id = reader.id_of(row)
     if row_id is not None and (earlier := staging.line_of_id(row_id, line)) is not None:
-        raise RowProblem("id", f"{row_id} is a duplicate of line {earlier}")
+        raise RowProblem(reader.id_column(row), f"{row_id} is a duplicate of line {earlier}")
 
 
 def _claim_meanings(judgment: ImportedJudgment, line: int, staging: Staging) -> None:
@@ -97,7 +106,8 @@ def _claim_meanings(judgment: ImportedJudgment, line: int, staging: Staging) -> 
     if judgment.prompt_id is not None:
         _claim_meaning("prompt", judgment.prompt_id, prompt, line, staging)
     for response_id, words in zip(judgment.response_ids or [], judgment.responses, strict=False):
-        _claim_meaning("response", response_id, _response_digest(prompt, words), line, staging)
+        digest = _response_digest(judgment.prompt_id, prompt, words)
+        _claim_meaning("response", response_id, digest, line, staging)
 
 
 def _claim_meaning(kind: str, row_id: str, digest: str, line: int, staging: Staging) -> None:
@@ -106,32 +116,71 @@ def _claim_meaning(kind: str, row_id: str, digest: str, line: int, staging: Stag
         raise RowProblem(f"{kind}_id", f"{row_id} had another content on line {earlier}")
 
 
-def _response_digest(prompt: str, words: str) -> str:
-    return hashlib.sha256(f"{prompt}\0{words}".encode()).hexdigest()
+def _response_digest(prompt_id: str | None, prompt: str, words: str) -> str:
+    """What a response's id stands for. The prompt's id is part of it: two prompts may have the same words, and
+    a response answers one of them.
+    """
+    return hashlib.sha256(f"{prompt_id or ''}\0{prompt}\0{words}".encode()).hexdigest()
 
 
 def _check_against_database(project: Project, staging: Staging, report: ImportReport) -> None:
-    """Rows whose ids belong to another content in the project already are bad."""
+    """Rows whose ids belong to another content in the project already are bad, and so are records that were
+    imported before.
+    """
     for chunk in staging.meanings("prompt"):
         known = Prompt.objects.filter(project=project, external_id__in=[row_id for row_id, _ in chunk])
-        _drop_conflicts(
-            "prompt", dict(chunk), dict(known.values_list("external_id", "content_hash")), staging, report
-        )
+        found = {row_id: {content} for row_id, content in known.values_list("external_id", "content_hash")}
+        _drop_conflicts("prompt", dict(chunk), found, staging, report)
     for chunk in staging.meanings("response"):
-        rows = Response.objects.filter(project=project, external_id__in=[row_id for row_id, _ in chunk])
-        found = {
-            row_id: _response_digest(prompt, words)
-            for row_id, prompt, words in rows.values_list("external_id", "prompt__content_hash", "text")
-        }
-        _drop_conflicts("response", dict(chunk), found, staging, report)
+        _drop_conflicts("response", dict(chunk), _known_responses(project, dict(chunk)), staging, report)
+    if staging.has_fingerprints():
+        _drop_repeated(project, staging, report)
+
+
+def _known_responses(project: Project, wanted: Mapping[str, str]) -> dict[str, set[str]]:
+    """Response id -> what a row may mean by it: with the id of its prompt; without one too, if the prompt is
+    the one that a row without an id gets.
+    """
+    rows = list(
+        Response.objects.filter(project=project, external_id__in=wanted).values_list(
+            "external_id", "prompt_id", "prompt__external_id", "prompt__content_hash", "text"
+        )
+    )
+    contents = {content for _, _, _, content, _ in rows}
+    first_of = dict(
+        Prompt.objects.filter(project=project, content_hash__in=contents)
+        .values_list("content_hash")
+        .annotate(first=Min("pk"))
+    )
+    found = {}
+    for row_id, prompt, prompt_id, content, words in rows:
+        ids = [prompt_id] + [None] * (first_of[content] == prompt)
+        found[row_id] = {_response_digest(one, content, words) for one in ids}
+    return found
 
 
 def _drop_conflicts(
-    kind: str, wanted: Mapping[str, str], found: Mapping[str, str], staging: Staging, report: ImportReport
+    kind: str,
+    wanted: Mapping[str, str],
+    found: Mapping[str, set[str]],
+    staging: Staging,
+    report: ImportReport,
 ) -> None:
-    for row_id, digest in found.items():
-        if wanted[row_id] != digest:
+    for row_id, meanings in found.items():
+        if wanted[row_id] not in meanings:
             for line in staging.drop_meaning(kind, row_id):
                 report.add_bad(
                     line, RowProblem(f"{kind}_id", f"{row_id} belongs to another content in this project")
                 )
+
+
+def _drop_repeated(project: Project, staging: Staging, report: ImportReport) -> None:
+    """Once more, a record would be a second judgment of the same person and count twice."""
+    imported = Judgment.objects.in_visible_batches().of_project(project)
+    keys = imported.filter(idempotency_key__startswith=IMPORT_KEY)
+    repeated = set()
+    for key, batch in keys.values_list("idempotency_key", "task__batch__name").iterator():
+        for line in staging.drop_fingerprint(key.rpartition("-")[2]):
+            if line not in repeated:
+                repeated.add(line)
+                report.add_bad(line, RowProblem(WHOLE_ROW, f"was imported already, in the batch “{batch}”"))

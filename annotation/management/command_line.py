@@ -17,7 +17,7 @@ from workspace.errors import ActionError
 
 def add_import_arguments(parser: ArgumentParser) -> None:
     add_project_arguments(parser)
-    parser.add_argument("file", help="JSON lines or Parquet, gzip-compressed or not.")
+    parser.add_argument("file", help="JSON lines, gzip-compressed or not, or Parquet.")
     parser.add_argument(
         "--map",
         action="append",

@@ -19,10 +19,11 @@ LONGEST_ROW = 512
 def by_products(model: Any, function: Callable[..., Any], batch: Batch, *args: Any) -> Any:
     """`function(model, batch, *args)`, its attention as plain matrix products where that trains faster.
 
-    The choice depends on the batch and the precision alone, so a pass with gradients and one without give the
-    same bits.
+    The choice depends on the run, the batch and the precision alone, so a pass with gradients and one without give
+    the same bits.
     """
-    if not _trains_faster(batch):
+    # A checkpointed layer is computed again outside of this call and would find the other kernel there.
+    if getattr(model, "is_activation_checkpointing", False) or not _trains_faster(batch):
         return function(model, batch, *args)
     with sdpa_kernel(SDPBackend.MATH):
         return function(model, batch, *args)

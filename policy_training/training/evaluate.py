@@ -26,6 +26,7 @@ from policy_training.training.rollouts import (
     Frozen,
     Scorer,
     evaluate_policy,
+    load_reference,
     probe_examples,
     source_sha256s,
     tokenized_prompts,
@@ -46,10 +47,11 @@ def main(attempt: Attempt[EvaluateConfig]) -> dict[str, Any]:
     require_positions(policy.model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
     reference = None
     if config.reference is not None:
-        reference = Frozen(load_policy(config.reference, tokenizer), config.runtime, processes.device)
+        reference = Frozen(load_reference(config.reference, tokenizer), config.runtime, processes.device)
     scorer = Scorer(
         config.reward_model_path,
         tokenizer,
+        policy_batch=config.batch,
         batch=config.reward_batch or config.batch,
         runtime=config.runtime,
         processes=processes,

@@ -9,7 +9,7 @@ from typing import Any
 
 from learning.architectures import require_positions
 from learning.attempts import Attempt
-from learning.batching import DataCursor, StepSize
+from learning.batching import SteadyCursor
 from learning.engine import Engine
 from learning.language_models import load_policy, load_reward_model, load_tokenizer
 from learning.options import UserError
@@ -20,7 +20,14 @@ from learning.tokenization import encode_prompt, encode_response
 from learning.training_options import Layout, ModelSource
 from policy_training.training.config import PPOConfig
 from policy_training.training.rewards import KLController, RunningMoments
-from policy_training.training.rollouts import Frozen, Prompt, Scorer, probe_examples, tokenized_prompts
+from policy_training.training.rollouts import (
+    Frozen,
+    Prompt,
+    Scorer,
+    load_reference,
+    probe_examples,
+    tokenized_prompts,
+)
 
 
 @dataclass
@@ -63,8 +70,8 @@ class PPORun:
     demonstrations: list[Example]
     layout: Layout
     layout_reason: str
-    prompt_cursor: DataCursor
-    ptx_cursor: DataCursor | None
+    prompt_cursor: SteadyCursor
+    ptx_cursor: SteadyCursor | None
     moments: RunningMoments
     kl_controller: KLController
     progress: Progress
@@ -83,16 +90,20 @@ def load(attempt: Attempt[PPOConfig]) -> PPORun:
         )
     tokenizer = load_tokenizer(config.policy.source)
     policy = load_policy(config.policy.source, tokenizer)
-    require_positions(policy, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
-    reference = load_policy(config.reference or config.policy.source, tokenizer)
+    reference = load_reference(config.reference or config.policy.source, tokenizer)
     scorer = Scorer(
         config.reward_model_path,
         tokenizer,
+        policy_batch=config.batch,
         batch=config.reward_batch or config.batch,
         runtime=config.runtime,
         processes=processes,
     )
     critic = load_critic(config, scorer, tokenizer)
+    for trained in (policy, critic):
+        require_positions(trained, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+        if config.policy.gradient_checkpointing:
+            trained.activation_checkpointing_enable({"use_reentrant": False})
     train_prompts = tokenized_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)
     scorer.settle_layout(train_prompts, config.rollout.samples_a_prompt)
     evaluation_prompts = tokenized_prompts(
@@ -107,22 +118,7 @@ def load(attempt: Attempt[PPOConfig]) -> PPORun:
         requested=config.batch.layout,
     )
     demonstrations = read_demonstrations(attempt, tokenizer)
-    minibatches = math.ceil(config.rollout.responses_a_step / config.algorithm.responses_a_minibatch)
-    updates = config.rollout.steps * config.algorithm.epochs * minibatches
-    policy_engine = Engine(
-        policy,
-        optimiser=config.policy_optimiser,
-        steps_total=updates,
-        runtime=config.runtime,
-        processes=processes,
-    )
-    critic_engine = Engine(
-        critic,
-        optimiser=config.critic_optimiser,
-        steps_total=updates + config.critic.pretraining_updates,
-        runtime=config.runtime,
-        processes=processes,
-    )
+    policy_engine, critic_engine = engines(config, policy, critic, processes)
     return PPORun(
         attempt=attempt,
         config=config,
@@ -154,6 +150,28 @@ def load(attempt: Attempt[PPOConfig]) -> PPORun:
     )
 
 
+def engines(config: PPOConfig, policy: Any, critic: Any, processes: Processes) -> tuple[Engine, Engine]:
+    minibatches = math.ceil(config.rollout.responses_a_step / config.algorithm.responses_a_minibatch)
+    updates = config.rollout.steps * config.algorithm.epochs * minibatches
+    runtime, alone = config.runtime, config.critic.pretraining_updates
+    return (
+        Engine(
+            policy,
+            optimiser=config.policy_optimiser,
+            steps_total=updates,
+            runtime=runtime,
+            processes=processes,
+        ),
+        Engine(
+            critic,
+            optimiser=config.critic_optimiser,
+            steps_total=updates + alone,
+            runtime=runtime,
+            processes=processes,
+        ),
+    )
+
+
 def load_critic(config: PPOConfig, scorer: Scorer, tokenizer: Any) -> Any:
     """A copy of the reward model, or the policy's trunk under a new head."""
     if config.critic.start == "policy":
@@ -166,8 +184,9 @@ def load_critic(config: PPOConfig, scorer: Scorer, tokenizer: Any) -> Any:
     return load_reward_model(ModelSource(path=config.reward_model_path), tokenizer)
 
 
-def cursor(rows: Sequence[Any], rows_a_step: int, seed: int) -> DataCursor:
-    return DataCursor([1] * len(rows), seed=seed, step_size=StepSize(examples=rows_a_step))
+def cursor(rows: Sequence[Any], rows_a_step: int, seed: int) -> SteadyCursor:
+    # Steady: an optimiser like Adam makes an update of one prompt as large as one of many.
+    return SteadyCursor(len(rows), seed=seed, examples_a_step=rows_a_step)
 
 
 def read_demonstrations(attempt: Attempt[PPOConfig], tokenizer: Any) -> list[Example]:

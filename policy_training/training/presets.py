@@ -150,7 +150,7 @@ SFT_INSTRUCTGPT = LanguageModelPreset(
         epochs=16,  # C.1
         examples_a_step=32,  # C.1 for 1.3B and 6B; 8 for 175B
     ),
-    dropout=0.2,  # C.1: residual dropout
+    dropout=0.2,  # C.1: residual dropout; ours sets every dropout the architecture has (Llama: that of attention)
 )
 
 SFT_TINY = LanguageModelPreset(

@@ -12,8 +12,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from learning.architectures import require_positions
 from learning.batching import micro_batches, shape_of
-from learning.language_models import model_sha256s
+from learning.language_models import load_policy, load_tokenizer, model_sha256s
 from learning.options import UserError
 from learning.packing import Batch, Example, choose_layout, collate, token_logprobs_NR
 from learning.processes import Processes
@@ -82,7 +83,25 @@ class Frozen:
             return function(self.model, *args, **kwargs)
 
 
+def load_reference(source: ModelSource, tokenizer: Any) -> Any:
+    """The model that a policy with this tokenizer is held against, token by token. Raises UserError."""
+    if not writes_the_same(load_tokenizer(source), tokenizer):
+        raise UserError(
+            f"config.reference: {source.path or source.hub_id} has another tokenizer than the policy, so the "
+            "probabilities of its tokens cannot be compared; name a model of the same line"
+        )
+    return load_policy(source, tokenizer)
+
+
 def tokenized_prompts(rows: Sequence[dict[str, Any]], tokenizer: Any, max_tokens: int) -> list[Prompt]:
+    """Raises UserError for an id that stands twice: samples are keyed by it and would come out the same."""
+    seen: set[str] = set()
+    for row in rows:
+        if row["prompt_id"] in seen:
+            raise UserError(
+                f"inputs/prompts: the prompt_id {row['prompt_id']!r} stands there twice; ids must differ"
+            )
+        seen.add(row["prompt_id"])
     return [
         Prompt(
             prompt_id=row["prompt_id"],
@@ -94,13 +113,17 @@ def tokenized_prompts(rows: Sequence[dict[str, Any]], tokenizer: Any, max_tokens
 
 
 class Scorer:
-    """A reward model that may have another base and tokenizer than the policy whose responses it scores."""
+    """A reward model that may have another base and tokenizer than the policy whose responses it scores.
+
+    `policy_batch` bounds the policy's rows in its tokens, `batch` the reward model's in its own.
+    """
 
     def __init__(
         self,
         path: str,
         policy_tokenizer: Any,
         *,
+        policy_batch: BatchOptions,
         batch: BatchOptions,
         runtime: RuntimeOptions,
         processes: Processes,
@@ -108,6 +131,9 @@ class Scorer:
         self.reward_model = RewardScorer.load(path, batch=batch, dtype=runtime.dtype, processes=processes)
         self.policy_tokenizer = policy_tokenizer
         self.same_tokenizer = writes_the_same(self.reward_model.tokenizer, policy_tokenizer)
+        if self.same_tokenizer:  # it reads the policy's own rows, whatever `batch` says
+            tokens = policy_batch.max_prompt_tokens + policy_batch.max_response_tokens
+            require_positions(self.reward_model.model, tokens)
         self.sha256s = dict(model_sha256s(Path(path)))
 
     def settle_layout(self, prompts: Sequence[Prompt], n_samples: int) -> None:

@@ -4,9 +4,10 @@
 
 Reads inputs `prompts` (all of them, whatever their split). Work is done in parts, each written whole; a run
 started again goes on after the last complete part and draws the same responses, because noise is keyed by
-(seed, prompt, sample).
+(seed, prompt, sample). Parts made with other options or weights are refused.
 """
 
+import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +16,9 @@ from typing import Any
 from learning.architectures import require_positions
 from learning.attempts import Attempt, StopRequested
 from learning.command import run_command
+from learning.durable import write_json_atomically
 from learning.language_models import load_policy, load_tokenizer
-from learning.options import UserError
+from learning.options import UserError, options_to_mapping
 from learning.processes import Processes
 from learning.records import PROMPTS, SAMPLED_RESPONSES, iso_utc, read_records, write_records
 from learning.tokenization import decode_response
@@ -47,15 +49,23 @@ def main(attempt: Attempt[SampleConfig]) -> dict[str, Any]:
         for begin in range(0, len(prompts), prompts_a_part)
     ]
     folder = attempt.path / "parts"
-    folder.mkdir(exist_ok=True)
+    policy_sha256s = source_sha256s(config.policy)
+    require_same_making(folder, {"options": options_to_mapping(config), "policy_sha256s": policy_sha256s})
     for number, (temperature, chosen) in enumerate(parts):
         attempt.check()
         if attempt.stop_requested:
-            raise StopRequested
+            raise StopRequested(f"stopped after {number} of {len(parts)} parts; start the run again to go on")
         attempt.status(stage="sampling", step=number, steps_total=len(parts))
         path = folder / f"part-{number:06d}.parquet"
         if not path.exists():
             write_part(path, attempt, policy, tokenizer, chosen, temperature)
+        for row in read_records(path, SAMPLED_RESPONSES)[:2]:
+            attempt.log_sample(
+                number,
+                prompt=row["prompt"][-1]["content"],
+                response=row["text"],
+                temperature=f"{temperature:g}",
+            )
     attempt.status(stage="saving", step=len(parts), steps_total=len(parts))
 
     everything = [
@@ -73,9 +83,21 @@ def main(attempt: Attempt[SampleConfig]) -> dict[str, Any]:
         "mean_tokens": sum(lengths) / len(lengths),
         "eos_rate": sum(row["token_ids"][-1] == tokenizer.eos_token_id for row in everything)
         / len(everything),
-        "model_sha256s": source_sha256s(config.policy),
+        "model_sha256s": policy_sha256s,
         "seconds": time.perf_counter() - started,
     }
+
+
+def require_same_making(folder: Path, making: dict[str, Any]) -> None:
+    """UserError when the parts that are there were made otherwise; on the first start, note how they will be."""
+    note = folder / "made_with.json"
+    if not note.is_file():
+        folder.mkdir(exist_ok=True)
+        write_json_atomically(note, making)
+    elif json.loads(note.read_bytes()) != json.loads(json.dumps(making)):
+        raise UserError(
+            f"{folder}: some responses were sampled with other options or weights; clone this run to sample all anew"
+        )
 
 
 def write_part(
@@ -119,10 +141,6 @@ def write_part(
         for row, response in enumerate(responses)
     ]
     write_records(path, rows, SAMPLED_RESPONSES)
-    for row in rows[:2]:
-        attempt.log_sample(
-            0, prompt=row["prompt"][-1]["content"], response=row["text"], temperature=f"{temperature:g}"
-        )
 
 
 def response_row(

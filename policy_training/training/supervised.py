@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from learning.architectures import require_positions
+from learning.architectures import position_limit, require_positions
 from learning.attempts import Attempt
 from learning.batching import DataCursor, MicroBatch, Shape, StepSize, micro_batches, pack_windows, shape_of
 from learning.checkpoints import Checkpoints
 from learning.engine import Engine
-from learning.language_models import load_policy, load_tokenizer
+from learning.language_models import load_policy, load_tokenizer, require_same_reading
 from learning.options import UserError
 from learning.packing import Batch, Example, choose_layout, collate, collate_windows, token_logprobs_NR
 from learning.processes import Processes
@@ -57,8 +57,11 @@ def tokenizer_for(config: LanguageModelConfig, texts: Sequence[str]) -> Any:
     if config.model.source.fresh is None:
         return load_tokenizer(config.model.source)
     if config.tokenizer.path is not None:
-        return load_tokenizer(config.tokenizer.path)
-    return train_tokenizer(texts, config.tokenizer.vocabulary_size)
+        tokenizer = load_tokenizer(config.tokenizer.path)
+    else:
+        tokenizer = train_tokenizer(texts, config.tokenizer.vocabulary_size)
+    require_same_reading(tokenizer, config.model.source.fresh)
+    return tokenizer
 
 
 def fit(
@@ -78,8 +81,12 @@ def fit(
     processes = Processes.start(config.runtime)
     attempt.status(stage="loading")
     model = load_policy(config.model.source, tokenizer, dropout=config.model.dropout)
+    if config.model.gradient_checkpointing:
+        model.activation_checkpointing_enable({"use_reentrant": False})
     rows = Rows(config, model, tokenizer, train)
-    require_positions(model, rows.longest_example)
+    watched = Rows(config, model, tokenizer, heldout[: config.watching.evaluation_examples], like=rows)
+    # Of everything that will be read, before the first step: a run must not fail after its training.
+    require_positions(model, max(rows.longest_example, watched.longest_example))
     cursor = DataCursor(
         rows.costs,
         seed=config.runtime.seed,
@@ -97,7 +104,6 @@ def fit(
     checkpoints = Checkpoints(
         attempt, processes, engines={"policy": engine}, state={"cursor": cursor, "progress": progress}
     )
-    watched = Rows(config, model, tokenizer, heldout[: config.watching.evaluation_examples], like=rows)
 
     done = checkpoints.resume()
     if done == 0:
@@ -233,6 +239,7 @@ def _layout(config: LanguageModelConfig, model: Any, examples: Sequence[Example]
         examples[:8],
         dtype=config.runtime.dtype,
         requested="packed" if in_windows else config.batch.layout,
+        in_one_window=in_windows,
     )
     if in_windows and layout != "packed":
         raise UserError(f"config.data.rows: windows need packed rows ({reason}); choose conversations")
@@ -261,7 +268,12 @@ def answer_questions(
     questions: Sequence[tuple[str, list[int]]],
     step: int,
 ) -> None:
+    """Sample an answer to each question, shorter where the model's positions leave less room than the options."""
     config = attempt.options
+    most = config.batch.max_response_tokens
+    if (limit := position_limit(engine.model)) is not None:
+        questions = [one for one in questions if len(one[1]) < limit]
+        most = min([most, *(limit - len(token_ids) for _, token_ids in questions[: config.watching.samples])])
     chosen = questions[: config.watching.samples]
     if not chosen:
         return
@@ -269,7 +281,7 @@ def answer_questions(
         sample_responses,
         [(str(number), token_ids) for number, (_, token_ids) in enumerate(chosen)],
         n_samples=1,
-        max_response_tokens=config.batch.max_response_tokens,
+        max_response_tokens=most,
         options=SamplingOptions(),
         seed=f"{config.runtime.seed}/{step}",
         eos_id=tokenizer.eos_token_id,

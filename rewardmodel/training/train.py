@@ -327,7 +327,7 @@ def starting_model(options: RewardModelConfig, tokenizer: Any) -> Any:
     if options.objective.lm_coefficient > 0:
         attach_language_head(model, options.model.source, tokenizer)
     if options.model.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     return model
 
 

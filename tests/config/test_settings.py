@@ -36,6 +36,12 @@ def test_with_a_secret_or_in_debug_it_starts(tmp_path):
     assert check(tmp_path, ROUNDTABLE_DEBUG="1").returncode == 0
 
 
+def test_a_data_folder_that_is_not_there_yet_is_made(tmp_path):
+    process = check(tmp_path / "new" / "folder", ROUNDTABLE_SECRET_KEY="x" * 50)
+    assert process.returncode == 0 and "unable to open" not in process.stderr, process.stderr
+    assert (tmp_path / "new" / "folder").is_dir()
+
+
 def test_the_secret_may_lie_in_the_data_folder(tmp_path):
     (tmp_path / "secret_key").write_text("y" * 50 + "\n")
     assert check(tmp_path).returncode == 0

@@ -1,3 +1,6 @@
+import json
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,6 +8,7 @@ from hypothesis import strategies as st
 from learning.batching import (
     DataCursor,
     Shape,
+    SteadyCursor,
     StepSize,
     cut_document,
     micro_batches,
@@ -112,6 +116,25 @@ def test_a_cursor_refuses_no_data_and_data_of_another_size():
     state = DataCursor([1] * 4, seed=0, step_size=StepSize(examples=2)).state_dict()
     with pytest.raises(UserError, match="made with 4 examples and the inputs have 5"):
         DataCursor([1] * 5, seed=0, step_size=StepSize(examples=2)).load_state_dict(state)
+
+
+@given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 40))
+def test_a_steady_cursor_takes_the_same_number_each_step_no_example_twice_and_all_alike(count, size, stop):
+    cursor = SteadyCursor(count, seed=3, examples_a_step=size)
+    uses: Counter = Counter(dict.fromkeys(range(count), 0))
+    for step in range(60):
+        if step == stop:
+            other = SteadyCursor(count, seed=3, examples_a_step=size)
+            other.load_state_dict(json.loads(json.dumps(cursor.state_dict())))
+            tail = [other.next() for _ in range(60 - step)]
+        chosen = cursor.next()
+        assert len(set(chosen)) == len(chosen) == min(size, count)
+        uses.update(chosen)
+        assert max(uses.values()) - min(uses.values()) <= 1
+        if step >= stop:
+            assert tail[step - stop] == chosen
+    with pytest.raises(UserError, match=f"made with {count} examples and the inputs have {count + 1}"):
+        SteadyCursor(count + 1, seed=3, examples_a_step=size).load_state_dict(cursor.state_dict())
 
 
 def test_step_sizes_are_one_thing_or_the_other():

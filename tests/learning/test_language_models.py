@@ -4,7 +4,13 @@ import math
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedTokenizerFast,
+)
 
 from learning.architectures import PACKABLE_ARCHITECTURES, require_positions
 from learning.language_models import (
@@ -13,13 +19,14 @@ from learning.language_models import (
     load_reward_model,
     load_tokenizer,
     model_sha256s,
+    require_same_reading,
     save_model,
 )
 from learning.options import UserError
-from learning.packing import collate, scores_N, token_logprobs_NR
-from learning.tokenization import CHAT_TEMPLATE, encode_prompt, encode_response
+from learning.packing import choose_layout, collate, scores_N, token_logprobs_NR
+from learning.tokenization import CHAT_TEMPLATE, encode_prompt, encode_response, train_tokenizer
 from learning.training_options import ModelSource
-from tests.learning.conftest import fresh_source, random_examples
+from tests.learning.conftest import TEXTS, fresh_source, random_examples
 
 EXAMPLES = random_examples(3, 2)
 
@@ -100,11 +107,6 @@ def test_dropout_is_what_the_options_say(make_policy):
 def test_a_padding_token_that_is_scored_is_repaired_and_the_model_gets_room(
     tmp_path, make_policy, pad, repaired
 ):
-    from transformers import PreTrainedTokenizerFast
-
-    from learning.tokenization import train_tokenizer
-    from tests.learning.conftest import TEXTS
-
     raw = train_tokenizer(TEXTS, vocab_size=300).backend_tokenizer
     text = raw.to_str().replace("<|pad|>", "<|unused|>")
     foreign = PreTrainedTokenizerFast(
@@ -119,6 +121,68 @@ def test_a_padding_token_that_is_scored_is_repaired_and_the_model_gets_room(
     assert model.get_input_embeddings().num_embeddings == 301
     assert model.config.pad_token_id == 300
     assert tokenizer.chat_template  # a transcript, where there was none
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "gpt_neox"])
+def test_room_for_padding_changes_no_probability_of_a_model_whose_logits_are_far_below_0(
+    tmp_path, make_policy, architecture
+):
+    """GPT-2's logits average about -30; a row of small numbers would be the likeliest token of all."""
+    tokenizer = train_tokenizer(TEXTS, vocab_size=300)
+    model = make_policy(architecture).eval()
+    embedding = model.get_output_embeddings().weight
+    with torch.no_grad():
+        hidden = model(input_ids=torch.tensor([EXAMPLES[0].prompt_ids]), output_hidden_states=True)
+        direction = hidden.hidden_states[-1][0].mean(0)
+        embedding -= 40 * direction / direction.dot(direction)
+    batch = collate(EXAMPLES, layout="padded", pad_id=0)
+    with torch.no_grad():
+        before = token_logprobs_NR(model, batch)
+    save_model(model, tokenizer, tmp_path / "policy")
+    tokenizer.add_special_tokens({"pad_token": "<|another pad|>"})
+    loaded = load_policy(ModelSource(path=str(tmp_path / "policy")), tokenizer).eval()
+    assert loaded.get_input_embeddings().num_embeddings == 301
+    with torch.no_grad():
+        after = token_logprobs_NR(loaded, batch)
+    # One more token of about average probability.
+    assert (before - after).abs().max().item() < 0.05
+
+
+def test_special_tokens_that_only_the_familys_class_knows_are_found(tmp_path, make_policy):
+    raw = train_tokenizer([*TEXTS, "<|endoftext|>"], vocab_size=300).backend_tokenizer
+    text = raw.to_str().replace("<|eos|>", "<|endoftext|>")
+    PreTrainedTokenizerFast(tokenizer_object=type(raw).from_str(text)).save_pretrained(tmp_path)
+    make_policy("gpt2").save_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"model_max_length": 1024}')
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.eos_token == "<|endoftext|>"
+    assert tokenizer.pad_token_id not in (None, tokenizer.eos_token_id)
+    tokenizer.save_pretrained(tmp_path)
+    assert load_tokenizer(tmp_path).eos_token == "<|endoftext|>"
+
+
+@pytest.mark.parametrize("architecture", PACKABLE_ARCHITECTURES)
+def test_a_tokenizer_that_others_would_read_otherwise_is_refused_for_a_fresh_model(tmp_path, architecture):
+    own = train_tokenizer(["the year 1234, 1234 o'clock"] * 20, vocab_size=300)
+    fresh = fresh_source(architecture).fresh
+    if architecture == "qwen2":
+        with pytest.raises(UserError, match="choose llama"):
+            require_same_reading(own, fresh)
+        return
+    require_same_reading(own, fresh)
+    save_model(load_policy(fresh_source(architecture), own), own, tmp_path / "policy")
+    auto = AutoTokenizer.from_pretrained(tmp_path / "policy")
+    assert auto("the year 1234")["input_ids"] == own("the year 1234")["input_ids"]
+
+
+def test_a_family_without_sdpa_is_loaded_all_the_same_and_gets_padded_rows(tmp_path, tokenizer):
+    config = AutoConfig.for_model(
+        "gptj", vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=4, n_positions=64, rotary_dim=8
+    )
+    save_model(AutoModelForCausalLM.from_config(config), tokenizer, tmp_path / "gptj")
+    model = load_policy(ModelSource(path=str(tmp_path / "gptj")), tokenizer)
+    layout, reason = choose_layout(model, EXAMPLES)
+    assert layout == "padded" and "gptj" in reason
 
 
 def test_a_folder_without_tokenizer_is_refused(tmp_path, make_policy):

@@ -222,6 +222,32 @@ def test_the_self_check_catches_eager_attention_and_broken_positions(make_reward
     assert (layout, "differ by" in reason) == ("padded", True)
 
 
+def test_the_self_check_of_windows_sees_neighbours_that_see_each_other(make_policy, monkeypatch):
+    model = make_policy()
+    examples = random_examples(3, 1)
+    checked = {"requested": "packed", "in_one_window": True}
+    assert choose_layout(model, examples, **checked)[0] == "packed"
+
+    def causal(owner_BT, branch_BT):
+        tokens = owner_BT.shape[1]
+        return torch.ones(1, 1, tokens, tokens, dtype=torch.bool).tril()
+
+    monkeypatch.setattr("learning.packing._tree_mask", causal)
+    layout, reason = choose_layout(model, examples, **checked)
+    assert (layout, "differ by" in reason) == ("padded", True)
+
+
+@pytest.mark.parametrize("make", ["make_policy", "make_reward_model"])
+def test_the_self_check_bears_responses_that_are_all_the_same(request, make):
+    model = request.getfixturevalue(make)()
+    same = [Example([8, 9, 10, 11, 12], [[20, 21, 2]] * 4)]
+    assert choose_layout(model, same)[0] == "packed"
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    assert packing_error(model, same, dtype="fp32") == 0.0
+
+
 def test_sliding_windows_and_unlisted_architectures_fall_back_with_a_reason(tokenizer):
     from transformers import AutoConfig, AutoModelForCausalLM
 

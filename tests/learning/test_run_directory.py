@@ -236,6 +236,38 @@ def test_a_stale_attempt_writes_nothing_any_more(run, monkeypatch):
     assert after == before
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "not readable as JSON"),
+        ('{"schema_version": 1}', "expected exactly the keys"),
+        (None, "this version"),
+    ],
+)
+def test_a_configuration_that_cannot_be_read_is_told_in_the_status_too(run, text, sentence):
+    path = run.path / "config.json"
+    if text is None:
+        text = json.dumps({**json.loads(path.read_text()), "schema_version": 99})
+    path.write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        run.begin(Options)
+    assert run.status().outcome == "user_error" and sentence in run.status().reason
+
+
+def test_a_run_directory_of_another_command_is_refused(run):
+    with pytest.raises(UserError, match=f"made for {run.command()}; run that, not learning.other"):
+        run.begin(Options, command="learning.other")
+    assert run.status().outcome == "user_error"
+    run.begin(Options, command=run.command()).release()
+
+
+@pytest.mark.parametrize("manifest", ["[]", "{}", '{"files": {"prompts": {}}}'])
+def test_a_manifest_written_by_hand_is_refused_with_what_it_should_be(run, manifest):
+    (run.path / "inputs" / "manifest.json").write_text(manifest)
+    with pytest.raises(UserError, match="manifest.json: expected"):
+        run.has_input("prompts")
+
+
 def test_a_fence_is_never_lowered_and_a_damaged_one_is_mended(run):
     run.write_fence(6)
     with pytest.raises(StaleFence, match="attempt 5 was overtaken by attempt 6"):

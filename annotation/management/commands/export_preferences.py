@@ -6,16 +6,19 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from annotation.exporting.folder import check_free, export_preferences
+from annotation.exporting.folder import export_preferences, export_selection
 from annotation.exporting.shards import FILE_KINDS
-from annotation.exporting.snapshots import snapshot_preferences
+from annotation.exporting.snapshots import PEOPLE
 from annotation.exporting.views import MARGINS, TIES, VIEWS
 from annotation.management.command_line import mistakes_end_in_a_sentence
 from annotation.models import Batch, PreferenceDataset, Task
 from annotation.querysets import SLOT_PURPOSES
 from annotation.splits import SPLITS
+from annotation.texts import printable
 from workspace.commands import add_project_arguments, find_actor, find_project
 from workspace.models import Criterion, Project, User
+
+SELECTION = ("batch", "criterion", "purposes", "annotator-kinds")
 
 
 class Command(BaseCommand):
@@ -25,7 +28,11 @@ class Command(BaseCommand):
         add_project_arguments(parser)
         parser.add_argument("out", help="A folder that is not there yet.")
         parser.add_argument("--format", default="records", choices=sorted(VIEWS))
-        parser.add_argument("--dataset", metavar="NAME", help="Export this snapshot instead of making one.")
+        parser.add_argument(
+            "--dataset",
+            metavar="NAME",
+            help="Export this snapshot instead of making one; what is in it was selected when it was made.",
+        )
         parser.add_argument("--batch", action="append", metavar="NAME", help="Only this batch (repeatable).")
         parser.add_argument("--criterion")
         parser.add_argument("--split", choices=SPLITS)
@@ -40,50 +47,59 @@ class Command(BaseCommand):
             "--consensus", action="store_true", help="One row a task instead of one a judgment."
         )
         parser.add_argument("--files", default="parquet", choices=FILE_KINDS)
-        parser.add_argument("--purposes", nargs="+", default=list(SLOT_PURPOSES), choices=Task.Purpose.values)
+        parser.add_argument(
+            "--purposes",
+            nargs="+",
+            choices=Task.Purpose.values,
+            help=f"Judgments of which tasks (default: {' '.join(SLOT_PURPOSES)}).",
+        )
         parser.add_argument(
             "--annotator-kinds",
             nargs="+",
-            default=[User.Kind.PERSON.value],
             choices=User.Kind.values,
-            help="Whose judgments; machines' are never mixed with people's unless named here.",
+            help="Whose judgments (default: person); machines' are never mixed with people's unless named here.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = find_project(options["project"])
         actor = find_actor(project, options["actor"])
         out = Path(options["out"])
+        how = {
+            name: options[name]
+            for name in ("format", "split", "ties", "plain", "margin", "consensus", "files")
+        }
         with mistakes_end_in_a_sentence(self.stdout):
-            check_free(out)
-            manifest = export_preferences(
-                actor=actor,
-                dataset=self._dataset(project, actor, options),
-                out=out,
-                **{
-                    name: options[name]
-                    for name in ("format", "split", "ties", "plain", "margin", "consensus", "files")
-                },
-            )
+            if options["dataset"] is not None:
+                dataset = self._dataset(project, options)
+                manifest = export_preferences(actor=actor, dataset=dataset, out=out, **how)
+            else:
+                selection = self._selection(project, options)
+                manifest = export_selection(actor=actor, project=project, selection=selection, out=out, **how)
         counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in manifest["counts"].items())
-        self.stdout.write(f"{out}: {counts} of the dataset “{manifest['dataset']}”.")
+        self.stdout.write(f"{printable(str(out))}: {counts} of the dataset “{manifest['dataset']}”.")
 
-    def _dataset(self, project: Project, actor: User, options: dict[str, Any]) -> PreferenceDataset:
-        if options["dataset"] is not None:
-            dataset = project.preference_datasets.filter(name=options["dataset"]).first()
-            if dataset is None:
-                raise CommandError(
-                    f"The project {project.slug} has no dataset {options['dataset']}.", returncode=2
-                )
-            return dataset
-        return snapshot_preferences(
-            actor=actor,
-            project=project,
-            criterion=self._criterion(project, options["criterion"]),
-            batches=self._batches(project, options["batch"]),
-            purposes=options["purposes"],
-            annotator_kinds=options["annotator_kinds"],
-            reuse=True,
-        )
+    def _dataset(self, project: Project, options: dict[str, Any]) -> PreferenceDataset:
+        given = [name for name in SELECTION if options[name.replace("-", "_")] is not None]
+        if given:
+            raise CommandError(
+                f"--dataset {options['dataset']} is selected already: leave --{', --'.join(given)} out, or leave "
+                "--dataset out to select anew.",
+                returncode=2,
+            )
+        dataset = project.preference_datasets.filter(name=options["dataset"]).first()
+        if dataset is None:
+            raise CommandError(
+                f"The project {project.slug} has no dataset {options['dataset']}.", returncode=2
+            )
+        return dataset
+
+    def _selection(self, project: Project, options: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "criterion": self._criterion(project, options["criterion"]),
+            "batches": self._batches(project, options["batch"]),
+            "purposes": options["purposes"] or SLOT_PURPOSES,
+            "annotator_kinds": options["annotator_kinds"] or PEOPLE,
+        }
 
     def _criterion(self, project: Project, name: str | None) -> Criterion | None:
         if name is None:

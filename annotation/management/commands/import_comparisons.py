@@ -20,7 +20,11 @@ from workspace.commands import find_actor, find_project
 
 
 class Command(BaseCommand):
-    help = "Import comparisons as judgments: all rows or none, unless --skip-bad."
+    help = (
+        "Import comparisons as judgments: all rows or none, unless --skip-bad. Of records, round, guideline_version, "
+        "settings_version and split stay behind: they are the exporting installation's own numbering, and splits "
+        "follow from this project's salt. Records that were imported before are refused."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_import_arguments(parser)

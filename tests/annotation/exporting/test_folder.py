@@ -6,14 +6,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from annotation.exporting import shards
-from annotation.exporting.folder import ExportRefused, export_preferences
+from annotation.exporting.folder import ExportRefused, export_preferences, export_selection
 from annotation.exporting.snapshots import dataset_comparisons, snapshot_preferences
 from annotation.models import Prompt
+from annotation.splits import split_of
 from tests.annotation.exporting.conftest import SETS, ranked_rows
 from workspace.actions import add_criterion, create_project
 
@@ -128,6 +130,33 @@ def test_rankings_without_ties_survive_the_view_that_drops_ties(project, max_, b
     assert meaning(dataset_comparisons(again)) == meaning(dataset_comparisons(dataset))
 
 
+def test_pairs_that_nobody_compared_do_not_come_back_as_ties(project, max_, bring, tmp_path):
+    """a over b, b over c; of a and c nobody said anything. And one question with a tie."""
+    nobody = [[None, 1.0, None], [0.0, None, 1.0], [None, 0.0, None]]
+    tied = [[None, 1.0, 1.0], [0.0, None, 0.5], [0.0, 0.5, None]]
+    rows = [
+        {
+            "group_id": name * 150,
+            "prompt": f"{name}?",
+            "responses": ["a", "b", "c"],
+            "soft_preference": shares,
+        }
+        for name, shares in (("n", nobody), ("t", tied))
+    ]
+    bring(rows, "records", batch_name="x" * 100)
+    dataset = snapshot_preferences(actor=max_, project=project)
+    before = meaning(dataset_comparisons(dataset, consensus=True))
+    manifest = export_preferences(
+        actor=max_, dataset=dataset, out=tmp_path / "out", format="trl", consensus=True
+    )
+    assert manifest["counts"]["pairs_never_compared"] == manifest["counts"]["ties_dropped"] == 1
+    other = create_project(actor=max_, name="Other")
+    for path in sorted((tmp_path / "out" / "data").iterdir()):
+        bring(path, "trl", into=other)
+    again = snapshot_preferences(actor=max_, project=other)
+    assert meaning(dataset_comparisons(again, consensus=True)) == before
+
+
 def test_the_same_snapshot_exported_twice_is_the_same_to_the_byte(project, max_, bring, dataset, export):
     for options in (
         {"format": "records"},
@@ -157,6 +186,35 @@ def test_the_manifest_counts_and_signs_every_file(dataset, export, project):
     assert manifest["tie_policy"] == "drop"
     assert manifest["project"] == project.slug
     assert project.split_salt not in (out / "manifest.json").read_text()
+
+
+def test_the_card_says_of_the_columns_what_datasets_would(dataset, export):
+    """Of every format, in both kinds of files; marks are objects in JSON Lines, and here there are none."""
+    cards = [
+        export(dataset, format=format, files=files)[0] / "README.md"
+        for format in ("records", "judgments", "trl")
+        for files in ("parquet", "jsonl")
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", CARDS, *cards],
+        env=os.environ | {"HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+CARDS = """
+import sys, yaml
+from datasets import Features
+from pyarrow import schema, field, struct, list_
+from annotation.exporting.views import TRL, _judgments_for_datasets
+from learning.records import COMPARISONS
+parquet = _judgments_for_datasets()
+kinds = [field(f.name, struct([])) if f.name == "marks" else f for f in parquet.field("responses").type.value_type]
+jsonl = parquet.set(parquet.get_field_index("responses"), field("responses", list_(struct(kinds))))
+for card, columns in zip(sys.argv[1:], [COMPARISONS, COMPARISONS, parquet, jsonl, TRL, TRL], strict=True):
+    said = yaml.safe_load(open(card).read().split("---")[1])["dataset_info"]["features"]
+    assert said == Features.from_arrow_schema(columns)._to_yaml_list(), card
+"""
 
 
 def test_ties_are_never_turned_into_preferences(dataset, export):
@@ -251,6 +309,32 @@ def test_nothing_is_written_over_and_nothing_stays_of_a_failed_export(
     assert sorted(path.name for path in tmp_path.iterdir() if "full" in path.name) == []
 
 
+def test_a_refused_export_leaves_no_dataset_and_no_folder_behind(project, max_, bring, tmp_path, settings):
+    bring([{"prompt": "Why?", "responses": ["a", "b"], "ranks": [0, 0]}], "ranked")
+    root = Path(settings.DATA_DIR) / "datasets"
+    before = sorted(root.iterdir()) if root.exists() else []
+    common = {"actor": max_, "project": project, "selection": {}, "out": tmp_path / "new" / "deep" / "x"}
+    with pytest.raises(ExportRefused, match="No row of the dataset"):
+        export_selection(**common, format="trl")
+    assert not project.preference_datasets.exists()
+    assert sorted(root.iterdir()) == before
+    assert not (tmp_path / "new").exists()
+    export_selection(**common, format="trl", ties="soft")
+    kept = project.preference_datasets.get()
+    with pytest.raises(ExportRefused, match="No row of the dataset"):
+        export_selection(**common | {"out": tmp_path / "y"}, format="trl")  # an earlier dataset stays
+    assert project.preference_datasets.get() == kept
+
+
+@pytest.mark.parametrize("out", ["x" * 300, "file/x", "file/deep/x"])
+def test_a_folder_that_cannot_be_is_one_sentence(dataset, export, max_, tmp_path, out):
+    (tmp_path / "file").write_text("")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(ExportRefused, match="cannot be written: (File name too long|Not a directory).$"):
+        export_preferences(actor=max_, dataset=dataset, out=tmp_path / out)
+    assert sorted(tmp_path.iterdir()) == before
+
+
 @pytest.mark.parametrize("option", ["format", "split", "ties", "margin", "files"])
 def test_an_unknown_option_is_one_sentence(dataset, export, option):
     with pytest.raises(ExportRefused, match="There is no .* “moon”: use "):
@@ -269,6 +353,61 @@ def test_pairs_of_two_criteria_are_never_mixed(project, max_, bring, export):
     _, manifest = export(one, format="trl")
     assert manifest["criteria"] == ["harmless"]
 
+
+def unlike_splits(project):
+    """Judgments whose test split alone has policies, sampling, marks and a second annotator."""
+    for number in range(120):
+        prompt = [{"role": "user", "content": f"Question {number}?"}]
+        in_test = split_of(prompt, project.split_salt) == "test"
+        responses = [
+            {"response_id": f"r{number}{name}", "text": f"answer {name}"}
+            | (
+                {"source": "policy", "policy": "p", "sampling": {"top_k": 3}, "marks": {'ha"rm': 1.0}}
+                if in_test
+                else {}
+            )
+            for name in "ab"
+        ]
+        for who in ("w1", "w2") if in_test else ("w1",):
+            yield {
+                "judgment_id": f"{number}{who}", "prompt": prompt, "responses": responses, "strengths": [1],
+                "tiers": [[response["response_id"]] for response in responses], "annotator": who,
+            }  # fmt: skip
+
+
+@pytest.mark.parametrize("files", ["jsonl", "parquet"])
+def test_splits_load_together_though_a_column_is_empty_in_one_of_them(
+    project, max_, bring, export, tmp_path, files
+):
+    bring(list(unlike_splits(project)), "records")
+    dataset = snapshot_preferences(actor=max_, project=project)
+    folders = [
+        export(dataset, format=format, consensus=format != "judgments", files=files)[0]
+        for format in ("judgments", "records", "trl")
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD_ALL, *folders],
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    judgments, records, pairs = map(json.loads, done.stdout.splitlines()[-3:])
+    response = judgments["test"]["responses"][0]
+    assert (response["policy"], response["sampling"]["top_k"]) == ("p", 3)
+    marks = response["marks"]
+    assert (marks if files == "jsonl" else {mark["key"]: mark["value"] for mark in marks}) == {'ha"rm': 1.0}
+    assert judgments["train"]["responses"][0]["policy"] is None
+    assert judgments["test"]["created_at"].endswith("Z")
+    for rows in (records, pairs):
+        assert (rows["train"]["agreement"], rows["test"]["agreement"]) == (None, 1.0)
+
+
+LOAD_ALL = """
+import json, sys
+import datasets
+for folder in sys.argv[1:]:
+    print(json.dumps({name: split[0] for name, split in datasets.load_dataset(folder).items()}))
+"""
 
 LOAD = """
 import json, sys

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,27 @@ def test_a_snapshot_of_the_same_content_is_reused_when_asked(project, max_, brin
     assert snapshot_preferences(actor=max_, project=project, purposes=("normal",), reuse=True) != first
     bring(list(ranked_rows(1, seed=5)), "ranked")
     assert snapshot_preferences(actor=max_, project=project, reuse=True) != first
+
+
+def test_a_damaged_snapshot_is_not_used_again(project, max_, bring, settings):
+    bring(list(ranked_rows(10)), "ranked")
+    for remove in (
+        lambda folder: shutil.rmtree(folder),
+        lambda folder: next(folder.glob("*.parquet")).unlink(),
+    ):
+        first = snapshot_preferences(actor=max_, project=project, reuse=True)
+        remove(folder_of(first, settings))
+        second = snapshot_preferences(actor=max_, project=project, reuse=True)
+        assert second != first
+        assert snapshot_preferences(actor=max_, project=project, reuse=True) == second
+
+
+def test_a_disk_that_refuses_is_one_sentence(project, max_, bring, settings, tmp_path):
+    bring(list(ranked_rows(3)), "ranked")
+    settings.DATA_DIR = tmp_path
+    (tmp_path / "datasets").write_text("")
+    with pytest.raises(ActionError, match="The dataset cannot be written below .*datasets: "):
+        snapshot_preferences(actor=max_, project=project)
 
 
 def test_a_name_is_used_once_and_leaves_no_folder_behind(project, max_, bring, settings):

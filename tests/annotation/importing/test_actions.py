@@ -1,7 +1,9 @@
+import copy
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,9 @@ from annotation.models import Batch, Demonstration, Judgment, Prompt, PromptSet,
 from annotation.splits import split_of
 from tests.annotation.importing.conftest import hh_rows
 from tests.annotation.importing.test_comparison_readers import GRADED, QA, graded_rows, qa_rows
+from tests.annotation.importing.test_record_readers import COMPARISON, JUDGMENT
 from workspace.actions import create_project
+from workspace.errors import ActionError
 from workspace.models import AuditEvent, User
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -192,8 +196,128 @@ def test_nobody_sees_a_batch_before_its_last_row_is_in(bring, monkeypatch):
     assert not Judgment.objects.in_visible_batches().exists()
     monkeypatch.setattr(importing, "_insert", whole)
     again, _ = bring(rows)
-    assert (again.visible, again.name) == (True, "rows.jsonl (2)")
+    assert (again.visible, again.name) == (True, "rows.jsonl")
     assert Judgment.objects.in_visible_batches().count() == 25
+
+
+def test_an_import_that_breaks_at_once_leaves_nothing(bring, monkeypatch):
+    whole, before = importing._insert, everything()
+
+    def break_after(*args):
+        whole(*args)
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr(importing, "_insert", break_after)
+    with pytest.raises(RuntimeError):
+        bring([PAIR | {"annotator": "kim"}])
+    assert everything() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"), [(" ", "name is empty"), ("x" * 111, "more than 110 characters")]
+)
+def test_a_batch_name_that_cannot_be_is_refused_before_anything_is_read(bring, tmp_path, name, sentence):
+    before = everything()
+    with pytest.raises(ActionError, match=sentence):
+        bring(tmp_path / "nowhere", batch_name=name)
+    assert everything() == before
+
+
+def record(number, **fields):
+    """One of our own judgments, about responses of its own."""
+    own = copy.deepcopy(JUDGMENT) | {"judgment_id": str(number), "prompt_id": f"p{number}"}
+    for response in own["responses"]:
+        response["response_id"] += str(number)
+    own["tiers"] = [[f"y{number}"], [f"x{number}", f"z{number}"]]
+    own["order_shown"] = [f"{name}{number}" for name in "zxy"]
+    return own | fields
+
+
+def test_what_our_records_say_of_responses_is_kept(bring):
+    batch, _ = bring([record(1)], "records")
+    judgment = Judgment.objects.in_batch(batch).get()
+    names = dict(Response.objects.values_list("pk", "external_id"))
+    assert [names[key] for key in judgment.order_shown] == ["z1", "x1", "y1"]
+    assert Response.objects.get(external_id="x1").sampling == {"temperature": 1.0}
+    bring([COMPARISON | {"prompt": [{"role": "user", "content": "Who?"}]}], "records")
+    assert set(Response.objects.filter(prompt__messages__0__content="Who?").values_list("external_id", flat=True)) == {
+        "x", "y", "z",
+    }  # fmt: skip
+
+
+def test_a_response_answers_one_prompt(bring):
+    """Two prompts of the same words are two prompts."""
+    other = record(2, responses=record(1)["responses"], tiers=record(1)["tiers"], order_shown=None)
+    before = everything()
+    with pytest.raises(ImportRefused, match="line 2, column response_id: x1 had another content on line 1"):
+        bring([record(1), other], "records")
+    assert everything() == before
+    bring([record(1)], "records")
+    before = everything()
+    with pytest.raises(
+        ImportRefused, match="line 1, column response_id: x1 belongs to another content in this"
+    ):
+        bring([other], "records")
+    assert everything() == before
+
+
+def test_responses_are_found_again_from_rows_that_do_not_name_their_prompt(bring):
+    bring([record(1)], "records")
+    ids = ["x1", "y1", "z1"]
+    bring([COMPARISON | {"response_ids": ids}], "records")
+    assert Response.objects.count() == 3
+    bring([record(2)], "records")  # a second prompt of the same words: the rows mean the first
+    with pytest.raises(ImportRefused, match="line 1, column response_id: x2 belongs to another content"):
+        bring([COMPARISON | {"group_id": "g2", "response_ids": ["x2", "y2", "z2"]}], "records")
+
+
+def test_records_that_were_imported_before_are_bad_rows_and_new_ones_are_not(bring):
+    bring([record(1), record(2)], "records", name="first.jsonl")
+    before = everything()
+    with pytest.raises(ImportRefused) as refused:
+        bring([record(2), record(3)], "records")
+    assert (
+        "line 1, column (whole row): was imported already, in the batch “first.jsonl”"
+        in refused.value.message
+    )
+    assert everything() == before
+    _, report = bring([record(2), record(3)], "records", skip_bad=True)
+    assert (report.bad, report.counts["judgments"]) == (1, 1)
+    # Another installation counts from 1 too.
+    bring([record(1, annotator="annotator-of-theirs", prompt_id=None, order_shown=None) | {
+        "responses": [response | {"response_id": f"w{place}"} for place, response in enumerate(record(1)["responses"])],
+        "tiers": [["w0"], ["w1", "w2"]],
+    }], "records")  # fmt: skip
+    assert Judgment.objects.in_visible_batches().count() == 4
+
+
+def test_two_names_of_the_same_user_judge_two_copies_of_the_task(project, bring):
+    bring([PAIR])
+    batch, report = bring([PAIR, PAIR | {"annotator": f"import-{project.slug}"}])
+    assert report.counts == {"judgments": 2, "tasks": 2, "annotators": 1}
+    assert Judgment.objects.in_batch(batch).counted().count() == 2
+    both = [PAIR | {"annotator": "kim"}, record(1, annotator="kim", annotator_kind="ai")]
+    bring(both[:1])
+    bring(both[1:], "records")
+    assert set(User.objects.filter(pseudonym__startswith="kim").values_list("kind", flat=True)) == {
+        "person",
+        "ai",
+    }
+
+
+def test_a_bad_row_takes_no_id_from_a_good_one(bring):
+    _, report = bring([PAIR | {"id": "7", "chosen": True}, PAIR | {"id": "7"}], skip_bad=True)
+    assert [row.line for row in report.bad_rows] == [1]
+
+
+def test_a_file_may_have_a_name_that_is_no_text(bring, write_rows):
+    path = Path(os.fsdecode(os.fsencode(write_rows([PAIR, PAIR | {"chosen": 1}])) + b"\xff"))
+    (path.parent / "rows.jsonl").rename(path)
+    with pytest.raises(ImportRefused) as refused:
+        bring(path)
+    refused.value.message.encode()
+    batch, report = bring(path, skip_bad=True)
+    assert batch.name == report.file == "rows.jsonl\\udcff"
 
 
 def test_an_id_that_means_something_else_in_the_project_is_a_bad_row(project, max_, write_rows):
@@ -210,6 +334,18 @@ def test_an_id_that_means_something_else_in_the_project_is_a_bad_row(project, ma
     report = import_prompts(actor=max_, project=project, path=write_rows(rows("How?")), skip_bad=True)
     assert (report.bad, report.counts) == (1, {"new prompts": 0})
     assert Prompt.objects.count() == 2
+
+
+def test_prompts_are_refused_with_the_column_to_blame(project, max_, write_rows):
+    rows = [{"id": "a", "prompt": "Why?"}, {"id": "a", "prompt": "Why?"}]
+    with pytest.raises(ImportRefused, match="line 2, column id: a is a duplicate of line 1"):
+        import_prompts(actor=max_, project=project, path=write_rows(rows), mapping={"prompt_id": ["id"]})
+    rows = [{"prompt_id": "a", "prompt": "Why?"}, {"prompt_id": "a", "prompt": "Why?"}]
+    with pytest.raises(ImportRefused, match="line 2, column prompt_id: a is a duplicate of line 1"):
+        import_prompts(actor=max_, project=project, path=write_rows(rows))
+    with pytest.raises(ActionError, match="A prompt set needs a name of at most 120 characters."):
+        import_prompts(actor=max_, project=project, path=write_rows(rows[:1]), prompt_set="x" * 121)
+    assert not Prompt.objects.exists()
 
 
 def test_prompts_go_into_their_set_and_keep_their_split(project, max_, write_rows):

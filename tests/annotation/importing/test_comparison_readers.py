@@ -172,6 +172,31 @@ def test_the_pairs_of_a_ranking_are_the_ranking_again(order, ties, rng):
     assert found.strengths == strengths
 
 
+@pytest.mark.parametrize(
+    ("rows", "whole", "found"),
+    [
+        (["ab", "ac"], True, ["abc"]),  # a over b and c, which are tied
+        (["ab", "ac"], False, ["ab", "ac"]),  # nothing says that these are all rows of the group
+        (["ab", "bc"], True, ["ab", "bc"]),  # a tie of a and c would contradict the rest: never compared
+    ],
+)
+def test_a_pair_without_a_row_is_a_tie_only_where_that_gives_an_order(rows, whole, found):
+    pairs = [
+        ImportedPair(
+            group="g", prompt=USER, better=better, worse=worse, strength=1, tie=False, annotator=None,
+            pairs_in_group=len(rows) if whole else None,
+        )
+        for better, worse in rows
+    ]  # fmt: skip
+    assert ["".join(one.responses) for one in assemble_group(pairs)] == found
+
+
+def test_a_group_may_have_as_long_an_id_as_we_write():
+    found = read_one("trl", PAIR | {"group_id": "g" * 190, "pair_index": 0, "n_pairs_in_group": 1})
+    assert found.group == "g" * 190
+    assert problem_of("trl", PAIR | {"group_id": "g" * 201}).startswith("group_id: is longer than 200")
+
+
 def test_pairs_in_a_circle_stay_pairs_that_know_their_group():
     circle = [("a", "b"), ("b", "c"), ("c", "a")]
     pairs = [

@@ -1,6 +1,9 @@
 import gzip
 import json
+import os
+import struct
 import tracemalloc
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -88,6 +91,40 @@ def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ImportRefused, match="unpacks to more than 200 times its size") as refused:
         list(read_rows(path))
     assert refused.value.code == "decompression_bomb"
+
+
+def test_values_of_parquet_that_cannot_be_read_are_bad_rows_and_reading_goes_on(tmp_path):
+    text = pa.Array.from_buffers(
+        pa.string(), 2, [None, pa.py_buffer(struct.pack("3i", 0, 2, 3)), pa.py_buffer(b"\xff\xfex")]
+    )
+    when = pa.array([0, 2**52], pa.int64()).cast(pa.timestamp("s"))
+    pq.write_table(pa.table({"a": text, "when": when}), tmp_path / "rows.parquet")
+    (_, first), (_, second) = read_rows(tmp_path / "rows.parquet")
+    assert (first.column, second.column) == ("a", "when")
+    assert first.reason.startswith("has a value that cannot be read")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_can_be_read_only_once_is_refused(tmp_path, kind):
+    path = tmp_path / "rows" if kind == "pipe" else Path("/dev/null")
+    if kind == "pipe":
+        os.mkfifo(path)
+    with pytest.raises(ImportRefused) as refused:
+        list(read_rows(path))
+    assert refused.value.message == f"{path} is a pipe or a device: save its rows in a file and name that."
+
+
+@pytest.mark.parametrize("path", ["/x" + "y" * 300, "rows.jsonl/inside"])
+def test_a_path_that_cannot_be_is_one_sentence(tmp_path, path):
+    write(tmp_path, b"{}")
+    with pytest.raises(ImportRefused, match="cannot be read: (File name too long|Not a directory)."):
+        list(read_rows(tmp_path / path))
+
+
+def test_parquet_in_gzip_is_named(tmp_path):
+    path = write(tmp_path, gzip.compress(b"PAR1..."))
+    with pytest.raises(ImportRefused, match="is a gzip-compressed Parquet file: unpack it first."):
+        list(read_rows(path))
 
 
 def test_what_is_wrong_with_the_file_is_one_sentence(tmp_path):

@@ -1,5 +1,7 @@
 import tracemalloc
 
+import pytest
+
 from annotation.importing.judgments import ImportedJudgment
 from annotation.importing.staging import Staging
 
@@ -36,6 +38,32 @@ def test_the_second_judgment_of_one_annotator_is_of_a_copy_of_the_task():
             ["ada"],
             ["ada"],
         ]
+
+
+def test_two_names_of_one_person_are_one_person():
+    with Staging() as staging:
+        for line, annotator in enumerate([None, "import-kitchen", "bo"]):
+            staging.add_judgment(line, judgment(1, annotator))
+        staging.name_people(
+            {(None, "person"): "p", ("import-kitchen", "person"): "p", ("bo", "person"): "bo"}
+        )
+        assert staging.counts() == (3, 2, 2)
+        assert [[one.annotator for one in task.judgments] for task in staging.tasks()] == [
+            [None, "bo"],
+            ["import-kitchen"],
+        ]
+
+
+def test_a_bad_row_claims_nothing():
+    with Staging() as staging:
+        with pytest.raises(ValueError, match="bad"), staging.row():
+            staging.line_of_id("x", 3)
+            staging.add_judgment(3, judgment(1))
+            raise ValueError("bad")
+        with staging.row():
+            assert staging.line_of_id("x", 9) is None
+        assert staging.line_of_id("x", 10) == 9
+        assert staging.counts()[0] == 0
 
 
 def test_what_differs_in_purpose_or_id_is_another_task():

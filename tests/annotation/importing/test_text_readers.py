@@ -50,7 +50,7 @@ def test_the_rest_of_a_prompt_row_is_read_and_its_split_is_not():
     [
         ({}, "messages: is missing"),
         ({"prompt": ""}, "prompt: is empty"),
-        ({"prompt": True}, "prompt: should be a list but is a boolean"),
+        ({"prompt": True}, "prompt: should be text or a list of messages but is a boolean"),
         ({"prompt": "a\0"}, "prompt: has a NUL"),
         ({"prompt": "x" * 5_000_000}, "prompt: has 5,000,000 characters"),
         ({"prompt": "Why?", "kind": "moon"}, "kind: is moon"),

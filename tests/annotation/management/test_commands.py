@@ -164,6 +164,25 @@ def test_an_export_of_nothing_is_one_sentence(project, write_rows, tmp_path, opt
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--batch", "rows.jsonl"],
+        ["--annotator-kinds", "person"],
+        ["--criterion", "helpful"],
+        ["--purposes", "normal"],
+    ],
+)
+def test_a_dataset_is_not_selected_from_once_more(project, write_rows, tmp_path, options):  # noqa: F811
+    run("import_comparisons", project.slug, write_rows([PAIR]), "--format", "trl")
+    run("export_preferences", project.slug, tmp_path / "one")
+    said, _ = refusal(
+        "export_preferences", project.slug, tmp_path / "two", "--dataset", "snapshot 1", *options
+    )
+    assert said.startswith(f"--dataset snapshot 1 is selected already: leave {options[0]} out, ")
+    run("export_preferences", project.slug, tmp_path / "two", "--dataset", "snapshot 1", "--format", "trl")
+
+
 def test_an_export_writes_over_nothing(project, write_rows, tmp_path):  # noqa: F811
     run("import_comparisons", project.slug, write_rows([PAIR]), "--format", "trl")
     (tmp_path / "mine.txt").write_text("keep")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from learning.language_models import load_policy, load_reward_model, save_model
-from learning.options import options_to_mapping
+from learning.options import UserError, options_to_mapping
 from learning.records import DEMONSTRATIONS, PROMPTS
 from learning.run_directory import RunDirectory
 from learning.tokenization import train_tokenizer
@@ -167,3 +167,18 @@ def launch(command: str, run: RunDirectory, *, expected: int = 0) -> str:
         print("\n".join(run.log_tail(30).splitlines()), errors[-3000:], sep="\n")
     assert process.returncode == expected
     return errors
+
+
+def in_process(module, options_cls, run) -> dict:
+    """The recipe's main in this process: what run_command does without signals, logging and exit codes."""
+    torch.manual_seed(0)
+    attempt = run.begin(options_cls)
+    try:
+        result = module.main(attempt)
+        attempt.finish(result)
+    except UserError as error:
+        attempt.end("user_error", str(error))
+        raise
+    finally:
+        attempt.release()
+    return run.result()

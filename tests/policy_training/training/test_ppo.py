@@ -16,7 +16,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from learning.batching import DataCursor, StepSize
+from learning.batching import SteadyCursor
 from learning.engine import Engine
 from learning.language_models import load_policy, load_reward_model, load_tokenizer
 from learning.packing import Example, collate, token_logprobs_NR, values_NR
@@ -69,12 +69,8 @@ def build_run(
         demonstrations=list(demonstrations),
         layout=layout,
         layout_reason="",
-        prompt_cursor=DataCursor(
-            [1] * len(prompts), seed=0, step_size=StepSize(examples=config.rollout.prompts_a_step)
-        ),
-        ptx_cursor=DataCursor([1] * len(demonstrations), seed=0, step_size=StepSize(examples=4))
-        if demonstrations
-        else None,
+        prompt_cursor=SteadyCursor(len(prompts), seed=0, examples_a_step=config.rollout.prompts_a_step),
+        ptx_cursor=SteadyCursor(len(demonstrations), seed=0, examples_a_step=4) if demonstrations else None,
         moments=RunningMoments(),
         kl_controller=KLController(config.reward.kl_coefficient, config.reward.kl_target),
         progress=Progress(),
@@ -100,6 +96,7 @@ def small_run(policy_path, reward_model_path, tmp_path):
         scorer = Scorer(
             str(reward_model_path),
             tokenizer,
+            policy_batch=BATCH,
             batch=BATCH,
             runtime=config.runtime,
             processes=Processes.start(config.runtime),

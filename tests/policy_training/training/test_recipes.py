@@ -34,27 +34,13 @@ from tests.policy_training.training.conftest import (
     ROOT,
     create_run,
     demonstration_rows,
+    in_process,
     launch,
     ppo_config,
     prompt_rows,
     sft_config,
     start,
 )
-
-
-def in_process(module, options_cls, run) -> dict:
-    """The recipe's main in this process: what run_command does without signals, logging and exit codes."""
-    torch.manual_seed(0)
-    attempt = run.begin(options_cls)
-    try:
-        result = module.main(attempt)
-        attempt.finish(result)
-    except UserError as error:
-        attempt.end("user_error", str(error))
-        raise
-    finally:
-        attempt.release()
-    return run.result()
 
 
 def tensors(run, name: str = "model") -> dict[str, torch.Tensor]:
@@ -93,9 +79,20 @@ LONG_SFT = {"data": LanguageModelDataOptions(examples_a_step=16, steps=120)}
 SFT_ROWS = {"demonstrations": demonstration_rows(60)}
 
 
+PPO_ROWS = {"prompts": prompt_rows(14), "demonstrations": demonstration_rows(11)}
+
+
 def long_ppo(policy_path: Path, reward_model_path: Path) -> PPOConfig:
+    """With everything that a checkpoint has to keep: an adaptive KL coefficient, demonstrations mixed in."""
     config = ppo_config(policy_path, reward_model_path)
-    return dataclasses.replace(config, rollout=dataclasses.replace(config.rollout, steps=30))
+    return dataclasses.replace(
+        config,
+        rollout=dataclasses.replace(config.rollout, steps=30),
+        reward=dataclasses.replace(config.reward, kl_target=0.5),
+        algorithm=dataclasses.replace(
+            config.algorithm, ptx_coefficient=0.5, ptx_examples_a_minibatch=3, stop_at_kl=0.2
+        ),
+    )
 
 
 def test_sft_killed_and_started_again_equals_an_uninterrupted_run_bit_for_bit(tmp_path):
@@ -120,7 +117,7 @@ def test_sft_killed_and_started_again_equals_an_uninterrupted_run_bit_for_bit(tm
 def test_ppo_killed_and_started_again_equals_an_uninterrupted_run_bit_for_bit(
     tmp_path, policy_path, reward_model_path
 ):
-    config, rows = long_ppo(policy_path, reward_model_path), {"prompts": prompt_rows(14)}
+    config, rows = long_ppo(policy_path, reward_model_path), PPO_ROWS
     whole = create_run(tmp_path / "whole", "ppo", config, **rows)
     launch("ppo", whole)
     cut = create_run(tmp_path / "cut", "ppo", config, **rows)
@@ -136,6 +133,8 @@ def test_ppo_killed_and_started_again_equals_an_uninterrupted_run_bit_for_bit(
     before = load_file(policy_path / "model.safetensors")
     assert any(not torch.equal(before[key], value) for key, value in tensors(whole).items())
     assert result["steps"] == 30 and result["critic_updates_alone"] >= 2
+    coefficients = {row["kl_coefficient"] for row in whole.metrics()[0] if row["stage"] == "policy"}
+    assert len(coefficients) == 30, "the coefficient moves, so that losing it would show"
     assert result["episodes"] == sum(row["responses"] for row in whole.metrics()[0])
     assert (result["evaluation_split"], result["evaluation_responses"]) == ("heldout", 4)
     assert result["kl_before"] == pytest.approx(0.0, abs=1e-6)
@@ -152,7 +151,7 @@ def test_a_stopped_run_leaves_a_checkpoint_exits_75_and_goes_on_exactly(
     if command == "sft":
         config, rows = sft_config(**LONG_SFT, runtime=RuntimeOptions(checkpoint_every_steps=1000)), SFT_ROWS
     else:
-        config, rows = long_ppo(policy_path, reward_model_path), {"prompts": prompt_rows(14)}
+        config, rows = long_ppo(policy_path, reward_model_path), PPO_ROWS
         config = dataclasses.replace(config, runtime=RuntimeOptions(checkpoint_every_steps=1000))
     whole = create_run(tmp_path / "whole", command, config, **rows)
     launch(command, whole)
@@ -285,7 +284,7 @@ def test_sample_writes_every_prompt_temperature_and_number_and_goes_on_after_a_c
     shutil.copytree(run.path, again)
     (again / "result.json").unlink()
     (again / "responses.parquet").unlink()
-    kept = sorted((again / "parts").iterdir())
+    kept = sorted((again / "parts").glob("part-*"))
     kept[-1].unlink()
     untouched = kept[0].read_bytes()
     in_process(sample, SampleConfig, type(run)(again))
@@ -293,6 +292,28 @@ def test_sample_writes_every_prompt_temperature_and_number_and_goes_on_after_a_c
     repeated = read_records(again / "responses.parquet", SAMPLED_RESPONSES)
     without_time = [{k: v for k, v in row.items() if k != "created_at"} for row in responses]
     assert [{k: v for k, v in row.items() if k != "created_at"} for row in repeated] == without_time
+    assert type(run)(again).samples(99) == run.samples(99) != []
+
+
+def test_parts_sampled_with_other_options_or_elsewhere_are_not_mixed(tmp_path, policy_path):
+    config = SampleConfig(
+        policy=ModelSource(path=str(policy_path)), max_prompt_tokens=24, max_response_tokens=8
+    )
+    run = create_run(tmp_path / "run", "sample", config, prompts=prompt_rows(6))
+    in_process(sample, SampleConfig, run)
+    for name in ("result.json", "responses.parquet", "status.json"):
+        (run.path / name).unlink()
+    asked = json.loads((run.path / "config.json").read_text())
+    asked["options"]["max_response_tokens"] = 12
+    (run.path / "config.json").write_text(json.dumps(asked))
+    with pytest.raises(UserError, match="sampled with other options or weights; clone this run"):
+        in_process(sample, SampleConfig, run)
+    asked["options"]["max_response_tokens"] = 8
+    (run.path / "config.json").write_text(json.dumps({**asked, "environment": {"threads": 7}}))
+    with pytest.raises(UserError, match="threads 7 .*clone this run"):
+        run.begin(SampleConfig, describe_environment=lambda options: {"threads": 1})
+    (run.path / "config.json").write_text(json.dumps(asked))
+    in_process(sample, SampleConfig, run)
 
 
 def test_evaluate_reports_the_rewards_it_wrote_and_no_distance_to_itself(

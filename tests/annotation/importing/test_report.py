@@ -1,0 +1,31 @@
+import pytest
+
+from annotation.importing.report import RowProblem
+from annotation.texts import MAX_SHOWN_CHARACTERS, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("“quotes”, é and 👍", "“quotes”, é and 👍"),
+        ("two\nlines\ttab", "two\\nlines\\ttab"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("half \ud800", "half \\ud800"),
+        ("back\u202ewards", "back\\u202ewards"),
+        ("a\0", "a\\x00"),
+    ],
+)
+def test_what_a_terminal_obeys_or_an_encoder_refuses_is_spelled_out(text, shown):
+    assert printable(text) == shown
+    problem = RowProblem(text, f"is {text}")
+    assert str(problem) == f"{shown}: is {shown}"
+    str(problem).encode()
+
+
+@pytest.mark.parametrize("letter", ["x", "\ud800", "\n"])
+def test_a_long_quotation_keeps_its_two_ends(letter):
+    reason = RowProblem("a", f"is {letter * 5_000_000}; do this").reason
+    assert len(reason) <= MAX_SHOWN_CHARACTERS
+    assert reason.startswith("is ")
+    assert reason.endswith("; do this")
+    assert "…" in reason

@@ -1,0 +1,81 @@
+"""What PPO refuses before its first rollout."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from learning.language_models import load_policy, load_reward_model, save_model
+from learning.options import UserError
+from learning.tokenization import train_tokenizer
+from learning.training_options import ModelSource, RuntimeOptions
+from policy_training.training import ppo
+from policy_training.training.config import PPOConfig, RolloutOptions
+from tests.policy_training.training.conftest import (
+    BATCH,
+    FRESH,
+    create_run,
+    in_process,
+    ppo_config,
+    prompt_rows,
+)
+
+
+def refused(tmp_path, config, sentence, rows=None):
+    run = create_run(tmp_path / "run", "ppo", config, prompts=rows or prompt_rows(8))
+    with pytest.raises(UserError, match=sentence):
+        in_process(ppo, PPOConfig, run)
+    assert not run.metrics()[0]
+
+
+def test_a_reward_model_with_fewer_positions_than_the_rows_it_reads_is_refused(
+    tmp_path, tokenizer, policy_path
+):
+    """It reads the policy's own tokens, whatever bounds are given for its own."""
+    small = dataclasses.replace(FRESH, max_positions=24)
+    torch.manual_seed(3)
+    save_model(load_reward_model(ModelSource(fresh=small), tokenizer), tokenizer, tmp_path / "small")
+    bounds = dataclasses.replace(BATCH, max_prompt_tokens=16, max_response_tokens=8)
+    refused(tmp_path, ppo_config(policy_path, tmp_path / "small", reward_batch=bounds), "24 positions")
+
+
+def test_a_reference_that_reads_other_tokens_is_refused(tmp_path, policy_path, reward_model_path):
+    other = train_tokenizer(["Quite another text, with other words in it."], 320)
+    save_model(load_policy(ModelSource(fresh=FRESH), other), other, tmp_path / "other")
+    reference = ModelSource(path=str(tmp_path / "other"))
+    refused(
+        tmp_path,
+        ppo_config(policy_path, reward_model_path, reference=reference),
+        "config.reference: .* another",
+    )
+
+
+def test_a_prompt_id_that_stands_twice_is_refused(tmp_path, policy_path, reward_model_path):
+    rows = prompt_rows(8)
+    rows[7]["prompt_id"] = rows[6]["prompt_id"]
+    refused(tmp_path, ppo_config(policy_path, reward_model_path), "'p6' stands there twice", rows)
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_gradient_checkpointing_changes_rounding_at_most(tmp_path, policy_path, reward_model_path, dtype):
+    kl = []
+    for asked in (False, True):
+        config = ppo_config(policy_path, reward_model_path, runtime=RuntimeOptions(dtype=dtype))
+        config = dataclasses.replace(
+            config,
+            policy=dataclasses.replace(config.policy, gradient_checkpointing=asked),
+            rollout=RolloutOptions(steps=2, prompts_a_step=4, samples_a_prompt=4),
+        )
+        run = create_run(tmp_path / str(asked), "ppo", config, prompts=prompt_rows(9))
+        in_process(ppo, PPOConfig, run)
+        kl.append([row["value_loss"] for row in run.metrics()[0]])
+    assert kl[0] == pytest.approx(kl[1], rel=1e-4 if dtype == "fp32" else 5e-2)
+
+
+def test_every_step_takes_as_many_prompts_as_were_asked_for(tmp_path, policy_path, reward_model_path):
+    """Nine prompts, four a step: an update of one prompt would be as large as one of four."""
+    run = create_run(
+        tmp_path / "run", "ppo", ppo_config(policy_path, reward_model_path), prompts=prompt_rows(9, heldout=0)
+    )
+    in_process(ppo, PPOConfig, run)
+    assert {row["responses"] for row in run.metrics()[0]} == {16}
