@@ -10,7 +10,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q, Sum
 
 from annotation.adopting import AdoptedJudgment, adopt_judgments
-from annotation.claiming import claim_task, reconcile, save_draft, skip_task, sweep_expired_leases
+from annotation.claiming import (
+    claim_task,
+    reconcile,
+    save_draft,
+    skip_task,
+    sweep_expired_leases,
+    unskip_task,
+)
 from annotation.errors import BadAnswer, BatchInvalid, BatchNotOpen, PromptConflict, TaskInvalid
 from annotation.judging import revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import (
@@ -59,6 +66,7 @@ __all__ = [
     "skip_task",
     "submit_judgment",
     "sweep_expired_leases",
+    "unskip_task",
     "withdraw_judgment",
 ]
 

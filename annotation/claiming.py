@@ -14,7 +14,14 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Count, F, Q
 
-from annotation.errors import DraftTooLarge, NotAMember, NotYourTask
+from annotation.errors import (
+    AlreadySubmitted,
+    BatchNotOpen,
+    DraftTooLarge,
+    NoSlotLeft,
+    NotAMember,
+    NotYourTask,
+)
 from annotation.models import (
     AnnotatorCursor,
     Assignment,
@@ -90,16 +97,25 @@ def lock_task(pk: int) -> Task:
     return Task.objects.select_for_update(of=("self",)).select_related("batch__project").get(pk=pk)
 
 
+def _lock_member(actor: User, project: Project) -> None:
+    if not _rows(_MEMBER, [project.pk, actor.pk], "FOR NO KEY UPDATE"):
+        raise NotAMember("Only members of the project get its tasks.")
+
+
+def _versions_shown(project: Project) -> dict[str, int]:
+    """Under which settings and guideline a task that is handed out now is judged."""
+    [(question, guideline)] = _rows(_VERSIONS, [project.pk, project.pk])
+    return {"settings_version": question or 0, "guideline_version": guideline or 0}
+
+
 @in_turn
 def _claim(
     actor: User, project: Project, after: Assignment | None, batch: Batch | None, *, waits: bool = False
 ) -> Assignment | None:
     # One claim of a person at a time: two open tabs get the same task instead of one each.
-    if not _rows(_MEMBER, [project.pk, actor.pk], "FOR NO KEY UPDATE"):
-        raise NotAMember("Only members of the project get its tasks.")
+    _lock_member(actor, project)
     lease = database_now() + timedelta(minutes=project.lease_minutes)
-    [(question, guideline)] = _rows(_VERSIONS, [project.pk, project.pk])
-    shown = {"settings_version": question or 0, "guideline_version": guideline or 0}
+    shown = _versions_shown(project)
     where = [project.pk, batch.pk if batch else None, batch.pk if batch else None]
     for (pk,) in _rows(_PICK_OWN, [*where, actor.pk, after.pk if after else 0]):
         if Assignment.objects.filter(pk=pk, state=Assignment.State.LEASED).update(
@@ -246,6 +262,37 @@ def skip_task(*, actor: User, assignment: Assignment, reason: str = "") -> None:
         state=Assignment.State.SKIPPED, evidence={**current.evidence, "skip_reason": reason[:500]}
     )
     record_audit(actor=actor, action="task.skip", project=task.batch.project, target=task)
+
+
+@in_turn
+def unskip_task(*, actor: User, assignment: Assignment) -> Assignment:
+    """Take a skipped task back: leased to the actor again, if a slot is still open.
+
+    Taking back twice changes nothing. Raises NoSlotLeft, BatchNotOpen, AlreadySubmitted, NotAMember.
+    """
+    own_assignment(actor, assignment)
+    project = assignment.task.batch.project
+    # In the order of a claim: the person first, then the task.
+    _lock_member(actor, project)
+    task = lock_task(assignment.task_id)
+    current = Assignment.objects.get(pk=assignment.pk)
+    if current.state == Assignment.State.LEASED:
+        return current
+    if current.state == Assignment.State.SUBMITTED:
+        raise AlreadySubmitted("You have judged this task already: change that answer.")
+    if task.batch.state != Batch.State.OPEN:
+        raise BatchNotOpen("The skipped task cannot come back: its batch was closed meanwhile.")
+    if task.needed and not Task.objects.filter(pk=task.pk, open_slots__gt=0).update(
+        open_slots=F("open_slots") - 1
+    ):
+        raise NoSlotLeft("The skipped task cannot come back: somebody else has taken it meanwhile.")
+    evidence = {name: value for name, value in current.evidence.items() if name != "skip_reason"}
+    until = database_now() + timedelta(minutes=project.lease_minutes)
+    Assignment.objects.filter(pk=current.pk).update(
+        state=Assignment.State.LEASED, leased_until=until, evidence=evidence, **_versions_shown(project)
+    )
+    record_audit(actor=actor, action="task.unskip", project=project, target=task)
+    return Assignment.objects.get(pk=current.pk)
 
 
 def release_slot(task: Task) -> None:

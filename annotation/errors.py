@@ -39,6 +39,12 @@ class NotYourTask(ActionError):
     code = "not_your_task"
 
 
+class NoSlotLeft(ActionError):
+    """Everybody the task needs has taken it."""
+
+    code = "no_slot_left"
+
+
 class BadAnswer(ActionError):
     """Tiers, strengths, marks or seconds that do not describe a weak order of the responses shown."""
 

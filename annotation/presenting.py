@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import Exists, F, OuterRef
 from django.utils.crypto import salted_hmac
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from annotation.models import Assignment, Batch, Judgment, Response, Task
@@ -48,9 +49,16 @@ def turns_of(messages: list[dict[str, str]]) -> list[Turn]:
     ]
 
 
+def response_html(text: str) -> SafeString:
+    """A blank answer says that it is one: a box without anything looks like a fault of the page."""
+    if not text.strip():
+        return format_html('<p class="empty-answer">{}</p>', "(empty answer)")
+    return render_markdown(text)
+
+
 def shown_responses(order_shown: list[int]) -> list[Shown]:
     texts = dict(Response.objects.filter(pk__in=order_shown).values_list("pk", "text"))
-    return [Shown(handle, render_markdown(texts[key])) for handle, key in handles_of(order_shown).items()]
+    return [Shown(handle, response_html(texts[key])) for handle, key in handles_of(order_shown).items()]
 
 
 def scale_points() -> list[dict[str, Any]]:

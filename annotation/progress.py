@@ -32,6 +32,13 @@ class BatchProgress:
         return int(self.share * 100)
 
     @property
+    def words(self) -> str:
+        """Leases of people at work are honoured, so that a batch may end with more than it asked for."""
+        if self.counted > self.quota > 0:
+            return f"quota of {self.quota} met ({self.counted})"
+        return f"{self.counted} of {self.quota}"
+
+    @property
     def is_full(self) -> bool:
         return self.quota > 0 and self.counted >= self.quota
 

@@ -15,9 +15,9 @@ from annotation import actions
 from annotation.access import access_batch, access_judgment
 from annotation.models import Batch, Judgment, Response, Task
 from annotation.ordering import STRENGTH_NAMES, handles_of, to_handles
-from annotation.presenting import FLAGS, turns_of, words_of
+from annotation.presenting import FLAGS, response_html, turns_of, words_of
 from annotation.progress import batch_progress
-from annotation.rendering import excerpt, render_markdown
+from annotation.rendering import excerpt
 from workspace.access import MANAGERS, REVIEWERS, Role, access_project, role_in
 from workspace.errors import ActionError
 from workspace.models import Project, User
@@ -100,7 +100,7 @@ def judgment(request: HttpRequest, slug: str, pk: int, judgment_pk: int) -> Http
         {
             "rank": rank,
             "tie": len(tier) > 1,
-            "responses": [{"handle": handle_of[key], "html": render_markdown(texts[key])} for key in tier],
+            "responses": [{"handle": handle_of[key], "html": response_html(texts[key])} for key in tier],
             "step": STRENGTH_NAMES[shown.strengths[rank - 1]] if rank <= len(shown.strengths) else "",
         }
         for rank, tier in enumerate(shown.tiers, start=1)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from annotation import review_views, views
+from annotation import review_views, settings_views, views
 
 app_name = "annotation"
 
@@ -8,6 +8,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("work/", views.work, name="work"),
     path("guideline/", views.guideline, name="guideline"),
+    path("settings/", settings_views.settings, name="settings"),
     path("next/", views.next_task, name="next"),
     path("token/", views.token, name="token"),
     path("tasks/<uuid:handle>/", views.task, name="task"),
@@ -15,6 +16,7 @@ urlpatterns = [
     path("tasks/<uuid:handle>/draft/", views.draft, name="draft"),
     path("tasks/<uuid:handle>/submit/", views.submit, name="submit"),
     path("tasks/<uuid:handle>/skip/", views.skip, name="skip"),
+    path("tasks/<uuid:handle>/unskip/", views.unskip, name="unskip"),
     path("tasks/<uuid:handle>/withdraw/", views.withdraw, name="withdraw"),
     path("batches/", review_views.batches, name="batches"),
     path("batches/<int:pk>/", review_views.batch, name="batch"),

@@ -235,6 +235,16 @@ def skip(request: Visit, slug: str, handle: UUID) -> HttpResponse:
 
 @require_POST
 @called_by_script
+def unskip(request: Visit, slug: str, handle: UUID) -> HttpResponse:
+    """Takes a skipped task back; answers with its content, which may have been changed meanwhile."""
+    project = in_project(request, slug)
+    assignment = access_assignment(request.user, project, handle)
+    actions.unskip_task(actor=request.user, assignment=assignment)
+    return content(request, project, access_assignment(request.user, project, handle))
+
+
+@require_POST
+@called_by_script
 def withdraw(request: Visit, slug: str, handle: UUID) -> HttpResponse:
     assignment = access_assignment(request.user, in_project(request, slug), handle)
     actions.withdraw_judgment(

@@ -71,6 +71,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
+    "workspace.middleware.FriendlyRefusals",
+    "workspace.middleware.EndedSessions",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -128,6 +130,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "workspace:login"
 LOGIN_REDIRECT_URL = "workspace:home"
+CSRF_FAILURE_VIEW = "workspace.views.csrf_failure"
 LOGOUT_REDIRECT_URL = "workspace:login"
 # An annotator's working day: a session outlives a night's sleep, not a holiday.
 SESSION_COOKIE_AGE = 3 * 24 * 3600

@@ -17,6 +17,7 @@ from rounds.models import Round
 from rounds.stages import missing_labels
 from rounds.tasks import response_prefix
 from runs.models import Run
+from runs.presentation import duration
 from workspace.models import User
 
 Stage = Round.Stage
@@ -34,6 +35,10 @@ class Step:
     seconds: float | None  # in this stage, so far
     reason: str  # what ended the stage before it
     runs: list[Run] = field(default_factory=list)
+
+    @property
+    def took(self) -> str:
+        return duration(self.seconds) if self.seconds else ""
 
 
 def timeline(round_: Round) -> list[Step]:

@@ -11,14 +11,14 @@ from policy_training.models import Policy
 from rounds.actions import start_round
 from rounds.plans import preset_plan
 from runs.models import Artifact
-from workspace.actions import invite
+from workspace.actions import invite, set_role
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = Path(__file__).resolve().parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture
-def pages(page, client, live_server, project, criterion, max_):
+def pages(page, client, live_server, project, criterion, max_, make_user):
     """A manager's pages and the address of an invitation."""
     from annotation.actions import add_prompts
 
@@ -38,6 +38,7 @@ def pages(page, client, live_server, project, criterion, max_):
         prompt_set=prompts,
         plan=preset_plan("tiny"),
     )
+    set_role(actor=max_, project=project, user=make_user("a-colleague-with-a-long-name"), role="annotator")
     _, token = invite(actor=max_, project=project, role="annotator", note="Nia")
     client.force_login(max_)
     cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
@@ -46,6 +47,9 @@ def pages(page, client, live_server, project, criterion, max_):
     names = {
         "home": reverse("workspace:home"),
         "people": reverse("workspace:people", args=slug),
+        "password": reverse("workspace:change_password"),
+        "settings": reverse("annotation:settings", args=slug),
+        "batches": reverse("annotation:batches", args=slug),
         "invitation": reverse("workspace:accept_invitation", args=[token]),
         "rounds": reverse("rounds:list", args=slug),
         "round": reverse("rounds:round", args=[*slug, 1]),
@@ -76,6 +80,72 @@ def test_every_page_is_accessible_and_fits(pages, width, scheme):
         page.goto(address)
         found[name] = complaints(page, width)
     assert found == {name: [] for name in addresses}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_refused_fields_and_notes_with_code_are_legible(pages, live_server, olga, scheme):
+    page, addresses = pages
+    page.emulate_media(color_scheme=scheme)
+    page.goto(addresses["password"])
+    page.get_by_role("button", name="Change the password").click()
+    page.locator(".text-danger").first.wait_for()
+    assert complaints(page, 1280) == []
+    # A project without policies and prompts: its warnings name commands.
+    page.context.clear_cookies()
+    page.goto(live_server.url + reverse("workspace:login"))
+    page.get_by_label("Username").fill("olga")
+    page.get_by_label("Password").fill("correct horse battery")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Your projects").wait_for()
+    page.goto(live_server.url + reverse("rounds:start", args=["garden"]))
+    assert page.locator(".alert-warning code").count() == 2
+    assert complaints(page, 1280) == []
+    page.complaints.clear()  # a refused form is a 422, which the browser writes to its console
+
+
+def test_on_a_phone_every_control_of_people_is_on_the_screen(pages):
+    page, addresses = pages
+    page.set_viewport_size({"width": 320, "height": 700})
+    page.goto(addresses["people"])
+    outside = page.evaluate(
+        """[...document.querySelectorAll('main :is(select, button, input:not([type=hidden]))')]
+        .map(e => [e.textContent.trim(), e.getBoundingClientRect()])
+        .filter(([_, b]) => b.left < 0 || b.right > 320 || b.width < 44).map(([t]) => t)"""
+    )
+    assert outside == []
+    select = page.locator("select[id^=role-]").first
+    assert select.evaluate("e => e.clientWidth") >= 120
+
+
+def test_an_invitation_is_made_copied_and_gone_after_a_reload(pages):
+    page, addresses = pages
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(addresses["people"])
+    page.get_by_role("button", name="Make an invitation link").click()
+    link = page.get_by_label("The invitation's link").input_value()
+    assert "/invitations/" in link
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == link
+    page.reload()
+    assert page.get_by_label("The invitation's link").count() == 0
+    assert page.get_by_role("list", name="Open invitations").get_by_role("listitem").count() == 2
+
+
+def test_removing_a_member_asks_first(pages, project):
+    page, addresses = pages
+    page.goto(addresses["people"])
+    button = page.get_by_role("button", name="Remove a-colleague")
+    button.click()
+    dialog = page.get_by_role("dialog")
+    assert "Remove a-colleague-with-a-long-name from Kitchen?" in dialog.inner_text()
+    assert complaints(page, 1280) == []
+    dialog.get_by_role("button", name="No, go back").click()
+    assert project.memberships.count() == 2
+    button.click()
+    dialog.get_by_role("button", name="Remove").click()
+    page.get_by_text("is no longer on the project").wait_for()
+    assert project.memberships.count() == 1
 
 
 def test_login_is_accessible_and_a_wrong_password_says_so(page, live_server, max_):

@@ -11,7 +11,7 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
-from workspace.errors import ActionError, InvitationUnusable, LastManager
+from workspace.errors import ActionError, InvitationUnusable, LastManager, StaleVersion
 from workspace.models import (
     AuditEvent,
     Criterion,
@@ -109,14 +109,24 @@ def add_criterion(*, actor: User, project: Project, name: str, question: str) ->
 
 @transaction.atomic
 def change_question_settings(
-    *, actor: User, project: Project, allow_ties: bool, ask_rationale: bool
+    *,
+    actor: User,
+    project: Project,
+    allow_ties: bool,
+    ask_rationale: bool,
+    expected_version: int | None = None,
 ) -> QuestionSettings:
-    """A new version; judgments made before keep the one they were made under."""
+    """A new version; judgments made before keep the one they were made under.
+
+    Raises StaleVersion when `expected_version` is given and somebody has changed them since.
+    """
     Project.objects.select_for_update().get(pk=project.pk)
     latest = project.question_settings.order_by("-version").first()
+    version = latest.version if latest else 0
+    _not_overtaken(expected_version, version)
     new = QuestionSettings.objects.create(
         project=project,
-        version=(latest.version if latest else 0) + 1,
+        version=version + 1,
         allow_ties=allow_ties,
         ask_rationale=ask_rationale,
     )
@@ -125,12 +135,25 @@ def change_question_settings(
 
 
 @transaction.atomic
-def publish_guideline(*, actor: User, project: Project, text: str) -> Guideline:
+def publish_guideline(
+    *, actor: User, project: Project, text: str, expected_version: int | None = None
+) -> Guideline:
+    """A new version. Raises StaleVersion when `expected_version` is given and somebody has published since."""
     Project.objects.select_for_update().get(pk=project.pk)
     latest = project.guidelines.order_by("-version").first()
-    new = Guideline.objects.create(project=project, version=(latest.version if latest else 0) + 1, text=text)
+    version = latest.version if latest else 0
+    _not_overtaken(expected_version, version)
+    new = Guideline.objects.create(project=project, version=version + 1, text=text)
     record_audit(actor=actor, action="guideline.publish", project=project, target=new)
     return new
+
+
+def _not_overtaken(expected: int | None, current: int) -> None:
+    if expected is not None and expected != current:
+        raise StaleVersion(
+            f"Somebody saved version {current} while you worked on version {expected}: yours is not saved yet.",
+            current=current,
+        )
 
 
 @transaction.atomic
@@ -193,14 +216,7 @@ def find_invitation(token: str) -> Invitation:
     Raises InvitationUnusable with the same sentence for used, expired, withdrawn and unknown ones.
     """
     invitation = (
-        Invitation.objects.select_related("project")
-        .filter(
-            token_hash=hash_token(token),
-            accepted_at__isnull=True,
-            withdrawn_at__isnull=True,
-            expires_at__gt=timezone.now(),
-        )
-        .first()
+        Invitation.objects.select_related("project").usable().filter(token_hash=hash_token(token)).first()
     )
     if invitation is None:
         raise InvitationUnusable(

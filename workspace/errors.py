@@ -24,6 +24,16 @@ class InvitationUnusable(ActionError):
     code = "invitation_unusable"
 
 
+class StaleVersion(ActionError):
+    """The change rests on a version that is no longer the newest; `current` is."""
+
+    code = "stale_version"
+
+    def __init__(self, message: str, *, current: int):
+        super().__init__(message)
+        self.current = current
+
+
 class LastManager(ActionError):
     """A project keeps at least one manager."""
 

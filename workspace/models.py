@@ -1,12 +1,14 @@
 """Who works here, on which project, as what, and what they did."""
 
 import secrets
+from typing import Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 
 def new_pseudonym() -> str:
@@ -148,6 +150,12 @@ class Membership(models.Model):
         return f"{self.user} as {self.role} on {self.project}"
 
 
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def usable(self) -> Self:
+        """Neither used nor withdrawn nor expired."""
+        return self.filter(accepted_at__isnull=True, withdrawn_at__isnull=True, expires_at__gt=timezone.now())
+
+
 class Invitation(models.Model):
     """A link that makes one account, once. Only the hash of its token is stored."""
 
@@ -163,6 +171,8 @@ class Invitation(models.Model):
     accepted_at = models.DateTimeField(null=True, blank=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = InvitationQuerySet.as_manager()
 
     class Meta:
         constraints = [

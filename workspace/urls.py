@@ -9,6 +9,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("login/", views.Login.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("password/", views.ChangePassword.as_view(), name="change_password"),
     path("healthz", views.health, name="health"),
     path("invitations/<str:token>/", views.accept_invitation, name="accept_invitation"),
     path("projects/new/", views.new_project, name="new_project"),

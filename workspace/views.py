@@ -3,11 +3,13 @@
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import LoginView
-from django.db import connection
+from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.views import LoginView, PasswordChangeView
+from django.db import connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from workspace import actions
@@ -21,7 +23,7 @@ from workspace.access import (
     role_in,
 )
 from workspace.errors import ActionError
-from workspace.forms import AcceptForm, InviteForm, LoginForm, ProjectForm
+from workspace.forms import AcceptForm, InviteForm, LoginForm, PasswordForm, ProjectForm
 from workspace.models import Project, User
 
 
@@ -29,6 +31,25 @@ class Login(LoginView):
     template_name = "workspace/login.html"
     authentication_form = LoginForm
     redirect_authenticated_user = True
+
+
+class ChangePassword(PasswordChangeView):
+    """For people themselves: managers cannot set passwords, and operators need not."""
+
+    template_name = "workspace/change_password.html"
+    form_class = PasswordForm
+    success_url = reverse_lazy("workspace:home")
+
+    @transaction.atomic
+    def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
+        answer = super().form_valid(form)
+        person = _person(self.request)
+        actions.record_audit(actor=person, action="user.change_own_password", project=None, target=person)
+        messages.success(self.request, "Your password is changed.")
+        return answer
+
+    def form_invalid(self, form: PasswordChangeForm) -> HttpResponse:
+        return self.render_to_response(self.get_context_data(form=form), status=422)
 
 
 @require_GET
@@ -76,10 +97,17 @@ def project_page(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_GET
+@never_cache
 @login_required
 def people(request: HttpRequest, slug: str) -> HttpResponse:
     project = access_project(request.user, slug, roles=MANAGERS)
-    return _people_page(request, project, InviteForm())
+    # Shown once: only the hash of its token is kept.
+    link = request.session.pop(_link_key(project), "")
+    return _people_page(request, project, InviteForm(), link=link)
+
+
+def _link_key(project: Project) -> str:
+    return f"invitation_link:{project.pk}"
 
 
 @require_POST
@@ -91,7 +119,9 @@ def send_invitation(request: HttpRequest, slug: str) -> HttpResponse:
         return _people_page(request, project, form, status=422)
     _, token = actions.invite(actor=_person(request), project=project, **form.cleaned_data)
     link = request.build_absolute_uri(reverse("workspace:accept_invitation", args=[token]))
-    return _people_page(request, project, InviteForm(), link=link)
+    # A page that answers a form would make another invitation when it is loaded again.
+    request.session[_link_key(project)] = link
+    return redirect("workspace:people", slug=slug)
 
 
 def _people_page(
@@ -102,9 +132,7 @@ def _people_page(
         "form": form,
         "link": link,
         "members": project.memberships.select_related("user").order_by("role", "user__username"),
-        "invitations": project.invitations.filter(
-            accepted_at__isnull=True, withdrawn_at__isnull=True
-        ).order_by("-created_at"),
+        "invitations": project.invitations.usable().order_by("-created_at"),
         "roles": Role.choices,
     }
     return render(request, "workspace/people.html", context, status=status)
@@ -118,6 +146,8 @@ def withdraw(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         actions.withdraw_invitation(actor=_person(request), invitation=invitation)
     except ActionError as error:
         messages.error(request, error.message)
+    else:
+        messages.success(request, "The invitation is withdrawn: its link does not work any more.")
     return redirect("workspace:people", slug=slug)
 
 
@@ -126,16 +156,21 @@ def withdraw(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 def change_member(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Another role, or `remove`."""
     membership = access_member(request.user, slug, pk)
+    name = membership.user.username
     role = request.POST.get("role", "")
     try:
         if role == "remove":
             actions.remove_member(actor=_person(request), project=membership.project, user=membership.user)
+            done = f"{name} is no longer on the project; what they judged stays."
         else:
-            actions.set_role(
+            new = actions.set_role(
                 actor=_person(request), project=membership.project, user=membership.user, role=role
             )
+            done = f"{name} is {new.get_role_display().lower()} now."
     except ActionError as error:
         messages.error(request, error.message)
+    else:
+        messages.success(request, done)
     if role_in(request.user, membership.project) != Role.MANAGER:
         return redirect("workspace:home")
     return redirect("workspace:people", slug=slug)
@@ -184,6 +219,14 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     return render(request, "403.html", status=403)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form without a valid token: usually one that was open while somebody logged in or out in another tab."""
+    if request.user.is_authenticated and request.path == reverse("workspace:login"):
+        # They wanted to be logged in, and are: the login page sends them on.
+        return redirect(request.get_full_path())
+    return render(request, "403.html", {"stale_form": True}, status=403)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -97,13 +97,15 @@
       }
     };
 
-    // Resolves to true when nothing waits any more.
+    // Resolves to true when nothing waits any more. `why` is what stopped it.
+    let why = null;
     function flush() {
       if (!running) {
         window.clearTimeout(timer);
         running = send()
           .then(() => { tell({ waiting: 0 }); return true; })
           .catch((error) => {
+            why = error;
             tell({ waiting: read().length, offline: error instanceof Offline, loggedOut: error instanceof LoggedOut });
             if (error instanceof Offline) later();
             else if (!(error instanceof LoggedOut)) throw error;
@@ -118,6 +120,7 @@
     window.addEventListener("focus", () => { if (read().length) flush(); });
     return {
       flush,
+      async empty() { if (!(await flush())) throw why; },
       add(entry) {
         write([...read(), { id: Roundtable.newKey(), at: Date.now(), ...entry }]);
         tell({ waiting: read().length });

@@ -74,27 +74,54 @@
       if (focused && focused.isConnected && document.activeElement !== focused) {
         (focused.disabled ? focused.closest(".rank-card") : focused).focus();
       }
-      sortables = [...list.querySelectorAll(".slot")].map((box) => new window.Sortable(box, {
-        group: "ranking", draggable: ".rank-card", handle: ".rank-card-head", filter: "button", preventOnFilter: false,
-        animation: 140, forceFallback: true, fallbackTolerance: 4, delay: 150, delayOnTouchOnly: true,
-        onStart: () => list.classList.add("is-moving"),
+      // Sortable carries the gesture and the picture under the pointer; nothing on the page moves until the drop, so
+      // that what the pointer is over stays where it was seen.
+      sortables = [...list.querySelectorAll(".slot-tier")].map((box) => new window.Sortable(box, {
+        group: { name: "ranking", pull: false, put: false }, sort: false,
+        draggable: ".rank-card", handle: ".rank-card-head", filter: "button", preventOnFilter: false,
+        forceFallback: true, fallbackTolerance: 4, delay: 150, delayOnTouchOnly: true,
+        onStart: lifted,
         onEnd: dropped,
       }));
     };
 
-    function dropped(event) {
-      list.classList.remove("is-moving");
-      let found = [...list.querySelectorAll(".slot")]
-        .map((box) => [...box.querySelectorAll(".rank-card")].map((card) => card.dataset.response))
-        .filter((tier) => tier.length)
-        .map(inOrder);
-      // Without ties, what was dropped on a neighbour goes in front of it.
-      if (!allowTies) {
-        const moved = event.item.dataset.response;
-        found = found.flatMap((tier) => tier.length > 1 ? [[moved], ...tier.filter((h) => h !== moved).map((h) => [h])] : [tier]);
-      }
-      settle(found, event.item.dataset.response);
+    // --- dragging: the row under the pointer decides. Rows alternate: a gap, a tier, the step between, a tier, ... a gap.
+    const pointOf = (event) => (event.changedTouches && event.changedTouches[0]) || event;
+    const rowAt = ({ clientX, clientY }) => {
+      const under = document.elementFromPoint(clientX, clientY);
+      return [...list.children].find((row) => row.contains(under)) || null;
+    };
+    let point = null;
+    const aim = (event) => {
+      if (event.type !== "scroll") point = pointOf(event);
+      const row = point && rowAt(point);
+      for (const other of list.children) other.classList.toggle("is-target", other === row);
+    };
+    const watch = (how) => {
+      for (const name of ["pointermove", "touchmove"]) document[how](name, aim, { passive: true });
+      window[how]("scroll", aim, { passive: true });
+    };
+    function lifted() {
+      list.classList.add("is-moving");
+      point = null;
+      watch("addEventListener");
     }
+    function dropped(event) {
+      watch("removeEventListener");
+      const ended = event.originalEvent;
+      const row = ended && !ended.type.endsWith("cancel") ? rowAt(pointOf(ended)) : null;
+      list.classList.remove("is-moving");
+      const moved = event.item.dataset.response;
+      settle(row ? placed(moved, [...list.children].indexOf(row)) : tiers, moved);
+    }
+    // The tiers once `moved` lies on the row of this number. Without ties, what was dropped on another goes in front of it.
+    const placed = (moved, row) => {
+      const next = tiers.map((tier) => tier.filter((other) => other !== moved));
+      const i = Math.floor(row / 2);
+      if (row % 2 && (allowTies || placeOf(moved) === i)) next[i].push(moved);
+      else next.splice(i, 0, [moved]);
+      return next.filter((tier) => tier.length).map(inOrder);
+    };
 
     const settle = (next, moved) => {
       const before = JSON.stringify(tiers);
@@ -148,6 +175,17 @@
       list.querySelector(`[name="step-${i}"]:checked`).focus();
     });
 
+    // The sentence beside the buttons may be a screen away from the step it speaks of.
+    const problemAt = (i, text) => {
+      list.querySelectorAll(".step-problem").forEach((old) => old.remove());
+      const words = document.createElement("p");
+      words.className = "step-problem";
+      words.setAttribute("aria-hidden", "true");
+      words.textContent = text;
+      list.querySelector(`[data-step="${i}"]`).append(words);
+      words.scrollIntoView({ block: "nearest" });
+    };
+
     const unfold = (card) => {
       const button = card.querySelector(".btn-unfold");
       if (button.hidden) return;
@@ -181,6 +219,7 @@
           return {
             problem: `Say how much better ${said(tiers[open])} ${tiers[open].length > 1 ? "are" : "is"} than ${said(tiers[open + 1])}.`,
             at: list.querySelector(`[name="step-${open}"]`),
+            say: (text) => problemAt(open, text),
           };
         }
         return { tiers: tiers.map((tier) => [...tier]), strengths };

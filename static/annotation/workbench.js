@@ -16,6 +16,8 @@
   let ahead = null; // a promise of the task behind it
   let held = null; // what was on the screen before an earlier answer was opened
   let done = []; // handles answered, the last one last
+  let skipped = null; // the task just skipped: {handle, draft, touched}, until the next answer
+  let waitsForLogin = false; // nothing is on the screen because the session has ended
   let work = null;
   let lastActive = Date.now();
 
@@ -28,6 +30,7 @@
     at("bench-notice").hidden = !nodes;
   };
   const clearNotice = () => { if (!staying) notice(null); };
+  const sorry = (text) => notice([document.createTextNode(text)]);
   const link = (href, text) => { const a = document.createElement("a"); a.href = href; a.textContent = text; return a; };
 
   const tell = ({ waiting, offline, loggedOut }) => {
@@ -50,6 +53,7 @@
     notice([document.createTextNode(`An answer was not stored: ${message} `), again], { stays: true });
   };
   const outbox = Roundtable.openOutbox({ drawer, call, tell, refused });
+  const offerUndo = (what) => { skipped = what; at("bench-undo").hidden = !what; };
 
   const count = (fresh) => {
     if (fresh) work = { ...fresh };
@@ -154,7 +158,7 @@
   // --- from task to task --------------------------------------------------------------------------------------
   // A task that waits in the outbox is still leased for the server, so the queue is emptied before the next is asked for.
   const fetchNext = async (after) => {
-    if (!(await outbox.flush())) throw new Roundtable.Offline();
+    await outbox.empty();
     const { status, data } = await call(urls.nextUrl, { after });
     if (status !== 200) throw new Error(data.message || "The next task could not be loaded.");
     return data;
@@ -175,7 +179,12 @@
       try {
         data = await fetchNext(null);
       } catch (error) {
-        if (error instanceof Roundtable.LoggedOut) askToLogIn();
+        if (error instanceof Roundtable.LoggedOut) {
+          askToLogIn();
+          wait("The next task comes when you have logged in again.");
+          waitsForLogin = true;
+          return;
+        }
         wait(error instanceof Roundtable.Offline ? "Waiting for the connection …" : error.message || "Waiting …");
         window.setTimeout(() => { if (!current) advance(); }, 3000);
         return;
@@ -185,21 +194,47 @@
     show(data);
     prefetch();
   };
+  // Who logged in again in another tab comes back to this one.
+  window.addEventListener("focus", () => { if (waitsForLogin) { waitsForLogin = false; advance(); } });
+  const failed = (error, text) => {
+    if (error instanceof Roundtable.LoggedOut) askToLogIn();
+    else if (error instanceof Roundtable.Offline) sorry(`No connection: ${text}`);
+    else throw error;
+  };
   const openEarlier = async () => {
     const handle = done[done.length - 1] || (work && work.last);
     if (!handle || (current && current.data.answer)) return;
     keepDraftIfTouched();
-    if (!(await outbox.flush())) return;
     try {
+      await outbox.empty();
       const { status, data } = await call(urlOf(handle, "content"));
-      if (status !== 200) { announce(data.message || "This answer cannot be opened."); return; }
+      if (status !== 200) { sorry(data.message || "This answer cannot be opened."); return; }
       held = current && current.node ? current.data : null;
       show(data);
     } catch (error) {
-      if (error instanceof Roundtable.LoggedOut) askToLogIn();
-      else announce("No connection");
+      failed(error, "your last answer cannot be opened now.");
     }
   };
+  const undoSkip = async () => {
+    const { handle, draft, touched } = skipped;
+    keepDraftIfTouched();
+    try {
+      await outbox.empty();
+      const { status, data } = await call(urlOf(handle, "unskip"), {});
+      offerUndo(null);
+      if (status !== 200) { sorry(data.message || "The skipped task cannot come back."); return; }
+      if (touched) drawer.set(`draft:${handle}`, { ...draft, at: Date.now() });
+      held = null;
+      count(data.work);
+      show(data);
+      announce("The skipped task is back");
+      // What was on the screen keeps its lease and its draft: it is the next one again.
+      prefetch();
+    } catch (error) {
+      failed(error, "the skipped task cannot come back now.");
+    }
+  };
+  const undo = () => (skipped ? undoSkip() : openEarlier());
   const keepDraftIfTouched = () => { if (current && current.touched) keepDraft(); };
   const leaveAsItWas = () => {
     drawer.remove(`draft:${current.data.handle}`);
@@ -215,8 +250,11 @@
     if (!current || !current.controller) return;
     const answer = current.controller.answer();
     if (answer.problem) {
+      // Read out here in any case; shown where it belongs if the controller can.
+      at("task-problem").classList.toggle("visually-hidden", Boolean(answer.say));
       at("task-problem").textContent = answer.problem;
       if (answer.at) answer.at.focus();
+      if (answer.say) answer.say(answer.problem);
       return;
     }
     notice(null);
@@ -230,6 +268,7 @@
       body: { ...answer, rationale: draft.rationale, flags: draft.flags, seconds: draft.seconds, key: draft.key, revise },
     });
     drawer.remove(`draft:${handle}`);
+    offerUndo(null);
     if (revise) { announce("The change is saved"); back(); return; }
     done.push(handle);
     if (work) work = { ...work, judged: work.judged + 1, remaining: work.remaining - 1 };
@@ -239,10 +278,11 @@
     if (!current || !current.controller || current.data.answer) return;
     notice(null);
     const { handle } = current.data;
+    offerUndo({ handle, draft: draftOf(current), touched: current.touched });
     outbox.add({ handle, url: urlOf(handle, "skip"), body: {} });
     drawer.remove(`draft:${handle}`);
     if (work) work = { ...work, remaining: work.remaining - 1 };
-    announce("Skipped");
+    announce("Skipped. Z takes it back");
     advance();
   };
 
@@ -257,6 +297,7 @@
   document.querySelectorAll("[data-closes]").forEach((button) =>
     button.addEventListener("click", () => button.closest("dialog").close()));
   at("bench-back").addEventListener("click", openEarlier);
+  at("bench-undo").querySelector("button").addEventListener("click", undo);
 
   const note = () => {
     const box = current && current.node && current.node.querySelector(".note");
@@ -282,7 +323,7 @@
     if (arrow && !(target.matches && target.matches(".rank-card"))) return;
     if (!single.checked && !arrow) return;
     if (current && current.controller && current.controller.key(event)) { event.preventDefault(); return; }
-    const act = { s: skip, n: note, z: openEarlier, "?": () => at("keys-dialog").showModal() }[event.key.toLowerCase()];
+    const act = { s: skip, n: note, z: undo, "?": () => at("keys-dialog").showModal() }[event.key.toLowerCase()];
     if (act && !event.repeat) { event.preventDefault(); act(); }
   });
 

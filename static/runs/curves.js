@@ -166,7 +166,11 @@
 
   async function ask() {
     if (document.hidden) return;
-    const response = await fetch(`${section.dataset.url}?offset=${offset}&fence=${fence}`, { headers: { Accept: "application/json" } });
+    const response = await fetch(`${section.dataset.url}?offset=${offset}&fence=${fence}`, {
+      headers: { Accept: "application/json" }, redirect: "manual",
+    });
+    // The session has ended, or the way here is closed: asking again would change nothing.
+    if (response.type === "opaqueredirect" || [401, 403, 404].includes(response.status)) { finished = true; return; }
     if (!response.ok) return;
     const answer = await response.json();
     take(answer);

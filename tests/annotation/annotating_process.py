@@ -2,7 +2,7 @@
 
     python annotating_process.py PROJECT SECONDS SEED ANNOTATOR...
 
-Some leases are made to run out at once, and some answers come late. Says
+Some leases are made to run out at once, some answers come late, and some tasks are skipped and taken back. Says
 “ready”, waits for a line, prints one JSON line.
 """
 
@@ -34,6 +34,7 @@ from django.db import connections  # noqa: E402
 
 from annotation import actions  # noqa: E402
 from annotation.claiming import database_now  # noqa: E402
+from annotation.errors import NoSlotLeft  # noqa: E402
 from annotation.models import Assignment, Task  # noqa: E402
 from workspace.models import Project, User  # noqa: E402
 
@@ -85,6 +86,12 @@ class Annotator(threading.Thread):
             actions.sweep_expired_leases()
             self.expired += 1
             if dice < 0.015:
+                return True
+        if self.cycles == 1 or self.chance.random() < 0.05:
+            actions.skip_task(actor=self.person, assignment=assignment)
+            try:
+                actions.unskip_task(actor=self.person, assignment=assignment)
+            except NoSlotLeft:
                 return True
         self.submit(assignment)
         return True

@@ -4,7 +4,14 @@ import pytest
 
 from annotation import actions
 from annotation.claiming import database_now
-from annotation.errors import DraftTooLarge, NotAMember, NotYourTask
+from annotation.errors import (
+    AlreadySubmitted,
+    BatchNotOpen,
+    DraftTooLarge,
+    NoSlotLeft,
+    NotAMember,
+    NotYourTask,
+)
 from annotation.models import Assignment, Batch, Task
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -221,3 +228,62 @@ def test_reconcile_names_a_drifted_counter(ada, project, make_batch, key):
     lines = actions.reconcile(project)
     assert len(lines) == 1
     assert "open_slots is 0, but 3 needed - 1 done - 0 leased = 2" in lines[0]
+
+
+def test_a_skipped_task_is_taken_back_while_a_slot_is_open(ada, max_, project, make_batch, key):
+    make_batch(tasks=2)
+    assignment = claim(ada, project)
+    actions.skip_task(actor=ada, assignment=assignment, reason="By mistake")
+    from workspace.actions import publish_guideline
+
+    publish_guideline(actor=max_, project=project, text="Rewritten meanwhile.")
+    for _ in range(2):  # twice changes nothing
+        back = actions.unskip_task(actor=ada, assignment=assignment)
+        assert back.state == Assignment.State.LEASED
+        assert back.leased_until > database_now()
+        assert back.guideline_version == 2
+        assert "skip_reason" not in back.evidence
+        assert Task.objects.get(pk=back.task_id).open_slots == 0
+        assert actions.reconcile(project) == []
+    assert list(project.audit_events.filter(actor=ada).values_list("action", flat=True).order_by("pk")) == [
+        "task.skip",
+        "task.unskip",
+    ]
+    assert submit(back, key()).surplus is False
+    assert actions.reconcile(project) == []
+    with pytest.raises(AlreadySubmitted):
+        actions.unskip_task(actor=ada, assignment=assignment)
+
+
+def test_a_skipped_task_does_not_come_back_once_somebody_else_has_it(
+    ada, ruth, max_, project, make_batch, key
+):
+    batch = make_batch(tasks=1)
+    assignment = claim(ada, project)
+    actions.skip_task(actor=ada, assignment=assignment)
+    theirs = claim(ruth, project)
+    for judged in (False, True):
+        if judged:
+            submit(theirs, key())
+        with pytest.raises(NoSlotLeft):
+            actions.unskip_task(actor=ada, assignment=assignment)
+        assert Assignment.objects.get(pk=assignment.pk).state == Assignment.State.SKIPPED
+        assert actions.reconcile(project) == []
+    with pytest.raises(NotYourTask):
+        actions.unskip_task(actor=ruth, assignment=assignment)
+    actions.close_batch(actor=max_, batch=batch)
+    with pytest.raises(BatchNotOpen):
+        actions.unskip_task(actor=ada, assignment=assignment)
+    project.memberships.filter(user=ada).delete()
+    with pytest.raises(NotAMember):
+        actions.unskip_task(actor=ada, assignment=assignment)
+
+
+def test_a_skipped_gold_task_comes_back_without_a_slot(ada, project, make_batch):
+    make_batch(tasks=1, task_fields=lambda number: {"purpose": "gold"})
+    type(project).objects.filter(pk=project.pk).update(gold_share=0.5)
+    project.refresh_from_db()
+    assignment = next(found for _ in range(200) if (found := claim(ada, project)))
+    actions.skip_task(actor=ada, assignment=assignment)
+    assert actions.unskip_task(actor=ada, assignment=assignment).state == Assignment.State.LEASED
+    assert actions.reconcile(project) == []

@@ -226,3 +226,23 @@ def test_a_batch_or_judgment_is_checked_against_its_parent(client, max_, olga, a
     garden = Project.objects.get(name="Garden")
     assert client.get(url("batch", garden, pk=batch.pk)).status_code == 404
     assert client.post(url("close_batch", garden, pk=batch.pk)).status_code == 404
+
+
+def test_an_empty_answer_says_that_it_is_empty(client, ada, max_, project, make_batch, key):
+    batch = make_batch(tasks=1, texts=["Something.", " \n"])
+    client.force_login(ada)
+    shown = post(client, url("next", project)).json()
+    assert shown["html"].count("(empty answer)") == 1
+    post(client, url("submit", project, handle=shown["handle"]), answer(key()))
+    client.force_login(max_)
+    judged = url("judgment", project, pk=batch.pk, judgment_pk=Judgment.objects.get().pk)
+    assert client.get(judged).content.decode().count("(empty answer)") == 1
+
+
+def test_closing_a_batch_asks_with_the_count(client, max_, project, make_batch):
+    batch = make_batch(tasks=3)
+    client.force_login(max_)
+    page = client.get(url("batch", project, pk=batch.pk)).content.decode()
+    assert "with 0 of 3 judgments?" in page
+    draft = make_batch(tasks=1, opened=False)
+    assert "data-confirm=" not in client.get(url("batch", project, pk=draft.pk)).content.decode()

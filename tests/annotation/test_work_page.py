@@ -160,6 +160,98 @@ def test_skipping_by_key_leaves_the_task_to_others(page, ada, make_batch, addres
     wait_until(page, lambda: Assignment.objects.get(handle=first).state == "skipped")
 
 
+def test_a_skip_is_undone_with_what_was_typed_and_the_task_behind_it_follows(
+    page, ada, make_batch, address, open_as
+):
+    make_batch(tasks=3)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    page.keyboard.press("n")
+    page.keyboard.type("a long thought")
+    page.keyboard.press("Escape")
+    page.keyboard.press("7")
+    page.keyboard.press("s")
+    wait_for_another(page, first)
+    second = wait_for_task(page)
+    assert "Undo" in page.inner_text("#bench-undo")
+    page.keyboard.press("2")
+    page.keyboard.press("z")
+    wait_for_another(page, second)
+    assert wait_for_task(page) == first
+    assert page.input_value("[name=rationale]") == "a long thought"
+    assert page.is_checked("input[name=scale][value='7']")
+    assert not page.is_visible("#bench-undo")
+    assert Assignment.objects.get(handle=first).state == "leased"
+    page.keyboard.press("Enter")
+    wait_for_another(page, first)
+    assert wait_for_task(page) == second
+    assert page.is_checked("input[name=scale][value='2']")
+    wait_until(page, lambda: Judgment.objects.count() == 1)
+    assert Judgment.objects.get().rationale == "a long thought"
+    assert actions.reconcile() == []
+    # By the button as well; and after an answer nothing is left to undo.
+    page.keyboard.press("s")
+    wait_for_another(page, second)
+    page.click("#bench-undo button")
+    page.wait_for_function("old => document.querySelector('.task')?.dataset.handle === old", arg=second)
+
+
+def test_a_skipped_task_that_somebody_else_took_stays_away_and_says_so(
+    forgiving_page, ada, ruth, project, make_batch, address, open_as
+):
+    page = forgiving_page
+    make_batch(tasks=2)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    page.keyboard.press("s")
+    wait_for_another(page, first)
+    wait_until(page, lambda: Assignment.objects.get(handle=first).state == "skipped")
+    assert actions.claim_task(actor=ruth, project=project) is not None
+    second = wait_for_task(page)
+    page.keyboard.press("z")
+    page.wait_for_selector("#bench-notice:not([hidden])")
+    assert "somebody else has taken it" in page.inner_text("#bench-notice")
+    assert wait_for_task(page) == second
+    assert not page.is_visible("#bench-undo")
+
+
+def test_without_a_connection_going_back_says_so(forgiving_page, ada, make_batch, address, open_as):
+    page = forgiving_page
+    make_batch(tasks=3)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    page.keyboard.press("4")
+    page.keyboard.press("Enter")
+    wait_for_another(page, first)
+    wait_until(page, lambda: Judgment.objects.count() == 1 and Assignment.objects.count() == 3)
+    page.wait_for_timeout(300)
+    page.context.set_offline(True)
+    page.keyboard.press("z")
+    page.wait_for_selector("#bench-notice:not([hidden])")
+    assert "No connection" in page.inner_text("#bench-notice")
+
+
+def test_an_ended_session_with_nothing_prefetched_is_not_called_a_lost_connection(
+    forgiving_page, ada, make_batch, address, open_as, client
+):
+    page = forgiving_page
+    make_batch(tasks=1)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    page.wait_for_timeout(300)
+    Session.objects.all().delete()
+    page.keyboard.press("4")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".task-waiting:has-text('logged in again')")
+    assert "Log in again" in page.inner_text("#bench-notice")
+    assert "connection" not in page.inner_text("#workbench")
+    # Logged in again in another tab: what waited is sent, and the work goes on.
+    open_as(page, ada)
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+    page.wait_for_selector(".nothing-left")
+    wait_until(page, lambda: Judgment.objects.filter(assignment__handle=first).exists())
+
+
 def test_a_dropped_network_loses_nothing(forgiving_page, ada, make_batch, address, open_as):
     page = forgiving_page
     make_batch(tasks=4)
@@ -357,6 +449,7 @@ def test_digits_grade_the_steps_in_turn_without_touching_an_answer(page, ada, ma
     wait_for_task(page)
     page.keyboard.press("Enter")
     assert "Say how much better A is than B" in page.inner_text("#task-problem")
+    assert "Say how much better A is than B" in page.inner_text("[data-step='0'] .step-problem")
     for digit in "320":
         page.keyboard.press(digit)
     page.keyboard.press("Enter")
@@ -388,6 +481,82 @@ def test_a_drag_makes_a_tie_and_a_gap_makes_a_rank(page, ada, make_batch, addres
     assert "rank 1 of 3" in page.inner_text("#bench-announcer")
 
 
+def drag_to(page, handle, x, y, *, steps=12, settle=True):
+    """Takes an answer by its bar and lets it go at a point of the window."""
+    grip = page.locator(f".rank-card[data-response={handle}] .rank-card-head").bounding_box()
+    page.mouse.move(grip["x"] + 30, grip["y"] + 15)
+    page.mouse.down()
+    page.mouse.move(grip["x"] + 40, grip["y"] + 25, steps=3)
+    page.mouse.move(x, y, steps=steps)
+    if settle:
+        page.mouse.move(x + 2, y, steps=2)
+    page.mouse.up()
+    page.wait_for_timeout(50)
+
+
+@pytest.mark.parametrize("k", [4, 9])
+@pytest.mark.parametrize("fast", [False, True])
+def test_dropped_on_the_row_between_two_answers_it_lies_between_them(
+    page, ada, make_batch, address, open_as, k, fast
+):
+    page.set_viewport_size({"width": 1280, "height": 2600})
+    make_batch(tasks=1, k=k)
+    open_as(page, ada).goto(address("work"))
+    wait_for_task(page)
+    chance = random.Random(k)
+    for _ in range(12):
+        before = tiers_on_screen(page)
+        assert all(len(tier) == 1 for tier in before)
+        order = [tier[0] for tier in before]
+        moved, row = chance.choice(order), chance.randrange(k - 1)
+        box = page.locator(".between").nth(row).bounding_box()
+        # Anywhere on the row, its question and its grades included.
+        x = box["x"] + box["width"] * chance.choice([0.02, 0.1, 0.3, 0.7])
+        y = box["y"] + box["height"] * chance.choice([0.1, 0.5, 0.9])
+        drag_to(page, moved, x, y, steps=1 if fast else 12, settle=not fast)
+        above = [handle for handle in order[: row + 1] if handle != moved]
+        below = [handle for handle in order[row + 1 :] if handle != moved]
+        assert tiers_on_screen(page) == [[handle] for handle in [*above, moved, *below]]
+
+
+def test_dropped_beside_the_ranking_an_answer_goes_back(page, ada, make_batch, address, open_as):
+    page.set_viewport_size({"width": 1280, "height": 1600})
+    make_batch(tasks=1, k=4)
+    open_as(page, ada).goto(address("work"))
+    handle = wait_for_task(page)
+    drag_to(page, "C", 500, 20)
+    assert tiers_on_screen(page) == [["A"], ["B"], ["C"], ["D"]]
+    assert page.locator(".is-moving, .is-target").count() == 0
+    top = page.locator(".gap").first.bounding_box()
+    drag_to(page, "C", 500, top["y"] - 10)
+    assert tiers_on_screen(page) == [["C"], ["A"], ["B"], ["D"]]
+    assert wait_for_task(page) == handle
+
+
+@pytest.mark.parametrize("width", [1280, 1000, 800, 600, 320])
+def test_choosing_a_grade_moves_nothing(page, ada, make_batch, address, open_as, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    make_batch(tasks=1)
+    open_as(page, ada).goto(address("work"))
+    wait_for_task(page)
+    height = "document.querySelector('.dock').getBoundingClientRect().height"
+    before = page.evaluate(height)
+    for digit in "123456780":
+        page.keyboard.press(digit)
+        assert page.evaluate(height) == before
+
+
+def test_a_tie_is_shown_on_both_answers(page, ada, make_batch, address, open_as):
+    make_batch(tasks=1)
+    open_as(page, ada).goto(address("work"))
+    wait_for_task(page)
+    rings = "[...document.querySelectorAll('.response')].map(e => getComputedStyle(e).boxShadow)"
+    assert page.evaluate(rings) == ["none", "none"]
+    page.keyboard.press("0")
+    first, second = page.evaluate(rings)
+    assert first == second != "none"
+
+
 def test_where_ties_are_not_allowed_none_can_be_made(page, ada, max_, project, make_batch, address, open_as):
     from workspace.actions import change_question_settings
 
@@ -416,6 +585,31 @@ def test_a_ranking_is_made_by_touch_on_a_small_phone(browser, ada, make_batch, a
     wait_until(page, lambda: Judgment.objects.count() == 1)
     key_of = handles_of(Judgment.objects.get().order_shown)
     assert Judgment.objects.get().tiers == [[key_of["A"]], [key_of["C"]], [key_of["B"]]]
+    context.close()
+
+
+def test_a_finger_drags_an_answer_between_two_others(browser, ada, make_batch, address, open_as):
+    make_batch(tasks=1, k=3)
+    context = browser.new_context(viewport={"width": 400, "height": 1400}, has_touch=True, is_mobile=True)
+    page = open_as(context.new_page(), ada)
+    page.goto(address("work"))
+    wait_for_task(page)
+    grip = page.locator(".rank-card[data-response=C] .rank-card-head").bounding_box()
+    goal = page.locator(".between").first.bounding_box()
+    touches = context.new_cdp_session(page)
+
+    def touch(kind, *points):
+        points = [{"x": x, "y": y} for x, y in points]
+        touches.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    x, y = grip["x"] + 60, grip["y"] + 20
+    touch("touchStart", (x, y))
+    page.wait_for_timeout(300)
+    for part in range(1, 11):
+        touch("touchMove", (x, y + (goal["y"] + goal["height"] / 2 - y) * part / 10))
+    assert page.locator(".between.is-target").count() == 1
+    touch("touchEnd")
+    assert tiers_on_screen(page) == [["A"], ["C"], ["B"]]
     context.close()
 
 

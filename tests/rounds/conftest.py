@@ -2,9 +2,23 @@
 
 import pytest
 
-from annotation.actions import add_prompts, add_source, make_prompt_set
+from annotation.actions import (
+    NewResponse,
+    NewTask,
+    add_prompts,
+    add_responses,
+    add_source,
+    add_tasks,
+    create_batch,
+    make_prompt_set,
+    open_batch,
+)
 from annotation.models import Source
 from policy_training.models import Policy
+from rounds.actions import start_round
+from rounds.models import Round
+from rounds.plans import preset_plan
+from rounds.stages import enter
 from runs.models import Artifact
 
 
@@ -35,3 +49,28 @@ def prompt_set(project, max_):
     rows = [{"messages": [{"role": "user", "content": f"Question number {n}?"}]} for n in range(12)]
     add_prompts(actor=max_, project=project, rows=rows, prompt_set=chosen)
     return chosen
+
+
+@pytest.fixture
+def annotating_round(project, criterion, policy, prompt_set, max_):
+    """A round at its annotation, with four tasks."""
+    round_ = start_round(
+        actor=max_,
+        project=project,
+        criterion=criterion,
+        start_policy=policy,
+        prompt_set=prompt_set,
+        plan=preset_plan("tiny"),
+    )
+    batch = create_batch(
+        actor=max_, project=project, criterion=criterion, name="Round 1", k=2, round_number=round_.number
+    )
+    prompts = list(prompt_set.prompts.all()[:4])
+    source = Source.objects.get(project=project)
+    rows = [NewResponse(prompt=p, source=source, text=f"{n}") for p in prompts for n in range(2)]
+    made = add_responses(actor=max_, project=project, rows=rows)
+    tasks = [NewTask(prompt=p, responses=made[2 * n : 2 * n + 2]) for n, p in enumerate(prompts)]
+    add_tasks(actor=max_, batch=batch, tasks=tasks)
+    batch = open_batch(actor=max_, batch=batch)
+    enter(round_, Round.Stage.ANNOTATING, "the samples are there", batch=batch)
+    return round_

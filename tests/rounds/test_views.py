@@ -1,9 +1,14 @@
+import re
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.actions import claim_task, submit_judgment
+from annotation.models import Batch
 from rounds.actions import start_round
-from rounds.models import Round
+from rounds.models import Round, StageEntry
 from rounds.plans import preset_plan
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -101,3 +106,46 @@ def test_choices_of_another_project_are_not_offered_or_taken(
     )
     assert answer.status_code == 422
     assert not Round.objects.exists()
+
+
+def page_text(client, user):
+    client.force_login(user)
+    page = client.get(reverse("rounds:round", args=["kitchen", 1])).content.decode()
+    return " ".join(re.sub("<[^>]*>", " ", page).split())
+
+
+def test_the_timeline_speaks_of_days_and_names_the_deadline(client, annotating_round, max_):
+    three_days_ago = timezone.now() - timedelta(days=3)
+    StageEntry.objects.filter(stage="annotating").update(created_at=three_days_ago)
+    until = timezone.now() + timedelta(hours=5)
+    Round.objects.update(annotate_until=until)
+    said = page_text(client, max_)
+    assert f"{three_days_ago:%-d %b, %H:%M} · 3 d 0 h" in said
+    assert f"ends by {until:%-d %b, %H:%M}" in said
+    assert "259200" not in said
+
+
+def test_more_judgments_than_the_quota_asked_for_are_a_quota_that_is_met(
+    client, annotating_round, project, max_, ada
+):
+    for number in range(3):
+        assignment = claim_task(actor=ada, project=project)
+        submit_judgment(
+            actor=ada,
+            assignment=assignment,
+            tiers=[["A"], ["B"]],
+            strengths=[1],
+            idempotency_key=f"judgment {number}",
+        )
+    assert "3 of 4 judgments" in page_text(client, max_)
+    Batch.objects.update(quota=2)
+    assert "Quota of 2 met: 3 judgments" in page_text(client, max_)
+    batches = client.get(reverse("annotation:batches", args=["kitchen"])).content.decode()
+    assert "quota of 2 met (3)" in batches
+
+
+def test_what_ends_or_cancels_a_round_carries_its_question(client, annotating_round, max_):
+    client.force_login(max_)
+    page = client.get(reverse("rounds:round", args=["kitchen", 1])).content.decode()
+    assert 'data-confirm="End with 0 of 4 judgments?' in page
+    assert page.index("end-annotation/") < page.index("cancel/")

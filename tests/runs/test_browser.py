@@ -1,10 +1,12 @@
 """The run page in a browser: curves that move, polling that stops, both themes, 320 px, and axe's opinion."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.urls import reverse
 
 from runs.models import Run
@@ -91,3 +93,63 @@ def test_pages_are_accessible_and_fit(max_looks, live_server, filled, theme, wid
             .then(r => r.violations.map(v => v.id + ": " + v.nodes.map(n => n.html).join(" | ")))"""
         )
         assert violations == [], address
+
+
+@pytest.mark.parametrize("name", ["list", "run"])
+def test_when_the_session_ends_the_page_leaves_for_the_login(
+    browser,
+    client,
+    live_server,
+    max_,
+    filled,  # noqa: F811
+    name,
+):
+    client.force_login(max_)
+    context = browser.new_context()
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    address = reverse("runs:list", args=[filled.project.slug]) if name == "list" else url("run", filled)
+    page.goto(live_server.url + address)
+    Session.objects.all().delete()
+    page.wait_for_url(re.compile("/login/"))
+    page.get_by_label("Username").fill("max")
+    page.get_by_label("Password").fill("correct horse battery")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(re.escape(address) + "$"))
+    assert faults == []
+    context.close()
+
+
+def test_the_curves_stop_asking_when_the_session_has_ended(browser, client, live_server, max_, filled):  # noqa: F811
+    client.force_login(max_)
+    context = browser.new_context()
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+    page = context.new_page()
+    # Without the polling part, which would leave the page.
+    page.route(re.compile("/live/"), lambda route: route.fulfill(status=204))
+    page.goto(live_server.url + url("run", filled))
+    page.wait_for_selector("#curves[data-points='30']")
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    Session.objects.all().delete()
+    page.wait_for_selector("#curves[data-stopped=yes]")
+    assert faults == []
+    context.close()
+
+
+def test_cancelling_a_run_asks_first(max_looks, live_server, filled):  # noqa: F811
+    page = max_looks
+    page.goto(live_server.url + url("run", filled))
+    page.get_by_role("button", name="Cancel the run").click()
+    dialog = page.get_by_role("dialog")
+    assert "at step 30 of 120" in dialog.inner_text()
+    page.keyboard.press("Escape")
+    filled.refresh_from_db()
+    assert not filled.cancel_requested
+    page.get_by_role("button", name="Cancel the run").click()
+    dialog.get_by_role("button", name="Cancel the run").click()
+    page.wait_for_selector("#run-live[data-state=Stopping]")

@@ -1,10 +1,14 @@
 import re
+from datetime import timedelta
 
 import pytest
+from django.contrib.messages import get_messages
+from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from workspace import actions
-from workspace.models import AuditEvent
+from workspace.models import AuditEvent, Invitation
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -25,24 +29,32 @@ def as_(client, cast):
     return log_in
 
 
-# Who gets a 2xx answer; everybody else gets 404, or the log-in page when nobody is logged in.
+EVERYBODY = {"annotator", "reviewer", "manager", "manager of another"}
+# Who gets a 2xx answer, or after a POST the page it leads to; everybody else gets 404, or the log-in page
+# when nobody is logged in.
 PAGES = [
-    ("get", "workspace:home", {}, {"annotator", "reviewer", "manager", "manager of another"}),
+    ("get", "workspace:home", {}, EVERYBODY),
+    ("get", "workspace:change_password", {}, EVERYBODY),
     ("get", "workspace:people", {"slug": "kitchen"}, {"manager"}),
     ("post", "workspace:invite", {"slug": "kitchen"}, {"manager"}),
     ("get", "workspace:new_project", {}, set()),
     ("post", "workspace:new_project", {}, set()),
     ("get", "workspace:login", {}, {"nobody"}),
-    ("get", "workspace:health", {}, {"nobody", "annotator", "reviewer", "manager", "manager of another"}),
+    ("get", "workspace:health", {}, {"nobody", *EVERYBODY}),
 ]
 
 
 @pytest.mark.parametrize(("verb", "name", "kwargs", "allowed"), PAGES)
 def test_each_page_answers_only_those_written_down(project, as_, cast, verb, name, kwargs, allowed):
     data = {"role": "annotator"} if verb == "post" else {}
-    answers = {who: getattr(as_(who), verb)(reverse(name, kwargs=kwargs), data).status_code for who in cast}
-    assert {who for who, status in answers.items() if 200 <= status < 300} == allowed
-    assert all(status in (302, 404) for who, status in answers.items() if who not in allowed)
+    answers = {who: getattr(as_(who), verb)(reverse(name, kwargs=kwargs), data) for who in cast}
+
+    def is_served(answer):
+        done = verb == "post" and answer.status_code == 302 and "/login/" not in answer["Location"]
+        return done or 200 <= answer.status_code < 300
+
+    assert {who for who, answer in answers.items() if is_served(answer)} == allowed
+    assert all(answer.status_code in (302, 404) for who, answer in answers.items() if who not in allowed)
 
 
 @pytest.mark.parametrize("who", ["nobody", "annotator", "reviewer", "manager of another"])
@@ -70,7 +82,9 @@ def test_a_member_of_another_project_is_not_found_through_mine(client, project, 
 
 def test_a_manager_invites_and_the_newcomer_lands_on_the_task_list(client, project, max_):
     client.force_login(max_)
-    page = client.post(reverse("workspace:invite", args=["kitchen"]), {"role": "annotator", "note": "Nia"})
+    page = client.post(
+        reverse("workspace:invite", args=["kitchen"]), {"role": "annotator", "note": "Nia"}, follow=True
+    )
     link = re.search(r"/invitations/[\w-]+/", page.content.decode()).group()
     client.logout()
     assert client.get(link).status_code == 200
@@ -149,3 +163,149 @@ def test_the_page_for_our_own_faults_needs_nothing_that_may_be_broken(rf):
     assert answer.status_code == 500
     assert b"logged" in answer.content
     assert b"static" not in answer.content
+
+
+def test_loading_the_page_again_makes_no_second_invitation_and_hides_the_link(client, project, max_):
+    client.force_login(max_)
+    people = reverse("workspace:people", args=["kitchen"])
+    answer = client.post(reverse("workspace:invite", args=["kitchen"]), {"role": "annotator"})
+    assert (answer.status_code, answer["Location"]) == (302, people)
+    assert "/invitations/" in client.get(people).context["link"]
+    assert client.get(people).context["link"] == ""
+    assert Invitation.objects.count() == 1
+
+
+def test_an_expired_invitation_is_not_listed_as_open(client, project, max_):
+    old, _ = actions.invite(actor=max_, project=project, role="annotator", note="Old")
+    actions.invite(actor=max_, project=project, role="annotator", note="New")
+    past = timezone.now() - timedelta(days=9)
+    Invitation.objects.filter(pk=old.pk).update(created_at=past, expires_at=past + timedelta(days=7))
+    client.force_login(max_)
+    page = client.get(reverse("workspace:people", args=["kitchen"]))
+    assert [invitation.note for invitation in page.context["invitations"]] == ["New"]
+
+
+def test_a_changed_role_a_removal_and_a_withdrawal_are_confirmed_in_words(client, project, max_, ada):
+    invitation, _ = actions.invite(actor=max_, project=project, role="annotator")
+    membership = project.memberships.get(user=ada)
+    client.force_login(max_)
+    change = reverse("workspace:change_member", args=["kitchen", membership.pk])
+    withdraw = reverse("workspace:withdraw_invitation", args=["kitchen", invitation.pk])
+    said = []
+    for address, data in ((change, {"role": "reviewer"}), (withdraw, {}), (change, {"role": "remove"})):
+        answer = client.post(address, data, follow=True)
+        said += [str(message) for message in answer.context["messages"]]
+    assert said == [
+        "ada is reviewer now.",
+        "The invitation is withdrawn: its link does not work any more.",
+        "ada is no longer on the project; what they judged stays.",
+    ]
+
+
+def test_a_form_sent_after_the_session_ended_leads_back_to_its_page_and_says_that_nothing_was_done(
+    client, project, max_
+):
+    people = reverse("workspace:people", args=["kitchen"])
+    answer = client.post(
+        reverse("workspace:invite", args=["kitchen"]),
+        {"role": "annotator"},
+        headers={"Referer": f"http://testserver{people}?x=1"},
+    )
+    assert answer.status_code == 302
+    assert (
+        answer["Location"] == f"{reverse('workspace:login')}?next=%2Fprojects%2Fkitchen%2Fpeople%2F%3Fx%3D1"
+    )
+    login = client.get(answer["Location"])
+    assert "That was not done" in login.content.decode()
+    back = client.post(
+        answer["Location"], {"username": "max", "password": "correct horse battery", "next": f"{people}?x=1"}
+    )
+    assert back["Location"] == f"{people}?x=1"
+    assert client.get(back["Location"]).status_code == 200
+    assert not Invitation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "referer", ["", "http://evil.example/projects/", "javascript:alert(1)", "//evil.example/"]
+)
+def test_a_form_without_a_page_of_ours_leads_home(client, project, referer):
+    answer = client.post(
+        reverse("workspace:invite", args=["kitchen"]), {}, headers={"Referer": referer} if referer else {}
+    )
+    assert answer["Location"] == f"{reverse('workspace:login')}?next=%2F"
+
+
+def test_a_polling_part_is_told_to_leave_for_the_login_page(client, project):
+    rounds = reverse("rounds:list", args=["kitchen"])
+    headers = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{rounds}"}
+    answer = client.get(rounds, headers=headers)
+    assert answer.status_code == 401
+    assert answer["HX-Redirect"] == f"{reverse('workspace:login')}?next=%2Fprojects%2Fkitchen%2Frounds%2F"
+    assert answer.content == b""
+    answer = client.get(rounds, headers=headers | {"HX-Current-URL": "http://evil.example/"})
+    assert answer["HX-Redirect"] == f"{reverse('workspace:login')}?next=%2F"
+    answer = client.get(rounds, headers={"Accept": "application/json"})
+    assert answer.status_code == 401
+    assert "HX-Redirect" not in answer
+    assert client.get(rounds).status_code == 302
+
+
+def test_an_address_that_only_takes_forms_says_so_on_a_page(client, project, max_):
+    client.force_login(max_)
+    invite = reverse("workspace:invite", args=["kitchen"])
+    answer = client.get(invite)
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    assert "Not a page" in answer.content.decode()
+    assert client.get(invite, headers={"Accept": "application/json"}).content == b""
+
+
+def test_a_form_without_a_valid_token_gets_a_page_of_ours_and_a_late_login_goes_home(max_, project):
+    strict = Client(enforce_csrf_checks=True)
+    login = reverse("workspace:login")
+    refused = strict.post(login, {"username": "max", "password": "correct horse battery"})
+    assert refused.status_code == 403
+    assert "in another tab" in refused.content.decode()
+    strict.force_login(max_)
+    people = reverse("workspace:people", args=["kitchen"])
+    late = strict.post(f"{login}?next={people}", {"username": "max", "password": "correct horse battery"})
+    assert late.status_code == 302
+    assert strict.get(late["Location"])["Location"] == people
+    assert strict.post(reverse("workspace:invite", args=["kitchen"]), {}).status_code == 403
+
+
+def test_people_change_their_own_password_and_the_audit_trail_has_it(client, ada):
+    client.force_login(ada)
+    url = reverse("workspace:change_password")
+    secret = "a new and long enough one"
+    fields = {"old_password": "wrong", "new_password1": secret, "new_password2": secret}
+    assert client.post(url, fields).status_code == 422
+    answer = client.post(url, fields | {"old_password": "correct horse battery"})
+    assert (answer.status_code, answer["Location"]) == (302, reverse("workspace:home"))
+    assert [str(message) for message in get_messages(answer.wsgi_request)] == ["Your password is changed."]
+    ada.refresh_from_db()
+    assert ada.check_password(secret)
+    assert client.get(reverse("workspace:home")).status_code == 200  # still logged in
+    assert AuditEvent.objects.filter(actor=ada, action="user.change_own_password").count() == 1
+
+
+def test_the_sentence_of_the_lockout_sends_nobody_to_somebody_who_cannot_help(client, max_):
+    url = reverse("workspace:login")
+    for _ in range(9):
+        answer = client.post(url, {"username": "max", "password": "wrong"})
+    said = answer.content.decode()
+    assert "operates this site" in said
+    assert "manager" not in said
+
+
+def test_preparing_the_site_does_not_warn_of_what_it_is_about_to_do(settings, monkeypatch, tmp_path):
+    from workspace.checks import static_files_are_collected
+
+    settings.STATIC_ROOT = tmp_path
+    settings.STORAGES = {
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
+    }
+    told = {}
+    for command in ("migrate", "collectstatic", "runserver"):
+        monkeypatch.setattr("sys.argv", ["manage.py", command])
+        told[command] = [warning.id for warning in static_files_are_collected(None)]
+    assert told == {"migrate": [], "collectstatic": [], "runserver": ["roundtable.W001"]}
