@@ -108,9 +108,13 @@ def walk(browser: Browser, options: argparse.Namespace) -> None:
     manager = log_in(browser, options.address, "demo-manager", options.manager_password)
     manager.locator(".project-list a").last.click()
     rounds = manager.url
-    runs, people = rounds.replace("/rounds/", "/runs/"), rounds.replace("/rounds/", "/people/")
-    for name, address in (("people", people), ("runs", runs)):
-        manager.goto(address)
+    for name, place in (
+        ("people", "people/"),
+        ("settings", "annotate/settings/"),
+        ("batches", "annotate/batches/"),
+        ("runs", "runs/"),
+    ):
+        manager.goto(rounds.replace("/rounds/", f"/{place}"))
         photograph(manager, name, options.folder)
     manager.locator("main a[href*='/runs/']").first.click()
     manager.wait_for_timeout(3000)
