@@ -30,13 +30,15 @@ MODEL = FreshModel(
     initializer_range=0.05,
 )
 VOCABULARY = 1024
-BASE_POLICY_STEPS = 200
+# Long enough to compare what it wrote with what was asked: only then does it say “instead” where it should, and a
+# reward model that starts from it finds the topic.
+BASE_POLICY_STEPS = 500
 PROMPTS_A_ROUND = 1000
 # A little less than the tasks there are: a task that the visitor has open holds nobody up.
 QUOTA = 940
 RESPONSES_A_TASK = 4
 PPO_STEPS = 20
-KL_COEFFICIENT = 0.12
+KL_COEFFICIENT = 0.15
 MAX_PROMPT_TOKENS = 48
 MAX_RESPONSE_TOKENS = 80
 
@@ -66,9 +68,9 @@ def round_plan(seed: int, threads: int, visitor: str) -> RoundPlan:
         batch=_shortened(reward_model.batch),
         # Rankings of four are read as rankings; imitation keeps the model reading the topic (docs/decisions.md).
         objective=replace(reward_model.objective, ranking="plackett_luce", lm_coefficient=1.0),
-        # Small steps: at thirty-two judgments a step three epochs end before the model has looked at the topic.
-        data=replace(reward_model.data, judgments_per_step=8, epochs=3),
-        optimiser=replace(reward_model.optimiser, learning_rate=1e-3),
+        # Many small steps: at eight judgments a step and twice the rate the topic was found on some processors only.
+        data=replace(reward_model.data, judgments_per_step=4, epochs=4),
+        optimiser=replace(reward_model.optimiser, learning_rate=5e-4),
     )
     policy = PPO_PRESETS["tiny"].config(later(), FILLED_IN_LATER, runtime=runtime(seed, threads))
     policy = replace(
