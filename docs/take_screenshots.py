@@ -143,7 +143,7 @@ def walk(browser: Browser, options: argparse.Namespace) -> None:
     annotator.goto(desk + "work/")
     if find_ranking(annotator):
         photograph(annotator, "ranking", options.folder)
-    manager.goto(runs)
+    manager.goto(rounds.replace("/rounds/", "/runs/"))
     photograph(manager, "runs-after", options.folder)
     manager.locator("main a", has_text="PPO").last.click()
     manager.wait_for_timeout(3000)
