@@ -15,11 +15,23 @@
     return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   };
 
+  // The same for a window as long as it lives, reloads included.
+  Roundtable.windowKey = () => {
+    try {
+      const known = window.sessionStorage.getItem("roundtable:window") || Roundtable.newKey();
+      window.sessionStorage.setItem("roundtable:window", known);
+      return known;
+    } catch (error) {
+      return Roundtable.newKey();
+    }
+  };
+
   // A drawer of named values in localStorage; in memory where a private window refuses it.
   Roundtable.openDrawer = (owner) => {
     const memory = new Map();
     const place = (name) => `roundtable:${owner}:${name}`;
     return {
+      place,
       get(name) {
         try {
           const text = window.localStorage.getItem(place(name));
@@ -73,11 +85,18 @@
   };
 
   // The queue of answers and skips. `tell` hears {waiting, offline, loggedOut} and refusals.
+  // All windows of a person share it: one sends at a time, each what it wrote itself, so that a refusal is told where
+  // the answer was given. What another window wrote is sent for it when it has lain for a while: that one may be closed.
   Roundtable.openOutbox = ({ drawer, call, tell, refused }) => {
+    const LEFT_BEHIND = 5000;
+    const me = Roundtable.windowKey();
     let running = null;
     let timer = null;
     let pause = 1000;
     const read = () => drawer.get("outbox") || [];
+    const mine = () => read().filter((entry) => entry.by === me || Date.now() - entry.at > LEFT_BEHIND);
+    // Only a secure page has locks; without them two windows may send the same, which the answers' keys make harmless.
+    const alone = (work) => (navigator.locks ? navigator.locks.request(drawer.place("outbox"), work) : work());
     const write = (entries) => (entries.length ? drawer.set("outbox", entries) : drawer.remove("outbox"));
     const drop = (entry) => write(read().filter((other) => other.id !== entry.id));
 
@@ -88,7 +107,7 @@
     };
 
     const send = async () => {
-      for (let entry = read()[0]; entry; entry = read()[0]) {
+      for (let [entry] = mine(); entry; [entry] = mine()) {
         const { status, data } = await call(entry.url, entry.body);
         drop(entry);
         // Given back to the person, also when this task was answered otherwise in another window (409).
@@ -102,8 +121,12 @@
     function flush() {
       if (!running) {
         window.clearTimeout(timer);
-        running = send()
-          .then(() => { tell({ waiting: 0 }); return true; })
+        running = alone(send)
+          .then(() => {
+            tell({ waiting: 0 });
+            if (read().length) later();  // another window's, should it not send it itself
+            return true;
+          })
           .catch((error) => {
             why = error;
             tell({ waiting: read().length, offline: error instanceof Offline, loggedOut: error instanceof LoggedOut });
@@ -122,7 +145,7 @@
       flush,
       async empty() { if (!(await flush())) throw why; },
       add(entry) {
-        write([...read(), { id: Roundtable.newKey(), at: Date.now(), ...entry }]);
+        write([...read(), { id: Roundtable.newKey(), by: me, at: Date.now(), ...entry }]);
         tell({ waiting: read().length });
         return (running || Promise.resolve()).then(flush);
       },
