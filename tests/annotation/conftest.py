@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from django.urls import reverse
 
 from annotation import actions
 from annotation.actions import NewResponse, NewTask
@@ -81,3 +82,32 @@ def make_annotators(project, make_user):
         return people
 
     return make
+
+
+@pytest.fixture
+def address(live_server, project):
+    def build(name, **kwargs):
+        return live_server.url + reverse(f"annotation:{name}", kwargs={"slug": project.slug, **kwargs})
+
+    return build
+
+
+@pytest.fixture
+def open_as(live_server, client):
+    """Gives a browser page the session of somebody."""
+
+    def give(page, person):
+        client.force_login(person)
+        cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
+        page.context.add_cookies([cookie])
+        return page
+
+    return give
+
+
+@pytest.fixture
+def forgiving_page(browser):
+    """For tests that break the network: its failed requests are errors on the console."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()
