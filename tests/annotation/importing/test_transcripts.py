@@ -70,10 +70,20 @@ def test_sides_without_a_shared_prompt_have_none(chosen, rejected):
     assert shared_prompt(chosen, rejected) is None
 
 
-@given(st.text(), st.text())
-def test_no_text_breaks_the_reading_of_transcripts(a, b):
-    shared_prompt(a, b)
-    from_transcript(a + MARKERS["assistant"])
+ANYTHING = st.lists(st.one_of(st.text(max_size=5), st.sampled_from(sorted(MARKERS.values()))), max_size=8)
+
+
+@given(ANYTHING, ANYTHING, ANYTHING)
+def test_whatever_the_text_a_prompt_found_is_the_beginning_of_both_sides(common, a, b):
+    chosen, rejected = "".join(common + a), "".join(common + b)
+    found = shared_prompt(chosen, rejected)
+    if found is not None:
+        prompt, better, worse = found
+        assert chosen.startswith(prompt) and rejected.startswith(prompt)
+        assert (better, worse) == (chosen[len(prompt) :].strip(), rejected[len(prompt) :].strip())
+        assert from_transcript(prompt)[-1]["role"] in ("user", "tool")
+    turns = from_transcript(chosen + MARKERS["assistant"])
+    assert turns is None or {turn["role"] for turn in turns} <= set(MARKERS)
 
 
 def test_a_turn_that_holds_a_marker_does_not_survive_and_says_so():
