@@ -21,6 +21,7 @@ from annotation.claiming import (
 from annotation.errors import BadAnswer, BatchInvalid, BatchNotOpen, PromptConflict, TaskInvalid
 from annotation.judging import revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import (
+    SLOT_PURPOSES,
     Batch,
     Demonstration,
     GoldAnswer,
@@ -35,7 +36,6 @@ from annotation.models import (
     new_external_id,
 )
 from annotation.ordering import check_order
-from annotation.querysets import SLOT_PURPOSES
 from annotation.splits import split_of
 from annotation.texts import check_messages, check_text
 from workspace.actions import record_audit

@@ -23,6 +23,7 @@ from annotation.errors import (
     NotYourTask,
 )
 from annotation.models import (
+    SLOT_PURPOSES,
     AnnotatorCursor,
     Assignment,
     Batch,
@@ -32,7 +33,6 @@ from annotation.models import (
     TaskResponse,
 )
 from annotation.ordering import shuffled
-from annotation.querysets import SLOT_PURPOSES
 from annotation.texts import check_storable, check_text
 from annotation.turns import in_turn
 from workspace.actions import record_audit

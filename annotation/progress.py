@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, F, Q, QuerySet
 
-from annotation.models import Assignment, Batch, CurrentJudgment, Task
-from annotation.querysets import SLOT_PURPOSES
+from annotation.models import SLOT_PURPOSES, Assignment, Batch, CurrentJudgment, Task
 
 
 @dataclass(frozen=True)

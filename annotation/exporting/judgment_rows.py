@@ -10,8 +10,17 @@ from typing import Any
 
 from django.db.models import Max, QuerySet
 
-from annotation.models import Batch, Demonstration, Judgment, Prompt, PromptSet, Response, Task, TaskResponse
-from annotation.querysets import SLOT_PURPOSES
+from annotation.models import (
+    SLOT_PURPOSES,
+    Batch,
+    Demonstration,
+    Judgment,
+    Prompt,
+    PromptSet,
+    Response,
+    Task,
+    TaskResponse,
+)
 from learning.records import DemonstrationRow, JudgedResponse, JudgmentRow, PromptRow, ResponseRow, iso_utc
 from workspace.models import Criterion, Project, User
 

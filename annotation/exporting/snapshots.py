@@ -23,8 +23,7 @@ from django.utils import timezone
 from annotation.comparisons import annotator_weights, consensus_comparisons, counts, raw_comparisons
 from annotation.exporting.judgment_rows import judgment_rows
 from annotation.exporting.shards import ROWS_A_GROUP, Shards, describe_file, manifest_text, write_whole
-from annotation.models import Batch, PreferenceDataset
-from annotation.querysets import SLOT_PURPOSES
+from annotation.models import SLOT_PURPOSES, Batch, PreferenceDataset
 from annotation.splits import RULE, salt_id
 from learning.records import JUDGMENTS, ComparisonRow, JudgmentRow, iso_utc
 from workspace.actions import record_audit

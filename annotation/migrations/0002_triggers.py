@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from annotation.triggers import install_triggers
+from annotation.models.triggers import install_triggers
 from workspace.append_only import append_only
 
 

@@ -11,8 +11,7 @@ from annotation.exporting.shards import FILE_KINDS
 from annotation.exporting.snapshots import PEOPLE
 from annotation.exporting.views import MARGINS, TIES, VIEWS
 from annotation.management.command_line import mistakes_end_in_a_sentence
-from annotation.models import Batch, PreferenceDataset, Task
-from annotation.querysets import SLOT_PURPOSES
+from annotation.models import SLOT_PURPOSES, Batch, PreferenceDataset, Task
 from annotation.splits import SPLITS
 from annotation.texts import printable
 from workspace.commands import add_project_arguments, find_actor, find_project

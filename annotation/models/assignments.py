@@ -1,0 +1,78 @@
+"""Who holds which task until when, and where the search through a queue resumes."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from annotation.models.tasks import Batch, Task
+
+
+class Assignment(models.Model):
+    class State(models.TextChoices):
+        LEASED = "leased", "Leased"  # holds a slot until leased_until, and on until somebody sweeps it
+        SUBMITTED = "submitted", "Submitted"  # has a judgment
+        SKIPPED = "skipped", "Skipped"  # gave the slot back; not offered to this annotator again
+        EXPIRED = "expired", "Expired"  # gave the slot back; may be offered again, drafts are kept
+
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="assignments")
+    annotator = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="assignments"
+    )
+    # What the browser knows an assignment by: random, so that it tells nothing of tasks or order.
+    handle = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.LEASED)
+    leased_until = models.DateTimeField()
+    presentation_seed = models.BigIntegerField()
+    order_shown = models.JSONField(help_text="Response keys in the order shown; handles A, B, ... follow it.")
+    settings_version = models.PositiveIntegerField(help_text="Of the question as it was shown.")
+    guideline_version = models.PositiveIntegerField(help_text="As it was shown; 0 when there was none.")
+    draft = models.JSONField(default=dict, blank=True)
+    evidence = models.JSONField(
+        default=dict, blank=True, help_text="How the work went: skip reason, drafts saved."
+    )
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["task", "annotator"], name="assignment_once_a_task_and_annotator"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["leased", "submitted", "skipped", "expired"]),
+                name="assignment_state_is_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="submitted", submitted_at__isnull=False)
+                | (~Q(state="submitted") & Q(submitted_at__isnull=True)),
+                name="assignment_submitted_at_with_state",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["leased_until"], condition=Q(state="leased"), name="assignment_live_leases"),
+            models.Index(
+                fields=["annotator", "id"], condition=Q(state="leased"), name="assignment_own_lease"
+            ),
+            models.Index(
+                fields=["annotator", "id"], condition=Q(state="expired"), name="assignment_own_expired"
+            ),
+            models.Index(fields=["annotator", "-submitted_at"], name="assignment_own_history"),
+        ]
+
+
+class AnnotatorCursor(models.Model):
+    """Where an annotator's search in a batch goes on: a claim need not walk past all they have done."""
+
+    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="+")
+    epoch = models.PositiveIntegerField()
+    priority = models.IntegerField()
+    task_id = models.BigIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["annotator", "batch"], name="cursor_once_an_annotator_and_batch")
+        ]

@@ -1,0 +1,138 @@
+"""Judgments, append-only.
+
+A judgment that counts is current (the newest of its chain), not withdrawn and not surplus.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from annotation.models.assignments import Assignment
+from annotation.models.tasks import Batch, Task
+from workspace.models import Criterion, Project
+
+
+class JudgmentQuerySet(models.QuerySet[Any]):
+    def newest(self) -> JudgmentQuerySet:
+        """The last link of each chain, a withdrawal included."""
+        return self.filter(current_pointer__isnull=False)
+
+    def current(self) -> JudgmentQuerySet:
+        """What each annotator holds now: the last link of each chain, unless it is a withdrawal."""
+        return self.newest().filter(withdrawn=False)
+
+    def counted(self) -> JudgmentQuerySet:
+        return self.current().filter(surplus=False)
+
+    def of_project(self, project: Project) -> JudgmentQuerySet:
+        return self.filter(task__batch__project=project)
+
+    def in_batch(self, batch: Batch) -> JudgmentQuerySet:
+        return self.filter(task__batch=batch)
+
+    def in_visible_batches(self) -> JudgmentQuerySet:
+        """Leaves out what an import has not finished bringing in."""
+        return self.filter(task__batch__visible=True)
+
+    def of_criterion(self, criterion: Criterion) -> JudgmentQuerySet:
+        return self.filter(task__batch__criterion=criterion)
+
+    def of_purposes(self, *purposes: str) -> JudgmentQuerySet:
+        return self.filter(task__purpose__in=purposes)
+
+    def for_training(self) -> JudgmentQuerySet:
+        """Head-to-head judgments measure a policy; a reward model judged on them never trains on them."""
+        return self.of_purposes("normal")
+
+    def by_kind(self, *kinds: str) -> JudgmentQuerySet:
+        return self.filter(annotator__kind__in=kinds)
+
+    def by_people(self) -> JudgmentQuerySet:
+        return self.by_kind("person")
+
+    def decisive(self) -> JudgmentQuerySet:
+        """At least one step between tiers: somebody preferred something. One tier is `strengths == []`."""
+        return self.exclude(strengths=[])
+
+
+class Judgment(models.Model):
+    """One answer. Never changed: a revision or a withdrawal is a new row that supersedes this one."""
+
+    assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="judgments")
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="judgments")
+    annotator = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="judgments"
+    )
+    supersedes = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="superseded_by"
+    )
+    order_shown = models.JSONField()  # [response key, ...]
+    tiers = models.JSONField()  # [[response key, ...], ...] best first
+    strengths = models.JSONField(default=list)  # one of 0..3 for each step between tiers
+    marks = models.JSONField(default=dict, blank=True)  # {"response key": {name: value}}
+    rationale = models.TextField(blank=True)
+    flags = models.JSONField(default=list, blank=True)
+    seconds = models.FloatField(
+        default=0.0, help_text="Active seconds: the page visible, the person not idle."
+    )
+    settings_version = models.PositiveIntegerField()
+    guideline_version = models.PositiveIntegerField()
+    surplus = models.BooleanField(default=False, help_text="Came when no slot was open: kept, not counted.")
+    withdrawn = models.BooleanField(default=False, help_text="This row takes back the one it supersedes.")
+    idempotency_key = models.CharField(max_length=100)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = JudgmentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["supersedes"], name="judgment_superseded_once"),
+            models.UniqueConstraint(
+                fields=["annotator", "idempotency_key"], name="judgment_key_once_an_annotator"
+            ),
+            # One chain for each person and task.
+            models.UniqueConstraint(
+                fields=["assignment"],
+                condition=Q(supersedes__isnull=True),
+                name="judgment_chain_has_one_start",
+            ),
+            models.CheckConstraint(condition=Q(seconds__gte=0), name="judgment_seconds_not_negative"),
+            models.CheckConstraint(condition=~Q(idempotency_key=""), name="judgment_has_a_key"),
+            models.CheckConstraint(
+                condition=Q(withdrawn=False) | Q(supersedes__isnull=False),
+                name="withdrawal_supersedes_a_judgment",
+            ),
+        ]
+        indexes = [models.Index(fields=["task", "annotator"], name="judgment_by_task")]
+
+
+class CurrentJudgment(models.Model):
+    """The newest link of the chain of an annotator and a task."""
+
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="current_judgments")
+    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    judgment = models.OneToOneField(Judgment, on_delete=models.PROTECT, related_name="current_pointer")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["task", "annotator"], name="current_judgment_once_a_task_and_annotator"
+            )
+        ]
+
+
+class GoldAnswer(models.Model):
+    """The known answer of a gold or training task. Annotators never receive it before they have answered."""
+
+    task = models.OneToOneField(Task, on_delete=models.PROTECT, related_name="gold_answer")
+    tiers = models.JSONField()
+    strengths = models.JSONField(default=list)
+    explanation = models.TextField(blank=True)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)

@@ -1,0 +1,105 @@
+"""Prompts and the sets they are gathered in."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from workspace.models import Project
+
+
+def hash_messages(messages: Sequence[Mapping[str, str]]) -> str:
+    """SHA-256 of a conversation's canonical JSON: the identity of a prompt that came without an id."""
+    canonical = json.dumps(
+        [{"role": m["role"], "content": m["content"]} for m in messages], ensure_ascii=False, sort_keys=True
+    )
+    return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
+
+
+def new_external_id() -> str:
+    return uuid.uuid4().hex
+
+
+class Prompt(models.Model):
+    class Kind(models.TextChoices):
+        PLAIN = "plain", "Plain"  # a task in words
+        FEW_SHOT = "few-shot", "Few-shot"  # an instruction with worked examples
+        USER_BASED = "user-based", "User-based"  # written after a use that people asked for
+
+    class Split(models.TextChoices):
+        TRAIN = "train", "Train"
+        VALIDATION = "validation", "Validation"
+        TEST = "test", "Test"
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="prompts")
+    external_id = models.CharField(max_length=200, help_text="`prompt_id` in files.")
+    messages = models.JSONField(help_text="A conversation that ends with a user or tool turn.")
+    kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.PLAIN)
+    tags = models.JSONField(default=list, blank=True)
+    # By the hash of the first user turn; a prompt that changed sides would leak into evaluation (trigger).
+    split = models.CharField(max_length=10, choices=Split.choices, editable=False)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    content_hash = models.CharField(max_length=64, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "external_id"], name="prompt_id_once_a_project"),
+            models.CheckConstraint(
+                condition=Q(split__in=["train", "validation", "test"]), name="prompt_split_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=["plain", "few-shot", "user-based"]), name="prompt_kind_is_known"
+            ),
+            models.CheckConstraint(condition=~Q(external_id=""), name="prompt_has_an_id"),
+        ]
+        indexes = [models.Index(fields=["project", "content_hash"], name="prompt_by_content")]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class PromptSet(models.Model):
+    class Purpose(models.TextChoices):
+        SFT = "sft", "Supervised fine-tuning"
+        REWARD = "reward", "Reward model"
+        POLICY = "policy", "Policy training"
+        EVALUATION = "evaluation", "Evaluation"
+        ANCHOR = "anchor", "Anchor"  # the same prompts every round, so that rounds compare
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="prompt_sets")
+    name = models.CharField(max_length=120)
+    purpose = models.CharField(max_length=12, choices=Purpose.choices)
+    prompts: "models.ManyToManyField[Prompt, PromptSetMember]" = models.ManyToManyField(
+        Prompt, through="PromptSetMember", related_name="prompt_sets"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="prompt_set_name_once_a_project"),
+            models.CheckConstraint(
+                condition=Q(purpose__in=["sft", "reward", "policy", "evaluation", "anchor"]),
+                name="prompt_set_purpose_is_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PromptSetMember(models.Model):
+    prompt_set = models.ForeignKey(PromptSet, on_delete=models.CASCADE, related_name="members")
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="memberships")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["prompt_set", "prompt"], name="prompt_once_a_prompt_set")
+        ]

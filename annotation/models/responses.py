@@ -1,0 +1,81 @@
+"""Who or what wrote a response, the responses, and the demonstrations people wrote."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from annotation.models.prompts import Prompt, new_external_id
+from workspace.models import Project
+
+
+class Source(models.Model):
+    """Where a response came from. Annotators never learn it."""
+
+    class Kind(models.TextChoices):
+        POLICY = "policy", "Policy"
+        PERSON = "person", "Person"
+        REFERENCE = "reference", "Reference"
+        IMPORT = "import", "Import"
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="sources")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    name = models.CharField(max_length=120)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "kind", "name"], name="source_once_a_project"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["policy", "person", "reference", "import"]), name="source_kind_is_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Response(models.Model):
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="responses")
+    external_id = models.CharField(
+        max_length=200, default=new_external_id, help_text="`response_id` in files."
+    )
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="responses")
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="responses")
+    text = models.TextField()  # NUL is refused (PostgreSQL by itself, SQLite by a trigger)
+    sampling = models.JSONField(null=True, blank=True, help_text="temperature, top_p, seed, ...")
+    token_ids = models.JSONField(null=True, blank=True, help_text="When sampled here.")
+    logprobs = models.JSONField(null=True, blank=True, help_text="One for each token id.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "external_id"], name="response_id_once_a_project"),
+            models.CheckConstraint(condition=~Q(external_id=""), name="response_has_an_id"),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class Demonstration(models.Model):
+    """A response a person wrote to be imitated. Its split is its prompt's."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="demonstrations")
+    external_id = models.CharField(max_length=200, default=new_external_id)
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="demonstrations")
+    response_text = models.TextField()
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "external_id"], name="demonstration_id_once_a_project"
+            ),
+            models.CheckConstraint(condition=~Q(response_text=""), name="demonstration_is_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id

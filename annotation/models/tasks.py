@@ -1,0 +1,182 @@
+"""What annotators are asked: batches of tasks and the responses each task shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Count, F, Q
+
+from annotation.models.prompts import Prompt
+from annotation.models.responses import Response
+from workspace.models import Criterion, Project
+
+# Only these purposes take slots, count towards a batch's quota and are exported by default.
+SLOT_PURPOSES = ("normal", "head_to_head")
+
+
+class BatchQuerySet(models.QuerySet[Any]):
+    def open_to_annotators(self, project: Project) -> BatchQuerySet:
+        """Batches that hand out tasks, the most urgent first."""
+        return self.filter(project=project, state="open", visible=True).order_by("-priority", "pk")
+
+    def with_progress(self) -> BatchQuerySet:
+        """Adds `counted_judgments`: how many judgments count towards the quota."""
+        return self.annotate(
+            counted_judgments=Count(
+                "tasks__current_judgments",
+                filter=Q(
+                    tasks__purpose__in=SLOT_PURPOSES,
+                    tasks__reserved_for__isnull=True,
+                    tasks__current_judgments__judgment__withdrawn=False,
+                    tasks__current_judgments__judgment__surplus=False,
+                ),
+            )
+        )
+
+
+class Batch(models.Model):
+    class Kind(models.TextChoices):
+        PAIRWISE = "pairwise", "Pairwise"
+        RANKING = "ranking", "Ranking"
+        RATING = "rating", "Rating"  # one response, marks only
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "Draft"  # tasks are being added; nobody is asked
+        OPEN = "open", "Open"  # tasks are handed out
+        CLOSED = "closed", "Closed"  # no new tasks; what people had open may still come in
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="batches")
+    criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="batches")
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    k = models.PositiveSmallIntegerField(help_text="Responses a task; at most so many in a ranking.")
+    overlap = models.PositiveSmallIntegerField(help_text="How many people judge each task.")
+    quota = models.PositiveIntegerField(help_text="Counted judgments that fill the batch.", null=True)
+    priority = models.IntegerField(default=0)
+    round_number = models.PositiveIntegerField(null=True, blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
+    # An import is invisible until its last row is in.
+    visible = models.BooleanField(default=True)
+    # Raised when priorities change: cursors of an older epoch start again from the top.
+    cursor_epoch = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = BatchQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "batches"
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="batch_name_once_a_project"),
+            models.CheckConstraint(
+                condition=Q(kind="pairwise", k=2)
+                | Q(kind="ranking", k__gte=3, k__lte=9)
+                | Q(kind="rating", k=1),
+                name="batch_k_fits_its_kind",
+            ),
+            models.CheckConstraint(
+                condition=Q(overlap__gte=1, overlap__lte=50), name="batch_overlap_1_to_50"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["draft", "open", "closed"]), name="batch_state_is_known"
+            ),
+        ]
+        indexes = [models.Index(fields=["project", "state", "-priority", "id"], name="batch_by_urgency")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TaskQuerySet(models.QuerySet[Any]):
+    def in_batch(self, batch: Batch) -> TaskQuerySet:
+        return self.filter(batch=batch)
+
+    def of_slots(self) -> TaskQuerySet:
+        """Tasks that count: normal and head-to-head ones."""
+        return self.filter(purpose__in=SLOT_PURPOSES)
+
+
+class Task(models.Model):
+    class Purpose(models.TextChoices):
+        NORMAL = "normal", "Normal"
+        GOLD = "gold", "Gold"  # the answer is known; annotators cannot tell
+        REPEAT = "repeat", "Repeat"  # the same annotator again
+        TRAINING = "training", "Training"  # with feedback
+        ADJUDICATION = "adjudication", "Adjudication"  # a reviewer decides
+        HEAD_TO_HEAD = (
+            "head_to_head",
+            "Head to head",
+        )  # one policy against another; never trains a reward model
+
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="tasks")
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="tasks")
+    purpose = models.CharField(max_length=14, choices=Purpose.choices, default=Purpose.NORMAL)
+    reserved_for = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    priority = models.IntegerField(default=0)
+    # needed = open_slots + done + live leases. The room left is a column of the row a claim locks,
+    # never a count.
+    needed = models.PositiveSmallIntegerField()
+    open_slots = models.SmallIntegerField()
+    done = models.SmallIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(open_slots__gte=0), name="task_open_slots_not_negative"),
+            models.CheckConstraint(condition=Q(done__gte=0), name="task_done_not_negative"),
+            models.CheckConstraint(
+                condition=Q(needed__gte=F("open_slots") + F("done")), name="task_slots_add_up"
+            ),
+            models.CheckConstraint(
+                condition=Q(purpose__in=SLOT_PURPOSES, needed__gte=1)
+                | (~Q(purpose__in=SLOT_PURPOSES) & Q(needed=0)),
+                name="task_slots_fit_its_purpose",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    purpose__in=["normal", "gold", "repeat", "training", "adjudication", "head_to_head"]
+                ),
+                name="task_purpose_is_known",
+            ),
+            # These are made for one person; without one nobody would ever get them.
+            models.CheckConstraint(
+                condition=~Q(purpose__in=["repeat", "adjudication"]) | Q(reserved_for__isnull=False),
+                name="task_of_one_person_names_them",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                F("batch"),
+                F("priority").desc(),
+                F("id"),
+                condition=Q(open_slots__gt=0),
+                name="task_open_by_urgency",
+            ),
+            models.Index(
+                fields=["reserved_for", "batch"],
+                condition=Q(reserved_for__isnull=False),
+                name="task_reserved",
+            ),
+            models.Index(fields=["batch", "id"], condition=Q(purpose="gold"), name="task_gold"),
+        ]
+
+
+class TaskResponse(models.Model):
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="entries")
+    response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="task_entries")
+    # The order they were given in; what an annotator sees is shuffled for each assignment.
+    position = models.PositiveSmallIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["task", "response"], name="response_once_a_task"),
+            models.UniqueConstraint(fields=["task", "position"], name="position_once_a_task"),
+            models.CheckConstraint(condition=Q(position__lte=8), name="task_has_at_most_9_responses"),
+        ]
