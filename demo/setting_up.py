@@ -8,18 +8,15 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from annotation.actions import (
+from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
+from annotation.content.actions import (
     NewDemonstration,
     NewResponse,
-    NewTask,
     add_demonstrations,
     add_prompts,
     add_responses,
-    add_source,
-    add_tasks,
-    create_batch,
-    make_prompt_set,
-    open_batch,
+    get_or_create_prompt_set,
+    get_or_create_source,
 )
 from annotation.models import PromptSet, Source
 from demo import constants, grammar
@@ -134,7 +131,7 @@ def _add_prompts(
     actor: User, project: Project, purpose: grammar.Purpose, count: int, rng: random.Random
 ) -> PromptSet:
     purposes = {"policy": PromptSet.Purpose.POLICY, "evaluation": PromptSet.Purpose.EVALUATION}
-    prompt_set = make_prompt_set(
+    prompt_set = get_or_create_prompt_set(
         actor=actor, project=project, name=f"{purpose} prompts", purpose=purposes[purpose]
     )
     rows = [{"messages": prompt.messages} for prompt in grammar.sample_prompts(purpose, count, rng)]
@@ -148,7 +145,7 @@ def _add_warm_up(actor: User, project: Project, visitor: User, rng: random.Rando
     prompts = add_prompts(
         actor=actor, project=project, rows=[{"messages": prompt.messages} for prompt in drawn]
     )
-    source = add_source(actor=actor, project=project, kind=Source.Kind.REFERENCE, name="grammar")
+    source = get_or_create_source(actor=actor, project=project, kind=Source.Kind.REFERENCE, name="grammar")
     pairs = [grammar.sample_pair(prompt.topic, rng) for prompt in drawn]
     responses = add_responses(
         actor=actor,

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 
-from annotation.actions import AdoptedJudgment, adopt_judgments
+from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import Batch, Task
 from demo.gold_judge import NOISE, judge
 from workspace.models import User
@@ -28,18 +28,18 @@ def simulate_judgments(
         .prefetch_related("entries__response", "assignments")
         .order_by("-priority", "pk")
     )
-    rows: list[AdoptedJudgment] = []
+    rows: list[NewJudgment] = []
     for task in open_tasks[:limit]:
         taken = {assignment.annotator_id for assignment in task.assignments.all()}
         free = [annotator for annotator in annotators if annotator.pk not in taken]
         for annotator in free[: task.open_slots]:
             if len(rows) < limit:
                 rows.append(_judgment(task, annotator, seed=seed, noise=noise, allow_ties=bool(allow_ties)))
-    adopt_judgments(actor=actor, batch=batch, rows=rows)
+    add_judgments(actor=actor, batch=batch, rows=rows)
     return len(rows)
 
 
-def _judgment(task: Task, annotator: User, *, seed: int, noise: float, allow_ties: bool) -> AdoptedJudgment:
+def _judgment(task: Task, annotator: User, *, seed: int, noise: float, allow_ties: bool) -> NewJudgment:
     rng = random.Random(
         f"{seed}:{annotator.username}:{task.prompt.external_id}:{task.purpose}:{task.batch_id}"
     )
@@ -52,7 +52,7 @@ def _judgment(task: Task, annotator: User, *, seed: int, noise: float, allow_tie
         noise=noise,
         allow_ties=allow_ties,
     )
-    return AdoptedJudgment(
+    return NewJudgment(
         task=task,
         annotator=annotator,
         tiers=[[responses[index].pk for index in tier] for tier in verdict.tiers],

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from annotation.actions import NewResponse, add_responses
-from annotation.exporting.judgment_rows import demonstration_rows, prompt_rows
+from annotation.content.actions import NewResponse, add_responses
 from annotation.models import Prompt, PromptSet
+from annotation.records import demonstration_rows, prompt_rows
 from learning.records import DEMONSTRATIONS, PROMPTS, SAMPLED_RESPONSES, read_records
 from policy_training.lineage import add_policy
 from policy_training.models import Policy

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
-from annotation.actions import add_source
+from annotation.content.actions import get_or_create_source
 from annotation.models import Source
 from policy_training.models import Policy
 from runs.models import Artifact, Run
@@ -34,7 +34,7 @@ def add_policy(
 ) -> Policy:
     """Record a policy. A taken name gets a number: what took hours to train is not lost to a namesake."""
     name = free_name(Policy.objects.filter(project=project), name)
-    source = add_source(actor=actor, project=project, kind=Source.Kind.POLICY, name=name)
+    source = get_or_create_source(actor=actor, project=project, kind=Source.Kind.POLICY, name=name)
     policy = Policy.objects.create(
         project=project,
         name=name,

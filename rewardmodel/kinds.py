@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from annotation.exporting.judgment_rows import demonstration_rows, response_rows
-from annotation.exporting.snapshots import dataset_comparisons
+from annotation.datasets.files import dataset_comparisons
 from annotation.models import PreferenceDataset
+from annotation.records import demonstration_rows, response_rows
 from learning.records import COMPARISONS, DEMONSTRATIONS, RESPONSES, SCORES, iterate_records
 from rewardmodel.models import ResponseScore, RewardModel
 from rewardmodel.training.config import RewardModelConfig, ScoreConfig

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from annotation.actions import close_batch
+from annotation.batches.actions import close_batch
 from annotation.models import Batch, Prompt, PromptSet
 from policy_training.models import Policy
 from rounds.errors import RoundRefused, WrongStage

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from annotation.batches.progress import BatchProgress, batch_progress
 from annotation.models import Judgment, Task
-from annotation.progress import BatchProgress, batch_progress
 from learning.options import UserError
 from policy_training.models import Policy
 from rewardmodel.models import ResponseScore, RewardModel

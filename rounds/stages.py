@@ -12,10 +12,10 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from annotation.actions import NewTask, add_tasks, close_batch, create_batch, open_batch
-from annotation.exporting.snapshots import snapshot_preferences
+from annotation.batches.actions import NewTask, add_tasks, close_batch, create_batch, open_batch
+from annotation.batches.progress import batch_progress
+from annotation.datasets.actions import freeze_dataset
 from annotation.models import Batch, Judgment, PreferenceDataset, Prompt, Response, Task
-from annotation.progress import batch_progress
 from learning.options import UserError, options_to_mapping
 from policy_training.actions import sample_responses, train_by_ppo
 from policy_training.models import Policy
@@ -371,7 +371,7 @@ def snapshot_labels(round_: Round) -> PreferenceDataset:
     if existing is not None:
         return existing
     try:
-        return snapshot_preferences(
+        return freeze_dataset(
             actor=round_.started_by,
             project=round_.project,
             name=name,

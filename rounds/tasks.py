@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from annotation.actions import NewTask
+from annotation.batches.actions import NewTask
 from annotation.models import Prompt, PromptSet, Response, Task
 from policy_training.models import Policy
 from rounds.models import Round

@@ -1,6 +1,6 @@
 """The composition root: every kind of long work, and what the worker does between runs."""
 
-from annotation.claiming import sweep_expired_leases
+from annotation.queue.actions import sweep_expired_leases
 from policy_training.kinds import KINDS as POLICY_KINDS
 from rewardmodel.kinds import KINDS as REWARD_MODEL_KINDS
 from rounds.stages import advance_rounds

@@ -70,6 +70,8 @@ import rounds.management.commands.worker
 
 
 def test_init_files_stay_empty():
+    # Django finds the models of an app in `models`; a package of them has to name them there.
+    allowed = [ROOT / "annotation" / "models" / "__init__.py"]
     rooms = (
         "config",
         "workspace",
@@ -82,7 +84,7 @@ def test_init_files_stay_empty():
         "demo",
     )
     full = [path for room in rooms for path in (ROOT / room).rglob("__init__.py") if path.stat().st_size]
-    assert full == []
+    assert full == allowed
 
 
 @pytest.mark.db

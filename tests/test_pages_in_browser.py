@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from django.urls import reverse
 
-from annotation.actions import add_source, make_prompt_set
+from annotation.content.actions import get_or_create_prompt_set, get_or_create_source
 from annotation.models import Source
 from policy_training.models import Policy
 from rounds.actions import start_round
@@ -20,14 +20,14 @@ AXE = Path(__file__).resolve().parents[1] / "node_modules" / "axe-core" / "axe.m
 @pytest.fixture
 def pages(page, client, live_server, project, criterion, max_, make_user):
     """A manager's pages and the address of an invitation."""
-    from annotation.actions import add_prompts
+    from annotation.content.actions import add_prompts
 
     artifact = Artifact.objects.create(
         project=project, kind=Artifact.Kind.POLICY, path="models/base", sha256="0" * 64, size_bytes=1
     )
-    source = add_source(actor=max_, project=project, kind=Source.Kind.POLICY, name="base")
+    source = get_or_create_source(actor=max_, project=project, kind=Source.Kind.POLICY, name="base")
     policy = Policy.objects.create(project=project, name="base", artifact=artifact, source=source)
-    prompts = make_prompt_set(actor=max_, project=project, name="questions", purpose="policy")
+    prompts = get_or_create_prompt_set(actor=max_, project=project, name="questions", purpose="policy")
     rows = [{"messages": [{"role": "user", "content": f"Question {n}?"}]} for n in range(12)]
     add_prompts(actor=max_, project=project, rows=rows, prompt_set=prompts)
     start_round(

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from annotation.texts import printable
+from annotation.text import printable
 from workspace.errors import ActionError
 
 SHOWN_BAD_ROWS = 50
 MAX_COLUMN_CHARACTERS = 100
 
 
-class RowProblem(Exception):
+class RowError(Exception):
     """One row cannot be taken: the column to blame and the reason, which continues “column NAME ...”.
 
     Both may quote the file: they are made printable here.
@@ -51,7 +51,7 @@ class ImportReport:
     bad_rows: list[BadRow] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
 
-    def add_bad(self, line: int, problem: RowProblem) -> None:
+    def add_bad(self, line: int, problem: RowError) -> None:
         self.bad += 1
         if len(self.bad_rows) < SHOWN_BAD_ROWS:
             row = BadRow(file=self.file, line=line, column=problem.column, reason=problem.reason)

@@ -3,7 +3,7 @@ name).
 
 One row at a time, bounded memory whatever the file: a line longer than MAX_LINE_BYTES is a bad row and is
 skipped without being held. What is wrong with the file as a whole is an ImportRefused; what is wrong with one
-row is a RowProblem beside its line number, and reading goes on.
+row is a RowError beside its line number, and reading goes on.
 """
 
 import gzip
@@ -18,8 +18,8 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from annotation.importing.report import ImportRefused, RowProblem
-from annotation.texts import printable
+from annotation.importing.report import ImportRefused, RowError
+from annotation.text import printable
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
 PARQUET_ROWS_AT_ONCE = 256
@@ -29,7 +29,7 @@ BOMB_RATIO = 200
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WHOLE_ROW = "(whole row)"
 
-NumberedRow = tuple[int, dict[str, Any] | RowProblem]
+NumberedRow = tuple[int, dict[str, Any] | RowError]
 
 
 def read_rows(path: Path) -> Iterator[NumberedRow]:
@@ -92,7 +92,7 @@ def _json_lines(path: Path, *, compressed: bool) -> Iterator[NumberedRow]:
                 if len(line) > MAX_LINE_BYTES:
                     read += _skip_line(file)
                     reason = f"is longer than {MAX_LINE_BYTES // 1024**2} MB"
-                    yield number, RowProblem(WHOLE_ROW, reason)
+                    yield number, RowError(WHOLE_ROW, reason)
                     continue
                 if number == 1:
                     line = line.removeprefix(BYTE_ORDER_MARK)
@@ -134,21 +134,21 @@ def _skip_line(file: IO[bytes]) -> int:
     return skipped
 
 
-def _parse(line: bytes) -> dict[str, Any] | RowProblem:
+def _parse(line: bytes) -> dict[str, Any] | RowError:
     try:
         row = json.loads(line.decode("utf-8"), parse_constant=_no_number, parse_int=_small_int)
     except UnicodeDecodeError as error:
-        return RowProblem(WHOLE_ROW, f"is not UTF-8 text (byte {error.start + 1})")
+        return RowError(WHOLE_ROW, f"is not UTF-8 text (byte {error.start + 1})")
     except (ValueError, RecursionError) as error:
         what = (
             f"{error.msg}, character {error.pos + 1}"
             if isinstance(error, json.JSONDecodeError)
             else str(error)
         )
-        return RowProblem(WHOLE_ROW, f"is not JSON ({what})")
+        return RowError(WHOLE_ROW, f"is not JSON ({what})")
     if not isinstance(row, dict):
-        return RowProblem(
-            WHOLE_ROW, f"is not a JSON object but {kind_of(row)}: one object a line is expected"
+        return RowError(
+            WHOLE_ROW, f"is not a JSON object but {describe_json_type(row)}: one object a line is expected"
         )
     return row
 
@@ -180,7 +180,7 @@ def _parquet_rows(path: Path) -> Iterator[NumberedRow]:
         ) from error
 
 
-def _rows_of(batch: pa.RecordBatch) -> list[dict[str, Any] | RowProblem]:
+def _rows_of(batch: pa.RecordBatch) -> list[dict[str, Any] | RowError]:
     try:
         return list(batch.to_pylist())
     except _UNREADABLE_VALUE:
@@ -191,17 +191,17 @@ def _rows_of(batch: pa.RecordBatch) -> list[dict[str, Any] | RowProblem]:
 _UNREADABLE_VALUE = (ValueError, OverflowError, KeyError)
 
 
-def _row_of(batch: pa.RecordBatch) -> dict[str, Any] | RowProblem:
+def _row_of(batch: pa.RecordBatch) -> dict[str, Any] | RowError:
     row = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         try:
             row[name] = column[0].as_py()
         except _UNREADABLE_VALUE as error:
-            return RowProblem(name, f"has a value that cannot be read ({error})")
+            return RowError(name, f"has a value that cannot be read ({error})")
     return row
 
 
-def kind_of(value: object) -> str:
+def describe_json_type(value: object) -> str:
     """What a JSON value is, for a sentence."""
     match value:
         case None:

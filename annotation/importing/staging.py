@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from annotation.comparisons import GROUP_FLAG
-from annotation.importing.judgments import ImportedJudgment, ImportedPair
+from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair
+from annotation.preferences.comparisons import GROUP_FLAG
 
 _TABLES = """
 CREATE TABLE seen_id (id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID;

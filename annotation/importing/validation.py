@@ -12,15 +12,16 @@ from typing import Any
 
 from django.db.models import Min
 
-from annotation.importing.cells import Columns
-from annotation.importing.comparison_readers import READERS, Reader
-from annotation.importing.judgments import ImportedJudgment, ImportedPair, assemble_group
-from annotation.importing.report import ImportRefused, ImportReport, RowProblem
+from annotation.importing.readers.base import Reader
+from annotation.importing.readers.columns import ColumnMap
+from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, merge_group
+from annotation.importing.readers.prompts import DemonstrationReader, PromptReader
+from annotation.importing.readers.registry import COMPARISON_READERS
+from annotation.importing.report import ImportRefused, ImportReport, RowError
 from annotation.importing.source_files import WHOLE_ROW, read_rows
 from annotation.importing.staging import Staging
-from annotation.importing.text_readers import DemonstrationReader, PromptReader
 from annotation.models import Judgment, Prompt, Response, hash_messages
-from annotation.texts import printable
+from annotation.text import printable
 from workspace.models import Project
 
 IMPORT_KEY = "import-"  # how the idempotency keys of imported judgments begin; they end with the fingerprint
@@ -29,13 +30,13 @@ IMPORT_KEY = "import-"  # how the idempotency keys of imported judgments begin; 
 def comparison_reader(
     format_name: str, mapping: Mapping[str, list[str]], *, criterion: str, grades: Mapping[str, str]
 ) -> Reader:
-    if format_name not in READERS:
+    if format_name not in COMPARISON_READERS:
         raise ImportRefused(
-            f"There is no format “{format_name}” for comparisons: use {', '.join(READERS)}.",
+            f"There is no format “{format_name}” for comparisons: use {', '.join(COMPARISON_READERS)}.",
             code="unknown_format",
         )
-    kind = READERS[format_name]
-    return kind(Columns(kind.fields, mapping, format_name=format_name), criterion=criterion, grades=grades)
+    kind = COMPARISON_READERS[format_name]
+    return kind(ColumnMap(kind.fields, mapping, format_name=format_name), criterion=criterion, grades=grades)
 
 
 def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Project) -> ImportReport:
@@ -44,7 +45,7 @@ def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Pro
     for line, row in read_rows(path):
         report.rows += 1
         try:
-            if isinstance(row, RowProblem):
+            if isinstance(row, RowError):
                 raise row
             with staging.row():
                 _claim_id(reader, row, line, staging)
@@ -56,13 +57,13 @@ def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Pro
                         _claim_meanings(item, line, staging)
                         staging.add_judgment(line, item)
             passed_over += not read
-        except RowProblem as problem:
+        except RowError as problem:
             report.add_bad(line, problem)
     for lines, pairs in staging.groups():
         try:
-            for judgment in assemble_group(pairs):
+            for judgment in merge_group(pairs):
                 staging.add_judgment(lines[0], judgment)
-        except RowProblem as problem:
+        except RowError as problem:
             for line in lines:
                 report.add_bad(line, problem)
     if passed_over:
@@ -71,14 +72,14 @@ def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Pro
     return report
 
 
-def stage_texts(
+def stage_prompts(
     path: Path, reader: PromptReader | DemonstrationReader, staging: Staging, project: Project
 ) -> ImportReport:
     report = ImportReport(file=printable(path.name))
     for line, row in read_rows(path):
         report.rows += 1
         try:
-            if isinstance(row, RowProblem):
+            if isinstance(row, RowError):
                 raise row
             with staging.row():
                 checked = reader.read(row, line)
@@ -89,7 +90,7 @@ def stage_texts(
                         "prompt", checked["prompt_id"], hash_messages(checked["messages"]), line, staging
                     )
                 staging.add_text(line, checked)
-        except RowProblem as problem:
+        except RowError as problem:
             report.add_bad(line, problem)
     _check_against_database(project, staging, report)
     return report
@@ -98,7 +99,7 @@ def stage_texts(
 def _claim_id(reader: Reader | PromptReader, row: Mapping[str, Any], line: int, staging: Staging) -> None:
     row_id = reader.id_of(row)
     if row_id is not None and (earlier := staging.line_of_id(row_id, line)) is not None:
-        raise RowProblem(reader.id_column(row), f"{row_id} is a duplicate of line {earlier}")
+        raise RowError(reader.id_column(row), f"{row_id} is a duplicate of line {earlier}")
 
 
 def _claim_meanings(judgment: ImportedJudgment, line: int, staging: Staging) -> None:
@@ -113,7 +114,7 @@ def _claim_meanings(judgment: ImportedJudgment, line: int, staging: Staging) -> 
 def _claim_meaning(kind: str, row_id: str, digest: str, line: int, staging: Staging) -> None:
     earlier = staging.line_of_other_meaning(kind, row_id, digest, line)
     if earlier is not None:
-        raise RowProblem(f"{kind}_id", f"{row_id} had another content on line {earlier}")
+        raise RowError(f"{kind}_id", f"{row_id} had another content on line {earlier}")
 
 
 def _response_digest(prompt_id: str | None, prompt: str, words: str) -> str:
@@ -170,7 +171,7 @@ def _drop_conflicts(
         if wanted[row_id] not in meanings:
             for line in staging.drop_meaning(kind, row_id):
                 report.add_bad(
-                    line, RowProblem(f"{kind}_id", f"{row_id} belongs to another content in this project")
+                    line, RowError(f"{kind}_id", f"{row_id} belongs to another content in this project")
                 )
 
 
@@ -183,4 +184,4 @@ def _drop_repeated(project: Project, staging: Staging, report: ImportReport) -> 
         for line in staging.drop_fingerprint(key.rpartition("-")[2]):
             if line not in repeated:
                 repeated.add(line)
-                report.add_bad(line, RowProblem(WHOLE_ROW, f"was imported already, in the batch “{batch}”"))
+                report.add_bad(line, RowError(WHOLE_ROW, f"was imported already, in the batch “{batch}”"))

@@ -5,7 +5,7 @@ from annotation.models.datasets import PreferenceDataset
 from annotation.models.judgments import CurrentJudgment, GoldAnswer, Judgment, JudgmentQuerySet
 from annotation.models.prompts import Prompt, PromptSet, PromptSetMember, hash_messages, new_external_id
 from annotation.models.responses import Demonstration, Response, Source
-from annotation.models.tasks import SLOT_PURPOSES, Batch, BatchQuerySet, Task, TaskQuerySet, TaskResponse
+from annotation.models.tasks import COUNTED_PURPOSES, Batch, BatchQuerySet, Task, TaskQuerySet, TaskResponse
 
 __all__ = [
     "AnnotatorCursor",
@@ -22,7 +22,7 @@ __all__ = [
     "PromptSet",
     "PromptSetMember",
     "Response",
-    "SLOT_PURPOSES",
+    "COUNTED_PURPOSES",
     "Source",
     "Task",
     "TaskQuerySet",

@@ -13,7 +13,7 @@ from annotation.models.responses import Response
 from workspace.models import Criterion, Project
 
 # Only these purposes take slots, count towards a batch's quota and are exported by default.
-SLOT_PURPOSES = ("normal", "head_to_head")
+COUNTED_PURPOSES = ("normal", "head_to_head")
 
 
 class BatchQuerySet(models.QuerySet[Any]):
@@ -27,7 +27,7 @@ class BatchQuerySet(models.QuerySet[Any]):
             counted_judgments=Count(
                 "tasks__current_judgments",
                 filter=Q(
-                    tasks__purpose__in=SLOT_PURPOSES,
+                    tasks__purpose__in=COUNTED_PURPOSES,
                     tasks__reserved_for__isnull=True,
                     tasks__current_judgments__judgment__withdrawn=False,
                     tasks__current_judgments__judgment__surplus=False,
@@ -94,7 +94,7 @@ class TaskQuerySet(models.QuerySet[Any]):
 
     def of_slots(self) -> TaskQuerySet:
         """Tasks that count: normal and head-to-head ones."""
-        return self.filter(purpose__in=SLOT_PURPOSES)
+        return self.filter(purpose__in=COUNTED_PURPOSES)
 
 
 class Task(models.Model):
@@ -133,8 +133,8 @@ class Task(models.Model):
                 condition=Q(needed__gte=F("open_slots") + F("done")), name="task_slots_add_up"
             ),
             models.CheckConstraint(
-                condition=Q(purpose__in=SLOT_PURPOSES, needed__gte=1)
-                | (~Q(purpose__in=SLOT_PURPOSES) & Q(needed=0)),
+                condition=Q(purpose__in=COUNTED_PURPOSES, needed__gte=1)
+                | (~Q(purpose__in=COUNTED_PURPOSES) & Q(needed=0)),
                 name="task_slots_fit_its_purpose",
             ),
             models.CheckConstraint(

@@ -80,10 +80,10 @@ def from_the_database(slug: str, reward_model: str) -> tuple[str, Path]:
 
 
 def put_on_sides(rows: list[Row], salt: str) -> None:
-    from annotation.splits import split_of
+    from annotation.content.splits import assign_split
 
     for row in rows:
-        row["split"] = split_of(row["prompt"], salt)
+        row["split"] = assign_split(row["prompt"], salt)
         row["group"] = json.dumps(row["prompt"])
 
 

@@ -5,8 +5,8 @@ import uuid
 import pytest
 from django.urls import reverse
 
-from annotation import actions
-from annotation.actions import NewResponse, NewTask
+from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
+from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def make_batch(project, criterion, max_):
     """An open batch of tasks with `k` responses each; `texts` gives the responses of every task."""
 
     def make(tasks=3, k=2, overlap=1, name=None, texts=None, opened=True, task_fields=None, **fields):
-        batch = actions.create_batch(
+        batch = create_batch(
             actor=max_,
             project=project,
             criterion=criterion,
@@ -30,7 +30,7 @@ def make_batch(project, criterion, max_):
             **fields,
         )
         stem = uuid.uuid4().hex[:6]
-        prompts = actions.add_prompts(
+        prompts = add_prompts(
             actor=max_,
             project=project,
             rows=[
@@ -38,8 +38,8 @@ def make_batch(project, criterion, max_):
                 for number in range(tasks)
             ],
         )
-        source = actions.add_source(actor=max_, project=project, kind="policy", name="secret-policy-7b")
-        responses = actions.add_responses(
+        source = get_or_create_source(actor=max_, project=project, kind="policy", name="secret-policy-7b")
+        responses = add_responses(
             actor=max_,
             project=project,
             rows=[
@@ -52,7 +52,7 @@ def make_batch(project, criterion, max_):
                 for place in range(k)
             ],
         )
-        actions.add_tasks(
+        add_tasks(
             actor=max_,
             batch=batch,
             tasks=[
@@ -64,7 +64,7 @@ def make_batch(project, criterion, max_):
                 for number, prompt in enumerate(prompts)
             ],
         )
-        return actions.open_batch(actor=max_, batch=batch) if opened else batch
+        return open_batch(actor=max_, batch=batch) if opened else batch
 
     return make
 

@@ -1,7 +1,8 @@
 import pytest
 from django.urls import reverse
 
-from annotation import actions
+from annotation.judging.actions import submit_judgment
+from annotation.queue.actions import claim_task
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 MODELS = ("batch", "task", "assignment", "judgment", "prompt", "response", "currentjudgment", "source")
@@ -9,9 +10,9 @@ MODELS = ("batch", "task", "assignment", "judgment", "prompt", "response", "curr
 
 def test_an_operator_looks_at_every_table_and_changes_none(client, make_user, ada, project, make_batch, key):
     make_batch(tasks=1)
-    judgment = actions.submit_judgment(
+    judgment = submit_judgment(
         actor=ada,
-        assignment=actions.claim_task(actor=ada, project=project),
+        assignment=claim_task(actor=ada, project=project),
         tiers=[["A"], ["B"]],
         strengths=[1],
         idempotency_key=key(),

@@ -1,9 +1,10 @@
 import pytest
 from django.core.management import CommandError, call_command
 
-from annotation.actions import claim_task, create_batch
+from annotation.batches.actions import create_batch
+from annotation.batches.progress import batch_progress
 from annotation.models import Batch, Judgment, PromptSet, Task
-from annotation.progress import batch_progress
+from annotation.queue.actions import claim_task
 from demo import constants
 from demo.setting_up import set_up, stop_earlier_demonstrations
 from demo.simulation import simulate_judgments
@@ -56,7 +57,7 @@ def fill(demonstration, seed, overlap=2):
         name=f"batch {seed}",
         overlap=overlap,
     )
-    from annotation.actions import NewTask, add_tasks, open_batch
+    from annotation.batches.actions import NewTask, add_tasks, open_batch
 
     tasks = [
         NewTask(prompt=task.prompt, responses=[entry.response for entry in task.entries.all()])

@@ -2,16 +2,13 @@
 
 import pytest
 
-from annotation.actions import (
+from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
+from annotation.content.actions import (
     NewResponse,
-    NewTask,
     add_prompts,
     add_responses,
-    add_source,
-    add_tasks,
-    create_batch,
-    make_prompt_set,
-    open_batch,
+    get_or_create_prompt_set,
+    get_or_create_source,
 )
 from annotation.models import Source
 from policy_training.models import Policy
@@ -28,7 +25,7 @@ def make_policy(project):
         artifact = Artifact.objects.create(
             project=project, kind=Artifact.Kind.POLICY, path=f"models/{name}", sha256="0" * 64, size_bytes=1
         )
-        source = add_source(
+        source = get_or_create_source(
             actor=project.memberships.first().user, project=project, kind=Source.Kind.POLICY, name=name
         )
         return Policy.objects.create(
@@ -45,7 +42,7 @@ def policy(make_policy):
 
 @pytest.fixture
 def prompt_set(project, max_):
-    chosen = make_prompt_set(actor=max_, project=project, name="questions", purpose="policy")
+    chosen = get_or_create_prompt_set(actor=max_, project=project, name="questions", purpose="policy")
     rows = [{"messages": [{"role": "user", "content": f"Question number {n}?"}]} for n in range(12)]
     add_prompts(actor=max_, project=project, rows=rows, prompt_set=chosen)
     return chosen

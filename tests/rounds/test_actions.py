@@ -4,22 +4,18 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from annotation.actions import (
-    AdoptedJudgment,
+from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
+from annotation.content.actions import (
     NewResponse,
-    NewTask,
     add_prompts,
     add_responses,
-    add_source,
-    add_tasks,
-    adopt_judgments,
-    claim_task,
-    create_batch,
-    make_prompt_set,
-    open_batch,
-    submit_judgment,
+    get_or_create_prompt_set,
+    get_or_create_source,
 )
+from annotation.judging.actions import submit_judgment
+from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import Batch, Source
+from annotation.queue.actions import claim_task
 from policy_training.models import Policy
 from rounds.actions import cancel_round, end_annotation, retry_round, start_round
 from rounds.errors import RoundRefused, WrongStage
@@ -53,7 +49,7 @@ def begin(project, criterion, policy, prompt_set, max_):
 
 
 def test_a_round_without_prompts_is_refused_with_what_to_do(begin, project, max_):
-    empty = make_prompt_set(actor=max_, project=project, name="none", purpose="policy")
+    empty = get_or_create_prompt_set(actor=max_, project=project, name="none", purpose="policy")
     with pytest.raises(RoundRefused, match="import_prompts"):
         begin(prompt_set=empty)
     assert not Round.objects.exists()
@@ -149,11 +145,11 @@ def label(round_, criterion, manager, annotator, count=2):
             NewTask(prompt=prompt, responses=responses[2 * n : 2 * n + 2]) for n, prompt in enumerate(prompts)
         ],
     )
-    adopt_judgments(
+    add_judgments(
         actor=manager,
         batch=batch,
         rows=[
-            AdoptedJudgment(
+            NewJudgment(
                 task=task,
                 annotator=annotator,
                 tiers=[[responses[2 * n].pk], [responses[2 * n + 1].pk]],
@@ -273,7 +269,7 @@ def test_a_button_is_on_record_under_the_name_of_whoever_pressed_it(
 def test_prompts_that_no_policy_may_be_trained_on_are_refused_at_the_start(
     begin, project, max_, changes, code
 ):
-    chosen = make_prompt_set(actor=max_, project=project, name="kept", purpose=changes["purpose"])
+    chosen = get_or_create_prompt_set(actor=max_, project=project, name="kept", purpose=changes["purpose"])
     rows = [{"messages": [{"role": "user", "content": f"Kept {n}?"}]} for n in range(300)]
     add_prompts(actor=max_, project=project, rows=rows, prompt_set=chosen)
     chosen.members.exclude(prompt__split=changes["split"]).delete()
@@ -410,9 +406,9 @@ def elsewhere(person):
     artifact = Artifact.objects.create(
         project=project, kind=Artifact.Kind.POLICY, path="models/other", sha256="0" * 64, size_bytes=1
     )
-    source = add_source(actor=person, project=project, kind=Source.Kind.POLICY, name="other")
+    source = get_or_create_source(actor=person, project=project, kind=Source.Kind.POLICY, name="other")
     policy = Policy.objects.create(project=project, name="other", artifact=artifact, source=source)
-    prompts = make_prompt_set(actor=person, project=project, name="p", purpose="policy")
+    prompts = get_or_create_prompt_set(actor=person, project=project, name="p", purpose="policy")
     rows = [{"messages": [{"role": "user", "content": f"Anything {n}?"}]} for n in range(12)]
     add_prompts(actor=person, project=project, rows=rows, prompt_set=prompts)
     return {"start_policy": policy, "prompt_set": prompts}

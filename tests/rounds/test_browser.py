@@ -7,7 +7,8 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.urls import reverse
 
-from annotation.actions import claim_task, submit_judgment
+from annotation.judging.actions import submit_judgment
+from annotation.queue.actions import claim_task
 from rounds.models import Round
 from rounds.stages import enter
 

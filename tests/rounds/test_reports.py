@@ -1,16 +1,10 @@
 import pytest
 
-from annotation.actions import (
-    NewResponse,
-    NewTask,
-    add_responses,
-    add_tasks,
-    claim_task,
-    create_batch,
-    open_batch,
-    submit_judgment,
-)
+from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
+from annotation.content.actions import NewResponse, add_responses
+from annotation.judging.actions import submit_judgment
 from annotation.models import PreferenceDataset
+from annotation.queue.actions import claim_task
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.actions import start_round
 from rounds.plans import preset_plan

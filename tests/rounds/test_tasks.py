@@ -1,6 +1,7 @@
 import pytest
 
-from annotation.actions import NewResponse, add_responses, add_tasks, create_batch
+from annotation.batches.actions import add_tasks, create_batch
+from annotation.content.actions import NewResponse, add_responses
 from rounds.plans import SamplingPlan
 from rounds.tasks import choose_prompts, head_to_head_tasks, normal_tasks, reserve, samples_each
 
@@ -21,7 +22,7 @@ def test_prompts_that_no_round_has_asked_come_first_and_never_twice_before_all_w
     first = choose_prompts(project, prompt_set, 5)
     assert first == choose_prompts(project, prompt_set, 5)
     batch = create_batch(actor=max_, project=project, criterion=criterion, name="Round 1", round_number=1)
-    from annotation.actions import NewTask
+    from annotation.batches.actions import NewTask
 
     for prompt in first:
         pair = answers(max_, project, prompt, policy, ["one", "two"])

@@ -5,8 +5,9 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.actions import claim_task, submit_judgment
+from annotation.judging.actions import submit_judgment
 from annotation.models import Batch
+from annotation.queue.actions import claim_task
 from rounds.actions import start_round
 from rounds.models import Round, StageEntry
 from rounds.plans import preset_plan

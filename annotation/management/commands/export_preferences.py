@@ -6,14 +6,15 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from annotation.exporting.folder import export_preferences, export_selection
-from annotation.exporting.shards import FILE_KINDS
-from annotation.exporting.snapshots import PEOPLE
-from annotation.exporting.views import MARGINS, TIES, VIEWS
+from annotation.content.splits import SPLITS
+from annotation.datasets.actions import DEFAULT_ANNOTATOR_KINDS
+from annotation.datasets.shards import FILE_KINDS
+from annotation.exporting.actions import export_preferences, export_selection
+from annotation.exporting.formats.base import MARGINS, TIES
+from annotation.exporting.formats.registry import EXPORT_FORMATS
 from annotation.management.command_line import mistakes_end_in_a_sentence
-from annotation.models import SLOT_PURPOSES, Batch, PreferenceDataset, Task
-from annotation.splits import SPLITS
-from annotation.texts import printable
+from annotation.models import COUNTED_PURPOSES, Batch, PreferenceDataset, Task
+from annotation.text import printable
 from workspace.commands import add_project_arguments, find_actor, find_project
 from workspace.models import Criterion, Project, User
 
@@ -26,7 +27,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_project_arguments(parser)
         parser.add_argument("out", help="A folder that is not there yet.")
-        parser.add_argument("--format", default="records", choices=sorted(VIEWS))
+        parser.add_argument("--format", default="records", choices=sorted(EXPORT_FORMATS))
         parser.add_argument(
             "--dataset",
             metavar="NAME",
@@ -50,7 +51,7 @@ class Command(BaseCommand):
             "--purposes",
             nargs="+",
             choices=Task.Purpose.values,
-            help=f"Judgments of which tasks (default: {' '.join(SLOT_PURPOSES)}).",
+            help=f"Judgments of which tasks (default: {' '.join(COUNTED_PURPOSES)}).",
         )
         parser.add_argument(
             "--annotator-kinds",
@@ -96,8 +97,8 @@ class Command(BaseCommand):
         return {
             "criterion": self._criterion(project, options["criterion"]),
             "batches": self._batches(project, options["batch"]),
-            "purposes": options["purposes"] or SLOT_PURPOSES,
-            "annotator_kinds": options["annotator_kinds"] or PEOPLE,
+            "purposes": options["purposes"] or COUNTED_PURPOSES,
+            "annotator_kinds": options["annotator_kinds"] or DEFAULT_ANNOTATOR_KINDS,
         }
 
     def _criterion(self, project: Project, name: str | None) -> Criterion | None:

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from annotation.importing.actions import import_comparisons
-from annotation.importing.comparison_readers import READERS
+from annotation.importing.readers.registry import COMPARISON_READERS
 from annotation.management.command_line import (
     add_import_arguments,
     mistakes_end_in_a_sentence,
@@ -28,7 +28,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_import_arguments(parser)
-        parser.add_argument("--format", default="records", choices=sorted(READERS))
+        parser.add_argument("--format", default="records", choices=sorted(COMPARISON_READERS))
         parser.add_argument(
             "--criterion", help="What the comparisons are about; default: the project's only one."
         )

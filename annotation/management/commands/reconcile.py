@@ -1,4 +1,4 @@
-"""manage.py reconcile [PROJECT]"""
+"""manage.py find_counter_drift [PROJECT]"""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
 
-from annotation.actions import reconcile
+from annotation.queue.counters import find_counter_drift
 from workspace.commands import find_project
 
 
@@ -23,7 +23,7 @@ class Command(BaseCommand):
                 # One moment of the database: people go on judging while this reads.
                 with connection.cursor() as cursor:
                     cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            drift = reconcile(project)
+            drift = find_counter_drift(project)
         for line in drift:
             self.stdout.write(line)
         if drift:

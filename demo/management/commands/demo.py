@@ -14,8 +14,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.urls import reverse
 
+from annotation.batches.progress import batch_progress
 from annotation.models import Task
-from annotation.progress import batch_progress
 from demo import constants, processes
 from demo.measuring import gold_figures
 from demo.setting_up import Demonstration, base_policy, set_up, stop_earlier_demonstrations

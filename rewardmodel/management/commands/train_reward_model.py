@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from annotation.exporting.snapshots import snapshot_preferences
+from annotation.datasets.actions import freeze_dataset
 from learning.options import options_to_mapping
 from learning.training_options import ModelSource
 from rewardmodel.actions import train_reward_model
@@ -41,7 +41,7 @@ class Command(ProjectCommand):
             raise ActionError(f"Say which criterion with --criterion: {known}.", code="no_criterion")
         base = find_start(actor, project, options["start"])
         config = PRESETS[options["preset"]].config(ModelSource(path="(filled in)"))
-        dataset = snapshot_preferences(
+        dataset = freeze_dataset(
             actor=actor,
             project=project,
             criterion=criteria[0],

@@ -4,7 +4,7 @@ import pytest
 
 from annotation.importing.actions import import_comparisons
 from tests.annotation.importing.conftest import SHARED_DATA, hh_rows, write_rows  # noqa: F401
-from tests.annotation.importing.test_comparison_readers import GRADED, HH, QA, graded_rows, qa_rows
+from tests.annotation.importing.readers.test_comparison_readers import GRADED, HH, QA, graded_rows, qa_rows
 
 
 @pytest.fixture

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from annotation.actions import reconcile
-from annotation.importing import actions as importing
+from annotation.content.splits import assign_split
+from annotation.importing import insertion
 from annotation.importing.actions import import_comparisons, import_demonstrations, import_prompts
 from annotation.importing.report import ImportRefused
 from annotation.models import Batch, Demonstration, Judgment, Prompt, PromptSet, Response, Task
-from annotation.splits import split_of
+from annotation.queue.counters import find_counter_drift
 from tests.annotation.importing.conftest import hh_rows
-from tests.annotation.importing.test_comparison_readers import GRADED, QA, graded_rows, qa_rows
-from tests.annotation.importing.test_record_readers import COMPARISON, JUDGMENT
+from tests.annotation.importing.readers.test_comparison_readers import GRADED, QA, graded_rows, qa_rows
+from tests.annotation.importing.readers.test_judgment_records import COMPARISON, JUDGMENT
 from workspace.actions import create_project
 from workspace.errors import ActionError
 from workspace.models import AuditEvent, User
@@ -56,9 +56,9 @@ def test_comparisons_become_a_closed_batch_of_counted_judgments(project, bring):
     assert (batch.name, batch.state, batch.visible, batch.k) == ("dialogues.jsonl.gz", "closed", True, 2)
     assert Judgment.objects.in_batch(batch).counted().decisive().count() == 117
     assert not batch.tasks.filter(open_slots__gt=0).exists()
-    assert reconcile(project=project) == []
+    assert find_counter_drift(project=project) == []
     for prompt in Prompt.objects.all():
-        assert prompt.split == split_of(prompt.messages, project.split_salt)
+        assert prompt.split == assign_split(prompt.messages, project.split_salt)
 
 
 def test_one_bad_row_refuses_the_whole_file_and_writes_nothing(bring):
@@ -177,8 +177,8 @@ def test_grades_of_another_scale_are_given_a_meaning(bring):
 
 def test_nobody_sees_a_batch_before_its_last_row_is_in(bring, monkeypatch):
     """An insert that breaks in its second chunk leaves nothing that counts or shows."""
-    monkeypatch.setattr(importing, "TASKS_AT_ONCE", 10)
-    whole, calls = importing._insert, []
+    monkeypatch.setattr(insertion, "TASKS_PER_CHUNK", 10)
+    whole, calls = insertion._insert_chunk, []
 
     def break_second(*args):
         calls.append(args)
@@ -186,7 +186,7 @@ def test_nobody_sees_a_batch_before_its_last_row_is_in(bring, monkeypatch):
             raise RuntimeError("power cut")
         whole(*args)
 
-    monkeypatch.setattr(importing, "_insert", break_second)
+    monkeypatch.setattr(insertion, "_insert_chunk", break_second)
     rows = [PAIR | {"prompt": f"Q {n}?"} for n in range(25)]
     with pytest.raises(RuntimeError):
         bring(rows)
@@ -194,20 +194,20 @@ def test_nobody_sees_a_batch_before_its_last_row_is_in(bring, monkeypatch):
     assert not batch.visible
     assert batch.tasks.count() == 10
     assert not Judgment.objects.in_visible_batches().exists()
-    monkeypatch.setattr(importing, "_insert", whole)
+    monkeypatch.setattr(insertion, "_insert_chunk", whole)
     again, _ = bring(rows)
     assert (again.visible, again.name) == (True, "rows.jsonl")
     assert Judgment.objects.in_visible_batches().count() == 25
 
 
 def test_an_import_that_breaks_at_once_leaves_nothing(bring, monkeypatch):
-    whole, before = importing._insert, everything()
+    whole, before = insertion._insert_chunk, everything()
 
     def break_after(*args):
         whole(*args)
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr(importing, "_insert", break_after)
+    monkeypatch.setattr(insertion, "_insert_chunk", break_after)
     with pytest.raises(RuntimeError):
         bring([PAIR | {"annotator": "kim"}])
     assert everything() == before
@@ -388,15 +388,15 @@ IMPORT_LOTS = """
 import json, sys
 import django
 django.setup()
-from annotation.importing import actions
+from annotation.importing import actions, insertion
 from workspace.models import Project, User
 from pathlib import Path
-actions.TASKS_AT_ONCE = 20
-whole = actions._insert
+insertion.TASKS_PER_CHUNK = 20
+whole = insertion._insert_chunk
 def tell(*args):
     whole(*args)
     print("chunk", flush=True)
-actions._insert = tell
+insertion._insert_chunk = tell
 project = Project.objects.get(slug=sys.argv[1])
 actor = User.objects.get(username="max")
 actions.import_comparisons(actor=actor, project=project, path=Path(sys.argv[2]), format="trl")
@@ -426,7 +426,7 @@ def test_an_import_killed_in_the_middle_leaves_nothing_that_counts(project, writ
     assert not batch.visible
     assert 60 <= Judgment.objects.count() < 2_000
     assert not Judgment.objects.in_visible_batches().exists()
-    assert reconcile(project=project) == []
+    assert find_counter_drift(project=project) == []
     # Whole chunks only: no task without its responses and judgment.
     assert not Task.objects.filter(entries__isnull=True).exists()
     assert Task.objects.count() == Judgment.objects.count() == Response.objects.count() // 2

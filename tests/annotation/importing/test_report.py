@@ -1,7 +1,7 @@
 import pytest
 
-from annotation.importing.report import RowProblem
-from annotation.texts import MAX_SHOWN_CHARACTERS, printable
+from annotation.importing.report import RowError
+from annotation.text import MAX_SHOWN_CHARACTERS, printable
 
 
 @pytest.mark.parametrize(
@@ -17,14 +17,14 @@ from annotation.texts import MAX_SHOWN_CHARACTERS, printable
 )
 def test_what_a_terminal_obeys_or_an_encoder_refuses_is_spelled_out(text, shown):
     assert printable(text) == shown
-    problem = RowProblem(text, f"is {text}")
+    problem = RowError(text, f"is {text}")
     assert str(problem) == f"{shown}: is {shown}"
     str(problem).encode()
 
 
 @pytest.mark.parametrize("letter", ["x", "\ud800", "\n"])
 def test_a_long_quotation_keeps_its_two_ends(letter):
-    reason = RowProblem("a", f"is {letter * 5_000_000}; do this").reason
+    reason = RowError("a", f"is {letter * 5_000_000}; do this").reason
     assert len(reason) <= MAX_SHOWN_CHARACTERS
     assert reason.startswith("is ")
     assert reason.endswith("; do this")

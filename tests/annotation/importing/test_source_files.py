@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from annotation.importing import source_files
-from annotation.importing.report import ImportRefused, RowProblem
+from annotation.importing.report import ImportRefused, RowError
 from annotation.importing.source_files import read_rows
 
 
@@ -62,7 +62,7 @@ def test_a_bad_line_is_a_problem_and_reading_goes_on(tmp_path, line, reason):
     path = write(tmp_path, line + b'\n{"a": 2}\n')
     (number, problem), after = read_rows(path)
     assert number == 1
-    assert isinstance(problem, RowProblem)
+    assert isinstance(problem, RowError)
     assert reason in problem.reason
     assert after == (2, {"a": 2})
 

@@ -2,7 +2,7 @@ import tracemalloc
 
 import pytest
 
-from annotation.importing.judgments import ImportedJudgment
+from annotation.importing.readers.judgments import ImportedJudgment
 from annotation.importing.staging import Staging
 
 

@@ -1,0 +1,57 @@
+"""What the work page's script and the server say to each other: JSON bodies, errors as code, message and fields.
+
+Private to the browser; a public API is another package.
+"""
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+
+from annotation.errors import AlreadySubmitted, BadAnswer
+from workspace.errors import ActionError
+
+View = Callable[..., HttpResponse]
+
+MAX_BODY_BYTES = 400_000
+
+
+def json_error(code: str, message: str, status: int, fields: dict[str, str] | None = None) -> JsonResponse:
+    return JsonResponse({"code": code, "message": message, "fields": fields or {}}, status=status)
+
+
+def json_endpoint(view: View) -> View:
+    """Answers 401 in JSON without a session, and an ActionError as its code and sentence."""
+
+    @wraps(view)
+    @never_cache
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return json_error(
+                "login_required", "Your session has ended. Log in again: your work is kept.", 401
+            )
+        try:
+            return view(request, *args, **kwargs)
+        except ActionError as error:
+            status = 409 if isinstance(error, AlreadySubmitted) else 400
+            return json_error(error.code, error.message, status, error.fields)
+        except Http404:
+            return json_error("not_found", "There is no such task.", 404)
+
+    return answered
+
+
+def parse_json_body(request: HttpRequest) -> dict[str, Any]:
+    """The JSON object a script sent. Raises BadAnswer."""
+    if len(request.body) > MAX_BODY_BYTES:
+        raise BadAnswer("The request is too large.")
+    try:
+        data = json.loads(request.body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise BadAnswer("The request is not JSON.") from error
+    if not isinstance(data, dict):
+        raise BadAnswer("The request is not a JSON object.")
+    return data

@@ -1,0 +1,87 @@
+"""The annotator's pages. The work page is a shell: its script asks for tasks and sends what was judged."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_GET
+
+from annotation.access import access_assignment
+from annotation.annotator.presenter import annotator_progress, browser_storage_key, recent_judgments
+from annotation.annotator.requests import ProjectRequest, require_project_member
+from annotation.models import Assignment
+from annotation.preferences.scale import tiers_to_labels
+from annotation.rendering.judgments import describe_judgment
+from annotation.rendering.markdown import excerpt, render_markdown
+from workspace.models import Project, User
+
+
+def work_page_context(actor: User, project: Project, assignment: Assignment | None) -> dict[str, Any]:
+    newest = project.guidelines.order_by("-version").first()
+    return {
+        "project": project,
+        "first": assignment,
+        "drawer": browser_storage_key(actor, project),
+        "guideline": render_markdown(newest.text) if newest and newest.text.strip() else "",
+    }
+
+
+@login_required
+@require_GET
+@never_cache
+def home(request: ProjectRequest, slug: str) -> HttpResponse:
+    """The annotator's desk: what is left, what they did last, the guideline."""
+    project = require_project_member(request, slug)
+    recent = [
+        {
+            "handle": judgment.assignment.handle,
+            "prompt": excerpt(judgment.task.prompt.messages[-1]["content"]),
+            "words": describe_judgment(
+                tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths
+            ),
+            "created_at": judgment.created_at,
+            "changeable": judgment.task.batch.state == "open",
+        }
+        for judgment in recent_judgments(request.user, project, 10)
+    ]
+    newest = project.guidelines.order_by("-version").first()
+    context = {
+        "project": project,
+        "work": annotator_progress(request.user, project),
+        "recent": recent,
+        "guideline": render_markdown(newest.text) if newest and newest.text.strip() else "",
+    }
+    return render(request, "annotation/home.html", context)
+
+
+@login_required
+@require_GET
+@never_cache
+@ensure_csrf_cookie
+def work(request: ProjectRequest, slug: str) -> HttpResponse:
+    project = require_project_member(request, slug)
+    return render(request, "annotation/work.html", work_page_context(request.user, project, None))
+
+
+@login_required
+@require_GET
+@never_cache
+@ensure_csrf_cookie
+def task(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
+    """The work page, opened at one of the annotator's own tasks."""
+    project = require_project_member(request, slug)
+    assignment = access_assignment(request.user, project, handle)
+    return render(request, "annotation/work.html", work_page_context(request.user, project, assignment))
+
+
+@login_required
+@require_GET
+def guideline(request: ProjectRequest, slug: str) -> HttpResponse:
+    project = require_project_member(request, slug)
+    newest = project.guidelines.order_by("-version").first()
+    context = {"project": project, "newest": newest, "html": render_markdown(newest.text) if newest else ""}
+    return render(request, "annotation/guideline.html", context)

@@ -1,0 +1,119 @@
+"""What an annotator's screen is made of. Blind: texts and handles, never an id, a source, a purpose or a priority."""
+
+from typing import Any
+
+from django.db.models import Exists, F, OuterRef
+from django.utils.crypto import salted_hmac
+
+from annotation.models import Assignment, Batch, Judgment, Task
+from annotation.preferences.scale import (
+    SCALE_POINTS,
+    STRENGTH_NAMES,
+    order_to_scale,
+    tiers_to_labels,
+)
+from annotation.rendering.conversation import displayed_responses, render_conversation
+from annotation.rendering.judgments import FLAG_LABELS
+from workspace.models import Project, QuestionSettings, User
+
+# Counting stops here: "500+" says as much as the number.
+REMAINING_LIMIT = 500
+
+
+def scale_points() -> list[dict[str, Any]]:
+    """The eight points, the side they speak for, and their words."""
+    return [
+        {"value": value, "side": side, "words": STRENGTH_NAMES[strength]}
+        for value, (side, strength) in SCALE_POINTS.items()
+    ]
+
+
+def task_context(assignment: Assignment, *, judgment: Judgment | None = None) -> dict[str, Any]:
+    """Context of the task's fragment. With `judgment` (the annotator's own) it is filled in for revision."""
+    batch = assignment.task.batch
+    settings = QuestionSettings.objects.filter(
+        project=batch.project_id, version=assignment.settings_version
+    ).first()
+    responses = displayed_responses(assignment.order_shown)
+    answer = None
+    if judgment is not None:
+        tiers = tiers_to_labels(judgment.order_shown, judgment.tiers)
+        answer = {
+            "tiers": tiers,
+            "strengths": judgment.strengths,
+            "rationale": judgment.rationale,
+            "flags": judgment.flags,
+        }
+        if len(responses) == 2:
+            answer["value"] = order_to_scale(tiers, judgment.strengths)
+    return {
+        "assignment": assignment,
+        "question": batch.criterion.question,
+        "turns": render_conversation(assignment.task.prompt.messages),
+        "responses": responses,
+        "is_pair": len(responses) == 2,
+        "scale": scale_points(),
+        "strengths": list(STRENGTH_NAMES.items()),
+        "flags": FLAG_LABELS,
+        "allow_ties": settings is None or settings.allow_ties,
+        "ask_rationale": settings is not None and settings.ask_rationale,
+        "draft": assignment.draft or None,
+        "answer": answer,
+        "revising": judgment is not None,
+    }
+
+
+def count_remaining_tasks(actor: User, project: Project) -> int:
+    """How many tasks the actor could still be given, counted up to REMAINING_LIMIT."""
+    mine = Assignment.objects.filter(task=OuterRef("pk"), annotator=actor).exclude(state="expired")
+    tasks = Task.objects.filter(
+        batch__in=Batch.objects.open_to_annotators(project).order_by(), open_slots__gt=0
+    ).filter(~Exists(mine))
+    return (
+        tasks.filter(reserved_for__isnull=True)
+        .union(tasks.filter(reserved_for=actor))[:REMAINING_LIMIT]
+        .count()
+    )
+
+
+def annotator_progress(actor: User, project: Project) -> dict[str, Any]:
+    """The annotator's own progress: only their own counts, never anybody else's."""
+    own = Assignment.objects.filter(annotator=actor, task__batch__project=project)
+    # Tasks without slots (gold, repeats) are not among those left either: the count must not give them away.
+    held = own.filter(
+        state=Assignment.State.LEASED,
+        task__batch__state=Batch.State.OPEN,
+        task__batch__visible=True,
+        task__needed__gt=0,
+    ).count()
+    remaining = count_remaining_tasks(actor, project) + held
+    last = (
+        Judgment.objects.current()
+        .of_project(project)
+        .filter(annotator=actor, task__batch__state=Batch.State.OPEN)
+        .order_by("-pk")
+        .values_list("assignment__handle", flat=True)
+        .first()
+    )
+    return {
+        "last": str(last) if last else None,
+        "judged": own.filter(state=Assignment.State.SUBMITTED).count(),
+        "remaining": remaining,
+        "remaining_words": f"{REMAINING_LIMIT}+" if remaining > REMAINING_LIMIT else str(remaining),
+    }
+
+
+def browser_storage_key(actor: User, project: Project) -> str:
+    """Names the browser's drawer of drafts and unsent answers: people who share a computer keep apart."""
+    return salted_hmac("annotation.drawer", f"{actor.pk}:{project.pk}", algorithm="sha256").hexdigest()[:20]
+
+
+def recent_judgments(actor: User, project: Project, limit: int) -> list[Judgment]:
+    """The actor's last current judgments, the newest first."""
+    return list(
+        Judgment.objects.current()
+        .of_project(project)
+        .filter(annotator=actor)
+        .select_related("assignment", "task__prompt", "task__batch")
+        .order_by(F("created_at").desc(), "-pk")[:limit]
+    )

@@ -1,0 +1,208 @@
+"""Actions on what annotators are asked: batches, their tasks, priorities."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Sum
+
+from annotation.content.actions import BULK_BATCH_SIZE
+from annotation.errors import BatchInvalid, BatchNotOpen, TaskInvalid
+from annotation.models import COUNTED_PURPOSES, Batch, Prompt, Response, Task, TaskResponse
+from workspace.actions import record_audit
+from workspace.models import Criterion, Project, User
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewTask:
+    prompt: Prompt
+    responses: Sequence[Response] = field(default_factory=tuple)
+    purpose: str = Task.Purpose.NORMAL
+    reserved_for: User | None = None
+    priority: int = 0
+    needed: int | None = None  # the batch's overlap; 1 when reserved; 0 where no slots are used
+
+
+def batch_kind_for(k: int) -> str:
+    if k == 1:
+        return Batch.Kind.RATING
+    return Batch.Kind.PAIRWISE if k == 2 else Batch.Kind.RANKING
+
+
+@transaction.atomic
+def create_batch(
+    *,
+    actor: User,
+    project: Project,
+    criterion: Criterion,
+    name: str,
+    k: int = 2,
+    kind: str | None = None,
+    overlap: int | None = None,
+    quota: int | None = None,
+    priority: int = 0,
+    round_number: int | None = None,
+    visible: bool = True,
+) -> Batch:
+    """A batch in draft. Without a quota, opening it sets overlap x the tasks that count. Raises
+    BatchInvalid.
+    """
+    if criterion.project_id != project.pk:
+        raise BatchInvalid("The criterion belongs to another project.")
+    if not 1 <= k <= 9 or kind not in (None, batch_kind_for(k)):
+        raise BatchInvalid("A batch asks for 1 (rating), 2 (pairwise) or 3 to 9 (ranking) responses a task.")
+    overlap = project.overlap if overlap is None else overlap
+    if not 1 <= overlap <= 50:
+        raise BatchInvalid("The overlap must be between 1 and 50 people.", fields={"overlap": "1 to 50"})
+    if quota is not None and quota < 1:
+        raise BatchInvalid("The quota must be at least one judgment.", fields={"quota": "At least 1"})
+    if not name.strip() or len(name) > 120:
+        raise BatchInvalid(
+            "A batch needs a name of at most 120 characters.", fields={"name": "1 to 120 characters"}
+        )
+    try:
+        with transaction.atomic():
+            batch = Batch.objects.create(
+                project=project,
+                criterion=criterion,
+                name=name,
+                kind=batch_kind_for(k),
+                k=k,
+                overlap=overlap,
+                quota=quota,
+                priority=priority,
+                round_number=round_number,
+                visible=visible,
+            )
+    except IntegrityError as error:
+        raise BatchInvalid(f"There is a batch named “{name}” already.", fields={"name": "Taken"}) from error
+    record_audit(actor=actor, action="batch.create", project=project, target=batch)
+    return batch
+
+
+def _validate_task(batch: Batch, task: NewTask) -> int:
+    """How many slots the task has. Raises TaskInvalid."""
+    if task.purpose not in Task.Purpose.values:
+        raise TaskInvalid(f"“{task.purpose}” is not a purpose of a task.")
+    if task.prompt.project_id != batch.project_id:
+        raise TaskInvalid("The prompt belongs to another project.")
+    count = len(task.responses)
+    fits = 2 <= count <= batch.k if batch.kind == Batch.Kind.RANKING else count == batch.k
+    if not fits:
+        raise TaskInvalid(
+            f"The batch “{batch.name}” asks for {batch.k} responses a task; this one has {count}."
+        )
+    if len({response.pk for response in task.responses}) != count:
+        raise TaskInvalid("A task shows each response once.")
+    if any(response.prompt_id != task.prompt.pk for response in task.responses):
+        raise TaskInvalid("A task's responses must answer its own prompt.")
+    if task.purpose in (Task.Purpose.REPEAT, Task.Purpose.ADJUDICATION) and task.reserved_for is None:
+        raise TaskInvalid(f"A task of purpose {task.purpose} needs the person it is for.")
+    if task.purpose not in COUNTED_PURPOSES:
+        return 0
+    if task.needed is not None:
+        if not 1 <= task.needed <= 50:
+            raise TaskInvalid("A task needs between 1 and 50 people.")
+        return task.needed
+    return 1 if task.reserved_for is not None else batch.overlap
+
+
+@transaction.atomic
+def add_tasks(*, actor: User, batch: Batch, tasks: Sequence[NewTask]) -> list[Task]:
+    """Tasks of a batch, in order. Raises BatchNotOpen for a closed batch, TaskInvalid."""
+    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    if batch.state == Batch.State.CLOSED and batch.visible:
+        raise BatchNotOpen(f"The batch “{batch.name}” is closed.")
+    made = []
+    for task in tasks:
+        needed = _validate_task(batch, task)
+        made.append(
+            Task(
+                batch=batch,
+                prompt=task.prompt,
+                purpose=task.purpose,
+                reserved_for=task.reserved_for,
+                priority=task.priority,
+                needed=needed,
+                open_slots=needed,
+            )
+        )
+    Task.objects.bulk_create(made, batch_size=BULK_BATCH_SIZE)
+    TaskResponse.objects.bulk_create(
+        [
+            TaskResponse(task=row, response=response, position=position)
+            for row, task in zip(made, tasks, strict=True)
+            for position, response in enumerate(task.responses)
+        ],
+        batch_size=BULK_BATCH_SIZE,
+    )
+    # A cursor may have passed the place of a new task with a high priority.
+    Batch.objects.filter(pk=batch.pk).update(cursor_epoch=F("cursor_epoch") + 1)
+    record_audit(actor=actor, action="tasks.add", project=batch.project, target=batch, tasks=len(made))
+    return made
+
+
+@transaction.atomic
+def open_batch(*, actor: User, batch: Batch) -> Batch:
+    """Hand its tasks out. Raises BatchNotOpen for a batch that was closed, BatchInvalid for one without
+    tasks.
+    """
+    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    if batch.state == Batch.State.OPEN:
+        return batch
+    if batch.state == Batch.State.CLOSED:
+        raise BatchNotOpen(f"The batch “{batch.name}” was closed and stays so.")
+    if not batch.tasks.exists():
+        raise BatchInvalid(f"The batch “{batch.name}” has no tasks to hand out.", code="batch_empty")
+    if batch.quota is None:
+        counting = batch.tasks.of_slots().filter(reserved_for__isnull=True)
+        batch.quota = counting.aggregate(total=Sum("needed"))["total"] or 0
+    batch.state = Batch.State.OPEN
+    batch.save(update_fields=["state", "quota"])
+    record_audit(actor=actor, action="batch.open", project=batch.project, target=batch, quota=batch.quota)
+    return batch
+
+
+@transaction.atomic
+def close_batch(*, actor: User, batch: Batch) -> Batch:
+    """Hand out no more of it. What people have on their screens may still come in."""
+    changed = (
+        Batch.objects.filter(pk=batch.pk).exclude(state=Batch.State.CLOSED).update(state=Batch.State.CLOSED)
+    )
+    batch.refresh_from_db()
+    if changed:
+        record_audit(actor=actor, action="batch.close", project=batch.project, target=batch)
+    return batch
+
+
+@transaction.atomic
+def publish_batch(*, actor: User, batch: Batch, name: str) -> Batch:
+    """The last step of an import: the batch and its judgments become visible, under this name. Raises
+    BatchInvalid when somebody took the name meanwhile.
+    """
+    try:
+        with transaction.atomic():
+            changed = Batch.objects.filter(pk=batch.pk, visible=False).update(visible=True, name=name)
+    except IntegrityError as error:
+        raise BatchInvalid(f"There is a batch named “{name}” already.", fields={"name": "Taken"}) from error
+    batch.refresh_from_db()
+    if changed:
+        record_audit(actor=actor, action="batch.reveal", project=batch.project, target=batch)
+    return batch
+
+
+@transaction.atomic
+def set_priorities(*, actor: User, batch: Batch, priorities: Mapping[int, int]) -> int:
+    """New priorities by task key; cursors start again from the top. Returns how many tasks changed."""
+    tasks = list(Task.objects.select_for_update().filter(batch=batch, pk__in=list(priorities)).order_by("pk"))
+    if len(tasks) != len(priorities):
+        raise TaskInvalid(f"Not every task belongs to the batch “{batch.name}”.")
+    changed = [task for task in tasks if task.priority != priorities[task.pk]]
+    for task in changed:
+        task.priority = priorities[task.pk]
+    Task.objects.bulk_update(changed, ["priority"], batch_size=500)
+    Batch.objects.filter(pk=batch.pk).update(cursor_epoch=F("cursor_epoch") + 1)
+    record_audit(
+        actor=actor, action="priorities.set", project=batch.project, target=batch, tasks=len(changed)
+    )
+    return len(changed)

@@ -1,0 +1,70 @@
+"""How far a batch is: counted judgments against its quota."""
+
+from dataclasses import dataclass
+
+from django.db.models import Count, F, Q, QuerySet
+
+from annotation.models import COUNTED_PURPOSES, Assignment, Batch, CurrentJudgment, Task
+
+
+@dataclass(frozen=True)
+class BatchProgress:
+    """Counts of one batch. Reserved tasks hold nobody up: they are left out of `counted` and `tasks`, unless the batch
+    has no others."""
+
+    counted: int
+    quota: int
+    surplus: int
+    skipped: int
+    leased: int
+    tasks: int
+    tasks_done: int
+
+    @property
+    def share(self) -> float:
+        """0 to 1."""
+        return min(1.0, self.counted / self.quota) if self.quota else 0.0
+
+    @property
+    def percent(self) -> int:
+        # Rounded down: 100 % is said only when it is so.
+        return int(self.share * 100)
+
+    @property
+    def words(self) -> str:
+        """Leases of people at work are honoured, so that a batch may end with more than it asked for."""
+        if self.counted > self.quota > 0:
+            return f"quota of {self.quota} met ({self.counted})"
+        return f"{self.counted} of {self.quota}"
+
+    @property
+    def is_full(self) -> bool:
+        return self.quota > 0 and self.counted >= self.quota
+
+
+def batch_progress(batch: Batch) -> BatchProgress:
+    tasks = _tasks_that_count(batch)
+    totals = tasks.aggregate(tasks=Count("pk"), tasks_done=Count("pk", filter=Q(done__gte=F("needed"))))
+    pointers = CurrentJudgment.objects.filter(task__in=tasks, judgment__withdrawn=False)
+    judgments = pointers.aggregate(
+        counted=Count("pk", filter=Q(judgment__surplus=False)),
+        surplus=Count("pk", filter=Q(judgment__surplus=True)),
+    )
+    states = dict(
+        Assignment.objects.filter(task__batch=batch).values_list("state").annotate(n=Count("pk")).order_by()
+    )
+    return BatchProgress(
+        counted=judgments["counted"],
+        quota=batch.quota or sum(tasks.values_list("needed", flat=True)),
+        surplus=judgments["surplus"],
+        skipped=states.get(Assignment.State.SKIPPED, 0),
+        leased=states.get(Assignment.State.LEASED, 0),
+        tasks=totals["tasks"],
+        tasks_done=totals["tasks_done"],
+    )
+
+
+def _tasks_that_count(batch: Batch) -> QuerySet[Task]:
+    tasks = batch.tasks.filter(purpose__in=COUNTED_PURPOSES)
+    for_all = tasks.filter(reserved_for__isnull=True)
+    return for_all if for_all.exists() else tasks

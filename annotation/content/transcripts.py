@@ -1,0 +1,64 @@
+"""Transcripts in one string, as the HH files write them: "\\n\\nHuman: ..." and "\\n\\nAssistant: ...", turn
+after turn.
+
+The string has no escapes, so a turn that contains a marker cannot be told from two turns: `from_transcript`
+reads what is there, and whoever writes one checks with `is_lossless_transcript` whether it can be read back.
+"""
+
+import re
+
+Message = dict[str, str]
+MARKERS = {"system": "\n\nSystem:", "user": "\n\nHuman:", "assistant": "\n\nAssistant:", "tool": "\n\nTool:"}
+_ROLES = {marker.strip(): role for role, marker in MARKERS.items()}
+_MARKER = re.compile(r"\n\n(System:|Human:|Assistant:|Tool:)")
+ASSISTANT_MARKER = MARKERS["assistant"]
+
+
+def to_transcript(messages: list[Message]) -> str:
+    """The prompt, ending with the assistant's marker: an answer is appended after one space."""
+    return "".join(f"{MARKERS[turn['role']]} {turn['content']}" for turn in messages) + ASSISTANT_MARKER
+
+
+def from_transcript(prompt: str) -> list[Message] | None:
+    """The turns of a transcript that ends with the assistant's marker; None when it is not one."""
+    if not prompt.endswith(ASSISTANT_MARKER):
+        return None
+    before, *parts = _MARKER.split(prompt[: -len(ASSISTANT_MARKER)])
+    if before.strip() or not parts:
+        return None
+    return [
+        {"role": _ROLES[marker], "content": words.strip()}
+        for marker, words in zip(parts[::2], parts[1::2], strict=True)
+    ]
+
+
+def is_lossless_transcript(messages: list[Message]) -> bool:
+    return from_transcript(to_transcript(messages)) == messages
+
+
+def shared_prompt(chosen: str, rejected: str) -> tuple[str, str, str] | None:
+    """(prompt, chosen answer, rejected answer), the prompt being the longest common prefix that ends with an
+    assistant marker; None when there is no such prefix. A marker that follows an assistant's own turn is
+    passed over: a prompt ends with what a person or a tool said, and two assistant turns in a row are one
+    answer.
+    """
+    common = _common_prefix_length(chosen, rejected)
+    end = common
+    while (start := chosen.rfind(ASSISTANT_MARKER, 0, end)) >= 0:
+        prompt = chosen[: start + len(ASSISTANT_MARKER)]
+        turns = from_transcript(prompt)
+        if turns and turns[-1]["role"] in ("user", "tool"):
+            return prompt, chosen[len(prompt) :].strip(), rejected[len(prompt) :].strip()
+        end = start + len(ASSISTANT_MARKER) - 1
+    return None
+
+
+def _common_prefix_length(a: str, b: str) -> int:
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[:middle] == b[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -1,0 +1,196 @@
+"""Judgments frozen into Parquet files: what a dataset is, once and for good.
+
+A snapshot holds JUDGMENTS rows, history included, in the order of tasks. Everything else (comparisons, pairs,
+other people's formats) is computed from those files, so that an export of the same snapshot is the same to
+the byte, whatever has happened to the database since.
+"""
+
+import hashlib
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+from django.utils import timezone
+
+from annotation.content.splits import SPLIT_RULE, salt_id
+from annotation.datasets.files import (
+    MANIFEST,
+    SCHEMA_VERSION,
+    DatasetDamaged,
+    verified_files,
+)
+from annotation.datasets.shards import (
+    ShardWriter,
+    describe_file,
+    manifest_text,
+    write_and_sync,
+)
+from annotation.models import COUNTED_PURPOSES, Batch, PreferenceDataset
+from annotation.preferences.comparisons import is_counted
+from annotation.records import judgment_rows
+from learning.records import JUDGMENTS, JudgmentRow, iso_utc
+from workspace.actions import record_audit
+from workspace.errors import ActionError
+from workspace.models import Criterion, Project, User
+
+DEFAULT_ANNOTATOR_KINDS = ("person",)
+
+
+class NoJudgments(ActionError):
+    """Nothing is selected: there is no dataset without judgments."""
+
+    code = "no_judgments"
+
+
+def freeze_dataset(
+    *,
+    actor: User,
+    project: Project,
+    name: str | None = None,
+    criterion: Criterion | None = None,
+    batches: Collection[Batch] | None = None,
+    purposes: Collection[str] = COUNTED_PURPOSES,
+    annotator_kinds: Collection[str] = DEFAULT_ANNOTATOR_KINDS,
+    reuse: bool = False,
+) -> PreferenceDataset:
+    """Freeze the judgments that are there now.
+
+    People and machines are kept apart unless asked: name the kinds to mix. `purposes=("normal",)` leaves
+    head-to-head judgments out. With `reuse`, an earlier snapshot of the same content is returned instead of a
+    new one. Raises NoJudgments; ActionError when the name is taken or the disk refuses.
+    """
+    filters = {
+        "criterion": criterion.name if criterion else None,
+        "batches": sorted(batch.name for batch in batches) if batches is not None else None,
+        "purposes": sorted(purposes),
+        "annotator_kinds": sorted(annotator_kinds),
+    }
+    root = Path(settings.DATA_DIR) / "datasets"
+    folder = root / uuid.uuid4().hex
+    partial = root / f".{folder.name}.partial"
+    try:
+        partial.mkdir(parents=True)
+        rows = judgment_rows(
+            project, criterion=criterion, batches=batches, purposes=purposes, annotator_kinds=annotator_kinds
+        )
+        manifest = _write_files(partial, rows) | {"project": project.slug, "filters": filters}
+        if manifest["counts"]["judgments"] == 0:
+            raise NoJudgments(_empty_selection_message(project, annotator_kinds))
+        manifest |= {"split_rule": SPLIT_RULE, "split_salt_id": salt_id(project.split_salt)}
+        content = hashlib.sha256(manifest_text(manifest).encode()).hexdigest()
+        if reuse and (earlier := _same_content(project, content)):
+            return earlier
+        text = manifest_text(manifest | {"content_sha256": content, "created_at": iso_utc(timezone.now())})
+        write_and_sync(partial / MANIFEST, text)
+        partial.rename(folder)
+    except OSError as error:
+        raise ActionError(
+            f"The dataset cannot be written below {root}: {error.strerror or error}.", code="cannot_write"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with transaction.atomic():
+            dataset = PreferenceDataset.objects.create(
+                project=project,
+                name=name or _free_name(project),
+                criterion=criterion,
+                directory=folder.relative_to(settings.DATA_DIR).as_posix(),
+                manifest_sha256=hashlib.sha256(text.encode()).hexdigest(),
+                filters=filters | {"content_sha256": content},
+                counts=manifest["counts"],
+                made_by=actor,
+            )
+            record_audit(
+                actor=actor,
+                action="preferences.snapshot",
+                project=project,
+                target=dataset,
+                **manifest["counts"],
+            )
+    except IntegrityError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ActionError(f"There is a dataset named “{name}” already.", code="dataset_name_taken") from error
+    return dataset
+
+
+def _write_files(folder: Path, rows: Iterator[JudgmentRow]) -> dict[str, Any]:
+    shards = ShardWriter(folder, "judgments", JUDGMENTS, "parquet")
+    count: Counter[str] = Counter({"judgments": 0})
+    kinds: Counter[str] = Counter()
+    tasks: Counter[str] = Counter()
+    rounds, guidelines, criteria, last_task = set(), set(), set(), None
+    for row in rows:
+        shards.add(row)
+        count["judgments"] += 1
+        count["counted"] += is_counted(row)
+        kinds[row["annotator_kind"]] += 1
+        if row["task_id"] != last_task:
+            tasks[row["split"]] += 1
+            last_task = row["task_id"]
+        rounds.add(row["round"])
+        guidelines.add(row["guideline_version"])
+        criteria.add(row["criterion"])
+    files = [describe_file(path, number, folder) for path, number in shards.close()]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "files": files,
+        "counts": dict(count) | {"tasks": sum(tasks.values())},
+        "tasks_by_split": dict(sorted(tasks.items())),
+        "judgments_by_annotator_kind": dict(sorted(kinds.items())),
+        "rounds": sorted(number for number in rounds if number is not None),
+        "guideline_versions": sorted(number for number in guidelines if number is not None),
+        "criteria": sorted(criteria),
+    }
+
+
+def _empty_selection_message(project: Project, asked: Collection[str]) -> str:
+    there = {
+        kind
+        for kind in User.Kind.values
+        if User.objects.filter(kind=kind, judgments__task__batch__project=project).exists()
+    }
+    others = sorted(there - set(asked))
+    hint = ""
+    if others:
+        hint = f"; there are some of kind {', '.join(others)}: name the kind to have them"
+    elif not there:
+        hint = ": let people judge tasks, or bring judgments in with `manage.py import_comparisons`"
+    return f"The project {project.slug} has no judgments of this selection{hint}."
+
+
+def _same_content(project: Project, content: str) -> PreferenceDataset | None:
+    """The first that is whole: one whose files were lost must not stand in the way of a new one."""
+    for dataset in project.preference_datasets.filter(filters__content_sha256=content).order_by("pk"):
+        try:
+            for _ in verified_files(dataset):
+                pass
+        except DatasetDamaged:
+            continue
+        return dataset
+    return None
+
+
+def discard_dataset(*, actor: User, dataset: PreferenceDataset) -> None:
+    """Take back a snapshot that came to nothing. One that a run or a round stands on by now stays."""
+    folder = Path(settings.DATA_DIR) / dataset.directory
+    try:
+        with transaction.atomic():
+            record_audit(actor=actor, action="preferences.discard", project=dataset.project, target=dataset)
+            dataset.delete()
+    except ProtectedError:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_name(project: Project) -> str:
+    number = project.preference_datasets.count() + 1
+    while project.preference_datasets.filter(name=f"snapshot {number}").exists():
+        number += 1
+    return f"snapshot {number}"

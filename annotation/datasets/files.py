@@ -1,0 +1,82 @@
+"""The files of a dataset: read, and checked against the manifest."""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from django.conf import settings
+
+from annotation.datasets.shards import ROWS_PER_GROUP, describe_file
+from annotation.models import PreferenceDataset
+from annotation.preferences.comparisons import raw_comparisons
+from annotation.preferences.consensus import annotator_weights, consensus_comparisons
+from learning.records import ComparisonRow, JudgmentRow
+from workspace.errors import ActionError
+
+SCHEMA_VERSION = 1
+
+MANIFEST = "manifest.json"
+
+
+class DatasetDamaged(ActionError):
+    """The files of a dataset are not those of its manifest."""
+
+    code = "dataset_damaged"
+
+
+def dataset_manifest(dataset: PreferenceDataset) -> dict[str, Any]:
+    """The manifest, checked against the row that names it."""
+    path = Path(settings.DATA_DIR) / dataset.directory / MANIFEST
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise DatasetDamaged(f"The dataset “{dataset.name}” has lost its manifest: {path}.") from error
+    if hashlib.sha256(text).hexdigest() != dataset.manifest_sha256:
+        raise DatasetDamaged(f"The manifest of the dataset “{dataset.name}” was changed: {path}.")
+    manifest: dict[str, Any] = json.loads(text)
+    return manifest
+
+
+def dataset_judgments(
+    dataset: PreferenceDataset, *, splits: Collection[str] | None = None
+) -> Iterator[JudgmentRow]:
+    """The snapshot's JUDGMENTS rows in its order. The files are checked against the manifest first."""
+    for path in verified_files(dataset):
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=ROWS_PER_GROUP):
+                for row in batch.to_pylist():
+                    if splits is None or row["split"] in splits:
+                        yield _with_marks(row)
+
+
+def verified_files(dataset: PreferenceDataset) -> Iterator[Path]:
+    """The files, each checked against the manifest. Raises DatasetDamaged."""
+    folder = Path(settings.DATA_DIR) / dataset.directory
+    for described in dataset_manifest(dataset)["files"]:
+        path = folder / described["name"]
+        if not path.is_file() or describe_file(path, described["rows"], folder) != described:
+            raise DatasetDamaged(f"A file of the dataset “{dataset.name}” is missing or was changed: {path}.")
+        yield path
+
+
+def _with_marks(row: dict[str, Any]) -> Any:
+    for response in row["responses"]:
+        response["marks"] = dict(response["marks"])  # Parquet gives a map as pairs
+    return row
+
+
+def dataset_comparisons(
+    dataset: PreferenceDataset, *, consensus: bool = False, splits: Collection[str] | None = None
+) -> Iterator[ComparisonRow]:
+    """COMPARISONS rows of a snapshot: one a judgment, or one a task with annotators weighed by their
+    reliability.
+
+    Reliability is estimated on the whole snapshot, so that it is the same for every split.
+    """
+    if consensus:
+        weights = annotator_weights(dataset_judgments(dataset))
+        return consensus_comparisons(dataset_judgments(dataset, splits=splits), weights)
+    return raw_comparisons(dataset_judgments(dataset, splits=splits))

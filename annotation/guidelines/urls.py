@@ -1,0 +1,5 @@
+from django.urls import path
+
+from annotation.guidelines import views
+
+urlpatterns = [path("", views.settings, name="settings")]

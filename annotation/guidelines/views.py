@@ -1,0 +1,82 @@
+"""A manager's page for how the question is put: ties, reasons, the guideline. Every change is a new version."""
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from annotation.guidelines.forms import GuidelineForm, QuestionForm, VersionedForm
+from annotation.rendering.markdown import render_markdown
+from workspace import actions
+from workspace.access import MANAGERS, access_project
+from workspace.errors import StaleVersion
+from workspace.models import Project, User
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+@never_cache
+def settings(request: HttpRequest, slug: str) -> HttpResponse:
+    """Two forms; `change` says which was sent. What rests on an older version comes back beside the newer one."""
+    project = access_project(request.user, slug, roles=MANAGERS)
+    request.project = project  # type: ignore[attr-defined]
+    if request.method == "GET":
+        return _page(request, project, {})
+    question = request.POST.get("change") == "question"
+    sent: VersionedForm = QuestionForm(request.POST) if question else GuidelineForm(request.POST)
+    shown = {"question_form" if question else "guideline_form": sent}
+    if not sent.is_valid():
+        return _page(request, project, shown, status=422)
+    fields = dict(sent.cleaned_data)
+    given: dict[str, Any] = {
+        "actor": cast(User, request.user),
+        "project": project,
+        "expected_version": fields.pop("version"),
+    }
+    try:
+        if question:
+            actions.change_question_settings(**given, **fields)
+        else:
+            actions.publish_guideline(**given, **fields)
+    except StaleVersion as error:
+        # They have seen the newer version then: sending the same again replaces it knowingly.
+        data = request.POST.copy()
+        data["version"] = str(error.current)
+        again = type(sent)(data)
+        both = "Both are on this page; to put yours in its place, take over what should stay and save again."
+        again.add_error(None, f"{error.message} {both}")
+        stale = dict.fromkeys(shown, again) | {"stale": "question" if question else "guideline"}
+        return _page(request, project, stale, status=409)
+    messages.success(request, "Saved. Annotators see it from their next task on.")
+    return redirect("annotation:settings", slug=slug)
+
+
+def _page(
+    request: HttpRequest, project: Project, shown: dict[str, Any], *, status: int = 200
+) -> HttpResponse:
+    question = project.question_settings.order_by("-version").first()
+    guideline = project.guidelines.order_by("-version").first()
+    context = {
+        "project": project,
+        "question": question,
+        "guideline": guideline,
+        "preview": render_markdown(guideline.text) if guideline and guideline.text.strip() else "",
+        "question_form": QuestionForm(
+            initial={
+                "version": question.version if question else 0,
+                "allow_ties": question is None or question.allow_ties,
+                "ask_rationale": question is not None and question.ask_rationale,
+            }
+        ),
+        "guideline_form": GuidelineForm(
+            initial={
+                "version": guideline.version if guideline else 0,
+                "text": guideline.text if guideline else "",
+            }
+        ),
+    }
+    return render(request, "annotation/settings.html", context | shown, status=status)

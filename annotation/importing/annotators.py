@@ -1,0 +1,79 @@
+"""The users behind the pseudonyms of a file: decided before anything is written, made when they are needed."""
+
+import hashlib
+
+from annotation.importing.report import ImportRefused
+from annotation.text import printable
+from workspace.models import Project, User
+
+
+class AnnotatorResolver:
+    """Somebody known to the project by the pseudonym, else a new inactive user.
+
+    Elsewhere the same name is somebody else's: then the project's name is added to the pseudonym. Rows that
+    name nobody share one user of the project.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._kinds: dict[str, str] = {}  # of every pseudonym decided for
+        self._decided: dict[tuple[str | None, str], str] = {}
+        self._users: dict[str, User] = {}
+
+    def decide(self, name: str | None, kind: str = "person") -> str:
+        """The pseudonym of the user who stands for this one; writes nothing. Raises ImportRefused."""
+        if (name, kind) not in self._decided:
+            self._decided[name, kind] = self._free_or_known(name or f"import-{self._project.slug}"[:64], kind)
+        return self._decided[name, kind]
+
+    def of(self, name: str | None, kind: str = "person") -> User:
+        """The user. Call it in the transaction of the rows that need them."""
+        pseudonym = self.decide(name, kind)
+        if pseudonym not in self._users:
+            there = User.objects.filter(pseudonym=pseudonym).first()
+            self._users[pseudonym] = there or _new_user(pseudonym, kind)
+        return self._users[pseudonym]
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def _free_or_known(self, pseudonym: str, kind: str) -> str:
+        for candidate in (pseudonym, _scoped(pseudonym, self._project)):
+            if candidate not in self._kinds:
+                known = User.objects.filter(pseudonym=candidate).first()
+                if known is None or (known.kind == kind and _takes_part(known, self._project)):
+                    self._kinds[candidate] = kind
+            if self._kinds.get(candidate) == kind:
+                return candidate
+        raise ImportRefused(
+            f"The pseudonym {printable(pseudonym)} belongs to somebody of another kind in this project: "
+            "rename it in the file.",
+            code="pseudonym_taken",
+        )
+
+
+def _new_user(pseudonym: str, kind: str) -> User:
+    user = User(
+        username=f"imported-{hashlib.sha256(pseudonym.encode()).hexdigest()[:24]}",
+        pseudonym=pseudonym,
+        kind=kind,
+        is_active=False,
+    )
+    user.set_unusable_password()
+    user.save()
+    return user
+
+
+def _scoped(pseudonym: str, project: Project) -> str:
+    """Within 64 characters and unlike any other project's."""
+    tail = "@" + hashlib.sha256(project.slug.encode()).hexdigest()[:8]
+    return pseudonym[: 64 - len(tail)] + tail
+
+
+def _takes_part(user: User, project: Project) -> bool:
+    return (
+        user.memberships.filter(project=project).exists()
+        or user.assignments.filter(task__batch__project=project).exists()
+        or project.prompts.filter(author=user).exists()
+        or project.demonstrations.filter(author=user).exists()
+    )

@@ -1,0 +1,169 @@
+"""The second pass of an import: staged tasks inserted in chunks, into a batch that nobody sees yet."""
+
+import hashlib
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.utils.dateparse import parse_datetime
+
+from annotation.batches.actions import NewTask, add_tasks, create_batch
+from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
+from annotation.importing.annotators import AnnotatorResolver
+from annotation.importing.readers.judgments import ImportedJudgment
+from annotation.importing.staging import StagedTask
+from annotation.importing.validation import IMPORT_KEY
+from annotation.judging.bulk import NewJudgment, add_judgments
+from annotation.models import Batch, Prompt, Response, Source
+from annotation.preferences.comparisons import GROUP_FLAG
+from annotation.preferences.weak_orders import ranks_to_tiers
+from workspace.models import Criterion, User
+
+TASKS_PER_CHUNK = 500
+
+CHARACTERS_PER_CHUNK = 8_000_000
+
+MAX_JUDGMENTS_PER_TASK = 50
+
+
+def content_id(prefix: str, *parts: str) -> str:
+    return f"{prefix}-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _chunks(tasks: Iterator[StagedTask]) -> Iterator[list[StagedTask]]:
+    """Some hundred tasks at a time, fewer where the texts are long."""
+    chunk: list[StagedTask] = []
+    size = 0
+    for task in tasks:
+        chunk.append(task)
+        size += sum(map(len, task.judgments[0].responses)) + sum(
+            len(m["content"]) for m in task.judgments[0].prompt
+        )
+        if len(chunk) == TASKS_PER_CHUNK or size > CHARACTERS_PER_CHUNK:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _idempotency_key(batch: Batch, *numbers: int | str | None) -> str:
+    return IMPORT_KEY + "-".join(str(part) for part in (batch.pk, *numbers) if part is not None)
+
+
+def _parse_timestamp(value: str | None) -> datetime | None:
+    return parse_datetime(value) if value else None
+
+
+def _add_responses(
+    actor: User,
+    batch: Batch,
+    firsts: Sequence[ImportedJudgment],
+    prompts: Sequence[Prompt],
+    source_name: str,
+) -> list[list[Response]]:
+    project = batch.project
+    sources: dict[tuple[str, str], Source] = {}
+    rows = []
+    for first, prompt in zip(firsts, prompts, strict=True):
+        group = next((flag for flag in first.flags if flag.startswith(GROUP_FLAG)), None)
+        for place, words in enumerate(first.responses):
+            kind, name = first.sources[place] if first.sources else (Source.Kind.IMPORT, source_name)
+            if (kind, name) not in sources:
+                sources[kind, name] = get_or_create_source(
+                    actor=actor, project=project, kind=kind, name=name[:120]
+                )
+            response_id = first.response_ids[place] if first.response_ids else None
+            if group and not response_id:
+                # The pairs of one group share their responses: that is how they are put together again.
+                response_id = content_id("r", str(batch.pk), group, prompt.external_id, words)
+            sampling = first.sampling[place] if first.sampling else None
+            rows.append(
+                NewResponse(
+                    prompt=prompt,
+                    source=sources[kind, name],
+                    text=words,
+                    response_id=response_id,
+                    sampling=sampling,
+                )
+            )
+    made = iter(add_responses(actor=actor, project=project, rows=rows))
+    return [[next(made) for _ in first.responses] for first in firsts]
+
+
+@transaction.atomic
+def _insert_chunk(
+    actor: User, batch: Batch, staged: Sequence[StagedTask], people: AnnotatorResolver, source_name: str
+) -> None:
+    """One chunk of tasks with their judgments."""
+    project = batch.project
+    # More people than a task has slots for: a second task with the same responses.
+    parts = [
+        (task.number, part, task.judgments[start : start + MAX_JUDGMENTS_PER_TASK])
+        for task in staged
+        for part, start in enumerate(range(0, len(task.judgments), MAX_JUDGMENTS_PER_TASK))
+    ]
+    firsts = [judgments[0] for _, _, judgments in parts]
+    prompts = add_prompts(
+        actor=actor,
+        project=project,
+        rows=[{"messages": first.prompt, "prompt_id": first.prompt_id} for first in firsts],
+    )
+    responses = _add_responses(actor, batch, firsts, prompts, source_name)
+    tasks = add_tasks(
+        actor=actor,
+        batch=batch,
+        tasks=[
+            NewTask(prompt=prompt, responses=own, purpose=first.purpose, needed=len(judgments))
+            for first, prompt, own, (_, _, judgments) in zip(firsts, prompts, responses, parts, strict=True)
+        ],
+    )
+    rows = []
+    for (number, part, judgments), task, own in zip(parts, tasks, responses, strict=True):
+        key_of = {response.text: response.pk for response in own}
+        for place, judgment in enumerate(judgments):
+            keys = [key_of[words] for words in judgment.responses]
+            rows.append(
+                NewJudgment(
+                    task=task,
+                    annotator=people.of(judgment.annotator, judgment.annotator_kind),
+                    tiers=[[keys[thing] for thing in tier] for tier in ranks_to_tiers(judgment.ranks)],
+                    strengths=judgment.strengths,
+                    idempotency_key=_idempotency_key(batch, number, part, place, judgment.fingerprint),
+                    order_shown=[keys[thing] for thing in judgment.order_shown or range(len(keys))],
+                    marks={key: mark for key, mark in zip(keys, judgment.marks or [], strict=False) if mark},
+                    rationale=judgment.rationale,
+                    flags=judgment.flags,
+                    seconds=judgment.seconds,
+                    created_at=_parse_timestamp(judgment.created_at),
+                )
+            )
+    add_judgments(actor=actor, batch=batch, rows=rows)
+
+
+def insert_tasks(
+    actor: User,
+    criterion: Criterion,
+    name: str,
+    most: int,
+    tasks: Iterator[StagedTask],
+    people: AnnotatorResolver,
+) -> Batch:
+    """The invisible batch with every task in it. Its responses come from `name`; it has another one itself, so
+    that an import that breaks off does not keep the name.
+    """
+    chunks = _chunks(tasks)
+    with transaction.atomic():
+        batch = create_batch(
+            actor=actor,
+            project=criterion.project,
+            criterion=criterion,
+            name=f"{name[:90]} (unfinished {uuid.uuid4().hex[:12]})",
+            k=most,
+            overlap=1,
+            visible=False,
+        )
+        _insert_chunk(actor, batch, next(chunks), people, name)
+    for chunk in chunks:
+        _insert_chunk(actor, batch, chunk, people, name)
+    return batch

@@ -1,0 +1,65 @@
+"""Where the fields of a format are found in the rows of one file (--map)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from annotation.importing.readers.fields import _INTEGER
+from annotation.importing.report import ImportRefused, RowError
+
+_MISSING = object()
+
+
+def _look_up(row: Any, column: str) -> Any:
+    if isinstance(row, Mapping) and column in row:
+        return row[column]
+    head, dot, rest = column.partition(".")
+    if not dot:
+        head, rest = column, ""
+    inner: Any = _MISSING
+    if isinstance(row, Mapping) and head in row:
+        inner = row[head]
+    elif isinstance(row, list) and _INTEGER.match(head) and -len(row) <= int(head) < len(row):
+        inner = row[int(head)]
+    return _look_up(inner, rest) if rest and inner is not _MISSING else inner
+
+
+class ColumnMap:
+    """Where the fields of a format are found in the rows of one file.
+
+    `mapping` gives fields another column: a plain name, or a path into nested cells (`meta.question`,
+    `messages.0.content`); a column whose name has a dot in it is found by its whole name. Several columns
+    make a list.
+    """
+
+    def __init__(self, fields: Sequence[str], mapping: Mapping[str, Sequence[str]], *, format_name: str):
+        for field in mapping:
+            if field not in fields:
+                raise ImportRefused(
+                    f"--map {field}=...: the format {format_name} has no field {field}; it has {', '.join(fields)}.",
+                    code="unknown_field",
+                )
+        self._columns = {field: list(mapping.get(field, [field])) for field in fields}
+        self._mapped = frozenset(mapping)
+
+    def name(self, field: str) -> str:
+        return " + ".join(self._columns[field])
+
+    def has(self, row: Mapping[str, Any], field: str) -> bool:
+        """True when the row has something there; null counts as nothing."""
+        cells = [_look_up(row, column) for column in self._columns[field]]
+        if field in self._mapped and any(cell is _MISSING for cell in cells):
+            self._refuse_missing(row, field)
+        return all(cell is not _MISSING and cell is not None for cell in cells)
+
+    def value(self, row: Mapping[str, Any], field: str) -> Any:
+        """The cell; a RowError when the row does not have the column."""
+        cells = [_look_up(row, column) for column in self._columns[field]]
+        if any(cell is _MISSING for cell in cells):
+            self._refuse_missing(row, field)
+        return cells[0] if len(cells) == 1 else cells
+
+    def _refuse_missing(self, row: Mapping[str, Any], field: str) -> None:
+        missing = [column for column in self._columns[field] if _look_up(row, column) is _MISSING]
+        there = ", ".join(name[:40] for name in sorted(row)[:12]) or "none"
+        remedy = "" if field in self._mapped else f"; name another with --map {field}=COLUMN"
+        raise RowError(missing[0], f"is missing (the row has: {there}){remedy}")

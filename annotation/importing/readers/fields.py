@@ -1,0 +1,188 @@
+"""Cells: from a row of somebody else's file to values of the types FORMATS asks for, or a RowError that
+names the column.
+
+Strict about types (a boolean is no text and no number), lenient about spelling only where real files are: a
+number may be written as text. Nothing is repaired silently.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from annotation.importing.report import RowError
+from annotation.importing.source_files import WHOLE_ROW, describe_json_type
+from annotation.text import MAX_TEXT_CHARACTERS, ROLES
+
+MAX_NAME_CHARACTERS = 64
+MAX_ID_CHARACTERS = 200
+# Grades of other scales, by name. The side, where there is one, is told apart first.
+STRENGTH_NAMES = {
+    "significantly better": 3, "much better": 3, "strongly better": 3, "better": 2, "slightly better": 1,
+    "negligibly better": 0, "unsure": 0,
+}  # fmt: skip
+TIE_NAMES = frozenset({"tie", "equal", "same", "draw", "both", "neither"})
+_SIDED = re.compile(
+    r"^(?:response |completion |answer )?(a|b|1|2|first|second|left|right)(?: is)? (.*better)$"
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_INTEGER = re.compile(r"^[+-]?\d{1,9}$")
+Message = dict[str, str]
+
+
+def text(value: Any, column: str) -> str:
+    """Text as it is: no NUL, no half characters, at most MAX_TEXT_CHARACTERS."""
+    if not isinstance(value, str):
+        raise RowError(column, f"should be text but is {describe_json_type(value)}")
+    if len(value) > MAX_TEXT_CHARACTERS:
+        raise RowError(column, f"has {len(value):,} characters; at most {MAX_TEXT_CHARACTERS:,} are taken")
+    if (place := value.find("\0")) >= 0:
+        raise RowError(column, f"has a NUL character (character {place + 1})")
+    if half := _SURROGATE.search(value):
+        raise RowError(column, f"has half a character (a lone surrogate, character {half.start() + 1})")
+    return value
+
+
+def filled_text(value: Any, column: str) -> str:
+    if not text(value, column).strip():
+        raise RowError(column, "is empty")
+    return str(value)
+
+
+def name(value: Any, column: str) -> str:
+    """A short name: text, or a whole number read as text."""
+    return _at_most(value, column, MAX_NAME_CHARACTERS).strip()
+
+
+def identifier(value: Any, column: str) -> str:
+    """An id as records carry it, to the letter: text, or a whole number read as text."""
+    return _at_most(value, column, MAX_ID_CHARACTERS)
+
+
+def _at_most(value: Any, column: str, characters: int) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if len(filled_text(value, column)) > characters:
+        raise RowError(column, f"is longer than {characters} characters")
+    return str(value)
+
+
+def whole_number(value: Any, column: str, low: int, high: int) -> int:
+    """An integer, also written as 2.0 or "2"."""
+    number: int | None = None
+    if isinstance(value, str):
+        number = int(value) if _INTEGER.match(value.strip()) else None
+    elif isinstance(value, float):
+        number = int(value) if value.is_integer() else None
+    elif isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    if number is None:
+        shown = f"“{value[:40]}”" if isinstance(value, str) else describe_json_type(value)
+        raise RowError(column, f"should be a whole number but is {shown}")
+    if not low <= number <= high:
+        raise RowError(column, f"is {number}; it should be between {low} and {high}")
+    return number
+
+
+def number(value: Any, column: str) -> float:
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise RowError(column, f"should be a number but is “{value[:40]}”") from None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise RowError(column, f"should be a finite number but is {describe_json_type(value)}")
+    return float(value)
+
+
+def list_of(value: Any, column: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise RowError(column, f"should be a list but is {describe_json_type(value)}")
+    return value
+
+
+def messages(value: Any, column: str) -> list[Message]:
+    """A prompt: messages that end with a user or tool turn, or plain text, which is one user turn."""
+    if isinstance(value, str):
+        return [{"role": "user", "content": filled_text(value, column)}]
+    if not isinstance(value, list):
+        raise RowError(column, f"should be text or a list of messages but is {describe_json_type(value)}")
+    turns = conversation(value, column)
+    if turns[-1]["role"] not in ("user", "tool"):
+        raise RowError(column, f"should end with a user or tool turn but ends with {turns[-1]['role']}")
+    if not turns[-1]["content"].strip():
+        raise RowError(column, "is empty (its last turn has no text)")
+    return turns
+
+
+def conversation(value: Any, column: str) -> list[Message]:
+    """At least one message, each with a known role and text."""
+    turns: list[Message] = []
+    for place, turn in enumerate(list_of(value, column)):
+        where = f"{column}.{place}"
+        if not isinstance(turn, Mapping):
+            raise RowError(where, f"should be a message (role, content) but is {describe_json_type(turn)}")
+        role = turn.get("role")
+        if role not in ROLES:
+            shown = f"“{role[:40]}”" if isinstance(role, str) else describe_json_type(role)
+            raise RowError(f"{where}.role", f"should be one of {', '.join(ROLES)} but is {shown}")
+        turns.append({"role": role, "content": text(turn.get("content"), f"{where}.content")})
+    if not turns:
+        raise RowError(column, "is empty")
+    return turns
+
+
+def answer(value: Any, column: str) -> str:
+    """A response: text, or messages that are one assistant turn."""
+    if isinstance(value, list):
+        turns = conversation(value, column)
+        if len(turns) != 1 or turns[0]["role"] != "assistant":
+            raise RowError(column, "should be one assistant turn")
+        return turns[0]["content"]
+    return text(value, column)
+
+
+def strength(value: Any, column: str) -> int:
+    """0..3, or a grade by name (“slightly better”)."""
+    if isinstance(value, str):
+        spelled = _plain(value)
+        if spelled in STRENGTH_NAMES:
+            return STRENGTH_NAMES[spelled]
+    return whole_number(value, column, 0, 3)
+
+
+def preference(value: Any, column: str, names: Mapping[str, str]) -> tuple[int, int]:
+    """(side, strength) of a graded choice between two: side -1 for the first response, 1 for the second, 0
+    for a tie.
+
+    Whole numbers are -3..3 as in HelpSteer3 (negative: the first). Names: `names` from the caller first
+    (“a:2”, “b:1”, “tie”), then a-is-slightly-better and its like.
+    """
+    if not isinstance(value, str) or _INTEGER.match(value.strip()):
+        grade = whole_number(value, column, -3, 3)
+        return (grade > 0) - (grade < 0), abs(grade)
+    if value in names:
+        return named_grade(names[value], column)
+    spelled = _plain(value)
+    if spelled in TIE_NAMES:
+        return 0, 0
+    found = _SIDED.match(spelled)
+    if found and found[2] in STRENGTH_NAMES:
+        return (-1 if found[1] in ("a", "1", "first", "left") else 1), STRENGTH_NAMES[found[2]]
+    raise RowError(
+        column, f"is “{value[:40]}”, a grade without a known meaning; give it one with --grade NAME=a:2"
+    )
+
+
+def named_grade(meaning: str, column: str = WHOLE_ROW) -> tuple[int, int]:
+    """“a:2” -> the first, better; “b:1” -> the second, slightly better; “tie”."""
+    if meaning == "tie":
+        return 0, 0
+    found = re.fullmatch(r"([ab]):([0-3])", meaning)
+    if not found:
+        raise RowError(column, f"cannot mean “{meaning}”: use a:0 to a:3, b:0 to b:3, or tie")
+    return (-1 if found[1] == "a" else 1), int(found[2])
+
+
+def _plain(value: str) -> str:
+    return " ".join(value.casefold().replace("-", " ").replace("_", " ").split())

@@ -1,0 +1,203 @@
+"""What every reader of comparisons turns its rows into: judgments (weak orders), and pairs that may make up
+one.
+
+Nothing here touches the database; positions stand for responses.
+"""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from annotation.importing.readers.fields import Message
+from annotation.importing.report import RowError
+from annotation.preferences.comparisons import GROUP_FLAG, INTRANSITIVE_FLAG
+from annotation.preferences.weak_orders import MAX_STRENGTH, ranks_from_pairs, ranks_to_tiers
+
+MIN_RESPONSES, MAX_RESPONSES = 2, 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedJudgment:
+    """One person's weak order over responses, as a file gave it. `ranks` are dense, 0 best."""
+
+    prompt: list[Message]
+    responses: list[str]
+    ranks: list[int]
+    strengths: list[int]  # one for each step between tiers, max(ranks) of them
+    annotator: str | None = None
+    annotator_kind: str = "person"
+    rationale: str = ""
+    flags: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    purpose: str = "normal"
+    created_at: str | None = None
+    prompt_id: str | None = None
+    task_id: str | None = None
+    record_id: str | None = None  # what the row is called where it was exported
+    order_shown: list[int] | None = None  # places in `responses`
+    response_ids: list[str] | None = None
+    sources: list[list[str]] | None = None  # [kind, name] of each response
+    sampling: list[dict[str, Any] | None] | None = None
+    marks: list[dict[str, Any]] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The same for the same record of the same installation, however often it comes; None without a
+        record's id. An id alone is not enough: every installation counts from 1.
+        """
+        if self.record_id is None:
+            return None
+        said = [
+            self.record_id, self.prompt, self.responses, self.ranks, self.strengths, self.annotator,
+            self.annotator_kind, self.created_at,
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedPair:
+    """One row of a file of pairs that says which group it belongs to."""
+
+    group: str
+    prompt: list[Message]
+    better: str
+    worse: str
+    strength: int
+    tie: bool
+    annotator: str | None
+    pairs_in_group: int | None  # how many rows the group has in all, where the file says so
+
+    def as_json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+def group_flag(group: str) -> str:
+    """The flag of a group's judgments; a long id is shortened to a digest of itself (a flag has at most 60
+    characters).
+    """
+    if len(group) > 48:
+        group = hashlib.sha256(group.encode()).hexdigest()[:32]
+    return GROUP_FLAG + group
+
+
+def check_responses(responses: Sequence[str], columns: Sequence[str]) -> None:
+    """2 to 9 responses, no two alike. Raises RowError naming one of `columns` (one name, or one a
+    response).
+    """
+    if not MIN_RESPONSES <= len(responses) <= MAX_RESPONSES:
+        raise RowError(
+            columns[0],
+            f"has {len(responses)} responses; between {MIN_RESPONSES} and {MAX_RESPONSES} are taken",
+        )
+    first_at: dict[str, int] = {}
+    for place, words in enumerate(responses):
+        if words in first_at:
+            a, b = first_at[words], place
+            if len(columns) > 1:
+                raise RowError(columns[b], f"is the same text as {columns[a]}: equal sides say nothing")
+            raise RowError(
+                columns[0], f"has the same text as responses {a + 1} and {b + 1}: equal sides say nothing"
+            )
+        first_at[words] = place
+
+
+def merge_pairs(
+    *,
+    group: str,
+    prompt: list[Message],
+    responses: list[str],
+    signs: Mapping[tuple[int, int], int],
+    grades: Mapping[tuple[int, int], int],
+    response_ids: list[str] | None = None,
+    **common: Any,
+) -> list[ImportedJudgment]:
+    """One K-way judgment when the pairs are a weak order; else a judgment a pair, flagged with the group.
+
+    `signs[i, j]`, i < j: 1 when i is better, -1 when j is, 0 for a tie. `grades` has the strength of each
+    untied pair.
+    """
+    ranks = ranks_from_pairs(len(responses), signs)
+    if ranks is not None:
+        return [
+            ImportedJudgment(
+                prompt=prompt,
+                responses=responses,
+                ranks=ranks,
+                strengths=_steps(ranks, grades),
+                response_ids=response_ids,
+                **common,
+            )
+        ]
+    complete = len(signs) == len(responses) * (len(responses) - 1) // 2
+    flags = [group_flag(group)] + [INTRANSITIVE_FLAG] * complete
+    return [
+        ImportedJudgment(
+            prompt=prompt,
+            responses=[responses[i], responses[j]],
+            ranks=[int(value < 0), int(value > 0)],
+            strengths=[grades[i, j]] if value else [],
+            flags=flags,
+            response_ids=[response_ids[i], response_ids[j]] if response_ids else None,
+            **common,
+        )
+        for (i, j), value in sorted(signs.items())
+    ]
+
+
+def _steps(ranks: Sequence[int], grades: Mapping[tuple[int, int], int]) -> list[int]:
+    """The strength of each step: the mean grade of the pairs across it, rounded half up."""
+    tiers = ranks_to_tiers(ranks)
+    steps = []
+    for upper, lower in zip(tiers, tiers[1:], strict=False):
+        across = [grades[min(i, j), max(i, j)] for i in upper for j in lower]
+        steps.append(min(MAX_STRENGTH, int(sum(across) / len(across) + 0.5)))
+    return steps
+
+
+def merge_group(pairs: Iterable[ImportedPair]) -> list[ImportedJudgment]:
+    """The judgments behind the rows of one group (same group id, same annotator), in file order.
+
+    Views of pairs leave ties out. Where the file says how many rows the group has, and has them all, pairs without a
+    row are taken as ties if that gives an order; else they were never compared. Raises RowError when the rows
+    contradict each other.
+    """
+    rows = list(pairs)
+    first = rows[0]
+    responses: list[str] = []
+    signs: dict[tuple[int, int], int] = {}
+    grades: dict[tuple[int, int], int] = {}
+    for row in rows:
+        if row.prompt != first.prompt:
+            raise RowError("group_id", f"is {first.group} for two different prompts")
+        for words in (row.better, row.worse):
+            if words not in responses:
+                responses.append(words)
+        i, j = responses.index(row.better), responses.index(row.worse)
+        pair = (min(i, j), max(i, j))
+        if pair in signs:
+            raise RowError("group_id", f"is {first.group} for two rows with the same two answers")
+        signs[pair] = 0 if row.tie else (1 if i < j else -1)
+        grades[pair] = row.strength
+    expected = first.pairs_in_group
+    if expected is not None and expected != len(rows):
+        raise RowError(
+            "n_pairs_in_group", f"is {expected}, but group {first.group} has {len(rows)} rows here"
+        )
+    check_responses(responses, ["group_id"])
+    with_ties = {pair: signs.get(pair, 0) for pair in itertools.combinations(range(len(responses)), 2)}
+    if expected is not None and ranks_from_pairs(len(responses), with_ties) is not None:
+        signs = with_ties
+    return merge_pairs(
+        group=first.group,
+        prompt=first.prompt,
+        responses=responses,
+        signs=signs,
+        grades=grades,
+        annotator=first.annotator,
+    )

@@ -1,0 +1,115 @@
+"""A prompt, its responses, and how they compare: ranks, a preference or labels of pairs."""
+
+from typing import Any, ClassVar
+
+from annotation.importing.readers import fields
+from annotation.importing.readers.base import ForeignFormatReader, Row
+from annotation.importing.readers.fields import Message
+from annotation.importing.readers.judgments import (
+    ImportedJudgment,
+    ImportedPair,
+    check_responses,
+    merge_pairs,
+)
+from annotation.importing.report import RowError
+from annotation.preferences.weak_orders import dense_ranks
+
+
+class RankedReader(ForeignFormatReader):
+    """`prompt`, `responses`, and how they compare: `ranks` (lowest best, equal = tie) with optional
+    `strengths` of the steps; or, for two responses, `preference` (a grade with its side); or `pair_labels`
+    for the pairs in the order 12 13 14 23 24 34: 0 tie, 1 the first, 2 the second. Pair labels that are no
+    weak order stay pairs.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = (
+        "prompt",
+        "responses",
+        "ranks",
+        "strengths",
+        "preference",
+        "pair_labels",
+        "rationale",
+        "annotator",
+        "id",
+    )
+
+    def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
+        value = self._columns.value(row, "prompt")
+        prompt = fields.messages(value, self._columns.name("prompt"))
+        column = self._columns.name("responses")
+        given = fields.list_of(self._columns.value(row, "responses"), column)
+        names = (
+            column.split(" + ") if " + " in column else [f"{column}.{place}" for place in range(len(given))]
+        )
+        responses = [fields.answer(words, name) for words, name in zip(given, names, strict=True)]
+        check_responses(responses, names if " + " in column else [column])
+        common: dict[str, Any] = {"annotator": self._optional_name(row, "annotator")}
+        if self._columns.has(row, "rationale"):
+            common["rationale"] = fields.text(
+                self._columns.value(row, "rationale"), self._columns.name("rationale")
+            )
+        if self._columns.has(row, "pair_labels"):
+            return list(self._labelled(row, line, prompt, responses, common))
+        if self._columns.has(row, "preference"):
+            return [self._graded(row, prompt, responses, common)]
+        return [self._ranked(row, prompt, responses, common)]
+
+    def _ranked(
+        self, row: Row, prompt: list[Message], responses: list[str], common: dict[str, Any]
+    ) -> ImportedJudgment:
+        column = self._columns.name("ranks")
+        given = fields.list_of(self._columns.value(row, "ranks"), column)
+        if len(given) != len(responses):
+            raise RowError(column, f"has {len(given)} ranks for {len(responses)} responses")
+        ranks = dense_ranks(
+            [fields.whole_number(rank, f"{column}.{i}", -(10**6), 10**6) for i, rank in enumerate(given)]
+        )
+        strengths = [0] * max(ranks)
+        if self._columns.has(row, "strengths"):
+            column = self._columns.name("strengths")
+            steps = fields.list_of(self._columns.value(row, "strengths"), column)
+            strengths = [fields.strength(step, f"{column}.{i}") for i, step in enumerate(steps)]
+            if len(strengths) != max(ranks):
+                raise RowError(column, f"has {len(strengths)} strengths for {max(ranks)} steps between tiers")
+        return ImportedJudgment(
+            prompt=prompt, responses=responses, ranks=ranks, strengths=strengths, **common
+        )
+
+    def _graded(
+        self, row: Row, prompt: list[Message], responses: list[str], common: dict[str, Any]
+    ) -> ImportedJudgment:
+        column = self._columns.name("preference")
+        if len(responses) != 2:
+            raise RowError(column, f"compares two responses, but there are {len(responses)}")
+        side, strength = fields.preference(self._columns.value(row, "preference"), column, self._grades)
+        return ImportedJudgment(
+            prompt=prompt,
+            responses=responses,
+            ranks=[int(side > 0), int(side < 0)],
+            strengths=[strength] if side else [],
+            **common,
+        )
+
+    def _labelled(
+        self, row: Row, line: int, prompt: list[Message], responses: list[str], common: dict[str, Any]
+    ) -> list[ImportedJudgment]:
+        column = self._columns.name("pair_labels")
+        pairs = [(i, j) for i in range(len(responses)) for j in range(i + 1, len(responses))]
+        labels = fields.list_of(self._columns.value(row, "pair_labels"), column)
+        if len(labels) != len(pairs):
+            raise RowError(
+                column, f"has {len(labels)} labels for the {len(pairs)} pairs of {len(responses)} responses"
+            )
+        signs = {
+            pair: (0, 1, -1)[fields.whole_number(label, f"{column}.{place}", 0, 2)]
+            for place, (pair, label) in enumerate(zip(pairs, labels, strict=True))
+        }
+        return merge_pairs(
+            group=self.id_of(row) or f"line {line}",
+            prompt=prompt,
+            responses=responses,
+            signs=signs,
+            grades=dict.fromkeys(pairs, 0),
+            **common,
+        )

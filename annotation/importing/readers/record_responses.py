@@ -1,0 +1,77 @@
+"""One response of a judgments record: its text, source, sampling settings and marks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from annotation.errors import BadAnswer, UnreadableText
+from annotation.importing.readers import fields
+from annotation.importing.report import RowError
+from annotation.importing.source_files import describe_json_type
+from annotation.preferences.validation import clean_marks
+
+SAMPLING_NUMBERS = ("temperature", "top_p", "repetition_penalty")
+
+SAMPLING_WHOLE_NUMBERS = ("top_k", "max_tokens", "seed")
+
+SOURCES = ("policy", "person", "reference", "import")
+
+
+def _marks_to_dict(marks: Any) -> dict[str, Any]:
+    """Marks as an object; Parquet gives them as pairs, or as objects with key and value."""
+    if not isinstance(marks, list):
+        return dict(marks or {})
+    return {pair["key"]: pair["value"] for pair in marks if isinstance(pair, Mapping)} | dict(
+        pair for pair in marks if not isinstance(pair, Mapping)
+    )
+
+
+def _parse_marks(value: Any, column: str) -> dict[str, Any]:
+    if value is not None and not isinstance(value, Mapping | list):
+        raise RowError(column, f"should be an object but is {describe_json_type(value)}")
+    try:
+        marks = _marks_to_dict(value)
+        clean_marks({0: marks}, [0])
+    except (BadAnswer, UnreadableText) as error:
+        raise RowError(column, error.message) from error
+    except (TypeError, ValueError, KeyError) as error:
+        raise RowError(column, "should be an object of names and numbers") from error
+    return marks
+
+
+def _parse_sampling(value: Any, column: str) -> dict[str, float | int] | None:
+    """The settings that are given. Others than these would be lost on the way out: they are refused."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise RowError(column, f"should be an object but is {describe_json_type(value)}")
+    sampling: dict[str, float | int] = {}
+    for name, setting in value.items():
+        where = f"{column}.{name}"
+        if name not in SAMPLING_NUMBERS + SAMPLING_WHOLE_NUMBERS:
+            known = ", ".join(SAMPLING_NUMBERS + SAMPLING_WHOLE_NUMBERS)
+            raise RowError(where, f"is not known; take it out ({known} are kept)")
+        if setting is None:
+            continue
+        if name in SAMPLING_NUMBERS:
+            sampling[name] = fields.number(setting, where)
+        else:
+            sampling[name] = fields.whole_number(setting, where, -(2**63), 2**63 - 1)
+    return sampling
+
+
+def parse_response_record(entry: Any, column: str) -> dict[str, Any]:
+    if not isinstance(entry, Mapping):
+        raise RowError(
+            column, f"should be a response (response_id, text, ...) but is {describe_json_type(entry)}"
+        )
+    source = entry.get("source") or "import"
+    if source not in SOURCES:
+        raise RowError(f"{column}.source", f"is {str(source)[:40]}; it should be one of {', '.join(SOURCES)}")
+    policy = entry.get("policy")
+    return {
+        "response_id": fields.identifier(entry.get("response_id"), f"{column}.response_id"),
+        "text": fields.text(entry.get("text"), f"{column}.text"),
+        "source": [source, fields.text(policy, f"{column}.policy") if policy is not None else source],
+        "sampling": _parse_sampling(entry.get("sampling"), f"{column}.sampling"),
+        "marks": _parse_marks(entry.get("marks"), f"{column}.marks"),
+    }

@@ -1,0 +1,109 @@
+"""Pairs as TRL writes them: prompt, chosen, rejected."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from annotation.content.transcripts import from_transcript
+from annotation.importing.readers import fields
+from annotation.importing.readers.base import ForeignFormatReader, Row
+from annotation.importing.readers.fields import Message
+from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, check_responses
+from annotation.importing.report import RowError
+
+
+def _implicit_prompt(
+    chosen: list[Any], rejected: list[Any], names: Sequence[str]
+) -> tuple[list[Message], str, str]:
+    a, b = (fields.conversation(side, name) for side, name in zip((chosen, rejected), names, strict=True))
+    for turns, name in ((a, names[0]), (b, names[1])):
+        if turns[-1]["role"] != "assistant":
+            raise RowError(name, f"should end with an assistant turn but ends with {turns[-1]['role']}")
+    if a[:-1] != b[:-1]:
+        raise RowError(names[1], f"shares no prompt with {names[0]} up to its last turn")
+    if len(a) == 1:
+        raise RowError(names[0], "has no prompt before the answer, and there is no column prompt")
+    return fields.messages(a[:-1], names[0]), a[-1]["content"], b[-1]["content"]
+
+
+class TrlReader(ForeignFormatReader):
+    """`prompt`, `chosen`, `rejected` as messages or text; without a prompt column the messages the two sides
+    share.
+
+    Pairs of one `group_id` are one K-way judgment again. `soft_label` 0.5 is a tie. A text prompt in the form
+    of a transcript is read as its turns. `margin`, `weight`, `agreement` are views of what is kept as
+    strength and judgments.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = (
+        "prompt", "chosen", "rejected", "strength", "soft_label", "margin", "weight", "agreement",
+        "group_id", "pair_index", "n_pairs_in_group", "annotator", "id",
+    )  # fmt: skip
+
+    def id_of(self, row: Row) -> str | None:
+        if self._is_numbered(row):
+            column = self._columns.name("pair_index")
+            index = fields.whole_number(self._columns.value(row, "pair_index"), column, 0, 10**6)
+            annotator = self._optional_name(row, "annotator") or ""
+            return f"{self._group(row)} pair {index} {annotator}".strip()
+        return super().id_of(row)
+
+    def id_column(self, row: Row) -> str:
+        return self._columns.name("pair_index") if self._is_numbered(row) else super().id_column(row)
+
+    def _is_numbered(self, row: Row) -> bool:
+        return self._columns.has(row, "group_id") and self._columns.has(row, "pair_index")
+
+    def _group(self, row: Row) -> str | None:
+        if not self._columns.has(row, "group_id"):
+            return None
+        return fields.identifier(self._columns.value(row, "group_id"), self._columns.name("group_id"))
+
+    def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
+        prompt, better, worse = self._sides(row)
+        check_responses([better, worse], [self._columns.name("chosen"), self._columns.name("rejected")])
+        strength, tie = self._strength(row), self._is_tie(row)
+        annotator = self._optional_name(row, "annotator")
+        group = self._group(row)
+        if group is None:
+            return [
+                ImportedJudgment(
+                    prompt=prompt,
+                    responses=[better, worse],
+                    ranks=[0, 0] if tie else [0, 1],
+                    strengths=[] if tie else [strength],
+                    annotator=annotator,
+                )
+            ]
+        return [
+            ImportedPair(
+                group=group, prompt=prompt, better=better, worse=worse, strength=strength, tie=tie,
+                annotator=annotator, pairs_in_group=self._pairs_in_group(row),
+            )
+        ]  # fmt: skip
+
+    def _pairs_in_group(self, row: Row) -> int | None:
+        if not self._columns.has(row, "n_pairs_in_group"):
+            return None
+        column = self._columns.name("n_pairs_in_group")
+        # Nine responses have 36 pairs.
+        return fields.whole_number(self._columns.value(row, "n_pairs_in_group"), column, 1, 36)
+
+    def _sides(self, row: Row) -> tuple[list[Message], str, str]:
+        names = [self._columns.name("chosen"), self._columns.name("rejected")]
+        chosen, rejected = self._columns.value(row, "chosen"), self._columns.value(row, "rejected")
+        if not self._columns.has(row, "prompt") and isinstance(chosen, list) and isinstance(rejected, list):
+            return _implicit_prompt(chosen, rejected, names)
+        value = self._columns.value(row, "prompt")
+        prompt = fields.messages(value, self._columns.name("prompt"))
+        if isinstance(value, str) and (turns := from_transcript(value)):
+            prompt = fields.messages(turns, self._columns.name("prompt"))
+        return prompt, fields.answer(chosen, names[0]), fields.answer(rejected, names[1])
+
+    def _is_tie(self, row: Row) -> bool:
+        if not self._columns.has(row, "soft_label"):
+            return False
+        column = self._columns.name("soft_label")
+        share = fields.number(self._columns.value(row, "soft_label"), column)
+        if not 0.5 <= share <= 1:
+            raise RowError(column, f"is {share:g}: the share for the chosen side lies between 0.5 and 1")
+        return share == 0.5

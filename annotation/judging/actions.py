@@ -1,0 +1,272 @@
+"""Answers of the person at the screen: submitting, revising, taking back.
+
+Every function holds the task's row lock while it decides whether a judgment counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from annotation.errors import AlreadySubmitted, BatchNotOpen, KeyReused, NothingToRevise
+from annotation.models import Assignment, Batch, CurrentJudgment, Judgment, Task
+from annotation.preferences.scale import labels_to_responses
+from annotation.preferences.validation import (
+    clean_flags,
+    clean_marks,
+    clean_rationale,
+    clean_seconds,
+    validate_idempotency_key,
+    validate_tiers,
+)
+from annotation.queue.actions import lock_task, require_own_assignment, uses_slots
+from annotation.turns import in_turn
+from workspace.actions import record_audit
+from workspace.models import Project, QuestionSettings, User
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgmentContent:
+    """A checked answer in response keys."""
+
+    tiers: list[list[int]]
+    strengths: list[int]
+    marks: dict[str, dict[str, Any]]
+    rationale: str
+    flags: list[str]
+    seconds: float
+
+
+def _ties_allowed(project: Project, version: int) -> bool:
+    settings = QuestionSettings.objects.filter(project=project, version=version).first()
+    return settings is None or settings.allow_ties
+
+
+def _parse_judgment(
+    assignment: Assignment,
+    project: Project,
+    tiers: Any,
+    strengths: Any,
+    marks: Any,
+    rationale: Any,
+    flags: Any,
+    seconds: Any,
+) -> JudgmentContent:
+    """From handles to response keys, checked against what this annotator was shown."""
+    key_of = labels_to_responses(assignment.order_shown)
+    handles = list(key_of)
+    tiers, strengths = validate_tiers(tiers, strengths, handles, allow_ties=True)
+    if len(tiers) < len(handles):
+        # Asked for only when there is a tie.
+        allowed = _ties_allowed(project, assignment.settings_version)
+        validate_tiers(tiers, strengths, handles, allow_ties=allowed)
+    checked = clean_marks(marks or {}, handles)
+    return JudgmentContent(
+        tiers=[[key_of[handle] for handle in tier] for tier in tiers],
+        strengths=strengths,
+        marks={str(key_of[handle]): values for handle, values in checked.items()},
+        rationale=clean_rationale(rationale),
+        flags=clean_flags(flags),
+        seconds=clean_seconds(seconds),
+    )
+
+
+def _find_by_idempotency_key(actor: User, assignment: Assignment, idempotency_key: str) -> Judgment | None:
+    """The judgment that was stored under this key. Raises KeyReused when it answers another task."""
+    stored = Judgment.objects.filter(annotator=actor, idempotency_key=idempotency_key).first()
+    if stored is not None and stored.assignment_id != assignment.pk:
+        raise KeyReused("This key belongs to the judgment of another task.")
+    return stored
+
+
+def _require_identical(stored: Judgment, answer: JudgmentContent) -> Judgment:
+    """The stored judgment, if the repeated submit says the same. Two windows on one task share a draft and its key:
+    the second one's other answer must not be taken for a repetition. Raises AlreadySubmitted."""
+    given = (answer.tiers, answer.strengths, answer.marks, answer.rationale, answer.flags)
+    if given != (stored.tiers, stored.strengths, stored.marks, stored.rationale, stored.flags):
+        raise AlreadySubmitted("You have judged this task already: open your last judgment to change it.")
+    return stored
+
+
+def _take_slot(task: Task, *, leased: bool) -> bool:
+    """Whether a new judgment counts; moves the counters when it does. The task's row is locked."""
+    if not uses_slots(task):
+        return True
+    if leased:
+        Task.objects.filter(pk=task.pk).update(done=F("done") + 1)
+        return True
+    return bool(
+        Task.objects.filter(pk=task.pk, open_slots__gt=0).update(
+            open_slots=F("open_slots") - 1, done=F("done") + 1
+        )
+    )
+
+
+def _append_judgment(assignment: Assignment, answer: JudgmentContent, **fields: Any) -> Judgment:
+    """Append a judgment of an assignment and point at it."""
+    try:
+        with transaction.atomic():
+            judgment = Judgment.objects.create(
+                assignment=assignment,
+                task_id=assignment.task_id,
+                annotator_id=assignment.annotator_id,
+                order_shown=assignment.order_shown,
+                settings_version=assignment.settings_version,
+                guideline_version=assignment.guideline_version,
+                tiers=answer.tiers,
+                strengths=answer.strengths,
+                marks=answer.marks,
+                rationale=answer.rationale,
+                flags=answer.flags,
+                seconds=answer.seconds,
+                **fields,
+            )
+    except IntegrityError as error:
+        raise KeyReused("This key belongs to the judgment of another task.") from error
+    pointer = CurrentJudgment(
+        task_id=assignment.task_id, annotator_id=assignment.annotator_id, judgment=judgment
+    )
+    CurrentJudgment.objects.bulk_create(
+        [pointer], update_conflicts=True, unique_fields=["task", "annotator"], update_fields=["judgment"]
+    )
+    return judgment
+
+
+@in_turn
+def submit_judgment(
+    *,
+    actor: User,
+    assignment: Assignment,
+    tiers: list[list[str]],
+    strengths: list[int],
+    idempotency_key: str,
+    marks: Mapping[str, Mapping[str, Any]] | None = None,
+    rationale: str = "",
+    flags: Sequence[str] = (),
+    seconds: float = 0.0,
+) -> Judgment:
+    """Store the actor's answer, in the handles they saw. The same key again returns the judgment that is
+    there.
+
+    A late answer is always kept: it counts if a slot is still open, else it is surplus.
+    Raises NotYourTask, BadAnswer, UnreadableText, KeyReused, AlreadySubmitted.
+    """
+    require_own_assignment(actor, assignment)
+    validate_idempotency_key(idempotency_key)
+    task = lock_task(assignment.task_id)
+    stored = _find_by_idempotency_key(actor, assignment, idempotency_key)
+    current = Assignment.objects.get(pk=assignment.pk)
+    if stored is None and current.state == Assignment.State.SUBMITTED:
+        raise AlreadySubmitted("You have judged this task already: open your last judgment to change it.")
+    answer = _parse_judgment(current, task.batch.project, tiers, strengths, marks, rationale, flags, seconds)
+    if stored is not None:
+        return _require_identical(stored, answer)
+    counts = _take_slot(task, leased=current.state == Assignment.State.LEASED)
+    judgment = _append_judgment(current, answer, surplus=not counts, idempotency_key=idempotency_key)
+    Assignment.objects.filter(pk=current.pk).update(
+        state=Assignment.State.SUBMITTED, submitted_at=Now(), draft={}
+    )
+    record_audit(
+        actor=actor, action="judgment.submit", project=task.batch.project, target=judgment, surplus=not counts
+    )
+    return judgment
+
+
+def _latest_editable(actor: User, assignment: Assignment, task: Task) -> Judgment:
+    """The end of the chain, if the batch still takes changes."""
+    pointer = (
+        CurrentJudgment.objects.filter(task=task, annotator=actor)
+        .select_related("judgment__assignment")
+        .first()
+    )
+    if pointer is None:
+        raise NothingToRevise("There is no judgment of yours on this task to change.")
+    if task.batch.state == Batch.State.CLOSED:
+        raise BatchNotOpen("The batch is closed: its judgments can no longer be changed.")
+    return pointer.judgment
+
+
+@in_turn
+def revise_judgment(
+    *,
+    actor: User,
+    assignment: Assignment,
+    tiers: list[list[str]],
+    strengths: list[int],
+    idempotency_key: str,
+    marks: Mapping[str, Mapping[str, Any]] | None = None,
+    rationale: str = "",
+    flags: Sequence[str] = (),
+    seconds: float = 0.0,
+) -> Judgment:
+    """A new judgment that supersedes the actor's current one on the same task.
+
+    Raises what submit_judgment raises, and NothingToRevise, BatchNotOpen.
+    """
+    require_own_assignment(actor, assignment)
+    validate_idempotency_key(idempotency_key)
+    task = lock_task(assignment.task_id)
+    if stored := _find_by_idempotency_key(actor, assignment, idempotency_key):
+        answer = _parse_judgment(
+            stored.assignment, task.batch.project, tiers, strengths, marks, rationale, flags, seconds
+        )
+        return _require_identical(stored, answer)
+    before = _latest_editable(actor, assignment, task)
+    answer = _parse_judgment(
+        before.assignment, task.batch.project, tiers, strengths, marks, rationale, flags, seconds
+    )
+    counted = not before.withdrawn and not before.surplus
+    counts = counted or _take_slot(task, leased=False)
+    judgment = _append_judgment(
+        before.assignment, answer, supersedes=before, surplus=not counts, idempotency_key=idempotency_key
+    )
+    record_audit(
+        actor=actor,
+        action="judgment.revise",
+        project=task.batch.project,
+        target=judgment,
+        supersedes=before.pk,
+    )
+    return judgment
+
+
+@in_turn
+def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: str) -> Judgment:
+    """Take the actor's current judgment back: a new row says so, and its slot opens again."""
+    require_own_assignment(actor, assignment)
+    validate_idempotency_key(idempotency_key)
+    task = lock_task(assignment.task_id)
+    if stored := _find_by_idempotency_key(actor, assignment, idempotency_key):
+        return stored
+    before = _latest_editable(actor, assignment, task)
+    if before.withdrawn:
+        raise NothingToRevise("This judgment was withdrawn already.")
+    answer = JudgmentContent(
+        tiers=before.tiers,
+        strengths=before.strengths,
+        marks=before.marks,
+        rationale=before.rationale,
+        flags=before.flags,
+        seconds=0.0,
+    )
+    if uses_slots(task) and not before.surplus:
+        Task.objects.filter(pk=task.pk).update(open_slots=F("open_slots") + 1, done=F("done") - 1)
+    judgment = _append_judgment(
+        before.assignment,
+        answer,
+        supersedes=before,
+        surplus=before.surplus,
+        withdrawn=True,
+        idempotency_key=idempotency_key,
+    )
+    record_audit(
+        actor=actor,
+        action="judgment.withdraw",
+        project=task.batch.project,
+        target=judgment,
+        supersedes=before.pk,
+    )
+    return judgment

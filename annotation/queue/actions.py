@@ -1,0 +1,251 @@
+"""Handing out tasks: leases, slots, and the search for the next task.
+
+The room left on a task is `open_slots`, a column of the row that a claim locks; it is never counted from
+assignments (counting over-assigned 552 of 20,000 tasks under READ COMMITTED). needed = open_slots + done +
+live leases holds at every commit. Whoever changes an assignment's state holds its task's row lock; leases
+are judged by the database's clock.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import F
+
+from annotation.errors import (
+    AlreadySubmitted,
+    BatchNotOpen,
+    DraftTooLarge,
+    NoSlotLeft,
+    NotYourTask,
+)
+from annotation.models import (
+    COUNTED_PURPOSES,
+    Assignment,
+    Batch,
+    Task,
+    TaskResponse,
+)
+from annotation.preferences.scale import shuffle_responses
+from annotation.queue.search import (
+    _FIND_OWN_LEASES,
+    _fetch_all,
+    current_versions,
+    find_task,
+    lock_member,
+)
+from annotation.text import check_storable, check_text
+from annotation.turns import in_turn
+from workspace.actions import record_audit
+from workspace.models import Project, User
+
+MAX_DRAFT_CHARACTERS = 100_000
+
+
+def database_now() -> datetime:
+    """The database's clock: web processes on several machines would not agree on when a lease ends."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # clock_timestamp() moves on while a transaction waits for a lock; now() does not.
+            cursor.execute("SELECT clock_timestamp()")
+            return cursor.fetchone()[0]
+        cursor.execute("SELECT strftime('%%Y-%%m-%%dT%%H:%%M:%%f', 'now')", [])
+        return datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC)
+
+
+def lock_task(pk: int) -> Task:
+    """The task with its row locked until the transaction ends."""
+    return Task.objects.select_for_update(of=("self",)).select_related("batch__project").get(pk=pk)
+
+
+@in_turn
+def _claim(
+    actor: User, project: Project, after: Assignment | None, batch: Batch | None, *, waits: bool = False
+) -> Assignment | None:
+    # One claim of a person at a time: two open tabs get the same task instead of one each.
+    lock_member(actor, project)
+    lease = database_now() + timedelta(minutes=project.lease_minutes)
+    shown = current_versions(project)
+    where = [project.pk, batch.pk if batch else None, batch.pk if batch else None]
+    for (pk,) in _fetch_all(_FIND_OWN_LEASES, [*where, actor.pk, after.pk if after else 0]):
+        if Assignment.objects.filter(pk=pk, state=Assignment.State.LEASED).update(
+            leased_until=lease, **shown
+        ):
+            return Assignment.objects.get(pk=pk)
+    task_id = find_task(actor, project, where, waits=waits)
+    return None if task_id is None else _create_lease(actor, task_id, lease, shown)
+
+
+def _claim_or_wait(
+    actor: User, project: Project, after: Assignment | None, batch: Batch | None
+) -> Assignment | None:
+    """First past whatever is locked, then, in a transaction that holds no other task, waiting for what is.
+
+    PostgreSQL keeps the lock of a row that it had to pass over because it no longer matched. Whoever waits while
+    holding such a lock can close a circle with others who do the same.
+    """
+    claimed = _claim(actor, project, after, batch)
+    if claimed is None and connection.vendor == "postgresql":
+        claimed = _claim(actor, project, after, batch, waits=True)
+    return claimed
+
+
+def claim_task(
+    *, actor: User, project: Project, after: Assignment | None = None, batch: Batch | None = None
+) -> Assignment | None:
+    """The actor's next task, leased to them; None when nothing is left for them.
+
+    Their own live lease comes first. `after` is the assignment on their screen, so that the one behind it
+    can be prefetched. `batch` narrows the search. Raises NotAMember. Writes no audit row.
+    """
+    claimed = _claim_or_wait(actor, project, after, batch)
+    # In a transaction of its own: it holds several task locks, and a claim may wait for one.
+    if claimed is None and sweep_expired_leases(project=project):
+        claimed = _claim_or_wait(actor, project, after, batch)
+    return claimed
+
+
+def _create_lease(actor: User, task_id: int, until: datetime, shown: dict[str, int]) -> Assignment:
+    Task.objects.filter(pk=task_id, needed__gt=0).update(open_slots=F("open_slots") - 1)
+    # An expired one comes back as it was, in the same order: its draft speaks of the same handles.
+    again = Assignment.objects.filter(task_id=task_id, annotator=actor).first()
+    if again is not None:
+        Assignment.objects.filter(pk=again.pk).update(
+            state=Assignment.State.LEASED, leased_until=until, **shown
+        )
+        return Assignment.objects.get(pk=again.pk)
+    seed = secrets.randbits(62)
+    keys = list(
+        TaskResponse.objects.filter(task_id=task_id)
+        .order_by("position")
+        .values_list("response_id", flat=True)
+    )
+    return Assignment.objects.create(
+        task_id=task_id,
+        annotator=actor,
+        leased_until=until,
+        presentation_seed=seed,
+        order_shown=shuffle_responses(keys, seed),
+        **shown,
+    )
+
+
+def require_own_assignment(actor: User, assignment: Assignment) -> None:
+    if assignment.annotator_id != actor.pk:
+        raise NotYourTask("This task was given to somebody else.")
+
+
+@in_turn
+def skip_task(*, actor: User, assignment: Assignment, reason: str = "") -> None:
+    """Give the task back; it is not offered to this annotator again. Skipping twice changes nothing."""
+    require_own_assignment(actor, assignment)
+    check_text(reason, "The reason", empty=True)
+    task = lock_task(assignment.task_id)
+    current = Assignment.objects.get(pk=assignment.pk)
+    if current.state not in (Assignment.State.LEASED, Assignment.State.EXPIRED):
+        return
+    if current.state == Assignment.State.LEASED:
+        release_slot(task)
+    Assignment.objects.filter(pk=current.pk).update(
+        state=Assignment.State.SKIPPED, evidence={**current.evidence, "skip_reason": reason[:500]}
+    )
+    record_audit(actor=actor, action="task.skip", project=task.batch.project, target=task)
+
+
+@in_turn
+def undo_skip(*, actor: User, assignment: Assignment) -> Assignment:
+    """Take a skipped task back: leased to the actor again, if a slot is still open.
+
+    Taking back twice changes nothing. Raises NoSlotLeft, BatchNotOpen, AlreadySubmitted, NotAMember.
+    """
+    require_own_assignment(actor, assignment)
+    project = assignment.task.batch.project
+    # In the order of a claim: the person first, then the task.
+    lock_member(actor, project)
+    task = lock_task(assignment.task_id)
+    current = Assignment.objects.get(pk=assignment.pk)
+    if current.state == Assignment.State.LEASED:
+        return current
+    if current.state == Assignment.State.SUBMITTED:
+        raise AlreadySubmitted("You have judged this task already: change that answer.")
+    if task.batch.state != Batch.State.OPEN:
+        raise BatchNotOpen("The skipped task cannot come back: its batch was closed meanwhile.")
+    if task.needed and not Task.objects.filter(pk=task.pk, open_slots__gt=0).update(
+        open_slots=F("open_slots") - 1
+    ):
+        raise NoSlotLeft("The skipped task cannot come back: somebody else has taken it meanwhile.")
+    evidence = {name: value for name, value in current.evidence.items() if name != "skip_reason"}
+    until = database_now() + timedelta(minutes=project.lease_minutes)
+    Assignment.objects.filter(pk=current.pk).update(
+        state=Assignment.State.LEASED, leased_until=until, evidence=evidence, **current_versions(project)
+    )
+    record_audit(actor=actor, action="task.unskip", project=project, target=task)
+    return Assignment.objects.get(pk=current.pk)
+
+
+def release_slot(task: Task) -> None:
+    """A lease ends without a judgment. The task's row is locked by the caller."""
+    Task.objects.filter(pk=task.pk, needed__gt=0).update(open_slots=F("open_slots") + 1)
+
+
+@in_turn
+def save_draft(*, actor: User, assignment: Assignment, draft: dict[str, Any], characters: int) -> bool:
+    """Keep what has been done so far, and the lease with it; False when the task was submitted meanwhile.
+
+    `characters` is the draft's size as it came. Drafts survive the lease's end. Writes no audit row.
+    """
+    require_own_assignment(actor, assignment)
+    if characters > MAX_DRAFT_CHARACTERS:
+        raise DraftTooLarge(f"The draft has more than {MAX_DRAFT_CHARACTERS:,} characters.")
+    draft = check_storable(draft, "The draft")
+    until = database_now() + timedelta(minutes=assignment.task.batch.project.lease_minutes)
+    own = Assignment.objects.filter(pk=assignment.pk).exclude(state=Assignment.State.SUBMITTED)
+    kept = own.update(draft=draft)
+    own.filter(state=Assignment.State.LEASED).update(leased_until=until)
+    return bool(kept)
+
+
+def sweep_expired_leases(*, project: Project | None = None, limit: int = 200) -> int:
+    """Give back the slots of leases that ran out; the worker's tick and every claim call it. Returns how
+    many.
+    """
+    now = database_now()
+    stale = Assignment.objects.filter(state=Assignment.State.LEASED, leased_until__lt=now)
+    if project is not None:
+        stale = stale.filter(task__batch__project=project)
+    found = list(stale.order_by("leased_until").values_list("pk", "task_id")[:limit])
+    if not found:
+        return 0
+    return _expire(found, now)
+
+
+@in_turn
+def _expire(found: list[tuple[int, int]], now: datetime) -> int:
+    swept = 0
+    # The order of keys is the order of locks everywhere; whoever is busy on a task sweeps it themselves.
+    skip_locked = connection.features.has_select_for_update_skip_locked
+    tasks = Task.objects.select_for_update(skip_locked=skip_locked)
+    locked = {task.pk: task for task in tasks.filter(pk__in={t for _, t in found}).order_by("pk")}
+    for pk, task_id in found:
+        if task_id not in locked:
+            continue
+        # Asked again under the lock: the annotator may have renewed or submitted.
+        if Assignment.objects.filter(pk=pk, state=Assignment.State.LEASED, leased_until__lt=now).update(
+            state=Assignment.State.EXPIRED
+        ):
+            release_slot(locked[task_id])
+            swept += 1
+    return swept
+
+
+@dataclass(frozen=True)
+class _Tally:
+    done: int
+    leased: int
+
+
+def uses_slots(task: Task) -> bool:
+    """Whether judgments of this task take slots and count."""
+    return task.purpose in COUNTED_PURPOSES

@@ -1,0 +1,39 @@
+"""Counters compared with the rows they stand for; the command `reconcile` reports it."""
+
+from django.db.models import Count, Q
+
+from annotation.models import Assignment, CurrentJudgment, Judgment, Task
+from annotation.queue.actions import _Tally
+from workspace.models import Project
+
+
+def find_counter_drift(project: Project | None = None) -> list[str]:
+    """Compare every counter with the rows it stands for; one line for each drift, none when all is well."""
+    tasks = Task.objects.of_slots()
+    pointers = CurrentJudgment.objects.filter(judgment__withdrawn=False, judgment__surplus=False)
+    leases = Assignment.objects.filter(state=Assignment.State.LEASED)
+    heads = Judgment.objects.filter(superseded_by__isnull=True)
+    submitted = Assignment.objects.filter(state=Assignment.State.SUBMITTED)
+    if project is not None:
+        tasks = tasks.filter(batch__project=project)
+        pointers = pointers.filter(task__batch__project=project)
+        leases = leases.filter(task__batch__project=project)
+        heads = heads.filter(task__batch__project=project)
+        submitted = submitted.filter(task__batch__project=project)
+    done = dict(pointers.values_list("task").annotate(n=Count("pk")).order_by())
+    leased = dict(leases.values_list("task").annotate(n=Count("pk")).order_by())
+    lines = []
+    for pk, needed, open_slots, counted in tasks.values_list("pk", "needed", "open_slots", "done").iterator():
+        tally = _Tally(done=done.get(pk, 0), leased=leased.get(pk, 0))
+        if counted != tally.done:
+            lines.append(f"task {pk}: done is {counted}, but {tally.done} judgments count")
+        if open_slots != needed - tally.done - tally.leased:
+            lines.append(
+                f"task {pk}: open_slots is {open_slots}, but {needed} needed - {tally.done} done - "
+                f"{tally.leased} leased = {needed - tally.done - tally.leased}"
+            )
+    for pk in heads.filter(current_pointer__isnull=True).values_list("pk", flat=True):
+        lines.append(f"judgment {pk}: the newest of its chain, but not the current one")
+    for pk in submitted.filter(~Q(judgments__isnull=False)).values_list("pk", flat=True):
+        lines.append(f"assignment {pk}: submitted, but without a judgment")
+    return lines

@@ -1,0 +1,228 @@
+"""From the database to records, a page at a time: memory does not grow with the project.
+
+Pages are keyset pages over primary keys. Rows come ordered by batch, task and judgment, so that all judgments
+of one task are neighbours. Judgments of invisible batches (an import that is not finished) do not exist here.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from django.db.models import Max, QuerySet
+
+from annotation.models import (
+    COUNTED_PURPOSES,
+    Batch,
+    Demonstration,
+    Judgment,
+    Prompt,
+    PromptSet,
+    Response,
+    Task,
+    TaskResponse,
+)
+from learning.records import DemonstrationRow, JudgedResponse, JudgmentRow, PromptRow, ResponseRow, iso_utc
+from workspace.models import Criterion, Project, User
+
+TASKS_PER_PAGE = 200
+ROWS_PER_PAGE = 1000
+
+
+def judgment_rows(
+    project: Project,
+    *,
+    criterion: Criterion | None = None,
+    batches: Collection[Batch] | None = None,
+    purposes: Collection[str] = COUNTED_PURPOSES,
+    annotator_kinds: Collection[str] | None = None,
+    splits: Collection[str] | None = None,
+) -> Iterator[JudgmentRow]:
+    """JUDGMENTS rows, the whole append-only history of what is selected; None selects everything.
+
+    What is submitted while the rows are read is left out, so that a chain is never seen half.
+    """
+    newest = Judgment.objects.of_project(project).aggregate(newest=Max("pk"))["newest"]
+    if newest is None:
+        return
+    chosen = Batch.objects.filter(project=project, visible=True).select_related("criterion").order_by("pk")
+    if criterion is not None:
+        chosen = chosen.filter(criterion=criterion)
+    if batches is not None:
+        chosen = chosen.filter(pk__in=[batch.pk for batch in batches])
+    for batch in chosen:
+        tasks = Task.objects.filter(batch=batch, purpose__in=purposes).select_related("prompt")
+        if splits is not None:
+            tasks = tasks.filter(prompt__split__in=splits)
+        for page in _pages(tasks, TASKS_PER_PAGE):
+            yield from _of_tasks(project, batch, page, newest, annotator_kinds)
+
+
+def _pages(rows: QuerySet[Any], size: int) -> Iterator[list[Any]]:
+    last = 0
+    while page := list(rows.filter(pk__gt=last).order_by("pk")[:size]):
+        yield page
+        last = page[-1].pk
+
+
+def _of_tasks(
+    project: Project,
+    batch: Batch,
+    tasks: Sequence[Task],
+    newest: int,
+    annotator_kinds: Collection[str] | None,
+) -> Iterator[JudgmentRow]:
+    judgments = Judgment.objects.filter(task__in=tasks, pk__lte=newest).select_related("annotator")
+    if annotator_kinds is not None:
+        judgments = judgments.by_kind(*annotator_kinds)
+    found = list(judgments.order_by("task_id", "pk"))
+    superseded = {judgment.supersedes_id for judgment in found}
+    responses: dict[int, list[Response]] = defaultdict(list)
+    entries = TaskResponse.objects.filter(task__in={judgment.task_id for judgment in found})
+    for entry in entries.select_related("response__source").order_by("task_id", "position"):
+        responses[entry.task_id].append(entry.response)
+    task_of = {task.pk: task for task in tasks}
+    for judgment in found:
+        task = task_of[judgment.task_id]
+        shown = responses[task.pk]
+        id_of = {response.pk: response.external_id for response in shown}
+        yield {
+            "judgment_id": str(judgment.pk),
+            "supersedes": str(judgment.supersedes_id) if judgment.supersedes_id else None,
+            "is_current": judgment.pk not in superseded,
+            "withdrawn": judgment.withdrawn,
+            "surplus": judgment.surplus,
+            "project": project.slug,
+            "batch": batch.name,
+            "round": batch.round_number,
+            "criterion": batch.criterion.name,
+            "purpose": task.purpose,
+            "task_id": str(task.pk),
+            "prompt_id": task.prompt.external_id,
+            "prompt": task.prompt.messages,
+            "responses": [_judged(response, judgment.marks) for response in shown],
+            "order_shown": [id_of[key] for key in judgment.order_shown],
+            "tiers": [[id_of[key] for key in tier] for tier in judgment.tiers],
+            "strengths": judgment.strengths,
+            "annotator": judgment.annotator.pseudonym,
+            "annotator_kind": judgment.annotator.kind,
+            "rationale": judgment.rationale,
+            "flags": judgment.flags,
+            "seconds": judgment.seconds,
+            "guideline_version": judgment.guideline_version,
+            "settings_version": judgment.settings_version,
+            "split": task.prompt.split,
+            "created_at": iso_utc(judgment.created_at),
+        }
+
+
+def _judged(response: Response, marks: Mapping[str, Mapping[str, Any]]) -> JudgedResponse:
+    own = marks.get(str(response.pk), {})
+    return {
+        "response_id": response.external_id,
+        "text": response.text,
+        "source": response.source.kind,
+        "policy": _policy(response),
+        "sampling": _sampling(response),
+        # Records hold numbers; yes/no is 1 or 0. Marks in words stay in the database.
+        "marks": {name: float(own[name]) for name in sorted(own) if not isinstance(own[name], str)},
+    }
+
+
+_SAMPLING_FIELDS = ("temperature", "top_p", "top_k", "max_tokens", "repetition_penalty", "seed")
+
+
+def _sampling(response: Response) -> Any:
+    if response.sampling is None:
+        return None
+    return {field: response.sampling.get(field) for field in _SAMPLING_FIELDS}
+
+
+def _policy(response: Response) -> str | None:
+    return response.source.name if response.source.kind == response.source.Kind.POLICY else None
+
+
+def prompt_rows(
+    project: Project, *, prompt_set: PromptSet | None = None, splits: Collection[str] | None = None
+) -> Iterator[PromptRow]:
+    """PROMPTS rows in the order of their creation."""
+    prompts = _selected(Prompt.objects.filter(project=project), "", prompt_set, splits).select_related(
+        "author"
+    )
+    for page in _pages(prompts, ROWS_PER_PAGE):
+        for prompt in page:
+            yield {
+                "prompt_id": prompt.external_id,
+                "messages": prompt.messages,
+                "kind": prompt.kind,
+                "split": prompt.split,
+                "author": _pseudonym(prompt.author),
+                "tags": prompt.tags,
+            }
+
+
+def demonstration_rows(
+    project: Project, *, prompt_set: PromptSet | None = None, splits: Collection[str] | None = None
+) -> Iterator[DemonstrationRow]:
+    """DEMONSTRATIONS rows in the order of their creation."""
+    rows = _selected(Demonstration.objects.filter(project=project), "prompt__", prompt_set, splits)
+    for page in _pages(rows.select_related("prompt", "author"), ROWS_PER_PAGE):
+        for demonstration in page:
+            yield {
+                "prompt_id": demonstration.prompt.external_id,
+                "prompt": demonstration.prompt.messages,
+                "response": demonstration.response_text,
+                "author": _pseudonym(demonstration.author),
+                "split": demonstration.prompt.split,
+            }
+
+
+def response_rows(
+    project: Project,
+    *,
+    response_ids: Sequence[str] | None = None,
+    policy: str | None = None,
+    splits: Collection[str] | None = None,
+) -> Iterator[ResponseRow]:
+    """RESPONSES rows of the project: those with these ids, of one policy (its source's name), or all."""
+    rows = Response.objects.filter(project=project).select_related("prompt", "source")
+    if policy is not None:
+        rows = rows.filter(source__kind="policy", source__name=policy)
+    if splits is not None:
+        rows = rows.filter(prompt__split__in=splits)
+    if response_ids is None:
+        selections = [rows]
+    else:
+        starts = range(0, len(response_ids), ROWS_PER_PAGE)
+        selections = [
+            rows.filter(external_id__in=response_ids[start : start + ROWS_PER_PAGE]) for start in starts
+        ]
+    for selection in selections:
+        for page in _pages(selection, ROWS_PER_PAGE):
+            yield from map(_response_row, page)
+
+
+def _response_row(response: Response) -> ResponseRow:
+    return {
+        "response_id": response.external_id,
+        "prompt_id": response.prompt.external_id,
+        "prompt": response.prompt.messages,
+        "text": response.text,
+        "source": response.source.kind,
+        "policy": _policy(response),
+        "sampling": _sampling(response),
+        "created_at": iso_utc(response.created_at),
+    }
+
+
+def _selected(
+    rows: QuerySet[Any], prefix: str, prompt_set: PromptSet | None, splits: Collection[str] | None
+) -> QuerySet[Any]:
+    if prompt_set is not None:
+        rows = rows.filter(**{f"{prefix}memberships__prompt_set": prompt_set})
+    if splits is not None:
+        rows = rows.filter(**{f"{prefix}split__in": list(splits)})
+    return rows
+
+
+def _pseudonym(author: User | None) -> str | None:
+    return author.pseudonym if author is not None else None

@@ -1,0 +1,11 @@
+from django.urls import path
+
+from annotation.review import views
+
+urlpatterns = [
+    path("", views.batches, name="batches"),
+    path("<int:pk>/", views.batch, name="batch"),
+    path("<int:pk>/open/", views.open_batch, name="open_batch"),
+    path("<int:pk>/close/", views.close_batch, name="close_batch"),
+    path("<int:pk>/judgments/<int:judgment_pk>/", views.judgment, name="judgment"),
+]

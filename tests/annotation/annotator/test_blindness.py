@@ -1,0 +1,191 @@
+"""Every byte an annotator receives in a session, searched for what they must never learn."""
+
+import json
+import uuid
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
+from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
+from annotation.judging.actions import submit_judgment
+from annotation.judging.gold import set_gold_judgment
+from annotation.models import Judgment, Response, Task
+from annotation.queue.actions import claim_task
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+SOURCE = "zephyr-secret-policy"
+REFERENCE = "goldfinch-reference"
+
+
+class Listening(Client):
+    """Keeps everything it was sent: headers and bodies."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.heard = []
+
+    def request(self, **request):
+        response = super().request(**request)
+        headers = "\n".join(f"{name}: {value}" for name, value in response.items())
+        cookies = response.cookies.output()
+        self.heard.append(f"{headers}\n{cookies}\n{response.content.decode()}")
+        return response
+
+
+@pytest.fixture
+def secrets_of(project, criterion, max_, ruth, key):
+    """Normal, gold, head-to-head and ranking tasks, one judged by Ruth; the strings that must not be heard."""
+    # Keys that would stand out: far from everything that is counted on a page.
+    from django.db import connection
+
+    filler = 700_000_000
+    with connection.cursor() as cursor:
+        for table in ("annotation_response", "annotation_task", "annotation_prompt", "annotation_batch"):
+            if connection.vendor == "postgresql":
+                cursor.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {filler})")
+            else:
+                cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [table])
+                cursor.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (%s, %s)", [table, filler])
+    sources = [
+        get_or_create_source(actor=max_, project=project, kind="policy", name=SOURCE),
+        get_or_create_source(actor=max_, project=project, kind="reference", name=REFERENCE),
+    ]
+    for k, purposes in ((2, ("normal", "gold", "head_to_head")), (4, ("normal", "gold"))):
+        batch = create_batch(
+            actor=max_,
+            project=project,
+            criterion=criterion,
+            name=f"Hidden batch name {k}",
+            k=k,
+            overlap=2,
+            round_number=93,
+        )
+        for purpose in purposes:
+            [prompt] = add_prompts(
+                actor=max_,
+                project=project,
+                rows=[
+                    {
+                        "messages": [{"role": "user", "content": f"Ask {purpose[:2]} {k}"}],
+                        "tags": ["hidden-tag"],
+                        "prompt_id": f"prompt-id-{uuid.uuid4().hex}",
+                    }
+                ],
+            )
+            responses = add_responses(
+                actor=max_,
+                project=project,
+                rows=[
+                    NewResponse(
+                        prompt=prompt,
+                        source=sources[place % 2],
+                        text=f"Text {place}",
+                        sampling={"temperature": 0.731, "model": SOURCE},
+                        token_ids=[31337, 31338],
+                        logprobs=[-0.77131, -0.5],
+                    )
+                    for place in range(k)
+                ],
+            )
+            [task] = add_tasks(
+                actor=max_,
+                batch=batch,
+                tasks=[NewTask(prompt=prompt, responses=responses, purpose=purpose, priority=424242)],
+            )
+            if purpose == "gold":
+                set_gold_judgment(
+                    actor=max_,
+                    task=task,
+                    tiers=[[r.pk] for r in responses],
+                    strengths=[3] * (k - 1),
+                    explanation="The known explanation",
+                )
+        open_batch(actor=max_, batch=batch)
+    hers = claim_task(actor=ruth, project=project)
+    handles = "ABCD"[: len(hers.order_shown)]
+    submit_judgment(
+        actor=ruth,
+        assignment=hers,
+        tiers=[[h] for h in handles],
+        strengths=[1] * (len(handles) - 1),
+        rationale="Ruth's private reason",
+        idempotency_key=key(),
+    )
+    project.gold_share = 0.5
+    project.save()
+    words = [
+        SOURCE,
+        REFERENCE,
+        "policy",
+        "gold",
+        "head_to_head",
+        "head-to-head",
+        "Hidden batch name",
+        "hidden-tag",
+        "prompt-id-",
+        "424242",
+        "0.731",
+        "31337",
+        "0.77131",
+        "The known explanation",
+        "Ruth's private reason",
+        ruth.pseudonym,
+        "ruth",
+        str(hers.handle),
+        "reward",
+        "simulated",
+        "7000000",
+    ]
+    return words + list(Response.objects.values_list("external_id", flat=True))
+
+
+def test_no_byte_of_a_session_tells_a_source_an_id_gold_or_anothers_judgment(
+    ada, project, secrets_of, key, monkeypatch
+):
+    # Gold tasks come at once: left to chance, a session now and then meets none, and nothing is tested then.
+    monkeypatch.setattr("annotation.queue.search.secrets.randbelow", lambda below: 0)
+    client = Listening()
+    client.force_login(ada)
+
+    def url(name, **kwargs):
+        return reverse(f"annotation:{name}", kwargs={"slug": project.slug, **kwargs})
+
+    def post(address, body):
+        return client.post(address, json.dumps(body), content_type="application/json")
+
+    for name in ("home", "work", "guideline", "token"):
+        assert client.get(url(name)).status_code == 200
+    seen, after = [], None
+    while (shown := post(url("next"), {"after": after}).json())["handle"]:
+        handle = shown["handle"]
+        handles = [letter for letter in "ABCD" if f'data-response="{letter}"' in shown["html"]]
+        post(url("draft", handle=handle), {"rationale": "mine"})
+        if len(seen) == 1:
+            post(url("skip", handle=handle), {})
+            assert post(url("unskip", handle=handle), {}).json()["handle"] == handle
+            post(url("skip", handle=handle), {})
+        else:
+            answer = {"tiers": [[h] for h in handles], "strengths": [2] * (len(handles) - 1), "key": key()}
+            assert post(url("submit", handle=handle), answer).status_code == 201
+            client.get(url("task_content", handle=handle))
+            client.get(url("task", handle=handle))
+            post(url("submit", handle=handle), answer | {"key": key(), "revise": True})
+            # A mistake's sentence is a byte too.
+            post(url("submit", handle=handle), answer | {"key": key(), "strengths": []})
+            post(url("withdraw", handle=handle), {"key": key()})
+        seen.append(handle)
+    client.get(url("home"))
+    for name in ("batches",):
+        assert client.get(url(name)).status_code == 404
+    assert len(seen) >= 4
+    assert Task.objects.filter(purpose="gold", assignments__annotator=ada).exists()
+    assert Judgment.objects.filter(annotator=ada).count() >= 6
+    heard = "\n".join(client.heard)
+    # The words of the interface itself, and of the site's own headers.
+    heard = heard.replace("Content-Security-Policy", "").replace("Referrer-Policy", "")
+    heard = heard.replace("Cross-Origin-Opener-Policy", "")
+    assert len(heard) > 30_000
+    told = [word for word in secrets_of if word.lower() in heard.lower()]
+    assert told == []

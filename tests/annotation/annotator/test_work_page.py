@@ -1,0 +1,483 @@
+"""The work page in a real browser: keys, a dropped network, an ended session, hostile text, accessibility."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from django.contrib.sessions.models import Session
+
+from annotation.batches.actions import close_batch
+from annotation.models import Assignment, Judgment, Response
+from annotation.preferences.scale import tiers_to_labels
+from annotation.queue.actions import claim_task
+from annotation.queue.counters import find_counter_drift
+from tests.annotation.rendering.test_markdown import HOSTILE
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+AXE = Path(__file__).resolve().parents[3] / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def wait_for_task(page):
+    page.wait_for_selector(".task")
+    return page.get_attribute(".task", "data-handle")
+
+
+def wait_for_another(page, handle):
+    page.wait_for_function(
+        "old => { const t = document.querySelector('.task'); return t ? t.dataset.handle !== old"
+        " : document.querySelector('.nothing-left'); }",
+        arg=handle,
+    )
+
+
+def wait_until(page, holds, seconds=15):
+    for _ in range(seconds * 20):
+        if holds():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it did not happen in time")
+
+
+def test_ten_pairs_are_judged_by_keyboard_alone(page, ada, make_batch, address, open_as):
+    make_batch(tasks=10)
+    open_as(page, ada).goto(address("home"))
+    page.keyboard.press("Tab")
+    page.get_by_role("link", name="Start").focus()
+    page.keyboard.press("Enter")
+    keys = ["1", "2", "3", "4", "5", "6", "7", "8", "0", "1"]
+    pressed = {}
+    for pressed_key in keys:
+        handle = wait_for_task(page)
+        page.keyboard.press(pressed_key)
+        page.keyboard.press("Enter")
+        pressed[handle] = pressed_key
+        wait_for_another(page, handle)
+    page.wait_for_selector(".nothing-left")
+    wait_until(page, lambda: Judgment.objects.count() == 10)
+    expected = {"1": ("A", 3), "2": ("A", 2), "3": ("A", 1), "4": ("A", 0)}
+    expected |= {"5": ("B", 0), "6": ("B", 1), "7": ("B", 2), "8": ("B", 3)}
+    for judgment in Judgment.objects.select_related("assignment"):
+        said = pressed[str(judgment.assignment.handle)]
+        tiers = tiers_to_labels(judgment.order_shown, judgment.tiers)
+        if said == "0":
+            assert (tiers, judgment.strengths) == ([["A", "B"]], [])
+        else:
+            assert (tiers[0], judgment.strengths) == ([expected[said][0]], [expected[said][1]])
+
+
+def test_enter_without_a_choice_says_what_is_missing(page, ada, make_batch, address, open_as):
+    make_batch(tasks=1)
+    open_as(page, ada).goto(address("work"))
+    handle = wait_for_task(page)
+    page.keyboard.press("Enter")
+    assert "Choose a point" in page.inner_text("#task-problem")
+    assert wait_for_task(page) == handle
+    assert not Judgment.objects.exists()
+
+
+def test_the_next_task_is_there_at_once(page, ada, make_batch, address, open_as):
+    make_batch(tasks=4)
+    open_as(page, ada).goto(address("work"))
+    handle = wait_for_task(page)
+    wait_until(page, lambda: Assignment.objects.count() == 2)
+    page.wait_for_timeout(200)
+    page.keyboard.press("7")
+    took = page.evaluate(
+        """old => new Promise(done => { const begun = performance.now();
+        new MutationObserver(() => { const t = document.querySelector('.task');
+          if (t && t.dataset.handle !== old) done(performance.now() - begun); })
+          .observe(document.getElementById('bench-task'), { childList: true });
+        document.querySelector('.btn-submit').click(); })""",
+        handle,
+    )
+    assert took < 100
+
+
+def test_the_last_answer_is_changed_and_the_task_on_screen_comes_back(
+    page, ada, make_batch, address, open_as
+):
+    make_batch(tasks=3)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    wait_for_another(page, first)
+    second = wait_for_task(page)
+    page.keyboard.press("n")
+    page.keyboard.type("a thought about the second")
+    page.keyboard.press("Escape")
+    wait_until(page, lambda: Judgment.objects.count() == 1)
+    page.keyboard.press("z")
+    page.wait_for_selector(".task-revising")
+    assert page.get_attribute(".task", "data-handle") == first
+    assert page.is_checked("input[name=scale][value='1']")
+    page.keyboard.press("8")
+    page.keyboard.press("Enter")
+    wait_for_another(page, first)
+    assert wait_for_task(page) == second
+    assert page.input_value("[name=rationale]") == "a thought about the second"
+    wait_until(page, lambda: Judgment.objects.count() == 2)
+    newest = Judgment.objects.current().get()
+    assert tiers_to_labels(newest.order_shown, newest.tiers) == [["B"], ["A"]]
+
+
+def test_skipping_by_key_leaves_the_task_to_others(page, ada, make_batch, address, open_as):
+    make_batch(tasks=2)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    page.keyboard.press("s")
+    wait_for_another(page, first)
+    wait_until(page, lambda: Assignment.objects.get(handle=first).state == "skipped")
+
+
+def test_a_skip_is_undone_with_what_was_typed_and_the_task_behind_it_follows(
+    page, ada, make_batch, address, open_as
+):
+    make_batch(tasks=3)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    page.keyboard.press("n")
+    page.keyboard.type("a long thought")
+    page.keyboard.press("Escape")
+    page.keyboard.press("7")
+    page.keyboard.press("s")
+    wait_for_another(page, first)
+    second = wait_for_task(page)
+    assert "Undo" in page.inner_text("#bench-undo")
+    page.keyboard.press("2")
+    page.keyboard.press("z")
+    wait_for_another(page, second)
+    assert wait_for_task(page) == first
+    assert page.input_value("[name=rationale]") == "a long thought"
+    assert page.is_checked("input[name=scale][value='7']")
+    assert not page.is_visible("#bench-undo")
+    assert Assignment.objects.get(handle=first).state == "leased"
+    page.keyboard.press("Enter")
+    wait_for_another(page, first)
+    assert wait_for_task(page) == second
+    assert page.is_checked("input[name=scale][value='2']")
+    wait_until(page, lambda: Judgment.objects.count() == 1)
+    assert Judgment.objects.get().rationale == "a long thought"
+    assert find_counter_drift() == []
+    # By the button as well; and after an answer nothing is left to undo.
+    page.keyboard.press("s")
+    wait_for_another(page, second)
+    page.click("#bench-undo button")
+    page.wait_for_function("old => document.querySelector('.task')?.dataset.handle === old", arg=second)
+
+
+def test_a_skipped_task_that_somebody_else_took_stays_away_and_says_so(
+    forgiving_page, ada, ruth, project, make_batch, address, open_as
+):
+    page = forgiving_page
+    make_batch(tasks=2)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    page.keyboard.press("s")
+    wait_for_another(page, first)
+    wait_until(page, lambda: Assignment.objects.get(handle=first).state == "skipped")
+    assert claim_task(actor=ruth, project=project) is not None
+    second = wait_for_task(page)
+    page.keyboard.press("z")
+    page.wait_for_selector("#bench-notice:not([hidden])")
+    assert "somebody else has taken it" in page.inner_text("#bench-notice")
+    assert wait_for_task(page) == second
+    assert not page.is_visible("#bench-undo")
+
+
+def test_without_a_connection_going_back_says_so(forgiving_page, ada, make_batch, address, open_as):
+    page = forgiving_page
+    make_batch(tasks=3)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    page.keyboard.press("4")
+    page.keyboard.press("Enter")
+    wait_for_another(page, first)
+    wait_until(page, lambda: Judgment.objects.count() == 1 and Assignment.objects.count() == 3)
+    page.wait_for_timeout(300)
+    page.context.set_offline(True)
+    page.keyboard.press("z")
+    page.wait_for_selector("#bench-notice:not([hidden])")
+    assert "No connection" in page.inner_text("#bench-notice")
+
+
+def test_an_ended_session_with_nothing_prefetched_is_not_called_a_lost_connection(
+    forgiving_page, ada, make_batch, address, open_as, client
+):
+    page = forgiving_page
+    make_batch(tasks=1)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    page.wait_for_timeout(300)
+    Session.objects.all().delete()
+    page.keyboard.press("4")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".task-waiting:has-text('logged in again')")
+    assert "Log in again" in page.inner_text("#bench-notice")
+    assert "connection" not in page.inner_text("#workbench")
+    # Logged in again in another tab: what waited is sent, and the work goes on.
+    open_as(page, ada)
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+    page.wait_for_selector(".nothing-left")
+    wait_until(page, lambda: Judgment.objects.filter(assignment__handle=first).exists())
+
+
+def test_a_dropped_network_loses_nothing(forgiving_page, ada, make_batch, address, open_as):
+    page = forgiving_page
+    make_batch(tasks=4)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    wait_until(page, lambda: Assignment.objects.count() == 2)
+    page.wait_for_timeout(300)
+    page.context.set_offline(True)
+    page.keyboard.press("2")
+    page.keyboard.press("Enter")
+    wait_for_another(page, first)
+    second = wait_for_task(page)
+    page.wait_for_function(
+        "() => document.getElementById('bench-state').textContent.includes('No connection')"
+    )
+    page.keyboard.press("6")
+    page.keyboard.press("n")
+    page.keyboard.type("half a thou")
+    assert not Judgment.objects.exists()
+    page.context.set_offline(False)
+    wait_until(page, lambda: Judgment.objects.count() == 1)
+    page.wait_for_function("() => document.getElementById('bench-state').textContent === ''")
+    # A reload in the middle of the second task brings back what was on the screen.
+    page.goto(address("work"))
+    assert wait_for_task(page) == second
+    assert page.is_checked("input[name=scale][value='6']")
+    assert page.input_value("[name=rationale]") == "half a thou"
+
+
+def test_an_answer_whose_receipt_was_lost_is_stored_once(forgiving_page, ada, make_batch, address, open_as):
+    page = forgiving_page
+    make_batch(tasks=2)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    lost = []
+
+    def lose(route):
+        # The server gets it, the browser never hears of it.
+        if not lost:
+            lost.append(route.fetch().status)
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route(re.compile("/submit/$"), lose)
+    page.keyboard.press("3")
+    page.keyboard.press("Enter")
+    wait_for_another(page, first)
+    page.wait_for_function("() => document.getElementById('bench-state').textContent === ''", timeout=15000)
+    assert lost == [201]
+    assert Judgment.objects.count() == 1
+
+
+def test_an_ended_session_keeps_the_answer_until_after_the_login(
+    forgiving_page, live_server, ada, make_batch, address, open_as
+):
+    page = forgiving_page
+    make_batch(tasks=3)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    wait_until(page, lambda: Assignment.objects.count() == 2)
+    page.wait_for_timeout(300)
+    Session.objects.all().delete()
+    page.keyboard.press("8")
+    page.keyboard.press("n")
+    page.keyboard.type("clearly")
+    page.keyboard.press("Control+Enter")
+    page.get_by_role("link", name="Log in again").click()
+    page.fill("[name=username]", "ada")
+    page.fill("[name=password]", "correct horse battery")
+    page.click("main button[type=submit]")
+    assert wait_for_task(page) != first
+    judgment = Judgment.objects.get()
+    assert str(judgment.assignment.handle) == first
+    assert (judgment.rationale, judgment.strengths) == ("clearly", [3])
+
+
+def test_another_answer_from_a_second_window_is_given_back_and_not_dropped(
+    page, ada, make_batch, address, open_as
+):
+    make_batch(tasks=2)
+    open_as(page, ada).goto(address("work"))
+    handle = wait_for_task(page)
+    page.keyboard.press("3")
+    # The draft, and its key with it, must be there for the second window.
+    wait_until(page, lambda: bool(Assignment.objects.get(handle=handle).draft))
+    second = page.context.new_page()
+    second.goto(address("work"))
+    assert wait_for_task(second) == handle
+    page.keyboard.press("Enter")
+    wait_until(page, lambda: Judgment.objects.exists())
+    second.keyboard.press("7")
+    second.keyboard.press("Enter")
+    second.wait_for_selector("#bench-notice:not([hidden])")
+    assert "You have judged this task already" in second.inner_text("#bench-notice")
+    wait_for_another(second, handle)
+    assert second.is_visible("#bench-notice")  # the next task does not take the sentence away
+    assert Judgment.objects.get().strengths == [1]
+    second.click("#bench-notice a")
+    assert wait_for_task(second) == handle
+    second.keyboard.press("Enter")  # what was chosen here is still chosen: now it is a correction
+    wait_until(second, lambda: Judgment.objects.count() == 2)
+    assert Judgment.objects.latest("pk").strengths == [2]
+
+
+def test_a_csrf_token_that_went_away_is_renewed_unseen(forgiving_page, ada, make_batch, address, open_as):
+    page = forgiving_page
+    make_batch(tasks=2)
+    open_as(page, ada).goto(address("work"))
+    first = wait_for_task(page)
+    page.wait_for_timeout(300)
+    page.context.clear_cookies(name="csrftoken")
+    page.keyboard.press("5")
+    page.keyboard.press("Enter")
+    wait_for_another(page, first)
+    wait_until(page, lambda: Judgment.objects.count() == 1)
+
+
+@pytest.mark.parametrize("width", [1280, 1000, 800, 600, 320])
+def test_choosing_a_grade_moves_nothing(page, ada, make_batch, address, open_as, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    make_batch(tasks=1)
+    open_as(page, ada).goto(address("work"))
+    wait_for_task(page)
+    height = "document.querySelector('.dock').getBoundingClientRect().height"
+    before = page.evaluate(height)
+    for digit in "123456780":
+        page.keyboard.press(digit)
+        assert page.evaluate(height) == before
+
+
+def test_a_tie_is_shown_on_both_answers(page, ada, make_batch, address, open_as):
+    make_batch(tasks=1)
+    open_as(page, ada).goto(address("work"))
+    wait_for_task(page)
+    rings = "[...document.querySelectorAll('.response')].map(e => getComputedStyle(e).boxShadow)"
+    assert page.evaluate(rings) == ["none", "none"]
+    page.keyboard.press("0")
+    first, second = page.evaluate(rings)
+    assert first == second != "none"
+
+
+def test_hostile_text_runs_nothing_and_fetches_nothing(
+    page, live_server, ada, max_, project, make_batch, address, open_as
+):
+    texts = [text for text in HOSTILE if len(text) < 5000]
+    if len(texts) % 2:
+        texts.append("calm")
+    from workspace.actions import publish_guideline
+
+    publish_guideline(actor=max_, project=project, text="\n\n".join(texts))
+    for number in range(0, len(texts), 9):
+        chunk = (texts[number : number + 9] + ["calm"] * 9)[:9]
+        make_batch(tasks=1, k=9, texts=[text if text.strip() else "calm" for text in chunk])
+    asked, dialogs = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    open_as(page, ada).goto(address("work"))
+    shown = 0
+    while page.wait_for_selector(".task, .nothing-left").get_attribute("class") == "task":
+        handle = wait_for_task(page)
+        assert page.locator("#bench-task :is(script, img, iframe, svg, style, link, form form)").count() == 0
+        page.evaluate(
+            """document.querySelectorAll('#bench-task .prose *').forEach(
+            e => e.dispatchEvent(new MouseEvent('mouseover', {bubbles: true})))"""
+        )
+        page.keyboard.press("s")
+        wait_for_another(page, handle)
+        shown += 1
+    assert shown >= 4
+    page.goto(address("home"))
+    assert dialogs == []
+    assert [url for url in asked if not url.startswith((live_server.url, "data:"))] == []
+    assert Response.objects.filter(text__contains="<script>").exists()
+
+
+def axe(page):
+    page.evaluate(AXE.read_text())
+    found = page.evaluate(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
+    )
+    return [(v["id"], [node["html"][:120] for node in v["nodes"]][:3]) for v in found["violations"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_passes_axe_and_fits_a_small_phone(
+    browser, ada, max_, make_batch, address, open_as, key, scheme
+):
+    code = "```python\ndef f(x):  # c\n    return 'a' + str(1)\n```"
+    text = f"# T\n\n{code}\n\n|a|b|\n|-|-:|\n|1|2|\n\n> q [l](http://x.example)"
+    pairs = make_batch(tasks=3, texts=[text, "שלום, זו תשובה ארוכה " * 20])
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    complaints = []
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    checked = {}
+
+    def check(name):
+        for width in (1280, 320):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(150)
+            checked[name, width] = axe(page)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+    open_as(page, ada).goto(address("home"))
+    check("home")
+    page.goto(address("guideline"))
+    check("guideline")
+    page.goto(address("work"))
+    wait_for_task(page)
+    check("pair")
+    page.keyboard.press("2")
+    page.keyboard.press("n")
+    check("pair, chosen, with a note")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Keys").click()
+    check("keys")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+Enter")
+    wait_until(page, lambda: Judgment.objects.count() == 1)
+    close_batch(actor=max_, batch=pairs)
+    rankings = make_batch(tasks=2, k=4)
+    page.goto(address("work"))
+    wait_for_task(page)
+    page.keyboard.press("b")
+    page.keyboard.press("t")
+    page.keyboard.press("1")
+    check("ranking")
+    page.goto(address("home"))
+    check("home, with answers")
+    judgment = Judgment.objects.get()
+    open_as(page, max_)
+    for name, kwargs in (
+        ("batches", {}),
+        ("batch", {"pk": pairs.pk}),
+        ("batch", {"pk": rankings.pk}),
+        ("judgment", {"pk": pairs.pk, "judgment_pk": judgment.pk}),
+    ):
+        page.goto(address(name, **kwargs))
+        check(f"{name} {json.dumps(kwargs)}")
+    context.close()
+    assert {where: found for where, found in checked.items() if found} == {}
+    assert complaints == []
+
+
+def test_targets_are_large_enough_to_tap(browser, ada, make_batch, address, open_as):
+    make_batch(tasks=1)
+    context = browser.new_context(viewport={"width": 320, "height": 700})
+    page = open_as(context.new_page(), ada)
+    page.goto(address("work"))
+    wait_for_task(page)
+    small = page.evaluate(
+        """() => [...document.querySelectorAll('#workbench :is(button, summary, .point, .flag, a)')]
+        .filter(e => e.offsetParent).map(e => [e.textContent.trim().slice(0, 20), e.getBoundingClientRect()])
+        .filter(([_, b]) => b.height < 43.5 || b.width < 43.5).map(([t, b]) => [t, b.width, b.height])"""
+    )
+    context.close()
+    assert small == []

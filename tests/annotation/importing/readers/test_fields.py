@@ -1,0 +1,178 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotation.importing.readers import fields
+from annotation.importing.readers.columns import ColumnMap
+from annotation.importing.report import ImportRefused, RowError
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=[]), max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (True, "should be text but is a boolean (true)"),
+        (None, "should be text but is null"),
+        (5, "should be text but is a number (5)"),
+        (["x"], "should be text but is a list"),
+        ("a\0b", "has a NUL character (character 2)"),
+        ("ab\ud83d", "has half a character (a lone surrogate, character 3)"),
+        ("x" * 5_000_000, "has 5,000,000 characters; at most 1,000,000 are taken"),
+    ],
+)
+def test_text_that_is_none_is_refused_with_its_column(value, reason):
+    with pytest.raises(RowError) as problem:
+        fields.text(value, "chosen")
+    assert (problem.value.column, problem.value.reason) == ("chosen", reason)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "x", "a\r\nb", "\ufeffx", "\u202eright to left", "👩‍🍳", "x" * 1_000_000]
+)
+def test_text_that_is_text_is_taken_as_it_is(value):
+    assert fields.text(value, "chosen") == value
+
+
+@pytest.mark.parametrize(("value", "number"), [(2, 2), ("2", 2), (" 2 ", 2), (2.0, 2), ("+2", 2), (-1, -1)])
+def test_numbers_may_be_written_as_text(value, number):
+    assert fields.whole_number(value, "rank", -3, 3) == number
+
+
+@pytest.mark.parametrize(
+    "value", [True, "two", 2.5, "2.5", None, [], "", 4, "9" * 40, 10**40, 1e308, float("inf")]
+)
+def test_what_is_no_whole_number_in_range_is_refused(value):
+    with pytest.raises(RowError):
+        fields.whole_number(value, "rank", -3, 3)
+
+
+@pytest.mark.parametrize("value", ["", "   ", [], [{"role": "user", "content": " \n"}]])
+def test_an_empty_prompt_is_refused(value):
+    with pytest.raises(RowError, match="is empty"):
+        fields.messages(value, "prompt")
+
+
+@pytest.mark.parametrize(
+    ("value", "column"),
+    [
+        ([{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "prompt"),
+        ([{"role": "human", "content": "x"}], "prompt.0.role"),
+        ([{"content": "x"}], "prompt.0.role"),
+        ([{"role": "user", "content": True}], "prompt.0.content"),
+        ([{"role": "user"}], "prompt.0.content"),
+        (["x"], "prompt.0"),
+        ({"role": "user", "content": "x"}, "prompt"),
+    ],
+)
+def test_messages_that_are_no_prompt_name_the_cell(value, column):
+    with pytest.raises(RowError) as problem:
+        fields.messages(value, "prompt")
+    assert problem.value.column == column
+
+
+def test_a_text_prompt_is_one_user_turn_and_extra_keys_of_messages_are_left_behind():
+    assert fields.messages("Hi", "prompt") == [{"role": "user", "content": "Hi"}]
+    assert fields.messages([{"role": "tool", "content": "42", "name": "x"}], "prompt") == [
+        {"role": "tool", "content": "42"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "meaning"),
+    [
+        ("a-is-better", (-1, 2)),
+        ("a-is-slightly-better", (-1, 1)),
+        ("b-is-better", (1, 2)),
+        ("B is significantly better", (1, 3)),
+        ("response_2 much better", (1, 3)),
+        ("first_is_negligibly_better", (-1, 0)),
+        ("tie", (0, 0)),
+        (-3, (-1, 3)),
+        ("1", (1, 1)),
+        (0, (0, 0)),
+        ("left", (-1, 2)),
+    ],
+)
+def test_graded_choices_are_read_by_name(value, meaning):
+    assert fields.preference(value, "preference", {"left": "a:2"}) == meaning
+
+
+@pytest.mark.parametrize("value", ["a is nicer", "", 4, True, None, "a-is-worse"])
+def test_a_grade_without_a_known_meaning_is_refused(value):
+    with pytest.raises(RowError):
+        fields.preference(value, "preference", {})
+
+
+@given(ANY_JSON)
+def test_no_value_breaks_a_cell_reader(value):
+    """Whatever JSON can hold, a cell is read or is a RowError, and what is read can be stored."""
+    for read in (
+        lambda: fields.text(value, "c"),
+        lambda: fields.name(value, "c"),
+        lambda: fields.whole_number(value, "c", 0, 9),
+        lambda: fields.number(value, "c"),
+        lambda: fields.messages(value, "c"),
+        lambda: fields.answer(value, "c"),
+        lambda: fields.strength(value, "c"),
+        lambda: fields.preference(value, "c", {}),
+    ):
+        try:
+            result = read()
+        except RowError:
+            continue
+        if isinstance(result, str):
+            assert "\0" not in result
+            result.encode("utf-8")
+
+
+ROW = {"meta": {"question": "Why?", "list": [{"x": "y"}]}, "a.b": "dotted", "plain": "p", "nothing": None}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("meta.question", "Why?"),
+        ("meta.list.0.x", "y"),
+        ("a.b", "dotted"),
+        ("plain", "p"),
+        ("meta.list.-1.x", "y"),
+    ],
+)
+def test_a_field_is_found_by_a_path_into_nested_cells(column, value):
+    columns = ColumnMap(["prompt"], {"prompt": [column]}, format_name="trl")
+    assert columns.value(ROW, "prompt") == value
+    assert columns.name("prompt") == column
+
+
+def test_several_columns_make_a_list():
+    columns = ColumnMap(["responses"], {"responses": ["plain", "a.b"]}, format_name="ranked")
+    assert columns.value(ROW, "responses") == ["p", "dotted"]
+
+
+def test_a_missing_column_is_named_with_what_the_row_has_and_how_to_map():
+    columns = ColumnMap(["prompt"], {}, format_name="trl")
+    with pytest.raises(RowError) as problem:
+        columns.value(ROW, "prompt")
+    assert problem.value.column == "prompt"
+    assert problem.value.reason == (
+        "is missing (the row has: a.b, meta, nothing, plain); name another with --map prompt=COLUMN"
+    )
+
+
+def test_a_mapped_column_that_is_missing_is_never_taken_for_an_absent_option():
+    plain = ColumnMap(["annotator"], {}, format_name="trl")
+    assert not plain.has(ROW, "annotator")
+    mapped = ColumnMap(["annotator"], {"annotator": ["worker"]}, format_name="trl")
+    with pytest.raises(RowError, match="worker: is missing"):
+        mapped.has(ROW, "annotator")
+
+
+def test_a_field_that_the_format_does_not_have_is_refused():
+    with pytest.raises(ImportRefused, match="the format trl has no field promt; it has prompt"):
+        ColumnMap(["prompt"], {"promt": ["x"]}, format_name="trl")

@@ -1,0 +1,184 @@
+"""The database's own rules, asked past every form and action."""
+
+import uuid
+
+import pytest
+from django.db import DataError, IntegrityError, connection, transaction
+
+from annotation.judging.actions import submit_judgment
+from annotation.models import (
+    Assignment,
+    Batch,
+    CurrentJudgment,
+    Demonstration,
+    Judgment,
+    Prompt,
+    Response,
+    Task,
+    TaskResponse,
+)
+from annotation.queue.actions import claim_task
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+@pytest.fixture
+def judgment(ada, project, make_batch, key):
+    make_batch(tasks=2)
+    return submit_judgment(
+        actor=ada,
+        assignment=claim_task(actor=ada, project=project),
+        tiers=[["A"], ["B"]],
+        strengths=[1],
+        idempotency_key=key(),
+    )
+
+
+def refused(act):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        act()
+
+
+def execute(sql, *params):
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+
+
+def copy(row, **changes):
+    """Insert a copy of a row with these columns changed."""
+    fresh = type(row).objects.get(pk=row.pk)
+    fresh.pk = None
+    fresh._state.adding = True
+    for name, value in changes.items():
+        setattr(fresh, name, value)
+    fresh.save(force_insert=True)
+    return fresh
+
+
+def test_judgments_are_append_only(judgment):
+    refused(lambda: Judgment.objects.filter(pk=judgment.pk).update(rationale="changed"))
+    refused(lambda: execute("UPDATE annotation_judgment SET surplus = NOT surplus"))
+    CurrentJudgment.objects.all().delete()
+    refused(lambda: execute("DELETE FROM annotation_judgment"))
+    assert Judgment.objects.count() == 1
+
+
+def test_a_judgment_is_superseded_once_and_a_chain_has_one_start(judgment):
+    copy(judgment, supersedes=judgment, idempotency_key=uuid.uuid4().hex)
+    refused(lambda: copy(judgment, supersedes=judgment, idempotency_key=uuid.uuid4().hex))
+    refused(lambda: copy(judgment, idempotency_key=uuid.uuid4().hex))
+
+
+def test_an_idempotency_key_serves_once_an_annotator(judgment):
+    refused(lambda: copy(judgment, supersedes=judgment))
+    refused(lambda: copy(judgment, supersedes=judgment, idempotency_key=""))
+
+
+def test_a_judgment_has_sound_seconds_and_withdraws_something(judgment):
+    refused(lambda: copy(judgment, supersedes=judgment, idempotency_key="k" * 12, seconds=-0.1))
+    other = Assignment.objects.create(
+        task=Task.objects.exclude(pk=judgment.task_id).get(),
+        annotator=judgment.annotator,
+        leased_until=judgment.created_at,
+        presentation_seed=1,
+        order_shown=[],
+        settings_version=1,
+        guideline_version=1,
+    )
+    refused(lambda: copy(judgment, assignment=other, idempotency_key="k" * 12, withdrawn=True))
+
+
+def test_one_pointer_a_task_and_annotator(judgment):
+    refused(lambda: copy(CurrentJudgment.objects.get()))
+
+
+def test_one_assignment_a_task_and_annotator_in_a_known_state(judgment):
+    refused(lambda: copy(judgment.assignment, handle=uuid.uuid4()))
+    refused(lambda: Assignment.objects.update(state="lost"))
+    refused(lambda: Assignment.objects.filter(state="submitted").update(submitted_at=None))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"open_slots": -1},
+        {"done": -1},
+        {"open_slots": 2},
+        {"done": 2},
+        {"needed": 0, "open_slots": 0, "done": 0},
+        {"purpose": "gold"},
+        {"purpose": "unknown"},
+        {"purpose": "adjudication", "needed": 0, "open_slots": 0, "done": 0},
+    ],
+)
+def test_the_counters_of_a_task_are_bounded_and_fit_its_purpose(judgment, wrong):
+    refused(lambda: Task.objects.filter(pk=judgment.task_id).update(**wrong))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"k": 3}, {"kind": "ranking"}, {"overlap": 0}, {"overlap": 51}, {"state": "ajar"}]
+)
+def test_a_batch_keeps_its_kind_size_overlap_and_state(judgment, wrong):
+    refused(lambda: Batch.objects.update(**wrong))
+
+
+def test_names_and_ids_are_taken_once_a_project(judgment):
+    refused(lambda: copy(judgment.task.batch))
+    refused(lambda: copy(judgment.task.prompt))
+    refused(lambda: copy(Response.objects.first()))
+    refused(lambda: copy(Response.objects.first(), external_id=""))
+
+
+def test_a_response_is_shown_once_in_a_task_and_at_most_nine_are(judgment):
+    entry = TaskResponse.objects.filter(task=judgment.task).first()
+    refused(lambda: copy(entry, position=5))
+    other = Response.objects.exclude(task_entries__task=judgment.task).first()
+    refused(lambda: copy(entry, response=other))
+    refused(lambda: copy(entry, response=other, position=9))
+
+
+def test_the_split_of_a_prompt_is_frozen(judgment):
+    prompt = judgment.task.prompt
+    other = "test" if prompt.split != "test" else "train"
+    refused(lambda: Prompt.objects.filter(pk=prompt.pk).update(split=other))
+    assert Prompt.objects.filter(pk=prompt.pk).update(split=prompt.split) == 1
+    refused(lambda: copy(prompt, external_id="fresh", split="holdout"))
+
+
+def test_a_response_with_nul_is_refused(judgment):
+    errors = (IntegrityError, DataError, ValueError)
+    response = Response.objects.first()
+    with pytest.raises(errors), transaction.atomic():
+        copy(response, external_id="fresh", text="a\0b")
+    with pytest.raises(errors), transaction.atomic():
+        Response.objects.filter(pk=response.pk).update(text="a\0b")
+    assert not Response.objects.filter(external_id="fresh").exists()
+
+
+def test_a_demonstration_is_not_empty(judgment):
+    refused(
+        lambda: Demonstration.objects.create(
+            project=judgment.task.batch.project, prompt=judgment.task.prompt, response_text=""
+        )
+    )
+
+
+def test_the_triggers_survived_every_migration():
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal")
+            wanted = {
+                "annotation_judgment_no_update",
+                "annotation_judgment_no_delete",
+                "prompt_split_is_frozen",
+            }
+        else:
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+            wanted = {
+                "annotation_judgment_no_update",
+                "annotation_judgment_no_delete",
+                "prompt_split_is_frozen",
+                "response_insert_without_nul",
+                "response_update_without_nul",
+            }
+        assert wanted <= {name for (name,) in cursor.fetchall()}

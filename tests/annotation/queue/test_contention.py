@@ -1,0 +1,115 @@
+"""Fifty annotators at once, in real processes with threads, while leases run out and workers are killed."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from django.db import connection, connections
+
+from annotation.models import Assignment, CurrentJudgment, Judgment, Task
+from annotation.queue.actions import sweep_expired_leases
+from annotation.queue.counters import find_counter_drift
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True)]
+WORKER = Path(__file__).with_name("annotating_process.py")
+
+
+def database_url() -> str:
+    settings = connection.settings_dict
+    if connection.vendor == "postgresql":
+        return f"postgresql://{settings['USER']}@{settings['HOST']}:{settings['PORT']}/{settings['NAME']}"
+    return f"sqlite:///{settings['NAME']}"
+
+
+def start(people, project, seconds, seed):
+    return subprocess.Popen(
+        [sys.executable, str(WORKER), str(project.pk), str(seconds), str(seed), *(str(p.pk) for p in people)],
+        env={**os.environ, "ANNOTATING_DATABASE_URL": database_url()},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def begin_together(processes):
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("begin\n")
+        process.stdin.flush()
+
+
+def annotate_until_done(project, batch, people, *, processes, kills, seconds):
+    """Runs the annotators; kills `kills` of their processes in mid-work and starts them anew."""
+    groups = [people[number::processes] for number in range(processes)]
+    running = [start(group, project, seconds, number) for number, group in enumerate(groups)]
+    connections.close_all()
+    begin_together(running)
+    chance = random.Random(7)
+    deadline = time.monotonic() + seconds
+    reports = []
+    for number in range(kills):
+        time.sleep(2.5)
+        victim = chance.randrange(processes)
+        running[victim].send_signal(signal.SIGKILL)
+        running[victim].communicate()
+        running[victim] = start(groups[victim], project, max(5, deadline - time.monotonic()), 100 + number)
+        begin_together([running[victim]])
+    for process in running:
+        output, _ = process.communicate(timeout=seconds + 60)
+        assert process.returncode == 0, output
+        reports.append(json.loads(output.splitlines()[-1]))
+    return reports
+
+
+def check(project, batch, people, *, overlap, reports):
+    for report in reports:
+        assert report["errors"] == []
+    # What was killed in mid-task holds leases still: they run out, and the rest is done by the living.
+    sweep_expired_leases()
+    assert find_counter_drift(project) == []
+    counted = Judgment.objects.counted()
+    per_task = Counter(counted.values_list("task_id", flat=True))
+    assert set(per_task.values()) == {overlap}
+    assert len(per_task) == Task.objects.count()
+    pairs = counted.values_list("task_id", "annotator_id")
+    assert len(set(pairs)) == len(pairs) == overlap * Task.objects.count()
+    assert set(Task.objects.values_list("open_slots", "done")) == {(0, overlap)}
+    # None lost: every answer a process was told is stored, is stored.
+    stored = set(Judgment.objects.values_list("idempotency_key", flat=True))
+    accepted = {key for report in reports for key in report["accepted"]}
+    assert accepted <= stored
+    assert CurrentJudgment.objects.count() == Assignment.objects.filter(state="submitted").count()
+    return sum(report["cycles"] for report in reports), sum(report["expired"] for report in reports)
+
+
+def run(project, make_batch, make_annotators, *, tasks, people, processes, kills, seconds):
+    project.lease_minutes = 1
+    project.save()
+    batch = make_batch(tasks=tasks, overlap=3)
+    cast = make_annotators(people)
+    started = time.monotonic()
+    reports = annotate_until_done(project, batch, cast, processes=processes, kills=kills, seconds=seconds)
+    cycles, expired = check(project, batch, cast, overlap=3, reports=reports)
+    took = time.monotonic() - started
+    print(
+        f"{connection.vendor}: {cycles} cycles, {expired} leases run out, {took:.1f} s, {cycles / took:.0f}/s"
+    )
+    assert expired > 0
+    assert project.audit_events.filter(action="task.unskip").exists()
+
+
+def test_every_task_gets_three_judgments_of_three_people(project, make_batch, make_annotators):
+    run(project, make_batch, make_annotators, tasks=60, people=12, processes=2, kills=1, seconds=60)
+
+
+@pytest.mark.slow
+def test_fifty_annotators_share_five_thousand_tasks(project, make_batch, make_annotators):
+    run(project, make_batch, make_annotators, tasks=5000, people=50, processes=4, kills=4, seconds=600)
