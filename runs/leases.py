@@ -17,9 +17,10 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce, Now
 
 from runs.launchers import Process
-from runs.models import Run, RunQuerySet, from_now
+from runs.models import Run, RunQuerySet
 from runs.states import RunState, move_run
 from workspace.actions import record_audit
+from workspace.database import database_now_plus
 
 
 class LostLease(Exception):
@@ -80,7 +81,7 @@ def claim_run(
             RunState.RUNNING,
             fence=F("fence") + 1,
             attempt=run.attempt if exhausted else run.attempt + 1,
-            lease_until=from_now(lease_seconds),
+            lease_until=database_now_plus(lease_seconds),
             started_at=Coalesce(F("started_at"), Now()),
             worker_name=worker_name,
             # The process of the worker before stays on record until it is known to be gone.
@@ -103,7 +104,7 @@ def owned(run: Run) -> RunQuerySet:
 
 def renew(run: Run, lease_seconds: float, progress: Mapping[str, Any] | None = None) -> bool:
     """Renew the lease and copy progress; the answer is whether a cancel was asked for. Raises LostLease."""
-    changes: dict[str, Any] = {"lease_until": from_now(lease_seconds)}
+    changes: dict[str, Any] = {"lease_until": database_now_plus(lease_seconds)}
     if progress is not None:
         changes["progress"] = {key: _storable(value) for key, value in progress.items()}
     if not owned(run).update(**changes):
@@ -117,7 +118,7 @@ def renew(run: Run, lease_seconds: float, progress: Mapping[str, Any] | None = N
 def record_process(run: Run, process: Process | None, lease_seconds: float, host: str = "") -> None:
     """Write down what was started, so that a successor can end it; None: nothing of the run lives."""
     changed = owned(run).update(
-        lease_until=from_now(lease_seconds),
+        lease_until=database_now_plus(lease_seconds),
         host=process.host if process else host,
         pid=process.pid if process else None,
         process_start=process.identity if process else "",
@@ -132,7 +133,7 @@ def give_back(run: Run, *, seconds: float, error: str, count_attempt: bool) -> N
         Run.objects.all(),
         run,
         RunState.QUEUED,
-        run_after=from_now(seconds),
+        run_after=database_now_plus(seconds),
         lease_until=None,
         pid=None,
         process_start="",

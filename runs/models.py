@@ -2,27 +2,21 @@
 disk."""
 
 import uuid
-from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.expressions import Combinable
 from django.db.models.functions import Length, Now
 from django.db.models.lookups import Exact
 
 from runs.states import ACTIVE, FINISHED, RunState
+from workspace.database import database_now_plus
 
 
 def new_directory_name() -> str:
     return uuid.uuid4().hex
-
-
-def from_now(seconds: float) -> Combinable:
-    """`seconds` from now by the database's clock: workers' clocks differ, so none decides about a lease."""
-    return Now() + timedelta(seconds=seconds)
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -163,7 +157,7 @@ class Run(models.Model):
 class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self, seconds: float) -> Self:
         """Workers that have been heard of within `seconds`, by the database's clock."""
-        return self.filter(stopped_at__isnull=True, heartbeat_at__gte=from_now(-seconds))
+        return self.filter(stopped_at__isnull=True, heartbeat_at__gte=database_now_plus(-seconds))
 
 
 class Worker(models.Model):

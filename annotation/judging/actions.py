@@ -23,8 +23,8 @@ from annotation.preferences.validation import (
     validate_tiers,
 )
 from annotation.queue.actions import lock_task, require_own_assignment, uses_slots
-from annotation.turns import in_turn
 from workspace.actions import record_audit
+from workspace.database import write_transaction
 from workspace.models import Project, QuestionSettings, User
 
 
@@ -135,7 +135,7 @@ def _append_judgment(assignment: Assignment, answer: JudgmentContent, **fields: 
     return judgment
 
 
-@in_turn
+@write_transaction
 def submit_judgment(
     *,
     actor: User,
@@ -189,7 +189,7 @@ def _latest_editable(actor: User, assignment: Assignment, task: Task) -> Judgmen
     return pointer.judgment
 
 
-@in_turn
+@write_transaction
 def revise_judgment(
     *,
     actor: User,
@@ -233,7 +233,7 @@ def revise_judgment(
     return judgment
 
 
-@in_turn
+@write_transaction
 def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: str) -> Judgment:
     """Take the actor's current judgment back: a new row says so, and its slot opens again."""
     require_own_assignment(actor, assignment)

@@ -15,9 +15,9 @@ from annotation.preferences.validation import (
     validate_idempotency_key,
     validate_tiers,
 )
-from annotation.queue.actions import database_now, uses_slots
-from annotation.turns import in_turn
+from annotation.queue.actions import uses_slots
 from workspace.actions import record_audit
+from workspace.database import database_now, write_transaction
 from workspace.models import User
 
 
@@ -38,7 +38,7 @@ class NewJudgment:
     created_at: datetime | None = None
 
 
-@in_turn
+@write_transaction
 def add_judgments(*, actor: User, batch: Batch, rows: Sequence[NewJudgment]) -> list[Judgment]:
     """Store whole judgments, returned in the order of `rows`; repeated keys change nothing.
 

@@ -8,7 +8,7 @@ are judged by the database's clock.
 
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -37,22 +37,11 @@ from annotation.queue.search import (
     lock_member,
 )
 from annotation.text import check_storable, check_text
-from annotation.turns import in_turn
 from workspace.actions import record_audit
+from workspace.database import database_now, write_transaction
 from workspace.models import Project, User
 
 MAX_DRAFT_CHARACTERS = 100_000
-
-
-def database_now() -> datetime:
-    """The database's clock: web processes on several machines would not agree on when a lease ends."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            # clock_timestamp() moves on while a transaction waits for a lock; now() does not.
-            cursor.execute("SELECT clock_timestamp()")
-            return cursor.fetchone()[0]
-        cursor.execute("SELECT strftime('%%Y-%%m-%%dT%%H:%%M:%%f', 'now')", [])
-        return datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC)
 
 
 def lock_task(pk: int) -> Task:
@@ -60,7 +49,7 @@ def lock_task(pk: int) -> Task:
     return Task.objects.select_for_update(of=("self",)).select_related("batch__project").get(pk=pk)
 
 
-@in_turn
+@write_transaction
 def _claim(
     actor: User, project: Project, after: Assignment | None, batch: Batch | None, *, waits: bool = False
 ) -> Assignment | None:
@@ -137,7 +126,7 @@ def require_own_assignment(actor: User, assignment: Assignment) -> None:
         raise NotYourTask("This task was given to somebody else.")
 
 
-@in_turn
+@write_transaction
 def skip_task(*, actor: User, assignment: Assignment, reason: str = "") -> None:
     """Give the task back; it is not offered to this annotator again. Skipping twice changes nothing."""
     require_own_assignment(actor, assignment)
@@ -154,7 +143,7 @@ def skip_task(*, actor: User, assignment: Assignment, reason: str = "") -> None:
     record_audit(actor=actor, action="task.skip", project=task.batch.project, target=task)
 
 
-@in_turn
+@write_transaction
 def undo_skip(*, actor: User, assignment: Assignment) -> Assignment:
     """Take a skipped task back: leased to the actor again, if a slot is still open.
 
@@ -190,7 +179,7 @@ def release_slot(task: Task) -> None:
     Task.objects.filter(pk=task.pk, needed__gt=0).update(open_slots=F("open_slots") + 1)
 
 
-@in_turn
+@write_transaction
 def save_draft(*, actor: User, assignment: Assignment, draft: dict[str, Any], characters: int) -> bool:
     """Keep what has been done so far, and the lease with it; False when the task was submitted meanwhile.
 
@@ -221,7 +210,7 @@ def sweep_expired_leases(*, project: Project | None = None, limit: int = 200) ->
     return _expire(found, now)
 
 
-@in_turn
+@write_transaction
 def _expire(found: list[tuple[int, int]], now: datetime) -> int:
     swept = 0
     # The order of keys is the order of locks everywhere; whoever is busy on a task sweeps it themselves.

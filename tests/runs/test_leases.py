@@ -8,8 +8,9 @@ from django.db import connection
 from runs.actions import cancel_run
 from runs.launchers import Process
 from runs.leases import LeaseWatch, LostLease, claim_run, end_run, give_back, record_process, renew
-from runs.models import Run, from_now
+from runs.models import Run
 from runs.states import RunState
+from workspace.database import database_now_plus
 
 pytestmark = [pytest.mark.django_db, pytest.mark.db]
 KIND = "tests.counting"
@@ -22,7 +23,7 @@ def claim(worker="w1", kinds=(KIND,), lease=30.0, watch=None, host="here"):
 
 
 def lapse(run):
-    Run.objects.filter(pk=run.pk).update(lease_until=from_now(-1))
+    Run.objects.filter(pk=run.pk).update(lease_until=database_now_plus(-1))
 
 
 def test_the_oldest_due_run_of_a_known_kind_is_claimed(queue_counting):
@@ -94,12 +95,12 @@ def test_a_clock_set_back_does_not_keep_a_dead_workers_run_forever(queue_countin
     """The database's clock may say for an hour that a lease is good; a watch that sees it stand still knows better."""
     queue_counting()
     run = claim(lease=1).run
-    Run.objects.filter(pk=run.pk).update(lease_until=from_now(3600))
+    Run.objects.filter(pk=run.pk).update(lease_until=database_now_plus(3600))
     watch, now = LeaseWatch(), [100.0]
     monkeypatch.setattr("runs.leases.time.monotonic", lambda: now[0])
     assert claim("w2", lease=1, watch=watch) is None
     now[0] += 1.0
-    Run.objects.filter(pk=run.pk).update(lease_until=from_now(3600))  # a living owner renews
+    Run.objects.filter(pk=run.pk).update(lease_until=database_now_plus(3600))  # a living owner renews
     assert claim("w2", lease=1, watch=watch) is None
     now[0] += 1.4
     assert claim("w2", lease=1, watch=watch) is None

@@ -7,8 +7,9 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from runs.errors import IllegalTransition
-from runs.models import Artifact, Run, from_now
+from runs.models import Artifact, Run
 from runs.states import FINISHED, RunState, move_run
+from workspace.database import database_now_plus
 
 pytestmark = [pytest.mark.django_db, pytest.mark.db]
 
@@ -31,7 +32,7 @@ def fields_of(state: str) -> dict:
     """What the database wants of a run in this state."""
     running, finished = state == "running", state in FINISHED
     return {
-        "lease_until": from_now(30) if running else None,
+        "lease_until": database_now_plus(30) if running else None,
         "fence": 1,
         "started_at": Now(),
         "finished_at": Now() if finished else None,

@@ -16,8 +16,9 @@ from annotation.errors import (
 from annotation.judging.actions import revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import Assignment, CurrentJudgment, Judgment, Task
 from annotation.preferences.scale import labels_to_responses
-from annotation.queue.actions import claim_task, database_now, sweep_expired_leases
+from annotation.queue.actions import claim_task, sweep_expired_leases
 from annotation.queue.counters import find_counter_drift
+from workspace.database import database_now
 from workspace.models import AuditEvent
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]

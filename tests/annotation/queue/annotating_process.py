@@ -37,11 +37,11 @@ from annotation.judging.actions import submit_judgment  # noqa: E402
 from annotation.models import Assignment, Task  # noqa: E402
 from annotation.queue.actions import (  # noqa: E402
     claim_task,
-    database_now,
     skip_task,
     sweep_expired_leases,
     undo_skip,
 )
+from workspace.database import database_now  # noqa: E402
 from workspace.models import Project, User  # noqa: E402
 
 

@@ -15,13 +15,13 @@ from annotation.judging.actions import submit_judgment
 from annotation.models import Assignment, Batch, Task
 from annotation.queue.actions import (
     claim_task,
-    database_now,
     save_draft,
     skip_task,
     sweep_expired_leases,
     undo_skip,
 )
 from annotation.queue.counters import find_counter_drift
+from workspace.database import database_now
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
