@@ -66,10 +66,10 @@ def round_plan(seed: int, threads: int, visitor: str) -> RoundPlan:
     reward_model = replace(
         reward_model,
         batch=_shortened(reward_model.batch),
-        # Rankings of four are read as rankings; imitation keeps the model reading the topic (docs/decisions.md).
-        objective=replace(reward_model.objective, ranking="plackett_luce", lm_coefficient=1.0),
-        # Many small steps: at eight judgments a step and twice the rate the topic was found on some processors only.
-        data=replace(reward_model.data, judgments_per_step=4, epochs=4),
+        # Rankings of four are read as rankings; the language-model loss keeps the topic in view (docs/decisions.md).
+        objective=replace(reward_model.objective, ranking_loss="plackett_luce", lm_coefficient=1.0),
+        # Many small steps: at eight comparisons a step and twice the rate the topic was found on some processors only.
+        data=replace(reward_model.data, comparisons_per_step=4, epochs=4),
         optimiser=replace(reward_model.optimiser, learning_rate=5e-4),
     )
     policy = PPO_PRESETS["tiny"].config(later(), FILLED_IN_LATER, runtime=runtime(seed, threads))

@@ -1,8 +1,8 @@
-"""How often, and how sure, a reward model agrees with people: pure statistics on scores of compared pairs.
+"""How often, and with what confidence, a reward model agrees with people: pure statistics on scored pairs.
 
-Every untied pair counts the same here, whatever judgment it came from. Pairs of one judgment are not
-independent, so for K > 2 the Wilson interval is a little too narrow; `accuracy_by_judgment` weighs judgments
-instead.
+Every untied pair counts the same here, whatever comparison it came from. Pairs of one comparison are not
+independent, so for K > 2 the Wilson interval is a little too narrow; `accuracy_by_comparison` weighs
+comparisons instead.
 """
 
 import math
@@ -16,11 +16,11 @@ CALIBRATION_BINS = 10  # of predicted probability between 0.5 and 1
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredPair:
-    """One untied pair of a judgment and what the model thinks of it."""
+    """One untied pair of a comparison, scored by the model."""
 
-    judgment: int  # which judgment, any numbering
+    comparison: int  # which comparison, any numbering
     difference: float  # score of the preferred response minus score of the other, reward units
-    grade: float  # 0..3
+    strength: float  # 0..3
     length_difference: int  # characters of the preferred response minus characters of the other
 
 
@@ -34,32 +34,35 @@ def wilson_interval(successes: float, n: int, z: float = Z_95) -> tuple[float, f
     return (max(0.0, centre - half), min(1.0, centre + half))
 
 
-def agreement(difference: float) -> float:
-    """1 when the model prefers what people preferred, 0 when not, 1/2 when it cannot tell (equal scores)."""
+def pair_accuracy(difference: float) -> float:
+    """1 when the preferred response has the higher score, 0 when the lower one, 1/2 when they are equal."""
     return 1.0 if difference > 0 else 0.0 if difference < 0 else 0.5
 
 
 def accuracy_report(pairs: Sequence[ScoredPair]) -> dict[str, Any]:
-    """Accuracy overall and by grade, each with its interval and n, and the points of a reliability diagram.
+    """Accuracy overall and by strength, each with its interval and n, and the points of a reliability diagram.
 
-    Grades of several people are means and fall to the nearest of 0..3, halves upwards. Without pairs every
+    Strengths of several people are means and are rounded to the nearest of 0..3, halves upwards. Without pairs every
     figure is None and every n is 0.
     """
-    by_judgment: dict[int, list[float]] = {}
+    by_comparison: dict[int, list[float]] = {}
     for pair in pairs:
-        by_judgment.setdefault(pair.judgment, []).append(agreement(pair.difference))
-    means = [sum(values) / len(values) for values in by_judgment.values()]
-    grades = {grade: [pair for pair in pairs if math.floor(pair.grade + 0.5) == grade] for grade in range(4)}
+        by_comparison.setdefault(pair.comparison, []).append(pair_accuracy(pair.difference))
+    means = [sum(values) / len(values) for values in by_comparison.values()]
+    by_strength = {
+        strength: [pair for pair in pairs if math.floor(pair.strength + 0.5) == strength]
+        for strength in range(4)
+    }
     bins, calibration_error = calibration(pairs)
     return {
-        **_proportion([agreement(pair.difference) for pair in pairs]),
-        "n_judgments": len(by_judgment),
-        "accuracy_by_judgment": sum(means) / len(means) if means else None,
+        **_proportion([pair_accuracy(pair.difference) for pair in pairs]),
+        "n_comparisons": len(by_comparison),
+        "accuracy_by_comparison": sum(means) / len(means) if means else None,
         "by_grade": {
-            str(grade): _proportion([agreement(pair.difference) for pair in chosen])
-            for grade, chosen in grades.items()
+            str(strength): _proportion([pair_accuracy(pair.difference) for pair in of_strength])
+            for strength, of_strength in by_strength.items()
         },
-        "longer_wins_accuracy": _mean([agreement(pair.length_difference) for pair in pairs]),
+        "longer_wins_accuracy": _mean([pair_accuracy(pair.length_difference) for pair in pairs]),
         "calibration": bins,
         "calibration_error": calibration_error,
     }
@@ -77,17 +80,17 @@ def calibration(pairs: Sequence[ScoredPair]) -> tuple[list[dict[str, Any]], floa
     for index in range(CALIBRATION_BINS):
         low, high = 0.5 + 0.5 * index / CALIBRATION_BINS, 0.5 + 0.5 * (index + 1) / CALIBRATION_BINS
         last = index == CALIBRATION_BINS - 1
-        held = [
-            (sure, agreement(pair.difference))
+        in_bin = [
+            (probability, pair_accuracy(pair.difference))
             for pair in pairs
-            if low <= (sure := _sigmoid(abs(pair.difference))) and (sure < high or last)
+            if low <= (probability := _sigmoid(abs(pair.difference))) and (probability < high or last)
         ]
-        confidence = _mean([value for value, _ in held])
-        accuracy = _mean([value for _, value in held])
+        confidence = _mean([probability for probability, _ in in_bin])
+        accuracy = _mean([correct for _, correct in in_bin])
         if confidence is not None and accuracy is not None:
-            gap += len(held) * abs(accuracy - confidence)
+            gap += len(in_bin) * abs(accuracy - confidence)
         bins.append(
-            {"low": low, "high": high, "n": len(held), "confidence": confidence, "accuracy": accuracy}
+            {"low": low, "high": high, "n": len(in_bin), "confidence": confidence, "accuracy": accuracy}
         )
     return bins, gap / len(pairs) if pairs else None
 

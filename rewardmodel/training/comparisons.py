@@ -1,7 +1,7 @@
-"""Rows of the comparisons record as judgments that can be trained on.
+"""Rows of the comparisons record as comparisons that can be trained on.
 
-A row is checked whole when it is read; what a loss needs of a micro-batch is made by `targets`. Nothing here
-knows a tokenizer's or a model's details.
+A row is checked whole when it is read; what a loss needs of a micro-batch is made by `build_targets`. Nothing
+here knows a tokenizer's or a model's details.
 """
 
 import json
@@ -13,25 +13,28 @@ from typing import Any
 
 import torch
 
+from learning.attempts import Attempt
 from learning.options import UserError
-from rewardmodel.training.losses import Objective, Targets
+from learning.records import COMPARISONS
+from rewardmodel.training.config import RankingLossName
+from rewardmodel.training.losses import Targets
 
 Message = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two responses of one judgment that were compared; in an untied pair the first is the preferred one."""
+    """Two responses that were compared; in an untied pair the first is the preferred one."""
 
     first: int
     second: int
     preference: float  # share of people for the first, 0.5 (tie) to 1
-    grade: float  # strength 0..3 of the first over the second, 0 for a tie
+    strength: float  # 0..3 of the first over the second, 0 for a tie
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgment:
-    """What was said about the K responses to one prompt: a weak order, or merged pairs that are not one."""
+class Comparison:
+    """K responses to one prompt in a weak order, or merged pairs that do not form one."""
 
     group_id: str
     prompt: Sequence[Message]
@@ -46,7 +49,7 @@ class Judgment:
         return tuple(pair for pair in self.pairs if pair.preference > 0.5)
 
     @cached_property
-    def is_top(self) -> tuple[bool, ...]:
+    def is_top_tier(self) -> tuple[bool, ...]:
         """Which responses are preferred: nobody was put above them, and they were put above somebody."""
         beaten = {pair.second for pair in self.untied_pairs}
         beats = {pair.first for pair in self.untied_pairs}
@@ -55,45 +58,56 @@ class Judgment:
             return tuple(rank == best and bool(beats) for rank in self.ranks)
         return tuple(index in beats and index not in beaten for index in range(len(self.responses)))
 
-    def is_usable(self, objective: Objective) -> bool:
-        """True when the judgment has something to teach under this objective."""
+    def is_usable(self, ranking_loss: RankingLossName) -> bool:
+        """True when this loss can learn something from the comparison."""
         if self.weight == 0:
             return False
-        if objective == "pairwise":
+        if ranking_loss == "pairwise":
             return bool(self.untied_pairs)
-        if objective == "soft_labels":
+        if ranking_loss == "soft_labels":
             return bool(self.pairs)
         return self.ranks is not None and len(set(self.ranks)) > 1
 
 
-def judgment_from_row(row: Mapping[str, Any], *, where: str) -> Judgment:
+def read_comparisons(attempt: Attempt[Any]) -> list[Comparison]:
+    """The rows of inputs/comparisons.parquet, checked one by one and for prompts in two splits."""
+    path = attempt.input_path("comparisons")
+    comparisons = [
+        comparison_from_row(row, where=f"{path.name}, row {number}")
+        for number, row in enumerate(attempt.read_input("comparisons", COMPARISONS), start=1)
+    ]
+    require_no_prompt_leakage(comparisons, where=path.name)
+    return comparisons
+
+
+def comparison_from_row(row: Mapping[str, Any], *, where: str) -> Comparison:
     """Checks one row of the comparisons record.
 
     Raises UserError naming `where`, the group and what is wrong: fewer than two responses, matrices of
     another size, shares that do not add up to one, a grade outside 0..3, ranks against the shares. An empty
     response is one: it is scored at its end-of-sequence token.
     """
-    place = f"{where}, group {row['group_id']!r}"
+    where = f"{where}, group {row['group_id']!r}"
     responses = tuple(row["responses"])
     size = len(responses)
     if size < 2:
-        raise UserError(f"{place}: a comparison needs at least two responses, this one has {size}.")
+        raise UserError(f"{where}: a comparison needs at least two responses, this one has {size}.")
     if not row["prompt"]:
-        raise UserError(f"{place}: the prompt has no messages.")
+        raise UserError(f"{where}: the prompt has no messages.")
     weight = float(row["weight"])
     if not (math.isfinite(weight) and weight >= 0):
-        raise UserError(f"{place}: weight is {weight}, it must be a finite number of at least 0.")
+        raise UserError(f"{where}: weight is {weight}, it must be a finite number of at least 0.")
     ranks = None if row["ranks"] is None else tuple(int(rank) for rank in row["ranks"])
     if ranks is not None and len(ranks) != size:
-        raise UserError(f"{place}: {len(ranks)} ranks for {size} responses.")
-    pairs = tuple(_pairs(row["soft_preference"], row["grade"], size, place))
+        raise UserError(f"{where}: {len(ranks)} ranks for {size} responses.")
+    pairs = tuple(_pairs(row["soft_preference"], row["grade"], size, where))
     for pair in pairs:
         if ranks is not None and pair.preference > 0.5 and ranks[pair.first] > ranks[pair.second]:
             raise UserError(
-                f"{place}: response {pair.first + 1} was preferred to response {pair.second + 1}, but its "
+                f"{where}: response {pair.first + 1} was preferred to response {pair.second + 1}, but its "
                 f"rank {ranks[pair.first]} is worse than {ranks[pair.second]}."
             )
-    return Judgment(
+    return Comparison(
         group_id=row["group_id"],
         prompt=row["prompt"],
         responses=responses,
@@ -105,14 +119,14 @@ def judgment_from_row(row: Mapping[str, Any], *, where: str) -> Judgment:
 
 
 def _pairs(
-    shares: Sequence[Sequence[float | None]], grades: Sequence[Sequence[float | None]], size: int, place: str
+    shares: Sequence[Sequence[float | None]], grades: Sequence[Sequence[float | None]], size: int, where: str
 ) -> Iterable[Pair]:
     for name, matrix in (("soft_preference", shares), ("grade", grades)):
         if len(matrix) != size or any(len(line) != size for line in matrix):
-            raise UserError(f"{place}: {name} is not a {size} x {size} matrix.")
-    for one in range(size):
-        for two in range(one + 1, size):
-            forward, backward = shares[one][two], shares[two][one]
+            raise UserError(f"{where}: {name} is not a {size} x {size} matrix.")
+    for i in range(size):
+        for j in range(i + 1, size):
+            forward, backward = shares[i][j], shares[j][i]
             if forward is None and backward is None:
                 continue
             if (
@@ -121,79 +135,77 @@ def _pairs(
                 or not (0 <= forward <= 1 and abs(forward + backward - 1) < 1e-6)
             ):
                 raise UserError(
-                    f"{place}: soft_preference of responses {one + 1} and {two + 1} is {forward} one way and "
+                    f"{where}: soft_preference of responses {i + 1} and {j + 1} is {forward} one way and "
                     f"{backward} the other; they must be shares that add up to 1."
                 )
-            first, second = (one, two) if forward >= backward else (two, one)
+            first, second = (i, j) if forward >= backward else (j, i)
             preference = max(forward, backward)
             if abs(preference - 0.5) < 1e-9:
-                yield Pair(first=one, second=two, preference=0.5, grade=0.0)
+                yield Pair(first=i, second=j, preference=0.5, strength=0.0)
                 continue
-            grade = grades[first][second]
-            if grade is not None and not 0 <= grade <= 3:
+            strength = grades[first][second]
+            if strength is not None and not 0 <= strength <= 3:
                 raise UserError(
-                    f"{place}: grade of response {first + 1} over {second + 1} is {grade}, "
+                    f"{where}: grade of response {first + 1} over {second + 1} is {strength}, "
                     "not between 0 and 3."
                 )
             yield Pair(
                 first=first,
                 second=second,
                 preference=preference,
-                grade=0.0 if grade is None else float(grade),
+                strength=0.0 if strength is None else float(strength),
             )
 
 
-def check_splits(judgments: Iterable[Judgment], *, where: str) -> None:
-    """Raises UserError when a prompt is on two sides: its held-out accuracy would be an illusion."""
-    split_of: dict[str, Judgment] = {}
-    for judgment in judgments:
-        key = json.dumps([[message["role"], message["content"]] for message in judgment.prompt])
-        other = split_of.setdefault(key, judgment)
-        if other.split != judgment.split:
+def require_no_prompt_leakage(comparisons: Iterable[Comparison], *, where: str) -> None:
+    """Raises UserError when a prompt is in two splits: its held-out accuracy would be an illusion."""
+    first_of_prompt: dict[str, Comparison] = {}
+    for comparison in comparisons:
+        key = json.dumps([[message["role"], message["content"]] for message in comparison.prompt])
+        other = first_of_prompt.setdefault(key, comparison)
+        if other.split != comparison.split:
             raise UserError(
-                f"{where}: groups {other.group_id!r} and {judgment.group_id!r} have the same prompt but are in "
-                f"the splits {other.split!r} and {judgment.split!r}; split by prompt."
+                f"{where}: groups {other.group_id!r} and {comparison.group_id!r} have the same prompt but are "
+                f"in the splits {other.split!r} and {comparison.split!r}; split by prompt."
             )
 
 
-def usable_judgments(
-    judgments: Sequence[Judgment], objective: Objective
-) -> tuple[list[Judgment], list[Judgment]]:
+def split_usable(
+    comparisons: Sequence[Comparison], ranking_loss: RankingLossName
+) -> tuple[list[Comparison], list[Comparison]]:
     """Those to train on, under this loss, and those to be judged on, which need an untied pair."""
-    training = [item for item in judgments if item.split == "train" and item.is_usable(objective)]
-    validation = [item for item in judgments if item.split == "validation" and item.untied_pairs]
+    training = [item for item in comparisons if item.split == "train" and item.is_usable(ranking_loss)]
+    validation = [item for item in comparisons if item.split == "validation" and item.untied_pairs]
     if len(training) < 2:
         raise UserError(
-            f"inputs/comparisons.parquet has {len(training)} usable judgments in the split train for the "
-            f"{objective} loss; a reward model needs at least two: collect more."
+            f"inputs/comparisons.parquet has {len(training)} usable comparisons in the split train for the "
+            f"{ranking_loss} loss; a reward model needs at least two: collect more."
         )
     return training, validation
 
 
-def count_judgments(
-    judgments: Sequence[Judgment], training: Sequence[Judgment], validation: Sequence[Judgment]
+def count_by_split(
+    comparisons: Sequence[Comparison], training: Sequence[Comparison], validation: Sequence[Comparison]
 ) -> dict[str, dict[str, int]]:
-    """How many judgments of each split were used, and how many had nothing to say or belong to the test
-    split.
-    """
+    """How many comparisons of each split were used, and how many teach nothing or belong to the test split."""
     used = {"train": len(training), "validation": len(validation), "test": 0}
     return {
-        split: {"used": n, "not_used": sum(item.split == split for item in judgments) - n}
+        split: {"used": n, "not_used": sum(item.split == split for item in comparisons) - n}
         for split, n in used.items()
     }
 
 
-def targets(judgments: Sequence[Judgment], device: torch.device | None = None) -> Targets:
+def build_targets(comparisons: Sequence[Comparison], device: torch.device | None = None) -> Targets:
     """The targets of a micro-batch whose responses are flattened in this order."""
     offsets = [0]
-    for judgment in judgments:
-        offsets.append(offsets[-1] + len(judgment.responses))
+    for comparison in comparisons:
+        offsets.append(offsets[-1] + len(comparison.responses))
     rows = [
-        (offset + pair.first, offset + pair.second, pair.preference, pair.grade, index)
-        for index, (offset, judgment) in enumerate(zip(offsets, judgments, strict=False))
-        for pair in judgment.pairs
+        (offset + pair.first, offset + pair.second, pair.preference, pair.strength, index)
+        for index, (offset, comparison) in enumerate(zip(offsets, comparisons, strict=False))
+        for pair in comparison.pairs
     ]
-    first, second, preference, grade, judgment_index = (
+    first, second, preference, strength, comparison_index = (
         zip(*rows, strict=True) if rows else ((), (), (), (), ())
     )
 
@@ -207,10 +219,10 @@ def targets(judgments: Sequence[Judgment], device: torch.device | None = None) -
         first_P=integers(first),
         second_P=integers(second),
         preference_P=numbers(preference),
-        grade_P=numbers(grade),
-        judgment_P=integers(judgment_index),
-        judgment_N=integers([index for index, judgment in enumerate(judgments) for _ in judgment.responses]),
-        is_top_N=torch.tensor([top for judgment in judgments for top in judgment.is_top], device=device),
-        ranks=[None if judgment.ranks is None else integers(judgment.ranks) for judgment in judgments],
-        weight_B=numbers([judgment.weight for judgment in judgments]),
+        strength_P=numbers(strength),
+        comparison_P=integers(comparison_index),
+        comparison_N=integers([index for index, item in enumerate(comparisons) for _ in item.responses]),
+        is_top_tier_N=torch.tensor([top for item in comparisons for top in item.is_top_tier], device=device),
+        ranks=[None if item.ranks is None else integers(item.ranks) for item in comparisons],
+        weight_B=numbers([item.weight for item in comparisons]),
     )

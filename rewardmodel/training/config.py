@@ -5,51 +5,57 @@ from typing import Literal
 
 from learning.training_options import BatchOptions, ModelOptions, OptimiserOptions, RuntimeOptions
 
+RankingLossName = Literal["pairwise", "soft_labels", "plackett_luce", "best_of_k"]
+MarginTable = Literal["none", "small", "large"]
+PairWeight = Literal["untied", "all"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveOptions:
     """Which loss; the formulas are in losses.py."""
 
-    ranking: Literal["pairwise", "soft_labels", "plackett_luce", "best_of_k"] = "pairwise"
-    margin: Literal["none", "small", "large"] = "none"  # pairwise only
-    pair_weight: Literal["untied", "all"] = "untied"  # 1/number of untied pairs, or 1/C(K, 2)
+    ranking_loss: RankingLossName = "pairwise"
+    margin: MarginTable = "none"  # pairwise only
+    pair_weight: PairWeight = "untied"  # 1/number of untied pairs, or 1/C(K, 2)
     strength_weighted: bool = False  # pairwise and soft_labels
-    centring_coefficient: float = 0.0  # c of c E[(r_w + r_l)^2]
+    center_rewards_coefficient: float = 0.0  # c of c E[(r_w + r_l)^2]
     lm_coefficient: float = 0.0  # beta_rm, times the mean token loss of the top-tier responses
 
     def __post_init__(self) -> None:
-        if self.margin != "none" and self.ranking != "pairwise":
-            raise ValueError(f"margin {self.margin!r} belongs to the pairwise loss, not to {self.ranking!r}")
-        if self.strength_weighted and self.ranking not in ("pairwise", "soft_labels"):
-            raise ValueError(f"strength_weighted belongs to losses of pairs, not to {self.ranking!r}")
-        for name in ("centring_coefficient", "lm_coefficient"):
+        if self.margin != "none" and self.ranking_loss != "pairwise":
+            raise ValueError(
+                f"margin {self.margin!r} belongs to the pairwise loss, not to {self.ranking_loss!r}"
+            )
+        if self.strength_weighted and self.ranking_loss not in ("pairwise", "soft_labels"):
+            raise ValueError(f"strength_weighted belongs to losses of pairs, not to {self.ranking_loss!r}")
+        for name in ("center_rewards_coefficient", "lm_coefficient"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """How judgments become optimiser steps.
+    """How comparisons become optimizer steps.
 
-    With tokens_per_step a step takes judgments until it holds about that many packed tokens, between
-    min_judgments_per_step and judgments_per_step of them; without it every step takes judgments_per_step.
+    With tokens_per_step a step takes comparisons until it holds about that many packed tokens, between
+    min_comparisons_per_step and comparisons_per_step of them; without it every step takes comparisons_per_step.
     """
 
     epochs: int = 1
-    judgments_per_step: int = 64
+    comparisons_per_step: int = 64
     tokens_per_step: int | None = None
-    min_judgments_per_step: int = 4
+    min_comparisons_per_step: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "judgments_per_step", "min_judgments_per_step"):
+        for name in ("epochs", "comparisons_per_step", "min_comparisons_per_step"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 1")
         if self.tokens_per_step is not None and self.tokens_per_step < 1:
             raise ValueError(f"tokens_per_step is {self.tokens_per_step}, it must be at least 1")
-        if self.tokens_per_step is not None and self.min_judgments_per_step > self.judgments_per_step:
+        if self.tokens_per_step is not None and self.min_comparisons_per_step > self.comparisons_per_step:
             raise ValueError(
-                f"min_judgments_per_step {self.min_judgments_per_step} is above judgments_per_step "
-                f"{self.judgments_per_step}"
+                f"min_comparisons_per_step {self.min_comparisons_per_step} is above comparisons_per_step "
+                f"{self.comparisons_per_step}"
             )
 
 
@@ -68,17 +74,15 @@ class TokenizerOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WatchingOptions:
-    """What is looked at while the model trains; the evaluation at the end always takes every validation
-    judgment.
-    """
+class EvaluationOptions:
+    """Evaluation during training; the one at the end always takes every validation comparison."""
 
     evaluate_every_steps: int = 0  # 0: only at the end
-    evaluation_judgments: int = 256  # at most this many in the evaluations on the way
-    samples: int = 4  # validation comparisons written to samples.jsonl at each evaluation
+    evaluation_comparisons: int = 256  # at most this many in the evaluations during training
+    logged_samples: int = 4  # validation comparisons written to samples.jsonl at each evaluation
 
     def __post_init__(self) -> None:
-        for name in ("evaluate_every_steps", "evaluation_judgments", "samples"):
+        for name in ("evaluate_every_steps", "evaluation_comparisons", "logged_samples"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 0")
 
@@ -93,10 +97,10 @@ class RewardModelConfig:
     data: DataOptions = field(default_factory=DataOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
     tokenizer: TokenizerOptions = field(default_factory=TokenizerOptions)
-    watching: WatchingOptions = field(default_factory=WatchingOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
     preset: str = ""  # the name the values came from, for the record only
-    criterion: str = ""  # what the judgments were about, for the record only
+    criterion: str = ""  # what the comparisons are about, for the record only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +118,6 @@ class EvaluateConfig:
 
     model_path: str  # a reward model's folder
     split: Literal["train", "validation", "test"] = "validation"
-    samples: int = 4  # comparisons written to samples.jsonl
+    logged_samples: int = 4  # comparisons written to samples.jsonl
     batch: BatchOptions = field(default_factory=BatchOptions)
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)

@@ -1,31 +1,28 @@
 """Losses of a reward model: pure functions on tensors.
 
-A judgment is a weak order over K responses. Everything here is written for one micro-batch of judgments whose
-responses are flattened one after another; who made the scores, and how they are packed, is no business of
-this file.
+A comparison is a weak order over K responses. Everything here is written for one micro-batch of comparisons
+whose responses are flattened one after another. Nothing here knows where the scores come from or how rows are
+packed.
 
-Suffixes: B judgments, N responses of all judgments, K responses of one judgment, M members of one tier,
-P compared pairs of all judgments, R tokens of one response.
+Suffixes: B comparisons, N responses of all comparisons, K responses of one comparison, M members of one tier,
+P compared pairs of all comparisons, R tokens of one response.
 Units: scores are reward units before the shift; every loss is in nats.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Objective = Literal["pairwise", "soft_labels", "plackett_luce", "best_of_k"]
-MarginTable = Literal["none", "small", "large"]
-PairWeight = Literal["untied", "all"]
+from rewardmodel.training.config import MarginTable, PairWeight, RankingLossName
 
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
-    """What people said about one micro-batch, as indices into the flattened responses.
+    """The judged preferences of one micro-batch, as indices into the flattened responses.
 
     Pairs are the compared ones, ties included. The first of an untied pair is the preferred response.
     """
@@ -33,14 +30,13 @@ class Targets:
     first_P: Tensor  # (P,) int64 into N
     second_P: Tensor  # (P,) int64 into N
     preference_P: Tensor  # (P,) weighted share of people for the first, 0.5 is a tie, never below 0.5
-    grade_P: Tensor  # (P,) strength 0..3 of the first over the second, means of several people in between
-    judgment_P: Tensor  # (P,) int64 into B
-    judgment_N: Tensor  # (N,) int64 into B
-    is_top_N: Tensor  # (N,) True for the responses of the top tier
-    ranks: Sequence[
-        Tensor | None
-    ]  # per judgment (K,) int64, 0 best, equal is a tie; None when not a weak order
-    weight_B: Tensor  # (B,) how much a judgment counts
+    strength_P: Tensor  # (P,) 0..3 of the first over the second, means of several people in between
+    comparison_P: Tensor  # (P,) int64 into B
+    comparison_N: Tensor  # (N,) int64 into B
+    is_top_tier_N: Tensor  # (N,) True for the responses of the top tier
+    # Per comparison (K,) int64, 0 best, equal is a tie; None when not a weak order.
+    ranks: Sequence[Tensor | None]
+    weight_B: Tensor  # (B,) how much a comparison counts
 
     @property
     def is_untied_P(self) -> Tensor:
@@ -48,39 +44,40 @@ class Targets:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossTerms:
-    """Per judgment, before weights and coefficients; tensors of shape (B,)."""
+class RankingLosses:
+    """Per comparison, before weights and coefficients; tensors of shape (B,)."""
 
     ranking_B: Tensor
-    centring_B: Tensor
+    centering_B: Tensor
 
 
-def margins(grade_P: Tensor, table: MarginTable) -> Tensor:
-    """Margin m(grade) of each pair, (P,), in reward units.
+def margins(strength_P: Tensor, table: MarginTable) -> Tensor:
+    """Margin m(strength) of each pair, (P,), in reward units.
 
-    small {3: 1, 2: 2/3, 1: 1/3, 0: 0}, large {3: 3, 2: 2, 1: 1, 0: 0}; the mean grade of several people falls
+    small {3: 1, 2: 2/3, 1: 1/3, 0: 0}, large {3: 3, 2: 2, 1: 1, 0: 0}; the mean strength of several people falls
     on the line between two entries (ours; both tables are straight lines). Source: Llama 2, table 27.
     """
     if table == "none":
-        return torch.zeros_like(grade_P)
+        return torch.zeros_like(strength_P)
     if table == "small":
-        return grade_P / 3
+        return strength_P / 3
     if table == "large":
-        return grade_P
+        return strength_P
     raise ValueError(f"unknown margin table {table!r}")
 
 
-def strength_weights(grade_P: Tensor) -> Tensor:
-    """Weight of each pair by its strength, (P,): 1, 2, 3 for the grades 1, 2, 3 and, ours, 1/2 for grade 0.
+def strength_weights(strength_P: Tensor) -> Tensor:
+    """Weight of each pair by its strength, (P,): 1, 2, 3 for the strengths 1, 2, 3 and, ours, 1/2 for 0.
 
-    Source: scaled Bradley-Terry of HelpSteer2-Preference (arXiv 2410.01257), which has no grade 0.
+    Source: scaled Bradley-Terry of HelpSteer2-Preference (arXiv 2410.01257), which has no strength 0.
     """
-    return torch.maximum(grade_P, (1 + grade_P) / 2)
+    return torch.maximum(strength_P, (1 + strength_P) / 2)
 
 
 def pairwise_losses(preferred_P: Tensor, other_P: Tensor, margin_P: Tensor | float = 0.0) -> Tensor:
-    """-logsigmoid(r_w - r_l - m), (P,). Source: Llama 2, 3.2.2; without margin Stiennon 2020 and InstructGPT,
-    3.5.
+    """-logsigmoid(r_w - r_l - m), (P,).
+
+    Source: Llama 2, 3.2.2; without margin Stiennon 2020 and InstructGPT, 3.5.
     """
     return -F.logsigmoid(preferred_P - other_P - margin_P)
 
@@ -94,9 +91,10 @@ def soft_label_losses(first_P: Tensor, second_P: Tensor, preference_P: Tensor) -
     return -preference_P * F.logsigmoid(difference_P) - (1 - preference_P) * F.logsigmoid(-difference_P)
 
 
-def centring_penalties(first_P: Tensor, second_P: Tensor) -> Tensor:
-    """(r_w + r_l)^2, (P,), in squared reward units. Source: Eisenstein et al. 2023 (arXiv 2312.09244), c =
-    0.01.
+def centering_penalties(first_P: Tensor, second_P: Tensor) -> Tensor:
+    """(r_w + r_l)^2, (P,), in squared reward units.
+
+    Source: Eisenstein et al. 2023 (arXiv 2312.09244), with a coefficient of 0.01.
     """
     return (first_P + second_P) ** 2
 
@@ -120,20 +118,20 @@ def plackett_luce_loss(scores_K: Tensor, ranks_K: Tensor) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _subset_levels(size: int) -> list[tuple[list[list[int]], list[list[int]]]]:
-    """For n = 1..size: the members of each subset of n, and where each subset without that member stands at n
-    - 1.
+    """For n = 1..size: the members of each subset of n, and the index, among the subsets of n - 1, of the
+    subset without that member.
     """
     levels = []
-    place = {0: 0}
+    position = {0: 0}
     for count in range(1, size + 1):
         subsets = [subset for subset in range(1 << size) if subset.bit_count() == count]
         members = [[item for item in range(size) if subset >> item & 1] for subset in subsets]
         smaller = [
-            [place[subset ^ (1 << item)] for item in held]
-            for subset, held in zip(subsets, members, strict=True)
+            [position[subset ^ (1 << item)] for item in subset_members]
+            for subset, subset_members in zip(subsets, members, strict=True)
         ]
         levels.append((members, smaller))
-        place = {subset: index for index, subset in enumerate(subsets)}
+        position = {subset: index for index, subset in enumerate(subsets)}
     return levels
 
 
@@ -154,11 +152,11 @@ def best_of_k_loss(scores_K: Tensor, ranks_K: Tensor) -> Tensor:
     Responses that share the top tier do not compete with each other: the loss is their mean. One tier gives
     0. Source: Ziegler 2019, 2.2 (the best of four); the rule for ties is ours.
     """
-    is_top_K = ranks_K == ranks_K.min()
-    if bool(is_top_K.all()):
+    is_top_tier_K = ranks_K == ranks_K.min()
+    if bool(is_top_tier_K.all()):
         return scores_K.sum() * 0
-    top_M = scores_K[is_top_K]
-    below = scores_K[~is_top_K].logsumexp(0)
+    top_M = scores_K[is_top_tier_K]
+    below = scores_K[~is_top_tier_K].logsumexp(0)
     return (torch.logaddexp(top_M, below) - top_M).mean()
 
 
@@ -166,72 +164,74 @@ def ranking_losses(
     scores_N: Tensor,
     targets: Targets,
     *,
-    objective: Objective = "pairwise",
+    ranking_loss: RankingLossName = "pairwise",
     margin: MarginTable = "none",
     pair_weight: PairWeight = "untied",
     strength_weighted: bool = False,
-) -> LossTerms:
-    """Ranking loss and centring penalty of every judgment.
+) -> RankingLosses:
+    """Ranking loss and centering penalty of every comparison.
 
-    pairwise: mean over the judgment's untied pairs of -logsigmoid(r_w - r_l - m(grade)); with pair_weight
-    "all" their sum over C(K, 2) instead, so that a judgment with ties counts less. soft_labels: the same mean
-    over all compared pairs, ties included. The centring penalty uses the pairs and weights of the ranking
+    pairwise: mean over the comparison's untied pairs of -logsigmoid(r_w - r_l - m(strength)); with pair_weight
+    "all" their sum over C(K, 2) instead, so that a comparison with ties counts less. soft_labels: the same mean
+    over all compared pairs, ties included. The centering penalty uses the pairs and weights of the ranking
     loss; for plackett_luce and best_of_k those of pairwise. Source: InstructGPT, 3.5 (all C(K, 2) pairs are
     one batch element); Llama 2, 3.2.2.
 
-    Raises ValueError when a judgment that is no weak order meets an objective that needs one.
+    Raises ValueError when a comparison that is no weak order meets a loss that needs one.
     """
-    counts_P = targets.is_untied_P | torch.tensor(objective == "soft_labels")
+    is_counted_P = targets.is_untied_P | torch.tensor(ranking_loss == "soft_labels")
     first_P, second_P = scores_N[targets.first_P], scores_N[targets.second_P]
-    share_P = _pair_shares(targets, counts_P, pair_weight).to(
-        scores_N.dtype
-    )  # (P,), 0 where a pair does not count
-    strength_P = strength_weights(targets.grade_P).to(scores_N.dtype) if strength_weighted else 1.0
-    centring_B = _sum_by_judgment(share_P * centring_penalties(first_P, second_P), targets)
-    if objective == "pairwise":
-        margin_P = margins(targets.grade_P, margin).to(scores_N.dtype)
-        loss_P = pairwise_losses(first_P, second_P, margin_P) * strength_P
-        return LossTerms(ranking_B=_sum_by_judgment(share_P * loss_P, targets), centring_B=centring_B)
-    if objective == "soft_labels":
-        loss_P = soft_label_losses(first_P, second_P, targets.preference_P.to(scores_N.dtype)) * strength_P
-        return LossTerms(ranking_B=_sum_by_judgment(share_P * loss_P, targets), centring_B=centring_B)
-    listwise = plackett_luce_loss if objective == "plackett_luce" else best_of_k_loss
+    pair_weight_P = _pair_weights(targets, is_counted_P, pair_weight).to(scores_N.dtype)
+    scale_P = strength_weights(targets.strength_P).to(scores_N.dtype) if strength_weighted else 1.0
+    centering_B = _sum_by_comparison(pair_weight_P * centering_penalties(first_P, second_P), targets)
+    if ranking_loss == "pairwise":
+        margin_P = margins(targets.strength_P, margin).to(scores_N.dtype)
+        loss_P = pairwise_losses(first_P, second_P, margin_P) * scale_P
+        return RankingLosses(
+            ranking_B=_sum_by_comparison(pair_weight_P * loss_P, targets), centering_B=centering_B
+        )
+    if ranking_loss == "soft_labels":
+        loss_P = soft_label_losses(first_P, second_P, targets.preference_P.to(scores_N.dtype)) * scale_P
+        return RankingLosses(
+            ranking_B=_sum_by_comparison(pair_weight_P * loss_P, targets), centering_B=centering_B
+        )
+    listwise = plackett_luce_loss if ranking_loss == "plackett_luce" else best_of_k_loss
     losses = []
     for index, ranks_K in enumerate(targets.ranks):
         if ranks_K is None:
-            raise ValueError(f"judgment {index} is not a weak order, which {objective} needs")
-        losses.append(listwise(scores_N[targets.judgment_N == index], ranks_K))
-    return LossTerms(ranking_B=torch.stack(losses), centring_B=centring_B)
+            raise ValueError(f"comparison {index} is not a weak order, which {ranking_loss} needs")
+        losses.append(listwise(scores_N[targets.comparison_N == index], ranks_K))
+    return RankingLosses(ranking_B=torch.stack(losses), centering_B=centering_B)
 
 
-def imitation_losses(logprobs_NR: Tensor, is_response_NR: Tensor, targets: Targets) -> Tensor:
-    """Mean token negative log-likelihood of each judgment's top-tier responses, (B,), nats a token.
+def lm_losses(logprobs_NR: Tensor, is_response_NR: Tensor, targets: Targets) -> Tensor:
+    """Mean token negative log-likelihood of each comparison's top-tier responses, (B,), nats a token.
 
-    0 for a judgment without a top tier. Source: Secrets of RLHF I, 3.1 (there of the one preferred response).
+    0 for a comparison without a top tier. Source: Secrets of RLHF I, 3.1 (there of the preferred response).
     """
-    counted_NR = (is_response_NR & targets.is_top_N[:, None]).to(logprobs_NR.dtype)
+    counted_NR = (is_response_NR & targets.is_top_tier_N[:, None]).to(logprobs_NR.dtype)
     # where() instead of a product: positions that are padding may hold infinities, and 0 * inf is not 0.
     loss_N = -torch.where(counted_NR.bool(), logprobs_NR, logprobs_NR.new_zeros(())).sum(1)
-    tokens_B = _sum_by_judgment_of_response(counted_NR.sum(1), targets)
-    return _sum_by_judgment_of_response(loss_N, targets) / tokens_B.clamp(min=1)
+    tokens_B = _sum_responses_by_comparison(counted_NR.sum(1), targets)
+    return _sum_responses_by_comparison(loss_N, targets) / tokens_B.clamp(min=1)
 
 
-def _pair_shares(targets: Targets, counts_P: Tensor, pair_weight: PairWeight) -> Tensor:
-    """Weight of each pair inside its judgment, (P,) float64, 0 for the pairs that do not count."""
-    counted_P = counts_P.double()
+def _pair_weights(targets: Targets, is_counted_P: Tensor, pair_weight: PairWeight) -> Tensor:
+    """Weight of each pair inside its comparison, (P,) float64, 0 for the pairs that do not count."""
+    counted_P = is_counted_P.double()
     if pair_weight == "untied":
-        total_B = _sum_by_judgment(counted_P, targets)
+        total_B = _sum_by_comparison(counted_P, targets)
     else:
-        n_responses_B = torch.bincount(targets.judgment_N, minlength=len(targets.weight_B))
+        n_responses_B = torch.bincount(targets.comparison_N, minlength=len(targets.weight_B))
         total_B = (n_responses_B * (n_responses_B - 1) / 2).double()
-    return counted_P / total_B.clamp(min=1)[targets.judgment_P]
+    return counted_P / total_B.clamp(min=1)[targets.comparison_P]
 
 
-def _sum_by_judgment(value_P: Tensor, targets: Targets) -> Tensor:
+def _sum_by_comparison(value_P: Tensor, targets: Targets) -> Tensor:
     """(P,) -> (B,)"""
-    return value_P.new_zeros(len(targets.weight_B)).index_add(0, targets.judgment_P, value_P)
+    return value_P.new_zeros(len(targets.weight_B)).index_add(0, targets.comparison_P, value_P)
 
 
-def _sum_by_judgment_of_response(value_N: Tensor, targets: Targets) -> Tensor:
+def _sum_responses_by_comparison(value_N: Tensor, targets: Targets) -> Tensor:
     """(N,) -> (B,)"""
-    return value_N.new_zeros(len(targets.weight_B)).index_add(0, targets.judgment_N, value_N)
+    return value_N.new_zeros(len(targets.weight_B)).index_add(0, targets.comparison_N, value_N)

@@ -1,7 +1,7 @@
 """Named values for reward models, each with its source. Light: no torch.
 
 "ours" marks what the source does not publish. A preset leaves open where the model starts and the machine it
-runs on. All of them drop ties and put every pair of a judgment into one batch element. The score head is new,
+runs on. All of them drop ties and put every pair of a comparison into one batch element. The score head is new,
 normal with standard deviation 1/sqrt(h + 1) and bias 0 (N+ implementation details; Stiennon 2020, B.1),
 unless the start is an earlier reward model; the reward is shifted to mean 0 on demonstrations (InstructGPT,
 3.5).
@@ -19,10 +19,10 @@ from learning.training_options import (
 )
 from rewardmodel.training.config import (
     DataOptions,
+    EvaluationOptions,
     ObjectiveOptions,
     RewardModelConfig,
     TokenizerOptions,
-    WatchingOptions,
 )
 
 
@@ -34,7 +34,7 @@ class Preset:
     objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     data: DataOptions = field(default_factory=DataOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
-    watching: WatchingOptions = field(default_factory=WatchingOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
     def config(
         self,
@@ -51,7 +51,7 @@ class Preset:
             data=self.data,
             batch=self.batch,
             tokenizer=tokenizer or TokenizerOptions(),
-            watching=self.watching,
+            evaluation=self.evaluation,
             runtime=runtime or RuntimeOptions(),
             preset=self.name,
             criterion=criterion,
@@ -67,12 +67,12 @@ INSTRUCTGPT = Preset(
         final_fraction=0.1,  # C.2: to 10 % of the peak
     ),
     objective=ObjectiveOptions(
-        ranking="pairwise",  # 3.5, equation 1
+        ranking_loss="pairwise",  # 3.5, equation 1
         pair_weight="all",  # 3.5: 1/C(K, 2); tied pairs are dropped, C.2
     ),
     data=DataOptions(
         epochs=1,  # C.2: more overfits
-        judgments_per_step=64,  # C.2: 64 prompts, K = 4..9 responses each
+        comparisons_per_step=64,  # C.2: 64 prompts, K = 4..9 responses each
     ),
 )
 
@@ -92,12 +92,12 @@ LLAMA2 = Preset(
         max_gradient_norm=1.0,  # 2.2
     ),
     objective=ObjectiveOptions(
-        ranking="pairwise",
+        ranking_loss="pairwise",
         margin="large",  # table 27 has a small and a large one; the choice is ours
     ),
     data=DataOptions(
         epochs=1,  # 3.2.2: longer overfits
-        judgments_per_step=512,  # 3.2.2: 512 pairs, and a judgment there is one pair
+        comparisons_per_step=512,  # 3.2.2: 512 pairs, and a comparison there is one pair
     ),
 )
 
@@ -111,13 +111,13 @@ SECRETS = Preset(
         warmup_fraction=0.1,  # 4.2: the first 10 % of steps
     ),
     objective=ObjectiveOptions(
-        ranking="pairwise",  # 3.1
+        ranking_loss="pairwise",  # 3.1
         lm_coefficient=1.0,  # 3.1, beta_rm of equation 4; its value as in PRESETS
     ),
     data=DataOptions(
         epochs=1,  # 4.2: 1000 steps, about one epoch
-        judgments_per_step=128,  # 4.2: at most 128
-        min_judgments_per_step=4,  # 4.2: at least 4
+        comparisons_per_step=128,  # 4.2: at most 128
+        min_comparisons_per_step=4,  # 4.2: at least 4
         tokens_per_step=32768,  # ours: 4.2 balances tokens without a figure
     ),
 )
@@ -132,7 +132,7 @@ STIENNON = Preset(
     ),
     data=DataOptions(
         epochs=1,  # B.1
-        judgments_per_step=64,  # B.1
+        comparisons_per_step=64,  # B.1
     ),
 )
 
@@ -149,7 +149,7 @@ N_PLUS = Preset(
     ),
     data=DataOptions(
         epochs=1,
-        judgments_per_step=64,  # ours
+        comparisons_per_step=64,  # ours
     ),
 )
 
@@ -164,21 +164,21 @@ TINY = Preset(
         weight_decay=0.01,  # ours
     ),
     objective=ObjectiveOptions(
-        ranking="pairwise",
-        centring_coefficient=0.01,  # Eisenstein et al. 2023
+        ranking_loss="pairwise",
+        center_rewards_coefficient=0.01,  # Eisenstein et al. 2023
     ),
     data=DataOptions(
         epochs=3,  # ours
-        judgments_per_step=16,  # ours: 32 at half the rate was slower to learn
+        comparisons_per_step=16,  # ours: 32 at half the rate was slower to learn
     ),
     batch=BatchOptions(
         max_prompt_tokens=256,  # ours
         max_response_tokens=192,  # ours
         max_micro_batch_tokens=4096,  # ours: two-core machines slow down above it
     ),
-    watching=WatchingOptions(
+    evaluation=EvaluationOptions(
         evaluate_every_steps=50,  # ours
-        evaluation_judgments=64,  # ours
+        evaluation_comparisons=64,  # ours
     ),
 )
 

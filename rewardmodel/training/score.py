@@ -19,8 +19,8 @@ from learning.records import RESPONSES, SCORES, write_records
 from rewardmodel.training.config import ScoreConfig
 from rewardmodel.training.scoring import RewardScorer
 
-RESPONSES_A_CHUNK = 2048  # between two looks at the fence
-RESPONSES_A_ROW = 16  # behind one prompt: a packed row's attention grows with the square of its length
+RESPONSES_PER_CHUNK = 2048  # between two looks at the fence
+MAX_RESPONSES_PER_ROW = 16  # behind one prompt: a packed row's attention grows with the square of its length
 
 
 def main(attempt: Attempt[ScoreConfig]) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def main(attempt: Attempt[ScoreConfig]) -> dict[str, Any]:
     for index, row in enumerate(rows):
         key = json.dumps([[message["role"], message["content"]] for message in row["prompt"]])
         group = open_group.get(key)
-        if group is None or len(group) == RESPONSES_A_ROW:
+        if group is None or len(group) == MAX_RESPONSES_PER_ROW:
             group = open_group[key] = []
             groups.append(group)
         group.append(index)
@@ -54,7 +54,7 @@ def main(attempt: Attempt[ScoreConfig]) -> dict[str, Any]:
     chunk: list[list[int]] = []
     for number, group in enumerate(groups, start=1):
         chunk.append(group)
-        if sum(map(len, chunk)) < RESPONSES_A_CHUNK and number < len(groups):
+        if sum(map(len, chunk)) < RESPONSES_PER_CHUNK and number < len(groups):
             continue
         attempt.check()
         if attempt.stop_requested:

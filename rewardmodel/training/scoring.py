@@ -1,5 +1,4 @@
-"""Rewards of texts: the one way our code asks a reward model, whether after training, on its own, or inside
-PPO.
+"""Rewards of texts, for the commands score and evaluate and for PPO.
 
 A reward is the raw output of the score head at the last token of the response, minus the model's
 `reward_shift`. Texts go through the reward model's own tokenizer, so that it may have another base than the
@@ -21,44 +20,20 @@ from learning.language_models import is_reward_model, load_reward_model, load_to
 from learning.options import UserError
 from learning.packing import Batch, Example, choose_layout, collate, scores_N
 from learning.processes import Processes
-from learning.tokenization import encode_prompt, encode_response
 from learning.training_options import BatchOptions, Layout, ModelSource
 from rewardmodel.training.comparisons import Message
+from rewardmodel.training.tokenization import count_truncated, tokenize_prompt_and_responses
 
 SELF_CHECK_EXAMPLES = 8
 
 
-def encode_group(
-    tokenizer: Any,
-    prompt: Sequence[Message],
-    responses: Sequence[str],
-    batch: BatchOptions,
-    *,
-    ended: Sequence[bool] | None = None,
-) -> Example:
-    """A prompt and the responses to it as token ids; a response that has not `ended` gets no end token."""
-    responses_ids = [encode_response(tokenizer, text, batch.max_response_tokens) for text in responses]
-    for index, has_ended in enumerate(ended or ()):
-        ids = responses_ids[index]
-        if not has_ended and len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
-            responses_ids[index] = ids[:-1]
-    return Example(
-        prompt_ids=encode_prompt(tokenizer, prompt, batch.max_prompt_tokens), responses_ids=responses_ids
-    )
-
-
-def count_truncated(examples: Sequence[Example], eos_id: int) -> int:
-    """How many responses were cut at the token limit: the others end with the end token."""
-    return sum(ids[-1] != eos_id for example in examples for ids in example.responses_ids)
-
-
-def exact_scores_N(model: Any, batch: Batch) -> Tensor:
-    """scores_N in the precision of the weights, whatever autocast is on around it."""
+def compute_fp32_scores(model: Any, batch: Batch) -> Tensor:
+    """scores_N without autocast, in the precision of the weights."""
     with torch.autocast(batch.input_ids_BT.device.type, enabled=False):
         return scores_N(model, batch)
 
 
-def score_examples(
+def score_batches(
     score: Callable[[Batch], Tensor],
     examples: Sequence[Example],
     *,
@@ -67,23 +42,24 @@ def score_examples(
     max_micro_batch_tokens: int,
     processes: Processes,
 ) -> list[list[float]]:
-    """Scores of every response, by example, in the order given. Every process does a share and all get the
-    result.
+    """Scores of every response, by example, in the order given.
+
+    Every process does its share of the work and gets all scores.
     """
     starts = [0]
     for example in examples:
         starts.append(starts[-1] + len(example.responses_ids))
-    found_N = torch.zeros(starts[-1], dtype=torch.float64)
+    all_scores_N = torch.zeros(starts[-1], dtype=torch.float64)
     if not examples:
         return []
-    plan = micro_batches(
+    planned = micro_batches(
         [shape_of(example, layout) for example in examples],
         range(len(examples)),
         max_tokens=max_micro_batch_tokens,
         rank=processes.rank,
         world_size=processes.world_size,
     )
-    for micro_batch in plan:
+    for micro_batch in planned:
         batch = collate(
             [examples[index] for index in micro_batch.indices],
             layout=layout,
@@ -91,17 +67,16 @@ def score_examples(
             device=processes.device,
         )
         values_N = score(batch).double().cpu()
-        if (
-            micro_batch.is_filler
-        ):  # the same work twice, so that every process takes part in every forward pass
+        # A filler repeats work, so that every process takes part in every forward pass.
+        if micro_batch.is_filler:
             continue
-        places = [place for index in micro_batch.indices for place in range(starts[index], starts[index + 1])]
-        found_N[torch.tensor(places)] = values_N
-    found = processes.all_reduce_sum(found_N.to(processes.device)).tolist()
-    return [found[start:end] for start, end in zip(starts[:-1], starts[1:], strict=True)]
+        positions = [n for index in micro_batch.indices for n in range(starts[index], starts[index + 1])]
+        all_scores_N[torch.tensor(positions)] = values_N
+    scores = processes.all_reduce_sum(all_scores_N.to(processes.device)).tolist()
+    return [scores[start:end] for start, end in zip(starts[:-1], starts[1:], strict=True)]
 
 
-def alone() -> Processes:
+def single_process() -> Processes:
     """This process by itself, on the CPU, whatever launched it."""
     return Processes(rank=0, world_size=1, device=torch.device("cpu"))
 
@@ -122,7 +97,7 @@ class RewardScorer:
         self.tokenizer = tokenizer
         self.batch = batch
         self.dtype = dtype
-        self.processes = processes or alone()
+        self.processes = processes or single_process()
         self.reward_shift = float(getattr(model.config, "reward_shift", 0.0))
         self.layout: Layout | None = None  # decided by the self-check on the first texts
         self.layout_reason = ""
@@ -142,7 +117,7 @@ class RewardScorer:
         if not is_reward_model(path):
             raise UserError(f"{path} is not a reward model; give the model folder of a reward model's run.")
         source = ModelSource(path=str(path))
-        processes = processes or alone()
+        processes = processes or single_process()
         tokenizer = load_tokenizer(source)
         model = load_reward_model(source, tokenizer).to(processes.device)
         return cls(model, tokenizer, batch=batch, dtype=dtype, processes=processes)
@@ -152,14 +127,15 @@ class RewardScorer:
         prompts: Sequence[Sequence[Message]],
         responses: Sequence[Sequence[str]],
         *,
-        ended: Sequence[Sequence[bool]] | None = None,
+        has_eos: Sequence[Sequence[bool]] | None = None,
     ) -> list[list[float]]:
-        """Rewards of the responses to each prompt; `ended` False leaves the end token off an unfinished
-        response.
+        """Rewards of the responses to each prompt.
+
+        A response whose `has_eos` is False, because sampling cut it off, gets no end token.
         """
         examples = [
-            encode_group(
-                self.tokenizer, prompt, texts, self.batch, ended=None if ended is None else ended[index]
+            tokenize_prompt_and_responses(
+                self.tokenizer, prompt, texts, self.batch, has_eos=None if has_eos is None else has_eos[index]
             )
             for index, (prompt, texts) in enumerate(zip(prompts, responses, strict=True))
         ]
@@ -174,7 +150,7 @@ class RewardScorer:
                 self.model, examples[:SELF_CHECK_EXAMPLES], dtype=self.dtype, requested=self.batch.layout
             )
         self.truncated_responses += count_truncated(examples, self.tokenizer.eos_token_id)
-        scores = score_examples(
+        scores = score_batches(
             self._score,
             examples,
             layout=self.layout,

@@ -46,7 +46,7 @@ def small(monkeypatch):
         plan,
         sampling=replace(plan.sampling, prompts=PROMPTS_A_ROUND, responses_a_task=3, max_response_tokens=16),
         reward_model=replace(
-            plan.reward_model, data=replace(plan.reward_model.data, epochs=1, judgments_per_step=8)
+            plan.reward_model, data=replace(plan.reward_model.data, epochs=1, comparisons_per_step=8)
         ),
         policy=replace(
             plan.policy,

@@ -229,9 +229,9 @@ def test_cancel_retry_and_clone_by_the_buttons(client, run, max_):
 @pytest.mark.parametrize(
     ("metric", "panel"),
     [
-        ("total_loss", "Loss"),
+        ("ranking_loss", "Loss"),
         ("validation/loss", "Loss"),
-        ("validation_accuracy", "Accuracy"),
+        ("eval_accuracy", "Accuracy"),
         ("kl", "KL"),
         ("approximate_kl", "KL"),
         ("kl_coefficient", "KL coefficient"),
@@ -251,7 +251,7 @@ def test_metrics_of_one_sort_share_a_panel(metric, panel):
 
 def test_long_curves_are_thinned_but_keep_their_end_and_their_rare_points():
     rows = [{"step": n, "loss": 1.0} for n in range(100_000)]
-    rows[33_333]["validation_loss"] = 0.5
+    rows[33_333]["eval_ranking_loss"] = 0.5
     kept = thin(rows, 4000)
     assert len(kept) <= 4100
-    assert kept[-1]["step"] == 99_999 and any("validation_loss" in row for row in kept)
+    assert kept[-1]["step"] == 99_999 and any("eval_ranking_loss" in row for row in kept)

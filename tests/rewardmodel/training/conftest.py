@@ -25,7 +25,7 @@ from learning.training_options import (
     OptimiserOptions,
     RuntimeOptions,
 )
-from rewardmodel.training.config import DataOptions, RewardModelConfig, WatchingOptions
+from rewardmodel.training.config import DataOptions, EvaluationOptions, RewardModelConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 COLOURS = ("red", "blue", "green", "white", "black")
@@ -125,9 +125,9 @@ def small_config(policy_path):
     return RewardModelConfig(
         model=ModelOptions(source=ModelSource(path=str(policy_path))),
         optimiser=OptimiserOptions(learning_rate=3e-3, schedule="linear", final_fraction=0.0, warmup_steps=3),
-        data=DataOptions(epochs=4, judgments_per_step=16),
+        data=DataOptions(epochs=4, comparisons_per_step=16),
         batch=BatchOptions(max_prompt_tokens=48, max_response_tokens=48, max_micro_batch_tokens=1024),
-        watching=WatchingOptions(evaluate_every_steps=4, evaluation_judgments=8, samples=2),
+        evaluation=EvaluationOptions(evaluate_every_steps=4, evaluation_comparisons=8, logged_samples=2),
         runtime=RuntimeOptions(checkpoint_every_steps=3),
     )
 

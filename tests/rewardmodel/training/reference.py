@@ -1,7 +1,7 @@
 """The losses written a second time, in NumPy float64 and by brute force, from the papers and not from our
 code.
 
-A judgment here is a matrix: preference[i][j] is the share of people for i over j, None when never compared.
+A comparison here is a matrix: preference[i][j] is the share of people for i over j, None when never compared.
 """
 
 import itertools
@@ -45,7 +45,7 @@ def soft_labels(scores, preference):
     return float(np.mean(terms))
 
 
-def centring(scores, preference):
+def centering(scores, preference):
     scores = np.asarray(scores, dtype=np.float64)
     return float(
         np.mean(

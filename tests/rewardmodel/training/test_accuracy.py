@@ -7,9 +7,9 @@ import pytest
 from rewardmodel.training.accuracy import ScoredPair, accuracy_report, calibration, wilson_interval
 
 
-def pair(difference, grade=1.0, judgment=0, length_difference=0):
+def pair(difference, strength=1.0, comparison=0, length_difference=0):
     return ScoredPair(
-        judgment=judgment, difference=difference, grade=grade, length_difference=length_difference
+        comparison=comparison, difference=difference, strength=strength, length_difference=length_difference
     )
 
 
@@ -30,15 +30,15 @@ def test_no_trials_give_the_interval_that_says_nothing():
     assert wilson_interval(0, 0) == (0.0, 1.0)
 
 
-def test_accuracy_counts_pairs_and_says_so_by_grade():
+def test_accuracy_counts_pairs_and_reports_them_by_strength():
     pairs = [pair(1, 0, 0), pair(-1, 1, 0), pair(2, 2.5, 0), pair(3, 3, 1), pair(0, 1.4, 2)]
     report = accuracy_report(pairs)
     assert report["n"] == 5 and report["accuracy"] == pytest.approx(3.5 / 5)
     assert report["interval"] == pytest.approx(list(wilson_interval(3.5, 5)))
-    assert report["n_judgments"] == 3 and report["accuracy_by_judgment"] == pytest.approx(
+    assert report["n_comparisons"] == 3 and report["accuracy_by_comparison"] == pytest.approx(
         (2 / 3 + 1 + 0.5) / 3
     )
-    assert {grade: (row["n"], row["accuracy"]) for grade, row in report["by_grade"].items()} == {
+    assert {strength: (row["n"], row["accuracy"]) for strength, row in report["by_grade"].items()} == {
         "0": (1, 1.0),
         "1": (2, 0.25),
         "2": (0, None),
@@ -58,8 +58,8 @@ def test_no_pairs_give_no_figures():
 
 
 def test_a_calibrated_model_has_no_calibration_error():
-    sure = math.log(0.9 / 0.1)  # predicts 0.9
-    bins, error = calibration([pair(sure)] * 9 + [pair(-sure)])
+    score_difference = math.log(0.9 / 0.1)  # predicts 0.9
+    bins, error = calibration([pair(score_difference)] * 9 + [pair(-score_difference)])
     assert error == pytest.approx(0, abs=1e-12)
     filled = [row for row in bins if row["n"]]
     assert len(filled) == 1 and filled[0]["confidence"] == pytest.approx(0.9) and filled[0]["accuracy"] == 0.9

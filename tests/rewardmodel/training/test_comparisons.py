@@ -3,7 +3,7 @@
 import pytest
 
 from learning.options import UserError
-from rewardmodel.training.comparisons import check_splits, judgment_from_row, targets
+from rewardmodel.training.comparisons import build_targets, comparison_from_row, require_no_prompt_leakage
 
 GOOD = {
     "group_id": "g1",
@@ -18,41 +18,41 @@ GOOD = {
 
 
 def read(**changes):
-    return judgment_from_row({**GOOD, **changes}, where="inputs/comparisons.parquet, row 7")
+    return comparison_from_row({**GOOD, **changes}, where="inputs/comparisons.parquet, row 7")
 
 
 def test_a_row_becomes_pairs_with_the_preferred_response_first():
-    said = read()
-    assert [(p.first, p.second, p.preference, p.grade) for p in said.pairs] == [
+    item = read()
+    assert [(p.first, p.second, p.preference, p.strength) for p in item.pairs] == [
         (0, 1, 1.0, 3.0),
         (0, 2, 0.5, 0.0),
         (2, 1, 1.0, 2.0),
     ]
-    assert said.is_top == (True, False, True) and len(said.untied_pairs) == 2
-    assert all(said.is_usable(name) for name in ("pairwise", "soft_labels", "plackett_luce", "best_of_k"))
+    assert item.is_top_tier == (True, False, True) and len(item.untied_pairs) == 2
+    assert all(item.is_usable(name) for name in ("pairwise", "soft_labels", "plackett_luce", "best_of_k"))
 
 
-def test_a_judgment_that_says_all_are_equal_teaches_only_soft_labels():
-    said = read(ranks=[0, 0, 0], soft_preference=[[None, 0.5, 0.5], [0.5, None, 0.5], [0.5, 0.5, None]])
+def test_a_comparison_that_says_all_are_equal_teaches_only_soft_labels():
+    item = read(ranks=[0, 0, 0], soft_preference=[[None, 0.5, 0.5], [0.5, None, 0.5], [0.5, 0.5, None]])
     assert (
-        said.is_usable("soft_labels")
-        and not said.is_usable("pairwise")
-        and not said.is_usable("plackett_luce")
+        item.is_usable("soft_labels")
+        and not item.is_usable("pairwise")
+        and not item.is_usable("plackett_luce")
     )
-    assert said.is_top == (False, False, False)
+    assert item.is_top_tier == (False, False, False)
 
 
 def test_an_empty_response_is_kept_and_compared():
     assert read(responses=["a", "", "c"]).responses == ("a", "", "c")
 
 
-def test_a_judgment_without_weight_is_not_usable():
+def test_a_comparison_without_weight_is_not_usable():
     assert not read(weight=0.0).is_usable("pairwise")
 
 
 def test_an_intransitive_group_prefers_whoever_is_never_beaten():
-    said = read(ranks=None, soft_preference=[[None, 0.9, None], [0.1, None, 0.2], [None, 0.8, None]])
-    assert said.is_top == (True, False, True)
+    item = read(ranks=None, soft_preference=[[None, 0.9, None], [0.1, None, 0.2], [None, 0.8, None]])
+    assert item.is_top_tier == (True, False, True)
 
 
 @pytest.mark.parametrize(
@@ -83,16 +83,16 @@ def test_a_bad_row_is_refused_with_its_place_and_reason(changes, sentence):
     assert "inputs/comparisons.parquet, row 7, group 'g1'" in str(refusal.value)
 
 
-def test_a_prompt_on_two_sides_is_refused():
-    check_splits([read(), read(group_id="g2")], where="file")
+def test_a_prompt_in_two_splits_is_refused():
+    require_no_prompt_leakage([read(), read(group_id="g2")], where="file")
     with pytest.raises(UserError, match="'g1' and 'g2' have the same prompt"):
-        check_splits([read(), read(group_id="g2", split="validation")], where="file")
+        require_no_prompt_leakage([read(), read(group_id="g2", split="validation")], where="file")
 
 
 def test_targets_count_responses_through_the_batch():
-    goal = targets([read(), read()])
-    assert goal.first_P.tolist() == [0, 0, 2, 3, 3, 5] and goal.second_P.tolist() == [1, 2, 1, 4, 5, 4]
+    targets = build_targets([read(), read()])
+    assert targets.first_P.tolist() == [0, 0, 2, 3, 3, 5] and targets.second_P.tolist() == [1, 2, 1, 4, 5, 4]
     assert (
-        goal.judgment_N.tolist() == [0, 0, 0, 1, 1, 1]
-        and goal.is_untied_P.tolist() == [True, False, True] * 2
+        targets.comparison_N.tolist() == [0, 0, 0, 1, 1, 1]
+        and targets.is_untied_P.tolist() == [True, False, True] * 2
     )

@@ -10,8 +10,9 @@ from learning.options import UserError
 from learning.run_directory import RunDirectory
 from learning.training_options import BatchOptions, ModelSource
 from rewardmodel.training import evaluate
-from rewardmodel.training.comparisons import judgment_from_row
+from rewardmodel.training.comparisons import comparison_from_row
 from rewardmodel.training.config import EvaluateConfig, ObjectiveOptions
+from rewardmodel.training.reporting import split_report
 from rewardmodel.training.scoring import RewardScorer
 from tests.rewardmodel.training.conftest import comparison_rows, create_run, lines, run
 
@@ -46,29 +47,29 @@ def test_the_command_reports_the_agreement_that_counting_by_hand_gives(model_pat
                         same = row["responses"][one] == row["responses"][two]
                         right += 0.5 if same else float(scores[one] > scores[two])
     assert result["n"] == n > 5 and result["accuracy"] == pytest.approx(right / n)
-    assert result["split"] == "validation" and result["loss"] > 0
+    assert result["split"] == "validation" and result["ranking_loss"] > 0
     assert len(lines(tmp_path / "run" / "samples.jsonl")) == 4
 
 
-def test_a_split_without_judgments_is_refused(model_path, tmp_path):
+def test_a_split_without_comparisons_is_refused(model_path, tmp_path):
     options = EvaluateConfig(model_path=str(model_path), batch=LIMITS, split="test")
     create_run(tmp_path / "run", options, comparison_rows(10), command=COMMAND)
-    with pytest.raises(UserError, match="no untied judgment in the split 'test'"):
+    with pytest.raises(UserError, match="no untied comparison in the split 'test'"):
         evaluate.main(RunDirectory(tmp_path / "run").begin(EvaluateConfig))
 
 
-def test_a_report_weighs_judgments_in_the_loss_and_counts_pairs_in_the_accuracy():
+def test_a_report_weighs_comparisons_in_the_loss_and_counts_pairs_in_the_accuracy():
     rows = [row for row in comparison_rows(30) if row["ranks"] == [0, 1]][:2]
-    judgments = [
-        judgment_from_row({**row, "weight": weight}, where="test")
+    comparisons = [
+        comparison_from_row({**row, "weight": weight}, where="test")
         for row, weight in zip(rows, (1.0, 3.0), strict=True)
     ]
-    found = evaluate.report(judgments, [[1.0, 0.0], [0.0, 1.0]], ObjectiveOptions())
+    report = split_report(comparisons, [[1.0, 0.0], [0.0, 1.0]], ObjectiveOptions())
     right, wrong = math.log1p(math.exp(-1)), math.log1p(math.exp(1))
-    assert found["loss"] == pytest.approx((right + 3 * wrong) / 4)
-    assert found["accuracy"] == 0.5 and found["n"] == 2
+    assert report["ranking_loss"] == pytest.approx((right + 3 * wrong) / 4)
+    assert report["accuracy"] == 0.5 and report["n"] == 2
 
 
 def test_a_report_on_nothing_says_nothing():
-    found = evaluate.report([], [], ObjectiveOptions())
-    assert found["loss"] is None and found["accuracy"] is None and found["reward_spread"] is None
+    report = split_report([], [], ObjectiveOptions())
+    assert report["ranking_loss"] is None and report["accuracy"] is None and report["reward_spread"] is None

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rewardmodel.training.comparisons import judgment_from_row, targets
+from rewardmodel.training.comparisons import build_targets, comparison_from_row
 from rewardmodel.training.losses import (
     best_of_k_loss,
-    centring_penalties,
-    imitation_losses,
+    centering_penalties,
+    lm_losses,
     margins,
     pairwise_losses,
     plackett_luce_loss,
@@ -21,7 +21,7 @@ from rewardmodel.training.losses import (
 )
 from tests.rewardmodel.training import reference
 
-GRADES = (0, 1, 2, 3)
+STRENGTHS = (0, 1, 2, 3)
 
 
 def weak_order(ranks, strengths=None):
@@ -39,7 +39,7 @@ def weak_order(ranks, strengths=None):
     return preference, grade
 
 
-def judgment(order, strengths=None, **changes):
+def comparison(order, strengths=None, **changes):
     preference, grade = weak_order(order, strengths)
     row = {
         "group_id": "g1",
@@ -51,7 +51,7 @@ def judgment(order, strengths=None, **changes):
         "weight": 1.0,
         "split": "train",
     }
-    return judgment_from_row({**row, **changes}, where="test")
+    return comparison_from_row({**row, **changes}, where="test")
 
 
 def tiers(draw, size):
@@ -61,16 +61,18 @@ def tiers(draw, size):
 
 
 @st.composite
-def judgments_with_scores(draw):
+def comparisons_with_scores(draw):
     size = draw(st.integers(2, 5))
     ranks = tiers(draw, size)
-    steps = draw(st.lists(st.sampled_from(GRADES), min_size=max(ranks), max_size=max(ranks)))
+    steps = draw(st.lists(st.sampled_from(STRENGTHS), min_size=max(ranks), max_size=max(ranks)))
     scores = draw(st.lists(st.floats(-8, 8), min_size=size, max_size=size))
     return ranks, steps, scores
 
 
-def ranking(scores, judgments, **options):
-    return ranking_losses(torch.tensor(scores, dtype=torch.float64), targets(judgments), **options).ranking_B
+def ranking(scores, comparisons, **options):
+    return ranking_losses(
+        torch.tensor(scores, dtype=torch.float64), build_targets(comparisons), **options
+    ).ranking_B
 
 
 def close(ours, theirs, tolerance=1e-6):
@@ -78,23 +80,23 @@ def close(ours, theirs, tolerance=1e-6):
 
 
 @settings(max_examples=60, deadline=None)
-@given(judgments_with_scores())
+@given(comparisons_with_scores())
 def test_every_loss_equals_the_reference(drawn):
     ranks, steps, scores = drawn
     preference, grade = weak_order(ranks, steps)
-    said = [judgment(ranks, steps)]
+    comparisons = [comparison(ranks, steps)]
     cases = [
         ({}, reference.pairwise(scores, preference, grade)),
         ({"margin": "small"}, reference.pairwise(scores, preference, grade, "small")),
         ({"margin": "large"}, reference.pairwise(scores, preference, grade, "large")),
         ({"pair_weight": "all"}, reference.pairwise(scores, preference, grade, divide_by_all=True)),
         ({"strength_weighted": True}, reference.pairwise(scores, preference, grade, strength_weighted=True)),
-        ({"objective": "soft_labels"}, reference.soft_labels(scores, preference)),
-        ({"objective": "plackett_luce"}, reference.plackett_luce(scores, ranks)),
-        ({"objective": "best_of_k"}, reference.best_of_k(scores, ranks)),
+        ({"ranking_loss": "soft_labels"}, reference.soft_labels(scores, preference)),
+        ({"ranking_loss": "plackett_luce"}, reference.plackett_luce(scores, ranks)),
+        ({"ranking_loss": "best_of_k"}, reference.best_of_k(scores, ranks)),
     ]
     for options, expected in cases:
-        assert close(ranking(scores, said, **options)[0], expected), options
+        assert close(ranking(scores, comparisons, **options)[0], expected), options
 
 
 def test_single_precision_losses_are_within_a_millionth_of_the_reference():
@@ -104,7 +106,9 @@ def test_single_precision_losses_are_within_a_millionth_of_the_reference():
         ranks, steps = [1, 0, 2, 1], [2, 1]
         preference, grade = weak_order(ranks, steps)
         ours = ranking_losses(
-            torch.tensor(scores, dtype=torch.float32), targets([judgment(ranks, steps)]), margin="large"
+            torch.tensor(scores, dtype=torch.float32),
+            build_targets([comparison(ranks, steps)]),
+            margin="large",
         ).ranking_B
         assert ours.dtype == torch.float32
         assert close(ours[0], reference.pairwise(np.float32(scores), preference, grade, "large"))
@@ -118,47 +122,47 @@ def test_single_precision_losses_are_within_a_millionth_of_the_reference():
         {"margin": "large"},
         {"pair_weight": "all"},
         {"strength_weighted": True},
-        {"objective": "soft_labels"},
-        {"objective": "plackett_luce"},
-        {"objective": "best_of_k"},
+        {"ranking_loss": "soft_labels"},
+        {"ranking_loss": "plackett_luce"},
+        {"ranking_loss": "best_of_k"},
     ],
     ids=str,
 )
 def test_gradients_equal_finite_differences(options):
-    said = [judgment([0, 1, 1, 2], [3, 1]), judgment([1, 0]), judgment([0, 0, 1])]
+    comparisons = [comparison([0, 1, 1, 2], [3, 1]), comparison([1, 0]), comparison([0, 0, 1])]
     scores = torch.randn(
         9, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True
     )
-    goal = targets(said)
-    (gradient,) = torch.autograd.grad(ranking_losses(scores, goal, **options).ranking_B.sum(), scores)
+    targets = build_targets(comparisons)
+    (gradient,) = torch.autograd.grad(ranking_losses(scores, targets, **options).ranking_B.sum(), scores)
     step = 1e-5
     for index in range(9):
         shift = torch.zeros(9, dtype=torch.float64)
         shift[index] = step
         up, down = (
-            ranking_losses(scores.detach() + sign * shift, goal, **options).ranking_B.sum()
+            ranking_losses(scores.detach() + sign * shift, targets, **options).ranking_B.sum()
             for sign in (1, -1)
         )
         numeric = float((up - down) / (2 * step))
         assert abs(float(gradient[index]) - numeric) <= 1e-3 * max(abs(numeric), 1e-3)
 
 
-@pytest.mark.parametrize("objective", ["pairwise", "soft_labels", "plackett_luce", "best_of_k"])
-def test_extreme_scores_give_no_nan(objective):
-    said = [judgment([0, 1, 1]), judgment([1, 1, 0])]
+@pytest.mark.parametrize("ranking_loss", ["pairwise", "soft_labels", "plackett_luce", "best_of_k"])
+def test_extreme_scores_give_no_nan(ranking_loss):
+    comparisons = [comparison([0, 1, 1]), comparison([1, 1, 0])]
     for sign in (1, -1):
         scores = (sign * torch.tensor([1000.0, -1000.0, 0.0, 1000.0, 1000.0, -1000.0])).requires_grad_()
-        terms = ranking_losses(scores, targets(said), objective=objective)
-        (terms.ranking_B.sum() + terms.centring_B.sum()).backward()
-        assert torch.isfinite(terms.ranking_B).all() and torch.isfinite(scores.grad).all()
+        losses = ranking_losses(scores, build_targets(comparisons), ranking_loss=ranking_loss)
+        (losses.ranking_B.sum() + losses.centering_B.sum()).backward()
+        assert torch.isfinite(losses.ranking_B).all() and torch.isfinite(scores.grad).all()
 
 
-@pytest.mark.parametrize("objective", ["pairwise", "soft_labels", "plackett_luce", "best_of_k"])
-def test_two_responses_give_the_pairwise_loss_under_every_objective(objective):
+@pytest.mark.parametrize("ranking_loss", ["pairwise", "soft_labels", "plackett_luce", "best_of_k"])
+def test_two_responses_give_the_pairwise_loss_under_every_loss(ranking_loss):
     scores = [0.3, -1.2, 0.5, 2.0]
-    said = [judgment([0, 1]), judgment([1, 0])]
+    comparisons = [comparison([0, 1]), comparison([1, 0])]
     assert torch.allclose(
-        ranking(scores, said, objective=objective),
+        ranking(scores, comparisons, ranking_loss=ranking_loss),
         pairwise_losses(
             torch.tensor([0.3, 2.0], dtype=torch.float64), torch.tensor([-1.2, 0.5], dtype=torch.float64)
         ),
@@ -169,11 +173,13 @@ def test_two_responses_give_the_pairwise_loss_under_every_objective(objective):
 def test_the_gradient_of_a_ranking_is_the_mean_of_its_pairs():
     scores = torch.tensor([0.2, -0.7, 1.1, 0.4], dtype=torch.float64, requires_grad=True)
     ranks = [0, 2, 1, 1]
-    (ours,) = torch.autograd.grad(ranking_losses(scores, targets([judgment(ranks)])).ranking_B.sum(), scores)
+    (ours,) = torch.autograd.grad(
+        ranking_losses(scores, build_targets([comparison(ranks)])).ranking_B.sum(), scores
+    )
     pairs = [(i, j) for i in range(4) for j in range(4) if ranks[i] < ranks[j]]
     each = [
         torch.autograd.grad(
-            ranking_losses(scores[[i, j]], targets([judgment([0, 1])])).ranking_B.sum(),
+            ranking_losses(scores[[i, j]], build_targets([comparison([0, 1])])).ranking_B.sum(),
             scores,
         )[0]
         for i, j in pairs
@@ -184,58 +190,62 @@ def test_the_gradient_of_a_ranking_is_the_mean_of_its_pairs():
 
 def test_tied_pairs_contribute_nothing_to_the_pairwise_loss():
     scores = torch.tensor([0.5, 0.9, -3.0], dtype=torch.float64, requires_grad=True)
-    tied = ranking_losses(scores, targets([judgment([0, 0, 0])])).ranking_B
+    tied = ranking_losses(scores, build_targets([comparison([0, 0, 0])])).ranking_B
     assert tied.item() == 0
     assert torch.autograd.grad(tied.sum(), scores)[0].abs().max() == 0
     # Two tied winners over one loser: the same as the mean of the two separate pairs.
-    half_tied = ranking([0.5, 0.9, -3.0], [judgment([0, 0, 1])])
-    apart = ranking([0.5, -3.0, 0.9, -3.0], [judgment([0, 1]), judgment([0, 1])])
+    half_tied = ranking([0.5, 0.9, -3.0], [comparison([0, 0, 1])])
+    apart = ranking([0.5, -3.0, 0.9, -3.0], [comparison([0, 1]), comparison([0, 1])])
     assert torch.allclose(half_tied[0], apart.mean())
 
 
 def test_a_pair_that_nobody_compared_is_left_out():
     preference, grade = weak_order([0, 1, 2])
     preference[0][2] = preference[2][0] = None
-    said = judgment([0, 1, 2], soft_preference=preference, grade=grade)
-    apart = ranking([0.5, 0.1, 0.1, -3.0], [judgment([0, 1]), judgment([0, 1])])
-    assert torch.allclose(ranking([0.5, 0.1, -3.0], [said])[0], apart.mean())
+    item = comparison([0, 1, 2], soft_preference=preference, grade=grade)
+    apart = ranking([0.5, 0.1, 0.1, -3.0], [comparison([0, 1]), comparison([0, 1])])
+    assert torch.allclose(ranking([0.5, 0.1, -3.0], [item])[0], apart.mean())
 
 
 def test_merged_pairs_that_are_no_weak_order_still_count_as_pairs():
     preference = [[None, 0.8, 0.2], [0.2, None, 0.8], [0.8, 0.2, None]]  # a circle
-    said = judgment([0, 1, 2], ranks=None, soft_preference=preference, grade=[[1.0] * 3] * 3)
+    item = comparison([0, 1, 2], ranks=None, soft_preference=preference, grade=[[1.0] * 3] * 3)
     scores = [0.5, 0.1, -3.0]
     expected = reference.pairwise(scores, preference, [[1] * 3] * 3)
-    assert close(ranking(scores, [said])[0], expected)
+    assert close(ranking(scores, [item])[0], expected)
     with pytest.raises(ValueError, match="not a weak order"):
-        ranking(scores, [said], objective="plackett_luce")
-    assert not said.is_usable("best_of_k") and said.is_usable("pairwise") and said.is_top == (False,) * 3
+        ranking(scores, [item], ranking_loss="plackett_luce")
+    assert not item.is_usable("best_of_k") and item.is_usable("pairwise") and item.is_top_tier == (False,) * 3
 
 
 def test_soft_labels_pull_a_tie_together_and_a_share_to_its_log_odds():
     tie = torch.zeros(2, dtype=torch.float64, requires_grad=True)
     shifted = tie + torch.tensor([1.0, 0.0], dtype=torch.float64)
-    loss = ranking_losses(shifted, targets([judgment([0, 0])]), objective="soft_labels").ranking_B.sum()
+    loss = ranking_losses(
+        shifted, build_targets([comparison([0, 0])]), ranking_loss="soft_labels"
+    ).ranking_B.sum()
     assert torch.autograd.grad(loss, tie)[0][0] > 0
-    share = judgment([0, 1], soft_preference=[[None, 0.8], [0.2, None]])
+    share = comparison([0, 1], soft_preference=[[None, 0.8], [0.2, None]])
     at_odds = torch.tensor([math.log(4), 0.0], dtype=torch.float64, requires_grad=True)
-    loss = ranking_losses(at_odds, targets([share]), objective="soft_labels").ranking_B.sum()
+    loss = ranking_losses(at_odds, build_targets([share]), ranking_loss="soft_labels").ranking_B.sum()
     assert torch.autograd.grad(loss, at_odds)[0].abs().max() < 1e-12
 
 
-def test_grade_nought_gives_the_plain_loss_and_margins_follow_the_published_tables():
+def test_strength_nought_gives_the_plain_loss_and_margins_follow_the_published_tables():
     scores = [0.4, -0.2, 0.3]
-    said = [judgment([0, 1, 2], [0, 0])]
+    comparisons = [comparison([0, 1, 2], [0, 0])]
     for table in ("small", "large"):
-        assert torch.equal(ranking(scores, said, margin=table), ranking(scores, said))
+        assert torch.equal(ranking(scores, comparisons, margin=table), ranking(scores, comparisons))
         published = reference.LLAMA2_TABLE_27[table]
-        ours = margins(torch.tensor(list(map(float, GRADES)), dtype=torch.float64), table)
-        assert torch.allclose(ours, torch.tensor([published[grade] for grade in GRADES], dtype=torch.float64))
+        ours = margins(torch.tensor(list(map(float, STRENGTHS)), dtype=torch.float64), table)
+        assert torch.allclose(
+            ours, torch.tensor([published[strength] for strength in STRENGTHS], dtype=torch.float64)
+        )
 
 
 def test_steps_between_tiers_add_up_to_at_most_three_as_stored():
-    said = judgment([0, 1, 2], [2, 2])
-    assert {(pair.first, pair.second): pair.grade for pair in said.pairs} == {
+    item = comparison([0, 1, 2], [2, 2])
+    assert {(pair.first, pair.second): pair.strength for pair in item.pairs} == {
         (0, 1): 2.0,
         (1, 2): 2.0,
         (0, 2): 3.0,
@@ -246,11 +256,11 @@ def test_strength_weights_are_one_two_three_and_a_half():
     assert strength_weights(torch.tensor([0.0, 1.0, 2.0, 3.0])).tolist() == [0.5, 1.0, 2.0, 3.0]
 
 
-def test_centring_is_the_mean_squared_sum_of_the_untied_pairs():
+def test_centering_is_the_mean_squared_sum_of_the_untied_pairs():
     scores, ranks = [0.4, -1.2, 0.3, 2.0], [0, 1, 1, 2]
-    terms = ranking_losses(torch.tensor(scores, dtype=torch.float64), targets([judgment(ranks)]))
-    assert close(terms.centring_B[0], reference.centring(scores, weak_order(ranks)[0]))
-    assert centring_penalties(torch.tensor(1.5), torch.tensor(-1.5)) == 0
+    losses = ranking_losses(torch.tensor(scores, dtype=torch.float64), build_targets([comparison(ranks)]))
+    assert close(losses.centering_B[0], reference.centering(scores, weak_order(ranks)[0]))
+    assert centering_penalties(torch.tensor(1.5), torch.tensor(-1.5)) == 0
 
 
 def test_a_plackett_luce_likelihood_of_all_outcomes_adds_up_to_one():
@@ -279,10 +289,10 @@ def test_one_tier_teaches_nothing_to_listwise_losses():
 
 
 def test_imitation_is_the_mean_over_the_tokens_of_the_top_tier():
-    said = [judgment([0, 1]), judgment([1, 0, 0])]
+    comparisons = [comparison([0, 1]), comparison([1, 0, 0])]
     logprobs = -torch.arange(1.0, 16.0, dtype=torch.float64).reshape(5, 3)
     is_response = torch.tensor([[1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 1, 1], [1, 0, 0]]).bool()
-    ours = imitation_losses(logprobs, is_response, targets(said))
+    ours = lm_losses(logprobs, is_response, build_targets(comparisons))
     rows = [
         [float(v) for v, real in zip(line, mask, strict=True) if real]
         for line, mask in zip(logprobs, is_response, strict=True)
@@ -291,18 +301,18 @@ def test_imitation_is_the_mean_over_the_tokens_of_the_top_tier():
 
 
 def test_imitation_ignores_rejected_responses_and_padding_even_when_it_holds_infinities():
-    said = [judgment([0, 1])]
+    comparisons = [comparison([0, 1])]
     is_response = torch.tensor([[True, False], [True, True]])
     clean = torch.tensor([[-1.0, 0.0], [-2.0, -3.0]])
     dirty = torch.tensor([[-1.0, -math.inf], [-9.0, -math.inf]])
     assert torch.equal(
-        imitation_losses(clean, is_response, targets(said)),
-        imitation_losses(dirty, is_response, targets(said)),
+        lm_losses(clean, is_response, build_targets(comparisons)),
+        lm_losses(dirty, is_response, build_targets(comparisons)),
     )
 
 
-def test_the_gradient_of_an_untied_pair_never_reaches_another_judgment():
+def test_the_gradient_of_an_untied_pair_never_reaches_another_comparison():
     scores = torch.randn(4, dtype=torch.float64, requires_grad=True)
-    terms = ranking_losses(scores, targets([judgment([0, 1]), judgment([1, 0])]))
-    (gradient,) = torch.autograd.grad(terms.ranking_B[0], scores)
+    losses = ranking_losses(scores, build_targets([comparison([0, 1]), comparison([1, 0])]))
+    (gradient,) = torch.autograd.grad(losses.ranking_B[0], scores)
     assert gradient[2:].abs().max() == 0 and gradient[:2].abs().min() > 0

@@ -14,7 +14,7 @@ from tests.rewardmodel.training.conftest import ROOT
 SOURCE = ModelSource(path="somewhere/model")
 
 PUBLISHED = {
-    # name: learning rate, schedule, end, warm-up, judgments a step, epochs, margin, pair weight, beta_rm
+    # name: learning rate, schedule, end, warm-up, comparisons a step, epochs, margin, pair weight, beta_rm
     "instructgpt": (9e-6, "cosine", 0.1, 0.0, 64, 1, "none", "all", 0.0),
     "llama2": (1e-5, "cosine", 0.1, 0.03, 512, 1, "large", "untied", 0.0),
     "secrets": (5e-6, "linear", 0.1, 0.1, 128, 1, "none", "untied", 1.0),
@@ -31,19 +31,19 @@ def test_a_preset_has_the_values_of_its_source(name):
         config.optimiser.schedule,
         config.optimiser.final_fraction,
         config.optimiser.warmup_fraction,
-        config.data.judgments_per_step,
+        config.data.comparisons_per_step,
         config.data.epochs,
         config.objective.margin,
         config.objective.pair_weight,
         config.objective.lm_coefficient,
     )
     assert found == PUBLISHED[name]
-    assert config.objective.ranking == "pairwise"
+    assert config.objective.ranking_loss == "pairwise"
 
 
 def test_llama2_warms_up_for_at_least_five_steps_and_secrets_balances_tokens():
     assert PRESETS["llama2"].optimiser.warmup_steps == 5
-    assert PRESETS["secrets"].data.min_judgments_per_step == 4 and PRESETS["secrets"].data.tokens_per_step
+    assert PRESETS["secrets"].data.min_comparisons_per_step == 4 and PRESETS["secrets"].data.tokens_per_step
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -60,11 +60,11 @@ BASE = {"model": {"source": {"path": "x"}}, "optimiser": {"learning_rate": 1e-5}
     ("changes", "sentence"),
     [
         (
-            {"objective": {"margin": "large", "ranking": "best_of_k"}},
+            {"objective": {"margin": "large", "ranking_loss": "best_of_k"}},
             "margin 'large' belongs to the pairwise loss",
         ),
         (
-            {"objective": {"strength_weighted": True, "ranking": "plackett_luce"}},
+            {"objective": {"strength_weighted": True, "ranking_loss": "plackett_luce"}},
             "strength_weighted belongs to losses of pairs",
         ),
         ({"objective": {"lm_coefficient": -1.0}}, "lm_coefficient is -1.0"),
@@ -72,11 +72,11 @@ BASE = {"model": {"source": {"path": "x"}}, "optimiser": {"learning_rate": 1e-5}
         ({"data": {"epochs": 0}}, "epochs is 0"),
         ({"data": {"tokens_per_step": 0}}, "tokens_per_step is 0"),
         (
-            {"data": {"tokens_per_step": 9, "min_judgments_per_step": 8, "judgments_per_step": 4}},
-            "min_judgments_per_step 8 is above",
+            {"data": {"tokens_per_step": 9, "min_comparisons_per_step": 8, "comparisons_per_step": 4}},
+            "min_comparisons_per_step 8 is above",
         ),
         ({"tokenizer": {"vocabulary_size": 100}}, "vocabulary_size is 100"),
-        ({"watching": {"samples": -1}}, "samples is -1"),
+        ({"evaluation": {"logged_samples": -1}}, "logged_samples is -1"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_by_name(changes, sentence):

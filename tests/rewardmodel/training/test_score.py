@@ -80,8 +80,8 @@ def test_the_command_writes_every_reward_in_the_order_of_the_file(options, model
 def test_chunks_and_crowded_prompts_give_the_same_rewards(options, tmp_path, monkeypatch):
     found = {}
     for name, chunk, crowd in (("whole", 2048, 16), ("parts", 3, 1)):
-        monkeypatch.setattr(score, "RESPONSES_A_CHUNK", chunk)
-        monkeypatch.setattr(score, "RESPONSES_A_ROW", crowd)
+        monkeypatch.setattr(score, "RESPONSES_PER_CHUNK", chunk)
+        monkeypatch.setattr(score, "MAX_RESPONSES_PER_ROW", crowd)
         create(tmp_path / name, options, response_rows())
         score.main(RunDirectory(tmp_path / name).begin(ScoreConfig))
         found[name] = [row["reward"] for row in read_records(tmp_path / name / "scores.parquet", SCORES)]

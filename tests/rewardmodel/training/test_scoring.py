@@ -11,10 +11,11 @@ from learning.options import UserError
 from learning.packing import Example, collate, scores_N
 from learning.tokenization import train_tokenizer
 from learning.training_options import BatchOptions, FreshModel, ModelSource
-from rewardmodel.training.comparisons import judgment_from_row, targets
+from rewardmodel.training.comparisons import build_targets, comparison_from_row
 from rewardmodel.training.config import ObjectiveOptions
-from rewardmodel.training.objective import judgment_losses
-from rewardmodel.training.scoring import RewardScorer, count_truncated, encode_group
+from rewardmodel.training.loss import comparison_losses
+from rewardmodel.training.scoring import RewardScorer
+from rewardmodel.training.tokenization import count_truncated, tokenize_prompt_and_responses
 from tests.rewardmodel.training.conftest import comparison_rows
 
 LIMITS = BatchOptions(max_prompt_tokens=48, max_response_tokens=48)
@@ -68,11 +69,15 @@ def test_extra_padding_and_left_padding_change_no_score(saved):
     rows = [
         [*example.prompt_ids, *ids]
         for example in (
-            encode_group(tokenizer, p, r, LIMITS) for p, r in zip(PROMPTS, RESPONSES, strict=True)
+            tokenize_prompt_and_responses(tokenizer, p, r, LIMITS)
+            for p, r in zip(PROMPTS, RESPONSES, strict=True)
         )
         for ids in example.responses_ids
     ]
-    examples = [encode_group(tokenizer, p, r, LIMITS) for p, r in zip(PROMPTS, RESPONSES, strict=True)]
+    examples = [
+        tokenize_prompt_and_responses(tokenizer, p, r, LIMITS)
+        for p, r in zip(PROMPTS, RESPONSES, strict=True)
+    ]
     with torch.no_grad():
         ours = scores_N(model, collate(examples, layout="padded", pad_id=tokenizer.pad_token_id))
         for side, extra in (("right", 0), ("right", 13), ("left", 5)):
@@ -102,14 +107,17 @@ def test_a_tokenizer_that_pads_with_its_end_token_scores_the_same(saved, tmp_pat
 
 def test_packed_and_separate_rows_have_the_same_gradient(saved):
     tokenizer = load_tokenizer(saved)
-    judgments = [judgment_from_row(row, where="test") for row in ROWS]
-    examples = [encode_group(tokenizer, p, r, LIMITS) for p, r in zip(PROMPTS, RESPONSES, strict=True)]
+    comparisons = [comparison_from_row(row, where="test") for row in ROWS]
+    examples = [
+        tokenize_prompt_and_responses(tokenizer, p, r, LIMITS)
+        for p, r in zip(PROMPTS, RESPONSES, strict=True)
+    ]
     gradients = []
     for layout in ("packed", "padded"):
         model = load_reward_model(ModelSource(path=str(saved)), tokenizer).eval()
         batch = collate(examples, layout=layout, pad_id=tokenizer.pad_token_id)
-        terms = judgment_losses(model, batch, targets(judgments), ObjectiveOptions(margin="small"))
-        terms.total_B.sum().backward()
+        losses = comparison_losses(model, batch, build_targets(comparisons), ObjectiveOptions(margin="small"))
+        losses.total_B.sum().backward()
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
     assert (gradients[0] - gradients[1]).norm() <= 1e-5 * gradients[1].norm()
 
@@ -117,7 +125,10 @@ def test_packed_and_separate_rows_have_the_same_gradient(saved):
 def test_editing_one_response_in_place_changes_no_other_score_by_a_bit(saved):
     tokenizer = load_tokenizer(saved)
     model = load_reward_model(ModelSource(path=str(saved)), tokenizer).eval()
-    examples = [encode_group(tokenizer, p, r, LIMITS) for p, r in zip(PROMPTS, RESPONSES, strict=True)]
+    examples = [
+        tokenize_prompt_and_responses(tokenizer, p, r, LIMITS)
+        for p, r in zip(PROMPTS, RESPONSES, strict=True)
+    ]
     edited = [[(token + 5) % 300 for token in ids[:-1]] + [ids[-1]] for ids in examples[0].responses_ids[1:2]]
     first = Example(
         prompt_ids=examples[0].prompt_ids,
@@ -162,7 +173,7 @@ def test_a_reward_model_of_another_base_and_tokenizer_scores_a_policys_text_like
     assert texts == RESPONSES
     direct = []
     for prompt, group in zip(PROMPTS, texts, strict=True):
-        example = encode_group(other_tokenizer, prompt, group, LIMITS)
+        example = tokenize_prompt_and_responses(other_tokenizer, prompt, group, LIMITS)
         for ids in example.responses_ids:
             direct.append(other.eval()(torch.tensor([[*example.prompt_ids, *ids]])).logits[0, 0].item())
     within(flat(scored(tmp_path / "other", responses=texts)), torch.tensor(direct, dtype=torch.float64))
@@ -170,9 +181,11 @@ def test_a_reward_model_of_another_base_and_tokenizer_scores_a_policys_text_like
 
 def test_an_unfinished_response_is_scored_at_its_last_token(saved):
     scorer = RewardScorer.load(saved, batch=LIMITS)
-    done = scorer.score(PROMPTS[:1], [["Here is", "Here is"]], ended=[[True, False]])[0]
+    done = scorer.score(PROMPTS[:1], [["Here is", "Here is"]], has_eos=[[True, False]])[0]
     assert done[0] != done[1]
-    example = encode_group(scorer.tokenizer, PROMPTS[0], ["Here is"], LIMITS, ended=[False])
+    example = tokenize_prompt_and_responses(
+        scorer.tokenizer, PROMPTS[0], ["Here is"], LIMITS, has_eos=[False]
+    )
     assert example.responses_ids[0][-1] != scorer.tokenizer.eos_token_id
     within(torch.tensor(done), flat([scorer.score(PROMPTS[:1], [["Here is"]])[0] + [done[1]]]))
 

@@ -28,10 +28,11 @@ from learning.training_options import (
     OptimiserOptions,
     RuntimeOptions,
 )
-from rewardmodel.training.comparisons import judgment_from_row
-from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig, WatchingOptions
-from rewardmodel.training.scoring import encode_group
-from rewardmodel.training.train import Material, Rows, main, train_step
+from rewardmodel.training.batcher import Batcher
+from rewardmodel.training.comparisons import comparison_from_row
+from rewardmodel.training.config import DataOptions, EvaluationOptions, ObjectiveOptions, RewardModelConfig
+from rewardmodel.training.tokenization import tokenize_comparisons
+from rewardmodel.training.train import TrainingData, main, train_step
 from tests.rewardmodel.training.conftest import (
     ROOT,
     comparison_rows,
@@ -87,15 +88,15 @@ def test_the_command_trains_judges_and_saves(finished, policy_path, module_confi
     result = json.loads((finished / "result.json").read_text())
     metrics = lines(finished / "metrics.jsonl")
     assert [row["step"] for row in metrics] == list(range(1, result["steps"] + 1))
-    first, last = (sum(row["loss"] for row in part) / 3 for part in (metrics[:3], metrics[-3:]))
-    assert last < first < 1.2 and all(math.isfinite(row["total_loss"]) for row in metrics)
-    assert any("validation_accuracy" in row for row in metrics)
+    first, last = (sum(row["ranking_loss"] for row in part) / 3 for part in (metrics[:3], metrics[-3:]))
+    assert last < first < 1.2 and all(math.isfinite(row["loss"]) for row in metrics)
+    assert any("eval_accuracy" in row for row in metrics)
     assert result["n"] > 10 and 0 <= result["accuracy"] <= 1
     assert result["interval"][0] <= result["accuracy"] <= result["interval"][1]
     assert sum(row["n"] for row in result["by_grade"].values()) == result["n"]
     assert sum(row["n"] for row in result["calibration"]) == result["n"]
     assert result["layout"] == "packed" and "differ by" in result["layout_reason"]
-    assert result["judgments"]["train"]["used"] + result["judgments"]["train"]["not_used"] == 64
+    assert result["comparisons"]["train"]["used"] + result["comparisons"]["train"]["not_used"] == 64
     assert json.loads((finished / "status.json").read_text())["outcome"] == "done"
     samples = lines(finished / "samples.jsonl")
     assert samples and all("responses" in row and "of" in row["agrees"] for row in samples)
@@ -182,19 +183,19 @@ def wait_for_step(path, step, process):
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (lambda rows: rows[-1:], "has 1 usable judgments in the split train"),
+        (lambda rows: rows[-1:], "has 1 usable comparisons in the split train"),
         (
             lambda rows: [
                 {**row, "soft_preference": [[None, 0.5], [0.5, None]], "ranks": [0, 0]} for row in rows
             ],
-            "has 0 usable judgments",
+            "has 0 usable comparisons",
         ),
         (
             lambda rows: [*rows, {**rows[-1], "group_id": "again", "split": "validation"}],
             "have the same prompt but are in the splits",
         ),
     ],
-    ids=["one judgment", "only ties", "prompt on two sides"],
+    ids=["one comparison", "only ties", "prompt in two splits"],
 )
 def test_unusable_comparisons_are_refused_with_a_sentence(config, tmp_path, spoil, sentence):
     rows = [row for row in comparison_rows(40, seed=3) if row["ranks"] in ([0, 1], [1, 0])]
@@ -213,21 +214,21 @@ def test_the_command_says_the_users_mistake_in_one_sentence_and_exits_2(config, 
     assert not (tmp_path / "few" / "model").exists() and not (tmp_path / "few" / "result.json").exists()
 
 
-def test_without_held_out_judgments_or_demonstrations_there_is_a_model_and_no_accuracy(config, tmp_path):
+def test_without_heldout_comparisons_or_demonstrations_there_is_a_model_and_no_accuracy(config, tmp_path):
     rows = comparison_rows(24, validation_share=0)
     create_run(tmp_path / "run", config, rows)
     result = in_process(tmp_path / "run")
-    assert result["accuracy"] is None and result["n"] == 0 and result["loss"] is None
+    assert result["accuracy"] is None and result["n"] == 0 and result["ranking_loss"] is None
     assert result["reward_shift_source"] == "training responses" and math.isfinite(result["reward_shift"])
 
 
 @pytest.mark.parametrize(
     "objective",
     [
-        {"ranking": "soft_labels"},
-        {"ranking": "plackett_luce"},
-        {"ranking": "best_of_k"},
-        {"margin": "large", "pair_weight": "all", "centring_coefficient": 0.01},
+        {"ranking_loss": "soft_labels"},
+        {"ranking_loss": "plackett_luce"},
+        {"ranking_loss": "best_of_k"},
+        {"margin": "large", "pair_weight": "all", "center_rewards_coefficient": 0.01},
         {"lm_coefficient": 1.0},
     ],
     ids=lambda options: "-".join(options),
@@ -240,7 +241,7 @@ def test_every_objective_trains_from_random_weights_and_a_new_tokenizer(config, 
         change(
             config,
             objective=objective,
-            data={"epochs": 1, "tokens_per_step": 600, "min_judgments_per_step": 2},
+            data={"epochs": 1, "tokens_per_step": 600, "min_comparisons_per_step": 2},
         ),
         model=ModelOptions(source=ModelSource(fresh=fresh)),
         tokenizer=dataclasses.replace(config.tokenizer, vocabulary_size=300),
@@ -269,33 +270,34 @@ def test_an_earlier_reward_model_is_a_start_and_keeps_its_head(finished, config,
 
 
 def test_the_margin_reaches_the_loss_of_the_very_first_step(config, tmp_path):
-    """The same weights and judgments: every graded pair costs more the larger its margin."""
+    """The same weights and comparisons: every graded pair costs more the larger its margin."""
     losses = []
     for margin in ("none", "small", "large"):
         options = change(config, objective={"margin": margin}, data={"epochs": 1})
         create_run(tmp_path / margin, options, comparison_rows(30, seed=2))
         in_process(tmp_path / margin)
-        losses.append(lines(tmp_path / margin / "metrics.jsonl")[0]["loss"])
+        losses.append(lines(tmp_path / margin / "metrics.jsonl")[0]["ranking_loss"])
     assert losses[0] < losses[1] < losses[2]
 
 
-def material(tokenizer, config):
-    judgments = [judgment_from_row(row, where="test") for row in comparison_rows(24, size=3, seed=8)]
-    judgments = [said for said in judgments if said.untied_pairs]
-    examples = [encode_group(tokenizer, said.prompt, said.responses, config.batch) for said in judgments]
-    return Material(judgments, examples, [shape_of(example, "packed") for example in examples])
+def training_data(tokenizer, config):
+    comparisons = [comparison_from_row(row, where="test") for row in comparison_rows(24, size=3, seed=8)]
+    comparisons = [item for item in comparisons if item.untied_pairs]
+    examples = tokenize_comparisons(tokenizer, comparisons, config.batch)
+    shapes = [shape_of(example, "packed") for example in examples]
+    return TrainingData(comparisons=comparisons, examples=examples, shapes=shapes)
 
 
 @pytest.mark.parametrize(
-    "objective", [{}, {"lm_coefficient": 1.0, "centring_coefficient": 0.01}], ids=["ranking", "all"]
+    "objective", [{}, {"lm_coefficient": 1.0, "center_rewards_coefficient": 0.01}], ids=["ranking", "all"]
 )
 def test_micro_batches_of_any_size_give_the_same_update(tokenizer, config, policy_path, objective):
-    """CHECK 19: judgments of unequal weight and length, normalised by the weight of the whole step."""
-    stuff = material(tokenizer, config)
-    stuff = dataclasses.replace(
-        stuff,
-        judgments=[
-            dataclasses.replace(said, weight=0.5 + index % 3) for index, said in enumerate(stuff.judgments)
+    """CHECK 19: comparisons of unequal weight and length, normalised by the weight of the whole step."""
+    data = training_data(tokenizer, config)
+    data = dataclasses.replace(
+        data,
+        comparisons=[
+            dataclasses.replace(item, weight=0.5 + index % 3) for index, item in enumerate(data.comparisons)
         ],
     )
     runtime = RuntimeOptions()
@@ -312,7 +314,7 @@ def test_micro_batches_of_any_size_give_the_same_update(tokenizer, config, polic
             runtime=runtime,
             processes=processes,
         )
-        rows = Rows(
+        batcher = Batcher(
             layout="packed",
             layout_reason="",
             pad_id=tokenizer.pad_token_id,
@@ -320,10 +322,10 @@ def test_micro_batches_of_any_size_give_the_same_update(tokenizer, config, polic
             processes=processes,
         )
         figures = [
-            train_step(engine, rows, ObjectiveOptions(**objective), stuff, list(range(start, start + 6)))
+            train_step(engine, batcher, ObjectiveOptions(**objective), data, list(range(start, start + 6)))
             for start in (0, 6, 12)
         ]
-        passes = len(rows.plan(stuff.shapes, list(range(6))))
+        passes = len(batcher.micro_batches(data.shapes, list(range(6))))
         found[max_tokens] = (passes, figures, torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert found[1][0] == 6 and found[100_000][0] == 1
     for _, figures, parameters in found.values():
@@ -337,9 +339,9 @@ def torchrun(path, policy_path, *, processes, **runtime):
     options = RewardModelConfig(
         model=ModelOptions(source=ModelSource(path=str(policy_path))),
         optimiser=OptimiserOptions(learning_rate=1e-5, schedule="constant"),
-        data=DataOptions(epochs=2, judgments_per_step=11),
+        data=DataOptions(epochs=2, comparisons_per_step=11),
         batch=BatchOptions(max_prompt_tokens=48, max_response_tokens=48, max_micro_batch_tokens=500),
-        watching=WatchingOptions(),
+        evaluation=EvaluationOptions(),
         runtime=RuntimeOptions(**runtime),
     )
     create_run(
@@ -378,9 +380,9 @@ def test_one_and_two_processes_under_deepspeed_equal_plain_torch(plain, policy_p
             engine="deepspeed",
             zero_stage=zero_stage,
         )
-        assert [row["judgments"] for row in other_metrics] == [row["judgments"] for row in metrics]
+        assert [row["comparisons"] for row in other_metrics] == [row["comparisons"] for row in metrics]
         for ours, theirs in zip(other_metrics, metrics, strict=True):
-            assert abs(ours["total_loss"] - theirs["total_loss"]) <= 1e-5
-            assert ours["accuracy"] == theirs["accuracy"]  # no judgment dropped or seen twice
+            assert abs(ours["loss"] - theirs["loss"]) <= 1e-5
+            assert ours["accuracy"] == theirs["accuracy"]  # no comparison dropped or seen twice
         for name, value in parameters.items():
             assert (other_parameters[name] - value).abs().max() <= 1e-5

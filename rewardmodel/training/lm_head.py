@@ -51,14 +51,14 @@ def language_logits(model: Any, hidden_MD: Tensor) -> Tensor:
     return F.linear(hidden_MD, model.get_input_embeddings().weight)
 
 
-def scores_and_logprobs(model: Any, batch: Batch, is_top_N: Tensor) -> tuple[Tensor, Tensor]:
+def scores_and_logprobs(model: Any, batch: Batch, is_top_tier_N: Tensor) -> tuple[Tensor, Tensor]:
     """Scores (N,) and token log-probabilities (N, R) from one pass of the trunk, both float32.
 
     Log-probabilities are those of the top-tier responses; everywhere else they are 0.
     """
     hidden_BTD = hidden_states(model, batch)
     scores_N = head(model)(hidden_BTD[batch.row_N, batch.end_N]).squeeze(-1).float()
-    wanted_NR = batch.is_response_NR & is_top_N[:, None]
+    wanted_NR = batch.is_response_NR & is_top_tier_N[:, None]
     row_NR = batch.row_N[:, None].expand_as(wanted_NR)
     hidden_MD = hidden_BTD[row_NR[wanted_NR], batch.predict_index_NR[wanted_NR]]
     logprobs_MV = language_logits(model, hidden_MD).float().log_softmax(-1)

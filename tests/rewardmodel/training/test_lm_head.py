@@ -7,12 +7,12 @@ from learning.language_models import load_policy, load_reward_model, save_model
 from learning.options import UserError
 from learning.packing import collate, scores_N, token_logprobs_NR
 from learning.training_options import BatchOptions, ModelSource
-from rewardmodel.training.comparisons import judgment_from_row, targets
+from rewardmodel.training.comparisons import build_targets, comparison_from_row
 from rewardmodel.training.config import ObjectiveOptions
-from rewardmodel.training.imitation import attach_language_head, detach_language_head, scores_and_logprobs
-from rewardmodel.training.losses import imitation_losses
-from rewardmodel.training.objective import judgment_losses
-from rewardmodel.training.scoring import encode_group
+from rewardmodel.training.lm_head import attach_language_head, detach_language_head, scores_and_logprobs
+from rewardmodel.training.loss import comparison_losses
+from rewardmodel.training.losses import lm_losses
+from rewardmodel.training.tokenization import tokenize_prompt_and_responses
 from tests.rewardmodel.training.conftest import comparison_rows
 
 LIMITS = BatchOptions(max_prompt_tokens=48, max_response_tokens=48)
@@ -24,16 +24,18 @@ def source(request, make_policy):
 
 
 def usable(n, size=3):
-    rows = [judgment_from_row(row, where="test") for row in comparison_rows(4 * n, size=size)]
-    return [said for said in rows if said.untied_pairs][:n]
+    rows = [comparison_from_row(row, where="test") for row in comparison_rows(4 * n, size=size)]
+    return [item for item in rows if item.untied_pairs][:n]
 
 
-def prepared(source, tokenizer, judgments, layout="packed"):
+def prepared(source, tokenizer, comparisons, layout="packed"):
     model = load_reward_model(source, tokenizer)
     attach_language_head(model, source, tokenizer)
-    examples = [encode_group(tokenizer, said.prompt, said.responses, LIMITS) for said in judgments]
+    examples = [
+        tokenize_prompt_and_responses(tokenizer, item.prompt, item.responses, LIMITS) for item in comparisons
+    ]
     batch = collate(examples, layout=layout, pad_id=tokenizer.pad_token_id)
-    return model, batch, targets(judgments)
+    return model, batch, build_targets(comparisons)
 
 
 def flat_gradient(loss, parameters):
@@ -45,39 +47,45 @@ def flat_gradient(loss, parameters):
 
 @pytest.mark.parametrize("layout", ["packed", "padded"])
 def test_one_pass_gives_the_scores_and_the_language_models_own_log_probabilities(source, tokenizer, layout):
-    model, batch, goal = prepared(source, tokenizer, usable(4), layout)
-    values, logprobs = scores_and_logprobs(model, batch, goal.is_top_N)
+    model, batch, targets = prepared(source, tokenizer, usable(4), layout)
+    values, logprobs = scores_and_logprobs(model, batch, targets.is_top_tier_N)
     assert torch.allclose(values, scores_N(model, batch), atol=1e-6)
     policy = load_policy(source, tokenizer)
     expected = token_logprobs_NR(policy, batch)
-    assert torch.allclose(logprobs[goal.is_top_N], expected[goal.is_top_N], atol=1e-5)
-    assert logprobs[~goal.is_top_N].abs().max() == 0
+    assert torch.allclose(logprobs[targets.is_top_tier_N], expected[targets.is_top_tier_N], atol=1e-5)
+    assert logprobs[~targets.is_top_tier_N].abs().max() == 0
 
 
 def test_changing_a_rejected_response_leaves_the_imitation_loss_alone(source, tokenizer):
-    said = usable(1)[0]
-    model, batch, goal = prepared(source, tokenizer, [said])
-    before = imitation_losses(scores_and_logprobs(model, batch, goal.is_top_N)[1], batch.is_response_NR, goal)
-    rejected = int((~goal.is_top_N).nonzero()[0])
+    item = usable(1)[0]
+    model, batch, targets = prepared(source, tokenizer, [item])
+    before = lm_losses(
+        scores_and_logprobs(model, batch, targets.is_top_tier_N)[1], batch.is_response_NR, targets
+    )
+    rejected = int((~targets.is_top_tier_N).nonzero()[0])
     changed = batch.input_ids_BT.clone()
     places = batch.token_index_NR[rejected][batch.is_response_NR[rejected]]
     changed[batch.row_N[rejected], places] = (changed[batch.row_N[rejected], places] + 7) % 300
     batch.input_ids_BT.copy_(changed)
     batch.response_ids_NR[rejected] = (batch.response_ids_NR[rejected] + 7) % 300
-    after = imitation_losses(scores_and_logprobs(model, batch, goal.is_top_N)[1], batch.is_response_NR, goal)
+    after = lm_losses(
+        scores_and_logprobs(model, batch, targets.is_top_tier_N)[1], batch.is_response_NR, targets
+    )
     assert torch.equal(before, after)
 
 
 def test_prompts_are_context_and_never_labels(source, tokenizer):
     """The loss is that of plain transformers with every label but the top-tier response's set to -100."""
-    judgments = usable(3)
-    model, batch, goal = prepared(source, tokenizer, judgments)
-    ours = imitation_losses(scores_and_logprobs(model, batch, goal.is_top_N)[1], batch.is_response_NR, goal)
+    comparisons = usable(3)
+    model, batch, targets = prepared(source, tokenizer, comparisons)
+    ours = lm_losses(
+        scores_and_logprobs(model, batch, targets.is_top_tier_N)[1], batch.is_response_NR, targets
+    )
     policy = load_policy(source, tokenizer)
-    for said, loss in zip(judgments, ours, strict=True):
-        example = encode_group(tokenizer, said.prompt, said.responses, LIMITS)
+    for item, loss in zip(comparisons, ours, strict=True):
+        example = tokenize_prompt_and_responses(tokenizer, item.prompt, item.responses, LIMITS)
         total, tokens = 0.0, 0
-        for ids, top in zip(example.responses_ids, said.is_top, strict=True):
+        for ids, top in zip(example.responses_ids, item.is_top_tier, strict=True):
             if top:
                 row = torch.tensor([[*example.prompt_ids, *ids]])
                 labels = torch.tensor([[*[-100] * len(example.prompt_ids), *ids]])
@@ -87,34 +95,34 @@ def test_prompts_are_context_and_never_labels(source, tokenizer):
 
 
 def test_the_gradient_of_the_total_is_the_sum_of_the_two(source, tokenizer):
-    model, batch, goal = prepared(source, tokenizer, usable(4))
+    model, batch, targets = prepared(source, tokenizer, usable(4))
     trunk = [p for name, p in model.named_parameters() if not name.startswith(("score", "language_head"))]
 
     def gradient(**options):
-        terms = judgment_losses(model, batch, goal, ObjectiveOptions(**options))
-        return flat_gradient(terms.total_B.sum(), trunk)
+        losses = comparison_losses(model, batch, targets, ObjectiveOptions(**options))
+        return flat_gradient(losses.total_B.sum(), trunk)
 
     ranking, both = gradient(), gradient(lm_coefficient=0.7)
-    terms = judgment_losses(model, batch, goal, ObjectiveOptions(lm_coefficient=1.0))
-    imitation = flat_gradient(terms.lm_B.sum(), trunk)
-    assert imitation.norm() > 0 and ranking.norm() > 0
-    assert (both - ranking - 0.7 * imitation).norm() <= 1e-5 * both.norm()
+    losses = comparison_losses(model, batch, targets, ObjectiveOptions(lm_coefficient=1.0))
+    lm = flat_gradient(losses.lm_B.sum(), trunk)
+    assert lm.norm() > 0 and ranking.norm() > 0
+    assert (both - ranking - 0.7 * lm).norm() <= 1e-5 * both.norm()
 
 
 def test_a_coefficient_of_nought_is_bit_identical_to_the_path_without_the_term(source, tokenizer):
-    judgments = usable(4)
-    with_head, batch, goal = prepared(source, tokenizer, judgments)
+    comparisons = usable(4)
+    with_head, batch, targets = prepared(source, tokenizer, comparisons)
     plain = load_reward_model(source, tokenizer)
     plain.score.load_state_dict(with_head.score.state_dict())
     found = []
     for model in (with_head, plain):
-        terms = judgment_losses(model, batch, goal, ObjectiveOptions(lm_coefficient=0.0))
-        assert terms.lm_B is None
+        losses = comparison_losses(model, batch, targets, ObjectiveOptions(lm_coefficient=0.0))
+        assert losses.lm_B is None
         found.append(
             (
-                terms.total_B,
+                losses.total_B,
                 flat_gradient(
-                    terms.total_B.sum(),
+                    losses.total_B.sum(),
                     list(
                         plain.parameters()
                         if model is plain

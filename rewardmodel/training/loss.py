@@ -1,0 +1,50 @@
+"""The whole loss of a reward model on one micro-batch: from rows to a number for each comparison.
+
+Suffixes: B comparisons, N responses, R tokens of a response.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from learning.packing import Batch, scores_N
+from rewardmodel.training.config import ObjectiveOptions
+from rewardmodel.training.lm_head import scores_and_logprobs
+from rewardmodel.training.losses import RankingLosses, Targets, lm_losses, ranking_losses
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossBreakdown:
+    """The loss of each comparison and its parts; tensors of shape (B,), nats."""
+
+    total_B: Tensor
+    ranking: RankingLosses
+    lm_B: Tensor | None
+    scores_N: Tensor
+
+
+def comparison_losses(
+    model: Any, batch: Batch, targets: Targets, objective: ObjectiveOptions
+) -> LossBreakdown:
+    """Ranking + c * centering + beta_rm * language-model loss. With beta_rm = 0 no logit is computed."""
+    lm_B = None
+    if objective.lm_coefficient > 0:
+        values_N, logprobs_NR = scores_and_logprobs(model, batch, targets.is_top_tier_N)
+        lm_B = lm_losses(logprobs_NR, batch.is_response_NR, targets)
+    else:
+        values_N = scores_N(model, batch)
+    ranking = ranking_losses(
+        values_N,
+        targets,
+        ranking_loss=objective.ranking_loss,
+        margin=objective.margin,
+        pair_weight=objective.pair_weight,
+        strength_weighted=objective.strength_weighted,
+    )
+    total_B = ranking.ranking_B
+    if objective.center_rewards_coefficient > 0:
+        total_B = total_B + objective.center_rewards_coefficient * ranking.centering_B
+    if lm_B is not None:
+        total_B = total_B + objective.lm_coefficient * lm_B
+    return LossBreakdown(total_B=total_B, ranking=ranking, lm_B=lm_B, scores_N=values_N.detach())

@@ -1,0 +1,87 @@
+"""What training and evaluation report about comparisons that a reward model has scored."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+
+from learning.attempts import Attempt
+from rewardmodel.training.accuracy import ScoredPair, accuracy_report
+from rewardmodel.training.comparisons import Comparison, build_targets
+from rewardmodel.training.config import ObjectiveOptions
+from rewardmodel.training.losses import ranking_losses
+
+SAMPLE_CHARACTERS = 2000  # of a prompt or response in samples.jsonl
+
+
+def split_report(
+    comparisons: Sequence[Comparison], scores: Sequence[Sequence[float]], objective: ObjectiveOptions
+) -> dict[str, Any]:
+    """The part of result.json about one split."""
+    values = torch.tensor([value for group in scores for value in group], dtype=torch.float64)
+    return {
+        **accuracy_report(scored_pairs(comparisons, scores)),
+        "ranking_loss": mean_ranking_loss(comparisons, scores, objective),
+        "reward_spread": float(values.std()) if len(values) > 1 else None,
+    }
+
+
+def scored_pairs(comparisons: Sequence[Comparison], scores: Sequence[Sequence[float]]) -> list[ScoredPair]:
+    """Every untied pair of the comparisons with the difference of its two scores."""
+    return [
+        ScoredPair(
+            comparison=index,
+            difference=values[pair.first] - values[pair.second],
+            strength=pair.strength,
+            length_difference=len(comparison.responses[pair.first]) - len(comparison.responses[pair.second]),
+        )
+        for index, (comparison, values) in enumerate(zip(comparisons, scores, strict=True))
+        for pair in comparison.untied_pairs
+    ]
+
+
+def mean_ranking_loss(
+    comparisons: Sequence[Comparison], scores: Sequence[Sequence[float]], objective: ObjectiveOptions
+) -> float | None:
+    """Weighted mean over the comparisons that the loss can use; None when there is none."""
+    usable = [
+        (comparison, values)
+        for comparison, values in zip(comparisons, scores, strict=True)
+        if comparison.is_usable(objective.ranking_loss)
+    ]
+    if not usable:
+        return None
+    targets = build_targets([comparison for comparison, _ in usable])
+    losses = ranking_losses(
+        torch.tensor([value for _, values in usable for value in values], dtype=torch.float64),
+        targets,
+        ranking_loss=objective.ranking_loss,
+        margin=objective.margin,
+        pair_weight=objective.pair_weight,
+        strength_weighted=objective.strength_weighted,
+    )
+    return float((losses.ranking_B * targets.weight_B).sum() / targets.weight_B.sum())
+
+
+def log_samples(
+    attempt: Attempt[Any], step: int, comparisons: Iterable[Comparison], scores: Iterable[Sequence[float]]
+) -> None:
+    """Writes comparisons to samples.jsonl: the prompt, and the responses from the highest score to the lowest.
+
+    There may be more scores than comparisons; the first ones belong to them.
+    """
+    for comparison, values in zip(comparisons, scores, strict=False):
+        order = [index for _, index in sorted((-value, index) for index, value in enumerate(values))]
+        agreed = sum(values[pair.first] > values[pair.second] for pair in comparison.untied_pairs)
+        attempt.log_sample(
+            step,
+            prompt="\n".join(f"{message['role']}: {message['content']}" for message in comparison.prompt)[
+                -SAMPLE_CHARACTERS:
+            ],
+            responses="\n\n".join(
+                f"{values[index]:+.3f} {'(preferred) ' if comparison.is_top_tier[index] else ''}"
+                f"{comparison.responses[index][:SAMPLE_CHARACTERS]}"
+                for index in order
+            ),
+            agrees=f"{agreed} of {len(comparison.untied_pairs)}",
+        )
