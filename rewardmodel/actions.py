@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from annotation.models import PreferenceDataset, Response
-from rewardmodel.kinds import SCORE, TRAIN
 from rewardmodel.models import RewardModel
+from rewardmodel.run_kinds import SCORE, TRAIN
 from runs.actions import queue_run
 from runs.models import Artifact, Run
 from workspace.errors import ActionError

@@ -1,4 +1,4 @@
-"""Reward models, where they came from, and what they said of responses."""
+"""Reward models, where they came from, and the scores they gave."""
 
 from django.db import models
 from django.db.models import Q
@@ -20,14 +20,14 @@ class RewardModel(models.Model):
         Artifact, on_delete=models.PROTECT, null=True, blank=True, related_name="reward_models_started_here"
     )
     dataset = models.ForeignKey(PreferenceDataset, on_delete=models.PROTECT, related_name="reward_models")
-    made_by = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="reward_model")
-    # result.json of the run: accuracy overall and by grade with intervals, calibration, counts, hashes.
+    produced_by = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="reward_model")
+    # result.json of the run: accuracy overall and by strength with intervals, calibration, counts, hashes.
     report = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["project", "name"], name="reward_model_name_once_a_project")
+            models.UniqueConstraint(fields=["project", "name"], name="unique_reward_model_name_per_project")
         ]
 
     def __str__(self) -> str:
@@ -35,7 +35,7 @@ class RewardModel(models.Model):
 
 
 class ResponseScore(models.Model):
-    """What a reward model gives a response (its zero-mean reward). Annotators never see these."""
+    """The reward of a response, with mean zero on demonstrations. Annotators never see these."""
 
     reward_model = models.ForeignKey(RewardModel, on_delete=models.CASCADE, related_name="scores")
     response = models.ForeignKey(Response, on_delete=models.CASCADE, related_name="scores")
@@ -45,10 +45,10 @@ class ResponseScore(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["reward_model", "response"], name="one_score_a_model_and_response"
+                fields=["reward_model", "response"], name="unique_score_per_reward_model_and_response"
             ),
             # NaN equals nothing on SQLite and itself on PostgreSQL, so it is refused by range.
-            models.CheckConstraint(condition=Q(reward__gt=-1e30, reward__lt=1e30), name="score_is_finite"),
+            models.CheckConstraint(condition=Q(reward__gt=-1e30, reward__lt=1e30), name="score_finite"),
         ]
 
     def __str__(self) -> str:

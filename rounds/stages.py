@@ -428,7 +428,7 @@ def _step_reward_model(round_: Round, plan: RoundPlan) -> bool:
         return True
     if not _all_done(runs):
         return False
-    reward_model = RewardModel.objects.get(made_by=runs[0])
+    reward_model = RewardModel.objects.get(produced_by=runs[0])
     accuracy = reward_model.report.get("accuracy")
     reason = "trained" if accuracy is None else f"agrees with {accuracy:.1%} of the held-out comparisons"
     enter(round_, Stage.POLICY, reason, reward_model=reward_model)

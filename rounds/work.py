@@ -2,7 +2,7 @@
 
 from annotation.queue.actions import sweep_expired_leases
 from policy_training.kinds import KINDS as POLICY_KINDS
-from rewardmodel.kinds import KINDS as REWARD_MODEL_KINDS
+from rewardmodel.run_kinds import RUN_KINDS as REWARD_MODEL_KINDS
 from rounds.stages import advance_rounds
 from runs.kinds import RunKind
 

@@ -43,7 +43,7 @@ def reward_model(project, criterion, max_):
         project=project, kind="rewardmodel.train", title="t", config={}, requested_by=max_
     )
     return RewardModel.objects.create(
-        project=project, criterion=criterion, name="rm", artifact=artifact, dataset=dataset, made_by=run
+        project=project, criterion=criterion, name="rm", artifact=artifact, dataset=dataset, produced_by=run
     )
 
 

@@ -17,14 +17,21 @@ from workspace.models import Project, User
 
 
 class Command(ProjectCommand):
-    help = "Snapshot the project's judgments and queue the training of a reward model; a worker carries it."
+    help = "Freeze the project's judgments into a dataset and queue the training of a reward model; a worker runs it."
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the reward model's name in the project")
         parser.add_argument("--start", required=True, help="a policy's or reward model's name, or a folder")
         parser.add_argument("--criterion", help="name (default: the only one)")
         parser.add_argument("--preset", default="tiny", choices=sorted(PRESETS))
-        parser.add_argument("--kinds", nargs="+", default=["person"], choices=["person", "simulated", "ai"])
+        parser.add_argument(
+            "--annotator-kinds",
+            "--kinds",
+            nargs="+",
+            default=["person"],
+            choices=["person", "simulated", "ai"],
+            help="whose judgments to train on (default: person); --kinds is the old spelling",
+        )
         parser.add_argument(
             "--consensus", action="store_true", help="one merged row a task, not one a judgment"
         )
@@ -39,14 +46,14 @@ class Command(ProjectCommand):
         if len(criteria) != 1:
             known = ", ".join(project.criteria.values_list("name", flat=True))
             raise ActionError(f"Say which criterion with --criterion: {known}.", code="no_criterion")
-        base = find_start(actor, project, options["start"])
+        base = resolve_base_model(actor, project, options["start"])
         config = PRESETS[options["preset"]].config(ModelSource(path="(filled in)"))
         dataset = freeze_dataset(
             actor=actor,
             project=project,
             criterion=criteria[0],
             purposes=("normal",),
-            annotator_kinds=options["kinds"],
+            annotator_kinds=options["annotator_kinds"],
             reuse=True,
         )
         run = train_reward_model(
@@ -59,10 +66,10 @@ class Command(ProjectCommand):
             config=with_settings(options_to_mapping(config), options["set"]),
             consensus=options["consensus"],
         )
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` carries it.")
+        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` runs it.")
 
 
-def find_start(actor: User, project: Project, start: str) -> Artifact:
+def resolve_base_model(actor: User, project: Project, start: str) -> Artifact:
     """A policy or reward model of the project by name, or a model's folder."""
     kinds = (Artifact.Kind.POLICY, Artifact.Kind.REWARD_MODEL)
     artifacts = Artifact.objects.filter(project=project, kind__in=kinds)

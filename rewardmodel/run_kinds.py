@@ -1,4 +1,4 @@
-"""The reward model's kinds of long work: what goes into their folders and which rows come out."""
+"""The reward model's run kinds: what goes into their folders and which rows come out."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from workspace.naming import free_name
 CHUNK_ROWS = 2000
 # The reward is shifted to mean 0 on these. A thousand place that mean to 3 % of the rewards' spread; ten times as many
 # took longer to score than the whole training of a small model.
-ZERO_MEAN_DEMONSTRATIONS = 1000
+MAX_SHIFT_DEMONSTRATIONS = 1000
 
 
 def _training_inputs(run: Run) -> Mapping[str, Any]:
@@ -29,14 +29,14 @@ def _training_inputs(run: Run) -> Mapping[str, Any]:
     demonstrations = list(demonstration_rows(run.project, splits=("train",)))
     if demonstrations:
         # Evenly over the order they came in: one file's first rows may be all of a kind.
-        step = -(-len(demonstrations) // ZERO_MEAN_DEMONSTRATIONS)
+        step = -(-len(demonstrations) // MAX_SHIFT_DEMONSTRATIONS)
         inputs["demonstrations"] = (demonstrations[::step], DEMONSTRATIONS)
     return inputs
 
 
-def _adopt_model(run: Run, result: Mapping[str, Any]) -> None:
+def _save_reward_model(run: Run, result: Mapping[str, Any]) -> None:
     RewardModel.objects.get_or_create(
-        made_by=run,
+        produced_by=run,
         defaults={
             "project": run.project,
             "criterion_id": run.parameters["criterion"],
@@ -54,8 +54,8 @@ def _scoring_inputs(run: Run) -> Mapping[str, Any]:
     return {"responses": (rows, RESPONSES)}
 
 
-def _adopt_scores(run: Run, result: Mapping[str, Any]) -> None:
-    from_external = dict(
+def _save_scores(run: Run, result: Mapping[str, Any]) -> None:
+    response_pks = dict(
         run.project.responses.filter(external_id__in=run.parameters["response_ids"]).values_list(
             "external_id", "pk"
         )
@@ -65,7 +65,7 @@ def _adopt_scores(run: Run, result: Mapping[str, Any]) -> None:
             [
                 ResponseScore(
                     reward_model_id=run.parameters["reward_model"],
-                    response_id=from_external[row["response_id"]],
+                    response_id=response_pks[row["response_id"]],
                     reward=row["reward"],
                 )
                 for row in rows
@@ -90,7 +90,7 @@ TRAIN = RunKind(
     label="Reward model training",
     command="rewardmodel.training.train",
     build_inputs=_training_inputs,
-    adopt=_adopt_model,
+    adopt=_save_reward_model,
     outputs=(Output(kind="reward_model", path="model"),),
     options=RewardModelConfig,
 )
@@ -99,8 +99,8 @@ SCORE = RunKind(
     label="Scoring by a reward model",
     command="rewardmodel.training.score",
     build_inputs=_scoring_inputs,
-    adopt=_adopt_scores,
+    adopt=_save_scores,
     outputs=(Output(kind="scores", path="scores.parquet"),),
     options=ScoreConfig,
 )
-KINDS = (TRAIN, SCORE)
+RUN_KINDS = (TRAIN, SCORE)

@@ -1,0 +1,13 @@
+"""The options of train_reward_model; what it refuses is tested with the other commands of a project with policies."""
+
+import pytest
+
+from rewardmodel.management.commands.train_reward_model import Command
+
+
+@pytest.mark.parametrize("option", ["--annotator-kinds", "--kinds"])
+def test_annotator_kinds_may_be_written_in_the_old_way(option):
+    parser = Command().create_parser("manage.py", "train_reward_model")
+    arguments = ["kitchen", "taste", "--start", "base"]
+    assert parser.parse_args(arguments).annotator_kinds == ["person"]
+    assert parser.parse_args([*arguments, option, "simulated", "ai"]).annotator_kinds == ["simulated", "ai"]
