@@ -46,7 +46,7 @@ def photograph(page: Page, name: str, folder: Path) -> None:
 
 
 def judge_by_keyboard(page: Page, count: int) -> int:
-    """Press a grade and Enter until `count` tasks are answered or none is left."""
+    """Press a point of the scale and Enter until `count` tasks are answered or none is left."""
     for answered in range(count):
         try:
             page.locator("[data-response]").nth(1).wait_for(timeout=15_000)
@@ -67,9 +67,9 @@ def find_ranking(page: Page) -> bool:
         page.locator("[data-response]").nth(1).wait_for(timeout=15_000)
         if page.locator("#ranking [data-response]").count():
             return True
-        before = page.locator("#bench-task").inner_text()
+        before = page.locator("#work-page-task").inner_text()
         page.keyboard.press("s")
-        while page.locator("#bench-task").inner_text() == before:
+        while page.locator("#work-page-task").inner_text() == before:
             page.wait_for_timeout(50)
     return False
 
@@ -98,9 +98,9 @@ def walk(browser: Browser, options: argparse.Namespace) -> None:
 
     annotator = log_in(browser, options.address, "demo-annotator", options.annotator_password)
     annotator.locator(".project-list a").last.click()
-    photograph(annotator, "desk", options.folder)
-    desk = annotator.url
-    annotator.goto(desk + "work/")
+    photograph(annotator, "overview", options.folder)
+    overview = annotator.url
+    annotator.goto(overview + "work/")
     annotator.locator("[data-response]").nth(1).wait_for()
     photograph(annotator, "pair", options.folder)
     print("judged by keyboard:", judge_by_keyboard(annotator, 10))
@@ -132,15 +132,15 @@ def walk(browser: Browser, options: argparse.Namespace) -> None:
     manager.goto(rounds + "1/")
     photograph(manager, "round", options.folder)
     print("agreement:", manager.locator(".moment").all_inner_texts())
-    annotator.goto(desk)
-    print("desk:", annotator.locator("main").inner_text().splitlines()[:4])
+    annotator.goto(overview)
+    print("overview:", annotator.locator("main").inner_text().splitlines()[:4])
     while manager.locator(".badge-state", has_text="Annotating").count() == 0:
         manager.wait_for_timeout(1000)
         manager.goto(rounds + "2/")
     photograph(manager, "round-2", options.folder)
-    annotator.goto(desk)
-    photograph(annotator, "desk-round-2", options.folder)
-    annotator.goto(desk + "work/")
+    annotator.goto(overview)
+    photograph(annotator, "overview-round-2", options.folder)
+    annotator.goto(overview + "work/")
     if find_ranking(annotator):
         photograph(annotator, "ranking", options.folder)
     manager.goto(rounds.replace("/rounds/", "/runs/"))

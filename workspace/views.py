@@ -92,7 +92,7 @@ def new_project(request: HttpRequest) -> HttpResponse:
 def project_page(request: HttpRequest, slug: str) -> HttpResponse:
     project = access_project(request.user, slug, roles=ANY_ROLE)
     if role_in(request.user, project) == Role.ANNOTATOR:
-        return redirect("annotation:home", slug=slug)
+        return redirect("annotation:overview", slug=slug)
     return redirect("rounds:list", slug=slug)
 
 

@@ -19,7 +19,7 @@ from annotation.annotator.requests import ProjectRequest, require_project_member
 from annotation.errors import BadAnswer
 from annotation.judging.actions import revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import Assignment, CurrentJudgment
-from annotation.queue.actions import claim_task, save_draft, skip_task, undo_skip
+from annotation.queue import actions as queue
 from workspace.models import Project
 
 
@@ -34,9 +34,9 @@ def next_task(request: ProjectRequest, slug: str) -> HttpResponse:
             after = access_assignment(request.user, project, UUID(str(given)))
         except ValueError as error:
             raise BadAnswer("`after` is not a handle.") from error
-    assignment = claim_task(actor=request.user, project=project, after=after)
+    assignment = queue.claim_task(actor=request.user, project=project, after=after)
     if assignment is None:
-        html = render_to_string("annotation/nothing_left.html", {"project": project}, request)
+        html = render_to_string("annotation/annotator/no_tasks.html", {"project": project}, request)
         return JsonResponse({"handle": None, "html": html, "work": annotator_progress(request.user, project)})
     return task_response(request, project, assignment)
 
@@ -50,7 +50,9 @@ def task_response(request: ProjectRequest, project: Project, assignment: Assignm
     return JsonResponse(
         {
             "handle": str(assignment.handle),
-            "html": render_to_string("annotation/task.html", context | {"project": project}, request),
+            "html": render_to_string(
+                "annotation/annotator/task.html", context | {"project": project}, request
+            ),
             "work": annotator_progress(request.user, project),
             "draft": context["draft"],
             "answer": context["answer"],
@@ -69,7 +71,7 @@ def task_content(request: ProjectRequest, slug: str, handle: UUID) -> HttpRespon
 @json_endpoint
 def draft(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
     assignment = access_assignment(request.user, require_project_member(request, slug), handle)
-    kept = save_draft(
+    kept = queue.save_draft(
         actor=request.user,
         assignment=assignment,
         draft=parse_json_body(request),
@@ -104,17 +106,19 @@ def submit(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
 def skip(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
     assignment = access_assignment(request.user, require_project_member(request, slug), handle)
     reason = parse_json_body(request).get("reason", "")
-    skip_task(actor=request.user, assignment=assignment, reason=reason if isinstance(reason, str) else "")
+    queue.skip_task(
+        actor=request.user, assignment=assignment, reason=reason if isinstance(reason, str) else ""
+    )
     return JsonResponse({"skipped": True})
 
 
 @require_POST
 @json_endpoint
-def unskip(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
+def undo_skip(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
     """Takes a skipped task back; answers with its content, which may have been changed meanwhile."""
     project = require_project_member(request, slug)
     assignment = access_assignment(request.user, project, handle)
-    undo_skip(actor=request.user, assignment=assignment)
+    queue.undo_skip(actor=request.user, assignment=assignment)
     return task_response(request, project, access_assignment(request.user, project, handle))
 
 
@@ -131,7 +135,7 @@ def withdraw(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
 @require_GET
 @json_endpoint
 @ensure_csrf_cookie
-def token(request: ProjectRequest, slug: str) -> HttpResponse:
+def refresh_csrf(request: ProjectRequest, slug: str) -> HttpResponse:
     """A fresh CSRF cookie, for a page that outlived its own."""
     require_project_member(request, slug)
     return JsonResponse({"ready": True})

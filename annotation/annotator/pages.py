@@ -33,8 +33,8 @@ def work_page_context(actor: User, project: Project, assignment: Assignment | No
 @login_required
 @require_GET
 @never_cache
-def home(request: ProjectRequest, slug: str) -> HttpResponse:
-    """The annotator's desk: what is left, what they did last, the guideline."""
+def overview(request: ProjectRequest, slug: str) -> HttpResponse:
+    """What an annotator sees first: what is left, what they did last, the guideline."""
     project = require_project_member(request, slug)
     recent = [
         {
@@ -55,16 +55,18 @@ def home(request: ProjectRequest, slug: str) -> HttpResponse:
         "recent": recent,
         "guideline": render_markdown(newest.text) if newest and newest.text.strip() else "",
     }
-    return render(request, "annotation/home.html", context)
+    return render(request, "annotation/annotator/overview.html", context)
 
 
 @login_required
 @require_GET
 @never_cache
 @ensure_csrf_cookie
-def work(request: ProjectRequest, slug: str) -> HttpResponse:
+def annotate(request: ProjectRequest, slug: str) -> HttpResponse:
     project = require_project_member(request, slug)
-    return render(request, "annotation/work.html", work_page_context(request.user, project, None))
+    return render(
+        request, "annotation/annotator/work_page.html", work_page_context(request.user, project, None)
+    )
 
 
 @login_required
@@ -75,7 +77,9 @@ def task(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
     """The work page, opened at one of the annotator's own tasks."""
     project = require_project_member(request, slug)
     assignment = access_assignment(request.user, project, handle)
-    return render(request, "annotation/work.html", work_page_context(request.user, project, assignment))
+    return render(
+        request, "annotation/annotator/work_page.html", work_page_context(request.user, project, assignment)
+    )
 
 
 @login_required
@@ -84,4 +88,4 @@ def guideline(request: ProjectRequest, slug: str) -> HttpResponse:
     project = require_project_member(request, slug)
     newest = project.guidelines.order_by("-version").first()
     context = {"project": project, "newest": newest, "html": render_markdown(newest.text) if newest else ""}
-    return render(request, "annotation/guideline.html", context)
+    return render(request, "annotation/annotator/guideline.html", context)

@@ -79,4 +79,4 @@ def _page(
             }
         ),
     }
-    return render(request, "annotation/settings.html", context | shown, status=status)
+    return render(request, "annotation/guidelines/question_settings.html", context | shown, status=status)

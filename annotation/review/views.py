@@ -40,7 +40,7 @@ def batches(request: HttpRequest, slug: str) -> HttpResponse:
     found = Batch.objects.filter(project=project, visible=True).select_related("criterion").order_by("-pk")
     page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
     rows = [{"batch": batch, "progress": batch_progress(batch)} for batch in page]
-    return render(request, "annotation/batches.html", {"project": project, "rows": rows, "page": page})
+    return render(request, "annotation/review/batches.html", {"project": project, "rows": rows, "page": page})
 
 
 @login_required
@@ -68,7 +68,7 @@ def batch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "rows": [_row(judgment) for judgment in page],
         "manages": role_in(request.user, project) == Role.MANAGER,
     }
-    return render(request, "annotation/batch.html", context)
+    return render(request, "annotation/review/batch.html", context)
 
 
 def _people(judgments: QuerySet[Judgment]) -> list[dict[str, Any]]:
@@ -117,7 +117,7 @@ def judgment(request: HttpRequest, slug: str, pk: int, judgment_pk: int) -> Http
         + [flag for flag in shown.flags if flag not in dict(FLAG_LABELS)],
         "chain": [_row(link) for link in chain] if len(chain) > 1 else [],
     }
-    return render(request, "annotation/judgment.html", context)
+    return render(request, "annotation/review/judgment.html", context)
 
 
 @login_required

@@ -13,18 +13,18 @@ pytestmark = [pytest.mark.db, pytest.mark.django_db]
 EVERYBODY = {"annotator", "reviewer", "manager"}
 # name -> (method, roles, what else the URL needs, body). "own": only whoever holds the assignment.
 PAGES = {
-    "home": ("get", EVERYBODY, None, None),
-    "work": ("get", EVERYBODY, None, None),
+    "overview": ("get", EVERYBODY, None, None),
+    "annotate": ("get", EVERYBODY, None, None),
     "guideline": ("get", EVERYBODY, None, None),
-    "token": ("get", EVERYBODY, None, None),
+    "refresh_csrf": ("get", EVERYBODY, None, None),
     "settings": ("get", {"manager"}, None, None),
-    "next": ("post", EVERYBODY, None, {}),
+    "next_task": ("post", EVERYBODY, None, {}),
     "task": ("get", {"annotator"}, "own", None),
     "task_content": ("get", {"annotator"}, "own", None),
     "draft": ("post", {"annotator"}, "own", {"rationale": "x"}),
     "submit": ("post", {"annotator"}, "own", {"tiers": [["A"], ["B"]], "strengths": [1]}),
     "skip": ("post", {"annotator"}, "own", {}),
-    "unskip": ("post", {"annotator"}, "own", {}),
+    "undo_skip": ("post", {"annotator"}, "own", {}),
     "withdraw": ("post", {"annotator"}, "answered", {}),
     "batches": ("get", {"reviewer", "manager"}, None, None),
     "batch": ("get", {"reviewer", "manager"}, "batch", None),
@@ -90,5 +90,5 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
 def test_an_operator_without_a_role_is_an_outsider(client, make_user, project, make_batch):
     make_batch(tasks=1)
     client.force_login(make_user("root", is_staff=True, is_superuser=True))
-    for name in ("home", "work", "batches"):
+    for name in ("overview", "annotate", "batches"):
         assert client.get(reverse(f"annotation:{name}", kwargs={"slug": project.slug})).status_code == 404

@@ -89,7 +89,7 @@ def test_a_manager_invites_and_the_newcomer_lands_on_the_task_list(client, proje
     client.logout()
     assert client.get(link).status_code == 200
     answer = client.post(link, {"username": "nia", "password": "a long enough one"}, follow=True)
-    assert answer.redirect_chain[-1][0] == reverse("annotation:home", args=["kitchen"])
+    assert answer.redirect_chain[-1][0] == reverse("annotation:overview", args=["kitchen"])
     client.logout()
     assert client.get(link).status_code == 410
 

@@ -99,7 +99,7 @@ class Command(BaseCommand):
             f"\n  Roundtable is at        {address}/\n"
             f"  Judge as an annotator   {demonstration.visitor.username}   {demonstration.visitor_password}\n"
             f"  Watch as a manager      {demonstration.manager.username}   {demonstration.manager_password}\n"
-            f"  Twenty pairs wait at    {address}{reverse('annotation:home', args=[demonstration.project.slug])}\n"
+            f"  Twenty pairs wait at    {address}{reverse('annotation:overview', args=[demonstration.project.slug])}\n"
         )
         self.say("The site is open. The passwords are new at every start.")
 

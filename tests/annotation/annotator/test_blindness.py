@@ -155,16 +155,16 @@ def test_no_byte_of_a_session_tells_a_source_an_id_gold_or_anothers_judgment(
     def post(address, body):
         return client.post(address, json.dumps(body), content_type="application/json")
 
-    for name in ("home", "work", "guideline", "token"):
+    for name in ("overview", "annotate", "guideline", "refresh_csrf"):
         assert client.get(url(name)).status_code == 200
     seen, after = [], None
-    while (shown := post(url("next"), {"after": after}).json())["handle"]:
+    while (shown := post(url("next_task"), {"after": after}).json())["handle"]:
         handle = shown["handle"]
         handles = [letter for letter in "ABCD" if f'data-response="{letter}"' in shown["html"]]
         post(url("draft", handle=handle), {"rationale": "mine"})
         if len(seen) == 1:
             post(url("skip", handle=handle), {})
-            assert post(url("unskip", handle=handle), {}).json()["handle"] == handle
+            assert post(url("undo_skip", handle=handle), {}).json()["handle"] == handle
             post(url("skip", handle=handle), {})
         else:
             answer = {"tiers": [[h] for h in handles], "strengths": [2] * (len(handles) - 1), "key": key()}
@@ -176,7 +176,7 @@ def test_no_byte_of_a_session_tells_a_source_an_id_gold_or_anothers_judgment(
             post(url("submit", handle=handle), answer | {"key": key(), "strengths": []})
             post(url("withdraw", handle=handle), {"key": key()})
         seen.append(handle)
-    client.get(url("home"))
+    client.get(url("overview"))
     for name in ("batches",):
         assert client.get(url(name)).status_code == 404
     assert len(seen) >= 4

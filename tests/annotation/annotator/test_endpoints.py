@@ -28,17 +28,17 @@ def at_work(client, ada, project, make_batch):
 
 
 def test_a_task_is_claimed_answered_and_the_next_one_is_another(at_work, project, key):
-    first = post(at_work, url("next", project)).json()
+    first = post(at_work, url("next_task", project)).json()
     assert "Question" in first["html"]
-    ahead = post(at_work, url("next", project), {"after": first["handle"]}).json()
+    ahead = post(at_work, url("next_task", project), {"after": first["handle"]}).json()
     assert ahead["handle"] not in (None, first["handle"])
     stored = post(at_work, url("submit", project, handle=first["handle"]), answer(key()))
     assert (stored.status_code, stored.json()) == (201, {"stored": True, "counts": True})
-    assert post(at_work, url("next", project)).json()["handle"] == ahead["handle"]
+    assert post(at_work, url("next_task", project)).json()["handle"] == ahead["handle"]
 
 
 def test_the_same_submit_again_is_told_that_it_is_stored(at_work, project, key):
-    handle = post(at_work, url("next", project)).json()["handle"]
+    handle = post(at_work, url("next_task", project)).json()["handle"]
     same = answer(key())
     for _ in range(3):
         assert post(at_work, url("submit", project, handle=handle), same).status_code == 201
@@ -46,14 +46,14 @@ def test_the_same_submit_again_is_told_that_it_is_stored(at_work, project, key):
 
 
 def test_an_answer_of_another_tab_is_told_apart_from_a_repeat(at_work, project, key):
-    handle = post(at_work, url("next", project)).json()["handle"]
+    handle = post(at_work, url("next_task", project)).json()["handle"]
     post(at_work, url("submit", project, handle=handle), answer(key()))
     refused = post(at_work, url("submit", project, handle=handle), answer(key()))
     assert (refused.status_code, refused.json()["code"]) == (409, "already_submitted")
 
 
 def test_an_earlier_answer_is_shown_filled_in_and_revised(at_work, project, key):
-    handle = post(at_work, url("next", project)).json()["handle"]
+    handle = post(at_work, url("next_task", project)).json()["handle"]
     post(at_work, url("submit", project, handle=handle), answer(key(), rationale="Shorter."))
     shown = at_work.get(url("task_content", project, handle=handle)).json()
     assert shown["answer"] == {
@@ -73,16 +73,16 @@ def test_an_earlier_answer_is_shown_filled_in_and_revised(at_work, project, key)
 
 
 def test_a_draft_is_kept_and_comes_back_with_the_task(at_work, project):
-    handle = post(at_work, url("next", project)).json()["handle"]
+    handle = post(at_work, url("next_task", project)).json()["handle"]
     draft = {"value": 3, "rationale": "Half a", "seconds": 7.5, "at": 1}
     assert post(at_work, url("draft", project, handle=handle), draft).json() == {"kept": True}
-    assert post(at_work, url("next", project)).json()["draft"] == draft
+    assert post(at_work, url("next_task", project)).json()["draft"] == draft
 
 
 def test_skipping_brings_another_task(at_work, project):
-    handle = post(at_work, url("next", project)).json()["handle"]
+    handle = post(at_work, url("next_task", project)).json()["handle"]
     assert post(at_work, url("skip", project, handle=handle), {"reason": "?"}).json() == {"skipped": True}
-    assert post(at_work, url("next", project)).json()["handle"] != handle
+    assert post(at_work, url("next_task", project)).json()["handle"] != handle
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_skipping_brings_another_task(at_work, project):
     ],
 )
 def test_a_body_that_makes_no_sense_is_refused_with_a_sentence(at_work, project, body):
-    handle = post(at_work, url("next", project)).json()["handle"]
+    handle = post(at_work, url("next_task", project)).json()["handle"]
     for name in ("submit", "draft", "skip"):
         if name != "submit" and body.startswith("{") and "rationale" not in body:
             continue
@@ -115,7 +115,7 @@ def test_a_body_that_makes_no_sense_is_refused_with_a_sentence(at_work, project,
 
 
 def test_a_body_larger_than_any_answer_is_refused(at_work, project):
-    handle = post(at_work, url("next", project)).json()["handle"]
+    handle = post(at_work, url("next_task", project)).json()["handle"]
     large = post(at_work, url("draft", project, handle=handle), {"rationale": "x" * 150_000})
     assert (large.status_code, large.json()["code"]) == (400, "draft_too_large")
 
@@ -123,14 +123,14 @@ def test_a_body_larger_than_any_answer_is_refused(at_work, project):
 def test_after_the_session_ended_scripts_are_told_and_the_work_is_there_after_login(
     at_work, ada, project, key
 ):
-    handle = post(at_work, url("next", project)).json()["handle"]
+    handle = post(at_work, url("next_task", project)).json()["handle"]
     post(at_work, url("draft", project, handle=handle), {"value": 2, "at": 1})
     at_work.logout()
     late = answer(key())
     refused = post(at_work, url("submit", project, handle=handle), late)
     assert (refused.status_code, refused.json()["code"]) == (401, "login_required")
     at_work.force_login(ada)
-    again = post(at_work, url("next", project)).json()
+    again = post(at_work, url("next_task", project)).json()
     assert (again["handle"], again["draft"]) == (handle, {"value": 2, "at": 1})
     assert post(at_work, url("submit", project, handle=handle), late).status_code == 201
 
@@ -141,18 +141,18 @@ def test_an_expired_csrf_token_is_renewed_without_leaving_the_page(ada, project,
     make_batch(tasks=1)
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(ada)
-    refused = post(strict, url("next", project))
+    refused = post(strict, url("next_task", project))
     assert refused.status_code == 403
-    assert strict.get(url("token", project)).json() == {"ready": True}
+    assert strict.get(url("refresh_csrf", project)).json() == {"ready": True}
     token = strict.cookies["csrftoken"].value
     kept = strict.post(
-        url("next", project), "{}", content_type="application/json", headers={"X-CSRFToken": token}
+        url("next_task", project), "{}", content_type="application/json", headers={"X-CSRFToken": token}
     )
     assert kept.status_code == 200
 
 
 def test_nobody_opens_another_persons_assignment(at_work, ruth, max_, project):
-    handle = post(at_work, url("next", project)).json()["handle"]
+    handle = post(at_work, url("next_task", project)).json()["handle"]
     for other in (ruth, max_):
         at_work.force_login(other)
         assert at_work.get(url("task", project, handle=handle)).status_code == 404
@@ -162,18 +162,18 @@ def test_nobody_opens_another_persons_assignment(at_work, ruth, max_, project):
     assert Assignment.objects.get().state == "leased"
 
 
-def test_the_desk_shows_what_is_left_and_the_own_last_answers(at_work, project, key):
-    handle = post(at_work, url("next", project)).json()["handle"]
+def test_the_overview_shows_what_is_left_and_the_own_last_answers(at_work, project, key):
+    handle = post(at_work, url("next_task", project)).json()["handle"]
     post(at_work, url("submit", project, handle=handle), answer(key()))
-    page = at_work.get(url("home", project)).content.decode()
+    page = at_work.get(url("overview", project)).content.decode()
     assert "<strong>2</strong> tasks are waiting" in page
     assert "B significantly better than A" in page
 
 
 def test_a_finished_pool_says_so(at_work, project, key):
-    while handle := post(at_work, url("next", project)).json()["handle"]:
+    while handle := post(at_work, url("next_task", project)).json()["handle"]:
         post(at_work, url("submit", project, handle=handle), answer(key()))
-    assert "You are done for now" in post(at_work, url("next", project)).json()["html"]
+    assert "You are done for now" in post(at_work, url("next_task", project)).json()["html"]
 
 
 def test_a_manager_opens_and_closes_a_batch_and_a_reviewer_reads_it(
@@ -233,7 +233,7 @@ def test_a_batch_or_judgment_is_checked_against_its_parent(client, max_, olga, a
 def test_an_empty_answer_says_that_it_is_empty(client, ada, max_, project, make_batch, key):
     batch = make_batch(tasks=1, texts=["Something.", " \n"])
     client.force_login(ada)
-    shown = post(client, url("next", project)).json()
+    shown = post(client, url("next_task", project)).json()
     assert shown["html"].count("(empty answer)") == 1
     post(client, url("submit", project, handle=shown["handle"]), answer(key()))
     client.force_login(max_)

@@ -61,7 +61,7 @@ def test_the_stored_ranking_is_the_one_on_the_screen(page, ada, make_batch, addr
     chance = random.Random(seed)
     page.set_viewport_size({"width": 1280, "height": 2400})
     make_batch(tasks=3, k=k)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     for _ in range(3):
         handle = wait_for_task(page)
         page.wait_for_timeout(100)
@@ -86,7 +86,7 @@ def test_the_stored_ranking_is_the_one_on_the_screen(page, ada, make_batch, addr
 
 def test_digits_grade_the_steps_in_turn_without_touching_an_answer(page, ada, make_batch, address, open_as):
     make_batch(tasks=1, k=4)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
     page.keyboard.press("Enter")
     assert "Say how much better A is than B" in page.inner_text("#task-problem")
@@ -101,7 +101,7 @@ def test_digits_grade_the_steps_in_turn_without_touching_an_answer(page, ada, ma
 def test_a_drag_makes_a_tie_and_a_gap_makes_a_rank(page, ada, make_batch, address, open_as):
     page.set_viewport_size({"width": 1280, "height": 1600})
     make_batch(tasks=1, k=4)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
 
     def drag(handle, target):
@@ -119,7 +119,7 @@ def test_a_drag_makes_a_tie_and_a_gap_makes_a_rank(page, ada, make_batch, addres
     assert tiers_on_screen(page) == [["A", "D"], ["B"], ["C"]]
     drag("C", page.locator(".slot-gap").first)
     assert tiers_on_screen(page) == [["C"], ["A", "D"], ["B"]]
-    assert "rank 1 of 3" in page.inner_text("#bench-announcer")
+    assert "rank 1 of 3" in page.inner_text("#work-page-announcer")
 
 
 def drag_to(page, handle, x, y, *, steps=12, settle=True):
@@ -142,7 +142,7 @@ def test_dropped_on_the_row_between_two_answers_it_lies_between_them(
 ):
     page.set_viewport_size({"width": 1280, "height": 2600})
     make_batch(tasks=1, k=k)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
     chance = random.Random(k)
     for _ in range(12):
@@ -150,7 +150,7 @@ def test_dropped_on_the_row_between_two_answers_it_lies_between_them(
         assert all(len(tier) == 1 for tier in before)
         order = [tier[0] for tier in before]
         moved, row = chance.choice(order), chance.randrange(k - 1)
-        box = page.locator(".between").nth(row).bounding_box()
+        box = page.locator(".step-row").nth(row).bounding_box()
         # Anywhere on the row, its question and its grades included.
         x = box["x"] + box["width"] * chance.choice([0.02, 0.1, 0.3, 0.7])
         y = box["y"] + box["height"] * chance.choice([0.1, 0.5, 0.9])
@@ -163,7 +163,7 @@ def test_dropped_on_the_row_between_two_answers_it_lies_between_them(
 def test_dropped_beside_the_ranking_an_answer_goes_back(page, ada, make_batch, address, open_as):
     page.set_viewport_size({"width": 1280, "height": 1600})
     make_batch(tasks=1, k=4)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     handle = wait_for_task(page)
     drag_to(page, "C", 500, 20)
     assert tiers_on_screen(page) == [["A"], ["B"], ["C"], ["D"]]
@@ -179,7 +179,7 @@ def test_where_ties_are_not_allowed_none_can_be_made(page, ada, max_, project, m
 
     change_question_settings(actor=max_, project=project, allow_ties=False, ask_rationale=False)
     make_batch(tasks=1, k=3)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
     page.keyboard.press("b")
     page.keyboard.press("t")
@@ -191,14 +191,14 @@ def test_a_ranking_is_made_by_touch_on_a_small_phone(browser, ada, make_batch, a
     make_batch(tasks=1, k=3)
     context = browser.new_context(viewport={"width": 320, "height": 640}, has_touch=True, is_mobile=True)
     page = open_as(context.new_page(), ada)
-    page.goto(address("work"))
+    page.goto(address("annotate"))
     wait_for_task(page)
     page.get_by_role("button", name="Move answer C up").tap()
     assert tiers_on_screen(page) == [["A"], ["C"], ["B"]]
     for step in range(2):
-        page.locator(".step").nth(step).locator(".grade").first.tap()
+        page.locator(".step").nth(step).locator(".strength").first.tap()
     page.get_by_role("button", name="Submit").tap()
-    page.wait_for_selector(".nothing-left")
+    page.wait_for_selector(".no-tasks")
     wait_until(page, lambda: Judgment.objects.count() == 1)
     key_of = labels_to_responses(Judgment.objects.get().order_shown)
     assert Judgment.objects.get().tiers == [[key_of["A"]], [key_of["C"]], [key_of["B"]]]
@@ -209,10 +209,10 @@ def test_a_finger_drags_an_answer_between_two_others(browser, ada, make_batch, a
     make_batch(tasks=1, k=3)
     context = browser.new_context(viewport={"width": 400, "height": 1400}, has_touch=True, is_mobile=True)
     page = open_as(context.new_page(), ada)
-    page.goto(address("work"))
+    page.goto(address("annotate"))
     wait_for_task(page)
     grip = page.locator(".rank-card[data-response=C] .rank-card-head").bounding_box()
-    goal = page.locator(".between").first.bounding_box()
+    goal = page.locator(".step-row").first.bounding_box()
     touches = context.new_cdp_session(page)
 
     def touch(kind, *points):
@@ -224,7 +224,7 @@ def test_a_finger_drags_an_answer_between_two_others(browser, ada, make_batch, a
     page.wait_for_timeout(300)
     for part in range(1, 11):
         touch("touchMove", (x, y + (goal["y"] + goal["height"] / 2 - y) * part / 10))
-    assert page.locator(".between.is-target").count() == 1
+    assert page.locator(".step-row.is-target").count() == 1
     touch("touchEnd")
     assert tiers_on_screen(page) == [["A"], ["C"], ["B"]]
     context.close()

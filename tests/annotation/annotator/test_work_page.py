@@ -26,7 +26,7 @@ def wait_for_task(page):
 def wait_for_another(page, handle):
     page.wait_for_function(
         "old => { const t = document.querySelector('.task'); return t ? t.dataset.handle !== old"
-        " : document.querySelector('.nothing-left'); }",
+        " : document.querySelector('.no-tasks'); }",
         arg=handle,
     )
 
@@ -41,7 +41,7 @@ def wait_until(page, holds, seconds=15):
 
 def test_ten_pairs_are_judged_by_keyboard_alone(page, ada, make_batch, address, open_as):
     make_batch(tasks=10)
-    open_as(page, ada).goto(address("home"))
+    open_as(page, ada).goto(address("overview"))
     page.keyboard.press("Tab")
     page.get_by_role("link", name="Start").focus()
     page.keyboard.press("Enter")
@@ -53,7 +53,7 @@ def test_ten_pairs_are_judged_by_keyboard_alone(page, ada, make_batch, address, 
         page.keyboard.press("Enter")
         pressed[handle] = pressed_key
         wait_for_another(page, handle)
-    page.wait_for_selector(".nothing-left")
+    page.wait_for_selector(".no-tasks")
     wait_until(page, lambda: Judgment.objects.count() == 10)
     expected = {"1": ("A", 3), "2": ("A", 2), "3": ("A", 1), "4": ("A", 0)}
     expected |= {"5": ("B", 0), "6": ("B", 1), "7": ("B", 2), "8": ("B", 3)}
@@ -68,7 +68,7 @@ def test_ten_pairs_are_judged_by_keyboard_alone(page, ada, make_batch, address, 
 
 def test_enter_without_a_choice_says_what_is_missing(page, ada, make_batch, address, open_as):
     make_batch(tasks=1)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     handle = wait_for_task(page)
     page.keyboard.press("Enter")
     assert "Choose a point" in page.inner_text("#task-problem")
@@ -78,7 +78,7 @@ def test_enter_without_a_choice_says_what_is_missing(page, ada, make_batch, addr
 
 def test_the_next_task_is_there_at_once(page, ada, make_batch, address, open_as):
     make_batch(tasks=4)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     handle = wait_for_task(page)
     wait_until(page, lambda: Assignment.objects.count() == 2)
     page.wait_for_timeout(200)
@@ -87,7 +87,7 @@ def test_the_next_task_is_there_at_once(page, ada, make_batch, address, open_as)
         """old => new Promise(done => { const begun = performance.now();
         new MutationObserver(() => { const t = document.querySelector('.task');
           if (t && t.dataset.handle !== old) done(performance.now() - begun); })
-          .observe(document.getElementById('bench-task'), { childList: true });
+          .observe(document.getElementById('work-page-task'), { childList: true });
         document.querySelector('.btn-submit').click(); })""",
         handle,
     )
@@ -98,7 +98,7 @@ def test_the_last_answer_is_changed_and_the_task_on_screen_comes_back(
     page, ada, make_batch, address, open_as
 ):
     make_batch(tasks=3)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
     page.keyboard.press("1")
     page.keyboard.press("Enter")
@@ -124,7 +124,7 @@ def test_the_last_answer_is_changed_and_the_task_on_screen_comes_back(
 
 def test_skipping_by_key_leaves_the_task_to_others(page, ada, make_batch, address, open_as):
     make_batch(tasks=2)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
     page.keyboard.press("s")
     wait_for_another(page, first)
@@ -135,7 +135,7 @@ def test_a_skip_is_undone_with_what_was_typed_and_the_task_behind_it_follows(
     page, ada, make_batch, address, open_as
 ):
     make_batch(tasks=3)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
     page.keyboard.press("n")
     page.keyboard.type("a long thought")
@@ -144,14 +144,14 @@ def test_a_skip_is_undone_with_what_was_typed_and_the_task_behind_it_follows(
     page.keyboard.press("s")
     wait_for_another(page, first)
     second = wait_for_task(page)
-    assert "Undo" in page.inner_text("#bench-undo")
+    assert "Undo" in page.inner_text("#work-page-undo")
     page.keyboard.press("2")
     page.keyboard.press("z")
     wait_for_another(page, second)
     assert wait_for_task(page) == first
     assert page.input_value("[name=rationale]") == "a long thought"
     assert page.is_checked("input[name=scale][value='7']")
-    assert not page.is_visible("#bench-undo")
+    assert not page.is_visible("#work-page-undo")
     assert Assignment.objects.get(handle=first).state == "leased"
     page.keyboard.press("Enter")
     wait_for_another(page, first)
@@ -163,7 +163,7 @@ def test_a_skip_is_undone_with_what_was_typed_and_the_task_behind_it_follows(
     # By the button as well; and after an answer nothing is left to undo.
     page.keyboard.press("s")
     wait_for_another(page, second)
-    page.click("#bench-undo button")
+    page.click("#work-page-undo button")
     page.wait_for_function("old => document.querySelector('.task')?.dataset.handle === old", arg=second)
 
 
@@ -172,7 +172,7 @@ def test_a_skipped_task_that_somebody_else_took_stays_away_and_says_so(
 ):
     page = forgiving_page
     make_batch(tasks=2)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
     page.keyboard.press("s")
     wait_for_another(page, first)
@@ -180,16 +180,16 @@ def test_a_skipped_task_that_somebody_else_took_stays_away_and_says_so(
     assert claim_task(actor=ruth, project=project) is not None
     second = wait_for_task(page)
     page.keyboard.press("z")
-    page.wait_for_selector("#bench-notice:not([hidden])")
-    assert "somebody else has taken it" in page.inner_text("#bench-notice")
+    page.wait_for_selector("#work-page-notice:not([hidden])")
+    assert "somebody else has taken it" in page.inner_text("#work-page-notice")
     assert wait_for_task(page) == second
-    assert not page.is_visible("#bench-undo")
+    assert not page.is_visible("#work-page-undo")
 
 
 def test_without_a_connection_going_back_says_so(forgiving_page, ada, make_batch, address, open_as):
     page = forgiving_page
     make_batch(tasks=3)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
     page.keyboard.press("4")
     page.keyboard.press("Enter")
@@ -198,8 +198,8 @@ def test_without_a_connection_going_back_says_so(forgiving_page, ada, make_batch
     page.wait_for_timeout(300)
     page.context.set_offline(True)
     page.keyboard.press("z")
-    page.wait_for_selector("#bench-notice:not([hidden])")
-    assert "No connection" in page.inner_text("#bench-notice")
+    page.wait_for_selector("#work-page-notice:not([hidden])")
+    assert "No connection" in page.inner_text("#work-page-notice")
 
 
 def test_an_ended_session_with_nothing_prefetched_is_not_called_a_lost_connection(
@@ -207,26 +207,26 @@ def test_an_ended_session_with_nothing_prefetched_is_not_called_a_lost_connectio
 ):
     page = forgiving_page
     make_batch(tasks=1)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
     page.wait_for_timeout(300)
     Session.objects.all().delete()
     page.keyboard.press("4")
     page.keyboard.press("Enter")
     page.wait_for_selector(".task-waiting:has-text('logged in again')")
-    assert "Log in again" in page.inner_text("#bench-notice")
-    assert "connection" not in page.inner_text("#workbench")
+    assert "Log in again" in page.inner_text("#work-page-notice")
+    assert "connection" not in page.inner_text("#work-page")
     # Logged in again in another tab: what waited is sent, and the work goes on.
     open_as(page, ada)
     page.evaluate("window.dispatchEvent(new Event('focus'))")
-    page.wait_for_selector(".nothing-left")
+    page.wait_for_selector(".no-tasks")
     wait_until(page, lambda: Judgment.objects.filter(assignment__handle=first).exists())
 
 
 def test_a_dropped_network_loses_nothing(forgiving_page, ada, make_batch, address, open_as):
     page = forgiving_page
     make_batch(tasks=4)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
     wait_until(page, lambda: Assignment.objects.count() == 2)
     page.wait_for_timeout(300)
@@ -236,7 +236,7 @@ def test_a_dropped_network_loses_nothing(forgiving_page, ada, make_batch, addres
     wait_for_another(page, first)
     second = wait_for_task(page)
     page.wait_for_function(
-        "() => document.getElementById('bench-state').textContent.includes('No connection')"
+        "() => document.getElementById('work-page-sync').textContent.includes('No connection')"
     )
     page.keyboard.press("6")
     page.keyboard.press("n")
@@ -244,9 +244,9 @@ def test_a_dropped_network_loses_nothing(forgiving_page, ada, make_batch, addres
     assert not Judgment.objects.exists()
     page.context.set_offline(False)
     wait_until(page, lambda: Judgment.objects.count() == 1)
-    page.wait_for_function("() => document.getElementById('bench-state').textContent === ''")
+    page.wait_for_function("() => document.getElementById('work-page-sync').textContent === ''")
     # A reload in the middle of the second task brings back what was on the screen.
-    page.goto(address("work"))
+    page.goto(address("annotate"))
     assert wait_for_task(page) == second
     assert page.is_checked("input[name=scale][value='6']")
     assert page.input_value("[name=rationale]") == "half a thou"
@@ -255,7 +255,7 @@ def test_a_dropped_network_loses_nothing(forgiving_page, ada, make_batch, addres
 def test_an_answer_whose_receipt_was_lost_is_stored_once(forgiving_page, ada, make_batch, address, open_as):
     page = forgiving_page
     make_batch(tasks=2)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
     lost = []
 
@@ -271,7 +271,9 @@ def test_an_answer_whose_receipt_was_lost_is_stored_once(forgiving_page, ada, ma
     page.keyboard.press("3")
     page.keyboard.press("Enter")
     wait_for_another(page, first)
-    page.wait_for_function("() => document.getElementById('bench-state').textContent === ''", timeout=15000)
+    page.wait_for_function(
+        "() => document.getElementById('work-page-sync').textContent === ''", timeout=15000
+    )
     assert lost == [201]
     assert Judgment.objects.count() == 1
 
@@ -281,7 +283,7 @@ def test_an_ended_session_keeps_the_answer_until_after_the_login(
 ):
     page = forgiving_page
     make_batch(tasks=3)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
     wait_until(page, lambda: Assignment.objects.count() == 2)
     page.wait_for_timeout(300)
@@ -304,24 +306,24 @@ def test_another_answer_from_a_second_window_is_given_back_and_not_dropped(
     page, ada, make_batch, address, open_as
 ):
     make_batch(tasks=2)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     handle = wait_for_task(page)
     page.keyboard.press("3")
     # The draft, and its key with it, must be there for the second window.
     wait_until(page, lambda: bool(Assignment.objects.get(handle=handle).draft))
     second = page.context.new_page()
-    second.goto(address("work"))
+    second.goto(address("annotate"))
     assert wait_for_task(second) == handle
     page.keyboard.press("Enter")
     wait_until(page, lambda: Judgment.objects.exists())
     second.keyboard.press("7")
     second.keyboard.press("Enter")
-    second.wait_for_selector("#bench-notice:not([hidden])")
-    assert "You have judged this task already" in second.inner_text("#bench-notice")
+    second.wait_for_selector("#work-page-notice:not([hidden])")
+    assert "You have judged this task already" in second.inner_text("#work-page-notice")
     wait_for_another(second, handle)
-    assert second.is_visible("#bench-notice")  # the next task does not take the sentence away
+    assert second.is_visible("#work-page-notice")  # the next task does not take the sentence away
     assert Judgment.objects.get().strengths == [1]
-    second.click("#bench-notice a")
+    second.click("#work-page-notice a")
     assert wait_for_task(second) == handle
     second.keyboard.press("Enter")  # what was chosen here is still chosen: now it is a correction
     wait_until(second, lambda: Judgment.objects.count() == 2)
@@ -331,7 +333,7 @@ def test_another_answer_from_a_second_window_is_given_back_and_not_dropped(
 def test_a_csrf_token_that_went_away_is_renewed_unseen(forgiving_page, ada, make_batch, address, open_as):
     page = forgiving_page
     make_batch(tasks=2)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
     page.wait_for_timeout(300)
     page.context.clear_cookies(name="csrftoken")
@@ -345,9 +347,9 @@ def test_a_csrf_token_that_went_away_is_renewed_unseen(forgiving_page, ada, make
 def test_choosing_a_grade_moves_nothing(page, ada, make_batch, address, open_as, width):
     page.set_viewport_size({"width": width, "height": 900})
     make_batch(tasks=1)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
-    height = "document.querySelector('.dock').getBoundingClientRect().height"
+    height = "document.querySelector('.task-footer').getBoundingClientRect().height"
     before = page.evaluate(height)
     for digit in "123456780":
         page.keyboard.press(digit)
@@ -356,7 +358,7 @@ def test_choosing_a_grade_moves_nothing(page, ada, make_batch, address, open_as,
 
 def test_a_tie_is_shown_on_both_answers(page, ada, make_batch, address, open_as):
     make_batch(tasks=1)
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
     rings = "[...document.querySelectorAll('.response')].map(e => getComputedStyle(e).boxShadow)"
     assert page.evaluate(rings) == ["none", "none"]
@@ -380,20 +382,22 @@ def test_hostile_text_runs_nothing_and_fetches_nothing(
     asked, dialogs = [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-    open_as(page, ada).goto(address("work"))
+    open_as(page, ada).goto(address("annotate"))
     shown = 0
-    while page.wait_for_selector(".task, .nothing-left").get_attribute("class") == "task":
+    while page.wait_for_selector(".task, .no-tasks").get_attribute("class") == "task":
         handle = wait_for_task(page)
-        assert page.locator("#bench-task :is(script, img, iframe, svg, style, link, form form)").count() == 0
+        assert (
+            page.locator("#work-page-task :is(script, img, iframe, svg, style, link, form form)").count() == 0
+        )
         page.evaluate(
-            """document.querySelectorAll('#bench-task .prose *').forEach(
+            """document.querySelectorAll('#work-page-task .prose *').forEach(
             e => e.dispatchEvent(new MouseEvent('mouseover', {bubbles: true})))"""
         )
         page.keyboard.press("s")
         wait_for_another(page, handle)
         shown += 1
     assert shown >= 4
-    page.goto(address("home"))
+    page.goto(address("overview"))
     assert dialogs == []
     assert [url for url in asked if not url.startswith((live_server.url, "data:"))] == []
     assert Response.objects.filter(text__contains="<script>").exists()
@@ -427,11 +431,11 @@ def test_every_page_passes_axe_and_fits_a_small_phone(
             checked[name, width] = axe(page)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
-    open_as(page, ada).goto(address("home"))
+    open_as(page, ada).goto(address("overview"))
     check("home")
     page.goto(address("guideline"))
     check("guideline")
-    page.goto(address("work"))
+    page.goto(address("annotate"))
     wait_for_task(page)
     check("pair")
     page.keyboard.press("2")
@@ -445,13 +449,13 @@ def test_every_page_passes_axe_and_fits_a_small_phone(
     wait_until(page, lambda: Judgment.objects.count() == 1)
     close_batch(actor=max_, batch=pairs)
     rankings = make_batch(tasks=2, k=4)
-    page.goto(address("work"))
+    page.goto(address("annotate"))
     wait_for_task(page)
     page.keyboard.press("b")
     page.keyboard.press("t")
     page.keyboard.press("1")
     check("ranking")
-    page.goto(address("home"))
+    page.goto(address("overview"))
     check("home, with answers")
     judgment = Judgment.objects.get()
     open_as(page, max_)
@@ -472,10 +476,10 @@ def test_targets_are_large_enough_to_tap(browser, ada, make_batch, address, open
     make_batch(tasks=1)
     context = browser.new_context(viewport={"width": 320, "height": 700})
     page = open_as(context.new_page(), ada)
-    page.goto(address("work"))
+    page.goto(address("annotate"))
     wait_for_task(page)
     small = page.evaluate(
-        """() => [...document.querySelectorAll('#workbench :is(button, summary, .point, .flag, a)')]
+        """() => [...document.querySelectorAll('#work-page :is(button, summary, .point, .flag, a)')]
         .filter(e => e.offsetParent).map(e => [e.textContent.trim().slice(0, 20), e.getBoundingClientRect()])
         .filter(([_, b]) => b.height < 43.5 || b.width < 43.5).map(([t, b]) => [t, b.width, b.height])"""
     )

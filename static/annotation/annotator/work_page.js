@@ -2,11 +2,11 @@
 (function () {
   "use strict";
   const Roundtable = window.Roundtable;
-  const bench = document.getElementById("workbench");
+  const bench = document.getElementById("work-page");
   if (!bench) return;
   const urls = bench.dataset;
   const at = (id) => document.getElementById(id);
-  const place = at("bench-task");
+  const place = at("work-page-task");
   const drawer = Roundtable.openDrawer(urls.drawer);
   const call = Roundtable.makeCaller(urls.tokenUrl);
   const urlOf = (handle, verb) => urls.taskUrl.replace("00000000-0000-0000-0000-000000000000", handle) + (verb ? `${verb}/` : "");
@@ -21,13 +21,13 @@
   let work = null;
   let lastActive = Date.now();
 
-  const announce = (text) => { at("bench-announcer").textContent = text; };
+  const announce = (text) => { at("work-page-announcer").textContent = text; };
   // What must be read (`stays`) outlives the next task's arrival; the next answer takes it away.
   let staying = false;
   const notice = (nodes, { stays = false } = {}) => {
     staying = Boolean(nodes) && stays;
-    at("bench-notice").replaceChildren(...(nodes || []));
-    at("bench-notice").hidden = !nodes;
+    at("work-page-notice").replaceChildren(...(nodes || []));
+    at("work-page-notice").hidden = !nodes;
   };
   const clearNotice = () => { if (!staying) notice(null); };
   const sorry = (text) => notice([document.createTextNode(text)]);
@@ -35,7 +35,7 @@
 
   const tell = ({ waiting, offline, loggedOut }) => {
     const one = waiting === 1;
-    at("bench-state").textContent = !waiting ? "" : offline
+    at("work-page-sync").textContent = !waiting ? "" : offline
       ? `No connection: ${waiting} answer${one ? "" : "s"} kept here, sent when it is back.`
       : loggedOut ? "" : "Saving …";
     bench.classList.toggle("is-offline", Boolean(offline));
@@ -53,16 +53,16 @@
     notice([document.createTextNode(`An answer was not stored: ${message} `), again], { stays: true });
   };
   const outbox = Roundtable.openOutbox({ drawer, call, tell, refused });
-  const offerUndo = (what) => { skipped = what; at("bench-undo").hidden = !what; };
+  const offerUndo = (what) => { skipped = what; at("work-page-undo").hidden = !what; };
 
   const count = (fresh) => {
     if (fresh) work = { ...fresh };
     if (!work) return;
     const left = /\+$/.test(work.remaining_words) ? work.remaining_words : String(Math.max(0, work.remaining));
-    at("bench-count").innerHTML = "";
+    at("work-page-progress").innerHTML = "";
     const strong = (text) => { const b = document.createElement("strong"); b.textContent = text; return b; };
-    at("bench-count").append(strong(String(work.judged)), " judged", strong(left), " left");
-    at("bench-back").disabled = !(done.length || work.last);
+    at("work-page-progress").append(strong(String(work.judged)), " judged", strong(left), " left");
+    at("work-page-previous").disabled = !(done.length || work.last);
   };
 
   // --- drafts -------------------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@
     keepDraftIfTouched();
     try {
       await outbox.empty();
-      const { status, data } = await call(urlOf(handle, "unskip"), {});
+      const { status, data } = await call(urlOf(handle, "undo-skip"), {});
       offerUndo(null);
       if (status !== 200) { sorry(data.message || "The skipped task cannot come back."); return; }
       if (touched) drawer.set(`draft:${handle}`, { ...draft, at: Date.now() });
@@ -296,8 +296,8 @@
     button.addEventListener("click", () => at(button.dataset.opens).showModal()));
   document.querySelectorAll("[data-closes]").forEach((button) =>
     button.addEventListener("click", () => button.closest("dialog").close()));
-  at("bench-back").addEventListener("click", openEarlier);
-  at("bench-undo").querySelector("button").addEventListener("click", undo);
+  at("work-page-previous").addEventListener("click", openEarlier);
+  at("work-page-undo").querySelector("button").addEventListener("click", undo);
 
   const note = () => {
     const box = current && current.node && current.node.querySelector(".note");

@@ -34,7 +34,7 @@
     const gap = () => { const row = item("gap"); row.append(slot("slot-gap")); return row; };
 
     const step = (i) => {
-      const row = item("between");
+      const row = item("step-row");
       const fieldset = blank.content.firstElementChild.cloneNode(true);
       fieldset.querySelector("legend").textContent = `How much better ${tiers[i].length > 1 ? "are" : "is"} ${said(tiers[i])} than ${said(tiers[i + 1])}?`;
       for (const radio of fieldset.querySelectorAll("input")) {
