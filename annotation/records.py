@@ -21,7 +21,14 @@ from annotation.models import (
     Task,
     TaskResponse,
 )
-from learning.records import DemonstrationRow, JudgedResponse, JudgmentRow, PromptRow, ResponseRow, iso_utc
+from learning.interface.record_rows import (
+    DemonstrationRow,
+    JudgedResponse,
+    JudgmentRow,
+    PromptRow,
+    ResponseRow,
+    iso_utc,
+)
 from workspace.models import Criterion, Project, User
 
 TASKS_PER_PAGE = 200

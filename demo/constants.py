@@ -5,7 +5,7 @@ How they were found is in docs/decisions.md; what they reach is in docs/benchmar
 
 from dataclasses import replace
 
-from learning.training_options import BatchOptions, FreshModel, ModelSource, RuntimeOptions
+from learning.interface.training_options import BatchOptions, FreshModel, ModelSource, RuntimeOptions
 from policy_training.training.config import LanguageModelConfig
 from policy_training.training.presets import LANGUAGE_MODEL_PRESETS, PPO_PRESETS
 from rewardmodel.training.config import TokenizerOptions

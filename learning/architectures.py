@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from learning.options import UserError
+from learning.interface.options import UserError
 
 # Full-attention architectures whose packed rows were checked against separate rows (probe of the design, and
 # tests/learning/test_packing.py). Others run with padded rows.

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from learning.options import UserError
+from learning.interface.options import UserError
+from learning.interface.training_options import Layout
 from learning.packing import Example
-from learning.training_options import Layout
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from learning.attempts import Attempt, StopRequested
-from learning.durable import sync_file, sync_folder, write_json_atomically
 from learning.engine import Engine
-from learning.options import UserError, options_to_mapping
+from learning.interface.atomic_files import sync_path, write_json_atomically
+from learning.interface.options import UserError, options_to_mapping
 from learning.processes import Processes
+from learning.run_context import RunContext, StopRequested
 from learning.state_files import read_state, write_state
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Checkpoints:
 
     def __init__(
         self,
-        attempt: Attempt[Any],
+        attempt: RunContext[Any],
         processes: Processes,
         *,
         engines: Mapping[str, Engine],
@@ -139,7 +139,7 @@ class Checkpoints:
                 self._attempt.check()  # a long write: the attempt may have been overtaken meanwhile
                 _remove(target)  # only an invalid one of the same attempt can be there
                 os.rename(temporary, target)
-                sync_folder(self._folder)
+                sync_path(self._folder)
                 self._prune()
         except BaseException:
             if self._processes.is_main:
@@ -164,7 +164,7 @@ class Checkpoints:
     def _complete(self, folder: Path, step: int, score: float | None) -> None:
         files = {}
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            sync_file(file)
+            sync_path(file)
             files[str(file.relative_to(folder))] = {"size": file.stat().st_size, "sha256": _sha256(file)}
         complete = {
             "step": step,

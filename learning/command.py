@@ -20,20 +20,21 @@ import numpy as np
 import torch
 import transformers
 
-from learning.attempts import Attempt, Outcome, StaleFence, StopRequested
-from learning.durable import is_no_room
 from learning.engine import TrainingDiverged
 from learning.environment import describe_environment
-from learning.options import UserError
+from learning.interface.atomic_files import is_disk_full
+from learning.interface.exit_codes import (
+    EXIT_CHECKPOINTED,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_STALE_FENCE,
+    EXIT_USER_ERROR,
+)
+from learning.interface.options import UserError
+from learning.interface.run_directory import Outcome, RunDirectory, StaleFence
+from learning.interface.training_options import RuntimeOptions
 from learning.processes import leave
-from learning.run_directory import RunDirectory
-from learning.training_options import RuntimeOptions
-
-EXIT_DONE = 0
-EXIT_FAILED = 1
-EXIT_USER_ERROR = 2
-EXIT_STALE = 3  # overtaken by another attempt
-EXIT_CHECKPOINTED = 75  # EX_TEMPFAIL of sysexits.h: start again to go on
+from learning.run_context import RunContext, StopRequested
 
 logger = logging.getLogger(__name__)
 
@@ -49,17 +50,17 @@ Options = TypeVar("Options", bound=HasRuntime)
 
 
 def run_command(
-    main: Callable[[Attempt[Options]], Mapping[str, Any]],
+    main: Callable[[RunContext[Options]], Mapping[str, Any]],
     options_cls: type[Options],
     argv: Sequence[str] | None = None,
 ) -> NoReturn:
-    """Run the recipe on the run directory named by the one argument, and exit (see the EXIT_ constants)."""
+    """Run the recipe on the run directory named by the one argument, and exit (see learning.interface.exit_codes)."""
     code = _run(main, options_cls, sys.argv[1:] if argv is None else argv)
     leave(code, is_orderly=code == EXIT_DONE)
 
 
 def _run(
-    main: Callable[[Attempt[Options]], Mapping[str, Any]], options_cls: type[Options], argv: Sequence[str]
+    main: Callable[[RunContext[Options]], Mapping[str, Any]], options_cls: type[Options], argv: Sequence[str]
 ) -> int:
     arguments = [
         argument for argument in argv if not argument.startswith("--local_rank")
@@ -71,7 +72,8 @@ def _run(
     try:
         if run_directory.result() is not None:
             return _say(f"{run_directory.path}: this run is done already", EXIT_DONE)
-        attempt = run_directory.begin(
+        attempt = RunContext.open(
+            run_directory,
             options_cls,
             command=_module_of(main),
             describe_environment=lambda options: describe_environment(options.runtime),
@@ -79,7 +81,7 @@ def _run(
     except UserError as error:
         return _say(str(error), EXIT_USER_ERROR)
     except StaleFence as error:
-        return _say(str(error), EXIT_STALE)
+        return _say(str(error), EXIT_STALE_FENCE)
     except OSError as error:
         return _say(_reason(error), EXIT_FAILED)
     _log_to_file(run_directory.path / "log.txt", attempt)
@@ -94,7 +96,7 @@ def _module_of(main: Callable[..., Any]) -> str | None:
     return spec.name if main.__module__ == "__main__" and spec is not None else None
 
 
-def _work(main: Callable[[Attempt[Options]], Mapping[str, Any]], attempt: Attempt[Options]) -> int:
+def _work(main: Callable[[RunContext[Options]], Mapping[str, Any]], attempt: RunContext[Options]) -> int:
     outcome: Outcome
     try:
         logger.info("attempt %s, process %d of %d", attempt.fence, attempt.rank, attempt.world_size)
@@ -104,7 +106,7 @@ def _work(main: Callable[[Attempt[Options]], Mapping[str, Any]], attempt: Attemp
         return EXIT_DONE
     except StaleFence as error:
         attempt.release()
-        return _say(str(error), EXIT_STALE)
+        return _say(str(error), EXIT_STALE_FENCE)
     except StopRequested as error:
         outcome, reason, code = "checkpointed", str(error), EXIT_CHECKPOINTED
         logger.info("stopped: %s", reason)
@@ -127,7 +129,7 @@ def _work(main: Callable[[Attempt[Options]], Mapping[str, Any]], attempt: Attemp
 
 def _reason(error: BaseException) -> str:
     """One sentence for the status: what happened and, where that is known, what to do."""
-    if is_no_room(error):
+    if is_disk_full(error):
         place = getattr(error, "filename", None)
         where = f" while writing {place}" if place else ""
         return f"there is no room left on the disk{where}; free some space and start the run again"
@@ -156,7 +158,7 @@ def _set_up(runtime: RuntimeOptions) -> None:
     torch.manual_seed(runtime.seed)  # every rank alike: they must start from the same weights
 
 
-def _stop_on_signals(attempt: Attempt[Any]) -> None:
+def _stop_on_signals(attempt: RunContext[Any]) -> None:
     def ask(number: int, frame: FrameType | None) -> None:
         if attempt.stop_requested and number == signal.SIGINT:
             raise KeyboardInterrupt
@@ -179,7 +181,7 @@ def _log_to_stderr() -> None:
     warnings.simplefilter("ignore", category=FutureWarning)
 
 
-def _log_to_file(path: Path, attempt: Attempt[Any]) -> None:
+def _log_to_file(path: Path, attempt: RunContext[Any]) -> None:
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.setLevel(logging.INFO if attempt.is_main else logging.WARNING)

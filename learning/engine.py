@@ -21,11 +21,11 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from learning.architectures import bare
+from learning.interface.options import UserError
+from learning.interface.training_options import OptimiserOptions, RuntimeOptions
 from learning.language_models import save_model
-from learning.options import UserError
 from learning.processes import Processes
 from learning.schedules import learning_rate_at
-from learning.training_options import OptimiserOptions, RuntimeOptions
 
 M = TypeVar("M")
 R = TypeVar("R")

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from learning.training_options import RuntimeOptions
+from learning.interface.training_options import RuntimeOptions
 
 # The packages whose arithmetic or data handling a trained tensor depends on.
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "safetensors", "pyarrow", "peft", "deepspeed")
@@ -37,7 +37,7 @@ def code_version() -> str:
     root = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
     for folder in _SOURCES:
-        for file in sorted((root / folder).glob("*.py")):
+        for file in sorted((root / folder).rglob("*.py")):
             digest.update(f"{file.relative_to(root)}\n".encode())
             digest.update(file.read_bytes())
     return f"sha256:{digest.hexdigest()[:16]}"

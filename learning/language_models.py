@@ -8,8 +8,6 @@ applies the boolean masks of packed rows, wherever the architecture has it.
 import hashlib
 import json
 import math
-import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -25,9 +23,10 @@ from transformers import (
 )
 
 from learning.architectures import bare
-from learning.options import UserError
+from learning.interface.atomic_files import atomic_folder, sync_path
+from learning.interface.options import UserError
+from learning.interface.training_options import FreshModel, ModelSource
 from learning.tokenization import PAD, TRANSCRIPT_TEMPLATE
-from learning.training_options import FreshModel, ModelSource
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 _KNOWN_PADS = (PAD, "<pad>", "[PAD]", "<|finetune_right_pad_id|>", "<|endoftext|>", "<|padding|>")
@@ -338,24 +337,14 @@ def save_model(
     *,
     state_dict: dict[str, torch.Tensor] | None = None,
 ) -> dict[str, str]:
-    """Write model and tokenizer; the folder appears whole or not at all. Returns the sha256 of every file."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        bare(model).save_pretrained(temporary, state_dict=state_dict)
-        tokenizer.save_pretrained(temporary)
-        sums = model_sha256s(temporary)
+    """Write model and tokenizer, atomically. Returns the sha256 of every file."""
+    with atomic_folder(Path(path)) as folder:
+        bare(model).save_pretrained(folder, state_dict=state_dict)
+        tokenizer.save_pretrained(folder)
+        sums = model_sha256s(folder)
         for name in sums:
-            _sync(temporary / name)
-        _sync(temporary)
-        if path.exists():
-            shutil.rmtree(path)
-        os.rename(temporary, path)
-        _sync(path.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            sync_path(folder / name)
+        sync_path(folder)
     return sums
 
 
@@ -368,14 +357,6 @@ def model_sha256s(path: str | Path) -> dict[str, str]:
             with open(file, "rb") as opened:
                 sums[str(file.relative_to(folder))] = hashlib.file_digest(opened, "sha256").hexdigest()
     return sums
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _existing_folder(path: str | Path) -> Path:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import torch
 
 from learning.architectures import backbone, has_score_head, head, why_not_packable
-from learning.training_options import Layout
+from learning.interface.training_options import Layout
 
 # Root mean square of the difference between packed and separate rows, as a share of the spread of what is
 # compared. (Not the largest: bf16 rounding alone moves single tokens by more; a wrong mask moves all of them.)

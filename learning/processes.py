@@ -13,8 +13,8 @@ import torch
 import torch.distributed as dist
 from torch.distributed import HashStore  # type: ignore[attr-defined]
 
-from learning.options import UserError
-from learning.training_options import RuntimeOptions
+from learning.interface.options import UserError
+from learning.interface.training_options import RuntimeOptions
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 import math
 
-from learning.training_options import OptimiserOptions
+from learning.interface.training_options import OptimiserOptions
 
 
 def warmup_steps(optimiser: OptimiserOptions, steps_total: int) -> int:

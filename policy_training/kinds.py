@@ -6,7 +6,8 @@ from typing import Any
 from annotation.content.actions import NewResponse, add_responses
 from annotation.models import Prompt, PromptSet
 from annotation.records import demonstration_rows, prompt_rows
-from learning.records import DEMONSTRATIONS, PROMPTS, SAMPLED_RESPONSES, read_records
+from learning.interface.record_files import read_records
+from learning.interface.record_schemas import DEMONSTRATIONS, PROMPTS, SAMPLED_RESPONSES
 from policy_training.lineage import add_policy
 from policy_training.models import Policy
 from policy_training.training.config import LanguageModelConfig, PPOConfig, SampleConfig

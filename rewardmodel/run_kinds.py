@@ -6,7 +6,8 @@ from typing import Any
 from annotation.datasets.files import dataset_comparisons
 from annotation.models import PreferenceDataset
 from annotation.records import demonstration_rows, response_rows
-from learning.records import COMPARISONS, DEMONSTRATIONS, RESPONSES, SCORES, iterate_records
+from learning.interface.record_files import iterate_records
+from learning.interface.record_schemas import COMPARISONS, DEMONSTRATIONS, RESPONSES, SCORES
 from rewardmodel.models import ResponseScore, RewardModel
 from rewardmodel.training.config import RewardModelConfig, ScoreConfig
 from runs.kinds import Output, RunKind

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from learning.options import UserError, load_options, options_to_mapping
-from learning.training_options import ModelSource, RuntimeOptions
+from learning.interface.options import UserError, load_options, options_to_mapping
+from learning.interface.training_options import ModelSource, RuntimeOptions
 from policy_training.training.config import PPOConfig
 from policy_training.training.presets import PPO_PRESETS
 from rewardmodel.training.config import RewardModelConfig

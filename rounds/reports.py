@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from annotation.batches.progress import BatchProgress, batch_progress
 from annotation.models import Judgment, Task
-from learning.options import UserError
+from learning.interface.options import UserError
 from policy_training.models import Policy
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.models import Round

@@ -16,7 +16,7 @@ from annotation.batches.actions import NewTask, add_tasks, close_batch, create_b
 from annotation.batches.progress import batch_progress
 from annotation.datasets.actions import freeze_dataset
 from annotation.models import Batch, Judgment, PreferenceDataset, Prompt, Response, Task
-from learning.options import UserError, options_to_mapping
+from learning.interface.options import UserError, options_to_mapping
 from policy_training.actions import sample_responses, train_by_ppo
 from policy_training.models import Policy
 from policy_training.training.config import SampleConfig

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from learning.options import UserError
+from learning.interface.options import UserError
 from policy_training.models import Policy
 from rounds import actions
 from rounds.access import access_round

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from learning.options import UserError, load_options
+from learning.interface.options import UserError, load_options
 from runs.artifacts import Digest, hash_path, stored_path
 from runs.errors import BadArtifact, BadRunConfig, IllegalTransition, RunChanged
 from runs.kinds import RunKind

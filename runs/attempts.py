@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from learning.attempts import Status
-from learning.options import UserError
-from learning.run_directory import RunDirectory, StaleFence
+from learning.interface.exit_codes import EXIT_CHECKPOINTED, EXIT_STALE_FENCE, EXIT_USER_ERROR
+from learning.interface.options import UserError
+from learning.interface.run_directory import RunDirectory, StaleFence, Status
 from runs.artifacts import Digest, hash_path, stored_path
 from runs.kinds import Output, RunKind
 from runs.launchers import OUTPUT_FILE, Launch, Launcher, Process
@@ -37,8 +37,6 @@ DATABASE_TROUBLE = (OperationalError, InterfaceError)
 # A database that answers and still refuses the same write this often is not "gone": the fault is in the
 # write.
 REFUSALS_BEFORE_GIVING_UP = 5
-# Exit codes of the commands (learning.command): the status file is believed first.
-EXIT_USER_ERROR, EXIT_STALE_FENCE, EXIT_CHECKPOINTED = 2, 3, 75
 
 
 class WorkerLeaves(Exception):
@@ -129,7 +127,7 @@ class Attempt:
         status = self._status()
         # Refused before anything was computed, and queued again since: what was wrong may be mended in the database.
         refused = (
-            status is not None and status.outcome == "user_error" and not self.directory.has_part_results()
+            status is not None and status.outcome == "user_error" and not self.directory.has_partial_results()
         )
         return not refused
 

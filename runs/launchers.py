@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from runs.processes import FENCE, RUN_MARK, end_processes, process_identity, signal_group
+from learning.interface.run_directory import FENCE_VARIABLE
+from runs.processes import RUN_MARK, end_processes, process_identity, signal_group
 
 # What a trainer may know of the worker's environment. Everything else stays behind: the database's address,
 # the secret key and API tokens are the worker's business.
@@ -94,7 +95,7 @@ def child_environment(launch: Launch, source: Mapping[str, str]) -> dict[str, st
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": str(launch.working_directory),
-        FENCE: str(launch.fence),
+        FENCE_VARIABLE: str(launch.fence),
         RUN_MARK: launch.mark,
     }
     return environment

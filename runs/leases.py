@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce, Now
 
+from learning.interface.text import replace_unstorable_characters
 from runs.launchers import Process
 from runs.models import Run, RunQuerySet
 from runs.states import RunState, move_run
@@ -93,11 +94,6 @@ def claim_run(
     return Claim(run=run, previous=previous, exhausted=exhausted)
 
 
-def _storable(value: Any) -> Any:
-    """A command may print anything; PostgreSQL keeps no NUL."""
-    return value.replace("\x00", "\ufffd") if isinstance(value, str) else value
-
-
 def owned(run: Run) -> RunQuerySet:
     return Run.objects.running().filter(pk=run.pk, fence=run.fence)
 
@@ -106,7 +102,10 @@ def renew(run: Run, lease_seconds: float, progress: Mapping[str, Any] | None = N
     """Renew the lease and copy progress; the answer is whether a cancel was asked for. Raises LostLease."""
     changes: dict[str, Any] = {"lease_until": database_now_plus(lease_seconds)}
     if progress is not None:
-        changes["progress"] = {key: _storable(value) for key, value in progress.items()}
+        changes["progress"] = {
+            key: replace_unstorable_characters(value) if isinstance(value, str) else value
+            for key, value in progress.items()
+        }
     if not owned(run).update(**changes):
         raise LostLease
     cancel = owned(run).values_list("cancel_requested", flat=True).first()
@@ -137,7 +136,7 @@ def give_back(run: Run, *, seconds: float, error: str, count_attempt: bool) -> N
         lease_until=None,
         pid=None,
         process_start="",
-        error=_storable(error)[:1000],
+        error=replace_unstorable_characters(error)[:1000],
         attempt=F("attempt") if count_attempt else max(run.attempt - 1, 0),
     )
     if not moved:
@@ -155,7 +154,7 @@ def end_run(run: Run, to: RunState, error: str = "") -> None:
             pid=None,
             process_start="",
             finished_at=Now(),
-            error=Value(_storable(error)[:1000]),
+            error=Value(replace_unstorable_characters(error)[:1000]),
         )
         if not moved:
             raise LostLease

@@ -14,8 +14,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from learning.interface.run_directory import FENCE_VARIABLE
+
 RUN_MARK = "ROUNDTABLE_RUN"
-FENCE = "ROUNDTABLE_FENCE"
 PROC = Path("/proc")
 
 
@@ -54,7 +55,7 @@ def pids_of_run(mark: str, fence: int) -> list[int]:
         except OSError:  # gone meanwhile, or another user's
             continue
         of_run = variables.get(RUN_MARK.encode()) == mark.encode()
-        if of_run and int(variables.get(FENCE.encode(), b"0")) <= fence:
+        if of_run and int(variables.get(FENCE_VARIABLE.encode(), b"0")) <= fence:
             found.append(int(environ.parent.name))
     return [pid for pid in found if pid != os.getpid() and process_identity(pid)]
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from learning.options import UserError
-from learning.run_directory import RunDirectory
+from learning.interface.options import UserError
+from learning.interface.run_directory import RunDirectory
 from runs.launchers import OUTPUT_FILE
 from runs.models import Run
 

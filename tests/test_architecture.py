@@ -22,9 +22,9 @@ def training_modules() -> list[str]:
 
 
 def light_modules() -> list[str]:
-    names = ["learning.options", "learning.training_options", "learning.records", "learning.run_directory"]
-    rooms = ("rewardmodel.training", "policy_training.training")
-    return names + [f"{room}.{module}" for room in rooms for module in ("config", "presets")]
+    names = [name for name in training_modules() if name.startswith("learning.interface.")]
+    trainers = ("rewardmodel.training", "policy_training.training")
+    return names + [f"{trainer}.{module}" for trainer in trainers for module in ("config", "presets")]
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from learning.options import UserError
+from learning.interface.options import UserError
 from workspace.access import Role
 from workspace.errors import ActionError
 from workspace.models import Project, User

@@ -34,7 +34,8 @@ from annotation.datasets.shards import (
 from annotation.models import COUNTED_PURPOSES, Batch, PreferenceDataset
 from annotation.preferences.comparisons import is_counted
 from annotation.records import judgment_rows
-from learning.records import JUDGMENTS, JudgmentRow, iso_utc
+from learning.interface.record_rows import JudgmentRow, iso_utc
+from learning.interface.record_schemas import JUDGMENTS
 from workspace.actions import record_audit
 from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User

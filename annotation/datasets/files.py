@@ -13,7 +13,7 @@ from annotation.datasets.shards import ROWS_PER_GROUP, describe_file
 from annotation.models import PreferenceDataset
 from annotation.preferences.comparisons import raw_comparisons
 from annotation.preferences.consensus import annotator_weights, consensus_comparisons
-from learning.records import ComparisonRow, JudgmentRow
+from learning.interface.record_rows import ComparisonRow, JudgmentRow
 from workspace.errors import ActionError
 
 SCHEMA_VERSION = 1

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from django.core.management.base import CommandError, OutputWrapper
 
 from annotation.importing.report import ImportRefused, ImportReport
-from learning.options import UserError
+from learning.interface.options import UserError
 from workspace.commands import add_project_arguments
 from workspace.errors import ActionError
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from annotation.preferences.weak_orders import compare, pair_strength, ranks_from_pairs
-from learning.records import ComparisonRow
+from learning.interface.record_rows import ComparisonRow
 
 # Flags of judgments that came as single pairs of a larger question (an import): `group:` and the group's id.
 # A consensus puts them together again. INTRANSITIVE_FLAG says that all pairs of the group were judged and are

@@ -11,7 +11,7 @@ from annotation.preferences.comparisons import (
     merge_judgments,
     pair_preferences,
 )
-from learning.records import ComparisonRow
+from learning.interface.record_rows import ComparisonRow
 
 # Of an annotator nobody can be compared with, this is assumed; it is_counted as much as PRIOR_PAIRS compared
 # pairs.

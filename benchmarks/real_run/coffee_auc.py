@@ -26,10 +26,11 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.real_run.intervals import auc, cluster_bootstrap
 from benchmarks.real_run.pair_baselines import BagOfWords, read_pairs
-from learning.options import options_to_mapping
-from learning.records import RESPONSES, SCORES, read_records
-from learning.run_directory import RunDirectory
-from learning.training_options import BatchOptions
+from learning.interface.options import options_to_mapping
+from learning.interface.record_files import read_records
+from learning.interface.record_schemas import RESPONSES, SCORES
+from learning.interface.run_directory import RunDirectory
+from learning.interface.training_options import BatchOptions
 from rewardmodel.training.config import ScoreConfig
 
 Row = dict[str, Any]

@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_score
 
 from benchmarks.real_run.intervals import cluster_bootstrap, wilson
-from learning.training_options import BatchOptions
+from learning.interface.training_options import BatchOptions
 from rewardmodel.training.scoring import RewardScorer
 
 STRENGTHS = (0.0006, 0.002, 0.006, 0.02, 0.06, 0.2)

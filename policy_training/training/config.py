@@ -5,7 +5,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from learning.training_options import (
+from learning.interface.training_options import (
     BatchOptions,
     ModelOptions,
     ModelSource,

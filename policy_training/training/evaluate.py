@@ -13,13 +13,14 @@ import time
 from typing import Any
 
 from learning.architectures import require_positions
-from learning.attempts import Attempt
 from learning.command import run_command
+from learning.interface.options import UserError
+from learning.interface.record_files import write_records
+from learning.interface.record_schemas import PROMPTS, SAMPLED_RESPONSES, SCORES
 from learning.language_models import load_policy, load_tokenizer
-from learning.options import UserError
 from learning.packing import choose_layout
 from learning.processes import Processes
-from learning.records import PROMPTS, SAMPLED_RESPONSES, SCORES, write_records
+from learning.run_context import RunContext
 from learning.tokenization import decode_response
 from policy_training.training.config import EvaluateConfig
 from policy_training.training.rollouts import (
@@ -34,7 +35,7 @@ from policy_training.training.rollouts import (
 from policy_training.training.sample import response_row
 
 
-def main(attempt: Attempt[EvaluateConfig]) -> dict[str, Any]:
+def main(attempt: RunContext[EvaluateConfig]) -> dict[str, Any]:
     config = attempt.options
     processes = Processes.start(config.runtime)
     rows = attempt.read_input("prompts", PROMPTS)

@@ -19,11 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from learning.attempts import Attempt
 from learning.batching import micro_batches, shape_of, shuffled
 from learning.checkpoints import Checkpoints, Stateful
 from learning.command import run_command
 from learning.packing import Batch, collate, token_logprobs_and_entropy_NR, token_logprobs_NR, values_NR
+from learning.run_context import RunContext
 from learning.tokenization import decode_response
 from policy_training.training.advantages import explained_variance, generalised_advantages, whiten
 from policy_training.training.attention import by_products
@@ -81,7 +81,7 @@ class PtxPiece:
     weight: float
 
 
-def main(attempt: Attempt[PPOConfig]) -> dict[str, Any]:
+def main(attempt: RunContext[PPOConfig]) -> dict[str, Any]:
     attempt.status(stage="loading")
     run = load(attempt)
     config, progress = run.config, run.progress

@@ -8,16 +8,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from learning.architectures import require_positions
-from learning.attempts import Attempt
 from learning.batching import SteadyCursor
 from learning.engine import Engine
+from learning.interface.options import UserError
+from learning.interface.record_schemas import DEMONSTRATIONS, PROMPTS
+from learning.interface.training_options import Layout, ModelSource
 from learning.language_models import load_policy, load_reward_model, load_tokenizer
-from learning.options import UserError
 from learning.packing import Example, choose_layout
 from learning.processes import Processes
-from learning.records import DEMONSTRATIONS, PROMPTS
+from learning.run_context import RunContext
 from learning.tokenization import encode_prompt, encode_response
-from learning.training_options import Layout, ModelSource
 from policy_training.training.config import PPOConfig
 from policy_training.training.rewards import KLController, RunningMoments
 from policy_training.training.rollouts import (
@@ -56,7 +56,7 @@ class Progress:
 class PPORun:
     """Everything a step needs, built once."""
 
-    attempt: Attempt[PPOConfig]
+    attempt: RunContext[PPOConfig]
     config: PPOConfig
     processes: Processes
     tokenizer: Any
@@ -77,7 +77,7 @@ class PPORun:
     progress: Progress
 
 
-def load(attempt: Attempt[PPOConfig]) -> PPORun:
+def load(attempt: RunContext[PPOConfig]) -> PPORun:
     """Models, prompts and counters of the run. Raises UserError for anything the user can put right."""
     config = attempt.options
     processes = Processes.start(config.runtime)
@@ -189,7 +189,7 @@ def cursor(rows: Sequence[Any], rows_a_step: int, seed: int) -> SteadyCursor:
     return SteadyCursor(len(rows), seed=seed, examples_a_step=rows_a_step)
 
 
-def read_demonstrations(attempt: Attempt[PPOConfig], tokenizer: Any) -> list[Example]:
+def read_demonstrations(attempt: RunContext[PPOConfig], tokenizer: Any) -> list[Example]:
     """Training demonstrations for the ptx loss; none when it is off."""
     config = attempt.options
     if config.algorithm.ptx_coefficient == 0:

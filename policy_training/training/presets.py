@@ -7,7 +7,7 @@ runs, and the machine. What a source asks for and these recipes do not have is s
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from learning.training_options import (
+from learning.interface.training_options import (
     BatchOptions,
     ModelOptions,
     ModelSource,

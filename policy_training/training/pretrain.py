@@ -9,19 +9,19 @@ pieces of that length. Writes model/ and result.json.
 
 from typing import Any
 
-from learning.attempts import Attempt
 from learning.batching import cut_document
 from learning.command import run_command
-from learning.options import UserError
+from learning.interface.options import UserError
+from learning.interface.record_schemas import DEMONSTRATIONS
 from learning.packing import Example
-from learning.records import DEMONSTRATIONS
+from learning.run_context import RunContext
 from learning.tokenization import encode_prompt, encode_response
 from policy_training.training.config import TEXTS, LanguageModelConfig
 from policy_training.training.sft import demonstration_texts
 from policy_training.training.supervised import fit, tokenizer_for
 
 
-def main(attempt: Attempt[LanguageModelConfig]) -> dict[str, Any]:
+def main(attempt: RunContext[LanguageModelConfig]) -> dict[str, Any]:
     config = attempt.options
     name = "texts" if attempt.has_input("texts") else "demonstrations"
     rows = attempt.read_input(name, TEXTS if name == "texts" else DEMONSTRATIONS)

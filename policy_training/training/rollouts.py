@@ -14,12 +14,12 @@ from torch import Tensor
 
 from learning.architectures import require_positions
 from learning.batching import micro_batches, shape_of
+from learning.interface.options import UserError
+from learning.interface.training_options import BatchOptions, Layout, ModelSource, RuntimeOptions
 from learning.language_models import load_policy, load_tokenizer, model_sha256s
-from learning.options import UserError
 from learning.packing import Batch, Example, choose_layout, collate, token_logprobs_NR
 from learning.processes import Processes
 from learning.tokenization import decode_response, encode_prompt
-from learning.training_options import BatchOptions, Layout, ModelSource, RuntimeOptions
 from policy_training.training.config import SamplingOptions
 from policy_training.training.rewards import kl_estimates
 from policy_training.training.sampler import SampledResponse, sample_responses

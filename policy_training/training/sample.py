@@ -14,20 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from learning.architectures import require_positions
-from learning.attempts import Attempt, StopRequested
 from learning.command import run_command
-from learning.durable import write_json_atomically
+from learning.interface.atomic_files import write_json_atomically
+from learning.interface.options import UserError, options_to_mapping
+from learning.interface.record_files import read_records, write_records
+from learning.interface.record_rows import iso_utc
+from learning.interface.record_schemas import PROMPTS, SAMPLED_RESPONSES
 from learning.language_models import load_policy, load_tokenizer
-from learning.options import UserError, options_to_mapping
 from learning.processes import Processes
-from learning.records import PROMPTS, SAMPLED_RESPONSES, iso_utc, read_records, write_records
+from learning.run_context import RunContext, StopRequested
 from learning.tokenization import decode_response
 from policy_training.training.config import SampleConfig, SamplingOptions
 from policy_training.training.rollouts import Frozen, Prompt, source_sha256s, tokenized_prompts
 from policy_training.training.sampler import SampledResponse, sample_responses
 
 
-def main(attempt: Attempt[SampleConfig]) -> dict[str, Any]:
+def main(attempt: RunContext[SampleConfig]) -> dict[str, Any]:
     config = attempt.options
     processes = Processes.start(config.runtime)
     if processes.world_size > 1:
@@ -102,7 +104,7 @@ def require_same_making(folder: Path, making: dict[str, Any]) -> None:
 
 def write_part(
     path: Path,
-    attempt: Attempt[SampleConfig],
+    attempt: RunContext[SampleConfig],
     policy: Frozen,
     tokenizer: Any,
     prompts: list[Prompt],

@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache
 
 from learning.architectures import position_limit, why_not_packable
-from learning.options import UserError
+from learning.interface.options import UserError
 from policy_training.training.config import SamplingOptions
 
 # Copying the surviving rows costs about one decoding step; below this share of live rows it pays back at once.

@@ -9,17 +9,17 @@ result.json.
 
 from typing import Any
 
-from learning.attempts import Attempt
 from learning.command import run_command
-from learning.options import UserError
+from learning.interface.options import UserError
+from learning.interface.record_schemas import DEMONSTRATIONS
 from learning.packing import Example
-from learning.records import DEMONSTRATIONS
+from learning.run_context import RunContext
 from learning.tokenization import encode_prompt, encode_response
 from policy_training.training.config import LanguageModelConfig
 from policy_training.training.supervised import fit, tokenizer_for
 
 
-def main(attempt: Attempt[LanguageModelConfig]) -> dict[str, Any]:
+def main(attempt: RunContext[LanguageModelConfig]) -> dict[str, Any]:
     config = attempt.options
     rows = attempt.read_input("demonstrations", DEMONSTRATIONS)
     train_rows = [row for row in rows if row["split"] == "train"]

@@ -17,16 +17,16 @@ import torch
 from torch import Tensor
 
 from learning.architectures import position_limit, require_positions
-from learning.attempts import Attempt
 from learning.batching import DataCursor, MicroBatch, Shape, StepSize, micro_batches, pack_windows, shape_of
 from learning.checkpoints import Checkpoints
 from learning.engine import Engine
+from learning.interface.options import UserError
+from learning.interface.training_options import Layout
 from learning.language_models import load_policy, load_tokenizer, require_same_reading
-from learning.options import UserError
 from learning.packing import Batch, Example, choose_layout, collate, collate_windows, token_logprobs_NR
 from learning.processes import Processes
+from learning.run_context import RunContext
 from learning.tokenization import decode_response, train_tokenizer
-from learning.training_options import Layout
 from policy_training.training.attention import by_products
 from policy_training.training.config import LanguageModelConfig, SamplingOptions
 from policy_training.training.losses import language_model_loss
@@ -65,7 +65,7 @@ def tokenizer_for(config: LanguageModelConfig, texts: Sequence[str]) -> Any:
 
 
 def fit(
-    attempt: Attempt[LanguageModelConfig],
+    attempt: RunContext[LanguageModelConfig],
     *,
     tokenizer: Any,
     train: Sequence[Example],
@@ -262,7 +262,7 @@ def heldout_loss(engine: Engine, watched: Rows, processes: Processes) -> float |
 
 
 def answer_questions(
-    attempt: Attempt[LanguageModelConfig],
+    attempt: RunContext[LanguageModelConfig],
     engine: Engine,
     tokenizer: Any,
     questions: Sequence[tuple[str, list[int]]],

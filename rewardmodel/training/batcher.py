@@ -10,9 +10,9 @@ from torch import Tensor
 from learning import batching
 from learning.batching import MicroBatch, Shape
 from learning.engine import Engine
+from learning.interface.training_options import Layout
 from learning.packing import Batch, Example, choose_layout, collate
 from learning.processes import Processes
-from learning.training_options import Layout
 from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.scoring import SELF_CHECK_EXAMPLES, score_batches
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from learning.attempts import Attempt
-from learning.options import UserError
-from learning.records import COMPARISONS
+from learning.interface.options import UserError
+from learning.interface.record_schemas import COMPARISONS
+from learning.run_context import RunContext
 from rewardmodel.training.config import RankingLossName
 from rewardmodel.training.losses import Targets
 
@@ -69,7 +69,7 @@ class Comparison:
         return self.ranks is not None and len(set(self.ranks)) > 1
 
 
-def read_comparisons(attempt: Attempt[Any]) -> list[Comparison]:
+def read_comparisons(attempt: RunContext[Any]) -> list[Comparison]:
     """The rows of inputs/comparisons.parquet, checked one by one and for prompts in two splits."""
     path = attempt.input_path("comparisons")
     comparisons = [

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from learning.training_options import BatchOptions, ModelOptions, OptimiserOptions, RuntimeOptions
+from learning.interface.training_options import BatchOptions, ModelOptions, OptimiserOptions, RuntimeOptions
 
 RankingLossName = Literal["pairwise", "soft_labels", "plackett_luce", "best_of_k"]
 MarginTable = Literal["none", "small", "large"]

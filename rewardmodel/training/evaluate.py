@@ -9,18 +9,18 @@ trains nothing and moves no reward_shift.
 
 from typing import Any
 
-from learning.attempts import Attempt
 from learning.command import run_command
+from learning.interface.options import UserError
 from learning.language_models import model_sha256s
-from learning.options import UserError
 from learning.processes import Processes
+from learning.run_context import RunContext
 from rewardmodel.training.comparisons import read_comparisons
 from rewardmodel.training.config import EvaluateConfig, ObjectiveOptions
 from rewardmodel.training.reporting import log_samples, split_report
 from rewardmodel.training.scoring import RewardScorer
 
 
-def main(attempt: Attempt[EvaluateConfig]) -> dict[str, Any]:
+def main(attempt: RunContext[EvaluateConfig]) -> dict[str, Any]:
     options = attempt.options
     attempt.status(stage="reading", step=0, steps_total=1)
     comparisons = [

@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from learning.architectures import head
+from learning.interface.options import UserError
+from learning.interface.training_options import ModelSource
 from learning.language_models import is_reward_model, load_policy
-from learning.options import UserError
 from learning.packing import Batch, hidden_states
-from learning.training_options import ModelSource
 
 
 def attach_language_head(model: Any, source: ModelSource, tokenizer: Any) -> None:

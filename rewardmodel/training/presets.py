@@ -10,7 +10,7 @@ unless the start is an earlier reward model; the reward is shifted to mean 0 on 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from learning.training_options import (
+from learning.interface.training_options import (
     BatchOptions,
     ModelOptions,
     ModelSource,

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from learning.attempts import Attempt
+from learning.run_context import RunContext
 from rewardmodel.training.accuracy import ScoredPair, accuracy_report
 from rewardmodel.training.comparisons import Comparison, build_targets
 from rewardmodel.training.config import ObjectiveOptions
@@ -64,7 +64,7 @@ def mean_ranking_loss(
 
 
 def log_samples(
-    attempt: Attempt[Any], step: int, comparisons: Iterable[Comparison], scores: Iterable[Sequence[float]]
+    attempt: RunContext[Any], step: int, comparisons: Iterable[Comparison], scores: Iterable[Sequence[float]]
 ) -> None:
     """Writes comparisons to samples.jsonl: the prompt, and the responses from the highest score to the lowest.
 

@@ -10,12 +10,13 @@ import json
 import statistics
 from typing import Any
 
-from learning.attempts import Attempt, StopRequested
 from learning.command import run_command
+from learning.interface.options import UserError
+from learning.interface.record_files import write_records
+from learning.interface.record_schemas import RESPONSES, SCORES
 from learning.language_models import model_sha256s
-from learning.options import UserError
 from learning.processes import Processes
-from learning.records import RESPONSES, SCORES, write_records
+from learning.run_context import RunContext, StopRequested
 from rewardmodel.training.config import ScoreConfig
 from rewardmodel.training.scoring import RewardScorer
 
@@ -23,7 +24,7 @@ RESPONSES_PER_CHUNK = 2048  # between two looks at the fence
 MAX_RESPONSES_PER_ROW = 16  # behind one prompt: a packed row's attention grows with the square of its length
 
 
-def main(attempt: Attempt[ScoreConfig]) -> dict[str, Any]:
+def main(attempt: RunContext[ScoreConfig]) -> dict[str, Any]:
     options = attempt.options
     attempt.status(stage="reading")
     rows = attempt.read_input("responses", RESPONSES, extra_columns="ignore")

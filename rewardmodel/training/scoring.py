@@ -16,11 +16,11 @@ from torch import Tensor
 
 from learning.architectures import require_positions
 from learning.batching import micro_batches, shape_of
+from learning.interface.options import UserError
+from learning.interface.training_options import BatchOptions, Layout, ModelSource
 from learning.language_models import is_reward_model, load_reward_model, load_tokenizer
-from learning.options import UserError
 from learning.packing import Batch, Example, choose_layout, collate, scores_N
 from learning.processes import Processes
-from learning.training_options import BatchOptions, Layout, ModelSource
 from rewardmodel.training.comparisons import Message
 from rewardmodel.training.tokenization import count_truncated, tokenize_prompt_and_responses
 

@@ -4,19 +4,19 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from learning.attempts import Attempt
+from learning.interface.record_schemas import DEMONSTRATIONS
+from learning.interface.training_options import BatchOptions
 from learning.language_models import load_tokenizer
 from learning.packing import Example
 from learning.processes import Processes
-from learning.records import DEMONSTRATIONS
+from learning.run_context import RunContext
 from learning.tokenization import encode_prompt, encode_response, train_tokenizer
-from learning.training_options import BatchOptions
 from rewardmodel.training.comparisons import Comparison, Message
 from rewardmodel.training.config import RewardModelConfig
 
 
 def load_or_train_tokenizer(
-    attempt: Attempt[RewardModelConfig], training: Sequence[Comparison], processes: Processes
+    attempt: RunContext[RewardModelConfig], training: Sequence[Comparison], processes: Processes
 ) -> Any:
     """The tokenizer of the model to start from; for random weights without one, one trained on these comparisons.
 
@@ -68,7 +68,7 @@ def tokenize_comparisons(
     ]
 
 
-def tokenize_demonstrations(attempt: Attempt[RewardModelConfig], tokenizer: Any) -> list[Example]:
+def tokenize_demonstrations(attempt: RunContext[RewardModelConfig], tokenizer: Any) -> list[Example]:
     """The demonstrations of the run's inputs, one response an example; none when the run was given none."""
     if not attempt.has_input("demonstrations"):
         return []

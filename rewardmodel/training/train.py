@@ -22,7 +22,6 @@ from typing import Any
 from torch import Tensor
 
 from learning.architectures import require_positions
-from learning.attempts import Attempt
 from learning.batching import DataCursor, MicroBatch, Shape, StepSize, shape_of
 from learning.checkpoints import Checkpoints
 from learning.command import run_command
@@ -30,6 +29,7 @@ from learning.engine import Engine
 from learning.language_models import load_reward_model
 from learning.packing import Example, scores_N
 from learning.processes import Processes
+from learning.run_context import RunContext
 from rewardmodel.training.batcher import Batcher
 from rewardmodel.training.comparisons import (
     Comparison,
@@ -54,7 +54,7 @@ from rewardmodel.training.tokenization import (
 logger = logging.getLogger(__name__)
 
 
-def main(attempt: Attempt[RewardModelConfig]) -> dict[str, Any]:
+def main(attempt: RunContext[RewardModelConfig]) -> dict[str, Any]:
     options = attempt.options
     processes = Processes.start(options.runtime)
 
@@ -198,7 +198,7 @@ def train_step(
 
 
 def evaluate(
-    attempt: Attempt[RewardModelConfig],
+    attempt: RunContext[RewardModelConfig],
     engine: Engine,
     batcher: Batcher,
     step: int,

@@ -17,7 +17,8 @@ from annotation.judging.actions import revise_judgment, submit_judgment, withdra
 from annotation.models import Judgment, Prompt
 from annotation.queue.actions import claim_task
 from annotation.records import demonstration_rows, judgment_rows, prompt_rows, response_rows
-from learning.records import DEMONSTRATIONS, JUDGMENTS, PROMPTS, RESPONSES, check_row
+from learning.interface.record_checks import validate_row
+from learning.interface.record_schemas import DEMONSTRATIONS, JUDGMENTS, PROMPTS, RESPONSES
 from tests.annotation.exporting.conftest import bring, write_rows  # noqa: F401
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -47,7 +48,7 @@ def test_a_row_says_everything_of_a_judgment(project, ada, make_batch):
         marks={"A": {"harmful": True}},
     )  # fmt: skip
     (row,) = judgment_rows(project)
-    check_row(row, JUDGMENTS, "row")
+    validate_row(row, JUDGMENTS, lambda: "row")
     text_of = {response["response_id"]: response["text"] for response in row["responses"]}
     assert set(text_of) == {response.external_id for response in project.responses.all()}
     shown = row["order_shown"]
@@ -189,4 +190,4 @@ def test_prompts_demonstrations_and_responses_are_records(project, max_, ada):
     assert list(response_rows(project, policy="other")) == []
     for rows, schema in ((found, PROMPTS), (demonstrations, DEMONSTRATIONS), (responses, RESPONSES)):
         for row in rows:
-            check_row(row, schema, "row")
+            validate_row(row, schema, lambda: "row")

@@ -3,10 +3,10 @@ import random
 import pytest
 import torch
 
+from learning.interface.training_options import FreshModel, ModelSource
 from learning.language_models import load_policy, load_reward_model
 from learning.packing import Example
 from learning.tokenization import train_tokenizer
-from learning.training_options import FreshModel, ModelSource
 
 TEXTS = [
     "The cat sat on the mat. What did the cat do?",

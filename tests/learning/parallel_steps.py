@@ -15,11 +15,11 @@ from torch.nn import functional as F
 
 from learning.batching import micro_batches, shape_of
 from learning.engine import Engine
+from learning.interface.training_options import OptimiserOptions, RuntimeOptions
 from learning.language_models import load_policy, load_reward_model
 from learning.packing import Example, collate, scores_N, token_logprobs_NR
 from learning.processes import Processes, leave
 from learning.tokenization import train_tokenizer
-from learning.training_options import OptimiserOptions, RuntimeOptions
 from tests.learning.conftest import TEXTS, fresh_source, random_examples
 
 STEPS, HALF = 10, 5

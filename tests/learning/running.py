@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from learning.run_directory import RunDirectory
+from learning.interface.run_directory import RunDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = "tests.learning.small_recipe"

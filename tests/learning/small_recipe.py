@@ -16,13 +16,13 @@ from learning.batching import DataCursor, StepSize, micro_batches, shape_of
 from learning.checkpoints import Box, Checkpoints
 from learning.command import run_command
 from learning.engine import Engine
+from learning.interface.options import UserError
+from learning.interface.training_options import FreshModel, ModelSource, OptimiserOptions, RuntimeOptions
 from learning.language_models import load_policy
-from learning.options import UserError
 from learning.packing import Example, collate, token_logprobs_NR
 from learning.processes import Processes
-from learning.run_directory import Attempt
+from learning.run_context import RunContext
 from learning.tokenization import train_tokenizer
-from learning.training_options import FreshModel, ModelSource, OptimiserOptions, RuntimeOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class SmallOptions:
     fail: str | None = None
 
 
-def main(attempt: Attempt[SmallOptions]) -> dict[str, object]:
+def main(attempt: RunContext[SmallOptions]) -> dict[str, object]:
     options = attempt.options
     processes = Processes.start(options.runtime)
     tokenizer = train_tokenizer(["a small text, a small model"], vocab_size=280)
@@ -95,7 +95,7 @@ def _loss_sum(engine: Engine, examples: list[Example]) -> torch.Tensor:
     return -engine.forward(token_logprobs_NR, batch).sum()
 
 
-def _misbehave(attempt: Attempt[SmallOptions], step: int) -> None:
+def _misbehave(attempt: RunContext[SmallOptions], step: int) -> None:
     options = attempt.options
     time.sleep(options.seconds_per_step)
     marker = attempt.path / "killed"

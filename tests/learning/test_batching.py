@@ -16,7 +16,7 @@ from learning.batching import (
     shape_of,
     shuffled,
 )
-from learning.options import UserError
+from learning.interface.options import UserError
 from learning.packing import Example
 
 SHAPES = st.lists(st.builds(Shape, st.integers(1, 4), st.integers(1, 60)), min_size=1, max_size=40)

@@ -9,10 +9,10 @@ from safetensors.torch import load_file
 from learning.batching import DataCursor, StepSize
 from learning.checkpoints import Box, Checkpoints
 from learning.engine import Engine
-from learning.options import UserError
+from learning.interface.options import UserError
 from learning.packing import collate, token_logprobs_NR
 from learning.processes import Processes
-from learning.run_directory import StopRequested
+from learning.run_context import RunContext, StopRequested
 from tests.learning.conftest import random_examples
 from tests.learning.running import create, launch, start
 from tests.learning.small_recipe import SmallOptions
@@ -25,7 +25,7 @@ class Trained:
     """A little training in this process, over a real run directory."""
 
     def __init__(self, run, model):
-        self.attempt = run.begin(SmallOptions)
+        self.attempt = RunContext.open(run, SmallOptions)
         options = self.attempt.options
         self.engine = Engine(
             model, optimiser=options.optimiser, steps_total=99, runtime=options.runtime, processes=CPU
@@ -178,7 +178,7 @@ def test_being_asked_to_stop_saves_and_leaves_except_in_the_last_step(train, run
 
 
 def test_an_overtaken_attempt_saves_nothing(train, run):
-    from learning.run_directory import StaleFence
+    from learning.interface.run_directory import StaleFence
 
     run.write_fence(1)
     trained = train()

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from learning.command import run_command
-from learning.run_directory import RunDirectory
+from learning.interface.run_directory import RunDirectory
+from learning.run_context import RunContext
 from tests.learning.running import MODULE, ROOT, create, environment, launch, small_config
 from tests.learning.small_recipe import SmallOptions, main
 
@@ -100,7 +101,7 @@ def test_a_stale_attempt_leaves_with_3_and_touches_nothing(tmp_path, command, mo
 
 def test_a_second_process_on_the_folder_is_refused_and_changes_nothing(tmp_path, command):
     run = create(tmp_path / "run")
-    holder = run.begin(SmallOptions)
+    holder = RunContext.open(run, SmallOptions)
     before = run.status()
     code, stderr = command(run.path)
     assert (code, "another process is working" in stderr) == (2, True)
@@ -135,7 +136,7 @@ def test_the_reason_says_what_happened_and_what_to_do(tmp_path, command, error, 
 
 
 def test_unreadable_inputs_are_a_users_mistake(tmp_path, command):
-    from learning.records import SCORES
+    from learning.interface.record_schemas import SCORES
 
     rows = [{"response_id": "r", "prompt_id": "p", "reward": 1.0}]
     run = RunDirectory.create(
@@ -174,13 +175,13 @@ def test_a_full_disk_is_a_clear_sentence_and_the_run_goes_on_when_there_is_room(
 
 def test_the_status_is_written_even_when_no_new_file_fits(tmp_path, monkeypatch):
     run = create(tmp_path / "run")
-    attempt = run.begin(SmallOptions)
+    attempt = RunContext.open(run, SmallOptions)
     attempt.status(stage="training", reason="a reason that leaves some room in the old file")
 
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("learning.attempts.write_json_atomically", full)
+    monkeypatch.setattr("learning.run_context.write_json_atomically", full)
     attempt.end("failed", "there is no room left on the disk " + "x" * 500)
     status = run.status()
     assert status.outcome == "failed"

@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 from learning.batching import MicroBatch
 from learning.engine import Engine, TrainingDiverged
+from learning.interface.options import UserError
+from learning.interface.training_options import ModelSource, OptimiserOptions, RuntimeOptions
 from learning.language_models import load_policy, load_tokenizer
-from learning.options import UserError
 from learning.packing import collate, scores_N, token_logprobs_NR
 from learning.processes import Processes
-from learning.training_options import ModelSource, OptimiserOptions, RuntimeOptions
 from tests.learning.conftest import random_examples
 from tests.learning.running import ROOT, environment
 

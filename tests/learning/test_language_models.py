@@ -13,6 +13,8 @@ from transformers import (
 )
 
 from learning.architectures import PACKABLE_ARCHITECTURES, require_positions
+from learning.interface.options import UserError
+from learning.interface.training_options import ModelSource
 from learning.language_models import (
     is_reward_model,
     load_policy,
@@ -22,10 +24,8 @@ from learning.language_models import (
     require_same_reading,
     save_model,
 )
-from learning.options import UserError
 from learning.packing import choose_layout, collate, scores_N, token_logprobs_NR
 from learning.tokenization import CHAT_TEMPLATE, encode_prompt, encode_response, train_tokenizer
-from learning.training_options import ModelSource
 from tests.learning.conftest import TEXTS, fresh_source, random_examples
 
 EXAMPLES = random_examples(3, 2)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learning.options import UserError, load_options, options_to_mapping
-from learning.training_options import (
+from learning.interface.options import UserError, load_options, options_to_mapping
+from learning.interface.training_options import (
     BatchOptions,
     FreshModel,
     ModelOptions,

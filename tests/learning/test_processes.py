@@ -8,7 +8,7 @@ from tests.learning.running import ROOT, environment
 LEAVING = """
 import atexit
 from learning.processes import Processes, leave
-from learning.training_options import RuntimeOptions
+from learning.interface.training_options import RuntimeOptions
 
 Processes.start(RuntimeOptions(engine="{engine}"))
 atexit.register(print, "unwound")

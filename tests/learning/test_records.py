@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learning import records
-from learning.options import UserError
-from learning.records import (
+from learning.interface import record_rows, record_schemas
+from learning.interface.options import UserError
+from learning.interface.record_checks import validate_row
+from learning.interface.record_files import read_records, write_records
+from learning.interface.record_rows import iso_utc
+from learning.interface.record_schemas import (
     COMPARISONS,
     DEMONSTRATIONS,
     JUDGMENTS,
@@ -20,10 +23,6 @@ from learning.records import (
     RESPONSES,
     SAMPLED_RESPONSES,
     SCORES,
-    check_row,
-    iso_utc,
-    read_records,
-    write_records,
 )
 
 MESSAGES = [
@@ -135,7 +134,7 @@ SUFFIXES = [".parquet", ".jsonl", ".jsonl.gz"]
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("name", ROWS)
 def test_rows_survive_a_round_trip_and_equal_rows_give_equal_bytes(tmp_path, name, suffix):
-    schema, row = getattr(records, name), ROWS[name]
+    schema, row = getattr(record_schemas, name), ROWS[name]
     one, two = tmp_path / f"one{suffix}", tmp_path / f"two{suffix}"
     assert write_records(one, [row] * 3, schema) == 3
     write_records(two, [dict(reversed(row.items()))] * 3, schema)
@@ -147,13 +146,13 @@ def test_rows_survive_a_round_trip_and_equal_rows_give_equal_bytes(tmp_path, nam
 @pytest.mark.parametrize(
     ("schema", "typed_row"),
     [
-        (PROMPTS, records.PromptRow),
-        (DEMONSTRATIONS, records.DemonstrationRow),
-        (RESPONSES, records.ResponseRow),
-        (SAMPLED_RESPONSES, records.SampledResponseRow),
-        (COMPARISONS, records.ComparisonRow),
-        (JUDGMENTS, records.JudgmentRow),
-        (SCORES, records.ScoreRow),
+        (PROMPTS, record_rows.PromptRow),
+        (DEMONSTRATIONS, record_rows.DemonstrationRow),
+        (RESPONSES, record_rows.ResponseRow),
+        (SAMPLED_RESPONSES, record_rows.SampledResponseRow),
+        (COMPARISONS, record_rows.ComparisonRow),
+        (JUDGMENTS, record_rows.JudgmentRow),
+        (SCORES, record_rows.ScoreRow),
     ],
 )
 def test_the_typed_rows_name_the_columns_of_the_schemas(schema, typed_row):
@@ -196,14 +195,14 @@ def set_in(row, path, value):
     ],
 )
 def test_a_bad_value_is_refused_with_file_row_and_column(tmp_path, name, path, value, column, reason, suffix):
-    schema, good = getattr(records, name), ROWS[name]
+    schema, good = getattr(record_schemas, name), ROWS[name]
     bad = set_in(good, path, value)
     file = tmp_path / f"rows{suffix}"
     file.write_text("".join(json.dumps(row) + "\n" for row in (good, good, bad)))
     for action, where in [
         (lambda: read_records(file, schema), f"{file}: line 3"),
         (lambda: write_records(tmp_path / "out.parquet", [good, good, bad], schema), "out.parquet: row 3"),
-        (lambda: check_row(bad, schema, "row seven"), "row seven"),
+        (lambda: validate_row(bad, schema, lambda: "row seven"), "row seven"),
     ]:
         with pytest.raises(UserError) as caught:
             action()
@@ -214,10 +213,10 @@ def test_a_bad_value_is_refused_with_file_row_and_column(tmp_path, name, path, v
 
 def test_absent_nullable_columns_are_null_and_absent_required_columns_are_refused():
     row = {key: value for key, value in ROWS["RESPONSES"].items() if key not in ("policy", "sampling")}
-    assert check_row(row, RESPONSES, "x")["sampling"] is None
+    assert validate_row(row, RESPONSES, lambda: "x")["sampling"] is None
     del row["text"]
     with pytest.raises(UserError, match="x, column 'text': missing"):
-        check_row(row, RESPONSES, "x")
+        validate_row(row, RESPONSES, lambda: "x")
 
 
 def test_unknown_columns_are_refused_unless_told_to_ignore_them(tmp_path):

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from learning.options import UserError
-from learning.records import SCORES, read_records, write_records
-from learning.run_directory import (
-    Attempt,
+from learning.interface.options import UserError
+from learning.interface.record_files import read_records, write_records
+from learning.interface.record_schemas import SCORES
+from learning.interface.run_directory import (
     RunDirectory,
-    RunDirectoryBusy,
     StaleFence,
     Status,
 )
+from learning.run_context import RunContext, RunDirectoryBusy
 
 ROWS = [{"response_id": "r", "prompt_id": "p", "reward": 1.5}]
 
@@ -88,7 +88,7 @@ def test_a_directory_appears_whole_or_not_at_all(tmp_path, run):
 
 
 def test_an_attempt_writes_what_the_site_reads(run):
-    attempt = run.begin(Options)
+    attempt = RunContext.open(run, Options)
     assert attempt.options == Options(size=3)
     assert attempt.read_input("scores", SCORES) == ROWS
     assert run.status().outcome == "running"
@@ -113,8 +113,8 @@ def test_an_attempt_writes_what_the_site_reads(run):
 
 def test_the_eta_follows_the_pace_of_this_stage_and_attempt(run, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("learning.attempts.time.monotonic", lambda: now[0])
-    attempt = run.begin(Options)
+    monkeypatch.setattr("learning.run_context.time.monotonic", lambda: now[0])
+    attempt = RunContext.open(run, Options)
     attempt.status(stage="training", step=50, steps_total=100)  # resumed at step 50
     now[0] += 4
     attempt.status(step=52)
@@ -125,8 +125,8 @@ def test_the_eta_follows_the_pace_of_this_stage_and_attempt(run, monkeypatch):
 
 def test_check_refreshes_the_heartbeat(run, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("learning.attempts.time.monotonic", lambda: now[0])
-    attempt = run.begin(Options)
+    monkeypatch.setattr("learning.run_context.time.monotonic", lambda: now[0])
+    attempt = RunContext.open(run, Options)
     first = run.status().heartbeat
     attempt.check()
     assert run.status().heartbeat == first
@@ -136,7 +136,7 @@ def test_check_refreshes_the_heartbeat(run, monkeypatch):
 
 
 def test_an_unterminated_last_line_is_left_and_truncated_by_the_next_attempt(run):
-    attempt = run.begin(Options)
+    attempt = RunContext.open(run, Options)
     attempt.log_metrics(1, {"loss": 0.5})
     offset = attempt.offsets()
     attempt.release()
@@ -145,23 +145,23 @@ def test_an_unterminated_last_line_is_left_and_truncated_by_the_next_attempt(run
     rows, end = run.metrics()
     assert [row["step"] for row in rows] == [1]
     assert run.metrics(end) == ([], end)
-    attempt = run.begin(Options)
+    attempt = RunContext.open(run, Options)
     attempt.rewind(offset)
     attempt.log_metrics(2, {"loss": 0.25})
     assert [row["step"] for row in run.metrics(end)[0]] == [2]
     assert [row["step"] for row in run.metrics()[0]] == [1, 2]
     attempt.release()
-    run.begin(Options).log_metrics(1, {"loss": 0.5})  # no checkpoint: from the start
+    RunContext.open(run, Options).log_metrics(1, {"loss": 0.5})  # no checkpoint: from the start
     assert [row["step"] for row in run.metrics()[0]] == [1]
 
 
 def test_readers_start_over_when_a_resume_truncated_below_them(run):
-    attempt = run.begin(Options)
+    attempt = RunContext.open(run, Options)
     for step in range(1, 30):
         attempt.log_metrics(step, {"loss": 1 / step})
     _, offset = run.metrics()
     attempt.release()
-    attempt = run.begin(Options)
+    attempt = RunContext.open(run, Options)
     for step in range(1, 4):
         attempt.log_metrics(step, {"loss": 0.5})
     rows, _ = run.metrics(offset)
@@ -177,30 +177,30 @@ def test_a_damaged_line_is_named(run):
 
 
 def test_metrics_shorter_than_the_checkpoint_says_are_refused(run):
-    attempt = run.begin(Options)
+    attempt = RunContext.open(run, Options)
     attempt.rewind({"metrics.jsonl": 500, "samples.jsonl": 0})
     with pytest.raises(UserError, match="shorter than the checkpoint says"):
         attempt.log_metrics(1, {})
 
 
 def test_two_attempts_on_one_folder_are_refused_by_the_lock(run):
-    attempt = run.begin(Options)
+    attempt = RunContext.open(run, Options)
     before = run.status()
     with pytest.raises(RunDirectoryBusy, match="another process is working"):
-        run.begin(Options)
+        RunContext.open(run, Options)
     assert run.status() == before
     attempt.release()
-    run.begin(Options).release()
+    RunContext.open(run, Options).release()
 
 
 def test_a_fenced_attempt_waits_for_its_predecessor_to_leave(run, monkeypatch):
     run.write_fence(1)
     monkeypatch.setenv("ROUNDTABLE_FENCE", "1")
-    first = run.begin(Options)
+    first = RunContext.open(run, Options)
     run.write_fence(2)
     monkeypatch.setenv("ROUNDTABLE_FENCE", "2")
     with pytest.raises(RunDirectoryBusy):
-        run.begin(Options, fence_wait_seconds=0.3)
+        RunContext.open(run, Options, fence_wait_seconds=0.3)
     real_flock = fcntl.flock
 
     def leave_then_flock(lock, flags):
@@ -209,8 +209,8 @@ def test_a_fenced_attempt_waits_for_its_predecessor_to_leave(run, monkeypatch):
         first.release()
         real_flock(lock, flags)
 
-    monkeypatch.setattr("learning.run_directory.fcntl.flock", leave_then_flock)
-    second = run.begin(Options, fence_wait_seconds=5)
+    monkeypatch.setattr("learning.run_context.fcntl.flock", leave_then_flock)
+    second = RunContext.open(run, Options, fence_wait_seconds=5)
     assert second.fence == 2
     assert run.status().fence == 2
 
@@ -218,7 +218,7 @@ def test_a_fenced_attempt_waits_for_its_predecessor_to_leave(run, monkeypatch):
 def test_a_stale_attempt_writes_nothing_any_more(run, monkeypatch):
     run.write_fence(1)
     monkeypatch.setenv("ROUNDTABLE_FENCE", "1")
-    attempt = run.begin(Options)
+    attempt = RunContext.open(run, Options)
     attempt.log_metrics(1, {"loss": 0.5})
     run.write_fence(2)
     before = {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()}
@@ -241,7 +241,7 @@ def test_a_stale_attempt_writes_nothing_any_more(run, monkeypatch):
     [
         ("{", "not readable as JSON"),
         ('{"schema_version": 1}', "expected exactly the keys"),
-        (None, "this version"),
+        (None, "made by another version"),
     ],
 )
 def test_a_configuration_that_cannot_be_read_is_told_in_the_status_too(run, text, sentence):
@@ -250,15 +250,15 @@ def test_a_configuration_that_cannot_be_read_is_told_in_the_status_too(run, text
         text = json.dumps({**json.loads(path.read_text()), "schema_version": 99})
     path.write_text(text)
     with pytest.raises(UserError, match=sentence):
-        run.begin(Options)
+        RunContext.open(run, Options)
     assert run.status().outcome == "user_error" and sentence in run.status().reason
 
 
 def test_a_run_directory_of_another_command_is_refused(run):
     with pytest.raises(UserError, match=f"made for {run.command()}; run that, not learning.other"):
-        run.begin(Options, command="learning.other")
+        RunContext.open(run, Options, command="learning.other")
     assert run.status().outcome == "user_error"
-    run.begin(Options, command=run.command()).release()
+    RunContext.open(run, Options, command=run.command()).release()
 
 
 @pytest.mark.parametrize("manifest", ["[]", "{}", '{"files": {"prompts": {}}}'])
@@ -282,13 +282,13 @@ def test_an_attempt_with_an_old_or_strange_fence_does_not_begin(run, monkeypatch
     run.write_fence(4)
     monkeypatch.setenv("ROUNDTABLE_FENCE", "3")
     with pytest.raises(StaleFence):
-        run.begin(Options)
+        RunContext.open(run, Options)
     monkeypatch.setenv("ROUNDTABLE_FENCE", "four")
     with pytest.raises(UserError, match="ROUNDTABLE_FENCE: expected a whole number"):
-        run.begin(Options)
+        RunContext.open(run, Options)
     assert run.status() is None
     monkeypatch.delenv("ROUNDTABLE_FENCE")
-    assert run.begin(Options).fence == 4  # by hand: whatever the folder says
+    assert RunContext.open(run, Options).fence == 4  # by hand: whatever the folder says
 
 
 @pytest.mark.parametrize(
@@ -296,16 +296,16 @@ def test_an_attempt_with_an_old_or_strange_fence_does_not_begin(run, monkeypatch
     [
         ({"options": {"size": 3, "sise": 4}}, "config.sise: unknown option"),
         ({"options": {}}, "config.size: missing"),
-        ({"schema_version": 99}, "schema_version 99 cannot be run"),
+        ({"schema_version": 99}, "made by another version of the program \\(schema_version 99"),
         ({"extra": 1}, "expected exactly the keys"),
     ],
 )
 def test_a_bad_configuration_is_the_users_mistake_and_says_so_in_the_status(run, changes, expected):
-    run.begin(Options).release()
+    RunContext.open(run, Options).release()
     (run.path / "status.json").unlink()
     write_config(run, **changes)
     with pytest.raises(UserError, match=expected):
-        run.begin(Options)
+        RunContext.open(run, Options)
     if "options" in changes:
         assert run.status().outcome == "user_error"
         assert expected in run.status().reason
@@ -313,23 +313,23 @@ def test_a_bad_configuration_is_the_users_mistake_and_says_so_in_the_status(run,
 
 def test_folders_that_are_no_run_directories_are_refused(tmp_path):
     with pytest.raises(UserError, match="no such run directory"):
-        RunDirectory(tmp_path / "none").begin(Options)
+        RunContext.open(RunDirectory(tmp_path / "none"), Options)
     with pytest.raises(UserError, match="not a run directory"):
-        RunDirectory(tmp_path).begin(Options)
+        RunContext.open(RunDirectory(tmp_path), Options)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UserError, match="damaged"):
-        RunDirectory(tmp_path).begin(Options)
+        RunContext.open(RunDirectory(tmp_path), Options)
 
 
 def test_a_changed_input_is_refused(run):
     with open(run.path / "inputs" / "scores.parquet", "ab") as file:
         file.write(b"x")
     with pytest.raises(UserError, match="not what the manifest says"):
-        run.begin(Options).read_input("scores", SCORES)
+        RunContext.open(run, Options).read_input("scores", SCORES)
 
 
 def begin_in(run, environment):
-    attempt = run.begin(Options, describe_environment=lambda options: environment)
+    attempt = RunContext.open(run, Options, describe_environment=lambda options: environment)
     attempt.release()
 
 
@@ -359,9 +359,9 @@ def test_a_run_without_checkpoints_starts_anew_elsewhere(run):
 def test_only_rank_0_locks_and_writes_but_any_rank_reports_a_failure(run, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
-    main = run.begin(Options)
+    main = RunContext.open(run, Options)
     monkeypatch.setenv("RANK", "1")
-    other = run.begin(Options)
+    other = RunContext.open(run, Options)
     assert (main.is_main, other.is_main, other.world_size) == (True, False, 2)
     other.log_metrics(1, {"loss": 1.0})
     other.status(stage="x")
@@ -382,5 +382,5 @@ def test_status_of_a_newer_program_is_read_as_far_as_it_is_known(run):
 
 
 def test_attempts_know_their_options_by_type(run):
-    attempt: Attempt[Options] = run.begin(Options)
+    attempt: RunContext[Options] = RunContext.open(run, Options)
     assert attempt.options.size == 3

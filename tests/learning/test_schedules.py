@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from learning.interface.training_options import OptimiserOptions
 from learning.schedules import learning_rate_at, warmup_steps
-from learning.training_options import OptimiserOptions
 
 
 def rates(total, **options):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learning.options import UserError
+from learning.interface.options import UserError
 from learning.tokenization import (
     TRANSCRIPT_TEMPLATE,
     decode_response,

@@ -8,9 +8,10 @@ from annotation.models import Judgment, Response, Task
 from demo import constants
 from demo.setting_up import base_policy, set_up
 from demo.simulation import simulate_judgments
-from learning.options import options_to_mapping
-from learning.records import COMPARISONS, PROMPTS, read_records
-from learning.training_options import FreshModel, ModelSource
+from learning.interface.options import options_to_mapping
+from learning.interface.record_files import read_records
+from learning.interface.record_schemas import COMPARISONS, PROMPTS
+from learning.interface.training_options import FreshModel, ModelSource
 from policy_training.actions import train_on_demonstrations
 from rounds.actions import start_round
 from rounds.models import Round

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from learning.options import UserError
+from learning.interface.options import UserError
 from rounds.plans import PRESETS, load_plan, plan_mapping, preset_plan, with_changes
 
 

@@ -13,14 +13,14 @@ import sys
 import time
 from pathlib import Path
 
-from learning.attempts import Attempt, StaleFence, StopRequested
-from learning.options import UserError
-from learning.records import PROMPTS
-from learning.run_directory import RunDirectory
+from learning.interface.options import UserError
+from learning.interface.record_schemas import PROMPTS
+from learning.interface.run_directory import RunDirectory, StaleFence
+from learning.run_context import RunContext, StopRequested
 from tests.runs.counting_config import CountingOptions
 
 
-def main(attempt: Attempt[CountingOptions]) -> dict[str, object]:
+def main(attempt: RunContext[CountingOptions]) -> dict[str, object]:
     options = attempt.options
     state = attempt.path / "counted.json"
     counted = {"step": 0, "digest": ""}
@@ -48,7 +48,7 @@ def main(attempt: Attempt[CountingOptions]) -> dict[str, object]:
     return result
 
 
-def get_into_trouble(attempt: Attempt, trouble: str) -> None:
+def get_into_trouble(attempt: RunContext, trouble: str) -> None:
     if trouble == "user_error":
         raise UserError("inputs/numbers.parquet has no rows: give it at least one.")
     if trouble == "needs_two" and len(attempt.read_input("prompts", PROMPTS)) < 2:
@@ -66,7 +66,7 @@ def get_into_trouble(attempt: Attempt, trouble: str) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def note(attempt: Attempt, what: str, step: int) -> None:
+def note(attempt: RunContext, what: str, step: int) -> None:
     line = json.dumps([what, step, os.getpid(), attempt.fence, time.monotonic()]) + "\n"
     with open(attempt.path / "journal.txt", "a") as journal:
         journal.write(line)
@@ -81,7 +81,7 @@ def write_whole(path: Path, value: object) -> None:
 def run(directory: str) -> int:
     """The exit code, as learning.command gives it (which imports torch: seconds for each of many starts)."""
     try:
-        attempt = RunDirectory(directory).begin(CountingOptions)
+        attempt = RunContext.open(RunDirectory(directory), CountingOptions)
     except StaleFence:
         return 3
     except UserError as error:

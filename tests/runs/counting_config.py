@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from learning.training_options import RuntimeOptions
+from learning.interface.training_options import RuntimeOptions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from learning.records import PROMPTS
+from learning.interface.record_schemas import PROMPTS
 from runs.kinds import Output, RunKind
 from runs.models import Run
 from tests.runs.counting_config import CountingOptions

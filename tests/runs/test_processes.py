@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from learning.interface.run_directory import FENCE_VARIABLE
 from runs.launchers import Launch, child_environment, command_line
-from runs.processes import FENCE, RUN_MARK, end_processes, pids_of_run, process_identity
+from runs.processes import RUN_MARK, end_processes, pids_of_run, process_identity
 from tests.runs.conftest import until
 
 
@@ -16,7 +17,7 @@ def sleeper():
     children = []
 
     def start(mark="", fence=0):
-        environment = {**os.environ, RUN_MARK: mark, FENCE: str(fence)}
+        environment = {**os.environ, RUN_MARK: mark, FENCE_VARIABLE: str(fence)}
         child = subprocess.Popen(["sleep", "60"], env=environment, start_new_session=True)
         children.append(child)
         until(lambda: Path(f"/proc/{child.pid}/cmdline").read_bytes().startswith(b"sleep"))

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from django.db import connection, transaction
 
-from learning.run_directory import RunDirectory
+from learning.interface.run_directory import RunDirectory
 from runs.actions import cancel_run, retry_run
 from runs.artifacts import hash_path
 from runs.attempts import adopt_result

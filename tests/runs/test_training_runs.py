@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from learning.run_directory import RunDirectory
+from learning.interface.run_directory import RunDirectory
 from runs.actions import cancel_run, queue_run
 from runs.models import Run, Worker
 from runs.processes import pids_of_run

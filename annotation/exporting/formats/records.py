@@ -7,7 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from annotation.exporting.formats.base import ExportFormat, ExportOptions
-from learning.records import COMPARISONS, JUDGMENTS, ComparisonRow, JudgmentRow
+from learning.interface.record_rows import ComparisonRow, JudgmentRow
+from learning.interface.record_schemas import COMPARISONS, JUDGMENTS
 
 # A Parquet map is a list of (key, value) pairs that `datasets` cannot read under that name: the same pairs as
 # structs it can.

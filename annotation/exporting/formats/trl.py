@@ -10,7 +10,7 @@ import pyarrow as pa
 from annotation.content.transcripts import is_lossless_transcript, to_transcript
 from annotation.exporting.formats.base import MARGINS, ExportFormat, ExportOptions
 from annotation.preferences.comparisons import TIE_TOLERANCE
-from learning.records import ComparisonRow
+from learning.interface.record_rows import ComparisonRow
 
 _TEXT = pa.string()
 _MESSAGES = pa.list_(

@@ -20,7 +20,7 @@ from demo import constants, processes
 from demo.measuring import gold_figures
 from demo.setting_up import Demonstration, base_policy, set_up, stop_earlier_demonstrations
 from demo.simulation import simulate_judgments
-from learning.options import options_to_mapping
+from learning.interface.options import options_to_mapping
 from policy_training.actions import sample_responses, train_on_demonstrations
 from policy_training.models import Policy
 from policy_training.training.config import SampleConfig

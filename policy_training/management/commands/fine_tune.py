@@ -3,8 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from learning.options import options_to_mapping
-from learning.training_options import FreshModel, ModelSource
+from learning.interface.options import options_to_mapping
+from learning.interface.training_options import FreshModel, ModelSource
 from policy_training.actions import pretrain, train_on_demonstrations
 from policy_training.models import Policy
 from policy_training.training.presets import LANGUAGE_MODEL_PRESETS

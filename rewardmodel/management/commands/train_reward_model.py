@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from annotation.datasets.actions import freeze_dataset
-from learning.options import options_to_mapping
-from learning.training_options import ModelSource
+from learning.interface.options import options_to_mapping
+from learning.interface.training_options import ModelSource
 from rewardmodel.actions import train_reward_model
 from rewardmodel.training.presets import PRESETS
 from runs.actions import import_artifact

@@ -209,7 +209,7 @@ from datasets import Features
 from pyarrow import schema, field, struct, list_
 from annotation.exporting.formats.records import _judgment_schema
 from annotation.exporting.formats.trl import TRL
-from learning.records import COMPARISONS
+from learning.interface.record_schemas import COMPARISONS
 parquet = _judgment_schema()
 kinds = [field(f.name, struct([])) if f.name == "marks" else f for f in parquet.field("responses").type.value_type]
 jsonl = parquet.set(parquet.get_field_index("responses"), field("responses", list_(struct(kinds))))

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from annotation.preferences.comparisons import raw_comparisons
 from annotation.preferences.consensus import annotator_weights, consensus_comparisons
 from annotation.preferences.weak_orders import ranks_to_tiers
-from learning.records import COMPARISONS, check_row
+from learning.interface.record_checks import validate_row
+from learning.interface.record_schemas import COMPARISONS
 
 
 def judgment(ranks, strengths, *, annotator="ada", task="t1", number=0, **changes):
@@ -25,7 +26,7 @@ def judgment(ranks, strengths, *, annotator="ada", task="t1", number=0, **change
 
 def only(rows):
     (row,) = rows
-    check_row(row, COMPARISONS, "row")
+    validate_row(row, COMPARISONS, lambda: "row")
     return row
 
 

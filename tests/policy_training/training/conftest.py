@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from learning.language_models import load_policy, load_reward_model, save_model
-from learning.options import UserError, options_to_mapping
-from learning.records import DEMONSTRATIONS, PROMPTS
-from learning.run_directory import RunDirectory
-from learning.tokenization import train_tokenizer
-from learning.training_options import (
+from learning.interface.options import UserError, options_to_mapping
+from learning.interface.record_schemas import DEMONSTRATIONS, PROMPTS
+from learning.interface.run_directory import RunDirectory
+from learning.interface.training_options import (
     BatchOptions,
     FreshModel,
     ModelOptions,
@@ -22,6 +20,9 @@ from learning.training_options import (
     OptimiserOptions,
     RuntimeOptions,
 )
+from learning.language_models import load_policy, load_reward_model, save_model
+from learning.run_context import RunContext
+from learning.tokenization import train_tokenizer
 from policy_training.training.config import (
     AlgorithmOptions,
     CriticOptions,
@@ -172,7 +173,7 @@ def launch(command: str, run: RunDirectory, *, expected: int = 0) -> str:
 def in_process(module, options_cls, run) -> dict:
     """The recipe's main in this process: what run_command does without signals, logging and exit codes."""
     torch.manual_seed(0)
-    attempt = run.begin(options_cls)
+    attempt = RunContext.open(run, options_cls)
     try:
         result = module.main(attempt)
         attempt.finish(result)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from learning.interface.training_options import ModelSource
 from learning.language_models import load_policy, load_tokenizer
 from learning.packing import Example, collate, token_logprobs_NR
-from learning.training_options import ModelSource
 from policy_training.training import attention
 from policy_training.training.attention import by_products
 

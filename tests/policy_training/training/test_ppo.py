@@ -18,16 +18,16 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from learning.batching import SteadyCursor
 from learning.engine import Engine
-from learning.language_models import load_policy, load_reward_model, load_tokenizer
-from learning.packing import Example, collate, token_logprobs_NR, values_NR
-from learning.processes import Processes
-from learning.training_options import (
+from learning.interface.training_options import (
     BatchOptions,
     ModelOptions,
     ModelSource,
     OptimiserOptions,
     RuntimeOptions,
 )
+from learning.language_models import load_policy, load_reward_model, load_tokenizer
+from learning.packing import Example, collate, token_logprobs_NR, values_NR
+from learning.processes import Processes
 from policy_training.training import ppo
 from policy_training.training.attention import by_products
 from policy_training.training.config import (

@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 import torch
 
+from learning.interface.options import UserError
+from learning.interface.training_options import ModelSource, RuntimeOptions
 from learning.language_models import load_policy, load_reward_model, save_model
-from learning.options import UserError
 from learning.tokenization import train_tokenizer
-from learning.training_options import ModelSource, RuntimeOptions
 from policy_training.training import ppo
 from policy_training.training.config import PPOConfig, RolloutOptions
 from tests.policy_training.training.conftest import (

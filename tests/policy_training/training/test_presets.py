@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from learning.options import UserError, load_options, options_to_mapping
-from learning.training_options import ModelSource
+from learning.interface.options import UserError, load_options, options_to_mapping
+from learning.interface.training_options import ModelSource
 from policy_training.training.config import LanguageModelConfig, PPOConfig
 from policy_training.training.presets import LANGUAGE_MODEL_PRESETS, PPO_PRESETS
 

@@ -16,9 +16,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from learning.options import UserError
-from learning.records import SAMPLED_RESPONSES, SCORES, read_records
-from learning.training_options import ModelOptions, ModelSource, OptimiserOptions, RuntimeOptions
+from learning.interface.options import UserError
+from learning.interface.record_files import read_records
+from learning.interface.record_schemas import SAMPLED_RESPONSES, SCORES
+from learning.interface.training_options import ModelOptions, ModelSource, OptimiserOptions, RuntimeOptions
+from learning.run_context import RunContext
 from policy_training.training import evaluate, ppo, pretrain, sample, sft
 from policy_training.training.config import (
     EvaluateConfig,
@@ -229,7 +231,7 @@ def test_sft_counts_response_tokens_only(tmp_path):
 
 @pytest.mark.parametrize("source", ["texts", "demonstrations"])
 def test_pretraining_counts_every_token(tmp_path, source):
-    from learning.run_directory import RunDirectory
+    from learning.interface.run_directory import RunDirectory
     from policy_training.training.config import TEXTS
 
     if source == "texts":
@@ -311,7 +313,7 @@ def test_parts_sampled_with_other_options_or_elsewhere_are_not_mixed(tmp_path, p
     asked["options"]["max_response_tokens"] = 8
     (run.path / "config.json").write_text(json.dumps({**asked, "environment": {"threads": 7}}))
     with pytest.raises(UserError, match="threads 7 .*clone this run"):
-        run.begin(SampleConfig, describe_environment=lambda options: {"threads": 1})
+        RunContext.open(run, SampleConfig, describe_environment=lambda options: {"threads": 1})
     (run.path / "config.json").write_text(json.dumps(asked))
     in_process(sample, SampleConfig, run)
 

@@ -7,7 +7,7 @@ from scipy.stats import chisquare
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from learning.architectures import PACKABLE_ARCHITECTURES
-from learning.options import UserError, load_options
+from learning.interface.options import UserError, load_options
 from learning.packing import Example, collate, token_logprobs_NR
 from policy_training.training.config import RolloutOptions, SamplingOptions
 from policy_training.training.sampler import sample_noise, sample_responses

@@ -5,9 +5,15 @@ import dataclasses
 import pytest
 import torch
 
+from learning.interface.options import UserError
+from learning.interface.training_options import (
+    BatchOptions,
+    FreshModel,
+    ModelOptions,
+    ModelSource,
+    RuntimeOptions,
+)
 from learning.language_models import load_policy
-from learning.options import UserError
-from learning.training_options import BatchOptions, FreshModel, ModelOptions, ModelSource, RuntimeOptions
 from policy_training.training import sft
 from policy_training.training.config import LanguageModelConfig, LanguageModelDataOptions
 from tests.policy_training.training.conftest import (

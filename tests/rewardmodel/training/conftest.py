@@ -12,12 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from learning.language_models import load_policy, save_model
-from learning.options import options_to_mapping
-from learning.records import COMPARISONS, DEMONSTRATIONS
-from learning.run_directory import RunDirectory
-from learning.tokenization import train_tokenizer
-from learning.training_options import (
+from learning.interface.options import options_to_mapping
+from learning.interface.record_schemas import COMPARISONS, DEMONSTRATIONS
+from learning.interface.run_directory import RunDirectory
+from learning.interface.training_options import (
     BatchOptions,
     FreshModel,
     ModelOptions,
@@ -25,6 +23,8 @@ from learning.training_options import (
     OptimiserOptions,
     RuntimeOptions,
 )
+from learning.language_models import load_policy, save_model
+from learning.tokenization import train_tokenizer
 from rewardmodel.training.config import DataOptions, EvaluationOptions, RewardModelConfig
 
 ROOT = Path(__file__).resolve().parents[3]

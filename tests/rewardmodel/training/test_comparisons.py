@@ -2,7 +2,7 @@
 
 import pytest
 
-from learning.options import UserError
+from learning.interface.options import UserError
 from rewardmodel.training.comparisons import build_targets, comparison_from_row, require_no_prompt_leakage
 
 GOOD = {

@@ -5,10 +5,11 @@ import math
 
 import pytest
 
+from learning.interface.options import UserError
+from learning.interface.run_directory import RunDirectory
+from learning.interface.training_options import BatchOptions, ModelSource
 from learning.language_models import load_reward_model, save_model
-from learning.options import UserError
-from learning.run_directory import RunDirectory
-from learning.training_options import BatchOptions, ModelSource
+from learning.run_context import RunContext
 from rewardmodel.training import evaluate
 from rewardmodel.training.comparisons import comparison_from_row
 from rewardmodel.training.config import EvaluateConfig, ObjectiveOptions
@@ -55,7 +56,7 @@ def test_a_split_without_comparisons_is_refused(model_path, tmp_path):
     options = EvaluateConfig(model_path=str(model_path), batch=LIMITS, split="test")
     create_run(tmp_path / "run", options, comparison_rows(10), command=COMMAND)
     with pytest.raises(UserError, match="no untied comparison in the split 'test'"):
-        evaluate.main(RunDirectory(tmp_path / "run").begin(EvaluateConfig))
+        evaluate.main(RunContext.open(RunDirectory(tmp_path / "run"), EvaluateConfig))
 
 
 def test_a_report_weighs_comparisons_in_the_loss_and_counts_pairs_in_the_accuracy():

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from learning.interface.options import UserError
+from learning.interface.training_options import BatchOptions, ModelSource
 from learning.language_models import load_policy, load_reward_model, save_model
-from learning.options import UserError
 from learning.packing import collate, scores_N, token_logprobs_NR
-from learning.training_options import BatchOptions, ModelSource
 from rewardmodel.training.comparisons import build_targets, comparison_from_row
 from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.lm_head import attach_language_head, detach_language_head, scores_and_logprobs

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from learning.options import UserError, load_options, options_to_mapping
-from learning.training_options import ModelSource, RuntimeOptions
+from learning.interface.options import UserError, load_options, options_to_mapping
+from learning.interface.training_options import ModelSource, RuntimeOptions
 from rewardmodel.training.config import EvaluateConfig, RewardModelConfig, ScoreConfig
 from rewardmodel.training.presets import PRESETS
 from tests.rewardmodel.training.conftest import ROOT

@@ -5,11 +5,13 @@ import json
 
 import pytest
 
+from learning.interface.options import UserError, options_to_mapping
+from learning.interface.record_files import read_records
+from learning.interface.record_schemas import RESPONSES, SCORES
+from learning.interface.run_directory import RunDirectory
+from learning.interface.training_options import BatchOptions, ModelSource, RuntimeOptions
 from learning.language_models import load_reward_model, save_model
-from learning.options import UserError, options_to_mapping
-from learning.records import RESPONSES, SCORES, read_records
-from learning.run_directory import RunDirectory
-from learning.training_options import BatchOptions, ModelSource, RuntimeOptions
+from learning.run_context import RunContext
 from rewardmodel.training import score
 from rewardmodel.training.config import ScoreConfig
 from rewardmodel.training.scoring import RewardScorer
@@ -83,7 +85,7 @@ def test_chunks_and_crowded_prompts_give_the_same_rewards(options, tmp_path, mon
         monkeypatch.setattr(score, "RESPONSES_PER_CHUNK", chunk)
         monkeypatch.setattr(score, "MAX_RESPONSES_PER_ROW", crowd)
         create(tmp_path / name, options, response_rows())
-        score.main(RunDirectory(tmp_path / name).begin(ScoreConfig))
+        score.main(RunContext.open(RunDirectory(tmp_path / name), ScoreConfig))
         found[name] = [row["reward"] for row in read_records(tmp_path / name / "scores.parquet", SCORES)]
     assert found["parts"] == pytest.approx(found["whole"], abs=1e-5)
 
@@ -91,8 +93,8 @@ def test_chunks_and_crowded_prompts_give_the_same_rewards(options, tmp_path, mon
 def test_nothing_to_score_and_no_reward_model_are_refused(options, policy_path, tmp_path):
     create(tmp_path / "empty", options, [])
     with pytest.raises(UserError, match="has no rows; there is nothing to score"):
-        score.main(RunDirectory(tmp_path / "empty").begin(ScoreConfig))
+        score.main(RunContext.open(RunDirectory(tmp_path / "empty"), ScoreConfig))
     create(tmp_path / "policy", dataclasses.replace(options, model_path=str(policy_path)), response_rows())
     with pytest.raises(UserError, match="is not a reward model"):
-        score.main(RunDirectory(tmp_path / "policy").begin(ScoreConfig))
+        score.main(RunContext.open(RunDirectory(tmp_path / "policy"), ScoreConfig))
     assert not (tmp_path / "policy" / "scores.parquet").exists()

@@ -6,11 +6,11 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from learning.interface.options import UserError
+from learning.interface.training_options import BatchOptions, FreshModel, ModelSource
 from learning.language_models import load_reward_model, load_tokenizer, save_model
-from learning.options import UserError
 from learning.packing import Example, collate, scores_N
 from learning.tokenization import train_tokenizer
-from learning.training_options import BatchOptions, FreshModel, ModelSource
 from rewardmodel.training.comparisons import build_targets, comparison_from_row
 from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.loss import comparison_losses

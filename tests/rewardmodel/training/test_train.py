@@ -16,11 +16,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from learning.architectures import head
 from learning.batching import shape_of
 from learning.engine import Engine
-from learning.language_models import load_reward_model
-from learning.options import UserError
-from learning.processes import Processes
-from learning.run_directory import RunDirectory
-from learning.training_options import (
+from learning.interface.options import UserError
+from learning.interface.run_directory import RunDirectory
+from learning.interface.training_options import (
     BatchOptions,
     FreshModel,
     ModelOptions,
@@ -28,6 +26,9 @@ from learning.training_options import (
     OptimiserOptions,
     RuntimeOptions,
 )
+from learning.language_models import load_reward_model
+from learning.processes import Processes
+from learning.run_context import RunContext
 from rewardmodel.training.batcher import Batcher
 from rewardmodel.training.comparisons import comparison_from_row
 from rewardmodel.training.config import DataOptions, EvaluationOptions, ObjectiveOptions, RewardModelConfig
@@ -58,7 +59,7 @@ def change(config, **sections):
 def in_process(path):
     """The recipe without a new Python: no exit codes, the same everything else."""
     torch.manual_seed(0)
-    return main(RunDirectory(path).begin(RewardModelConfig))
+    return main(RunContext.open(RunDirectory(path), RewardModelConfig))
 
 
 def weights(path):

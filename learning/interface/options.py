@@ -56,12 +56,12 @@ def _to_json(value: Any) -> Any:
 
 def _load_dataclass(cls: type[Any], mapping: Any, where: str) -> Any:
     if not isinstance(mapping, Mapping):
-        raise UserError(f"{where}: expected an object with named values, found {_shown(mapping)}")
+        raise UserError(f"{where}: expected an object with named values, found {_short_repr(mapping)}")
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     for key in mapping:
         if key not in fields:
             raise UserError(
-                f"{where}.{key}: unknown option with value {_shown(mapping[key])}{_suggestion(key, fields)}"
+                f"{where}.{key}: unknown option with value {_short_repr(mapping[key])}{_suggestion(key, fields)}"
             )
     hints = typing.get_type_hints(cls)
     values = {}
@@ -93,7 +93,7 @@ def _load_value(hint: Any, value: Any, where: str) -> Any:
         return _load_sequence(origin, typing.get_args(hint), value, where)
     if origin in (dict, Mapping):
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise UserError(f"{where}: expected an object with named values, found {_shown(value)}")
+            raise UserError(f"{where}: expected an object with named values, found {_short_repr(value)}")
         item_hint = typing.get_args(hint)[1]
         return {key: _load_value(item_hint, item, f"{where}.{key}") for key, item in value.items()}
     if hint is Any:
@@ -105,7 +105,7 @@ def _load_value(hint: Any, value: Any, where: str) -> Any:
             return hint(value)
         except ValueError:
             known = ", ".join(str(member.value) for member in hint)
-            raise UserError(f"{where}: {_shown(value)} is not one of {known}") from None
+            raise UserError(f"{where}: {_short_repr(value)} is not one of {known}") from None
     return _load_scalar(hint, value, where)
 
 
@@ -118,13 +118,13 @@ def _load_scalar(hint: Any, value: Any, where: str) -> Any:
         except OverflowError:
             number = math.inf
         if not math.isfinite(number):
-            raise UserError(f"{where}: expected a finite number, found {_shown(value)}")
+            raise UserError(f"{where}: expected a finite number, found {_short_repr(value)}")
         return number
     # bool is a subclass of int: true must not pass as 1.
     if hint in (int, str, bool) and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
     if hint in (int, float, str, bool, type(None)):
-        raise UserError(f"{where}: expected {_type_name(hint)}, found {_shown(value)}")
+        raise UserError(f"{where}: expected {_type_name(hint)}, found {_short_repr(value)}")
     raise TypeError(f"{where}: options cannot hold {hint!r}")
 
 
@@ -142,7 +142,7 @@ def _load_union(alternatives: tuple[Any, ...], value: Any, where: str) -> Any:
             return _load_value(alternative, value, where)
         except UserError as error:
             errors.append(str(error))
-    raise UserError(f"{where}: no alternative fits {_shown(value)} ({'; '.join(errors)})")
+    raise UserError(f"{where}: no alternative fits {_short_repr(value)} ({'; '.join(errors)})")
 
 
 def _load_literal(allowed: tuple[Any, ...], value: Any, where: str) -> Any:
@@ -150,12 +150,12 @@ def _load_literal(allowed: tuple[Any, ...], value: Any, where: str) -> Any:
         if type(choice) is type(value) and choice == value:
             return choice
     known = ", ".join(str(choice) for choice in allowed)
-    raise UserError(f"{where}: {_shown(value)} is not one of {known}")
+    raise UserError(f"{where}: {_short_repr(value)} is not one of {known}")
 
 
 def _load_sequence(origin: Any, hints: tuple[Any, ...], value: Any, where: str) -> Any:
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
-        raise UserError(f"{where}: expected a list, found {_shown(value)}")
+        raise UserError(f"{where}: expected a list, found {_short_repr(value)}")
     if origin is tuple and not (len(hints) == 2 and hints[1] is Ellipsis):
         if len(value) != len(hints):
             raise UserError(f"{where}: expected {len(hints)} values, found {len(value)}")
@@ -174,6 +174,6 @@ def _type_name(hint: Any) -> str:
     return names.get(hint, "null")
 
 
-def _shown(value: Any) -> str:
+def _short_repr(value: Any) -> str:
     text = repr(value)
     return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(value).__name__})"

@@ -10,60 +10,58 @@
     checkpoints/     see learning.checkpoints
     model/           the result            log.txt         result.json   written last: its existence means success
 
-This module is light: no torch, no Django. What a training process does with the folder is in learning.attempts.
+What a training process does with the folder is in learning.run_context.
 """
 
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from learning.attempts import (
-    FENCE_VARIABLE,
-    OUTCOMES,
-    Attempt,
-    Outcome,
-    RunDirectoryBusy,
-    StaleFence,
-    Status,
-    StopRequested,
-)
-from learning.durable import sync_folder, write_json_atomically
-from learning.options import UserError, load_options, options_to_mapping
-from learning.records import write_records
-
-__all__ = [  # the site imports this module and none of those behind it
-    "FENCE_VARIABLE",
-    "OUTCOMES",
-    "Attempt",
-    "Outcome",
-    "RunDirectory",
-    "RunDirectoryBusy",
-    "StaleFence",
-    "Status",
-    "StopRequested",
-]
+from learning.interface.atomic_files import atomic_folder, write_json_atomically
+from learning.interface.options import UserError, options_to_mapping
+from learning.interface.record_files import write_records
 
 SCHEMA_VERSION = 1
-# What must be unchanged for a resumed run to give the same bits; code_version is recorded and not compared.
-COMPARED_ENVIRONMENT = ("python", "packages", "cpu_capability", "device", "threads", "processes", "dtype")
+FENCE_VARIABLE = "ROUNDTABLE_FENCE"  # of the environment: the number of the attempt that a process belongs to
 LOG_TAIL_BYTES = 256 * 1024
 
-T = TypeVar("T")
+# "paused" is kept for runs that are halted by a person; no command writes it yet.
+Outcome = Literal["running", "checkpointed", "paused", "user_error", "failed", "done"]
+OUTCOMES: tuple[Outcome, ...] = ("running", "checkpointed", "paused", "user_error", "failed", "done")
+
 Inputs = Mapping[str, tuple[Iterable[Mapping[str, Any]], pa.Schema] | Path]
 
 
+class StaleFence(Exception):
+    """Another attempt may write here now: leave at once, and write nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What status.json says. `fence` is that of the attempt that wrote it; times are ISO 8601 UTC."""
+
+    outcome: Outcome
+    reason: str = ""
+    stage: str = ""
+    step: int = 0
+    steps_total: int | None = None
+    eta_seconds: float | None = None
+    heartbeat: str = ""
+    fence: int | None = None
+    pid: int = 0
+
+
 class RunDirectory:
-    """One run's folder, seen from the site (create, fence, watch) and at the start of a training process (begin)."""
+    """One run's folder: its paths, its configuration, its inputs, its fence and what the run says of itself."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -83,7 +81,7 @@ class RunDirectory:
         provenance: Mapping[str, str] | None = None,
         replace: bool = False,
     ) -> "RunDirectory":
-        """Make the folder with its configuration and inputs; it appears whole or not at all.
+        """Make the folder with its configuration and inputs, atomically.
 
         `command` is a module name (`rewardmodel.training.train`), `config` an options object or its mapping.
         An input is (rows, schema), written as Parquet, or the path of a file to copy; `provenance` says in words
@@ -94,60 +92,58 @@ class RunDirectory:
         if path.exists() and not replace:
             raise UserError(f"{path}: this run directory exists already; choose another")
         options = config if isinstance(config, Mapping) else options_to_mapping(config)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        try:
-            (temporary / "inputs").mkdir(parents=True)
+        with atomic_folder(path) as folder:
+            (folder / "inputs").mkdir()
             manifest = {
-                name: _write_input(temporary / "inputs", name, given, (provenance or {}).get(name))
+                name: _write_input(folder / "inputs", name, given, (provenance or {}).get(name))
                 for name, given in (inputs or {}).items()
             }
-            write_json_atomically(temporary / "inputs" / "manifest.json", {"files": manifest})
-            envelope = {
+            write_json_atomically(folder / "inputs" / "manifest.json", {"files": manifest})
+            written = {
                 "schema_version": SCHEMA_VERSION,
                 "command": command,
                 "options": options,
                 "environment": None,
             }
-            write_json_atomically(temporary / "config.json", envelope)
-            if path.exists():
-                shutil.rmtree(path)
-            os.rename(temporary, path)
-            sync_folder(path.parent)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            write_json_atomically(folder / "config.json", written)
         return cls(path)
 
     # -- the configuration -------------------------------------------------------------------------------------
 
     def command(self) -> str:
         """The module that runs this directory."""
-        return str(self._envelope()["command"])
+        return str(self._read_config()["command"])
 
     def config(self) -> dict[str, Any]:
         """The options as they were asked for."""
-        return dict(self._envelope()["options"])
+        return dict(self._read_config()["options"])
 
     def environment(self) -> dict[str, Any] | None:
         """Where the run was started: versions, processor, threads; None before the first start."""
-        return self._envelope()["environment"]
+        return self._read_config()["environment"]
 
-    def _envelope(self) -> dict[str, Any]:
-        envelope = _read_json(self.path / "config.json")
-        if envelope is None:
+    def record_environment(self, environment: Mapping[str, Any]) -> None:
+        """Write down where the run starts. Nothing else of config.json ever changes."""
+        config = self._read_config()
+        write_json_atomically(self.path / "config.json", {**config, "environment": dict(environment)})
+
+    def _read_config(self) -> dict[str, Any]:
+        config = _read_json(self.path / "config.json")
+        if config is None:
             raise UserError(f"{self.path}: not a run directory (no config.json)")
         expected = {"schema_version", "command", "options", "environment"}
-        if not isinstance(envelope, dict) or set(envelope) != expected:
+        if not isinstance(config, dict) or set(config) != expected:
             raise UserError(
                 f"{self.path}/config.json: expected exactly the keys {', '.join(sorted(expected))}"
             )
-        if envelope["schema_version"] != SCHEMA_VERSION:
+        version = config["schema_version"]
+        if version != SCHEMA_VERSION:
+            age = "an earlier" if isinstance(version, int) and version < SCHEMA_VERSION else "another"
             raise UserError(
-                f"{self.path}/config.json: schema_version {envelope['schema_version']} cannot be run by this "
-                f"version ({SCHEMA_VERSION}); clone this run"
+                f"{self.path}/config.json: this run was made by {age} version of the program (schema_version "
+                f"{version}, not {SCHEMA_VERSION}); clone the run or start a new one"
             )
-        return envelope
+        return config
 
     # -- inputs ------------------------------------------------------------------------------------------------
 
@@ -159,7 +155,7 @@ class RunDirectory:
             return {}
         files = manifest.get("files") if isinstance(manifest, dict) else None
         described = isinstance(files, dict) and all(
-            isinstance(one, dict) and {"file", "sha256"} <= one.keys() for one in files.values()
+            isinstance(entry, dict) and {"file", "sha256"} <= entry.keys() for entry in files.values()
         )
         if not described:
             raise UserError(f'{path}: expected {{"files": {{name: {{"file": ..., "sha256": ...}}}}}}')
@@ -231,116 +227,13 @@ class RunDirectory:
         """What the run returned; None while it has not succeeded."""
         return _read_json(self.path / "result.json")
 
-    def has_part_results(self) -> bool:
+    def has_partial_results(self) -> bool:
         """Whether something was computed that a further start would build on."""
         return self.has_checkpoint() or any(self.path.glob("parts/*.parquet"))
 
     def has_checkpoint(self) -> bool:
         """Whether a complete checkpoint exists (its contents are verified when it is loaded)."""
         return any(self.path.glob("checkpoints/step-*/complete.json"))
-
-    # -- starting ----------------------------------------------------------------------------------------------
-
-    def begin(
-        self,
-        options_cls: type[T],
-        *,
-        command: str | None = None,
-        describe_environment: Callable[[T], Mapping[str, Any]] | None = None,
-        fence_wait_seconds: float = 20.0,
-    ) -> Attempt[T]:
-        """Become the process that works here: take the lock, check the fence, load the options strictly.
-
-        Rank 0 of several processes does this for all; the other ranks only read. `command` is the module that begins.
-        A fenced attempt waits `fence_wait_seconds` for its predecessor to notice that it is stale and leave. Raises
-        UserError (bad configuration, another environment than the checkpoints were made in), RunDirectoryBusy,
-        StaleFence.
-        """
-        if not self.path.is_dir():
-            raise UserError(f"{self.path}: no such run directory")
-        if not (
-            self.path / "config.json"
-        ).is_file():  # nothing may be written into a folder that is something else
-            raise UserError(f"{self.path}: not a run directory (no config.json)")
-        rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-        fence = self._own_fence()
-        lock = self._take_lock(fence, fence_wait_seconds) if rank == 0 else None
-        attempt: Attempt[Any] = Attempt(self, rank=rank, world_size=world_size, fence=fence, lock=lock)
-        try:
-            envelope = self._envelope()
-            if command is not None and envelope["command"] != command:
-                raise UserError(
-                    f"{self.path}/config.json: this run directory was made for {envelope['command']}; run that, not "
-                    f"{command}"
-                )
-            options = load_options(options_cls, envelope["options"], where="config")
-            if rank == 0 and describe_environment is not None:
-                self._settle_environment(dict(describe_environment(options)))
-        except UserError as error:
-            attempt.end("user_error", str(error))
-            raise
-        attempt.start(options)
-        return attempt
-
-    def _own_fence(self) -> int | None:
-        """The fence this process was started with; started by hand, it goes by what the folder says now."""
-        given = os.environ.get(FENCE_VARIABLE)
-        current = self.read_fence()
-        if given is None:
-            return current
-        if not given.isdigit():
-            raise UserError(f"{FENCE_VARIABLE}: expected a whole number, found {given!r}")
-        if current != int(given):
-            raise StaleFence(f"{self.path}: attempt {given} may not write here, the fence is {current}")
-        return int(given)
-
-    def _take_lock(self, fence: int | None, wait_seconds: float) -> IO[bytes]:
-        lock = open(self.path / "lock", "ab")  # noqa: SIM115 - held until the process ends
-        deadline = time.monotonic() + (wait_seconds if FENCE_VARIABLE in os.environ else 0.0)
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return lock
-            except BlockingIOError:
-                if self.read_fence() != fence:
-                    lock.close()
-                    raise StaleFence(f"{self.path}: attempt {fence} was overtaken while it waited") from None
-                if time.monotonic() >= deadline:
-                    lock.close()
-                    raise RunDirectoryBusy(
-                        f"{self.path}: another process is working in this run directory; wait for it or stop it"
-                    ) from None
-                time.sleep(0.1)
-
-    def _settle_environment(self, present: dict[str, Any]) -> None:
-        """Record where the run starts, or refuse to go on from checkpoints that were made elsewhere."""
-        envelope = self._envelope()
-        recorded = envelope["environment"]
-        if recorded == present:
-            return
-        if recorded is not None and self.has_part_results():
-            differences = _differences(recorded, present)
-            if differences:
-                raise UserError(
-                    f"{self.path}: the checkpoints were made with {differences}; resuming would not give the "
-                    "same result, so clone this run to start it anew"
-                )
-            return
-        # Nothing that was computed elsewhere goes into the result, so this is the run's first start.
-        write_json_atomically(self.path / "config.json", {**envelope, "environment": present})
-
-
-def _differences(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> str:
-    parts = []
-    for key in COMPARED_ENVIRONMENT:
-        before, now = recorded.get(key), present.get(key)
-        if isinstance(before, dict) and isinstance(now, dict):
-            for name in sorted(before.keys() | now.keys()):
-                if before.get(name) != now.get(name):
-                    parts.append(f"{name} {before.get(name)} (now {now.get(name)})")
-        elif before != now:
-            parts.append(f"{key} {before} (now {now})")
-    return ", ".join(parts)
 
 
 def _write_input(folder: Path, name: str, given: Any, source: str | None) -> dict[str, Any]:

@@ -6,11 +6,9 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from learning.options import UserError
-
-ROLES = ("system", "user", "assistant", "tool")
-SPLITS = ("train", "validation", "test")
-ANNOTATOR_KINDS = ("person", "simulated", "ai")
+from learning.interface.options import UserError
+from learning.interface.text import find_unstorable_character
+from learning.interface.vocabulary import ANNOTATOR_KINDS, LAST_ROLES, ROLES, SPLITS
 
 ExtraColumns = Literal["refuse", "ignore"]
 
@@ -18,8 +16,8 @@ _UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)\Z
 _ALLOWED = {"role": ROLES, "split": SPLITS, "annotator_kind": ANNOTATOR_KINDS}
 
 
-def checked_row(
-    row: Any, schema: pa.Schema, where: Callable[[], str], extra_columns: ExtraColumns
+def validate_row(
+    row: Any, schema: pa.Schema, where: Callable[[], str], extra_columns: ExtraColumns = "refuse"
 ) -> dict[str, Any]:
     """The row with the schema's columns in order and absent nullable columns as None.
 
@@ -27,20 +25,20 @@ def checked_row(
     text for every good row would double the time.
     """
     if not isinstance(row, Mapping):
-        raise UserError(f"{where()}: expected an object with columns, found {_shown(row)}")
+        raise UserError(f"{where()}: expected an object with columns, found {_short_repr(row)}")
     if extra_columns == "refuse":
         for name in row:
             if name not in schema.names:
                 raise UserError(f"{where()}: unknown column {name!r}; expected {', '.join(schema.names)}")
     try:
         result = {field.name: _value(row, field, field.name) for field in schema}
-        _check_meaning(result)
-    except _Refused as refused:
-        raise UserError(f"{where()}, column {refused.column!r}: {refused.reason}") from None
+        _check_cross_column_rules(result)
+    except _InvalidValue as invalid:
+        raise UserError(f"{where()}, column {invalid.column!r}: {invalid.reason}") from None
     return result
 
 
-class _Refused(Exception):
+class _InvalidValue(Exception):
     def __init__(self, column: str, reason: str) -> None:
         super().__init__(column, reason)
         self.column = column
@@ -51,7 +49,7 @@ def _value(row: Mapping[str, Any], field: pa.Field, column: str) -> Any:
     if field.name not in row:
         if field.nullable:
             return None
-        raise _Refused(column, "missing")
+        raise _InvalidValue(column, "missing")
     return _typed(row[field.name], field.type, field.nullable, column, field.name)
 
 
@@ -59,18 +57,18 @@ def _typed(value: Any, kind: pa.DataType, nullable: bool, column: str, name: str
     if value is None:
         if nullable:
             return None
-        raise _Refused(column, "must not be null")
+        raise _InvalidValue(column, "must not be null")
     if pa.types.is_string(kind):
         return _text(value, column, name)
     if pa.types.is_boolean(kind):
         if isinstance(value, bool):
             return value
-        raise _Refused(column, f"expected true or false, found {_shown(value)}")
+        raise _InvalidValue(column, f"expected true or false, found {_short_repr(value)}")
     if pa.types.is_integer(kind):
         if isinstance(value, bool) or not isinstance(value, int):
-            raise _Refused(column, f"expected a whole number, found {_shown(value)}")
+            raise _InvalidValue(column, f"expected a whole number, found {_short_repr(value)}")
         if abs(value) >= 2 ** (kind.bit_width - 1):
-            raise _Refused(column, f"{_shown(value)} is too large")
+            raise _InvalidValue(column, f"{_short_repr(value)} is too large")
         return value
     if pa.types.is_floating(kind):
         return _number(value, column)
@@ -78,7 +76,7 @@ def _typed(value: Any, kind: pa.DataType, nullable: bool, column: str, name: str
         return _mapping(value, kind, column)
     if pa.types.is_list(kind):
         if not isinstance(value, (list, tuple)):
-            raise _Refused(column, f"expected a list, found {_shown(value)}")
+            raise _InvalidValue(column, f"expected a list, found {_short_repr(value)}")
         element = kind.value_field
         return [
             _typed(item, element.type, element.nullable, f"{column}[{index}]", name)
@@ -89,19 +87,19 @@ def _typed(value: Any, kind: pa.DataType, nullable: bool, column: str, name: str
 
 def _struct(value: Any, kind: pa.StructType, column: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise _Refused(column, f"expected an object, found {_shown(value)}")
+        raise _InvalidValue(column, f"expected an object, found {_short_repr(value)}")
     fields = [kind.field(index) for index in range(kind.num_fields)]
     names = {field.name for field in fields}
     for key in value:
         if key not in names:
-            raise _Refused(column, f"unknown key {key!r}; expected {', '.join(f.name for f in fields)}")
+            raise _InvalidValue(column, f"unknown key {key!r}; expected {', '.join(f.name for f in fields)}")
     return {field.name: _value(value, field, f"{column}.{field.name}") for field in fields}
 
 
 def _mapping(value: Any, kind: pa.MapType, column: str) -> dict[str, Any]:
     pairs = value.items() if isinstance(value, Mapping) else value  # pyarrow reads a map as a list of pairs
     if not isinstance(value, (Mapping, list)):
-        raise _Refused(column, f"expected an object, found {_shown(value)}")
+        raise _InvalidValue(column, f"expected an object, found {_short_repr(value)}")
     items = {}
     for key, item in pairs:
         name = _text(key, column, "")
@@ -111,64 +109,64 @@ def _mapping(value: Any, kind: pa.MapType, column: str) -> dict[str, Any]:
 
 def _text(value: Any, column: str, name: str) -> str:
     if not isinstance(value, str):
-        raise _Refused(column, f"expected text, found {_shown(value)}")
-    if "\x00" in value:
-        raise _Refused(column, f"contains a NUL character at position {value.index(chr(0)) + 1}; remove it")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise _Refused(
-                column, f"contains half of a surrogate pair at position {error.start + 1}; remove it"
-            ) from error
+        raise _InvalidValue(column, f"expected text, found {_short_repr(value)}")
+    unstorable = find_unstorable_character(value)
+    if unstorable is not None:
+        raise _InvalidValue(
+            column, f"contains {unstorable.name} at position {unstorable.position}; remove it"
+        )
     allowed = _ALLOWED.get(name)
     if allowed is not None and value not in allowed:
-        raise _Refused(column, f"{_shown(value)} is not one of {', '.join(allowed)}")
+        raise _InvalidValue(column, f"{_short_repr(value)} is not one of {', '.join(allowed)}")
     if name.endswith("_at") and not _UTC_TIME.match(value):
-        raise _Refused(column, f"expected an ISO 8601 time in UTC, found {_shown(value)}")
+        raise _InvalidValue(column, f"expected an ISO 8601 time in UTC, found {_short_repr(value)}")
     return value
 
 
 def _number(value: Any, column: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise _Refused(column, f"expected a number, found {_shown(value)}")
+        raise _InvalidValue(column, f"expected a number, found {_short_repr(value)}")
     try:
         number = float(value)
     except OverflowError:
         number = float("inf")
     if number != number or number in (float("inf"), float("-inf")):
-        raise _Refused(column, f"expected a finite number, found {_shown(value)}")
+        raise _InvalidValue(column, f"expected a finite number, found {_short_repr(value)}")
     return number
 
 
-def _check_meaning(row: Mapping[str, Any]) -> None:
+def _check_cross_column_rules(row: Mapping[str, Any]) -> None:
     """Rules that hold between values: a prompt ends with a user turn, tables of K responses are K by K."""
     for column in ("messages", "prompt"):
         messages = row.get(column)
         if messages is None:
             continue
         if not messages:
-            raise _Refused(column, "the prompt has no messages")
-        if messages[-1]["role"] not in ("user", "tool"):
-            raise _Refused(
+            raise _InvalidValue(column, "the prompt has no messages")
+        if messages[-1]["role"] not in LAST_ROLES:
+            raise _InvalidValue(
                 column, f"a prompt ends with a user or tool turn, found {messages[-1]['role']!r} last"
             )
         if not messages[-1]["content"].strip():
-            raise _Refused(f"{column}[{len(messages) - 1}].content", "the prompt's last turn is empty")
+            raise _InvalidValue(f"{column}[{len(messages) - 1}].content", "the prompt's last turn is empty")
     if "soft_preference" in row:
         responses = len(row["responses"])
         if responses < 2:
-            raise _Refused("responses", f"a comparison needs at least 2 responses, found {responses}")
+            raise _InvalidValue("responses", f"a comparison needs at least 2 responses, found {responses}")
         for column in ("response_ids", "ranks", "grade", "soft_preference"):
             table = row[column]
             if table is not None and len(table) != responses:
-                raise _Refused(column, f"expected {responses} entries (one a response), found {len(table)}")
+                raise _InvalidValue(
+                    column, f"expected {responses} entries (one a response), found {len(table)}"
+                )
         for column in ("grade", "soft_preference"):
             for index, line in enumerate(row[column]):
                 if len(line) != responses:
-                    raise _Refused(f"{column}[{index}]", f"expected {responses} entries, found {len(line)}")
+                    raise _InvalidValue(
+                        f"{column}[{index}]", f"expected {responses} entries, found {len(line)}"
+                    )
 
 
-def _shown(value: Any) -> str:
+def _short_repr(value: Any) -> str:
     text = repr(value)
     return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"

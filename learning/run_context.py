@@ -1,41 +1,36 @@
-"""One attempt at a run: what a training process reads from and writes to its run directory. Light: no torch.
+"""What a training process reads from and writes to its run directory. No torch.
 
 Every write first checks the fence: an attempt that was given up for dead and overtaken must not write any more.
 Of several processes only rank 0 writes; calls on the others do nothing, so that recipes need not ask.
 """
 
+import fcntl
 import hashlib
 import json
 import math
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import IO, Any, Generic, TypeVar
 
 import pyarrow as pa
 
-from learning.durable import is_no_room, write_json_atomically
-from learning.options import UserError
-from learning.record_checks import ExtraColumns
-from learning.records import iso_utc, read_records
+from learning.interface.atomic_files import is_disk_full, write_json_atomically
+from learning.interface.options import UserError, load_options
+from learning.interface.record_checks import ExtraColumns
+from learning.interface.record_files import read_records
+from learning.interface.record_rows import iso_utc
+from learning.interface.run_directory import FENCE_VARIABLE, Outcome, RunDirectory, StaleFence, Status
+from learning.interface.text import replace_unstorable_characters
 
-if TYPE_CHECKING:
-    from learning.run_directory import RunDirectory
-
-FENCE_VARIABLE = "ROUNDTABLE_FENCE"
 HEARTBEAT_SECONDS = 2.0
-
-Outcome = Literal["running", "checkpointed", "paused", "user_error", "failed", "done"]
-OUTCOMES: tuple[Outcome, ...] = ("running", "checkpointed", "paused", "user_error", "failed", "done")
+# What must be unchanged for a resumed run to give the same bits; code_version is recorded and not compared.
+COMPARED_ENVIRONMENT = ("python", "packages", "cpu_capability", "device", "threads", "processes", "dtype")
 
 T = TypeVar("T")
-
-
-class StaleFence(Exception):
-    """Another attempt may write here now: leave at once, and write nothing."""
 
 
 class StopRequested(Exception):
@@ -46,29 +41,14 @@ class RunDirectoryBusy(UserError):
     """Another process holds the lock of the run directory."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """What status.json says. `fence` is that of the attempt that wrote it; times are ISO 8601 UTC."""
-
-    outcome: Outcome
-    reason: str = ""
-    stage: str = ""
-    step: int = 0
-    steps_total: int | None = None
-    eta_seconds: float | None = None
-    heartbeat: str = ""
-    fence: int | None = None
-    pid: int = 0
-
-
-class Attempt(Generic[T]):
-    """Given to a recipe's `main` by `learning.command.run_command`."""
+class RunContext(Generic[T]):
+    """One attempt at a run. Given to a recipe's `main` by `learning.command.run_command`."""
 
     options: T
 
     def __init__(
         self,
-        run_directory: "RunDirectory",
+        run_directory: RunDirectory,
         *,
         rank: int,
         world_size: int,
@@ -86,19 +66,56 @@ class Attempt(Generic[T]):
         self._offsets = {"metrics.jsonl": 0, "samples.jsonl": 0}
         self._status = Status(outcome="running", fence=fence, pid=os.getpid())
         self._heartbeat_at = 0.0
-        self._pace_start: tuple[str, int, float] | None = (
-            None  # stage, step and time since which the pace counts
-        )
+        self._eta_origin: tuple[str, int, float] | None = None  # stage, step and time the pace counts from
 
     @property
     def is_main(self) -> bool:
         """Whether this process is rank 0, which alone writes."""
         return self.rank == 0
 
-    def start(self, options: T) -> None:
-        """Called once by RunDirectory.begin, when the options are known to be good."""
-        self.options = options
-        self._write_status()
+    @classmethod
+    def open(
+        cls,
+        run_directory: RunDirectory,
+        options_cls: type[T],
+        *,
+        command: str | None = None,
+        describe_environment: Callable[[T], Mapping[str, Any]] | None = None,
+        fence_wait_seconds: float = 20.0,
+    ) -> "RunContext[T]":
+        """Become the process that works here: take the lock, check the fence, load the options strictly.
+
+        Rank 0 of several processes does this for all; the other ranks only read. `command` is the module that
+        runs. A fenced attempt waits `fence_wait_seconds` for its predecessor to notice that it is stale and
+        leave. Raises UserError (bad configuration, another environment than the checkpoints were made in),
+        RunDirectoryBusy, StaleFence.
+        """
+        path = run_directory.path
+        if not path.is_dir():
+            raise UserError(f"{path}: no such run directory")
+        if not (
+            path / "config.json"
+        ).is_file():  # nothing may be written into a folder that is something else
+            raise UserError(f"{path}: not a run directory (no config.json)")
+        rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+        fence = _fence_from_environment(run_directory)
+        lock = _take_lock(run_directory, fence, fence_wait_seconds) if rank == 0 else None
+        context = cls(run_directory, rank=rank, world_size=world_size, fence=fence, lock=lock)
+        try:
+            made_for = run_directory.command()
+            if command is not None and made_for != command:
+                raise UserError(
+                    f"{path}/config.json: this run directory was made for {made_for}; run that, not {command}"
+                )
+            options = load_options(options_cls, run_directory.config(), where="config")
+            if rank == 0 and describe_environment is not None:
+                _check_environment(run_directory, dict(describe_environment(options)))
+        except UserError as error:
+            context.end("user_error", str(error))
+            raise
+        context.options = options
+        context._write_status()
+        return context
 
     # -- inputs ------------------------------------------------------------------------------------------------
 
@@ -133,11 +150,15 @@ class Attempt(Generic[T]):
 
     def log_metrics(self, step: int, values: Mapping[str, Any]) -> None:
         """Append one line. Numbers that are not finite are written as text ("nan"), which JSON cannot say."""
-        self._append("metrics.jsonl", {"step": step, **{key: _plain(item) for key, item in values.items()}})
+        self._append(
+            "metrics.jsonl", {"step": step, **{key: _to_json_value(item) for key, item in values.items()}}
+        )
 
     def log_sample(self, step: int, **texts: Any) -> None:
         """Append one sample: short named texts (prompt, response) or numbers."""
-        self._append("samples.jsonl", {"step": step, **{key: _plain(item) for key, item in texts.items()}})
+        self._append(
+            "samples.jsonl", {"step": step, **{key: _to_json_value(item) for key, item in texts.items()}}
+        )
 
     def status(
         self,
@@ -153,7 +174,7 @@ class Attempt(Generic[T]):
         if stage is not None and stage != self._status.stage:
             changed = {"steps_total": None, "step": 0, **changed}
         self._status = replace(self._status, **changed)
-        self._status = replace(self._status, eta_seconds=self._time_left())
+        self._status = replace(self._status, eta_seconds=self._eta_seconds())
         if self.is_main:
             self._require_fence()
             self._write_status()
@@ -241,17 +262,17 @@ class Attempt(Generic[T]):
         if written != len(line):  # a nearly full disk takes a part; the next write would say so, too late
             self._stream(name).write(line[written:])
 
-    def _time_left(self) -> float | None:
+    def _eta_seconds(self) -> float | None:
         status, now = self._status, time.monotonic()
         if status.steps_total is None:
             return None
-        if self._pace_start is None or self._pace_start[0] != status.stage:
-            self._pace_start = (status.stage, status.step, now)
-        done = status.step - self._pace_start[1]
+        if self._eta_origin is None or self._eta_origin[0] != status.stage:
+            self._eta_origin = (status.stage, status.step, now)
+        done = status.step - self._eta_origin[1]
         if done <= 0:
             return None
         left = max(0, status.steps_total - status.step)
-        return round((now - self._pace_start[2]) / done * left, 1)
+        return round((now - self._eta_origin[2]) / done * left, 1)
 
     def _write_status(self) -> None:
         self._heartbeat_at = time.monotonic()
@@ -261,9 +282,73 @@ class Attempt(Generic[T]):
             # No sync: fifty a second would wear the disk, and after a crash the supervisor looks at the process.
             write_json_atomically(path, asdict(self._status), sync=False)
         except OSError as error:
-            if not is_no_room(error) or not path.exists():
+            if not is_disk_full(error) or not path.exists():
                 raise
             _overwrite_in_place(path, asdict(self._status))
+
+
+def _fence_from_environment(run_directory: RunDirectory) -> int | None:
+    """The fence this process was started with; without one (started by hand) the one in the folder."""
+    given = os.environ.get(FENCE_VARIABLE)
+    current = run_directory.read_fence()
+    if given is None:
+        return current
+    if not given.isdigit():
+        raise UserError(f"{FENCE_VARIABLE}: expected a whole number, found {given!r}")
+    if current != int(given):
+        raise StaleFence(f"{run_directory.path}: attempt {given} may not write here, the fence is {current}")
+    return int(given)
+
+
+def _take_lock(run_directory: RunDirectory, fence: int | None, wait_seconds: float) -> IO[bytes]:
+    lock = open(run_directory.path / "lock", "ab")  # noqa: SIM115 - held until the process ends
+    deadline = time.monotonic() + (wait_seconds if FENCE_VARIABLE in os.environ else 0.0)
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            if run_directory.read_fence() != fence:
+                lock.close()
+                raise StaleFence(
+                    f"{run_directory.path}: attempt {fence} was overtaken while it waited"
+                ) from None
+            if time.monotonic() >= deadline:
+                lock.close()
+                raise RunDirectoryBusy(
+                    f"{run_directory.path}: another process is working in this run directory; wait for it or stop it"
+                ) from None
+            time.sleep(0.1)
+
+
+def _check_environment(run_directory: RunDirectory, present: dict[str, Any]) -> None:
+    """Record where the run starts, or refuse to go on from checkpoints that were made elsewhere."""
+    recorded = run_directory.environment()
+    if recorded == present:
+        return
+    if recorded is not None and run_directory.has_partial_results():
+        differences = _differences(recorded, present)
+        if differences:
+            raise UserError(
+                f"{run_directory.path}: the checkpoints were made with {differences}; resuming would not give the "
+                "same result, so clone this run to start it anew"
+            )
+        return
+    # Nothing that was computed elsewhere goes into the result, so this is the run's first start.
+    run_directory.record_environment(present)
+
+
+def _differences(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> str:
+    parts = []
+    for key in COMPARED_ENVIRONMENT:
+        before, now = recorded.get(key), present.get(key)
+        if isinstance(before, dict) and isinstance(now, dict):
+            for name in sorted(before.keys() | now.keys()):
+                if before.get(name) != now.get(name):
+                    parts.append(f"{name} {before.get(name)} (now {now.get(name)})")
+        elif before != now:
+            parts.append(f"{key} {before} (now {now})")
+    return ", ".join(parts)
 
 
 def _overwrite_in_place(path: Path, status: dict[str, Any]) -> None:
@@ -277,13 +362,13 @@ def _overwrite_in_place(path: Path, status: dict[str, Any]) -> None:
         file.write(content.ljust(room))
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     """A JSON value: tensors and NumPy scalars become numbers, numbers that are not finite become text."""
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, str):
-        # Samples may hold anything a model says; NUL and halves of surrogate pairs cannot be stored or shown.
-        return value.replace("\x00", "\ufffd").encode(errors="replace").decode()
+        # Samples may hold anything a model says.
+        return replace_unstorable_characters(value)
     return value

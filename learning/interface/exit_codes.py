@@ -1,0 +1,7 @@
+"""How a training command exits. Launchers of several processes swallow exit codes: status.json is the truth."""
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USER_ERROR = 2
+EXIT_STALE_FENCE = 3  # overtaken by another attempt
+EXIT_CHECKPOINTED = 75  # EX_TEMPFAIL of sysexits.h: start again to go on

@@ -1,0 +1,119 @@
+"""The types of the rows that cross the border between the site and training; the schemas are in record_schemas."""
+
+from datetime import UTC, datetime
+from typing import TypedDict
+
+
+class Message(TypedDict):
+    role: str
+    content: str
+
+
+class Sampling(TypedDict):
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    max_tokens: int | None
+    repetition_penalty: float | None
+    seed: int | None
+
+
+class PromptRow(TypedDict):
+    prompt_id: str
+    messages: list[Message]
+    kind: str
+    split: str
+    author: str | None
+    tags: list[str]
+
+
+class DemonstrationRow(TypedDict):
+    prompt_id: str
+    prompt: list[Message]
+    response: str
+    author: str | None
+    split: str
+
+
+class ResponseRow(TypedDict):
+    response_id: str
+    prompt_id: str
+    prompt: list[Message]
+    text: str
+    source: str
+    policy: str | None
+    sampling: Sampling | None
+    created_at: str
+
+
+class SampledResponseRow(ResponseRow):
+    token_ids: list[int]
+    logprobs: list[float]
+
+
+class ComparisonRow(TypedDict):
+    group_id: str
+    criterion: str
+    prompt: list[Message]
+    responses: list[str]
+    response_ids: list[str]
+    ranks: list[int] | None
+    grade: list[list[float | None]]
+    soft_preference: list[list[float | None]]
+    weight: float
+    n_annotators: int
+    agreement: float | None
+    annotator_kind: str
+    round: int | None
+    split: str
+
+
+class JudgedResponse(TypedDict):
+    response_id: str
+    text: str
+    source: str
+    policy: str | None
+    sampling: Sampling | None
+    marks: dict[str, float]
+
+
+class JudgmentRow(TypedDict):
+    judgment_id: str
+    supersedes: str | None
+    is_current: bool
+    withdrawn: bool
+    surplus: bool
+    project: str
+    batch: str
+    round: int | None
+    criterion: str
+    purpose: str
+    task_id: str
+    prompt_id: str
+    prompt: list[Message]
+    responses: list[JudgedResponse]
+    order_shown: list[str]
+    tiers: list[list[str]]
+    strengths: list[int]
+    annotator: str
+    annotator_kind: str
+    rationale: str | None
+    flags: list[str]
+    seconds: float
+    guideline_version: int | None
+    settings_version: int
+    split: str
+    created_at: str
+
+
+class ScoreRow(TypedDict):
+    response_id: str
+    prompt_id: str
+    reward: float
+
+
+def iso_utc(moment: datetime) -> str:
+    """The one spelling of a time in records: `2026-01-31T09:30:00.000000Z`. Naive times are refused."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,140 @@
+"""The columns of the records that cross the border between the site and training.
+
+Timestamps are ISO 8601 UTC text (see record_rows.iso_utc); ids are text.
+"""
+
+import pyarrow as pa
+
+from learning.interface.vocabulary import SAMPLING_FIELDS
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+def _list_of(kind: pa.DataType, *, nullable: bool = False) -> pa.ListType:
+    return pa.list_(pa.field("element", kind, nullable=nullable))
+
+
+_TEXT = pa.string()
+
+_MESSAGES = _list_of(pa.struct([_required("role", _TEXT), _required("content", _TEXT)]))
+
+_SAMPLING = pa.struct(
+    [
+        pa.field(name, pa.int64() if number is int else pa.float64())
+        for name, number in SAMPLING_FIELDS.items()
+    ]
+)
+_PAIR_TABLE = _list_of(_list_of(pa.float64(), nullable=True))  # K x K, null where never compared
+
+PROMPTS = pa.schema(
+    [
+        _required("prompt_id", _TEXT),
+        _required("messages", _MESSAGES),
+        _required("kind", _TEXT),
+        _required("split", _TEXT),
+        pa.field("author", _TEXT),
+        _required("tags", _list_of(_TEXT)),
+    ]
+)
+
+DEMONSTRATIONS = pa.schema(
+    [
+        _required("prompt_id", _TEXT),
+        _required("prompt", _MESSAGES),
+        _required("response", _TEXT),
+        pa.field("author", _TEXT),
+        _required("split", _TEXT),
+    ]
+)
+
+RESPONSES = pa.schema(
+    [
+        _required("response_id", _TEXT),
+        _required("prompt_id", _TEXT),
+        _required("prompt", _MESSAGES),
+        _required("text", _TEXT),
+        _required("source", _TEXT),
+        pa.field("policy", _TEXT),
+        pa.field("sampling", _SAMPLING),
+        _required("created_at", _TEXT),
+    ]
+)
+
+# What our own sampler writes: the tokens drawn, and their log-probabilities (nats) at its temperature.
+SAMPLED_RESPONSES = pa.schema(
+    [
+        *RESPONSES,
+        _required("token_ids", _list_of(pa.int32())),
+        _required("logprobs", _list_of(pa.float64())),
+    ]
+)
+
+COMPARISONS = pa.schema(
+    [
+        _required("group_id", _TEXT),
+        _required("criterion", _TEXT),
+        _required("prompt", _MESSAGES),
+        _required("responses", _list_of(_TEXT)),
+        _required("response_ids", _list_of(_TEXT)),
+        pa.field("ranks", _list_of(pa.int64())),
+        _required("grade", _PAIR_TABLE),
+        _required("soft_preference", _PAIR_TABLE),
+        _required("weight", pa.float64()),
+        _required("n_annotators", pa.int64()),
+        pa.field("agreement", pa.float64()),
+        _required("annotator_kind", _TEXT),
+        pa.field("round", pa.int64()),
+        _required("split", _TEXT),
+    ]
+)
+
+JUDGMENTS = pa.schema(
+    [
+        _required("judgment_id", _TEXT),
+        pa.field("supersedes", _TEXT),
+        _required("is_current", pa.bool_()),
+        _required("withdrawn", pa.bool_()),
+        _required("surplus", pa.bool_()),
+        _required("project", _TEXT),
+        _required("batch", _TEXT),
+        pa.field("round", pa.int64()),
+        _required("criterion", _TEXT),
+        _required("purpose", _TEXT),
+        _required("task_id", _TEXT),
+        _required("prompt_id", _TEXT),
+        _required("prompt", _MESSAGES),
+        _required(
+            "responses",
+            _list_of(
+                pa.struct(
+                    [
+                        _required("response_id", _TEXT),
+                        _required("text", _TEXT),
+                        _required("source", _TEXT),
+                        pa.field("policy", _TEXT),
+                        pa.field("sampling", _SAMPLING),
+                        _required("marks", pa.map_(_TEXT, pa.field("value", pa.float64(), nullable=False))),
+                    ]
+                )
+            ),
+        ),
+        _required("order_shown", _list_of(_TEXT)),
+        _required("tiers", _list_of(_list_of(_TEXT))),
+        _required("strengths", _list_of(pa.int64())),
+        _required("annotator", _TEXT),
+        _required("annotator_kind", _TEXT),
+        pa.field("rationale", _TEXT),
+        _required("flags", _list_of(_TEXT)),
+        _required("seconds", pa.float64()),
+        pa.field("guideline_version", pa.int64()),
+        _required("settings_version", pa.int64()),
+        _required("split", _TEXT),
+        _required("created_at", _TEXT),
+    ]
+)
+
+SCORES = pa.schema(
+    [_required("response_id", _TEXT), _required("prompt_id", _TEXT), _required("reward", pa.float64())]
+)

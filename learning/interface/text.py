@@ -1,0 +1,25 @@
+"""Which text can be stored: PostgreSQL keeps no NUL, and half of a surrogate pair cannot be encoded as UTF-8."""
+
+from typing import NamedTuple
+
+
+class UnstorableCharacter(NamedTuple):
+    position: int  # from 1
+    name: str  # as it may stand in a sentence
+
+
+def find_unstorable_character(text: str) -> UnstorableCharacter | None:
+    """The first NUL character, or else the first half of a surrogate pair; None for a text that can be stored."""
+    if (position := text.find("\x00") + 1) > 0:
+        return UnstorableCharacter(position, "a NUL character")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            return UnstorableCharacter(error.start + 1, "half of a surrogate pair")
+    return None
+
+
+def replace_unstorable_characters(text: str) -> str:
+    """For text that programs wrote: NUL becomes U+FFFD, half of a surrogate pair a question mark."""
+    return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
