@@ -3,7 +3,7 @@
     python -m benchmarks.real_run.coffee_auc PROJECT REWARD_MODEL RATINGS TRL_FOLDER
 
 RATINGS is ratings.jsonl of convert_coffee.py; TRL_FOLDER the project's pairs, exported with `--format trl`. A
-rating is on the side of its prompt under the project's own split rule, so validation and test ratings are of
+rating is in the split of its prompt under the project's own split rule, so validation and test ratings are of
 first questions that no model here has seen. Compared are the reward model, a bag of words trained on the same
 pairs, and a bag of words trained on every single rating of the train split, which is far more data. Intervals:
 bootstrap over contexts.
@@ -46,9 +46,9 @@ def main() -> None:
     parser.add_argument("ratings", type=Path)
     parser.add_argument("trl_folder", type=Path)
     arguments = parser.parse_args()
-    salt, model_path = from_the_database(arguments.project, arguments.reward_model)
+    salt, model_path = split_salt_and_model(arguments.project, arguments.reward_model)
     rows = [json.loads(line) for line in arguments.ratings.read_text(encoding="utf-8").splitlines()]
-    put_on_sides(rows, salt)
+    assign_splits(rows, salt)
     for split in SPLITS:
         part = [row for row in rows if row["split"] == split]
         good = sum(row["reward"] > 0.5 for row in part)
@@ -62,13 +62,13 @@ def main() -> None:
         "length": np.array([len(row["response"]) for row in rows], dtype=float),
     }
     for splits in (("validation",), ("test",), ("validation", "test")):
-        chosen = [index for index, row in enumerate(rows) if row["split"] in splits]
-        print(f"{' + '.join(splits)}, n = {len(chosen)}")
+        indices = [index for index, row in enumerate(rows) if row["split"] in splits]
+        print(f"{' + '.join(splits)}, n = {len(indices)}")
         for name, values in scores.items():
-            report(name, values[chosen], [rows[index] for index in chosen])
+            report(name, values[indices], [rows[index] for index in indices])
 
 
-def from_the_database(slug: str, reward_model: str) -> tuple[str, Path]:
+def split_salt_and_model(slug: str, reward_model: str) -> tuple[str, Path]:
     """The project's split salt and the folder of one of its reward models."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
@@ -76,11 +76,11 @@ def from_the_database(slug: str, reward_model: str) -> tuple[str, Path]:
     from workspace.models import Project
 
     project = Project.objects.get(slug=slug)
-    found = RewardModel.objects.select_related("artifact").get(project=project, name=reward_model)
-    return project.split_salt, found.artifact.absolute_path
+    model = RewardModel.objects.select_related("artifact").get(project=project, name=reward_model)
+    return project.split_salt, model.artifact.absolute_path
 
 
-def put_on_sides(rows: list[Row], salt: str) -> None:
+def assign_splits(rows: list[Row], salt: str) -> None:
     from annotation.content.splits import assign_split
 
     for row in rows:
@@ -115,10 +115,10 @@ def reward_model_scores(rows: list[Row], model_path: Path) -> np.ndarray:
 
 
 def rating_scores(rows: list[Row]) -> np.ndarray:
-    """Logistic regression on counts of the answer and of the turn it answers, trained on single ratings."""
-    answers, questions = [row["response"] for row in rows], [row["prompt"][-1]["content"] for row in rows]
+    """Logistic regression on counts of the response and of the turn before it, trained on single ratings."""
+    responses, questions = [row["response"] for row in rows], [row["prompt"][-1]["content"] for row in rows]
     train = np.array([row["split"] == "train" for row in rows])
-    features = hstack([counts(answers, train), counts(questions, train)]).tocsr()
+    features = hstack([word_counts(responses, train), word_counts(questions, train)]).tocsr()
     labels = np.array([row["reward"] > 0.5 for row in rows])
     model = LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000).fit(
         features[train], labels[train]
@@ -126,9 +126,9 @@ def rating_scores(rows: list[Row]) -> np.ndarray:
     return np.asarray(model.decision_function(features))
 
 
-def counts(texts: list[str], train: np.ndarray) -> Any:
+def word_counts(texts: list[str], train: np.ndarray) -> Any:
     vectorizer = CountVectorizer(ngram_range=(1, 2), min_df=3, token_pattern=r"\w+|[^\w\s]")
-    vectorizer.fit([words for words, is_train in zip(texts, train, strict=True) if is_train])
+    vectorizer.fit([text for text, is_train in zip(texts, train, strict=True) if is_train])
     return vectorizer.transform(texts).astype(float)
 
 

@@ -1,27 +1,15 @@
-"""95 % intervals for the figures of docs/real-run.md. Pure functions."""
+"""AUC and bootstrap intervals for the figures of docs/real-run.md. Pure functions."""
 
 import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-Z_95 = 1.959964
-
-
-def wilson(right: float, n: int) -> tuple[float, float]:
-    """Wilson score interval of a share (Wilson 1927); `right` of `n`, halves allowed. Raises ValueError for n < 1."""
-    if n < 1:
-        raise ValueError(f"a share needs at least one case, found n = {n}")
-    share, z2 = right / n, Z_95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return middle - half, middle + half
-
 
 def auc(scores: Sequence[float], labels: Sequence[float]) -> float:
     """Chance that a case of label 1 scores above one of label 0, an equal score counting half; nan without both."""
-    good = np.asarray([s for s, label in zip(scores, labels, strict=True) if label > 0.5])
-    bad = np.asarray([s for s, label in zip(scores, labels, strict=True) if label <= 0.5])
+    good = np.asarray([score for score, label in zip(scores, labels, strict=True) if label > 0.5])
+    bad = np.asarray([score for score, label in zip(scores, labels, strict=True) if label <= 0.5])
     if not len(good) or not len(bad):
         return math.nan
     differences = good[:, None] - bad[None, :]

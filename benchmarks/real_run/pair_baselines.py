@@ -19,11 +19,12 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_score
 
-from benchmarks.real_run.intervals import cluster_bootstrap, wilson
+from benchmarks.real_run.intervals import cluster_bootstrap
 from learning.interface.training_options import BatchOptions
+from rewardmodel.training.accuracy import wilson_interval
 from rewardmodel.training.scoring import RewardScorer
 
-STRENGTHS = (0.0006, 0.002, 0.006, 0.02, 0.06, 0.2)
+REGULARIZATION_STRENGTHS = (0.0006, 0.002, 0.006, 0.02, 0.06, 0.2)
 
 
 def main() -> None:
@@ -41,15 +42,16 @@ def main() -> None:
     pairs = {split: read_pairs(arguments.folder, split) for split in ("train", "validation", "test")}
     bag = BagOfWords(pairs["train"])
     print(f"{len(pairs['train'])} training pairs; bag of words: {bag.words} features, C = {bag.strength:g}")
-    held_out = {split: pairs[split] for split in ("validation", "test")}
-    held_out["validation + test"] = pairs["validation"] + pairs["test"]
-    for name, chosen in held_out.items():
-        prompts = [str(pair["prompt"]) for pair in chosen]
-        print(f"{name}, n = {len(chosen)} pairs of {len(set(prompts))} prompts")
-        report("longer wins", longer_wins(chosen), prompts)
-        report("bag of words", bag.preferred(chosen), prompts)
+    heldout = {split: pairs[split] for split in ("validation", "test")}
+    heldout["validation + test"] = pairs["validation"] + pairs["test"]
+    for name, heldout_pairs in heldout.items():
+        prompts = [str(pair["prompt"]) for pair in heldout_pairs]
+        print(f"{name}, n = {len(heldout_pairs)} pairs of {len(set(prompts))} prompts")
+        report("longer wins", longer_wins(heldout_pairs), prompts)
+        report("bag of words", bag.accuracies(heldout_pairs), prompts)
         if arguments.reward_model:
-            report("reward model", by_reward_model(arguments.reward_model, batch, chosen), prompts)
+            model_accuracies = reward_model_accuracies(arguments.reward_model, batch, heldout_pairs)
+            report("reward model", model_accuracies, prompts)
 
 
 def read_pairs(folder: Path, split: str) -> list[dict[str, Any]]:
@@ -59,13 +61,15 @@ def read_pairs(folder: Path, split: str) -> list[dict[str, Any]]:
     return rows
 
 
-def text(side: Any) -> str:
-    return side if isinstance(side, str) else side[-1]["content"]
+def response_text(response: Any) -> str:
+    return response if isinstance(response, str) else response[-1]["content"]
 
 
 def longer_wins(pairs: list[dict[str, Any]]) -> np.ndarray:
     """1 where the chosen answer has more characters, 0.5 where both have as many."""
-    lengths = np.array([[len(text(pair["chosen"])), len(text(pair["rejected"]))] for pair in pairs])
+    lengths = np.array(
+        [[len(response_text(pair["chosen"])), len(response_text(pair["rejected"]))] for pair in pairs]
+    )
     return (lengths[:, 0] > lengths[:, 1]) + 0.5 * (lengths[:, 0] == lengths[:, 1])
 
 
@@ -73,7 +77,7 @@ class BagOfWords:
     """P(chosen over rejected) = sigmoid(w . (counts of chosen - counts of rejected)), no intercept."""
 
     def __init__(self, pairs: list[dict[str, Any]]) -> None:
-        texts = [text(pair[side]) for pair in pairs for side in ("chosen", "rejected")]
+        texts = [response_text(pair[name]) for pair in pairs for name in ("chosen", "rejected")]
         self._counts = CountVectorizer(ngram_range=(1, 2), min_df=3, token_pattern=r"\w+|[^\w\s]").fit(texts)
         # A pair and its mirror image cost the same without an intercept: every second one is mirrored, so that
         # there are two classes.
@@ -82,48 +86,56 @@ class BagOfWords:
         groups = [str(pair["prompt"][0]) for pair in pairs]
         quality = {
             c: cross_val_score(self._model(c), features, labels, groups=groups, cv=GroupKFold(5)).mean()
-            for c in STRENGTHS
+            for c in REGULARIZATION_STRENGTHS
         }
         self.strength = max(quality, key=quality.__getitem__)
         self._fitted = self._model(self.strength).fit(features, labels)
         self.words = len(self._counts.vocabulary_)
 
-    def preferred(self, pairs: list[dict[str, Any]]) -> np.ndarray:
-        return score_signs(self._fitted.decision_function(self._differences(pairs)))
+    def accuracies(self, pairs: list[dict[str, Any]]) -> np.ndarray:
+        return pair_accuracies(self._fitted.decision_function(self._differences(pairs)))
 
     def scores(self, texts: list[str]) -> np.ndarray:
         """What the model gives each text by itself; only differences mean something."""
         return np.asarray(self._counts.transform(texts) @ self._fitted.coef_[0])
 
     def _differences(self, pairs: list[dict[str, Any]]) -> Any:
-        chosen = self._counts.transform([text(pair["chosen"]) for pair in pairs])
-        return (chosen - self._counts.transform([text(pair["rejected"]) for pair in pairs])).astype(float)
+        chosen = self._counts.transform([response_text(pair["chosen"]) for pair in pairs])
+        return (chosen - self._counts.transform([response_text(pair["rejected"]) for pair in pairs])).astype(
+            float
+        )
 
     @staticmethod
     def _model(strength: float) -> LogisticRegression:
         return LogisticRegression(C=strength, fit_intercept=False, max_iter=2000)
 
 
-def by_reward_model(folder: Path, batch: BatchOptions, pairs: list[dict[str, Any]]) -> np.ndarray:
+def reward_model_accuracies(folder: Path, batch: BatchOptions, pairs: list[dict[str, Any]]) -> np.ndarray:
     rewards = np.array(
         RewardScorer.load(str(folder), batch=batch).score(
             [pair["prompt"] for pair in pairs],
-            [[text(pair["chosen"]), text(pair["rejected"])] for pair in pairs],
+            [[response_text(pair["chosen"]), response_text(pair["rejected"])] for pair in pairs],
         )
     )
-    return score_signs(rewards[:, 0] - rewards[:, 1])
+    return pair_accuracies(rewards[:, 0] - rewards[:, 1])
 
 
-def score_signs(differences: np.ndarray) -> np.ndarray:
+def pair_accuracies(differences: np.ndarray) -> np.ndarray:
+    """1 where the chosen response has the higher score, 0.5 where both have the same."""
     return (differences > 0) + 0.5 * (differences == 0)
 
 
-def report(name: str, right: np.ndarray, prompts: list[str]) -> None:
-    """Wilson's interval; where prompts have several pairs, which are not independent, also a bootstrap over prompts."""
-    low, high = wilson(float(right.sum()), len(right))
-    line = f"  {name:<14}{right.mean():.3f}  95 % [{low:.3f}, {high:.3f}]"
+def report(name: str, accuracies: np.ndarray, prompts: list[str]) -> None:
+    """Wilson's interval; where prompts have several pairs, which are not independent, also a bootstrap over prompts.
+
+    Raises ValueError without pairs.
+    """
+    if not len(accuracies):
+        raise ValueError("an accuracy needs at least one pair, found n = 0")
+    low, high = wilson_interval(float(accuracies.sum()), len(accuracies))
+    line = f"  {name:<14}{accuracies.mean():.3f}  95 % [{low:.3f}, {high:.3f}]"
     if len(set(prompts)) < len(prompts):
-        low, high = cluster_bootstrap(prompts, lambda indices: float(right[indices].mean()))
+        low, high = cluster_bootstrap(prompts, lambda indices: float(accuracies[indices].mean()))
         line += f"  over prompts [{low:.3f}, {high:.3f}]"
     print(line)
 

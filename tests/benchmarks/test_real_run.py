@@ -6,9 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.real_run.convert_coffee import MOST_RESPONSES, demonstrations_of, rankings_of, rating
-from benchmarks.real_run.intervals import auc, cluster_bootstrap, wilson
-from benchmarks.real_run.pair_baselines import BagOfWords, longer_wins
+from benchmarks.real_run.convert_coffee import (
+    MAX_RESPONSES,
+    build_rankings,
+    dialogue_demonstrations,
+    parse_rating,
+)
+from benchmarks.real_run.intervals import auc, cluster_bootstrap
+from benchmarks.real_run.pair_baselines import BagOfWords, longer_wins, report
 
 MENU = '{"menu_items":[{"menu_item_id":"mocha-3029","name":"Mocha"}]}'
 DIALOGUE = {
@@ -32,18 +37,9 @@ DIALOGUE = {
 }
 
 
-@pytest.mark.parametrize(
-    ("right", "n", "low", "high"),
-    # Newcombe (1998), table I, method 3, quotes these for 81/263, 15/148, 0/20 and 1/29.
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
-def test_wilson_intervals_are_newcombes(right: int, n: int, low: float, high: float) -> None:
-    assert wilson(right, n) == pytest.approx((low, high), abs=5e-5)
-
-
-def test_wilson_refuses_no_cases() -> None:
+def test_an_accuracy_of_no_pairs_is_refused() -> None:
     with pytest.raises(ValueError, match="n = 0"):
-        wilson(0, 0)
+        report("longer wins", np.array([]), [])
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=40))
@@ -57,32 +53,32 @@ def test_auc_is_scikit_learns(cases: list[tuple[int, bool]]) -> None:
 
 def test_a_cluster_bootstrap_is_wider_when_cases_of_a_group_repeat_each_other() -> None:
     values = np.repeat(np.random.default_rng(1).normal(size=40), 10)
-    alone = cluster_bootstrap(
-        [str(i) for i in range(400)], lambda chosen: float(values[chosen].mean()), draws=400
+    independent = cluster_bootstrap(
+        [str(i) for i in range(400)], lambda indices: float(values[indices].mean()), draws=400
     )
-    together = cluster_bootstrap(
-        [str(i // 10) for i in range(400)], lambda chosen: float(values[chosen].mean()), draws=400
+    grouped = cluster_bootstrap(
+        [str(i // 10) for i in range(400)], lambda indices: float(values[indices].mean()), draws=400
     )
-    assert together[1] - together[0] > 2 * (alone[1] - alone[0])
+    assert grouped[1] - grouped[0] > 2 * (independent[1] - independent[0])
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=4), st.booleans(), min_size=1, max_size=16))
 def test_every_pair_of_a_good_and_a_bad_answer_is_ranked_once(rated: dict[str, bool]) -> None:
-    if min(sum(rated.values()), sum(not good for good in rated.values())) > MOST_RESPONSES - 1:
+    if min(sum(rated.values()), sum(not good for good in rated.values())) > MAX_RESPONSES - 1:
         return
     prompt = [{"role": "user", "content": "hello"}]
     rows = [{"prompt": prompt, "response": text, "reward": float(good)} for text, good in rated.items()]
     pairs = []
-    for ranking in rankings_of("context-1", rows):
-        assert 2 <= len(ranking["responses"]) == len(set(ranking["responses"])) <= MOST_RESPONSES
-        placed = list(zip(ranking["responses"], ranking["ranks"], strict=True))
-        pairs += [(a, b) for a, rank_a in placed for b, rank_b in placed if rank_a < rank_b]
+    for ranking in build_rankings("context-1", rows):
+        assert 2 <= len(ranking["responses"]) == len(set(ranking["responses"])) <= MAX_RESPONSES
+        ranked = list(zip(ranking["responses"], ranking["ranks"], strict=True))
+        pairs += [(a, b) for a, rank_a in ranked for b, rank_b in ranked if rank_a < rank_b]
     good, bad = ([text for text, is_good in rated.items() if is_good is wanted] for wanted in (True, False))
     assert sorted(pairs) == sorted((a, b) for a in good for b in bad)
 
 
 def test_calls_become_json_text_and_the_last_action_is_always_taken() -> None:
-    rows = list(demonstrations_of(DIALOGUE, most=9))
+    rows = list(dialogue_demonstrations(DIALOGUE, max_actions=9))
     assert [row["response"] for row in rows] == [
         '{"get_menu_items": {"query": "Mocha"}}',
         '{"show_menu": {}}',
@@ -90,7 +86,7 @@ def test_calls_become_json_text_and_the_last_action_is_always_taken() -> None:
     ]
     assert [turn["role"] for turn in rows[-1]["prompt"]] == ["user", "assistant", "tool", "assistant", "tool"]
     assert rows[-1]["prompt"][-1]["content"] == '{"show_menu": "no JSON at all"}'
-    assert [row["response"] for row in demonstrations_of(DIALOGUE, most=1)] == ["Is this right?"]
+    assert [row["response"] for row in dialogue_demonstrations(DIALOGUE, max_actions=1)] == ["Is this right?"]
 
 
 def test_a_rating_keeps_its_label_and_loses_the_welcome() -> None:
@@ -98,7 +94,7 @@ def test_a_rating_keeps_its_label_and_loses_the_welcome() -> None:
         "Welcome to the Coffee Bar where you can order coffee, tea, espresso, and other drinks ahead of time."
     )
     order = '{"order_id": "29946ee91286486b85f476db465b6c40"}'
-    row = rating(
+    row = parse_rating(
         {
             "uid": "1",
             "context": f'[{{"role": "agent", "text": "{welcome}"}}, {{"role": "api", "response": {order}}}]',
@@ -119,5 +115,5 @@ def test_the_bag_of_words_learns_a_word_and_length_counts_ties_half() -> None:
         }
         for number in range(20)
     ]
-    assert BagOfWords(pairs[:14]).preferred(pairs[14:]).tolist() == [1.0] * 6
+    assert BagOfWords(pairs[:14]).accuracies(pairs[14:]).tolist() == [1.0] * 6
     assert longer_wins(pairs).tolist() == [0.5] * 20

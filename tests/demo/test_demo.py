@@ -110,7 +110,7 @@ def command_of(pid: int) -> str:
 
 
 def test_a_round_ends_by_itself_with_one_line_of_figures(start, tmp_path):
-    """How good the figures are is for benchmarks/bench_demonstration.py; here they must only be sane."""
+    """How good the figures are is for benchmarks/bench_demo.py; here they must only be sane."""
     process = start("--rounds", "1", "--exit", "--port", "8460")
     said, complaints = process.communicate(timeout=1500)
     assert process.returncode == 0, complaints

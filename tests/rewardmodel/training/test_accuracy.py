@@ -23,7 +23,7 @@ def pair(difference, strength=1.0, comparison=0, length_difference=0):
     ],
 )
 def test_the_wilson_interval_has_the_published_figures(successes, n, expected):
-    assert wilson_interval(successes, n) == pytest.approx(expected, abs=6e-5)
+    assert wilson_interval(successes, n) == pytest.approx(expected, abs=5e-5)
 
 
 def test_no_trials_give_the_interval_that_says_nothing():

@@ -1,7 +1,6 @@
-"""The evaluation command, and the pieces of a report that training shares with it."""
+"""The evaluation command."""
 
 import json
-import math
 
 import pytest
 
@@ -11,9 +10,7 @@ from learning.interface.training_options import BatchOptions, ModelSource
 from learning.language_models import load_reward_model, save_model
 from learning.run_context import RunContext
 from rewardmodel.training import evaluate
-from rewardmodel.training.comparisons import comparison_from_row
-from rewardmodel.training.config import EvaluateConfig, ObjectiveOptions
-from rewardmodel.training.reporting import split_report
+from rewardmodel.training.config import EvaluateConfig
 from rewardmodel.training.scoring import RewardScorer
 from tests.rewardmodel.training.conftest import comparison_rows, create_run, lines, run
 
@@ -57,20 +54,3 @@ def test_a_split_without_comparisons_is_refused(model_path, tmp_path):
     create_run(tmp_path / "run", options, comparison_rows(10), command=COMMAND)
     with pytest.raises(UserError, match="no untied comparison in the split 'test'"):
         evaluate.main(RunContext.open(RunDirectory(tmp_path / "run"), EvaluateConfig))
-
-
-def test_a_report_weighs_comparisons_in_the_loss_and_counts_pairs_in_the_accuracy():
-    rows = [row for row in comparison_rows(30) if row["ranks"] == [0, 1]][:2]
-    comparisons = [
-        comparison_from_row({**row, "weight": weight}, where="test")
-        for row, weight in zip(rows, (1.0, 3.0), strict=True)
-    ]
-    report = split_report(comparisons, [[1.0, 0.0], [0.0, 1.0]], ObjectiveOptions())
-    right, wrong = math.log1p(math.exp(-1)), math.log1p(math.exp(1))
-    assert report["ranking_loss"] == pytest.approx((right + 3 * wrong) / 4)
-    assert report["accuracy"] == 0.5 and report["n"] == 2
-
-
-def test_a_report_on_nothing_says_nothing():
-    report = split_report([], [], ObjectiveOptions())
-    assert report["ranking_loss"] is None and report["accuracy"] is None and report["reward_spread"] is None

@@ -15,7 +15,7 @@ from rewardmodel.training.comparisons import build_targets, comparison_from_row
 from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.loss import comparison_losses
 from rewardmodel.training.scoring import RewardScorer
-from rewardmodel.training.tokenization import count_truncated, tokenize_prompt_and_responses
+from rewardmodel.training.tokenization import tokenize_prompt_and_responses
 from tests.rewardmodel.training.conftest import comparison_rows
 
 LIMITS = BatchOptions(max_prompt_tokens=48, max_response_tokens=48)
@@ -194,7 +194,6 @@ def test_cut_responses_are_counted(saved):
     scorer = RewardScorer.load(saved, batch=BatchOptions(max_prompt_tokens=48, max_response_tokens=4))
     scorer.score(PROMPTS[:2], [["Here is the red ball.", "x"], ["y"]])
     assert scorer.truncated_responses == 1
-    assert count_truncated([Example(prompt_ids=[1], responses_ids=[[2, 9], [3]])], eos_id=9) == 1
 
 
 def test_nothing_to_score_gives_nothing(saved):

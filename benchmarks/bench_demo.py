@@ -1,6 +1,6 @@
-"""One round of the demonstration for several seeds, each from an empty data folder; prints a table.
+"""One round of the demo for several seeds, each from an empty data folder; prints a table.
 
-.venv/bin/python benchmarks/bench_demonstration.py [--seeds 0 1 2]
+.venv/bin/python benchmarks/bench_demo.py [--seeds 0 1 2]
 """
 
 import argparse
@@ -19,8 +19,8 @@ COLUMNS = (
 ).split()
 
 
-def figures(seed: int) -> dict[str, float]:
-    """The JSON line of one demonstration. Raises CalledProcessError when it fails."""
+def run_demo(seed: int) -> dict[str, float]:
+    """The JSON line of one demo. Raises CalledProcessError when it fails."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {
             **os.environ,
@@ -33,9 +33,9 @@ def figures(seed: int) -> dict[str, float]:
         output = subprocess.run(
             demo, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True
         ).stdout
-    found = json.loads(output.strip().splitlines()[-1])
-    found["gain_in_sd"] = (found["gold_after"] - found["gold_before"]) / found["gold_sd"]
-    return found
+    metrics = json.loads(output.strip().splitlines()[-1])
+    metrics["gain_in_sd"] = (metrics["gold_after"] - metrics["gold_before"]) / metrics["gold_sd"]
+    return metrics
 
 
 def main() -> None:
@@ -45,8 +45,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     print(f"| seed | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 1)}", flush=True)
     for seed in parser.parse_args().seeds:
-        found = figures(seed)
-        print(f"| {seed} | {' | '.join(f'{found[name]:.4g}' for name in COLUMNS)} |", flush=True)
+        metrics = run_demo(seed)
+        print(f"| {seed} | {' | '.join(f'{metrics[name]:.4g}' for name in COLUMNS)} |", flush=True)
 
 
 if __name__ == "__main__":
