@@ -1,7 +1,7 @@
 """Texts as token ids; training a tokenizer is covered by the runs from random weights in test_train.py."""
 
-from learning.packing import Example
 from learning.interface.training_options import BatchOptions
+from learning.packing import Example
 from rewardmodel.training.tokenization import count_truncated, tokenize_prompt_and_responses
 
 PROMPT = [{"role": "user", "content": "Give me the red ball."}]
