@@ -1,4 +1,4 @@
-"""What managers ask of reward models. Each action queues a run; the run's kind adopts the result."""
+"""What managers ask of reward models. Each action queues a run; the run's kind saves the result."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -70,7 +70,10 @@ def score_responses(
     responses: Sequence[Response],
     config: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Queue the scoring of responses; ResponseScore rows come out. `config`: ScoreConfig's batch and runtime."""
+    """Queue the scoring of responses, which adds ResponseScore rows.
+
+    `config` has the batch and runtime of ScoreConfig.
+    """
     if not responses:
         raise ActionError("There are no responses to score.", code="no_responses")
     return queue_run(

@@ -9,7 +9,7 @@ from workspace.models import Criterion, Project
 
 
 class RewardModel(models.Model):
-    """A folder that scores responses on one criterion. Judgments -> dataset -> reward model can be walked both ways."""
+    """A folder that scores responses on one criterion; its dataset says which judgments it learned from."""
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="reward_models")
     criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="reward_models")

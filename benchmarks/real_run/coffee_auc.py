@@ -2,11 +2,11 @@
 
     python -m benchmarks.real_run.coffee_auc PROJECT REWARD_MODEL RATINGS TRL_FOLDER
 
-RATINGS is ratings.jsonl of convert_coffee.py; TRL_FOLDER the project's pairs, exported with `--format trl`. A
-rating is in the split of its prompt under the project's own split rule, so validation and test ratings are of
-first questions that no model here has seen. Compared are the reward model, a bag of words trained on the same
-pairs, and a bag of words trained on every single rating of the train split, which is far more data. Intervals:
-bootstrap over contexts.
+RATINGS is ratings.jsonl of convert_coffee.py; TRL_FOLDER the project's pairs, exported with `--format trl`.
+A rating is in the split of its prompt under the project's own split rule, so validation and test ratings
+are of first questions that no model here has seen. Compared are the reward model, a bag of words trained on
+the same pairs, and a bag of words trained on every single rating of the train split, which is far more
+data. Intervals: bootstrap over contexts.
 """
 
 import argparse

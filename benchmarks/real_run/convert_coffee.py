@@ -2,7 +2,8 @@
 
     python -m benchmarks.real_run.convert_coffee DATA OUT
 
-DATA has taskmaster4_coffee_dialogues.jsonl.gz and taskmaster4_coffee_rated_generations.jsonl.gz. Written to OUT:
+DATA has taskmaster4_coffee_dialogues.jsonl.gz and taskmaster4_coffee_rated_generations.jsonl.gz.
+Written to OUT:
 
     demonstrations.jsonl   prompt, response: what the agent did next     -> import_demonstrations
     rankings.jsonl         prompt, responses, ranks: contexts with both ratings
@@ -10,9 +11,9 @@ DATA has taskmaster4_coffee_dialogues.jsonl.gz and taskmaster4_coffee_rated_gene
     prompts.jsonl          prompt: every rated context                   -> import_prompts
     ratings.jsonl          uid, prompt, response, reward: every rating   -> coffee_auc.py
 
-The agent's speech is text; its calls of the coffee bar's functions, and the answers to them, are JSON text. The opening
-welcome, the same everywhere, is left out; ids of 32 hexadecimal digits are cut to 6, which keeps contexts short and
-ids distinct. No label is changed: same text, same rating.
+The agent's speech is text; its calls of the coffee bar's functions, and the answers to them, are JSON text.
+The opening welcome, the same everywhere, is left out; ids of 32 hexadecimal digits are cut to 6, which
+keeps contexts short and ids distinct. No label is changed: same text, same rating.
 """
 
 import argparse
@@ -161,8 +162,8 @@ def group_by_context(ratings: Iterable[dict[str, Any]]) -> dict[str, list[dict[s
 def build_rankings(name: str, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """A context's different texts as rankings of two tiers, if it has both ratings.
 
-    Equal texts are one response. With more than MAX_RESPONSES texts, the rarer rating's go into every ranking and
-    the others' are dealt out: no pair of a good and a bad answer is lost or counted twice.
+    Equal texts are one response. With more than MAX_RESPONSES texts, the rarer rating's go into every
+    ranking and the others' are dealt out: no pair of a good and a bad answer is lost or counted twice.
     """
     rewards: dict[str, set[float]] = defaultdict(set)
     for row in rows:

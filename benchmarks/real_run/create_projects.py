@@ -1,7 +1,8 @@
 """Two projects and two people for docs/real-run.md: `python -m benchmarks.real_run.create_projects`.
 
-Run in the repository's root after `manage.py migrate`. A project's split salt is random; here it is fixed before
-the first prompt comes in, so that whoever follows the page gets the page's splits. Prints the passwords.
+Run in the repository's root after `manage.py migrate`. A project's split salt is random; here it is
+fixed before the first prompt comes in, so that whoever follows the page gets the page's splits.
+Prints the passwords.
 """
 
 import os

@@ -7,7 +7,10 @@ import numpy as np
 
 
 def auc(scores: Sequence[float], labels: Sequence[float]) -> float:
-    """Chance that a case of label 1 scores above one of label 0, an equal score counting half; nan without both."""
+    """Chance that a case of label 1 scores above one of label 0, equal scores counting half.
+
+    Returns nan when one of the labels is missing.
+    """
     good = np.asarray([score for score, label in zip(scores, labels, strict=True) if label > 0.5])
     bad = np.asarray([score for score, label in zip(scores, labels, strict=True) if label <= 0.5])
     if not len(good) or not len(bad):
@@ -21,8 +24,8 @@ def cluster_bootstrap(
 ) -> tuple[float, float]:
     """Percentile interval of `statistic(indices)` when whole groups are drawn with replacement.
 
-    Cases of one group (here: of one context) are not independent, so they are drawn together. Draws whose statistic
-    is nan are left out.
+    Cases of one group (here: of one context) are not independent, so they are drawn together. Draws whose
+    statistic is nan are left out.
     """
     members: dict[str, list[int]] = {}
     for index, group in enumerate(groups):

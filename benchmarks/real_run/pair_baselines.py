@@ -126,8 +126,9 @@ def pair_accuracies(differences: np.ndarray) -> np.ndarray:
 
 
 def report(name: str, accuracies: np.ndarray, prompts: list[str]) -> None:
-    """Wilson's interval; where prompts have several pairs, which are not independent, also a bootstrap over prompts.
+    """Prints the accuracy with Wilson's interval.
 
+    Where prompts have several pairs, which are not independent, also with a bootstrap interval over prompts.
     Raises ValueError without pairs.
     """
     if not len(accuracies):

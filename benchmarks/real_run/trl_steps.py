@@ -1,9 +1,10 @@
-"""TRL's own RewardTrainer on our export and our saved model; needs an environment of its own (docs/real-run.md).
+"""TRL's own RewardTrainer on our export and our saved model, in an environment of its own (docs/real-run.md).
 
     python benchmarks/real_run/trl_steps.py TRL_FOLDER MODEL_FOLDER OUT [--steps 20]
 
-TRL_FOLDER goes through `datasets.load_dataset`, MODEL_FOLDER through TRL's `RewardTrainer(model=folder)`; nothing
-of Roundtable is imported. Prints one line a step and the accuracy on the validation split before and after.
+TRL_FOLDER goes through `datasets.load_dataset`, MODEL_FOLDER through TRL's
+`RewardTrainer(model=folder)`; nothing of Roundtable is imported. Prints one line a step and the accuracy
+on the validation split before and after.
 """
 
 import argparse

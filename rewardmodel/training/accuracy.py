@@ -1,8 +1,8 @@
 """How often, and with what confidence, a reward model agrees with people: pure statistics on scored pairs.
 
-Every untied pair counts the same here, whatever comparison it came from. Pairs of one comparison are not
-independent, so for K > 2 the Wilson interval is a little too narrow; `accuracy_by_comparison` weighs
-comparisons instead.
+Every untied pair counts the same here, whatever comparison it came from. Pairs of one comparison are
+not independent, so for K > 2 the Wilson interval is a little too narrow; `accuracy_by_comparison`
+weighs comparisons instead.
 """
 
 import math
@@ -40,10 +40,10 @@ def pair_accuracy(difference: float) -> float:
 
 
 def accuracy_report(pairs: Sequence[ScoredPair]) -> dict[str, Any]:
-    """Accuracy overall and by strength, each with its interval and n, and the points of a reliability diagram.
+    """Accuracy overall and by strength, with intervals and counts, and the points of a reliability diagram.
 
-    Strengths of several people are means and are rounded to the nearest of 0..3, halves upwards. Without pairs every
-    figure is None and every n is 0.
+    Strengths of several people are means and are rounded to the nearest of 0..3, halves upwards. Without
+    pairs every figure is None and every n is 0.
     """
     by_comparison: dict[int, list[float]] = {}
     for pair in pairs:
@@ -72,8 +72,8 @@ def calibration(pairs: Sequence[ScoredPair]) -> tuple[list[dict[str, Any]], floa
     """Reliability bins of the predicted preference, and the expected calibration error.
 
     The model predicts that the response with the higher score is preferred, with probability
-    sigmoid(|difference|) in [0.5, 1]; a bin says how often that was so. Error: mean over pairs of |accuracy -
-    confidence| of their bin. Source: Guo et al. 2017 (arXiv 1706.04599), equal-width bins.
+    sigmoid(|difference|) in [0.5, 1]; a bin says how often that was so. Error: mean over pairs
+    of |accuracy - confidence| of their bin. Source: Guo et al. 2017 (arXiv 1706.04599), equal-width bins.
     """
     bins: list[dict[str, Any]] = []
     gap = 0.0

@@ -1,7 +1,7 @@
 """Rows of the comparisons record as comparisons that can be trained on.
 
-A row is checked whole when it is read; what a loss needs of a micro-batch is made by `build_targets`. Nothing
-here knows a tokenizer's or a model's details.
+A row is checked whole when it is read; what a loss needs of a micro-batch is made by `build_targets`.
+Nothing here knows a tokenizer's or a model's details.
 """
 
 import json
@@ -173,7 +173,7 @@ def require_no_prompt_leakage(comparisons: Iterable[Comparison], *, where: str) 
 def split_usable(
     comparisons: Sequence[Comparison], ranking_loss: RankingLossName
 ) -> tuple[list[Comparison], list[Comparison]]:
-    """Those to train on, under this loss, and those to be judged on, which need an untied pair."""
+    """Those to train on, under this loss, and those to evaluate on, which need an untied pair."""
     training = [item for item in comparisons if item.split == "train" and item.is_usable(ranking_loss)]
     validation = [item for item in comparisons if item.split == "validation" and item.untied_pairs]
     if len(training) < 2:

@@ -37,8 +37,9 @@ class ObjectiveOptions:
 class DataOptions:
     """How comparisons become optimizer steps.
 
-    With tokens_per_step a step takes comparisons until it holds about that many packed tokens, between
-    min_comparisons_per_step and comparisons_per_step of them; without it every step takes comparisons_per_step.
+    With tokens_per_step a step takes comparisons until it holds about that many packed
+    tokens, between min_comparisons_per_step and comparisons_per_step of them; without it
+    every step takes comparisons_per_step.
     """
 
     epochs: int = 1

@@ -1,8 +1,7 @@
-"""A reward model that goes on being a language model while it learns: the language head beside the score
-head.
+"""The language head beside the score head, for the loss that keeps a reward model a language model.
 
-The trunk is shared and runs once; logits are computed only where a top-tier response is predicted. The
-language head serves the training loss alone and is taken off before the reward model is saved.
+Both heads share one forward pass; logits are computed only where a top-tier response is predicted. The
+language head is used by the training loss only and is removed before the reward model is saved.
 
 Suffixes: B rows, T tokens of a row, N responses, R tokens of the longest response, M tokens of top-tier
 responses, D width, V vocabulary.
@@ -58,10 +57,12 @@ def scores_and_logprobs(model: Any, batch: Batch, is_top_tier_N: Tensor) -> tupl
     """
     hidden_BTD = hidden_states(model, batch)
     scores_N = head(model)(hidden_BTD[batch.row_N, batch.end_N]).squeeze(-1).float()
-    wanted_NR = batch.is_response_NR & is_top_tier_N[:, None]
-    row_NR = batch.row_N[:, None].expand_as(wanted_NR)
-    hidden_MD = hidden_BTD[row_NR[wanted_NR], batch.predict_index_NR[wanted_NR]]
+    is_predicted_NR = batch.is_response_NR & is_top_tier_N[:, None]
+    row_NR = batch.row_N[:, None].expand_as(is_predicted_NR)
+    hidden_MD = hidden_BTD[row_NR[is_predicted_NR], batch.predict_index_NR[is_predicted_NR]]
     logprobs_MV = language_logits(model, hidden_MD).float().log_softmax(-1)
-    logprobs_M = logprobs_MV.gather(1, batch.response_ids_NR[wanted_NR][:, None]).squeeze(1)
-    logprobs_NR = torch.zeros(wanted_NR.shape, device=scores_N.device).masked_scatter(wanted_NR, logprobs_M)
+    logprobs_M = logprobs_MV.gather(1, batch.response_ids_NR[is_predicted_NR][:, None]).squeeze(1)
+    logprobs_NR = torch.zeros(is_predicted_NR.shape, device=scores_N.device).masked_scatter(
+        is_predicted_NR, logprobs_M
+    )
     return scores_N, logprobs_NR

@@ -1,11 +1,11 @@
 """Losses of a reward model: pure functions on tensors.
 
-A comparison is a weak order over K responses. Everything here is written for one micro-batch of comparisons
-whose responses are flattened one after another. Nothing here knows where the scores come from or how rows are
-packed.
+A comparison is a weak order over K responses. Everything here is written for one micro-batch of
+comparisons whose responses are flattened one after another. Nothing here knows where the scores come from
+or how rows are packed.
 
-Suffixes: B comparisons, N responses of all comparisons, K responses of one comparison, M members of one tier,
-P compared pairs of all comparisons, R tokens of one response.
+Suffixes: B comparisons, N responses of all comparisons, K responses of one comparison, M members of one
+tier, P compared pairs of all comparisons, R tokens of one response.
 Units: scores are reward units before the shift; every loss is in nats.
 """
 
@@ -54,8 +54,8 @@ class RankingLosses:
 def margins(strength_P: Tensor, table: MarginTable) -> Tensor:
     """Margin m(strength) of each pair, (P,), in reward units.
 
-    small {3: 1, 2: 2/3, 1: 1/3, 0: 0}, large {3: 3, 2: 2, 1: 1, 0: 0}; the mean strength of several people falls
-    on the line between two entries (ours; both tables are straight lines). Source: Llama 2, table 27.
+    small {3: 1, 2: 2/3, 1: 1/3, 0: 0}, large {3: 3, 2: 2, 1: 1, 0: 0}; the mean strength of several people
+    falls on the line between two entries (ours; both tables are straight lines). Source: Llama 2, table 27.
     """
     if table == "none":
         return torch.zeros_like(strength_P)
@@ -102,11 +102,11 @@ def centering_penalties(first_P: Tensor, second_P: Tensor) -> Tensor:
 def plackett_luce_loss(scores_K: Tensor, ranks_K: Tensor) -> Tensor:
     """-log probability, under Plackett-Luce, that the responses fall into the observed tiers; a scalar.
 
-    The order inside a tier is unknown, so it is summed out: for a tier A above a remainder of total strength
-    c, f(S) = sum over i in S of e^{r_i} / (sum over S of e^{r_j} + c) f(S without i), f(empty) = 1, and the
-    tier contributes f(A). Exact, and never more than K! orders in 2^M steps. Two responses give the pairwise
-    loss, no ties give ListMLE, one tier gives 0. Source: Plackett 1975 (the choice axiom); the sum over tied
-    orders is the exact method of Allison and Christakis 1994.
+    The order inside a tier is unknown, so it is summed out: for a tier A above a remainder of total
+    strength c, f(S) = sum over i in S of e^{r_i} / (sum over S of e^{r_j} + c) f(S without i), f(empty) =
+    1, and the tier contributes f(A). Exact, and never more than K! orders in 2^M steps. Two responses give
+    the pairwise loss, no ties give ListMLE, one tier gives 0. Source: Plackett 1975 (the choice axiom); the
+    sum over tied orders is the exact method of Allison and Christakis 1994.
     """
     order = torch.argsort(ranks_K, stable=True)
     tiers = scores_K[order].split(torch.unique(ranks_K, return_counts=True)[1].tolist())
@@ -171,11 +171,11 @@ def ranking_losses(
 ) -> RankingLosses:
     """Ranking loss and centering penalty of every comparison.
 
-    pairwise: mean over the comparison's untied pairs of -logsigmoid(r_w - r_l - m(strength)); with pair_weight
-    "all" their sum over C(K, 2) instead, so that a comparison with ties counts less. soft_labels: the same mean
-    over all compared pairs, ties included. The centering penalty uses the pairs and weights of the ranking
-    loss; for plackett_luce and best_of_k those of pairwise. Source: InstructGPT, 3.5 (all C(K, 2) pairs are
-    one batch element); Llama 2, 3.2.2.
+    pairwise: mean over the comparison's untied pairs of -logsigmoid(r_w - r_l - m(strength)); with
+    pair_weight "all" their sum over C(K, 2) instead, so that a comparison with ties counts less.
+    soft_labels: the same mean over all compared pairs, ties included. The centering penalty uses the pairs
+    and weights of the ranking loss; for plackett_luce and best_of_k those of pairwise. Source: InstructGPT,
+    3.5 (all C(K, 2) pairs are one batch element); Llama 2, 3.2.2.
 
     Raises ValueError when a comparison that is no weak order meets a loss that needs one.
     """

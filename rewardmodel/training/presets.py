@@ -1,10 +1,10 @@
 """Named values for reward models, each with its source. Light: no torch.
 
-"ours" marks what the source does not publish. A preset leaves open where the model starts and the machine it
-runs on. All of them drop ties and put every pair of a comparison into one batch element. The score head is new,
-normal with standard deviation 1/sqrt(h + 1) and bias 0 (N+ implementation details; Stiennon 2020, B.1),
-unless the start is an earlier reward model; the reward is shifted to mean 0 on demonstrations (InstructGPT,
-3.5).
+"ours" marks what the source does not publish. A preset leaves open where the model starts and the
+machine it runs on. All of them drop ties and put every pair of a comparison into one batch element. The
+score head is new, normal with standard deviation 1/sqrt(h + 1) and bias 0 (N+ implementation details;
+Stiennon 2020, B.1), unless the start is an earlier reward model; the reward is shifted to mean 0 on
+demonstrations (InstructGPT, 3.5).
 """
 
 from collections.abc import Mapping

@@ -66,7 +66,7 @@ def mean_ranking_loss(
 def log_samples(
     attempt: RunContext[Any], step: int, comparisons: Iterable[Comparison], scores: Iterable[Sequence[float]]
 ) -> None:
-    """Writes comparisons to samples.jsonl: the prompt, and the responses from the highest score to the lowest.
+    """Writes comparisons to samples.jsonl: the prompt, and the responses with the highest score first.
 
     There may be more scores than comparisons; the first ones belong to them.
     """

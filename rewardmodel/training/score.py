@@ -2,8 +2,8 @@
 
     python -m rewardmodel.training.score RUN_DIR
 
-Reads inputs/responses.parquet, writes scores.parquet in the same order and result.json. Responses to the same
-prompt are scored together, behind one copy of the prompt.
+Reads inputs/responses.parquet, writes scores.parquet in the same order and result.json. Responses to the
+same prompt are scored together, behind one copy of the prompt.
 """
 
 import json

@@ -30,7 +30,7 @@ class StepMetrics:
         self.sums["pairs"] += len(difference_P)
 
     def means(self, processes: Processes, objective: ObjectiveOptions) -> dict[str, float | None]:
-        """Over all processes: ranking loss, language-model loss if there is one, accuracy on the step's pairs."""
+        """Over all processes: ranking loss, language-model loss if any, accuracy on the step's pairs."""
         values = torch.tensor(list(self.sums.values()), dtype=torch.float64, device=processes.device)
         sums = dict(zip(self.sums, processes.all_reduce_sum(values).tolist(), strict=True))
         return {

@@ -18,9 +18,10 @@ from rewardmodel.training.config import RewardModelConfig
 def load_or_train_tokenizer(
     attempt: RunContext[RewardModelConfig], training: Sequence[Comparison], processes: Processes
 ) -> Any:
-    """The tokenizer of the model to start from; for random weights without one, one trained on these comparisons.
+    """The tokenizer of the model to start from; for random weights one trained on these comparisons.
 
-    A trained one is kept in the run directory: a resumed run must not depend on training it the same way twice.
+    Unless the options name a folder with one. A trained tokenizer is kept in the run directory: a resumed run
+    must not depend on training it the same way twice.
     """
     options = attempt.options
     if options.model.source.fresh is None:

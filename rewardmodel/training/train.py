@@ -3,13 +3,13 @@
     python -m rewardmodel.training.train RUN_DIR
     torchrun --nproc-per-node 2 -m rewardmodel.training.train RUN_DIR
 
-Reads inputs/comparisons.parquet (trains on the split train, evaluates on validation, leaves test alone) and,
-when there are any, inputs/demonstrations.parquet, on which the reward gets mean zero. Writes model/, which
-plain transformers loads as AutoModelForSequenceClassification: its logit minus config.reward_shift is the
-reward.
+Reads inputs/comparisons.parquet (trains on the split train, evaluates on validation, leaves test alone)
+and, when there are any, inputs/demonstrations.parquet, on which the reward gets mean zero. Writes model/,
+which plain transformers loads as AutoModelForSequenceClassification: its logit minus config.reward_shift
+is the reward.
 
-A comparison is one example: its K responses stand packed behind one copy of the prompt, and all its pairs are
-one term of the loss (InstructGPT, 3.5). The loss of an optimizer step is divided by the weight of all
+A comparison is one example: its K responses stand packed behind one copy of the prompt, and all its pairs
+are one term of the loss (InstructGPT, 3.5). The loss of an optimizer step is divided by the weight of all
 comparisons in it, so that neither micro-batches nor processes change the update.
 """
 
@@ -220,10 +220,10 @@ def compute_reward_shift(
     heldout_scores: list[list[float]],
     examples: Sequence[Example],
 ) -> tuple[float, str]:
-    """The score that becomes reward 0, and what it is the mean of. Source: InstructGPT, 3.5 (demonstrations).
+    """The score that becomes reward 0, and what it is the mean of.
 
-    Without demonstrations the compared responses stand in, held-out ones first (ours): some zero is needed
-    for rewards of several models to be of one scale.
+    Source: InstructGPT, 3.5 (demonstrations). Without demonstrations the compared responses stand in,
+    held-out ones first (ours): some zero is needed for rewards of several models to be of one scale.
     """
     if demonstrations:
         groups, source = batcher.scores(engine, compute_fp32_scores, demonstrations), "demonstrations"

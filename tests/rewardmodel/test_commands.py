@@ -1,4 +1,4 @@
-"""The options of train_reward_model; what it refuses is tested with the other commands of a project with policies."""
+"""The options of train_reward_model; its refusals are tested beside those of the policies' commands."""
 
 import pytest
 

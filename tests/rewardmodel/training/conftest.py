@@ -1,6 +1,4 @@
-"""A tiny world for reward models: prompts ask for a colour and a thing, good answers name both and stay
-polite.
-"""
+"""Data for tiny reward models: prompts ask for a colour and a thing, good answers name both politely."""
 
 import json
 import os

@@ -1,7 +1,6 @@
-"""The losses written a second time, in NumPy float64 and by brute force, from the papers and not from our
-code.
+"""The losses written a second time, from the papers, in NumPy float64 and by brute force.
 
-A comparison here is a matrix: preference[i][j] is the share of people for i over j, None when never compared.
+A comparison here is a matrix: preference[i][j] is the share of people for i over j, None if never compared.
 """
 
 import itertools
@@ -87,6 +86,6 @@ def best_of_k(scores, ranks):
     return float(np.mean(losses))
 
 
-def imitation(logprobs_of_responses, top):
+def lm(logprobs_of_responses, top):
     tokens = [value for i in top for value in logprobs_of_responses[i]]
     return -float(np.mean(np.asarray(tokens, dtype=np.float64)))

@@ -56,7 +56,7 @@ def test_one_pass_gives_the_scores_and_the_language_models_own_log_probabilities
     assert logprobs[~targets.is_top_tier_N].abs().max() == 0
 
 
-def test_changing_a_rejected_response_leaves_the_imitation_loss_alone(source, tokenizer):
+def test_changing_a_rejected_response_leaves_the_lm_loss_alone(source, tokenizer):
     item = usable(1)[0]
     model, batch, targets = prepared(source, tokenizer, [item])
     before = lm_losses(

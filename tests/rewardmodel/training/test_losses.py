@@ -25,9 +25,7 @@ STRENGTHS = (0, 1, 2, 3)
 
 
 def weak_order(ranks, strengths=None):
-    """The preference and grade matrices of one person's tiers; strengths are those of the steps between
-    tiers.
-    """
+    """The preference and grade matrices of one person's tiers; `strengths` are those between tiers."""
     size, steps = len(ranks), strengths or [1] * max(ranks)
     preference = [[None if i == j else 0.5 for j in range(size)] for i in range(size)]
     grade = [[None] * size for _ in range(size)]
@@ -288,7 +286,7 @@ def test_one_tier_teaches_nothing_to_listwise_losses():
         assert float(loss(scores, torch.tensor([0, 0])).detach()) == 0
 
 
-def test_imitation_is_the_mean_over_the_tokens_of_the_top_tier():
+def test_the_lm_loss_is_the_mean_over_the_tokens_of_the_top_tier():
     comparisons = [comparison([0, 1]), comparison([1, 0, 0])]
     logprobs = -torch.arange(1.0, 16.0, dtype=torch.float64).reshape(5, 3)
     is_response = torch.tensor([[1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 1, 1], [1, 0, 0]]).bool()
@@ -297,10 +295,10 @@ def test_imitation_is_the_mean_over_the_tokens_of_the_top_tier():
         [float(v) for v, real in zip(line, mask, strict=True) if real]
         for line, mask in zip(logprobs, is_response, strict=True)
     ]
-    assert ours.tolist() == pytest.approx([reference.imitation(rows, [0]), reference.imitation(rows, [3, 4])])
+    assert ours.tolist() == pytest.approx([reference.lm(rows, [0]), reference.lm(rows, [3, 4])])
 
 
-def test_imitation_ignores_rejected_responses_and_padding_even_when_it_holds_infinities():
+def test_the_lm_loss_ignores_rejected_responses_and_padding_even_when_it_holds_infinities():
     comparisons = [comparison([0, 1])]
     is_response = torch.tensor([[True, False], [True, True]])
     clean = torch.tensor([[-1.0, 0.0], [-2.0, -3.0]])
