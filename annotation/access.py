@@ -10,14 +10,14 @@ from workspace.access import ANY_ROLE, REVIEWERS, Role, access_project
 from workspace.models import Project, User
 
 
-def access_assignment(actor: User | AnonymousUser, project: Project, handle: UUID) -> Assignment:
+def access_assignment(actor: User | AnonymousUser, project: Project, public_id: UUID) -> Assignment:
     """The actor's own assignment; nobody else's, whatever their role."""
     access_project(actor, project.slug, roles=ANY_ROLE)
     assignment = (
         Assignment.objects.select_related(
             "task__batch__criterion", "task__batch__project", "task__prompt", "annotator"
         )
-        .filter(task__batch__project=project, handle=handle, annotator_id=actor.pk)
+        .filter(task__batch__project=project, public_id=public_id, annotator_id=actor.pk)
         .first()
     )
     if assignment is None:

@@ -7,7 +7,7 @@ from annotation.models import (
     Batch,
     CurrentJudgment,
     Demonstration,
-    GoldAnswer,
+    GoldJudgment,
     Judgment,
     PreferenceDataset,
     Prompt,
@@ -21,20 +21,38 @@ from workspace.admin import ReadOnlyAdmin
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin):
-    list_display = ("name", "project", "criterion", "kind", "k", "overlap", "quota", "state", "visible")
+    list_display = (
+        "name",
+        "project",
+        "criterion",
+        "kind",
+        "responses_per_task",
+        "overlap",
+        "quota",
+        "state",
+        "visible",
+    )
     list_filter = ("state", "kind", "visible")
 
 
 @admin.register(Task)
 class TaskAdmin(ReadOnlyAdmin):
-    list_display = ("id", "batch", "purpose", "priority", "needed", "open_slots", "done")
+    list_display = (
+        "id",
+        "batch",
+        "purpose",
+        "priority",
+        "required_judgments",
+        "open_slots",
+        "counted_judgments",
+    )
     list_filter = ("purpose",)
     list_select_related = ("batch",)
 
 
 @admin.register(Assignment)
 class AssignmentAdmin(ReadOnlyAdmin):
-    list_display = ("handle", "task", "annotator", "state", "leased_until", "submitted_at")
+    list_display = ("public_id", "task", "annotator", "state", "leased_until", "submitted_at")
     list_filter = ("state",)
 
 
@@ -58,5 +76,5 @@ class ResponseAdmin(ReadOnlyAdmin):
 
 
 admin.site.register(
-    [CurrentJudgment, Demonstration, GoldAnswer, PreferenceDataset, PromptSet, Source], ReadOnlyAdmin
+    [CurrentJudgment, Demonstration, GoldJudgment, PreferenceDataset, PromptSet, Source], ReadOnlyAdmin
 )

@@ -157,7 +157,12 @@ def _add_warm_up(actor: User, project: Project, visitor: User, rng: random.Rando
         ],
     )
     batch = create_batch(
-        actor=actor, project=project, criterion=project.criteria.get(), name="Warm-up", k=2, priority=2
+        actor=actor,
+        project=project,
+        criterion=project.criteria.get(),
+        name="Warm-up",
+        responses_per_task=2,
+        priority=2,
     )
     tasks = [
         NewTask(prompt=prompt, responses=responses[2 * index : 2 * index + 2], reserved_for=visitor)

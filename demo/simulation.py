@@ -25,7 +25,7 @@ def simulate_judgments(
         .in_batch(batch)
         .filter(open_slots__gt=0, reserved_for__isnull=True)
         .select_related("prompt")
-        .prefetch_related("entries__response", "assignments")
+        .prefetch_related("task_responses__response", "assignments")
         .order_by("-priority", "pk")
     )
     rows: list[NewJudgment] = []
@@ -43,7 +43,7 @@ def _judgment(task: Task, annotator: User, *, seed: int, noise: float, allow_tie
     rng = random.Random(
         f"{seed}:{annotator.username}:{task.prompt.external_id}:{task.purpose}:{task.batch_id}"
     )
-    responses = [entry.response for entry in task.entries.all()]
+    responses = [entry.response for entry in task.task_responses.all()]
     rng.shuffle(responses)
     verdict = judge(
         task.prompt.messages,

@@ -164,7 +164,7 @@ def head_to_head(round_: Round) -> HeadToHead | None:
     new_sources = round_.start_policy.source_id
     wins = ties = losses = 0
     for judgment in judgments.prefetch_related("task__entries__response"):
-        source = {entry.response_id: entry.response.source_id for entry in judgment.task.entries.all()}
+        source = {entry.response_id: entry.response.source_id for entry in judgment.task.task_responses.all()}
         if len(judgment.tiers) == 1:
             ties += 1
         elif source[judgment.tiers[0][0]] == new_sources:

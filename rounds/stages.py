@@ -283,7 +283,7 @@ def _batch(round_: Round, plan: RoundPlan, *, name: str, priority: int) -> Batch
         project=round_.project,
         criterion=round_.criterion,
         name=free_name(Batch.objects.filter(project=round_.project), name),
-        k=plan.sampling.responses_a_task,
+        responses_per_task=plan.sampling.responses_a_task,
         overlap=plan.annotation.overlap,
         priority=priority,
         round_number=round_.number,
@@ -292,7 +292,7 @@ def _batch(round_: Round, plan: RoundPlan, *, name: str, priority: int) -> Batch
 
 def _set_quota(batch: Batch, asked: int | None) -> None:
     """The quota asked for, or as many as the tasks have room for if that is fewer."""
-    room = sum(Task.objects.of_slots().in_batch(batch).values_list("needed", flat=True))
+    room = sum(Task.objects.of_slots().in_batch(batch).values_list("required_judgments", flat=True))
     Batch.objects.filter(pk=batch.pk).update(quota=min(asked, room) if asked else room)
 
 
@@ -492,11 +492,11 @@ def _step_scoring(round_: Round, plan: RoundPlan) -> bool:
 def responses_to_score(round_: Round) -> list[Response]:
     """The round's own responses and whatever people have judged on this criterion: each can see the agreement."""
     of_round = Response.objects.filter(
-        task_entries__task__batch__round_number=round_.number,
-        task_entries__task__batch__project=round_.project,
+        task_responses__task__batch__round_number=round_.number,
+        task_responses__task__batch__project=round_.project,
     )
     judged = Judgment.objects.current().of_project(round_.project).of_criterion(round_.criterion).by_people()
-    of_people = Response.objects.filter(task_entries__task__in=judged.values("task"))
+    of_people = Response.objects.filter(task_responses__task__in=judged.values("task"))
     return list((of_round | of_people).distinct().order_by("pk"))
 
 

@@ -5,7 +5,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
 SQLITE = """
-CREATE TRIGGER {table}_no_{verb} BEFORE {VERB} ON {table}
+CREATE TRIGGER IF NOT EXISTS {table}_no_{verb} BEFORE {VERB} ON {table}
 BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
 """
 POSTGRESQL_FUNCTION = """
@@ -13,6 +13,7 @@ CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $
 BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END $$
 """
 POSTGRESQL = """
+DROP TRIGGER IF EXISTS {table}_no_{verb} ON {table};
 CREATE TRIGGER {table}_no_{verb} BEFORE {VERB} ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_change()
 """
 
@@ -20,7 +21,8 @@ CREATE TRIGGER {table}_no_{verb} BEFORE {VERB} ON {table} FOR EACH ROW EXECUTE F
 def append_only(table: str) -> migrations.RunPython:
     """A migration operation: rows of `table` can be inserted, never changed or deleted.
 
-    Both databases raise django.db.IntegrityError.
+    Both databases raise django.db.IntegrityError. Where the triggers are there already nothing changes; a migration
+    that makes SQLite build the table anew, and so lose them, runs this again at its end.
     """
 
     def forwards(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:

@@ -49,7 +49,7 @@ def task_response(request: ProjectRequest, project: Project, assignment: Assignm
     context = task_context(assignment, judgment=current.judgment if current else None)
     return JsonResponse(
         {
-            "handle": str(assignment.handle),
+            "handle": str(assignment.public_id),
             "html": render_to_string(
                 "annotation/annotator/task.html", context | {"project": project}, request
             ),

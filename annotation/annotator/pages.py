@@ -38,7 +38,7 @@ def overview(request: ProjectRequest, slug: str) -> HttpResponse:
     project = require_project_member(request, slug)
     recent = [
         {
-            "handle": judgment.assignment.handle,
+            "handle": judgment.assignment.public_id,
             "prompt": excerpt(judgment.task.prompt.messages[-1]["content"]),
             "words": describe_judgment(
                 tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths

@@ -84,7 +84,7 @@ def annotator_progress(actor: User, project: Project) -> dict[str, Any]:
         state=Assignment.State.LEASED,
         task__batch__state=Batch.State.OPEN,
         task__batch__visible=True,
-        task__needed__gt=0,
+        task__required_judgments__gt=0,
     ).count()
     remaining = count_remaining_tasks(actor, project) + held
     last = (
@@ -92,7 +92,7 @@ def annotator_progress(actor: User, project: Project) -> dict[str, Any]:
         .of_project(project)
         .filter(annotator=actor, task__batch__state=Batch.State.OPEN)
         .order_by("-pk")
-        .values_list("assignment__handle", flat=True)
+        .values_list("assignment__public_id", flat=True)
         .first()
     )
     return {

@@ -20,7 +20,7 @@ class NewTask:
     purpose: str = Task.Purpose.NORMAL
     reserved_for: User | None = None
     priority: int = 0
-    needed: int | None = None  # the batch's overlap; 1 when reserved; 0 where no slots are used
+    required_judgments: int | None = None  # the batch's overlap; 1 when reserved; 0 where no slots are used
 
 
 def batch_kind_for(k: int) -> str:
@@ -36,7 +36,7 @@ def create_batch(
     project: Project,
     criterion: Criterion,
     name: str,
-    k: int = 2,
+    responses_per_task: int = 2,
     kind: str | None = None,
     overlap: int | None = None,
     quota: int | None = None,
@@ -49,7 +49,7 @@ def create_batch(
     """
     if criterion.project_id != project.pk:
         raise BatchInvalid("The criterion belongs to another project.")
-    if not 1 <= k <= 9 or kind not in (None, batch_kind_for(k)):
+    if not 1 <= responses_per_task <= 9 or kind not in (None, batch_kind_for(responses_per_task)):
         raise BatchInvalid("A batch asks for 1 (rating), 2 (pairwise) or 3 to 9 (ranking) responses a task.")
     overlap = project.overlap if overlap is None else overlap
     if not 1 <= overlap <= 50:
@@ -66,8 +66,8 @@ def create_batch(
                 project=project,
                 criterion=criterion,
                 name=name,
-                kind=batch_kind_for(k),
-                k=k,
+                kind=batch_kind_for(responses_per_task),
+                responses_per_task=responses_per_task,
                 overlap=overlap,
                 quota=quota,
                 priority=priority,
@@ -87,10 +87,14 @@ def _validate_task(batch: Batch, task: NewTask) -> int:
     if task.prompt.project_id != batch.project_id:
         raise TaskInvalid("The prompt belongs to another project.")
     count = len(task.responses)
-    fits = 2 <= count <= batch.k if batch.kind == Batch.Kind.RANKING else count == batch.k
+    fits = (
+        2 <= count <= batch.responses_per_task
+        if batch.kind == Batch.Kind.RANKING
+        else count == batch.responses_per_task
+    )
     if not fits:
         raise TaskInvalid(
-            f"The batch “{batch.name}” asks for {batch.k} responses a task; this one has {count}."
+            f"The batch “{batch.name}” asks for {batch.responses_per_task} responses a task; this one has {count}."
         )
     if len({response.pk for response in task.responses}) != count:
         raise TaskInvalid("A task shows each response once.")
@@ -100,10 +104,10 @@ def _validate_task(batch: Batch, task: NewTask) -> int:
         raise TaskInvalid(f"A task of purpose {task.purpose} needs the person it is for.")
     if task.purpose not in COUNTED_PURPOSES:
         return 0
-    if task.needed is not None:
-        if not 1 <= task.needed <= 50:
+    if task.required_judgments is not None:
+        if not 1 <= task.required_judgments <= 50:
             raise TaskInvalid("A task needs between 1 and 50 people.")
-        return task.needed
+        return task.required_judgments
     return 1 if task.reserved_for is not None else batch.overlap
 
 
@@ -115,7 +119,7 @@ def add_tasks(*, actor: User, batch: Batch, tasks: Sequence[NewTask]) -> list[Ta
         raise BatchNotOpen(f"The batch “{batch.name}” is closed.")
     made = []
     for task in tasks:
-        needed = _validate_task(batch, task)
+        required_judgments = _validate_task(batch, task)
         made.append(
             Task(
                 batch=batch,
@@ -123,8 +127,8 @@ def add_tasks(*, actor: User, batch: Batch, tasks: Sequence[NewTask]) -> list[Ta
                 purpose=task.purpose,
                 reserved_for=task.reserved_for,
                 priority=task.priority,
-                needed=needed,
-                open_slots=needed,
+                required_judgments=required_judgments,
+                open_slots=required_judgments,
             )
         )
     Task.objects.bulk_create(made, batch_size=BULK_BATCH_SIZE)
@@ -137,7 +141,7 @@ def add_tasks(*, actor: User, batch: Batch, tasks: Sequence[NewTask]) -> list[Ta
         batch_size=BULK_BATCH_SIZE,
     )
     # A cursor may have passed the place of a new task with a high priority.
-    Batch.objects.filter(pk=batch.pk).update(cursor_epoch=F("cursor_epoch") + 1)
+    Batch.objects.filter(pk=batch.pk).update(queue_version=F("queue_version") + 1)
     record_audit(actor=actor, action="tasks.add", project=batch.project, target=batch, tasks=len(made))
     return made
 
@@ -156,7 +160,7 @@ def open_batch(*, actor: User, batch: Batch) -> Batch:
         raise BatchInvalid(f"The batch “{batch.name}” has no tasks to hand out.", code="batch_empty")
     if batch.quota is None:
         counting = batch.tasks.of_slots().filter(reserved_for__isnull=True)
-        batch.quota = counting.aggregate(total=Sum("needed"))["total"] or 0
+        batch.quota = counting.aggregate(total=Sum("required_judgments"))["total"] or 0
     batch.state = Batch.State.OPEN
     batch.save(update_fields=["state", "quota"])
     record_audit(actor=actor, action="batch.open", project=batch.project, target=batch, quota=batch.quota)
@@ -201,7 +205,7 @@ def set_priorities(*, actor: User, batch: Batch, priorities: Mapping[int, int]) 
     for task in changed:
         task.priority = priorities[task.pk]
     Task.objects.bulk_update(changed, ["priority"], batch_size=500)
-    Batch.objects.filter(pk=batch.pk).update(cursor_epoch=F("cursor_epoch") + 1)
+    Batch.objects.filter(pk=batch.pk).update(queue_version=F("queue_version") + 1)
     record_audit(
         actor=actor, action="priorities.set", project=batch.project, target=batch, tasks=len(changed)
     )

@@ -44,7 +44,9 @@ class BatchProgress:
 
 def batch_progress(batch: Batch) -> BatchProgress:
     tasks = _tasks_that_count(batch)
-    totals = tasks.aggregate(tasks=Count("pk"), tasks_done=Count("pk", filter=Q(done__gte=F("needed"))))
+    totals = tasks.aggregate(
+        tasks=Count("pk"), tasks_done=Count("pk", filter=Q(counted_judgments__gte=F("required_judgments")))
+    )
     pointers = CurrentJudgment.objects.filter(task__in=tasks, judgment__withdrawn=False)
     judgments = pointers.aggregate(
         counted=Count("pk", filter=Q(judgment__surplus=False)),
@@ -55,7 +57,7 @@ def batch_progress(batch: Batch) -> BatchProgress:
     )
     return BatchProgress(
         counted=judgments["counted"],
-        quota=batch.quota or sum(tasks.values_list("needed", flat=True)),
+        quota=batch.quota or sum(tasks.values_list("required_judgments", flat=True)),
         surplus=judgments["surplus"],
         skipped=states.get(Assignment.State.SKIPPED, 0),
         leased=states.get(Assignment.State.LEASED, 0),

@@ -106,7 +106,7 @@ def freeze_dataset(
                 manifest_sha256=hashlib.sha256(text.encode()).hexdigest(),
                 filters=filters | {"content_sha256": content},
                 counts=manifest["counts"],
-                made_by=actor,
+                created_by=actor,
             )
             record_audit(
                 actor=actor,

@@ -114,7 +114,7 @@ def _insert_chunk(
         actor=actor,
         batch=batch,
         tasks=[
-            NewTask(prompt=prompt, responses=own, purpose=first.purpose, needed=len(judgments))
+            NewTask(prompt=prompt, responses=own, purpose=first.purpose, required_judgments=len(judgments))
             for first, prompt, own, (_, _, judgments) in zip(firsts, prompts, responses, parts, strict=True)
         ],
     )
@@ -159,7 +159,7 @@ def insert_tasks(
             project=criterion.project,
             criterion=criterion,
             name=f"{name[:90]} (unfinished {uuid.uuid4().hex[:12]})",
-            k=most,
+            responses_per_task=most,
             overlap=1,
             visible=False,
         )

@@ -96,11 +96,11 @@ def _take_slot(task: Task, *, leased: bool) -> bool:
     if not uses_slots(task):
         return True
     if leased:
-        Task.objects.filter(pk=task.pk).update(done=F("done") + 1)
+        Task.objects.filter(pk=task.pk).update(counted_judgments=F("counted_judgments") + 1)
         return True
     return bool(
         Task.objects.filter(pk=task.pk, open_slots__gt=0).update(
-            open_slots=F("open_slots") - 1, done=F("done") + 1
+            open_slots=F("open_slots") - 1, counted_judgments=F("counted_judgments") + 1
         )
     )
 
@@ -253,7 +253,9 @@ def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: s
         seconds=0.0,
     )
     if uses_slots(task) and not before.surplus:
-        Task.objects.filter(pk=task.pk).update(open_slots=F("open_slots") + 1, done=F("done") - 1)
+        Task.objects.filter(pk=task.pk).update(
+            open_slots=F("open_slots") + 1, counted_judgments=F("counted_judgments") - 1
+        )
     judgment = _append_judgment(
         before.assignment,
         answer,

@@ -71,8 +71,8 @@ class _BulkInsert:
         if len(self.tasks) != len(task_ids):
             raise TaskInvalid(f"Not every task belongs to the batch “{batch.name}”.")
         self.shown: dict[int, list[int]] = {pk: [] for pk in task_ids}
-        entries = Task.objects.filter(pk__in=task_ids).order_by("pk", "entries__position")
-        for pk, response_id in entries.values_list("pk", "entries__response_id"):
+        entries = Task.objects.filter(pk__in=task_ids).order_by("pk", "task_responses__position")
+        for pk, response_id in entries.values_list("pk", "task_responses__response_id"):
             self.shown[pk].append(response_id)
         keys = [validate_idempotency_key(row.idempotency_key) for row in rows]
         annotators = {row.annotator.pk for row in rows}
@@ -131,9 +131,7 @@ class _BulkInsert:
         assignment = self.assignments.get((task.pk, annotator.pk))
         leased = assignment is not None and assignment.state == Assignment.State.LEASED
         if assignment is None:
-            assignment = Assignment(
-                task=task, annotator=annotator, leased_until=self.now, presentation_seed=0
-            )
+            assignment = Assignment(task=task, annotator=annotator, leased_until=self.now, shuffle_seed=0)
             self.assignments[task.pk, annotator.pk] = assignment
             self.fresh.append(assignment)
         elif assignment.state == Assignment.State.SUBMITTED:
@@ -154,7 +152,7 @@ class _BulkInsert:
             if task.open_slots == 0:
                 return False
             task.open_slots -= 1
-        task.done += 1
+        task.counted_judgments += 1
         return True
 
     def write(self) -> None:
@@ -169,4 +167,4 @@ class _BulkInsert:
             [CurrentJudgment(task=j.task, annotator=j.annotator, judgment=j) for j in self.new],
             batch_size=1000,
         )
-        Task.objects.bulk_update(self.tasks.values(), ["open_slots", "done"], batch_size=500)
+        Task.objects.bulk_update(self.tasks.values(), ["open_slots", "counted_judgments"], batch_size=500)

@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from annotation.errors import BadAnswer
-from annotation.models import GoldAnswer, Task
+from annotation.models import GoldJudgment, Task
 from annotation.preferences.validation import validate_tiers
 from annotation.text import check_text
 from workspace.actions import record_audit
@@ -13,13 +13,13 @@ from workspace.models import User
 @transaction.atomic
 def set_gold_judgment(
     *, actor: User, task: Task, tiers: list[list[int]], strengths: list[int], explanation: str = ""
-) -> GoldAnswer:
+) -> GoldJudgment:
     """The known answer of a gold or training task, in response keys."""
-    if task.purpose not in (Task.Purpose.GOLD, Task.Purpose.TRAINING):
+    if task.purpose not in (Task.Purpose.GOLD, Task.Purpose.PRACTICE):
         raise BadAnswer("Only gold and training tasks have a known answer.")
-    keys = list(task.entries.order_by("position").values_list("response_id", flat=True))
+    keys = list(task.task_responses.order_by("position").values_list("response_id", flat=True))
     tiers, strengths = validate_tiers(tiers, strengths, keys, allow_ties=True)
-    gold, _ = GoldAnswer.objects.update_or_create(
+    gold, _ = GoldJudgment.objects.update_or_create(
         task=task,
         defaults={
             "tiers": tiers,

@@ -1,20 +1,20 @@
 """The tables of annotation, one module an aggregate. Django looks for the models here."""
 
-from annotation.models.assignments import AnnotatorCursor, Assignment
+from annotation.models.assignments import Assignment, QueueCursor
 from annotation.models.datasets import PreferenceDataset
-from annotation.models.judgments import CurrentJudgment, GoldAnswer, Judgment, JudgmentQuerySet
+from annotation.models.judgments import CurrentJudgment, GoldJudgment, Judgment, JudgmentQuerySet
 from annotation.models.prompts import Prompt, PromptSet, PromptSetMember, hash_messages, new_external_id
 from annotation.models.responses import Demonstration, Response, Source
 from annotation.models.tasks import COUNTED_PURPOSES, Batch, BatchQuerySet, Task, TaskQuerySet, TaskResponse
 
 __all__ = [
-    "AnnotatorCursor",
+    "QueueCursor",
     "Assignment",
     "Batch",
     "BatchQuerySet",
     "CurrentJudgment",
     "Demonstration",
-    "GoldAnswer",
+    "GoldJudgment",
     "Judgment",
     "JudgmentQuerySet",
     "PreferenceDataset",

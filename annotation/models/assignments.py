@@ -21,33 +21,31 @@ class Assignment(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="assignments"
     )
     # What the browser knows an assignment by: random, so that it tells nothing of tasks or order.
-    handle = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    public_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     state = models.CharField(max_length=10, choices=State.choices, default=State.LEASED)
     leased_until = models.DateTimeField()
-    presentation_seed = models.BigIntegerField()
-    order_shown = models.JSONField(help_text="Response keys in the order shown; handles A, B, ... follow it.")
+    shuffle_seed = models.BigIntegerField()
+    order_shown = models.JSONField(help_text="Response keys in the order shown; labels A, B, ... follow it.")
     settings_version = models.PositiveIntegerField(help_text="Of the question as it was shown.")
     guideline_version = models.PositiveIntegerField(help_text="As it was shown; 0 when there was none.")
     draft = models.JSONField(default=dict, blank=True)
-    evidence = models.JSONField(
-        default=dict, blank=True, help_text="How the work went: skip reason, drafts saved."
-    )
+    skip_reason = models.TextField(blank=True, default="")
     submitted_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["task", "annotator"], name="assignment_once_a_task_and_annotator"
+                fields=["task", "annotator"], name="unique_assignment_per_task_and_annotator"
             ),
             models.CheckConstraint(
                 condition=Q(state__in=["leased", "submitted", "skipped", "expired"]),
-                name="assignment_state_is_known",
+                name="assignment_state_valid",
             ),
             models.CheckConstraint(
                 condition=Q(state="submitted", submitted_at__isnull=False)
                 | (~Q(state="submitted") & Q(submitted_at__isnull=True)),
-                name="assignment_submitted_at_with_state",
+                name="assignment_submitted_at_valid",
             ),
         ]
         indexes = [
@@ -62,17 +60,22 @@ class Assignment(models.Model):
         ]
 
 
-class AnnotatorCursor(models.Model):
-    """Where an annotator's search in a batch goes on: a claim need not walk past all they have done."""
+class QueueCursor(models.Model):
+    """Where an annotator's search in a batch goes on: a claim need not walk past all they have done.
+
+    Valid for the batch's `queue_version` it was taken under.
+    """
 
     annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="+")
-    epoch = models.PositiveIntegerField()
+    queue_version = models.PositiveIntegerField()
     priority = models.IntegerField()
     task_id = models.BigIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["annotator", "batch"], name="cursor_once_an_annotator_and_batch")
+            models.UniqueConstraint(
+                fields=["annotator", "batch"], name="unique_queue_cursor_per_annotator_and_batch"
+            )
         ]

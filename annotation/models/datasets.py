@@ -20,12 +20,14 @@ class PreferenceDataset(models.Model):
     manifest_sha256 = models.CharField(max_length=64)
     filters: Any = models.JSONField(default=dict)
     counts: Any = models.JSONField(default=dict)
-    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["project", "name"], name="preference_dataset_name_once_a_project")
+            models.UniqueConstraint(
+                fields=["project", "name"], name="unique_preference_dataset_name_per_project"
+            )
         ]
 
     def __str__(self) -> str:

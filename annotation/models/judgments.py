@@ -91,21 +91,23 @@ class Judgment(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["supersedes"], name="judgment_superseded_once"),
+            models.UniqueConstraint(fields=["supersedes"], name="unique_successor_per_judgment"),
             models.UniqueConstraint(
-                fields=["annotator", "idempotency_key"], name="judgment_key_once_an_annotator"
+                fields=["annotator", "idempotency_key"], name="unique_idempotency_key_per_annotator"
             ),
             # One chain for each person and task.
             models.UniqueConstraint(
                 fields=["assignment"],
                 condition=Q(supersedes__isnull=True),
-                name="judgment_chain_has_one_start",
+                name="unique_first_judgment_per_assignment",
             ),
             models.CheckConstraint(condition=Q(seconds__gte=0), name="judgment_seconds_not_negative"),
-            models.CheckConstraint(condition=~Q(idempotency_key=""), name="judgment_has_a_key"),
+            models.CheckConstraint(
+                condition=~Q(idempotency_key=""), name="judgment_idempotency_key_not_empty"
+            ),
             models.CheckConstraint(
                 condition=Q(withdrawn=False) | Q(supersedes__isnull=False),
-                name="withdrawal_supersedes_a_judgment",
+                name="judgment_withdrawn_valid",
             ),
         ]
         indexes = [models.Index(fields=["task", "annotator"], name="judgment_by_task")]
@@ -122,15 +124,15 @@ class CurrentJudgment(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["task", "annotator"], name="current_judgment_once_a_task_and_annotator"
+                fields=["task", "annotator"], name="unique_current_judgment_per_task_and_annotator"
             )
         ]
 
 
-class GoldAnswer(models.Model):
+class GoldJudgment(models.Model):
     """The known answer of a gold or training task. Annotators never receive it before they have answered."""
 
-    task = models.OneToOneField(Task, on_delete=models.PROTECT, related_name="gold_answer")
+    task = models.OneToOneField(Task, on_delete=models.PROTECT, related_name="gold_judgment")
     tiers = models.JSONField()
     strengths = models.JSONField(default=list)
     explanation = models.TextField(blank=True)

@@ -50,14 +50,14 @@ class Prompt(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["project", "external_id"], name="prompt_id_once_a_project"),
+            models.UniqueConstraint(fields=["project", "external_id"], name="unique_prompt_id_per_project"),
             models.CheckConstraint(
-                condition=Q(split__in=["train", "validation", "test"]), name="prompt_split_is_known"
+                condition=Q(split__in=["train", "validation", "test"]), name="prompt_split_valid"
             ),
             models.CheckConstraint(
-                condition=Q(kind__in=["plain", "few-shot", "user-based"]), name="prompt_kind_is_known"
+                condition=Q(kind__in=["plain", "few-shot", "user-based"]), name="prompt_kind_valid"
             ),
-            models.CheckConstraint(condition=~Q(external_id=""), name="prompt_has_an_id"),
+            models.CheckConstraint(condition=~Q(external_id=""), name="prompt_id_not_empty"),
         ]
         indexes = [models.Index(fields=["project", "content_hash"], name="prompt_by_content")]
 
@@ -83,10 +83,10 @@ class PromptSet(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["project", "name"], name="prompt_set_name_once_a_project"),
+            models.UniqueConstraint(fields=["project", "name"], name="unique_prompt_set_name_per_project"),
             models.CheckConstraint(
                 condition=Q(purpose__in=["sft", "reward", "policy", "evaluation", "anchor"]),
-                name="prompt_set_purpose_is_known",
+                name="prompt_set_purpose_valid",
             ),
         ]
 
@@ -101,5 +101,5 @@ class PromptSetMember(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["prompt_set", "prompt"], name="prompt_once_a_prompt_set")
+            models.UniqueConstraint(fields=["prompt_set", "prompt"], name="unique_prompt_per_prompt_set")
         ]

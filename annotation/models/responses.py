@@ -24,9 +24,9 @@ class Source(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["project", "kind", "name"], name="source_once_a_project"),
+            models.UniqueConstraint(fields=["project", "kind", "name"], name="unique_source_per_project"),
             models.CheckConstraint(
-                condition=Q(kind__in=["policy", "person", "reference", "import"]), name="source_kind_is_known"
+                condition=Q(kind__in=["policy", "person", "reference", "import"]), name="source_kind_valid"
             ),
         ]
 
@@ -49,8 +49,8 @@ class Response(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["project", "external_id"], name="response_id_once_a_project"),
-            models.CheckConstraint(condition=~Q(external_id=""), name="response_has_an_id"),
+            models.UniqueConstraint(fields=["project", "external_id"], name="unique_response_id_per_project"),
+            models.CheckConstraint(condition=~Q(external_id=""), name="response_id_not_empty"),
         ]
 
     def __str__(self) -> str:
@@ -72,9 +72,9 @@ class Demonstration(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["project", "external_id"], name="demonstration_id_once_a_project"
+                fields=["project", "external_id"], name="unique_demonstration_id_per_project"
             ),
-            models.CheckConstraint(condition=~Q(response_text=""), name="demonstration_is_not_empty"),
+            models.CheckConstraint(condition=~Q(response_text=""), name="demonstration_not_empty"),
         ]
 
     def __str__(self) -> str:

@@ -51,7 +51,9 @@ class Batch(models.Model):
     criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="batches")
     name = models.CharField(max_length=120)
     kind = models.CharField(max_length=10, choices=Kind.choices)
-    k = models.PositiveSmallIntegerField(help_text="Responses a task; at most so many in a ranking.")
+    responses_per_task = models.PositiveSmallIntegerField(
+        help_text="Responses a task; at most so many in a ranking."
+    )
     overlap = models.PositiveSmallIntegerField(help_text="How many people judge each task.")
     quota = models.PositiveIntegerField(help_text="Counted judgments that fill the batch.", null=True)
     priority = models.IntegerField(default=0)
@@ -59,8 +61,8 @@ class Batch(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
     # An import is invisible until its last row is in.
     visible = models.BooleanField(default=True)
-    # Raised when priorities change: cursors of an older epoch start again from the top.
-    cursor_epoch = models.PositiveIntegerField(default=0)
+    # Raised when priorities change: cursors of an older version start again from the top.
+    queue_version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = BatchQuerySet.as_manager()
@@ -68,21 +70,19 @@ class Batch(models.Model):
     class Meta:
         verbose_name_plural = "batches"
         constraints = [
-            models.UniqueConstraint(fields=["project", "name"], name="batch_name_once_a_project"),
+            models.UniqueConstraint(fields=["project", "name"], name="unique_batch_name_per_project"),
             models.CheckConstraint(
-                condition=Q(kind="pairwise", k=2)
-                | Q(kind="ranking", k__gte=3, k__lte=9)
-                | Q(kind="rating", k=1),
-                name="batch_k_fits_its_kind",
+                condition=Q(kind="pairwise", responses_per_task=2)
+                | Q(kind="ranking", responses_per_task__gte=3, responses_per_task__lte=9)
+                | Q(kind="rating", responses_per_task=1),
+                name="batch_responses_per_task_valid",
             ),
+            models.CheckConstraint(condition=Q(overlap__gte=1, overlap__lte=50), name="batch_overlap_valid"),
             models.CheckConstraint(
-                condition=Q(overlap__gte=1, overlap__lte=50), name="batch_overlap_1_to_50"
-            ),
-            models.CheckConstraint(
-                condition=Q(state__in=["draft", "open", "closed"]), name="batch_state_is_known"
+                condition=Q(state__in=["draft", "open", "closed"]), name="batch_state_valid"
             ),
         ]
-        indexes = [models.Index(fields=["project", "state", "-priority", "id"], name="batch_by_urgency")]
+        indexes = [models.Index(fields=["project", "state", "-priority", "id"], name="batch_by_priority")]
 
     def __str__(self) -> str:
         return self.name
@@ -102,7 +102,7 @@ class Task(models.Model):
         NORMAL = "normal", "Normal"
         GOLD = "gold", "Gold"  # the answer is known; annotators cannot tell
         REPEAT = "repeat", "Repeat"  # the same annotator again
-        TRAINING = "training", "Training"  # with feedback
+        PRACTICE = "practice", "Practice"  # with feedback
         ADJUDICATION = "adjudication", "Adjudication"  # a reviewer decides
         HEAD_TO_HEAD = (
             "head_to_head",
@@ -116,11 +116,11 @@ class Task(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
     priority = models.IntegerField(default=0)
-    # needed = open_slots + done + live leases. The room left is a column of the row a claim locks,
-    # never a count.
-    needed = models.PositiveSmallIntegerField()
+    # required_judgments = open_slots + counted_judgments + live leases. The room left is a column of the row that a
+    # claim locks, never a count.
+    required_judgments = models.PositiveSmallIntegerField()
     open_slots = models.SmallIntegerField()
-    done = models.SmallIntegerField(default=0)
+    counted_judgments = models.SmallIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = TaskQuerySet.as_manager()
@@ -128,25 +128,26 @@ class Task(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(open_slots__gte=0), name="task_open_slots_not_negative"),
-            models.CheckConstraint(condition=Q(done__gte=0), name="task_done_not_negative"),
+            models.CheckConstraint(condition=Q(counted_judgments__gte=0), name="task_counted_not_negative"),
             models.CheckConstraint(
-                condition=Q(needed__gte=F("open_slots") + F("done")), name="task_slots_add_up"
+                condition=Q(required_judgments__gte=F("open_slots") + F("counted_judgments")),
+                name="task_slots_add_up",
             ),
             models.CheckConstraint(
-                condition=Q(purpose__in=COUNTED_PURPOSES, needed__gte=1)
-                | (~Q(purpose__in=COUNTED_PURPOSES) & Q(needed=0)),
-                name="task_slots_fit_its_purpose",
+                condition=Q(purpose__in=COUNTED_PURPOSES, required_judgments__gte=1)
+                | (~Q(purpose__in=COUNTED_PURPOSES) & Q(required_judgments=0)),
+                name="task_required_judgments_valid",
             ),
             models.CheckConstraint(
                 condition=Q(
-                    purpose__in=["normal", "gold", "repeat", "training", "adjudication", "head_to_head"]
+                    purpose__in=["normal", "gold", "repeat", "practice", "adjudication", "head_to_head"]
                 ),
-                name="task_purpose_is_known",
+                name="task_purpose_valid",
             ),
             # These are made for one person; without one nobody would ever get them.
             models.CheckConstraint(
                 condition=~Q(purpose__in=["repeat", "adjudication"]) | Q(reserved_for__isnull=False),
-                name="task_of_one_person_names_them",
+                name="task_reserved_for_valid",
             ),
         ]
         indexes = [
@@ -155,7 +156,7 @@ class Task(models.Model):
                 F("priority").desc(),
                 F("id"),
                 condition=Q(open_slots__gt=0),
-                name="task_open_by_urgency",
+                name="task_open_by_priority",
             ),
             models.Index(
                 fields=["reserved_for", "batch"],
@@ -167,8 +168,8 @@ class Task(models.Model):
 
 
 class TaskResponse(models.Model):
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="entries")
-    response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="task_entries")
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="task_responses")
+    response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="task_responses")
     # The order they were given in; what an annotator sees is shuffled for each assignment.
     position = models.PositiveSmallIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
@@ -176,7 +177,7 @@ class TaskResponse(models.Model):
     class Meta:
         ordering = ["position"]
         constraints = [
-            models.UniqueConstraint(fields=["task", "response"], name="response_once_a_task"),
-            models.UniqueConstraint(fields=["task", "position"], name="position_once_a_task"),
-            models.CheckConstraint(condition=Q(position__lte=8), name="task_has_at_most_9_responses"),
+            models.UniqueConstraint(fields=["task", "response"], name="unique_response_per_task"),
+            models.UniqueConstraint(fields=["task", "position"], name="unique_position_per_task"),
+            models.CheckConstraint(condition=Q(position__lte=8), name="task_response_position_valid"),
         ]

@@ -1,13 +1,12 @@
 """Handing out tasks: leases, slots, and the search for the next task.
 
 The room left on a task is `open_slots`, a column of the row that a claim locks; it is never counted from
-assignments (counting over-assigned 552 of 20,000 tasks under READ COMMITTED). needed = open_slots + done +
-live leases holds at every commit. Whoever changes an assignment's state holds its task's row lock; leases
-are judged by the database's clock.
+assignments (counting over-assigned 552 of 20,000 tasks under READ COMMITTED). At
+every commit required_judgments = open_slots + counted_judgments + live leases. Whoever changes an assignment's
+state holds its task's row lock; leases are judged by the database's clock.
 """
 
 import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,6 +41,7 @@ from workspace.database import database_now, write_transaction
 from workspace.models import Project, User
 
 MAX_DRAFT_CHARACTERS = 100_000
+MAX_SKIP_REASON_CHARACTERS = 500
 
 
 def lock_task(pk: int) -> Task:
@@ -97,7 +97,7 @@ def claim_task(
 
 
 def _create_lease(actor: User, task_id: int, until: datetime, shown: dict[str, int]) -> Assignment:
-    Task.objects.filter(pk=task_id, needed__gt=0).update(open_slots=F("open_slots") - 1)
+    Task.objects.filter(pk=task_id, required_judgments__gt=0).update(open_slots=F("open_slots") - 1)
     # An expired one comes back as it was, in the same order: its draft speaks of the same handles.
     again = Assignment.objects.filter(task_id=task_id, annotator=actor).first()
     if again is not None:
@@ -115,7 +115,7 @@ def _create_lease(actor: User, task_id: int, until: datetime, shown: dict[str, i
         task_id=task_id,
         annotator=actor,
         leased_until=until,
-        presentation_seed=seed,
+        shuffle_seed=seed,
         order_shown=shuffle_responses(keys, seed),
         **shown,
     )
@@ -138,7 +138,7 @@ def skip_task(*, actor: User, assignment: Assignment, reason: str = "") -> None:
     if current.state == Assignment.State.LEASED:
         release_slot(task)
     Assignment.objects.filter(pk=current.pk).update(
-        state=Assignment.State.SKIPPED, evidence={**current.evidence, "skip_reason": reason[:500]}
+        state=Assignment.State.SKIPPED, skip_reason=reason[:MAX_SKIP_REASON_CHARACTERS]
     )
     record_audit(actor=actor, action="task.skip", project=task.batch.project, target=task)
 
@@ -161,14 +161,13 @@ def undo_skip(*, actor: User, assignment: Assignment) -> Assignment:
         raise AlreadySubmitted("You have judged this task already: change that answer.")
     if task.batch.state != Batch.State.OPEN:
         raise BatchNotOpen("The skipped task cannot come back: its batch was closed meanwhile.")
-    if task.needed and not Task.objects.filter(pk=task.pk, open_slots__gt=0).update(
+    if task.required_judgments and not Task.objects.filter(pk=task.pk, open_slots__gt=0).update(
         open_slots=F("open_slots") - 1
     ):
         raise NoSlotLeft("The skipped task cannot come back: somebody else has taken it meanwhile.")
-    evidence = {name: value for name, value in current.evidence.items() if name != "skip_reason"}
     until = database_now() + timedelta(minutes=project.lease_minutes)
     Assignment.objects.filter(pk=current.pk).update(
-        state=Assignment.State.LEASED, leased_until=until, evidence=evidence, **current_versions(project)
+        state=Assignment.State.LEASED, leased_until=until, skip_reason="", **current_versions(project)
     )
     record_audit(actor=actor, action="task.unskip", project=project, target=task)
     return Assignment.objects.get(pk=current.pk)
@@ -176,7 +175,7 @@ def undo_skip(*, actor: User, assignment: Assignment) -> Assignment:
 
 def release_slot(task: Task) -> None:
     """A lease ends without a judgment. The task's row is locked by the caller."""
-    Task.objects.filter(pk=task.pk, needed__gt=0).update(open_slots=F("open_slots") + 1)
+    Task.objects.filter(pk=task.pk, required_judgments__gt=0).update(open_slots=F("open_slots") + 1)
 
 
 @write_transaction
@@ -227,12 +226,6 @@ def _expire(found: list[tuple[int, int]], now: datetime) -> int:
             release_slot(locked[task_id])
             swept += 1
     return swept
-
-
-@dataclass(frozen=True)
-class _Tally:
-    done: int
-    leased: int
 
 
 def uses_slots(task: Task) -> bool:

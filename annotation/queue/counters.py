@@ -3,7 +3,6 @@
 from django.db.models import Count, Q
 
 from annotation.models import Assignment, CurrentJudgment, Judgment, Task
-from annotation.queue.actions import _Tally
 from workspace.models import Project
 
 
@@ -20,17 +19,18 @@ def find_counter_drift(project: Project | None = None) -> list[str]:
         leases = leases.filter(task__batch__project=project)
         heads = heads.filter(task__batch__project=project)
         submitted = submitted.filter(task__batch__project=project)
-    done = dict(pointers.values_list("task").annotate(n=Count("pk")).order_by())
-    leased = dict(leases.values_list("task").annotate(n=Count("pk")).order_by())
+    counted_of = dict(pointers.values_list("task").annotate(n=Count("pk")).order_by())
+    leased_of = dict(leases.values_list("task").annotate(n=Count("pk")).order_by())
     lines = []
-    for pk, needed, open_slots, counted in tasks.values_list("pk", "needed", "open_slots", "done").iterator():
-        tally = _Tally(done=done.get(pk, 0), leased=leased.get(pk, 0))
-        if counted != tally.done:
-            lines.append(f"task {pk}: done is {counted}, but {tally.done} judgments count")
-        if open_slots != needed - tally.done - tally.leased:
+    columns = ("pk", "required_judgments", "open_slots", "counted_judgments")
+    for pk, required, open_slots, stored in tasks.values_list(*columns).iterator():
+        counted, leased = counted_of.get(pk, 0), leased_of.get(pk, 0)
+        if stored != counted:
+            lines.append(f"task {pk}: counted_judgments is {stored}, but {counted} judgments count")
+        if open_slots != required - counted - leased:
             lines.append(
-                f"task {pk}: open_slots is {open_slots}, but {needed} needed - {tally.done} done - "
-                f"{tally.leased} leased = {needed - tally.done - tally.leased}"
+                f"task {pk}: open_slots is {open_slots}, but {required} required - {counted} counted - "
+                f"{leased} leased = {required - counted - leased}"
             )
     for pk in heads.filter(current_pointer__isnull=True).values_list("pk", flat=True):
         lines.append(f"judgment {pk}: the newest of its chain, but not the current one")

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from annotation.errors import NotAMember
-from annotation.models import AnnotatorCursor
+from annotation.models import QueueCursor
 from workspace.models import Project, User
 
 # The claim is written in SQL: it runs before every task, and the ORM takes longer to build these than to run them.
@@ -32,16 +32,18 @@ _FIND_OWN_LEASES = f"""SELECT own.id {_FROM_OPEN_BATCHES.format(join=_JOIN_OWN_A
 # Their lease ran out while they had work on it: their draft is waiting, if the task still has room.
 _FIND_EXPIRED_WITH_DRAFT = f"""SELECT t.id {_FROM_OPEN_BATCHES.format(join=_JOIN_OWN_ASSIGNMENT)}
     AND own.annotator_id = %s AND own.state = 'expired' AND CAST(own.draft AS TEXT) <> '{{}}'
-    AND (t.needed = 0 OR t.open_slots > 0) ORDER BY own.leased_until DESC LIMIT 1"""
+    AND (t.required_judgments = 0 OR t.open_slots > 0) ORDER BY own.leased_until DESC LIMIT 1"""
 
 _FIND_RESERVED_TASK = f"""SELECT t.id {_FROM_OPEN_BATCHES.format(join="")}
-    AND t.reserved_for_id = %s AND (t.needed = 0 OR t.open_slots > 0) AND {_NOT_YET_ASSIGNED} {_ORDER_BY_PRIORITY}"""
+    AND t.reserved_for_id = %s AND (t.required_judgments = 0 OR t.open_slots > 0)
+    AND {_NOT_YET_ASSIGNED} {_ORDER_BY_PRIORITY}"""
 
 _FIND_GOLD_TASK = f"""SELECT t.id {_FROM_OPEN_BATCHES.format(join="")}
     AND t.purpose = 'gold' AND t.reserved_for_id IS NULL AND {_NOT_YET_ASSIGNED} {_ORDER_BY_PRIORITY}"""
 
-_LIST_OPEN_BATCHES = """SELECT b.id, b.cursor_epoch, c.priority, c.task_id FROM annotation_batch b
-    LEFT JOIN annotation_annotatorcursor c ON c.batch_id = b.id AND c.annotator_id = %s AND c.epoch = b.cursor_epoch
+_LIST_OPEN_BATCHES = """SELECT b.id, b.queue_version, c.priority, c.task_id FROM annotation_batch b
+    LEFT JOIN annotation_queuecursor c
+    ON c.batch_id = b.id AND c.annotator_id = %s AND c.queue_version = b.queue_version
     WHERE b.project_id = %s AND b.state = 'open' AND b.visible AND (%s IS NULL OR b.id = %s)
     ORDER BY b.priority DESC, b.id"""
 
@@ -107,14 +109,16 @@ def find_task(actor: User, project: Project, where: list[Any], *, waits: bool) -
         found := _fetch_all(_FIND_GOLD_TASK, [*where, actor.pk])
     ):
         return found[0][0]
-    for batch_id, epoch, priority, passed in _fetch_all(_LIST_OPEN_BATCHES, [actor.pk, *where]):
-        if (task_id := _find_open_task(actor, batch_id, epoch, priority, passed, waits=waits)) is not None:
+    for batch_id, queue_version, priority, passed in _fetch_all(_LIST_OPEN_BATCHES, [actor.pk, *where]):
+        if (
+            task_id := _find_open_task(actor, batch_id, queue_version, priority, passed, waits=waits)
+        ) is not None:
             return task_id
     return None
 
 
 def _find_open_task(
-    actor: User, batch_id: int, epoch: int, priority: int | None, passed: int | None, *, waits: bool
+    actor: User, batch_id: int, queue_version: int, priority: int | None, passed: int | None, *, waits: bool
 ) -> int | None:
     """From the cursor on, then from the top: slots open behind it."""
     starts = [(_MAX_PRIORITY, 0)]
@@ -124,14 +128,18 @@ def _find_open_task(
         params = [batch_id, below, below, after_id, actor.pk]
         if row := _lock_first(_FIND_OPEN_TASK, params, waits=waits):
             task_id, priority = row
-            cursor = AnnotatorCursor(
-                annotator_id=actor.pk, batch_id=batch_id, epoch=epoch, priority=priority, task_id=task_id
+            cursor = QueueCursor(
+                annotator_id=actor.pk,
+                batch_id=batch_id,
+                queue_version=queue_version,
+                priority=priority,
+                task_id=task_id,
             )
-            AnnotatorCursor.objects.bulk_create(
+            QueueCursor.objects.bulk_create(
                 [cursor],
                 update_conflicts=True,
                 unique_fields=["annotator", "batch"],
-                update_fields=["epoch", "priority", "task_id"],
+                update_fields=["queue_version", "priority", "task_id"],
             )
             return task_id
     return None

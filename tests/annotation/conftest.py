@@ -17,15 +17,24 @@ def key():
 
 @pytest.fixture
 def make_batch(project, criterion, max_):
-    """An open batch of tasks with `k` responses each; `texts` gives the responses of every task."""
+    """An open batch of tasks with `responses_per_task` responses each; `texts` gives the responses of every task."""
 
-    def make(tasks=3, k=2, overlap=1, name=None, texts=None, opened=True, task_fields=None, **fields):
+    def make(
+        tasks=3,
+        responses_per_task=2,
+        overlap=1,
+        name=None,
+        texts=None,
+        opened=True,
+        task_fields=None,
+        **fields,
+    ):
         batch = create_batch(
             actor=max_,
             project=project,
             criterion=criterion,
             name=name or f"Batch {uuid.uuid4().hex[:6]}",
-            k=k,
+            responses_per_task=responses_per_task,
             overlap=overlap,
             **fields,
         )
@@ -49,7 +58,7 @@ def make_batch(project, criterion, max_):
                     text=texts[place] if texts else f"Answer {place} to {stem}-{number}.",
                 )
                 for number, prompt in enumerate(prompts)
-                for place in range(k)
+                for place in range(responses_per_task)
             ],
         )
         add_tasks(
@@ -58,7 +67,7 @@ def make_batch(project, criterion, max_):
             tasks=[
                 NewTask(
                     prompt=prompt,
-                    responses=responses[number * k : (number + 1) * k],
+                    responses=responses[number * responses_per_task :][:responses_per_task],
                     **(task_fields(number) if task_fields else {}),
                 )
                 for number, prompt in enumerate(prompts)

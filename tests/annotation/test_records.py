@@ -42,7 +42,7 @@ def key():
 
 
 def test_a_row_says_everything_of_a_judgment(project, ada, make_batch):
-    make_batch(tasks=1, k=3, round_number=4, name="Batch 1")
+    make_batch(tasks=1, responses_per_task=3, round_number=4, name="Batch 1")
     assignment, judgment = submit(
         ada, project, [["B"], ["A", "C"]], [3], rationale="clear", flags=["hard"], seconds=7.5,
         marks={"A": {"harmful": True}},

@@ -61,7 +61,7 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
             idempotency_key=uuid.uuid4().hex,
         )
     if needs in ("own", "answered"):
-        kwargs["handle"] = assignment.handle
+        kwargs["handle"] = assignment.public_id
     if needs in ("batch", "judgment"):
         kwargs["pk"] = batch.pk
     if needs == "judgment":

@@ -60,7 +60,7 @@ def fill(demonstration, seed, overlap=2):
     from annotation.batches.actions import NewTask, add_tasks, open_batch
 
     tasks = [
-        NewTask(prompt=task.prompt, responses=[entry.response for entry in task.entries.all()])
+        NewTask(prompt=task.prompt, responses=[entry.response for entry in task.task_responses.all()])
         for task in Task.objects.filter(batch__name="Warm-up")
     ]
     add_tasks(actor=demonstration.manager, batch=batch, tasks=tasks)

@@ -60,7 +60,12 @@ def annotating_round(project, criterion, policy, prompt_set, max_):
         plan=preset_plan("tiny"),
     )
     batch = create_batch(
-        actor=max_, project=project, criterion=criterion, name="Round 1", k=2, round_number=round_.number
+        actor=max_,
+        project=project,
+        criterion=criterion,
+        name="Round 1",
+        responses_per_task=2,
+        round_number=round_.number,
     )
     prompts = list(prompt_set.prompts.all()[:4])
     source = Source.objects.get(project=project)

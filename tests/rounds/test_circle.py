@@ -139,11 +139,11 @@ def test_two_rounds_turn_and_every_link_is_stored(small):
     policy = response.source.policy
     assert policy.reward_model.dataset == first.dataset
     assert policy.made_in_round == first
-    assert policy.parent.source.responses.filter(task_entries__task__batch=first.batch).exists()
+    assert policy.parent.source.responses.filter(task_responses__task__batch=first.batch).exists()
 
     # Head-to-head tasks pit exactly the two policies against each other.
     task = Task.objects.filter(batch=second.batch, purpose=Task.Purpose.HEAD_TO_HEAD).first()
-    assert {entry.response.source_id for entry in task.entries.all()} == {
+    assert {entry.response.source_id for entry in task.task_responses.all()} == {
         base.source_id,
         first.new_policy.source_id,
     }

@@ -37,7 +37,7 @@ def reward_model(project, criterion, max_):
         criterion=criterion,
         directory="datasets/d",
         manifest_sha256="2" * 64,
-        made_by=max_,
+        created_by=max_,
     )
     run = Run.objects.create(
         project=project, kind="rewardmodel.train", title="t", config={}, requested_by=max_
@@ -49,7 +49,11 @@ def reward_model(project, criterion, max_):
 
 def judged(project, criterion, policy, prompt_set, manager, annotator, tiers, strengths, texts):
     batch = create_batch(
-        actor=manager, project=project, criterion=criterion, name=f"b{len(texts)}", k=len(texts)
+        actor=manager,
+        project=project,
+        criterion=criterion,
+        name=f"b{len(texts)}",
+        responses_per_task=len(texts),
     )
     rows = [NewResponse(prompt=prompt_set.prompts.first(), source=policy.source, text=text) for text in texts]
     responses = add_responses(actor=manager, project=project, rows=rows)

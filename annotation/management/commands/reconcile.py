@@ -1,4 +1,4 @@
-"""manage.py find_counter_drift [PROJECT]"""
+"""manage.py reconcile [PROJECT]"""
 
 from argparse import ArgumentParser
 from typing import Any

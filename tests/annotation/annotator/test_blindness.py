@@ -58,7 +58,7 @@ def secrets_of(project, criterion, max_, ruth, key):
             project=project,
             criterion=criterion,
             name=f"Hidden batch name {k}",
-            k=k,
+            responses_per_task=k,
             overlap=2,
             round_number=93,
         )
@@ -133,7 +133,7 @@ def secrets_of(project, criterion, max_, ruth, key):
         "Ruth's private reason",
         ruth.pseudonym,
         "ruth",
-        str(hers.handle),
+        str(hers.public_id),
         "reward",
         "simulated",
         "7000000",

@@ -60,7 +60,7 @@ def one_move(page, chance, handles):
 def test_the_stored_ranking_is_the_one_on_the_screen(page, ada, make_batch, address, open_as, k, seed):
     chance = random.Random(seed)
     page.set_viewport_size({"width": 1280, "height": 2400})
-    make_batch(tasks=3, k=k)
+    make_batch(tasks=3, responses_per_task=k)
     open_as(page, ada).goto(address("annotate"))
     for _ in range(3):
         handle = wait_for_task(page)
@@ -78,14 +78,14 @@ def test_the_stored_ranking_is_the_one_on_the_screen(page, ada, make_batch, addr
         assert sorted(h for tier in seen for h in tier) == list("ABCDEFGHI"[:k])
         page.keyboard.press("Control+Enter")
         wait_for_another(page, handle)
-        wait_until(page, lambda handle=handle: Judgment.objects.filter(assignment__handle=handle).exists())
-        stored = Judgment.objects.get(assignment__handle=handle)
+        wait_until(page, lambda handle=handle: Judgment.objects.filter(assignment__public_id=handle).exists())
+        stored = Judgment.objects.get(assignment__public_id=handle)
         assert tiers_to_labels(stored.order_shown, stored.tiers) == seen
         assert stored.strengths == grades
 
 
 def test_digits_grade_the_steps_in_turn_without_touching_an_answer(page, ada, make_batch, address, open_as):
-    make_batch(tasks=1, k=4)
+    make_batch(tasks=1, responses_per_task=4)
     open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
     page.keyboard.press("Enter")
@@ -100,7 +100,7 @@ def test_digits_grade_the_steps_in_turn_without_touching_an_answer(page, ada, ma
 
 def test_a_drag_makes_a_tie_and_a_gap_makes_a_rank(page, ada, make_batch, address, open_as):
     page.set_viewport_size({"width": 1280, "height": 1600})
-    make_batch(tasks=1, k=4)
+    make_batch(tasks=1, responses_per_task=4)
     open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
 
@@ -141,7 +141,7 @@ def test_dropped_on_the_row_between_two_answers_it_lies_between_them(
     page, ada, make_batch, address, open_as, k, fast
 ):
     page.set_viewport_size({"width": 1280, "height": 2600})
-    make_batch(tasks=1, k=k)
+    make_batch(tasks=1, responses_per_task=k)
     open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
     chance = random.Random(k)
@@ -162,7 +162,7 @@ def test_dropped_on_the_row_between_two_answers_it_lies_between_them(
 
 def test_dropped_beside_the_ranking_an_answer_goes_back(page, ada, make_batch, address, open_as):
     page.set_viewport_size({"width": 1280, "height": 1600})
-    make_batch(tasks=1, k=4)
+    make_batch(tasks=1, responses_per_task=4)
     open_as(page, ada).goto(address("annotate"))
     handle = wait_for_task(page)
     drag_to(page, "C", 500, 20)
@@ -178,7 +178,7 @@ def test_where_ties_are_not_allowed_none_can_be_made(page, ada, max_, project, m
     from workspace.actions import change_question_settings
 
     change_question_settings(actor=max_, project=project, allow_ties=False, ask_rationale=False)
-    make_batch(tasks=1, k=3)
+    make_batch(tasks=1, responses_per_task=3)
     open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
     page.keyboard.press("b")
@@ -188,7 +188,7 @@ def test_where_ties_are_not_allowed_none_can_be_made(page, ada, max_, project, m
 
 
 def test_a_ranking_is_made_by_touch_on_a_small_phone(browser, ada, make_batch, address, open_as):
-    make_batch(tasks=1, k=3)
+    make_batch(tasks=1, responses_per_task=3)
     context = browser.new_context(viewport={"width": 320, "height": 640}, has_touch=True, is_mobile=True)
     page = open_as(context.new_page(), ada)
     page.goto(address("annotate"))
@@ -206,7 +206,7 @@ def test_a_ranking_is_made_by_touch_on_a_small_phone(browser, ada, make_batch, a
 
 
 def test_a_finger_drags_an_answer_between_two_others(browser, ada, make_batch, address, open_as):
-    make_batch(tasks=1, k=3)
+    make_batch(tasks=1, responses_per_task=3)
     context = browser.new_context(viewport={"width": 400, "height": 1400}, has_touch=True, is_mobile=True)
     page = open_as(context.new_page(), ada)
     page.goto(address("annotate"))

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.db, pytest.mark.django_db]
 @given(order=weak_orders())
 def test_the_stored_tiers_are_those_on_the_screen(ada, project, make_batch, key, order):
     items, tiers, strengths = order
-    batch = make_batch(tasks=1, k=len(items))
+    batch = make_batch(tasks=1, responses_per_task=len(items))
     assignment = claim_task(actor=ada, project=project, batch=batch)
     judgment = submit_judgment(
         actor=ada, assignment=assignment, tiers=tiers, strengths=strengths, idempotency_key=key()

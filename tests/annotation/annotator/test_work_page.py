@@ -58,7 +58,7 @@ def test_ten_pairs_are_judged_by_keyboard_alone(page, ada, make_batch, address, 
     expected = {"1": ("A", 3), "2": ("A", 2), "3": ("A", 1), "4": ("A", 0)}
     expected |= {"5": ("B", 0), "6": ("B", 1), "7": ("B", 2), "8": ("B", 3)}
     for judgment in Judgment.objects.select_related("assignment"):
-        said = pressed[str(judgment.assignment.handle)]
+        said = pressed[str(judgment.assignment.public_id)]
         tiers = tiers_to_labels(judgment.order_shown, judgment.tiers)
         if said == "0":
             assert (tiers, judgment.strengths) == ([["A", "B"]], [])
@@ -128,7 +128,7 @@ def test_skipping_by_key_leaves_the_task_to_others(page, ada, make_batch, addres
     first = wait_for_task(page)
     page.keyboard.press("s")
     wait_for_another(page, first)
-    wait_until(page, lambda: Assignment.objects.get(handle=first).state == "skipped")
+    wait_until(page, lambda: Assignment.objects.get(public_id=first).state == "skipped")
 
 
 def test_a_skip_is_undone_with_what_was_typed_and_the_task_behind_it_follows(
@@ -152,7 +152,7 @@ def test_a_skip_is_undone_with_what_was_typed_and_the_task_behind_it_follows(
     assert page.input_value("[name=rationale]") == "a long thought"
     assert page.is_checked("input[name=scale][value='7']")
     assert not page.is_visible("#work-page-undo")
-    assert Assignment.objects.get(handle=first).state == "leased"
+    assert Assignment.objects.get(public_id=first).state == "leased"
     page.keyboard.press("Enter")
     wait_for_another(page, first)
     assert wait_for_task(page) == second
@@ -176,7 +176,7 @@ def test_a_skipped_task_that_somebody_else_took_stays_away_and_says_so(
     first = wait_for_task(page)
     page.keyboard.press("s")
     wait_for_another(page, first)
-    wait_until(page, lambda: Assignment.objects.get(handle=first).state == "skipped")
+    wait_until(page, lambda: Assignment.objects.get(public_id=first).state == "skipped")
     assert claim_task(actor=ruth, project=project) is not None
     second = wait_for_task(page)
     page.keyboard.press("z")
@@ -220,7 +220,7 @@ def test_an_ended_session_with_nothing_prefetched_is_not_called_a_lost_connectio
     open_as(page, ada)
     page.evaluate("window.dispatchEvent(new Event('focus'))")
     page.wait_for_selector(".no-tasks")
-    wait_until(page, lambda: Judgment.objects.filter(assignment__handle=first).exists())
+    wait_until(page, lambda: Judgment.objects.filter(assignment__public_id=first).exists())
 
 
 def test_a_dropped_network_loses_nothing(forgiving_page, ada, make_batch, address, open_as):
@@ -298,7 +298,7 @@ def test_an_ended_session_keeps_the_answer_until_after_the_login(
     page.click("main button[type=submit]")
     assert wait_for_task(page) != first
     judgment = Judgment.objects.get()
-    assert str(judgment.assignment.handle) == first
+    assert str(judgment.assignment.public_id) == first
     assert (judgment.rationale, judgment.strengths) == ("clearly", [3])
 
 
@@ -310,7 +310,7 @@ def test_another_answer_from_a_second_window_is_given_back_and_not_dropped(
     handle = wait_for_task(page)
     page.keyboard.press("3")
     # The draft, and its key with it, must be there for the second window.
-    wait_until(page, lambda: bool(Assignment.objects.get(handle=handle).draft))
+    wait_until(page, lambda: bool(Assignment.objects.get(public_id=handle).draft))
     second = page.context.new_page()
     second.goto(address("annotate"))
     assert wait_for_task(second) == handle
@@ -378,7 +378,7 @@ def test_hostile_text_runs_nothing_and_fetches_nothing(
     publish_guideline(actor=max_, project=project, text="\n\n".join(texts))
     for number in range(0, len(texts), 9):
         chunk = (texts[number : number + 9] + ["calm"] * 9)[:9]
-        make_batch(tasks=1, k=9, texts=[text if text.strip() else "calm" for text in chunk])
+        make_batch(tasks=1, responses_per_task=9, texts=[text if text.strip() else "calm" for text in chunk])
     asked, dialogs = [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
@@ -448,7 +448,7 @@ def test_every_page_passes_axe_and_fits_a_small_phone(
     page.keyboard.press("Control+Enter")
     wait_until(page, lambda: Judgment.objects.count() == 1)
     close_batch(actor=max_, batch=pairs)
-    rankings = make_batch(tasks=2, k=4)
+    rankings = make_batch(tasks=2, responses_per_task=4)
     page.goto(address("annotate"))
     wait_for_task(page)
     page.keyboard.press("b")

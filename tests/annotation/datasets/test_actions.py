@@ -21,7 +21,7 @@ def judge(max_):
     def judge(batch, annotator, tag="run-1"):
         rows = []
         for task in batch.tasks.order_by("pk"):
-            keys = list(task.entries.values_list("response_id", flat=True))
+            keys = list(task.task_responses.values_list("response_id", flat=True))
             rows.append(
                 NewJudgment(
                     task=task,

@@ -53,7 +53,12 @@ def test_comparisons_become_a_closed_batch_of_counted_judgments(project, bring):
         {"judgments": 117, "tasks": 117, "annotators": 1},
     )
     assert [row.line for row in report.bad_rows] == [8, 58, 108]
-    assert (batch.name, batch.state, batch.visible, batch.k) == ("dialogues.jsonl.gz", "closed", True, 2)
+    assert (batch.name, batch.state, batch.visible, batch.responses_per_task) == (
+        "dialogues.jsonl.gz",
+        "closed",
+        True,
+        2,
+    )
     assert Judgment.objects.in_batch(batch).counted().decisive().count() == 117
     assert not batch.tasks.filter(open_slots__gt=0).exists()
     assert find_counter_drift(project=project) == []
@@ -118,7 +123,7 @@ def test_people_of_the_annotator_column_become_inactive_users_who_judge_the_same
         (name, "person", False) for name in ("yo", "kh", "yi")
     }
     assert not any(who.has_usable_password() for who in people)
-    assert set(batch.tasks.values_list("done", "needed")) == {(3, 3)}
+    assert set(batch.tasks.values_list("counted_judgments", "required_judgments")) == {(3, 3)}
     again, _ = bring(rows, "ranked", mapping=GRADED[1])
     assert User.objects.filter(judgments__task__batch=again).distinct().count() == 3
     assert User.objects.filter(pseudonym__in=["yo", "kh", "yi"]).count() == 3
@@ -155,11 +160,11 @@ def test_grades_strengths_and_ties_are_stored_as_tiers(bring):
 def test_rankings_and_pairs_of_one_file_share_a_batch(bring):
     batch, report = bring(list(qa_rows(40)), "ranked", mapping=QA[1])
     assert report.counts["judgments"] == 38 + 2 * 6
-    assert (batch.kind, batch.k) == ("ranking", 4)
+    assert (batch.kind, batch.responses_per_task) == ("ranking", 4)
     flagged = Judgment.objects.in_batch(batch).exclude(flags=[])
     assert flagged.count() == 12
     # The six pairs of a group are about the same four responses.
-    assert Response.objects.filter(task_entries__task__judgments__in=flagged).distinct().count() == 8
+    assert Response.objects.filter(task_responses__task__judgments__in=flagged).distinct().count() == 8
 
 
 def test_grades_of_another_scale_are_given_a_meaning(bring):
@@ -428,7 +433,7 @@ def test_an_import_killed_in_the_middle_leaves_nothing_that_counts(project, writ
     assert not Judgment.objects.in_visible_batches().exists()
     assert find_counter_drift(project=project) == []
     # Whole chunks only: no task without its responses and judgment.
-    assert not Task.objects.filter(entries__isnull=True).exists()
+    assert not Task.objects.filter(task_responses__isnull=True).exists()
     assert Task.objects.count() == Judgment.objects.count() == Response.objects.count() // 2
 
 

@@ -45,7 +45,7 @@ def test_an_answer_is_stored_in_response_keys_and_counts(ada, assignment, key):
     assert judgment.order_shown == assignment.order_shown
     assert (judgment.surplus, judgment.withdrawn, judgment.seconds) == (False, False, 12.5)
     assert CurrentJudgment.objects.get().judgment == judgment
-    assert (Task.objects.get().open_slots, Task.objects.get().done) == (0, 1)
+    assert (Task.objects.get().open_slots, Task.objects.get().counted_judgments) == (0, 1)
     assert AuditEvent.objects.filter(action="judgment.submit", actor=ada).count() == 1
 
 
@@ -56,7 +56,7 @@ def test_a_repeated_submit_changes_nothing(ada, assignment, key):
     assert again.pk == first.pk
     assert Judgment.objects.get().seconds == 12.5
     assert AuditEvent.objects.filter(action="judgment.submit").count() == 1
-    assert Task.objects.get().done == 1
+    assert Task.objects.get().counted_judgments == 1
 
 
 @pytest.mark.parametrize("other", [{"strengths": [0]}, {"tiers": [["A"], ["B"]]}, {"rationale": "Clearer."}])
@@ -120,7 +120,7 @@ def test_an_answer_that_is_no_weak_order_of_what_was_shown_is_refused(ada, assig
     with pytest.raises(BadAnswer):
         submit_judgment(actor=ada, assignment=assignment, idempotency_key=key(), **answer(**wrong))
     assert not Judgment.objects.exists()
-    assert Task.objects.get().done == 0
+    assert Task.objects.get().counted_judgments == 0
 
 
 @pytest.mark.parametrize("rationale", ["a\0b", "\ud800", 7])
@@ -152,7 +152,7 @@ def test_a_late_submit_counts_while_a_slot_is_open(ada, project, assignment, key
     assert sweep_expired_leases() == 1
     judgment = submit_judgment(actor=ada, assignment=assignment, idempotency_key=key(), **answer())
     assert judgment.surplus is False
-    assert (Task.objects.get().open_slots, Task.objects.get().done) == (0, 1)
+    assert (Task.objects.get().open_slots, Task.objects.get().counted_judgments) == (0, 1)
     assert find_counter_drift(project) == []
 
 
@@ -164,7 +164,7 @@ def test_a_late_submit_is_kept_as_surplus_when_the_slot_is_gone(ada, ruth, proje
     assert late.surplus is True
     assert Judgment.objects.counted().get().annotator == ruth
     assert set(Judgment.objects.current().values_list("annotator", flat=True)) == {ada.pk, ruth.pk}
-    assert Task.objects.get().done == 1
+    assert Task.objects.get().counted_judgments == 1
     assert find_counter_drift(project) == []
 
 
@@ -176,7 +176,7 @@ def test_a_revision_supersedes_and_the_first_answer_stays(ada, project, assignme
     assert second.supersedes == first
     assert list(Judgment.objects.current()) == [second]
     assert Judgment.objects.count() == 2
-    assert Task.objects.get().done == 1
+    assert Task.objects.get().counted_judgments == 1
     assert find_counter_drift(project) == []
 
 

@@ -17,7 +17,7 @@ def robot(project, max_):
 
 
 def adopted(task, annotator, number=0, **changes):
-    keys = list(task.entries.values_list("response_id", flat=True))
+    keys = list(task.task_responses.values_list("response_id", flat=True))
     fields = {"tiers": [[keys[1]], [keys[0]]], "strengths": [2], "idempotency_key": f"robot-run-1-{number}"}
     return NewJudgment(task=task, annotator=annotator, **(fields | changes))
 
@@ -30,7 +30,7 @@ def test_machines_judgments_count_once_however_often_they_are_adopted(project, m
     assert [judgment.pk for judgment in again] == [judgment.pk for judgment in first]
     assert Judgment.objects.by_kind("simulated").counted().count() == 3
     assert not Judgment.objects.by_people().exists()
-    assert set(Task.objects.values_list("open_slots", "done")) == {(0, 1)}
+    assert set(Task.objects.values_list("open_slots", "counted_judgments")) == {(0, 1)}
     assert AuditEvent.objects.filter(action="judgments.adopt").count() == 1
     assert find_counter_drift(project) == []
 

@@ -195,13 +195,13 @@ def test_an_export_writes_over_nothing(project, write_rows, tmp_path):  # noqa: 
 def test_reconcile_says_that_all_is_well_or_what_drifted(project, write_rows):  # noqa: F811
     run("import_comparisons", project.slug, write_rows([PAIR]), "--format", "trl")
     assert run("reconcile", project.slug) == "Every counter agrees with its rows.\n"
-    Task.objects.update(done=0, open_slots=1)
+    Task.objects.update(counted_judgments=0, open_slots=1)
     out = StringIO()
     with pytest.raises(CommandError, match="2 of the counters and pointers drifted") as error:
         call_command("reconcile", stdout=out)
     assert error.value.returncode == 1
-    assert "done is 0, but 1 judgments count" in out.getvalue()
-    assert Task.objects.get().done == 0
+    assert "counted_judgments is 0, but 1 judgments count" in out.getvalue()
+    assert Task.objects.get().counted_judgments == 0
     refusal("reconcile", "moon")
 
 

@@ -80,7 +80,7 @@ def test_a_judgment_has_sound_seconds_and_withdraws_something(judgment):
         task=Task.objects.exclude(pk=judgment.task_id).get(),
         annotator=judgment.annotator,
         leased_until=judgment.created_at,
-        presentation_seed=1,
+        shuffle_seed=1,
         order_shown=[],
         settings_version=1,
         guideline_version=1,
@@ -93,7 +93,7 @@ def test_one_pointer_a_task_and_annotator(judgment):
 
 
 def test_one_assignment_a_task_and_annotator_in_a_known_state(judgment):
-    refused(lambda: copy(judgment.assignment, handle=uuid.uuid4()))
+    refused(lambda: copy(judgment.assignment, public_id=uuid.uuid4()))
     refused(lambda: Assignment.objects.update(state="lost"))
     refused(lambda: Assignment.objects.filter(state="submitted").update(submitted_at=None))
 
@@ -102,13 +102,13 @@ def test_one_assignment_a_task_and_annotator_in_a_known_state(judgment):
     "wrong",
     [
         {"open_slots": -1},
-        {"done": -1},
+        {"counted_judgments": -1},
         {"open_slots": 2},
-        {"done": 2},
-        {"needed": 0, "open_slots": 0, "done": 0},
+        {"counted_judgments": 2},
+        {"required_judgments": 0, "open_slots": 0, "counted_judgments": 0},
         {"purpose": "gold"},
         {"purpose": "unknown"},
-        {"purpose": "adjudication", "needed": 0, "open_slots": 0, "done": 0},
+        {"purpose": "adjudication", "required_judgments": 0, "open_slots": 0, "counted_judgments": 0},
     ],
 )
 def test_the_counters_of_a_task_are_bounded_and_fit_its_purpose(judgment, wrong):
@@ -116,7 +116,8 @@ def test_the_counters_of_a_task_are_bounded_and_fit_its_purpose(judgment, wrong)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"k": 3}, {"kind": "ranking"}, {"overlap": 0}, {"overlap": 51}, {"state": "ajar"}]
+    "wrong",
+    [{"responses_per_task": 3}, {"kind": "ranking"}, {"overlap": 0}, {"overlap": 51}, {"state": "ajar"}],
 )
 def test_a_batch_keeps_its_kind_size_overlap_and_state(judgment, wrong):
     refused(lambda: Batch.objects.update(**wrong))
@@ -132,7 +133,7 @@ def test_names_and_ids_are_taken_once_a_project(judgment):
 def test_a_response_is_shown_once_in_a_task_and_at_most_nine_are(judgment):
     entry = TaskResponse.objects.filter(task=judgment.task).first()
     refused(lambda: copy(entry, position=5))
-    other = Response.objects.exclude(task_entries__task=judgment.task).first()
+    other = Response.objects.exclude(task_responses__task=judgment.task).first()
     refused(lambda: copy(entry, response=other))
     refused(lambda: copy(entry, response=other, position=9))
 

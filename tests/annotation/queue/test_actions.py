@@ -48,12 +48,12 @@ def test_a_claim_takes_one_slot_and_stores_a_seeded_order(ada, project, make_bat
     make_batch(tasks=1)
     assignment = claim(ada, project)
     task = Task.objects.get()
-    assert (task.open_slots, task.done) == (0, 0)
-    keys = list(task.entries.values_list("response_id", flat=True))
+    assert (task.open_slots, task.counted_judgments) == (0, 0)
+    keys = list(task.task_responses.values_list("response_id", flat=True))
     assert sorted(assignment.order_shown) == sorted(keys)
     from annotation.preferences.scale import shuffle_responses
 
-    assert assignment.order_shown == shuffle_responses(keys, assignment.presentation_seed)
+    assert assignment.order_shown == shuffle_responses(keys, assignment.shuffle_seed)
 
 
 def test_the_order_shown_differs_between_annotators(project, make_batch, make_annotators):
@@ -178,7 +178,7 @@ def test_gold_tasks_come_at_the_projects_share_and_take_no_slots(ada, project, m
     while assignment := claim(ada, project):
         purposes.add(assignment.task.purpose)
         submit(assignment, key())
-    assert set(gold.tasks.values_list("open_slots", "done", "needed")) == {(0, 0, 0)}
+    assert set(gold.tasks.values_list("open_slots", "counted_judgments", "required_judgments")) == {(0, 0, 0)}
     assert "normal" in purposes
 
 
@@ -190,7 +190,7 @@ def test_a_skipped_task_gives_its_slot_back_and_does_not_return(ada, project, ma
     assert claim(ada, project) is None
     assert Task.objects.get().open_slots == 1
     assignment.refresh_from_db()
-    assert assignment.evidence["skip_reason"] == "Not my language"
+    assert assignment.skip_reason == "Not my language"
 
 
 def test_a_draft_renews_the_lease_and_has_a_limit(ada, project, make_batch):
@@ -236,7 +236,7 @@ def test_reconcile_names_a_drifted_counter(ada, project, make_batch, key):
     Task.objects.update(open_slots=0)
     lines = find_counter_drift(project)
     assert len(lines) == 1
-    assert "open_slots is 0, but 3 needed - 1 done - 0 leased = 2" in lines[0]
+    assert "open_slots is 0, but 3 required - 1 counted - 0 leased = 2" in lines[0]
 
 
 def test_a_skipped_task_is_taken_back_while_a_slot_is_open(ada, max_, project, make_batch, key):
@@ -251,7 +251,7 @@ def test_a_skipped_task_is_taken_back_while_a_slot_is_open(ada, max_, project, m
         assert back.state == Assignment.State.LEASED
         assert back.leased_until > database_now()
         assert back.guideline_version == 2
-        assert "skip_reason" not in back.evidence
+        assert back.skip_reason == ""
         assert Task.objects.get(pk=back.task_id).open_slots == 0
         assert find_counter_drift(project) == []
     assert list(project.audit_events.filter(actor=ada).values_list("action", flat=True).order_by("pk")) == [

@@ -81,7 +81,7 @@ def check(project, batch, people, *, overlap, reports):
     assert len(per_task) == Task.objects.count()
     pairs = counted.values_list("task_id", "annotator_id")
     assert len(set(pairs)) == len(pairs) == overlap * Task.objects.count()
-    assert set(Task.objects.values_list("open_slots", "done")) == {(0, overlap)}
+    assert set(Task.objects.values_list("open_slots", "counted_judgments")) == {(0, overlap)}
     # None lost: every answer a process was told is stored, is stored.
     stored = set(Judgment.objects.values_list("idempotency_key", flat=True))
     accepted = {key for report in reports for key in report["accepted"]}

@@ -1,0 +1,108 @@
+"""The migrations that move data, on a database with rows of the version before."""
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True)]
+
+
+def migrate(name):
+    target = [("annotation", name)]
+    MigrationExecutor(connection).migrate(target)
+    return MigrationExecutor(connection).loader.project_state(target).apps
+
+
+@pytest.fixture
+def models_before():
+    """The models of 0002, their database, and at the end the newest again."""
+    apps = migrate("0002_triggers")
+    yield lambda name, app="annotation": apps.get_model(app, name)
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+
+
+@pytest.fixture
+def rows_before(models_before):
+    """A row in every table and column that gets another name."""
+    model = models_before
+    user = model("User", "workspace").objects.create(username="ada", pseudonym="annotator-1")
+    project = model("Project", "workspace").objects.create(name="Kitchen", slug="kitchen", split_salt="salt")
+    criterion = model("Criterion", "workspace").objects.create(project=project, name="overall", question="?")
+    batch = model("Batch").objects.create(
+        project=project, criterion=criterion, name="One", kind="ranking", k=3, overlap=2, cursor_epoch=7
+    )
+    prompt = model("Prompt").objects.create(
+        project=project, external_id="p-1", messages=[], split="train", content_hash="0" * 64
+    )
+    source = model("Source").objects.create(project=project, kind="policy", name="start")
+    responses = [
+        model("Response").objects.create(
+            project=project, external_id=f"r-{n}", prompt=prompt, source=source, text=f"Answer {n}"
+        )
+        for n in range(3)
+    ]
+    normal = model("Task").objects.create(batch=batch, prompt=prompt, needed=3, open_slots=1, done=1)
+    practice = model("Task").objects.create(
+        batch=batch, prompt=prompt, purpose="training", needed=0, open_slots=0
+    )
+    for position, response in enumerate(responses):
+        model("TaskResponse").objects.create(task=normal, response=response, position=position)
+    now = timezone.now()
+    assignment = {
+        "annotator": user, "leased_until": now, "order_shown": [r.pk for r in responses],
+        "settings_version": 1, "guideline_version": 1,
+    }  # fmt: skip
+    submitted = model("Assignment").objects.create(
+        task=normal, presentation_seed=11, state="submitted", submitted_at=now, **assignment
+    )
+    skipped = model("Assignment").objects.create(
+        task=practice, presentation_seed=12, state="skipped",
+        evidence={"skip_reason": "Not my language"}, **assignment,
+    )  # fmt: skip
+    judgment = model("Judgment").objects.create(
+        assignment=submitted, task=normal, annotator=user, order_shown=assignment["order_shown"],
+        tiers=[[responses[1].pk], [responses[0].pk, responses[2].pk]], strengths=[2], rationale="Clearer.",
+        settings_version=1, guideline_version=1, idempotency_key="k" * 12,
+    )  # fmt: skip
+    model("CurrentJudgment").objects.create(task=normal, annotator=user, judgment=judgment)
+    model("GoldAnswer").objects.create(task=practice, tiers=[[responses[0].pk]], author=user)
+    model("AnnotatorCursor").objects.create(annotator=user, batch=batch, epoch=7, priority=4, task_id=5)
+    model("PreferenceDataset").objects.create(
+        project=project, name="d", directory="datasets/d", manifest_sha256="0" * 64, made_by=user
+    )
+    return {"normal": normal, "practice": practice, "submitted": submitted, "skipped": skipped}
+
+
+def test_renamed_tables_and_columns_keep_their_rows(rows_before):
+    apps = migrate("0003_plain_names")
+    rows = {name: apps.get_model("annotation", name).objects for name in (
+        "Assignment", "Batch", "GoldJudgment", "Judgment", "PreferenceDataset", "QueueCursor", "Task", "TaskResponse"
+    )}  # fmt: skip
+    batch = rows["Batch"].get()
+    assert (batch.responses_per_task, batch.queue_version) == (3, 7)
+    normal = rows["Task"].get(pk=rows_before["normal"].pk)
+    assert (normal.required_judgments, normal.open_slots, normal.counted_judgments) == (3, 1, 1)
+    assert rows["Task"].get(pk=rows_before["practice"].pk).purpose == "practice"
+    assert list(normal.task_responses.values_list("position", flat=True)) == [0, 1, 2]
+    for name, seed, reason in (("submitted", 11, ""), ("skipped", 12, "Not my language")):
+        before, after = rows_before[name], rows["Assignment"].get(pk=rows_before[name].pk)
+        assert (after.public_id, after.shuffle_seed, after.skip_reason) == (before.handle, seed, reason)
+    cursor = rows["QueueCursor"].get()
+    assert (cursor.queue_version, cursor.priority, cursor.task_id) == (7, 4, 5)
+    assert rows["GoldJudgment"].get().task_id == rows_before["practice"].pk
+    assert rows["PreferenceDataset"].get().created_by.username == "ada"
+    assert rows["Judgment"].get().rationale == "Clearer."
+
+
+def test_judgments_stay_append_only_and_splits_frozen_through_the_renames_and_back(rows_before):
+    for name in ("0003_plain_names", "0002_triggers"):
+        apps = migrate(name)
+        with pytest.raises(IntegrityError), transaction.atomic():
+            apps.get_model("annotation", "Judgment").objects.update(rationale="changed")
+        with pytest.raises(IntegrityError), transaction.atomic():
+            apps.get_model("annotation", "Prompt").objects.update(split="test")
+    skipped = apps.get_model("annotation", "Assignment").objects.get(state="skipped")
+    assert skipped.evidence == {"skip_reason": "Not my language"}
+    assert apps.get_model("annotation", "Task").objects.filter(purpose="training").count() == 1
