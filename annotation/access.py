@@ -1,18 +1,17 @@
-"""From an id in a URL to an object of annotation. Missing and forbidden look the same: 404."""
+"""From an id in a URL to an object of a project whose page somebody was let into. Missing and forbidden look the
+same: 404.
+"""
 
 from uuid import UUID
 
-from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
 
 from annotation.models import Assignment, Batch, Judgment
-from workspace.access import ANY_ROLE, REVIEWERS, Role, access_project
 from workspace.models import Project, User
 
 
-def access_assignment(actor: User | AnonymousUser, project: Project, public_id: UUID) -> Assignment:
+def access_assignment(actor: User, project: Project, public_id: UUID) -> Assignment:
     """The actor's own assignment; nobody else's, whatever their role."""
-    access_project(actor, project.slug, roles=ANY_ROLE)
     assignment = (
         Assignment.objects.select_related(
             "task__batch__criterion", "task__batch__project", "task__prompt", "annotator"
@@ -25,10 +24,7 @@ def access_assignment(actor: User | AnonymousUser, project: Project, public_id: 
     return assignment
 
 
-def access_batch(
-    actor: User | AnonymousUser, project: Project, pk: int, *, roles: frozenset[Role] = REVIEWERS
-) -> Batch:
-    access_project(actor, project.slug, roles=roles)
+def access_batch(project: Project, pk: int) -> Batch:
     batch = (
         Batch.objects.select_related("criterion", "project")
         .filter(project=project, visible=True, pk=pk)
@@ -39,8 +35,7 @@ def access_batch(
     return batch
 
 
-def access_judgment(actor: User | AnonymousUser, batch: Batch, pk: int) -> Judgment:
-    access_project(actor, batch.project.slug, roles=REVIEWERS)
+def access_judgment(batch: Batch, pk: int) -> Judgment:
     judgment = (
         Judgment.objects.select_related("annotator", "task__prompt", "assignment")
         .filter(task__batch=batch, pk=pk)

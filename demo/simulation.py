@@ -17,9 +17,8 @@ def simulate_judgments(
     What an annotator says of a task depends on the seed, the annotator and the task alone, so that a repeated or
     interrupted simulation says the same. Reserved tasks are left to whom they are kept for.
     """
-    allow_ties = (
-        batch.project.question_settings.order_by("-version").values_list("allow_ties", flat=True).first()
-    )
+    question = batch.project.question_settings.latest_version()
+    allow_ties = question is not None and question.allow_ties
     open_tasks = (
         Task.objects.of_slots()
         .in_batch(batch)
@@ -34,7 +33,7 @@ def simulate_judgments(
         free = [annotator for annotator in annotators if annotator.pk not in taken]
         for annotator in free[: task.open_slots]:
             if len(rows) < limit:
-                rows.append(_judgment(task, annotator, seed=seed, noise=noise, allow_ties=bool(allow_ties)))
+                rows.append(_judgment(task, annotator, seed=seed, noise=noise, allow_ties=allow_ties))
     add_judgments(actor=actor, batch=batch, rows=rows)
     return len(rows)
 

@@ -1,15 +1,13 @@
-"""From the number in a URL to a round. Missing and forbidden look the same: 404."""
+"""From the number in a URL to a round. Missing and of another project look the same: 404."""
 
-from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
 
 from rounds.models import Round
-from workspace.access import Role, access_project
-from workspace.models import User
+from workspace.models import Project
 
 
-def access_round(actor: User | AnonymousUser, slug: str, number: int, *, roles: frozenset[Role]) -> Round:
-    project = access_project(actor, slug, roles=roles)
+def access_round(project: Project, number: int) -> Round:
+    """The round of a project whose page somebody was let into."""
     round_ = (
         project.rounds.select_related(
             "project",

@@ -1,12 +1,10 @@
 """Thin pages over rounds.actions and rounds.reports."""
 
-import zlib
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import messages
-from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -17,18 +15,18 @@ from rounds.access import access_round
 from rounds.forms import StartRoundForm
 from rounds.models import Round
 from rounds.reports import round_report
-from workspace.access import MANAGERS, REVIEWERS, access_project
 from workspace.errors import ActionError
-from workspace.models import User
+from workspace.polling import content_fingerprint, poll_response
+from workspace.requests import ProjectRequest, perform_action, project_view
+from workspace.roles import Capability
 
 FINAL = (Round.Stage.DONE, Round.Stage.FAILED, Round.Stage.CANCELLED)
 
 
 @require_GET
-@login_required
-def round_list(request: HttpRequest, slug: str) -> HttpResponse:
-    project = access_project(request.user, slug, roles=REVIEWERS)
-    request.project = project  # type: ignore[attr-defined]
+@project_view(Capability.REVIEW)
+def round_list(request: ProjectRequest) -> HttpResponse:
+    project = request.project
     rounds = project.rounds.select_related("reward_model", "new_policy", "start_policy", "batch").order_by(
         "-number"
     )
@@ -43,15 +41,14 @@ def round_list(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@login_required
-def start(request: HttpRequest, slug: str) -> HttpResponse:
-    project = access_project(request.user, slug, roles=MANAGERS)
-    request.project = project  # type: ignore[attr-defined]
+@project_view(Capability.MANAGE)
+def start(request: ProjectRequest) -> HttpResponse:
+    project = request.project
     form = StartRoundForm(request.POST or None, project=project)
     if request.method == "POST" and form.is_valid():
         try:
             round_ = actions.start_round(
-                actor=_person(request),
+                actor=request.user,
                 project=project,
                 criterion=form.cleaned_data["criterion"],
                 start_policy=form.cleaned_data["start_policy"],
@@ -61,47 +58,42 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
         except (ActionError, UserError) as error:
             form.add_error(None, str(error))
         else:
-            return redirect("rounds:round", slug=slug, number=round_.number)
+            return redirect("rounds:round", slug=project.slug, number=round_.number)
     return render(request, "rounds/start.html", {"form": form}, status=422 if form.is_bound else 200)
 
 
 @require_GET
-@login_required
-def round_page(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+@project_view(Capability.REVIEW)
+def round_page(request: ProjectRequest, number: int) -> HttpResponse:
     """The page; its live part alone when htmx asks, 204 when nothing changed since, 286 when nothing will any more."""
-    round_ = access_round(request.user, slug, number, roles=REVIEWERS)
-    request.project = round_.project  # type: ignore[attr-defined]
-    report = round_report(round_, _person(request))
+    round_ = access_round(request.project, number)
+    report = round_report(round_, request.user)
     version = _version(report)
-    context = {"report": report, "round": round_, "version": version, "final": round_.stage in FINAL}
-    if not request.htmx:  # type: ignore[attr-defined]
+    is_final = round_.stage in FINAL
+    context = {"report": report, "round": round_, "version": version, "final": is_final}
+    if not request.headers.get("HX-Request"):
         return render(request, "rounds/round.html", context)
-    if request.GET.get("version") == version:
-        return HttpResponse(status=204)
-    # 286 tells htmx to stop polling.
-    return render(request, "rounds/round_live.html", context, status=286 if context["final"] else 200)
+    return poll_response(request, "rounds/round_live.html", context, version=version, is_final=is_final)
 
 
 def _version(report: Any) -> str:
-    counted = report.progress.counted if report.progress else 0
     steps = [
         (run.pk, run.state, run.progress.get("step"), run.progress.get("stage"))
         for run in report.current_runs
     ]
-    told = zlib.crc32(f"{steps}{report.waits_for}".encode())
-    return f"{report.round.stage}-{counted}-{report.judgments}-{told}"
+    counted = report.progress.counted if report.progress else 0
+    return content_fingerprint(report.round.stage, counted, report.judgments, steps, report.waits_for)
 
 
-def _button(action: Callable[..., Round]) -> Callable[[HttpRequest, str, int], HttpResponse]:
+def _button(action: Callable[..., Round]) -> Callable[..., HttpResponseBase]:
+    """A view that does the action to a round and goes to the round's page, or to the one the action returned."""
+
     @require_POST
-    @login_required
-    def view(request: HttpRequest, slug: str, number: int) -> HttpResponse:
-        round_ = access_round(request.user, slug, number, roles=MANAGERS)
-        try:
-            round_ = action(actor=_person(request), round_=round_)
-        except (ActionError, UserError) as error:
-            messages.error(request, str(error))
-        return redirect("rounds:round", slug=slug, number=round_.number)
+    @project_view(Capability.MANAGE)
+    def view(request: ProjectRequest, number: int) -> HttpResponse:
+        round_ = access_round(request.project, number)
+        result = perform_action(request, action, round_=round_) or round_
+        return redirect("rounds:round", slug=request.project.slug, number=result.number)
 
     return view
 
@@ -110,8 +102,3 @@ end_annotation = _button(actions.end_annotation)
 retry = _button(actions.retry_round)
 cancel = _button(actions.cancel_round)
 go_on = _button(actions.continue_rounds)
-
-
-def _person(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)
-    return request.user

@@ -1,13 +1,11 @@
-"""The only way from an id in a URL to a run. Missing, forbidden and of another project look the same: 404."""
+"""The only way from an id in a URL to a run. Missing and of another project look the same: 404."""
 
 from pathlib import Path
 
-from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
 
 from runs.models import Run
-from workspace.access import Role, access_project
-from workspace.models import User
+from workspace.models import Project
 
 # What of a run's directory may be read through the site. Names, not paths: nothing else can be asked for.
 READABLE_FILES = (
@@ -21,9 +19,8 @@ READABLE_FILES = (
 )
 
 
-def access_run(actor: User | AnonymousUser, slug: str, pk: int, *, roles: frozenset[Role]) -> Run:
-    """The project's run with this id, for an actor who has one of these roles on the project."""
-    project = access_project(actor, slug, roles=roles)
+def access_run(project: Project, pk: int) -> Run:
+    """The run with this id, of a project whose page somebody was let into."""
     run = Run.objects.select_related("requested_by", "cloned_from").filter(project=project, pk=pk).first()
     if run is None:
         raise Http404("No such run.")
@@ -31,11 +28,8 @@ def access_run(actor: User | AnonymousUser, slug: str, pk: int, *, roles: frozen
     return run
 
 
-def access_run_file(
-    actor: User | AnonymousUser, slug: str, pk: int, name: str, *, roles: frozenset[Role]
-) -> Path:
+def access_run_file(run: Run, name: str) -> Path:
     """A file of the run's directory from the allow-list; a link that leads out of the directory is not one."""
-    run = access_run(actor, slug, pk, roles=roles)
     if name not in READABLE_FILES:
         raise Http404("No such file.")
     path = run.path / name

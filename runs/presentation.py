@@ -1,7 +1,5 @@
 """A run in the words of its page: badge, progress, times. No queries, no files."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 
 from django.utils import timezone
@@ -31,7 +29,7 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunView:
+class RunDisplay:
     """One run as lists and pages show it."""
 
     run: Run
@@ -50,7 +48,7 @@ class RunView:
         return self.run.state in (RunState.FAILED, RunState.USER_ERROR, RunState.CANCELLED)
 
 
-def view_of(run: Run) -> RunView:
+def run_display(run: Run) -> RunDisplay:
     state = RunState(run.state)
     now = timezone.now()
     label = str(state.label)
@@ -60,7 +58,7 @@ def view_of(run: Run) -> RunView:
     elif waits:
         label = "Waiting to try again"
     began, ended = run.started_at, run.finished_at or now
-    return RunView(
+    return RunDisplay(
         run=run,
         badge=BADGES[state],
         state=label,
@@ -98,8 +96,3 @@ def duration(seconds: float) -> str:
     if whole < 86_400:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
-
-
-def version_of(*parts: object) -> str:
-    """A short fingerprint of what a page shows: equal means there is nothing new to send."""
-    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]

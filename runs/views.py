@@ -1,15 +1,11 @@
-"""A project's runs, one run's page, and the little answers that keep them live. Thin: read, or call an
-action.
-"""
+"""A project's runs, one run's page, and the parts of both that poll. Thin: read, or call an action."""
 
 import json
 from typing import Any
 
 from django.conf import settings
-from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
+from django.http import FileResponse, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
@@ -17,57 +13,55 @@ from django.views.decorators.http import require_GET, require_POST
 from runs import actions, reading
 from runs.access import READABLE_FILES, access_run, access_run_file
 from runs.models import Run, RunQuerySet, Worker
-from runs.presentation import version_of, view_of
-from workspace.access import MANAGERS, REVIEWERS, Role, access_project, role_in
-from workspace.errors import ActionError
-from workspace.models import Project, User
+from runs.presentation import run_display
+from workspace.models import Project
+from workspace.polling import content_fingerprint, poll_response
+from workspace.requests import ProjectRequest, perform_action, project_view
+from workspace.roles import Capability
 
 PAGE_LENGTH = 40
-SHOWN = {"all": "All", "active": "Under way", "finished": "Finished"}
+STATE_FILTERS = {"all": "All", "active": "Under way", "finished": "Finished"}
 
 
 @require_GET
 @never_cache
-@login_required
-def run_list(request: HttpRequest, slug: str) -> HttpResponse:
-    """The project's runs, newest first; polled by itself while something is under way (204: nothing new)."""
-    project = access_project(request.user, slug, roles=REVIEWERS)
-    request.project = project  # type: ignore[attr-defined]
-    show = request.GET.get("show", "all")
-    show = show if show in SHOWN else "all"
-    page = Paginator(_chosen(project, show), PAGE_LENGTH).get_page(request.GET.get("page"))
-    rows = [view_of(run) for run in page]
+@project_view(Capability.REVIEW)
+def run_list(request: ProjectRequest) -> HttpResponse:
+    """The project's runs, newest first; polled by itself while something is under way."""
+    project = request.project
+    state = request.GET.get("state", "all")
+    state = state if state in STATE_FILTERS else "all"
+    page = Paginator(_filtered_runs(project, state), PAGE_LENGTH).get_page(request.GET.get("page"))
+    rows = [run_display(run) for run in page]
     active = project.runs.active().exists()
-    shown = [(v.run.pk, v.state, v.progress, v.run.error) for v in rows]
-    version = version_of(shown, active)
+    version = content_fingerprint(
+        [(row.run.pk, row.state, row.progress, row.run.error) for row in rows], active
+    )
     context = {
         "rows": rows,
         "page": page,
-        "show": show,
-        "choices": SHOWN.items(),
+        "state": state,
+        "choices": STATE_FILTERS.items(),
         "version": version,
         "poll": active,
         "workers": _workers_alive().count(),
     }
     if request.headers.get("HX-Request"):
-        if request.GET.get("seen") == version:
-            return HttpResponse(status=204)
-        return render(request, "runs/list_rows.html", context)
+        return poll_response(request, "runs/list_rows.html", context, version=version)
     return render(request, "runs/list.html", context)
 
 
-def _chosen(project: Project, show: str) -> RunQuerySet:
+def _filtered_runs(project: Project, state: str) -> RunQuerySet:
     runs: RunQuerySet = project.runs.select_related("requested_by").newest_first()
-    return {"active": runs.active, "finished": runs.finished, "all": runs.all}[show]()
+    return {"active": runs.active, "finished": runs.finished, "all": runs.all}[state]()
 
 
 @require_GET
 @never_cache
-@login_required
-def run_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    run = access_run(request.user, slug, pk, roles=REVIEWERS)
-    request.project = run.project  # type: ignore[attr-defined]
-    context = _live_context(request, run) | {
+@project_view(Capability.REVIEW)
+def run_page(request: ProjectRequest, pk: int) -> HttpResponse:
+    run = access_run(request.project, pk)
+    context = _live_context(run) | {
         "config": json.dumps(run.config, indent=2, ensure_ascii=False),
         "parameters": json.dumps(run.parameters, indent=2, ensure_ascii=False) if run.parameters else "",
         "environment": reading.environment(run),
@@ -81,47 +75,48 @@ def run_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 @require_GET
 @never_cache
-@login_required
-def run_live(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """The parts of a run's page that have changed since `seen`; 204 when none has.
+@project_view(Capability.REVIEW)
+def run_live(request: ProjectRequest, pk: int) -> HttpResponse:
+    """The parts of a run's page that have changed since the `version` it shows.
 
-    `seen` is three fingerprints: of the state, of the log's end and of the samples. Each part that differs
+    The version is three fingerprints: of the state, of the log's end and of the samples. Each part that differs
     comes back; a finished run's answer carries no trigger any more, which ends the polling.
     """
-    run = access_run(request.user, slug, pk, roles=REVIEWERS)
-    request.project = run.project  # type: ignore[attr-defined]
-    context = _live_context(request, run)
-    seen = request.GET.get("seen", "").split(".")
-    if request.GET.get("seen") == context["version"]:
-        return HttpResponse(status=204)
-    now = context["version"].split(".")
+    context = _live_context(access_run(request.project, pk))
+    version = context["version"]
+    shown, current = request.GET.get("version", "").split("."), version.split(".")
     context |= {
         "oob": True,
-        "log_changed": len(seen) != 3 or seen[1] != now[1],
-        "samples_changed": len(seen) != 3 or seen[2] != now[2],
+        "log_changed": len(shown) != 3 or shown[1] != current[1],
+        "samples_changed": len(shown) != 3 or shown[2] != current[2],
     }
-    return render(request, "runs/run_live.html", context)
+    return poll_response(request, "runs/run_live.html", context, version=version)
 
 
-def _live_context(request: HttpRequest, run: Run) -> dict[str, Any]:
-    view = view_of(run)
+def _live_context(run: Run) -> dict[str, Any]:
+    display = run_display(run)
     log, samples = reading.log_tail(run), reading.samples(run)
-    needs_worker = run.state == Run.State.QUEUED and not view.waits_for_retry
+    needs_worker = run.state == Run.State.QUEUED and not display.waits_for_retry
     without_worker = needs_worker and not any(run.kind in worker.kinds for worker in _workers_alive())
     artifacts = list(run.artifacts.order_by("kind", "path"))
     # The seconds that merely pass are left out: they alone are no reason to send the page again.
-    state = version_of(
-        view.state, view.progress, run.error, run.attempt, run.worker_name, without_worker, len(artifacts)
+    state = content_fingerprint(
+        display.state,
+        display.progress,
+        run.error,
+        run.attempt,
+        run.worker_name,
+        without_worker,
+        len(artifacts),
     )
     return {
         "run": run,
-        "view": view,
+        "display": display,
         "log": log,
         "samples": samples,
         "artifacts": artifacts,
         "without_worker": without_worker,
-        "is_manager": role_in(request.user, run.project) == Role.MANAGER,
-        "version": f"{state}.{version_of(log)}.{version_of([str(s) for s in samples])}",
+        "version": f"{state}.{content_fingerprint(log)}.{content_fingerprint([str(s) for s in samples])}",
     }
 
 
@@ -131,14 +126,14 @@ def _workers_alive() -> "Any":
 
 @require_GET
 @never_cache
-@login_required
-def run_metrics(request: HttpRequest, slug: str, pk: int) -> JsonResponse:
+@project_view(Capability.REVIEW)
+def run_metrics(request: ProjectRequest, pk: int) -> JsonResponse:
     """Curve points after `offset`, as long as `fence` is still the one they were read under.
 
     A new attempt cuts the file back to its checkpoint, so that under another fence the points begin anew
     (`reset`).
     """
-    run = access_run(request.user, slug, pk, roles=REVIEWERS)
+    run = access_run(request.project, pk)
     offset, fence = request.GET.get("offset", "0"), request.GET.get("fence", "")
     same = fence == str(run.fence) and offset.isdecimal() and len(offset) < 16
     curves = reading.read_curves(run, int(offset) if same else 0)
@@ -156,10 +151,10 @@ def run_metrics(request: HttpRequest, slug: str, pk: int) -> JsonResponse:
 
 @require_GET
 @never_cache
-@login_required
-def run_file(request: HttpRequest, slug: str, pk: int, name: str) -> FileResponse:
+@project_view(Capability.REVIEW)
+def run_file(request: ProjectRequest, pk: int, name: str) -> FileResponse:
     """One of the run's own text files, as a download: never rendered on this origin."""
-    path = access_run_file(request.user, slug, pk, name, roles=REVIEWERS)
+    path = access_run_file(access_run(request.project, pk), name)
     # FileResponse closes the file when the answer has been sent.
     response = FileResponse(path.open("rb"), as_attachment=True, filename=f"run-{pk}-{name}")
     response["Content-Type"] = "text/plain; charset=utf-8"
@@ -167,36 +162,22 @@ def run_file(request: HttpRequest, slug: str, pk: int, name: str) -> FileRespons
 
 
 @require_POST
-@login_required
-def cancel(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    run = access_run(request.user, slug, pk, roles=MANAGERS)
-    try:
-        run = actions.cancel_run(actor=_person(request), run=run)
-    except ActionError as error:
-        messages.error(request, error.message)
-    return redirect("runs:run", slug=slug, pk=pk)
+@project_view(Capability.MANAGE)
+def cancel(request: ProjectRequest, pk: int) -> HttpResponse:
+    perform_action(request, actions.cancel_run, run=access_run(request.project, pk))
+    return redirect("runs:run", slug=request.project.slug, pk=pk)
 
 
 @require_POST
-@login_required
-def retry(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    run = access_run(request.user, slug, pk, roles=MANAGERS)
-    try:
-        actions.retry_run(actor=_person(request), run=run)
-    except ActionError as error:
-        messages.error(request, error.message)
-    return redirect("runs:run", slug=slug, pk=pk)
+@project_view(Capability.MANAGE)
+def retry(request: ProjectRequest, pk: int) -> HttpResponse:
+    perform_action(request, actions.retry_run, run=access_run(request.project, pk))
+    return redirect("runs:run", slug=request.project.slug, pk=pk)
 
 
 @require_POST
-@login_required
-def clone(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    run = access_run(request.user, slug, pk, roles=MANAGERS)
-    new = actions.clone_run(actor=_person(request), run=run)
-    messages.success(request, "Queued again from the start, in a directory of its own.")
-    return redirect("runs:run", slug=slug, pk=new.pk)
-
-
-def _person(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)
-    return request.user
+@project_view(Capability.MANAGE)
+def clone(request: ProjectRequest, pk: int) -> HttpResponse:
+    done = "Queued again from the start, in a directory of its own."
+    new = perform_action(request, actions.clone_run, run=access_run(request.project, pk), done=done)
+    return redirect("runs:run", slug=request.project.slug, pk=new.pk if new else pk)

@@ -1,43 +1,36 @@
-"""The only way from an id or slug in a URL to an object. Missing and forbidden look the same: 404."""
+"""The only way from an id or slug in a URL to an object. Missing and forbidden look the same: 404.
+
+`access_project` decides who gets in; what lies inside a project is looked up in the project that let them in.
+"""
 
 from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
 
 from workspace.models import Invitation, Membership, Project, User
-
-Role = Membership.Role
-
-MANAGERS = frozenset({Role.MANAGER})
-REVIEWERS = frozenset({Role.REVIEWER, Role.MANAGER})
-ANY_ROLE = frozenset({Role.ANNOTATOR, Role.REVIEWER, Role.MANAGER})
+from workspace.roles import Capability, capabilities_of
 
 
-def role_in(actor: User | AnonymousUser, project: Project) -> Role | None:
-    """The actor's role on the project; None for everybody else, operators included."""
-    if not isinstance(actor, User) or not actor.is_active or actor.kind != User.Kind.PERSON:
-        return None
-    role = project.memberships.filter(user=actor).values_list("role", flat=True).first()
-    return Role(role) if role else None
-
-
-def access_project(actor: User | AnonymousUser, slug: str, *, roles: frozenset[Role]) -> Project:
-    """The project with this slug if the actor has one of these roles on it; Http404 otherwise."""
+def access_project(
+    actor: User | AnonymousUser, slug: str, capability: Capability
+) -> tuple[Project, frozenset[Capability]]:
+    """The project with this slug and all the actor may do on it; Http404 without this capability."""
     project = Project.objects.filter(slug=slug).first()
-    if project is None or role_in(actor, project) not in roles:
+    if project is None:
         raise Http404("No such project.")
-    return project
+    capabilities = capabilities_of(actor, project)
+    if capability not in capabilities:
+        raise Http404("No such project.")
+    return project, capabilities
 
 
-def access_invitation(actor: User | AnonymousUser, slug: str, pk: int) -> Invitation:
-    project = access_project(actor, slug, roles=MANAGERS)
+def access_invitation(project: Project, pk: int) -> Invitation:
     invitation = project.invitations.filter(pk=pk).first()
     if invitation is None:
         raise Http404("No such invitation.")
     return invitation
 
 
-def access_member(actor: User | AnonymousUser, slug: str, pk: int) -> Membership:
-    project = access_project(actor, slug, roles=MANAGERS)
+def access_member(project: Project, pk: int) -> Membership:
     membership = project.memberships.select_related("user").filter(pk=pk).first()
     if membership is None:
         raise Http404("No such member.")

@@ -22,6 +22,7 @@ from workspace.models import (
     QuestionSettings,
     User,
 )
+from workspace.roles import MACHINE_CAPABILITIES, ROLE_CAPABILITIES, Capability, roles_with
 
 
 def record_audit(
@@ -43,7 +44,8 @@ def record_audit(
     )
 
 
-def first_sentence(error: ValidationError) -> str:
+def validation_message(error: ValidationError) -> str:
+    """All that is wrong, in one line."""
     return " ".join(error.messages)
 
 
@@ -80,7 +82,7 @@ def create_project(
         project.full_clean()
     except ValidationError as error:
         taken = "slug" in error.message_dict
-        message = f"There is a project named like “{name}” already." if taken else first_sentence(error)
+        message = f"There is a project named like “{name}” already." if taken else validation_message(error)
         raise ActionError(
             message, code="project_invalid", fields={"name": message} if taken else {}
         ) from error
@@ -101,7 +103,7 @@ def add_criterion(*, actor: User, project: Project, name: str, question: str) ->
     try:
         criterion.full_clean()
     except ValidationError as error:
-        raise ActionError(first_sentence(error), code="criterion_invalid") from error
+        raise ActionError(validation_message(error), code="criterion_invalid") from error
     criterion.save()
     record_audit(actor=actor, action="criterion.add", project=project, target=criterion)
     return criterion
@@ -121,9 +123,9 @@ def change_question_settings(
     Raises StaleVersion when `expected_version` is given and somebody has changed them since.
     """
     Project.objects.select_for_update().get(pk=project.pk)
-    latest = project.question_settings.order_by("-version").first()
+    latest = project.question_settings.latest_version()
     version = latest.version if latest else 0
-    _not_overtaken(expected_version, version)
+    _require_version(expected_version, version)
     new = QuestionSettings.objects.create(
         project=project,
         version=version + 1,
@@ -140,15 +142,15 @@ def publish_guideline(
 ) -> Guideline:
     """A new version. Raises StaleVersion when `expected_version` is given and somebody has published since."""
     Project.objects.select_for_update().get(pk=project.pk)
-    latest = project.guidelines.order_by("-version").first()
+    latest = project.guidelines.latest_version()
     version = latest.version if latest else 0
-    _not_overtaken(expected_version, version)
+    _require_version(expected_version, version)
     new = Guideline.objects.create(project=project, version=version + 1, text=text)
     record_audit(actor=actor, action="guideline.publish", project=project, target=new)
     return new
 
 
-def _not_overtaken(expected: int | None, current: int) -> None:
+def _require_version(expected: int | None, current: int) -> None:
     if expected is not None and expected != current:
         raise StaleVersion(
             f"Somebody saved version {current} while you worked on version {expected}: yours is not saved yet.",
@@ -159,12 +161,11 @@ def _not_overtaken(expected: int | None, current: int) -> None:
 @transaction.atomic
 def set_role(*, actor: User, project: Project, user: User, role: str) -> Membership:
     """Give somebody a role on the project, or change the one they have."""
-    if role not in Membership.Role.values:
-        raise ActionError(f"“{role}” is not a role: use annotator, reviewer or manager.", code="role_unknown")
-    if user.kind != User.Kind.PERSON and role != Membership.Role.ANNOTATOR:
+    capabilities = _capabilities_of_role(role)
+    if user.kind != User.Kind.PERSON and not capabilities <= MACHINE_CAPABILITIES:
         raise ActionError(f"“{user.username}” is a machine: it can only annotate.", code="role_unfit")
     Project.objects.select_for_update().get(pk=project.pk)
-    _keep_a_manager(project, user, still_manager=role == Membership.Role.MANAGER)
+    _require_another_manager(project, user, still_manager=Capability.MANAGE in capabilities)
     membership, _ = Membership.objects.update_or_create(project=project, user=user, defaults={"role": role})
     record_audit(actor=actor, action="membership.set", project=project, target=membership, role=role)
     return membership
@@ -173,15 +174,22 @@ def set_role(*, actor: User, project: Project, user: User, role: str) -> Members
 @transaction.atomic
 def remove_member(*, actor: User, project: Project, user: User) -> None:
     Project.objects.select_for_update().get(pk=project.pk)
-    _keep_a_manager(project, user, still_manager=False)
+    _require_another_manager(project, user, still_manager=False)
     Membership.objects.filter(project=project, user=user).delete()
     record_audit(actor=actor, action="membership.remove", project=project, target=user)
 
 
-def _keep_a_manager(project: Project, user: User, *, still_manager: bool) -> None:
+def _capabilities_of_role(role: str) -> frozenset[Capability]:
+    """Raises ActionError for a word that is no role."""
+    if role not in Membership.Role.values:
+        raise ActionError(f"“{role}” is not a role: use annotator, reviewer or manager.", code="role_unknown")
+    return ROLE_CAPABILITIES[Membership.Role(role)]
+
+
+def _require_another_manager(project: Project, user: User, *, still_manager: bool) -> None:
     # Who cannot log in manages nothing.
     able = project.memberships.filter(
-        role=Membership.Role.MANAGER, user__is_active=True, user__kind=User.Kind.PERSON
+        role__in=roles_with(Capability.MANAGE), user__is_active=True, user__kind=User.Kind.PERSON
     )
     if set(able.values_list("user_id", flat=True)) == {user.pk} and not still_manager:
         raise LastManager("This is the project's only manager: make somebody else a manager first.")
@@ -195,8 +203,7 @@ def hash_token(token: str) -> str:
 @transaction.atomic
 def invite(*, actor: User, project: Project, role: str, note: str = "") -> tuple[Invitation, str]:
     """An invitation and its token. The token is shown once; only its hash is kept."""
-    if role not in Membership.Role.values:
-        raise ActionError(f"“{role}” is not a role: use annotator, reviewer or manager.", code="role_unknown")
+    _capabilities_of_role(role)
     token = secrets.token_urlsafe(32)
     invitation = Invitation.objects.create(
         project=project,
@@ -234,14 +241,14 @@ def accept_invitation(*, token: str, username: str, password: str) -> User:
     try:
         user.full_clean(exclude=["password"])
     except ValidationError as error:
-        fields["username"] = first_sentence(error)
+        fields["username"] = validation_message(error)
     # “Anna” beside “anna” would pass for her in every list.
     if "username" not in fields and User.objects.filter(username__iexact=user.username).exists():
         fields["username"] = "That user name is taken."
     try:
         validate_password(password, user)
     except ValidationError as error:
-        fields["password"] = first_sentence(error)
+        fields["password"] = validation_message(error)
     if fields:
         raise ActionError(" ".join(fields.values()), code="account_invalid", fields=fields)
     user.set_password(password)

@@ -11,9 +11,9 @@ from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from learning.interface.options import UserError
-from workspace.access import Role
 from workspace.errors import ActionError
 from workspace.models import Project, User
+from workspace.roles import Capability, roles_with
 
 
 def add_project_arguments(parser: ArgumentParser) -> None:
@@ -78,15 +78,15 @@ def find_actor(project: Project, username: str | None) -> User:
         actor = User.objects.filter(username=username, is_active=True, kind=User.Kind.PERSON).first()
         if actor is None:
             raise CommandError(f"There is no active person with the user name {username}.", returncode=2)
-        manages = project.memberships.filter(role=Role.MANAGER, user=actor).exists()
-        if not (manages or actor.is_superuser):
+        manages = project.memberships.filter(role__in=roles_with(Capability.MANAGE), user=actor)
+        if not (manages.exists() or actor.is_superuser):
             # Who has a shell may do anything; the audit trail must not name somebody who may not.
             raise CommandError(
                 f"{username} is not a manager of {project.slug}: name one who is.", returncode=2
             )
         return actor
-    managers = project.memberships.filter(role=Role.MANAGER, user__is_active=True).select_related("user")
-    manager = managers.order_by("pk").first()
+    managers = project.memberships.filter(role__in=roles_with(Capability.MANAGE), user__is_active=True)
+    manager = managers.select_related("user").order_by("pk").first()
     if manager is None:
         raise CommandError(
             f"The project {project.slug} has no manager: say who acts with --actor.", returncode=2

@@ -3,14 +3,17 @@
 from typing import Any
 
 from django.http import HttpRequest
-from django.utils.functional import SimpleLazyObject
 
-from workspace.access import role_in
+from workspace.roles import Capability
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:
-    """`role`: the visitor's role on the project of this page (set by the view as request.project), or None."""
+    """`project` and `can` (`{% if can.review %}`) on the pages of a project, as `project_view` set them."""
     project = getattr(request, "project", None)
-    if project is None:
+    capabilities = getattr(request, "capabilities", None)
+    if project is None or capabilities is None:
         return {}
-    return {"project": project, "role": SimpleLazyObject(lambda: role_in(request.user, project))}
+    return {
+        "project": project,
+        "can": {capability.value: capability in capabilities for capability in Capability},
+    }

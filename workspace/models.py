@@ -1,7 +1,7 @@
 """Who works here, on which project, as what, and what they did."""
 
 import secrets
-from typing import Self
+from typing import Self, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -9,6 +9,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+
+V = TypeVar("V", bound=models.Model)
 
 
 def new_pseudonym() -> str:
@@ -92,6 +94,12 @@ class Criterion(models.Model):
         return self.name
 
 
+class VersionedQuerySet(models.QuerySet[V]):
+    def latest_version(self) -> V | None:
+        """The row of the highest version, among those of one project; None where there is none yet."""
+        return self.order_by("-version").first()
+
+
 class QuestionSettings(models.Model):
     """How the question is asked. A change is a new version; judgments keep the version they were made under."""
 
@@ -100,6 +108,8 @@ class QuestionSettings(models.Model):
     allow_ties = models.BooleanField(default=True)
     ask_rationale = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = VersionedQuerySet["QuestionSettings"].as_manager()
 
     class Meta:
         verbose_name_plural = "question settings"
@@ -116,6 +126,8 @@ class Guideline(models.Model):
     version = models.PositiveIntegerField()
     text = models.TextField(help_text="Markdown.")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = VersionedQuerySet["Guideline"].as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "version"], name="guideline_version_once")]

@@ -13,18 +13,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from workspace import actions
-from workspace.access import (
-    ANY_ROLE,
-    MANAGERS,
-    Role,
-    access_invitation,
-    access_member,
-    access_project,
-    role_in,
-)
+from workspace.access import access_invitation, access_member
 from workspace.errors import ActionError
 from workspace.forms import AcceptForm, InviteForm, LoginForm, PasswordForm, ProjectForm
-from workspace.models import Project, User
+from workspace.models import Membership, Project
+from workspace.requests import ProjectRequest, current_user, perform_action, project_view
+from workspace.roles import Capability, capabilities_of
 
 
 class Login(LoginView):
@@ -42,11 +36,11 @@ class ChangePassword(PasswordChangeView):
 
     @transaction.atomic
     def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
-        answer = super().form_valid(form)
-        person = _person(self.request)
+        response = super().form_valid(form)
+        person = current_user(self.request)
         actions.record_audit(actor=person, action="user.change_own_password", project=None, target=person)
         messages.success(self.request, "Your password is changed.")
-        return answer
+        return response
 
     def form_invalid(self, form: PasswordChangeForm) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=422)
@@ -63,9 +57,7 @@ def health(request: HttpRequest) -> JsonResponse:
 @require_GET
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
-    memberships = (
-        request.user.memberships.select_related("project").order_by("project__name")  # type: ignore[union-attr]
-    )
+    memberships = current_user(request).memberships.select_related("project").order_by("project__name")
     return render(request, "workspace/home.html", {"memberships": memberships})
 
 
@@ -78,7 +70,7 @@ def new_project(request: HttpRequest) -> HttpResponse:
     form = ProjectForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            project = actions.create_project(actor=_person(request), **form.cleaned_data)
+            project = actions.create_project(actor=current_user(request), **form.cleaned_data)
         except ActionError as error:
             add_errors(form, error)
         else:
@@ -88,92 +80,83 @@ def new_project(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@login_required
-def project_page(request: HttpRequest, slug: str) -> HttpResponse:
-    project = access_project(request.user, slug, roles=ANY_ROLE)
-    if role_in(request.user, project) == Role.ANNOTATOR:
+@project_view(Capability.OPEN)
+def project_page(request: ProjectRequest) -> HttpResponse:
+    slug = request.project.slug
+    if Capability.REVIEW not in request.capabilities:
         return redirect("annotation:overview", slug=slug)
     return redirect("rounds:list", slug=slug)
 
 
 @require_GET
 @never_cache
-@login_required
-def people(request: HttpRequest, slug: str) -> HttpResponse:
-    project = access_project(request.user, slug, roles=MANAGERS)
+@project_view(Capability.MANAGE)
+def people(request: ProjectRequest) -> HttpResponse:
     # Shown once: only the hash of its token is kept.
-    link = request.session.pop(_link_key(project), "")
-    return _people_page(request, project, InviteForm(), link=link)
+    link = request.session.pop(_invitation_link_session_key(request.project), "")
+    return _people_page(request, InviteForm(), link=link)
 
 
-def _link_key(project: Project) -> str:
+def _invitation_link_session_key(project: Project) -> str:
     return f"invitation_link:{project.pk}"
 
 
 @require_POST
-@login_required
-def send_invitation(request: HttpRequest, slug: str) -> HttpResponse:
-    project = access_project(request.user, slug, roles=MANAGERS)
+@project_view(Capability.MANAGE)
+def send_invitation(request: ProjectRequest) -> HttpResponse:
     form = InviteForm(request.POST)
     if not form.is_valid():
-        return _people_page(request, project, form, status=422)
-    _, token = actions.invite(actor=_person(request), project=project, **form.cleaned_data)
+        return _people_page(request, form, status=422)
+    _, token = actions.invite(actor=request.user, project=request.project, **form.cleaned_data)
     link = request.build_absolute_uri(reverse("workspace:accept_invitation", args=[token]))
     # A page that answers a form would make another invitation when it is loaded again.
-    request.session[_link_key(project)] = link
-    return redirect("workspace:people", slug=slug)
+    request.session[_invitation_link_session_key(request.project)] = link
+    return redirect("workspace:people", slug=request.project.slug)
 
 
 def _people_page(
-    request: HttpRequest, project: Project, form: InviteForm, *, link: str = "", status: int = 200
+    request: ProjectRequest, form: InviteForm, *, link: str = "", status: int = 200
 ) -> HttpResponse:
-    request.project = project  # type: ignore[attr-defined]
+    project = request.project
     context = {
         "form": form,
         "link": link,
         "members": project.memberships.select_related("user").order_by("role", "user__username"),
         "invitations": project.invitations.usable().order_by("-created_at"),
-        "roles": Role.choices,
+        "roles": Membership.Role.choices,
     }
     return render(request, "workspace/people.html", context, status=status)
 
 
 @require_POST
-@login_required
-def withdraw(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    invitation = access_invitation(request.user, slug, pk)
-    try:
-        actions.withdraw_invitation(actor=_person(request), invitation=invitation)
-    except ActionError as error:
-        messages.error(request, error.message)
-    else:
-        messages.success(request, "The invitation is withdrawn: its link does not work any more.")
-    return redirect("workspace:people", slug=slug)
+@project_view(Capability.MANAGE)
+def withdraw(request: ProjectRequest, pk: int) -> HttpResponse:
+    perform_action(
+        request,
+        actions.withdraw_invitation,
+        invitation=access_invitation(request.project, pk),
+        done="The invitation is withdrawn: its link does not work any more.",
+    )
+    return redirect("workspace:people", slug=request.project.slug)
 
 
 @require_POST
-@login_required
-def change_member(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+@project_view(Capability.MANAGE)
+def change_member(request: ProjectRequest, pk: int) -> HttpResponse:
     """Another role, or `remove`."""
-    membership = access_member(request.user, slug, pk)
-    name = membership.user.username
+    project = request.project
+    user = access_member(project, pk).user
     role = request.POST.get("role", "")
-    try:
-        if role == "remove":
-            actions.remove_member(actor=_person(request), project=membership.project, user=membership.user)
-            done = f"{name} is no longer on the project; what they judged stays."
-        else:
-            new = actions.set_role(
-                actor=_person(request), project=membership.project, user=membership.user, role=role
-            )
-            done = f"{name} is {new.get_role_display().lower()} now."
-    except ActionError as error:
-        messages.error(request, error.message)
+    if role == "remove":
+        done = f"{user.username} is no longer on the project; what they judged stays."
+        perform_action(request, actions.remove_member, project=project, user=user, done=done)
     else:
-        messages.success(request, done)
-    if role_in(request.user, membership.project) != Role.MANAGER:
+        label = dict(Membership.Role.choices).get(role, role).lower()
+        done = f"{user.username} is {label} now."
+        perform_action(request, actions.set_role, project=project, user=user, role=role, done=done)
+    if Capability.MANAGE not in capabilities_of(request.user, project):
         return redirect("workspace:home")
-    return redirect("workspace:people", slug=slug)
+    return redirect("workspace:people", slug=project.slug)
 
 
 @require_http_methods(["GET", "POST"])
@@ -187,7 +170,7 @@ def accept_invitation(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "POST":
         try:
             if request.user.is_authenticated:
-                actions.join_by_invitation(actor=_person(request), token=token)
+                actions.join_by_invitation(actor=current_user(request), token=token)
                 return redirect("workspace:project", slug=invitation.project.slug)
             if form.is_valid():
                 user = actions.accept_invitation(token=token, **form.cleaned_data)
@@ -206,11 +189,6 @@ def add_errors(form: ProjectForm | AcceptForm, error: ActionError) -> None:
         form.add_error(name, text)
     if not known:
         form.add_error(None, error.message)
-
-
-def _person(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)
-    return request.user
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

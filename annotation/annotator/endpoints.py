@@ -15,19 +15,21 @@ from django.views.decorators.http import require_GET, require_POST
 from annotation.access import access_assignment
 from annotation.annotator.json_api import json_endpoint, parse_json_body
 from annotation.annotator.presenter import annotator_progress, task_context
-from annotation.annotator.requests import ProjectRequest, require_project_member
 from annotation.errors import BadAnswer
 from annotation.judging.actions import revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import Assignment, CurrentJudgment
 from annotation.queue import actions as queue
 from workspace.models import Project
+from workspace.requests import ProjectRequest, project_view
+from workspace.roles import Capability
 
 
 @require_POST
 @json_endpoint
-def next_task(request: ProjectRequest, slug: str) -> HttpResponse:
+@project_view(Capability.ANNOTATE)
+def next_task(request: ProjectRequest) -> HttpResponse:
     """Claims the next task. `after`: the handle on the screen, for the prefetch of the one behind it."""
-    project = require_project_member(request, slug)
+    project = request.project
     after = None
     if given := parse_json_body(request).get("after"):
         try:
@@ -62,15 +64,17 @@ def task_response(request: ProjectRequest, project: Project, assignment: Assignm
 
 @require_GET
 @json_endpoint
-def task_content(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
-    project = require_project_member(request, slug)
+@project_view(Capability.ANNOTATE)
+def task_content(request: ProjectRequest, handle: UUID) -> HttpResponse:
+    project = request.project
     return task_response(request, project, access_assignment(request.user, project, handle))
 
 
 @require_POST
 @json_endpoint
-def draft(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
-    assignment = access_assignment(request.user, require_project_member(request, slug), handle)
+@project_view(Capability.ANNOTATE)
+def draft(request: ProjectRequest, handle: UUID) -> HttpResponse:
+    assignment = access_assignment(request.user, request.project, handle)
     kept = queue.save_draft(
         actor=request.user,
         assignment=assignment,
@@ -82,9 +86,10 @@ def draft(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
 
 @require_POST
 @json_endpoint
-def submit(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
+@project_view(Capability.ANNOTATE)
+def submit(request: ProjectRequest, handle: UUID) -> HttpResponse:
     """A first answer, or with `revise` a new one in its place. Repeated with the same key it changes nothing."""
-    assignment = access_assignment(request.user, require_project_member(request, slug), handle)
+    assignment = access_assignment(request.user, request.project, handle)
     data: Any = parse_json_body(request)
     act = revise_judgment if data.get("revise") is True else submit_judgment
     judgment = act(
@@ -103,8 +108,9 @@ def submit(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
 
 @require_POST
 @json_endpoint
-def skip(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
-    assignment = access_assignment(request.user, require_project_member(request, slug), handle)
+@project_view(Capability.ANNOTATE)
+def skip(request: ProjectRequest, handle: UUID) -> HttpResponse:
+    assignment = access_assignment(request.user, request.project, handle)
     reason = parse_json_body(request).get("reason", "")
     queue.skip_task(
         actor=request.user, assignment=assignment, reason=reason if isinstance(reason, str) else ""
@@ -114,9 +120,10 @@ def skip(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
 
 @require_POST
 @json_endpoint
-def undo_skip(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
+@project_view(Capability.ANNOTATE)
+def undo_skip(request: ProjectRequest, handle: UUID) -> HttpResponse:
     """Takes a skipped task back; answers with its content, which may have been changed meanwhile."""
-    project = require_project_member(request, slug)
+    project = request.project
     assignment = access_assignment(request.user, project, handle)
     queue.undo_skip(actor=request.user, assignment=assignment)
     return task_response(request, project, access_assignment(request.user, project, handle))
@@ -124,8 +131,9 @@ def undo_skip(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
 
 @require_POST
 @json_endpoint
-def withdraw(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
-    assignment = access_assignment(request.user, require_project_member(request, slug), handle)
+@project_view(Capability.ANNOTATE)
+def withdraw(request: ProjectRequest, handle: UUID) -> HttpResponse:
+    assignment = access_assignment(request.user, request.project, handle)
     withdraw_judgment(
         actor=request.user, assignment=assignment, idempotency_key=parse_json_body(request).get("key", "")
     )
@@ -134,8 +142,8 @@ def withdraw(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
 
 @require_GET
 @json_endpoint
+@project_view(Capability.ANNOTATE)
 @ensure_csrf_cookie
-def refresh_csrf(request: ProjectRequest, slug: str) -> HttpResponse:
+def refresh_csrf(request: ProjectRequest) -> HttpResponse:
     """A fresh CSRF cookie, for a page that outlived its own."""
-    require_project_member(request, slug)
     return JsonResponse({"ready": True})

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 
 from annotation.errors import AlreadySubmitted, BadAnswer
 from workspace.errors import ActionError
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 MAX_BODY_BYTES = 400_000
 
@@ -28,7 +29,7 @@ def json_endpoint(view: View) -> View:
 
     @wraps(view)
     @never_cache
-    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return json_error(
                 "login_required", "Your session has ended. Log in again: your work is kept.", 401

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -12,16 +11,17 @@ from django.views.decorators.http import require_GET
 
 from annotation.access import access_assignment
 from annotation.annotator.presenter import annotator_progress, browser_storage_key, recent_judgments
-from annotation.annotator.requests import ProjectRequest, require_project_member
 from annotation.models import Assignment
 from annotation.preferences.scale import tiers_to_labels
 from annotation.rendering.judgments import describe_judgment
 from annotation.rendering.markdown import excerpt, render_markdown
 from workspace.models import Project, User
+from workspace.requests import ProjectRequest, project_view
+from workspace.roles import Capability
 
 
 def work_page_context(actor: User, project: Project, assignment: Assignment | None) -> dict[str, Any]:
-    newest = project.guidelines.order_by("-version").first()
+    newest = project.guidelines.latest_version()
     return {
         "project": project,
         "first": assignment,
@@ -30,12 +30,12 @@ def work_page_context(actor: User, project: Project, assignment: Assignment | No
     }
 
 
-@login_required
 @require_GET
 @never_cache
-def overview(request: ProjectRequest, slug: str) -> HttpResponse:
+@project_view(Capability.ANNOTATE)
+def overview(request: ProjectRequest) -> HttpResponse:
     """What an annotator sees first: what is left, what they did last, the guideline."""
-    project = require_project_member(request, slug)
+    project = request.project
     recent = [
         {
             "handle": judgment.assignment.public_id,
@@ -48,7 +48,7 @@ def overview(request: ProjectRequest, slug: str) -> HttpResponse:
         }
         for judgment in recent_judgments(request.user, project, 10)
     ]
-    newest = project.guidelines.order_by("-version").first()
+    newest = project.guidelines.latest_version()
     context = {
         "project": project,
         "work": annotator_progress(request.user, project),
@@ -58,34 +58,34 @@ def overview(request: ProjectRequest, slug: str) -> HttpResponse:
     return render(request, "annotation/annotator/overview.html", context)
 
 
-@login_required
 @require_GET
 @never_cache
 @ensure_csrf_cookie
-def annotate(request: ProjectRequest, slug: str) -> HttpResponse:
-    project = require_project_member(request, slug)
+@project_view(Capability.ANNOTATE)
+def annotate(request: ProjectRequest) -> HttpResponse:
+    project = request.project
     return render(
         request, "annotation/annotator/work_page.html", work_page_context(request.user, project, None)
     )
 
 
-@login_required
 @require_GET
 @never_cache
 @ensure_csrf_cookie
-def task(request: ProjectRequest, slug: str, handle: UUID) -> HttpResponse:
+@project_view(Capability.ANNOTATE)
+def task(request: ProjectRequest, handle: UUID) -> HttpResponse:
     """The work page, opened at one of the annotator's own tasks."""
-    project = require_project_member(request, slug)
+    project = request.project
     assignment = access_assignment(request.user, project, handle)
     return render(
         request, "annotation/annotator/work_page.html", work_page_context(request.user, project, assignment)
     )
 
 
-@login_required
 @require_GET
-def guideline(request: ProjectRequest, slug: str) -> HttpResponse:
-    project = require_project_member(request, slug)
-    newest = project.guidelines.order_by("-version").first()
+@project_view(Capability.ANNOTATE)
+def guideline(request: ProjectRequest) -> HttpResponse:
+    project = request.project
+    newest = project.guidelines.latest_version()
     context = {"project": project, "newest": newest, "html": render_markdown(newest.text) if newest else ""}
     return render(request, "annotation/annotator/guideline.html", context)

@@ -1,9 +1,8 @@
 """A manager's page for how the question is put: ties, reasons, the guideline. Every change is a new version."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -12,18 +11,18 @@ from django.views.decorators.http import require_http_methods
 from annotation.guidelines.forms import GuidelineForm, QuestionForm, VersionedForm
 from annotation.rendering.markdown import render_markdown
 from workspace import actions
-from workspace.access import MANAGERS, access_project
 from workspace.errors import StaleVersion
-from workspace.models import Project, User
+from workspace.models import Project
+from workspace.requests import ProjectRequest, project_view
+from workspace.roles import Capability
 
 
-@login_required
 @require_http_methods(["GET", "POST"])
 @never_cache
-def settings(request: HttpRequest, slug: str) -> HttpResponse:
+@project_view(Capability.MANAGE)
+def settings(request: ProjectRequest) -> HttpResponse:
     """Two forms; `change` says which was sent. What rests on an older version comes back beside the newer one."""
-    project = access_project(request.user, slug, roles=MANAGERS)
-    request.project = project  # type: ignore[attr-defined]
+    project = request.project
     if request.method == "GET":
         return _page(request, project, {})
     question = request.POST.get("change") == "question"
@@ -33,7 +32,7 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
         return _page(request, project, shown, status=422)
     fields = dict(sent.cleaned_data)
     given: dict[str, Any] = {
-        "actor": cast(User, request.user),
+        "actor": request.user,
         "project": project,
         "expected_version": fields.pop("version"),
     }
@@ -52,14 +51,14 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
         stale = dict.fromkeys(shown, again) | {"stale": "question" if question else "guideline"}
         return _page(request, project, stale, status=409)
     messages.success(request, "Saved. Annotators see it from their next task on.")
-    return redirect("annotation:settings", slug=slug)
+    return redirect("annotation:settings", slug=project.slug)
 
 
 def _page(
     request: HttpRequest, project: Project, shown: dict[str, Any], *, status: int = 200
 ) -> HttpResponse:
-    question = project.question_settings.order_by("-version").first()
-    guideline = project.guidelines.order_by("-version").first()
+    question = project.question_settings.latest_version()
+    guideline = project.guidelines.latest_version()
     context = {
         "project": project,
         "question": question,

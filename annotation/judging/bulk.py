@@ -84,8 +84,8 @@ class _BulkInsert:
             (assignment.task_id, assignment.annotator_id): assignment
             for assignment in Assignment.objects.filter(task__in=task_ids, annotator__in=annotators)
         }
-        question = batch.project.question_settings.order_by("-version").first()
-        guideline = batch.project.guidelines.order_by("-version").first()
+        question = batch.project.question_settings.latest_version()
+        guideline = batch.project.guidelines.latest_version()
         self.versions = (question.version if question else 0, guideline.version if guideline else 0)
         self.now = database_now()
         self.fresh: list[Assignment] = []

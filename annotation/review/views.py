@@ -1,12 +1,11 @@
 """Pages of reviewers and managers: how far a batch is, and what was judged in it."""
 
+from collections.abc import Callable
 from typing import Any
 
-from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import Avg, Count, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
@@ -19,36 +18,30 @@ from annotation.preferences.scale import STRENGTH_NAMES, labels_to_responses, ti
 from annotation.rendering.conversation import render_conversation, render_response
 from annotation.rendering.judgments import FLAG_LABELS, describe_judgment
 from annotation.rendering.markdown import excerpt
-from workspace.access import MANAGERS, REVIEWERS, Role, access_project, role_in
-from workspace.errors import ActionError
-from workspace.models import Project, User
+from workspace.models import User
+from workspace.requests import ProjectRequest, perform_action, project_view
+from workspace.roles import Capability
 
 PAGE_SIZE = 50
 
 
-def _review(request: HttpRequest, slug: str, roles: frozenset[Role] = REVIEWERS) -> Project:
-    project = access_project(request.user, slug, roles=roles)
-    request.project = project  # type: ignore[attr-defined]
-    return project
-
-
-@login_required
 @require_GET
 @never_cache
-def batches(request: HttpRequest, slug: str) -> HttpResponse:
-    project = _review(request, slug)
+@project_view(Capability.REVIEW)
+def batches(request: ProjectRequest) -> HttpResponse:
+    project = request.project
     found = Batch.objects.filter(project=project, visible=True).select_related("criterion").order_by("-pk")
     page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
     rows = [{"batch": batch, "progress": batch_progress(batch)} for batch in page]
     return render(request, "annotation/review/batches.html", {"project": project, "rows": rows, "page": page})
 
 
-@login_required
 @require_GET
 @never_cache
-def batch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    project = _review(request, slug)
-    shown = access_batch(request.user, project, pk)
+@project_view(Capability.REVIEW)
+def batch(request: ProjectRequest, pk: int) -> HttpResponse:
+    project = request.project
+    shown = access_batch(project, pk)
     judgments = (
         Judgment.objects.current()
         .in_batch(shown)
@@ -66,7 +59,6 @@ def batch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "chosen": chosen,
         "page": page,
         "rows": [_row(judgment) for judgment in page],
-        "manages": role_in(request.user, project) == Role.MANAGER,
     }
     return render(request, "annotation/review/batch.html", context)
 
@@ -87,14 +79,14 @@ def _row(judgment: Judgment) -> dict[str, Any]:
     }
 
 
-@login_required
 @require_GET
 @never_cache
-def judgment(request: HttpRequest, slug: str, pk: int, judgment_pk: int) -> HttpResponse:
+@project_view(Capability.REVIEW)
+def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse:
     """One judgment with what was shown, in the order the annotator put it, and the chain it belongs to."""
-    project = _review(request, slug)
-    shown_batch = access_batch(request.user, project, pk)
-    shown = access_judgment(request.user, shown_batch, judgment_pk)
+    project = request.project
+    shown_batch = access_batch(project, pk)
+    shown = access_judgment(shown_batch, judgment_pk)
     texts = dict(Response.objects.filter(pk__in=shown.order_shown).values_list("pk", "text"))
     handle_of = {key: handle for handle, key in labels_to_responses(shown.order_shown).items()}
     tiers = [
@@ -120,25 +112,19 @@ def judgment(request: HttpRequest, slug: str, pk: int, judgment_pk: int) -> Http
     return render(request, "annotation/review/judgment.html", context)
 
 
-@login_required
 @require_POST
-def open_batch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    return _change(request, slug, pk, actions.open_batch, "The batch is open: annotators get its tasks.")
+@project_view(Capability.MANAGE)
+def open_batch(request: ProjectRequest, pk: int) -> HttpResponse:
+    return _change(request, pk, actions.open_batch, "The batch is open: annotators get its tasks.")
 
 
-@login_required
 @require_POST
-def close_batch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    return _change(request, slug, pk, actions.close_batch, "The batch is closed.")
+@project_view(Capability.MANAGE)
+def close_batch(request: ProjectRequest, pk: int) -> HttpResponse:
+    return _change(request, pk, actions.close_batch, "The batch is closed.")
 
 
-def _change(request: HttpRequest, slug: str, pk: int, act: Any, done: str) -> HttpResponse:
-    project = _review(request, slug, MANAGERS)
-    chosen = access_batch(request.user, project, pk, roles=MANAGERS)
-    try:
-        act(actor=request.user, batch=chosen)
-    except ActionError as error:
-        messages.error(request, error.message)
-    else:
-        messages.success(request, done)
-    return redirect("annotation:batch", slug=project.slug, pk=chosen.pk)
+def _change(request: ProjectRequest, pk: int, action: Callable[..., Batch], done: str) -> HttpResponse:
+    batch = access_batch(request.project, pk)
+    perform_action(request, action, batch=batch, done=done)
+    return redirect("annotation:batch", slug=request.project.slug, pk=batch.pk)

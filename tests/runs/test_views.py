@@ -143,16 +143,16 @@ def test_hostile_text_of_a_run_is_shown_as_text(client, filled, ruth):
 def test_polling_answers_204_until_something_changes_and_stops_at_the_end(client, filled, max_):
     client.force_login(max_)
     first = client.get(url("live", filled))
-    seen = first.context["version"]
-    assert client.get(url("live", filled), {"seen": seen}).status_code == 204
+    shown = first.context["version"]
+    assert client.get(url("live", filled), {"version": shown}).status_code == 204
     with open(filled.path / "log.txt", "a") as log:
         log.write("step 31\n")
-    answer = client.get(url("live", filled), {"seen": seen})
+    answer = client.get(url("live", filled), {"version": shown})
     assert answer.status_code == 200
     text = answer.content.decode()
     assert 'id="run-log"' in text and "step 31" in text and 'id="run-samples"' not in text
     Run.objects.filter(pk=filled.pk).update(state="done", **fields_of("done"))
-    ended = client.get(url("live", filled), {"seen": answer.context["version"]}).content.decode()
+    ended = client.get(url("live", filled), {"version": answer.context["version"]}).content.decode()
     assert "hx-trigger" not in ended and "Run again from the start" in ended
 
 
@@ -162,11 +162,11 @@ def test_the_list_polls_only_while_something_is_under_way(client, run, ruth):
     page = client.get(address)
     assert "every 2s" in page.content.decode() and "No worker is running" in page.content.decode()
     htmx = {"HX-Request": "true"}
-    assert client.get(address, {"seen": page.context["version"]}, headers=htmx).status_code == 204
+    assert client.get(address, {"version": page.context["version"]}, headers=htmx).status_code == 204
     Run.objects.filter(pk=run.pk).update(state="cancelled", **fields_of("cancelled"))
     assert "every 2s" not in client.get(address).content.decode()
-    assert "Train the reward model" not in client.get(address, {"show": "active"}).content.decode()
-    assert "Train the reward model" in client.get(address, {"show": "nonsense"}).content.decode()
+    assert "Train the reward model" not in client.get(address, {"state": "active"}).content.decode()
+    assert "Train the reward model" in client.get(address, {"state": "nonsense"}).content.decode()
 
 
 def test_a_run_that_waits_for_a_worker_says_whether_there_is_one(client, run, ruth):

@@ -1,0 +1,116 @@
+"""Which role may do what: the whole table, and that every page of a project asks for a capability."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.http import Http404
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from workspace.access import access_project
+from workspace.actions import ActionError, create_machine_annotator, set_role
+from workspace.models import Membership
+from workspace.roles import ROLE_CAPABILITIES, Capability, capabilities_of, roles_with
+
+ROOT = Path(__file__).resolve().parents[2]
+ANNOTATOR, REVIEWER, MANAGER = "annotator", "reviewer", "manager"
+MAY = {
+    Capability.OPEN: {ANNOTATOR, REVIEWER, MANAGER},
+    Capability.ANNOTATE: {ANNOTATOR, REVIEWER, MANAGER},
+    Capability.REVIEW: {REVIEWER, MANAGER},
+    Capability.MANAGE: {MANAGER},
+}
+# Every view below projects/<slug>/, by the capability it asks for.
+PAGES = {
+    Capability.OPEN: {"workspace:project"},
+    Capability.ANNOTATE: {
+        *(f"annotation:{name}" for name in "overview annotate guideline refresh_csrf next_task task".split()),
+        *(f"annotation:{name}" for name in "task_content draft submit skip undo_skip withdraw".split()),
+    },
+    Capability.REVIEW: {
+        *(f"annotation:{name}" for name in ("batches", "batch", "judgment")),
+        *(f"rounds:{name}" for name in ("list", "round")),
+        *(f"runs:{name}" for name in ("list", "run", "live", "metrics", "file")),
+    },
+    Capability.MANAGE: {
+        *(f"workspace:{name}" for name in ("people", "invite", "withdraw_invitation", "change_member")),
+        *(f"annotation:{name}" for name in ("settings", "open_batch", "close_batch")),
+        *(f"rounds:{name}" for name in ("start", "end_annotation", "retry", "cancel", "continue")),
+        *(f"runs:{name}" for name in ("cancel", "retry", "clone")),
+    },
+}
+
+
+def project_pages() -> dict[str, URLPattern]:
+    """Every view of the site whose address has a project's slug in it, by its name."""
+
+    def walk(resolver: URLResolver, prefix: str, namespace: str):
+        for entry in resolver.url_patterns:
+            route = prefix + str(entry.pattern)
+            if isinstance(entry, URLResolver):
+                inner = ":".join(filter(None, (namespace, entry.namespace)))
+                yield from walk(entry, route, inner)
+            elif "<slug:slug>" in route:
+                yield f"{namespace}:{entry.name}", entry
+
+    return dict(walk(get_resolver(), "", ""))
+
+
+def test_the_table_names_every_role_and_gives_each_what_it_may_do():
+    assert set(ROLE_CAPABILITIES) == set(Membership.Role)
+    for capability in Capability:
+        assert set(roles_with(capability)) == MAY[capability], capability
+
+
+def test_every_page_of_a_project_asks_for_its_capability():
+    asked: dict[Capability, set[str]] = {capability: set() for capability in Capability}
+    for name, entry in project_pages().items():
+        asked[entry.callback.capability].add(name)
+    assert asked == PAGES
+
+
+def test_templates_ask_for_capabilities_that_exist_and_never_for_a_role():
+    asked = set()
+    for template in (ROOT / "templates").rglob("*.html"):
+        tags = " ".join(re.findall(r"{%-?\s*(?:el)?if\s.*?%}", template.read_text()))
+        asked |= set(re.findall(r"\bcan\.(\w+)", tags))
+        assert not re.search(r"(?<!\.)\brole\b", tags), template.name
+    assert asked <= {capability.value for capability in Capability}
+    assert {"review", "manage"} <= asked
+
+
+@pytest.mark.db
+@pytest.mark.parametrize("capability", Capability)
+def test_a_project_opens_to_whom_the_table_says(project, ada, ruth, max_, olga, make_user, capability):
+    for role, person in ((ANNOTATOR, ada), (REVIEWER, ruth), (MANAGER, max_)):
+        if role in MAY[capability]:
+            found, capabilities = access_project(person, project.slug, capability)
+            assert found == project
+            assert capabilities == ROLE_CAPABILITIES[role]
+        else:
+            with pytest.raises(Http404):
+                access_project(person, project.slug, capability)
+    for outsider in (olga, AnonymousUser(), make_user("operator", is_staff=True, is_superuser=True)):
+        with pytest.raises(Http404):
+            access_project(outsider, project.slug, capability)
+
+
+@pytest.mark.db
+def test_who_left_or_is_a_machine_may_do_nothing(project, max_, ada):
+    machine = create_machine_annotator(actor=max_, project=project, name="robot", kind="simulated")
+    assert capabilities_of(machine, project) == frozenset()
+    ada.is_active = False
+    ada.save()
+    assert capabilities_of(ada, project) == frozenset()
+
+
+@pytest.mark.db
+@pytest.mark.parametrize("role", Membership.Role)
+def test_a_machine_gets_no_role_that_can_do_more_than_annotate(project, max_, role):
+    machine = create_machine_annotator(actor=max_, project=project, name="robot", kind="ai")
+    if MAY[Capability.REVIEW] & {role}:
+        with pytest.raises(ActionError, match="it can only annotate"):
+            set_role(actor=max_, project=project, user=machine, role=role)
+    else:
+        assert set_role(actor=max_, project=project, user=machine, role=role).role == role

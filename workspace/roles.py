@@ -1,0 +1,40 @@
+"""What each role may do, in one table. Views, access functions and templates ask for a capability, never for a role.
+
+A new role is a row here and a member of Membership.Role; nobody has a capability that this table does not give them.
+"""
+
+from enum import StrEnum
+
+from django.contrib.auth.models import AnonymousUser
+
+from workspace.models import Membership, Project, User
+
+Role = Membership.Role
+
+
+class Capability(StrEnum):
+    OPEN = "open"  # find the project and open it
+    ANNOTATE = "annotate"  # be given tasks and judge them, read the guideline
+    REVIEW = "review"  # read everything of the project: batches, judgments, rounds, runs
+    MANAGE = "manage"  # plan batches, rounds and runs, change the question, invite people
+
+
+ROLE_CAPABILITIES: dict[Role, frozenset[Capability]] = {
+    Role.ANNOTATOR: frozenset({Capability.OPEN, Capability.ANNOTATE}),
+    Role.REVIEWER: frozenset({Capability.OPEN, Capability.ANNOTATE, Capability.REVIEW}),
+    Role.MANAGER: frozenset({Capability.OPEN, Capability.ANNOTATE, Capability.REVIEW, Capability.MANAGE}),
+}
+# A machine gets no role that could do more.
+MACHINE_CAPABILITIES = frozenset({Capability.OPEN, Capability.ANNOTATE})
+
+
+def roles_with(capability: Capability) -> list[Role]:
+    return [role for role, capabilities in ROLE_CAPABILITIES.items() if capability in capabilities]
+
+
+def capabilities_of(actor: User | AnonymousUser, project: Project) -> frozenset[Capability]:
+    """What the actor may do on the project; nothing for everybody who is no member, operators included."""
+    if not isinstance(actor, User) or not actor.is_active or actor.kind != User.Kind.PERSON:
+        return frozenset()
+    role = project.memberships.filter(user=actor).values_list("role", flat=True).first()
+    return ROLE_CAPABILITIES[Role(role)] if role else frozenset()
