@@ -51,17 +51,17 @@ def judgment_rows(
     newest = Judgment.objects.of_project(project).aggregate(newest=Max("pk"))["newest"]
     if newest is None:
         return
-    chosen = Batch.objects.filter(project=project, visible=True).select_related("criterion").order_by("pk")
+    selected = Batch.objects.filter(project=project, visible=True).select_related("criterion").order_by("pk")
     if criterion is not None:
-        chosen = chosen.filter(criterion=criterion)
+        selected = selected.filter(criterion=criterion)
     if batches is not None:
-        chosen = chosen.filter(pk__in=[batch.pk for batch in batches])
-    for batch in chosen:
+        selected = selected.filter(pk__in=[batch.pk for batch in batches])
+    for batch in selected:
         tasks = Task.objects.filter(batch=batch, purpose__in=purposes).select_related("prompt")
         if splits is not None:
             tasks = tasks.filter(prompt__split__in=splits)
         for page in _pages(tasks, TASKS_PER_PAGE):
-            yield from _of_tasks(project, batch, page, newest, annotator_kinds)
+            yield from _rows_of_tasks(project, batch, page, newest, annotator_kinds)
 
 
 def _pages(rows: QuerySet[Any], size: int) -> Iterator[list[Any]]:
@@ -71,7 +71,7 @@ def _pages(rows: QuerySet[Any], size: int) -> Iterator[list[Any]]:
         last = page[-1].pk
 
 
-def _of_tasks(
+def _rows_of_tasks(
     project: Project,
     batch: Batch,
     tasks: Sequence[Task],
@@ -84,14 +84,14 @@ def _of_tasks(
     found = list(judgments.order_by("task_id", "pk"))
     superseded = {judgment.supersedes_id for judgment in found}
     responses: dict[int, list[Response]] = defaultdict(list)
-    entries = TaskResponse.objects.filter(task__in={judgment.task_id for judgment in found})
-    for entry in entries.select_related("response__source").order_by("task_id", "position"):
-        responses[entry.task_id].append(entry.response)
-    task_of = {task.pk: task for task in tasks}
+    task_responses = TaskResponse.objects.filter(task__in={judgment.task_id for judgment in found})
+    for task_response in task_responses.select_related("response__source").order_by("task_id", "position"):
+        responses[task_response.task_id].append(task_response.response)
+    tasks_by_id = {task.pk: task for task in tasks}
     for judgment in found:
-        task = task_of[judgment.task_id]
+        task = tasks_by_id[judgment.task_id]
         shown = responses[task.pk]
-        id_of = {response.pk: response.external_id for response in shown}
+        external_ids = {response.pk: response.external_id for response in shown}
         yield {
             "judgment_id": str(judgment.pk),
             "supersedes": str(judgment.supersedes_id) if judgment.supersedes_id else None,
@@ -106,9 +106,9 @@ def _of_tasks(
             "task_id": str(task.pk),
             "prompt_id": task.prompt.external_id,
             "prompt": task.prompt.messages,
-            "responses": [_judged(response, judgment.marks) for response in shown],
-            "order_shown": [id_of[key] for key in judgment.order_shown],
-            "tiers": [[id_of[key] for key in tier] for tier in judgment.tiers],
+            "responses": [_judged_response(response, judgment.marks) for response in shown],
+            "order_shown": [external_ids[key] for key in judgment.order_shown],
+            "tiers": [[external_ids[key] for key in tier] for tier in judgment.tiers],
             "strengths": judgment.strengths,
             "annotator": judgment.annotator.pseudonym,
             "annotator_kind": judgment.annotator.kind,
@@ -122,14 +122,14 @@ def _of_tasks(
         }
 
 
-def _judged(response: Response, marks: Mapping[str, Mapping[str, Any]]) -> JudgedResponse:
+def _judged_response(response: Response, marks: Mapping[str, Mapping[str, Any]]) -> JudgedResponse:
     own = marks.get(str(response.pk), {})
     return {
         "response_id": response.external_id,
         "text": response.text,
         "source": response.source.kind,
-        "policy": _policy(response),
-        "sampling": _sampling(response),
+        "policy": _policy_name(response),
+        "sampling": _sampling_fields(response),
         # Records hold numbers; yes/no is 1 or 0. Marks in words stay in the database.
         "marks": {name: float(own[name]) for name in sorted(own) if not isinstance(own[name], str)},
     }
@@ -138,13 +138,13 @@ def _judged(response: Response, marks: Mapping[str, Mapping[str, Any]]) -> Judge
 _SAMPLING_FIELDS = ("temperature", "top_p", "top_k", "max_tokens", "repetition_penalty", "seed")
 
 
-def _sampling(response: Response) -> Any:
+def _sampling_fields(response: Response) -> Any:
     if response.sampling is None:
         return None
     return {field: response.sampling.get(field) for field in _SAMPLING_FIELDS}
 
 
-def _policy(response: Response) -> str | None:
+def _policy_name(response: Response) -> str | None:
     return response.source.name if response.source.kind == response.source.Kind.POLICY else None
 
 
@@ -215,8 +215,8 @@ def _response_row(response: Response) -> ResponseRow:
         "prompt": response.prompt.messages,
         "text": response.text,
         "source": response.source.kind,
-        "policy": _policy(response),
-        "sampling": _sampling(response),
+        "policy": _policy_name(response),
+        "sampling": _sampling_fields(response),
         "created_at": iso_utc(response.created_at),
     }
 

@@ -1,7 +1,7 @@
 """Judgments frozen into Parquet files: what a dataset is, once and for good.
 
-A snapshot holds JUDGMENTS rows, history included, in the order of tasks. Everything else (comparisons, pairs,
-other people's formats) is computed from those files, so that an export of the same snapshot is the same to
+A dataset holds JUDGMENTS rows, history included, in the order of tasks. Everything else (comparisons, pairs,
+other people's formats) is computed from those files, so that an export of the same dataset is the same to
 the byte, whatever has happened to the database since.
 """
 
@@ -63,7 +63,7 @@ def freeze_dataset(
     """Freeze the judgments that are there now.
 
     People and machines are kept apart unless asked: name the kinds to mix. `purposes=("normal",)` leaves
-    head-to-head judgments out. With `reuse`, an earlier snapshot of the same content is returned instead of a
+    head-to-head judgments out. With `reuse`, an earlier dataset of the same content is returned instead of a
     new one. Raises NoJudgments; ActionError when the name is taken or the disk refuses.
     """
     filters = {
@@ -110,7 +110,7 @@ def freeze_dataset(
             )
             record_audit(
                 actor=actor,
-                action="preferences.snapshot",
+                action="dataset.freeze",
                 project=project,
                 target=dataset,
                 **manifest["counts"],
@@ -151,17 +151,17 @@ def _write_files(folder: Path, rows: Iterator[JudgmentRow]) -> dict[str, Any]:
     }
 
 
-def _empty_selection_message(project: Project, asked: Collection[str]) -> str:
-    there = {
+def _empty_selection_message(project: Project, annotator_kinds: Collection[str]) -> str:
+    present = {
         kind
         for kind in User.Kind.values
         if User.objects.filter(kind=kind, judgments__task__batch__project=project).exists()
     }
-    others = sorted(there - set(asked))
+    others = sorted(present - set(annotator_kinds))
     hint = ""
     if others:
         hint = f"; there are some of kind {', '.join(others)}: name the kind to have them"
-    elif not there:
+    elif not present:
         hint = ": let people judge tasks, or bring judgments in with `manage.py import_comparisons`"
     return f"The project {project.slug} has no judgments of this selection{hint}."
 
@@ -179,11 +179,11 @@ def _same_content(project: Project, content: str) -> PreferenceDataset | None:
 
 
 def discard_dataset(*, actor: User, dataset: PreferenceDataset) -> None:
-    """Take back a snapshot that came to nothing. One that a run or a round stands on by now stays."""
+    """Delete a dataset that nothing uses. One that a run or a round uses by now stays."""
     folder = Path(settings.DATA_DIR) / dataset.directory
     try:
         with transaction.atomic():
-            record_audit(actor=actor, action="preferences.discard", project=dataset.project, target=dataset)
+            record_audit(actor=actor, action="dataset.discard", project=dataset.project, target=dataset)
             dataset.delete()
     except ProtectedError:
         return
@@ -192,6 +192,6 @@ def discard_dataset(*, actor: User, dataset: PreferenceDataset) -> None:
 
 def _free_name(project: Project) -> str:
     number = project.preference_datasets.count() + 1
-    while project.preference_datasets.filter(name=f"snapshot {number}").exists():
+    while project.preference_datasets.filter(name=f"dataset {number}").exists():
         number += 1
-    return f"snapshot {number}"
+    return f"dataset {number}"

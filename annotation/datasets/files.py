@@ -43,7 +43,7 @@ def dataset_manifest(dataset: PreferenceDataset) -> dict[str, Any]:
 def dataset_judgments(
     dataset: PreferenceDataset, *, splits: Collection[str] | None = None
 ) -> Iterator[JudgmentRow]:
-    """The snapshot's JUDGMENTS rows in its order. The files are checked against the manifest first."""
+    """The dataset's JUDGMENTS rows in its order. The files are checked against the manifest first."""
     for path in verified_files(dataset):
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=ROWS_PER_GROUP):
@@ -71,10 +71,10 @@ def _with_marks(row: dict[str, Any]) -> Any:
 def dataset_comparisons(
     dataset: PreferenceDataset, *, consensus: bool = False, splits: Collection[str] | None = None
 ) -> Iterator[ComparisonRow]:
-    """COMPARISONS rows of a snapshot: one a judgment, or one a task with annotators weighed by their
+    """COMPARISONS rows of a dataset: one a judgment, or one a task with annotators weighed by their
     reliability.
 
-    Reliability is estimated on the whole snapshot, so that it is the same for every split.
+    Reliability is estimated on the whole dataset, so that it is the same for every split.
     """
     if consensus:
         weights = annotator_weights(dataset_judgments(dataset))

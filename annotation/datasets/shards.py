@@ -29,11 +29,9 @@ class ShardWriter:
         self._file: IO[bytes] | None = None
         self._writer: pq.ParquetWriter | None = None
         self._in_part = 0
-        self.rows = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
         self._waiting.append(row)
-        self.rows += 1
         if len(self._waiting) >= ROWS_PER_GROUP:
             self._write()
 

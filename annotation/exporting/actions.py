@@ -1,8 +1,8 @@
 """An export: a folder of data files, a manifest and a dataset card that `datasets.load_dataset(folder)`
 reads.
 
-A pure function of a snapshot's files and the options: no clock, no database content, no random number goes
-in, so that the same snapshot gives the same bytes. The folder appears whole or not at all.
+A pure function of a dataset's files and the options: no clock, no database content, no random number goes
+in, so that the same dataset gives the same bytes. The folder appears complete, by one rename, or not at all.
 """
 
 import os
@@ -103,7 +103,7 @@ def export_preferences(
 def export_selection(
     *, actor: User, project: Project, selection: Mapping[str, Any], out: Path, **options: Any
 ) -> dict[str, Any]:
-    """Freeze what is selected (see freeze_dataset) and export it, or an earlier snapshot of the same
+    """Freeze what is selected (see freeze_dataset) and export it, or an earlier dataset of the same
     content. A refused export leaves no new dataset behind.
     """
     require_free_folder(out)

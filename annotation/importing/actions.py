@@ -27,7 +27,7 @@ from annotation.content.actions import (
 from annotation.importing.annotators import AnnotatorResolver
 from annotation.importing.insertion import content_id, insert_tasks
 from annotation.importing.readers.columns import ColumnMap
-from annotation.importing.readers.fields import named_grade
+from annotation.importing.readers.fields import parse_named_strength
 from annotation.importing.readers.prompts import DemonstrationReader, PromptReader
 from annotation.importing.report import ImportRefused, ImportReport, RowError
 from annotation.importing.staging import Staging
@@ -48,42 +48,52 @@ def import_comparisons(
     path: Path,
     format: str,
     mapping: Mapping[str, Sequence[str]] | None = None,
-    grades: Mapping[str, str] | None = None,
+    named_strengths: Mapping[str, str] | None = None,
     criterion: str | None = None,
     batch_name: str | None = None,
     skip_bad: bool = False,
 ) -> tuple[Batch, ImportReport]:
     """The file's judgments as a closed batch of done tasks.
 
-    `mapping`: field -> its columns; `grades`: name -> "a:2", "b:1", "tie". AnnotatorResolver of the annotator column
-    become inactive users. Raises ImportRefused (one sentence; `.report` has the bad rows).
+    `mapping`: field -> its columns; `named_strengths`: name -> "a:2", "b:1", "tie". The people of the annotator
+    column become inactive users. Raises ImportRefused (one sentence; `.report` has the bad rows).
     """
-    for name, meaning in (grades or {}).items():
+    for label, strength in (named_strengths or {}).items():
         try:
-            named_grade(meaning)
+            parse_named_strength(strength)
         except RowError as problem:
-            raise ImportRefused(f"--grade {name}={meaning}: {problem.reason}.", code="bad_grade") from problem
-    judged = _criterion(project, criterion)
+            raise ImportRefused(
+                f"--strength {label}={strength}: {problem.reason}.", code="bad_strength"
+            ) from problem
+    judged_criterion = _find_criterion(project, criterion)
     if batch_name is not None:
         _check_batch_name(batch_name)
-    reader = comparison_reader(format, _lists(mapping), criterion=judged.name, grades=grades or {})
+    reader = comparison_reader(
+        format, _lists(mapping), criterion=judged_criterion.name, named_strengths=named_strengths or {}
+    )
     with Staging() as staging:
         report = stage_comparisons(path, reader, staging, project)
-        _refuse_unless_clean(report, skip_bad)
-        people = AnnotatorResolver(project)
-        staging.name_people({who: people.decide(*who) for who in staging.annotators()})
-        judgments, tasks, most = staging.counts()
+        _raise_if_bad_rows(report, skip_bad)
+        annotators = AnnotatorResolver(project)
+        staging.set_pseudonyms({who: annotators.resolve_pseudonym(*who) for who in staging.annotators()})
+        judgments, tasks, max_responses = staging.group_into_tasks()
         if judgments == 0:
             raise ImportRefused(
                 f"{report.file} has no judgment that counts: nothing to import.", code="no_rows"
             )
-        wanted = batch_name or report.file
-        batch = insert_tasks(actor, judged, _free_name(project, wanted), most, staging.tasks(), people)
+        name = batch_name or report.file
+        batch = insert_tasks(
+            actor, judged_criterion, _free_name(project, name), max_responses, staging.tasks(), annotators
+        )
     with transaction.atomic():
         open_batch(actor=actor, batch=batch)
         close_batch(actor=actor, batch=batch)
-        batch = publish_batch(actor=actor, batch=batch, name=_free_name(project, wanted))
-        report.counts = {"judgments": judgments, "tasks": tasks, "annotators": len(people)} | report.counts
+        batch = publish_batch(actor=actor, batch=batch, name=_free_name(project, name))
+        report.counts = {
+            "judgments": judgments,
+            "tasks": tasks,
+            "annotators": len(annotators),
+        } | report.counts
         record_audit(
             actor=actor,
             action="comparisons.import",
@@ -92,7 +102,8 @@ def import_comparisons(
             file=report.file,
             rows=report.rows,
             bad=report.bad,
-            **{"judgments": judgments, "tasks": tasks},
+            judgments=judgments,
+            tasks=tasks,
         )
     return batch, report
 
@@ -111,18 +122,18 @@ def import_prompts(
     reader = PromptReader(ColumnMap(PromptReader.fields, _lists(mapping), format_name="prompts"))
     with Staging() as staging:
         report = stage_prompts(path, reader, staging, project)
-        _refuse_unless_clean(report, skip_bad)
+        _raise_if_bad_rows(report, skip_bad)
         before = Prompt.objects.filter(project=project).count()
         with transaction.atomic():
-            into = get_or_create_prompt_set(actor=actor, project=project, name=prompt_set, purpose=purpose)
-            people = AnnotatorResolver(project)
-            for rows in _row_chunks(staging.text_rows()):
+            members = get_or_create_prompt_set(actor=actor, project=project, name=prompt_set, purpose=purpose)
+            annotators = AnnotatorResolver(project)
+            for rows in _row_chunks(staging.prompt_rows()):
                 for row in rows:
-                    row["author"] = _author(people, row["author"])
-                add_prompts(actor=actor, project=project, rows=rows, prompt_set=into)
+                    row["author"] = _author(annotators, row["author"])
+                add_prompts(actor=actor, project=project, rows=rows, prompt_set=members)
             report.counts["new prompts"] = Prompt.objects.filter(project=project).count() - before
             record_audit(
-                actor=actor, action="prompts.import", project=project, target=into, file=report.file,
+                actor=actor, action="prompts.import", project=project, target=members, file=report.file,
                 rows=report.rows, bad=report.bad,
             )  # fmt: skip
     return report
@@ -145,19 +156,19 @@ def import_demonstrations(
     )
     with Staging() as staging:
         report = stage_prompts(path, reader, staging, project)
-        _refuse_unless_clean(report, skip_bad)
+        _raise_if_bad_rows(report, skip_bad)
         before = project.demonstrations.count()
         with transaction.atomic():
-            into = get_or_create_prompt_set(actor=actor, project=project, name=prompt_set, purpose="sft")
-            people = AnnotatorResolver(project)
-            for rows in _row_chunks(staging.text_rows()):
-                asked = [{"messages": row["messages"], "prompt_id": row["prompt_id"]} for row in rows]
-                prompts = add_prompts(actor=actor, project=project, rows=asked, prompt_set=into)
+            members = get_or_create_prompt_set(actor=actor, project=project, name=prompt_set, purpose="sft")
+            annotators = AnnotatorResolver(project)
+            for rows in _row_chunks(staging.prompt_rows()):
+                prompt_rows = [{"messages": row["messages"], "prompt_id": row["prompt_id"]} for row in rows]
+                prompts = add_prompts(actor=actor, project=project, rows=prompt_rows, prompt_set=members)
                 new = [
                     NewDemonstration(
                         prompt=prompt,
                         text=row["response"],
-                        author=_author(people, row["author"]),
+                        author=_author(annotators, row["author"]),
                         demonstration_id=content_id("d", prompt.external_id, row["response"]),
                     )
                     for row, prompt in zip(rows, prompts, strict=True)
@@ -165,7 +176,7 @@ def import_demonstrations(
                 add_demonstrations(actor=actor, project=project, rows=new)
             report.counts["new demonstrations"] = project.demonstrations.count() - before
             record_audit(
-                actor=actor, action="demonstrations.import", project=project, target=into, file=report.file,
+                actor=actor, action="demonstrations.import", project=project, target=members, file=report.file,
                 rows=report.rows, bad=report.bad,
             )  # fmt: skip
     return report
@@ -175,15 +186,15 @@ def _lists(mapping: Mapping[str, Sequence[str]] | None) -> dict[str, list[str]]:
     return {field: list(columns) for field, columns in (mapping or {}).items()}
 
 
-def _refuse_unless_clean(report: ImportReport, skip_bad: bool) -> None:
+def _raise_if_bad_rows(report: ImportReport, skip_bad: bool) -> None:
     try:
-        report.refuse_unless_clean(skip_bad=skip_bad)
+        report.raise_if_bad_rows(skip_bad=skip_bad)
     except ImportRefused as refused:
         refused.report = report
         raise
 
 
-def _criterion(project: Project, name: str | None) -> Criterion:
+def _find_criterion(project: Project, name: str | None) -> Criterion:
     known = {criterion.name: criterion for criterion in project.criteria.order_by("pk")}
     if name is None and len(known) == 1:
         return next(iter(known.values()))
@@ -210,8 +221,8 @@ def _free_name(project: Project, wanted: str) -> str:
     return name
 
 
-def _author(people: AnnotatorResolver, name: str | None) -> User | None:
-    return None if name is None else people.of(name)
+def _author(annotators: AnnotatorResolver, name: str | None) -> User | None:
+    return None if name is None else annotators.get_or_create_user(name)
 
 
 def _row_chunks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""The users behind the pseudonyms of a file: decided before anything is written, made when they are needed."""
+"""The users behind the pseudonyms of a file: resolved before anything is written, created when needed."""
 
 import hashlib
 
@@ -16,32 +16,34 @@ class AnnotatorResolver:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._kinds: dict[str, str] = {}  # of every pseudonym decided for
-        self._decided: dict[tuple[str | None, str], str] = {}
+        self._kinds: dict[str, str] = {}  # of every resolved pseudonym
+        self._resolved: dict[tuple[str | None, str], str] = {}
         self._users: dict[str, User] = {}
 
-    def decide(self, name: str | None, kind: str = "person") -> str:
+    def resolve_pseudonym(self, name: str | None, kind: str = "person") -> str:
         """The pseudonym of the user who stands for this one; writes nothing. Raises ImportRefused."""
-        if (name, kind) not in self._decided:
-            self._decided[name, kind] = self._free_or_known(name or f"import-{self._project.slug}"[:64], kind)
-        return self._decided[name, kind]
+        if (name, kind) not in self._resolved:
+            self._resolved[name, kind] = self._find_pseudonym(
+                name or f"import-{self._project.slug}"[:64], kind
+            )
+        return self._resolved[name, kind]
 
-    def of(self, name: str | None, kind: str = "person") -> User:
+    def get_or_create_user(self, name: str | None, kind: str = "person") -> User:
         """The user. Call it in the transaction of the rows that need them."""
-        pseudonym = self.decide(name, kind)
+        pseudonym = self.resolve_pseudonym(name, kind)
         if pseudonym not in self._users:
-            there = User.objects.filter(pseudonym=pseudonym).first()
-            self._users[pseudonym] = there or _new_user(pseudonym, kind)
+            existing = User.objects.filter(pseudonym=pseudonym).first()
+            self._users[pseudonym] = existing or _new_user(pseudonym, kind)
         return self._users[pseudonym]
 
     def __len__(self) -> int:
         return len(self._kinds)
 
-    def _free_or_known(self, pseudonym: str, kind: str) -> str:
-        for candidate in (pseudonym, _scoped(pseudonym, self._project)):
+    def _find_pseudonym(self, pseudonym: str, kind: str) -> str:
+        for candidate in (pseudonym, _with_project_suffix(pseudonym, self._project)):
             if candidate not in self._kinds:
                 known = User.objects.filter(pseudonym=candidate).first()
-                if known is None or (known.kind == kind and _takes_part(known, self._project)):
+                if known is None or (known.kind == kind and _belongs_to_project(known, self._project)):
                     self._kinds[candidate] = kind
             if self._kinds.get(candidate) == kind:
                 return candidate
@@ -64,13 +66,13 @@ def _new_user(pseudonym: str, kind: str) -> User:
     return user
 
 
-def _scoped(pseudonym: str, project: Project) -> str:
+def _with_project_suffix(pseudonym: str, project: Project) -> str:
     """Within 64 characters and unlike any other project's."""
     tail = "@" + hashlib.sha256(project.slug.encode()).hexdigest()[:8]
     return pseudonym[: 64 - len(tail)] + tail
 
 
-def _takes_part(user: User, project: Project) -> bool:
+def _belongs_to_project(user: User, project: Project) -> bool:
     return (
         user.memberships.filter(project=project).exists()
         or user.assignments.filter(task__batch__project=project).exists()

@@ -13,7 +13,7 @@ from annotation.content.actions import NewResponse, add_prompts, add_responses, 
 from annotation.importing.annotators import AnnotatorResolver
 from annotation.importing.readers.judgments import ImportedJudgment
 from annotation.importing.staging import StagedTask
-from annotation.importing.validation import IMPORT_KEY
+from annotation.importing.validation import IMPORT_KEY_PREFIX
 from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import Batch, Prompt, Response, Source
 from annotation.preferences.comparisons import GROUP_FLAG
@@ -48,7 +48,7 @@ def _chunks(tasks: Iterator[StagedTask]) -> Iterator[list[StagedTask]]:
 
 
 def _idempotency_key(batch: Batch, *numbers: int | str | None) -> str:
-    return IMPORT_KEY + "-".join(str(part) for part in (batch.pk, *numbers) if part is not None)
+    return IMPORT_KEY_PREFIX + "-".join(str(part) for part in (batch.pk, *numbers) if part is not None)
 
 
 def _parse_timestamp(value: str | None) -> datetime | None:
@@ -67,7 +67,7 @@ def _add_responses(
     rows = []
     for first, prompt in zip(firsts, prompts, strict=True):
         group = next((flag for flag in first.flags if flag.startswith(GROUP_FLAG)), None)
-        for place, words in enumerate(first.responses):
+        for place, text in enumerate(first.responses):
             kind, name = first.sources[place] if first.sources else (Source.Kind.IMPORT, source_name)
             if (kind, name) not in sources:
                 sources[kind, name] = get_or_create_source(
@@ -76,24 +76,24 @@ def _add_responses(
             response_id = first.response_ids[place] if first.response_ids else None
             if group and not response_id:
                 # The pairs of one group share their responses: that is how they are put together again.
-                response_id = content_id("r", str(batch.pk), group, prompt.external_id, words)
+                response_id = content_id("r", str(batch.pk), group, prompt.external_id, text)
             sampling = first.sampling[place] if first.sampling else None
             rows.append(
                 NewResponse(
                     prompt=prompt,
                     source=sources[kind, name],
-                    text=words,
+                    text=text,
                     response_id=response_id,
                     sampling=sampling,
                 )
             )
-    made = iter(add_responses(actor=actor, project=project, rows=rows))
-    return [[next(made) for _ in first.responses] for first in firsts]
+    added = iter(add_responses(actor=actor, project=project, rows=rows))
+    return [[next(added) for _ in first.responses] for first in firsts]
 
 
 @transaction.atomic
 def _insert_chunk(
-    actor: User, batch: Batch, staged: Sequence[StagedTask], people: AnnotatorResolver, source_name: str
+    actor: User, batch: Batch, staged: Sequence[StagedTask], annotators: AnnotatorResolver, source_name: str
 ) -> None:
     """One chunk of tasks with their judgments."""
     project = batch.project
@@ -120,17 +120,17 @@ def _insert_chunk(
     )
     rows = []
     for (number, part, judgments), task, own in zip(parts, tasks, responses, strict=True):
-        key_of = {response.text: response.pk for response in own}
+        pk_by_text = {response.text: response.pk for response in own}
         for place, judgment in enumerate(judgments):
-            keys = [key_of[words] for words in judgment.responses]
+            keys = [pk_by_text[text] for text in judgment.responses]
             rows.append(
                 NewJudgment(
                     task=task,
-                    annotator=people.of(judgment.annotator, judgment.annotator_kind),
-                    tiers=[[keys[thing] for thing in tier] for tier in ranks_to_tiers(judgment.ranks)],
+                    annotator=annotators.get_or_create_user(judgment.annotator, judgment.annotator_kind),
+                    tiers=[[keys[index] for index in tier] for tier in ranks_to_tiers(judgment.ranks)],
                     strengths=judgment.strengths,
                     idempotency_key=_idempotency_key(batch, number, part, place, judgment.fingerprint),
-                    order_shown=[keys[thing] for thing in judgment.order_shown or range(len(keys))],
+                    order_shown=[keys[index] for index in judgment.order_shown or range(len(keys))],
                     marks={key: mark for key, mark in zip(keys, judgment.marks or [], strict=False) if mark},
                     rationale=judgment.rationale,
                     flags=judgment.flags,
@@ -145,9 +145,9 @@ def insert_tasks(
     actor: User,
     criterion: Criterion,
     name: str,
-    most: int,
+    max_responses: int,
     tasks: Iterator[StagedTask],
-    people: AnnotatorResolver,
+    annotators: AnnotatorResolver,
 ) -> Batch:
     """The invisible batch with every task in it. Its responses come from `name`; it has another one itself, so
     that an import that breaks off does not keep the name.
@@ -159,11 +159,11 @@ def insert_tasks(
             project=criterion.project,
             criterion=criterion,
             name=f"{name[:90]} (unfinished {uuid.uuid4().hex[:12]})",
-            responses_per_task=most,
+            responses_per_task=max_responses,
             overlap=1,
             visible=False,
         )
-        _insert_chunk(actor, batch, next(chunks), people, name)
+        _insert_chunk(actor, batch, next(chunks), annotators, name)
     for chunk in chunks:
-        _insert_chunk(actor, batch, chunk, people, name)
+        _insert_chunk(actor, batch, chunk, annotators, name)
     return batch

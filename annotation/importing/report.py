@@ -68,7 +68,7 @@ class ImportReport:
             shown.append(f"{self.file}: {self.bad - len(shown)} more bad rows")
         return shown
 
-    def refuse_unless_clean(self, *, skip_bad: bool) -> None:
+    def raise_if_bad_rows(self, *, skip_bad: bool) -> None:
         """All or nothing: raise ImportRefused when a row is bad, or when nothing is left to import."""
         if self.rows == 0:
             raise ImportRefused(f"{self.file} has no rows: nothing to import.", code="no_rows")

@@ -22,10 +22,10 @@ from annotation.importing.report import ImportRefused, RowError
 from annotation.text import printable
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
-PARQUET_ROWS_AT_ONCE = 256
+PARQUET_ROWS_PER_BATCH = 256
 # A decompression bomb: more than this in all, and more than this many times the file.
-BOMB_BYTES = 2 * 1024**3
-BOMB_RATIO = 200
+MAX_DECOMPRESSED_BYTES = 2 * 1024**3
+MAX_DECOMPRESSION_RATIO = 200
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 WHOLE_ROW = "(whole row)"
 
@@ -33,9 +33,7 @@ NumberedRow = tuple[int, dict[str, Any] | RowError]
 
 
 def read_rows(path: Path) -> Iterator[NumberedRow]:
-    """(line, row) for every row; blank lines are passed over. The line of a Parquet row is its number, from
-    1.
-    """
+    """(line, row) for every row, without blank lines. The line of a Parquet row is its number, from 1."""
     magic = _first_bytes(path)
     if magic[:4] == b"PAR1":
         yield from _parquet_rows(path)
@@ -79,14 +77,15 @@ def _json_lines(path: Path, *, compressed: bool) -> Iterator[NumberedRow]:
     read = number = 0
     opener: Any = gzip.open if compressed else open
     try:
-        limit = max(BOMB_BYTES, BOMB_RATIO * path.stat().st_size)
+        limit = max(MAX_DECOMPRESSED_BYTES, MAX_DECOMPRESSION_RATIO * path.stat().st_size)
         with opener(path, "rb") as file:
             while line := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
                 read += len(line)
                 if compressed and read > limit:
                     raise ImportRefused(
-                        f"{printable(str(path))} unpacks to more than {BOMB_RATIO} times its size: unpack it first.",
+                        f"{printable(str(path))} unpacks to more than {MAX_DECOMPRESSION_RATIO} times its size: "
+                        "unpack it first.",
                         code="decompression_bomb",
                     )
                 if len(line) > MAX_LINE_BYTES:
@@ -96,7 +95,7 @@ def _json_lines(path: Path, *, compressed: bool) -> Iterator[NumberedRow]:
                     continue
                 if number == 1:
                     line = line.removeprefix(BYTE_ORDER_MARK)
-                    _refuse_another_kind(path, line)
+                    _reject_other_file_types(path, line)
                 if line.strip():
                     yield number, _parse(line)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -108,7 +107,7 @@ def _json_lines(path: Path, *, compressed: bool) -> Iterator[NumberedRow]:
         raise _unreadable(path, error) from error
 
 
-def _refuse_another_kind(path: Path, first_line: bytes) -> None:
+def _reject_other_file_types(path: Path, first_line: bytes) -> None:
     """A file of another format altogether is named once instead of line by line. Raises ImportRefused."""
     accepted = "JSON Lines (one object a line), the same gzip-compressed, or Parquet"
     name = printable(str(path))
@@ -136,7 +135,7 @@ def _skip_line(file: IO[bytes]) -> int:
 
 def _parse(line: bytes) -> dict[str, Any] | RowError:
     try:
-        row = json.loads(line.decode("utf-8"), parse_constant=_no_number, parse_int=_small_int)
+        row = json.loads(line.decode("utf-8"), parse_constant=_reject_constant, parse_int=_parse_bounded_int)
     except UnicodeDecodeError as error:
         return RowError(WHOLE_ROW, f"is not UTF-8 text (byte {error.start + 1})")
     except (ValueError, RecursionError) as error:
@@ -153,11 +152,11 @@ def _parse(line: bytes) -> dict[str, Any] | RowError:
     return row
 
 
-def _no_number(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _small_int(digits: str) -> int:
+def _parse_bounded_int(digits: str) -> int:
     # Beyond this no column has a meaning, and floats and databases overflow.
     if len(digits) > 18:
         raise ValueError(f"the number {digits[:20]}... is too large")
@@ -168,8 +167,8 @@ def _parquet_rows(path: Path) -> Iterator[NumberedRow]:
     number = 0
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=PARQUET_ROWS_AT_ONCE):
-                for row in _rows_of(batch):
+            for batch in file.iter_batches(batch_size=PARQUET_ROWS_PER_BATCH):
+                for row in _rows_from_batch(batch):
                     number += 1
                     yield number, row
     # ValueError: names of columns that are not UTF-8.
@@ -180,23 +179,23 @@ def _parquet_rows(path: Path) -> Iterator[NumberedRow]:
         ) from error
 
 
-def _rows_of(batch: pa.RecordBatch) -> list[dict[str, Any] | RowError]:
+def _rows_from_batch(batch: pa.RecordBatch) -> list[dict[str, Any] | RowError]:
     try:
         return list(batch.to_pylist())
-    except _UNREADABLE_VALUE:
-        return [_row_of(batch.slice(place, 1)) for place in range(batch.num_rows)]
+    except _UNREADABLE_VALUE_ERRORS:
+        return [_row_from_slice(batch.slice(place, 1)) for place in range(batch.num_rows)]
 
 
 # Text that is not UTF-8, a time beyond the calendar, a time zone that nobody knows.
-_UNREADABLE_VALUE = (ValueError, OverflowError, KeyError)
+_UNREADABLE_VALUE_ERRORS = (ValueError, OverflowError, KeyError)
 
 
-def _row_of(batch: pa.RecordBatch) -> dict[str, Any] | RowError:
+def _row_from_slice(batch: pa.RecordBatch) -> dict[str, Any] | RowError:
     row = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         try:
             row[name] = column[0].as_py()
-        except _UNREADABLE_VALUE as error:
+        except _UNREADABLE_VALUE_ERRORS as error:
             return RowError(name, f"has a value that cannot be read ({error})")
     return row
 

@@ -18,25 +18,26 @@ from annotation.importing.readers.judgments import ImportedJudgment, ImportedPai
 from annotation.preferences.comparisons import GROUP_FLAG
 
 _TABLES = """
-CREATE TABLE seen_id (id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID;
-CREATE TABLE meaning (kind TEXT, id TEXT, digest TEXT, line INTEGER, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+CREATE TABLE row_id (id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID;
+CREATE TABLE content_digest (kind TEXT, id TEXT, digest TEXT, line INTEGER, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 CREATE TABLE pair (seq INTEGER PRIMARY KEY, line INTEGER, group_key BLOB, payload TEXT);
 CREATE TABLE judgment
   (seq INTEGER PRIMARY KEY, line INTEGER, task_key BLOB, annotator TEXT, kind TEXT, fingerprint TEXT, payload TEXT);
 CREATE INDEX judgment_by_fingerprint ON judgment (fingerprint) WHERE fingerprint IS NOT NULL;
-CREATE TABLE person (annotator TEXT, kind TEXT, pseudonym TEXT, PRIMARY KEY (annotator, kind)) WITHOUT ROWID;
-CREATE TABLE text_row (seq INTEGER PRIMARY KEY, line INTEGER, payload TEXT);
+CREATE TABLE pseudonym (annotator TEXT, kind TEXT, pseudonym TEXT, PRIMARY KEY (annotator, kind)) WITHOUT ROWID;
+CREATE TABLE prompt_row (seq INTEGER PRIMARY KEY, line INTEGER, payload TEXT);
 """
-# The second judgment of a person on one task is a second copy of the task: files have such rows, and a person
-# judges a task once. It is the person that counts, not the name: two names may be one user.
+# If one user judged the same task twice in a file, it is imported as two tasks: one judgment per user and task.
+# Users are compared after pseudonyms are resolved, since two names may be one user.
 _TASKS = """
 CREATE INDEX judgment_of_task ON judgment (task_key, seq);
-CREATE TABLE copy AS
+CREATE TABLE duplicate AS
   SELECT seq, task_key, ROW_NUMBER() OVER
-    (PARTITION BY task_key, COALESCE(person.pseudonym, judgment.annotator) ORDER BY seq) AS nth
-  FROM judgment LEFT JOIN person USING (annotator, kind);
-CREATE INDEX copy_of_task ON copy (task_key, nth, seq);
-CREATE TABLE task AS SELECT task_key, nth, MIN(seq) AS first FROM copy GROUP BY task_key, nth;
+    (PARTITION BY task_key, COALESCE(pseudonym.pseudonym, judgment.annotator) ORDER BY seq) AS occurrence
+  FROM judgment LEFT JOIN pseudonym USING (annotator, kind);
+CREATE INDEX duplicate_of_task ON duplicate (task_key, occurrence, seq);
+CREATE TABLE task AS
+  SELECT task_key, occurrence, MIN(seq) AS first FROM duplicate GROUP BY task_key, occurrence;
 CREATE INDEX task_in_order ON task (first);
 """
 
@@ -65,7 +66,7 @@ class Staging:
         self._database.close()
 
     @contextmanager
-    def row(self) -> Iterator[None]:
+    def row_savepoint(self) -> Iterator[None]:
         """What a row claims and adds; none of it stays when the row turns out to be bad."""
         self._database.execute("SAVEPOINT staged_row")
         try:
@@ -76,37 +77,39 @@ class Staging:
         finally:
             self._database.execute("RELEASE staged_row")
 
-    def line_of_id(self, row_id: str, line: int) -> int | None:
-        """Takes the id for this line; the earlier line when it is taken already."""
-        taken = self._database.execute("SELECT line FROM seen_id WHERE id = ?", (row_id,)).fetchone()
+    def claim_id(self, row_id: str, line: int) -> int | None:
+        """Registers the id for this line; returns the earlier line when it is taken already."""
+        taken = self._database.execute("SELECT line FROM row_id WHERE id = ?", (row_id,)).fetchone()
         if taken:
             return int(taken[0])
-        self._database.execute("INSERT INTO seen_id VALUES (?, ?)", (row_id, line))
+        self._database.execute("INSERT INTO row_id VALUES (?, ?)", (row_id, line))
         return None
 
-    def line_of_other_meaning(self, kind: str, row_id: str, digest: str, line: int) -> int | None:
-        """Ties an id (of a prompt, a response) to its content; the earlier line when that said something
-        else.
+    def claim_content(self, kind: str, row_id: str, digest: str, line: int) -> int | None:
+        """Ties an id (of a prompt or a response) to its content; returns the earlier line that tied it to another
+        content.
         """
         found = self._database.execute(
-            "SELECT line, digest FROM meaning WHERE kind = ? AND id = ?", (kind, row_id)
+            "SELECT line, digest FROM content_digest WHERE kind = ? AND id = ?", (kind, row_id)
         ).fetchone()
         if found:
             return None if found[1] == digest else int(found[0])
-        self._database.execute("INSERT INTO meaning VALUES (?, ?, ?, ?)", (kind, row_id, digest, line))
+        self._database.execute("INSERT INTO content_digest VALUES (?, ?, ?, ?)", (kind, row_id, digest, line))
         return None
 
-    def meanings(self, kind: str) -> Iterator[list[tuple[str, str]]]:
+    def content_digests(self, kind: str) -> Iterator[list[tuple[str, str]]]:
         """(id, digest of the content) of everything of this kind, some hundred at a time."""
-        cursor = self._database.execute("SELECT id, digest FROM meaning WHERE kind = ? ORDER BY id", (kind,))
+        cursor = self._database.execute(
+            "SELECT id, digest FROM content_digest WHERE kind = ? ORDER BY id", (kind,)
+        )
         while chunk := cursor.fetchmany(500):
             yield chunk
 
-    def drop_meaning(self, kind: str, row_id: str) -> list[int]:
+    def drop_rows_with_id(self, kind: str, row_id: str) -> list[int]:
         """Takes out the staged rows that use this id; their lines."""
         path = {"prompt": "$.prompt_id", "response": "$.response_ids"}[kind]
         lines: set[int] = set()
-        for table in ("judgment", "text_row"):
+        for table in ("judgment", "prompt_row"):
             found = self._database.execute(
                 f"SELECT seq, line FROM {table} AS staged WHERE EXISTS"
                 " (SELECT 1 FROM json_each(staged.payload, ?) WHERE value = ?)",
@@ -116,13 +119,14 @@ class Staging:
             lines.update(line for _, line in found)
         return sorted(lines)
 
-    def add_text(self, line: int, row: dict[str, Any]) -> None:
+    def add_prompt_row(self, line: int, row: dict[str, Any]) -> None:
         self._database.execute(
-            "INSERT INTO text_row (line, payload) VALUES (?, ?)", (line, json.dumps(row, ensure_ascii=False))
+            "INSERT INTO prompt_row (line, payload) VALUES (?, ?)",
+            (line, json.dumps(row, ensure_ascii=False)),
         )
 
-    def text_rows(self) -> Iterator[dict[str, Any]]:
-        for (payload,) in self._database.execute("SELECT payload FROM text_row ORDER BY seq"):
+    def prompt_rows(self) -> Iterator[dict[str, Any]]:
+        for (payload,) in self._database.execute("SELECT payload FROM prompt_row ORDER BY seq"):
             yield json.loads(payload)
 
     def add_pair(self, line: int, pair: ImportedPair) -> None:
@@ -161,10 +165,11 @@ class Staging:
         for pseudonym, kind in rows:
             yield pseudonym or None, kind
 
-    def name_people(self, pseudonyms: Mapping[tuple[str | None, str], str]) -> None:
-        """Who is behind each (pseudonym, kind) of the file. Call it before `counts`."""
+    def set_pseudonyms(self, pseudonyms: Mapping[tuple[str | None, str], str]) -> None:
+        """Who is behind each (pseudonym, kind) of the file. Call it before
+        `group_into_tasks`."""
         self._database.executemany(
-            "INSERT INTO person VALUES (?, ?, ?)",
+            "INSERT INTO pseudonym VALUES (?, ?, ?)",
             [(name or "", kind, pseudonym) for (name, kind), pseudonym in pseudonyms.items()],
         )
 
@@ -180,23 +185,27 @@ class Staging:
         )
         return sorted({line for (line,) in found.fetchall()})
 
-    def counts(self) -> tuple[int, int, int]:
-        """(judgments, tasks, most responses of a task); makes the tasks. Call it once, after the last row."""
+    def group_into_tasks(self) -> tuple[int, int, int]:
+        """Makes the tasks of all judgments. Call it once, after the last row.
+
+        Returns the numbers of judgments, of tasks, and of responses of the largest task.
+        """
         self._database.executescript(_TASKS)
         judgments = self._database.execute("SELECT COUNT(*) FROM judgment").fetchone()[0]
         tasks = self._database.execute("SELECT COUNT(*) FROM task").fetchone()[0]
-        most = self._database.execute(
+        max_responses = self._database.execute(
             "SELECT COALESCE(MAX(json_array_length(payload, '$.responses')), 0) FROM judgment"
         ).fetchone()[0]
-        return int(judgments), int(tasks), int(most)
+        return int(judgments), int(tasks), int(max_responses)
 
     def tasks(self) -> Iterator[StagedTask]:
         """Every task with its judgments, in the order in which tasks begin in the file."""
-        for key, nth, first in self._database.execute("SELECT task_key, nth, first FROM task ORDER BY first"):
+        tasks = self._database.execute("SELECT task_key, occurrence, first FROM task ORDER BY first")
+        for key, occurrence, first in tasks:
             rows = self._database.execute(
-                "SELECT payload FROM copy JOIN judgment USING (seq)"
-                " WHERE copy.task_key = ? AND nth = ? ORDER BY seq",
-                (key, nth),
+                "SELECT payload FROM duplicate JOIN judgment USING (seq)"
+                " WHERE duplicate.task_key = ? AND occurrence = ? ORDER BY seq",
+                (key, occurrence),
             ).fetchall()
             yield StagedTask(
                 number=first, judgments=[ImportedJudgment(**json.loads(payload)) for (payload,) in rows]

@@ -1,8 +1,8 @@
 """The first pass of an import: every row of the file read, checked and staged, nothing written to the
 database.
 
-What only the whole file or the database can tell is checked here too: ids that appear twice, ids that mean
-two things, pairs of a group that do not fit together. After this pass an insert has no reason left to fail.
+What only the whole file or the database can tell is checked here too: ids that appear twice, ids with two
+contents, pairs of a group that do not fit together. After this pass an insert has no reason left to fail.
 """
 
 import hashlib
@@ -24,11 +24,12 @@ from annotation.models import Judgment, Prompt, Response, hash_messages
 from annotation.text import printable
 from workspace.models import Project
 
-IMPORT_KEY = "import-"  # how the idempotency keys of imported judgments begin; they end with the fingerprint
+# The idempotency keys of imported judgments begin with this; they end with the fingerprint.
+IMPORT_KEY_PREFIX = "import-"
 
 
 def comparison_reader(
-    format_name: str, mapping: Mapping[str, list[str]], *, criterion: str, grades: Mapping[str, str]
+    format_name: str, mapping: Mapping[str, list[str]], *, criterion: str, named_strengths: Mapping[str, str]
 ) -> Reader:
     if format_name not in COMPARISON_READERS:
         raise ImportRefused(
@@ -36,27 +37,31 @@ def comparison_reader(
             code="unknown_format",
         )
     kind = COMPARISON_READERS[format_name]
-    return kind(ColumnMap(kind.fields, mapping, format_name=format_name), criterion=criterion, grades=grades)
+    return kind(
+        ColumnMap(kind.fields, mapping, format_name=format_name),
+        criterion=criterion,
+        named_strengths=named_strengths,
+    )
 
 
 def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Project) -> ImportReport:
     report = ImportReport(file=printable(path.name))
-    passed_over = 0
+    n_skipped = 0
     for line, row in read_rows(path):
         report.rows += 1
         try:
             if isinstance(row, RowError):
                 raise row
-            with staging.row():
+            with staging.row_savepoint():
                 _claim_id(reader, row, line, staging)
                 read = reader.read(row, line)
                 for item in read:
                     if isinstance(item, ImportedPair):
                         staging.add_pair(line, item)
                     else:
-                        _claim_meanings(item, line, staging)
+                        _claim_contents(item, line, staging)
                         staging.add_judgment(line, item)
-            passed_over += not read
+            n_skipped += not read
         except RowError as problem:
             report.add_bad(line, problem)
     for lines, pairs in staging.groups():
@@ -66,8 +71,8 @@ def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Pro
         except RowError as problem:
             for line in lines:
                 report.add_bad(line, problem)
-    if passed_over:
-        report.counts["passed over (not current, withdrawn or surplus)"] = passed_over
+    if n_skipped:
+        report.counts["passed over (not current, withdrawn or surplus)"] = n_skipped
     _check_against_database(project, staging, report)
     return report
 
@@ -81,15 +86,15 @@ def stage_prompts(
         try:
             if isinstance(row, RowError):
                 raise row
-            with staging.row():
+            with staging.row_savepoint():
                 checked = reader.read(row, line)
                 if checked["prompt_id"] is not None:
                     if isinstance(reader, PromptReader):
                         _claim_id(reader, row, line, staging)
-                    _claim_meaning(
+                    _claim_content(
                         "prompt", checked["prompt_id"], hash_messages(checked["messages"]), line, staging
                     )
-                staging.add_text(line, checked)
+                staging.add_prompt_row(line, checked)
         except RowError as problem:
             report.add_bad(line, problem)
     _check_against_database(project, staging, report)
@@ -97,53 +102,55 @@ def stage_prompts(
 
 
 def _claim_id(reader: Reader | PromptReader, row: Mapping[str, Any], line: int, staging: Staging) -> None:
-    row_id = reader.id_of(row)
-    if row_id is not None and (earlier := staging.line_of_id(row_id, line)) is not None:
-        raise RowError(reader.id_column(row), f"{row_id} is a duplicate of line {earlier}")
+    row_id = reader.row_id(row)
+    if row_id is not None and (earlier := staging.claim_id(row_id, line)) is not None:
+        raise RowError(reader.row_id_column(row), f"{row_id} is a duplicate of line {earlier}")
 
 
-def _claim_meanings(judgment: ImportedJudgment, line: int, staging: Staging) -> None:
+def _claim_contents(judgment: ImportedJudgment, line: int, staging: Staging) -> None:
     prompt = hash_messages(judgment.prompt)
     if judgment.prompt_id is not None:
-        _claim_meaning("prompt", judgment.prompt_id, prompt, line, staging)
-    for response_id, words in zip(judgment.response_ids or [], judgment.responses, strict=False):
-        digest = _response_digest(judgment.prompt_id, prompt, words)
-        _claim_meaning("response", response_id, digest, line, staging)
+        _claim_content("prompt", judgment.prompt_id, prompt, line, staging)
+    for response_id, text in zip(judgment.response_ids or [], judgment.responses, strict=False):
+        digest = _response_digest(judgment.prompt_id, prompt, text)
+        _claim_content("response", response_id, digest, line, staging)
 
 
-def _claim_meaning(kind: str, row_id: str, digest: str, line: int, staging: Staging) -> None:
-    earlier = staging.line_of_other_meaning(kind, row_id, digest, line)
+def _claim_content(kind: str, row_id: str, digest: str, line: int, staging: Staging) -> None:
+    earlier = staging.claim_content(kind, row_id, digest, line)
     if earlier is not None:
         raise RowError(f"{kind}_id", f"{row_id} had another content on line {earlier}")
 
 
-def _response_digest(prompt_id: str | None, prompt: str, words: str) -> str:
-    """What a response's id stands for. The prompt's id is part of it: two prompts may have the same words, and
+def _response_digest(prompt_id: str | None, prompt: str, text: str) -> str:
+    """What a response's id stands for. The prompt's id is part of it: two prompts may have the same text, and
     a response answers one of them.
     """
-    return hashlib.sha256(f"{prompt_id or ''}\0{prompt}\0{words}".encode()).hexdigest()
+    return hashlib.sha256(f"{prompt_id or ''}\0{prompt}\0{text}".encode()).hexdigest()
 
 
 def _check_against_database(project: Project, staging: Staging, report: ImportReport) -> None:
     """Rows whose ids belong to another content in the project already are bad, and so are records that were
     imported before.
     """
-    for chunk in staging.meanings("prompt"):
-        known = Prompt.objects.filter(project=project, external_id__in=[row_id for row_id, _ in chunk])
-        found = {row_id: {content} for row_id, content in known.values_list("external_id", "content_hash")}
-        _drop_conflicts("prompt", dict(chunk), found, staging, report)
-    for chunk in staging.meanings("response"):
-        _drop_conflicts("response", dict(chunk), _known_responses(project, dict(chunk)), staging, report)
+    for chunk in staging.content_digests("prompt"):
+        stored = Prompt.objects.filter(project=project, external_id__in=[row_id for row_id, _ in chunk])
+        found = {row_id: {content} for row_id, content in stored.values_list("external_id", "content_hash")}
+        _reject_conflicts("prompt", dict(chunk), found, staging, report)
+    for chunk in staging.content_digests("response"):
+        _reject_conflicts(
+            "response", dict(chunk), _stored_response_digests(project, dict(chunk)), staging, report
+        )
     if staging.has_fingerprints():
-        _drop_repeated(project, staging, report)
+        _reject_reimported(project, staging, report)
 
 
-def _known_responses(project: Project, wanted: Mapping[str, str]) -> dict[str, set[str]]:
-    """Response id -> what a row may mean by it: with the id of its prompt; without one too, if the prompt is
-    the one that a row without an id gets.
+def _stored_response_digests(project: Project, staged: Mapping[str, str]) -> dict[str, set[str]]:
+    """Response id -> the digests of its stored content: with the id of its prompt; without one too, if the prompt
+    is the one that a row without an id gets.
     """
     rows = list(
-        Response.objects.filter(project=project, external_id__in=wanted).values_list(
+        Response.objects.filter(project=project, external_id__in=staged).values_list(
             "external_id", "prompt_id", "prompt__external_id", "prompt__content_hash", "text"
         )
     )
@@ -154,31 +161,31 @@ def _known_responses(project: Project, wanted: Mapping[str, str]) -> dict[str, s
         .annotate(first=Min("pk"))
     )
     found = {}
-    for row_id, prompt, prompt_id, content, words in rows:
+    for row_id, prompt, prompt_id, content, text in rows:
         ids = [prompt_id] + [None] * (first_of[content] == prompt)
-        found[row_id] = {_response_digest(one, content, words) for one in ids}
+        found[row_id] = {_response_digest(one_id, content, text) for one_id in ids}
     return found
 
 
-def _drop_conflicts(
+def _reject_conflicts(
     kind: str,
-    wanted: Mapping[str, str],
-    found: Mapping[str, set[str]],
+    staged: Mapping[str, str],
+    stored: Mapping[str, set[str]],
     staging: Staging,
     report: ImportReport,
 ) -> None:
-    for row_id, meanings in found.items():
-        if wanted[row_id] not in meanings:
-            for line in staging.drop_meaning(kind, row_id):
+    for row_id, digests in stored.items():
+        if staged[row_id] not in digests:
+            for line in staging.drop_rows_with_id(kind, row_id):
                 report.add_bad(
                     line, RowError(f"{kind}_id", f"{row_id} belongs to another content in this project")
                 )
 
 
-def _drop_repeated(project: Project, staging: Staging, report: ImportReport) -> None:
-    """Once more, a record would be a second judgment of the same person and count twice."""
+def _reject_reimported(project: Project, staging: Staging, report: ImportReport) -> None:
+    """Imported again, a record would be a second judgment of the same person and count twice."""
     imported = Judgment.objects.in_visible_batches().of_project(project)
-    keys = imported.filter(idempotency_key__startswith=IMPORT_KEY)
+    keys = imported.filter(idempotency_key__startswith=IMPORT_KEY_PREFIX)
     repeated = set()
     for key, batch in keys.values_list("idempotency_key", "task__batch__name").iterator():
         for line in staging.drop_fingerprint(key.rpartition("-")[2]):

@@ -31,7 +31,7 @@ def add_import_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def read_map(pairs: Sequence[str]) -> dict[str, list[str]]:
+def parse_column_map(pairs: Sequence[str]) -> dict[str, list[str]]:
     mapping: dict[str, list[str]] = {}
     for pair in pairs:
         field, equals, column = pair.partition("=")
@@ -42,7 +42,7 @@ def read_map(pairs: Sequence[str]) -> dict[str, list[str]]:
 
 
 @contextmanager
-def mistakes_end_in_a_sentence(stdout: OutputWrapper) -> Iterator[None]:
+def command_errors(stdout: OutputWrapper) -> Iterator[None]:
     try:
         yield
     except ImportRefused as refused:
@@ -56,7 +56,7 @@ def mistakes_end_in_a_sentence(stdout: OutputWrapper) -> Iterator[None]:
         raise CommandError(str(error), returncode=2) from error
 
 
-def say_what_was_imported(stdout: OutputWrapper, report: ImportReport, *, into: str) -> None:
+def print_import_report(stdout: OutputWrapper, report: ImportReport, *, into: str) -> None:
     for line in report.lines():
         stdout.write(line)
     counts = ", ".join(f"{count} {what}" for what, count in report.counts.items())

@@ -7,8 +7,8 @@ together are put together later).
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-from annotation.importing.readers import fields
 from annotation.importing.readers.columns import ColumnMap
+from annotation.importing.readers.fields import parse_name, parse_strength
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair
 
 Row = Mapping[str, Any]
@@ -17,39 +17,39 @@ Row = Mapping[str, Any]
 class Reader(Protocol):
     fields: ClassVar[tuple[str, ...]]
 
-    def __init__(self, columns: ColumnMap, *, criterion: str, grades: Mapping[str, str]) -> None: ...
+    def __init__(self, columns: ColumnMap, *, criterion: str, named_strengths: Mapping[str, str]) -> None: ...
 
     def read(self, row: Row, line: int) -> Sequence[ImportedJudgment | ImportedPair]: ...
 
-    def id_of(self, row: Row) -> str | None:
+    def row_id(self, row: Row) -> str | None:
         """What must not appear twice in the file, where the format has such a thing."""
 
-    def id_column(self, row: Row) -> str:
-        """Where `id_of` found it."""
+    def row_id_column(self, row: Row) -> str:
+        """Where `row_id` found it."""
 
 
 class ForeignFormatReader:
-    """What the foreign formats share: the optional id and annotator columns, and the names of grades."""
+    """What the foreign formats share: the optional id and annotator columns, and the names of strengths."""
 
     fields: ClassVar[tuple[str, ...]]
 
-    def __init__(self, columns: ColumnMap, *, criterion: str, grades: Mapping[str, str]) -> None:
+    def __init__(self, columns: ColumnMap, *, criterion: str, named_strengths: Mapping[str, str]) -> None:
         self._columns = columns
-        self._grades = grades
+        self._named_strengths = named_strengths
 
-    def id_of(self, row: Row) -> str | None:
+    def row_id(self, row: Row) -> str | None:
         return self._optional_name(row, "id")
 
-    def id_column(self, row: Row) -> str:
+    def row_id_column(self, row: Row) -> str:
         return self._columns.name("id")
 
     def _optional_name(self, row: Row, field: str) -> str | None:
         if not self._columns.has(row, field):
             return None
-        return fields.name(self._columns.value(row, field), self._columns.name(field))
+        return parse_name(self._columns.value(row, field), self._columns.name(field))
 
     def _strength(self, row: Row) -> int:
         """A file without strengths says nothing of them: 0, which adds no margin."""
         if not self._columns.has(row, "strength"):
             return 0
-        return fields.strength(self._columns.value(row, "strength"), self._columns.name("strength"))
+        return parse_strength(self._columns.value(row, "strength"), self._columns.name("strength"))

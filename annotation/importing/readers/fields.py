@@ -1,5 +1,5 @@
-"""Cells: from a row of somebody else's file to values of the types FORMATS asks for, or a RowError that
-names the column.
+"""From the values in a row of somebody else's file to values of the types that records have, or a RowError
+that names the column.
 
 Strict about types (a boolean is no text and no number), lenient about spelling only where real files are: a
 number may be written as text. Nothing is repaired silently.
@@ -16,7 +16,7 @@ from annotation.text import MAX_TEXT_CHARACTERS, ROLES
 
 MAX_NAME_CHARACTERS = 64
 MAX_ID_CHARACTERS = 200
-# Grades of other scales, by name. The side, where there is one, is told apart first.
+# Strengths by their names on other scales. The side, where there is one, is told apart first.
 STRENGTH_NAMES = {
     "significantly better": 3, "much better": 3, "strongly better": 3, "better": 2, "slightly better": 1,
     "negligibly better": 0, "unsure": 0,
@@ -30,7 +30,7 @@ _INTEGER = re.compile(r"^[+-]?\d{1,9}$")
 Message = dict[str, str]
 
 
-def text(value: Any, column: str) -> str:
+def parse_text(value: Any, column: str) -> str:
     """Text as it is: no NUL, no half characters, at most MAX_TEXT_CHARACTERS."""
     if not isinstance(value, str):
         raise RowError(column, f"should be text but is {describe_json_type(value)}")
@@ -43,31 +43,31 @@ def text(value: Any, column: str) -> str:
     return value
 
 
-def filled_text(value: Any, column: str) -> str:
-    if not text(value, column).strip():
+def parse_nonempty_text(value: Any, column: str) -> str:
+    if not parse_text(value, column).strip():
         raise RowError(column, "is empty")
     return str(value)
 
 
-def name(value: Any, column: str) -> str:
+def parse_name(value: Any, column: str) -> str:
     """A short name: text, or a whole number read as text."""
-    return _at_most(value, column, MAX_NAME_CHARACTERS).strip()
+    return _short_text(value, column, MAX_NAME_CHARACTERS).strip()
 
 
-def identifier(value: Any, column: str) -> str:
+def parse_id(value: Any, column: str) -> str:
     """An id as records carry it, to the letter: text, or a whole number read as text."""
-    return _at_most(value, column, MAX_ID_CHARACTERS)
+    return _short_text(value, column, MAX_ID_CHARACTERS)
 
 
-def _at_most(value: Any, column: str, characters: int) -> str:
+def _short_text(value: Any, column: str, characters: int) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if len(filled_text(value, column)) > characters:
+    if len(parse_nonempty_text(value, column)) > characters:
         raise RowError(column, f"is longer than {characters} characters")
     return str(value)
 
 
-def whole_number(value: Any, column: str, low: int, high: int) -> int:
+def parse_integer(value: Any, column: str, low: int, high: int) -> int:
     """An integer, also written as 2.0 or "2"."""
     number: int | None = None
     if isinstance(value, str):
@@ -84,7 +84,7 @@ def whole_number(value: Any, column: str, low: int, high: int) -> int:
     return number
 
 
-def number(value: Any, column: str) -> float:
+def parse_number(value: Any, column: str) -> float:
     if isinstance(value, str):
         try:
             value = float(value)
@@ -95,19 +95,19 @@ def number(value: Any, column: str) -> float:
     return float(value)
 
 
-def list_of(value: Any, column: str) -> list[Any]:
+def parse_list(value: Any, column: str) -> list[Any]:
     if not isinstance(value, list):
         raise RowError(column, f"should be a list but is {describe_json_type(value)}")
     return value
 
 
-def messages(value: Any, column: str) -> list[Message]:
+def parse_prompt(value: Any, column: str) -> list[Message]:
     """A prompt: messages that end with a user or tool turn, or plain text, which is one user turn."""
     if isinstance(value, str):
-        return [{"role": "user", "content": filled_text(value, column)}]
+        return [{"role": "user", "content": parse_nonempty_text(value, column)}]
     if not isinstance(value, list):
         raise RowError(column, f"should be text or a list of messages but is {describe_json_type(value)}")
-    turns = conversation(value, column)
+    turns = parse_conversation(value, column)
     if turns[-1]["role"] not in ("user", "tool"):
         raise RowError(column, f"should end with a user or tool turn but ends with {turns[-1]['role']}")
     if not turns[-1]["content"].strip():
@@ -115,10 +115,10 @@ def messages(value: Any, column: str) -> list[Message]:
     return turns
 
 
-def conversation(value: Any, column: str) -> list[Message]:
+def parse_conversation(value: Any, column: str) -> list[Message]:
     """At least one message, each with a known role and text."""
     turns: list[Message] = []
-    for place, turn in enumerate(list_of(value, column)):
+    for place, turn in enumerate(parse_list(value, column)):
         where = f"{column}.{place}"
         if not isinstance(turn, Mapping):
             raise RowError(where, f"should be a message (role, content) but is {describe_json_type(turn)}")
@@ -126,55 +126,56 @@ def conversation(value: Any, column: str) -> list[Message]:
         if role not in ROLES:
             shown = f"“{role[:40]}”" if isinstance(role, str) else describe_json_type(role)
             raise RowError(f"{where}.role", f"should be one of {', '.join(ROLES)} but is {shown}")
-        turns.append({"role": role, "content": text(turn.get("content"), f"{where}.content")})
+        turns.append({"role": role, "content": parse_text(turn.get("content"), f"{where}.content")})
     if not turns:
         raise RowError(column, "is empty")
     return turns
 
 
-def answer(value: Any, column: str) -> str:
+def parse_response(value: Any, column: str) -> str:
     """A response: text, or messages that are one assistant turn."""
     if isinstance(value, list):
-        turns = conversation(value, column)
+        turns = parse_conversation(value, column)
         if len(turns) != 1 or turns[0]["role"] != "assistant":
             raise RowError(column, "should be one assistant turn")
         return turns[0]["content"]
-    return text(value, column)
+    return parse_text(value, column)
 
 
-def strength(value: Any, column: str) -> int:
-    """0..3, or a grade by name (“slightly better”)."""
+def parse_strength(value: Any, column: str) -> int:
+    """0..3, or a strength by name (“slightly better”)."""
     if isinstance(value, str):
-        spelled = _plain(value)
+        spelled = _normalize_label(value)
         if spelled in STRENGTH_NAMES:
             return STRENGTH_NAMES[spelled]
-    return whole_number(value, column, 0, 3)
+    return parse_integer(value, column, 0, 3)
 
 
-def preference(value: Any, column: str, names: Mapping[str, str]) -> tuple[int, int]:
-    """(side, strength) of a graded choice between two: side -1 for the first response, 1 for the second, 0
+def parse_preference(value: Any, column: str, names: Mapping[str, str]) -> tuple[int, int]:
+    """(side, strength) of a graded preference between two: side -1 for the first response, 1 for the second, 0
     for a tie.
 
     Whole numbers are -3..3 as in HelpSteer3 (negative: the first). Names: `names` from the caller first
     (“a:2”, “b:1”, “tie”), then a-is-slightly-better and its like.
     """
     if not isinstance(value, str) or _INTEGER.match(value.strip()):
-        grade = whole_number(value, column, -3, 3)
-        return (grade > 0) - (grade < 0), abs(grade)
+        number = parse_integer(value, column, -3, 3)
+        return (number > 0) - (number < 0), abs(number)
     if value in names:
-        return named_grade(names[value], column)
-    spelled = _plain(value)
+        return parse_named_strength(names[value], column)
+    spelled = _normalize_label(value)
     if spelled in TIE_NAMES:
         return 0, 0
     found = _SIDED.match(spelled)
     if found and found[2] in STRENGTH_NAMES:
         return (-1 if found[1] in ("a", "1", "first", "left") else 1), STRENGTH_NAMES[found[2]]
     raise RowError(
-        column, f"is “{value[:40]}”, a grade without a known meaning; give it one with --grade NAME=a:2"
+        column,
+        f"is “{value[:40]}”, a preference without a known meaning; give it one with --strength NAME=a:2",
     )
 
 
-def named_grade(meaning: str, column: str = WHOLE_ROW) -> tuple[int, int]:
+def parse_named_strength(meaning: str, column: str = WHOLE_ROW) -> tuple[int, int]:
     """“a:2” -> the first, better; “b:1” -> the second, slightly better; “tie”."""
     if meaning == "tie":
         return 0, 0
@@ -184,5 +185,5 @@ def named_grade(meaning: str, column: str = WHOLE_ROW) -> tuple[int, int]:
     return (-1 if found[1] == "a" else 1), int(found[2])
 
 
-def _plain(value: str) -> str:
+def _normalize_label(value: str) -> str:
     return " ".join(value.casefold().replace("-", " ").replace("_", " ").split())

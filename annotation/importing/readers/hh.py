@@ -3,8 +3,8 @@
 from typing import ClassVar
 
 from annotation.content.transcripts import MARKERS, from_transcript, shared_prompt
-from annotation.importing.readers import fields
 from annotation.importing.readers.base import ForeignFormatReader, Row
+from annotation.importing.readers.fields import parse_nonempty_text, parse_prompt
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, check_responses
 from annotation.importing.report import RowError
 
@@ -17,22 +17,22 @@ class HhReader(ForeignFormatReader):
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
         names = [self._columns.name("chosen"), self._columns.name("rejected")]
         chosen, rejected = (
-            fields.filled_text(self._columns.value(row, field), self._columns.name(field))
+            parse_nonempty_text(self._columns.value(row, field), self._columns.name(field))
             for field in ("chosen", "rejected")
         )
         check_responses([chosen, rejected], names)
         parts = shared_prompt(chosen, rejected)
         if parts is None:
             raise RowError(names[1], f"shares no prompt with {names[0]} that ends with an assistant marker")
-        prompt, better, worse = parts
-        for name, words in zip(names, (better, worse), strict=True):
-            if MARKERS["user"] in words:
-                raise RowError(name, "goes on with another human turn where the two sides part")
-        check_responses([better, worse], names)
+        prompt, *responses = parts
+        for name, text in zip(names, responses, strict=True):
+            if MARKERS["user"] in text:
+                raise RowError(name, "goes on with another human turn where the two transcripts part")
+        check_responses(responses, names)
         return [
             ImportedJudgment(
-                prompt=fields.messages(from_transcript(prompt), names[0]),
-                responses=[better, worse],
+                prompt=parse_prompt(from_transcript(prompt), names[0]),
+                responses=responses,
                 ranks=[0, 1],
                 strengths=[self._strength(row)],
                 annotator=self._optional_name(row, "annotator"),

@@ -11,8 +11,17 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from annotation.errors import BadAnswer, UnreadableText
-from annotation.importing.readers import fields
 from annotation.importing.readers.columns import ColumnMap
+from annotation.importing.readers.fields import (
+    parse_id,
+    parse_integer,
+    parse_list,
+    parse_name,
+    parse_number,
+    parse_prompt,
+    parse_response,
+    parse_text,
+)
 from annotation.importing.readers.judgments import (
     ImportedJudgment,
     ImportedPair,
@@ -32,7 +41,7 @@ PURPOSES = ("normal", "head_to_head")
 # The first of these that ISO 8601 writes with four digits everywhere; nobody judged anything before it.
 FIRST_YEAR = 1000
 # How far i over j and j over i may be from 1 together: shares come rounded.
-ROUNDING = 1e-6
+SHARE_TOLERANCE = 1e-6
 
 
 class RecordsReader:
@@ -44,14 +53,14 @@ class RecordsReader:
         "group_id", "response_ids", "ranks", "grade", "soft_preference", "weight", "n_annotators", "agreement",
     )  # fmt: skip
 
-    def __init__(self, columns: ColumnMap, *, criterion: str, grades: Mapping[str, str]) -> None:
+    def __init__(self, columns: ColumnMap, *, criterion: str, named_strengths: Mapping[str, str]) -> None:
         self._columns = columns
         self._criterion = criterion
 
-    def id_of(self, row: Mapping[str, Any]) -> str | None:
+    def row_id(self, row: Mapping[str, Any]) -> str | None:
         return self._id(row, self._id_field(row))
 
-    def id_column(self, row: Mapping[str, Any]) -> str:
+    def row_id_column(self, row: Mapping[str, Any]) -> str:
         return self._columns.name(self._id_field(row))
 
     def _id_field(self, row: Mapping[str, Any]) -> str:
@@ -70,14 +79,14 @@ class RecordsReader:
     def _check_criterion(self, row: Mapping[str, Any]) -> None:
         if self._columns.has(row, "criterion"):
             column = self._columns.name("criterion")
-            criterion = fields.name(self._columns.value(row, "criterion"), column)
+            criterion = parse_name(self._columns.value(row, "criterion"), column)
             if criterion != self._criterion:
                 raise RowError(column, f"is {criterion}, and this import is about {self._criterion}")
 
     def _id(self, row: Mapping[str, Any], field: str) -> str | None:
         if not self._columns.has(row, field):
             return None
-        return fields.identifier(self._columns.value(row, field), self._columns.name(field))
+        return parse_id(self._columns.value(row, field), self._columns.name(field))
 
     def _flag(self, row: Mapping[str, Any], field: str, default: bool) -> bool:
         if not self._columns.has(row, field):
@@ -93,22 +102,22 @@ class RecordsReader:
         if not self._columns.has(row, field):
             return known[0]
         column = self._columns.name(field)
-        value = fields.name(self._columns.value(row, field), column)
+        value = parse_name(self._columns.value(row, field), column)
         if value not in known:
             raise RowError(column, f"is {value}; it should be one of {', '.join(known)}")
         return value
 
     def _judgment(self, row: Mapping[str, Any]) -> list[ImportedJudgment]:
         value, name = self._columns.value, self._columns.name
-        prompt = fields.messages(value(row, "prompt"), name("prompt"))
+        prompt = parse_prompt(value(row, "prompt"), name("prompt"))
         entries = [
             parse_response_record(entry, f"{name('responses')}.{place}")
-            for place, entry in enumerate(fields.list_of(value(row, "responses"), name("responses")))
+            for place, entry in enumerate(parse_list(value(row, "responses"), name("responses")))
         ]
         check_responses([entry["text"] for entry in entries], [name("responses")])
         ids = [entry["response_id"] for entry in entries]
         ranks = self._ranks(row, ids)
-        strengths = fields.list_of(value(row, "strengths"), name("strengths"))
+        strengths = parse_list(value(row, "strengths"), name("strengths"))
         if len(strengths) != max(ranks):
             raise RowError(
                 name("strengths"), f"has {len(strengths)} strengths for {max(ranks)} steps between tiers"
@@ -120,8 +129,8 @@ class RecordsReader:
             prompt=prompt,
             responses=[entry["text"] for entry in entries],
             ranks=ranks,
-            strengths=[fields.whole_number(step, name("strengths"), 0, MAX_STRENGTH) for step in strengths],
-            annotator=fields.name(value(row, "annotator"), name("annotator")),
+            strengths=[parse_integer(step, name("strengths"), 0, MAX_STRENGTH) for step in strengths],
+            annotator=parse_name(value(row, "annotator"), name("annotator")),
             annotator_kind=self._one_of(row, "annotator_kind", ANNOTATOR_KINDS),
             rationale=self._rationale(row),
             flags=self._flags(row),
@@ -141,9 +150,7 @@ class RecordsReader:
 
     def _ranks(self, row: Mapping[str, Any], ids: Sequence[str]) -> list[int]:
         column = self._columns.name("tiers")
-        tiers = [
-            fields.list_of(tier, column) for tier in fields.list_of(self._columns.value(row, "tiers"), column)
-        ]
+        tiers = [parse_list(tier, column) for tier in parse_list(self._columns.value(row, "tiers"), column)]
         try:
             ranks = tiers_to_ranks([[ids.index(str(response)) for response in tier] for tier in tiers])
         except ValueError:
@@ -157,10 +164,7 @@ class RecordsReader:
         if not self._columns.has(row, "order_shown"):
             return None
         column = self._columns.name("order_shown")
-        shown = [
-            fields.identifier(one, column)
-            for one in fields.list_of(self._columns.value(row, "order_shown"), column)
-        ]
+        shown = [parse_id(one, column) for one in parse_list(self._columns.value(row, "order_shown"), column)]
         if sorted(shown) != sorted(ids):
             raise RowError(column, "does not name every response of the row exactly once")
         return [ids.index(one) for one in shown]
@@ -168,7 +172,7 @@ class RecordsReader:
     def _text(self, row: Mapping[str, Any], field: str) -> str:
         if not self._columns.has(row, field):
             return ""
-        return fields.text(self._columns.value(row, field), self._columns.name(field))
+        return parse_text(self._columns.value(row, field), self._columns.name(field))
 
     def _rationale(self, row: Mapping[str, Any]) -> str:
         words = self._text(row, "rationale")
@@ -183,9 +187,9 @@ class RecordsReader:
         if not self._columns.has(row, "flags"):
             return []
         column = self._columns.name("flags")
-        flags = fields.list_of(self._columns.value(row, "flags"), column)
+        flags = parse_list(self._columns.value(row, "flags"), column)
         try:
-            return clean_flags([fields.text(flag, column) for flag in flags])
+            return clean_flags([parse_text(flag, column) for flag in flags])
         except (BadAnswer, UnreadableText) as error:
             raise RowError(column, error.message) from error
 
@@ -212,29 +216,29 @@ class RecordsReader:
         if not self._columns.has(row, "seconds"):
             return 0.0
         column = self._columns.name("seconds")
-        seconds = fields.number(self._columns.value(row, "seconds"), column)
+        seconds = parse_number(self._columns.value(row, "seconds"), column)
         if not 0 <= seconds <= MAX_SECONDS:
             raise RowError(column, f"is {seconds:g}; it should be between 0 and {MAX_SECONDS:,}, a day")
         return seconds
 
     def _comparison(self, row: Mapping[str, Any], line: int) -> list[ImportedJudgment]:
         value, name = self._columns.value, self._columns.name
-        prompt = fields.messages(value(row, "prompt"), name("prompt"))
-        given = fields.list_of(value(row, "responses"), name("responses"))
+        prompt = parse_prompt(value(row, "prompt"), name("prompt"))
+        given = parse_list(value(row, "responses"), name("responses"))
         responses = [
-            fields.answer(words, f"{name('responses')}.{place}") for place, words in enumerate(given)
+            parse_response(words, f"{name('responses')}.{place}") for place, words in enumerate(given)
         ]
         check_responses(responses, [name("responses")])
         signs = self._signs(row, len(responses))
         return merge_pairs(
-            group=self.id_of(row) or f"line {line}",
+            group=self.row_id(row) or f"line {line}",
             prompt=prompt,
             responses=responses,
             signs=signs,
-            grades=self._grades(row, len(responses), signs),
+            strengths=self._strengths(row, len(responses), signs),
             response_ids=self._response_ids(row, len(responses)),
             record_id=self._id(row, "group_id"),
-            annotator=fields.name(value(row, "annotator"), name("annotator"))
+            annotator=parse_name(value(row, "annotator"), name("annotator"))
             if self._columns.has(row, "annotator")
             else None,
             annotator_kind=self._one_of(row, "annotator_kind", ANNOTATOR_KINDS),
@@ -244,8 +248,8 @@ class RecordsReader:
         if not self._columns.has(row, "response_ids"):
             return None
         column = self._columns.name("response_ids")
-        given = fields.list_of(self._columns.value(row, "response_ids"), column)
-        ids = [fields.identifier(one, f"{column}.{place}") for place, one in enumerate(given)]
+        given = parse_list(self._columns.value(row, "response_ids"), column)
+        ids = [parse_id(one, f"{column}.{place}") for place, one in enumerate(given)]
         if len(ids) != things or len(set(ids)) != things:
             raise RowError(column, f"should be {things} different ids, one a response")
         return ids
@@ -254,10 +258,10 @@ class RecordsReader:
         pairs = [(i, j) for i in range(things) for j in range(i + 1, things)]
         if self._columns.has(row, "ranks"):
             column = self._columns.name("ranks")
-            given = fields.list_of(self._columns.value(row, "ranks"), column)
+            given = parse_list(self._columns.value(row, "ranks"), column)
             if len(given) != things:
                 raise RowError(column, f"has {len(given)} ranks for {things} responses")
-            ranks = dense_ranks([fields.whole_number(rank, column, 0, 10**6) for rank in given])
+            ranks = dense_ranks([parse_integer(rank, column, 0, 10**6) for rank in given])
             return {(i, j): compare(ranks[j], ranks[i]) for i, j in pairs}
         shares = self._matrix(row, "soft_preference", things, 1)
         self._check_shares(shares, pairs)
@@ -274,13 +278,13 @@ class RecordsReader:
             over, under = shares[i][j], shares[j][i]
             if over is None and under is None:
                 continue
-            if over is None or under is None or abs(over + under - 1) > ROUNDING:
+            if over is None or under is None or abs(over + under - 1) > SHARE_TOLERANCE:
                 raise RowError(
                     self._columns.name("soft_preference"),
                     f"contradicts itself on responses {i + 1} and {j + 1}: their two shares should make 1",
                 )
 
-    def _grades(
+    def _strengths(
         self, row: Mapping[str, Any], things: int, signs: Mapping[tuple[int, int], int]
     ) -> dict[tuple[int, int], int]:
         if not self._columns.has(row, "grade"):
@@ -294,12 +298,10 @@ class RecordsReader:
 
     def _matrix(self, row: Mapping[str, Any], field: str, things: int, high: int) -> list[list[float | None]]:
         column = self._columns.name(field)
-        lines = [
-            fields.list_of(line, column) for line in fields.list_of(self._columns.value(row, field), column)
-        ]
+        lines = [parse_list(line, column) for line in parse_list(self._columns.value(row, field), column)]
         if len(lines) != things or any(len(line) != things for line in lines):
             raise RowError(column, f"should be a {things} x {things} table, like the responses")
-        matrix = [[None if cell is None else fields.number(cell, column) for cell in line] for line in lines]
+        matrix = [[None if cell is None else parse_number(cell, column) for cell in line] for line in lines]
         if any(cell is not None and not 0 <= cell <= high for line in matrix for cell in line):
             raise RowError(column, f"has numbers outside 0 to {high}")
         return matrix

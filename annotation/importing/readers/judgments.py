@@ -53,11 +53,11 @@ class ImportedJudgment:
         """
         if self.record_id is None:
             return None
-        said = [
+        identity = [
             self.record_id, self.prompt, self.responses, self.ranks, self.strengths, self.annotator,
             self.annotator_kind, self.created_at,
         ]  # fmt: skip
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
+        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +66,8 @@ class ImportedPair:
 
     group: str
     prompt: list[Message]
-    better: str
-    worse: str
+    chosen: str
+    rejected: str
     strength: int
     tie: bool
     annotator: str | None
@@ -96,15 +96,18 @@ def check_responses(responses: Sequence[str], columns: Sequence[str]) -> None:
             f"has {len(responses)} responses; between {MIN_RESPONSES} and {MAX_RESPONSES} are taken",
         )
     first_at: dict[str, int] = {}
-    for place, words in enumerate(responses):
-        if words in first_at:
-            a, b = first_at[words], place
+    for place, text in enumerate(responses):
+        if text in first_at:
+            a, b = first_at[text], place
             if len(columns) > 1:
-                raise RowError(columns[b], f"is the same text as {columns[a]}: equal sides say nothing")
+                raise RowError(
+                    columns[b], f"is the same text as {columns[a]}: identical responses carry no preference"
+                )
             raise RowError(
-                columns[0], f"has the same text as responses {a + 1} and {b + 1}: equal sides say nothing"
+                columns[0],
+                f"has the same text as responses {a + 1} and {b + 1}: identical responses carry no preference",
             )
-        first_at[words] = place
+        first_at[text] = place
 
 
 def merge_pairs(
@@ -113,13 +116,13 @@ def merge_pairs(
     prompt: list[Message],
     responses: list[str],
     signs: Mapping[tuple[int, int], int],
-    grades: Mapping[tuple[int, int], int],
+    strengths: Mapping[tuple[int, int], int],
     response_ids: list[str] | None = None,
     **common: Any,
 ) -> list[ImportedJudgment]:
     """One K-way judgment when the pairs are a weak order; else a judgment a pair, flagged with the group.
 
-    `signs[i, j]`, i < j: 1 when i is better, -1 when j is, 0 for a tie. `grades` has the strength of each
+    `signs[i, j]`, i < j: 1 when i is better, -1 when j is, 0 for a tie. `strengths` has that of each
     untied pair.
     """
     ranks = ranks_from_pairs(len(responses), signs)
@@ -129,7 +132,7 @@ def merge_pairs(
                 prompt=prompt,
                 responses=responses,
                 ranks=ranks,
-                strengths=_steps(ranks, grades),
+                strengths=_step_strengths(ranks, strengths),
                 response_ids=response_ids,
                 **common,
             )
@@ -141,7 +144,7 @@ def merge_pairs(
             prompt=prompt,
             responses=[responses[i], responses[j]],
             ranks=[int(value < 0), int(value > 0)],
-            strengths=[grades[i, j]] if value else [],
+            strengths=[strengths[i, j]] if value else [],
             flags=flags,
             response_ids=[response_ids[i], response_ids[j]] if response_ids else None,
             **common,
@@ -150,12 +153,12 @@ def merge_pairs(
     ]
 
 
-def _steps(ranks: Sequence[int], grades: Mapping[tuple[int, int], int]) -> list[int]:
-    """The strength of each step: the mean grade of the pairs across it, rounded half up."""
+def _step_strengths(ranks: Sequence[int], strengths: Mapping[tuple[int, int], int]) -> list[int]:
+    """The strength of each step: the mean strength of the pairs across it, rounded half up."""
     tiers = ranks_to_tiers(ranks)
-    steps = []
+    steps: list[int] = []
     for upper, lower in zip(tiers, tiers[1:], strict=False):
-        across = [grades[min(i, j), max(i, j)] for i in upper for j in lower]
+        across = [strengths[min(i, j), max(i, j)] for i in upper for j in lower]
         steps.append(min(MAX_STRENGTH, int(sum(across) / len(across) + 0.5)))
     return steps
 
@@ -163,7 +166,7 @@ def _steps(ranks: Sequence[int], grades: Mapping[tuple[int, int], int]) -> list[
 def merge_group(pairs: Iterable[ImportedPair]) -> list[ImportedJudgment]:
     """The judgments behind the rows of one group (same group id, same annotator), in file order.
 
-    Views of pairs leave ties out. Where the file says how many rows the group has, and has them all, pairs without a
+    Files of pairs leave ties out. Where the file says how many rows the group has, and has them all, pairs without a
     row are taken as ties if that gives an order; else they were never compared. Raises RowError when the rows
     contradict each other.
     """
@@ -171,19 +174,19 @@ def merge_group(pairs: Iterable[ImportedPair]) -> list[ImportedJudgment]:
     first = rows[0]
     responses: list[str] = []
     signs: dict[tuple[int, int], int] = {}
-    grades: dict[tuple[int, int], int] = {}
+    strengths: dict[tuple[int, int], int] = {}
     for row in rows:
         if row.prompt != first.prompt:
             raise RowError("group_id", f"is {first.group} for two different prompts")
-        for words in (row.better, row.worse):
-            if words not in responses:
-                responses.append(words)
-        i, j = responses.index(row.better), responses.index(row.worse)
+        for text in (row.chosen, row.rejected):
+            if text not in responses:
+                responses.append(text)
+        i, j = responses.index(row.chosen), responses.index(row.rejected)
         pair = (min(i, j), max(i, j))
         if pair in signs:
-            raise RowError("group_id", f"is {first.group} for two rows with the same two answers")
+            raise RowError("group_id", f"is {first.group} for two rows with the same two responses")
         signs[pair] = 0 if row.tie else (1 if i < j else -1)
-        grades[pair] = row.strength
+        strengths[pair] = row.strength
     expected = first.pairs_in_group
     if expected is not None and expected != len(rows):
         raise RowError(
@@ -198,6 +201,6 @@ def merge_group(pairs: Iterable[ImportedPair]) -> list[ImportedJudgment]:
         prompt=first.prompt,
         responses=responses,
         signs=signs,
-        grades=grades,
+        strengths=strengths,
         annotator=first.annotator,
     )

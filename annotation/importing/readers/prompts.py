@@ -4,35 +4,42 @@ from collections.abc import Mapping
 from typing import Any
 
 from annotation.content.transcripts import ASSISTANT_MARKER, from_transcript
-from annotation.importing.readers import fields
 from annotation.importing.readers.columns import ColumnMap
-from annotation.importing.readers.fields import Message
+from annotation.importing.readers.fields import (
+    Message,
+    parse_conversation,
+    parse_id,
+    parse_name,
+    parse_nonempty_text,
+    parse_prompt,
+    parse_response,
+)
 from annotation.importing.report import RowError
 
 PROMPT_KINDS = ("plain", "few-shot", "user-based")
 
 
-class _TextReader:
+class _PromptFileReader:
     fields: tuple[str, ...]
 
     def __init__(self, columns: ColumnMap) -> None:
         self._columns = columns
 
-    def id_of(self, row: Mapping[str, Any]) -> str | None:
+    def row_id(self, row: Mapping[str, Any]) -> str | None:
         if not self._columns.has(row, "prompt_id"):
             return None
-        return fields.identifier(self._columns.value(row, "prompt_id"), self._columns.name("prompt_id"))
+        return parse_id(self._columns.value(row, "prompt_id"), self._columns.name("prompt_id"))
 
-    def id_column(self, row: Mapping[str, Any]) -> str:
+    def row_id_column(self, row: Mapping[str, Any]) -> str:
         return self._columns.name("prompt_id")
 
     def _author(self, row: Mapping[str, Any]) -> str | None:
         if not self._columns.has(row, "author"):
             return None
-        return fields.name(self._columns.value(row, "author"), self._columns.name("author"))
+        return parse_name(self._columns.value(row, "author"), self._columns.name("author"))
 
 
-class PromptReader(_TextReader):
+class PromptReader(_PromptFileReader):
     """`messages` (or `prompt`) as messages or text, and optional `prompt_id`, `kind`, `tags`, `author`.
 
     A `split` column is not read: a prompt's side follows from the project's own salt.
@@ -43,8 +50,8 @@ class PromptReader(_TextReader):
     def read(self, row: Mapping[str, Any], line: int) -> dict[str, Any]:
         field = "prompt" if self._columns.has(row, "prompt") else "messages"
         return {
-            "messages": fields.messages(self._columns.value(row, field), self._columns.name(field)),
-            "prompt_id": self.id_of(row),
+            "messages": parse_prompt(self._columns.value(row, field), self._columns.name(field)),
+            "prompt_id": self.row_id(row),
             "kind": self._kind(row),
             "tags": self._tags(row),
             "author": self._author(row),
@@ -54,7 +61,7 @@ class PromptReader(_TextReader):
         if not self._columns.has(row, "kind"):
             return PROMPT_KINDS[0]
         column = self._columns.name("kind")
-        kind = fields.name(self._columns.value(row, "kind"), column)
+        kind = parse_name(self._columns.value(row, "kind"), column)
         if kind not in PROMPT_KINDS:
             raise RowError(column, f"is {kind}; it should be one of {', '.join(PROMPT_KINDS)}")
         return kind
@@ -64,10 +71,10 @@ class PromptReader(_TextReader):
             return []
         column = self._columns.name("tags")
         value = self._columns.value(row, "tags")
-        return [fields.name(tag, column) for tag in (value if isinstance(value, list) else [value])]
+        return [parse_name(tag, column) for tag in (value if isinstance(value, list) else [value])]
 
 
-class DemonstrationReader(_TextReader):
+class DemonstrationReader(_PromptFileReader):
     """`prompt` and `response` (or `completion`); or `messages`, a conversation whose last assistant turn is
     the response.
 
@@ -81,29 +88,29 @@ class DemonstrationReader(_TextReader):
             prompt, response = self._conversation(row)
         else:
             value, column = self._columns.value(row, "prompt"), self._columns.name("prompt")
-            prompt = fields.messages(value, column)
+            prompt = parse_prompt(value, column)
             if isinstance(value, str) and (turns := from_transcript(value)):
-                prompt = fields.messages(turns, column)
+                prompt = parse_prompt(turns, column)
             field = "completion" if self._columns.has(row, "completion") else "response"
             column = self._columns.name(field)
-            response = fields.filled_text(fields.answer(self._columns.value(row, field), column), column)
+            response = parse_nonempty_text(parse_response(self._columns.value(row, field), column), column)
         return {
             "messages": prompt,
             "response": response,
-            "prompt_id": self.id_of(row),
+            "prompt_id": self.row_id(row),
             "author": self._author(row),
         }
 
     def _conversation(self, row: Mapping[str, Any]) -> tuple[list[Message], str]:
         column, value = self._columns.name("messages"), self._columns.value(row, "messages")
         if isinstance(value, str):
-            turns = from_transcript(fields.filled_text(value, column).rstrip() + ASSISTANT_MARKER)
+            turns = from_transcript(parse_nonempty_text(value, column).rstrip() + ASSISTANT_MARKER)
             if turns is None:
                 raise RowError(column, "is text but no transcript that begins with “Human:”")
         else:
-            turns = fields.conversation(value, column)
+            turns = parse_conversation(value, column)
         if turns[-1]["role"] != "assistant":
             raise RowError(column, f"should end with an assistant turn but ends with {turns[-1]['role']}")
         if len(turns) == 1:
             raise RowError(column, "has no prompt before the response")
-        return fields.messages(turns[:-1], column), fields.filled_text(turns[-1]["content"], column)
+        return parse_prompt(turns[:-1], column), parse_nonempty_text(turns[-1]["content"], column)

@@ -2,9 +2,17 @@
 
 from typing import Any, ClassVar
 
-from annotation.importing.readers import fields
 from annotation.importing.readers.base import ForeignFormatReader, Row
-from annotation.importing.readers.fields import Message
+from annotation.importing.readers.fields import (
+    Message,
+    parse_integer,
+    parse_list,
+    parse_preference,
+    parse_prompt,
+    parse_response,
+    parse_strength,
+    parse_text,
+)
 from annotation.importing.readers.judgments import (
     ImportedJudgment,
     ImportedPair,
@@ -17,7 +25,7 @@ from annotation.preferences.weak_orders import dense_ranks
 
 class RankedReader(ForeignFormatReader):
     """`prompt`, `responses`, and how they compare: `ranks` (lowest best, equal = tie) with optional
-    `strengths` of the steps; or, for two responses, `preference` (a grade with its side); or `pair_labels`
+    `strengths` of the steps; or, for two responses, `preference` (a strength with its side); or `pair_labels`
     for the pairs in the order 12 13 14 23 24 34: 0 tie, 1 the first, 2 the second. Pair labels that are no
     weak order stay pairs.
     """
@@ -36,53 +44,55 @@ class RankedReader(ForeignFormatReader):
 
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
         value = self._columns.value(row, "prompt")
-        prompt = fields.messages(value, self._columns.name("prompt"))
+        prompt = parse_prompt(value, self._columns.name("prompt"))
         column = self._columns.name("responses")
-        given = fields.list_of(self._columns.value(row, "responses"), column)
+        given = parse_list(self._columns.value(row, "responses"), column)
         names = (
             column.split(" + ") if " + " in column else [f"{column}.{place}" for place in range(len(given))]
         )
-        responses = [fields.answer(words, name) for words, name in zip(given, names, strict=True)]
+        responses = [parse_response(words, name) for words, name in zip(given, names, strict=True)]
         check_responses(responses, names if " + " in column else [column])
         common: dict[str, Any] = {"annotator": self._optional_name(row, "annotator")}
         if self._columns.has(row, "rationale"):
-            common["rationale"] = fields.text(
+            common["rationale"] = parse_text(
                 self._columns.value(row, "rationale"), self._columns.name("rationale")
             )
         if self._columns.has(row, "pair_labels"):
-            return list(self._labelled(row, line, prompt, responses, common))
+            return list(self._read_pair_labels(row, line, prompt, responses, common))
         if self._columns.has(row, "preference"):
-            return [self._graded(row, prompt, responses, common)]
-        return [self._ranked(row, prompt, responses, common)]
+            return [self._read_preference(row, prompt, responses, common)]
+        return [self._read_ranks(row, prompt, responses, common)]
 
-    def _ranked(
+    def _read_ranks(
         self, row: Row, prompt: list[Message], responses: list[str], common: dict[str, Any]
     ) -> ImportedJudgment:
         column = self._columns.name("ranks")
-        given = fields.list_of(self._columns.value(row, "ranks"), column)
+        given = parse_list(self._columns.value(row, "ranks"), column)
         if len(given) != len(responses):
             raise RowError(column, f"has {len(given)} ranks for {len(responses)} responses")
         ranks = dense_ranks(
-            [fields.whole_number(rank, f"{column}.{i}", -(10**6), 10**6) for i, rank in enumerate(given)]
+            [parse_integer(rank, f"{column}.{i}", -(10**6), 10**6) for i, rank in enumerate(given)]
         )
         strengths = [0] * max(ranks)
         if self._columns.has(row, "strengths"):
             column = self._columns.name("strengths")
-            steps = fields.list_of(self._columns.value(row, "strengths"), column)
-            strengths = [fields.strength(step, f"{column}.{i}") for i, step in enumerate(steps)]
+            steps = parse_list(self._columns.value(row, "strengths"), column)
+            strengths = [parse_strength(step, f"{column}.{i}") for i, step in enumerate(steps)]
             if len(strengths) != max(ranks):
                 raise RowError(column, f"has {len(strengths)} strengths for {max(ranks)} steps between tiers")
         return ImportedJudgment(
             prompt=prompt, responses=responses, ranks=ranks, strengths=strengths, **common
         )
 
-    def _graded(
+    def _read_preference(
         self, row: Row, prompt: list[Message], responses: list[str], common: dict[str, Any]
     ) -> ImportedJudgment:
         column = self._columns.name("preference")
         if len(responses) != 2:
             raise RowError(column, f"compares two responses, but there are {len(responses)}")
-        side, strength = fields.preference(self._columns.value(row, "preference"), column, self._grades)
+        side, strength = parse_preference(
+            self._columns.value(row, "preference"), column, self._named_strengths
+        )
         return ImportedJudgment(
             prompt=prompt,
             responses=responses,
@@ -91,25 +101,25 @@ class RankedReader(ForeignFormatReader):
             **common,
         )
 
-    def _labelled(
+    def _read_pair_labels(
         self, row: Row, line: int, prompt: list[Message], responses: list[str], common: dict[str, Any]
     ) -> list[ImportedJudgment]:
         column = self._columns.name("pair_labels")
         pairs = [(i, j) for i in range(len(responses)) for j in range(i + 1, len(responses))]
-        labels = fields.list_of(self._columns.value(row, "pair_labels"), column)
+        labels = parse_list(self._columns.value(row, "pair_labels"), column)
         if len(labels) != len(pairs):
             raise RowError(
                 column, f"has {len(labels)} labels for the {len(pairs)} pairs of {len(responses)} responses"
             )
         signs = {
-            pair: (0, 1, -1)[fields.whole_number(label, f"{column}.{place}", 0, 2)]
+            pair: (0, 1, -1)[parse_integer(label, f"{column}.{place}", 0, 2)]
             for place, (pair, label) in enumerate(zip(pairs, labels, strict=True))
         }
         return merge_pairs(
-            group=self.id_of(row) or f"line {line}",
+            group=self.row_id(row) or f"line {line}",
             prompt=prompt,
             responses=responses,
             signs=signs,
-            grades=dict.fromkeys(pairs, 0),
+            strengths=dict.fromkeys(pairs, 0),
             **common,
         )

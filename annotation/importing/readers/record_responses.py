@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from annotation.errors import BadAnswer, UnreadableText
-from annotation.importing.readers import fields
+from annotation.importing.readers.fields import parse_id, parse_integer, parse_number, parse_text
 from annotation.importing.report import RowError
 from annotation.importing.source_files import describe_json_type
 from annotation.preferences.validation import clean_marks
@@ -53,9 +53,9 @@ def _parse_sampling(value: Any, column: str) -> dict[str, float | int] | None:
         if setting is None:
             continue
         if name in SAMPLING_NUMBERS:
-            sampling[name] = fields.number(setting, where)
+            sampling[name] = parse_number(setting, where)
         else:
-            sampling[name] = fields.whole_number(setting, where, -(2**63), 2**63 - 1)
+            sampling[name] = parse_integer(setting, where, -(2**63), 2**63 - 1)
     return sampling
 
 
@@ -69,9 +69,9 @@ def parse_response_record(entry: Any, column: str) -> dict[str, Any]:
         raise RowError(f"{column}.source", f"is {str(source)[:40]}; it should be one of {', '.join(SOURCES)}")
     policy = entry.get("policy")
     return {
-        "response_id": fields.identifier(entry.get("response_id"), f"{column}.response_id"),
-        "text": fields.text(entry.get("text"), f"{column}.text"),
-        "source": [source, fields.text(policy, f"{column}.policy") if policy is not None else source],
+        "response_id": parse_id(entry.get("response_id"), f"{column}.response_id"),
+        "text": parse_text(entry.get("text"), f"{column}.text"),
+        "source": [source, parse_text(policy, f"{column}.policy") if policy is not None else source],
         "sampling": _parse_sampling(entry.get("sampling"), f"{column}.sampling"),
         "marks": _parse_marks(entry.get("marks"), f"{column}.marks"),
     }

@@ -4,9 +4,16 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from annotation.content.transcripts import from_transcript
-from annotation.importing.readers import fields
 from annotation.importing.readers.base import ForeignFormatReader, Row
-from annotation.importing.readers.fields import Message
+from annotation.importing.readers.fields import (
+    Message,
+    parse_conversation,
+    parse_id,
+    parse_integer,
+    parse_number,
+    parse_prompt,
+    parse_response,
+)
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, check_responses
 from annotation.importing.report import RowError
 
@@ -14,24 +21,23 @@ from annotation.importing.report import RowError
 def _implicit_prompt(
     chosen: list[Any], rejected: list[Any], names: Sequence[str]
 ) -> tuple[list[Message], str, str]:
-    a, b = (fields.conversation(side, name) for side, name in zip((chosen, rejected), names, strict=True))
+    a, b = (parse_conversation(turns, name) for turns, name in zip((chosen, rejected), names, strict=True))
     for turns, name in ((a, names[0]), (b, names[1])):
         if turns[-1]["role"] != "assistant":
             raise RowError(name, f"should end with an assistant turn but ends with {turns[-1]['role']}")
     if a[:-1] != b[:-1]:
         raise RowError(names[1], f"shares no prompt with {names[0]} up to its last turn")
     if len(a) == 1:
-        raise RowError(names[0], "has no prompt before the answer, and there is no column prompt")
-    return fields.messages(a[:-1], names[0]), a[-1]["content"], b[-1]["content"]
+        raise RowError(names[0], "has no prompt before the response, and there is no column prompt")
+    return parse_prompt(a[:-1], names[0]), a[-1]["content"], b[-1]["content"]
 
 
 class TrlReader(ForeignFormatReader):
-    """`prompt`, `chosen`, `rejected` as messages or text; without a prompt column the messages the two sides
-    share.
+    """`prompt`, `chosen`, `rejected` as messages or text; without a prompt column the messages that both share.
 
     Pairs of one `group_id` are one K-way judgment again. `soft_label` 0.5 is a tie. A text prompt in the form
-    of a transcript is read as its turns. `margin`, `weight`, `agreement` are views of what is kept as
-    strength and judgments.
+    of a transcript is read as its turns. `margin`, `weight` and `agreement` are computed from what is kept as
+    strengths and judgments, and are not read.
     """
 
     fields: ClassVar[tuple[str, ...]] = (
@@ -39,28 +45,28 @@ class TrlReader(ForeignFormatReader):
         "group_id", "pair_index", "n_pairs_in_group", "annotator", "id",
     )  # fmt: skip
 
-    def id_of(self, row: Row) -> str | None:
-        if self._is_numbered(row):
+    def row_id(self, row: Row) -> str | None:
+        if self._has_pair_index(row):
             column = self._columns.name("pair_index")
-            index = fields.whole_number(self._columns.value(row, "pair_index"), column, 0, 10**6)
+            index = parse_integer(self._columns.value(row, "pair_index"), column, 0, 10**6)
             annotator = self._optional_name(row, "annotator") or ""
             return f"{self._group(row)} pair {index} {annotator}".strip()
-        return super().id_of(row)
+        return super().row_id(row)
 
-    def id_column(self, row: Row) -> str:
-        return self._columns.name("pair_index") if self._is_numbered(row) else super().id_column(row)
+    def row_id_column(self, row: Row) -> str:
+        return self._columns.name("pair_index") if self._has_pair_index(row) else super().row_id_column(row)
 
-    def _is_numbered(self, row: Row) -> bool:
+    def _has_pair_index(self, row: Row) -> bool:
         return self._columns.has(row, "group_id") and self._columns.has(row, "pair_index")
 
     def _group(self, row: Row) -> str | None:
         if not self._columns.has(row, "group_id"):
             return None
-        return fields.identifier(self._columns.value(row, "group_id"), self._columns.name("group_id"))
+        return parse_id(self._columns.value(row, "group_id"), self._columns.name("group_id"))
 
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
-        prompt, better, worse = self._sides(row)
-        check_responses([better, worse], [self._columns.name("chosen"), self._columns.name("rejected")])
+        prompt, chosen, rejected = self._chosen_rejected(row)
+        check_responses([chosen, rejected], [self._columns.name("chosen"), self._columns.name("rejected")])
         strength, tie = self._strength(row), self._is_tie(row)
         annotator = self._optional_name(row, "annotator")
         group = self._group(row)
@@ -68,7 +74,7 @@ class TrlReader(ForeignFormatReader):
             return [
                 ImportedJudgment(
                     prompt=prompt,
-                    responses=[better, worse],
+                    responses=[chosen, rejected],
                     ranks=[0, 0] if tie else [0, 1],
                     strengths=[] if tie else [strength],
                     annotator=annotator,
@@ -76,7 +82,7 @@ class TrlReader(ForeignFormatReader):
             ]
         return [
             ImportedPair(
-                group=group, prompt=prompt, better=better, worse=worse, strength=strength, tie=tie,
+                group=group, prompt=prompt, chosen=chosen, rejected=rejected, strength=strength, tie=tie,
                 annotator=annotator, pairs_in_group=self._pairs_in_group(row),
             )
         ]  # fmt: skip
@@ -86,24 +92,24 @@ class TrlReader(ForeignFormatReader):
             return None
         column = self._columns.name("n_pairs_in_group")
         # Nine responses have 36 pairs.
-        return fields.whole_number(self._columns.value(row, "n_pairs_in_group"), column, 1, 36)
+        return parse_integer(self._columns.value(row, "n_pairs_in_group"), column, 1, 36)
 
-    def _sides(self, row: Row) -> tuple[list[Message], str, str]:
+    def _chosen_rejected(self, row: Row) -> tuple[list[Message], str, str]:
         names = [self._columns.name("chosen"), self._columns.name("rejected")]
         chosen, rejected = self._columns.value(row, "chosen"), self._columns.value(row, "rejected")
         if not self._columns.has(row, "prompt") and isinstance(chosen, list) and isinstance(rejected, list):
             return _implicit_prompt(chosen, rejected, names)
         value = self._columns.value(row, "prompt")
-        prompt = fields.messages(value, self._columns.name("prompt"))
+        prompt = parse_prompt(value, self._columns.name("prompt"))
         if isinstance(value, str) and (turns := from_transcript(value)):
-            prompt = fields.messages(turns, self._columns.name("prompt"))
-        return prompt, fields.answer(chosen, names[0]), fields.answer(rejected, names[1])
+            prompt = parse_prompt(turns, self._columns.name("prompt"))
+        return prompt, parse_response(chosen, names[0]), parse_response(rejected, names[1])
 
     def _is_tie(self, row: Row) -> bool:
         if not self._columns.has(row, "soft_label"):
             return False
         column = self._columns.name("soft_label")
-        share = fields.number(self._columns.value(row, "soft_label"), column)
+        share = parse_number(self._columns.value(row, "soft_label"), column)
         if not 0.5 <= share <= 1:
-            raise RowError(column, f"is {share:g}: the share for the chosen side lies between 0.5 and 1")
+            raise RowError(column, f"is {share:g}: the share for the chosen response lies between 0.5 and 1")
         return share == 0.5

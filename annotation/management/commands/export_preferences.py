@@ -12,13 +12,13 @@ from annotation.datasets.shards import FILE_KINDS
 from annotation.exporting.actions import export_preferences, export_selection
 from annotation.exporting.formats.base import MARGINS, TIES
 from annotation.exporting.formats.registry import EXPORT_FORMATS
-from annotation.management.command_line import mistakes_end_in_a_sentence
+from annotation.management.command_line import command_errors
 from annotation.models import COUNTED_PURPOSES, Batch, PreferenceDataset, Task
 from annotation.text import printable
 from workspace.commands import add_project_arguments, find_actor, find_project
 from workspace.models import Criterion, Project, User
 
-SELECTION = ("batch", "criterion", "purposes", "annotator-kinds")
+SELECTION_OPTIONS = ("batch", "criterion", "purposes", "annotator-kinds")
 
 
 class Command(BaseCommand):
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dataset",
             metavar="NAME",
-            help="Export this snapshot instead of making one; what is in it was selected when it was made.",
+            help="Export this dataset instead of freezing one; what is in it was selected when it was frozen.",
         )
         parser.add_argument("--batch", action="append", metavar="NAME", help="Only this batch (repeatable).")
         parser.add_argument("--criterion")
@@ -68,7 +68,7 @@ class Command(BaseCommand):
             name: options[name]
             for name in ("format", "split", "ties", "plain", "margin", "consensus", "files")
         }
-        with mistakes_end_in_a_sentence(self.stdout):
+        with command_errors(self.stdout):
             if options["dataset"] is not None:
                 dataset = self._dataset(project, options)
                 manifest = export_preferences(actor=actor, dataset=dataset, out=out, **how)
@@ -79,7 +79,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{printable(str(out))}: {counts} of the dataset “{manifest['dataset']}”.")
 
     def _dataset(self, project: Project, options: dict[str, Any]) -> PreferenceDataset:
-        given = [name for name in SELECTION if options[name.replace("-", "_")] is not None]
+        given = [name for name in SELECTION_OPTIONS if options[name.replace("-", "_")] is not None]
         if given:
             raise CommandError(
                 f"--dataset {options['dataset']} is selected already: leave --{', --'.join(given)} out, or leave "

@@ -1,6 +1,4 @@
-"""manage.py import_comparisons PROJECT FILE [--format records|trl|hh|ranked] [--map field=column ...]
-[--skip-bad]
-"""
+"""manage.py import_comparisons PROJECT FILE [--format F] [--map field=column ...] [--skip-bad]"""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -12,9 +10,9 @@ from annotation.importing.actions import import_comparisons
 from annotation.importing.readers.registry import COMPARISON_READERS
 from annotation.management.command_line import (
     add_import_arguments,
-    mistakes_end_in_a_sentence,
-    read_map,
-    say_what_was_imported,
+    command_errors,
+    parse_column_map,
+    print_import_report,
 )
 from workspace.commands import find_actor, find_project
 
@@ -34,32 +32,33 @@ class Command(BaseCommand):
         )
         parser.add_argument("--batch-name", help="Default: the file's name.")
         parser.add_argument(
+            "--strength",
             "--grade",
             action="append",
             default=[],
-            metavar="NAME=MEANING",
-            help="What a grade of the file means: a:0..a:3 (the first response is better, by so much), b:0..b:3, tie. "
-            "Names like a-is-slightly-better are known.",
+            metavar="NAME=STRENGTH",
+            help="What a preference of the file means: a:0..a:3 (the first response is better, by so much), b:0..b:3, "
+            "tie. Names like a-is-slightly-better are known.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = find_project(options["project"])
-        grades = {}
-        for pair in options["grade"]:
-            name, equals, meaning = pair.rpartition("=")
+        named_strengths = {}
+        for pair in options["strength"]:
+            name, equals, strength = pair.rpartition("=")
             if not equals:
-                raise CommandError(f"--grade {pair}: write NAME=MEANING, as in left=a:2.", returncode=2)
-            grades[name] = meaning
-        with mistakes_end_in_a_sentence(self.stdout):
+                raise CommandError(f"--strength {pair}: write NAME=STRENGTH, as in left=a:2.", returncode=2)
+            named_strengths[name] = strength
+        with command_errors(self.stdout):
             batch, report = import_comparisons(
                 actor=find_actor(project, options["actor"]),
                 project=project,
                 path=Path(options["file"]),
                 format=options["format"],
-                mapping=read_map(options["map"]),
-                grades=grades,
+                mapping=parse_column_map(options["map"]),
+                named_strengths=named_strengths,
                 criterion=options["criterion"],
                 batch_name=options["batch_name"],
                 skip_bad=options["skip_bad"],
             )
-        say_what_was_imported(self.stdout, report, into=f"the batch “{batch.name}”")
+        print_import_report(self.stdout, report, into=f"the batch “{batch.name}”")

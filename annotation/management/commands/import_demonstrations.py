@@ -9,9 +9,9 @@ from django.core.management.base import BaseCommand
 from annotation.importing.actions import import_demonstrations
 from annotation.management.command_line import (
     add_import_arguments,
-    mistakes_end_in_a_sentence,
-    read_map,
-    say_what_was_imported,
+    command_errors,
+    parse_column_map,
+    print_import_report,
 )
 from workspace.commands import find_actor, find_project
 
@@ -26,13 +26,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = find_project(options["project"])
-        with mistakes_end_in_a_sentence(self.stdout):
+        with command_errors(self.stdout):
             report = import_demonstrations(
                 actor=find_actor(project, options["actor"]),
                 project=project,
                 path=Path(options["file"]),
-                mapping=read_map(options["map"]),
+                mapping=parse_column_map(options["map"]),
                 prompt_set=options["prompt_set"],
                 skip_bad=options["skip_bad"],
             )
-        say_what_was_imported(self.stdout, report, into=f"the prompt set “{options['prompt_set']}”")
+        print_import_report(self.stdout, report, into=f"the prompt set “{options['prompt_set']}”")

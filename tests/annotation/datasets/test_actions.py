@@ -40,7 +40,7 @@ def folder_of(dataset, settings):
     return Path(settings.DATA_DIR) / dataset.directory
 
 
-def test_a_snapshot_is_written_once_and_does_not_see_what_comes_later(project, max_, make_batch, judge, ada):
+def test_a_dataset_is_written_once_and_does_not_see_what_comes_later(project, max_, make_batch, judge, ada):
     first = make_batch(tasks=3)
     judge(first, ada)
     dataset = freeze_dataset(actor=max_, project=project, name="one")
@@ -75,7 +75,7 @@ def test_head_to_head_judgments_can_be_left_out(project, max_, make_batch, judge
     assert [row["purpose"] for row in dataset_judgments(training)] == ["normal"] * 2
 
 
-def test_a_snapshot_of_the_same_content_is_reused_when_asked(project, max_, bring):
+def test_a_dataset_of_the_same_content_is_reused_when_asked(project, max_, bring):
     bring(list(ranked_rows(10)), "ranked")
     first = freeze_dataset(actor=max_, project=project, reuse=True)
     assert freeze_dataset(actor=max_, project=project, reuse=True) == first
@@ -85,7 +85,7 @@ def test_a_snapshot_of_the_same_content_is_reused_when_asked(project, max_, brin
     assert freeze_dataset(actor=max_, project=project, reuse=True) != first
 
 
-def test_a_damaged_snapshot_is_not_used_again(project, max_, bring, settings):
+def test_a_damaged_dataset_is_not_used_again(project, max_, bring, settings):
     bring(list(ranked_rows(10)), "ranked")
     for remove in (
         lambda folder: shutil.rmtree(folder),
@@ -137,7 +137,7 @@ def test_an_empty_selection_makes_no_dataset(project, max_, settings):
     assert not PreferenceDataset.objects.exists()
 
 
-def test_reliability_is_that_of_the_whole_snapshot_whatever_the_split(project, max_, bring):
+def test_reliability_is_that_of_the_whole_dataset_whatever_the_split(project, max_, bring):
     rows = [row | {"annotator": who} for row in ranked_rows(60) for who in ("w1", "w2")]
     bring(rows, "ranked")
     dataset = freeze_dataset(actor=max_, project=project)

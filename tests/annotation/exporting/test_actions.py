@@ -158,7 +158,7 @@ def test_pairs_that_nobody_compared_do_not_come_back_as_ties(project, max_, brin
     assert meaning(dataset_comparisons(again, consensus=True)) == before
 
 
-def test_the_same_snapshot_exported_twice_is_the_same_to_the_byte(project, max_, bring, dataset, export):
+def test_the_same_dataset_exported_twice_is_the_same_to_the_byte(project, max_, bring, dataset, export):
     for options in (
         {"format": "records"},
         {"format": "judgments", "files": "jsonl"},

@@ -167,17 +167,17 @@ def test_rankings_and_pairs_of_one_file_share_a_batch(bring):
     assert Response.objects.filter(task_responses__task__judgments__in=flagged).distinct().count() == 8
 
 
-def test_grades_of_another_scale_are_given_a_meaning(bring):
+def test_strengths_of_another_scale_are_given_a_meaning(bring):
     rows = [{"prompt": "Q?", "responses": ["a", "b"], "preference": grade} for grade in ("L+", "R")]
-    with pytest.raises(ImportRefused, match="a grade without a known meaning"):
+    with pytest.raises(ImportRefused, match="a preference without a known meaning"):
         bring(rows, "ranked")
-    batch, _ = bring(rows, "ranked", grades={"L+": "a:3", "R": "b:1"})
+    batch, _ = bring(rows, "ranked", named_strengths={"L+": "a:3", "R": "b:1"})
     assert list(Judgment.objects.in_batch(batch).order_by("pk").values_list("strengths", flat=True)) == [
         [3],
         [1],
     ]
     with pytest.raises(ImportRefused, match="cannot mean"):
-        bring(rows, "ranked", grades={"L+": "c:3"})
+        bring(rows, "ranked", named_strengths={"L+": "c:3"})
 
 
 def test_nobody_sees_a_batch_before_its_last_row_is_in(bring, monkeypatch):

@@ -86,7 +86,7 @@ def test_a_line_without_end_is_a_problem_and_is_never_held(tmp_path, monkeypatch
 
 
 def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(source_files, "BOMB_BYTES", 1024 * 1024)
+    monkeypatch.setattr(source_files, "MAX_DECOMPRESSED_BYTES", 1024 * 1024)
     path = write(tmp_path, gzip.compress(b'{"a": "%s"}\n' % (b"x" * 100_000) * 100))
     with pytest.raises(ImportRefused, match="unpacks to more than 200 times its size") as refused:
         list(read_rows(path))

@@ -23,7 +23,7 @@ def test_judgments_of_the_same_question_are_one_task_in_the_order_tasks_begin():
             [judgment(1), judgment(2), judgment(1, "bo", ("b", "a")), judgment(1, "cy")]
         ):
             staging.add_judgment(line, one)
-        assert staging.counts() == (4, 2, 2)
+        assert staging.group_into_tasks() == (4, 2, 2)
         tasks = list(staging.tasks())
     assert [[one.annotator for one in task.judgments] for task in tasks] == [["ada", "bo", "cy"], ["ada"]]
 
@@ -32,7 +32,7 @@ def test_the_second_judgment_of_one_annotator_is_of_a_copy_of_the_task():
     with Staging() as staging:
         for line, annotator in enumerate(["ada", "bo", "ada", "ada"]):
             staging.add_judgment(line, judgment(1, annotator))
-        assert staging.counts() == (4, 3, 2)
+        assert staging.group_into_tasks() == (4, 3, 2)
         assert [[one.annotator for one in task.judgments] for task in staging.tasks()] == [
             ["ada", "bo"],
             ["ada"],
@@ -44,10 +44,10 @@ def test_two_names_of_one_person_are_one_person():
     with Staging() as staging:
         for line, annotator in enumerate([None, "import-kitchen", "bo"]):
             staging.add_judgment(line, judgment(1, annotator))
-        staging.name_people(
+        staging.set_pseudonyms(
             {(None, "person"): "p", ("import-kitchen", "person"): "p", ("bo", "person"): "bo"}
         )
-        assert staging.counts() == (3, 2, 2)
+        assert staging.group_into_tasks() == (3, 2, 2)
         assert [[one.annotator for one in task.judgments] for task in staging.tasks()] == [
             [None, "bo"],
             ["import-kitchen"],
@@ -56,14 +56,14 @@ def test_two_names_of_one_person_are_one_person():
 
 def test_a_bad_row_claims_nothing():
     with Staging() as staging:
-        with pytest.raises(ValueError, match="bad"), staging.row():
-            staging.line_of_id("x", 3)
+        with pytest.raises(ValueError, match="bad"), staging.row_savepoint():
+            staging.claim_id("x", 3)
             staging.add_judgment(3, judgment(1))
             raise ValueError("bad")
-        with staging.row():
-            assert staging.line_of_id("x", 9) is None
-        assert staging.line_of_id("x", 10) == 9
-        assert staging.counts()[0] == 0
+        with staging.row_savepoint():
+            assert staging.claim_id("x", 9) is None
+        assert staging.claim_id("x", 10) == 9
+        assert staging.group_into_tasks()[0] == 0
 
 
 def test_what_differs_in_purpose_or_id_is_another_task():
@@ -72,13 +72,13 @@ def test_what_differs_in_purpose_or_id_is_another_task():
             [{}, {"purpose": "head_to_head"}, {"task_id": "7"}, {"prompt_id": "p"}]
         ):
             staging.add_judgment(line, judgment(1, **fields))
-        assert staging.counts()[1] == 4
+        assert staging.group_into_tasks()[1] == 4
 
 
 def test_an_id_is_taken_once():
     with Staging() as staging:
-        assert staging.line_of_id("x", 3) is None
-        assert staging.line_of_id("x", 9) == 3
+        assert staging.claim_id("x", 3) is None
+        assert staging.claim_id("x", 9) == 3
 
 
 def test_rows_wait_on_disk_not_in_memory():
@@ -86,7 +86,7 @@ def test_rows_wait_on_disk_not_in_memory():
     with Staging() as staging:
         for line in range(800):
             staging.add_judgment(line, judgment(line, responses=("a" * 10_000, "b" * 10_000)))
-        staging.counts()
+        staging.group_into_tasks()
         assert sum(1 for _ in staging.tasks()) == 800
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -78,7 +78,8 @@ def test_columns_are_mapped_also_nested_and_several_to_a_list(project, write_row
         (json.dumps(PAIR), ["--map", "promt=x"], "the format trl has no field promt"),
         (json.dumps(PAIR), ["--map", "prompt=question"], "line 1, column question: is missing"),
         (json.dumps(PAIR), ["--map", "prompt"], "--map prompt: write FIELD=COLUMN."),
-        (json.dumps(PAIR), ["--grade", "left"], "--grade left: write NAME=MEANING"),
+        (json.dumps(PAIR), ["--strength", "left"], "--strength left: write NAME=STRENGTH"),
+        (json.dumps(PAIR), ["--grade", "left"], "--strength left: write NAME=STRENGTH"),
         (json.dumps(PAIR), ["--criterion", "moon"], "has no criterion moon"),
         (json.dumps(PAIR), ["--actor", "nobody"], "There is no active person with the user name nobody."),
         (json.dumps(PAIR | {"rejected": "good"}), [], "line 1, column rejected: is the same text as chosen"),
@@ -141,7 +142,7 @@ def test_export_preferences_writes_a_folder_and_twice_the_same(project, write_ro
     )
     assert one == two
     assert {path.name for path in one} >= {"README.md", "manifest.json"}
-    run("export_preferences", project.slug, tmp_path / "three", "--dataset", "snapshot 1", "--split", "train")
+    run("export_preferences", project.slug, tmp_path / "three", "--dataset", "dataset 1", "--split", "train")
 
 
 @pytest.mark.parametrize(
@@ -177,10 +178,10 @@ def test_a_dataset_is_not_selected_from_once_more(project, write_rows, tmp_path,
     run("import_comparisons", project.slug, write_rows([PAIR]), "--format", "trl")
     run("export_preferences", project.slug, tmp_path / "one")
     said, _ = refusal(
-        "export_preferences", project.slug, tmp_path / "two", "--dataset", "snapshot 1", *options
+        "export_preferences", project.slug, tmp_path / "two", "--dataset", "dataset 1", *options
     )
-    assert said.startswith(f"--dataset snapshot 1 is selected already: leave {options[0]} out, ")
-    run("export_preferences", project.slug, tmp_path / "two", "--dataset", "snapshot 1", "--format", "trl")
+    assert said.startswith(f"--dataset dataset 1 is selected already: leave {options[0]} out, ")
+    run("export_preferences", project.slug, tmp_path / "two", "--dataset", "dataset 1", "--format", "trl")
 
 
 def test_an_export_writes_over_nothing(project, write_rows, tmp_path):  # noqa: F811

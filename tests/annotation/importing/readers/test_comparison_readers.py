@@ -18,12 +18,16 @@ from tests.annotation.importing.readers.test_fields import ANY_JSON
 USER = [{"role": "user", "content": "Why?"}]
 
 
-def reader(name, grades=None, **mapping):
+def reader(name, named_strengths=None, **mapping):
     kind = COMPARISON_READERS[name]
     mapping = {
         field: [columns] if isinstance(columns, str) else columns for field, columns in mapping.items()
     }
-    return kind(ColumnMap(kind.fields, mapping, format_name=name), criterion="helpful", grades=grades or {})
+    return kind(
+        ColumnMap(kind.fields, mapping, format_name=name),
+        criterion="helpful",
+        named_strengths=named_strengths or {},
+    )
 
 
 def read_one(name, row, **mapping):
@@ -144,10 +148,10 @@ def pairs_of(ranks, strengths, *, ties):
             rows.append((a, b, min(3, sum(strengths[tier[a] : tier[b]])), False))
     return [
         ImportedPair(
-            group="g", prompt=USER, better=f"r{a}", worse=f"r{b}", strength=grade, tie=tie, annotator=None,
+            group="g", prompt=USER, chosen=f"r{a}", rejected=f"r{b}", strength=strength, tie=tie, annotator=None,
             pairs_in_group=len(rows),
         )
-        for a, b, grade, tie in rows
+        for a, b, strength, tie in rows
     ]  # fmt: skip
 
 
@@ -183,10 +187,10 @@ def test_the_pairs_of_a_ranking_are_the_ranking_again(order, ties, rng):
 def test_a_pair_without_a_row_is_a_tie_only_where_that_gives_an_order(rows, whole, found):
     pairs = [
         ImportedPair(
-            group="g", prompt=USER, better=better, worse=worse, strength=1, tie=False, annotator=None,
+            group="g", prompt=USER, chosen=chosen, rejected=rejected, strength=1, tie=False, annotator=None,
             pairs_in_group=len(rows) if whole else None,
         )
-        for better, worse in rows
+        for chosen, rejected in rows
     ]  # fmt: skip
     assert ["".join(one.responses) for one in merge_group(pairs)] == found
 
@@ -201,7 +205,14 @@ def test_pairs_in_a_circle_stay_pairs_that_know_their_group():
     circle = [("a", "b"), ("b", "c"), ("c", "a")]
     pairs = [
         ImportedPair(
-            group="g", prompt=USER, better=x, worse=y, strength=1, tie=False, annotator=None, pairs_in_group=3
+            group="g",
+            prompt=USER,
+            chosen=x,
+            rejected=y,
+            strength=1,
+            tie=False,
+            annotator=None,
+            pairs_in_group=3,
         )
         for x, y in circle
     ]
@@ -215,15 +226,18 @@ def test_pairs_in_a_circle_stay_pairs_that_know_their_group():
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ([{}, {}], "two rows with the same two answers"),
-        ([{}, {"better": "b", "worse": "a"}], "two rows with the same two answers"),
-        ([{}, {"prompt": [{"role": "user", "content": "Other"}], "worse": "c"}], "for two different prompts"),
+        ([{}, {}], "two rows with the same two responses"),
+        ([{}, {"chosen": "b", "rejected": "a"}], "two rows with the same two responses"),
+        (
+            [{}, {"prompt": [{"role": "user", "content": "Other"}], "rejected": "c"}],
+            "for two different prompts",
+        ),
         ([{"pairs_in_group": 3}], "is 3, but group g has 1 rows"),
     ],
 )
 def test_groups_that_contradict_themselves_are_refused(changes, problem):
     base = {
-        "group": "g", "prompt": USER, "better": "a", "worse": "b", "strength": 1, "tie": False, "annotator": None,
+        "group": "g", "prompt": USER, "chosen": "a", "rejected": "b", "strength": 1, "tie": False, "annotator": None,
         "pairs_in_group": None,
     }  # fmt: skip
     with pytest.raises(RowError, match=problem):
@@ -293,7 +307,7 @@ def test_no_row_breaks_a_reader(name, data):
     one = reader(name)
     row = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(one.fields[:12], ANY_JSON)))
     try:
-        one.id_of(row)
+        one.row_id(row)
         found = one.read(row, 1)
     except RowError as problem:
         assert problem.column

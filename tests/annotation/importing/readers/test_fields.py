@@ -2,8 +2,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.importing.readers import fields
 from annotation.importing.readers.columns import ColumnMap
+from annotation.importing.readers.fields import (
+    parse_integer,
+    parse_name,
+    parse_number,
+    parse_preference,
+    parse_prompt,
+    parse_response,
+    parse_strength,
+    parse_text,
+)
 from annotation.importing.report import ImportRefused, RowError
 
 ANY_JSON = st.recursive(
@@ -28,7 +37,7 @@ ANY_JSON = st.recursive(
 )
 def test_text_that_is_none_is_refused_with_its_column(value, reason):
     with pytest.raises(RowError) as problem:
-        fields.text(value, "chosen")
+        parse_text(value, "chosen")
     assert (problem.value.column, problem.value.reason) == ("chosen", reason)
 
 
@@ -36,12 +45,12 @@ def test_text_that_is_none_is_refused_with_its_column(value, reason):
     "value", ["", "x", "a\r\nb", "\ufeffx", "\u202eright to left", "👩‍🍳", "x" * 1_000_000]
 )
 def test_text_that_is_text_is_taken_as_it_is(value):
-    assert fields.text(value, "chosen") == value
+    assert parse_text(value, "chosen") == value
 
 
 @pytest.mark.parametrize(("value", "number"), [(2, 2), ("2", 2), (" 2 ", 2), (2.0, 2), ("+2", 2), (-1, -1)])
 def test_numbers_may_be_written_as_text(value, number):
-    assert fields.whole_number(value, "rank", -3, 3) == number
+    assert parse_integer(value, "rank", -3, 3) == number
 
 
 @pytest.mark.parametrize(
@@ -49,13 +58,13 @@ def test_numbers_may_be_written_as_text(value, number):
 )
 def test_what_is_no_whole_number_in_range_is_refused(value):
     with pytest.raises(RowError):
-        fields.whole_number(value, "rank", -3, 3)
+        parse_integer(value, "rank", -3, 3)
 
 
 @pytest.mark.parametrize("value", ["", "   ", [], [{"role": "user", "content": " \n"}]])
 def test_an_empty_prompt_is_refused(value):
     with pytest.raises(RowError, match="is empty"):
-        fields.messages(value, "prompt")
+        parse_prompt(value, "prompt")
 
 
 @pytest.mark.parametrize(
@@ -72,13 +81,13 @@ def test_an_empty_prompt_is_refused(value):
 )
 def test_messages_that_are_no_prompt_name_the_cell(value, column):
     with pytest.raises(RowError) as problem:
-        fields.messages(value, "prompt")
+        parse_prompt(value, "prompt")
     assert problem.value.column == column
 
 
 def test_a_text_prompt_is_one_user_turn_and_extra_keys_of_messages_are_left_behind():
-    assert fields.messages("Hi", "prompt") == [{"role": "user", "content": "Hi"}]
-    assert fields.messages([{"role": "tool", "content": "42", "name": "x"}], "prompt") == [
+    assert parse_prompt("Hi", "prompt") == [{"role": "user", "content": "Hi"}]
+    assert parse_prompt([{"role": "tool", "content": "42", "name": "x"}], "prompt") == [
         {"role": "tool", "content": "42"}
     ]
 
@@ -100,27 +109,27 @@ def test_a_text_prompt_is_one_user_turn_and_extra_keys_of_messages_are_left_behi
     ],
 )
 def test_graded_choices_are_read_by_name(value, meaning):
-    assert fields.preference(value, "preference", {"left": "a:2"}) == meaning
+    assert parse_preference(value, "preference", {"left": "a:2"}) == meaning
 
 
 @pytest.mark.parametrize("value", ["a is nicer", "", 4, True, None, "a-is-worse"])
 def test_a_grade_without_a_known_meaning_is_refused(value):
     with pytest.raises(RowError):
-        fields.preference(value, "preference", {})
+        parse_preference(value, "preference", {})
 
 
 @given(ANY_JSON)
 def test_no_value_breaks_a_cell_reader(value):
     """Whatever JSON can hold, a cell is read or is a RowError, and what is read can be stored."""
     for read in (
-        lambda: fields.text(value, "c"),
-        lambda: fields.name(value, "c"),
-        lambda: fields.whole_number(value, "c", 0, 9),
-        lambda: fields.number(value, "c"),
-        lambda: fields.messages(value, "c"),
-        lambda: fields.answer(value, "c"),
-        lambda: fields.strength(value, "c"),
-        lambda: fields.preference(value, "c", {}),
+        lambda: parse_text(value, "c"),
+        lambda: parse_name(value, "c"),
+        lambda: parse_integer(value, "c", 0, 9),
+        lambda: parse_number(value, "c"),
+        lambda: parse_prompt(value, "c"),
+        lambda: parse_response(value, "c"),
+        lambda: parse_strength(value, "c"),
+        lambda: parse_preference(value, "c", {}),
     ):
         try:
             result = read()

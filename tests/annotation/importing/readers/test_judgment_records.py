@@ -31,7 +31,7 @@ COMPARISON = {
 
 def read(row, criterion="helpful"):
     columns = ColumnMap(RecordsReader.fields, {}, format_name="records")
-    return RecordsReader(columns, criterion=criterion, grades={}).read(row, 1)
+    return RecordsReader(columns, criterion=criterion, named_strengths={}).read(row, 1)
 
 
 def changed(row, change):
