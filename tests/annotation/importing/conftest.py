@@ -21,7 +21,7 @@ def words(rng, least, most):
 
 
 def hh_rows(count, seed=0):
-    """Dialogues of one to three turns with two answers; every 50th pair has equal sides."""
+    """Dialogues of one to three turns with two answers; every 50th pair has identical responses."""
     rng = random.Random(seed)
     for number in range(count):
         before = "".join(

@@ -388,5 +388,5 @@ def test_whole_files_are_read_as_they_are_known_to_be(write_rows, source, read_a
         except RowError as problem:
             reasons.append(problem.reason)
     assert (len(good), len(reasons)) == (judgments, bad)
-    assert all("equal sides say nothing" in reason for reason in reasons)
+    assert all("identical responses carry no preference" in reason for reason in reasons)
     assert len({found.flags[0] for found in good if found.flags}) == groups
