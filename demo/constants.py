@@ -10,7 +10,7 @@ from policy_training.training.config import LanguageModelConfig
 from policy_training.training.presets import LANGUAGE_MODEL_PRESETS, PPO_PRESETS
 from rewardmodel.training.config import TokenizerOptions
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
-from rounds.plans import FILLED_IN_LATER, AnnotationPlan, RoundPlan, SamplingPlan, later
+from rounds.plans import PLACEHOLDER_PATH, AnnotationPlan, RoundPlan, SamplingPlan, placeholder_source
 
 DEMONSTRATIONS = 4000
 WARM_UP_PAIRS = 20
@@ -62,7 +62,7 @@ def _shortened(batch: BatchOptions) -> BatchOptions:
 
 
 def round_plan(seed: int, threads: int, visitor: str) -> RoundPlan:
-    reward_model = REWARD_MODEL_PRESETS["tiny"].config(later(), runtime=runtime(seed, threads))
+    reward_model = REWARD_MODEL_PRESETS["tiny"].config(placeholder_source(), runtime=runtime(seed, threads))
     reward_model = replace(
         reward_model,
         batch=_shortened(reward_model.batch),
@@ -72,7 +72,9 @@ def round_plan(seed: int, threads: int, visitor: str) -> RoundPlan:
         data=replace(reward_model.data, comparisons_per_step=4, epochs=4),
         optimiser=replace(reward_model.optimiser, learning_rate=5e-4),
     )
-    policy = PPO_PRESETS["tiny"].config(later(), FILLED_IN_LATER, runtime=runtime(seed, threads))
+    policy = PPO_PRESETS["tiny"].config(
+        placeholder_source(), PLACEHOLDER_PATH, runtime=runtime(seed, threads)
+    )
     policy = replace(
         policy,
         batch=_shortened(policy.batch),

@@ -131,7 +131,7 @@ def walk(browser: Browser, options: argparse.Namespace) -> None:
     photograph(manager, "rounds", options.folder)
     manager.goto(rounds + "1/")
     photograph(manager, "round", options.folder)
-    print("agreement:", manager.locator(".moment").all_inner_texts())
+    print("agreement:", manager.locator(".agreement").all_inner_texts())
     annotator.goto(overview)
     print("overview:", annotator.locator("main").inner_text().splitlines()[:4])
     while manager.locator(".badge-state", has_text="Annotating").count() == 0:

@@ -10,9 +10,11 @@ from annotation.batches.actions import close_batch
 from annotation.models import Batch, Prompt, PromptSet
 from policy_training.models import Policy
 from rounds.errors import RoundRefused, WrongStage
-from rounds.models import Round
-from rounds.plans import RoundPlan, plan_mapping
-from rounds.stages import Stage, enter, finish_annotation, open_next_round, require_labels, runs_of
+from rounds.models import Round, Stage
+from rounds.plans import RoundPlan, plan_to_dict
+from rounds.stages.annotating import finish_annotation, require_judgments
+from rounds.stages.scoring import open_next_round
+from rounds.stages.transitions import UNSUCCESSFUL_STATES, enter_stage, stage_runs
 from runs.actions import cancel_run, retry_run
 from runs.errors import IllegalTransition, RunChanged
 from runs.states import ACTIVE, RunState
@@ -31,12 +33,12 @@ def start_round(
 ) -> Round:
     """Start the project's next round.
 
-    Raises RoundRefused for whatever would stop the round later, when people have done their part, and while
-    another round is open.
+    Raises RoundRefused if another round is open, or if a later stage is bound to fail: better now than after people
+    have done their part.
     """
-    for thing in (criterion, start_policy, prompt_set):
-        if thing.project_id != project.pk:
-            raise RoundRefused(f"“{thing}” belongs to another project.", code="wrong_project")
+    for instance in (criterion, start_policy, prompt_set):
+        if instance.project_id != project.pk:
+            raise RoundRefused(f"“{instance}” belongs to another project.", code="wrong_project")
     _require_prompts(prompt_set)
     if plan.policy.algorithm.ptx_coefficient > 0 and not project.demonstrations.exists():
         raise RoundRefused(
@@ -44,25 +46,25 @@ def start_round(
             "`manage.py import_demonstrations`, or set policy.algorithm.ptx_coefficient=0.",
             code="no_demonstrations",
         )
-    known = set(Policy.objects.filter(project=project).values_list("name", flat=True))
-    missing = [name for name in plan.sampling.further_policies if name not in known]
+    policy_names = set(Policy.objects.filter(project=project).values_list("name", flat=True))
+    missing = [name for name in plan.sampling.further_policies if name not in policy_names]
     if missing:
         raise RoundRefused(f"There is no policy “{missing[0]}” in this project.", code="no_policy")
     members = set(project.memberships.values_list("user__username", flat=True))
-    strangers = [name for name in plan.annotation.reserved_for if name not in members]
-    if strangers:
-        raise RoundRefused(f"Tasks cannot be kept for “{strangers[0]}”, who is no member of this project.")
-    last = project.rounds.order_by("-number").first()
+    non_members = [name for name in plan.annotation.reserved_for if name not in members]
+    if non_members:
+        raise RoundRefused(f"Tasks cannot be kept for “{non_members[0]}”, who is no member of this project.")
+    last_round = project.rounds.order_by("-number").first()
     try:
         with transaction.atomic():
             round_ = Round.objects.create(
                 project=project,
-                number=last.number + 1 if last else 1,
+                number=last_round.number + 1 if last_round else 1,
                 criterion=criterion,
                 prompt_set=prompt_set,
-                plan=plan_mapping(plan),
+                plan=plan_to_dict(plan),
                 start_policy=start_policy,
-                previous_policy=_previous_policy(last, start_policy),
+                previous_policy=_comparison_policy(last_round, start_policy),
                 started_by=actor,
             )
     except IntegrityError as error:
@@ -72,12 +74,12 @@ def start_round(
         raise RoundRefused(
             "Another round of this project is open: finish, retry or cancel it first.", code="round_open"
         ) from error
-    enter(round_, Stage.SAMPLING, f"started by {actor.username}", actor=actor)
+    enter_stage(round_, Stage.SAMPLING, f"started by {actor.username}", actor=actor)
     return round_
 
 
 def _require_prompts(prompt_set: PromptSet) -> None:
-    bring = "bring prompts in with `manage.py import_prompts` first"
+    advice = "bring prompts in with `manage.py import_prompts` first"
     if prompt_set.purpose in (PromptSet.Purpose.EVALUATION, PromptSet.Purpose.ANCHOR):
         raise RoundRefused(
             f"The prompt set “{prompt_set.name}” is kept for {prompt_set.get_purpose_display().lower()}: a policy "
@@ -85,19 +87,19 @@ def _require_prompts(prompt_set: PromptSet) -> None:
             code="held_out_prompts",
         )
     if not prompt_set.prompts.exists():
-        raise RoundRefused(f"The prompt set “{prompt_set.name}” is empty: {bring}.", code="no_prompts")
+        raise RoundRefused(f"The prompt set “{prompt_set.name}” is empty: {advice}.", code="no_prompts")
     if not prompt_set.prompts.filter(split=Prompt.Split.TRAIN).exists():
         raise RoundRefused(
-            f"All prompts of “{prompt_set.name}” are held out from training: {bring}, some of which will be on the "
+            f"All prompts of “{prompt_set.name}” are held out from training: {advice}, some of which will be on the "
             "training side.",
             code="no_prompts",
         )
 
 
-def _previous_policy(last: Round | None, start: Policy) -> Policy | None:
+def _comparison_policy(last_round: Round | None, start: Policy) -> Policy | None:
     """Whom head-to-head pairs set against the start policy."""
-    if last is not None and last.start_policy_id != start.pk:
-        return last.start_policy
+    if last_round is not None and last_round.start_policy_id != start.pk:
+        return last_round.start_policy
     return start.parent
 
 
@@ -116,9 +118,9 @@ def _lock_at(round_: Round, *stages: str) -> Round:
 
 @transaction.atomic
 def end_annotation(*, actor: User, round_: Round) -> Round:
-    """A manager's button: the labels so far are enough. What is on people's screens may still come in."""
+    """A manager's button: the judgments so far are enough. What is on people's screens may still come in."""
     locked = _lock_at(round_, Stage.ANNOTATING)
-    require_labels(locked)
+    require_judgments(locked)
     finish_annotation(locked, f"ended by {actor.username}", actor=actor, action="round.end_annotation")
     return locked
 
@@ -127,28 +129,28 @@ def end_annotation(*, actor: User, round_: Round) -> Round:
 def retry_round(*, actor: User, round_: Round) -> Round:
     """Go on from the stage that failed; its failed runs are queued again and resume from their checkpoints.
 
-    Labels that were too few, or refused by the reward model's training, are taken anew: there may be more now.
+    Judgments that were too few, or refused by the reward model's training, are frozen anew: there may be more now.
     """
     locked = _lock_at(round_, Stage.FAILED)
-    runs = runs_of(locked, locked.failed_stage)
-    cleared: dict[str, Any] = {"failed_stage": "", "error": ""}
+    runs = stage_runs(locked, locked.failed_stage)
+    cleared_fields: dict[str, Any] = {"failed_stage": "", "error": ""}
     if locked.failed_stage == Stage.REWARD_MODEL and all(run.state == RunState.USER_ERROR for run in runs):
-        cleared["dataset"] = None
+        cleared_fields["dataset"] = None
         runs = []
     for run in runs:
-        if run.state in (RunState.FAILED, RunState.USER_ERROR, RunState.CANCELLED):
+        if run.state in UNSUCCESSFUL_STATES:
             retry_run(actor=actor, run=run)
     reason = f"retried by {actor.username}"
-    enter(locked, locked.failed_stage, reason, actor=actor, action="round.retry", **cleared)
+    enter_stage(locked, locked.failed_stage, reason, actor=actor, action="round.retry", **cleared_fields)
     return locked
 
 
 @transaction.atomic
 def cancel_round(*, actor: User, round_: Round) -> Round:
     """Stop the round for good; judgments and models made so far stay."""
-    open_stages = [s for s in Stage.values if s not in (Stage.DONE, Stage.CANCELLED)]
+    open_stages = [stage for stage in Stage.values if stage not in (Stage.DONE, Stage.CANCELLED)]
     locked = _lock_at(round_, *open_stages)
-    for run in runs_of(locked):
+    for run in stage_runs(locked):
         if run.state in ACTIVE:
             with suppress(IllegalTransition, RunChanged):  # it has ended meanwhile
                 cancel_run(actor=actor, run=run)
@@ -156,12 +158,12 @@ def cancel_round(*, actor: User, round_: Round) -> Round:
     for batch in Batch.objects.filter(project=locked.project, round_number=locked.number):
         close_batch(actor=actor, batch=batch)
     now, reason = timezone.now(), f"cancelled by {actor.username}"
-    enter(locked, Stage.CANCELLED, reason, actor=actor, action="round.cancel", finished_at=now)
+    enter_stage(locked, Stage.CANCELLED, reason, actor=actor, action="round.cancel", finished_at=now)
     return locked
 
 
 @transaction.atomic
-def continue_rounds(*, actor: User, round_: Round) -> Round:
+def start_next_round(*, actor: User, round_: Round) -> Round:
     """Open the round after a done one with the same plan."""
     locked = _lock_at(round_, Stage.DONE)
     if Round.objects.filter(project=locked.project, number__gt=locked.number).exists():

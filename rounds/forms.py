@@ -6,7 +6,7 @@ from django import forms
 
 from annotation.models import PromptSet
 from policy_training.models import Policy
-from rounds.plans import PRESETS, RoundPlan, preset_plan, with_changes
+from rounds.plans import PRESETS, RoundPlan, override_plan, preset_plan
 from workspace.forms import StyledFormMixin
 from workspace.models import Criterion, Project
 
@@ -66,7 +66,7 @@ class StartRoundForm(StyledFormMixin, forms.Form):
         values = self.cleaned_data
         sampling = {name: values[name] for name in ("prompts", "responses_a_task", "temperatures")}
         annotation = {name: values[name] for name in ("overlap", "quota", "hours")}
-        return with_changes(
+        return override_plan(
             preset_plan(values["preset"]),
             sampling={name: value for name, value in sampling.items() if value is not None},
             annotation={name: value for name, value in annotation.items() if value is not None},

@@ -1,8 +1,9 @@
-"""A round turns the circle once: sample, annotate, reward model, policy. Every link it makes is stored."""
+"""A round: sample, annotate, train a reward model, train the policy. What each stage made is stored with it."""
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from annotation.models import Batch, PreferenceDataset, PromptSet
 from policy_training.models import Policy
@@ -10,21 +11,22 @@ from rewardmodel.models import RewardModel
 from runs.models import Run
 from workspace.models import Criterion, Project
 
-# For the database's own rules; `Round.Stage` says what each means.
-STAGES = ["sampling", "annotating", "reward_model", "policy", "scoring", "done", "failed", "cancelled"]
+
+class Stage(models.TextChoices):
+    SAMPLING = "sampling", "Sampling"  # the policies answer the round's prompts
+    ANNOTATING = "annotating", "Annotating"  # people compare; ends at the quota, at a set time or by hand
+    REWARD_MODEL = "reward_model", "Reward model"  # on all judgments so far
+    POLICY = "policy", "Policy training"  # PPO from and against the start policy
+    SCORING = "scoring", "Scoring"  # the reward model reads this round's responses: agreement with people
+    DONE = "done", "Done"  # the new policy is ready; the next round can start
+    FAILED = "failed", "Failed"  # a run of this round ended badly; `retry` goes on from its stage
+    CANCELLED = "cancelled", "Cancelled"
+
+
+STAGES = Stage.values  # for the database's own rules
 
 
 class Round(models.Model):
-    class Stage(models.TextChoices):
-        SAMPLING = "sampling", "Sampling"  # the policies answer the round's prompts
-        ANNOTATING = "annotating", "Annotating"  # people compare; ends at the quota, at a set time or by hand
-        REWARD_MODEL = "reward_model", "Reward model"  # on all labels so far
-        POLICY = "policy", "Policy training"  # PPO from and against the start policy
-        SCORING = "scoring", "Scoring"  # the reward model reads this round's responses: agreement with people
-        DONE = "done", "Done"  # the new policy stands; the next round can start
-        FAILED = "failed", "Failed"  # a run of this round ended badly; `retry` goes on from its stage
-        CANCELLED = "cancelled", "Cancelled"
-
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="rounds")
     number = models.PositiveIntegerField()
     criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="rounds")
@@ -90,6 +92,11 @@ class Round(models.Model):
             ),
         ]
 
+    @property
+    def annotation_is_over(self) -> bool:
+        """The time set for the annotation has passed."""
+        return self.annotate_until is not None and timezone.now() >= self.annotate_until
+
     def __str__(self) -> str:
         return f"Round {self.number} of {self.project}"
 
@@ -99,7 +106,7 @@ class RoundRun(models.Model):
 
     round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="round_runs")
     run = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="round_run")
-    stage = models.CharField(max_length=12, choices=Round.Stage.choices)
+    stage = models.CharField(max_length=12, choices=Stage.choices)
     # For sampling: whose responses these are.
     policy = models.ForeignKey(Policy, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -126,7 +133,7 @@ class StageEntry(models.Model):
     """When a round entered a stage, and why: the round's timeline."""
 
     round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="stage_entries")
-    stage = models.CharField(max_length=12, choices=Round.Stage.choices)
+    stage = models.CharField(max_length=12, choices=Stage.choices)
     reason = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -13,7 +13,7 @@ from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
 
 # Stands in a plan where the round will put the folder of the model it starts from.
-FILLED_IN_LATER = "(the round fills this in)"
+PLACEHOLDER_PATH = "(the round fills this in)"
 MAX_OVERLAP = 50  # the database's rule of a batch
 MAX_QUOTA = 2**31 - 1
 MAX_HOURS = 24 * 365
@@ -94,7 +94,7 @@ def load_plan(mapping: Mapping[str, Any]) -> RoundPlan:
     return load_options(RoundPlan, mapping, where="plan")
 
 
-def plan_mapping(plan: RoundPlan) -> dict[str, Any]:
+def plan_to_dict(plan: RoundPlan) -> dict[str, Any]:
     return options_to_mapping(plan)
 
 
@@ -105,8 +105,8 @@ def preset_plan(name: str, *, runtime: RuntimeOptions | None = None) -> RoundPla
     return PRESETS[name](runtime or RuntimeOptions())
 
 
-def later() -> ModelSource:
-    return ModelSource(path=FILLED_IN_LATER)
+def placeholder_source() -> ModelSource:
+    return ModelSource(path=PLACEHOLDER_PATH)
 
 
 def _instructgpt(runtime: RuntimeOptions) -> RoundPlan:
@@ -114,8 +114,8 @@ def _instructgpt(runtime: RuntimeOptions) -> RoundPlan:
     return RoundPlan(
         sampling=SamplingPlan(prompts=2000, responses_a_task=4, max_response_tokens=512),
         annotation=AnnotationPlan(),
-        reward_model=REWARD_MODEL_PRESETS["instructgpt"].config(later(), runtime=runtime),
-        policy=PPO_PRESETS["ppo_max"].config(later(), FILLED_IN_LATER, runtime=runtime),
+        reward_model=REWARD_MODEL_PRESETS["instructgpt"].config(placeholder_source(), runtime=runtime),
+        policy=PPO_PRESETS["ppo_max"].config(placeholder_source(), PLACEHOLDER_PATH, runtime=runtime),
         preset="instructgpt",
     )
 
@@ -125,15 +125,15 @@ def _llama2(runtime: RuntimeOptions) -> RoundPlan:
     return RoundPlan(
         sampling=SamplingPlan(prompts=2000, temperatures=(0.7, 1.0), max_response_tokens=512),
         annotation=AnnotationPlan(),
-        reward_model=REWARD_MODEL_PRESETS["llama2"].config(later(), runtime=runtime),
-        policy=PPO_PRESETS["n_plus"].config(later(), FILLED_IN_LATER, runtime=runtime),
+        reward_model=REWARD_MODEL_PRESETS["llama2"].config(placeholder_source(), runtime=runtime),
+        policy=PPO_PRESETS["n_plus"].config(placeholder_source(), PLACEHOLDER_PATH, runtime=runtime),
         preset="llama2",
     )
 
 
 def _tiny(runtime: RuntimeOptions) -> RoundPlan:
     """Models of about a million parameters on a laptop: ours, measured by the demonstration."""
-    policy = PPO_PRESETS["tiny"].config(later(), FILLED_IN_LATER, runtime=runtime)
+    policy = PPO_PRESETS["tiny"].config(placeholder_source(), PLACEHOLDER_PATH, runtime=runtime)
     return RoundPlan(
         sampling=SamplingPlan(
             prompts=240,
@@ -142,7 +142,7 @@ def _tiny(runtime: RuntimeOptions) -> RoundPlan:
             max_response_tokens=policy.batch.max_response_tokens,
         ),
         annotation=AnnotationPlan(),
-        reward_model=REWARD_MODEL_PRESETS["tiny"].config(later(), runtime=runtime),
+        reward_model=REWARD_MODEL_PRESETS["tiny"].config(placeholder_source(), runtime=runtime),
         policy=policy,
         preset="tiny",
     )
@@ -155,7 +155,7 @@ PRESETS: Mapping[str, Callable[[RuntimeOptions], RoundPlan]] = {
 }
 
 
-def with_changes(
+def override_plan(
     plan: RoundPlan,
     *,
     sampling: Mapping[str, Any] | None = None,

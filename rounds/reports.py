@@ -1,4 +1,4 @@
-"""What a round's page shows, read from the rows: timeline, agreement with people, head-to-head, reliability."""
+"""What a round's page shows, read from the database: timeline, agreement with people, head-to-head, reliability."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,22 +10,21 @@ from django.utils import timezone
 
 from annotation.batches.progress import BatchProgress, batch_progress
 from annotation.models import Judgment, Task
+from annotation.preferences.scale import STRENGTH_NAMES
 from learning.interface.options import UserError
 from policy_training.models import Policy
 from rewardmodel.models import ResponseScore, RewardModel
-from rounds.models import Round
-from rounds.stages import missing_labels
-from rounds.tasks import response_prefix
+from rounds.models import Round, Stage
+from rounds.stages.annotating import missing_judgments_message
+from rounds.stages.registry import STAGE_ORDER
+from rounds.task_selection import response_id_prefix
 from runs.models import Run
-from runs.presentation import duration
+from runs.presentation import duration as format_duration
 from workspace.models import User
-
-Stage = Round.Stage
-PATH = (Stage.SAMPLING, Stage.ANNOTATING, Stage.REWARD_MODEL, Stage.POLICY, Stage.SCORING, Stage.DONE)
 
 
 @dataclass(frozen=True)
-class Step:
+class TimelineEntry:
     """One stage on the timeline."""
 
     stage: str
@@ -37,11 +36,11 @@ class Step:
     runs: list[Run] = field(default_factory=list)
 
     @property
-    def took(self) -> str:
-        return duration(self.seconds) if self.seconds else ""
+    def duration(self) -> str:
+        return format_duration(self.seconds) if self.seconds else ""
 
 
-def timeline(round_: Round) -> list[Step]:
+def timeline(round_: Round) -> list[TimelineEntry]:
     entries = list(round_.stage_entries.all())
     entered: dict[str, tuple[datetime, str]] = {}
     left: dict[str, datetime] = {}
@@ -49,14 +48,14 @@ def timeline(round_: Round) -> list[Step]:
         if before is not None:
             left[before.stage] = entry.created_at
         entered[entry.stage] = (entry.created_at, entry.reason)
-    now_at = round_.failed_stage if round_.stage == Stage.FAILED else round_.stage
+    current_stage = round_.failed_stage if round_.stage == Stage.FAILED else round_.stage
     runs: dict[str, list[Run]] = {}
     for link in round_.round_runs.select_related("run").order_by("pk"):
         runs.setdefault(link.stage, []).append(link.run)
-    steps = []
-    for stage in PATH:
+    timeline_entries = []
+    for stage in STAGE_ORDER:
         at, reason = entered.get(stage, (None, ""))
-        if stage == now_at:
+        if stage == current_stage:
             status = {Stage.FAILED: "failed", Stage.DONE: "done"}.get(Stage(round_.stage), "current")
         else:
             status = "done" if at is not None else "ahead"
@@ -64,13 +63,15 @@ def timeline(round_: Round) -> list[Step]:
         seconds = None
         if at is not None and until is not None and stage != Stage.DONE:
             seconds = (until - at).total_seconds()
-        steps.append(Step(stage, Stage(stage).label, status, at, seconds, reason, runs.get(stage, [])))
-    return steps
+        timeline_entries.append(
+            TimelineEntry(stage, Stage(stage).label, status, at, seconds, reason, runs.get(stage, []))
+        )
+    return timeline_entries
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """Untied pairs of people's judgments on which the reward model prefers the same side."""
+class RewardModelAgreement:
+    """Untied pairs of people's judgments on which the reward model prefers the same response."""
 
     agreed: int
     pairs: int
@@ -80,12 +81,12 @@ class Agreement:
         return self.agreed / self.pairs if self.pairs else None
 
 
-def agreement(reward_model: RewardModel, judgments: Iterable[Judgment]) -> Agreement:
+def reward_model_agreement(reward_model: RewardModel, judgments: Iterable[Judgment]) -> RewardModelAgreement:
     """Tiers say which of two responses a person put first; the scores say which one the reward model would."""
     judgments = list(judgments)
-    wanted = {pk for judgment in judgments for tier in judgment.tiers for pk in tier}
+    response_pks = {pk for judgment in judgments for tier in judgment.tiers for pk in tier}
     scores = dict(
-        ResponseScore.objects.filter(reward_model=reward_model, response__in=wanted).values_list(
+        ResponseScore.objects.filter(reward_model=reward_model, response__in=response_pks).values_list(
             "response_id", "reward"
         )
     )
@@ -97,16 +98,21 @@ def agreement(reward_model: RewardModel, judgments: Iterable[Judgment]) -> Agree
                     if winner in scores and loser in scores:
                         pairs += 1
                         agreed += scores[winner] > scores[loser]
-    return Agreement(agreed, pairs)
+    return RewardModelAgreement(agreed, pairs)
 
 
-def agreement_by_person(reward_model: RewardModel, judgments: Any) -> list[tuple[str, Agreement]]:
+def reward_model_agreement_by_annotator(
+    reward_model: RewardModel, judgments: Any
+) -> list[tuple[str, RewardModelAgreement]]:
     """The same for each annotator, by user name; those without an untied scored pair are left out."""
     by_name: dict[str, list[Judgment]] = {}
     for judgment in judgments.select_related("annotator"):
         by_name.setdefault(judgment.annotator.username, []).append(judgment)
-    found = [(name, agreement(reward_model, theirs)) for name, theirs in sorted(by_name.items())]
-    return [(name, agreed) for name, agreed in found if agreed.pairs]
+    agreements = [
+        (name, reward_model_agreement(reward_model, judgments_of_one))
+        for name, judgments_of_one in sorted(by_name.items())
+    ]
+    return [(name, agreement) for name, agreement in agreements if agreement.pairs]
 
 
 def people_judgments(round_: Round) -> Any:
@@ -161,22 +167,22 @@ def head_to_head(round_: Round) -> HeadToHead | None:
         .by_kind(*round_.plan["annotation"]["annotator_kinds"])
         .select_related("task")
     )
-    new_sources = round_.start_policy.source_id
+    new_source = round_.start_policy.source_id
     wins = ties = losses = 0
     for judgment in judgments.prefetch_related("task__entries__response"):
         source = {entry.response_id: entry.response.source_id for entry in judgment.task.task_responses.all()}
         if len(judgment.tiers) == 1:
             ties += 1
-        elif source[judgment.tiers[0][0]] == new_sources:
+        elif source[judgment.tiers[0][0]] == new_source:
             wins += 1
         else:
             losses += 1
-    found = HeadToHead(round_.start_policy, round_.previous_policy, wins, ties, losses)
-    return found if found.total else None
+    result = HeadToHead(round_.start_policy, round_.previous_policy, wins, ties, losses)
+    return result if result.total else None
 
 
 # The reliability diagram is drawn in a square of this many units, origin at the bottom left.
-PLOT = 200
+PLOT_SIZE = 200
 
 
 @dataclass(frozen=True)
@@ -190,13 +196,13 @@ class ReliabilityPoint:
 def reliability_points(report: dict[str, Any]) -> list[ReliabilityPoint]:
     """Calibration bins as points: confidence to the right, held-out accuracy upwards, area by how many pairs."""
     bins = [entry for entry in report.get("calibration") or [] if entry["n"]]
-    most = max((entry["n"] for entry in bins), default=1)
+    largest_n = max((entry["n"] for entry in bins), default=1)
     return [
         ReliabilityPoint(
             # Confidence of the preferred side runs from 0.5 to 1.
-            x=round((entry["confidence"] - 0.5) * 2 * PLOT, 1),
-            y=round(PLOT - (entry["accuracy"] * PLOT), 1),
-            radius=round(3 + 7 * (entry["n"] / most) ** 0.5, 1),
+            x=round((entry["confidence"] - 0.5) * 2 * PLOT_SIZE, 1),
+            y=round(PLOT_SIZE - (entry["accuracy"] * PLOT_SIZE), 1),
+            radius=round(3 + 7 * (entry["n"] / largest_n) ** 0.5, 1),
             title=f"{entry['n']} pairs: sure to {entry['confidence']:.0%}, right in {entry['accuracy']:.0%}",
         )
         for entry in bins
@@ -206,54 +212,61 @@ def reliability_points(report: dict[str, Any]) -> list[ReliabilityPoint]:
 @dataclass(frozen=True)
 class RoundReport:
     round: Round
-    steps: list[Step]
+    timeline: list[TimelineEntry]
     progress: BatchProgress | None
-    waits_for: str  # what keeps annotation open although its quota is met or its time is over
+    blocked_reason: str  # what keeps annotation open although its quota is met or its time is over
     current_runs: list[Run]
     responses: int
     judgments: int
-    following: Round | None
-    mine: Agreement | None
+    next_round: Round | None
+    reader_agreement: RewardModelAgreement | None
     # Everybody else who judged, by user name.
-    people: list[tuple[str, Agreement]]
+    other_agreements: list[tuple[str, RewardModelAgreement]]
     head_to_head: HeadToHead | None
     reliability: list[ReliabilityPoint]
-    by_grade: list[tuple[str, dict[str, Any]]]
+    by_strength: list[tuple[str, dict[str, Any]]]
 
 
-GRADES = {"0": "negligibly better", "1": "slightly better", "2": "better", "3": "significantly better"}
-
-
-def _waits_for(round_: Round, progress: BatchProgress | None) -> str:
+def _blocked_reason(round_: Round, progress: BatchProgress | None) -> str:
     if round_.stage != Stage.ANNOTATING or progress is None:
         return ""
-    is_over = round_.annotate_until is not None and timezone.now() >= round_.annotate_until
     try:
-        return missing_labels(round_) if progress.is_full or is_over else ""
+        return missing_judgments_message(round_) if progress.is_full or round_.annotation_is_over else ""
     except UserError as error:  # a plan of another version of this program
         return str(error)
 
 
 def round_report(round_: Round, reader: User) -> RoundReport:
-    steps = timeline(round_)
-    current = next((step for step in steps if step.status in ("current", "failed")), None)
+    entries = timeline(round_)
+    current = next((entry for entry in entries if entry.status in ("current", "failed")), None)
     reward_model = round_.reward_model
-    everybody = people_judgments(round_)
+    judgments = people_judgments(round_)
     report = reward_model.report if reward_model else {}
-    grades = report.get("by_grade") or {}
+    by_strength = report.get("by_grade") or {}
     progress = batch_progress(round_.batch) if round_.batch else None
     return RoundReport(
         round=round_,
-        steps=steps,
+        timeline=entries,
         progress=progress,
-        waits_for=_waits_for(round_, progress),
+        blocked_reason=_blocked_reason(round_, progress),
         current_runs=current.runs if current else [],
-        responses=round_.project.responses.filter(external_id__startswith=response_prefix(round_)).count(),
+        responses=round_.project.responses.filter(external_id__startswith=response_id_prefix(round_)).count(),
         judgments=Judgment.objects.current().in_batch(round_.batch).count() if round_.batch else 0,
-        mine=agreement(reward_model, everybody.filter(annotator=reader)) if reward_model else None,
-        people=agreement_by_person(reward_model, everybody.exclude(annotator=reader)) if reward_model else [],
-        following=round_.project.rounds.filter(number=round_.number + 1).first(),
+        reader_agreement=(
+            reward_model_agreement(reward_model, judgments.filter(annotator=reader)) if reward_model else None
+        ),
+        other_agreements=(
+            reward_model_agreement_by_annotator(reward_model, judgments.exclude(annotator=reader))
+            if reward_model
+            else []
+        ),
+        next_round=round_.project.rounds.filter(number=round_.number + 1).first(),
         head_to_head=head_to_head(round_),
         reliability=reliability_points(report),
-        by_grade=[(label, grades[key]) for key, label in GRADES.items() if grades.get(key, {}).get("n")],
+        # JSON has text as keys; weakest first.
+        by_strength=[
+            (name, by_strength[str(strength)])
+            for strength, name in sorted(STRENGTH_NAMES.items())
+            if by_strength.get(str(strength), {}).get("n")
+        ],
     )

@@ -11,5 +11,5 @@ urlpatterns = [
     path("<int:number>/end-annotation/", views.end_annotation, name="end_annotation"),
     path("<int:number>/retry/", views.retry, name="retry"),
     path("<int:number>/cancel/", views.cancel, name="cancel"),
-    path("<int:number>/continue/", views.go_on, name="continue"),
+    path("<int:number>/continue/", views.continue_round, name="continue"),
 ]

@@ -13,14 +13,15 @@ from policy_training.models import Policy
 from rounds import actions
 from rounds.access import access_round
 from rounds.forms import StartRoundForm
-from rounds.models import Round
+from rounds.models import Round, Stage
 from rounds.reports import round_report
 from workspace.errors import ActionError
 from workspace.polling import content_fingerprint, poll_response
 from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
-FINAL = (Round.Stage.DONE, Round.Stage.FAILED, Round.Stage.CANCELLED)
+# The page of such a round changes only by a button on it.
+POLLING_ENDS = (Stage.DONE, Stage.FAILED, Stage.CANCELLED)
 
 
 @require_GET
@@ -35,7 +36,7 @@ def round_list(request: ProjectRequest) -> HttpResponse:
         "policies": Policy.objects.filter(project=project)
         .select_related("parent", "made_by")
         .order_by("-pk"),
-        "has_open_round": rounds.exclude(stage__in=[Round.Stage.DONE, Round.Stage.CANCELLED]).exists(),
+        "has_open_round": rounds.exclude(stage__in=[Stage.DONE, Stage.CANCELLED]).exists(),
     }
     return render(request, "rounds/list.html", context)
 
@@ -69,7 +70,7 @@ def round_page(request: ProjectRequest, number: int) -> HttpResponse:
     round_ = access_round(request.project, number)
     report = round_report(round_, request.user)
     version = _version(report)
-    is_final = round_.stage in FINAL
+    is_final = round_.stage in POLLING_ENDS
     context = {"report": report, "round": round_, "version": version, "final": is_final}
     if not request.headers.get("HX-Request"):
         return render(request, "rounds/round.html", context)
@@ -77,15 +78,15 @@ def round_page(request: ProjectRequest, number: int) -> HttpResponse:
 
 
 def _version(report: Any) -> str:
-    steps = [
+    run_states = [
         (run.pk, run.state, run.progress.get("step"), run.progress.get("stage"))
         for run in report.current_runs
     ]
     counted = report.progress.counted if report.progress else 0
-    return content_fingerprint(report.round.stage, counted, report.judgments, steps, report.waits_for)
+    return content_fingerprint(report.round.stage, counted, report.judgments, run_states, report.blocked_reason)
 
 
-def _button(action: Callable[..., Round]) -> Callable[..., HttpResponseBase]:
+def _action_view(action: Callable[..., Round]) -> Callable[..., HttpResponseBase]:
     """A view that does the action to a round and goes to the round's page, or to the one the action returned."""
 
     @require_POST
@@ -98,7 +99,7 @@ def _button(action: Callable[..., Round]) -> Callable[..., HttpResponseBase]:
     return view
 
 
-end_annotation = _button(actions.end_annotation)
-retry = _button(actions.retry_round)
-cancel = _button(actions.cancel_round)
-go_on = _button(actions.continue_rounds)
+end_annotation = _action_view(actions.end_annotation)
+retry = _action_view(actions.retry_round)
+cancel = _action_view(actions.cancel_round)
+continue_round = _action_view(actions.start_next_round)

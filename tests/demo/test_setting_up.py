@@ -8,7 +8,7 @@ from annotation.queue.actions import claim_task
 from demo import constants
 from demo.setting_up import set_up, stop_earlier_demonstrations
 from demo.simulation import simulate_judgments
-from rounds.plans import load_plan, plan_mapping
+from rounds.plans import load_plan, plan_to_dict
 from workspace.models import User
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -87,7 +87,7 @@ def test_simulated_annotators_fill_the_quota_under_accounts_of_their_own_kind(de
 
 def test_the_plan_of_the_demonstration_can_be_recorded(demonstration):
     plan = constants.round_plan(1, 1, demonstration.visitor.username)
-    assert load_plan(plan_mapping(plan)) == plan
+    assert load_plan(plan_to_dict(plan)) == plan
 
 
 @pytest.mark.parametrize(

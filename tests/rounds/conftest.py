@@ -13,9 +13,9 @@ from annotation.content.actions import (
 from annotation.models import Source
 from policy_training.models import Policy
 from rounds.actions import start_round
-from rounds.models import Round
+from rounds.models import Stage
 from rounds.plans import preset_plan
-from rounds.stages import enter
+from rounds.stages.transitions import enter_stage
 from runs.models import Artifact
 
 
@@ -42,10 +42,10 @@ def policy(make_policy):
 
 @pytest.fixture
 def prompt_set(project, max_):
-    chosen = get_or_create_prompt_set(actor=max_, project=project, name="questions", purpose="policy")
+    prompt_set = get_or_create_prompt_set(actor=max_, project=project, name="questions", purpose="policy")
     rows = [{"messages": [{"role": "user", "content": f"Question number {n}?"}]} for n in range(12)]
-    add_prompts(actor=max_, project=project, rows=rows, prompt_set=chosen)
-    return chosen
+    add_prompts(actor=max_, project=project, rows=rows, prompt_set=prompt_set)
+    return prompt_set
 
 
 @pytest.fixture
@@ -70,9 +70,9 @@ def annotating_round(project, criterion, policy, prompt_set, max_):
     prompts = list(prompt_set.prompts.all()[:4])
     source = Source.objects.get(project=project)
     rows = [NewResponse(prompt=p, source=source, text=f"{n}") for p in prompts for n in range(2)]
-    made = add_responses(actor=max_, project=project, rows=rows)
-    tasks = [NewTask(prompt=p, responses=made[2 * n : 2 * n + 2]) for n, p in enumerate(prompts)]
+    responses = add_responses(actor=max_, project=project, rows=rows)
+    tasks = [NewTask(prompt=p, responses=responses[2 * n : 2 * n + 2]) for n, p in enumerate(prompts)]
     add_tasks(actor=max_, batch=batch, tasks=tasks)
     batch = open_batch(actor=max_, batch=batch)
-    enter(round_, Round.Stage.ANNOTATING, "the samples are there", batch=batch)
+    enter_stage(round_, Stage.ANNOTATING, "the samples are there", batch=batch)
     return round_

@@ -19,10 +19,12 @@ from annotation.queue.actions import claim_task
 from policy_training.models import Policy
 from rounds.actions import cancel_round, end_annotation, retry_round, start_round
 from rounds.errors import RoundRefused, WrongStage
-from rounds.models import Round
-from rounds.plans import load_plan, plan_mapping, preset_plan, with_changes
+from rounds.models import Round, Stage
+from rounds.plans import load_plan, override_plan, plan_to_dict, preset_plan
 from rounds.reports import round_report
-from rounds.stages import STEPS, Stage, advance_round, advance_rounds, enter, fail_round, runs_of
+from rounds.stages.machine import advance_round, advance_rounds
+from rounds.stages.registry import STAGE_HANDLERS
+from rounds.stages.transitions import enter_stage, fail_round, stage_runs
 from runs.actions import clone_run
 from runs.models import Artifact, Run
 from runs.states import RunState
@@ -77,15 +79,15 @@ def test_the_database_itself_refuses_a_second_open_round(begin):
         )
 
 
-def test_a_further_policy_that_is_not_there_is_refused(begin):
-    plan = with_changes(preset_plan("tiny"), sampling={"further_policies": ("nobody",)})
+def test_another_policy_that_is_not_there_is_refused(begin):
+    plan = override_plan(preset_plan("tiny"), sampling={"further_policies": ("nobody",)})
     with pytest.raises(RoundRefused, match="nobody"):
         begin(plan=plan)
 
 
 def test_sampling_queues_one_run_a_policy_once_however_often_it_ticks(begin, make_policy):
     make_policy("older")
-    plan = with_changes(preset_plan("tiny"), sampling={"further_policies": ("older",), "prompts": 5})
+    plan = override_plan(preset_plan("tiny"), sampling={"further_policies": ("older",), "prompts": 5})
     round_ = begin(plan=plan)
     assert advance_round(round_.pk)
     assert not advance_round(round_.pk)
@@ -124,11 +126,11 @@ def at_annotation(round_, criterion, max_, **fields):
     add_tasks(actor=max_, batch=batch, tasks=[NewTask(prompt=prompt, responses=pair)])
     open_batch(actor=max_, batch=batch)
     with transaction.atomic():
-        enter(round_, Stage.ANNOTATING, "ready", batch=batch, **fields)
+        enter_stage(round_, Stage.ANNOTATING, "ready", batch=batch, **fields)
     return batch
 
 
-def label(round_, criterion, manager, annotator, count=2):
+def judge_elsewhere(round_, criterion, manager, annotator, count=2):
     """Judgments from elsewhere (an import, an earlier round) on prompts of the train side."""
     batch = create_batch(actor=manager, project=round_.project, criterion=criterion, name="Earlier")
     prompts = round_.prompt_set.prompts.filter(split="train")[:count]
@@ -167,7 +169,7 @@ def test_annotation_ends_at_the_time_set_once_there_is_something_to_train_on(beg
     assert not advance_round(round_.pk)
     Round.objects.update(annotate_until=timezone.now() - timedelta(seconds=1))
     assert not advance_round(round_.pk)
-    label(round_, criterion, max_, ada)
+    judge_elsewhere(round_, criterion, max_, ada)
     assert advance_round(round_.pk)
     round_.refresh_from_db()
     batch.refresh_from_db()
@@ -188,7 +190,7 @@ def judge_next(actor, project):
 def test_annotation_ends_when_the_quota_is_met(begin, criterion, max_, ada):
     round_ = begin()
     at_annotation(round_, criterion, max_)
-    label(round_, criterion, max_, ada)
+    judge_elsewhere(round_, criterion, max_, ada)
     assert not advance_round(round_.pk)
     judge_next(ada, round_.project)
     assert advance_round(round_.pk)
@@ -206,17 +208,17 @@ def test_a_quota_met_with_too_little_to_train_on_keeps_annotation_open_and_says_
     round_.refresh_from_db()
     batch.refresh_from_db()
     assert (round_.stage, batch.state) == (Stage.ANNOTATING, Batch.State.OPEN)
-    assert "needs at least 2" in round_report(round_, max_).waits_for
-    label(round_, criterion, max_, ada)
+    assert "needs at least 2" in round_report(round_, max_).blocked_reason
+    judge_elsewhere(round_, criterion, max_, ada)
     assert advance_round(round_.pk)
     round_.refresh_from_db()
-    assert (round_.stage, round_report(round_, max_).waits_for) == (Stage.REWARD_MODEL, "")
+    assert (round_.stage, round_report(round_, max_).blocked_reason) == (Stage.REWARD_MODEL, "")
 
 
 def refused_at_the_reward_model(round_, criterion, max_, ada):
-    """A round whose reward model's run said that its labels will not do."""
+    """A round whose reward model's run said that its judgments will not do."""
     at_annotation(round_, criterion, max_)
-    label(round_, criterion, max_, ada)
+    judge_elsewhere(round_, criterion, max_, ada)
     end_annotation(actor=max_, round_=round_)
     assert advance_round(round_.pk)
     run = round_.round_runs.get(stage=Stage.REWARD_MODEL).run
@@ -229,7 +231,7 @@ def refused_at_the_reward_model(round_, criterion, max_, ada):
     return run
 
 
-def test_a_retry_after_refused_labels_takes_them_anew(begin, criterion, max_, ada, settings, tmp_path):
+def test_a_retry_after_refused_judgments_freezes_them_anew(begin, criterion, max_, ada, settings, tmp_path):
     settings.DATA_DIR = tmp_path
     round_ = begin()
     refused = refused_at_the_reward_model(round_, criterion, max_, ada)
@@ -237,7 +239,7 @@ def test_a_retry_after_refused_labels_takes_them_anew(begin, criterion, max_, ad
     retry_round(actor=max_, round_=round_)
     assert advance_round(round_.pk)
     round_.refresh_from_db()
-    [run] = runs_of(round_, Stage.REWARD_MODEL)
+    [run] = stage_runs(round_, Stage.REWARD_MODEL)
     assert round_.dataset != before
     assert (run.parameters["dataset"], run.state) == (round_.dataset.pk, RunState.QUEUED)
     assert (run.cloned_from, refused.parameters["dataset"]) == (refused, before.pk)
@@ -249,7 +251,7 @@ def test_a_button_is_on_record_under_the_name_of_whoever_pressed_it(
 ):
     round_ = begin()
     at_annotation(round_, criterion, max_)
-    label(round_, criterion, max_, ada)
+    judge_elsewhere(round_, criterion, max_, ada)
     before = AuditEvent.objects.count()
     end_annotation(actor=ruth, round_=round_)
     new = AuditEvent.objects.order_by("pk")[before:]
@@ -269,19 +271,21 @@ def test_a_button_is_on_record_under_the_name_of_whoever_pressed_it(
 def test_prompts_that_no_policy_may_be_trained_on_are_refused_at_the_start(
     begin, project, max_, changes, code
 ):
-    chosen = get_or_create_prompt_set(actor=max_, project=project, name="kept", purpose=changes["purpose"])
+    prompt_set = get_or_create_prompt_set(
+        actor=max_, project=project, name="kept", purpose=changes["purpose"]
+    )
     rows = [{"messages": [{"role": "user", "content": f"Kept {n}?"}]} for n in range(300)]
-    add_prompts(actor=max_, project=project, rows=rows, prompt_set=chosen)
-    chosen.members.exclude(prompt__split=changes["split"]).delete()
-    assert chosen.prompts.exists()
+    add_prompts(actor=max_, project=project, rows=rows, prompt_set=prompt_set)
+    prompt_set.members.exclude(prompt__split=changes["split"]).delete()
+    assert prompt_set.prompts.exists()
     with pytest.raises(RoundRefused) as caught:
-        begin(prompt_set=chosen)
+        begin(prompt_set=prompt_set)
     assert caught.value.code == code
     assert not Round.objects.exists()
 
 
 def test_a_plan_that_needs_demonstrations_is_refused_without_them(begin):
-    mapping = plan_mapping(preset_plan("tiny"))
+    mapping = plan_to_dict(preset_plan("tiny"))
     mapping["policy"]["algorithm"]["ptx_coefficient"] = 1.0
     with pytest.raises(RoundRefused, match="import_demonstrations"):
         begin(plan=load_plan(mapping))
@@ -290,9 +294,9 @@ def test_a_plan_that_needs_demonstrations_is_refused_without_them(begin):
 def test_a_run_that_ends_while_its_round_is_cancelled_does_not_keep_it_from_it(begin, max_, monkeypatch):
     round_ = begin()
     advance_round(round_.pk)
-    seen = runs_of(round_)
+    seen = stage_runs(round_)
     Run.objects.update(state=RunState.DONE, finished_at=timezone.now())
-    monkeypatch.setattr("rounds.actions.runs_of", lambda round_: seen)  # read before the run ended
+    monkeypatch.setattr("rounds.actions.stage_runs", lambda round_: seen)  # read before the run ended
     cancel_round(actor=max_, round_=round_)
     round_.refresh_from_db()
     assert (round_.stage, Run.objects.get().state) == (Stage.CANCELLED, RunState.DONE)
@@ -316,7 +320,9 @@ def test_the_database_itself_refuses_a_stage_that_cannot_be(begin, fields):
         Round.objects.filter(pk=round_.pk).update(**fields)
 
 
-def test_a_managers_button_ends_annotation_once_and_not_before_there_are_labels(begin, criterion, max_, ada):
+def test_a_managers_button_ends_annotation_once_and_not_before_there_are_judgments(
+    begin, criterion, max_, ada
+):
     round_ = begin()
     with pytest.raises(WrongStage):
         end_annotation(actor=max_, round_=round_)
@@ -325,17 +331,17 @@ def test_a_managers_button_ends_annotation_once_and_not_before_there_are_labels(
         end_annotation(actor=max_, round_=round_)
     batch.refresh_from_db()
     assert batch.state == Batch.State.OPEN
-    label(round_, criterion, max_, ada)
+    judge_elsewhere(round_, criterion, max_, ada)
     end_annotation(actor=max_, round_=round_)
     with pytest.raises(WrongStage):
         end_annotation(actor=max_, round_=round_)
 
 
-def test_labels_of_machines_count_only_where_the_plan_says_so(begin, criterion, max_, project):
+def test_judgments_of_machines_count_only_where_the_plan_says_so(begin, criterion, max_, project):
     robot = create_machine_annotator(actor=max_, project=project, name="robot", kind="simulated")
     round_ = begin()
     at_annotation(round_, criterion, max_)
-    label(round_, criterion, max_, robot)
+    judge_elsewhere(round_, criterion, max_, robot)
     with pytest.raises(RoundRefused, match="0 judgments"):
         end_annotation(actor=max_, round_=round_)
 
@@ -351,7 +357,7 @@ def test_a_run_that_was_run_again_from_the_start_takes_the_place_of_the_failed_o
     retry_round(actor=max_, round_=round_)
     run.refresh_from_db()
     assert run.state == RunState.FAILED
-    assert runs_of(round_, Stage.SAMPLING) == [clone]
+    assert stage_runs(round_, Stage.SAMPLING) == [clone]
     assert not advance_round(round_.pk)
 
 
@@ -367,7 +373,7 @@ def test_cancelling_a_round_closes_the_batches_kept_for_people_too(begin, criter
 
 
 def test_tasks_cannot_be_kept_for_a_stranger(begin, olga):
-    plan = with_changes(preset_plan("tiny"), annotation={"reserved_for": ("olga",), "reserved_tasks": 3})
+    plan = override_plan(preset_plan("tiny"), annotation={"reserved_for": ("olga",), "reserved_tasks": 3})
     with pytest.raises(RoundRefused, match="olga"):
         begin(plan=plan)
 
@@ -381,7 +387,7 @@ def test_a_fault_of_one_round_is_told_and_does_not_keep_the_others_waiting(begin
         **elsewhere(olga),
         plan=preset_plan("tiny"),
     )
-    monkeypatch.setitem(STEPS, Stage.SAMPLING, fail_for(broken))
+    monkeypatch.setitem(STAGE_HANDLERS, Stage.SAMPLING, fail_for(broken))
     advance_rounds()
     broken.refresh_from_db()
     assert (broken.stage, broken.failed_stage) == (Stage.FAILED, Stage.SAMPLING)
@@ -390,14 +396,14 @@ def test_a_fault_of_one_round_is_told_and_does_not_keep_the_others_waiting(begin
 
 
 def fail_for(broken):
-    healthy = STEPS[Stage.SAMPLING]
+    healthy = STAGE_HANDLERS[Stage.SAMPLING]
 
-    def step(round_, plan):
+    def handler(round_, plan):
         if round_.pk == broken.pk:
             raise OverflowError("too far")
         return healthy(round_, plan)
 
-    return step
+    return handler
 
 
 def elsewhere(person):

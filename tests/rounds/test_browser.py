@@ -9,8 +9,8 @@ from django.urls import reverse
 
 from annotation.judging.actions import submit_judgment
 from annotation.queue.actions import claim_task
-from rounds.models import Round
-from rounds.stages import enter
+from rounds.models import Stage
+from rounds.stages.transitions import enter_stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -47,7 +47,7 @@ def test_cancelling_never_comes_to_where_another_button_was(page, logged_in, rou
     page.set_viewport_size({"width": width, "height": 900})
     logged_in(page).goto(address)
     before = {name: place_of(page, name) for name in ("End annotation now", "Cancel the round")}
-    enter(round_, Round.Stage.REWARD_MODEL, "ended by somebody else")
+    enter_stage(round_, Stage.REWARD_MODEL, "ended by somebody else")
     page.get_by_role("button", name="End annotation now").wait_for(state="detached")
     ended, cancel = before["End annotation now"], place_of(page, "Cancel the round")
     x, y = ended["x"] + ended["width"] / 2, ended["y"] + ended["height"] / 2
@@ -66,7 +66,7 @@ def test_what_ends_or_cancels_asks_first_with_the_count(page, logged_in, round_,
     assert "Cancel round 1 for good?" in dialog.inner_text()
     page.keyboard.press("Escape")
     round_.refresh_from_db()
-    assert round_.stage == Round.Stage.ANNOTATING
+    assert round_.stage == Stage.ANNOTATING
     page.get_by_role("button", name="Cancel the round").click()
     # While the question is open, the page does not change under it.
     assignment = claim_task(actor=ada, project=project)
@@ -78,7 +78,7 @@ def test_what_ends_or_cancels_asks_first_with_the_count(page, logged_in, round_,
     dialog.get_by_role("button", name="Cancel the round").click()
     page.locator(".badge-state:text-is('Cancelled')").wait_for()
     round_.refresh_from_db()
-    assert round_.stage == Round.Stage.CANCELLED
+    assert round_.stage == Stage.CANCELLED
 
 
 def test_a_poll_leaves_the_keyboard_where_it_was(page, logged_in, round_, address, project, ada):
@@ -93,7 +93,7 @@ def test_a_poll_leaves_the_keyboard_where_it_was(page, logged_in, round_, addres
         assert page.evaluate("document.activeElement.id") == where
     # What is gone cannot keep the focus; the reader stays in the page.
     page.locator("#end-annotation").focus()
-    enter(round_, Round.Stage.REWARD_MODEL, "ended by somebody else")
+    enter_stage(round_, Stage.REWARD_MODEL, "ended by somebody else")
     page.locator("#end-annotation").wait_for(state="detached")
     page.wait_for_timeout(100)
     assert page.evaluate("document.activeElement.id") == "content"
@@ -105,7 +105,7 @@ def test_when_the_session_ends_the_page_leaves_for_the_login_and_comes_back(
     page = logged_in(browser.new_context().new_page())
     page.goto(address)
     Session.objects.all().delete()
-    enter(round_, Round.Stage.REWARD_MODEL, "ended by somebody else")
+    enter_stage(round_, Stage.REWARD_MODEL, "ended by somebody else")
     page.wait_for_url(re.compile("/login/"))
     page.get_by_label("Username").fill("max")
     page.get_by_label("Password").fill("correct horse battery")
@@ -130,5 +130,5 @@ def test_a_button_pressed_after_the_session_ended_leads_back_to_the_round(
     page.keyboard.press("Enter")
     page.wait_for_url(address)
     round_.refresh_from_db()
-    assert round_.stage == Round.Stage.ANNOTATING
+    assert round_.stage == Stage.ANNOTATING
     page.context.close()

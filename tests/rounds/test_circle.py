@@ -14,10 +14,9 @@ from learning.interface.record_schemas import COMPARISONS, PROMPTS
 from learning.interface.training_options import FreshModel, ModelSource
 from policy_training.actions import train_on_demonstrations
 from rounds.actions import start_round
-from rounds.models import Round
+from rounds.models import Round, Stage
 from rounds.reports import round_report
-from rounds.stages import Stage
-from rounds.work import ALL_KINDS, tick
+from rounds.worker_tasks import RUN_KINDS, periodic_tasks
 from runs.models import Run
 from runs.supervisor import work
 
@@ -61,7 +60,7 @@ def small(monkeypatch):
 
 
 def carry() -> None:
-    work(ALL_KINDS, tick, stop_when_idle=True, install_signals=False)
+    work(RUN_KINDS, periodic_tasks, stop_when_idle=True, install_signals=False)
 
 
 def fill(demonstration, round_) -> None:
@@ -112,12 +111,16 @@ def test_two_rounds_turn_and_every_link_is_stored(small):
     assert second.new_policy.report["reference_sha256s"] == first.new_policy.report["model_sha256s"]
     assert first.reward_model.report["model_sha256s"] == first.new_policy.report["reward_model_sha256s"]
 
-    # Its reward model trained on all labels so far, those of the first round included, and on no head-to-head pair.
+    # Its reward model trained on all judgments so far, those of the first round included, and on no head-to-head pair.
     trained_on = read_records(
         run_of(second, Stage.REWARD_MODEL).path / "inputs" / "comparisons.parquet", COMPARISONS
     )
-    labels = Judgment.objects.counted().of_project(project).for_training().exclude(task__prompt__split="test")
-    assert {row["group_id"] for row in trained_on} == {str(pk) for pk in labels.values_list("pk", flat=True)}
+    judgments = (
+        Judgment.objects.counted().of_project(project).for_training().exclude(task__prompt__split="test")
+    )
+    assert {row["group_id"] for row in trained_on} == {
+        str(pk) for pk in judgments.values_list("pk", flat=True)
+    }
     rounds_seen = {row["round"] for row in trained_on}
     assert {1, 2} <= rounds_seen
     compared = Judgment.objects.of_project(project).of_purposes(Task.Purpose.HEAD_TO_HEAD)
@@ -150,7 +153,7 @@ def test_two_rounds_turn_and_every_link_is_stored(small):
 
     report = round_report(second, demonstration.visitor)
     assert report.head_to_head.total == compared.count()
-    assert [step.status for step in report.steps] == ["done"] * 6
+    assert [entry.status for entry in report.timeline] == ["done"] * 6
 
     # A third round stands ready: the new policy's answers wait for people.
     third = Round.objects.get(number=3)

@@ -3,13 +3,13 @@ import json
 import pytest
 
 from learning.interface.options import UserError
-from rounds.plans import PRESETS, load_plan, plan_mapping, preset_plan, with_changes
+from rounds.plans import PRESETS, load_plan, override_plan, plan_to_dict, preset_plan
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_every_preset_survives_being_recorded(name):
     plan = preset_plan(name)
-    assert load_plan(json.loads(json.dumps(plan_mapping(plan)))) == plan
+    assert load_plan(json.loads(json.dumps(plan_to_dict(plan)))) == plan
     assert plan.preset == name
 
 
@@ -39,12 +39,12 @@ def test_an_unknown_preset_is_refused_with_the_known_names():
 )
 def test_a_bad_value_is_refused_and_named(part, values):
     with pytest.raises(UserError) as caught:
-        with_changes(preset_plan("tiny"), **{part: values})
+        override_plan(preset_plan("tiny"), **{part: values})
     assert next(iter(values)).split("_")[0] in str(caught.value).lower()
 
 
 def test_a_recorded_plan_with_an_unknown_key_is_refused():
-    mapping = plan_mapping(preset_plan("tiny"))
+    mapping = plan_to_dict(preset_plan("tiny"))
     mapping["sampling"]["tempreature"] = 1
     with pytest.raises(UserError, match="tempreature"):
         load_plan(mapping)

@@ -8,7 +8,7 @@ from annotation.queue.actions import claim_task
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.actions import start_round
 from rounds.plans import preset_plan
-from rounds.reports import PLOT, people_judgments, reliability_points, round_report, timeline
+from rounds.reports import PLOT_SIZE, people_judgments, reliability_points, round_report, timeline
 from runs.models import Artifact, Run
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -82,11 +82,11 @@ def test_agreement_counts_the_untied_pairs_of_each_person_by_name(
         ResponseScore.objects.create(reward_model=reward_model, response_id=shown[handle], reward=reward)
     round_.reward_model = reward_model
     report = round_report(round_, max_)
-    ((name, agreed),) = report.people
+    ((name, agreed),) = report.other_agreements
     assert (name, agreed.agreed, agreed.pairs) == ("ada", 1, 2)
-    assert report.mine.pairs == 0
+    assert report.reader_agreement.pairs == 0
     own = round_report(round_, ada)
-    assert (own.mine.agreed, own.mine.pairs, own.people) == (1, 2, [])
+    assert (own.reader_agreement.agreed, own.reader_agreement.pairs, own.other_agreements) == (1, 2, [])
 
 
 def test_judgments_of_machines_are_not_peoples(project, criterion, round_, max_):
@@ -94,7 +94,7 @@ def test_judgments_of_machines_are_not_peoples(project, criterion, round_, max_)
 
 
 def test_the_timeline_of_a_new_round_is_at_its_first_stage(round_):
-    assert [step.status for step in timeline(round_)] == [
+    assert [entry.status for entry in timeline(round_)] == [
         "current",
         "ahead",
         "ahead",
@@ -113,6 +113,6 @@ def test_reliability_points_lie_where_confidence_and_accuracy_say():
         ]
     }
     middle, corner = reliability_points(report)
-    assert (middle.x, middle.y) == (PLOT / 2, PLOT / 2)
-    assert (corner.x, corner.y) == (PLOT, 0)
+    assert (middle.x, middle.y) == (PLOT_SIZE / 2, PLOT_SIZE / 2)
+    assert (corner.x, corner.y) == (PLOT_SIZE, 0)
     assert corner.radius > middle.radius

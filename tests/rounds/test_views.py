@@ -9,7 +9,7 @@ from annotation.judging.actions import submit_judgment
 from annotation.models import Batch
 from annotation.queue.actions import claim_task
 from rounds.actions import start_round
-from rounds.models import Round, StageEntry
+from rounds.models import Round, Stage, StageEntry
 from rounds.plans import preset_plan
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -72,7 +72,7 @@ def test_the_page_polls_until_nothing_will_change_any_more(client, round_, max_)
     assert "every 2s" in page.content.decode()
     assert client.get(url, {"version": version}, headers={"HX-Request": "true"}).status_code == 204
     assert client.get(url, {"version": "older"}, headers={"HX-Request": "true"}).status_code == 200
-    Round.objects.update(stage=Round.Stage.CANCELLED, finished_at=timezone.now())
+    Round.objects.update(stage=Stage.CANCELLED, finished_at=timezone.now())
     assert client.get(url, {"version": version}, headers={"HX-Request": "true"}).status_code == 286
 
 

@@ -25,8 +25,8 @@ from policy_training.actions import sample_responses, train_on_demonstrations
 from policy_training.models import Policy
 from policy_training.training.config import SampleConfig
 from rounds.actions import start_round
-from rounds.models import Round
-from rounds.plans import later
+from rounds.models import Round, Stage
+from rounds.plans import placeholder_source
 from runs.models import Run
 from runs.states import FINISHED, RunState
 from workspace.errors import ActionError
@@ -34,7 +34,6 @@ from workspace.errors import ActionError
 POLL_SECONDS = 0.5
 # Judgments a poll while somebody may be looking: slow enough to see the bar move.
 JUDGMENTS_A_POLL = 40
-Stage = Round.Stage
 
 
 class Command(BaseCommand):
@@ -193,7 +192,7 @@ class Command(BaseCommand):
         runs = []
         for policy in (base, round_.new_policy):
             config = SampleConfig(
-                policy=later(),
+                policy=placeholder_source(),
                 max_prompt_tokens=constants.MAX_PROMPT_TOKENS,
                 max_response_tokens=constants.MAX_RESPONSE_TOKENS,
                 runtime=constants.runtime(self.seed, threads),

@@ -7,7 +7,7 @@ from annotation.models import PromptSet
 from policy_training.models import Policy
 from rounds.actions import start_round
 from rounds.errors import RoundRefused
-from rounds.plans import PRESETS, load_plan, plan_mapping, preset_plan, with_changes
+from rounds.plans import PRESETS, load_plan, override_plan, plan_to_dict, preset_plan
 from workspace.commands import ProjectCommand, with_settings
 from workspace.models import Criterion, Project, User
 
@@ -41,12 +41,12 @@ class Command(ProjectCommand):
         if options["temperatures"]:
             sampling["temperatures"] = tuple(options["temperatures"])
         annotation = {name: options[name] for name in ("overlap", "quota", "hours")}
-        plan = with_changes(
+        plan = override_plan(
             preset_plan(options["preset"]),
             sampling={name: value for name, value in sampling.items() if value is not None},
             annotation={name: value for name, value in annotation.items() if value is not None},
         )
-        plan = load_plan(with_settings(plan_mapping(plan), options["set"]))
+        plan = load_plan(with_settings(plan_to_dict(plan), options["set"]))
         round_ = start_round(
             actor=actor,
             project=project,

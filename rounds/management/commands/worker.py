@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
-from rounds.work import ALL_KINDS, tick
+from rounds.worker_tasks import RUN_KINDS, periodic_tasks
 from runs.supervisor import work
 from workspace.commands import require_migrated_database
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--kinds",
             nargs="+",
-            choices=sorted(kind.name for kind in ALL_KINDS),
+            choices=sorted(kind.name for kind in RUN_KINDS),
             help="carry only these kinds of run",
         )
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         with suppress(OperationalError):
             require_migrated_database()
         try:
-            carried = work(ALL_KINDS, tick, once=options["once"], only=options["kinds"])
+            carried = work(RUN_KINDS, periodic_tasks, once=options["once"], only=options["kinds"])
         except OperationalError as error:
             raise CommandError(f"The database does not answer: {error}") from error
         self.stdout.write(f"Carried {carried} run{'' if carried == 1 else 's'}.")

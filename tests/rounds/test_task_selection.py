@@ -1,9 +1,15 @@
 import pytest
 
-from annotation.batches.actions import add_tasks, create_batch
+from annotation.batches.actions import NewTask, add_tasks, create_batch
 from annotation.content.actions import NewResponse, add_responses
 from rounds.plans import SamplingPlan
-from rounds.tasks import choose_prompts, head_to_head_tasks, normal_tasks, reserve, samples_each
+from rounds.task_selection import (
+    comparison_tasks,
+    head_to_head_tasks,
+    reserve_tasks,
+    samples_per_policy,
+    select_prompts,
+)
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -16,18 +22,16 @@ def answers(actor, project, prompt, policy, texts, temperature=1.0):
     return add_responses(actor=actor, project=project, rows=rows)
 
 
-def test_prompts_that_no_round_has_asked_come_first_and_never_twice_before_all_were_asked(
+def test_prompts_that_no_round_has_sampled_come_first_and_never_twice_before_all_were_sampled(
     project, criterion, prompt_set, policy, max_
 ):
-    first = choose_prompts(project, prompt_set, 5)
-    assert first == choose_prompts(project, prompt_set, 5)
+    first = select_prompts(project, prompt_set, 5)
+    assert first == select_prompts(project, prompt_set, 5)
     batch = create_batch(actor=max_, project=project, criterion=criterion, name="Round 1", round_number=1)
-    from annotation.batches.actions import NewTask
-
     for prompt in first:
         pair = answers(max_, project, prompt, policy, ["one", "two"])
         add_tasks(actor=max_, batch=batch, tasks=[NewTask(prompt=prompt, responses=pair)])
-    second = choose_prompts(project, prompt_set, 12)
+    second = select_prompts(project, prompt_set, 12)
     assert set(second[:7]).isdisjoint(first)
     assert set(second) == set(prompt_set.prompts.all())
 
@@ -38,7 +42,7 @@ def test_prompts_that_no_round_has_asked_come_first_and_never_twice_before_all_w
 )
 def test_enough_samples_are_asked_for_k_responses(k, temperatures, policies, each):
     plan = SamplingPlan(responses_a_task=k, temperatures=tuple(0.5 + n for n in range(temperatures)))
-    assert samples_each(plan, policies) == each
+    assert samples_per_policy(plan, policies) == each
 
 
 def test_a_task_has_k_different_texts_of_all_sources_in_turn(project, prompt_set, make_policy, max_):
@@ -47,7 +51,7 @@ def test_a_task_has_k_different_texts_of_all_sources_in_turn(project, prompt_set
     responses = answers(max_, project, prompt, old, ["a", "b", "c"]) + answers(
         max_, project, prompt, new, ["a", "d"]
     )
-    (task,) = normal_tasks([prompt], responses, 4)
+    (task,) = comparison_tasks([prompt], responses, 4)
     assert len({response.text for response in task.responses}) == 4
     assert {response.source_id for response in task.responses[:2]} == {old.source_id} or {
         response.source_id for response in task.responses
@@ -57,7 +61,7 @@ def test_a_task_has_k_different_texts_of_all_sources_in_turn(project, prompt_set
 def test_a_prompt_whose_samples_repeat_each_other_is_left_out(project, prompt_set, policy, max_):
     prompt = prompt_set.prompts.first()
     responses = answers(max_, project, prompt, policy, ["same", "same ", "same"])
-    assert normal_tasks([prompt], responses, 2) == []
+    assert comparison_tasks([prompt], responses, 2) == []
 
 
 def test_head_to_head_pairs_hold_one_answer_of_each_policy_on_the_same_prompt(
@@ -77,14 +81,14 @@ def test_head_to_head_pairs_hold_one_answer_of_each_policy_on_the_same_prompt(
     assert [response.text for response in task.responses] == ["new words", "old words"]
 
 
-def test_kept_tasks_never_take_more_than_half(project, prompt_set, policy, max_, ada):
+def test_reserved_tasks_never_take_more_than_half(project, prompt_set, policy, max_, ada):
     tasks = [
         task
         for prompt in prompt_set.prompts.all()
-        for task in normal_tasks([prompt], answers(max_, project, prompt, policy, ["x", "y"]), 2)
+        for task in comparison_tasks([prompt], answers(max_, project, prompt, policy, ["x", "y"]), 2)
     ]
-    rest, kept = reserve(tasks, [ada], 3)
-    assert (len(rest), len(kept[ada])) == (9, 3)
-    assert all(task.reserved_for == ada for task in kept[ada])
-    rest, kept = reserve(tasks, [ada], 100)
-    assert (len(rest), len(kept[ada])) == (6, 6)
+    rest, reserved = reserve_tasks(tasks, [ada], 3)
+    assert (len(rest), len(reserved[ada])) == (9, 3)
+    assert all(task.reserved_for == ada for task in reserved[ada])
+    rest, reserved = reserve_tasks(tasks, [ada], 100)
+    assert (len(rest), len(reserved[ada])) == (6, 6)

@@ -1,15 +1,15 @@
-"""The composition root: every kind of long work, and what the worker does between runs."""
+"""The composition root: every kind of run, and what the worker does between runs."""
 
 from annotation.queue.actions import sweep_expired_leases
 from policy_training.kinds import KINDS as POLICY_KINDS
 from rewardmodel.run_kinds import RUN_KINDS as REWARD_MODEL_KINDS
-from rounds.stages import advance_rounds
+from rounds.stages.machine import advance_rounds
 from runs.kinds import RunKind
 
-ALL_KINDS: tuple[RunKind, ...] = (*REWARD_MODEL_KINDS, *POLICY_KINDS)
+RUN_KINDS: tuple[RunKind, ...] = (*REWARD_MODEL_KINDS, *POLICY_KINDS)
 
 
-def tick() -> bool:
+def periodic_tasks() -> bool:
     """Sweep lapsed leases and advance rounds; True while something moved."""
     swept = sweep_expired_leases()
     moved = advance_rounds()

@@ -1,0 +1,40 @@
+"""PPO from and against the start policy, with the round's reward model."""
+
+from learning.interface.options import options_to_mapping
+from policy_training.actions import train_by_ppo
+from policy_training.models import Policy
+from rounds.models import Round, Stage
+from rounds.plans import RoundPlan
+from rounds.stages.transitions import (
+    all_done,
+    attach_run,
+    enter_stage,
+    require_none_unsuccessful,
+    stage_runs,
+)
+from workspace.naming import free_name
+
+
+def advance_policy(round_: Round, plan: RoundPlan) -> bool:
+    runs = stage_runs(round_, Stage.POLICY)
+    if not runs:
+        assert round_.reward_model is not None
+        run = train_by_ppo(
+            actor=round_.started_by,
+            project=round_.project,
+            name=free_name(Policy.objects.filter(project=round_.project), f"round {round_.number}"),
+            start=round_.start_policy,
+            reward_model=round_.reward_model,
+            prompt_set=round_.prompt_set,
+            config=options_to_mapping(plan.policy),
+        )
+        attach_run(round_, run)
+        return True
+    require_none_unsuccessful(runs)
+    if not all_done(runs):
+        return False
+    policy = Policy.objects.get(made_by=runs[0])
+    before, after = policy.report["reward_before"], policy.report["reward_after"]
+    reason = f"mean reward {before:.2f} before, {after:.2f} after"
+    enter_stage(round_, Stage.SCORING, reason, new_policy=policy)
+    return True

@@ -1,0 +1,169 @@
+"""The policies answer the round's prompts; of their responses the annotators' tasks are made."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
+from annotation.models import Batch, Prompt, Task
+from learning.interface.options import options_to_mapping
+from policy_training.actions import sample_responses
+from policy_training.models import Policy
+from policy_training.training.config import SampleConfig
+from rounds.errors import RoundRefused
+from rounds.models import Round, Stage
+from rounds.plans import RoundPlan, placeholder_source
+from rounds.stages.transitions import (
+    all_done,
+    attach_run,
+    enter_stage,
+    require_none_unsuccessful,
+    stage_runs,
+)
+from rounds.task_selection import (
+    comparison_tasks,
+    head_to_head_count,
+    head_to_head_tasks,
+    reserve_tasks,
+    response_id_prefix,
+    responses_of_round,
+    samples_per_policy,
+    select_prompts,
+)
+from workspace.models import User
+from workspace.naming import free_name
+
+
+def advance_sampling(round_: Round, plan: RoundPlan) -> bool:
+    runs = stage_runs(round_, Stage.SAMPLING)
+    if not runs:
+        _start_sampling(round_, plan)
+        return True
+    require_none_unsuccessful(runs)
+    if not all_done(runs):
+        return False
+    _open_annotation(round_, plan)
+    return True
+
+
+def sampling_policies(round_: Round, plan: RoundPlan) -> list[Policy]:
+    names = plan.sampling.further_policies
+    other_policies = list(
+        Policy.objects.filter(project=round_.project, name__in=names).exclude(pk=round_.start_policy_id)
+    )
+    return [round_.start_policy, *other_policies]
+
+
+def _start_sampling(round_: Round, plan: RoundPlan) -> None:
+    prompts = select_prompts(round_.project, round_.prompt_set, plan.sampling.prompts)
+    if not prompts:
+        raise RoundRefused(
+            f"The prompt set “{round_.prompt_set.name}” is empty: bring prompts in with `manage.py import_prompts`.",
+            code="no_prompts",
+        )
+    policies = sampling_policies(round_, plan)
+    samples = samples_per_policy(plan.sampling, len(policies))
+    requests = [(policy, prompts, samples, plan.sampling.temperatures) for policy in policies]
+    if round_.previous_policy is not None:
+        shared_prompts = prompts[: head_to_head_count(plan, len(prompts))]
+        if shared_prompts and round_.previous_policy not in policies:
+            requests.append((round_.previous_policy, shared_prompts, 1, plan.sampling.temperatures[:1]))
+    for policy, policy_prompts, samples_per_prompt, temperatures in requests:
+        config = SampleConfig(
+            policy=placeholder_source(),
+            samples_a_prompt=samples_per_prompt,
+            temperatures=temperatures,
+            max_prompt_tokens=plan.sampling.max_prompt_tokens,
+            max_response_tokens=plan.sampling.max_response_tokens,
+            runtime=plan.policy.runtime,
+        )
+        run = sample_responses(
+            actor=round_.started_by,
+            project=round_.project,
+            policy=policy,
+            prompts=policy_prompts,
+            config=options_to_mapping(config),
+            id_prefix=response_id_prefix(round_, policy),
+        )
+        attach_run(round_, run, policy)
+
+
+def _open_annotation(round_: Round, plan: RoundPlan) -> None:
+    responses = responses_of_round(round_)
+    prompts = sampled_prompts(round_)
+    head_to_head: list[NewTask] = []
+    if round_.previous_policy is not None:
+        count = head_to_head_count(plan, len(prompts))
+        head_to_head = head_to_head_tasks(
+            prompts[:count], responses, round_.start_policy, round_.previous_policy
+        )
+    used = {task.prompt.pk for task in head_to_head}
+    sources = {policy.source_id for policy in sampling_policies(round_, plan)}
+    tasks = comparison_tasks(
+        [prompt for prompt in prompts if prompt.pk not in used],
+        [response for response in responses if response.source_id in sources],
+        plan.sampling.responses_a_task,
+    )
+    if not tasks:
+        raise RoundRefused(
+            f"The policy gave no {plan.sampling.responses_a_task} different answers to any prompt: nothing to compare. "
+            "Sample at a higher temperature or from more policies.",
+            code="nothing_to_compare",
+        )
+    people = list(User.objects.filter(username__in=plan.annotation.reserved_for).order_by("username"))
+    tasks, reserved = reserve_tasks(_interleave(head_to_head, tasks), people, plan.annotation.reserved_tasks)
+    batch = _create_batch(round_, plan, name=f"Round {round_.number}", priority=0)
+    add_tasks(actor=round_.started_by, batch=batch, tasks=tasks)
+    _set_quota(batch, plan.annotation.quota)
+    open_batch(actor=round_.started_by, batch=batch)
+    for person, own_tasks in reserved.items():
+        if not own_tasks:
+            continue
+        reserved_batch = _create_batch(
+            round_, plan, name=f"Round {round_.number}, kept for {person.username}", priority=1
+        )
+        add_tasks(actor=round_.started_by, batch=reserved_batch, tasks=own_tasks)
+        open_batch(actor=round_.started_by, batch=reserved_batch)
+    hours = plan.annotation.hours
+    deadline = timezone.now() + timedelta(hours=hours) if hours else None
+    reason = f"{len(tasks)} tasks are ready"
+    enter_stage(round_, Stage.ANNOTATING, reason, batch=batch, annotate_until=deadline)
+
+
+def sampled_prompts(round_: Round) -> list[Prompt]:
+    """The round's prompts in the order they were asked."""
+    link = (
+        round_.round_runs.filter(stage=Stage.SAMPLING, policy=round_.start_policy).select_related("run").get()
+    )
+    prompts = {prompt.external_id: prompt for prompt in round_.prompt_set.prompts.all()}
+    return [prompts[prompt_id] for prompt_id in link.run.parameters["prompt_ids"] if prompt_id in prompts]
+
+
+def _interleave(head_to_head: list[NewTask], tasks: list[NewTask]) -> list[NewTask]:
+    """Head-to-head pairs spread evenly among the others: an annotator cannot tell them by their place."""
+    if not head_to_head:
+        return tasks
+    merged = list(tasks)
+    gap = (len(tasks) + len(head_to_head)) / len(head_to_head)
+    for index, task in enumerate(head_to_head):
+        merged.insert(min(len(merged), round(index * gap)), task)
+    return merged
+
+
+def _create_batch(round_: Round, plan: RoundPlan, *, name: str, priority: int) -> Batch:
+    return create_batch(
+        actor=round_.started_by,
+        project=round_.project,
+        criterion=round_.criterion,
+        name=free_name(Batch.objects.filter(project=round_.project), name),
+        responses_per_task=plan.sampling.responses_a_task,
+        overlap=plan.annotation.overlap,
+        priority=priority,
+        round_number=round_.number,
+    )
+
+
+def _set_quota(batch: Batch, quota: int | None) -> None:
+    """The quota of the plan, or as many as the tasks have room for if that is fewer."""
+    capacity = sum(Task.objects.of_slots().in_batch(batch).values_list("required_judgments", flat=True))
+    Batch.objects.filter(pk=batch.pk).update(quota=min(quota, capacity) if quota else capacity)
