@@ -83,7 +83,9 @@ def _version(report: Any) -> str:
         for run in report.current_runs
     ]
     counted = report.progress.counted if report.progress else 0
-    return content_fingerprint(report.round.stage, counted, report.judgments, run_states, report.blocked_reason)
+    return content_fingerprint(
+        report.round.stage, counted, report.judgments, run_states, report.blocked_reason
+    )
 
 
 def _action_view(action: Callable[..., Round]) -> Callable[..., HttpResponseBase]:
