@@ -136,7 +136,7 @@ def _number(value: Any, column: str) -> float:
 
 
 def _check_cross_column_rules(row: Mapping[str, Any]) -> None:
-    """Rules that hold between values: a prompt ends with a user turn, tables of K responses are K by K."""
+    """Rules that hold between values: a prompt ends with a user turn, a comparison says one thing."""
     for column in ("messages", "prompt"):
         messages = row.get(column)
         if messages is None:
@@ -150,21 +150,52 @@ def _check_cross_column_rules(row: Mapping[str, Any]) -> None:
         if not messages[-1]["content"].strip():
             raise _InvalidValue(f"{column}[{len(messages) - 1}].content", "the prompt's last turn is empty")
     if "soft_preference" in row:
-        responses = len(row["responses"])
-        if responses < 2:
-            raise _InvalidValue("responses", f"a comparison needs at least 2 responses, found {responses}")
-        for column in ("response_ids", "ranks", "grade", "soft_preference"):
-            table = row[column]
-            if table is not None and len(table) != responses:
-                raise _InvalidValue(
-                    column, f"expected {responses} entries (one a response), found {len(table)}"
-                )
-        for column in ("grade", "soft_preference"):
-            for index, line in enumerate(row[column]):
-                if len(line) != responses:
-                    raise _InvalidValue(
-                        f"{column}[{index}]", f"expected {responses} entries, found {len(line)}"
-                    )
+        _check_comparison(row)
+
+
+def _check_comparison(row: Mapping[str, Any]) -> None:
+    """K responses have K ranks and K x K shares and grades; shares of a pair add up to 1 and agree with the ranks."""
+    size = len(row["responses"])
+    if size < 2:
+        raise _InvalidValue("responses", f"a comparison needs at least 2 responses, found {size}")
+    for column in ("response_ids", "ranks", "grade", "soft_preference"):
+        entries = row[column]
+        if entries is not None and len(entries) != size:
+            raise _InvalidValue(column, f"expected {size} entries (one a response), found {len(entries)}")
+    for column in ("grade", "soft_preference"):
+        for index, line in enumerate(row[column]):
+            if len(line) != size:
+                raise _InvalidValue(f"{column}[{index}]", f"expected {size} entries, found {len(line)}")
+    if row["weight"] < 0:
+        raise _InvalidValue("weight", f"must be at least 0, found {row['weight']}")
+    for i in range(size):
+        for j in range(i + 1, size):
+            _check_pair(row, i, j)
+
+
+def _check_pair(row: Mapping[str, Any], i: int, j: int) -> None:
+    shares = row["soft_preference"]
+    forward, backward = shares[i][j], shares[j][i]
+    if forward is None and backward is None:
+        return
+    if forward is None or backward is None or not (0 <= forward <= 1 and abs(forward + backward - 1) < 1e-6):
+        raise _InvalidValue(
+            f"soft_preference[{i}][{j}]",
+            f"{forward}, and {backward} the other way: they must be shares that add up to 1",
+        )
+    preferred, other = (i, j) if forward >= backward else (j, i)
+    if abs(shares[preferred][other] - 0.5) < 1e-9:
+        return
+    grade = row["grade"][preferred][other]
+    if grade is not None and not 0 <= grade <= 3:
+        raise _InvalidValue(f"grade[{preferred}][{other}]", f"must be between 0 and 3, found {grade}")
+    ranks = row["ranks"]
+    if ranks is not None and ranks[preferred] > ranks[other]:
+        raise _InvalidValue(
+            "ranks",
+            f"response {preferred + 1} was preferred to response {other + 1}, but its rank "
+            f"{ranks[preferred]} is worse than {ranks[other]}",
+        )
 
 
 def _short_repr(value: Any) -> str:

@@ -1,11 +1,10 @@
 """Rows of the comparisons record as comparisons that can be trained on.
 
-A row is checked whole when it is read; what a loss needs of a micro-batch is made by `build_targets`.
-Nothing here knows a tokenizer's or a model's details.
+What is a valid row is decided by the record's own checks; what a loss needs of a micro-batch is made by
+`build_targets`. Nothing here knows a tokenizer's or a model's details.
 """
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,91 +69,45 @@ class Comparison:
 
 
 def read_comparisons(attempt: RunContext[Any]) -> list[Comparison]:
-    """The rows of inputs/comparisons.parquet, checked one by one and for prompts in two splits."""
-    path = attempt.input_path("comparisons")
-    comparisons = [
-        comparison_from_row(row, where=f"{path.name}, row {number}")
-        for number, row in enumerate(attempt.read_input("comparisons", COMPARISONS), start=1)
-    ]
-    require_no_prompt_leakage(comparisons, where=path.name)
+    """The rows of inputs/comparisons.parquet. Raises UserError for a bad row or a prompt in two splits."""
+    comparisons = [comparison_from_row(row) for row in attempt.read_input("comparisons", COMPARISONS)]
+    require_no_prompt_leakage(comparisons, where=attempt.input_path("comparisons").name)
     return comparisons
 
 
-def comparison_from_row(row: Mapping[str, Any], *, where: str) -> Comparison:
-    """Checks one row of the comparisons record.
-
-    Raises UserError naming `where`, the group and what is wrong: fewer than two responses, matrices of
-    another size, shares that do not add up to one, a grade outside 0..3, ranks against the shares. An empty
-    response is one: it is scored at its end-of-sequence token.
-    """
-    where = f"{where}, group {row['group_id']!r}"
-    responses = tuple(row["responses"])
-    size = len(responses)
-    if size < 2:
-        raise UserError(f"{where}: a comparison needs at least two responses, this one has {size}.")
-    if not row["prompt"]:
-        raise UserError(f"{where}: the prompt has no messages.")
-    weight = float(row["weight"])
-    if not (math.isfinite(weight) and weight >= 0):
-        raise UserError(f"{where}: weight is {weight}, it must be a finite number of at least 0.")
-    ranks = None if row["ranks"] is None else tuple(int(rank) for rank in row["ranks"])
-    if ranks is not None and len(ranks) != size:
-        raise UserError(f"{where}: {len(ranks)} ranks for {size} responses.")
-    pairs = tuple(_pairs(row["soft_preference"], row["grade"], size, where))
-    for pair in pairs:
-        if ranks is not None and pair.preference > 0.5 and ranks[pair.first] > ranks[pair.second]:
-            raise UserError(
-                f"{where}: response {pair.first + 1} was preferred to response {pair.second + 1}, but its "
-                f"rank {ranks[pair.first]} is worse than {ranks[pair.second]}."
-            )
+def comparison_from_row(row: Mapping[str, Any]) -> Comparison:
+    """A row that has passed the checks of the record. An empty response is scored at its end-of-sequence token."""
     return Comparison(
         group_id=row["group_id"],
         prompt=row["prompt"],
-        responses=responses,
-        ranks=ranks,
-        pairs=pairs,
-        weight=weight,
+        responses=tuple(row["responses"]),
+        ranks=None if row["ranks"] is None else tuple(int(rank) for rank in row["ranks"]),
+        pairs=tuple(_pairs(row["soft_preference"], row["grade"])),
+        weight=float(row["weight"]),
         split=row["split"],
     )
 
 
 def _pairs(
-    shares: Sequence[Sequence[float | None]], grades: Sequence[Sequence[float | None]], size: int, where: str
+    shares: Sequence[Sequence[float | None]], grades: Sequence[Sequence[float | None]]
 ) -> Iterable[Pair]:
-    for name, matrix in (("soft_preference", shares), ("grade", grades)):
-        if len(matrix) != size or any(len(line) != size for line in matrix):
-            raise UserError(f"{where}: {name} is not a {size} x {size} matrix.")
-    for i in range(size):
-        for j in range(i + 1, size):
+    for i in range(len(shares)):
+        for j in range(i + 1, len(shares)):
             forward, backward = shares[i][j], shares[j][i]
-            if forward is None and backward is None:
+            if forward is None or backward is None:
                 continue
-            if (
-                forward is None
-                or backward is None
-                or not (0 <= forward <= 1 and abs(forward + backward - 1) < 1e-6)
-            ):
-                raise UserError(
-                    f"{where}: soft_preference of responses {i + 1} and {j + 1} is {forward} one way and "
-                    f"{backward} the other; they must be shares that add up to 1."
-                )
             first, second = (i, j) if forward >= backward else (j, i)
             preference = max(forward, backward)
             if abs(preference - 0.5) < 1e-9:
                 yield Pair(first=i, second=j, preference=0.5, strength=0.0)
-                continue
-            strength = grades[first][second]
-            if strength is not None and not 0 <= strength <= 3:
-                raise UserError(
-                    f"{where}: grade of response {first + 1} over {second + 1} is {strength}, "
-                    "not between 0 and 3."
+            else:
+                strength = grades[first][second]
+                yield Pair(
+                    first=first,
+                    second=second,
+                    preference=preference,
+                    strength=0.0 if strength is None else float(strength),
                 )
-            yield Pair(
-                first=first,
-                second=second,
-                preference=preference,
-                strength=0.0 if strength is None else float(strength),
-            )
 
 
 def require_no_prompt_leakage(comparisons: Iterable[Comparison], *, where: str) -> None:

@@ -183,6 +183,12 @@ def set_in(row, path, value):
         ("COMPARISONS", ("n_annotators",), 1.5, "n_annotators", "expected a whole number"),
         ("COMPARISONS", ("weight",), None, "weight", "must not be null"),
         ("COMPARISONS", ("round",), 2**70, "round", "too large"),
+        ("COMPARISONS", ("weight",), -1.0, "weight", "must be at least 0, found -1.0"),
+        ("COMPARISONS", ("ranks",), [1, 0, 1], "ranks", "response 1 was preferred to response 2"),
+        ("COMPARISONS", ("grade",), [[None]], "grade", "expected 3 entries"),
+        ("COMPARISONS", ("grade", 0, 1), 4.0, "grade[0][1]", "must be between 0 and 3, found 4.0"),
+        ("COMPARISONS", ("soft_preference", 1, 0), 0.2, "soft_preference[0][1]", "that add up to 1"),
+        ("COMPARISONS", ("soft_preference", 0, 1), None, "soft_preference[0][1]", "that add up to 1"),
         ("COMPARISONS", ("prompt",), [], "prompt", "no messages"),
         ("COMPARISONS", ("prompt", 1, "content"), " \n", "prompt[1].content", "empty"),
         ("COMPARISONS", ("prompt", 1, "role"), "assistant", "prompt", "ends with a user or tool turn"),
@@ -209,6 +215,12 @@ def test_a_bad_value_is_refused_with_file_row_and_column(tmp_path, name, path, v
         assert str(caught.value).startswith(f"{where}, column '{column}': ")
         assert reason in str(caught.value)
     assert list(tmp_path.iterdir()) == [file]  # nothing half-written
+
+
+@pytest.mark.parametrize("weight", [math.nan, math.inf])
+def test_a_weight_that_is_no_finite_number_is_refused(weight):
+    with pytest.raises(UserError, match="column 'weight': expected a finite number"):
+        validate_row({**ROWS["COMPARISONS"], "weight": weight}, COMPARISONS, lambda: "x")
 
 
 def test_absent_nullable_columns_are_null_and_absent_required_columns_are_refused():

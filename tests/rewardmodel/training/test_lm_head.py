@@ -24,7 +24,7 @@ def source(request, make_policy):
 
 
 def usable(n, size=3):
-    rows = [comparison_from_row(row, where="test") for row in comparison_rows(4 * n, size=size)]
+    rows = [comparison_from_row(row) for row in comparison_rows(4 * n, size=size)]
     return [item for item in rows if item.untied_pairs][:n]
 
 

@@ -49,7 +49,7 @@ def comparison(order, strengths=None, **changes):
         "weight": 1.0,
         "split": "train",
     }
-    return comparison_from_row({**row, **changes}, where="test")
+    return comparison_from_row({**row, **changes})
 
 
 def tiers(draw, size):

@@ -13,8 +13,7 @@ from tests.rewardmodel.training.conftest import comparison_rows
 def test_a_report_weighs_comparisons_in_the_loss_and_counts_pairs_in_the_accuracy():
     rows = [row for row in comparison_rows(30) if row["ranks"] == [0, 1]][:2]
     comparisons = [
-        comparison_from_row({**row, "weight": weight}, where="test")
-        for row, weight in zip(rows, (1.0, 3.0), strict=True)
+        comparison_from_row({**row, "weight": weight}) for row, weight in zip(rows, (1.0, 3.0), strict=True)
     ]
     report = split_report(comparisons, [[1.0, 0.0], [0.0, 1.0]], ObjectiveOptions())
     right, wrong = math.log1p(math.exp(-1)), math.log1p(math.exp(1))

@@ -107,7 +107,7 @@ def test_a_tokenizer_that_pads_with_its_end_token_scores_the_same(saved, tmp_pat
 
 def test_packed_and_separate_rows_have_the_same_gradient(saved):
     tokenizer = load_tokenizer(saved)
-    comparisons = [comparison_from_row(row, where="test") for row in ROWS]
+    comparisons = [comparison_from_row(row) for row in ROWS]
     examples = [
         tokenize_prompt_and_responses(tokenizer, p, r, LIMITS)
         for p, r in zip(PROMPTS, RESPONSES, strict=True)

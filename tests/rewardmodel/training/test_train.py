@@ -282,7 +282,7 @@ def test_the_margin_reaches_the_loss_of_the_very_first_step(config, tmp_path):
 
 
 def training_data(tokenizer, config):
-    comparisons = [comparison_from_row(row, where="test") for row in comparison_rows(24, size=3, seed=8)]
+    comparisons = [comparison_from_row(row) for row in comparison_rows(24, size=3, seed=8)]
     comparisons = [item for item in comparisons if item.untied_pairs]
     examples = tokenize_comparisons(tokenizer, comparisons, config.batch)
     shapes = [shape_of(example, "packed") for example in examples]
