@@ -9,14 +9,14 @@ class PromptConflict(ActionError):
     code = "prompt_conflict"
 
 
-class UnreadableText(ActionError):
+class InvalidText(ActionError):
     """Empty, too long, not text, or with characters that cannot be stored."""
 
-    code = "unreadable_text"
+    code = "invalid_text"
 
 
-class BatchInvalid(ActionError):
-    code = "batch_invalid"
+class InvalidBatch(ActionError):
+    code = "invalid_batch"
 
 
 class BatchNotOpen(ActionError):
@@ -25,8 +25,8 @@ class BatchNotOpen(ActionError):
     code = "batch_not_open"
 
 
-class TaskInvalid(ActionError):
-    code = "task_invalid"
+class InvalidTask(ActionError):
+    code = "invalid_task"
 
 
 class NotAMember(ActionError):
@@ -40,15 +40,21 @@ class NotYourTask(ActionError):
 
 
 class NoSlotLeft(ActionError):
-    """Everybody the task needs has taken it."""
+    """All slots of the task are taken."""
 
     code = "no_slot_left"
 
 
-class BadAnswer(ActionError):
-    """Tiers, strengths, marks or seconds that do not describe a weak order of the responses shown."""
+class InvalidJudgment(ActionError):
+    """A malformed judgment: tiers, strengths, marks, flags, seconds, rationale or idempotency key."""
 
-    code = "bad_answer"
+    code = "invalid_judgment"
+
+
+class BadRequest(ActionError):
+    """A request of the work page's script that is too large or is not what it should be."""
+
+    code = "bad_request"
 
 
 class AlreadySubmitted(ActionError):
@@ -61,10 +67,10 @@ class NothingToRevise(ActionError):
     code = "nothing_to_revise"
 
 
-class KeyReused(ActionError):
+class IdempotencyKeyReused(ActionError):
     """An idempotency key that belongs to another task's judgment."""
 
-    code = "key_reused"
+    code = "idempotency_key_reused"
 
 
 class DraftTooLarge(ActionError):

@@ -80,7 +80,7 @@ def _rows_of_tasks(
 ) -> Iterator[JudgmentRow]:
     judgments = Judgment.objects.filter(task__in=tasks, pk__lte=newest).select_related("annotator")
     if annotator_kinds is not None:
-        judgments = judgments.by_kind(*annotator_kinds)
+        judgments = judgments.of_annotator_kinds(*annotator_kinds)
     found = list(judgments.order_by("task_id", "pk"))
     superseded = {judgment.supersedes_id for judgment in found}
     responses: dict[int, list[Response]] = defaultdict(list)

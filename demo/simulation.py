@@ -20,7 +20,7 @@ def simulate_judgments(
     question = batch.project.question_settings.latest_version()
     allow_ties = question is not None and question.allow_ties
     open_tasks = (
-        Task.objects.of_slots()
+        Task.objects.counted()
         .in_batch(batch)
         .filter(open_slots__gt=0, reserved_for__isnull=True)
         .select_related("prompt")

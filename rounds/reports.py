@@ -164,7 +164,7 @@ def head_to_head(round_: Round) -> HeadToHead | None:
         .of_project(round_.project)
         .filter(task__batch__round_number=round_.number)
         .of_purposes(Task.Purpose.HEAD_TO_HEAD)
-        .by_kind(*round_.plan["annotation"]["annotator_kinds"])
+        .of_annotator_kinds(*round_.plan["annotation"]["annotator_kinds"])
         .select_related("task")
     )
     new_source = round_.start_policy.source_id
@@ -231,7 +231,7 @@ def _blocked_reason(round_: Round, progress: BatchProgress | None) -> str:
     if round_.stage != Stage.ANNOTATING or progress is None:
         return ""
     try:
-        return missing_judgments_message(round_) if progress.is_full or round_.annotation_is_over else ""
+        return missing_judgments_message(round_) if progress.quota_met or round_.annotation_is_over else ""
     except UserError as error:  # a plan of another version of this program
         return str(error)
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from annotation.access import access_assignment
 from annotation.annotator.json_api import json_endpoint, parse_json_body
 from annotation.annotator.presenter import annotator_progress, task_context
-from annotation.errors import BadAnswer
+from annotation.errors import BadRequest
 from annotation.judging.actions import revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import Assignment, CurrentJudgment
 from annotation.queue import actions as queue
@@ -35,7 +35,7 @@ def next_task(request: ProjectRequest) -> HttpResponse:
         try:
             after = access_assignment(request.user, project, UUID(str(given)))
         except ValueError as error:
-            raise BadAnswer("`after` is not a handle.") from error
+            raise BadRequest("`after` is not a handle.") from error
     assignment = queue.claim_task(actor=request.user, project=project, after=after)
     if assignment is None:
         html = render_to_string("annotation/annotator/no_tasks.html", {"project": project}, request)

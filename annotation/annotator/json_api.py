@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 
-from annotation.errors import AlreadySubmitted, BadAnswer
+from annotation.errors import AlreadySubmitted, BadRequest
 from workspace.errors import ActionError
 
 View = Callable[..., HttpResponseBase]
@@ -46,13 +46,13 @@ def json_endpoint(view: View) -> View:
 
 
 def parse_json_body(request: HttpRequest) -> dict[str, Any]:
-    """The JSON object a script sent. Raises BadAnswer."""
+    """The JSON object a script sent. Raises BadRequest."""
     if len(request.body) > MAX_BODY_BYTES:
-        raise BadAnswer("The request is too large.")
+        raise BadRequest("The request is too large.")
     try:
         data = json.loads(request.body or b"{}")
     except (ValueError, RecursionError) as error:
-        raise BadAnswer("The request is not JSON.") from error
+        raise BadRequest("The request is not JSON.") from error
     if not isinstance(data, dict):
-        raise BadAnswer("The request is not a JSON object.")
+        raise BadRequest("The request is not a JSON object.")
     return data

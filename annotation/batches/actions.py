@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Sum
 
 from annotation.content.actions import BULK_BATCH_SIZE
-from annotation.errors import BatchInvalid, BatchNotOpen, TaskInvalid
+from annotation.errors import BatchNotOpen, InvalidBatch, InvalidTask
 from annotation.models import COUNTED_PURPOSES, Batch, Prompt, Response, Task, TaskResponse
 from workspace.actions import record_audit
 from workspace.models import Criterion, Project, User
@@ -45,19 +45,19 @@ def create_batch(
     visible: bool = True,
 ) -> Batch:
     """A batch in draft. Without a quota, opening it sets overlap x the tasks that count. Raises
-    BatchInvalid.
+    InvalidBatch.
     """
     if criterion.project_id != project.pk:
-        raise BatchInvalid("The criterion belongs to another project.")
+        raise InvalidBatch("The criterion belongs to another project.")
     if not 1 <= responses_per_task <= 9 or kind not in (None, batch_kind_for(responses_per_task)):
-        raise BatchInvalid("A batch asks for 1 (rating), 2 (pairwise) or 3 to 9 (ranking) responses a task.")
+        raise InvalidBatch("A batch asks for 1 (rating), 2 (pairwise) or 3 to 9 (ranking) responses a task.")
     overlap = project.overlap if overlap is None else overlap
     if not 1 <= overlap <= 50:
-        raise BatchInvalid("The overlap must be between 1 and 50 people.", fields={"overlap": "1 to 50"})
+        raise InvalidBatch("The overlap must be between 1 and 50 people.", fields={"overlap": "1 to 50"})
     if quota is not None and quota < 1:
-        raise BatchInvalid("The quota must be at least one judgment.", fields={"quota": "At least 1"})
+        raise InvalidBatch("The quota must be at least one judgment.", fields={"quota": "At least 1"})
     if not name.strip() or len(name) > 120:
-        raise BatchInvalid(
+        raise InvalidBatch(
             "A batch needs a name of at most 120 characters.", fields={"name": "1 to 120 characters"}
         )
     try:
@@ -75,17 +75,17 @@ def create_batch(
                 visible=visible,
             )
     except IntegrityError as error:
-        raise BatchInvalid(f"There is a batch named “{name}” already.", fields={"name": "Taken"}) from error
+        raise InvalidBatch(f"There is a batch named “{name}” already.", fields={"name": "Taken"}) from error
     record_audit(actor=actor, action="batch.create", project=project, target=batch)
     return batch
 
 
 def _validate_task(batch: Batch, task: NewTask) -> int:
-    """How many slots the task has. Raises TaskInvalid."""
+    """How many slots the task has. Raises InvalidTask."""
     if task.purpose not in Task.Purpose.values:
-        raise TaskInvalid(f"“{task.purpose}” is not a purpose of a task.")
+        raise InvalidTask(f"“{task.purpose}” is not a purpose of a task.")
     if task.prompt.project_id != batch.project_id:
-        raise TaskInvalid("The prompt belongs to another project.")
+        raise InvalidTask("The prompt belongs to another project.")
     count = len(task.responses)
     fits = (
         2 <= count <= batch.responses_per_task
@@ -93,27 +93,27 @@ def _validate_task(batch: Batch, task: NewTask) -> int:
         else count == batch.responses_per_task
     )
     if not fits:
-        raise TaskInvalid(
+        raise InvalidTask(
             f"The batch “{batch.name}” asks for {batch.responses_per_task} responses a task; this one has {count}."
         )
     if len({response.pk for response in task.responses}) != count:
-        raise TaskInvalid("A task shows each response once.")
+        raise InvalidTask("A task shows each response once.")
     if any(response.prompt_id != task.prompt.pk for response in task.responses):
-        raise TaskInvalid("A task's responses must answer its own prompt.")
+        raise InvalidTask("A task's responses must answer its own prompt.")
     if task.purpose in (Task.Purpose.REPEAT, Task.Purpose.ADJUDICATION) and task.reserved_for is None:
-        raise TaskInvalid(f"A task of purpose {task.purpose} needs the person it is for.")
+        raise InvalidTask(f"A task of purpose {task.purpose} needs the person it is for.")
     if task.purpose not in COUNTED_PURPOSES:
         return 0
     if task.required_judgments is not None:
         if not 1 <= task.required_judgments <= 50:
-            raise TaskInvalid("A task needs between 1 and 50 people.")
+            raise InvalidTask("A task needs between 1 and 50 people.")
         return task.required_judgments
     return 1 if task.reserved_for is not None else batch.overlap
 
 
 @transaction.atomic
 def add_tasks(*, actor: User, batch: Batch, tasks: Sequence[NewTask]) -> list[Task]:
-    """Tasks of a batch, in order. Raises BatchNotOpen for a closed batch, TaskInvalid."""
+    """Tasks of a batch, in order. Raises BatchNotOpen for a closed batch, InvalidTask."""
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     if batch.state == Batch.State.CLOSED and batch.visible:
         raise BatchNotOpen(f"The batch “{batch.name}” is closed.")
@@ -148,7 +148,7 @@ def add_tasks(*, actor: User, batch: Batch, tasks: Sequence[NewTask]) -> list[Ta
 
 @transaction.atomic
 def open_batch(*, actor: User, batch: Batch) -> Batch:
-    """Hand its tasks out. Raises BatchNotOpen for a batch that was closed, BatchInvalid for one without
+    """Hand its tasks out. Raises BatchNotOpen for a batch that was closed, InvalidBatch for one without
     tasks.
     """
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
@@ -157,9 +157,9 @@ def open_batch(*, actor: User, batch: Batch) -> Batch:
     if batch.state == Batch.State.CLOSED:
         raise BatchNotOpen(f"The batch “{batch.name}” was closed and stays so.")
     if not batch.tasks.exists():
-        raise BatchInvalid(f"The batch “{batch.name}” has no tasks to hand out.", code="batch_empty")
+        raise InvalidBatch(f"The batch “{batch.name}” has no tasks to hand out.", code="batch_empty")
     if batch.quota is None:
-        counting = batch.tasks.of_slots().filter(reserved_for__isnull=True)
+        counting = batch.tasks.counted().filter(reserved_for__isnull=True)
         batch.quota = counting.aggregate(total=Sum("required_judgments"))["total"] or 0
     batch.state = Batch.State.OPEN
     batch.save(update_fields=["state", "quota"])
@@ -182,13 +182,13 @@ def close_batch(*, actor: User, batch: Batch) -> Batch:
 @transaction.atomic
 def publish_batch(*, actor: User, batch: Batch, name: str) -> Batch:
     """The last step of an import: the batch and its judgments become visible, under this name. Raises
-    BatchInvalid when somebody took the name meanwhile.
+    InvalidBatch when somebody took the name meanwhile.
     """
     try:
         with transaction.atomic():
             changed = Batch.objects.filter(pk=batch.pk, visible=False).update(visible=True, name=name)
     except IntegrityError as error:
-        raise BatchInvalid(f"There is a batch named “{name}” already.", fields={"name": "Taken"}) from error
+        raise InvalidBatch(f"There is a batch named “{name}” already.", fields={"name": "Taken"}) from error
     batch.refresh_from_db()
     if changed:
         record_audit(actor=actor, action="batch.reveal", project=batch.project, target=batch)
@@ -200,7 +200,7 @@ def set_priorities(*, actor: User, batch: Batch, priorities: Mapping[int, int]) 
     """New priorities by task key; cursors start again from the top. Returns how many tasks changed."""
     tasks = list(Task.objects.select_for_update().filter(batch=batch, pk__in=list(priorities)).order_by("pk"))
     if len(tasks) != len(priorities):
-        raise TaskInvalid(f"Not every task belongs to the batch “{batch.name}”.")
+        raise InvalidTask(f"Not every task belongs to the batch “{batch.name}”.")
     changed = [task for task in tasks if task.priority != priorities[task.pk]]
     for task in changed:
         task.priority = priorities[task.pk]

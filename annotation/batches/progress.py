@@ -38,7 +38,7 @@ class BatchProgress:
         return f"{self.counted} of {self.quota}"
 
     @property
-    def is_full(self) -> bool:
+    def quota_met(self) -> bool:
         return self.quota > 0 and self.counted >= self.quota
 
 

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from annotation.content.splits import assign_split
-from annotation.errors import BatchInvalid, PromptConflict, TaskInvalid
+from annotation.errors import InvalidBatch, InvalidTask, PromptConflict
 from annotation.models import (
     Demonstration,
     Prompt,
@@ -19,7 +19,7 @@ from annotation.models import (
     hash_messages,
     new_external_id,
 )
-from annotation.text import check_messages, check_text
+from annotation.text import clean_messages, clean_text
 from workspace.actions import record_audit
 from workspace.models import Project, User
 
@@ -46,9 +46,9 @@ class NewDemonstration:
 
 
 def _check_id(value: Any, what: str) -> str:
-    check_text(value, what)
+    clean_text(value, what)
     if len(value) > 200:
-        raise BatchInvalid(f"{what} has more than 200 characters.", code="id_too_long")
+        raise InvalidBatch(f"{what} has more than 200 characters.", code="id_too_long")
     return value
 
 
@@ -65,16 +65,16 @@ def add_prompts(
     """The prompts of `rows`, in their order; those that are there already are returned as they are.
 
     A row is {messages, kind?, tags?, prompt_id?, author?}. Without an id a prompt is known by its
-    conversation. The split is decided here, once. Raises UnreadableText, and PromptConflict for an id that
+    conversation. The split is decided here, once. Raises InvalidText, and PromptConflict for an id that
     is taken by another conversation.
     """
     checked = []
     for row in rows:
-        messages = check_messages(row.get("messages"))
+        messages = clean_messages(row.get("messages"))
         kind = row.get("kind") or Prompt.Kind.PLAIN
         if kind not in Prompt.Kind.values:
             raise PromptConflict(f"“{kind}” is not a kind of prompt: use plain, few-shot or user-based.")
-        tags = [check_text(tag, "A tag") for tag in row.get("tags") or []]
+        tags = [clean_text(tag, "A tag") for tag in row.get("tags") or []]
         given = row.get("prompt_id")
         external_id = _check_id(given, "The prompt's id") if given is not None else None
         checked.append((external_id, hash_messages(messages), messages, kind, tags, row.get("author")))
@@ -128,7 +128,7 @@ def get_or_create_prompt_set(*, actor: User, project: Project, name: str, purpos
             f"“{purpose}” is not a purpose: use one of {', '.join(PromptSet.Purpose.values)}."
         )
     # PostgreSQL would refuse a longer one; SQLite takes any.
-    if len(check_text(name, "The prompt set's name")) > 120:
+    if len(clean_text(name, "The prompt set's name")) > 120:
         raise PromptConflict("A prompt set needs a name of at most 120 characters.", code="name_too_long")
     made, new = PromptSet.objects.get_or_create(project=project, name=name, defaults={"purpose": purpose})
     if made.purpose != purpose:
@@ -142,7 +142,7 @@ def get_or_create_prompt_set(*, actor: User, project: Project, name: str, purpos
 def get_or_create_source(*, actor: User, project: Project, kind: str, name: str) -> Source:
     """The source of this kind and name."""
     if kind not in Source.Kind.values:
-        raise BatchInvalid(f"“{kind}” is not a kind of source: use one of {', '.join(Source.Kind.values)}.")
+        raise InvalidBatch(f"“{kind}” is not a kind of source: use one of {', '.join(Source.Kind.values)}.")
     made, new = Source.objects.get_or_create(project=project, kind=kind, name=name)
     if new:
         record_audit(actor=actor, action="source.create", project=project, target=made)
@@ -153,7 +153,7 @@ def get_or_create_source(*, actor: User, project: Project, kind: str, name: str)
 def add_responses(*, actor: User, project: Project, rows: Sequence[NewResponse]) -> list[Response]:
     """The responses of `rows`, in their order; an id that is there already gives the row that is there.
 
-    Raises UnreadableText, and TaskInvalid for a prompt or source of another project or an id whose text
+    Raises InvalidText, and InvalidTask for a prompt or source of another project or an id whose text
     differs.
     """
     known: dict[str, Response] = {}
@@ -164,12 +164,12 @@ def add_responses(*, actor: User, project: Project, rows: Sequence[NewResponse])
     found: list[Response] = []
     for row in rows:
         if row.prompt.project_id != project.pk or row.source.project_id != project.pk:
-            raise TaskInvalid("A response's prompt and source must be of its own project.")
+            raise InvalidTask("A response's prompt and source must be of its own project.")
         # Empty is an answer too: a policy may end at once, and people see and judge that.
-        text = check_text(row.text, "The response", empty=True)
+        text = clean_text(row.text, "The response", allow_empty=True)
         response = known.get(row.response_id) if row.response_id else None
         if response is not None and (response.text != text or response.prompt_id != row.prompt.pk):
-            raise TaskInvalid(f"The response id “{row.response_id}” belongs to another text already.")
+            raise InvalidTask(f"The response id “{row.response_id}” belongs to another text already.")
         if response is None:
             response = Response(
                 project=project,
@@ -206,8 +206,8 @@ def add_demonstrations(
     found: list[Demonstration] = []
     for row in rows:
         if row.prompt.project_id != project.pk:
-            raise TaskInvalid("A demonstration's prompt must be of its own project.")
-        text = check_text(row.text, "The demonstration")
+            raise InvalidTask("A demonstration's prompt must be of its own project.")
+        text = clean_text(row.text, "The demonstration")
         demonstration = known.get(row.demonstration_id) if row.demonstration_id else None
         if demonstration is None:
             demonstration = Demonstration(

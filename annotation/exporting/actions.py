@@ -26,7 +26,7 @@ from annotation.exporting.dataset_card import dataset_card, dataset_info_yaml, s
 from annotation.exporting.formats.base import MARGINS, TIES, ExportFormat, ExportOptions
 from annotation.exporting.formats.registry import EXPORT_FORMATS
 from annotation.models import PreferenceDataset
-from annotation.text import printable
+from annotation.text import safe_excerpt
 from workspace.actions import record_audit
 from workspace.errors import ActionError
 from workspace.models import Project, User
@@ -126,12 +126,14 @@ def require_free_folder(out: Path) -> None:
     except OSError as error:
         raise _cannot_write(out, error) from error
     if taken:
-        raise ExportRefused(f"{printable(str(out))} is there already: name a new folder.", code="out_taken")
+        raise ExportRefused(
+            f"{safe_excerpt(str(out))} is there already: name a new folder.", code="out_taken"
+        )
 
 
 def _cannot_write(out: Path, error: OSError) -> ExportRefused:
     return ExportRefused(
-        f"{printable(str(out))} cannot be written: {error.strerror or error}.", code="cannot_write"
+        f"{safe_excerpt(str(out))} cannot be written: {error.strerror or error}.", code="cannot_write"
     )
 
 

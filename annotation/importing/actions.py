@@ -33,7 +33,7 @@ from annotation.importing.report import ImportRefused, ImportReport, RowError
 from annotation.importing.staging import Staging
 from annotation.importing.validation import comparison_reader, stage_comparisons, stage_prompts
 from annotation.models import Batch, Prompt
-from annotation.text import check_text
+from annotation.text import clean_text
 from workspace.actions import record_audit
 from workspace.models import Criterion, Project, User
 
@@ -208,7 +208,7 @@ def _find_criterion(project: Project, name: str | None) -> Criterion:
 
 
 def _check_batch_name(name: str) -> None:
-    if len(check_text(name, "The batch's name")) > MAX_BATCH_NAME:
+    if len(clean_text(name, "The batch's name")) > MAX_BATCH_NAME:
         raise ImportRefused(f"The batch's name has more than {MAX_BATCH_NAME} characters.", code="bad_name")
 
 

@@ -3,7 +3,7 @@
 import hashlib
 
 from annotation.importing.report import ImportRefused
-from annotation.text import printable
+from annotation.text import safe_excerpt
 from workspace.models import Project, User
 
 
@@ -48,7 +48,7 @@ class AnnotatorResolver:
             if self._kinds.get(candidate) == kind:
                 return candidate
         raise ImportRefused(
-            f"The pseudonym {printable(pseudonym)} belongs to somebody of another kind in this project: "
+            f"The pseudonym {safe_excerpt(pseudonym)} belongs to somebody of another kind in this project: "
             "rename it in the file.",
             code="pseudonym_taken",
         )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from annotation.text import printable
+from annotation.text import safe_excerpt
 from workspace.errors import ActionError
 
 SHOWN_BAD_ROWS = 50
@@ -12,12 +12,12 @@ MAX_COLUMN_CHARACTERS = 100
 class RowError(Exception):
     """One row cannot be taken: the column to blame and the reason, which continues “column NAME ...”.
 
-    Both may quote the file: they are made printable here.
+    Both may quote the file: they are made safe_excerpt here.
     """
 
     def __init__(self, column: str, reason: str):
-        self.column = printable(column, MAX_COLUMN_CHARACTERS)
-        self.reason = printable(reason)
+        self.column = safe_excerpt(column, MAX_COLUMN_CHARACTERS)
+        self.reason = safe_excerpt(reason)
         super().__init__(f"{self.column}: {self.reason}")
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotation.importing.report import ImportRefused, RowError
-from annotation.text import printable
+from annotation.text import safe_excerpt
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
 PARQUET_ROWS_PER_BATCH = 256
@@ -42,7 +42,7 @@ def read_rows(path: Path) -> Iterator[NumberedRow]:
 
 
 def _first_bytes(path: Path) -> bytes:
-    name = printable(str(path))
+    name = safe_excerpt(str(path))
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -69,7 +69,7 @@ def _first_bytes(path: Path) -> bytes:
 
 def _unreadable(path: Path, error: OSError) -> ImportRefused:
     return ImportRefused(
-        f"{printable(str(path))} cannot be read: {error.strerror or error}.", code="unreadable"
+        f"{safe_excerpt(str(path))} cannot be read: {error.strerror or error}.", code="unreadable"
     )
 
 
@@ -84,7 +84,7 @@ def _json_lines(path: Path, *, compressed: bool) -> Iterator[NumberedRow]:
                 read += len(line)
                 if compressed and read > limit:
                     raise ImportRefused(
-                        f"{printable(str(path))} unpacks to more than {MAX_DECOMPRESSION_RATIO} times its size: "
+                        f"{safe_excerpt(str(path))} unpacks to more than {MAX_DECOMPRESSION_RATIO} times its size: "
                         "unpack it first.",
                         code="decompression_bomb",
                     )
@@ -100,7 +100,7 @@ def _json_lines(path: Path, *, compressed: bool) -> Iterator[NumberedRow]:
                     yield number, _parse(line)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ImportRefused(
-            f"{printable(str(path))} is damaged after line {number} (broken gzip data): get the file again.",
+            f"{safe_excerpt(str(path))} is damaged after line {number} (broken gzip data): get the file again.",
             code="damaged",
         ) from error
     except OSError as error:
@@ -110,7 +110,7 @@ def _json_lines(path: Path, *, compressed: bool) -> Iterator[NumberedRow]:
 def _reject_other_file_types(path: Path, first_line: bytes) -> None:
     """A file of another format altogether is named once instead of line by line. Raises ImportRefused."""
     accepted = "JSON Lines (one object a line), the same gzip-compressed, or Parquet"
-    name = printable(str(path))
+    name = safe_excerpt(str(path))
     start = first_line.lstrip()[:1]
     if first_line.startswith(b"PAR1"):
         raise ImportRefused(
@@ -174,7 +174,7 @@ def _parquet_rows(path: Path) -> Iterator[NumberedRow]:
     # ValueError: names of columns that are not UTF-8.
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ImportRefused(
-            f"{printable(str(path))} is a damaged Parquet file (after row {number}): get the file again.",
+            f"{safe_excerpt(str(path))} is a damaged Parquet file (after row {number}): get the file again.",
             code="damaged",
         ) from error
 

@@ -21,7 +21,7 @@ from annotation.importing.report import ImportRefused, ImportReport, RowError
 from annotation.importing.source_files import WHOLE_ROW, read_rows
 from annotation.importing.staging import Staging
 from annotation.models import Judgment, Prompt, Response, hash_messages
-from annotation.text import printable
+from annotation.text import safe_excerpt
 from workspace.models import Project
 
 # The idempotency keys of imported judgments begin with this; they end with the fingerprint.
@@ -45,7 +45,7 @@ def comparison_reader(
 
 
 def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Project) -> ImportReport:
-    report = ImportReport(file=printable(path.name))
+    report = ImportReport(file=safe_excerpt(path.name))
     n_skipped = 0
     for line, row in read_rows(path):
         report.rows += 1
@@ -80,7 +80,7 @@ def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Pro
 def stage_prompts(
     path: Path, reader: PromptReader | DemonstrationReader, staging: Staging, project: Project
 ) -> ImportReport:
-    report = ImportReport(file=printable(path.name))
+    report = ImportReport(file=safe_excerpt(path.name))
     for line, row in read_rows(path):
         report.rows += 1
         try:

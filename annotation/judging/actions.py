@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from annotation.errors import AlreadySubmitted, BatchNotOpen, KeyReused, NothingToRevise
+from annotation.errors import AlreadySubmitted, BatchNotOpen, IdempotencyKeyReused, NothingToRevise
 from annotation.models import Assignment, Batch, CurrentJudgment, Judgment, Task
 from annotation.preferences.scale import labels_to_responses
 from annotation.preferences.validation import (
@@ -75,10 +75,10 @@ def _parse_judgment(
 
 
 def _find_by_idempotency_key(actor: User, assignment: Assignment, idempotency_key: str) -> Judgment | None:
-    """The judgment that was stored under this key. Raises KeyReused when it answers another task."""
+    """The judgment that was stored under this key. Raises IdempotencyKeyReused when it answers another task."""
     stored = Judgment.objects.filter(annotator=actor, idempotency_key=idempotency_key).first()
     if stored is not None and stored.assignment_id != assignment.pk:
-        raise KeyReused("This key belongs to the judgment of another task.")
+        raise IdempotencyKeyReused("This key belongs to the judgment of another task.")
     return stored
 
 
@@ -125,7 +125,7 @@ def _append_judgment(assignment: Assignment, answer: JudgmentContent, **fields: 
                 **fields,
             )
     except IntegrityError as error:
-        raise KeyReused("This key belongs to the judgment of another task.") from error
+        raise IdempotencyKeyReused("This key belongs to the judgment of another task.") from error
     pointer = CurrentJudgment(
         task_id=assignment.task_id, annotator_id=assignment.annotator_id, judgment=judgment
     )
@@ -152,7 +152,7 @@ def submit_judgment(
     there.
 
     A late answer is always kept: it counts if a slot is still open, else it is surplus.
-    Raises NotYourTask, BadAnswer, UnreadableText, KeyReused, AlreadySubmitted.
+    Raises NotYourTask, InvalidJudgment, InvalidText, IdempotencyKeyReused, AlreadySubmitted.
     """
     require_own_assignment(actor, assignment)
     validate_idempotency_key(idempotency_key)

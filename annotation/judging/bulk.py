@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from annotation.errors import AlreadySubmitted, BadAnswer, KeyReused, TaskInvalid
+from annotation.errors import AlreadySubmitted, IdempotencyKeyReused, InvalidJudgment, InvalidTask
 from annotation.models import Assignment, Batch, CurrentJudgment, Judgment, Task
 from annotation.preferences.validation import (
     clean_flags,
@@ -43,7 +43,7 @@ def add_judgments(*, actor: User, batch: Batch, rows: Sequence[NewJudgment]) -> 
     """Store whole judgments, returned in the order of `rows`; repeated keys change nothing.
 
     They count while slots are open and are surplus after. A task that the annotator holds a lease on is
-    theirs to answer still: the lease becomes this judgment. Raises TaskInvalid for a task of another batch,
+    theirs to answer still: the lease becomes this judgment. Raises InvalidTask for a task of another batch,
     AlreadySubmitted for a second judgment of an annotator on a task, and what submit_judgment raises for a
     bad answer.
     """
@@ -69,7 +69,7 @@ class _BulkInsert:
         locked = Task.objects.select_for_update().filter(pk__in=task_ids, batch=batch).order_by("pk")
         self.tasks = {task.pk: task for task in locked}
         if len(self.tasks) != len(task_ids):
-            raise TaskInvalid(f"Not every task belongs to the batch “{batch.name}”.")
+            raise InvalidTask(f"Not every task belongs to the batch “{batch.name}”.")
         self.shown: dict[int, list[int]] = {pk: [] for pk in task_ids}
         entries = Task.objects.filter(pk__in=task_ids).order_by("pk", "task_responses__position")
         for pk, response_id in entries.values_list("pk", "task_responses__response_id"):
@@ -96,13 +96,13 @@ class _BulkInsert:
         key = (row.annotator.pk, row.idempotency_key)
         if key in self.stored:
             if self.stored[key].task_id != row.task.pk:
-                raise KeyReused("This key belongs to the judgment of another task.")
+                raise IdempotencyKeyReused("This key belongs to the judgment of another task.")
             return self.stored[key]
         task = self.tasks[row.task.pk]
         items = self.shown[task.pk]
         order = list(row.order_shown) if row.order_shown is not None else items
         if sorted(order) != sorted(items):
-            raise BadAnswer("The order shown must hold every response of the task once.")
+            raise InvalidJudgment("The order shown must hold every response of the task once.")
         tiers, strengths = validate_tiers(list(row.tiers), list(row.strengths), order, allow_ties=True)
         assignment, leased = self._assignment(task, row.annotator, order)
         judgment = Judgment(

@@ -2,10 +2,10 @@
 
 from django.db import transaction
 
-from annotation.errors import BadAnswer
+from annotation.errors import InvalidJudgment
 from annotation.models import GoldJudgment, Task
 from annotation.preferences.validation import validate_tiers
-from annotation.text import check_text
+from annotation.text import clean_text
 from workspace.actions import record_audit
 from workspace.models import User
 
@@ -16,7 +16,7 @@ def set_gold_judgment(
 ) -> GoldJudgment:
     """The known answer of a gold or training task, in response keys."""
     if task.purpose not in (Task.Purpose.GOLD, Task.Purpose.PRACTICE):
-        raise BadAnswer("Only gold and training tasks have a known answer.")
+        raise InvalidJudgment("Only gold and training tasks have a known answer.")
     keys = list(task.task_responses.order_by("position").values_list("response_id", flat=True))
     tiers, strengths = validate_tiers(tiers, strengths, keys, allow_ties=True)
     gold, _ = GoldJudgment.objects.update_or_create(
@@ -24,7 +24,7 @@ def set_gold_judgment(
         defaults={
             "tiers": tiers,
             "strengths": strengths,
-            "explanation": check_text(explanation, "The explanation", empty=True),
+            "explanation": clean_text(explanation, "The explanation", allow_empty=True),
             "author": actor,
         },
     )

@@ -1,6 +1,6 @@
 """Judgments, append-only.
 
-A judgment that counts is current (the newest of its chain), not withdrawn and not surplus.
+A judgment that counts is current (the head of its chain), not withdrawn and not surplus.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from django.utils import timezone
 
 from annotation.models.assignments import Assignment
 from annotation.models.tasks import Batch, Task
-from workspace.models import Criterion, Project
+from workspace.models import Criterion, Project, User
 
 
 class JudgmentQuerySet(models.QuerySet[Any]):
-    def newest(self) -> JudgmentQuerySet:
+    def heads(self) -> JudgmentQuerySet:
         """The last link of each chain, a withdrawal included."""
         return self.filter(current_pointer__isnull=False)
 
     def current(self) -> JudgmentQuerySet:
         """What each annotator holds now: the last link of each chain, unless it is a withdrawal."""
-        return self.newest().filter(withdrawn=False)
+        return self.heads().filter(withdrawn=False)
 
     def counted(self) -> JudgmentQuerySet:
         return self.current().filter(surplus=False)
@@ -45,23 +45,19 @@ class JudgmentQuerySet(models.QuerySet[Any]):
     def of_purposes(self, *purposes: str) -> JudgmentQuerySet:
         return self.filter(task__purpose__in=purposes)
 
-    def for_training(self) -> JudgmentQuerySet:
+    def for_reward_model_training(self) -> JudgmentQuerySet:
         """Head-to-head judgments measure a policy; a reward model judged on them never trains on them."""
-        return self.of_purposes("normal")
+        return self.of_purposes(Task.Purpose.NORMAL)
 
-    def by_kind(self, *kinds: str) -> JudgmentQuerySet:
-        return self.filter(annotator__kind__in=kinds)
+    def of_annotator_kinds(self, *annotator_kinds: str) -> JudgmentQuerySet:
+        return self.filter(annotator__kind__in=annotator_kinds)
 
     def by_people(self) -> JudgmentQuerySet:
-        return self.by_kind("person")
-
-    def decisive(self) -> JudgmentQuerySet:
-        """At least one step between tiers: somebody preferred something. One tier is `strengths == []`."""
-        return self.exclude(strengths=[])
+        return self.of_annotator_kinds(User.Kind.PERSON)
 
 
 class Judgment(models.Model):
-    """One answer. Never changed: a revision or a withdrawal is a new row that supersedes this one."""
+    """Never changed: a revision or a withdrawal is a new row that supersedes this one."""
 
     assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="judgments")
     task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="judgments")
@@ -114,7 +110,7 @@ class Judgment(models.Model):
 
 
 class CurrentJudgment(models.Model):
-    """The newest link of the chain of an annotator and a task."""
+    """Points at the head of the chain of an annotator and a task."""
 
     task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="current_judgments")
     annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
@@ -130,7 +126,7 @@ class CurrentJudgment(models.Model):
 
 
 class GoldJudgment(models.Model):
-    """The known answer of a gold or training task. Annotators never receive it before they have answered."""
+    """The known judgment of a gold or practice task. Annotators never receive it before they have judged the task."""
 
     task = models.OneToOneField(Task, on_delete=models.PROTECT, related_name="gold_judgment")
     tiers = models.JSONField()

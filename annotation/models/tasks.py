@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 
 from annotation.models.prompts import Prompt
 from annotation.models.responses import Response
@@ -19,21 +19,7 @@ COUNTED_PURPOSES = ("normal", "head_to_head")
 class BatchQuerySet(models.QuerySet[Any]):
     def open_to_annotators(self, project: Project) -> BatchQuerySet:
         """Batches that hand out tasks, the most urgent first."""
-        return self.filter(project=project, state="open", visible=True).order_by("-priority", "pk")
-
-    def with_progress(self) -> BatchQuerySet:
-        """Adds `counted_judgments`: how many judgments count towards the quota."""
-        return self.annotate(
-            counted_judgments=Count(
-                "tasks__current_judgments",
-                filter=Q(
-                    tasks__purpose__in=COUNTED_PURPOSES,
-                    tasks__reserved_for__isnull=True,
-                    tasks__current_judgments__judgment__withdrawn=False,
-                    tasks__current_judgments__judgment__surplus=False,
-                ),
-            )
-        )
+        return self.filter(project=project, state=Batch.State.OPEN, visible=True).order_by("-priority", "pk")
 
 
 class Batch(models.Model):
@@ -92,7 +78,7 @@ class TaskQuerySet(models.QuerySet[Any]):
     def in_batch(self, batch: Batch) -> TaskQuerySet:
         return self.filter(batch=batch)
 
-    def of_slots(self) -> TaskQuerySet:
+    def counted(self) -> TaskQuerySet:
         """Tasks that count: normal and head-to-head ones."""
         return self.filter(purpose__in=COUNTED_PURPOSES)
 
@@ -100,14 +86,12 @@ class TaskQuerySet(models.QuerySet[Any]):
 class Task(models.Model):
     class Purpose(models.TextChoices):
         NORMAL = "normal", "Normal"
-        GOLD = "gold", "Gold"  # the answer is known; annotators cannot tell
+        GOLD = "gold", "Gold"  # the judgment is known; annotators cannot tell
         REPEAT = "repeat", "Repeat"  # the same annotator again
         PRACTICE = "practice", "Practice"  # with feedback
         ADJUDICATION = "adjudication", "Adjudication"  # a reviewer decides
-        HEAD_TO_HEAD = (
-            "head_to_head",
-            "Head to head",
-        )  # one policy against another; never trains a reward model
+        # One policy against another; never trains a reward model.
+        HEAD_TO_HEAD = "head_to_head", "Head to head"
 
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="tasks")
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="tasks")

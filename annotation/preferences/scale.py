@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 
-from annotation.errors import BadAnswer
+from annotation.errors import InvalidJudgment
 
 RESPONSE_LABELS = "ABCDEFGHI"
 # Strength of a step between neighbouring tiers, as people read it.
@@ -47,7 +47,7 @@ def scale_to_order(value: int) -> tuple[list[list[str]], list[int]]:
     if value == TIE:
         return [["A", "B"]], []
     if value not in SCALE_POINTS:
-        raise BadAnswer(f"{value} is not on the scale: it runs from 1 to 8, and 0 is a tie.")
+        raise InvalidJudgment(f"{value} is not on the scale: it runs from 1 to 8, and 0 is a tie.")
     first, strength = SCALE_POINTS[value]
     second = "B" if first == "A" else "A"
     return [[first], [second]], [strength]

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from annotation.errors import BadAnswer
-from annotation.text import check_storable, check_text
+from annotation.errors import InvalidJudgment
+from annotation.text import clean_json_value, clean_text
 
 STRENGTHS = (0, 1, 2, 3)
 
@@ -19,56 +19,56 @@ def validate_tiers(
 ) -> tuple[list[list[Any]], list[int]]:
     """Tiers as a partition of `items` into non-empty lists, and one strength a step.
 
-    Raises BadAnswer with one sentence. Within a tier the order carries no meaning; it is kept in that of
+    Raises InvalidJudgment with one sentence. Within a tier the order carries no meaning; it is kept in that of
     `items`.
     """
     if not isinstance(tiers, list) or not all(isinstance(tier, list) and tier for tier in tiers):
-        raise BadAnswer("The tiers must be a list of lists, none of them empty.")
+        raise InvalidJudgment("The tiers must be a list of lists, none of them empty.")
     flat = [item for tier in tiers for item in tier]
     place = {item: number for number, item in enumerate(items)}
     if not all(isinstance(item, int | str) for item in flat) or sorted(map(str, flat)) != sorted(
         map(str, items)
     ):
-        raise BadAnswer("Every response must be placed exactly once.")
+        raise InvalidJudgment("Every response must be placed exactly once.")
     if any(item not in place for item in flat):
-        raise BadAnswer("Every response must be placed exactly once.")
+        raise InvalidJudgment("Every response must be placed exactly once.")
     if not allow_ties and any(len(tier) > 1 for tier in tiers):
-        raise BadAnswer(
+        raise InvalidJudgment(
             "This project does not allow ties: put one response above the other.", code="tie_refused"
         )
     if not isinstance(strengths, list) or len(strengths) != len(tiers) - 1:
-        raise BadAnswer("Each step between neighbouring tiers needs one strength.")
+        raise InvalidJudgment("Each step between neighbouring tiers needs one strength.")
     if any(isinstance(value, bool) or value not in STRENGTHS for value in strengths):
-        raise BadAnswer("A strength is 0, 1, 2 or 3.")
+        raise InvalidJudgment("A strength is 0, 1, 2 or 3.")
     return [sorted(tier, key=place.__getitem__) for tier in tiers], list(strengths)
 
 
 def clean_seconds(seconds: Any) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
-        raise BadAnswer("The seconds must be a number.")
+        raise InvalidJudgment("The seconds must be a number.")
     if not 0 <= seconds <= MAX_SECONDS:
-        raise BadAnswer("The seconds must be between 0 and those of a day.")
+        raise InvalidJudgment("The seconds must be between 0 and those of a day.")
     return float(seconds)
 
 
 def clean_marks(marks: Any, items: Sequence[Any]) -> dict[Any, dict[str, Any]]:
     """Marks by item: {item: {name: number, text or truth value}}; items without marks are left out."""
     if not isinstance(marks, Mapping):
-        raise BadAnswer("Marks must be given by response.")
+        raise InvalidJudgment("Marks must be given by response.")
     for item, values in marks.items():
         if item not in items or not isinstance(values, Mapping):
-            raise BadAnswer("Marks must be given by response.")
+            raise InvalidJudgment("Marks must be given by response.")
         for name, value in values.items():
             if not isinstance(name, str) or len(name) > 60 or not isinstance(value, str | int | float | bool):
-                raise BadAnswer("A mark is a short name with a number, a word or yes/no.")
-    return {item: check_storable(dict(values), "A mark") for item, values in marks.items() if values}
+                raise InvalidJudgment("A mark is a short name with a number, a word or yes/no.")
+    return {item: clean_json_value(dict(values), "A mark") for item, values in marks.items() if values}
 
 
 def clean_flags(flags: Any) -> list[str]:
     flags = list(flags) if isinstance(flags, list | tuple) else None
     if flags is None or len(flags) > 20 or not all(isinstance(f, str) and 0 < len(f) <= 60 for f in flags):
-        raise BadAnswer("Flags are at most 20 short words.")
-    return check_storable(list(dict.fromkeys(flags)), "A flag")
+        raise InvalidJudgment("Flags are at most 20 short words.")
+    return clean_json_value(list(dict.fromkeys(flags)), "A flag")
 
 
 def validate_idempotency_key(idempotency_key: Any) -> str:
@@ -77,12 +77,12 @@ def validate_idempotency_key(idempotency_key: Any) -> str:
         or not 8 <= len(idempotency_key) <= 100
         or "\0" in idempotency_key
     ):
-        raise BadAnswer("A judgment needs an idempotency key of 8 to 100 characters.")
+        raise InvalidJudgment("A judgment needs an idempotency key of 8 to 100 characters.")
     return idempotency_key
 
 
 def clean_rationale(rationale: Any) -> str:
-    rationale = check_text(rationale, "The rationale", empty=True)
+    rationale = clean_text(rationale, "The rationale", allow_empty=True)
     if len(rationale) > MAX_RATIONALE_CHARACTERS:
-        raise BadAnswer(f"The rationale has more than {MAX_RATIONALE_CHARACTERS:,} characters.")
+        raise InvalidJudgment(f"The rationale has more than {MAX_RATIONALE_CHARACTERS:,} characters.")
     return rationale

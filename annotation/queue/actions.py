@@ -35,7 +35,7 @@ from annotation.queue.search import (
     find_task,
     lock_member,
 )
-from annotation.text import check_storable, check_text
+from annotation.text import clean_json_value, clean_text
 from workspace.actions import record_audit
 from workspace.database import database_now, write_transaction
 from workspace.models import Project, User
@@ -130,7 +130,7 @@ def require_own_assignment(actor: User, assignment: Assignment) -> None:
 def skip_task(*, actor: User, assignment: Assignment, reason: str = "") -> None:
     """Give the task back; it is not offered to this annotator again. Skipping twice changes nothing."""
     require_own_assignment(actor, assignment)
-    check_text(reason, "The reason", empty=True)
+    clean_text(reason, "The reason", allow_empty=True)
     task = lock_task(assignment.task_id)
     current = Assignment.objects.get(pk=assignment.pk)
     if current.state not in (Assignment.State.LEASED, Assignment.State.EXPIRED):
@@ -187,7 +187,7 @@ def save_draft(*, actor: User, assignment: Assignment, draft: dict[str, Any], ch
     require_own_assignment(actor, assignment)
     if characters > MAX_DRAFT_CHARACTERS:
         raise DraftTooLarge(f"The draft has more than {MAX_DRAFT_CHARACTERS:,} characters.")
-    draft = check_storable(draft, "The draft")
+    draft = clean_json_value(draft, "The draft")
     until = database_now() + timedelta(minutes=assignment.task.batch.project.lease_minutes)
     own = Assignment.objects.filter(pk=assignment.pk).exclude(state=Assignment.State.SUBMITTED)
     kept = own.update(draft=draft)

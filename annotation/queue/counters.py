@@ -8,7 +8,7 @@ from workspace.models import Project
 
 def find_counter_drift(project: Project | None = None) -> list[str]:
     """Compare every counter with the rows it stands for; one line for each drift, none when all is well."""
-    tasks = Task.objects.of_slots()
+    tasks = Task.objects.counted()
     pointers = CurrentJudgment.objects.filter(judgment__withdrawn=False, judgment__surplus=False)
     leases = Assignment.objects.filter(state=Assignment.State.LEASED)
     heads = Judgment.objects.filter(superseded_by__isnull=True)

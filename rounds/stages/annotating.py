@@ -16,11 +16,11 @@ MIN_JUDGMENTS = 2
 def advance_annotating(round_: Round, plan: RoundPlan) -> bool:
     assert round_.batch is not None
     progress = batch_progress(round_.batch)
-    if not (progress.is_full or round_.annotation_is_over):
+    if not (progress.quota_met or round_.annotation_is_over):
         return False
     if count_training_judgments(round_, plan) < MIN_JUDGMENTS:
         return False
-    if progress.is_full:
+    if progress.quota_met:
         return finish_annotation(round_, f"the quota of {progress.quota} judgments is met")
     return finish_annotation(
         round_, f"the time set is over with {progress.counted} of {progress.quota} judgments"
@@ -34,10 +34,10 @@ def count_training_judgments(round_: Round, plan: RoundPlan) -> int:
         .in_visible_batches()
         .of_project(round_.project)
         .of_criterion(round_.criterion)
-        .for_training()
+        .for_reward_model_training()
     )
     kinds = plan.annotation.annotator_kinds
-    return judgments.by_kind(*kinds).filter(task__prompt__split=Prompt.Split.TRAIN).count()
+    return judgments.of_annotator_kinds(*kinds).filter(task__prompt__split=Prompt.Split.TRAIN).count()
 
 
 def missing_judgments_message(round_: Round) -> str:

@@ -165,5 +165,5 @@ def _create_batch(round_: Round, plan: RoundPlan, *, name: str, priority: int) -
 
 def _set_quota(batch: Batch, quota: int | None) -> None:
     """The quota of the plan, or as many as the tasks have room for if that is fewer."""
-    capacity = sum(Task.objects.of_slots().in_batch(batch).values_list("required_judgments", flat=True))
+    capacity = sum(Task.objects.counted().in_batch(batch).values_list("required_judgments", flat=True))
     Batch.objects.filter(pk=batch.pk).update(quota=min(quota, capacity) if quota else capacity)

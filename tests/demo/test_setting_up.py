@@ -77,7 +77,7 @@ def test_simulated_annotators_fill_the_quota_under_accounts_of_their_own_kind(de
                 actor=demonstration.manager, batch=batch, annotators=demonstration.simulated, seed=5, limit=13
             )
         )
-    assert batch_progress(batch).is_full
+    assert batch_progress(batch).quota_met
     assert sum(came) == 2 * constants.WARM_UP_PAIRS
     kinds = set(Judgment.objects.in_batch(batch).values_list("annotator__kind", flat=True))
     assert kinds == {User.Kind.SIMULATED}

@@ -116,7 +116,10 @@ def test_two_rounds_turn_and_every_link_is_stored(small):
         run_of(second, Stage.REWARD_MODEL).path / "inputs" / "comparisons.parquet", COMPARISONS
     )
     judgments = (
-        Judgment.objects.counted().of_project(project).for_training().exclude(task__prompt__split="test")
+        Judgment.objects.counted()
+        .of_project(project)
+        .for_reward_model_training()
+        .exclude(task__prompt__split="test")
     )
     assert {row["group_id"] for row in trained_on} == {
         str(pk) for pk in judgments.values_list("pk", flat=True)

@@ -12,7 +12,8 @@ from typing import Any
 
 from annotation.importing.report import RowError
 from annotation.importing.source_files import WHOLE_ROW, describe_json_type
-from annotation.text import MAX_TEXT_CHARACTERS, ROLES
+from annotation.text import MAX_TEXT_CHARACTERS
+from learning.interface.vocabulary import ROLES
 
 MAX_NAME_CHARACTERS = 64
 MAX_ID_CHARACTERS = 200

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from annotation.errors import BadAnswer, UnreadableText
+from annotation.errors import InvalidJudgment, InvalidText
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import (
     parse_id,
@@ -190,7 +190,7 @@ class RecordsReader:
         flags = parse_list(self._columns.value(row, "flags"), column)
         try:
             return clean_flags([parse_text(flag, column) for flag in flags])
-        except (BadAnswer, UnreadableText) as error:
+        except (InvalidJudgment, InvalidText) as error:
             raise RowError(column, error.message) from error
 
     def _moment(self, row: Mapping[str, Any]) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from annotation.errors import BadAnswer, UnreadableText
+from annotation.errors import InvalidJudgment, InvalidText
 from annotation.importing.readers.fields import parse_id, parse_integer, parse_number, parse_text
 from annotation.importing.report import RowError
 from annotation.importing.source_files import describe_json_type
@@ -31,7 +31,7 @@ def _parse_marks(value: Any, column: str) -> dict[str, Any]:
     try:
         marks = _marks_to_dict(value)
         clean_marks({0: marks}, [0])
-    except (BadAnswer, UnreadableText) as error:
+    except (InvalidJudgment, InvalidText) as error:
         raise RowError(column, error.message) from error
     except (TypeError, ValueError, KeyError) as error:
         raise RowError(column, "should be an object of names and numbers") from error

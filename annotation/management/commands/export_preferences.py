@@ -14,7 +14,7 @@ from annotation.exporting.formats.base import MARGINS, TIES
 from annotation.exporting.formats.registry import EXPORT_FORMATS
 from annotation.management.command_line import command_errors
 from annotation.models import COUNTED_PURPOSES, Batch, PreferenceDataset, Task
-from annotation.text import printable
+from annotation.text import safe_excerpt
 from workspace.commands import add_project_arguments, find_actor, find_project
 from workspace.models import Criterion, Project, User
 
@@ -76,7 +76,7 @@ class Command(BaseCommand):
                 selection = self._selection(project, options)
                 manifest = export_selection(actor=actor, project=project, selection=selection, out=out, **how)
         counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in manifest["counts"].items())
-        self.stdout.write(f"{printable(str(out))}: {counts} of the dataset “{manifest['dataset']}”.")
+        self.stdout.write(f"{safe_excerpt(str(out))}: {counts} of the dataset “{manifest['dataset']}”.")
 
     def _dataset(self, project: Project, options: dict[str, Any]) -> PreferenceDataset:
         given = [name for name in SELECTION_OPTIONS if options[name.replace("-", "_")] is not None]

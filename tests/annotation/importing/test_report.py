@@ -1,7 +1,7 @@
 import pytest
 
 from annotation.importing.report import RowError
-from annotation.text import MAX_SHOWN_CHARACTERS, printable
+from annotation.text import MAX_EXCERPT_CHARACTERS, safe_excerpt
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from annotation.text import MAX_SHOWN_CHARACTERS, printable
     ],
 )
 def test_what_a_terminal_obeys_or_an_encoder_refuses_is_spelled_out(text, shown):
-    assert printable(text) == shown
+    assert safe_excerpt(text) == shown
     problem = RowError(text, f"is {text}")
     assert str(problem) == f"{shown}: is {shown}"
     str(problem).encode()
@@ -25,7 +25,7 @@ def test_what_a_terminal_obeys_or_an_encoder_refuses_is_spelled_out(text, shown)
 @pytest.mark.parametrize("letter", ["x", "\ud800", "\n"])
 def test_a_long_quotation_keeps_its_two_ends(letter):
     reason = RowError("a", f"is {letter * 5_000_000}; do this").reason
-    assert len(reason) <= MAX_SHOWN_CHARACTERS
+    assert len(reason) <= MAX_EXCERPT_CHARACTERS
     assert reason.startswith("is ")
     assert reason.endswith("; do this")
     assert "…" in reason

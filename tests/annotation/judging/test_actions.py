@@ -6,12 +6,12 @@ from annotation.batches.actions import close_batch
 from annotation.batches.progress import batch_progress
 from annotation.errors import (
     AlreadySubmitted,
-    BadAnswer,
     BatchNotOpen,
-    KeyReused,
+    IdempotencyKeyReused,
+    InvalidJudgment,
+    InvalidText,
     NothingToRevise,
     NotYourTask,
-    UnreadableText,
 )
 from annotation.judging.actions import revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import Assignment, CurrentJudgment, Judgment, Task
@@ -83,7 +83,7 @@ def test_a_key_of_another_tasks_judgment_is_refused(ada, project, make_batch, ke
     first = claim_task(actor=ada, project=project)
     submit_judgment(actor=ada, assignment=first, idempotency_key=same, **answer())
     second = claim_task(actor=ada, project=project)
-    with pytest.raises(KeyReused):
+    with pytest.raises(IdempotencyKeyReused):
         submit_judgment(actor=ada, assignment=second, idempotency_key=same, **answer())
 
 
@@ -117,7 +117,7 @@ def test_nobody_answers_for_somebody_else(ruth, assignment, key):
     ],
 )
 def test_an_answer_that_is_no_weak_order_of_what_was_shown_is_refused(ada, assignment, key, wrong):
-    with pytest.raises(BadAnswer):
+    with pytest.raises(InvalidJudgment):
         submit_judgment(actor=ada, assignment=assignment, idempotency_key=key(), **answer(**wrong))
     assert not Judgment.objects.exists()
     assert Task.objects.get().counted_judgments == 0
@@ -125,7 +125,7 @@ def test_an_answer_that_is_no_weak_order_of_what_was_shown_is_refused(ada, assig
 
 @pytest.mark.parametrize("rationale", ["a\0b", "\ud800", 7])
 def test_a_rationale_that_cannot_be_stored_is_refused(ada, assignment, key, rationale):
-    with pytest.raises(UnreadableText):
+    with pytest.raises(InvalidText):
         submit_judgment(
             actor=ada, assignment=assignment, idempotency_key=key(), **answer(rationale=rationale)
         )
@@ -142,7 +142,7 @@ def test_ties_only_where_the_project_allowed_them_when_the_task_was_shown(
     change_question_settings(actor=max_, project=project, allow_ties=False, ask_rationale=False)
     submit_judgment(actor=ada, assignment=first, idempotency_key=key(), **answer(**tie))
     second = claim_task(actor=ada, project=project)
-    with pytest.raises(BadAnswer) as refused:
+    with pytest.raises(InvalidJudgment) as refused:
         submit_judgment(actor=ada, assignment=second, idempotency_key=key(), **answer(**tie))
     assert refused.value.code == "tie_refused"
 
@@ -218,11 +218,9 @@ def test_what_was_on_a_screen_when_the_batch_closed_still_comes_in(ada, max_, as
     assert not submit_judgment(actor=ada, assignment=assignment, idempotency_key=key(), **answer()).surplus
 
 
-def test_querysets_speak_of_decisive_judgments_of_a_criterion_in_a_batch(
-    ada, project, criterion, make_batch, key
-):
+def test_querysets_speak_of_the_judgments_of_a_criterion_in_a_batch(ada, project, criterion, make_batch, key):
     batch = make_batch(tasks=2)
-    make_batch(tasks=1, name="Other")
+    other = make_batch(tasks=1, name="Other")
     for tiers, strengths in ([["A"], ["B"]], [1]), ([["A", "B"]], []):
         submit_judgment(
             actor=ada,
@@ -233,10 +231,8 @@ def test_querysets_speak_of_decisive_judgments_of_a_criterion_in_a_batch(
         )
     found = Judgment.objects.of_project(project).in_batch(batch).of_criterion(criterion).by_people()
     assert found.count() == 2
-    assert [judgment.strengths for judgment in found.decisive()] == [[1]]
-    assert found.for_training().count() == 2
+    assert [judgment.strengths for judgment in found.exclude(strengths=[])] == [[1]]
+    assert found.for_reward_model_training().count() == 2
     progress = batch_progress(batch)
-    assert (progress.counted, progress.quota, progress.is_full) == (2, 2, True)
-    from annotation.models import Batch
-
-    assert {b.name: b.counted_judgments for b in Batch.objects.with_progress()} == {batch.name: 2, "Other": 0}
+    assert (progress.counted, progress.quota, progress.quota_met) == (2, 2, True)
+    assert batch_progress(other).counted == 0

@@ -1,6 +1,6 @@
 import pytest
 
-from annotation.errors import AlreadySubmitted, BadAnswer, TaskInvalid
+from annotation.errors import AlreadySubmitted, InvalidJudgment, InvalidTask
 from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import Judgment, Task
 from annotation.queue.actions import claim_task
@@ -28,7 +28,7 @@ def test_machines_judgments_count_once_however_often_they_are_adopted(project, m
     first = add_judgments(actor=max_, batch=batch, rows=rows)
     again = add_judgments(actor=max_, batch=batch, rows=rows)
     assert [judgment.pk for judgment in again] == [judgment.pk for judgment in first]
-    assert Judgment.objects.by_kind("simulated").counted().count() == 3
+    assert Judgment.objects.of_annotator_kinds("simulated").counted().count() == 3
     assert not Judgment.objects.by_people().exists()
     assert set(Task.objects.values_list("open_slots", "counted_judgments")) == {(0, 1)}
     assert AuditEvent.objects.filter(action="judgments.adopt").count() == 1
@@ -61,9 +61,9 @@ def test_a_second_judgment_of_a_machine_on_a_task_is_refused_and_nothing_is_kept
 def test_a_wrong_order_or_a_task_of_another_batch_is_refused(max_, robot, make_batch):
     batch, other = make_batch(tasks=1), make_batch(tasks=1)
     task = batch.tasks.get()
-    with pytest.raises(BadAnswer):
+    with pytest.raises(InvalidJudgment):
         add_judgments(actor=max_, batch=batch, rows=[adopted(task, robot, tiers=[[-1], [-2]])])
-    with pytest.raises(TaskInvalid):
+    with pytest.raises(InvalidTask):
         add_judgments(actor=max_, batch=other, rows=[adopted(task, robot)])
 
 

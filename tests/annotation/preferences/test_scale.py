@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.errors import BadAnswer
+from annotation.errors import InvalidJudgment
 from annotation.preferences.scale import (
     RESPONSE_LABELS,
     labels_to_responses,
@@ -47,7 +47,7 @@ def test_the_scale_runs_from_a_significantly_better_to_b_significantly_better(va
 
 @pytest.mark.parametrize("value", [-1, 9])
 def test_nothing_is_beside_the_scale(value):
-    with pytest.raises(BadAnswer):
+    with pytest.raises(InvalidJudgment):
         scale_to_order(value)
 
 
@@ -64,7 +64,7 @@ def test_without_ties_exactly_the_strict_orders_pass(order):
     if all(len(tier) == 1 for tier in tiers):
         assert validate_tiers(tiers, strengths, items, allow_ties=False) == (tiers, strengths)
     else:
-        with pytest.raises(BadAnswer):
+        with pytest.raises(InvalidJudgment):
             validate_tiers(tiers, strengths, items, allow_ties=False)
 
 
@@ -76,7 +76,7 @@ def test_a_missing_a_doubled_or_a_foreign_response_is_refused(order, data):
     doubled = [*tiers[:-1], [*tiers[-1], victim]]
     foreign = [[("Z" if i == victim else i) for i in tier] for tier in tiers]
     for wrong in (missing, doubled, foreign):
-        with pytest.raises(BadAnswer):
+        with pytest.raises(InvalidJudgment):
             validate_tiers(wrong, strengths, items, allow_ties=True)
 
 

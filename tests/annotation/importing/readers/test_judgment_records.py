@@ -97,7 +97,7 @@ def test_what_does_not_count_is_passed_over(change):
         ({"responses.0.source": "moon"}, "responses.0.source: is moon"),
         ({"responses.0.marks": {"x": ["y"]}}, "responses.0.marks: A mark is"),
         ({"responses.0.marks": [1, 2]}, "responses.0.marks: should be an object"),
-        ({"responses.0.marks": {"x": "\ud800"}}, "responses.0.marks: A mark holds half a surrogate"),
+        ({"responses.0.marks": {"x": "\ud800"}}, "responses.0.marks: A mark holds half of a surrogate"),
         ({"responses.0.marks": {"x": float("inf")}}, "responses.0.marks: A mark holds a number"),
         *(
             ({"responses.0.sampling": sampling}, f"responses.0.sampling{problem}")
