@@ -6,7 +6,7 @@ How they were found is in docs/decisions.md; what they reach is in docs/benchmar
 from dataclasses import replace
 
 from learning.interface.training_options import BatchOptions, FreshModel, ModelSource, RuntimeOptions
-from policy_training.training.config import LanguageModelConfig
+from policy_training.training.config import LanguageModelConfig, SampleOptions
 from policy_training.training.presets import LANGUAGE_MODEL_PRESETS, PPO_PRESETS
 from rewardmodel.training.config import TokenizerOptions
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
@@ -61,6 +61,10 @@ def _shortened(batch: BatchOptions) -> BatchOptions:
     return replace(batch, max_prompt_tokens=MAX_PROMPT_TOKENS, max_response_tokens=MAX_RESPONSE_TOKENS)
 
 
+def sample_options() -> SampleOptions:
+    return SampleOptions(max_prompt_tokens=MAX_PROMPT_TOKENS, max_response_tokens=MAX_RESPONSE_TOKENS)
+
+
 def round_plan(seed: int, threads: int, visitor: str) -> RoundPlan:
     reward_model = REWARD_MODEL_PRESETS["tiny"].config(placeholder_source(), runtime=runtime(seed, threads))
     reward_model = replace(
@@ -78,19 +82,18 @@ def round_plan(seed: int, threads: int, visitor: str) -> RoundPlan:
     policy = replace(
         policy,
         batch=_shortened(policy.batch),
-        policy_optimiser=replace(policy.policy_optimiser, learning_rate=3e-4),
-        critic_optimiser=replace(policy.critic_optimiser, learning_rate=6e-4),
+        policy_optimizer=replace(policy.policy_optimizer, learning_rate=3e-4),
+        critic_optimizer=replace(policy.critic_optimizer, learning_rate=6e-4),
         rollout=replace(policy.rollout, steps=PPO_STEPS),
-        algorithm=replace(policy.algorithm, epochs=2),
-        # Dear enough that a small reward model's blind spots are not worth leaving the topic for.
+        algorithm=replace(policy.algorithm, ppo_epochs=2),
+        # High enough that the policy does not drift off topic to exploit errors of the small reward model.
         reward=replace(policy.reward, kl_coefficient=KL_COEFFICIENT),
     )
     return RoundPlan(
         sampling=SamplingPlan(
             prompts=PROMPTS_A_ROUND,
             responses_a_task=RESPONSES_A_TASK,
-            max_prompt_tokens=MAX_PROMPT_TOKENS,
-            max_response_tokens=MAX_RESPONSE_TOKENS,
+            options=sample_options(),
         ),
         annotation=AnnotationPlan(
             quota=QUOTA,

@@ -64,10 +64,11 @@ class StartRoundForm(StyledFormMixin, forms.Form):
     def plan(self) -> RoundPlan:
         """Raises UserError when a value does not fit."""
         values = self.cleaned_data
-        sampling = {name: values[name] for name in ("prompts", "responses_a_task", "temperatures")}
+        sampling = {name: values[name] for name in ("prompts", "responses_a_task")}
         annotation = {name: values[name] for name in ("overlap", "quota", "hours")}
         return override_plan(
             preset_plan(values["preset"]),
             sampling={name: value for name, value in sampling.items() if value is not None},
+            temperatures=values["temperatures"],
             annotation={name: value for name, value in annotation.items() if value is not None},
         )

@@ -1,13 +1,12 @@
 """What a round will do, said before it starts and recorded with it."""
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from learning.interface.options import UserError, load_options, options_to_mapping
 from learning.interface.training_options import ModelSource, RuntimeOptions
-from policy_training.training.config import PPOConfig
+from policy_training.training.config import PPOConfig, SampleOptions
 from policy_training.training.presets import PPO_PRESETS
 from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
@@ -25,21 +24,14 @@ class SamplingPlan:
 
     prompts: int = 200
     responses_a_task: int = 2  # K: 2 is the pairwise page, 3..9 the ranking page
-    temperatures: tuple[float, ...] = (1.0,)
     further_policies: tuple[str, ...] = ()  # names; the start policy always samples
-    max_prompt_tokens: int = 512
-    max_response_tokens: int = 256
+    options: SampleOptions = field(default_factory=SampleOptions)
 
     def __post_init__(self) -> None:
-        for name in ("prompts", "max_prompt_tokens", "max_response_tokens"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 1")
+        if self.prompts < 1:
+            raise ValueError(f"prompts is {self.prompts}, it must be at least 1")
         if not 2 <= self.responses_a_task <= 9:
             raise ValueError(f"responses_a_task is {self.responses_a_task}, it must be between 2 and 9")
-        if not self.temperatures or not all(0 < one < math.inf for one in self.temperatures):
-            raise ValueError(f"temperatures must be one or more positive numbers, found {self.temperatures}")
-        if len(set(self.temperatures)) != len(self.temperatures):
-            raise ValueError(f"temperatures must differ from each other, found {self.temperatures}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +104,9 @@ def placeholder_source() -> ModelSource:
 def _instructgpt(runtime: RuntimeOptions) -> RoundPlan:
     """K-way rankings, one reward model on all labels so far, PPO (InstructGPT, 3.1, C.2, C.4)."""
     return RoundPlan(
-        sampling=SamplingPlan(prompts=2000, responses_a_task=4, max_response_tokens=512),
+        sampling=SamplingPlan(
+            prompts=2000, responses_a_task=4, options=SampleOptions(max_response_tokens=512)
+        ),
         annotation=AnnotationPlan(),
         reward_model=REWARD_MODEL_PRESETS["instructgpt"].config(placeholder_source(), runtime=runtime),
         policy=PPO_PRESETS["ppo_max"].config(placeholder_source(), PLACEHOLDER_PATH, runtime=runtime),
@@ -123,7 +117,9 @@ def _instructgpt(runtime: RuntimeOptions) -> RoundPlan:
 def _llama2(runtime: RuntimeOptions) -> RoundPlan:
     """Binary comparisons with strength margins, two temperatures for diversity (Llama 2, 3.2.1, 3.2.2)."""
     return RoundPlan(
-        sampling=SamplingPlan(prompts=2000, temperatures=(0.7, 1.0), max_response_tokens=512),
+        sampling=SamplingPlan(
+            prompts=2000, options=SampleOptions(temperatures=(0.7, 1.0), max_response_tokens=512)
+        ),
         annotation=AnnotationPlan(),
         reward_model=REWARD_MODEL_PRESETS["llama2"].config(placeholder_source(), runtime=runtime),
         policy=PPO_PRESETS["n_plus"].config(placeholder_source(), PLACEHOLDER_PATH, runtime=runtime),
@@ -138,8 +134,10 @@ def _tiny(runtime: RuntimeOptions) -> RoundPlan:
         sampling=SamplingPlan(
             prompts=240,
             responses_a_task=2,
-            max_prompt_tokens=policy.batch.max_prompt_tokens,
-            max_response_tokens=policy.batch.max_response_tokens,
+            options=SampleOptions(
+                max_prompt_tokens=policy.batch.max_prompt_tokens,
+                max_response_tokens=policy.batch.max_response_tokens,
+            ),
         ),
         annotation=AnnotationPlan(),
         reward_model=REWARD_MODEL_PRESETS["tiny"].config(placeholder_source(), runtime=runtime),
@@ -159,14 +157,18 @@ def override_plan(
     plan: RoundPlan,
     *,
     sampling: Mapping[str, Any] | None = None,
+    temperatures: tuple[float, ...] | None = None,
     annotation: Mapping[str, Any] | None = None,
     open_next_round: bool | None = None,
 ) -> RoundPlan:
     """The plan with some values changed, as the form and the command line do. Raises UserError on a bad value."""
     try:
+        options = plan.sampling.options
+        if temperatures is not None:
+            options = replace(options, temperatures=temperatures)
         return replace(
             plan,
-            sampling=replace(plan.sampling, **(sampling or {})),
+            sampling=replace(plan.sampling, options=options, **(sampling or {})),
             annotation=replace(plan.annotation, **(annotation or {})),
             open_next_round=plan.open_next_round if open_next_round is None else open_next_round,
         )

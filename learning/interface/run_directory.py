@@ -229,7 +229,7 @@ class RunDirectory:
 
     def has_partial_results(self) -> bool:
         """Whether something was computed that a further start would build on."""
-        return self.has_checkpoint() or any(self.path.glob("parts/*.parquet"))
+        return self.has_checkpoint() or any(self.path.glob("shards/*.parquet"))
 
     def has_checkpoint(self) -> bool:
         """Whether a complete checkpoint exists (its contents are verified when it is loaded)."""

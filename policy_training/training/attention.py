@@ -13,25 +13,25 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from learning.packing import Batch
 
-LONGEST_ROW = 512
+MAX_MATH_ATTENTION_TOKENS = 512
 
 
-def by_products(model: Any, function: Callable[..., Any], batch: Batch, *args: Any) -> Any:
+def with_math_attention(model: Any, function: Callable[..., Any], batch: Batch, *args: Any) -> Any:
     """`function(model, batch, *args)`, its attention as plain matrix products where that trains faster.
 
     The choice depends on the run, the batch and the precision alone, so a pass with gradients and one without give
     the same bits.
     """
     # A checkpointed layer is computed again outside of this call and would find the other kernel there.
-    if getattr(model, "is_activation_checkpointing", False) or not _trains_faster(batch):
+    if getattr(model, "is_activation_checkpointing", False) or not _math_attention_is_faster(batch):
         return function(model, batch, *args)
     with sdpa_kernel(SDPBackend.MATH):
         return function(model, batch, *args)
 
 
-def _trains_faster(batch: Batch) -> bool:
+def _math_attention_is_faster(batch: Batch) -> bool:
     return (
         batch.input_ids_BT.device.type == "cpu"
         and torch.is_autocast_enabled("cpu")
-        and batch.input_ids_BT.shape[1] <= LONGEST_ROW
+        and batch.input_ids_BT.shape[1] <= MAX_MATH_ATTENTION_TOKENS
     )

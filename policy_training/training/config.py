@@ -1,6 +1,7 @@
 """Options of the policy's commands. Light: no torch, so that the web process may build them."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import pyarrow as pa
@@ -21,28 +22,37 @@ TEXTS = pa.schema(
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplingOptions:
-    """How a token is drawn. Only evaluation may truncate: rollouts that train need the distribution they are
-    scored by.
-    """
+class DecodingOptions:
+    """How a token is drawn, but for the temperature."""
 
-    temperature: float = 1.0
     top_p: float = 1.0  # 1: off
     top_k: int = 0  # 0: off
     repetition_penalty: float = 1.0  # 1: off
-    rows_a_batch: int = 256
+    batch_size: int = 256  # responses generated together
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise ValueError(f"temperature must be positive, found {self.temperature}")
         if not 0.0 < self.top_p <= 1.0:
             raise ValueError(f"top_p must be above 0 and at most 1, found {self.top_p}")
         if self.top_k < 0:
             raise ValueError(f"top_k must be at least 0, found {self.top_k}")
         if not self.repetition_penalty > 0:
             raise ValueError(f"repetition_penalty must be positive, found {self.repetition_penalty}")
-        if self.rows_a_batch < 1:
-            raise ValueError(f"rows_a_batch must be at least 1, found {self.rows_a_batch}")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, found {self.batch_size}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions(DecodingOptions):
+    """How a token is drawn. Only evaluation may truncate: rollouts that train need the distribution they are
+    scored by.
+    """
+
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0.0 < self.temperature < math.inf:
+            raise ValueError(f"temperature must be a positive number, found {self.temperature}")
 
     def require_untruncated(self) -> None:
         """Raises ValueError, naming the option, where the sampled distribution is not the policy's own."""
@@ -58,18 +68,18 @@ class SamplingOptions:
 class LanguageModelDataOptions:
     """How texts become optimiser steps, for pretraining and SFT.
 
-    `conversations` puts one conversation in a row; `windows` fills rows of `window_tokens` with whole
-    conversations that do not see each other. `steps`, when given, overrides `epochs`.
+    With `packing` a row of `max_length` tokens is filled with whole conversations that do not see each other,
+    without it a row holds one conversation. `steps`, when given, overrides `epochs`.
     """
 
-    rows: Literal["conversations", "windows"] = "conversations"
-    examples_a_step: int = 64  # conversations, or windows
-    window_tokens: int = 1024
+    packing: bool = False
+    examples_per_step: int = 64  # rows: conversations, or packed sequences
+    max_length: int = 1024  # tokens of a packed sequence
     epochs: float = 1.0
     steps: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("examples_a_step", "window_tokens"):
+        for name in ("examples_per_step", "max_length"):
             _require_at_least(name, getattr(self, name), 1)
         if self.epochs <= 0:
             raise ValueError(f"epochs must be positive, found {self.epochs}")
@@ -78,13 +88,16 @@ class LanguageModelDataOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageModelWatchingOptions:
+class EvaluationOptions:
+    """Evaluation on held-out data during training."""
+
     evaluate_every_steps: int = 0  # 0: only before and after training
-    evaluation_examples: int = 256  # held-out examples in each evaluation, the first ones of the file
-    samples: int = 4  # held-out prompts answered and written to samples.jsonl at each evaluation (SFT)
+    max_examples: int = 256  # held-out examples or prompts in each evaluation, the first ones of the file
+    # Texts written to samples.jsonl: of SFT at each evaluation, of PPO at each step.
+    logged_samples: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("evaluate_every_steps", "evaluation_examples", "samples"):
+        for name in ("evaluate_every_steps", "max_examples", "logged_samples"):
             _require_at_least(name, getattr(self, name), 0)
 
 
@@ -93,13 +106,38 @@ class LanguageModelConfig:
     """Options of `pretrain` (the loss counts every token) and `sft` (the loss counts the responses)."""
 
     model: ModelOptions
-    optimiser: OptimiserOptions
+    optimizer: OptimiserOptions
     batch: BatchOptions = field(default_factory=BatchOptions)
     data: LanguageModelDataOptions = field(default_factory=LanguageModelDataOptions)
     tokenizer: TokenizerOptions = field(default_factory=TokenizerOptions)  # read for a fresh model only
-    watching: LanguageModelWatchingOptions = field(default_factory=LanguageModelWatchingOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
     preset: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions(DecodingOptions):
+    """How responses are drawn for annotation: every prompt at every temperature."""
+
+    temperatures: tuple[float, ...] = (1.0,)
+    max_prompt_tokens: int = 512
+    max_response_tokens: int = 256
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("max_prompt_tokens", "max_response_tokens"):
+            _require_at_least(name, getattr(self, name), 1)
+        if not self.temperatures:
+            raise ValueError("temperatures must be one or more positive numbers, found none")
+        if len(set(self.temperatures)) != len(self.temperatures):
+            raise ValueError(f"temperatures must differ from each other, found {self.temperatures}")
+        for temperature in self.temperatures:
+            self.at(temperature)
+
+    def at(self, temperature: float) -> SamplingOptions:
+        """Raises ValueError for a temperature that is not a positive number."""
+        decoding = {option.name: getattr(self, option.name) for option in fields(DecodingOptions)}
+        return SamplingOptions(temperature=temperature, **decoding)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,21 +146,13 @@ class SampleConfig:
 
     policy: ModelSource
     policy_name: str = ""  # written into the rows' `policy` column
-    samples_a_prompt: int = 1
-    temperatures: tuple[float, ...] = (1.0,)
-    sampling: SamplingOptions = field(default_factory=SamplingOptions)  # its temperature is not read
-    max_prompt_tokens: int = 512
-    max_response_tokens: int = 256
+    samples_per_prompt: int = 1
+    sampling: SampleOptions = field(default_factory=SampleOptions)
     id_prefix: str = ""  # set in front of every response_id, so that ids of several runs never meet
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
 
     def __post_init__(self) -> None:
-        for name in ("samples_a_prompt", "max_prompt_tokens", "max_response_tokens"):
-            _require_at_least(name, getattr(self, name), 1)
-        if not self.temperatures or min(self.temperatures) <= 0:
-            raise ValueError(f"temperatures must be one or more positive numbers, found {self.temperatures}")
-        if len(set(self.temperatures)) != len(self.temperatures):
-            raise ValueError(f"temperatures must differ from each other, found {self.temperatures}")
+        _require_at_least("samples_per_prompt", self.samples_per_prompt, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,27 +162,27 @@ class EvaluateConfig:
     policy: ModelSource
     reward_model_path: str  # a reward model's folder; its base and tokenizer may be others than the policy's
     reference: ModelSource | None = None  # None: no KL
-    samples_a_prompt: int = 1
+    samples_per_prompt: int = 1
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
-    reward_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
-    samples: int = 16  # texts written to samples.jsonl
+    reward_model_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
+    logged_samples: int = 16  # texts written to samples.jsonl
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
 
     def __post_init__(self) -> None:
-        _require_at_least("samples_a_prompt", self.samples_a_prompt, 1)
-        _require_at_least("samples", self.samples, 0)
+        _require_at_least("samples_per_prompt", self.samples_per_prompt, 1)
+        _require_at_least("logged_samples", self.logged_samples, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutOptions:
-    steps: int = 100  # rollout-and-update rounds, critic pre-training not counted
-    prompts_a_step: int = 32
-    samples_a_prompt: int = 4
+    steps: int = 100  # of rollouts and updates, critic pre-training not counted
+    prompts_per_step: int = 32
+    samples_per_prompt: int = 4
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "prompts_a_step", "samples_a_prompt"):
+        for name in ("steps", "prompts_per_step", "samples_per_prompt"):
             _require_at_least(name, getattr(self, name), 1)
         try:
             self.sampling.require_untruncated()
@@ -160,30 +190,30 @@ class RolloutOptions:
             raise ValueError(f"sampling.{problem}") from None
 
     @property
-    def responses_a_step(self) -> int:
-        return self.prompts_a_step * self.samples_a_prompt
+    def responses_per_step(self) -> int:
+        return self.prompts_per_step * self.samples_per_prompt
 
 
 @dataclass(frozen=True, kw_only=True)
 class RewardOptions:
-    """From the reward model's score to what the policy is paid, in this order.
+    """From the reward model's score to the policy's token rewards, in this order.
 
-    missing-EOS rule `replace` -> normalise by the moments of all scores so far -> clip -> missing-EOS rule
+    missing-EOS rule `replace` -> normalize by the moments of all scores so far -> clip -> missing-EOS rule
     `subtract` -> per-token KL to the reference.
     """
 
-    normalise: bool = True
-    clip: float | None = 0.8  # in standard deviations; None: no clip; read only with `normalise`
-    missing_eos: Literal["off", "replace", "subtract"] = "off"
+    normalize: bool = True
+    clip_range: float | None = 0.8  # in standard deviations; None: no clip; read only with `normalize`
+    missing_eos_rule: Literal["off", "replace", "subtract"] = "off"
     missing_eos_score: float = -1.0  # `replace`: the raw score; `subtract`: added to the normalised one
     kl_coefficient: float = 0.05
     kl_target: float | None = None  # nats a response; None: the coefficient is fixed
-    kl_rule: Literal["paper", "code"] = "code"
+    kl_controller: Literal["ziegler_paper", "ziegler_code"] = "ziegler_code"
 
     def __post_init__(self) -> None:
-        if self.clip is not None and self.clip <= 0:
-            raise ValueError(f"clip must be positive, found {self.clip}")
-        if self.missing_eos == "subtract" and self.missing_eos_score > 0:
+        if self.clip_range is not None and self.clip_range <= 0:
+            raise ValueError(f"clip_range must be positive, found {self.clip_range}")
+        if self.missing_eos_rule == "subtract" and self.missing_eos_score > 0:
             raise ValueError(
                 f"missing_eos_score must not be positive with 'subtract', found {self.missing_eos_score}"
             )
@@ -195,90 +225,80 @@ class RewardOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class AlgorithmOptions:
-    """The PPO update."""
+    """Advantages and the PPO update."""
 
-    responses_a_minibatch: int = 32
-    epochs: int = 1  # passes over the rollouts of a step
-    ratio_clip: float = 0.2
-    value_clip: float | None = 0.2
-    discount: float = 1.0
-    lambda_: float = 0.95
+    responses_per_minibatch: int = 32
+    ppo_epochs: int = 1  # passes over the rollouts of a step
+    clip_range: float = 0.2
+    clip_range_value: float | None = 0.2
+    gamma: float = 1.0
+    gae_lambda: float = 0.95
     whiten_advantages: bool = False
-    stop_at_kl: float | None = (
-        None  # nats a token to the sampling policy: above it the step's other updates are skipped
-    )
+    # Nats a token to the sampling policy: above it the step's remaining updates are skipped. None: never.
+    target_kl: float | None = None
     ptx_coefficient: float = 0.0  # times the mean token loss on demonstrations, in the same optimiser step
-    ptx_examples_a_minibatch: int = 0  # 0: as many as the minibatch has responses
+    ptx_examples_per_minibatch: int = 0  # 0: as many as the minibatch has responses
 
     def __post_init__(self) -> None:
-        for name in ("responses_a_minibatch", "epochs"):
+        for name in ("responses_per_minibatch", "ppo_epochs"):
             _require_at_least(name, getattr(self, name), 1)
-        for name in ("discount", "lambda_"):
+        for name in ("gamma", "gae_lambda"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be between 0 and 1, found {getattr(self, name)}")
-        if not 0.0 < self.ratio_clip < 1.0:
-            raise ValueError(f"ratio_clip must be between 0 and 1, found {self.ratio_clip}")
-        for name in ("value_clip", "stop_at_kl"):
+        if not 0.0 < self.clip_range < 1.0:
+            raise ValueError(f"clip_range must be between 0 and 1, found {self.clip_range}")
+        for name in ("clip_range_value", "target_kl"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, found {value}")
-        for name in ("ptx_coefficient", "ptx_examples_a_minibatch"):
+        for name in ("ptx_coefficient", "ptx_examples_per_minibatch"):
             _require_at_least(name, getattr(self, name), 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CriticOptions:
-    """The critic is trained alone first, until its loss gains less than `flat_gain` over `flat_window`
-    updates.
+    """The critic is pre-trained before the policy's first update, until its loss falls by less than the share
+    `plateau_min_improvement` from one `plateau_window` of updates to the next.
     """
 
-    start: Literal["reward_model", "policy"] = "reward_model"
-    pretraining_updates: int = 50  # at most; 0: none
-    flat_window: int = 10
-    flat_gain: float = 0.01
+    init_from: Literal["reward_model", "policy"] = "reward_model"
+    max_pretraining_updates: int = 50  # 0: none
+    plateau_window: int = 10
+    plateau_min_improvement: float = 0.01
 
     def __post_init__(self) -> None:
-        _require_at_least("pretraining_updates", self.pretraining_updates, 0)
-        _require_at_least("flat_window", self.flat_window, 1)
-        if not 0.0 <= self.flat_gain < 1.0:
-            raise ValueError(f"flat_gain must be at least 0 and below 1, found {self.flat_gain}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PPOWatchingOptions:
-    evaluate_every_steps: int = 0  # 0: only before and after training
-    evaluation_prompts: int = 256  # held-out prompts in each evaluation, the first ones of the file
-    samples: int = 4  # texts written to samples.jsonl at each step
-
-    def __post_init__(self) -> None:
-        for name in ("evaluate_every_steps", "samples"):
-            _require_at_least(name, getattr(self, name), 0)
-        _require_at_least("evaluation_prompts", self.evaluation_prompts, 1)
+        _require_at_least("max_pretraining_updates", self.max_pretraining_updates, 0)
+        _require_at_least("plateau_window", self.plateau_window, 1)
+        if not 0.0 <= self.plateau_min_improvement < 1.0:
+            raise ValueError(
+                f"plateau_min_improvement must be at least 0 and below 1, found {self.plateau_min_improvement}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class PPOConfig:
     policy: ModelOptions
     reward_model_path: str  # a reward model's folder; its base and tokenizer may be others than the policy's
-    policy_optimiser: OptimiserOptions
-    critic_optimiser: OptimiserOptions
+    policy_optimizer: OptimiserOptions
+    critic_optimizer: OptimiserOptions
     reference: ModelSource | None = None  # None: the policy as it is at the start
     batch: BatchOptions = field(default_factory=BatchOptions)
-    reward_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
+    reward_model_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
     rollout: RolloutOptions = field(default_factory=RolloutOptions)
     reward: RewardOptions = field(default_factory=RewardOptions)
     algorithm: AlgorithmOptions = field(default_factory=AlgorithmOptions)
     critic: CriticOptions = field(default_factory=CriticOptions)
-    watching: PPOWatchingOptions = field(default_factory=PPOWatchingOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
     preset: str = ""
 
     def __post_init__(self) -> None:
-        n = self.rollout.samples_a_prompt
-        if self.algorithm.responses_a_minibatch % n:
+        _require_at_least("evaluation.max_examples", self.evaluation.max_examples, 1)
+        n = self.rollout.samples_per_prompt
+        if self.algorithm.responses_per_minibatch % n:
             raise ValueError(
-                f"algorithm.responses_a_minibatch {self.algorithm.responses_a_minibatch} must be a multiple of "
-                f"rollout.samples_a_prompt {n}: the responses of a prompt are updated together"
+                f"algorithm.responses_per_minibatch {self.algorithm.responses_per_minibatch} must be a multiple of "
+                f"rollout.samples_per_prompt {n}: the responses of a prompt are updated together"
             )
         if self.policy.dropout:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Evaluation of a policy: sample on the given prompts, score with a reward model, measure the KL to a
+"""PolicyEvaluation of a policy: sample on the given prompts, score with a reward model, measure the KL to a
 reference.
 
     python -m policy_training.training.evaluate RUN_DIR
@@ -23,16 +23,17 @@ from learning.processes import Processes
 from learning.run_context import RunContext
 from learning.tokenization import decode_response
 from policy_training.training.config import EvaluateConfig
+from policy_training.training.response_rows import response_row
 from policy_training.training.rollouts import (
-    Frozen,
-    Scorer,
+    FrozenModel,
+    RolloutScorer,
     evaluate_policy,
     load_reference,
-    probe_examples,
-    source_sha256s,
-    tokenized_prompts,
+    model_source_sha256s,
+    self_check_examples,
+    tokenize_prompts,
 )
-from policy_training.training.sample import response_row
+from policy_training.training.sampler import SamplingRequest
 
 
 def main(attempt: RunContext[EvaluateConfig]) -> dict[str, Any]:
@@ -44,23 +45,23 @@ def main(attempt: RunContext[EvaluateConfig]) -> dict[str, Any]:
     attempt.status(stage="loading")
     started = time.perf_counter()
     tokenizer = load_tokenizer(config.policy)
-    policy = Frozen(load_policy(config.policy, tokenizer), config.runtime, processes.device)
+    policy = FrozenModel(load_policy(config.policy, tokenizer), config.runtime, processes.device)
     require_positions(policy.model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
     reference = None
     if config.reference is not None:
-        reference = Frozen(load_reference(config.reference, tokenizer), config.runtime, processes.device)
-    scorer = Scorer(
+        reference = FrozenModel(load_reference(config.reference, tokenizer), config.runtime, processes.device)
+    scorer = RolloutScorer(
         config.reward_model_path,
         tokenizer,
         policy_batch=config.batch,
-        batch=config.reward_batch or config.batch,
+        batch=config.reward_model_batch or config.batch,
         runtime=config.runtime,
         processes=processes,
     )
-    prompts = tokenized_prompts(rows, tokenizer, config.batch.max_prompt_tokens)
+    prompts = tokenize_prompts(rows, tokenizer, config.batch.max_prompt_tokens)
     layout, _ = choose_layout(
         policy.model,
-        probe_examples(prompts, config.samples_a_prompt),
+        self_check_examples(prompts, config.samples_per_prompt),
         dtype=config.runtime.dtype,
         requested=config.batch.layout,
     )
@@ -72,19 +73,22 @@ def main(attempt: RunContext[EvaluateConfig]) -> dict[str, Any]:
         reference,
         prompts,
         scorer,
-        n_samples=config.samples_a_prompt,
-        sampling=config.sampling,
-        batch=config.batch,
+        SamplingRequest(
+            n_samples=config.samples_per_prompt,
+            max_response_tokens=config.batch.max_response_tokens,
+            options=config.sampling,
+            seed=f"{config.runtime.seed}/evaluation",
+        ),
+        max_micro_batch_tokens=config.batch.max_micro_batch_tokens,
         layout=layout,
-        seed=f"{config.runtime.seed}/evaluation",
         processes=processes,
     )
-    written = [
+    response_rows = [
         response_row(
             rollout.prompt,
             rollout.response,
             decode_response(tokenizer, rollout.response.token_ids),
-            response_id=f"{rollout.prompt.prompt_id}-{rollout.response.sample}",
+            response_id=f"{rollout.prompt.prompt_id}-{rollout.response.sample_index}",
             policy_name="",
             options=config.sampling,
             max_tokens=config.batch.max_response_tokens,
@@ -92,22 +96,22 @@ def main(attempt: RunContext[EvaluateConfig]) -> dict[str, Any]:
         )
         for rollout in rollouts
     ]
-    for row, rollout in list(zip(written, rollouts, strict=True))[: config.samples]:
-        attempt.log_sample(0, prompt=rollout.prompt.text, response=row["text"], reward=f"{rollout.score:.4f}")
+    for row, rollout in list(zip(response_rows, rollouts, strict=True))[: config.logged_samples]:
+        attempt.log_sample(0, prompt=rollout.prompt.text, response=row["text"], score=f"{rollout.score:.4f}")
     attempt.check()
     attempt.status(stage="saving")
     if attempt.is_main:
-        write_records(attempt.path / "responses.parquet", written, SAMPLED_RESPONSES)
+        write_records(attempt.path / "responses.parquet", response_rows, SAMPLED_RESPONSES)
         scores = [
             {"response_id": row["response_id"], "prompt_id": row["prompt_id"], "reward": rollout.score}
-            for row, rollout in zip(written, rollouts, strict=True)
+            for row, rollout in zip(response_rows, rollouts, strict=True)
         ]
         write_records(attempt.path / "scores.parquet", scores, SCORES)
     return {
         **evaluation.as_dict(),
         # Samples of one prompt are not independent: the prompts are what was drawn.
-        "reward_standard_error": evaluation.reward_sd / math.sqrt(len(prompts)),
-        "policy_sha256s": source_sha256s(config.policy),
+        "score_standard_error": evaluation.score_std / math.sqrt(len(prompts)),
+        "policy_sha256s": model_source_sha256s(config.policy),
         "reward_model_sha256s": scorer.sha256s,
         "seconds": time.perf_counter() - started,
     }

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from policy_training.training.rewards import kl_estimates
+
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyLoss:
@@ -17,7 +19,7 @@ class PolicyLoss:
 
     loss: Tensor
     clipped_tokens: Tensor
-    kl_to_sampler: Tensor  # nats, estimator k3: never negative, little noise
+    approx_kl: Tensor  # nats, estimator k3: never negative, little noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,7 @@ class ValueLoss:
     clipped_tokens: Tensor
 
 
-def _zero_off(is_response_NR: Tensor, values_NR: Tensor) -> Tensor:
+def _mask_outside_response(is_response_NR: Tensor, values_NR: Tensor) -> Tensor:
     """Zero whatever lies off the response BEFORE any arithmetic: 0 * NaN in a backward pass is NaN."""
     return torch.where(is_response_NR, values_NR, torch.zeros_like(values_NR))
 
@@ -49,18 +51,18 @@ def clipped_policy_loss(
     The gradient is exactly zero where the ratio has left the interval in the direction the advantage pushes
     it, and that of the unclipped loss everywhere else.
     """
-    log_ratio_NR = _zero_off(is_response_NR, logprobs_NR - old_logprobs_NR)
-    advantages_NR = _zero_off(is_response_NR, advantages_NR)
+    log_ratio_NR = _mask_outside_response(is_response_NR, logprobs_NR - old_logprobs_NR)
+    advantages_NR = _mask_outside_response(is_response_NR, advantages_NR)
     ratio_NR = log_ratio_NR.exp()
     unclipped_NR = ratio_NR * advantages_NR
     clipped_NR = ratio_NR.clamp(1.0 - clip, 1.0 + clip) * advantages_NR
     with torch.no_grad():
         is_clipped_NR = clipped_NR < unclipped_NR
-        kl_NR = torch.expm1(-log_ratio_NR) + log_ratio_NR
+        kl_NR = kl_estimates(log_ratio_NR, "k3")
     return PolicyLoss(
         loss=-torch.minimum(unclipped_NR, clipped_NR).sum(),
         clipped_tokens=is_clipped_NR.sum(),
-        kl_to_sampler=kl_NR.sum(),
+        approx_kl=kl_NR.sum(),
     )
 
 
@@ -79,16 +81,17 @@ def clipped_value_loss(
     OpenAI's baselines (ppo2) and of Secrets of RLHF I. `clip=None` leaves out the second term.
     """
     values_NR, old_values_NR, returns_NR = (
-        _zero_off(is_response_NR, x_NR) for x_NR in (values_NR, old_values_NR, returns_NR)
+        _mask_outside_response(is_response_NR, x_NR) for x_NR in (values_NR, old_values_NR, returns_NR)
     )
-    plain_NR = (values_NR - returns_NR).square()
+    squared_error_NR = (values_NR - returns_NR).square()
     if clip is None:
         none = torch.zeros((), dtype=torch.long, device=values_NR.device)
-        return ValueLoss(loss=0.5 * plain_NR.sum(), clipped_tokens=none)
-    near_NR = torch.maximum(torch.minimum(values_NR, old_values_NR + clip), old_values_NR - clip)
-    held_NR = (near_NR - returns_NR).square()
+        return ValueLoss(loss=0.5 * squared_error_NR.sum(), clipped_tokens=none)
+    values_clipped_NR = torch.maximum(torch.minimum(values_NR, old_values_NR + clip), old_values_NR - clip)
+    clipped_squared_error_NR = (values_clipped_NR - returns_NR).square()
     return ValueLoss(
-        loss=0.5 * torch.maximum(plain_NR, held_NR).sum(), clipped_tokens=(held_NR > plain_NR).sum()
+        loss=0.5 * torch.maximum(squared_error_NR, clipped_squared_error_NR).sum(),
+        clipped_tokens=(clipped_squared_error_NR > squared_error_NR).sum(),
     )
 
 
@@ -98,4 +101,4 @@ def language_model_loss(logprobs_NR: Tensor, is_response_NR: Tensor) -> Tensor:
 
     InstructGPT's ptx objective adds coefficient * this, per token of the mixed-in text, to the policy loss.
     """
-    return -_zero_off(is_response_NR, logprobs_NR).sum()
+    return -_mask_outside_response(is_response_NR, logprobs_NR).sum()

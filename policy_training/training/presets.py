@@ -17,11 +17,10 @@ from learning.interface.training_options import (
 from policy_training.training.config import (
     AlgorithmOptions,
     CriticOptions,
+    EvaluationOptions,
     LanguageModelConfig,
     LanguageModelDataOptions,
-    LanguageModelWatchingOptions,
     PPOConfig,
-    PPOWatchingOptions,
     RewardOptions,
     RolloutOptions,
     SamplingOptions,
@@ -33,11 +32,11 @@ from rewardmodel.training.config import TokenizerOptions
 class LanguageModelPreset:
     name: str
     source: str  # where to read about it
-    optimiser: OptimiserOptions
+    optimizer: OptimiserOptions
     data: LanguageModelDataOptions = field(default_factory=LanguageModelDataOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
     dropout: float = 0.0
-    watching: LanguageModelWatchingOptions = field(default_factory=LanguageModelWatchingOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
     def config(
         self,
@@ -48,11 +47,11 @@ class LanguageModelPreset:
     ) -> LanguageModelConfig:
         return LanguageModelConfig(
             model=ModelOptions(source=source, dropout=self.dropout),
-            optimiser=self.optimiser,
+            optimizer=self.optimizer,
             batch=self.batch,
             data=self.data,
             tokenizer=tokenizer or TokenizerOptions(),
-            watching=self.watching,
+            evaluation=self.evaluation,
             runtime=runtime or RuntimeOptions(),
             preset=self.name,
         )
@@ -62,14 +61,14 @@ class LanguageModelPreset:
 class PPOPreset:
     name: str
     source: str  # where to read about it
-    policy_optimiser: OptimiserOptions
-    critic_optimiser: OptimiserOptions
+    policy_optimizer: OptimiserOptions
+    critic_optimizer: OptimiserOptions
     rollout: RolloutOptions
     reward: RewardOptions
     algorithm: AlgorithmOptions
     critic: CriticOptions = field(default_factory=CriticOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
-    watching: PPOWatchingOptions = field(default_factory=PPOWatchingOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
     def config(
         self,
@@ -80,19 +79,19 @@ class PPOPreset:
         reference: ModelSource | None = None,
         runtime: RuntimeOptions | None = None,
     ) -> PPOConfig:
-        """`steps` replaces the preset's number of rollout-and-update rounds."""
+        """`steps` replaces the preset's number of PPO steps."""
         return PPOConfig(
             policy=ModelOptions(source=policy),
             reward_model_path=reward_model_path,
             reference=reference,
-            policy_optimiser=self.policy_optimiser,
-            critic_optimiser=self.critic_optimiser,
+            policy_optimizer=self.policy_optimizer,
+            critic_optimizer=self.critic_optimizer,
             batch=self.batch,
             rollout=self.rollout if steps is None else replace(self.rollout, steps=steps),
             reward=self.reward,
             algorithm=self.algorithm,
             critic=self.critic,
-            watching=self.watching,
+            evaluation=self.evaluation,
             runtime=runtime or RuntimeOptions(),
             preset=self.name,
         )
@@ -101,21 +100,21 @@ class PPOPreset:
 SFT_SECRETS = LanguageModelPreset(
     name="sft_secrets",
     source="Secrets of RLHF I (Zheng et al. 2023), 5.1",
-    optimiser=OptimiserOptions(
+    optimizer=OptimiserOptions(
         learning_rate=9.5e-6,  # 5.1
         schedule="cosine",  # 5.1
         final_fraction=0.1,  # 5.1: to 10 % of the peak
     ),
     data=LanguageModelDataOptions(
         epochs=2,  # 5.1
-        examples_a_step=1024,  # 5.1
+        examples_per_step=1024,  # 5.1
     ),
 )
 
 SFT_LLAMA2 = LanguageModelPreset(
     name="sft_llama2",
     source="Llama 2 (Touvron et al. 2023), 3.1",
-    optimiser=OptimiserOptions(
+    optimizer=OptimiserOptions(
         learning_rate=2e-5,  # 3.1
         schedule="cosine",  # 3.1
         final_fraction=0.1,  # 2.2: down to 10 % of the peak
@@ -126,10 +125,10 @@ SFT_LLAMA2 = LanguageModelPreset(
         max_gradient_norm=1.0,  # 2.2
     ),
     data=LanguageModelDataOptions(
-        rows="windows",  # 3.1: concatenated to full sequences (here none is cut, and neighbours are masked)
-        window_tokens=4096,  # 3.1
+        packing=True,  # 3.1: concatenated to full sequences (here none is cut, and neighbours are masked)
+        max_length=4096,  # 3.1
         epochs=2,  # 3.1
-        examples_a_step=64,  # 3.1
+        examples_per_step=64,  # 3.1
     ),
     batch=BatchOptions(
         max_prompt_tokens=2048,  # ours
@@ -141,14 +140,14 @@ SFT_LLAMA2 = LanguageModelPreset(
 SFT_INSTRUCTGPT = LanguageModelPreset(
     name="sft_instructgpt",
     source="InstructGPT (Ouyang et al. 2022), C.1; its choice of the best epoch by reward model is left to the caller",
-    optimiser=OptimiserOptions(
+    optimizer=OptimiserOptions(
         learning_rate=9.65e-6,  # C.1 for 1.3B and 6B; 5.03e-6 for 175B
         schedule="cosine",  # C.1
         final_fraction=0.1,  # C.1
     ),
     data=LanguageModelDataOptions(
         epochs=16,  # C.1
-        examples_a_step=32,  # C.1 for 1.3B and 6B; 8 for 175B
+        examples_per_step=32,  # C.1 for 1.3B and 6B; 8 for 175B
     ),
     dropout=0.2,  # C.1: residual dropout; ours sets every dropout the architecture has (Llama: that of attention)
 )
@@ -156,7 +155,7 @@ SFT_INSTRUCTGPT = LanguageModelPreset(
 SFT_TINY = LanguageModelPreset(
     name="tiny",
     source="ours: models of about one million parameters from scratch, a dialogue a row, one or two CPU cores",
-    optimiser=OptimiserOptions(
+    optimizer=OptimiserOptions(
         learning_rate=4e-3,  # ours
         schedule="cosine",  # ours
         final_fraction=0.05,  # ours
@@ -164,8 +163,8 @@ SFT_TINY = LanguageModelPreset(
         weight_decay=0.01,  # ours
     ),
     data=LanguageModelDataOptions(
-        rows="conversations",  # ours: learns faster than windows at this size
-        examples_a_step=48,  # ours
+        packing=False,  # ours: learns faster than packed rows at this size
+        examples_per_step=48,  # ours
         steps=400,  # ours
     ),
     batch=BatchOptions(
@@ -173,96 +172,96 @@ SFT_TINY = LanguageModelPreset(
         max_response_tokens=192,  # ours
         max_micro_batch_tokens=1024,  # ours: rows of like length together; 4096 pads a third more
     ),
-    watching=LanguageModelWatchingOptions(
+    evaluation=EvaluationOptions(
         evaluate_every_steps=100,  # ours
-        evaluation_examples=96,  # ours
+        max_examples=96,  # ours
     ),
 )
 
 PPO_MAX = PPOPreset(
     name="ppo_max",
     source="Secrets of RLHF I (Zheng et al. 2023), 5.1, 5.3, 5.4, B.1 (the paper; the authors' code deviates)",
-    policy_optimiser=OptimiserOptions(
+    policy_optimizer=OptimiserOptions(
         learning_rate=5e-7,  # B.1
-        schedule="constant",  # ours: no warm-up, because the critic is trained alone first (5.4)
+        schedule="constant",  # ours: no warm-up, because the critic is pre-trained (5.4)
     ),
-    critic_optimiser=OptimiserOptions(
+    critic_optimizer=OptimiserOptions(
         learning_rate=1.65e-6,  # B.1
         schedule="constant",  # ours
     ),
     rollout=RolloutOptions(
-        prompts_a_step=128,  # B.1: 128 rollouts a step
-        samples_a_prompt=1,  # ours: the paper names no number
+        prompts_per_step=128,  # B.1: 128 rollouts a step
+        samples_per_prompt=1,  # ours: the paper names no number
     ),
     reward=RewardOptions(
-        normalise=True,  # 5.3.1: running mean and standard deviation of history
-        clip=0.8,  # 5.3.1 tries 0.3 and 0.8; the code has 10
+        normalize=True,  # 5.3.1: running mean and standard deviation of history
+        clip_range=0.8,  # 5.3.1 tries 0.3 and 0.8; the code has 10
         kl_coefficient=0.05,  # 5.3.2
     ),
     algorithm=AlgorithmOptions(
-        responses_a_minibatch=32,  # B.1
-        ratio_clip=0.2,  # B.1
-        value_clip=0.2,  # B.1
-        discount=1.0,  # the authors' configuration
-        lambda_=0.95,  # the authors' configuration
+        responses_per_minibatch=32,  # B.1
+        clip_range=0.2,  # B.1
+        clip_range_value=0.2,  # B.1
+        gamma=1.0,  # the authors' configuration
+        gae_lambda=0.95,  # the authors' configuration
         whiten_advantages=False,  # 5.3.1: constrain on the reward level only
         ptx_coefficient=1.0,  # ours: 5.4 mixes pretraining data and names no weight
     ),
     critic=CriticOptions(
-        start="reward_model",  # 5.4
-        pretraining_updates=50,  # ours
-        flat_window=10,  # ours
-        flat_gain=0.01,  # ours
+        init_from="reward_model",  # 5.4
+        max_pretraining_updates=50,  # ours
+        plateau_window=10,  # ours
+        plateau_min_improvement=0.01,  # ours
     ),
 )
 
 PPO_VANILLA = PPOPreset(
     name="ppo_vanilla",
     source="Secrets of RLHF I (Zheng et al. 2023), 5.2: ppo_max without what 5.3 and 5.4 add",
-    policy_optimiser=PPO_MAX.policy_optimiser,
-    critic_optimiser=PPO_MAX.critic_optimiser,
+    policy_optimizer=PPO_MAX.policy_optimizer,
+    critic_optimizer=PPO_MAX.critic_optimizer,
     rollout=PPO_MAX.rollout,
-    reward=RewardOptions(normalise=False, clip=None, kl_coefficient=0.0),  # 5.2
+    reward=RewardOptions(normalize=False, clip_range=None, kl_coefficient=0.0),  # 5.2
     algorithm=AlgorithmOptions(
-        responses_a_minibatch=32,  # B.1
-        ratio_clip=0.2,  # B.1
-        value_clip=None,  # 5.2
-        discount=1.0,
-        lambda_=0.95,
+        responses_per_minibatch=32,  # B.1
+        clip_range=0.2,  # B.1
+        clip_range_value=None,  # 5.2
+        gamma=1.0,
+        gae_lambda=0.95,
     ),
-    critic=CriticOptions(start="reward_model", pretraining_updates=0),  # 5.2
+    critic=CriticOptions(init_from="reward_model", max_pretraining_updates=0),  # 5.2
 )
 
 PPO_STIENNON = PPOPreset(
     name="stiennon",
     source="Learning to summarize from human feedback (Stiennon et al. 2020), B.1",
-    policy_optimiser=OptimiserOptions(
+    policy_optimizer=OptimiserOptions(
         learning_rate=1.5e-5,  # B.1 for 1.3B parameters; 7e-6 for 6.7B
         schedule="linear",  # ours
         final_fraction=0.0,  # ours
     ),
-    critic_optimiser=OptimiserOptions(learning_rate=1.5e-5, schedule="linear", final_fraction=0.0),
+    critic_optimizer=OptimiserOptions(learning_rate=1.5e-5, schedule="linear", final_fraction=0.0),
     rollout=RolloutOptions(
-        prompts_a_step=512,  # B.1 for 1.3B; 256 for 6.7B
-        samples_a_prompt=1,
+        prompts_per_step=512,  # B.1 for 1.3B; 256 for 6.7B
+        samples_per_prompt=1,
     ),
-    reward=RewardOptions(normalise=False, clip=None, kl_coefficient=0.05),  # B.1
+    reward=RewardOptions(normalize=False, clip_range=None, kl_coefficient=0.05),  # B.1
     algorithm=AlgorithmOptions(
-        responses_a_minibatch=512,  # ours
-        epochs=4,  # B.1
-        discount=1.0,  # B.1
-        lambda_=0.95,  # B.1
+        responses_per_minibatch=512,  # ours
+        ppo_epochs=4,  # B.1
+        gamma=1.0,  # B.1
+        gae_lambda=0.95,  # B.1
         whiten_advantages=True,  # ours, as in the code it grew from (Ziegler et al. 2019)
     ),
     critic=CriticOptions(
-        start="reward_model", pretraining_updates=0
+        init_from="reward_model", max_pretraining_updates=0
     ),  # B.1: its own network, from the reward model
 )
 
 PPO_N_PLUS = PPOPreset(
     name="n_plus",
     source="The N+ implementation details of RLHF with PPO (Huang et al. 2024)",
-    policy_optimiser=OptimiserOptions(
+    policy_optimizer=OptimiserOptions(
         learning_rate=3e-6,
         schedule="linear",
         final_fraction=0.0,
@@ -271,64 +270,66 @@ PPO_N_PLUS = PPOPreset(
         epsilon=1e-5,
     ),
     # Its value weight of 0.1 belongs to one loss for two networks; a critic with its own Adam does not feel a factor.
-    critic_optimiser=OptimiserOptions(
+    critic_optimizer=OptimiserOptions(
         learning_rate=3e-6, schedule="linear", final_fraction=0.0, beta1=0.9, beta2=0.999, epsilon=1e-5
     ),
     rollout=RolloutOptions(
         steps=1954,  # one million episodes
-        prompts_a_step=512,
-        samples_a_prompt=1,
+        prompts_per_step=512,
+        samples_per_prompt=1,
         sampling=SamplingOptions(temperature=0.7),
     ),
     reward=RewardOptions(
-        normalise=False,  # reward whitening is optional there, and off
-        clip=None,
-        missing_eos="replace",  # before any whitening
+        normalize=False,  # reward whitening is optional there, and off
+        clip_range=None,
+        missing_eos_rule="replace",  # before any whitening
         missing_eos_score=-1.0,
         kl_coefficient=0.05,
     ),
     algorithm=AlgorithmOptions(
-        responses_a_minibatch=512,  # 1 minibatch
-        epochs=4,
-        ratio_clip=0.2,
-        value_clip=0.2,
-        discount=1.0,
-        lambda_=0.95,
+        responses_per_minibatch=512,  # 1 minibatch
+        ppo_epochs=4,
+        clip_range=0.2,
+        clip_range_value=0.2,
+        gamma=1.0,
+        gae_lambda=0.95,
         whiten_advantages=True,
     ),
-    critic=CriticOptions(start="reward_model", pretraining_updates=0),
+    critic=CriticOptions(init_from="reward_model", max_pretraining_updates=0),
 )
 
 PPO_TINY = PPOPreset(
     name="tiny",
     source="ours: models of about one million parameters, PPO-max's ingredients, one or two CPU cores",
-    policy_optimiser=OptimiserOptions(
+    policy_optimizer=OptimiserOptions(
         learning_rate=8e-4,  # ours
         schedule="linear",  # ours
         final_fraction=0.3,  # ours
         beta2=0.95,  # ours
     ),
-    critic_optimiser=OptimiserOptions(learning_rate=1e-3, schedule="constant"),  # ours
+    critic_optimizer=OptimiserOptions(learning_rate=1e-3, schedule="constant"),  # ours
     rollout=RolloutOptions(
         steps=20,  # ours
-        prompts_a_step=32,  # ours
-        samples_a_prompt=4,  # ours: one prefill and one packed row a prompt
+        prompts_per_step=32,  # ours
+        samples_per_prompt=4,  # ours: one prefill and one packed row a prompt
     ),
     reward=RewardOptions(
-        normalise=True,  # as ppo_max
-        clip=3.0,  # ours: 0.8 hides the best answers of so small a batch from the update
-        missing_eos="subtract",  # ours
+        normalize=True,  # as ppo_max
+        clip_range=3.0,  # ours: 0.8 hides the best answers of so small a batch from the update
+        missing_eos_rule="subtract",  # ours
         missing_eos_score=-1.0,  # ours
         kl_coefficient=0.04,  # ours
     ),
     algorithm=AlgorithmOptions(
-        responses_a_minibatch=64,  # ours
-        epochs=1,  # ours: a second pass gains less than fresh rollouts do in the same time
+        responses_per_minibatch=64,  # ours
+        ppo_epochs=1,  # ours: a second pass gains less than fresh rollouts do in the same time
         whiten_advantages=True,  # ours: speed matters more than purity here
     ),
-    critic=CriticOptions(start="reward_model", pretraining_updates=8, flat_window=4, flat_gain=0.05),  # ours
+    critic=CriticOptions(
+        init_from="reward_model", max_pretraining_updates=8, plateau_window=4, plateau_min_improvement=0.05
+    ),  # ours
     batch=SFT_TINY.batch,
-    watching=PPOWatchingOptions(evaluation_prompts=128),  # ours
+    evaluation=EvaluationOptions(max_examples=128),  # ours
 )
 
 LANGUAGE_MODEL_PRESETS: Mapping[str, LanguageModelPreset] = {

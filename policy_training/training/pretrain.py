@@ -17,31 +17,32 @@ from learning.packing import Example
 from learning.run_context import RunContext
 from learning.tokenization import encode_prompt, encode_response
 from policy_training.training.config import TEXTS, LanguageModelConfig
-from policy_training.training.sft import demonstration_texts
-from policy_training.training.supervised import fit, tokenizer_for
+from policy_training.training.demonstrations import demonstration_texts, split_train
+from policy_training.training.supervised import fit, load_or_train_tokenizer
 
 
 def main(attempt: RunContext[LanguageModelConfig]) -> dict[str, Any]:
     config = attempt.options
     name = "texts" if attempt.has_input("texts") else "demonstrations"
     rows = attempt.read_input(name, TEXTS if name == "texts" else DEMONSTRATIONS)
-    train_rows = [row for row in rows if row["split"] == "train"]
-    heldout_rows = [row for row in rows if row["split"] != "train"]
+    train_rows, heldout_rows = split_train(rows)
     if not train_rows:
         raise UserError(
             f"inputs/{name}: none of its {len(rows)} rows has split 'train'; add texts to learn from"
         )
     texts = [row["text"] for row in train_rows] if name == "texts" else demonstration_texts(train_rows)
-    tokenizer = tokenizer_for(config, texts)
+    tokenizer = load_or_train_tokenizer(config, texts)
     return fit(
         attempt,
         tokenizer=tokenizer,
-        train=[example for row in train_rows for example in whole_examples(row, tokenizer, config)],
-        heldout=[example for row in heldout_rows for example in whole_examples(row, tokenizer, config)],
+        train=[example for row in train_rows for example in full_sequence_examples(row, tokenizer, config)],
+        heldout=[
+            example for row in heldout_rows for example in full_sequence_examples(row, tokenizer, config)
+        ],
     )
 
 
-def whole_examples(row: dict[str, Any], tokenizer: Any, config: LanguageModelConfig) -> list[Example]:
+def full_sequence_examples(row: dict[str, Any], tokenizer: Any, config: LanguageModelConfig) -> list[Example]:
     """The row's tokens with only the first as context, so that all the others count; several pieces for a
     long row.
     """

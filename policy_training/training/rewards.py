@@ -13,10 +13,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from policy_training.training.advantages import AllReduceSum, alone
+from policy_training.training.advantages import AllReduceSum, no_reduce
 
 KLEstimator = Literal["k1", "k2", "k3"]
-MissingEosRule = Literal["off", "replace", "subtract"]
 
 
 def kl_estimates(log_ratio: Tensor, estimator: KLEstimator) -> Tensor:
@@ -35,7 +34,7 @@ def kl_estimates(log_ratio: Tensor, estimator: KLEstimator) -> Tensor:
     raise ValueError(f"estimator is {estimator!r}; it must be 'k1', 'k2' or 'k3'")
 
 
-def shape_rewards(
+def compute_token_rewards(
     scores_N: Tensor,
     logprobs_NR: Tensor,
     reference_logprobs_NR: Tensor,
@@ -89,7 +88,7 @@ class RunningMoments:
     mean: float = 0.0
     squared_deviations: float = 0.0
 
-    def update(self, values: Tensor, *, all_reduce_sum: AllReduceSum = alone) -> None:
+    def update(self, values: Tensor, *, all_reduce_sum: AllReduceSum = no_reduce) -> None:
         """Add one batch. Every rank calls this at the same time, each with its own values (none is allowed)."""
         exact = values.detach().double().flatten()
         total = all_reduce_sum(torch.stack([exact.sum(), exact.new_tensor(float(exact.numel()))]))
@@ -112,10 +111,10 @@ class RunningMoments:
         deviation = math.sqrt(max(self.squared_deviations, 0.0) / self.count)
         return deviation if deviation > 1e-12 * max(1.0, abs(self.mean)) else 1.0
 
-    def normalise(self, values: Tensor, *, clip: float | None) -> Tensor:
+    def normalize(self, values: Tensor, *, clip: float | None) -> Tensor:
         """(values - mean) / standard deviation, then cut to [-clip, clip] (Secrets of RLHF I, 5.3.1)."""
-        normalised = ((values.double() - self.mean) / self.standard_deviation).to(values.dtype)
-        return normalised if clip is None else normalised.clamp(-clip, clip)
+        normalized = ((values.double() - self.mean) / self.standard_deviation).to(values.dtype)
+        return normalized if clip is None else normalized.clamp(-clip, clip)
 
     def state_dict(self) -> dict[str, float]:
         return {"count": self.count, "mean": self.mean, "squared_deviations": self.squared_deviations}
@@ -130,21 +129,21 @@ class RunningMoments:
 class KLController:
     """The KL coefficient over time. Fixed when `target` is None.
 
-    `paper` (Ziegler et al. 2019, 2.2): beta <- beta (1 + 0.1 clip(KL / target - 1, -0.2, 0.2)) an update.
-    `code` (their repository): beta <- beta (1 + clip(KL / target - 1, -0.2, 0.2) n / 10000), n = responses of
+    `ziegler_paper` (Ziegler et al. 2019, 2.2): beta <- beta (1 + 0.1 clip(KL / target - 1, -0.2, 0.2)) an update.
+    `ziegler_code` (their repository): beta <- beta (1 + clip(KL / target - 1, -0.2, 0.2) n / 10000), n = responses of
     the update. KL and target are nats a response.
     """
 
     coefficient: float
     target: float | None = None
-    rule: Literal["paper", "code"] = "code"
+    rule: Literal["ziegler_paper", "ziegler_code"] = "ziegler_code"
 
     def update(self, kl: float, *, n_responses: int) -> None:
         if self.target is None:
             return
         error = min(max(kl / self.target - 1.0, -0.2), 0.2)
-        gain = 0.1 if self.rule == "paper" else n_responses / 10_000
-        self.coefficient *= 1.0 + gain * error
+        proportional_gain = 0.1 if self.rule == "ziegler_paper" else n_responses / 10_000
+        self.coefficient *= 1.0 + proportional_gain * error
 
     def state_dict(self) -> dict[str, float]:
         return {"coefficient": self.coefficient}

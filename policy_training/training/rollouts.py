@@ -20,9 +20,8 @@ from learning.language_models import load_policy, load_tokenizer, model_sha256s
 from learning.packing import Batch, Example, choose_layout, collate, token_logprobs_NR
 from learning.processes import Processes
 from learning.tokenization import decode_response, encode_prompt
-from policy_training.training.config import SamplingOptions
 from policy_training.training.rewards import kl_estimates
-from policy_training.training.sampler import SampledResponse, sample_responses
+from policy_training.training.sampler import SampledResponse, SamplingRequest, sample_responses
 from rewardmodel.training.scoring import RewardScorer
 
 
@@ -47,13 +46,13 @@ class Rollout:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class PolicyEvaluation:
     """Means over responses. `kl` is KL(policy || reference) in nats a response, estimator k1; None without a
     reference.
     """
 
-    reward: float
-    reward_sd: float
+    score: float
+    score_std: float
     kl: float | None
     eos_rate: float
     tokens: float
@@ -63,15 +62,13 @@ class Evaluation:
         return asdict(self)
 
 
-class Infers(Protocol):
-    """An engine, or a frozen model: whoever runs function(model, ...) without gradients at the run's
-    precision.
-    """
+class InferenceModel(Protocol):
+    """An engine or a frozen model: runs function(model, ...) without gradients at the run's precision."""
 
     def infer(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
 
 
-class Frozen:
+class FrozenModel:
     """A model that is only read: the reference, the reward model, a policy under evaluation."""
 
     def __init__(self, model: Any, runtime: RuntimeOptions, device: torch.device) -> None:
@@ -85,7 +82,7 @@ class Frozen:
 
 def load_reference(source: ModelSource, tokenizer: Any) -> Any:
     """The model that a policy with this tokenizer is held against, token by token. Raises UserError."""
-    if not writes_the_same(load_tokenizer(source), tokenizer):
+    if not same_tokenization(load_tokenizer(source), tokenizer):
         raise UserError(
             f"config.reference: {source.path or source.hub_id} has another tokenizer than the policy, so the "
             "probabilities of its tokens cannot be compared; name a model of the same line"
@@ -93,13 +90,13 @@ def load_reference(source: ModelSource, tokenizer: Any) -> Any:
     return load_policy(source, tokenizer)
 
 
-def tokenized_prompts(rows: Sequence[dict[str, Any]], tokenizer: Any, max_tokens: int) -> list[Prompt]:
-    """Raises UserError for an id that stands twice: samples are keyed by it and would come out the same."""
+def tokenize_prompts(rows: Sequence[dict[str, Any]], tokenizer: Any, max_tokens: int) -> list[Prompt]:
+    """Raises UserError for a duplicated id: samples are keyed by it and would come out the same."""
     seen: set[str] = set()
     for row in rows:
         if row["prompt_id"] in seen:
             raise UserError(
-                f"inputs/prompts: the prompt_id {row['prompt_id']!r} stands there twice; ids must differ"
+                f"inputs/prompts: the prompt_id {row['prompt_id']!r} is duplicated; ids must differ"
             )
         seen.add(row["prompt_id"])
     return [
@@ -112,7 +109,7 @@ def tokenized_prompts(rows: Sequence[dict[str, Any]], tokenizer: Any, max_tokens
     ]
 
 
-class Scorer:
+class RolloutScorer:
     """A reward model that may have another base and tokenizer than the policy whose responses it scores.
 
     `policy_batch` bounds the policy's rows in its tokens, `batch` the reward model's in its own.
@@ -130,13 +127,13 @@ class Scorer:
     ) -> None:
         self.reward_model = RewardScorer.load(path, batch=batch, dtype=runtime.dtype, processes=processes)
         self.policy_tokenizer = policy_tokenizer
-        self.same_tokenizer = writes_the_same(self.reward_model.tokenizer, policy_tokenizer)
+        self.same_tokenizer = same_tokenization(self.reward_model.tokenizer, policy_tokenizer)
         if self.same_tokenizer:  # it reads the policy's own rows, whatever `batch` says
             tokens = policy_batch.max_prompt_tokens + policy_batch.max_response_tokens
             require_positions(self.reward_model.model, tokens)
         self.sha256s = dict(model_sha256s(Path(path)))
 
-    def settle_layout(self, prompts: Sequence[Prompt], n_samples: int) -> None:
+    def choose_layout(self, prompts: Sequence[Prompt], n_samples: int) -> None:
         """Decide now how rows are laid out. Left to the first call, a resumed run could decide otherwise than the
         run it resumes, whose first call was an evaluation with one response a prompt.
         """
@@ -146,13 +143,13 @@ class Scorer:
             for p in prompts[: max(4, n_samples)]
         ]
         model.layout, model.layout_reason = choose_layout(
-            model.model, probe_examples(own, n_samples), dtype=model.dtype, requested=model.batch.layout
+            model.model, self_check_examples(own, n_samples), dtype=model.dtype, requested=model.batch.layout
         )
 
     def score(self, prompts: Sequence[Prompt], groups: Sequence[Sequence[SampledResponse]]) -> list[float]:
         """Scores minus reward_shift of every prompt's responses, in order."""
         if self.same_tokenizer:
-            # The very ids the policy wrote: text that decodes and encodes to other ids would be another response.
+            # The ids that the policy sampled: text that decodes and encodes to other ids would be another response.
             examples = [
                 Example(prompt.token_ids, [response.token_ids for response in group])
                 for prompt, group in zip(prompts, groups, strict=True)
@@ -167,13 +164,13 @@ class Scorer:
         return [score for group in scores for score in group]
 
 
-def writes_the_same(one: Any, other: Any) -> bool:
+def same_tokenization(first: Any, second: Any) -> bool:
     """Whether two tokenizers turn every dialogue into the same ids."""
     return (
-        one.backend_tokenizer.to_str() == other.backend_tokenizer.to_str()
-        and one.chat_template == other.chat_template
-        and one.eos_token_id == other.eos_token_id
-        and one.bos_token_id == other.bos_token_id
+        first.backend_tokenizer.to_str() == second.backend_tokenizer.to_str()
+        and first.chat_template == second.chat_template
+        and first.eos_token_id == second.eos_token_id
+        and first.bos_token_id == second.bos_token_id
     )
 
 
@@ -191,34 +188,28 @@ def inference_batches(
     ]
 
 
-def roll_out(
-    policy: Infers,
+def generate_rollouts(
+    policy: InferenceModel,
     prompts: Sequence[Prompt],
-    scorer: Scorer,
+    scorer: RolloutScorer,
+    request: SamplingRequest,
     *,
-    n_samples: int,
-    sampling: SamplingOptions,
-    max_response_tokens: int,
-    seed: str,
     processes: Processes,
 ) -> list[Rollout]:
     """Every rank samples its share of the prompts; all ranks return all rollouts, scored, in prompt order."""
-    tokenizer = scorer.policy_tokenizer
-    mine = prompts[processes.rank :: processes.world_size]
+    tokenizer, n_samples = scorer.policy_tokenizer, request.n_samples
+    local_prompts = prompts[processes.rank :: processes.world_size]
     responses: list[SampledResponse] = []
-    if mine:
+    if local_prompts:
         responses = policy.infer(
             sample_responses,
-            [(prompt.prompt_id, prompt.token_ids) for prompt in mine],
-            n_samples=n_samples,
-            max_response_tokens=max_response_tokens,
-            options=sampling,
-            seed=seed,
+            [(prompt.prompt_id, prompt.token_ids) for prompt in local_prompts],
+            request,
             eos_id=tokenizer.eos_token_id,
             pad_id=tokenizer.pad_token_id,
         )
     if processes.world_size > 1:
-        responses = _from_all_ranks(responses, len(prompts), n_samples, processes)
+        responses = _gather_responses(responses, len(prompts), n_samples, processes)
     groups = [responses[start : start + n_samples] for start in range(0, len(responses), n_samples)]
     scores = scorer.score(prompts, groups)
     return [
@@ -227,19 +218,19 @@ def roll_out(
     ]
 
 
-def _from_all_ranks(
+def _gather_responses(
     responses: list[SampledResponse], n_prompts: int, n_samples: int, processes: Processes
 ) -> list[SampledResponse]:
     """Rank r sampled prompts r, r + world size, ...; back in the order of the prompts."""
     shares = processes.gather_objects(responses)
-    everything = []
+    gathered = []
     for prompt in range(n_prompts):
         start = prompt // processes.world_size * n_samples
-        everything += shares[prompt % processes.world_size][start : start + n_samples]
-    return everything
+        gathered += shares[prompt % processes.world_size][start : start + n_samples]
+    return gathered
 
 
-def examples_of(rollouts: Sequence[Rollout], n_samples: int) -> list[Example]:
+def rollouts_to_examples(rollouts: Sequence[Rollout], n_samples: int) -> list[Example]:
     """One example a prompt, its n samples sharing the prompt."""
     return [
         Example(
@@ -250,63 +241,52 @@ def examples_of(rollouts: Sequence[Rollout], n_samples: int) -> list[Example]:
     ]
 
 
-def probe_examples(prompts: Sequence[Prompt], n_samples: int) -> list[Example]:
+def self_check_examples(prompts: Sequence[Prompt], n_samples: int) -> list[Example]:
     """A few rows of the shapes to come, for the packing self-check before anything is sampled: tails of other
     prompts stand in for responses.
     """
-    few = prompts[: max(4, n_samples)]
-    tails = [prompt.token_ids[-8:] for prompt in few]
+    probes = prompts[: max(4, n_samples)]
+    tails = [prompt.token_ids[-8:] for prompt in probes]
     return [
         Example(prompt.token_ids, [tails[(i + k) % len(tails)] for k in range(n_samples)])
-        for i, prompt in enumerate(few[:4])
+        for i, prompt in enumerate(probes[:4])
     ]
 
 
 def evaluate_policy(
-    policy: Infers,
-    reference: Infers | None,
+    policy: InferenceModel,
+    reference: InferenceModel | None,
     prompts: Sequence[Prompt],
-    scorer: Scorer,
+    scorer: RolloutScorer,
+    request: SamplingRequest,
     *,
-    n_samples: int,
-    sampling: SamplingOptions,
-    batch: BatchOptions,
+    max_micro_batch_tokens: int,
     layout: Layout,
-    seed: str,
     processes: Processes,
-) -> tuple[Evaluation, list[Rollout]]:
+) -> tuple[PolicyEvaluation, list[Rollout]]:
     """Sample, score, and measure the distance to the reference. Every rank returns the same figures."""
     if not prompts:
         raise UserError("inputs/prompts: has no prompts to evaluate on; add at least one")
-    rollouts = roll_out(
-        policy,
-        prompts,
-        scorer,
-        n_samples=n_samples,
-        sampling=sampling,
-        max_response_tokens=batch.max_response_tokens,
-        seed=seed,
-        processes=processes,
-    )
+    rollouts = generate_rollouts(policy, prompts, scorer, request, processes=processes)
     kl = None
     if reference is not None:
-        kl_total = torch.zeros((), dtype=torch.float64)
-        for _, piece in inference_batches(
-            examples_of(rollouts, n_samples),
+        kl_total, temperature = torch.zeros((), dtype=torch.float64), request.options.temperature
+        for _, batch in inference_batches(
+            rollouts_to_examples(rollouts, request.n_samples),
             layout=layout,
-            max_tokens=batch.max_micro_batch_tokens,
+            max_tokens=max_micro_batch_tokens,
             pad_id=scorer.policy_tokenizer.pad_token_id,
             device=processes.device,
         ):
             log_ratio_NR: Tensor = policy.infer(
-                token_logprobs_NR, piece, temperature=sampling.temperature
-            ) - reference.infer(token_logprobs_NR, piece, temperature=sampling.temperature)
-            kl_total += kl_estimates(log_ratio_NR[piece.is_response_NR], "k1").double().sum().cpu()
+                token_logprobs_NR, batch, temperature=temperature
+            ) - reference.infer(token_logprobs_NR, batch, temperature=temperature)
+            kl_total += kl_estimates(log_ratio_NR[batch.is_response_NR], "k1").double().sum().cpu()
         kl = float(kl_total) / len(rollouts)
     scores = torch.tensor([rollout.score for rollout in rollouts], dtype=torch.float64)
-    evaluation = Evaluation(
-        reward=float(scores.mean()),
-        reward_sd=float(scores.std(unbiased=False)),
+    evaluation = PolicyEvaluation(
+        score=float(scores.mean()),
+        score_std=float(scores.std(unbiased=False)),
         kl=kl,
         eos_rate=sum(rollout.response.has_eos for rollout in rollouts) / len(rollouts),
         tokens=sum(len(rollout.response.token_ids) for rollout in rollouts) / len(rollouts),
@@ -315,6 +295,6 @@ def evaluate_policy(
     return evaluation, rollouts
 
 
-def source_sha256s(source: ModelSource) -> dict[str, str]:
+def model_source_sha256s(source: ModelSource) -> dict[str, str]:
     """Of the files of a local folder; nothing for a hub id, whose revision names it."""
     return dict(model_sha256s(Path(source.path))) if source.path is not None else {}

@@ -24,8 +24,18 @@ from learning.architectures import position_limit, why_not_packable
 from learning.interface.options import UserError
 from policy_training.training.config import SamplingOptions
 
-# Copying the surviving rows costs about one decoding step; below this share of live rows it pays back at once.
-COMPACT_BELOW = 0.8
+# Copying the surviving rows costs about one decoding step; below this share of active rows it pays back at once.
+COMPACTION_THRESHOLD = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingRequest:
+    """What is wanted of every prompt; equal seeds draw equal noise."""
+
+    n_samples: int
+    max_response_tokens: int
+    options: SamplingOptions
+    seed: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +45,13 @@ class SampledResponse:
     """
 
     prompt_id: str
-    sample: int
+    sample_index: int
     token_ids: list[int]
     logprobs: list[float]
     has_eos: bool
 
 
-class PreallocatedLayer(CacheLayerMixin):
+class PreallocatedCacheLayer(CacheLayerMixin):
     """Keys and values of one attention layer in buffers of their final length, (rows, heads, capacity, head
     width).
     """
@@ -93,75 +103,59 @@ class PreallocatedLayer(CacheLayerMixin):
 def sample_responses(
     policy: Any,
     prompts: Sequence[tuple[str, list[int]]],
+    request: SamplingRequest,
     *,
-    n_samples: int,
-    max_response_tokens: int,
-    options: SamplingOptions,
-    seed: str,
     eos_id: int,
     pad_id: int,
 ) -> list[SampledResponse]:
-    """n_samples responses for each (prompt id, token ids), in the order of the prompts, samples 0..n-1 of
-    each.
+    """n_samples responses for each (prompt id, token ids), in the order of the prompts and samples of each.
 
     The caller puts the policy into evaluation mode, and chooses the precision by an autocast context around
     this call; on a CPU it stays that of the weights all the same: a decoding step reads much and computes
     little, and converting what it reads made sampling in bf16 1.3 times slower. Raises UserError when a
     prompt is empty or leaves no room for a response in the model's context.
     """
-    limit = position_limit(policy)
+    limit, n_samples = position_limit(policy), request.n_samples
     for prompt_id, token_ids in prompts:
         if not token_ids:
             raise UserError(f"prompt {prompt_id}: has no tokens; give every prompt some text")
-        if limit is not None and len(token_ids) + max_response_tokens > limit:
+        if limit is not None and len(token_ids) + request.max_response_tokens > limit:
             raise UserError(
                 f"prompt {prompt_id}: {len(token_ids)} prompt tokens and max_response_tokens = "
-                f"{max_response_tokens} exceed the policy's context of {limit}; lower one of them"
+                f"{request.max_response_tokens} exceed the policy's context of {limit}; lower one of them"
             )
-    # Prompts of like length share a batch; answers go back to the order they were asked in.
+    # Prompts of like length share a batch; responses go back to the order of the prompts.
     by_length = sorted(range(len(prompts)), key=lambda index: (len(prompts[index][1]), index))
-    prompts_a_batch = max(1, options.rows_a_batch // n_samples)
-    answers: list[list[SampledResponse]] = [[] for _ in prompts]
-    for start in range(0, len(by_length), prompts_a_batch):
-        chosen = by_length[start : start + prompts_a_batch]
-        batch = [prompts[index] for index in chosen]
+    prompts_per_batch = max(1, request.options.batch_size // n_samples)
+    groups: list[list[SampledResponse]] = [[] for _ in prompts]
+    for start in range(0, len(by_length), prompts_per_batch):
+        indices = by_length[start : start + prompts_per_batch]
+        batch = [prompts[index] for index in indices]
         with torch.autocast("cpu", enabled=False):
-            rows = _sample_batch(
-                policy,
-                batch,
-                n_samples=n_samples,
-                max_response_tokens=max_response_tokens,
-                options=options,
-                seed=seed,
-                eos_id=eos_id,
-                pad_id=pad_id,
-            )
-        for position, index in enumerate(chosen):
-            answers[index] = rows[position * n_samples : (position + 1) * n_samples]
-    return [response for group in answers for response in group]
+            rows = _sample_batch(policy, batch, request, eos_id=eos_id, pad_id=pad_id)
+        for position, index in enumerate(indices):
+            groups[index] = rows[position * n_samples : (position + 1) * n_samples]
+    return [response for group in groups for response in group]
 
 
 @torch.no_grad()
 def _sample_batch(
     policy: Any,
     prompts: Sequence[tuple[str, list[int]]],
+    request: SamplingRequest,
     *,
-    n_samples: int,
-    max_response_tokens: int,
-    options: SamplingOptions,
-    seed: str,
     eos_id: int,
     pad_id: int,
 ) -> list[SampledResponse]:
     device = policy.get_input_embeddings().weight.device
-    R = max_response_tokens
+    options, n_samples, R = request.options, request.n_samples, request.max_response_tokens
     ids_BT, is_token_BT = _left_padded([ids for _, ids in prompts], pad_id, device)
     T = ids_BT.shape[1]
     # A finished 4D mask passes through the allow-listed models untouched; the others build theirs from a 2D one.
     packable = why_not_packable(policy) is None
     layers = policy.config.num_hidden_layers
     cache = (
-        Cache(layers=[PreallocatedLayer(T + R) for _ in range(layers)])
+        Cache(layers=[PreallocatedCacheLayer(T + R) for _ in range(layers)])
         if packable
         else DynamicCache(config=policy.config)
     )
@@ -169,45 +163,43 @@ def _sample_batch(
     logits_BV = _next_logits(policy, ids_BT, is_token_BT.long(), position_ids_BT, cache)
 
     prompt_of_row_N = torch.arange(len(prompts), device=device).repeat_interleave(n_samples)
-    _select_rows(cache, prompt_of_row_N)
+    _select_cache_rows(cache, prompt_of_row_N)
     logits_NV = logits_BV[prompt_of_row_N]
     position_N = is_token_BT.sum(dim=1)[prompt_of_row_N]
     # Columns a row may attend to: its prompt's tokens, then everything it writes itself.
-    own_NR = torch.ones(len(prompt_of_row_N), R, dtype=torch.bool, device=device)
-    is_visible_NS = torch.cat([is_token_BT[prompt_of_row_N], own_NR], dim=1)
+    ones_NR = torch.ones(len(prompt_of_row_N), R, dtype=torch.bool, device=device)
+    is_visible_NS = torch.cat([is_token_BT[prompt_of_row_N], ones_NR], dim=1)
     seen_NV = _seen_tokens(logits_BV.shape[-1], ids_BT, is_token_BT)[prompt_of_row_N]
-    noise_NR = _noise_rows(seed, prompts, n_samples, R).to(device)
+    noise_NR = _batch_noise(request.seed, prompts, n_samples, R).to(device)
 
-    answer = _Answer(rows=len(prompt_of_row_N), max_tokens=R, device=device)
-    live_N = torch.arange(len(prompt_of_row_N), device=device)  # row of the cache -> row of the answer
-    has_ended_N = torch.zeros_like(live_N, dtype=torch.bool)
+    written = _GenerationBuffer(rows=len(prompt_of_row_N), max_tokens=R, device=device)
+    active_rows_N = torch.arange(len(prompt_of_row_N), device=device)  # row of the cache -> row written
+    has_ended_N = torch.zeros_like(active_rows_N, dtype=torch.bool)
     for step in range(R):
         logprobs_NV = (logits_NV.float() / options.temperature).log_softmax(dim=-1)
-        choices_NV = _truncated(logits_NV, logprobs_NV, seen_NV, options)
-        token_N = _inverse_distribution(choices_NV, noise_NR[live_N, step])
-        answer.write(step, live_N[~has_ended_N], token_N[~has_ended_N], logprobs_NV[~has_ended_N])
+        choices_NV = _warped_probabilities(logits_NV, logprobs_NV, seen_NV, options)
+        token_N = _sample_inverse_cdf(choices_NV, noise_NR[active_rows_N, step])
+        written.write(step, active_rows_N[~has_ended_N], token_N[~has_ended_N], logprobs_NV[~has_ended_N])
         has_ended_N = has_ended_N | (token_N == eos_id)
-        n_live = int((~has_ended_N).sum())
-        if n_live == 0 or step == R - 1:
+        n_active = int((~has_ended_N).sum())
+        if n_active == 0 or step == R - 1:
             break
         seen_NV.scatter_(1, token_N[:, None], True)
-        if n_live < COMPACT_BELOW * len(live_N):
-            kept = (~has_ended_N).nonzero().squeeze(1)
-            _select_rows(cache, kept)
-            live_N, token_N, position_N, has_ended_N, is_visible_NS, seen_NV = (
-                x[kept] for x in (live_N, token_N, position_N, has_ended_N, is_visible_NS, seen_NV)
+        if n_active < COMPACTION_THRESHOLD * len(active_rows_N):
+            active = (~has_ended_N).nonzero().squeeze(1)
+            _select_cache_rows(cache, active)
+            active_rows_N, token_N, position_N, has_ended_N, is_visible_NS, seen_NV = (
+                x[active] for x in (active_rows_N, token_N, position_N, has_ended_N, is_visible_NS, seen_NV)
             )
         visible_now_NS = is_visible_NS[:, : T + step + 1]
         mask = visible_now_NS[:, None, None, :] if packable else visible_now_NS.long()
         logits_NV = _next_logits(policy, token_N[:, None], mask, position_N[:, None], cache)
         position_N = position_N + 1
-    return answer.responses(prompts, n_samples, eos_id)
+    return written.responses(prompts, n_samples, eos_id)
 
 
-class _Answer:
-    """What has been written so far, by row of the answer (rows of the cache move when ended ones are
-    dropped).
-    """
+class _GenerationBuffer:
+    """Tokens and log-probs written so far, by sample: rows of the cache move when ended ones are dropped."""
 
     def __init__(self, *, rows: int, max_tokens: int, device: torch.device) -> None:
         self.tokens_NR = torch.zeros(rows, max_tokens, dtype=torch.long, device=device)
@@ -226,7 +218,7 @@ class _Answer:
         return [
             SampledResponse(
                 prompt_id=prompts[row // n_samples][0],
-                sample=row % n_samples,
+                sample_index=row % n_samples,
                 token_ids=tokens[row][:length],
                 logprobs=logprobs[row][:length],
                 has_eos=tokens[row][length - 1] == eos_id,
@@ -235,7 +227,7 @@ class _Answer:
         ]
 
 
-def _noise_rows(seed: str, prompts: Sequence[tuple[str, list[int]]], n_samples: int, length: int) -> Tensor:
+def _batch_noise(seed: str, prompts: Sequence[tuple[str, list[int]]], n_samples: int, length: int) -> Tensor:
     rows = [
         sample_noise(seed, prompt_id, sample, length)
         for prompt_id, _ in prompts
@@ -253,7 +245,7 @@ def sample_noise(seed: str, prompt_id: str, sample: int, length: int) -> np.ndar
     return generator.random(length)
 
 
-def _inverse_distribution(probabilities_NV: Tensor, uniform_N: Tensor) -> Tensor:
+def _sample_inverse_cdf(probabilities_NV: Tensor, uniform_N: Tensor) -> Tensor:
     """The token whose stretch of the cumulative distribution holds the uniform number: (N,)."""
     cumulative_NV = probabilities_NV.double().cumsum(dim=-1)
     # Just below the total, so that rounding can never run past the last token that has any probability.
@@ -261,7 +253,9 @@ def _inverse_distribution(probabilities_NV: Tensor, uniform_N: Tensor) -> Tensor
     return torch.searchsorted(cumulative_NV, target_N1, right=True).squeeze(1)
 
 
-def _truncated(logits_NV: Tensor, logprobs_NV: Tensor, seen_NV: Tensor, options: SamplingOptions) -> Tensor:
+def _warped_probabilities(
+    logits_NV: Tensor, logprobs_NV: Tensor, seen_NV: Tensor, options: SamplingOptions
+) -> Tensor:
     """Probabilities to draw from, not necessarily normalised: repetition penalty, temperature, top-k, top-p,
     in that order.
 
@@ -321,6 +315,6 @@ def _next_logits(
     return output.logits[:, -1]
 
 
-def _select_rows(cache: Cache, indices: Tensor) -> None:
+def _select_cache_rows(cache: Cache, indices: Tensor) -> None:
     for layer in cache.layers:
         layer.batch_select_indices(indices)

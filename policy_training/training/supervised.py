@@ -1,16 +1,15 @@
-"""Next-token training on given texts: the loop that `pretrain` and `sft` share. They differ only in which
-tokens count.
+"""Next-token training on given texts: the loop that `pretrain` and `sft` share. They differ only in which tokens
+count.
 
-An `Example` is a prompt, whose tokens never count, and one response, whose tokens all do. A unit of an
-optimiser step is a row: one example (`conversations`), or a window filled with whole examples that do not see
-each other (`windows`).
+An `Example` is a prompt, whose tokens never count, and one response, whose tokens all do. An optimizer step takes
+rows: one example each, or with `packing` a sequence filled with whole examples that do not see each other.
 """
 
 import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from learning.architectures import position_limit, require_positions
 from learning.batching import DataCursor, MicroBatch, Shape, StepSize, micro_batches, pack_windows, shape_of
-from learning.checkpoints import Checkpoints
+from learning.checkpoints import Checkpoints, DataclassState
 from learning.engine import Engine
 from learning.interface.options import UserError
 from learning.interface.training_options import Layout
@@ -27,32 +26,25 @@ from learning.packing import Batch, Example, choose_layout, collate, collate_win
 from learning.processes import Processes
 from learning.run_context import RunContext
 from learning.tokenization import decode_response, train_tokenizer
-from policy_training.training.attention import by_products
+from policy_training.training.attention import with_math_attention
 from policy_training.training.config import LanguageModelConfig, SamplingOptions
 from policy_training.training.losses import language_model_loss
-from policy_training.training.sampler import sample_responses
+from policy_training.training.sampler import SamplingRequest, sample_responses
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
-class Progress:
-    """What a checkpoint keeps beside model, optimiser and cursor."""
+class TrainingState(DataclassState):
+    """What a checkpoint keeps beside model, optimizer and sampler."""
 
     loss_before: float | None = None
     tokens: int = 0
     seconds: float = 0.0
     train_losses: list[float] = field(default_factory=list)  # of the last few steps
 
-    def state_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            setattr(self, name, value)
-
-
-def tokenizer_for(config: LanguageModelConfig, texts: Sequence[str]) -> Any:
+def load_or_train_tokenizer(config: LanguageModelConfig, texts: Sequence[str]) -> Any:
     """The model's own tokenizer; for a fresh model the one of `tokenizer.path`, or one trained on `texts`."""
     if config.model.source.fresh is None:
         return load_tokenizer(config.model.source)
@@ -70,12 +62,12 @@ def fit(
     tokenizer: Any,
     train: Sequence[Example],
     heldout: Sequence[Example],
-    questions: Sequence[tuple[str, list[int]]] = (),
+    sample_prompts: Sequence[tuple[str, list[int]]] = (),
 ) -> dict[str, Any]:
     """Train, evaluate, save; returns what result.json says.
 
-    `questions` are held-out prompts, (text to show, token ids), answered now and then so that people can read
-    along. Raises UserError when nothing is left to train on or the rows do not fit the model.
+    `sample_prompts` are held-out prompts, (text to show, token ids): at each evaluation a response to each is
+    logged for people to read. Raises UserError when nothing is left to train on or the rows do not fit the model.
     """
     config = attempt.options
     processes = Processes.start(config.runtime)
@@ -83,24 +75,24 @@ def fit(
     model = load_policy(config.model.source, tokenizer, dropout=config.model.dropout)
     if config.model.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
-    rows = Rows(config, model, tokenizer, train)
-    watched = Rows(config, model, tokenizer, heldout[: config.watching.evaluation_examples], like=rows)
+    rows = RowDataset(config, model, tokenizer, train)
+    heldout_rows = RowDataset(config, model, tokenizer, heldout[: config.evaluation.max_examples], like=rows)
     # Of everything that will be read, before the first step: a run must not fail after its training.
-    require_positions(model, max(rows.longest_example, watched.longest_example))
+    require_positions(model, max(rows.longest_example, heldout_rows.longest_example))
     cursor = DataCursor(
         rows.costs,
         seed=config.runtime.seed,
-        step_size=StepSize(examples=config.data.examples_a_step),
+        step_size=StepSize(examples=config.data.examples_per_step),
     )
     steps_total = config.data.steps or math.ceil(config.data.epochs * cursor.steps_per_epoch)
     engine = Engine(
         model,
-        optimiser=config.optimiser,
+        optimiser=config.optimizer,
         steps_total=steps_total,
         runtime=config.runtime,
         processes=processes,
     )
-    progress = Progress()
+    progress = TrainingState()
     checkpoints = Checkpoints(
         attempt, processes, engines={"policy": engine}, state={"cursor": cursor, "progress": progress}
     )
@@ -108,21 +100,21 @@ def fit(
     done = checkpoints.resume()
     if done == 0:
         attempt.status(stage="evaluating", step=0, steps_total=steps_total)
-        progress.loss_before = heldout_loss(engine, watched, processes)
+        progress.loss_before = heldout_loss(engine, heldout_rows, processes)
     for step in range(done + 1, steps_total + 1):
         attempt.check()
         metrics = train_step(engine, rows, cursor, processes, progress)
-        every = config.watching.evaluate_every_steps
+        every = config.evaluation.evaluate_every_steps
         if every and step % every == 0 and step < steps_total:
-            metrics["heldout_loss"] = heldout_loss(engine, watched, processes)
-            answer_questions(attempt, engine, tokenizer, questions, step)
+            metrics["eval_loss"] = heldout_loss(engine, heldout_rows, processes)
+            log_sample_responses(attempt, engine, tokenizer, sample_prompts, step)
         attempt.log_metrics(step, metrics)
         attempt.status(stage="training", step=step, steps_total=steps_total)
         checkpoints.after_step(step, last=step == steps_total)
 
     attempt.status(stage="evaluating", step=steps_total, steps_total=steps_total)
-    loss_after = heldout_loss(engine, watched, processes)
-    answer_questions(attempt, engine, tokenizer, questions, steps_total)
+    loss_after = heldout_loss(engine, heldout_rows, processes)
+    log_sample_responses(attempt, engine, tokenizer, sample_prompts, steps_total)
     attempt.check()
     attempt.status(stage="saving", step=steps_total, steps_total=steps_total)
     sha256s = engine.save_model(tokenizer, attempt.path / "model")
@@ -130,7 +122,7 @@ def fit(
         "steps": steps_total,
         "epochs": steps_total / cursor.steps_per_epoch,
         "train_examples": len(train),
-        "heldout_examples": len(watched.examples),
+        "heldout_examples": len(heldout_rows.examples),
         "tokens": progress.tokens,
         "loss_before": progress.loss_before,
         "loss_after": loss_after,
@@ -145,30 +137,31 @@ def fit(
 
 
 def train_step(
-    engine: Engine, rows: "Rows", cursor: DataCursor, processes: Processes, progress: Progress
+    engine: Engine, rows: "RowDataset", cursor: DataCursor, processes: Processes, progress: TrainingState
 ) -> dict[str, Any]:
     """One optimiser step over the cursor's next rows; its metrics."""
     started = time.perf_counter()
-    pieces = [
-        _Piece(rows.batch(micro, engine), micro.is_filler)
+    inputs = [
+        MicroBatchInputs(rows.batch(micro, engine), micro.is_filler)
         for micro in rows.micro_batches(cursor.next(), processes)
     ]
-    tokens = int(processes.sum(sum(float(p.batch.n_tokens) for p in pieces if not p.is_filler)))
-    update = engine.update(
-        pieces,
-        lambda piece: language_model_loss(
-            engine.forward(by_products, token_logprobs_NR, piece.batch), piece.batch.is_response_NR
+    tokens = int(processes.sum(sum(float(p.batch.n_tokens) for p in inputs if not p.is_filler)))
+    result = engine.update(
+        inputs,
+        lambda micro_batch: language_model_loss(
+            engine.forward(with_math_attention, token_logprobs_NR, micro_batch.batch),
+            micro_batch.batch.is_response_NR,
         ),
         normaliser=float(tokens),
     )
     seconds = time.perf_counter() - started
     progress.tokens += tokens
     progress.seconds += seconds
-    progress.train_losses = [*progress.train_losses[-19:], update.loss]
+    progress.train_losses = [*progress.train_losses[-19:], result.loss]
     return {
-        "loss": update.loss,
-        "gradient_norm": update.gradient_norm,
-        "learning_rate": update.learning_rate,
+        "loss": result.loss,
+        "gradient_norm": result.gradient_norm,
+        "learning_rate": result.learning_rate,
         "tokens": tokens,
         "tokens_per_second": tokens / seconds,
         "epoch": cursor.epoch,
@@ -176,12 +169,12 @@ def train_step(
 
 
 @dataclass(frozen=True)
-class _Piece:
+class MicroBatchInputs:
     batch: Batch
     is_filler: bool
 
 
-class Rows:
+class RowDataset:
     """Examples cut into rows, and the micro-batches made of them."""
 
     def __init__(
@@ -191,7 +184,7 @@ class Rows:
         tokenizer: Any,
         examples: Sequence[Example],
         *,
-        like: "Rows | None" = None,
+        like: "RowDataset | None" = None,
     ) -> None:
         self.config, self.pad_id, self.examples = config, tokenizer.pad_token_id, list(examples)
         self.longest_example = max((example.packed_tokens for example in examples), default=0)
@@ -202,13 +195,13 @@ class Rows:
         else:
             self.layout, self.layout_reason = _layout(config, model, self.examples)
         lengths = [example.packed_tokens for example in self.examples]
-        if config.data.rows == "windows":
-            if self.longest_example > config.data.window_tokens:
+        if config.data.packing:
+            if self.longest_example > config.data.max_length:
                 raise UserError(
-                    f"config.data.window_tokens: {config.data.window_tokens} is shorter than the longest conversation "
-                    f"({self.longest_example} tokens); make the window longer or lower batch.max_prompt_tokens"
+                    f"config.data.max_length: {config.data.max_length} is shorter than the longest conversation "
+                    f"({self.longest_example} tokens); make it longer or lower batch.max_prompt_tokens"
                 )
-            self.rows = pack_windows(lengths, config.data.window_tokens)
+            self.rows = pack_windows(lengths, config.data.max_length)
             self.shapes = [Shape(1, sum(lengths[index] for index in row)) for row in self.rows]
         else:
             self.rows = [[index] for index in range(len(self.examples))]
@@ -227,32 +220,34 @@ class Rows:
     def batch(self, micro: MicroBatch, engine: Engine) -> Batch:
         device = next(engine.model.parameters()).device
         rows = [[self.examples[index] for index in self.rows[row]] for row in micro.indices]
-        if self.config.data.rows == "windows":
+        if self.config.data.packing:
             return collate_windows(rows, pad_id=self.pad_id, device=device)
         return collate([row[0] for row in rows], layout=self.layout, pad_id=self.pad_id, device=device)
 
 
 def _layout(config: LanguageModelConfig, model: Any, examples: Sequence[Example]) -> tuple[Layout, str]:
-    in_windows = config.data.rows == "windows"
+    packing = config.data.packing
     layout, reason = choose_layout(
         model,
         examples[:8],
         dtype=config.runtime.dtype,
-        requested="packed" if in_windows else config.batch.layout,
-        in_one_window=in_windows,
+        requested="packed" if packing else config.batch.layout,
+        in_one_window=packing,
     )
-    if in_windows and layout != "packed":
-        raise UserError(f"config.data.rows: windows need packed rows ({reason}); choose conversations")
+    if packing and layout != "packed":
+        raise UserError(
+            f"config.data.packing: this model cannot read packed rows ({reason}); set it to false"
+        )
     return layout, reason
 
 
-def heldout_loss(engine: Engine, watched: Rows, processes: Processes) -> float | None:
+def heldout_loss(engine: Engine, heldout_rows: RowDataset, processes: Processes) -> float | None:
     """Mean negative log-likelihood in nats a counted token; None where nothing is held out."""
-    if not watched.rows:
+    if not heldout_rows.rows:
         return None
     total = torch.zeros(2, dtype=torch.float64, device=processes.device)
-    for micro in watched.micro_batches(range(len(watched.rows)), processes):
-        batch = watched.batch(micro, engine)
+    for micro in heldout_rows.micro_batches(range(len(heldout_rows.rows)), processes):
+        batch = heldout_rows.batch(micro, engine)
         logprobs_NR: Tensor = engine.infer(token_logprobs_NR, batch)
         if not micro.is_filler:
             total[0] += language_model_loss(logprobs_NR, batch.is_response_NR).double()
@@ -261,31 +256,35 @@ def heldout_loss(engine: Engine, watched: Rows, processes: Processes) -> float |
     return float(total[0] / total[1])
 
 
-def answer_questions(
+def log_sample_responses(
     attempt: RunContext[LanguageModelConfig],
     engine: Engine,
     tokenizer: Any,
-    questions: Sequence[tuple[str, list[int]]],
+    sample_prompts: Sequence[tuple[str, list[int]]],
     step: int,
 ) -> None:
-    """Sample an answer to each question, shorter where the model's positions leave less room than the options."""
+    """A response to each held-out prompt, shorter where the model's positions leave less room than the options."""
     config = attempt.options
-    most = config.batch.max_response_tokens
-    if (limit := position_limit(engine.model)) is not None:
-        questions = [one for one in questions if len(one[1]) < limit]
-        most = min([most, *(limit - len(token_ids) for _, token_ids in questions[: config.watching.samples])])
-    chosen = questions[: config.watching.samples]
-    if not chosen:
+    max_tokens = config.batch.max_response_tokens
+    limit = position_limit(engine.model)
+    if limit is not None:
+        sample_prompts = [(text, token_ids) for text, token_ids in sample_prompts if len(token_ids) < limit]
+    sample_prompts = sample_prompts[: config.evaluation.logged_samples]
+    if not sample_prompts:
         return
+    if limit is not None:
+        max_tokens = min(max_tokens, limit - max(len(token_ids) for _, token_ids in sample_prompts))
     responses = engine.infer(
         sample_responses,
-        [(str(number), token_ids) for number, (_, token_ids) in enumerate(chosen)],
-        n_samples=1,
-        max_response_tokens=most,
-        options=SamplingOptions(),
-        seed=f"{config.runtime.seed}/{step}",
+        [(str(number), token_ids) for number, (_, token_ids) in enumerate(sample_prompts)],
+        SamplingRequest(
+            n_samples=1,
+            max_response_tokens=max_tokens,
+            options=SamplingOptions(),
+            seed=f"{config.runtime.seed}/{step}",
+        ),
         eos_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id,
     )
-    for (text, _), response in zip(chosen, responses, strict=True):
+    for (text, _), response in zip(sample_prompts, responses, strict=True):
         attempt.log_sample(step, prompt=text, response=decode_response(tokenizer, response.token_ids))

@@ -34,7 +34,7 @@ def advance_policy(round_: Round, plan: RoundPlan) -> bool:
     if not all_done(runs):
         return False
     policy = Policy.objects.get(made_by=runs[0])
-    before, after = policy.report["reward_before"], policy.report["reward_after"]
+    before, after = policy.report["score_before"], policy.report["score_after"]
     reason = f"mean reward {before:.2f} before, {after:.2f} after"
     enter_stage(round_, Stage.SCORING, reason, new_policy=policy)
     return True

@@ -1,5 +1,6 @@
 """The policies answer the round's prompts; of their responses the annotators' tasks are made."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from django.utils import timezone
@@ -63,18 +64,18 @@ def _start_sampling(round_: Round, plan: RoundPlan) -> None:
         )
     policies = sampling_policies(round_, plan)
     samples = samples_per_policy(plan.sampling, len(policies))
-    requests = [(policy, prompts, samples, plan.sampling.temperatures) for policy in policies]
+    options = plan.sampling.options
+    requests = [(policy, prompts, samples, options) for policy in policies]
     if round_.previous_policy is not None:
         shared_prompts = prompts[: head_to_head_count(plan, len(prompts))]
         if shared_prompts and round_.previous_policy not in policies:
-            requests.append((round_.previous_policy, shared_prompts, 1, plan.sampling.temperatures[:1]))
-    for policy, policy_prompts, samples_per_prompt, temperatures in requests:
+            first_temperature = replace(options, temperatures=options.temperatures[:1])
+            requests.append((round_.previous_policy, shared_prompts, 1, first_temperature))
+    for policy, policy_prompts, samples_per_prompt, sampling in requests:
         config = SampleConfig(
             policy=placeholder_source(),
-            samples_a_prompt=samples_per_prompt,
-            temperatures=temperatures,
-            max_prompt_tokens=plan.sampling.max_prompt_tokens,
-            max_response_tokens=plan.sampling.max_response_tokens,
+            samples_per_prompt=samples_per_prompt,
+            sampling=sampling,
             runtime=plan.policy.runtime,
         )
         run = sample_responses(

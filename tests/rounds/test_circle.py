@@ -39,20 +39,25 @@ def small(monkeypatch):
     config = replace(
         config,
         model=replace(config.model, source=ModelSource(fresh=shape)),
-        data=replace(config.data, steps=6, examples_a_step=8),
+        data=replace(config.data, steps=6, examples_per_step=8),
     )
     plan = constants.round_plan(3, 1, demonstration.visitor.username)
     plan = replace(
         plan,
-        sampling=replace(plan.sampling, prompts=PROMPTS_A_ROUND, responses_a_task=3, max_response_tokens=16),
+        sampling=replace(
+            plan.sampling,
+            prompts=PROMPTS_A_ROUND,
+            responses_a_task=3,
+            options=replace(plan.sampling.options, max_response_tokens=16),
+        ),
         reward_model=replace(
             plan.reward_model, data=replace(plan.reward_model.data, epochs=1, comparisons_per_step=8)
         ),
         policy=replace(
             plan.policy,
-            rollout=replace(plan.policy.rollout, steps=2, prompts_a_step=4, samples_a_prompt=2),
-            algorithm=replace(plan.policy.algorithm, responses_a_minibatch=4),
-            critic=replace(plan.policy.critic, pretraining_updates=1),
+            rollout=replace(plan.policy.rollout, steps=2, prompts_per_step=4, samples_per_prompt=2),
+            algorithm=replace(plan.policy.algorithm, responses_per_minibatch=4),
+            critic=replace(plan.policy.critic, max_pretraining_updates=1),
             batch=replace(plan.policy.batch, max_response_tokens=16),
         ),
     )

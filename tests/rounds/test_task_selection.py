@@ -2,6 +2,7 @@ import pytest
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch
 from annotation.content.actions import NewResponse, add_responses
+from policy_training.training.config import SampleOptions
 from rounds.plans import SamplingPlan
 from rounds.task_selection import (
     comparison_tasks,
@@ -41,7 +42,10 @@ def test_prompts_that_no_round_has_sampled_come_first_and_never_twice_before_all
     [(2, 1, 1, 2), (4, 2, 1, 2), (4, 2, 2, 1), (5, 2, 1, 3), (2, 3, 2, 1)],
 )
 def test_enough_samples_are_asked_for_k_responses(k, temperatures, policies, each):
-    plan = SamplingPlan(responses_a_task=k, temperatures=tuple(0.5 + n for n in range(temperatures)))
+    plan = SamplingPlan(
+        responses_a_task=k,
+        options=SampleOptions(temperatures=tuple(0.5 + n for n in range(temperatures))),
+    )
     assert samples_per_policy(plan, policies) == each
 
 

@@ -94,7 +94,7 @@ def test_the_form_starts_a_round_with_the_values_typed(client, project, criterio
     assert client.post(url, values).status_code == 302
     plan = Round.objects.get().plan
     assert plan["sampling"]["prompts"] == 7
-    assert plan["sampling"]["temperatures"] == [0.7, 1.0]
+    assert plan["sampling"]["options"]["temperatures"] == [0.7, 1.0]
 
 
 def test_choices_of_another_project_are_not_offered_or_taken(

@@ -193,8 +193,7 @@ class Command(BaseCommand):
         for policy in (base, round_.new_policy):
             config = SampleConfig(
                 policy=placeholder_source(),
-                max_prompt_tokens=constants.MAX_PROMPT_TOKENS,
-                max_response_tokens=constants.MAX_RESPONSE_TOKENS,
+                sampling=constants.sample_options(),
                 runtime=constants.runtime(self.seed, threads),
             )
             runs.append(
@@ -220,8 +219,8 @@ class Command(BaseCommand):
             "tasks": batch_progress(round_.batch).tasks,
             "judgments": batch_progress(round_.batch).counted,
             "reward_model_accuracy": round_.reward_model.report["accuracy"],
-            "reward_before": report["reward_before"],
-            "reward_after": report["reward_after"],
+            "reward_before": report["score_before"],
+            "reward_after": report["score_after"],
             "gold_before": before.mean,
             "gold_after": after.mean,
             "gold_sd": before.sd,

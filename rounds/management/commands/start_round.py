@@ -38,12 +38,11 @@ class Command(ProjectCommand):
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         sampling = {"prompts": options["prompts"], "responses_a_task": options["responses"]}
-        if options["temperatures"]:
-            sampling["temperatures"] = tuple(options["temperatures"])
         annotation = {name: options[name] for name in ("overlap", "quota", "hours")}
         plan = override_plan(
             preset_plan(options["preset"]),
             sampling={name: value for name, value in sampling.items() if value is not None},
+            temperatures=tuple(options["temperatures"]) if options["temperatures"] else None,
             annotation={name: value for name, value in annotation.items() if value is not None},
         )
         plan = load_plan(with_settings(plan_to_dict(plan), options["set"]))

@@ -1,7 +1,9 @@
 """A tiny world for policies: questions about animals, answers that name the animal, sometimes politely."""
 
+import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,20 +22,24 @@ from learning.interface.training_options import (
     OptimiserOptions,
     RuntimeOptions,
 )
-from learning.language_models import load_policy, load_reward_model, save_model
+from learning.language_models import load_policy, load_reward_model, load_tokenizer, save_model
+from learning.packing import Example
+from learning.processes import Processes
 from learning.run_context import RunContext
 from learning.tokenization import train_tokenizer
 from policy_training.training.config import (
     AlgorithmOptions,
     CriticOptions,
+    EvaluationOptions,
     LanguageModelConfig,
     LanguageModelDataOptions,
-    LanguageModelWatchingOptions,
     PPOConfig,
-    PPOWatchingOptions,
     RolloutOptions,
 )
+from policy_training.training.ppo_setup import PPOState
+from policy_training.training.rollouts import RolloutScorer, tokenize_prompts
 from rewardmodel.training.config import TokenizerOptions
+from tests.policy_training.training.ppo_states import build_state
 
 ROOT = Path(__file__).resolve().parents[3]
 ANIMALS = ("fox", "owl", "bear", "frog", "whale", "mouse")
@@ -107,11 +113,11 @@ def reward_model_path(tmp_path_factory, tokenizer, policy_path) -> Path:
 def sft_config(**changes) -> LanguageModelConfig:
     values = {
         "model": ModelOptions(source=ModelSource(fresh=FRESH)),
-        "optimiser": OptimiserOptions(learning_rate=5e-3, warmup_steps=2),
+        "optimizer": OptimiserOptions(learning_rate=5e-3, warmup_steps=2),
         "batch": BATCH,
-        "data": LanguageModelDataOptions(examples_a_step=16, steps=30),
+        "data": LanguageModelDataOptions(examples_per_step=16, steps=30),
         "tokenizer": TokenizerOptions(vocabulary_size=320),
-        "watching": LanguageModelWatchingOptions(samples=2),
+        "evaluation": EvaluationOptions(logged_samples=2),
         "runtime": RuntimeOptions(checkpoint_every_steps=10),
     }
     return LanguageModelConfig(**(values | changes))
@@ -121,13 +127,13 @@ def ppo_config(policy_path: Path, reward_model_path: Path, **changes) -> PPOConf
     values = {
         "policy": ModelOptions(source=ModelSource(path=str(policy_path))),
         "reward_model_path": str(reward_model_path),
-        "policy_optimiser": OptimiserOptions(learning_rate=1e-3, schedule="linear"),
-        "critic_optimiser": OptimiserOptions(learning_rate=1e-3, schedule="constant"),
+        "policy_optimizer": OptimiserOptions(learning_rate=1e-3, schedule="linear"),
+        "critic_optimizer": OptimiserOptions(learning_rate=1e-3, schedule="constant"),
         "batch": BATCH,
-        "rollout": RolloutOptions(steps=6, prompts_a_step=4, samples_a_prompt=4),
-        "algorithm": AlgorithmOptions(responses_a_minibatch=8, epochs=2, whiten_advantages=True),
-        "critic": CriticOptions(pretraining_updates=4, flat_window=1),
-        "watching": PPOWatchingOptions(evaluation_prompts=4),
+        "rollout": RolloutOptions(steps=6, prompts_per_step=4, samples_per_prompt=4),
+        "algorithm": AlgorithmOptions(responses_per_minibatch=8, ppo_epochs=2, whiten_advantages=True),
+        "critic": CriticOptions(max_pretraining_updates=4, plateau_window=1),
+        "evaluation": EvaluationOptions(max_examples=4),
         "runtime": RuntimeOptions(checkpoint_every_steps=2),
     }
     return PPOConfig(**(values | changes))
@@ -183,3 +189,44 @@ def in_process(module, options_cls, run) -> dict:
     finally:
         attempt.release()
     return run.result()
+
+
+@pytest.fixture
+def small_state(policy_path, reward_model_path, tmp_path):
+    """A factory of runs on the tiny world's models; dropout probabilities are put into the policy's configuration."""
+
+    def build(*, dropout: float = 0.0, demonstrations: int = 0, **changes) -> PPOState:
+        config = ppo_config(policy_path, reward_model_path, **changes)
+        source = ModelSource(path=str(policy_path))
+        tokenizer = load_tokenizer(source)
+        if dropout:
+            shutil.copytree(policy_path, tmp_path / "with_dropout")
+            source = ModelSource(path=str(tmp_path / "with_dropout"))
+            written = json.loads((tmp_path / "with_dropout/config.json").read_text())
+            (tmp_path / "with_dropout/config.json").write_text(
+                json.dumps(written | {"attention_dropout": dropout})
+            )
+        policy = load_policy(source, tokenizer)
+        scorer = RolloutScorer(
+            str(reward_model_path),
+            tokenizer,
+            policy_batch=BATCH,
+            batch=BATCH,
+            runtime=config.runtime,
+            processes=Processes.start(config.runtime),
+        )
+        rows = demonstration_rows(demonstrations, heldout=0)
+        return build_state(
+            config,
+            policy,
+            load_policy(source, tokenizer),
+            load_reward_model(ModelSource(path=str(reward_model_path)), tokenizer),
+            scorer,
+            tokenize_prompts(prompt_rows(8), tokenizer, BATCH.max_prompt_tokens),
+            demonstrations=[
+                Example(tokenizer.encode(r["prompt"][0]["content"]), [tokenizer.encode(r["response"])])
+                for r in rows
+            ],
+        )
+
+    return build

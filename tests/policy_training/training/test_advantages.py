@@ -6,17 +6,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy_training.training.advantages import explained_variance, generalised_advantages, whiten
+from policy_training.training.advantages import compute_gae, explained_variance, whiten
 
 
-def quadratic_gae(rewards: np.ndarray, values: np.ndarray, discount: float, lambda_: float) -> np.ndarray:
-    """A_t = sum over l >= 0 of (discount lambda)^l delta_{t+l}, each delta from its definition."""
+def quadratic_gae(rewards: np.ndarray, values: np.ndarray, gamma: float, gae_lambda: float) -> np.ndarray:
+    """A_t = sum over l >= 0 of (gamma lambda)^l delta_{t+l}, each delta from its definition."""
     length = len(rewards)
     deltas = [
-        rewards[t] + (discount * values[t + 1] if t + 1 < length else 0.0) - values[t] for t in range(length)
+        rewards[t] + (gamma * values[t + 1] if t + 1 < length else 0.0) - values[t] for t in range(length)
     ]
     return np.array(
-        [sum((discount * lambda_) ** (s - t) * deltas[s] for s in range(t, length)) for t in range(length)]
+        [sum((gamma * gae_lambda) ** (s - t) * deltas[s] for s in range(t, length)) for t in range(length)]
     )
 
 
@@ -30,13 +30,13 @@ def ragged(seed: int, rows: int = 6, width: int = 11) -> tuple[torch.Tensor, tor
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0, 1), st.floats(0, 1))
-def test_advantages_equal_the_quadratic_sum_on_ragged_rows(seed, discount, lambda_):
+def test_advantages_equal_the_quadratic_sum_on_ragged_rows(seed, gamma, gae_lambda):
     rewards, values, mask = ragged(seed)
-    advantages, returns = generalised_advantages(rewards, values, mask, discount=discount, lambda_=lambda_)
+    advantages, returns = compute_gae(rewards, values, mask, gamma=gamma, gae_lambda=gae_lambda)
     for row in range(len(rewards)):
         length = int(mask[row].sum())
         expected = quadratic_gae(
-            rewards[row, :length].numpy(), values[row, :length].numpy(), discount, lambda_
+            rewards[row, :length].numpy(), values[row, :length].numpy(), gamma, gae_lambda
         )
         np.testing.assert_allclose(advantages[row, :length].numpy(), expected, rtol=0, atol=1e-9)
         np.testing.assert_allclose(
@@ -47,8 +47,8 @@ def test_advantages_equal_the_quadratic_sum_on_ragged_rows(seed, discount, lambd
 
 def test_lambda_zero_is_the_td_error_and_lambda_one_is_return_minus_value():
     rewards, values, mask = ragged(3)
-    td, _ = generalised_advantages(rewards, values, mask, discount=0.9, lambda_=0.0)
-    full, _ = generalised_advantages(rewards, values, mask, discount=0.9, lambda_=1.0)
+    td, _ = compute_gae(rewards, values, mask, gamma=0.9, gae_lambda=0.0)
+    full, _ = compute_gae(rewards, values, mask, gamma=0.9, gae_lambda=1.0)
     for row in range(len(rewards)):
         length = int(mask[row].sum())
         r, v = rewards[row, :length].numpy(), values[row, :length].numpy()
@@ -59,15 +59,15 @@ def test_lambda_zero_is_the_td_error_and_lambda_one_is_return_minus_value():
 
 def test_a_ragged_batch_equals_one_row_at_a_time():
     rewards, values, mask = ragged(5)
-    together, _ = generalised_advantages(rewards, values, mask, discount=1.0, lambda_=0.95)
+    together, _ = compute_gae(rewards, values, mask, gamma=1.0, gae_lambda=0.95)
     for row in range(len(rewards)):
         length = int(mask[row].sum())
-        alone, _ = generalised_advantages(
+        alone, _ = compute_gae(
             rewards[row : row + 1, :length],
             values[row : row + 1, :length],
             mask[row : row + 1, :length],
-            discount=1.0,
-            lambda_=0.95,
+            gamma=1.0,
+            gae_lambda=0.95,
         )
         assert torch.equal(alone[0], together[row, :length])
 
@@ -75,20 +75,20 @@ def test_a_ragged_batch_equals_one_row_at_a_time():
 @pytest.mark.parametrize("garbage", [1e9, float("nan"), float("inf")])
 def test_garbage_after_the_eos_changes_nothing(garbage):
     rewards, values, mask = ragged(7)
-    clean = generalised_advantages(rewards, values, mask, discount=1.0, lambda_=0.95)
+    clean = compute_gae(rewards, values, mask, gamma=1.0, gae_lambda=0.95)
     rewards[~mask], values[~mask] = garbage, garbage
-    dirty = generalised_advantages(rewards, values, mask, discount=1.0, lambda_=0.95)
+    dirty = compute_gae(rewards, values, mask, gamma=1.0, gae_lambda=0.95)
     assert torch.equal(clean[0], dirty[0]) and torch.equal(clean[1], dirty[1])
 
 
 def test_shapes_that_differ_are_refused():
     with pytest.raises(ValueError, match="one shape"):
-        generalised_advantages(
+        compute_gae(
             torch.zeros(2, 3),
             torch.zeros(2, 4),
             torch.ones(2, 3, dtype=torch.bool),
-            discount=1.0,
-            lambda_=1.0,
+            gamma=1.0,
+            gae_lambda=1.0,
         )
 
 
@@ -101,9 +101,6 @@ def test_whitening_gives_masked_mean_zero_and_variance_one(offset):
     chosen = white[mask].numpy()
     assert abs(chosen.mean()) <= 1e-5 and abs(chosen.var() - 1.0) <= 1e-5
     assert (white[~mask] == 0).all()
-    kept = whiten(values, mask, keep_mean=True)[mask].numpy()
-    assert abs(kept.mean() - values[mask].mean().item()) <= 1e-5 * max(1.0, abs(offset))
-    assert abs(kept.var() - 1.0) <= 1e-5
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, -3.7, 1e8])

@@ -7,7 +7,7 @@ from learning.interface.training_options import ModelSource
 from learning.language_models import load_policy, load_tokenizer
 from learning.packing import Example, collate, token_logprobs_NR
 from policy_training.training import attention
-from policy_training.training.attention import by_products
+from policy_training.training.attention import with_math_attention
 
 
 @pytest.fixture
@@ -29,21 +29,23 @@ def passes(policy_path):
 
 def test_products_give_the_fused_kernels_log_probs_and_gradients(passes, monkeypatch):
     fused, fused_gradient = passes(token_logprobs_NR, bf16=False)
-    monkeypatch.setattr(attention, "_trains_faster", lambda batch: True)  # in fp32, to compare exactly
-    products, gradient = passes(lambda m, b: by_products(m, token_logprobs_NR, b), bf16=False)
+    monkeypatch.setattr(
+        attention, "_math_attention_is_faster", lambda batch: True
+    )  # in fp32, to compare exactly
+    products, gradient = passes(lambda m, b: with_math_attention(m, token_logprobs_NR, b), bf16=False)
     torch.testing.assert_close(products, fused, rtol=0, atol=1e-6)
     torch.testing.assert_close(gradient, fused_gradient, rtol=0, atol=1e-5)
 
 
 def test_products_are_used_for_short_rows_in_bf16_only(passes, monkeypatch):
     fused, _ = passes(token_logprobs_NR, bf16=False)
-    unchanged, _ = passes(lambda m, b: by_products(m, token_logprobs_NR, b), bf16=False)
+    unchanged, _ = passes(lambda m, b: with_math_attention(m, token_logprobs_NR, b), bf16=False)
     assert torch.equal(fused, unchanged)
     used = []
     real = attention.sdpa_kernel
     monkeypatch.setattr(attention, "sdpa_kernel", lambda kind: used.append(kind) or real(kind))
-    passes(lambda m, b: by_products(m, token_logprobs_NR, b), bf16=True)
+    passes(lambda m, b: with_math_attention(m, token_logprobs_NR, b), bf16=True)
     assert len(used) == 1
-    monkeypatch.setattr(attention, "LONGEST_ROW", 4)
-    passes(lambda m, b: by_products(m, token_logprobs_NR, b), bf16=True)
+    monkeypatch.setattr(attention, "MAX_MATH_ATTENTION_TOKENS", 4)
+    passes(lambda m, b: with_math_attention(m, token_logprobs_NR, b), bf16=True)
     assert len(used) == 1

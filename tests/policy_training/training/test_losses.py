@@ -66,9 +66,9 @@ def test_kl_to_the_sampler_is_zero_at_ratio_one_and_k3_elsewhere():
     old = torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     mask = torch.ones(3, 4, dtype=torch.bool)
     same = clipped_policy_loss(old, old, torch.ones_like(old), mask, clip=CLIP)
-    assert same.kl_to_sampler.item() == 0.0 and int(same.clipped_tokens) == 0
+    assert same.approx_kl.item() == 0.0 and int(same.clipped_tokens) == 0
     moved = clipped_policy_loss(old + 0.1, old, torch.ones_like(old), mask, clip=CLIP)
-    assert moved.kl_to_sampler.item() == pytest.approx(12 * (np.exp(-0.1) - 1 + 0.1))
+    assert moved.approx_kl.item() == pytest.approx(12 * (np.exp(-0.1) - 1 + 0.1))
 
 
 def test_nothing_behind_the_eos_reaches_loss_or_gradient():

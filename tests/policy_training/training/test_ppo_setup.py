@@ -36,7 +36,7 @@ def test_a_reward_model_with_fewer_positions_than_the_rows_it_reads_is_refused(
     torch.manual_seed(3)
     save_model(load_reward_model(ModelSource(fresh=small), tokenizer), tokenizer, tmp_path / "small")
     bounds = dataclasses.replace(BATCH, max_prompt_tokens=16, max_response_tokens=8)
-    refused(tmp_path, ppo_config(policy_path, tmp_path / "small", reward_batch=bounds), "24 positions")
+    refused(tmp_path, ppo_config(policy_path, tmp_path / "small", reward_model_batch=bounds), "24 positions")
 
 
 def test_a_reference_that_reads_other_tokens_is_refused(tmp_path, policy_path, reward_model_path):
@@ -50,10 +50,10 @@ def test_a_reference_that_reads_other_tokens_is_refused(tmp_path, policy_path, r
     )
 
 
-def test_a_prompt_id_that_stands_twice_is_refused(tmp_path, policy_path, reward_model_path):
+def test_a_duplicated_prompt_id_is_refused(tmp_path, policy_path, reward_model_path):
     rows = prompt_rows(8)
     rows[7]["prompt_id"] = rows[6]["prompt_id"]
-    refused(tmp_path, ppo_config(policy_path, reward_model_path), "'p6' stands there twice", rows)
+    refused(tmp_path, ppo_config(policy_path, reward_model_path), "'p6' is duplicated", rows)
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
@@ -64,7 +64,7 @@ def test_gradient_checkpointing_changes_rounding_at_most(tmp_path, policy_path, 
         config = dataclasses.replace(
             config,
             policy=dataclasses.replace(config.policy, gradient_checkpointing=asked),
-            rollout=RolloutOptions(steps=2, prompts_a_step=4, samples_a_prompt=4),
+            rollout=RolloutOptions(steps=2, prompts_per_step=4, samples_per_prompt=4),
         )
         run = create_run(tmp_path / str(asked), "ppo", config, prompts=prompt_rows(9))
         in_process(ppo, PPOConfig, run)

@@ -29,20 +29,24 @@ def test_a_ppo_preset_makes_a_config_that_survives_json(name):
 
 def test_the_published_figures_are_as_published():
     ppo_max, n_plus = PPO_PRESETS["ppo_max"], PPO_PRESETS["n_plus"]
-    assert (ppo_max.policy_optimiser.learning_rate, ppo_max.critic_optimiser.learning_rate) == (5e-7, 1.65e-6)
-    assert (ppo_max.reward.clip, ppo_max.reward.kl_coefficient) == (0.8, 0.05)
-    assert (ppo_max.algorithm.ratio_clip, ppo_max.algorithm.value_clip, ppo_max.algorithm.lambda_) == (
+    assert (ppo_max.policy_optimizer.learning_rate, ppo_max.critic_optimizer.learning_rate) == (5e-7, 1.65e-6)
+    assert (ppo_max.reward.clip_range, ppo_max.reward.kl_coefficient) == (0.8, 0.05)
+    assert (
+        ppo_max.algorithm.clip_range,
+        ppo_max.algorithm.clip_range_value,
+        ppo_max.algorithm.gae_lambda,
+    ) == (
         0.2,
         0.2,
         0.95,
     )
-    assert (ppo_max.rollout.responses_a_step, ppo_max.algorithm.responses_a_minibatch) == (128, 32)
-    assert not ppo_max.algorithm.whiten_advantages and ppo_max.critic.pretraining_updates == 50
-    assert (n_plus.rollout.sampling.temperature, n_plus.algorithm.epochs) == (0.7, 4)
-    assert (n_plus.reward.missing_eos, n_plus.reward.missing_eos_score) == ("replace", -1.0)
-    assert n_plus.rollout.steps * n_plus.rollout.responses_a_step >= 1_000_000
+    assert (ppo_max.rollout.responses_per_step, ppo_max.algorithm.responses_per_minibatch) == (128, 32)
+    assert not ppo_max.algorithm.whiten_advantages and ppo_max.critic.max_pretraining_updates == 50
+    assert (n_plus.rollout.sampling.temperature, n_plus.algorithm.ppo_epochs) == (0.7, 4)
+    assert (n_plus.reward.missing_eos_rule, n_plus.reward.missing_eos_score) == ("replace", -1.0)
+    assert n_plus.rollout.steps * n_plus.rollout.responses_per_step >= 1_000_000
     llama2 = LANGUAGE_MODEL_PRESETS["sft_llama2"]
-    assert (llama2.optimiser.learning_rate, llama2.data.window_tokens, llama2.data.examples_a_step) == (
+    assert (llama2.optimizer.learning_rate, llama2.data.max_length, llama2.data.examples_per_step) == (
         2e-5,
         4096,
         64,
@@ -52,11 +56,11 @@ def test_the_published_figures_are_as_published():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"algorithm": {"responses_a_minibatch": 6}}, "must be a multiple of"),
+        ({"algorithm": {"responses_per_minibatch": 6}}, "must be a multiple of"),
         ({"rollout": {"sampling": {"top_k": 4}}}, "top_k is 4"),
         ({"policy": {"source": {"path": "/p"}, "dropout": 0.1}}, "PPO needs 0"),
-        ({"reward": {"missing_eos": "subtract", "missing_eos_score": 1.0}}, "must not be positive"),
-        ({"algorithm": {"ratio_clip": 2.0}}, "ratio_clip must be between 0 and 1"),
+        ({"reward": {"missing_eos_rule": "subtract", "missing_eos_score": 1.0}}, "must not be positive"),
+        ({"algorithm": {"clip_range": 2.0}}, "clip_range must be between 0 and 1"),
         ({"kl": 0.1}, "kl"),
     ],
 )

@@ -29,7 +29,7 @@ from policy_training.training.config import (
     PPOConfig,
     RolloutOptions,
     SampleConfig,
-    SamplingOptions,
+    SampleOptions,
 )
 from tests.policy_training.training.conftest import (
     BATCH,
@@ -77,7 +77,7 @@ def interrupt(command: str, run, *, when: str, with_signal: int) -> int:
     return process.returncode
 
 
-LONG_SFT = {"data": LanguageModelDataOptions(examples_a_step=16, steps=120)}
+LONG_SFT = {"data": LanguageModelDataOptions(examples_per_step=16, steps=120)}
 SFT_ROWS = {"demonstrations": demonstration_rows(60)}
 
 
@@ -92,7 +92,7 @@ def long_ppo(policy_path: Path, reward_model_path: Path) -> PPOConfig:
         rollout=dataclasses.replace(config.rollout, steps=30),
         reward=dataclasses.replace(config.reward, kl_target=0.5),
         algorithm=dataclasses.replace(
-            config.algorithm, ptx_coefficient=0.5, ptx_examples_a_minibatch=3, stop_at_kl=0.2
+            config.algorithm, ptx_coefficient=0.5, ptx_examples_per_minibatch=3, target_kl=0.2
         ),
     )
 
@@ -134,8 +134,8 @@ def test_ppo_killed_and_started_again_equals_an_uninterrupted_run_bit_for_bit(
     }
     before = load_file(policy_path / "model.safetensors")
     assert any(not torch.equal(before[key], value) for key, value in tensors(whole).items())
-    assert result["steps"] == 30 and result["critic_updates_alone"] >= 2
-    coefficients = {row["kl_coefficient"] for row in whole.metrics()[0] if row["stage"] == "policy"}
+    assert result["steps"] == 30 and result["critic_pretraining_updates"] >= 2
+    coefficients = {row["kl_coefficient"] for row in whole.metrics()[0] if row["phase"] == "policy"}
     assert len(coefficients) == 30, "the coefficient moves, so that losing it would show"
     assert result["episodes"] == sum(row["responses"] for row in whole.metrics()[0])
     assert (result["evaluation_split"], result["evaluation_responses"]) == ("heldout", 4)
@@ -183,12 +183,12 @@ def test_the_same_seed_twice_gives_the_same_policy_and_another_seed_another(
 # ---- SFT and pretraining ---------------------------------------------------------------------------------------
 
 
-def test_windows_and_conversations_learn_the_same_from_a_whole_epoch(tmp_path):
+def test_packed_and_separate_conversations_learn_the_same_from_a_whole_epoch(tmp_path):
     """One step over all the data: the loss and gradient are the same however the rows are laid out."""
     runs = []
-    for rows in ("conversations", "windows"):
-        data = LanguageModelDataOptions(rows=rows, examples_a_step=1000, window_tokens=96, steps=1)
-        run = create_run(tmp_path / rows, "sft", sft_config(data=data), **SFT_ROWS)
+    for packing in (False, True):
+        data = LanguageModelDataOptions(packing=packing, examples_per_step=1000, max_length=96, steps=1)
+        run = create_run(tmp_path / str(packing), "sft", sft_config(data=data), **SFT_ROWS)
         in_process(sft, LanguageModelConfig, run)
         runs.append(run)
     one, two = (run.metrics()[0][0] for run in runs)
@@ -205,7 +205,7 @@ def test_sft_counts_response_tokens_only(tmp_path):
     run = create_run(
         tmp_path / "run",
         "sft",
-        sft_config(data=LanguageModelDataOptions(steps=1, examples_a_step=4)),
+        sft_config(data=LanguageModelDataOptions(steps=1, examples_per_step=4)),
         **SFT_ROWS,
     )
     result = in_process(sft, LanguageModelConfig, run)
@@ -243,7 +243,7 @@ def test_pretraining_counts_every_token(tmp_path, source):
             tmp_path / "run",
             command="policy_training.training.pretrain",
             config=sft_config(
-                data=LanguageModelDataOptions(rows="windows", window_tokens=64, examples_a_step=4, steps=20)
+                data=LanguageModelDataOptions(packing=True, max_length=64, examples_per_step=4, steps=20)
             ),
             inputs={"texts": (rows, TEXTS)},
         )
@@ -263,11 +263,10 @@ def test_sample_writes_every_prompt_temperature_and_number_and_goes_on_after_a_c
     config = SampleConfig(
         policy=ModelSource(path=str(policy_path)),
         policy_name="base",
-        samples_a_prompt=3,
-        temperatures=(0.7, 1.0),
-        sampling=SamplingOptions(top_p=0.9, rows_a_batch=3),
-        max_prompt_tokens=24,
-        max_response_tokens=8,
+        samples_per_prompt=3,
+        sampling=SampleOptions(
+            temperatures=(0.7, 1.0), top_p=0.9, batch_size=3, max_prompt_tokens=24, max_response_tokens=8
+        ),
         id_prefix="run7-",
     )
     rows = prompt_rows(6)
@@ -281,12 +280,12 @@ def test_sample_writes_every_prompt_temperature_and_number_and_goes_on_after_a_c
     assert responses[0]["sampling"]["top_p"] == 0.9 and responses[0]["sampling"]["temperature"] == 0.7
     assert all(len(row["token_ids"]) == len(row["logprobs"]) <= 8 for row in responses)
 
-    # As after a crash: the last part and the result are gone.
+    # As after a crash: the last shard and the result are gone.
     again = tmp_path / "again"
     shutil.copytree(run.path, again)
     (again / "result.json").unlink()
     (again / "responses.parquet").unlink()
-    kept = sorted((again / "parts").glob("part-*"))
+    kept = sorted((again / "shards").glob("shard-*"))
     kept[-1].unlink()
     untouched = kept[0].read_bytes()
     in_process(sample, SampleConfig, type(run)(again))
@@ -297,20 +296,21 @@ def test_sample_writes_every_prompt_temperature_and_number_and_goes_on_after_a_c
     assert type(run)(again).samples(99) == run.samples(99) != []
 
 
-def test_parts_sampled_with_other_options_or_elsewhere_are_not_mixed(tmp_path, policy_path):
+def test_shards_sampled_with_other_options_or_elsewhere_are_not_mixed(tmp_path, policy_path):
     config = SampleConfig(
-        policy=ModelSource(path=str(policy_path)), max_prompt_tokens=24, max_response_tokens=8
+        policy=ModelSource(path=str(policy_path)),
+        sampling=SampleOptions(max_prompt_tokens=24, max_response_tokens=8),
     )
     run = create_run(tmp_path / "run", "sample", config, prompts=prompt_rows(6))
     in_process(sample, SampleConfig, run)
     for name in ("result.json", "responses.parquet", "status.json"):
         (run.path / name).unlink()
     asked = json.loads((run.path / "config.json").read_text())
-    asked["options"]["max_response_tokens"] = 12
+    asked["options"]["sampling"]["max_response_tokens"] = 12
     (run.path / "config.json").write_text(json.dumps(asked))
     with pytest.raises(UserError, match="sampled with other options or weights; clone this run"):
         in_process(sample, SampleConfig, run)
-    asked["options"]["max_response_tokens"] = 8
+    asked["options"]["sampling"]["max_response_tokens"] = 8
     (run.path / "config.json").write_text(json.dumps({**asked, "environment": {"threads": 7}}))
     with pytest.raises(UserError, match="threads 7 .*clone this run"):
         RunContext.open(run, SampleConfig, describe_environment=lambda options: {"threads": 1})
@@ -326,14 +326,14 @@ def test_evaluate_reports_the_rewards_it_wrote_and_no_distance_to_itself(
         policy=source,
         reward_model_path=str(reward_model_path),
         reference=source,
-        samples_a_prompt=2,
+        samples_per_prompt=2,
         batch=BATCH,
     )
     run = create_run(tmp_path / "run", "evaluate", config, prompts=prompt_rows(6))
     result = in_process(evaluate, EvaluateConfig, run)
     scores = [row["reward"] for row in read_records(run.path / "scores.parquet", SCORES)]
     assert len(scores) == 12 == result["responses"]
-    assert result["reward"] == pytest.approx(np.mean(scores)) and result["reward_sd"] == pytest.approx(
+    assert result["score"] == pytest.approx(np.mean(scores)) and result["score_std"] == pytest.approx(
         np.std(scores)
     )
     assert result["kl"] == pytest.approx(0.0, abs=1e-6)
@@ -366,15 +366,15 @@ def test_ppo_with_a_reward_model_of_another_tokenizer_needs_a_critic_from_the_po
     save_model(load_reward_model(ModelSource(path=str(base)), other), other, foreign)
     large = dataclasses.replace(BATCH, max_prompt_tokens=32, max_response_tokens=32)
     config = dataclasses.replace(
-        ppo_config(policy_path, foreign, reward_batch=large),
-        rollout=RolloutOptions(steps=1, prompts_a_step=2, samples_a_prompt=4),
+        ppo_config(policy_path, foreign, reward_model_batch=large),
+        rollout=RolloutOptions(steps=1, prompts_per_step=2, samples_per_prompt=4),
     )
     refused = create_run(tmp_path / "refused", "ppo", config, prompts=prompt_rows(8))
-    with pytest.raises(UserError, match="config.critic.start: the reward model has another tokenizer"):
+    with pytest.raises(UserError, match="config.critic.init_from: the reward model has another tokenizer"):
         in_process(ppo, PPOConfig, refused)
-    config = dataclasses.replace(config, critic=dataclasses.replace(config.critic, start="policy"))
+    config = dataclasses.replace(config, critic=dataclasses.replace(config.critic, init_from="policy"))
     accepted = create_run(tmp_path / "accepted", "ppo", config, prompts=prompt_rows(8))
-    assert in_process(ppo, PPOConfig, accepted)["tokenizers"] == "different"
+    assert in_process(ppo, PPOConfig, accepted)["same_tokenizer"] is False
 
 
 # ---- bad input -------------------------------------------------------------------------------------------------
@@ -458,7 +458,7 @@ def test_ppo_on_two_processes_equals_one(tmp_path, policy_path, reward_model_pat
     for name, engine, stage in (("one", "plain", 0), ("two", "deepspeed", 2)):
         runtime = RuntimeOptions(engine=engine, zero_stage=stage)
         config = ppo_config(
-            policy_path, reward_model_path, runtime=runtime, policy_optimiser=still, critic_optimiser=still
+            policy_path, reward_model_path, runtime=runtime, policy_optimizer=still, critic_optimizer=still
         )
         config = dataclasses.replace(config, rollout=dataclasses.replace(config.rollout, steps=4))
         runs.append(create_run(tmp_path / name, "ppo", config, prompts=prompt_rows(15)))
@@ -475,7 +475,7 @@ def test_ppo_on_two_processes_equals_one(tmp_path, policy_path, reward_model_pat
     assert finished.returncode == 0, finished.stderr[-3000:]
     assert [s["response"] for s in runs[0].samples(1000)] == [s["response"] for s in runs[1].samples(1000)]
     for one, two in zip(runs[0].metrics()[0], runs[1].metrics()[0], strict=True):
-        for key in ("reward", "kl", "value_loss", "policy_loss", "responses", "response_tokens"):
+        for key in ("score", "kl", "value_loss", "policy_loss", "responses", "response_tokens"):
             assert one.get(key, 0.0) == pytest.approx(two.get(key, 0.0), abs=1e-5), key
     for name in ("model", "critic"):
         left, right = tensors(runs[0], name), tensors(runs[1], name)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from policy_training.training.rewards import (
     KLController,
     RunningMoments,
+    compute_token_rewards,
     kl_estimates,
     replace_score_without_eos,
-    shape_rewards,
     subtract_score_without_eos,
 )
 
@@ -27,7 +27,7 @@ def test_the_score_sits_on_the_last_token_and_the_rewards_sum_to_score_minus_pen
     lengths = torch.tensor([1, 7, 3, 5, 2])
     mask = torch.arange(7)[None, :] < lengths[:, None]
     logprobs[~mask] = float("nan")  # what lies behind a response must not matter
-    rewards = shape_rewards(scores, logprobs, reference, mask, kl_coefficient=0.3)
+    rewards = compute_token_rewards(scores, logprobs, reference, mask, kl_coefficient=0.3)
     for row, length in enumerate(lengths.tolist()):
         ratio = (logprobs[row, :length] - reference[row, :length]).numpy()
         assert abs(rewards[row].sum().item() - (scores[row].item() - 0.3 * ratio.sum())) <= 1e-6
@@ -92,7 +92,7 @@ def test_an_unknown_estimator_is_refused_by_name():
 
 
 def test_the_adaptive_coefficient_follows_both_published_rules_exactly():
-    paper, code = KLController(0.15, 6.0, "paper"), KLController(0.15, 6.0, "code")
+    paper, code = KLController(0.15, 6.0, "ziegler_paper"), KLController(0.15, 6.0, "ziegler_code")
     expected_paper, expected_code = 0.15, 0.15
     for kl in [0.0, 3.0, 5.9, 6.0, 6.3, 8.0, 100.0]:
         paper.update(kl, n_responses=512)
@@ -107,7 +107,7 @@ def test_the_adaptive_coefficient_follows_both_published_rules_exactly():
     assert fixed.coefficient == 0.05
 
 
-@pytest.mark.parametrize(("rule", "start"), [("paper", 1.0), ("code", 0.01)])
+@pytest.mark.parametrize(("rule", "start"), [("ziegler_paper", 1.0), ("ziegler_code", 0.01)])
 def test_the_adaptive_coefficient_brings_a_toy_task_to_its_target(rule, start):
     """A softmax over 8 actions climbs E[r] - beta KL by gradient; beta must settle so that the KL is the
     target.
@@ -166,14 +166,14 @@ def test_running_moments_of_a_constant_stream_never_give_a_nan():
     moments = RunningMoments()
     for _ in range(5):
         moments.update(torch.full((7,), 0.1))
-        assert moments.normalise(torch.full((3,), 0.1), clip=0.8).abs().max() <= 1e-6
-    assert RunningMoments().normalise(torch.tensor([2.0]), clip=None).item() == 2.0  # nothing seen yet
+        assert moments.normalize(torch.full((3,), 0.1), clip=0.8).abs().max() <= 1e-6
+    assert RunningMoments().normalize(torch.tensor([2.0]), clip=None).item() == 2.0  # nothing seen yet
 
 
 def test_normalised_scores_are_clipped_on_both_sides_and_state_survives():
     moments = RunningMoments()
     moments.update(torch.tensor([0.0, 2.0]))  # mean 1, deviation 1
-    assert moments.normalise(torch.tensor([-9.0, 1.5, 9.0]), clip=0.8).tolist() == [
+    assert moments.normalize(torch.tensor([-9.0, 1.5, 9.0]), clip=0.8).tolist() == [
         pytest.approx(-0.8),
         0.5,
         pytest.approx(0.8),

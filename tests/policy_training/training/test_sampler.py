@@ -10,7 +10,7 @@ from learning.architectures import PACKABLE_ARCHITECTURES
 from learning.interface.options import UserError, load_options
 from learning.packing import Example, collate, token_logprobs_NR
 from policy_training.training.config import RolloutOptions, SamplingOptions
-from policy_training.training.sampler import sample_noise, sample_responses
+from policy_training.training.sampler import SamplingRequest, sample_noise, sample_responses
 
 EOS, PAD, V = 1, 0, 17
 PROMPTS = [("a", [2, 5, 9]), ("b", [3]), ("c", [2, 4, 6, 8, 10, 12, 3]), ("d", [7, 7])]
@@ -45,10 +45,12 @@ def draw(policy, prompts=PROMPTS, *, n=3, length=12, seed="s", rows=256, **optio
         return sample_responses(
             policy,
             prompts,
-            n_samples=n,
-            max_response_tokens=length,
-            options=SamplingOptions(rows_a_batch=rows, **options),
-            seed=seed,
+            SamplingRequest(
+                n_samples=n,
+                max_response_tokens=length,
+                options=SamplingOptions(batch_size=rows, **options),
+                seed=seed,
+            ),
             eos_id=EOS,
             pad_id=PAD,
         )
@@ -62,7 +64,7 @@ def test_log_probs_are_those_of_a_plain_forward_pass(architecture):
     for temperature in (0.7, 1.3):
         responses = draw(policy, temperature=temperature)
         assert [r.prompt_id for r in responses] == [p for p, _ in PROMPTS for _ in range(3)]
-        assert [r.sample for r in responses] == [0, 1, 2] * len(PROMPTS)
+        assert [r.sample_index for r in responses] == [0, 1, 2] * len(PROMPTS)
         assert (
             len({len(r.token_ids) for r in responses}) > 1
         )  # rows ended at different times: some were dropped
@@ -81,13 +83,13 @@ def test_log_probs_are_those_of_a_plain_forward_pass(architecture):
 @pytest.mark.parametrize("architecture", ["llama", "gpt2"])
 def test_what_is_drawn_does_not_depend_on_batch_size_order_or_number_of_samples(architecture):
     policy = tiny_policy(architecture)
-    together = {(r.prompt_id, r.sample): r.token_ids for r in draw(policy, n=5)}
-    one_at_a_time = {(r.prompt_id, r.sample): r.token_ids for r in draw(policy, n=5, rows=1)}
-    backwards = {(r.prompt_id, r.sample): r.token_ids for r in draw(policy, PROMPTS[::-1], n=5)}
-    fewer = {(r.prompt_id, r.sample): r.token_ids for r in draw(policy, n=2)}
+    together = {(r.prompt_id, r.sample_index): r.token_ids for r in draw(policy, n=5)}
+    one_at_a_time = {(r.prompt_id, r.sample_index): r.token_ids for r in draw(policy, n=5, rows=1)}
+    backwards = {(r.prompt_id, r.sample_index): r.token_ids for r in draw(policy, PROMPTS[::-1], n=5)}
+    fewer = {(r.prompt_id, r.sample_index): r.token_ids for r in draw(policy, n=2)}
     assert together == one_at_a_time == backwards
     assert fewer == {key: ids for key, ids in together.items() if key[1] < 2}
-    other_seed = {(r.prompt_id, r.sample): r.token_ids for r in draw(policy, n=5, seed="t")}
+    other_seed = {(r.prompt_id, r.sample_index): r.token_ids for r in draw(policy, n=5, seed="t")}
     assert sum(other_seed[key] == together[key] for key in together) < len(together) / 2
 
 

@@ -25,7 +25,7 @@ from tests.policy_training.training.conftest import (
 )
 
 LONG = [{"role": "user", "content": "What is a fox, please? " * 6}]
-SHORT = LanguageModelDataOptions(examples_a_step=16, steps=2)
+SHORT = LanguageModelDataOptions(examples_per_step=16, steps=2)
 
 
 def model(max_positions: int, **changes) -> ModelOptions:
@@ -62,12 +62,12 @@ def test_a_question_that_leaves_little_room_gets_a_short_answer_and_the_run_its_
 def test_gradient_checkpointing_is_used_and_changes_rounding_at_most(tmp_path, monkeypatch, dtype):
     used = []
 
-    def watched(*args, **kwargs):
+    def recorded(*args, **kwargs):
         made = load_policy(*args, **kwargs)
         used.append(made)
         return made
 
-    monkeypatch.setattr("policy_training.training.supervised.load_policy", watched)
+    monkeypatch.setattr("policy_training.training.supervised.load_policy", recorded)
     losses = []
     for asked in (False, True):
         config = sft_config(

@@ -1,0 +1,174 @@
+"""The optimizer steps of one PPO step: the critic's and the policy's, the ptx loss with the latter.
+
+Reads and writes no files. What the update learns from is computed in experience.py.
+
+Suffixes: N responses (of a micro-batch), R response tokens (right-padded).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from learning.batching import micro_batches, shape_of, shuffled
+from learning.packing import Batch, collate, token_logprobs_NR, values_NR
+from policy_training.training.attention import with_math_attention
+from policy_training.training.experience import Minibatch, RolloutMicroBatch, rescale_values
+from policy_training.training.losses import clipped_policy_loss, clipped_value_loss, language_model_loss
+from policy_training.training.ppo_setup import PPOState
+
+
+@dataclass
+class PtxMicroBatch:
+    """One micro-batch of demonstrations; `weight` times its token sum is the coefficient times the token mean."""
+
+    batch: Batch
+    is_filler: bool
+    weight: float
+
+
+def critic_pretraining_done(state: PPOState) -> bool:
+    """Whether critic pre-training is over: enough updates, or a loss that has stopped falling."""
+    options, losses = state.config.critic, state.progress.critic_losses
+    if (
+        state.progress.policy_steps > 0
+        or state.progress.critic_pretraining_updates >= options.max_pretraining_updates
+    ):
+        return True
+    window = options.plateau_window
+    if len(losses) < 2 * window:
+        return False
+    earlier, later = sum(losses[-2 * window : -window]), sum(losses[-window:])
+    return later > (1.0 - options.plateau_min_improvement) * earlier
+
+
+def ppo_update(
+    state: PPOState, minibatches: Sequence[Minibatch], step: int, *, critic_only: bool
+) -> dict[str, Any]:
+    """One optimizer step a minibatch and PPO epoch, for each of critic and policy; the metrics."""
+    options, progress = state.config.algorithm, state.progress
+    history: dict[str, list[float]] = {}
+
+    def record(**figures: float) -> None:
+        for name, figure in figures.items():
+            history.setdefault(name, []).append(figure)
+
+    for epoch in range(options.ppo_epochs):
+        for index in shuffled(len(minibatches), seed=state.config.runtime.seed + step, epoch=epoch):
+            if (
+                critic_only
+                and progress.critic_pretraining_updates >= state.config.critic.max_pretraining_updates
+            ):
+                break
+            minibatch = minibatches[index]
+            tokens = state.processes.sum(sum(float(m.batch.n_tokens) for m in minibatch if not m.is_filler))
+            record(**update_critic(state, minibatch, tokens))
+            if critic_only:
+                progress.critic_pretraining_updates += 1
+                progress.critic_losses.append(history["value_loss"][-1])
+                continue
+            record(**update_policy(state, minibatch, tokens))
+            if options.target_kl is not None and history["approx_kl"][-1] > options.target_kl:
+                return _metrics(history, early_stopped=True)
+    return _metrics(history, early_stopped=False)
+
+
+def _metrics(history: dict[str, list[float]], *, early_stopped: bool) -> dict[str, Any]:
+    return mean_metrics(history) | {
+        "optimizer_steps": len(history["value_loss"]),
+        "early_stopped": early_stopped,
+    }
+
+
+def mean_metrics(history: dict[str, list[float]]) -> dict[str, Any]:
+    return {name: sum(figures) / len(figures) for name, figures in history.items()}
+
+
+def update_critic(state: PPOState, minibatch: Minibatch, tokens: float) -> dict[str, float]:
+    """One optimizer step of the critic; `tokens` are the response tokens of the minibatch on all ranks."""
+    clipped = 0.0
+
+    def loss_sum(micro_batch: RolloutMicroBatch) -> Tensor:
+        nonlocal clipped
+        raw_NR = state.critic.forward(with_math_attention, values_NR, micro_batch.batch)
+        terms = clipped_value_loss(
+            rescale_values(state, raw_NR),
+            micro_batch.old_values_NR,
+            micro_batch.returns_NR,
+            micro_batch.is_response_NR,
+            clip=state.config.algorithm.clip_range_value,
+        )
+        clipped += 0.0 if micro_batch.is_filler else float(terms.clipped_tokens)
+        return terms.loss
+
+    result = state.critic.update(minibatch, loss_sum, normaliser=tokens)
+    return {
+        "value_loss": result.loss,
+        "value_clip_fraction": state.processes.sum(clipped) / tokens,
+        "critic_gradient_norm": result.gradient_norm,
+    }
+
+
+def update_policy(state: PPOState, minibatch: Minibatch, tokens: float) -> dict[str, float]:
+    """One optimizer step of the policy: the clipped loss on the rollouts plus the ptx loss on demonstrations,
+    gradients in one buffer.
+    """
+    temperature = state.config.rollout.sampling.temperature
+    totals = {"policy_loss": 0.0, "ptx_loss": 0.0, "clip_fraction": 0.0, "approx_kl": 0.0}
+
+    def loss_sum(micro_batch: RolloutMicroBatch | PtxMicroBatch) -> Tensor:
+        weight = 0.0 if micro_batch.is_filler else 1.0
+        if isinstance(micro_batch, PtxMicroBatch):
+            logprobs_NR = state.policy.forward(with_math_attention, token_logprobs_NR, micro_batch.batch)
+            loss = micro_batch.weight * language_model_loss(logprobs_NR, micro_batch.batch.is_response_NR)
+            totals["ptx_loss"] += weight * float(loss.detach())
+            return loss
+        terms = clipped_policy_loss(
+            state.policy.forward(with_math_attention, token_logprobs_NR, micro_batch.batch, temperature),
+            micro_batch.old_logprobs_NR,
+            micro_batch.advantages_NR,
+            micro_batch.is_response_NR,
+            clip=state.config.algorithm.clip_range,
+        )
+        totals["policy_loss"] += weight * float(terms.loss.detach())
+        totals["clip_fraction"] += weight * float(terms.clipped_tokens)
+        totals["approx_kl"] += weight * float(terms.approx_kl)
+        return terms.loss
+
+    inputs: list[RolloutMicroBatch | PtxMicroBatch] = [*minibatch, *ptx_micro_batches(state, tokens)]
+    result = state.policy.update(inputs, loss_sum, normaliser=tokens)
+    return {name: state.processes.sum(total) / tokens for name, total in totals.items()} | {
+        "gradient_norm": result.gradient_norm,
+        "learning_rate": result.learning_rate,
+    }
+
+
+def ptx_micro_batches(state: PPOState, tokens: float) -> list[PtxMicroBatch]:
+    """The next demonstrations, weighted so that the sum over `tokens` is ptx_coefficient times their mean token
+    loss.
+    """
+    if state.ptx_sampler is None:
+        return []
+    examples = [state.demonstrations[index] for index in state.ptx_sampler.next()]
+    ptx_tokens = sum(len(example.responses_ids[0]) for example in examples)
+    weight = state.config.algorithm.ptx_coefficient * tokens / ptx_tokens
+    return [
+        PtxMicroBatch(
+            batch=collate(
+                [examples[index] for index in micro.indices],
+                layout="padded",  # one response each: nothing to share
+                pad_id=state.tokenizer.pad_token_id,
+                device=state.processes.device,
+            ),
+            is_filler=micro.is_filler,
+            weight=weight,
+        )
+        for micro in micro_batches(
+            [shape_of(example, "padded") for example in examples],
+            range(len(examples)),
+            max_tokens=state.config.batch.max_micro_batch_tokens,
+            rank=state.processes.rank,
+            world_size=state.processes.world_size,
+        )
+    ]

@@ -1,0 +1,41 @@
+"""Sampled responses as rows of the SAMPLED_RESPONSES record."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from learning.interface.record_rows import iso_utc
+from policy_training.training.config import SamplingOptions
+from policy_training.training.rollouts import Prompt
+from policy_training.training.sampler import SampledResponse
+
+
+def response_row(
+    prompt: Prompt,
+    response: SampledResponse,
+    text: str,
+    *,
+    response_id: str,
+    policy_name: str,
+    options: SamplingOptions,
+    max_tokens: int,
+    seed: int,
+) -> dict[str, Any]:
+    return {
+        "response_id": response_id,
+        "prompt_id": prompt.prompt_id,
+        "prompt": prompt.messages,
+        "text": text,
+        "source": "policy",
+        "policy": policy_name or None,
+        "sampling": {
+            "temperature": options.temperature,
+            "top_p": options.top_p,
+            "top_k": options.top_k,
+            "max_tokens": max_tokens,
+            "repetition_penalty": options.repetition_penalty,
+            "seed": seed,
+        },
+        "created_at": iso_utc(datetime.now(UTC)),
+        "token_ids": response.token_ids,
+        "logprobs": response.logprobs,
+    }

@@ -1,0 +1,73 @@
+"""PPO's state from parts, and the experience of a step, for the tests of its modules."""
+
+import math
+
+import torch
+
+from learning.batching import SteadyCursor
+from learning.engine import Engine
+from learning.processes import Processes
+from policy_training.training import experience
+from policy_training.training.config import (
+    PPOConfig,
+)
+from policy_training.training.ppo_setup import PPOState, TrainingState
+from policy_training.training.rewards import KLController, RunningMoments
+from policy_training.training.rollouts import (
+    FrozenModel,
+    generate_rollouts,
+)
+from policy_training.training.sampler import SamplingRequest
+
+CPU = torch.device("cpu")
+
+
+def build_state(
+    config: PPOConfig, policy, reference, critic, scorer, prompts, *, demonstrations=(), layout="packed"
+):
+    """A PPOState from parts, as ppo_setup.build_state builds it from a folder."""
+    processes = Processes.start(config.runtime)
+    shared = {"runtime": config.runtime, "processes": processes}
+    minibatches = math.ceil(config.rollout.responses_per_step / config.algorithm.responses_per_minibatch)
+    updates = config.rollout.steps * config.algorithm.ppo_epochs * minibatches
+    return PPOState(
+        attempt=None,
+        config=config,
+        processes=processes,
+        tokenizer=scorer.policy_tokenizer,
+        policy=Engine(policy, optimiser=config.policy_optimizer, steps_total=updates, **shared),
+        critic=Engine(critic, optimiser=config.critic_optimizer, steps_total=updates, **shared),
+        reference=FrozenModel(reference, config.runtime, CPU),
+        scorer=scorer,
+        train_prompts=list(prompts),
+        evaluation_prompts=list(prompts),
+        evaluation_split="train",
+        demonstrations=list(demonstrations),
+        layout=layout,
+        layout_reason="",
+        prompt_sampler=SteadyCursor(len(prompts), seed=0, examples_a_step=config.rollout.prompts_per_step),
+        ptx_sampler=SteadyCursor(len(demonstrations), seed=0, examples_a_step=4) if demonstrations else None,
+        score_moments=RunningMoments(),
+        kl_controller=KLController(config.reward.kl_coefficient, config.reward.kl_target),
+        progress=TrainingState(),
+    )
+
+
+def collect_experience(state: PPOState, step: int = 1):
+    """Rollouts of one step with everything the update reads."""
+    rollouts = generate_rollouts(
+        state.policy,
+        state.train_prompts[: state.config.rollout.prompts_per_step],
+        state.scorer,
+        SamplingRequest(
+            n_samples=state.config.rollout.samples_per_prompt,
+            max_response_tokens=state.config.batch.max_response_tokens,
+            options=state.config.rollout.sampling,
+            seed=str(step),
+        ),
+        processes=state.processes,
+    )
+    minibatches = experience.recompute_logprobs(state, rollouts)
+    experience.compute_rewards(state, rollouts, minibatches)
+    experience.compute_advantages(state, minibatches)
+    return rollouts, minibatches
