@@ -149,22 +149,28 @@ def _policy_name(response: Response) -> str | None:
 
 
 def prompt_rows(
-    project: Project, *, prompt_set: PromptSet | None = None, splits: Collection[str] | None = None
+    project: Project,
+    *,
+    prompt_ids: Sequence[str] | None = None,
+    prompt_set: PromptSet | None = None,
+    splits: Collection[str] | None = None,
 ) -> Iterator[PromptRow]:
-    """PROMPTS rows in the order of their creation."""
-    prompts = _selected(Prompt.objects.filter(project=project), "", prompt_set, splits).select_related(
-        "author"
-    )
-    for page in _pages(prompts, ROWS_PER_PAGE):
-        for prompt in page:
-            yield {
-                "prompt_id": prompt.external_id,
-                "messages": prompt.messages,
-                "kind": prompt.kind,
-                "split": prompt.split,
-                "author": _pseudonym(prompt.author),
-                "tags": prompt.tags,
-            }
+    """PROMPTS rows of the project, in the order of their creation; with `prompt_ids` those, a page at a time."""
+    prompts = _selected(Prompt.objects.filter(project=project), "", prompt_set, splits)
+    for selection in _selections(prompts.select_related("author"), prompt_ids):
+        for page in _pages(selection, ROWS_PER_PAGE):
+            yield from map(_prompt_row, page)
+
+
+def _prompt_row(prompt: Prompt) -> PromptRow:
+    return {
+        "prompt_id": prompt.external_id,
+        "messages": prompt.messages,
+        "kind": prompt.kind,
+        "split": prompt.split,
+        "author": _pseudonym(prompt.author),
+        "tags": prompt.tags,
+    }
 
 
 def demonstration_rows(
@@ -196,14 +202,7 @@ def response_rows(
         rows = rows.filter(source__kind="policy", source__name=policy)
     if splits is not None:
         rows = rows.filter(prompt__split__in=splits)
-    if response_ids is None:
-        selections = [rows]
-    else:
-        starts = range(0, len(response_ids), ROWS_PER_PAGE)
-        selections = [
-            rows.filter(external_id__in=response_ids[start : start + ROWS_PER_PAGE]) for start in starts
-        ]
-    for selection in selections:
+    for selection in _selections(rows, response_ids):
         for page in _pages(selection, ROWS_PER_PAGE):
             yield from map(_response_row, page)
 
@@ -219,6 +218,14 @@ def _response_row(response: Response) -> ResponseRow:
         "sampling": _sampling_fields(response),
         "created_at": iso_utc(response.created_at),
     }
+
+
+def _selections(rows: QuerySet[Any], external_ids: Sequence[str] | None) -> list[QuerySet[Any]]:
+    """All rows, or those with these ids in chunks that a database takes as parameters."""
+    if external_ids is None:
+        return [rows]
+    starts = range(0, len(external_ids), ROWS_PER_PAGE)
+    return [rows.filter(external_id__in=external_ids[start : start + ROWS_PER_PAGE]) for start in starts]
 
 
 def _selected(

@@ -1,4 +1,4 @@
-"""What managers ask of policies. Each action queues a run; the run's kind adopts the result."""
+"""What managers ask of policies. Each action but import_policy queues a run, whose run kind saves the result."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import Any
 from django.db import transaction
 
 from annotation.models import Prompt, PromptSet
-from policy_training.kinds import PPO, PRETRAIN, SAMPLE, SFT
-from policy_training.lineage import add_policy, require_free_name
 from policy_training.models import Policy
+from policy_training.registry import add_policy, require_unused_name
+from policy_training.run_kinds import PPO, PRETRAIN, SAMPLE, SFT
 from rewardmodel.models import RewardModel
 from runs.actions import import_artifact, queue_run
 from runs.artifacts import hash_path
@@ -25,7 +25,7 @@ class NotAPolicy(ActionError):
     code = "not_a_policy"
 
 
-def train_on_demonstrations(
+def train_sft(
     *, actor: User, project: Project, name: str, config: Mapping[str, Any], parent: Policy | None = None
 ) -> Run:
     """Queue supervised fine-tuning on the project's demonstrations.
@@ -63,7 +63,7 @@ def _train_language_model(
     parent: Policy | None,
     title: str,
 ) -> Run:
-    require_free_name(project, name)
+    require_unused_name(project, name)
     if parent is not None:
         source = {"path": str(parent.artifact.absolute_path)}
         config = {**config, "model": {**config.get("model", {}), "source": source}}
@@ -107,7 +107,7 @@ def sample_responses(
     )
 
 
-def train_by_ppo(
+def train_ppo(
     *,
     actor: User,
     project: Project,
@@ -117,11 +117,11 @@ def train_by_ppo(
     prompt_set: PromptSet,
     config: Mapping[str, Any],
 ) -> Run:
-    """Queue PPO from `start`, against `start` as the reference, paid by `reward_model`.
+    """Queue a PPO run that starts from `start`, uses `start` as the KL reference and `reward_model` for the rewards.
 
     `config` is PPOConfig as a mapping; the start, the reference and the reward model are filled in here.
     """
-    require_free_name(project, name)
+    require_unused_name(project, name)
     if not prompt_set.prompts.exists():
         raise ActionError(
             f"The prompt set “{prompt_set.name}” is empty: bring prompts in with `manage.py import_prompts`.",
@@ -155,7 +155,7 @@ def import_policy(*, actor: User, project: Project, name: str, path: Path, notes
 
     Raises NotAPolicy when it holds no language model or no tokenizer, PolicyNameTaken, BadArtifact.
     """
-    require_free_name(project, name)
+    require_unused_name(project, name)
     _require_policy_folder(path)
     digest = hash_path(path)
     with transaction.atomic():

@@ -21,7 +21,7 @@ class Policy(models.Model):
     reward_model = models.ForeignKey(
         RewardModel, on_delete=models.PROTECT, null=True, blank=True, related_name="policies"
     )
-    made_by = models.OneToOneField(
+    produced_by = models.OneToOneField(
         Run, on_delete=models.PROTECT, null=True, blank=True, related_name="policy"
     )
     source = models.OneToOneField(Source, on_delete=models.PROTECT, related_name="policy")
@@ -33,7 +33,7 @@ class Policy(models.Model):
     class Meta:
         verbose_name_plural = "policies"
         constraints = [
-            models.UniqueConstraint(fields=["project", "name"], name="policy_name_once_a_project"),
+            models.UniqueConstraint(fields=["project", "name"], name="unique_policy_name_per_project"),
             models.CheckConstraint(
                 condition=Q(parent__isnull=True) | ~Q(parent=F("id")), name="policy_is_not_its_own_parent"
             ),

@@ -34,7 +34,7 @@ def round_list(request: ProjectRequest) -> HttpResponse:
     context = {
         "rounds": rounds,
         "policies": Policy.objects.filter(project=project)
-        .select_related("parent", "made_by")
+        .select_related("parent", "produced_by")
         .order_by("-pk"),
         "has_open_round": rounds.exclude(stage__in=[Stage.DONE, Stage.CANCELLED]).exists(),
     }

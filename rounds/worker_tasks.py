@@ -1,7 +1,7 @@
 """The composition root: every kind of run, and what the worker does between runs."""
 
 from annotation.queue.actions import sweep_expired_leases
-from policy_training.kinds import KINDS as POLICY_KINDS
+from policy_training.run_kinds import KINDS as POLICY_KINDS
 from rewardmodel.run_kinds import RUN_KINDS as REWARD_MODEL_KINDS
 from rounds.stages.machine import advance_rounds
 from runs.kinds import RunKind

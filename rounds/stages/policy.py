@@ -1,7 +1,7 @@
 """PPO from and against the start policy, with the round's reward model."""
 
 from learning.interface.options import options_to_mapping
-from policy_training.actions import train_by_ppo
+from policy_training.actions import train_ppo
 from policy_training.models import Policy
 from rounds.models import Round, Stage
 from rounds.plans import RoundPlan
@@ -19,7 +19,7 @@ def advance_policy(round_: Round, plan: RoundPlan) -> bool:
     runs = stage_runs(round_, Stage.POLICY)
     if not runs:
         assert round_.reward_model is not None
-        run = train_by_ppo(
+        run = train_ppo(
             actor=round_.started_by,
             project=round_.project,
             name=free_name(Policy.objects.filter(project=round_.project), f"round {round_.number}"),
@@ -33,7 +33,7 @@ def advance_policy(round_: Round, plan: RoundPlan) -> bool:
     require_none_unsuccessful(runs)
     if not all_done(runs):
         return False
-    policy = Policy.objects.get(made_by=runs[0])
+    policy = Policy.objects.get(produced_by=runs[0])
     before, after = policy.report["score_before"], policy.report["score_after"]
     reason = f"mean reward {before:.2f} before, {after:.2f} after"
     enter_stage(round_, Stage.SCORING, reason, new_policy=policy)

@@ -180,6 +180,8 @@ def test_prompts_demonstrations_and_responses_are_records(project, max_, ada):
     assert [row["prompt_id"] for row in found] == [prompt.external_id for prompt in prompts]
     assert [row["author"] for row in found] == [None, ada.pseudonym, ada.pseudonym]
     assert len(list(prompt_rows(project))) == 4
+    last, first = prompts[2].external_id, prompts[0].external_id
+    assert [row["prompt_id"] for row in prompt_rows(project, prompt_ids=[last, first])] == [first, last]
     assert len(list(demonstration_rows(project))) == 4
     demonstrations = list(demonstration_rows(project, prompt_set=members))
     assert [row["prompt_id"] for row in demonstrations] == [prompt.external_id for prompt in prompts]

@@ -12,7 +12,7 @@ from learning.interface.options import options_to_mapping
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import COMPARISONS, PROMPTS
 from learning.interface.training_options import FreshModel, ModelSource
-from policy_training.actions import train_on_demonstrations
+from policy_training.actions import train_sft
 from rounds.actions import start_round
 from rounds.models import Round, Stage
 from rounds.reports import round_report
@@ -84,7 +84,7 @@ def run_of(round_, stage) -> Run:
 def test_two_rounds_turn_and_every_link_is_stored(small):
     demonstration, config, plan = small
     project, manager = demonstration.project, demonstration.manager
-    train_on_demonstrations(actor=manager, project=project, name="base", config=options_to_mapping(config))
+    train_sft(actor=manager, project=project, name="base", config=options_to_mapping(config))
     carry()
     base = base_policy(demonstration)
     assert base is not None, Run.objects.latest("pk").error

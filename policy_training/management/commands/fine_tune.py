@@ -5,7 +5,7 @@ from typing import Any
 
 from learning.interface.options import options_to_mapping
 from learning.interface.training_options import FreshModel, ModelSource
-from policy_training.actions import pretrain, train_on_demonstrations
+from policy_training.actions import pretrain, train_sft
 from policy_training.models import Policy
 from policy_training.training.presets import LANGUAGE_MODEL_PRESETS
 from workspace.commands import ProjectCommand, with_settings
@@ -42,7 +42,7 @@ class Command(ProjectCommand):
             if parent is None:
                 raise ActionError(f"The project has no policy “{options['start']}”.", code="no_policy")
         config = LANGUAGE_MODEL_PRESETS[options["preset"]].config(ModelSource(fresh=FreshModel()))
-        action = pretrain if options["pretrain"] else train_on_demonstrations
+        action = pretrain if options["pretrain"] else train_sft
         run = action(
             actor=actor,
             project=project,

@@ -1,4 +1,4 @@
-"""The policy's kinds of long work: what goes into their folders and which rows come out."""
+"""The policy's run kinds: what goes into their folders and which rows come out."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,8 +8,8 @@ from annotation.models import Prompt, PromptSet
 from annotation.records import demonstration_rows, prompt_rows
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import DEMONSTRATIONS, PROMPTS, SAMPLED_RESPONSES
-from policy_training.lineage import add_policy
 from policy_training.models import Policy
+from policy_training.registry import add_policy
 from policy_training.training.config import LanguageModelConfig, PPOConfig, SampleConfig
 from runs.kinds import Output, RunKind
 from runs.models import Artifact, Run
@@ -30,7 +30,7 @@ def _demonstrations(run: Run) -> Mapping[str, Any]:
     return {"demonstrations": (rows, DEMONSTRATIONS)}
 
 
-def _policy_inputs(run: Run) -> Mapping[str, Any]:
+def _ppo_inputs(run: Run) -> Mapping[str, Any]:
     inputs: dict[str, Any] = {"prompts": (prompt_rows(run.project, prompt_set=_prompt_set(run)), PROMPTS)}
     if run.parameters["with_demonstrations"]:
         inputs |= _demonstrations(run)
@@ -38,24 +38,13 @@ def _policy_inputs(run: Run) -> Mapping[str, Any]:
 
 
 def _sample_inputs(run: Run) -> Mapping[str, Any]:
-    wanted = run.parameters["prompt_ids"]
-    found = {p.external_id: p for p in Prompt.objects.filter(project=run.project, external_id__in=wanted)}
-    rows = [
-        {
-            "prompt_id": prompt.external_id,
-            "messages": prompt.messages,
-            "kind": prompt.kind,
-            "split": prompt.split,
-            "author": None,
-            "tags": prompt.tags,
-        }
-        for prompt in (found[prompt_id] for prompt_id in wanted)
-    ]
-    return {"prompts": (rows, PROMPTS)}
+    prompt_ids = run.parameters["prompt_ids"]
+    rows = {row["prompt_id"]: row for row in prompt_rows(run.project, prompt_ids=prompt_ids)}
+    return {"prompts": ([rows[prompt_id] for prompt_id in prompt_ids], PROMPTS)}
 
 
-def _adopt_policy(run: Run, result: Mapping[str, Any]) -> None:
-    if Policy.objects.filter(made_by=run).exists():
+def _save_policy(run: Run, result: Mapping[str, Any]) -> None:
+    if Policy.objects.filter(produced_by=run).exists():
         return
     add_policy(
         actor=run.requested_by,
@@ -64,12 +53,12 @@ def _adopt_policy(run: Run, result: Mapping[str, Any]) -> None:
         artifact=run.artifacts.get(kind=Artifact.Kind.POLICY),
         parent_id=run.parameters.get("parent"),
         reward_model_id=run.parameters.get("reward_model"),
-        made_by=run,
+        produced_by=run,
         report=dict(result),
     )
 
 
-def _adopt_samples(run: Run, result: Mapping[str, Any]) -> None:
+def _save_responses(run: Run, result: Mapping[str, Any]) -> None:
     policy = Policy.objects.select_related("source").get(pk=run.parameters["policy"])
     prompts = {
         prompt.external_id: prompt
@@ -95,7 +84,7 @@ SFT = RunKind(
     label="Supervised fine-tuning",
     command="policy_training.training.sft",
     build_inputs=_demonstrations,
-    adopt=_adopt_policy,
+    adopt=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
     options=LanguageModelConfig,
 )
@@ -104,7 +93,7 @@ PRETRAIN = RunKind(
     label="Pretraining",
     command="policy_training.training.pretrain",
     build_inputs=_demonstrations,
-    adopt=_adopt_policy,
+    adopt=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
     options=LanguageModelConfig,
 )
@@ -113,7 +102,7 @@ SAMPLE = RunKind(
     label="Sampling",
     command="policy_training.training.sample",
     build_inputs=_sample_inputs,
-    adopt=_adopt_samples,
+    adopt=_save_responses,
     outputs=(Output(kind="responses", path="responses.parquet"),),
     options=SampleConfig,
 )
@@ -121,8 +110,8 @@ PPO = RunKind(
     name="policy.ppo",
     label="PPO",
     command="policy_training.training.ppo",
-    build_inputs=_policy_inputs,
-    adopt=_adopt_policy,
+    build_inputs=_ppo_inputs,
+    adopt=_save_policy,
     outputs=(Output(kind="policy", path="model"), Output(kind="critic", path="critic")),
     options=PPOConfig,
 )

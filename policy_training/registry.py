@@ -1,4 +1,4 @@
-"""How a policy comes to stand in the database: one row, its source and its place in the family tree."""
+"""Policies as rows of the database, each with its source and its parent."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,11 +28,11 @@ def add_policy(
     artifact: Artifact,
     parent_id: int | None = None,
     reward_model_id: int | None = None,
-    made_by: Run | None = None,
+    produced_by: Run | None = None,
     report: Mapping[str, Any] | None = None,
     notes: str = "",
 ) -> Policy:
-    """Record a policy. A taken name gets a number: what took hours to train is not lost to a namesake."""
+    """Record a policy. A taken name gets a number: what took hours to train is not lost because of a name."""
     name = free_name(Policy.objects.filter(project=project), name)
     source = get_or_create_source(actor=actor, project=project, kind=Source.Kind.POLICY, name=name)
     policy = Policy.objects.create(
@@ -41,7 +41,7 @@ def add_policy(
         artifact=artifact,
         parent_id=parent_id,
         reward_model_id=reward_model_id,
-        made_by=made_by,
+        produced_by=produced_by,
         source=source,
         report=dict(report or {}),
         notes=notes,
@@ -50,6 +50,6 @@ def add_policy(
     return policy
 
 
-def require_free_name(project: Project, name: str) -> None:
+def require_unused_name(project: Project, name: str) -> None:
     if Policy.objects.filter(project=project, name=name).exists():
         raise PolicyNameTaken(f"There is a policy named “{name}” already: choose another name.")
