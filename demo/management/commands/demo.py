@@ -21,7 +21,7 @@ from demo.measuring import gold_figures
 from demo.setting_up import Demonstration, base_policy, set_up, stop_earlier_demonstrations
 from demo.simulation import simulate_judgments
 from learning.interface.options import options_to_mapping
-from policy_training.actions import sample_responses, train_on_demonstrations
+from policy_training.actions import sample_responses, train_sft
 from policy_training.models import Policy
 from policy_training.training.config import SampleConfig
 from rounds.actions import start_round
@@ -130,7 +130,7 @@ class Command(BaseCommand):
             round_ = following
 
     def train_base_policy(self, demonstration: Demonstration, threads: int) -> Policy:
-        run = train_on_demonstrations(
+        run = train_sft(
             actor=demonstration.manager,
             project=demonstration.project,
             name="base",
