@@ -28,18 +28,20 @@ from workspace.roles import Capability
 @json_endpoint
 @project_view(Capability.ANNOTATE)
 def next_task(request: ProjectRequest) -> HttpResponse:
-    """Claims the next task. `after`: the handle on the screen, for the prefetch of the one behind it."""
+    """Claims the next task. `after_assignment`: what is on the screen, for the prefetch of the one behind it."""
     project = request.project
     after = None
-    if given := parse_json_body(request).get("after"):
+    if public_id := parse_json_body(request).get("after_assignment"):
         try:
-            after = access_assignment(request.user, project, UUID(str(given)))
+            after = access_assignment(request.user, project, UUID(str(public_id)))
         except ValueError as error:
-            raise BadRequest("`after` is not a handle.") from error
+            raise BadRequest("`after_assignment` is not the id of an assignment.") from error
     assignment = queue.claim_task(actor=request.user, project=project, after=after)
     if assignment is None:
         html = render_to_string("annotation/annotator/no_tasks.html", {"project": project}, request)
-        return JsonResponse({"handle": None, "html": html, "work": annotator_progress(request.user, project)})
+        return JsonResponse(
+            {"public_id": None, "html": html, "progress": annotator_progress(request.user, project)}
+        )
     return task_response(request, project, assignment)
 
 
@@ -51,13 +53,13 @@ def task_response(request: ProjectRequest, project: Project, assignment: Assignm
     context = task_context(assignment, judgment=current.judgment if current else None)
     return JsonResponse(
         {
-            "handle": str(assignment.public_id),
+            "public_id": str(assignment.public_id),
             "html": render_to_string(
                 "annotation/annotator/task.html", context | {"project": project}, request
             ),
-            "work": annotator_progress(request.user, project),
+            "progress": annotator_progress(request.user, project),
             "draft": context["draft"],
-            "answer": context["answer"],
+            "judgment": context["judgment"],
         }
     )
 
@@ -65,31 +67,31 @@ def task_response(request: ProjectRequest, project: Project, assignment: Assignm
 @require_GET
 @json_endpoint
 @project_view(Capability.ANNOTATE)
-def task_content(request: ProjectRequest, handle: UUID) -> HttpResponse:
+def task_content(request: ProjectRequest, public_id: UUID) -> HttpResponse:
     project = request.project
-    return task_response(request, project, access_assignment(request.user, project, handle))
+    return task_response(request, project, access_assignment(request.user, project, public_id))
 
 
 @require_POST
 @json_endpoint
 @project_view(Capability.ANNOTATE)
-def draft(request: ProjectRequest, handle: UUID) -> HttpResponse:
-    assignment = access_assignment(request.user, request.project, handle)
-    kept = queue.save_draft(
+def draft(request: ProjectRequest, public_id: UUID) -> HttpResponse:
+    assignment = access_assignment(request.user, request.project, public_id)
+    is_saved = queue.save_draft(
         actor=request.user,
         assignment=assignment,
         draft=parse_json_body(request),
         characters=len(request.body),
     )
-    return JsonResponse({"kept": kept})
+    return JsonResponse({"saved": is_saved})
 
 
 @require_POST
 @json_endpoint
 @project_view(Capability.ANNOTATE)
-def submit(request: ProjectRequest, handle: UUID) -> HttpResponse:
-    """A first answer, or with `revise` a new one in its place. Repeated with the same key it changes nothing."""
-    assignment = access_assignment(request.user, request.project, handle)
+def submit(request: ProjectRequest, public_id: UUID) -> HttpResponse:
+    """A first judgment, or with `revise` one in its place. Repeated with the same key it changes nothing."""
+    assignment = access_assignment(request.user, request.project, public_id)
     data: Any = parse_json_body(request)
     act = revise_judgment if data.get("revise") is True else submit_judgment
     judgment = act(
@@ -101,16 +103,16 @@ def submit(request: ProjectRequest, handle: UUID) -> HttpResponse:
         rationale=data.get("rationale", ""),
         flags=data.get("flags", []),
         seconds=data.get("seconds", 0.0),
-        idempotency_key=data.get("key"),
+        idempotency_key=data.get("idempotency_key"),
     )
-    return JsonResponse({"stored": True, "counts": not judgment.surplus}, status=201)
+    return JsonResponse({"stored": True, "is_counted": not judgment.surplus}, status=201)
 
 
 @require_POST
 @json_endpoint
 @project_view(Capability.ANNOTATE)
-def skip(request: ProjectRequest, handle: UUID) -> HttpResponse:
-    assignment = access_assignment(request.user, request.project, handle)
+def skip(request: ProjectRequest, public_id: UUID) -> HttpResponse:
+    assignment = access_assignment(request.user, request.project, public_id)
     reason = parse_json_body(request).get("reason", "")
     queue.skip_task(
         actor=request.user, assignment=assignment, reason=reason if isinstance(reason, str) else ""
@@ -121,21 +123,23 @@ def skip(request: ProjectRequest, handle: UUID) -> HttpResponse:
 @require_POST
 @json_endpoint
 @project_view(Capability.ANNOTATE)
-def undo_skip(request: ProjectRequest, handle: UUID) -> HttpResponse:
+def undo_skip(request: ProjectRequest, public_id: UUID) -> HttpResponse:
     """Takes a skipped task back; answers with its content, which may have been changed meanwhile."""
     project = request.project
-    assignment = access_assignment(request.user, project, handle)
+    assignment = access_assignment(request.user, project, public_id)
     queue.undo_skip(actor=request.user, assignment=assignment)
-    return task_response(request, project, access_assignment(request.user, project, handle))
+    return task_response(request, project, access_assignment(request.user, project, public_id))
 
 
 @require_POST
 @json_endpoint
 @project_view(Capability.ANNOTATE)
-def withdraw(request: ProjectRequest, handle: UUID) -> HttpResponse:
-    assignment = access_assignment(request.user, request.project, handle)
+def withdraw(request: ProjectRequest, public_id: UUID) -> HttpResponse:
+    assignment = access_assignment(request.user, request.project, public_id)
     withdraw_judgment(
-        actor=request.user, assignment=assignment, idempotency_key=parse_json_body(request).get("key", "")
+        actor=request.user,
+        assignment=assignment,
+        idempotency_key=parse_json_body(request).get("idempotency_key", ""),
     )
     return JsonResponse({"withdrawn": True}, status=201)
 

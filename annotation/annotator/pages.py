@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET
 
 from annotation.access import access_assignment
 from annotation.annotator.presenter import annotator_progress, browser_storage_key, recent_judgments
+from annotation.annotator.shortcuts import SHORTCUT_GROUPS, key_caps, shortcut_table
 from annotation.models import Assignment
 from annotation.preferences.scale import tiers_to_labels
 from annotation.rendering.judgments import describe_judgment
@@ -24,8 +25,11 @@ def work_page_context(actor: User, project: Project, assignment: Assignment | No
     newest = project.guidelines.latest_version()
     return {
         "project": project,
-        "first": assignment,
-        "drawer": browser_storage_key(actor, project),
+        "first_task": assignment,
+        "storage_key": browser_storage_key(actor, project),
+        "shortcut_groups": SHORTCUT_GROUPS,
+        "shortcut_table": shortcut_table(),
+        "keys": key_caps(),
         "guideline": render_markdown(newest.text) if newest and newest.text.strip() else "",
     }
 
@@ -38,9 +42,9 @@ def overview(request: ProjectRequest) -> HttpResponse:
     project = request.project
     recent = [
         {
-            "handle": judgment.assignment.public_id,
+            "public_id": judgment.assignment.public_id,
             "prompt": excerpt(judgment.task.prompt.messages[-1]["content"]),
-            "words": describe_judgment(
+            "description": describe_judgment(
                 tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths
             ),
             "created_at": judgment.created_at,
@@ -51,8 +55,9 @@ def overview(request: ProjectRequest) -> HttpResponse:
     newest = project.guidelines.latest_version()
     context = {
         "project": project,
-        "work": annotator_progress(request.user, project),
+        "progress": annotator_progress(request.user, project),
         "recent": recent,
+        "keys": key_caps(),
         "guideline": render_markdown(newest.text) if newest and newest.text.strip() else "",
     }
     return render(request, "annotation/annotator/overview.html", context)
@@ -73,10 +78,10 @@ def annotate(request: ProjectRequest) -> HttpResponse:
 @never_cache
 @ensure_csrf_cookie
 @project_view(Capability.ANNOTATE)
-def task(request: ProjectRequest, handle: UUID) -> HttpResponse:
+def task(request: ProjectRequest, public_id: UUID) -> HttpResponse:
     """The work page, opened at one of the annotator's own tasks."""
     project = request.project
-    assignment = access_assignment(request.user, project, handle)
+    assignment = access_assignment(request.user, project, public_id)
     return render(
         request, "annotation/annotator/work_page.html", work_page_context(request.user, project, assignment)
     )

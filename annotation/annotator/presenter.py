@@ -1,10 +1,11 @@
-"""What an annotator's screen is made of. Blind: texts and handles, never an id, a source, a purpose or a priority."""
+"""What an annotator's screen is made of. Blind: texts and labels, never an id, a source, a purpose or a priority."""
 
 from typing import Any
 
 from django.db.models import Exists, F, OuterRef
 from django.utils.crypto import salted_hmac
 
+from annotation.annotator.shortcuts import key_caps
 from annotation.models import Assignment, Batch, Judgment, Task
 from annotation.preferences.scale import (
     SCALE_POINTS,
@@ -21,10 +22,26 @@ REMAINING_LIMIT = 500
 
 
 def scale_points() -> list[dict[str, Any]]:
-    """The eight points, the side they speak for, and their words."""
+    """The eight points: the label that each puts first, by how much, and the key that chooses it."""
+    keys = key_caps()
     return [
-        {"value": value, "side": side, "words": STRENGTH_NAMES[strength]}
-        for value, (side, strength) in SCALE_POINTS.items()
+        {
+            "value": value,
+            "label": label,
+            "strength": strength,
+            "name": STRENGTH_NAMES[strength],
+            "key": keys[f"choose_point_{value}"],
+        }
+        for value, (label, strength) in SCALE_POINTS.items()
+    ]
+
+
+def step_strengths() -> list[dict[str, Any]]:
+    """What a step between two tiers of a ranking can be, and the key that says it."""
+    keys = key_caps()
+    return [
+        {"value": strength, "name": name, "key": keys[f"set_strength_{strength}"]}
+        for strength, name in STRENGTH_NAMES.items()
     ]
 
 
@@ -35,17 +52,17 @@ def task_context(assignment: Assignment, *, judgment: Judgment | None = None) ->
         project=batch.project_id, version=assignment.settings_version
     ).first()
     responses = displayed_responses(assignment.order_shown)
-    answer = None
+    content = None
     if judgment is not None:
         tiers = tiers_to_labels(judgment.order_shown, judgment.tiers)
-        answer = {
+        content = {
             "tiers": tiers,
             "strengths": judgment.strengths,
             "rationale": judgment.rationale,
             "flags": judgment.flags,
         }
         if len(responses) == 2:
-            answer["value"] = order_to_scale(tiers, judgment.strengths)
+            content["value"] = order_to_scale(tiers, judgment.strengths)
     return {
         "assignment": assignment,
         "question": batch.criterion.question,
@@ -53,12 +70,13 @@ def task_context(assignment: Assignment, *, judgment: Judgment | None = None) ->
         "responses": responses,
         "is_pair": len(responses) == 2,
         "scale": scale_points(),
-        "strengths": list(STRENGTH_NAMES.items()),
+        "strengths": step_strengths(),
+        "keys": key_caps(),
         "flags": FLAG_LABELS,
         "allow_ties": settings is None or settings.allow_ties,
         "ask_rationale": settings is not None and settings.ask_rationale,
         "draft": assignment.draft or None,
-        "answer": answer,
+        "judgment": content,
         "revising": judgment is not None,
     }
 
@@ -96,15 +114,15 @@ def annotator_progress(actor: User, project: Project) -> dict[str, Any]:
         .first()
     )
     return {
-        "last": str(last) if last else None,
+        "last_assignment": str(last) if last else None,
         "judged": own.filter(state=Assignment.State.SUBMITTED).count(),
         "remaining": remaining,
-        "remaining_words": f"{REMAINING_LIMIT}+" if remaining > REMAINING_LIMIT else str(remaining),
+        "remaining_label": f"{REMAINING_LIMIT}+" if remaining > REMAINING_LIMIT else str(remaining),
     }
 
 
 def browser_storage_key(actor: User, project: Project) -> str:
-    """Names the browser's drawer of drafts and unsent answers: people who share a computer keep apart."""
+    """Names the drafts and unsent judgments in a browser's storage: people who share a computer keep apart."""
     return salted_hmac("annotation.drawer", f"{actor.pk}:{project.pk}", algorithm="sha256").hexdigest()[:20]
 
 

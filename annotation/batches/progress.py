@@ -31,7 +31,7 @@ class BatchProgress:
         return int(self.share * 100)
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """Leases of people at work are honoured, so that a batch may end with more than it asked for."""
         if self.counted > self.quota > 0:
             return f"quota of {self.quota} met ({self.counted})"

@@ -21,9 +21,9 @@ class Turn:
 
 @dataclass(frozen=True)
 class DisplayedResponse:
-    """A response as it is shown: its handle and its text."""
+    """A response as it is shown: its label and its text."""
 
-    handle: str
+    label: str
     html: SafeString
 
 
@@ -48,6 +48,6 @@ def render_response(text: str) -> SafeString:
 def displayed_responses(order_shown: list[int]) -> list[DisplayedResponse]:
     texts = dict(Response.objects.filter(pk__in=order_shown).values_list("pk", "text"))
     return [
-        DisplayedResponse(handle, render_response(texts[key]))
-        for handle, key in labels_to_responses(order_shown).items()
+        DisplayedResponse(label, render_response(texts[key]))
+        for label, key in labels_to_responses(order_shown).items()
     ]

@@ -48,15 +48,15 @@ def batch(request: ProjectRequest, pk: int) -> HttpResponse:
         .select_related("annotator", "task__prompt")
         .order_by("-created_at", "-pk")
     )
-    chosen = request.GET.get("annotator", "")
-    filtered = judgments.filter(annotator__pseudonym=chosen) if chosen else judgments
+    annotator_filter = request.GET.get("annotator", "")
+    filtered = judgments.filter(annotator__pseudonym=annotator_filter) if annotator_filter else judgments
     page = Paginator(filtered, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "project": project,
         "batch": shown,
         "progress": batch_progress(shown),
         "people": _people(judgments),
-        "chosen": chosen,
+        "annotator_filter": annotator_filter,
         "page": page,
         "rows": [_row(judgment) for judgment in page],
     }
@@ -73,7 +73,9 @@ def _row(judgment: Judgment) -> dict[str, Any]:
     return {
         "judgment": judgment,
         "prompt": excerpt(judgment.task.prompt.messages[-1]["content"], 90),
-        "words": describe_judgment(tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths),
+        "description": describe_judgment(
+            tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths
+        ),
         "kind": User.Kind(judgment.annotator.kind).label if judgment.annotator.kind != "person" else "",
         "purpose": Task.Purpose(judgment.task.purpose).label if judgment.task.purpose != "normal" else "",
     }
@@ -88,12 +90,12 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
     shown_batch = access_batch(project, pk)
     shown = access_judgment(shown_batch, judgment_pk)
     texts = dict(Response.objects.filter(pk__in=shown.order_shown).values_list("pk", "text"))
-    handle_of = {key: handle for handle, key in labels_to_responses(shown.order_shown).items()}
+    label_of = {key: label for label, key in labels_to_responses(shown.order_shown).items()}
     tiers = [
         {
             "rank": rank,
             "tie": len(tier) > 1,
-            "responses": [{"handle": handle_of[key], "html": render_response(texts[key])} for key in tier],
+            "responses": [{"label": label_of[key], "html": render_response(texts[key])} for key in tier],
             "step": STRENGTH_NAMES[shown.strengths[rank - 1]] if rank <= len(shown.strengths) else "",
         }
         for rank, tier in enumerate(shown.tiers, start=1)
@@ -105,7 +107,7 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
         "judgment": shown,
         "turns": render_conversation(shown.task.prompt.messages),
         "tiers": tiers,
-        "flags": [words for flag, words in FLAG_LABELS if flag in shown.flags]
+        "flags": [label for flag, label in FLAG_LABELS if flag in shown.flags]
         + [flag for flag in shown.flags if flag not in dict(FLAG_LABELS)],
         "chain": [_row(link) for link in chain] if len(chain) > 1 else [],
     }

@@ -61,7 +61,7 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
             idempotency_key=uuid.uuid4().hex,
         )
     if needs in ("own", "answered"):
-        kwargs["handle"] = assignment.public_id
+        kwargs["public_id"] = assignment.public_id
     if needs in ("batch", "judgment"):
         kwargs["pk"] = batch.pk
     if needs == "judgment":
@@ -69,7 +69,7 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
     address = reverse(f"annotation:{name}", kwargs=kwargs)
 
     def call(verb):
-        data = json.dumps((body or {}) | {"key": uuid.uuid4().hex})
+        data = json.dumps((body or {}) | {"idempotency_key": uuid.uuid4().hex})
         return client.generic(verb.upper(), address, data, content_type="application/json").status_code
 
     for visitor in sorted(visitors, key=lambda visitor: visitor in allowed):

@@ -1,137 +1,63 @@
-// What an annotator has done and the server does not have yet. Everything is written to the browser's storage before
-// it is sent, and leaves it when the server has said that it is stored: a dropped network, an ended session or a
-// closed tab loses nothing. Every answer carries an idempotency key, so sending twice is harmless.
+// Judgments and skips that the server does not have yet. Everything is written to the browser's storage before it is
+// sent, and leaves it when the server has said that it is stored: a dropped network, an ended session or a closed tab
+// loses nothing. Every judgment carries an idempotency key, so sending twice is harmless.
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  // What another window wrote is sent for it after so long: that window may be closed.
+  const STALE_AFTER_MS = 5000;
+  const FIRST_DELAY_MS = 1000;
+  const LONGEST_DELAY_MS = 15000;
 
-  class Offline extends Error {}
-  class LoggedOut extends Error {}
-  Object.assign(Roundtable, { Offline, LoggedOut });
-
-  Roundtable.newKey = () => {
-    if (window.crypto.randomUUID) return window.crypto.randomUUID();
-    const bytes = window.crypto.getRandomValues(new Uint8Array(16));
-    return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  };
-
-  // The same for a window as long as it lives, reloads included.
-  Roundtable.windowKey = () => {
-    try {
-      const known = window.sessionStorage.getItem("roundtable:window") || Roundtable.newKey();
-      window.sessionStorage.setItem("roundtable:window", known);
-      return known;
-    } catch (error) {
-      return Roundtable.newKey();
-    }
-  };
-
-  // A drawer of named values in localStorage; in memory where a private window refuses it.
-  Roundtable.openDrawer = (owner) => {
-    const memory = new Map();
-    const place = (name) => `roundtable:${owner}:${name}`;
-    return {
-      place,
-      get(name) {
-        try {
-          const text = window.localStorage.getItem(place(name));
-          if (text !== null) return JSON.parse(text);
-        } catch (error) { /* refused or damaged: what memory has */ }
-        return memory.has(name) ? memory.get(name) : null;
-      },
-      set(name, value) {
-        memory.set(name, value);
-        try { window.localStorage.setItem(place(name), JSON.stringify(value)); } catch (error) { /* memory has it */ }
-      },
-      remove(name) {
-        memory.delete(name);
-        try { window.localStorage.removeItem(place(name)); } catch (error) { /* nothing was there */ }
-      },
-    };
-  };
-
-  const cookie = (name) => {
-    const found = document.cookie.split("; ").find((part) => part.startsWith(`${name}=`));
-    return found ? decodeURIComponent(found.slice(name.length + 1)) : "";
-  };
-
-  // One call to the server: {status, data}. Throws Offline and LoggedOut; renews an old CSRF token once by itself.
-  Roundtable.makeCaller = (tokenUrl) => {
-    const once = async (url, body, keepalive) => {
-      let response;
-      try {
-        response = await window.fetch(url, {
-          method: body === undefined ? "GET" : "POST",
-          credentials: "same-origin",
-          keepalive: Boolean(keepalive),
-          headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": cookie("csrftoken") },
-          body: body === undefined ? undefined : JSON.stringify(body),
-        });
-      } catch (error) {
-        throw new Offline();
-      }
-      if (response.status === 401) throw new LoggedOut();
-      if (response.status === 429 || response.status >= 500) throw new Offline();
-      const type = response.headers.get("Content-Type") || "";
-      const data = type.includes("application/json") ? await response.json() : {};
-      return { status: response.status, data };
-    };
-    return async (url, body, keepalive) => {
-      const answer = await once(url, body, keepalive);
-      if (answer.status !== 403 || body === undefined) return answer;
-      await once(tokenUrl);
-      return once(url, body, keepalive);
-    };
-  };
-
-  // The queue of answers and skips. `tell` hears {waiting, offline, loggedOut} and refusals.
-  // All windows of a person share it: one sends at a time, each what it wrote itself, so that a refusal is told where
-  // the answer was given. What another window wrote is sent for it when it has lain for a while: that one may be closed.
-  Roundtable.openOutbox = ({ drawer, call, tell, refused }) => {
-    const LEFT_BEHIND = 5000;
-    const me = Roundtable.windowKey();
+  // `onSyncStatus` gets {waiting, offline, loggedOut}; `onRejected` an entry that the server refused, and its sentence.
+  // All windows of a person share the queue: one sends at a time, each what it wrote itself, so that a rejection is
+  // shown where the judgment was given.
+  Roundtable.openOutbox = ({ storage, api, onSyncStatus, onRejected }) => {
+    const windowId = Roundtable.windowId();
     let running = null;
     let timer = null;
-    let pause = 1000;
-    const read = () => drawer.get("outbox") || [];
-    const mine = () => read().filter((entry) => entry.by === me || Date.now() - entry.at > LEFT_BEHIND);
-    // Only a secure page has locks; without them two windows may send the same, which the answers' keys make harmless.
-    const alone = (work) => (navigator.locks ? navigator.locks.request(drawer.place("outbox"), work) : work());
-    const write = (entries) => (entries.length ? drawer.set("outbox", entries) : drawer.remove("outbox"));
+    let delay = FIRST_DELAY_MS;
+    let lastError = null;
+    const read = () => (storage.get("outbox") || []).map(Roundtable.upgradeEntry);
+    const ownEntries = () =>
+      read().filter((entry) => entry.windowId === windowId || Date.now() - entry.addedAt > STALE_AFTER_MS);
+    // Only a secure page has locks; without them two windows may send the same, which the idempotency keys make harmless.
+    const withLock = (work) => (navigator.locks ? navigator.locks.request(storage.keyOf("outbox"), work) : work());
+    const write = (entries) => (entries.length ? storage.set("outbox", entries) : storage.remove("outbox"));
     const drop = (entry) => write(read().filter((other) => other.id !== entry.id));
 
-    const later = () => {
+    const scheduleFlush = () => {
       window.clearTimeout(timer);
-      timer = window.setTimeout(flush, pause);
-      pause = Math.min(pause * 2, 15000);
+      timer = window.setTimeout(flush, delay);
+      delay = Math.min(delay * 2, LONGEST_DELAY_MS);
     };
 
-    const send = async () => {
-      for (let [entry] = mine(); entry; [entry] = mine()) {
-        const { status, data } = await call(entry.url, entry.body);
+    const sendEntries = async () => {
+      for (let [entry] = ownEntries(); entry; [entry] = ownEntries()) {
+        const { status, data } = await api.requestJson(entry.url, entry.body);
         drop(entry);
-        // Given back to the person, also when this task was answered otherwise in another window (409).
-        if (status >= 400) refused(entry, data.message || "The server refused this answer.");
-        pause = 1000;
+        // Given back to the person, also when this task was judged otherwise in another window (409).
+        if (status >= 400) onRejected(entry, data.message || "The server refused this answer.");
+        delay = FIRST_DELAY_MS;
       }
     };
 
-    // Resolves to true when nothing waits any more. `why` is what stopped it.
-    let why = null;
+    // Resolves to true when nothing waits any more; otherwise `lastError` is what stopped it.
     function flush() {
       if (!running) {
         window.clearTimeout(timer);
-        running = alone(send)
+        running = withLock(sendEntries)
           .then(() => {
-            tell({ waiting: 0 });
-            if (read().length) later();  // another window's, should it not send it itself
+            onSyncStatus({ waiting: 0 });
+            if (read().length) scheduleFlush();  // another window's, should it not send it itself
             return true;
           })
           .catch((error) => {
-            why = error;
-            tell({ waiting: read().length, offline: error instanceof Offline, loggedOut: error instanceof LoggedOut });
-            if (error instanceof Offline) later();
-            else if (!(error instanceof LoggedOut)) throw error;
+            lastError = error;
+            const [offline, loggedOut] = [Roundtable.Offline, Roundtable.LoggedOut].map((type) => error instanceof type);
+            onSyncStatus({ waiting: read().length, offline, loggedOut });
+            if (offline) scheduleFlush();
+            else if (!loggedOut) throw error;
             return false;
           })
           .finally(() => { running = null; });
@@ -143,14 +69,15 @@
     window.addEventListener("focus", () => { if (read().length) flush(); });
     return {
       flush,
-      async empty() { if (!(await flush())) throw why; },
+      // Sends everything, or throws what stopped it.
+      async drain() { if (!(await flush())) throw lastError; },
+      // An entry: {publicId, url, body} and, where a rejection gives it back, the draft.
       add(entry) {
-        write([...read(), { id: Roundtable.newKey(), by: me, at: Date.now(), ...entry }]);
-        tell({ waiting: read().length });
+        write([...read(), { id: Roundtable.randomId(), windowId, addedAt: Date.now(), ...entry }]);
+        onSyncStatus({ waiting: read().length });
         return (running || Promise.resolve()).then(flush);
       },
-      holds: (handle) => read().some((entry) => entry.handle === handle),
-      get size() { return read().length; },
+      has: (publicId) => read().some((entry) => entry.publicId === publicId),
     };
   };
 })();

@@ -1,46 +1,52 @@
-// Two answers on an eight-point scale: 1 is "A significantly better", 8 "B significantly better", 0 a tie.
+// Two responses on a scale: each point says which is better and by how much; a point without a label is the tie.
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
-  const POINTS = { 1: ["A", 3], 2: ["A", 2], 3: ["A", 1], 4: ["A", 0], 5: ["B", 0], 6: ["B", 1], 7: ["B", 2], 8: ["B", 3] };
+  Roundtable.controllers = Roundtable.controllers || {};
 
-  Roundtable.mountPair = (task, { changed, announce }) => {
-    const radios = [...task.querySelectorAll("input[name=scale]")];
-    const chosen = () => { const radio = radios.find((r) => r.checked); return radio ? Number(radio.value) : null; };
-    const paint = () => {
-      const value = chosen();
-      const side = value ? POINTS[value][0] : value === 0 ? "tie" : "";
-      for (const response of task.querySelectorAll("[data-response]")) {
-        response.classList.toggle("is-better", response.dataset.response === side);
-        response.classList.toggle("is-tied", side === "tie");
+  Roundtable.controllers.pair = (task, { onChange, announce }) => {
+    const points = [...task.querySelectorAll("input[name=scale]")];
+    const responses = [...task.querySelectorAll("[data-response]")];
+    const labels = responses.map((response) => response.dataset.response);
+    const selectedPoint = () => points.find((point) => point.checked) || null;
+    const updateHighlights = () => {
+      const point = selectedPoint();
+      for (const response of responses) {
+        response.classList.toggle("is-better", Boolean(point) && response.dataset.response === point.dataset.label);
+        response.classList.toggle("is-tied", Boolean(point) && !point.dataset.label);
       }
+    };
+    const choose = (point) => {
+      point.checked = true;
+      updateHighlights();
+      onChange();
+      const words = [...point.closest("label").querySelector(".point-face").childNodes].filter((node) => node.nodeName !== "KBD");
+      announce(words.map((node) => node.textContent).join("").replace(/\s+/g, " ").trim());
     };
     task.addEventListener("change", (event) => {
       if (event.target.name !== "scale") return;
-      paint();
-      changed();
+      updateHighlights();
+      onChange();
     });
     return {
-      state: () => ({ value: chosen() }),
+      state: () => ({ value: selectedPoint() ? Number(selectedPoint().value) : null }),
       restore(saved) {
-        const radio = radios.find((r) => saved.value !== null && saved.value !== undefined && r.value === String(saved.value));
-        if (radio) radio.checked = true;
-        paint();
+        const point = points.find((other) => other.value === String(saved.value));
+        if (point) point.checked = true;
+        updateHighlights();
       },
-      answer() {
-        const value = chosen();
-        if (value === null) return { problem: "Choose a point on the scale first.", at: radios[0] };
-        if (value === 0) return { tiers: [["A", "B"]], strengths: [] };
-        const [first, strength] = POINTS[value];
-        return { tiers: [[first], [first === "A" ? "B" : "A"]], strengths: [strength] };
+      getJudgment() {
+        const point = selectedPoint();
+        if (!point) return { error: "Choose a point on the scale first.", focusTarget: points[0] };
+        const better = point.dataset.label;
+        if (!better) return { tiers: [labels], strengths: [] };
+        const worse = labels.find((label) => label !== better);
+        return { tiers: [[better], [worse]], strengths: [Number(point.dataset.strength)] };
       },
-      key(event) {
-        const radio = radios.find((r) => r.value === event.key);
-        if (!radio) return false;
-        radio.checked = true;
-        paint();
-        changed();
-        announce(radio.closest("label").querySelector(".point-face").textContent.replace(/\d\s*$/, "").replace(/\s+/g, " ").trim());
+      perform({ action, value }) {
+        const point = action === "choose_point" && points.find((other) => other.value === String(value));
+        if (!point) return false;
+        choose(point);
         return true;
       },
     };

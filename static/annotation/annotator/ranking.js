@@ -1,87 +1,96 @@
-// K answers in tiers, best first. One state, drawn after every change: what is on the screen is what is submitted.
-// The grade of a step belongs to the two tiers on its sides; when either changes, the step asks again.
+// K responses in tiers, best first. One state, drawn after every change: what is on the screen is what is submitted.
+// The strength of a step belongs to the two tiers on its sides; when either changes, the step asks again.
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
-  const WORDS = { 3: "significantly better", 2: "better", 1: "slightly better", 0: "negligibly better" };
+  Roundtable.controllers = Roundtable.controllers || {};
 
-  Roundtable.mountRanking = (task, { changed, announce }) => {
+  const joinLabels = (tier) => tier.join(" and ");
+  const makeDiv = (className) => {
+    const div = document.createElement("div");
+    div.className = className;
+    return div;
+  };
+
+  Roundtable.controllers.ranking = (task, { onChange, announce }) => {
     const list = task.querySelector("#ranking");
-    const blank = task.querySelector("#ranking-strengths");
+    const stepTemplate = task.querySelector("#ranking-strengths");
     const cards = new Map([...task.querySelectorAll(".rank-card")].map((card) => [card.dataset.response, card]));
-    const handles = [...cards.keys()];
+    const labels = [...cards.keys()];
+    const strengthNames = new Map(
+      [...stepTemplate.content.querySelectorAll("input")].map((radio) => [Number(radio.value), radio.dataset.name]));
     const allowTies = task.dataset.allowTies === "1";
-    let tiers = handles.map((handle) => [handle]);
-    let grades = {};
+    let tiers = labels.map((label) => [label]);
+    let strengths = {}; // by step, those of steps that are gone included: a tier that comes back finds its strength
     let sortables = [];
 
-    const bond = (i) => `${tiers[i].join("")}>${tiers[i + 1].join("")}`;
-    const gradeOf = (i) => (bond(i) in grades ? grades[bond(i)] : null);
-    const placeOf = (handle) => tiers.findIndex((tier) => tier.includes(handle));
-    const inOrder = (tier) => handles.filter((handle) => tier.includes(handle));
-    const said = (tier) => tier.join(" and ");
+    const stepKey = (i) => `${tiers[i].join("")}>${tiers[i + 1].join("")}`;
+    const strengthOf = (i) => (stepKey(i) in strengths ? strengths[stepKey(i)] : null);
+    const stepStrengths = () => tiers.slice(1).map((_, i) => strengthOf(i));
+    const tierIndexOf = (label) => tiers.findIndex((tier) => tier.includes(label));
+    const inOrder = (tier) => labels.filter((label) => tier.includes(label));
+    const tiersWithout = (label) => tiers.map((tier) => tier.filter((other) => other !== label));
+    const areOrIs = (tier) => (tier.length > 1 ? "are" : "is");
 
-    const slot = (className) => {
-      const box = document.createElement("div");
-      box.className = `slot ${className}`;
-      return box;
-    };
-    const item = (className) => {
-      const row = document.createElement("div");
-      row.className = className;
+    // --- drawing ----------------------------------------------------------------------------------------------
+    const makeSlot = (className) => makeDiv(`slot ${className}`);
+    const makeGap = () => {
+      const row = makeDiv("gap");
+      row.append(makeSlot("slot-gap"));
       return row;
     };
-    const gap = () => { const row = item("gap"); row.append(slot("slot-gap")); return row; };
-
-    const step = (i) => {
-      const row = item("step-row");
-      const fieldset = blank.content.firstElementChild.cloneNode(true);
-      fieldset.querySelector("legend").textContent = `How much better ${tiers[i].length > 1 ? "are" : "is"} ${said(tiers[i])} than ${said(tiers[i + 1])}?`;
+    const makeStep = (i) => {
+      const row = makeDiv("step-row");
+      const fieldset = stepTemplate.content.firstElementChild.cloneNode(true);
+      const [better, worse] = [tiers[i], tiers[i + 1]];
+      fieldset.querySelector("legend").textContent = `How much better ${areOrIs(better)} ${joinLabels(better)} than ${joinLabels(worse)}?`;
       for (const radio of fieldset.querySelectorAll("input")) {
         radio.name = `step-${i}`;
-        radio.checked = gradeOf(i) === Number(radio.value);
+        radio.checked = strengthOf(i) === Number(radio.value);
       }
-      fieldset.classList.toggle("is-open", gradeOf(i) === null);
+      fieldset.classList.toggle("is-open", strengthOf(i) === null);
       fieldset.dataset.step = i;
-      row.append(slot("slot-gap"), fieldset);
+      row.append(makeSlot("slot-gap"), fieldset);
+      return row;
+    };
+    const makeTier = (tier, i) => {
+      const row = makeDiv(tier.length > 1 ? "tier is-tie" : "tier");
+      row.setAttribute("role", "group");
+      row.setAttribute("aria-label", `Rank ${i + 1}${tier.length > 1 ? ", a tie" : ""}`);
+      const rank = document.createElement("span");
+      rank.className = "tier-rank";
+      rank.setAttribute("aria-hidden", "true");
+      rank.textContent = i + 1;
+      const slot = makeSlot("slot-tier");
+      tier.forEach((label) => slot.append(cards.get(label)));
+      row.append(rank, slot);
       return row;
     };
 
+    const focusedElement = () => (document.activeElement && task.contains(document.activeElement) ? document.activeElement : null);
     const draw = () => {
-      const focused = document.activeElement && task.contains(document.activeElement) ? document.activeElement : null;
+      const focused = focusedElement();
       sortables.forEach((sortable) => sortable.destroy());
-      const rows = [gap()];
-      tiers.forEach((tier, i) => {
-        const row = item(tier.length > 1 ? "tier is-tie" : "tier");
-        row.setAttribute("role", "group");
-        row.setAttribute("aria-label", `Rank ${i + 1}${tier.length > 1 ? ", a tie" : ""}`);
-        const number = document.createElement("span");
-        number.className = "tier-rank";
-        number.setAttribute("aria-hidden", "true");
-        number.textContent = i + 1;
-        const box = slot("slot-tier");
-        tier.forEach((handle) => box.append(cards.get(handle)));
-        row.append(number, box);
-        rows.push(row, i < tiers.length - 1 ? step(i) : gap());
-      });
+      const rows = [makeGap()];
+      tiers.forEach((tier, i) => rows.push(makeTier(tier, i), i < tiers.length - 1 ? makeStep(i) : makeGap()));
       list.replaceChildren(...rows);
-      handles.forEach((handle) => {
-        const at = placeOf(handle);
-        const tools = cards.get(handle);
-        tools.querySelector("[data-move=up]").disabled = at === 0 && tiers[0].length === 1;
-        tools.querySelector("[data-move=down]").disabled = at === tiers.length - 1 && tiers[at].length === 1;
-      });
+      for (const label of labels) {
+        const i = tierIndexOf(label);
+        const card = cards.get(label);
+        card.querySelector("[data-move=up]").disabled = i === 0 && tiers[0].length === 1;
+        card.querySelector("[data-move=down]").disabled = i === tiers.length - 1 && tiers[i].length === 1;
+      }
       if (focused && focused.isConnected && document.activeElement !== focused) {
         (focused.disabled ? focused.closest(".rank-card") : focused).focus();
       }
       // Sortable carries the gesture and the picture under the pointer; nothing on the page moves until the drop, so
       // that what the pointer is over stays where it was seen.
-      sortables = [...list.querySelectorAll(".slot-tier")].map((box) => new window.Sortable(box, {
+      sortables = [...list.querySelectorAll(".slot-tier")].map((slot) => new window.Sortable(slot, {
         group: { name: "ranking", pull: false, put: false }, sort: false,
         draggable: ".rank-card", handle: ".rank-card-head", filter: "button", preventOnFilter: false,
         forceFallback: true, fallbackTolerance: 4, delay: 150, delayOnTouchOnly: true,
-        onStart: lifted,
-        onEnd: dropped,
+        onStart: onDragStart,
+        onEnd: onDragEnd,
       }));
     };
 
@@ -92,163 +101,181 @@
       return [...list.children].find((row) => row.contains(under)) || null;
     };
     let point = null;
-    const aim = (event) => {
+    const highlightTarget = (event) => {
       if (event.type !== "scroll") point = pointOf(event);
-      const row = point && rowAt(point);
-      for (const other of list.children) other.classList.toggle("is-target", other === row);
+      const target = point && rowAt(point);
+      for (const row of list.children) row.classList.toggle("is-target", row === target);
     };
-    const watch = (how) => {
-      for (const name of ["pointermove", "touchmove"]) document[how](name, aim, { passive: true });
-      window[how]("scroll", aim, { passive: true });
+    const toggleDragListeners = (method) => {
+      for (const name of ["pointermove", "touchmove"]) document[method](name, highlightTarget, { passive: true });
+      window[method]("scroll", highlightTarget, { passive: true });
     };
-    function lifted() {
+    function onDragStart() {
       list.classList.add("is-moving");
       point = null;
-      watch("addEventListener");
+      toggleDragListeners("addEventListener");
     }
-    function dropped(event) {
-      watch("removeEventListener");
-      const ended = event.originalEvent;
-      const row = ended && !ended.type.endsWith("cancel") ? rowAt(pointOf(ended)) : null;
+    function onDragEnd(event) {
+      toggleDragListeners("removeEventListener");
+      const lastEvent = event.originalEvent;
+      const row = lastEvent && !lastEvent.type.endsWith("cancel") ? rowAt(pointOf(lastEvent)) : null;
       list.classList.remove("is-moving");
       const moved = event.item.dataset.response;
-      settle(row ? placed(moved, [...list.children].indexOf(row)) : tiers, moved);
+      applyTiers(row ? tiersAfterDrop(moved, [...list.children].indexOf(row)) : tiers, moved);
     }
-    // The tiers once `moved` lies on the row of this number. Without ties, what was dropped on another goes in front of it.
-    const placed = (moved, row) => {
-      const next = tiers.map((tier) => tier.filter((other) => other !== moved));
-      const i = Math.floor(row / 2);
-      if (row % 2 && (allowTies || placeOf(moved) === i)) next[i].push(moved);
+    // The tiers once `moved` lies on the row of this index. Without ties, what was dropped on another goes in front of it.
+    const tiersAfterDrop = (moved, rowIndex) => {
+      const next = tiersWithout(moved);
+      const i = Math.floor(rowIndex / 2);
+      if (rowIndex % 2 && (allowTies || tierIndexOf(moved) === i)) next[i].push(moved);
       else next.splice(i, 0, [moved]);
       return next.filter((tier) => tier.length).map(inOrder);
     };
 
-    const settle = (next, moved) => {
+    // --- changes ----------------------------------------------------------------------------------------------
+    const applyTiers = (next, moved) => {
       const before = JSON.stringify(tiers);
       tiers = next;
       draw();
       if (before === JSON.stringify(tiers)) return;
-      changed();
-      const at = placeOf(moved);
-      const others = tiers[at].filter((handle) => handle !== moved);
-      announce(`Answer ${moved}, rank ${at + 1} of ${tiers.length}${others.length ? `, tied with ${said(others)}` : ""}`);
+      onChange();
+      const i = tierIndexOf(moved);
+      const others = tiers[i].filter((label) => label !== moved);
+      announce(`Answer ${moved}, rank ${i + 1} of ${tiers.length}${others.length ? `, tied with ${joinLabels(others)}` : ""}`);
     };
 
-    const move = (handle, how) => {
-      const at = placeOf(handle);
-      const alone = tiers[at].length === 1;
-      const next = tiers.map((tier) => tier.filter((other) => other !== handle));
-      if (how === "tie") {
-        if (!allowTies || tiers.length === 1 && alone) return;
-        if (!alone) next.splice(at + 1, 0, [handle]);
-        else next[at > 0 ? at - 1 : 1].push(handle);
-      } else if (!alone) {
-        next.splice(how === "up" ? at : at + 1, 0, [handle]);
+    const move = (label, direction) => {
+      const i = tierIndexOf(label);
+      const isTied = tiers[i].length > 1;
+      const next = tiersWithout(label);
+      if (direction === "tie") {
+        if (!allowTies || (tiers.length === 1 && !isTied)) return;
+        if (isTied) next.splice(i + 1, 0, [label]);
+        else next[i > 0 ? i - 1 : 1].push(label);
+      } else if (isTied) {
+        next.splice(direction === "up" ? i : i + 1, 0, [label]);
       } else {
-        const to = how === "up" ? at - 1 : at + 1;
-        if (to < 0 || to >= tiers.length) return;
-        next.splice(at, 1);
-        next.splice(to, 0, [handle]);
+        const target = direction === "up" ? i - 1 : i + 1;
+        if (target < 0 || target >= tiers.length) return;
+        next.splice(i, 1);
+        next.splice(target, 0, [label]);
       }
-      settle(next.filter((tier) => tier.length).map(inOrder), handle);
+      applyTiers(next.filter((tier) => tier.length).map(inOrder), label);
     };
 
-    const grade = (i, value) => {
-      grades[bond(i)] = value;
+    const setStrength = (i, value) => {
+      strengths[stepKey(i)] = value;
       draw();
-      changed();
-      announce(`${said(tiers[i])} ${WORDS[value]} than ${said(tiers[i + 1])}`);
+      onChange();
+      announce(`${joinLabels(tiers[i])} ${strengthNames.get(value)} than ${joinLabels(tiers[i + 1])}`);
     };
 
-    list.addEventListener("click", (event) => {
-      const button = event.target.closest("button");
-      if (!button) return;
-      const card = button.closest(".rank-card");
-      if (button.dataset.move) { move(card.dataset.response, button.dataset.move); if (!button.disabled) button.focus(); else card.focus(); }
-      else if (button.classList.contains("btn-unfold")) unfold(card);
-    });
-    list.addEventListener("change", (event) => {
-      const fieldset = event.target.closest("[data-step]");
-      if (!fieldset) return;
-      const i = Number(fieldset.dataset.step);
-      grade(i, Number(event.target.value));
-      list.querySelector(`[name="step-${i}"]:checked`).focus();
-    });
-
-    // The sentence beside the buttons may be a screen away from the step it speaks of.
-    const problemAt = (i, text) => {
-      list.querySelectorAll(".step-problem").forEach((old) => old.remove());
-      const words = document.createElement("p");
-      words.className = "step-problem";
-      words.setAttribute("aria-hidden", "true");
-      words.textContent = text;
-      list.querySelector(`[data-step="${i}"]`).append(words);
-      words.scrollIntoView({ block: "nearest" });
+    // On a step its own strength; elsewhere the first step that has none. Then on to the next open one.
+    const setStrengthInTurn = (step, value) => {
+      const i = step ? Number(step.dataset.step) : stepStrengths().indexOf(null);
+      if (i < 0) return false;
+      setStrength(i, value);
+      const open = stepStrengths().indexOf(null);
+      list.querySelector(open < 0 ? `[name="step-${i}"]:checked` : `[name="step-${open}"]`).focus();
+      return true;
+    };
+    const setStrengthBelow = (card, value) => {
+      const i = tierIndexOf(card.dataset.response);
+      if (i < tiers.length - 1) setStrength(i, value);
+      else announce(`Answer ${card.dataset.response} is last: there is no step below it`);
+      card.focus();
+      return true;
     };
 
+    // --- long responses -----------------------------------------------------------------------------------------
     const unfold = (card) => {
       const button = card.querySelector(".btn-unfold");
       if (button.hidden) return;
-      const open = card.classList.toggle("is-open");
-      button.setAttribute("aria-expanded", String(open));
-      button.textContent = open ? "Show less" : "Show all";
+      const isOpen = card.classList.toggle("is-open");
+      button.setAttribute("aria-expanded", String(isOpen));
+      button.textContent = isOpen ? "Show less" : "Show all";
     };
-    const measure = () => cards.forEach((card) => {
+    const offerUnfolding = () => cards.forEach((card) => {
       const body = card.querySelector(".rank-card-body");
       if (!card.classList.contains("is-open")) card.querySelector(".btn-unfold").hidden = body.scrollHeight <= body.clientHeight + 4;
     });
 
+    // --- the page's events --------------------------------------------------------------------------------------
+    list.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (!button) return;
+      const card = button.closest(".rank-card");
+      if (button.dataset.move) {
+        move(card.dataset.response, button.dataset.move);
+        (button.disabled ? card : button).focus();
+      } else if (button.classList.contains("btn-unfold")) unfold(card);
+    });
+    list.addEventListener("change", (event) => {
+      const step = event.target.closest("[data-step]");
+      if (!step) return;
+      const i = Number(step.dataset.step);
+      setStrength(i, Number(event.target.value));
+      list.querySelector(`[name="step-${i}"]:checked`).focus();
+    });
+
+    // The sentence beside the buttons may be a screen away from the step it speaks of.
+    const showErrorAtStep = (i, words) => {
+      list.querySelectorAll(".step-problem").forEach((old) => old.remove());
+      const sentence = document.createElement("p");
+      sentence.className = "step-problem";
+      sentence.setAttribute("aria-hidden", "true");
+      sentence.textContent = words;
+      list.querySelector(`[data-step="${i}"]`).append(sentence);
+      sentence.scrollIntoView({ block: "nearest" });
+    };
+
     draw();
-    window.requestAnimationFrame(measure);
-    new ResizeObserver(measure).observe(list);
+    window.requestAnimationFrame(offerUnfolding);
+    new ResizeObserver(offerUnfolding).observe(list);
 
     return {
-      state: () => ({ tiers, grades }),
+      state: () => ({ tiers, strengths_by_step: strengths }),
       restore(saved) {
-        const given = saved.tiers;
-        const whole = Array.isArray(given) && given.every(Array.isArray) && given.flat().sort().join() === [...handles].sort().join();
-        if (whole && (allowTies || given.every((tier) => tier.length === 1))) tiers = given.map(inOrder);
-        if (saved.grades) grades = { ...saved.grades };
-        if (saved.strengths && whole) saved.strengths.forEach((value, i) => { grades[bond(i)] = value; });
+        const isTierList = Array.isArray(saved.tiers) && saved.tiers.every(Array.isArray);
+        const isComplete = isTierList && saved.tiers.flat().sort().join() === [...labels].sort().join();
+        if (isComplete && (allowTies || saved.tiers.every((tier) => tier.length === 1))) tiers = saved.tiers.map(inOrder);
+        if (saved.strengths_by_step) strengths = { ...saved.strengths_by_step };
+        if (saved.strengths && isComplete) saved.strengths.forEach((value, i) => { strengths[stepKey(i)] = value; });
         draw();
       },
-      answer() {
-        const strengths = tiers.slice(1).map((_, i) => gradeOf(i));
-        const open = strengths.indexOf(null);
+      getJudgment() {
+        const open = stepStrengths().indexOf(null);
         if (open >= 0) {
+          const [better, worse] = [tiers[open], tiers[open + 1]];
           return {
-            problem: `Say how much better ${said(tiers[open])} ${tiers[open].length > 1 ? "are" : "is"} than ${said(tiers[open + 1])}.`,
-            at: list.querySelector(`[name="step-${open}"]`),
-            say: (text) => problemAt(open, text),
+            error: `Say how much better ${joinLabels(better)} ${areOrIs(better)} than ${joinLabels(worse)}.`,
+            focusTarget: list.querySelector(`[name="step-${open}"]`),
+            showError: (words) => showErrorAtStep(open, words),
           };
         }
-        return { tiers: tiers.map((tier) => [...tier]), strengths };
+        return { tiers: tiers.map((tier) => [...tier]), strengths: stepStrengths() };
       },
-      key(event) {
-        const letter = event.key.toUpperCase();
-        if (event.key.length === 1 && cards.has(letter)) { cards.get(letter).focus(); return true; }
-        const focused = document.activeElement && task.contains(document.activeElement) ? document.activeElement : null;
-        const card = focused && focused.closest(".rank-card");
-        if (!card && /^[0-3]$/.test(event.key)) {
-          // On a step its own grade; elsewhere the first step that has none. Then on to the next open one.
-          const on = focused && focused.closest("[data-step]");
-          const i = on ? Number(on.dataset.step) : tiers.slice(1).findIndex((_, step) => gradeOf(step) === null);
-          if (i < 0) return false;
-          grade(i, Number(event.key));
-          const open = tiers.slice(1).findIndex((_, step) => gradeOf(step) === null);
-          list.querySelector(`[name="step-${open < 0 ? i : open}"]${open < 0 ? ":checked" : ""}`).focus();
+      perform({ action, value }, target) {
+        if (action === "focus_response") {
+          if (!cards.has(value)) return false;
+          cards.get(value).focus();
           return true;
         }
+        const focused = focusedElement();
+        const card = focused && focused.closest(".rank-card");
+        if (action === "set_strength") {
+          return card ? setStrengthBelow(card, value) : setStrengthInTurn(focused && focused.closest("[data-step]"), value);
+        }
         if (!card) return false;
-        const handle = card.dataset.response;
-        const how = { ArrowUp: "up", ArrowDown: "down", t: "tie", T: "tie" }[event.key];
-        if (how) { move(handle, how); card.focus(); return true; }
-        if (letter === "X") { unfold(card); return true; }
-        if (/^[0-3]$/.test(event.key)) {
-          const at = placeOf(handle);
-          if (at < tiers.length - 1) grade(at, Number(event.key));
-          else announce(`Answer ${handle} is last: there is no step below it`);
+        if (action === "move") {
+          // Up and down are the arrow keys: on a button inside the card they stay the browser's own.
+          if (value !== "tie" && !target.matches(".rank-card")) return false;
+          move(card.dataset.response, value);
           card.focus();
+          return true;
+        }
+        if (action === "unfold") {
+          unfold(card);
           return true;
         }
         return false;

@@ -158,23 +158,27 @@ def test_no_byte_of_a_session_tells_a_source_an_id_gold_or_anothers_judgment(
     for name in ("overview", "annotate", "guideline", "refresh_csrf"):
         assert client.get(url(name)).status_code == 200
     seen, after = [], None
-    while (shown := post(url("next_task"), {"after": after}).json())["handle"]:
-        handle = shown["handle"]
+    while (shown := post(url("next_task"), {"after_assignment": after}).json())["public_id"]:
+        handle = shown["public_id"]
         handles = [letter for letter in "ABCD" if f'data-response="{letter}"' in shown["html"]]
-        post(url("draft", handle=handle), {"rationale": "mine"})
+        post(url("draft", public_id=handle), {"rationale": "mine"})
         if len(seen) == 1:
-            post(url("skip", handle=handle), {})
-            assert post(url("undo_skip", handle=handle), {}).json()["handle"] == handle
-            post(url("skip", handle=handle), {})
+            post(url("skip", public_id=handle), {})
+            assert post(url("undo_skip", public_id=handle), {}).json()["public_id"] == handle
+            post(url("skip", public_id=handle), {})
         else:
-            answer = {"tiers": [[h] for h in handles], "strengths": [2] * (len(handles) - 1), "key": key()}
-            assert post(url("submit", handle=handle), answer).status_code == 201
-            client.get(url("task_content", handle=handle))
-            client.get(url("task", handle=handle))
-            post(url("submit", handle=handle), answer | {"key": key(), "revise": True})
+            answer = {
+                "tiers": [[h] for h in handles],
+                "strengths": [2] * (len(handles) - 1),
+                "idempotency_key": key(),
+            }
+            assert post(url("submit", public_id=handle), answer).status_code == 201
+            client.get(url("task_content", public_id=handle))
+            client.get(url("task", public_id=handle))
+            post(url("submit", public_id=handle), answer | {"idempotency_key": key(), "revise": True})
             # A mistake's sentence is a byte too.
-            post(url("submit", handle=handle), answer | {"key": key(), "strengths": []})
-            post(url("withdraw", handle=handle), {"key": key()})
+            post(url("submit", public_id=handle), answer | {"idempotency_key": key(), "strengths": []})
+            post(url("withdraw", public_id=handle), {"idempotency_key": key()})
         seen.append(handle)
     client.get(url("overview"))
     for name in ("batches",):

@@ -17,7 +17,7 @@ def post(client, address, body=None):
 
 
 def answer(key, **changes):
-    return {"tiers": [["B"], ["A"]], "strengths": [3], "seconds": 4.5, "key": key} | changes
+    return {"tiers": [["B"], ["A"]], "strengths": [3], "seconds": 4.5, "idempotency_key": key} | changes
 
 
 @pytest.fixture
@@ -30,59 +30,62 @@ def at_work(client, ada, project, make_batch):
 def test_a_task_is_claimed_answered_and_the_next_one_is_another(at_work, project, key):
     first = post(at_work, url("next_task", project)).json()
     assert "Question" in first["html"]
-    ahead = post(at_work, url("next_task", project), {"after": first["handle"]}).json()
-    assert ahead["handle"] not in (None, first["handle"])
-    stored = post(at_work, url("submit", project, handle=first["handle"]), answer(key()))
-    assert (stored.status_code, stored.json()) == (201, {"stored": True, "counts": True})
-    assert post(at_work, url("next_task", project)).json()["handle"] == ahead["handle"]
+    ahead = post(at_work, url("next_task", project), {"after_assignment": first["public_id"]}).json()
+    assert ahead["public_id"] not in (None, first["public_id"])
+    stored = post(at_work, url("submit", project, public_id=first["public_id"]), answer(key()))
+    assert (stored.status_code, stored.json()) == (201, {"stored": True, "is_counted": True})
+    assert post(at_work, url("next_task", project)).json()["public_id"] == ahead["public_id"]
 
 
 def test_the_same_submit_again_is_told_that_it_is_stored(at_work, project, key):
-    handle = post(at_work, url("next_task", project)).json()["handle"]
+    handle = post(at_work, url("next_task", project)).json()["public_id"]
     same = answer(key())
     for _ in range(3):
-        assert post(at_work, url("submit", project, handle=handle), same).status_code == 201
+        assert post(at_work, url("submit", project, public_id=handle), same).status_code == 201
     assert Judgment.objects.count() == 1
 
 
 def test_an_answer_of_another_tab_is_told_apart_from_a_repeat(at_work, project, key):
-    handle = post(at_work, url("next_task", project)).json()["handle"]
-    post(at_work, url("submit", project, handle=handle), answer(key()))
-    refused = post(at_work, url("submit", project, handle=handle), answer(key()))
+    handle = post(at_work, url("next_task", project)).json()["public_id"]
+    post(at_work, url("submit", project, public_id=handle), answer(key()))
+    refused = post(at_work, url("submit", project, public_id=handle), answer(key()))
     assert (refused.status_code, refused.json()["code"]) == (409, "already_submitted")
 
 
 def test_an_earlier_answer_is_shown_filled_in_and_revised(at_work, project, key):
-    handle = post(at_work, url("next_task", project)).json()["handle"]
-    post(at_work, url("submit", project, handle=handle), answer(key(), rationale="Shorter."))
-    shown = at_work.get(url("task_content", project, handle=handle)).json()
-    assert shown["answer"] == {
+    handle = post(at_work, url("next_task", project)).json()["public_id"]
+    post(at_work, url("submit", project, public_id=handle), answer(key(), rationale="Shorter."))
+    shown = at_work.get(url("task_content", project, public_id=handle)).json()
+    assert shown["judgment"] == {
         "tiers": [["B"], ["A"]],
         "strengths": [3],
         "rationale": "Shorter.",
         "flags": [],
         "value": 8,
     }
-    assert shown["work"]["last"] == handle
-    post(at_work, url("submit", project, handle=handle), answer(key(), tiers=[["A"], ["B"]], revise=True))
+    assert shown["progress"]["last_assignment"] == handle
+    post(at_work, url("submit", project, public_id=handle), answer(key(), tiers=[["A"], ["B"]], revise=True))
     assert [judgment.supersedes_id is not None for judgment in Judgment.objects.order_by("pk")] == [
         False,
         True,
     ]
-    assert post(at_work, url("withdraw", project, handle=handle), {"key": key()}).status_code == 201
+    assert (
+        post(at_work, url("withdraw", project, public_id=handle), {"idempotency_key": key()}).status_code
+        == 201
+    )
 
 
 def test_a_draft_is_kept_and_comes_back_with_the_task(at_work, project):
-    handle = post(at_work, url("next_task", project)).json()["handle"]
+    handle = post(at_work, url("next_task", project)).json()["public_id"]
     draft = {"value": 3, "rationale": "Half a", "seconds": 7.5, "at": 1}
-    assert post(at_work, url("draft", project, handle=handle), draft).json() == {"kept": True}
+    assert post(at_work, url("draft", project, public_id=handle), draft).json() == {"saved": True}
     assert post(at_work, url("next_task", project)).json()["draft"] == draft
 
 
 def test_skipping_brings_another_task(at_work, project):
-    handle = post(at_work, url("next_task", project)).json()["handle"]
-    assert post(at_work, url("skip", project, handle=handle), {"reason": "?"}).json() == {"skipped": True}
-    assert post(at_work, url("next_task", project)).json()["handle"] != handle
+    handle = post(at_work, url("next_task", project)).json()["public_id"]
+    assert post(at_work, url("skip", project, public_id=handle), {"reason": "?"}).json() == {"skipped": True}
+    assert post(at_work, url("next_task", project)).json()["public_id"] != handle
 
 
 @pytest.mark.parametrize(
@@ -93,20 +96,20 @@ def test_skipping_brings_another_task(at_work, project):
         '"text"',
         "[" * 100_000,
         '{"tiers": null}',
-        '{"tiers": [["A"],["B"]], "strengths": [1], "key": 7}',
-        '{"tiers": [["A"],["B"]], "strengths": [1], "key": "12345678", "rationale": "a\\u0000b"}',
-        '{"tiers": [["A"],["B"]], "strengths": [1], "key": "12345678", "rationale": "\\ud800"}',
-        '{"tiers": [["A"],["B"]], "strengths": [1], "key": "12345678", "flags": ["\\u0000"]}',
-        '{"tiers": [["A"],["B"]], "strengths": [1], "key": "12345678", "marks": {"A": {"x": NaN}}}',
-        '{"tiers": [["A"],["B"]], "strengths": [1], "key": "12345678", "seconds": Infinity}',
+        '{"tiers": [["A"],["B"]], "strengths": [1], "idempotency_key": 7}',
+        '{"tiers": [["A"],["B"]], "strengths": [1], "idempotency_key": "12345678", "rationale": "a\\u0000b"}',
+        '{"tiers": [["A"],["B"]], "strengths": [1], "idempotency_key": "12345678", "rationale": "\\ud800"}',
+        '{"tiers": [["A"],["B"]], "strengths": [1], "idempotency_key": "12345678", "flags": ["\\u0000"]}',
+        '{"tiers": [["A"],["B"]], "strengths": [1], "idempotency_key": "12345678", "marks": {"A": {"x": NaN}}}',
+        '{"tiers": [["A"],["B"]], "strengths": [1], "idempotency_key": "12345678", "seconds": Infinity}',
     ],
 )
 def test_a_body_that_makes_no_sense_is_refused_with_a_sentence(at_work, project, body):
-    handle = post(at_work, url("next_task", project)).json()["handle"]
+    handle = post(at_work, url("next_task", project)).json()["public_id"]
     for name in ("submit", "draft", "skip"):
         if name != "submit" and body.startswith("{") and "rationale" not in body:
             continue
-        response = at_work.post(url(name, project, handle=handle), body, content_type="application/json")
+        response = at_work.post(url(name, project, public_id=handle), body, content_type="application/json")
         if name == "skip" and body.startswith("{"):
             continue
         assert response.status_code == 400
@@ -115,24 +118,24 @@ def test_a_body_that_makes_no_sense_is_refused_with_a_sentence(at_work, project,
 
 
 def test_a_body_larger_than_any_answer_is_refused(at_work, project):
-    handle = post(at_work, url("next_task", project)).json()["handle"]
-    large = post(at_work, url("draft", project, handle=handle), {"rationale": "x" * 150_000})
+    handle = post(at_work, url("next_task", project)).json()["public_id"]
+    large = post(at_work, url("draft", project, public_id=handle), {"rationale": "x" * 150_000})
     assert (large.status_code, large.json()["code"]) == (400, "draft_too_large")
 
 
 def test_after_the_session_ended_scripts_are_told_and_the_work_is_there_after_login(
     at_work, ada, project, key
 ):
-    handle = post(at_work, url("next_task", project)).json()["handle"]
-    post(at_work, url("draft", project, handle=handle), {"value": 2, "at": 1})
+    handle = post(at_work, url("next_task", project)).json()["public_id"]
+    post(at_work, url("draft", project, public_id=handle), {"value": 2, "saved_at": 1})
     at_work.logout()
     late = answer(key())
-    refused = post(at_work, url("submit", project, handle=handle), late)
+    refused = post(at_work, url("submit", project, public_id=handle), late)
     assert (refused.status_code, refused.json()["code"]) == (401, "login_required")
     at_work.force_login(ada)
     again = post(at_work, url("next_task", project)).json()
-    assert (again["handle"], again["draft"]) == (handle, {"value": 2, "at": 1})
-    assert post(at_work, url("submit", project, handle=handle), late).status_code == 201
+    assert (again["public_id"], again["draft"]) == (handle, {"value": 2, "saved_at": 1})
+    assert post(at_work, url("submit", project, public_id=handle), late).status_code == 201
 
 
 def test_an_expired_csrf_token_is_renewed_without_leaving_the_page(ada, project, make_batch, key):
@@ -152,27 +155,27 @@ def test_an_expired_csrf_token_is_renewed_without_leaving_the_page(ada, project,
 
 
 def test_nobody_opens_another_persons_assignment(at_work, ruth, max_, project):
-    handle = post(at_work, url("next_task", project)).json()["handle"]
+    handle = post(at_work, url("next_task", project)).json()["public_id"]
     for other in (ruth, max_):
         at_work.force_login(other)
-        assert at_work.get(url("task", project, handle=handle)).status_code == 404
-        assert at_work.get(url("task_content", project, handle=handle)).status_code == 404
+        assert at_work.get(url("task", project, public_id=handle)).status_code == 404
+        assert at_work.get(url("task_content", project, public_id=handle)).status_code == 404
         for name in ("draft", "submit", "skip", "withdraw"):
-            assert post(at_work, url(name, project, handle=handle)).status_code == 404
+            assert post(at_work, url(name, project, public_id=handle)).status_code == 404
     assert Assignment.objects.get().state == "leased"
 
 
 def test_the_overview_shows_what_is_left_and_the_own_last_answers(at_work, project, key):
-    handle = post(at_work, url("next_task", project)).json()["handle"]
-    post(at_work, url("submit", project, handle=handle), answer(key()))
+    handle = post(at_work, url("next_task", project)).json()["public_id"]
+    post(at_work, url("submit", project, public_id=handle), answer(key()))
     page = at_work.get(url("overview", project)).content.decode()
     assert "<strong>2</strong> tasks are waiting" in page
     assert "B significantly better than A" in page
 
 
 def test_a_finished_pool_says_so(at_work, project, key):
-    while handle := post(at_work, url("next_task", project)).json()["handle"]:
-        post(at_work, url("submit", project, handle=handle), answer(key()))
+    while handle := post(at_work, url("next_task", project)).json()["public_id"]:
+        post(at_work, url("submit", project, public_id=handle), answer(key()))
     assert "You are done for now" in post(at_work, url("next_task", project)).json()["html"]
 
 
@@ -235,7 +238,7 @@ def test_an_empty_answer_says_that_it_is_empty(client, ada, max_, project, make_
     client.force_login(ada)
     shown = post(client, url("next_task", project)).json()
     assert shown["html"].count("(empty answer)") == 1
-    post(client, url("submit", project, handle=shown["handle"]), answer(key()))
+    post(client, url("submit", project, public_id=shown["public_id"]), answer(key()))
     client.force_login(max_)
     judged = url("judgment", project, pk=batch.pk, judgment_pk=Judgment.objects.get().pk)
     assert client.get(judged).content.decode().count("(empty answer)") == 1

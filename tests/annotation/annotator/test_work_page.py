@@ -20,12 +20,12 @@ AXE = Path(__file__).resolve().parents[3] / "node_modules" / "axe-core" / "axe.m
 
 def wait_for_task(page):
     page.wait_for_selector(".task")
-    return page.get_attribute(".task", "data-handle")
+    return page.get_attribute(".task", "data-public-id")
 
 
 def wait_for_another(page, handle):
     page.wait_for_function(
-        "old => { const t = document.querySelector('.task'); return t ? t.dataset.handle !== old"
+        "old => { const t = document.querySelector('.task'); return t ? t.dataset.publicId !== old"
         " : document.querySelector('.no-tasks'); }",
         arg=handle,
     )
@@ -86,7 +86,7 @@ def test_the_next_task_is_there_at_once(page, ada, make_batch, address, open_as)
     took = page.evaluate(
         """old => new Promise(done => { const begun = performance.now();
         new MutationObserver(() => { const t = document.querySelector('.task');
-          if (t && t.dataset.handle !== old) done(performance.now() - begun); })
+          if (t && t.dataset.publicId !== old) done(performance.now() - begun); })
           .observe(document.getElementById('work-page-task'), { childList: true });
         document.querySelector('.btn-submit').click(); })""",
         handle,
@@ -110,7 +110,7 @@ def test_the_last_answer_is_changed_and_the_task_on_screen_comes_back(
     wait_until(page, lambda: Judgment.objects.count() == 1)
     page.keyboard.press("z")
     page.wait_for_selector(".task-revising")
-    assert page.get_attribute(".task", "data-handle") == first
+    assert page.get_attribute(".task", "data-public-id") == first
     assert page.is_checked("input[name=scale][value='1']")
     page.keyboard.press("8")
     page.keyboard.press("Enter")
@@ -164,7 +164,7 @@ def test_a_skip_is_undone_with_what_was_typed_and_the_task_behind_it_follows(
     page.keyboard.press("s")
     wait_for_another(page, second)
     page.click("#work-page-undo button")
-    page.wait_for_function("old => document.querySelector('.task')?.dataset.handle === old", arg=second)
+    page.wait_for_function("old => document.querySelector('.task')?.dataset.publicId === old", arg=second)
 
 
 def test_a_skipped_task_that_somebody_else_took_stays_away_and_says_so(

@@ -1,0 +1,130 @@
+"""The keys of the work page: one table behind the keys dialog, the hints on the page and the script.
+
+A new key is a new entry here. What an action does is in static/annotation/annotator/: of every task in work_page.js,
+of one kind of task in pair.js and ranking.js.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from annotation.preferences.scale import RESPONSE_LABELS, SCALE_POINTS, STRENGTH_NAMES, TIE
+
+EVERY_TASK, PAIR, RANKING = "every_task", "pair", "ranking"
+KEY_CAPS = {"ArrowUp": "↑", "ArrowDown": "↓"}
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """One line of the keys dialog. Each key, by its name in KeyboardEvent.key with letters as capitals, has the value
+    that the action gets: a point of the scale, a response's label, a direction.
+    """
+
+    action: str
+    keys: Mapping[str, Any]
+    description: str
+    # Shown by its first and last key.
+    is_range: bool = False
+    # A letter, digit or sign: annotators who use speech input switch these off.
+    is_single_key: bool = True
+
+    @property
+    def caps(self) -> list[str]:
+        """The keys as they are written on a keyboard."""
+        caps = [KEY_CAPS.get(key, key) for key in self.keys]
+        return [caps[0], caps[-1]] if self.is_range else caps
+
+    @property
+    def separator(self) -> str:
+        return "–" if self.is_range else " "
+
+
+@dataclass(frozen=True)
+class ShortcutGroup:
+    """The keys of every task, or those of one kind of task, which come first there."""
+
+    name: str
+    title: str
+    shortcuts: tuple[Shortcut, ...]
+
+
+def _points_for(label: str) -> dict[str, int]:
+    return {str(value): value for value, (better, _) in SCALE_POINTS.items() if better == label}
+
+
+SHORTCUT_GROUPS = (
+    ShortcutGroup(
+        EVERY_TASK,
+        "Everywhere",
+        (
+            Shortcut("submit", {"Enter": None}, "Submit and go on", is_single_key=False),
+            Shortcut("skip", {"S": None}, "Skip this task"),
+            Shortcut("open_note", {"N": None}, "Write a note"),
+            Shortcut("go_back", {"Z": None}, "Back to the last answer, or to the task just skipped"),
+            Shortcut("show_keys", {"?": None}, "This list"),
+        ),
+    ),
+    ShortcutGroup(
+        PAIR,
+        "Two answers",
+        (
+            Shortcut(
+                "choose_point",
+                _points_for("A"),
+                "A is better, from significantly to negligibly",
+                is_range=True,
+            ),
+            Shortcut(
+                "choose_point",
+                _points_for("B"),
+                "B is better, from negligibly to significantly",
+                is_range=True,
+            ),
+            Shortcut("choose_point", {"0": TIE}, "A tie, where the project allows it"),
+        ),
+    ),
+    ShortcutGroup(
+        RANKING,
+        "Three and more",
+        (
+            Shortcut(
+                "focus_response",
+                {label: label for label in RESPONSE_LABELS},
+                "Go to that answer",
+                is_range=True,
+            ),
+            Shortcut("move", {"ArrowUp": "up", "ArrowDown": "down"}, "Move it", is_single_key=False),
+            Shortcut("move", {"T": "tie"}, "Tie it with the one above, or untie it"),
+            Shortcut(
+                "set_strength",
+                {str(strength): strength for strength in sorted(STRENGTH_NAMES)},
+                "How much better it is than the next: negligibly to significantly",
+                is_range=True,
+            ),
+            Shortcut("unfold", {"X": None}, "Show all of a long answer"),
+        ),
+    ),
+)
+
+
+def shortcut_table() -> dict[str, dict[str, dict[str, Any]]]:
+    """What the script reads: group -> key -> action, value, is_single_key."""
+    return {
+        group.name: {
+            key: {"action": shortcut.action, "value": value, "is_single_key": shortcut.is_single_key}
+            for shortcut in group.shortcuts
+            for key, value in shortcut.keys.items()
+        }
+        for group in SHORTCUT_GROUPS
+    }
+
+
+def key_caps() -> dict[str, str]:
+    """The key that a hint on the page names: {"skip": "S", "move_up": "↑", "choose_point_1": "1", ...}."""
+    caps: dict[str, str] = {}
+    for group in SHORTCUT_GROUPS:
+        for shortcut in group.shortcuts:
+            for key, value in shortcut.keys.items():
+                name = shortcut.action if value is None else f"{shortcut.action}_{value}"
+                caps.setdefault(name, KEY_CAPS.get(key, key))
+    return caps

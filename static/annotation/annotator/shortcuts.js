@@ -1,0 +1,66 @@
+// The keyboard. Which key does what comes from the page (annotator/shortcuts.py): for each kind of task, and for every
+// task, {key: {action, value, is_single_key}}. A task's own keys come first.
+(function () {
+  "use strict";
+  const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const TEXT_FIELDS = "textarea, select, input:not([type=radio]):not([type=checkbox])";
+
+  const readTable = () => JSON.parse(document.getElementById("shortcuts").textContent);
+  // Letters stand in the table as capitals. What the browser fills in by itself comes without a key.
+  const nameOf = ({ key = "" }) => (key.length === 1 ? key.toUpperCase() : key);
+
+  // Switches single keys off for people who use speech input: a spoken word would be many of them.
+  const singleKeysSwitch = (root, storage) => {
+    const toggle = document.getElementById("single-keys");
+    const show = () => root.classList.toggle("keys-off", !toggle.checked);
+    toggle.checked = storage.get("single-keys") !== false;
+    toggle.addEventListener("change", () => { storage.set("single-keys", toggle.checked); show(); });
+    show();
+    return { areOn: () => toggle.checked };
+  };
+
+  // `commands` are what the actions of every task do; those of a kind are its controller's `perform`.
+  Roundtable.listenForShortcuts = ({ root, storage, currentTask, commands, leaveTextField }) => {
+    const table = readTable();
+    const singleKeys = singleKeysSwitch(root, storage);
+    const find = (scope, event) => {
+      const shortcut = (table[scope] || {})[nameOf(event)];
+      return shortcut && (singleKeys.areOn() || !shortcut.is_single_key) ? shortcut : null;
+    };
+    const submits = (event) => (find("every_task", event) || {}).action === "submit";
+
+    document.addEventListener("keydown", (event) => {
+      if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
+      const target = event.target;
+      if (submits(event) && (event.ctrlKey || event.metaKey) && !event.repeat) {
+        event.preventDefault();
+        commands.submit();
+        return;
+      }
+      if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+      if (target.closest(TEXT_FIELDS)) {
+        if (event.key === "Escape") leaveTextField();
+        return;
+      }
+      if (submits(event)) {
+        if (!event.repeat && target.closest("button, a, summary, label")) return;
+        event.preventDefault();
+        if (!event.repeat) commands.submit();
+        return;
+      }
+      const task = currentTask();
+      const ownShortcut = task && task.controller && find(task.kind, event);
+      if (ownShortcut && task.controller.perform(ownShortcut, target)) {
+        event.preventDefault();
+        return;
+      }
+      const shortcut = find("every_task", event);
+      if (shortcut && !event.repeat) {
+        event.preventDefault();
+        commands[shortcut.action]();
+      }
+    });
+    // The name of the first key of an action of every task, for sentences that speak of it.
+    return { keyOf: (action) => Object.keys(table.every_task).find((key) => table.every_task[key].action === action) };
+  };
+})();

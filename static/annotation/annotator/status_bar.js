@@ -1,0 +1,57 @@
+// What stands above the task: progress, whether everything is saved, notices; and what a screen reader is told.
+(function () {
+  "use strict";
+  const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const byId = (id) => document.getElementById(id);
+  const text = (words) => document.createTextNode(words);
+  const link = (href, words) => {
+    const a = document.createElement("a");
+    a.href = href;
+    a.textContent = words;
+    return a;
+  };
+  const strong = (words) => {
+    const b = document.createElement("strong");
+    b.textContent = words;
+    return b;
+  };
+
+  Roundtable.createStatusBar = (root) => {
+    // What must be read (`stays`) outlives the next task's arrival; the next judgment takes it away.
+    let noticeStays = false;
+    const showNotice = (nodes, { stays = false } = {}) => {
+      noticeStays = Boolean(nodes) && stays;
+      byId("work-page-notice").replaceChildren(...(nodes || []));
+      byId("work-page-notice").hidden = !nodes;
+    };
+    const clearNotice = () => { if (!noticeStays) showNotice(null); };
+    const askToLogIn = () => showNotice([
+      text("Your session has ended. Your work is kept in this browser. "),
+      link(`${root.dataset.loginUrl}?next=${encodeURIComponent(window.location.pathname)}`, "Log in again"),
+    ]);
+    return {
+      announce: (words) => { byId("work-page-announcer").textContent = words; },
+      showError: (words) => showNotice([text(words)]),
+      removeNotice: () => showNotice(null),
+      clearNotice,
+      askToLogIn,
+      showRejection: (message, url) =>
+        showNotice([text(`An answer was not stored: ${message} `), link(url, "Open it again")], { stays: true }),
+      showSyncStatus({ waiting, offline, loggedOut }) {
+        byId("work-page-sync").textContent = !waiting ? "" : offline
+          ? `No connection: ${waiting} answer${waiting === 1 ? "" : "s"} kept here, sent when it is back.`
+          : loggedOut ? "" : "Saving …";
+        root.classList.toggle("is-offline", Boolean(offline));
+        if (loggedOut) askToLogIn();
+        else if (!waiting && !offline) clearNotice();
+      },
+      showProgress(progress, { hasPrevious }) {
+        const isCapped = /\+$/.test(progress.remaining_label);
+        const remaining = isCapped ? progress.remaining_label : String(Math.max(0, progress.remaining));
+        byId("work-page-progress").replaceChildren(strong(String(progress.judged)), " judged", strong(remaining), " left");
+        byId("work-page-previous").disabled = !hasPrevious;
+      },
+      showUndo: (isOffered) => { byId("work-page-undo").hidden = !isOffered; },
+    };
+  };
+})();

@@ -1,0 +1,94 @@
+// One task on the screen: its fragment from the server, the controller of its kind, the note, and the draft of all that.
+(function () {
+  "use strict";
+  const Roundtable = (window.Roundtable = window.Roundtable || {});
+
+  const latestDraft = (drafts) => drafts.filter(Boolean).sort((a, b) => (b.saved_at || 0) - (a.saved_at || 0))[0];
+
+  // Shows the server's `data` in `container`; `storedDraft` is the browser's own. Where no task is left, the task has
+  // neither node nor controller. A controller (pair.js, ranking.js) has state, restore, getJudgment and perform.
+  Roundtable.showTask = (container, data, { storedDraft, announce, onChange, onSubmit, onSkip, onCancel }) => {
+    const holder = document.createElement("template");
+    holder.innerHTML = data.html;
+    container.replaceChildren(holder.content);
+    const node = container.querySelector(".task");
+    const task = {
+      data,
+      publicId: data.public_id,
+      node,
+      kind: node && node.dataset.kind,
+      controller: null,
+      isRevision: Boolean(data.judgment),
+      touched: false,
+      seconds: 0,
+      idempotencyKey: Roundtable.randomId(),
+    };
+    window.scrollTo(0, 0);
+    if (!node) {
+      container.focus({ preventScroll: true });
+      return task;
+    }
+
+    const note = node.querySelector(".note");
+    const rationale = node.querySelector("[name=rationale]");
+    const flagBoxes = [...node.querySelectorAll("[name=flags]")];
+    const errorLine = node.querySelector("#task-problem");
+    const touch = () => {
+      task.touched = true;
+      errorLine.textContent = "";
+      onChange();
+    };
+    task.controller = Roundtable.controllers[node.dataset.kind](node, { onChange: touch, announce });
+    Object.assign(task, {
+      draft: () => ({
+        ...task.controller.state(),
+        rationale: rationale.value,
+        flags: flagBoxes.filter((box) => box.checked).map((box) => box.value),
+        seconds: Math.round(task.seconds * 10) / 10,
+        idempotency_key: task.idempotencyKey,
+        saved_at: Date.now(),
+      }),
+      openNote() {
+        note.open = true;
+        note.querySelector("textarea").focus();
+      },
+      // Read out on the error line in any case; shown where it belongs if the controller can.
+      showError({ error, focusTarget, showError }) {
+        errorLine.classList.toggle("visually-hidden", Boolean(showError));
+        errorLine.textContent = error;
+        if (focusTarget) focusTarget.focus();
+        if (showError) showError(error);
+      },
+    });
+
+    const draft = latestDraft([storedDraft, task.isRevision ? null : Roundtable.upgradeDraft(data.draft)]);
+    const saved = draft || data.judgment;
+    if (saved) {
+      task.controller.restore(saved);
+      rationale.value = saved.rationale || "";
+      for (const box of flagBoxes) box.checked = (saved.flags || []).includes(box.value);
+      if (saved.rationale || (saved.flags || []).length) note.open = true;
+    }
+    if (draft) {
+      task.idempotencyKey = draft.idempotency_key || task.idempotencyKey;
+      task.seconds = draft.seconds || 0;
+      task.touched = true;
+    }
+    note.addEventListener("input", touch);
+    node.querySelector("form").addEventListener("submit", (event) => { event.preventDefault(); onSubmit(); });
+    for (const [selector, onClick] of [["[data-skip]", onSkip], ["[data-cancel]", onCancel]]) {
+      const button = node.querySelector(selector);
+      if (button) button.addEventListener("click", onClick);
+    }
+    container.focus({ preventScroll: true });
+    announce(node.querySelector(".task-question").textContent);
+    return task;
+  };
+
+  Roundtable.showWaiting = (container, words) => {
+    const p = document.createElement("p");
+    p.className = "task-waiting";
+    p.textContent = words;
+    container.replaceChildren(p);
+  };
+})();
