@@ -20,7 +20,7 @@ from learning.run_context import RunContext, StopRequested
 from rewardmodel.training.config import ScoreConfig
 from rewardmodel.training.scoring import RewardScorer
 
-RESPONSES_PER_CHUNK = 2048  # between two looks at the fence
+RESPONSES_PER_CHUNK = 2048  # scored between two checks of the fence
 MAX_RESPONSES_PER_ROW = 16  # behind one prompt: a packed row's attention grows with the square of its length
 
 

@@ -48,12 +48,12 @@ def comparison_rows(n, *, size=2, seed=0, validation_share=0.2):
         ranks = [order.index(worth) for worth in worths]
         preference = [[None] * size for _ in range(size)]
         grade = [[None] * size for _ in range(size)]
-        for one in range(size):
+        for a in range(size):
             for two in range(size):
-                if one != two:
-                    gap = worths[one] - worths[two]
-                    preference[one][two] = 1.0 if gap > 0 else 0.0 if gap < 0 else 0.5
-                    grade[one][two] = float(min(3, gap)) if gap > 0 else None
+                if a != two:
+                    gap = worths[a] - worths[two]
+                    preference[a][two] = 1.0 if gap > 0 else 0.0 if gap < 0 else 0.5
+                    grade[a][two] = float(min(3, gap)) if gap > 0 else None
         rows.append(
             {
                 "group_id": f"g{index}",
@@ -100,7 +100,7 @@ def tokenizer():
 
 @pytest.fixture(scope="session")
 def make_policy(tmp_path_factory, tokenizer):
-    """Policies of random weights on disk, one folder for each architecture and option."""
+    """Policies of random weights on disk, a folder for each architecture and option."""
 
     def make(**changes):
         path = tmp_path_factory.mktemp("policy") / "model"
