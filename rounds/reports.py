@@ -169,7 +169,7 @@ def head_to_head(round_: Round) -> HeadToHead | None:
     )
     new_source = round_.start_policy.source_id
     wins = ties = losses = 0
-    for judgment in judgments.prefetch_related("task__entries__response"):
+    for judgment in judgments.prefetch_related("task__task_responses__response"):
         source = {entry.response_id: entry.response.source_id for entry in judgment.task.task_responses.all()}
         if len(judgment.tiers) == 1:
             ties += 1
