@@ -2,7 +2,6 @@
 
 import hashlib
 import random
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,8 +24,9 @@ from rounds.actions import cancel_round
 from rounds.models import Round
 from runs.actions import cancel_run
 from runs.models import Run
-from workspace.actions import create_machine_annotator, create_project, set_role
+from workspace.actions import create_machine_annotator, create_or_reset_account, create_project, set_role
 from workspace.models import Project, User
+from workspace.naming import unique_name
 
 NAME = "Kitchen helper"
 QUESTION = "Which answer would you rather read?"
@@ -66,9 +66,9 @@ def stop_earlier_demonstrations() -> None:
 @transaction.atomic
 def set_up(seed: int) -> Demonstration:
     """A new project of the demonstration, with everything that needs no policy."""
-    manager, manager_password = _person("manager")
-    visitor, visitor_password = _person("annotator")
-    name = _free_name()
+    manager, manager_password = create_or_reset_account(username="demo-manager")
+    visitor, visitor_password = create_or_reset_account(username="demo-annotator")
+    name = unique_name(Project.objects.all(), NAME)
     project = create_project(
         actor=manager,
         name=name,
@@ -98,21 +98,6 @@ def set_up(seed: int) -> Demonstration:
         policy_prompts,
         evaluation_prompts,
     )
-
-
-def _free_name() -> str:
-    taken = set(Project.objects.filter(name__startswith=NAME).values_list("name", flat=True))
-    numbers = (f"{NAME} {number}" for number in range(2, 10_000))
-    return NAME if NAME not in taken else next(name for name in numbers if name not in taken)
-
-
-def _person(username: str) -> tuple[User, str]:
-    """An account of the demonstration with a new password: whatever was printed before stops working."""
-    user, _ = User.objects.get_or_create(username=f"demo-{username}")
-    password = secrets.token_urlsafe(9)
-    user.set_password(password)
-    user.save()
-    return user, password
 
 
 def _add_demonstrations(actor: User, project: Project, rng: random.Random) -> None:

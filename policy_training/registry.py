@@ -12,7 +12,7 @@ from runs.models import Artifact, Run
 from workspace.actions import record_audit
 from workspace.errors import ActionError
 from workspace.models import Project, User
-from workspace.naming import free_name
+from workspace.naming import unique_name
 
 
 class PolicyNameTaken(ActionError):
@@ -33,7 +33,7 @@ def add_policy(
     notes: str = "",
 ) -> Policy:
     """Record a policy. A taken name gets a number: what took hours to train is not lost because of a name."""
-    name = free_name(Policy.objects.filter(project=project), name)
+    name = unique_name(Policy.objects.filter(project=project), name)
     source = get_or_create_source(actor=actor, project=project, kind=Source.Kind.POLICY, name=name)
     policy = Policy.objects.create(
         project=project,

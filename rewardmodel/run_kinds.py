@@ -12,7 +12,7 @@ from rewardmodel.models import ResponseScore, RewardModel
 from rewardmodel.training.config import RewardModelConfig, ScoreConfig
 from runs.kinds import Output, RunKind
 from runs.models import Artifact, Run
-from workspace.naming import free_name
+from workspace.naming import unique_name
 
 CHUNK_ROWS = 2000
 # The reward is shifted to mean 0 on these. A thousand place that mean to 3 % of the rewards' spread; ten times as many
@@ -41,7 +41,7 @@ def _save_reward_model(run: Run, result: Mapping[str, Any]) -> None:
         defaults={
             "project": run.project,
             "criterion_id": run.parameters["criterion"],
-            "name": free_name(RewardModel.objects.filter(project=run.project), run.parameters["name"]),
+            "name": unique_name(RewardModel.objects.filter(project=run.project), run.parameters["name"]),
             "artifact": run.artifacts.get(kind=Artifact.Kind.REWARD_MODEL),
             "base_artifact_id": run.parameters["base_artifact"],
             "dataset_id": run.parameters["dataset"],

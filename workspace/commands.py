@@ -1,9 +1,6 @@
 """The shape of a management command that works on a project: parse, find the actor, act; mistakes exit with 2."""
 
-import copy
-import json
 from argparse import ArgumentParser
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -92,28 +89,3 @@ def find_actor(project: Project, username: str | None) -> User:
             f"The project {project.slug} has no manager: say who acts with --actor.", returncode=2
         )
     return manager.user
-
-
-def with_settings(config: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
-    """The config with `dotted.key=value` assignments put in, values read as JSON where they are JSON.
-
-    Raises ActionError for an assignment that is none; whether keys and values fit is for the config's own check.
-    """
-    changed: dict[str, Any] = copy.deepcopy(dict(config))
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not equals or not all(key.split(".")):
-            raise ActionError(f"“{assignment}” is not of the form key=value, for example data.epochs=2.")
-        *path, last = key.split(".")
-        place = changed
-        for part in path:
-            inner = place.get(part)
-            if not isinstance(inner, dict):
-                inner = {}
-                place[part] = inner
-            place = inner
-        try:
-            place[last] = json.loads(text)
-        except ValueError:
-            place[last] = text
-    return changed

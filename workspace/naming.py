@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 
-def free_name(rows: QuerySet[Any], name: str, *, longest: int = 120) -> str:
+def unique_name(rows: QuerySet[Any], name: str, *, longest: int = 120) -> str:
     """`name` cut to `longest`, or the first of `name (2)`, `name (3)`, ... that none of the rows has."""
     name = name[:longest]
     stem = name[: longest - 7]

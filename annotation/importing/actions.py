@@ -35,7 +35,9 @@ from annotation.importing.validation import comparison_reader, stage_comparisons
 from annotation.models import Batch, Prompt
 from annotation.text import clean_text
 from workspace.actions import record_audit
-from workspace.models import Criterion, Project, User
+from workspace.criteria import find_criterion
+from workspace.models import Project, User
+from workspace.naming import unique_name
 
 ROWS_PER_CHUNK = 1000
 MAX_BATCH_NAME = 110  # leaves room for a number behind it
@@ -65,7 +67,7 @@ def import_comparisons(
             raise ImportRefused(
                 f"--strength {label}={strength}: {problem.reason}.", code="bad_strength"
             ) from problem
-    judged_criterion = _find_criterion(project, criterion)
+    judged_criterion = find_criterion(project, criterion)
     if batch_name is not None:
         _check_batch_name(batch_name)
     reader = comparison_reader(
@@ -74,21 +76,26 @@ def import_comparisons(
     with Staging() as staging:
         report = stage_comparisons(path, reader, staging, project)
         _raise_if_bad_rows(report, skip_bad)
-        annotators = AnnotatorResolver(project)
+        annotators = AnnotatorResolver(project, actor=actor)
         staging.set_pseudonyms({who: annotators.resolve_pseudonym(*who) for who in staging.annotators()})
         judgments, tasks, max_responses = staging.group_into_tasks()
         if judgments == 0:
             raise ImportRefused(
                 f"{report.file} has no judgment that counts: nothing to import.", code="no_rows"
             )
-        name = batch_name or report.file
+        name = (batch_name or report.file)[:MAX_BATCH_NAME]
         batch = insert_tasks(
-            actor, judged_criterion, _free_name(project, name), max_responses, staging.tasks(), annotators
+            actor,
+            judged_criterion,
+            unique_name(project.batches.all(), name),
+            max_responses,
+            staging.tasks(),
+            annotators,
         )
     with transaction.atomic():
         open_batch(actor=actor, batch=batch)
         close_batch(actor=actor, batch=batch)
-        batch = publish_batch(actor=actor, batch=batch, name=_free_name(project, name))
+        batch = publish_batch(actor=actor, batch=batch, name=unique_name(project.batches.all(), name))
         report.counts = {
             "judgments": judgments,
             "tasks": tasks,
@@ -126,7 +133,7 @@ def import_prompts(
         before = Prompt.objects.filter(project=project).count()
         with transaction.atomic():
             members = get_or_create_prompt_set(actor=actor, project=project, name=prompt_set, purpose=purpose)
-            annotators = AnnotatorResolver(project)
+            annotators = AnnotatorResolver(project, actor=actor)
             for rows in _row_chunks(staging.prompt_rows()):
                 for row in rows:
                     row["author"] = _author(annotators, row["author"])
@@ -160,7 +167,7 @@ def import_demonstrations(
         before = project.demonstrations.count()
         with transaction.atomic():
             members = get_or_create_prompt_set(actor=actor, project=project, name=prompt_set, purpose="sft")
-            annotators = AnnotatorResolver(project)
+            annotators = AnnotatorResolver(project, actor=actor)
             for rows in _row_chunks(staging.prompt_rows()):
                 prompt_rows = [{"messages": row["messages"], "prompt_id": row["prompt_id"]} for row in rows]
                 prompts = add_prompts(actor=actor, project=project, rows=prompt_rows, prompt_set=members)
@@ -194,31 +201,9 @@ def _raise_if_bad_rows(report: ImportReport, skip_bad: bool) -> None:
         raise
 
 
-def _find_criterion(project: Project, name: str | None) -> Criterion:
-    known = {criterion.name: criterion for criterion in project.criteria.order_by("pk")}
-    if name is None and len(known) == 1:
-        return next(iter(known.values()))
-    if name is None or name not in known:
-        problem = "has several criteria" if name is None else f"has no criterion {name}"
-        raise ImportRefused(
-            f"The project {project.slug} {problem}: name one with --criterion ({', '.join(known)}).",
-            code="which_criterion",
-        )
-    return known[name]
-
-
 def _check_batch_name(name: str) -> None:
     if len(clean_text(name, "The batch's name")) > MAX_BATCH_NAME:
         raise ImportRefused(f"The batch's name has more than {MAX_BATCH_NAME} characters.", code="bad_name")
-
-
-def _free_name(project: Project, wanted: str) -> str:
-    wanted = wanted[:MAX_BATCH_NAME]
-    name, number = wanted, 1
-    while project.batches.filter(name=name).exists():
-        number += 1
-        name = f"{wanted} ({number})"
-    return name
 
 
 def _author(annotators: AnnotatorResolver, name: str | None) -> User | None:

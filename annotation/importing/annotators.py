@@ -4,6 +4,7 @@ import hashlib
 
 from annotation.importing.report import ImportRefused
 from annotation.text import safe_excerpt
+from workspace.actions import create_imported_annotator
 from workspace.models import Project, User
 
 
@@ -14,8 +15,8 @@ class AnnotatorResolver:
     name nobody share one user of the project.
     """
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    def __init__(self, project: Project, *, actor: User) -> None:
+        self._project, self._actor = project, actor
         self._kinds: dict[str, str] = {}  # of every resolved pseudonym
         self._resolved: dict[tuple[str | None, str], str] = {}
         self._users: dict[str, User] = {}
@@ -33,7 +34,9 @@ class AnnotatorResolver:
         pseudonym = self.resolve_pseudonym(name, kind)
         if pseudonym not in self._users:
             existing = User.objects.filter(pseudonym=pseudonym).first()
-            self._users[pseudonym] = existing or _new_user(pseudonym, kind)
+            self._users[pseudonym] = existing or create_imported_annotator(
+                actor=self._actor, project=self._project, pseudonym=pseudonym, kind=kind
+            )
         return self._users[pseudonym]
 
     def __len__(self) -> int:
@@ -52,18 +55,6 @@ class AnnotatorResolver:
             "rename it in the file.",
             code="pseudonym_taken",
         )
-
-
-def _new_user(pseudonym: str, kind: str) -> User:
-    user = User(
-        username=f"imported-{hashlib.sha256(pseudonym.encode()).hexdigest()[:24]}",
-        pseudonym=pseudonym,
-        kind=kind,
-        is_active=False,
-    )
-    user.set_unusable_password()
-    user.save()
-    return user
 
 
 def _with_project_suffix(pseudonym: str, project: Project) -> str:

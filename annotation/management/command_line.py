@@ -1,22 +1,16 @@
-"""What the import and export commands share: their arguments, who acts, and how a mistake ends.
-
-A mistake is exit code 2 and one sentence on stderr; the bad rows of a file go to stdout, one line each.
-"""
+"""What the import commands share: their arguments, the bad rows of a file, one line each, and the report."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from django.core.management.base import CommandError, OutputWrapper
+from django.core.management.base import OutputWrapper
 
 from annotation.importing.report import ImportRefused, ImportReport
-from learning.interface.options import UserError
-from workspace.commands import add_project_arguments
 from workspace.errors import ActionError
 
 
 def add_import_arguments(parser: ArgumentParser) -> None:
-    add_project_arguments(parser)
     parser.add_argument("file", help="JSON lines, gzip-compressed or not, or Parquet.")
     parser.add_argument(
         "--map",
@@ -36,24 +30,21 @@ def parse_column_map(pairs: Sequence[str]) -> dict[str, list[str]]:
     for pair in pairs:
         field, equals, column = pair.partition("=")
         if not (equals and field and column):
-            raise CommandError(f"--map {pair}: write FIELD=COLUMN.", returncode=2)
+            raise ActionError(f"--map {pair}: write FIELD=COLUMN.")
         mapping.setdefault(field, []).append(column)
     return mapping
 
 
 @contextmanager
 def command_errors(stdout: OutputWrapper) -> Iterator[None]:
+    """Prints the bad rows of a file that is refused; the sentence is for ProjectCommand."""
     try:
         yield
     except ImportRefused as refused:
         if refused.report is not None:
             for line in refused.report.lines():
                 stdout.write(line)
-        raise CommandError(refused.message, returncode=2) from refused
-    except ActionError as error:
-        raise CommandError(error.message, returncode=2) from error
-    except UserError as error:
-        raise CommandError(str(error), returncode=2) from error
+        raise
 
 
 def print_import_report(stdout: OutputWrapper, report: ImportReport, *, into: str) -> None:

@@ -4,17 +4,26 @@ import secrets
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Model
 
 from annotation.errors import NotAMember
 from annotation.models import QueueCursor
-from workspace.models import Project, User
+from workspace.models import Guideline, Membership, Project, QuestionSettings, User
+
+
+def _column(model: type[Model], field: str) -> str:
+    """workspace's columns are named by its models, so that a rename there is noticed when this module is imported."""
+    return f"{model._meta.db_table}.{model._meta.get_field(field).column}"
+
 
 # The claim is written in SQL: it runs before every task, and the ORM takes longer to build these than to run them.
-_LOCK_MEMBERSHIP = "SELECT id FROM workspace_membership WHERE project_id = %s AND user_id = %s"
+_LOCK_MEMBERSHIP = f"""SELECT {_column(Membership, "id")} FROM {Membership._meta.db_table}
+    WHERE {_column(Membership, "project")} = %s AND {_column(Membership, "user")} = %s"""
 
-_CURRENT_VERSIONS = """SELECT
-    (SELECT MAX(version) FROM workspace_questionsettings WHERE project_id = %s),
-    (SELECT MAX(version) FROM workspace_guideline WHERE project_id = %s)"""
+_CURRENT_VERSIONS = "SELECT " + ", ".join(
+    f"(SELECT MAX({_column(model, 'version')}) FROM {model._meta.db_table} WHERE {_column(model, 'project')} = %s)"
+    for model in (QuestionSettings, Guideline)
+)
 
 _FROM_OPEN_BATCHES = """FROM annotation_task t JOIN annotation_batch b ON b.id = t.batch_id {join}
     WHERE b.project_id = %s AND b.state = 'open' AND b.visible AND (%s IS NULL OR b.id = %s)"""

@@ -12,7 +12,7 @@ from rounds.stages.transitions import (
     require_none_unsuccessful,
     stage_runs,
 )
-from workspace.naming import free_name
+from workspace.naming import unique_name
 
 
 def advance_policy(round_: Round, plan: RoundPlan) -> bool:
@@ -22,7 +22,7 @@ def advance_policy(round_: Round, plan: RoundPlan) -> bool:
         run = train_ppo(
             actor=round_.started_by,
             project=round_.project,
-            name=free_name(Policy.objects.filter(project=round_.project), f"round {round_.number}"),
+            name=unique_name(Policy.objects.filter(project=round_.project), f"round {round_.number}"),
             start=round_.start_policy,
             reward_model=round_.reward_model,
             prompt_set=round_.prompt_set,

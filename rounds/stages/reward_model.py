@@ -17,7 +17,7 @@ from rounds.stages.transitions import (
 from runs.actions import clone_run
 from runs.models import Artifact
 from workspace.errors import ActionError
-from workspace.naming import free_name
+from workspace.naming import unique_name
 
 
 def freeze_missing_dataset(round_: Round) -> None:
@@ -82,7 +82,7 @@ def advance_reward_model(round_: Round, plan: RoundPlan) -> bool:
             criterion=round_.criterion,
             dataset=round_.dataset,
             base=_base_artifact(round_, plan),
-            name=free_name(
+            name=unique_name(
                 RewardModel.objects.filter(project=round_.project),
                 f"{round_.criterion.name}, round {round_.number}",
             ),

@@ -32,7 +32,7 @@ from rounds.task_selection import (
     select_prompts,
 )
 from workspace.models import User
-from workspace.naming import free_name
+from workspace.naming import unique_name
 
 
 def advance_sampling(round_: Round, plan: RoundPlan) -> bool:
@@ -156,7 +156,7 @@ def _create_batch(round_: Round, plan: RoundPlan, *, name: str, priority: int) -
         actor=round_.started_by,
         project=round_.project,
         criterion=round_.criterion,
-        name=free_name(Batch.objects.filter(project=round_.project), name),
+        name=unique_name(Batch.objects.filter(project=round_.project), name),
         responses_per_task=plan.sampling.responses_a_task,
         overlap=plan.annotation.overlap,
         priority=priority,

@@ -134,3 +134,30 @@ def test_nobody_logs_in_as_a_machine(project, max_, client):
         actions.create_machine_annotator(actor=max_, project=project, name="max", kind="simulated")
     with pytest.raises(ActionError):
         actions.create_machine_annotator(actor=max_, project=project, name="other", kind="person")
+
+
+def test_an_imported_annotator_is_an_inactive_account_with_an_audit_row_and_no_membership(project, max_):
+    user = actions.create_imported_annotator(
+        actor=max_, project=project, pseudonym="annotator-7", kind="person"
+    )
+    assert (user.pseudonym, user.kind, user.is_active) == ("annotator-7", "person", False)
+    assert not user.has_usable_password() and not user.memberships.exists()
+    event = AuditEvent.objects.get(action="imported_annotator.create")
+    assert (event.actor, event.project, event.target_id) == (max_, project, str(user.pk))
+
+
+def test_a_new_password_makes_the_old_one_useless_and_is_written_down(db):
+    user, first = actions.create_or_reset_account(username="guest")
+    again, second = actions.create_or_reset_account(username="guest")
+    assert again == user
+    assert again.check_password(second) and not again.check_password(first)
+    events = AuditEvent.objects.filter(actor=user).order_by("pk")
+    assert [event.action for event in events] == ["user.create", "user.set_password"]
+
+
+def test_of_versioned_rows_the_latest_is_the_highest_version(project, max_):
+    assert project.guidelines.latest_version().version == 1
+    new = actions.publish_guideline(actor=max_, project=project, text="Prefer the shorter one.")
+    assert project.guidelines.latest_version() == new
+    project.question_settings.all().delete()
+    assert project.question_settings.latest_version() is None

@@ -4,28 +4,26 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-
 from annotation.content.splits import SPLITS
 from annotation.datasets.actions import DEFAULT_ANNOTATOR_KINDS
 from annotation.datasets.shards import FILE_KINDS
 from annotation.exporting.actions import export_preferences, export_selection
 from annotation.exporting.formats.base import MARGINS, TIES
 from annotation.exporting.formats.registry import EXPORT_FORMATS
-from annotation.management.command_line import command_errors
 from annotation.models import COUNTED_PURPOSES, Batch, PreferenceDataset, Task
 from annotation.text import safe_excerpt
-from workspace.commands import add_project_arguments, find_actor, find_project
-from workspace.models import Criterion, Project, User
+from workspace.commands import ProjectCommand
+from workspace.criteria import find_criterion
+from workspace.errors import ActionError
+from workspace.models import Project, User
 
 SELECTION_OPTIONS = ("batch", "criterion", "purposes", "annotator-kinds")
 
 
-class Command(BaseCommand):
+class Command(ProjectCommand):
     help = "Freeze the project's judgments into a dataset and write it as a folder that datasets.load_dataset reads."
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        add_project_arguments(parser)
+    def add_command_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("out", help="A folder that is not there yet.")
         parser.add_argument("--format", default="records", choices=sorted(EXPORT_FORMATS))
         parser.add_argument(
@@ -60,57 +58,41 @@ class Command(BaseCommand):
             help="Whose judgments (default: person); machines' are never mixed with people's unless named here.",
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        project = find_project(options["project"])
-        actor = find_actor(project, options["actor"])
+    def run(self, *, actor: User, project: Project, **options: Any) -> None:
         out = Path(options["out"])
         how = {
             name: options[name]
             for name in ("format", "split", "ties", "plain", "margin", "consensus", "files")
         }
-        with command_errors(self.stdout):
-            if options["dataset"] is not None:
-                dataset = self._dataset(project, options)
-                manifest = export_preferences(actor=actor, dataset=dataset, out=out, **how)
-            else:
-                selection = self._selection(project, options)
-                manifest = export_selection(actor=actor, project=project, selection=selection, out=out, **how)
+        if options["dataset"] is not None:
+            dataset = self._dataset(project, options)
+            manifest = export_preferences(actor=actor, dataset=dataset, out=out, **how)
+        else:
+            selection = self._selection(project, options)
+            manifest = export_selection(actor=actor, project=project, selection=selection, out=out, **how)
         counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in manifest["counts"].items())
         self.stdout.write(f"{safe_excerpt(str(out))}: {counts} of the dataset “{manifest['dataset']}”.")
 
     def _dataset(self, project: Project, options: dict[str, Any]) -> PreferenceDataset:
         given = [name for name in SELECTION_OPTIONS if options[name.replace("-", "_")] is not None]
         if given:
-            raise CommandError(
+            raise ActionError(
                 f"--dataset {options['dataset']} is selected already: leave --{', --'.join(given)} out, or leave "
-                "--dataset out to select anew.",
-                returncode=2,
+                "--dataset out to select anew."
             )
         dataset = project.preference_datasets.filter(name=options["dataset"]).first()
         if dataset is None:
-            raise CommandError(
-                f"The project {project.slug} has no dataset {options['dataset']}.", returncode=2
-            )
+            raise ActionError(f"The project {project.slug} has no dataset {options['dataset']}.")
         return dataset
 
     def _selection(self, project: Project, options: dict[str, Any]) -> dict[str, Any]:
+        name = options["criterion"]
         return {
-            "criterion": self._criterion(project, options["criterion"]),
+            "criterion": find_criterion(project, name) if name is not None else None,
             "batches": self._batches(project, options["batch"]),
             "purposes": options["purposes"] or COUNTED_PURPOSES,
             "annotator_kinds": options["annotator_kinds"] or DEFAULT_ANNOTATOR_KINDS,
         }
-
-    def _criterion(self, project: Project, name: str | None) -> Criterion | None:
-        if name is None:
-            return None
-        criterion = project.criteria.filter(name=name).first()
-        if criterion is None:
-            known = ", ".join(project.criteria.values_list("name", flat=True))
-            raise CommandError(
-                f"The project {project.slug} has no criterion {name}; it has {known}.", returncode=2
-            )
-        return criterion
 
     def _batches(self, project: Project, names: list[str] | None) -> list[Batch] | None:
         if names is None:
@@ -119,6 +101,6 @@ class Command(BaseCommand):
         for name in names:
             batch = project.batches.filter(name=name, visible=True).first()
             if batch is None:
-                raise CommandError(f"The project {project.slug} has no batch named “{name}”.", returncode=2)
+                raise ActionError(f"The project {project.slug} has no batch named “{name}”.")
             batches.append(batch)
         return batches

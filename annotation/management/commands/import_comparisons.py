@@ -4,8 +4,6 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-
 from annotation.importing.actions import import_comparisons
 from annotation.importing.readers.registry import COMPARISON_READERS
 from annotation.management.command_line import (
@@ -14,17 +12,19 @@ from annotation.management.command_line import (
     parse_column_map,
     print_import_report,
 )
-from workspace.commands import find_actor, find_project
+from workspace.commands import ProjectCommand
+from workspace.errors import ActionError
+from workspace.models import Project, User
 
 
-class Command(BaseCommand):
+class Command(ProjectCommand):
     help = (
         "Import comparisons as judgments: all rows or none, unless --skip-bad. Of records, round, guideline_version, "
         "settings_version and split stay behind: they are the exporting installation's own numbering, and splits "
         "follow from this project's salt. Records that were imported before are refused."
     )
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_command_arguments(self, parser: ArgumentParser) -> None:
         add_import_arguments(parser)
         parser.add_argument("--format", default="records", choices=sorted(COMPARISON_READERS))
         parser.add_argument(
@@ -41,17 +41,16 @@ class Command(BaseCommand):
             "tie. Names like a-is-slightly-better are known.",
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        project = find_project(options["project"])
+    def run(self, *, actor: User, project: Project, **options: Any) -> None:
         named_strengths = {}
         for pair in options["strength"]:
             name, equals, strength = pair.rpartition("=")
             if not equals:
-                raise CommandError(f"--strength {pair}: write NAME=STRENGTH, as in left=a:2.", returncode=2)
+                raise ActionError(f"--strength {pair}: write NAME=STRENGTH, as in left=a:2.")
             named_strengths[name] = strength
         with command_errors(self.stdout):
             batch, report = import_comparisons(
-                actor=find_actor(project, options["actor"]),
+                actor=actor,
                 project=project,
                 path=Path(options["file"]),
                 format=options["format"],

@@ -4,8 +4,6 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from annotation.importing.actions import import_demonstrations
 from annotation.management.command_line import (
     add_import_arguments,
@@ -13,22 +11,22 @@ from annotation.management.command_line import (
     parse_column_map,
     print_import_report,
 )
-from workspace.commands import find_actor, find_project
+from workspace.commands import ProjectCommand
+from workspace.models import Project, User
 
 
-class Command(BaseCommand):
+class Command(ProjectCommand):
     help = "Import demonstrations: all rows or none, unless --skip-bad."
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_command_arguments(self, parser: ArgumentParser) -> None:
         add_import_arguments(parser)
         parser.add_argument("--format", default="records", choices=["records"])
         parser.add_argument("--prompt-set", default="demonstrations", metavar="NAME")
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        project = find_project(options["project"])
+    def run(self, *, actor: User, project: Project, **options: Any) -> None:
         with command_errors(self.stdout):
             report = import_demonstrations(
-                actor=find_actor(project, options["actor"]),
+                actor=actor,
                 project=project,
                 path=Path(options["file"]),
                 mapping=parse_column_map(options["map"]),

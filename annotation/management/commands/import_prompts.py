@@ -4,8 +4,6 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from annotation.importing.actions import import_prompts
 from annotation.management.command_line import (
     add_import_arguments,
@@ -14,23 +12,23 @@ from annotation.management.command_line import (
     print_import_report,
 )
 from annotation.models import PromptSet
-from workspace.commands import find_actor, find_project
+from workspace.commands import ProjectCommand
+from workspace.models import Project, User
 
 
-class Command(BaseCommand):
+class Command(ProjectCommand):
     help = "Import prompts: all rows or none, unless --skip-bad."
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_command_arguments(self, parser: ArgumentParser) -> None:
         add_import_arguments(parser)
         parser.add_argument("--format", default="records", choices=["records"])
         parser.add_argument("--prompt-set", default="prompts", metavar="NAME")
         parser.add_argument("--purpose", default="policy", choices=PromptSet.Purpose.values)
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        project = find_project(options["project"])
+    def run(self, *, actor: User, project: Project, **options: Any) -> None:
         with command_errors(self.stdout):
             report = import_prompts(
-                actor=find_actor(project, options["actor"]),
+                actor=actor,
                 project=project,
                 path=Path(options["file"]),
                 mapping=parse_column_map(options["map"]),

@@ -8,7 +8,8 @@ from learning.interface.training_options import FreshModel, ModelSource
 from policy_training.actions import pretrain, train_sft
 from policy_training.models import Policy
 from policy_training.training.presets import LANGUAGE_MODEL_PRESETS
-from workspace.commands import ProjectCommand, with_settings
+from workspace.commands import ProjectCommand
+from workspace.config_overrides import apply_overrides
 from workspace.errors import ActionError
 from workspace.models import Project, User
 
@@ -47,7 +48,7 @@ class Command(ProjectCommand):
             actor=actor,
             project=project,
             name=options["name"],
-            config=with_settings(options_to_mapping(config), options["set"]),
+            config=apply_overrides(options_to_mapping(config), options["set"]),
             parent=parent,
         )
         self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` carries it.")

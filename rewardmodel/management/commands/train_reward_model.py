@@ -11,7 +11,9 @@ from rewardmodel.actions import train_reward_model
 from rewardmodel.training.presets import PRESETS
 from runs.actions import import_artifact
 from runs.models import Artifact
-from workspace.commands import ProjectCommand, with_settings
+from workspace.commands import ProjectCommand
+from workspace.config_overrides import apply_overrides
+from workspace.criteria import find_criterion
 from workspace.errors import ActionError
 from workspace.models import Project, User
 
@@ -38,20 +40,13 @@ class Command(ProjectCommand):
         parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        criteria = (
-            project.criteria.filter(name=options["criterion"])
-            if options["criterion"]
-            else project.criteria.all()
-        )
-        if len(criteria) != 1:
-            known = ", ".join(project.criteria.values_list("name", flat=True))
-            raise ActionError(f"Say which criterion with --criterion: {known}.", code="no_criterion")
+        criterion = find_criterion(project, options["criterion"])
         base = resolve_base_model(actor, project, options["start"])
         config = PRESETS[options["preset"]].config(ModelSource(path="(filled in)"))
         dataset = freeze_dataset(
             actor=actor,
             project=project,
-            criterion=criteria[0],
+            criterion=criterion,
             purposes=("normal",),
             annotator_kinds=options["annotator_kinds"],
             reuse=True,
@@ -59,11 +54,11 @@ class Command(ProjectCommand):
         run = train_reward_model(
             actor=actor,
             project=project,
-            criterion=criteria[0],
+            criterion=criterion,
             dataset=dataset,
             base=base,
             name=options["name"],
-            config=with_settings(options_to_mapping(config), options["set"]),
+            config=apply_overrides(options_to_mapping(config), options["set"]),
             consensus=options["consensus"],
         )
         self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` runs it.")

@@ -8,8 +8,10 @@ from policy_training.models import Policy
 from rounds.actions import start_round
 from rounds.errors import RoundRefused
 from rounds.plans import PRESETS, load_plan, override_plan, plan_to_dict, preset_plan
-from workspace.commands import ProjectCommand, with_settings
-from workspace.models import Criterion, Project, User
+from workspace.commands import ProjectCommand
+from workspace.config_overrides import apply_overrides
+from workspace.criteria import find_criterion
+from workspace.models import Project, User
 
 
 class Command(ProjectCommand):
@@ -45,7 +47,7 @@ class Command(ProjectCommand):
             temperatures=tuple(options["temperatures"]) if options["temperatures"] else None,
             annotation={name: value for name, value in annotation.items() if value is not None},
         )
-        plan = load_plan(with_settings(plan_to_dict(plan), options["set"]))
+        plan = load_plan(apply_overrides(plan_to_dict(plan), options["set"]))
         round_ = start_round(
             actor=actor,
             project=project,
@@ -79,11 +81,3 @@ def find_prompt_set(project: Project, name: str | None) -> PromptSet:
             code="no_prompts",
         )
     return chosen[0]
-
-
-def find_criterion(project: Project, name: str | None) -> Criterion:
-    criteria = project.criteria.filter(name=name) if name else project.criteria.all()
-    if len(criteria) != 1:
-        known = ", ".join(project.criteria.values_list("name", flat=True))
-        raise RoundRefused(f"Say which criterion to use with --criterion: {known}.", code="no_criterion")
-    return criteria[0]

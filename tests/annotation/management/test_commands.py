@@ -150,7 +150,7 @@ def test_export_preferences_writes_a_folder_and_twice_the_same(project, write_ro
     [
         (["--batch", "moon"], "has no batch named “moon”."),
         (["--dataset", "moon"], "has no dataset moon."),
-        (["--criterion", "moon"], "has no criterion moon; it has helpful."),
+        (["--criterion", "moon"], "has no criterion moon: name one with --criterion (helpful)."),
         (
             ["--annotator-kinds", "ai"],
             "has no judgments of this selection; there are some of kind person",
