@@ -4,7 +4,7 @@ import secrets
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Model
+from django.db.models import Field, Model
 
 from annotation.errors import NotAMember
 from annotation.models import QueueCursor
@@ -13,7 +13,9 @@ from workspace.models import Guideline, Membership, Project, QuestionSettings, U
 
 def _column(model: type[Model], field: str) -> str:
     """workspace's columns are named by its models, so that a rename there is noticed when this module is imported."""
-    return f"{model._meta.db_table}.{model._meta.get_field(field).column}"
+    found = model._meta.get_field(field)
+    assert isinstance(found, Field)
+    return f"{model._meta.db_table}.{found.column}"
 
 
 # The claim is written in SQL: it runs before every task, and the ORM takes longer to build these than to run them.
