@@ -3,12 +3,10 @@
 import random
 from collections.abc import Sequence
 
-from annotation.errors import InvalidJudgment
-
 RESPONSE_LABELS = "ABCDEFGHI"
 # Strength of a step between neighbouring tiers, as people read it.
 STRENGTH_NAMES = {3: "significantly better", 2: "better", 1: "slightly better", 0: "negligibly better"}
-# 1 is "A significantly better", 8 is "B significantly better": the handle put first and the strength.
+# 1 is "A significantly better", 8 is "B significantly better": the label put first and the strength.
 SCALE_POINTS = {
     1: ("A", 3),
     2: ("A", 2),
@@ -28,33 +26,22 @@ def shuffle_responses(keys: Sequence[int], seed: int) -> list[int]:
 
 
 def labels_to_responses(order_shown: Sequence[int]) -> dict[str, int]:
-    """Handle -> response key; A is what was shown first."""
+    """Label -> response key; A is what was shown first."""
     return dict(zip(RESPONSE_LABELS, order_shown, strict=False))
 
 
 def tiers_to_labels(order_shown: Sequence[int], tiers: Sequence[Sequence[int]]) -> list[list[str]]:
-    """Tiers of response keys as tiers of the handles under which this annotator saw them."""
-    handle_of = {key: handle for handle, key in labels_to_responses(order_shown).items()}
-    return [[handle_of[key] for key in tier] for tier in tiers]
-
-
-def scale_to_order(value: int) -> tuple[list[list[str]], list[int]]:
-    """(tiers, strengths) of a point on the eight-point scale; 0 is a tie.
-
-    >>> scale_to_order(8)
-    ([['B'], ['A']], [3])
-    """
-    if value == TIE:
-        return [["A", "B"]], []
-    if value not in SCALE_POINTS:
-        raise InvalidJudgment(f"{value} is not on the scale: it runs from 1 to 8, and 0 is a tie.")
-    first, strength = SCALE_POINTS[value]
-    second = "B" if first == "A" else "A"
-    return [[first], [second]], [strength]
+    """Tiers of response keys as tiers of the labels under which this annotator saw them."""
+    label_of = {key: label for label, key in labels_to_responses(order_shown).items()}
+    return [[label_of[key] for key in tier] for tier in tiers]
 
 
 def order_to_scale(tiers: Sequence[Sequence[str]], strengths: Sequence[int]) -> int:
-    """The inverse of scale_to_order for two responses."""
+    """The point on the eight-point scale of an order of two responses; 0 is a tie.
+
+    >>> order_to_scale([["B"], ["A"]], [3])
+    8
+    """
     if len(tiers) == 1:
         return TIE
     return 4 - strengths[0] if tiers[0][0] == "A" else 5 + strengths[0]

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from annotation.judging.actions import submit_judgment
 from annotation.preferences.scale import labels_to_responses
 from annotation.queue.actions import claim_task
-from tests.annotation.preferences.test_scale import weak_orders
+from tests.annotation.preferences.strategies import weak_orders
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
