@@ -201,5 +201,5 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("ROUNDTABLE_LOG_LEVEL", "WARNING")},
     # A worker tells what it does without being asked: two lines a run.
-    "loggers": {"runs.supervisor": {"level": env.str("ROUNDTABLE_LOG_LEVEL", "INFO")}},
+    "loggers": {"runs.worker": {"level": env.str("ROUNDTABLE_LOG_LEVEL", "INFO")}},
 }

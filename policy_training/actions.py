@@ -13,8 +13,8 @@ from policy_training.run_kinds import PPO, PRETRAIN, SAMPLE, SFT
 from rewardmodel.models import RewardModel
 from runs.actions import import_artifact, queue_run
 from runs.artifacts import hash_path
-from runs.kinds import RunKind
 from runs.models import Artifact, Run
+from runs.run_kinds import RunKind
 from workspace.errors import ActionError
 from workspace.models import Project, User
 

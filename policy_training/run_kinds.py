@@ -11,8 +11,8 @@ from learning.interface.record_schemas import DEMONSTRATIONS, PROMPTS, SAMPLED_R
 from policy_training.models import Policy
 from policy_training.registry import add_policy
 from policy_training.training.config import LanguageModelConfig, PPOConfig, SampleConfig
-from runs.kinds import Output, RunKind
 from runs.models import Artifact, Run
+from runs.run_kinds import Output, RunKind
 from workspace.errors import ActionError
 
 

@@ -10,8 +10,8 @@ from learning.interface.record_files import iterate_records
 from learning.interface.record_schemas import COMPARISONS, DEMONSTRATIONS, RESPONSES, SCORES
 from rewardmodel.models import ResponseScore, RewardModel
 from rewardmodel.training.config import RewardModelConfig, ScoreConfig
-from runs.kinds import Output, RunKind
 from runs.models import Artifact, Run
+from runs.run_kinds import Output, RunKind
 from workspace.naming import unique_name
 
 CHUNK_ROWS = 2000

@@ -4,7 +4,7 @@ from annotation.queue.actions import sweep_expired_leases
 from policy_training.run_kinds import KINDS as POLICY_KINDS
 from rewardmodel.run_kinds import RUN_KINDS as REWARD_MODEL_KINDS
 from rounds.stages.machine import advance_rounds
-from runs.kinds import RunKind
+from runs.run_kinds import RunKind
 
 RUN_KINDS: tuple[RunKind, ...] = (*REWARD_MODEL_KINDS, *POLICY_KINDS)
 

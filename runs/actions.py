@@ -14,8 +14,8 @@ from django.db.models.functions import Now
 from learning.interface.options import UserError, load_options
 from runs.artifacts import Digest, hash_path, stored_path
 from runs.errors import BadArtifact, BadRunConfig, IllegalTransition, RunChanged
-from runs.kinds import RunKind
 from runs.models import Artifact, Run
+from runs.run_kinds import RunKind
 from runs.states import FINISHED, RunState, move_run
 from workspace.actions import record_audit
 from workspace.models import Project, User

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from learning.interface.run_directory import FENCE_VARIABLE
-from runs.processes import RUN_MARK, end_processes, process_identity, signal_group
+from runs.os_processes import RUN_MARK, end_processes, process_identity, signal_group
 
 # What a trainer may know of the worker's environment. Everything else stays behind: the database's address,
 # the secret key and API tokens are the worker's business.

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from runs import actions, reading
+from runs import actions, run_files
 from runs.access import READABLE_FILES, access_run, access_run_file
 from runs.models import Run, RunQuerySet, Worker
 from runs.presentation import run_display
@@ -64,8 +64,8 @@ def run_page(request: ProjectRequest, pk: int) -> HttpResponse:
     context = _live_context(run) | {
         "config": json.dumps(run.config, indent=2, ensure_ascii=False),
         "parameters": json.dumps(run.parameters, indent=2, ensure_ascii=False) if run.parameters else "",
-        "environment": reading.environment(run),
-        "inputs": reading.inputs_manifest(run),
+        "environment": run_files.environment(run),
+        "inputs": run_files.inputs_manifest(run),
         "files": [name for name in READABLE_FILES if (run.path / name).is_file()],
         "log_changed": True,
         "samples_changed": True,
@@ -95,7 +95,7 @@ def run_live(request: ProjectRequest, pk: int) -> HttpResponse:
 
 def _live_context(run: Run) -> dict[str, Any]:
     display = run_display(run)
-    log, samples = reading.log_tail(run), reading.samples(run)
+    log, samples = run_files.log_tail(run), run_files.samples(run)
     needs_worker = run.state == Run.State.QUEUED and not display.waits_for_retry
     without_worker = needs_worker and not any(run.kind in worker.kinds for worker in _workers_alive())
     artifacts = list(run.artifacts.order_by("kind", "path"))
@@ -136,7 +136,7 @@ def run_metrics(request: ProjectRequest, pk: int) -> JsonResponse:
     run = access_run(request.project, pk)
     offset, fence = request.GET.get("offset", "0"), request.GET.get("fence", "")
     same = fence == str(run.fence) and offset.isdecimal() and len(offset) < 16
-    curves = reading.read_curves(run, int(offset) if same else 0)
+    curves = run_files.read_curves(run, int(offset) if same else 0)
     return JsonResponse(
         {
             "rows": curves.rows,

@@ -18,7 +18,7 @@ from rounds.models import Round, Stage
 from rounds.reports import round_report
 from rounds.worker_tasks import RUN_KINDS, periodic_tasks
 from runs.models import Run
-from runs.supervisor import work
+from runs.worker import work
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 PROMPTS_A_ROUND = 24

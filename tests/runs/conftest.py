@@ -14,7 +14,7 @@ from django.db import connections
 from runs.actions import queue_run
 from runs.models import Run
 from runs.options import SupervisorOptions
-from tests.runs.kinds import COUNTING
+from tests.runs.run_kinds import COUNTING
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = SupervisorOptions(
@@ -104,7 +104,7 @@ def start_worker(transactional_db, tmp_path):
     for worker in started:
         worker.kill()
         worker.wait()
-    from runs.processes import end_processes
+    from runs.os_processes import end_processes
 
     for run in Run.objects.all():
         end_processes(run.directory, 10_000, None, "")

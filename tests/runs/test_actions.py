@@ -7,7 +7,7 @@ from runs.actions import cancel_run, clone_run, import_artifact, queue_run, retr
 from runs.artifacts import hash_path
 from runs.errors import BadArtifact, BadRunConfig, IllegalTransition
 from runs.models import Run
-from tests.runs.kinds import COUNTING
+from tests.runs.run_kinds import COUNTING
 from tests.runs.test_states import fields_of, run_in  # noqa: F401
 from workspace.models import AuditEvent
 

@@ -8,10 +8,10 @@ import pytest
 from learning.interface.run_directory import RunDirectory
 from runs.actions import cancel_run, queue_run
 from runs.models import Run, Worker
-from runs.processes import pids_of_run
+from runs.os_processes import pids_of_run
 from tests.learning.running import small_config
 from tests.runs.conftest import until
-from tests.runs.kinds import TRAINING
+from tests.runs.run_kinds import TRAINING
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.db, pytest.mark.slow]
 

@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 
 from runs.models import Run, Worker
-from runs.reading import panel_of, thin
+from runs.run_files import panel_of, thin
 from tests.runs.test_states import fields_of
 from workspace.actions import create_project, set_role
 from workspace.models import AuditEvent

@@ -22,8 +22,8 @@ def main(database: str, options: str, place: str) -> None:
 
     from runs.launchers import LocalLauncher, Process
     from runs.options import SupervisorOptions
-    from runs.supervisor import work
-    from tests.runs.kinds import COUNTING, TRAINING
+    from runs.worker import work
+    from tests.runs.run_kinds import COUNTING, TRAINING
 
     class ElsewhereLauncher(LocalLauncher):
         def __init__(self) -> None:

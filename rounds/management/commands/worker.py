@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
 from rounds.worker_tasks import RUN_KINDS, periodic_tasks
-from runs.supervisor import work
+from runs.worker import work
 from workspace.commands import require_migrated_database
 
 

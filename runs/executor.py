@@ -22,11 +22,11 @@ from learning.interface.exit_codes import EXIT_CHECKPOINTED, EXIT_STALE_FENCE, E
 from learning.interface.options import UserError
 from learning.interface.run_directory import RunDirectory, StaleFence, Status
 from runs.artifacts import Digest, hash_path, stored_path
-from runs.kinds import Output, RunKind
 from runs.launchers import OUTPUT_FILE, Launch, Launcher, Process
 from runs.leases import Claim, LostLease, end_run, give_back, owned, record_process, renew
 from runs.models import Artifact, Run
 from runs.options import SupervisorOptions
+from runs.run_kinds import Output, RunKind
 from runs.states import RunState
 from workspace.errors import ActionError
 

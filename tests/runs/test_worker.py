@@ -13,13 +13,13 @@ from django.db import connection, transaction
 from learning.interface.run_directory import RunDirectory
 from runs.actions import cancel_run, retry_run
 from runs.artifacts import hash_path
-from runs.attempts import adopt_result
+from runs.executor import adopt_result
 from runs.leases import LeaseWatch, LostLease, claim_run
 from runs.models import Artifact, Run, Worker
-from runs.processes import pids_of_run, process_identity
-from runs.supervisor import work
+from runs.os_processes import pids_of_run, process_identity
+from runs.worker import work
 from tests.runs.conftest import QUICK, assert_never_two_at_once, journal, steps, until
-from tests.runs.kinds import COUNTING
+from tests.runs.run_kinds import COUNTING
 from workspace.actions import add_criterion
 from workspace.models import AuditEvent, Criterion
 

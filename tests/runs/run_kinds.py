@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from learning.interface.record_schemas import PROMPTS
-from runs.kinds import Output, RunKind
 from runs.models import Run
+from runs.run_kinds import Output, RunKind
 from tests.runs.counting_config import CountingOptions
 from workspace.errors import ActionError
 from workspace.models import Criterion

@@ -8,7 +8,7 @@ import pytest
 
 from learning.interface.run_directory import FENCE_VARIABLE
 from runs.launchers import Launch, child_environment, command_line
-from runs.processes import RUN_MARK, end_processes, pids_of_run, process_identity
+from runs.os_processes import RUN_MARK, end_processes, pids_of_run, process_identity
 from tests.runs.conftest import until
 
 

@@ -21,12 +21,12 @@ from typing import Any
 from django.db import close_old_connections, transaction
 from django.db.models.functions import Now
 
-from runs.attempts import DATABASE_TROUBLE, Attempt, drop_broken_connection
-from runs.kinds import RunKind
+from runs.executor import DATABASE_TROUBLE, Attempt, drop_broken_connection
 from runs.launchers import Launcher, LocalLauncher
 from runs.leases import Claim, LeaseWatch, claim_run
 from runs.models import Run, Worker
 from runs.options import SupervisorOptions
+from runs.run_kinds import RunKind
 
 logger = logging.getLogger(__name__)
 
