@@ -212,6 +212,13 @@ def test_a_manager_opens_and_closes_a_batch_and_a_reviewer_reads_it(
     assert batch.state == "closed"
 
 
+def test_a_reviewer_sees_of_how_many_responses_a_ranking_is(client, ruth, project, make_batch):
+    batch = make_batch(tasks=1, responses_per_task=4)
+    client.force_login(ruth)
+    assert "Ranking of 4" in client.get(url("batches", project)).content.decode()
+    assert "Ranking of 4" in client.get(url("batch", project, pk=batch.pk)).content.decode()
+
+
 def test_a_batch_or_judgment_is_checked_against_its_parent(client, max_, olga, ada, project, make_batch, key):
     from annotation.judging.actions import submit_judgment
     from annotation.queue.actions import claim_task

@@ -1,0 +1,147 @@
+"""The one table of keys: what the dialog shows, what the page hints at and what the script does come from it."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from django.urls import reverse
+
+from annotation.annotator import pages, shortcuts
+from annotation.annotator.shortcuts import (
+    EVERY_TASK,
+    PAIR,
+    RANKING,
+    SHORTCUT_GROUPS,
+    Shortcut,
+    key_caps,
+    shortcut_table,
+)
+from annotation.models import Assignment
+from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
+
+WITHOUT_SINGLE_KEYS = {"Enter", "ArrowUp", "ArrowDown"}
+
+
+def test_no_key_has_two_meanings_on_one_page():
+    keys = {
+        group.name: [key for shortcut in group.shortcuts for key in shortcut.keys]
+        for group in SHORTCUT_GROUPS
+    }
+    assert set(keys) == {EVERY_TASK, PAIR, RANKING}
+    for kind in (PAIR, RANKING):
+        together = keys[EVERY_TASK] + keys[kind]
+        assert len(together) == len(set(together))
+
+
+def test_letters_are_capitals_and_what_works_without_single_keys_is_no_letter():
+    for keys in shortcut_table().values():
+        for key, shortcut in keys.items():
+            assert key == key.upper() or len(key) > 1
+            assert shortcut["is_single_key"] == (key not in WITHOUT_SINGLE_KEYS)
+
+
+def test_what_each_key_does():
+    table = shortcut_table()
+    done = {
+        kind: {key: (shortcut["action"], shortcut["value"]) for key, shortcut in keys.items()}
+        for kind, keys in table.items()
+    }
+    assert done[EVERY_TASK] == {
+        "Enter": ("submit", None),
+        "S": ("skip", None),
+        "N": ("open_note", None),
+        "Z": ("go_back", None),
+        "?": ("show_keys", None),
+    }
+    assert done[PAIR] == {str(value): ("choose_point", value) for value in range(9)}
+    assert done[RANKING] == {
+        **{label: ("focus_response", label) for label in "ABCDEFGHI"},
+        "ArrowUp": ("move", "up"),
+        "ArrowDown": ("move", "down"),
+        "T": ("move", "tie"),
+        **{str(strength): ("set_strength", strength) for strength in range(4)},
+        "X": ("unfold", None),
+    }
+
+
+def test_a_range_is_written_by_its_ends_and_arrows_as_arrows():
+    ranking = {shortcut.description: shortcut for shortcut in SHORTCUT_GROUPS[2].shortcuts}
+    labels, arrows = ranking["Go to that answer"], ranking["Move it"]
+    assert (labels.caps, labels.separator) == (["A", "I"], "–")
+    assert (arrows.caps, arrows.separator) == (["↑", "↓"], " ")
+    caps = key_caps()
+    assert (caps["skip"], caps["move_up"], caps["choose_point_8"], caps["set_strength_3"]) == (
+        "S",
+        "↑",
+        "8",
+        "3",
+    )
+
+
+@pytest.fixture
+def skip_with_p(monkeypatch):
+    """The table with one key more: P skips as well."""
+    everywhere, *kinds = SHORTCUT_GROUPS
+    more = Shortcut("skip", {"P": None}, "Pass this task on")
+    groups = (replace(everywhere, shortcuts=(*everywhere.shortcuts, more)), *kinds)
+    monkeypatch.setattr(shortcuts, "SHORTCUT_GROUPS", groups)
+    monkeypatch.setattr(pages, "SHORTCUT_GROUPS", groups)
+
+
+@pytest.mark.db
+@pytest.mark.django_db
+def test_a_new_entry_is_in_the_dialog_and_in_what_the_script_reads(client, ada, project, skip_with_p):
+    client.force_login(ada)
+    page = client.get(reverse("annotation:annotate", args=[project.slug])).content.decode()
+    assert "<dt><kbd>P</kbd></dt><dd>Pass this task on</dd>" in page
+    table = re.search(r'<script id="shortcuts" type="application/json">(.*?)</script>', page)
+    assert table is not None
+    assert json.loads(table[1]) == shortcut_table()
+    assert json.loads(table[1])[EVERY_TASK]["P"]["action"] == "skip"
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_a_new_entry_works_without_a_change_of_the_script(
+    page, ada, make_batch, address, open_as, skip_with_p
+):
+    make_batch(tasks=2)
+    open_as(page, ada).goto(address("annotate"))
+    first = wait_for_task(page)
+    page.keyboard.press("p")
+    wait_for_another(page, first)
+    wait_until(page, lambda: Assignment.objects.get(public_id=first).state == "skipped")
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_with_single_keys_off_only_enter_and_the_arrows_of_a_ranking_work(
+    page, ada, make_batch, address, open_as
+):
+    make_batch(tasks=1, responses_per_task=3)
+    open_as(page, ada).goto(address("annotate"))
+    handle = wait_for_task(page)
+    page.get_by_role("button", name="Keys").click()
+    page.get_by_role("switch").click()
+    page.keyboard.press("Escape")
+    assert page.locator("#work-page.keys-off").count() == 1
+    card = page.locator(".rank-card[data-response=C]")
+    card.focus()
+    for letter in ("a", "t", "2", "s", "n", "?"):
+        page.keyboard.press(letter)
+    assert card.evaluate("card => card === document.activeElement")
+    assert page.locator(".is-tie, .step input:checked, .note[open], dialog[open]").count() == 0
+    page.keyboard.press("ArrowUp")
+    order = page.eval_on_selector_all(".rank-card", "cards => cards.map(card => card.dataset.response)")
+    assert order == ["A", "C", "B"]
+    # On a button of the card an arrow key stays the browser's own.
+    card.locator("[data-move=up]").focus()
+    page.keyboard.press("ArrowUp")
+    assert order == page.eval_on_selector_all(
+        ".rank-card", "cards => cards.map(card => card.dataset.response)"
+    )
+    card.focus()
+    page.keyboard.press("Enter")
+    assert "Say how much better A is than C" in page.inner_text("#task-problem")
+    assert wait_for_task(page) == handle
