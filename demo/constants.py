@@ -92,14 +92,14 @@ def round_plan(seed: int, threads: int, visitor: str) -> RoundPlan:
     return RoundPlan(
         sampling=SamplingPlan(
             prompts=PROMPTS_A_ROUND,
-            responses_a_task=RESPONSES_A_TASK,
+            responses_per_task=RESPONSES_A_TASK,
             options=sample_options(),
         ),
         annotation=AnnotationPlan(
             quota=QUOTA,
             annotator_kinds=("person", "simulated"),
             reserved_for=(visitor,),
-            reserved_tasks=KEPT_TASKS,
+            reserved_tasks_per_person=KEPT_TASKS,
         ),
         reward_model=reward_model,
         policy=policy,

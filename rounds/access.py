@@ -14,7 +14,7 @@ def access_round(project: Project, number: int) -> Round:
             "criterion",
             "prompt_set",
             "start_policy",
-            "previous_policy",
+            "comparison_policy",
             "batch",
             "dataset",
             "reward_model",

@@ -47,7 +47,7 @@ def start_round(
             code="no_demonstrations",
         )
     policy_names = set(Policy.objects.filter(project=project).values_list("name", flat=True))
-    missing = [name for name in plan.sampling.further_policies if name not in policy_names]
+    missing = [name for name in plan.sampling.other_policies if name not in policy_names]
     if missing:
         raise RoundRefused(f"There is no policy “{missing[0]}” in this project.", code="no_policy")
     members = set(project.memberships.values_list("user__username", flat=True))
@@ -64,7 +64,7 @@ def start_round(
                 prompt_set=prompt_set,
                 plan=plan_to_dict(plan),
                 start_policy=start_policy,
-                previous_policy=_comparison_policy(last_round, start_policy),
+                comparison_policy=_comparison_policy(last_round, start_policy),
                 started_by=actor,
             )
     except IntegrityError as error:

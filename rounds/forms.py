@@ -19,7 +19,7 @@ class StartRoundForm(StyledFormMixin, forms.Form):
     prompts = forms.IntegerField(
         min_value=1, required=False, help_text="How many to sample; empty: the preset's."
     )
-    responses_a_task = forms.IntegerField(
+    responses_per_task = forms.IntegerField(
         min_value=2, max_value=9, required=False, help_text="2: pairs, 3 to 9: rankings; empty: the preset's."
     )
     temperatures = forms.CharField(required=False, help_text="For example 0.7, 1.0; empty: the preset's.")
@@ -29,7 +29,8 @@ class StartRoundForm(StyledFormMixin, forms.Form):
         required=False,
         help_text="This many judgments end the annotation; empty: every task, fully.",
     )
-    hours = forms.FloatField(
+    max_hours = forms.FloatField(
+        label="Hours",
         min_value=0.01,
         required=False,
         help_text="The annotation ends this long after it began; empty: never by time.",
@@ -64,8 +65,8 @@ class StartRoundForm(StyledFormMixin, forms.Form):
     def plan(self) -> RoundPlan:
         """Raises UserError when a value does not fit."""
         values = self.cleaned_data
-        sampling = {name: values[name] for name in ("prompts", "responses_a_task")}
-        annotation = {name: values[name] for name in ("overlap", "quota", "hours")}
+        sampling = {name: values[name] for name in ("prompts", "responses_per_task")}
+        annotation = {name: values[name] for name in ("overlap", "quota", "max_hours")}
         return override_plan(
             preset_plan(values["preset"]),
             sampling={name: value for name, value in sampling.items() if value is not None},

@@ -37,10 +37,10 @@ class Round(models.Model):
     # The stage that failed, so that a retry knows where to go on.
     failed_stage = models.CharField(max_length=12, choices=Stage.choices, blank=True)
     error = models.TextField(blank=True)
-    start_policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="rounds_started_here")
+    start_policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="rounds_as_start")
     # The policy that head-to-head pairs set against the start policy: the round before's start.
-    previous_policy = models.ForeignKey(
-        Policy, on_delete=models.PROTECT, null=True, blank=True, related_name="rounds_compared_here"
+    comparison_policy = models.ForeignKey(
+        Policy, on_delete=models.PROTECT, null=True, blank=True, related_name="rounds_as_opponent"
     )
     batch = models.OneToOneField(Batch, on_delete=models.PROTECT, null=True, blank=True, related_name="round")
     dataset = models.ForeignKey(
@@ -50,52 +50,52 @@ class Round(models.Model):
         RewardModel, on_delete=models.PROTECT, null=True, blank=True, related_name="rounds"
     )
     new_policy = models.OneToOneField(
-        Policy, on_delete=models.PROTECT, null=True, blank=True, related_name="made_in_round"
+        Policy, on_delete=models.PROTECT, null=True, blank=True, related_name="produced_in_round"
     )
-    annotate_until = models.DateTimeField(null=True, blank=True)
+    annotation_deadline = models.DateTimeField(null=True, blank=True)
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["project", "number"], name="round_number_once_a_project"),
-            models.CheckConstraint(condition=Q(number__gte=1), name="round_numbers_begin_at_1"),
+            models.UniqueConstraint(fields=["project", "number"], name="unique_round_number_per_project"),
+            models.CheckConstraint(condition=Q(number__gte=1), name="round_number_at_least_1"),
             models.UniqueConstraint(
                 fields=["project"],
                 condition=~Q(stage__in=["done", "cancelled"]),
-                name="one_open_round_a_project",
+                name="unique_open_round_per_project",
             ),
             models.CheckConstraint(
-                condition=~Q(stage="done") | Q(new_policy__isnull=False), name="a_done_round_made_a_policy"
+                condition=~Q(stage="done") | Q(new_policy__isnull=False), name="done_round_has_policy"
             ),
             models.CheckConstraint(
-                condition=Q(stage__in=STAGES) & Q(failed_stage__in=["", *STAGES]), name="round_stage_known"
+                condition=Q(stage__in=STAGES) & Q(failed_stage__in=["", *STAGES]), name="round_stage_valid"
             ),
             models.CheckConstraint(
                 condition=~Q(stage="annotating") | Q(batch__isnull=False),
-                name="an_annotating_round_has_a_batch",
+                name="annotating_round_has_batch",
             ),
             models.CheckConstraint(
                 condition=~Q(stage__in=["policy", "scoring", "done"]) | Q(reward_model__isnull=False),
-                name="policy_training_has_a_reward_model",
+                name="policy_training_has_reward_model",
             ),
             models.CheckConstraint(
                 condition=(Q(stage="failed") & ~Q(failed_stage="") & ~Q(error=""))
                 | (~Q(stage="failed") & (Q(stage="cancelled") | Q(failed_stage="", error=""))),
-                name="a_failed_round_says_where_and_why",
+                name="failed_round_has_error",
             ),
             models.CheckConstraint(
                 condition=Q(stage__in=["done", "cancelled"], finished_at__isnull=False)
                 | (~Q(stage__in=["done", "cancelled"]) & Q(finished_at__isnull=True)),
-                name="a_round_that_is_over_says_when",
+                name="ended_round_has_finish_time",
             ),
         ]
 
     @property
     def annotation_is_over(self) -> bool:
         """The time set for the annotation has passed."""
-        return self.annotate_until is not None and timezone.now() >= self.annotate_until
+        return self.annotation_deadline is not None and timezone.now() >= self.annotation_deadline
 
     def __str__(self) -> str:
         return f"Round {self.number} of {self.project}"
@@ -117,12 +117,12 @@ class RoundRun(models.Model):
             models.UniqueConstraint(
                 fields=["round", "stage", "policy"],
                 condition=Q(policy__isnull=False),
-                name="one_run_a_stage_and_policy",
+                name="unique_run_per_stage_and_policy",
             ),
             models.UniqueConstraint(
-                fields=["round", "stage"], condition=Q(policy__isnull=True), name="one_run_a_stage"
+                fields=["round", "stage"], condition=Q(policy__isnull=True), name="unique_run_per_stage"
             ),
-            models.CheckConstraint(condition=Q(stage__in=STAGES), name="round_run_stage_known"),
+            models.CheckConstraint(condition=Q(stage__in=STAGES), name="round_run_stage_valid"),
         ]
 
     def __str__(self) -> str:
@@ -140,7 +140,7 @@ class StageEntry(models.Model):
     class Meta:
         verbose_name_plural = "stage entries"
         ordering = ["created_at", "id"]
-        constraints = [models.CheckConstraint(condition=Q(stage__in=STAGES), name="stage_entry_stage_known")]
+        constraints = [models.CheckConstraint(condition=Q(stage__in=STAGES), name="stage_entry_stage_valid")]
 
     def __str__(self) -> str:
         return f"{self.round}: {self.stage}"

@@ -11,7 +11,7 @@ from policy_training.training.presets import PPO_PRESETS
 from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
 
-# Stands in a plan where the round will put the folder of the model it starts from.
+# Stands in a plan where the round puts the folder of the model it starts from.
 PLACEHOLDER_PATH = "(the round fills this in)"
 MAX_OVERLAP = 50  # the database's rule of a batch
 MAX_QUOTA = 2**31 - 1
@@ -23,15 +23,15 @@ class SamplingPlan:
     """Who answers how many prompts. Every prompt goes to every policy at every temperature."""
 
     prompts: int = 200
-    responses_a_task: int = 2  # K: 2 is the pairwise page, 3..9 the ranking page
-    further_policies: tuple[str, ...] = ()  # names; the start policy always samples
+    responses_per_task: int = 2  # K: 2 is the pairwise page, 3..9 the ranking page
+    other_policies: tuple[str, ...] = ()  # names; the start policy always samples
     options: SampleOptions = field(default_factory=SampleOptions)
 
     def __post_init__(self) -> None:
         if self.prompts < 1:
             raise ValueError(f"prompts is {self.prompts}, it must be at least 1")
-        if not 2 <= self.responses_a_task <= 9:
-            raise ValueError(f"responses_a_task is {self.responses_a_task}, it must be between 2 and 9")
+        if not 2 <= self.responses_per_task <= 9:
+            raise ValueError(f"responses_per_task is {self.responses_per_task}, it must be between 2 and 9")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,20 +40,20 @@ class AnnotationPlan:
 
     overlap: int | None = None  # None: the project's
     quota: int | None = None  # counted judgments; None: every task by `overlap` people
-    hours: float | None = None  # the stage ends this long after it began, quota or not
+    max_hours: float | None = None  # the stage ends this long after it began, quota or not
     # Of the prompts, in rounds after the first: new policy against the one before, on the same prompt.
     head_to_head_share: float = 0.2
     # Judgments of machines count only where the plan says so.
     annotator_kinds: tuple[str, ...] = ("person",)
-    # Tasks kept for one person each (user names), beside the quota, so that they hold nobody up.
+    # Tasks kept for single people (user names), beside the quota, so that they hold nobody up.
     reserved_for: tuple[str, ...] = ()
-    reserved_tasks: int = 0
+    reserved_tasks_per_person: int = 0
 
     def __post_init__(self) -> None:
-        for name, most in (("overlap", MAX_OVERLAP), ("quota", MAX_QUOTA), ("hours", MAX_HOURS)):
+        for name, maximum in (("overlap", MAX_OVERLAP), ("quota", MAX_QUOTA), ("max_hours", MAX_HOURS)):
             value = getattr(self, name)
-            if value is not None and not 0 < value <= most:
-                raise ValueError(f"{name} is {value}, it must be above 0 and at most {most}")
+            if value is not None and not 0 < value <= maximum:
+                raise ValueError(f"{name} is {value}, it must be above 0 and at most {maximum}")
         if not 0.0 <= self.head_to_head_share <= 0.5:
             raise ValueError(f"head_to_head_share is {self.head_to_head_share}, it must be between 0 and 0.5")
         unknown = set(self.annotator_kinds) - {"person", "simulated", "ai"}
@@ -61,8 +61,10 @@ class AnnotationPlan:
             raise ValueError(
                 f"annotator_kinds must be some of person, simulated and ai, found {self.annotator_kinds}"
             )
-        if self.reserved_tasks < 0:
-            raise ValueError(f"reserved_tasks is {self.reserved_tasks}, it must be at least 0")
+        if self.reserved_tasks_per_person < 0:
+            raise ValueError(
+                f"reserved_tasks_per_person is {self.reserved_tasks_per_person}, it must be at least 0"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,7 @@ class RoundPlan:
     # supervised one; InstructGPT found both similar), or the round before's reward model.
     reward_model_start: Literal["start_policy", "first_policy", "previous_reward_model"] = "start_policy"
     consensus: bool = False  # train on one merged row a task rather than one row a judgment
-    open_next_round: bool = True  # the new policy's samples become the next round's tasks at once
+    continue_automatically: bool = True  # the new policy's samples become the next round's tasks at once
     preset: str = ""
 
 
@@ -102,10 +104,10 @@ def placeholder_source() -> ModelSource:
 
 
 def _instructgpt(runtime: RuntimeOptions) -> RoundPlan:
-    """K-way rankings, one reward model on all labels so far, PPO (InstructGPT, 3.1, C.2, C.4)."""
+    """K-way rankings, one reward model on all judgments so far, PPO (InstructGPT, 3.1, C.2, C.4)."""
     return RoundPlan(
         sampling=SamplingPlan(
-            prompts=2000, responses_a_task=4, options=SampleOptions(max_response_tokens=512)
+            prompts=2000, responses_per_task=4, options=SampleOptions(max_response_tokens=512)
         ),
         annotation=AnnotationPlan(),
         reward_model=REWARD_MODEL_PRESETS["instructgpt"].config(placeholder_source(), runtime=runtime),
@@ -133,7 +135,7 @@ def _tiny(runtime: RuntimeOptions) -> RoundPlan:
     return RoundPlan(
         sampling=SamplingPlan(
             prompts=240,
-            responses_a_task=2,
+            responses_per_task=2,
             options=SampleOptions(
                 max_prompt_tokens=policy.batch.max_prompt_tokens,
                 max_response_tokens=policy.batch.max_response_tokens,
@@ -159,7 +161,6 @@ def override_plan(
     sampling: Mapping[str, Any] | None = None,
     temperatures: tuple[float, ...] | None = None,
     annotation: Mapping[str, Any] | None = None,
-    open_next_round: bool | None = None,
 ) -> RoundPlan:
     """The plan with some values changed, as the form and the command line do. Raises UserError on a bad value."""
     try:
@@ -170,7 +171,6 @@ def override_plan(
             plan,
             sampling=replace(plan.sampling, options=options, **(sampling or {})),
             annotation=replace(plan.annotation, **(annotation or {})),
-            open_next_round=plan.open_next_round if open_next_round is None else open_next_round,
         )
     except ValueError as error:
         raise UserError(f"{str(error)[0].upper()}{str(error)[1:]}.") from error

@@ -15,6 +15,7 @@ from learning.interface.options import UserError
 from policy_training.models import Policy
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.models import Round, Stage
+from rounds.plans import load_plan
 from rounds.stages.annotating import missing_judgments_message
 from rounds.stages.registry import STAGE_ORDER
 from rounds.task_selection import response_id_prefix
@@ -156,15 +157,19 @@ class HeadToHead:
 
 
 def head_to_head(round_: Round) -> HeadToHead | None:
-    """None in a first round, or before anybody judged such a pair."""
-    if round_.previous_policy is None or round_.batch is None:
+    """None in a first round, before anybody judged such a pair, and for a plan that cannot be read."""
+    if round_.comparison_policy is None or round_.batch is None:
+        return None
+    try:
+        annotator_kinds = load_plan(round_.plan).annotation.annotator_kinds
+    except UserError:
         return None
     judgments = (
         Judgment.objects.current()
         .of_project(round_.project)
         .filter(task__batch__round_number=round_.number)
         .of_purposes(Task.Purpose.HEAD_TO_HEAD)
-        .of_annotator_kinds(*round_.plan["annotation"]["annotator_kinds"])
+        .of_annotator_kinds(*annotator_kinds)
         .select_related("task")
     )
     new_source = round_.start_policy.source_id
@@ -177,7 +182,7 @@ def head_to_head(round_: Round) -> HeadToHead | None:
             wins += 1
         else:
             losses += 1
-    result = HeadToHead(round_.start_policy, round_.previous_policy, wins, ties, losses)
+    result = HeadToHead(round_.start_policy, round_.comparison_policy, wins, ties, losses)
     return result if result.total else None
 
 

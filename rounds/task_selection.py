@@ -34,7 +34,7 @@ def select_prompts(project: Project, prompt_set: PromptSet, count: int) -> list[
 
 def samples_per_policy(sampling: SamplingPlan, policies: int) -> int:
     """Samples per prompt from each policy and temperature, so that a task has its K responses."""
-    return -(-sampling.responses_a_task // (policies * len(sampling.options.temperatures)))
+    return -(-sampling.responses_per_task // (policies * len(sampling.options.temperatures)))
 
 
 def head_to_head_count(plan: RoundPlan, prompts: int) -> int:

@@ -48,7 +48,7 @@ def advance_sampling(round_: Round, plan: RoundPlan) -> bool:
 
 
 def sampling_policies(round_: Round, plan: RoundPlan) -> list[Policy]:
-    names = plan.sampling.further_policies
+    names = plan.sampling.other_policies
     other_policies = list(
         Policy.objects.filter(project=round_.project, name__in=names).exclude(pk=round_.start_policy_id)
     )
@@ -66,11 +66,11 @@ def _start_sampling(round_: Round, plan: RoundPlan) -> None:
     samples = samples_per_policy(plan.sampling, len(policies))
     options = plan.sampling.options
     requests = [(policy, prompts, samples, options) for policy in policies]
-    if round_.previous_policy is not None:
+    if round_.comparison_policy is not None:
         shared_prompts = prompts[: head_to_head_count(plan, len(prompts))]
-        if shared_prompts and round_.previous_policy not in policies:
+        if shared_prompts and round_.comparison_policy not in policies:
             first_temperature = replace(options, temperatures=options.temperatures[:1])
-            requests.append((round_.previous_policy, shared_prompts, 1, first_temperature))
+            requests.append((round_.comparison_policy, shared_prompts, 1, first_temperature))
     for policy, policy_prompts, samples_per_prompt, sampling in requests:
         config = SampleConfig(
             policy=placeholder_source(),
@@ -93,26 +93,28 @@ def _open_annotation(round_: Round, plan: RoundPlan) -> None:
     responses = responses_of_round(round_)
     prompts = sampled_prompts(round_)
     head_to_head: list[NewTask] = []
-    if round_.previous_policy is not None:
+    if round_.comparison_policy is not None:
         count = head_to_head_count(plan, len(prompts))
         head_to_head = head_to_head_tasks(
-            prompts[:count], responses, round_.start_policy, round_.previous_policy
+            prompts[:count], responses, round_.start_policy, round_.comparison_policy
         )
     used = {task.prompt.pk for task in head_to_head}
     sources = {policy.source_id for policy in sampling_policies(round_, plan)}
     tasks = comparison_tasks(
         [prompt for prompt in prompts if prompt.pk not in used],
         [response for response in responses if response.source_id in sources],
-        plan.sampling.responses_a_task,
+        plan.sampling.responses_per_task,
     )
     if not tasks:
         raise RoundRefused(
-            f"The policy gave no {plan.sampling.responses_a_task} different answers to any prompt: nothing to compare. "
-            "Sample at a higher temperature or from more policies.",
+            f"The policy gave no {plan.sampling.responses_per_task} different answers to any prompt: nothing to "
+            "compare. Sample at a higher temperature or from more policies.",
             code="nothing_to_compare",
         )
     people = list(User.objects.filter(username__in=plan.annotation.reserved_for).order_by("username"))
-    tasks, reserved = reserve_tasks(_interleave(head_to_head, tasks), people, plan.annotation.reserved_tasks)
+    tasks, reserved = reserve_tasks(
+        _interleave(head_to_head, tasks), people, plan.annotation.reserved_tasks_per_person
+    )
     batch = _create_batch(round_, plan, name=f"Round {round_.number}", priority=0)
     add_tasks(actor=round_.started_by, batch=batch, tasks=tasks)
     _set_quota(batch, plan.annotation.quota)
@@ -125,10 +127,10 @@ def _open_annotation(round_: Round, plan: RoundPlan) -> None:
         )
         add_tasks(actor=round_.started_by, batch=reserved_batch, tasks=own_tasks)
         open_batch(actor=round_.started_by, batch=reserved_batch)
-    hours = plan.annotation.hours
-    deadline = timezone.now() + timedelta(hours=hours) if hours else None
+    max_hours = plan.annotation.max_hours
+    deadline = timezone.now() + timedelta(hours=max_hours) if max_hours else None
     reason = f"{len(tasks)} tasks are ready"
-    enter_stage(round_, Stage.ANNOTATING, reason, batch=batch, annotate_until=deadline)
+    enter_stage(round_, Stage.ANNOTATING, reason, batch=batch, annotation_deadline=deadline)
 
 
 def sampled_prompts(round_: Round) -> list[Prompt]:
@@ -157,7 +159,7 @@ def _create_batch(round_: Round, plan: RoundPlan, *, name: str, priority: int) -
         project=round_.project,
         criterion=round_.criterion,
         name=unique_name(Batch.objects.filter(project=round_.project), name),
-        responses_per_task=plan.sampling.responses_a_task,
+        responses_per_task=plan.sampling.responses_per_task,
         overlap=plan.annotation.overlap,
         priority=priority,
         round_number=round_.number,

@@ -37,7 +37,7 @@ def advance_scoring(round_: Round, plan: RoundPlan) -> bool:
     if not all_done(runs):
         return False
     enter_stage(round_, Stage.DONE, "the new policy is ready", finished_at=timezone.now())
-    if plan.open_next_round:
+    if plan.continue_automatically:
         open_next_round(round_)
     return True
 
@@ -63,7 +63,7 @@ def open_next_round(round_: Round, *, actor: User | None = None) -> Round:
         prompt_set=round_.prompt_set,
         plan=round_.plan,
         start_policy=round_.new_policy,
-        previous_policy=round_.start_policy,
+        comparison_policy=round_.start_policy,
         started_by=actor or round_.started_by,
     )
     enter_stage(next_round, Stage.SAMPLING, f"round {round_.number} is done", actor=actor)

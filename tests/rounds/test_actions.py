@@ -80,14 +80,14 @@ def test_the_database_itself_refuses_a_second_open_round(begin):
 
 
 def test_another_policy_that_is_not_there_is_refused(begin):
-    plan = override_plan(preset_plan("tiny"), sampling={"further_policies": ("nobody",)})
+    plan = override_plan(preset_plan("tiny"), sampling={"other_policies": ("nobody",)})
     with pytest.raises(RoundRefused, match="nobody"):
         begin(plan=plan)
 
 
 def test_sampling_queues_one_run_a_policy_once_however_often_it_ticks(begin, make_policy):
     make_policy("older")
-    plan = override_plan(preset_plan("tiny"), sampling={"further_policies": ("older",), "prompts": 5})
+    plan = override_plan(preset_plan("tiny"), sampling={"other_policies": ("older",), "prompts": 5})
     round_ = begin(plan=plan)
     assert advance_round(round_.pk)
     assert not advance_round(round_.pk)
@@ -165,9 +165,9 @@ def judge_elsewhere(round_, criterion, manager, annotator, count=2):
 
 def test_annotation_ends_at_the_time_set_once_there_is_something_to_train_on(begin, criterion, max_, ada):
     round_ = begin()
-    batch = at_annotation(round_, criterion, max_, annotate_until=timezone.now() + timedelta(hours=1))
+    batch = at_annotation(round_, criterion, max_, annotation_deadline=timezone.now() + timedelta(hours=1))
     assert not advance_round(round_.pk)
-    Round.objects.update(annotate_until=timezone.now() - timedelta(seconds=1))
+    Round.objects.update(annotation_deadline=timezone.now() - timedelta(seconds=1))
     assert not advance_round(round_.pk)
     judge_elsewhere(round_, criterion, max_, ada)
     assert advance_round(round_.pk)
@@ -373,7 +373,9 @@ def test_cancelling_a_round_closes_the_batches_kept_for_people_too(begin, criter
 
 
 def test_tasks_cannot_be_kept_for_a_stranger(begin, olga):
-    plan = override_plan(preset_plan("tiny"), annotation={"reserved_for": ("olga",), "reserved_tasks": 3})
+    plan = override_plan(
+        preset_plan("tiny"), annotation={"reserved_for": ("olga",), "reserved_tasks_per_person": 3}
+    )
     with pytest.raises(RoundRefused, match="olga"):
         begin(plan=plan)
 

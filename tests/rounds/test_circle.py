@@ -47,7 +47,7 @@ def small(monkeypatch):
         sampling=replace(
             plan.sampling,
             prompts=PROMPTS_A_ROUND,
-            responses_a_task=3,
+            responses_per_task=3,
             options=replace(plan.sampling.options, max_response_tokens=16),
         ),
         reward_model=replace(
@@ -149,7 +149,7 @@ def test_two_rounds_turn_and_every_link_is_stored(small):
     response = Response.objects.filter(source=second.start_policy.source).first()
     policy = response.source.policy
     assert policy.reward_model.dataset == first.dataset
-    assert policy.made_in_round == first
+    assert policy.produced_in_round == first
     assert policy.parent.source.responses.filter(task_responses__task__batch=first.batch).exists()
 
     # Head-to-head tasks pit exactly the two policies against each other.

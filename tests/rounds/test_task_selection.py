@@ -43,7 +43,7 @@ def test_prompts_that_no_round_has_sampled_come_first_and_never_twice_before_all
 )
 def test_enough_samples_are_asked_for_k_responses(k, temperatures, policies, each):
     plan = SamplingPlan(
-        responses_a_task=k,
+        responses_per_task=k,
         options=SampleOptions(temperatures=tuple(0.5 + n for n in range(temperatures))),
     )
     assert samples_per_policy(plan, policies) == each

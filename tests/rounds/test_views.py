@@ -85,7 +85,7 @@ def test_the_form_starts_a_round_with_the_values_typed(client, project, criterio
         "start_policy": policy.pk,
         "prompt_set": prompt_set.pk,
         "prompts": 7,
-        "responses_a_task": 4,
+        "responses_per_task": 4,
         "temperatures": "0.7, 1.0",
     }
     refused = client.post(url, {**values, "temperatures": "warm"})
@@ -119,7 +119,7 @@ def test_the_timeline_speaks_of_days_and_names_the_deadline(client, annotating_r
     three_days_ago = timezone.now() - timedelta(days=3)
     StageEntry.objects.filter(stage="annotating").update(created_at=three_days_ago)
     until = timezone.now() + timedelta(hours=5)
-    Round.objects.update(annotate_until=until)
+    Round.objects.update(annotation_deadline=until)
     said = page_text(client, max_)
     assert f"{three_days_ago:%-d %b, %H:%M} · 3 d 0 h" in said
     assert f"ends by {until:%-d %b, %H:%M}" in said

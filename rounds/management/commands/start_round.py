@@ -39,8 +39,8 @@ class Command(ProjectCommand):
         )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        sampling = {"prompts": options["prompts"], "responses_a_task": options["responses"]}
-        annotation = {name: options[name] for name in ("overlap", "quota", "hours")}
+        sampling = {"prompts": options["prompts"], "responses_per_task": options["responses"]}
+        annotation = {name: options[name] for name in ("overlap", "quota")} | {"max_hours": options["hours"]}
         plan = override_plan(
             preset_plan(options["preset"]),
             sampling={name: value for name, value in sampling.items() if value is not None},

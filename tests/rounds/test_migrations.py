@@ -1,0 +1,105 @@
+"""The migration that renames the keys of recorded plans, on plans as the version before wrote them."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from demo import constants
+from rounds.models import Round
+from rounds.plans import load_plan, preset_plan
+from rounds.reports import round_report
+from rounds.stages.machine import advance_round
+
+plain_names = importlib.import_module("rounds.migrations.0003_plain_names")
+PLANS_BEFORE = json.loads((Path(__file__).parent / "data" / "plans_before_plain_names.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["instructgpt", "llama2", "tiny"])
+def test_a_plan_of_the_version_before_says_the_same_under_the_names_of_now(name):
+    assert load_plan(plain_names.renamed_plan(PLANS_BEFORE[name])) == preset_plan(name)
+
+
+def test_the_demos_plan_of_the_version_before_says_the_same_under_the_names_of_now():
+    plan = constants.round_plan(0, 2, "demo-annotator")
+    assert load_plan(plain_names.renamed_plan(PLANS_BEFORE["demonstration"])) == plan
+
+
+@pytest.mark.parametrize("name", sorted(PLANS_BEFORE))
+def test_the_way_back_gives_the_plan_that_was(name):
+    assert plain_names.former_plan(plain_names.renamed_plan(PLANS_BEFORE[name])) == PLANS_BEFORE[name]
+
+
+@pytest.mark.parametrize("plan", [{}, [], None, "text", {"sampling": 3}, {"policy": {"reward": []}}])
+def test_a_plan_without_that_shape_is_left_as_it_is(plan):
+    assert plain_names.renamed_plan(plan) == plain_names.former_plan(plan) == plan
+
+
+@pytest.mark.db
+@pytest.mark.django_db
+@pytest.mark.parametrize("plan", [{}, [], "text", {"sampling": 3}])
+def test_a_round_whose_plan_cannot_be_read_fails_with_one_sentence(annotating_round, policy, max_, plan):
+    Round.objects.update(plan=plan, comparison_policy=policy)
+    advance_round(annotating_round.pk)
+    annotating_round.refresh_from_db()
+    assert annotating_round.stage == "failed"
+    assert annotating_round.error.startswith("plan")
+    assert "\n" not in annotating_round.error
+    assert round_report(annotating_round, max_).head_to_head is None
+
+
+@pytest.fixture
+def models_before():
+    """The models of rounds before the renaming beside the newest of the other apps, and at the end the newest again."""
+    before = ("rounds", "0002_stage_rules")
+    MigrationExecutor(connection).migrate([before])
+    loader = MigrationExecutor(connection).loader
+    others = [node for node in loader.graph.leaf_nodes() if node[0] != "rounds"]
+    apps = loader.project_state([before, *others]).apps
+    yield lambda app, name: apps.get_model(app, name)
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+
+
+@pytest.mark.db
+@pytest.mark.django_db(transaction=True)
+def test_an_open_round_goes_through_the_migration_with_its_plan_deadline_and_policies(models_before):
+    def create(app, model, /, **values):
+        return models_before(app, model).objects.create(**values)
+
+    user = create("workspace", "User", username="max", pseudonym="annotator-1")
+    project = create("workspace", "Project", name="Kitchen", slug="kitchen", split_salt="salt")
+    criterion = create("workspace", "Criterion", project=project, name="overall", question="?")
+    prompt_set = create("annotation", "PromptSet", project=project, name="p", purpose="policy")
+    policies = []
+    for name in ("older", "newer"):
+        artifact = create(
+            "runs", "Artifact", project=project, kind="policy", path=name, sha256="0" * 64, size_bytes=1
+        )
+        source = create("annotation", "Source", project=project, kind="policy", name=name)
+        policies.append(
+            create("policy_training", "Policy", project=project, name=name, artifact=artifact, source=source)
+        )
+    older, newer = policies
+    before = create(
+        "rounds",
+        "Round",
+        project=project,
+        number=1,
+        criterion=criterion,
+        prompt_set=prompt_set,
+        plan=PLANS_BEFORE["tiny"],
+        start_policy=newer,
+        previous_policy=older,
+        annotate_until="2026-11-27T12:00:00Z",
+        started_by=user,
+    )
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+    now = Round.objects.get(pk=before.pk)
+    assert load_plan(now.plan) == preset_plan("tiny")
+    assert now.comparison_policy_id == older.pk
+    assert now.annotation_deadline.isoformat() == "2026-11-27T12:00:00+00:00"
