@@ -147,9 +147,9 @@ def add_tasks(*, actor: User, batch: Batch, tasks: Sequence[NewTask]) -> list[Ta
 
 
 @transaction.atomic
-def open_batch(*, actor: User, batch: Batch) -> Batch:
-    """Hand its tasks out. Raises BatchNotOpen for a batch that was closed, InvalidBatch for one without
-    tasks.
+def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Batch:
+    """Hand its tasks out. A batch without a quota gets one now: as many judgments as its tasks have room for, and at
+    most `max_quota`. Raises BatchNotOpen for a batch that was closed, InvalidBatch for one without tasks.
     """
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     if batch.state == Batch.State.OPEN:
@@ -160,7 +160,8 @@ def open_batch(*, actor: User, batch: Batch) -> Batch:
         raise InvalidBatch(f"The batch “{batch.name}” has no tasks to hand out.", code="batch_empty")
     if batch.quota is None:
         counting = batch.tasks.counted().filter(reserved_for__isnull=True)
-        batch.quota = counting.aggregate(total=Sum("required_judgments"))["total"] or 0
+        capacity = counting.aggregate(total=Sum("required_judgments"))["total"] or 0
+        batch.quota = capacity if max_quota is None else min(max_quota, capacity)
     batch.state = Batch.State.OPEN
     batch.save(update_fields=["state", "quota"])
     record_audit(actor=actor, action="batch.open", project=batch.project, target=batch, quota=batch.quota)

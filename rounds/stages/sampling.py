@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
-from annotation.models import Batch, Prompt, Task
+from annotation.models import Batch, Prompt
 from learning.interface.options import options_to_mapping
 from policy_training.actions import sample_responses
 from policy_training.models import Policy
@@ -117,8 +117,8 @@ def _open_annotation(round_: Round, plan: RoundPlan) -> None:
     )
     batch = _create_batch(round_, plan, name=f"Round {round_.number}", priority=0)
     add_tasks(actor=round_.started_by, batch=batch, tasks=tasks)
-    _set_quota(batch, plan.annotation.quota)
-    open_batch(actor=round_.started_by, batch=batch)
+    # The plan may ask for more judgments than the tasks have room for.
+    open_batch(actor=round_.started_by, batch=batch, max_quota=plan.annotation.quota)
     for person, own_tasks in reserved.items():
         if not own_tasks:
             continue
@@ -164,9 +164,3 @@ def _create_batch(round_: Round, plan: RoundPlan, *, name: str, priority: int) -
         priority=priority,
         round_number=round_.number,
     )
-
-
-def _set_quota(batch: Batch, quota: int | None) -> None:
-    """The quota of the plan, or as many as the tasks have room for if that is fewer."""
-    capacity = sum(Task.objects.counted().in_batch(batch).values_list("required_judgments", flat=True))
-    Batch.objects.filter(pk=batch.pk).update(quota=min(quota, capacity) if quota else capacity)
