@@ -26,12 +26,12 @@ from annotation.content.actions import (
 )
 from annotation.importing.annotators import AnnotatorResolver
 from annotation.importing.insertion import content_id, insert_tasks
-from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import parse_named_strength
-from annotation.importing.readers.prompts import DemonstrationReader, PromptReader
-from annotation.importing.report import ImportRefused, ImportReport, RowError
+from annotation.importing.readers.registry import comparison_reader, demonstration_reader, prompt_reader
+from annotation.importing.report import ImportRefused, ImportReport
+from annotation.importing.rows import RowError
 from annotation.importing.staging import Staging
-from annotation.importing.validation import comparison_reader, stage_comparisons, stage_prompts
+from annotation.importing.validation import stage_comparisons, stage_prompts
 from annotation.models import Batch, Prompt
 from annotation.text import clean_text
 from workspace.actions import record_audit
@@ -120,13 +120,14 @@ def import_prompts(
     actor: User,
     project: Project,
     path: Path,
+    format: str = "records",
     mapping: Mapping[str, Sequence[str]] | None = None,
     prompt_set: str = "prompts",
     purpose: str = "policy",
     skip_bad: bool = False,
 ) -> ImportReport:
     """The file's prompts, in a prompt set. Prompts that are there already stay as they are, split included."""
-    reader = PromptReader(ColumnMap(PromptReader.fields, _lists(mapping), format_name="prompts"))
+    reader = prompt_reader(format, _lists(mapping))
     with Staging() as staging:
         report = stage_prompts(path, reader, staging, project)
         _raise_if_bad_rows(report, skip_bad)
@@ -151,6 +152,7 @@ def import_demonstrations(
     actor: User,
     project: Project,
     path: Path,
+    format: str = "records",
     mapping: Mapping[str, Sequence[str]] | None = None,
     prompt_set: str = "demonstrations",
     skip_bad: bool = False,
@@ -158,9 +160,7 @@ def import_demonstrations(
     """The file's demonstrations; their prompts go in a prompt set of purpose sft. The same text again changes
     nothing.
     """
-    reader = DemonstrationReader(
-        ColumnMap(DemonstrationReader.fields, _lists(mapping), format_name="demonstrations")
-    )
+    reader = demonstration_reader(format, _lists(mapping))
     with Staging() as staging:
         report = stage_prompts(path, reader, staging, project)
         _raise_if_bad_rows(report, skip_bad)

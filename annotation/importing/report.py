@@ -2,23 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from annotation.text import safe_excerpt
+from annotation.importing.rows import RowError
 from workspace.errors import ActionError
 
 SHOWN_BAD_ROWS = 50
-MAX_COLUMN_CHARACTERS = 100
-
-
-class RowError(Exception):
-    """One row cannot be taken: the column to blame and the reason, which continues “column NAME ...”.
-
-    Both may quote the file: they are made safe_excerpt here.
-    """
-
-    def __init__(self, column: str, reason: str):
-        self.column = safe_excerpt(column, MAX_COLUMN_CHARACTERS)
-        self.reason = safe_excerpt(reason)
-        super().__init__(f"{self.column}: {self.reason}")
 
 
 @dataclass(frozen=True, kw_only=True)

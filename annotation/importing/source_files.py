@@ -18,7 +18,8 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from annotation.importing.report import ImportRefused, RowError
+from annotation.importing.report import ImportRefused
+from annotation.importing.rows import WHOLE_ROW, RowError, describe_json_type
 from annotation.text import safe_excerpt
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
@@ -27,7 +28,6 @@ PARQUET_ROWS_PER_BATCH = 256
 MAX_DECOMPRESSED_BYTES = 2 * 1024**3
 MAX_DECOMPRESSION_RATIO = 200
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-WHOLE_ROW = "(whole row)"
 
 NumberedRow = tuple[int, dict[str, Any] | RowError]
 
@@ -198,21 +198,3 @@ def _row_from_slice(batch: pa.RecordBatch) -> dict[str, Any] | RowError:
         except _UNREADABLE_VALUE_ERRORS as error:
             return RowError(name, f"has a value that cannot be read ({error})")
     return row
-
-
-def describe_json_type(value: object) -> str:
-    """What a JSON value is, for a sentence."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return f"a boolean ({str(value).lower()})"
-        case int() | float():
-            return f"a number ({value})"
-        case str():
-            return "text"
-        case list():
-            return "a list"
-        case dict():
-            return "an object"
-    return f"a {type(value).__name__}"

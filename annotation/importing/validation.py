@@ -13,12 +13,11 @@ from typing import Any
 from django.db.models import Min
 
 from annotation.importing.readers.base import Reader
-from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, merge_group
-from annotation.importing.readers.prompts import DemonstrationReader, PromptReader
-from annotation.importing.readers.registry import COMPARISON_READERS
-from annotation.importing.report import ImportRefused, ImportReport, RowError
-from annotation.importing.source_files import WHOLE_ROW, read_rows
+from annotation.importing.readers.prompts import PromptFileReader
+from annotation.importing.report import ImportReport
+from annotation.importing.rows import WHOLE_ROW, RowError
+from annotation.importing.source_files import read_rows
 from annotation.importing.staging import Staging
 from annotation.models import Judgment, Prompt, Response, hash_messages
 from annotation.text import safe_excerpt
@@ -26,22 +25,6 @@ from workspace.models import Project
 
 # The idempotency keys of imported judgments begin with this; they end with the fingerprint.
 IMPORT_KEY_PREFIX = "import-"
-
-
-def comparison_reader(
-    format_name: str, mapping: Mapping[str, list[str]], *, criterion: str, named_strengths: Mapping[str, str]
-) -> Reader:
-    if format_name not in COMPARISON_READERS:
-        raise ImportRefused(
-            f"There is no format “{format_name}” for comparisons: use {', '.join(COMPARISON_READERS)}.",
-            code="unknown_format",
-        )
-    kind = COMPARISON_READERS[format_name]
-    return kind(
-        ColumnMap(kind.fields, mapping, format_name=format_name),
-        criterion=criterion,
-        named_strengths=named_strengths,
-    )
 
 
 def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Project) -> ImportReport:
@@ -77,9 +60,7 @@ def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Pro
     return report
 
 
-def stage_prompts(
-    path: Path, reader: PromptReader | DemonstrationReader, staging: Staging, project: Project
-) -> ImportReport:
+def stage_prompts(path: Path, reader: PromptFileReader, staging: Staging, project: Project) -> ImportReport:
     report = ImportReport(file=safe_excerpt(path.name))
     for line, row in read_rows(path):
         report.rows += 1
@@ -89,7 +70,7 @@ def stage_prompts(
             with staging.row_savepoint():
                 checked = reader.read(row, line)
                 if checked["prompt_id"] is not None:
-                    if isinstance(reader, PromptReader):
+                    if reader.ids_are_unique:
                         _claim_id(reader, row, line, staging)
                     _claim_content(
                         "prompt", checked["prompt_id"], hash_messages(checked["messages"]), line, staging
@@ -101,7 +82,7 @@ def stage_prompts(
     return report
 
 
-def _claim_id(reader: Reader | PromptReader, row: Mapping[str, Any], line: int, staging: Staging) -> None:
+def _claim_id(reader: Reader | PromptFileReader, row: Mapping[str, Any], line: int, staging: Staging) -> None:
     row_id = reader.row_id(row)
     if row_id is not None and (earlier := staging.claim_id(row_id, line)) is not None:
         raise RowError(reader.row_id_column(row), f"{row_id} is a duplicate of line {earlier}")

@@ -1,8 +1,9 @@
 """What the import commands share: their arguments, the bad rows of a file, one line each, and the report."""
 
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from django.core.management.base import OutputWrapper
 
@@ -10,8 +11,20 @@ from annotation.importing.report import ImportRefused, ImportReport
 from workspace.errors import ActionError
 
 
-def add_import_arguments(parser: ArgumentParser) -> None:
+class Described(Protocol):
+    @property
+    def description(self) -> str: ...
+
+
+def describe_formats(formats: Mapping[str, Described]) -> str:
+    return "; ".join(f"{name}: {formats[name].description}" for name in sorted(formats)) + "."
+
+
+def add_import_arguments(parser: ArgumentParser, readers: Mapping[str, Described]) -> None:
     parser.add_argument("file", help="JSON lines, gzip-compressed or not, or Parquet.")
+    parser.add_argument(
+        "--format", default="records", choices=sorted(readers), help=describe_formats(readers)
+    )
     parser.add_argument(
         "--map",
         action="append",

@@ -15,6 +15,7 @@ Row = Mapping[str, Any]
 
 
 class Reader(Protocol):
+    description: ClassVar[str]  # what the rows of such a file are, for the help of the command
     fields: ClassVar[tuple[str, ...]]
 
     def __init__(self, columns: ColumnMap, *, criterion: str, named_strengths: Mapping[str, str]) -> None: ...
@@ -31,6 +32,7 @@ class Reader(Protocol):
 class ForeignFormatReader:
     """What the foreign formats share: the optional id and annotator columns, and the names of strengths."""
 
+    description: ClassVar[str]
     fields: ClassVar[tuple[str, ...]]
 
     def __init__(self, columns: ColumnMap, *, criterion: str, named_strengths: Mapping[str, str]) -> None:
@@ -38,18 +40,14 @@ class ForeignFormatReader:
         self._named_strengths = named_strengths
 
     def row_id(self, row: Row) -> str | None:
-        return self._optional_name(row, "id")
+        return self._columns.parse_optional(row, "id", parse_name)
 
     def row_id_column(self, row: Row) -> str:
         return self._columns.name("id")
 
-    def _optional_name(self, row: Row, field: str) -> str | None:
-        if not self._columns.has(row, field):
-            return None
-        return parse_name(self._columns.value(row, field), self._columns.name(field))
+    def _annotator(self, row: Row) -> str | None:
+        return self._columns.parse_optional(row, "annotator", parse_name)
 
     def _strength(self, row: Row) -> int:
         """A file without strengths says nothing of them: 0, which adds no margin."""
-        if not self._columns.has(row, "strength"):
-            return 0
-        return parse_strength(self._columns.value(row, "strength"), self._columns.name("strength"))
+        return self._columns.parse_optional(row, "strength", parse_strength) or 0

@@ -1,12 +1,14 @@
 """Where the fields of a format are found in the rows of one file (--map)."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from annotation.importing.readers.fields import _INTEGER
-from annotation.importing.report import ImportRefused, RowError
+from annotation.importing.readers.fields import INTEGER_TEXT
+from annotation.importing.report import ImportRefused
+from annotation.importing.rows import RowError
 
 _MISSING = object()
+T = TypeVar("T")
 
 
 def _look_up(row: Any, column: str) -> Any:
@@ -18,7 +20,7 @@ def _look_up(row: Any, column: str) -> Any:
     inner: Any = _MISSING
     if isinstance(row, Mapping) and head in row:
         inner = row[head]
-    elif isinstance(row, list) and _INTEGER.match(head) and -len(row) <= int(head) < len(row):
+    elif isinstance(row, list) and INTEGER_TEXT.match(head) and -len(row) <= int(head) < len(row):
         inner = row[int(head)]
     return _look_up(inner, rest) if rest and inner is not _MISSING else inner
 
@@ -26,7 +28,7 @@ def _look_up(row: Any, column: str) -> Any:
 class ColumnMap:
     """Where the fields of a format are found in the rows of one file.
 
-    `mapping` gives fields another column: a plain name, or a path into nested cells (`meta.question`,
+    `mapping` gives fields another column: a plain name, or a path into nested values (`meta.question`,
     `messages.0.content`); a column whose name has a dot in it is found by its whole name. Several columns
     make a list.
     """
@@ -46,20 +48,30 @@ class ColumnMap:
 
     def has(self, row: Mapping[str, Any], field: str) -> bool:
         """True when the row has something there; null counts as nothing."""
-        cells = [_look_up(row, column) for column in self._columns[field]]
-        if field in self._mapped and any(cell is _MISSING for cell in cells):
-            self._refuse_missing(row, field)
-        return all(cell is not _MISSING and cell is not None for cell in cells)
+        values = [_look_up(row, column) for column in self._columns[field]]
+        if field in self._mapped and any(value is _MISSING for value in values):
+            self._raise_missing(row, field)
+        return all(value is not _MISSING and value is not None for value in values)
 
     def value(self, row: Mapping[str, Any], field: str) -> Any:
-        """The cell; a RowError when the row does not have the column."""
-        cells = [_look_up(row, column) for column in self._columns[field]]
-        if any(cell is _MISSING for cell in cells):
-            self._refuse_missing(row, field)
-        return cells[0] if len(cells) == 1 else cells
+        """The value; a RowError when the row does not have the column."""
+        values = [_look_up(row, column) for column in self._columns[field]]
+        if any(value is _MISSING for value in values):
+            self._raise_missing(row, field)
+        return values[0] if len(values) == 1 else values
 
-    def _refuse_missing(self, row: Mapping[str, Any], field: str) -> None:
+    def parse(self, row: Mapping[str, Any], field: str, parser: Callable[..., T], *limits: Any) -> T:
+        """The value as one of the parsers of `fields` reads it: a RowError that names the column if it cannot."""
+        return parser(self.value(row, field), self.name(field), *limits)
+
+    def parse_optional(
+        self, row: Mapping[str, Any], field: str, parser: Callable[..., T], *limits: Any
+    ) -> T | None:
+        """The same; None when the row has nothing there."""
+        return self.parse(row, field, parser, *limits) if self.has(row, field) else None
+
+    def _raise_missing(self, row: Mapping[str, Any], field: str) -> None:
         missing = [column for column in self._columns[field] if _look_up(row, column) is _MISSING]
-        there = ", ".join(name[:40] for name in sorted(row)[:12]) or "none"
+        present = ", ".join(name[:40] for name in sorted(row)[:12]) or "none"
         remedy = "" if field in self._mapped else f"; name another with --map {field}=COLUMN"
-        raise RowError(missing[0], f"is missing (the row has: {there}){remedy}")
+        raise RowError(missing[0], f"is missing (the row has: {present}){remedy}")

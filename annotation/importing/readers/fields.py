@@ -7,16 +7,18 @@ number may be written as text. Nothing is repaired silently.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from annotation.importing.report import RowError
-from annotation.importing.source_files import WHOLE_ROW, describe_json_type
+from annotation.importing.rows import WHOLE_ROW, RowError, describe_json_type
 from annotation.text import MAX_TEXT_CHARACTERS
-from learning.interface.vocabulary import ROLES
+from learning.interface.vocabulary import LAST_ROLES, ROLES
 
 MAX_NAME_CHARACTERS = 64
 MAX_ID_CHARACTERS = 200
+# The first year that ISO 8601 writes with four digits everywhere; nobody judged anything before it.
+FIRST_YEAR = 1000
 # Strengths by their names on other scales. The side, where there is one, is told apart first.
 STRENGTH_NAMES = {
     "significantly better": 3, "much better": 3, "strongly better": 3, "better": 2, "slightly better": 1,
@@ -27,7 +29,7 @@ _SIDED = re.compile(
     r"^(?:response |completion |answer )?(a|b|1|2|first|second|left|right)(?: is)? (.*better)$"
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_INTEGER = re.compile(r"^[+-]?\d{1,9}$")
+INTEGER_TEXT = re.compile(r"^[+-]?\d{1,9}$")
 Message = dict[str, str]
 
 
@@ -72,7 +74,7 @@ def parse_integer(value: Any, column: str, low: int, high: int) -> int:
     """An integer, also written as 2.0 or "2"."""
     number: int | None = None
     if isinstance(value, str):
-        number = int(value) if _INTEGER.match(value.strip()) else None
+        number = int(value) if INTEGER_TEXT.match(value.strip()) else None
     elif isinstance(value, float):
         number = int(value) if value.is_integer() else None
     elif isinstance(value, int) and not isinstance(value, bool):
@@ -83,6 +85,40 @@ def parse_integer(value: Any, column: str, low: int, high: int) -> int:
     if not low <= number <= high:
         raise RowError(column, f"is {number}; it should be between {low} and {high}")
     return number
+
+
+def parse_bool(value: Any, column: str) -> bool:
+    if not isinstance(value, bool):
+        raise RowError(column, f"should be true or false but is {describe_json_type(value)}")
+    return value
+
+
+def parse_choice(value: Any, column: str, choices: Sequence[str]) -> str:
+    name = parse_name(value, column)
+    if name not in choices:
+        raise RowError(column, f"is {name}; it should be one of {', '.join(choices)}")
+    return name
+
+
+def parse_timestamp(value: Any, column: str) -> str | None:
+    """A time in ISO 8601 with its zone, in UTC; None for an empty text."""
+    text = parse_text(value, column)
+    if not text:
+        return None
+    shown = f"is “{text[:40]}”"
+    try:
+        timestamp = datetime.fromisoformat(text)
+    except ValueError:
+        timestamp = None
+    if timestamp is None or timestamp.tzinfo is None:
+        raise RowError(column, f"{shown}, no time in ISO 8601 with its zone")
+    try:
+        timestamp = timestamp.astimezone(UTC)
+    except OverflowError:
+        timestamp = None
+    if timestamp is None or timestamp.year < FIRST_YEAR:
+        raise RowError(column, f"{shown}; it should be in UTC's years {FIRST_YEAR} to 9999")
+    return timestamp.isoformat()
 
 
 def parse_number(value: Any, column: str) -> float:
@@ -109,7 +145,7 @@ def parse_prompt(value: Any, column: str) -> list[Message]:
     if not isinstance(value, list):
         raise RowError(column, f"should be text or a list of messages but is {describe_json_type(value)}")
     turns = parse_conversation(value, column)
-    if turns[-1]["role"] not in ("user", "tool"):
+    if turns[-1]["role"] not in LAST_ROLES:
         raise RowError(column, f"should end with a user or tool turn but ends with {turns[-1]['role']}")
     if not turns[-1]["content"].strip():
         raise RowError(column, "is empty (its last turn has no text)")
@@ -159,7 +195,7 @@ def parse_preference(value: Any, column: str, names: Mapping[str, str]) -> tuple
     Whole numbers are -3..3 as in HelpSteer3 (negative: the first). Names: `names` from the caller first
     (“a:2”, “b:1”, “tie”), then a-is-slightly-better and its like.
     """
-    if not isinstance(value, str) or _INTEGER.match(value.strip()):
+    if not isinstance(value, str) or INTEGER_TEXT.match(value.strip()):
         number = parse_integer(value, column, -3, 3)
         return (number > 0) - (number < 0), abs(number)
     if value in names:

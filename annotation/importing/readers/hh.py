@@ -6,19 +6,19 @@ from annotation.content.transcripts import MARKERS, from_transcript, shared_prom
 from annotation.importing.readers.base import ForeignFormatReader, Row
 from annotation.importing.readers.fields import parse_nonempty_text, parse_prompt
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, check_responses
-from annotation.importing.report import RowError
+from annotation.importing.rows import RowError
 
 
 class HhReader(ForeignFormatReader):
     """`chosen`, `rejected`: whole transcripts; the prompt is what they share, up to an assistant marker."""
 
+    description: ClassVar[str] = "chosen and rejected as whole transcripts"
     fields: ClassVar[tuple[str, ...]] = ("chosen", "rejected", "strength", "annotator", "id")
 
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
         names = [self._columns.name("chosen"), self._columns.name("rejected")]
         chosen, rejected = (
-            parse_nonempty_text(self._columns.value(row, field), self._columns.name(field))
-            for field in ("chosen", "rejected")
+            self._columns.parse(row, field, parse_nonempty_text) for field in ("chosen", "rejected")
         )
         check_responses([chosen, rejected], names)
         parts = shared_prompt(chosen, rejected)
@@ -35,6 +35,6 @@ class HhReader(ForeignFormatReader):
                 responses=responses,
                 ranks=[0, 1],
                 strengths=[self._strength(row)],
-                annotator=self._optional_name(row, "annotator"),
+                annotator=self._annotator(row),
             )
         ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from annotation.importing.readers.fields import Message
-from annotation.importing.report import RowError
+from annotation.importing.rows import RowError
 from annotation.preferences.comparisons import GROUP_FLAG, INTRANSITIVE_FLAG
 from annotation.preferences.weak_orders import MAX_STRENGTH, ranks_from_pairs, ranks_to_tiers
 

@@ -19,7 +19,7 @@ from annotation.importing.readers.judgments import (
     check_responses,
     merge_pairs,
 )
-from annotation.importing.report import RowError
+from annotation.importing.rows import RowError
 from annotation.preferences.weak_orders import dense_ranks
 
 
@@ -30,6 +30,7 @@ class RankedReader(ForeignFormatReader):
     weak order stay pairs.
     """
 
+    description: ClassVar[str] = "responses with ranks, a preference or labels of pairs"
     fields: ClassVar[tuple[str, ...]] = (
         "prompt",
         "responses",
@@ -43,40 +44,40 @@ class RankedReader(ForeignFormatReader):
     )
 
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
-        value = self._columns.value(row, "prompt")
-        prompt = parse_prompt(value, self._columns.name("prompt"))
-        column = self._columns.name("responses")
-        given = parse_list(self._columns.value(row, "responses"), column)
-        names = (
-            column.split(" + ") if " + " in column else [f"{column}.{place}" for place in range(len(given))]
-        )
-        responses = [parse_response(words, name) for words, name in zip(given, names, strict=True)]
-        check_responses(responses, names if " + " in column else [column])
-        common: dict[str, Any] = {"annotator": self._optional_name(row, "annotator")}
+        prompt = self._columns.parse(row, "prompt", parse_prompt)
+        responses = self._responses(row)
+        common: dict[str, Any] = {"annotator": self._annotator(row)}
         if self._columns.has(row, "rationale"):
-            common["rationale"] = parse_text(
-                self._columns.value(row, "rationale"), self._columns.name("rationale")
-            )
+            common["rationale"] = self._columns.parse(row, "rationale", parse_text)
         if self._columns.has(row, "pair_labels"):
             return list(self._read_pair_labels(row, line, prompt, responses, common))
         if self._columns.has(row, "preference"):
             return [self._read_preference(row, prompt, responses, common)]
         return [self._read_ranks(row, prompt, responses, common)]
 
+    def _responses(self, row: Row) -> list[str]:
+        column = self._columns.name("responses")
+        values = self._columns.parse(row, "responses", parse_list)
+        several = " + " in column
+        names = column.split(" + ") if several else [f"{column}.{index}" for index in range(len(values))]
+        responses = [parse_response(value, name) for value, name in zip(values, names, strict=True)]
+        check_responses(responses, names if several else [column])
+        return responses
+
     def _read_ranks(
         self, row: Row, prompt: list[Message], responses: list[str], common: dict[str, Any]
     ) -> ImportedJudgment:
         column = self._columns.name("ranks")
-        given = parse_list(self._columns.value(row, "ranks"), column)
-        if len(given) != len(responses):
-            raise RowError(column, f"has {len(given)} ranks for {len(responses)} responses")
+        values = self._columns.parse(row, "ranks", parse_list)
+        if len(values) != len(responses):
+            raise RowError(column, f"has {len(values)} ranks for {len(responses)} responses")
         ranks = dense_ranks(
-            [parse_integer(rank, f"{column}.{i}", -(10**6), 10**6) for i, rank in enumerate(given)]
+            [parse_integer(rank, f"{column}.{i}", -(10**6), 10**6) for i, rank in enumerate(values)]
         )
         strengths = [0] * max(ranks)
         if self._columns.has(row, "strengths"):
             column = self._columns.name("strengths")
-            steps = parse_list(self._columns.value(row, "strengths"), column)
+            steps = self._columns.parse(row, "strengths", parse_list)
             strengths = [parse_strength(step, f"{column}.{i}") for i, step in enumerate(steps)]
             if len(strengths) != max(ranks):
                 raise RowError(column, f"has {len(strengths)} strengths for {max(ranks)} steps between tiers")
@@ -87,12 +88,12 @@ class RankedReader(ForeignFormatReader):
     def _read_preference(
         self, row: Row, prompt: list[Message], responses: list[str], common: dict[str, Any]
     ) -> ImportedJudgment:
-        column = self._columns.name("preference")
         if len(responses) != 2:
-            raise RowError(column, f"compares two responses, but there are {len(responses)}")
-        side, strength = parse_preference(
-            self._columns.value(row, "preference"), column, self._named_strengths
-        )
+            raise RowError(
+                self._columns.name("preference"),
+                f"compares two responses, but there are {len(responses)}",
+            )
+        side, strength = self._columns.parse(row, "preference", parse_preference, self._named_strengths)
         return ImportedJudgment(
             prompt=prompt,
             responses=responses,
@@ -106,14 +107,14 @@ class RankedReader(ForeignFormatReader):
     ) -> list[ImportedJudgment]:
         column = self._columns.name("pair_labels")
         pairs = [(i, j) for i in range(len(responses)) for j in range(i + 1, len(responses))]
-        labels = parse_list(self._columns.value(row, "pair_labels"), column)
+        labels = self._columns.parse(row, "pair_labels", parse_list)
         if len(labels) != len(pairs):
             raise RowError(
                 column, f"has {len(labels)} labels for the {len(pairs)} pairs of {len(responses)} responses"
             )
         signs = {
-            pair: (0, 1, -1)[parse_integer(label, f"{column}.{place}", 0, 2)]
-            for place, (pair, label) in enumerate(zip(pairs, labels, strict=True))
+            pair: (0, 1, -1)[parse_integer(label, f"{column}.{index}", 0, 2)]
+            for index, (pair, label) in enumerate(zip(pairs, labels, strict=True))
         }
         return merge_pairs(
             group=self.row_id(row) or f"line {line}",

@@ -5,15 +5,9 @@ from typing import Any
 
 from annotation.errors import InvalidJudgment, InvalidText
 from annotation.importing.readers.fields import parse_id, parse_integer, parse_number, parse_text
-from annotation.importing.report import RowError
-from annotation.importing.source_files import describe_json_type
+from annotation.importing.rows import RowError, describe_json_type
 from annotation.preferences.validation import clean_marks
-
-SAMPLING_NUMBERS = ("temperature", "top_p", "repetition_penalty")
-
-SAMPLING_WHOLE_NUMBERS = ("top_k", "max_tokens", "seed")
-
-SOURCES = ("policy", "person", "reference", "import")
+from learning.interface.vocabulary import SAMPLING_FIELDS, SOURCE_KINDS
 
 
 def _marks_to_dict(marks: Any) -> dict[str, Any]:
@@ -47,15 +41,14 @@ def _parse_sampling(value: Any, column: str) -> dict[str, float | int] | None:
     sampling: dict[str, float | int] = {}
     for name, setting in value.items():
         where = f"{column}.{name}"
-        if name not in SAMPLING_NUMBERS + SAMPLING_WHOLE_NUMBERS:
-            known = ", ".join(SAMPLING_NUMBERS + SAMPLING_WHOLE_NUMBERS)
-            raise RowError(where, f"is not known; take it out ({known} are kept)")
+        if name not in SAMPLING_FIELDS:
+            raise RowError(where, f"is not known; take it out ({', '.join(SAMPLING_FIELDS)} are kept)")
         if setting is None:
             continue
-        if name in SAMPLING_NUMBERS:
-            sampling[name] = parse_number(setting, where)
-        else:
+        if SAMPLING_FIELDS[name] is int:
             sampling[name] = parse_integer(setting, where, -(2**63), 2**63 - 1)
+        else:
+            sampling[name] = parse_number(setting, where)
     return sampling
 
 
@@ -65,8 +58,10 @@ def parse_response_record(entry: Any, column: str) -> dict[str, Any]:
             column, f"should be a response (response_id, text, ...) but is {describe_json_type(entry)}"
         )
     source = entry.get("source") or "import"
-    if source not in SOURCES:
-        raise RowError(f"{column}.source", f"is {str(source)[:40]}; it should be one of {', '.join(SOURCES)}")
+    if source not in SOURCE_KINDS:
+        raise RowError(
+            f"{column}.source", f"is {str(source)[:40]}; it should be one of {', '.join(SOURCE_KINDS)}"
+        )
     policy = entry.get("policy")
     return {
         "response_id": parse_id(entry.get("response_id"), f"{column}.response_id"),

@@ -1,12 +1,16 @@
-"""The formats an import of comparisons reads, by the name of --format. A new format is a line here."""
+"""The formats an import reads, by the name of --format. A new one is a file beside this one and a line here."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from annotation.importing.readers.base import Reader
+from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.hh import HhReader
-from annotation.importing.readers.judgment_records import RecordsReader
+from annotation.importing.readers.prompts import DemonstrationReader, PromptFileReader, PromptReader
 from annotation.importing.readers.ranked import RankedReader
+from annotation.importing.readers.records import RecordsReader
 from annotation.importing.readers.trl import TrlReader
+from annotation.importing.report import ImportRefused
 
 COMPARISON_READERS: Mapping[str, type[Reader]] = {
     "records": RecordsReader,
@@ -14,3 +18,38 @@ COMPARISON_READERS: Mapping[str, type[Reader]] = {
     "hh": HhReader,
     "ranked": RankedReader,
 }
+PROMPT_READERS: Mapping[str, type[PromptFileReader]] = {"records": PromptReader}
+DEMONSTRATION_READERS: Mapping[str, type[PromptFileReader]] = {"records": DemonstrationReader}
+
+T = TypeVar("T")
+
+
+def comparison_reader(
+    format_name: str,
+    mapping: Mapping[str, list[str]],
+    *,
+    criterion: str,
+    named_strengths: Mapping[str, str],
+) -> Reader:
+    reader = _find(COMPARISON_READERS, format_name, "comparisons")
+    columns = ColumnMap(reader.fields, mapping, format_name=format_name)
+    return reader(columns, criterion=criterion, named_strengths=named_strengths)
+
+
+def prompt_reader(format_name: str, mapping: Mapping[str, list[str]]) -> PromptFileReader:
+    reader = _find(PROMPT_READERS, format_name, "prompts")
+    return reader(ColumnMap(reader.fields, mapping, format_name=format_name))
+
+
+def demonstration_reader(format_name: str, mapping: Mapping[str, list[str]]) -> PromptFileReader:
+    reader = _find(DEMONSTRATION_READERS, format_name, "demonstrations")
+    return reader(ColumnMap(reader.fields, mapping, format_name=format_name))
+
+
+def _find(readers: Mapping[str, T], format_name: str, what: str) -> T:
+    if format_name not in readers:
+        raise ImportRefused(
+            f"There is no format “{format_name}” for {what}: use {', '.join(readers)}.",
+            code="unknown_format",
+        )
+    return readers[format_name]

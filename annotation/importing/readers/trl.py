@@ -14,13 +14,21 @@ from annotation.importing.readers.fields import (
     parse_prompt,
     parse_response,
 )
-from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, check_responses
-from annotation.importing.report import RowError
+from annotation.importing.readers.judgments import (
+    MAX_RESPONSES,
+    ImportedJudgment,
+    ImportedPair,
+    check_responses,
+)
+from annotation.importing.rows import RowError
+
+MAX_PAIRS = MAX_RESPONSES * (MAX_RESPONSES - 1) // 2
 
 
-def _implicit_prompt(
+def _split_shared_prompt(
     chosen: list[Any], rejected: list[Any], names: Sequence[str]
 ) -> tuple[list[Message], str, str]:
+    """(prompt, chosen, rejected) of two conversations that differ in their last turn only."""
     a, b = (parse_conversation(turns, name) for turns, name in zip((chosen, rejected), names, strict=True))
     for turns, name in ((a, names[0]), (b, names[1])):
         if turns[-1]["role"] != "assistant":
@@ -35,11 +43,12 @@ def _implicit_prompt(
 class TrlReader(ForeignFormatReader):
     """`prompt`, `chosen`, `rejected` as messages or text; without a prompt column the messages that both share.
 
-    Pairs of one `group_id` are one K-way judgment again. `soft_label` 0.5 is a tie. A text prompt in the form
-    of a transcript is read as its turns. `margin`, `weight` and `agreement` are computed from what is kept as
-    strengths and judgments, and are not read.
+    Pairs of one `group_id` are one K-way judgment again. `soft_label` 0.5 is a tie. A text prompt in the form of a
+    transcript is read as its turns. `margin`, `weight` and `agreement` follow from strengths and judgments, and
+    are not read.
     """
 
+    description: ClassVar[str] = "prompt, chosen and rejected as messages or text"
     fields: ClassVar[tuple[str, ...]] = (
         "prompt", "chosen", "rejected", "strength", "soft_label", "margin", "weight", "agreement",
         "group_id", "pair_index", "n_pairs_in_group", "annotator", "id",
@@ -47,10 +56,8 @@ class TrlReader(ForeignFormatReader):
 
     def row_id(self, row: Row) -> str | None:
         if self._has_pair_index(row):
-            column = self._columns.name("pair_index")
-            index = parse_integer(self._columns.value(row, "pair_index"), column, 0, 10**6)
-            annotator = self._optional_name(row, "annotator") or ""
-            return f"{self._group(row)} pair {index} {annotator}".strip()
+            index = self._columns.parse(row, "pair_index", parse_integer, 0, 10**6)
+            return f"{self._group(row)} pair {index} {self._annotator(row) or ''}".strip()
         return super().row_id(row)
 
     def row_id_column(self, row: Row) -> str:
@@ -60,15 +67,13 @@ class TrlReader(ForeignFormatReader):
         return self._columns.has(row, "group_id") and self._columns.has(row, "pair_index")
 
     def _group(self, row: Row) -> str | None:
-        if not self._columns.has(row, "group_id"):
-            return None
-        return parse_id(self._columns.value(row, "group_id"), self._columns.name("group_id"))
+        return self._columns.parse_optional(row, "group_id", parse_id)
 
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
         prompt, chosen, rejected = self._chosen_rejected(row)
         check_responses([chosen, rejected], [self._columns.name("chosen"), self._columns.name("rejected")])
         strength, tie = self._strength(row), self._is_tie(row)
-        annotator = self._optional_name(row, "annotator")
+        annotator = self._annotator(row)
         group = self._group(row)
         if group is None:
             return [
@@ -83,33 +88,29 @@ class TrlReader(ForeignFormatReader):
         return [
             ImportedPair(
                 group=group, prompt=prompt, chosen=chosen, rejected=rejected, strength=strength, tie=tie,
-                annotator=annotator, pairs_in_group=self._pairs_in_group(row),
+                annotator=annotator,
+                pairs_in_group=self._columns.parse_optional(
+                    row, "n_pairs_in_group", parse_integer, 1, MAX_PAIRS
+                ),
             )
         ]  # fmt: skip
 
-    def _pairs_in_group(self, row: Row) -> int | None:
-        if not self._columns.has(row, "n_pairs_in_group"):
-            return None
-        column = self._columns.name("n_pairs_in_group")
-        # Nine responses have 36 pairs.
-        return parse_integer(self._columns.value(row, "n_pairs_in_group"), column, 1, 36)
-
     def _chosen_rejected(self, row: Row) -> tuple[list[Message], str, str]:
-        names = [self._columns.name("chosen"), self._columns.name("rejected")]
         chosen, rejected = self._columns.value(row, "chosen"), self._columns.value(row, "rejected")
+        names = [self._columns.name("chosen"), self._columns.name("rejected")]
         if not self._columns.has(row, "prompt") and isinstance(chosen, list) and isinstance(rejected, list):
-            return _implicit_prompt(chosen, rejected, names)
+            return _split_shared_prompt(chosen, rejected, names)
+        prompt = self._columns.parse(row, "prompt", parse_prompt)
         value = self._columns.value(row, "prompt")
-        prompt = parse_prompt(value, self._columns.name("prompt"))
         if isinstance(value, str) and (turns := from_transcript(value)):
             prompt = parse_prompt(turns, self._columns.name("prompt"))
         return prompt, parse_response(chosen, names[0]), parse_response(rejected, names[1])
 
     def _is_tie(self, row: Row) -> bool:
-        if not self._columns.has(row, "soft_label"):
-            return False
-        column = self._columns.name("soft_label")
-        share = parse_number(self._columns.value(row, "soft_label"), column)
-        if not 0.5 <= share <= 1:
-            raise RowError(column, f"is {share:g}: the share for the chosen response lies between 0.5 and 1")
+        share = self._columns.parse_optional(row, "soft_label", parse_number)
+        if share is not None and not 0.5 <= share <= 1:
+            raise RowError(
+                self._columns.name("soft_label"),
+                f"is {share:g}: the share for the chosen response lies between 0.5 and 1",
+            )
         return share == 0.5

@@ -25,8 +25,7 @@ class Command(ProjectCommand):
     )
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
-        add_import_arguments(parser)
-        parser.add_argument("--format", default="records", choices=sorted(COMPARISON_READERS))
+        add_import_arguments(parser, COMPARISON_READERS)
         parser.add_argument(
             "--criterion", help="What the comparisons are about; default: the project's only one."
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.importing.actions import import_demonstrations
+from annotation.importing.readers.registry import DEMONSTRATION_READERS
 from annotation.management.command_line import (
     add_import_arguments,
     command_errors,
@@ -19,8 +20,7 @@ class Command(ProjectCommand):
     help = "Import demonstrations: all rows or none, unless --skip-bad."
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
-        add_import_arguments(parser)
-        parser.add_argument("--format", default="records", choices=["records"])
+        add_import_arguments(parser, DEMONSTRATION_READERS)
         parser.add_argument("--prompt-set", default="demonstrations", metavar="NAME")
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
@@ -29,6 +29,7 @@ class Command(ProjectCommand):
                 actor=actor,
                 project=project,
                 path=Path(options["file"]),
+                format=options["format"],
                 mapping=parse_column_map(options["map"]),
                 prompt_set=options["prompt_set"],
                 skip_bad=options["skip_bad"],

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.importing.actions import import_prompts
+from annotation.importing.readers.registry import PROMPT_READERS
 from annotation.management.command_line import (
     add_import_arguments,
     command_errors,
@@ -20,8 +21,7 @@ class Command(ProjectCommand):
     help = "Import prompts: all rows or none, unless --skip-bad."
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
-        add_import_arguments(parser)
-        parser.add_argument("--format", default="records", choices=["records"])
+        add_import_arguments(parser, PROMPT_READERS)
         parser.add_argument("--prompt-set", default="prompts", metavar="NAME")
         parser.add_argument("--purpose", default="policy", choices=PromptSet.Purpose.values)
 
@@ -31,6 +31,7 @@ class Command(ProjectCommand):
                 actor=actor,
                 project=project,
                 path=Path(options["file"]),
+                format=options["format"],
                 mapping=parse_column_map(options["map"]),
                 prompt_set=options["prompt_set"],
                 purpose=options["purpose"],

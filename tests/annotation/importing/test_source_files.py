@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from annotation.importing import source_files
-from annotation.importing.report import ImportRefused, RowError
+from annotation.importing.report import ImportRefused
+from annotation.importing.rows import RowError
 from annotation.importing.source_files import read_rows
 
 

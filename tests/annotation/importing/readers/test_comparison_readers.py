@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.judgments import ImportedPair, merge_group
 from annotation.importing.readers.registry import COMPARISON_READERS
-from annotation.importing.report import RowError
+from annotation.importing.rows import RowError
 from annotation.importing.source_files import read_rows
 from annotation.preferences.weak_orders import dense_ranks, ranks_to_tiers
 from tests.annotation.importing.conftest import SHARED_DATA, hh_rows

@@ -13,7 +13,8 @@ from annotation.importing.readers.fields import (
     parse_strength,
     parse_text,
 )
-from annotation.importing.report import ImportRefused, RowError
+from annotation.importing.report import ImportRefused
+from annotation.importing.rows import RowError
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.floats(allow_nan=False, allow_infinity=False)

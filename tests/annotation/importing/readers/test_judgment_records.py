@@ -3,8 +3,8 @@ import copy
 import pytest
 
 from annotation.importing.readers.columns import ColumnMap
-from annotation.importing.readers.judgment_records import RecordsReader
-from annotation.importing.report import RowError
+from annotation.importing.readers.records import RecordsReader
+from annotation.importing.rows import RowError
 
 JUDGMENT = {
     "judgment_id": "7", "supersedes": None, "is_current": True, "withdrawn": False, "surplus": False,

@@ -2,7 +2,7 @@ import pytest
 
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.prompts import DemonstrationReader, PromptReader
-from annotation.importing.report import RowError
+from annotation.importing.rows import RowError
 
 USER = [{"role": "user", "content": "Why?"}]
 SAID = [{"role": "assistant", "content": "Because."}]

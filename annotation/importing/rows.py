@@ -1,0 +1,36 @@
+"""What can be wrong with one row of a file, and how a sentence about it names what is there."""
+
+from annotation.text import safe_excerpt
+
+WHOLE_ROW = "(whole row)"
+MAX_COLUMN_CHARACTERS = 100
+
+
+class RowError(Exception):
+    """One row cannot be taken: the column to blame and the reason, which continues “column NAME ...”.
+
+    Both may quote the file: characters that a terminal obeys are spelled out here.
+    """
+
+    def __init__(self, column: str, reason: str):
+        self.column = safe_excerpt(column, MAX_COLUMN_CHARACTERS)
+        self.reason = safe_excerpt(reason)
+        super().__init__(f"{self.column}: {self.reason}")
+
+
+def describe_json_type(value: object) -> str:
+    """What a JSON value is, for a sentence."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return f"a boolean ({str(value).lower()})"
+        case int() | float():
+            return f"a number ({value})"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+    return f"a {type(value).__name__}"
