@@ -1,8 +1,7 @@
 """Advantages and returns of sampled responses: pure functions on tensors.
 
-Suffixes: N responses, R response tokens (right-padded). `is_response_NR` is True on the tokens a response
-really has; it is made from lengths, so a pad token inside a response still counts. Nothing here knows models
-or files.
+Suffixes: N responses, R response tokens (right-padded). `is_response_NR` is True on the tokens of a response; it is
+made from lengths, so a pad token inside a response still counts. Nothing here knows models or files.
 """
 
 from collections.abc import Callable
@@ -73,8 +72,7 @@ def whiten(values: Tensor, is_counted: Tensor, *, all_reduce_sum: AllReduceSum =
 
 
 def explained_variance(values_NR: Tensor, returns_NR: Tensor, is_response_NR: Tensor) -> float:
-    """1 - Var(returns - values) / Var(returns) over the response tokens: 1 is a perfect critic, 0 a constant
-    one.
+    """1 - Var(returns - values) / Var(returns) over the response tokens: 1 is perfect, 0 a constant critic.
 
     NaN where the returns do not vary: then there is nothing to explain.
     """

@@ -43,9 +43,7 @@ class DecodingOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions(DecodingOptions):
-    """How a token is drawn. Only evaluation may truncate: rollouts that train need the distribution they are
-    scored by.
-    """
+    """How a token is drawn. Only evaluation may truncate: PPO's rollouts need the policy's own distribution."""
 
     temperature: float = 1.0
 

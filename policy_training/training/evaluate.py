@@ -1,5 +1,4 @@
-"""PolicyEvaluation of a policy: sample on the given prompts, score with a reward model, measure the KL to a
-reference.
+"""Evaluation of a policy: sample on the given prompts, score with a reward model, measure the KL to a reference.
 
     python -m policy_training.training.evaluate RUN_DIR
 

@@ -45,8 +45,8 @@ def clipped_policy_loss(
 ) -> PolicyLoss:
     """PPO's clipped surrogate (Schulman et al. 2017, equation 7), negated, summed over response tokens.
 
-    loss_t = -min(ratio_t A_t, clamp(ratio_t, 1 - clip, 1 + clip) A_t), ratio_t = exp(logprob_t -
-    old_logprob_t).
+    loss_t = -min(ratio_t A_t, clamp(ratio_t, 1 - clip, 1 + clip) A_t) with
+    ratio_t = exp(logprob_t - old_logprob_t).
 
     The gradient is exactly zero where the ratio has left the interval in the direction the advantage pushes
     it, and that of the unclipped loss everywhere else.
@@ -74,8 +74,7 @@ def clipped_value_loss(
     *,
     clip: float | None,
 ) -> ValueLoss:
-    """Half the squared error of the critic, summed over response tokens; the value may move `clip` a step at
-    most.
+    """Half the squared error of the critic, summed over response tokens; a value may move by `clip` per step.
 
     loss_t = 1/2 max((V_t - G_t)^2, (clamp(V_t, V_old_t - clip, V_old_t + clip) - G_t)^2), the rule of
     OpenAI's baselines (ppo2) and of Secrets of RLHF I. `clip=None` leaves out the second term.
@@ -96,8 +95,7 @@ def clipped_value_loss(
 
 
 def language_model_loss(logprobs_NR: Tensor, is_response_NR: Tensor) -> Tensor:
-    """Negative log-likelihood in nats, summed over the tokens that count: SFT, pretraining, and the ptx term
-    of PPO.
+    """Negative log-likelihood in nats, summed over the tokens that count: of pretraining, SFT and the ptx loss.
 
     InstructGPT's ptx objective adds coefficient * this, per token of the mixed-in text, to the policy loss.
     """

@@ -5,8 +5,9 @@
 Reads inputs `prompts` (split "train" is rolled out, everything else is held out for evaluation) and, for the ptx
 loss, `demonstrations`. Each step: generate and score rollouts, recompute log-probs under policy and reference, turn
 scores into per-token rewards, compute values and GAE advantages, update critic and policy. The critic is initialized
-from the reward model and pre-trained before the first policy update. Writes model/ (the policy), critic/ and
-result.json.
+from the reward model and pre-trained before the first policy update.
+
+Writes model/ (the policy), critic/ and result.json.
 """
 
 import time

@@ -145,8 +145,8 @@ def update_policy(state: PPOState, minibatch: Minibatch, tokens: float) -> dict[
 
 
 def ptx_micro_batches(state: PPOState, tokens: float) -> list[PtxMicroBatch]:
-    """The next demonstrations, weighted so that the sum over `tokens` is ptx_coefficient times their mean token
-    loss.
+    """The next demonstrations, with the weight that makes their loss ptx_coefficient times their mean token loss
+    once the step's sum is divided by `tokens`.
     """
     if state.ptx_sampler is None:
         return []

@@ -326,8 +326,11 @@ PPO_TINY = PPOPreset(
         whiten_advantages=True,  # ours: speed matters more than purity here
     ),
     critic=CriticOptions(
-        init_from="reward_model", max_pretraining_updates=8, plateau_window=4, plateau_min_improvement=0.05
-    ),  # ours
+        init_from="reward_model",  # as ppo_max
+        max_pretraining_updates=8,  # ours
+        plateau_window=4,  # ours
+        plateau_min_improvement=0.05,  # ours
+    ),
     batch=SFT_TINY.batch,
     evaluation=EvaluationOptions(max_examples=128),  # ours
 )

@@ -43,9 +43,7 @@ def main(attempt: RunContext[LanguageModelConfig]) -> dict[str, Any]:
 
 
 def full_sequence_examples(row: dict[str, Any], tokenizer: Any, config: LanguageModelConfig) -> list[Example]:
-    """The row's tokens with only the first as context, so that all the others count; several pieces for a
-    long row.
-    """
+    """The row's tokens with only the first as context, so that all the others count; a long row is cut up."""
     if "text" in row:
         first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
         unlimited = len(row["text"].encode()) + 1  # a byte-level tokenizer never makes more tokens than bytes

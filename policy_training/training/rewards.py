@@ -1,5 +1,4 @@
-"""From reward-model scores to per-token rewards: normalisation, clipping, missing-EOS rules, KL to the
-reference.
+"""From reward-model scores to per-token rewards: missing-EOS rules, normalisation, clipping, KL penalty.
 
 Pure functions on tensors, and two small states (running moments, adaptive KL) that a checkpoint carries.
 Suffixes: N responses, R response tokens (right-padded); `is_response_NR` is True on real response tokens,
@@ -44,10 +43,9 @@ def compute_token_rewards(
 ) -> Tensor:
     """-kl_coefficient (log policy - log reference) on every token, plus the score on the last one: (N, R).
 
-    The last token is the EOS, or the final token of a response that was cut off. Off the response the reward
-    is zero. The rewards of a response sum to score - kl_coefficient * sum of log-ratios (InstructGPT,
-    equation 2). The score is whatever remains after normalisation: the penalty comes after it and is not
-    clipped.
+    The last token is the EOS, or the final token of a response that was cut off. Off the response the reward is
+    zero. The rewards of a response sum to score - kl_coefficient * sum of log-ratios (InstructGPT, equation 2). The
+    score is the processed one: the penalty comes after normalisation and is not clipped.
     """
     log_ratio_NR = torch.where(
         is_response_NR, logprobs_NR - reference_logprobs_NR, torch.zeros_like(logprobs_NR)
@@ -80,8 +78,7 @@ def subtract_score_without_eos(scores_N: Tensor, has_eos_N: Tensor, *, penalty: 
 class RunningMoments:
     """Mean and variance of everything seen so far, in float64, over batches and ranks.
 
-    Chan et al. (1979): the state after any split of a stream into batches and ranks is that of the whole
-    stream.
+    Chan et al. (1979): however a stream is split into batches and ranks, the state is that of the whole stream.
     """
 
     count: float = 0.0

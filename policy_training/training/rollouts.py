@@ -1,7 +1,6 @@
 """Prompts in, scored responses out: what PPO trains on and what evaluation measures.
 
-Suffixes: N responses, in the order of the prompts and of the samples of each; R response tokens
-(right-padded).
+Suffixes: N responses, in the order of the prompts and of the samples of each; R response tokens, right-padded.
 """
 
 from collections.abc import Callable, Sequence
@@ -47,9 +46,7 @@ class Rollout:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyEvaluation:
-    """Means over responses. `kl` is KL(policy || reference) in nats a response, estimator k1; None without a
-    reference.
-    """
+    """Means over responses. `kl`: KL(policy || reference), nats a response, estimator k1; None without reference."""
 
     score: float
     score_std: float

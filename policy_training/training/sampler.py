@@ -1,10 +1,9 @@
 """Sampling n responses a prompt from one prefill, with the log-probabilities the update needs.
 
-The prompt is computed once and its keys and values are copied to the n samples. Keys and values live in
-buffers allocated once for the whole length (growing them by concatenation copies everything at every token).
-Rows that have ended are dropped from the batch when enough of them have. The noise of a sample depends on
-(seed, prompt id, sample number) alone, so batch size, order, ranks and dropped rows do not change what is
-drawn.
+The prompt is computed once and its keys and values are copied to the n samples. Keys and values live in buffers
+allocated once for the whole length (growing them by concatenation copies everything at every token). Rows that have
+ended are dropped from the batch when enough of them have. The noise of a sample depends on (seed, prompt id, sample
+number) alone, so batch size, order, ranks and dropped rows do not change what is drawn.
 
 Suffixes: B prompts, N = B * n rows (fewer once some are dropped), T prompt tokens (left-padded), R response
 tokens, S = T + R columns, V vocabulary.
@@ -40,9 +39,7 @@ class SamplingRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class SampledResponse:
-    """`token_ids` end with the EOS when `has_eos`; `logprobs` are at the sampling temperature, before any
-    truncation.
-    """
+    """`token_ids` end with the EOS when `has_eos`; `logprobs` are at the temperature, before any truncation."""
 
     prompt_id: str
     sample_index: int
@@ -52,9 +49,7 @@ class SampledResponse:
 
 
 class PreallocatedCacheLayer(CacheLayerMixin):
-    """Keys and values of one attention layer in buffers of their final length, (rows, heads, capacity, head
-    width).
-    """
+    """Keys and values of one attention layer in buffers of their final length: (rows, heads, capacity, width)."""
 
     is_sliding = False
 
@@ -237,9 +232,7 @@ def _batch_noise(seed: str, prompts: Sequence[tuple[str, list[int]]], n_samples:
 
 
 def sample_noise(seed: str, prompt_id: str, sample: int, length: int) -> np.ndarray:
-    """One uniform number in [0, 1) a token, (length,) float64: a pure function of (seed, prompt id, sample
-    number).
-    """
+    """One uniform number in [0, 1) per token, (length,) float64: a pure function of seed, prompt id and sample."""
     key = hashlib.blake2b(f"{seed}\0{prompt_id}\0{sample}".encode(), digest_size=16).digest()
     generator = np.random.Generator(np.random.Philox(key=np.frombuffer(key, dtype=np.uint64)))
     return generator.random(length)

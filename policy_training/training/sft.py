@@ -2,9 +2,8 @@
 
     python -m policy_training.training.sft RUN_DIR
 
-Reads inputs `demonstrations`; rows of split "train" train, all others are held out. Starts from a folder, a
-hub id, or a fresh architecture, whose tokenizer is trained on the training demonstrations. Writes model/ and
-result.json.
+Reads inputs `demonstrations`; rows of split "train" train, all others are held out. Starts from a folder, a hub id,
+or random weights, whose tokenizer is trained on the training demonstrations. Writes model/ and result.json.
 """
 
 from typing import Any

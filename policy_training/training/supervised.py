@@ -1,5 +1,4 @@
-"""Next-token training on given texts: the loop that `pretrain` and `sft` share. They differ only in which tokens
-count.
+"""Next-token training: the loop that `pretrain` and `sft` share. They differ only in which tokens count.
 
 An `Example` is a prompt, whose tokens never count, and one response, whose tokens all do. An optimizer step takes
 rows: one example each, or with `packing` a sequence filled with whole examples that do not see each other.

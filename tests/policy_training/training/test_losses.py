@@ -92,10 +92,13 @@ def test_sums_over_micro_batches_equal_the_sum_over_the_batch():
     whole = clipped_policy_loss(new, old, advantages, mask, clip=CLIP).loss
     likelihood = language_model_loss(new, mask)
     for size in (1, 2, 4):
-        pieces = zip(*(x.split(size) for x in (new, old, advantages, mask)), strict=True)
+        micro_batches = zip(*(x.split(size) for x in (new, old, advantages, mask)), strict=True)
         cut = [
-            (clipped_policy_loss(*piece, clip=CLIP).loss, language_model_loss(piece[0], piece[3]))
-            for piece in pieces
+            (
+                clipped_policy_loss(*micro_batch, clip=CLIP).loss,
+                language_model_loss(micro_batch[0], micro_batch[3]),
+            )
+            for micro_batch in micro_batches
         ]
         torch.testing.assert_close(sum(a for a, _ in cut), whole, rtol=0, atol=1e-12)
         torch.testing.assert_close(sum(b for _, b in cut), likelihood, rtol=0, atol=1e-12)

@@ -47,9 +47,7 @@ V, L = 4, 3
 
 
 def enumerated(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Every sequence of 3 tokens over 4: (its policy log-probs, reference log-probs), both (64, 3), and the
-    two tables.
-    """
+    """Of every sequence of 3 tokens over 4: log-probs of policy and reference, (64, 3), and the two tables."""
     generator = torch.Generator().manual_seed(seed)
     contexts = {
         prefix: i
@@ -109,9 +107,7 @@ def test_the_adaptive_coefficient_follows_both_published_rules_exactly():
 
 @pytest.mark.parametrize(("rule", "start"), [("ziegler_paper", 1.0), ("ziegler_code", 0.01)])
 def test_the_adaptive_coefficient_brings_a_toy_task_to_its_target(rule, start):
-    """A softmax over 8 actions climbs E[r] - beta KL by gradient; beta must settle so that the KL is the
-    target.
-    """
+    """A softmax over 8 actions climbs E[r] - beta KL by gradient; beta must settle where KL is the target."""
     reward, target = torch.linspace(-1, 1, 8, dtype=torch.float64), 0.5
     reference = torch.zeros(8, dtype=torch.float64)
     logits = torch.zeros(8, dtype=torch.float64, requires_grad=True)
