@@ -31,10 +31,10 @@ from learning.interface.record_files import read_records
 from learning.interface.record_schemas import RESPONSES, SCORES
 from learning.interface.run_directory import RunDirectory
 from learning.interface.training_options import BatchOptions
+from learning.interface.vocabulary import SPLITS
 from rewardmodel.training.config import ScoreConfig
 
 Row = dict[str, Any]
-SPLITS = ("train", "validation", "test")
 
 
 def main() -> None:

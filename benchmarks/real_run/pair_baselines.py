@@ -21,6 +21,7 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 
 from benchmarks.real_run.intervals import cluster_bootstrap
 from learning.interface.training_options import BatchOptions
+from learning.interface.vocabulary import SPLITS
 from rewardmodel.training.accuracy import wilson_interval
 from rewardmodel.training.scoring import RewardScorer
 
@@ -39,7 +40,7 @@ def main() -> None:
     batch = BatchOptions(
         max_prompt_tokens=arguments.max_prompt_tokens, max_response_tokens=arguments.max_response_tokens
     )
-    pairs = {split: read_pairs(arguments.folder, split) for split in ("train", "validation", "test")}
+    pairs = {split: read_pairs(arguments.folder, split) for split in SPLITS}
     bag = BagOfWords(pairs["train"])
     print(f"{len(pairs['train'])} training pairs; bag of words: {bag.words} features, C = {bag.strength:g}")
     heldout = {split: pairs[split] for split in ("validation", "test")}

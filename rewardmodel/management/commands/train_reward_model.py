@@ -7,6 +7,7 @@ from typing import Any
 from annotation.datasets.actions import freeze_dataset
 from learning.interface.options import options_to_mapping
 from learning.interface.training_options import ModelSource
+from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from rewardmodel.actions import train_reward_model
 from rewardmodel.training.presets import PRESETS
 from runs.actions import import_artifact
@@ -30,8 +31,8 @@ class Command(ProjectCommand):
             "--annotator-kinds",
             "--kinds",
             nargs="+",
-            default=["person"],
-            choices=["person", "simulated", "ai"],
+            default=[PERSON],
+            choices=ANNOTATOR_KINDS,
             help="whose judgments to train on (default: person); --kinds is the old spelling",
         )
         parser.add_argument(
