@@ -123,6 +123,7 @@ def annotator_progress(actor: User, project: Project) -> dict[str, Any]:
 
 def browser_storage_key(actor: User, project: Project) -> str:
     """Names the drafts and unsent judgments in a browser's storage: people who share a computer keep apart."""
+    # Another salt would be another name: what lies in people's browsers would not be found.
     return salted_hmac("annotation.drawer", f"{actor.pk}:{project.pk}", algorithm="sha256").hexdigest()[:20]
 
 

@@ -6,16 +6,16 @@
   let pressed = null;
   document.addEventListener("pointerdown", (event) => { pressed = event.target; }, true);
   for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, () => { pressed = null; }, true);
-  const inHand = (element) => document.querySelector("dialog[open]") || (pressed && element.contains(pressed));
+  const isInteracting = (element) => document.querySelector("dialog[open]") || (pressed && element.contains(pressed));
 
   document.addEventListener("htmx:beforeRequest", (event) => {
-    if (polls(event.detail.elt) && (document.hidden || inHand(event.detail.elt))) event.preventDefault();
+    if (polls(event.detail.elt) && (document.hidden || isInteracting(event.detail.elt))) event.preventDefault();
   });
   // htmx finds the focused element again by its id; if it is gone, the reader stays in the page instead of above it.
   let focused = false;
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { elt, target } = event.detail;
-    if (polls(elt) && inHand(elt)) { event.detail.shouldSwap = false; return; }
+    if (polls(elt) && isInteracting(elt)) { event.detail.shouldSwap = false; return; }
     focused = target.contains(document.activeElement);
   });
   document.addEventListener("htmx:afterSettle", () => {

@@ -34,7 +34,7 @@
     return String(Number(value.toPrecision(4)));
   }
 
-  const nice = (name) => name.replaceAll("_", " ");
+  const humanize = (name) => name.replaceAll("_", " ");
 
   function latest(metric, steps) {
     for (let i = steps.length - 1; i >= 0; i -= 1) {
@@ -106,7 +106,7 @@
       const item = element("li");
       const swatch = element("span", "swatch");
       const value = element("strong");
-      item.append(swatch, element("span", "", nice(metric)), value);
+      item.append(swatch, element("span", "", humanize(metric)), value);
       list.append(item);
       return { swatch, value };
     });
@@ -124,11 +124,11 @@
       panel.plot = new uPlot(options(panel, Math.max(200, panel.canvas.clientWidth)), panel.data, panel.canvas);
     }
     legend(panel, null);
-    const told = panel.metrics.map((metric) => {
+    const summaries = panel.metrics.map((metric) => {
       const [step, value] = latest(metric, panel.data[0]);
-      return step === null ? nice(metric) + " has no value yet" : `${nice(metric)} ${show(value)} at step ${step}`;
+      return step === null ? humanize(metric) + " has no value yet" : `${humanize(metric)} ${show(value)} at step ${step}`;
     });
-    panel.canvas.setAttribute("aria-label", `${panel.title} by step: ${told.join(", ")}`);
+    panel.canvas.setAttribute("aria-label", `${panel.title} by step: ${summaries.join(", ")}`);
   }
 
   function redraw() {
@@ -138,17 +138,17 @@
     }
   }
 
-  function take(answer) {
-    if (answer.reset) {
+  function applyUpdate(update) {
+    if (update.reset) {
       rows.clear();
       for (const panel of panels.values()) { if (panel.plot) panel.plot.destroy(); panel.card.remove(); }
       panels.clear();
     }
-    for (const row of answer.rows) {
+    for (const row of update.rows) {
       if (typeof row.step === "number") rows.set(row.step, Object.assign(rows.get(row.step) || {}, row));
     }
     const changed = new Set();
-    for (const [title, metrics] of Object.entries(answer.panels)) {
+    for (const [title, metrics] of Object.entries(update.panels)) {
       const old = panels.get(title);
       const all = old ? [...old.metrics, ...metrics.filter((m) => !old.metrics.includes(m))] : metrics;
       if (!old || all.length !== old.metrics.length) {
@@ -161,10 +161,10 @@
     }
     changed.forEach((title) => draw(panels.get(title)));
     empty.hidden = panels.size > 0;
-    if (answer.finished && panels.size === 0) empty.textContent = "This run wrote no curves.";
+    if (update.finished && panels.size === 0) empty.textContent = "This run wrote no curves.";
   }
 
-  async function ask() {
+  async function poll() {
     if (document.hidden) return;
     const response = await fetch(`${section.dataset.url}?offset=${offset}&fence=${fence}`, {
       headers: { Accept: "application/json" }, redirect: "manual",
@@ -172,19 +172,19 @@
     // The session has ended, or the way here is closed: asking again would change nothing.
     if (response.type === "opaqueredirect" || [401, 403, 404].includes(response.status)) { finished = true; return; }
     if (!response.ok) return;
-    const answer = await response.json();
-    take(answer);
-    offset = answer.offset;
-    fence = String(answer.fence);
-    finished = answer.finished;
+    const update = await response.json();
+    applyUpdate(update);
+    offset = update.offset;
+    fence = String(update.fence);
+    finished = update.finished;
     section.dataset.points = String(rows.size);
   }
 
   async function loop() {
     try {
-      await ask();
+      await poll();
     } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // the network is away: the next turn asks again
+      if (!(error instanceof TypeError)) throw error; // the network is away: the next poll asks again
     }
     if (!finished) window.setTimeout(loop, PERIOD_MS);
     else section.dataset.stopped = "yes";
