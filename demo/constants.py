@@ -1,4 +1,4 @@
-"""The numbers of the demonstration, with which the whole circle turns in a few minutes on two cores.
+"""The numbers of the demo, with which two rounds take a few minutes on two cores.
 
 How they were found is in docs/decisions.md; what they reach is in docs/benchmarks.md.
 """
@@ -14,7 +14,7 @@ from rounds.plans import PLACEHOLDER_PATH, AnnotationPlan, RoundPlan, SamplingPl
 
 DEMONSTRATIONS = 4000
 WARM_UP_PAIRS = 20
-KEPT_TASKS = 20
+RESERVED_TASKS = 20
 POLICY_PROMPTS = 2000
 EVALUATION_PROMPTS = 160
 SIMULATED_ANNOTATORS = ("simulated-1", "simulated-2", "simulated-3")
@@ -33,10 +33,10 @@ VOCABULARY = 1024
 # Long enough to compare what it wrote with what was asked: only then does it say “instead” where it should, and a
 # reward model that starts from it finds the topic.
 BASE_POLICY_STEPS = 500
-PROMPTS_A_ROUND = 1000
+PROMPTS_PER_ROUND = 1000
 # A little less than the tasks there are: a task that the visitor has open holds nobody up.
 QUOTA = 940
-RESPONSES_A_TASK = 4
+RESPONSES_PER_TASK = 4
 PPO_STEPS = 20
 KL_COEFFICIENT = 0.15
 MAX_PROMPT_TOKENS = 48
@@ -54,10 +54,12 @@ def base_policy_config(seed: int, threads: int) -> LanguageModelConfig:
         runtime=runtime(seed, threads),
         tokenizer=TokenizerOptions(vocabulary_size=VOCABULARY),
     )
-    return replace(config, batch=_shortened(config.batch), data=replace(config.data, steps=BASE_POLICY_STEPS))
+    return replace(
+        config, batch=_with_token_limits(config.batch), data=replace(config.data, steps=BASE_POLICY_STEPS)
+    )
 
 
-def _shortened(batch: BatchOptions) -> BatchOptions:
+def _with_token_limits(batch: BatchOptions) -> BatchOptions:
     return replace(batch, max_prompt_tokens=MAX_PROMPT_TOKENS, max_response_tokens=MAX_RESPONSE_TOKENS)
 
 
@@ -65,11 +67,11 @@ def sample_options() -> SampleOptions:
     return SampleOptions(max_prompt_tokens=MAX_PROMPT_TOKENS, max_response_tokens=MAX_RESPONSE_TOKENS)
 
 
-def round_plan(seed: int, threads: int, visitor: str) -> RoundPlan:
+def round_plan(seed: int, threads: int, annotator: str) -> RoundPlan:
     reward_model = REWARD_MODEL_PRESETS["tiny"].config(placeholder_source(), runtime=runtime(seed, threads))
     reward_model = replace(
         reward_model,
-        batch=_shortened(reward_model.batch),
+        batch=_with_token_limits(reward_model.batch),
         # Rankings of four are read as rankings; the language-model loss keeps the topic in view (docs/decisions.md).
         objective=replace(reward_model.objective, ranking_loss="plackett_luce", lm_coefficient=1.0),
         # Many small steps: at eight comparisons a step and twice the rate the topic was found on some processors only.
@@ -81,7 +83,7 @@ def round_plan(seed: int, threads: int, visitor: str) -> RoundPlan:
     )
     policy = replace(
         policy,
-        batch=_shortened(policy.batch),
+        batch=_with_token_limits(policy.batch),
         policy_optimizer=replace(policy.policy_optimizer, learning_rate=3e-4),
         critic_optimizer=replace(policy.critic_optimizer, learning_rate=6e-4),
         rollout=replace(policy.rollout, steps=PPO_STEPS),
@@ -91,15 +93,15 @@ def round_plan(seed: int, threads: int, visitor: str) -> RoundPlan:
     )
     return RoundPlan(
         sampling=SamplingPlan(
-            prompts=PROMPTS_A_ROUND,
-            responses_per_task=RESPONSES_A_TASK,
+            prompts=PROMPTS_PER_ROUND,
+            responses_per_task=RESPONSES_PER_TASK,
             options=sample_options(),
         ),
         annotation=AnnotationPlan(
             quota=QUOTA,
             annotator_kinds=("person", "simulated"),
-            reserved_for=(visitor,),
-            reserved_tasks_per_person=KEPT_TASKS,
+            reserved_for=(annotator,),
+            reserved_tasks_per_person=RESERVED_TASKS,
         ),
         reward_model=reward_model,
         policy=policy,

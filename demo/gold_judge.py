@@ -1,9 +1,8 @@
-"""What answers of the built-in world are really worth, and a judge who sees it through noise.
+"""The true worth of responses of the built-in world, and a judge who sees it through noise.
 
-`gold_score` is the ground truth of the demonstration: nobody trains on it, rounds are measured by it. `judge` is
-how a simulated annotator perceives it: with logistic noise, ties where two answers seem equal, strengths from how
-far apart they seem, and, if wanted, a liking for whatever is shown first. Both look at text only, so they judge any
-policy's answers.
+`gold_score` is the ground truth of the demo: nobody trains on it, rounds are measured by it. `judge` is how
+a simulated annotator perceives it: with logistic noise, ties where two answers seem equal, and strengths
+from how far apart they seem. Both look at text only, so they judge any policy's responses.
 
 Everything is a pure function; randomness comes from the `random.Random` passed in. No Django, no torch.
 """
@@ -81,8 +80,8 @@ def gold_components(
     closes_with_a_wish = bool(kinds) and kinds[-1] == "wish" and count["wish"] == 1
     ends_well = finished and response.rstrip().endswith((".", "!", "?"))
     return GoldComponents(
-        topic=_match(foods, asked_foods, alone=1.5, beside_others=0.5, others_only=-1.0),
-        flavour=_match(flavours, asked_flavours, alone=0.5, beside_others=0.0, others_only=-0.25),
+        topic=_mention_score(foods, asked_foods, alone=1.5, beside_others=0.5, others_only=-1.0),
+        flavour=_mention_score(flavours, asked_flavours, alone=0.5, beside_others=0.0, others_only=-0.25),
         politeness=1.0 * opens_politely + 0.25 * closes_with_a_wish - 1.0 * min(2, count["rudeness"]),
         reason=1.0 * (count["reason"] == 1),
         tip=0.5 * (count["tip"] == 1),
@@ -105,15 +104,13 @@ def judge(
     rng: random.Random,
     *,
     noise: float = NOISE,
-    position_bias: float = 0.0,
     allow_ties: bool = True,
 ) -> Verdict:
     """How one noisy judge orders `responses`, which are given in the order shown.
 
-    Each response is perceived as its gold score plus `noise` times a standard Gumbel draw, and the first as
-    `position_bias` points better than it is. The difference of two Gumbel draws is logistic, so for every pair
-    P(i over j) = sigmoid((gold_i - gold_j) / noise), ties apart, and K responses are ordered as Plackett-Luce orders
-    them.
+    Each response is perceived as its gold score plus `noise` times a standard Gumbel draw. The
+    difference of two Gumbel draws is logistic, so for every pair P(i over j) = sigmoid((gold_i -
+    gold_j) / noise), ties apart, and K responses are ordered as Plackett-Luce orders them.
     With noise = 0 the verdict is the gold order. ValueError for fewer than two responses or a negative noise.
     """
     if len(responses) < 2:
@@ -121,7 +118,6 @@ def judge(
     if noise < 0:
         raise ValueError(f"noise must not be negative, it is {noise}")
     perceived = [gold_score(messages, response) + noise * _gumbel(rng) for response in responses]
-    perceived[0] += position_bias
     return _verdict(perceived, TIE_BELOW if allow_ties else 0.0)
 
 
@@ -144,7 +140,7 @@ def _strength(gap: float) -> int:
     return sum(gap >= bound for bound in STRENGTH_BELOW)
 
 
-def _match(
+def _mention_score(
     named: set[str], asked: set[str], *, alone: float, beside_others: float, others_only: float
 ) -> float:
     if not named:

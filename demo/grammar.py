@@ -1,6 +1,6 @@
 """The small built-in world: cooking questions and answers, written by a grammar.
 
-The demonstration needs people's questions, demonstrations for supervised fine-tuning and pairs to judge before
+The demo needs people's questions, demonstrations for supervised fine-tuning and pairs to judge before
 any policy exists, on a machine without a network. This module writes all of them from a few slots (food, flavour,
 method, occasion, side, minutes). Answers vary in what a reader would care about: on or off topic, polite or rude,
 with or without a reason and a tip, padded with filler or not; `demo.gold_judge` weighs exactly that.
@@ -121,21 +121,22 @@ class Prompt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Demonstration:
+class GrammarDemonstration:
     prompt: Prompt
     response: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Habits:
+class WriterProfile:
     """How often a writer does a thing, each a probability in [0, 1].
 
-    `rude` applies where the writer was not polite; `owns_up` where the answer is about another food: the writer then
-    says "instead" ("roast the tofu instead"). Why that helps the reward model is not known (docs/decisions.md).
+    `rude` applies where the writer was not polite; `says_instead` where the response is about another food: it then
+    contains the word "instead" ("roast the tofu instead"). Why that helps the reward model is not known
+    (docs/decisions.md).
     """
 
     on_topic: float
-    owns_up: float
+    says_instead: float
     right_flavour: float
     polite: float
     rude: float
@@ -149,15 +150,17 @@ class Habits:
         for field in fields(self):
             value = getattr(self, field.name)
             if not 0.0 <= value <= 1.0:
-                raise ValueError(f"Habits.{field.name} must be a probability between 0 and 1, not {value!r}")
+                raise ValueError(
+                    f"WriterProfile.{field.name} must be a probability between 0 and 1, not {value!r}"
+                )
 
 
 # Who writes the demonstrations: on the whole sensible, with room to improve in every way the gold judge weighs. The
-# habits are independent of each other, so that being off topic does not show in the style; it shows in one word,
+# probabilities are independent of each other, so that being off topic does not show in the style; it shows in one word,
 # “instead” (how often, and why always: docs/decisions.md).
-EVERYDAY = Habits(
+TYPICAL_WRITER = WriterProfile(
     on_topic=0.75,
-    owns_up=1.0,
+    says_instead=1.0,
     right_flavour=0.85,
     polite=0.35,
     rude=0.2,
@@ -166,19 +169,6 @@ EVERYDAY = Habits(
     wish=0.3,
     opening_filler=0.3,
     closing_filler=0.2,
-)
-# A writer who does everything right.
-CAREFUL = Habits(
-    on_topic=1.0,
-    owns_up=1.0,
-    right_flavour=1.0,
-    polite=1.0,
-    rude=0.0,
-    reason=1.0,
-    tip=1.0,
-    wish=1.0,
-    opening_filler=0.0,
-    closing_filler=0.0,
 )
 
 
@@ -215,29 +205,36 @@ def sample_prompts(purpose: Purpose, count: int, rng: random.Random) -> list[Pro
     return list(prompts.values())
 
 
-def sample_demonstrations(count: int, rng: random.Random, habits: Habits = EVERYDAY) -> list[Demonstration]:
+def sample_demonstrations(
+    count: int, rng: random.Random, writer: WriterProfile = TYPICAL_WRITER
+) -> list[GrammarDemonstration]:
     """`count` demonstrations on combinations of purpose "sft"; prompts may repeat, with another response each time."""
     pairs = combinations("sft")
     drawn = [_draw_prompt(pairs, "sft", rng) for _ in range(count)]
     return [
-        Demonstration(prompt=prompt, response=sample_response(prompt.topic, rng, habits)) for prompt in drawn
+        GrammarDemonstration(prompt=prompt, response=sample_response(prompt.topic, rng, writer))
+        for prompt in drawn
     ]
 
 
-def sample_response(topic: Topic, rng: random.Random, habits: Habits = EVERYDAY) -> str:
-    """One answer as a writer with these habits would give it."""
-    food = topic.food if rng.random() < habits.on_topic else _other(FOODS, topic.food, rng)
-    flavour = topic.flavour if rng.random() < habits.right_flavour else _other(FLAVOURS, topic.flavour, rng)
-    owns_up = food != topic.food and rng.random() < habits.owns_up
-    return _render(_draw_plan(rng, habits), food=food, flavour=flavour, topic=topic, rng=rng, owns_up=owns_up)
+def sample_response(topic: Topic, rng: random.Random, writer: WriterProfile = TYPICAL_WRITER) -> str:
+    """One answer as such a writer would give it."""
+    food = topic.food if rng.random() < writer.on_topic else _other(FOODS, topic.food, rng)
+    flavour = topic.flavour if rng.random() < writer.right_flavour else _other(FLAVOURS, topic.flavour, rng)
+    says_instead = food != topic.food and rng.random() < writer.says_instead
+    return _render(
+        _draw_plan(rng, writer), food=food, flavour=flavour, topic=topic, rng=rng, says_instead=says_instead
+    )
 
 
-def contrast_pair(topic: Topic, rng: random.Random, habits: Habits = EVERYDAY) -> tuple[str, str]:
+def contrast_pair(
+    topic: Topic, rng: random.Random, writer: WriterProfile = TYPICAL_WRITER
+) -> tuple[str, str]:
     """Two answers that differ in the food only: (on topic, off topic). Word for word the same otherwise, so that
     nothing but the topic can tell a reader, or a reward model, which is better."""
     other = _other(FOODS, topic.food, rng)
-    flavour = topic.flavour if rng.random() < habits.right_flavour else _other(FLAVOURS, topic.flavour, rng)
-    plan = _draw_plan(rng, habits)
+    flavour = topic.flavour if rng.random() < writer.right_flavour else _other(FLAVOURS, topic.flavour, rng)
+    plan = _draw_plan(rng, writer)
     seed = rng.getrandbits(64)
     on_topic, off_topic = (
         _render(plan, food=food, flavour=flavour, topic=topic, rng=random.Random(seed))
@@ -300,29 +297,35 @@ def _draw_prompt(pairs: Sequence[tuple[str, str]], purpose: Purpose, rng: random
     return Prompt(text=text, topic=topic, purpose=purpose)
 
 
-def _draw_plan(rng: random.Random, habits: Habits) -> list[str]:
+def _draw_plan(rng: random.Random, writer: WriterProfile) -> list[str]:
     """The kinds of sentences of one answer, in order."""
     plan: list[str] = []
-    if rng.random() < habits.polite:
+    if rng.random() < writer.polite:
         plan.append("greeting")
-    elif rng.random() < habits.rude:
+    elif rng.random() < writer.rude:
         plan.append("rudeness")
-    if rng.random() < habits.opening_filler:
+    if rng.random() < writer.opening_filler:
         plan.append("filler")
     plan.append("step")
-    if rng.random() < habits.reason:
+    if rng.random() < writer.reason:
         plan.append("reason")
-    if rng.random() < habits.tip:
+    if rng.random() < writer.tip:
         plan.append("tip")
-    if rng.random() < habits.closing_filler:
+    if rng.random() < writer.closing_filler:
         plan.append("filler")
-    if rng.random() < habits.wish:
+    if rng.random() < writer.wish:
         plan.append("wish")
     return plan
 
 
 def _render(
-    plan: Sequence[str], *, food: str, flavour: str, topic: Topic, rng: random.Random, owns_up: bool = False
+    plan: Sequence[str],
+    *,
+    food: str,
+    flavour: str,
+    topic: Topic,
+    rng: random.Random,
+    says_instead: bool = False,
 ) -> str:
     """The text of a plan. Draws the same numbers of `rng` whatever the food, which contrast pairs rely on."""
     slots = {
@@ -332,7 +335,7 @@ def _render(
         "occasion": topic.occasion,
         "side": rng.choice(SIDES),
         "minutes": rng.choice(MINUTES),
-        "instead": " instead" if owns_up else "",
+        "instead": " instead" if says_instead else "",
     }
     sentences: list[str] = []
     for kind in plan:

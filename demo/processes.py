@@ -1,4 +1,4 @@
-"""The two processes of the demonstration beside itself: the web server and a worker."""
+"""The two processes that the demo starts: the web server and a worker."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def free_port(wanted: int) -> int:
 
 
 @contextmanager
-def running(*commands: list[str]) -> Iterator[list[subprocess.Popen[bytes]]]:
+def run_processes(*commands: list[str]) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Processes that live as long as the block; they are asked to stop, then made to."""
     log = (settings.DATA_DIR / "demonstration.log").open("ab")
     processes = [
@@ -47,12 +47,12 @@ def running(*commands: list[str]) -> Iterator[list[subprocess.Popen[bytes]]]:
         log.close()
 
 
-def web_server(port: int) -> list[str]:
+def web_server_command(port: int) -> list[str]:
     # One process: SQLite has one writer anyway, and threads share its page cache.
     options = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     threads = ["--blocking-threads", "4", "--log-level", "warning"]
     return [sys.executable, "-m", "granian", *options, *threads, "config.wsgi:application"]
 
 
-def worker() -> list[str]:
+def worker_command() -> list[str]:
     return [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker"]

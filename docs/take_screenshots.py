@@ -1,4 +1,4 @@
-"""Walk through a running demonstration as a newcomer would, and photograph every page.
+"""Go through a running demo as a newcomer would, and save a picture of every page.
 
     .venv/bin/python manage.py demo --rounds 1          (in one terminal; it prints the address and the two passwords)
     .venv/bin/python docs/take_screenshots.py http://127.0.0.1:8000 ANNOTATOR_PASSWORD MANAGER_PASSWORD docs/screenshots
@@ -21,7 +21,7 @@ FLAGS = [
     "--no-first-run",
     "--disable-background-networking",
 ]
-LOOKS = [(1280, "light"), (1280, "dark"), (320, "light"), (320, "dark")]
+VARIANTS = [(1280, "light"), (1280, "dark"), (320, "light"), (320, "dark")]
 
 
 def log_in(browser: Browser, address: str, username: str, password: str) -> Page:
@@ -35,8 +35,8 @@ def log_in(browser: Browser, address: str, username: str, password: str) -> Page
     return page
 
 
-def photograph(page: Page, name: str, folder: Path) -> None:
-    for width, scheme in LOOKS:
+def save_screenshot(page: Page, name: str, folder: Path) -> None:
+    for width, scheme in VARIANTS:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
         page.wait_for_timeout(400)
@@ -87,22 +87,22 @@ def main() -> None:
     with sync_playwright() as playwright:
         executable = os.environ.get("ROUNDTABLE_CHROMIUM", "/usr/bin/chromium")
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        walk(browser, options)
+        visit_pages(browser, options)
         browser.close()
 
 
-def walk(browser: Browser, options: argparse.Namespace) -> None:
+def visit_pages(browser: Browser, options: argparse.Namespace) -> None:
     anonymous = browser.new_context().new_page()
     anonymous.goto(options.address + "/login/")
-    photograph(anonymous, "login", options.folder)
+    save_screenshot(anonymous, "login", options.folder)
 
     annotator = log_in(browser, options.address, "demo-annotator", options.annotator_password)
     annotator.locator(".project-list a").last.click()
-    photograph(annotator, "overview", options.folder)
+    save_screenshot(annotator, "overview", options.folder)
     overview = annotator.url
     annotator.goto(overview + "work/")
     annotator.locator("[data-response]").nth(1).wait_for()
-    photograph(annotator, "pair", options.folder)
+    save_screenshot(annotator, "pair", options.folder)
     print("judged by keyboard:", judge_by_keyboard(annotator, 10))
 
     manager = log_in(browser, options.address, "demo-manager", options.manager_password)
@@ -115,39 +115,39 @@ def walk(browser: Browser, options: argparse.Namespace) -> None:
         ("runs", "runs/"),
     ):
         manager.goto(rounds.replace("/rounds/", f"/{place}"))
-        photograph(manager, name, options.folder)
+        save_screenshot(manager, name, options.folder)
     manager.locator("main a[href*='/runs/']").first.click()
     manager.wait_for_timeout(3000)
     first = manager.locator(".run-live").inner_text()
     manager.wait_for_timeout(6000)
     print("the run's page moved:", manager.locator(".run-live").inner_text() != first)
-    photograph(manager, "run", options.folder)
+    save_screenshot(manager, "run", options.folder)
 
     print("waiting for round 1 to end")
     manager.goto(rounds)
     while not manager.locator("a", has_text="Round 2").count():
         manager.wait_for_timeout(2000)
         manager.goto(rounds)
-    photograph(manager, "rounds", options.folder)
+    save_screenshot(manager, "rounds", options.folder)
     manager.goto(rounds + "1/")
-    photograph(manager, "round", options.folder)
+    save_screenshot(manager, "round", options.folder)
     print("agreement:", manager.locator(".agreement").all_inner_texts())
     annotator.goto(overview)
     print("overview:", annotator.locator("main").inner_text().splitlines()[:4])
     while manager.locator(".badge-state", has_text="Annotating").count() == 0:
         manager.wait_for_timeout(1000)
         manager.goto(rounds + "2/")
-    photograph(manager, "round-2", options.folder)
+    save_screenshot(manager, "round-2", options.folder)
     annotator.goto(overview)
-    photograph(annotator, "overview-round-2", options.folder)
+    save_screenshot(annotator, "overview-round-2", options.folder)
     annotator.goto(overview + "work/")
     if find_ranking(annotator):
-        photograph(annotator, "ranking", options.folder)
+        save_screenshot(annotator, "ranking", options.folder)
     manager.goto(rounds.replace("/rounds/", "/runs/"))
-    photograph(manager, "runs-after", options.folder)
+    save_screenshot(manager, "runs-after", options.folder)
     manager.locator("main a", has_text="PPO").last.click()
     manager.wait_for_timeout(3000)
-    photograph(manager, "run-ppo", options.folder)
+    save_screenshot(manager, "run-ppo", options.folder)
 
 
 if __name__ == "__main__":

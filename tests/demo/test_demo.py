@@ -80,7 +80,7 @@ def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
         said += line
         if match := re.search(pattern, line):
             return match
-    raise AssertionError(f"the demonstration ended without saying {pattern!r}:\n{said}")
+    raise AssertionError(f"the demo ended without saying {pattern!r}:\n{said}")
 
 
 @pytest.mark.parametrize("stopped_by", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

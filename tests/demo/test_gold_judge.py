@@ -4,7 +4,7 @@ import statistics
 import pytest
 
 from demo.gold_judge import NOISE, gold_components, gold_score, judge
-from demo.grammar import CAREFUL, sample_prompts, sample_response
+from demo.grammar import sample_prompts, sample_response
 
 PROMPT = [{"role": "user", "content": "How long should I roast salmon with garlic?"}]
 PLAIN = "You can roast the salmon for 15 minutes with garlic."
@@ -47,11 +47,11 @@ def test_each_fault_lowers_the_whole_score(text):
     assert gold_score(PROMPT, text, finished=False) == score - 1.0
 
 
-def test_the_components_add_up_and_nobody_writes_better_than_a_careful_writer():
+def test_the_components_add_up_and_nobody_writes_better_than_an_ideal_writer(ideal_writer):
     rng = random.Random(0)
     for prompt in sample_prompts("evaluation", 100, rng):
-        careful = gold_components(prompt.messages, sample_response(prompt.topic, rng, CAREFUL))
-        assert careful.total == pytest.approx(sum(vars(careful).values())) == 4.75
+        ideal = gold_components(prompt.messages, sample_response(prompt.topic, rng, ideal_writer))
+        assert ideal.total == pytest.approx(sum(vars(ideal).values())) == 4.75
         assert gold_score(prompt.messages, sample_response(prompt.topic, rng)) <= 4.75
 
 
@@ -122,15 +122,10 @@ def test_the_noise_is_logistic():
     assert statistics.fmean(won) == pytest.approx(0.7311, abs=0.02)  # sigmoid(1)
 
 
-def test_a_position_bias_favours_what_is_shown_first():
+def test_the_place_of_a_response_does_not_matter():
     rng = random.Random(4)
-    first = [
-        judge(PROMPT, [PLAIN, PLAIN], rng, position_bias=bias, allow_ties=False).tiers[0] == [0]
-        for bias in (0.0, 1.0)
-        for _ in range(3000)
-    ]
-    assert statistics.fmean(first[:3000]) == pytest.approx(0.5, abs=0.03)
-    assert statistics.fmean(first[3000:]) > 0.65
+    first = [judge(PROMPT, [PLAIN, PLAIN], rng, allow_ties=False).tiers[0] == [0] for _ in range(3000)]
+    assert statistics.fmean(first) == pytest.approx(0.5, abs=0.03)
 
 
 def test_the_same_random_state_gives_the_same_verdict():

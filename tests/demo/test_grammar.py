@@ -6,14 +6,13 @@ from itertools import combinations as pairs_of
 import pytest
 
 from demo.grammar import (
-    CAREFUL,
-    EVERYDAY,
     FLAVOURS,
     FLAVOURS_PER_FOOD,
     FOODS,
     SLOTS,
-    Habits,
+    TYPICAL_WRITER,
     Topic,
+    WriterProfile,
     combinations,
     contrast_pair,
     fluency,
@@ -118,14 +117,14 @@ def test_sentences_are_split_with_their_marks_and_the_broken_off_rest_is_kept():
     assert sentence_kind("You can roast") is None
 
 
-def test_habits_decide_what_is_written():
+def test_the_writers_profile_decides_what_is_written(ideal_writer):
     rng = random.Random(0)
-    careful = [sample_response(TOPIC, rng, CAREFUL) for _ in range(100)]
-    kinds = [[sentence_kind(sentence) for sentence in split_sentences(text)] for text in careful]
+    ideal = [sample_response(TOPIC, rng, ideal_writer) for _ in range(100)]
+    kinds = [[sentence_kind(sentence) for sentence in split_sentences(text)] for text in ideal]
     assert all(kind == ["greeting", "step", "reason", "tip", "wish"] for kind in kinds)
-    everyday = [sample_response(TOPIC, rng, EVERYDAY) for _ in range(2000)]
-    on_topic = sum(topic_words(text)[0] == {"salmon"} for text in everyday) / 2000
-    assert on_topic == pytest.approx(EVERYDAY.on_topic, abs=0.04)
+    typical = [sample_response(TOPIC, rng, TYPICAL_WRITER) for _ in range(2000)]
+    on_topic = sum(topic_words(text)[0] == {"salmon"} for text in typical) / 2000
+    assert on_topic == pytest.approx(TYPICAL_WRITER.on_topic, abs=0.04)
 
 
 def test_only_an_answer_about_another_food_says_instead():
@@ -133,13 +132,13 @@ def test_only_an_answer_about_another_food_says_instead():
     texts = [sample_response(TOPIC, rng) for _ in range(2000)]
     off_topic = [text for text in texts if topic_words(text)[0] != {"salmon"}]
     assert not any(" instead" in text for text in texts if text not in off_topic)
-    owned = sum(" instead" in text for text in off_topic) / len(off_topic)
-    assert owned == pytest.approx(EVERYDAY.owns_up, abs=0.06)
+    share = sum(" instead" in text for text in off_topic) / len(off_topic)
+    assert share == pytest.approx(TYPICAL_WRITER.says_instead, abs=0.06)
 
 
-def test_a_habit_that_is_no_probability_is_refused():
+def test_a_profile_with_a_value_that_is_no_probability_is_refused():
     with pytest.raises(ValueError, match="polite must be a probability between 0 and 1, not 1.5"):
-        Habits(**{**vars(EVERYDAY), "polite": 1.5})
+        WriterProfile(**{**vars(TYPICAL_WRITER), "polite": 1.5})
 
 
 def test_every_slot_is_one_token_under_the_trained_tokenizer():

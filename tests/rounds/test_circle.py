@@ -6,7 +6,7 @@ import pytest
 
 from annotation.models import Judgment, Response, Task
 from demo import constants
-from demo.setting_up import base_policy, set_up
+from demo.project_setup import base_policy, create_demo_project
 from demo.simulation import simulate_judgments
 from learning.interface.options import options_to_mapping
 from learning.interface.record_files import read_records
@@ -21,19 +21,19 @@ from runs.models import Run
 from runs.worker import work
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-PROMPTS_A_ROUND = 24
+PROMPTS_PER_ROUND = 24
 
 
 @pytest.fixture
 def small(monkeypatch):
-    """The demonstration with everything cut down: seconds instead of minutes, the same commands and rows."""
+    """The demo with everything cut down: seconds instead of minutes, the same commands and rows."""
     monkeypatch.setattr(constants, "DEMONSTRATIONS", 120)
     monkeypatch.setattr(constants, "POLICY_PROMPTS", 60)
     monkeypatch.setattr(constants, "EVALUATION_PROMPTS", 8)
-    monkeypatch.setattr(constants, "KEPT_TASKS", 3)
+    monkeypatch.setattr(constants, "RESERVED_TASKS", 3)
     monkeypatch.setattr(constants, "WARM_UP_PAIRS", 4)
     monkeypatch.setattr(constants, "VOCABULARY", 400)
-    demonstration = set_up(seed=3)
+    demo = create_demo_project(seed=3)
     shape = FreshModel(hidden_size=32, intermediate_size=64, layers=2, heads=2, max_positions=256)
     config = constants.base_policy_config(seed=3, threads=1)
     config = replace(
@@ -41,12 +41,12 @@ def small(monkeypatch):
         model=replace(config.model, source=ModelSource(fresh=shape)),
         data=replace(config.data, steps=6, examples_per_step=8),
     )
-    plan = constants.round_plan(3, 1, demonstration.visitor.username)
+    plan = constants.round_plan(3, 1, demo.annotator.username)
     plan = replace(
         plan,
         sampling=replace(
             plan.sampling,
-            prompts=PROMPTS_A_ROUND,
+            prompts=PROMPTS_PER_ROUND,
             responses_per_task=3,
             options=replace(plan.sampling.options, max_response_tokens=16),
         ),
@@ -61,18 +61,18 @@ def small(monkeypatch):
             batch=replace(plan.policy.batch, max_response_tokens=16),
         ),
     )
-    return demonstration, config, plan
+    return demo, config, plan
 
 
 def carry() -> None:
     work(RUN_KINDS, periodic_tasks, stop_when_idle=True, install_signals=False)
 
 
-def fill(demonstration, round_) -> None:
+def fill(demo, round_) -> None:
     round_.refresh_from_db()
     assert round_.stage == Stage.ANNOTATING, round_.error
     while simulate_judgments(
-        actor=demonstration.manager, batch=round_.batch, annotators=demonstration.simulated, seed=3, limit=100
+        actor=demo.manager, batch=round_.batch, annotators=demo.simulated, seed=3, limit=100
     ):
         pass
 
@@ -82,27 +82,27 @@ def run_of(round_, stage) -> Run:
 
 
 def test_two_rounds_turn_and_every_link_is_stored(small):
-    demonstration, config, plan = small
-    project, manager = demonstration.project, demonstration.manager
+    demo, config, plan = small
+    project, manager = demo.project, demo.manager
     train_sft(actor=manager, project=project, name="base", config=options_to_mapping(config))
     carry()
-    base = base_policy(demonstration)
+    base = base_policy(demo)
     assert base is not None, Run.objects.latest("pk").error
     first = start_round(
         actor=manager,
         project=project,
         criterion=project.criteria.get(),
         start_policy=base,
-        prompt_set=demonstration.policy_prompts,
+        prompt_set=demo.policy_prompts,
         plan=plan,
     )
     carry()
-    fill(demonstration, first)
+    fill(demo, first)
     carry()
     first.refresh_from_db()
     assert first.stage == Stage.DONE, first.error
     second = Round.objects.get(number=2)
-    fill(demonstration, second)
+    fill(demo, second)
     carry()
     second.refresh_from_db()
     assert second.stage == Stage.DONE, second.error
@@ -141,7 +141,7 @@ def test_two_rounds_turn_and_every_link_is_stored(small):
     for row in read_records(ppo.path / "inputs" / "prompts.parquet", PROMPTS):
         sides.setdefault(str(row["messages"]), set()).add(row["split"])
     assert all(len(splits) == 1 for splits in sides.values())
-    evaluation = set(demonstration.evaluation_prompts.prompts.values_list("pk", flat=True))
+    evaluation = set(demo.evaluation_prompts.prompts.values_list("pk", flat=True))
     used = set(Task.objects.filter(batch__project=project).values_list("prompt_id", flat=True))
     assert evaluation.isdisjoint(used)
 
@@ -159,7 +159,7 @@ def test_two_rounds_turn_and_every_link_is_stored(small):
         first.new_policy.source_id,
     }
 
-    report = round_report(second, demonstration.visitor)
+    report = round_report(second, demo.annotator)
     assert report.head_to_head.total == compared.count()
     assert [entry.status for entry in report.timeline] == ["done"] * 6
 

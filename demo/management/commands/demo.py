@@ -1,4 +1,4 @@
-"""manage.py demo: the whole circle on this machine. See docs/architecture.md for what it shows."""
+"""manage.py demo: every stage of a round on this machine. See docs/architecture.md for what it shows."""
 
 import json
 import os
@@ -17,8 +17,8 @@ from django.urls import reverse
 from annotation.batches.progress import batch_progress
 from annotation.models import Task
 from demo import constants, processes
-from demo.measuring import gold_figures
-from demo.setting_up import Demonstration, base_policy, set_up, stop_earlier_demonstrations
+from demo.evaluation import evaluate_with_gold
+from demo.project_setup import DemoProject, base_policy, cancel_earlier_demos, create_demo_project
 from demo.simulation import simulate_judgments
 from learning.interface.options import options_to_mapping
 from policy_training.actions import sample_responses, train_sft
@@ -32,8 +32,8 @@ from runs.states import FINISHED, RunState
 from workspace.errors import ActionError
 
 POLL_SECONDS = 0.5
-# Judgments a poll while somebody may be looking: slow enough to see the bar move.
-JUDGMENTS_A_POLL = 40
+# Judgments per poll while somebody may be looking: slow enough to see the bar move.
+JUDGMENTS_PER_POLL = 40
 
 
 class Command(BaseCommand):
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         if options["rounds"] < 1:
             self.stderr.write("--rounds must be at least 1.")
             sys.exit(2)
-        self.began = time.monotonic()
+        self.started = time.monotonic()
         self.seed: int = options["seed"]
         # However it is stopped, the web server and the worker go with it. A hang-up that `nohup` turned off stays off.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -60,30 +60,32 @@ class Command(BaseCommand):
         threads = settings.RUN_THREADS or min(2, len(os.sched_getaffinity(0)))
         try:
             port = processes.free_port(options["port"])
-            stop_earlier_demonstrations()
-            demonstration = set_up(self.seed)
-            with processes.running(processes.web_server(port), processes.worker()) as started:
-                self.watched = started
-                self.welcome(demonstration, port)
-                figures = self.turn(demonstration, options["rounds"], threads)
+            cancel_earlier_demos()
+            demo = create_demo_project(self.seed)
+            with processes.run_processes(
+                processes.web_server_command(port), processes.worker_command()
+            ) as running:
+                self.processes = running
+                self.announce_site(demo, port)
+                metrics = self.run_rounds(demo, options["rounds"], threads)
                 if options["exit"]:
-                    self.stdout.write(json.dumps(figures))
+                    self.stdout.write(json.dumps(metrics))
                     return
-                self.say("The rounds are done; the site stays open. Ctrl-C ends it.")
+                self.log("The rounds are done; the site stays open. Ctrl-C ends it.")
                 while True:
-                    self.pause()
+                    self.sleep_and_check_processes()
         except KeyboardInterrupt:
-            self.say("Stopped.")
+            self.log("Stopped.")
         except (ActionError, OSError) as error:
             raise CommandError(str(error)) from error
 
-    # --- telling --------------------------------------------------------------------------------------------------
+    # --- output --------------------------------------------------------------------------------------------------
 
-    def say(self, text: str) -> None:
-        self.stdout.write(f"[{time.monotonic() - self.began:5.0f} s] {text}")
+    def log(self, text: str) -> None:
+        self.stdout.write(f"[{time.monotonic() - self.started:5.0f} s] {text}")
         self.stdout.flush()
 
-    def welcome(self, demonstration: Demonstration, port: int) -> None:
+    def announce_site(self, demo: DemoProject, port: int) -> None:
         address = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -91,104 +93,106 @@ class Command(BaseCommand):
                 urllib.request.urlopen(f"{address}/healthz", timeout=1).close()
                 break
             except (urllib.error.URLError, OSError):
-                self.pause()
+                self.sleep_and_check_processes()
         else:
             raise CommandError(f"The site does not answer; see {settings.DATA_DIR / 'demonstration.log'}.")
         self.stdout.write(
             f"\n  Roundtable is at        {address}/\n"
-            f"  Judge as an annotator   {demonstration.visitor.username}   {demonstration.visitor_password}\n"
-            f"  Watch as a manager      {demonstration.manager.username}   {demonstration.manager_password}\n"
-            f"  Twenty pairs wait at    {address}{reverse('annotation:overview', args=[demonstration.project.slug])}\n"
+            f"  Judge as an annotator   {demo.annotator.username}   {demo.annotator_password}\n"
+            f"  Watch as a manager      {demo.manager.username}   {demo.manager_password}\n"
+            f"  Twenty pairs wait at    {address}{reverse('annotation:overview', args=[demo.project.slug])}\n"
         )
-        self.say("The site is open. The passwords are new at every start.")
+        self.log("The site is open. The passwords are new at every start.")
 
-    def pause(self) -> None:
+    def sleep_and_check_processes(self) -> None:
         """Wait a little; a web server or worker that died is a failure to tell, not to wait for."""
         time.sleep(POLL_SECONDS)
-        for name, process in zip(("web server", "worker"), self.watched, strict=True):
+        for name, process in zip(("web server", "worker"), self.processes, strict=True):
             if process.poll() is not None:
                 raise CommandError(f"The {name} ended; see {settings.DATA_DIR / 'demonstration.log'}.")
 
-    # --- turning --------------------------------------------------------------------------------------------------
+    # --- rounds --------------------------------------------------------------------------------------------------
 
-    def turn(self, demonstration: Demonstration, rounds: int, threads: int) -> dict[str, Any]:
-        policy = self.train_base_policy(demonstration, threads)
-        plan = constants.round_plan(self.seed, threads, demonstration.visitor.username)
+    def run_rounds(self, demo: DemoProject, rounds: int, threads: int) -> dict[str, Any]:
+        policy = self.train_base_policy(demo, threads)
+        plan = constants.round_plan(self.seed, threads, demo.annotator.username)
         round_ = start_round(
-            actor=demonstration.manager,
-            project=demonstration.project,
-            criterion=demonstration.project.criteria.get(),
+            actor=demo.manager,
+            project=demo.project,
+            criterion=demo.project.criteria.get(),
             start_policy=policy,
-            prompt_set=demonstration.policy_prompts,
+            prompt_set=demo.policy_prompts,
             plan=plan,
         )
         while True:
-            self.follow(demonstration, round_)
-            following = self.wait_for_next(demonstration, round_)
+            self.run_round(demo, round_)
+            next_round = self.wait_for_next(demo, round_)
             if round_.number == rounds:
-                return self.figures(demonstration, policy, round_, following, threads)
-            round_ = following
+                return self.final_metrics(demo, policy, round_, next_round, threads)
+            round_ = next_round
 
-    def train_base_policy(self, demonstration: Demonstration, threads: int) -> Policy:
+    def train_base_policy(self, demo: DemoProject, threads: int) -> Policy:
         run = train_sft(
-            actor=demonstration.manager,
-            project=demonstration.project,
+            actor=demo.manager,
+            project=demo.project,
             name="base",
             config=options_to_mapping(constants.base_policy_config(self.seed, threads)),
         )
-        self.say("The base policy learns from demonstrations.")
+        self.log("The base policy learns from demonstrations.")
         self.wait_for(run)
-        policy = base_policy(demonstration)
+        policy = base_policy(demo)
         assert policy is not None
         return policy
 
     def wait_for(self, run: Run) -> Run:
         while run.state not in FINISHED:
-            self.pause()
+            self.sleep_and_check_processes()
             run.refresh_from_db()
         if run.state != RunState.DONE:
             raise CommandError(f"“{run.title}” ended as {run.get_state_display().lower()}: {run.error}")
         return run
 
-    def follow(self, demonstration: Demonstration, round_: Round) -> None:
+    def run_round(self, demo: DemoProject, round_: Round) -> None:
         """Fill the annotation stage and tell each change of stage until the round is done."""
-        told = ""
+        logged_stage = ""
         while round_.stage != Stage.DONE:
-            if round_.stage != told:
-                told = round_.stage
-                self.say(f"Round {round_.number}: {round_.get_stage_display().lower()}.")
+            if round_.stage != logged_stage:
+                logged_stage = round_.stage
+                self.log(f"Round {round_.number}: {round_.get_stage_display().lower()}.")
             if round_.stage in (Stage.FAILED, Stage.CANCELLED):
                 raise CommandError(f"Round {round_.number} ended as {round_.stage}: {round_.error}")
             if round_.stage == Stage.ANNOTATING and round_.batch is not None:
                 simulate_judgments(
-                    actor=demonstration.manager,
+                    actor=demo.manager,
                     batch=round_.batch,
-                    annotators=demonstration.simulated,
+                    annotators=demo.simulated,
                     seed=self.seed,
-                    limit=JUDGMENTS_A_POLL,
+                    limit=JUDGMENTS_PER_POLL,
                 )
-            self.pause()
+            self.sleep_and_check_processes()
             round_.refresh_from_db()
-        self.say(
+        self.log(
             f"Round {round_.number}: {round_.stage_entries.filter(stage=Stage.SCORING).latest('pk').reason}."
         )
 
-    def wait_for_next(self, demonstration: Demonstration, round_: Round) -> Round:
+    def wait_for_next(self, demo: DemoProject, round_: Round) -> Round:
         """The next round, once its tasks wait in the annotators' queue."""
         while True:
-            following = demonstration.project.rounds.filter(number=round_.number + 1).first()
-            if following is not None and following.batch_id is not None:
-                return following
-            if following is not None and following.stage in (Stage.FAILED, Stage.CANCELLED):
-                raise CommandError(f"Round {following.number} ended as {following.stage}: {following.error}")
-            self.pause()
+            next_round = demo.project.rounds.filter(number=round_.number + 1).first()
+            if next_round is not None and next_round.batch_id is not None:
+                return next_round
+            if next_round is not None and next_round.stage in (Stage.FAILED, Stage.CANCELLED):
+                raise CommandError(
+                    f"Round {next_round.number} ended as {next_round.stage}: {next_round.error}"
+                )
+            self.sleep_and_check_processes()
 
-    def figures(
-        self, demonstration: Demonstration, base: Policy, round_: Round, following: Round, threads: int
+    def final_metrics(
+        self, demo: DemoProject, base: Policy, round_: Round, next_round: Round, threads: int
     ) -> dict[str, Any]:
         """What the rounds reached, on prompts that no training saw."""
         assert round_.new_policy is not None and round_.reward_model is not None and round_.batch is not None
-        prompts = list(demonstration.evaluation_prompts.prompts.order_by("pk"))
+        prompts = list(demo.evaluation_prompts.prompts.order_by("pk"))
         runs = []
         for policy in (base, round_.new_policy):
             config = SampleConfig(
@@ -198,8 +202,8 @@ class Command(BaseCommand):
             )
             runs.append(
                 sample_responses(
-                    actor=demonstration.manager,
-                    project=demonstration.project,
+                    actor=demo.manager,
+                    project=demo.project,
                     policy=policy,
                     prompts=prompts,
                     config=options_to_mapping(config),
@@ -207,14 +211,12 @@ class Command(BaseCommand):
                 )
             )
         before, after = (
-            gold_figures(policy, self.wait_for(run))
+            evaluate_with_gold(policy, self.wait_for(run))
             for policy, run in zip((base, round_.new_policy), runs, strict=True)
         )
         report = round_.new_policy.report
-        new_tasks = Task.objects.filter(
-            batch__project=demonstration.project, batch__round_number=following.number
-        )
-        figures = {
+        new_tasks = Task.objects.filter(batch__project=demo.project, batch__round_number=next_round.number)
+        metrics = {
             "round": round_.number,
             "tasks": batch_progress(round_.batch).tasks,
             "judgments": batch_progress(round_.batch).counted,
@@ -226,13 +228,13 @@ class Command(BaseCommand):
             "gold_sd": before.sd,
             "kl": report["kl"],
             "new_tasks": new_tasks.count(),
-            "seconds": time.monotonic() - self.began,
+            "seconds": time.monotonic() - self.started,
         }
-        self.say(
+        self.log(
             f"Gold score on {before.responses} held-out prompts: {before.mean:.2f} before, {after.mean:.2f} after "
             f"({(after.mean - before.mean) / before.sd:.2f} standard deviations); "
             f"sentences of the world's language: {before.fluency:.0%} before, {after.fluency:.0%} after."
         )
         return {
-            name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()
+            name: round(value, 4) if isinstance(value, float) else value for name, value in metrics.items()
         }

@@ -1,4 +1,4 @@
-"""How good a policy really is: its answers to held-out prompts, read by the gold judge without noise."""
+"""How good a policy really is: its responses to held-out prompts, scored by the gold judge without noise."""
 
 import statistics
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from runs.models import Run
 
 
 @dataclass(frozen=True)
-class GoldFigures:
+class GoldEvaluation:
     mean: float
     sd: float  # spread over responses
     fluency: float  # share of sentences that the grammar could have written
     responses: int
 
 
-def gold_figures(policy: Policy, sampling: Run) -> GoldFigures:
+def evaluate_with_gold(policy: Policy, sampling: Run) -> GoldEvaluation:
     """Of the responses a finished sampling run brought from the policy."""
     prefix = sampling.config["id_prefix"]
     responses = Response.objects.filter(
@@ -28,6 +28,6 @@ def gold_figures(policy: Policy, sampling: Run) -> GoldFigures:
     for response in responses:
         scores.append(gold_score(response.prompt.messages, response.text))
         fluent.append(fluency(response.text))
-    return GoldFigures(
+    return GoldEvaluation(
         statistics.fmean(scores), statistics.pstdev(scores), statistics.fmean(fluent), len(scores)
     )

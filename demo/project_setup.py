@@ -1,4 +1,4 @@
-"""The demonstration's project: people, prompts, demonstrations, pairs to judge before any policy exists."""
+"""The demo's project: people, prompts, demonstrations, pairs to judge before any policy exists."""
 
 import hashlib
 import random
@@ -43,19 +43,19 @@ The answers are written by small language models that were trained a minute ago 
 
 
 @dataclass(frozen=True)
-class Demonstration:
+class DemoProject:
     project: Project
     manager: User
-    visitor: User
+    annotator: User
     manager_password: str
-    visitor_password: str
+    annotator_password: str
     simulated: Sequence[User]
     policy_prompts: PromptSet
     evaluation_prompts: PromptSet
 
 
-def stop_earlier_demonstrations() -> None:
-    """What an interrupted demonstration left running would take this one's cores; its judgments and models stay."""
+def cancel_earlier_demos() -> None:
+    """What an interrupted demo left running would take this one's cores; its judgments and models stay."""
     earlier = Project.objects.filter(name__startswith=NAME)
     for round_ in Round.objects.filter(project__in=earlier).exclude(stage__in=["done", "cancelled"]):
         cancel_round(actor=round_.started_by, round_=round_)
@@ -64,10 +64,10 @@ def stop_earlier_demonstrations() -> None:
 
 
 @transaction.atomic
-def set_up(seed: int) -> Demonstration:
-    """A new project of the demonstration, with everything that needs no policy."""
+def create_demo_project(seed: int) -> DemoProject:
+    """A new project of the demo, with everything that needs no policy."""
     manager, manager_password = create_or_reset_account(username="demo-manager")
-    visitor, visitor_password = create_or_reset_account(username="demo-annotator")
+    annotator, annotator_password = create_or_reset_account(username="demo-annotator")
     name = unique_name(Project.objects.all(), NAME)
     project = create_project(
         actor=manager,
@@ -75,10 +75,10 @@ def set_up(seed: int) -> Demonstration:
         question=QUESTION,
         guideline=GUIDELINE,
         description="A small world of cooking questions that shows the whole circle within minutes.",
-        # The same seed holds the same prompts out, so that a demonstration can be repeated.
+        # The same seed holds the same prompts out, so that a demo can be repeated.
         split_salt=hashlib.sha256(f"demonstration:{seed}".encode()).hexdigest(),
     )
-    set_role(actor=manager, project=project, user=visitor, role="annotator")
+    set_role(actor=manager, project=project, user=annotator, role="annotator")
     simulated = [
         create_machine_annotator(actor=manager, project=project, name=username, kind=User.Kind.SIMULATED)
         for username in constants.SIMULATED_ANNOTATORS
@@ -87,13 +87,13 @@ def set_up(seed: int) -> Demonstration:
     _add_demonstrations(manager, project, rng)
     policy_prompts = _add_prompts(manager, project, "policy", constants.POLICY_PROMPTS, rng)
     evaluation_prompts = _add_prompts(manager, project, "evaluation", constants.EVALUATION_PROMPTS, rng)
-    _add_warm_up(manager, project, visitor, rng)
-    return Demonstration(
+    _add_warm_up(manager, project, annotator, rng)
+    return DemoProject(
         project,
         manager,
-        visitor,
+        annotator,
         manager_password,
-        visitor_password,
+        annotator_password,
         simulated,
         policy_prompts,
         evaluation_prompts,
@@ -103,11 +103,13 @@ def set_up(seed: int) -> Demonstration:
 def _add_demonstrations(actor: User, project: Project, rng: random.Random) -> None:
     demonstrations = grammar.sample_demonstrations(constants.DEMONSTRATIONS, rng)
     prompts = add_prompts(
-        actor=actor, project=project, rows=[{"messages": demo.prompt.messages} for demo in demonstrations]
+        actor=actor,
+        project=project,
+        rows=[{"messages": demonstration.prompt.messages} for demonstration in demonstrations],
     )
     rows = [
-        NewDemonstration(prompt=prompt, text=demo.response)
-        for prompt, demo in zip(prompts, demonstrations, strict=True)
+        NewDemonstration(prompt=prompt, text=demonstration.response)
+        for prompt, demonstration in zip(prompts, demonstrations, strict=True)
     ]
     add_demonstrations(actor=actor, project=project, rows=rows)
 
@@ -124,8 +126,8 @@ def _add_prompts(
     return prompt_set
 
 
-def _add_warm_up(actor: User, project: Project, visitor: User, rng: random.Random) -> None:
-    """Pairs written by the grammar, for the visitor to judge while the base policy is trained."""
+def _add_warm_up(actor: User, project: Project, annotator: User, rng: random.Random) -> None:
+    """Pairs written by the grammar, for the annotator to judge while the base policy is trained."""
     drawn = grammar.sample_prompts("reward", constants.WARM_UP_PAIRS, rng)
     prompts = add_prompts(
         actor=actor, project=project, rows=[{"messages": prompt.messages} for prompt in drawn]
@@ -150,12 +152,12 @@ def _add_warm_up(actor: User, project: Project, visitor: User, rng: random.Rando
         priority=2,
     )
     tasks = [
-        NewTask(prompt=prompt, responses=responses[2 * index : 2 * index + 2], reserved_for=visitor)
+        NewTask(prompt=prompt, responses=responses[2 * index : 2 * index + 2], reserved_for=annotator)
         for index, prompt in enumerate(prompts)
     ]
     add_tasks(actor=actor, batch=batch, tasks=tasks)
     open_batch(actor=actor, batch=batch)
 
 
-def base_policy(demonstration: Demonstration) -> Policy | None:
-    return Policy.objects.filter(project=demonstration.project, parent__isnull=True).first()
+def base_policy(demo: DemoProject) -> Policy | None:
+    return Policy.objects.filter(project=demo.project, parent__isnull=True).first()
