@@ -5,7 +5,7 @@ How they were found is in docs/decisions.md; what they reach is in docs/benchmar
 
 from dataclasses import replace
 
-from learning.interface.training_options import BatchOptions, FreshModel, ModelSource, RuntimeOptions
+from learning.interface.training_options import BatchOptions, ModelArchitecture, ModelSource, RuntimeOptions
 from policy_training.training.config import LanguageModelConfig, SampleOptions
 from policy_training.training.presets import LANGUAGE_MODEL_PRESETS, PPO_PRESETS
 from rewardmodel.training.config import TokenizerOptions
@@ -19,14 +19,14 @@ POLICY_PROMPTS = 2000
 EVALUATION_PROMPTS = 160
 SIMULATED_ANNOTATORS = ("simulated-1", "simulated-2", "simulated-3")
 
-MODEL = FreshModel(
+MODEL = ModelArchitecture(
     architecture="llama",
     hidden_size=128,
     intermediate_size=384,
-    layers=4,
-    heads=4,
-    max_positions=256,
-    tie_embeddings=True,
+    num_hidden_layers=4,
+    num_attention_heads=4,
+    max_position_embeddings=256,
+    tie_word_embeddings=True,
     initializer_range=0.05,
 )
 VOCABULARY = 1024
@@ -50,7 +50,7 @@ def runtime(seed: int, threads: int) -> RuntimeOptions:
 def base_policy_config(seed: int, threads: int) -> LanguageModelConfig:
     preset = LANGUAGE_MODEL_PRESETS["tiny"]
     config = preset.config(
-        ModelSource(fresh=MODEL),
+        ModelSource(from_scratch=MODEL),
         runtime=runtime(seed, threads),
         tokenizer=TokenizerOptions(vocabulary_size=VOCABULARY),
     )
@@ -76,7 +76,7 @@ def round_plan(seed: int, threads: int, annotator: str) -> RoundPlan:
         objective=replace(reward_model.objective, ranking_loss="plackett_luce", lm_coefficient=1.0),
         # Many small steps: at eight comparisons a step and twice the rate the topic was found on some processors only.
         data=replace(reward_model.data, comparisons_per_step=4, epochs=4),
-        optimiser=replace(reward_model.optimiser, learning_rate=5e-4),
+        optimizer=replace(reward_model.optimizer, learning_rate=5e-4),
     )
     policy = PPO_PRESETS["tiny"].config(
         placeholder_source(), PLACEHOLDER_PATH, runtime=runtime(seed, threads)

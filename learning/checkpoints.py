@@ -24,10 +24,10 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 
+from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.atomic_files import sync_path, write_json_atomically
-from learning.interface.options import UserError, options_to_mapping
-from learning.processes import Processes
+from learning.interface.options import UserError, options_to_dict
 from learning.run_context import RunContext, StopRequested
 from learning.state_files import read_state, write_state
 
@@ -69,7 +69,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _CheckpointInfo:
     folder: Path
     step: int
     fence: int
@@ -84,41 +84,41 @@ class Checkpoints:
 
     def __init__(
         self,
-        attempt: RunContext[Any],
-        processes: Processes,
+        context: RunContext[Any],
+        distributed: DistributedContext,
         *,
         engines: Mapping[str, Engine],
         state: Mapping[str, Stateful],
     ) -> None:
-        self._attempt = attempt
-        self._processes = processes
+        self._context = context
+        self._distributed = distributed
         self._engines = dict(engines)
         self._state = dict(state)
-        self._runtime = attempt.options.runtime
-        self._folder = attempt.path / "checkpoints"
+        self._runtime = context.options.runtime
+        self._folder = context.path / "checkpoints"
 
     def resume(self) -> int:
         """Restore the newest checkpoint that verifies; returns its step, 0 when there is none.
 
         Metrics and samples written after it are forgotten. Raises UserError when config.json was edited since.
         """
-        found = self._processes.broadcast_object(self._newest() if self._processes.is_main else None)
+        found = self._distributed.broadcast_object(self._newest() if self._distributed.is_main else None)
         if found is None:
             return 0
         if found.options_sha256 != self._options_sha256():
             raise UserError(
-                f"{self._attempt.path}/config.json was edited after {found.folder.name} was made; "
+                f"{self._context.path}/config.json was edited after {found.folder.name} was made; "
                 "clone this run to start with other options"
             )
         state = read_state(found.folder / "state")
         for name, engine in self._engines.items():
             engine.load_state_dict(state["engines"][name])
             if engine.is_deepspeed:
-                engine.load_shards(found.folder / f"shards-{name}")
+                engine.load_deepspeed(found.folder / f"shards-{name}")
         for name, stateful in self._state.items():
             stateful.load_state_dict(state["state"][name])
-        _restore_random(read_state(found.folder / f"random-{self._processes.rank}"))
-        self._attempt.rewind(found.offsets)
+        _restore_random(read_state(found.folder / f"random-{self._distributed.rank}"))
+        self._context.truncate_logs(found.offsets)
         logger.info("resumed from %s", found.folder.name)
         return found.step
 
@@ -128,7 +128,7 @@ class Checkpoints:
         A run that was asked to stop in its last step goes on to its end. `score` (higher is better) marks the best
         checkpoint, which is kept.
         """
-        stop = self._processes.any(self._attempt.stop_requested) and not last
+        stop = self._distributed.any(self._context.stop_requested) and not last
         if stop or last or step % self._runtime.checkpoint_every_steps == 0:
             self.save(step, score=score)
         if stop:
@@ -136,81 +136,81 @@ class Checkpoints:
 
     def save(self, step: int, *, score: float | None = None) -> Path:
         """Write a checkpoint now; returns its folder."""
-        self._attempt.check()
-        name = f"step-{step:06d}.f{self._attempt.fence or 0}"
+        self._context.require_current()
+        name = f"step-{step:06d}.f{self._context.fence or 0}"
         target, temporary = self._folder / name, self._folder / f"tmp-{name}"
-        if self._processes.is_main:
+        if self._distributed.is_main:
             self._folder.mkdir(exist_ok=True)
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir()
-        self._processes.barrier()
+        self._distributed.barrier()
         try:
             self._write(temporary)
-            self._processes.barrier()
-            if self._processes.is_main:
-                self._complete(temporary, step, score)
-                self._attempt.check()  # a long write: the attempt may have been overtaken meanwhile
+            self._distributed.barrier()
+            if self._distributed.is_main:
+                self._write_manifest(temporary, step, score)
+                self._context.require_current()  # a long write: the attempt may have been overtaken meanwhile
                 _remove(target)  # only an invalid one of the same attempt can be there
                 os.rename(temporary, target)
                 sync_path(self._folder)
                 self._prune()
         except BaseException:
-            if self._processes.is_main:
+            if self._distributed.is_main:
                 shutil.rmtree(temporary, ignore_errors=True)
             raise
-        self._processes.barrier()
+        self._distributed.barrier()
         logger.info("saved %s", name)
         return target
 
     def _write(self, folder: Path) -> None:
-        if self._processes.is_main:
+        if self._distributed.is_main:
             state = {
                 "engines": {name: engine.state_dict() for name, engine in self._engines.items()},
                 "state": {name: stateful.state_dict() for name, stateful in self._state.items()},
             }
             write_state(folder / "state", state)
-        write_state(folder / f"random-{self._processes.rank}", _random_state())
+        write_state(folder / f"random-{self._distributed.rank}", _random_state())
         for name, engine in self._engines.items():
             if engine.is_deepspeed:
-                engine.save_shards(folder / f"shards-{name}")
+                engine.save_deepspeed(folder / f"shards-{name}")
 
-    def _complete(self, folder: Path, step: int, score: float | None) -> None:
+    def _write_manifest(self, folder: Path, step: int, score: float | None) -> None:
         files = {}
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             sync_path(file)
             files[str(file.relative_to(folder))] = {"size": file.stat().st_size, "sha256": _sha256(file)}
         complete = {
             "step": step,
-            "fence": self._attempt.fence or 0,
+            "fence": self._context.fence or 0,
             "score": score,
             "files": files,
-            "offsets": self._attempt.offsets(),
+            "offsets": self._context.log_offsets(),
             "options_sha256": self._options_sha256(),
         }
         write_json_atomically(folder / "complete.json", complete)
 
-    def _newest(self) -> _Found | None:
+    def _newest(self) -> _CheckpointInfo | None:
         for leftover in self._folder.glob("tmp-*"):
             shutil.rmtree(leftover)
-        for found in self._complete_ones():
-            problem = _problem(found)
+        for found in self._list_complete():
+            problem = _verify(found)
             if problem is None:
                 return found
             logger.warning("%s is not used: %s", found.folder.name, problem)
         return None
 
-    def _complete_ones(self) -> list[_Found]:
+    def _list_complete(self) -> list[_CheckpointInfo]:
         """Those with a readable complete.json, newest first."""
         ones = []
         for path in self._folder.glob("step-*/complete.json"):
             try:
-                ones.append(_Found(folder=path.parent, **json.loads(path.read_bytes())))
+                ones.append(_CheckpointInfo(folder=path.parent, **json.loads(path.read_bytes())))
             except (ValueError, TypeError, OSError) as error:
                 logger.warning("%s is not used: complete.json is unreadable (%s)", path.parent.name, error)
         return sorted(ones, key=lambda one: (one.step, one.fence), reverse=True)
 
     def _prune(self) -> None:
-        ones = self._complete_ones()
+        ones = self._list_complete()
         kept = ones[: self._runtime.keep_checkpoints]
         scored = [one for one in ones if one.score is not None]
         if scored:
@@ -221,11 +221,11 @@ class Checkpoints:
                 _remove(path)
 
     def _options_sha256(self) -> str:
-        options = json.dumps(options_to_mapping(self._attempt.options), sort_keys=True)
+        options = json.dumps(options_to_dict(self._context.options), sort_keys=True)
         return hashlib.sha256(options.encode()).hexdigest()
 
 
-def _problem(found: _Found) -> str | None:
+def _verify(found: _CheckpointInfo) -> str | None:
     """Why the checkpoint cannot be used; None when every file is as it was written."""
     for name, expected in found.files.items():
         file = found.folder / name

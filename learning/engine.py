@@ -1,4 +1,4 @@
-"""One trained model with its optimiser: all that is plain torch or DeepSpeed is decided here and nowhere else.
+"""One trained model with its optimizer: all that is plain torch or DeepSpeed is decided here and nowhere else.
 
 Losses are sums. A step's loss is the sum over all its tokens (or pairs, or judgments), over all forward passes and
 all ranks, divided by one number known before the step; so how a step is cut into passes and spread over ranks
@@ -20,11 +20,11 @@ import torch.distributed as dist
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from learning.architectures import bare
+from learning.distributed import DistributedContext
 from learning.interface.options import UserError
-from learning.interface.training_options import OptimiserOptions, RuntimeOptions
-from learning.language_models import save_model
-from learning.processes import Processes
+from learning.interface.training_options import OptimizerOptions, RuntimeOptions
+from learning.models.architectures import unwrap_model
+from learning.models.files import save_model
 from learning.schedules import learning_rate_at
 
 M = TypeVar("M")
@@ -36,15 +36,15 @@ class TrainingDiverged(Exception):
 
 
 @dataclass(frozen=True)
-class Update:
-    """What one optimiser step did: loss over all ranks, global gradient norm before clipping, rate used."""
+class StepResult:
+    """What one optimizer step did: loss over all ranks, global gradient norm before clipping, rate used."""
 
     loss: float
     gradient_norm: float
     learning_rate: float
 
 
-class _Caller(nn.Module):
+class _ForwardWrapper(nn.Module):
     """Lets any function of the model run as a module's forward, which is where DeepSpeed does its work."""
 
     def __init__(self, model: nn.Module, device_type: str, is_autocast: bool) -> None:
@@ -66,33 +66,33 @@ class Engine:
         self,
         model: nn.Module,
         *,
-        optimiser: OptimiserOptions,
+        optimizer: OptimizerOptions,
         steps_total: int,
         runtime: RuntimeOptions,
-        processes: Processes,
+        distributed: DistributedContext,
     ) -> None:
         self.model = model
         self.steps_done = 0
-        self._options = optimiser
+        self._options = optimizer
         self._steps_total = steps_total
         self._runtime = runtime
-        self._processes = processes
+        self._distributed = distributed
         self._gradient_norm = math.nan
-        model.to(processes.device)
+        model.to(distributed.device)
         model.train()
-        caller = _Caller(model, processes.device.type, runtime.dtype == "bf16")
-        if processes.world_size > 1:
-            _make_ranks_alike(model)
+        caller = _ForwardWrapper(model, distributed.device.type, runtime.dtype == "bf16")
+        if distributed.world_size > 1:
+            _broadcast_parameters(model)
             # Weights are the same on all ranks now; dropout must not be.
-            torch.manual_seed(runtime.seed + 1_000_003 * (processes.rank + 1))
-        self._optimiser = torch.optim.AdamW(
-            _parameter_groups(model, optimiser.weight_decay),
+            torch.manual_seed(runtime.seed + 1_000_003 * (distributed.rank + 1))
+        self._optimizer = torch.optim.AdamW(
+            _parameter_groups(model, optimizer.weight_decay),
             lr=self.learning_rate,
-            betas=(optimiser.beta1, optimiser.beta2),
-            eps=optimiser.epsilon,
-            fused=runtime.engine == "plain",
+            betas=(optimizer.beta1, optimizer.beta2),
+            eps=optimizer.epsilon,
+            fused=runtime.backend == "torch",
         )
-        if runtime.engine == "deepspeed":
+        if runtime.backend == "deepspeed":
             self._deepspeed = self._start_deepspeed(caller)
             self._caller: Any = self._deepspeed
         else:
@@ -124,30 +124,30 @@ class Engine:
             self._caller.train()
 
     def backward(self, loss: torch.Tensor) -> None:
-        """Add the gradient of `loss`, which is already divided by the step's normaliser over all ranks.
+        """Add the gradient of `loss`, which is already divided by the step's loss_denominator over all ranks.
 
         All ranks call it equally often between two steps.
         """
         if self._deepspeed is None:
             loss.backward()
         else:
-            self._deepspeed.backward(loss * self._processes.world_size)
+            self._deepspeed.backward(loss * self._distributed.world_size)
 
     def step(self) -> float:
         """Clip, update the weights, forget the gradients. Returns the global gradient norm before clipping.
 
         Raises TrainingDiverged when the norm is not finite.
         """
-        for group in self._optimiser.param_groups:
+        for group in self._optimizer.param_groups:
             group["lr"] = self.learning_rate
         if self._deepspeed is None:
             norm = self._clip()
             self._require_finite(norm)
-            self._optimiser.step()
-            self._optimiser.zero_grad(set_to_none=True)
+            self._optimizer.step()
+            self._optimizer.zero_grad(set_to_none=True)
         else:
             self._deepspeed.step()
-            # Stage 0 has no optimiser of DeepSpeed's own; there the hook before the step has clipped.
+            # Stage 0 has no optimizer of DeepSpeed's own; there the hook before the step has clipped.
             if self._runtime.zero_stage > 0:
                 self._gradient_norm = float(self._deepspeed.get_global_grad_norm())
             norm = self._gradient_norm
@@ -155,64 +155,64 @@ class Engine:
         self.steps_done += 1
         return norm
 
-    def update(
-        self, micro_batches: Sequence[M], loss_sum: Callable[[M], torch.Tensor], normaliser: float
-    ) -> Update:
-        """One optimiser step over the micro-batches of this rank.
+    def accumulate_and_step(
+        self, micro_batches: Sequence[M], loss_sum: Callable[[M], torch.Tensor], loss_denominator: float
+    ) -> StepResult:
+        """One optimizer step over the micro-batches of this rank.
 
-        `loss_sum` returns the sum of the losses in its micro-batch (through `forward`); `normaliser` is what the
-        sum over all micro-batches of all ranks is divided by. A micro-batch whose `is_filler` is true is computed,
+        `loss_sum` returns the sum of the losses in its micro-batch (through `forward`); `loss_denominator` is what the
+        sum over all micro-batches of all ranks is divided by. A micro-batch whose `is_dummy` is true is computed,
         so that the ranks stay in step, and counts nothing.
         """
-        if not micro_batches or not normaliser > 0:
+        if not micro_batches or not loss_denominator > 0:
             raise ValueError(
-                f"a step needs micro-batches ({len(micro_batches)}) and a normaliser ({normaliser})"
+                f"a step needs micro-batches ({len(micro_batches)}) and a loss_denominator ({loss_denominator})"
             )
         rate = self.learning_rate
         total = 0.0
         for micro_batch in micro_batches:
-            loss = loss_sum(micro_batch) / normaliser
-            if getattr(micro_batch, "is_filler", False):
+            loss = loss_sum(micro_batch) / loss_denominator
+            if getattr(micro_batch, "is_dummy", False):
                 loss = loss * 0.0
             self.backward(loss)
             total += loss.item()
-        total = self._processes.sum(total)
-        return Update(loss=total, gradient_norm=self.step(), learning_rate=rate)
+        total = self._distributed.sum(total)
+        return StepResult(loss=total, gradient_norm=self.step(), learning_rate=rate)
 
     def save_model(self, tokenizer: PreTrainedTokenizerFast, path: str | Path) -> dict[str, str]:
         """Write the model in Hugging Face form; all ranks call it, rank 0 writes. Returns sha256 by file name."""
         state = self._gathered_state() if self._runtime.zero_stage == 3 else None
         sums: dict[str, str] = {}
-        if self._processes.is_main:
+        if self._distributed.is_main:
             sums = save_model(self.model, tokenizer, path, state_dict=state)
-        return self._processes.broadcast_object(sums)
+        return self._distributed.broadcast_object(sums)
 
     # -- checkpoints -------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights, optimiser and step count; of a DeepSpeed engine the step count (see `save_shards`)."""
+        """Weights, optimizer and step count; of a DeepSpeed engine the step count (see `save_deepspeed`)."""
         if self._deepspeed is not None:
             return {"steps_done": self.steps_done}
         return {
             "steps_done": self.steps_done,
             "model": self.model.state_dict(),
-            "optimiser": self._optimiser.state_dict()["state"],
+            "optimizer": self._optimizer.state_dict()["state"],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.steps_done = state["steps_done"]
         if self._deepspeed is None:
             self.model.load_state_dict(state["model"])
-            groups = self._optimiser.state_dict()["param_groups"]
-            self._optimiser.load_state_dict({"state": state["optimiser"], "param_groups": groups})
+            groups = self._optimizer.state_dict()["param_groups"]
+            self._optimizer.load_state_dict({"state": state["optimizer"], "param_groups": groups})
 
-    def save_shards(self, folder: Path) -> None:
+    def save_deepspeed(self, folder: Path) -> None:
         """Every rank's part of a DeepSpeed engine, in DeepSpeed's own files."""
         assert self._deepspeed is not None
         self._deepspeed.save_checkpoint(str(folder), tag="shards", save_latest=False)
 
-    def load_shards(self, folder: Path) -> None:
-        """Read what `save_shards` wrote. The caller has verified the files: DeepSpeed unpickles them."""
+    def load_deepspeed(self, folder: Path) -> None:
+        """Read what `save_deepspeed` wrote. The caller has verified the files: DeepSpeed unpickles them."""
         assert self._deepspeed is not None
         loaded, _ = self._deepspeed.load_checkpoint(str(folder), tag="shards")
         if loaded is None:
@@ -222,18 +222,18 @@ class Engine:
 
     def _clip(self) -> float:
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        limit = self._options.max_gradient_norm or math.inf
+        limit = self._options.max_grad_norm or math.inf
         return float(nn.utils.clip_grad_norm_(parameters, limit))
 
     def _require_finite(self, norm: float) -> None:
         if not math.isfinite(norm):
             raise TrainingDiverged(
-                f"the gradient norm became {norm} at optimiser step {self.steps_done + 1}; "
+                f"the gradient norm became {norm} at optimizer step {self.steps_done + 1}; "
                 "lower the learning rate, or look for rows that are out of the ordinary"
             )
 
     def _start_deepspeed(self, caller: nn.Module) -> Any:
-        if self._processes.device.type == "cpu":
+        if self._distributed.device.type == "cpu":
             os.environ.setdefault("DS_ACCELERATOR", "cpu")
         # Imported here: it takes 2 s and needs a C++ compiler, and plain runs use neither.
         import deepspeed
@@ -243,22 +243,22 @@ class Engine:
             "train_micro_batch_size_per_gpu": 1,  # only for DeepSpeed's statistics; batches are ours
             "gradient_accumulation_steps": 1,
             "managed_gradient_accumulation": False,  # a step is where `step` is called
-            "gradient_clipping": self._options.max_gradient_norm if stage else 0.0,
+            "gradient_clipping": self._options.max_grad_norm if stage else 0.0,
             "zero_optimization": {"stage": stage},
             "zero_force_ds_cpu_optimizer": False,  # ours is torch's AdamW; the other compiles for a minute
             "steps_per_print": 10**9,
         }
         if stage == 0:
-            self._optimiser.register_step_pre_hook(self._clip_before_step)
-        engine, self._optimiser, _, _ = deepspeed.initialize(
+            self._optimizer.register_step_pre_hook(self._clip_before_step)
+        engine, self._optimizer, _, _ = deepspeed.initialize(
             model=caller,
-            optimizer=self._optimiser,
+            optimizer=self._optimizer,
             config=config,
             dist_init_required=False,
         )
         return engine
 
-    def _clip_before_step(self, optimiser: Any, args: Any, kwargs: Any) -> None:
+    def _clip_before_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         self._gradient_norm = self._clip()
 
     def _gathered_state(self) -> dict[str, torch.Tensor]:
@@ -269,10 +269,10 @@ class Engine:
         whole: dict[
             int, torch.Tensor
         ] = {}  # tied weights stay one tensor, and are gathered once on every rank
-        for name, tensor in bare(self.model).state_dict(keep_vars=True).items():
+        for name, tensor in unwrap_model(self.model).state_dict(keep_vars=True).items():
             if id(tensor) not in whole:
                 with deepspeed.zero.GatheredParameters([tensor]):
-                    is_kept = self._processes.is_main
+                    is_kept = self._distributed.is_main
                     whole[id(tensor)] = tensor.detach().cpu().clone() if is_kept else tensor.new_empty(0)
             state[name] = whole[id(tensor)]
         return state
@@ -288,6 +288,6 @@ def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, A
     return [group for group in groups if group["params"]]
 
 
-def _make_ranks_alike(model: nn.Module) -> None:
+def _broadcast_parameters(model: nn.Module) -> None:
     for tensor in [*model.parameters(), *model.buffers()]:
         dist.broadcast(tensor.data, src=0)

@@ -42,7 +42,7 @@ class RunDirectoryBusy(UserError):
 
 
 class RunContext(Generic[T]):
-    """One attempt at a run. Given to a recipe's `main` by `learning.command.run_command`."""
+    """One attempt at a run. Given to a recipe's `main` by `learning.recipe_runner.run_recipe`."""
 
     options: T
 
@@ -111,7 +111,7 @@ class RunContext(Generic[T]):
             if rank == 0 and describe_environment is not None:
                 _check_environment(run_directory, dict(describe_environment(options)))
         except UserError as error:
-            context.end("user_error", str(error))
+            context.close("user_error", str(error))
             raise
         context.options = options
         context._write_status()
@@ -142,7 +142,7 @@ class RunContext(Generic[T]):
 
     # -- writing -----------------------------------------------------------------------------------------------
 
-    def check(self) -> None:
+    def require_current(self) -> None:
         """To be called before each step and each long write. Raises StaleFence when the attempt was overtaken."""
         self._require_fence()
         if self.is_main and time.monotonic() - self._heartbeat_at >= HEARTBEAT_SECONDS:
@@ -160,7 +160,7 @@ class RunContext(Generic[T]):
             "samples.jsonl", {"step": step, **{key: _to_json_value(item) for key, item in texts.items()}}
         )
 
-    def status(
+    def set_status(
         self,
         *,
         stage: str | None = None,
@@ -184,9 +184,9 @@ class RunContext(Generic[T]):
         if self.is_main:
             self._require_fence()
             write_json_atomically(self.path / "result.json", dict(result))
-        self.end("done", "")
+        self.close("done", "")
 
-    def end(self, outcome: Outcome, reason: str) -> None:
+    def close(self, outcome: Outcome, reason: str) -> None:
         """Say how the attempt ended and let go of the folder.
 
         A rank other than 0 may report a failure, since rank 0 only learns that a peer is gone; the first failure
@@ -215,13 +215,13 @@ class RunContext(Generic[T]):
 
     # -- what checkpoints need -----------------------------------------------------------------------------------
 
-    def offsets(self) -> dict[str, int]:
+    def log_offsets(self) -> dict[str, int]:
         """Lengths of the metrics and samples written so far, now safe on disk."""
         for name in self._offsets:
             os.fsync(self._stream(name).fileno())
         return {name: self._stream(name).tell() for name in self._offsets}
 
-    def rewind(self, offsets: Mapping[str, int]) -> None:
+    def truncate_logs(self, offsets: Mapping[str, int]) -> None:
         """Forget metrics and samples written after a checkpoint; before the first write of this attempt."""
         if self._streams:
             raise RuntimeError("metrics were already written in this attempt")

@@ -1,7 +1,7 @@
 """Nested state as two files without pickle: tensors in safetensors, everything else in JSON.
 
 Kept exactly: dicts with text or whole-number keys, lists, tuples, numbers (also nan and inf), text, None, tensors
-and NumPy arrays. Tensors that are one in memory are stored once. Anything else is a TypeError when it is written.
+and NumPy arrays. Tensors that are one in memory are stored once. Anything else is a TypeError when it is collector.
 """
 
 import json
@@ -19,7 +19,7 @@ _TAG = "__kind__"
 
 
 @dataclass
-class _Written:
+class _TensorCollector:
     """Tensors met so far. The originals are kept alive: memory that is freed and reused would look like them."""
 
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -30,9 +30,9 @@ class _Written:
 
 def write_state(stem: Path, state: Any) -> None:
     """Write `<stem>.json` and `<stem>.safetensors`."""
-    written = _Written()
-    tree = _encoded(state, written)
-    save_file(written.tensors, stem.with_name(stem.name + ".safetensors"))
+    collector = _TensorCollector()
+    tree = _encoded(state, collector)
+    save_file(collector.tensors, stem.with_name(stem.name + ".safetensors"))
     stem.with_name(stem.name + ".json").write_text(json.dumps(tree, allow_nan=False))
 
 
@@ -43,7 +43,7 @@ def read_state(stem: Path) -> Any:
         return _decoded(tree, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - not a dict
 
 
-def _encoded(value: Any, written: _Written) -> Any:
+def _encoded(value: Any, collector: _TensorCollector) -> Any:
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, np.generic):
@@ -53,40 +53,40 @@ def _encoded(value: Any, written: _Written) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else {_TAG: "float", "value": str(value)}
     if isinstance(value, torch.Tensor):
-        return {_TAG: "tensor", "name": _named(value, written)}
+        return {_TAG: "tensor", "name": _named(value, collector)}
     if isinstance(value, np.ndarray):
         # Unsigned types that torch has no arithmetic for travel as bytes.
         raw = torch.from_numpy(np.frombuffer(value.tobytes(), dtype=np.uint8).copy())
-        name = _named(raw, written)
+        name = _named(raw, collector)
         return {_TAG: "array", "name": name, "dtype": value.dtype.str, "shape": list(value.shape)}
     if isinstance(value, tuple):
-        return {_TAG: "tuple", "items": [_encoded(item, written) for item in value]}
+        return {_TAG: "tuple", "items": [_encoded(item, collector) for item in value]}
     if isinstance(value, list):
-        return [_encoded(item, written) for item in value]
+        return [_encoded(item, collector) for item in value]
     if isinstance(value, dict):
         if all(isinstance(key, str) for key in value) and _TAG not in value:
-            return {key: _encoded(item, written) for key, item in value.items()}
+            return {key: _encoded(item, collector) for key, item in value.items()}
         if all(isinstance(key, (str, int)) and not isinstance(key, bool) for key in value):
-            items = [[key, _encoded(item, written)] for key, item in value.items()]
+            items = [[key, _encoded(item, collector)] for key, item in value.items()]
             return {_TAG: "dict", "items": items}
     raise TypeError(f"a checkpoint cannot hold {type(value).__name__} {value!r}"[:200])
 
 
-def _named(tensor: torch.Tensor, written: _Written) -> str:
+def _named(tensor: torch.Tensor, collector: _TensorCollector) -> str:
     # Tied weights are one piece of memory seen twice; safetensors refuses to write it twice.
     key = (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
-    if tensor.numel() > 0 and key in written.names:
-        return written.names[key]
-    name = f"t{len(written.tensors)}"
+    if tensor.numel() > 0 and key in collector.names:
+        return collector.names[key]
+    name = f"t{len(collector.tensors)}"
     stored = tensor.detach().cpu().contiguous()
     storage = stored.untyped_storage()
     is_part = storage.nbytes() != stored.numel() * stored.element_size()
-    if is_part or storage.data_ptr() in written.storages:
+    if is_part or storage.data_ptr() in collector.storages:
         stored = stored.clone()
-    written.tensors[name] = stored
-    written.names[key] = name
-    written.storages.add(stored.untyped_storage().data_ptr())
-    written.alive.append(tensor)
+    collector.tensors[name] = stored
+    collector.names[key] = name
+    collector.storages.add(stored.untyped_storage().data_ptr())
+    collector.alive.append(tensor)
     return name
 
 

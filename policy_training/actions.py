@@ -31,7 +31,7 @@ def train_sft(
     """Queue supervised fine-tuning on the project's demonstrations.
 
     `config` is LanguageModelConfig as a mapping; with a `parent` its model source is filled in here, without one the
-    config says where to start (a folder, a hub id, a fresh model).
+    config says where to start (a folder, a hub id, a model from scratch).
     """
     return _train_language_model(
         SFT, actor=actor, project=project, name=name, config=config, parent=parent, title=f"Fine-tune {name}"

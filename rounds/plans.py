@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from learning.interface.options import UserError, load_options, options_to_mapping
+from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource, RuntimeOptions
 from policy_training.training.config import PPOConfig, SampleOptions
 from policy_training.training.presets import PPO_PRESETS
@@ -89,7 +89,7 @@ def load_plan(mapping: Mapping[str, Any]) -> RoundPlan:
 
 
 def plan_to_dict(plan: RoundPlan) -> dict[str, Any]:
-    return options_to_mapping(plan)
+    return options_to_dict(plan)
 
 
 def preset_plan(name: str, *, runtime: RuntimeOptions | None = None) -> RoundPlan:

@@ -26,7 +26,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.real_run.intervals import auc, cluster_bootstrap
 from benchmarks.real_run.pair_baselines import BagOfWords, read_pairs
-from learning.interface.options import options_to_mapping
+from learning.interface.options import options_to_dict
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import RESPONSES, SCORES
 from learning.interface.run_directory import RunDirectory
@@ -104,7 +104,7 @@ def reward_model_scores(rows: list[Row], model_path: Path) -> np.ndarray:
         run = RunDirectory.create(
             Path(folder) / "score",
             command="rewardmodel.training.score",
-            config=options_to_mapping(config),
+            config=options_to_dict(config),
             inputs={"responses": (responses, RESPONSES)},
         )
         subprocess.run([sys.executable, "-m", "rewardmodel.training.score", str(run.path)], check=True)

@@ -31,7 +31,7 @@ def load_options(cls: type[T], mapping: Mapping[str, Any], where: str = "config"
     return typing.cast(T, _load_dataclass(cls, mapping, where))
 
 
-def options_to_mapping(options: Any) -> dict[str, Any]:
+def options_to_dict(options: Any) -> dict[str, Any]:
     """JSON-ready mapping of a dataclass; `load_options` of it gives an equal object."""
     if not dataclasses.is_dataclass(options) or isinstance(options, type):
         raise TypeError(f"{options!r} is not an options object")
@@ -44,7 +44,7 @@ def options_to_mapping(options: Any) -> dict[str, Any]:
 
 def _to_json(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return options_to_mapping(value)
+        return options_to_dict(value)
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, Mapping):

@@ -27,10 +27,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from learning.interface.atomic_files import atomic_folder, write_json_atomically
-from learning.interface.options import UserError, options_to_mapping
+from learning.interface.options import UserError, options_to_dict
 from learning.interface.record_files import write_records
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # of config.json; raised whenever a key of any options class is renamed or removed
 FENCE_VARIABLE = "ROUNDTABLE_FENCE"  # of the environment: the number of the attempt that a process belongs to
 LOG_TAIL_BYTES = 256 * 1024
 
@@ -91,7 +91,7 @@ class RunDirectory:
         path = Path(path)
         if path.exists() and not replace:
             raise UserError(f"{path}: this run directory exists already; choose another")
-        options = config if isinstance(config, Mapping) else options_to_mapping(config)
+        options = config if isinstance(config, Mapping) else options_to_dict(config)
         with atomic_folder(path) as folder:
             (folder / "inputs").mkdir()
             manifest = {

@@ -1,60 +1,84 @@
 """Option classes that every trainer shares. Light: the web process builds configurations from them."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Architecture = Literal["llama", "qwen2", "qwen3", "gpt2", "gpt_neox", "opt"]
-Layout = Literal["packed", "padded"]
+Layout = Literal["shared_prompt", "padded"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FreshModel:
+class ModelArchitecture:
     """Shape of a model that starts from random weights; the tokenizer gives the vocabulary."""
 
     architecture: Architecture = "llama"
     hidden_size: int = 64
     intermediate_size: int = 192
-    layers: int = 2
-    heads: int = 4
-    key_value_heads: int | None = None  # None: as many as heads (no grouped-query attention)
-    max_positions: int = 512
-    tie_embeddings: bool = True
+    num_hidden_layers: int = 2
+    num_attention_heads: int = 4
+    num_key_value_heads: int | None = None  # None: as many as heads (no grouped-query attention)
+    max_position_embeddings: int = 512
+    tie_word_embeddings: bool = True
     initializer_range: float = 0.02
 
     def __post_init__(self) -> None:
-        for name in ("hidden_size", "intermediate_size", "layers", "heads", "max_positions"):
+        for name in (
+            "hidden_size",
+            "intermediate_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "max_position_embeddings",
+        ):
             _require_at_least(name, getattr(self, name), 1)
-        if self.hidden_size % self.heads:
-            raise ValueError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
-        if self.key_value_heads is not None:
-            _require_at_least("key_value_heads", self.key_value_heads, 1)
-            if self.heads % self.key_value_heads:
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
+            )
+        if self.num_key_value_heads is not None:
+            _require_at_least("num_key_value_heads", self.num_key_value_heads, 1)
+            if self.num_attention_heads % self.num_key_value_heads:
                 raise ValueError(
-                    f"heads {self.heads} is not a multiple of key_value_heads {self.key_value_heads}"
+                    f"num_attention_heads {self.num_attention_heads} is not a multiple of "
+                    f"num_key_value_heads {self.num_key_value_heads}"
                 )
             if self.architecture in ("gpt2", "gpt_neox", "opt"):
-                raise ValueError(f"key_value_heads is not an option of {self.architecture}; leave it out")
+                raise ValueError(f"num_key_value_heads is not an option of {self.architecture}; leave it out")
         if self.initializer_range <= 0:
             raise ValueError(f"initializer_range must be positive, found {self.initializer_range}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """Where a model comes from: exactly one of a folder, a hub id, or a fresh architecture."""
+    """Where a model comes from: exactly one of a folder, a hub id, or an architecture to start from scratch."""
 
     path: str | None = None
     hub_id: str | None = None
     revision: str | None = None
-    fresh: FreshModel | None = None
+    from_scratch: ModelArchitecture | None = None
 
     def __post_init__(self) -> None:
-        given = [name for name in ("path", "hub_id", "fresh") if getattr(self, name) is not None]
+        given = [name for name in ("path", "hub_id", "from_scratch") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(
-                f"give exactly one of path, hub_id and fresh, found {' and '.join(given) or 'none'}"
+                f"give exactly one of path, hub_id and from_scratch, found {' and '.join(given) or 'none'}"
             )
         if self.revision is not None and self.hub_id is None:
             raise ValueError(f"revision {self.revision!r} belongs to a hub_id, and none is given")
+
+    @property
+    def location(self) -> str:
+        """What `from_pretrained` takes first: the folder or the hub id."""
+        return self.path or self.hub_id or ""
+
+    @property
+    def from_pretrained_options(self) -> dict[str, Any]:
+        """A path never reaches for the network, and nothing runs code that came with a model."""
+        options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": self.path is not None}
+        return options | ({"revision": self.revision} if self.revision else {})
+
+    @property
+    def display_name(self) -> str:
+        return self.location or "the model from scratch"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,27 +95,27 @@ class ModelOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimiserOptions:
-    """AdamW and its learning-rate schedule. Schedules count optimiser steps, never seconds."""
+class OptimizerOptions:
+    """AdamW and its learning-rate schedule. Schedules count optimizer steps, never seconds."""
 
     learning_rate: float
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     warmup_steps: int = 0
-    warmup_fraction: float = 0.0  # of all steps; the larger of the two warm-ups counts
-    warmup_start_fraction: float = 0.0  # of the peak, where the warm-up begins
-    final_fraction: float = 0.1  # of the peak, where linear and cosine end
+    warmup_ratio: float = 0.0  # of all steps; the larger of the two warm-ups counts
+    warmup_start_ratio: float = 0.0  # of the peak, where the warm-up begins
+    min_lr_ratio: float = 0.1  # of the peak, where linear and cosine end
     beta1: float = 0.9
     beta2: float = 0.95
     epsilon: float = 1e-8
     weight_decay: float = 0.0  # on matrices only: biases, norms and other vectors are left alone
-    max_gradient_norm: float = 1.0  # global norm; 0 turns clipping off
+    max_grad_norm: float = 1.0  # global norm; 0 turns clipping off
 
     def __post_init__(self) -> None:
         if self.learning_rate <= 0:
             raise ValueError(f"learning_rate must be positive, found {self.learning_rate}")
-        for name in ("warmup_steps", "weight_decay", "max_gradient_norm"):
+        for name in ("warmup_steps", "weight_decay", "max_grad_norm"):
             _require_at_least(name, getattr(self, name), 0)
-        for name in ("warmup_fraction", "warmup_start_fraction", "final_fraction"):
+        for name in ("warmup_ratio", "warmup_start_ratio", "min_lr_ratio"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be between 0 and 1, found {getattr(self, name)}")
         for name in ("beta1", "beta2"):
@@ -108,7 +132,7 @@ class BatchOptions:
     max_prompt_tokens: int = 512
     max_response_tokens: int = 256
     max_micro_batch_tokens: int = 4096
-    layout: Literal["auto", "packed", "padded"] = "auto"
+    layout: Literal["auto", "shared_prompt", "padded"] = "auto"
 
     def __post_init__(self) -> None:
         for name in ("max_prompt_tokens", "max_response_tokens", "max_micro_batch_tokens"):
@@ -123,7 +147,7 @@ class RuntimeOptions:
     seed: int = 0
     dtype: Literal["fp32", "bf16"] = "fp32"  # bf16: weights stay fp32, forward passes are autocast
     device: Literal["auto", "cpu", "cuda"] = "cpu"
-    engine: Literal["plain", "deepspeed"] = "plain"
+    backend: Literal["torch", "deepspeed"] = "torch"
     zero_stage: int = 0
     checkpoint_every_steps: int = 100
     keep_checkpoints: int = 2  # the newest ones; the best is kept beside them
@@ -135,8 +159,8 @@ class RuntimeOptions:
             raise ValueError(f"seed must be between 0 and 2^32 - 1, found {self.seed}")
         if self.zero_stage not in (0, 1, 2, 3):
             raise ValueError(f"zero_stage must be 0, 1, 2 or 3, found {self.zero_stage}")
-        if self.zero_stage and self.engine == "plain":
-            raise ValueError(f'zero_stage {self.zero_stage} needs engine "deepspeed", found "plain"')
+        if self.zero_stage and self.backend == "torch":
+            raise ValueError(f'zero_stage {self.zero_stage} needs backend "deepspeed", found "torch"')
 
 
 def _require_at_least(name: str, value: float, least: int) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from learning.packing import Batch
+from learning.batches.collation import TokenBatch
 
 MAX_MATH_ATTENTION_TOKENS = 512
 
 
-def with_math_attention(model: Any, function: Callable[..., Any], batch: Batch, *args: Any) -> Any:
+def with_math_attention(model: Any, function: Callable[..., Any], batch: TokenBatch, *args: Any) -> Any:
     """`function(model, batch, *args)`, its attention as plain matrix products where that trains faster.
 
     The choice depends on the run, the batch and the precision alone, so a pass with gradients and one without give
@@ -29,7 +29,7 @@ def with_math_attention(model: Any, function: Callable[..., Any], batch: Batch, 
         return function(model, batch, *args)
 
 
-def _math_attention_is_faster(batch: Batch) -> bool:
+def _math_attention_is_faster(batch: TokenBatch) -> bool:
     return (
         batch.input_ids_BT.device.type == "cpu"
         and torch.is_autocast_enabled("cpu")

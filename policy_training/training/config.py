@@ -10,7 +10,7 @@ from learning.interface.training_options import (
     BatchOptions,
     ModelOptions,
     ModelSource,
-    OptimiserOptions,
+    OptimizerOptions,
     RuntimeOptions,
 )
 from rewardmodel.training.config import TokenizerOptions
@@ -64,7 +64,7 @@ class SamplingOptions(DecodingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageModelDataOptions:
-    """How texts become optimiser steps, for pretraining and SFT.
+    """How texts become optimizer steps, for pretraining and SFT.
 
     With `packing` a row of `max_length` tokens is filled with whole conversations that do not see each other,
     without it a row holds one conversation. `steps`, when given, overrides `epochs`.
@@ -104,10 +104,12 @@ class LanguageModelConfig:
     """Options of `pretrain` (the loss counts every token) and `sft` (the loss counts the responses)."""
 
     model: ModelOptions
-    optimizer: OptimiserOptions
+    optimizer: OptimizerOptions
     batch: BatchOptions = field(default_factory=BatchOptions)
     data: LanguageModelDataOptions = field(default_factory=LanguageModelDataOptions)
-    tokenizer: TokenizerOptions = field(default_factory=TokenizerOptions)  # read for a fresh model only
+    tokenizer: TokenizerOptions = field(
+        default_factory=TokenizerOptions
+    )  # read for a model from scratch only
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
     preset: str = ""
@@ -234,7 +236,7 @@ class AlgorithmOptions:
     whiten_advantages: bool = False
     # Nats a token to the sampling policy: above it the step's remaining updates are skipped. None: never.
     target_kl: float | None = None
-    ptx_coefficient: float = 0.0  # times the mean token loss on demonstrations, in the same optimiser step
+    ptx_coefficient: float = 0.0  # times the mean token loss on demonstrations, in the same optimizer step
     ptx_examples_per_minibatch: int = 0  # 0: as many as the minibatch has responses
 
     def __post_init__(self) -> None:
@@ -277,8 +279,8 @@ class CriticOptions:
 class PPOConfig:
     policy: ModelOptions
     reward_model_path: str  # a reward model's folder; its base and tokenizer may be others than the policy's
-    policy_optimizer: OptimiserOptions
-    critic_optimizer: OptimiserOptions
+    policy_optimizer: OptimizerOptions
+    critic_optimizer: OptimizerOptions
     reference: ModelSource | None = None  # None: the policy as it is at the start
     batch: BatchOptions = field(default_factory=BatchOptions)
     reward_model_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`

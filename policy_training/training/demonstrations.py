@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from learning.batches.collation import Example
 from learning.interface.training_options import BatchOptions
-from learning.packing import Example
-from learning.tokenization import encode_prompt, encode_response
+from learning.models.tokenization import encode_prompt, encode_response
 
 Row = dict[str, Any]
 

@@ -11,16 +11,17 @@ import math
 import time
 from typing import Any
 
-from learning.architectures import require_positions
-from learning.command import run_command
+from learning.batches.layout import choose_layout
+from learning.distributed import DistributedContext
 from learning.interface.options import UserError
 from learning.interface.record_files import write_records
 from learning.interface.record_schemas import PROMPTS, SAMPLED_RESPONSES, SCORES
-from learning.language_models import load_policy, load_tokenizer
-from learning.packing import choose_layout
-from learning.processes import Processes
+from learning.models.architectures import require_max_positions
+from learning.models.loading import load_policy
+from learning.models.tokenization import decode_response
+from learning.models.tokenizers import load_tokenizer
+from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from learning.tokenization import decode_response
 from policy_training.training.config import EvaluateConfig
 from policy_training.training.response_rows import response_row
 from policy_training.training.rollouts import (
@@ -35,27 +36,29 @@ from policy_training.training.rollouts import (
 from policy_training.training.sampler import SamplingRequest
 
 
-def main(attempt: RunContext[EvaluateConfig]) -> dict[str, Any]:
-    config = attempt.options
-    processes = Processes.start(config.runtime)
-    rows = attempt.read_input("prompts", PROMPTS)
+def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
+    config = context.options
+    distributed = DistributedContext.start(config.runtime)
+    rows = context.read_input("prompts", PROMPTS)
     if not rows:
         raise UserError("inputs/prompts: has no prompts; add at least one")
-    attempt.status(stage="loading")
+    context.set_status(stage="loading")
     started = time.perf_counter()
     tokenizer = load_tokenizer(config.policy)
-    policy = FrozenModel(load_policy(config.policy, tokenizer), config.runtime, processes.device)
-    require_positions(policy.model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+    policy = FrozenModel(load_policy(config.policy, tokenizer), config.runtime, distributed.device)
+    require_max_positions(policy.model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
     reference = None
     if config.reference is not None:
-        reference = FrozenModel(load_reference(config.reference, tokenizer), config.runtime, processes.device)
+        reference = FrozenModel(
+            load_reference(config.reference, tokenizer), config.runtime, distributed.device
+        )
     scorer = RolloutScorer(
         config.reward_model_path,
         tokenizer,
         policy_batch=config.batch,
         batch=config.reward_model_batch or config.batch,
         runtime=config.runtime,
-        processes=processes,
+        distributed=distributed,
     )
     prompts = tokenize_prompts(rows, tokenizer, config.batch.max_prompt_tokens)
     layout, _ = choose_layout(
@@ -65,8 +68,8 @@ def main(attempt: RunContext[EvaluateConfig]) -> dict[str, Any]:
         requested=config.batch.layout,
     )
 
-    attempt.check()
-    attempt.status(stage="evaluating")
+    context.require_current()
+    context.set_status(stage="evaluating")
     evaluation, rollouts = evaluate_policy(
         policy,
         reference,
@@ -80,7 +83,7 @@ def main(attempt: RunContext[EvaluateConfig]) -> dict[str, Any]:
         ),
         max_micro_batch_tokens=config.batch.max_micro_batch_tokens,
         layout=layout,
-        processes=processes,
+        distributed=distributed,
     )
     response_rows = [
         response_row(
@@ -96,16 +99,16 @@ def main(attempt: RunContext[EvaluateConfig]) -> dict[str, Any]:
         for rollout in rollouts
     ]
     for row, rollout in list(zip(response_rows, rollouts, strict=True))[: config.logged_samples]:
-        attempt.log_sample(0, prompt=rollout.prompt.text, response=row["text"], score=f"{rollout.score:.4f}")
-    attempt.check()
-    attempt.status(stage="saving")
-    if attempt.is_main:
-        write_records(attempt.path / "responses.parquet", response_rows, SAMPLED_RESPONSES)
+        context.log_sample(0, prompt=rollout.prompt.text, response=row["text"], score=f"{rollout.score:.4f}")
+    context.require_current()
+    context.set_status(stage="saving")
+    if context.is_main:
+        write_records(context.path / "responses.parquet", response_rows, SAMPLED_RESPONSES)
         scores = [
             {"response_id": row["response_id"], "prompt_id": row["prompt_id"], "reward": rollout.score}
             for row, rollout in zip(response_rows, rollouts, strict=True)
         ]
-        write_records(attempt.path / "scores.parquet", scores, SCORES)
+        write_records(context.path / "scores.parquet", scores, SCORES)
     return {
         **evaluation.as_dict(),
         # Samples of one prompt are not independent: the prompts are what was drawn.
@@ -117,4 +120,4 @@ def main(attempt: RunContext[EvaluateConfig]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_command(main, EvaluateConfig)
+    run_recipe(main, EvaluateConfig)

@@ -12,8 +12,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from learning.batching import micro_batches, shape_of
-from learning.packing import Batch, collate, token_logprobs_and_entropy_NR, token_logprobs_NR, values_NR
+from learning.batches.collation import TokenBatch, collate
+from learning.batches.forward import (
+    compute_token_logprobs,
+    compute_token_logprobs_and_entropy,
+    compute_values,
+)
+from learning.batches.micro_batching import example_size, micro_batches
 from policy_training.training.advantages import compute_gae, explained_variance, whiten
 from policy_training.training.attention import with_math_attention
 from policy_training.training.ppo_setup import PPOState
@@ -33,8 +38,8 @@ def _empty_tensor() -> Tensor:
 class RolloutMicroBatch:
     """One micro-batch of rollouts, kept through the step with everything the update reads."""
 
-    batch: Batch
-    is_filler: bool
+    batch: TokenBatch
+    is_dummy: bool
     rollout_indices: list[int]  # of its responses, in the step's rollouts
     # From this very micro-batch and not from the sampler, so that the first ratio is exactly 1.
     old_logprobs_NR: Tensor
@@ -61,7 +66,7 @@ def recompute_logprobs(state: PPOState, rollouts: Sequence[Rollout]) -> list[Min
     config = state.config
     n_samples, temperature = config.rollout.samples_per_prompt, config.rollout.sampling.temperature
     examples = rollouts_to_examples(rollouts, n_samples)
-    shapes = [shape_of(example, state.layout) for example in examples]
+    shapes = [example_size(example, state.layout) for example in examples]
     prompts_per_minibatch = config.algorithm.responses_per_minibatch // n_samples
     minibatches = []
     for start in range(0, len(examples), prompts_per_minibatch):
@@ -70,23 +75,23 @@ def recompute_logprobs(state: PPOState, rollouts: Sequence[Rollout]) -> list[Min
             shapes,
             range(start, min(start + prompts_per_minibatch, len(examples))),
             max_tokens=config.batch.max_micro_batch_tokens,
-            rank=state.processes.rank,
-            world_size=state.processes.world_size,
+            rank=state.distributed.rank,
+            world_size=state.distributed.world_size,
         ):
             batch = collate(
                 [examples[index] for index in micro.indices],
                 layout=state.layout,
                 pad_id=state.tokenizer.pad_token_id,
-                device=state.processes.device,
+                device=state.distributed.device,
             )
             logprobs_NR, entropy_NR = state.policy.infer(
-                with_math_attention, token_logprobs_and_entropy_NR, batch, temperature
+                with_math_attention, compute_token_logprobs_and_entropy, batch, temperature
             )
-            reference_NR = state.reference.infer(token_logprobs_NR, batch, temperature)
+            reference_NR = state.reference.infer(compute_token_logprobs, batch, temperature)
             minibatch.append(
                 RolloutMicroBatch(
                     batch=batch,
-                    is_filler=micro.is_filler,
+                    is_dummy=micro.is_dummy,
                     rollout_indices=[
                         index * n_samples + k for index in micro.indices for k in range(n_samples)
                     ],
@@ -137,12 +142,12 @@ def compute_rewards(
             micro_batch.is_response_NR,
             kl_coefficient=state.kl_controller.coefficient,
         )
-        if not micro_batch.is_filler:
+        if not micro_batch.is_dummy:
             log_ratio_NR = micro_batch.old_logprobs_NR - micro_batch.reference_logprobs_NR
             totals[0] += log_ratio_NR[micro_batch.is_response_NR].double().sum().cpu()
             totals[1] += micro_batch.entropy_sum
             totals[2] += micro_batch.batch.n_tokens
-    kl_sum, entropy, tokens = state.processes.all_reduce_sum(totals.to(state.processes.device)).tolist()
+    kl_sum, entropy, tokens = state.distributed.all_reduce_sum(totals.to(state.distributed.device)).tolist()
     kl, processed_score = kl_sum / len(rollouts), float(processed_scores_N.mean())
     return {
         "score": float(scores_N.mean()),
@@ -167,7 +172,9 @@ def compute_advantages(state: PPOState, minibatches: Sequence[Minibatch]) -> dic
     options = state.config.algorithm
     micro_batches = [micro_batch for minibatch in minibatches for micro_batch in minibatch]
     for micro_batch in micro_batches:
-        micro_batch.old_values_NR = rescale_values(state, state.critic.infer(values_NR, micro_batch.batch))
+        micro_batch.old_values_NR = rescale_values(
+            state, state.critic.infer(compute_values, micro_batch.batch)
+        )
         micro_batch.advantages_NR, micro_batch.returns_NR = compute_gae(
             micro_batch.rewards_NR,
             micro_batch.old_values_NR,
@@ -175,11 +182,11 @@ def compute_advantages(state: PPOState, minibatches: Sequence[Minibatch]) -> dic
             gamma=options.gamma,
             gae_lambda=options.gae_lambda,
         )
-    counted = [micro_batch for micro_batch in micro_batches if not micro_batch.is_filler]
+    counted = [micro_batch for micro_batch in micro_batches if not micro_batch.is_dummy]
     if options.whiten_advantages:
         flat_M = torch.cat([micro_batch.advantages_NR[micro_batch.is_response_NR] for micro_batch in counted])
         white_M = whiten(
-            flat_M, torch.ones_like(flat_M, dtype=torch.bool), all_reduce_sum=state.processes.all_reduce_sum
+            flat_M, torch.ones_like(flat_M, dtype=torch.bool), all_reduce_sum=state.distributed.all_reduce_sum
         )
         parts = white_M.split([micro_batch.batch.n_tokens for micro_batch in counted])
         for micro_batch, part in zip(counted, parts, strict=True):

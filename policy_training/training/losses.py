@@ -1,6 +1,6 @@
 """Losses of policy training: pure functions on tensors that return SUMS over response tokens.
 
-The caller divides by the number of response tokens of the whole optimiser step, over micro-batches and ranks,
+The caller divides by the number of response tokens of the whole optimizer step, over micro-batches and ranks,
 so that how rows were cut into micro-batches never changes an update. Suffixes: N responses, R response tokens
 (right-padded); `is_response_NR` is True on real response tokens. Nothing here knows models.
 """

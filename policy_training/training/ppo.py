@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from learning.checkpoints import Checkpoints, Stateful
-from learning.command import run_command
+from learning.models.tokenization import decode_response
+from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from learning.tokenization import decode_response
 from policy_training.training.config import PPOConfig
 from policy_training.training.experience import compute_advantages, compute_rewards, recompute_logprobs
 from policy_training.training.ppo_setup import PPOState, build_state
@@ -32,9 +32,9 @@ from policy_training.training.rollouts import (
 from policy_training.training.sampler import SamplingRequest
 
 
-def main(attempt: RunContext[PPOConfig]) -> dict[str, Any]:
-    attempt.status(stage="loading")
-    state = build_state(attempt)
+def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
+    context.set_status(stage="loading")
+    state = build_state(context)
     config, progress = state.config, state.progress
     stateful: dict[str, Stateful] = {
         "progress": progress,
@@ -45,35 +45,35 @@ def main(attempt: RunContext[PPOConfig]) -> dict[str, Any]:
     if state.ptx_sampler is not None:
         stateful["ptx"] = state.ptx_sampler
     checkpoints = Checkpoints(
-        attempt, state.processes, engines={"policy": state.policy, "critic": state.critic}, state=stateful
+        context, state.distributed, engines={"policy": state.policy, "critic": state.critic}, state=stateful
     )
     step = checkpoints.resume()
     if step == 0:
-        attempt.status(stage="evaluating", step=0, steps_total=config.rollout.steps)
+        context.set_status(stage="evaluating", step=0, steps_total=config.rollout.steps)
         progress.initial_evaluation = evaluate(state)[0].as_dict()
 
     while progress.policy_steps < config.rollout.steps:
         step += 1
-        attempt.check()
+        context.require_current()
         metrics, rollouts = ppo_step(state, step)
         interval = config.evaluation.evaluate_every_steps
         if interval and metrics["phase"] == "policy" and progress.policy_steps % interval == 0:
             evaluation, _ = evaluate(state)
             metrics |= {"eval_score": evaluation.score, "eval_kl": evaluation.kl}
-        attempt.log_metrics(step, metrics)
+        context.log_metrics(step, metrics)
         log_samples(state, rollouts, step)
         steps_left = config.rollout.steps - progress.policy_steps
         stage = "training" if metrics["phase"] == "policy" else "critic"
-        attempt.status(stage=stage, step=step, steps_total=step + steps_left)
+        context.set_status(stage=stage, step=step, steps_total=step + steps_left)
         checkpoints.after_step(step, last=steps_left == 0)
 
-    attempt.status(stage="evaluating", step=step, steps_total=step)
+    context.set_status(stage="evaluating", step=step, steps_total=step)
     after, rollouts = evaluate(state)
     log_samples(state, rollouts, step)
-    attempt.check()
-    attempt.status(stage="saving", step=step, steps_total=step)
-    sha256s = state.policy.save_model(state.tokenizer, attempt.path / "model")
-    state.critic.save_model(state.tokenizer, attempt.path / "critic")
+    context.require_current()
+    context.set_status(stage="saving", step=step, steps_total=step)
+    sha256s = state.policy.save_model(state.tokenizer, context.path / "model")
+    state.critic.save_model(state.tokenizer, context.path / "critic")
     before = PolicyEvaluation(**progress.initial_evaluation)
     return {
         "score_before": before.score,
@@ -119,7 +119,7 @@ def ppo_step(state: PPOState, step: int) -> tuple[dict[str, Any], list[Rollout]]
             options=config.rollout.sampling,
             seed=f"{config.runtime.seed}/{step}",
         ),
-        processes=state.processes,
+        distributed=state.distributed,
     )
     rollout_done_at = time.perf_counter()
     minibatches = recompute_logprobs(state, rollouts)
@@ -156,13 +156,13 @@ def evaluate(state: PPOState) -> tuple[PolicyEvaluation, list[Rollout]]:
         ),
         max_micro_batch_tokens=config.batch.max_micro_batch_tokens,
         layout="padded",
-        processes=state.processes,
+        distributed=state.distributed,
     )
 
 
 def log_samples(state: PPOState, rollouts: Sequence[Rollout], step: int) -> None:
     for rollout in rollouts[: state.config.evaluation.logged_samples]:
-        state.attempt.log_sample(
+        state.context.log_sample(
             step,
             prompt=rollout.prompt.text,
             response=decode_response(state.tokenizer, rollout.response.token_ids),
@@ -171,4 +171,4 @@ def log_samples(state: PPOState, rollouts: Sequence[Rollout], step: int) -> None
 
 
 if __name__ == "__main__":
-    run_command(main, PPOConfig)
+    run_recipe(main, PPOConfig)

@@ -4,16 +4,18 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from learning.architectures import require_positions
-from learning.batching import SteadyCursor
+from learning.batches.collation import Example
+from learning.batches.layout import choose_layout
+from learning.batches.samplers import ContinuousBatchSampler
 from learning.checkpoints import DataclassState
+from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.options import UserError
 from learning.interface.record_schemas import DEMONSTRATIONS, PROMPTS
 from learning.interface.training_options import Layout, ModelSource
-from learning.language_models import load_policy, load_reward_model, load_tokenizer
-from learning.packing import Example, choose_layout
-from learning.processes import Processes
+from learning.models.architectures import require_max_positions
+from learning.models.loading import load_policy, load_reward_model
+from learning.models.tokenizers import load_tokenizer
 from learning.run_context import RunContext
 from policy_training.training.config import PPOConfig
 from policy_training.training.demonstrations import demonstration_example, split_train
@@ -47,9 +49,9 @@ class TrainingState(DataclassState):
 class PPOState:
     """Everything a step needs, built once."""
 
-    attempt: RunContext[PPOConfig]
+    context: RunContext[PPOConfig]
     config: PPOConfig
-    processes: Processes
+    distributed: DistributedContext
     tokenizer: Any
     policy: Engine
     critic: Engine
@@ -61,18 +63,18 @@ class PPOState:
     demonstrations: list[Example]
     layout: Layout
     layout_reason: str
-    prompt_sampler: SteadyCursor
-    ptx_sampler: SteadyCursor | None
+    prompt_sampler: ContinuousBatchSampler
+    ptx_sampler: ContinuousBatchSampler | None
     score_moments: RunningMoments
     kl_controller: KLController
     progress: TrainingState
 
 
-def build_state(attempt: RunContext[PPOConfig]) -> PPOState:
+def build_state(context: RunContext[PPOConfig]) -> PPOState:
     """Models, prompts and counters of the run. Raises UserError for anything the user can put right."""
-    config = attempt.options
-    processes = Processes.start(config.runtime)
-    rows = attempt.read_input("prompts", PROMPTS)
+    config = context.options
+    distributed = DistributedContext.start(config.runtime)
+    rows = context.read_input("prompts", PROMPTS)
     train_rows, heldout_rows = split_train(rows)
     if not train_rows:
         raise UserError(
@@ -87,11 +89,11 @@ def build_state(attempt: RunContext[PPOConfig]) -> PPOState:
         policy_batch=config.batch,
         batch=config.reward_model_batch or config.batch,
         runtime=config.runtime,
-        processes=processes,
+        distributed=distributed,
     )
     critic = load_critic(config, scorer, tokenizer)
     for model in (policy, critic):
-        require_positions(model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+        require_max_positions(model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
         if config.policy.gradient_checkpointing:
             model.activation_checkpointing_enable({"use_reentrant": False})
     train_prompts = tokenize_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)
@@ -107,16 +109,16 @@ def build_state(attempt: RunContext[PPOConfig]) -> PPOState:
         dtype=config.runtime.dtype,
         requested=config.batch.layout,
     )
-    demonstrations = read_demonstrations(attempt, tokenizer)
-    policy_engine, critic_engine = build_engines(config, policy, critic, processes)
+    demonstrations = read_demonstrations(context, tokenizer)
+    policy_engine, critic_engine = build_engines(config, policy, critic, distributed)
     return PPOState(
-        attempt=attempt,
+        context=context,
         config=config,
-        processes=processes,
+        distributed=distributed,
         tokenizer=tokenizer,
         policy=policy_engine,
         critic=critic_engine,
-        reference=FrozenModel(reference, config.runtime, processes.device),
+        reference=FrozenModel(reference, config.runtime, distributed.device),
         scorer=scorer,
         train_prompts=train_prompts,
         evaluation_prompts=evaluation_prompts,
@@ -125,13 +127,13 @@ def build_state(attempt: RunContext[PPOConfig]) -> PPOState:
         layout=layout,
         layout_reason=layout_reason,
         # Of constant size: an optimizer like Adam makes an update of one prompt as large as one of many.
-        prompt_sampler=SteadyCursor(
-            len(train_prompts), seed=config.runtime.seed, examples_a_step=config.rollout.prompts_per_step
+        prompt_sampler=ContinuousBatchSampler(
+            len(train_prompts), seed=config.runtime.seed, examples_per_step=config.rollout.prompts_per_step
         ),
-        ptx_sampler=SteadyCursor(
+        ptx_sampler=ContinuousBatchSampler(
             len(demonstrations),
             seed=config.runtime.seed + 1,
-            examples_a_step=config.algorithm.ptx_examples_per_minibatch
+            examples_per_step=config.algorithm.ptx_examples_per_minibatch
             or config.algorithm.responses_per_minibatch,
         )
         if demonstrations
@@ -144,24 +146,26 @@ def build_state(attempt: RunContext[PPOConfig]) -> PPOState:
     )
 
 
-def build_engines(config: PPOConfig, policy: Any, critic: Any, processes: Processes) -> tuple[Engine, Engine]:
+def build_engines(
+    config: PPOConfig, policy: Any, critic: Any, distributed: DistributedContext
+) -> tuple[Engine, Engine]:
     minibatches = math.ceil(config.rollout.responses_per_step / config.algorithm.responses_per_minibatch)
     updates = config.rollout.steps * config.algorithm.ppo_epochs * minibatches
     runtime, pretraining_updates = config.runtime, config.critic.max_pretraining_updates
     return (
         Engine(
             policy,
-            optimiser=config.policy_optimizer,
+            optimizer=config.policy_optimizer,
             steps_total=updates,
             runtime=runtime,
-            processes=processes,
+            distributed=distributed,
         ),
         Engine(
             critic,
-            optimiser=config.critic_optimizer,
+            optimizer=config.critic_optimizer,
             steps_total=updates + pretraining_updates,
             runtime=runtime,
-            processes=processes,
+            distributed=distributed,
         ),
     )
 
@@ -178,17 +182,17 @@ def load_critic(config: PPOConfig, scorer: RolloutScorer, tokenizer: Any) -> Any
     return load_reward_model(ModelSource(path=config.reward_model_path), tokenizer)
 
 
-def read_demonstrations(attempt: RunContext[PPOConfig], tokenizer: Any) -> list[Example]:
+def read_demonstrations(context: RunContext[PPOConfig], tokenizer: Any) -> list[Example]:
     """Training demonstrations for the ptx loss; none when it is off."""
-    config = attempt.options
+    config = context.options
     if config.algorithm.ptx_coefficient == 0:
         return []
-    if not attempt.has_input("demonstrations"):
+    if not context.has_input("demonstrations"):
         raise UserError(
             f"config.algorithm.ptx_coefficient: {config.algorithm.ptx_coefficient} needs inputs/demonstrations; add "
             "demonstrations or set it to 0"
         )
-    rows = attempt.read_input("demonstrations", DEMONSTRATIONS)
+    rows = context.read_input("demonstrations", DEMONSTRATIONS)
     train_rows, _ = split_train(rows)
     if not train_rows:
         raise UserError(

@@ -11,8 +11,10 @@ from typing import Any
 
 from torch import Tensor
 
-from learning.batching import micro_batches, shape_of, shuffled
-from learning.packing import Batch, collate, token_logprobs_NR, values_NR
+from learning.batches.collation import TokenBatch, collate
+from learning.batches.forward import compute_token_logprobs, compute_values
+from learning.batches.micro_batching import example_size, micro_batches
+from learning.batches.samplers import epoch_permutation
 from policy_training.training.attention import with_math_attention
 from policy_training.training.experience import Minibatch, RolloutMicroBatch, rescale_values
 from policy_training.training.losses import clipped_policy_loss, clipped_value_loss, language_model_loss
@@ -23,8 +25,8 @@ from policy_training.training.ppo_setup import PPOState
 class PtxMicroBatch:
     """One micro-batch of demonstrations; `weight` times its token sum is the coefficient times the token mean."""
 
-    batch: Batch
-    is_filler: bool
+    batch: TokenBatch
+    is_dummy: bool
     weight: float
 
 
@@ -55,14 +57,14 @@ def ppo_update(
             history.setdefault(name, []).append(figure)
 
     for epoch in range(options.ppo_epochs):
-        for index in shuffled(len(minibatches), seed=state.config.runtime.seed + step, epoch=epoch):
+        for index in epoch_permutation(len(minibatches), seed=state.config.runtime.seed + step, epoch=epoch):
             if (
                 critic_only
                 and progress.critic_pretraining_updates >= state.config.critic.max_pretraining_updates
             ):
                 break
             minibatch = minibatches[index]
-            tokens = state.processes.sum(sum(float(m.batch.n_tokens) for m in minibatch if not m.is_filler))
+            tokens = state.distributed.sum(sum(float(m.batch.n_tokens) for m in minibatch if not m.is_dummy))
             record(**update_critic(state, minibatch, tokens))
             if critic_only:
                 progress.critic_pretraining_updates += 1
@@ -91,7 +93,7 @@ def update_critic(state: PPOState, minibatch: Minibatch, tokens: float) -> dict[
 
     def loss_sum(micro_batch: RolloutMicroBatch) -> Tensor:
         nonlocal clipped
-        raw_NR = state.critic.forward(with_math_attention, values_NR, micro_batch.batch)
+        raw_NR = state.critic.forward(with_math_attention, compute_values, micro_batch.batch)
         terms = clipped_value_loss(
             rescale_values(state, raw_NR),
             micro_batch.old_values_NR,
@@ -99,13 +101,13 @@ def update_critic(state: PPOState, minibatch: Minibatch, tokens: float) -> dict[
             micro_batch.is_response_NR,
             clip=state.config.algorithm.clip_range_value,
         )
-        clipped += 0.0 if micro_batch.is_filler else float(terms.clipped_tokens)
+        clipped += 0.0 if micro_batch.is_dummy else float(terms.clipped_tokens)
         return terms.loss
 
-    result = state.critic.update(minibatch, loss_sum, normaliser=tokens)
+    result = state.critic.accumulate_and_step(minibatch, loss_sum, loss_denominator=tokens)
     return {
         "value_loss": result.loss,
-        "value_clip_fraction": state.processes.sum(clipped) / tokens,
+        "value_clip_fraction": state.distributed.sum(clipped) / tokens,
         "critic_gradient_norm": result.gradient_norm,
     }
 
@@ -118,14 +120,14 @@ def update_policy(state: PPOState, minibatch: Minibatch, tokens: float) -> dict[
     totals = {"policy_loss": 0.0, "ptx_loss": 0.0, "clip_fraction": 0.0, "approx_kl": 0.0}
 
     def loss_sum(micro_batch: RolloutMicroBatch | PtxMicroBatch) -> Tensor:
-        weight = 0.0 if micro_batch.is_filler else 1.0
+        weight = 0.0 if micro_batch.is_dummy else 1.0
         if isinstance(micro_batch, PtxMicroBatch):
-            logprobs_NR = state.policy.forward(with_math_attention, token_logprobs_NR, micro_batch.batch)
+            logprobs_NR = state.policy.forward(with_math_attention, compute_token_logprobs, micro_batch.batch)
             loss = micro_batch.weight * language_model_loss(logprobs_NR, micro_batch.batch.is_response_NR)
             totals["ptx_loss"] += weight * float(loss.detach())
             return loss
         terms = clipped_policy_loss(
-            state.policy.forward(with_math_attention, token_logprobs_NR, micro_batch.batch, temperature),
+            state.policy.forward(with_math_attention, compute_token_logprobs, micro_batch.batch, temperature),
             micro_batch.old_logprobs_NR,
             micro_batch.advantages_NR,
             micro_batch.is_response_NR,
@@ -137,8 +139,8 @@ def update_policy(state: PPOState, minibatch: Minibatch, tokens: float) -> dict[
         return terms.loss
 
     inputs: list[RolloutMicroBatch | PtxMicroBatch] = [*minibatch, *ptx_micro_batches(state, tokens)]
-    result = state.policy.update(inputs, loss_sum, normaliser=tokens)
-    return {name: state.processes.sum(total) / tokens for name, total in totals.items()} | {
+    result = state.policy.accumulate_and_step(inputs, loss_sum, loss_denominator=tokens)
+    return {name: state.distributed.sum(total) / tokens for name, total in totals.items()} | {
         "gradient_norm": result.gradient_norm,
         "learning_rate": result.learning_rate,
     }
@@ -151,7 +153,7 @@ def ptx_micro_batches(state: PPOState, tokens: float) -> list[PtxMicroBatch]:
     if state.ptx_sampler is None:
         return []
     examples = [state.demonstrations[index] for index in state.ptx_sampler.next()]
-    ptx_tokens = sum(len(example.responses_ids[0]) for example in examples)
+    ptx_tokens = sum(len(example.response_ids[0]) for example in examples)
     weight = state.config.algorithm.ptx_coefficient * tokens / ptx_tokens
     return [
         PtxMicroBatch(
@@ -159,16 +161,16 @@ def ptx_micro_batches(state: PPOState, tokens: float) -> list[PtxMicroBatch]:
                 [examples[index] for index in micro.indices],
                 layout="padded",  # one response each: nothing to share
                 pad_id=state.tokenizer.pad_token_id,
-                device=state.processes.device,
+                device=state.distributed.device,
             ),
-            is_filler=micro.is_filler,
+            is_dummy=micro.is_dummy,
             weight=weight,
         )
         for micro in micro_batches(
-            [shape_of(example, "padded") for example in examples],
+            [example_size(example, "padded") for example in examples],
             range(len(examples)),
             max_tokens=state.config.batch.max_micro_batch_tokens,
-            rank=state.processes.rank,
-            world_size=state.processes.world_size,
+            rank=state.distributed.rank,
+            world_size=state.distributed.world_size,
         )
     ]

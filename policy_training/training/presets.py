@@ -11,7 +11,7 @@ from learning.interface.training_options import (
     BatchOptions,
     ModelOptions,
     ModelSource,
-    OptimiserOptions,
+    OptimizerOptions,
     RuntimeOptions,
 )
 from policy_training.training.config import (
@@ -32,7 +32,7 @@ from rewardmodel.training.config import TokenizerOptions
 class LanguageModelPreset:
     name: str
     source: str  # where to read about it
-    optimizer: OptimiserOptions
+    optimizer: OptimizerOptions
     data: LanguageModelDataOptions = field(default_factory=LanguageModelDataOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
     dropout: float = 0.0
@@ -61,8 +61,8 @@ class LanguageModelPreset:
 class PPOPreset:
     name: str
     source: str  # where to read about it
-    policy_optimizer: OptimiserOptions
-    critic_optimizer: OptimiserOptions
+    policy_optimizer: OptimizerOptions
+    critic_optimizer: OptimizerOptions
     rollout: RolloutOptions
     reward: RewardOptions
     algorithm: AlgorithmOptions
@@ -100,10 +100,10 @@ class PPOPreset:
 SFT_SECRETS = LanguageModelPreset(
     name="sft_secrets",
     source="Secrets of RLHF I (Zheng et al. 2023), 5.1",
-    optimizer=OptimiserOptions(
+    optimizer=OptimizerOptions(
         learning_rate=9.5e-6,  # 5.1
         schedule="cosine",  # 5.1
-        final_fraction=0.1,  # 5.1: to 10 % of the peak
+        min_lr_ratio=0.1,  # 5.1: to 10 % of the peak
     ),
     data=LanguageModelDataOptions(
         epochs=2,  # 5.1
@@ -114,15 +114,15 @@ SFT_SECRETS = LanguageModelPreset(
 SFT_LLAMA2 = LanguageModelPreset(
     name="sft_llama2",
     source="Llama 2 (Touvron et al. 2023), 3.1",
-    optimizer=OptimiserOptions(
+    optimizer=OptimizerOptions(
         learning_rate=2e-5,  # 3.1
         schedule="cosine",  # 3.1
-        final_fraction=0.1,  # 2.2: down to 10 % of the peak
+        min_lr_ratio=0.1,  # 2.2: down to 10 % of the peak
         beta1=0.9,  # 2.2
         beta2=0.95,  # 2.2
         epsilon=1e-5,  # 2.2
         weight_decay=0.1,  # 3.1
-        max_gradient_norm=1.0,  # 2.2
+        max_grad_norm=1.0,  # 2.2
     ),
     data=LanguageModelDataOptions(
         packing=True,  # 3.1: concatenated to full sequences (here none is cut, and neighbours are masked)
@@ -140,10 +140,10 @@ SFT_LLAMA2 = LanguageModelPreset(
 SFT_INSTRUCTGPT = LanguageModelPreset(
     name="sft_instructgpt",
     source="InstructGPT (Ouyang et al. 2022), C.1; its choice of the best epoch by reward model is left to the caller",
-    optimizer=OptimiserOptions(
+    optimizer=OptimizerOptions(
         learning_rate=9.65e-6,  # C.1 for 1.3B and 6B; 5.03e-6 for 175B
         schedule="cosine",  # C.1
-        final_fraction=0.1,  # C.1
+        min_lr_ratio=0.1,  # C.1
     ),
     data=LanguageModelDataOptions(
         epochs=16,  # C.1
@@ -155,10 +155,10 @@ SFT_INSTRUCTGPT = LanguageModelPreset(
 SFT_TINY = LanguageModelPreset(
     name="tiny",
     source="ours: models of about one million parameters from scratch, a dialogue a row, one or two CPU cores",
-    optimizer=OptimiserOptions(
+    optimizer=OptimizerOptions(
         learning_rate=4e-3,  # ours
         schedule="cosine",  # ours
-        final_fraction=0.05,  # ours
+        min_lr_ratio=0.05,  # ours
         warmup_steps=20,  # ours
         weight_decay=0.01,  # ours
     ),
@@ -181,11 +181,11 @@ SFT_TINY = LanguageModelPreset(
 PPO_MAX = PPOPreset(
     name="ppo_max",
     source="Secrets of RLHF I (Zheng et al. 2023), 5.1, 5.3, 5.4, B.1 (the paper; the authors' code deviates)",
-    policy_optimizer=OptimiserOptions(
+    policy_optimizer=OptimizerOptions(
         learning_rate=5e-7,  # B.1
         schedule="constant",  # ours: no warm-up, because the critic is pre-trained (5.4)
     ),
-    critic_optimizer=OptimiserOptions(
+    critic_optimizer=OptimizerOptions(
         learning_rate=1.65e-6,  # B.1
         schedule="constant",  # ours
     ),
@@ -235,12 +235,12 @@ PPO_VANILLA = PPOPreset(
 PPO_STIENNON = PPOPreset(
     name="stiennon",
     source="Learning to summarize from human feedback (Stiennon et al. 2020), B.1",
-    policy_optimizer=OptimiserOptions(
+    policy_optimizer=OptimizerOptions(
         learning_rate=1.5e-5,  # B.1 for 1.3B parameters; 7e-6 for 6.7B
         schedule="linear",  # ours
-        final_fraction=0.0,  # ours
+        min_lr_ratio=0.0,  # ours
     ),
-    critic_optimizer=OptimiserOptions(learning_rate=1.5e-5, schedule="linear", final_fraction=0.0),
+    critic_optimizer=OptimizerOptions(learning_rate=1.5e-5, schedule="linear", min_lr_ratio=0.0),
     rollout=RolloutOptions(
         prompts_per_step=512,  # B.1 for 1.3B; 256 for 6.7B
         samples_per_prompt=1,
@@ -261,17 +261,17 @@ PPO_STIENNON = PPOPreset(
 PPO_N_PLUS = PPOPreset(
     name="n_plus",
     source="The N+ implementation details of RLHF with PPO (Huang et al. 2024)",
-    policy_optimizer=OptimiserOptions(
+    policy_optimizer=OptimizerOptions(
         learning_rate=3e-6,
         schedule="linear",
-        final_fraction=0.0,
+        min_lr_ratio=0.0,
         beta1=0.9,  # Adam as PyTorch has it
         beta2=0.999,
         epsilon=1e-5,
     ),
     # Its value weight of 0.1 belongs to one loss for two networks; a critic with its own Adam does not feel a factor.
-    critic_optimizer=OptimiserOptions(
-        learning_rate=3e-6, schedule="linear", final_fraction=0.0, beta1=0.9, beta2=0.999, epsilon=1e-5
+    critic_optimizer=OptimizerOptions(
+        learning_rate=3e-6, schedule="linear", min_lr_ratio=0.0, beta1=0.9, beta2=0.999, epsilon=1e-5
     ),
     rollout=RolloutOptions(
         steps=1954,  # one million episodes
@@ -301,17 +301,17 @@ PPO_N_PLUS = PPOPreset(
 PPO_TINY = PPOPreset(
     name="tiny",
     source="ours: models of about one million parameters, PPO-max's ingredients, one or two CPU cores",
-    policy_optimizer=OptimiserOptions(
+    policy_optimizer=OptimizerOptions(
         learning_rate=8e-4,  # ours
         schedule="linear",  # ours
-        final_fraction=0.3,  # ours
+        min_lr_ratio=0.3,  # ours
         beta2=0.95,  # ours
     ),
-    critic_optimizer=OptimiserOptions(learning_rate=1e-3, schedule="constant"),  # ours
+    critic_optimizer=OptimizerOptions(learning_rate=1e-3, schedule="constant"),  # ours
     rollout=RolloutOptions(
         steps=20,  # ours
         prompts_per_step=32,  # ours
-        samples_per_prompt=4,  # ours: one prefill and one packed row a prompt
+        samples_per_prompt=4,  # ours: one prefill and one shared-prompt row a prompt
     ),
     reward=RewardOptions(
         normalize=True,  # as ppo_max

@@ -9,22 +9,22 @@ pieces of that length. Writes model/ and result.json.
 
 from typing import Any
 
-from learning.batching import cut_document
-from learning.command import run_command
+from learning.batches.collation import Example
+from learning.batches.sequence_packing import chunk_document
 from learning.interface.options import UserError
 from learning.interface.record_schemas import DEMONSTRATIONS
-from learning.packing import Example
+from learning.models.tokenization import encode_prompt, encode_response
+from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from learning.tokenization import encode_prompt, encode_response
 from policy_training.training.config import TEXTS, LanguageModelConfig
 from policy_training.training.demonstrations import demonstration_texts, split_train
 from policy_training.training.supervised import fit, load_or_train_tokenizer
 
 
-def main(attempt: RunContext[LanguageModelConfig]) -> dict[str, Any]:
-    config = attempt.options
-    name = "texts" if attempt.has_input("texts") else "demonstrations"
-    rows = attempt.read_input(name, TEXTS if name == "texts" else DEMONSTRATIONS)
+def main(context: RunContext[LanguageModelConfig]) -> dict[str, Any]:
+    config = context.options
+    name = "texts" if context.has_input("texts") else "demonstrations"
+    rows = context.read_input(name, TEXTS if name == "texts" else DEMONSTRATIONS)
     train_rows, heldout_rows = split_train(rows)
     if not train_rows:
         raise UserError(
@@ -33,7 +33,7 @@ def main(attempt: RunContext[LanguageModelConfig]) -> dict[str, Any]:
     texts = [row["text"] for row in train_rows] if name == "texts" else demonstration_texts(train_rows)
     tokenizer = load_or_train_tokenizer(config, texts)
     return fit(
-        attempt,
+        context,
         tokenizer=tokenizer,
         train=[example for row in train_rows for example in full_sequence_examples(row, tokenizer, config)],
         heldout=[
@@ -53,8 +53,8 @@ def full_sequence_examples(row: dict[str, Any], tokenizer: Any, config: Language
             *encode_prompt(tokenizer, row["prompt"], config.batch.max_prompt_tokens),
             *encode_response(tokenizer, row["response"], config.batch.max_response_tokens),
         ]
-    return cut_document(ids, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+    return chunk_document(ids, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
 
 
 if __name__ == "__main__":
-    run_command(main, LanguageModelConfig)
+    run_recipe(main, LanguageModelConfig)

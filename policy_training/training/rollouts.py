@@ -11,14 +11,18 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from learning.architectures import require_positions
-from learning.batching import micro_batches, shape_of
+from learning.batches.collation import Example, TokenBatch, collate
+from learning.batches.forward import compute_token_logprobs
+from learning.batches.layout import choose_layout
+from learning.batches.micro_batching import example_size, micro_batches
+from learning.distributed import DistributedContext
 from learning.interface.options import UserError
 from learning.interface.training_options import BatchOptions, Layout, ModelSource, RuntimeOptions
-from learning.language_models import load_policy, load_tokenizer, model_sha256s
-from learning.packing import Batch, Example, choose_layout, collate, token_logprobs_NR
-from learning.processes import Processes
-from learning.tokenization import decode_response, encode_prompt
+from learning.models.architectures import require_max_positions
+from learning.models.files import model_sha256s
+from learning.models.loading import load_policy
+from learning.models.tokenization import decode_response, encode_prompt
+from learning.models.tokenizers import load_tokenizer
 from policy_training.training.rewards import kl_estimates
 from policy_training.training.sampler import SampledResponse, SamplingRequest, sample_responses
 from rewardmodel.training.scoring import RewardScorer
@@ -120,14 +124,14 @@ class RolloutScorer:
         policy_batch: BatchOptions,
         batch: BatchOptions,
         runtime: RuntimeOptions,
-        processes: Processes,
+        distributed: DistributedContext,
     ) -> None:
-        self.reward_model = RewardScorer.load(path, batch=batch, dtype=runtime.dtype, processes=processes)
+        self.reward_model = RewardScorer.load(path, batch=batch, dtype=runtime.dtype, distributed=distributed)
         self.policy_tokenizer = policy_tokenizer
         self.same_tokenizer = same_tokenization(self.reward_model.tokenizer, policy_tokenizer)
         if self.same_tokenizer:  # it reads the policy's own rows, whatever `batch` says
             tokens = policy_batch.max_prompt_tokens + policy_batch.max_response_tokens
-            require_positions(self.reward_model.model, tokens)
+            require_max_positions(self.reward_model.model, tokens)
         self.sha256s = dict(model_sha256s(Path(path)))
 
     def choose_layout(self, prompts: Sequence[Prompt], n_samples: int) -> None:
@@ -173,9 +177,9 @@ def same_tokenization(first: Any, second: Any) -> bool:
 
 def inference_batches(
     examples: Sequence[Example], *, layout: Layout, max_tokens: int, pad_id: int, device: torch.device
-) -> list[tuple[tuple[int, ...], Batch]]:
+) -> list[tuple[tuple[int, ...], TokenBatch]]:
     """(indices into `examples`, batch) for every example once, on this rank alone."""
-    shapes = [shape_of(example, layout) for example in examples]
+    shapes = [example_size(example, layout) for example in examples]
     return [
         (
             micro.indices,
@@ -191,11 +195,11 @@ def generate_rollouts(
     scorer: RolloutScorer,
     request: SamplingRequest,
     *,
-    processes: Processes,
+    distributed: DistributedContext,
 ) -> list[Rollout]:
     """Every rank samples its share of the prompts; all ranks return all rollouts, scored, in prompt order."""
     tokenizer, n_samples = scorer.policy_tokenizer, request.n_samples
-    local_prompts = prompts[processes.rank :: processes.world_size]
+    local_prompts = prompts[distributed.rank :: distributed.world_size]
     responses: list[SampledResponse] = []
     if local_prompts:
         responses = policy.infer(
@@ -205,8 +209,8 @@ def generate_rollouts(
             eos_id=tokenizer.eos_token_id,
             pad_id=tokenizer.pad_token_id,
         )
-    if processes.world_size > 1:
-        responses = _gather_responses(responses, len(prompts), n_samples, processes)
+    if distributed.world_size > 1:
+        responses = _gather_responses(responses, len(prompts), n_samples, distributed)
     groups = [responses[start : start + n_samples] for start in range(0, len(responses), n_samples)]
     scores = scorer.score(prompts, groups)
     return [
@@ -216,14 +220,14 @@ def generate_rollouts(
 
 
 def _gather_responses(
-    responses: list[SampledResponse], n_prompts: int, n_samples: int, processes: Processes
+    responses: list[SampledResponse], n_prompts: int, n_samples: int, distributed: DistributedContext
 ) -> list[SampledResponse]:
     """Rank r sampled prompts r, r + world size, ...; back in the order of the prompts."""
-    shares = processes.gather_objects(responses)
+    shares = distributed.gather_objects(responses)
     gathered = []
     for prompt in range(n_prompts):
-        start = prompt // processes.world_size * n_samples
-        gathered += shares[prompt % processes.world_size][start : start + n_samples]
+        start = prompt // distributed.world_size * n_samples
+        gathered += shares[prompt % distributed.world_size][start : start + n_samples]
     return gathered
 
 
@@ -259,12 +263,12 @@ def evaluate_policy(
     *,
     max_micro_batch_tokens: int,
     layout: Layout,
-    processes: Processes,
+    distributed: DistributedContext,
 ) -> tuple[PolicyEvaluation, list[Rollout]]:
     """Sample, score, and measure the distance to the reference. Every rank returns the same figures."""
     if not prompts:
         raise UserError("inputs/prompts: has no prompts to evaluate on; add at least one")
-    rollouts = generate_rollouts(policy, prompts, scorer, request, processes=processes)
+    rollouts = generate_rollouts(policy, prompts, scorer, request, distributed=distributed)
     kl = None
     if reference is not None:
         kl_total, temperature = torch.zeros((), dtype=torch.float64), request.options.temperature
@@ -273,11 +277,11 @@ def evaluate_policy(
             layout=layout,
             max_tokens=max_micro_batch_tokens,
             pad_id=scorer.policy_tokenizer.pad_token_id,
-            device=processes.device,
+            device=distributed.device,
         ):
             log_ratio_NR: Tensor = policy.infer(
-                token_logprobs_NR, batch, temperature=temperature
-            ) - reference.infer(token_logprobs_NR, batch, temperature=temperature)
+                compute_token_logprobs, batch, temperature=temperature
+            ) - reference.infer(compute_token_logprobs, batch, temperature=temperature)
             kl_total += kl_estimates(log_ratio_NR[batch.is_response_NR], "k1").double().sum().cpu()
         kl = float(kl_total) / len(rollouts)
     scores = torch.tensor([rollout.score for rollout in rollouts], dtype=torch.float64)

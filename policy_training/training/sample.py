@@ -12,34 +12,37 @@ import time
 from pathlib import Path
 from typing import Any
 
-from learning.architectures import require_positions
-from learning.command import run_command
+from learning.distributed import DistributedContext
 from learning.interface.atomic_files import write_json_atomically
-from learning.interface.options import UserError, options_to_mapping
+from learning.interface.options import UserError, options_to_dict
 from learning.interface.record_files import read_records, write_records
 from learning.interface.record_schemas import PROMPTS, SAMPLED_RESPONSES
-from learning.language_models import load_policy, load_tokenizer
-from learning.processes import Processes
+from learning.models.architectures import require_max_positions
+from learning.models.loading import load_policy
+from learning.models.tokenization import decode_response
+from learning.models.tokenizers import load_tokenizer
+from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext, StopRequested
-from learning.tokenization import decode_response
 from policy_training.training.config import SampleConfig
 from policy_training.training.response_rows import response_row
 from policy_training.training.rollouts import FrozenModel, Prompt, model_source_sha256s, tokenize_prompts
 from policy_training.training.sampler import SamplingRequest, sample_responses
 
 
-def main(attempt: RunContext[SampleConfig]) -> dict[str, Any]:
-    config = attempt.options
-    processes = Processes.start(config.runtime)
-    if processes.world_size > 1:
+def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
+    config = context.options
+    distributed = DistributedContext.start(config.runtime)
+    if distributed.world_size > 1:
         raise UserError("sample: runs in one process; start several runs with different prompts instead")
-    rows = attempt.read_input("prompts", PROMPTS)
+    rows = context.read_input("prompts", PROMPTS)
     if not rows:
         raise UserError("inputs/prompts: has no prompts; add at least one")
-    attempt.status(stage="loading")
+    context.set_status(stage="loading")
     tokenizer = load_tokenizer(config.policy)
-    policy = FrozenModel(load_policy(config.policy, tokenizer), config.runtime, processes.device)
-    require_positions(policy.model, config.sampling.max_prompt_tokens + config.sampling.max_response_tokens)
+    policy = FrozenModel(load_policy(config.policy, tokenizer), config.runtime, distributed.device)
+    require_max_positions(
+        policy.model, config.sampling.max_prompt_tokens + config.sampling.max_response_tokens
+    )
     prompts = tokenize_prompts(rows, tokenizer, config.sampling.max_prompt_tokens)
 
     started = time.perf_counter()
@@ -49,35 +52,35 @@ def main(attempt: RunContext[SampleConfig]) -> dict[str, Any]:
         for temperature in config.sampling.temperatures
         for begin in range(0, len(prompts), prompts_per_shard)
     ]
-    folder = attempt.path / "shards"
+    folder = context.path / "shards"
     policy_sha256s = model_source_sha256s(config.policy)
-    require_same_inputs(folder, {"options": options_to_mapping(config), "policy_sha256s": policy_sha256s})
+    require_same_inputs(folder, {"options": options_to_dict(config), "policy_sha256s": policy_sha256s})
     for number, (temperature, shard_prompts) in enumerate(shards):
-        attempt.check()
-        if attempt.stop_requested:
+        context.require_current()
+        if context.stop_requested:
             raise StopRequested(
                 f"stopped after {number} of {len(shards)} shards; start the run again to go on"
             )
-        attempt.status(stage="sampling", step=number, steps_total=len(shards))
+        context.set_status(stage="sampling", step=number, steps_total=len(shards))
         path = shard_path(folder, number)
         if not path.exists():
-            write_shard(path, attempt, policy, tokenizer, shard_prompts, temperature)
+            write_shard(path, context, policy, tokenizer, shard_prompts, temperature)
         for row in read_records(path, SAMPLED_RESPONSES)[:2]:
-            attempt.log_sample(
+            context.log_sample(
                 number,
                 prompt=row["prompt"][-1]["content"],
                 response=row["text"],
                 temperature=f"{temperature:g}",
             )
-    attempt.status(stage="saving", step=len(shards), steps_total=len(shards))
+    context.set_status(stage="saving", step=len(shards), steps_total=len(shards))
 
     response_rows = [
         row
         for number in range(len(shards))
         for row in read_records(shard_path(folder, number), SAMPLED_RESPONSES)
     ]
-    attempt.check()
-    write_records(attempt.path / "responses.parquet", response_rows, SAMPLED_RESPONSES)
+    context.require_current()
+    write_records(context.path / "responses.parquet", response_rows, SAMPLED_RESPONSES)
     lengths = [len(row["token_ids"]) for row in response_rows]
     return {
         "responses": len(response_rows),
@@ -109,13 +112,13 @@ def require_same_inputs(folder: Path, inputs: dict[str, Any]) -> None:
 
 def write_shard(
     path: Path,
-    attempt: RunContext[SampleConfig],
+    context: RunContext[SampleConfig],
     policy: FrozenModel,
     tokenizer: Any,
     prompts: list[Prompt],
     temperature: float,
 ) -> None:
-    config = attempt.options
+    config = context.options
     options = config.sampling.at(temperature)
     responses = policy.infer(
         sample_responses,
@@ -147,4 +150,4 @@ def write_shard(
 
 
 if __name__ == "__main__":
-    run_command(main, SampleConfig)
+    run_recipe(main, SampleConfig)

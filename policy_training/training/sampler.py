@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache
 
-from learning.architectures import position_limit, why_not_packable
 from learning.interface.options import UserError
+from learning.models.architectures import max_positions, shared_prompt_unsupported_reason
 from policy_training.training.config import SamplingOptions
 
 # Copying the surviving rows costs about one decoding step; below this share of active rows it pays back at once.
@@ -110,7 +110,7 @@ def sample_responses(
     little, and converting what it reads made sampling in bf16 1.3 times slower. Raises UserError when a
     prompt is empty or leaves no room for a response in the model's context.
     """
-    limit, n_samples = position_limit(policy), request.n_samples
+    limit, n_samples = max_positions(policy), request.n_samples
     for prompt_id, token_ids in prompts:
         if not token_ids:
             raise UserError(f"prompt {prompt_id}: has no tokens; give every prompt some text")
@@ -147,7 +147,7 @@ def _sample_batch(
     ids_BT, is_token_BT = _left_padded([ids for _, ids in prompts], pad_id, device)
     T = ids_BT.shape[1]
     # A finished 4D mask passes through the allow-listed models untouched; the others build theirs from a 2D one.
-    packable = why_not_packable(policy) is None
+    packable = shared_prompt_unsupported_reason(policy) is None
     layers = policy.config.num_hidden_layers
     cache = (
         Cache(layers=[PreallocatedCacheLayer(T + R) for _ in range(layers)])

@@ -8,11 +8,11 @@ or random weights, whose tokenizer is trained on the training demonstrations. Wr
 
 from typing import Any
 
-from learning.command import run_command
 from learning.interface.options import UserError
 from learning.interface.record_schemas import DEMONSTRATIONS
+from learning.models.tokenization import encode_prompt
+from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from learning.tokenization import encode_prompt
 from policy_training.training.config import LanguageModelConfig
 from policy_training.training.demonstrations import (
     demonstration_example,
@@ -22,9 +22,9 @@ from policy_training.training.demonstrations import (
 from policy_training.training.supervised import fit, load_or_train_tokenizer
 
 
-def main(attempt: RunContext[LanguageModelConfig]) -> dict[str, Any]:
-    config = attempt.options
-    rows = attempt.read_input("demonstrations", DEMONSTRATIONS)
+def main(context: RunContext[LanguageModelConfig]) -> dict[str, Any]:
+    config = context.options
+    rows = context.read_input("demonstrations", DEMONSTRATIONS)
     train_rows, heldout_rows = split_train(rows)
     if not train_rows:
         raise UserError(
@@ -32,7 +32,7 @@ def main(attempt: RunContext[LanguageModelConfig]) -> dict[str, Any]:
         )
     tokenizer = load_or_train_tokenizer(config, demonstration_texts(train_rows))
     return fit(
-        attempt,
+        context,
         tokenizer=tokenizer,
         train=[demonstration_example(row, tokenizer, config.batch) for row in train_rows],
         heldout=[demonstration_example(row, tokenizer, config.batch) for row in heldout_rows],
@@ -47,4 +47,4 @@ def main(attempt: RunContext[LanguageModelConfig]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_command(main, LanguageModelConfig)
+    run_recipe(main, LanguageModelConfig)

@@ -14,17 +14,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from learning.architectures import position_limit, require_positions
-from learning.batching import DataCursor, MicroBatch, Shape, StepSize, micro_batches, pack_windows, shape_of
+from learning.batches.collation import Example, TokenBatch, collate, collate_packed
+from learning.batches.forward import compute_token_logprobs
+from learning.batches.layout import choose_layout
+from learning.batches.micro_batching import ExampleSize, MicroBatch, example_size, micro_batches
+from learning.batches.samplers import EpochBatchSampler, StepBatchSize
+from learning.batches.sequence_packing import pack_sequences
 from learning.checkpoints import Checkpoints, DataclassState
+from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.options import UserError
 from learning.interface.training_options import Layout
-from learning.language_models import load_policy, load_tokenizer, require_same_reading
-from learning.packing import Batch, Example, choose_layout, collate, collate_windows, token_logprobs_NR
-from learning.processes import Processes
+from learning.models.architectures import max_positions, require_max_positions
+from learning.models.loading import load_policy
+from learning.models.tokenization import decode_response, train_tokenizer
+from learning.models.tokenizers import load_tokenizer, require_autotokenizer_agrees
 from learning.run_context import RunContext
-from learning.tokenization import decode_response, train_tokenizer
 from policy_training.training.attention import with_math_attention
 from policy_training.training.config import LanguageModelConfig, SamplingOptions
 from policy_training.training.losses import language_model_loss
@@ -44,19 +49,19 @@ class TrainingState(DataclassState):
 
 
 def load_or_train_tokenizer(config: LanguageModelConfig, texts: Sequence[str]) -> Any:
-    """The model's own tokenizer; for a fresh model the one of `tokenizer.path`, or one trained on `texts`."""
-    if config.model.source.fresh is None:
+    """The model's own tokenizer; for a model from scratch the one of `tokenizer.path`, or one trained on `texts`."""
+    if config.model.source.from_scratch is None:
         return load_tokenizer(config.model.source)
     if config.tokenizer.path is not None:
         tokenizer = load_tokenizer(config.tokenizer.path)
     else:
         tokenizer = train_tokenizer(texts, config.tokenizer.vocabulary_size)
-    require_same_reading(tokenizer, config.model.source.fresh)
+    require_autotokenizer_agrees(tokenizer, config.model.source.from_scratch)
     return tokenizer
 
 
 def fit(
-    attempt: RunContext[LanguageModelConfig],
+    context: RunContext[LanguageModelConfig],
     *,
     tokenizer: Any,
     train: Sequence[Example],
@@ -68,55 +73,55 @@ def fit(
     `sample_prompts` are held-out prompts, (text to show, token ids): at each evaluation a response to each is
     logged for people to read. Raises UserError when nothing is left to train on or the rows do not fit the model.
     """
-    config = attempt.options
-    processes = Processes.start(config.runtime)
-    attempt.status(stage="loading")
+    config = context.options
+    distributed = DistributedContext.start(config.runtime)
+    context.set_status(stage="loading")
     model = load_policy(config.model.source, tokenizer, dropout=config.model.dropout)
     if config.model.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     rows = RowDataset(config, model, tokenizer, train)
     heldout_rows = RowDataset(config, model, tokenizer, heldout[: config.evaluation.max_examples], like=rows)
     # Of everything that will be read, before the first step: a run must not fail after its training.
-    require_positions(model, max(rows.longest_example, heldout_rows.longest_example))
-    cursor = DataCursor(
+    require_max_positions(model, max(rows.longest_example, heldout_rows.longest_example))
+    cursor = EpochBatchSampler(
         rows.costs,
         seed=config.runtime.seed,
-        step_size=StepSize(examples=config.data.examples_per_step),
+        step_batch_size=StepBatchSize(examples=config.data.examples_per_step),
     )
     steps_total = config.data.steps or math.ceil(config.data.epochs * cursor.steps_per_epoch)
     engine = Engine(
         model,
-        optimiser=config.optimizer,
+        optimizer=config.optimizer,
         steps_total=steps_total,
         runtime=config.runtime,
-        processes=processes,
+        distributed=distributed,
     )
     progress = TrainingState()
     checkpoints = Checkpoints(
-        attempt, processes, engines={"policy": engine}, state={"cursor": cursor, "progress": progress}
+        context, distributed, engines={"policy": engine}, state={"cursor": cursor, "progress": progress}
     )
 
     done = checkpoints.resume()
     if done == 0:
-        attempt.status(stage="evaluating", step=0, steps_total=steps_total)
-        progress.loss_before = heldout_loss(engine, heldout_rows, processes)
+        context.set_status(stage="evaluating", step=0, steps_total=steps_total)
+        progress.loss_before = heldout_loss(engine, heldout_rows, distributed)
     for step in range(done + 1, steps_total + 1):
-        attempt.check()
-        metrics = train_step(engine, rows, cursor, processes, progress)
+        context.require_current()
+        metrics = train_step(engine, rows, cursor, distributed, progress)
         every = config.evaluation.evaluate_every_steps
         if every and step % every == 0 and step < steps_total:
-            metrics["eval_loss"] = heldout_loss(engine, heldout_rows, processes)
-            log_sample_responses(attempt, engine, tokenizer, sample_prompts, step)
-        attempt.log_metrics(step, metrics)
-        attempt.status(stage="training", step=step, steps_total=steps_total)
+            metrics["eval_loss"] = heldout_loss(engine, heldout_rows, distributed)
+            log_sample_responses(context, engine, tokenizer, sample_prompts, step)
+        context.log_metrics(step, metrics)
+        context.set_status(stage="training", step=step, steps_total=steps_total)
         checkpoints.after_step(step, last=step == steps_total)
 
-    attempt.status(stage="evaluating", step=steps_total, steps_total=steps_total)
-    loss_after = heldout_loss(engine, heldout_rows, processes)
-    log_sample_responses(attempt, engine, tokenizer, sample_prompts, steps_total)
-    attempt.check()
-    attempt.status(stage="saving", step=steps_total, steps_total=steps_total)
-    sha256s = engine.save_model(tokenizer, attempt.path / "model")
+    context.set_status(stage="evaluating", step=steps_total, steps_total=steps_total)
+    loss_after = heldout_loss(engine, heldout_rows, distributed)
+    log_sample_responses(context, engine, tokenizer, sample_prompts, steps_total)
+    context.require_current()
+    context.set_status(stage="saving", step=steps_total, steps_total=steps_total)
+    sha256s = engine.save_model(tokenizer, context.path / "model")
     return {
         "steps": steps_total,
         "epochs": steps_total / cursor.steps_per_epoch,
@@ -136,22 +141,26 @@ def fit(
 
 
 def train_step(
-    engine: Engine, rows: "RowDataset", cursor: DataCursor, processes: Processes, progress: TrainingState
+    engine: Engine,
+    rows: "RowDataset",
+    cursor: EpochBatchSampler,
+    distributed: DistributedContext,
+    progress: TrainingState,
 ) -> dict[str, Any]:
-    """One optimiser step over the cursor's next rows; its metrics."""
+    """One optimizer step over the cursor's next rows; its metrics."""
     started = time.perf_counter()
     inputs = [
-        MicroBatchInputs(rows.batch(micro, engine), micro.is_filler)
-        for micro in rows.micro_batches(cursor.next(), processes)
+        MicroBatchInputs(rows.batch(micro, engine), micro.is_dummy)
+        for micro in rows.micro_batches(cursor.next(), distributed)
     ]
-    tokens = int(processes.sum(sum(float(p.batch.n_tokens) for p in inputs if not p.is_filler)))
-    result = engine.update(
+    tokens = int(distributed.sum(sum(float(p.batch.n_tokens) for p in inputs if not p.is_dummy)))
+    result = engine.accumulate_and_step(
         inputs,
         lambda micro_batch: language_model_loss(
-            engine.forward(with_math_attention, token_logprobs_NR, micro_batch.batch),
+            engine.forward(with_math_attention, compute_token_logprobs, micro_batch.batch),
             micro_batch.batch.is_response_NR,
         ),
-        normaliser=float(tokens),
+        loss_denominator=float(tokens),
     )
     seconds = time.perf_counter() - started
     progress.tokens += tokens
@@ -169,8 +178,8 @@ def train_step(
 
 @dataclass(frozen=True)
 class MicroBatchInputs:
-    batch: Batch
-    is_filler: bool
+    batch: TokenBatch
+    is_dummy: bool
 
 
 class RowDataset:
@@ -186,41 +195,41 @@ class RowDataset:
         like: "RowDataset | None" = None,
     ) -> None:
         self.config, self.pad_id, self.examples = config, tokenizer.pad_token_id, list(examples)
-        self.longest_example = max((example.packed_tokens for example in examples), default=0)
+        self.longest_example = max((example.shared_prompt_tokens for example in examples), default=0)
         self.layout: Layout
         self.layout_reason: str
         if like is not None:
             self.layout, self.layout_reason = like.layout, like.layout_reason
         else:
             self.layout, self.layout_reason = _layout(config, model, self.examples)
-        lengths = [example.packed_tokens for example in self.examples]
+        lengths = [example.shared_prompt_tokens for example in self.examples]
         if config.data.packing:
             if self.longest_example > config.data.max_length:
                 raise UserError(
                     f"config.data.max_length: {config.data.max_length} is shorter than the longest conversation "
                     f"({self.longest_example} tokens); make it longer or lower batch.max_prompt_tokens"
                 )
-            self.rows = pack_windows(lengths, config.data.max_length)
-            self.shapes = [Shape(1, sum(lengths[index] for index in row)) for row in self.rows]
+            self.rows = pack_sequences(lengths, config.data.max_length)
+            self.shapes = [ExampleSize(1, sum(lengths[index] for index in row)) for row in self.rows]
         else:
             self.rows = [[index] for index in range(len(self.examples))]
-            self.shapes = [shape_of(example, self.layout) for example in self.examples]
+            self.shapes = [example_size(example, self.layout) for example in self.examples]
         self.costs = [shape.tokens for shape in self.shapes]
 
-    def micro_batches(self, indices: Sequence[int], processes: Processes) -> list[MicroBatch]:
+    def micro_batches(self, indices: Sequence[int], distributed: DistributedContext) -> list[MicroBatch]:
         return micro_batches(
             self.shapes,
             indices,
             max_tokens=self.config.batch.max_micro_batch_tokens,
-            rank=processes.rank,
-            world_size=processes.world_size,
+            rank=distributed.rank,
+            world_size=distributed.world_size,
         )
 
-    def batch(self, micro: MicroBatch, engine: Engine) -> Batch:
+    def batch(self, micro: MicroBatch, engine: Engine) -> TokenBatch:
         device = next(engine.model.parameters()).device
         rows = [[self.examples[index] for index in self.rows[row]] for row in micro.indices]
         if self.config.data.packing:
-            return collate_windows(rows, pad_id=self.pad_id, device=device)
+            return collate_packed(rows, pad_id=self.pad_id, device=device)
         return collate([row[0] for row in rows], layout=self.layout, pad_id=self.pad_id, device=device)
 
 
@@ -230,42 +239,42 @@ def _layout(config: LanguageModelConfig, model: Any, examples: Sequence[Example]
         model,
         examples[:8],
         dtype=config.runtime.dtype,
-        requested="packed" if packing else config.batch.layout,
-        in_one_window=packing,
+        requested="shared_prompt" if packing else config.batch.layout,
+        in_one_row=packing,
     )
-    if packing and layout != "packed":
+    if packing and layout != "shared_prompt":
         raise UserError(
             f"config.data.packing: this model cannot read packed rows ({reason}); set it to false"
         )
     return layout, reason
 
 
-def heldout_loss(engine: Engine, heldout_rows: RowDataset, processes: Processes) -> float | None:
+def heldout_loss(engine: Engine, heldout_rows: RowDataset, distributed: DistributedContext) -> float | None:
     """Mean negative log-likelihood in nats a counted token; None where nothing is held out."""
     if not heldout_rows.rows:
         return None
-    total = torch.zeros(2, dtype=torch.float64, device=processes.device)
-    for micro in heldout_rows.micro_batches(range(len(heldout_rows.rows)), processes):
+    total = torch.zeros(2, dtype=torch.float64, device=distributed.device)
+    for micro in heldout_rows.micro_batches(range(len(heldout_rows.rows)), distributed):
         batch = heldout_rows.batch(micro, engine)
-        logprobs_NR: Tensor = engine.infer(token_logprobs_NR, batch)
-        if not micro.is_filler:
+        logprobs_NR: Tensor = engine.infer(compute_token_logprobs, batch)
+        if not micro.is_dummy:
             total[0] += language_model_loss(logprobs_NR, batch.is_response_NR).double()
             total[1] += batch.lengths_N.sum()
-    total = processes.all_reduce_sum(total)
+    total = distributed.all_reduce_sum(total)
     return float(total[0] / total[1])
 
 
 def log_sample_responses(
-    attempt: RunContext[LanguageModelConfig],
+    context: RunContext[LanguageModelConfig],
     engine: Engine,
     tokenizer: Any,
     sample_prompts: Sequence[tuple[str, list[int]]],
     step: int,
 ) -> None:
     """A response to each held-out prompt, shorter where the model's positions leave less room than the options."""
-    config = attempt.options
+    config = context.options
     max_tokens = config.batch.max_response_tokens
-    limit = position_limit(engine.model)
+    limit = max_positions(engine.model)
     if limit is not None:
         sample_prompts = [(text, token_ids) for text, token_ids in sample_prompts if len(token_ids) < limit]
     sample_prompts = sample_prompts[: config.evaluation.logged_samples]
@@ -286,4 +295,4 @@ def log_sample_responses(
         pad_id=tokenizer.pad_token_id,
     )
     for (text, _), response in zip(sample_prompts, responses, strict=True):
-        attempt.log_sample(step, prompt=text, response=decode_response(tokenizer, response.token_ids))
+        context.log_sample(step, prompt=text, response=decode_response(tokenizer, response.token_ids))

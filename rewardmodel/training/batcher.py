@@ -7,12 +7,12 @@ from typing import Any
 
 from torch import Tensor
 
-from learning import batching
-from learning.batching import MicroBatch, Shape
+from learning.batches.collation import Example, TokenBatch, collate
+from learning.batches.layout import choose_layout
+from learning.batches.micro_batching import ExampleSize, MicroBatch, micro_batches
+from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.training_options import Layout
-from learning.packing import Batch, Example, choose_layout, collate
-from learning.processes import Processes
 from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.scoring import SELF_CHECK_EXAMPLES, score_batches
 
@@ -27,7 +27,7 @@ class Batcher:
     layout_reason: str
     pad_id: int
     max_tokens: int  # of one forward pass, padding counted
-    processes: Processes
+    distributed: DistributedContext
 
     @classmethod
     def choose_layout(
@@ -36,7 +36,7 @@ class Batcher:
         examples: Sequence[Example],
         options: RewardModelConfig,
         pad_id: int,
-        processes: Processes,
+        distributed: DistributedContext,
     ) -> "Batcher":
         """Packed rows when they give the scores of separate rows on the first examples, else padded ones."""
         layout, reason = choose_layout(
@@ -51,24 +51,24 @@ class Batcher:
             layout_reason=reason,
             pad_id=pad_id,
             max_tokens=options.batch.max_micro_batch_tokens,
-            processes=processes,
+            distributed=distributed,
         )
 
-    def collate(self, examples: Sequence[Example]) -> Batch:
-        return collate(examples, layout=self.layout, pad_id=self.pad_id, device=self.processes.device)
+    def collate(self, examples: Sequence[Example]) -> TokenBatch:
+        return collate(examples, layout=self.layout, pad_id=self.pad_id, device=self.distributed.device)
 
-    def micro_batches(self, shapes: Sequence[Shape], indices: Sequence[int]) -> list[MicroBatch]:
+    def micro_batches(self, shapes: Sequence[ExampleSize], indices: Sequence[int]) -> list[MicroBatch]:
         """This process's share of the examples with these indices."""
-        return batching.micro_batches(
+        return micro_batches(
             shapes,
             indices,
             max_tokens=self.max_tokens,
-            rank=self.processes.rank,
-            world_size=self.processes.world_size,
+            rank=self.distributed.rank,
+            world_size=self.distributed.world_size,
         )
 
     def scores(
-        self, engine: Engine, function: Callable[[Any, Batch], Tensor], examples: Sequence[Example]
+        self, engine: Engine, function: Callable[[Any, TokenBatch], Tensor], examples: Sequence[Example]
     ) -> list[list[float]]:
         """function(model, batch) -> (N,) of all examples, without gradients."""
         return score_batches(
@@ -77,5 +77,5 @@ class Batcher:
             layout=self.layout,
             pad_id=self.pad_id,
             max_micro_batch_tokens=self.max_tokens,
-            processes=self.processes,
+            distributed=self.distributed,
         )

@@ -68,10 +68,10 @@ class Comparison:
         return self.ranks is not None and len(set(self.ranks)) > 1
 
 
-def read_comparisons(attempt: RunContext[Any]) -> list[Comparison]:
+def read_comparisons(context: RunContext[Any]) -> list[Comparison]:
     """The rows of inputs/comparisons.parquet. Raises UserError for a bad row or a prompt in two splits."""
-    comparisons = [comparison_from_row(row) for row in attempt.read_input("comparisons", COMPARISONS)]
-    require_no_prompt_leakage(comparisons, where=attempt.input_path("comparisons").name)
+    comparisons = [comparison_from_row(row) for row in context.read_input("comparisons", COMPARISONS)]
+    require_no_prompt_leakage(comparisons, where=context.input_path("comparisons").name)
     return comparisons
 
 

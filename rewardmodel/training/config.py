@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from learning.interface.training_options import BatchOptions, ModelOptions, OptimiserOptions, RuntimeOptions
+from learning.interface.training_options import BatchOptions, ModelOptions, OptimizerOptions, RuntimeOptions
 
 RankingLossName = Literal["pairwise", "soft_labels", "plackett_luce", "best_of_k"]
 MarginTable = Literal["none", "small", "large"]
@@ -93,7 +93,7 @@ class RewardModelConfig:
     """python -m rewardmodel.training.train"""
 
     model: ModelOptions
-    optimiser: OptimiserOptions
+    optimizer: OptimizerOptions
     objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     data: DataOptions = field(default_factory=DataOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)

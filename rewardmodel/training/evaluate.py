@@ -9,10 +9,10 @@ trains nothing and moves no reward_shift.
 
 from typing import Any
 
-from learning.command import run_command
+from learning.distributed import DistributedContext
 from learning.interface.options import UserError
-from learning.language_models import model_sha256s
-from learning.processes import Processes
+from learning.models.files import model_sha256s
+from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from rewardmodel.training.comparisons import read_comparisons
 from rewardmodel.training.config import EvaluateConfig, ObjectiveOptions
@@ -20,12 +20,12 @@ from rewardmodel.training.reporting import log_samples, split_report
 from rewardmodel.training.scoring import RewardScorer
 
 
-def main(attempt: RunContext[EvaluateConfig]) -> dict[str, Any]:
-    options = attempt.options
-    attempt.status(stage="reading", step=0, steps_total=1)
+def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
+    options = context.options
+    context.set_status(stage="reading", step=0, steps_total=1)
     comparisons = [
         comparison
-        for comparison in read_comparisons(attempt)
+        for comparison in read_comparisons(context)
         if comparison.split == options.split and comparison.untied_pairs
     ]
     if not comparisons:
@@ -33,18 +33,18 @@ def main(attempt: RunContext[EvaluateConfig]) -> dict[str, Any]:
             f"inputs/comparisons.parquet has no untied comparison in the split {options.split!r}; "
             "choose another split."
         )
-    processes = Processes.start(options.runtime)
+    distributed = DistributedContext.start(options.runtime)
     scorer = RewardScorer.load(
-        options.model_path, batch=options.batch, dtype=options.runtime.dtype, processes=processes
+        options.model_path, batch=options.batch, dtype=options.runtime.dtype, distributed=distributed
     )
-    attempt.check()
-    attempt.status(stage="evaluating", step=0, steps_total=1)
+    context.require_current()
+    context.set_status(stage="evaluating", step=0, steps_total=1)
     scores = scorer.score(
         [comparison.prompt for comparison in comparisons],
         [comparison.responses for comparison in comparisons],
     )
-    log_samples(attempt, 1, comparisons[: options.logged_samples], scores[: options.logged_samples])
-    attempt.status(stage="evaluating", step=1, steps_total=1)
+    log_samples(context, 1, comparisons[: options.logged_samples], scores[: options.logged_samples])
+    context.set_status(stage="evaluating", step=1, steps_total=1)
     return {
         **split_report(comparisons, scores, ObjectiveOptions()),
         "split": options.split,
@@ -56,4 +56,4 @@ def main(attempt: RunContext[EvaluateConfig]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_command(main, EvaluateConfig)
+    run_recipe(main, EvaluateConfig)

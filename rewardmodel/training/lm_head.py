@@ -13,11 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from learning.architectures import head
+from learning.batches.collation import TokenBatch
+from learning.batches.forward import hidden_states
 from learning.interface.options import UserError
 from learning.interface.training_options import ModelSource
-from learning.language_models import is_reward_model, load_policy
-from learning.packing import Batch, hidden_states
+from learning.models.architectures import output_head
+from learning.models.loading import is_reward_model, load_policy
 
 
 def attach_language_head(model: Any, source: ModelSource, tokenizer: Any) -> None:
@@ -34,7 +35,7 @@ def attach_language_head(model: Any, source: ModelSource, tokenizer: Any) -> Non
             f"{source.path or source.hub_id} is a reward model without one; "
             "start from a policy or set lm_coefficient to 0."
         )
-    model.language_head = head(load_policy(source, tokenizer))
+    model.language_head = output_head(load_policy(source, tokenizer))
 
 
 def detach_language_head(model: Any) -> None:
@@ -50,16 +51,16 @@ def language_logits(model: Any, hidden_MD: Tensor) -> Tensor:
     return F.linear(hidden_MD, model.get_input_embeddings().weight)
 
 
-def scores_and_logprobs(model: Any, batch: Batch, is_top_tier_N: Tensor) -> tuple[Tensor, Tensor]:
+def scores_and_logprobs(model: Any, batch: TokenBatch, is_top_tier_N: Tensor) -> tuple[Tensor, Tensor]:
     """Scores (N,) and token log-probabilities (N, R) from one pass of the trunk, both float32.
 
     Log-probabilities are those of the top-tier responses; everywhere else they are 0.
     """
     hidden_BTD = hidden_states(model, batch)
-    scores_N = head(model)(hidden_BTD[batch.row_N, batch.end_N]).squeeze(-1).float()
+    scores_N = output_head(model)(hidden_BTD[batch.row_N, batch.end_N]).squeeze(-1).float()
     is_predicted_NR = batch.is_response_NR & is_top_tier_N[:, None]
     row_NR = batch.row_N[:, None].expand_as(is_predicted_NR)
-    hidden_MD = hidden_BTD[row_NR[is_predicted_NR], batch.predict_index_NR[is_predicted_NR]]
+    hidden_MD = hidden_BTD[row_NR[is_predicted_NR], batch.logit_index_NR[is_predicted_NR]]
     logprobs_MV = language_logits(model, hidden_MD).float().log_softmax(-1)
     logprobs_M = logprobs_MV.gather(1, batch.response_ids_NR[is_predicted_NR][:, None]).squeeze(1)
     logprobs_NR = torch.zeros(is_predicted_NR.shape, device=scores_N.device).masked_scatter(

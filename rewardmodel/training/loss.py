@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from learning.packing import Batch, scores_N
+from learning.batches.collation import TokenBatch
+from learning.batches.forward import compute_scores
 from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.lm_head import scores_and_logprobs
 from rewardmodel.training.losses import RankingLosses, Targets, lm_losses, ranking_losses
@@ -25,7 +26,7 @@ class LossBreakdown:
 
 
 def comparison_losses(
-    model: Any, batch: Batch, targets: Targets, objective: ObjectiveOptions
+    model: Any, batch: TokenBatch, targets: Targets, objective: ObjectiveOptions
 ) -> LossBreakdown:
     """Ranking + c * centering + beta_rm * language-model loss. With beta_rm = 0 no logit is computed."""
     lm_B = None
@@ -33,7 +34,7 @@ def comparison_losses(
         values_N, logprobs_NR = scores_and_logprobs(model, batch, targets.is_top_tier_N)
         lm_B = lm_losses(logprobs_NR, batch.is_response_NR, targets)
     else:
-        values_N = scores_N(model, batch)
+        values_N = compute_scores(model, batch)
     ranking = ranking_losses(
         values_N,
         targets,

@@ -14,7 +14,7 @@ from learning.interface.training_options import (
     BatchOptions,
     ModelOptions,
     ModelSource,
-    OptimiserOptions,
+    OptimizerOptions,
     RuntimeOptions,
 )
 from rewardmodel.training.config import (
@@ -30,7 +30,7 @@ from rewardmodel.training.config import (
 class Preset:
     name: str
     source: str  # where to read about it
-    optimiser: OptimiserOptions
+    optimizer: OptimizerOptions
     objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     data: DataOptions = field(default_factory=DataOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
@@ -46,7 +46,7 @@ class Preset:
     ) -> RewardModelConfig:
         return RewardModelConfig(
             model=ModelOptions(source=source),
-            optimiser=self.optimiser,
+            optimizer=self.optimizer,
             objective=self.objective,
             data=self.data,
             batch=self.batch,
@@ -61,10 +61,10 @@ class Preset:
 INSTRUCTGPT = Preset(
     name="instructgpt",
     source="InstructGPT (Ouyang et al. 2022), 3.5 and C.2",
-    optimiser=OptimiserOptions(
+    optimizer=OptimizerOptions(
         learning_rate=9e-6,  # C.2
         schedule="cosine",  # C.2
-        final_fraction=0.1,  # C.2: to 10 % of the peak
+        min_lr_ratio=0.1,  # C.2: to 10 % of the peak
     ),
     objective=ObjectiveOptions(
         ranking_loss="pairwise",  # 3.5, equation 1
@@ -79,17 +79,17 @@ INSTRUCTGPT = Preset(
 LLAMA2 = Preset(
     name="llama2",
     source="Llama 2 (Touvron et al. 2023), 3.2.2",
-    optimiser=OptimiserOptions(
+    optimizer=OptimizerOptions(
         learning_rate=1e-5,  # 3.2.2; 5e-6 for the 70B model
         schedule="cosine",
-        final_fraction=0.1,  # 3.2.2: down to 10 % of the maximum
-        warmup_fraction=0.03,  # 3.2.2
+        min_lr_ratio=0.1,  # 3.2.2: down to 10 % of the maximum
+        warmup_ratio=0.03,  # 3.2.2
         warmup_steps=5,  # 3.2.2: at least 5
         beta1=0.9,  # 3.2.2: the parameters of the base model, 2.2
         beta2=0.95,  # 2.2
         epsilon=1e-5,  # 2.2
         weight_decay=0.1,  # 2.2
-        max_gradient_norm=1.0,  # 2.2
+        max_grad_norm=1.0,  # 2.2
     ),
     objective=ObjectiveOptions(
         ranking_loss="pairwise",
@@ -104,11 +104,11 @@ LLAMA2 = Preset(
 SECRETS = Preset(
     name="secrets",
     source="Secrets of RLHF I (Zheng et al. 2023), 3.1 and 4.2",
-    optimiser=OptimiserOptions(
+    optimizer=OptimizerOptions(
         learning_rate=5e-6,  # 4.2
         schedule="linear",  # ours: 4.2 names none
-        final_fraction=0.1,  # ours
-        warmup_fraction=0.1,  # 4.2: the first 10 % of steps
+        min_lr_ratio=0.1,  # ours
+        warmup_ratio=0.1,  # 4.2: the first 10 % of steps
     ),
     objective=ObjectiveOptions(
         ranking_loss="pairwise",  # 3.1
@@ -125,10 +125,10 @@ SECRETS = Preset(
 STIENNON = Preset(
     name="stiennon",
     source="Learning to summarize from human feedback (Stiennon et al. 2020), B.1",
-    optimiser=OptimiserOptions(
+    optimizer=OptimizerOptions(
         learning_rate=1.5e-5,  # B.1 for 1.3B parameters; 5e-6 for 6.7B
         schedule="cosine",  # B.1
-        final_fraction=0.0,  # ours: B.1 names no end
+        min_lr_ratio=0.0,  # ours: B.1 names no end
     ),
     data=DataOptions(
         epochs=1,  # B.1
@@ -139,10 +139,10 @@ STIENNON = Preset(
 N_PLUS = Preset(
     name="n_plus",
     source="The N+ implementation details of RLHF with PPO (Huang et al. 2024)",
-    optimiser=OptimiserOptions(
+    optimizer=OptimizerOptions(
         learning_rate=3e-6,  # the reward model's table
         schedule="cosine",
-        final_fraction=0.0,  # ours
+        min_lr_ratio=0.0,  # ours
         beta1=0.9,  # Adam as PyTorch has it
         beta2=0.999,
         epsilon=1e-5,  # the source's Adam detail
@@ -156,10 +156,10 @@ N_PLUS = Preset(
 TINY = Preset(
     name="tiny",
     source="ours: about one million parameters from scratch, 1000 to 3000 pairs, one or two CPU cores",
-    optimiser=OptimiserOptions(
+    optimizer=OptimizerOptions(
         learning_rate=2e-3,  # ours: on 1,250 noisy pairs 3e-4 learned nothing in 2 epochs, 4e-3 less
         schedule="linear",  # ours
-        final_fraction=0.0,  # ours
+        min_lr_ratio=0.0,  # ours
         warmup_steps=10,  # ours
         weight_decay=0.01,  # ours
     ),

@@ -64,7 +64,7 @@ def mean_ranking_loss(
 
 
 def log_samples(
-    attempt: RunContext[Any], step: int, comparisons: Iterable[Comparison], scores: Iterable[Sequence[float]]
+    context: RunContext[Any], step: int, comparisons: Iterable[Comparison], scores: Iterable[Sequence[float]]
 ) -> None:
     """Writes comparisons to samples.jsonl: the prompt, and the responses with the highest score first.
 
@@ -73,7 +73,7 @@ def log_samples(
     for comparison, values in zip(comparisons, scores, strict=False):
         order = [index for _, index in sorted((-value, index) for index, value in enumerate(values))]
         agreed = sum(values[pair.first] > values[pair.second] for pair in comparison.untied_pairs)
-        attempt.log_sample(
+        context.log_sample(
             step,
             prompt="\n".join(f"{message['role']}: {message['content']}" for message in comparison.prompt)[
                 -SAMPLE_CHARACTERS:

@@ -10,33 +10,35 @@ import json
 import statistics
 from typing import Any
 
-from learning.command import run_command
+from learning.distributed import DistributedContext
 from learning.interface.options import UserError
 from learning.interface.record_files import write_records
 from learning.interface.record_schemas import RESPONSES, SCORES
-from learning.language_models import model_sha256s
-from learning.processes import Processes
+from learning.models.files import model_sha256s
+from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext, StopRequested
 from rewardmodel.training.config import ScoreConfig
 from rewardmodel.training.scoring import RewardScorer
 
 RESPONSES_PER_CHUNK = 2048  # scored between two checks of the fence
-MAX_RESPONSES_PER_ROW = 16  # behind one prompt: a packed row's attention grows with the square of its length
+MAX_RESPONSES_PER_ROW = (
+    16  # behind one prompt: a shared-prompt row's attention grows with the square of its length
+)
 
 
-def main(attempt: RunContext[ScoreConfig]) -> dict[str, Any]:
-    options = attempt.options
-    attempt.status(stage="reading")
-    rows = attempt.read_input("responses", RESPONSES, extra_columns="ignore")
+def main(context: RunContext[ScoreConfig]) -> dict[str, Any]:
+    options = context.options
+    context.set_status(stage="reading")
+    rows = context.read_input("responses", RESPONSES, extra_columns="ignore")
     if not rows:
         raise UserError("inputs/responses.parquet has no rows; there is nothing to score.")
     for number, row in enumerate(rows, start=1):
         if not row["prompt"]:
             raise UserError(f"inputs/responses.parquet, row {number}: the prompt has no messages.")
 
-    processes = Processes.start(options.runtime)
+    distributed = DistributedContext.start(options.runtime)
     scorer = RewardScorer.load(
-        options.model_path, batch=options.batch, dtype=options.runtime.dtype, processes=processes
+        options.model_path, batch=options.batch, dtype=options.runtime.dtype, distributed=distributed
     )
 
     # Rows of one prompt become one group, whatever their order in the file.
@@ -57,8 +59,8 @@ def main(attempt: RunContext[ScoreConfig]) -> dict[str, Any]:
         chunk.append(group)
         if sum(map(len, chunk)) < RESPONSES_PER_CHUNK and number < len(groups):
             continue
-        attempt.check()
-        if attempt.stop_requested:
+        context.require_current()
+        if context.stop_requested:
             raise StopRequested("asked to stop; scoring starts over the next time")
         scores = scorer.score(
             [rows[group[0]]["prompt"] for group in chunk],
@@ -69,12 +71,12 @@ def main(attempt: RunContext[ScoreConfig]) -> dict[str, Any]:
                 rewards[index] = value
         done += sum(map(len, chunk))
         chunk = []
-        attempt.status(stage="scoring", step=done, steps_total=len(rows))
+        context.set_status(stage="scoring", step=done, steps_total=len(rows))
 
-    attempt.check()
-    if attempt.is_main:
+    context.require_current()
+    if context.is_main:
         write_records(
-            attempt.path / "scores.parquet",
+            context.path / "scores.parquet",
             (
                 {"response_id": row["response_id"], "prompt_id": row["prompt_id"], "reward": reward}
                 for row, reward in zip(rows, rewards, strict=True)
@@ -96,4 +98,4 @@ def main(attempt: RunContext[ScoreConfig]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_command(main, ScoreConfig)
+    run_recipe(main, ScoreConfig)

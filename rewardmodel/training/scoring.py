@@ -14,33 +14,36 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from learning.architectures import require_positions
-from learning.batching import micro_batches, shape_of
+from learning.batches.collation import Example, TokenBatch, collate
+from learning.batches.forward import compute_scores
+from learning.batches.layout import choose_layout
+from learning.batches.micro_batching import example_size, micro_batches
+from learning.distributed import DistributedContext
 from learning.interface.options import UserError
 from learning.interface.training_options import BatchOptions, Layout, ModelSource
-from learning.language_models import is_reward_model, load_reward_model, load_tokenizer
-from learning.packing import Batch, Example, choose_layout, collate, scores_N
-from learning.processes import Processes
+from learning.models.architectures import require_max_positions
+from learning.models.loading import is_reward_model, load_reward_model
+from learning.models.tokenizers import load_tokenizer
 from rewardmodel.training.comparisons import Message
 from rewardmodel.training.tokenization import count_truncated, tokenize_prompt_and_responses
 
 SELF_CHECK_EXAMPLES = 8
 
 
-def compute_fp32_scores(model: Any, batch: Batch) -> Tensor:
+def compute_fp32_scores(model: Any, batch: TokenBatch) -> Tensor:
     """scores_N without autocast, in the precision of the weights."""
     with torch.autocast(batch.input_ids_BT.device.type, enabled=False):
-        return scores_N(model, batch)
+        return compute_scores(model, batch)
 
 
 def score_batches(
-    score: Callable[[Batch], Tensor],
+    score: Callable[[TokenBatch], Tensor],
     examples: Sequence[Example],
     *,
     layout: Layout,
     pad_id: int,
     max_micro_batch_tokens: int,
-    processes: Processes,
+    distributed: DistributedContext,
 ) -> list[list[float]]:
     """Scores of every response, by example, in the order given.
 
@@ -48,37 +51,37 @@ def score_batches(
     """
     starts = [0]
     for example in examples:
-        starts.append(starts[-1] + len(example.responses_ids))
+        starts.append(starts[-1] + len(example.response_ids))
     all_scores_N = torch.zeros(starts[-1], dtype=torch.float64)
     if not examples:
         return []
     planned = micro_batches(
-        [shape_of(example, layout) for example in examples],
+        [example_size(example, layout) for example in examples],
         range(len(examples)),
         max_tokens=max_micro_batch_tokens,
-        rank=processes.rank,
-        world_size=processes.world_size,
+        rank=distributed.rank,
+        world_size=distributed.world_size,
     )
     for micro_batch in planned:
         batch = collate(
             [examples[index] for index in micro_batch.indices],
             layout=layout,
             pad_id=pad_id,
-            device=processes.device,
+            device=distributed.device,
         )
         values_N = score(batch).double().cpu()
         # A filler repeats work, so that every process takes part in every forward pass.
-        if micro_batch.is_filler:
+        if micro_batch.is_dummy:
             continue
         positions = [n for index in micro_batch.indices for n in range(starts[index], starts[index + 1])]
         all_scores_N[torch.tensor(positions)] = values_N
-    scores = processes.all_reduce_sum(all_scores_N.to(processes.device)).tolist()
+    scores = distributed.all_reduce_sum(all_scores_N.to(distributed.device)).tolist()
     return [scores[start:end] for start, end in zip(starts[:-1], starts[1:], strict=True)]
 
 
-def single_process() -> Processes:
+def single_process() -> DistributedContext:
     """This process by itself, on the CPU, whatever launched it."""
-    return Processes(rank=0, world_size=1, device=torch.device("cpu"))
+    return DistributedContext(rank=0, world_size=1, device=torch.device("cpu"))
 
 
 class RewardScorer:
@@ -91,18 +94,18 @@ class RewardScorer:
         *,
         batch: BatchOptions,
         dtype: Literal["fp32", "bf16"] = "fp32",
-        processes: Processes | None = None,
+        distributed: DistributedContext | None = None,
     ) -> None:
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.batch = batch
         self.dtype = dtype
-        self.processes = processes or single_process()
+        self.distributed = distributed or single_process()
         self.reward_shift = float(getattr(model.config, "reward_shift", 0.0))
         self.layout: Layout | None = None  # decided by the self-check on the first texts
         self.layout_reason = ""
         self.truncated_responses = 0
-        require_positions(model, batch.max_prompt_tokens + batch.max_response_tokens)
+        require_max_positions(model, batch.max_prompt_tokens + batch.max_response_tokens)
 
     @classmethod
     def load(
@@ -111,16 +114,16 @@ class RewardScorer:
         *,
         batch: BatchOptions,
         dtype: Literal["fp32", "bf16"] = "fp32",
-        processes: Processes | None = None,
+        distributed: DistributedContext | None = None,
     ) -> "RewardScorer":
         """Raises UserError when the folder holds no reward model or no tokenizer."""
         if not is_reward_model(path):
             raise UserError(f"{path} is not a reward model; give the model folder of a reward model's run.")
         source = ModelSource(path=str(path))
-        processes = processes or single_process()
+        distributed = distributed or single_process()
         tokenizer = load_tokenizer(source)
-        model = load_reward_model(source, tokenizer).to(processes.device)
-        return cls(model, tokenizer, batch=batch, dtype=dtype, processes=processes)
+        model = load_reward_model(source, tokenizer).to(distributed.device)
+        return cls(model, tokenizer, batch=batch, dtype=dtype, distributed=distributed)
 
     def score(
         self,
@@ -156,11 +159,11 @@ class RewardScorer:
             layout=self.layout,
             pad_id=self.tokenizer.pad_token_id,
             max_micro_batch_tokens=self.batch.max_micro_batch_tokens,
-            processes=self.processes,
+            distributed=self.distributed,
         )
         return [[score - self.reward_shift for score in group] for group in scores]
 
     @torch.no_grad()
-    def _score(self, batch: Batch) -> Tensor:
+    def _score(self, batch: TokenBatch) -> Tensor:
         with torch.autocast(batch.input_ids_BT.device.type, torch.bfloat16, enabled=self.dtype == "bf16"):
-            return scores_N(self.model, batch)
+            return compute_scores(self.model, batch)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from learning.processes import Processes
+from learning.distributed import DistributedContext
 from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.loss import LossBreakdown
 from rewardmodel.training.losses import Targets
@@ -29,10 +29,10 @@ class StepMetrics:
         self.sums["correct"] += float((difference_P > 0).sum() + 0.5 * (difference_P == 0).sum())
         self.sums["pairs"] += len(difference_P)
 
-    def means(self, processes: Processes, objective: ObjectiveOptions) -> dict[str, float | None]:
+    def means(self, distributed: DistributedContext, objective: ObjectiveOptions) -> dict[str, float | None]:
         """Over all processes: ranking loss, language-model loss if any, accuracy on the step's pairs."""
-        values = torch.tensor(list(self.sums.values()), dtype=torch.float64, device=processes.device)
-        sums = dict(zip(self.sums, processes.all_reduce_sum(values).tolist(), strict=True))
+        values = torch.tensor(list(self.sums.values()), dtype=torch.float64, device=distributed.device)
+        sums = dict(zip(self.sums, distributed.all_reduce_sum(values).tolist(), strict=True))
         return {
             "ranking_loss": sums["ranking"] / sums["weight"],
             **({"lm_loss": sums["lm"] / sums["weight"]} if objective.lm_coefficient > 0 else {}),

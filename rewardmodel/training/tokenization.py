@@ -4,32 +4,32 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from learning.batches.collation import Example
+from learning.distributed import DistributedContext
 from learning.interface.record_schemas import DEMONSTRATIONS
 from learning.interface.training_options import BatchOptions
-from learning.language_models import load_tokenizer
-from learning.packing import Example
-from learning.processes import Processes
+from learning.models.tokenization import encode_prompt, encode_response, train_tokenizer
+from learning.models.tokenizers import load_tokenizer
 from learning.run_context import RunContext
-from learning.tokenization import encode_prompt, encode_response, train_tokenizer
 from rewardmodel.training.comparisons import Comparison, Message
 from rewardmodel.training.config import RewardModelConfig
 
 
 def load_or_train_tokenizer(
-    attempt: RunContext[RewardModelConfig], training: Sequence[Comparison], processes: Processes
+    context: RunContext[RewardModelConfig], training: Sequence[Comparison], distributed: DistributedContext
 ) -> Any:
     """The tokenizer of the model to start from; for random weights one trained on these comparisons.
 
     Unless the options name a folder with one. A trained tokenizer is kept in the run directory: a resumed run
     must not depend on training it the same way twice.
     """
-    options = attempt.options
-    if options.model.source.fresh is None:
+    options = context.options
+    if options.model.source.from_scratch is None:
         return load_tokenizer(options.model.source)
     if options.tokenizer.path is not None:
         return load_tokenizer(options.tokenizer.path)
-    path = attempt.path / "tokenizer"
-    if processes.is_main and not path.exists():
+    path = context.path / "tokenizer"
+    if distributed.is_main and not path.exists():
         texts = (
             text
             for comparison in training
@@ -38,7 +38,7 @@ def load_or_train_tokenizer(
         temporary = path.with_name("tokenizer.tmp")
         train_tokenizer(texts, options.tokenizer.vocabulary_size).save_pretrained(temporary)
         os.replace(temporary, path)  # a kill in between leaves no half-written tokenizer
-    processes.barrier()
+    distributed.barrier()
     return load_tokenizer(path)
 
 
@@ -51,13 +51,13 @@ def tokenize_prompt_and_responses(
     has_eos: Sequence[bool] | None = None,
 ) -> Example:
     """A prompt and the responses to it as token ids; a response whose `has_eos` is False gets no end token."""
-    responses_ids = [encode_response(tokenizer, text, batch.max_response_tokens) for text in responses]
+    response_ids = [encode_response(tokenizer, text, batch.max_response_tokens) for text in responses]
     for index, keeps_eos in enumerate(has_eos or ()):
-        ids = responses_ids[index]
+        ids = response_ids[index]
         if not keeps_eos and len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
-            responses_ids[index] = ids[:-1]
+            response_ids[index] = ids[:-1]
     return Example(
-        prompt_ids=encode_prompt(tokenizer, prompt, batch.max_prompt_tokens), responses_ids=responses_ids
+        prompt_ids=encode_prompt(tokenizer, prompt, batch.max_prompt_tokens), response_ids=response_ids
     )
 
 
@@ -69,17 +69,17 @@ def tokenize_comparisons(
     ]
 
 
-def tokenize_demonstrations(attempt: RunContext[RewardModelConfig], tokenizer: Any) -> list[Example]:
+def tokenize_demonstrations(context: RunContext[RewardModelConfig], tokenizer: Any) -> list[Example]:
     """The demonstrations of the run's inputs, one response an example; none when the run was given none."""
-    if not attempt.has_input("demonstrations"):
+    if not context.has_input("demonstrations"):
         return []
-    batch = attempt.options.batch
+    batch = context.options.batch
     return [
         tokenize_prompt_and_responses(tokenizer, row["prompt"], [row["response"]], batch)
-        for row in attempt.read_input("demonstrations", DEMONSTRATIONS)
+        for row in context.read_input("demonstrations", DEMONSTRATIONS)
     ]
 
 
 def count_truncated(examples: Sequence[Example], eos_id: int) -> int:
     """How many responses were cut at the token limit: the others end with the end token."""
-    return sum(ids[-1] != eos_id for example in examples for ids in example.responses_ids)
+    return sum(ids[-1] != eos_id for example in examples for ids in example.response_ids)

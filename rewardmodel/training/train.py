@@ -8,7 +8,7 @@ and, when there are any, inputs/demonstrations.parquet, on which the reward gets
 which plain transformers loads as AutoModelForSequenceClassification: its logit minus config.reward_shift
 is the reward.
 
-A comparison is one example: its K responses stand packed behind one copy of the prompt, and all its pairs
+A comparison is one example: its K responses stand behind one copy of the prompt, and all its pairs
 are one term of the loss (InstructGPT, 3.5). The loss of an optimizer step is divided by the weight of all
 comparisons in it, so that neither micro-batches nor processes change the update.
 """
@@ -21,14 +21,16 @@ from typing import Any
 
 from torch import Tensor
 
-from learning.architectures import require_positions
-from learning.batching import DataCursor, MicroBatch, Shape, StepSize, shape_of
+from learning.batches.collation import Example
+from learning.batches.forward import compute_scores
+from learning.batches.micro_batching import ExampleSize, MicroBatch, example_size
+from learning.batches.samplers import EpochBatchSampler, StepBatchSize
 from learning.checkpoints import Checkpoints
-from learning.command import run_command
+from learning.distributed import DistributedContext
 from learning.engine import Engine
-from learning.language_models import load_reward_model
-from learning.packing import Example, scores_N
-from learning.processes import Processes
+from learning.models.architectures import require_max_positions
+from learning.models.loading import load_reward_model
+from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from rewardmodel.training.batcher import Batcher
 from rewardmodel.training.comparisons import (
@@ -54,40 +56,42 @@ from rewardmodel.training.tokenization import (
 logger = logging.getLogger(__name__)
 
 
-def main(attempt: RunContext[RewardModelConfig]) -> dict[str, Any]:
-    options = attempt.options
-    processes = Processes.start(options.runtime)
+def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
+    options = context.options
+    distributed = DistributedContext.start(options.runtime)
 
     # 1. The comparisons, and the model that is to learn from them.
-    attempt.status(stage="reading")
-    comparisons = read_comparisons(attempt)
+    context.set_status(stage="reading")
+    comparisons = read_comparisons(context)
     training, validation = split_usable(comparisons, options.objective.ranking_loss)
-    tokenizer = load_or_train_tokenizer(attempt, training, processes)
-    model = load_model(options, tokenizer).to(processes.device)
+    tokenizer = load_or_train_tokenizer(context, training, distributed)
+    model = load_model(options, tokenizer).to(distributed.device)
 
-    # 2. Token ids: one packed row a comparison, when packing proves exact for this model.
+    # 2. Token ids: one shared-prompt row a comparison, when that proves exact for this model.
     examples = tokenize_comparisons(tokenizer, training, options.batch)
     heldout_examples = tokenize_comparisons(tokenizer, validation, options.batch)
-    demonstrations = tokenize_demonstrations(attempt, tokenizer)
-    batcher = Batcher.choose_layout(model, examples, options, tokenizer.pad_token_id, processes)
-    shapes = [shape_of(example, batcher.layout) for example in examples]
+    demonstrations = tokenize_demonstrations(context, tokenizer)
+    batcher = Batcher.choose_layout(model, examples, options, tokenizer.pad_token_id, distributed)
+    shapes = [example_size(example, batcher.layout) for example in examples]
     data = TrainingData(comparisons=training, examples=examples, shapes=shapes)
 
     # 3. The plan of optimizer steps, and how many of them earlier attempts have done.
-    cursor = DataCursor(
+    cursor = EpochBatchSampler(
         [shape.rows * shape.tokens for shape in shapes],
         seed=options.runtime.seed,
-        step_size=step_size(options.data),
+        step_batch_size=step_size(options.data),
     )
-    steps_total = cursor.steps_in(options.data.epochs)
+    steps_total = cursor.steps_for_epochs(options.data.epochs)
     engine = Engine(
         model,
-        optimiser=options.optimiser,
+        optimizer=options.optimizer,
         steps_total=steps_total,
         runtime=options.runtime,
-        processes=processes,
+        distributed=distributed,
     )
-    checkpoints = Checkpoints(attempt, processes, engines={"reward_model": engine}, state={"cursor": cursor})
+    checkpoints = Checkpoints(
+        context, distributed, engines={"reward_model": engine}, state={"cursor": cursor}
+    )
     steps_done = checkpoints.resume()
     logger.info(
         "%d comparisons to train on, %d held out; step %d of %d",
@@ -101,30 +105,30 @@ def main(attempt: RunContext[RewardModelConfig]) -> dict[str, Any]:
     evaluate_every = options.evaluation.evaluate_every_steps
     evaluated = validation[: options.evaluation.evaluation_comparisons]
     for step in range(steps_done + 1, steps_total + 1):
-        attempt.check()
+        context.require_current()
         indices = cursor.next()
         metrics = train_step(engine, batcher, options.objective, data, indices)
         score = None
         if evaluated and evaluate_every and step % evaluate_every == 0:
-            evaluation = evaluate(attempt, engine, batcher, step, evaluated, heldout_examples)
+            evaluation = evaluate(context, engine, batcher, step, evaluated, heldout_examples)
             metrics |= evaluation
             score = evaluation["eval_accuracy"]
         epoch = cursor.epoch + cursor.position / cursor.steps_per_epoch
-        attempt.log_metrics(step, {**metrics, "epoch": epoch})
-        attempt.status(stage=f"training, {batcher.layout} rows", step=step, steps_total=steps_total)
+        context.log_metrics(step, {**metrics, "epoch": epoch})
+        context.set_status(stage=f"training, {batcher.layout} rows", step=step, steps_total=steps_total)
         checkpoints.after_step(step, last=step == steps_total, score=score)
 
     # 5. Held-out accuracy and the zero of the reward, both in the precision of the weights; then the model.
-    attempt.check()
-    attempt.status(stage="evaluating", step=steps_total, steps_total=steps_total)
+    context.require_current()
+    context.set_status(stage="evaluating", step=steps_total, steps_total=steps_total)
     heldout_scores = batcher.scores(engine, compute_fp32_scores, heldout_examples)
     shift, shift_source = compute_reward_shift(engine, batcher, demonstrations, heldout_scores, examples)
     rewards = [[score - shift for score in scores] for scores in heldout_scores]
-    log_samples(attempt, steps_total, validation[: options.evaluation.logged_samples], rewards)
-    attempt.check()
+    log_samples(context, steps_total, validation[: options.evaluation.logged_samples], rewards)
+    context.require_current()
     detach_language_head(model)
     model.config.reward_shift = shift
-    sha256s = engine.save_model(tokenizer, attempt.path / "model")
+    sha256s = engine.save_model(tokenizer, context.path / "model")
     return {
         **split_report(validation, rewards, options.objective),
         "reward_shift": shift,
@@ -146,13 +150,13 @@ class TrainingData:
 
     comparisons: Sequence[Comparison]
     examples: Sequence[Example]
-    shapes: Sequence[Shape]
+    shapes: Sequence[ExampleSize]
 
 
 def load_model(options: RewardModelConfig, tokenizer: Any) -> Any:
     """The model before its first step, with a language head beside the score head if the loss needs one."""
     model = load_reward_model(options.model.source, tokenizer, dropout=options.model.dropout)
-    require_positions(model, options.batch.max_prompt_tokens + options.batch.max_response_tokens)
+    require_max_positions(model, options.batch.max_prompt_tokens + options.batch.max_response_tokens)
     if options.objective.lm_coefficient > 0:
         attach_language_head(model, options.model.source, tokenizer)
     if options.model.gradient_checkpointing:
@@ -160,10 +164,10 @@ def load_model(options: RewardModelConfig, tokenizer: Any) -> Any:
     return model
 
 
-def step_size(data: DataOptions) -> StepSize:
+def step_size(data: DataOptions) -> StepBatchSize:
     if data.tokens_per_step is None:
-        return StepSize(examples=data.comparisons_per_step)
-    return StepSize(
+        return StepBatchSize(examples=data.comparisons_per_step)
+    return StepBatchSize(
         tokens=data.tokens_per_step,
         min_examples=data.min_comparisons_per_step,
         max_examples=data.comparisons_per_step,
@@ -179,17 +183,17 @@ def train_step(
     def loss_sum(micro_batch: MicroBatch) -> Tensor:
         batch = batcher.collate([data.examples[index] for index in micro_batch.indices])
         targets = build_targets(
-            [data.comparisons[index] for index in micro_batch.indices], batcher.processes.device
+            [data.comparisons[index] for index in micro_batch.indices], batcher.distributed.device
         )
         losses: LossBreakdown = engine.forward(comparison_losses, batch, targets, objective)
-        if not micro_batch.is_filler:
+        if not micro_batch.is_dummy:
             step_metrics.add(losses, targets)
         return (losses.total_B * targets.weight_B).sum()
 
     weight = math.fsum(data.comparisons[index].weight for index in indices)
-    update = engine.update(batcher.micro_batches(data.shapes, indices), loss_sum, weight)
+    update = engine.accumulate_and_step(batcher.micro_batches(data.shapes, indices), loss_sum, weight)
     return {
-        **step_metrics.means(batcher.processes, objective),
+        **step_metrics.means(batcher.distributed, objective),
         "loss": update.loss,
         "learning_rate": update.learning_rate,
         "gradient_norm": update.gradient_norm,
@@ -198,7 +202,7 @@ def train_step(
 
 
 def evaluate(
-    attempt: RunContext[RewardModelConfig],
+    context: RunContext[RewardModelConfig],
     engine: Engine,
     batcher: Batcher,
     step: int,
@@ -206,9 +210,9 @@ def evaluate(
     heldout_examples: Sequence[Example],
 ) -> dict[str, float | None]:
     """Metrics and samples of the first held-out comparisons, in the training dtype."""
-    options = attempt.options
-    scores = batcher.scores(engine, scores_N, heldout_examples[: len(evaluated)])
-    log_samples(attempt, step, evaluated[: options.evaluation.logged_samples], scores)
+    options = context.options
+    scores = batcher.scores(engine, compute_scores, heldout_examples[: len(evaluated)])
+    log_samples(context, step, evaluated[: options.evaluation.logged_samples], scores)
     report = split_report(evaluated, scores, options.objective)
     return {"eval_accuracy": report["accuracy"], "eval_ranking_loss": report["ranking_loss"]}
 
@@ -236,4 +240,4 @@ def compute_reward_shift(
 
 
 if __name__ == "__main__":
-    run_command(main, RewardModelConfig)
+    run_recipe(main, RewardModelConfig)

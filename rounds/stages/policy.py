@@ -1,6 +1,6 @@
 """PPO from and against the start policy, with the round's reward model."""
 
-from learning.interface.options import options_to_mapping
+from learning.interface.options import options_to_dict
 from policy_training.actions import train_ppo
 from policy_training.models import Policy
 from rounds.models import Round, Stage
@@ -26,7 +26,7 @@ def advance_policy(round_: Round, plan: RoundPlan) -> bool:
             start=round_.start_policy,
             reward_model=round_.reward_model,
             prompt_set=round_.prompt_set,
-            config=options_to_mapping(plan.policy),
+            config=options_to_dict(plan.policy),
         )
         attach_run(round_, run)
         return True

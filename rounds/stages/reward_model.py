@@ -2,7 +2,7 @@
 
 from annotation.datasets.actions import freeze_dataset
 from annotation.models import PreferenceDataset, Task
-from learning.interface.options import options_to_mapping
+from learning.interface.options import options_to_dict
 from rewardmodel.actions import train_reward_model
 from rewardmodel.models import RewardModel
 from rounds.models import Round, Stage
@@ -86,7 +86,7 @@ def advance_reward_model(round_: Round, plan: RoundPlan) -> bool:
                 RewardModel.objects.filter(project=round_.project),
                 f"{round_.criterion.name}, round {round_.number}",
             ),
-            config=options_to_mapping(plan.reward_model),
+            config=options_to_dict(plan.reward_model),
             consensus=plan.consensus,
         )
         attach_run(round_, run)

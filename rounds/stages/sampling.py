@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
 from annotation.models import Batch, Prompt
-from learning.interface.options import options_to_mapping
+from learning.interface.options import options_to_dict
 from policy_training.actions import sample_responses
 from policy_training.models import Policy
 from policy_training.training.config import SampleConfig
@@ -83,7 +83,7 @@ def _start_sampling(round_: Round, plan: RoundPlan) -> None:
             project=round_.project,
             policy=policy,
             prompts=policy_prompts,
-            config=options_to_mapping(config),
+            config=options_to_dict(config),
             id_prefix=response_id_prefix(round_, policy),
         )
         attach_run(round_, run, policy)

@@ -3,7 +3,7 @@
 from django.utils import timezone
 
 from annotation.models import Judgment, Response
-from learning.interface.options import options_to_mapping
+from learning.interface.options import options_to_dict
 from rewardmodel.actions import score_responses
 from rounds.models import Round, Stage
 from rounds.plans import RoundPlan
@@ -27,8 +27,8 @@ def advance_scoring(round_: Round, plan: RoundPlan) -> bool:
             reward_model=round_.reward_model,
             responses=responses_to_score(round_),
             config={
-                "batch": options_to_mapping(plan.reward_model.batch),
-                "runtime": options_to_mapping(plan.reward_model.runtime),
+                "batch": options_to_dict(plan.reward_model.batch),
+                "runtime": options_to_dict(plan.reward_model.runtime),
             },
         )
         attach_run(round_, run)

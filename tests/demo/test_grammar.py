@@ -142,7 +142,7 @@ def test_a_profile_with_a_value_that_is_no_probability_is_refused():
 
 
 def test_every_slot_is_one_token_under_the_trained_tokenizer():
-    from learning.tokenization import train_tokenizer
+    from learning.models.tokenization import train_tokenizer
 
     demonstrations = sample_demonstrations(3000, random.Random(0))
     texts = [text for each in demonstrations for text in (each.prompt.text, each.response)]

@@ -3,10 +3,10 @@ import random
 import pytest
 import torch
 
-from learning.interface.training_options import FreshModel, ModelSource
-from learning.language_models import load_policy, load_reward_model
-from learning.packing import Example
-from learning.tokenization import train_tokenizer
+from learning.batches.collation import Example
+from learning.interface.training_options import ModelArchitecture, ModelSource
+from learning.models.loading import load_policy, load_reward_model
+from learning.models.tokenization import train_tokenizer
 
 TEXTS = [
     "The cat sat on the mat. What did the cat do?",
@@ -20,10 +20,18 @@ def tokenizer():
     return train_tokenizer(TEXTS, vocab_size=300)
 
 
-def fresh_source(architecture="llama", **changes):
-    shape = {"hidden_size": 32, "intermediate_size": 64, "layers": 2, "heads": 4, "max_positions": 256}
+def scratch_source(architecture="llama", **changes):
+    shape = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 256,
+    }
     return ModelSource(
-        fresh=FreshModel(architecture=architecture, **{**shape, "initializer_range": 0.2, **changes})
+        from_scratch=ModelArchitecture(
+            architecture=architecture, **{**shape, "initializer_range": 0.2, **changes}
+        )
     )
 
 
@@ -31,7 +39,7 @@ def fresh_source(architecture="llama", **changes):
 def make_policy(tokenizer):
     def make(architecture="llama", *, seed=0, dropout=0.0, **changes):
         torch.manual_seed(seed)
-        return load_policy(fresh_source(architecture, **changes), tokenizer, dropout=dropout)
+        return load_policy(scratch_source(architecture, **changes), tokenizer, dropout=dropout)
 
     return make
 
@@ -40,7 +48,7 @@ def make_policy(tokenizer):
 def make_reward_model(tokenizer):
     def make(architecture="llama", *, seed=0, dropout=0.0, **changes):
         torch.manual_seed(seed)
-        return load_reward_model(fresh_source(architecture, **changes), tokenizer, dropout=dropout)
+        return load_reward_model(scratch_source(architecture, **changes), tokenizer, dropout=dropout)
 
     return make
 

@@ -1,6 +1,6 @@
 """Ten steps of a reward-model loss and of a language-model loss on fixed data, plain or under DeepSpeed.
 
-    [torchrun --nproc-per-node 2 -m] tests.learning.parallel_steps OUT plain|deepspeed STAGE[,STAGE...]
+    [torchrun --nproc-per-node 2 -m] tests.learning.parallel_steps OUT torch|deepspeed STAGE[,STAGE...]
 
 Writes OUT/<objective>-<engine>-<stage>.json (losses and gradient norms of each step) and the trained model beside
 it; under DeepSpeed also the losses of a continuation from shards saved at step 5.
@@ -13,42 +13,45 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from learning.batching import micro_batches, shape_of
+from learning.batches.collation import Example, collate
+from learning.batches.forward import compute_scores, compute_token_logprobs
+from learning.batches.micro_batching import example_size, micro_batches
+from learning.distributed import DistributedContext, exit_process
 from learning.engine import Engine
-from learning.interface.training_options import OptimiserOptions, RuntimeOptions
-from learning.language_models import load_policy, load_reward_model
-from learning.packing import Example, collate, scores_N, token_logprobs_NR
-from learning.processes import Processes, leave
-from learning.tokenization import train_tokenizer
-from tests.learning.conftest import TEXTS, fresh_source, random_examples
+from learning.interface.training_options import OptimizerOptions, RuntimeOptions
+from learning.models.loading import load_policy, load_reward_model
+from learning.models.tokenization import train_tokenizer
+from tests.learning.conftest import TEXTS, random_examples, scratch_source
 
 STEPS, HALF = 10, 5
 # The largest rate at which the exactness of parameters is promised; clipping and decay are on, to be compared too.
-OPTIMISER = OptimiserOptions(learning_rate=1e-5, warmup_steps=2, weight_decay=0.1, max_gradient_norm=1.0)
+OPTIMIZER = OptimizerOptions(learning_rate=1e-5, warmup_steps=2, weight_decay=0.1, max_grad_norm=1.0)
 
 
-def steps(objective, engine, processes, examples, start, stop):
+def steps(objective, engine, distributed, examples, start, stop):
     losses = []
     for step in range(start, stop):
         indices = [(step * 6 + offset) % len(examples) for offset in range(6)]
-        shapes = [shape_of(example, "packed") for example in examples]
+        shapes = [example_size(example, "shared_prompt") for example in examples]
         plan = micro_batches(
-            shapes, indices, max_tokens=90, rank=processes.rank, world_size=processes.world_size
+            shapes, indices, max_tokens=90, rank=distributed.rank, world_size=distributed.world_size
         )
         if objective == "reward":
             normaliser = len(indices)
         else:
-            normaliser = sum(len(ids) for index in indices for ids in examples[index].responses_ids)
-        update = engine.update(plan, lambda one: loss_sum(objective, engine, examples, one), normaliser)
+            normaliser = sum(len(ids) for index in indices for ids in examples[index].response_ids)
+        update = engine.accumulate_and_step(
+            plan, lambda one: loss_sum(objective, engine, examples, one), normaliser
+        )
         losses.append((update.loss, update.gradient_norm))
     return losses
 
 
 def loss_sum(objective, engine, examples: list[Example], one):
-    batch = collate([examples[index] for index in one.indices], layout="packed", pad_id=0)
+    batch = collate([examples[index] for index in one.indices], layout="shared_prompt", pad_id=0)
     if objective == "language":
-        return -engine.forward(token_logprobs_NR, batch).sum()
-    scores = engine.forward(scores_N, batch)
+        return -engine.forward(compute_token_logprobs, batch).sum()
+    scores = engine.forward(compute_scores, batch)
     pairs = [
         -F.logsigmoid(own[:1] - own[1:]).mean()
         for own in (scores[batch.example_N == index] for index in range(len(one.indices)))
@@ -56,43 +59,43 @@ def loss_sum(objective, engine, examples: list[Example], one):
     return torch.stack(pairs).sum()
 
 
-def make(objective, tokenizer, runtime, processes):
-    torch.manual_seed(0 if processes.is_main else 99)  # ranks that start apart must be made alike
+def make(objective, tokenizer, runtime, distributed):
+    torch.manual_seed(0 if distributed.is_main else 99)  # ranks that start apart must be made alike
     load = load_reward_model if objective == "reward" else load_policy
-    model = load(fresh_source(), tokenizer)
-    return Engine(model, optimiser=OPTIMISER, steps_total=STEPS, runtime=runtime, processes=processes)
+    model = load(scratch_source(), tokenizer)
+    return Engine(model, optimizer=OPTIMIZER, steps_total=STEPS, runtime=runtime, distributed=distributed)
 
 
-def main(out: Path, kind: str, stages: list[int]) -> None:
+def main(out: Path, backend: str, stages: list[int]) -> None:
     torch.set_num_threads(1)
     tokenizer = train_tokenizer(TEXTS, vocab_size=300)
     examples = random_examples(13, [2, 3, 4] * 4 + [2])
     for stage in stages:
-        runtime = RuntimeOptions(engine=kind, zero_stage=stage)
-        processes = Processes.start(runtime)
+        runtime = RuntimeOptions(backend=backend, zero_stage=stage)
+        distributed = DistributedContext.start(runtime)
         for objective in ("reward", "language"):
-            name = f"{objective}-{kind}-{stage}"
-            engine = make(objective, tokenizer, runtime, processes)
-            losses = steps(objective, engine, processes, examples, 0, HALF)
+            name = f"{objective}-{backend}-{stage}"
+            engine = make(objective, tokenizer, runtime, distributed)
+            losses = steps(objective, engine, distributed, examples, 0, HALF)
             resumed = None
-            if kind == "deepspeed":
-                engine.save_shards(out / f"{name}-shards")
-                processes.barrier()
-            losses += steps(objective, engine, processes, examples, HALF, STEPS)
+            if backend == "deepspeed":
+                engine.save_deepspeed(out / f"{name}-shards")
+                distributed.barrier()
+            losses += steps(objective, engine, distributed, examples, HALF, STEPS)
             engine.save_model(tokenizer, out / f"{name}-model")
             scores = engine.infer(
-                token_logprobs_NR if objective == "language" else scores_N,
-                collate(examples[:2], layout="packed", pad_id=0),
+                compute_token_logprobs if objective == "language" else compute_scores,
+                collate(examples[:2], layout="shared_prompt", pad_id=0),
             )
-            if kind == "deepspeed":
-                again = make(objective, tokenizer, runtime, processes)
+            if backend == "deepspeed":
+                again = make(objective, tokenizer, runtime, distributed)
                 again.load_state_dict({"steps_done": HALF})
-                again.load_shards(out / f"{name}-shards")
-                resumed = steps(objective, again, processes, examples, HALF, STEPS)
-            if processes.is_main:
+                again.load_deepspeed(out / f"{name}-shards")
+                resumed = steps(objective, again, distributed, examples, HALF, STEPS)
+            if distributed.is_main:
                 report = {"losses": losses, "resumed": resumed, "scores": scores.tolist()}
                 (out / f"{name}.json").write_text(json.dumps(report))
-    leave(0, is_orderly=True)
+    exit_process(0, is_orderly=True)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ MODULE = "tests.learning.small_recipe"
 
 def small_config(**changes):
     runtime = {"checkpoint_every_steps": 2, **changes.pop("runtime", {})}
-    optimiser = {"learning_rate": 1e-2, "warmup_steps": 2, **changes.pop("optimiser", {})}
-    return {"optimiser": optimiser, "runtime": runtime, **changes}
+    optimizer = {"learning_rate": 1e-2, "warmup_steps": 2, **changes.pop("optimizer", {})}
+    return {"optimizer": optimizer, "runtime": runtime, **changes}
 
 
 def create(path, **changes):

@@ -12,22 +12,29 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from learning.batching import DataCursor, StepSize, micro_batches, shape_of
+from learning.batches.collation import Example, collate
+from learning.batches.forward import compute_token_logprobs
+from learning.batches.micro_batching import example_size, micro_batches
+from learning.batches.samplers import EpochBatchSampler, StepBatchSize
 from learning.checkpoints import Box, Checkpoints
-from learning.command import run_command
+from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.options import UserError
-from learning.interface.training_options import FreshModel, ModelSource, OptimiserOptions, RuntimeOptions
-from learning.language_models import load_policy
-from learning.packing import Example, collate, token_logprobs_NR
-from learning.processes import Processes
+from learning.interface.training_options import (
+    ModelArchitecture,
+    ModelSource,
+    OptimizerOptions,
+    RuntimeOptions,
+)
+from learning.models.loading import load_policy
+from learning.models.tokenization import train_tokenizer
+from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from learning.tokenization import train_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
 class SmallOptions:
-    optimiser: OptimiserOptions
+    optimizer: OptimizerOptions
     runtime: RuntimeOptions
     steps: int = 6
     dropout: float = 0.1
@@ -36,44 +43,50 @@ class SmallOptions:
     fail: str | None = None
 
 
-def main(attempt: RunContext[SmallOptions]) -> dict[str, object]:
-    options = attempt.options
-    processes = Processes.start(options.runtime)
+def main(context: RunContext[SmallOptions]) -> dict[str, object]:
+    options = context.options
+    processes = DistributedContext.start(options.runtime)
     tokenizer = train_tokenizer(["a small text, a small model"], vocab_size=280)
     source = ModelSource(
-        fresh=FreshModel(
-            architecture="gpt2", hidden_size=16, intermediate_size=32, heads=2, initializer_range=0.2
+        from_scratch=ModelArchitecture(
+            architecture="gpt2",
+            hidden_size=16,
+            intermediate_size=32,
+            num_attention_heads=2,
+            initializer_range=0.2,
         )
     )
     model = load_policy(source, tokenizer, dropout=options.dropout)
     examples = _examples()
-    shapes = [shape_of(example, "packed") for example in examples]
+    shapes = [example_size(example, "shared_prompt") for example in examples]
     engine = Engine(
         model,
-        optimiser=options.optimiser,
+        optimizer=options.optimizer,
         steps_total=options.steps,
         runtime=options.runtime,
-        processes=processes,
+        distributed=processes,
     )
-    cursor = DataCursor([s.tokens for s in shapes], seed=options.runtime.seed, step_size=StepSize(examples=4))
+    cursor = EpochBatchSampler(
+        [s.tokens for s in shapes], seed=options.runtime.seed, step_batch_size=StepBatchSize(examples=4)
+    )
     average = Box(0.0)
     checkpoints = Checkpoints(
-        attempt, processes, engines={"policy": engine}, state={"cursor": cursor, "average": average}
+        context, processes, engines={"policy": engine}, state={"cursor": cursor, "average": average}
     )
     done = checkpoints.resume()
     for step in range(done + 1, options.steps + 1):
-        attempt.check()
+        context.require_current()
         indices = cursor.next()
-        tokens = sum(len(ids) for i in indices for ids in examples[i].responses_ids)
+        tokens = sum(len(ids) for i in indices for ids in examples[i].response_ids)
         plan = micro_batches(
             shapes, indices, max_tokens=60, rank=processes.rank, world_size=processes.world_size
         )
-        update = engine.update(
+        update = engine.accumulate_and_step(
             plan, lambda one: _loss_sum(engine, [examples[i] for i in one.indices]), tokens
         )
         average.value = 0.9 * average.value + 0.1 * update.loss
         noise = random.random() + float(np.random.rand())
-        attempt.log_metrics(
+        context.log_metrics(
             step,
             {
                 "loss": update.loss,
@@ -83,22 +96,22 @@ def main(attempt: RunContext[SmallOptions]) -> dict[str, object]:
                 "average": average.value,
             },
         )
-        attempt.log_sample(step, text=f"step {step}")
-        attempt.status(stage="training", step=step, steps_total=options.steps)
-        _misbehave(attempt, step)
+        context.log_sample(step, text=f"step {step}")
+        context.set_status(stage="training", step=step, steps_total=options.steps)
+        _misbehave(context, step)
         checkpoints.after_step(step, last=step == options.steps)
-    return {"loss": update.loss, "sha256s": engine.save_model(tokenizer, attempt.run_directory.model_path)}
+    return {"loss": update.loss, "sha256s": engine.save_model(tokenizer, context.run_directory.model_path)}
 
 
 def _loss_sum(engine: Engine, examples: list[Example]) -> torch.Tensor:
-    batch = collate(examples, layout="packed", pad_id=0)
-    return -engine.forward(token_logprobs_NR, batch).sum()
+    batch = collate(examples, layout="shared_prompt", pad_id=0)
+    return -engine.forward(compute_token_logprobs, batch).sum()
 
 
-def _misbehave(attempt: RunContext[SmallOptions], step: int) -> None:
-    options = attempt.options
+def _misbehave(context: RunContext[SmallOptions], step: int) -> None:
+    options = context.options
     time.sleep(options.seconds_per_step)
-    marker = attempt.path / "killed"
+    marker = context.path / "killed"
     if step == options.kill_at_step and not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -118,4 +131,4 @@ def _examples() -> list[Example]:
 
 
 if __name__ == "__main__":
-    run_command(main, SmallOptions)
+    run_recipe(main, SmallOptions)

@@ -6,34 +6,35 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from learning.batching import DataCursor, StepSize
+from learning.batches.collation import collate
+from learning.batches.forward import compute_token_logprobs
+from learning.batches.samplers import EpochBatchSampler, StepBatchSize
 from learning.checkpoints import Box, Checkpoints
+from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.options import UserError
-from learning.packing import collate, token_logprobs_NR
-from learning.processes import Processes
 from learning.run_context import RunContext, StopRequested
 from tests.learning.conftest import random_examples
 from tests.learning.running import create, launch, start
 from tests.learning.small_recipe import SmallOptions
 
 EXAMPLES = random_examples(6, 2)
-CPU = Processes(rank=0, world_size=1, device=torch.device("cpu"))
+CPU = DistributedContext(rank=0, world_size=1, device=torch.device("cpu"))
 
 
 class Trained:
     """A little training in this process, over a real run directory."""
 
     def __init__(self, run, model):
-        self.attempt = RunContext.open(run, SmallOptions)
-        options = self.attempt.options
+        self.context = RunContext.open(run, SmallOptions)
+        options = self.context.options
         self.engine = Engine(
-            model, optimiser=options.optimiser, steps_total=99, runtime=options.runtime, processes=CPU
+            model, optimizer=options.optimizer, steps_total=99, runtime=options.runtime, distributed=CPU
         )
-        self.cursor = DataCursor([1] * 6, seed=0, step_size=StepSize(examples=2))
+        self.cursor = EpochBatchSampler([1] * 6, seed=0, step_batch_size=StepBatchSize(examples=2))
         self.box = Box({"best": -1.0, "trace": []})
         self.checkpoints = Checkpoints(
-            self.attempt,
+            self.context,
             CPU,
             engines={"policy": self.engine},
             state={"cursor": self.cursor, "box": self.box},
@@ -42,12 +43,12 @@ class Trained:
 
     def steps(self, first, last, score=None):
         for step in range(first, last + 1):
-            batch = collate([EXAMPLES[i] for i in self.cursor.next()], layout="packed", pad_id=0)
-            loss = self.engine.update(
-                [batch], lambda one: -self.engine.forward(token_logprobs_NR, one).sum(), 9.0
+            batch = collate([EXAMPLES[i] for i in self.cursor.next()], layout="shared_prompt", pad_id=0)
+            loss = self.engine.accumulate_and_step(
+                [batch], lambda one: -self.engine.forward(compute_token_logprobs, one).sum(), 9.0
             ).loss
             self.box.value["trace"].append(torch.rand(()).item())
-            self.attempt.log_metrics(step, {"loss": loss})
+            self.context.log_metrics(step, {"loss": loss})
             self.checkpoints.after_step(step, score=None if score is None else score(step))
 
     def weights(self):
@@ -79,7 +80,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_in_weights_state_and_metrics(tra
     first.steps(1, 4)  # a checkpoint at 4
     torch.manual_seed(77)  # what happens to the generators after it does not matter
     first.steps(5, 5)
-    first.attempt.release()
+    first.context.release()
     torch.manual_seed(5)
     second = train()
     assert second.done == 4
@@ -93,7 +94,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_in_weights_state_and_metrics(tra
     assert torch.equal(second.weights(), whole.weights())
     assert second.box.value == whole.box.value and len(whole.box.value["trace"]) == 7
     assert second.cursor.state_dict() == whole.cursor.state_dict()
-    assert metrics == [row["loss"] for row in whole.attempt.run_directory.metrics()[0]]
+    assert metrics == [row["loss"] for row in whole.context.run_directory.metrics()[0]]
 
 
 def test_random_state_of_every_generator_is_restored(train):
@@ -104,7 +105,7 @@ def test_random_state_of_every_generator_is_restored(train):
     first = train()
     first.steps(1, 2)
     expected = (random.random(), float(np.random.rand()), torch.rand(3).tolist())
-    first.attempt.release()
+    first.context.release()
     second = train()
     assert second.done == 2
     assert (random.random(), float(np.random.rand()), torch.rand(3).tolist()) == expected
@@ -117,7 +118,7 @@ def test_a_half_written_or_damaged_checkpoint_is_ignored(train, run):
     first = train()
     first.steps(1, 4)
     weights = first.weights()
-    first.attempt.release()
+    first.context.release()
     folder = run.path / "checkpoints"
     assert names(run) == ["step-000002.f0", "step-000004.f0"]
     # one that was being written, one without complete.json, one whose complete.json is torn
@@ -128,14 +129,14 @@ def test_a_half_written_or_damaged_checkpoint_is_ignored(train, run):
     second = train()
     assert second.done == 4 and torch.equal(second.weights(), weights)
     assert "tmp-step-000008.f0" not in names(run)
-    second.attempt.release()
+    second.context.release()
     state = folder / "step-000004.f0" / "state.safetensors"
     content = bytearray(state.read_bytes())
     content[-1] ^= 1
     state.write_bytes(content)
     third = train()
     assert third.done == 2
-    third.attempt.release()
+    third.context.release()
     (folder / "step-000002.f0" / "random-0.json").unlink()
     assert train().done == 0  # none is left: from the start
 
@@ -149,7 +150,7 @@ def test_a_later_fence_wins_at_equal_steps_and_names_carry_it(train, run):
     run.write_fence(3)
     first = train()
     first.steps(1, 2)
-    first.attempt.release()
+    first.context.release()
     run.write_fence(4)
     second = train()
     assert second.done == 2
@@ -160,9 +161,9 @@ def test_a_later_fence_wins_at_equal_steps_and_names_carry_it(train, run):
 def test_an_edited_configuration_is_refused_saying_clone_this_run(train, run):
     first = train()
     first.steps(1, 2)
-    first.attempt.release()
+    first.context.release()
     envelope = json.loads((run.path / "config.json").read_text())
-    envelope["options"]["optimiser"]["learning_rate"] = 0.5
+    envelope["options"]["optimizer"]["learning_rate"] = 0.5
     (run.path / "config.json").write_text(json.dumps(envelope))
     with pytest.raises(UserError, match="edited after step-000002.f0 was made; clone this run"):
         train()
@@ -170,7 +171,7 @@ def test_an_edited_configuration_is_refused_saying_clone_this_run(train, run):
 
 def test_being_asked_to_stop_saves_and_leaves_except_in_the_last_step(train, run):
     trained = train()
-    trained.attempt.stop_requested = True
+    trained.context.stop_requested = True
     with pytest.raises(StopRequested, match="checkpointed at step 1; start the run again to go on"):
         trained.steps(1, 1)
     assert names(run) == ["step-000001.f0"]
@@ -257,7 +258,7 @@ def test_sigterm_checkpoints_with_exit_75_and_the_resumed_run_is_the_uninterrupt
 
 @pytest.mark.slow
 def test_two_deepspeed_processes_stop_together_resume_and_refuse_another_number(tmp_path):
-    runtime = {"engine": "deepspeed", "zero_stage": 2, "checkpoint_every_steps": 2}
+    runtime = {"backend": "deepspeed", "zero_stage": 2, "checkpoint_every_steps": 2}
     whole = create(tmp_path / "whole", dropout=0.0, runtime=runtime)
     launch(whole, processes=2)
     run = create(tmp_path / "run", dropout=0.0, seconds_per_step=1.0, runtime=runtime)

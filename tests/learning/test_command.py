@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from learning.command import run_command
 from learning.interface.run_directory import RunDirectory
+from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from tests.learning.running import MODULE, ROOT, create, environment, launch, small_config
 from tests.learning.small_recipe import SmallOptions, main
@@ -24,7 +24,7 @@ def command(capsys, monkeypatch):
 
     def run(*argv, work=main):
         with pytest.raises(SystemExit) as ended:
-            run_command(work, SmallOptions, [str(argument) for argument in argv])
+            run_recipe(work, SmallOptions, [str(argument) for argument in argv])
         return ended.value.code, capsys.readouterr().err
 
     yield run
@@ -90,9 +90,9 @@ def test_a_stale_attempt_leaves_with_3_and_touches_nothing(tmp_path, command, mo
     assert run.status() is None
     monkeypatch.setenv("ROUNDTABLE_FENCE", "2")
 
-    def overtaken(attempt):
+    def overtaken(context):
         run.write_fence(3)
-        attempt.check()
+        context.require_current()
 
     code, stderr = command(run.path, work=overtaken)
     assert (code, "overtaken by attempt 3" in stderr) == (3, True)
@@ -126,7 +126,7 @@ def test_a_second_process_on_the_folder_is_refused_and_changes_nothing(tmp_path,
 def test_the_reason_says_what_happened_and_what_to_do(tmp_path, command, error, expected):
     run = create(tmp_path / "run")
 
-    def fail(attempt):
+    def fail(context):
         raise error
 
     code, stderr = command(run.path, work=fail)
@@ -144,8 +144,8 @@ def test_unreadable_inputs_are_a_users_mistake(tmp_path, command):
     )
     (run.path / "inputs" / "scores.parquet").unlink()
 
-    def read(attempt):
-        attempt.read_input("scores", SCORES)
+    def read(context):
+        context.read_input("scores", SCORES)
 
     code, stderr = command(run.path, work=read)
     assert (code, "the input 'scores' cannot be read (No such file" in last_line(stderr)) == (2, True)
@@ -175,14 +175,14 @@ def test_a_full_disk_is_a_clear_sentence_and_the_run_goes_on_when_there_is_room(
 
 def test_the_status_is_written_even_when_no_new_file_fits(tmp_path, monkeypatch):
     run = create(tmp_path / "run")
-    attempt = RunContext.open(run, SmallOptions)
-    attempt.status(stage="training", reason="a reason that leaves some room in the old file")
+    context = RunContext.open(run, SmallOptions)
+    context.set_status(stage="training", reason="a reason that leaves some room in the old file")
 
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("learning.run_context.write_json_atomically", full)
-    attempt.end("failed", "there is no room left on the disk " + "x" * 500)
+    context.close("failed", "there is no room left on the disk " + "x" * 500)
     status = run.status()
     assert status.outcome == "failed"
     assert status.reason.startswith("there is no room left on the disk")

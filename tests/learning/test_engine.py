@@ -9,50 +9,52 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-from learning.batching import MicroBatch
+from learning.batches.collation import collate
+from learning.batches.forward import compute_scores, compute_token_logprobs
+from learning.batches.micro_batching import MicroBatch
+from learning.distributed import DistributedContext
 from learning.engine import Engine, TrainingDiverged
 from learning.interface.options import UserError
-from learning.interface.training_options import ModelSource, OptimiserOptions, RuntimeOptions
-from learning.language_models import load_policy, load_tokenizer
-from learning.packing import collate, scores_N, token_logprobs_NR
-from learning.processes import Processes
+from learning.interface.training_options import ModelSource, OptimizerOptions, RuntimeOptions
+from learning.models.loading import load_policy
+from learning.models.tokenizers import load_tokenizer
 from tests.learning.conftest import random_examples
 from tests.learning.running import ROOT, environment
 
 EXAMPLES = random_examples(8, [2, 4, 3, 2, 2, 5, 2, 3], seed=4)
-CPU = Processes(rank=0, world_size=1, device=torch.device("cpu"))
+CPU = DistributedContext(rank=0, world_size=1, device=torch.device("cpu"))
 
 
-def engine_of(model, *, steps=10, dtype="fp32", **optimiser):
+def engine_of(model, *, steps=10, dtype="fp32", **optimizer):
     return Engine(
         model,
-        optimiser=OptimiserOptions(**{"learning_rate": 1e-3, "schedule": "constant", **optimiser}),
+        optimizer=OptimizerOptions(**{"learning_rate": 1e-3, "schedule": "constant", **optimizer}),
         steps_total=steps,
         runtime=RuntimeOptions(dtype=dtype),
-        processes=CPU,
+        distributed=CPU,
     )
 
 
 def language_loss(engine, examples):
-    return -engine.forward(token_logprobs_NR, collate(examples, layout="packed", pad_id=0)).sum()
+    return -engine.forward(compute_token_logprobs, collate(examples, layout="shared_prompt", pad_id=0)).sum()
 
 
 def reward_loss(engine, examples):
-    batch = collate(examples, layout="packed", pad_id=0)
-    scores = engine.forward(scores_N, batch)
+    batch = collate(examples, layout="shared_prompt", pad_id=0)
+    scores = engine.forward(compute_scores, batch)
     groups = [scores[batch.example_N == index] for index in range(len(examples))]
     return torch.stack([-F.logsigmoid(own[:1] - own[1:]).mean() for own in groups]).sum()
 
 
 def tokens(examples):
-    return sum(len(ids) for example in examples for ids in example.responses_ids)
+    return sum(len(ids) for example in examples for ids in example.response_ids)
 
 
 def trained(model, loss, normaliser, size, steps=3):
     engine = engine_of(model, epsilon=1e-5)  # Llama 2's; with 1e-8 Adam amplifies rounding of tiny gradients
     for _ in range(steps):
         pieces = [EXAMPLES[start : start + size] for start in range(0, len(EXAMPLES), size)]
-        update = engine.update(pieces, lambda piece: loss(engine, piece), normaliser)
+        update = engine.accumulate_and_step(pieces, lambda piece: loss(engine, piece), normaliser)
     return update, torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
@@ -76,7 +78,7 @@ def test_micro_batches_of_any_size_give_the_same_update(make_policy, make_reward
 def test_accumulated_gradients_are_those_of_the_whole_step(make_policy, size):
     model = make_policy()
     engine = engine_of(model)
-    reference = -token_logprobs_NR(model, collate(EXAMPLES, layout="padded", pad_id=0)).sum()
+    reference = -compute_token_logprobs(model, collate(EXAMPLES, layout="padded", pad_id=0)).sum()
     (reference / tokens(EXAMPLES)).backward()
     expected = torch.cat([p.grad.flatten() for p in model.parameters()])
     model.zero_grad()
@@ -91,29 +93,32 @@ def test_one_step_is_adamw_with_clipping_decay_and_schedule(make_policy):
     engine = engine_of(
         model,
         schedule="linear",
-        final_fraction=0.0,
+        min_lr_ratio=0.0,
         weight_decay=0.1,
-        max_gradient_norm=0.5,
+        max_grad_norm=0.5,
         epsilon=1e-5,
         beta2=0.9,
     )
     matrices = [p for p in reference.parameters() if p.ndim >= 2]
     vectors = [p for p in reference.parameters() if p.ndim < 2]
     assert matrices and vectors
-    optimiser = torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}],
         lr=1e-3,
         betas=(0.9, 0.9),
         eps=1e-5,
     )
     for step in range(3):
-        update = engine.update([EXAMPLES], lambda piece: language_loss(engine, piece), 10.0)
-        for group in optimiser.param_groups:
+        update = engine.accumulate_and_step([EXAMPLES], lambda piece: language_loss(engine, piece), 10.0)
+        for group in optimizer.param_groups:
             group["lr"] = 1e-3 * (1 - step / 10)
-        (-token_logprobs_NR(reference, collate(EXAMPLES, layout="packed", pad_id=0)).sum() / 10.0).backward()
+        (
+            -compute_token_logprobs(reference, collate(EXAMPLES, layout="shared_prompt", pad_id=0)).sum()
+            / 10.0
+        ).backward()
         norm = torch.nn.utils.clip_grad_norm_(reference.parameters(), 0.5)
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
         assert update.gradient_norm == pytest.approx(norm.item(), rel=1e-6)
         assert update.learning_rate == pytest.approx(1e-3 * (1 - step / 10))
     for own, other in zip(model.parameters(), reference.parameters(), strict=True):
@@ -130,8 +135,8 @@ def test_a_filler_is_computed_and_counts_nothing(make_policy):
         return language_loss(engine, [EXAMPLES[index] for index in one.indices])
 
     real = MicroBatch((0, 1))
-    update = engine.update([real, MicroBatch((2,), is_filler=True)], loss_sum, 7.0)
-    expected = plain.update(
+    update = engine.accumulate_and_step([real, MicroBatch((2,), is_dummy=True)], loss_sum, 7.0)
+    expected = plain.accumulate_and_step(
         [real], lambda one: language_loss(plain, [EXAMPLES[index] for index in one.indices]), 7.0
     )
     assert len(calls) == 2
@@ -144,30 +149,30 @@ def test_divergence_stops_before_the_weights_are_touched(make_policy):
     model = make_policy()
     engine = engine_of(model)
     before = [p.detach().clone() for p in model.parameters()]
-    with pytest.raises(TrainingDiverged, match="became nan at optimiser step 1; lower the learning rate"):
-        engine.update([EXAMPLES], lambda piece: language_loss(engine, piece) * math.nan, 1.0)
+    with pytest.raises(TrainingDiverged, match="became nan at optimizer step 1; lower the learning rate"):
+        engine.accumulate_and_step([EXAMPLES], lambda piece: language_loss(engine, piece) * math.nan, 1.0)
     assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
 
 
 def test_infer_has_no_dropout_and_no_gradient_and_training_goes_on_after_it(make_policy):
     model = make_policy("gpt2", dropout=0.5)
     engine = engine_of(model)
-    batch = collate(EXAMPLES, layout="packed", pad_id=0)
-    one, two = engine.infer(token_logprobs_NR, batch), engine.infer(token_logprobs_NR, batch)
+    batch = collate(EXAMPLES, layout="shared_prompt", pad_id=0)
+    one, two = engine.infer(compute_token_logprobs, batch), engine.infer(compute_token_logprobs, batch)
     assert torch.equal(one, two) and not one.requires_grad
     assert model.training
-    three, four = engine.forward(token_logprobs_NR, batch), engine.forward(token_logprobs_NR, batch)
+    three, four = engine.forward(compute_token_logprobs, batch), engine.forward(compute_token_logprobs, batch)
     assert not torch.equal(three, four) and three.requires_grad
 
 
 def test_bf16_runs_autocast_over_fp32_weights(make_policy):
     model = make_policy()
     engine = engine_of(model, dtype="bf16")
-    batch = collate(EXAMPLES, layout="packed", pad_id=0)
-    exact = engine_of(make_policy()).infer(token_logprobs_NR, batch)
-    rough = engine.infer(token_logprobs_NR, batch)
+    batch = collate(EXAMPLES, layout="shared_prompt", pad_id=0)
+    exact = engine_of(make_policy()).infer(compute_token_logprobs, batch)
+    rough = engine.infer(compute_token_logprobs, batch)
     assert 0 < (rough - exact).abs().max() < 0.2
-    engine.update([EXAMPLES], lambda piece: language_loss(engine, piece), 10.0)
+    engine.accumulate_and_step([EXAMPLES], lambda piece: language_loss(engine, piece), 10.0)
     assert {p.dtype for p in model.parameters()} == {torch.float32}
 
 
@@ -179,7 +184,7 @@ def test_frozen_weights_stay_and_a_model_without_trained_weights_is_refused(make
     frozen = [p.detach().clone() for p in model.model.parameters()]
     head = model.lm_head.weight.detach().clone()
     engine = engine_of(model)
-    engine.update([EXAMPLES], lambda piece: language_loss(engine, piece), 10.0)
+    engine.accumulate_and_step([EXAMPLES], lambda piece: language_loss(engine, piece), 10.0)
     assert all(torch.equal(p, old) for p, old in zip(model.model.parameters(), frozen, strict=True))
     assert not torch.equal(model.lm_head.weight, head)
     model.requires_grad_(False)
@@ -190,10 +195,10 @@ def test_frozen_weights_stay_and_a_model_without_trained_weights_is_refused(make
 def test_a_saved_engine_goes_on_bit_for_bit(make_policy, tokenizer, tmp_path):
     one, two = make_policy(), make_policy(seed=8)
     first, second = engine_of(one), engine_of(two)
-    first.update([EXAMPLES], lambda piece: language_loss(first, piece), 10.0)
+    first.accumulate_and_step([EXAMPLES], lambda piece: language_loss(first, piece), 10.0)
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     for engine in (first, second):
-        engine.update([EXAMPLES], lambda piece, e=engine: language_loss(e, piece), 10.0)
+        engine.accumulate_and_step([EXAMPLES], lambda piece, e=engine: language_loss(e, piece), 10.0)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     assert second.steps_done == 2
     assert first.save_model(tokenizer, tmp_path / "m") == second.save_model(tokenizer, tmp_path / "n")
@@ -203,18 +208,18 @@ def test_steps_without_work_or_normaliser_are_refused(make_policy):
     engine = engine_of(make_policy())
     for pieces, normaliser in (([], 1.0), ([EXAMPLES], 0.0), ([EXAMPLES], math.nan)):
         with pytest.raises(ValueError, match="a step needs"):
-            engine.update(pieces, lambda piece: language_loss(engine, piece), normaliser)
+            engine.accumulate_and_step(pieces, lambda piece: language_loss(engine, piece), normaliser)
 
 
 def test_several_processes_without_deepspeed_and_a_missing_gpu_are_users_mistakes(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match='2 processes need "deepspeed", found "plain"'):
-        Processes.start(RuntimeOptions())
+    with pytest.raises(UserError, match='2 processes need "deepspeed", found "torch"'):
+        DistributedContext.start(RuntimeOptions())
     monkeypatch.delenv("WORLD_SIZE")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="no GPU is there"):
-        Processes.start(RuntimeOptions(device="cuda"))
-    assert Processes.start(RuntimeOptions(device="auto")).device.type == "cpu"
+        DistributedContext.start(RuntimeOptions(device="cuda"))
+    assert DistributedContext.start(RuntimeOptions(device="auto")).device.type == "cpu"
 
 
 def test_one_process_talks_to_itself():
@@ -234,7 +239,7 @@ def test_deepspeed_stages_0_to_3_train_like_plain_torch(tmp_path, processes):
     if processes > 1:
         launcher += ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
     for command in (
-        [sys.executable, "-m", module, str(tmp_path), "plain", "0"],
+        [sys.executable, "-m", module, str(tmp_path), "torch", "0"],
         [*launcher, module, str(tmp_path), "deepspeed", "0,1,2,3"],
     ):
         done = subprocess.run(
@@ -242,8 +247,8 @@ def test_deepspeed_stages_0_to_3_train_like_plain_torch(tmp_path, processes):
         )
         assert done.returncode == 0, done.stderr[-3000:]
     for objective in ("reward", "language"):
-        plain = json.loads((tmp_path / f"{objective}-plain-0.json").read_text())
-        weights = load_file(tmp_path / f"{objective}-plain-0-model" / "model.safetensors")
+        plain = json.loads((tmp_path / f"{objective}-torch-0.json").read_text())
+        weights = load_file(tmp_path / f"{objective}-torch-0-model" / "model.safetensors")
         for stage in range(4):
             name = f"{objective}-deepspeed-{stage}"
             report = json.loads((tmp_path / f"{name}.json").read_text())

@@ -12,26 +12,22 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from learning.architectures import PACKABLE_ARCHITECTURES, require_positions
+from learning.batches.collation import collate
+from learning.batches.forward import compute_scores, compute_token_logprobs
+from learning.batches.layout import choose_layout
 from learning.interface.options import UserError
 from learning.interface.training_options import ModelSource
-from learning.language_models import (
-    is_reward_model,
-    load_policy,
-    load_reward_model,
-    load_tokenizer,
-    model_sha256s,
-    require_same_reading,
-    save_model,
-)
-from learning.packing import choose_layout, collate, scores_N, token_logprobs_NR
-from learning.tokenization import CHAT_TEMPLATE, encode_prompt, encode_response, train_tokenizer
-from tests.learning.conftest import TEXTS, fresh_source, random_examples
+from learning.models.architectures import SHARED_PROMPT_ARCHITECTURES, require_max_positions
+from learning.models.files import model_sha256s, save_model
+from learning.models.loading import is_reward_model, load_policy, load_reward_model
+from learning.models.tokenization import CHAT_TEMPLATE, encode_prompt, encode_response, train_tokenizer
+from learning.models.tokenizers import load_tokenizer, require_autotokenizer_agrees
+from tests.learning.conftest import TEXTS, random_examples, scratch_source
 
 EXAMPLES = random_examples(3, 2)
 
 
-@pytest.mark.parametrize("architecture", PACKABLE_ARCHITECTURES)
+@pytest.mark.parametrize("architecture", SHARED_PROMPT_ARCHITECTURES)
 def test_a_policy_saved_and_loaded_is_the_same_also_through_plain_transformers(
     tmp_path, make_policy, tokenizer, architecture
 ):
@@ -42,12 +38,14 @@ def test_a_policy_saved_and_loaded_is_the_same_also_through_plain_transformers(
     assert [path.name for path in tmp_path.iterdir()] == ["policy"]
     source = ModelSource(path=str(tmp_path / "policy"))
     loaded_tokenizer = load_tokenizer(source)
-    batch = collate(EXAMPLES, layout="packed", pad_id=0)
+    batch = collate(EXAMPLES, layout="shared_prompt", pad_id=0)
     with torch.no_grad():
-        expected = token_logprobs_NR(model, batch)
-        assert torch.equal(token_logprobs_NR(load_policy(source, loaded_tokenizer).eval(), batch), expected)
+        expected = compute_token_logprobs(model, batch)
+        assert torch.equal(
+            compute_token_logprobs(load_policy(source, loaded_tokenizer).eval(), batch), expected
+        )
         plain = AutoModelForCausalLM.from_pretrained(tmp_path / "policy").eval()
-        assert torch.equal(token_logprobs_NR(plain, batch), expected)
+        assert torch.equal(compute_token_logprobs(plain, batch), expected)
     assert plain.config.pad_token_id == plain.generation_config.pad_token_id == 0
     assert plain.generation_config.eos_token_id == 2
     messages = [{"role": "user", "content": "The cat?"}]
@@ -62,7 +60,7 @@ def test_a_policy_saved_and_loaded_is_the_same_also_through_plain_transformers(
         assert auto.get_vocab() == tokenizer.get_vocab()
 
 
-@pytest.mark.parametrize("architecture", PACKABLE_ARCHITECTURES)
+@pytest.mark.parametrize("architecture", SHARED_PROMPT_ARCHITECTURES)
 def test_a_reward_model_starts_from_a_policy_with_a_new_head(tmp_path, make_policy, tokenizer, architecture):
     policy = make_policy(architecture)
     save_model(policy, tokenizer, tmp_path / "policy")
@@ -85,13 +83,13 @@ def test_an_earlier_reward_model_keeps_its_head_and_shift(tmp_path, make_reward_
     assert is_reward_model(tmp_path / "rm")
     loaded = load_reward_model(ModelSource(path=str(tmp_path / "rm")), tokenizer).eval()
     assert loaded.config.reward_shift == 0.625
-    batch = collate(EXAMPLES, layout="packed", pad_id=0)
-    assert torch.equal(scores_N(loaded, batch), scores_N(model, batch))
+    batch = collate(EXAMPLES, layout="shared_prompt", pad_id=0)
+    assert torch.equal(compute_scores(loaded, batch), compute_scores(model, batch))
     with pytest.raises(UserError, match="this is a reward model, and a policy is needed"):
         load_policy(ModelSource(path=str(tmp_path / "rm")), tokenizer)
     plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "rm").eval()
-    ours = scores_N(model, batch)
-    for n, (prompt, response) in enumerate((e.prompt_ids, r) for e in EXAMPLES for r in e.responses_ids):
+    ours = compute_scores(model, batch)
+    for n, (prompt, response) in enumerate((e.prompt_ids, r) for e in EXAMPLES for r in e.response_ids):
         logit = plain(input_ids=torch.tensor([[*prompt, *response]])).logits[0, 0]
         assert (logit - ours[n]).abs().item() <= 1e-5 * ours.std().item()
 
@@ -137,13 +135,13 @@ def test_room_for_padding_changes_no_probability_of_a_model_whose_logits_are_far
         embedding -= 40 * direction / direction.dot(direction)
     batch = collate(EXAMPLES, layout="padded", pad_id=0)
     with torch.no_grad():
-        before = token_logprobs_NR(model, batch)
+        before = compute_token_logprobs(model, batch)
     save_model(model, tokenizer, tmp_path / "policy")
     tokenizer.add_special_tokens({"pad_token": "<|another pad|>"})
     loaded = load_policy(ModelSource(path=str(tmp_path / "policy")), tokenizer).eval()
     assert loaded.get_input_embeddings().num_embeddings == 301
     with torch.no_grad():
-        after = token_logprobs_NR(loaded, batch)
+        after = compute_token_logprobs(loaded, batch)
     # One more token of about average probability.
     assert (before - after).abs().max().item() < 0.05
 
@@ -161,16 +159,18 @@ def test_special_tokens_that_only_the_familys_class_knows_are_found(tmp_path, ma
     assert load_tokenizer(tmp_path).eos_token == "<|endoftext|>"
 
 
-@pytest.mark.parametrize("architecture", PACKABLE_ARCHITECTURES)
-def test_a_tokenizer_that_others_would_read_otherwise_is_refused_for_a_fresh_model(tmp_path, architecture):
+@pytest.mark.parametrize("architecture", SHARED_PROMPT_ARCHITECTURES)
+def test_a_tokenizer_that_others_would_read_otherwise_is_refused_for_a_model_from_scratch(
+    tmp_path, architecture
+):
     own = train_tokenizer(["the year 1234, 1234 o'clock"] * 20, vocab_size=300)
-    fresh = fresh_source(architecture).fresh
+    shape = scratch_source(architecture).from_scratch
     if architecture == "qwen2":
         with pytest.raises(UserError, match="choose llama"):
-            require_same_reading(own, fresh)
+            require_autotokenizer_agrees(own, shape)
         return
-    require_same_reading(own, fresh)
-    save_model(load_policy(fresh_source(architecture), own), own, tmp_path / "policy")
+    require_autotokenizer_agrees(own, shape)
+    save_model(load_policy(scratch_source(architecture), own), own, tmp_path / "policy")
     auto = AutoTokenizer.from_pretrained(tmp_path / "policy")
     assert auto("the year 1234")["input_ids"] == own("the year 1234")["input_ids"]
 
@@ -235,23 +235,23 @@ def test_a_classifier_with_several_labels_is_no_reward_model(tmp_path, make_rewa
         load_reward_model(ModelSource(path=str(tmp_path / "x")), tokenizer)
 
 
-def test_a_fresh_source_brings_no_tokenizer():
+def test_a_source_from_scratch_brings_no_tokenizer():
     with pytest.raises(UserError, match="brings no tokenizer"):
-        load_tokenizer(fresh_source())
+        load_tokenizer(scratch_source())
 
 
 def test_a_reward_model_with_another_base_and_tokenizer_scores_text_like_a_direct_call(
     tmp_path, make_reward_model, tokenizer
 ):
     """Text from a policy is encoded anew with the reward model's own tokenizer and template."""
-    from learning.packing import Example
-    from learning.tokenization import TRANSCRIPT_TEMPLATE, train_tokenizer
+    from learning.batches.collation import Example
+    from learning.models.tokenization import TRANSCRIPT_TEMPLATE, train_tokenizer
     from tests.learning.conftest import TEXTS
 
     own = train_tokenizer(TEXTS[::-1], vocab_size=280)
     own.chat_template = TRANSCRIPT_TEMPLATE
     torch.manual_seed(0)
-    save_model(load_reward_model(fresh_source("gpt2"), own), own, tmp_path / "rm")
+    save_model(load_reward_model(scratch_source("gpt2"), own), own, tmp_path / "rm")
     loaded_tokenizer = load_tokenizer(tmp_path / "rm")
     model = load_reward_model(ModelSource(path=str(tmp_path / "rm")), loaded_tokenizer).eval()
     messages = [{"role": "user", "content": "What did the cat do?"}]
@@ -260,7 +260,9 @@ def test_a_reward_model_with_another_base_and_tokenizer_scores_text_like_a_direc
         encode_prompt(loaded_tokenizer, messages, 99),
         [encode_response(loaded_tokenizer, text, 99) for text in texts],
     )
-    ours = scores_N(model, collate([example], layout="packed", pad_id=loaded_tokenizer.pad_token_id))
+    ours = compute_scores(
+        model, collate([example], layout="shared_prompt", pad_id=loaded_tokenizer.pad_token_id)
+    )
     plain_tokenizer = AutoTokenizer.from_pretrained(tmp_path / "rm")
     plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "rm").eval()
     for text, score in zip(texts, ours, strict=True):
@@ -272,6 +274,6 @@ def test_a_reward_model_with_another_base_and_tokenizer_scores_text_like_a_direc
 
 
 def test_lengths_beyond_the_models_positions_are_refused(make_policy):
-    require_positions(make_policy("gpt2"), 256)
+    require_max_positions(make_policy("gpt2"), 256)
     with pytest.raises(UserError, match="up to 257 tokens do not fit a model with 256 positions"):
-        require_positions(make_policy("gpt2"), 257)
+        require_max_positions(make_policy("gpt2"), 257)

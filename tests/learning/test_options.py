@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learning.interface.options import UserError, load_options, options_to_mapping
+from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import (
     BatchOptions,
-    FreshModel,
+    ModelArchitecture,
     ModelOptions,
     ModelSource,
-    OptimiserOptions,
+    OptimizerOptions,
     RuntimeOptions,
 )
 
@@ -46,7 +46,7 @@ def test_a_good_mapping_becomes_nested_options_and_goes_back_through_json():
     assert options.inner == Inner(learning_rate=1.0, mode="b")
     assert isinstance(options.inner.learning_rate, float)
     assert options.sizes == (1, 2)
-    assert load_options(Outer, json.loads(json.dumps(options_to_mapping(options)))) == options
+    assert load_options(Outer, json.loads(json.dumps(options_to_dict(options)))) == options
 
 
 @pytest.mark.parametrize(
@@ -95,28 +95,34 @@ def test_any_json_value_is_either_loaded_or_refused_with_a_sentence(value):
 @pytest.mark.parametrize(
     "options",
     [
-        ModelOptions(source=ModelSource(fresh=FreshModel(architecture="qwen2", heads=4, key_value_heads=2))),
+        ModelOptions(
+            source=ModelSource(
+                from_scratch=ModelArchitecture(
+                    architecture="qwen2", num_attention_heads=4, num_key_value_heads=2
+                )
+            )
+        ),
         ModelOptions(source=ModelSource(path="/models/base"), dropout=0.2),
-        OptimiserOptions(learning_rate=9e-6, warmup_fraction=0.03),
-        BatchOptions(layout="packed"),
-        RuntimeOptions(engine="deepspeed", zero_stage=3),
+        OptimizerOptions(learning_rate=9e-6, warmup_ratio=0.03),
+        BatchOptions(layout="shared_prompt"),
+        RuntimeOptions(backend="deepspeed", zero_stage=3),
     ],
 )
 def test_shared_options_survive_a_round_trip(options):
-    assert load_options(type(options), json.loads(json.dumps(options_to_mapping(options)))) == options
+    assert load_options(type(options), json.loads(json.dumps(options_to_dict(options)))) == options
 
 
 @pytest.mark.parametrize(
     ("cls", "values", "expected"),
     [
-        (ModelSource, {}, "exactly one of path, hub_id and fresh, found none"),
+        (ModelSource, {}, "exactly one of path, hub_id and from_scratch, found none"),
         (ModelSource, {"path": "a", "hub_id": "b"}, "found path and hub_id"),
         (ModelSource, {"path": "a", "revision": "main"}, "belongs to a hub_id"),
-        (FreshModel, {"hidden_size": 30, "heads": 4}, "not a multiple"),
-        (FreshModel, {"architecture": "gpt2", "key_value_heads": 2}, "not an option of gpt2"),
-        (OptimiserOptions, {"learning_rate": 0.0}, "must be positive, found 0.0"),
-        (OptimiserOptions, {"learning_rate": 1.0, "warmup_fraction": 1.5}, "between 0 and 1, found 1.5"),
-        (RuntimeOptions, {"zero_stage": 2}, 'needs engine "deepspeed"'),
+        (ModelArchitecture, {"hidden_size": 30, "num_attention_heads": 4}, "not a multiple"),
+        (ModelArchitecture, {"architecture": "gpt2", "num_key_value_heads": 2}, "not an option of gpt2"),
+        (OptimizerOptions, {"learning_rate": 0.0}, "must be positive, found 0.0"),
+        (OptimizerOptions, {"learning_rate": 1.0, "warmup_ratio": 1.5}, "between 0 and 1, found 1.5"),
+        (RuntimeOptions, {"zero_stage": 2}, 'needs backend "deepspeed"'),
         (RuntimeOptions, {"seed": -1}, "found -1"),
         (ModelOptions, {"source": {"path": "x"}, "dropout": 1.0}, "found 1.0"),
         (BatchOptions, {"max_prompt_tokens": 0}, "at least 1, found 0"),

@@ -3,21 +3,18 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from learning.architectures import PACKABLE_ARCHITECTURES, why_not_packable
-from learning.packing import (
-    Example,
-    choose_layout,
-    collate,
-    collate_windows,
-    gather_predicting_MD,
+from learning.batches.collation import Example, collate, collate_packed
+from learning.batches.forward import (
+    compute_scores,
+    compute_token_logprobs,
+    compute_token_logprobs_and_entropy,
+    compute_values,
+    gather_logit_states,
     hidden_states,
-    packing_error,
-    scatter_NR,
-    scores_N,
-    token_logprobs_and_entropy_NR,
-    token_logprobs_NR,
-    values_NR,
+    scatter_to_responses,
 )
+from learning.batches.layout import choose_layout, layout_discrepancy
+from learning.models.architectures import SHARED_PROMPT_ARCHITECTURES, shared_prompt_unsupported_reason
 from tests.learning.conftest import random_examples
 
 EXAMPLES = random_examples(5, [2, 4, 1, 3, 9])
@@ -27,7 +24,7 @@ def separate_scores(model, examples):
     """Each response alone after its prompt, one row at a time, no mask and no padding: plain transformers."""
     scores = []
     for example in examples:
-        for response in example.responses_ids:
+        for response in example.response_ids:
             ids = torch.tensor([[*example.prompt_ids, *response]])
             hidden = getattr(model, model.base_model_prefix)(input_ids=ids).last_hidden_state
             scores.append(model.score(hidden[0, -1])[0])
@@ -38,7 +35,7 @@ def separate_logprobs(model, examples, temperature=1.0):
     """Lists of log-probabilities from the model's own logits, in NumPy float64."""
     rows = []
     for example in examples:
-        for response in example.responses_ids:
+        for response in example.response_ids:
             ids = [*example.prompt_ids, *response]
             logits = model(input_ids=torch.tensor([ids])).logits[0].detach().double().numpy() / temperature
             start = len(example.prompt_ids) - 1
@@ -56,7 +53,7 @@ def gradients(model, loss):
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
-@pytest.mark.parametrize("architecture", PACKABLE_ARCHITECTURES)
+@pytest.mark.parametrize("architecture", SHARED_PROMPT_ARCHITECTURES)
 def test_packed_rows_score_as_separate_rows_with_equal_gradients(make_reward_model, architecture):
     model = make_reward_model(architecture)
     weights = torch.linspace(-1, 2, 19)
@@ -64,23 +61,23 @@ def test_packed_rows_score_as_separate_rows_with_equal_gradients(make_reward_mod
     expected_gradient = gradients(model, (reference * weights).sum())
     spread = reference.std().item()
     assert spread > 0.01
-    for layout in ("packed", "padded"):
-        scores = scores_N(model, collate(EXAMPLES, layout=layout, pad_id=0))
+    for layout in ("shared_prompt", "padded"):
+        scores = compute_scores(model, collate(EXAMPLES, layout=layout, pad_id=0))
         assert scores.shape == (19,)
         assert (scores - reference).abs().max().item() <= 1e-5 * spread
         gradient = gradients(model, (scores * weights).sum())
         assert ((gradient - expected_gradient).norm() / expected_gradient.norm()).item() <= 1e-5
 
 
-@pytest.mark.parametrize("architecture", PACKABLE_ARCHITECTURES)
+@pytest.mark.parametrize("architecture", SHARED_PROMPT_ARCHITECTURES)
 def test_token_logprobs_are_those_of_the_model_alone_in_both_layouts(make_policy, architecture):
-    model = make_policy(architecture, tie_embeddings=False)
+    model = make_policy(architecture, tie_word_embeddings=False)
     for temperature in (1.0, 0.7):
         reference = separate_logprobs(model, EXAMPLES, temperature)
-        for layout in ("packed", "padded"):
+        for layout in ("shared_prompt", "padded"):
             batch = collate(EXAMPLES, layout=layout, pad_id=0)
-            logprobs, entropy = token_logprobs_and_entropy_NR(model, batch, temperature)
-            assert torch.equal(logprobs, token_logprobs_NR(model, batch, temperature))
+            logprobs, entropy = compute_token_logprobs_and_entropy(model, batch, temperature)
+            assert torch.equal(logprobs, compute_token_logprobs(model, batch, temperature))
             for n, row in enumerate(reference):
                 np.testing.assert_allclose(logprobs[n, : len(row)].detach().numpy(), row, atol=2e-5)
                 assert (logprobs[n, len(row) :] == 0).all()
@@ -89,26 +86,26 @@ def test_token_logprobs_are_those_of_the_model_alone_in_both_layouts(make_policy
 
 
 def test_entropy_of_a_uniform_policy_is_the_logarithm_of_the_vocabulary(make_policy):
-    model = make_policy(tie_embeddings=False)
+    model = make_policy(tie_word_embeddings=False)
     torch.nn.init.zeros_(model.lm_head.weight)
-    batch = collate(EXAMPLES, layout="packed", pad_id=0)
-    _, entropy = token_logprobs_and_entropy_NR(model, batch)
+    batch = collate(EXAMPLES, layout="shared_prompt", pad_id=0)
+    _, entropy = compute_token_logprobs_and_entropy(model, batch)
     assert torch.allclose(entropy[batch.is_response_NR], torch.tensor(len(model.lm_head.weight)).log())
 
 
 def test_editing_one_response_in_place_changes_no_other_score_by_a_bit(make_reward_model):
     model = make_reward_model().eval()
-    before = scores_N(model, collate(EXAMPLES, layout="packed", pad_id=0))
+    before = compute_scores(model, collate(EXAMPLES, layout="shared_prompt", pad_id=0))
     for position, token in ((0, 9), (-1, 11)):
-        responses = [list(ids) for ids in EXAMPLES[1].responses_ids]
+        responses = [list(ids) for ids in EXAMPLES[1].response_ids]
         responses[2][position] = token if responses[2][position] != token else token + 1
         edited = [EXAMPLES[0], Example(EXAMPLES[1].prompt_ids, responses), *EXAMPLES[2:]]
-        after = scores_N(model, collate(edited, layout="packed", pad_id=0))
+        after = compute_scores(model, collate(edited, layout="shared_prompt", pad_id=0))
         changed = (before != after).nonzero().flatten().tolist()
         assert changed == [2 + 2]
 
 
-@pytest.mark.parametrize("layout", ["packed", "padded"])
+@pytest.mark.parametrize("layout", ["shared_prompt", "padded"])
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "opt"])
 def test_scores_do_not_depend_on_batch_size_order_padding_or_padding_id(
     make_reward_model, architecture, layout
@@ -120,12 +117,12 @@ def test_scores_do_not_depend_on_batch_size_order_padding_or_padding_id(
         limit = 1e-5 * reference.std().item()
         long = random_examples(1, 3, seed=9, prompt=(90, 90))  # adds padding to every other row
         for pad_id in (0, 2):  # 2 is the end-of-sequence id: a tokenizer that came with pad == eos
-            for order in (list(range(16)), sorted(range(16), key=lambda i: examples[i].packed_tokens)):
+            for order in (list(range(16)), sorted(range(16), key=lambda i: examples[i].shared_prompt_tokens)):
                 for size in (1, 16):
                     for start in range(0, 16, size):
                         chosen = order[start : start + size]
                         rows = [examples[i] for i in chosen] + long
-                        scores = scores_N(model, collate(rows, layout=layout, pad_id=pad_id))
+                        scores = compute_scores(model, collate(rows, layout=layout, pad_id=pad_id))
                         difference = scores[: 3 * size].view(size, 3) - reference[chosen]
                         assert difference.abs().max().item() <= limit
 
@@ -133,7 +130,7 @@ def test_scores_do_not_depend_on_batch_size_order_padding_or_padding_id(
 @pytest.mark.parametrize("architecture", ["llama", "gpt2"])
 def test_left_padded_rows_of_plain_transformers_score_as_ours(make_reward_model, architecture):
     model = make_reward_model(architecture).eval()
-    rows = [[*e.prompt_ids, *ids] for e in EXAMPLES for ids in e.responses_ids]
+    rows = [[*e.prompt_ids, *ids] for e in EXAMPLES for ids in e.response_ids]
     width = max(map(len, rows))
     ids = torch.tensor([[0] * (width - len(row)) + row for row in rows])
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
@@ -143,40 +140,44 @@ def test_left_padded_rows_of_plain_transformers_score_as_ours(make_reward_model,
                 input_ids=ids, attention_mask=mask, position_ids=(mask.cumsum(1) - 1).clamp(min=0)
             ).last_hidden_state[:, -1]
         )[:, 0]
-        ours = scores_N(model, collate(EXAMPLES, layout="packed", pad_id=0))
+        ours = compute_scores(model, collate(EXAMPLES, layout="shared_prompt", pad_id=0))
     assert (left - ours).abs().max().item() <= 1e-5 * ours.std().item()
 
 
 def test_values_stand_before_their_tokens_and_padding_gets_no_gradient(make_reward_model):
     critic = make_reward_model()
-    packed = collate(EXAMPLES, layout="packed", pad_id=0)
-    values = values_NR(critic, packed)
-    assert torch.allclose(values, values_NR(critic, collate(EXAMPLES, layout="padded", pad_id=0)), atol=1e-5)
+    packed = collate(EXAMPLES, layout="shared_prompt", pad_id=0)
+    values = compute_values(critic, packed)
+    assert torch.allclose(
+        values, compute_values(critic, collate(EXAMPLES, layout="padded", pad_id=0)), atol=1e-5
+    )
     # The value before a response's first token depends on the prompt alone: equal for all its responses.
     first = values[:, 0]
     for example in packed.example_N.unique():
         own = first[packed.example_N == example]
         assert torch.equal(own, own[:1].expand_as(own))
     hidden = hidden_states(critic, packed).detach().requires_grad_()
-    scatter_NR(critic.score(gather_predicting_MD(hidden, packed)).squeeze(-1), packed).sum().backward()
+    scatter_to_responses(
+        critic.score(gather_logit_states(hidden, packed)).squeeze(-1), packed
+    ).sum().backward()
     touched = hidden.grad.abs().sum(-1) > 0
     predicting = torch.zeros_like(touched)
     for n in range(packed.n_responses):
         for r in range(packed.lengths_N[n]):
-            predicting[packed.row_N[n], packed.predict_index_NR[n, r]] = True
+            predicting[packed.row_N[n], packed.logit_index_NR[n, r]] = True
     assert torch.equal(touched, predicting)
 
 
-@pytest.mark.parametrize("architecture", PACKABLE_ARCHITECTURES)
+@pytest.mark.parametrize("architecture", SHARED_PROMPT_ARCHITECTURES)
 def test_neighbours_in_a_window_do_not_see_each_other(make_policy, architecture):
     model = make_policy(architecture)
     windows = [[EXAMPLES[0], EXAMPLES[1]], [EXAMPLES[2]], [EXAMPLES[3], EXAMPLES[4]]]
-    batch = collate_windows(windows, pad_id=0)
+    batch = collate_packed(windows, pad_id=0)
     assert batch.input_ids_BT.shape[0] == 3
     assert batch.example_N.tolist() == [0] * 2 + [1] * 4 + [2] + [3] * 3 + [4] * 9
-    separate = token_logprobs_NR(model, collate(EXAMPLES, layout="padded", pad_id=0))
-    assert (token_logprobs_NR(model, batch) - separate).abs().max().item() <= 2e-5
-    loss = F.mse_loss(token_logprobs_NR(model, batch), torch.zeros_like(separate))
+    separate = compute_token_logprobs(model, collate(EXAMPLES, layout="padded", pad_id=0))
+    assert (compute_token_logprobs(model, batch) - separate).abs().max().item() <= 2e-5
+    loss = F.mse_loss(compute_token_logprobs(model, batch), torch.zeros_like(separate))
     expected = gradients(model, F.mse_loss(separate, torch.zeros_like(separate)))
     assert ((gradients(model, loss) - expected).norm() / expected.norm()).item() <= 1e-5
 
@@ -184,30 +185,30 @@ def test_neighbours_in_a_window_do_not_see_each_other(make_policy, architecture)
 def test_padding_and_masks_never_make_nan(make_policy):
     model = make_policy()
     uneven = [*random_examples(1, 2, prompt=(60, 60)), *random_examples(1, 1, prompt=(1, 1), response=(1, 1))]
-    for layout in ("packed", "padded"):
+    for layout in ("shared_prompt", "padded"):
         batch = collate(uneven, layout=layout, pad_id=0)
-        loss = token_logprobs_NR(model, batch).sum()
+        loss = compute_token_logprobs(model, batch).sum()
         assert torch.isfinite(gradients(model, loss)).all()
         assert torch.isfinite(hidden_states(model, batch)).all()
 
 
 @pytest.mark.parametrize("make", ["make_policy", "make_reward_model"])
-@pytest.mark.parametrize("architecture", PACKABLE_ARCHITECTURES)
+@pytest.mark.parametrize("architecture", SHARED_PROMPT_ARCHITECTURES)
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 def test_the_self_check_passes_for_listed_architectures(request, make, architecture, dtype):
     model = request.getfixturevalue(make)(architecture)
     layout, reason = choose_layout(model, EXAMPLES, dtype=dtype)
-    assert layout == "packed", reason
+    assert layout == "shared_prompt", reason
     assert model.training
 
 
 def test_the_self_check_catches_eager_attention_and_broken_positions(make_reward_model, monkeypatch):
     model = make_reward_model()
-    assert packing_error(model, EXAMPLES, dtype="fp32") <= 1e-4
+    assert layout_discrepancy(model, EXAMPLES, dtype="fp32") <= 1e-4
     model.set_attn_implementation("eager")
     layout, reason = choose_layout(model, EXAMPLES)
     assert (layout, "eager" in reason) == ("padded", True)
-    assert packing_error(model, EXAMPLES, dtype="fp32") > 1e-2  # silently wrong, if it were used
+    assert layout_discrepancy(model, EXAMPLES, dtype="fp32") > 1e-2  # silently wrong, if it were used
     model.set_attn_implementation("sdpa")
 
     def without_restart(**inputs):
@@ -225,14 +226,14 @@ def test_the_self_check_catches_eager_attention_and_broken_positions(make_reward
 def test_the_self_check_of_windows_sees_neighbours_that_see_each_other(make_policy, monkeypatch):
     model = make_policy()
     examples = random_examples(3, 1)
-    checked = {"requested": "packed", "in_one_window": True}
-    assert choose_layout(model, examples, **checked)[0] == "packed"
+    checked = {"requested": "shared_prompt", "in_one_row": True}
+    assert choose_layout(model, examples, **checked)[0] == "shared_prompt"
 
     def causal(owner_BT, branch_BT):
         tokens = owner_BT.shape[1]
         return torch.ones(1, 1, tokens, tokens, dtype=torch.bool).tril()
 
-    monkeypatch.setattr("learning.packing._tree_mask", causal)
+    monkeypatch.setattr("learning.batches.collation._tree_mask", causal)
     layout, reason = choose_layout(model, examples, **checked)
     assert (layout, "differ by" in reason) == ("padded", True)
 
@@ -241,11 +242,11 @@ def test_the_self_check_of_windows_sees_neighbours_that_see_each_other(make_poli
 def test_the_self_check_bears_responses_that_are_all_the_same(request, make):
     model = request.getfixturevalue(make)()
     same = [Example([8, 9, 10, 11, 12], [[20, 21, 2]] * 4)]
-    assert choose_layout(model, same)[0] == "packed"
+    assert choose_layout(model, same)[0] == "shared_prompt"
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
-    assert packing_error(model, same, dtype="fp32") == 0.0
+    assert layout_discrepancy(model, same, dtype="fp32") == 0.0
 
 
 def test_sliding_windows_and_unlisted_architectures_fall_back_with_a_reason(tokenizer):
@@ -262,12 +263,12 @@ def test_sliding_windows_and_unlisted_architectures_fall_back_with_a_reason(toke
     sliding = AutoModelForCausalLM.from_config(
         AutoConfig.for_model("qwen2", use_sliding_window=True, sliding_window=8, max_window_layers=0, **shape)
     )
-    assert "sliding window" in why_not_packable(sliding)
+    assert "sliding window" in shared_prompt_unsupported_reason(sliding)
     mistral = AutoModelForCausalLM.from_config(AutoConfig.for_model("mistral", sliding_window=8, **shape))
     layout, reason = choose_layout(mistral, EXAMPLES)
     assert (layout, "mistral is not among" in reason) == ("padded", True)
     reference = separate_logprobs(mistral, EXAMPLES)
-    logprobs = token_logprobs_NR(mistral, collate(EXAMPLES, layout=layout, pad_id=0))
+    logprobs = compute_token_logprobs(mistral, collate(EXAMPLES, layout=layout, pad_id=0))
     for n, row in enumerate(reference):
         np.testing.assert_allclose(logprobs[n, : len(row)].detach().numpy(), row, atol=2e-5)
 
@@ -275,7 +276,7 @@ def test_sliding_windows_and_unlisted_architectures_fall_back_with_a_reason(toke
 def test_one_response_a_prompt_and_a_request_decide_without_a_check(make_policy):
     model = make_policy()
     assert choose_layout(model, random_examples(3, 1))[0] == "padded"
-    assert choose_layout(model, random_examples(3, 1), requested="packed")[0] == "packed"
+    assert choose_layout(model, random_examples(3, 1), requested="shared_prompt")[0] == "shared_prompt"
     assert choose_layout(model, EXAMPLES, requested="padded") == ("padded", "padded rows were asked for")
 
 
@@ -286,8 +287,8 @@ def test_examples_without_prompt_or_response_tokens_are_refused():
 
 
 def test_a_packed_row_computes_the_prompt_once():
-    packed = collate(EXAMPLES, layout="packed", pad_id=0)
+    packed = collate(EXAMPLES, layout="shared_prompt", pad_id=0)
     padded = collate(EXAMPLES, layout="padded", pad_id=0)
-    assert packed.input_ids_BT.shape == (5, max(e.packed_tokens for e in EXAMPLES))
+    assert packed.input_ids_BT.shape == (5, max(e.shared_prompt_tokens for e in EXAMPLES))
     assert padded.input_ids_BT.shape == (19, max(e.longest_row for e in EXAMPLES))
-    assert packed.n_tokens == padded.n_tokens == sum(len(r) for e in EXAMPLES for r in e.responses_ids)
+    assert packed.n_tokens == padded.n_tokens == sum(len(r) for e in EXAMPLES for r in e.response_ids)

@@ -9,6 +9,7 @@ from learning.interface.options import UserError
 from learning.interface.record_files import read_records, write_records
 from learning.interface.record_schemas import SCORES
 from learning.interface.run_directory import (
+    SCHEMA_VERSION,
     RunDirectory,
     StaleFence,
     Status,
@@ -88,25 +89,25 @@ def test_a_directory_appears_whole_or_not_at_all(tmp_path, run):
 
 
 def test_an_attempt_writes_what_the_site_reads(run):
-    attempt = RunContext.open(run, Options)
-    assert attempt.options == Options(size=3)
-    assert attempt.read_input("scores", SCORES) == ROWS
+    context = RunContext.open(run, Options)
+    assert context.options == Options(size=3)
+    assert context.read_input("scores", SCORES) == ROWS
     assert run.status().outcome == "running"
     assert run.status().pid == os.getpid()
-    attempt.log_metrics(1, {"loss": 0.5, "bad": float("nan")})
+    context.log_metrics(1, {"loss": 0.5, "bad": float("nan")})
     rows, offset = run.metrics()
     assert rows == [{"step": 1, "loss": 0.5, "bad": "nan"}]
-    attempt.log_metrics(2, {"loss": 0.25})
+    context.log_metrics(2, {"loss": 0.25})
     assert run.metrics(offset)[0] == [{"step": 2, "loss": 0.25}]
-    attempt.log_sample(2, prompt="Hi\x00\ud800", response="Hello")
+    context.log_sample(2, prompt="Hi\x00\ud800", response="Hello")
     assert run.samples() == [{"step": 2, "prompt": "Hi\ufffd?", "response": "Hello"}]
-    attempt.status(stage="training", step=1, steps_total=10)
+    context.set_status(stage="training", step=1, steps_total=10)
     assert run.status().eta_seconds is None
-    attempt.status(step=2)
+    context.set_status(step=2)
     status = run.status()
     assert (status.stage, status.step, status.steps_total) == ("training", 2, 10)
     assert status.eta_seconds >= 0
-    attempt.finish({"accuracy": 0.75})
+    context.finish({"accuracy": 0.75})
     assert run.result() == {"accuracy": 0.75}
     assert run.status().outcome == "done"
 
@@ -114,56 +115,56 @@ def test_an_attempt_writes_what_the_site_reads(run):
 def test_the_eta_follows_the_pace_of_this_stage_and_attempt(run, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("learning.run_context.time.monotonic", lambda: now[0])
-    attempt = RunContext.open(run, Options)
-    attempt.status(stage="training", step=50, steps_total=100)  # resumed at step 50
+    context = RunContext.open(run, Options)
+    context.set_status(stage="training", step=50, steps_total=100)  # resumed at step 50
     now[0] += 4
-    attempt.status(step=52)
+    context.set_status(step=52)
     assert run.status().eta_seconds == pytest.approx(96.0)
-    attempt.status(stage="evaluating")
+    context.set_status(stage="evaluating")
     assert run.status().steps_total is None and run.status().eta_seconds is None
 
 
 def test_check_refreshes_the_heartbeat(run, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("learning.run_context.time.monotonic", lambda: now[0])
-    attempt = RunContext.open(run, Options)
+    context = RunContext.open(run, Options)
     first = run.status().heartbeat
-    attempt.check()
+    context.require_current()
     assert run.status().heartbeat == first
     now[0] += 3
-    attempt.check()
+    context.require_current()
     assert run.status().heartbeat > first
 
 
 def test_an_unterminated_last_line_is_left_and_truncated_by_the_next_attempt(run):
-    attempt = RunContext.open(run, Options)
-    attempt.log_metrics(1, {"loss": 0.5})
-    offset = attempt.offsets()
-    attempt.release()
+    context = RunContext.open(run, Options)
+    context.log_metrics(1, {"loss": 0.5})
+    offset = context.log_offsets()
+    context.release()
     with open(run.path / "metrics.jsonl", "ab") as file:
         file.write(b'{"step": 2, "lo')
     rows, end = run.metrics()
     assert [row["step"] for row in rows] == [1]
     assert run.metrics(end) == ([], end)
-    attempt = RunContext.open(run, Options)
-    attempt.rewind(offset)
-    attempt.log_metrics(2, {"loss": 0.25})
+    context = RunContext.open(run, Options)
+    context.truncate_logs(offset)
+    context.log_metrics(2, {"loss": 0.25})
     assert [row["step"] for row in run.metrics(end)[0]] == [2]
     assert [row["step"] for row in run.metrics()[0]] == [1, 2]
-    attempt.release()
+    context.release()
     RunContext.open(run, Options).log_metrics(1, {"loss": 0.5})  # no checkpoint: from the start
     assert [row["step"] for row in run.metrics()[0]] == [1]
 
 
 def test_readers_start_over_when_a_resume_truncated_below_them(run):
-    attempt = RunContext.open(run, Options)
+    context = RunContext.open(run, Options)
     for step in range(1, 30):
-        attempt.log_metrics(step, {"loss": 1 / step})
+        context.log_metrics(step, {"loss": 1 / step})
     _, offset = run.metrics()
-    attempt.release()
-    attempt = RunContext.open(run, Options)
+    context.release()
+    context = RunContext.open(run, Options)
     for step in range(1, 4):
-        attempt.log_metrics(step, {"loss": 0.5})
+        context.log_metrics(step, {"loss": 0.5})
     rows, _ = run.metrics(offset)
     assert [row["step"] for row in rows] == [1, 2, 3]
     rows, _ = run.metrics(7)  # an offset inside a line
@@ -177,19 +178,19 @@ def test_a_damaged_line_is_named(run):
 
 
 def test_metrics_shorter_than_the_checkpoint_says_are_refused(run):
-    attempt = RunContext.open(run, Options)
-    attempt.rewind({"metrics.jsonl": 500, "samples.jsonl": 0})
+    context = RunContext.open(run, Options)
+    context.truncate_logs({"metrics.jsonl": 500, "samples.jsonl": 0})
     with pytest.raises(UserError, match="shorter than the checkpoint says"):
-        attempt.log_metrics(1, {})
+        context.log_metrics(1, {})
 
 
 def test_two_attempts_on_one_folder_are_refused_by_the_lock(run):
-    attempt = RunContext.open(run, Options)
+    context = RunContext.open(run, Options)
     before = run.status()
     with pytest.raises(RunDirectoryBusy, match="another process is working"):
         RunContext.open(run, Options)
     assert run.status() == before
-    attempt.release()
+    context.release()
     RunContext.open(run, Options).release()
 
 
@@ -205,7 +206,7 @@ def test_a_fenced_attempt_waits_for_its_predecessor_to_leave(run, monkeypatch):
 
     def leave_then_flock(lock, flags):
         with pytest.raises(StaleFence):
-            first.check()
+            first.require_current()
         first.release()
         real_flock(lock, flags)
 
@@ -218,20 +219,20 @@ def test_a_fenced_attempt_waits_for_its_predecessor_to_leave(run, monkeypatch):
 def test_a_stale_attempt_writes_nothing_any_more(run, monkeypatch):
     run.write_fence(1)
     monkeypatch.setenv("ROUNDTABLE_FENCE", "1")
-    attempt = RunContext.open(run, Options)
-    attempt.log_metrics(1, {"loss": 0.5})
+    context = RunContext.open(run, Options)
+    context.log_metrics(1, {"loss": 0.5})
     run.write_fence(2)
     before = {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()}
     for write in (
-        attempt.check,
-        lambda: attempt.log_metrics(2, {}),
-        lambda: attempt.log_sample(2, text="x"),
-        lambda: attempt.status(stage="y"),
-        lambda: attempt.finish({}),
+        context.require_current,
+        lambda: context.log_metrics(2, {}),
+        lambda: context.log_sample(2, text="x"),
+        lambda: context.set_status(stage="y"),
+        lambda: context.finish({}),
     ):
         with pytest.raises(StaleFence, match="attempt 1 was overtaken by attempt 2"):
             write()
-    attempt.end("failed", "late")
+    context.close("failed", "late")
     after = {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()}
     assert after == before
 
@@ -252,6 +253,19 @@ def test_a_configuration_that_cannot_be_read_is_told_in_the_status_too(run, text
     with pytest.raises(UserError, match=sentence):
         RunContext.open(run, Options)
     assert run.status().outcome == "user_error" and sentence in run.status().reason
+
+
+def test_a_run_of_an_earlier_version_is_refused_in_one_sentence_and_not_by_its_old_keys(run):
+    config = json.loads((run.path / "config.json").read_text())
+    old = {**config, "schema_version": 1, "options": {"a_key_of_then": 4}}
+    (run.path / "config.json").write_text(json.dumps(old))
+    with pytest.raises(UserError) as caught:
+        RunContext.open(run, Options)
+    assert str(caught.value) == (
+        f"{run.path}/config.json: this run was made by an earlier version of the program (schema_version 1, "
+        f"not {SCHEMA_VERSION}); clone the run or start a new one"
+    )
+    assert run.status().outcome == "user_error" and run.status().reason == str(caught.value)
 
 
 def test_a_run_directory_of_another_command_is_refused(run):
@@ -329,8 +343,8 @@ def test_a_changed_input_is_refused(run):
 
 
 def begin_in(run, environment):
-    attempt = RunContext.open(run, Options, describe_environment=lambda options: environment)
-    attempt.release()
+    context = RunContext.open(run, Options, describe_environment=lambda options: environment)
+    context.release()
 
 
 def test_the_environment_is_recorded_at_the_first_start_and_never_edited_afterwards(run):
@@ -364,10 +378,10 @@ def test_only_rank_0_locks_and_writes_but_any_rank_reports_a_failure(run, monkey
     other = RunContext.open(run, Options)
     assert (main.is_main, other.is_main, other.world_size) == (True, False, 2)
     other.log_metrics(1, {"loss": 1.0})
-    other.status(stage="x")
+    other.set_status(stage="x")
     assert run.metrics()[0] == [] and run.status().stage == ""
-    other.end("failed", "the true reason")
-    main.end("failed", "connection closed by peer")
+    other.close("failed", "the true reason")
+    main.close("failed", "connection closed by peer")
     assert run.status().reason == "the true reason"
 
 
@@ -382,5 +396,5 @@ def test_status_of_a_newer_program_is_read_as_far_as_it_is_known(run):
 
 
 def test_attempts_know_their_options_by_type(run):
-    attempt: RunContext[Options] = RunContext.open(run, Options)
-    assert attempt.options.size == 3
+    context: RunContext[Options] = RunContext.open(run, Options)
+    assert context.options.size == 3

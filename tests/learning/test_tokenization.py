@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learning.interface.options import UserError
-from learning.tokenization import (
+from learning.models.tokenization import (
     TRANSCRIPT_TEMPLATE,
     decode_response,
     encode_prompt,
@@ -75,10 +75,10 @@ def test_special_tokens_in_what_people_wrote_stay_text(tokenizer, hostile):
 
 @given(st.lists(TEXT, min_size=1, max_size=3))
 def test_both_ways_of_encoding_a_prompt_agree_on_ordinary_text(tokenizer, contents):
-    from learning.tokenization import _guarded_template_ids, _template_ids
+    from learning.models.tokenization import _encode_template, _encode_template_safely
 
     messages = [user(content) for content in contents]
-    assert _guarded_template_ids(tokenizer, messages) == _template_ids(tokenizer, messages)
+    assert _encode_template_safely(tokenizer, messages) == _encode_template(tokenizer, messages)
 
 
 def test_a_prompt_that_cannot_be_guarded_is_refused(tokenizer):

@@ -59,11 +59,17 @@ def test_a_missing_folder_an_unknown_project_and_a_taken_name_are_refused(projec
 
 def test_fine_tuning_takes_values_and_refuses_what_does_not_fit(project):
     call_command(
-        "fine_tune", "kitchen", "mine", "--set", "data.steps=7", "model.source.fresh.layers=3", verbosity=0
+        "fine_tune",
+        "kitchen",
+        "mine",
+        "--set",
+        "data.steps=7",
+        "model.source.from_scratch.num_hidden_layers=3",
+        verbosity=0,
     )
     run = Run.objects.get()
     assert run.config["data"]["steps"] == 7
-    assert run.config["model"]["source"]["fresh"]["layers"] == 3
+    assert run.config["model"]["source"]["from_scratch"]["num_hidden_layers"] == 3
     assert "steps" in refused("fine_tune", "kitchen", "other", "--set", "data.steps=none")
     assert "stepz" in refused("fine_tune", "kitchen", "other", "--set", "data.stepz=7")
     assert "key=value" in refused("fine_tune", "kitchen", "other", "--set", "data.steps")

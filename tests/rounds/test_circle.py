@@ -8,10 +8,10 @@ from annotation.models import Judgment, Response, Task
 from demo import constants
 from demo.project_setup import base_policy, create_demo_project
 from demo.simulation import simulate_judgments
-from learning.interface.options import options_to_mapping
+from learning.interface.options import options_to_dict
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import COMPARISONS, PROMPTS
-from learning.interface.training_options import FreshModel, ModelSource
+from learning.interface.training_options import ModelArchitecture, ModelSource
 from policy_training.actions import train_sft
 from rounds.actions import start_round
 from rounds.models import Round, Stage
@@ -34,11 +34,17 @@ def small(monkeypatch):
     monkeypatch.setattr(constants, "WARM_UP_PAIRS", 4)
     monkeypatch.setattr(constants, "VOCABULARY", 400)
     demo = create_demo_project(seed=3)
-    shape = FreshModel(hidden_size=32, intermediate_size=64, layers=2, heads=2, max_positions=256)
+    shape = ModelArchitecture(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=256,
+    )
     config = constants.base_policy_config(seed=3, threads=1)
     config = replace(
         config,
-        model=replace(config.model, source=ModelSource(fresh=shape)),
+        model=replace(config.model, source=ModelSource(from_scratch=shape)),
         data=replace(config.data, steps=6, examples_per_step=8),
     )
     plan = constants.round_plan(3, 1, demo.annotator.username)
@@ -84,7 +90,7 @@ def run_of(round_, stage) -> Run:
 def test_two_rounds_turn_and_every_link_is_stored(small):
     demo, config, plan = small
     project, manager = demo.project, demo.manager
-    train_sft(actor=manager, project=project, name="base", config=options_to_mapping(config))
+    train_sft(actor=manager, project=project, name="base", config=options_to_dict(config))
     carry()
     base = base_policy(demo)
     assert base is not None, Run.objects.latest("pk").error

@@ -20,41 +20,41 @@ from learning.run_context import RunContext, StopRequested
 from tests.runs.counting_config import CountingOptions
 
 
-def main(attempt: RunContext[CountingOptions]) -> dict[str, object]:
-    options = attempt.options
-    state = attempt.path / "counted.json"
+def main(context: RunContext[CountingOptions]) -> dict[str, object]:
+    options = context.options
+    state = context.path / "counted.json"
     counted = {"step": 0, "digest": ""}
     if state.is_file():
         counted = json.loads(state.read_text())
-        attempt.rewind(counted["offsets"])
-    note(attempt, "start", counted["step"])
-    get_into_trouble(attempt, options.trouble)
+        context.truncate_logs(counted["offsets"])
+    note(context, "start", counted["step"])
+    get_into_trouble(context, options.trouble)
     while counted["step"] < options.steps:
-        attempt.check()
+        context.require_current()
         time.sleep(options.seconds_per_step)
         step = counted["step"] + 1
         digest = hashlib.sha256(f"{counted['digest']}/{step}".encode()).hexdigest()
-        note(attempt, "step", step)
-        attempt.log_metrics(step, {"loss": 1.0 / step, "accuracy": step / options.steps})
-        counted = {"step": step, "digest": digest, "offsets": attempt.offsets()}
+        note(context, "step", step)
+        context.log_metrics(step, {"loss": 1.0 / step, "accuracy": step / options.steps})
+        counted = {"step": step, "digest": digest, "offsets": context.log_offsets()}
         write_whole(state, counted)
-        attempt.status(stage="counting", step=step, steps_total=options.steps)
-        if attempt.stop_requested and step < options.steps:
+        context.set_status(stage="counting", step=step, steps_total=options.steps)
+        if context.stop_requested and step < options.steps:
             raise StopRequested
-    attempt.log_sample(counted["step"], prompt="What is next?", response=str(counted["step"] + 1))
-    (attempt.path / "model").mkdir(exist_ok=True)
+    context.log_sample(counted["step"], prompt="What is next?", response=str(counted["step"] + 1))
+    (context.path / "model").mkdir(exist_ok=True)
     result = {"step": counted["step"], "digest": counted["digest"]}
-    write_whole(attempt.path / "model" / "count.json", result)
+    write_whole(context.path / "model" / "count.json", result)
     return result
 
 
-def get_into_trouble(attempt: RunContext, trouble: str) -> None:
+def get_into_trouble(context: RunContext, trouble: str) -> None:
     if trouble == "user_error":
         raise UserError("inputs/numbers.parquet has no rows: give it at least one.")
-    if trouble == "needs_two" and len(attempt.read_input("prompts", PROMPTS)) < 2:
+    if trouble == "needs_two" and len(context.read_input("prompts", PROMPTS)) < 2:
         raise UserError("inputs/prompts.parquet has one row: give it two.")
-    first = not (attempt.path / "tripped").exists()
-    (attempt.path / "tripped").touch()
+    first = not (context.path / "tripped").exists()
+    (context.path / "tripped").touch()
     if trouble == "crash" or (trouble == "crash_once" and first):
         raise RuntimeError("the abacus broke")
     if trouble == "killed":
@@ -66,9 +66,9 @@ def get_into_trouble(attempt: RunContext, trouble: str) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def note(attempt: RunContext, what: str, step: int) -> None:
-    line = json.dumps([what, step, os.getpid(), attempt.fence, time.monotonic()]) + "\n"
-    with open(attempt.path / "journal.txt", "a") as journal:
+def note(context: RunContext, what: str, step: int) -> None:
+    line = json.dumps([what, step, os.getpid(), context.fence, time.monotonic()]) + "\n"
+    with open(context.path / "journal.txt", "a") as journal:
         journal.write(line)
 
 
@@ -81,27 +81,27 @@ def write_whole(path: Path, value: object) -> None:
 def run(directory: str) -> int:
     """The exit code, as learning.command gives it (which imports torch: seconds for each of many starts)."""
     try:
-        attempt = RunContext.open(RunDirectory(directory), CountingOptions)
+        context = RunContext.open(RunDirectory(directory), CountingOptions)
     except StaleFence:
         return 3
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, lambda *_: setattr(attempt, "stop_requested", True))
+    signal.signal(signal.SIGTERM, lambda *_: setattr(context, "stop_requested", True))
     try:
-        attempt.finish(main(attempt))
+        context.finish(main(context))
         return 0
     except StaleFence:
-        attempt.release()
+        context.release()
         return 3
     except StopRequested:
-        attempt.end("checkpointed", "")
+        context.close("checkpointed", "")
         return 75
     except UserError as error:
-        attempt.end("user_error", str(error))
+        context.close("user_error", str(error))
         return 2
     except RuntimeError as error:
-        attempt.end("failed", f"RuntimeError: {error}")
+        context.close("failed", f"RuntimeError: {error}")
         return 1
 
 

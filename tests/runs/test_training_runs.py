@@ -71,7 +71,7 @@ def test_a_training_taken_over_twice_gives_the_model_of_an_uninterrupted_one(que
 
 def test_no_rank_outlives_a_cancelled_or_killed_run_of_two_processes(queue_training, start_worker, max_):
     """torchrun gives its ranks sessions of their own: ending its process group would leave them training."""
-    run = queue_training(processes=2, steps=2000, seconds_per_step=0.1, runtime={"engine": "deepspeed"})
+    run = queue_training(processes=2, steps=2000, seconds_per_step=0.1, runtime={"backend": "deepspeed"})
     worker = start_worker(stop_grace_seconds=40.0)
     until(lambda: step_of(run) >= 2, 120)
     assert len(pids_of_run(run.directory, 1)) >= 3, "the launcher and two ranks"

@@ -20,7 +20,7 @@ from demo import constants, processes
 from demo.evaluation import evaluate_with_gold
 from demo.project_setup import DemoProject, base_policy, cancel_earlier_demos, create_demo_project
 from demo.simulation import simulate_judgments
-from learning.interface.options import options_to_mapping
+from learning.interface.options import options_to_dict
 from policy_training.actions import sample_responses, train_sft
 from policy_training.models import Policy
 from policy_training.training.config import SampleConfig
@@ -136,7 +136,7 @@ class Command(BaseCommand):
             actor=demo.manager,
             project=demo.project,
             name="base",
-            config=options_to_mapping(constants.base_policy_config(self.seed, threads)),
+            config=options_to_dict(constants.base_policy_config(self.seed, threads)),
         )
         self.log("The base policy learns from demonstrations.")
         self.wait_for(run)
@@ -206,7 +206,7 @@ class Command(BaseCommand):
                     project=demo.project,
                     policy=policy,
                     prompts=prompts,
-                    config=options_to_mapping(config),
+                    config=options_to_dict(config),
                     id_prefix=f"evaluation-{policy.pk}-",
                 )
             )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.datasets.actions import freeze_dataset
-from learning.interface.options import options_to_mapping
+from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from rewardmodel.actions import train_reward_model
@@ -59,7 +59,7 @@ class Command(ProjectCommand):
             dataset=dataset,
             base=base,
             name=options["name"],
-            config=apply_overrides(options_to_mapping(config), options["set"]),
+            config=apply_overrides(options_to_dict(config), options["set"]),
             consensus=options["consensus"],
         )
         self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` runs it.")

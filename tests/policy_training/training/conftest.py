@@ -11,22 +11,24 @@ from pathlib import Path
 import pytest
 import torch
 
-from learning.interface.options import UserError, options_to_mapping
+from learning.batches.collation import Example
+from learning.distributed import DistributedContext
+from learning.interface.options import UserError, options_to_dict
 from learning.interface.record_schemas import DEMONSTRATIONS, PROMPTS
 from learning.interface.run_directory import RunDirectory
 from learning.interface.training_options import (
     BatchOptions,
-    FreshModel,
+    ModelArchitecture,
     ModelOptions,
     ModelSource,
-    OptimiserOptions,
+    OptimizerOptions,
     RuntimeOptions,
 )
-from learning.language_models import load_policy, load_reward_model, load_tokenizer, save_model
-from learning.packing import Example
-from learning.processes import Processes
+from learning.models.files import save_model
+from learning.models.loading import load_policy, load_reward_model
+from learning.models.tokenization import train_tokenizer
+from learning.models.tokenizers import load_tokenizer
 from learning.run_context import RunContext
-from learning.tokenization import train_tokenizer
 from policy_training.training.config import (
     AlgorithmOptions,
     CriticOptions,
@@ -44,7 +46,13 @@ from tests.policy_training.training.ppo_states import build_state
 ROOT = Path(__file__).resolve().parents[3]
 ANIMALS = ("fox", "owl", "bear", "frog", "whale", "mouse")
 BATCH = BatchOptions(max_prompt_tokens=24, max_response_tokens=16, max_micro_batch_tokens=256)
-FRESH = FreshModel(hidden_size=32, intermediate_size=64, layers=2, heads=4, max_positions=64)
+FRESH = ModelArchitecture(
+    hidden_size=32,
+    intermediate_size=64,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    max_position_embeddings=64,
+)
 
 
 def question(animal: str, number: int) -> list[dict[str, str]]:
@@ -96,7 +104,7 @@ def tokenizer():
 def policy_path(tmp_path_factory, tokenizer) -> Path:
     torch.manual_seed(1)
     path = tmp_path_factory.mktemp("models") / "policy"
-    save_model(load_policy(ModelSource(fresh=FRESH), tokenizer), tokenizer, path)
+    save_model(load_policy(ModelSource(from_scratch=FRESH), tokenizer), tokenizer, path)
     return path
 
 
@@ -112,8 +120,8 @@ def reward_model_path(tmp_path_factory, tokenizer, policy_path) -> Path:
 
 def sft_config(**changes) -> LanguageModelConfig:
     values = {
-        "model": ModelOptions(source=ModelSource(fresh=FRESH)),
-        "optimizer": OptimiserOptions(learning_rate=5e-3, warmup_steps=2),
+        "model": ModelOptions(source=ModelSource(from_scratch=FRESH)),
+        "optimizer": OptimizerOptions(learning_rate=5e-3, warmup_steps=2),
         "batch": BATCH,
         "data": LanguageModelDataOptions(examples_per_step=16, steps=30),
         "tokenizer": TokenizerOptions(vocabulary_size=320),
@@ -127,8 +135,8 @@ def ppo_config(policy_path: Path, reward_model_path: Path, **changes) -> PPOConf
     values = {
         "policy": ModelOptions(source=ModelSource(path=str(policy_path))),
         "reward_model_path": str(reward_model_path),
-        "policy_optimizer": OptimiserOptions(learning_rate=1e-3, schedule="linear"),
-        "critic_optimizer": OptimiserOptions(learning_rate=1e-3, schedule="constant"),
+        "policy_optimizer": OptimizerOptions(learning_rate=1e-3, schedule="linear"),
+        "critic_optimizer": OptimizerOptions(learning_rate=1e-3, schedule="constant"),
         "batch": BATCH,
         "rollout": RolloutOptions(steps=6, prompts_per_step=4, samples_per_prompt=4),
         "algorithm": AlgorithmOptions(responses_per_minibatch=8, ppo_epochs=2, whiten_advantages=True),
@@ -144,7 +152,7 @@ def create_run(path: Path, command: str, config, **rows) -> RunDirectory:
     return RunDirectory.create(
         path,
         command=f"policy_training.training.{command}",
-        config=options_to_mapping(config),
+        config=options_to_dict(config),
         inputs={name: (value, schemas[name]) for name, value in rows.items()},
     )
 
@@ -179,15 +187,15 @@ def launch(command: str, run: RunDirectory, *, expected: int = 0) -> str:
 def in_process(module, options_cls, run) -> dict:
     """The recipe's main in this process: what run_command does without signals, logging and exit codes."""
     torch.manual_seed(0)
-    attempt = RunContext.open(run, options_cls)
+    context = RunContext.open(run, options_cls)
     try:
-        result = module.main(attempt)
-        attempt.finish(result)
+        result = module.main(context)
+        context.finish(result)
     except UserError as error:
-        attempt.end("user_error", str(error))
+        context.close("user_error", str(error))
         raise
     finally:
-        attempt.release()
+        context.release()
     return run.result()
 
 
@@ -213,7 +221,7 @@ def small_state(policy_path, reward_model_path, tmp_path):
             policy_batch=BATCH,
             batch=BATCH,
             runtime=config.runtime,
-            processes=Processes.start(config.runtime),
+            distributed=DistributedContext.start(config.runtime),
         )
         rows = demonstration_rows(demonstrations, heldout=0)
         return build_state(

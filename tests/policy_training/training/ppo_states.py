@@ -4,9 +4,9 @@ import math
 
 import torch
 
-from learning.batching import SteadyCursor
+from learning.batches.samplers import ContinuousBatchSampler
+from learning.distributed import DistributedContext
 from learning.engine import Engine
-from learning.processes import Processes
 from policy_training.training import experience
 from policy_training.training.config import (
     PPOConfig,
@@ -23,20 +23,28 @@ CPU = torch.device("cpu")
 
 
 def build_state(
-    config: PPOConfig, policy, reference, critic, scorer, prompts, *, demonstrations=(), layout="packed"
+    config: PPOConfig,
+    policy,
+    reference,
+    critic,
+    scorer,
+    prompts,
+    *,
+    demonstrations=(),
+    layout="shared_prompt",
 ):
     """A PPOState from parts, as ppo_setup.build_state builds it from a folder."""
-    processes = Processes.start(config.runtime)
-    shared = {"runtime": config.runtime, "processes": processes}
+    processes = DistributedContext.start(config.runtime)
+    shared = {"runtime": config.runtime, "distributed": processes}
     minibatches = math.ceil(config.rollout.responses_per_step / config.algorithm.responses_per_minibatch)
     updates = config.rollout.steps * config.algorithm.ppo_epochs * minibatches
     return PPOState(
-        attempt=None,
+        context=None,
         config=config,
-        processes=processes,
+        distributed=processes,
         tokenizer=scorer.policy_tokenizer,
-        policy=Engine(policy, optimiser=config.policy_optimizer, steps_total=updates, **shared),
-        critic=Engine(critic, optimiser=config.critic_optimizer, steps_total=updates, **shared),
+        policy=Engine(policy, optimizer=config.policy_optimizer, steps_total=updates, **shared),
+        critic=Engine(critic, optimizer=config.critic_optimizer, steps_total=updates, **shared),
         reference=FrozenModel(reference, config.runtime, CPU),
         scorer=scorer,
         train_prompts=list(prompts),
@@ -45,8 +53,12 @@ def build_state(
         demonstrations=list(demonstrations),
         layout=layout,
         layout_reason="",
-        prompt_sampler=SteadyCursor(len(prompts), seed=0, examples_a_step=config.rollout.prompts_per_step),
-        ptx_sampler=SteadyCursor(len(demonstrations), seed=0, examples_a_step=4) if demonstrations else None,
+        prompt_sampler=ContinuousBatchSampler(
+            len(prompts), seed=0, examples_per_step=config.rollout.prompts_per_step
+        ),
+        ptx_sampler=ContinuousBatchSampler(len(demonstrations), seed=0, examples_per_step=4)
+        if demonstrations
+        else None,
         score_moments=RunningMoments(),
         kl_controller=KLController(config.reward.kl_coefficient, config.reward.kl_target),
         progress=TrainingState(),
@@ -65,7 +77,7 @@ def collect_experience(state: PPOState, step: int = 1):
             options=state.config.rollout.sampling,
             seed=str(step),
         ),
-        processes=state.processes,
+        distributed=state.distributed,
     )
     minibatches = experience.recompute_logprobs(state, rollouts)
     experience.compute_rewards(state, rollouts, minibatches)

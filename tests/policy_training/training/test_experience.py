@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from learning.batches.forward import compute_token_logprobs, compute_values
 from learning.interface.training_options import (
     RuntimeOptions,
 )
-from learning.packing import token_logprobs_NR, values_NR
 from policy_training.training import experience, ppo_update
 from policy_training.training.attention import with_math_attention
 from policy_training.training.config import (
@@ -20,14 +20,14 @@ from tests.policy_training.training.ppo_states import collect_experience
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-@pytest.mark.parametrize("layout", ["packed", "padded"])
+@pytest.mark.parametrize("layout", ["shared_prompt", "padded"])
 def test_the_first_ratio_is_exactly_one_and_nothing_is_clipped(small_state, layout, dtype):
     """The model's own configuration asks for dropout; PPO runs without."""
     state = small_state(dropout=0.1, runtime=RuntimeOptions(dtype=dtype))
     state.layout = layout
     rollouts, minibatches = collect_experience(state)
     for micro_batch in minibatches[0]:
-        again_NR = state.policy.forward(with_math_attention, token_logprobs_NR, micro_batch.batch, 1.0)
+        again_NR = state.policy.forward(with_math_attention, compute_token_logprobs, micro_batch.batch, 1.0)
         ratio_NR = (again_NR - micro_batch.old_logprobs_NR).exp()
         assert (ratio_NR[micro_batch.is_response_NR] == 1.0).all()
         assert again_NR.requires_grad
@@ -123,6 +123,6 @@ def test_the_critic_starts_as_an_exact_copy_of_the_reward_model(small_state):
     # Its value is the reward model's output on the scale of the processed scores.
     moments = state.score_moments
     for micro_batch in minibatches[0]:
-        raw_NR = state.critic.infer(values_NR, micro_batch.batch)
+        raw_NR = state.critic.infer(compute_values, micro_batch.batch)
         expected_NR = (raw_NR - 0.25 - moments.mean) / moments.standard_deviation
         torch.testing.assert_close(micro_batch.old_values_NR, expected_NR, rtol=0, atol=1e-5)

@@ -13,14 +13,15 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from learning.batches.collation import Example, collate
+from learning.batches.forward import compute_token_logprobs
 from learning.interface.training_options import (
     BatchOptions,
     ModelOptions,
     ModelSource,
-    OptimiserOptions,
+    OptimizerOptions,
     RuntimeOptions,
 )
-from learning.packing import Example, collate, token_logprobs_NR
 from policy_training.training import ppo, ppo_update
 from policy_training.training.config import (
     AlgorithmOptions,
@@ -86,10 +87,10 @@ def toy_config(*, length: int, steps: int, learning_rate: float, seed: int, **ch
     values = {
         "policy": ModelOptions(source=nowhere),
         "reward_model_path": "/nowhere",
-        "policy_optimizer": OptimiserOptions(
-            learning_rate=learning_rate, schedule="linear", final_fraction=0.0
+        "policy_optimizer": OptimizerOptions(
+            learning_rate=learning_rate, schedule="linear", min_lr_ratio=0.0
         ),
-        "critic_optimizer": OptimiserOptions(learning_rate=learning_rate, schedule="constant"),
+        "critic_optimizer": OptimizerOptions(learning_rate=learning_rate, schedule="constant"),
         "batch": BatchOptions(max_prompt_tokens=4, max_response_tokens=length, max_micro_batch_tokens=8192),
         "rollout": RolloutOptions(steps=steps, prompts_per_step=1, samples_per_prompt=256),
         "reward": RewardOptions(normalize=False, clip_range=None, kl_coefficient=0.5),
@@ -109,7 +110,7 @@ def sequence_logprobs(model, prompt, length: int) -> dict[tuple[int, ...], float
     ] + list(itertools.product([t for t in range(V) if t != EOS], repeat=length))
     batch = collate([Example(prompt, [ids]) for ids in complete], layout="padded", pad_id=PAD)
     with torch.no_grad():
-        logprobs = token_logprobs_NR(model, batch).double().sum(1).tolist()
+        logprobs = compute_token_logprobs(model, batch).double().sum(1).tolist()
     return dict(zip(complete, logprobs, strict=True))
 
 

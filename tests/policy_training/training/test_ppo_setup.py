@@ -7,8 +7,9 @@ import torch
 
 from learning.interface.options import UserError
 from learning.interface.training_options import ModelSource, RuntimeOptions
-from learning.language_models import load_policy, load_reward_model, save_model
-from learning.tokenization import train_tokenizer
+from learning.models.files import save_model
+from learning.models.loading import load_policy, load_reward_model
+from learning.models.tokenization import train_tokenizer
 from policy_training.training import ppo
 from policy_training.training.config import PPOConfig, RolloutOptions
 from tests.policy_training.training.conftest import (
@@ -32,16 +33,16 @@ def test_a_reward_model_with_fewer_positions_than_the_rows_it_reads_is_refused(
     tmp_path, tokenizer, policy_path
 ):
     """It reads the policy's own tokens, whatever bounds are given for its own."""
-    small = dataclasses.replace(FRESH, max_positions=24)
+    small = dataclasses.replace(FRESH, max_position_embeddings=24)
     torch.manual_seed(3)
-    save_model(load_reward_model(ModelSource(fresh=small), tokenizer), tokenizer, tmp_path / "small")
+    save_model(load_reward_model(ModelSource(from_scratch=small), tokenizer), tokenizer, tmp_path / "small")
     bounds = dataclasses.replace(BATCH, max_prompt_tokens=16, max_response_tokens=8)
     refused(tmp_path, ppo_config(policy_path, tmp_path / "small", reward_model_batch=bounds), "24 positions")
 
 
 def test_a_reference_that_reads_other_tokens_is_refused(tmp_path, policy_path, reward_model_path):
     other = train_tokenizer(["Quite another text, with other words in it."], 320)
-    save_model(load_policy(ModelSource(fresh=FRESH), other), other, tmp_path / "other")
+    save_model(load_policy(ModelSource(from_scratch=FRESH), other), other, tmp_path / "other")
     reference = ModelSource(path=str(tmp_path / "other"))
     refused(
         tmp_path,

@@ -4,10 +4,11 @@ import dataclasses
 
 import torch
 
+from learning.batches.collation import collate
+from learning.batches.forward import compute_token_logprobs
 from learning.interface.training_options import (
-    OptimiserOptions,
+    OptimizerOptions,
 )
-from learning.packing import collate, token_logprobs_NR
 from policy_training.training import ppo, ppo_update
 from policy_training.training.config import (
     AlgorithmOptions,
@@ -25,7 +26,7 @@ def test_how_a_minibatch_is_cut_does_not_change_the_update(small_state):
         batch = dataclasses.replace(BATCH, max_micro_batch_tokens=tokens)
         state = small_state(
             batch=batch,
-            policy_optimizer=OptimiserOptions(learning_rate=1e-5, schedule="constant", epsilon=1e-3),
+            policy_optimizer=OptimizerOptions(learning_rate=1e-5, schedule="constant", epsilon=1e-3),
         )
         state.layout = "padded"
         _, minibatches = collect_experience(state)
@@ -50,9 +51,9 @@ def test_how_a_minibatch_is_cut_does_not_change_the_update(small_state):
             torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
 
 
-def test_ptx_adds_its_gradient_in_the_same_optimiser_step(small_state):
+def test_ptx_adds_its_gradient_in_the_same_optimizer_step(small_state):
     algorithm = AlgorithmOptions(responses_per_minibatch=16, ptx_coefficient=0.7)
-    still = OptimiserOptions(learning_rate=1e-9, schedule="constant", max_gradient_norm=0.0)
+    still = OptimizerOptions(learning_rate=1e-9, schedule="constant", max_grad_norm=0.0)
 
     def gradient(state, minibatch, *, with_ptx: bool) -> torch.Tensor:
         total = float(sum(p.batch.n_tokens for p in minibatch))
@@ -78,7 +79,7 @@ def test_ptx_adds_its_gradient_in_the_same_optimiser_step(small_state):
     batch = collate(state.demonstrations, layout="padded", pad_id=0)
     model = state.policy.model
     model.zero_grad()
-    loss = language_model_loss(token_logprobs_NR(model, batch), batch.is_response_NR) / batch.n_tokens
+    loss = language_model_loss(compute_token_logprobs(model, batch), batch.is_response_NR) / batch.n_tokens
     expected = alone + 0.7 * torch.cat(
         [g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))]
     )
@@ -86,7 +87,7 @@ def test_ptx_adds_its_gradient_in_the_same_optimiser_step(small_state):
 
 
 def test_the_step_stops_early_when_the_policy_has_moved_too_far(small_state):
-    fast = OptimiserOptions(learning_rate=3e-2, schedule="constant")
+    fast = OptimizerOptions(learning_rate=3e-2, schedule="constant")
     algorithm = AlgorithmOptions(responses_per_minibatch=4, ppo_epochs=4)
     state = small_state(
         policy_optimizer=fast, algorithm=algorithm, critic=CriticOptions(max_pretraining_updates=0)

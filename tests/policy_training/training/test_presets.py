@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from learning.interface.options import UserError, load_options, options_to_mapping
+from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
 from policy_training.training.config import LanguageModelConfig, PPOConfig
 from policy_training.training.presets import LANGUAGE_MODEL_PRESETS, PPO_PRESETS
@@ -15,14 +15,14 @@ HERE = ModelSource(path="/somewhere")
 @pytest.mark.parametrize("name", LANGUAGE_MODEL_PRESETS)
 def test_a_language_model_preset_makes_a_config_that_survives_json(name):
     config = LANGUAGE_MODEL_PRESETS[name].config(HERE)
-    mapping = json.loads(json.dumps(options_to_mapping(config)))
+    mapping = json.loads(json.dumps(options_to_dict(config)))
     assert load_options(LanguageModelConfig, mapping) == config and config.preset == name
 
 
 @pytest.mark.parametrize("name", PPO_PRESETS)
 def test_a_ppo_preset_makes_a_config_that_survives_json(name):
     config = PPO_PRESETS[name].config(HERE, "/reward", steps=7)
-    mapping = json.loads(json.dumps(options_to_mapping(config)))
+    mapping = json.loads(json.dumps(options_to_dict(config)))
     assert load_options(PPOConfig, mapping) == config and config.preset == name
     assert config.rollout.steps == 7 and PPO_PRESETS[name].rollout.sampling.top_p == 1.0
 
@@ -65,7 +65,7 @@ def test_the_published_figures_are_as_published():
     ],
 )
 def test_options_that_make_no_sense_are_refused_by_name(change, sentence):
-    good = options_to_mapping(PPO_PRESETS["tiny"].config(HERE, "/reward"))
+    good = options_to_dict(PPO_PRESETS["tiny"].config(HERE, "/reward"))
     assert load_options(PPOConfig, good).preset == "tiny"
     with pytest.raises(UserError, match=sentence):
         load_options(PPOConfig, good | change)

@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from learning.interface.options import UserError
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import SAMPLED_RESPONSES, SCORES
-from learning.interface.training_options import ModelOptions, ModelSource, OptimiserOptions, RuntimeOptions
+from learning.interface.training_options import ModelOptions, ModelSource, OptimizerOptions, RuntimeOptions
 from learning.run_context import RunContext
 from policy_training.training import evaluate, ppo, pretrain, sample, sft
 from policy_training.training.config import (
@@ -197,7 +197,7 @@ def test_packed_and_separate_conversations_learn_the_same_from_a_whole_epoch(tmp
     assert one["gradient_norm"] == pytest.approx(two["gradient_norm"], rel=1e-4)
     left, right = tensors(runs[0]), tensors(runs[1])
     assert all(torch.allclose(left[key], right[key], atol=1e-5) for key in left)
-    assert [run.result()["layout"] for run in runs] == ["padded", "packed"]
+    assert [run.result()["layout"] for run in runs] == ["padded", "shared_prompt"]
 
 
 def test_sft_counts_response_tokens_only(tmp_path):
@@ -209,8 +209,8 @@ def test_sft_counts_response_tokens_only(tmp_path):
         **SFT_ROWS,
     )
     result = in_process(sft, LanguageModelConfig, run)
-    from learning.language_models import load_tokenizer
-    from learning.tokenization import encode_prompt, encode_response
+    from learning.models.tokenization import encode_prompt, encode_response
+    from learning.models.tokenizers import load_tokenizer
 
     tokenizer = load_tokenizer(run.path / "model")
     model = AutoModelForCausalLM.from_pretrained(run.path / "model")
@@ -339,8 +339,8 @@ def test_evaluate_reports_the_rewards_it_wrote_and_no_distance_to_itself(
     assert result["kl"] == pytest.approx(0.0, abs=1e-6)
     responses = read_records(run.path / "responses.parquet", SAMPLED_RESPONSES)
     model = AutoModelForSequenceClassification.from_pretrained(reward_model_path)
-    from learning.language_models import load_tokenizer
-    from learning.tokenization import encode_prompt
+    from learning.models.tokenization import encode_prompt
+    from learning.models.tokenizers import load_tokenizer
 
     tokenizer = load_tokenizer(policy_path)
     for row, score in list(zip(responses, scores, strict=True))[:4]:
@@ -354,14 +354,15 @@ def test_evaluate_reports_the_rewards_it_wrote_and_no_distance_to_itself(
 def test_ppo_with_a_reward_model_of_another_tokenizer_needs_a_critic_from_the_policy(
     tmp_path, policy_path, reward_model_path
 ):
-    from learning.language_models import load_policy, load_reward_model, save_model
-    from learning.tokenization import train_tokenizer
+    from learning.models.files import save_model
+    from learning.models.loading import load_policy, load_reward_model
+    from learning.models.tokenization import train_tokenizer
     from tests.policy_training.training.conftest import FRESH
 
     other = train_tokenizer(["Quite another text, with other words in it."], 300)
     torch.manual_seed(5)
     base = tmp_path / "base"
-    save_model(load_policy(ModelSource(fresh=FRESH), other), other, base)
+    save_model(load_policy(ModelSource(from_scratch=FRESH), other), other, base)
     foreign = tmp_path / "foreign"
     save_model(load_reward_model(ModelSource(path=str(base)), other), other, foreign)
     large = dataclasses.replace(BATCH, max_prompt_tokens=32, max_response_tokens=32)
@@ -453,10 +454,10 @@ def test_ptx_without_demonstrations_and_rows_longer_than_the_model_are_refused(
 @pytest.mark.slow
 def test_ppo_on_two_processes_equals_one(tmp_path, policy_path, reward_model_path):
     """CHECK 20 for the whole recipe: DeepSpeed ZeRO 2 with two ranks against plain torch, rollouts included."""
-    still = OptimiserOptions(learning_rate=1e-5)
+    still = OptimizerOptions(learning_rate=1e-5)
     runs = []
-    for name, engine, stage in (("one", "plain", 0), ("two", "deepspeed", 2)):
-        runtime = RuntimeOptions(engine=engine, zero_stage=stage)
+    for name, backend, stage in (("one", "torch", 0), ("two", "deepspeed", 2)):
+        runtime = RuntimeOptions(backend=backend, zero_stage=stage)
         config = ppo_config(
             policy_path, reward_model_path, runtime=runtime, policy_optimizer=still, critic_optimizer=still
         )

@@ -6,9 +6,10 @@ import torch
 from scipy.stats import chisquare
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from learning.architectures import PACKABLE_ARCHITECTURES
+from learning.batches.collation import Example, collate
+from learning.batches.forward import compute_token_logprobs
 from learning.interface.options import UserError, load_options
-from learning.packing import Example, collate, token_logprobs_NR
+from learning.models.architectures import SHARED_PROMPT_ARCHITECTURES
 from policy_training.training.config import RolloutOptions, SamplingOptions
 from policy_training.training.sampler import SamplingRequest, sample_noise, sample_responses
 
@@ -56,7 +57,7 @@ def draw(policy, prompts=PROMPTS, *, n=3, length=12, seed="s", rows=256, **optio
         )
 
 
-@pytest.mark.parametrize("architecture", [*PACKABLE_ARCHITECTURES, "mistral"])
+@pytest.mark.parametrize("architecture", [*SHARED_PROMPT_ARCHITECTURES, "mistral"])
 def test_log_probs_are_those_of_a_plain_forward_pass(architecture):
     """`mistral` with a window is not on the list and takes the general way."""
     changes = {"sliding_window": 8} if architecture == "mistral" else {}
@@ -127,8 +128,8 @@ def test_the_samples_own_log_probs_agree_with_packed_rows():
         for prompt_id, ids in PROMPTS
     ]
     with torch.no_grad():
-        batch = collate(examples, layout="packed", pad_id=PAD)
-        logprobs = token_logprobs_NR(policy, batch, temperature=0.9)
+        batch = collate(examples, layout="shared_prompt", pad_id=PAD)
+        logprobs = compute_token_logprobs(policy, batch, temperature=0.9)
     for row, response in enumerate(responses):
         assert logprobs[row, : len(response.token_ids)].tolist() == pytest.approx(response.logprobs, abs=1e-4)
 

@@ -8,12 +8,12 @@ import torch
 from learning.interface.options import UserError
 from learning.interface.training_options import (
     BatchOptions,
-    FreshModel,
+    ModelArchitecture,
     ModelOptions,
     ModelSource,
     RuntimeOptions,
 )
-from learning.language_models import load_policy
+from learning.models.loading import load_policy
 from policy_training.training import sft
 from policy_training.training.config import LanguageModelConfig, LanguageModelDataOptions
 from tests.policy_training.training.conftest import (
@@ -29,8 +29,8 @@ SHORT = LanguageModelDataOptions(examples_per_step=16, steps=2)
 
 
 def model(max_positions: int, **changes) -> ModelOptions:
-    fresh = dataclasses.replace(FRESH, max_positions=max_positions)
-    return ModelOptions(source=ModelSource(fresh=fresh), **changes)
+    fresh = dataclasses.replace(FRESH, max_position_embeddings=max_positions)
+    return ModelOptions(source=ModelSource(from_scratch=fresh), **changes)
 
 
 def with_a_long_heldout_prompt() -> list[dict]:
@@ -80,8 +80,8 @@ def test_gradient_checkpointing_is_used_and_changes_rounding_at_most(tmp_path, m
 
 
 def test_an_architecture_whose_tokenizer_others_rebuild_is_refused(tmp_path):
-    fresh = FreshModel(**{**dataclasses.asdict(FRESH), "architecture": "qwen2"})
-    config = sft_config(model=ModelOptions(source=ModelSource(fresh=fresh)), data=SHORT)
+    fresh = ModelArchitecture(**{**dataclasses.asdict(FRESH), "architecture": "qwen2"})
+    config = sft_config(model=ModelOptions(source=ModelSource(from_scratch=fresh)), data=SHORT)
     run = create_run(tmp_path / "run", "sft", config, demonstrations=demonstration_rows(40))
     with pytest.raises(UserError, match="choose llama"):
         in_process(sft, LanguageModelConfig, run)

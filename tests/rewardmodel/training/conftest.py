@@ -10,19 +10,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from learning.interface.options import options_to_mapping
+from learning.interface.options import options_to_dict
 from learning.interface.record_schemas import COMPARISONS, DEMONSTRATIONS
 from learning.interface.run_directory import RunDirectory
 from learning.interface.training_options import (
     BatchOptions,
-    FreshModel,
+    ModelArchitecture,
     ModelOptions,
     ModelSource,
-    OptimiserOptions,
+    OptimizerOptions,
     RuntimeOptions,
 )
-from learning.language_models import load_policy, save_model
-from learning.tokenization import train_tokenizer
+from learning.models.files import save_model
+from learning.models.loading import load_policy
+from learning.models.tokenization import train_tokenizer
 from rewardmodel.training.config import DataOptions, EvaluationOptions, RewardModelConfig
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -104,8 +105,14 @@ def make_policy(tmp_path_factory, tokenizer):
 
     def make(**changes):
         path = tmp_path_factory.mktemp("policy") / "model"
-        shape = {"hidden_size": 32, "intermediate_size": 64, "layers": 2, "heads": 4, "max_positions": 128}
-        source = ModelSource(fresh=FreshModel(**{**shape, **changes}))
+        shape = {
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "max_position_embeddings": 128,
+        }
+        source = ModelSource(from_scratch=ModelArchitecture(**{**shape, **changes}))
         torch.manual_seed(0)  # the same weights, whichever test asks first
         save_model(load_policy(source, tokenizer), tokenizer, path)
         return path
@@ -122,7 +129,7 @@ def small_config(policy_path):
     """A reward model run of a few seconds."""
     return RewardModelConfig(
         model=ModelOptions(source=ModelSource(path=str(policy_path))),
-        optimiser=OptimiserOptions(learning_rate=3e-3, schedule="linear", final_fraction=0.0, warmup_steps=3),
+        optimizer=OptimizerOptions(learning_rate=3e-3, schedule="linear", min_lr_ratio=0.0, warmup_steps=3),
         data=DataOptions(epochs=4, comparisons_per_step=16),
         batch=BatchOptions(max_prompt_tokens=48, max_response_tokens=48, max_micro_batch_tokens=1024),
         evaluation=EvaluationOptions(evaluate_every_steps=4, evaluation_comparisons=8, logged_samples=2),
@@ -139,7 +146,7 @@ def create_run(path, options, rows, demonstrations=None, *, command="rewardmodel
     inputs = {"comparisons": (rows, COMPARISONS)}
     if demonstrations is not None:
         inputs["demonstrations"] = (demonstrations, DEMONSTRATIONS)
-    return RunDirectory.create(path, command=command, config=options_to_mapping(options), inputs=inputs)
+    return RunDirectory.create(path, command=command, config=options_to_dict(options), inputs=inputs)
 
 
 def environment():

@@ -7,7 +7,8 @@ import pytest
 from learning.interface.options import UserError
 from learning.interface.run_directory import RunDirectory
 from learning.interface.training_options import BatchOptions, ModelSource
-from learning.language_models import load_reward_model, save_model
+from learning.models.files import save_model
+from learning.models.loading import load_reward_model
 from learning.run_context import RunContext
 from rewardmodel.training import evaluate
 from rewardmodel.training.config import EvaluateConfig

@@ -3,10 +3,12 @@
 import pytest
 import torch
 
+from learning.batches.collation import collate
+from learning.batches.forward import compute_scores, compute_token_logprobs
 from learning.interface.options import UserError
 from learning.interface.training_options import BatchOptions, ModelSource
-from learning.language_models import load_policy, load_reward_model, save_model
-from learning.packing import collate, scores_N, token_logprobs_NR
+from learning.models.files import save_model
+from learning.models.loading import load_policy, load_reward_model
 from rewardmodel.training.comparisons import build_targets, comparison_from_row
 from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.lm_head import attach_language_head, detach_language_head, scores_and_logprobs
@@ -20,7 +22,7 @@ LIMITS = BatchOptions(max_prompt_tokens=48, max_response_tokens=48)
 
 @pytest.fixture(params=[True, False], ids=["tied", "untied"])
 def source(request, make_policy):
-    return ModelSource(path=str(make_policy(tie_embeddings=request.param)))
+    return ModelSource(path=str(make_policy(tie_word_embeddings=request.param)))
 
 
 def usable(n, size=3):
@@ -28,7 +30,7 @@ def usable(n, size=3):
     return [item for item in rows if item.untied_pairs][:n]
 
 
-def prepared(source, tokenizer, comparisons, layout="packed"):
+def prepared(source, tokenizer, comparisons, layout="shared_prompt"):
     model = load_reward_model(source, tokenizer)
     attach_language_head(model, source, tokenizer)
     examples = [
@@ -45,13 +47,13 @@ def flat_gradient(loss, parameters):
     )
 
 
-@pytest.mark.parametrize("layout", ["packed", "padded"])
+@pytest.mark.parametrize("layout", ["shared_prompt", "padded"])
 def test_one_pass_gives_the_scores_and_the_language_models_own_log_probabilities(source, tokenizer, layout):
     model, batch, targets = prepared(source, tokenizer, usable(4), layout)
     values, logprobs = scores_and_logprobs(model, batch, targets.is_top_tier_N)
-    assert torch.allclose(values, scores_N(model, batch), atol=1e-6)
+    assert torch.allclose(values, compute_scores(model, batch), atol=1e-6)
     policy = load_policy(source, tokenizer)
-    expected = token_logprobs_NR(policy, batch)
+    expected = compute_token_logprobs(policy, batch)
     assert torch.allclose(logprobs[targets.is_top_tier_N], expected[targets.is_top_tier_N], atol=1e-5)
     assert logprobs[~targets.is_top_tier_N].abs().max() == 0
 
@@ -85,7 +87,7 @@ def test_prompts_are_context_and_never_labels(source, tokenizer):
     for item, loss in zip(comparisons, ours, strict=True):
         example = tokenize_prompt_and_responses(tokenizer, item.prompt, item.responses, LIMITS)
         total, tokens = 0.0, 0
-        for ids, top in zip(example.responses_ids, item.is_top_tier, strict=True):
+        for ids, top in zip(example.response_ids, item.is_top_tier, strict=True):
             if top:
                 row = torch.tensor([[*example.prompt_ids, *ids]])
                 labels = torch.tensor([[*[-100] * len(example.prompt_ids), *ids]])
@@ -145,7 +147,7 @@ def test_the_language_head_does_not_reach_the_saved_model(source, tokenizer):
 
 
 def test_an_earlier_reward_model_without_a_language_head_is_refused(make_policy, tokenizer, tmp_path):
-    source = ModelSource(path=str(make_policy(tie_embeddings=False)))
+    source = ModelSource(path=str(make_policy(tie_word_embeddings=False)))
     model = load_reward_model(source, tokenizer)
     attach_language_head(model, source, tokenizer)  # from a policy it works
     detach_language_head(model)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from learning.interface.options import UserError, load_options, options_to_mapping
+from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource, RuntimeOptions
 from rewardmodel.training.config import EvaluateConfig, RewardModelConfig, ScoreConfig
 from rewardmodel.training.presets import PRESETS
@@ -27,10 +27,10 @@ PUBLISHED = {
 def test_a_preset_has_the_values_of_its_source(name):
     config = PRESETS[name].config(SOURCE)
     found = (
-        config.optimiser.learning_rate,
-        config.optimiser.schedule,
-        config.optimiser.final_fraction,
-        config.optimiser.warmup_fraction,
+        config.optimizer.learning_rate,
+        config.optimizer.schedule,
+        config.optimizer.min_lr_ratio,
+        config.optimizer.warmup_ratio,
         config.data.comparisons_per_step,
         config.data.epochs,
         config.objective.margin,
@@ -42,18 +42,18 @@ def test_a_preset_has_the_values_of_its_source(name):
 
 
 def test_llama2_warms_up_for_at_least_five_steps_and_secrets_balances_tokens():
-    assert PRESETS["llama2"].optimiser.warmup_steps == 5
+    assert PRESETS["llama2"].optimizer.warmup_steps == 5
     assert PRESETS["secrets"].data.min_comparisons_per_step == 4 and PRESETS["secrets"].data.tokens_per_step
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_survives_being_written_and_loaded(name):
     config = PRESETS[name].config(SOURCE, runtime=RuntimeOptions(seed=3), criterion="helpful")
-    assert load_options(RewardModelConfig, options_to_mapping(config)) == config
+    assert load_options(RewardModelConfig, options_to_dict(config)) == config
     assert config.preset == name == PRESETS[name].name and PRESETS[name].source
 
 
-BASE = {"model": {"source": {"path": "x"}}, "optimiser": {"learning_rate": 1e-5}}
+BASE = {"model": {"source": {"path": "x"}}, "optimizer": {"learning_rate": 1e-5}}
 
 
 @pytest.mark.parametrize(

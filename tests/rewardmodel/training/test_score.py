@@ -5,12 +5,13 @@ import json
 
 import pytest
 
-from learning.interface.options import UserError, options_to_mapping
+from learning.interface.options import UserError, options_to_dict
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import RESPONSES, SCORES
 from learning.interface.run_directory import RunDirectory
 from learning.interface.training_options import BatchOptions, ModelSource, RuntimeOptions
-from learning.language_models import load_reward_model, save_model
+from learning.models.files import save_model
+from learning.models.loading import load_reward_model
 from learning.run_context import RunContext
 from rewardmodel.training import score
 from rewardmodel.training.config import ScoreConfig
@@ -57,7 +58,7 @@ def create(path, options, rows):
     return RunDirectory.create(
         path,
         command="rewardmodel.training.score",
-        config=options_to_mapping(options),
+        config=options_to_dict(options),
         inputs={"responses": (rows, RESPONSES)},
     )
 
@@ -75,7 +76,7 @@ def test_the_command_writes_every_reward_in_the_order_of_the_file(options, model
             scorer.score([row["prompt"]], [[row["text"]]])[0][0], abs=1e-5
         )
     result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert result["n"] == 12 and result["scores"] == "scores.parquet" and result["layout"] == "packed"
+    assert result["n"] == 12 and result["scores"] == "scores.parquet" and result["layout"] == "shared_prompt"
     assert result["mean"] == pytest.approx(sum(row["reward"] for row in scores) / 12)
 
 

@@ -6,11 +6,14 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from learning.batches.collation import Example, collate
+from learning.batches.forward import compute_scores
 from learning.interface.options import UserError
-from learning.interface.training_options import BatchOptions, FreshModel, ModelSource
-from learning.language_models import load_reward_model, load_tokenizer, save_model
-from learning.packing import Example, collate, scores_N
-from learning.tokenization import train_tokenizer
+from learning.interface.training_options import BatchOptions, ModelArchitecture, ModelSource
+from learning.models.files import save_model
+from learning.models.loading import load_reward_model
+from learning.models.tokenization import train_tokenizer
+from learning.models.tokenizers import load_tokenizer
 from rewardmodel.training.comparisons import build_targets, comparison_from_row
 from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.loss import comparison_losses
@@ -50,9 +53,11 @@ def within(ours, theirs, share=1e-5):
 
 
 def test_layout_budget_and_order_change_no_score(saved):
-    packed = flat(scored(saved, layout="packed"))
+    packed = flat(scored(saved, layout="shared_prompt"))
     within(flat(scored(saved, layout="padded")), packed)
-    within(flat(scored(saved, layout="packed", max_micro_batch_tokens=1)), packed)  # one example a pass
+    within(
+        flat(scored(saved, layout="shared_prompt", max_micro_batch_tokens=1)), packed
+    )  # one example a pass
     within(flat(scored(saved, layout="padded", max_micro_batch_tokens=16 * 96)), packed)
     order = list(range(len(PROMPTS)))
     random.Random(0).shuffle(order)
@@ -72,14 +77,14 @@ def test_extra_padding_and_left_padding_change_no_score(saved):
             tokenize_prompt_and_responses(tokenizer, p, r, LIMITS)
             for p, r in zip(PROMPTS, RESPONSES, strict=True)
         )
-        for ids in example.responses_ids
+        for ids in example.response_ids
     ]
     examples = [
         tokenize_prompt_and_responses(tokenizer, p, r, LIMITS)
         for p, r in zip(PROMPTS, RESPONSES, strict=True)
     ]
     with torch.no_grad():
-        ours = scores_N(model, collate(examples, layout="padded", pad_id=tokenizer.pad_token_id))
+        ours = compute_scores(model, collate(examples, layout="padded", pad_id=tokenizer.pad_token_id))
         for side, extra in (("right", 0), ("right", 13), ("left", 5)):
             width = max(map(len, rows)) + extra
             ids = torch.full((len(rows), width), tokenizer.pad_token_id)
@@ -113,7 +118,7 @@ def test_packed_and_separate_rows_have_the_same_gradient(saved):
         for p, r in zip(PROMPTS, RESPONSES, strict=True)
     ]
     gradients = []
-    for layout in ("packed", "padded"):
+    for layout in ("shared_prompt", "padded"):
         model = load_reward_model(ModelSource(path=str(saved)), tokenizer).eval()
         batch = collate(examples, layout=layout, pad_id=tokenizer.pad_token_id)
         losses = comparison_losses(model, batch, build_targets(comparisons), ObjectiveOptions(margin="small"))
@@ -129,15 +134,17 @@ def test_editing_one_response_in_place_changes_no_other_score_by_a_bit(saved):
         tokenize_prompt_and_responses(tokenizer, p, r, LIMITS)
         for p, r in zip(PROMPTS, RESPONSES, strict=True)
     ]
-    edited = [[(token + 5) % 300 for token in ids[:-1]] + [ids[-1]] for ids in examples[0].responses_ids[1:2]]
+    edited = [[(token + 5) % 300 for token in ids[:-1]] + [ids[-1]] for ids in examples[0].response_ids[1:2]]
     first = Example(
         prompt_ids=examples[0].prompt_ids,
-        responses_ids=[examples[0].responses_ids[0], *edited, *examples[0].responses_ids[2:]],
+        response_ids=[examples[0].response_ids[0], *edited, *examples[0].response_ids[2:]],
     )
     with torch.no_grad():
-        before = scores_N(model, collate(examples, layout="packed", pad_id=tokenizer.pad_token_id))
-        after = scores_N(
-            model, collate([first, *examples[1:]], layout="packed", pad_id=tokenizer.pad_token_id)
+        before = compute_scores(
+            model, collate(examples, layout="shared_prompt", pad_id=tokenizer.pad_token_id)
+        )
+        after = compute_scores(
+            model, collate([first, *examples[1:]], layout="shared_prompt", pad_id=tokenizer.pad_token_id)
         )
     same = before == after
     assert not same[1] and same[[0, *range(2, len(before))]].all()
@@ -159,7 +166,11 @@ def test_a_reward_model_of_another_base_and_tokenizer_scores_a_policys_text_like
     saved, make_policy, tmp_path
 ):
     other_tokenizer = train_tokenizer([text for group in RESPONSES for text in group], 290)
-    source = ModelSource(fresh=FreshModel(architecture="opt", hidden_size=24, heads=2, max_positions=128))
+    source = ModelSource(
+        from_scratch=ModelArchitecture(
+            architecture="opt", hidden_size=24, num_attention_heads=2, max_position_embeddings=128
+        )
+    )
     other = load_reward_model(source, other_tokenizer)
     save_model(other, other_tokenizer, tmp_path / "other")
     policy_tokenizer = load_tokenizer(saved)  # what a policy of the first base would write with
@@ -174,7 +185,7 @@ def test_a_reward_model_of_another_base_and_tokenizer_scores_a_policys_text_like
     direct = []
     for prompt, group in zip(PROMPTS, texts, strict=True):
         example = tokenize_prompt_and_responses(other_tokenizer, prompt, group, LIMITS)
-        for ids in example.responses_ids:
+        for ids in example.response_ids:
             direct.append(other.eval()(torch.tensor([[*example.prompt_ids, *ids]])).logits[0, 0].item())
     within(flat(scored(tmp_path / "other", responses=texts)), torch.tensor(direct, dtype=torch.float64))
 
@@ -186,7 +197,7 @@ def test_an_unfinished_response_is_scored_at_its_last_token(saved):
     example = tokenize_prompt_and_responses(
         scorer.tokenizer, PROMPTS[0], ["Here is"], LIMITS, has_eos=[False]
     )
-    assert example.responses_ids[0][-1] != scorer.tokenizer.eos_token_id
+    assert example.response_ids[0][-1] != scorer.tokenizer.eos_token_id
     within(torch.tensor(done), flat([scorer.score(PROMPTS[:1], [["Here is"]])[0] + [done[1]]]))
 
 

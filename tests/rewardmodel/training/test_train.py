@@ -13,21 +13,21 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from learning.architectures import head
-from learning.batching import shape_of
+from learning.batches.micro_batching import example_size
+from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.options import UserError
 from learning.interface.run_directory import RunDirectory
 from learning.interface.training_options import (
     BatchOptions,
-    FreshModel,
+    ModelArchitecture,
     ModelOptions,
     ModelSource,
-    OptimiserOptions,
+    OptimizerOptions,
     RuntimeOptions,
 )
-from learning.language_models import load_reward_model
-from learning.processes import Processes
+from learning.models.architectures import output_head
+from learning.models.loading import load_reward_model
 from learning.run_context import RunContext
 from rewardmodel.training.batcher import Batcher
 from rewardmodel.training.comparisons import comparison_from_row
@@ -96,7 +96,7 @@ def test_the_command_trains_judges_and_saves(finished, policy_path, module_confi
     assert result["interval"][0] <= result["accuracy"] <= result["interval"][1]
     assert sum(row["n"] for row in result["by_grade"].values()) == result["n"]
     assert sum(row["n"] for row in result["calibration"]) == result["n"]
-    assert result["layout"] == "packed" and "differ by" in result["layout_reason"]
+    assert result["layout"] == "shared_prompt" and "differ by" in result["layout_reason"]
     assert result["comparisons"]["train"]["used"] + result["comparisons"]["train"]["not_used"] == 64
     assert json.loads((finished / "status.json").read_text())["outcome"] == "done"
     samples = lines(finished / "samples.jsonl")
@@ -235,8 +235,13 @@ def test_without_heldout_comparisons_or_demonstrations_there_is_a_model_and_no_a
     ids=lambda options: "-".join(options),
 )
 def test_every_objective_trains_from_random_weights_and_a_new_tokenizer(config, tmp_path, objective):
-    fresh = FreshModel(
-        hidden_size=32, intermediate_size=64, layers=1, heads=4, max_positions=128, tie_embeddings=False
+    fresh = ModelArchitecture(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        max_position_embeddings=128,
+        tie_word_embeddings=False,
     )
     options = dataclasses.replace(
         change(
@@ -244,7 +249,7 @@ def test_every_objective_trains_from_random_weights_and_a_new_tokenizer(config, 
             objective=objective,
             data={"epochs": 1, "tokens_per_step": 600, "min_comparisons_per_step": 2},
         ),
-        model=ModelOptions(source=ModelSource(fresh=fresh)),
+        model=ModelOptions(source=ModelSource(from_scratch=fresh)),
         tokenizer=dataclasses.replace(config.tokenizer, vocabulary_size=300),
     )
     create_run(tmp_path / "run", options, comparison_rows(40, size=3))
@@ -261,7 +266,7 @@ def test_every_objective_trains_from_random_weights_and_a_new_tokenizer(config, 
 
 def test_an_earlier_reward_model_is_a_start_and_keeps_its_head(finished, config, tmp_path):
     options = dataclasses.replace(
-        change(config, data={"epochs": 1}, optimiser={"learning_rate": 1e-12, "warmup_steps": 0}),
+        change(config, data={"epochs": 1}, optimizer={"learning_rate": 1e-12, "warmup_steps": 0}),
         model=ModelOptions(source=ModelSource(path=str(finished / "model"))),
     )
     create_run(tmp_path / "next", options, comparison_rows(24, size=3))
@@ -285,7 +290,7 @@ def training_data(tokenizer, config):
     comparisons = [comparison_from_row(row) for row in comparison_rows(24, size=3, seed=8)]
     comparisons = [item for item in comparisons if item.untied_pairs]
     examples = tokenize_comparisons(tokenizer, comparisons, config.batch)
-    shapes = [shape_of(example, "packed") for example in examples]
+    shapes = [example_size(example, "shared_prompt") for example in examples]
     return TrainingData(comparisons=comparisons, examples=examples, shapes=shapes)
 
 
@@ -306,21 +311,21 @@ def test_micro_batches_of_any_size_give_the_same_update(tokenizer, config, polic
     for max_tokens in (1, 200, 400, 800, 100_000):
         torch.manual_seed(0)
         model = load_reward_model(ModelSource(path=str(policy_path)), tokenizer)
-        torch.nn.init.normal_(head(model).weight, std=0.2, generator=torch.Generator().manual_seed(1))
-        processes = Processes.start(runtime)
+        torch.nn.init.normal_(output_head(model).weight, std=0.2, generator=torch.Generator().manual_seed(1))
+        processes = DistributedContext.start(runtime)
         engine = Engine(
             model,
-            optimiser=OptimiserOptions(learning_rate=1e-3, schedule="constant", epsilon=1e-3),
+            optimizer=OptimizerOptions(learning_rate=1e-3, schedule="constant", epsilon=1e-3),
             steps_total=3,
             runtime=runtime,
-            processes=processes,
+            distributed=processes,
         )
         batcher = Batcher(
-            layout="packed",
+            layout="shared_prompt",
             layout_reason="",
             pad_id=tokenizer.pad_token_id,
             max_tokens=max_tokens,
-            processes=processes,
+            distributed=processes,
         )
         figures = [
             train_step(engine, batcher, ObjectiveOptions(**objective), data, list(range(start, start + 6)))
@@ -339,7 +344,7 @@ def torchrun(path, policy_path, *, processes, **runtime):
     """Ten steps and more at a learning rate of 1e-5 under a launcher; metrics and weights."""
     options = RewardModelConfig(
         model=ModelOptions(source=ModelSource(path=str(policy_path))),
-        optimiser=OptimiserOptions(learning_rate=1e-5, schedule="constant"),
+        optimizer=OptimizerOptions(learning_rate=1e-5, schedule="constant"),
         data=DataOptions(epochs=2, comparisons_per_step=11),
         batch=BatchOptions(max_prompt_tokens=48, max_response_tokens=48, max_micro_batch_tokens=500),
         evaluation=EvaluationOptions(),
@@ -377,8 +382,8 @@ def test_one_and_two_processes_under_deepspeed_equal_plain_torch(plain, policy_p
         other_metrics, other_parameters = torchrun(
             tmp_path / str(processes),
             policy_path,
-            processes=processes,
-            engine="deepspeed",
+            distributed=processes,
+            backend="deepspeed",
             zero_stage=zero_stage,
         )
         assert [row["comparisons"] for row in other_metrics] == [row["comparisons"] for row in metrics]

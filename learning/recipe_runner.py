@@ -20,6 +20,7 @@ import numpy as np
 import torch
 import transformers
 
+from learning.distributed import exit_process
 from learning.engine import TrainingDiverged
 from learning.environment import describe_environment
 from learning.interface.atomic_files import is_disk_full
@@ -33,7 +34,6 @@ from learning.interface.exit_codes import (
 from learning.interface.options import UserError
 from learning.interface.run_directory import Outcome, RunDirectory, StaleFence
 from learning.interface.training_options import RuntimeOptions
-from learning.processes import leave
 from learning.run_context import RunContext, StopRequested
 
 logger = logging.getLogger(__name__)
@@ -49,14 +49,14 @@ class HasRuntime(Protocol):
 Options = TypeVar("Options", bound=HasRuntime)
 
 
-def run_command(
+def run_recipe(
     main: Callable[[RunContext[Options]], Mapping[str, Any]],
     options_cls: type[Options],
     argv: Sequence[str] | None = None,
 ) -> NoReturn:
     """Run the recipe on the run directory named by the one argument, and exit (see learning.interface.exit_codes)."""
     code = _run(main, options_cls, sys.argv[1:] if argv is None else argv)
-    leave(code, is_orderly=code == EXIT_DONE)
+    exit_process(code, is_orderly=code == EXIT_DONE)
 
 
 def _run(
@@ -66,28 +66,30 @@ def _run(
         argument for argument in argv if not argument.startswith("--local_rank")
     ]  # deepspeed's launcher
     if len(arguments) != 1:
-        return _say(f"expected one argument, the run directory, found {len(arguments)}", EXIT_USER_ERROR)
+        return _print_and_return(
+            f"expected one argument, the run directory, found {len(arguments)}", EXIT_USER_ERROR
+        )
     run_directory = RunDirectory(arguments[0])
     _log_to_stderr()
     try:
         if run_directory.result() is not None:
-            return _say(f"{run_directory.path}: this run is done already", EXIT_DONE)
-        attempt = RunContext.open(
+            return _print_and_return(f"{run_directory.path}: this run is done already", EXIT_DONE)
+        context = RunContext.open(
             run_directory,
             options_cls,
             command=_module_of(main),
             describe_environment=lambda options: describe_environment(options.runtime),
         )
     except UserError as error:
-        return _say(str(error), EXIT_USER_ERROR)
+        return _print_and_return(str(error), EXIT_USER_ERROR)
     except StaleFence as error:
-        return _say(str(error), EXIT_STALE_FENCE)
+        return _print_and_return(str(error), EXIT_STALE_FENCE)
     except OSError as error:
-        return _say(_reason(error), EXIT_FAILED)
-    _log_to_file(run_directory.path / "log.txt", attempt)
-    _stop_on_signals(attempt)
-    _set_up(attempt.options.runtime)
-    return _work(main, attempt)
+        return _print_and_return(_describe_error(error), EXIT_FAILED)
+    _log_to_file(run_directory.path / "log.txt", context)
+    _stop_on_signals(context)
+    _seed_everything(context.options.runtime)
+    return _run_main(main, context)
 
 
 def _module_of(main: Callable[..., Any]) -> str | None:
@@ -96,17 +98,17 @@ def _module_of(main: Callable[..., Any]) -> str | None:
     return spec.name if main.__module__ == "__main__" and spec is not None else None
 
 
-def _work(main: Callable[[RunContext[Options]], Mapping[str, Any]], attempt: RunContext[Options]) -> int:
+def _run_main(main: Callable[[RunContext[Options]], Mapping[str, Any]], context: RunContext[Options]) -> int:
     outcome: Outcome
     try:
-        logger.info("attempt %s, process %d of %d", attempt.fence, attempt.rank, attempt.world_size)
-        result = main(attempt)
-        attempt.finish(result)
+        logger.info("attempt %s, process %d of %d", context.fence, context.rank, context.world_size)
+        result = main(context)
+        context.finish(result)
         logger.info("done")
         return EXIT_DONE
     except StaleFence as error:
-        attempt.release()
-        return _say(str(error), EXIT_STALE_FENCE)
+        context.release()
+        return _print_and_return(str(error), EXIT_STALE_FENCE)
     except StopRequested as error:
         outcome, reason, code = "checkpointed", str(error), EXIT_CHECKPOINTED
         logger.info("stopped: %s", reason)
@@ -115,19 +117,21 @@ def _work(main: Callable[[RunContext[Options]], Mapping[str, Any]], attempt: Run
     except TrainingDiverged as error:
         outcome, reason, code = "failed", str(error), EXIT_FAILED
     except (Exception, KeyboardInterrupt) as error:
-        outcome, reason, code = "failed", _reason(error), EXIT_FAILED
+        outcome, reason, code = "failed", _describe_error(error), EXIT_FAILED
         try:
             logger.exception("the run failed")
         except OSError:
             print("log.txt could not be written", file=sys.stderr)
     try:
-        attempt.end(outcome, reason)
+        context.close(outcome, reason)
     except OSError as error:
-        return _say(f"{reason} (and the status could not be written: {_reason(error)})", code)
-    return code if outcome == "checkpointed" else _say(reason, code)
+        return _print_and_return(
+            f"{reason} (and the status could not be written: {_describe_error(error)})", code
+        )
+    return code if outcome == "checkpointed" else _print_and_return(reason, code)
 
 
-def _reason(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """One sentence for the status: what happened and, where that is known, what to do."""
     if is_disk_full(error):
         place = getattr(error, "filename", None)
@@ -141,12 +145,12 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
 
 
-def _say(sentence: str, code: int) -> int:
+def _print_and_return(sentence: str, code: int) -> int:
     print(sentence, file=sys.stderr, flush=True)
     return code
 
 
-def _set_up(runtime: RuntimeOptions) -> None:
+def _seed_everything(runtime: RuntimeOptions) -> None:
     torch.set_num_threads(runtime.threads)
     # Several threads add gradients of gathered rows in any order otherwise. An operation without a deterministic
     # form warns and goes on; filling fresh memory is left out, for it costs and changes no result.
@@ -158,11 +162,11 @@ def _set_up(runtime: RuntimeOptions) -> None:
     torch.manual_seed(runtime.seed)  # every rank alike: they must start from the same weights
 
 
-def _stop_on_signals(attempt: RunContext[Any]) -> None:
+def _stop_on_signals(context: RunContext[Any]) -> None:
     def ask(number: int, frame: FrameType | None) -> None:
-        if attempt.stop_requested and number == signal.SIGINT:
+        if context.stop_requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        attempt.stop_requested = True
+        context.stop_requested = True
 
     signal.signal(signal.SIGTERM, ask)
     signal.signal(signal.SIGINT, ask)
@@ -181,8 +185,8 @@ def _log_to_stderr() -> None:
     warnings.simplefilter("ignore", category=FutureWarning)
 
 
-def _log_to_file(path: Path, attempt: RunContext[Any]) -> None:
+def _log_to_file(path: Path, context: RunContext[Any]) -> None:
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    handler.setLevel(logging.INFO if attempt.is_main else logging.WARNING)
+    handler.setLevel(logging.INFO if context.is_main else logging.WARNING)
     logging.getLogger().addHandler(handler)

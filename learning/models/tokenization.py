@@ -76,13 +76,13 @@ def encode_prompt(
     last turn alone is too long, tokens go from the left and the start token stays.
     """
     kept = list(messages)
-    ids = _template_ids(tokenizer, kept)
+    ids = _encode_template(tokenizer, kept)
     while len(ids) > max_tokens:
         first = 1 if kept[0]["role"] == "system" else 0
         if len(kept) - first <= 1:
             break
         del kept[first]
-        ids = _template_ids(tokenizer, kept)
+        ids = _encode_template(tokenizer, kept)
     if len(ids) > max_tokens:
         start = ids[:1] if ids[0] == tokenizer.bos_token_id else []
         ids = [*start, *ids[len(ids) - max_tokens + len(start) :]]
@@ -91,7 +91,7 @@ def encode_prompt(
 
 def encode_response(tokenizer: PreTrainedTokenizerFast, text: str, max_tokens: int) -> list[int]:
     """Ids of a response and its end-of-sequence id; a response that is too long is cut and has none."""
-    ids = _plain_ids(tokenizer, text)
+    ids = _encode_text(tokenizer, text)
     if len(ids) + 1 <= max_tokens:
         return [*ids, tokenizer.eos_token_id]
     return ids[:max_tokens]
@@ -103,18 +103,20 @@ def decode_response(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> s
     return text.replace("\x00", "\ufffd")
 
 
-def _plain_ids(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+def _encode_text(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
 
 
-def _template_ids(tokenizer: PreTrainedTokenizerFast, messages: list[Mapping[str, str]]) -> list[int]:
+def _encode_template(tokenizer: PreTrainedTokenizerFast, messages: list[Mapping[str, str]]) -> list[int]:
     specials = _special_texts(tokenizer)
     if any(special in message["content"] for message in messages for special in specials):
-        return _guarded_template_ids(tokenizer, messages)
+        return _encode_template_safely(tokenizer, messages)
     return tokenizer(_rendered(tokenizer, messages), add_special_tokens=False)["input_ids"]
 
 
-def _guarded_template_ids(tokenizer: PreTrainedTokenizerFast, messages: list[Mapping[str, str]]) -> list[int]:
+def _encode_template_safely(
+    tokenizer: PreTrainedTokenizerFast, messages: list[Mapping[str, str]]
+) -> list[int]:
     """Template and contents encoded apart, so that contents cannot speak with the template's special tokens.
 
     Only for contents that hold such text: apart, a token never spans the border, which is not how the model was
@@ -134,7 +136,7 @@ def _guarded_template_ids(tokenizer: PreTrainedTokenizerFast, messages: list[Map
         if not found:
             raise UserError("the tokenizer's chat template leaves out or reorders turns of this prompt")
         ids += tokenizer(before, add_special_tokens=False)["input_ids"] if before else []
-        ids += _plain_ids(tokenizer, message["content"])
+        ids += _encode_text(tokenizer, message["content"])
     return ids + (tokenizer(rest, add_special_tokens=False)["input_ids"] if rest else [])
 
 

@@ -19,7 +19,7 @@ from learning.interface.training_options import RuntimeOptions
 T = TypeVar("T")
 
 
-class Processes:
+class DistributedContext:
     """This process among its peers. All methods that talk must be called by every rank, in the same order."""
 
     def __init__(self, *, rank: int, world_size: int, device: torch.device) -> None:
@@ -28,17 +28,17 @@ class Processes:
         self.device = device
 
     @classmethod
-    def start(cls, runtime: RuntimeOptions) -> "Processes":
+    def start(cls, runtime: RuntimeOptions) -> "DistributedContext":
         """Join the peers. Raises UserError when several processes run without DeepSpeed, or CUDA is missing."""
         world_size = int(os.environ.get("WORLD_SIZE", "1"))
         rank = int(os.environ.get("RANK", "0"))
         device = _device(runtime)
-        if world_size > 1 and runtime.engine != "deepspeed":
+        if world_size > 1 and runtime.backend != "deepspeed":
             raise UserError(
-                f'config.runtime.engine: {world_size} processes need "deepspeed", found "{runtime.engine}"'
+                f'config.runtime.backend: {world_size} processes need "deepspeed", found "{runtime.backend}"'
             )
-        if runtime.engine == "deepspeed":
-            _join(device)
+        if runtime.backend == "deepspeed":
+            _init_process_group(device)
         return cls(rank=rank, world_size=world_size, device=device)
 
     @property
@@ -81,7 +81,7 @@ class Processes:
             dist.barrier()
 
 
-def leave(code: int, *, is_orderly: bool) -> NoReturn:
+def exit_process(code: int, *, is_orderly: bool) -> NoReturn:
     """End this process; after an orderly end, when all ranks come here, the group is taken apart first.
 
     A process that had peers goes without unwinding the interpreter. Gloo's threads outlive the group while anybody
@@ -111,7 +111,7 @@ def _device(runtime: RuntimeOptions) -> torch.device:
     return device
 
 
-def _join(device: torch.device) -> None:
+def _init_process_group(device: torch.device) -> None:
     if dist.is_initialized():
         return
     if "WORLD_SIZE" not in os.environ:  # a single process without a launcher still is a world, of one

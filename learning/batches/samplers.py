@@ -1,0 +1,145 @@
+"""Which examples go into which step: seeded, epoch by epoch, and resumable.
+
+Pure functions of costs and seeds, so that every process of a run takes the same steps without talking to the others,
+and a resumed run continues where it stopped.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from learning.interface.options import UserError
+
+
+def epoch_permutation(count: int, *, seed: int, epoch: int) -> list[int]:
+    """The numbers 0..count-1 in an order that depends on nothing but the arguments."""
+    order = list(range(count))
+    random.Random(f"{seed}/{epoch}").shuffle(order)
+    return order
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepBatchSize:
+    """How many examples an optimizer step takes: a number, or a budget of tokens between two numbers."""
+
+    examples: int | None = None
+    tokens: int | None = None
+    min_examples: int = 1
+    max_examples: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.examples is None) == (self.tokens is None):
+            raise ValueError(f"give either examples or tokens, found {self.examples} and {self.tokens}")
+        for name in ("examples", "tokens", "min_examples", "max_examples"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, found {value}")
+
+
+class EpochBatchSampler:
+    """Samples the data epoch by epoch in seeded order, one optimizer step at a time; can be saved and resumed.
+
+    The last step of an epoch may be smaller; every example is used once an epoch.
+    """
+
+    def __init__(self, costs: Sequence[int], *, seed: int, step_batch_size: StepBatchSize) -> None:
+        if not costs:
+            raise UserError("there is nothing to train on: the data has no examples")
+        self._costs = list(costs)
+        self._seed = seed
+        self._step_batch_size = step_batch_size
+        self.epoch = 0
+        self.position = 0  # steps taken in this epoch
+        self._plan = self._plan_epoch(0)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of the present epoch (with a token budget, epochs may differ by a step or two)."""
+        return len(self._plan)
+
+    def steps_for_epochs(self, epochs: int) -> int:
+        """Steps of the first `epochs` epochs."""
+        if self._step_batch_size.examples is not None:
+            return epochs * len(self._plan)
+        return sum(len(self._plan_epoch(epoch)) for epoch in range(epochs))
+
+    def next(self) -> list[int]:
+        """Indices of the examples of the next step."""
+        if self.position == len(self._plan):
+            self.epoch += 1
+            self.position = 0
+            self._plan = self._plan_epoch(self.epoch)
+        indices = self._plan[self.position]
+        self.position += 1
+        return list(indices)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "position": self.position, "examples": len(self._costs)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        _require_same_count(state["examples"], len(self._costs))
+        self.epoch, self.position = state["epoch"], state["position"]
+        self._plan = self._plan_epoch(self.epoch)
+
+    def _plan_epoch(self, epoch: int) -> list[list[int]]:
+        order = epoch_permutation(len(self._costs), seed=self._seed, epoch=epoch)
+        size = self._step_batch_size
+        if size.examples is not None:
+            return [order[start : start + size.examples] for start in range(0, len(order), size.examples)]
+        assert size.tokens is not None
+        most = size.max_examples or len(order)
+        steps: list[list[int]] = [[]]
+        tokens = 0
+        for index in order:
+            full = tokens + self._costs[index] > size.tokens and len(steps[-1]) >= size.min_examples
+            if steps[-1] and (full or len(steps[-1]) >= most):
+                steps.append([])
+                tokens = 0
+            steps[-1].append(index)
+            tokens += self._costs[index]
+        return steps
+
+
+class ContinuousBatchSampler:
+    """Samples the data epoch by epoch in seeded order, taking the same number of examples at every step.
+
+    A step that reaches the end of an epoch goes on into the next one, passing over what it holds already: no example
+    is twice in a step. All examples are used equally often, give or take one. Can be saved and resumed.
+    """
+
+    def __init__(self, count: int, *, seed: int, examples_per_step: int) -> None:
+        if count < 1:
+            raise UserError("there is nothing to train on: the data has no examples")
+        self._count = count
+        self._seed = seed
+        self._size = min(examples_per_step, count)
+        self._epochs_begun = 0
+        self._pending: list[int] = []
+
+    def next(self) -> list[int]:
+        """Indices of the examples of the next step."""
+        if len(self._pending) < self._size:
+            order = epoch_permutation(self._count, seed=self._seed, epoch=self._epochs_begun)
+            self._epochs_begun += 1
+            left = set(self._pending)
+            fill = [index for index in order if index not in left][: self._size - len(left)]
+            filled = set(fill)
+            self._pending += fill + [index for index in order if index not in filled]
+        step, self._pending = self._pending[: self._size], self._pending[self._size :]
+        return step
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs_begun": self._epochs_begun, "pending": list(self._pending), "examples": self._count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        _require_same_count(state["examples"], self._count)
+        self._epochs_begun, self._pending = state["epochs_begun"], list(state["pending"])
+
+
+def _require_same_count(saved: int, present: int) -> None:
+    if saved != present:
+        raise UserError(
+            f"the checkpoint was made with {saved} examples and the inputs have {present}; clone this run to start "
+            "on other data"
+        )
