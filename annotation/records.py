@@ -29,6 +29,7 @@ from learning.interface.record_rows import (
     ResponseRow,
     iso_utc,
 )
+from learning.interface.vocabulary import SAMPLING_FIELDS
 from workspace.models import Criterion, Project, User
 
 TASKS_PER_PAGE = 200
@@ -135,13 +136,10 @@ def _judged_response(response: Response, marks: Mapping[str, Mapping[str, Any]])
     }
 
 
-_SAMPLING_FIELDS = ("temperature", "top_p", "top_k", "max_tokens", "repetition_penalty", "seed")
-
-
 def _sampling_fields(response: Response) -> Any:
     if response.sampling is None:
         return None
-    return {field: response.sampling.get(field) for field in _SAMPLING_FIELDS}
+    return {field: response.sampling.get(field) for field in SAMPLING_FIELDS}
 
 
 def _policy_name(response: Response) -> str | None:

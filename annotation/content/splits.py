@@ -10,8 +10,8 @@ import hashlib
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
-SPLITS = (TRAIN, VALIDATION, TEST)
+from learning.interface.vocabulary import TEST, TRAIN, VALIDATION
+
 TRAIN_SHARE = 0.8
 VALIDATION_SHARE = 0.1
 SPLIT_RULE = (
@@ -29,7 +29,7 @@ def split_key(messages: Sequence[Mapping[str, str]]) -> str:
 
 
 def assign_split(messages: Sequence[Mapping[str, str]], salt: str) -> str:
-    """One of SPLITS. Deterministic in the first user turn and the salt; uniform over prompts."""
+    """One of the splits. Deterministic in the first user turn and the salt; uniform over prompts."""
     digest = hashlib.sha256(f"{salt}\0{split_key(messages)}".encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64
     if place < TRAIN_SHARE:

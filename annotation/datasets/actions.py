@@ -36,11 +36,12 @@ from annotation.preferences.comparisons import is_counted
 from annotation.records import judgment_rows
 from learning.interface.record_rows import JudgmentRow, iso_utc
 from learning.interface.record_schemas import JUDGMENTS
+from learning.interface.vocabulary import PERSON
 from workspace.actions import record_audit
 from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
 
-DEFAULT_ANNOTATOR_KINDS = ("person",)
+DEFAULT_ANNOTATOR_KINDS = (PERSON,)
 
 
 class NoJudgments(ActionError):
@@ -85,7 +86,7 @@ def freeze_dataset(
             raise NoJudgments(_empty_selection_message(project, annotator_kinds))
         manifest |= {"split_rule": SPLIT_RULE, "split_salt_id": salt_id(project.split_salt)}
         content = hashlib.sha256(manifest_text(manifest).encode()).hexdigest()
-        if reuse and (earlier := _same_content(project, content)):
+        if reuse and (earlier := _find_same_content(project, content)):
             return earlier
         text = manifest_text(manifest | {"content_sha256": content, "created_at": iso_utc(timezone.now())})
         write_and_sync(partial / MANIFEST, text)
@@ -100,7 +101,7 @@ def freeze_dataset(
         with transaction.atomic():
             dataset = PreferenceDataset.objects.create(
                 project=project,
-                name=name or _free_name(project),
+                name=name or _unused_name(project),
                 criterion=criterion,
                 directory=folder.relative_to(settings.DATA_DIR).as_posix(),
                 manifest_sha256=hashlib.sha256(text.encode()).hexdigest(),
@@ -123,14 +124,14 @@ def freeze_dataset(
 
 def _write_files(folder: Path, rows: Iterator[JudgmentRow]) -> dict[str, Any]:
     shards = ShardWriter(folder, "judgments", JUDGMENTS, "parquet")
-    count: Counter[str] = Counter({"judgments": 0})
+    counts: Counter[str] = Counter({"judgments": 0})
     kinds: Counter[str] = Counter()
     tasks: Counter[str] = Counter()
     rounds, guidelines, criteria, last_task = set(), set(), set(), None
     for row in rows:
         shards.add(row)
-        count["judgments"] += 1
-        count["counted"] += is_counted(row)
+        counts["judgments"] += 1
+        counts["counted"] += is_counted(row)
         kinds[row["annotator_kind"]] += 1
         if row["task_id"] != last_task:
             tasks[row["split"]] += 1
@@ -142,7 +143,7 @@ def _write_files(folder: Path, rows: Iterator[JudgmentRow]) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "files": files,
-        "counts": dict(count) | {"tasks": sum(tasks.values())},
+        "counts": dict(counts) | {"tasks": sum(tasks.values())},
         "tasks_by_split": dict(sorted(tasks.items())),
         "judgments_by_annotator_kind": dict(sorted(kinds.items())),
         "rounds": sorted(number for number in rounds if number is not None),
@@ -166,8 +167,8 @@ def _empty_selection_message(project: Project, annotator_kinds: Collection[str])
     return f"The project {project.slug} has no judgments of this selection{hint}."
 
 
-def _same_content(project: Project, content: str) -> PreferenceDataset | None:
-    """The first that is whole: one whose files were lost must not stand in the way of a new one."""
+def _find_same_content(project: Project, content: str) -> PreferenceDataset | None:
+    """The first whose files are complete: one that lost its files must not stand in the way of a new one."""
     for dataset in project.preference_datasets.filter(filters__content_sha256=content).order_by("pk"):
         try:
             for _ in verified_files(dataset):
@@ -190,7 +191,7 @@ def discard_dataset(*, actor: User, dataset: PreferenceDataset) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_name(project: Project) -> str:
+def _unused_name(project: Project) -> str:
     number = project.preference_datasets.count() + 1
     while project.preference_datasets.filter(name=f"dataset {number}").exists():
         number += 1

@@ -6,13 +6,14 @@ files are written under a temporary name and renamed by `close`.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from learning.interface.atomic_files import sync_path
 
 ROWS_PER_SHARD = 100_000
 BYTES_PER_SHARD = 256 * 1024**2
@@ -24,32 +25,32 @@ FILE_KINDS = ("parquet", "jsonl")
 class ShardWriter:
     def __init__(self, folder: Path, stem: str, schema: pa.Schema, kind: str) -> None:
         self._folder, self._stem, self._schema, self._kind = folder, stem, schema, kind
-        self._waiting: list[Mapping[str, Any]] = []
+        self._buffer: list[Mapping[str, Any]] = []
         self._parts: list[tuple[Path, int]] = []
         self._file: IO[bytes] | None = None
         self._writer: pq.ParquetWriter | None = None
-        self._in_part = 0
+        self._rows_in_part = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
-        self._waiting.append(row)
-        if len(self._waiting) >= ROWS_PER_GROUP:
+        self._buffer.append(row)
+        if len(self._buffer) >= ROWS_PER_GROUP:
             self._write()
 
     def _write(self) -> None:
-        if not self._waiting:
+        if not self._buffer:
             return
         file = self._file or self._open()
         if self._writer is not None:
-            table = pa.Table.from_pylist(self._waiting, schema=self._schema)
+            table = pa.Table.from_pylist(self._buffer, schema=self._schema)
             self._writer.write_table(table, row_group_size=ROWS_PER_GROUP)
         else:
-            for row in self._waiting:
+            for row in self._buffer:
                 ordered = {name: row.get(name) for name in self._schema.names}
                 line = json.dumps(ordered, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
                 file.write(line.encode() + b"\n")
-        self._in_part += len(self._waiting)
-        self._waiting = []
-        if self._in_part >= ROWS_PER_SHARD or file.tell() >= BYTES_PER_SHARD:
+        self._rows_in_part += len(self._buffer)
+        self._buffer = []
+        if self._rows_in_part >= ROWS_PER_SHARD or file.tell() >= BYTES_PER_SHARD:
             self._close_part()
 
     def _open(self) -> IO[bytes]:
@@ -67,12 +68,11 @@ class ShardWriter:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-        if not self._file.closed:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-        self._parts[-1] = (self._parts[-1][0], self._in_part)
-        self._file, self._in_part = None, 0
+        self._file.close()
+        path, _ = self._parts[-1]
+        sync_path(path)
+        self._parts[-1] = (path, self._rows_in_part)
+        self._file, self._rows_in_part = None, 0
 
     def close(self) -> list[tuple[Path, int]]:
         """(file, rows) of every shard, under its final name; no file when there were no rows."""
@@ -98,10 +98,8 @@ def describe_file(path: Path, rows: int, below: Path) -> dict[str, Any]:
 
 
 def write_and_sync(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    path.write_text(text, encoding="utf-8")
+    sync_path(path)
 
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from annotation.content.splits import SPLITS
 from annotation.datasets.actions import discard_dataset, freeze_dataset
 from annotation.datasets.files import (
     MANIFEST,
@@ -21,21 +20,15 @@ from annotation.datasets.files import (
     dataset_judgments,
     dataset_manifest,
 )
-from annotation.datasets.shards import FILE_KINDS, ShardWriter, describe_file, manifest_text, write_and_sync
+from annotation.datasets.shards import ShardWriter, describe_file, manifest_text, write_and_sync
 from annotation.exporting.dataset_card import dataset_card, dataset_info_yaml, split_of_file
-from annotation.exporting.formats.base import MARGINS, TIES, ExportFormat, ExportOptions
+from annotation.exporting.formats.base import ExportFormat, ExportOptions, ExportRefused, require_known
 from annotation.exporting.formats.registry import EXPORT_FORMATS
 from annotation.models import PreferenceDataset
 from annotation.text import safe_excerpt
+from learning.interface.vocabulary import SPLITS
 from workspace.actions import record_audit
-from workspace.errors import ActionError
 from workspace.models import Project, User
-
-
-class ExportRefused(ActionError):
-    """Nothing was written; one sentence says why."""
-
-    code = "export_refused"
 
 
 def export_preferences(
@@ -52,39 +45,27 @@ def export_preferences(
     files: str = "parquet",
 ) -> dict[str, Any]:
     """Write the folder `out` and return its manifest. Raises ExportRefused."""
-    for what, value, known in (
-        ("format", format, tuple(EXPORT_FORMATS)),
-        ("split", split, (None, *SPLITS)),
-        ("tie policy", ties, TIES),
-        ("margin", margin, tuple(MARGINS)),
-        ("kind of file", files, FILE_KINDS),
-    ):
-        if value not in known:
-            names = ", ".join(name for name in known if name)
-            raise ExportRefused(f"There is no {what} “{value}”: use {names}.", code="unknown_option")
+    require_known("format", format, EXPORT_FORMATS)
+    if split is not None:
+        require_known("split", split, SPLITS)
+    options = ExportOptions(files=files, ties=ties, plain=plain, margin=margin)
     require_free_folder(out)
     source = dataset_manifest(dataset)
     export_format = EXPORT_FORMATS[format]
-    if export_format.requires_single_criterion and len(source["criteria"]) > 1:
-        raise ExportRefused(
-            f"The format {format} has no column for the criterion, and there are several: name one with --criterion "
-            f"({', '.join(source['criteria'])}).",
-            code="which_criterion",
-        )
-    options = ExportOptions(files=files, ties=ties, plain=plain, margin=margin)  # type: ignore[arg-type]
+    export_format.require_writable(source["criteria"])
     try:
         partial = _nearest_existing_parent(out) / f".{out.name}.{os.getpid()}.partial"
     except OSError as error:
         raise _cannot_write(out, error) from error
     try:
-        described, counted, features = _write_data(partial, dataset, export_format, options, split, consensus)
-        if not described:
+        data_files, counts, columns = _write_data(partial, dataset, export_format, options, split, consensus)
+        if not data_files:
             raise ExportRefused(
                 f"No row of the dataset “{dataset.name}” is in this selection.", code="no_rows"
             )
-        manifest = _manifest(dataset, source, format, options, split, consensus, described, counted)
+        manifest = _manifest(dataset, source, export_format, options, split, consensus, data_files, counts)
         write_and_sync(partial / MANIFEST, manifest_text(manifest))
-        write_and_sync(partial / "README.md", dataset_card(manifest, export_format, features))
+        write_and_sync(partial / "README.md", dataset_card(manifest, export_format, columns))
         if out.is_dir():
             out.rmdir()
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +76,7 @@ def export_preferences(
         shutil.rmtree(partial, ignore_errors=True)
     record_audit(
         actor=actor, action="preferences.export", project=dataset.project, target=dataset, format=format,
-        rows=sum(file["rows"] for file in described),
+        rows=sum(file["rows"] for file in data_files),
     )  # fmt: skip
     return manifest
 
@@ -152,47 +133,47 @@ def _write_data(
     split: str | None,
     consensus: bool,
 ) -> tuple[list[dict[str, Any]], Counter[str], str]:
-    """What was written, what was counted, and the columns for the card."""
+    """The files written, what was counted, and the columns for the card."""
     schema = export_format.schema(options)
     shards = {name: ShardWriter(folder / "data", name, schema, options.files) for name in SPLITS}
-    counted: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     marks: set[str] = set()
     splits = None if split is None else (split,)
     if export_format.of_judgments:
         for judgment in dataset_judgments(dataset, splits=splits):
             marks.update(name for response in judgment["responses"] for name in response["marks"])
-            for row in export_format.rows(judgment, options, counted):
+            for row in export_format.rows(judgment, options, counts):
                 shards[judgment["split"]].add(row)
     else:
         for comparison in dataset_comparisons(dataset, consensus=consensus, splits=splits):
-            counted["groups"] += 1
-            for row in export_format.rows(comparison, options, counted):
+            counts["groups"] += 1
+            for row in export_format.rows(comparison, options, counts):
                 shards[comparison["split"]].add(row)
-    described = [describe_file(path, rows, folder) for name in SPLITS for path, rows in shards[name].close()]
-    return described, counted, dataset_info_yaml(schema, marks)
+    data_files = [describe_file(path, rows, folder) for name in SPLITS for path, rows in shards[name].close()]
+    return data_files, counts, dataset_info_yaml(schema, marks)
 
 
 def _manifest(
     dataset: PreferenceDataset,
     source: Mapping[str, Any],
-    format: str,
+    export_format: ExportFormat,
     options: ExportOptions,
     split: str | None,
     consensus: bool,
     files: list[dict[str, Any]],
-    counted: Counter[str],
+    counts: Counter[str],
 ) -> dict[str, Any]:
     rows = {name: sum(file["rows"] for file in files if split_of_file(file) == name) for name in SPLITS}
     return {
         "schema_version": SCHEMA_VERSION,
-        "format": format,
+        "format": export_format.name,
         "project": source["project"],
         "criteria": source["criteria"],
         "dataset": dataset.name,
         "dataset_content_sha256": source["content_sha256"],
         "time": source["created_at"],
         "filters": source["filters"] | {"split": split},
-        "merging": "consensus" if consensus and format != "judgments" else "raw",
+        "merging": "consensus" if consensus and not export_format.of_judgments else "raw",
         "tie_policy": options.ties,
         "margin": options.margin,
         "plain": options.plain,
@@ -201,8 +182,6 @@ def _manifest(
         "judgments_by_annotator_kind": source["judgments_by_annotator_kind"],
         "split_rule": source["split_rule"],
         "split_salt_id": source["split_salt_id"],
-        "counts": {"rows": sum(rows.values())}
-        | {name: rows[name] for name in SPLITS if rows[name]}
-        | counted,
+        "counts": {"rows": sum(rows.values())} | {name: rows[name] for name in SPLITS if rows[name]} | counts,
         "files": files,
     }

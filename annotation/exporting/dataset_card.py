@@ -1,8 +1,8 @@
-"""The columns of an export as the `dataset_info` of its dataset card.
+"""The dataset card (README.md) of an export, with its columns as `dataset_info`.
 
-Without it `datasets` guesses the types of JSON Lines from the first rows of each split: a column that is null all
-through one split gets no type there, and the splits do not fit together any more. What is written here is what
-`datasets.Features.from_arrow_schema(schema)` writes of itself; the site does not import `datasets`.
+Without the columns `datasets` guesses the types of JSON Lines from the first rows of each split: a column that
+is null all through one split gets no type there, and the splits do not fit together any more. What is written
+here is what `datasets.Features.from_arrow_schema(schema)` writes of itself; the site does not import `datasets`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,46 +11,48 @@ from typing import Any
 
 import pyarrow as pa
 
-from annotation.content.splits import SPLITS
 from annotation.exporting.formats.base import ExportFormat
+from learning.interface.vocabulary import SPLITS
 
 
 def dataset_info_yaml(schema: pa.Schema, map_keys: Iterable[str] = ()) -> str:
-    """The block that stands in the card's header. `map_keys`: every key that the maps of the rows have; JSON
-    has a map as an object, which `datasets` reads as one column a key.
+    """The block of the card's header that describes the columns.
+
+    `map_keys`: every key that the maps of the rows have; JSON has a map as an object, which `datasets` reads as
+    one column a key.
     """
     keys = sorted(set(map_keys))
-    return "\n".join(["dataset_info:", "  features:", *_fields(schema, keys, "  ")]) + "\n"
+    return "\n".join(["dataset_info:", "  features:", *_field_lines(schema, keys, "  ")]) + "\n"
 
 
-def _fields(fields: Iterable[pa.Field], keys: list[str], indent: str) -> Iterator[str]:
+def _field_lines(fields: Iterable[pa.Field], keys: list[str], indent: str) -> Iterator[str]:
     for field in fields:
         yield f"{indent}- name: {_quoted(field.name)}"
         yield from _type_lines(field.type, keys, indent + "  ")
 
 
-def _type_lines(kind: pa.DataType, keys: list[str], indent: str) -> Iterator[str]:
-    if pa.types.is_list(kind):
-        inner = kind.value_type
+def _type_lines(data_type: pa.DataType, keys: list[str], indent: str) -> Iterator[str]:
+    if pa.types.is_list(data_type):
+        inner = data_type.value_type
         if pa.types.is_struct(inner):
             yield f"{indent}list:"
-            yield from _fields(inner, keys, indent)
+            yield from _field_lines(inner, keys, indent)
         elif pa.types.is_list(inner):
             yield f"{indent}list:"
             yield from _type_lines(inner, keys, indent + "  ")
         else:
             yield f"{indent}list: {_hf_type_name(inner)}"
-    elif pa.types.is_map(kind):
-        yield from _type_lines(pa.struct([pa.field(key, kind.item_type) for key in keys]), keys, indent)
-    elif pa.types.is_struct(kind):
-        yield f"{indent}struct:{'' if kind.num_fields else ' []'}"
-        yield from _fields(kind, keys, indent)
+    elif pa.types.is_map(data_type):
+        yield from _type_lines(pa.struct([pa.field(key, data_type.item_type) for key in keys]), keys, indent)
+    elif pa.types.is_struct(data_type):
+        yield f"{indent}struct:{'' if data_type.num_fields else ' []'}"
+        yield from _field_lines(data_type, keys, indent)
     else:
-        yield f"{indent}dtype: {_hf_type_name(kind)}"
+        yield f"{indent}dtype: {_hf_type_name(data_type)}"
 
 
-def _hf_type_name(kind: pa.DataType) -> str:
-    return {"double": "float64"}.get(str(kind), str(kind))
+def _hf_type_name(data_type: pa.DataType) -> str:
+    return {"double": "float64"}.get(str(data_type), str(data_type))
 
 
 def _quoted(name: str) -> str:
@@ -71,8 +73,8 @@ def split_of_file(file: Mapping[str, Any]) -> str:
 def dataset_card(manifest: Mapping[str, Any], export_format: ExportFormat, features: str) -> str:
     """README.md with the metadata header that the Hub and `datasets` read."""
     suffix = Path(manifest["files"][0]["name"]).suffix
-    there = [name for name in SPLITS if any(split_of_file(file) == name for file in manifest["files"])]
-    data_files = "".join(f"  - split: {name}\n    path: data/{name}-*{suffix}\n" for name in there)
+    splits = [name for name in SPLITS if any(split_of_file(file) == name for file in manifest["files"])]
+    data_files = "".join(f"  - split: {name}\n    path: data/{name}-*{suffix}\n" for name in splits)
     counts = "\n".join(
         f"| {what.replace('_', ' ')} | {count} |" for what, count in manifest["counts"].items()
     )

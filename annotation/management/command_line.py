@@ -49,7 +49,7 @@ def parse_column_map(pairs: Sequence[str]) -> dict[str, list[str]]:
 
 
 @contextmanager
-def command_errors(stdout: OutputWrapper) -> Iterator[None]:
+def print_bad_rows(stdout: OutputWrapper) -> Iterator[None]:
     """Prints the bad rows of a file that is refused; the sentence is for ProjectCommand."""
     try:
         yield

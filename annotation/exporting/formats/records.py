@@ -1,4 +1,4 @@
-"""Our own records as export formats: comparisons and judgments."""
+"""Our own records as export formats: comparisons (`records`) and judgments."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,16 +18,16 @@ _MARKS = pa.list_(
 
 
 def _judgment_schema() -> pa.Schema:
-    place = JUDGMENTS.get_field_index("responses")
+    index = JUDGMENTS.get_field_index("responses")
     response = [
         pa.field("marks", _MARKS, nullable=False) if field.name == "marks" else field
         for field in JUDGMENTS.field("responses").type.value_type
     ]
-    return JUDGMENTS.set(place, pa.field("responses", pa.list_(pa.struct(response)), nullable=False))
+    return JUDGMENTS.set(index, pa.field("responses", pa.list_(pa.struct(response)), nullable=False))
 
 
 def _judgment_rows(
-    row: JudgmentRow, options: ExportOptions, counted: Counter[str]
+    row: JudgmentRow, options: ExportOptions, counts: Counter[str]
 ) -> Iterator[Mapping[str, Any]]:
     """The dataset's row itself; in Parquet the marks as a list of pairs."""
     if options.files != "parquet":
@@ -41,18 +41,20 @@ def _judgment_rows(
 
 
 def _comparison_rows(
-    row: ComparisonRow, options: ExportOptions, counted: Counter[str]
+    row: ComparisonRow, options: ExportOptions, counts: Counter[str]
 ) -> Iterator[Mapping[str, Any]]:
-    counted["intransitive_groups" if row["ranks"] is None else "weak_orders"] += 1
+    counts["intransitive_groups" if row["ranks"] is None else "weak_orders"] += 1
     yield row
 
 
 COMPARISONS_FORMAT = ExportFormat(
+    name="records",
     schema=lambda options: COMPARISONS,
     rows=_comparison_rows,
     description="comparisons: one row a judgment (or a task), ranks, grades and shares of each pair",
 )
 JUDGMENTS_FORMAT = ExportFormat(
+    name="judgments",
     schema=lambda options: _judgment_schema() if options.files == "parquet" else JUDGMENTS,
     rows=_judgment_rows,
     of_judgments=True,

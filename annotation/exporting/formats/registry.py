@@ -1,4 +1,4 @@
-"""The export formats, by the name of --format. A new format is a file beside this one and a line here."""
+"""The export formats, by the name of --format. A new one is a file beside this one and a line here."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,10 @@ from annotation.exporting.formats import records, trl
 from annotation.exporting.formats.base import ExportFormat
 
 EXPORT_FORMATS: Mapping[str, ExportFormat] = {
-    "records": records.COMPARISONS_FORMAT,
-    "judgments": records.JUDGMENTS_FORMAT,
-    "trl": trl.FORMAT,
+    export_format.name: export_format
+    for export_format in (
+        records.COMPARISONS_FORMAT,
+        records.JUDGMENTS_FORMAT,
+        trl.TRL_FORMAT,
+    )
 }

@@ -26,14 +26,14 @@ _PAIR_COLUMNS = [
     pa.field("agreement", pa.float64()),
     pa.field("soft_label", pa.float64()),
 ]
-TRL = pa.schema([pa.field(name, _MESSAGES) for name in ("prompt", "chosen", "rejected")] + _PAIR_COLUMNS)
+TRL_MESSAGES = pa.schema(
+    [pa.field(name, _MESSAGES) for name in ("prompt", "chosen", "rejected")] + _PAIR_COLUMNS
+)
 TRL_PLAIN = pa.schema([pa.field(name, _TEXT) for name in ("prompt", "chosen", "rejected")] + _PAIR_COLUMNS)
 
 
-def trl_rows(
-    row: ComparisonRow, options: ExportOptions, counted: Counter[str]
-) -> Iterator[Mapping[str, Any]]:
-    """One row a pair: the side with the larger share is chosen.
+def trl_rows(row: ComparisonRow, options: ExportOptions, counts: Counter[str]) -> Iterator[Mapping[str, Any]]:
+    """One row a pair: the response with the larger share is chosen.
 
     Ties are left out and counted, or written with soft_label 0.5; never turned into a preference. Pairs that were
     never compared are counted too; the rows themselves do not tell them from ties that were left out.
@@ -43,50 +43,51 @@ def trl_rows(
     for i, j in itertools.combinations(range(len(row["responses"])), 2):
         share = shares[i][j]
         if share is None:
-            counted["pairs_never_compared"] += 1
+            counts["pairs_never_compared"] += 1
         elif abs(share - 0.5) < TIE_TOLERANCE:
-            counted["ties_written" if options.ties == "soft" else "ties_dropped"] += 1
+            counts["ties_written" if options.ties == "soft" else "ties_dropped"] += 1
             if options.ties == "soft":
                 pairs.append((i, j, 0.5))
         else:
             pairs.append((i, j, share) if share > 0.5 else (j, i, 1 - share))
     if not pairs:
-        counted["groups_without_rows"] += 1
-    prompt = _prompt(row, options, counted)
-    for place, (better, worse, share) in enumerate(pairs):
-        grade = 0.0 if share == 0.5 else (row["grade"][better][worse] or 0.0)
+        counts["groups_without_rows"] += 1
+    prompt = _prompt(row, options, counts)
+    for index, (chosen, rejected, share) in enumerate(pairs):
+        grade = 0.0 if share == 0.5 else (row["grade"][chosen][rejected] or 0.0)
         yield {
             "prompt": prompt,
-            "chosen": _answer(row["responses"][better], options),
-            "rejected": _answer(row["responses"][worse], options),
+            "chosen": _completion(row["responses"][chosen], options),
+            "rejected": _completion(row["responses"][rejected], options),
             "margin": MARGINS[options.margin](grade),
             "strength": int(grade + 0.5),
             "weight": row["weight"],
             "group_id": row["group_id"],
-            "pair_index": place,
+            "pair_index": index,
             "n_pairs_in_group": len(pairs),
             "agreement": row["agreement"],
             "soft_label": share,
         }
 
 
-def _prompt(row: ComparisonRow, options: ExportOptions, counted: Counter[str]) -> Any:
+def _prompt(row: ComparisonRow, options: ExportOptions, counts: Counter[str]) -> Any:
     messages = [{"role": turn["role"], "content": turn["content"]} for turn in row["prompt"]]
     if not options.plain:
         return messages
     if len(messages) == 1 and messages[0]["role"] == "user":
         return messages[0]["content"]
     if not is_lossless_transcript(messages):
-        counted["prompts_ambiguous_as_text"] += 1
+        counts["prompts_ambiguous_as_text"] += 1
     return to_transcript(messages)
 
 
-def _answer(text: str, options: ExportOptions) -> Any:
+def _completion(text: str, options: ExportOptions) -> Any:
     return text if options.plain else [{"role": "assistant", "content": text}]
 
 
-FORMAT = ExportFormat(
-    schema=lambda options: TRL_PLAIN if options.plain else TRL,
+TRL_FORMAT = ExportFormat(
+    name="trl",
+    schema=lambda options: TRL_PLAIN if options.plain else TRL_MESSAGES,
     rows=trl_rows,
     requires_single_criterion=True,
     description="pairs: prompt, chosen, rejected, with margin, strength and the group each pair comes from",

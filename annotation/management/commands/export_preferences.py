@@ -4,14 +4,15 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from annotation.content.splits import SPLITS
 from annotation.datasets.actions import DEFAULT_ANNOTATOR_KINDS
 from annotation.datasets.shards import FILE_KINDS
 from annotation.exporting.actions import export_preferences, export_selection
 from annotation.exporting.formats.base import MARGINS, TIES
 from annotation.exporting.formats.registry import EXPORT_FORMATS
+from annotation.management.command_line import describe_formats
 from annotation.models import COUNTED_PURPOSES, Batch, PreferenceDataset, Task
 from annotation.text import safe_excerpt
+from learning.interface.vocabulary import SPLITS
 from workspace.commands import ProjectCommand
 from workspace.criteria import find_criterion
 from workspace.errors import ActionError
@@ -25,7 +26,12 @@ class Command(ProjectCommand):
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("out", help="A folder that is not there yet.")
-        parser.add_argument("--format", default="records", choices=sorted(EXPORT_FORMATS))
+        parser.add_argument(
+            "--format",
+            default="records",
+            choices=sorted(EXPORT_FORMATS),
+            help=describe_formats(EXPORT_FORMATS),
+        )
         parser.add_argument(
             "--dataset",
             metavar="NAME",
@@ -60,24 +66,26 @@ class Command(ProjectCommand):
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         out = Path(options["out"])
-        how = {
+        export_options = {
             name: options[name]
             for name in ("format", "split", "ties", "plain", "margin", "consensus", "files")
         }
         if options["dataset"] is not None:
             dataset = self._dataset(project, options)
-            manifest = export_preferences(actor=actor, dataset=dataset, out=out, **how)
+            manifest = export_preferences(actor=actor, dataset=dataset, out=out, **export_options)
         else:
             selection = self._selection(project, options)
-            manifest = export_selection(actor=actor, project=project, selection=selection, out=out, **how)
+            manifest = export_selection(
+                actor=actor, project=project, selection=selection, out=out, **export_options
+            )
         counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in manifest["counts"].items())
         self.stdout.write(f"{safe_excerpt(str(out))}: {counts} of the dataset “{manifest['dataset']}”.")
 
     def _dataset(self, project: Project, options: dict[str, Any]) -> PreferenceDataset:
-        given = [name for name in SELECTION_OPTIONS if options[name.replace("-", "_")] is not None]
-        if given:
+        selected = [name for name in SELECTION_OPTIONS if options[name.replace("-", "_")] is not None]
+        if selected:
             raise ActionError(
-                f"--dataset {options['dataset']} is selected already: leave --{', --'.join(given)} out, or leave "
+                f"--dataset {options['dataset']} is selected already: leave --{', --'.join(selected)} out, or leave "
                 "--dataset out to select anew."
             )
         dataset = project.preference_datasets.filter(name=options["dataset"]).first()

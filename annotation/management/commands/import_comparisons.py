@@ -8,8 +8,8 @@ from annotation.importing.actions import import_comparisons
 from annotation.importing.readers.registry import COMPARISON_READERS
 from annotation.management.command_line import (
     add_import_arguments,
-    command_errors,
     parse_column_map,
+    print_bad_rows,
     print_import_report,
 )
 from workspace.commands import ProjectCommand
@@ -47,7 +47,7 @@ class Command(ProjectCommand):
             if not equals:
                 raise ActionError(f"--strength {pair}: write NAME=STRENGTH, as in left=a:2.")
             named_strengths[name] = strength
-        with command_errors(self.stdout):
+        with print_bad_rows(self.stdout):
             batch, report = import_comparisons(
                 actor=actor,
                 project=project,

@@ -8,8 +8,8 @@ from annotation.importing.actions import import_demonstrations
 from annotation.importing.readers.registry import DEMONSTRATION_READERS
 from annotation.management.command_line import (
     add_import_arguments,
-    command_errors,
     parse_column_map,
+    print_bad_rows,
     print_import_report,
 )
 from workspace.commands import ProjectCommand
@@ -24,7 +24,7 @@ class Command(ProjectCommand):
         parser.add_argument("--prompt-set", default="demonstrations", metavar="NAME")
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        with command_errors(self.stdout):
+        with print_bad_rows(self.stdout):
             report = import_demonstrations(
                 actor=actor,
                 project=project,

@@ -8,8 +8,8 @@ from annotation.importing.actions import import_prompts
 from annotation.importing.readers.registry import PROMPT_READERS
 from annotation.management.command_line import (
     add_import_arguments,
-    command_errors,
     parse_column_map,
+    print_bad_rows,
     print_import_report,
 )
 from annotation.models import PromptSet
@@ -26,7 +26,7 @@ class Command(ProjectCommand):
         parser.add_argument("--purpose", default="policy", choices=PromptSet.Purpose.values)
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        with command_errors(self.stdout):
+        with print_bad_rows(self.stdout):
             report = import_prompts(
                 actor=actor,
                 project=project,

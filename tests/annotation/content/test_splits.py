@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.content.splits import SPLITS, assign_split, salt_id, split_key
+from annotation.content.splits import assign_split, salt_id, split_key
+from learning.interface.vocabulary import SPLITS
 
 
 def user(text):

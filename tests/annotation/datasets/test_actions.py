@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from annotation.datasets.actions import NoJudgments, freeze_dataset
-from annotation.datasets.files import DatasetDamaged, dataset_comparisons, dataset_judgments, dataset_manifest
+from annotation.datasets.files import dataset_comparisons, dataset_judgments, dataset_manifest
 from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import PreferenceDataset
+from tests.annotation.datasets.conftest import folder_of
 from tests.annotation.exporting.conftest import ranked_rows
 from workspace.actions import create_machine_annotator
 from workspace.errors import ActionError
@@ -34,10 +35,6 @@ def judge(max_):
         return add_judgments(actor=max_, batch=batch, rows=rows)
 
     return judge
-
-
-def folder_of(dataset, settings):
-    return Path(settings.DATA_DIR) / dataset.directory
 
 
 def test_a_dataset_is_written_once_and_does_not_see_what_comes_later(project, max_, make_batch, judge, ada):
@@ -116,31 +113,7 @@ def test_a_name_is_used_once_and_leaves_no_folder_behind(project, max_, bring, s
     assert sorted(root.iterdir()) == before
 
 
-@pytest.mark.parametrize("damage", ["change", "remove", "manifest"])
-def test_files_that_were_touched_are_refused(project, max_, bring, settings, damage):
-    bring(list(ranked_rows(3)), "ranked")
-    dataset = freeze_dataset(actor=max_, project=project)
-    (data,) = folder_of(dataset, settings).glob("*.parquet")
-    if damage == "change":
-        data.write_bytes(data.read_bytes()[:-1] + b"x")
-    elif damage == "remove":
-        data.unlink()
-    else:
-        (folder_of(dataset, settings) / "manifest.json").write_text("{}")
-    with pytest.raises(DatasetDamaged):
-        list(dataset_judgments(dataset))
-
-
 def test_an_empty_selection_makes_no_dataset(project, max_, settings):
     with pytest.raises(NoJudgments):
         freeze_dataset(actor=max_, project=project)
     assert not PreferenceDataset.objects.exists()
-
-
-def test_reliability_is_that_of_the_whole_dataset_whatever_the_split(project, max_, bring):
-    rows = [row | {"annotator": who} for row in ranked_rows(60) for who in ("w1", "w2")]
-    bring(rows, "ranked")
-    dataset = freeze_dataset(actor=max_, project=project)
-    whole = [row for row in dataset_comparisons(dataset, consensus=True) if row["split"] == "test"]
-    assert whole == list(dataset_comparisons(dataset, consensus=True, splits=("test",)))
-    assert whole

@@ -15,7 +15,8 @@ from annotation.content.splits import assign_split
 from annotation.datasets import shards
 from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.files import dataset_comparisons
-from annotation.exporting.actions import ExportRefused, export_preferences, export_selection
+from annotation.exporting.actions import export_preferences, export_selection
+from annotation.exporting.formats.base import ExportRefused
 from annotation.models import Prompt
 from tests.annotation.exporting.conftest import SETS, ranked_rows
 from workspace.actions import add_criterion, create_project
@@ -208,12 +209,13 @@ import sys, yaml
 from datasets import Features
 from pyarrow import schema, field, struct, list_
 from annotation.exporting.formats.records import _judgment_schema
-from annotation.exporting.formats.trl import TRL
+from annotation.exporting.formats.trl import TRL_MESSAGES
 from learning.interface.record_schemas import COMPARISONS
 parquet = _judgment_schema()
 kinds = [field(f.name, struct([])) if f.name == "marks" else f for f in parquet.field("responses").type.value_type]
 jsonl = parquet.set(parquet.get_field_index("responses"), field("responses", list_(struct(kinds))))
-for card, columns in zip(sys.argv[1:], [COMPARISONS, COMPARISONS, parquet, jsonl, TRL, TRL], strict=True):
+schemas = [COMPARISONS, COMPARISONS, parquet, jsonl, TRL_MESSAGES, TRL_MESSAGES]
+for card, columns in zip(sys.argv[1:], schemas, strict=True):
     said = yaml.safe_load(open(card).read().split("---")[1])["dataset_info"]["features"]
     assert said == Features.from_arrow_schema(columns)._to_yaml_list(), card
 """
