@@ -57,7 +57,7 @@ class DemoProject:
 def cancel_earlier_demos() -> None:
     """What an interrupted demo left running would take this one's cores; its judgments and models stay."""
     earlier = Project.objects.filter(name__startswith=NAME)
-    for round_ in Round.objects.filter(project__in=earlier).exclude(stage__in=["done", "cancelled"]):
+    for round_ in Round.objects.open().filter(project__in=earlier):
         cancel_round(actor=round_.started_by, round_=round_)
     for run in Run.objects.active().filter(project__in=earlier):
         cancel_run(actor=run.requested_by, run=run)

@@ -69,7 +69,7 @@ def start_round(
             )
     except IntegrityError as error:
         # Also when somebody else took the number a moment ago: theirs is the open round.
-        if not project.rounds.exclude(stage__in=[Stage.DONE, Stage.CANCELLED]).exists():
+        if not project.rounds.open().exists():
             raise
         raise RoundRefused(
             "Another round of this project is open: finish, retry or cancel it first.", code="round_open"

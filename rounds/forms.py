@@ -6,7 +6,7 @@ from django import forms
 
 from annotation.models import PromptSet
 from policy_training.models import Policy
-from rounds.plans import PRESETS, RoundPlan, override_plan, preset_plan
+from rounds.plans import MAX_OVERLAP, PRESETS, RoundPlan, override_plan, preset_plan
 from workspace.forms import StyledFormMixin
 from workspace.models import Criterion, Project
 
@@ -23,7 +23,7 @@ class StartRoundForm(StyledFormMixin, forms.Form):
         min_value=2, max_value=9, required=False, help_text="2: pairs, 3 to 9: rankings; empty: the preset's."
     )
     temperatures = forms.CharField(required=False, help_text="For example 0.7, 1.0; empty: the preset's.")
-    overlap = forms.IntegerField(min_value=1, max_value=50, required=False, label="People per task")
+    overlap = forms.IntegerField(min_value=1, max_value=MAX_OVERLAP, required=False, label="People per task")
     quota = forms.IntegerField(
         min_value=1,
         required=False,

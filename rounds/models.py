@@ -1,5 +1,7 @@
 """A round: sample, annotate, train a reward model, train the policy. What each stage made is stored with it."""
 
+from typing import Self
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -24,6 +26,12 @@ class Stage(models.TextChoices):
 
 
 STAGES = Stage.values  # for the database's own rules
+
+
+class RoundQuerySet(models.QuerySet["Round"]):
+    def open(self) -> Self:
+        """Rounds that are under way, a failed one that waits for a retry among them."""
+        return self.exclude(stage__in=[Stage.DONE, Stage.CANCELLED])
 
 
 class Round(models.Model):
@@ -56,6 +64,8 @@ class Round(models.Model):
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RoundQuerySet.as_manager()
 
     class Meta:
         constraints = [

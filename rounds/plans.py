@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource, RuntimeOptions
+from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from policy_training.training.config import PPOConfig, SampleOptions
 from policy_training.training.presets import PPO_PRESETS
 from rewardmodel.training.config import RewardModelConfig
@@ -44,7 +45,7 @@ class AnnotationPlan:
     # Of the prompts, in rounds after the first: new policy against the one before, on the same prompt.
     head_to_head_share: float = 0.2
     # Judgments of machines count only where the plan says so.
-    annotator_kinds: tuple[str, ...] = ("person",)
+    annotator_kinds: tuple[str, ...] = (PERSON,)
     # Tasks kept for single people (user names), beside the quota, so that they hold nobody up.
     reserved_for: tuple[str, ...] = ()
     reserved_tasks_per_person: int = 0
@@ -56,10 +57,10 @@ class AnnotationPlan:
                 raise ValueError(f"{name} is {value}, it must be above 0 and at most {maximum}")
         if not 0.0 <= self.head_to_head_share <= 0.5:
             raise ValueError(f"head_to_head_share is {self.head_to_head_share}, it must be between 0 and 0.5")
-        unknown = set(self.annotator_kinds) - {"person", "simulated", "ai"}
+        unknown = set(self.annotator_kinds) - set(ANNOTATOR_KINDS)
         if unknown or not self.annotator_kinds:
             raise ValueError(
-                f"annotator_kinds must be some of person, simulated and ai, found {self.annotator_kinds}"
+                f"annotator_kinds must be some of {', '.join(ANNOTATOR_KINDS)}, found {self.annotator_kinds}"
             )
         if self.reserved_tasks_per_person < 0:
             raise ValueError(
@@ -78,7 +79,7 @@ class RoundPlan:
     # Where the reward model's training starts: the policy the round started from, the first of its line (the
     # supervised one; InstructGPT found both similar), or the round before's reward model.
     reward_model_start: Literal["start_policy", "first_policy", "previous_reward_model"] = "start_policy"
-    consensus: bool = False  # train on one merged row a task rather than one row a judgment
+    consensus: bool = False  # train on one merged row per task rather than one row per judgment
     continue_automatically: bool = True  # the new policy's samples become the next round's tasks at once
     preset: str = ""
 
@@ -130,7 +131,7 @@ def _llama2(runtime: RuntimeOptions) -> RoundPlan:
 
 
 def _tiny(runtime: RuntimeOptions) -> RoundPlan:
-    """Models of about a million parameters on a laptop: ours, measured by the demonstration."""
+    """Models of about a million parameters on a laptop: ours, measured by the demo."""
     policy = PPO_PRESETS["tiny"].config(placeholder_source(), PLACEHOLDER_PATH, runtime=runtime)
     return RoundPlan(
         sampling=SamplingPlan(

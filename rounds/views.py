@@ -36,7 +36,7 @@ def round_list(request: ProjectRequest) -> HttpResponse:
         "policies": Policy.objects.filter(project=project)
         .select_related("parent", "produced_by")
         .order_by("-pk"),
-        "has_open_round": rounds.exclude(stage__in=[Stage.DONE, Stage.CANCELLED]).exists(),
+        "has_open_round": rounds.open().exists(),
     }
     return render(request, "rounds/list.html", context)
 

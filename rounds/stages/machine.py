@@ -19,10 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 def advance_rounds() -> int:
-    """Move every open round as far as it can go now; how many moved."""
+    """Move every round under way as far as it can go now; how many moved."""
     moved = 0
-    open_rounds = Round.objects.exclude(stage__in=[Stage.DONE, Stage.FAILED, Stage.CANCELLED])
-    for pk in open_rounds.values_list("pk", flat=True):
+    running = Round.objects.open().exclude(stage=Stage.FAILED)
+    for pk in running.values_list("pk", flat=True):
         try:
             moved += advance_round(pk)
         except (OperationalError, InterfaceError):

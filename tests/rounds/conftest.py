@@ -76,3 +76,19 @@ def annotating_round(project, criterion, policy, prompt_set, max_):
     batch = open_batch(actor=max_, batch=batch)
     enter_stage(round_, Stage.ANNOTATING, "the samples are there", batch=batch)
     return round_
+
+
+@pytest.fixture
+def begin(project, criterion, policy, prompt_set, max_):
+    def begin(**changes):
+        asked = {
+            "actor": max_,
+            "project": project,
+            "criterion": criterion,
+            "start_policy": policy,
+            "prompt_set": prompt_set,
+            "plan": preset_plan("tiny"),
+        }
+        return start_round(**{**asked, **changes})
+
+    return begin

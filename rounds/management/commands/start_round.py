@@ -72,12 +72,12 @@ def find_policy(project: Project, name: str | None) -> Policy:
 
 def find_prompt_set(project: Project, name: str | None) -> PromptSet:
     sets = PromptSet.objects.filter(project=project)
-    chosen = sets.filter(name=name) if name else sets.filter(purpose=PromptSet.Purpose.POLICY)
-    if len(chosen) != 1:
+    matching = sets.filter(name=name) if name else sets.filter(purpose=PromptSet.Purpose.POLICY)
+    if len(matching) != 1:
         known = ", ".join(f"“{s}”" for s in sets.values_list("name", flat=True)) or "none yet"
         raise RoundRefused(
             f"Say which prompt set to use with --prompt-set (there are: {known}); "
             "`manage.py import_prompts` brings prompts in.",
             code="no_prompts",
         )
-    return chosen[0]
+    return matching[0]

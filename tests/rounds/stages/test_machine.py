@@ -1,0 +1,107 @@
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from annotation.content.actions import (
+    add_prompts,
+    get_or_create_prompt_set,
+    get_or_create_source,
+)
+from annotation.models import Source
+from policy_training.models import Policy
+from rounds.actions import retry_round, start_round
+from rounds.models import Stage
+from rounds.plans import preset_plan
+from rounds.stages.machine import advance_round, advance_rounds
+from rounds.stages.registry import STAGE_HANDLERS
+from rounds.stages.transitions import fail_round, stage_runs
+from runs.actions import clone_run
+from runs.models import Artifact, Run
+from runs.states import RunState
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+def test_a_run_that_ends_badly_fails_the_round_with_its_sentence_and_a_retry_goes_on(begin, max_):
+    round_ = begin()
+    advance_round(round_.pk)
+    run = Run.objects.get()
+    Run.objects.filter(pk=run.pk).update(
+        state=RunState.USER_ERROR, error="The folder has no tokenizer.", finished_at=timezone.now()
+    )
+    advance_round(round_.pk)
+    round_.refresh_from_db()
+    assert round_.stage == Stage.FAILED
+    assert "no tokenizer" in round_.error
+    retry_round(actor=max_, round_=round_)
+    round_.refresh_from_db()
+    run.refresh_from_db()
+    assert (round_.stage, round_.error, run.state) == (Stage.SAMPLING, "", RunState.QUEUED)
+    assert not advance_round(round_.pk)
+    assert Run.objects.count() == 1
+
+
+def test_a_run_that_was_run_again_from_the_start_takes_the_place_of_the_failed_one(begin, max_):
+    round_ = begin()
+    advance_round(round_.pk)
+    run = Run.objects.get()
+    Run.objects.filter(pk=run.pk).update(state=RunState.FAILED, error="Broken.", finished_at=timezone.now())
+    advance_round(round_.pk)
+    run.refresh_from_db()
+    clone = clone_run(actor=max_, run=run)
+    retry_round(actor=max_, round_=round_)
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert stage_runs(round_, Stage.SAMPLING) == [clone]
+    assert not advance_round(round_.pk)
+
+
+def test_a_fault_of_one_round_is_told_and_does_not_keep_the_others_waiting(begin, olga, monkeypatch):
+    broken = begin()
+    other = start_round(
+        actor=olga,
+        project=olga.memberships.get().project,
+        criterion=olga.memberships.get().project.criteria.get(),
+        **elsewhere(olga),
+        plan=preset_plan("tiny"),
+    )
+    monkeypatch.setitem(STAGE_HANDLERS, Stage.SAMPLING, fail_for(broken))
+    advance_rounds()
+    broken.refresh_from_db()
+    assert (broken.stage, broken.failed_stage) == (Stage.FAILED, Stage.SAMPLING)
+    assert "OverflowError: too far" in broken.error
+    assert other.round_runs.count() == 1
+
+
+def fail_for(broken):
+    healthy = STAGE_HANDLERS[Stage.SAMPLING]
+
+    def handler(round_, plan):
+        if round_.pk == broken.pk:
+            raise OverflowError("too far")
+        return healthy(round_, plan)
+
+    return handler
+
+
+def elsewhere(person):
+    """A policy and prompts in the person's own project."""
+    project = person.memberships.get().project
+    artifact = Artifact.objects.create(
+        project=project, kind=Artifact.Kind.POLICY, path="models/other", sha256="0" * 64, size_bytes=1
+    )
+    source = get_or_create_source(actor=person, project=project, kind=Source.Kind.POLICY, name="other")
+    policy = Policy.objects.create(project=project, name="other", artifact=artifact, source=source)
+    prompts = get_or_create_prompt_set(actor=person, project=project, name="p", purpose="policy")
+    rows = [{"messages": [{"role": "user", "content": f"Anything {n}?"}]} for n in range(12)]
+    add_prompts(actor=person, project=project, rows=rows, prompt_set=prompts)
+    return {"start_policy": policy, "prompt_set": prompts}
+
+
+def test_a_failed_round_is_failed_once(begin):
+    round_ = begin()
+    with transaction.atomic():
+        fail_round(round_, "First.")
+        fail_round(round_, "Second.")
+    round_.refresh_from_db()
+    assert (round_.error, round_.failed_stage) == ("First.", Stage.SAMPLING)
