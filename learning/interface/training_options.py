@@ -29,13 +29,13 @@ class ModelArchitecture:
             "num_attention_heads",
             "max_position_embeddings",
         ):
-            _require_at_least(name, getattr(self, name), 1)
+            require_at_least(name, getattr(self, name), 1)
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
             )
         if self.num_key_value_heads is not None:
-            _require_at_least("num_key_value_heads", self.num_key_value_heads, 1)
+            require_at_least("num_key_value_heads", self.num_key_value_heads, 1)
             if self.num_attention_heads % self.num_key_value_heads:
                 raise ValueError(
                     f"num_attention_heads {self.num_attention_heads} is not a multiple of "
@@ -114,7 +114,7 @@ class OptimizerOptions:
         if self.learning_rate <= 0:
             raise ValueError(f"learning_rate must be positive, found {self.learning_rate}")
         for name in ("warmup_steps", "weight_decay", "max_grad_norm"):
-            _require_at_least(name, getattr(self, name), 0)
+            require_at_least(name, getattr(self, name), 0)
         for name in ("warmup_ratio", "warmup_start_ratio", "min_lr_ratio"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be between 0 and 1, found {getattr(self, name)}")
@@ -136,7 +136,20 @@ class BatchOptions:
 
     def __post_init__(self) -> None:
         for name in ("max_prompt_tokens", "max_response_tokens", "max_micro_batch_tokens"):
-            _require_at_least(name, getattr(self, name), 1)
+            require_at_least(name, getattr(self, name), 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """Evaluation on held-out data during training; what is evaluated before and after it depends on the recipe."""
+
+    evaluate_every_steps: int = 0  # 0: not during training
+    max_examples: int = 256  # held-out examples in each evaluation, the first ones of the file
+    logged_samples: int = 4  # texts or comparisons written to samples.jsonl each time
+
+    def __post_init__(self) -> None:
+        for name in ("evaluate_every_steps", "max_examples", "logged_samples"):
+            require_at_least(name, getattr(self, name), 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +167,7 @@ class RuntimeOptions:
 
     def __post_init__(self) -> None:
         for name in ("threads", "checkpoint_every_steps", "keep_checkpoints"):
-            _require_at_least(name, getattr(self, name), 1)
+            require_at_least(name, getattr(self, name), 1)
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must be between 0 and 2^32 - 1, found {self.seed}")
         if self.zero_stage not in (0, 1, 2, 3):
@@ -163,6 +176,6 @@ class RuntimeOptions:
             raise ValueError(f'zero_stage {self.zero_stage} needs backend "deepspeed", found "torch"')
 
 
-def _require_at_least(name: str, value: float, least: int) -> None:
+def require_at_least(name: str, value: float, least: float) -> None:
     if value < least:
         raise ValueError(f"{name} must be at least {least}, found {value}")

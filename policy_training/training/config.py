@@ -8,10 +8,12 @@ import pyarrow as pa
 
 from learning.interface.training_options import (
     BatchOptions,
+    EvaluationOptions,
     ModelOptions,
     ModelSource,
     OptimizerOptions,
     RuntimeOptions,
+    require_at_least,
 )
 from rewardmodel.training.config import TokenizerOptions
 
@@ -78,25 +80,11 @@ class LanguageModelDataOptions:
 
     def __post_init__(self) -> None:
         for name in ("examples_per_step", "max_length"):
-            _require_at_least(name, getattr(self, name), 1)
+            require_at_least(name, getattr(self, name), 1)
         if self.epochs <= 0:
             raise ValueError(f"epochs must be positive, found {self.epochs}")
         if self.steps is not None:
-            _require_at_least("steps", self.steps, 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationOptions:
-    """Evaluation on held-out data during training."""
-
-    evaluate_every_steps: int = 0  # 0: only before and after training
-    max_examples: int = 256  # held-out examples or prompts in each evaluation, the first ones of the file
-    # Texts written to samples.jsonl: of SFT at each evaluation, of PPO at each step.
-    logged_samples: int = 4
-
-    def __post_init__(self) -> None:
-        for name in ("evaluate_every_steps", "max_examples", "logged_samples"):
-            _require_at_least(name, getattr(self, name), 0)
+            require_at_least("steps", self.steps, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +114,7 @@ class SampleOptions(DecodingOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("max_prompt_tokens", "max_response_tokens"):
-            _require_at_least(name, getattr(self, name), 1)
+            require_at_least(name, getattr(self, name), 1)
         if not self.temperatures:
             raise ValueError("temperatures must be one or more positive numbers, found none")
         if len(set(self.temperatures)) != len(self.temperatures):
@@ -152,7 +140,7 @@ class SampleConfig:
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
 
     def __post_init__(self) -> None:
-        _require_at_least("samples_per_prompt", self.samples_per_prompt, 1)
+        require_at_least("samples_per_prompt", self.samples_per_prompt, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,8 +158,8 @@ class EvaluateConfig:
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
 
     def __post_init__(self) -> None:
-        _require_at_least("samples_per_prompt", self.samples_per_prompt, 1)
-        _require_at_least("logged_samples", self.logged_samples, 0)
+        require_at_least("samples_per_prompt", self.samples_per_prompt, 1)
+        require_at_least("logged_samples", self.logged_samples, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +171,7 @@ class RolloutOptions:
 
     def __post_init__(self) -> None:
         for name in ("steps", "prompts_per_step", "samples_per_prompt"):
-            _require_at_least(name, getattr(self, name), 1)
+            require_at_least(name, getattr(self, name), 1)
         try:
             self.sampling.require_untruncated()
         except ValueError as problem:
@@ -241,7 +229,7 @@ class AlgorithmOptions:
 
     def __post_init__(self) -> None:
         for name in ("responses_per_minibatch", "ppo_epochs"):
-            _require_at_least(name, getattr(self, name), 1)
+            require_at_least(name, getattr(self, name), 1)
         for name in ("gamma", "gae_lambda"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be between 0 and 1, found {getattr(self, name)}")
@@ -252,7 +240,7 @@ class AlgorithmOptions:
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, found {value}")
         for name in ("ptx_coefficient", "ptx_examples_per_minibatch"):
-            _require_at_least(name, getattr(self, name), 0)
+            require_at_least(name, getattr(self, name), 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,8 +255,8 @@ class CriticOptions:
     plateau_min_improvement: float = 0.01
 
     def __post_init__(self) -> None:
-        _require_at_least("max_pretraining_updates", self.max_pretraining_updates, 0)
-        _require_at_least("plateau_window", self.plateau_window, 1)
+        require_at_least("max_pretraining_updates", self.max_pretraining_updates, 0)
+        require_at_least("plateau_window", self.plateau_window, 1)
         if not 0.0 <= self.plateau_min_improvement < 1.0:
             raise ValueError(
                 f"plateau_min_improvement must be at least 0 and below 1, found {self.plateau_min_improvement}"
@@ -293,7 +281,7 @@ class PPOConfig:
     preset: str = ""
 
     def __post_init__(self) -> None:
-        _require_at_least("evaluation.max_examples", self.evaluation.max_examples, 1)
+        require_at_least("evaluation.max_examples", self.evaluation.max_examples, 1)
         n = self.rollout.samples_per_prompt
         if self.algorithm.responses_per_minibatch % n:
             raise ValueError(
@@ -304,8 +292,3 @@ class PPOConfig:
             raise ValueError(
                 f"policy.dropout is {self.policy.dropout}; PPO needs 0, or the first ratio is not 1"
             )
-
-
-def _require_at_least(name: str, value: float, least: float) -> None:
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, found {value}")

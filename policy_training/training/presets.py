@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from learning.interface.training_options import (
     BatchOptions,
+    EvaluationOptions,
     ModelOptions,
     ModelSource,
     OptimizerOptions,
@@ -17,7 +18,6 @@ from learning.interface.training_options import (
 from policy_training.training.config import (
     AlgorithmOptions,
     CriticOptions,
-    EvaluationOptions,
     LanguageModelConfig,
     LanguageModelDataOptions,
     PPOConfig,

@@ -38,7 +38,7 @@ class Batcher:
         pad_id: int,
         distributed: DistributedContext,
     ) -> "Batcher":
-        """Packed rows when they give the scores of separate rows on the first examples, else padded ones."""
+        """Shared-prompt rows when they give the scores of separate rows on the first examples, else padded ones."""
         layout, reason = choose_layout(
             model,
             examples[:SELF_CHECK_EXAMPLES],
@@ -57,10 +57,10 @@ class Batcher:
     def collate(self, examples: Sequence[Example]) -> TokenBatch:
         return collate(examples, layout=self.layout, pad_id=self.pad_id, device=self.distributed.device)
 
-    def micro_batches(self, shapes: Sequence[ExampleSize], indices: Sequence[int]) -> list[MicroBatch]:
+    def micro_batches(self, sizes: Sequence[ExampleSize], indices: Sequence[int]) -> list[MicroBatch]:
         """This process's share of the examples with these indices."""
         return micro_batches(
-            shapes,
+            sizes,
             indices,
             max_tokens=self.max_tokens,
             rank=self.distributed.rank,

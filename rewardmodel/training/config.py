@@ -3,7 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from learning.interface.training_options import BatchOptions, ModelOptions, OptimizerOptions, RuntimeOptions
+from learning.interface.training_options import (
+    BatchOptions,
+    EvaluationOptions,
+    ModelOptions,
+    OptimizerOptions,
+    RuntimeOptions,
+    require_at_least,
+)
 
 RankingLossName = Literal["pairwise", "soft_labels", "plackett_luce", "best_of_k"]
 MarginTable = Literal["none", "small", "large"]
@@ -29,17 +36,15 @@ class ObjectiveOptions:
         if self.strength_weighted and self.ranking_loss not in ("pairwise", "soft_labels"):
             raise ValueError(f"strength_weighted belongs to losses of pairs, not to {self.ranking_loss!r}")
         for name in ("center_rewards_coefficient", "lm_coefficient"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 0")
+            require_at_least(name, getattr(self, name), 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """How comparisons become optimizer steps.
 
-    With tokens_per_step a step takes comparisons until it holds about that many packed
-    tokens, between min_comparisons_per_step and comparisons_per_step of them; without it
-    every step takes comparisons_per_step.
+    With tokens_per_step a step takes comparisons until its rows hold about that many tokens, between
+    min_comparisons_per_step and comparisons_per_step of them; without it always comparisons_per_step.
     """
 
     epochs: int = 1
@@ -49,11 +54,11 @@ class DataOptions:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "comparisons_per_step", "min_comparisons_per_step"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 1")
-        if self.tokens_per_step is not None and self.tokens_per_step < 1:
-            raise ValueError(f"tokens_per_step is {self.tokens_per_step}, it must be at least 1")
-        if self.tokens_per_step is not None and self.min_comparisons_per_step > self.comparisons_per_step:
+            require_at_least(name, getattr(self, name), 1)
+        if self.tokens_per_step is None:
+            return
+        require_at_least("tokens_per_step", self.tokens_per_step, 1)
+        if self.min_comparisons_per_step > self.comparisons_per_step:
             raise ValueError(
                 f"min_comparisons_per_step {self.min_comparisons_per_step} is above comparisons_per_step "
                 f"{self.comparisons_per_step}"
@@ -72,20 +77,6 @@ class TokenizerOptions:
             raise ValueError(
                 f"vocabulary_size is {self.vocabulary_size}, below the 256 bytes and the special tokens"
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationOptions:
-    """Evaluation during training; the one at the end always takes every validation comparison."""
-
-    evaluate_every_steps: int = 0  # 0: only at the end
-    evaluation_comparisons: int = 256  # at most this many in the evaluations during training
-    logged_samples: int = 4  # validation comparisons written to samples.jsonl at each evaluation
-
-    def __post_init__(self) -> None:
-        for name in ("evaluate_every_steps", "evaluation_comparisons", "logged_samples"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from learning.interface.training_options import (
     BatchOptions,
+    EvaluationOptions,
     ModelOptions,
     ModelSource,
     OptimizerOptions,
@@ -19,7 +20,6 @@ from learning.interface.training_options import (
 )
 from rewardmodel.training.config import (
     DataOptions,
-    EvaluationOptions,
     ObjectiveOptions,
     RewardModelConfig,
     TokenizerOptions,
@@ -178,7 +178,7 @@ TINY = Preset(
     ),
     evaluation=EvaluationOptions(
         evaluate_every_steps=50,  # ours
-        evaluation_comparisons=64,  # ours
+        max_examples=64,  # ours
     ),
 )
 

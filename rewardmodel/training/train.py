@@ -72,16 +72,16 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     heldout_examples = tokenize_comparisons(tokenizer, validation, options.batch)
     demonstrations = tokenize_demonstrations(context, tokenizer)
     batcher = Batcher.choose_layout(model, examples, options, tokenizer.pad_token_id, distributed)
-    shapes = [example_size(example, batcher.layout) for example in examples]
-    data = TrainingData(comparisons=training, examples=examples, shapes=shapes)
+    sizes = [example_size(example, batcher.layout) for example in examples]
+    data = TrainingData(comparisons=training, examples=examples, sizes=sizes)
 
     # 3. The plan of optimizer steps, and how many of them earlier attempts have done.
-    cursor = EpochBatchSampler(
-        [shape.rows * shape.tokens for shape in shapes],
+    sampler = EpochBatchSampler(
+        [size.rows * size.tokens for size in sizes],
         seed=options.runtime.seed,
-        step_batch_size=step_size(options.data),
+        step_batch_size=step_batch_size(options.data),
     )
-    steps_total = cursor.steps_for_epochs(options.data.epochs)
+    steps_total = sampler.steps_for_epochs(options.data.epochs)
     engine = Engine(
         model,
         optimizer=options.optimizer,
@@ -90,7 +90,7 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
         distributed=distributed,
     )
     checkpoints = Checkpoints(
-        context, distributed, engines={"reward_model": engine}, state={"cursor": cursor}
+        context, distributed, engines={"reward_model": engine}, state={"sampler": sampler}
     )
     steps_done = checkpoints.resume()
     logger.info(
@@ -103,17 +103,17 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
 
     # 4. Training, with a quick evaluation now and then.
     evaluate_every = options.evaluation.evaluate_every_steps
-    evaluated = validation[: options.evaluation.evaluation_comparisons]
+    evaluated = validation[: options.evaluation.max_examples]
     for step in range(steps_done + 1, steps_total + 1):
         context.require_current()
-        indices = cursor.next()
+        indices = sampler.next()
         metrics = train_step(engine, batcher, options.objective, data, indices)
         score = None
         if evaluated and evaluate_every and step % evaluate_every == 0:
             evaluation = evaluate(context, engine, batcher, step, evaluated, heldout_examples)
             metrics |= evaluation
             score = evaluation["eval_accuracy"]
-        epoch = cursor.epoch + cursor.position / cursor.steps_per_epoch
+        epoch = sampler.epoch + sampler.position / sampler.steps_per_epoch
         context.log_metrics(step, {**metrics, "epoch": epoch})
         context.set_status(stage=f"training, {batcher.layout} rows", step=step, steps_total=steps_total)
         checkpoints.after_step(step, last=step == steps_total, score=score)
@@ -150,7 +150,7 @@ class TrainingData:
 
     comparisons: Sequence[Comparison]
     examples: Sequence[Example]
-    shapes: Sequence[ExampleSize]
+    sizes: Sequence[ExampleSize]
 
 
 def load_model(options: RewardModelConfig, tokenizer: Any) -> Any:
@@ -164,7 +164,7 @@ def load_model(options: RewardModelConfig, tokenizer: Any) -> Any:
     return model
 
 
-def step_size(data: DataOptions) -> StepBatchSize:
+def step_batch_size(data: DataOptions) -> StepBatchSize:
     if data.tokens_per_step is None:
         return StepBatchSize(examples=data.comparisons_per_step)
     return StepBatchSize(
@@ -191,7 +191,7 @@ def train_step(
         return (losses.total_B * targets.weight_B).sum()
 
     weight = math.fsum(data.comparisons[index].weight for index in indices)
-    update = engine.accumulate_and_step(batcher.micro_batches(data.shapes, indices), loss_sum, weight)
+    update = engine.accumulate_and_step(batcher.micro_batches(data.sizes, indices), loss_sum, weight)
     return {
         **step_metrics.means(batcher.distributed, objective),
         "loss": update.loss,

@@ -28,7 +28,7 @@ RENAMED_KEYS = (
     ("reward_model.data.judgments_per_step", "reward_model.data.comparisons_per_step"),
     ("reward_model.data.min_judgments_per_step", "reward_model.data.min_comparisons_per_step"),
     ("reward_model.watching", "reward_model.evaluation"),
-    ("reward_model.evaluation.evaluation_judgments", "reward_model.evaluation.evaluation_comparisons"),
+    ("reward_model.evaluation.evaluation_judgments", "reward_model.evaluation.max_examples"),
     ("reward_model.evaluation.samples", "reward_model.evaluation.logged_samples"),
     ("policy.policy_optimiser", "policy.policy_optimizer"),
     ("policy.critic_optimiser", "policy.critic_optimizer"),
@@ -55,11 +55,34 @@ RENAMED_KEYS = (
     ("policy.watching", "policy.evaluation"),
     ("policy.evaluation.evaluation_prompts", "policy.evaluation.max_examples"),
     ("policy.evaluation.samples", "policy.evaluation.logged_samples"),
+    ("reward_model.optimiser", "reward_model.optimizer"),
+    ("reward_model.optimizer.warmup_fraction", "reward_model.optimizer.warmup_ratio"),
+    ("reward_model.optimizer.warmup_start_fraction", "reward_model.optimizer.warmup_start_ratio"),
+    ("reward_model.optimizer.final_fraction", "reward_model.optimizer.min_lr_ratio"),
+    ("reward_model.optimizer.max_gradient_norm", "reward_model.optimizer.max_grad_norm"),
+    ("policy.policy_optimizer.warmup_fraction", "policy.policy_optimizer.warmup_ratio"),
+    ("policy.policy_optimizer.warmup_start_fraction", "policy.policy_optimizer.warmup_start_ratio"),
+    ("policy.policy_optimizer.final_fraction", "policy.policy_optimizer.min_lr_ratio"),
+    ("policy.policy_optimizer.max_gradient_norm", "policy.policy_optimizer.max_grad_norm"),
+    ("policy.critic_optimizer.warmup_fraction", "policy.critic_optimizer.warmup_ratio"),
+    ("policy.critic_optimizer.warmup_start_fraction", "policy.critic_optimizer.warmup_start_ratio"),
+    ("policy.critic_optimizer.final_fraction", "policy.critic_optimizer.min_lr_ratio"),
+    ("policy.critic_optimizer.max_gradient_norm", "policy.critic_optimizer.max_grad_norm"),
+    ("reward_model.model.source.fresh", "reward_model.model.source.from_scratch"),
+    ("policy.policy.source.fresh", "policy.policy.source.from_scratch"),
+    ("policy.reference.fresh", "policy.reference.from_scratch"),
+    ("reward_model.runtime.engine", "reward_model.runtime.backend"),
+    ("policy.runtime.engine", "policy.runtime.backend"),
 )
 # By the key of now: value before, value now.
 RENAMED_VALUES = (
     ("policy.reward.kl_controller", "paper", "ziegler_paper"),
     ("policy.reward.kl_controller", "code", "ziegler_code"),
+    ("reward_model.runtime.backend", "plain", "torch"),
+    ("policy.runtime.backend", "plain", "torch"),
+    ("reward_model.batch.layout", "packed", "shared_prompt"),
+    ("policy.batch.layout", "packed", "shared_prompt"),
+    ("policy.reward_model_batch.layout", "packed", "shared_prompt"),
 )
 
 

@@ -18,6 +18,7 @@ from learning.interface.record_schemas import DEMONSTRATIONS, PROMPTS
 from learning.interface.run_directory import RunDirectory
 from learning.interface.training_options import (
     BatchOptions,
+    EvaluationOptions,
     ModelArchitecture,
     ModelOptions,
     ModelSource,
@@ -32,7 +33,6 @@ from learning.run_context import RunContext
 from policy_training.training.config import (
     AlgorithmOptions,
     CriticOptions,
-    EvaluationOptions,
     LanguageModelConfig,
     LanguageModelDataOptions,
     PPOConfig,

@@ -15,6 +15,7 @@ from learning.interface.record_schemas import COMPARISONS, DEMONSTRATIONS
 from learning.interface.run_directory import RunDirectory
 from learning.interface.training_options import (
     BatchOptions,
+    EvaluationOptions,
     ModelArchitecture,
     ModelOptions,
     ModelSource,
@@ -24,7 +25,7 @@ from learning.interface.training_options import (
 from learning.models.files import save_model
 from learning.models.loading import load_policy
 from learning.models.tokenization import train_tokenizer
-from rewardmodel.training.config import DataOptions, EvaluationOptions, RewardModelConfig
+from rewardmodel.training.config import DataOptions, RewardModelConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 COLOURS = ("red", "blue", "green", "white", "black")
@@ -132,7 +133,7 @@ def small_config(policy_path):
         optimizer=OptimizerOptions(learning_rate=3e-3, schedule="linear", min_lr_ratio=0.0, warmup_steps=3),
         data=DataOptions(epochs=4, comparisons_per_step=16),
         batch=BatchOptions(max_prompt_tokens=48, max_response_tokens=48, max_micro_batch_tokens=1024),
-        evaluation=EvaluationOptions(evaluate_every_steps=4, evaluation_comparisons=8, logged_samples=2),
+        evaluation=EvaluationOptions(evaluate_every_steps=4, max_examples=8, logged_samples=2),
         runtime=RuntimeOptions(checkpoint_every_steps=3),
     )
 

@@ -67,16 +67,16 @@ BASE = {"model": {"source": {"path": "x"}}, "optimizer": {"learning_rate": 1e-5}
             {"objective": {"strength_weighted": True, "ranking_loss": "plackett_luce"}},
             "strength_weighted belongs to losses of pairs",
         ),
-        ({"objective": {"lm_coefficient": -1.0}}, "lm_coefficient is -1.0"),
+        ({"objective": {"lm_coefficient": -1.0}}, "lm_coefficient must be at least 0, found -1.0"),
         ({"objective": {"beta": 1.0}}, "beta"),
-        ({"data": {"epochs": 0}}, "epochs is 0"),
-        ({"data": {"tokens_per_step": 0}}, "tokens_per_step is 0"),
+        ({"data": {"epochs": 0}}, "epochs must be at least 1, found 0"),
+        ({"data": {"tokens_per_step": 0}}, "tokens_per_step must be at least 1, found 0"),
         (
             {"data": {"tokens_per_step": 9, "min_comparisons_per_step": 8, "comparisons_per_step": 4}},
             "min_comparisons_per_step 8 is above",
         ),
         ({"tokenizer": {"vocabulary_size": 100}}, "vocabulary_size is 100"),
-        ({"evaluation": {"logged_samples": -1}}, "logged_samples is -1"),
+        ({"evaluation": {"logged_samples": -1}}, "logged_samples must be at least 0, found -1"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_by_name(changes, sentence):

@@ -53,17 +53,17 @@ def within(ours, theirs, share=1e-5):
 
 
 def test_layout_budget_and_order_change_no_score(saved):
-    packed = flat(scored(saved, layout="shared_prompt"))
-    within(flat(scored(saved, layout="padded")), packed)
+    shared = flat(scored(saved, layout="shared_prompt"))
+    within(flat(scored(saved, layout="padded")), shared)
     within(
-        flat(scored(saved, layout="shared_prompt", max_micro_batch_tokens=1)), packed
+        flat(scored(saved, layout="shared_prompt", max_micro_batch_tokens=1)), shared
     )  # one example a pass
-    within(flat(scored(saved, layout="padded", max_micro_batch_tokens=16 * 96)), packed)
+    within(flat(scored(saved, layout="padded", max_micro_batch_tokens=16 * 96)), shared)
     order = list(range(len(PROMPTS)))
     random.Random(0).shuffle(order)
     shuffled = scored(saved, [PROMPTS[i] for i in order], [RESPONSES[i] for i in order])
     restored = [shuffled[order.index(i)] for i in range(len(order))]
-    within(flat(restored), packed)
+    within(flat(restored), shared)
 
 
 def test_extra_padding_and_left_padding_change_no_score(saved):
@@ -110,7 +110,7 @@ def test_a_tokenizer_that_pads_with_its_end_token_scores_the_same(saved, tmp_pat
     within(flat(scored(tmp_path / "same")), within_before)
 
 
-def test_packed_and_separate_rows_have_the_same_gradient(saved):
+def test_shared_prompt_and_separate_rows_have_the_same_gradient(saved):
     tokenizer = load_tokenizer(saved)
     comparisons = [comparison_from_row(row) for row in ROWS]
     examples = [

@@ -20,6 +20,7 @@ from learning.interface.options import UserError
 from learning.interface.run_directory import RunDirectory
 from learning.interface.training_options import (
     BatchOptions,
+    EvaluationOptions,
     ModelArchitecture,
     ModelOptions,
     ModelSource,
@@ -31,7 +32,7 @@ from learning.models.loading import load_reward_model
 from learning.run_context import RunContext
 from rewardmodel.training.batcher import Batcher
 from rewardmodel.training.comparisons import comparison_from_row
-from rewardmodel.training.config import DataOptions, EvaluationOptions, ObjectiveOptions, RewardModelConfig
+from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig
 from rewardmodel.training.tokenization import tokenize_comparisons
 from rewardmodel.training.train import TrainingData, main, train_step
 from tests.rewardmodel.training.conftest import (
@@ -290,8 +291,8 @@ def training_data(tokenizer, config):
     comparisons = [comparison_from_row(row) for row in comparison_rows(24, size=3, seed=8)]
     comparisons = [item for item in comparisons if item.untied_pairs]
     examples = tokenize_comparisons(tokenizer, comparisons, config.batch)
-    shapes = [example_size(example, "shared_prompt") for example in examples]
-    return TrainingData(comparisons=comparisons, examples=examples, shapes=shapes)
+    sizes = [example_size(example, "shared_prompt") for example in examples]
+    return TrainingData(comparisons=comparisons, examples=examples, sizes=sizes)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +332,7 @@ def test_micro_batches_of_any_size_give_the_same_update(tokenizer, config, polic
             train_step(engine, batcher, ObjectiveOptions(**objective), data, list(range(start, start + 6)))
             for start in (0, 6, 12)
         ]
-        passes = len(batcher.micro_batches(data.shapes, list(range(6))))
+        passes = len(batcher.micro_batches(data.sizes, list(range(6))))
         found[max_tokens] = (passes, figures, torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert found[1][0] == 6 and found[100_000][0] == 1
     for _, figures, parameters in found.values():
