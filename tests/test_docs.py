@@ -1,0 +1,36 @@
+"""What the documents say about the tree is true: files and folders that they name are there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOP = {"annotation", "benchmarks", "config", "demo", "docs", "learning", "policy_training", "rewardmodel",
+       "rounds", "runs", "static", "templates", "tests", "workspace"}  # fmt: skip
+PLACEHOLDERS = ("NAME", "APP", "PAGE", "OUT", "*")
+
+
+def named_paths(text: str) -> set[str]:
+    """Everything between backticks that looks like a path of this tree."""
+    words = re.findall(r"`([\w./-]+)`", text)
+    return {word for word in words if word.partition("/")[0] in TOP and "/" in word}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_path_a_document_names_is_there(document):
+    # Entries of decisions.md are dated; they name what was there on their day.
+    paths = set() if document.name == "decisions.md" else named_paths(document.read_text())
+    missing = sorted(
+        path
+        for path in paths
+        if not any(word in path for word in PLACEHOLDERS) and not (ROOT / path).exists()
+    )
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_to_a_file_leads_somewhere(document):
+    links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
