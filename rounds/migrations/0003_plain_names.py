@@ -13,6 +13,26 @@ from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
+OPTIMIZER = (
+    ("warmup_fraction", "warmup_ratio"),
+    ("warmup_start_fraction", "warmup_start_ratio"),
+    ("final_fraction", "min_lr_ratio"),
+    ("max_gradient_norm", "max_grad_norm"),
+)
+MODEL_SOURCE = (
+    ("fresh", "from_scratch"),
+    ("from_scratch.layers", "from_scratch.num_hidden_layers"),
+    ("from_scratch.heads", "from_scratch.num_attention_heads"),
+    ("from_scratch.key_value_heads", "from_scratch.num_key_value_heads"),
+    ("from_scratch.max_positions", "from_scratch.max_position_embeddings"),
+    ("from_scratch.tie_embeddings", "from_scratch.tie_word_embeddings"),
+)
+
+
+def _inside(parents: Sequence[str], keys: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((f"{parent}.{before}", f"{parent}.{now}") for parent in parents for before, now in keys)
+
+
 # Applied from first to last: key before, key now.
 RENAMED_KEYS = (
     ("sampling.responses_a_task", "sampling.responses_per_task"),
@@ -56,33 +76,19 @@ RENAMED_KEYS = (
     ("policy.evaluation.evaluation_prompts", "policy.evaluation.max_examples"),
     ("policy.evaluation.samples", "policy.evaluation.logged_samples"),
     ("reward_model.optimiser", "reward_model.optimizer"),
-    ("reward_model.optimizer.warmup_fraction", "reward_model.optimizer.warmup_ratio"),
-    ("reward_model.optimizer.warmup_start_fraction", "reward_model.optimizer.warmup_start_ratio"),
-    ("reward_model.optimizer.final_fraction", "reward_model.optimizer.min_lr_ratio"),
-    ("reward_model.optimizer.max_gradient_norm", "reward_model.optimizer.max_grad_norm"),
-    ("policy.policy_optimizer.warmup_fraction", "policy.policy_optimizer.warmup_ratio"),
-    ("policy.policy_optimizer.warmup_start_fraction", "policy.policy_optimizer.warmup_start_ratio"),
-    ("policy.policy_optimizer.final_fraction", "policy.policy_optimizer.min_lr_ratio"),
-    ("policy.policy_optimizer.max_gradient_norm", "policy.policy_optimizer.max_grad_norm"),
-    ("policy.critic_optimizer.warmup_fraction", "policy.critic_optimizer.warmup_ratio"),
-    ("policy.critic_optimizer.warmup_start_fraction", "policy.critic_optimizer.warmup_start_ratio"),
-    ("policy.critic_optimizer.final_fraction", "policy.critic_optimizer.min_lr_ratio"),
-    ("policy.critic_optimizer.max_gradient_norm", "policy.critic_optimizer.max_grad_norm"),
-    ("reward_model.model.source.fresh", "reward_model.model.source.from_scratch"),
-    ("policy.policy.source.fresh", "policy.policy.source.from_scratch"),
-    ("policy.reference.fresh", "policy.reference.from_scratch"),
-    ("reward_model.runtime.engine", "reward_model.runtime.backend"),
-    ("policy.runtime.engine", "policy.runtime.backend"),
+    *_inside(("reward_model.optimizer", "policy.policy_optimizer", "policy.critic_optimizer"), OPTIMIZER),
+    *_inside(("reward_model.model.source", "policy.policy.source", "policy.reference"), MODEL_SOURCE),
+    *_inside(("reward_model.runtime", "policy.runtime"), (("engine", "backend"),)),
 )
 # By the key of now: value before, value now.
 RENAMED_VALUES = (
     ("policy.reward.kl_controller", "paper", "ziegler_paper"),
     ("policy.reward.kl_controller", "code", "ziegler_code"),
-    ("reward_model.runtime.backend", "plain", "torch"),
-    ("policy.runtime.backend", "plain", "torch"),
-    ("reward_model.batch.layout", "packed", "shared_prompt"),
-    ("policy.batch.layout", "packed", "shared_prompt"),
-    ("policy.reward_model_batch.layout", "packed", "shared_prompt"),
+    *((f"{runtime}.backend", "plain", "torch") for runtime in ("reward_model.runtime", "policy.runtime")),
+    *(
+        (f"{batch}.layout", "packed", "shared_prompt")
+        for batch in ("reward_model.batch", "policy.batch", "policy.reward_model_batch")
+    ),
 )
 
 

@@ -1,5 +1,6 @@
 """The migration that renames the keys of recorded plans, on plans as the version before wrote them."""
 
+import copy
 import importlib
 import json
 from pathlib import Path
@@ -26,6 +27,27 @@ def test_a_plan_of_the_version_before_says_the_same_under_the_names_of_now(name)
 def test_the_demos_plan_of_the_version_before_says_the_same_under_the_names_of_now():
     plan = constants.round_plan(0, 2, "demo-annotator")
     assert load_plan(plain_names.renamed_plan(PLANS_BEFORE["demonstration"])) == plan
+
+
+def test_values_that_were_set_by_hand_are_renamed_too():
+    plan = copy.deepcopy(PLANS_BEFORE["tiny"])
+    plan["sampling"] |= {"temperatures": [0.7, 1.0], "further_policies": ["older"]}
+    plan["annotation"] |= {"hours": 2.5, "reserved_for": ["ada"], "reserved_tasks": 3}
+    plan["open_next_round"] = False
+    plan["reward_model"]["batch"]["layout"] = "packed"
+    plan["reward_model"]["runtime"]["engine"] = "deepspeed"
+    plan["policy"]["reward_batch"] = {**plan["policy"]["batch"], "layout": "packed"}
+    plan["policy"]["reward"] |= {"kl_rule": "paper", "kl_target": 6.0}
+    plan["policy"]["reference"] = {"path": None, "fresh": {"layers": 3, "heads": 2, "max_positions": 64}}
+    now = load_plan(plain_names.renamed_plan(plan))
+    assert (now.sampling.options.temperatures, now.sampling.other_policies) == ((0.7, 1.0), ("older",))
+    assert (now.annotation.max_hours, now.annotation.reserved_tasks_per_person) == (2.5, 3)
+    assert not now.continue_automatically
+    assert (now.reward_model.batch.layout, now.reward_model.runtime.backend) == ("shared_prompt", "deepspeed")
+    assert now.policy.reward_model_batch.layout == "shared_prompt"
+    assert now.policy.reward.kl_controller == "ziegler_paper"
+    assert now.policy.reference.from_scratch.num_hidden_layers == 3
+    assert plain_names.former_plan(plain_names.renamed_plan(plan)) == plan
 
 
 @pytest.mark.parametrize("name", sorted(PLANS_BEFORE))
