@@ -64,9 +64,9 @@ def gold_components(
 ) -> GoldComponents:
     """The parts of the gold score of one response to a prompt of the world.
 
-    `finished` is False when the policy hit its token limit; a text without a closing mark counts as unfinished in any
-    case.
-    The topic is read from the last user turn; ValueError when that does not name exactly one food and one flavour.
+    `finished` is False when the policy hit its token limit; a text without a closing mark counts as
+    unfinished in any case. The topic is read from the last user turn; ValueError when that does not name
+    exactly one food and one flavour.
     """
     asked_foods, asked_flavours = topic_words(_last_user_turn(messages))
     if len(asked_foods) != 1 or len(asked_flavours) != 1:
@@ -108,10 +108,10 @@ def judge(
 ) -> Verdict:
     """How one noisy judge orders `responses`, which are given in the order shown.
 
-    Each response is perceived as its gold score plus `noise` times a standard Gumbel draw. The
-    difference of two Gumbel draws is logistic, so for every pair P(i over j) = sigmoid((gold_i -
-    gold_j) / noise), ties apart, and K responses are ordered as Plackett-Luce orders them.
-    With noise = 0 the verdict is the gold order. ValueError for fewer than two responses or a negative noise.
+    Each response is perceived as its gold score plus `noise` times a standard Gumbel draw. The difference
+    of two Gumbel draws is logistic, so for every pair P(i over j) = sigmoid((gold_i - gold_j) / noise),
+    ties apart, and K responses are ordered as Plackett-Luce orders them. With noise = 0 the verdict is the
+    gold order. ValueError for fewer than two responses or a negative noise.
     """
     if len(responses) < 2:
         raise ValueError(f"a judge compares two or more responses, not {len(responses)}")

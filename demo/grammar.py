@@ -1,19 +1,21 @@
 """The small built-in world: cooking questions and answers, written by a grammar.
 
-The demo needs people's questions, demonstrations for supervised fine-tuning and pairs to judge before
-any policy exists, on a machine without a network. This module writes all of them from a few slots (food, flavour,
-method, occasion, side, minutes). Answers vary in what a reader would care about: on or off topic, polite or rude,
-with or without a reason and a tip, padded with filler or not; `demo.gold_judge` weighs exactly that.
+The demo needs people's questions, demonstrations for supervised fine-tuning and pairs to judge before any
+policy exists, on a machine without a network. This module writes all of them from a few slots (food,
+flavour, method, occasion, side, minutes). Answers vary in what a reader would care about: on or off
+topic, polite or rude, with or without a reason and a tip, padded with filler or not; `demo.gold_judge`
+weighs exactly that.
 
 Two properties are kept on purpose:
 
-- Slots are single words of lower case in the middle of a sentence, so that a byte-level BPE trained on demonstrations
-  spends one token on each. A model of a million parameters then learns to copy the topic in a minute.
-- Prompts are held out by combination: a (food, flavour) pair belongs to exactly one purpose, chosen by hash. Every
-  prompt names both, so no prompt of one purpose asks about a pair that another purpose has seen.
+- Slots are single words of lower case in the middle of a sentence, so that a byte-level BPE trained on
+  demonstrations spends one token on each. A model of a million parameters then learns to copy the topic
+  within a minute.
+- Prompts are held out by combination: a (food, flavour) pair belongs to exactly one purpose, chosen by
+  hash. Every prompt names both, so no prompt of one purpose asks about a pair that another has seen.
 
-Everything is a pure function of its arguments; randomness comes from the `random.Random` passed in. No Django, no
-torch.
+Everything is a pure function of its arguments; randomness comes from the `random.Random` passed in. No
+Django, no torch.
 """
 
 import hashlib
@@ -130,9 +132,9 @@ class GrammarDemonstration:
 class WriterProfile:
     """How often a writer does a thing, each a probability in [0, 1].
 
-    `rude` applies where the writer was not polite; `says_instead` where the response is about another food: it then
-    contains the word "instead" ("roast the tofu instead"). Why that helps the reward model is not known
-    (docs/decisions.md).
+    `rude` applies where the writer was not polite; `says_instead` where the response is about another
+    food: it then contains the word "instead" ("roast the tofu instead"). Why that helps the reward model
+    is not known (docs/decisions.md).
     """
 
     on_topic: float

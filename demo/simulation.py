@@ -12,10 +12,11 @@ from workspace.models import User
 def simulate_judgments(
     *, actor: User, batch: Batch, annotators: Sequence[User], seed: int, limit: int, noise: float = NOISE
 ) -> int:
-    """Let simulated annotators answer up to `limit` open tasks of the batch; returns how many judgments came in.
+    """Let simulated annotators answer up to `limit` open tasks of the batch; returns how many
+    judgments came in.
 
-    What an annotator says of a task depends on the seed, the annotator and the task alone, so that a repeated or
-    interrupted simulation says the same. Reserved tasks are left to whom they are kept for.
+    What an annotator says of a task depends on the seed, the annotator and the task alone, so that a
+    repeated or interrupted simulation says the same. Reserved tasks are left to whom they are kept for.
     """
     question = batch.project.question_settings.latest_version()
     allow_ties = question is not None and question.allow_ties

@@ -33,8 +33,8 @@ def start_round(
 ) -> Round:
     """Start the project's next round.
 
-    Raises RoundRefused if another round is open, or if a later stage is bound to fail: better now than after people
-    have done their part.
+    Raises RoundRefused if another round is open, or if a later stage is bound to fail: better now than
+    after people have done their part.
     """
     for instance in (criterion, start_policy, prompt_set):
         if instance.project_id != project.pk:
@@ -129,7 +129,8 @@ def end_annotation(*, actor: User, round_: Round) -> Round:
 def retry_round(*, actor: User, round_: Round) -> Round:
     """Go on from the stage that failed; its failed runs are queued again and resume from their checkpoints.
 
-    Judgments that were too few, or refused by the reward model's training, are frozen anew: there may be more now.
+    Judgments that were too few, or refused by the reward model's training, are frozen anew: there may
+    be more now.
     """
     locked = _lock_at(round_, Stage.FAILED)
     runs = stage_runs(locked, locked.failed_stage)

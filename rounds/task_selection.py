@@ -44,7 +44,8 @@ def head_to_head_count(plan: RoundPlan, prompts: int) -> int:
 def comparison_tasks(prompts: Sequence[Prompt], responses: Sequence[Response], k: int) -> list[NewTask]:
     """One task per prompt with K different texts; a prompt whose samples repeat each other is left out.
 
-    The responses are taken from the sources round-robin, so that K responses of two policies hold both of them.
+    The responses are taken from the sources round-robin, so that K responses of two policies hold
+    both of them.
     """
     by_prompt: dict[int, dict[str, list[Response]]] = defaultdict(lambda: defaultdict(list))
     for response in responses:

@@ -1,7 +1,9 @@
-"""Names that say what they mean: two columns, the constraints, and the keys of recorded plans. The data stay.
+"""Names that say what they mean: two columns, the constraints, and the keys of recorded plans.
+The data stay.
 
-A plan holds the options of its trainings too, so their new names are in the table below. A plan that does not have
-the shape of the version before stays as it is; its round says what does not fit when it is advanced.
+A plan holds the options of its trainings too, so their new names are in the table below. A plan that
+does not have the shape of the version before stays as it is; its round says what does not fit when
+it is advanced.
 """
 
 import copy

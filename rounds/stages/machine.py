@@ -1,7 +1,9 @@
-"""Moves rounds from stage to stage. The worker's periodic task calls `advance_rounds`; nothing here trains anything.
+"""Moves rounds from stage to stage. The worker's periodic task calls `advance_rounds`; nothing
+here trains anything.
 
-A handler of `rounds.stages.registry` looks whether its stage's work is done, and in one transaction, with the round's
-row locked, records its results and starts the next stage's work. Two workers that try at once do it once.
+A handler of `rounds.stages.registry` looks whether its stage's work is done, and in one transaction, with
+the round's row locked, records its results and starts the next stage's work. Two workers that try at once
+do it once.
 """
 
 import logging

@@ -48,7 +48,7 @@ class Command(ProjectCommand):
                 raise ActionError(
                     f"The batch “{batch.name}” is not of the built-in world: {error}."
                 ) from error
-        made = options["limit"] - left
+        count = options["limit"] - left
         self.stdout.write(
-            f"{made} judgments." if made else "No judgments: no task is open to these annotators."
+            f"{count} judgments." if count else "No judgments: no task is open to these annotators."
         )

@@ -16,7 +16,11 @@ class Command(BaseCommand):
     help = "Carry runs and advance rounds until stopped (Ctrl-C or SIGTERM hands a run back; it resumes elsewhere)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--once", action="store_true", help="one tick and at most one run, then leave")
+        parser.add_argument(
+            "--once",
+            action="store_true",
+            help="do the periodic tasks once and carry at most one run, then leave",
+        )
         parser.add_argument(
             "--kinds",
             nargs="+",
