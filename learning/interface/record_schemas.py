@@ -28,6 +28,9 @@ _SAMPLING = pa.struct(
 )
 _PAIR_TABLE = _list_of(_list_of(pa.float64(), nullable=True))  # K x K, null where never compared
 
+# Plain text for pretraining, one document a row; `split` is "train", or anything else for held out.
+TEXTS = pa.schema([_required("text", _TEXT), _required("split", _TEXT)])
+
 PROMPTS = pa.schema(
     [
         _required("prompt_id", _TEXT),

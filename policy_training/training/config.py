@@ -4,8 +4,6 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
-import pyarrow as pa
-
 from learning.interface.training_options import (
     BatchOptions,
     EvaluationOptions,
@@ -16,11 +14,6 @@ from learning.interface.training_options import (
     require_at_least,
 )
 from rewardmodel.training.config import TokenizerOptions
-
-# Plain text for pretraining, one document a row; `split` is "train", or anything else for held out.
-TEXTS = pa.schema(
-    [pa.field("text", pa.string(), nullable=False), pa.field("split", pa.string(), nullable=False)]
-)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
     python -m policy_training.training.pretrain RUN_DIR
 
-Reads inputs `texts` (config.TEXTS), or `demonstrations` read as whole dialogues; rows of split "train" train,
+Reads inputs `texts` (record_schemas.TEXTS), or `demonstrations` read as whole dialogues; rows of split "train" train,
 all others are held out. Texts longer than batch.max_prompt_tokens + batch.max_response_tokens are cut into
 pieces of that length. Writes model/ and result.json.
 """
@@ -12,11 +12,11 @@ from typing import Any
 from learning.batches.collation import Example
 from learning.batches.sequence_packing import chunk_document
 from learning.interface.options import UserError
-from learning.interface.record_schemas import DEMONSTRATIONS
+from learning.interface.record_schemas import DEMONSTRATIONS, TEXTS
 from learning.models.tokenization import encode_prompt, encode_response
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from policy_training.training.config import TEXTS, LanguageModelConfig
+from policy_training.training.config import LanguageModelConfig
 from policy_training.training.demonstrations import demonstration_texts, split_train
 from policy_training.training.supervised import fit, load_or_train_tokenizer
 

@@ -83,12 +83,12 @@ def fit(
     heldout_rows = RowDataset(config, model, tokenizer, heldout[: config.evaluation.max_examples], like=rows)
     # Of everything that will be read, before the first step: a run must not fail after its training.
     require_max_positions(model, max(rows.longest_example, heldout_rows.longest_example))
-    cursor = EpochBatchSampler(
+    batch_sampler = EpochBatchSampler(
         rows.costs,
         seed=config.runtime.seed,
         step_batch_size=StepBatchSize(examples=config.data.examples_per_step),
     )
-    steps_total = config.data.steps or math.ceil(config.data.epochs * cursor.steps_per_epoch)
+    steps_total = config.data.steps or math.ceil(config.data.epochs * batch_sampler.steps_per_epoch)
     engine = Engine(
         model,
         optimizer=config.optimizer,
@@ -98,7 +98,10 @@ def fit(
     )
     progress = TrainingState()
     checkpoints = Checkpoints(
-        context, distributed, engines={"policy": engine}, state={"cursor": cursor, "progress": progress}
+        context,
+        distributed,
+        engines={"policy": engine},
+        state={"sampler": batch_sampler, "progress": progress},
     )
 
     done = checkpoints.resume()
@@ -107,7 +110,7 @@ def fit(
         progress.loss_before = heldout_loss(engine, heldout_rows, distributed)
     for step in range(done + 1, steps_total + 1):
         context.require_current()
-        metrics = train_step(engine, rows, cursor, distributed, progress)
+        metrics = train_step(engine, rows, batch_sampler, distributed, progress)
         every = config.evaluation.evaluate_every_steps
         if every and step % every == 0 and step < steps_total:
             metrics["eval_loss"] = heldout_loss(engine, heldout_rows, distributed)
@@ -124,7 +127,7 @@ def fit(
     sha256s = engine.save_model(tokenizer, context.path / "model")
     return {
         "steps": steps_total,
-        "epochs": steps_total / cursor.steps_per_epoch,
+        "epochs": steps_total / batch_sampler.steps_per_epoch,
         "train_examples": len(train),
         "heldout_examples": len(heldout_rows.examples),
         "tokens": progress.tokens,
@@ -143,15 +146,15 @@ def fit(
 def train_step(
     engine: Engine,
     rows: "RowDataset",
-    cursor: EpochBatchSampler,
+    batch_sampler: EpochBatchSampler,
     distributed: DistributedContext,
     progress: TrainingState,
 ) -> dict[str, Any]:
-    """One optimizer step over the cursor's next rows; its metrics."""
+    """One optimizer step over the sampler's next rows; its metrics."""
     started = time.perf_counter()
     inputs = [
         MicroBatchInputs(rows.batch(micro, engine), micro.is_dummy)
-        for micro in rows.micro_batches(cursor.next(), distributed)
+        for micro in rows.micro_batches(batch_sampler.next(), distributed)
     ]
     tokens = int(distributed.sum(sum(float(p.batch.n_tokens) for p in inputs if not p.is_dummy)))
     result = engine.accumulate_and_step(
@@ -172,7 +175,7 @@ def train_step(
         "learning_rate": result.learning_rate,
         "tokens": tokens,
         "tokens_per_second": tokens / seconds,
-        "epoch": cursor.epoch,
+        "epoch": batch_sampler.epoch,
     }
 
 

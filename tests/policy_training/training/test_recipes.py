@@ -231,8 +231,8 @@ def test_sft_counts_response_tokens_only(tmp_path):
 
 @pytest.mark.parametrize("source", ["texts", "demonstrations"])
 def test_pretraining_counts_every_token(tmp_path, source):
+    from learning.interface.record_schemas import TEXTS
     from learning.interface.run_directory import RunDirectory
-    from policy_training.training.config import TEXTS
 
     if source == "texts":
         rows = [
