@@ -5,10 +5,16 @@ How they were found is in docs/decisions.md; what they reach is in docs/benchmar
 
 from dataclasses import replace
 
-from learning.interface.training_options import BatchOptions, ModelArchitecture, ModelSource, RuntimeOptions
+from learning.interface.training_options import (
+    BatchOptions,
+    ModelArchitecture,
+    ModelSource,
+    RuntimeOptions,
+    TokenizerOptions,
+)
+from learning.interface.vocabulary import PERSON, SIMULATED
 from policy_training.training.config import LanguageModelConfig, SampleOptions
 from policy_training.training.presets import LANGUAGE_MODEL_PRESETS, PPO_PRESETS
-from rewardmodel.training.config import TokenizerOptions
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
 from rounds.plans import PLACEHOLDER_PATH, AnnotationPlan, RoundPlan, SamplingPlan, placeholder_source
 
@@ -99,7 +105,7 @@ def round_plan(seed: int, threads: int, annotator: str) -> RoundPlan:
         ),
         annotation=AnnotationPlan(
             quota=QUOTA,
-            annotator_kinds=("person", "simulated"),
+            annotator_kinds=(PERSON, SIMULATED),
             reserved_for=(annotator,),
             reserved_tasks_per_person=RESERVED_TASKS,
         ),

@@ -1,7 +1,7 @@
 """Checkpoints of a run: complete or ignored, never half; after a resume everything goes on as if nothing happened.
 
     checkpoints/step-000200.f3/     step 200, written by the attempt with fence 3
-        state.json, state.safetensors       engines, cursors, moments: numbers here, tensors there
+        state.json, state.safetensors       engines, samplers, moments: numbers here, tensors there
         random-0.json, random-0.safetensors generators of torch, Python and NumPy, one pair a rank
         shards-policy/                      a DeepSpeed engine, in DeepSpeed's own files
         complete.json                       sizes, sha256, offsets of metrics and samples; written last
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 class Stateful(Protocol):
-    """Whatever a run has besides its engines: cursors, moments, coefficients. The same on every rank."""
+    """Whatever a run has besides its engines: samplers, moments, coefficients. The same on every rank."""
 
     def state_dict(self) -> Any: ...
 
@@ -53,19 +53,6 @@ class DataclassState:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
-
-
-class Box:
-    """A value (number, text, tensor, list or dict of them) that is saved and restored with the checkpoint."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def state_dict(self) -> Any:
-        return {"value": self.value}
-
-    def load_state_dict(self, state: Any) -> None:
-        self.value = state["value"]
 
 
 @dataclass(frozen=True)
@@ -201,21 +188,21 @@ class Checkpoints:
 
     def _list_complete(self) -> list[_CheckpointInfo]:
         """Those with a readable complete.json, newest first."""
-        ones = []
+        checkpoints = []
         for path in self._folder.glob("step-*/complete.json"):
             try:
-                ones.append(_CheckpointInfo(folder=path.parent, **json.loads(path.read_bytes())))
+                checkpoints.append(_CheckpointInfo(folder=path.parent, **json.loads(path.read_bytes())))
             except (ValueError, TypeError, OSError) as error:
                 logger.warning("%s is not used: complete.json is unreadable (%s)", path.parent.name, error)
-        return sorted(ones, key=lambda one: (one.step, one.fence), reverse=True)
+        return sorted(checkpoints, key=lambda checkpoint: (checkpoint.step, checkpoint.fence), reverse=True)
 
     def _prune(self) -> None:
-        ones = self._list_complete()
-        kept = ones[: self._runtime.keep_checkpoints]
-        scored = [one for one in ones if one.score is not None]
+        checkpoints = self._list_complete()
+        kept = checkpoints[: self._runtime.keep_checkpoints]
+        scored = [checkpoint for checkpoint in checkpoints if checkpoint.score is not None]
         if scored:
-            kept.append(max(scored, key=lambda one: (one.score, one.step)))
-        names = {one.folder.name for one in kept}
+            kept.append(max(scored, key=lambda checkpoint: (checkpoint.score, checkpoint.step)))
+        names = {checkpoint.folder.name for checkpoint in kept}
         for path in self._folder.glob("step-*"):
             if path.name not in names:
                 _remove(path)

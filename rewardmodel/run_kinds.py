@@ -6,6 +6,7 @@ from typing import Any
 from annotation.datasets.files import dataset_comparisons
 from annotation.models import PreferenceDataset
 from annotation.records import demonstration_rows, response_rows
+from learning.interface import vocabulary
 from learning.interface.record_files import iterate_records
 from learning.interface.record_schemas import COMPARISONS, DEMONSTRATIONS, RESPONSES, SCORES
 from rewardmodel.models import ResponseScore, RewardModel
@@ -24,7 +25,7 @@ def _training_inputs(run: Run) -> Mapping[str, Any]:
     dataset = PreferenceDataset.objects.get(pk=run.parameters["dataset"], project=run.project)
     # The test split stays out of the trainer's sight altogether.
     comparisons = dataset_comparisons(
-        dataset, consensus=run.parameters["consensus"], splits=("train", "validation")
+        dataset, consensus=run.parameters["consensus"], splits=(vocabulary.TRAIN, vocabulary.VALIDATION)
     )
     inputs: dict[str, Any] = {"comparisons": (comparisons, COMPARISONS)}
     demonstrations = list(demonstration_rows(run.project, splits=("train",)))

@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from learning.interface import vocabulary
+
 V = TypeVar("V", bound=models.Model)
 
 
@@ -24,9 +26,9 @@ def new_split_salt() -> str:
 
 class User(AbstractUser):
     class Kind(models.TextChoices):
-        PERSON = "person", "Person"
-        SIMULATED = "simulated", "Simulated annotator"
-        AI = "ai", "AI judge"
+        PERSON = vocabulary.PERSON, "Person"
+        SIMULATED = vocabulary.SIMULATED, "Simulated annotator"
+        AI = vocabulary.AI, "AI judge"
 
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PERSON)
     pseudonym = models.CharField(max_length=64, unique=True, default=new_pseudonym, editable=False)
@@ -34,7 +36,7 @@ class User(AbstractUser):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind__in=["person", "simulated", "ai"]), name="user_kind_is_known"
+                condition=Q(kind__in=list(vocabulary.ANNOTATOR_KINDS)), name="user_kind_is_known"
             ),
             # A machine's judgments come in through its own door; nobody logs in as one.
             models.CheckConstraint(

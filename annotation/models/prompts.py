@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from learning.interface import vocabulary
 from workspace.models import Project
 
 
@@ -26,14 +27,14 @@ def new_external_id() -> str:
 
 class Prompt(models.Model):
     class Kind(models.TextChoices):
-        PLAIN = "plain", "Plain"  # a task in words
-        FEW_SHOT = "few-shot", "Few-shot"  # an instruction with worked examples
-        USER_BASED = "user-based", "User-based"  # written after a use that people asked for
+        PLAIN = vocabulary.PLAIN, "Plain"  # a task in words
+        FEW_SHOT = vocabulary.FEW_SHOT, "Few-shot"  # an instruction with worked examples
+        USER_BASED = vocabulary.USER_BASED, "User-based"  # written after a use that people asked for
 
     class Split(models.TextChoices):
-        TRAIN = "train", "Train"
-        VALIDATION = "validation", "Validation"
-        TEST = "test", "Test"
+        TRAIN = vocabulary.TRAIN, "Train"
+        VALIDATION = vocabulary.VALIDATION, "Validation"
+        TEST = vocabulary.TEST, "Test"
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="prompts")
     external_id = models.CharField(max_length=200, help_text="`prompt_id` in files.")
@@ -51,11 +52,9 @@ class Prompt(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["project", "external_id"], name="unique_prompt_id_per_project"),
+            models.CheckConstraint(condition=Q(split__in=list(vocabulary.SPLITS)), name="prompt_split_valid"),
             models.CheckConstraint(
-                condition=Q(split__in=["train", "validation", "test"]), name="prompt_split_valid"
-            ),
-            models.CheckConstraint(
-                condition=Q(kind__in=["plain", "few-shot", "user-based"]), name="prompt_kind_valid"
+                condition=Q(kind__in=list(vocabulary.PROMPT_KINDS)), name="prompt_kind_valid"
             ),
             models.CheckConstraint(condition=~Q(external_id=""), name="prompt_id_not_empty"),
         ]

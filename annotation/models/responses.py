@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from annotation.models.prompts import Prompt, new_external_id
+from learning.interface import vocabulary
 from workspace.models import Project
 
 
@@ -12,10 +13,10 @@ class Source(models.Model):
     """Where a response came from. Annotators never learn it."""
 
     class Kind(models.TextChoices):
-        POLICY = "policy", "Policy"
-        PERSON = "person", "Person"
-        REFERENCE = "reference", "Reference"
-        IMPORT = "import", "Import"
+        POLICY = vocabulary.POLICY, "Policy"
+        PERSON = vocabulary.PERSON, "Person"
+        REFERENCE = vocabulary.REFERENCE, "Reference"
+        IMPORT = vocabulary.IMPORT, "Import"
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="sources")
     kind = models.CharField(max_length=10, choices=Kind.choices)
@@ -26,7 +27,7 @@ class Source(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["project", "kind", "name"], name="unique_source_per_project"),
             models.CheckConstraint(
-                condition=Q(kind__in=["policy", "person", "reference", "import"]), name="source_kind_valid"
+                condition=Q(kind__in=list(vocabulary.SOURCE_KINDS)), name="source_kind_valid"
             ),
         ]
 

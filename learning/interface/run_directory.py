@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from learning.interface.atomic_files import atomic_folder, write_json_atomically
 from learning.interface.options import UserError, options_to_dict
 from learning.interface.record_files import write_records
+from learning.interface.text import replace_unstorable_characters
 
 SCHEMA_VERSION = 2  # of config.json; raised whenever a key of any options class is renamed or removed
 FENCE_VARIABLE = "ROUNDTABLE_FENCE"  # of the environment: the number of the attempt that a process belongs to
@@ -221,7 +222,7 @@ class RunDirectory:
                 tail = file.read().decode(errors="replace")
         except FileNotFoundError:
             return ""
-        return "\n".join(tail.rstrip("\n").split("\n")[-lines:]).replace("\x00", "\ufffd")
+        return replace_unstorable_characters("\n".join(tail.rstrip("\n").split("\n")[-lines:]))
 
     def result(self) -> dict[str, Any] | None:
         """What the run returned; None while it has not succeeded."""

@@ -82,6 +82,20 @@ class ModelSource:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenizerOptions:
+    """The tokenizer of a model that starts from random weights; any other start brings its own."""
+
+    path: str | None = None  # a folder with a tokenizer; None trains one on the training texts
+    vocabulary_size: int = 2048
+
+    def __post_init__(self) -> None:
+        if self.vocabulary_size < 300:
+            raise ValueError(
+                f"vocabulary_size is {self.vocabulary_size}, below the 256 bytes and the special tokens"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """A model to train. `dropout` replaces every dropout probability of the architecture."""
 

@@ -12,7 +12,10 @@ ANNOTATOR_KINDS = ("person", "simulated", "ai")
 PERSON, SIMULATED, AI = ANNOTATOR_KINDS
 
 PROMPT_KINDS = ("plain", "few-shot", "user-based")
-SOURCE_KINDS = ("policy", "person", "reference", "import")  # who wrote a response
+PLAIN, FEW_SHOT, USER_BASED = PROMPT_KINDS
+
+SOURCE_KINDS = ("policy", PERSON, "reference", "import")  # who wrote a response
+POLICY, _, REFERENCE, IMPORT = SOURCE_KINDS
 
 # The settings a response was sampled with, in the order of the columns.
 SAMPLING_FIELDS: Mapping[str, type[int] | type[float]] = {

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from learning.interface.options import UserError
+from learning.interface.text import replace_unstorable_characters
 
 PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|eos|>"
 ROLE_TOKENS = ("<|system|>", "<|user|>", "<|assistant|>", "<|tool|>")
@@ -100,7 +101,7 @@ def encode_response(tokenizer: PreTrainedTokenizerFast, text: str, max_tokens: i
 def decode_response(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> str:
     """Text of sampled ids without special tokens; NUL, which no record may hold, becomes U+FFFD."""
     text = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return text.replace("\x00", "\ufffd")
+    return replace_unstorable_characters(text)
 
 
 def _encode_text(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:

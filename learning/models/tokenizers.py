@@ -5,13 +5,14 @@ Right padding, a padding id distinct from every scored id, a chat template. No c
 
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from learning.interface.options import UserError
-from learning.interface.training_options import ModelArchitecture, ModelSource
+from learning.interface.training_options import ModelArchitecture, ModelSource, TokenizerOptions
 from learning.models.files import existing_folder, unreadable
 from learning.models.from_scratch import scratch_config
 from learning.models.tokenization import PAD, TRANSCRIPT_TEMPLATE
@@ -57,6 +58,15 @@ def load_tokenizer(source: ModelSource | str | Path) -> PreTrainedTokenizerFast:
         tokenizer.chat_template = TRANSCRIPT_TEMPLATE
     tokenizer.padding_side = "right"
     return tokenizer
+
+
+def load_or_train_tokenizer(
+    source: ModelSource, options: TokenizerOptions, train: Callable[[], PreTrainedTokenizerFast]
+) -> PreTrainedTokenizerFast:
+    """The tokenizer of the model to start from; for one from scratch that of `options.path`, or a trained one."""
+    if source.from_scratch is None:
+        return load_tokenizer(source)
+    return load_tokenizer(options.path) if options.path is not None else train()
 
 
 def _tokenizer_class(source: ModelSource) -> Any:

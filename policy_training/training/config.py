@@ -11,9 +11,9 @@ from learning.interface.training_options import (
     ModelSource,
     OptimizerOptions,
     RuntimeOptions,
+    TokenizerOptions,
     require_at_least,
 )
-from rewardmodel.training.config import TokenizerOptions
 
 
 @dataclass(frozen=True, kw_only=True)

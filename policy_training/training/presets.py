@@ -14,6 +14,7 @@ from learning.interface.training_options import (
     ModelSource,
     OptimizerOptions,
     RuntimeOptions,
+    TokenizerOptions,
 )
 from policy_training.training.config import (
     AlgorithmOptions,
@@ -25,7 +26,6 @@ from policy_training.training.config import (
     RolloutOptions,
     SamplingOptions,
 )
-from rewardmodel.training.config import TokenizerOptions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.config import LanguageModelConfig
 from policy_training.training.demonstrations import demonstration_texts, split_train
-from policy_training.training.supervised import fit, load_or_train_tokenizer
+from policy_training.training.supervised import fit, prepare_tokenizer
 
 
 def main(context: RunContext[LanguageModelConfig]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def main(context: RunContext[LanguageModelConfig]) -> dict[str, Any]:
             f"inputs/{name}: none of its {len(rows)} rows has split 'train'; add texts to learn from"
         )
     texts = [row["text"] for row in train_rows] if name == "texts" else demonstration_texts(train_rows)
-    tokenizer = load_or_train_tokenizer(config, texts)
+    tokenizer = prepare_tokenizer(config, texts)
     return fit(
         context,
         tokenizer=tokenizer,

@@ -19,7 +19,7 @@ from policy_training.training.demonstrations import (
     demonstration_texts,
     split_train,
 )
-from policy_training.training.supervised import fit, load_or_train_tokenizer
+from policy_training.training.supervised import fit, prepare_tokenizer
 
 
 def main(context: RunContext[LanguageModelConfig]) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def main(context: RunContext[LanguageModelConfig]) -> dict[str, Any]:
         raise UserError(
             f"inputs/demonstrations: none of its {len(rows)} rows has split 'train'; add demonstrations to learn from"
         )
-    tokenizer = load_or_train_tokenizer(config, demonstration_texts(train_rows))
+    tokenizer = prepare_tokenizer(config, demonstration_texts(train_rows))
     return fit(
         context,
         tokenizer=tokenizer,

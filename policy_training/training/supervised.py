@@ -28,7 +28,7 @@ from learning.interface.training_options import Layout
 from learning.models.architectures import max_positions, require_max_positions
 from learning.models.loading import load_policy
 from learning.models.tokenization import decode_response, train_tokenizer
-from learning.models.tokenizers import load_tokenizer, require_autotokenizer_agrees
+from learning.models.tokenizers import load_or_train_tokenizer, require_autotokenizer_agrees
 from learning.run_context import RunContext
 from policy_training.training.attention import with_math_attention
 from policy_training.training.config import LanguageModelConfig, SamplingOptions
@@ -48,15 +48,14 @@ class TrainingState(DataclassState):
     train_losses: list[float] = field(default_factory=list)  # of the last few steps
 
 
-def load_or_train_tokenizer(config: LanguageModelConfig, texts: Sequence[str]) -> Any:
+def prepare_tokenizer(config: LanguageModelConfig, texts: Sequence[str]) -> Any:
     """The model's own tokenizer; for a model from scratch the one of `tokenizer.path`, or one trained on `texts`."""
-    if config.model.source.from_scratch is None:
-        return load_tokenizer(config.model.source)
-    if config.tokenizer.path is not None:
-        tokenizer = load_tokenizer(config.tokenizer.path)
-    else:
-        tokenizer = train_tokenizer(texts, config.tokenizer.vocabulary_size)
-    require_autotokenizer_agrees(tokenizer, config.model.source.from_scratch)
+    source = config.model.source
+    tokenizer = load_or_train_tokenizer(
+        source, config.tokenizer, lambda: train_tokenizer(texts, config.tokenizer.vocabulary_size)
+    )
+    if source.from_scratch is not None:
+        require_autotokenizer_agrees(tokenizer, source.from_scratch)
     return tokenizer
 
 

@@ -9,6 +9,7 @@ from learning.interface.training_options import (
     ModelOptions,
     OptimizerOptions,
     RuntimeOptions,
+    TokenizerOptions,
     require_at_least,
 )
 
@@ -62,20 +63,6 @@ class DataOptions:
             raise ValueError(
                 f"min_comparisons_per_step {self.min_comparisons_per_step} is above comparisons_per_step "
                 f"{self.comparisons_per_step}"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TokenizerOptions:
-    """The tokenizer of a model that starts from random weights; any other start brings its own."""
-
-    path: str | None = None  # a folder with a tokenizer; None trains one on the training comparisons
-    vocabulary_size: int = 2048
-
-    def __post_init__(self) -> None:
-        if self.vocabulary_size < 300:
-            raise ValueError(
-                f"vocabulary_size is {self.vocabulary_size}, below the 256 bytes and the special tokens"
             )
 
 

@@ -17,12 +17,12 @@ from learning.interface.training_options import (
     ModelSource,
     OptimizerOptions,
     RuntimeOptions,
+    TokenizerOptions,
 )
 from rewardmodel.training.config import (
     DataOptions,
     ObjectiveOptions,
     RewardModelConfig,
-    TokenizerOptions,
 )
 
 

@@ -1,21 +1,23 @@
 """The reward model's tokenizer, and comparisons and demonstrations as token ids."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
+from transformers import PreTrainedTokenizerFast
+
 from learning.batches.collation import Example
 from learning.distributed import DistributedContext
+from learning.interface.atomic_files import atomic_folder
 from learning.interface.record_schemas import DEMONSTRATIONS
 from learning.interface.training_options import BatchOptions
 from learning.models.tokenization import encode_prompt, encode_response, train_tokenizer
-from learning.models.tokenizers import load_tokenizer
+from learning.models.tokenizers import load_or_train_tokenizer, load_tokenizer
 from learning.run_context import RunContext
 from rewardmodel.training.comparisons import Comparison, Message
 from rewardmodel.training.config import RewardModelConfig
 
 
-def load_or_train_tokenizer(
+def prepare_tokenizer(
     context: RunContext[RewardModelConfig], training: Sequence[Comparison], distributed: DistributedContext
 ) -> Any:
     """The tokenizer of the model to start from; for random weights one trained on these comparisons.
@@ -24,22 +26,24 @@ def load_or_train_tokenizer(
     must not depend on training it the same way twice.
     """
     options = context.options
-    if options.model.source.from_scratch is None:
-        return load_tokenizer(options.model.source)
-    if options.tokenizer.path is not None:
-        return load_tokenizer(options.tokenizer.path)
-    path = context.path / "tokenizer"
-    if distributed.is_main and not path.exists():
-        texts = (
-            text
-            for comparison in training
-            for text in (*(str(message["content"]) for message in comparison.prompt), *comparison.responses)
-        )
-        temporary = path.with_name("tokenizer.tmp")
-        train_tokenizer(texts, options.tokenizer.vocabulary_size).save_pretrained(temporary)
-        os.replace(temporary, path)  # a kill in between leaves no half-written tokenizer
-    distributed.barrier()
-    return load_tokenizer(path)
+
+    def train() -> PreTrainedTokenizerFast:
+        path = context.path / "tokenizer"
+        if distributed.is_main and not path.exists():
+            texts = (
+                text
+                for comparison in training
+                for text in (
+                    *(str(message["content"]) for message in comparison.prompt),
+                    *comparison.responses,
+                )
+            )
+            with atomic_folder(path) as folder:
+                train_tokenizer(texts, options.tokenizer.vocabulary_size).save_pretrained(folder)
+        distributed.barrier()
+        return load_tokenizer(path)
+
+    return load_or_train_tokenizer(options.model.source, options.tokenizer, train)
 
 
 def tokenize_prompt_and_responses(

@@ -48,7 +48,7 @@ from rewardmodel.training.scoring import compute_fp32_scores
 from rewardmodel.training.step_metrics import StepMetrics
 from rewardmodel.training.tokenization import (
     count_truncated,
-    load_or_train_tokenizer,
+    prepare_tokenizer,
     tokenize_comparisons,
     tokenize_demonstrations,
 )
@@ -64,7 +64,7 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     context.set_status(stage="reading")
     comparisons = read_comparisons(context)
     training, validation = split_usable(comparisons, options.objective.ranking_loss)
-    tokenizer = load_or_train_tokenizer(context, training, distributed)
+    tokenizer = prepare_tokenizer(context, training, distributed)
     model = load_model(options, tokenizer).to(distributed.device)
 
     # 2. Token ids: one shared-prompt row a comparison, when that proves exact for this model.

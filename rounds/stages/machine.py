@@ -11,6 +11,7 @@ import logging
 from django.db import InterfaceError, OperationalError, transaction
 
 from learning.interface.options import UserError
+from learning.interface.text import replace_unstorable_characters
 from rounds.models import Round, Stage
 from rounds.plans import load_plan
 from rounds.stages.registry import PREPARATIONS, STAGE_HANDLERS
@@ -32,7 +33,7 @@ def advance_rounds() -> int:
         except Exception as error:
             # It must neither keep the other rounds waiting nor be tried again for ever without a word.
             logger.exception("round %s could not be advanced", pk)
-            fault = f"{type(error).__name__}: {error}".replace("\x00", "\ufffd")[:500]
+            fault = replace_unstorable_characters(f"{type(error).__name__}: {error}")[:500]
             with transaction.atomic():
                 fail_round(
                     lock_round(pk),

@@ -16,7 +16,7 @@ from learning.batches.collation import Example, collate
 from learning.batches.forward import compute_token_logprobs
 from learning.batches.micro_batching import example_size, micro_batches
 from learning.batches.samplers import EpochBatchSampler, StepBatchSize
-from learning.checkpoints import Box, Checkpoints
+from learning.checkpoints import Checkpoints, DataclassState
 from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.options import UserError
@@ -41,6 +41,11 @@ class SmallOptions:
     kill_at_step: int | None = None  # SIGKILL to itself in this step, in the first attempt only
     seconds_per_step: float = 0.0
     fail: str | None = None
+
+
+@dataclass
+class Average(DataclassState):
+    value: float = 0.0
 
 
 def main(context: RunContext[SmallOptions]) -> dict[str, object]:
@@ -69,7 +74,7 @@ def main(context: RunContext[SmallOptions]) -> dict[str, object]:
     cursor = EpochBatchSampler(
         [s.tokens for s in shapes], seed=options.runtime.seed, step_batch_size=StepBatchSize(examples=4)
     )
-    average = Box(0.0)
+    average = Average()
     checkpoints = Checkpoints(
         context, processes, engines={"policy": engine}, state={"cursor": cursor, "average": average}
     )

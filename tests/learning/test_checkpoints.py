@@ -1,6 +1,7 @@
 import json
 import signal
 import time
+from dataclasses import dataclass, field
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from safetensors.torch import load_file
 from learning.batches.collation import collate
 from learning.batches.forward import compute_token_logprobs
 from learning.batches.samplers import EpochBatchSampler, StepBatchSize
-from learning.checkpoints import Box, Checkpoints
+from learning.checkpoints import Checkpoints, DataclassState
 from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.options import UserError
@@ -22,6 +23,12 @@ EXAMPLES = random_examples(6, 2)
 CPU = DistributedContext(rank=0, world_size=1, device=torch.device("cpu"))
 
 
+@dataclass
+class Kept(DataclassState):
+    best: float = -1.0
+    trace: list[float] = field(default_factory=list)
+
+
 class Trained:
     """A little training in this process, over a real run directory."""
 
@@ -32,12 +39,12 @@ class Trained:
             model, optimizer=options.optimizer, steps_total=99, runtime=options.runtime, distributed=CPU
         )
         self.cursor = EpochBatchSampler([1] * 6, seed=0, step_batch_size=StepBatchSize(examples=2))
-        self.box = Box({"best": -1.0, "trace": []})
+        self.kept = Kept()
         self.checkpoints = Checkpoints(
             self.context,
             CPU,
             engines={"policy": self.engine},
-            state={"cursor": self.cursor, "box": self.box},
+            state={"cursor": self.cursor, "kept": self.kept},
         )
         self.done = self.checkpoints.resume()
 
@@ -47,7 +54,7 @@ class Trained:
             loss = self.engine.accumulate_and_step(
                 [batch], lambda one: -self.engine.forward(compute_token_logprobs, one).sum(), 9.0
             ).loss
-            self.box.value["trace"].append(torch.rand(()).item())
+            self.kept.trace.append(torch.rand(()).item())
             self.context.log_metrics(step, {"loss": loss})
             self.checkpoints.after_step(step, score=None if score is None else score(step))
 
@@ -92,7 +99,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_in_weights_state_and_metrics(tra
     whole = Trained(create(run.path.with_name("whole")), make_policy("gpt2", dropout=0.3))
     whole.steps(1, 7)
     assert torch.equal(second.weights(), whole.weights())
-    assert second.box.value == whole.box.value and len(whole.box.value["trace"]) == 7
+    assert second.kept == whole.kept and len(whole.kept.trace) == 7
     assert second.cursor.state_dict() == whole.cursor.state_dict()
     assert metrics == [row["loss"] for row in whole.context.run_directory.metrics()[0]]
 
@@ -110,7 +117,7 @@ def test_random_state_of_every_generator_is_restored(train):
     assert second.done == 2
     assert (random.random(), float(np.random.rand()), torch.rand(3).tolist()) == expected
     assert second.cursor.state_dict() == first.cursor.state_dict()
-    assert second.box.value == first.box.value
+    assert second.kept == first.kept
     assert torch.equal(second.weights(), first.weights())
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from annotation.importing.rows import WHOLE_ROW, RowError, describe_json_type
 from annotation.text import MAX_TEXT_CHARACTERS
+from learning.interface.text import find_unstorable_character
 from learning.interface.vocabulary import LAST_ROLES, ROLES
 
 MAX_NAME_CHARACTERS = 64
@@ -28,21 +29,18 @@ TIE_NAMES = frozenset({"tie", "equal", "same", "draw", "both", "neither"})
 _SIDED = re.compile(
     r"^(?:response |completion |answer )?(a|b|1|2|first|second|left|right)(?: is)? (.*better)$"
 )
-_SURROGATE = re.compile("[\ud800-\udfff]")
 INTEGER_TEXT = re.compile(r"^[+-]?\d{1,9}$")
 Message = dict[str, str]
 
 
 def parse_text(value: Any, column: str) -> str:
-    """Text as it is: no NUL, no half characters, at most MAX_TEXT_CHARACTERS."""
+    """Text as it is: no NUL, no half surrogate pairs, at most MAX_TEXT_CHARACTERS."""
     if not isinstance(value, str):
         raise RowError(column, f"should be text but is {describe_json_type(value)}")
     if len(value) > MAX_TEXT_CHARACTERS:
         raise RowError(column, f"has {len(value):,} characters; at most {MAX_TEXT_CHARACTERS:,} are taken")
-    if (place := value.find("\0")) >= 0:
-        raise RowError(column, f"has a NUL character (character {place + 1})")
-    if half := _SURROGATE.search(value):
-        raise RowError(column, f"has half a character (a lone surrogate, character {half.start() + 1})")
+    if unstorable := find_unstorable_character(value):
+        raise RowError(column, f"has {unstorable.name} (character {unstorable.position})")
     return value
 
 

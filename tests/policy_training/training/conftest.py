@@ -24,6 +24,7 @@ from learning.interface.training_options import (
     ModelSource,
     OptimizerOptions,
     RuntimeOptions,
+    TokenizerOptions,
 )
 from learning.models.files import save_model
 from learning.models.loading import load_policy, load_reward_model
@@ -40,7 +41,6 @@ from policy_training.training.config import (
 )
 from policy_training.training.ppo_setup import PPOState
 from policy_training.training.rollouts import RolloutScorer, tokenize_prompts
-from rewardmodel.training.config import TokenizerOptions
 from tests.policy_training.training.ppo_states import build_state
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -72,7 +72,7 @@ START = "\n\nHuman: A?\n\nAssistant:"
         ("", START + " y", "chosen: is empty"),
         (START + " x\n\nHuman: more", START + " y", "chosen: goes on with another human turn"),
         ("\n\nHuman:  \n\nAssistant: x", "\n\nHuman:  \n\nAssistant: y", "chosen: is empty"),
-        (START + " \ud800", START + " y", "chosen: has half a character"),
+        (START + " \ud800", START + " y", "chosen: has half of a surrogate pair"),
     ],
 )
 def test_hh_rows_that_cannot_be_taken_say_why(chosen, rejected, problem):

@@ -32,7 +32,7 @@ ANY_JSON = st.recursive(
         (5, "should be text but is a number (5)"),
         (["x"], "should be text but is a list"),
         ("a\0b", "has a NUL character (character 2)"),
-        ("ab\ud83d", "has half a character (a lone surrogate, character 3)"),
+        ("ab\ud83d", "has half of a surrogate pair (character 3)"),
         ("x" * 5_000_000, "has 5,000,000 characters; at most 1,000,000 are taken"),
     ],
 )

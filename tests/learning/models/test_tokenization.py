@@ -13,6 +13,8 @@ from learning.models.tokenization import (
 from tests.learning.conftest import TEXTS
 
 PAD, BOS, EOS, SYSTEM, USER, ASSISTANT, TOOL = range(7)
+
+
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
 
 

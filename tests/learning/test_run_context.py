@@ -6,13 +6,11 @@ from dataclasses import dataclass
 import pytest
 
 from learning.interface.options import UserError
-from learning.interface.record_files import read_records, write_records
 from learning.interface.record_schemas import SCORES
 from learning.interface.run_directory import (
     SCHEMA_VERSION,
     RunDirectory,
     StaleFence,
-    Status,
 )
 from learning.run_context import RunContext, RunDirectoryBusy
 
@@ -45,47 +43,6 @@ def run(tmp_path):
 def write_config(run, **changes):
     envelope = json.loads((run.path / "config.json").read_text())
     (run.path / "config.json").write_text(json.dumps({**envelope, **changes}))
-
-
-def test_a_created_directory_holds_config_inputs_and_manifest(run):
-    assert run.command() == "a.b"
-    assert run.config() == {"size": 3, "name": "x"}
-    assert run.environment() is None
-    assert run.status() is None and run.result() is None
-    assert run.metrics() == ([], 0) and run.samples() == [] and run.log_tail() == ""
-    assert run.manifest()["scores"] | {"sha256": ""} == {
-        "file": "scores.parquet",
-        "sha256": "",
-        "rows": 1,
-        "source": "run 7",
-    }
-    assert read_records(run.input_path("scores"), SCORES) == ROWS
-    with pytest.raises(UserError, match="the input 'prompts' is missing; found scores"):
-        run.input_path("prompts")
-
-
-def test_files_are_copied_as_inputs(tmp_path):
-    write_records(tmp_path / "s.parquet", ROWS, SCORES)
-    run = RunDirectory.create(
-        tmp_path / "run", command="a.b", config={}, inputs={"old_scores": tmp_path / "s.parquet"}
-    )
-    assert run.input_path("old_scores").read_bytes() == (tmp_path / "s.parquet").read_bytes()
-    assert run.manifest()["old_scores"]["rows"] == 1
-    with pytest.raises(UserError, match="no such file"):
-        RunDirectory.create(tmp_path / "other", command="a.b", config={}, inputs={"x": tmp_path / "none"})
-
-
-def test_a_directory_appears_whole_or_not_at_all(tmp_path, run):
-    with pytest.raises(UserError, match="exists already"):
-        RunDirectory.create(run.path, command="a.b", config={})
-    with pytest.raises(UserError, match="column 'reward'"):
-        RunDirectory.create(
-            tmp_path / "bad",
-            command="a",
-            config={},
-            inputs={"scores": ([{**ROWS[0], "reward": "x"}], SCORES)},
-        )
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_an_attempt_writes_what_the_site_reads(run):
@@ -154,27 +111,6 @@ def test_an_unterminated_last_line_is_left_and_truncated_by_the_next_attempt(run
     context.release()
     RunContext.open(run, Options).log_metrics(1, {"loss": 0.5})  # no checkpoint: from the start
     assert [row["step"] for row in run.metrics()[0]] == [1]
-
-
-def test_readers_start_over_when_a_resume_truncated_below_them(run):
-    context = RunContext.open(run, Options)
-    for step in range(1, 30):
-        context.log_metrics(step, {"loss": 1 / step})
-    _, offset = run.metrics()
-    context.release()
-    context = RunContext.open(run, Options)
-    for step in range(1, 4):
-        context.log_metrics(step, {"loss": 0.5})
-    rows, _ = run.metrics(offset)
-    assert [row["step"] for row in rows] == [1, 2, 3]
-    rows, _ = run.metrics(7)  # an offset inside a line
-    assert [row["step"] for row in rows] == [1, 2, 3]
-
-
-def test_a_damaged_line_is_named(run):
-    (run.path / "metrics.jsonl").write_bytes(b'{"step": 1}\n\x00\x00\n')
-    with pytest.raises(UserError, match="line 2 after byte 0 is damaged"):
-        run.metrics()
 
 
 def test_metrics_shorter_than_the_checkpoint_says_are_refused(run):
@@ -275,23 +211,6 @@ def test_a_run_directory_of_another_command_is_refused(run):
     RunContext.open(run, Options, command=run.command()).release()
 
 
-@pytest.mark.parametrize("manifest", ["[]", "{}", '{"files": {"prompts": {}}}'])
-def test_a_manifest_written_by_hand_is_refused_with_what_it_should_be(run, manifest):
-    (run.path / "inputs" / "manifest.json").write_text(manifest)
-    with pytest.raises(UserError, match="manifest.json: expected"):
-        run.has_input("prompts")
-
-
-def test_a_fence_is_never_lowered_and_a_damaged_one_is_mended(run):
-    run.write_fence(6)
-    with pytest.raises(StaleFence, match="attempt 5 was overtaken by attempt 6"):
-        run.write_fence(5)
-    assert run.read_fence() == 6
-    (run.path / "fence").write_text("si")
-    run.write_fence(7)
-    assert run.read_fence() == 7
-
-
 def test_an_attempt_with_an_old_or_strange_fence_does_not_begin(run, monkeypatch):
     run.write_fence(4)
     monkeypatch.setenv("ROUNDTABLE_FENCE", "3")
@@ -383,16 +302,6 @@ def test_only_rank_0_locks_and_writes_but_any_rank_reports_a_failure(run, monkey
     other.close("failed", "the true reason")
     main.close("failed", "connection closed by peer")
     assert run.status().reason == "the true reason"
-
-
-def test_the_log_tail_is_the_last_lines_and_safe_to_show(run):
-    (run.path / "log.txt").write_bytes(b"".join(b"line %d\n" % n for n in range(100_000)) + b"\xff\x00")
-    assert run.log_tail(3) == "line 99998\nline 99999\n\ufffd\ufffd"
-
-
-def test_status_of_a_newer_program_is_read_as_far_as_it_is_known(run):
-    (run.path / "status.json").write_text('{"outcome": "running", "mood": "fine"}')
-    assert run.status() == Status(outcome="running")
 
 
 def test_attempts_know_their_options_by_type(run):

@@ -29,6 +29,8 @@ MESSAGES = [
     {"role": "system", "content": "Be kind."},
     {"role": "user", "content": "Wo ist der Schlüssel?\u2028\r\n"},
 ]
+
+
 SAMPLING = {
     "temperature": 0.7,
     "top_p": 1.0,
@@ -37,6 +39,8 @@ SAMPLING = {
     "repetition_penalty": None,
     "seed": 2**62,
 }
+
+
 RESPONSE = {
     "response_id": "r1",
     "prompt_id": "p1",
@@ -47,6 +51,8 @@ RESPONSE = {
     "sampling": SAMPLING,
     "created_at": "2026-01-31T09:30:00.000000Z",
 }
+
+
 ROWS = {
     "PROMPTS": {
         "prompt_id": "p1",
@@ -128,6 +134,8 @@ ROWS = {
     },
     "SCORES": {"response_id": "r1", "prompt_id": "p1", "reward": -1.25},
 }
+
+
 SUFFIXES = [".parquet", ".jsonl", ".jsonl.gz"]
 
 
