@@ -319,14 +319,14 @@ def test_micro_batches_of_any_size_give_the_same_update(tokenizer, config, polic
             optimizer=OptimizerOptions(learning_rate=1e-3, schedule="constant", epsilon=1e-3),
             steps_total=3,
             runtime=runtime,
-            distributed=processes,
+            processes=processes,
         )
         batcher = Batcher(
             layout="shared_prompt",
             layout_reason="",
             pad_id=tokenizer.pad_token_id,
             max_tokens=max_tokens,
-            distributed=processes,
+            processes=processes,
         )
         figures = [
             train_step(engine, batcher, ObjectiveOptions(**objective), data, list(range(start, start + 6)))
@@ -383,7 +383,7 @@ def test_one_and_two_processes_under_deepspeed_equal_plain_torch(plain, policy_p
         other_metrics, other_parameters = torchrun(
             tmp_path / str(processes),
             policy_path,
-            distributed=processes,
+            processes=processes,
             backend="deepspeed",
             zero_stage=zero_stage,
         )
