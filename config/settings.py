@@ -71,8 +71,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
-    "workspace.middleware.FriendlyRefusals",
-    "workspace.middleware.EndedSessions",
+    "workspace.middleware.MethodNotAllowedMiddleware",
+    "workspace.middleware.ExpiredSessionMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -139,7 +139,9 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "workspace/locked_out.html"
 AXES_VERBOSE = False
-INVITATION_DAYS = env.int("ROUNDTABLE_INVITATION_DAYS", 7)
+INVITATION_EXPIRY_DAYS = env.int(
+    "ROUNDTABLE_INVITATION_EXPIRY_DAYS", env.int("ROUNDTABLE_INVITATION_DAYS", 7)
+)
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = env.str("ROUNDTABLE_TIME_ZONE", "UTC")
@@ -172,7 +174,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# Long work. A worker that has not renewed its lease for this long has lost the run to the next worker.
+# Long work. Four variables have an older name, which still works where the new one is not set.
+# A worker that has not renewed its lease for this long has lost the run to the next worker.
 RUN_LEASE_SECONDS = env.float("ROUNDTABLE_RUN_LEASE_SECONDS", 30.0)
 # How often a worker renews and copies progress; well under the lease.
 RUN_HEARTBEAT_SECONDS = env.float("ROUNDTABLE_RUN_HEARTBEAT_SECONDS", 2.0)
@@ -184,11 +187,17 @@ RUN_TICK_SECONDS = env.float("ROUNDTABLE_RUN_TICK_SECONDS", 5.0)
 # which torchrun itself kills them.
 RUN_STOP_GRACE_SECONDS = env.float("ROUNDTABLE_RUN_STOP_GRACE_SECONDS", 60.0)
 RUN_RETRY_BASE_SECONDS = env.float("ROUNDTABLE_RUN_RETRY_BASE_SECONDS", 10.0)
-RUN_RETRY_CAP_SECONDS = env.float("ROUNDTABLE_RUN_RETRY_CAP_SECONDS", 600.0)
+RUN_RETRY_MAX_SECONDS = env.float(
+    "ROUNDTABLE_RUN_RETRY_MAX_SECONDS", env.float("ROUNDTABLE_RUN_RETRY_CAP_SECONDS", 600.0)
+)
 # Nothing is launched with less free space than this under DATA_DIR.
-RUN_DISK_FLOOR_MB = env.int("ROUNDTABLE_RUN_DISK_FLOOR_MB", 1024)
+RUN_MIN_FREE_DISK_MB = env.int(
+    "ROUNDTABLE_RUN_MIN_FREE_DISK_MB", env.int("ROUNDTABLE_RUN_DISK_FLOOR_MB", 1024)
+)
 # Names of further environment variables that trainers may see; none by default, so that no secret reaches them.
-RUN_PASS_ENVIRONMENT: list[str] = env.list("ROUNDTABLE_RUN_PASS_ENVIRONMENT", [])
+RUN_ENVIRONMENT_ALLOWLIST: list[str] = env.list(
+    "ROUNDTABLE_RUN_ENVIRONMENT_ALLOWLIST", env.list("ROUNDTABLE_RUN_PASS_ENVIRONMENT", [])
+)
 # Torch threads of a run. 0: the cores the worker may use.
 RUN_THREADS = env.int("ROUNDTABLE_RUN_THREADS", 0)
 

@@ -11,7 +11,7 @@ from policy_training.models import Policy
 from policy_training.registry import add_policy, require_unused_name
 from policy_training.run_kinds import PPO, PRETRAIN, SAMPLE, SFT
 from rewardmodel.models import RewardModel
-from runs.actions import import_artifact, queue_run
+from runs.actions import queue_run, register_artifact
 from runs.artifacts import hash_path
 from runs.models import Artifact, Run
 from runs.run_kinds import RunKind
@@ -159,7 +159,7 @@ def import_policy(*, actor: User, project: Project, name: str, path: Path, notes
     _require_policy_folder(path)
     digest = hash_path(path)
     with transaction.atomic():
-        artifact = import_artifact(
+        artifact = register_artifact(
             actor=actor, project=project, kind=Artifact.Kind.POLICY, path=path, digest=digest
         )
         known = Policy.objects.filter(artifact=artifact).first()

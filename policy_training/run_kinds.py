@@ -84,7 +84,7 @@ SFT = RunKind(
     label="Supervised fine-tuning",
     command="policy_training.training.sft",
     build_inputs=_demonstrations,
-    adopt=_save_policy,
+    save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
     options=LanguageModelConfig,
 )
@@ -93,7 +93,7 @@ PRETRAIN = RunKind(
     label="Pretraining",
     command="policy_training.training.pretrain",
     build_inputs=_demonstrations,
-    adopt=_save_policy,
+    save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
     options=LanguageModelConfig,
 )
@@ -102,7 +102,7 @@ SAMPLE = RunKind(
     label="Sampling",
     command="policy_training.training.sample",
     build_inputs=_sample_inputs,
-    adopt=_save_responses,
+    save_result=_save_responses,
     outputs=(Output(kind="responses", path="responses.parquet"),),
     options=SampleConfig,
 )
@@ -111,7 +111,7 @@ PPO = RunKind(
     label="PPO",
     command="policy_training.training.ppo",
     build_inputs=_ppo_inputs,
-    adopt=_save_policy,
+    save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"), Output(kind="critic", path="critic")),
     options=PPOConfig,
 )

@@ -92,7 +92,7 @@ TRAIN = RunKind(
     label="Reward model training",
     command="rewardmodel.training.train",
     build_inputs=_training_inputs,
-    adopt=_save_reward_model,
+    save_result=_save_reward_model,
     outputs=(Output(kind="reward_model", path="model"),),
     options=RewardModelConfig,
 )
@@ -101,7 +101,7 @@ SCORE = RunKind(
     label="Scoring by a reward model",
     command="rewardmodel.training.score",
     build_inputs=_scoring_inputs,
-    adopt=_save_scores,
+    save_result=_save_scores,
     outputs=(Output(kind="scores", path="scores.parquet"),),
     options=ScoreConfig,
 )

@@ -49,7 +49,7 @@ class StartRoundForm(StyledFormMixin, forms.Form):
             field.queryset = queryset
             field.initial = queryset.first()
             field.empty_label = None
-        self.style()
+        self.add_bootstrap_classes()
 
     def clean_temperatures(self) -> tuple[float, ...] | None:
         text = self.cleaned_data["temperatures"].strip()

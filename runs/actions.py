@@ -12,11 +12,12 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from learning.interface.options import UserError, load_options
-from runs.artifacts import Digest, hash_path, stored_path
+from runs.artifacts import Digest, hash_path, relative_to_data_dir
 from runs.errors import BadArtifact, BadRunConfig, IllegalTransition, RunChanged
 from runs.models import Artifact, Run
 from runs.run_kinds import RunKind
-from runs.states import FINISHED, RunState, move_run
+from runs.states import FINISHED, RunState
+from runs.transitions import transition_run
 from workspace.actions import record_audit
 from workspace.models import Project, User
 
@@ -72,16 +73,16 @@ def queue_run(
 def cancel_run(*, actor: User, run: Run) -> Run:
     """Stop a run. One that waits is cancelled at once; one that runs is asked, and its worker ends it.
 
-    A result that was not adopted when the cancel arrived is never adopted. Asking twice changes nothing.
+    A result that was not saved when the cancel arrived is never saved. Asking twice changes nothing.
     """
     run = Run.objects.select_for_update().select_related("project").get(pk=run.pk)
     if run.state == RunState.RUNNING:
         if run.cancel_requested:
             return run
-        asked = Run.objects.running().filter(pk=run.pk, fence=run.fence).update(cancel_requested=True)
-        if not asked:
+        updated = Run.objects.running().filter(pk=run.pk, fence=run.fence).update(cancel_requested=True)
+        if not updated:
             raise RunChanged("The run has just changed its state: look again.")
-    elif not move_run(
+    elif not transition_run(
         Run.objects.all(), run, RunState.CANCELLED, cancel_requested=True, finished_at=Now(), error=""
     ):
         raise RunChanged("The run has just changed its state: look again.")
@@ -96,7 +97,7 @@ def retry_run(*, actor: User, run: Run) -> Run:
     run = Run.objects.select_for_update().select_related("project").get(pk=run.pk)
     if run.state not in FINISHED:
         raise IllegalTransition(f"The run is {run.get_state_display().lower()}: there is nothing to retry.")
-    moved = move_run(
+    changed = transition_run(
         Run.objects.all(),
         run,
         RunState.QUEUED,
@@ -106,7 +107,7 @@ def retry_run(*, actor: User, run: Run) -> Run:
         cancel_requested=False,
         error="",
     )
-    if not moved:
+    if not changed:
         raise RunChanged("The run has just changed its state: look again.")
     record_audit(actor=actor, action="run.retry", project=run.project, target=run)
     run.refresh_from_db()
@@ -140,7 +141,7 @@ def clone_run(
     return clone
 
 
-def import_artifact(
+def register_artifact(
     *, actor: User, project: Project, kind: str, path: Path, digest: Digest | None = None
 ) -> Artifact:
     """A folder or file that no run of ours made. Recorded once a path; a changed content is refused, not
@@ -151,7 +152,7 @@ def import_artifact(
         artifact, created = Artifact.objects.get_or_create(
             project=project,
             kind=kind,
-            path=stored_path(path),
+            path=relative_to_data_dir(path),
             defaults={"sha256": digest.sha256, "size_bytes": digest.size_bytes},
         )
         if artifact.sha256 != digest.sha256:
@@ -161,7 +162,7 @@ def import_artifact(
         if created:
             record_audit(
                 actor=actor,
-                action="artifact.import",
+                action="artifact.register",
                 project=project,
                 target=artifact,
                 kind=kind,

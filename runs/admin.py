@@ -21,5 +21,5 @@ class WorkerAdmin(ReadOnlyAdmin):
 
 @admin.register(Artifact)
 class ArtifactAdmin(ReadOnlyAdmin):
-    list_display = ("kind", "path", "project", "made_by", "size_bytes", "created_at")
+    list_display = ("kind", "path", "project", "produced_by", "size_bytes", "created_at")
     list_filter = ("kind",)

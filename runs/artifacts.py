@@ -49,7 +49,7 @@ def _hash_file(path: Path) -> Digest:
     return Digest(content.hexdigest(), size_bytes)
 
 
-def stored_path(path: Path) -> str:
+def relative_to_data_dir(path: Path) -> str:
     """Relative to DATA_DIR where possible, so that a restored installation may live elsewhere."""
     absolute = path.resolve()
     root = Path(settings.DATA_DIR).resolve()

@@ -1,53 +1,50 @@
-"""One worker carrying one run: clear the ground, prepare, launch, watch, adopt.
+"""One worker executing one run: end what is left of earlier attempts, prepare, launch, watch, save the result.
 
-The order that keeps two trainers apart: end what an earlier worker left; write the fence file, which also
-stops what was left on a machine out of reach; ask the database once more whether the run is still ours; only
-then start the command. A worker frozen between any two of these steps finds, when it thaws, either the
-database or the fence file saying that it is too late - and so does the command it starts.
+The order keeps two trainers apart: end what an earlier worker left; write the fence file, which also stops what was
+left on a machine out of reach; ask the database once more whether the run is still ours; only then start the command.
+A worker that resumes after a long pause is stopped by the conditional database update or by the fence file, and so is
+any command it has started.
 """
 
 import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection
 
 from learning.interface.exit_codes import EXIT_CHECKPOINTED, EXIT_STALE_FENCE, EXIT_USER_ERROR
 from learning.interface.options import UserError
 from learning.interface.run_directory import RunDirectory, StaleFence, Status
-from runs.artifacts import Digest, hash_path, stored_path
+from runs.artifacts import hash_path
+from runs.database_retry import (
+    DATABASE_UNAVAILABLE_ERRORS,
+    WorkerStopping,
+    drop_broken_connection,
+    retry_database_write,
+)
 from runs.launchers import OUTPUT_FILE, Launch, Launcher, Process
-from runs.leases import Claim, LostLease, end_run, give_back, owned, record_process, renew
-from runs.models import Artifact, Run
-from runs.options import SupervisorOptions
-from runs.run_kinds import Output, RunKind
+from runs.leases import Claim, LostLease, finish_run, record_process, renew, requeue
+from runs.options import WorkerOptions
+from runs.results import save_result
+from runs.run_kinds import RunKind
 from runs.states import RunState
 from workspace.errors import ActionError
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-DATABASE_TROUBLE = (OperationalError, InterfaceError)
-# A database that answers and still refuses the same write this often is not "gone": the fault is in the
-# write.
-REFUSALS_BEFORE_GIVING_UP = 5
 
+class RunExecutor:
+    """Executes one claimed run to an end, or back into the queue.
 
-class WorkerLeaves(Exception):
-    """The worker was asked to stop and the database does not answer: leave; the lease lapses by itself."""
-
-
-class Attempt:
-    """Carries one claimed run to an end, or back into the queue.
-
-    `beat` is called about every heartbeat with no transaction open (the worker's own heartbeat and its tick);
-    `stopping` says whether the worker was asked to leave.
+    `heartbeat` is called about every heartbeat with no transaction open (the worker's own heartbeat and its tick);
+    `stop_requested` says whether the worker was asked to leave.
     """
 
     def __init__(
@@ -56,34 +53,38 @@ class Attempt:
         kind: RunKind,
         *,
         launcher: Launcher,
-        options: SupervisorOptions,
-        beat: Callable[[], None],
-        stopping: Callable[[], bool],
+        options: WorkerOptions,
+        heartbeat: Callable[[], None],
+        stop_requested: Callable[[], bool],
     ) -> None:
         self.claim, self.run, self.kind = claim, claim.run, kind
         self.launcher, self.options = launcher, options
-        self.beat, self.stopping = beat, stopping
+        self.heartbeat, self.stop_requested = heartbeat, stop_requested
         self.directory = RunDirectory(self.run.path)
         self.cancel_requested = self.run.cancel_requested
 
-    def carry(self) -> None:
+    def execute(self) -> None:
         try:
-            self._carry()
+            self._execute()
         except LostLease:
             logger.warning("run %s: the lease went to another worker; nothing more is written", self.run.pk)
-        except WorkerLeaves:
-            logger.warning("run %s: left behind while the database did not answer", self.run.pk)
+        except WorkerStopping:
+            logger.warning("run %s: left while the database did not answer", self.run.pk)
 
-    def _carry(self) -> None:
-        if not self.launcher.clear(self.run.directory, self.run.fence - 1, self.claim.previous):
-            self._wait_in_queue(60, "A process of an earlier attempt does not end: waiting for it.")
+    def _execute(self) -> None:
+        if not self.launcher.kill_leftovers(
+            self.run.directory, self.run.fence - 1, self.claim.previous_process
+        ):
+            self._requeue(60, "A process of an earlier attempt does not end: waiting for it.")
             return
-        self.persist(lambda: record_process(self.run, None, self.options.lease_seconds, self.launcher.host))
-        fenced = self._fence_off()
-        if self._cancelled() or not fenced:
+        self._retry_database_write(
+            lambda: record_process(self.run, None, self.options.lease_seconds, self.launcher.host)
+        )
+        fenced = self._write_fence()
+        if self._finish_if_cancelled() or not fenced:
             return
         if self._has_result():
-            self._adopt()
+            self._save_result()
         elif self._ready_to_launch():
             self._launch_and_watch()
 
@@ -91,21 +92,21 @@ class Attempt:
 
     def _ready_to_launch(self) -> bool:
         """Inputs are in place and nothing speaks against a start; if not, the run was ended or put back."""
-        if self.claim.exhausted:
+        if self.claim.attempts_exhausted:
             lost = f"The worker was lost in the last of {self.run.max_attempts} attempts"
-            self._end(RunState.FAILED, f"{lost}: retry when the machine is well.")
+            self._finish(RunState.FAILED, f"{lost}: retry when the machine is well.")
             return False
-        free, floor = shutil.disk_usage(settings.DATA_DIR).free, self.options.disk_floor_bytes
+        free, floor = shutil.disk_usage(settings.DATA_DIR).free, self.options.min_free_disk_bytes
         if free < floor:
             short = f"Only {free / 1e9:.1f} GB are free where the runs are kept"
-            self._wait_in_queue(60, f"{short}, and the floor is {floor / 1e9:.1f} GB: waiting for space.")
+            self._requeue(60, f"{short}, and the floor is {floor / 1e9:.1f} GB: waiting for space.")
             return False
-        if self.stopping():
-            self._wait_in_queue(0, self.run.error)
+        if self.stop_requested():
+            self._requeue(0, self.run.error)
             return False
         return self._prepare()
 
-    def _fence_off(self) -> bool:
+    def _write_fence(self) -> bool:
         """Close the folder to earlier attempts, wherever they run. False: it could not be, and the run was put back
         (or is about to be cancelled).
         """
@@ -117,7 +118,7 @@ class Attempt:
             raise LostLease from error
         except OSError as error:
             if not self.cancel_requested:
-                self._failed(f"The run's folder cannot be written: {_sentence(error)}")
+                self._retry_or_fail(f"The run's folder cannot be written: {_describe_error(error)}")
             return False
         return True
 
@@ -146,12 +147,12 @@ class Attempt:
                     replace=True,
                 )
         except (ActionError, UserError) as error:
-            self._end(RunState.USER_ERROR, str(error))
-        except (*DATABASE_TROUBLE, LostLease):
+            self._finish(RunState.USER_ERROR, str(error))
+        except (*DATABASE_UNAVAILABLE_ERRORS, LostLease):
             raise
         except Exception as error:
             logger.exception("run %s: its inputs could not be prepared", self.run.pk)
-            self._failed(f"The inputs could not be prepared: {_sentence(error)}")
+            self._retry_or_fail(f"The inputs could not be prepared: {_describe_error(error)}")
         else:
             return True
         return False
@@ -163,22 +164,22 @@ class Attempt:
             module=self.kind.command,
             directory=self.run.path,
             working_directory=settings.BASE_DIR,
-            mark=self.run.directory,
+            tag=self.run.directory,
             fence=self.run.fence,
             processes=self.run.processes,
             threads=self.run.threads,
-            environment=(*self.kind.environment, *settings.RUN_PASS_ENVIRONMENT),
+            environment=(*self.kind.environment, *settings.RUN_ENVIRONMENT_ALLOWLIST),
         )
-        if not self._fence_off():
+        if not self._write_fence():
             return
         self._renew()
         try:
             process = self.launcher.start(launch)
         except OSError as error:
-            self._failed(f"{self.kind.command} could not be started: {_sentence(error)}")
+            self._retry_or_fail(f"{self.kind.command} could not be started: {_describe_error(error)}")
             return
         try:
-            self.persist(lambda: record_process(self.run, process, self.options.lease_seconds))
+            self._retry_database_write(lambda: record_process(self.run, process, self.options.lease_seconds))
             code = self._watch(process, launch)
         except BaseException:
             # Whatever ends the watch early - the lease lost, the worker interrupted - no child is left
@@ -187,57 +188,61 @@ class Attempt:
             raise
         # Ranks that torchrun started may outlive it; nothing of this attempt may write once the run is
         # somebody's else.
-        self.launcher.clear(launch.mark, launch.fence, process)
-        self._conclude(code)
+        self.launcher.kill_leftovers(launch.tag, launch.fence, process)
+        self._handle_exit(code)
 
     def _watch(self, process: Process, launch: Launch) -> int:
         """Until the command has ended: renew, copy progress, tick, pass on a cancel or a stop."""
-        asked_at: float | None = None
+        stop_sent_at: float | None = None
         forced = False
-        next_beat = 0.0
+        next_heartbeat = 0.0
         while (code := self.launcher.poll(process)) is None:
             now = time.monotonic()
-            if now >= next_beat:
-                next_beat = now + self.options.heartbeat_seconds
+            if now >= next_heartbeat:
+                next_heartbeat = now + self.options.heartbeat_seconds
                 self._renew_if_possible()
                 with self._renewing_in_background():
-                    self.beat()
-            if asked_at is None and (self.cancel_requested or self.stopping()):
-                asked_at = now
+                    self.heartbeat()
+            if stop_sent_at is None and (self.cancel_requested or self.stop_requested()):
+                stop_sent_at = now
                 self.launcher.stop(process, launch, force=False)
-            if asked_at is not None and not forced and now - asked_at > self.options.stop_grace_seconds:
+            if (
+                stop_sent_at is not None
+                and not forced
+                and now - stop_sent_at > self.options.stop_grace_seconds
+            ):
                 forced = True
                 self.launcher.stop(process, launch, force=True)
             time.sleep(min(self.options.poll_seconds / 5, self.options.heartbeat_seconds))
         self._renew()
         return code
 
-    def _conclude(self, code: int) -> None:
+    def _handle_exit(self, code: int) -> None:
         """What the ended command means for the run. The directory is the truth, the exit code only a hint."""
-        if self._cancelled():
+        if self._finish_if_cancelled():
             return
         if self._has_result():
-            self._adopt()
+            self._save_result()
             return
         status = self._status()
         if status is not None and status.fence != self.run.fence:
-            status = None  # of an earlier attempt: this one ended before it could speak
-        silent = {EXIT_CHECKPOINTED: "checkpointed", EXIT_USER_ERROR: "user_error"}
-        outcome = status.outcome if status else silent.get(code, "")
-        reason = (status.reason if status else "") or self._last_words()
+            status = None  # of an earlier attempt: this one ended before it could write one
+        outcome_by_exit_code = {EXIT_CHECKPOINTED: "checkpointed", EXIT_USER_ERROR: "user_error"}
+        outcome = status.outcome if status else outcome_by_exit_code.get(code, "")
+        reason = (status.reason if status else "") or self._last_output_line()
         if outcome == "user_error":
-            self._end(
+            self._finish(
                 RunState.USER_ERROR,
                 reason or "The command refused its input and did not say why.",
             )
         elif outcome == "failed":
-            self._failed(reason or "The command failed and did not say why.")
-        elif outcome in ("checkpointed", "paused") or self.stopping():
-            self._wait_in_queue(0 if self.stopping() else self.options.retry_base_seconds, "")
+            self._retry_or_fail(reason or "The command failed and did not say why.")
+        elif outcome in ("checkpointed", "paused") or self.stop_requested():
+            self._requeue(0 if self.stop_requested() else self.options.retry_base_seconds, "")
         else:
-            self._failed(_unexplained(code, reason))
+            self._retry_or_fail(_describe_exit(code, reason))
 
-    def _last_words(self) -> str:
+    def _last_output_line(self) -> str:
         """The last line the command printed: all there is when it ended before it could write a status."""
         try:
             with open(self.run.path / OUTPUT_FILE, "rb") as output:
@@ -252,40 +257,44 @@ class Attempt:
     def _has_result(self) -> bool:
         return (self.run.path / "result.json").is_file()
 
-    def _adopt(self) -> None:
+    def _save_result(self) -> None:
         try:
             result = self.directory.result() or {}
             with self._renewing_in_background():
                 digests = [(output, hash_path(self.run.path / output.path)) for output in self.kind.outputs]
-            self.persist(lambda: adopt_result(self.run, self.kind, result, digests))
+            self._retry_database_write(lambda: save_result(self.run, self.kind, result, digests))
         except (ActionError, UserError) as error:
-            self._end(RunState.USER_ERROR, str(error))
-        except (LostLease, WorkerLeaves):
+            self._finish(RunState.USER_ERROR, str(error))
+        except (LostLease, WorkerStopping):
             raise
         except Exception as error:
-            logger.exception("run %s: its result could not be adopted", self.run.pk)
-            self._failed(f"The result could not be taken over: {_sentence(error)}")
+            logger.exception("run %s: its result could not be saved", self.run.pk)
+            self._retry_or_fail(f"The result could not be taken over: {_describe_error(error)}")
 
     # --- ends
 
-    def _cancelled(self) -> bool:
+    def _finish_if_cancelled(self) -> bool:
         if self.cancel_requested:
-            self._end(RunState.CANCELLED)
+            self._finish(RunState.CANCELLED)
         return self.cancel_requested
 
-    def _end(self, to: RunState, error: str = "") -> None:
-        self.persist(lambda: end_run(self.run, to, error))
+    def _finish(self, to: RunState, error: str = "") -> None:
+        self._retry_database_write(lambda: finish_run(self.run, to, error))
 
-    def _failed(self, error: str) -> None:
+    def _retry_or_fail(self, error: str) -> None:
         if self.run.attempt >= self.run.max_attempts:
-            self._end(RunState.FAILED, error)
+            self._finish(RunState.FAILED, error)
             return
         wait = self.options.retry_base_seconds * 2 ** (self.run.attempt - 1)
-        seconds = min(wait, self.options.retry_cap_seconds)
-        self.persist(lambda: give_back(self.run, seconds=seconds, error=error, count_attempt=True))
+        seconds = min(wait, self.options.retry_max_seconds)
+        self._retry_database_write(
+            lambda: requeue(self.run, seconds=seconds, error=error, count_attempt=True)
+        )
 
-    def _wait_in_queue(self, seconds: float, error: str) -> None:
-        self.persist(lambda: give_back(self.run, seconds=seconds, error=error, count_attempt=False))
+    def _requeue(self, seconds: float, error: str) -> None:
+        self._retry_database_write(
+            lambda: requeue(self.run, seconds=seconds, error=error, count_attempt=False)
+        )
 
     # --- the database
 
@@ -302,33 +311,28 @@ class Attempt:
 
     def _renew(self) -> None:
         progress = self._progress()
-        self.cancel_requested = self.persist(lambda: renew(self.run, self.options.lease_seconds, progress))
+        self.cancel_requested = self._retry_database_write(
+            lambda: renew(self.run, self.options.lease_seconds, progress)
+        )
 
     def _renew_if_possible(self) -> None:
         """As _renew, but not waiting for a database that is gone: the command goes on, fenced."""
         try:
             self.cancel_requested = renew(self.run, self.options.lease_seconds, self._progress())
-        except DATABASE_TROUBLE as error:
+        except DATABASE_UNAVAILABLE_ERRORS as error:
             logger.warning(
                 "run %s: the database does not answer (%s); the command goes on", self.run.pk, error
             )
             drop_broken_connection()
 
-    def persist(self, write: Callable[[], T]) -> T:
-        """Do a database write, waiting for a database that is gone; a leaving worker waits one grace time."""
-        refusals, since = 0, time.monotonic()
-        while True:
-            try:
-                return write()
-            except DATABASE_TROUBLE as error:
-                drop_broken_connection()
-                refusals += database_answers()
-                if refusals >= REFUSALS_BEFORE_GIVING_UP:
-                    raise
-                if self.stopping() and time.monotonic() - since > self.options.stop_grace_seconds:
-                    raise WorkerLeaves from error
-                logger.warning("run %s: waiting for the database (%s)", self.run.pk, error)
-                time.sleep(min(1.0, self.options.heartbeat_seconds))
+    def _retry_database_write(self, write: Callable[[], T]) -> T:
+        return retry_database_write(
+            write,
+            description=f"run {self.run.pk}",
+            pause_seconds=min(1.0, self.options.heartbeat_seconds),
+            stop_requested=self.stop_requested,
+            stop_grace_seconds=self.options.stop_grace_seconds,
+        )
 
     @contextmanager
     def _renewing_in_background(self) -> Iterator[None]:
@@ -337,80 +341,39 @@ class Attempt:
 
         The first renewal comes after a third of the lease, so that short work costs no thread a connection.
         """
-        over = threading.Event()
+        finished = threading.Event()
 
-        def renew_until_over() -> None:
+        def renew_until_finished() -> None:
             try:
-                while not over.wait(self.options.lease_seconds / 3):
+                while not finished.wait(self.options.lease_seconds / 3):
                     try:
                         self.cancel_requested = renew(self.run, self.options.lease_seconds)
                     except LostLease:
                         return  # the main thread learns it from its own next write
-                    except DATABASE_TROUBLE:
+                    except DATABASE_UNAVAILABLE_ERRORS:
                         drop_broken_connection()
             finally:
                 connection.close()
 
-        thread = threading.Thread(target=renew_until_over, name=f"lease of run {self.run.pk}", daemon=True)
+        thread = threading.Thread(
+            target=renew_until_finished, name=f"lease of run {self.run.pk}", daemon=True
+        )
         thread.start()
         try:
             yield
         finally:
-            over.set()
+            finished.set()
             thread.join(timeout=5)
 
 
-def adopt_result(
-    run: Run, kind: RunKind, result: Mapping[str, Any], digests: Sequence[tuple[Output, Digest]]
-) -> bool:
-    """The result becomes rows and the run is done, in one transaction that only the run's owner can commit.
-
-    False: a cancel arrived first, the run is cancelled and nothing is adopted. Raises LostLease when the
-    run is not this worker's any more, in particular when it has been adopted already.
-    """
-    with transaction.atomic():
-        locked = owned(run).select_for_update(of=("self",)).select_related("project", "requested_by").first()
-        if locked is None:
-            raise LostLease
-        if locked.cancel_requested:
-            end_run(locked, RunState.CANCELLED)
-            return False
-        for output, digest in digests:
-            Artifact.objects.update_or_create(
-                project=locked.project,
-                kind=output.kind,
-                path=stored_path(locked.path / output.path),
-                defaults={"sha256": digest.sha256, "size_bytes": digest.size_bytes, "made_by": locked},
-            )
-        kind.adopt(locked, result)
-        end_run(locked, RunState.DONE)
-        return True
-
-
-def drop_broken_connection() -> None:
-    if not connection.in_atomic_block:
-        connection.close()
-
-
-def database_answers() -> bool:
-    """Whether a transaction can be opened: on SQLite that takes the write lock, so a locked file is "gone" too."""
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DATABASE_TROUBLE:
-        drop_broken_connection()
-        return False
-    return True
-
-
-def _unexplained(code: int, last_words: str) -> str:
+def _describe_exit(code: int, last_line: str) -> str:
     if code == EXIT_STALE_FENCE:
         return "The command left because the fence file named another attempt."
     if code < 0:
         hint = " (often: the machine ran out of memory)" if code == -9 else ""
         return f"The command was ended by signal {-code}{hint}."
-    return f"The command ended with exit code {code}{': ' + last_words if last_words else ' without a word'}."
+    return f"The command ended with exit code {code}{': ' + last_line if last_line else ' without a word'}."
 
 
-def _sentence(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

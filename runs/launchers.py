@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 from learning.interface.run_directory import FENCE_VARIABLE
-from runs.os_processes import RUN_MARK, end_processes, process_identity, signal_group
+from runs.os_processes import RUN_TAG_VARIABLE, end_processes, process_identity, signal_group
 
 # What a trainer may know of the worker's environment. Everything else stays behind: the database's address,
 # the secret key and API tokens are the worker's business.
-PASSED_ON = (
+ENVIRONMENT_ALLOWLIST = (
     "PATH",
     "HOME",
     "USER",
@@ -39,7 +39,7 @@ PASSED_ON = (
     "TORCH_EXTENSIONS_DIR",
     "XDG_CACHE_HOME",
 )
-THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREAD_COUNT_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 OUTPUT_FILE = "output.txt"
 
 
@@ -50,7 +50,7 @@ class Launch:
     module: str
     directory: Path
     working_directory: Path
-    mark: str  # unique to the run; every process of it carries it
+    tag: str  # unique to the run; every process of it carries it
     fence: int
     processes: int
     threads: int
@@ -78,17 +78,17 @@ class Launcher(Protocol):
     def stop(self, process: Process, launch: Launch, *, force: bool) -> None:
         """Ask it to checkpoint and leave, or (force) end it and all it started."""
 
-    def clear(self, mark: str, fence: int, process: Process | None) -> bool:
+    def kill_leftovers(self, tag: str, fence: int, process: Process | None) -> bool:
         """End what is left of a run's attempts up to `fence`; False when something would not die."""
 
 
 def child_environment(launch: Launch, source: Mapping[str, str]) -> dict[str, str]:
     """The environment of a run's processes: an allow-list of `source`, thread counts, the fence and the run's
-    mark.
+    tag.
     """
-    names: Iterable[str] = (*PASSED_ON, *launch.environment)
+    names: Iterable[str] = (*ENVIRONMENT_ALLOWLIST, *launch.environment)
     environment = {name: source[name] for name in names if name in source}
-    environment |= {name: str(launch.threads) for name in THREAD_COUNTS}
+    environment |= {name: str(launch.threads) for name in THREAD_COUNT_VARIABLES}
     environment |= {
         # Spinning OpenMP threads steal the cores that other processes of the machine need.
         "GOMP_SPINCOUNT": "0",
@@ -96,7 +96,7 @@ def child_environment(launch: Launch, source: Mapping[str, str]) -> dict[str, st
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": str(launch.working_directory),
         FENCE_VARIABLE: str(launch.fence),
-        RUN_MARK: launch.mark,
+        RUN_TAG_VARIABLE: launch.tag,
     }
     return environment
 
@@ -142,13 +142,12 @@ class LocalLauncher:
         if not force:
             signal_group(process.pid, signal.SIGTERM)
             return
-        self.clear(launch.mark, launch.fence, process)
+        self.kill_leftovers(launch.tag, launch.fence, process)
         if process.pid in self._children:
-            self._children[
-                process.pid
-            ].poll()  # a child that nobody waits for stays in the table of processes
+            # A child that nobody waits for stays in the table of processes.
+            self._children[process.pid].poll()
 
-    def clear(self, mark: str, fence: int, process: Process | None) -> bool:
+    def kill_leftovers(self, tag: str, fence: int, process: Process | None) -> bool:
         if process is None or process.host != self.host:
-            return end_processes(mark, fence, None, "")
-        return end_processes(mark, fence, process.pid, process.identity)
+            return end_processes(tag, fence, None, "")
+        return end_processes(tag, fence, process.pid, process.identity)

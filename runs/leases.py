@@ -1,4 +1,4 @@
-"""What workers write to runs: claim, renew, hand back, end. No audit rows here but for ends, which people
+"""What workers write to runs: claim, renew, requeue, finish. No audit rows here but for ends, which people
 ask about.
 
 Every write is conditional on the run's state and fence, so that a worker that was frozen, cut off or
@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Q, Value
+from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Now
 
 from learning.interface.text import replace_unstorable_characters
 from runs.launchers import Process
 from runs.models import Run, RunQuerySet
-from runs.states import RunState, move_run
+from runs.states import RunState
+from runs.transitions import transition_run
 from workspace.actions import record_audit
 from workspace.database import database_now_plus
 
@@ -33,25 +34,25 @@ class Claim:
     """A run this worker owns from now on."""
 
     run: Run
-    previous: Process | None  # what the worker before started, if it said so
-    exhausted: bool  # a worker was lost and no attempt is left
+    previous_process: Process | None  # what the worker before started, if it said so
+    attempts_exhausted: bool  # a worker was lost and no attempt is left
 
 
 @dataclass
 class LeaseWatch:
-    """Remembers how long each running run's lease has stood still, by this process's monotonic clock."""
+    """Tracks, with this process's monotonic clock, how long each running run's lease has not been renewed."""
 
     seen: dict[tuple[int, int], tuple[Any, float]] = field(default_factory=dict)
 
-    def silent(self, runs: RunQuerySet, lease_seconds: float) -> list[int]:
+    def stale_runs(self, runs: RunQuerySet, lease_seconds: float) -> list[int]:
         """Ids of running runs whose owner has not renewed for a lease and a half under this watch."""
         now = time.monotonic()
-        fresh: dict[tuple[int, int], tuple[Any, float]] = {}
+        current: dict[tuple[int, int], tuple[Any, float]] = {}
         for pk, fence, lease_until in runs.running().values_list("pk", "fence", "lease_until"):
             known = self.seen.get((pk, fence))
-            fresh[pk, fence] = known if known and known[0] == lease_until else (lease_until, now)
-        self.seen = fresh
-        return [pk for (pk, _), (_, since) in fresh.items() if now - since > 1.5 * lease_seconds]
+            current[pk, fence] = known if known and known[0] == lease_until else (lease_until, now)
+        self.seen = current
+        return [pk for (pk, _), (_, since) in current.items() if now - since > 1.5 * lease_seconds]
 
 
 def claim_run(
@@ -61,40 +62,40 @@ def claim_run(
     none.
     """
     runs = Run.objects.filter(kind__in=kinds)
-    takeable = Q(state=RunState.QUEUED, run_after__lte=Now()) | Q(
-        state=RunState.RUNNING, lease_until__lt=Now()
+    claimable = (
+        runs.due() | runs.abandoned() | runs.running().filter(pk__in=watch.stale_runs(runs, lease_seconds))
     )
-    if silent := watch.silent(runs, lease_seconds):
-        takeable |= Q(state=RunState.RUNNING, pk__in=silent)
     with transaction.atomic():
-        candidates = runs.filter(takeable).order_by("run_after", "pk")
+        candidates = claimable.order_by("run_after", "pk")
         if connection.features.has_select_for_update_skip_locked:
             candidates = candidates.select_for_update(skip_locked=True)
         run = candidates.first()
         if run is None:
             return None
         lost = run.state == RunState.RUNNING
-        exhausted = lost and run.attempt >= run.max_attempts
-        previous = Process(host=run.host, pid=run.pid, identity=run.process_start) if run.pid else None
-        moved = move_run(
-            runs.filter(takeable),
+        attempts_exhausted = lost and run.attempt >= run.max_attempts
+        previous_process = (
+            Process(host=run.host, pid=run.pid, identity=run.process_identity) if run.pid else None
+        )
+        moved = transition_run(
+            claimable,
             run,
             RunState.RUNNING,
             fence=F("fence") + 1,
-            attempt=run.attempt if exhausted else run.attempt + 1,
+            attempt=run.attempt if attempts_exhausted else run.attempt + 1,
             lease_until=database_now_plus(lease_seconds),
             started_at=Coalesce(F("started_at"), Now()),
             worker_name=worker_name,
             # The process of the worker before stays on record until it is known to be gone.
-            host=run.host if previous else host,
+            host=run.host if previous_process else host,
         )
         if not moved:
             return None
     run = Run.objects.select_related("project", "requested_by").get(pk=run.pk)
-    return Claim(run=run, previous=previous, exhausted=exhausted)
+    return Claim(run=run, previous_process=previous_process, attempts_exhausted=attempts_exhausted)
 
 
-def owned(run: Run) -> RunQuerySet:
+def still_owned(run: Run) -> RunQuerySet:
     return Run.objects.running().filter(pk=run.pk, fence=run.fence)
 
 
@@ -106,9 +107,9 @@ def renew(run: Run, lease_seconds: float, progress: Mapping[str, Any] | None = N
             key: replace_unstorable_characters(value) if isinstance(value, str) else value
             for key, value in progress.items()
         }
-    if not owned(run).update(**changes):
+    if not still_owned(run).update(**changes):
         raise LostLease
-    cancel = owned(run).values_list("cancel_requested", flat=True).first()
+    cancel = still_owned(run).values_list("cancel_requested", flat=True).first()
     if cancel is None:
         raise LostLease
     return cancel
@@ -116,26 +117,26 @@ def renew(run: Run, lease_seconds: float, progress: Mapping[str, Any] | None = N
 
 def record_process(run: Run, process: Process | None, lease_seconds: float, host: str = "") -> None:
     """Write down what was started, so that a successor can end it; None: nothing of the run lives."""
-    changed = owned(run).update(
+    changed = still_owned(run).update(
         lease_until=database_now_plus(lease_seconds),
         host=process.host if process else host,
         pid=process.pid if process else None,
-        process_start=process.identity if process else "",
+        process_identity=process.identity if process else "",
     )
     if not changed:
         raise LostLease
 
 
-def give_back(run: Run, *, seconds: float, error: str, count_attempt: bool) -> None:
+def requeue(run: Run, *, seconds: float, error: str, count_attempt: bool) -> None:
     """Back into the queue: at once when a worker leaves, after a back-off when an attempt failed."""
-    moved = move_run(
+    moved = transition_run(
         Run.objects.all(),
         run,
         RunState.QUEUED,
         run_after=database_now_plus(seconds),
         lease_until=None,
         pid=None,
-        process_start="",
+        process_identity="",
         error=replace_unstorable_characters(error)[:1000],
         attempt=F("attempt") if count_attempt else max(run.attempt - 1, 0),
     )
@@ -143,16 +144,16 @@ def give_back(run: Run, *, seconds: float, error: str, count_attempt: bool) -> N
         raise LostLease
 
 
-def end_run(run: Run, to: RunState, error: str = "") -> None:
+def finish_run(run: Run, to: RunState, error: str = "") -> None:
     """The run's last word, with its audit row. Callers that change more do so in the same transaction."""
     with transaction.atomic():
-        moved = move_run(
+        moved = transition_run(
             Run.objects.all(),
             run,
             to,
             lease_until=None,
             pid=None,
-            process_start="",
+            process_identity="",
             finished_at=Now(),
             error=Value(replace_unstorable_characters(error)[:1000]),
         )

@@ -1,4 +1,4 @@
-"""Long work as the database knows it: what was asked, who carries it, how far it is, and what it left on
+"""Long work as the database knows it: what was asked, which worker executes it, how far it is, and what it left on
 disk."""
 
 import uuid
@@ -28,12 +28,6 @@ class RunQuerySet(models.QuerySet["Run"]):
 
     def running(self) -> Self:
         return self.filter(state=RunState.RUNNING)
-
-    def of_kind(self, name: str) -> Self:
-        return self.filter(kind=name)
-
-    def of_kinds(self, names: list[str]) -> Self:
-        return self.filter(kind__in=names)
 
     def due(self) -> Self:
         """Queued, and not waiting for a back-off."""
@@ -90,7 +84,7 @@ class Run(models.Model):
     worker_name = models.CharField(max_length=120, blank=True)
     host = models.CharField(max_length=120, blank=True, help_text="Where the command runs, or last ran.")
     pid = models.PositiveIntegerField(null=True, blank=True)
-    process_start = models.CharField(
+    process_identity = models.CharField(
         max_length=120, blank=True, help_text="Tells this process from a later stranger with the same pid."
     )
     progress = models.JSONField(default=dict, blank=True, help_text="The last status the worker read.")
@@ -108,7 +102,7 @@ class Run(models.Model):
             models.Index(fields=["project", "-id"], name="run_by_project"),
         ]
         constraints = [
-            models.CheckConstraint(condition=Q(state__in=RunState.values), name="run_state_is_known"),
+            models.CheckConstraint(condition=Q(state__in=RunState.values), name="run_state_valid"),
             models.CheckConstraint(
                 condition=~Q(state="running")
                 | Q(lease_until__isnull=False, fence__gt=0, started_at__isnull=False),
@@ -161,7 +155,7 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
 
 
 class Worker(models.Model):
-    """A process that carries runs. Says who is alive; a run's lease, not this row, says who may write."""
+    """A process that executes runs. Says who is alive; a run's lease, not this row, says who may write."""
 
     name = models.CharField(max_length=120, unique=True)
     host = models.CharField(max_length=120)
@@ -195,29 +189,27 @@ class Artifact(models.Model):
         POLICY = "policy", "Policy"  # AutoModelForCausalLM folder, or an adapter folder
         REWARD_MODEL = "reward_model", "Reward model"  # AutoModelForSequenceClassification folder
         CRITIC = "critic", "Critic"  # value model of a policy run
-        DATASET = "dataset", "Dataset"  # parquet snapshot
         RESPONSES = "responses", "Responses"  # sampled answers, parquet
         SCORES = "scores", "Scores"  # rewards of responses, parquet
-        REPORT = "report", "Report"  # an evaluation's result
 
     project = models.ForeignKey("workspace.Project", on_delete=models.PROTECT, related_name="artifacts")
     kind = models.CharField(max_length=20, choices=Kind.choices)
     path = models.CharField(max_length=500, help_text="Relative to DATA_DIR, or absolute outside it.")
     sha256 = models.CharField(max_length=64)
     size_bytes = models.PositiveBigIntegerField()
-    made_by = models.ForeignKey(
+    produced_by = models.ForeignKey(
         Run, on_delete=models.PROTECT, null=True, blank=True, related_name="artifacts"
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["project", "kind", "path"], name="artifact_once_a_path"),
+            models.UniqueConstraint(
+                fields=["project", "kind", "path"], name="unique_artifact_path_per_project"
+            ),
             models.CheckConstraint(
-                condition=Q(
-                    kind__in=["policy", "reward_model", "critic", "dataset", "responses", "scores", "report"]
-                ),
-                name="artifact_kind_is_known",
+                condition=Q(kind__in=["policy", "reward_model", "critic", "responses", "scores"]),
+                name="artifact_kind_valid",
             ),
             models.CheckConstraint(condition=~Q(path=""), name="artifact_has_a_path"),
             models.CheckConstraint(condition=Exact(Length("sha256"), 64), name="artifact_has_a_sha256"),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from learning.interface.run_directory import FENCE_VARIABLE
 
-RUN_MARK = "ROUNDTABLE_RUN"
+RUN_TAG_VARIABLE = "ROUNDTABLE_RUN"
 PROC = Path("/proc")
 
 
@@ -42,22 +42,22 @@ def _identity_by_ps(pid: int) -> str:
     return "" if not answer or answer.startswith("Z") else answer.split(None, 1)[1]
 
 
-def pids_of_run(mark: str, fence: int) -> list[int]:
+def pids_of_run(tag: str, fence: int) -> list[int]:
     """Living processes of this run's attempts up to `fence`, whoever their parent is.
 
     Later attempts are never among them: a worker that thaws long after it lost the run must not reach its
     successor's.
     """
-    found = []
+    pids = []
     for environ in PROC.glob("[0-9]*/environ"):
         try:
             variables = dict(pair.partition(b"=")[::2] for pair in environ.read_bytes().split(b"\0"))
         except OSError:  # gone meanwhile, or another user's
             continue
-        of_run = variables.get(RUN_MARK.encode()) == mark.encode()
+        of_run = variables.get(RUN_TAG_VARIABLE.encode()) == tag.encode()
         if of_run and int(variables.get(FENCE_VARIABLE.encode(), b"0")) <= fence:
-            found.append(int(environ.parent.name))
-    return [pid for pid in found if pid != os.getpid() and process_identity(pid)]
+            pids.append(int(environ.parent.name))
+    return [pid for pid in pids if pid != os.getpid() and process_identity(pid)]
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:
@@ -67,7 +67,7 @@ def signal_group(pid: int, number: signal.Signals) -> None:
 
 
 def end_processes(
-    mark: str, fence: int, pid: int | None, identity: str, *, patience_seconds: float = 10.0
+    tag: str, fence: int, pid: int | None, identity: str, *, patience_seconds: float = 10.0
 ) -> bool:
     """Kill what is left of a run's attempts up to `fence` on this machine, and wait until it is gone.
 
@@ -78,7 +78,7 @@ def end_processes(
     deadline = time.monotonic() + patience_seconds
     while True:
         leader = pid if pid and identity and process_identity(pid) == identity else None
-        others = pids_of_run(mark, fence)
+        others = pids_of_run(tag, fence)
         if leader is None and not others:
             return True
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""What the pages show of a run's directory: curves, log, samples, inputs. Reads only, and expects any of it
+"""What the pages show of a run's directory: metrics, log, samples, inputs. Reads only, and expects any of it
 missing.
 """
 
@@ -48,7 +48,7 @@ def panel_of(metric: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curves:
+class MetricSeries:
     """Rows of metrics.jsonl from an offset on, ready for JSON."""
 
     rows: list[dict[str, float | int | None]]
@@ -56,21 +56,21 @@ class Curves:
     panels: dict[str, list[str]]  # in the order of the page
 
 
-def read_curves(run: Run, offset: int) -> Curves:
+def read_metrics(run: Run, offset: int) -> MetricSeries:
     """Metrics written after `offset` bytes. Numbers only; not-a-number becomes None (a gap), JSON has none."""
     try:
         raw, new_offset = RunDirectory(run.path).metrics(offset)
     except (OSError, UserError):
-        return Curves(rows=[], offset=offset, panels={})
-    rows = [_numbers(row) for row in thin(raw, MAX_ROWS)]
+        return MetricSeries(rows=[], offset=offset, panels={})
+    rows = [_numeric_values(row) for row in downsample(raw, MAX_ROWS)]
     names = sorted({name for row in rows for name in row if name != "step"})
     panels = {panel: [name for name in names if panel_of(name) == panel] for panel in PANEL_ORDER}
-    return Curves(
+    return MetricSeries(
         rows=rows, offset=new_offset, panels={panel: found for panel, found in panels.items() if found}
     )
 
 
-def thin(rows: Sequence[Mapping[str, Any]], limit: int) -> Sequence[Mapping[str, Any]]:
+def downsample(rows: Sequence[Mapping[str, Any]], limit: int) -> Sequence[Mapping[str, Any]]:
     """At most about `limit` rows, evenly taken, the last one and every row with a rare metric kept."""
     if len(rows) <= limit:
         return rows
@@ -87,7 +87,7 @@ def thin(rows: Sequence[Mapping[str, Any]], limit: int) -> Sequence[Mapping[str,
     ]
 
 
-def _numbers(row: Mapping[str, Any]) -> dict[str, float | int | None]:
+def _numeric_values(row: Mapping[str, Any]) -> dict[str, float | int | None]:
     return {
         name: value if math.isfinite(value) else None
         for name, value in row.items()
@@ -144,8 +144,7 @@ def inputs_manifest(run: Run) -> list[dict[str, Any]]:
         manifest = RunDirectory(run.path).manifest()
     except (OSError, UserError):
         return []
-    files = manifest.get("files", manifest)
-    return [{"name": name, **entry} for name, entry in files.items() if isinstance(entry, dict)]
+    return [{"name": name, **entry} for name, entry in manifest.items()]
 
 
 def environment(run: Run) -> str:

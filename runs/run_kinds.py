@@ -1,5 +1,4 @@
-"""What a kind of long work is: the small object each app offers and the `worker` command hands to the
-supervisor."""
+"""What a kind of long work is: the small object that each app offers and the `worker` command executes."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -39,10 +38,10 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class RunKind:
-    """How to prepare, start and adopt one kind of long work.
+    """How to prepare, start and finish one kind of long work.
 
     `build_inputs(run)` runs in the worker, outside a transaction, when the run's directory does not exist
-    yet, and returns what RunDirectory.create takes as `inputs`. `adopt(run, result)` turns result.json into
+    yet, and returns what RunDirectory.create takes as `inputs`. `save_result(run, result)` turns result.json into
     rows inside the transaction that ends the run; it must be idempotent, and finds the declared outputs
     among `run.artifacts`. Either may raise ActionError or UserError: the run then ends with that sentence
     and is not tried again.
@@ -52,12 +51,10 @@ class RunKind:
     label: str
     command: str  # the module of `python -m MODULE RUN_DIRECTORY`
     build_inputs: Callable[[Run], Mapping[str, Any]]
-    adopt: Callable[[Run, Mapping[str, Any]], None]
+    save_result: Callable[[Run, Mapping[str, Any]], None]
     outputs: tuple[Output, ...] = ()
     resources: Resources = Resources()
-    options: type | None = (
-        None  # the command's config class: a config that does not load is refused when queueing
-    )
+    options: type | None = None  # the command's config class: what it does not load is refused when queueing
     environment: tuple[str, ...] = ()  # names of further environment variables that the command may see
     max_attempts: int = 3  # a machine may fail twice; a third failure of the same run is not the machine's
 

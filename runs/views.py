@@ -128,7 +128,7 @@ def _workers_alive() -> "Any":
 @never_cache
 @project_view(Capability.REVIEW)
 def run_metrics(request: ProjectRequest, pk: int) -> JsonResponse:
-    """Curve points after `offset`, as long as `fence` is still the one they were read under.
+    """Points of the curves after `offset`, as long as `fence` is still the one they were read under.
 
     A new attempt cuts the file back to its checkpoint, so that under another fence the points begin anew
     (`reset`).
@@ -136,12 +136,12 @@ def run_metrics(request: ProjectRequest, pk: int) -> JsonResponse:
     run = access_run(request.project, pk)
     offset, fence = request.GET.get("offset", "0"), request.GET.get("fence", "")
     same = fence == str(run.fence) and offset.isdecimal() and len(offset) < 16
-    curves = run_files.read_curves(run, int(offset) if same else 0)
+    metrics = run_files.read_metrics(run, int(offset) if same else 0)
     return JsonResponse(
         {
-            "rows": curves.rows,
-            "panels": curves.panels,
-            "offset": curves.offset,
+            "rows": metrics.rows,
+            "panels": metrics.panels,
+            "offset": metrics.offset,
             "fence": run.fence,
             "reset": not same,
             "finished": run.is_finished,

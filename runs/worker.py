@@ -1,6 +1,6 @@
-"""The worker's loop: look for a run, carry it, look again; tick in between.
+"""The worker's loop: claim a run, execute it, look again; tick in between.
 
-Any number of workers on any number of hosts share one table. A worker carries one run at a time; several at
+Any number of workers on any number of hosts share one table. A worker executes one run at a time; several at
 once means several workers. What a run is, how it is prepared and what its result means is the RunKinds'
 business.
 """
@@ -21,11 +21,12 @@ from typing import Any
 from django.db import close_old_connections, transaction
 from django.db.models.functions import Now
 
-from runs.executor import DATABASE_TROUBLE, Attempt, drop_broken_connection
+from runs.database_retry import DATABASE_UNAVAILABLE_ERRORS, drop_broken_connection
+from runs.executor import RunExecutor
 from runs.launchers import Launcher, LocalLauncher
 from runs.leases import Claim, LeaseWatch, claim_run
 from runs.models import Run, Worker
-from runs.options import SupervisorOptions
+from runs.options import WorkerOptions
 from runs.run_kinds import RunKind
 
 logger = logging.getLogger(__name__)
@@ -33,23 +34,23 @@ logger = logging.getLogger(__name__)
 KEEP_STOPPED_WORKERS = timedelta(days=1)
 
 
-def work(
+def run_worker(
     kinds: Sequence[RunKind],
     tick: Callable[[], object] | None = None,
     *,
     once: bool = False,
     stop_when_idle: bool = False,
     only: Collection[str] | None = None,
-    options: SupervisorOptions | None = None,
+    options: WorkerOptions | None = None,
     launcher: Launcher | None = None,
     install_signals: bool = True,
 ) -> int:
-    """Carry runs of these kinds until asked to stop (SIGTERM, SIGINT); the answer is how many.
+    """Execute runs of these kinds until asked to stop (SIGTERM, SIGINT); the answer is how many.
 
     `once`: at most one run. `stop_when_idle`: until nothing of these kinds is queued or running and `tick`
     has nothing to do. `only`: names of the kinds to take. `tick` is called in this thread, outside a
     transaction, about every tick_seconds, also while a run is going on; it returns something true when it
-    moved anything. What it raises is logged, and the next tick tries again.
+    changed anything. What it raises is logged, and the next tick tries again.
     """
     known = {kind.name: kind for kind in kinds}
     if only is not None:
@@ -60,7 +61,7 @@ def work(
     loop = WorkerLoop(
         known,
         tick,
-        options=options or SupervisorOptions.from_settings(),
+        options=options or WorkerOptions.from_settings(),
         launcher=launcher or LocalLauncher(),
     )
     with loop.stopped_by_signals() if install_signals else nullcontext():
@@ -68,14 +69,14 @@ def work(
 
 
 class WorkerLoop:
-    """One worker: its row, its signals, its turn of claiming and carrying."""
+    """One worker: its row, its signals, its loop of claiming and executing."""
 
     def __init__(
         self,
         kinds: dict[str, RunKind],
         tick: Callable[[], object] | None,
         *,
-        options: SupervisorOptions,
+        options: WorkerOptions,
         launcher: Launcher,
     ) -> None:
         self.kinds, self.tick, self.options, self.launcher = kinds, tick, options, launcher
@@ -86,14 +87,14 @@ class WorkerLoop:
         self._current: Run | None = None
 
     def run(self, *, once: bool, stop_when_idle: bool) -> int:
-        carried = 0
+        n_executed = 0
         while not self.stop.is_set():
             try:
                 self._heartbeat()
-                moved = self._tick(now=once or stop_when_idle)
+                advanced = self._tick(now=once or stop_when_idle)
                 claim = self._claim()
-                idle = claim is None and not moved and not self._work_is_left()
-            except DATABASE_TROUBLE as error:
+                idle = claim is None and not advanced and not self._has_active_runs()
+            except DATABASE_UNAVAILABLE_ERRORS as error:
                 logger.warning("worker %s: waiting for the database (%s)", self.name, error)
                 drop_broken_connection()
                 if once:
@@ -101,14 +102,14 @@ class WorkerLoop:
                 self.stop.wait(self.options.poll_seconds)
                 continue
             if claim is not None:
-                self._carry(claim)
-                carried += 1
+                self._execute(claim)
+                n_executed += 1
             if once or (stop_when_idle and idle):
                 break
-            if claim is None and not moved:
+            if claim is None and not advanced:
                 self.stop.wait(self.options.poll_seconds)
-        self._leave()
-        return carried
+        self._deregister()
+        return n_executed
 
     @contextmanager
     def stopped_by_signals(self) -> Iterator[None]:
@@ -133,18 +134,18 @@ class WorkerLoop:
             watch=self.watch,
         )
 
-    def _carry(self, claim: Claim) -> None:
+    def _execute(self, claim: Claim) -> None:
         self._current = run = claim.run
         logger.info("run %s begins: %s (attempt %s)", run.pk, run.title, run.attempt)
         try:
-            Attempt(
+            RunExecutor(
                 claim,
                 self.kinds[claim.run.kind],
                 launcher=self.launcher,
                 options=self.options,
-                beat=self._beat_beside_a_run,
-                stopping=self.stop.is_set,
-            ).carry()
+                heartbeat=self._heartbeat_during_run,
+                stop_requested=self.stop.is_set,
+            ).execute()
             run.refresh_from_db(fields=["state", "error"])
             logger.info(
                 "run %s is %s%s", run.pk, run.get_state_display().lower(), run.error and f": {run.error}"
@@ -157,11 +158,11 @@ class WorkerLoop:
         finally:
             self._current = None
 
-    def _beat_beside_a_run(self) -> None:
+    def _heartbeat_during_run(self) -> None:
         try:
             self._heartbeat()
             self._tick(now=False)
-        except DATABASE_TROUBLE as error:
+        except DATABASE_UNAVAILABLE_ERRORS as error:
             logger.warning("worker %s: the database does not answer (%s)", self.name, error)
             drop_broken_connection()
 
@@ -183,12 +184,12 @@ class WorkerLoop:
             )
 
     def _tick(self, *, now: bool) -> bool:
-        """Call the tick when it is due (or now); whether it moved anything."""
+        """Call the tick when it is due (or now); whether it changed anything."""
         if self.tick is None or (not now and time.monotonic() < self._next_tick):
             return False
         try:
             return bool(self.tick())
-        except DATABASE_TROUBLE:
+        except DATABASE_UNAVAILABLE_ERRORS:
             raise
         except Exception:
             # A round that cannot advance must not stop the trainings of every other project.
@@ -197,13 +198,13 @@ class WorkerLoop:
         finally:
             self._next_tick = time.monotonic() + self.options.tick_seconds
 
-    def _work_is_left(self) -> bool:
+    def _has_active_runs(self) -> bool:
         return Run.objects.active().filter(kind__in=self.kinds).exists()
 
-    def _leave(self) -> None:
+    def _deregister(self) -> None:
         try:
             Worker.objects.filter(name=self.name).update(
                 heartbeat_at=Now(), current_run=None, stopped_at=Now()
             )
-        except DATABASE_TROUBLE:
+        except DATABASE_UNAVAILABLE_ERRORS:
             logger.warning("worker %s: left while the database did not answer", self.name)

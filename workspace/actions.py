@@ -212,7 +212,7 @@ def invite(*, actor: User, project: Project, role: str, note: str = "") -> tuple
         note=note[:120],
         token_hash=hash_token(token),
         invited_by=actor,
-        expires_at=timezone.now() + timedelta(days=settings.INVITATION_DAYS),
+        expires_at=timezone.now() + timedelta(days=settings.INVITATION_EXPIRY_DAYS),
     )
     record_audit(actor=actor, action="invitation.create", project=project, target=invitation, role=role)
     return invitation, token

@@ -11,7 +11,7 @@ class StyledFormMixin:
 
     fields: dict[str, forms.Field]
 
-    def style(self) -> None:
+    def add_bootstrap_classes(self) -> None:
         for field in self.fields.values():
             widget = field.widget
             if isinstance(widget, forms.CheckboxInput):
@@ -25,13 +25,13 @@ class StyledFormMixin:
 class LoginForm(StyledFormMixin, AuthenticationForm):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.style()
+        self.add_bootstrap_classes()
 
 
 class PasswordForm(StyledFormMixin, PasswordChangeForm):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.style()
+        self.add_bootstrap_classes()
 
 
 class ProjectForm(StyledFormMixin, forms.Form):
@@ -63,7 +63,7 @@ class ProjectForm(StyledFormMixin, forms.Form):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.style()
+        self.add_bootstrap_classes()
 
 
 class InviteForm(StyledFormMixin, forms.Form):
@@ -74,7 +74,7 @@ class InviteForm(StyledFormMixin, forms.Form):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.style()
+        self.add_bootstrap_classes()
 
 
 class AcceptForm(StyledFormMixin, forms.Form):
@@ -88,4 +88,4 @@ class AcceptForm(StyledFormMixin, forms.Form):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.style()
+        self.add_bootstrap_classes()

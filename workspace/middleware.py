@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 
-NOT_DONE = "That was not done, because your session had ended: log in and repeat it."
+SESSION_EXPIRED_MESSAGE = "That was not done, because your session had ended: log in and repeat it."
 
 
 def _path_of(request: HttpRequest, address: str) -> str:
@@ -32,7 +32,7 @@ def wants_json(request: HttpRequest) -> bool:
     return "application/json" in request.headers.get("Accept", "")
 
 
-class EndedSessions:
+class ExpiredSessionMiddleware:
     """Looks at answers that send somebody to the login page."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
@@ -51,12 +51,12 @@ class EndedSessions:
             return HttpResponse(status=401)
         if request.method not in ("GET", "HEAD"):
             # After the login a browser GETs the address; what takes only forms would refuse it.
-            messages.warning(request, NOT_DONE)
+            messages.warning(request, SESSION_EXPIRED_MESSAGE)
             return redirect(_login(_path_of(request, request.headers.get("Referer", ""))))
         return response
 
 
-class FriendlyRefusals:
+class MethodNotAllowedMiddleware:
     """Gives a bare 405 a page with a way back."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):

@@ -36,7 +36,7 @@ class User(AbstractUser):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind__in=list(vocabulary.ANNOTATOR_KINDS)), name="user_kind_is_known"
+                condition=Q(kind__in=list(vocabulary.ANNOTATOR_KINDS)), name="user_kind_valid"
             ),
             # A machine's judgments come in through its own door; nobody logs in as one.
             models.CheckConstraint(
@@ -90,7 +90,9 @@ class Criterion(models.Model):
 
     class Meta:
         verbose_name_plural = "criteria"
-        constraints = [models.UniqueConstraint(fields=["project", "name"], name="criterion_once_a_project")]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="unique_criterion_name_per_project")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -116,7 +118,9 @@ class QuestionSettings(models.Model):
     class Meta:
         verbose_name_plural = "question settings"
         constraints = [
-            models.UniqueConstraint(fields=["project", "version"], name="question_settings_version_once")
+            models.UniqueConstraint(
+                fields=["project", "version"], name="unique_question_settings_version_per_project"
+            )
         ]
 
     def __str__(self) -> str:
@@ -132,7 +136,11 @@ class Guideline(models.Model):
     objects = VersionedQuerySet["Guideline"].as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["project", "version"], name="guideline_version_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "version"], name="unique_guideline_version_per_project"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"version {self.version}"
@@ -141,10 +149,8 @@ class Guideline(models.Model):
 class Membership(models.Model):
     class Role(models.TextChoices):
         ANNOTATOR = "annotator", "Annotator"  # judges; sees their own work only
-        REVIEWER = (
-            "reviewer",
-            "Reviewer",
-        )  # reads everything of the project, changes nothing but judgments of their own
+        # Reads everything of the project, changes nothing but judgments of their own.
+        REVIEWER = "reviewer", "Reviewer"
         MANAGER = "manager", "Manager"  # plans batches, runs and rounds; invites people
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
@@ -154,9 +160,9 @@ class Membership(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["project", "user"], name="one_role_a_person_and_project"),
+            models.UniqueConstraint(fields=["project", "user"], name="unique_membership_user_per_project"),
             models.CheckConstraint(
-                condition=Q(role__in=["annotator", "reviewer", "manager"]), name="membership_role_is_known"
+                condition=Q(role__in=["annotator", "reviewer", "manager"]), name="membership_role_valid"
             ),
         ]
 

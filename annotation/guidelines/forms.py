@@ -16,7 +16,7 @@ class VersionedForm(StyledFormMixin, forms.Form):
         # Two of them are on one page: their fields need ids of their own.
         kwargs.setdefault("auto_id", f"{type(self).__name__.lower()}_%s")
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.style()
+        self.add_bootstrap_classes()
 
 
 class QuestionForm(VersionedForm):

@@ -18,7 +18,7 @@ from rounds.models import Round, Stage
 from rounds.reports import round_report
 from rounds.worker_tasks import RUN_KINDS, periodic_tasks
 from runs.models import Run
-from runs.worker import work
+from runs.worker import run_worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 PROMPTS_PER_ROUND = 24
@@ -71,7 +71,7 @@ def small(monkeypatch):
 
 
 def carry() -> None:
-    work(RUN_KINDS, periodic_tasks, stop_when_idle=True, install_signals=False)
+    run_worker(RUN_KINDS, periodic_tasks, stop_when_idle=True, install_signals=False)
 
 
 def fill(demo, round_) -> None:

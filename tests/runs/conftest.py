@@ -13,19 +13,19 @@ from django.db import connections
 
 from runs.actions import queue_run
 from runs.models import Run
-from runs.options import SupervisorOptions
+from runs.options import WorkerOptions
 from tests.runs.run_kinds import COUNTING
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = SupervisorOptions(
+QUICK = WorkerOptions(
     lease_seconds=1.5,
     heartbeat_seconds=0.2,
     stop_grace_seconds=3.0,
-    disk_floor_bytes=0,
+    min_free_disk_bytes=0,
     poll_seconds=0.1,
     tick_seconds=0.2,
     retry_base_seconds=0.1,
-    retry_cap_seconds=1.0,
+    retry_max_seconds=1.0,
 )
 
 

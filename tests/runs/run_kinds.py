@@ -28,9 +28,9 @@ def build_inputs(run: Run) -> Mapping[str, Any]:
     return {"prompts": (rows, PROMPTS)}
 
 
-def adopt(run: Run, result: Mapping[str, Any]) -> None:
-    """One row a run, so that a test can count adoptions: a second insert would break its uniqueness."""
-    if run.parameters.get("adopt") == "refuse":
+def save_result(run: Run, result: Mapping[str, Any]) -> None:
+    """One row a run, so that a test can count how often it is saved: a second insert would break its uniqueness."""
+    if run.parameters.get("save_result") == "refuse":
         raise ActionError("The count is not what was asked for.")
     Criterion.objects.create(project=run.project, name=f"run-{run.pk}", question=result["digest"])
 
@@ -40,8 +40,8 @@ COUNTING = RunKind(
     label="Counting",
     command="tests.runs.counting",
     build_inputs=build_inputs,
-    adopt=adopt,
-    outputs=(Output(kind="report", path="model"),),
+    save_result=save_result,
+    outputs=(Output(kind="responses", path="model"),),
     options=CountingOptions,
 )
 
@@ -55,6 +55,6 @@ TRAINING = RunKind(
     label="Training a small model",
     command="tests.learning.small_recipe",
     build_inputs=lambda run: {},
-    adopt=keep_the_artifact,
+    save_result=keep_the_artifact,
     outputs=(Output(kind="policy", path="model"),),
 )

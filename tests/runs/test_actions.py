@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from runs.actions import cancel_run, clone_run, import_artifact, queue_run, retry_run
+from runs.actions import cancel_run, clone_run, queue_run, register_artifact, retry_run
 from runs.artifacts import hash_path
 from runs.errors import BadArtifact, BadRunConfig, IllegalTransition
 from runs.models import Run
@@ -87,20 +87,20 @@ def test_a_clone_starts_from_nothing_in_a_directory_of_its_own(run_in, ruth, max
     assert audited("run.clone") == 1
 
 
-def test_a_folder_is_imported_once_and_a_changed_one_is_refused(project, max_, tmp_path):
+def test_a_folder_is_registered_once_and_a_changed_one_is_refused(project, max_, tmp_path):
     folder = tmp_path / "models" / "sft"
     (folder / "deep").mkdir(parents=True)
     (folder / "config.json").write_text("{}")
     (folder / "deep" / "a.safetensors").write_bytes(b"123")
-    artifact = import_artifact(actor=max_, project=project, kind="policy", path=folder)
+    artifact = register_artifact(actor=max_, project=project, kind="policy", path=folder)
     assert artifact.path == "models/sft" and artifact.absolute_path == folder and artifact.size_bytes == 5
-    assert import_artifact(actor=max_, project=project, kind="policy", path=folder) == artifact
-    assert audited("artifact.import") == 1
+    assert register_artifact(actor=max_, project=project, kind="policy", path=folder) == artifact
+    assert audited("artifact.register") == 1
     (folder / "config.json").write_text("[]")
     with pytest.raises(BadArtifact, match="new folder"):
-        import_artifact(actor=max_, project=project, kind="policy", path=folder)
+        register_artifact(actor=max_, project=project, kind="policy", path=folder)
     with pytest.raises(BadArtifact, match="nothing"):
-        import_artifact(actor=max_, project=project, kind="policy", path=tmp_path / "nowhere")
+        register_artifact(actor=max_, project=project, kind="policy", path=tmp_path / "nowhere")
 
 
 def test_a_folders_hash_is_what_sha256sum_gives(tmp_path):

@@ -7,7 +7,7 @@ from django.db import connection
 
 from runs.actions import cancel_run
 from runs.launchers import Process
-from runs.leases import LeaseWatch, LostLease, claim_run, end_run, give_back, record_process, renew
+from runs.leases import LeaseWatch, LostLease, claim_run, finish_run, record_process, renew, requeue
 from runs.models import Run
 from runs.states import RunState
 from workspace.database import database_now_plus
@@ -30,7 +30,7 @@ def test_the_oldest_due_run_of_a_known_kind_is_claimed(queue_counting):
     first, second = queue_counting(), queue_counting()
     assert claim(kinds=("tests.other",)) is None
     taken = claim()
-    assert taken.run == first and not taken.exhausted and taken.previous is None
+    assert taken.run == first and not taken.attempts_exhausted and taken.previous_process is None
     assert (taken.run.state, taken.run.fence, taken.run.attempt) == ("running", 1, 1)
     assert claim("w2").run == second
     assert claim("w3") is None
@@ -38,7 +38,7 @@ def test_the_oldest_due_run_of_a_known_kind_is_claimed(queue_counting):
 
 def test_a_run_that_waits_for_its_back_off_is_not_claimed(queue_counting):
     run = queue_counting()
-    give_back(claim().run, seconds=60, error="It broke.", count_attempt=True)
+    requeue(claim().run, seconds=60, error="It broke.", count_attempt=True)
     assert claim() is None
     run.refresh_from_db()
     assert (run.state, run.attempt, run.error, run.lease_until) == ("queued", 1, "It broke.", None)
@@ -46,7 +46,7 @@ def test_a_run_that_waits_for_its_back_off_is_not_claimed(queue_counting):
 
 def test_a_run_handed_back_has_not_used_an_attempt_but_a_fence(queue_counting):
     queue_counting()
-    give_back(claim().run, seconds=0, error="", count_attempt=False)
+    requeue(claim().run, seconds=0, error="", count_attempt=False)
     again = claim().run
     assert (again.attempt, again.fence) == (1, 2)
 
@@ -58,13 +58,13 @@ def test_a_lapsed_lease_is_taken_over_with_the_orphans_process(queue_counting):
     assert claim("w2") is None, "the lease is good"
     lapse(lost)
     taken = claim("w2", host="there")
-    assert taken.previous == Process(host="here", pid=4711, identity="boot:1")
+    assert taken.previous_process == Process(host="here", pid=4711, identity="boot:1")
     assert (taken.run.fence, taken.run.attempt, taken.run.worker_name) == (2, 2, "w2")
     for write in (
         lambda: renew(lost, 30),
         lambda: record_process(lost, None, 30),
-        lambda: give_back(lost, seconds=0, error="", count_attempt=False),
-        lambda: end_run(lost, RunState.DONE),
+        lambda: requeue(lost, seconds=0, error="", count_attempt=False),
+        lambda: finish_run(lost, RunState.DONE),
     ):
         with pytest.raises(LostLease):
             write()
@@ -76,9 +76,9 @@ def test_a_run_whose_workers_are_lost_again_and_again_is_exhausted(queue_countin
     queue_counting()
     for attempt in (1, 2, 3):
         taken = claim()
-        assert (taken.run.attempt, taken.exhausted) == (attempt, False)
+        assert (taken.run.attempt, taken.attempts_exhausted) == (attempt, False)
         lapse(taken.run)
-    assert claim().exhausted
+    assert claim().attempts_exhausted
 
 
 def test_a_renewal_tells_of_a_cancel_and_copies_progress(queue_counting, max_):

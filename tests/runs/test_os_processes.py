@@ -8,7 +8,7 @@ import pytest
 
 from learning.interface.run_directory import FENCE_VARIABLE
 from runs.launchers import Launch, child_environment, command_line
-from runs.os_processes import RUN_MARK, end_processes, pids_of_run, process_identity
+from runs.os_processes import RUN_TAG_VARIABLE, end_processes, pids_of_run, process_identity
 from tests.runs.conftest import until
 
 
@@ -16,8 +16,8 @@ from tests.runs.conftest import until
 def sleeper():
     children = []
 
-    def start(mark="", fence=0):
-        environment = {**os.environ, RUN_MARK: mark, FENCE_VARIABLE: str(fence)}
+    def start(tag="", fence=0):
+        environment = {**os.environ, RUN_TAG_VARIABLE: tag, FENCE_VARIABLE: str(fence)}
         child = subprocess.Popen(["sleep", "60"], env=environment, start_new_session=True)
         children.append(child)
         until(lambda: Path(f"/proc/{child.pid}/cmdline").read_bytes().startswith(b"sleep"))
@@ -65,7 +65,7 @@ def launch(tmp_path, processes=1, environment=()):
         module="rewardmodel.training.train",
         directory=tmp_path,
         working_directory=tmp_path,
-        mark="m",
+        tag="m",
         fence=7,
         processes=processes,
         threads=2,

@@ -8,7 +8,8 @@ from django.db.models.functions import Now
 
 from runs.errors import IllegalTransition
 from runs.models import Artifact, Run
-from runs.states import FINISHED, RunState, move_run
+from runs.states import FINISHED, RunState
+from runs.transitions import transition_run
 from workspace.database import database_now_plus
 
 pytestmark = [pytest.mark.django_db, pytest.mark.db]
@@ -55,11 +56,11 @@ def run_in(queue_counting):
 def test_a_step_is_taken_exactly_when_the_table_has_it(run_in, before, after):
     run = run_in(before)
     if (before, after) in ALLOWED:
-        assert move_run(Run.objects.all(), run, RunState(after), **fields_of(after))
+        assert transition_run(Run.objects.all(), run, RunState(after), **fields_of(after))
         expected = after
     else:
         with pytest.raises(IllegalTransition):
-            move_run(Run.objects.all(), run, RunState(after), **fields_of(after))
+            transition_run(Run.objects.all(), run, RunState(after), **fields_of(after))
         expected = before
     run.refresh_from_db()
     assert run.state == expected
@@ -69,10 +70,10 @@ def test_a_mover_with_an_old_fence_or_state_changes_nothing(run_in):
     run = run_in("running")
     seen = Run.objects.get(pk=run.pk)
     Run.objects.filter(pk=run.pk).update(fence=2)
-    assert not move_run(Run.objects.all(), seen, RunState.DONE, **fields_of("done"))
+    assert not transition_run(Run.objects.all(), seen, RunState.DONE, **fields_of("done"))
     seen.refresh_from_db()
     Run.objects.filter(pk=run.pk).update(state="cancelled", **fields_of("cancelled"))
-    assert not move_run(Run.objects.all(), seen, RunState.DONE, **fields_of("done"))
+    assert not transition_run(Run.objects.all(), seen, RunState.DONE, **fields_of("done"))
     run.refresh_from_db()
     assert run.state == "cancelled"
 
@@ -81,7 +82,7 @@ def test_a_mover_with_an_old_fence_or_state_changes_nothing(run_in):
     ("constraint", "changes"),
     [
         # An unknown state breaks a second rule as well; which one is named first is the database's choice.
-        ("run_state_is_known|finished_run_has_its_time", {"state": "asleep"}),
+        ("run_state_valid|finished_run_has_its_time", {"state": "asleep"}),
         ("running_run_has_lease_and_fence", {"state": "running", "lease_until": None}),
         ("only_a_running_run_has_a_lease", {"lease_until": Now()}),
         ("finished_run_has_its_time", {"finished_at": Now()}),
@@ -105,7 +106,7 @@ def test_the_database_refuses_a_row_that_breaks_a_rule(run_in, constraint, chang
 @pytest.mark.parametrize(
     ("constraint", "changes"),
     [
-        ("artifact_kind_is_known", {"kind": "cake"}),
+        ("artifact_kind_valid", {"kind": "cake"}),
         ("artifact_has_a_path", {"path": ""}),
         ("artifact_has_a_sha256", {"sha256": "abc"}),
     ],

@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 
 from runs.models import Run, Worker
-from runs.run_files import panel_of, thin
+from runs.run_files import downsample, panel_of
 from tests.runs.test_states import fields_of
 from workspace.actions import create_project, set_role
 from workspace.models import AuditEvent
@@ -259,6 +259,6 @@ def test_metrics_of_one_sort_share_a_panel(metric, panel):
 def test_long_curves_are_thinned_but_keep_their_end_and_their_rare_points():
     rows = [{"step": n, "loss": 1.0} for n in range(100_000)]
     rows[33_333]["eval_ranking_loss"] = 0.5
-    kept = thin(rows, 4000)
+    kept = downsample(rows, 4000)
     assert len(kept) <= 4100
     assert kept[-1]["step"] == 99_999 and any("eval_ranking_loss" in row for row in kept)

@@ -1,4 +1,4 @@
-"""Runs carried by the real loop, in this process or in workers that are killed, frozen and stopped."""
+"""Runs executed by the real loop, in this process or in workers that are killed, frozen and stopped."""
 
 import hashlib
 import os
@@ -13,11 +13,11 @@ from django.db import connection, transaction
 from learning.interface.run_directory import RunDirectory
 from runs.actions import cancel_run, retry_run
 from runs.artifacts import hash_path
-from runs.executor import adopt_result
 from runs.leases import LeaseWatch, LostLease, claim_run
 from runs.models import Artifact, Run, Worker
 from runs.os_processes import pids_of_run, process_identity
-from runs.worker import work
+from runs.results import save_result
+from runs.worker import run_worker
 from tests.runs.conftest import QUICK, assert_never_two_at_once, journal, steps, until
 from tests.runs.run_kinds import COUNTING
 from workspace.actions import add_criterion
@@ -26,9 +26,9 @@ from workspace.models import AuditEvent, Criterion
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.db]
 
 
-def carry(tick=None, options=QUICK, kinds=(COUNTING,), **how) -> int:
+def execute_runs(tick=None, options=QUICK, kinds=(COUNTING,), **how) -> int:
     how = how or {"stop_when_idle": True}
-    return work(list(kinds), tick, options=options, install_signals=False, **how)
+    return run_worker(list(kinds), tick, options=options, install_signals=False, **how)
 
 
 def expected_digest(count: int) -> str:
@@ -39,26 +39,26 @@ def expected_digest(count: int) -> str:
     return digest
 
 
-def adopted(run: Run) -> list[str]:
+def saved_results(run: Run) -> list[str]:
     return list(Criterion.objects.filter(name=f"run-{run.pk}").values_list("question", flat=True))
 
 
 def assert_done_with_the_same_result(run: Run, count: int) -> None:
     run.refresh_from_db()
     assert run.state == "done", (run.error, RunDirectory(run.path).log_tail(30))
-    assert adopted(run) == [expected_digest(count)]
+    assert saved_results(run) == [expected_digest(count)]
     assert_never_two_at_once(run)
     assert not pids_of_run(run.directory, 10_000)
 
 
-def test_a_run_is_prepared_launched_adopted_and_leaves_its_artifact(queue_counting):
+def test_a_run_is_prepared_launched_saved_and_leaves_its_artifact(queue_counting):
     run = queue_counting(steps=4)
-    assert carry() == 1
+    assert execute_runs() == 1
     assert_done_with_the_same_result(run, 4)
     assert (run.attempt, run.fence, run.error, run.lease_until, run.pid) == (1, 1, "", None, None)
     assert run.progress["step"] == run.progress["steps_total"] == 4
     artifact = run.artifacts.get()
-    assert (artifact.kind, artifact.made_by) == ("report", run)
+    assert (artifact.kind, artifact.produced_by) == ("responses", run)
     assert (
         artifact.absolute_path == run.path / "model"
         and artifact.sha256 == hash_path(run.path / "model").sha256
@@ -67,10 +67,10 @@ def test_a_run_is_prepared_launched_adopted_and_leaves_its_artifact(queue_counti
     assert AuditEvent.objects.filter(action="run.done", target_id=str(run.pk)).count() == 1
     worker = Worker.objects.get()
     assert worker.stopped_at is not None and worker.current_run is None
-    assert carry() == 0
+    assert execute_runs() == 0
 
 
-def test_adopting_twice_changes_nothing(queue_counting):
+def test_saving_a_result_twice_changes_nothing(queue_counting):
     run = queue_counting(steps=1)
     claimed = claim_run(
         kinds=[COUNTING.name], worker_name="w", host="h", lease_seconds=30, watch=LeaseWatch()
@@ -79,27 +79,27 @@ def test_adopting_twice_changes_nothing(queue_counting):
     model.mkdir(parents=True)
     (model / "count.json").write_text("{}")
     digests = [(COUNTING.outputs[0], hash_path(model))]
-    assert adopt_result(claimed, COUNTING, {"digest": "d"}, digests)
+    assert save_result(claimed, COUNTING, {"digest": "d"}, digests)
     with pytest.raises(LostLease):
-        adopt_result(claimed, COUNTING, {"digest": "d"}, digests)
-    assert adopted(run) == ["d"] and Artifact.objects.count() == 1
+        save_result(claimed, COUNTING, {"digest": "d"}, digests)
+    assert saved_results(run) == ["d"] and Artifact.objects.count() == 1
     assert AuditEvent.objects.filter(action="run.done").count() == 1
 
 
-def test_a_result_is_not_adopted_once_a_cancel_has_arrived(queue_counting, max_):
+def test_a_result_is_not_saved_once_a_cancel_has_arrived(queue_counting, max_):
     run = queue_counting(steps=1)
     claimed = claim_run(
         kinds=[COUNTING.name], worker_name="w", host="h", lease_seconds=30, watch=LeaseWatch()
     ).run
     cancel_run(actor=max_, run=run)
-    assert adopt_result(claimed, COUNTING, {"digest": "d"}, []) is False
+    assert save_result(claimed, COUNTING, {"digest": "d"}, []) is False
     run.refresh_from_db()
-    assert run.state == "cancelled" and adopted(run) == []
+    assert run.state == "cancelled" and saved_results(run) == []
 
 
 def test_the_users_mistake_is_one_sentence_and_is_never_retried(queue_counting):
     run = queue_counting(trouble="user_error")
-    carry()
+    execute_runs()
     run.refresh_from_db()
     assert (run.state, run.attempt) == ("user_error", 1)
     assert run.error == "inputs/numbers.parquet has no rows: give it at least one."
@@ -107,7 +107,7 @@ def test_the_users_mistake_is_one_sentence_and_is_never_retried(queue_counting):
 
 def test_inputs_that_cannot_be_built_end_the_run_with_their_sentence(queue_counting):
     run = queue_counting(parameters={"inputs": "missing"})
-    carry()
+    execute_runs()
     run.refresh_from_db()
     assert (run.state, run.error) == ("user_error", "There are no prompts to count: import some first.")
     assert not run.path.exists(), "nothing half-written is left"
@@ -115,12 +115,12 @@ def test_inputs_that_cannot_be_built_end_the_run_with_their_sentence(queue_count
 
 def test_a_refused_run_that_is_retried_gets_its_inputs_anew(queue_counting, max_, criterion):
     run = queue_counting(steps=2, trouble="needs_two")
-    carry()
+    execute_runs()
     run.refresh_from_db()
     assert (run.state, run.error) == ("user_error", "inputs/prompts.parquet has one row: give it two.")
     add_criterion(actor=max_, project=run.project, name="harmless", question="Which is less harmful?")
     retry_run(actor=max_, run=run)
-    carry()
+    execute_runs()
     assert_done_with_the_same_result(run, 2)
 
 
@@ -130,15 +130,15 @@ def test_a_folder_that_cannot_be_written_fails_the_run_with_the_reason(queue_cou
 
     monkeypatch.setattr(RunDirectory, "write_fence", full)
     run = queue_counting(steps=1)
-    carry()
+    execute_runs()
     run.refresh_from_db()
     assert (run.state, run.attempt) == ("failed", 3)
     assert "cannot be written" in run.error and "No space left" in run.error
 
 
 def test_a_refused_result_ends_the_run_and_leaves_no_artifact(queue_counting):
-    run = queue_counting(steps=1, parameters={"adopt": "refuse"})
-    carry()
+    run = queue_counting(steps=1, parameters={"save_result": "refuse"})
+    execute_runs()
     run.refresh_from_db()
     assert (run.state, run.error) == ("user_error", "The count is not what was asked for.")
     assert not Artifact.objects.exists()
@@ -146,7 +146,7 @@ def test_a_refused_result_ends_the_run_and_leaves_no_artifact(queue_counting):
 
 def test_a_failed_attempt_is_tried_again_after_a_back_off(queue_counting):
     run = queue_counting(steps=2, trouble="crash_once")
-    carry()
+    execute_runs()
     assert_done_with_the_same_result(run, 2)
     assert (run.attempt, run.fence) == (2, 2)
     starts = [moment for what, *_, moment in journal(run) if what == "start"]
@@ -156,7 +156,7 @@ def test_a_failed_attempt_is_tried_again_after_a_back_off(queue_counting):
 def test_a_run_that_always_fails_says_why_and_can_be_retried_by_hand(queue_counting, max_):
     run = queue_counting(steps=2, trouble="crash")
     Run.objects.filter(pk=run.pk).update(max_attempts=2)
-    carry()
+    execute_runs()
     run.refresh_from_db()
     assert (run.state, run.attempt) == ("failed", 2)
     assert "the abacus broke" in run.error and "\n" not in run.error.strip()
@@ -168,7 +168,7 @@ def test_a_run_that_always_fails_says_why_and_can_be_retried_by_hand(queue_count
 def test_a_command_killed_by_the_machine_fails_with_the_signals_name(queue_counting):
     run = queue_counting(trouble="killed")
     Run.objects.filter(pk=run.pk).update(max_attempts=1)
-    carry()
+    execute_runs()
     run.refresh_from_db()
     assert run.state == "failed" and "signal 9" in run.error and "memory" in run.error
 
@@ -176,11 +176,11 @@ def test_a_command_killed_by_the_machine_fails_with_the_signals_name(queue_count
 def test_with_too_little_disk_a_run_waits_and_says_so(queue_counting):
     run = queue_counting(steps=1)
     free = shutil.disk_usage("/").free
-    carry(options=replace(QUICK, disk_floor_bytes=free * 10), once=True)
+    execute_runs(options=replace(QUICK, min_free_disk_bytes=free * 10), once=True)
     run.refresh_from_db()
     assert (run.state, run.attempt) == ("queued", 0) and "floor" in run.error and not run.path.exists()
     Run.objects.filter(pk=run.pk).update(run_after=run.created_at)
-    carry()
+    execute_runs()
     assert_done_with_the_same_result(run, 1)
 
 
@@ -193,7 +193,7 @@ def test_the_tick_goes_on_beside_a_run_and_its_failure_stops_nothing(queue_count
         if len(calls) == 2:
             raise RuntimeError("a round stumbled")
 
-    carry(tick)
+    execute_runs(tick)
     assert_done_with_the_same_result(run, 10)
     assert calls.count("running") >= 3
     assert "a round stumbled" in caplog.text
@@ -208,13 +208,13 @@ def test_a_tick_that_queues_more_keeps_an_idle_worker_going(queue_counting):
             return True
         return False
 
-    assert carry(tick) == 2
+    assert execute_runs(tick) == 2
     assert set(Run.objects.values_list("state", flat=True)) == {"done"}
 
 
 def test_unknown_names_of_kinds_are_refused(db):
     with pytest.raises(ValueError, match=r"tests\.cooking"):
-        carry(only=["tests.cooking"], once=True)
+        execute_runs(only=["tests.cooking"], once=True)
 
 
 # --- workers as processes (CHECK 34)
@@ -227,14 +227,14 @@ def running_at(run: Run, step: int):
     return reached
 
 
-def test_a_cancel_reaches_the_command_and_nothing_is_adopted(queue_counting, start_worker, max_):
+def test_a_cancel_reaches_the_command_and_nothing_is_saved(queue_counting, start_worker, max_):
     run = queue_counting(steps=400, seconds_per_step=0.05)
     start_worker()
     until(running_at(run, 3))
     cancel_run(actor=max_, run=run)
     until(lambda: Run.objects.get(pk=run.pk).state == "cancelled", 10)
     assert not pids_of_run(run.directory, 10_000)
-    assert adopted(run) == [] and len(steps(run)) < 400
+    assert saved_results(run) == [] and len(steps(run)) < 400
 
 
 def test_a_cancel_stops_what_a_lost_worker_left_on_a_machine_out_of_reach(queue_counting, start_worker, max_):
@@ -370,15 +370,15 @@ def test_a_run_survives_a_database_that_is_away(queue_counting, start_worker, se
     assert steps(run) == list(range(1, count + 1)) and run.attempt == 1
 
 
-def test_a_result_left_by_a_lost_worker_is_adopted_without_another_start(queue_counting):
+def test_a_result_left_by_a_lost_worker_is_saved_without_another_start(queue_counting):
     run = queue_counting(steps=3)
-    carry()
+    execute_runs()
     starts = len([what for what, *_ in journal(run) if what == "start"])
     Criterion.objects.filter(name=f"run-{run.pk}").delete()
     Run.objects.filter(pk=run.pk).update(
         state="running", lease_until=run.created_at, finished_at=None, attempt=3, max_attempts=3
     )
-    carry()
+    execute_runs()
     assert_done_with_the_same_result(run, 3)
     assert len([what for what, *_ in journal(run) if what == "start"]) == starts
 
@@ -388,7 +388,7 @@ def test_a_lost_worker_in_the_last_attempt_ends_the_run(queue_counting):
     Run.objects.filter(pk=run.pk).update(
         state="running", fence=1, started_at=run.created_at, lease_until=run.created_at, attempt=3
     )
-    carry()
+    execute_runs()
     run.refresh_from_db()
     assert run.state == "failed" and "last of 3 attempts" in run.error
 
@@ -397,7 +397,7 @@ def test_what_the_command_printed_is_the_reason_when_it_cannot_even_start(queue_
     run = queue_counting(steps=1)
     Run.objects.filter(pk=run.pk).update(max_attempts=1)
     broken = replace(COUNTING, command="tests.runs.no_such_command")
-    carry(kinds=[broken])
+    execute_runs(kinds=[broken])
     run.refresh_from_db()
     assert run.state == "failed" and "no_such_command" in run.error
 
@@ -405,6 +405,6 @@ def test_what_the_command_printed_is_the_reason_when_it_cannot_even_start(queue_
 def test_last_words_that_no_database_can_keep_are_made_readable(queue_counting):
     run = queue_counting(steps=1, trouble="mumbles")
     Run.objects.filter(pk=run.pk).update(max_attempts=1)
-    carry()
+    execute_runs()
     run.refresh_from_db()
     assert run.state == "failed" and run.error.endswith("mu\ufffdmble.")

@@ -1,6 +1,6 @@
 """A worker as a process of its own, for tests that kill, freeze and stop workers.
 
-Arguments: the test database's name, SupervisorOptions as JSON, "here" or "elsewhere". A worker from "elsewhere" behaves
+Arguments: the test database's name, WorkerOptions as JSON, "here" or "elsewhere". A worker from "elsewhere" behaves
 as one on another host that shares the folder: it can reach no process of this one, only the fence file stops them.
 """
 
@@ -21,8 +21,8 @@ def main(database: str, options: str, place: str) -> None:
     django.setup()
 
     from runs.launchers import LocalLauncher, Process
-    from runs.options import SupervisorOptions
-    from runs.worker import work
+    from runs.options import WorkerOptions
+    from runs.worker import run_worker
     from tests.runs.run_kinds import COUNTING, TRAINING
 
     class ElsewhereLauncher(LocalLauncher):
@@ -30,11 +30,11 @@ def main(database: str, options: str, place: str) -> None:
             super().__init__()
             self.host = "elsewhere"
 
-        def clear(self, mark: str, fence: int, process: Process | None) -> bool:
-            return process is None or process.host != self.host or super().clear(mark, fence, process)
+        def kill_leftovers(self, tag: str, fence: int, process: Process | None) -> bool:
+            return process is None or process.host != self.host or super().kill_leftovers(tag, fence, process)
 
     launcher = ElsewhereLauncher() if place == "elsewhere" else LocalLauncher()
-    work([COUNTING, TRAINING], options=SupervisorOptions(**json.loads(options)), launcher=launcher)
+    run_worker([COUNTING, TRAINING], options=WorkerOptions(**json.loads(options)), launcher=launcher)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from learning.interface.training_options import ModelSource
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from rewardmodel.actions import train_reward_model
 from rewardmodel.training.presets import PRESETS
-from runs.actions import import_artifact
+from runs.actions import register_artifact
 from runs.models import Artifact
 from workspace.commands import ProjectCommand
 from workspace.config_overrides import apply_overrides
@@ -78,4 +78,4 @@ def resolve_base_model(actor: User, project: Project, start: str) -> Artifact:
             f"“{start}” is neither a policy nor a reward model of the project, nor a model's folder.",
             code="no_start",
         )
-    return import_artifact(actor=actor, project=project, kind=Artifact.Kind.POLICY, path=folder)
+    return register_artifact(actor=actor, project=project, kind=Artifact.Kind.POLICY, path=folder)

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
 from rounds.worker_tasks import RUN_KINDS, periodic_tasks
-from runs.worker import work
+from runs.worker import run_worker
 from workspace.commands import require_migrated_database
 
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         with suppress(OperationalError):
             require_migrated_database()
         try:
-            carried = work(RUN_KINDS, periodic_tasks, once=options["once"], only=options["kinds"])
+            executed = run_worker(RUN_KINDS, periodic_tasks, once=options["once"], only=options["kinds"])
         except OperationalError as error:
             raise CommandError(f"The database does not answer: {error}") from error
-        self.stdout.write(f"Carried {carried} run{'' if carried == 1 else 's'}.")
+        self.stdout.write(f"Carried {executed} run{'' if executed == 1 else 's'}.")
