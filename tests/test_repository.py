@@ -74,3 +74,21 @@ def test_the_pattern_finds_paths_of_a_machine(folder, before):
 @pytest.mark.parametrize("text", ["https://example.org/home/ada", "templates/workspace/home.html", "/tmp/x"])
 def test_the_pattern_leaves_other_paths_alone(text):
     assert not MACHINE_PATH.search(text.encode())
+
+
+def test_no_source_file_does_too_many_jobs():
+    """At most 400 lines, but for migrations and tests."""
+    sources = [
+        path
+        for path in tracked_files()
+        if path.suffix in (".py", ".js", ".html", ".css")
+        and path.is_file()
+        and "migrations" not in path.parts
+    ]
+    lengths = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines())
+        for path in sources
+        if path.relative_to(ROOT).parts[0] != "tests"
+    }
+    assert len(lengths) > 200
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
