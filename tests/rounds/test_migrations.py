@@ -1,4 +1,4 @@
-"""The migration that renames the keys of recorded plans, on plans as the version before wrote them."""
+"""The migrations that rename the keys of recorded plans and configurations, on what the version before wrote."""
 
 import copy
 import importlib
@@ -10,13 +10,20 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from demo import constants
+from learning.interface.options import load_options
 from rounds.models import Round
 from rounds.plans import load_plan, preset_plan
 from rounds.reports import round_report
 from rounds.stages.machine import advance_round
+from rounds.worker_tasks import RUN_KINDS
 
 plain_names = importlib.import_module("rounds.migrations.0003_plain_names")
 PLANS_BEFORE = json.loads((Path(__file__).parent / "data" / "plans_before_plain_names.json").read_text())
+
+run_configs = importlib.import_module("rounds.migrations.0004_run_configs")
+CONFIGS_BEFORE = json.loads(
+    (Path(__file__).parent / "data" / "run_configs_before_plain_names.json").read_text()
+)
 
 
 @pytest.mark.parametrize("name", ["instructgpt", "llama2", "tiny"])
@@ -125,3 +132,33 @@ def test_an_open_round_goes_through_the_migration_with_its_plan_deadline_and_pol
     assert load_plan(now.plan) == preset_plan("tiny")
     assert now.comparison_policy_id == older.pk
     assert now.annotation_deadline.isoformat() == "2026-11-27T12:00:00+00:00"
+
+
+def values_of(config):
+    """Every value at the end of a path, whatever its name."""
+    if isinstance(config, dict):
+        return sorted((value for part in config.values() for value in values_of(part)), key=repr)
+    return [config]
+
+
+@pytest.mark.parametrize("kind", RUN_KINDS, ids=lambda kind: kind.name)
+def test_the_config_of_a_run_of_the_version_before_loads_and_says_the_same(kind):
+    before = CONFIGS_BEFORE[kind.name]
+    after = run_configs.renamed_config(kind.name, before)
+    load_options(kind.options, after, where="config")
+    renamed_values = {
+        "conversations": False, "windows": True, "plain": "torch", "packed": "shared_prompt",
+        "code": "ziegler_code",
+    }  # fmt: skip
+    expected = [
+        renamed_values.get(value, value) if isinstance(value, str) else value for value in values_of(before)
+    ]
+    if kind.name == "policy.sample":
+        expected.remove(before["sampling"]["temperature"])  # never read
+    assert sorted(values_of(after), key=repr) == sorted(expected, key=repr)
+
+
+@pytest.mark.parametrize("kind", sorted(run_configs.RENAMES))
+@pytest.mark.parametrize("config", [{}, [], None, "text", {"data": 3}, {"sampling": []}])
+def test_a_config_without_that_shape_is_left_as_it_is(kind, config):
+    assert run_configs.renamed_config(kind, config) == config
