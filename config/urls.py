@@ -1,4 +1,4 @@
-"""Every URL of the site: each room brings its own, everything below a project is scoped to it."""
+"""Every URL of the site: each app brings its own, everything below a project is scoped to it."""
 
 from django.contrib import admin
 from django.urls import include, path

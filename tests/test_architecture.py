@@ -1,4 +1,4 @@
-"""The arrows between the rooms, as import-linter's contracts cannot see them: what really gets loaded."""
+"""The imports between the packages, as import-linter's contracts cannot see them: what really gets loaded."""
 
 import os
 import subprocess
@@ -72,7 +72,7 @@ import rounds.management.commands.worker
 def test_init_files_stay_empty():
     # Django finds the models of an app in `models`; a package of them has to name them there.
     allowed = [ROOT / "annotation" / "models" / "__init__.py"]
-    rooms = (
+    packages = (
         "config",
         "workspace",
         "runs",
@@ -83,7 +83,7 @@ def test_init_files_stay_empty():
         "rounds",
         "demo",
     )
-    full = [path for room in rooms for path in (ROOT / room).rglob("__init__.py") if path.stat().st_size]
+    full = [path for package in packages for path in (ROOT / package).rglob("__init__.py") if path.stat().st_size]
     assert full == allowed
 
 

@@ -1,4 +1,4 @@
-"""The stages of a round in order, and who carries each of them."""
+"""The stages of a round in order, and the handler of each."""
 
 from collections.abc import Callable
 

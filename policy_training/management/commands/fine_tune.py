@@ -16,7 +16,7 @@ from workspace.models import Project, User
 
 class Command(ProjectCommand):
     help = (
-        "Queue supervised fine-tuning (or pretraining) on the project's demonstrations; a worker carries it."
+        "Queue supervised fine-tuning (or pretraining) on the project's demonstrations; a worker executes it."
     )
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
@@ -53,4 +53,4 @@ class Command(ProjectCommand):
             config=apply_overrides(options_to_dict(config), options["set"]),
             parent=parent,
         )
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` carries it.")
+        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")

@@ -56,7 +56,7 @@ class Command(ProjectCommand):
             prompt_set=find_prompt_set(project, options["prompt_set"]),
             plan=plan,
         )
-        self.stdout.write(f"Started {round_}. `manage.py worker` carries it.")
+        self.stdout.write(f"Started {round_}. `manage.py worker` executes it.")
 
 
 def find_policy(project: Project, name: str | None) -> Policy:

@@ -1,4 +1,4 @@
-"""manage.py worker: carries runs, advances rounds, sweeps lapsed leases. Start as many as there are machines."""
+"""manage.py worker: executes runs, advances rounds, sweeps lapsed leases. Start as many as there are machines."""
 
 from argparse import ArgumentParser
 from contextlib import suppress
@@ -13,19 +13,19 @@ from workspace.commands import require_migrated_database
 
 
 class Command(BaseCommand):
-    help = "Carry runs and advance rounds until stopped (Ctrl-C or SIGTERM hands a run back; it resumes elsewhere)."
+    help = "Execute runs and advance rounds until stopped (Ctrl-C or SIGTERM hands a run back; it resumes elsewhere)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--once",
             action="store_true",
-            help="do the periodic tasks once and carry at most one run, then leave",
+            help="do the periodic tasks once and execute at most one run, then leave",
         )
         parser.add_argument(
             "--kinds",
             nargs="+",
             choices=sorted(kind.name for kind in RUN_KINDS),
-            help="carry only these kinds of run",
+            help="execute only these kinds of run",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -36,4 +36,4 @@ class Command(BaseCommand):
             executed = run_worker(RUN_KINDS, periodic_tasks, once=options["once"], only=options["kinds"])
         except OperationalError as error:
             raise CommandError(f"The database does not answer: {error}") from error
-        self.stdout.write(f"Carried {executed} run{'' if executed == 1 else 's'}.")
+        self.stdout.write(f"Executed {executed} run{'' if executed == 1 else 's'}.")
