@@ -3,8 +3,16 @@ import random
 import pytest
 
 from annotation.importing.actions import import_comparisons
-from tests.annotation.importing.conftest import SHARED_DATA, hh_rows, write_rows  # noqa: F401
-from tests.annotation.importing.readers.test_comparison_readers import GRADED, HH, QA, graded_rows, qa_rows
+from tests.annotation.importing.conftest import (
+    GRADED,
+    HH,
+    QA,
+    SHARED_DATA,
+    graded_rows,
+    hh_rows,
+    qa_rows,
+    write_rows,  # noqa: F401
+)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Files to import: generated ones always, the real ones beside them where they are."""
 
 import gzip
+import itertools
 import json
 import os
 import random
@@ -31,6 +32,47 @@ def hh_rows(count, seed=0):
         before += f"\n\nHuman: {words(rng, 3, 9)} {number}?\n\nAssistant:"
         chosen, rejected = f"{before} A{words(rng, 1, 12)}", f"{before} B{words(rng, 1, 12)}"
         yield {"uid": f"hh:{number}", "chosen": chosen, "rejected": chosen if number % 50 == 7 else rejected}
+
+
+def qa_rows(count):
+    """Four answers and labels of their six pairs; every 20th set of labels goes in a circle."""
+    for number in range(count):
+        ranks = [(number * step) % 3 for step in (1, 2, 3, 4)]
+        labels = [
+            (ranks[i] > ranks[j]) * 2 + (ranks[i] < ranks[j]) for i, j in itertools.combinations(range(4), 2)
+        ]
+        circle = [1, 2, 1, 1, 1, 1]
+        answers = {f"prediction {place + 1}": f"answer {place} to {number}" for place in range(4)}
+        yield {
+            "uid": f"qa:{number}",
+            "question": f"Q {number}?",
+            "preference": circle if number % 20 == 3 else labels,
+        } | answers
+
+
+def graded_rows(count):
+    grades = ["a-is-better", "a-is-slightly-better", "tie", "b-is-slightly-better", "b-is-better"]
+    for number in range(count):
+        yield {
+            "prompt": f"P {number}?",
+            "completion_a": f"a {number}",
+            "completion_b": f"{'ab'[number % 10 != 9]} {number}",
+            "preference": grades[number % 5], "evaluator": f"e{number % 7}",
+        }  # fmt: skip
+
+
+# How the rows are read: the format and its column map.
+HH = ("hh", {})
+QA = (
+    "ranked",
+    {
+        "prompt": ["question"],
+        "responses": [f"prediction {n}" for n in (1, 2, 3, 4)],
+        "pair_labels": ["preference"],
+        "id": ["uid"],
+    },
+)
+GRADED = ("ranked", {"responses": ["completion_a", "completion_b"], "annotator": ["evaluator"]})
 
 
 @pytest.fixture

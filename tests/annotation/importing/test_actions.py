@@ -13,9 +13,8 @@ from annotation.importing.actions import import_comparisons, import_demonstratio
 from annotation.importing.report import ImportRefused
 from annotation.models import Batch, Demonstration, Judgment, Prompt, PromptSet, Response, Task
 from annotation.queue.counters import find_counter_drift
-from tests.annotation.importing.conftest import hh_rows
-from tests.annotation.importing.readers.test_comparison_readers import GRADED, QA, graded_rows, qa_rows
-from tests.annotation.importing.readers.test_judgment_records import COMPARISON, JUDGMENT
+from tests.annotation.importing.conftest import GRADED, QA, graded_rows, hh_rows, qa_rows
+from tests.annotation.importing.readers.conftest import COMPARISON, JUDGMENT
 from workspace.actions import create_project
 from workspace.errors import ActionError
 from workspace.models import AuditEvent, User

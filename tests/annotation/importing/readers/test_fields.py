@@ -1,8 +1,6 @@
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import (
     parse_integer,
     parse_name,
@@ -13,15 +11,8 @@ from annotation.importing.readers.fields import (
     parse_strength,
     parse_text,
 )
-from annotation.importing.report import ImportRefused
 from annotation.importing.rows import RowError
-
-ANY_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=[]), max_size=12),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)  # fmt: skip
+from tests.annotation.importing.readers.conftest import ANY_JSON
 
 
 @pytest.mark.parametrize(
@@ -114,15 +105,15 @@ def test_graded_choices_are_read_by_name(value, meaning):
 
 
 @pytest.mark.parametrize("value", ["a is nicer", "", 4, True, None, "a-is-worse"])
-def test_a_grade_without_a_known_meaning_is_refused(value):
+def test_a_preference_without_a_known_meaning_is_refused(value):
     with pytest.raises(RowError):
         parse_preference(value, "preference", {})
 
 
 @given(ANY_JSON)
-def test_no_value_breaks_a_cell_reader(value):
-    """Whatever JSON can hold, a cell is read or is a RowError, and what is read can be stored."""
-    for read in (
+def test_no_value_breaks_a_parser(value):
+    """Whatever JSON can hold, a value is parsed or is a RowError, and what is read can be stored."""
+    for parse in (
         lambda: parse_text(value, "c"),
         lambda: parse_name(value, "c"),
         lambda: parse_integer(value, "c", 0, 9),
@@ -133,56 +124,9 @@ def test_no_value_breaks_a_cell_reader(value):
         lambda: parse_preference(value, "c", {}),
     ):
         try:
-            result = read()
+            result = parse()
         except RowError:
             continue
         if isinstance(result, str):
             assert "\0" not in result
             result.encode("utf-8")
-
-
-ROW = {"meta": {"question": "Why?", "list": [{"x": "y"}]}, "a.b": "dotted", "plain": "p", "nothing": None}
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("meta.question", "Why?"),
-        ("meta.list.0.x", "y"),
-        ("a.b", "dotted"),
-        ("plain", "p"),
-        ("meta.list.-1.x", "y"),
-    ],
-)
-def test_a_field_is_found_by_a_path_into_nested_cells(column, value):
-    columns = ColumnMap(["prompt"], {"prompt": [column]}, format_name="trl")
-    assert columns.value(ROW, "prompt") == value
-    assert columns.name("prompt") == column
-
-
-def test_several_columns_make_a_list():
-    columns = ColumnMap(["responses"], {"responses": ["plain", "a.b"]}, format_name="ranked")
-    assert columns.value(ROW, "responses") == ["p", "dotted"]
-
-
-def test_a_missing_column_is_named_with_what_the_row_has_and_how_to_map():
-    columns = ColumnMap(["prompt"], {}, format_name="trl")
-    with pytest.raises(RowError) as problem:
-        columns.value(ROW, "prompt")
-    assert problem.value.column == "prompt"
-    assert problem.value.reason == (
-        "is missing (the row has: a.b, meta, nothing, plain); name another with --map prompt=COLUMN"
-    )
-
-
-def test_a_mapped_column_that_is_missing_is_never_taken_for_an_absent_option():
-    plain = ColumnMap(["annotator"], {}, format_name="trl")
-    assert not plain.has(ROW, "annotator")
-    mapped = ColumnMap(["annotator"], {"annotator": ["worker"]}, format_name="trl")
-    with pytest.raises(RowError, match="worker: is missing"):
-        mapped.has(ROW, "annotator")
-
-
-def test_a_field_that_the_format_does_not_have_is_refused():
-    with pytest.raises(ImportRefused, match="the format trl has no field promt; it has prompt"):
-        ColumnMap(["prompt"], {"promt": ["x"]}, format_name="trl")

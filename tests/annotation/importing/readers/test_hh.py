@@ -1,0 +1,37 @@
+import pytest
+
+from tests.annotation.importing.readers.conftest import problem_with, read_one
+
+START = "\n\nHuman: A?\n\nAssistant:"
+
+
+def test_hh_rows_become_prompt_and_two_answers():
+    row = {
+        "chosen": "\n\nHuman: A?\n\nAssistant: b.\n\nHuman: C?\n\nAssistant: good",
+        "rejected": "\n\nHuman: A?\n\nAssistant: b.\n\nHuman: C?\n\nAssistant: bad",
+    }
+    found = read_one("hh", row)
+    assert [turn["content"] for turn in found.prompt] == ["A?", "b.", "C?"]
+    assert (found.responses, found.ranks, found.strengths) == (["good", "bad"], [0, 1], [0])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "problem"),
+    [
+        (START + " x", START + " x", "rejected: is the same text as chosen"),
+        (START + " x", START + " x ", "rejected: is the same text as chosen"),
+        (START + " x", "\n\nHuman: B?\n\nAssistant: y", "rejected: shares no prompt with chosen"),
+        ("x", "y", "rejected: shares no prompt with chosen"),
+        (True, START + " y", "chosen: should be text but is a boolean (true)"),
+        ("", START + " y", "chosen: is empty"),
+        (START + " x\n\nHuman: more", START + " y", "chosen: goes on with another human turn"),
+        ("\n\nHuman:  \n\nAssistant: x", "\n\nHuman:  \n\nAssistant: y", "chosen: is empty"),
+        (START + " \ud800", START + " y", "chosen: has half of a surrogate pair"),
+    ],
+)
+def test_hh_rows_that_cannot_be_taken_say_why(chosen, rejected, problem):
+    assert problem_with("hh", {"chosen": chosen, "rejected": rejected}).startswith(problem)
+
+
+def test_an_empty_answer_is_an_answer():
+    assert read_one("hh", {"chosen": START + " x", "rejected": START}).responses == ["x", ""]
