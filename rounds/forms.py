@@ -8,7 +8,7 @@ from annotation.models import PromptSet
 from policy_training.models import Policy
 from rounds.plans import MAX_OVERLAP, PRESETS, RoundPlan, override_plan, preset_plan
 from workspace.forms import StyledFormMixin
-from workspace.models import Criterion, Project
+from workspace.models import MAX_OVERLAP, Criterion, Project
 
 
 class StartRoundForm(StyledFormMixin, forms.Form):

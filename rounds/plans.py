@@ -11,10 +11,10 @@ from policy_training.training.config import PPOConfig, SampleOptions
 from policy_training.training.presets import PPO_PRESETS
 from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
+from workspace.models import MAX_OVERLAP
 
 # Stands in a plan where the round puts the folder of the model it starts from.
 PLACEHOLDER_PATH = "(the round fills this in)"
-MAX_OVERLAP = 50  # the database's rule of a batch
 MAX_QUOTA = 2**31 - 1
 MAX_HOURS = 24 * 365
 

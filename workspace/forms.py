@@ -3,7 +3,7 @@
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 
-from workspace.models import Membership
+from workspace.models import MAX_OVERLAP, Membership
 
 
 class StyledFormMixin:
@@ -50,7 +50,7 @@ class ProjectForm(StyledFormMixin, forms.Form):
     )
     overlap = forms.IntegerField(
         min_value=1,
-        max_value=50,
+        max_value=MAX_OVERLAP,
         initial=1,
         label="People per task",
         help_text="How many people judge each task.",

@@ -14,6 +14,8 @@ from learning.interface import vocabulary
 
 V = TypeVar("V", bound=models.Model)
 
+MAX_OVERLAP = 50  # people for each task
+
 
 def new_pseudonym() -> str:
     """The name under which a person appears in exports: random, so that it says nothing of the account."""
@@ -52,7 +54,7 @@ class Project(models.Model):
     description = models.TextField(blank=True)
     overlap = models.PositiveSmallIntegerField(
         default=1,
-        validators=[MinValueValidator(1), MaxValueValidator(50)],
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_OVERLAP)],
         help_text="How many people judge each task, unless a batch says otherwise.",
     )
     lease_minutes = models.PositiveSmallIntegerField(
@@ -68,7 +70,7 @@ class Project(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(overlap__gte=1, overlap__lte=50), name="project_overlap_1_to_50"
+                condition=Q(overlap__gte=1, overlap__lte=MAX_OVERLAP), name="project_overlap_1_to_50"
             ),
             models.CheckConstraint(condition=Q(lease_minutes__gte=1), name="project_lease_is_positive"),
             models.CheckConstraint(

@@ -16,7 +16,7 @@ from annotation.access import access_assignment
 from annotation.annotator.json_api import json_endpoint, parse_json_body
 from annotation.annotator.presenter import annotator_progress, task_context
 from annotation.errors import BadRequest
-from annotation.judging.actions import revise_judgment, submit_judgment, withdraw_judgment
+from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import Assignment, CurrentJudgment
 from annotation.queue import actions as queue
 from workspace.models import Project
@@ -97,12 +97,14 @@ def submit(request: ProjectRequest, public_id: UUID) -> HttpResponse:
     judgment = act(
         actor=request.user,
         assignment=assignment,
-        tiers=data.get("tiers"),
-        strengths=data.get("strengths"),
-        marks=data.get("marks"),
-        rationale=data.get("rationale", ""),
-        flags=data.get("flags", []),
-        seconds=data.get("seconds", 0.0),
+        content=JudgmentInput(
+            tiers=data.get("tiers"),
+            strengths=data.get("strengths"),
+            marks=data.get("marks"),
+            rationale=data.get("rationale", ""),
+            flags=data.get("flags", []),
+            seconds=data.get("seconds", 0.0),
+        ),
         idempotency_key=data.get("idempotency_key"),
     )
     return JsonResponse({"stored": True, "is_counted": not judgment.surplus}, status=201)

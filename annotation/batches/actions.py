@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from django.db import IntegrityError, transaction
 from django.db.models import F, Sum
 
-from annotation.content.actions import BULK_BATCH_SIZE
 from annotation.errors import BatchNotOpen, InvalidBatch, InvalidTask
 from annotation.models import COUNTED_PURPOSES, Batch, Prompt, Response, Task, TaskResponse
+from annotation.models.bulk import BULK_CREATE_SIZE, BULK_UPDATE_SIZE
 from workspace.actions import record_audit
-from workspace.models import Criterion, Project, User
+from workspace.models import MAX_OVERLAP, Criterion, Project, User
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +23,10 @@ class NewTask:
     required_judgments: int | None = None  # the batch's overlap; 1 when reserved; 0 where no slots are used
 
 
-def batch_kind_for(k: int) -> str:
-    if k == 1:
+def batch_kind_for(responses_per_task: int) -> str:
+    if responses_per_task == 1:
         return Batch.Kind.RATING
-    return Batch.Kind.PAIRWISE if k == 2 else Batch.Kind.RANKING
+    return Batch.Kind.PAIRWISE if responses_per_task == 2 else Batch.Kind.RANKING
 
 
 @transaction.atomic
@@ -44,16 +44,17 @@ def create_batch(
     round_number: int | None = None,
     visible: bool = True,
 ) -> Batch:
-    """A batch in draft. Without a quota, opening it sets overlap x the tasks that count. Raises
-    InvalidBatch.
-    """
+    """A batch in draft. Without a quota, opening it sets what its tasks have room for. Raises InvalidBatch."""
     if criterion.project_id != project.pk:
         raise InvalidBatch("The criterion belongs to another project.")
     if not 1 <= responses_per_task <= 9 or kind not in (None, batch_kind_for(responses_per_task)):
         raise InvalidBatch("A batch asks for 1 (rating), 2 (pairwise) or 3 to 9 (ranking) responses a task.")
     overlap = project.overlap if overlap is None else overlap
-    if not 1 <= overlap <= 50:
-        raise InvalidBatch("The overlap must be between 1 and 50 people.", fields={"overlap": "1 to 50"})
+    if not 1 <= overlap <= MAX_OVERLAP:
+        raise InvalidBatch(
+            f"The overlap must be between 1 and {MAX_OVERLAP} people.",
+            fields={"overlap": f"1 to {MAX_OVERLAP}"},
+        )
     if quota is not None and quota < 1:
         raise InvalidBatch("The quota must be at least one judgment.", fields={"quota": "At least 1"})
     if not name.strip() or len(name) > 120:
@@ -80,8 +81,8 @@ def create_batch(
     return batch
 
 
-def _validate_task(batch: Batch, task: NewTask) -> int:
-    """How many slots the task has. Raises InvalidTask."""
+def _required_judgments(batch: Batch, task: NewTask) -> int:
+    """How many judgments the task will require. Raises InvalidTask for one that does not fit its batch."""
     if task.purpose not in Task.Purpose.values:
         raise InvalidTask(f"“{task.purpose}” is not a purpose of a task.")
     if task.prompt.project_id != batch.project_id:
@@ -105,8 +106,8 @@ def _validate_task(batch: Batch, task: NewTask) -> int:
     if task.purpose not in COUNTED_PURPOSES:
         return 0
     if task.required_judgments is not None:
-        if not 1 <= task.required_judgments <= 50:
-            raise InvalidTask("A task needs between 1 and 50 people.")
+        if not 1 <= task.required_judgments <= MAX_OVERLAP:
+            raise InvalidTask(f"A task needs between 1 and {MAX_OVERLAP} people.")
         return task.required_judgments
     return 1 if task.reserved_for is not None else batch.overlap
 
@@ -117,10 +118,10 @@ def add_tasks(*, actor: User, batch: Batch, tasks: Sequence[NewTask]) -> list[Ta
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     if batch.state == Batch.State.CLOSED and batch.visible:
         raise BatchNotOpen(f"The batch “{batch.name}” is closed.")
-    made = []
+    created = []
     for task in tasks:
-        required_judgments = _validate_task(batch, task)
-        made.append(
+        required_judgments = _required_judgments(batch, task)
+        created.append(
             Task(
                 batch=batch,
                 prompt=task.prompt,
@@ -131,25 +132,26 @@ def add_tasks(*, actor: User, batch: Batch, tasks: Sequence[NewTask]) -> list[Ta
                 open_slots=required_judgments,
             )
         )
-    Task.objects.bulk_create(made, batch_size=BULK_BATCH_SIZE)
+    Task.objects.bulk_create(created, batch_size=BULK_CREATE_SIZE)
     TaskResponse.objects.bulk_create(
         [
             TaskResponse(task=row, response=response, position=position)
-            for row, task in zip(made, tasks, strict=True)
+            for row, task in zip(created, tasks, strict=True)
             for position, response in enumerate(task.responses)
         ],
-        batch_size=BULK_BATCH_SIZE,
+        batch_size=BULK_CREATE_SIZE,
     )
-    # A cursor may have passed the place of a new task with a high priority.
+    # A cursor may be past a new task with a high priority.
     Batch.objects.filter(pk=batch.pk).update(queue_version=F("queue_version") + 1)
-    record_audit(actor=actor, action="tasks.add", project=batch.project, target=batch, tasks=len(made))
-    return made
+    record_audit(actor=actor, action="tasks.add", project=batch.project, target=batch, tasks=len(created))
+    return created
 
 
 @transaction.atomic
 def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Batch:
-    """Hand its tasks out. A batch without a quota gets one now: as many judgments as its tasks have room for, and at
-    most `max_quota`. Raises BatchNotOpen for a batch that was closed, InvalidBatch for one without tasks.
+    """Hand its tasks out. A batch without a quota gets one now: what its tasks have room for, at most `max_quota`.
+
+    Raises BatchNotOpen for a batch that was closed, InvalidBatch for one without tasks.
     """
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     if batch.state == Batch.State.OPEN:
@@ -159,8 +161,8 @@ def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Ba
     if not batch.tasks.exists():
         raise InvalidBatch(f"The batch “{batch.name}” has no tasks to hand out.", code="batch_empty")
     if batch.quota is None:
-        counting = batch.tasks.counted().filter(reserved_for__isnull=True)
-        capacity = counting.aggregate(total=Sum("required_judgments"))["total"] or 0
+        counted_tasks = batch.tasks.counted().filter(reserved_for__isnull=True)
+        capacity = counted_tasks.aggregate(total=Sum("required_judgments"))["total"] or 0
         batch.quota = capacity if max_quota is None else min(max_quota, capacity)
     batch.state = Batch.State.OPEN
     batch.save(update_fields=["state", "quota"])
@@ -182,8 +184,9 @@ def close_batch(*, actor: User, batch: Batch) -> Batch:
 
 @transaction.atomic
 def publish_batch(*, actor: User, batch: Batch, name: str) -> Batch:
-    """The last step of an import: the batch and its judgments become visible, under this name. Raises
-    InvalidBatch when somebody took the name meanwhile.
+    """The last step of an import: the batch and its judgments become visible, under this name.
+
+    Raises InvalidBatch when somebody took the name meanwhile.
     """
     try:
         with transaction.atomic():
@@ -192,7 +195,7 @@ def publish_batch(*, actor: User, batch: Batch, name: str) -> Batch:
         raise InvalidBatch(f"There is a batch named “{name}” already.", fields={"name": "Taken"}) from error
     batch.refresh_from_db()
     if changed:
-        record_audit(actor=actor, action="batch.reveal", project=batch.project, target=batch)
+        record_audit(actor=actor, action="batch.publish", project=batch.project, target=batch)
     return batch
 
 
@@ -205,7 +208,7 @@ def set_priorities(*, actor: User, batch: Batch, priorities: Mapping[int, int]) 
     changed = [task for task in tasks if task.priority != priorities[task.pk]]
     for task in changed:
         task.priority = priorities[task.pk]
-    Task.objects.bulk_update(changed, ["priority"], batch_size=500)
+    Task.objects.bulk_update(changed, ["priority"], batch_size=BULK_UPDATE_SIZE)
     Batch.objects.filter(pk=batch.pk).update(queue_version=F("queue_version") + 1)
     record_audit(
         actor=actor, action="priorities.set", project=batch.project, target=batch, tasks=len(changed)

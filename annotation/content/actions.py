@@ -1,14 +1,14 @@
 """Actions on what is judged: prompts, prompt sets, sources, responses, demonstrations."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import Q
 
 from annotation.content.splits import assign_split
-from annotation.errors import InvalidBatch, InvalidTask, PromptConflict
+from annotation.errors import InvalidBatch, InvalidTask, InvalidText, PromptConflict
 from annotation.models import (
     Demonstration,
     Prompt,
@@ -19,11 +19,15 @@ from annotation.models import (
     hash_messages,
     new_external_id,
 )
+from annotation.models.bulk import BULK_CREATE_SIZE
 from annotation.text import clean_messages, clean_text
 from workspace.actions import record_audit
 from workspace.models import Project, User
 
-BULK_BATCH_SIZE = 1000
+MAX_ID_CHARACTERS = 200
+
+StoredRow = TypeVar("StoredRow", Response, Demonstration)
+NewRow = TypeVar("NewRow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,79 +49,58 @@ class NewDemonstration:
     demonstration_id: str | None = None
 
 
-def _check_id(value: Any, what: str) -> str:
-    clean_text(value, what)
-    if len(value) > 200:
-        raise InvalidBatch(f"{what} has more than 200 characters.", code="id_too_long")
-    return value
-
-
-def _in_chunks(values: Iterable[Any]) -> Iterable[list[Any]]:
-    rows = list(values)
-    for start in range(0, len(rows), BULK_BATCH_SIZE):
-        yield rows[start : start + BULK_BATCH_SIZE]
-
-
 @transaction.atomic
 def add_prompts(
     *, actor: User, project: Project, rows: Sequence[Mapping[str, Any]], prompt_set: PromptSet | None = None
 ) -> list[Prompt]:
     """The prompts of `rows`, in their order; those that are there already are returned as they are.
 
-    A row is {messages, kind?, tags?, prompt_id?, author?}. Without an id a prompt is known by its
-    conversation. The split is decided here, once. Raises InvalidText, and PromptConflict for an id that
-    is taken by another conversation.
+    A row is {messages, kind?, tags?, prompt_id?, author?}. Without an id a prompt is known by its conversation. The
+    split is decided here, once. Raises InvalidText, and PromptConflict for an id that is taken by another conversation.
     """
-    checked = []
-    for row in rows:
-        messages = clean_messages(row.get("messages"))
-        kind = row.get("kind") or Prompt.Kind.PLAIN
-        if kind not in Prompt.Kind.values:
-            raise PromptConflict(f"“{kind}” is not a kind of prompt: use plain, few-shot or user-based.")
-        tags = [clean_text(tag, "A tag") for tag in row.get("tags") or []]
-        given = row.get("prompt_id")
-        external_id = _check_id(given, "The prompt's id") if given is not None else None
-        checked.append((external_id, hash_messages(messages), messages, kind, tags, row.get("author")))
+    cleaned = [_clean_prompt_row(row) for row in rows]
     by_id: dict[str, Prompt] = {}
     by_content: dict[str, Prompt] = {}
-    for chunk in _in_chunks(checked):
-        ids, contents = [r[0] for r in chunk if r[0]], [r[1] for r in chunk if not r[0]]
+    for chunk in _in_chunks(cleaned):
+        ids = [row.external_id for row in chunk if row.external_id]
+        hashes = [row.content_hash for row in chunk if not row.external_id]
         known = Prompt.objects.filter(project=project).filter(
-            Q(external_id__in=ids) | Q(content_hash__in=contents)
+            Q(external_id__in=ids) | Q(content_hash__in=hashes)
         )
         for stored in known.order_by("-pk"):
             by_id[stored.external_id] = by_content[stored.content_hash] = stored
-    fresh: list[Prompt] = []
-    found: list[Prompt] = []
-    for external_id, content, messages, kind, tags, author in checked:
-        there = by_id.get(external_id) if external_id else by_content.get(content)
-        if there is not None and there.content_hash != content:
-            raise PromptConflict(f"The prompt id “{external_id}” belongs to another conversation already.")
-        prompt = there
+    new_prompts: list[Prompt] = []
+    prompts: list[Prompt] = []
+    for row in cleaned:
+        prompt = by_id.get(row.external_id) if row.external_id else by_content.get(row.content_hash)
+        if prompt is not None and prompt.content_hash != row.content_hash:
+            raise PromptConflict(
+                f"The prompt id “{row.external_id}” belongs to another conversation already."
+            )
         if prompt is None:
             prompt = Prompt(
                 project=project,
-                external_id=external_id or f"p-{content[:32]}",
-                messages=messages,
-                kind=kind,
-                tags=tags,
-                split=assign_split(messages, project.split_salt),
-                author=author,
-                content_hash=content,
+                external_id=row.external_id or f"p-{row.content_hash[:32]}",
+                messages=row.messages,
+                kind=row.kind,
+                tags=row.tags,
+                split=assign_split(row.messages, project.split_salt),
+                author=row.author,
+                content_hash=row.content_hash,
             )
             by_id[prompt.external_id] = prompt
-            by_content.setdefault(content, prompt)
-            fresh.append(prompt)
-        found.append(prompt)
-    Prompt.objects.bulk_create(fresh, batch_size=BULK_BATCH_SIZE)
+            by_content.setdefault(row.content_hash, prompt)
+            new_prompts.append(prompt)
+        prompts.append(prompt)
+    Prompt.objects.bulk_create(new_prompts, batch_size=BULK_CREATE_SIZE)
     if prompt_set is not None:
         PromptSetMember.objects.bulk_create(
-            [PromptSetMember(prompt_set=prompt_set, prompt=prompt) for prompt in dict.fromkeys(found)],
-            batch_size=BULK_BATCH_SIZE,
+            [PromptSetMember(prompt_set=prompt_set, prompt=prompt) for prompt in dict.fromkeys(prompts)],
+            batch_size=BULK_CREATE_SIZE,
             ignore_conflicts=True,
         )
-    record_audit(actor=actor, action="prompts.add", project=project, rows=len(rows), new=len(fresh))
-    return found
+    record_audit(actor=actor, action="prompts.add", project=project, rows=len(rows), new=len(new_prompts))
+    return prompts
 
 
 @transaction.atomic
@@ -130,12 +113,14 @@ def get_or_create_prompt_set(*, actor: User, project: Project, name: str, purpos
     # PostgreSQL would refuse a longer one; SQLite takes any.
     if len(clean_text(name, "The prompt set's name")) > 120:
         raise PromptConflict("A prompt set needs a name of at most 120 characters.", code="name_too_long")
-    made, new = PromptSet.objects.get_or_create(project=project, name=name, defaults={"purpose": purpose})
-    if made.purpose != purpose:
-        raise PromptConflict(f"The prompt set “{name}” has the purpose {made.purpose}.")
-    if new:
-        record_audit(actor=actor, action="prompt_set.create", project=project, target=made)
-    return made
+    stored, is_new = PromptSet.objects.get_or_create(
+        project=project, name=name, defaults={"purpose": purpose}
+    )
+    if stored.purpose != purpose:
+        raise PromptConflict(f"The prompt set “{name}” has the purpose {stored.purpose}.")
+    if is_new:
+        record_audit(actor=actor, action="prompt_set.create", project=project, target=stored)
+    return stored
 
 
 @transaction.atomic
@@ -143,85 +128,138 @@ def get_or_create_source(*, actor: User, project: Project, kind: str, name: str)
     """The source of this kind and name."""
     if kind not in Source.Kind.values:
         raise InvalidBatch(f"“{kind}” is not a kind of source: use one of {', '.join(Source.Kind.values)}.")
-    made, new = Source.objects.get_or_create(project=project, kind=kind, name=name)
-    if new:
-        record_audit(actor=actor, action="source.create", project=project, target=made)
-    return made
+    source, is_new = Source.objects.get_or_create(project=project, kind=kind, name=name)
+    if is_new:
+        record_audit(actor=actor, action="source.create", project=project, target=source)
+    return source
 
 
 @transaction.atomic
 def add_responses(*, actor: User, project: Project, rows: Sequence[NewResponse]) -> list[Response]:
     """The responses of `rows`, in their order; an id that is there already gives the row that is there.
 
-    Raises InvalidText, and InvalidTask for a prompt or source of another project or an id whose text
-    differs.
+    Raises InvalidText, and InvalidTask for a prompt or source of another project or an id whose text differs.
     """
-    known: dict[str, Response] = {}
-    for chunk in _in_chunks(row.response_id for row in rows if row.response_id):
-        for stored in Response.objects.filter(project=project, external_id__in=chunk):
-            known[stored.external_id] = stored
-    fresh: list[Response] = []
-    found: list[Response] = []
-    for row in rows:
+
+    def stored_or_new(row: NewResponse, stored: Response | None) -> Response:
         if row.prompt.project_id != project.pk or row.source.project_id != project.pk:
             raise InvalidTask("A response's prompt and source must be of its own project.")
-        # Empty is an answer too: a policy may end at once, and people see and judge that.
+        # An empty response is one too: a policy may end at once, and people see and judge that.
         text = clean_text(row.text, "The response", allow_empty=True)
-        response = known.get(row.response_id) if row.response_id else None
-        if response is not None and (response.text != text or response.prompt_id != row.prompt.pk):
-            raise InvalidTask(f"The response id “{row.response_id}” belongs to another text already.")
-        if response is None:
-            response = Response(
-                project=project,
-                external_id=_check_id(row.response_id, "The response's id")
-                if row.response_id
-                else new_external_id(),
-                prompt=row.prompt,
-                source=row.source,
-                text=text,
-                sampling=dict(row.sampling) if row.sampling is not None else None,
-                token_ids=list(row.token_ids) if row.token_ids is not None else None,
-                logprobs=list(row.logprobs) if row.logprobs is not None else None,
-            )
-            known[response.external_id] = response
-            fresh.append(response)
-        found.append(response)
-    Response.objects.bulk_create(fresh, batch_size=BULK_BATCH_SIZE)
-    record_audit(actor=actor, action="responses.add", project=project, rows=len(rows), new=len(fresh))
-    return found
+        if stored is not None:
+            if stored.text != text or stored.prompt_id != row.prompt.pk:
+                raise InvalidTask(f"The response id “{row.response_id}” belongs to another text already.")
+            return stored
+        return Response(
+            project=project,
+            external_id=_external_id(row.response_id, "The response's id"),
+            prompt=row.prompt,
+            source=row.source,
+            text=text,
+            sampling=dict(row.sampling) if row.sampling is not None else None,
+            token_ids=list(row.token_ids) if row.token_ids is not None else None,
+            logprobs=list(row.logprobs) if row.logprobs is not None else None,
+        )
+
+    responses, n_new = _insert_new(Response, project, rows, [row.response_id for row in rows], stored_or_new)
+    record_audit(actor=actor, action="responses.add", project=project, rows=len(rows), new=n_new)
+    return responses
 
 
 @transaction.atomic
 def add_demonstrations(
     *, actor: User, project: Project, rows: Sequence[NewDemonstration]
 ) -> list[Demonstration]:
-    """The demonstrations of `rows`, in their order; an id that is there already gives the row that is
-    there.
-    """
-    known: dict[str, Demonstration] = {}
-    for chunk in _in_chunks(row.demonstration_id for row in rows if row.demonstration_id):
-        for stored in Demonstration.objects.filter(project=project, external_id__in=chunk):
-            known[stored.external_id] = stored
-    fresh: list[Demonstration] = []
-    found: list[Demonstration] = []
-    for row in rows:
+    """The demonstrations of `rows`, in their order; an id that is there already gives the row that is there."""
+
+    def stored_or_new(row: NewDemonstration, stored: Demonstration | None) -> Demonstration:
         if row.prompt.project_id != project.pk:
             raise InvalidTask("A demonstration's prompt must be of its own project.")
         text = clean_text(row.text, "The demonstration")
-        demonstration = known.get(row.demonstration_id) if row.demonstration_id else None
-        if demonstration is None:
-            demonstration = Demonstration(
-                project=project,
-                external_id=_check_id(row.demonstration_id, "The demonstration's id")
-                if row.demonstration_id
-                else new_external_id(),
-                prompt=row.prompt,
-                response_text=text,
-                author=row.author,
-            )
-            known[demonstration.external_id] = demonstration
-            fresh.append(demonstration)
-        found.append(demonstration)
-    Demonstration.objects.bulk_create(fresh, batch_size=BULK_BATCH_SIZE)
-    record_audit(actor=actor, action="demonstrations.add", project=project, rows=len(rows), new=len(fresh))
-    return found
+        if stored is not None:
+            return stored
+        return Demonstration(
+            project=project,
+            external_id=_external_id(row.demonstration_id, "The demonstration's id"),
+            prompt=row.prompt,
+            response_text=text,
+            author=row.author,
+        )
+
+    demonstrations, n_new = _insert_new(
+        Demonstration, project, rows, [row.demonstration_id for row in rows], stored_or_new
+    )
+    record_audit(actor=actor, action="demonstrations.add", project=project, rows=len(rows), new=n_new)
+    return demonstrations
+
+
+def _insert_new(
+    model: type[StoredRow],
+    project: Project,
+    rows: Sequence[NewRow],
+    ids: Sequence[str | None],
+    stored_or_new: Callable[[NewRow, StoredRow | None], StoredRow],
+) -> tuple[list[StoredRow], int]:
+    """The object of each row, the new ones inserted, and how many are new.
+
+    `stored_or_new` gets a row and what is known under its id, and returns that or a new object.
+    """
+    known: dict[str, StoredRow] = {}
+    for chunk in _in_chunks(external_id for external_id in ids if external_id):
+        for stored in model._default_manager.filter(project=project, external_id__in=chunk):
+            known[stored.external_id] = stored
+    objects: list[StoredRow] = []
+    new_objects: list[StoredRow] = []
+    for row, external_id in zip(rows, ids, strict=True):
+        stored_object = known.get(external_id) if external_id else None
+        instance = stored_or_new(row, stored_object)
+        if instance is not stored_object:
+            known[instance.external_id] = instance
+            new_objects.append(instance)
+        objects.append(instance)
+    model._default_manager.bulk_create(new_objects, batch_size=BULK_CREATE_SIZE)
+    return objects, len(new_objects)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _CleanPromptRow:
+    external_id: str | None
+    content_hash: str
+    messages: list[dict[str, str]]
+    kind: str
+    tags: list[str]
+    author: User | None
+
+
+def _clean_prompt_row(row: Mapping[str, Any]) -> _CleanPromptRow:
+    messages = clean_messages(row.get("messages"))
+    kind = row.get("kind") or Prompt.Kind.PLAIN
+    if kind not in Prompt.Kind.values:
+        raise PromptConflict(f"“{kind}” is not a kind of prompt: use plain, few-shot or user-based.")
+    tags = [clean_text(tag, "A tag") for tag in row.get("tags") or []]
+    prompt_id = row.get("prompt_id")
+    return _CleanPromptRow(
+        external_id=_clean_id(prompt_id, "The prompt's id") if prompt_id is not None else None,
+        content_hash=hash_messages(messages),
+        messages=messages,
+        kind=kind,
+        tags=tags,
+        author=row.get("author"),
+    )
+
+
+def _external_id(row_id: str | None, what: str) -> str:
+    return _clean_id(row_id, what) if row_id else new_external_id()
+
+
+def _clean_id(value: Any, what: str) -> str:
+    clean_text(value, what)
+    if len(value) > MAX_ID_CHARACTERS:
+        raise InvalidText(f"{what} has more than {MAX_ID_CHARACTERS} characters.", code="id_too_long")
+    return value
+
+
+def _in_chunks(values: Iterable[Any]) -> Iterable[list[Any]]:
+    rows = list(values)
+    for start in range(0, len(rows), BULK_CREATE_SIZE):
+        yield rows[start : start + BULK_CREATE_SIZE]

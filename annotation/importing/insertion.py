@@ -18,13 +18,11 @@ from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import Batch, Prompt, Response, Source
 from annotation.preferences.comparisons import GROUP_FLAG
 from annotation.preferences.weak_orders import ranks_to_tiers
-from workspace.models import Criterion, User
+from workspace.models import MAX_OVERLAP, Criterion, User
 
 TASKS_PER_CHUNK = 500
 
 CHARACTERS_PER_CHUNK = 8_000_000
-
-MAX_JUDGMENTS_PER_TASK = 50
 
 
 def content_id(prefix: str, *parts: str) -> str:
@@ -99,9 +97,9 @@ def _insert_chunk(
     project = batch.project
     # More people than a task has slots for: a second task with the same responses.
     parts = [
-        (task.number, part, task.judgments[start : start + MAX_JUDGMENTS_PER_TASK])
+        (task.number, part, task.judgments[start : start + MAX_OVERLAP])
         for task in staged
-        for part, start in enumerate(range(0, len(task.judgments), MAX_JUDGMENTS_PER_TASK))
+        for part, start in enumerate(range(0, len(task.judgments), MAX_OVERLAP))
     ]
     firsts = [judgments[0] for _, _, judgments in parts]
     prompts = add_prompts(

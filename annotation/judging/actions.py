@@ -1,10 +1,9 @@
-"""Answers of the person at the screen: submitting, revising, taking back.
+"""Judgments of the person at the screen: submit, revise, withdraw.
 
 Every function holds the task's row lock while it decides whether a judgment counts.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -22,15 +21,27 @@ from annotation.preferences.validation import (
     validate_idempotency_key,
     validate_tiers,
 )
-from annotation.queue.actions import lock_task, require_own_assignment, uses_slots
+from annotation.queue.actions import lock_task, require_own_assignment
 from workspace.actions import record_audit
 from workspace.database import write_transaction
 from workspace.models import Project, QuestionSettings, User
 
 
 @dataclass(frozen=True, kw_only=True)
+class JudgmentInput:
+    """A judgment as it came in, in the labels that the annotator saw; nothing of it is checked yet."""
+
+    tiers: Any
+    strengths: Any
+    marks: Any = None
+    rationale: Any = ""
+    flags: Any = ()
+    seconds: Any = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class JudgmentContent:
-    """A checked answer in response keys."""
+    """A checked judgment in response keys."""
 
     tiers: list[list[int]]
     strengths: list[int]
@@ -40,119 +51,14 @@ class JudgmentContent:
     seconds: float
 
 
-def _ties_allowed(project: Project, version: int) -> bool:
-    settings = QuestionSettings.objects.filter(project=project, version=version).first()
-    return settings is None or settings.allow_ties
-
-
-def _parse_judgment(
-    assignment: Assignment,
-    project: Project,
-    tiers: Any,
-    strengths: Any,
-    marks: Any,
-    rationale: Any,
-    flags: Any,
-    seconds: Any,
-) -> JudgmentContent:
-    """From handles to response keys, checked against what this annotator was shown."""
-    key_of = labels_to_responses(assignment.order_shown)
-    handles = list(key_of)
-    tiers, strengths = validate_tiers(tiers, strengths, handles, allow_ties=True)
-    if len(tiers) < len(handles):
-        # Asked for only when there is a tie.
-        allowed = _ties_allowed(project, assignment.settings_version)
-        validate_tiers(tiers, strengths, handles, allow_ties=allowed)
-    checked = clean_marks(marks or {}, handles)
-    return JudgmentContent(
-        tiers=[[key_of[handle] for handle in tier] for tier in tiers],
-        strengths=strengths,
-        marks={str(key_of[handle]): values for handle, values in checked.items()},
-        rationale=clean_rationale(rationale),
-        flags=clean_flags(flags),
-        seconds=clean_seconds(seconds),
-    )
-
-
-def _find_by_idempotency_key(actor: User, assignment: Assignment, idempotency_key: str) -> Judgment | None:
-    """The judgment that was stored under this key. Raises IdempotencyKeyReused when it answers another task."""
-    stored = Judgment.objects.filter(annotator=actor, idempotency_key=idempotency_key).first()
-    if stored is not None and stored.assignment_id != assignment.pk:
-        raise IdempotencyKeyReused("This key belongs to the judgment of another task.")
-    return stored
-
-
-def _require_identical(stored: Judgment, answer: JudgmentContent) -> Judgment:
-    """The stored judgment, if the repeated submit says the same. Two windows on one task share a draft and its key:
-    the second one's other answer must not be taken for a repetition. Raises AlreadySubmitted."""
-    given = (answer.tiers, answer.strengths, answer.marks, answer.rationale, answer.flags)
-    if given != (stored.tiers, stored.strengths, stored.marks, stored.rationale, stored.flags):
-        raise AlreadySubmitted("You have judged this task already: open your last judgment to change it.")
-    return stored
-
-
-def _take_slot(task: Task, *, leased: bool) -> bool:
-    """Whether a new judgment counts; moves the counters when it does. The task's row is locked."""
-    if not uses_slots(task):
-        return True
-    if leased:
-        Task.objects.filter(pk=task.pk).update(counted_judgments=F("counted_judgments") + 1)
-        return True
-    return bool(
-        Task.objects.filter(pk=task.pk, open_slots__gt=0).update(
-            open_slots=F("open_slots") - 1, counted_judgments=F("counted_judgments") + 1
-        )
-    )
-
-
-def _append_judgment(assignment: Assignment, answer: JudgmentContent, **fields: Any) -> Judgment:
-    """Append a judgment of an assignment and point at it."""
-    try:
-        with transaction.atomic():
-            judgment = Judgment.objects.create(
-                assignment=assignment,
-                task_id=assignment.task_id,
-                annotator_id=assignment.annotator_id,
-                order_shown=assignment.order_shown,
-                settings_version=assignment.settings_version,
-                guideline_version=assignment.guideline_version,
-                tiers=answer.tiers,
-                strengths=answer.strengths,
-                marks=answer.marks,
-                rationale=answer.rationale,
-                flags=answer.flags,
-                seconds=answer.seconds,
-                **fields,
-            )
-    except IntegrityError as error:
-        raise IdempotencyKeyReused("This key belongs to the judgment of another task.") from error
-    pointer = CurrentJudgment(
-        task_id=assignment.task_id, annotator_id=assignment.annotator_id, judgment=judgment
-    )
-    CurrentJudgment.objects.bulk_create(
-        [pointer], update_conflicts=True, unique_fields=["task", "annotator"], update_fields=["judgment"]
-    )
-    return judgment
-
-
 @write_transaction
 def submit_judgment(
-    *,
-    actor: User,
-    assignment: Assignment,
-    tiers: list[list[str]],
-    strengths: list[int],
-    idempotency_key: str,
-    marks: Mapping[str, Mapping[str, Any]] | None = None,
-    rationale: str = "",
-    flags: Sequence[str] = (),
-    seconds: float = 0.0,
+    *, actor: User, assignment: Assignment, content: JudgmentInput, idempotency_key: str
 ) -> Judgment:
-    """Store the actor's answer, in the handles they saw. The same key again returns the judgment that is
-    there.
+    """Store the actor's judgment. The same key again returns the judgment that is there.
 
-    A late answer is always kept: it counts if a slot is still open, else it is surplus.
-    Raises NotYourTask, InvalidJudgment, InvalidText, IdempotencyKeyReused, AlreadySubmitted.
+    A late judgment is always stored: it counts if a slot is still open, else it is surplus. Raises NotYourTask,
+    InvalidJudgment, InvalidText, IdempotencyKeyReused, AlreadySubmitted.
     """
     require_own_assignment(actor, assignment)
     validate_idempotency_key(idempotency_key)
@@ -161,46 +67,27 @@ def submit_judgment(
     current = Assignment.objects.get(pk=assignment.pk)
     if stored is None and current.state == Assignment.State.SUBMITTED:
         raise AlreadySubmitted("You have judged this task already: open your last judgment to change it.")
-    answer = _parse_judgment(current, task.batch.project, tiers, strengths, marks, rationale, flags, seconds)
+    parsed = _parse_judgment(current, task.batch.project, content)
     if stored is not None:
-        return _require_identical(stored, answer)
-    counts = _take_slot(task, leased=current.state == Assignment.State.LEASED)
-    judgment = _append_judgment(current, answer, surplus=not counts, idempotency_key=idempotency_key)
+        return _require_identical(stored, parsed)
+    is_counted = _take_slot(task, leased=current.state == Assignment.State.LEASED)
+    judgment = _append_judgment(current, parsed, surplus=not is_counted, idempotency_key=idempotency_key)
     Assignment.objects.filter(pk=current.pk).update(
         state=Assignment.State.SUBMITTED, submitted_at=Now(), draft={}
     )
     record_audit(
-        actor=actor, action="judgment.submit", project=task.batch.project, target=judgment, surplus=not counts
+        actor=actor,
+        action="judgment.submit",
+        project=task.batch.project,
+        target=judgment,
+        surplus=not is_counted,
     )
     return judgment
 
 
-def _latest_editable(actor: User, assignment: Assignment, task: Task) -> Judgment:
-    """The end of the chain, if the batch still takes changes."""
-    pointer = (
-        CurrentJudgment.objects.filter(task=task, annotator=actor)
-        .select_related("judgment__assignment")
-        .first()
-    )
-    if pointer is None:
-        raise NothingToRevise("There is no judgment of yours on this task to change.")
-    if task.batch.state == Batch.State.CLOSED:
-        raise BatchNotOpen("The batch is closed: its judgments can no longer be changed.")
-    return pointer.judgment
-
-
 @write_transaction
 def revise_judgment(
-    *,
-    actor: User,
-    assignment: Assignment,
-    tiers: list[list[str]],
-    strengths: list[int],
-    idempotency_key: str,
-    marks: Mapping[str, Mapping[str, Any]] | None = None,
-    rationale: str = "",
-    flags: Sequence[str] = (),
-    seconds: float = 0.0,
+    *, actor: User, assignment: Assignment, content: JudgmentInput, idempotency_key: str
 ) -> Judgment:
     """A new judgment that supersedes the actor's current one on the same task.
 
@@ -210,18 +97,17 @@ def revise_judgment(
     validate_idempotency_key(idempotency_key)
     task = lock_task(assignment.task_id)
     if stored := _find_by_idempotency_key(actor, assignment, idempotency_key):
-        answer = _parse_judgment(
-            stored.assignment, task.batch.project, tiers, strengths, marks, rationale, flags, seconds
-        )
-        return _require_identical(stored, answer)
+        return _require_identical(stored, _parse_judgment(stored.assignment, task.batch.project, content))
     before = _latest_editable(actor, assignment, task)
-    answer = _parse_judgment(
-        before.assignment, task.batch.project, tiers, strengths, marks, rationale, flags, seconds
-    )
-    counted = not before.withdrawn and not before.surplus
-    counts = counted or _take_slot(task, leased=False)
+    parsed = _parse_judgment(before.assignment, task.batch.project, content)
+    was_counted = not before.withdrawn and not before.surplus
+    is_counted = was_counted or _take_slot(task, leased=False)
     judgment = _append_judgment(
-        before.assignment, answer, supersedes=before, surplus=not counts, idempotency_key=idempotency_key
+        before.assignment,
+        parsed,
+        supersedes=before,
+        surplus=not is_counted,
+        idempotency_key=idempotency_key,
     )
     record_audit(
         actor=actor,
@@ -244,7 +130,7 @@ def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: s
     before = _latest_editable(actor, assignment, task)
     if before.withdrawn:
         raise NothingToRevise("This judgment was withdrawn already.")
-    answer = JudgmentContent(
+    content = JudgmentContent(
         tiers=before.tiers,
         strengths=before.strengths,
         marks=before.marks,
@@ -252,13 +138,13 @@ def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: s
         flags=before.flags,
         seconds=0.0,
     )
-    if uses_slots(task) and not before.surplus:
+    if task.uses_slots and not before.surplus:
         Task.objects.filter(pk=task.pk).update(
             open_slots=F("open_slots") + 1, counted_judgments=F("counted_judgments") - 1
         )
     judgment = _append_judgment(
         before.assignment,
-        answer,
+        content,
         supersedes=before,
         surplus=before.surplus,
         withdrawn=True,
@@ -270,5 +156,104 @@ def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: s
         project=task.batch.project,
         target=judgment,
         supersedes=before.pk,
+    )
+    return judgment
+
+
+def _parse_judgment(assignment: Assignment, project: Project, content: JudgmentInput) -> JudgmentContent:
+    """From labels to response keys, checked against what this annotator was shown."""
+    key_of = labels_to_responses(assignment.order_shown)
+    labels = list(key_of)
+    tiers, strengths = validate_tiers(content.tiers, content.strengths, labels, allow_ties=True)
+    if len(tiers) < len(labels):
+        # The question's settings are read only when there is a tie.
+        validate_tiers(
+            tiers, strengths, labels, allow_ties=_ties_allowed(project, assignment.settings_version)
+        )
+    marks = clean_marks(content.marks or {}, labels)
+    return JudgmentContent(
+        tiers=[[key_of[label] for label in tier] for tier in tiers],
+        strengths=strengths,
+        marks={str(key_of[label]): values for label, values in marks.items()},
+        rationale=clean_rationale(content.rationale),
+        flags=clean_flags(content.flags),
+        seconds=clean_seconds(content.seconds),
+    )
+
+
+def _ties_allowed(project: Project, version: int) -> bool:
+    settings = QuestionSettings.objects.filter(project=project, version=version).first()
+    return settings is None or settings.allow_ties
+
+
+def _find_by_idempotency_key(actor: User, assignment: Assignment, idempotency_key: str) -> Judgment | None:
+    """The judgment that was stored under this key. Raises IdempotencyKeyReused when it is of another task."""
+    stored = Judgment.objects.filter(annotator=actor, idempotency_key=idempotency_key).first()
+    if stored is not None and stored.assignment_id != assignment.pk:
+        raise IdempotencyKeyReused("This key belongs to the judgment of another task.")
+    return stored
+
+
+def _require_identical(stored: Judgment, content: JudgmentContent) -> Judgment:
+    """The stored judgment, if the repeated submit says the same.
+
+    Two windows on one task share a draft and its key: the second one's other judgment must not be taken for a
+    repetition. Raises AlreadySubmitted.
+    """
+    repeated = (content.tiers, content.strengths, content.marks, content.rationale, content.flags)
+    if repeated != (stored.tiers, stored.strengths, stored.marks, stored.rationale, stored.flags):
+        raise AlreadySubmitted("You have judged this task already: open your last judgment to change it.")
+    return stored
+
+
+def _latest_editable(actor: User, assignment: Assignment, task: Task) -> Judgment:
+    """The head of the chain, if the batch still takes changes."""
+    pointer = (
+        CurrentJudgment.objects.filter(task=task, annotator=actor)
+        .select_related("judgment__assignment")
+        .first()
+    )
+    if pointer is None:
+        raise NothingToRevise("There is no judgment of yours on this task to change.")
+    if task.batch.state == Batch.State.CLOSED:
+        raise BatchNotOpen("The batch is closed: its judgments can no longer be changed.")
+    return pointer.judgment
+
+
+def _take_slot(task: Task, *, leased: bool) -> bool:
+    """Whether a new judgment counts; moves the counters when it does. The task's row is locked."""
+    if not task.uses_slots:
+        return True
+    if leased:
+        Task.objects.filter(pk=task.pk).update(counted_judgments=F("counted_judgments") + 1)
+        return True
+    return bool(
+        Task.objects.filter(pk=task.pk, open_slots__gt=0).update(
+            open_slots=F("open_slots") - 1, counted_judgments=F("counted_judgments") + 1
+        )
+    )
+
+
+def _append_judgment(assignment: Assignment, content: JudgmentContent, **fields: Any) -> Judgment:
+    """Append a judgment to the chain of an assignment and make it the current one."""
+    try:
+        with transaction.atomic():
+            judgment = Judgment.objects.create(
+                assignment=assignment,
+                task_id=assignment.task_id,
+                annotator_id=assignment.annotator_id,
+                order_shown=assignment.order_shown,
+                settings_version=assignment.settings_version,
+                guideline_version=assignment.guideline_version,
+                **asdict(content),
+                **fields,
+            )
+    except IntegrityError as error:
+        raise IdempotencyKeyReused("This key belongs to the judgment of another task.") from error
+    pointer = CurrentJudgment(
+        task_id=assignment.task_id, annotator_id=assignment.annotator_id, judgment=judgment
+    )
+    CurrentJudgment.objects.bulk_create(
+        [pointer], update_conflicts=True, unique_fields=["task", "annotator"], update_fields=["judgment"]
     )
     return judgment

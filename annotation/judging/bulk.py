@@ -1,4 +1,4 @@
-"""Whole judgments taken over from machines (simulated annotators, AI judges) and from files."""
+"""Whole judgments made elsewhere, added in bulk: by simulated annotators and AI judges, and from files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from annotation.errors import AlreadySubmitted, IdempotencyKeyReused, InvalidJudgment, InvalidTask
-from annotation.models import Assignment, Batch, CurrentJudgment, Judgment, Task
+from annotation.models import Assignment, Batch, CurrentJudgment, Judgment, Task, TaskResponse
+from annotation.models.bulk import BULK_CREATE_SIZE, BULK_UPDATE_SIZE
 from annotation.preferences.validation import (
     clean_flags,
     clean_marks,
@@ -15,7 +16,7 @@ from annotation.preferences.validation import (
     validate_idempotency_key,
     validate_tiers,
 )
-from annotation.queue.actions import uses_slots
+from annotation.queue.search import current_versions
 from workspace.actions import record_audit
 from workspace.database import database_now, write_transaction
 from workspace.models import User
@@ -42,21 +43,20 @@ class NewJudgment:
 def add_judgments(*, actor: User, batch: Batch, rows: Sequence[NewJudgment]) -> list[Judgment]:
     """Store whole judgments, returned in the order of `rows`; repeated keys change nothing.
 
-    They count while slots are open and are surplus after. A task that the annotator holds a lease on is
-    theirs to answer still: the lease becomes this judgment. Raises InvalidTask for a task of another batch,
-    AlreadySubmitted for a second judgment of an annotator on a task, and what submit_judgment raises for a
-    bad answer.
+    They count while slots are open and are surplus after. A task that the annotator holds a lease on is still theirs:
+    the lease becomes this judgment. Raises InvalidTask for a task of another batch, AlreadySubmitted for a second
+    judgment of an annotator on a task, and what submit_judgment raises for a malformed judgment.
     """
-    adoption = _BulkInsert(batch, rows)
-    judgments = [adoption.take(row) for row in rows]
-    adoption.write()
-    if adoption.new:
+    insert = _BulkInsert(batch, rows)
+    judgments = [insert.add(row) for row in rows]
+    insert.write()
+    if insert.new_judgments:
         record_audit(
             actor=actor,
-            action="judgments.adopt",
+            action="judgments.add",
             project=batch.project,
             target=batch,
-            judgments=len(adoption.new),
+            judgments=len(insert.new_judgments),
         )
     return judgments
 
@@ -70,10 +70,10 @@ class _BulkInsert:
         self.tasks = {task.pk: task for task in locked}
         if len(self.tasks) != len(task_ids):
             raise InvalidTask(f"Not every task belongs to the batch “{batch.name}”.")
-        self.shown: dict[int, list[int]] = {pk: [] for pk in task_ids}
-        entries = Task.objects.filter(pk__in=task_ids).order_by("pk", "task_responses__position")
-        for pk, response_id in entries.values_list("pk", "task_responses__response_id"):
-            self.shown[pk].append(response_id)
+        self.responses_of: dict[int, list[int]] = {pk: [] for pk in task_ids}
+        task_responses = TaskResponse.objects.filter(task__in=task_ids).order_by("task", "position")
+        for task_id, response_id in task_responses.values_list("task", "response"):
+            self.responses_of[task_id].append(response_id)
         keys = [validate_idempotency_key(row.idempotency_key) for row in rows]
         annotators = {row.annotator.pk for row in rows}
         self.stored = {
@@ -84,69 +84,67 @@ class _BulkInsert:
             (assignment.task_id, assignment.annotator_id): assignment
             for assignment in Assignment.objects.filter(task__in=task_ids, annotator__in=annotators)
         }
-        question = batch.project.question_settings.latest_version()
-        guideline = batch.project.guidelines.latest_version()
-        self.versions = (question.version if question else 0, guideline.version if guideline else 0)
+        self.versions = current_versions(batch.project)
         self.now = database_now()
-        self.fresh: list[Assignment] = []
-        self.reused: list[Assignment] = []
-        self.new: list[Judgment] = []
+        self.new_assignments: list[Assignment] = []
+        self.reused_assignments: list[Assignment] = []
+        self.new_judgments: list[Judgment] = []
 
-    def take(self, row: NewJudgment) -> Judgment:
+    def add(self, row: NewJudgment) -> Judgment:
         key = (row.annotator.pk, row.idempotency_key)
         if key in self.stored:
             if self.stored[key].task_id != row.task.pk:
                 raise IdempotencyKeyReused("This key belongs to the judgment of another task.")
             return self.stored[key]
         task = self.tasks[row.task.pk]
-        items = self.shown[task.pk]
-        order = list(row.order_shown) if row.order_shown is not None else items
-        if sorted(order) != sorted(items):
+        responses = self.responses_of[task.pk]
+        order_shown = list(row.order_shown) if row.order_shown is not None else responses
+        if sorted(order_shown) != sorted(responses):
             raise InvalidJudgment("The order shown must hold every response of the task once.")
-        tiers, strengths = validate_tiers(list(row.tiers), list(row.strengths), order, allow_ties=True)
-        assignment, leased = self._assignment(task, row.annotator, order)
+        tiers, strengths = validate_tiers(list(row.tiers), list(row.strengths), order_shown, allow_ties=True)
+        assignment, leased = self._assignment(task, row.annotator, order_shown)
         judgment = Judgment(
             assignment=assignment,
             task=task,
             annotator=row.annotator,
-            order_shown=order,
+            order_shown=order_shown,
             tiers=tiers,
             strengths=strengths,
-            marks={str(item): values for item, values in clean_marks(row.marks, items).items()},
+            marks={str(item): values for item, values in clean_marks(row.marks, responses).items()},
             rationale=clean_rationale(row.rationale),
             flags=clean_flags(row.flags),
             seconds=clean_seconds(row.seconds),
-            settings_version=self.versions[0],
-            guideline_version=self.versions[1],
-            surplus=not self._counts(task, leased=leased),
+            surplus=not self._take_slot(task, leased=leased),
             idempotency_key=row.idempotency_key,
             created_at=row.created_at or self.now,
+            **self.versions,
         )
         self.stored[key] = judgment
-        self.new.append(judgment)
+        self.new_judgments.append(judgment)
         return judgment
 
-    def _assignment(self, task: Task, annotator: User, order: list[int]) -> tuple[Assignment, bool]:
+    def _assignment(self, task: Task, annotator: User, order_shown: list[int]) -> tuple[Assignment, bool]:
         """The annotator's submitted assignment of the task, and whether it held a lease until now."""
         assignment = self.assignments.get((task.pk, annotator.pk))
         leased = assignment is not None and assignment.state == Assignment.State.LEASED
         if assignment is None:
             assignment = Assignment(task=task, annotator=annotator, leased_until=self.now, shuffle_seed=0)
             self.assignments[task.pk, annotator.pk] = assignment
-            self.fresh.append(assignment)
+            self.new_assignments.append(assignment)
         elif assignment.state == Assignment.State.SUBMITTED:
             raise AlreadySubmitted(f"{annotator.pseudonym} has judged this task already.")
         else:
-            self.reused.append(assignment)
-        assignment.settings_version, assignment.guideline_version = self.versions
-        assignment.order_shown = order
+            self.reused_assignments.append(assignment)
+        assignment.settings_version = self.versions["settings_version"]
+        assignment.guideline_version = self.versions["guideline_version"]
+        assignment.order_shown = order_shown
         assignment.state = Assignment.State.SUBMITTED
         assignment.submitted_at = self.now
         return assignment, leased
 
-    def _counts(self, task: Task, *, leased: bool) -> bool:
-        """Moves the locked task's counters in memory; write() stores them."""
-        if not uses_slots(task):
+    def _take_slot(self, task: Task, *, leased: bool) -> bool:
+        """Whether the judgment counts; moves the locked task's counters in memory, write() stores them."""
+        if not task.uses_slots:
             return True
         if not leased:
             if task.open_slots == 0:
@@ -156,15 +154,17 @@ class _BulkInsert:
         return True
 
     def write(self) -> None:
-        Assignment.objects.bulk_create(self.fresh, batch_size=1000)
-        for assignment in self.reused:
+        Assignment.objects.bulk_create(self.new_assignments, batch_size=BULK_CREATE_SIZE)
+        for assignment in self.reused_assignments:
             assignment.save()
-        for judgment in self.new:
+        for judgment in self.new_judgments:
             # The judgments were built before their assignments had keys.
             judgment.assignment_id = judgment.assignment.pk
-        Judgment.objects.bulk_create(self.new, batch_size=1000)
+        Judgment.objects.bulk_create(self.new_judgments, batch_size=BULK_CREATE_SIZE)
         CurrentJudgment.objects.bulk_create(
-            [CurrentJudgment(task=j.task, annotator=j.annotator, judgment=j) for j in self.new],
-            batch_size=1000,
+            [CurrentJudgment(task=j.task, annotator=j.annotator, judgment=j) for j in self.new_judgments],
+            batch_size=BULK_CREATE_SIZE,
         )
-        Task.objects.bulk_update(self.tasks.values(), ["open_slots", "counted_judgments"], batch_size=500)
+        Task.objects.bulk_update(
+            self.tasks.values(), ["open_slots", "counted_judgments"], batch_size=BULK_UPDATE_SIZE
+        )

@@ -14,12 +14,12 @@ from workspace.models import User
 def set_gold_judgment(
     *, actor: User, task: Task, tiers: list[list[int]], strengths: list[int], explanation: str = ""
 ) -> GoldJudgment:
-    """The known answer of a gold or training task, in response keys."""
+    """The known judgment of a gold or practice task, in response keys."""
     if task.purpose not in (Task.Purpose.GOLD, Task.Purpose.PRACTICE):
-        raise InvalidJudgment("Only gold and training tasks have a known answer.")
+        raise InvalidJudgment("Only gold and practice tasks have a known judgment.")
     keys = list(task.task_responses.order_by("position").values_list("response_id", flat=True))
     tiers, strengths = validate_tiers(tiers, strengths, keys, allow_ties=True)
-    gold, _ = GoldJudgment.objects.update_or_create(
+    gold_judgment, _ = GoldJudgment.objects.update_or_create(
         task=task,
         defaults={
             "tiers": tiers,
@@ -28,5 +28,5 @@ def set_gold_judgment(
             "author": actor,
         },
     )
-    record_audit(actor=actor, action="gold.set", project=task.batch.project, target=gold)
-    return gold
+    record_audit(actor=actor, action="gold_judgment.set", project=task.batch.project, target=gold_judgment)
+    return gold_judgment

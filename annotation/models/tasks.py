@@ -10,7 +10,7 @@ from django.db.models import F, Q
 
 from annotation.models.prompts import Prompt
 from annotation.models.responses import Response
-from workspace.models import Criterion, Project
+from workspace.models import MAX_OVERLAP, Criterion, Project
 
 # Only these purposes take slots, count towards a batch's quota and are exported by default.
 COUNTED_PURPOSES = ("normal", "head_to_head")
@@ -63,7 +63,9 @@ class Batch(models.Model):
                 | Q(kind="rating", responses_per_task=1),
                 name="batch_responses_per_task_valid",
             ),
-            models.CheckConstraint(condition=Q(overlap__gte=1, overlap__lte=50), name="batch_overlap_valid"),
+            models.CheckConstraint(
+                condition=Q(overlap__gte=1, overlap__lte=MAX_OVERLAP), name="batch_overlap_valid"
+            ),
             models.CheckConstraint(
                 condition=Q(state__in=["draft", "open", "closed"]), name="batch_state_valid"
             ),
@@ -149,6 +151,11 @@ class Task(models.Model):
             ),
             models.Index(fields=["batch", "id"], condition=Q(purpose="gold"), name="task_gold"),
         ]
+
+    @property
+    def uses_slots(self) -> bool:
+        """Whether judgments of this task take slots and count."""
+        return self.purpose in COUNTED_PURPOSES
 
 
 class TaskResponse(models.Model):

@@ -1,9 +1,9 @@
-"""Handing out tasks: leases, slots, and the search for the next task.
+"""Handing out tasks: leases and their slots, skips, drafts.
 
-The room left on a task is `open_slots`, a column of the row that a claim locks; it is never counted from
-assignments (counting over-assigned 552 of 20,000 tasks under READ COMMITTED). At
-every commit required_judgments = open_slots + counted_judgments + live leases. Whoever changes an assignment's
-state holds its task's row lock; leases are judged by the database's clock.
+The room left on a task is `open_slots`, a column of the row that a claim locks; it is never counted from assignments
+(counting over-assigned 552 of 20,000 tasks under READ COMMITTED). At every commit required_judgments = open_slots +
+counted_judgments + live leases. Whoever changes an assignment's state holds its task's row lock; leases are judged by
+the database's clock.
 """
 
 import secrets
@@ -20,21 +20,9 @@ from annotation.errors import (
     NoSlotLeft,
     NotYourTask,
 )
-from annotation.models import (
-    COUNTED_PURPOSES,
-    Assignment,
-    Batch,
-    Task,
-    TaskResponse,
-)
+from annotation.models import Assignment, Batch, Task, TaskResponse
 from annotation.preferences.scale import shuffle_responses
-from annotation.queue.search import (
-    _FIND_OWN_LEASES,
-    _fetch_all,
-    current_versions,
-    find_task,
-    lock_member,
-)
+from annotation.queue.search import TaskSearch, current_versions, find_task, lock_member, own_leases
 from annotation.text import clean_json_value, clean_text
 from workspace.actions import record_audit
 from workspace.database import database_now, write_transaction
@@ -49,45 +37,13 @@ def lock_task(pk: int) -> Task:
     return Task.objects.select_for_update(of=("self",)).select_related("batch__project").get(pk=pk)
 
 
-@write_transaction
-def _claim(
-    actor: User, project: Project, after: Assignment | None, batch: Batch | None, *, waits: bool = False
-) -> Assignment | None:
-    # One claim of a person at a time: two open tabs get the same task instead of one each.
-    lock_member(actor, project)
-    lease = database_now() + timedelta(minutes=project.lease_minutes)
-    shown = current_versions(project)
-    where = [project.pk, batch.pk if batch else None, batch.pk if batch else None]
-    for (pk,) in _fetch_all(_FIND_OWN_LEASES, [*where, actor.pk, after.pk if after else 0]):
-        if Assignment.objects.filter(pk=pk, state=Assignment.State.LEASED).update(
-            leased_until=lease, **shown
-        ):
-            return Assignment.objects.get(pk=pk)
-    task_id = find_task(actor, project, where, waits=waits)
-    return None if task_id is None else _create_lease(actor, task_id, lease, shown)
-
-
-def _claim_or_wait(
-    actor: User, project: Project, after: Assignment | None, batch: Batch | None
-) -> Assignment | None:
-    """First past whatever is locked, then, in a transaction that holds no other task, waiting for what is.
-
-    PostgreSQL keeps the lock of a row that it had to pass over because it no longer matched. Whoever waits while
-    holding such a lock can close a circle with others who do the same.
-    """
-    claimed = _claim(actor, project, after, batch)
-    if claimed is None and connection.vendor == "postgresql":
-        claimed = _claim(actor, project, after, batch, waits=True)
-    return claimed
-
-
 def claim_task(
     *, actor: User, project: Project, after: Assignment | None = None, batch: Batch | None = None
 ) -> Assignment | None:
     """The actor's next task, leased to them; None when nothing is left for them.
 
-    Their own live lease comes first. `after` is the assignment on their screen, so that the one behind it
-    can be prefetched. `batch` narrows the search. Raises NotAMember. Writes no audit row.
+    Their own live lease comes first. `after` is the assignment on their screen, so that the one behind it can be
+    prefetched. `batch` narrows the search. Raises NotAMember. Writes no audit row.
     """
     claimed = _claim_or_wait(actor, project, after, batch)
     # In a transaction of its own: it holds several task locks, and a claim may wait for one.
@@ -96,15 +52,47 @@ def claim_task(
     return claimed
 
 
-def _create_lease(actor: User, task_id: int, until: datetime, shown: dict[str, int]) -> Assignment:
+def _claim_or_wait(
+    actor: User, project: Project, after: Assignment | None, batch: Batch | None
+) -> Assignment | None:
+    """First pass over whatever is locked, then, in a transaction that holds no other task, wait for what is.
+
+    PostgreSQL keeps the lock of a row that it had to pass over because it no longer matched. Two claims that wait
+    while holding such locks can deadlock.
+    """
+    claimed = _claim(actor, project, after, batch)
+    if claimed is None and connection.vendor == "postgresql":
+        claimed = _claim(actor, project, after, batch, waits=True)
+    return claimed
+
+
+@write_transaction
+def _claim(
+    actor: User, project: Project, after: Assignment | None, batch: Batch | None, *, waits: bool = False
+) -> Assignment | None:
+    # One claim of a person at a time: two open tabs get the same task instead of one each.
+    lock_member(actor, project)
+    leased_until = database_now() + timedelta(minutes=project.lease_minutes)
+    versions = current_versions(project)
+    search = TaskSearch(actor=actor, project=project, batch=batch, waits=waits)
+    for pk in own_leases(search, except_assignment=after):
+        if Assignment.objects.filter(pk=pk, state=Assignment.State.LEASED).update(
+            leased_until=leased_until, **versions
+        ):
+            return Assignment.objects.get(pk=pk)
+    task_id = find_task(search)
+    return None if task_id is None else _create_lease(actor, task_id, leased_until, versions)
+
+
+def _create_lease(actor: User, task_id: int, leased_until: datetime, versions: dict[str, int]) -> Assignment:
     Task.objects.filter(pk=task_id, required_judgments__gt=0).update(open_slots=F("open_slots") - 1)
-    # An expired one comes back as it was, in the same order: its draft speaks of the same handles.
-    again = Assignment.objects.filter(task_id=task_id, annotator=actor).first()
-    if again is not None:
-        Assignment.objects.filter(pk=again.pk).update(
-            state=Assignment.State.LEASED, leased_until=until, **shown
+    # An expired one comes back as it was, in the same order: its draft speaks of the same labels.
+    expired = Assignment.objects.filter(task_id=task_id, annotator=actor).first()
+    if expired is not None:
+        Assignment.objects.filter(pk=expired.pk).update(
+            state=Assignment.State.LEASED, leased_until=leased_until, **versions
         )
-        return Assignment.objects.get(pk=again.pk)
+        return Assignment.objects.get(pk=expired.pk)
     seed = secrets.randbits(62)
     keys = list(
         TaskResponse.objects.filter(task_id=task_id)
@@ -114,10 +102,10 @@ def _create_lease(actor: User, task_id: int, until: datetime, shown: dict[str, i
     return Assignment.objects.create(
         task_id=task_id,
         annotator=actor,
-        leased_until=until,
+        leased_until=leased_until,
         shuffle_seed=seed,
         order_shown=shuffle_responses(keys, seed),
-        **shown,
+        **versions,
     )
 
 
@@ -165,11 +153,11 @@ def undo_skip(*, actor: User, assignment: Assignment) -> Assignment:
         open_slots=F("open_slots") - 1
     ):
         raise NoSlotLeft("The skipped task cannot come back: somebody else has taken it meanwhile.")
-    until = database_now() + timedelta(minutes=project.lease_minutes)
+    leased_until = database_now() + timedelta(minutes=project.lease_minutes)
     Assignment.objects.filter(pk=current.pk).update(
-        state=Assignment.State.LEASED, leased_until=until, skip_reason="", **current_versions(project)
+        state=Assignment.State.LEASED, leased_until=leased_until, skip_reason="", **current_versions(project)
     )
-    record_audit(actor=actor, action="task.unskip", project=project, target=task)
+    record_audit(actor=actor, action="task.undo_skip", project=project, target=task)
     return Assignment.objects.get(pk=current.pk)
 
 
@@ -180,7 +168,7 @@ def release_slot(task: Task) -> None:
 
 @write_transaction
 def save_draft(*, actor: User, assignment: Assignment, draft: dict[str, Any], characters: int) -> bool:
-    """Keep what has been done so far, and the lease with it; False when the task was submitted meanwhile.
+    """Save what has been done so far, and renew the lease; False when the task was submitted meanwhile.
 
     `characters` is the draft's size as it came. Drafts survive the lease's end. Writes no audit row.
     """
@@ -188,35 +176,31 @@ def save_draft(*, actor: User, assignment: Assignment, draft: dict[str, Any], ch
     if characters > MAX_DRAFT_CHARACTERS:
         raise DraftTooLarge(f"The draft has more than {MAX_DRAFT_CHARACTERS:,} characters.")
     draft = clean_json_value(draft, "The draft")
-    until = database_now() + timedelta(minutes=assignment.task.batch.project.lease_minutes)
+    leased_until = database_now() + timedelta(minutes=assignment.task.batch.project.lease_minutes)
     own = Assignment.objects.filter(pk=assignment.pk).exclude(state=Assignment.State.SUBMITTED)
-    kept = own.update(draft=draft)
-    own.filter(state=Assignment.State.LEASED).update(leased_until=until)
-    return bool(kept)
+    updated = own.update(draft=draft)
+    own.filter(state=Assignment.State.LEASED).update(leased_until=leased_until)
+    return bool(updated)
 
 
 def sweep_expired_leases(*, project: Project | None = None, limit: int = 200) -> int:
-    """Give back the slots of leases that ran out; the worker's tick and every claim call it. Returns how
-    many.
-    """
+    """Give back the slots of expired leases; returns how many. The worker's tick and every claim call it."""
     now = database_now()
-    stale = Assignment.objects.filter(state=Assignment.State.LEASED, leased_until__lt=now)
+    leases = Assignment.objects.filter(state=Assignment.State.LEASED, leased_until__lt=now)
     if project is not None:
-        stale = stale.filter(task__batch__project=project)
-    found = list(stale.order_by("leased_until").values_list("pk", "task_id")[:limit])
-    if not found:
-        return 0
-    return _expire(found, now)
+        leases = leases.filter(task__batch__project=project)
+    expired = list(leases.order_by("leased_until").values_list("pk", "task_id")[:limit])
+    return _expire(expired, now) if expired else 0
 
 
 @write_transaction
-def _expire(found: list[tuple[int, int]], now: datetime) -> int:
-    swept = 0
+def _expire(assignments: list[tuple[int, int]], now: datetime) -> int:
+    released = 0
     # The order of keys is the order of locks everywhere; whoever is busy on a task sweeps it themselves.
     skip_locked = connection.features.has_select_for_update_skip_locked
     tasks = Task.objects.select_for_update(skip_locked=skip_locked)
-    locked = {task.pk: task for task in tasks.filter(pk__in={t for _, t in found}).order_by("pk")}
-    for pk, task_id in found:
+    locked = {task.pk: task for task in tasks.filter(pk__in={t for _, t in assignments}).order_by("pk")}
+    for pk, task_id in assignments:
         if task_id not in locked:
             continue
         # Asked again under the lock: the annotator may have renewed or submitted.
@@ -224,10 +208,5 @@ def _expire(found: list[tuple[int, int]], now: datetime) -> int:
             state=Assignment.State.EXPIRED
         ):
             release_slot(locked[task_id])
-            swept += 1
-    return swept
-
-
-def uses_slots(task: Task) -> bool:
-    """Whether judgments of this task take slots and count."""
-    return task.purpose in COUNTED_PURPOSES
+            released += 1
+    return released

@@ -11,13 +11,13 @@ def find_counter_drift(project: Project | None = None) -> list[str]:
     tasks = Task.objects.counted()
     pointers = CurrentJudgment.objects.filter(judgment__withdrawn=False, judgment__surplus=False)
     leases = Assignment.objects.filter(state=Assignment.State.LEASED)
-    heads = Judgment.objects.filter(superseded_by__isnull=True)
+    chain_heads = Judgment.objects.filter(superseded_by__isnull=True)
     submitted = Assignment.objects.filter(state=Assignment.State.SUBMITTED)
     if project is not None:
         tasks = tasks.filter(batch__project=project)
         pointers = pointers.filter(task__batch__project=project)
         leases = leases.filter(task__batch__project=project)
-        heads = heads.filter(task__batch__project=project)
+        chain_heads = chain_heads.filter(task__batch__project=project)
         submitted = submitted.filter(task__batch__project=project)
     counted_of = dict(pointers.values_list("task").annotate(n=Count("pk")).order_by())
     leased_of = dict(leases.values_list("task").annotate(n=Count("pk")).order_by())
@@ -32,8 +32,8 @@ def find_counter_drift(project: Project | None = None) -> list[str]:
                 f"task {pk}: open_slots is {open_slots}, but {required} required - {counted} counted - "
                 f"{leased} leased = {required - counted - leased}"
             )
-    for pk in heads.filter(current_pointer__isnull=True).values_list("pk", flat=True):
-        lines.append(f"judgment {pk}: the newest of its chain, but not the current one")
+    for pk in chain_heads.filter(current_pointer__isnull=True).values_list("pk", flat=True):
+        lines.append(f"judgment {pk}: the head of its chain, but not the current one")
     for pk in submitted.filter(~Q(judgments__isnull=False)).values_list("pk", flat=True):
         lines.append(f"assignment {pk}: submitted, but without a judgment")
     return lines

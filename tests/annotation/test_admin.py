@@ -1,7 +1,7 @@
 import pytest
 from django.urls import reverse
 
-from annotation.judging.actions import submit_judgment
+from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.queue.actions import claim_task
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -13,8 +13,7 @@ def test_an_operator_looks_at_every_table_and_changes_none(client, make_user, ad
     judgment = submit_judgment(
         actor=ada,
         assignment=claim_task(actor=ada, project=project),
-        tiers=[["A"], ["B"]],
-        strengths=[1],
+        content=JudgmentInput(tiers=[["A"], ["B"]], strengths=[1]),
         idempotency_key=key(),
     )
     client.force_login(make_user("root", is_staff=True, is_superuser=True))

@@ -13,7 +13,7 @@ from annotation.content.actions import (
     get_or_create_prompt_set,
     get_or_create_source,
 )
-from annotation.judging.actions import revise_judgment, submit_judgment, withdraw_judgment
+from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import Judgment, Prompt
 from annotation.queue.actions import claim_task
 from annotation.records import demonstration_rows, judgment_rows, prompt_rows, response_rows
@@ -29,10 +29,8 @@ def submit(actor, project, tiers, strengths, **fields):
     judgment = submit_judgment(
         actor=actor,
         assignment=assignment,
-        tiers=tiers,
-        strengths=strengths,
+        content=JudgmentInput(tiers=tiers, strengths=strengths, **fields),
         idempotency_key=uuid.uuid4().hex,
-        **fields,
     )
     return assignment, judgment
 
@@ -76,7 +74,10 @@ def test_the_history_is_there_and_only_the_newest_is_current(project, ada, make_
     make_batch(tasks=1)
     assignment, first = submit(ada, project, [["A"], ["B"]], [1])
     second = revise_judgment(
-        actor=ada, assignment=assignment, tiers=[["B"], ["A"]], strengths=[2], idempotency_key=key()
+        actor=ada,
+        assignment=assignment,
+        content=JudgmentInput(tiers=[["B"], ["A"]], strengths=[2]),
+        idempotency_key=key(),
     )
     third = withdraw_judgment(actor=ada, assignment=assignment, idempotency_key=key())
     rows = list(judgment_rows(project))
@@ -96,7 +97,10 @@ def test_what_is_submitted_while_rows_are_read_is_left_out_whole(project, ada, m
     rows = judgment_rows(project)
     next(rows)
     revise_judgment(
-        actor=ada, assignment=assignment, tiers=[["B"], ["A"]], strengths=[2], idempotency_key=key()
+        actor=ada,
+        assignment=assignment,
+        content=JudgmentInput(tiers=[["B"], ["A"]], strengths=[2]),
+        idempotency_key=key(),
     )
     (row,) = rows
     assert (row["judgment_id"], row["is_current"]) == (str(second.pk), True)

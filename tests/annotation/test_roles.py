@@ -6,7 +6,7 @@ import uuid
 import pytest
 from django.urls import reverse
 
-from annotation.judging.actions import submit_judgment
+from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.queue.actions import claim_task
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -56,8 +56,7 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
         judgment = submit_judgment(
             actor=ada,
             assignment=assignment,
-            tiers=[["A"], ["B"]],
-            strengths=[1],
+            content=JudgmentInput(tiers=[["A"], ["B"]], strengths=[1]),
             idempotency_key=uuid.uuid4().hex,
         )
     if needs in ("own", "answered"):

@@ -7,7 +7,7 @@ from annotation.content.actions import (
     NewResponse,
     add_responses,
 )
-from annotation.judging.actions import submit_judgment
+from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.queue.actions import claim_task
 from rounds.models import Stage
@@ -65,8 +65,6 @@ def judge_next(actor, project):
     submit_judgment(
         actor=actor,
         assignment=claim_task(actor=actor, project=project),
-        tiers=[["A"], ["B"]],
-        strengths=[2],
-        seconds=3.0,
+        content=JudgmentInput(tiers=[["A"], ["B"]], strengths=[2], seconds=3.0),
         idempotency_key="first-answer",
     )

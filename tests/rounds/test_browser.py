@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.urls import reverse
 
-from annotation.judging.actions import submit_judgment
+from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.queue.actions import claim_task
 from rounds.models import Stage
 from rounds.stages.transitions import enter_stage
@@ -71,7 +71,10 @@ def test_what_ends_or_cancels_asks_first_with_the_count(page, logged_in, round_,
     # While the question is open, the page does not change under it.
     assignment = claim_task(actor=ada, project=project)
     submit_judgment(
-        actor=ada, assignment=assignment, tiers=[["A", "B"]], strengths=[], idempotency_key="a tie of all"
+        actor=ada,
+        assignment=assignment,
+        content=JudgmentInput(tiers=[["A", "B"]], strengths=[]),
+        idempotency_key="a tie of all",
     )
     page.wait_for_timeout(2500)
     assert page.locator(".timeline :text('0 of 4 judgments')").count() == 1
@@ -87,7 +90,10 @@ def test_a_poll_leaves_the_keyboard_where_it_was(page, logged_in, round_, addres
         page.locator(f"#{where}").focus()
         assignment = claim_task(actor=ada, project=project)
         submit_judgment(
-            actor=ada, assignment=assignment, tiers=[["A"], ["B"]], strengths=[1], idempotency_key=where
+            actor=ada,
+            assignment=assignment,
+            content=JudgmentInput(tiers=[["A"], ["B"]], strengths=[1]),
+            idempotency_key=where,
         )
         page.locator(f".timeline :text('{number} of 4 judgments')").wait_for()
         assert page.evaluate("document.activeElement.id") == where

@@ -2,7 +2,7 @@ import pytest
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
 from annotation.content.actions import NewResponse, add_responses
-from annotation.judging.actions import submit_judgment
+from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import PreferenceDataset
 from annotation.queue.actions import claim_task
 from rewardmodel.models import ResponseScore, RewardModel
@@ -63,9 +63,7 @@ def judged(project, criterion, policy, prompt_set, manager, annotator, tiers, st
     submit_judgment(
         actor=annotator,
         assignment=assignment,
-        tiers=tiers,
-        strengths=strengths,
-        seconds=1.0,
+        content=JudgmentInput(tiers=tiers, strengths=strengths, seconds=1.0),
         idempotency_key=f"key-{batch.pk}-00",
     )
     return dict(zip("ABCDEFGHI", assignment.order_shown, strict=False))

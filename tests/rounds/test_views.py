@@ -5,7 +5,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.judging.actions import submit_judgment
+from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import Batch
 from annotation.queue.actions import claim_task
 from rounds.actions import start_round
@@ -134,8 +134,7 @@ def test_more_judgments_than_the_quota_asked_for_are_a_quota_that_is_met(
         submit_judgment(
             actor=ada,
             assignment=assignment,
-            tiers=[["A"], ["B"]],
-            strengths=[1],
+            content=JudgmentInput(tiers=[["A"], ["B"]], strengths=[1]),
             idempotency_key=f"judgment {number}",
         )
     assert "3 of 4 judgments" in page_text(client, max_)

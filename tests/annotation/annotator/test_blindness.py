@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
-from annotation.judging.actions import submit_judgment
+from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.judging.gold import set_gold_judgment
 from annotation.models import Judgment, Response, Task
 from annotation.queue.actions import claim_task
@@ -108,9 +108,11 @@ def secrets_of(project, criterion, max_, ruth, key):
     submit_judgment(
         actor=ruth,
         assignment=hers,
-        tiers=[[h] for h in handles],
-        strengths=[1] * (len(handles) - 1),
-        rationale="Ruth's private reason",
+        content=JudgmentInput(
+            tiers=[[h] for h in handles],
+            strengths=[1] * (len(handles) - 1),
+            rationale="Ruth's private reason",
+        ),
         idempotency_key=key(),
     )
     project.gold_share = 0.5

@@ -3,7 +3,9 @@ import json
 import pytest
 from django.urls import reverse
 
+from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import Assignment, Judgment
+from annotation.queue.actions import claim_task
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -182,9 +184,6 @@ def test_a_finished_pool_says_so(at_work, project, key):
 def test_a_manager_opens_and_closes_a_batch_and_a_reviewer_reads_it(
     client, ruth, max_, ada, project, make_batch, key
 ):
-    from annotation.judging.actions import submit_judgment
-    from annotation.queue.actions import claim_task
-
     batch = make_batch(tasks=2, opened=False)
     client.force_login(max_)
     client.post(url("open_batch", project, pk=batch.pk))
@@ -194,9 +193,7 @@ def test_a_manager_opens_and_closes_a_batch_and_a_reviewer_reads_it(
     judgment = submit_judgment(
         actor=ada,
         assignment=assignment,
-        tiers=[["A"], ["B"]],
-        strengths=[1],
-        rationale="Because.",
+        content=JudgmentInput(tiers=[["A"], ["B"]], strengths=[1], rationale="Because."),
         idempotency_key=key(),
     )
     client.force_login(ruth)
@@ -228,8 +225,7 @@ def test_a_batch_or_judgment_is_checked_against_its_parent(client, max_, olga, a
     judgment = submit_judgment(
         actor=ada,
         assignment=claim_task(actor=ada, project=project, batch=batch),
-        tiers=[["A"], ["B"]],
-        strengths=[1],
+        content=JudgmentInput(tiers=[["A"], ["B"]], strengths=[1]),
         idempotency_key=key(),
     )
     client.force_login(max_)

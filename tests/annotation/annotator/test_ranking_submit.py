@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from annotation.judging.actions import submit_judgment
+from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.preferences.scale import labels_to_responses
 from annotation.queue.actions import claim_task
 from tests.annotation.preferences.strategies import weak_orders
@@ -18,7 +18,10 @@ def test_the_stored_tiers_are_those_on_the_screen(ada, project, make_batch, key,
     batch = make_batch(tasks=1, responses_per_task=len(items))
     assignment = claim_task(actor=ada, project=project, batch=batch)
     judgment = submit_judgment(
-        actor=ada, assignment=assignment, tiers=tiers, strengths=strengths, idempotency_key=key()
+        actor=ada,
+        assignment=assignment,
+        content=JudgmentInput(tiers=tiers, strengths=strengths),
+        idempotency_key=key(),
     )
     judgment.refresh_from_db()
     key_of = labels_to_responses(assignment.order_shown)

@@ -5,7 +5,7 @@ import uuid
 import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 
-from annotation.judging.actions import submit_judgment
+from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import (
     Assignment,
     Batch,
@@ -28,8 +28,7 @@ def judgment(ada, project, make_batch, key):
     return submit_judgment(
         actor=ada,
         assignment=claim_task(actor=ada, project=project),
-        tiers=[["A"], ["B"]],
-        strengths=[1],
+        content=JudgmentInput(tiers=[["A"], ["B"]], strengths=[1]),
         idempotency_key=key(),
     )
 

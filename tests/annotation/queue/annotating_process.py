@@ -33,7 +33,7 @@ from datetime import timedelta  # noqa: E402
 from django.db import connections  # noqa: E402
 
 from annotation.errors import NoSlotLeft  # noqa: E402
-from annotation.judging.actions import submit_judgment  # noqa: E402
+from annotation.judging.actions import JudgmentInput, submit_judgment  # noqa: E402
 from annotation.models import Assignment, Task  # noqa: E402
 from annotation.queue.actions import (  # noqa: E402
     claim_task,
@@ -63,8 +63,7 @@ class Annotator(threading.Thread):
             submit_judgment(
                 actor=self.person,
                 assignment=assignment,
-                tiers=tiers,
-                strengths=strengths,
+                content=JudgmentInput(tiers=tiers, strengths=strengths),
                 idempotency_key=key,
             )
         self.accepted.append(key)

@@ -11,7 +11,7 @@ from annotation.errors import (
     NotAMember,
     NotYourTask,
 )
-from annotation.judging.actions import submit_judgment
+from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import Assignment, Batch, Task
 from annotation.queue.actions import (
     claim_task,
@@ -34,8 +34,9 @@ def submit(assignment, key, tiers=None, strengths=None):
     return submit_judgment(
         actor=assignment.annotator,
         assignment=assignment,
-        tiers=tiers or [["A"], ["B"]],
-        strengths=[2] if strengths is None else strengths,
+        content=JudgmentInput(
+            tiers=tiers or [["A"], ["B"]], strengths=[2] if strengths is None else strengths
+        ),
         idempotency_key=key,
     )
 
@@ -256,7 +257,7 @@ def test_a_skipped_task_is_taken_back_while_a_slot_is_open(ada, max_, project, m
         assert find_counter_drift(project) == []
     assert list(project.audit_events.filter(actor=ada).values_list("action", flat=True).order_by("pk")) == [
         "task.skip",
-        "task.unskip",
+        "task.undo_skip",
     ]
     assert submit(back, key()).surplus is False
     assert find_counter_drift(project) == []

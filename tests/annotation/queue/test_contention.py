@@ -103,7 +103,7 @@ def run(project, make_batch, make_annotators, *, tasks, people, processes, kills
         f"{connection.vendor}: {cycles} cycles, {expired} leases run out, {took:.1f} s, {cycles / took:.0f}/s"
     )
     assert expired > 0
-    assert project.audit_events.filter(action="task.unskip").exists()
+    assert project.audit_events.filter(action="task.undo_skip").exists()
 
 
 def test_every_task_gets_three_judgments_of_three_people(project, make_batch, make_annotators):
