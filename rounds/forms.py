@@ -6,7 +6,7 @@ from django import forms
 
 from annotation.models import PromptSet
 from policy_training.models import Policy
-from rounds.plans import MAX_OVERLAP, PRESETS, RoundPlan, override_plan, preset_plan
+from rounds.plans import PRESETS, RoundPlan, override_plan, preset_plan
 from workspace.forms import StyledFormMixin
 from workspace.models import MAX_OVERLAP, Criterion, Project
 
