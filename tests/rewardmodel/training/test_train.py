@@ -313,20 +313,20 @@ def test_micro_batches_of_any_size_give_the_same_update(tokenizer, config, polic
         torch.manual_seed(0)
         model = load_reward_model(ModelSource(path=str(policy_path)), tokenizer)
         torch.nn.init.normal_(output_head(model).weight, std=0.2, generator=torch.Generator().manual_seed(1))
-        processes = DistributedContext.start(runtime)
+        distributed = DistributedContext.start(runtime)
         engine = Engine(
             model,
             optimizer=OptimizerOptions(learning_rate=1e-3, schedule="constant", epsilon=1e-3),
             steps_total=3,
             runtime=runtime,
-            processes=processes,
+            distributed=distributed,
         )
         batcher = Batcher(
             layout="shared_prompt",
             layout_reason="",
             pad_id=tokenizer.pad_token_id,
             max_tokens=max_tokens,
-            processes=processes,
+            distributed=distributed,
         )
         figures = [
             train_step(engine, batcher, ObjectiveOptions(**objective), data, list(range(start, start + 6)))
