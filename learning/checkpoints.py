@@ -1,4 +1,4 @@
-"""Checkpoints of a run: complete or ignored, never half; after a resume everything goes on as if nothing happened.
+"""Checkpoints of a run: written atomically, verified before use; a resumed run gives the same bits.
 
     checkpoints/step-000200.f3/     step 200, written by the attempt with fence 3
         state.json, state.safetensors       engines, samplers, moments: numbers here, tensors there
@@ -6,8 +6,8 @@
         shards-policy/                      a DeepSpeed engine, in DeepSpeed's own files
         complete.json                       sizes, sha256, offsets of metrics and samples; written last
 
-A checkpoint is written under a temporary name, synced and renamed. The newest one that verifies counts. The last
-few and the best are kept. No pickle, except DeepSpeed's shards after their sha256 matched.
+A checkpoint is written under a temporary name, synced and renamed. The newest one that verifies counts. The
+last few and the best are kept. No pickle, except DeepSpeed's shards after their sha256 matched.
 """
 
 import hashlib
@@ -87,7 +87,8 @@ class Checkpoints:
     def resume(self) -> int:
         """Restore the newest checkpoint that verifies; returns its step, 0 when there is none.
 
-        Metrics and samples written after it are forgotten. Raises UserError when config.json was edited since.
+        Metrics and samples written after it are forgotten. Raises UserError when config.json
+        was edited since.
         """
         found = self._distributed.broadcast_object(self._newest() if self._distributed.is_main else None)
         if found is None:
@@ -112,8 +113,8 @@ class Checkpoints:
     def after_step(self, step: int, *, last: bool = False, score: float | None = None) -> None:
         """Save when it is time, or when some rank was asked to stop; then raise StopRequested.
 
-        A run that was asked to stop in its last step goes on to its end. `score` (higher is better) marks the best
-        checkpoint, which is kept.
+        A run that was asked to stop in its last step goes on to its end. `score` (higher is better) marks
+        the best checkpoint, which is kept.
         """
         stop = self._distributed.any(self._context.stop_requested) and not last
         if stop or last or step % self._runtime.checkpoint_every_steps == 0:

@@ -1,4 +1,4 @@
-"""The processes of a run: who this one is, and the few things they tell each other.
+"""The processes (ranks) of a run: which one this is, and the few collectives they need.
 
 One process needs no launcher. Several are started by torchrun or the deepspeed launcher, which set RANK,
 WORLD_SIZE and LOCAL_RANK; they talk through gloo on CPUs and NCCL on GPUs.
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class DistributedContext:
-    """This process among its peers. All methods that talk must be called by every rank, in the same order."""
+    """Rank, world size, device and collectives. Every rank must call the collectives, in the same order."""
 
     def __init__(self, *, rank: int, world_size: int, device: torch.device) -> None:
         self.rank = rank
@@ -29,7 +29,10 @@ class DistributedContext:
 
     @classmethod
     def start(cls, runtime: RuntimeOptions) -> "DistributedContext":
-        """Join the peers. Raises UserError when several processes run without DeepSpeed, or CUDA is missing."""
+        """Join the process group.
+
+        Raises UserError when several processes run without DeepSpeed, or CUDA is missing.
+        """
         world_size = int(os.environ.get("WORLD_SIZE", "1"))
         rank = int(os.environ.get("RANK", "0"))
         device = _device(runtime)
@@ -84,10 +87,10 @@ class DistributedContext:
 def exit_process(code: int, *, is_orderly: bool) -> NoReturn:
     """End this process; after an orderly end, when all ranks come here, the group is taken apart first.
 
-    A process that had peers goes without unwinding the interpreter. Gloo's threads outlive the group while anybody
-    (DeepSpeed does) refers to it; one that lets go of a tensor while the interpreter unwinds aborts the process,
-    and the launcher would report a finished run as failed. And where peers hang in an exchange that this process
-    will never join, an orderly exit would wait for them.
+    A process of a group exits with os._exit after flushing: Gloo threads that are still alive at
+    interpreter shutdown abort the process, and the launcher would report a finished run as failed. Where
+    other ranks hang in a collective that this process will never join, an orderly exit would wait for
+    them for ever.
     """
     if not dist.is_initialized():
         sys.exit(code)

@@ -1,11 +1,12 @@
-"""One trained model with its optimizer: all that is plain torch or DeepSpeed is decided here and nowhere else.
+"""One trained model with its optimizer. Plain torch or DeepSpeed: that is decided here and nowhere else.
 
-Losses are sums. A step's loss is the sum over all its tokens (or pairs, or judgments), over all forward passes and
-all ranks, divided by one number known before the step; so how a step is cut into passes and spread over ranks
-changes nothing but rounding. DeepSpeed averages gradients over ranks, so the loss is multiplied by their number.
+Losses are sums. A step's loss is the sum over all its tokens (or pairs, or judgments), over all forward
+passes and all ranks, divided by one number known before the step; so how a step is cut into passes and
+spread over ranks changes nothing but rounding. DeepSpeed averages gradients over ranks, so the loss is
+multiplied by their number.
 
-Every forward pass of the trained model goes through `forward` or `infer`: ZeRO stage 3 gathers weights there, and
-autocast is switched on there.
+Every forward pass of the trained model goes through `forward` or `infer`: ZeRO stage 3 gathers weights
+there, and autocast is switched on there.
 """
 
 import math
@@ -80,7 +81,7 @@ class Engine:
         self._gradient_norm = math.nan
         model.to(distributed.device)
         model.train()
-        caller = _ForwardWrapper(model, distributed.device.type, runtime.dtype == "bf16")
+        wrapper = _ForwardWrapper(model, distributed.device.type, runtime.dtype == "bf16")
         if distributed.world_size > 1:
             _broadcast_parameters(model)
             # Weights are the same on all ranks now; dropout must not be.
@@ -93,11 +94,11 @@ class Engine:
             fused=runtime.backend == "torch",
         )
         if runtime.backend == "deepspeed":
-            self._deepspeed = self._start_deepspeed(caller)
-            self._caller: Any = self._deepspeed
+            self._deepspeed = self._start_deepspeed(wrapper)
+            self._wrapper: Any = self._deepspeed
         else:
             self._deepspeed = None
-            self._caller = caller
+            self._wrapper = wrapper
 
     @property
     def is_deepspeed(self) -> bool:
@@ -111,20 +112,20 @@ class Engine:
     def forward(self, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         """`function(model, *args, **kwargs)` in training mode, with gradients, in the run's precision."""
         if not self.model.training:
-            self._caller.train()
-        return self._caller(function, *args, **kwargs)
+            self._wrapper.train()
+        return self._wrapper(function, *args, **kwargs)
 
     def infer(self, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         """`function(model, *args, **kwargs)` without dropout and gradients, in the run's precision."""
-        self._caller.eval()
+        self._wrapper.eval()
         try:
             with torch.no_grad():
-                return self._caller(function, *args, **kwargs)
+                return self._wrapper(function, *args, **kwargs)
         finally:
-            self._caller.train()
+            self._wrapper.train()
 
     def backward(self, loss: torch.Tensor) -> None:
-        """Add the gradient of `loss`, which is already divided by the step's loss_denominator over all ranks.
+        """Add the gradient of `loss`, which is already divided by the step's denominator over all ranks.
 
         All ranks call it equally often between two steps.
         """
@@ -160,9 +161,9 @@ class Engine:
     ) -> StepResult:
         """One optimizer step over the micro-batches of this rank.
 
-        `loss_sum` returns the sum of the losses in its micro-batch (through `forward`); `loss_denominator` is what the
-        sum over all micro-batches of all ranks is divided by. A micro-batch whose `is_dummy` is true is computed,
-        so that the ranks stay in step, and counts nothing.
+        `loss_sum` returns the sum of the losses in its micro-batch (through `forward`); `loss_denominator`
+        is what the sum over all micro-batches of all ranks is divided by. A micro-batch whose `is_dummy` is
+        true is computed, so that the ranks stay in step, and counts nothing.
         """
         if not micro_batches or not loss_denominator > 0:
             raise ValueError(
@@ -180,7 +181,10 @@ class Engine:
         return StepResult(loss=total, gradient_norm=self.step(), learning_rate=rate)
 
     def save_model(self, tokenizer: PreTrainedTokenizerFast, path: str | Path) -> dict[str, str]:
-        """Write the model in Hugging Face form; all ranks call it, rank 0 writes. Returns sha256 by file name."""
+        """Write the model in Hugging Face form; all ranks call it, rank 0 writes.
+
+        Returns sha256 by file name.
+        """
         state = self._gathered_state() if self._runtime.zero_stage == 3 else None
         sums: dict[str, str] = {}
         if self._distributed.is_main:
@@ -232,7 +236,7 @@ class Engine:
                 "lower the learning rate, or look for rows that are out of the ordinary"
             )
 
-    def _start_deepspeed(self, caller: nn.Module) -> Any:
+    def _start_deepspeed(self, wrapper: nn.Module) -> Any:
         if self._distributed.device.type == "cpu":
             os.environ.setdefault("DS_ACCELERATOR", "cpu")
         # Imported here: it takes 2 s and needs a C++ compiler, and plain runs use neither.
@@ -251,7 +255,7 @@ class Engine:
         if stage == 0:
             self._optimizer.register_step_pre_hook(self._clip_before_step)
         engine, self._optimizer, _, _ = deepspeed.initialize(
-            model=caller,
+            model=wrapper,
             optimizer=self._optimizer,
             config=config,
             dist_init_required=False,
@@ -262,7 +266,7 @@ class Engine:
         self._gradient_norm = self._clip()
 
     def _gathered_state(self) -> dict[str, torch.Tensor]:
-        """The whole weights on rank 0, gathered one by one so that they need not fit beside each other twice."""
+        """All weights on rank 0, gathered one by one so that they need not fit in memory twice."""
         import deepspeed
 
         state: dict[str, torch.Tensor] = {}

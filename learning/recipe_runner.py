@@ -1,8 +1,9 @@
 """How every `python -m <recipe> RUN_DIR` starts and ends.
 
-The recipe's `main(attempt)` does the work and returns what goes into result.json. Everything around it is here:
-the run directory, threads, seeds, logging, signals, and the translation of whatever went wrong into a status, one
-sentence on stderr and an exit code. Launchers of several processes swallow exit codes; status.json is the truth.
+The recipe's `main(context)` does the work and returns what goes into result.json. Everything around it is
+here: the run directory, threads, seeds, logging, signals, and the translation of whatever went wrong into a
+status, one sentence on stderr and an exit code. Launchers of several processes swallow exit codes;
+status.json is the truth.
 """
 
 import logging
@@ -39,14 +40,14 @@ from learning.run_context import RunContext, StopRequested
 logger = logging.getLogger(__name__)
 
 
-class HasRuntime(Protocol):
+class RecipeOptions(Protocol):
     """What every recipe's options have."""
 
     @property
     def runtime(self) -> RuntimeOptions: ...
 
 
-Options = TypeVar("Options", bound=HasRuntime)
+Options = TypeVar("Options", bound=RecipeOptions)
 
 
 def run_recipe(
@@ -54,7 +55,9 @@ def run_recipe(
     options_cls: type[Options],
     argv: Sequence[str] | None = None,
 ) -> NoReturn:
-    """Run the recipe on the run directory named by the one argument, and exit (see learning.interface.exit_codes)."""
+    """Run the recipe on the run directory named by the one argument, and exit (see
+    learning.interface.exit_codes).
+    """
     code = _run(main, options_cls, sys.argv[1:] if argv is None else argv)
     exit_process(code, is_orderly=code == EXIT_DONE)
 
@@ -163,13 +166,13 @@ def _seed_everything(runtime: RuntimeOptions) -> None:
 
 
 def _stop_on_signals(context: RunContext[Any]) -> None:
-    def ask(number: int, frame: FrameType | None) -> None:
+    def request_stop(number: int, frame: FrameType | None) -> None:
         if context.stop_requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         context.stop_requested = True
 
-    signal.signal(signal.SIGTERM, ask)
-    signal.signal(signal.SIGINT, ask)
+    signal.signal(signal.SIGTERM, request_stop)
+    signal.signal(signal.SIGINT, request_stop)
 
 
 def _log_to_stderr() -> None:

@@ -1,7 +1,7 @@
 """What a training process reads from and writes to its run directory. No torch.
 
-Every write first checks the fence: an attempt that was given up for dead and overtaken must not write any more.
-Of several processes only rank 0 writes; calls on the others do nothing, so that recipes need not ask.
+Every write first checks the fence: an attempt that was given up for dead and overtaken must not write any
+more. Of several processes only rank 0 writes; calls on the others do nothing, so that recipes need not ask.
 """
 
 import fcntl
@@ -85,10 +85,10 @@ class RunContext(Generic[T]):
     ) -> "RunContext[T]":
         """Become the process that works here: take the lock, check the fence, load the options strictly.
 
-        Rank 0 of several processes does this for all; the other ranks only read. `command` is the module that
-        runs. A fenced attempt waits `fence_wait_seconds` for its predecessor to notice that it is stale and
-        leave. Raises UserError (bad configuration, another environment than the checkpoints were made in),
-        RunDirectoryBusy, StaleFence.
+        Rank 0 of several processes does this for all; the other ranks only read. `command` is the module
+        that runs. A fenced attempt waits `fence_wait_seconds` for its predecessor to notice that it is
+        stale and leave. Raises UserError (bad configuration, another environment than the checkpoints were
+        made in), RunDirectoryBusy, StaleFence.
         """
         path = run_directory.path
         if not path.is_dir():
@@ -143,7 +143,10 @@ class RunContext(Generic[T]):
     # -- writing -----------------------------------------------------------------------------------------------
 
     def require_current(self) -> None:
-        """To be called before each step and each long write. Raises StaleFence when the attempt was overtaken."""
+        """To be called before each step and each long write.
+
+        Raises StaleFence when the attempt was overtaken.
+        """
         self._require_fence()
         if self.is_main and time.monotonic() - self._heartbeat_at >= HEARTBEAT_SECONDS:
             self._write_status()
@@ -168,7 +171,7 @@ class RunContext(Generic[T]):
         steps_total: int | None = None,
         reason: str | None = None,
     ) -> None:
-        """Say where the run stands; what is not given stays as it was. The time left follows from the pace."""
+        """Write where the run stands; what is not given stays as it was. The ETA follows from the pace."""
         given = {"stage": stage, "step": step, "steps_total": steps_total, "reason": reason}
         changed: Any = {name: value for name, value in given.items() if value is not None}
         if stage is not None and stage != self._status.stage:
@@ -187,10 +190,10 @@ class RunContext(Generic[T]):
         self.close("done", "")
 
     def close(self, outcome: Outcome, reason: str) -> None:
-        """Say how the attempt ended and let go of the folder.
+        """Write how the attempt ended and release the folder.
 
-        A rank other than 0 may report a failure, since rank 0 only learns that a peer is gone; the first failure
-        that was reported stays.
+        A rank other than 0 may report a failure, since rank 0 only learns that a peer is gone; the first
+        failure that was reported stays.
         """
         failed = outcome in ("failed", "user_error")
         try:

@@ -13,9 +13,9 @@ def warmup_steps(optimizer: OptimizerOptions, steps_total: int) -> int:
 def learning_rate_at(optimizer: OptimizerOptions, step: int, steps_total: int) -> float:
     """Learning rate of step `step` (the first is 0) of `steps_total`.
 
-    Warm-up of W steps: linear from warmup_start_ratio of the peak; step W - 1 is the first at the peak. Then, with
-    p = (step - W) / (steps_total - W), linear: peak (1 - (1 - f) p); cosine: peak (f + (1 - f) (1 + cos(pi p)) / 2);
-    f = min_lr_ratio. Steps past the end stay at the end.
+    Warm-up of W steps: linear from warmup_start_ratio of the peak; step W - 1 is the first at the peak.
+    Then, with p = (step - W) / (steps_total - W), linear: peak (1 - (1 - f) p); cosine: peak (f + (1 - f)
+    (1 + cos(pi p)) / 2); f = min_lr_ratio. Steps past the end stay at the end.
     """
     peak, start, final = optimizer.learning_rate, optimizer.warmup_start_ratio, optimizer.min_lr_ratio
     warm = warmup_steps(optimizer, steps_total)

@@ -3,11 +3,11 @@
 Suffixes: B rows, T tokens of a row, N responses of the batch (in the order of examples, then of their
 responses), R tokens of the longest response, M response tokens of the batch, D width, V vocabulary.
 
-In the layout `shared_prompt` a row is `[prompt][r1]...[rK]`. Each response sees the prompt and itself, and its
-positions go on from the prompt's end, so every response is computed exactly as if it stood alone after the
-prompt, and the prompt only once. In the layout `padded` every response is a row of its own. `TokenBatch` hides
-the difference: whatever reads hidden states goes through its index tensors. `collate_packed` puts several
-examples behind one another in a row.
+In the layout `shared_prompt` a row is `[prompt][r1]...[rK]`. Each response sees the prompt and itself, and
+its positions go on from the prompt's end, so every response is computed exactly as if it stood alone after
+the prompt, and the prompt only once. In the layout `padded` every response is a row of its own.
+`TokenBatch` hides the difference: whatever reads hidden states goes through its index tensors.
+`collate_packed` puts several examples behind one another in a row.
 
 Masks come from lengths, never from comparing ids with the padding id.
 """
@@ -144,7 +144,7 @@ def _shared_prompt_batch(
 
 
 def _tree_mask(owner_BT: torch.Tensor, branch_BT: torch.Tensor) -> torch.Tensor:
-    """(B, 1, T, T) bool: a token sees earlier tokens of its own example that are prompt or its own response."""
+    """(B, 1, T, T) bool: a token sees earlier tokens of its example, of the prompt or its own response."""
     tokens = owner_BT.shape[1]
     causal_TT = torch.ones(tokens, tokens, dtype=torch.bool, device=owner_BT.device).tril()
     same_owner_BTT = owner_BT[:, :, None] == owner_BT[:, None, :]

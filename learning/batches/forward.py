@@ -1,4 +1,4 @@
-"""What is computed from a TokenBatch: scores of a reward model, values of a critic, log-probabilities of a policy.
+"""What models compute from a TokenBatch: scores, values, log-probabilities.
 
 Shape suffixes as in learning.batches.collation.
 """
@@ -46,7 +46,7 @@ def compute_scores(reward_model: Any, batch: TokenBatch) -> torch.Tensor:
 
 
 def compute_values(critic: Any, batch: TokenBatch) -> torch.Tensor:
-    """float32 value of the state before each response token (at the position that predicts it); 0 elsewhere."""
+    """float32 value of the state before each response token, where it is predicted; 0 elsewhere."""
     hidden_MD = gather_logit_states(hidden_states(critic, batch), batch)
     return scatter_to_responses(output_head(critic)(hidden_MD).squeeze(-1).float(), batch)
 

@@ -1,4 +1,4 @@
-"""Which layout a run may use: shared prompts where they prove exact for its model, padded rows everywhere else."""
+"""Which layout a run may use: shared prompts where they prove exact for its model, else padded rows."""
 
 import math
 from collections.abc import Sequence
@@ -27,10 +27,10 @@ def choose_layout(
 ) -> tuple[Layout, str]:
     """The layout for a run, and the reason in words for its page.
 
-    Shared prompts are used for the architectures on the list, when these few examples give the same scores (a model
-    with a score head) or log-probabilities (a language model) as separate rows do, up to the dtype's tolerance times
-    their spread. Otherwise padded rows. With `in_one_row` the examples are checked behind one another in a single
-    row. Call it on the model itself, before an Engine shards it.
+    Shared prompts are used for the architectures on the list, when these few examples give the same scores
+    (a model with a score head) or log-probabilities (a language model) as separate rows do, up to the
+    dtype's tolerance times their spread. Otherwise padded rows. With `in_one_row` the examples are checked
+    behind one another in a single row. Call it on the model itself, before an Engine shards it.
     """
     if requested == "padded":
         return "padded", "padded rows were asked for"
@@ -53,7 +53,7 @@ def choose_layout(
 def layout_discrepancy(
     model: Any, examples: Sequence[Example], *, dtype: Literal["fp32", "bf16"], in_one_row: bool = False
 ) -> float:
-    """Difference between shared-prompt and separate rows (root mean square) divided by the spread over the examples.
+    """RMS difference between shared-prompt and separate rows, divided by the spread over the examples.
 
     Where all examples are one and the same and nothing spreads, divided by their mean size.
     """

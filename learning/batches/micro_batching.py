@@ -22,8 +22,8 @@ class ExampleSize:
 class MicroBatch:
     """Indices of the examples of one forward pass.
 
-    A dummy repeats an example so that all ranks make the same number of passes (their gradients are exchanged
-    pass by pass); its loss counts nothing.
+    A dummy repeats an example so that all ranks make the same number of passes (their gradients are
+    exchanged pass by pass); its loss counts nothing.
     """
 
     indices: tuple[int, ...]
@@ -46,8 +46,8 @@ def micro_batches(
 ) -> list[MicroBatch]:
     """Split one step's examples into forward passes of at most `max_tokens` tokens, padding counted.
 
-    Examples of similar length go together. Every rank gets the same number of passes. An example larger than the
-    budget is a pass of its own.
+    Examples of similar length go together. Every rank gets the same number of passes. An example larger
+    than the budget is a pass of its own.
     """
     ordered = sorted(indices, key=lambda index: (-shapes[index].tokens, index))
     if not ordered:

@@ -1,7 +1,7 @@
 """Which examples go into which step: seeded, epoch by epoch, and resumable.
 
-Pure functions of costs and seeds, so that every process of a run takes the same steps without talking to the others,
-and a resumed run continues where it stopped.
+Pure functions of costs and seeds, so that every process of a run takes the same steps without talking to
+the others, and a resumed run continues where it stopped.
 """
 
 import random
@@ -38,7 +38,7 @@ class StepBatchSize:
 
 
 class EpochBatchSampler:
-    """Samples the data epoch by epoch in seeded order, one optimizer step at a time; can be saved and resumed.
+    """Takes the data epoch by epoch in seeded order, one optimizer step at a time; resumable.
 
     The last step of an epoch may be smaller; every example is used once an epoch.
     """
@@ -102,10 +102,11 @@ class EpochBatchSampler:
 
 
 class ContinuousBatchSampler:
-    """Samples the data epoch by epoch in seeded order, taking the same number of examples at every step.
+    """Takes the data epoch by epoch in seeded order, taking the same number of examples at every step.
 
-    A step that reaches the end of an epoch goes on into the next one, passing over what it holds already: no example
-    is twice in a step. All examples are used equally often, give or take one. Can be saved and resumed.
+    A step that reaches the end of an epoch goes on into the next one, skipping what it holds
+    already: no example is twice in a step. All examples are used equally often, give or take one.
+    Can be saved and resumed.
     """
 
     def __init__(self, count: int, *, seed: int, examples_per_step: int) -> None:

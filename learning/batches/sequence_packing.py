@@ -10,8 +10,8 @@ from learning.interface.options import UserError
 def pack_sequences(lengths: Sequence[int], window_tokens: int) -> list[list[int]]:
     """Put sequences into windows of `window_tokens`, none cut, by best fit on decreasing length.
 
-    (Best fit wastes little room and cuts nothing: Ding et al. 2024, "Fewer Truncations Improve Language Modeling".)
-    Raises UserError for a sequence longer than a window.
+    (Best fit wastes little room and cuts nothing: Ding et al. 2024, "Fewer Truncations Improve Language
+    Modeling".) Raises UserError for a sequence longer than a window.
     """
     windows: list[list[int]] = []
     room: list[tuple[int, int]] = []  # (free tokens, -window), sorted
@@ -34,7 +34,7 @@ def pack_sequences(lengths: Sequence[int], window_tokens: int) -> list[list[int]
 
 
 def chunk_document(token_ids: Sequence[int], window_tokens: int) -> list[Example]:
-    """A plain text as examples of at most `window_tokens`: every token but the first of a piece is trained on.
+    """A text as examples of at most `window_tokens`; all tokens of a piece but the first are trained on.
 
     Pieces overlap by one token, so that every token after the very first is predicted once.
     """

@@ -1,4 +1,4 @@
-"""How a training command exits. Launchers of several processes swallow exit codes: status.json is the truth."""
+"""How a training command exits. Launchers may swallow the code: status.json is the truth."""
 
 EXIT_DONE = 0
 EXIT_FAILED = 1

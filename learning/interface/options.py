@@ -25,8 +25,8 @@ def load_options(cls: type[T], mapping: Mapping[str, Any], where: str = "config"
     """Build the dataclass `cls` from `mapping`.
 
     Unknown keys, missing values, wrong types and values refused by `__post_init__` (ValueError) raise
-    UserError naming the dotted path below `where` and the value. Nothing is converted silently, except that a
-    whole number is accepted where a float is declared.
+    UserError naming the dotted path below `where` and the value. Nothing is converted silently, except that
+    a whole number is accepted where a float is declared.
     """
     return typing.cast(T, _load_dataclass(cls, mapping, where))
 

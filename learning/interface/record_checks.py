@@ -154,7 +154,9 @@ def _check_cross_column_rules(row: Mapping[str, Any]) -> None:
 
 
 def _check_comparison(row: Mapping[str, Any]) -> None:
-    """K responses have K ranks and K x K shares and grades; shares of a pair add up to 1 and agree with the ranks."""
+    """K responses have K ranks and K x K shares and grades; shares of a pair add up to 1 and agree
+    with the ranks.
+    """
     size = len(row["responses"])
     if size < 2:
         raise _InvalidValue("responses", f"a comparison needs at least 2 responses, found {size}")

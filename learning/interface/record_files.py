@@ -1,8 +1,8 @@
 """Record files: a strict reader and a deterministic writer of Parquet and JSON Lines.
 
-Both forms carry the same columns. Every row is validated when it is written and when it is read; an error names the
-file, the row (the line, in JSON Lines) and the column. What this module does not do: map foreign columns or repair
-rows. Importers do that first.
+Both forms carry the same columns. Every row is validated when it is written and when it is read; an error
+names the file, the row (the line, in JSON Lines) and the column. What this module does not do: map foreign
+columns or repair rows. Importers do that first.
 """
 
 import gzip
@@ -49,8 +49,8 @@ def iterate_records(
 ) -> Iterator[dict[str, Any]]:
     """The rows of a file, checked one by one with bounded memory.
 
-    Raises UserError for a missing or unreadable file, a row that is not as the schema says, and a column the
-    schema does not have (unless `extra_columns` is "ignore").
+    Raises UserError for a missing or unreadable file, a row that is not as the schema says, and a column
+    the schema does not have (unless `extra_columns` is "ignore").
     """
     path = Path(path)
     if not path.is_file():

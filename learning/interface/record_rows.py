@@ -1,4 +1,4 @@
-"""The types of the rows that cross the border between the site and training; the schemas are in record_schemas."""
+"""The types of the rows that the site and training exchange; the schemas are in record_schemas."""
 
 from datetime import UTC, datetime
 from typing import TypedDict

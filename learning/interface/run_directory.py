@@ -1,4 +1,4 @@
-"""The folder through which the site and a training process talk: the site writes inputs, training writes results.
+"""The folder between the site and a training process: the site writes inputs, training writes results.
 
     config.json      what was asked: {schema_version, command, options, environment}; the environment is filled in
                      when the run first starts
@@ -62,7 +62,7 @@ class Status:
 
 
 class RunDirectory:
-    """One run's folder: its paths, its configuration, its inputs, its fence and what the run says of itself."""
+    """One run's folder: its configuration, its inputs, its fence, and what the run has written."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -84,10 +84,11 @@ class RunDirectory:
     ) -> "RunDirectory":
         """Make the folder with its configuration and inputs, atomically.
 
-        `command` is a module name (`rewardmodel.training.train`), `config` an options object or its mapping.
-        An input is (rows, schema), written as Parquet, or the path of a file to copy; `provenance` says in words
-        where an input came from. With `replace` a folder that is there gives way once the new one is complete.
-        Raises UserError when the folder exists otherwise, or a row is not as its schema says.
+        `command` is a module name (`rewardmodel.training.train`), `config` an options object or its
+        mapping. An input is (rows, schema), written as Parquet, or the path of a file to copy;
+        `provenance` says in words where an input came from. With `replace` a folder that is there gives
+        way once the new one is complete. Raises UserError when the folder exists otherwise, or a row is
+        not as its schema says.
         """
         path = Path(path)
         if path.exists() and not replace:
@@ -176,7 +177,10 @@ class RunDirectory:
     # -- the fence ---------------------------------------------------------------------------------------------
 
     def write_fence(self, number: int) -> None:
-        """From now on only the attempt of this number may write here. Raises StaleFence when a later one may."""
+        """From now on only the attempt of this number may write here.
+
+        Raises StaleFence when a later one may.
+        """
         try:
             current = self.read_fence()
         except UserError:

@@ -1,4 +1,4 @@
-"""Which text can be stored: PostgreSQL keeps no NUL, and half of a surrogate pair cannot be encoded as UTF-8."""
+"""Which text can be stored: PostgreSQL keeps no NUL, UTF-8 no half of a surrogate pair."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ class UnstorableCharacter(NamedTuple):
 
 
 def find_unstorable_character(text: str) -> UnstorableCharacter | None:
-    """The first NUL character, or else the first half of a surrogate pair; None for a text that can be stored."""
+    """The first NUL character, else the first half of a surrogate pair; None for storable text."""
     if (position := text.find("\x00") + 1) > 0:
         return UnstorableCharacter(position, "a NUL character")
     if not text.isascii():

@@ -49,7 +49,7 @@ class ModelArchitecture:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """Where a model comes from: exactly one of a folder, a hub id, or an architecture to start from scratch."""
+    """Where a model comes from: one of a folder, a hub id, or an architecture to start from scratch."""
 
     path: str | None = None
     hub_id: str | None = None
@@ -155,7 +155,7 @@ class BatchOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
-    """Evaluation on held-out data during training; what is evaluated before and after it depends on the recipe."""
+    """Evaluation on held-out data during training; before and after it, each recipe has its own."""
 
     evaluate_every_steps: int = 0  # 0: not during training
     max_examples: int = 256  # held-out examples in each evaluation, the first ones of the file

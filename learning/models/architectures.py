@@ -1,6 +1,7 @@
 """What the rest of learning needs to know about model classes: their trunk, their heads, their positions.
 
-No model is built here and transformers is not imported: everything is read from the module and its configuration.
+No model is built here and transformers is not imported: everything is read from the module
+and its configuration.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """Policies and reward models: from a folder, the hub or a random initialisation.
 
-Nothing is unpickled and no code that came with a model is run. Attention is sdpa, the only one that applies the boolean
-masks of shared-prompt rows, wherever the architecture has it.
+Nothing is unpickled and no code that came with a model is run. Attention is sdpa, the only one that applies
+the boolean masks of shared-prompt rows, wherever the architecture has it.
 """
 
 import math
@@ -63,8 +63,9 @@ def load_reward_model(
 ) -> PreTrainedModel:
     """A model with one score a sequence (num_labels = 1).
 
-    From an earlier reward model its head is kept, and `config.reward_shift` with it. From anything else the head
-    is new: weights normal with standard deviation 1 / sqrt(width + 1), bias 0 (N+ implementation details).
+    From an earlier reward model its head is kept, and `config.reward_shift` with it. From
+    anything else the head is new: weights normal with standard deviation 1 / sqrt(width + 1),
+    bias 0 (N+ implementation details).
     """
     head_is_new = not is_reward_model(source)
     if source.from_scratch is not None:
@@ -98,7 +99,10 @@ def _init_score_head(model: Any) -> None:
 
 
 def is_reward_model(source: ModelSource | str | Path) -> bool:
-    """Whether the source is a sequence classifier. Raises UserError when it is no model or has several labels."""
+    """Whether the source is a sequence classifier.
+
+    Raises UserError when it is no model or has several labels.
+    """
     source = source if isinstance(source, ModelSource) else ModelSource(path=str(source))
     if source.from_scratch is not None:
         return False
@@ -168,7 +172,7 @@ def _set_dropout(config: Any, dropout: float) -> None:
 
 
 def _resize_to_tokenizer(model: Any, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    """The model with room for every id of the tokenizer, and the tokenizer's special ids in its configuration."""
+    """The model with a row for every id of the tokenizer, whose special ids go into its configuration."""
     known = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > known:
         # transformers' own filling draws from the covariance of the whole embedding: noise, and slow.
@@ -185,8 +189,8 @@ def _resize_to_tokenizer(model: Any, tokenizer: PreTrainedTokenizerFast) -> PreT
 def _fill_with_mean(model: Any, known: int) -> None:
     """The rows from `known` on as the mean of those before.
 
-    Only padding is ever added and never read, but its output row is in every softmax: with a logit near 0 it would
-    be the likeliest token of a model whose logits are all far below.
+    Only padding is ever added and never read, but its output row is in every softmax: with a logit near 0
+    it would be the likeliest token of a model whose logits are all far below.
     """
     with torch.no_grad():
         for module in (model.get_input_embeddings(), model.get_output_embeddings()):

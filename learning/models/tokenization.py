@@ -1,7 +1,7 @@
-"""Text to token ids and back: a byte-level tokenizer of our own, prompts through the chat template, responses.
+"""Text to token ids and back: our own byte-level tokenizer, prompts in the chat template, responses.
 
-Role markers and other special tokens enter ids only through the template and this module, never through what
-people or models wrote: a response that contains the text "<|eos|>" is encoded as those characters.
+Role markers and other special tokens enter ids only through the template and this module, never through
+what people or models wrote: a response that contains the text "<|eos|>" is encoded as those characters.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ TRANSCRIPT_TEMPLATE = (
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE of at most `vocab_size` tokens, with distinct padding, start and end tokens and our template.
+    """Byte-level BPE of at most `vocab_size` tokens; distinct padding, start and end tokens, our template.
 
     Raises UserError when the size leaves no room for the 256 bytes and the special tokens.
     """
@@ -73,8 +73,8 @@ def encode_prompt(
 ) -> list[int]:
     """Ids of the conversation up to and including the marker after which the response begins.
 
-    A conversation longer than `max_tokens` loses its earliest turns first (a leading system turn stays); when the
-    last turn alone is too long, tokens go from the left and the start token stays.
+    A conversation longer than `max_tokens` loses its earliest turns first (a leading system turn stays);
+    when the last turn alone is too long, tokens go from the left and the start token stays.
     """
     kept = list(messages)
     ids = _encode_template(tokenizer, kept)
@@ -118,10 +118,10 @@ def _encode_template(tokenizer: PreTrainedTokenizerFast, messages: list[Mapping[
 def _encode_template_safely(
     tokenizer: PreTrainedTokenizerFast, messages: list[Mapping[str, str]]
 ) -> list[int]:
-    """Template and contents encoded apart, so that contents cannot speak with the template's special tokens.
+    """Template and contents encoded apart, so that contents cannot contain the template's special tokens.
 
-    Only for contents that hold such text: apart, a token never spans the border, which is not how the model was
-    trained on ordinary conversations.
+    Only for contents that hold such text: apart, a token never spans the border, which is not how the model
+    was trained on ordinary conversations.
     """
     # Private-use characters stand for the contents; a content that has them itself cannot be told apart.
     marks = [f"\ue000{index}\ue001" for index in range(len(messages))]

@@ -1,6 +1,7 @@
 """Tokenizers of model folders and hub ids, made ready for training.
 
-Right padding, a padding id distinct from every scored id, a chat template. No code that came with a model is run.
+Right padding, a padding id distinct from every scored id, a chat template. No code that came with a
+model is run.
 """
 
 import json
@@ -26,9 +27,9 @@ _KNOWN_PADS = (PAD, "<pad>", "[PAD]", "<|finetune_right_pad_id|>", "<|endoftext|
 def load_tokenizer(source: ModelSource | str | Path) -> PreTrainedTokenizerFast:
     """The tokenizer of a model folder or hub id, ready for training.
 
-    A tokenizer without a padding token, or whose padding token is also its end, start or unknown token, gets a
-    padding token of its own; one without a chat template gets a plain transcript. Raises UserError when there is
-    no tokenizer, or it has no end-of-sequence token.
+    A tokenizer without a padding token, or whose padding token is also its end, start or unknown token,
+    gets a padding token of its own; one without a chat template gets a plain transcript. Raises UserError
+    when there is no tokenizer, or it has no end-of-sequence token.
     """
     source = source if isinstance(source, ModelSource) else ModelSource(path=str(source))
     if source.from_scratch is not None:
@@ -63,7 +64,7 @@ def load_tokenizer(source: ModelSource | str | Path) -> PreTrainedTokenizerFast:
 def load_or_train_tokenizer(
     source: ModelSource, options: TokenizerOptions, train: Callable[[], PreTrainedTokenizerFast]
 ) -> PreTrainedTokenizerFast:
-    """The tokenizer of the model to start from; for one from scratch that of `options.path`, or a trained one."""
+    """The model's own tokenizer; for a model from scratch that of `options.path`, or a trained one."""
     if source.from_scratch is None:
         return load_tokenizer(source)
     return load_tokenizer(options.path) if options.path is not None else train()
@@ -78,7 +79,7 @@ def _tokenizer_class(source: ModelSource) -> Any:
 
 
 def _name_special_tokens(tokenizer: PreTrainedTokenizerFast, source: ModelSource) -> None:
-    """Where the files name no end token (GPT-2's do not), those that the family's own tokenizer class knows of."""
+    """Where the files name no end token (as GPT-2's), take those of the family's own tokenizer class."""
     if tokenizer.eos_token_id is not None:
         return
     try:
@@ -92,7 +93,7 @@ def _name_special_tokens(tokenizer: PreTrainedTokenizerFast, source: ModelSource
 
 
 def require_autotokenizer_agrees(tokenizer: PreTrainedTokenizerFast, architecture: ModelArchitecture) -> None:
-    """UserError when AutoTokenizer would build another tokenizer from the files beside a model of this architecture.
+    """UserError when AutoTokenizer, beside a model of this architecture, would build another tokenizer.
 
     It rebuilds the tokenizers of some families (qwen2) with the family's own splitting rules.
     """

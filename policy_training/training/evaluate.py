@@ -15,6 +15,7 @@ from learning.batches.layout import choose_layout
 from learning.distributed import DistributedContext
 from learning.interface.options import UserError
 from learning.interface.record_files import write_records
+from learning.interface.record_rows import ScoreRow
 from learning.interface.record_schemas import PROMPTS, SAMPLED_RESPONSES, SCORES
 from learning.models.architectures import require_max_positions
 from learning.models.loading import load_policy
@@ -105,7 +106,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
     if context.is_main:
         write_records(context.path / "responses.parquet", response_rows, SAMPLED_RESPONSES)
         scores = [
-            {"response_id": row["response_id"], "prompt_id": row["prompt_id"], "reward": rollout.score}
+            ScoreRow(response_id=row["response_id"], prompt_id=row["prompt_id"], reward=rollout.score)
             for row, rollout in zip(response_rows, rollouts, strict=True)
         ]
         write_records(context.path / "scores.parquet", scores, SCORES)

@@ -1,9 +1,9 @@
 """Sampled responses as rows of the SAMPLED_RESPONSES record."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import cast
 
-from learning.interface.record_rows import iso_utc
+from learning.interface.record_rows import Message, SampledResponseRow, iso_utc
 from policy_training.training.config import SamplingOptions
 from policy_training.training.rollouts import Prompt
 from policy_training.training.sampler import SampledResponse
@@ -19,11 +19,11 @@ def response_row(
     options: SamplingOptions,
     max_tokens: int,
     seed: int,
-) -> dict[str, Any]:
+) -> SampledResponseRow:
     return {
         "response_id": response_id,
         "prompt_id": prompt.prompt_id,
-        "prompt": prompt.messages,
+        "prompt": cast(list[Message], prompt.messages),
         "text": text,
         "source": "policy",
         "policy": policy_name or None,

@@ -13,6 +13,7 @@ from typing import Any
 from learning.distributed import DistributedContext
 from learning.interface.options import UserError
 from learning.interface.record_files import write_records
+from learning.interface.record_rows import ScoreRow
 from learning.interface.record_schemas import RESPONSES, SCORES
 from learning.models.files import model_sha256s
 from learning.recipe_runner import run_recipe
@@ -78,7 +79,7 @@ def main(context: RunContext[ScoreConfig]) -> dict[str, Any]:
         write_records(
             context.path / "scores.parquet",
             (
-                {"response_id": row["response_id"], "prompt_id": row["prompt_id"], "reward": reward}
+                ScoreRow(response_id=row["response_id"], prompt_id=row["prompt_id"], reward=reward)
                 for row, reward in zip(rows, rewards, strict=True)
             ),
             SCORES,

@@ -2,8 +2,8 @@
 
     [torchrun --nproc-per-node 2 -m] tests.learning.parallel_steps OUT torch|deepspeed STAGE[,STAGE...]
 
-Writes OUT/<objective>-<engine>-<stage>.json (losses and gradient norms of each step) and the trained model beside
-it; under DeepSpeed also the losses of a continuation from shards saved at step 5.
+Writes OUT/<objective>-<engine>-<stage>.json (losses and gradient norms of each step) and the trained model
+beside it; under DeepSpeed also the losses of a continuation from shards saved at step 5.
 """
 
 import json
@@ -37,11 +37,11 @@ def steps(objective, engine, distributed, examples, start, stop):
             shapes, indices, max_tokens=90, rank=distributed.rank, world_size=distributed.world_size
         )
         if objective == "reward":
-            normaliser = len(indices)
+            loss_denominator = len(indices)
         else:
-            normaliser = sum(len(ids) for index in indices for ids in examples[index].response_ids)
+            loss_denominator = sum(len(ids) for index in indices for ids in examples[index].response_ids)
         update = engine.accumulate_and_step(
-            plan, lambda one: loss_sum(objective, engine, examples, one), normaliser
+            plan, lambda one: loss_sum(objective, engine, examples, one), loss_denominator
         )
         losses.append((update.loss, update.gradient_norm))
     return losses

@@ -1,4 +1,5 @@
-"""A recipe as small as one can be, with everything a resume must restore: dropout, a cursor, moments, noise.
+"""A recipe as small as one can be, with everything a resume must restore: dropout, a
+sampler, moments, noise.
 
 python -m tests.learning.small_recipe RUN_DIR
 """
@@ -50,7 +51,7 @@ class Average(DataclassState):
 
 def main(context: RunContext[SmallOptions]) -> dict[str, object]:
     options = context.options
-    processes = DistributedContext.start(options.runtime)
+    distributed = DistributedContext.start(options.runtime)
     tokenizer = train_tokenizer(["a small text, a small model"], vocab_size=280)
     source = ModelSource(
         from_scratch=ModelArchitecture(
@@ -69,22 +70,22 @@ def main(context: RunContext[SmallOptions]) -> dict[str, object]:
         optimizer=options.optimizer,
         steps_total=options.steps,
         runtime=options.runtime,
-        distributed=processes,
+        distributed=distributed,
     )
-    cursor = EpochBatchSampler(
+    sampler = EpochBatchSampler(
         [s.tokens for s in shapes], seed=options.runtime.seed, step_batch_size=StepBatchSize(examples=4)
     )
     average = Average()
     checkpoints = Checkpoints(
-        context, processes, engines={"policy": engine}, state={"cursor": cursor, "average": average}
+        context, distributed, engines={"policy": engine}, state={"sampler": sampler, "average": average}
     )
     done = checkpoints.resume()
     for step in range(done + 1, options.steps + 1):
         context.require_current()
-        indices = cursor.next()
+        indices = sampler.next()
         tokens = sum(len(ids) for i in indices for ids in examples[i].response_ids)
         plan = micro_batches(
-            shapes, indices, max_tokens=60, rank=processes.rank, world_size=processes.world_size
+            shapes, indices, max_tokens=60, rank=distributed.rank, world_size=distributed.world_size
         )
         update = engine.accumulate_and_step(
             plan, lambda one: _loss_sum(engine, [examples[i] for i in one.indices]), tokens

@@ -38,19 +38,19 @@ class Trained:
         self.engine = Engine(
             model, optimizer=options.optimizer, steps_total=99, runtime=options.runtime, distributed=CPU
         )
-        self.cursor = EpochBatchSampler([1] * 6, seed=0, step_batch_size=StepBatchSize(examples=2))
+        self.sampler = EpochBatchSampler([1] * 6, seed=0, step_batch_size=StepBatchSize(examples=2))
         self.kept = Kept()
         self.checkpoints = Checkpoints(
             self.context,
             CPU,
             engines={"policy": self.engine},
-            state={"cursor": self.cursor, "kept": self.kept},
+            state={"sampler": self.sampler, "kept": self.kept},
         )
         self.done = self.checkpoints.resume()
 
     def steps(self, first, last, score=None):
         for step in range(first, last + 1):
-            batch = collate([EXAMPLES[i] for i in self.cursor.next()], layout="shared_prompt", pad_id=0)
+            batch = collate([EXAMPLES[i] for i in self.sampler.next()], layout="shared_prompt", pad_id=0)
             loss = self.engine.accumulate_and_step(
                 [batch], lambda one: -self.engine.forward(compute_token_logprobs, one).sum(), 9.0
             ).loss
@@ -100,7 +100,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_in_weights_state_and_metrics(tra
     whole.steps(1, 7)
     assert torch.equal(second.weights(), whole.weights())
     assert second.kept == whole.kept and len(whole.kept.trace) == 7
-    assert second.cursor.state_dict() == whole.cursor.state_dict()
+    assert second.sampler.state_dict() == whole.sampler.state_dict()
     assert metrics == [row["loss"] for row in whole.context.run_directory.metrics()[0]]
 
 
@@ -116,7 +116,7 @@ def test_random_state_of_every_generator_is_restored(train):
     second = train()
     assert second.done == 2
     assert (random.random(), float(np.random.rand()), torch.rand(3).tolist()) == expected
-    assert second.cursor.state_dict() == first.cursor.state_dict()
+    assert second.sampler.state_dict() == first.sampler.state_dict()
     assert second.kept == first.kept
     assert torch.equal(second.weights(), first.weights())
 

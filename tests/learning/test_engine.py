@@ -50,25 +50,25 @@ def tokens(examples):
     return sum(len(ids) for example in examples for ids in example.response_ids)
 
 
-def trained(model, loss, normaliser, size, steps=3):
+def trained(model, loss, loss_denominator, size, steps=3):
     engine = engine_of(model, epsilon=1e-5)  # Llama 2's; with 1e-8 Adam amplifies rounding of tiny gradients
     for _ in range(steps):
         pieces = [EXAMPLES[start : start + size] for start in range(0, len(EXAMPLES), size)]
-        update = engine.accumulate_and_step(pieces, lambda piece: loss(engine, piece), normaliser)
+        update = engine.accumulate_and_step(pieces, lambda piece: loss(engine, piece), loss_denominator)
     return update, torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
 @pytest.mark.parametrize("objective", ["language", "reward"])
 def test_micro_batches_of_any_size_give_the_same_update(make_policy, make_reward_model, objective):
-    make, loss, normaliser = {
+    make, loss, loss_denominator = {
         "language": (make_policy, language_loss, tokens(EXAMPLES)),
         "reward": (make_reward_model, reward_loss, len(EXAMPLES)),
     }[objective]
     start = torch.cat([p.detach().flatten() for p in make().parameters()])
-    whole, expected = trained(make(), loss, normaliser, 8)
+    whole, expected = trained(make(), loss, loss_denominator, 8)
     assert (expected - start).abs().max() > 1e-3
     for size in (1, 2, 4):
-        update, weights = trained(make(), loss, normaliser, size)
+        update, weights = trained(make(), loss, loss_denominator, size)
         assert (weights - expected).abs().max().item() <= 1e-6
         assert update.loss == pytest.approx(whole.loss, abs=1e-6)
         assert update.gradient_norm == pytest.approx(whole.gradient_norm, rel=1e-5)
@@ -204,11 +204,11 @@ def test_a_saved_engine_goes_on_bit_for_bit(make_policy, tokenizer, tmp_path):
     assert first.save_model(tokenizer, tmp_path / "m") == second.save_model(tokenizer, tmp_path / "n")
 
 
-def test_steps_without_work_or_normaliser_are_refused(make_policy):
+def test_steps_without_work_or_loss_denominator_are_refused(make_policy):
     engine = engine_of(make_policy())
-    for pieces, normaliser in (([], 1.0), ([EXAMPLES], 0.0), ([EXAMPLES], math.nan)):
+    for pieces, loss_denominator in (([], 1.0), ([EXAMPLES], 0.0), ([EXAMPLES], math.nan)):
         with pytest.raises(ValueError, match="a step needs"):
-            engine.accumulate_and_step(pieces, lambda piece: language_loss(engine, piece), normaliser)
+            engine.accumulate_and_step(pieces, lambda piece: language_loss(engine, piece), loss_denominator)
 
 
 def test_several_processes_without_deepspeed_and_a_missing_gpu_are_users_mistakes(monkeypatch):
@@ -233,7 +233,9 @@ def test_one_process_talks_to_itself():
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_deepspeed_stages_0_to_3_train_like_plain_torch(tmp_path, processes):
-    """Reward-model and language-model losses over 10 steps; 1 and 2 processes over gloo; and on from shards."""
+    """Reward-model and language-model losses over 10 steps; 1 and 2 processes over gloo; and
+    on from shards.
+    """
     module = "tests.learning.parallel_steps"
     launcher = [sys.executable, "-m"]
     if processes > 1:

@@ -16,7 +16,7 @@ from tests.learning.small_recipe import SmallOptions, main
 
 @pytest.fixture
 def command(capsys, monkeypatch):
-    """run_command in this process, with what it changes there put back."""
+    """run_recipe in this process, with what it changes there put back."""
     for name in ("ROUNDTABLE_FENCE", "RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     handlers, level = logging.root.handlers[:], logging.root.level

@@ -79,7 +79,7 @@ def write_whole(path: Path, value: object) -> None:
 
 
 def run(directory: str) -> int:
-    """The exit code, as learning.command gives it (which imports torch: seconds for each of many starts)."""
+    """The exit code, as learning.recipe_runner gives it (which imports torch: seconds for each of many starts)."""
     try:
         context = RunContext.open(RunDirectory(directory), CountingOptions)
     except StaleFence:

@@ -40,17 +40,17 @@ def test_shuffles_differ_by_seed_and_epoch_and_stay_what_they_were():
         ),
     ),
 )
-def test_an_epoch_uses_every_example_once_and_a_resumed_cursor_goes_on(costs, stop, step_size):
-    cursor = EpochBatchSampler(costs, seed=5, step_batch_size=step_size)
-    total = cursor.steps_for_epochs(3)
+def test_an_epoch_uses_every_example_once_and_a_resumed_sampler_goes_on(costs, stop, step_size):
+    sampler = EpochBatchSampler(costs, seed=5, step_batch_size=step_size)
+    total = sampler.steps_for_epochs(3)
     steps = []
     for step in range(total):
         if step == stop % total:
-            saved = cursor.state_dict()
+            saved = sampler.state_dict()
             other = EpochBatchSampler(costs, seed=5, step_batch_size=step_size)
             other.load_state_dict(saved)
             tail = [other.next() for _ in range(total - step)]
-        steps.append(cursor.next())
+        steps.append(sampler.next())
     assert tail == steps[stop % total :]
     seen = [index for step in steps for index in step]
     for epoch in range(3):
@@ -62,7 +62,7 @@ def test_an_epoch_uses_every_example_once_and_a_resumed_cursor_goes_on(costs, st
             assert not over or len(step) <= step_size.min_examples
 
 
-def test_a_cursor_refuses_no_data_and_data_of_another_size():
+def test_a_sampler_refuses_no_data_and_data_of_another_size():
     with pytest.raises(UserError, match="no examples"):
         EpochBatchSampler([], seed=0, step_batch_size=StepBatchSize(examples=2))
     state = EpochBatchSampler([1] * 4, seed=0, step_batch_size=StepBatchSize(examples=2)).state_dict()
@@ -71,25 +71,29 @@ def test_a_cursor_refuses_no_data_and_data_of_another_size():
 
 
 @given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 40))
-def test_a_steady_cursor_takes_the_same_number_each_step_no_example_twice_and_all_alike(count, size, stop):
-    cursor = ContinuousBatchSampler(count, seed=3, examples_per_step=size)
+def test_a_continuous_sampler_takes_the_same_number_each_step_no_example_twice_and_all_alike(
+    count, size, stop
+):
+    sampler = ContinuousBatchSampler(count, seed=3, examples_per_step=size)
     uses: Counter = Counter(dict.fromkeys(range(count), 0))
     for step in range(60):
         if step == stop:
             other = ContinuousBatchSampler(count, seed=3, examples_per_step=size)
-            other.load_state_dict(json.loads(json.dumps(cursor.state_dict())))
+            other.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
             tail = [other.next() for _ in range(60 - step)]
-        chosen = cursor.next()
+        chosen = sampler.next()
         assert len(set(chosen)) == len(chosen) == min(size, count)
         uses.update(chosen)
         assert max(uses.values()) - min(uses.values()) <= 1
         if step >= stop:
             assert tail[step - stop] == chosen
     with pytest.raises(UserError, match=f"made with {count} examples and the inputs have {count + 1}"):
-        ContinuousBatchSampler(count + 1, seed=3, examples_per_step=size).load_state_dict(cursor.state_dict())
+        ContinuousBatchSampler(count + 1, seed=3, examples_per_step=size).load_state_dict(
+            sampler.state_dict()
+        )
 
 
-def test_step_sizes_are_one_thing_or_the_other():
+def test_step_batch_sizes_are_one_thing_or_the_other():
     for wrong in ({}, {"examples": 2, "tokens": 3}, {"examples": 0}):
         with pytest.raises(ValueError, match="give either|at least 1"):
             StepBatchSize(**wrong)

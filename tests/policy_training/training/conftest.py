@@ -185,7 +185,7 @@ def launch(command: str, run: RunDirectory, *, expected: int = 0) -> str:
 
 
 def in_process(module, options_cls, run) -> dict:
-    """The recipe's main in this process: what run_command does without signals, logging and exit codes."""
+    """The recipe's main in this process: what run_recipe does without signals, logging and exit codes."""
     torch.manual_seed(0)
     context = RunContext.open(run, options_cls)
     try:
