@@ -83,7 +83,9 @@ def test_init_files_stay_empty():
         "rounds",
         "demo",
     )
-    full = [path for package in packages for path in (ROOT / package).rglob("__init__.py") if path.stat().st_size]
+    full = [
+        path for package in packages for path in (ROOT / package).rglob("__init__.py") if path.stat().st_size
+    ]
     assert full == allowed
 
 
