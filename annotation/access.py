@@ -1,6 +1,4 @@
-"""From an id in a URL to an object of a project whose page somebody was let into. Missing and forbidden look the
-same: 404.
-"""
+"""From an id in a URL to an object of a project that the caller may see; missing and forbidden are both 404."""
 
 from uuid import UUID
 

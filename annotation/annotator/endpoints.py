@@ -14,7 +14,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotation.access import access_assignment
 from annotation.annotator.json_api import json_endpoint, parse_json_body
-from annotation.annotator.presenter import annotator_progress, task_context
+from annotation.annotator.presenter import task_context
+from annotation.annotator.progress import annotator_progress
 from annotation.errors import BadRequest
 from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import Assignment, CurrentJudgment

@@ -10,9 +10,10 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
 
 from annotation.access import access_assignment
-from annotation.annotator.presenter import annotator_progress, browser_storage_key, recent_judgments
+from annotation.annotator.presenter import browser_storage_key
+from annotation.annotator.progress import annotator_progress, recent_judgments
 from annotation.annotator.shortcuts import SHORTCUT_GROUPS, key_caps, shortcut_table
-from annotation.models import Assignment
+from annotation.models import Assignment, Batch
 from annotation.preferences.scale import tiers_to_labels
 from annotation.rendering.judgments import describe_judgment
 from annotation.rendering.markdown import excerpt, render_markdown
@@ -48,7 +49,7 @@ def overview(request: ProjectRequest) -> HttpResponse:
                 tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths
             ),
             "created_at": judgment.created_at,
-            "changeable": judgment.task.batch.state == "open",
+            "changeable": judgment.task.batch.state == Batch.State.OPEN,
         }
         for judgment in recent_judgments(request.user, project, 10)
     ]

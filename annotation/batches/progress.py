@@ -4,13 +4,15 @@ from dataclasses import dataclass
 
 from django.db.models import Count, F, Q, QuerySet
 
-from annotation.models import COUNTED_PURPOSES, Assignment, Batch, CurrentJudgment, Task
+from annotation.models import Assignment, Batch, CurrentJudgment, Task
 
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """Counts of one batch. Reserved tasks hold nobody up: they are left out of `counted` and `tasks`, unless the batch
-    has no others."""
+    """Counts of one batch.
+
+    Reserved tasks hold nobody up: they are left out of `counted` and `tasks`, unless the batch has no others.
+    """
 
     counted: int
     quota: int
@@ -21,14 +23,14 @@ class BatchProgress:
     tasks_done: int
 
     @property
-    def share(self) -> float:
+    def fraction(self) -> float:
         """0 to 1."""
         return min(1.0, self.counted / self.quota) if self.quota else 0.0
 
     @property
     def percent(self) -> int:
         # Rounded down: 100 % is said only when it is so.
-        return int(self.share * 100)
+        return int(self.fraction * 100)
 
     @property
     def label(self) -> str:
@@ -67,6 +69,6 @@ def batch_progress(batch: Batch) -> BatchProgress:
 
 
 def _tasks_that_count(batch: Batch) -> QuerySet[Task]:
-    tasks = batch.tasks.filter(purpose__in=COUNTED_PURPOSES)
+    tasks = batch.tasks.counted()
     for_all = tasks.filter(reserved_for__isnull=True)
     return for_all if for_all.exists() else tasks

@@ -31,10 +31,10 @@ def split_key(messages: Sequence[Mapping[str, str]]) -> str:
 def assign_split(messages: Sequence[Mapping[str, str]], salt: str) -> str:
     """One of the splits. Deterministic in the first user turn and the salt; uniform over prompts."""
     digest = hashlib.sha256(f"{salt}\0{split_key(messages)}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
-    if place < TRAIN_SHARE:
+    position = int.from_bytes(digest[:8], "big") / 2**64
+    if position < TRAIN_SHARE:
         return TRAIN
-    return VALIDATION if place < TRAIN_SHARE + VALIDATION_SHARE else TEST
+    return VALIDATION if position < TRAIN_SHARE + VALIDATION_SHARE else TEST
 
 
 def salt_id(salt: str) -> str:

@@ -1,11 +1,12 @@
-"""Transcripts in one string, as the HH files write them: "\\n\\nHuman: ..." and "\\n\\nAssistant: ...", turn
-after turn.
+"""Transcripts in one string, as the HH files write them: "\\n\\nHuman: ..." and "\\n\\nAssistant: ...", in turn.
 
 The string has no escapes, so a turn that contains a marker cannot be told from two turns: `from_transcript`
 reads what is there, and whoever writes one checks with `is_lossless_transcript` whether it can be read back.
 """
 
 import re
+
+from learning.interface.vocabulary import LAST_ROLES
 
 Message = dict[str, str]
 MARKERS = {"system": "\n\nSystem:", "user": "\n\nHuman:", "assistant": "\n\nAssistant:", "tool": "\n\nTool:"}
@@ -15,7 +16,7 @@ ASSISTANT_MARKER = MARKERS["assistant"]
 
 
 def to_transcript(messages: list[Message]) -> str:
-    """The prompt, ending with the assistant's marker: an answer is appended after one space."""
+    """The prompt, ending with the assistant's marker: a response is appended after one space."""
     return "".join(f"{MARKERS[turn['role']]} {turn['content']}" for turn in messages) + ASSISTANT_MARKER
 
 
@@ -27,8 +28,8 @@ def from_transcript(prompt: str) -> list[Message] | None:
     if before.strip() or not parts:
         return None
     return [
-        {"role": _ROLES[marker], "content": words.strip()}
-        for marker, words in zip(parts[::2], parts[1::2], strict=True)
+        {"role": _ROLES[marker], "content": text.strip()}
+        for marker, text in zip(parts[::2], parts[1::2], strict=True)
     ]
 
 
@@ -37,17 +38,18 @@ def is_lossless_transcript(messages: list[Message]) -> bool:
 
 
 def shared_prompt(chosen: str, rejected: str) -> tuple[str, str, str] | None:
-    """(prompt, chosen answer, rejected answer), the prompt being the longest common prefix that ends with an
-    assistant marker; None when there is no such prefix. A marker that follows an assistant's own turn is
-    passed over: a prompt ends with what a person or a tool said, and two assistant turns in a row are one
-    answer.
+    """(prompt, chosen response, rejected response); None when the two transcripts share no prompt.
+
+    The prompt is the longest common prefix that ends with an assistant marker. A marker that follows an assistant's
+    own turn is ignored: a prompt ends with what a person or a tool said, and two assistant turns in a row are one
+    response.
     """
     common = _common_prefix_length(chosen, rejected)
     end = common
     while (start := chosen.rfind(ASSISTANT_MARKER, 0, end)) >= 0:
         prompt = chosen[: start + len(ASSISTANT_MARKER)]
         turns = from_transcript(prompt)
-        if turns and turns[-1]["role"] in ("user", "tool"):
+        if turns and turns[-1]["role"] in LAST_ROLES:
             return prompt, chosen[len(prompt) :].strip(), rejected[len(prompt) :].strip()
         end = start + len(ASSISTANT_MARKER) - 1
     return None

@@ -2,4 +2,4 @@ from django.urls import path
 
 from annotation.guidelines import views
 
-urlpatterns = [path("", views.settings, name="settings")]
+urlpatterns = [path("", views.question_settings, name="settings")]

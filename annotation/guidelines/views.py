@@ -20,42 +20,47 @@ from workspace.roles import Capability
 @require_http_methods(["GET", "POST"])
 @never_cache
 @project_view(Capability.MANAGE)
-def settings(request: ProjectRequest) -> HttpResponse:
-    """Two forms; `change` says which was sent. What rests on an older version comes back beside the newer one."""
+def question_settings(request: ProjectRequest) -> HttpResponse:
+    """Two forms, told apart by the POST field `change`.
+
+    A form based on an outdated version is shown again next to the current values (409).
+    """
     project = request.project
     if request.method == "GET":
         return _page(request, project, {})
-    question = request.POST.get("change") == "question"
-    sent: VersionedForm = QuestionForm(request.POST) if question else GuidelineForm(request.POST)
-    shown = {"question_form" if question else "guideline_form": sent}
-    if not sent.is_valid():
-        return _page(request, project, shown, status=422)
-    fields = dict(sent.cleaned_data)
-    given: dict[str, Any] = {
+    is_question = request.POST.get("change") == "question"
+    form: VersionedForm = QuestionForm(request.POST) if is_question else GuidelineForm(request.POST)
+    form_name = "question_form" if is_question else "guideline_form"
+    if not form.is_valid():
+        return _page(request, project, {form_name: form}, status=422)
+    fields = dict(form.cleaned_data)
+    action_kwargs: dict[str, Any] = {
         "actor": request.user,
         "project": project,
         "expected_version": fields.pop("version"),
     }
     try:
-        if question:
-            actions.change_question_settings(**given, **fields)
+        if is_question:
+            actions.change_question_settings(**action_kwargs, **fields)
         else:
-            actions.publish_guideline(**given, **fields)
+            actions.publish_guideline(**action_kwargs, **fields)
     except StaleVersion as error:
         # They have seen the newer version then: sending the same again replaces it knowingly.
         data = request.POST.copy()
         data["version"] = str(error.current)
-        again = type(sent)(data)
-        both = "Both are on this page; to put yours in its place, take over what should stay and save again."
-        again.add_error(None, f"{error.message} {both}")
-        stale = dict.fromkeys(shown, again) | {"stale": "question" if question else "guideline"}
-        return _page(request, project, stale, status=409)
+        outdated_form = type(form)(data)
+        advice = (
+            "Both are on this page; to put yours in its place, take over what should stay and save again."
+        )
+        outdated_form.add_error(None, f"{error.message} {advice}")
+        outdated = {form_name: outdated_form, "stale": "question" if is_question else "guideline"}
+        return _page(request, project, outdated, status=409)
     messages.success(request, "Saved. Annotators see it from their next task on.")
     return redirect("annotation:settings", slug=project.slug)
 
 
 def _page(
-    request: HttpRequest, project: Project, shown: dict[str, Any], *, status: int = 200
+    request: HttpRequest, project: Project, overrides: dict[str, Any], *, status: int = 200
 ) -> HttpResponse:
     question = project.question_settings.latest_version()
     guideline = project.guidelines.latest_version()
@@ -78,4 +83,4 @@ def _page(
             }
         ),
     }
-    return render(request, "annotation/guidelines/question_settings.html", context | shown, status=status)
+    return render(request, "annotation/guidelines/question_settings.html", context | overrides, status=status)

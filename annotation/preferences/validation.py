@@ -21,8 +21,7 @@ def validate_tiers(
 ) -> tuple[list[list[Any]], list[int]]:
     """Tiers as a partition of `items` into non-empty lists, and one strength a step.
 
-    Raises InvalidJudgment with one sentence. Within a tier the order carries no meaning; it is kept in that of
-    `items`.
+    Raises InvalidJudgment with one sentence. Within a tier the order carries no meaning; it becomes that of `items`.
     """
     if not isinstance(tiers, list) or not all(isinstance(tier, list) and tier for tier in tiers):
         raise InvalidJudgment("The tiers must be a list of lists, none of them empty.")

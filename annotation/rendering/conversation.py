@@ -39,7 +39,7 @@ def render_conversation(messages: list[dict[str, str]]) -> list[Turn]:
 
 
 def render_response(text: str) -> SafeString:
-    """A blank answer says that it is one: a box without anything looks like a fault of the page."""
+    """A blank response says that it is one: an empty box looks like a fault of the page."""
     if not text.strip():
         return format_html('<p class="empty-answer">{}</p>', "(empty answer)")
     return render_markdown(text)

@@ -81,7 +81,7 @@ def _render_fence(
     return f'<pre class="code-block" tabindex="0"><code>{body}</code></pre>\n'
 
 
-def _adapt(tokens: Sequence[Token]) -> None:
+def _rewrite_tokens(tokens: Sequence[Token]) -> None:
     """Alignment as classes (the CSP blocks inline styles); headings below the page's own."""
     for token in tokens:
         if token.type in ("th_open", "td_open") and (style := token.attrGet("style")):
@@ -116,7 +116,7 @@ def _to_html(text: str) -> str:
         return f'<pre class="plain-text" tabindex="0">{escape(text)}</pre>'
     markdown = _renderer()
     tokens = markdown.parse(text)
-    _adapt(tokens)
+    _rewrite_tokens(tokens)
     html = markdown.renderer.render(tokens, markdown.options, {})
     html = html.replace(
         "<table>", '<div class="table-scroll" tabindex="0" role="region" aria-label="Table"><table>'

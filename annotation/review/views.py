@@ -30,8 +30,10 @@ PAGE_SIZE = 50
 @project_view(Capability.REVIEW)
 def batches(request: ProjectRequest) -> HttpResponse:
     project = request.project
-    found = Batch.objects.filter(project=project, visible=True).select_related("criterion").order_by("-pk")
-    page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
+    visible_batches = (
+        Batch.objects.filter(project=project, visible=True).select_related("criterion").order_by("-pk")
+    )
+    page = Paginator(visible_batches, PAGE_SIZE).get_page(request.GET.get("page"))
     rows = [{"batch": batch, "progress": batch_progress(batch)} for batch in page]
     return render(request, "annotation/review/batches.html", {"project": project, "rows": rows, "page": page})
 
@@ -41,10 +43,10 @@ def batches(request: ProjectRequest) -> HttpResponse:
 @project_view(Capability.REVIEW)
 def batch(request: ProjectRequest, pk: int) -> HttpResponse:
     project = request.project
-    shown = access_batch(project, pk)
+    batch = access_batch(project, pk)
     judgments = (
         Judgment.objects.current()
-        .in_batch(shown)
+        .in_batch(batch)
         .select_related("annotator", "task__prompt")
         .order_by("-created_at", "-pk")
     )
@@ -53,31 +55,35 @@ def batch(request: ProjectRequest, pk: int) -> HttpResponse:
     page = Paginator(filtered, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "project": project,
-        "batch": shown,
-        "progress": batch_progress(shown),
-        "people": _people(judgments),
+        "batch": batch,
+        "progress": batch_progress(batch),
+        "people": _annotator_counts(judgments),
         "annotator_filter": annotator_filter,
         "page": page,
-        "rows": [_row(judgment) for judgment in page],
+        "rows": [_judgment_row(judgment) for judgment in page],
     }
     return render(request, "annotation/review/batch.html", context)
 
 
-def _people(judgments: QuerySet[Judgment]) -> list[dict[str, Any]]:
-    people = judgments.order_by().values("annotator__username", "annotator__pseudonym", "annotator__kind")
-    counted = people.annotate(judgments=Count("pk"), seconds=Avg("seconds"))
-    return [dict(person) for person in counted.order_by("-judgments", "annotator__username")]
+def _annotator_counts(judgments: QuerySet[Judgment]) -> list[dict[str, Any]]:
+    annotators = judgments.order_by().values("annotator__username", "annotator__pseudonym", "annotator__kind")
+    counts = annotators.annotate(judgments=Count("pk"), seconds=Avg("seconds"))
+    return [dict(row) for row in counts.order_by("-judgments", "annotator__username")]
 
 
-def _row(judgment: Judgment) -> dict[str, Any]:
+def _judgment_row(judgment: Judgment) -> dict[str, Any]:
     return {
         "judgment": judgment,
         "prompt": excerpt(judgment.task.prompt.messages[-1]["content"], 90),
         "description": describe_judgment(
             tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths
         ),
-        "kind": User.Kind(judgment.annotator.kind).label if judgment.annotator.kind != "person" else "",
-        "purpose": Task.Purpose(judgment.task.purpose).label if judgment.task.purpose != "normal" else "",
+        "kind": User.Kind(judgment.annotator.kind).label
+        if judgment.annotator.kind != User.Kind.PERSON
+        else "",
+        "purpose": Task.Purpose(judgment.task.purpose).label
+        if judgment.task.purpose != Task.Purpose.NORMAL
+        else "",
     }
 
 
@@ -87,29 +93,29 @@ def _row(judgment: Judgment) -> dict[str, Any]:
 def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse:
     """One judgment with what was shown, in the order the annotator put it, and the chain it belongs to."""
     project = request.project
-    shown_batch = access_batch(project, pk)
-    shown = access_judgment(shown_batch, judgment_pk)
-    texts = dict(Response.objects.filter(pk__in=shown.order_shown).values_list("pk", "text"))
-    label_of = {key: label for label, key in labels_to_responses(shown.order_shown).items()}
+    batch = access_batch(project, pk)
+    judgment = access_judgment(batch, judgment_pk)
+    texts = dict(Response.objects.filter(pk__in=judgment.order_shown).values_list("pk", "text"))
+    label_of = {key: label for label, key in labels_to_responses(judgment.order_shown).items()}
     tiers = [
         {
             "rank": rank,
             "tie": len(tier) > 1,
             "responses": [{"label": label_of[key], "html": render_response(texts[key])} for key in tier],
-            "step": STRENGTH_NAMES[shown.strengths[rank - 1]] if rank <= len(shown.strengths) else "",
+            "step": STRENGTH_NAMES[judgment.strengths[rank - 1]] if rank <= len(judgment.strengths) else "",
         }
-        for rank, tier in enumerate(shown.tiers, start=1)
+        for rank, tier in enumerate(judgment.tiers, start=1)
     ]
-    chain = list(shown.assignment.judgments.order_by("pk"))
+    chain = list(judgment.assignment.judgments.order_by("pk"))
     context = {
         "project": project,
-        "batch": shown_batch,
-        "judgment": shown,
-        "turns": render_conversation(shown.task.prompt.messages),
+        "batch": batch,
+        "judgment": judgment,
+        "turns": render_conversation(judgment.task.prompt.messages),
         "tiers": tiers,
-        "flags": [label for flag, label in FLAG_LABELS if flag in shown.flags]
-        + [flag for flag in shown.flags if flag not in dict(FLAG_LABELS)],
-        "chain": [_row(link) for link in chain] if len(chain) > 1 else [],
+        "flags": [label for flag, label in FLAG_LABELS if flag in judgment.flags]
+        + [flag for flag in judgment.flags if flag not in dict(FLAG_LABELS)],
+        "chain": [_judgment_row(link) for link in chain] if len(chain) > 1 else [],
     }
     return render(request, "annotation/review/judgment.html", context)
 
@@ -117,16 +123,18 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
 @require_POST
 @project_view(Capability.MANAGE)
 def open_batch(request: ProjectRequest, pk: int) -> HttpResponse:
-    return _change(request, pk, actions.open_batch, "The batch is open: annotators get its tasks.")
+    return _run_batch_action(request, pk, actions.open_batch, "The batch is open: annotators get its tasks.")
 
 
 @require_POST
 @project_view(Capability.MANAGE)
 def close_batch(request: ProjectRequest, pk: int) -> HttpResponse:
-    return _change(request, pk, actions.close_batch, "The batch is closed.")
+    return _run_batch_action(request, pk, actions.close_batch, "The batch is closed.")
 
 
-def _change(request: ProjectRequest, pk: int, action: Callable[..., Batch], done: str) -> HttpResponse:
+def _run_batch_action(
+    request: ProjectRequest, pk: int, action: Callable[..., Batch], done: str
+) -> HttpResponse:
     batch = access_batch(request.project, pk)
     perform_action(request, action, batch=batch, done=done)
     return redirect("annotation:batch", slug=request.project.slug, pk=batch.pk)

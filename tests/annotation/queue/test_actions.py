@@ -230,16 +230,6 @@ def test_the_assignment_keeps_the_versions_that_were_shown(ada, max_, project, m
     assert (assignment.settings_version, assignment.guideline_version) == (2, 2)
 
 
-def test_reconcile_names_a_drifted_counter(ada, project, make_batch, key):
-    make_batch(tasks=1, overlap=3)
-    submit(claim(ada, project), key())
-    assert find_counter_drift(project) == []
-    Task.objects.update(open_slots=0)
-    lines = find_counter_drift(project)
-    assert len(lines) == 1
-    assert "open_slots is 0, but 3 required - 1 counted - 0 leased = 2" in lines[0]
-
-
 def test_a_skipped_task_is_taken_back_while_a_slot_is_open(ada, max_, project, make_batch, key):
     make_batch(tasks=2)
     assignment = claim(ada, project)
