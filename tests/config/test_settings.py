@@ -1,5 +1,6 @@
 """The program refuses to start in a state nobody should run it in."""
 
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,21 @@ def check(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
     )
+
+
+def values(tmp_path: Path, names: list[str], **environment: str) -> list[object]:
+    """What the settings hold, as a fresh process reads them."""
+    code = "import json; from config import settings; print(json.dumps([getattr(settings, n) for n in %r]))"
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("ROUNDTABLE_", "DJANGO_"))}
+    process = subprocess.run(
+        [sys.executable, "-c", code % names],
+        cwd=ROOT,
+        env={**clean, "ROUNDTABLE_DATA_DIR": str(tmp_path), "ROUNDTABLE_DEBUG": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(process.stdout)
 
 
 def test_without_a_secret_the_program_refuses_to_start_and_says_what_to_set(tmp_path):
@@ -51,3 +67,18 @@ def test_a_database_that_is_not_postgresql_is_refused_with_a_sentence(tmp_path):
     process = check(tmp_path, ROUNDTABLE_DEBUG="1", ROUNDTABLE_DATABASE_URL="mysql://u:p@127.0.0.1/x")
     assert process.returncode != 0
     assert "ROUNDTABLE_DATABASE_URL" in process.stderr
+
+
+def test_the_older_names_of_variables_still_work_where_the_new_ones_are_not_set(tmp_path):
+    old = {
+        "ROUNDTABLE_RUN_DISK_FLOOR_MB": "7",
+        "ROUNDTABLE_RUN_RETRY_CAP_SECONDS": "8",
+        "ROUNDTABLE_RUN_PASS_ENVIRONMENT": "A_NAME,B_NAME",
+        "ROUNDTABLE_INVITATION_DAYS": "9",
+    }
+    names = (
+        "RUN_MIN_FREE_DISK_MB RUN_RETRY_MAX_SECONDS RUN_ENVIRONMENT_ALLOWLIST INVITATION_EXPIRY_DAYS".split()
+    )
+    assert values(tmp_path, names, **old) == [7, 8.0, ["A_NAME", "B_NAME"], 9]
+    new = {"ROUNDTABLE_RUN_MIN_FREE_DISK_MB": "1", "ROUNDTABLE_INVITATION_EXPIRY_DAYS": "2"}
+    assert values(tmp_path, names, **old, **new) == [1, 8.0, ["A_NAME", "B_NAME"], 2]

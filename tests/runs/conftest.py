@@ -1,5 +1,6 @@
 """Runs of the counting command, quick timings, and workers as processes."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -10,11 +11,18 @@ from pathlib import Path
 
 import pytest
 from django.db import connections
+from django.db.models.functions import Now
 
+from learning.interface.run_directory import RunDirectory
 from runs.actions import queue_run
 from runs.models import Run
 from runs.options import WorkerOptions
+from runs.os_processes import end_processes, pids_of_run
+from runs.states import FINISHED
+from runs.worker import run_worker
 from tests.runs.run_kinds import COUNTING
+from workspace.database import database_now_plus
+from workspace.models import Criterion
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = WorkerOptions(
@@ -104,7 +112,53 @@ def start_worker(transactional_db, tmp_path):
     for worker in started:
         worker.kill()
         worker.wait()
-    from runs.os_processes import end_processes
-
     for run in Run.objects.all():
         end_processes(run.directory, 10_000, None, "")
+
+
+def fields_of(state: str) -> dict:
+    """What the database wants of a run in this state."""
+    running, finished = state == "running", state in FINISHED
+    return {
+        "lease_until": database_now_plus(30) if running else None,
+        "fence": 1,
+        "started_at": Now(),
+        "finished_at": Now() if finished else None,
+        "error": "It broke." if state in ("failed", "user_error") else "",
+    }
+
+
+@pytest.fixture
+def run_in(queue_counting):
+    def put(state: str) -> Run:
+        run = queue_counting()
+        Run.objects.filter(pk=run.pk).update(state=state, **fields_of(state))
+        run.refresh_from_db()
+        return run
+
+    return put
+
+
+def execute_runs(tick=None, options=QUICK, kinds=(COUNTING,), **how) -> int:
+    how = how or {"stop_when_idle": True}
+    return run_worker(list(kinds), tick, options=options, install_signals=False, **how)
+
+
+def expected_digest(count: int) -> str:
+    """What an uninterrupted count gives, computed here and not by the command."""
+    digest = ""
+    for step in range(1, count + 1):
+        digest = hashlib.sha256(f"{digest}/{step}".encode()).hexdigest()
+    return digest
+
+
+def saved_results(run: Run) -> list[str]:
+    return list(Criterion.objects.filter(name=f"run-{run.pk}").values_list("question", flat=True))
+
+
+def assert_done_with_the_same_result(run: Run, count: int) -> None:
+    run.refresh_from_db()
+    assert run.state == "done", (run.error, RunDirectory(run.path).log_tail(30))
+    assert saved_results(run) == [expected_digest(count)]
+    assert_never_two_at_once(run)
+    assert not pids_of_run(run.directory, 10_000)

@@ -8,7 +8,6 @@ from runs.artifacts import hash_path
 from runs.errors import BadArtifact, BadRunConfig, IllegalTransition
 from runs.models import Run
 from tests.runs.run_kinds import COUNTING
-from tests.runs.test_states import fields_of, run_in  # noqa: F401
 from workspace.models import AuditEvent
 
 pytestmark = [pytest.mark.django_db, pytest.mark.db]
@@ -44,7 +43,7 @@ def test_cancelling_a_waiting_run_ends_it_at_once(queue_counting, max_):
     assert audited("run.cancel") == 1
 
 
-def test_cancelling_a_running_run_asks_its_worker_once(run_in, max_):  # noqa: F811
+def test_cancelling_a_running_run_asks_its_worker_once(run_in, max_):
     run = run_in("running")
     for _ in range(2):
         run = cancel_run(actor=max_, run=run)
@@ -53,14 +52,14 @@ def test_cancelling_a_running_run_asks_its_worker_once(run_in, max_):  # noqa: F
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "user_error", "cancelled"])
-def test_a_finished_run_cannot_be_cancelled(run_in, max_, state):  # noqa: F811
+def test_a_finished_run_cannot_be_cancelled(run_in, max_, state):
     with pytest.raises(IllegalTransition):
         cancel_run(actor=max_, run=run_in(state))
     assert audited("run.cancel") == 0
 
 
 @pytest.mark.parametrize("state", ["failed", "user_error", "cancelled"])
-def test_a_retried_run_has_all_its_attempts_again_and_keeps_its_directory(run_in, max_, state):  # noqa: F811
+def test_a_retried_run_has_all_its_attempts_again_and_keeps_its_directory(run_in, max_, state):
     run = run_in(state)
     Run.objects.filter(pk=run.pk).update(attempt=3, cancel_requested=True)
     again = retry_run(actor=max_, run=run)
@@ -71,13 +70,13 @@ def test_a_retried_run_has_all_its_attempts_again_and_keeps_its_directory(run_in
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "done"])
-def test_there_is_nothing_to_retry_in_a_run_under_way_or_done(run_in, max_, state):  # noqa: F811
+def test_there_is_nothing_to_retry_in_a_run_under_way_or_done(run_in, max_, state):
     with pytest.raises(IllegalTransition):
         retry_run(actor=max_, run=run_in(state))
     assert audited("run.retry") == 0
 
 
-def test_a_clone_starts_from_nothing_in_a_directory_of_its_own(run_in, ruth, max_):  # noqa: F811
+def test_a_clone_starts_from_nothing_in_a_directory_of_its_own(run_in, ruth, max_):
     run = run_in("done")
     clone = clone_run(actor=max_, run=run, config={**run.config, "steps": 9})
     assert clone.cloned_from == run and clone.directory != run.directory

@@ -10,8 +10,7 @@ from django.contrib.sessions.models import Session
 from django.urls import reverse
 
 from runs.models import Run
-from tests.runs.conftest import until
-from tests.runs.test_states import fields_of
+from tests.runs.conftest import fields_of, until
 from tests.runs.test_views import filled, run, url  # noqa: F401
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from runs.models import Run, Worker
 from runs.run_files import downsample, panel_of
-from tests.runs.test_states import fields_of
+from tests.runs.conftest import fields_of
 from workspace.actions import create_project, set_role
 from workspace.models import AuditEvent
 

@@ -1,0 +1,148 @@
+"""One run from its inputs to its end: mistakes, failures, retries, and what an earlier worker left."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from learning.interface.run_directory import RunDirectory
+from runs.actions import retry_run
+from runs.models import Artifact, Run
+from tests.runs.conftest import (
+    QUICK,
+    assert_done_with_the_same_result,
+    execute_runs,
+    journal,
+)
+from tests.runs.run_kinds import COUNTING
+from workspace.actions import add_criterion
+from workspace.models import Criterion
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.db]
+
+
+def test_the_users_mistake_is_one_sentence_and_is_never_retried(queue_counting):
+    run = queue_counting(trouble="user_error")
+    execute_runs()
+    run.refresh_from_db()
+    assert (run.state, run.attempt) == ("user_error", 1)
+    assert run.error == "inputs/numbers.parquet has no rows: give it at least one."
+
+
+def test_inputs_that_cannot_be_built_end_the_run_with_their_sentence(queue_counting):
+    run = queue_counting(parameters={"inputs": "missing"})
+    execute_runs()
+    run.refresh_from_db()
+    assert (run.state, run.error) == ("user_error", "There are no prompts to count: import some first.")
+    assert not run.path.exists(), "nothing half-written is left"
+
+
+def test_a_refused_run_that_is_retried_gets_its_inputs_anew(queue_counting, max_, criterion):
+    run = queue_counting(steps=2, trouble="needs_two")
+    execute_runs()
+    run.refresh_from_db()
+    assert (run.state, run.error) == ("user_error", "inputs/prompts.parquet has one row: give it two.")
+    add_criterion(actor=max_, project=run.project, name="harmless", question="Which is less harmful?")
+    retry_run(actor=max_, run=run)
+    execute_runs()
+    assert_done_with_the_same_result(run, 2)
+
+
+def test_a_folder_that_cannot_be_written_fails_the_run_with_the_reason(queue_counting, monkeypatch):
+    def full(directory, number):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunDirectory, "write_fence", full)
+    run = queue_counting(steps=1)
+    execute_runs()
+    run.refresh_from_db()
+    assert (run.state, run.attempt) == ("failed", 3)
+    assert "cannot be written" in run.error and "No space left" in run.error
+
+
+def test_a_refused_result_ends_the_run_and_leaves_no_artifact(queue_counting):
+    run = queue_counting(steps=1, parameters={"save_result": "refuse"})
+    execute_runs()
+    run.refresh_from_db()
+    assert (run.state, run.error) == ("user_error", "The count is not what was asked for.")
+    assert not Artifact.objects.exists()
+
+
+def test_a_failed_attempt_is_tried_again_after_a_back_off(queue_counting):
+    run = queue_counting(steps=2, trouble="crash_once")
+    execute_runs()
+    assert_done_with_the_same_result(run, 2)
+    assert (run.attempt, run.fence) == (2, 2)
+    starts = [moment for what, *_, moment in journal(run) if what == "start"]
+    assert starts[1] - starts[0] >= QUICK.retry_base_seconds
+
+
+def test_a_run_that_always_fails_says_why_and_can_be_retried_by_hand(queue_counting, max_):
+    run = queue_counting(steps=2, trouble="crash")
+    Run.objects.filter(pk=run.pk).update(max_attempts=2)
+    execute_runs()
+    run.refresh_from_db()
+    assert (run.state, run.attempt) == ("failed", 2)
+    assert "the abacus broke" in run.error and "\n" not in run.error.strip()
+    retry_run(actor=max_, run=run)
+    run.refresh_from_db()
+    assert (run.state, run.attempt) == ("queued", 0)
+
+
+def test_a_command_killed_by_the_machine_fails_with_the_signals_name(queue_counting):
+    run = queue_counting(trouble="killed")
+    Run.objects.filter(pk=run.pk).update(max_attempts=1)
+    execute_runs()
+    run.refresh_from_db()
+    assert run.state == "failed" and "signal 9" in run.error and "memory" in run.error
+
+
+def test_with_too_little_disk_a_run_waits_and_says_so(queue_counting):
+    run = queue_counting(steps=1)
+    free = shutil.disk_usage("/").free
+    execute_runs(options=replace(QUICK, min_free_disk_bytes=free * 10), once=True)
+    run.refresh_from_db()
+    assert (run.state, run.attempt) == ("queued", 0) and "floor" in run.error and not run.path.exists()
+    Run.objects.filter(pk=run.pk).update(run_after=run.created_at)
+    execute_runs()
+    assert_done_with_the_same_result(run, 1)
+
+
+def test_a_result_left_by_a_lost_worker_is_saved_without_another_start(queue_counting):
+    run = queue_counting(steps=3)
+    execute_runs()
+    starts = len([what for what, *_ in journal(run) if what == "start"])
+    Criterion.objects.filter(name=f"run-{run.pk}").delete()
+    Run.objects.filter(pk=run.pk).update(
+        state="running", lease_until=run.created_at, finished_at=None, attempt=3, max_attempts=3
+    )
+    execute_runs()
+    assert_done_with_the_same_result(run, 3)
+    assert len([what for what, *_ in journal(run) if what == "start"]) == starts
+
+
+def test_a_lost_worker_in_the_last_attempt_ends_the_run(queue_counting):
+    run = queue_counting(steps=3)
+    Run.objects.filter(pk=run.pk).update(
+        state="running", fence=1, started_at=run.created_at, lease_until=run.created_at, attempt=3
+    )
+    execute_runs()
+    run.refresh_from_db()
+    assert run.state == "failed" and "last of 3 attempts" in run.error
+
+
+def test_what_the_command_printed_is_the_reason_when_it_cannot_even_start(queue_counting):
+    run = queue_counting(steps=1)
+    Run.objects.filter(pk=run.pk).update(max_attempts=1)
+    broken = replace(COUNTING, command="tests.runs.no_such_command")
+    execute_runs(kinds=[broken])
+    run.refresh_from_db()
+    assert run.state == "failed" and "no_such_command" in run.error
+
+
+def test_a_last_line_of_output_that_no_database_can_keep_is_made_readable(queue_counting):
+    run = queue_counting(steps=1, trouble="mumbles")
+    Run.objects.filter(pk=run.pk).update(max_attempts=1)
+    execute_runs()
+    run.refresh_from_db()
+    assert run.state == "failed" and run.error.endswith("mu\ufffdmble.")
