@@ -1,6 +1,4 @@
-"""What people and schedules do to runs: queue, cancel, retry, clone. What workers do to them is in
-leases.py.
-"""
+"""What people and schedules do to runs: queue, cancel, retry, clone. What workers do to them is in leases.py."""
 
 import os
 from collections.abc import Mapping
@@ -43,8 +41,7 @@ def queue_run(
 ) -> Run:
     """A run that waits for a worker. Its directory appears when a worker prepares it.
 
-    Raises BadRunConfig when the command would refuse the configuration: better now than after an hour in
-    the queue.
+    Raises BadRunConfig when the command would refuse the configuration: better now than after an hour in the queue.
     """
     if kind.options is not None:
         try:

@@ -336,8 +336,8 @@ class RunExecutor:
 
     @contextmanager
     def _renewing_in_background(self) -> Iterator[None]:
-        """Keep the lease while this thread works on something long (inputs, hashes, the tick) that is not a
-        transaction.
+        """Keep the lease while this thread works on something long (inputs, hashes, the tick) that
+        is not a transaction.
 
         The first renewal comes after a third of the lease, so that short work costs no thread a connection.
         """

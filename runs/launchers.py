@@ -83,9 +83,7 @@ class Launcher(Protocol):
 
 
 def child_environment(launch: Launch, source: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a run's processes: an allow-list of `source`, thread counts, the fence and the run's
-    tag.
-    """
+    """The environment of a run's processes: an allow-list of `source`, thread counts, the fence and the run's tag."""
     names: Iterable[str] = (*ENVIRONMENT_ALLOWLIST, *launch.environment)
     environment = {name: source[name] for name in names if name in source}
     environment |= {name: str(launch.threads) for name in THREAD_COUNT_VARIABLES}

@@ -1,10 +1,9 @@
-"""What workers write to runs: claim, renew, requeue, finish. No audit rows here but for ends, which people
-ask about.
+"""What workers write to runs: claim, renew, requeue, finish. No audit rows here but for ends, which
+people ask about.
 
-Every write is conditional on the run's state and fence, so that a worker that was frozen, cut off or
-declared dead finds out by changing nothing. The database's clock decides about leases; where that clock
-itself was set back, a worker that sees a lease unchanged for long enough by its own stopwatch may take over
-as well.
+Every write is conditional on the run's state and fence, so that a worker that was frozen, cut off or declared dead
+finds out by changing nothing. The database's clock decides about leases; where that clock itself was set back, a
+worker that sees a lease unchanged for long enough by its own stopwatch may take over as well.
 """
 
 import time
@@ -58,9 +57,7 @@ class LeaseWatch:
 def claim_run(
     *, kinds: Collection[str], worker_name: str, host: str, lease_seconds: float, watch: LeaseWatch
 ) -> Claim | None:
-    """The next run of these kinds that is due or abandoned, now running under a new fence; None when there is
-    none.
-    """
+    """The next run of these kinds that is due or abandoned, now running under a new fence; None when there is none."""
     runs = Run.objects.filter(kind__in=kinds)
     claimable = (
         runs.due() | runs.abandoned() | runs.running().filter(pk__in=watch.stale_runs(runs, lease_seconds))

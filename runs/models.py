@@ -1,5 +1,6 @@
-"""Long work as the database knows it: what was asked, which worker executes it, how far it is, and what it left on
-disk."""
+"""Long work as the database knows it: what was asked, which worker executes it, how far it is, and what
+it left on disk.
+"""
 
 import uuid
 from pathlib import Path
@@ -42,12 +43,11 @@ class RunQuerySet(models.QuerySet["Run"]):
 
 
 class Run(models.Model):
-    """One piece of long work. The run directory holds what it reads and writes; this row holds who may touch
-    it.
+    """One piece of long work. The run directory holds what it reads and writes; this row holds who may touch it.
 
-    `fence` grows by one with every start, whoever starts; a worker writes with `filter(pk, state, fence)`
-    and the command compares it with the directory's `fence` file. `attempt` counts only the starts that
-    count against `max_attempts`: a run handed back by a worker that leaves has lost nothing.
+    `fence` grows by one with every start, whoever starts; a worker writes with `filter(pk, state, fence)` and the
+    command compares it with the directory's `fence` file. `attempt` counts only the starts that count against
+    `max_attempts`: a run handed back by a worker that leaves has lost nothing.
     """
 
     State = RunState
@@ -65,7 +65,7 @@ class Run(models.Model):
     )
     config = models.JSONField(help_text="What config.json of the run directory says was asked.")
     parameters = models.JSONField(
-        default=dict, blank=True, help_text="What building inputs and adopting need to know."
+        default=dict, blank=True, help_text="What building inputs and saving the result need to know."
     )
     processes = models.PositiveSmallIntegerField(default=1)
     threads = models.PositiveSmallIntegerField(default=1, help_text="Threads of each process.")

@@ -1,10 +1,9 @@
 """Processes of this machine: is the one we started still that one, and how to end it and no other.
 
-A pid is reused; a pid with its start time, the machine's boot and the pid namespace is not. Ranks that
-torchrun starts live in sessions of their own, so a process group does not reach them: every process of a
-run carries the run's random directory name and its attempt's fence in its environment, and is found by
-them. Needs /proc for the latter (Linux); elsewhere the fence file alone stops what a lost worker left
-behind.
+A pid is reused; a pid with its start time, the machine's boot and the pid namespace is not. Ranks that torchrun
+starts live in sessions of their own, so a process group does not reach them: every process of a run carries the
+run's random directory name and its attempt's fence in its environment, and is found by them. Needs /proc for the
+latter (Linux); elsewhere the fence file alone stops what a lost worker left behind.
 """
 
 import os
@@ -45,8 +44,8 @@ def _identity_by_ps(pid: int) -> str:
 def pids_of_run(tag: str, fence: int) -> list[int]:
     """Living processes of this run's attempts up to `fence`, whoever their parent is.
 
-    Later attempts are never among them: a worker that thaws long after it lost the run must not reach its
-    successor's.
+    Later attempts are never among them: a worker that resumes long after it lost the run must not
+    reach its successor's.
     """
     pids = []
     for environ in PROC.glob("[0-9]*/environ"):

@@ -1,5 +1,5 @@
-"""What the pages show of a run's directory: metrics, log, samples, inputs. Reads only, and expects any of it
-missing.
+"""What the pages show of a run's directory: metrics, log, samples, inputs. Reads only, and expects
+any of it missing.
 """
 
 import json

@@ -130,8 +130,7 @@ def _workers_alive() -> "Any":
 def run_metrics(request: ProjectRequest, pk: int) -> JsonResponse:
     """Points of the curves after `offset`, as long as `fence` is still the one they were read under.
 
-    A new attempt cuts the file back to its checkpoint, so that under another fence the points begin anew
-    (`reset`).
+    A new attempt cuts the file back to its checkpoint, so that under another fence the points begin anew (`reset`).
     """
     run = access_run(request.project, pk)
     offset, fence = request.GET.get("offset", "0"), request.GET.get("fence", "")

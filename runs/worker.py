@@ -1,8 +1,7 @@
 """The worker's loop: claim a run, execute it, look again; tick in between.
 
-Any number of workers on any number of hosts share one table. A worker executes one run at a time; several at
-once means several workers. What a run is, how it is prepared and what its result means is the RunKinds'
-business.
+Any number of workers on any number of hosts share one table. A worker executes one run at a time; several at once
+means several workers. What a run is, how it is prepared and what its result means is the RunKinds' business.
 """
 
 import logging

@@ -40,7 +40,7 @@ class User(AbstractUser):
             models.CheckConstraint(
                 condition=Q(kind__in=list(vocabulary.ANNOTATOR_KINDS)), name="user_kind_valid"
             ),
-            # A machine's judgments come in through its own door; nobody logs in as one.
+            # A machine's judgments are added by an action; nobody logs in as one.
             models.CheckConstraint(
                 condition=Q(kind="person") | (Q(is_staff=False) & Q(is_superuser=False)),
                 name="only_people_are_operators",

@@ -1,4 +1,4 @@
-"""Names that people gave once must not cost anybody a result: a namesake gets a number."""
+"""Names for what programs make: a result must not be lost because its name is taken, so it gets a number."""
 
 from typing import Any
 

@@ -9,6 +9,13 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RenameField(model_name="run", old_name="process_start", new_name="process_identity"),
         migrations.RenameField(model_name="artifact", old_name="made_by", new_name="produced_by"),
+        migrations.AlterField(
+            model_name="run",
+            name="parameters",
+            field=models.JSONField(
+                blank=True, default=dict, help_text="What building inputs and saving the result need to know."
+            ),
+        ),
         migrations.RemoveConstraint(
             model_name="artifact",
             name="artifact_once_a_path",
