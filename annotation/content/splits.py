@@ -1,9 +1,8 @@
-"""Which side of train, validation and test a prompt is on.
+"""Which of train, validation and test a prompt belongs to.
 
-By prompt, never by pair: the hash of the normalised first user turn, salted by the project. Two prompts that
-begin with the same question share a side, however their conversations go on, so that nothing a model was
-trained on is asked again in its test. The side is frozen in the prompt's row when it is created; this file
-only says what it will be.
+By prompt, never by pair: the hash of the normalised first user turn, salted by the project. Two prompts that begin with
+the same question share a split, however their conversations go on, so that nothing a model was trained on is asked
+again in its test. The split is frozen in the prompt's row when it is created; this file only says what it will be.
 """
 
 import hashlib

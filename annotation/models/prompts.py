@@ -41,7 +41,7 @@ class Prompt(models.Model):
     messages = models.JSONField(help_text="A conversation that ends with a user or tool turn.")
     kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.PLAIN)
     tags = models.JSONField(default=list, blank=True)
-    # By the hash of the first user turn; a prompt that changed sides would leak into evaluation (trigger).
+    # By the hash of the first user turn; a prompt that changed its split would leak into evaluation (trigger).
     split = models.CharField(max_length=10, choices=Split.choices, editable=False)
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"

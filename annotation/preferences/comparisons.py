@@ -5,7 +5,7 @@ count are used: current, not withdrawn, not surplus, with at least two responses
 merged into one row.
 
 Conventions of a row, for responses i and j:
-- `soft_preference[i][j]`: weighted share of those who put i above j; a tie counts half to each side; null when never
+- `soft_preference[i][j]`: weighted share of those who put i above j; a tie counts half to each; null when never
   compared.
 - `grade[i][j]`: weighted mean strength (0..3) of those who put i above j; null when nobody did.
 - `ranks`: the weak order that all merged pairs agree with (0 best, equal = tie); null when there is none.
