@@ -19,10 +19,10 @@ def gradients(model, loss):
 
 
 @pytest.mark.parametrize("architecture", SHARED_PROMPT_ARCHITECTURES)
-def test_neighbours_in_a_window_do_not_see_each_other(make_policy, architecture):
+def test_neighbours_in_a_row_do_not_see_each_other(make_policy, architecture):
     model = make_policy(architecture)
-    windows = [[EXAMPLES[0], EXAMPLES[1]], [EXAMPLES[2]], [EXAMPLES[3], EXAMPLES[4]]]
-    batch = collate_packed(windows, pad_id=0)
+    groups = [[EXAMPLES[0], EXAMPLES[1]], [EXAMPLES[2]], [EXAMPLES[3], EXAMPLES[4]]]
+    batch = collate_packed(groups, pad_id=0)
     assert batch.input_ids_BT.shape[0] == 3
     assert batch.example_N.tolist() == [0] * 2 + [1] * 4 + [2] + [3] * 3 + [4] * 9
     separate = compute_token_logprobs(model, collate(EXAMPLES, layout="padded", pad_id=0))

@@ -60,7 +60,7 @@ def test_the_self_check_catches_eager_attention_and_broken_positions(make_reward
     assert (layout, "differ by" in reason) == ("padded", True)
 
 
-def test_the_self_check_of_windows_sees_neighbours_that_see_each_other(make_policy, monkeypatch):
+def test_the_self_check_of_one_row_sees_neighbours_that_see_each_other(make_policy, monkeypatch):
     model = make_policy()
     examples = random_examples(3, 1)
     checked = {"requested": "shared_prompt", "in_one_row": True}
