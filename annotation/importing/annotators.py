@@ -4,6 +4,7 @@ import hashlib
 
 from annotation.importing.report import ImportRefused
 from annotation.text import safe_excerpt
+from learning.interface.vocabulary import PERSON
 from workspace.actions import create_imported_annotator
 from workspace.models import Project, User
 
@@ -17,11 +18,11 @@ class AnnotatorResolver:
 
     def __init__(self, project: Project, *, actor: User) -> None:
         self._project, self._actor = project, actor
-        self._kinds: dict[str, str] = {}  # of every resolved pseudonym
+        self._kinds: dict[str, str] = {}  # resolved pseudonym -> kind of annotator
         self._resolved: dict[tuple[str | None, str], str] = {}
         self._users: dict[str, User] = {}
 
-    def resolve_pseudonym(self, name: str | None, kind: str = "person") -> str:
+    def resolve_pseudonym(self, name: str | None, kind: str = PERSON) -> str:
         """The pseudonym of the user who stands for this one; writes nothing. Raises ImportRefused."""
         if (name, kind) not in self._resolved:
             self._resolved[name, kind] = self._find_pseudonym(
@@ -29,7 +30,7 @@ class AnnotatorResolver:
             )
         return self._resolved[name, kind]
 
-    def get_or_create_user(self, name: str | None, kind: str = "person") -> User:
+    def get_or_create_user(self, name: str | None, kind: str = PERSON) -> User:
         """The user. Call it in the transaction of the rows that need them."""
         pseudonym = self.resolve_pseudonym(name, kind)
         if pseudonym not in self._users:

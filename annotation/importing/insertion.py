@@ -65,17 +65,17 @@ def _add_responses(
     rows = []
     for first, prompt in zip(firsts, prompts, strict=True):
         group = next((flag for flag in first.flags if flag.startswith(GROUP_FLAG)), None)
-        for place, text in enumerate(first.responses):
-            kind, name = first.sources[place] if first.sources else (Source.Kind.IMPORT, source_name)
+        for index, text in enumerate(first.responses):
+            kind, name = first.sources[index] if first.sources else (Source.Kind.IMPORT, source_name)
             if (kind, name) not in sources:
                 sources[kind, name] = get_or_create_source(
                     actor=actor, project=project, kind=kind, name=name[:120]
                 )
-            response_id = first.response_ids[place] if first.response_ids else None
+            response_id = first.response_ids[index] if first.response_ids else None
             if group and not response_id:
                 # The pairs of one group share their responses: that is how they are put together again.
                 response_id = content_id("r", str(batch.pk), group, prompt.external_id, text)
-            sampling = first.sampling[place] if first.sampling else None
+            sampling = first.sampling[index] if first.sampling else None
             rows.append(
                 NewResponse(
                     prompt=prompt,
@@ -95,7 +95,7 @@ def _insert_chunk(
 ) -> None:
     """One chunk of tasks with their judgments."""
     project = batch.project
-    # More people than a task has slots for: a second task with the same responses.
+    # More judgments than one task may have: a second task with the same responses.
     parts = [
         (task.number, part, task.judgments[start : start + MAX_OVERLAP])
         for task in staged
@@ -119,7 +119,7 @@ def _insert_chunk(
     rows = []
     for (number, part, judgments), task, own in zip(parts, tasks, responses, strict=True):
         pk_by_text = {response.text: response.pk for response in own}
-        for place, judgment in enumerate(judgments):
+        for index, judgment in enumerate(judgments):
             keys = [pk_by_text[text] for text in judgment.responses]
             rows.append(
                 NewJudgment(
@@ -127,7 +127,7 @@ def _insert_chunk(
                     annotator=annotators.get_or_create_user(judgment.annotator, judgment.annotator_kind),
                     tiers=[[keys[index] for index in tier] for tier in ranks_to_tiers(judgment.ranks)],
                     strengths=judgment.strengths,
-                    idempotency_key=_idempotency_key(batch, number, part, place, judgment.fingerprint),
+                    idempotency_key=_idempotency_key(batch, number, part, index, judgment.fingerprint),
                     order_shown=[keys[index] for index in judgment.order_shown or range(len(keys))],
                     marks={key: mark for key, mark in zip(keys, judgment.marks or [], strict=False) if mark},
                     rationale=judgment.rationale,

@@ -183,7 +183,7 @@ def _rows_from_batch(batch: pa.RecordBatch) -> list[dict[str, Any] | RowError]:
     try:
         return list(batch.to_pylist())
     except _UNREADABLE_VALUE_ERRORS:
-        return [_row_from_slice(batch.slice(place, 1)) for place in range(batch.num_rows)]
+        return [_row_from_slice(batch.slice(index, 1)) for index in range(batch.num_rows)]
 
 
 # Text that is not UTF-8, a time beyond the calendar, a time zone that nobody knows.

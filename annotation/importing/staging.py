@@ -22,9 +22,11 @@ CREATE TABLE row_id (id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID;
 CREATE TABLE content_digest (kind TEXT, id TEXT, digest TEXT, line INTEGER, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 CREATE TABLE pair (seq INTEGER PRIMARY KEY, line INTEGER, group_key BLOB, payload TEXT);
 CREATE TABLE judgment
-  (seq INTEGER PRIMARY KEY, line INTEGER, task_key BLOB, annotator TEXT, kind TEXT, fingerprint TEXT, payload TEXT);
+  (seq INTEGER PRIMARY KEY, line INTEGER, task_key BLOB, annotator TEXT, annotator_kind TEXT,
+   fingerprint TEXT, payload TEXT);
 CREATE INDEX judgment_by_fingerprint ON judgment (fingerprint) WHERE fingerprint IS NOT NULL;
-CREATE TABLE pseudonym (annotator TEXT, kind TEXT, pseudonym TEXT, PRIMARY KEY (annotator, kind)) WITHOUT ROWID;
+CREATE TABLE pseudonym
+  (annotator TEXT, annotator_kind TEXT, pseudonym TEXT, PRIMARY KEY (annotator, annotator_kind)) WITHOUT ROWID;
 CREATE TABLE prompt_row (seq INTEGER PRIMARY KEY, line INTEGER, payload TEXT);
 """
 # If one user judged the same task twice in a file, it is imported as two tasks: one judgment per user and task.
@@ -34,7 +36,7 @@ CREATE INDEX judgment_of_task ON judgment (task_key, seq);
 CREATE TABLE duplicate AS
   SELECT seq, task_key, ROW_NUMBER() OVER
     (PARTITION BY task_key, COALESCE(pseudonym.pseudonym, judgment.annotator) ORDER BY seq) AS occurrence
-  FROM judgment LEFT JOIN pseudonym USING (annotator, kind);
+  FROM judgment LEFT JOIN pseudonym USING (annotator, annotator_kind);
 CREATE INDEX duplicate_of_task ON duplicate (task_key, occurrence, seq);
 CREATE TABLE task AS
   SELECT task_key, occurrence, MIN(seq) AS first FROM duplicate GROUP BY task_key, occurrence;
@@ -98,7 +100,7 @@ class Staging:
         return None
 
     def content_digests(self, kind: str) -> Iterator[list[tuple[str, str]]]:
-        """(id, digest of the content) of everything of this kind, some hundred at a time."""
+        """(id, digest of the content) of everything of this kind, some hundreds at a time."""
         cursor = self._database.execute(
             "SELECT id, digest FROM content_digest WHERE kind = ? ORDER BY id", (kind,)
         )
@@ -148,7 +150,8 @@ class Staging:
 
     def add_judgment(self, line: int, judgment: ImportedJudgment) -> None:
         self._database.execute(
-            "INSERT INTO judgment (line, task_key, annotator, kind, fingerprint, payload) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO judgment (line, task_key, annotator, annotator_kind, fingerprint, payload)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
             (
                 line,
                 _task_key(judgment),
@@ -161,7 +164,7 @@ class Staging:
 
     def annotators(self) -> Iterator[tuple[str | None, str]]:
         """(pseudonym, kind) of everybody in the file; the pseudonym is None for rows that name nobody."""
-        rows = self._database.execute("SELECT DISTINCT annotator, kind FROM judgment ORDER BY 1, 2")
+        rows = self._database.execute("SELECT DISTINCT annotator, annotator_kind FROM judgment ORDER BY 1, 2")
         for pseudonym, kind in rows:
             yield pseudonym or None, kind
 

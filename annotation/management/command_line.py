@@ -30,7 +30,7 @@ def add_import_arguments(parser: ArgumentParser, readers: Mapping[str, Described
         action="append",
         default=[],
         metavar="FIELD=COLUMN",
-        help="Take a field from another column; COLUMN may reach into nested cells (meta.question). Given several "
+        help="Take a field from another column; COLUMN may reach into nested values (meta.question). Given several "
         "times for one field, the columns make a list.",
     )
     parser.add_argument(
@@ -60,9 +60,9 @@ def print_bad_rows(stdout: OutputWrapper) -> Iterator[None]:
         raise
 
 
-def print_import_report(stdout: OutputWrapper, report: ImportReport, *, into: str) -> None:
+def print_import_report(stdout: OutputWrapper, report: ImportReport, *, destination: str) -> None:
     for line in report.lines():
         stdout.write(line)
     counts = ", ".join(f"{count} {what}" for what, count in report.counts.items())
     left_out = f"; {report.bad} of {report.rows} rows left out" if report.bad else ""
-    stdout.write(f"{report.file}: {counts} into {into}{left_out}.")
+    stdout.write(f"{report.file}: {counts} into {destination}{left_out}.")

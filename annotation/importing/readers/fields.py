@@ -153,8 +153,8 @@ def parse_prompt(value: Any, column: str) -> list[Message]:
 def parse_conversation(value: Any, column: str) -> list[Message]:
     """At least one message, each with a known role and text."""
     turns: list[Message] = []
-    for place, turn in enumerate(parse_list(value, column)):
-        where = f"{column}.{place}"
+    for index, turn in enumerate(parse_list(value, column)):
+        where = f"{column}.{index}"
         if not isinstance(turn, Mapping):
             raise RowError(where, f"should be a message (role, content) but is {describe_json_type(turn)}")
         role = turn.get("role")
@@ -210,13 +210,13 @@ def parse_preference(value: Any, column: str, names: Mapping[str, str]) -> tuple
     )
 
 
-def parse_named_strength(meaning: str, column: str = WHOLE_ROW) -> tuple[int, int]:
+def parse_named_strength(value: str, column: str = WHOLE_ROW) -> tuple[int, int]:
     """“a:2” -> the first, better; “b:1” -> the second, slightly better; “tie”."""
-    if meaning == "tie":
+    if value == "tie":
         return 0, 0
-    found = re.fullmatch(r"([ab]):([0-3])", meaning)
+    found = re.fullmatch(r"([ab]):([0-3])", value)
     if not found:
-        raise RowError(column, f"cannot mean “{meaning}”: use a:0 to a:3, b:0 to b:3, or tie")
+        raise RowError(column, f"cannot mean “{value}”: use a:0 to a:3, b:0 to b:3, or tie")
     return (-1 if found[1] == "a" else 1), int(found[2])
 
 

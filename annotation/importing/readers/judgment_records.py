@@ -23,7 +23,7 @@ from annotation.importing.readers.fields import (
 from annotation.importing.readers.judgments import ImportedJudgment, check_responses
 from annotation.importing.readers.record_responses import parse_response_record
 from annotation.importing.rows import RowError
-from annotation.models import COUNTED_PURPOSES
+from annotation.models import COUNTED_PURPOSES, Task
 from annotation.preferences.validation import MAX_RATIONALE_CHARACTERS, MAX_SECONDS, clean_flags
 from annotation.preferences.weak_orders import MAX_STRENGTH, tiers_to_ranks
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
@@ -56,7 +56,8 @@ class JudgmentRecordReader:
             rationale=parse_optional(row, "rationale", _parse_rationale) or "",
             flags=parse_optional(row, "flags", _parse_flags) or [],
             seconds=parse_optional(row, "seconds", _parse_seconds) or 0.0,
-            purpose=parse_optional(row, "purpose", parse_choice, COUNTED_PURPOSES) or COUNTED_PURPOSES[0],
+            purpose=parse_optional(row, "purpose", parse_choice, COUNTED_PURPOSES)
+            or Task.Purpose.NORMAL.value,
             created_at=parse_optional(row, "created_at", parse_timestamp),
             prompt_id=parse_optional(row, "prompt_id", parse_id),
             task_id=parse_optional(row, "task_id", parse_id),

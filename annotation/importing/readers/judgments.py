@@ -1,5 +1,4 @@
-"""What every reader of comparisons turns its rows into: judgments (weak orders), and pairs that may make up
-one.
+"""What every reader of comparisons makes of its rows: judgments (weak orders), and pairs to merge into judgments.
 
 Nothing here touches the database; positions stand for responses.
 """
@@ -13,8 +12,10 @@ from typing import Any
 
 from annotation.importing.readers.fields import Message
 from annotation.importing.rows import RowError
+from annotation.models import Task
 from annotation.preferences.comparisons import GROUP_FLAG, INTRANSITIVE_FLAG
 from annotation.preferences.weak_orders import MAX_STRENGTH, ranks_from_pairs, ranks_to_tiers
+from learning.interface.vocabulary import PERSON
 
 MIN_RESPONSES, MAX_RESPONSES = 2, 9
 
@@ -28,11 +29,11 @@ class ImportedJudgment:
     ranks: list[int]
     strengths: list[int]  # one for each step between tiers, max(ranks) of them
     annotator: str | None = None
-    annotator_kind: str = "person"
+    annotator_kind: str = PERSON
     rationale: str = ""
     flags: list[str] = field(default_factory=list)
     seconds: float = 0.0
-    purpose: str = "normal"
+    purpose: str = Task.Purpose.NORMAL.value
     created_at: str | None = None
     prompt_id: str | None = None
     task_id: str | None = None
@@ -96,9 +97,9 @@ def check_responses(responses: Sequence[str], columns: Sequence[str]) -> None:
             f"has {len(responses)} responses; between {MIN_RESPONSES} and {MAX_RESPONSES} are taken",
         )
     first_at: dict[str, int] = {}
-    for place, text in enumerate(responses):
+    for index, text in enumerate(responses):
         if text in first_at:
-            a, b = first_at[text], place
+            a, b = first_at[text], index
             if len(columns) > 1:
                 raise RowError(
                     columns[b], f"is the same text as {columns[a]}: identical responses carry no preference"
@@ -107,7 +108,7 @@ def check_responses(responses: Sequence[str], columns: Sequence[str]) -> None:
                 columns[0],
                 f"has the same text as responses {a + 1} and {b + 1}: identical responses carry no preference",
             )
-        first_at[text] = place
+        first_at[text] = index
 
 
 def merge_pairs(

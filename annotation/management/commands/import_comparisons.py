@@ -59,4 +59,4 @@ class Command(ProjectCommand):
                 batch_name=options["batch_name"],
                 skip_bad=options["skip_bad"],
             )
-        print_import_report(self.stdout, report, into=f"the batch “{batch.name}”")
+        print_import_report(self.stdout, report, destination=f"the batch “{batch.name}”")

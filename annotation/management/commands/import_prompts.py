@@ -37,4 +37,4 @@ class Command(ProjectCommand):
                 purpose=options["purpose"],
                 skip_bad=options["skip_bad"],
             )
-        print_import_report(self.stdout, report, into=f"the prompt set “{options['prompt_set']}”")
+        print_import_report(self.stdout, report, destination=f"the prompt set “{options['prompt_set']}”")
