@@ -76,7 +76,7 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
         if visitors[visitor] is not None:
             client.force_login(visitors[visitor])
         # Every other verb first: refused, whoever asks (without a session, by the way to the login page).
-        taken = {"get", "post"} if name == "settings" else {method}  # its POST: test_settings_views.py
+        taken = {"get", "post"} if name == "settings" else {method}  # its POST: guidelines/test_views.py
         for verb in {"get", "post", "put", "patch", "delete"} - taken:
             assert call(verb) in ({302, 405} if visitor == "nobody" else {405})
         status = call(method)
