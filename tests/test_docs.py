@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from annotation.exporting.formats.registry import EXPORT_FORMATS
+from annotation.importing.readers.registry import COMPARISON_READERS
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TOP = {"annotation", "benchmarks", "config", "demo", "docs", "learning", "policy_training", "rewardmodel",
@@ -34,3 +37,15 @@ def test_every_path_a_document_names_is_there(document):
 def test_every_link_to_a_file_leads_somewhere(document):
     links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", document.read_text())
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_the_managers_guide_names_every_import_format():
+    guide = (ROOT / "docs" / "manager-guide.md").read_text()
+    [line] = [line for line in guide.splitlines() if "import_comparisons PROJECT FILE --format" in line]
+    assert set(line.split("--format ")[1].split()[0].split("|")) == set(COMPARISON_READERS)
+
+
+def test_the_researchers_guide_names_every_export_format():
+    guide = (ROOT / "docs" / "researcher-guide.md").read_text()
+    [line] = [line for line in guide.splitlines() if "export_preferences PROJECT OUT --format" in line]
+    assert set(line.split("--format ")[1].split()[0].split("|")) == set(EXPORT_FORMATS)

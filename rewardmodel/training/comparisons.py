@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, assert_never
 
 import torch
 
@@ -61,11 +61,15 @@ class Comparison:
         """True when this loss can learn something from the comparison."""
         if self.weight == 0:
             return False
-        if ranking_loss == "pairwise":
-            return bool(self.untied_pairs)
-        if ranking_loss == "soft_labels":
-            return bool(self.pairs)
-        return self.ranks is not None and len(set(self.ranks)) > 1
+        match ranking_loss:
+            case "pairwise":
+                return bool(self.untied_pairs)
+            case "soft_labels":
+                return bool(self.pairs)
+            case "plackett_luce" | "best_of_k":
+                return self.ranks is not None and len(set(self.ranks)) > 1
+            case unknown:
+                assert_never(unknown)
 
 
 def read_comparisons(context: RunContext[Any]) -> list[Comparison]:

@@ -9,15 +9,16 @@ tier, P compared pairs of all comparisons, R tokens of one response.
 Units: scores are reward units before the shift; every loss is in nats.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import assert_never
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rewardmodel.training.config import MarginTable, PairWeight, RankingLossName
+from rewardmodel.training.config import MarginTable, ObjectiveOptions, PairWeight, RankingLossName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,11 +164,7 @@ def best_of_k_loss(scores_K: Tensor, ranks_K: Tensor) -> Tensor:
 def ranking_losses(
     scores_N: Tensor,
     targets: Targets,
-    *,
-    ranking_loss: RankingLossName = "pairwise",
-    margin: MarginTable = "none",
-    pair_weight: PairWeight = "untied",
-    strength_weighted: bool = False,
+    objective: ObjectiveOptions,
 ) -> RankingLosses:
     """Ranking loss and centering penalty of every comparison.
 
@@ -179,29 +176,38 @@ def ranking_losses(
 
     Raises ValueError when a comparison that is no weak order meets a loss that needs one.
     """
-    is_counted_P = targets.is_untied_P | torch.tensor(ranking_loss == "soft_labels")
+    is_counted_P = targets.is_untied_P | torch.tensor(objective.ranking_loss == "soft_labels")
     first_P, second_P = scores_N[targets.first_P], scores_N[targets.second_P]
-    pair_weight_P = _pair_weights(targets, is_counted_P, pair_weight).to(scores_N.dtype)
-    scale_P = strength_weights(targets.strength_P).to(scores_N.dtype) if strength_weighted else 1.0
+    pair_weight_P = _pair_weights(targets, is_counted_P, objective.pair_weight).to(scores_N.dtype)
+    scale_P = strength_weights(targets.strength_P).to(scores_N.dtype) if objective.strength_weighted else 1.0
     centering_B = _sum_by_comparison(pair_weight_P * centering_penalties(first_P, second_P), targets)
-    if ranking_loss == "pairwise":
-        margin_P = margins(targets.strength_P, margin).to(scores_N.dtype)
-        loss_P = pairwise_losses(first_P, second_P, margin_P) * scale_P
-        return RankingLosses(
-            ranking_B=_sum_by_comparison(pair_weight_P * loss_P, targets), centering_B=centering_B
-        )
-    if ranking_loss == "soft_labels":
-        loss_P = soft_label_losses(first_P, second_P, targets.preference_P.to(scores_N.dtype)) * scale_P
-        return RankingLosses(
-            ranking_B=_sum_by_comparison(pair_weight_P * loss_P, targets), centering_B=centering_B
-        )
-    listwise = plackett_luce_loss if ranking_loss == "plackett_luce" else best_of_k_loss
+    match objective.ranking_loss:
+        case "pairwise":
+            margin_P = margins(targets.strength_P, objective.margin).to(scores_N.dtype)
+            loss_P = pairwise_losses(first_P, second_P, margin_P) * scale_P
+            ranking_B = _sum_by_comparison(pair_weight_P * loss_P, targets)
+        case "soft_labels":
+            loss_P = soft_label_losses(first_P, second_P, targets.preference_P.to(scores_N.dtype)) * scale_P
+            ranking_B = _sum_by_comparison(pair_weight_P * loss_P, targets)
+        case "plackett_luce":
+            ranking_B = _listwise_losses(scores_N, targets, plackett_luce_loss, "plackett_luce")
+        case "best_of_k":
+            ranking_B = _listwise_losses(scores_N, targets, best_of_k_loss, "best_of_k")
+        case unknown:
+            assert_never(unknown)
+    return RankingLosses(ranking_B=ranking_B, centering_B=centering_B)
+
+
+def _listwise_losses(
+    scores_N: Tensor, targets: Targets, loss: Callable[[Tensor, Tensor], Tensor], name: RankingLossName
+) -> Tensor:
+    """(B,), each comparison by a loss of its scores and ranks."""
     losses = []
     for index, ranks_K in enumerate(targets.ranks):
         if ranks_K is None:
-            raise ValueError(f"comparison {index} is not a weak order, which {ranking_loss} needs")
-        losses.append(listwise(scores_N[targets.comparison_N == index], ranks_K))
-    return RankingLosses(ranking_B=torch.stack(losses), centering_B=centering_B)
+            raise ValueError(f"comparison {index} is not a weak order, which {name} needs")
+        losses.append(loss(scores_N[targets.comparison_N == index], ranks_K))
+    return torch.stack(losses)
 
 
 def lm_losses(logprobs_NR: Tensor, is_response_NR: Tensor, targets: Targets) -> Tensor:

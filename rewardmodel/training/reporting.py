@@ -55,10 +55,7 @@ def mean_ranking_loss(
     losses = ranking_losses(
         torch.tensor([value for _, values in usable for value in values], dtype=torch.float64),
         targets,
-        ranking_loss=objective.ranking_loss,
-        margin=objective.margin,
-        pair_weight=objective.pair_weight,
-        strength_weighted=objective.strength_weighted,
+        objective,
     )
     return float((losses.ranking_B * targets.weight_B).sum() / targets.weight_B.sum())
 

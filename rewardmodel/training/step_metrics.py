@@ -6,8 +6,8 @@ import torch
 
 from learning.distributed import DistributedContext
 from rewardmodel.training.config import ObjectiveOptions
-from rewardmodel.training.loss import LossBreakdown
 from rewardmodel.training.losses import Targets
+from rewardmodel.training.total_loss import LossBreakdown
 
 
 @dataclass

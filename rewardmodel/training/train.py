@@ -42,7 +42,6 @@ from rewardmodel.training.comparisons import (
 )
 from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig
 from rewardmodel.training.lm_head import attach_language_head, detach_language_head
-from rewardmodel.training.loss import LossBreakdown, comparison_losses
 from rewardmodel.training.reporting import log_samples, split_report
 from rewardmodel.training.scoring import compute_fp32_scores
 from rewardmodel.training.step_metrics import StepMetrics
@@ -52,6 +51,7 @@ from rewardmodel.training.tokenization import (
     tokenize_comparisons,
     tokenize_demonstrations,
 )
+from rewardmodel.training.total_loss import LossBreakdown, comparison_losses
 
 logger = logging.getLogger(__name__)
 

@@ -55,6 +55,8 @@ class Command(ProjectCommand):
             "--purposes",
             nargs="+",
             choices=Task.Purpose.values,
+            # The former name of practice tasks.
+            type=lambda name: Task.Purpose.PRACTICE.value if name == "training" else name,
             help=f"Judgments of which tasks (default: {' '.join(COUNTED_PURPOSES)}).",
         )
         parser.add_argument(

@@ -12,9 +12,9 @@ from learning.models.loading import load_policy, load_reward_model
 from rewardmodel.training.comparisons import build_targets, comparison_from_row
 from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.lm_head import attach_language_head, detach_language_head, scores_and_logprobs
-from rewardmodel.training.loss import comparison_losses
 from rewardmodel.training.losses import lm_losses
 from rewardmodel.training.tokenization import tokenize_prompt_and_responses
+from rewardmodel.training.total_loss import comparison_losses
 from tests.rewardmodel.training.conftest import comparison_rows
 
 LIMITS = BatchOptions(max_prompt_tokens=48, max_response_tokens=48)

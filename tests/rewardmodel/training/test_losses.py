@@ -1,6 +1,7 @@
 """Losses against an independent NumPy reference, finite differences, and the properties they promise."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewardmodel.training.comparisons import build_targets, comparison_from_row
+from rewardmodel.training.config import ObjectiveOptions, RankingLossName
 from rewardmodel.training.losses import (
     best_of_k_loss,
     centering_penalties,
@@ -16,9 +18,9 @@ from rewardmodel.training.losses import (
     margins,
     pairwise_losses,
     plackett_luce_loss,
-    ranking_losses,
     strength_weights,
 )
+from rewardmodel.training.losses import ranking_losses as losses_by_objective
 from tests.rewardmodel.training import reference
 
 STRENGTHS = (0, 1, 2, 3)
@@ -56,6 +58,10 @@ def tiers(draw, size):
     """A weak order of `size` responses: ranks without gaps."""
     raw = draw(st.lists(st.integers(0, size - 1), min_size=size, max_size=size))
     return [sorted(set(raw)).index(value) for value in raw]
+
+
+def ranking_losses(scores, targets, **options):
+    return losses_by_objective(scores, targets, ObjectiveOptions(**options))
 
 
 @st.composite
@@ -145,7 +151,7 @@ def test_gradients_equal_finite_differences(options):
         assert abs(float(gradient[index]) - numeric) <= 1e-3 * max(abs(numeric), 1e-3)
 
 
-@pytest.mark.parametrize("ranking_loss", ["pairwise", "soft_labels", "plackett_luce", "best_of_k"])
+@pytest.mark.parametrize("ranking_loss", get_args(RankingLossName))
 def test_extreme_scores_give_no_nan(ranking_loss):
     comparisons = [comparison([0, 1, 1]), comparison([1, 1, 0])]
     for sign in (1, -1):
@@ -155,8 +161,8 @@ def test_extreme_scores_give_no_nan(ranking_loss):
         assert torch.isfinite(losses.ranking_B).all() and torch.isfinite(scores.grad).all()
 
 
-@pytest.mark.parametrize("ranking_loss", ["pairwise", "soft_labels", "plackett_luce", "best_of_k"])
-def test_two_responses_give_the_pairwise_loss_under_every_loss(ranking_loss):
+@pytest.mark.parametrize("ranking_loss", get_args(RankingLossName))
+def test_two_responses_give_the_pairwise_loss_under_every_likelihood(ranking_loss):
     scores = [0.3, -1.2, 0.5, 2.0]
     comparisons = [comparison([0, 1]), comparison([1, 0])]
     assert torch.allclose(

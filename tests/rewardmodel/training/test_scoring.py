@@ -16,9 +16,9 @@ from learning.models.tokenization import train_tokenizer
 from learning.models.tokenizers import load_tokenizer
 from rewardmodel.training.comparisons import build_targets, comparison_from_row
 from rewardmodel.training.config import ObjectiveOptions
-from rewardmodel.training.loss import comparison_losses
 from rewardmodel.training.scoring import RewardScorer
 from rewardmodel.training.tokenization import tokenize_prompt_and_responses
+from rewardmodel.training.total_loss import comparison_losses
 from tests.rewardmodel.training.conftest import comparison_rows
 
 LIMITS = BatchOptions(max_prompt_tokens=48, max_response_tokens=48)

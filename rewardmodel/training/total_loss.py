@@ -38,10 +38,7 @@ def comparison_losses(
     ranking = ranking_losses(
         values_N,
         targets,
-        ranking_loss=objective.ranking_loss,
-        margin=objective.margin,
-        pair_weight=objective.pair_weight,
-        strength_weighted=objective.strength_weighted,
+        objective,
     )
     total_B = ranking.ranking_B
     if objective.center_rewards_coefficient > 0:
