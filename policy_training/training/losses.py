@@ -19,7 +19,7 @@ class PolicyLoss:
 
     loss: Tensor
     clipped_tokens: Tensor
-    approx_kl: Tensor  # nats, estimator k3: never negative, little noise
+    approx_kl: Tensor  # nats, of KL(sampling policy || present policy): never negative, little noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,9 @@ def clipped_policy_loss(
     loss_t = -min(ratio_t A_t, clamp(ratio_t, 1 - clip, 1 + clip) A_t) with
     ratio_t = exp(logprob_t - old_logprob_t).
 
+    `approx_kl` estimates KL(old || new) by k3 (Schulman, "Approximating KL divergence", 2020): exp(l) - 1 - l with
+    l = logprob - old_logprob, unbiased over tokens that the old policy sampled.
+
     The gradient is exactly zero where the ratio has left the interval in the direction the advantage pushes
     it, and that of the unclipped loss everywhere else.
     """
@@ -58,7 +61,8 @@ def clipped_policy_loss(
     clipped_NR = ratio_NR.clamp(1.0 - clip, 1.0 + clip) * advantages_NR
     with torch.no_grad():
         is_clipped_NR = clipped_NR < unclipped_NR
-        kl_NR = kl_estimates(log_ratio_NR, "k3")
+        # The tokens come from the old policy, so its log-ratio to the new one is the negative: exp(l) - 1 - l.
+        kl_NR = kl_estimates(-log_ratio_NR, "k3")
     return PolicyLoss(
         loss=-torch.minimum(unclipped_NR, clipped_NR).sum(),
         clipped_tokens=is_clipped_NR.sum(),

@@ -62,13 +62,33 @@ def test_without_a_value_clip_the_loss_is_half_the_squared_error():
     assert value_case(0.5, 0.0, 1.0, clip=None) == (pytest.approx(0.125), pytest.approx(-0.5))
 
 
-def test_kl_to_the_sampler_is_zero_at_ratio_one_and_k3_elsewhere():
+@pytest.mark.parametrize("distance", [0.0, 0.1, 1.0, 3.0])
+def test_approx_kl_is_the_kl_of_the_sampling_policy_to_the_present_one_in_expectation(distance):
+    """Over every token of a small vocabulary, each weighed by how often the old policy samples it."""
+    generator = torch.Generator().manual_seed(1)
+    old_V, direction_V = (torch.randn(12, dtype=torch.float64, generator=generator) for _ in range(2))
+    old_V = old_V.log_softmax(-1)
+    new_V = (old_V + distance * direction_V).log_softmax(-1)
+    one = torch.ones(1, 1, dtype=torch.bool)
+    expected = sum(
+        float(old_V[token].exp())
+        * clipped_policy_loss(
+            new_V[token].reshape(1, 1), old_V[token].reshape(1, 1), torch.ones(1, 1), one, clip=CLIP
+        ).approx_kl.item()
+        for token in range(12)
+    )
+    exact = float(np.sum(np.exp(old_V.numpy()) * (old_V.numpy() - new_V.numpy())))
+    assert expected == pytest.approx(exact, abs=1e-12)
+
+
+def test_approx_kl_sums_over_the_tokens_and_is_zero_at_ratio_one():
     old = torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     mask = torch.ones(3, 4, dtype=torch.bool)
     same = clipped_policy_loss(old, old, torch.ones_like(old), mask, clip=CLIP)
     assert same.approx_kl.item() == 0.0 and int(same.clipped_tokens) == 0
     moved = clipped_policy_loss(old + 0.1, old, torch.ones_like(old), mask, clip=CLIP)
-    assert moved.approx_kl.item() == pytest.approx(12 * (np.exp(-0.1) - 1 + 0.1))
+    # exp(0.1) - 1 - 0.1, by its series.
+    assert moved.approx_kl.item() == pytest.approx(12 * 0.005170918075647624)
 
 
 def test_nothing_behind_the_eos_reaches_loss_or_gradient():
