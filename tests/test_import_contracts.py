@@ -24,6 +24,7 @@ WRONG_IMPORTS = {
         "annotation.exporting.actions",
     ),
     "No circles inside a package": ("annotation/text.py", "annotation.judging.bulk"),
+    "learning: one strict order of modules": ("learning/schedules.py", "learning.engine"),
     "What a judgment is, mathematically, knows no Django": ("annotation/preferences/scale.py", "django.conf"),
     "Of learning, the Django half imports learning.interface and nothing else": (
         "rounds/plans.py",
