@@ -12,11 +12,11 @@ from annotation.preferences.weak_orders import MAX_STRENGTH
 from workspace.errors import ActionError
 
 TIES = ("drop", "soft")
-# Llama 2, table 27, read between its grades for the mean grades of a consensus. Both tables are straight lines.
+# Llama 2, table 27, read between its strengths for the mean strength of a consensus. Both tables are straight lines.
 MARGINS: Mapping[str, Callable[[float], float]] = {
-    "small": lambda grade: grade / MAX_STRENGTH,
-    "large": lambda grade: grade,
-    "none": lambda grade: 0.0,
+    "small": lambda strength: strength / MAX_STRENGTH,
+    "large": lambda strength: strength,
+    "none": lambda strength: 0.0,
 }
 
 

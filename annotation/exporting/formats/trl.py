@@ -54,13 +54,13 @@ def trl_rows(row: ComparisonRow, options: ExportOptions, counts: Counter[str]) -
         counts["groups_without_rows"] += 1
     prompt = _prompt(row, options, counts)
     for index, (chosen, rejected, share) in enumerate(pairs):
-        grade = 0.0 if share == 0.5 else (row["grade"][chosen][rejected] or 0.0)
+        strength = 0.0 if share == 0.5 else (row["grade"][chosen][rejected] or 0.0)
         yield {
             "prompt": prompt,
             "chosen": _completion(row["responses"][chosen], options),
             "rejected": _completion(row["responses"][rejected], options),
-            "margin": MARGINS[options.margin](grade),
-            "strength": int(grade + 0.5),
+            "margin": MARGINS[options.margin](strength),
+            "strength": int(strength + 0.5),
             "weight": row["weight"],
             "group_id": row["group_id"],
             "pair_index": index,

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from annotation.importing.rows import WHOLE_ROW, RowError, describe_json_type
+from annotation.preferences.scale import STRENGTH_NAMES
 from annotation.text import MAX_TEXT_CHARACTERS
 from learning.interface.text import find_unstorable_character
 from learning.interface.vocabulary import LAST_ROLES, ROLES
@@ -20,10 +21,9 @@ MAX_NAME_CHARACTERS = 64
 MAX_ID_CHARACTERS = 200
 # The first year that ISO 8601 writes with four digits everywhere; nobody judged anything before it.
 FIRST_YEAR = 1000
-# Strengths by their names on other scales. The side, where there is one, is told apart first.
-STRENGTH_NAMES = {
-    "significantly better": 3, "much better": 3, "strongly better": 3, "better": 2, "slightly better": 1,
-    "negligibly better": 0, "unsure": 0,
+# Our names and those of other scales. The side, where there is one, is told apart first.
+STRENGTHS_BY_NAME = {name: strength for strength, name in STRENGTH_NAMES.items()} | {
+    "much better": 3, "strongly better": 3, "unsure": 0,
 }  # fmt: skip
 TIE_NAMES = frozenset({"tie", "equal", "same", "draw", "both", "neither"})
 _SIDED = re.compile(
@@ -181,13 +181,13 @@ def parse_strength(value: Any, column: str) -> int:
     """0..3, or a strength by name (“slightly better”)."""
     if isinstance(value, str):
         spelled = _normalize_label(value)
-        if spelled in STRENGTH_NAMES:
-            return STRENGTH_NAMES[spelled]
+        if spelled in STRENGTHS_BY_NAME:
+            return STRENGTHS_BY_NAME[spelled]
     return parse_integer(value, column, 0, 3)
 
 
 def parse_preference(value: Any, column: str, names: Mapping[str, str]) -> tuple[int, int]:
-    """(side, strength) of a graded preference between two: side -1 for the first response, 1 for the second, 0
+    """(side, strength) of a preference between two: side -1 for the first response, 1 for the second, 0
     for a tie.
 
     Whole numbers are -3..3 as in HelpSteer3 (negative: the first). Names: `names` from the caller first
@@ -202,8 +202,8 @@ def parse_preference(value: Any, column: str, names: Mapping[str, str]) -> tuple
     if spelled in TIE_NAMES:
         return 0, 0
     found = _SIDED.match(spelled)
-    if found and found[2] in STRENGTH_NAMES:
-        return (-1 if found[1] in ("a", "1", "first", "left") else 1), STRENGTH_NAMES[found[2]]
+    if found and found[2] in STRENGTHS_BY_NAME:
+        return (-1 if found[1] in ("a", "1", "first", "left") else 1), STRENGTHS_BY_NAME[found[2]]
     raise RowError(
         column,
         f"is “{value[:40]}”, a preference without a known meaning; give it one with --strength NAME=a:2",
