@@ -26,7 +26,7 @@ from annotation.content.actions import (
 )
 from annotation.importing.annotators import AnnotatorResolver
 from annotation.importing.insertion import content_id, insert_tasks
-from annotation.importing.readers.fields import parse_named_strength
+from annotation.importing.readers.fields import NamedStrengths, parse_named_strength
 from annotation.importing.readers.registry import comparison_reader, demonstration_reader, prompt_reader
 from annotation.importing.report import ImportRefused, ImportReport
 from annotation.importing.rows import RowError
@@ -70,12 +70,16 @@ def import_comparisons(
     judged_criterion = find_criterion(project, criterion)
     if batch_name is not None:
         _check_batch_name(batch_name)
+    names = NamedStrengths(named_strengths or {})
     reader = comparison_reader(
-        format, _lists(mapping), criterion=judged_criterion.name, named_strengths=named_strengths or {}
+        format, _lists(mapping), criterion=judged_criterion.name, named_strengths=names
     )
     with Staging() as staging:
         report = stage_comparisons(path, reader, staging, project)
         _raise_if_bad_rows(report, skip_bad)
+        report.notes += [
+            f"--strength {name}=...: no row has the preference “{name}”" for name in names.unused
+        ]
         annotators = AnnotatorResolver(project, actor=actor)
         staging.set_pseudonyms({who: annotators.resolve_pseudonym(*who) for who in staging.annotators()})
         judgments, tasks, max_responses = staging.group_into_tasks()

@@ -37,6 +37,7 @@ class ImportReport:
     bad: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # what the caller asked that met no row
 
     def add_bad(self, line: int, problem: RowError) -> None:
         self.bad += 1

@@ -61,7 +61,7 @@ def print_bad_rows(stdout: OutputWrapper) -> Iterator[None]:
 
 
 def print_import_report(stdout: OutputWrapper, report: ImportReport, *, destination: str) -> None:
-    for line in report.lines():
+    for line in report.lines() + report.notes:
         stdout.write(line)
     counts = ", ".join(f"{count} {what}" for what, count in report.counts.items())
     left_out = f"; {report.bad} of {report.rows} rows left out" if report.bad else ""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from annotation.importing.readers.columns import ColumnMap
-from annotation.importing.readers.fields import parse_name, parse_strength
+from annotation.importing.readers.fields import NamedStrengths, parse_name, parse_strength
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair
 
 Row = Mapping[str, Any]
@@ -18,7 +18,7 @@ class Reader(Protocol):
     description: ClassVar[str]  # what the rows of such a file are, for the help of the command
     fields: ClassVar[tuple[str, ...]]
 
-    def __init__(self, columns: ColumnMap, *, criterion: str, named_strengths: Mapping[str, str]) -> None: ...
+    def __init__(self, columns: ColumnMap, *, criterion: str, named_strengths: NamedStrengths) -> None: ...
 
     def read(self, row: Row, line: int) -> Sequence[ImportedJudgment | ImportedPair]: ...
 
@@ -35,7 +35,7 @@ class ForeignFormatReader:
     description: ClassVar[str]
     fields: ClassVar[tuple[str, ...]]
 
-    def __init__(self, columns: ColumnMap, *, criterion: str, named_strengths: Mapping[str, str]) -> None:
+    def __init__(self, columns: ColumnMap, *, criterion: str, named_strengths: NamedStrengths) -> None:
         self._columns = columns
         self._named_strengths = named_strengths
 

@@ -186,19 +186,59 @@ def parse_strength(value: Any, column: str) -> int:
     return parse_integer(value, column, 0, 3)
 
 
-def parse_preference(value: Any, column: str, names: Mapping[str, str]) -> tuple[int, int]:
+class NamedStrengths:
+    """What the labels of a file mean, as the caller says it (--strength NAME=STRENGTH), and which names rows have used.
+
+    A name is text; a label in the file may also be a whole number or true or false.
+    """
+
+    def __init__(self, strengths: Mapping[str, str]) -> None:
+        self._strengths = dict(strengths)
+        self._used: set[str] = set()
+
+    def find(self, label: Any, column: str) -> tuple[int, int] | None:
+        """(side, strength) of a label, None where it has no name. Raises RowError for a number without one beside
+        numbers with one: the file's numbers are then no scale of ours.
+        """
+        name = _label_name(label)
+        if name in self._strengths:
+            self._used.add(name)
+            return parse_named_strength(self._strengths[name], column)
+        if name is not None and INTEGER_TEXT.match(name) and any(map(INTEGER_TEXT.match, self._strengths)):
+            raise RowError(
+                column,
+                f"is {name}, and other numbers were given a meaning: give it one with --strength {name}=a:2",
+            )
+        return None
+
+    @property
+    def unused(self) -> list[str]:
+        return [name for name in self._strengths if name not in self._used]
+
+
+def _label_name(label: Any) -> str | None:
+    """A label as the name it is given by: "true", "2" also where the file has 2.0."""
+    if isinstance(label, bool):
+        return str(label).lower()
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
+    return str(label).strip() if isinstance(label, int | str) else None
+
+
+def parse_preference(value: Any, column: str, names: NamedStrengths) -> tuple[int, int]:
     """(side, strength) of a preference between two: side -1 for the first response, 1 for the second, 0
     for a tie.
 
-    Whole numbers are -3..3 as in HelpSteer3 (negative: the first). Names: `names` from the caller first
-    (“a:2”, “b:1”, “tie”), then a-is-slightly-better and its like.
+    A name from the caller wins, whatever the label looks like. Without one, whole numbers are -3..3 as in HelpSteer3
+    (negative: the first), and a-is-slightly-better and its like are known.
     """
-    if not isinstance(value, str) or INTEGER_TEXT.match(value.strip()):
+    if (named := names.find(value, column)) is not None:
+        return named
+    if not isinstance(value, str | bool) or (isinstance(value, str) and INTEGER_TEXT.match(value.strip())):
         number = parse_integer(value, column, -3, 3)
         return (number > 0) - (number < 0), abs(number)
-    if value in names:
-        return parse_named_strength(names[value], column)
-    spelled = _normalize_label(value)
+    label = str(_label_name(value))
+    spelled = _normalize_label(label)
     if spelled in TIE_NAMES:
         return 0, 0
     found = _SIDED.match(spelled)
@@ -206,7 +246,7 @@ def parse_preference(value: Any, column: str, names: Mapping[str, str]) -> tuple
         return (-1 if found[1] in ("a", "1", "first", "left") else 1), STRENGTHS_BY_NAME[found[2]]
     raise RowError(
         column,
-        f"is “{value[:40]}”, a preference without a known meaning; give it one with --strength NAME=a:2",
+        f"is “{label[:40]}”, a preference without a known meaning; give it one with --strength NAME=a:2",
     )
 
 

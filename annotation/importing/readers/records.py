@@ -4,13 +4,13 @@ Splits are never read: a prompt's split follows from the project's own salt. Nor
 guidelines and settings: their numbers are those of the installation that wrote them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from annotation.importing.readers.base import Row
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.comparison_records import ComparisonRecordReader
-from annotation.importing.readers.fields import parse_id, parse_name
+from annotation.importing.readers.fields import NamedStrengths, parse_id, parse_name
 from annotation.importing.readers.judgment_records import JudgmentRecordReader
 from annotation.importing.readers.judgments import ImportedJudgment
 from annotation.importing.rows import RowError
@@ -23,7 +23,7 @@ class RecordsReader:
         dict.fromkeys(JudgmentRecordReader.fields + ComparisonRecordReader.fields)
     )
 
-    def __init__(self, columns: ColumnMap, *, criterion: str, named_strengths: Mapping[str, str]) -> None:
+    def __init__(self, columns: ColumnMap, *, criterion: str, named_strengths: NamedStrengths) -> None:
         self._columns = columns
         self._criterion = criterion
         self._judgments = JudgmentRecordReader(columns)

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from annotation.importing.readers.base import Reader
 from annotation.importing.readers.columns import ColumnMap
+from annotation.importing.readers.fields import NamedStrengths
 from annotation.importing.readers.hh import HhReader
 from annotation.importing.readers.prompts import DemonstrationReader, PromptFileReader, PromptReader
 from annotation.importing.readers.ranked import RankedReader
@@ -29,7 +30,7 @@ def comparison_reader(
     mapping: Mapping[str, list[str]],
     *,
     criterion: str,
-    named_strengths: Mapping[str, str],
+    named_strengths: NamedStrengths,
 ) -> Reader:
     reader = _find(COMPARISON_READERS, format_name, "comparisons")
     columns = ColumnMap(reader.fields, mapping, format_name=format_name)

@@ -179,6 +179,20 @@ def test_strengths_of_another_scale_are_given_a_meaning(bring):
         bring(rows, "ranked", named_strengths={"L+": "c:3"})
 
 
+def test_a_label_of_one_for_the_first_answer_is_not_read_the_other_way_round(bring):
+    rows = [
+        {"prompt": "Tea or mud?", "a": "Tea", "b": "Mud", "label": 1},
+        {"prompt": "Mud or tea?", "a": "Mud", "b": "Tea", "label": 0},
+    ]
+    mapping = {"responses": ["a", "b"], "preference": ["label"]}
+    names = {"1": "a:2", "0": "b:2", "-1": "tie"}
+    batch, report = bring(rows, "ranked", mapping=mapping, named_strengths=names)
+    judgments = Judgment.objects.in_batch(batch)
+    assert [Response.objects.get(pk=judgment.tiers[0][0]).text for judgment in judgments] == ["Tea", "Tea"]
+    assert [judgment.strengths for judgment in judgments] == [[2], [2]]
+    assert report.notes == ["--strength -1=...: no row has the preference “-1”"]
+
+
 def test_nobody_sees_a_batch_before_its_last_row_is_in(bring, monkeypatch):
     """An insert that breaks in its second chunk leaves nothing that counts or shows."""
     monkeypatch.setattr(insertion, "TASKS_PER_CHUNK", 10)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import strategies as st
 
 from annotation.importing.readers.columns import ColumnMap
+from annotation.importing.readers.fields import NamedStrengths
 from annotation.importing.readers.registry import COMPARISON_READERS
 from annotation.importing.rows import RowError
 
@@ -59,7 +60,7 @@ def make_reader(name, named_strengths=None, **mapping):
     return kind(
         ColumnMap(kind.fields, mapping, format_name=name),
         criterion="helpful",
-        named_strengths=named_strengths or {},
+        named_strengths=NamedStrengths(named_strengths or {}),
     )
 
 

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 
 from annotation.importing.readers.fields import (
+    NamedStrengths,
     parse_integer,
     parse_name,
     parse_number,
@@ -101,13 +102,13 @@ def test_a_text_prompt_is_one_user_turn_and_extra_keys_of_messages_are_left_behi
     ],
 )
 def test_graded_choices_are_read_by_name(value, meaning):
-    assert parse_preference(value, "preference", {"left": "a:2"}) == meaning
+    assert parse_preference(value, "preference", NamedStrengths({"left": "a:2"})) == meaning
 
 
 @pytest.mark.parametrize("value", ["a is nicer", "", 4, True, None, "a-is-worse"])
 def test_a_preference_without_a_known_meaning_is_refused(value):
     with pytest.raises(RowError):
-        parse_preference(value, "preference", {})
+        parse_preference(value, "preference", NamedStrengths({}))
 
 
 @given(ANY_JSON)
@@ -121,7 +122,7 @@ def test_no_value_breaks_a_parser(value):
         lambda: parse_prompt(value, "c"),
         lambda: parse_response(value, "c"),
         lambda: parse_strength(value, "c"),
-        lambda: parse_preference(value, "c", {}),
+        lambda: parse_preference(value, "c", NamedStrengths({})),
     ):
         try:
             result = parse()
@@ -130,3 +131,43 @@ def test_no_value_breaks_a_parser(value):
         if isinstance(result, str):
             assert "\0" not in result
             result.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("label", "names", "meaning"),
+    [
+        (1, {"1": "a:2", "0": "b:2"}, (-1, 2)),
+        (0, {"1": "a:2", "0": "b:2"}, (1, 2)),
+        ("1", {"1": "a:2", "0": "b:2"}, (-1, 2)),
+        ("0", {"1": "a:2", "0": "b:2"}, (1, 2)),
+        (1.0, {"1": "a:2"}, (-1, 2)),
+        (-3, {"-3": "b:1"}, (1, 1)),
+        (7, {"7": "tie"}, (0, 0)),
+        (True, {"true": "a:3", "false": "b:3"}, (-1, 3)),
+        (False, {"true": "a:3", "false": "b:3"}, (1, 3)),
+        ("tie", {"tie": "a:1"}, (-1, 1)),
+        ("a is better", {"a is better": "b:2"}, (1, 2)),
+        # Without a name for it a number is on HelpSteer3's scale, as long as no number was named.
+        (-2, {"left": "a:3"}, (-1, 2)),
+    ],
+)
+def test_a_name_that_was_given_wins_whatever_the_label_looks_like(label, names, meaning):
+    assert parse_preference(label, "label", NamedStrengths(names)) == meaning
+
+
+@pytest.mark.parametrize("label", [2, "2", 2.0, -1])
+def test_a_number_without_a_name_beside_named_numbers_is_refused(label):
+    with pytest.raises(RowError, match="other numbers were given a meaning"):
+        parse_preference(label, "label", NamedStrengths({"1": "a:2", "0": "b:2"}))
+
+
+@pytest.mark.parametrize("label", [True, False])
+def test_a_truth_value_without_a_name_says_how_to_name_it(label):
+    with pytest.raises(RowError, match=rf"“{str(label).lower()}”.*--strength NAME"):
+        parse_preference(label, "label", NamedStrengths({"left": "a:2"}))
+
+
+def test_names_that_no_label_has_used_are_known():
+    names = NamedStrengths({"1": "a:2", "0": "b:2", "tie": "tie"})
+    parse_preference(1, "label", names)
+    assert names.unused == ["0", "tie"]
