@@ -19,6 +19,7 @@ from typing import IO, Any, Generic, TypeVar
 import pyarrow as pa
 
 from learning.interface.atomic_files import is_disk_full, write_json_atomically
+from learning.interface.json_lines import json_line
 from learning.interface.options import UserError, load_options
 from learning.interface.record_checks import ExtraColumns
 from learning.interface.record_files import read_records
@@ -260,7 +261,7 @@ class RunContext(Generic[T]):
         if not self.is_main:
             return
         self._require_fence()
-        line = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        line = json_line(row)
         written = self._stream(name).write(line)
         if written != len(line):  # a nearly full disk takes a part; the next write would say so, too late
             self._stream(name).write(line[written:])

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from learning.interface.atomic_files import sync_path
+from learning.interface.json_lines import json_line
 
 ROWS_PER_SHARD = 100_000
 BYTES_PER_SHARD = 256 * 1024**2
@@ -46,8 +47,7 @@ class ShardWriter:
         else:
             for row in self._buffer:
                 ordered = {name: row.get(name) for name in self._schema.names}
-                line = json.dumps(ordered, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-                file.write(line.encode() + b"\n")
+                file.write(json_line(ordered))
         self._rows_in_part += len(self._buffer)
         self._buffer = []
         if self._rows_in_part >= ROWS_PER_SHARD or file.tell() >= BYTES_PER_SHARD:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from learning.interface.atomic_files import atomic_file
+from learning.interface.json_lines import json_line
 from learning.interface.options import UserError
 from learning.interface.record_checks import ExtraColumns, validate_row
 
@@ -87,8 +88,7 @@ def _write_parquet(file: Any, rows: Iterable[dict[str, Any]], schema: pa.Schema)
 def _write_json_lines(file: Any, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> int:
     count = 0
     for row in rows:
-        line = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        file.write(line.encode() + b"\n")
+        file.write(json_line(row))
         count += 1
     return count
 
