@@ -37,7 +37,8 @@ def values(tmp_path: Path, names: list[str], **environment: str) -> list[object]
 
 def test_without_a_secret_the_program_refuses_to_start_and_says_what_to_set(tmp_path):
     process = check(tmp_path)
-    assert process.returncode != 0
+    assert process.returncode == 2
+    assert len(process.stderr.splitlines()) == 1
     assert "ROUNDTABLE_SECRET_KEY" in process.stderr
 
 
