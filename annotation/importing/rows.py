@@ -1,5 +1,8 @@
 """What can be wrong with one row of a file, and how a sentence about it names what is there."""
 
+from dataclasses import dataclass
+from typing import Any
+
 from annotation.text import safe_excerpt
 
 WHOLE_ROW = "(whole row)"
@@ -16,6 +19,27 @@ class RowError(Exception):
         self.column = safe_excerpt(column, MAX_COLUMN_CHARACTERS)
         self.reason = safe_excerpt(reason)
         super().__init__(f"{self.column}: {self.reason}")
+
+
+@dataclass(frozen=True)
+class UnreadableValue:
+    """A value of a file that no column of ours can hold. Its row is bad only if its column is read."""
+
+    reason: str
+
+
+def require_readable(value: Any, column: str) -> Any:
+    """The value, with everything inside it. Raises RowError where a part of it cannot be read."""
+    parts = [value]  # a stack: rows may be nested as deep as JSON allows
+    while parts:
+        part = parts.pop()
+        if isinstance(part, UnreadableValue):
+            raise RowError(column, f"has a value that cannot be read ({part.reason})")
+        if isinstance(part, list):
+            parts.extend(part)
+        elif isinstance(part, dict):
+            parts.extend(part.values())
+    return value
 
 
 def describe_json_type(value: object) -> str:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotation.importing.report import ImportRefused
-from annotation.importing.rows import WHOLE_ROW, RowError, describe_json_type
+from annotation.importing.rows import WHOLE_ROW, RowError, UnreadableValue, describe_json_type
 from annotation.text import safe_excerpt
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
@@ -135,7 +135,7 @@ def _skip_line(file: IO[bytes]) -> int:
 
 def _parse(line: bytes) -> dict[str, Any] | RowError:
     try:
-        row = json.loads(line.decode("utf-8"), parse_constant=_reject_constant, parse_int=_parse_bounded_int)
+        row = json.loads(line.decode("utf-8"), parse_constant=_parse_constant, parse_int=_parse_bounded_int)
     except UnicodeDecodeError as error:
         return RowError(WHOLE_ROW, f"is not UTF-8 text (byte {error.start + 1})")
     except (ValueError, RecursionError) as error:
@@ -152,14 +152,14 @@ def _parse(line: bytes) -> dict[str, Any] | RowError:
     return row
 
 
-def _reject_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+def _parse_constant(name: str) -> UnreadableValue:
+    return UnreadableValue(f"{name} is no JSON number")
 
 
-def _parse_bounded_int(digits: str) -> int:
+def _parse_bounded_int(digits: str) -> int | UnreadableValue:
     # Beyond this no column has a meaning, and floats and databases overflow.
     if len(digits) > 18:
-        raise ValueError(f"the number {digits[:20]}... is too large")
+        return UnreadableValue(f"the number {digits[:20]}... is too large")
     return int(digits)
 
 
@@ -179,7 +179,7 @@ def _parquet_rows(path: Path) -> Iterator[NumberedRow]:
         ) from error
 
 
-def _rows_from_batch(batch: pa.RecordBatch) -> list[dict[str, Any] | RowError]:
+def _rows_from_batch(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     try:
         return list(batch.to_pylist())
     except _UNREADABLE_VALUE_ERRORS:
@@ -190,11 +190,11 @@ def _rows_from_batch(batch: pa.RecordBatch) -> list[dict[str, Any] | RowError]:
 _UNREADABLE_VALUE_ERRORS = (ValueError, OverflowError, KeyError)
 
 
-def _row_from_slice(batch: pa.RecordBatch) -> dict[str, Any] | RowError:
-    row = {}
+def _row_from_slice(batch: pa.RecordBatch) -> dict[str, Any]:
+    row: dict[str, Any] = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         try:
             row[name] = column[0].as_py()
         except _UNREADABLE_VALUE_ERRORS as error:
-            return RowError(name, f"has a value that cannot be read ({error})")
+            row[name] = UnreadableValue(str(error))
     return row

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from annotation.importing.readers.fields import INTEGER_TEXT
 from annotation.importing.report import ImportRefused
-from annotation.importing.rows import RowError
+from annotation.importing.rows import RowError, require_readable
 
 _MISSING = object()
 T = TypeVar("T")
@@ -54,10 +54,12 @@ class ColumnMap:
         return all(value is not _MISSING and value is not None for value in values)
 
     def value(self, row: Mapping[str, Any], field: str) -> Any:
-        """The value; a RowError when the row does not have the column."""
+        """The value; a RowError when the row does not have the column, or what is there cannot be read."""
         values = [_look_up(row, column) for column in self._columns[field]]
         if any(value is _MISSING for value in values):
             self._raise_missing(row, field)
+        for column, value in zip(self._columns[field], values, strict=True):
+            require_readable(value, column)
         return values[0] if len(values) == 1 else values
 
     def parse(self, row: Mapping[str, Any], field: str, parser: Callable[..., T], *limits: Any) -> T:

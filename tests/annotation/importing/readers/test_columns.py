@@ -2,7 +2,7 @@ import pytest
 
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.report import ImportRefused
-from annotation.importing.rows import RowError
+from annotation.importing.rows import RowError, UnreadableValue
 
 ROW = {"meta": {"question": "Why?", "list": [{"x": "y"}]}, "a.b": "dotted", "plain": "p", "nothing": None}
 
@@ -49,3 +49,22 @@ def test_a_mapped_column_that_is_missing_is_never_taken_for_an_absent_option():
 def test_a_field_that_the_format_does_not_have_is_refused():
     with pytest.raises(ImportRefused, match="the format trl has no field promt; it has prompt"):
         ColumnMap(["prompt"], {"promt": ["x"]}, format_name="trl")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [UnreadableValue("NaN is no JSON number"), [1, {"deep": [UnreadableValue("NaN is no JSON number")]}]],
+)
+def test_only_a_column_that_is_read_may_not_hold_what_cannot_be_read(value):
+    columns = ColumnMap(["score", "text"], {}, format_name="any")
+    row = {"score": value, "text": "a"}
+    assert columns.value(row, "text") == "a"
+    with pytest.raises(RowError, match=r"score: has a value that cannot be read \(NaN is no JSON number\)"):
+        columns.value(row, "score")
+
+
+def test_a_value_nested_as_deep_as_a_file_may_nest_it_is_looked_through():
+    value = []
+    for _ in range(100_000):
+        value = [value]
+    assert ColumnMap(["deep"], {}, format_name="any").value({"deep": value}, "deep") is value
