@@ -8,7 +8,7 @@ from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource, RuntimeOptions
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from policy_training.training.config import PPOConfig, SampleOptions
-from policy_training.training.presets import PPO_PRESETS
+from policy_training.training.ppo_presets import PPO_PRESETS
 from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
 from workspace.models import MAX_OVERLAP

@@ -7,7 +7,8 @@ import pytest
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
 from policy_training.training.config import LanguageModelConfig, PPOConfig
-from policy_training.training.presets import LANGUAGE_MODEL_PRESETS, PPO_PRESETS
+from policy_training.training.ppo_presets import EVALUATION_SAMPLING, PPO_PRESETS
+from policy_training.training.supervised_presets import LANGUAGE_MODEL_PRESETS
 
 HERE = ModelSource(path="/somewhere")
 
@@ -27,30 +28,169 @@ def test_a_ppo_preset_makes_a_config_that_survives_json(name):
     assert config.rollout.steps == 7 and PPO_PRESETS[name].rollout.sampling.top_p == 1.0
 
 
-def test_the_published_figures_are_as_published():
-    ppo_max, n_plus = PPO_PRESETS["ppo_max"], PPO_PRESETS["n_plus"]
-    assert (ppo_max.policy_optimizer.learning_rate, ppo_max.critic_optimizer.learning_rate) == (5e-7, 1.65e-6)
-    assert (ppo_max.reward.clip_range, ppo_max.reward.kl_coefficient) == (0.8, 0.05)
-    assert (
-        ppo_max.algorithm.clip_range,
-        ppo_max.algorithm.clip_range_value,
-        ppo_max.algorithm.gae_lambda,
-    ) == (
-        0.2,
-        0.2,
-        0.95,
-    )
-    assert (ppo_max.rollout.responses_per_step, ppo_max.algorithm.responses_per_minibatch) == (128, 32)
-    assert not ppo_max.algorithm.whiten_advantages and ppo_max.critic.max_pretraining_updates == 50
-    assert (n_plus.rollout.sampling.temperature, n_plus.algorithm.ppo_epochs) == (0.7, 4)
-    assert (n_plus.reward.missing_eos_rule, n_plus.reward.missing_eos_score) == ("replace", -1.0)
-    assert n_plus.rollout.steps * n_plus.rollout.responses_per_step >= 1_000_000
-    llama2 = LANGUAGE_MODEL_PRESETS["sft_llama2"]
-    assert (llama2.optimizer.learning_rate, llama2.data.max_length, llama2.data.examples_per_step) == (
-        2e-5,
-        4096,
-        64,
-    )
+# What the sources print, typed from them and not from the presets: option -> value. "Secrets" is Secrets of RLHF I.
+PUBLISHED_PPO = {
+    "ppo_max": {
+        "policy_optimizer.learning_rate": 5e-7,  # Secrets 5.1
+        "policy_optimizer.warmup_ratio": 0.0,  # 5.4: the critic is trained alone first instead
+        "critic_optimizer.learning_rate": 1.65e-6,  # 5.1
+        "rollout.steps": 1000,  # B, C
+        "rollout.prompts_per_step": 128,  # 5.1
+        "algorithm.responses_per_minibatch": 32,  # 5.1
+        "reward.normalize": True,  # 5.3.1
+        "reward.clip_range": 0.8,  # 5.3.1
+        "reward.kl_coefficient": 0.05,  # 5.3.2
+        "algorithm.clip_range": 0.2,  # its code
+        "algorithm.clip_range_value": 0.2,  # B.1
+        "algorithm.gamma": 1.0,  # its code
+        "algorithm.gae_lambda": 0.9,  # C.3
+        "algorithm.whiten_advantages": False,  # 5.3.1
+        "policy_optimizer.max_grad_norm": 1.0,  # C.2
+        "critic.init_from": "reward_model",  # 5.4
+        "critic.max_pretraining_updates": 50,  # ours
+    },
+    "ppo_vanilla": {
+        "policy_optimizer.learning_rate": 5e-7,  # Secrets 5.1
+        "policy_optimizer.warmup_ratio": 0.1,  # 5.1
+        "critic_optimizer.learning_rate": 1.65e-6,  # 5.1
+        "critic_optimizer.warmup_ratio": 0.1,  # 5.1
+        "rollout.steps": 1000,  # B, C
+        "rollout.prompts_per_step": 128,  # 5.1
+        "algorithm.responses_per_minibatch": 32,  # 5.1
+        "reward.normalize": False,  # 5.2
+        "reward.clip_range": None,  # 5.2
+        "reward.kl_coefficient": 0.0,  # 5.2
+        "algorithm.clip_range": 0.2,  # its code
+        "algorithm.clip_range_value": None,  # 5.2
+        "algorithm.gae_lambda": 0.9,  # C.3
+        "algorithm.ptx_coefficient": 0.0,  # 5.2
+        "critic.max_pretraining_updates": 0,  # 5.2
+    },
+    "instructgpt": {  # InstructGPT C.4, but for the rates of Adam (C)
+        "rollout.prompts_per_step": 512,
+        "rollout.steps": 500,  # 256,000 episodes
+        "rollout.sampling.temperature": 1.0,
+        "algorithm.responses_per_minibatch": 64,
+        "algorithm.ppo_epochs": 1,
+        "algorithm.clip_range": 0.2,
+        "algorithm.gamma": 1.0,
+        "reward.kl_coefficient": 0.02,
+        "reward.normalize": False,
+        "policy_optimizer.schedule": "constant",
+        "policy_optimizer.warmup_steps": 80,  # 10 iterations of 8 minibatches
+        "policy_optimizer.warmup_start_ratio": 0.1,
+        "policy_optimizer.beta1": 0.9,
+        "policy_optimizer.beta2": 0.95,
+        "critic_optimizer.learning_rate": 9e-6,
+        "algorithm.ptx_coefficient": 27.8,
+        "algorithm.ptx_examples_per_minibatch": 512,
+        "critic.init_from": "reward_model",
+        "batch.max_prompt_tokens": 1000,
+        "batch.max_response_tokens": 1000,
+    },
+    "llama2": {  # Llama 2 3.2.3
+        "policy_optimizer.learning_rate": 1e-6,
+        "policy_optimizer.schedule": "constant",
+        "policy_optimizer.beta1": 0.9,
+        "policy_optimizer.beta2": 0.95,
+        "policy_optimizer.epsilon": 1e-5,
+        "policy_optimizer.weight_decay": 0.1,
+        "policy_optimizer.max_grad_norm": 1.0,
+        "rollout.prompts_per_step": 512,
+        "algorithm.responses_per_minibatch": 64,
+        "algorithm.ppo_epochs": 1,
+        "algorithm.clip_range": 0.2,
+        "reward.kl_coefficient": 0.01,
+    },
+    "stiennon": {  # Learning to summarize B.1
+        "rollout.steps": 1954,  # a million episodes
+        "rollout.prompts_per_step": 512,
+        "policy_optimizer.learning_rate": 1.5e-5,
+        "algorithm.ppo_epochs": 4,
+        "algorithm.gamma": 1.0,
+        "algorithm.gae_lambda": 0.95,
+        "reward.kl_coefficient": 0.05,
+        "reward.normalize": False,
+        "critic.init_from": "reward_model",
+    },
+    "n_plus": {  # The N+ implementation details
+        "rollout.steps": 1954,
+        "rollout.prompts_per_step": 512,
+        "rollout.sampling.temperature": 0.7,
+        "policy_optimizer.learning_rate": 3e-6,
+        "policy_optimizer.schedule": "linear",
+        "policy_optimizer.min_lr_ratio": 0.0,
+        "policy_optimizer.epsilon": 1e-5,
+        "algorithm.ppo_epochs": 4,
+        "algorithm.responses_per_minibatch": 512,
+        "algorithm.clip_range": 0.2,
+        "algorithm.clip_range_value": 0.2,
+        "algorithm.gamma": 1.0,
+        "algorithm.gae_lambda": 0.95,
+        "algorithm.whiten_advantages": True,
+        "reward.kl_coefficient": 0.05,
+        "reward.normalize": False,
+        "reward.missing_eos_rule": "replace",
+        "reward.missing_eos_score": -1.0,
+    },
+}
+PUBLISHED_SUPERVISED = {
+    "sft_secrets": {  # Secrets 5.1
+        "optimizer.learning_rate": 9.5e-6,
+        "optimizer.schedule": "cosine",
+        "optimizer.min_lr_ratio": 0.1,
+        "data.epochs": 2,
+        "data.examples_per_step": 1024,
+    },
+    "sft_llama2": {  # Llama 2 3.1
+        "optimizer.learning_rate": 2e-5,
+        "optimizer.schedule": "cosine",
+        "optimizer.weight_decay": 0.1,
+        "data.examples_per_step": 64,
+        "data.packing": True,
+        "data.max_length": 4096,
+        "data.epochs": 2,
+    },
+    "sft_instructgpt": {  # InstructGPT C.1
+        "optimizer.schedule": "cosine",
+        "data.epochs": 16,
+        "model.dropout": 0.2,
+    },
+}
+NOT_PUBLISHED = {"tiny"}  # ours, measured by the demonstration
+
+
+def at(mapping, dotted):
+    for name in dotted.split("."):
+        mapping = mapping[name]
+    return mapping
+
+
+def test_every_preset_is_in_a_table_of_what_its_source_prints():
+    assert PPO_PRESETS.keys() == PUBLISHED_PPO.keys() | NOT_PUBLISHED
+    assert LANGUAGE_MODEL_PRESETS.keys() == PUBLISHED_SUPERVISED.keys() | NOT_PUBLISHED
+
+
+@pytest.mark.parametrize(
+    ("preset", "option", "value"),
+    [(preset, *row) for preset, table in PUBLISHED_PPO.items() for row in table.items()],
+)
+def test_a_ppo_preset_has_the_value_its_source_prints(preset, option, value):
+    assert at(options_to_dict(PPO_PRESETS[preset].config(HERE, "/reward")), option) == value
+
+
+@pytest.mark.parametrize(
+    ("preset", "option", "value"),
+    [(preset, *row) for preset, table in PUBLISHED_SUPERVISED.items() for row in table.items()],
+)
+def test_a_supervised_preset_has_the_value_its_source_prints(preset, option, value):
+    assert at(options_to_dict(LANGUAGE_MODEL_PRESETS[preset].config(HERE)), option) == value
+
+
+def test_evaluation_samples_as_secrets_of_rlhf_does():
+    sampling = EVALUATION_SAMPLING  # Secrets 6.1
+    assert (sampling.temperatures, sampling.top_p, sampling.repetition_penalty) == ((0.8,), 0.9, 1.1)
+    assert (sampling.top_k, sampling.max_response_tokens) == (0, 2048)
 
 
 @pytest.mark.parametrize(

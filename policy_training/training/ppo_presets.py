@@ -1,7 +1,7 @@
-"""Named values for policy training, each with its source. Light: no torch.
+"""Named values for PPO and for sampling, each with its source. Light: no torch.
 
-"ours" marks what the source does not publish. A preset leaves open which models it starts from, how long PPO
-runs, and the machine. What a source asks for and these recipes do not have is said at the preset.
+"ours" marks what the source does not publish. A preset leaves open which models it starts from, and the machine.
+What a source asks for and these recipes do not have is said at the preset.
 """
 
 from collections.abc import Mapping
@@ -14,47 +14,16 @@ from learning.interface.training_options import (
     ModelSource,
     OptimizerOptions,
     RuntimeOptions,
-    TokenizerOptions,
 )
 from policy_training.training.config import (
     AlgorithmOptions,
     CriticOptions,
-    LanguageModelConfig,
-    LanguageModelDataOptions,
     PPOConfig,
     RewardOptions,
     RolloutOptions,
+    SampleOptions,
     SamplingOptions,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class LanguageModelPreset:
-    name: str
-    source: str  # where to read about it
-    optimizer: OptimizerOptions
-    data: LanguageModelDataOptions = field(default_factory=LanguageModelDataOptions)
-    batch: BatchOptions = field(default_factory=BatchOptions)
-    dropout: float = 0.0
-    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
-
-    def config(
-        self,
-        source: ModelSource,
-        *,
-        runtime: RuntimeOptions | None = None,
-        tokenizer: TokenizerOptions | None = None,
-    ) -> LanguageModelConfig:
-        return LanguageModelConfig(
-            model=ModelOptions(source=source, dropout=self.dropout),
-            optimizer=self.optimizer,
-            batch=self.batch,
-            data=self.data,
-            tokenizer=tokenizer or TokenizerOptions(),
-            evaluation=self.evaluation,
-            runtime=runtime or RuntimeOptions(),
-            preset=self.name,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,113 +66,35 @@ class PPOPreset:
         )
 
 
-SFT_SECRETS = LanguageModelPreset(
-    name="sft_secrets",
-    source="Secrets of RLHF I (Zheng et al. 2023), 5.1",
-    optimizer=OptimizerOptions(
-        learning_rate=9.5e-6,  # 5.1
-        schedule="cosine",  # 5.1
-        min_lr_ratio=0.1,  # 5.1: to 10 % of the peak
-    ),
-    data=LanguageModelDataOptions(
-        epochs=2,  # 5.1
-        examples_per_step=1024,  # 5.1
-    ),
-)
-
-SFT_LLAMA2 = LanguageModelPreset(
-    name="sft_llama2",
-    source="Llama 2 (Touvron et al. 2023), 3.1",
-    optimizer=OptimizerOptions(
-        learning_rate=2e-5,  # 3.1
-        schedule="cosine",  # 3.1
-        min_lr_ratio=0.1,  # 2.2: down to 10 % of the peak
-        beta1=0.9,  # 2.2
-        beta2=0.95,  # 2.2
-        epsilon=1e-5,  # 2.2
-        weight_decay=0.1,  # 3.1
-        max_grad_norm=1.0,  # 2.2
-    ),
-    data=LanguageModelDataOptions(
-        packing=True,  # 3.1: concatenated to full sequences (here none is cut, and neighbours are masked)
-        max_length=4096,  # 3.1
-        epochs=2,  # 3.1
-        examples_per_step=64,  # 3.1
-    ),
-    batch=BatchOptions(
-        max_prompt_tokens=2048,  # ours
-        max_response_tokens=2048,  # ours
-        max_micro_batch_tokens=8192,  # ours
-    ),
-)
-
-SFT_INSTRUCTGPT = LanguageModelPreset(
-    name="sft_instructgpt",
-    source="InstructGPT (Ouyang et al. 2022), C.1; its choice of the best epoch by reward model is left to the caller",
-    optimizer=OptimizerOptions(
-        learning_rate=9.65e-6,  # C.1 for 1.3B and 6B; 5.03e-6 for 175B
-        schedule="cosine",  # C.1
-        min_lr_ratio=0.1,  # C.1
-    ),
-    data=LanguageModelDataOptions(
-        epochs=16,  # C.1
-        examples_per_step=32,  # C.1 for 1.3B and 6B; 8 for 175B
-    ),
-    dropout=0.2,  # C.1: residual dropout; ours sets every dropout the architecture has (Llama: that of attention)
-)
-
-SFT_TINY = LanguageModelPreset(
-    name="tiny",
-    source="ours: models of about one million parameters from scratch, a dialogue a row, one or two CPU cores",
-    optimizer=OptimizerOptions(
-        learning_rate=4e-3,  # ours
-        schedule="cosine",  # ours
-        min_lr_ratio=0.05,  # ours
-        warmup_steps=20,  # ours
-        weight_decay=0.01,  # ours
-    ),
-    data=LanguageModelDataOptions(
-        packing=False,  # ours: learns faster than packed rows at this size
-        examples_per_step=48,  # ours
-        steps=400,  # ours
-    ),
-    batch=BatchOptions(
-        max_prompt_tokens=256,  # ours
-        max_response_tokens=192,  # ours
-        max_micro_batch_tokens=1024,  # ours: rows of like length together; 4096 pads a third more
-    ),
-    evaluation=EvaluationOptions(
-        evaluate_every_steps=100,  # ours
-        max_examples=96,  # ours
-    ),
-)
-
 PPO_MAX = PPOPreset(
     name="ppo_max",
-    source="Secrets of RLHF I (Zheng et al. 2023), 5.1, 5.3, 5.4, B.1 (the paper; the authors' code deviates)",
+    source="Secrets of RLHF I (Zheng et al. 2023), 5.1, 5.3, 5.4, B, C (the paper; the authors' code deviates)",
     policy_optimizer=OptimizerOptions(
-        learning_rate=5e-7,  # B.1
-        schedule="constant",  # ours: no warm-up, because the critic is pre-trained (5.4)
+        learning_rate=5e-7,  # 5.1
+        # 5.1 warms up over the first 10 % of the steps in all experiments; here the critic that is trained alone
+        # first takes its place (5.4).
+        schedule="constant",  # ours after that
     ),
     critic_optimizer=OptimizerOptions(
-        learning_rate=1.65e-6,  # B.1
+        learning_rate=1.65e-6,  # 5.1
         schedule="constant",  # ours
     ),
     rollout=RolloutOptions(
-        prompts_per_step=128,  # B.1: 128 rollouts a step
+        steps=1000,  # B, C: all ablations; 10,000 in its long run
+        prompts_per_step=128,  # 5.1: 128 samples a step
         samples_per_prompt=1,  # ours: the paper names no number
     ),
     reward=RewardOptions(
         normalize=True,  # 5.3.1: running mean and standard deviation of history
-        clip_range=0.8,  # 5.3.1 tries 0.3 and 0.8; the code has 10
+        clip_range=0.8,  # 5.3.1 tries 0.3 and 0.8 and advises a relaxed clip; the authors' code has 10
         kl_coefficient=0.05,  # 5.3.2
     ),
     algorithm=AlgorithmOptions(
-        responses_per_minibatch=32,  # B.1
-        clip_range=0.2,  # B.1
+        responses_per_minibatch=32,  # 5.1
+        clip_range=0.2,  # the authors' code
         clip_range_value=0.2,  # B.1
-        gamma=1.0,  # the authors' configuration
-        gae_lambda=0.95,  # the authors' configuration
+        gamma=1.0,  # the authors' code
+        gae_lambda=0.9,  # C.3: "in all our other experiments"; the authors' code has 0.95
         whiten_advantages=False,  # 5.3.1: constrain on the reward level only
         ptx_coefficient=1.0,  # ours: 5.4 mixes pretraining data and names no weight
     ),
@@ -218,18 +109,110 @@ PPO_MAX = PPOPreset(
 PPO_VANILLA = PPOPreset(
     name="ppo_vanilla",
     source="Secrets of RLHF I (Zheng et al. 2023), 5.2: ppo_max without what 5.3 and 5.4 add",
-    policy_optimizer=PPO_MAX.policy_optimizer,
-    critic_optimizer=PPO_MAX.critic_optimizer,
+    policy_optimizer=replace(
+        PPO_MAX.policy_optimizer, warmup_ratio=0.1
+    ),  # 5.1: over the first 10 % of the steps
+    critic_optimizer=replace(PPO_MAX.critic_optimizer, warmup_ratio=0.1),  # 5.1
     rollout=PPO_MAX.rollout,
     reward=RewardOptions(normalize=False, clip_range=None, kl_coefficient=0.0),  # 5.2
     algorithm=AlgorithmOptions(
-        responses_per_minibatch=32,  # B.1
-        clip_range=0.2,  # B.1
+        responses_per_minibatch=32,  # 5.1
+        clip_range=0.2,  # the authors' code
         clip_range_value=None,  # 5.2
-        gamma=1.0,
-        gae_lambda=0.95,
+        gamma=1.0,  # the authors' code
+        gae_lambda=0.9,  # C.3
     ),
     critic=CriticOptions(init_from="reward_model", max_pretraining_updates=0),  # 5.2
+)
+
+PPO_INSTRUCTGPT = PPOPreset(
+    name="instructgpt",
+    source="InstructGPT (Ouyang et al. 2022), C.4; its moving average of the weights (0.992) is not taken",
+    policy_optimizer=OptimizerOptions(
+        learning_rate=9.65e-6,  # ours: unpublished; that of its supervised models of 1.3B and 6B
+        schedule="constant",  # C.4
+        warmup_steps=80,  # C.4: 10 iterations, of 8 minibatches each
+        warmup_start_ratio=0.1,  # C.4: from a tenth of the peak
+        beta1=0.9,  # C
+        beta2=0.95,  # C
+    ),
+    critic_optimizer=OptimizerOptions(
+        learning_rate=9e-6,  # C.4 for 1.3B and 6B; 5e-6 for 175B
+        schedule="constant",  # ours
+        warmup_steps=80,  # C.4
+        warmup_start_ratio=0.1,  # C.4
+        beta1=0.9,  # C
+        beta2=0.95,  # C
+    ),
+    rollout=RolloutOptions(
+        steps=500,  # C.4: 256,000 episodes
+        prompts_per_step=512,  # C.4
+        samples_per_prompt=1,
+        sampling=SamplingOptions(temperature=1.0),  # C.4
+    ),
+    reward=RewardOptions(normalize=False, clip_range=None, kl_coefficient=0.02),  # C.4
+    algorithm=AlgorithmOptions(
+        responses_per_minibatch=64,  # C.4
+        ppo_epochs=1,  # C.4: a single inner epoch
+        clip_range=0.2,  # C.4
+        clip_range_value=None,  # ours: unpublished
+        gamma=1.0,  # C.4: no discount
+        gae_lambda=0.95,  # ours: unpublished
+        whiten_advantages=True,  # ours, as in the code it grew from (Ziegler et al. 2019)
+        ptx_coefficient=27.8,  # C.4
+        ptx_examples_per_minibatch=512,  # C.4: 8 times as many pretraining examples as episodes
+    ),
+    critic=CriticOptions(
+        init_from="reward_model",  # C.4: the value function starts from the 6B reward model
+        max_pretraining_updates=0,  # C.4 names none
+    ),
+    batch=BatchOptions(
+        max_prompt_tokens=1000,  # C.4
+        max_response_tokens=1000,  # C.4
+    ),
+)
+
+PPO_LLAMA2 = PPOPreset(
+    name="llama2",
+    source="Llama 2 (Touvron et al. 2023), 3.2.3; its safety gate and its whitening of logit(score) need two reward "
+    "models and are not taken: the score is normalized by its running moments instead (ours)",
+    policy_optimizer=OptimizerOptions(
+        learning_rate=1e-6,  # 3.2.3
+        schedule="constant",  # 3.2.3
+        beta1=0.9,  # 3.2.3
+        beta2=0.95,  # 3.2.3
+        epsilon=1e-5,  # 3.2.3
+        weight_decay=0.1,  # 3.2.3
+        max_grad_norm=1.0,  # 3.2.3
+    ),
+    critic_optimizer=OptimizerOptions(
+        learning_rate=1e-6,  # 3.2.3 names one rate
+        schedule="constant",
+        beta1=0.9,
+        beta2=0.95,
+        epsilon=1e-5,
+        weight_decay=0.1,
+        max_grad_norm=1.0,
+    ),
+    rollout=RolloutOptions(
+        steps=400,  # 3.2.3: between 200 and 400 iterations
+        prompts_per_step=512,  # 3.2.3
+        samples_per_prompt=1,
+    ),
+    reward=RewardOptions(
+        normalize=True,  # ours, see above
+        clip_range=None,  # 3.2.3 names none
+        kl_coefficient=0.01,  # 3.2.3 for 7B and 13B; 0.005 for 34B and 70B
+    ),
+    algorithm=AlgorithmOptions(
+        responses_per_minibatch=64,  # 3.2.3
+        ppo_epochs=1,  # 3.2.3: one gradient step a minibatch
+        clip_range=0.2,  # 3.2.3
+        clip_range_value=None,  # ours: unpublished
+        gamma=1.0,  # ours: unpublished
+        gae_lambda=0.95,  # ours: unpublished
+    ),
+    critic=CriticOptions(init_from="reward_model", max_pretraining_updates=0),  # ours: unpublished
 )
 
 PPO_STIENNON = PPOPreset(
@@ -242,6 +225,7 @@ PPO_STIENNON = PPOPreset(
     ),
     critic_optimizer=OptimizerOptions(learning_rate=1.5e-5, schedule="linear", min_lr_ratio=0.0),
     rollout=RolloutOptions(
+        steps=1954,  # B.1: one million episodes
         prompts_per_step=512,  # B.1 for 1.3B; 256 for 6.7B
         samples_per_prompt=1,
     ),
@@ -331,13 +315,24 @@ PPO_TINY = PPOPreset(
         plateau_window=4,  # ours
         plateau_min_improvement=0.05,  # ours
     ),
-    batch=SFT_TINY.batch,
+    batch=BatchOptions(
+        max_prompt_tokens=256,  # ours, as in fine-tuning
+        max_response_tokens=192,  # ours
+        max_micro_batch_tokens=1024,  # ours
+    ),
     evaluation=EvaluationOptions(max_examples=128),  # ours
 )
 
-LANGUAGE_MODEL_PRESETS: Mapping[str, LanguageModelPreset] = {
-    preset.name: preset for preset in (SFT_SECRETS, SFT_LLAMA2, SFT_INSTRUCTGPT, SFT_TINY)
-}
 PPO_PRESETS: Mapping[str, PPOPreset] = {
-    preset.name: preset for preset in (PPO_MAX, PPO_VANILLA, PPO_STIENNON, PPO_N_PLUS, PPO_TINY)
+    preset.name: preset
+    for preset in (PPO_MAX, PPO_VANILLA, PPO_INSTRUCTGPT, PPO_LLAMA2, PPO_STIENNON, PPO_N_PLUS, PPO_TINY)
 }
+
+# How responses to compare policies by are drawn: one a prompt (Secrets of RLHF I, 6.1). Its length penalty of 1.2 has
+# no meaning for plain sampling. The repetition penalty counts the tokens written so far, not the prompt's.
+EVALUATION_SAMPLING = SampleOptions(
+    temperatures=(0.8,),  # 6.1
+    top_p=0.9,  # 6.1
+    repetition_penalty=1.1,  # 6.1
+    max_response_tokens=2048,  # 6.1; lower it to what the policy was trained to write
+)
