@@ -36,6 +36,37 @@ def start_round(
     Raises RoundRefused if another round is open, or if a later stage is bound to fail: better now than
     after people have done their part.
     """
+    require_startable(
+        project=project, criterion=criterion, start_policy=start_policy, prompt_set=prompt_set, plan=plan
+    )
+    last_round = project.rounds.order_by("-number").first()
+    try:
+        with transaction.atomic():
+            round_ = Round.objects.create(
+                project=project,
+                number=last_round.number + 1 if last_round else 1,
+                criterion=criterion,
+                prompt_set=prompt_set,
+                plan=plan_to_dict(plan),
+                start_policy=start_policy,
+                comparison_policy=_comparison_policy(project, start_policy),
+                started_by=actor,
+            )
+    except IntegrityError as error:
+        # Also when somebody else took the number a moment ago: theirs is the open round.
+        if not project.rounds.open().exists():
+            raise
+        raise RoundRefused(
+            "Another round of this project is open: finish, retry or cancel it first.", code="round_open"
+        ) from error
+    enter_stage(round_, Stage.SAMPLING, f"started by {actor.username}", actor=actor)
+    return round_
+
+
+def require_startable(
+    *, project: Project, criterion: Criterion, start_policy: Policy, prompt_set: PromptSet, plan: RoundPlan
+) -> None:
+    """Raises RoundRefused when a round of this plan is bound to fail, now or at a later stage."""
     for instance in (criterion, start_policy, prompt_set):
         if instance.project_id != project.pk:
             raise RoundRefused(f"“{instance}” belongs to another project.", code="wrong_project")
@@ -54,28 +85,6 @@ def start_round(
     non_members = [name for name in plan.annotation.reserved_for if name not in members]
     if non_members:
         raise RoundRefused(f"Tasks cannot be kept for “{non_members[0]}”, who is no member of this project.")
-    last_round = project.rounds.order_by("-number").first()
-    try:
-        with transaction.atomic():
-            round_ = Round.objects.create(
-                project=project,
-                number=last_round.number + 1 if last_round else 1,
-                criterion=criterion,
-                prompt_set=prompt_set,
-                plan=plan_to_dict(plan),
-                start_policy=start_policy,
-                comparison_policy=_comparison_policy(last_round, start_policy),
-                started_by=actor,
-            )
-    except IntegrityError as error:
-        # Also when somebody else took the number a moment ago: theirs is the open round.
-        if not project.rounds.open().exists():
-            raise
-        raise RoundRefused(
-            "Another round of this project is open: finish, retry or cancel it first.", code="round_open"
-        ) from error
-    enter_stage(round_, Stage.SAMPLING, f"started by {actor.username}", actor=actor)
-    return round_
 
 
 def _require_prompts(prompt_set: PromptSet) -> None:
@@ -96,10 +105,14 @@ def _require_prompts(prompt_set: PromptSet) -> None:
         )
 
 
-def _comparison_policy(last_round: Round | None, start: Policy) -> Policy | None:
-    """Whom head-to-head pairs set against the start policy."""
-    if last_round is not None and last_round.start_policy_id != start.pk:
-        return last_round.start_policy
+def _comparison_policy(project: Project, start: Policy) -> Policy | None:
+    """Whom head-to-head pairs set against the start policy: the start of the last round that was carried through.
+
+    A cancelled round improved nothing; its start may be of another line altogether.
+    """
+    last_done = project.rounds.filter(stage=Stage.DONE).order_by("-number").first()
+    if last_done is not None and last_done.start_policy_id != start.pk:
+        return last_done.start_policy
     return start.parent
 
 

@@ -1,6 +1,7 @@
 """A project whose policy and prompts are rows without weights: enough for everything that does not train."""
 
 import pytest
+from django.utils import timezone
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
 from annotation.content.actions import (
@@ -10,13 +11,14 @@ from annotation.content.actions import (
     get_or_create_prompt_set,
     get_or_create_source,
 )
-from annotation.models import Source
+from annotation.models import PreferenceDataset, Source
 from policy_training.models import Policy
+from rewardmodel.models import RewardModel
 from rounds.actions import start_round
-from rounds.models import Stage
+from rounds.models import Round, Stage
 from rounds.plans import preset_plan
 from rounds.stages.transitions import enter_stage
-from runs.models import Artifact
+from runs.models import Artifact, Run
 
 
 @pytest.fixture
@@ -92,3 +94,33 @@ def begin(project, criterion, policy, prompt_set, max_):
         return start_round(**{**asked, **changes})
 
     return begin
+
+
+@pytest.fixture
+def finish_round(make_policy, max_):
+    """Carries a round to its end, its reward model and new policy being rows without weights."""
+
+    def finish(round_: Round) -> Round:
+        project, name = round_.project, f"round {round_.number}"
+        artifact = Artifact.objects.create(
+            project=project, kind="reward_model", path=f"models/{name}", sha256="0" * 64, size_bytes=1
+        )
+        dataset = PreferenceDataset.objects.create(
+            project=project, name=name, criterion=round_.criterion, directory=name, created_by=max_
+        )
+        round_.reward_model = RewardModel.objects.create(
+            project=project,
+            criterion=round_.criterion,
+            name=name,
+            artifact=artifact,
+            dataset=dataset,
+            produced_by=Run.objects.create(
+                project=project, kind="rewardmodel.train", title=name, config={}, requested_by=max_
+            ),
+        )
+        round_.new_policy = make_policy(name, parent=round_.start_policy)
+        round_.save()
+        enter_stage(round_, Stage.DONE, "the new policy is ready", finished_at=timezone.now())
+        return round_
+
+    return finish

@@ -141,3 +141,18 @@ def test_a_cancelled_round_stops_its_runs_and_makes_room_for_the_next(begin, max
     assert Run.objects.get().state == RunState.CANCELLED
     assert not advance_round(round_.pk)
     assert begin().number == 2
+
+
+def test_the_start_of_a_cancelled_round_is_nobodys_opponent(begin, make_policy, max_):
+    """A stranger's round was given up; the next one is held against its own policy's parent."""
+    stranger, parent = make_policy("stranger"), make_policy("parent")
+    child = make_policy("child", parent=parent)
+    cancel_round(actor=max_, round_=begin(start_policy=stranger))
+    assert begin(start_policy=child).comparison_policy == parent
+
+
+def test_the_start_of_the_last_round_carried_through_is_the_opponent(begin, make_policy, finish_round, max_):
+    first, second, stranger = make_policy("first"), make_policy("second"), make_policy("stranger")
+    finish_round(begin(start_policy=first))
+    cancel_round(actor=max_, round_=begin(start_policy=stranger))
+    assert begin(start_policy=second).comparison_policy == first
