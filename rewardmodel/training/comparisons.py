@@ -8,14 +8,20 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, assert_never
+from typing import Any
 
 import torch
 
 from learning.interface.options import UserError
 from learning.interface.record_schemas import COMPARISONS
+from learning.interface.usable_comparisons import (
+    MIN_TRAINING_COMPARISONS,
+    RankingLossName,
+    TrainingSupply,
+    can_train,
+    shortfall,
+)
 from learning.run_context import RunContext
-from rewardmodel.training.config import RankingLossName
 from rewardmodel.training.losses import Targets
 
 Message = Mapping[str, Any]
@@ -59,17 +65,12 @@ class Comparison:
 
     def is_usable(self, ranking_loss: RankingLossName) -> bool:
         """True when this loss can learn something from the comparison."""
-        if self.weight == 0:
-            return False
-        match ranking_loss:
-            case "pairwise":
-                return bool(self.untied_pairs)
-            case "soft_labels":
-                return bool(self.pairs)
-            case "plackett_luce" | "best_of_k":
-                return self.ranks is not None and len(set(self.ranks)) > 1
-            case unknown:
-                assert_never(unknown)
+        return can_train(
+            ranking_loss,
+            weight=self.weight,
+            ranks=self.ranks,
+            shares=[pair.preference for pair in self.pairs],
+        )
 
 
 def read_comparisons(context: RunContext[Any]) -> list[Comparison]:
@@ -133,11 +134,10 @@ def split_usable(
     """Those to train on, under this loss, and those to evaluate on, which need an untied pair."""
     training = [item for item in comparisons if item.split == "train" and item.is_usable(ranking_loss)]
     validation = [item for item in comparisons if item.split == "validation" and item.untied_pairs]
-    if len(training) < 2:
-        raise UserError(
-            f"inputs/comparisons.parquet has {len(training)} usable comparisons in the split train for the "
-            f"{ranking_loss} loss; a reward model needs at least two: collect more."
-        )
+    if len(training) < MIN_TRAINING_COMPARISONS:
+        in_train = sum(item.split == "train" for item in comparisons)
+        missing = shortfall(TrainingSupply(comparisons=in_train, usable=len(training)), ranking_loss)
+        raise UserError(f"inputs/comparisons.parquet has {missing}: collect more.")
     return training, validation
 
 

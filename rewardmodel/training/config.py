@@ -12,8 +12,8 @@ from learning.interface.training_options import (
     TokenizerOptions,
     require_at_least,
 )
+from learning.interface.usable_comparisons import RankingLossName
 
-RankingLossName = Literal["pairwise", "soft_labels", "plackett_luce", "best_of_k"]
 MarginTable = Literal["none", "small", "large"]
 PairWeight = Literal["untied", "all"]
 

@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rewardmodel.training.config import MarginTable, ObjectiveOptions, PairWeight, RankingLossName
+from learning.interface.usable_comparisons import RankingLossName
+from rewardmodel.training.config import MarginTable, ObjectiveOptions, PairWeight
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from learning.interface.usable_comparisons import RankingLossName
 from rewardmodel.training.comparisons import build_targets, comparison_from_row
-from rewardmodel.training.config import ObjectiveOptions, RankingLossName
+from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.losses import (
     best_of_k_loss,
     centering_penalties,

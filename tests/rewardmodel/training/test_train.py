@@ -185,12 +185,12 @@ def wait_for_step(path, step, process):
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (lambda rows: rows[-1:], "has 1 usable comparisons in the split train"),
+        (lambda rows: rows[-1:], "has 1 usable comparison in the split train"),
         (
             lambda rows: [
                 {**row, "soft_preference": [[None, 0.5], [0.5, None]], "ranks": [0, 0]} for row in rows
             ],
-            "has 0 usable comparisons",
+            "ties alone teach the pairwise loss nothing",
         ),
         (
             lambda rows: [*rows, {**rows[-1], "group_id": "again", "split": "validation"}],
