@@ -4,9 +4,11 @@ Pure functions of costs and seeds, so that every process of a run takes the same
 the others, and a resumed run continues where it stopped.
 """
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from learning.interface.options import UserError
@@ -118,17 +120,25 @@ class ContinuousBatchSampler:
         self._epochs_begun = 0
         self._pending: list[int] = []
 
-    def next(self) -> list[int]:
-        """Indices of the examples of the next step."""
-        if len(self._pending) < self._size:
+    def next(self, examples: int | None = None) -> list[int]:
+        """Indices of the examples of the next step; `examples` asks for another number this once."""
+        size = self._size if examples is None else min(examples, self._count)
+        if len(self._pending) < size:
             order = epoch_permutation(self._count, seed=self._seed, epoch=self._epochs_begun)
             self._epochs_begun += 1
             left = set(self._pending)
-            fill = [index for index in order if index not in left][: self._size - len(left)]
+            fill = [index for index in order if index not in left][: size - len(left)]
             filled = set(fill)
             self._pending += fill + [index for index in order if index not in filled]
-        step, self._pending = self._pending[: self._size], self._pending[self._size :]
+        step, self._pending = self._pending[:size], self._pending[size:]
         return step
+
+    def draw(self, examples: int) -> list[int]:
+        """So many indices whatever the set holds: a smaller set gives its examples again."""
+        indices: list[int] = []
+        while len(indices) < examples:
+            indices += self.next(examples - len(indices))
+        return indices
 
     def state_dict(self) -> dict[str, Any]:
         return {"epochs_begun": self._epochs_begun, "pending": list(self._pending), "examples": self._count}
@@ -136,6 +146,46 @@ class ContinuousBatchSampler:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         _require_same_count(state["examples"], self._count)
         self._epochs_begun, self._pending = state["epochs_begun"], list(state["pending"])
+
+
+class ProportionalSampler:
+    """Draws from a set in a fixed proportion to what is taken elsewhere, epoch by epoch in seeded order.
+
+    After n examples elsewhere, floor(ratio * n + 1/2) of this set were drawn: the proportion is met to half an
+    example over any stretch of a run, also where a single step is due less than one. A step that is due more than
+    the set holds takes examples again, so that the proportion holds for small sets too. Can be saved and resumed.
+    """
+
+    def __init__(self, count: int, *, seed: int, ratio: Fraction) -> None:
+        if ratio < 0:
+            raise ValueError(f"ratio must be at least 0, found {ratio}")
+        self._sampler = ContinuousBatchSampler(count, seed=seed, examples_per_step=count)
+        self._ratio = ratio
+        self._taken_elsewhere = 0
+        self.drawn = 0
+
+    def next(self, taken_elsewhere: int) -> list[int]:
+        """Indices that are due once so many more were taken elsewhere; maybe none."""
+        self._taken_elsewhere += taken_elsewhere
+        due = math.floor(self._ratio * self._taken_elsewhere + Fraction(1, 2)) - self.drawn
+        self.drawn += due
+        return self._sampler.draw(due)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "sampler": self._sampler.state_dict(),
+            "taken_elsewhere": self._taken_elsewhere,
+            "drawn": self.drawn,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._sampler.load_state_dict(state["sampler"])
+        self._taken_elsewhere, self.drawn = state["taken_elsewhere"], state["drawn"]
+
+
+def exact_share(share: float) -> Fraction:
+    """The share as people write it: 0.1 is one in ten, not the nearest binary number."""
+    return Fraction(share).limit_denominator(1_000_000)
 
 
 def _require_same_count(saved: int, present: int) -> None:

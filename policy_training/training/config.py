@@ -217,13 +217,17 @@ class AlgorithmOptions:
     whiten_advantages: bool = False
     # Nats a token to the sampling policy: above it the step's remaining updates are skipped. None: never.
     target_kl: float | None = None
-    ptx_coefficient: float = 0.0  # times the mean token loss on demonstrations, in the same optimizer step
+    # Times the mean loss of the mixed-in tokens, in the same optimizer step.
+    ptx_coefficient: float = 0.0
+    # Of the mixed-in examples: 1 is pretraining texts only (every token counts), 0 demonstrations only (response tokens
+    # count).
+    ptx_texts_share: float = 0.0
     ptx_examples_per_minibatch: int = 0  # 0: as many as the minibatch has responses
 
     def __post_init__(self) -> None:
         for name in ("responses_per_minibatch", "ppo_epochs"):
             require_at_least(name, getattr(self, name), 1)
-        for name in ("gamma", "gae_lambda"):
+        for name in ("gamma", "gae_lambda", "ptx_texts_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be between 0 and 1, found {getattr(self, name)}")
         if not 0.0 < self.clip_range < 1.0:

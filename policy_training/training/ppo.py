@@ -3,9 +3,9 @@
     python -m policy_training.training.ppo RUN_DIR
 
 Reads inputs `prompts` (split "train" is rolled out, everything else is held out for evaluation) and, for the ptx
-loss, `demonstrations`. Each step: generate and score rollouts, recompute log-probs under policy and reference, turn
-scores into per-token rewards, compute values and GAE advantages, update critic and policy. The critic is initialized
-from the reward model and pre-trained before the first policy update.
+loss, `texts` and `demonstrations`. Each step: generate and score rollouts, recompute log-probs under policy and
+reference, turn scores into per-token rewards, compute values and GAE advantages, update critic and policy. The critic
+is initialized from the reward model and pre-trained before the first policy update.
 
 Writes model/ (the policy), critic/ and result.json.
 """
@@ -42,8 +42,8 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         "moments": state.score_moments,
         "kl": state.kl_controller,
     }
-    if state.ptx_sampler is not None:
-        stateful["ptx"] = state.ptx_sampler
+    if state.ptx is not None:
+        stateful["ptx"] = state.ptx
     checkpoints = Checkpoints(
         context, state.distributed, engines={"policy": state.policy, "critic": state.critic}, state=stateful
     )
@@ -90,6 +90,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         "steps": progress.policy_steps,
         "episodes": progress.episodes,
         "critic_pretraining_updates": progress.critic_pretraining_updates,
+        "ptx_examples": state.ptx.drawn if state.ptx is not None else None,
         "same_tokenizer": state.scorer.same_tokenizer,
         "layout": state.layout,
         "layout_reason": state.layout_reason,

@@ -4,21 +4,21 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from learning.batches.collation import Example
 from learning.batches.layout import choose_layout
 from learning.batches.samplers import ContinuousBatchSampler
 from learning.checkpoints import DataclassState
 from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.options import UserError
-from learning.interface.record_schemas import DEMONSTRATIONS, PROMPTS
+from learning.interface.record_schemas import PROMPTS
 from learning.interface.training_options import Layout, ModelSource
 from learning.models.architectures import require_max_positions
 from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenizers import load_tokenizer
 from learning.run_context import RunContext
 from policy_training.training.config import PPOConfig
-from policy_training.training.demonstrations import demonstration_example, split_train
+from policy_training.training.demonstrations import split_train
+from policy_training.training.ptx import PtxMix, read_ptx_mix
 from policy_training.training.rewards import KLController, RunningMoments
 from policy_training.training.rollouts import (
     FrozenModel,
@@ -60,11 +60,10 @@ class PPOState:
     train_prompts: list[Prompt]
     evaluation_prompts: list[Prompt]
     evaluation_split: str
-    demonstrations: list[Example]
     layout: Layout
     layout_reason: str
     prompt_sampler: ContinuousBatchSampler
-    ptx_sampler: ContinuousBatchSampler | None
+    ptx: PtxMix | None
     score_moments: RunningMoments
     kl_controller: KLController
     progress: TrainingState
@@ -109,7 +108,7 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
         dtype=config.runtime.dtype,
         requested=config.batch.layout,
     )
-    demonstrations = read_demonstrations(context, tokenizer)
+    ptx = read_ptx_mix(context, tokenizer)
     policy_engine, critic_engine = build_engines(config, policy, critic, distributed)
     return PPOState(
         context=context,
@@ -123,21 +122,13 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
         train_prompts=train_prompts,
         evaluation_prompts=evaluation_prompts,
         evaluation_split="heldout" if heldout_rows else "train",
-        demonstrations=demonstrations,
         layout=layout,
         layout_reason=layout_reason,
         # Of constant size: an optimizer like Adam makes an update of one prompt as large as one of many.
         prompt_sampler=ContinuousBatchSampler(
             len(train_prompts), seed=config.runtime.seed, examples_per_step=config.rollout.prompts_per_step
         ),
-        ptx_sampler=ContinuousBatchSampler(
-            len(demonstrations),
-            seed=config.runtime.seed + 1,
-            examples_per_step=config.algorithm.ptx_examples_per_minibatch
-            or config.algorithm.responses_per_minibatch,
-        )
-        if demonstrations
-        else None,
+        ptx=ptx,
         score_moments=RunningMoments(),
         kl_controller=KLController(
             config.reward.kl_coefficient, config.reward.kl_target, config.reward.kl_controller
@@ -180,22 +171,3 @@ def load_critic(config: PPOConfig, scorer: RolloutScorer, tokenizer: Any) -> Any
             "critic; set it to 'policy'"
         )
     return load_reward_model(ModelSource(path=config.reward_model_path), tokenizer)
-
-
-def read_demonstrations(context: RunContext[PPOConfig], tokenizer: Any) -> list[Example]:
-    """Training demonstrations for the ptx loss; none when it is off."""
-    config = context.options
-    if config.algorithm.ptx_coefficient == 0:
-        return []
-    if not context.has_input("demonstrations"):
-        raise UserError(
-            f"config.algorithm.ptx_coefficient: {config.algorithm.ptx_coefficient} needs inputs/demonstrations; add "
-            "demonstrations or set it to 0"
-        )
-    rows = context.read_input("demonstrations", DEMONSTRATIONS)
-    train_rows, _ = split_train(rows)
-    if not train_rows:
-        raise UserError(
-            "inputs/demonstrations: no row has split 'train'; the ptx loss has nothing to learn from"
-        )
-    return [demonstration_example(row, tokenizer, config.batch) for row in train_rows]

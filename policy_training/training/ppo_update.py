@@ -23,11 +23,11 @@ from policy_training.training.ppo_setup import PPOState
 
 @dataclass
 class PtxMicroBatch:
-    """One micro-batch of demonstrations; `weight` times its token sum is the coefficient times the token mean."""
+    """One micro-batch of the ptx mix; `step_tokens`: its counted tokens in the optimizer step, on all ranks."""
 
     batch: TokenBatch
     is_dummy: bool
-    weight: float
+    step_tokens: int
 
 
 def critic_pretraining_done(state: PPOState) -> bool:
@@ -113,19 +113,24 @@ def update_critic(state: PPOState, minibatch: Minibatch, tokens: float) -> dict[
 
 
 def update_policy(state: PPOState, minibatch: Minibatch, tokens: float) -> dict[str, float]:
-    """One optimizer step of the policy: the clipped loss on the rollouts plus the ptx loss on demonstrations,
-    gradients in one buffer.
+    """One optimizer step of the policy: the clipped loss on the rollouts plus ptx_coefficient times the ptx loss on the
+    texts and demonstrations mixed in, gradients in one buffer. The metric `ptx_loss` is in nats a token, as any
+    language-model loss, whatever the coefficient.
     """
     temperature = state.config.rollout.sampling.temperature
-    totals = {"policy_loss": 0.0, "ptx_loss": 0.0, "clip_fraction": 0.0, "approx_kl": 0.0}
+    coefficient = state.config.algorithm.ptx_coefficient
+    ptx = ptx_micro_batches(state)
+    ptx_loss = 0.0
+    totals = {"policy_loss": 0.0, "clip_fraction": 0.0, "approx_kl": 0.0}
 
     def loss_sum(micro_batch: RolloutMicroBatch | PtxMicroBatch) -> Tensor:
+        nonlocal ptx_loss
         weight = 0.0 if micro_batch.is_dummy else 1.0
         if isinstance(micro_batch, PtxMicroBatch):
             logprobs_NR = state.policy.forward(with_math_attention, compute_token_logprobs, micro_batch.batch)
-            loss = micro_batch.weight * language_model_loss(logprobs_NR, micro_batch.batch.is_response_NR)
-            totals["ptx_loss"] += weight * float(loss.detach())
-            return loss
+            nats = language_model_loss(logprobs_NR, micro_batch.batch.is_response_NR)
+            ptx_loss += weight * float(nats.detach())
+            return (coefficient * tokens / micro_batch.step_tokens) * nats
         terms = clipped_policy_loss(
             state.policy.forward(with_math_attention, compute_token_logprobs, micro_batch.batch, temperature),
             micro_batch.old_logprobs_NR,
@@ -138,23 +143,20 @@ def update_policy(state: PPOState, minibatch: Minibatch, tokens: float) -> dict[
         totals["approx_kl"] += weight * float(terms.approx_kl)
         return terms.loss
 
-    inputs: list[RolloutMicroBatch | PtxMicroBatch] = [*minibatch, *ptx_micro_batches(state, tokens)]
+    inputs: list[RolloutMicroBatch | PtxMicroBatch] = [*minibatch, *ptx]
     result = state.policy.accumulate_and_step(inputs, loss_sum, loss_denominator=tokens)
-    return {name: state.distributed.sum(total) / tokens for name, total in totals.items()} | {
-        "gradient_norm": result.gradient_norm,
-        "learning_rate": result.learning_rate,
-    }
+    metrics = {name: state.distributed.sum(total) / tokens for name, total in totals.items()}
+    if ptx:
+        metrics["ptx_loss"] = state.distributed.sum(ptx_loss) / ptx[0].step_tokens
+    return metrics | {"gradient_norm": result.gradient_norm, "learning_rate": result.learning_rate}
 
 
-def ptx_micro_batches(state: PPOState, tokens: float) -> list[PtxMicroBatch]:
-    """The next demonstrations, with the weight that makes their loss ptx_coefficient times their mean token loss
-    once the step's sum is divided by `tokens`.
-    """
-    if state.ptx_sampler is None:
+def ptx_micro_batches(state: PPOState) -> list[PtxMicroBatch]:
+    """The next texts and demonstrations; none when the ptx loss is off."""
+    if state.ptx is None:
         return []
-    examples = [state.demonstrations[index] for index in state.ptx_sampler.next()]
-    ptx_tokens = sum(len(example.response_ids[0]) for example in examples)
-    weight = state.config.algorithm.ptx_coefficient * tokens / ptx_tokens
+    examples = state.ptx.next()
+    step_tokens = sum(len(example.response_ids[0]) for example in examples)
     return [
         PtxMicroBatch(
             batch=collate(
@@ -164,7 +166,7 @@ def ptx_micro_batches(state: PPOState, tokens: float) -> list[PtxMicroBatch]:
                 device=state.distributed.device,
             ),
             is_dummy=micro.is_dummy,
-            weight=weight,
+            step_tokens=step_tokens,
         )
         for micro in micro_batches(
             [example_size(example, "padded") for example in examples],

@@ -7,18 +7,21 @@ all others are held out. Texts longer than batch.max_prompt_tokens + batch.max_r
 pieces of that length. Writes model/ and result.json.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from learning.batches.collation import Example
 from learning.batches.sequence_packing import chunk_document
 from learning.interface.options import UserError
 from learning.interface.record_schemas import DEMONSTRATIONS, TEXTS
+from learning.interface.training_options import BatchOptions
 from learning.models.tokenization import encode_prompt, encode_response
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.config import LanguageModelConfig
-from policy_training.training.demonstrations import demonstration_texts, split_train
+from policy_training.training.demonstrations import Row, demonstration_texts, split_train
 from policy_training.training.supervised import fit, prepare_tokenizer
+from policy_training.training.texts import text_examples
 
 
 def main(context: RunContext[LanguageModelConfig]) -> dict[str, Any]:
@@ -32,28 +35,28 @@ def main(context: RunContext[LanguageModelConfig]) -> dict[str, Any]:
         )
     texts = [row["text"] for row in train_rows] if name == "texts" else demonstration_texts(train_rows)
     tokenizer = prepare_tokenizer(config, texts)
+    examples = text_examples if name == "texts" else dialogue_examples
     return fit(
         context,
         tokenizer=tokenizer,
-        train=[example for row in train_rows for example in full_sequence_examples(row, tokenizer, config)],
-        heldout=[
-            example for row in heldout_rows for example in full_sequence_examples(row, tokenizer, config)
-        ],
+        train=examples(train_rows, tokenizer, config.batch),
+        heldout=examples(heldout_rows, tokenizer, config.batch),
     )
 
 
-def full_sequence_examples(row: dict[str, Any], tokenizer: Any, config: LanguageModelConfig) -> list[Example]:
-    """The row's tokens with only the first as context, so that all the others count; a long row is cut up."""
-    if "text" in row:
-        first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-        unlimited = len(row["text"].encode()) + 1  # a byte-level tokenizer never makes more tokens than bytes
-        ids = [first, *encode_response(tokenizer, row["text"], unlimited)]
-    else:
-        ids = [
-            *encode_prompt(tokenizer, row["prompt"], config.batch.max_prompt_tokens),
-            *encode_response(tokenizer, row["response"], config.batch.max_response_tokens),
-        ]
-    return chunk_document(ids, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+def dialogue_examples(rows: Sequence[Row], tokenizer: Any, batch: BatchOptions) -> list[Example]:
+    """Each demonstration's tokens with only the first as context, so that all the others count."""
+    return [
+        piece
+        for row in rows
+        for piece in chunk_document(
+            [
+                *encode_prompt(tokenizer, row["prompt"], batch.max_prompt_tokens),
+                *encode_response(tokenizer, row["response"], batch.max_response_tokens),
+            ],
+            batch.max_prompt_tokens + batch.max_response_tokens,
+        )
+    ]
 
 
 if __name__ == "__main__":

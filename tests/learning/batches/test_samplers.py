@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from learning.batches.samplers import (
     ContinuousBatchSampler,
     EpochBatchSampler,
+    ProportionalSampler,
     StepBatchSize,
     epoch_permutation,
+    exact_share,
 )
 from learning.interface.options import UserError
 
@@ -91,6 +93,32 @@ def test_a_continuous_sampler_takes_the_same_number_each_step_no_example_twice_a
         ContinuousBatchSampler(count + 1, seed=3, examples_per_step=size).load_state_dict(
             sampler.state_dict()
         )
+
+
+@given(st.integers(1, 9), st.sampled_from((0.1, 0.3, 0.5, 1.0)), st.lists(st.integers(1, 70), max_size=30))
+def test_a_proportion_holds_over_any_stretch_and_every_example_is_used_equally_often(count, share, steps):
+    sampler = ProportionalSampler(count, seed=3, ratio=exact_share(share))
+    uses: Counter = Counter(dict.fromkeys(range(count), 0))
+    taken = 0
+    for step, elsewhere in enumerate(steps):
+        if step == len(steps) // 2:
+            other = ProportionalSampler(count, seed=3, ratio=exact_share(share))
+            other.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
+            sampler = other
+        uses.update(sampler.next(elsewhere))
+        taken += elsewhere
+        # In tenths, so that the reference is whole numbers: half a tenth is rounded up.
+        assert uses.total() == (round(share * 10) * taken * 2 + 10) // 20 == sampler.drawn
+        assert max(uses.values()) - min(uses.values()) <= 1
+
+
+def test_a_proportion_is_as_written_and_goes_on_where_it_was_saved():
+    sampler = ProportionalSampler(1000, seed=0, ratio=exact_share(0.1))
+    drawn = [len(sampler.next(1)) for _ in range(100)]
+    assert [place for place, n in enumerate(drawn) if n] == [4, 14, 24, 34, 44, 54, 64, 74, 84, 94]
+    again = ProportionalSampler(1000, seed=0, ratio=exact_share(0.1))
+    again.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
+    assert [again.next(7) for _ in range(9)] == [sampler.next(7) for _ in range(9)]
 
 
 def test_step_batch_sizes_are_one_thing_or_the_other():

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from learning.batches.collation import Example
 from learning.distributed import DistributedContext
 from learning.interface.options import UserError, options_to_dict
-from learning.interface.record_schemas import DEMONSTRATIONS, PROMPTS
+from learning.interface.record_schemas import DEMONSTRATIONS, PROMPTS, TEXTS
 from learning.interface.run_directory import RunDirectory
 from learning.interface.training_options import (
     BatchOptions,
@@ -40,6 +39,7 @@ from policy_training.training.config import (
     RolloutOptions,
 )
 from policy_training.training.ppo_setup import PPOState
+from policy_training.training.ptx import PtxMix
 from policy_training.training.rollouts import RolloutScorer, tokenize_prompts
 from tests.policy_training.training.ppo_states import build_state
 
@@ -88,6 +88,16 @@ def prompt_rows(n: int, *, heldout: int = 4) -> list[dict]:
             "split": "validation" if index < heldout else "train",
             "author": None,
             "tags": [],
+        }
+        for index in range(n)
+    ]
+
+
+def text_rows(n: int, *, heldout: int = 0) -> list[dict]:
+    return [
+        {
+            "text": f"Once upon a time a {ANIMALS[index % 6]} met a {ANIMALS[(index + 1) % 6]}. {index}",
+            "split": "test" if index < heldout else "train",
         }
         for index in range(n)
     ]
@@ -148,7 +158,7 @@ def ppo_config(policy_path: Path, reward_model_path: Path, **changes) -> PPOConf
 
 
 def create_run(path: Path, command: str, config, **rows) -> RunDirectory:
-    schemas = {"prompts": PROMPTS, "demonstrations": DEMONSTRATIONS}
+    schemas = {"prompts": PROMPTS, "demonstrations": DEMONSTRATIONS, "texts": TEXTS}
     return RunDirectory.create(
         path,
         command=f"policy_training.training.{command}",
@@ -203,7 +213,7 @@ def in_process(module, options_cls, run) -> dict:
 def small_state(policy_path, reward_model_path, tmp_path):
     """A factory of runs on the tiny world's models; dropout probabilities are put into the policy's configuration."""
 
-    def build(*, dropout: float = 0.0, demonstrations: int = 0, **changes) -> PPOState:
+    def build(*, dropout: float = 0.0, ptx: PtxMix | None = None, **changes) -> PPOState:
         config = ppo_config(policy_path, reward_model_path, **changes)
         source = ModelSource(path=str(policy_path))
         tokenizer = load_tokenizer(source)
@@ -223,7 +233,6 @@ def small_state(policy_path, reward_model_path, tmp_path):
             runtime=config.runtime,
             distributed=DistributedContext.start(config.runtime),
         )
-        rows = demonstration_rows(demonstrations, heldout=0)
         return build_state(
             config,
             policy,
@@ -231,10 +240,7 @@ def small_state(policy_path, reward_model_path, tmp_path):
             load_reward_model(ModelSource(path=str(reward_model_path)), tokenizer),
             scorer,
             tokenize_prompts(prompt_rows(8), tokenizer, BATCH.max_prompt_tokens),
-            demonstrations=[
-                Example(tokenizer.encode(r["prompt"][0]["content"]), [tokenizer.encode(r["response"])])
-                for r in rows
-            ],
+            ptx=ptx,
         )
 
     return build

@@ -30,7 +30,7 @@ def build_state(
     scorer,
     prompts,
     *,
-    demonstrations=(),
+    ptx=None,
     layout="shared_prompt",
 ):
     """A PPOState from parts, as ppo_setup.build_state builds it from a folder."""
@@ -50,15 +50,12 @@ def build_state(
         train_prompts=list(prompts),
         evaluation_prompts=list(prompts),
         evaluation_split="train",
-        demonstrations=list(demonstrations),
         layout=layout,
         layout_reason="",
         prompt_sampler=ContinuousBatchSampler(
             len(prompts), seed=0, examples_per_step=config.rollout.prompts_per_step
         ),
-        ptx_sampler=ContinuousBatchSampler(len(demonstrations), seed=0, examples_per_step=4)
-        if demonstrations
-        else None,
+        ptx=ptx,
         score_moments=RunningMoments(),
         kl_controller=KLController(config.reward.kl_coefficient, config.reward.kl_target),
         progress=TrainingState(),

@@ -2,10 +2,10 @@
 
 import dataclasses
 
+import numpy as np
+import pytest
 import torch
 
-from learning.batches.collation import collate
-from learning.batches.forward import compute_token_logprobs
 from learning.interface.training_options import (
     OptimizerOptions,
 )
@@ -14,8 +14,10 @@ from policy_training.training.config import (
     AlgorithmOptions,
     CriticOptions,
 )
-from policy_training.training.losses import language_model_loss
-from tests.policy_training.training.conftest import BATCH
+from policy_training.training.demonstrations import demonstration_example
+from policy_training.training.ptx import PtxMix
+from policy_training.training.texts import text_examples
+from tests.policy_training.training.conftest import BATCH, demonstration_rows, text_rows
 from tests.policy_training.training.ppo_states import collect_experience
 
 
@@ -51,12 +53,37 @@ def test_how_a_minibatch_is_cut_does_not_change_the_update(small_state):
             torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
 
 
-def test_ptx_adds_its_gradient_in_the_same_optimizer_step(small_state):
-    algorithm = AlgorithmOptions(responses_per_minibatch=16, ptx_coefficient=0.7)
-    still = OptimizerOptions(learning_rate=1e-9, schedule="constant", max_grad_norm=0.0)
+def numpy_token_nats(model, prompt_ids, response_ids) -> list[float]:
+    """Negative log-likelihood of each response token in float64."""
+    with torch.no_grad():
+        logits = model.double()(torch.tensor([[*prompt_ids, *response_ids]])).logits[0].numpy()
+    logits = logits - logits.max(axis=1, keepdims=True)
+    logprobs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return [-logprobs[len(prompt_ids) - 1 + place, token] for place, token in enumerate(response_ids)]
 
-    def gradient(state, minibatch, *, with_ptx: bool) -> torch.Tensor:
-        total = float(sum(p.batch.n_tokens for p in minibatch))
+
+@pytest.mark.parametrize(("share", "counts"), [(1.0, (4, 0)), (0.0, (0, 4)), (0.5, (2, 2))])
+def test_ptx_adds_its_gradient_over_every_token_of_a_text_in_the_same_optimizer_step(
+    small_state, tokenizer, share, counts
+):
+    """The total's gradient is PPO's plus the coefficient times that of the mean token loss of the mix, which is
+    recomputed here in float64: of a text every token and its end, of a demonstration its response.
+    """
+    algorithm = AlgorithmOptions(responses_per_minibatch=16, ptx_coefficient=0.7, ptx_texts_share=share)
+    still = OptimizerOptions(learning_rate=1e-9, schedule="constant", max_grad_norm=0.0)
+    texts = [row["text"] for row in text_rows(4)]
+    demonstrations = demonstration_rows(4, heldout=0)
+
+    def run(*, with_ptx: bool):
+        mix = PtxMix(
+            texts=text_examples(text_rows(4), tokenizer, BATCH),
+            demonstrations=[demonstration_example(row, tokenizer, BATCH) for row in demonstrations],
+            texts_share=share,
+            examples_per_step=4,
+            seed=0,
+        )
+        state = small_state(ptx=mix if with_ptx else None, algorithm=algorithm, policy_optimizer=still)
+        _, minibatches = collect_experience(state)
         kept = {}
         real = state.policy.step
 
@@ -65,25 +92,39 @@ def test_ptx_adds_its_gradient_in_the_same_optimizer_step(small_state):
             return real()
 
         state.policy.step = step
-        state.ptx_sampler = state.ptx_sampler if with_ptx else None
-        ppo_update.update_policy(state, minibatch, total)
+        total = float(sum(p.batch.n_tokens for p in minibatches[0]))
+        metrics = ppo_update.update_policy(state, minibatches[0], total)
         assert state.policy.steps_done == 1
-        return kept["gradient"]
+        return kept["gradient"], metrics, state.policy.model, mix
 
-    state = small_state(demonstrations=4, algorithm=algorithm, policy_optimizer=still)
-    _, minibatches = collect_experience(state)
-    both = gradient(state, minibatches[0], with_ptx=True)
-    state = small_state(demonstrations=4, algorithm=algorithm, policy_optimizer=still)
-    _, minibatches = collect_experience(state)
-    alone = gradient(state, minibatches[0], with_ptx=False)
-    batch = collate(state.demonstrations, layout="padded", pad_id=0)
-    model = state.policy.model
+    alone, metrics_alone, _, _ = run(with_ptx=False)
+    assert "ptx_loss" not in metrics_alone
+    both, metrics, model, mix = run(with_ptx=True)
+    assert mix.drawn == dict(zip(("texts", "demonstrations"), counts, strict=True))
+    # Which of the four were drawn is the sampler's: the same draw from a second mix.
+    drawn = PtxMix(
+        texts=list(range(4)), demonstrations=list(range(4)), texts_share=share, examples_per_step=4, seed=0
+    ).next()
+    model = model.double()
     model.zero_grad()
-    loss = language_model_loss(compute_token_logprobs(model, batch), batch.is_response_NR) / batch.n_tokens
-    expected = alone + 0.7 * torch.cat(
-        [g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))]
-    )
-    torch.testing.assert_close(both, expected, rtol=0, atol=1e-6)
+    sequences = []
+    for number in drawn[: counts[0]]:
+        ids = tokenizer.encode(texts[number], add_special_tokens=False)
+        sequences.append(([tokenizer.bos_token_id], [*ids, tokenizer.eos_token_id]))
+    for number in drawn[counts[0] :]:
+        example = demonstration_example(demonstrations[number], tokenizer, BATCH)
+        sequences.append((list(example.prompt_ids), list(example.response_ids[0])))
+    n_tokens = sum(len(response) for _, response in sequences)
+    loss = torch.zeros((), dtype=torch.float64)
+    for prompt, response in sequences:
+        logprobs = torch.log_softmax(model(torch.tensor([prompt + response])).logits[0], dim=-1)
+        for place, token in enumerate(response):
+            loss = loss - logprobs[len(prompt) - 1 + place, token] / n_tokens
+    reference = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
+    torch.testing.assert_close(both.double(), alone.double() + 0.7 * reference, rtol=0, atol=1e-6)
+    # Logged in nats a token, not times its coefficient.
+    nats = [nat for prompt, response in sequences for nat in numpy_token_nats(model, prompt, response)]
+    assert metrics["ptx_loss"] == pytest.approx(sum(nats) / len(nats), abs=1e-5)
 
 
 def test_the_step_stops_early_when_the_policy_has_moved_too_far(small_state):

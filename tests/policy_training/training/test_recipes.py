@@ -42,6 +42,7 @@ from tests.policy_training.training.conftest import (
     prompt_rows,
     sft_config,
     start,
+    text_rows,
 )
 
 
@@ -81,18 +82,22 @@ LONG_SFT = {"data": LanguageModelDataOptions(examples_per_step=16, steps=120)}
 SFT_ROWS = {"demonstrations": demonstration_rows(60)}
 
 
-PPO_ROWS = {"prompts": prompt_rows(14), "demonstrations": demonstration_rows(11)}
+PPO_ROWS = {"prompts": prompt_rows(14), "demonstrations": demonstration_rows(11), "texts": text_rows(9)}
 
 
 def long_ppo(policy_path: Path, reward_model_path: Path) -> PPOConfig:
-    """With everything that a checkpoint has to keep: an adaptive KL coefficient, demonstrations mixed in."""
+    """With everything that a checkpoint has to keep: an adaptive KL coefficient, texts and demonstrations mixed in."""
     config = ppo_config(policy_path, reward_model_path)
     return dataclasses.replace(
         config,
         rollout=dataclasses.replace(config.rollout, steps=30),
         reward=dataclasses.replace(config.reward, kl_target=0.5),
         algorithm=dataclasses.replace(
-            config.algorithm, ptx_coefficient=0.5, ptx_examples_per_minibatch=3, target_kl=0.2
+            config.algorithm,
+            ptx_coefficient=0.5,
+            ptx_examples_per_minibatch=3,
+            ptx_texts_share=0.5,
+            target_kl=0.2,
         ),
     )
 
@@ -137,6 +142,10 @@ def test_ppo_killed_and_started_again_equals_an_uninterrupted_run_bit_for_bit(
     assert result["steps"] == 30 and result["critic_pretraining_updates"] >= 2
     coefficients = {row["kl_coefficient"] for row in whole.metrics()[0] if row["phase"] == "policy"}
     assert len(coefficients) == 30, "the coefficient moves, so that losing it would show"
+    # 3 examples an optimizer step, half of them texts: 1 or 2 a step, half of all to within one.
+    drawn = result["ptx_examples"]
+    optimizer_steps = sum(row["optimizer_steps"] for row in whole.metrics()[0] if row["phase"] == "policy")
+    assert sum(drawn.values()) == 3 * optimizer_steps and abs(drawn["texts"] - drawn["demonstrations"]) <= 1
     assert result["episodes"] == sum(row["responses"] for row in whole.metrics()[0])
     assert (result["evaluation_split"], result["evaluation_responses"]) == ("heldout", 4)
     assert result["kl_before"] == pytest.approx(0.0, abs=1e-6)
@@ -433,7 +442,13 @@ def test_ptx_without_demonstrations_and_rows_longer_than_the_model_are_refused(
     config = ppo_config(policy_path, reward_model_path)
     ptx = dataclasses.replace(config, algorithm=dataclasses.replace(config.algorithm, ptx_coefficient=1.0))
     run = create_run(tmp_path / "ptx", "ppo", ptx, prompts=prompt_rows(8))
-    with pytest.raises(UserError, match="config.algorithm.ptx_coefficient: 1.0 needs inputs/demonstrations"):
+    with pytest.raises(
+        UserError, match="ptx_coefficient: 1.0 with ptx_texts_share 0.0 needs inputs/demonstrations"
+    ):
+        in_process(ppo, PPOConfig, run)
+    texts = dataclasses.replace(ptx, algorithm=dataclasses.replace(ptx.algorithm, ptx_texts_share=1.0))
+    run = create_run(tmp_path / "texts", "ppo", texts, **PPO_ROWS | {"texts": text_rows(3, heldout=3)})
+    with pytest.raises(UserError, match="inputs/texts: no row has split 'train'"):
         in_process(ppo, PPOConfig, run)
     long = dataclasses.replace(config, batch=dataclasses.replace(BATCH, max_response_tokens=100))
     run = create_run(tmp_path / "long", "ppo", long, prompts=prompt_rows(8))
