@@ -85,25 +85,35 @@ def sample_responses(
     prompts: Sequence[Prompt],
     config: Mapping[str, Any],
     id_prefix: str,
+    draws: Sequence[Mapping[float, int]] | None = None,
 ) -> Run:
     """Queue sampling: every prompt, every temperature, n responses. Response rows under the policy's source come out.
 
     `config` is SampleConfig as a mapping without the policy. `id_prefix` keeps response ids of several samplings apart.
+    `draws`, one {temperature: samples} for each prompt, asks every prompt for its own samples; where it is empty, none.
     """
-    if not prompts:
+    n_prompts = len(prompts) if draws is None else sum(1 for own in draws if own)
+    if n_prompts == 0:
         raise ActionError("There are no prompts to sample from.", code="no_prompts")
+    parameters: dict[str, Any] = {
+        "policy": policy.pk,
+        "prompt_ids": [prompt.external_id for prompt in prompts],
+    }
+    if draws is not None:
+        # Pairs: the keys of a JSON object would be text.
+        parameters["draws"] = [sorted(own.items()) for own in draws]
     return queue_run(
         actor=actor,
         project=project,
         kind=SAMPLE,
-        title=f"Sample {len(prompts)} prompts from {policy.name}",
+        title=f"Sample {n_prompts} prompts from {policy.name}",
         config={
             **config,
             "policy": {"path": str(policy.artifact.absolute_path)},
             "policy_name": policy.name,
             "id_prefix": id_prefix,
         },
-        parameters={"policy": policy.pk, "prompt_ids": [prompt.external_id for prompt in prompts]},
+        parameters=parameters,
     )
 
 

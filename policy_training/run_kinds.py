@@ -7,7 +7,7 @@ from annotation.content.actions import NewResponse, add_responses
 from annotation.models import Prompt, PromptSet
 from annotation.records import demonstration_rows, prompt_rows
 from learning.interface.record_files import read_records
-from learning.interface.record_schemas import DEMONSTRATIONS, PROMPTS, SAMPLED_RESPONSES
+from learning.interface.record_schemas import DEMONSTRATIONS, DRAWS, PROMPTS, SAMPLED_RESPONSES
 from policy_training.models import Policy
 from policy_training.registry import add_policy
 from policy_training.training.config import LanguageModelConfig, PPOConfig, SampleConfig
@@ -38,9 +38,20 @@ def _ppo_inputs(run: Run) -> Mapping[str, Any]:
 
 
 def _sample_inputs(run: Run) -> Mapping[str, Any]:
-    prompt_ids = run.parameters["prompt_ids"]
+    prompt_ids, draws = run.parameters["prompt_ids"], run.parameters.get("draws")
+    if draws is not None:
+        by_prompt = {prompt_id: own for prompt_id, own in zip(prompt_ids, draws, strict=True) if own}
+        prompt_ids = list(by_prompt)
     rows = {row["prompt_id"]: row for row in prompt_rows(run.project, prompt_ids=prompt_ids)}
-    return {"prompts": ([rows[prompt_id] for prompt_id in prompt_ids], PROMPTS)}
+    inputs: dict[str, Any] = {"prompts": ([rows[prompt_id] for prompt_id in prompt_ids], PROMPTS)}
+    if draws is not None:
+        draw_rows = [
+            {"prompt_id": prompt_id, "temperature": temperature, "samples": samples}
+            for prompt_id, own in by_prompt.items()
+            for temperature, samples in own
+        ]
+        inputs["draws"] = (draw_rows, DRAWS)
+    return inputs
 
 
 def _save_policy(run: Run, result: Mapping[str, Any]) -> None:

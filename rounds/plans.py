@@ -21,10 +21,14 @@ MAX_HOURS = 24 * 365
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingPlan:
-    """Who answers how many prompts. Every prompt goes to every policy at every temperature."""
+    """Who answers how many prompts. Each prompt is answered K times: by different policies first, then at different
+    temperatures, in turn over the prompts (rounds/allocation.py).
+    """
 
     prompts: int = 200
     responses_per_task: int = 2  # K: 2 is the pairwise page, 3..9 the ranking page
+    # K goes from this to responses_per_task from prompt to prompt (InstructGPT, 3.5: 4 to 9); None: it is the same.
+    min_responses_per_task: int | None = None
     other_policies: tuple[str, ...] = ()  # names; the start policy always samples
     options: SampleOptions = field(default_factory=SampleOptions)
 
@@ -33,6 +37,17 @@ class SamplingPlan:
             raise ValueError(f"prompts is {self.prompts}, it must be at least 1")
         if not 2 <= self.responses_per_task <= 9:
             raise ValueError(f"responses_per_task is {self.responses_per_task}, it must be between 2 and 9")
+        least = self.min_responses_per_task
+        if least is not None and not 2 <= least <= self.responses_per_task:
+            raise ValueError(
+                f"min_responses_per_task is {least}, it must be between 2 and responses_per_task "
+                f"({self.responses_per_task})"
+            )
+
+    def task_sizes(self, prompts: int) -> list[int]:
+        """K of each of so many prompts: every number between the least and the most, in turn."""
+        least = self.min_responses_per_task or self.responses_per_task
+        return [least + number % (self.responses_per_task - least + 1) for number in range(prompts)]
 
 
 @dataclass(frozen=True, kw_only=True)

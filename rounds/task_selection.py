@@ -2,13 +2,15 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 
 from annotation.batches.actions import NewTask
 from annotation.models import Prompt, PromptSet, Response, Task
 from policy_training.models import Policy
 from rounds.models import Round
-from rounds.plans import RoundPlan, SamplingPlan
+from rounds.plans import RoundPlan
 from workspace.models import Project, User
 
 
@@ -32,42 +34,61 @@ def select_prompts(project: Project, prompt_set: PromptSet, count: int) -> list[
     return (unused + used)[:count]
 
 
-def samples_per_policy(sampling: SamplingPlan, policies: int) -> int:
-    """Samples per prompt from each policy and temperature, so that a task has its K responses."""
-    return -(-sampling.responses_per_task // (policies * len(sampling.options.temperatures)))
-
-
 def head_to_head_count(plan: RoundPlan, prompts: int) -> int:
     return round(plan.annotation.head_to_head_share * prompts)
 
 
-def comparison_tasks(prompts: Sequence[Prompt], responses: Sequence[Response], k: int) -> list[NewTask]:
-    """One task per prompt with K different texts; a prompt whose samples repeat each other is left out.
+@dataclass(frozen=True)
+class Comparisons:
+    """The tasks of a round, and how many of its prompts gave fewer different answers than they were asked for."""
 
-    The responses are taken from the sources round-robin, so that K responses of two policies hold
-    both of them.
+    tasks: list[NewTask]
+    smaller: int  # tasks with fewer responses than asked: some samples repeated each other
+    left_out: int  # prompts without two different answers
+
+    @property
+    def sentence(self) -> str:
+        """What repeated samples cost; empty when they cost nothing."""
+        parts = []
+        if self.smaller:
+            parts.append(
+                f"{self.smaller} of them smaller than asked for, because samples repeated each other"
+            )
+        if self.left_out:
+            were = "prompt was" if self.left_out == 1 else "prompts were"
+            parts.append(f"{self.left_out} {were} left out, all of whose answers were the same")
+        return "; ".join(parts)
+
+
+def comparison_tasks(
+    prompts: Sequence[Prompt], responses: Sequence[Response], sizes: Sequence[int]
+) -> Comparisons:
+    """One task per prompt with the different texts among its responses, at most `sizes` of them.
+
+    The first answer of each source comes before the second ones, the sources in another order from prompt to prompt, so
+    that what a task leaves out (samples of a round that asked for more than it shows) is never always the same source.
     """
-    by_prompt: dict[int, dict[str, list[Response]]] = defaultdict(lambda: defaultdict(list))
+    by_prompt: dict[int, dict[int, list[Response]]] = defaultdict(lambda: defaultdict(list))
     for response in responses:
-        temperature = (response.sampling or {}).get("temperature")
-        by_prompt[response.prompt_id][f"{response.source_id}:{temperature}"].append(response)
-    tasks = []
-    for prompt in prompts:
-        selected = _round_robin(by_prompt[prompt.pk], k)
-        if len(selected) == k:
-            tasks.append(NewTask(prompt=prompt, responses=selected))
-    return tasks
+        by_prompt[response.prompt_id][response.source_id].append(response)
+    tasks, smaller, left_out = [], 0, 0
+    for number, (prompt, size) in enumerate(zip(prompts, sizes, strict=True)):
+        groups = [group for _, group in sorted(by_prompt[prompt.pk].items())]
+        first = number % len(groups) if groups else 0
+        by_text: dict[str, Response] = {}
+        for response in _in_turn([*groups[first:], *groups[:first]]):
+            by_text.setdefault(response.text.strip(), response)
+        if len(by_text) < 2:
+            left_out += 1
+            continue
+        smaller += len(by_text) < size
+        tasks.append(NewTask(prompt=prompt, responses=list(by_text.values())[:size]))
+    return Comparisons(tasks, smaller, left_out)
 
 
-def _round_robin(groups: Mapping[str, Sequence[Response]], k: int) -> list[Response]:
-    queues = [list(group) for _, group in sorted(groups.items())]
-    by_text: dict[str, Response] = {}
-    while len(by_text) < k and any(queues):
-        for queue in queues:
-            if queue and len(by_text) < k:
-                response = queue.pop(0)
-                by_text.setdefault(response.text.strip(), response)
-    return list(by_text.values())
+def _in_turn(groups: Iterable[Sequence[Response]]) -> Iterator[Response]:
+    for turn in zip_longest(*groups):
+        yield from (response for response in turn if response is not None)
 
 
 def head_to_head_tasks(

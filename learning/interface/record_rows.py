@@ -27,6 +27,12 @@ class PromptRow(TypedDict):
     tags: list[str]
 
 
+class DrawRow(TypedDict):
+    prompt_id: str
+    temperature: float
+    samples: int
+
+
 class DemonstrationRow(TypedDict):
     prompt_id: str
     prompt: list[Message]

@@ -42,6 +42,15 @@ PROMPTS = pa.schema(
     ]
 )
 
+# How often a prompt is sampled at which temperature, where prompts differ in it; a prompt without a row is not sampled.
+DRAWS = pa.schema(
+    [
+        _required("prompt_id", _TEXT),
+        _required("temperature", pa.float64()),
+        _required("samples", pa.int64()),
+    ]
+)
+
 DEMONSTRATIONS = pa.schema(
     [
         _required("prompt_id", _TEXT),

@@ -2,13 +2,17 @@
 
     python -m policy_training.training.sample RUN_DIR
 
-Reads inputs `prompts` (all of them, whatever their split). Responses are written in shards, each atomically; a run
-started again goes on after the last complete shard and draws the same responses, because noise is keyed by
-(seed, prompt, sample). Shards sampled with other options or weights are refused.
+Reads inputs `prompts` (all of them, whatever their split) and, optionally, `draws`: how many samples of which prompt at
+which temperature. Without it every prompt is sampled at every temperature of the config.
+
+Responses are written in shards, each atomically; a run started again goes on after the last complete shard and draws
+the same responses, because noise is keyed by (seed, temperature, prompt, sample). Shards sampled with other options or
+weights are refused.
 """
 
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ from learning.distributed import DistributedContext
 from learning.interface.atomic_files import write_json_atomically
 from learning.interface.options import UserError, options_to_dict
 from learning.interface.record_files import read_records, write_records
-from learning.interface.record_schemas import PROMPTS, SAMPLED_RESPONSES
+from learning.interface.record_schemas import DRAWS, PROMPTS, SAMPLED_RESPONSES
 from learning.models.architectures import require_max_positions
 from learning.models.loading import load_policy
 from learning.models.tokenization import decode_response
@@ -46,16 +50,15 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
     prompts = tokenize_prompts(rows, tokenizer, config.sampling.max_prompt_tokens)
 
     started = time.perf_counter()
-    prompts_per_shard = max(1, 4 * config.sampling.batch_size // config.samples_per_prompt)
-    shards = [
-        (temperature, prompts[begin : begin + prompts_per_shard])
-        for temperature in config.sampling.temperatures
-        for begin in range(0, len(prompts), prompts_per_shard)
-    ]
+    shards = plan_shards(
+        prompts,
+        context.read_input("draws", DRAWS) if context.has_input("draws") else None,
+        config,
+    )
     folder = context.path / "shards"
     policy_sha256s = model_source_sha256s(config.policy)
     require_same_inputs(folder, {"options": options_to_dict(config), "policy_sha256s": policy_sha256s})
-    for number, (temperature, shard_prompts) in enumerate(shards):
+    for number, shard in enumerate(shards):
         context.require_current()
         if context.stop_requested:
             raise StopRequested(
@@ -64,13 +67,13 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
         context.set_status(stage="sampling", step=number, steps_total=len(shards))
         path = shard_path(folder, number)
         if not path.exists():
-            write_shard(path, context, policy, tokenizer, shard_prompts, temperature)
+            write_shard(path, context, policy, tokenizer, shard)
         for row in read_records(path, SAMPLED_RESPONSES)[:2]:
             context.log_sample(
                 number,
                 prompt=row["prompt"][-1]["content"],
                 response=row["text"],
-                temperature=f"{temperature:g}",
+                temperature=f"{shard.temperature:g}",
             )
     context.set_status(stage="saving", step=len(shards), steps_total=len(shards))
 
@@ -84,7 +87,7 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
     lengths = [len(row["token_ids"]) for row in response_rows]
     return {
         "responses": len(response_rows),
-        "prompts": len(prompts),
+        "prompts": len({prompt.prompt_id for shard in shards for prompt in shard.prompts}),
         "tokens": sum(lengths),
         "mean_tokens": sum(lengths) / len(lengths),
         "eos_rate": sum(row["token_ids"][-1] == tokenizer.eos_token_id for row in response_rows)
@@ -92,6 +95,64 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
         "model_sha256s": policy_sha256s,
         "seconds": time.perf_counter() - started,
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """Prompts that are sampled alike, and whose responses are written together."""
+
+    temperature: float
+    samples_per_prompt: int
+    prompts: list[Prompt]
+
+
+def plan_shards(
+    prompts: list[Prompt], draws: list[dict[str, Any]] | None, config: SampleConfig
+) -> list[Shard]:
+    """What is sampled, in order. Raises UserError for draws that do not fit the prompts."""
+    groups: dict[tuple[float, int], list[Prompt]] = {}
+    if draws is None:
+        for temperature in config.sampling.temperatures:
+            groups[temperature, config.samples_per_prompt] = prompts
+    else:
+        samples = _samples_of_prompts(prompts, draws, config)
+        for temperature, count in sorted({(t, n) for own in samples.values() for t, n in own.items()}):
+            groups[temperature, count] = [
+                prompt for prompt in prompts if samples[prompt.prompt_id].get(temperature) == count
+            ]
+    shards = []
+    for (temperature, count), group in groups.items():
+        # A number of responses and not of prompts, so that a shard takes about as long whatever is asked.
+        size = max(1, 4 * config.sampling.batch_size // count)
+        shards += [
+            Shard(temperature=temperature, samples_per_prompt=count, prompts=group[begin : begin + size])
+            for begin in range(0, len(group), size)
+        ]
+    return shards
+
+
+def _samples_of_prompts(
+    prompts: list[Prompt], draws: list[dict[str, Any]], config: SampleConfig
+) -> dict[str, dict[float, int]]:
+    """{prompt id: {temperature: samples}}, checked."""
+    if not draws:
+        raise UserError("inputs/draws: asks for no sample at all; add at least one row")
+    samples: dict[str, dict[float, int]] = {prompt.prompt_id: {} for prompt in prompts}
+    for row in draws:
+        prompt_id, temperature, count = row["prompt_id"], row["temperature"], row["samples"]
+        where = f"inputs/draws: prompt {prompt_id!r} at temperature {temperature:g}"
+        if prompt_id not in samples:
+            raise UserError(f"{where}: is not among inputs/prompts; add it there")
+        if temperature in samples[prompt_id]:
+            raise UserError(f"{where}: is there twice; give one row with the sum of the samples")
+        if count < 1:
+            raise UserError(f"{where}: samples is {count}; it must be at least 1")
+        try:
+            config.sampling.at(temperature)
+        except ValueError as error:
+            raise UserError(f"{where}: {error}") from error
+        samples[prompt_id][temperature] = count
+    return samples
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -115,16 +176,15 @@ def write_shard(
     context: RunContext[SampleConfig],
     policy: FrozenModel,
     tokenizer: Any,
-    prompts: list[Prompt],
-    temperature: float,
+    shard: Shard,
 ) -> None:
-    config = context.options
+    config, prompts, temperature = context.options, shard.prompts, shard.temperature
     options = config.sampling.at(temperature)
     responses = policy.infer(
         sample_responses,
         [(prompt.prompt_id, prompt.token_ids) for prompt in prompts],
         SamplingRequest(
-            n_samples=config.samples_per_prompt,
+            n_samples=shard.samples_per_prompt,
             max_response_tokens=config.sampling.max_response_tokens,
             options=options,
             # The temperature is part of the key, or samples at neighbouring temperatures would be near copies.
@@ -135,7 +195,7 @@ def write_shard(
     )
     rows = [
         response_row(
-            prompts[row // config.samples_per_prompt],
+            prompts[row // shard.samples_per_prompt],
             response,
             decode_response(tokenizer, response.token_ids),
             response_id=(f"{config.id_prefix}{response.prompt_id}-t{temperature:g}-{response.sample_index}"),

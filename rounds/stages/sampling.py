@@ -1,6 +1,6 @@
 """The policies answer the round's prompts; of their responses the annotators' tasks are made."""
 
-from dataclasses import replace
+from collections import Counter
 from datetime import timedelta
 
 from django.utils import timezone
@@ -11,6 +11,7 @@ from learning.interface.options import options_to_dict
 from policy_training.actions import sample_responses
 from policy_training.models import Policy
 from policy_training.training.config import SampleConfig
+from rounds.allocation import allocate_draws
 from rounds.errors import RoundRefused
 from rounds.models import Round, Stage
 from rounds.plans import RoundPlan, placeholder_source
@@ -28,7 +29,6 @@ from rounds.task_selection import (
     reserve_tasks,
     response_id_prefix,
     responses_of_round,
-    samples_per_policy,
     select_prompts,
 )
 from workspace.models import User
@@ -63,28 +63,35 @@ def _start_sampling(round_: Round, plan: RoundPlan) -> None:
             code="no_prompts",
         )
     policies = sampling_policies(round_, plan)
-    samples = samples_per_policy(plan.sampling, len(policies))
-    options = plan.sampling.options
-    requests = [(policy, prompts, samples, options) for policy in policies]
+    temperatures = plan.sampling.options.temperatures
+    draws: dict[Policy, list[Counter[float]]] = {policy: [Counter() for _ in prompts] for policy in policies}
+    n_head_to_head = 0
     if round_.comparison_policy is not None:
-        shared_prompts = prompts[: head_to_head_count(plan, len(prompts))]
-        if shared_prompts and round_.comparison_policy not in policies:
-            first_temperature = replace(options, temperatures=options.temperatures[:1])
-            requests.append((round_.comparison_policy, shared_prompts, 1, first_temperature))
-    for policy, policy_prompts, samples_per_prompt, sampling in requests:
-        config = SampleConfig(
-            policy=placeholder_source(),
-            samples_per_prompt=samples_per_prompt,
-            sampling=sampling,
-            runtime=plan.policy.runtime,
-        )
+        n_head_to_head = head_to_head_count(plan, len(prompts))
+        for policy in (round_.start_policy, round_.comparison_policy):
+            own = draws.setdefault(policy, [Counter() for _ in prompts])
+            for number in range(n_head_to_head):
+                own[number][temperatures[0]] += 1
+    sizes = plan.sampling.task_sizes(len(prompts) - n_head_to_head)
+    allocation = allocate_draws(policies=len(policies), temperatures=len(temperatures), sizes=sizes)
+    for number, prompt_draws in enumerate(allocation, start=n_head_to_head):
+        for draw in prompt_draws:
+            draws[policies[draw.policy]][number][temperatures[draw.temperature]] += 1
+    config = SampleConfig(
+        policy=placeholder_source(), sampling=plan.sampling.options, runtime=plan.policy.runtime
+    )
+    for policy, own in draws.items():
+        # Fewer prompts than policies: some are not asked. The start policy is always the first to be asked.
+        if not any(own):
+            continue
         run = sample_responses(
             actor=round_.started_by,
             project=round_.project,
             policy=policy,
-            prompts=policy_prompts,
+            prompts=prompts,
             config=options_to_dict(config),
             id_prefix=response_id_prefix(round_, policy),
+            draws=own,
         )
         attach_run(round_, run, policy)
 
@@ -93,27 +100,28 @@ def _open_annotation(round_: Round, plan: RoundPlan) -> None:
     responses = responses_of_round(round_)
     prompts = sampled_prompts(round_)
     head_to_head: list[NewTask] = []
+    n_head_to_head = 0
     if round_.comparison_policy is not None:
-        count = head_to_head_count(plan, len(prompts))
+        n_head_to_head = head_to_head_count(plan, len(prompts))
         head_to_head = head_to_head_tasks(
-            prompts[:count], responses, round_.start_policy, round_.comparison_policy
+            prompts[:n_head_to_head], responses, round_.start_policy, round_.comparison_policy
         )
-    used = {task.prompt.pk for task in head_to_head}
     sources = {policy.source_id for policy in sampling_policies(round_, plan)}
-    tasks = comparison_tasks(
-        [prompt for prompt in prompts if prompt.pk not in used],
+    others = prompts[n_head_to_head:]
+    comparisons = comparison_tasks(
+        others,
         [response for response in responses if response.source_id in sources],
-        plan.sampling.responses_per_task,
+        plan.sampling.task_sizes(len(others)),
     )
-    if not tasks:
+    if not comparisons.tasks:
         raise RoundRefused(
-            f"The policy gave no {plan.sampling.responses_per_task} different answers to any prompt: nothing to "
-            "compare. Sample at a higher temperature or from more policies.",
+            "The policy gave the same answer every time to each prompt: nothing to compare. Sample at a higher "
+            "temperature or from more policies.",
             code="nothing_to_compare",
         )
     people = list(User.objects.filter(username__in=plan.annotation.reserved_for).order_by("username"))
     tasks, reserved = reserve_tasks(
-        _interleave(head_to_head, tasks), people, plan.annotation.reserved_tasks_per_person
+        _interleave(head_to_head, comparisons.tasks), people, plan.annotation.reserved_tasks_per_person
     )
     batch = _create_batch(round_, plan, name=f"Round {round_.number}", priority=0)
     add_tasks(actor=round_.started_by, batch=batch, tasks=tasks)
@@ -129,7 +137,7 @@ def _open_annotation(round_: Round, plan: RoundPlan) -> None:
         open_batch(actor=round_.started_by, batch=reserved_batch)
     max_hours = plan.annotation.max_hours
     deadline = timezone.now() + timedelta(hours=max_hours) if max_hours else None
-    reason = f"{len(tasks)} tasks are ready"
+    reason = "; ".join(filter(None, (f"{len(tasks)} tasks are ready", comparisons.sentence)))
     enter_stage(round_, Stage.ANNOTATING, reason, batch=batch, annotation_deadline=deadline)
 
 

@@ -18,6 +18,7 @@ from learning.interface.record_rows import iso_utc
 from learning.interface.record_schemas import (
     COMPARISONS,
     DEMONSTRATIONS,
+    DRAWS,
     JUDGMENTS,
     PROMPTS,
     RESPONSES,
@@ -133,6 +134,7 @@ ROWS = {
         "created_at": "2026-01-31T09:30:00Z",
     },
     "SCORES": {"response_id": "r1", "prompt_id": "p1", "reward": -1.25},
+    "DRAWS": {"prompt_id": "p1", "temperature": 0.7, "samples": 2},
 }
 
 
@@ -161,6 +163,7 @@ def test_rows_survive_a_round_trip_and_equal_rows_give_equal_bytes(tmp_path, nam
         (COMPARISONS, record_rows.ComparisonRow),
         (JUDGMENTS, record_rows.JudgmentRow),
         (SCORES, record_rows.ScoreRow),
+        (DRAWS, record_rows.DrawRow),
     ],
 )
 def test_the_typed_rows_name_the_columns_of_the_schemas(schema, typed_row):
