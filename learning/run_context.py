@@ -10,7 +10,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -171,9 +171,11 @@ class RunContext(Generic[T]):
         step: int | None = None,
         steps_total: int | None = None,
         reason: str | None = None,
+        notes: Sequence[str] | None = None,
     ) -> None:
         """Write where the run stands; what is not given stays as it was. The ETA follows from the pace."""
-        given = {"stage": stage, "step": step, "steps_total": steps_total, "reason": reason}
+        given: dict[str, Any] = {"stage": stage, "step": step, "steps_total": steps_total, "reason": reason}
+        given["notes"] = None if notes is None else tuple(notes)
         changed: Any = {name: value for name, value in given.items() if value is not None}
         if stage is not None and stage != self._status.stage:
             changed = {"steps_total": None, "step": 0, **changed}

@@ -72,9 +72,12 @@ def timeline(round_: Round) -> list[TimelineEntry]:
 
 @dataclass(frozen=True)
 class RewardModelAgreement:
-    """Untied pairs of people's judgments on which the reward model prefers the same response."""
+    """Untied pairs of people's judgments on which the reward model prefers the same response.
 
-    agreed: int
+    A pair whose responses it scores alike (the same tokens after its cut) is half agreed with.
+    """
+
+    agreed: float
     pairs: int
 
     @property
@@ -91,14 +94,15 @@ def reward_model_agreement(reward_model: RewardModel, judgments: Iterable[Judgme
             "response_id", "reward"
         )
     )
-    agreed = pairs = 0
+    agreed, pairs = 0.0, 0
     for judgment in judgments:
         for better, worse in combinations(range(len(judgment.tiers)), 2):
             for winner in judgment.tiers[better]:
                 for loser in judgment.tiers[worse]:
                     if winner in scores and loser in scores:
                         pairs += 1
-                        agreed += scores[winner] > scores[loser]
+                        difference = scores[winner] - scores[loser]
+                        agreed += 0.5 if difference == 0 else float(difference > 0)
     return RewardModelAgreement(agreed, pairs)
 
 

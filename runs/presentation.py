@@ -26,6 +26,7 @@ class Progress:
     steps_total: int
     percent: int | None  # None: it cannot be told
     eta: str
+    notes: tuple[str, ...] = ()  # what the command left out or cut, in sentences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,7 @@ def progress_of(run: Run) -> Progress:
         steps_total=total,
         percent=percent,
         eta=f"about {duration(float(eta))} left" if running and eta else "",
+        notes=tuple(str(note) for note in status.get("notes") or ()),
     )
 
 

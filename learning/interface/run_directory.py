@@ -48,7 +48,10 @@ class StaleFence(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """What status.json says. `fence` is that of the attempt that wrote it; times are ISO 8601 UTC."""
+    """What status.json says. `fence` is that of the attempt that wrote it; times are ISO 8601 UTC.
+
+    `notes` are sentences for the run's page: what was left out or cut, and how much of it.
+    """
 
     outcome: Outcome
     reason: str = ""
@@ -59,6 +62,7 @@ class Status:
     heartbeat: str = ""
     fence: int | None = None
     pid: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class RunDirectory:

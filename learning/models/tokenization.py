@@ -76,8 +76,16 @@ def encode_prompt(
     A conversation longer than `max_tokens` loses its earliest turns first (a leading system turn stays);
     when the last turn alone is too long, tokens go from the left and the start token stays.
     """
+    return encode_prompt_or_cut(tokenizer, messages, max_tokens)[0]
+
+
+def encode_prompt_or_cut(
+    tokenizer: PreTrainedTokenizerFast, messages: Sequence[Mapping[str, str]], max_tokens: int
+) -> tuple[list[int], bool]:
+    """The ids of `encode_prompt`, and whether something of the conversation was left out."""
     kept = list(messages)
     ids = _encode_template(tokenizer, kept)
+    is_cut = len(ids) > max_tokens
     while len(ids) > max_tokens:
         first = 1 if kept[0]["role"] == "system" else 0
         if len(kept) - first <= 1:
@@ -87,15 +95,27 @@ def encode_prompt(
     if len(ids) > max_tokens:
         start = ids[:1] if ids[0] == tokenizer.bos_token_id else []
         ids = [*start, *ids[len(ids) - max_tokens + len(start) :]]
-    return ids
+    return ids, is_cut
 
 
-def encode_response(tokenizer: PreTrainedTokenizerFast, text: str, max_tokens: int) -> list[int]:
-    """Ids of a response and its end-of-sequence id; a response that is too long is cut and has none."""
+def encode_response(
+    tokenizer: PreTrainedTokenizerFast, text: str, max_tokens: int, *, ended: bool = True
+) -> list[int]:
+    """Ids of a response and its end-of-sequence id; a response that is too long is cut and has none.
+
+    Nor has one that had not `ended` when its sampler stopped: it reads as its sampler left it.
+    """
+    return encode_response_or_cut(tokenizer, text, max_tokens, ended=ended)[0]
+
+
+def encode_response_or_cut(
+    tokenizer: PreTrainedTokenizerFast, text: str, max_tokens: int, *, ended: bool = True
+) -> tuple[list[int], bool]:
+    """The ids of `encode_response`, and whether something of them (the end too) was left out."""
     ids = _encode_text(tokenizer, text)
-    if len(ids) + 1 <= max_tokens:
-        return [*ids, tokenizer.eos_token_id]
-    return ids[:max_tokens]
+    if ended or not ids:  # a response needs a token to be read at; without any other it is the end
+        ids = [*ids, tokenizer.eos_token_id]
+    return ids[:max_tokens], len(ids) > max_tokens
 
 
 def decode_response(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> str:

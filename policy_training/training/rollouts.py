@@ -160,7 +160,7 @@ class RolloutScorer:
             scores = self.reward_model.score(
                 [prompt.messages for prompt in prompts],
                 [[decode_response(self.policy_tokenizer, r.token_ids) for r in group] for group in groups],
-                has_eos=[[response.has_eos for response in group] for group in groups],
+                ended=[[response.has_eos for response in group] for group in groups],
             )
         return [score for group in scores for score in group]
 

@@ -6,12 +6,13 @@ What is a valid row is decided by the record's own checks; what a loss needs of 
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import torch
 
+from learning.batches.collation import Example
 from learning.interface.options import UserError
 from learning.interface.record_schemas import COMPARISONS
 from learning.interface.usable_comparisons import (
@@ -48,6 +49,9 @@ class Comparison:
     pairs: tuple[Pair, ...]
     weight: float
     split: str
+    ended: tuple[bool | None, ...] | None = None  # by response; None where nobody knows
+    # Untied pairs whose two responses are the same tokens after the cut: no loss learns from them.
+    equal_pairs: tuple[Pair, ...] = ()
 
     @cached_property
     def untied_pairs(self) -> tuple[Pair, ...]:
@@ -90,7 +94,59 @@ def comparison_from_row(row: Mapping[str, Any]) -> Comparison:
         pairs=tuple(_pairs(row["soft_preference"], row["grade"])),
         weight=float(row["weight"]),
         split=row["split"],
+        ended=None if row.get("ended") is None else tuple(row["ended"]),
     )
+
+
+def separate_equal_pairs(comparison: Comparison, response_ids: Sequence[Sequence[int]]) -> Comparison:
+    """The comparison as a model can read it, given the token ids of its responses.
+
+    Two responses that are the same ids have the same score, whoever was preferred: their pair leaves `pairs`
+    and, if it is untied, goes to `equal_pairs`. The other pairs stay. In `ranks` the two share a tier; ranks that
+    are no weak order then are None.
+    """
+    ids = [tuple(response) for response in response_ids]
+    if len(set(ids)) == len(ids):
+        return comparison
+    equal = [pair for pair in comparison.pairs if ids[pair.first] == ids[pair.second]]
+    return replace(
+        comparison,
+        pairs=tuple(pair for pair in comparison.pairs if ids[pair.first] != ids[pair.second]),
+        equal_pairs=tuple(pair for pair in equal if pair.preference > 0.5),
+        ranks=None if comparison.ranks is None else _ranks_of_distinct(comparison.ranks, ids),
+    )
+
+
+def _ranks_of_distinct(ranks: Sequence[int], ids: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:
+    """Ranks in which equal responses are tied; None when no weak order has all the other pairs as they are."""
+    places = range(len(ranks))
+
+    def sign(i: int, j: int) -> int:
+        return 0 if ids[i] == ids[j] else (ranks[j] > ranks[i]) - (ranks[j] < ranks[i])
+
+    merged = tuple(sum(sign(j, i) > 0 for j in places) for i in places)
+    consistent = all(
+        sign(i, j) == (merged[j] > merged[i]) - (merged[j] < merged[i]) for i in places for j in places
+    )
+    return merged if consistent else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairCounts:
+    """Untied pairs of one side, and those of them that are equal after the cut."""
+
+    pairs: int
+    equal: int
+
+    @classmethod
+    def of(cls, comparisons: Iterable[Comparison]) -> "PairCounts":
+        counts = [(len(item.untied_pairs), len(item.equal_pairs)) for item in comparisons]
+        return cls(pairs=sum(map(sum, counts)), equal=sum(equal for _, equal in counts))
+
+    def sentence(self, which: str, max_tokens: int) -> str:
+        """For example "30 of 60 training pairs are equal after the cut at 32 tokens"."""
+        verb = "is" if self.equal == 1 else "are"
+        return f"{self.equal} of {self.pairs} {which} {verb} equal after the cut at {max_tokens} tokens"
 
 
 def _pairs(
@@ -139,6 +195,35 @@ def split_usable(
         missing = shortfall(TrainingSupply(comparisons=in_train, usable=len(training)), ranking_loss)
         raise UserError(f"inputs/comparisons.parquet has {missing}: collect more.")
     return training, validation
+
+
+def keep_distinct(
+    training: Sequence[Comparison],
+    examples: Sequence[Example],
+    ranking_loss: RankingLossName,
+    max_response_tokens: int,
+) -> tuple[list[Comparison], list[Example], PairCounts]:
+    """The training comparisons that still teach something after the cut, their token ids, and the counts of all.
+
+    Raises UserError when fewer than two are left.
+    """
+    separated = [
+        separate_equal_pairs(item, example.response_ids)
+        for item, example in zip(training, examples, strict=True)
+    ]
+    counts = PairCounts.of(separated)
+    kept = [
+        (item, example)
+        for item, example in zip(separated, examples, strict=True)
+        if item.is_usable(ranking_loss)
+    ]
+    if len(kept) < 2:
+        raise UserError(
+            f"{counts.sentence('training pairs', max_response_tokens)}, which leaves {len(kept)} usable comparisons "
+            f"for the {ranking_loss} loss, and a reward model needs at least two: raise batch.max_response_tokens "
+            "until the answers differ."
+        )
+    return [item for item, _ in kept], [example for _, example in kept], counts
 
 
 def count_by_split(

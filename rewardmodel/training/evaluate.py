@@ -7,6 +7,7 @@ the preference with intervals, points of a reliability diagram) and a few compar
 trains nothing and moves no reward_shift.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 from learning.distributed import DistributedContext
@@ -14,10 +15,11 @@ from learning.interface.options import UserError
 from learning.models.files import model_sha256s
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from rewardmodel.training.comparisons import read_comparisons
+from rewardmodel.training.comparisons import PairCounts, read_comparisons, separate_equal_pairs
 from rewardmodel.training.config import EvaluateConfig, ObjectiveOptions
-from rewardmodel.training.reporting import log_samples, split_report
+from rewardmodel.training.reporting import log_samples, pair_notes, split_report
 from rewardmodel.training.scoring import RewardScorer
+from rewardmodel.training.tokenization import tokenize_comparisons
 
 
 def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
@@ -39,16 +41,27 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
     )
     context.require_current()
     context.set_status(stage="evaluating", step=0, steps_total=1)
-    scores = scorer.score(
-        [comparison.prompt for comparison in comparisons],
-        [comparison.responses for comparison in comparisons],
-    )
+    examples = tokenize_comparisons(scorer.tokenizer, comparisons, options.batch, scorer.cuts)
+    limit = options.batch.max_response_tokens
+    comparisons = [
+        separate_equal_pairs(comparison, example.response_ids)
+        for comparison, example in zip(comparisons, examples, strict=True)
+    ]
+    pairs = PairCounts.of(comparisons)
+    if pairs.equal == pairs.pairs:
+        raise UserError(
+            f"{pairs.sentence(f'pairs of the split {options.split!r}', limit)}: there is nothing to agree with; raise "
+            "batch.max_response_tokens until the answers differ."
+        )
+    context.set_status(notes=[scorer.cuts.note(options.batch), *pair_notes(None, pairs, limit)])
+    scores = scorer.score_examples(examples)
     log_samples(context, 1, comparisons[: options.logged_samples], scores[: options.logged_samples])
     context.set_status(stage="evaluating", step=1, steps_total=1)
     return {
         **split_report(comparisons, scores, ObjectiveOptions()),
         "split": options.split,
-        "truncated_responses": scorer.truncated_responses,
+        "pairs": {options.split: asdict(pairs)},
+        **scorer.cuts.as_result(),
         "layout": scorer.layout,
         "layout_reason": scorer.layout_reason,
         "model_sha256s": model_sha256s(options.model_path),

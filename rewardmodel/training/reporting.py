@@ -7,7 +7,7 @@ import torch
 
 from learning.run_context import RunContext
 from rewardmodel.training.accuracy import ScoredPair, accuracy_report
-from rewardmodel.training.comparisons import Comparison, build_targets
+from rewardmodel.training.comparisons import Comparison, PairCounts, build_targets
 from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.losses import ranking_losses
 
@@ -27,17 +27,35 @@ def split_report(
 
 
 def scored_pairs(comparisons: Sequence[Comparison], scores: Sequence[Sequence[float]]) -> list[ScoredPair]:
-    """Every untied pair of the comparisons with the difference of its two scores."""
+    """Every untied pair of the comparisons with the difference of its two scores.
+
+    Pairs that are equal after the cut differ by exactly 0, which is half a point: the model cannot tell them apart.
+    """
     return [
         ScoredPair(
             comparison=index,
-            difference=values[pair.first] - values[pair.second],
+            difference=0.0 if is_equal else values[pair.first] - values[pair.second],
             strength=pair.strength,
             length_difference=len(comparison.responses[pair.first]) - len(comparison.responses[pair.second]),
         )
         for index, (comparison, values) in enumerate(zip(comparisons, scores, strict=True))
-        for pair in comparison.untied_pairs
+        for is_equal, pairs in ((False, comparison.untied_pairs), (True, comparison.equal_pairs))
+        for pair in pairs
     ]
+
+
+def pair_notes(
+    training: PairCounts | None, heldout: PairCounts | None, max_response_tokens: int
+) -> list[str]:
+    """Sentences for the run's page about pairs that no model could tell apart; none where there are none."""
+    notes = []
+    if training is not None and training.equal:
+        notes.append(f"{training.sentence('training pairs', max_response_tokens)}: left out of the loss.")
+    if heldout is not None and heldout.equal:
+        notes.append(
+            f"{heldout.sentence('held-out pairs', max_response_tokens)}: half a point each in the accuracy."
+        )
+    return notes
 
 
 def mean_ranking_loss(
@@ -80,5 +98,6 @@ def log_samples(
                 f"{comparison.responses[index][:SAMPLE_CHARACTERS]}"
                 for index in order
             ),
-            agrees=f"{agreed} of {len(comparison.untied_pairs)}",
+            agrees=f"{agreed} of {len(comparison.untied_pairs)}"
+            + (f", {len(comparison.equal_pairs)} equal after the cut" if comparison.equal_pairs else ""),
         )

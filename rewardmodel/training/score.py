@@ -72,7 +72,9 @@ def main(context: RunContext[ScoreConfig]) -> dict[str, Any]:
                 rewards[index] = value
         done += sum(map(len, chunk))
         chunk = []
-        context.set_status(stage="scoring", step=done, steps_total=len(rows))
+        context.set_status(
+            stage="scoring", step=done, steps_total=len(rows), notes=[scorer.cuts.note(options.batch)]
+        )
 
     context.require_current()
     if context.is_main:
@@ -91,7 +93,7 @@ def main(context: RunContext[ScoreConfig]) -> dict[str, Any]:
         "min": min(rewards),
         "max": max(rewards),
         "scores": "scores.parquet",
-        "truncated_responses": scorer.truncated_responses,
+        **scorer.cuts.as_result(),
         "layout": scorer.layout,
         "layout_reason": scorer.layout_reason,
         "model_sha256s": model_sha256s(options.model_path),

@@ -25,7 +25,7 @@ from learning.models.architectures import require_max_positions
 from learning.models.loading import is_reward_model, load_reward_model
 from learning.models.tokenizers import load_tokenizer
 from rewardmodel.training.comparisons import Message
-from rewardmodel.training.tokenization import count_truncated, tokenize_prompt_and_responses
+from rewardmodel.training.tokenization import CutCounts, tokenize_prompt_and_responses
 
 SELF_CHECK_EXAMPLES = 8
 
@@ -47,7 +47,8 @@ def score_batches(
 ) -> list[list[float]]:
     """Scores of every response, by example, in the order given.
 
-    Every process does its share of the work and gets all scores.
+    Every process does its share of the work and gets all scores. Responses to a prompt that are the same ids get the
+    same score to the bit: rounding alone must not prefer one of them.
     """
     starts = [0]
     for example in examples:
@@ -76,7 +77,12 @@ def score_batches(
         positions = [n for index in micro_batch.indices for n in range(starts[index], starts[index + 1])]
         all_scores_N[torch.tensor(positions)] = values_N
     scores = distributed.all_reduce_sum(all_scores_N.to(distributed.device)).tolist()
-    return [scores[start:end] for start, end in zip(starts[:-1], starts[1:], strict=True)]
+    by_example = [scores[start:end] for start, end in zip(starts[:-1], starts[1:], strict=True)]
+    for example, values in zip(examples, by_example, strict=True):
+        first_of: dict[tuple[int, ...], int] = {}
+        for index, ids in enumerate(example.response_ids):
+            values[index] = values[first_of.setdefault(tuple(ids), index)]
+    return by_example
 
 
 def single_process() -> DistributedContext:
@@ -104,7 +110,7 @@ class RewardScorer:
         self.reward_shift = float(getattr(model.config, "reward_shift", 0.0))
         self.layout: Layout | None = None  # decided by the self-check on the first texts
         self.layout_reason = ""
-        self.truncated_responses = 0
+        self.cuts = CutCounts()  # of the texts that were scored
         require_max_positions(model, batch.max_prompt_tokens + batch.max_response_tokens)
 
     @classmethod
@@ -130,19 +136,33 @@ class RewardScorer:
         prompts: Sequence[Sequence[Message]],
         responses: Sequence[Sequence[str]],
         *,
-        has_eos: Sequence[Sequence[bool]] | None = None,
+        ended: Sequence[Sequence[bool | None]] | None = None,
     ) -> list[list[float]]:
-        """Rewards of the responses to each prompt.
+        """Rewards of the responses to each prompt; see `tokenize`."""
+        return self.score_examples(self.tokenize(prompts, responses, ended=ended))
 
-        A response whose `has_eos` is False, because sampling cut it off, gets no end token.
+    def tokenize(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        responses: Sequence[Sequence[str]],
+        *,
+        ended: Sequence[Sequence[bool | None]] | None = None,
+    ) -> list[Example]:
+        """The responses to each prompt as the model reads them.
+
+        A response whose `ended` is False, because sampling cut it off, gets no end token.
         """
-        examples = [
+        return [
             tokenize_prompt_and_responses(
-                self.tokenizer, prompt, texts, self.batch, has_eos=None if has_eos is None else has_eos[index]
+                self.tokenizer,
+                prompt,
+                texts,
+                self.batch,
+                ended=None if ended is None else ended[index],
+                counts=self.cuts,
             )
             for index, (prompt, texts) in enumerate(zip(prompts, responses, strict=True))
         ]
-        return self.score_examples(examples)
 
     def score_examples(self, examples: Sequence[Example]) -> list[list[float]]:
         """Rewards of token ids of the scorer's own tokenizer."""
@@ -152,7 +172,6 @@ class RewardScorer:
             self.layout, self.layout_reason = choose_layout(
                 self.model, examples[:SELF_CHECK_EXAMPLES], dtype=self.dtype, requested=self.batch.layout
             )
-        self.truncated_responses += count_truncated(examples, self.tokenizer.eos_token_id)
         scores = score_batches(
             self._score,
             examples,

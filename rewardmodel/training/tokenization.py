@@ -1,6 +1,7 @@
 """The reward model's tokenizer, and comparisons and demonstrations as token ids."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from transformers import PreTrainedTokenizerFast
@@ -10,7 +11,7 @@ from learning.distributed import DistributedContext
 from learning.interface.atomic_files import atomic_folder
 from learning.interface.record_schemas import DEMONSTRATIONS
 from learning.interface.training_options import BatchOptions
-from learning.models.tokenization import encode_prompt, encode_response, train_tokenizer
+from learning.models.tokenization import encode_prompt_or_cut, encode_response_or_cut, train_tokenizer
 from learning.models.tokenizers import load_or_train_tokenizer, load_tokenizer
 from learning.run_context import RunContext
 from rewardmodel.training.comparisons import Comparison, Message
@@ -46,30 +47,61 @@ def prepare_tokenizer(
     return load_or_train_tokenizer(options.model.source, options.tokenizer, train)
 
 
+@dataclass
+class CutCounts:
+    """How many prompts and responses were read, and how many of them were longer than the limits."""
+
+    prompts: int = 0
+    cut_prompts: int = 0
+    responses: int = 0
+    cut_responses: int = 0
+
+    def note(self, batch: BatchOptions) -> str:
+        """One sentence for the run's page."""
+        return (
+            f"{self.cut_prompts} of {self.prompts} prompts were cut at {batch.max_prompt_tokens} tokens, "
+            f"{self.cut_responses} of {self.responses} responses at {batch.max_response_tokens}."
+        )
+
+    def as_result(self) -> dict[str, int]:
+        return {"truncated_prompts": self.cut_prompts, "truncated_responses": self.cut_responses}
+
+
 def tokenize_prompt_and_responses(
     tokenizer: Any,
     prompt: Sequence[Message],
     responses: Sequence[str],
     batch: BatchOptions,
     *,
-    has_eos: Sequence[bool] | None = None,
+    ended: Sequence[bool | None] | None = None,
+    counts: CutCounts | None = None,
 ) -> Example:
-    """A prompt and the responses to it as token ids; a response whose `has_eos` is False gets no end token."""
-    response_ids = [encode_response(tokenizer, text, batch.max_response_tokens) for text in responses]
-    for index, keeps_eos in enumerate(has_eos or ()):
-        ids = response_ids[index]
-        if not keeps_eos and len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
-            response_ids[index] = ids[:-1]
-    return Example(
-        prompt_ids=encode_prompt(tokenizer, prompt, batch.max_prompt_tokens), response_ids=response_ids
-    )
+    """A prompt and the responses to it as token ids; what was too long is added to `counts`.
+
+    A response whose `ended` is False gets no end token: its sampler cut it off. Unknown (None, or no `ended` at
+    all) counts as ended, as what people wrote has.
+    """
+    prompt_ids, prompt_is_cut = encode_prompt_or_cut(tokenizer, prompt, batch.max_prompt_tokens)
+    encoded = [
+        encode_response_or_cut(tokenizer, text, batch.max_response_tokens, ended=has_ended is not False)
+        for text, has_ended in zip(responses, ended or [None] * len(responses), strict=True)
+    ]
+    if counts is not None:
+        counts.prompts += 1
+        counts.cut_prompts += prompt_is_cut
+        counts.responses += len(encoded)
+        counts.cut_responses += sum(is_cut for _, is_cut in encoded)
+    return Example(prompt_ids=prompt_ids, response_ids=[ids for ids, _ in encoded])
 
 
 def tokenize_comparisons(
-    tokenizer: Any, comparisons: Sequence[Comparison], batch: BatchOptions
+    tokenizer: Any, comparisons: Sequence[Comparison], batch: BatchOptions, counts: CutCounts | None = None
 ) -> list[Example]:
     return [
-        tokenize_prompt_and_responses(tokenizer, item.prompt, item.responses, batch) for item in comparisons
+        tokenize_prompt_and_responses(
+            tokenizer, item.prompt, item.responses, batch, ended=item.ended, counts=counts
+        )
+        for item in comparisons
     ]
 
 
@@ -82,8 +114,3 @@ def tokenize_demonstrations(context: RunContext[RewardModelConfig], tokenizer: A
         tokenize_prompt_and_responses(tokenizer, row["prompt"], [row["response"]], batch)
         for row in context.read_input("demonstrations", DEMONSTRATIONS)
     ]
-
-
-def count_truncated(examples: Sequence[Example], eos_id: int) -> int:
-    """How many responses were cut at the token limit: the others end with the end token."""
-    return sum(ids[-1] != eos_id for example in examples for ids in example.response_ids)

@@ -16,7 +16,7 @@ comparisons in it, so that neither micro-batches nor processes change the update
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from torch import Tensor
@@ -35,18 +35,21 @@ from learning.run_context import RunContext
 from rewardmodel.training.batcher import Batcher
 from rewardmodel.training.comparisons import (
     Comparison,
+    PairCounts,
     build_targets,
     count_by_split,
+    keep_distinct,
     read_comparisons,
+    separate_equal_pairs,
     split_usable,
 )
 from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig
 from rewardmodel.training.lm_head import attach_language_head, detach_language_head
-from rewardmodel.training.reporting import log_samples, split_report
+from rewardmodel.training.reporting import log_samples, pair_notes, split_report
 from rewardmodel.training.scoring import compute_fp32_scores
 from rewardmodel.training.step_metrics import StepMetrics
 from rewardmodel.training.tokenization import (
-    count_truncated,
+    CutCounts,
     prepare_tokenizer,
     tokenize_comparisons,
     tokenize_demonstrations,
@@ -68,9 +71,19 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     model = load_model(options, tokenizer).to(distributed.device)
 
     # 2. Token ids: one shared-prompt row a comparison, when that proves exact for this model.
-    examples = tokenize_comparisons(tokenizer, training, options.batch)
-    heldout_examples = tokenize_comparisons(tokenizer, validation, options.batch)
+    cuts, limit = CutCounts(), options.batch.max_response_tokens
+    examples = tokenize_comparisons(tokenizer, training, options.batch, cuts)
+    heldout_examples = tokenize_comparisons(tokenizer, validation, options.batch, cuts)
     demonstrations = tokenize_demonstrations(context, tokenizer)
+    training, examples, training_pairs = keep_distinct(
+        training, examples, options.objective.ranking_loss, limit
+    )
+    validation = [
+        separate_equal_pairs(item, example.response_ids)
+        for item, example in zip(validation, heldout_examples, strict=True)
+    ]
+    heldout_pairs = PairCounts.of(validation)
+    context.set_status(notes=[cuts.note(options.batch), *pair_notes(training_pairs, heldout_pairs, limit)])
     batcher = Batcher.choose_layout(model, examples, options, tokenizer.pad_token_id, distributed)
     sizes = [example_size(example, batcher.layout) for example in examples]
     data = TrainingData(comparisons=training, examples=examples, sizes=sizes)
@@ -135,7 +148,8 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
         "reward_shift_source": shift_source,
         "n_demonstrations": len(demonstrations),
         "comparisons": count_by_split(comparisons, training, validation),
-        "truncated_responses": count_truncated(examples + heldout_examples, tokenizer.eos_token_id),
+        "pairs": {"train": asdict(training_pairs), "validation": asdict(heldout_pairs)},
+        **cuts.as_result(),
         "steps": steps_total,
         "epochs": options.data.epochs,
         "layout": batcher.layout,

@@ -85,6 +85,10 @@ def test_agreement_counts_the_untied_pairs_of_each_person_by_name(
     assert report.reader_agreement.pairs == 0
     own = round_report(round_, ada)
     assert (own.reader_agreement.agreed, own.reader_agreement.pairs, own.other_agreements) == (1, 2, [])
+    # What it scores alike (the same tokens after its cut) is half a point.
+    ResponseScore.objects.filter(response_id=shown["B"]).update(reward=0.5)
+    ((_, agreed),) = round_report(round_, max_).other_agreements
+    assert (agreed.agreed, agreed.pairs) == (0.5, 2)
 
 
 def test_judgments_of_machines_are_not_peoples(project, criterion, round_, max_):

@@ -262,3 +262,16 @@ def test_long_curves_are_thinned_but_keep_their_end_and_their_rare_points():
     kept = downsample(rows, 4000)
     assert len(kept) <= 4100
     assert kept[-1]["step"] == 99_999 and any("eval_ranking_loss" in row for row in kept)
+
+
+def test_what_a_command_left_out_or_cut_is_said_on_the_page_and_sent_when_it_changes(client, filled, max_):
+    client.force_login(max_)
+    before = client.get(url("run", filled)).content.decode()
+    assert "run-notes" not in before
+    version = before.split("?version=")[1].split('"')[0]
+    Run.objects.filter(pk=filled.pk).update(
+        progress={**filled.progress, "notes": ["30 of 60 pairs are equal after the cut at 32 tokens <b>"]}
+    )
+    live = client.get(url("live", filled), {"version": version})
+    assert live.status_code == 200
+    assert "<li>30 of 60 pairs are equal after the cut at 32 tokens &lt;b&gt;</li>" in live.content.decode()

@@ -192,11 +192,9 @@ def test_a_reward_model_of_another_base_and_tokenizer_scores_a_policys_text_like
 
 def test_an_unfinished_response_is_scored_at_its_last_token(saved):
     scorer = RewardScorer.load(saved, batch=LIMITS)
-    done = scorer.score(PROMPTS[:1], [["Here is", "Here is"]], has_eos=[[True, False]])[0]
+    done = scorer.score(PROMPTS[:1], [["Here is", "Here is"]], ended=[[True, False]])[0]
     assert done[0] != done[1]
-    example = tokenize_prompt_and_responses(
-        scorer.tokenizer, PROMPTS[0], ["Here is"], LIMITS, has_eos=[False]
-    )
+    example = tokenize_prompt_and_responses(scorer.tokenizer, PROMPTS[0], ["Here is"], LIMITS, ended=[False])
     assert example.response_ids[0][-1] != scorer.tokenizer.eos_token_id
     within(torch.tensor(done), flat([scorer.score(PROMPTS[:1], [["Here is"]])[0] + [done[1]]]))
 
@@ -204,7 +202,7 @@ def test_an_unfinished_response_is_scored_at_its_last_token(saved):
 def test_cut_responses_are_counted(saved):
     scorer = RewardScorer.load(saved, batch=BatchOptions(max_prompt_tokens=48, max_response_tokens=4))
     scorer.score(PROMPTS[:2], [["Here is the red ball.", "x"], ["y"]])
-    assert scorer.truncated_responses == 1
+    assert (scorer.cuts.responses, scorer.cuts.cut_responses) == (3, 1)
 
 
 def test_nothing_to_score_gives_nothing(saved):
