@@ -2,6 +2,7 @@
 
 from annotation.models.assignments import Assignment, QueueCursor
 from annotation.models.datasets import PreferenceDataset
+from annotation.models.imports import Import, ImportQuerySet
 from annotation.models.judgments import CurrentJudgment, GoldJudgment, Judgment, JudgmentQuerySet
 from annotation.models.prompts import Prompt, PromptSet, PromptSetMember, hash_messages, new_external_id
 from annotation.models.responses import Demonstration, Response, Source
@@ -15,6 +16,8 @@ __all__ = [
     "CurrentJudgment",
     "Demonstration",
     "GoldJudgment",
+    "Import",
+    "ImportQuerySet",
     "Judgment",
     "JudgmentQuerySet",
     "PreferenceDataset",

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 
+from annotation.models.imports import Import
 from workspace.models import Criterion, Project
 
 
@@ -20,6 +21,8 @@ class PreferenceDataset(models.Model):
     manifest_sha256 = models.CharField(max_length=64)
     filters: Any = models.JSONField(default=dict)
     counts: Any = models.JSONField(default=dict)
+    # Whose judgments are in it: they stay as long as it does.
+    imports: "models.ManyToManyField[Import, Any]" = models.ManyToManyField(Import, related_name="datasets")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 

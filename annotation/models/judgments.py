@@ -13,14 +13,19 @@ from django.db.models import Q
 from django.utils import timezone
 
 from annotation.models.assignments import Assignment
+from annotation.models.imports import Import, import_field, source_id_field
 from annotation.models.tasks import Batch, Task
 from workspace.models import Criterion, Project, User
 
 
 class JudgmentQuerySet(models.QuerySet[Any]):
+    def known(self) -> JudgmentQuerySet:
+        """Leaves out those of an import that is not done, or was taken back."""
+        return self.filter(Q(from_import__isnull=True) | Q(from_import__state=Import.State.DONE))
+
     def heads(self) -> JudgmentQuerySet:
         """The last link of each chain, a withdrawal included."""
-        return self.filter(current_pointer__isnull=False)
+        return self.known().filter(current_pointer__isnull=False)
 
     def current(self) -> JudgmentQuerySet:
         """What each annotator holds now: the last link of each chain, unless it is a withdrawal."""
@@ -38,6 +43,10 @@ class JudgmentQuerySet(models.QuerySet[Any]):
     def in_visible_batches(self) -> JudgmentQuerySet:
         """Leaves out what an import has not finished bringing in."""
         return self.filter(task__batch__visible=True)
+
+    def for_datasets(self) -> JudgmentQuerySet:
+        """Of batches that datasets are made of."""
+        return self.known().filter(task__batch__visible=True, task__batch__excluded=False)
 
     def of_criterion(self, criterion: Criterion) -> JudgmentQuerySet:
         return self.filter(task__batch__criterion=criterion)
@@ -81,6 +90,9 @@ class Judgment(models.Model):
     surplus = models.BooleanField(default=False, help_text="Came when no slot was open: kept, not counted.")
     withdrawn = models.BooleanField(default=False, help_text="This row takes back the one it supersedes.")
     idempotency_key = models.CharField(max_length=100)
+    from_import = import_field("judgments")
+    source_id = source_id_field()
+    metadata = models.JSONField(null=True, blank=True, help_text="Further columns of the file it came from.")
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = JudgmentQuerySet.as_manager()

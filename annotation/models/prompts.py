@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from annotation.models.imports import NotTakenBack, import_field, source_id_field
 from learning.interface import vocabulary
 from workspace.models import Project
 
@@ -41,24 +42,40 @@ class Prompt(models.Model):
     messages = models.JSONField(help_text="A conversation that ends with a user or tool turn.")
     kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.PLAIN)
     tags = models.JSONField(default=list, blank=True)
-    # By the hash of the first user turn; a prompt that changed its split would leak into evaluation (trigger).
+    # The file's own, or by the hash of the first user turn; a prompt that changed its split would leak into
+    # evaluation (trigger).
     split = models.CharField(max_length=10, choices=Split.choices, editable=False)
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
     content_hash = models.CharField(max_length=64, editable=False)
+    # Prompts that begin alike are on one side: what they are compared by.
+    first_turn_hash = models.CharField(max_length=64, editable=False, default="")
+    from_import = import_field("prompts")
+    taken_back = models.BooleanField(default=False, editable=False)
+    source_id = source_id_field()
+    metadata = models.JSONField(null=True, blank=True, help_text="Further columns of the file it came from.")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = NotTakenBack()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["project", "external_id"], name="unique_prompt_id_per_project"),
+            models.UniqueConstraint(
+                fields=["project", "external_id"],
+                condition=Q(taken_back=False),
+                name="unique_prompt_id_per_project",
+            ),
             models.CheckConstraint(condition=Q(split__in=list(vocabulary.SPLITS)), name="prompt_split_valid"),
             models.CheckConstraint(
                 condition=Q(kind__in=list(vocabulary.PROMPT_KINDS)), name="prompt_kind_valid"
             ),
             models.CheckConstraint(condition=~Q(external_id=""), name="prompt_id_not_empty"),
         ]
-        indexes = [models.Index(fields=["project", "content_hash"], name="prompt_by_content")]
+        indexes = [
+            models.Index(fields=["project", "content_hash"], name="prompt_by_content"),
+            models.Index(fields=["project", "first_turn_hash"], name="prompt_by_first_turn"),
+        ]
 
     def __str__(self) -> str:
         return self.external_id
@@ -78,6 +95,7 @@ class PromptSet(models.Model):
     prompts: "models.ManyToManyField[Prompt, PromptSetMember]" = models.ManyToManyField(
         Prompt, through="PromptSetMember", related_name="prompt_sets"
     )
+    from_import = import_field("prompt_sets")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -96,6 +114,7 @@ class PromptSet(models.Model):
 class PromptSetMember(models.Model):
     prompt_set = models.ForeignKey(PromptSet, on_delete=models.CASCADE, related_name="members")
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="memberships")
+    from_import = import_field("memberships")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

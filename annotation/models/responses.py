@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from annotation.models.imports import NotTakenBack, import_field, source_id_field
 from annotation.models.prompts import Prompt, new_external_id
 from learning.interface import vocabulary
 from workspace.models import Project
@@ -46,11 +47,19 @@ class Response(models.Model):
     sampling = models.JSONField(null=True, blank=True, help_text="temperature, top_p, seed, ...")
     token_ids = models.JSONField(null=True, blank=True, help_text="When sampled here.")
     logprobs = models.JSONField(null=True, blank=True, help_text="One for each token id.")
+    from_import = import_field("responses")
+    taken_back = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = NotTakenBack()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["project", "external_id"], name="unique_response_id_per_project"),
+            models.UniqueConstraint(
+                fields=["project", "external_id"],
+                condition=Q(taken_back=False),
+                name="unique_response_id_per_project",
+            ),
             models.CheckConstraint(condition=~Q(external_id=""), name="response_id_not_empty"),
         ]
 
@@ -68,12 +77,20 @@ class Demonstration(models.Model):
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
+    from_import = import_field("demonstrations")
+    taken_back = models.BooleanField(default=False, editable=False)
+    source_id = source_id_field()
+    metadata = models.JSONField(null=True, blank=True, help_text="Further columns of the file it came from.")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = NotTakenBack()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["project", "external_id"], name="unique_demonstration_id_per_project"
+                fields=["project", "external_id"],
+                condition=Q(taken_back=False),
+                name="unique_demonstration_id_per_project",
             ),
             models.CheckConstraint(condition=~Q(response_text=""), name="demonstration_not_empty"),
         ]

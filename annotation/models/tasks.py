@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from annotation.models.imports import import_field
 from annotation.models.prompts import Prompt
 from annotation.models.responses import Response
 from workspace.models import MAX_OVERLAP, Criterion, Project
@@ -20,6 +21,10 @@ class BatchQuerySet(models.QuerySet[Any]):
     def open_to_annotators(self, project: Project) -> BatchQuerySet:
         """Batches that hand out tasks, the most urgent first."""
         return self.filter(project=project, state=Batch.State.OPEN, visible=True).order_by("-priority", "pk")
+
+    def for_datasets(self, project: Project) -> BatchQuerySet:
+        """Batches whose judgments datasets are made of."""
+        return self.filter(project=project, visible=True, excluded=False)
 
 
 class Batch(models.Model):
@@ -45,8 +50,10 @@ class Batch(models.Model):
     priority = models.IntegerField(default=0)
     round_number = models.PositiveIntegerField(null=True, blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
-    # An import is invisible until its last row is in.
+    # An import is invisible until its last row is in, and again when it was taken back.
     visible = models.BooleanField(default=True)
+    excluded = models.BooleanField(default=False, help_text="Left out of datasets from now on.")
+    from_import = import_field("batches")
     # Raised when priorities change: cursors of an older version start again from the top.
     queue_version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -11,6 +11,7 @@ from annotation.models import (
     Batch,
     CurrentJudgment,
     Demonstration,
+    Import,
     Judgment,
     Prompt,
     Response,
@@ -163,6 +164,34 @@ def test_a_demonstration_is_not_empty(judgment):
     )
 
 
+def test_a_judgment_can_be_deleted_only_while_its_import_runs(judgment, project, max_):
+    imported = Import.objects.create(project=project, kind="comparisons", actor=max_)
+    copied = copy(
+        judgment, supersedes=judgment, idempotency_key="other", from_import=imported, source_id="row-7"
+    )
+    copied = Judgment.objects.get(supersedes=judgment)
+    Import.objects.filter(pk=imported.pk).update(state="done")
+    refused(lambda: Judgment.objects.filter(pk=copied.pk).delete())
+    refused(lambda: Import.objects.filter(pk=imported.pk).update(state="running"))
+    refused(lambda: Judgment.objects.filter(pk=judgment.pk).update(from_import=imported))
+    running = Import.objects.create(project=project, kind="comparisons", actor=max_)
+    copy(copied, supersedes=copied, idempotency_key="third", from_import=running)
+    assert Judgment.objects.filter(from_import=running).delete()[0] == 1
+    assert Judgment.objects.filter(from_import=imported).count() == 1
+
+
+def test_the_ids_of_what_was_taken_back_are_free_again(judgment):
+    prompt = judgment.task.prompt
+    refused(lambda: copy(prompt))
+    Prompt.objects.filter(pk=prompt.pk).update(taken_back=True)
+    assert not Prompt.objects.filter(pk=prompt.pk).exists()
+    assert Prompt._base_manager.filter(pk=prompt.pk).exists()
+    assert Task.objects.get(pk=judgment.task_id).prompt.external_id == prompt.external_id
+    Prompt.objects.create(
+        project=prompt.project, external_id=prompt.external_id, messages=prompt.messages, split="test"
+    )
+
+
 def test_the_triggers_survived_every_migration():
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -171,6 +200,7 @@ def test_the_triggers_survived_every_migration():
                 "annotation_judgment_no_update",
                 "annotation_judgment_no_delete",
                 "prompt_split_is_frozen",
+                "import_is_done_once",
             }
         else:
             cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
@@ -180,5 +210,10 @@ def test_the_triggers_survived_every_migration():
                 "prompt_split_is_frozen",
                 "response_insert_without_nul",
                 "response_update_without_nul",
+                "import_is_done_once",
             }
+            cursor.execute("SELECT sql FROM sqlite_master WHERE name = 'annotation_judgment_no_delete'")
+            # The one that knows of running imports, not the one of the first migrations.
+            assert "annotation_import" in cursor.fetchone()[0]
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
         assert wanted <= {name for (name,) in cursor.fetchall()}

@@ -1,5 +1,7 @@
 """The migrations that move data, on a database with rows of the version before."""
 
+import hashlib
+
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
@@ -106,3 +108,59 @@ def test_judgments_stay_append_only_and_splits_frozen_through_the_renames_and_ba
     skipped = apps.get_model("annotation", "Assignment").objects.get(state="skipped")
     assert skipped.evidence == {"skip_reason": "Not my language"}
     assert apps.get_model("annotation", "Task").objects.filter(purpose="training").count() == 1
+
+
+def test_earlier_imports_are_recorded_with_their_judgments(models_before):
+    migrate("0004_imports")
+    apps = MigrationExecutor(connection).loader.project_state([("annotation", "0004_imports")]).apps
+
+    def model(name, app="annotation"):
+        return apps.get_model(app, name)
+
+    user = model("User", "workspace").objects.create(username="ada", pseudonym="annotator-1")
+    project = model("Project", "workspace").objects.create(name="Kitchen", slug="kitchen", split_salt="salt")
+    criterion = model("Criterion", "workspace").objects.create(project=project, name="overall", question="?")
+    audit = {"project": project, "actor": user, "target_type": "annotation.batch"}
+    batches = {}
+    for name, visible in (("old.jsonl", True), ("broken (unfinished 1)", False), ("Round 1", True)):
+        batch = model("Batch").objects.create(
+            project=project, criterion=criterion, name=name, kind="pairwise", responses_per_task=2, overlap=1,
+            visible=visible,
+        )  # fmt: skip
+        model("AuditEvent", "workspace").objects.create(
+            action="batch.create", target_id=str(batch.pk), **audit
+        )
+        prompt = model("Prompt").objects.create(
+            project=project, external_id=name, messages=[{"role": "user", "content": " A\u00a0 b?"}],
+            split="train", content_hash="0" * 64,
+        )  # fmt: skip
+        task = model("Task").objects.create(
+            batch=batch, prompt=prompt, required_judgments=1, open_slots=0, counted_judgments=1
+        )
+        common = {"settings_version": 1, "guideline_version": 0, "order_shown": [], "annotator": user}
+        assignment = model("Assignment").objects.create(
+            task=task, leased_until=timezone.now(), shuffle_seed=1, state="submitted",
+            submitted_at=timezone.now(), **common,
+        )  # fmt: skip
+        model("Judgment").objects.create(
+            assignment=assignment, task=task, tiers=[], idempotency_key=name, **common
+        )
+        batches[name] = batch
+    details = {"file": "old.jsonl", "judgments": 1, "tasks": 1}
+    model("AuditEvent", "workspace").objects.create(
+        action="comparisons.import", target_id=str(batches["old.jsonl"].pk), details=details, **audit
+    )
+    apps = migrate("0005_earlier_imports")
+    imports = apps.get_model("annotation", "Import").objects.order_by("pk")
+    assert [(i.state, i.files[0]["name"], i.counts) for i in imports] == [
+        ("done", "old.jsonl", {"judgments": 1, "tasks": 1}),
+        ("running", "broken (unfinished 1)", {}),
+    ]
+    judgments = apps.get_model("annotation", "Judgment").objects.order_by("pk")
+    assert list(judgments.values_list("from_import__state", flat=True)) == ["done", "running", None]
+    hashes = set(apps.get_model("annotation", "Prompt").objects.values_list("first_turn_hash", flat=True))
+    assert hashes == {hashlib.sha256(b"a b?").hexdigest()}
+    with pytest.raises(IntegrityError), transaction.atomic():
+        judgments.update(rationale="changed")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        judgments.filter(from_import__state="done").delete()

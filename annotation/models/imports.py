@@ -1,0 +1,101 @@
+"""What was brought in from files: one row an import; prompts, demonstrations, batches and judgments name theirs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from workspace.models import Project
+
+
+class ImportQuerySet(models.QuerySet["Import"]):
+    def finished(self) -> ImportQuerySet:
+        """Imports whose rows count: all in, and not taken back."""
+        return self.filter(state=Import.State.DONE)
+
+    def unfinished(self) -> ImportQuerySet:
+        return self.filter(state=Import.State.RUNNING)
+
+
+class Import(models.Model):
+    """One file, or several of one command. Rows of an import that is not done are nobody's to read."""
+
+    class Kind(models.TextChoices):
+        COMPARISONS = "comparisons", "Comparisons"
+        PROMPTS = "prompts", "Prompts"
+        DEMONSTRATIONS = "demonstrations", "Demonstrations"
+        TASKS = "tasks", "Tasks to judge"
+        TEXTS = "texts", "Texts"
+
+    class State(models.TextChoices):
+        # Its rows come in. Its judgments can be deleted (trigger): it may break off, and then nothing stays of it.
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"  # never running again (trigger)
+        TAKEN_BACK = "taken_back", "Taken back"  # its rows stay, and no reader sees them
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="imports")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    format = models.CharField(max_length=40, blank=True)
+    files: Any = models.JSONField(default=list, help_text="[{name, bytes, sha256}, ...]")
+    counts: Any = models.JSONField(default=dict)
+    notes: Any = models.JSONField(default=list, help_text="Sentences for whoever looks at it later.")
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=12, choices=State.choices, default=State.RUNNING)
+    # Who is bringing it in: host, pid, and what tells the process from a later one of that number.
+    process: Any = models.JSONField(default=dict, blank=True)
+    heartbeat_at = models.DateTimeField(auto_now_add=True)
+    used_for = models.CharField(
+        max_length=200, blank=True, help_text="The first run or round that read it; then it stays."
+    )
+    taken_back_at = models.DateTimeField(null=True, blank=True)
+    taken_back_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ImportQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=["running", "done", "taken_back"]), name="import_state_valid"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="taken_back", taken_back_at__isnull=False, taken_back_by__isnull=False)
+                | (~Q(state="taken_back") & Q(taken_back_at__isnull=True, taken_back_by__isnull=True)),
+                name="import_taken_back_valid",
+            ),
+        ]
+        indexes = [models.Index(fields=["project", "-id"], name="import_newest_first")]
+
+    def __str__(self) -> str:
+        return (
+            f"import {self.pk} ({', '.join(file['name'] for file in self.files) or self.get_kind_display()})"
+        )
+
+
+class NotTakenBack(models.Manager[Any]):
+    """Leaves out rows of an import that was taken back: their ids are free again, and nobody looks them up."""
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        return super().get_queryset().filter(taken_back=False)
+
+
+def import_field(related_name: str) -> models.ForeignKey[Import | None, Import | None]:
+    """The import that brought a row in; null for rows made here."""
+    return models.ForeignKey(
+        Import, on_delete=models.PROTECT, null=True, blank=True, related_name=related_name, editable=False
+    )
+
+
+def source_id_field() -> models.CharField[str | None, str | None]:
+    return models.CharField(
+        max_length=200,
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="What the row is called in the file it came from.",
+    )
