@@ -133,6 +133,7 @@ def _judged_response(response: Response, marks: Mapping[str, Mapping[str, Any]])
         "sampling": _sampling_fields(response),
         # Records hold numbers; yes/no is 1 or 0. Marks in words stay in the database.
         "marks": {name: float(own[name]) for name in sorted(own) if not isinstance(own[name], str)},
+        "turns": response.turns,
     }
 
 
@@ -184,6 +185,7 @@ def demonstration_rows(
                 "response": demonstration.response_text,
                 "author": _pseudonym(demonstration.author),
                 "split": demonstration.prompt.split,
+                "turns": demonstration.turns,
             }
 
 
@@ -215,6 +217,7 @@ def _response_row(response: Response) -> ResponseRow:
         "policy": _policy_name(response),
         "sampling": _sampling_fields(response),
         "created_at": iso_utc(response.created_at),
+        "turns": response.turns,
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from annotation.errors import InvalidText
+from learning.interface.messages import Answer, MessageProblem, Messages, read_optional_fields, to_answer
 from learning.interface.text import find_unstorable_character
 from learning.interface.vocabulary import LAST_ROLES, ROLES
 
@@ -32,8 +33,8 @@ def clean_text(text: Any, what: str, *, allow_empty: bool = False) -> str:
     return text
 
 
-def clean_messages(messages: Any, what: str = "The prompt") -> list[dict[str, str]]:
-    """The conversation as plain {role, content} mappings; it ends with a user or tool turn.
+def clean_messages(messages: Any, what: str = "The prompt") -> Messages:
+    """The conversation as it is stored (learning.interface.messages); it ends with a user or tool turn.
 
     Raises InvalidText with one sentence that names the turn.
     """
@@ -50,11 +51,54 @@ def clean_messages(messages: Any, what: str = "The prompt") -> list[dict[str, st
             )
         # Earlier turns may be empty (real dialogues have such turns); the last one is what is asked.
         is_last = number == len(messages)
-        content = clean_text(message.get("content"), f"{what}: turn {number}", allow_empty=not is_last)
-        cleaned.append({"role": role, "content": content})
+        cleaned.append(_clean_message(message, f"{what}: turn {number}", allow_empty=not is_last))
     if cleaned[-1]["role"] not in LAST_ROLES:
         raise InvalidText(f"{what} ends with a turn of the {cleaned[-1]['role']}; it must end with the user.")
     return cleaned
+
+
+def clean_answer(answer: Answer, what: str = "The response") -> Answer:
+    """A response as it is stored: its text, which may be empty (a policy may end at once), or its turns.
+
+    Turns begin and end with the assistant's, and none between them is a user's. Raises InvalidText.
+    """
+    if isinstance(answer, str):
+        return clean_text(answer, what, allow_empty=True)
+    turns = [
+        _clean_message(turn, f"{what}: turn {number}", allow_empty=True)
+        for number, turn in enumerate(answer, start=1)
+    ]
+    if problem := find_turns_problem([turn["role"] for turn in turns]):
+        raise InvalidText(f"{what} {problem}.")
+    return to_answer(turns)
+
+
+def find_turns_problem(roles: Sequence[str]) -> str | None:
+    """Why turns of these roles are no response, as the end of a sentence; None for a response."""
+    if not roles:
+        return "has no turns"
+    if any(role not in ("assistant", "tool") for role in roles):
+        return "should be assistant turns, with the results of tools between them at most"
+    if roles[0] != "assistant" or roles[-1] != "assistant":
+        return "should begin and end with an assistant turn"
+    return None
+
+
+def _clean_message(message: Mapping[str, Any], what: str, *, allow_empty: bool) -> dict[str, Any]:
+    try:
+        optional = read_optional_fields(
+            message, lambda value, path: clean_text(value, f"{what}, {path}", allow_empty=True)
+        )
+    except MessageProblem as problem:
+        raise InvalidText(f"{what}: {problem.path} {problem.reason}.") from problem
+    content = message.get("content")
+    if content is None and "tool_calls" in optional:
+        content = ""  # a call needs no words
+    return {
+        "role": message.get("role"),
+        "content": clean_text(content, what, allow_empty=allow_empty),
+        **optional,
+    }
 
 
 def clean_json_value(value: Any, what: str) -> Any:

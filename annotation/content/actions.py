@@ -20,7 +20,8 @@ from annotation.models import (
     new_external_id,
 )
 from annotation.models.bulk import BULK_CREATE_SIZE
-from annotation.text import clean_messages, clean_text
+from annotation.text import clean_answer, clean_messages, clean_text
+from learning.interface.messages import Messages, answer_columns, answer_key
 from workspace.actions import record_audit
 from workspace.models import Project, User
 
@@ -35,6 +36,7 @@ class NewResponse:
     prompt: Prompt
     source: Source
     text: str
+    turns: Messages | None = None  # of a response that is more than a text; `text` is then made of them
     response_id: str | None = None
     sampling: Mapping[str, Any] | None = None
     token_ids: Sequence[int] | None = None
@@ -45,6 +47,7 @@ class NewResponse:
 class NewDemonstration:
     prompt: Prompt
     text: str
+    turns: Messages | None = None  # as of a response
     author: User | None = None
     demonstration_id: str | None = None
 
@@ -144,18 +147,19 @@ def add_responses(*, actor: User, project: Project, rows: Sequence[NewResponse])
     def stored_or_new(row: NewResponse, stored: Response | None) -> Response:
         if row.prompt.project_id != project.pk or row.source.project_id != project.pk:
             raise InvalidTask("A response's prompt and source must be of its own project.")
-        # An empty response is one too: a policy may end at once, and people see and judge that.
-        text = clean_text(row.text, "The response", allow_empty=True)
+        answer = clean_answer(row.text if row.turns is None else row.turns)
         if stored is not None:
-            if stored.text != text or stored.prompt_id != row.prompt.pk:
+            if answer_key(stored.answer) != answer_key(answer) or stored.prompt_id != row.prompt.pk:
                 raise InvalidTask(f"The response id “{row.response_id}” belongs to another text already.")
             return stored
+        text, turns = answer_columns(answer)
         return Response(
             project=project,
             external_id=_external_id(row.response_id, "The response's id"),
             prompt=row.prompt,
             source=row.source,
             text=text,
+            turns=turns,
             sampling=dict(row.sampling) if row.sampling is not None else None,
             token_ids=list(row.token_ids) if row.token_ids is not None else None,
             logprobs=list(row.logprobs) if row.logprobs is not None else None,
@@ -175,7 +179,9 @@ def add_demonstrations(
     def stored_or_new(row: NewDemonstration, stored: Demonstration | None) -> Demonstration:
         if row.prompt.project_id != project.pk:
             raise InvalidTask("A demonstration's prompt must be of its own project.")
-        text = clean_text(row.text, "The demonstration")
+        answer = clean_answer(row.text if row.turns is None else row.turns, "The demonstration")
+        text, turns = answer_columns(answer)
+        clean_text(text, "The demonstration")
         if stored is not None:
             return stored
         return Demonstration(
@@ -183,6 +189,7 @@ def add_demonstrations(
             external_id=_external_id(row.demonstration_id, "The demonstration's id"),
             prompt=row.prompt,
             response_text=text,
+            turns=turns,
             author=row.author,
         )
 
@@ -225,7 +232,7 @@ def _insert_new(
 class _CleanPromptRow:
     external_id: str | None
     content_hash: str
-    messages: list[dict[str, str]]
+    messages: Messages
     kind: str
     tags: list[str]
     author: User | None

@@ -34,6 +34,7 @@ from annotation.datasets.shards import (
 from annotation.models import COUNTED_PURPOSES, Batch, PreferenceDataset
 from annotation.preferences.comparisons import is_counted
 from annotation.records import judgment_rows
+from learning.interface.messages import has_calls
 from learning.interface.record_rows import JudgmentRow, iso_utc
 from learning.interface.record_schemas import JUDGMENTS
 from learning.interface.vocabulary import PERSON
@@ -128,6 +129,7 @@ def _write_files(folder: Path, rows: Iterator[JudgmentRow]) -> dict[str, Any]:
     kinds: Counter[str] = Counter()
     tasks: Counter[str] = Counter()
     rounds, guidelines, criteria, last_task = set(), set(), set(), None
+    has_turns = False
     for row in rows:
         shards.add(row)
         counts["judgments"] += 1
@@ -139,6 +141,7 @@ def _write_files(folder: Path, rows: Iterator[JudgmentRow]) -> dict[str, Any]:
         rounds.add(row["round"])
         guidelines.add(row["guideline_version"])
         criteria.add(row["criterion"])
+        has_turns = has_turns or has_calls(row["prompt"]) or any(r.get("turns") for r in row["responses"])
     files = [describe_file(path, number, folder) for path, number in shards.close()]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -149,6 +152,8 @@ def _write_files(folder: Path, rows: Iterator[JudgmentRow]) -> dict[str, Any]:
         "rounds": sorted(number for number in rounds if number is not None),
         "guideline_versions": sorted(number for number in guidelines if number is not None),
         "criteria": sorted(criteria),
+        # Formats that hold only texts ask for it. Without any, the manifest is what it was before there were turns.
+        **({"has_turns": True} if has_turns else {}),
     }
 
 

@@ -13,6 +13,7 @@ from annotation.datasets.shards import ROWS_PER_GROUP, describe_file
 from annotation.models import PreferenceDataset
 from annotation.preferences.comparisons import raw_comparisons
 from annotation.preferences.consensus import annotator_weights, consensus_comparisons
+from learning.interface.messages import without_nulls
 from learning.interface.record_rows import ComparisonRow, JudgmentRow
 from workspace.errors import ActionError
 
@@ -49,7 +50,7 @@ def dataset_judgments(
             for batch in file.iter_batches(batch_size=ROWS_PER_GROUP):
                 for row in batch.to_pylist():
                     if splits is None or row["split"] in splits:
-                        yield _with_marks(row)
+                        yield _as_written(row)
 
 
 def verified_files(dataset: PreferenceDataset) -> Iterator[Path]:
@@ -62,9 +63,13 @@ def verified_files(dataset: PreferenceDataset) -> Iterator[Path]:
         yield path
 
 
-def _with_marks(row: dict[str, Any]) -> Any:
+def _as_written(row: dict[str, Any]) -> Any:
+    """The row as it went into the file: Parquet gives a map as pairs, and messages fields that they do not have."""
+    row["prompt"] = [without_nulls(message) for message in row["prompt"]]
     for response in row["responses"]:
-        response["marks"] = dict(response["marks"])  # Parquet gives a map as pairs
+        response["marks"] = dict(response["marks"])
+        if response.get("turns") is not None:
+            response["turns"] = [without_nulls(message) for message in response["turns"]]
     return row
 
 

@@ -22,7 +22,13 @@ from annotation.datasets.files import (
 )
 from annotation.datasets.shards import ShardWriter, describe_file, manifest_text, write_and_sync
 from annotation.exporting.dataset_card import dataset_card, dataset_info_yaml, split_of_file
-from annotation.exporting.formats.base import ExportFormat, ExportOptions, ExportRefused, require_known
+from annotation.exporting.formats.base import (
+    UNWRITABLE,
+    ExportFormat,
+    ExportOptions,
+    ExportRefused,
+    require_known,
+)
 from annotation.exporting.formats.registry import EXPORT_FORMATS
 from annotation.models import PreferenceDataset
 from annotation.text import safe_excerpt
@@ -48,9 +54,11 @@ def export_preferences(
     require_known("format", format, EXPORT_FORMATS)
     if split is not None:
         require_known("split", split, SPLITS)
-    options = ExportOptions(files=files, ties=ties, plain=plain, margin=margin)
     require_free_folder(out)
     source = dataset_manifest(dataset)
+    options = ExportOptions(
+        files=files, ties=ties, plain=plain, margin=margin, with_turns=source.get("has_turns", False)
+    )
     export_format = EXPORT_FORMATS[format]
     export_format.require_writable(source["criteria"])
     try:
@@ -149,6 +157,12 @@ def _write_data(
             counts["groups"] += 1
             for row in export_format.rows(comparison, options, counts):
                 shards[comparison["split"]].add(row)
+    if unwritable := counts[UNWRITABLE]:
+        raise ExportRefused(
+            f"{unwritable} of {counts['groups']} comparisons have tool calls or responses of several turns, which "
+            f"{export_format.name} as plain text cannot hold: leave --plain out, or use the format records.",
+            code="cannot_hold_calls",
+        )
     data_files = [describe_file(path, rows, folder) for name in SPLITS for path, rows in shards[name].close()]
     return data_files, counts, dataset_info_yaml(schema, marks)
 

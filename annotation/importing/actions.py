@@ -34,6 +34,7 @@ from annotation.importing.staging import Staging
 from annotation.importing.validation import stage_comparisons, stage_prompts
 from annotation.models import Batch, Prompt
 from annotation.text import clean_text
+from learning.interface.messages import answer_columns, answer_key, answer_text
 from workspace.actions import record_audit
 from workspace.criteria import find_criterion
 from workspace.models import Project, User
@@ -178,9 +179,10 @@ def import_demonstrations(
                 new = [
                     NewDemonstration(
                         prompt=prompt,
-                        text=row["response"],
+                        text=answer_text(row["response"]),
+                        turns=answer_columns(row["response"])[1],
                         author=_author(annotators, row["author"]),
-                        demonstration_id=content_id("d", prompt.external_id, row["response"]),
+                        demonstration_id=content_id("d", prompt.external_id, answer_key(row["response"])),
                     )
                     for row, prompt in zip(rows, prompts, strict=True)
                 ]

@@ -18,6 +18,7 @@ from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import Batch, Prompt, Response, Source
 from annotation.preferences.comparisons import GROUP_FLAG
 from annotation.preferences.weak_orders import ranks_to_tiers
+from learning.interface.messages import answer_columns, answer_key, answer_text
 from workspace.models import MAX_OVERLAP, Criterion, User
 
 TASKS_PER_CHUNK = 500
@@ -35,9 +36,8 @@ def _chunks(tasks: Iterator[StagedTask]) -> Iterator[list[StagedTask]]:
     size = 0
     for task in tasks:
         chunk.append(task)
-        size += sum(map(len, task.judgments[0].responses)) + sum(
-            len(m["content"]) for m in task.judgments[0].prompt
-        )
+        size += sum(len(answer_text(response)) for response in task.judgments[0].responses)
+        size += len(answer_text(task.judgments[0].prompt))
         if len(chunk) == TASKS_PER_CHUNK or size > CHARACTERS_PER_CHUNK:
             yield chunk
             chunk, size = [], 0
@@ -65,7 +65,7 @@ def _add_responses(
     rows = []
     for first, prompt in zip(firsts, prompts, strict=True):
         group = next((flag for flag in first.flags if flag.startswith(GROUP_FLAG)), None)
-        for index, text in enumerate(first.responses):
+        for index, response in enumerate(first.responses):
             kind, name = first.sources[index] if first.sources else (Source.Kind.IMPORT, source_name)
             if (kind, name) not in sources:
                 sources[kind, name] = get_or_create_source(
@@ -74,13 +74,14 @@ def _add_responses(
             response_id = first.response_ids[index] if first.response_ids else None
             if group and not response_id:
                 # The pairs of one group share their responses: that is how they are put together again.
-                response_id = content_id("r", str(batch.pk), group, prompt.external_id, text)
+                response_id = content_id("r", str(batch.pk), group, prompt.external_id, answer_key(response))
             sampling = first.sampling[index] if first.sampling else None
             rows.append(
                 NewResponse(
                     prompt=prompt,
                     source=sources[kind, name],
-                    text=text,
+                    text=answer_text(response),
+                    turns=answer_columns(response)[1],
                     response_id=response_id,
                     sampling=sampling,
                 )
@@ -118,9 +119,9 @@ def _insert_chunk(
     )
     rows = []
     for (number, part, judgments), task, own in zip(parts, tasks, responses, strict=True):
-        pk_by_text = {response.text: response.pk for response in own}
+        pk_by_answer = {answer_key(response.answer): response.pk for response in own}
         for index, judgment in enumerate(judgments):
-            keys = [pk_by_text[text] for text in judgment.responses]
+            keys = [pk_by_answer[answer_key(response)] for response in judgment.responses]
             rows.append(
                 NewJudgment(
                     task=task,

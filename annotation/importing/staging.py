@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair
 from annotation.preferences.comparisons import GROUP_FLAG
+from learning.interface.messages import answer_key
 
 _TABLES = """
 CREATE TABLE row_id (id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID;
@@ -223,7 +224,7 @@ def _task_key(judgment: ImportedJudgment) -> bytes:
             judgment.task_id,
             judgment.prompt_id,
             judgment.prompt,
-            sorted(judgment.responses),
+            sorted(map(answer_key, judgment.responses)),
             sorted(judgment.response_ids or []),
             judgment.purpose,
             group,

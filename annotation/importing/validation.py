@@ -21,6 +21,7 @@ from annotation.importing.source_files import read_rows
 from annotation.importing.staging import Staging
 from annotation.models import Judgment, Prompt, Response, hash_messages
 from annotation.text import safe_excerpt
+from learning.interface.messages import Answer, answer_key, stored_answer
 from workspace.models import Project
 
 # The idempotency keys of imported judgments begin with this; they end with the fingerprint.
@@ -92,8 +93,8 @@ def _claim_contents(judgment: ImportedJudgment, line: int, staging: Staging) -> 
     prompt = hash_messages(judgment.prompt)
     if judgment.prompt_id is not None:
         _claim_content("prompt", judgment.prompt_id, prompt, line, staging)
-    for response_id, text in zip(judgment.response_ids or [], judgment.responses, strict=False):
-        digest = _response_digest(judgment.prompt_id, prompt, text)
+    for response_id, response in zip(judgment.response_ids or [], judgment.responses, strict=False):
+        digest = _response_digest(judgment.prompt_id, prompt, response)
         _claim_content("response", response_id, digest, line, staging)
 
 
@@ -103,11 +104,11 @@ def _claim_content(kind: str, row_id: str, digest: str, line: int, staging: Stag
         raise RowError(f"{kind}_id", f"{row_id} had another content on line {earlier}")
 
 
-def _response_digest(prompt_id: str | None, prompt: str, text: str) -> str:
+def _response_digest(prompt_id: str | None, prompt: str, response: Answer) -> str:
     """What a response's id stands for. The prompt's id is part of it: two prompts may have the same text, and
     a response answers one of them.
     """
-    return hashlib.sha256(f"{prompt_id or ''}\0{prompt}\0{text}".encode()).hexdigest()
+    return hashlib.sha256(f"{prompt_id or ''}\0{prompt}\0{answer_key(response)}".encode()).hexdigest()
 
 
 def _check_against_database(project: Project, staging: Staging, report: ImportReport) -> None:
@@ -132,19 +133,20 @@ def _stored_response_digests(project: Project, staged: Mapping[str, str]) -> dic
     """
     rows = list(
         Response.objects.filter(project=project, external_id__in=staged).values_list(
-            "external_id", "prompt_id", "prompt__external_id", "prompt__content_hash", "text"
+            "external_id", "prompt_id", "prompt__external_id", "prompt__content_hash", "text", "turns"
         )
     )
-    contents = {content for _, _, _, content, _ in rows}
+    contents = {content for _, _, _, content, _, _ in rows}
     first_of = dict(
         Prompt.objects.filter(project=project, content_hash__in=contents)
         .values_list("content_hash")
         .annotate(first=Min("pk"))
     )
     found = {}
-    for row_id, prompt, prompt_id, content, text in rows:
+    for row_id, prompt, prompt_id, content, text, turns in rows:
         ids = [prompt_id] + [None] * (first_of[content] == prompt)
-        found[row_id] = {_response_digest(one_id, content, text) for one_id in ids}
+        response = stored_answer(text, turns)
+        found[row_id] = {_response_digest(one_id, content, response) for one_id in ids}
     return found
 
 

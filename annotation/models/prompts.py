@@ -4,6 +4,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -11,13 +12,14 @@ from django.db.models import Q
 
 from annotation.models.imports import NotTakenBack, import_field, source_id_field
 from learning.interface import vocabulary
+from learning.interface.messages import without_nulls
 from workspace.models import Project
 
 
-def hash_messages(messages: Sequence[Mapping[str, str]]) -> str:
+def hash_messages(messages: Sequence[Mapping[str, Any]]) -> str:
     """SHA-256 of a conversation's canonical JSON: the identity of a prompt that came without an id."""
     canonical = json.dumps(
-        [{"role": m["role"], "content": m["content"]} for m in messages], ensure_ascii=False, sort_keys=True
+        [without_nulls(message) for message in messages], ensure_ascii=False, sort_keys=True
     )
     return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 

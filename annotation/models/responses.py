@@ -7,6 +7,7 @@ from django.db.models import Q
 from annotation.models.imports import NotTakenBack, import_field, source_id_field
 from annotation.models.prompts import Prompt, new_external_id
 from learning.interface import vocabulary
+from learning.interface.messages import Answer, stored_answer
 from workspace.models import Project
 
 
@@ -44,6 +45,11 @@ class Response(models.Model):
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="responses")
     source = models.ForeignKey(Source, on_delete=models.PROTECT, related_name="responses")
     text = models.TextField()  # NUL is refused (PostgreSQL by itself, SQLite by a trigger)
+    turns = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="A response with tool calls or several turns; empty where its text says all.",
+    )
     sampling = models.JSONField(null=True, blank=True, help_text="temperature, top_p, seed, ...")
     token_ids = models.JSONField(null=True, blank=True, help_text="When sampled here.")
     logprobs = models.JSONField(null=True, blank=True, help_text="One for each token id.")
@@ -66,6 +72,10 @@ class Response(models.Model):
     def __str__(self) -> str:
         return self.external_id
 
+    @property
+    def answer(self) -> Answer:
+        return stored_answer(self.text, self.turns)
+
 
 class Demonstration(models.Model):
     """A response a person wrote to be imitated. Its split is its prompt's."""
@@ -74,6 +84,7 @@ class Demonstration(models.Model):
     external_id = models.CharField(max_length=200, default=new_external_id)
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="demonstrations")
     response_text = models.TextField()
+    turns = models.JSONField(null=True, blank=True, help_text="As those of a response.")
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )

@@ -106,11 +106,12 @@ def merge_judgments(
 ) -> ComparisonRow:
     """Merge judgments on the same prompt into one row."""
     first = judgments[0]
-    texts: dict[str, str] = {}
+    responses: dict[str, Mapping[str, Any]] = {}
     for judgment in judgments:
         for response in judgment["responses"]:
-            texts.setdefault(response["response_id"], response["text"])
-    ids = list(texts)
+            responses.setdefault(response["response_id"], response)
+    ids = list(responses)
+    turns = [response.get("turns") for response in responses.values()]
     votes_of: dict[Pair, list[Vote]] = defaultdict(list)
     for judgment in judgments:
         annotator, preferences = judgment["annotator"], pair_preferences(judgment)
@@ -131,7 +132,7 @@ def merge_judgments(
         "group_id": group,
         "criterion": first["criterion"],
         "prompt": first["prompt"],
-        "responses": list(texts.values()),
+        "responses": [response["text"] for response in responses.values()],
         "response_ids": ids,
         "ranks": ranks_from_pairs(size, signs),
         "grade": grade,
@@ -142,6 +143,7 @@ def merge_judgments(
         "annotator_kind": first["annotator_kind"],
         "round": first["round"],
         "split": first["split"],
+        "turns": turns if any(turns) else None,
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from learning.interface.messages import OPTIONAL_FIELDS
 from learning.interface.options import UserError
 from learning.interface.text import find_unstorable_character
 from learning.interface.vocabulary import ANNOTATOR_KINDS, LAST_ROLES, ROLES, SPLITS
@@ -93,7 +94,13 @@ def _struct(value: Any, kind: pa.StructType, column: str) -> dict[str, Any]:
     for key in value:
         if key not in names:
             raise _InvalidValue(column, f"unknown key {key!r}; expected {', '.join(f.name for f in fields)}")
-    return {field.name: _value(value, field, f"{column}.{field.name}") for field in fields}
+    found = {field.name: _value(value, field, f"{column}.{field.name}") for field in fields}
+    if "role" in names:
+        # A message has only the fields it really has: a template that looks whether there are calls must not see null.
+        for name in OPTIONAL_FIELDS:
+            if not found[name]:
+                del found[name]
+    return found
 
 
 def _mapping(value: Any, kind: pa.MapType, column: str) -> dict[str, Any]:

@@ -1,12 +1,21 @@
 """The types of the rows that the site and training exchange; the schemas are in record_schemas."""
 
 from datetime import UTC, datetime
-from typing import TypedDict
+from typing import NotRequired, TypedDict
+
+
+class ToolCall(TypedDict):
+    id: str | None
+    name: str
+    arguments: str
 
 
 class Message(TypedDict):
     role: str
     content: str
+    tool_calls: NotRequired[list[ToolCall]]
+    tool_call_id: NotRequired[str]
+    name: NotRequired[str]
 
 
 class Sampling(TypedDict):
@@ -39,6 +48,7 @@ class DemonstrationRow(TypedDict):
     response: str
     author: str | None
     split: str
+    turns: NotRequired[list[Message] | None]
 
 
 class ResponseRow(TypedDict):
@@ -50,6 +60,7 @@ class ResponseRow(TypedDict):
     policy: str | None
     sampling: Sampling | None
     created_at: str
+    turns: NotRequired[list[Message] | None]
 
 
 class SampledResponseRow(ResponseRow):
@@ -72,6 +83,7 @@ class ComparisonRow(TypedDict):
     annotator_kind: str
     round: int | None
     split: str
+    turns: NotRequired[list[list[Message] | None] | None]
 
 
 class JudgedResponse(TypedDict):
@@ -81,6 +93,7 @@ class JudgedResponse(TypedDict):
     policy: str | None
     sampling: Sampling | None
     marks: dict[str, float]
+    turns: NotRequired[list[Message] | None]
 
 
 class JudgmentRow(TypedDict):

@@ -18,7 +18,20 @@ def _list_of(kind: pa.DataType, *, nullable: bool = False) -> pa.ListType:
 
 _TEXT = pa.string()
 
-_MESSAGES = _list_of(pa.struct([_required("role", _TEXT), _required("content", _TEXT)]))
+_TOOL_CALL = pa.struct([pa.field("id", _TEXT), _required("name", _TEXT), _required("arguments", _TEXT)])
+# The last three where a message has them (learning.interface.messages).
+_MESSAGE = pa.struct(
+    [
+        _required("role", _TEXT),
+        _required("content", _TEXT),
+        pa.field("tool_calls", _list_of(_TOOL_CALL)),
+        pa.field("tool_call_id", _TEXT),
+        pa.field("name", _TEXT),
+    ]
+)
+_MESSAGES = _list_of(_MESSAGE)
+# A response that is more than one text: its turns. Null where the text says all.
+_TURNS = pa.field("turns", _MESSAGES)
 
 _SAMPLING = pa.struct(
     [
@@ -58,6 +71,7 @@ DEMONSTRATIONS = pa.schema(
         _required("response", _TEXT),
         pa.field("author", _TEXT),
         _required("split", _TEXT),
+        _TURNS,
     ]
 )
 
@@ -71,6 +85,7 @@ RESPONSES = pa.schema(
         pa.field("policy", _TEXT),
         pa.field("sampling", _SAMPLING),
         _required("created_at", _TEXT),
+        _TURNS,
     ]
 )
 
@@ -99,6 +114,7 @@ COMPARISONS = pa.schema(
         _required("annotator_kind", _TEXT),
         pa.field("round", pa.int64()),
         _required("split", _TEXT),
+        pa.field("turns", _list_of(_MESSAGES, nullable=True)),
     ]
 )
 
@@ -128,6 +144,7 @@ JUDGMENTS = pa.schema(
                         pa.field("policy", _TEXT),
                         pa.field("sampling", _SAMPLING),
                         _required("marks", pa.map_(_TEXT, pa.field("value", pa.float64(), nullable=False))),
+                        _TURNS,
                     ]
                 )
             ),

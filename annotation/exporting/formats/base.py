@@ -26,6 +26,10 @@ class ExportRefused(ActionError):
     code = "export_refused"
 
 
+# What `rows` counts where a row has tool calls or several turns and the format only texts: the export is refused.
+UNWRITABLE = "rows_with_calls"
+
+
 def require_known(what: str, value: str, known: Collection[str]) -> None:
     if value not in known:
         raise ExportRefused(f"There is no {what} “{value}”: use {', '.join(known)}.", code="unknown_option")
@@ -39,6 +43,9 @@ class ExportOptions:
     ties: str = "drop"
     plain: bool = False
     margin: str = "small"
+    with_turns: bool = (
+        False  # the dataset has tool calls or responses of several turns; not the caller's to say
+    )
 
     def __post_init__(self) -> None:
         require_known("tie policy", self.ties, TIES)

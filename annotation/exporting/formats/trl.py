@@ -8,13 +8,32 @@ from typing import Any
 import pyarrow as pa
 
 from annotation.content.transcripts import is_lossless_transcript, to_transcript
-from annotation.exporting.formats.base import MARGINS, ExportFormat, ExportOptions
+from annotation.exporting.formats.base import MARGINS, UNWRITABLE, ExportFormat, ExportOptions
 from annotation.preferences.comparisons import TIE_TOLERANCE
+from learning.interface.messages import (
+    Answer,
+    answer_turns,
+    comparison_answers,
+    has_calls,
+    to_openai_messages,
+)
 from learning.interface.record_rows import ComparisonRow
 
 _TEXT = pa.string()
-_MESSAGES = pa.list_(
-    pa.struct([pa.field("role", _TEXT, nullable=False), pa.field("content", _TEXT, nullable=False)])
+_MESSAGE = [pa.field("role", _TEXT, nullable=False), pa.field("content", _TEXT, nullable=False)]
+_MESSAGES = pa.list_(pa.struct(_MESSAGE))
+# Only where a dataset has calls: chat templates look whether a message has the field, and null is not absent.
+_FUNCTION = pa.struct([pa.field("name", _TEXT), pa.field("arguments", _TEXT)])
+_CALL = pa.struct([pa.field("id", _TEXT), pa.field("type", _TEXT), pa.field("function", _FUNCTION)])
+_MESSAGES_WITH_CALLS = pa.list_(
+    pa.struct(
+        [
+            *_MESSAGE,
+            pa.field("tool_calls", pa.list_(_CALL)),
+            pa.field("tool_call_id", _TEXT),
+            pa.field("name", _TEXT),
+        ]
+    )
 )
 _PAIR_COLUMNS = [
     pa.field("margin", pa.float64()),
@@ -26,10 +45,11 @@ _PAIR_COLUMNS = [
     pa.field("agreement", pa.float64()),
     pa.field("soft_label", pa.float64()),
 ]
-TRL_MESSAGES = pa.schema(
-    [pa.field(name, _MESSAGES) for name in ("prompt", "chosen", "rejected")] + _PAIR_COLUMNS
-)
-TRL_PLAIN = pa.schema([pa.field(name, _TEXT) for name in ("prompt", "chosen", "rejected")] + _PAIR_COLUMNS)
+
+
+def trl_schema(options: ExportOptions) -> pa.Schema:
+    kind = _TEXT if options.plain else _MESSAGES_WITH_CALLS if options.with_turns else _MESSAGES
+    return pa.schema([pa.field(name, kind) for name in ("prompt", "chosen", "rejected")] + _PAIR_COLUMNS)
 
 
 def trl_rows(row: ComparisonRow, options: ExportOptions, counts: Counter[str]) -> Iterator[Mapping[str, Any]]:
@@ -52,13 +72,17 @@ def trl_rows(row: ComparisonRow, options: ExportOptions, counts: Counter[str]) -
             pairs.append((i, j, share) if share > 0.5 else (j, i, 1 - share))
     if not pairs:
         counts["groups_without_rows"] += 1
+    if options.plain and pairs and (has_calls(row["prompt"]) or row.get("turns")):
+        counts[UNWRITABLE] += 1
+        return
     prompt = _prompt(row, options, counts)
+    completions = [_completion(answer, options) for answer in comparison_answers(row)]
     for index, (chosen, rejected, share) in enumerate(pairs):
         strength = 0.0 if share == 0.5 else (row["grade"][chosen][rejected] or 0.0)
         yield {
             "prompt": prompt,
-            "chosen": _completion(row["responses"][chosen], options),
-            "rejected": _completion(row["responses"][rejected], options),
+            "chosen": completions[chosen],
+            "rejected": completions[rejected],
             "margin": MARGINS[options.margin](strength),
             "strength": int(strength + 0.5),
             "weight": row["weight"],
@@ -71,9 +95,9 @@ def trl_rows(row: ComparisonRow, options: ExportOptions, counts: Counter[str]) -
 
 
 def _prompt(row: ComparisonRow, options: ExportOptions, counts: Counter[str]) -> Any:
-    messages = [{"role": turn["role"], "content": turn["content"]} for turn in row["prompt"]]
     if not options.plain:
-        return messages
+        return to_openai_messages(row["prompt"])
+    messages = [{"role": turn["role"], "content": turn["content"]} for turn in row["prompt"]]
     if len(messages) == 1 and messages[0]["role"] == "user":
         return messages[0]["content"]
     if not is_lossless_transcript(messages):
@@ -81,13 +105,13 @@ def _prompt(row: ComparisonRow, options: ExportOptions, counts: Counter[str]) ->
     return to_transcript(messages)
 
 
-def _completion(text: str, options: ExportOptions) -> Any:
-    return text if options.plain else [{"role": "assistant", "content": text}]
+def _completion(answer: Answer, options: ExportOptions) -> Any:
+    return answer if options.plain else to_openai_messages(answer_turns(answer))
 
 
 TRL_FORMAT = ExportFormat(
     name="trl",
-    schema=lambda options: TRL_PLAIN if options.plain else TRL_MESSAGES,
+    schema=trl_schema,
     rows=trl_rows,
     requires_single_criterion=True,
     description="pairs: prompt, chosen, rejected, with margin, strength and the group each pair comes from",

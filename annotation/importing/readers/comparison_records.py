@@ -19,6 +19,7 @@ from annotation.importing.readers.fields import (
 from annotation.importing.readers.judgments import ImportedJudgment, check_responses, merge_pairs
 from annotation.importing.rows import RowError
 from annotation.preferences.weak_orders import MAX_STRENGTH, compare, dense_ranks
+from learning.interface.messages import Answer
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 
 # How far i over j and j over i may be from 1 together: shares come rounded.
@@ -31,6 +32,7 @@ class ComparisonRecordReader:
     fields: ClassVar[tuple[str, ...]] = (
         "group_id", "response_ids", "ranks", "grade", "soft_preference", "weight", "n_annotators", "agreement",
         "round", "criterion", "prompt", "responses", "annotator", "annotator_kind", "split",
+        "turns",
     )  # fmt: skip
 
     def __init__(self, columns: ColumnMap) -> None:
@@ -53,12 +55,21 @@ class ComparisonRecordReader:
             annotator_kind=parse_optional(row, "annotator_kind", parse_choice, ANNOTATOR_KINDS) or PERSON,
         )
 
-    def _responses(self, row: Row) -> list[str]:
+    def _responses(self, row: Row) -> list[Answer]:
         column = self._columns.name("responses")
         responses = [
             parse_response(response, f"{column}.{index}")
             for index, response in enumerate(self._columns.parse(row, "responses", parse_list))
         ]
+        turns = self._columns.parse_optional(row, "turns", parse_list)
+        if turns is not None:
+            column = self._columns.name("turns")
+            if len(turns) != len(responses):
+                raise RowError(column, f"has {len(turns)} entries for {len(responses)} responses")
+            responses = [
+                response if own is None else parse_response(own, f"{column}.{index}")
+                for index, (response, own) in enumerate(zip(responses, turns, strict=True))
+            ]
         check_responses(responses, [column])
         return responses
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from annotation.importing.rows import WHOLE_ROW, RowError, describe_json_type
 from annotation.preferences.scale import STRENGTH_NAMES
-from annotation.text import MAX_TEXT_CHARACTERS
+from annotation.text import MAX_TEXT_CHARACTERS, find_turns_problem
+from learning.interface.messages import Answer, MessageProblem, read_optional_fields, to_answer
 from learning.interface.text import find_unstorable_character
 from learning.interface.vocabulary import LAST_ROLES, ROLES
 
@@ -30,7 +31,7 @@ _SIDED = re.compile(
     r"^(?:response |completion |answer )?(a|b|1|2|first|second|left|right)(?: is)? (.*better)$"
 )
 INTEGER_TEXT = re.compile(r"^[+-]?\d{1,9}$")
-Message = dict[str, str]
+Message = dict[str, Any]
 
 
 def parse_text(value: Any, column: str) -> str:
@@ -161,20 +162,35 @@ def parse_conversation(value: Any, column: str) -> list[Message]:
         if role not in ROLES:
             shown = f"“{role[:40]}”" if isinstance(role, str) else describe_json_type(role)
             raise RowError(f"{where}.role", f"should be one of {', '.join(ROLES)} but is {shown}")
-        turns.append({"role": role, "content": parse_text(turn.get("content"), f"{where}.content")})
+        turns.append(_parse_message(turn, where))
     if not turns:
         raise RowError(column, "is empty")
     return turns
 
 
-def parse_response(value: Any, column: str) -> str:
-    """A response: text, or messages that are one assistant turn."""
+def _parse_message(turn: Mapping[str, Any], where: str) -> Message:
+    try:
+        optional = read_optional_fields(turn, lambda value, path: parse_text(value, f"{where}.{path}"))
+    except MessageProblem as problem:
+        raise RowError(f"{where}.{problem.path}", problem.reason) from problem
+    content = turn.get("content")
+    if content is None and "tool_calls" in optional:
+        content = ""  # a call needs no words
+    return {"role": turn["role"], "content": parse_text(content, f"{where}.content"), **optional}
+
+
+def parse_response(value: Any, column: str) -> Answer:
+    """A response: text, or messages; its turns only where the text does not say all (calls, several turns)."""
     if isinstance(value, list):
-        turns = parse_conversation(value, column)
-        if len(turns) != 1 or turns[0]["role"] != "assistant":
-            raise RowError(column, "should be one assistant turn")
-        return turns[0]["content"]
+        return parse_turns(parse_conversation(value, column), column)
     return parse_text(value, column)
+
+
+def parse_turns(turns: list[Message], column: str) -> Answer:
+    """The assistant turns (with results of tools between them) that are a response."""
+    if problem := find_turns_problem([turn["role"] for turn in turns]):
+        raise RowError(column, problem)
+    return to_answer(turns)
 
 
 def parse_strength(value: Any, column: str) -> int:

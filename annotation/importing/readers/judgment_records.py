@@ -48,7 +48,7 @@ class JudgmentRecordReader:
         ranks = parse(row, "tiers", _parse_tiers, ids)
         judgment = ImportedJudgment(
             prompt=prompt,
-            responses=[response["text"] for response in responses],
+            responses=[response["answer"] for response in responses],
             ranks=ranks,
             strengths=parse(row, "strengths", _parse_step_strengths, max(ranks)),
             annotator=parse(row, "annotator", parse_name),
@@ -76,7 +76,7 @@ class JudgmentRecordReader:
             parse_response_record(entry, f"{column}.{index}")
             for index, entry in enumerate(self._columns.parse(row, "responses", parse_list))
         ]
-        check_responses([response["text"] for response in responses], [column])
+        check_responses([response["answer"] for response in responses], [column])
         return responses
 
     def _is_counted(self, row: Row) -> bool:

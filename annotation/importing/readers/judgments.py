@@ -15,6 +15,7 @@ from annotation.importing.rows import RowError
 from annotation.models import Task
 from annotation.preferences.comparisons import GROUP_FLAG, INTRANSITIVE_FLAG
 from annotation.preferences.weak_orders import MAX_STRENGTH, ranks_from_pairs, ranks_to_tiers
+from learning.interface.messages import Answer, answer_key
 from learning.interface.vocabulary import PERSON
 
 MIN_RESPONSES, MAX_RESPONSES = 2, 9
@@ -25,7 +26,7 @@ class ImportedJudgment:
     """One person's weak order over responses, as a file gave it. `ranks` are dense, 0 best."""
 
     prompt: list[Message]
-    responses: list[str]
+    responses: list[Answer]
     ranks: list[int]
     strengths: list[int]  # one for each step between tiers, max(ranks) of them
     annotator: str | None = None
@@ -67,8 +68,8 @@ class ImportedPair:
 
     group: str
     prompt: list[Message]
-    chosen: str
-    rejected: str
+    chosen: Answer
+    rejected: Answer
     strength: int
     tie: bool
     annotator: str | None
@@ -87,7 +88,7 @@ def group_flag(group: str) -> str:
     return GROUP_FLAG + group
 
 
-def check_responses(responses: Sequence[str], columns: Sequence[str]) -> None:
+def check_responses(responses: Sequence[Answer], columns: Sequence[str]) -> None:
     """2 to 9 responses, no two alike. Raises RowError naming one of `columns` (one name, or one a
     response).
     """
@@ -97,9 +98,10 @@ def check_responses(responses: Sequence[str], columns: Sequence[str]) -> None:
             f"has {len(responses)} responses; between {MIN_RESPONSES} and {MAX_RESPONSES} are taken",
         )
     first_at: dict[str, int] = {}
-    for index, text in enumerate(responses):
-        if text in first_at:
-            a, b = first_at[text], index
+    for index, response in enumerate(responses):
+        key = answer_key(response)
+        if key in first_at:
+            a, b = first_at[key], index
             if len(columns) > 1:
                 raise RowError(
                     columns[b], f"is the same text as {columns[a]}: identical responses carry no preference"
@@ -108,14 +110,14 @@ def check_responses(responses: Sequence[str], columns: Sequence[str]) -> None:
                 columns[0],
                 f"has the same text as responses {a + 1} and {b + 1}: identical responses carry no preference",
             )
-        first_at[text] = index
+        first_at[key] = index
 
 
 def merge_pairs(
     *,
     group: str,
     prompt: list[Message],
-    responses: list[str],
+    responses: list[Answer],
     signs: Mapping[tuple[int, int], int],
     strengths: Mapping[tuple[int, int], int],
     response_ids: list[str] | None = None,
@@ -173,15 +175,15 @@ def merge_group(pairs: Iterable[ImportedPair]) -> list[ImportedJudgment]:
     """
     rows = list(pairs)
     first = rows[0]
-    responses: list[str] = []
+    responses: list[Answer] = []
     signs: dict[tuple[int, int], int] = {}
     strengths: dict[tuple[int, int], int] = {}
     for row in rows:
         if row.prompt != first.prompt:
             raise RowError("group_id", f"is {first.group} for two different prompts")
-        for text in (row.chosen, row.rejected):
-            if text not in responses:
-                responses.append(text)
+        for response in (row.chosen, row.rejected):
+            if response not in responses:
+                responses.append(response)
         i, j = responses.index(row.chosen), responses.index(row.rejected)
         pair = (min(i, j), max(i, j))
         if pair in signs:

@@ -16,6 +16,7 @@ from annotation.importing.readers.fields import (
     parse_response,
 )
 from annotation.importing.rows import RowError
+from learning.interface.messages import Answer, answer_text, to_answer
 from learning.interface.vocabulary import PROMPT_KINDS
 
 
@@ -84,7 +85,7 @@ class DemonstrationReader(_OwnRowReader):
 
     description: ClassVar[str] = "our own records, or conversations that end with the response"
     fields: ClassVar[tuple[str, ...]] = (
-        "prompt", "response", "completion", "messages", "prompt_id", "author", "split",
+        "prompt", "response", "completion", "messages", "turns", "prompt_id", "author", "split",
     )  # fmt: skip
     ids_are_unique: ClassVar[bool] = False
 
@@ -94,8 +95,11 @@ class DemonstrationReader(_OwnRowReader):
         else:
             prompt = self._prompt(row)
             field = "completion" if self._columns.has(row, "completion") else "response"
-            text = self._columns.parse(row, field, parse_response)
-            response = parse_nonempty_text(text, self._columns.name(field))
+            response = _require_text(
+                self._columns.parse(row, field, parse_response), self._columns.name(field)
+            )
+            if (turns := self._columns.parse_optional(row, "turns", parse_response)) is not None:
+                response = turns
         return {
             "messages": prompt,
             "response": response,
@@ -111,7 +115,12 @@ class DemonstrationReader(_OwnRowReader):
         return prompt
 
 
-def _parse_dialogue(value: Any, column: str) -> tuple[list[Message], str]:
+def _require_text(response: Answer, column: str) -> Answer:
+    parse_nonempty_text(answer_text(response), column)
+    return response
+
+
+def _parse_dialogue(value: Any, column: str) -> tuple[list[Message], Answer]:
     """(prompt, response) of a conversation that ends with the response."""
     if isinstance(value, str):
         turns = from_transcript(parse_nonempty_text(value, column).rstrip() + ASSISTANT_MARKER)
@@ -123,4 +132,4 @@ def _parse_dialogue(value: Any, column: str) -> tuple[list[Message], str]:
         raise RowError(column, f"should end with an assistant turn but ends with {turns[-1]['role']}")
     if len(turns) == 1:
         raise RowError(column, "has no prompt before the response")
-    return parse_prompt(turns[:-1], column), parse_nonempty_text(turns[-1]["content"], column)
+    return parse_prompt(turns[:-1], column), _require_text(to_answer(turns[-1:]), column)

@@ -21,6 +21,7 @@ from annotation.importing.readers.judgments import (
 )
 from annotation.importing.rows import RowError
 from annotation.preferences.weak_orders import dense_ranks
+from learning.interface.messages import Answer
 
 
 class RankedReader(ForeignFormatReader):
@@ -55,7 +56,7 @@ class RankedReader(ForeignFormatReader):
             return [self._read_preference(row, prompt, responses, common)]
         return [self._read_ranks(row, prompt, responses, common)]
 
-    def _responses(self, row: Row) -> list[str]:
+    def _responses(self, row: Row) -> list[Answer]:
         column = self._columns.name("responses")
         values = self._columns.parse(row, "responses", parse_list)
         several = " + " in column
@@ -65,7 +66,7 @@ class RankedReader(ForeignFormatReader):
         return responses
 
     def _read_ranks(
-        self, row: Row, prompt: list[Message], responses: list[str], common: dict[str, Any]
+        self, row: Row, prompt: list[Message], responses: list[Answer], common: dict[str, Any]
     ) -> ImportedJudgment:
         column = self._columns.name("ranks")
         values = self._columns.parse(row, "ranks", parse_list)
@@ -86,7 +87,7 @@ class RankedReader(ForeignFormatReader):
         )
 
     def _read_preference(
-        self, row: Row, prompt: list[Message], responses: list[str], common: dict[str, Any]
+        self, row: Row, prompt: list[Message], responses: list[Answer], common: dict[str, Any]
     ) -> ImportedJudgment:
         if len(responses) != 2:
             raise RowError(
@@ -103,7 +104,7 @@ class RankedReader(ForeignFormatReader):
         )
 
     def _read_pair_labels(
-        self, row: Row, line: int, prompt: list[Message], responses: list[str], common: dict[str, Any]
+        self, row: Row, line: int, prompt: list[Message], responses: list[Answer], common: dict[str, Any]
     ) -> list[ImportedJudgment]:
         column = self._columns.name("pair_labels")
         pairs = [(i, j) for i in range(len(responses)) for j in range(i + 1, len(responses))]

@@ -4,9 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from annotation.errors import InvalidJudgment, InvalidText
-from annotation.importing.readers.fields import parse_id, parse_integer, parse_number, parse_text
+from annotation.importing.readers.fields import (
+    parse_id,
+    parse_integer,
+    parse_number,
+    parse_response,
+    parse_text,
+)
 from annotation.importing.rows import RowError, describe_json_type
 from annotation.preferences.validation import clean_marks
+from learning.interface.messages import Answer
 from learning.interface.vocabulary import SAMPLING_FIELDS, SOURCE_KINDS
 
 
@@ -52,6 +59,12 @@ def _parse_sampling(value: Any, column: str) -> dict[str, float | int] | None:
     return sampling
 
 
+def _parse_answer(entry: Mapping[str, Any], column: str) -> Answer:
+    """The turns where the record has them: its text is only their short form."""
+    text = parse_text(entry.get("text"), f"{column}.text")
+    return text if entry.get("turns") is None else parse_response(entry["turns"], f"{column}.turns")
+
+
 def parse_response_record(entry: Any, column: str) -> dict[str, Any]:
     if not isinstance(entry, Mapping):
         raise RowError(
@@ -65,7 +78,7 @@ def parse_response_record(entry: Any, column: str) -> dict[str, Any]:
     policy = entry.get("policy")
     return {
         "response_id": parse_id(entry.get("response_id"), f"{column}.response_id"),
-        "text": parse_text(entry.get("text"), f"{column}.text"),
+        "answer": _parse_answer(entry, column),
         "source": [source, parse_text(policy, f"{column}.policy") if policy is not None else source],
         "sampling": _parse_sampling(entry.get("sampling"), f"{column}.sampling"),
         "marks": _parse_marks(entry.get("marks"), f"{column}.marks"),

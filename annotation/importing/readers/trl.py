@@ -21,13 +21,14 @@ from annotation.importing.readers.judgments import (
     check_responses,
 )
 from annotation.importing.rows import RowError
+from learning.interface.messages import Answer, to_answer
 
 MAX_PAIRS = MAX_RESPONSES * (MAX_RESPONSES - 1) // 2
 
 
 def _split_shared_prompt(
     chosen: list[Any], rejected: list[Any], names: Sequence[str]
-) -> tuple[list[Message], str, str]:
+) -> tuple[list[Message], Answer, Answer]:
     """(prompt, chosen, rejected) of two conversations that differ in their last turn only."""
     a, b = (parse_conversation(turns, name) for turns, name in zip((chosen, rejected), names, strict=True))
     for turns, name in ((a, names[0]), (b, names[1])):
@@ -37,7 +38,7 @@ def _split_shared_prompt(
         raise RowError(names[1], f"shares no prompt with {names[0]} up to its last turn")
     if len(a) == 1:
         raise RowError(names[0], "has no prompt before the response, and there is no column prompt")
-    return parse_prompt(a[:-1], names[0]), a[-1]["content"], b[-1]["content"]
+    return parse_prompt(a[:-1], names[0]), to_answer(a[-1:]), to_answer(b[-1:])
 
 
 class TrlReader(ForeignFormatReader):
@@ -95,7 +96,7 @@ class TrlReader(ForeignFormatReader):
             )
         ]  # fmt: skip
 
-    def _chosen_rejected(self, row: Row) -> tuple[list[Message], str, str]:
+    def _chosen_rejected(self, row: Row) -> tuple[list[Message], Answer, Answer]:
         chosen, rejected = self._columns.value(row, "chosen"), self._columns.value(row, "rejected")
         names = [self._columns.name("chosen"), self._columns.name("rejected")]
         if not self._columns.has(row, "prompt") and isinstance(chosen, list) and isinstance(rejected, list):

@@ -51,7 +51,18 @@ RESPONSE = {
     "policy": "base",
     "sampling": SAMPLING,
     "created_at": "2026-01-31T09:30:00.000000Z",
+    "turns": None,
 }
+# A response that calls a tool, reads what it says, and answers.
+TURNS = [
+    {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"id": None, "name": "weather", "arguments": '{"place": "Ghent"}'}],
+    },
+    {"role": "tool", "content": "rain", "tool_call_id": "c1", "name": "weather"},
+    {"role": "assistant", "content": "Take a hat."},
+]
 
 
 ROWS = {
@@ -69,6 +80,7 @@ ROWS = {
         "response": "There.",
         "author": "a7",
         "split": "test",
+        "turns": TURNS,
     },
     "RESPONSES": RESPONSE,
     "SAMPLED_RESPONSES": {**RESPONSE, "token_ids": [5, 6, 2], "logprobs": [-0.5, -0.25, -1.0]},
@@ -87,6 +99,7 @@ ROWS = {
         "annotator_kind": "person",
         "round": 1,
         "split": "train",
+        "turns": [None, TURNS, None],
     },
     "JUDGMENTS": {
         "judgment_id": "j1",
@@ -110,6 +123,7 @@ ROWS = {
                 "policy": None,
                 "sampling": SAMPLING,
                 "marks": {"harmful": 0.0, "overall": 6.0},
+                "turns": TURNS,
             },
             {
                 "response_id": "r2",
@@ -118,6 +132,7 @@ ROWS = {
                 "policy": None,
                 "sampling": None,
                 "marks": {},
+                "turns": None,
             },
         ],
         "order_shown": ["r2", "r1"],
@@ -204,7 +219,7 @@ def set_in(row, path, value):
         ("COMPARISONS", ("prompt", 1, "content"), " \n", "prompt[1].content", "empty"),
         ("COMPARISONS", ("prompt", 1, "role"), "assistant", "prompt", "ends with a user or tool turn"),
         ("COMPARISONS", ("prompt", 1, "role"), "human", "prompt[1].role", "not one of system, user"),
-        ("COMPARISONS", ("prompt", 1, "name"), "x", "prompt[1]", "unknown key 'name'"),
+        ("COMPARISONS", ("prompt", 1, "weight"), "x", "prompt[1]", "unknown key 'weight'"),
         ("COMPARISONS", ("prompt",), "hello", "prompt", "expected a list"),
         ("RESPONSES", ("created_at",), "2026-01-31 09:30", "created_at", "ISO 8601"),
         ("RESPONSES", ("sampling", "seed"), "4", "sampling.seed", "expected a whole number"),

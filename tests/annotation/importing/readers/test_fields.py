@@ -78,11 +78,61 @@ def test_messages_that_are_no_prompt_name_the_cell(value, column):
     assert problem.value.column == column
 
 
-def test_a_text_prompt_is_one_user_turn_and_extra_keys_of_messages_are_left_behind():
+def test_a_text_prompt_is_one_user_turn():
     assert parse_prompt("Hi", "prompt") == [{"role": "user", "content": "Hi"}]
-    assert parse_prompt([{"role": "tool", "content": "42", "name": "x"}], "prompt") == [
-        {"role": "tool", "content": "42"}
-    ]
+
+
+def test_the_fields_of_a_message_are_kept_and_what_cannot_be_kept_is_named():
+    turn = {"role": "tool", "content": "42", "name": "x", "tool_call_id": "c1"}
+    nothing = {"refusal": None, "annotations": [], "tool_calls": None, "function_call": None}
+    assert parse_prompt([turn | nothing], "prompt") == [turn]
+    with pytest.raises(RowError, match="prompt.0.audio: cannot be kept"):
+        parse_prompt([turn | {"audio": {"id": "a"}}], "prompt")
+    with pytest.raises(RowError, match="prompt.0.tool_calls: is on a turn of somebody else"):
+        parse_prompt([turn | {"tool_calls": [{"name": "f", "arguments": "{}"}]}], "prompt")
+    with pytest.raises(RowError, match="prompt.0.content: should be text but is null"):
+        parse_prompt([turn | {"content": None}], "prompt")
+
+
+CALL = {"id": "c1", "name": "book", "arguments": '{"people": 2}'}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "stored"),
+    [
+        ("tool_calls", [CALL], CALL),
+        ("tool_calls", [CALL | {"type": "function", "index": 0}], CALL),
+        ("tool_calls", [CALL | {"arguments": {"people": 2}}], CALL),
+        ("tool_calls", [{"name": "book"}], {"id": None, "name": "book", "arguments": "{}"}),
+        (
+            "tool_calls",
+            [{"id": "c1", "type": "function", "function": {"name": "book", "arguments": '{"people": 2}'}}],
+            CALL,
+        ),
+        ("function_call", {"name": "book", "arguments": '{"people": 2}'}, CALL | {"id": None}),
+    ],
+)
+def test_every_spelling_of_a_call_is_one_call(field, value, stored):
+    turns = [{"role": "assistant", "content": None, field: value}]
+    assert parse_response(turns, "chosen") == [{"role": "assistant", "content": "", "tool_calls": [stored]}]
+
+
+@pytest.mark.parametrize(
+    ("calls", "problem"),
+    [
+        ("book", "chosen.0.tool_calls: should be a list"),
+        (["book"], "chosen.0.tool_calls.0: should be a call"),
+        ([CALL | {"type": "custom"}], "chosen.0.tool_calls.0.type: is not function"),
+        ([CALL | {"name": " "}], "chosen.0.tool_calls.0.name: is empty"),
+        ([CALL | {"name": None}], "chosen.0.tool_calls.0.name: should be text but is null"),
+        ([CALL | {"output": "7"}], "chosen.0.tool_calls.0.output: cannot be kept"),
+        ([CALL | {"arguments": "\x00"}], "chosen.0.tool_calls.0.arguments: has a NUL character"),
+        ([{"function": {"name": "book", "strict": True}}], "chosen.0.tool_calls.0.function.strict: cannot be kept"),
+    ],
+)  # fmt: skip
+def test_a_call_that_cannot_be_kept_is_refused_by_its_place(calls, problem):
+    with pytest.raises(RowError, match=problem):
+        parse_response([{"role": "assistant", "content": "", "tool_calls": calls}], "chosen")
 
 
 @pytest.mark.parametrize(
