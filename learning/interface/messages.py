@@ -14,7 +14,7 @@ Messages = list[dict[str, Any]]
 Answer = str | Messages  # a response: its text, or its turns
 
 OPTIONAL_FIELDS = ("tool_calls", "tool_call_id", "name")
-_NOTHING = (None, "", [], {})  # a field with such a value says nothing
+_NOTHING: tuple[Any, ...] = (None, "", [], {})  # a field with such a value says nothing
 _MESSAGE_FIELDS = {"role", "content", *OPTIONAL_FIELDS}
 
 

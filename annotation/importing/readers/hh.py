@@ -32,7 +32,7 @@ class HhReader(ForeignFormatReader):
         return [
             ImportedJudgment(
                 prompt=parse_prompt(from_transcript(prompt), names[0]),
-                responses=responses,
+                responses=list(responses),
                 ranks=[0, 1],
                 strengths=[self._strength(row)],
                 annotator=self._annotator(row),
