@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0003_plain_names"),
+        ("annotation", "0005_earlier_imports"),
     ]
 
     operations = [
