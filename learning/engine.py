@@ -74,6 +74,7 @@ class Engine:
     ) -> None:
         self.model = model
         self.steps_done = 0
+        self._steps_skipped = 0
         self._options = optimizer
         self._steps_total = steps_total
         self._runtime = runtime
@@ -107,7 +108,13 @@ class Engine:
     @property
     def learning_rate(self) -> float:
         """Of the next step."""
-        return learning_rate_at(self._options, self.steps_done, self._steps_total)
+        return learning_rate_at(self._options, self.steps_done + self._steps_skipped, self._steps_total)
+
+    def skip_steps(self, count: int) -> None:
+        """Moves the learning-rate schedule on past `count` planned steps that will not be taken."""
+        if count < 0:
+            raise ValueError(f"count must be at least 0, found {count}")
+        self._steps_skipped += count
 
     def forward(self, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         """`function(model, *args, **kwargs)` in training mode, with gradients, in the run's precision."""
@@ -195,16 +202,17 @@ class Engine:
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimizer and step count; of a DeepSpeed engine the step count (see `save_deepspeed`)."""
+        counts = {"steps_done": self.steps_done, "steps_skipped": self._steps_skipped}
         if self._deepspeed is not None:
-            return {"steps_done": self.steps_done}
+            return counts
         return {
-            "steps_done": self.steps_done,
+            **counts,
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict()["state"],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.steps_done = state["steps_done"]
+        self.steps_done, self._steps_skipped = state["steps_done"], state["steps_skipped"]
         if self._deepspeed is None:
             self.model.load_state_dict(state["model"])
             groups = self._optimizer.state_dict()["param_groups"]

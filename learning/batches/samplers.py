@@ -21,6 +21,18 @@ def epoch_permutation(count: int, *, seed: int, epoch: int) -> list[int]:
     return order
 
 
+def even_parts(count: int, largest: int) -> list[range]:
+    """0..count-1 cut into as few parts of at most `largest` as there can be, whose sizes differ by at most one.
+
+    Cutting full parts off the front would leave a last one of any size down to 1. Raises ValueError below 1.
+    """
+    if count < 1 or largest < 1:
+        raise ValueError(f"count and largest must be at least 1, found {count} and {largest}")
+    parts = -(-count // largest)
+    bounds = [part * count // parts for part in range(parts + 1)]
+    return [range(start, end) for start, end in zip(bounds, bounds[1:], strict=False)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepBatchSize:
     """How many examples an optimizer step takes: a number, or a budget of tokens between two numbers."""
@@ -119,6 +131,11 @@ class ContinuousBatchSampler:
         self._size = min(examples_per_step, count)
         self._epochs_begun = 0
         self._pending: list[int] = []
+
+    @property
+    def examples_per_step(self) -> int:
+        """How many a step takes: what was asked for, or all examples where they are fewer."""
+        return self._size
 
     def next(self, examples: int | None = None) -> list[int]:
         """Indices of the examples of the next step; `examples` asks for another number this once."""

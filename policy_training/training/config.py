@@ -23,6 +23,8 @@ class DecodingOptions:
     top_p: float = 1.0  # 1: off
     top_k: int = 0  # 0: off
     repetition_penalty: float = 1.0  # 1: off
+    # Which tokens are penalised: those written so far (Secrets of RLHF I, 6.1), or the prompt's too (transformers).
+    repetition_penalty_scope: Literal["response", "prompt_and_response"] = "response"
     batch_size: int = 256  # responses generated together
 
     def __post_init__(self) -> None:
@@ -210,11 +212,15 @@ class AlgorithmOptions:
 
     responses_per_minibatch: int = 32
     ppo_epochs: int = 1  # passes over the rollouts of a step
-    clip_range: float = 0.2
+    clip_range: float | None = 0.2  # None: the importance-sampled objective as it is
     clip_range_value: float | None = 0.2
     gamma: float = 1.0
     gae_lambda: float = 0.95
     whiten_advantages: bool = False
+    whitening_scope: Literal["step", "minibatch"] = (
+        "step"  # whose mean and variance; read only with whitening
+    )
+    advantage_clip: float | None = None  # in standard deviations, after whitening; None: no clip
     # Nats a token to the sampling policy: above it the step's remaining updates are skipped. None: never.
     target_kl: float | None = None
     # Times the mean loss of the mixed-in tokens, in the same optimizer step.
@@ -230,9 +236,13 @@ class AlgorithmOptions:
         for name in ("gamma", "gae_lambda", "ptx_texts_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be between 0 and 1, found {getattr(self, name)}")
-        if not 0.0 < self.clip_range < 1.0:
-            raise ValueError(f"clip_range must be between 0 and 1, found {self.clip_range}")
-        for name in ("clip_range_value", "target_kl"):
+        if self.clip_range is not None and not 0.0 < self.clip_range < 1.0:
+            raise ValueError(
+                f"clip_range must be between 0 and 1, or null for no clip, found {self.clip_range}"
+            )
+        if self.advantage_clip is not None and not self.whiten_advantages:
+            raise ValueError("advantage_clip is in standard deviations: it needs whiten_advantages")
+        for name in ("clip_range_value", "advantage_clip", "target_kl"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, found {value}")

@@ -19,6 +19,7 @@ from learning.batches.forward import (
     compute_values,
 )
 from learning.batches.micro_batching import example_size, micro_batches
+from learning.batches.samplers import even_parts
 from policy_training.training.advantages import compute_gae, explained_variance, whiten
 from policy_training.training.attention import with_math_attention
 from policy_training.training.ppo_setup import PPOState
@@ -61,19 +62,19 @@ Minibatch = list[RolloutMicroBatch]  # of one optimizer step
 def recompute_logprobs(state: PPOState, rollouts: Sequence[Rollout]) -> list[Minibatch]:
     """Minibatches of micro-batches with log-probs of policy and reference, computed once for all PPO epochs.
 
-    A minibatch takes whole prompts; cutting it into micro-batches by a token budget does not change its update.
+    A minibatch takes whole prompts, and minibatches differ by one prompt at most. Cutting one into micro-batches by
+    a token budget does not change its update.
     """
     config = state.config
     n_samples, temperature = config.rollout.samples_per_prompt, config.rollout.sampling.temperature
     examples = rollouts_to_examples(rollouts, n_samples)
     shapes = [example_size(example, state.layout) for example in examples]
-    prompts_per_minibatch = config.algorithm.responses_per_minibatch // n_samples
     minibatches = []
-    for start in range(0, len(examples), prompts_per_minibatch):
+    for part in even_parts(len(examples), config.algorithm.responses_per_minibatch // n_samples):
         minibatch = []
         for micro in micro_batches(
             shapes,
-            range(start, min(start + prompts_per_minibatch, len(examples))),
+            part,
             max_tokens=config.batch.max_micro_batch_tokens,
             rank=state.distributed.rank,
             world_size=state.distributed.world_size,
@@ -182,19 +183,37 @@ def compute_advantages(state: PPOState, minibatches: Sequence[Minibatch]) -> dic
             gamma=options.gamma,
             gae_lambda=options.gae_lambda,
         )
-    counted = [micro_batch for micro_batch in micro_batches if not micro_batch.is_dummy]
     if options.whiten_advantages:
-        flat_M = torch.cat([micro_batch.advantages_NR[micro_batch.is_response_NR] for micro_batch in counted])
-        white_M = whiten(
-            flat_M, torch.ones_like(flat_M, dtype=torch.bool), all_reduce_sum=state.distributed.all_reduce_sum
-        )
-        parts = white_M.split([micro_batch.batch.n_tokens for micro_batch in counted])
-        for micro_batch, part in zip(counted, parts, strict=True):
-            micro_batch.advantages_NR = micro_batch.advantages_NR.masked_scatter(
-                micro_batch.is_response_NR, part
-            )
+        groups = minibatches if options.whitening_scope == "minibatch" else [micro_batches]
+        for group in groups:
+            whiten_advantages(state, group, clip=options.advantage_clip)
+    counted = [micro_batch for micro_batch in micro_batches if not micro_batch.is_dummy]
     values_M, returns_M = (
         torch.cat([getattr(micro_batch, name)[micro_batch.is_response_NR] for micro_batch in counted])
         for name in ("old_values_NR", "returns_NR")
     )
     return {"explained_variance": explained_variance(values_M, returns_M, torch.ones_like(values_M).bool())}
+
+
+def whiten_advantages(
+    state: PPOState, micro_batches: Sequence[RolloutMicroBatch], *, clip: float | None
+) -> None:
+    """Advantages of mean 0 and variance 1 over the response tokens of these micro-batches on all ranks, then
+    clipped to +-`clip` standard deviations (Secrets of RLHF I, 5.3.1).
+    """
+    counted = [micro_batch for micro_batch in micro_batches if not micro_batch.is_dummy]
+    flat_M = torch.cat(
+        [torch.empty(0, device=state.distributed.device)]
+        + [micro_batch.advantages_NR[micro_batch.is_response_NR] for micro_batch in counted]
+    )
+    white_M = whiten(
+        flat_M, torch.ones_like(flat_M, dtype=torch.bool), all_reduce_sum=state.distributed.all_reduce_sum
+    )
+    if clip is not None:
+        white_M = white_M.clamp(-clip, clip)
+    for micro_batch, part_M in zip(
+        counted, white_M.split([micro_batch.batch.n_tokens for micro_batch in counted]), strict=True
+    ):
+        micro_batch.advantages_NR = micro_batch.advantages_NR.masked_scatter(
+            micro_batch.is_response_NR, part_M
+        )

@@ -41,12 +41,12 @@ def clipped_policy_loss(
     advantages_NR: Tensor,
     is_response_NR: Tensor,
     *,
-    clip: float,
+    clip: float | None,
 ) -> PolicyLoss:
     """PPO's clipped surrogate (Schulman et al. 2017, equation 7), negated, summed over response tokens.
 
     loss_t = -min(ratio_t A_t, clamp(ratio_t, 1 - clip, 1 + clip) A_t) with
-    ratio_t = exp(logprob_t - old_logprob_t).
+    ratio_t = exp(logprob_t - old_logprob_t). `clip=None` leaves out the clamp: -ratio_t A_t (equation 6).
 
     `approx_kl` estimates KL(old || new) by k3 (Schulman, "Approximating KL divergence", 2020): exp(l) - 1 - l with
     l = logprob - old_logprob, unbiased over tokens that the old policy sampled.
@@ -58,7 +58,7 @@ def clipped_policy_loss(
     advantages_NR = _mask_outside_response(is_response_NR, advantages_NR)
     ratio_NR = log_ratio_NR.exp()
     unclipped_NR = ratio_NR * advantages_NR
-    clipped_NR = ratio_NR.clamp(1.0 - clip, 1.0 + clip) * advantages_NR
+    clipped_NR = unclipped_NR if clip is None else ratio_NR.clamp(1.0 - clip, 1.0 + clip) * advantages_NR
     with torch.no_grad():
         is_clipped_NR = clipped_NR < unclipped_NR
         # The tokens come from the old policy, so its log-ratio to the new one is the negative: exp(l) - 1 - l.

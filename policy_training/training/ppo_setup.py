@@ -1,11 +1,10 @@
 """What PPO builds before its first step: models, engines, prompts, samplers, and the counters a checkpoint keeps."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from learning.batches.layout import choose_layout
-from learning.batches.samplers import ContinuousBatchSampler
+from learning.batches.samplers import ContinuousBatchSampler, even_parts
 from learning.checkpoints import DataclassState
 from learning.distributed import DistributedContext
 from learning.engine import Engine
@@ -109,7 +108,13 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
         requested=config.batch.layout,
     )
     ptx = read_ptx_mix(context, tokenizer)
-    policy_engine, critic_engine = build_engines(config, policy, critic, distributed)
+    # Of constant size: an optimizer like Adam makes an update of one prompt as large as one of many.
+    prompt_sampler = ContinuousBatchSampler(
+        len(train_prompts), seed=config.runtime.seed, examples_per_step=config.rollout.prompts_per_step
+    )
+    policy_engine, critic_engine = build_engines(
+        config, policy, critic, distributed, prompts_per_step=prompt_sampler.examples_per_step
+    )
     return PPOState(
         context=context,
         config=config,
@@ -124,10 +129,7 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
         evaluation_split="heldout" if heldout_rows else "train",
         layout=layout,
         layout_reason=layout_reason,
-        # Of constant size: an optimizer like Adam makes an update of one prompt as large as one of many.
-        prompt_sampler=ContinuousBatchSampler(
-            len(train_prompts), seed=config.runtime.seed, examples_per_step=config.rollout.prompts_per_step
-        ),
+        prompt_sampler=prompt_sampler,
         ptx=ptx,
         score_moments=RunningMoments(),
         kl_controller=KLController(
@@ -138,9 +140,13 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
 
 
 def build_engines(
-    config: PPOConfig, policy: Any, critic: Any, distributed: DistributedContext
+    config: PPOConfig, policy: Any, critic: Any, distributed: DistributedContext, *, prompts_per_step: int
 ) -> tuple[Engine, Engine]:
-    minibatches = math.ceil(config.rollout.responses_per_step / config.algorithm.responses_per_minibatch)
+    """Policy and critic. Their schedules end with the last update of `prompts_per_step` prompts a step: how many
+    there are, which may be fewer than the config asks for.
+    """
+    prompts_per_minibatch = config.algorithm.responses_per_minibatch // config.rollout.samples_per_prompt
+    minibatches = len(even_parts(prompts_per_step, prompts_per_minibatch))
     updates = config.rollout.steps * config.algorithm.ppo_epochs * minibatches
     runtime, pretraining_updates = config.runtime, config.critic.max_pretraining_updates
     return (

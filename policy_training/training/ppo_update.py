@@ -51,6 +51,12 @@ def ppo_update(
     """One optimizer step a minibatch and PPO epoch, for each of critic and policy; the metrics."""
     options, progress = state.config.algorithm, state.progress
     history: dict[str, list[float]] = {}
+    planned_updates = options.ppo_epochs * len(minibatches)
+    if not critic_only and progress.policy_steps == 0:
+        # The critic's schedule holds room for all of its pre-training, which may have ended before.
+        state.critic.skip_steps(
+            state.config.critic.max_pretraining_updates - progress.critic_pretraining_updates
+        )
 
     def record(**figures: float) -> None:
         for name, figure in figures.items():
@@ -72,6 +78,9 @@ def ppo_update(
                 continue
             record(**update_policy(state, minibatch, tokens))
             if options.target_kl is not None and history["approx_kl"][-1] > options.target_kl:
+                skipped = planned_updates - len(history["approx_kl"])
+                state.policy.skip_steps(skipped)
+                state.critic.skip_steps(skipped)
                 return _metrics(history, early_stopped=True)
     return _metrics(history, early_stopped=False)
 

@@ -164,7 +164,9 @@ def _sample_batch(
     # Columns a row may attend to: its prompt's tokens, then everything it writes itself.
     ones_NR = torch.ones(len(prompt_of_row_N), R, dtype=torch.bool, device=device)
     is_visible_NS = torch.cat([is_token_BT[prompt_of_row_N], ones_NR], dim=1)
-    seen_NV = _seen_tokens(logits_BV.shape[-1], ids_BT, is_token_BT)[prompt_of_row_N]
+    counts_prompt = options.repetition_penalty_scope == "prompt_and_response"
+    penalised_BT = is_token_BT if counts_prompt else torch.zeros_like(is_token_BT)
+    seen_NV = _seen_tokens(logits_BV.shape[-1], ids_BT, penalised_BT)[prompt_of_row_N]
     noise_NR = _batch_noise(request.seed, prompts, n_samples, R).to(device)
 
     written = _GenerationBuffer(rows=len(prompt_of_row_N), max_tokens=R, device=device)
@@ -252,8 +254,8 @@ def _warped_probabilities(
     """Probabilities to draw from, not necessarily normalised: repetition penalty, temperature, top-k, top-p,
     in that order.
 
-    The order and the meaning of each are those of transformers' generate. `seen_NV` is True on tokens of the
-    row so far.
+    The order and the meaning of each are those of transformers' generate. `seen_NV` is True on the tokens that
+    the repetition penalty counts.
     """
     if options.repetition_penalty != 1.0:
         p = options.repetition_penalty

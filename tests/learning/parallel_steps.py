@@ -89,7 +89,7 @@ def main(out: Path, backend: str, stages: list[int]) -> None:
             )
             if backend == "deepspeed":
                 again = make(objective, tokenizer, runtime, distributed)
-                again.load_state_dict({"steps_done": HALF})
+                again.load_state_dict({"steps_done": HALF, "steps_skipped": 0})
                 again.load_deepspeed(out / f"{name}-shards")
                 resumed = steps(objective, again, distributed, examples, HALF, STEPS)
             if distributed.is_main:

@@ -11,6 +11,7 @@ from learning.batches.samplers import (
     ProportionalSampler,
     StepBatchSize,
     epoch_permutation,
+    even_parts,
     exact_share,
 )
 from learning.interface.options import UserError
@@ -125,3 +126,16 @@ def test_step_batch_sizes_are_one_thing_or_the_other():
     for wrong in ({}, {"examples": 2, "tokens": 3}, {"examples": 0}):
         with pytest.raises(ValueError, match="give either|at least 1"):
             StepBatchSize(**wrong)
+
+
+def test_even_parts_are_as_few_as_can_be_and_differ_by_one_at_most():
+    for count in range(1, 200):
+        for largest in range(1, 40):
+            parts = even_parts(count, largest)
+            assert [index for part in parts for index in part] == list(range(count))
+            sizes = sorted(len(part) for part in parts)
+            assert sizes[-1] <= largest and sizes[-1] - sizes[0] <= 1
+            assert (len(parts) - 1) * largest < count  # one part fewer would not hold them
+    assert [len(part) for part in even_parts(33, 32)] == [16, 17]
+    with pytest.raises(ValueError, match="at least 1"):
+        even_parts(0, 4)

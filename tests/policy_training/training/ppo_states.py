@@ -1,17 +1,14 @@
 """PPO's state from parts, and the experience of a step, for the tests of its modules."""
 
-import math
-
 import torch
 
 from learning.batches.samplers import ContinuousBatchSampler
 from learning.distributed import DistributedContext
-from learning.engine import Engine
 from policy_training.training import experience
 from policy_training.training.config import (
     PPOConfig,
 )
-from policy_training.training.ppo_setup import PPOState, TrainingState
+from policy_training.training.ppo_setup import PPOState, TrainingState, build_engines
 from policy_training.training.rewards import KLController, RunningMoments
 from policy_training.training.rollouts import (
     FrozenModel,
@@ -35,16 +32,19 @@ def build_state(
 ):
     """A PPOState from parts, as ppo_setup.build_state builds it from a folder."""
     processes = DistributedContext.start(config.runtime)
-    shared = {"runtime": config.runtime, "distributed": processes}
-    minibatches = math.ceil(config.rollout.responses_per_step / config.algorithm.responses_per_minibatch)
-    updates = config.rollout.steps * config.algorithm.ppo_epochs * minibatches
+    prompt_sampler = ContinuousBatchSampler(
+        len(prompts), seed=0, examples_per_step=config.rollout.prompts_per_step
+    )
+    policy_engine, critic_engine = build_engines(
+        config, policy, critic, processes, prompts_per_step=prompt_sampler.examples_per_step
+    )
     return PPOState(
         context=None,
         config=config,
         distributed=processes,
         tokenizer=scorer.policy_tokenizer,
-        policy=Engine(policy, optimizer=config.policy_optimizer, steps_total=updates, **shared),
-        critic=Engine(critic, optimizer=config.critic_optimizer, steps_total=updates, **shared),
+        policy=policy_engine,
+        critic=critic_engine,
         reference=FrozenModel(reference, config.runtime, CPU),
         scorer=scorer,
         train_prompts=list(prompts),
@@ -52,9 +52,7 @@ def build_state(
         evaluation_split="train",
         layout=layout,
         layout_reason="",
-        prompt_sampler=ContinuousBatchSampler(
-            len(prompts), seed=0, examples_per_step=config.rollout.prompts_per_step
-        ),
+        prompt_sampler=prompt_sampler,
         ptx=ptx,
         score_moments=RunningMoments(),
         kl_controller=KLController(config.reward.kl_coefficient, config.reward.kl_target),

@@ -12,9 +12,7 @@ from learning.interface.training_options import (
 )
 from policy_training.training import experience, ppo_update
 from policy_training.training.attention import with_math_attention
-from policy_training.training.config import (
-    RewardOptions,
-)
+from policy_training.training.config import AlgorithmOptions, RewardOptions, RolloutOptions
 from policy_training.training.rewards import RunningMoments
 from tests.policy_training.training.ppo_states import collect_experience
 
@@ -126,3 +124,39 @@ def test_the_critic_starts_as_an_exact_copy_of_the_reward_model(small_state):
         raw_NR = state.critic.infer(compute_values, micro_batch.batch)
         expected_NR = (raw_NR - 0.25 - moments.mean) / moments.standard_deviation
         torch.testing.assert_close(micro_batch.old_values_NR, expected_NR, rtol=0, atol=1e-5)
+
+
+def advantages_of(minibatch) -> np.ndarray:
+    return np.concatenate([m.advantages_NR[m.is_response_NR].double().numpy() for m in minibatch])
+
+
+def test_minibatches_differ_by_one_prompt_at_most(small_state):
+    """Five prompts of two responses, at most eight responses a minibatch: not eight and two."""
+    state = small_state(
+        rollout=RolloutOptions(steps=1, prompts_per_step=5, samples_per_prompt=2),
+        algorithm=AlgorithmOptions(responses_per_minibatch=8),
+    )
+    _, minibatches = collect_experience(state)
+    assert [sum(len(m.rollout_indices) for m in minibatch) for minibatch in minibatches] == [4, 6]
+
+
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_advantages_are_whitened_within_a_minibatch_or_over_the_step(small_state, clip):
+    """Against NumPy in float64, from the advantages of a run without whitening."""
+
+    def advantages(**options):
+        state = small_state(algorithm=AlgorithmOptions(responses_per_minibatch=4, **options))
+        return [advantages_of(minibatch) for minibatch in collect_experience(state)[1]]
+
+    def white(values, of):
+        scaled = (values - of.mean()) / of.std()
+        return scaled if clip is None else np.clip(scaled, -clip, clip)
+
+    raw = advantages()
+    assert len(raw) == 4
+    whole = np.concatenate(raw)
+    by_minibatch = advantages(whiten_advantages=True, whitening_scope="minibatch", advantage_clip=clip)
+    by_step = advantages(whiten_advantages=True, advantage_clip=clip)
+    for index, values in enumerate(raw):
+        np.testing.assert_allclose(by_minibatch[index], white(values, values), atol=1e-5)
+        np.testing.assert_allclose(by_step[index], white(values, whole), atol=1e-5)

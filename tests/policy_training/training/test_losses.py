@@ -1,5 +1,7 @@
 """CHECK 18, and that sums do not depend on the cut into micro-batches (half of CHECK 19)."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -123,3 +125,17 @@ def test_sums_over_micro_batches_equal_the_sum_over_the_batch():
         torch.testing.assert_close(sum(a for a, _ in cut), whole, rtol=0, atol=1e-12)
         torch.testing.assert_close(sum(b for _, b in cut), likelihood, rtol=0, atol=1e-12)
     assert likelihood.item() == pytest.approx(-new[mask].sum().item())
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.8, 1.0, 1.2, 5.0])
+@pytest.mark.parametrize("advantage", [-2.0, 3.0])
+def test_without_a_clip_the_loss_is_the_importance_sampled_objective(ratio, advantage):
+    logprob = torch.tensor([[math.log(ratio)]], dtype=torch.float64, requires_grad=True)
+    mask = torch.ones(1, 1, dtype=torch.bool)
+    terms = clipped_policy_loss(
+        logprob, torch.zeros_like(logprob), torch.full_like(logprob, advantage), mask, clip=None
+    )
+    terms.loss.backward()
+    assert terms.loss.item() == pytest.approx(-ratio * advantage)
+    assert logprob.grad.item() == pytest.approx(-ratio * advantage)  # d ratio / d logprob = ratio
+    assert int(terms.clipped_tokens) == 0

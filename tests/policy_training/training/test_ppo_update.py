@@ -13,6 +13,7 @@ from policy_training.training import ppo, ppo_update
 from policy_training.training.config import (
     AlgorithmOptions,
     CriticOptions,
+    RolloutOptions,
 )
 from policy_training.training.demonstrations import demonstration_example
 from policy_training.training.ptx import PtxMix
@@ -161,3 +162,70 @@ def test_critic_pre_training_leaves_the_policy_bit_identical_and_ends_when_the_l
     assert 8 <= state.progress.critic_pretraining_updates <= 40
     assert any(not torch.equal(critic_before[n], v) for n, v in state.critic.model.state_dict().items())
     assert any(not torch.equal(before[n], v) for n, v in state.policy.model.state_dict().items())
+
+
+LINEAR = OptimizerOptions(learning_rate=1e-4, schedule="linear", min_lr_ratio=0.3)
+
+
+def rates_of(engine) -> list[float]:
+    """Collects the learning rate of every step that the engine takes."""
+    rates, real = [], engine.step
+
+    def step():
+        rates.append(engine.learning_rate)
+        return real()
+
+    engine.step = step
+    return rates
+
+
+def linear_rate(update: int, updates: int) -> float:
+    return 1e-4 * (1 - 0.7 * update / updates)
+
+
+def test_the_schedule_ends_with_the_last_update_where_prompts_are_fewer_than_a_step_asks_for(small_state):
+    """8 prompts, 64 asked for: 2 minibatches a step and not 16, so 6 updates in all."""
+    state = small_state(
+        rollout=RolloutOptions(steps=3, prompts_per_step=64, samples_per_prompt=1),
+        algorithm=AlgorithmOptions(responses_per_minibatch=4),
+        policy_optimizer=LINEAR,
+        critic_optimizer=LINEAR,
+        critic=CriticOptions(max_pretraining_updates=0),
+    )
+    policy, critic = rates_of(state.policy), rates_of(state.critic)
+    for step in range(1, 4):
+        ppo.ppo_step(state, step)
+    expected = [linear_rate(update, 6) for update in range(6)]
+    assert policy == pytest.approx(expected) and critic == pytest.approx(expected)
+
+
+def test_updates_left_out_by_the_kl_stop_and_by_an_early_end_of_pre_training_pass_on_the_schedule(
+    small_state,
+):
+    """Each step stops after its first update of 8: the next begins where it would have begun without the stop."""
+    state = small_state(
+        rollout=RolloutOptions(steps=3, prompts_per_step=4, samples_per_prompt=4),
+        algorithm=AlgorithmOptions(responses_per_minibatch=8, ppo_epochs=4, target_kl=1e-30),
+        policy_optimizer=dataclasses.replace(LINEAR, epsilon=1e-12),
+        critic_optimizer=LINEAR,
+        critic=CriticOptions(max_pretraining_updates=40, plateau_window=1, plateau_min_improvement=0.99),
+    )
+    policy, critic = rates_of(state.policy), rates_of(state.critic)
+    step = 0
+    while state.progress.policy_steps < 3:
+        step += 1
+        ppo.ppo_step(state, step)
+    pretrained = state.progress.critic_pretraining_updates
+    assert 0 < pretrained < 40 and len(critic) - pretrained == len(policy)
+    taken = len(policy) // 3
+    assert taken in (1, 2)  # a first ratio is exactly 1, so a step may go on to its second update
+    starts = [8 * k for k in range(3)]
+    updates = [start + offset for start in starts for offset in range(taken)]
+    assert policy == pytest.approx([linear_rate(update, 24) for update in updates])
+    assert critic[pretrained:] == pytest.approx([linear_rate(40 + update, 64) for update in updates])
+    # A checkpoint keeps the place.
+    kept = state.policy.state_dict()
+    rate = state.policy.learning_rate
+    state.policy.skip_steps(5)
+    state.policy.load_state_dict(kept)
+    assert state.policy.learning_rate == rate == pytest.approx(linear_rate(24, 24))

@@ -144,7 +144,10 @@ def test_truncated_sampling_draws_only_what_transformers_would():
     for options, processor in (
         ({"top_k": 3}, TopKLogitsWarper(3)),
         ({"top_p": 0.6}, TopPLogitsWarper(0.6)),
-        ({"repetition_penalty": 3.0}, RepetitionPenaltyLogitsProcessor(3.0)),
+        (
+            {"repetition_penalty": 3.0, "repetition_penalty_scope": "prompt_and_response"},
+            RepetitionPenaltyLogitsProcessor(3.0),
+        ),
     ):
         expected = processor(torch.tensor([prompt]), logits).softmax(-1)[0].double().numpy()
         rows = draw(policy, [("p", prompt)], n=3000, length=1, rows=3000, **options)
@@ -168,3 +171,25 @@ def test_a_prompt_that_leaves_no_room_is_refused_with_the_numbers():
         UserError, match="prompt c: 7 prompt tokens and max_response_tokens = 60.*context of 64"
     ):
         draw(tiny_policy("llama"), length=60)
+
+
+def test_the_repetition_penalty_counts_what_was_written_and_not_the_prompt():
+    """Two tokens each: the first is drawn as without a penalty, the second as transformers' processor says when it is
+    shown the first alone (Secrets of RLHF I, 6.1: on previously generated tokens).
+    """
+    from transformers import RepetitionPenaltyLogitsProcessor
+
+    policy, prompt = tiny_policy("llama"), [2, 5, 9, 5]
+    rows = draw(policy, [("p", prompt)], n=6000, length=2, rows=6000, repetition_penalty=3.0)
+    with torch.no_grad():
+        first = policy(torch.tensor([prompt])).logits[:, -1].softmax(-1)[0].double().numpy()
+    counts = np.bincount([r.token_ids[0] for r in rows], minlength=V)
+    assert np.abs(counts / len(rows) - first).max() < 0.03
+    token = next(token for token in np.argsort(-first) if token != EOS)
+    with torch.no_grad():
+        logits = policy(torch.tensor([[*prompt, token]])).logits[:, -1]
+    second = (
+        RepetitionPenaltyLogitsProcessor(3.0)(torch.tensor([[token]]), logits).softmax(-1)[0].double().numpy()
+    )
+    after = [r.token_ids[1] for r in rows if r.token_ids[0] == token]
+    assert np.abs(np.bincount(after, minlength=V) / len(after) - second).max() < 0.06
