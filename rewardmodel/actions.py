@@ -3,17 +3,22 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from annotation.datasets.supply import dataset_training_supply
 from annotation.models import PreferenceDataset, Response
+from learning.interface.options import UserError, load_options
+from learning.interface.usable_comparisons import RankingLossName, shortfall
 from rewardmodel.models import RewardModel
 from rewardmodel.run_kinds import SCORE, TRAIN
+from rewardmodel.training.config import ObjectiveOptions
 from runs.actions import queue_run
+from runs.errors import BadRunConfig
 from runs.models import Artifact, Run
 from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
 
 
 class TooFewJudgments(ActionError):
-    """A reward model learns from differences: it needs at least two judgments."""
+    """A reward model learns from differences: it needs at least two comparisons with one."""
 
     code = "too_few_judgments"
 
@@ -35,13 +40,12 @@ def train_reward_model(
 
     Raises TooFewJudgments, and BadRunConfig when the config does not load.
     """
-    # Not the history: a judgment and its correction are one.
-    judgments = int(dataset.counts.get("counted", 0))
-    if judgments < 2:
+    ranking_loss = _ranking_loss(config)
+    supply = dataset_training_supply(dataset, ranking_loss=ranking_loss, consensus=consensus)
+    if not supply.is_enough:
         raise TooFewJudgments(
-            f"The dataset “{dataset.name}” has {judgments} judgment{'' if judgments == 1 else 's'} that count"
-            f"{'s' if judgments == 1 else ''} and a reward model needs at least two: let annotators judge more "
-            "tasks first."
+            f"The dataset “{dataset.name}” has {shortfall(supply, ranking_loss)}: let annotators judge more tasks "
+            "first."
         )
     if RewardModel.objects.filter(project=project, name=name).exists():
         raise ActionError(f"There is a reward model named “{name}” already.", code="name_taken")
@@ -60,6 +64,13 @@ def train_reward_model(
             "consensus": consensus,
         },
     )
+
+
+def _ranking_loss(config: Mapping[str, Any]) -> RankingLossName:
+    try:
+        return load_options(ObjectiveOptions, config.get("objective", {}), where="objective").ranking_loss
+    except UserError as error:
+        raise BadRunConfig(str(error)) from error
 
 
 def score_responses(

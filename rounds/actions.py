@@ -6,13 +6,13 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from annotation.batches.actions import close_batch
+from annotation.batches.actions import close_batch, reopen_batch
 from annotation.models import Batch, Prompt, PromptSet
 from policy_training.models import Policy
 from rounds.errors import RoundRefused, WrongStage
 from rounds.models import Round, Stage
 from rounds.plans import RoundPlan, plan_to_dict
-from rounds.stages.annotating import finish_annotation, require_judgments
+from rounds.stages.annotating import can_reopen_annotation, finish_annotation, require_judgments
 from rounds.stages.scoring import open_next_round
 from rounds.stages.transitions import UNSUCCESSFUL_STATES, enter_stage, stage_runs
 from runs.actions import cancel_run, retry_run
@@ -135,6 +135,37 @@ def end_annotation(*, actor: User, round_: Round) -> Round:
     locked = _lock_at(round_, Stage.ANNOTATING)
     require_judgments(locked)
     finish_annotation(locked, f"ended by {actor.username}", actor=actor, action="round.end_annotation")
+    return locked
+
+
+@transaction.atomic
+def reopen_annotation(*, actor: User, round_: Round, quota: int | None = None) -> Round:
+    """Go back to the annotation of a round that failed on its judgments: its closed batch takes more of them.
+
+    With a quota it ends when that many judgments are in, without one by a manager's button. Raises RoundRefused when
+    the round has not come to its reward model or has one already, WrongStage when it did not fail.
+    """
+    locked = _lock_at(round_, Stage.FAILED)
+    if not can_reopen_annotation(locked):
+        at = Stage(locked.failed_stage).label.lower()
+        raise RoundRefused(
+            f"{locked} failed at “{at}”, not on its judgments: try this stage again instead.",
+            code="not_reopenable",
+        )
+    if locked.batch is not None:
+        reopen_batch(actor=actor, batch=locked.batch, quota=quota)
+    enter_stage(
+        locked,
+        Stage.ANNOTATING,
+        f"opened again by {actor.username}",
+        actor=actor,
+        action="round.reopen_annotation",
+        failed_stage="",
+        error="",
+        dataset=None,  # the judgments are frozen anew
+        annotation_deadline=None,
+        annotation_by_hand=quota is None,
+    )
     return locked
 
 

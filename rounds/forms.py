@@ -73,3 +73,7 @@ class StartRoundForm(StyledFormMixin, forms.Form):
             temperatures=values["temperatures"],
             annotation={name: value for name, value in annotation.items() if value is not None},
         )
+
+
+class ReopenForm(forms.Form):
+    quota = forms.IntegerField(min_value=1, required=False)

@@ -61,6 +61,8 @@ class Round(models.Model):
         Policy, on_delete=models.PROTECT, null=True, blank=True, related_name="produced_in_round"
     )
     annotation_deadline = models.DateTimeField(null=True, blank=True)
+    # Opened again by a manager, after a failure: neither the quota nor a time ends it, only a manager.
+    annotation_by_hand = models.BooleanField(default=False)
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)

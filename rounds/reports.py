@@ -16,7 +16,7 @@ from policy_training.models import Policy
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.models import Round, Stage
 from rounds.plans import load_plan
-from rounds.stages.annotating import missing_judgments_message
+from rounds.stages.annotating import can_reopen_annotation, missing_judgments_message
 from rounds.stages.registry import STAGE_ORDER
 from rounds.task_selection import response_id_prefix
 from runs.models import Run
@@ -54,10 +54,12 @@ def timeline(round_: Round) -> list[TimelineEntry]:
     for link in round_.round_runs.select_related("run").order_by("pk"):
         runs.setdefault(link.stage, []).append(link.run)
     timeline_entries = []
+    is_ahead = False
     for stage in STAGE_ORDER:
-        at, reason = entered.get(stage, (None, ""))
+        at, reason = entered.get(stage, (None, "")) if not is_ahead else (None, "")
         if stage == current_stage:
             status = {Stage.FAILED: "failed", Stage.DONE: "done"}.get(Stage(round_.stage), "current")
+            is_ahead = True  # whatever comes behind was taken back by a manager
         else:
             status = "done" if at is not None else "ahead"
         until = left.get(stage) if status == "done" else timezone.now()
@@ -223,6 +225,7 @@ class RoundReport:
     round: Round
     timeline: list[TimelineEntry]
     progress: BatchProgress | None
+    can_reopen_annotation: bool  # it failed on its judgments
     blocked_reason: str  # what keeps annotation open although its quota is met or its time is over
     current_runs: list[Run]
     responses: int
@@ -257,6 +260,7 @@ def round_report(round_: Round, reader: User) -> RoundReport:
         round=round_,
         timeline=entries,
         progress=progress,
+        can_reopen_annotation=can_reopen_annotation(round_),
         blocked_reason=_blocked_reason(round_, progress),
         current_runs=current.runs if current else [],
         responses=round_.project.responses.filter(external_id__startswith=response_id_prefix(round_)).count(),

@@ -9,6 +9,7 @@ urlpatterns = [
     path("start/", views.start, name="start"),
     path("<int:number>/", views.round_page, name="round"),
     path("<int:number>/end-annotation/", views.end_annotation, name="end_annotation"),
+    path("<int:number>/reopen-annotation/", views.reopen_annotation, name="reopen_annotation"),
     path("<int:number>/retry/", views.retry, name="retry"),
     path("<int:number>/cancel/", views.cancel, name="cancel"),
     path("<int:number>/continue/", views.continue_round, name="continue"),

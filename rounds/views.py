@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -12,7 +13,7 @@ from learning.interface.options import UserError
 from policy_training.models import Policy
 from rounds import actions
 from rounds.access import access_round
-from rounds.forms import StartRoundForm
+from rounds.forms import ReopenForm, StartRoundForm
 from rounds.models import Round, Stage
 from rounds.reports import round_report
 from workspace.errors import ActionError
@@ -99,6 +100,18 @@ def _action_view(action: Callable[..., Round]) -> Callable[..., HttpResponseBase
         return redirect("rounds:round", slug=request.project.slug, number=result.number)
 
     return view
+
+
+@require_POST
+@project_view(Capability.MANAGE)
+def reopen_annotation(request: ProjectRequest, number: int) -> HttpResponse:
+    round_ = access_round(request.project, number)
+    form = ReopenForm(request.POST)
+    if form.is_valid():
+        perform_action(request, actions.reopen_annotation, round_=round_, quota=form.cleaned_data["quota"])
+    else:
+        messages.error(request, f"Judgments: {' '.join(form.errors['quota'])}")
+    return redirect("rounds:round", slug=request.project.slug, number=round_.number)
 
 
 end_annotation = _action_view(actions.end_annotation)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from django.db import IntegrityError, transaction
 from django.db.models import F, Sum
 
+from annotation.batches.progress import batch_progress
 from annotation.errors import BatchNotOpen, InvalidBatch, InvalidTask
 from annotation.models import COUNTED_PURPOSES, Batch, Prompt, Response, Task, TaskResponse
 from annotation.models.bulk import BULK_CREATE_SIZE, BULK_UPDATE_SIZE
@@ -161,13 +162,18 @@ def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Ba
     if not batch.tasks.exists():
         raise InvalidBatch(f"The batch “{batch.name}” has no tasks to hand out.", code="batch_empty")
     if batch.quota is None:
-        counted_tasks = batch.tasks.counted().filter(reserved_for__isnull=True)
-        capacity = counted_tasks.aggregate(total=Sum("required_judgments"))["total"] or 0
+        capacity = _capacity(batch)
         batch.quota = capacity if max_quota is None else min(max_quota, capacity)
     batch.state = Batch.State.OPEN
     batch.save(update_fields=["state", "quota"])
     record_audit(actor=actor, action="batch.open", project=batch.project, target=batch, quota=batch.quota)
     return batch
+
+
+def _capacity(batch: Batch) -> int:
+    """How many judgments the tasks that are for everybody have room for."""
+    tasks = batch.tasks.counted().filter(reserved_for__isnull=True)
+    return tasks.aggregate(total=Sum("required_judgments"))["total"] or 0
 
 
 @transaction.atomic
@@ -179,6 +185,33 @@ def close_batch(*, actor: User, batch: Batch) -> Batch:
     batch.refresh_from_db()
     if changed:
         record_audit(actor=actor, action="batch.close", project=batch.project, target=batch)
+    return batch
+
+
+@transaction.atomic
+def reopen_batch(*, actor: User, batch: Batch, quota: int | None = None) -> Batch:
+    """Hand out a closed batch's tasks again, perhaps up to another quota; what was judged can be changed again too.
+
+    Of an open one only the quota changes. Raises BatchNotOpen for a draft, and InvalidBatch for a quota that is met
+    already or that its tasks have no room for.
+    """
+    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    if batch.state == Batch.State.DRAFT:
+        raise BatchNotOpen(f"The batch “{batch.name}” was never open.")
+    fields = ["state"]
+    if quota is not None:
+        counted, capacity = batch_progress(batch).counted, _capacity(batch)
+        if not counted < quota <= capacity:
+            room = (
+                f"more than the {counted} judgments there are and at most {capacity}, what its tasks have room for"
+                if counted < capacity
+                else f"left out: all its tasks have their judgments ({counted})"
+            )
+            raise InvalidBatch(f"The quota must be {room}.", fields={"quota": room})
+        batch.quota, fields = quota, ["state", "quota"]
+    batch.state = Batch.State.OPEN
+    batch.save(update_fields=fields)
+    record_audit(actor=actor, action="batch.reopen", project=batch.project, target=batch, quota=batch.quota)
     return batch
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,18 @@ def dataset_comparisons(
 
     Reliability is estimated on the whole dataset, so that it is the same for every split.
     """
+    return comparisons_of(
+        lambda wanted: dataset_judgments(dataset, splits=wanted), consensus=consensus, splits=splits
+    )
+
+
+def comparisons_of(
+    read: Callable[[Collection[str] | None], Iterator[JudgmentRow]],
+    *,
+    consensus: bool,
+    splits: Collection[str] | None = None,
+) -> Iterator[ComparisonRow]:
+    """The same of what `read` returns for the splits it is asked for (None: all), in the order of tasks."""
     if consensus:
-        weights = annotator_weights(dataset_judgments(dataset))
-        return consensus_comparisons(dataset_judgments(dataset, splits=splits), weights)
-    return raw_comparisons(dataset_judgments(dataset, splits=splits))
+        return consensus_comparisons(read(splits), annotator_weights(read(None)))
+    return raw_comparisons(read(splits))

@@ -2,23 +2,23 @@
 
 from annotation.batches.actions import close_batch
 from annotation.batches.progress import batch_progress
-from annotation.models import Judgment, Prompt
+from annotation.datasets.supply import current_training_supply
+from learning.interface.usable_comparisons import TrainingSupply, shortfall
 from rounds.errors import RoundRefused
 from rounds.models import Round, Stage
 from rounds.plans import RoundPlan, load_plan
 from rounds.stages.transitions import enter_stage
 from workspace.models import User
 
-# A reward model learns from differences; one judgment has nothing to be held against.
-MIN_JUDGMENTS = 2
-
 
 def advance_annotating(round_: Round, plan: RoundPlan) -> bool:
     assert round_.batch is not None
+    if round_.annotation_by_hand:
+        return False
     progress = batch_progress(round_.batch)
     if not (progress.quota_met or round_.annotation_is_over):
         return False
-    if count_training_judgments(round_, plan) < MIN_JUDGMENTS:
+    if not round_training_supply(round_, plan).is_enough:
         return False
     if progress.quota_met:
         return finish_annotation(round_, f"the quota of {progress.quota} judgments is met")
@@ -27,17 +27,17 @@ def advance_annotating(round_: Round, plan: RoundPlan) -> bool:
     )
 
 
-def count_training_judgments(round_: Round, plan: RoundPlan) -> int:
-    """Judgments a reward model of this round would learn from: all so far, of the plan's kinds of annotators."""
-    judgments = (
-        Judgment.objects.counted()
-        .in_visible_batches()
-        .of_project(round_.project)
-        .of_criterion(round_.criterion)
-        .for_reward_model_training()
+def round_training_supply(round_: Round, plan: RoundPlan) -> TrainingSupply:
+    """What a reward model of this round would learn from now: all judgments so far, of the plan's kinds of
+    annotators.
+    """
+    return current_training_supply(
+        round_.project,
+        criterion=round_.criterion,
+        annotator_kinds=plan.annotation.annotator_kinds,
+        ranking_loss=plan.reward_model.objective.ranking_loss,
+        consensus=plan.consensus,
     )
-    kinds = plan.annotation.annotator_kinds
-    return judgments.of_annotator_kinds(*kinds).filter(task__prompt__split=Prompt.Split.TRAIN).count()
 
 
 def missing_judgments_message(round_: Round) -> str:
@@ -45,14 +45,24 @@ def missing_judgments_message(round_: Round) -> str:
     they are enough.
     """
     plan = load_plan(round_.plan)
-    count = count_training_judgments(round_, plan)
-    if count >= MIN_JUDGMENTS:
+    supply = round_training_supply(round_, plan)
+    if supply.is_enough:
         return ""
     kinds = " or ".join(plan.annotation.annotator_kinds)
+    missing = shortfall(supply, plan.reward_model.objective.ranking_loss)
     return (
-        f"There {'is' if count == 1 else 'are'} {count} judgment{'' if count == 1 else 's'} to train on (by "
-        f"{kinds}, on prompts of the training side, not head to head) and a reward model needs at least "
-        f"{MIN_JUDGMENTS}: let people judge a few more tasks first, or import comparisons."
+        f"Not enough to train on yet: {missing} (judgments by {kinds}, not head to head). {_advice(round_)}"
+    )
+
+
+def _advice(round_: Round) -> str:
+    tasks_left = round_.batch.tasks.filter(open_slots__gt=0).count() if round_.batch is not None else 0
+    if tasks_left:
+        left = f"{tasks_left} task{' is' if tasks_left == 1 else 's are'} left"
+        return f"The annotation stays open, {left}: it ends as soon as there is enough."
+    return (
+        "No task is left, so the annotation waits: import comparisons (`manage.py import_comparisons`), let annotators "
+        "look at their judgments again, or cancel the round and sample at a higher temperature."
     )
 
 
@@ -60,6 +70,15 @@ def require_judgments(round_: Round) -> None:
     """Raises RoundRefused while there are too few judgments to train on."""
     if message := missing_judgments_message(round_):
         raise RoundRefused(message, code="too_few_judgments")
+
+
+def can_reopen_annotation(round_: Round) -> bool:
+    """Whether the round failed before it had a reward model: more judgments, or other ones, may mend it."""
+    return (
+        round_.stage == Stage.FAILED
+        and round_.batch is not None
+        and round_.failed_stage in (Stage.ANNOTATING, Stage.REWARD_MODEL)
+    )
 
 
 def finish_annotation(round_: Round, reason: str, *, actor: User | None = None, **fields: str) -> bool:

@@ -1,7 +1,8 @@
 """A reward model is trained on all judgments so far, frozen as a dataset."""
 
 from annotation.datasets.actions import freeze_dataset
-from annotation.models import PreferenceDataset, Task
+from annotation.datasets.supply import TRAINING_PURPOSES
+from annotation.models import PreferenceDataset
 from learning.interface.options import options_to_dict
 from rewardmodel.actions import train_reward_model
 from rewardmodel.models import RewardModel
@@ -45,7 +46,7 @@ def freeze_round_dataset(round_: Round) -> PreferenceDataset:
             project=round_.project,
             name=name,
             criterion=round_.criterion,
-            purposes=(Task.Purpose.NORMAL,),
+            purposes=TRAINING_PURPOSES,
             annotator_kinds=plan.annotation.annotator_kinds,
         )
     except ActionError as error:

@@ -14,14 +14,27 @@ from rounds.models import Stage
 from rounds.stages.transitions import enter_stage
 
 
-def at_annotation(round_, criterion, max_, **fields):
+def at_annotation(round_, criterion, max_, *, pairs=1, overlap=None, **fields):
     batch = create_batch(
-        actor=max_, project=round_.project, criterion=criterion, name="Round 1", round_number=1
+        actor=max_,
+        project=round_.project,
+        criterion=criterion,
+        name="Round 1",
+        round_number=1,
+        overlap=overlap,
     )
-    prompt = round_.prompt_set.prompts.first()
-    rows = [NewResponse(prompt=prompt, source=round_.start_policy.source, text=text) for text in ("a", "b")]
-    pair = add_responses(actor=max_, project=round_.project, rows=rows)
-    add_tasks(actor=max_, batch=batch, tasks=[NewTask(prompt=prompt, responses=pair)])
+    prompts = round_.prompt_set.prompts.filter(split="train")[:pairs]
+    rows = [
+        NewResponse(prompt=prompt, source=round_.start_policy.source, text=text)
+        for prompt in prompts
+        for text in ("a", "b")
+    ]
+    responses = add_responses(actor=max_, project=round_.project, rows=rows)
+    add_tasks(
+        actor=max_,
+        batch=batch,
+        tasks=[NewTask(prompt=p, responses=responses[2 * n : 2 * n + 2]) for n, p in enumerate(prompts)],
+    )
     open_batch(actor=max_, batch=batch)
     with transaction.atomic():
         enter_stage(round_, Stage.ANNOTATING, "ready", batch=batch, **fields)
@@ -61,10 +74,12 @@ def judge_elsewhere(round_, criterion, manager, annotator, count=2):
     )
 
 
-def judge_next(actor, project):
-    submit_judgment(
+def judge_next(actor, project, *, tie=False):
+    assignment = claim_task(actor=actor, project=project)
+    tiers, strengths = ([["A", "B"]], []) if tie else ([["A"], ["B"]], [2])
+    return submit_judgment(
         actor=actor,
-        assignment=claim_task(actor=actor, project=project),
-        content=JudgmentInput(tiers=[["A"], ["B"]], strengths=[2], seconds=3.0),
-        idempotency_key="first-answer",
+        assignment=assignment,
+        content=JudgmentInput(tiers=tiers, strengths=strengths, seconds=3.0),
+        idempotency_key=f"answer-{assignment.pk}",
     )

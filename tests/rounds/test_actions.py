@@ -105,7 +105,7 @@ def test_a_managers_button_ends_annotation_once_and_not_before_there_are_judgmen
     with pytest.raises(WrongStage):
         end_annotation(actor=max_, round_=round_)
     batch = at_annotation(round_, criterion, max_)
-    with pytest.raises(RoundRefused, match="0 judgments"):
+    with pytest.raises(RoundRefused, match="0 usable comparisons"):
         end_annotation(actor=max_, round_=round_)
     batch.refresh_from_db()
     assert batch.state == Batch.State.OPEN

@@ -40,6 +40,7 @@ def cast(max_, ada, ruth, olga):
         ("get", "start", [], {"manager"}),
         ("post", "start", [], {"manager"}),
         ("post", "end_annotation", [1], {"manager"}),
+        ("post", "reopen_annotation", [1], {"manager"}),
         ("post", "retry", [1], {"manager"}),
         ("post", "continue", [1], {"manager"}),
         ("post", "cancel", [1], {"manager"}),
@@ -142,6 +143,22 @@ def test_more_judgments_than_the_quota_asked_for_are_a_quota_that_is_met(
     assert "Quota of 2 met: 3 judgments" in page_text(client, max_)
     batches = client.get(reverse("annotation:batches", args=["kitchen"])).content.decode()
     assert "quota of 2 met (3)" in batches
+
+
+def test_a_round_that_failed_on_its_judgments_has_a_button_that_opens_its_annotation_again(
+    client, annotating_round, max_
+):
+    url = reverse("rounds:reopen_annotation", args=["kitchen", 1])
+    assert "reopen-annotation" not in page_text(client, max_)
+    Round.objects.update(stage=Stage.FAILED, failed_stage=Stage.REWARD_MODEL, error="All are ties.")
+    Batch.objects.update(state=Batch.State.CLOSED)
+    page = client.get(reverse("rounds:round", args=["kitchen", 1])).content.decode()
+    assert f'action="{url}"' in page
+    refused = client.post(url, {"quota": "many"}, follow=True).content.decode()
+    assert "Enter a whole number" in refused and Round.objects.get().stage == Stage.FAILED
+    client.post(url, {"quota": ""})
+    assert (Round.objects.get().stage, Batch.objects.get().state) == (Stage.ANNOTATING, Batch.State.OPEN)
+    assert "opened again: ends by your button" in page_text(client, max_)
 
 
 def test_what_ends_or_cancels_a_round_carries_its_question(client, annotating_round, max_):

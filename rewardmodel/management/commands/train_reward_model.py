@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.datasets.actions import freeze_dataset
+from annotation.datasets.supply import TRAINING_PURPOSES
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
@@ -48,7 +49,7 @@ class Command(ProjectCommand):
             actor=actor,
             project=project,
             criterion=criterion,
-            purposes=("normal",),
+            purposes=TRAINING_PURPOSES,
             annotator_kinds=options["annotator_kinds"],
             reuse=True,
         )

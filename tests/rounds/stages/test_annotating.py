@@ -3,10 +3,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import Batch
 from rounds.actions import end_annotation
 from rounds.errors import RoundRefused
 from rounds.models import Round, Stage
+from rounds.plans import load_plan, plan_to_dict, preset_plan
 from rounds.reports import round_report
 from rounds.stages.machine import advance_round
 from tests.rounds.annotating import at_annotation, judge_elsewhere, judge_next
@@ -61,5 +63,60 @@ def test_judgments_of_machines_count_only_where_the_plan_says_so(begin, criterio
     round_ = begin()
     at_annotation(round_, criterion, max_)
     judge_elsewhere(round_, criterion, max_, robot)
-    with pytest.raises(RoundRefused, match="0 judgments"):
+    with pytest.raises(RoundRefused, match="0 usable comparisons"):
         end_annotation(actor=max_, round_=round_)
+
+
+def test_a_round_of_ties_alone_keeps_annotation_open_and_goes_on_when_preferences_come_in(
+    begin, criterion, max_, ada, project
+):
+    round_ = begin()
+    batch = at_annotation(round_, criterion, max_, pairs=6)
+    Batch.objects.filter(pk=batch.pk).update(quota=3)
+    for _ in range(3):
+        judge_next(ada, project, tie=True)
+    assert not advance_round(round_.pk)
+    round_.refresh_from_db()
+    batch.refresh_from_db()
+    assert (round_.stage, batch.state) == (Stage.ANNOTATING, Batch.State.OPEN)
+    reason = round_report(round_, max_).blocked_reason
+    assert "0 usable comparisons of 3" in reason and "ties alone teach the pairwise loss nothing" in reason
+    assert "3 tasks are left" in reason
+    with pytest.raises(RoundRefused, match="0 usable comparisons of 3"):
+        end_annotation(actor=max_, round_=round_)
+
+    judge_next(ada, project)
+    assert not advance_round(round_.pk)
+    assert "1 usable comparison of 4" in round_report(round_, max_).blocked_reason
+    judge_next(ada, project)
+    assert advance_round(round_.pk)
+    round_.refresh_from_db()
+    assert (round_.stage, round_report(round_, max_).blocked_reason) == (Stage.REWARD_MODEL, "")
+
+
+def test_opposite_judgments_of_a_task_are_a_tie_where_the_plan_merges_them(
+    begin, criterion, max_, ada, ruth, project
+):
+    """Two people, each pair judged either way: four preferences, and no pair with one after the consensus."""
+    mapping = plan_to_dict(preset_plan("tiny"))
+    merged = begin(plan=load_plan({**mapping, "consensus": True}))
+    at_annotation(merged, criterion, max_, pairs=2, overlap=2)
+    for task in merged.batch.tasks.all():
+        first, second = task.task_responses.values_list("response", flat=True)
+        rows = [
+            NewJudgment(
+                task=task,
+                annotator=who,
+                tiers=tiers,
+                strengths=[1],
+                idempotency_key=f"judgment-{who}-{task.pk}",
+            )
+            for who, tiers in ((ada, [[first], [second]]), (ruth, [[second], [first]]))
+        ]
+        add_judgments(actor=max_, batch=merged.batch, rows=rows)
+    assert not advance_round(merged.pk)
+    assert "0 usable comparisons of 2" in round_report(merged, max_).blocked_reason
+    Round.objects.update(plan=mapping)
+    merged.refresh_from_db()
+    assert round_report(merged, max_).blocked_reason == ""
+    assert advance_round(merged.pk)
