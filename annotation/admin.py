@@ -15,6 +15,7 @@ from annotation.models import (
     Response,
     Source,
     Task,
+    Text,
 )
 from workspace.admin import ReadOnlyAdmin
 
@@ -72,6 +73,13 @@ class PromptAdmin(ReadOnlyAdmin):
 @admin.register(Response)
 class ResponseAdmin(ReadOnlyAdmin):
     list_display = ("external_id", "project", "source", "created_at")
+    search_fields = ("external_id",)
+
+
+@admin.register(Text)
+class TextAdmin(ReadOnlyAdmin):
+    list_display = ("external_id", "project", "licence", "split", "created_at")
+    list_filter = ("split",)
     search_fields = ("external_id",)
 
 

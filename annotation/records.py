@@ -20,6 +20,7 @@ from annotation.models import (
     Response,
     Task,
     TaskResponse,
+    Text,
 )
 from learning.interface.record_rows import (
     DemonstrationRow,
@@ -27,6 +28,7 @@ from learning.interface.record_rows import (
     JudgmentRow,
     PromptRow,
     ResponseRow,
+    TextRow,
     iso_utc,
 )
 from learning.interface.vocabulary import SAMPLING_FIELDS
@@ -186,6 +188,18 @@ def demonstration_rows(
                 "author": _pseudonym(demonstration.author),
                 "split": demonstration.prompt.split,
                 "turns": demonstration.turns,
+            }
+
+
+def text_rows(project: Project, *, splits: Collection[str] | None = None) -> Iterator[TextRow]:
+    """TEXTS rows in the order of their creation."""
+    for page in _pages(_selected(Text.objects.filter(project=project), "", None, splits), ROWS_PER_PAGE):
+        for text in page:
+            yield {
+                "text_id": text.external_id,
+                "text": text.text,
+                "licence": text.licence or None,
+                "split": text.split,
             }
 
 

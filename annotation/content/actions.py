@@ -1,5 +1,6 @@
-"""Actions on what is judged: prompts, prompt sets, sources, responses, demonstrations."""
+"""Actions on what is judged and learned: prompts, prompt sets, sources, responses, demonstrations, texts."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from annotation.models import (
     PromptSetMember,
     Response,
     Source,
+    Text,
     hash_messages,
     new_external_id,
 )
@@ -26,6 +28,7 @@ from workspace.actions import record_audit
 from workspace.models import Project, User
 
 MAX_ID_CHARACTERS = 200
+MAX_LICENCE_CHARACTERS = 200
 
 StoredRow = TypeVar("StoredRow", Response, Demonstration)
 NewRow = TypeVar("NewRow")
@@ -50,6 +53,14 @@ class NewDemonstration:
     turns: Messages | None = None  # as of a response
     author: User | None = None
     demonstration_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewText:
+    text: str
+    text_id: str | None = None
+    licence: str = ""
+    split: str | None = None  # None: by the project's rule
 
 
 @transaction.atomic
@@ -200,6 +211,44 @@ def add_demonstrations(
     return demonstrations
 
 
+@transaction.atomic
+def add_texts(*, actor: User, project: Project, rows: Sequence[NewText]) -> int:
+    """Store the texts that the project does not have yet, and say how many those are.
+
+    A text is known by its content, whatever its id. Raises InvalidText, also for an id that is taken by another text.
+    """
+    by_hash: dict[str, Text] = {}
+    for row in rows:
+        content_hash = hash_text(clean_text(row.text, "The text"))
+        external_id = _clean_id(row.text_id, "The text's id") if row.text_id else f"x-{content_hash[:32]}"
+        by_hash.setdefault(
+            content_hash,
+            Text(
+                project=project,
+                external_id=external_id,
+                text=row.text,
+                licence=_clean_licence(row.licence),
+                split=row.split or assign_split([{"role": "user", "content": row.text}], project.split_salt),
+                content_hash=content_hash,
+            ),
+        )
+    for chunk in _in_chunks(by_hash):
+        known = Text.objects.filter(project=project, content_hash__in=chunk)
+        for content_hash in known.values_list("content_hash", flat=True):
+            del by_hash[content_hash]
+    for chunk in _in_chunks(text.external_id for text in by_hash.values()):
+        if taken := Text.objects.filter(project=project, external_id__in=chunk).first():
+            raise InvalidText(f"The text id “{taken.external_id}” belongs to another text already.")
+    Text.objects.bulk_create(by_hash.values(), batch_size=BULK_CREATE_SIZE)
+    record_audit(actor=actor, action="texts.add", project=project, rows=len(rows), new=len(by_hash))
+    return len(by_hash)
+
+
+def hash_text(text: str) -> str:
+    """SHA-256 of a plain text: its identity."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
 def _insert_new(
     model: type[StoredRow],
     project: Project,
@@ -264,6 +313,14 @@ def _clean_id(value: Any, what: str) -> str:
     if len(value) > MAX_ID_CHARACTERS:
         raise InvalidText(f"{what} has more than {MAX_ID_CHARACTERS} characters.", code="id_too_long")
     return value
+
+
+def _clean_licence(licence: str) -> str:
+    if len(clean_text(licence, "The licence", allow_empty=True)) > MAX_LICENCE_CHARACTERS:
+        raise InvalidText(
+            f"The licence has more than {MAX_LICENCE_CHARACTERS} characters: name it, do not quote it."
+        )
+    return licence.strip()
 
 
 def _in_chunks(values: Iterable[Any]) -> Iterable[list[Any]]:

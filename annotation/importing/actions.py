@@ -7,9 +7,8 @@ invisible batch behind, which counts nowhere: judgments can only be added, never
 demonstrations have no batch to hide in and go in one transaction.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from django.db import transaction
 
@@ -20,17 +19,25 @@ from annotation.batches.actions import (
 )
 from annotation.content.actions import (
     NewDemonstration,
+    NewText,
     add_demonstrations,
     add_prompts,
+    add_texts,
     get_or_create_prompt_set,
 )
 from annotation.importing.annotators import AnnotatorResolver
 from annotation.importing.insertion import content_id, insert_tasks
 from annotation.importing.readers.fields import NamedStrengths, parse_named_strength
-from annotation.importing.readers.registry import comparison_reader, demonstration_reader, prompt_reader
+from annotation.importing.readers.registry import (
+    comparison_reader,
+    demonstration_reader,
+    prompt_reader,
+    text_reader,
+)
 from annotation.importing.report import ImportRefused, ImportReport
 from annotation.importing.rows import RowError
-from annotation.importing.staging import Staging
+from annotation.importing.staging import Staging, row_chunks
+from annotation.importing.texts import TxtRows, stage_texts
 from annotation.importing.validation import stage_comparisons, stage_prompts
 from annotation.models import Batch, Prompt
 from annotation.text import clean_text
@@ -140,7 +147,7 @@ def import_prompts(
         with transaction.atomic():
             members = get_or_create_prompt_set(actor=actor, project=project, name=prompt_set, purpose=purpose)
             annotators = AnnotatorResolver(project, actor=actor)
-            for rows in _row_chunks(staging.prompt_rows()):
+            for rows in row_chunks(staging.prompt_rows(), ROWS_PER_CHUNK):
                 for row in rows:
                     row["author"] = _author(annotators, row["author"])
                 add_prompts(actor=actor, project=project, rows=rows, prompt_set=members)
@@ -173,7 +180,7 @@ def import_demonstrations(
         with transaction.atomic():
             members = get_or_create_prompt_set(actor=actor, project=project, name=prompt_set, purpose="sft")
             annotators = AnnotatorResolver(project, actor=actor)
-            for rows in _row_chunks(staging.prompt_rows()):
+            for rows in row_chunks(staging.prompt_rows(), ROWS_PER_CHUNK):
                 prompt_rows = [{"messages": row["messages"], "prompt_id": row["prompt_id"]} for row in rows]
                 prompts = add_prompts(actor=actor, project=project, rows=prompt_rows, prompt_set=members)
                 new = [
@@ -192,6 +199,51 @@ def import_demonstrations(
                 actor=actor, action="demonstrations.import", project=project, target=members, file=report.file,
                 rows=report.rows, bad=report.bad,
             )  # fmt: skip
+    return report
+
+
+def import_texts(
+    *,
+    actor: User,
+    project: Project,
+    path: Path,
+    format: str = "records",
+    mapping: Mapping[str, Sequence[str]] | None = None,
+    licence: str = "",
+    split: str | None = None,
+    txt_rows: TxtRows = "document",
+    skip_bad: bool = False,
+) -> ImportReport:
+    """The file's plain texts. `licence` and `split` are for rows that have none; a row without a split gets one by the
+    project's rule. A text that is there already, or that the file has twice, is left out and counted.
+    """
+    reader = text_reader(format, _lists(mapping))
+    with Staging() as staging:
+        report = stage_texts(path, reader, staging, project, txt_rows=txt_rows)
+        _raise_if_bad_rows(report, skip_bad)
+        staged = new = 0
+        with transaction.atomic():
+            for rows in row_chunks(staging.prompt_rows(), ROWS_PER_CHUNK):
+                staged += len(rows)
+                new += add_texts(
+                    actor=actor,
+                    project=project,
+                    rows=[
+                        NewText(
+                            text=row["text"],
+                            text_id=row["text_id"],
+                            licence=row["licence"] or licence,
+                            split=row["split"] or split,
+                        )
+                        for row in rows
+                    ],
+                )
+            record_audit(
+                actor=actor, action="texts.import", project=project, file=report.file, rows=report.rows,
+                bad=report.bad, new=new,
+            )  # fmt: skip
+    known = {"already in the project": staged - new} if staged - new else {}
+    report.counts = {"new texts": new} | known | report.counts
     return report
 
 
@@ -214,14 +266,3 @@ def _check_batch_name(name: str) -> None:
 
 def _author(annotators: AnnotatorResolver, name: str | None) -> User | None:
     return None if name is None else annotators.get_or_create_user(name)
-
-
-def _row_chunks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    chunk: list[dict[str, Any]] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == ROWS_PER_CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

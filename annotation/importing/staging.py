@@ -128,6 +128,9 @@ class Staging:
             (line, json.dumps(row, ensure_ascii=False)),
         )
 
+    def drop_prompt_row(self, line: int) -> None:
+        self._database.execute("DELETE FROM prompt_row WHERE line = ?", (line,))
+
     def prompt_rows(self) -> Iterator[dict[str, Any]]:
         for (payload,) in self._database.execute("SELECT payload FROM prompt_row ORDER BY seq"):
             yield json.loads(payload)
@@ -214,6 +217,18 @@ class Staging:
             yield StagedTask(
                 number=first, judgments=[ImportedJudgment(**json.loads(payload)) for (payload,) in rows]
             )
+
+
+def row_chunks(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    """The rows, so many at a time."""
+    chunk: list[dict[str, Any]] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
 
 
 def _task_key(judgment: ImportedJudgment) -> bytes:

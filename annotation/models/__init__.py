@@ -7,6 +7,7 @@ from annotation.models.judgments import CurrentJudgment, GoldJudgment, Judgment,
 from annotation.models.prompts import Prompt, PromptSet, PromptSetMember, hash_messages, new_external_id
 from annotation.models.responses import Demonstration, Response, Source
 from annotation.models.tasks import COUNTED_PURPOSES, Batch, BatchQuerySet, Task, TaskQuerySet, TaskResponse
+from annotation.models.texts import Text
 
 __all__ = [
     "QueueCursor",
@@ -30,6 +31,7 @@ __all__ = [
     "Task",
     "TaskQuerySet",
     "TaskResponse",
+    "Text",
     "hash_messages",
     "new_external_id",
 ]

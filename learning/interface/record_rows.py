@@ -27,6 +27,13 @@ class Sampling(TypedDict):
     seed: int | None
 
 
+class TextRow(TypedDict):
+    text_id: str | None
+    text: str
+    licence: str | None
+    split: str
+
+
 class PromptRow(TypedDict):
     prompt_id: str
     messages: list[Message]

@@ -41,8 +41,15 @@ _SAMPLING = pa.struct(
 )
 _PAIR_TABLE = _list_of(_list_of(pa.float64(), nullable=True))  # K x K, null where never compared
 
-# Plain text for pretraining, one document a row; `split` is "train", or anything else for held out.
-TEXTS = pa.schema([_required("text", _TEXT), _required("split", _TEXT)])
+# Plain text for pretraining and ptx, one document a row.
+TEXTS = pa.schema(
+    [
+        pa.field("text_id", _TEXT),
+        _required("text", _TEXT),
+        pa.field("licence", _TEXT),
+        _required("split", _TEXT),
+    ]
+)
 
 PROMPTS = pa.schema(
     [

@@ -10,6 +10,7 @@ from annotation.importing.readers.hh import HhReader
 from annotation.importing.readers.prompts import DemonstrationReader, PromptFileReader, PromptReader
 from annotation.importing.readers.ranked import RankedReader
 from annotation.importing.readers.records import RecordsReader
+from annotation.importing.readers.texts import TextReader
 from annotation.importing.readers.trl import TrlReader
 from annotation.importing.report import ImportRefused
 
@@ -21,6 +22,7 @@ COMPARISON_READERS: Mapping[str, type[Reader]] = {
 }
 PROMPT_READERS: Mapping[str, type[PromptFileReader]] = {"records": PromptReader}
 DEMONSTRATION_READERS: Mapping[str, type[PromptFileReader]] = {"records": DemonstrationReader}
+TEXT_READERS: Mapping[str, type[TextReader]] = {"records": TextReader}
 
 T = TypeVar("T")
 
@@ -44,6 +46,11 @@ def prompt_reader(format_name: str, mapping: Mapping[str, list[str]]) -> PromptF
 
 def demonstration_reader(format_name: str, mapping: Mapping[str, list[str]]) -> PromptFileReader:
     reader = _find(DEMONSTRATION_READERS, format_name, "demonstrations")
+    return reader(ColumnMap(reader.fields, mapping, format_name=format_name))
+
+
+def text_reader(format_name: str, mapping: Mapping[str, list[str]]) -> TextReader:
+    reader = _find(TEXT_READERS, format_name, "texts")
     return reader(ColumnMap(reader.fields, mapping, format_name=format_name))
 
 
