@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any
 
 from django.conf import settings
@@ -24,6 +25,7 @@ from workspace.models import (
     User,
 )
 from workspace.roles import MACHINE_CAPABILITIES, ROLE_CAPABILITIES, Capability, roles_with
+from workspace.time_zones import known_time_zones
 
 
 def record_audit(
@@ -96,6 +98,29 @@ def create_project(
     Membership.objects.create(project=project, user=actor, role=Membership.Role.MANAGER)
     record_audit(actor=actor, action="project.create", project=project, target=project)
     return project
+
+
+@transaction.atomic
+def set_time_zone(*, actor: User, project: Project, time_zone: str) -> Project:
+    """In which the project's pages show times, and schedules read theirs from now on."""
+    if time_zone not in known_time_zones():
+        similar = get_close_matches(time_zone, known_time_zones(), n=1, cutoff=0.5)
+        hint = f"; did you mean {similar[0]}?" if similar else ", for example Europe/Berlin or UTC."
+        message = f"“{time_zone}” is no time zone: give an IANA name{hint}"
+        raise ActionError(message, code="time_zone_unknown", fields={"time_zone": message})
+    locked = Project.objects.select_for_update().get(pk=project.pk)
+    if locked.time_zone != time_zone:
+        before, locked.time_zone = locked.time_zone, time_zone
+        locked.save(update_fields=["time_zone"])
+        record_audit(
+            actor=actor,
+            action="project.set_time_zone",
+            project=locked,
+            target=locked,
+            before=before,
+            now=time_zone,
+        )
+    return locked
 
 
 @transaction.atomic

@@ -4,6 +4,7 @@ from django import forms
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 
 from workspace.models import MAX_OVERLAP, Membership
+from workspace.time_zones import known_time_zones
 
 
 class StyledFormMixin:
@@ -60,6 +61,17 @@ class ProjectForm(StyledFormMixin, forms.Form):
     )
     allow_ties = forms.BooleanField(required=False, initial=True, label="Annotators may call a tie")
     ask_rationale = forms.BooleanField(required=False, label="Ask for a reason")
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.add_bootstrap_classes()
+
+
+class TimeZoneForm(StyledFormMixin, forms.Form):
+    time_zone = forms.ChoiceField(
+        choices=[(name, name.replace("_", " ")) for name in known_time_zones()],
+        help_text="Pages show times in it, and schedules of rounds read theirs in it.",
+    )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]

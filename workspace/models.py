@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from learning.interface import vocabulary
+from workspace.time_zones import default_time_zone
 
 V = TypeVar("V", bound=models.Model)
 
@@ -62,6 +63,11 @@ class Project(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(24 * 60)],
         help_text="How long a task stays reserved for the annotator who opened it.",
     )
+    time_zone = models.CharField(
+        max_length=64,
+        default=default_time_zone,
+        help_text="In which the project's pages show times and its schedules read them, for example Europe/Berlin.",
+    )
     gold_share = models.FloatField(default=0.0, help_text="Share of tasks whose answer is known, 0 to 0.5.")
     # Secret: whoever knows it could aim a prompt at a split.
     split_salt = models.CharField(max_length=64, default=new_split_salt, editable=False)
@@ -73,6 +79,7 @@ class Project(models.Model):
                 condition=Q(overlap__gte=1, overlap__lte=MAX_OVERLAP), name="project_overlap_1_to_50"
             ),
             models.CheckConstraint(condition=Q(lease_minutes__gte=1), name="project_lease_is_positive"),
+            models.CheckConstraint(condition=~Q(time_zone=""), name="project_has_a_time_zone"),
             models.CheckConstraint(
                 condition=Q(gold_share__gte=0, gold_share__lte=0.5), name="project_gold_share_0_to_half"
             ),

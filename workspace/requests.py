@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 
 from learning.interface.options import UserError
 from workspace.access import access_project
@@ -36,7 +37,7 @@ def project_view(capability: Capability) -> Callable[[Callable[..., HttpResponse
     """A view of the project whose `slug` is in the address, for people who have `capability` on it.
 
     Everybody else gets a 404, and who is not logged in the login page. The view is called with a ProjectRequest in
-    place of the slug.
+    place of the slug, and times are read and shown in the project's time zone.
     """
 
     def decorate(view: Callable[..., HttpResponseBase]) -> ProjectView:
@@ -44,7 +45,8 @@ def project_view(capability: Capability) -> Callable[[Callable[..., HttpResponse
         def authorized(request: HttpRequest, *args: Any, slug: str, **kwargs: Any) -> HttpResponseBase:
             visit = cast(ProjectRequest, request)
             visit.project, visit.capabilities = access_project(request.user, slug, capability)
-            return view(visit, *args, **kwargs)
+            with timezone.override(visit.project.time_zone):
+                return view(visit, *args, **kwargs)
 
         decorated = cast(ProjectView, login_required(authorized))
         decorated.capability = capability

@@ -88,6 +88,21 @@ def project_page(request: ProjectRequest) -> HttpResponse:
     return redirect("rounds:list", slug=slug)
 
 
+@require_POST
+@project_view(Capability.MANAGE)
+def set_time_zone(request: ProjectRequest) -> HttpResponse:
+    """The form is on the page of the project's settings."""
+    zone = request.POST.get("time_zone", "")
+    perform_action(
+        request,
+        actions.set_time_zone,
+        project=request.project,
+        time_zone=zone,
+        done=f"Times are those of {zone} now.",
+    )
+    return redirect("annotation:settings", slug=request.project.slug)
+
+
 @require_GET
 @never_cache
 @project_view(Capability.MANAGE)

@@ -1,7 +1,9 @@
 import subprocess
 import sys
+from io import StringIO
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from tests.learning.running import ROOT, environment
 
@@ -22,3 +24,18 @@ def test_a_database_without_the_tables_of_this_version_is_one_sentence(tmp_path,
     )
     assert done.returncode == 2, done.stderr
     assert "run `manage.py migrate` first" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.db
+@pytest.mark.django_db
+def test_a_projects_time_zone_is_set_by_name(project):
+    out = StringIO()
+    call_command("set_time_zone", "kitchen", "America/New_York", stdout=out)
+    project.refresh_from_db()
+    assert (project.time_zone, out.getvalue()) == (
+        "America/New_York",
+        "Times of Kitchen are those of America/New_York now.\n",
+    )
+    with pytest.raises(CommandError, match="“Mars” is no time zone") as caught:
+        call_command("set_time_zone", "kitchen", "Mars")
+    assert caught.value.returncode == 2

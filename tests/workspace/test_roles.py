@@ -34,9 +34,15 @@ PAGES = {
         *(f"runs:{name}" for name in ("list", "run", "live", "metrics", "file")),
     },
     Capability.MANAGE: {
-        *(f"workspace:{name}" for name in ("people", "invite", "withdraw_invitation", "change_member")),
+        *(
+            f"workspace:{name}"
+            for name in "people invite withdraw_invitation change_member set_time_zone".split()
+        ),
         *(f"annotation:{name}" for name in ("settings", "open_batch", "close_batch")),
-        *(f"rounds:{name}" for name in ("start", "end_annotation", "retry", "cancel", "continue")),
+        *(
+            f"rounds:{name}"
+            for name in "start end_annotation reopen_annotation retry cancel continue".split()
+        ),
         *(f"runs:{name}" for name in ("cancel", "retry", "clone")),
     },
 }

@@ -1,5 +1,5 @@
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.messages import get_messages
@@ -37,6 +37,7 @@ PAGES = [
     ("get", "workspace:change_password", {}, EVERYBODY),
     ("get", "workspace:people", {"slug": "kitchen"}, {"manager"}),
     ("post", "workspace:invite", {"slug": "kitchen"}, {"manager"}),
+    ("post", "workspace:set_time_zone", {"slug": "kitchen"}, {"manager"}),
     ("get", "workspace:new_project", {}, set()),
     ("post", "workspace:new_project", {}, set()),
     ("get", "workspace:login", {}, {"nobody"}),
@@ -309,3 +310,19 @@ def test_preparing_the_site_does_not_warn_of_what_it_is_about_to_do(settings, mo
         monkeypatch.setattr("sys.argv", ["manage.py", command])
         told[command] = [warning.id for warning in static_files_are_collected(None)]
     assert told == {"migrate": [], "collectstatic": [], "runserver": ["roundtable.W001"]}
+
+
+def test_pages_of_a_project_show_times_in_its_zone(client, project, max_):
+    client.force_login(max_)
+    url = reverse("annotation:settings", args=["kitchen"])
+    project.guidelines.update(created_at=datetime(2026, 7, 1, 22, 30, tzinfo=UTC))
+    assert "1 July 2026, 22:30" in client.get(url).content.decode()
+    zone = reverse("workspace:set_time_zone", args=["kitchen"])
+    saved = client.post(zone, {"time_zone": "Asia/Kolkata"}, follow=True).content.decode()
+    assert "2 July 2026, 04:00" in saved and "Times are those of Asia/Kolkata now." in saved
+    refused = client.post(zone, {"time_zone": "Europe/Berln"}, follow=True).content.decode()
+    assert "did you mean Europe/Berlin?" in refused
+    project.refresh_from_db()
+    assert project.time_zone == "Asia/Kolkata"
+    event = AuditEvent.objects.get(action="project.set_time_zone")
+    assert (event.actor, event.details) == (max_, {"before": "UTC", "now": "Asia/Kolkata"})
