@@ -28,6 +28,10 @@ class UnreadableValue:
     reason: str
 
 
+class TextCell(str):
+    """A cell of a file whose cells are all text (CSV): a list in it is written as JSON."""
+
+
 def require_readable(value: Any, column: str) -> Any:
     """The value, with everything inside it. Raises RowError where a part of it cannot be read."""
     parts = [value]  # a stack: rows may be nested as deep as JSON allows

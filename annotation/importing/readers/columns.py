@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from annotation.importing.readers.fields import INTEGER_TEXT
+from annotation.importing.readers.messages import MESSAGE_FIELDS, MessageParser
 from annotation.importing.report import ImportRefused
 from annotation.importing.rows import RowError, require_readable
 
@@ -30,21 +31,32 @@ class ColumnMap:
 
     `mapping` gives fields another column: a plain name, or a path into nested values (`meta.question`,
     `messages.0.content`); a column whose name has a dot in it is found by its whole name. Several columns
-    make a list.
+    make a list. MESSAGE_FIELDS rename what is inside messages, in every format: `messages` reads them so.
     """
 
     def __init__(self, fields: Sequence[str], mapping: Mapping[str, Sequence[str]], *, format_name: str):
         for field in mapping:
-            if field not in fields:
+            if field not in (*fields, *MESSAGE_FIELDS):
                 raise ImportRefused(
-                    f"--map {field}=...: the format {format_name} has no field {field}; it has {', '.join(fields)}.",
+                    f"--map {field}=...: the format {format_name} has no field {field}; it has {', '.join(fields)}; "
+                    f"inside messages: {', '.join(MESSAGE_FIELDS)}.",
                     code="unknown_field",
                 )
+        self.messages = MessageParser.from_mapping(mapping)
         self._columns = {field: list(mapping.get(field, [field])) for field in fields}
         self._mapped = frozenset(mapping)
 
     def name(self, field: str) -> str:
         return " + ".join(self._columns[field])
+
+    def is_mapped(self, field: str) -> bool:
+        return field in self._mapped
+
+    def cells(self, row: Mapping[str, Any], field: str) -> list[tuple[str, Any]]:
+        """(column, value) of each column of the field, null where it is null. Raises RowError as `value` does."""
+        values = self.value(row, field)
+        columns = self._columns[field]
+        return list(zip(columns, values, strict=True)) if len(columns) > 1 else [(columns[0], values)]
 
     def has(self, row: Mapping[str, Any], field: str) -> bool:
         """True when the row has something there; null counts as nothing."""

@@ -13,8 +13,6 @@ from annotation.importing.readers.fields import (
     parse_list,
     parse_name,
     parse_number,
-    parse_prompt,
-    parse_response,
 )
 from annotation.importing.readers.judgments import ImportedJudgment, check_responses, merge_pairs
 from annotation.importing.rows import RowError
@@ -40,7 +38,7 @@ class ComparisonRecordReader:
 
     def read(self, row: Row, *, group: str) -> list[ImportedJudgment]:
         parse_optional = self._columns.parse_optional
-        prompt = self._columns.parse(row, "prompt", parse_prompt)
+        prompt = self._columns.parse(row, "prompt", self._columns.messages.prompt)
         responses = self._responses(row)
         signs = self._pair_signs(row, len(responses))
         return merge_pairs(
@@ -57,8 +55,9 @@ class ComparisonRecordReader:
 
     def _responses(self, row: Row) -> list[Answer]:
         column = self._columns.name("responses")
+        parse = self._columns.messages.response
         responses = [
-            parse_response(response, f"{column}.{index}")
+            parse(response, f"{column}.{index}")
             for index, response in enumerate(self._columns.parse(row, "responses", parse_list))
         ]
         turns = self._columns.parse_optional(row, "turns", parse_list)
@@ -67,7 +66,7 @@ class ComparisonRecordReader:
             if len(turns) != len(responses):
                 raise RowError(column, f"has {len(turns)} entries for {len(responses)} responses")
             responses = [
-                response if own is None else parse_response(own, f"{column}.{index}")
+                response if own is None else parse(own, f"{column}.{index}")
                 for index, (response, own) in enumerate(zip(responses, turns, strict=True))
             ]
         check_responses(responses, [column])

@@ -5,18 +5,17 @@ Strict about types (a boolean is no text and no number), lenient about spelling 
 number may be written as text. Nothing is repaired silently.
 """
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from annotation.importing.rows import WHOLE_ROW, RowError, describe_json_type
+from annotation.importing.rows import WHOLE_ROW, RowError, TextCell, describe_json_type
 from annotation.preferences.scale import STRENGTH_NAMES
-from annotation.text import MAX_TEXT_CHARACTERS, find_turns_problem
-from learning.interface.messages import Answer, MessageProblem, read_optional_fields, to_answer
+from annotation.text import MAX_TEXT_CHARACTERS
 from learning.interface.text import find_unstorable_character
-from learning.interface.vocabulary import LAST_ROLES, ROLES
 
 MAX_NAME_CHARACTERS = 64
 MAX_ID_CHARACTERS = 200
@@ -31,7 +30,6 @@ _SIDED = re.compile(
     r"^(?:response |completion |answer )?(a|b|1|2|first|second|left|right)(?: is)? (.*better)$"
 )
 INTEGER_TEXT = re.compile(r"^[+-]?\d{1,9}$")
-Message = dict[str, Any]
 
 
 def parse_text(value: Any, column: str) -> str:
@@ -132,65 +130,15 @@ def parse_number(value: Any, column: str) -> float:
 
 
 def parse_list(value: Any, column: str) -> list[Any]:
+    """A list; in a CSV file, one written as JSON."""
+    if isinstance(value, TextCell):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise RowError(column, "should be a list, as in [1, 2], but is text") from None
     if not isinstance(value, list):
         raise RowError(column, f"should be a list but is {describe_json_type(value)}")
     return value
-
-
-def parse_prompt(value: Any, column: str) -> list[Message]:
-    """A prompt: messages that end with a user or tool turn, or plain text, which is one user turn."""
-    if isinstance(value, str):
-        return [{"role": "user", "content": parse_nonempty_text(value, column)}]
-    if not isinstance(value, list):
-        raise RowError(column, f"should be text or a list of messages but is {describe_json_type(value)}")
-    turns = parse_conversation(value, column)
-    if turns[-1]["role"] not in LAST_ROLES:
-        raise RowError(column, f"should end with a user or tool turn but ends with {turns[-1]['role']}")
-    if not turns[-1]["content"].strip():
-        raise RowError(column, "is empty (its last turn has no text)")
-    return turns
-
-
-def parse_conversation(value: Any, column: str) -> list[Message]:
-    """At least one message, each with a known role and text."""
-    turns: list[Message] = []
-    for index, turn in enumerate(parse_list(value, column)):
-        where = f"{column}.{index}"
-        if not isinstance(turn, Mapping):
-            raise RowError(where, f"should be a message (role, content) but is {describe_json_type(turn)}")
-        role = turn.get("role")
-        if role not in ROLES:
-            shown = f"“{role[:40]}”" if isinstance(role, str) else describe_json_type(role)
-            raise RowError(f"{where}.role", f"should be one of {', '.join(ROLES)} but is {shown}")
-        turns.append(_parse_message(turn, where))
-    if not turns:
-        raise RowError(column, "is empty")
-    return turns
-
-
-def _parse_message(turn: Mapping[str, Any], where: str) -> Message:
-    try:
-        optional = read_optional_fields(turn, lambda value, path: parse_text(value, f"{where}.{path}"))
-    except MessageProblem as problem:
-        raise RowError(f"{where}.{problem.path}", problem.reason) from problem
-    content = turn.get("content")
-    if content is None and "tool_calls" in optional:
-        content = ""  # a call needs no words
-    return {"role": turn["role"], "content": parse_text(content, f"{where}.content"), **optional}
-
-
-def parse_response(value: Any, column: str) -> Answer:
-    """A response: text, or messages; its turns only where the text does not say all (calls, several turns)."""
-    if isinstance(value, list):
-        return parse_turns(parse_conversation(value, column), column)
-    return parse_text(value, column)
-
-
-def parse_turns(turns: list[Message], column: str) -> Answer:
-    """The assistant turns (with results of tools between them) that are a response."""
-    if problem := find_turns_problem([turn["role"] for turn in turns]):
-        raise RowError(column, problem)
-    return to_answer(turns)
 
 
 def parse_strength(value: Any, column: str) -> int:

@@ -4,8 +4,9 @@ from typing import ClassVar
 
 from annotation.content.transcripts import MARKERS, from_transcript, shared_prompt
 from annotation.importing.readers.base import ForeignFormatReader, Row
-from annotation.importing.readers.fields import parse_nonempty_text, parse_prompt
+from annotation.importing.readers.fields import parse_nonempty_text
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, check_responses
+from annotation.importing.readers.messages import check_prompt
 from annotation.importing.rows import RowError
 
 
@@ -31,7 +32,7 @@ class HhReader(ForeignFormatReader):
         check_responses(responses, names)
         return [
             ImportedJudgment(
-                prompt=parse_prompt(from_transcript(prompt), names[0]),
+                prompt=check_prompt(from_transcript(prompt) or [], names[0]),
                 responses=list(responses),
                 ranks=[0, 1],
                 strengths=[self._strength(row)],

@@ -16,7 +16,6 @@ from annotation.importing.readers.fields import (
     parse_list,
     parse_name,
     parse_number,
-    parse_prompt,
     parse_text,
     parse_timestamp,
 )
@@ -42,7 +41,7 @@ class JudgmentRecordReader:
 
     def read(self, row: Row) -> list[ImportedJudgment]:
         parse, parse_optional = self._columns.parse, self._columns.parse_optional
-        prompt = parse(row, "prompt", parse_prompt)
+        prompt = parse(row, "prompt", self._columns.messages.prompt)
         responses = self._responses(row)
         ids = [response["response_id"] for response in responses]
         ranks = parse(row, "tiers", _parse_tiers, ids)

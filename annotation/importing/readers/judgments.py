@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from annotation.importing.readers.fields import Message
+from annotation.importing.readers.messages import Message
 from annotation.importing.rows import RowError
 from annotation.models import Task
 from annotation.preferences.comparisons import GROUP_FLAG, INTRANSITIVE_FLAG

@@ -1,23 +1,25 @@
 """Readers of prompts and demonstrations: one row of a file -> one checked mapping, or a RowError."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from annotation.content.transcripts import ASSISTANT_MARKER, from_transcript
 from annotation.importing.readers.columns import ColumnMap
-from annotation.importing.readers.fields import (
-    Message,
-    parse_choice,
-    parse_conversation,
-    parse_id,
-    parse_name,
-    parse_nonempty_text,
-    parse_prompt,
-    parse_response,
+from annotation.importing.readers.fields import parse_choice, parse_id, parse_name, parse_nonempty_text
+from annotation.importing.readers.messages import Message, MessageParser, check_prompt
+from annotation.importing.readers.prompt_columns import (
+    PROMPT_FIELDS,
+    has_prompt,
+    prompt_name,
+    read_prompt,
 )
+from annotation.importing.readers.whole_conversations import read_responses
 from annotation.importing.rows import RowError
 from learning.interface.messages import Answer, answer_text, to_answer
 from learning.interface.vocabulary import PROMPT_KINDS
+
+RESPONSE_FIELDS = ("completion", "response", "output")
+DIALOGUE_FIELDS = ("messages", "conversations")
 
 
 class PromptFileReader(Protocol):
@@ -49,21 +51,22 @@ class _OwnRowReader:
 
 
 class PromptReader(_OwnRowReader):
-    """`messages` (or `prompt`) as messages or text, and optional `prompt_id`, `kind`, `tags`, `author`.
+    """`messages` (or `prompt`) as messages or text, or `instruction` and `input`; and optional `prompt_id`, `kind`,
+    `tags`, `author`.
 
     A `split` column is not read: a prompt's split follows from the project's own salt.
     """
 
     description: ClassVar[str] = "our own records, or prompts as messages or text"
     fields: ClassVar[tuple[str, ...]] = (
-        "messages", "prompt", "prompt_id", "kind", "tags", "author", "split",
+        "messages", *PROMPT_FIELDS, "prompt_id", "kind", "tags", "author", "split",
     )  # fmt: skip
     ids_are_unique: ClassVar[bool] = True
 
     def read(self, row: Mapping[str, Any], line: int) -> dict[str, Any]:
-        field = "prompt" if self._columns.has(row, "prompt") else "messages"
+        field = "prompt" if has_prompt(self._columns, row) else "messages"
         return {
-            "messages": self._columns.parse(row, field, parse_prompt),
+            "messages": read_prompt(self._columns, row, field),
             "prompt_id": self.row_id(row),
             "kind": self._columns.parse_optional(row, "kind", parse_choice, PROMPT_KINDS) or PROMPT_KINDS[0],
             "tags": self._columns.parse_optional(row, "tags", _parse_tags) or [],
@@ -77,59 +80,67 @@ def _parse_tags(value: Any, column: str) -> list[str]:
 
 
 class DemonstrationReader(_OwnRowReader):
-    """`prompt` and `response` (or `completion`); or `messages`, a conversation whose last assistant turn is
-    the response.
+    """`prompt` and `response` (or `completion`, or `output`); or `messages`, a conversation whose last assistant turn
+    is the response. Whatever of them holds the whole conversation, what comes before its last turn is the prompt; a
+    prompt beside it must agree.
 
     Text in `messages` is read as a transcript ("\\n\\nHuman: ...\\n\\nAssistant: ...").
     """
 
     description: ClassVar[str] = "our own records, or conversations that end with the response"
     fields: ClassVar[tuple[str, ...]] = (
-        "prompt", "response", "completion", "messages", "turns", "prompt_id", "author", "split",
+        *PROMPT_FIELDS, *RESPONSE_FIELDS, *DIALOGUE_FIELDS, "turns", "prompt_id", "author", "split",
     )  # fmt: skip
     ids_are_unique: ClassVar[bool] = False
 
     def read(self, row: Mapping[str, Any], line: int) -> dict[str, Any]:
-        if self._columns.has(row, "messages") and not self._columns.has(row, "prompt"):
-            prompt, response = self._columns.parse(row, "messages", _parse_dialogue)
-        else:
-            prompt = self._prompt(row)
-            field = "completion" if self._columns.has(row, "completion") else "response"
-            response = _require_text(
-                self._columns.parse(row, field, parse_response), self._columns.name(field)
-            )
-            if (turns := self._columns.parse_optional(row, "turns", parse_response)) is not None:
-                response = turns
+        prompt, response, column = self._prompt_and_response(row)
+        parse_nonempty_text(answer_text(response), column)
+        turns = self._columns.parse_optional(row, "turns", self._columns.messages.response)
         return {
             "messages": prompt,
-            "response": response,
+            "response": response if turns is None else turns,
             "prompt_id": self.row_id(row),
             "author": self._author(row),
         }
 
-    def _prompt(self, row: Mapping[str, Any]) -> list[Message]:
-        value, column = self._columns.value(row, "prompt"), self._columns.name("prompt")
-        prompt = parse_prompt(value, column)
-        if isinstance(value, str) and (turns := from_transcript(value)):
-            return parse_prompt(turns, column)
-        return prompt
+    def _prompt_and_response(self, row: Mapping[str, Any]) -> tuple[list[Message], Answer, str]:
+        """(prompt, response, the column of the response)."""
+        field = self._first_present(row, RESPONSE_FIELDS)
+        dialogue = self._first_present(row, DIALOGUE_FIELDS)
+        if dialogue is not None and (field is None or not has_prompt(self._columns, row)):
+            column = self._columns.name(dialogue)
+            turns = self._columns.parse(row, dialogue, _parse_dialogue, self._columns.messages)
+            if has_prompt(self._columns, row):
+                return *self._beside_prompt(row, turns, column), column
+            return check_prompt(turns[:-1], column), to_answer(turns[-1:]), column
+        column = self._columns.name(field or "response")
+        return *self._beside_prompt(row, self._columns.value(row, field or "response"), column), column
+
+    def _beside_prompt(self, row: Mapping[str, Any], value: Any, column: str) -> tuple[list[Message], Answer]:
+        prompt, (response,) = read_responses(
+            self._columns.messages,
+            read_prompt(self._columns, row),
+            prompt_name(self._columns, row),
+            [value],
+            [column],
+        )
+        return prompt, response
+
+    def _first_present(self, row: Mapping[str, Any], fields: Sequence[str]) -> str | None:
+        return next((field for field in fields if self._columns.has(row, field)), None)
 
 
-def _require_text(response: Answer, column: str) -> Answer:
-    parse_nonempty_text(answer_text(response), column)
-    return response
-
-
-def _parse_dialogue(value: Any, column: str) -> tuple[list[Message], Answer]:
-    """(prompt, response) of a conversation that ends with the response."""
+def _parse_dialogue(value: Any, column: str, messages: MessageParser) -> list[Message]:
+    """A conversation that ends with the response."""
     if isinstance(value, str):
         turns = from_transcript(parse_nonempty_text(value, column).rstrip() + ASSISTANT_MARKER)
         if turns is None:
             raise RowError(column, "is text but no transcript that begins with “Human:”")
     else:
-        turns = parse_conversation(value, column)
+        turns = messages.conversation(value, column)
     if turns[-1]["role"] != "assistant":
         raise RowError(column, f"should end with an assistant turn but ends with {turns[-1]['role']}")
     if len(turns) == 1:
         raise RowError(column, "has no prompt before the response")
-    return parse_prompt(turns[:-1], column), _require_text(to_answer(turns[-1:]), column)
+    return turns

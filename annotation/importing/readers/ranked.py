@@ -4,12 +4,9 @@ from typing import Any, ClassVar
 
 from annotation.importing.readers.base import ForeignFormatReader, Row
 from annotation.importing.readers.fields import (
-    Message,
     parse_integer,
     parse_list,
     parse_preference,
-    parse_prompt,
-    parse_response,
     parse_strength,
     parse_text,
 )
@@ -19,6 +16,9 @@ from annotation.importing.readers.judgments import (
     check_responses,
     merge_pairs,
 )
+from annotation.importing.readers.messages import Message
+from annotation.importing.readers.prompt_columns import PROMPT_FIELDS, prompt_name, read_prompt
+from annotation.importing.readers.whole_conversations import read_responses
 from annotation.importing.rows import RowError
 from annotation.preferences.weak_orders import dense_ranks
 from learning.interface.messages import Answer
@@ -33,7 +33,7 @@ class RankedReader(ForeignFormatReader):
 
     description: ClassVar[str] = "responses with ranks, a preference or labels of pairs"
     fields: ClassVar[tuple[str, ...]] = (
-        "prompt",
+        *PROMPT_FIELDS,
         "responses",
         "ranks",
         "strengths",
@@ -45,8 +45,7 @@ class RankedReader(ForeignFormatReader):
     )
 
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
-        prompt = self._columns.parse(row, "prompt", parse_prompt)
-        responses = self._responses(row)
+        prompt, responses = self._prompt_and_responses(row)
         common: dict[str, Any] = {"annotator": self._annotator(row)}
         if self._columns.has(row, "rationale"):
             common["rationale"] = self._columns.parse(row, "rationale", parse_text)
@@ -56,14 +55,20 @@ class RankedReader(ForeignFormatReader):
             return [self._read_preference(row, prompt, responses, common)]
         return [self._read_ranks(row, prompt, responses, common)]
 
-    def _responses(self, row: Row) -> list[Answer]:
+    def _prompt_and_responses(self, row: Row) -> tuple[list[Message], list[Answer]]:
         column = self._columns.name("responses")
         values = self._columns.parse(row, "responses", parse_list)
         several = " + " in column
         names = column.split(" + ") if several else [f"{column}.{index}" for index in range(len(values))]
-        responses = [parse_response(value, name) for value, name in zip(values, names, strict=True)]
+        prompt, responses = read_responses(
+            self._columns.messages,
+            read_prompt(self._columns, row),
+            prompt_name(self._columns, row),
+            values,
+            names,
+        )
         check_responses(responses, names if several else [column])
-        return responses
+        return prompt, responses
 
     def _read_ranks(
         self, row: Row, prompt: list[Message], responses: list[Answer], common: dict[str, Any]

@@ -8,9 +8,9 @@ from annotation.importing.readers.fields import (
     parse_id,
     parse_integer,
     parse_number,
-    parse_response,
     parse_text,
 )
+from annotation.importing.readers.messages import MessageParser
 from annotation.importing.rows import RowError, describe_json_type
 from annotation.preferences.validation import clean_marks
 from learning.interface.messages import Answer
@@ -62,7 +62,7 @@ def _parse_sampling(value: Any, column: str) -> dict[str, float | int] | None:
 def _parse_answer(entry: Mapping[str, Any], column: str) -> Answer:
     """The turns where the record has them: its text is only their short form."""
     text = parse_text(entry.get("text"), f"{column}.text")
-    return text if entry.get("turns") is None else parse_response(entry["turns"], f"{column}.turns")
+    return text if entry.get("turns") is None else MessageParser().response(entry["turns"], f"{column}.turns")
 
 
 def parse_response_record(entry: Any, column: str) -> dict[str, Any]:

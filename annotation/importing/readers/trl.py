@@ -1,18 +1,12 @@
 """Pairs as TRL writes them: prompt, chosen, rejected."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from annotation.content.transcripts import from_transcript
 from annotation.importing.readers.base import ForeignFormatReader, Row
 from annotation.importing.readers.fields import (
-    Message,
-    parse_conversation,
     parse_id,
     parse_integer,
     parse_number,
-    parse_prompt,
-    parse_response,
 )
 from annotation.importing.readers.judgments import (
     MAX_RESPONSES,
@@ -20,29 +14,23 @@ from annotation.importing.readers.judgments import (
     ImportedPair,
     check_responses,
 )
+from annotation.importing.readers.messages import Message, looks_like_messages
+from annotation.importing.readers.prompt_columns import (
+    PROMPT_FIELDS,
+    has_prompt,
+    prompt_name,
+    read_prompt,
+)
+from annotation.importing.readers.whole_conversations import read_responses, split_shared_prompt
 from annotation.importing.rows import RowError
-from learning.interface.messages import Answer, to_answer
+from learning.interface.messages import Answer
 
 MAX_PAIRS = MAX_RESPONSES * (MAX_RESPONSES - 1) // 2
 
 
-def _split_shared_prompt(
-    chosen: list[Any], rejected: list[Any], names: Sequence[str]
-) -> tuple[list[Message], Answer, Answer]:
-    """(prompt, chosen, rejected) of two conversations that differ in their last turn only."""
-    a, b = (parse_conversation(turns, name) for turns, name in zip((chosen, rejected), names, strict=True))
-    for turns, name in ((a, names[0]), (b, names[1])):
-        if turns[-1]["role"] != "assistant":
-            raise RowError(name, f"should end with an assistant turn but ends with {turns[-1]['role']}")
-    if a[:-1] != b[:-1]:
-        raise RowError(names[1], f"shares no prompt with {names[0]} up to its last turn")
-    if len(a) == 1:
-        raise RowError(names[0], "has no prompt before the response, and there is no column prompt")
-    return parse_prompt(a[:-1], names[0]), to_answer(a[-1:]), to_answer(b[-1:])
-
-
 class TrlReader(ForeignFormatReader):
-    """`prompt`, `chosen`, `rejected` as messages or text; without a prompt column the messages that both share.
+    """`prompt`, `chosen`, `rejected` as messages or text; without a prompt column the messages that both share. Whole
+    conversations beside a prompt are read as their last turns, where the rest agrees with the prompt.
 
     Pairs of one `group_id` are one K-way judgment again. `soft_label` 0.5 is a tie. A text prompt in the form of a
     transcript is read as its turns. `margin`, `weight` and `agreement` follow from strengths and judgments, and
@@ -51,7 +39,7 @@ class TrlReader(ForeignFormatReader):
 
     description: ClassVar[str] = "prompt, chosen and rejected as messages or text"
     fields: ClassVar[tuple[str, ...]] = (
-        "prompt", "chosen", "rejected", "strength", "soft_label", "margin", "weight", "agreement",
+        *PROMPT_FIELDS, "chosen", "rejected", "strength", "soft_label", "margin", "weight", "agreement",
         "group_id", "pair_index", "n_pairs_in_group", "annotator", "id",
     )  # fmt: skip
 
@@ -97,15 +85,19 @@ class TrlReader(ForeignFormatReader):
         ]  # fmt: skip
 
     def _chosen_rejected(self, row: Row) -> tuple[list[Message], Answer, Answer]:
-        chosen, rejected = self._columns.value(row, "chosen"), self._columns.value(row, "rejected")
         names = [self._columns.name("chosen"), self._columns.name("rejected")]
-        if not self._columns.has(row, "prompt") and isinstance(chosen, list) and isinstance(rejected, list):
-            return _split_shared_prompt(chosen, rejected, names)
-        prompt = self._columns.parse(row, "prompt", parse_prompt)
-        value = self._columns.value(row, "prompt")
-        if isinstance(value, str) and (turns := from_transcript(value)):
-            prompt = parse_prompt(turns, self._columns.name("prompt"))
-        return prompt, parse_response(chosen, names[0]), parse_response(rejected, names[1])
+        values = [self._columns.value(row, "chosen"), self._columns.value(row, "rejected")]
+        parser = self._columns.messages
+        if not has_prompt(self._columns, row) and all(map(looks_like_messages, values)):
+            conversations = [
+                parser.conversation(value, name) for value, name in zip(values, names, strict=True)
+            ]
+            prompt, (chosen, rejected) = split_shared_prompt(conversations, names)
+        else:
+            prompt, (chosen, rejected) = read_responses(
+                parser, read_prompt(self._columns, row), prompt_name(self._columns, row), values, names
+            )
+        return prompt, chosen, rejected
 
     def _is_tie(self, row: Row) -> bool:
         share = self._columns.parse_optional(row, "soft_label", parse_number)

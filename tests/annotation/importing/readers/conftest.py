@@ -7,7 +7,11 @@ from hypothesis import strategies as st
 
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import NamedStrengths
-from annotation.importing.readers.registry import COMPARISON_READERS
+from annotation.importing.readers.registry import (
+    COMPARISON_READERS,
+    DEMONSTRATION_READERS,
+    PROMPT_READERS,
+)
 from annotation.importing.rows import RowError
 
 ANY_JSON = st.recursive(
@@ -52,11 +56,18 @@ COMPARISON = {
 }  # fmt: skip
 
 
+OTHER_READERS = {"prompts": PROMPT_READERS["records"], "demonstrations": DEMONSTRATION_READERS["records"]}
+
+
 def make_reader(name, named_strengths=None, **mapping):
-    kind = COMPARISON_READERS[name]
+    """A reader of comparisons by its format; those of `prompts` and `demonstrations` by these words."""
     mapping = {
         field: [columns] if isinstance(columns, str) else columns for field, columns in mapping.items()
     }
+    if name in OTHER_READERS:
+        kind = OTHER_READERS[name]
+        return kind(ColumnMap(kind.fields, mapping, format_name=name))
+    kind = COMPARISON_READERS[name]
     return kind(
         ColumnMap(kind.fields, mapping, format_name=name),
         criterion="helpful",

@@ -7,11 +7,10 @@ from annotation.importing.readers.fields import (
     parse_name,
     parse_number,
     parse_preference,
-    parse_prompt,
-    parse_response,
     parse_strength,
     parse_text,
 )
+from annotation.importing.readers.messages import MessageParser
 from annotation.importing.rows import RowError
 from tests.annotation.importing.readers.conftest import ANY_JSON
 
@@ -54,87 +53,6 @@ def test_what_is_no_whole_number_in_range_is_refused(value):
         parse_integer(value, "rank", -3, 3)
 
 
-@pytest.mark.parametrize("value", ["", "   ", [], [{"role": "user", "content": " \n"}]])
-def test_an_empty_prompt_is_refused(value):
-    with pytest.raises(RowError, match="is empty"):
-        parse_prompt(value, "prompt")
-
-
-@pytest.mark.parametrize(
-    ("value", "column"),
-    [
-        ([{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "prompt"),
-        ([{"role": "human", "content": "x"}], "prompt.0.role"),
-        ([{"content": "x"}], "prompt.0.role"),
-        ([{"role": "user", "content": True}], "prompt.0.content"),
-        ([{"role": "user"}], "prompt.0.content"),
-        (["x"], "prompt.0"),
-        ({"role": "user", "content": "x"}, "prompt"),
-    ],
-)
-def test_messages_that_are_no_prompt_name_the_cell(value, column):
-    with pytest.raises(RowError) as problem:
-        parse_prompt(value, "prompt")
-    assert problem.value.column == column
-
-
-def test_a_text_prompt_is_one_user_turn():
-    assert parse_prompt("Hi", "prompt") == [{"role": "user", "content": "Hi"}]
-
-
-def test_the_fields_of_a_message_are_kept_and_what_cannot_be_kept_is_named():
-    turn = {"role": "tool", "content": "42", "name": "x", "tool_call_id": "c1"}
-    nothing = {"refusal": None, "annotations": [], "tool_calls": None, "function_call": None}
-    assert parse_prompt([turn | nothing], "prompt") == [turn]
-    with pytest.raises(RowError, match="prompt.0.audio: cannot be kept"):
-        parse_prompt([turn | {"audio": {"id": "a"}}], "prompt")
-    with pytest.raises(RowError, match="prompt.0.tool_calls: is on a turn of somebody else"):
-        parse_prompt([turn | {"tool_calls": [{"name": "f", "arguments": "{}"}]}], "prompt")
-    with pytest.raises(RowError, match="prompt.0.content: should be text but is null"):
-        parse_prompt([turn | {"content": None}], "prompt")
-
-
-CALL = {"id": "c1", "name": "book", "arguments": '{"people": 2}'}
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "stored"),
-    [
-        ("tool_calls", [CALL], CALL),
-        ("tool_calls", [CALL | {"type": "function", "index": 0}], CALL),
-        ("tool_calls", [CALL | {"arguments": {"people": 2}}], CALL),
-        ("tool_calls", [{"name": "book"}], {"id": None, "name": "book", "arguments": "{}"}),
-        (
-            "tool_calls",
-            [{"id": "c1", "type": "function", "function": {"name": "book", "arguments": '{"people": 2}'}}],
-            CALL,
-        ),
-        ("function_call", {"name": "book", "arguments": '{"people": 2}'}, CALL | {"id": None}),
-    ],
-)
-def test_every_spelling_of_a_call_is_one_call(field, value, stored):
-    turns = [{"role": "assistant", "content": None, field: value}]
-    assert parse_response(turns, "chosen") == [{"role": "assistant", "content": "", "tool_calls": [stored]}]
-
-
-@pytest.mark.parametrize(
-    ("calls", "problem"),
-    [
-        ("book", "chosen.0.tool_calls: should be a list"),
-        (["book"], "chosen.0.tool_calls.0: should be a call"),
-        ([CALL | {"type": "custom"}], "chosen.0.tool_calls.0.type: is not function"),
-        ([CALL | {"name": " "}], "chosen.0.tool_calls.0.name: is empty"),
-        ([CALL | {"name": None}], "chosen.0.tool_calls.0.name: should be text but is null"),
-        ([CALL | {"output": "7"}], "chosen.0.tool_calls.0.output: cannot be kept"),
-        ([CALL | {"arguments": "\x00"}], "chosen.0.tool_calls.0.arguments: has a NUL character"),
-        ([{"function": {"name": "book", "strict": True}}], "chosen.0.tool_calls.0.function.strict: cannot be kept"),
-    ],
-)  # fmt: skip
-def test_a_call_that_cannot_be_kept_is_refused_by_its_place(calls, problem):
-    with pytest.raises(RowError, match=problem):
-        parse_response([{"role": "assistant", "content": "", "tool_calls": calls}], "chosen")
-
-
 @pytest.mark.parametrize(
     ("value", "meaning"),
     [
@@ -169,8 +87,8 @@ def test_no_value_breaks_a_parser(value):
         lambda: parse_name(value, "c"),
         lambda: parse_integer(value, "c", 0, 9),
         lambda: parse_number(value, "c"),
-        lambda: parse_prompt(value, "c"),
-        lambda: parse_response(value, "c"),
+        lambda: MessageParser().prompt(value, "c"),
+        lambda: MessageParser().response(value, "c"),
         lambda: parse_strength(value, "c"),
         lambda: parse_preference(value, "c", NamedStrengths({})),
     ):

@@ -38,7 +38,7 @@ def test_a_soft_label_of_a_half_is_a_tie():
         ({"strength": 7}, "strength: is 7; it should be between 0 and 3"),
         ({"rejected": assistant_turn("good")}, "rejected: is the same text as chosen"),
         ({"rejected": True}, "rejected: should be text but is a boolean"),
-        ({"chosen": USER}, "chosen: should be assistant turns"),
+        ({"chosen": USER}, "chosen: should end with an assistant turn but ends with user"),
         ({"prompt": ""}, "prompt: is empty"),
         ({"prompt": assistant_turn("x")}, "prompt: should end with a user or tool turn"),
         ({"group_id": "g", "n_pairs_in_group": 99}, "n_pairs_in_group: is 99"),

@@ -1,0 +1,153 @@
+"""Responses given as whole conversations: what is the prompt, and what is refused."""
+
+import pytest
+
+from annotation.importing.rows import RowError
+from tests.annotation.importing.readers.conftest import make_reader, problem_with, read_one
+
+
+def talk(*texts, first="user"):
+    """Turns of user and assistant in turn; a pair is another role with its text."""
+    roles = ["user", "assistant"] if first == "user" else ["assistant", "user"]
+    turns = []
+    for text in texts:
+        role, content = text if isinstance(text, tuple) else (roles[0], text)
+        if not isinstance(text, tuple):
+            roles.reverse()
+        turns.append({"role": role, "content": content})
+    return turns
+
+
+SYSTEM = ("system", "Be short.")
+TOOL = ("tool", "rain")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "chosen", "rejected", "expected"),
+    [
+        ("Cheese?", talk("Cheese?", "Brie"), talk("Cheese?", "Milk"), talk("Cheese?")),
+        ("Cheese? ", talk("Cheese?", "Brie"), talk("Cheese?", "Milk"), talk("Cheese?")),
+        (talk("Cheese?"), talk("Cheese?", "Brie"), "Milk", talk("Cheese?")),
+        (talk("Cheese?"), "Brie", talk("Milk", first="assistant"), talk("Cheese?")),
+        # A system turn in the conversations only: they are all asked under it.
+        ("Cheese?", talk(SYSTEM, "Cheese?", "Brie"), talk(SYSTEM, "Cheese?", "Milk"), talk(SYSTEM, "Cheese?")),
+        # The prompt column has the first question, or the last.
+        ("Hi", talk("Hi", "Hello", "Cheese?", "Brie"), talk("Hi", "Hello", "Cheese?", "Milk"),
+         talk("Hi", "Hello", "Cheese?")),
+        ("Cheese?", talk("Hi", "Hello", "Cheese?", "Brie"), talk("Hi", "Hello", "Cheese?", "Milk"),
+         talk("Hi", "Hello", "Cheese?")),
+        (talk("Hi", "Hello", "Cheese?"), talk("Hi", "Hello", "Cheese?", "Brie"), "Milk",
+         talk("Hi", "Hello", "Cheese?")),
+        # No prompt column: what they share.
+        (None, talk("Cheese?", "Brie"), talk("Cheese?", "Milk"), talk("Cheese?")),
+        (None, talk("Weather?", ("assistant", "Looking"), TOOL, ("assistant", "Brie")),
+         talk("Weather?", ("assistant", "Looking"), TOOL, ("assistant", "Milk")),
+         talk("Weather?", ("assistant", "Looking"), TOOL)),
+    ],
+)  # fmt: skip
+def test_the_prompt_of_whole_conversations_is_what_comes_before_their_answers(
+    prompt, chosen, rejected, expected
+):
+    found = read_one("trl", {"prompt": prompt, "chosen": chosen, "rejected": rejected})
+    assert (found.prompt, found.responses) == (expected, ["Brie", "Milk"])
+    if prompt is not None:
+        row = {"prompt": prompt, "responses": [chosen, rejected], "ranks": [0, 1]}
+        ranked = read_one("ranked", row)
+        assert (ranked.prompt, ranked.responses) == (expected, ["Brie", "Milk"])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "chosen", "rejected", "said"),
+    [
+        ("Wine?", talk("Cheese?", "Brie"), talk("Cheese?", "Milk"), "chosen: does not agree with prompt"),
+        ("Cheese?", talk("Cheese?", "Brie"), talk("Wine?", "Milk"), "rejected: does not agree with prompt"),
+        ("Hi", talk("Hi", "A", "Cheese?", "Brie"), talk("Hi", "B", "Cheese?", "Milk"), "rejected: has another prompt"),
+        ("Cheese?", talk(SYSTEM, "Cheese?", "Brie"), "Milk", "chosen: has more before its answer than prompt"),
+        ("Cheese?", talk("Cheese?"), talk("Cheese?", "Milk"), "chosen: should end with an assistant turn"),
+        (talk("Hi", "Hello", "Cheese?"), talk("Hi", "Hello", "Cheese?", "Brie", "And?", "No"), "Milk",
+         "chosen: goes on with another user turn"),
+        (None, talk("Cheese?", "A", "And?", "Brie"), talk("Cheese?", "B", "And?", "Milk"),
+         "chosen: goes on with another user turn where the conversations part (after 1 messages)"),
+        (None, talk("Cheese?", "Brie"), talk("Wine?", "Milk"), "rejected: shares no prompt with chosen"),
+    ],
+)  # fmt: skip
+def test_conversations_that_do_not_fit_say_where(prompt, chosen, rejected, said):
+    assert problem_with("trl", {"prompt": prompt, "chosen": chosen, "rejected": rejected}).startswith(said)
+
+
+RAIN = [("assistant", "Looking"), TOOL, ("assistant", "Rain")]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "chosen", "rejected"),
+    [
+        (talk("Weather?"), talk(*RAIN), "Sun"),
+        ("Weather?", talk("Weather?", *RAIN), "Sun"),
+        ("Weather?", talk("Weather?", *RAIN), talk("Weather?", "Sun")),
+        (None, talk("Weather?", *RAIN), talk("Weather?", "Sun")),
+    ],
+)
+def test_several_messages_up_to_the_next_user_turn_are_one_answer(prompt, chosen, rejected):
+    found = read_one("trl", {"prompt": prompt, "chosen": chosen, "rejected": rejected})
+    assert (found.prompt, found.responses) == (talk("Weather?"), [talk(*RAIN), "Sun"])
+
+
+def test_conversations_agree_only_if_their_calls_do():
+    prompt = [
+        *talk("Book"),
+        {"role": "assistant", "content": "", "tool_calls": [{"name": "f", "arguments": "1"}]},
+        *talk(TOOL),
+    ]
+    other = [
+        *talk("Book"),
+        {"role": "assistant", "content": "", "tool_calls": [{"name": "f", "arguments": "2"}]},
+        *talk(TOOL),
+    ]
+    row = {"prompt": prompt, "chosen": [*prompt, *talk("A", first="assistant")], "rejected": "B"}
+    assert read_one("trl", row).responses == ["A", "B"]
+    row["chosen"] = [*other, *talk("A", first="assistant")]
+    assert problem_with("trl", row).startswith("chosen: does not agree with prompt")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "Cheese?", "messages": talk("Cheese?", "Brie")},
+        {"prompt": "Cheese?", "response": talk("Cheese?", "Brie")},
+        {"conversations": [{"from": "human", "value": "Cheese?"}, {"from": "gpt", "value": "Brie"}]},
+        {"instruction": "Cheese?", "input": "", "output": "Brie"},
+    ],
+)
+def test_a_demonstration_may_be_a_whole_conversation_beside_its_prompt(row):
+    found = make_reader("demonstrations").read(row, 1)
+    assert (found["messages"], found["response"]) == (talk("Cheese?"), "Brie")
+
+
+def test_a_demonstration_whose_conversation_has_another_prompt_is_refused():
+    with pytest.raises(RowError, match="messages: does not agree with prompt"):
+        make_reader("demonstrations").read({"prompt": "Wine?", "messages": talk("Cheese?", "Brie")}, 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "mapping", "prompt"),
+    [
+        ({"instruction": "Shorten.", "input": "A long text."}, {}, talk("Shorten.\n\nA long text.")),
+        ({"instruction": "Shorten.", "input": None}, {}, talk("Shorten.")),
+        ({"instruction": "Shorten."}, {}, talk("Shorten.")),
+        ({"instruction": "Shorten.", "prompt": "Say."}, {}, talk("Say.")),
+        ({"q": "Shorten.", "x": "It."}, {"instruction": "q", "input": "x"}, talk("Shorten.\n\nIt.")),
+        ({"prompt": "Say.", "s": "Be short."}, {"system": "s"}, talk(SYSTEM, "Say.")),
+        ({"prompt": "Say.", "s": " "}, {"system": "s"}, talk("Say.")),
+        # Other files have other things in a column of this name.
+        ({"prompt": "Say.", "system": "gpt-9"}, {}, talk("Say.")),
+    ],
+)
+def test_instruction_and_input_are_a_prompt(row, mapping, prompt):
+    assert make_reader("prompts", **mapping).read(row, 1)["messages"] == prompt
+    assert read_one("trl", row | {"chosen": "a", "rejected": "b"}, **mapping).prompt == prompt
+    assert read_one("ranked", row | {"responses": ["a", "b"], "ranks": [0, 1]}, **mapping).prompt == prompt
+
+
+def test_two_system_turns_are_refused():
+    row = {"prompt": talk(SYSTEM, "Say."), "s": "Be long.", "chosen": "a", "rejected": "b"}
+    assert problem_with("trl", row, system="s").startswith("s: is a second system turn")
