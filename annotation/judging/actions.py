@@ -44,7 +44,7 @@ class JudgmentContent:
     """A checked judgment in response keys."""
 
     tiers: list[list[int]]
-    strengths: list[int]
+    strengths: list[int | None]
     marks: dict[str, dict[str, Any]]
     rationale: str
     flags: list[str]

@@ -29,7 +29,7 @@ class NewJudgment:
     task: Task
     annotator: User
     tiers: list[list[int]]
-    strengths: list[int]
+    strengths: Sequence[int | None]
     idempotency_key: str
     order_shown: list[int] | None = None
     marks: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
@@ -101,7 +101,9 @@ class _BulkInsert:
         order_shown = list(row.order_shown) if row.order_shown is not None else responses
         if sorted(order_shown) != sorted(responses):
             raise InvalidJudgment("The order shown must hold every response of the task once.")
-        tiers, strengths = validate_tiers(list(row.tiers), list(row.strengths), order_shown, allow_ties=True)
+        tiers, strengths = validate_tiers(
+            list(row.tiers), list(row.strengths), order_shown, allow_ties=True, allow_missing_strengths=True
+        )
         assignment, leased = self._assignment(task, row.annotator, order_shown)
         judgment = Judgment(
             assignment=assignment,

@@ -12,13 +12,13 @@ from workspace.models import User
 
 @transaction.atomic
 def set_gold_judgment(
-    *, actor: User, task: Task, tiers: list[list[int]], strengths: list[int], explanation: str = ""
+    *, actor: User, task: Task, tiers: list[list[int]], strengths: list[int | None], explanation: str = ""
 ) -> GoldJudgment:
     """The known judgment of a gold or practice task, in response keys."""
     if task.purpose not in (Task.Purpose.GOLD, Task.Purpose.PRACTICE):
         raise InvalidJudgment("Only gold and practice tasks have a known judgment.")
     keys = list(task.task_responses.order_by("position").values_list("response_id", flat=True))
-    tiers, strengths = validate_tiers(tiers, strengths, keys, allow_ties=True)
+    tiers, strengths = validate_tiers(tiers, strengths, keys, allow_ties=True, allow_missing_strengths=True)
     gold_judgment, _ = GoldJudgment.objects.update_or_create(
         task=task,
         defaults={

@@ -78,7 +78,7 @@ class Judgment(models.Model):
     )
     order_shown = models.JSONField()  # [response key, ...]
     tiers = models.JSONField()  # [[response key, ...], ...] best first
-    strengths = models.JSONField(default=list)  # one of 0..3 for each step between tiers
+    strengths = models.JSONField(default=list)  # 0..3 for each step between tiers; null: nobody gave one
     marks = models.JSONField(default=dict, blank=True)  # {"response key": {name: value}}
     rationale = models.TextField(blank=True)
     flags = models.JSONField(default=list, blank=True)

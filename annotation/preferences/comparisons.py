@@ -7,7 +7,8 @@ merged into one row.
 Conventions of a row, for responses i and j:
 - `soft_preference[i][j]`: weighted share of those who put i above j; a tie counts half to each; null when never
   compared.
-- `grade[i][j]`: weighted mean strength (0..3) of those who put i above j; null when nobody did.
+- `grade[i][j]`: weighted mean strength (0..3) of those who put i above j and said how much better; null when nobody
+  did.
 - `ranks`: the weak order that all merged pairs agree with (0 best, equal = tie); null when there is none.
 """
 
@@ -34,10 +35,10 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class PairPreference:
-    """What one judgment says of one pair (i, j): 1 i is better, -1 j is, 0 a tie; and how strongly."""
+    """What one judgment says of one pair (i, j): 1 i is better, -1 j is, 0 a tie; and how strongly (None: not said)."""
 
     sign: int
-    strength: int
+    strength: int | None
 
 
 @dataclass(frozen=True)
@@ -155,12 +156,15 @@ def _soft_preference(votes: Sequence[Vote]) -> float:
 
 
 def _mean_strength(votes: Sequence[Vote], sign: int) -> float | None:
-    """Weighted mean over the votes with this sign; None when there are none."""
-    agreeing = [vote for vote in votes if vote.preference.sign == sign]
-    if not agreeing:
+    """Weighted mean over the votes with this sign and a strength; None when there are none."""
+    given = [
+        (vote.weight, vote.preference.strength)
+        for vote in votes
+        if vote.preference.sign == sign and vote.preference.strength is not None
+    ]
+    if not given:
         return None
-    total = sum(vote.weight for vote in agreeing)
-    return sum(vote.weight * vote.preference.strength for vote in agreeing) / total
+    return sum(weight * strength for weight, strength in given) / sum(weight for weight, _ in given)
 
 
 def _annotator_agreement(votes_by_pair: Iterable[Sequence[Vote]]) -> float | None:

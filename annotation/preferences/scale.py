@@ -4,8 +4,11 @@ import random
 from collections.abc import Sequence
 
 RESPONSE_LABELS = "ABCDEFGHI"
-# Strength of a step between neighbouring tiers, as people read it.
+# Strength of a step between neighbouring tiers, in a sentence about two answers, and as people choose it: the last
+# one is also for who is not sure. Source: Llama 2, 3.2.1.
 STRENGTH_NAMES = {3: "significantly better", 2: "better", 1: "slightly better", 0: "negligibly better"}
+STRENGTH_CHOICES = STRENGTH_NAMES | {0: "negligibly better / unsure"}
+NO_STRENGTH = "no strength given"
 # 1 is "A significantly better", 8 is "B significantly better": the label put first and the strength.
 SCALE_POINTS = {
     1: ("A", 3),
@@ -36,12 +39,20 @@ def tiers_to_labels(order_shown: Sequence[int], tiers: Sequence[Sequence[int]]) 
     return [[label_of[key] for key in tier] for tier in tiers]
 
 
-def order_to_scale(tiers: Sequence[Sequence[str]], strengths: Sequence[int]) -> int:
-    """The point on the eight-point scale of an order of two responses; 0 is a tie.
+def describe_step(strength: int | None) -> str:
+    """What was chosen for a step; None is what nobody chose."""
+    return f"better ({NO_STRENGTH})" if strength is None else STRENGTH_CHOICES[strength]
+
+
+def order_to_scale(tiers: Sequence[Sequence[str]], strengths: Sequence[int | None]) -> int | None:
+    """The point on the eight-point scale of an order of two responses; 0 is a tie, None is on no point: nobody said how
+    much better the one is.
 
     >>> order_to_scale([["B"], ["A"]], [3])
     8
     """
     if len(tiers) == 1:
         return TIE
+    if strengths[0] is None:
+        return None
     return 4 - strengths[0] if tiers[0][0] == "A" else 5 + strengths[0]

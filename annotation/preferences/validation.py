@@ -17,9 +17,15 @@ MIN_KEY_CHARACTERS, MAX_KEY_CHARACTERS = 8, 100
 
 
 def validate_tiers(
-    tiers: Any, strengths: Any, items: Sequence[Any], *, allow_ties: bool
-) -> tuple[list[list[Any]], list[int]]:
-    """Tiers as a partition of `items` into non-empty lists, and one strength a step.
+    tiers: Any,
+    strengths: Any,
+    items: Sequence[Any],
+    *,
+    allow_ties: bool,
+    allow_missing_strengths: bool = False,
+) -> tuple[list[list[Any]], list[int | None]]:
+    """Tiers as a partition of `items` into non-empty lists, and one strength a step: None, where that is allowed, for
+    one that nobody gave (judgments from files; whoever judges here says how much better).
 
     Raises InvalidJudgment with one sentence. Within a tier the order carries no meaning; it becomes that of `items`.
     """
@@ -39,7 +45,8 @@ def validate_tiers(
         )
     if not isinstance(strengths, list) or len(strengths) != len(tiers) - 1:
         raise InvalidJudgment("Each step between neighbouring tiers needs one strength.")
-    if any(isinstance(value, bool) or value not in STRENGTHS for value in strengths):
+    given = [value for value in strengths if value is not None or not allow_missing_strengths]
+    if any(isinstance(value, bool) or value not in STRENGTHS for value in given):
         raise InvalidJudgment("A strength is 0, 1, 2 or 3.")
     return [sorted(tier, key=position.__getitem__) for tier in tiers], list(strengths)
 

@@ -1,8 +1,8 @@
 """Weak orders: tiers, ranks and pairwise outcomes, as plain lists of positions.
 
 A weak order over K items is a list of tiers, best first; the items of one tier are tied. Its steps (one between
-neighbouring tiers) carry strengths 0..3. Between tiers further apart the strengths add up, to at most 3. Knows
-nothing of responses, people or the database.
+neighbouring tiers) carry strengths 0..3, or None where nobody gave one, which is not 0. Between tiers further apart
+the given strengths add up, to at most 3. Knows nothing of responses, people or the database.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,9 +34,14 @@ def dense_ranks(ranks: Sequence[int]) -> list[int]:
     return [dense[rank] for rank in ranks]
 
 
-def pair_strength(strengths: Sequence[int], upper: int, lower: int) -> int:
-    """The strength of a pair from the steps between its tiers; `upper` is the better tier, upper < lower."""
-    return min(MAX_STRENGTH, sum(strengths[upper:lower]))
+def pair_strength(strengths: Sequence[int | None], upper: int, lower: int) -> int | None:
+    """The strength of a pair from the steps between its tiers; `upper` is the better tier, upper < lower.
+
+    Only given strengths add up: what was said of one step holds at least as much of the tiers around it, so a pair
+    further apart is never weaker than one inside it. None where no step between them has a strength.
+    """
+    given = [strength for strength in strengths[upper:lower] if strength is not None]
+    return min(MAX_STRENGTH, sum(given)) if given else None
 
 
 def compare(a: float, b: float) -> int:

@@ -1,6 +1,6 @@
 """A judgment as an English phrase, and the flags as people read them."""
 
-from annotation.preferences.scale import STRENGTH_NAMES
+from annotation.preferences.scale import NO_STRENGTH, STRENGTH_NAMES
 
 FLAG_LABELS = (
     ("both_bad", "None of the answers is good"),
@@ -9,10 +9,22 @@ FLAG_LABELS = (
 )
 
 
-def describe_judgment(tiers: list[list[str]], strengths: list[int]) -> str:
-    """A judgment in words: "B better than A", "A = C slightly better than B, better than D"."""
-    first = " = ".join(tiers[0])
+def describe_judgment(tiers: list[list[str]], strengths: list[int | None]) -> str:
+    """A judgment in words: "B better than A"; with more ranks each with the step to the next one, "1. A = C (slightly
+    better than) 2. B (better than) 3. D". Not "A better than B, better than D": that reads as A over D.
+    """
+    ranked = [" = ".join(tier) for tier in tiers]
     if len(tiers) == 1:
-        return f"{first} (a tie)" if len(tiers[0]) > 1 else first
-    steps = zip(tiers[1:], strengths, strict=True)
-    return f"{first} " + ", ".join(f"{STRENGTH_NAMES[by]} than {' = '.join(tier)}" for tier, by in steps)
+        return f"{ranked[0]} (a tie)" if len(tiers[0]) > 1 else ranked[0]
+    steps = [_than(strength) for strength in strengths]
+    if len(tiers) == 2:
+        better, worse = ranked
+        return f"{better} {steps[0]} {worse}" + (f" ({NO_STRENGTH})" if strengths[0] is None else "")
+    missing = [f", {NO_STRENGTH}" if strength is None else "" for strength in strengths]
+    between = [f" ({step}{gap}) " for step, gap in zip(steps, missing, strict=True)]
+    places = enumerate(zip(ranked, [*between, ""], strict=True), start=1)
+    return "".join(f"{rank}. {labels}{step}" for rank, (labels, step) in places)
+
+
+def _than(strength: int | None) -> str:
+    return "better than" if strength is None else f"{STRENGTH_NAMES[strength]} than"

@@ -14,7 +14,7 @@ from annotation.access import access_batch, access_judgment
 from annotation.batches import actions
 from annotation.batches.progress import batch_progress
 from annotation.models import Batch, Judgment, Response, Task
-from annotation.preferences.scale import STRENGTH_NAMES, labels_to_responses, tiers_to_labels
+from annotation.preferences.scale import describe_step, labels_to_responses, tiers_to_labels
 from annotation.rendering.conversation import render_conversation, render_response
 from annotation.rendering.judgments import FLAG_LABELS, describe_judgment
 from annotation.rendering.markdown import excerpt
@@ -102,7 +102,7 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
             "rank": rank,
             "tie": len(tier) > 1,
             "responses": [{"label": label_of[key], "html": render_response(texts[key])} for key in tier],
-            "step": STRENGTH_NAMES[judgment.strengths[rank - 1]] if rank <= len(judgment.strengths) else "",
+            "step": describe_step(judgment.strengths[rank - 1]) if rank <= len(judgment.strengths) else "",
         }
         for rank, tier in enumerate(judgment.tiers, start=1)
     ]

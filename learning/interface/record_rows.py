@@ -120,7 +120,7 @@ class JudgmentRow(TypedDict):
     responses: list[JudgedResponse]
     order_shown: list[str]
     tiers: list[list[str]]
-    strengths: list[int]
+    strengths: list[int | None]  # null: nobody gave one
     annotator: str
     annotator_kind: str
     rationale: str | None

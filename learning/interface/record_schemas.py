@@ -158,7 +158,7 @@ JUDGMENTS = pa.schema(
         ),
         _required("order_shown", _list_of(_TEXT)),
         _required("tiers", _list_of(_list_of(_TEXT))),
-        _required("strengths", _list_of(pa.int64())),
+        _required("strengths", _list_of(pa.int64(), nullable=True)),  # null: nobody gave one, which is not 0
         _required("annotator", _TEXT),
         _required("annotator_kind", _TEXT),
         pa.field("rationale", _TEXT),

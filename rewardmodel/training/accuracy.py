@@ -20,7 +20,7 @@ class ScoredPair:
 
     comparison: int  # which comparison, any numbering
     difference: float  # score of the preferred response minus score of the other, reward units
-    strength: float  # 0..3
+    strength: float | None  # 0..3, None where nobody gave one
     length_difference: int  # characters of the preferred response minus characters of the other
 
 
@@ -42,15 +42,19 @@ def pair_accuracy(difference: float) -> float:
 def accuracy_report(pairs: Sequence[ScoredPair]) -> dict[str, Any]:
     """Accuracy overall and by strength, with intervals and counts, and the points of a reliability diagram.
 
-    Strengths of several people are means and are rounded to the nearest of 0..3, halves upwards. Without
-    pairs every figure is None and every n is 0.
+    Strengths of several people are means and are rounded to the nearest of 0..3, halves upwards; pairs for which
+    nobody gave one stand apart. Without pairs every figure is None and every n is 0.
     """
     by_comparison: dict[int, list[float]] = {}
     for pair in pairs:
         by_comparison.setdefault(pair.comparison, []).append(pair_accuracy(pair.difference))
     means = [sum(values) / len(values) for values in by_comparison.values()]
     by_strength = {
-        strength: [pair for pair in pairs if math.floor(pair.strength + 0.5) == strength]
+        strength: [
+            pair
+            for pair in pairs
+            if pair.strength is not None and math.floor(pair.strength + 0.5) == strength
+        ]
         for strength in range(4)
     }
     bins, calibration_error = calibration(pairs)
@@ -62,6 +66,9 @@ def accuracy_report(pairs: Sequence[ScoredPair]) -> dict[str, Any]:
             str(strength): _proportion([pair_accuracy(pair.difference) for pair in of_strength])
             for strength, of_strength in by_strength.items()
         },
+        "without_strength": _proportion(
+            [pair_accuracy(pair.difference) for pair in pairs if pair.strength is None]
+        ),
         "longer_wins_accuracy": _mean([pair_accuracy(pair.length_difference) for pair in pairs]),
         "calibration": bins,
         "calibration_error": calibration_error,

@@ -5,6 +5,7 @@ What is a valid row is decided by the record's own checks; what a loss needs of 
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,6 +24,7 @@ from learning.interface.usable_comparisons import (
     shortfall,
 )
 from learning.run_context import RunContext
+from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.losses import Targets
 
 Message = Mapping[str, Any]
@@ -35,7 +37,7 @@ class Pair:
     first: int
     second: int
     preference: float  # share of people for the first, 0.5 (tie) to 1
-    strength: float  # 0..3 of the first over the second, 0 for a tie
+    strength: float | None  # 0..3 of the first over the second, 0 for a tie, None where nobody gave one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +169,7 @@ def _pairs(
                     first=first,
                     second=second,
                     preference=preference,
-                    strength=0.0 if strength is None else float(strength),
+                    strength=None if strength is None else float(strength),
                 )
 
 
@@ -226,6 +228,25 @@ def keep_distinct(
     return [item for item, _ in kept], [example for _, example in kept], counts
 
 
+def count_pairs_without_strength(training: Sequence[Comparison], objective: ObjectiveOptions) -> int:
+    """Of the untied pairs to train on, those for which nobody said how much better the preferred response is: they
+    get no margin and the weight 1. Raises UserError where the objective reads strengths and no pair has one.
+    """
+    pairs = [pair for comparison in training for pair in comparison.untied_pairs]
+    missing = sum(pair.strength is None for pair in pairs)
+    if pairs and missing == len(pairs):
+        for used, value, without in (
+            (objective.margin != "none", f"margin {objective.margin!r}", 'margin "none"'),
+            (objective.strength_weighted, "strength_weighted", "strength_weighted false"),
+        ):
+            if used:
+                raise UserError(
+                    f"inputs/comparisons.parquet has no strengths: nobody said of any of its {len(pairs)} training "
+                    f"pairs how much better one response is, and {value} is made of that; train with {without}."
+                )
+    return missing
+
+
 def count_by_split(
     comparisons: Sequence[Comparison], training: Sequence[Comparison], validation: Sequence[Comparison]
 ) -> dict[str, dict[str, int]]:
@@ -243,7 +264,13 @@ def build_targets(comparisons: Sequence[Comparison], device: torch.device | None
     for comparison in comparisons:
         offsets.append(offsets[-1] + len(comparison.responses))
     rows = [
-        (offset + pair.first, offset + pair.second, pair.preference, pair.strength, index)
+        (
+            offset + pair.first,
+            offset + pair.second,
+            pair.preference,
+            math.nan if pair.strength is None else pair.strength,
+            index,
+        )
         for index, (offset, comparison) in enumerate(zip(offsets, comparisons, strict=False))
         for pair in comparison.pairs
     ]

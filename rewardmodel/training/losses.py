@@ -32,7 +32,8 @@ class Targets:
     first_P: Tensor  # (P,) int64 into N
     second_P: Tensor  # (P,) int64 into N
     preference_P: Tensor  # (P,) weighted share of people for the first, 0.5 is a tie, never below 0.5
-    strength_P: Tensor  # (P,) 0..3 of the first over the second, means of several people in between
+    # (P,) 0..3 of the first over the second, means of several people in between, NaN where nobody gave one
+    strength_P: Tensor
     comparison_P: Tensor  # (P,) int64 into B
     comparison_N: Tensor  # (N,) int64 into B
     is_top_tier_N: Tensor  # (N,) True for the responses of the top tier
@@ -57,8 +58,10 @@ def margins(strength_P: Tensor, table: MarginTable) -> Tensor:
     """Margin m(strength) of each pair, (P,), in reward units.
 
     small {3: 1, 2: 2/3, 1: 1/3, 0: 0}, large {3: 3, 2: 2, 1: 1, 0: 0}; the mean strength of several people
-    falls on the line between two entries (ours; both tables are straight lines). Source: Llama 2, table 27.
+    falls on the line between two entries (ours; both tables are straight lines). No strength given (NaN), no
+    margin. Source: Llama 2, table 27.
     """
+    strength_P = strength_P.nan_to_num(nan=0.0)
     if table == "none":
         return torch.zeros_like(strength_P)
     if table == "small":
@@ -71,9 +74,10 @@ def margins(strength_P: Tensor, table: MarginTable) -> Tensor:
 def strength_weights(strength_P: Tensor) -> Tensor:
     """Weight of each pair by its strength, (P,): 1, 2, 3 for the strengths 1, 2, 3 and, ours, 1/2 for 0.
 
-    Source: scaled Bradley-Terry of HelpSteer2-Preference (arXiv 2410.01257), which has no strength 0.
+    A pair without a strength (NaN) has the weight 1, as without weights. Source: scaled Bradley-Terry of
+    HelpSteer2-Preference (arXiv 2410.01257), which has no strength 0.
     """
-    return torch.maximum(strength_P, (1 + strength_P) / 2)
+    return torch.maximum(strength_P, (1 + strength_P) / 2).nan_to_num(nan=1.0)
 
 
 def pairwise_losses(preferred_P: Tensor, other_P: Tensor, margin_P: Tensor | float = 0.0) -> Tensor:

@@ -38,6 +38,7 @@ from rewardmodel.training.comparisons import (
     PairCounts,
     build_targets,
     count_by_split,
+    count_pairs_without_strength,
     keep_distinct,
     read_comparisons,
     separate_equal_pairs,
@@ -67,6 +68,7 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     context.set_status(stage="reading")
     comparisons = read_comparisons(context)
     training, validation = split_usable(comparisons, options.objective.ranking_loss)
+    pairs_without_strength = count_pairs_without_strength(training, options.objective)
     tokenizer = prepare_tokenizer(context, training, distributed)
     model = load_model(options, tokenizer).to(distributed.device)
 
@@ -113,6 +115,8 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
         steps_done,
         steps_total,
     )
+    if pairs_without_strength:
+        logger.info("%d training pairs have no strength: no margin, weight 1", pairs_without_strength)
 
     # 4. Training, with a quick evaluation now and then.
     evaluate_every = options.evaluation.evaluate_every_steps
@@ -150,6 +154,7 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
         "comparisons": count_by_split(comparisons, training, validation),
         "pairs": {"train": asdict(training_pairs), "validation": asdict(heldout_pairs)},
         **cuts.as_result(),
+        "pairs_without_strength": pairs_without_strength,
         "steps": steps_total,
         "epochs": options.data.epochs,
         "layout": batcher.layout,

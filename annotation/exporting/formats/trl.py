@@ -78,13 +78,16 @@ def trl_rows(row: ComparisonRow, options: ExportOptions, counts: Counter[str]) -
     prompt = _prompt(row, options, counts)
     completions = [_completion(answer, options) for answer in comparison_answers(row)]
     for index, (chosen, rejected, share) in enumerate(pairs):
-        strength = 0.0 if share == 0.5 else (row["grade"][chosen][rejected] or 0.0)
+        strength = 0.0 if share == 0.5 else row["grade"][chosen][rejected]
+        if strength is None:
+            counts["pairs_without_strength"] += 1
         yield {
             "prompt": prompt,
             "chosen": completions[chosen],
             "rejected": completions[rejected],
-            "margin": MARGINS[options.margin](strength),
-            "strength": int(strength + 0.5),
+            # A trainer reads a number here: without a strength there is no margin.
+            "margin": 0.0 if strength is None else MARGINS[options.margin](strength),
+            "strength": None if strength is None else int(strength + 0.5),
             "weight": row["weight"],
             "group_id": row["group_id"],
             "pair_index": index,

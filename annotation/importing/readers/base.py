@@ -48,6 +48,6 @@ class ForeignFormatReader:
     def _annotator(self, row: Row) -> str | None:
         return self._columns.parse_optional(row, "annotator", parse_name)
 
-    def _strength(self, row: Row) -> int:
-        """A file without strengths says nothing of them: 0, which adds no margin."""
-        return self._columns.parse_optional(row, "strength", parse_strength) or 0
+    def _strength(self, row: Row) -> int | None:
+        """None where the row says nothing of it, which is not 0, "negligibly better"."""
+        return self._columns.parse_optional(row, "strength", parse_strength)

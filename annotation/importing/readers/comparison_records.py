@@ -83,15 +83,20 @@ class ComparisonRecordReader:
             raise RowError(self._columns.name("soft_preference"), "compares no two responses")
         return signs
 
-    def _pair_strengths(self, row: Row, size: int, signs: Mapping[tuple[int, int], int]) -> PairNumbers:
-        """The strength of each untied pair: the grade of the preferred response over the other, rounded half up."""
+    def _pair_strengths(
+        self, row: Row, size: int, signs: Mapping[tuple[int, int], int]
+    ) -> dict[tuple[int, int], int | None]:
+        """The strength of each untied pair: the grade of the preferred response over the other, rounded half up;
+        None where nobody gave one.
+        """
         untied = {pair: sign for pair, sign in signs.items() if sign}
         if not self._columns.has(row, "grade"):
-            return dict.fromkeys(untied, 0)
+            return dict.fromkeys(untied, None)
         grades = self._columns.parse(row, "grade", _parse_matrix, size, MAX_STRENGTH)
+        preferred = {(i, j): grades[i][j] if sign > 0 else grades[j][i] for (i, j), sign in untied.items()}
         return {
-            (i, j): min(MAX_STRENGTH, int(((grades[i][j] if sign > 0 else grades[j][i]) or 0.0) + 0.5))
-            for (i, j), sign in untied.items()
+            pair: None if grade is None else min(MAX_STRENGTH, int(grade + 0.5))
+            for pair, grade in preferred.items()
         }
 
 

@@ -23,11 +23,13 @@ MAX_ID_CHARACTERS = 200
 FIRST_YEAR = 1000
 # Our names and those of other scales. The side, where there is one, is told apart first.
 STRENGTHS_BY_NAME = {name: strength for strength, name in STRENGTH_NAMES.items()} | {
-    "much better": 3, "strongly better": 3, "unsure": 0,
+    "much better": 3, "strongly better": 3, "unsure": 0, "negligibly better / unsure": 0,
+    "negligibly better/unsure": 0, "negligibly better/ unsure": 0, "negligibly better or unsure": 0,
 }  # fmt: skip
 TIE_NAMES = frozenset({"tie", "equal", "same", "draw", "both", "neither"})
 _SIDED = re.compile(
-    r"^(?:response |completion |answer )?(a|b|1|2|first|second|left|right)(?: is)? (.*better)$"
+    r"^(?:response |completion |answer )?(a|b|1|2|first|second|left|right)(?: is)? "
+    r"(.*better(?: ?/ ?unsure| or unsure)?)$"
 )
 INTEGER_TEXT = re.compile(r"^[+-]?\d{1,9}$")
 
@@ -160,7 +162,7 @@ class NamedStrengths:
         self._strengths = dict(strengths)
         self._used: set[str] = set()
 
-    def find(self, label: Any, column: str) -> tuple[int, int] | None:
+    def find(self, label: Any, column: str) -> tuple[int, int | None] | None:
         """(side, strength) of a label, None where it has no name. Raises RowError for a number without one beside
         numbers with one: the file's numbers are then no scale of ours.
         """
@@ -189,7 +191,7 @@ def _label_name(label: Any) -> str | None:
     return str(label).strip() if isinstance(label, int | str) else None
 
 
-def parse_preference(value: Any, column: str, names: NamedStrengths) -> tuple[int, int]:
+def parse_preference(value: Any, column: str, names: NamedStrengths) -> tuple[int, int | None]:
     """(side, strength) of a preference between two: side -1 for the first response, 1 for the second, 0
     for a tie.
 
@@ -214,14 +216,19 @@ def parse_preference(value: Any, column: str, names: NamedStrengths) -> tuple[in
     )
 
 
-def parse_named_strength(value: str, column: str = WHOLE_ROW) -> tuple[int, int]:
-    """“a:2” -> the first, better; “b:1” -> the second, slightly better; “tie”."""
+def parse_named_strength(value: str, column: str = WHOLE_ROW) -> tuple[int, int | None]:
+    """“a:2” -> the first, better; “b:1” -> the second, slightly better; “a” -> the first, by nobody knows how much;
+    “tie”.
+    """
     if value == "tie":
         return 0, 0
-    found = re.fullmatch(r"([ab]):([0-3])", value)
+    found = re.fullmatch(r"([ab])(?::([0-3]))?", value)
     if not found:
-        raise RowError(column, f"cannot mean “{value}”: use a:0 to a:3, b:0 to b:3, or tie")
-    return (-1 if found[1] == "a" else 1), int(found[2])
+        raise RowError(
+            column,
+            f"cannot mean “{value}”: use a:0 to a:3, b:0 to b:3, a or b (no strength given), or tie",
+        )
+    return (-1 if found[1] == "a" else 1), None if found[2] is None else int(found[2])
 
 
 def _normalize_label(value: str) -> str:

@@ -97,11 +97,14 @@ def _parse_tiers(value: Any, column: str, ids: Sequence[str]) -> list[int]:
     return ranks
 
 
-def _parse_step_strengths(value: Any, column: str, steps: int) -> list[int]:
+def _parse_step_strengths(value: Any, column: str, steps: int) -> list[int | None]:
     strengths = parse_list(value, column)
     if len(strengths) != steps:
         raise RowError(column, f"has {len(strengths)} strengths for {steps} steps between tiers")
-    return [parse_integer(strength, column, 0, MAX_STRENGTH) for strength in strengths]
+    return [
+        None if strength is None else parse_integer(strength, column, 0, MAX_STRENGTH)
+        for strength in strengths
+    ]
 
 
 def _parse_order_shown(value: Any, column: str, ids: Sequence[str]) -> list[int]:

@@ -28,7 +28,7 @@ class ImportedJudgment:
     prompt: list[Message]
     responses: list[Answer]
     ranks: list[int]
-    strengths: list[int]  # one for each step between tiers, max(ranks) of them
+    strengths: list[int | None]  # one for each step between tiers, max(ranks) of them; None: nobody gave one
     annotator: str | None = None
     annotator_kind: str = PERSON
     rationale: str = ""
@@ -55,8 +55,10 @@ class ImportedJudgment:
         """
         if self.record_id is None:
             return None
+        # A strength that nobody gave was once stored as 0: the record is the same one.
+        strengths = [strength or 0 for strength in self.strengths]
         identity = [
-            self.record_id, self.prompt, self.responses, self.ranks, self.strengths, self.annotator,
+            self.record_id, self.prompt, self.responses, self.ranks, strengths, self.annotator,
             self.annotator_kind, self.created_at,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
@@ -70,7 +72,7 @@ class ImportedPair:
     prompt: list[Message]
     chosen: Answer
     rejected: Answer
-    strength: int
+    strength: int | None
     tie: bool
     annotator: str | None
     pairs_in_group: int | None  # how many rows the group has in all, where the file says so
@@ -119,14 +121,14 @@ def merge_pairs(
     prompt: list[Message],
     responses: list[Answer],
     signs: Mapping[tuple[int, int], int],
-    strengths: Mapping[tuple[int, int], int],
+    strengths: Mapping[tuple[int, int], int | None],
     response_ids: list[str] | None = None,
     **common: Any,
 ) -> list[ImportedJudgment]:
     """One K-way judgment when the pairs are a weak order; else a judgment a pair, flagged with the group.
 
     `signs[i, j]`, i < j: 1 when i is better, -1 when j is, 0 for a tie. `strengths` has that of each
-    untied pair.
+    untied pair, None where nobody gave one.
     """
     ranks = ranks_from_pairs(len(responses), signs)
     if ranks is not None:
@@ -156,13 +158,16 @@ def merge_pairs(
     ]
 
 
-def _step_strengths(ranks: Sequence[int], strengths: Mapping[tuple[int, int], int]) -> list[int]:
-    """The strength of each step: the mean strength of the pairs across it, rounded half up."""
+def _step_strengths(
+    ranks: Sequence[int], strengths: Mapping[tuple[int, int], int | None]
+) -> list[int | None]:
+    """The strength of each step: the mean of the strengths given for the pairs across it, rounded half up."""
     tiers = ranks_to_tiers(ranks)
-    steps: list[int] = []
+    steps: list[int | None] = []
     for upper, lower in zip(tiers, tiers[1:], strict=False):
         across = [strengths[min(i, j), max(i, j)] for i in upper for j in lower]
-        steps.append(min(MAX_STRENGTH, int(sum(across) / len(across) + 0.5)))
+        given = [strength for strength in across if strength is not None]
+        steps.append(min(MAX_STRENGTH, int(sum(given) / len(given) + 0.5)) if given else None)
     return steps
 
 
@@ -177,7 +182,7 @@ def merge_group(pairs: Iterable[ImportedPair]) -> list[ImportedJudgment]:
     first = rows[0]
     responses: list[Answer] = []
     signs: dict[tuple[int, int], int] = {}
-    strengths: dict[tuple[int, int], int] = {}
+    strengths: dict[tuple[int, int], int | None] = {}
     for row in rows:
         if row.prompt != first.prompt:
             raise RowError("group_id", f"is {first.group} for two different prompts")

@@ -80,11 +80,14 @@ class RankedReader(ForeignFormatReader):
         ranks = dense_ranks(
             [parse_integer(rank, f"{column}.{i}", -(10**6), 10**6) for i, rank in enumerate(values)]
         )
-        strengths = [0] * max(ranks)
+        strengths: list[int | None] = [None] * max(ranks)
         if self._columns.has(row, "strengths"):
             column = self._columns.name("strengths")
             steps = self._columns.parse(row, "strengths", parse_list)
-            strengths = [parse_strength(step, f"{column}.{i}") for i, step in enumerate(steps)]
+            strengths = [
+                None if step is None else parse_strength(step, f"{column}.{i}")
+                for i, step in enumerate(steps)
+            ]
             if len(strengths) != max(ranks):
                 raise RowError(column, f"has {len(strengths)} strengths for {max(ranks)} steps between tiers")
         return ImportedJudgment(
@@ -127,6 +130,6 @@ class RankedReader(ForeignFormatReader):
             prompt=prompt,
             responses=responses,
             signs=signs,
-            strengths=dict.fromkeys(pairs, 0),
+            strengths=dict.fromkeys(pairs, None),
             **common,
         )

@@ -37,7 +37,7 @@ class Command(ProjectCommand):
             default=[],
             metavar="NAME=STRENGTH",
             help="What a preference of the file means: a:0..a:3 (the first response is better, by so much), b:0..b:3, "
-            "tie. Names like a-is-slightly-better are known.",
+            "a or b (better, and nobody said by how much), tie. Names like a-is-slightly-better are known.",
         )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:

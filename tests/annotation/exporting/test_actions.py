@@ -456,3 +456,26 @@ def test_datasets_loads_the_folder_offline(dataset, export, tmp_path, options):
     if options["format"] == "trl":
         assert type(first["prompt"]) is (str if options.get("plain") else list)
         assert {"prompt", "chosen", "rejected", "margin", "group_id"} <= set(columns)
+
+
+def test_a_strength_that_nobody_gave_is_null_in_every_export(project, max_, bring, export):
+    """Three pairs without a strength, one with 0: four rows, one 0 and three nulls, never four noughts."""
+    rows = [{"prompt": f"Q{n}?", "chosen": "good", "rejected": "bad"} for n in range(3)]
+    batch = bring([*rows, rows[0] | {"prompt": "Q3?", "strength": 0}])
+
+    def by_prompt(out):  # files are one a split
+        return sorted(rows_of(out), key=lambda row: row["prompt"][-1]["content"])
+
+    dataset = freeze_dataset(actor=max_, project=project, batches=[batch])
+    for files in ("jsonl", "parquet"):
+        judgments, _ = export(dataset, format="judgments", files=files)
+        assert [row["strengths"] for row in by_prompt(judgments)] == [[None]] * 3 + [[0]]
+        pairs, manifest = export(dataset, format="trl", files=files)
+        assert [(row["strength"], row["margin"]) for row in by_prompt(pairs)] == [(None, 0.0)] * 3 + [
+            (0, 0.0)
+        ]
+        assert manifest["counts"]["pairs_without_strength"] == 3
+    records, _ = export(dataset, format="records")
+    assert [row["grade"] for row in by_prompt(records)] == [[[None, None]] * 2] * 3 + [
+        [[None, 0], [None, None]]
+    ]

@@ -130,3 +130,15 @@ def test_shares_of_both_sides_add_up_to_one_and_grades_stand_where_somebody_pref
             share = row["soft_preference"][i][j]
             assert (row["ranks"][i] < row["ranks"][j]) == (share > 0.5 + 1e-9)
             assert (row["ranks"][i] == row["ranks"][j]) == (abs(share - 0.5) < 1e-9)
+
+
+def test_a_mean_strength_is_over_those_who_gave_one():
+    rows = [
+        judgment_row([0, 1, 2], [3, None], annotator="ada"),
+        judgment_row([0, 1, 2], [None, None], annotator="bo"),
+        judgment_row([0, 1, 2], [2, None], annotator="cy"),
+    ]
+    row = only_comparison(consensus_comparisons(rows))
+    # a over b: 3 and 2; b over c: nobody; a over c: ada's 3 and cy's 2 hold for c as well.
+    assert row["grade"] == [[None, 2.5, 2.5], [None, None, None], [None, None, None]]
+    assert row["soft_preference"][1][2] == 1.0  # the preference itself counts all the same

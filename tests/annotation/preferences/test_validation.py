@@ -34,3 +34,11 @@ def test_a_missing_a_doubled_or_a_foreign_response_is_refused(order, data):
     for wrong in (missing, doubled, foreign):
         with pytest.raises(InvalidJudgment):
             validate_tiers(wrong, strengths, items, allow_ties=True)
+
+
+def test_a_strength_that_nobody_gave_is_for_files_only():
+    order = [["A"], ["B"], ["C"]]
+    _, strengths = validate_tiers(order, [None, 2], "ABC", allow_ties=True, allow_missing_strengths=True)
+    assert strengths == [None, 2]
+    with pytest.raises(InvalidJudgment, match="A strength is 0, 1, 2 or 3"):
+        validate_tiers(order, [None, 2], "ABC", allow_ties=True)

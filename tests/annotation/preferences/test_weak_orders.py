@@ -65,3 +65,29 @@ def test_tiers_that_are_no_partition_are_refused(tiers):
 )
 def test_strengths_between_tiers_add_up_to_at_most_3(strengths, upper, lower, grade):
     assert pair_strength(strengths, upper, lower) == grade
+
+
+@pytest.mark.parametrize(
+    ("strengths", "upper", "lower", "strength"),
+    [
+        ([None], 0, 1, None),
+        ([None, None], 0, 2, None),
+        ([2, None], 0, 2, 2),
+        ([None, 0], 0, 2, 0),
+        ([2, None, 2], 0, 3, 3),
+        ([None, 1], 0, 1, None),
+    ],
+)
+def test_a_step_whose_strength_nobody_gave_adds_nothing(strengths, upper, lower, strength):
+    assert pair_strength(strengths, upper, lower) == strength
+
+
+def test_a_pair_further_apart_is_never_weaker_and_null_is_no_nought():
+    """Every order of up to four tiers, every step given or not."""
+    for steps in itertools.product([None, 0, 1, 2, 3], repeat=3):
+        for upper, lower in itertools.combinations(range(4), 2):
+            found = pair_strength(steps, upper, lower)
+            inside = [pair_strength(steps, step, step + 1) for step in range(upper, lower)]
+            assert inside == list(steps[upper:lower])
+            assert (found is None) == (set(inside) == {None})
+            assert all(found >= strength for strength in inside if strength is not None)

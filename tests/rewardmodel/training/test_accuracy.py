@@ -68,3 +68,9 @@ def test_a_calibrated_model_has_no_calibration_error():
 def test_certainty_and_extreme_scores_fall_into_the_last_bin():
     bins, error = calibration([pair(1000.0), pair(-1000.0)])
     assert bins[-1]["n"] == 2 and error == pytest.approx(0.5)
+
+
+def test_pairs_without_a_strength_stand_apart():
+    report = accuracy_report([pair(1, None), pair(-1, None), pair(1, 0)])
+    assert report["n"] == 3 and report["by_grade"]["0"]["n"] == 1
+    assert (report["without_strength"]["n"], report["without_strength"]["accuracy"]) == (2, 0.5)

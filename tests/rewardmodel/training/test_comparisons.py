@@ -3,7 +3,13 @@
 import pytest
 
 from learning.interface.options import UserError
-from rewardmodel.training.comparisons import build_targets, comparison_from_row, require_no_prompt_leakage
+from rewardmodel.training.comparisons import (
+    build_targets,
+    comparison_from_row,
+    count_pairs_without_strength,
+    require_no_prompt_leakage,
+)
+from rewardmodel.training.config import ObjectiveOptions
 
 GOOD = {
     "group_id": "g1",
@@ -68,3 +74,18 @@ def test_targets_count_responses_through_the_batch():
         targets.comparison_N.tolist() == [0, 0, 0, 1, 1, 1]
         and targets.is_untied_P.tolist() == [True, False, True] * 2
     )
+
+
+def test_a_pair_whose_strength_nobody_gave_has_none():
+    nobody = [[None] * 3] * 3
+    item = read(grade=nobody)
+    assert [pair.strength for pair in item.pairs] == [None, 0.0, None]
+    assert build_targets([item]).strength_P.isnan().tolist() == [True, False, True]
+    for objective, named in (
+        (ObjectiveOptions(margin="small"), "margin 'small'"),
+        (ObjectiveOptions(strength_weighted=True), "strength_weighted"),
+    ):
+        with pytest.raises(UserError, match=f"any of its 2 training pairs.*{named}"):
+            count_pairs_without_strength([item], objective)
+        assert count_pairs_without_strength([item, read()], objective) == 2
+    assert count_pairs_without_strength([item], ObjectiveOptions()) == 2

@@ -321,3 +321,13 @@ def test_the_gradient_of_an_untied_pair_never_reaches_another_comparison():
     losses = ranking_losses(scores, build_targets([comparison([0, 1]), comparison([1, 0])]))
     (gradient,) = torch.autograd.grad(losses.ranking_B[0], scores)
     assert gradient[2:].abs().max() == 0 and gradient[:2].abs().min() > 0
+
+
+def test_a_pair_without_a_strength_has_no_margin_and_the_weight_one():
+    """-ln sigmoid(0.7) = 0.403186...; with the margin 1 of "significantly better", -ln sigmoid(-0.3) = 0.854355..."""
+    strength_P = torch.tensor([math.nan, 3.0], dtype=torch.float64)
+    preferred, other = torch.tensor([0.7, 0.7], dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    losses = pairwise_losses(preferred, other, margins(strength_P, "small"))
+    assert losses.tolist() == pytest.approx([0.40318604888546, 0.85435524446853], abs=1e-12)
+    assert margins(strength_P, "large").tolist() == [0.0, 3.0]
+    assert strength_weights(strength_P).tolist() == [1.0, 3.0]

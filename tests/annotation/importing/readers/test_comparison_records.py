@@ -52,3 +52,10 @@ def test_pairs_never_compared_are_not_made_up():
 )
 def test_comparisons_that_cannot_be_taken_say_why(change, problem):
     assert problem_with("records", changed(COMPARISON, change)).startswith(problem)
+
+
+def test_a_grade_that_nobody_gave_stays_away():
+    nobody = [[None] * 3] * 3
+    assert read_records(changed(COMPARISON, {"grade": nobody}))[0].strengths == [None]
+    one_of_two = [[None] * 3, [2.0, None, None], [None] * 3]
+    assert read_records(changed(COMPARISON, {"grade": one_of_two}))[0].strengths == [2]

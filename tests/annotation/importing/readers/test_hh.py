@@ -12,7 +12,7 @@ def test_hh_rows_become_prompt_and_two_answers():
     }
     found = read_one("hh", row)
     assert [turn["content"] for turn in found.prompt] == ["A?", "b.", "C?"]
-    assert (found.responses, found.ranks, found.strengths) == (["good", "bad"], [0, 1], [0])
+    assert (found.responses, found.ranks, found.strengths) == (["good", "bad"], [0, 1], [None])
 
 
 @pytest.mark.parametrize(

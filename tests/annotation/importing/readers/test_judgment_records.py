@@ -56,3 +56,7 @@ def test_what_does_not_count_is_left_out(change):
 )
 def test_judgments_that_cannot_be_taken_say_why(change, problem):
     assert problem_with("records", changed(JUDGMENT, change)).startswith(problem)
+
+
+def test_a_strength_that_nobody_gave_stays_away():
+    assert read_records(changed(JUDGMENT, {"strengths": [None]}))[0].strengths == [None]

@@ -48,8 +48,23 @@ def test_a_graded_pair_from_two_columns():
 def test_pair_labels_that_are_an_order_are_one_ranking_and_others_stay_pairs():
     row = {"prompt": "Why?", "responses": ["a", "b", "c"]}
     (order,) = make_reader("ranked").read(row | {"pair_labels": [1, 1, 0]}, 3)
-    assert (order.ranks, order.strengths, order.flags) == ([0, 1, 1], [0], [])
+    assert (order.ranks, order.strengths, order.flags) == ([0, 1, 1], [None], [])
     circle = make_reader("ranked").read(row | {"pair_labels": [1, 2, 1]}, 3)
     assert [one.responses for one in circle] == [["a", "b"], ["a", "c"], ["b", "c"]]
     assert [one.ranks for one in circle] == [[0, 1], [1, 0], [0, 1]]
     assert all(one.flags == ["group:line 3", "intransitive"] for one in circle)
+
+
+def test_ranks_without_strengths_have_none_and_a_name_may_mean_better_alone():
+    row = {"prompt": "Why?", "responses": ["a", "b", "c"], "ranks": [2, 0, 1]}
+    assert read_one("ranked", row).strengths == [None, None]
+    assert read_one("ranked", row | {"strengths": [None, 2]}).strengths == [None, 2]
+    pair = {"prompt": "Why?", "responses": ["a", "b"], "preference": "left"}
+    (found,) = make_reader("ranked", named_strengths={"left": "a"}).read(pair, 1)
+    assert (found.ranks, found.strengths) == ([0, 1], [None])
+
+
+@pytest.mark.parametrize("name", ["unsure", "Negligibly better / unsure", "negligibly-better-or-unsure"])
+def test_unsure_is_strength_nought(name):
+    row = {"prompt": "Why?", "responses": ["a", "b"], "ranks": [0, 1], "strengths": [name]}
+    assert read_one("ranked", row).strengths == [0]

@@ -20,7 +20,9 @@ def test_all_spellings_of_a_trl_pair_mean_the_same(row):
     assert (found.prompt, found.responses, found.ranks) == (USER, ["good", "bad"], [0, 1])
 
 
-@pytest.mark.parametrize(("strength", "meaning"), [(2, 2), ("3", 3), ("slightly better", 1), (None, 0)])
+@pytest.mark.parametrize(
+    ("strength", "meaning"), [(2, 2), ("3", 3), ("slightly better", 1), (0, 0), (None, None)]
+)
 def test_trl_strength_is_a_number_or_a_name(strength, meaning):
     assert read_one("trl", PAIR | {"strength": strength}).strengths == [meaning]
 
