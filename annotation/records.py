@@ -136,6 +136,7 @@ def _judged_response(response: Response, marks: Mapping[str, Mapping[str, Any]])
         # Records hold numbers; yes/no is 1 or 0. Marks in words stay in the database.
         "marks": {name: float(own[name]) for name in sorted(own) if not isinstance(own[name], str)},
         "turns": response.turns,
+        "ended": response.ended,
     }
 
 
@@ -230,6 +231,7 @@ def _response_row(response: Response) -> ResponseRow:
         "source": response.source.kind,
         "policy": _policy_name(response),
         "sampling": _sampling_fields(response),
+        "ended": response.ended,
         "created_at": iso_utc(response.created_at),
         "turns": response.turns,
     }

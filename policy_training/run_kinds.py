@@ -84,6 +84,7 @@ def _save_responses(run: Run, result: Mapping[str, Any]) -> None:
             sampling=row["sampling"],
             token_ids=row["token_ids"],
             logprobs=row["logprobs"],
+            ended=row["ended"],
         )
         for row in read_records(run.path / "responses.parquet", SAMPLED_RESPONSES)
     ]

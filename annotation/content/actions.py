@@ -44,6 +44,7 @@ class NewResponse:
     sampling: Mapping[str, Any] | None = None
     token_ids: Sequence[int] | None = None
     logprobs: Sequence[float] | None = None
+    ended: bool | None = None  # False: cut at the sampler's limit; None: nobody knows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +175,7 @@ def add_responses(*, actor: User, project: Project, rows: Sequence[NewResponse])
             sampling=dict(row.sampling) if row.sampling is not None else None,
             token_ids=list(row.token_ids) if row.token_ids is not None else None,
             logprobs=list(row.logprobs) if row.logprobs is not None else None,
+            ended=row.ended,
         )
 
     responses, n_new = _insert_new(Response, project, rows, [row.response_id for row in rows], stored_or_new)

@@ -84,6 +84,7 @@ def _add_responses(
                     turns=answer_columns(response)[1],
                     response_id=response_id,
                     sampling=sampling,
+                    ended=first.ended[index] if first.ended else None,
                 )
             )
     added = iter(add_responses(actor=actor, project=project, rows=rows))

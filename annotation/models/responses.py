@@ -55,6 +55,9 @@ class Response(models.Model):
     logprobs = models.JSONField(null=True, blank=True, help_text="One for each token id.")
     from_import = import_field("responses")
     taken_back = models.BooleanField(default=False, editable=False)
+    ended = models.BooleanField(
+        null=True, blank=True, help_text="No: cut at the sampler's limit. Unknown counts as ended."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = NotTakenBack()

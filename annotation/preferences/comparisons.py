@@ -134,6 +134,8 @@ def merge_judgments(
         "criterion": first["criterion"],
         "prompt": first["prompt"],
         "responses": [response["text"] for response in responses.values()],
+        # Absent in the files of datasets that were frozen before it was recorded.
+        "ended": [response.get("ended") for response in responses.values()],
         "response_ids": ids,
         "ranks": ranks_from_pairs(size, signs),
         "grade": grade,

@@ -167,7 +167,7 @@ def _check_comparison(row: Mapping[str, Any]) -> None:
     size = len(row["responses"])
     if size < 2:
         raise _InvalidValue("responses", f"a comparison needs at least 2 responses, found {size}")
-    for column in ("response_ids", "ranks", "grade", "soft_preference"):
+    for column in ("ended", "response_ids", "ranks", "grade", "soft_preference"):
         entries = row[column]
         if entries is not None and len(entries) != size:
             raise _InvalidValue(column, f"expected {size} entries (one a response), found {len(entries)}")

@@ -66,6 +66,7 @@ class ResponseRow(TypedDict):
     source: str
     policy: str | None
     sampling: Sampling | None
+    ended: NotRequired[bool | None]
     created_at: str
     turns: NotRequired[list[Message] | None]
 
@@ -80,6 +81,7 @@ class ComparisonRow(TypedDict):
     criterion: str
     prompt: list[Message]
     responses: list[str]
+    ended: NotRequired[list[bool | None] | None]
     response_ids: list[str]
     ranks: list[int] | None
     grade: list[list[float | None]]
@@ -101,6 +103,7 @@ class JudgedResponse(TypedDict):
     sampling: Sampling | None
     marks: dict[str, float]
     turns: NotRequired[list[Message] | None]
+    ended: NotRequired[bool | None]
 
 
 class JudgmentRow(TypedDict):

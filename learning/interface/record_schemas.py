@@ -82,6 +82,7 @@ DEMONSTRATIONS = pa.schema(
     ]
 )
 
+# `ended`: false where the sampler's limit cut the response off, null where nobody knows (which counts as ended).
 RESPONSES = pa.schema(
     [
         _required("response_id", _TEXT),
@@ -91,6 +92,7 @@ RESPONSES = pa.schema(
         _required("source", _TEXT),
         pa.field("policy", _TEXT),
         pa.field("sampling", _SAMPLING),
+        pa.field("ended", pa.bool_()),
         _required("created_at", _TEXT),
         _TURNS,
     ]
@@ -111,6 +113,7 @@ COMPARISONS = pa.schema(
         _required("criterion", _TEXT),
         _required("prompt", _MESSAGES),
         _required("responses", _list_of(_TEXT)),
+        pa.field("ended", _list_of(pa.bool_(), nullable=True)),
         _required("response_ids", _list_of(_TEXT)),
         pa.field("ranks", _list_of(pa.int64())),
         _required("grade", _PAIR_TABLE),
@@ -152,6 +155,7 @@ JUDGMENTS = pa.schema(
                         pa.field("sampling", _SAMPLING),
                         _required("marks", pa.map_(_TEXT, pa.field("value", pa.float64(), nullable=False))),
                         _TURNS,
+                        pa.field("ended", pa.bool_()),
                     ]
                 )
             ),

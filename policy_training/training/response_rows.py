@@ -35,6 +35,7 @@ def response_row(
             "repetition_penalty": options.repetition_penalty,
             "seed": seed,
         },
+        "ended": response.has_eos,
         "created_at": iso_utc(datetime.now(UTC)),
         "token_ids": response.token_ids,
         "logprobs": response.logprobs,

@@ -66,6 +66,7 @@ def main(context: RunContext[ScoreConfig]) -> dict[str, Any]:
         scores = scorer.score(
             [rows[group[0]]["prompt"] for group in chunk],
             [[rows[index]["text"] for index in group] for group in chunk],
+            ended=[[rows[index]["ended"] for index in group] for group in chunk],
         )
         for scored_group, values in zip(chunk, scores, strict=True):
             for index, value in zip(scored_group, values, strict=True):

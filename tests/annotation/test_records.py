@@ -15,6 +15,7 @@ from annotation.content.actions import (
 )
 from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import Judgment, Prompt
+from annotation.preferences.comparisons import raw_comparisons
 from annotation.queue.actions import claim_task
 from annotation.records import demonstration_rows, judgment_rows, prompt_rows, response_rows
 from learning.interface.record_checks import validate_row
@@ -45,8 +46,14 @@ def test_a_row_says_everything_of_a_judgment(project, ada, make_batch):
         ada, project, [["B"], ["A", "C"]], [3], rationale="clear", flags=["hard"], seconds=7.5,
         marks={"A": {"harmful": True}},
     )  # fmt: skip
+    project.responses.filter(external_id=project.responses.first().external_id).update(ended=False)
     (row,) = judgment_rows(project)
     validate_row(row, JUDGMENTS, lambda: "row")
+    (comparison,) = raw_comparisons([row])
+    ends = {response.external_id: response.ended for response in project.responses.all()}
+    assert sorted(map(str, ends.values())) == ["False", "None", "None"]
+    assert {response["response_id"]: response["ended"] for response in row["responses"]} == ends
+    assert dict(zip(comparison["response_ids"], comparison["ended"], strict=True)) == ends
     text_of = {response["response_id"]: response["text"] for response in row["responses"]}
     assert set(text_of) == {response.external_id for response in project.responses.all()}
     shown = row["order_shown"]
@@ -175,8 +182,10 @@ def test_prompts_demonstrations_and_responses_are_records(project, max_, ada):
         actor=max_,
         project=project,
         rows=[
-            NewResponse(prompt=prompt, source=source, text="", sampling={"temperature": 1.0, "seed": 3})
-            for prompt in prompts
+            NewResponse(
+                prompt=prompt, source=source, text="", sampling={"temperature": 1.0, "seed": 3}, ended=ended
+            )
+            for prompt, ended in zip(prompts, (None, False, True), strict=True)
         ],
     )
     members = project.prompt_sets.get()
@@ -192,6 +201,7 @@ def test_prompts_demonstrations_and_responses_are_records(project, max_, ada):
     responses = list(response_rows(project, response_ids=[made[1].external_id, made[2].external_id]))
     assert [row["response_id"] for row in responses] == [made[1].external_id, made[2].external_id]
     assert responses[0]["sampling"]["temperature"] == 1.0
+    assert [row["ended"] for row in responses] == [False, True]
     assert len(list(response_rows(project, policy="base"))) == 3
     assert list(response_rows(project, policy="other")) == []
     for rows, schema in ((found, PROMPTS), (demonstrations, DEMONSTRATIONS), (responses, RESPONSES)):

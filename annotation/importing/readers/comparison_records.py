@@ -15,6 +15,7 @@ from annotation.importing.readers.fields import (
     parse_number,
 )
 from annotation.importing.readers.judgments import ImportedJudgment, check_responses, merge_pairs
+from annotation.importing.readers.record_responses import parse_ended
 from annotation.importing.rows import RowError
 from annotation.preferences.weak_orders import MAX_STRENGTH, compare, dense_ranks
 from learning.interface.messages import Answer
@@ -30,7 +31,7 @@ class ComparisonRecordReader:
     fields: ClassVar[tuple[str, ...]] = (
         "group_id", "response_ids", "ranks", "grade", "soft_preference", "weight", "n_annotators", "agreement",
         "round", "criterion", "prompt", "responses", "annotator", "annotator_kind", "split",
-        "turns",
+        "turns", "ended",
     )  # fmt: skip
 
     def __init__(self, columns: ColumnMap) -> None:
@@ -48,6 +49,7 @@ class ComparisonRecordReader:
             signs=signs,
             strengths=self._pair_strengths(row, len(responses), signs),
             response_ids=parse_optional(row, "response_ids", _parse_response_ids, len(responses)),
+            ended=parse_optional(row, "ended", _parse_ends, len(responses)),
             record_id=parse_optional(row, "group_id", parse_id),
             annotator=parse_optional(row, "annotator", parse_name),
             annotator_kind=parse_optional(row, "annotator_kind", parse_choice, ANNOTATOR_KINDS) or PERSON,
@@ -108,6 +110,13 @@ def _parse_response_ids(value: Any, column: str, size: int) -> list[str]:
     if len(ids) != size or len(set(ids)) != size:
         raise RowError(column, f"should be {size} different ids, one a response")
     return ids
+
+
+def _parse_ends(value: Any, column: str, size: int) -> list[bool | None]:
+    ends = [parse_ended(end, f"{column}.{index}") for index, end in enumerate(parse_list(value, column))]
+    if len(ends) != size:
+        raise RowError(column, f"has {len(ends)} entries for {size} responses")
+    return ends
 
 
 def _parse_ranks(value: Any, column: str, size: int) -> list[int]:

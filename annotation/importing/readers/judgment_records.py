@@ -65,6 +65,7 @@ class JudgmentRecordReader:
             order_shown=parse_optional(row, "order_shown", _parse_order_shown, ids),
             sources=[response["source"] for response in responses],
             sampling=[response["sampling"] for response in responses],
+            ended=[response["ended"] for response in responses],
             marks=[response["marks"] for response in responses],
         )
         return [judgment] if self._is_counted(row) else []

@@ -43,6 +43,7 @@ class ImportedJudgment:
     response_ids: list[str] | None = None
     sources: list[list[str]] | None = None  # [kind, name] of each response
     sampling: list[dict[str, Any] | None] | None = None
+    ended: list[bool | None] | None = None  # False: cut at the sampler's limit
     marks: list[dict[str, Any]] | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -123,6 +124,7 @@ def merge_pairs(
     signs: Mapping[tuple[int, int], int],
     strengths: Mapping[tuple[int, int], int | None],
     response_ids: list[str] | None = None,
+    ended: list[bool | None] | None = None,
     **common: Any,
 ) -> list[ImportedJudgment]:
     """One K-way judgment when the pairs are a weak order; else a judgment a pair, flagged with the group.
@@ -139,6 +141,7 @@ def merge_pairs(
                 ranks=ranks,
                 strengths=_step_strengths(ranks, strengths),
                 response_ids=response_ids,
+                ended=ended,
                 **common,
             )
         ]
@@ -152,6 +155,7 @@ def merge_pairs(
             strengths=[strengths[i, j]] if value else [],
             flags=flags,
             response_ids=[response_ids[i], response_ids[j]] if response_ids else None,
+            ended=[ended[i], ended[j]] if ended else None,
             **common,
         )
         for (i, j), value in sorted(signs.items())

@@ -1,10 +1,11 @@
-"""One response of a judgments record: its text, source, sampling settings and marks."""
+"""One response of a judgments record: its text, source, sampling settings, marks and end."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from annotation.errors import InvalidJudgment, InvalidText
 from annotation.importing.readers.fields import (
+    parse_bool,
     parse_id,
     parse_integer,
     parse_number,
@@ -82,4 +83,10 @@ def parse_response_record(entry: Any, column: str) -> dict[str, Any]:
         "source": [source, parse_text(policy, f"{column}.policy") if policy is not None else source],
         "sampling": _parse_sampling(entry.get("sampling"), f"{column}.sampling"),
         "marks": _parse_marks(entry.get("marks"), f"{column}.marks"),
+        "ended": parse_ended(entry.get("ended"), f"{column}.ended"),
     }
+
+
+def parse_ended(value: Any, column: str) -> bool | None:
+    """False: cut at the sampler's limit; None: nobody knows."""
+    return None if value is None else parse_bool(value, column)

@@ -164,3 +164,39 @@ def test_earlier_imports_are_recorded_with_their_judgments(models_before):
         judgments.update(rationale="changed")
     with pytest.raises(IntegrityError), transaction.atomic():
         judgments.filter(from_import__state="done").delete()
+
+
+def test_whether_earlier_samples_ended_is_told_by_their_tokens(models_before):
+    apps = migrate("0007_texts")
+
+    def model(name, app="annotation"):
+        return apps.get_model(app, name)
+
+    project = model("Project", "workspace").objects.create(name="Kitchen", slug="kitchen", split_salt="salt")
+    prompt = model("Prompt").objects.create(
+        project=project, external_id="p", messages=[], split="train", content_hash="0" * 64
+    )
+    sources = [
+        model("Source").objects.create(project=project, kind="policy", name=name) for name in ("a", "b")
+    ]
+    # Of source a, 9 is the end token, as its short sample shows; of source b all samples are as long as the limit.
+    samples = {
+        "short": (sources[0], [5, 9]),
+        "ends at the limit": (sources[0], [5, 6, 9]),
+        "cut": (sources[0], [5, 6, 7]),
+        "unknown": (sources[1], [5, 6, 9]),
+        "imported": (sources[1], None),
+    }
+    for name, (source, token_ids) in samples.items():
+        model("Response").objects.create(
+            project=project, external_id=name, prompt=prompt, source=source, text=name, token_ids=token_ids,
+            sampling={"max_tokens": 3} if token_ids else None,
+        )  # fmt: skip
+    responses = migrate("0008_response_ended").get_model("annotation", "Response").objects
+    assert dict(responses.values_list("external_id", "ended")) == {
+        "short": True,
+        "ends at the limit": True,
+        "cut": False,
+        "unknown": None,
+        "imported": None,
+    }

@@ -50,6 +50,7 @@ RESPONSE = {
     "source": "policy",
     "policy": "base",
     "sampling": SAMPLING,
+    "ended": False,
     "created_at": "2026-01-31T09:30:00.000000Z",
     "turns": None,
 }
@@ -89,6 +90,7 @@ ROWS = {
         "criterion": "helpful",
         "prompt": MESSAGES,
         "responses": ["a", "b", "c"],
+        "ended": [True, None, False],
         "response_ids": ["r1", "r2", "r3"],
         "ranks": [0, 1, 1],
         "grade": [[None, 2.0, 3.0], [None, None, None], [None, None, None]],
@@ -123,6 +125,7 @@ ROWS = {
                 "policy": None,
                 "sampling": SAMPLING,
                 "marks": {"harmful": 0.0, "overall": 6.0},
+                "ended": False,
                 "turns": TURNS,
             },
             {
@@ -132,6 +135,7 @@ ROWS = {
                 "policy": None,
                 "sampling": None,
                 "marks": {},
+                "ended": None,
                 "turns": None,
             },
         ],

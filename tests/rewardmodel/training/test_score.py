@@ -65,6 +65,7 @@ def create(path, options, rows):
 
 def test_the_command_writes_every_reward_in_the_order_of_the_file(options, model_path, tmp_path):
     rows = response_rows()
+    rows[2]["ended"] = False  # its sampler cut it off: no end token
     create(tmp_path / "run", options, rows)
     run(tmp_path / "run", command="rewardmodel.training.score")
     scores = read_records(tmp_path / "run" / "scores.parquet", SCORES)
@@ -73,8 +74,10 @@ def test_the_command_writes_every_reward_in_the_order_of_the_file(options, model
     scorer = RewardScorer.load(model_path, batch=LIMITS)
     for row, found in zip(rows, scores, strict=True):  # one by one, nothing packed
         assert found["reward"] == pytest.approx(
-            scorer.score([row["prompt"]], [[row["text"]]])[0][0], abs=1e-5
+            scorer.score([row["prompt"]], [[row["text"]]], ended=[[row.get("ended")]])[0][0], abs=1e-5
         )
+    as_if_ended = scorer.score([rows[2]["prompt"]], [[rows[2]["text"]]])[0][0]
+    assert abs(scores[2]["reward"] - as_if_ended) > 1e-4
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["n"] == 12 and result["scores"] == "scores.parquet" and result["layout"] == "shared_prompt"
     assert result["mean"] == pytest.approx(sum(row["reward"] for row in scores) / 12)

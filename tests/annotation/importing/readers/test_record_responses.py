@@ -1,6 +1,12 @@
 import pytest
 
-from tests.annotation.importing.readers.conftest import JUDGMENT, changed, problem_with, read_records
+from tests.annotation.importing.readers.conftest import (
+    COMPARISON,
+    JUDGMENT,
+    changed,
+    problem_with,
+    read_records,
+)
 
 
 def test_settings_of_sampling_are_numbers_also_where_they_are_written_as_text():
@@ -57,3 +63,15 @@ def test_marks_are_read_in_parquets_spellings_too(marks):
 )
 def test_responses_that_cannot_be_taken_say_why(change, problem):
     assert problem_with("records", changed(JUDGMENT, change)).startswith(problem)
+
+
+def test_whether_a_response_ended_comes_back_from_both_kinds_of_records():
+    (judged,) = read_records(changed(JUDGMENT, {"responses.0.ended": False, "responses.1.ended": True}))
+    assert judged.ended == [False, True, None]
+    (compared,) = read_records(changed(COMPARISON, {"ended": [None, False, True]}))
+    assert compared.ended == [None, False, True]
+    assert read_records(COMPARISON)[0].ended is None
+    problem = problem_with("records", changed(COMPARISON, {"ended": [True]}))
+    assert problem == "ended: has 1 entries for 3 responses"
+    problem = problem_with("records", changed(JUDGMENT, {"responses.0.ended": 1}))
+    assert problem == "responses.0.ended: should be true or false but is a number (1)"
