@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from django.db import transaction
 
 from annotation.models import Prompt, PromptSet
+from policy_training.mixing import (
+    BRING_DEMONSTRATIONS,
+    NothingToMixIn,
+    has_training_demonstrations,
+    require_training_texts,
+)
 from policy_training.models import Policy
 from policy_training.registry import add_policy, require_unused_name
 from policy_training.run_kinds import PPO, PRETRAIN, SAMPLE, SFT
@@ -39,9 +45,25 @@ def train_sft(
 
 
 def pretrain(
-    *, actor: User, project: Project, name: str, config: Mapping[str, Any], parent: Policy | None = None
+    *,
+    actor: User,
+    project: Project,
+    name: str,
+    config: Mapping[str, Any],
+    parent: Policy | None = None,
+    data: Literal["texts", "demonstrations"] = "texts",
 ) -> Run:
-    """Queue language-model training on every token of the project's demonstrations."""
+    """Queue language-model training on every token of the project's texts, or of its whole demonstrations.
+
+    Raises NothingToMixIn when the project has none to train on.
+    """
+    if data == "texts":
+        require_training_texts(project, "pretrain on whole demonstrations (--data demonstrations)")
+    elif not has_training_demonstrations(project):
+        raise NothingToMixIn(
+            f"The project has no demonstrations to train on: {BRING_DEMONSTRATIONS}.",
+            code="no_demonstrations",
+        )
     return _train_language_model(
         PRETRAIN,
         actor=actor,
@@ -49,7 +71,8 @@ def pretrain(
         name=name,
         config=config,
         parent=parent,
-        title=f"Pretrain {name}",
+        title=f"Pretrain {name} on {data}",
+        data=data,
     )
 
 
@@ -62,6 +85,7 @@ def _train_language_model(
     config: Mapping[str, Any],
     parent: Policy | None,
     title: str,
+    **parameters: Any,
 ) -> Run:
     require_unused_name(project, name)
     if parent is not None:
@@ -73,7 +97,7 @@ def _train_language_model(
         kind=kind,
         title=title,
         config=config,
-        parameters={"name": name, "parent": parent.pk if parent else None},
+        parameters={"name": name, "parent": parent.pk if parent else None, **parameters},
     )
 
 
@@ -138,7 +162,8 @@ def train_ppo(
             code="no_prompts",
         )
     start_source = {"path": str(start.artifact.absolute_path)}
-    with_demonstrations = config.get("algorithm", {}).get("ptx_coefficient", 0) > 0
+    algorithm = config.get("algorithm", {})
+    mixes_in, texts_share = algorithm.get("ptx_coefficient", 0) > 0, algorithm.get("ptx_texts_share", 0)
     return queue_run(
         actor=actor,
         project=project,
@@ -155,7 +180,8 @@ def train_ppo(
             "parent": start.pk,
             "reward_model": reward_model.pk,
             "prompt_set": prompt_set.pk,
-            "with_demonstrations": with_demonstrations,
+            "with_texts": mixes_in and texts_share > 0,
+            "with_demonstrations": mixes_in and texts_share < 1,
         },
     )
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from annotation.content.actions import NewResponse, add_responses
 from annotation.models import Prompt, PromptSet
-from annotation.records import demonstration_rows, prompt_rows
+from annotation.records import demonstration_rows, prompt_rows, text_rows
 from learning.interface.record_files import read_records
-from learning.interface.record_schemas import DEMONSTRATIONS, DRAWS, PROMPTS, SAMPLED_RESPONSES
+from learning.interface.record_schemas import DEMONSTRATIONS, DRAWS, PROMPTS, SAMPLED_RESPONSES, TEXTS
+from policy_training.mixing import require_training_texts
 from policy_training.models import Policy
 from policy_training.registry import add_policy
 from policy_training.training.config import LanguageModelConfig, PPOConfig, SampleConfig
@@ -30,8 +31,20 @@ def _demonstrations(run: Run) -> Mapping[str, Any]:
     return {"demonstrations": (rows, DEMONSTRATIONS)}
 
 
+def _texts(run: Run) -> Mapping[str, Any]:
+    require_training_texts(run.project, "start a run that needs none")
+    return {"texts": (text_rows(run.project), TEXTS)}
+
+
+def _pretraining_inputs(run: Run) -> Mapping[str, Any]:
+    # Runs that were queued before there were texts read demonstrations.
+    return _texts(run) if run.parameters.get("data") == "texts" else _demonstrations(run)
+
+
 def _ppo_inputs(run: Run) -> Mapping[str, Any]:
     inputs: dict[str, Any] = {"prompts": (prompt_rows(run.project, prompt_set=_prompt_set(run)), PROMPTS)}
+    if run.parameters.get("with_texts"):
+        inputs |= _texts(run)
     if run.parameters["with_demonstrations"]:
         inputs |= _demonstrations(run)
     return inputs
@@ -104,7 +117,7 @@ PRETRAIN = RunKind(
     name="policy.pretrain",
     label="Pretraining",
     command="policy_training.training.pretrain",
-    build_inputs=_demonstrations,
+    build_inputs=_pretraining_inputs,
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
     options=LanguageModelConfig,

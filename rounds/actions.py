@@ -1,6 +1,7 @@
 """What a manager does to rounds: start, end the annotation by hand, retry, cancel, go on."""
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -8,6 +9,7 @@ from django.utils import timezone
 
 from annotation.batches.actions import close_batch, reopen_batch
 from annotation.models import Batch, Prompt, PromptSet
+from policy_training.mixing import NothingToMixIn, available_ptx
 from policy_training.models import Policy
 from rounds.errors import RoundRefused, WrongStage
 from rounds.models import Round, Stage
@@ -39,6 +41,7 @@ def start_round(
     require_startable(
         project=project, criterion=criterion, start_policy=start_policy, prompt_set=prompt_set, plan=plan
     )
+    plan = with_available_ptx(project, plan)
     last_round = project.rounds.order_by("-number").first()
     try:
         with transaction.atomic():
@@ -71,12 +74,7 @@ def require_startable(
         if instance.project_id != project.pk:
             raise RoundRefused(f"“{instance}” belongs to another project.", code="wrong_project")
     _require_prompts(prompt_set)
-    if plan.policy.algorithm.ptx_coefficient > 0 and not project.demonstrations.exists():
-        raise RoundRefused(
-            "The plan mixes demonstrations into PPO (ptx) and the project has none: bring some in with "
-            "`manage.py import_demonstrations`, or set policy.algorithm.ptx_coefficient=0.",
-            code="no_demonstrations",
-        )
+    with_available_ptx(project, plan)
     policy_names = set(Policy.objects.filter(project=project).values_list("name", flat=True))
     missing = [name for name in plan.sampling.other_policies if name not in policy_names]
     if missing:
@@ -85,6 +83,15 @@ def require_startable(
     non_members = [name for name in plan.annotation.reserved_for if name not in members]
     if non_members:
         raise RoundRefused(f"Tasks cannot be kept for “{non_members[0]}”, who is no member of this project.")
+
+
+def with_available_ptx(project: Project, plan: RoundPlan) -> RoundPlan:
+    """The plan with the ptx share that the project's texts allow (the round's page says which). Raises RoundRefused."""
+    try:
+        algorithm = available_ptx(project, plan.policy.algorithm)
+    except NothingToMixIn as error:
+        raise RoundRefused(error.message, code=error.code) from error
+    return replace(plan, policy=replace(plan.policy, algorithm=algorithm))
 
 
 def _require_prompts(prompt_set: PromptSet) -> None:

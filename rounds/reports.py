@@ -12,6 +12,7 @@ from annotation.batches.progress import BatchProgress, batch_progress
 from annotation.models import Judgment, Task
 from annotation.preferences.scale import STRENGTH_NAMES
 from learning.interface.options import UserError
+from policy_training.mixing import describe_ptx
 from policy_training.models import Policy
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.models import Round, Stage
@@ -226,6 +227,7 @@ class RoundReport:
     timeline: list[TimelineEntry]
     progress: BatchProgress | None
     can_reopen_annotation: bool  # it failed on its judgments
+    mixed_in: str  # what PPO learns from beside its rollouts
     blocked_reason: str  # what keeps annotation open although its quota is met or its time is over
     current_runs: list[Run]
     responses: int
@@ -237,6 +239,13 @@ class RoundReport:
     head_to_head: HeadToHead | None
     reliability: list[ReliabilityPoint]
     by_strength: list[tuple[str, dict[str, Any]]]
+
+
+def _mixed_in(round_: Round) -> str:
+    try:
+        return describe_ptx(load_plan(round_.plan).policy.algorithm)
+    except UserError:  # a plan of another version of this program
+        return ""
 
 
 def _blocked_reason(round_: Round, progress: BatchProgress | None) -> str:
@@ -261,6 +270,7 @@ def round_report(round_: Round, reader: User) -> RoundReport:
         timeline=entries,
         progress=progress,
         can_reopen_annotation=can_reopen_annotation(round_),
+        mixed_in=_mixed_in(round_),
         blocked_reason=_blocked_reason(round_, progress),
         current_runs=current.runs if current else [],
         responses=round_.project.responses.filter(external_id__startswith=response_id_prefix(round_)).count(),

@@ -97,6 +97,7 @@ PPO_MAX = PPOPreset(
         gae_lambda=0.9,  # C.3: "in all our other experiments"; the authors' code has 0.95
         whiten_advantages=False,  # 5.3.1: constrain on the reward level only
         ptx_coefficient=1.0,  # ours: 5.4 mixes pretraining data and names no weight
+        ptx_texts_share=1.0,  # 5.4: pretraining text
     ),
     critic=CriticOptions(
         init_from="reward_model",  # 5.4
@@ -160,6 +161,7 @@ PPO_INSTRUCTGPT = PPOPreset(
         gae_lambda=0.95,  # ours: unpublished
         whiten_advantages=True,  # ours, as in the code it grew from (Ziegler et al. 2019)
         ptx_coefficient=27.8,  # C.4
+        ptx_texts_share=1.0,  # C.4: pretraining text
         ptx_examples_per_minibatch=512,  # C.4: 8 times as many pretraining examples as episodes
     ),
     critic=CriticOptions(

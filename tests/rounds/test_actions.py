@@ -3,6 +3,8 @@ from django.utils import timezone
 
 from annotation.batches.actions import create_batch
 from annotation.content.actions import (
+    NewDemonstration,
+    add_demonstrations,
     add_prompts,
     get_or_create_prompt_set,
 )
@@ -85,6 +87,22 @@ def test_a_plan_that_needs_demonstrations_is_refused_without_them(begin):
     mapping["policy"]["algorithm"]["ptx_coefficient"] = 1.0
     with pytest.raises(RoundRefused, match="import_demonstrations"):
         begin(plan=load_plan(mapping))
+
+
+def test_a_plan_with_texts_falls_back_to_demonstrations_and_the_rounds_page_says_so(
+    begin, project, max_, client
+):
+    mapping = plan_to_dict(preset_plan("tiny"))
+    mapping["policy"]["algorithm"] |= {"ptx_coefficient": 2.0, "ptx_texts_share": 1.0}
+    prompts = list(project.prompts.filter(split="train"))
+    add_demonstrations(
+        actor=max_, project=project, rows=[NewDemonstration(prompt=prompt, text="Yes.") for prompt in prompts]
+    )
+    round_ = begin(plan=load_plan(mapping))
+    assert load_plan(round_.plan).policy.algorithm.ptx_texts_share == 0.0
+    client.force_login(max_)
+    page = client.get(f"/projects/{project.slug}/rounds/{round_.number}/")
+    assert "PPO mixes in demonstrations, no pretraining text (ptx, coefficient 2)." in page.content.decode()
 
 
 def test_a_run_that_ends_while_its_round_is_cancelled_does_not_keep_it_from_it(begin, max_, monkeypatch):

@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from annotation.models import PromptSet
+from policy_training.mixing import describe_ptx
 from policy_training.models import Policy
 from rounds.actions import start_round
 from rounds.errors import RoundRefused
@@ -56,7 +57,10 @@ class Command(ProjectCommand):
             prompt_set=find_prompt_set(project, options["prompt_set"]),
             plan=plan,
         )
-        self.stdout.write(f"Started {round_}. `manage.py worker` executes it.")
+        mixed_in = describe_ptx(load_plan(round_.plan).policy.algorithm)
+        self.stdout.write(
+            " ".join(filter(None, (f"Started {round_}. `manage.py worker` executes it.", mixed_in)))
+        )
 
 
 def find_policy(project: Project, name: str | None) -> Policy:

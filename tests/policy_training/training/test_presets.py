@@ -46,6 +46,7 @@ PUBLISHED_PPO = {
         "algorithm.gae_lambda": 0.9,  # C.3
         "algorithm.whiten_advantages": False,  # 5.3.1
         "policy_optimizer.max_grad_norm": 1.0,  # C.2
+        "algorithm.ptx_texts_share": 1.0,  # 5.4
         "critic.init_from": "reward_model",  # 5.4
         "critic.max_pretraining_updates": 50,  # ours
     },
@@ -83,6 +84,7 @@ PUBLISHED_PPO = {
         "policy_optimizer.beta2": 0.95,
         "critic_optimizer.learning_rate": 9e-6,
         "algorithm.ptx_coefficient": 27.8,
+        "algorithm.ptx_texts_share": 1.0,
         "algorithm.ptx_examples_per_minibatch": 512,
         "critic.init_from": "reward_model",
         "batch.max_prompt_tokens": 1000,

@@ -1,0 +1,66 @@
+"""Which of a project's texts and demonstrations a run mixes in, decided before it starts and said in words."""
+
+from dataclasses import replace
+
+from annotation.models import Prompt
+from policy_training.training.config import AlgorithmOptions
+from workspace.errors import ActionError
+from workspace.models import Project
+
+BRING_TEXTS = "bring some in with `manage.py import_texts`"
+BRING_DEMONSTRATIONS = "bring some in with `manage.py import_demonstrations`"
+
+
+class NothingToMixIn(ActionError):
+    """The project lacks the texts or demonstrations that a run would learn from."""
+
+    code = "nothing_to_mix_in"
+
+
+def has_training_texts(project: Project) -> bool:
+    return project.texts.filter(split=Prompt.Split.TRAIN).exists()
+
+
+def has_training_demonstrations(project: Project) -> bool:
+    return project.demonstrations.filter(prompt__split=Prompt.Split.TRAIN).exists()
+
+
+def require_training_texts(project: Project, way_out: str) -> None:
+    """Raises NothingToMixIn; `way_out` is what else the caller can do."""
+    if not has_training_texts(project):
+        raise NothingToMixIn(
+            f"The project has no texts to train on: {BRING_TEXTS}, or {way_out}.", code="no_texts"
+        )
+
+
+def available_ptx(project: Project, algorithm: AlgorithmOptions) -> AlgorithmOptions:
+    """The options with a ptx share that the project can meet: without any texts all of it is demonstrations.
+
+    Whoever calls this shows `describe_ptx` of the result. Raises NothingToMixIn when what is left is missing too.
+    """
+    if algorithm.ptx_coefficient == 0:
+        return algorithm
+    if algorithm.ptx_texts_share > 0 and not has_training_texts(project):
+        algorithm = replace(algorithm, ptx_texts_share=0.0)
+    if algorithm.ptx_texts_share < 1 and not has_training_demonstrations(project):
+        what = "demonstrations" if algorithm.ptx_texts_share > 0 else "texts or demonstrations"
+        raise NothingToMixIn(
+            f"The plan mixes {what} into PPO (ptx) and the project has none to train on: {BRING_TEXTS} or "
+            "`manage.py import_demonstrations`, or set policy.algorithm.ptx_coefficient=0.",
+            code="no_demonstrations",
+        )
+    return algorithm
+
+
+def describe_ptx(algorithm: AlgorithmOptions) -> str:
+    """A sentence about what PPO mixes in; empty when it mixes in nothing."""
+    share, coefficient = algorithm.ptx_texts_share, f"coefficient {algorithm.ptx_coefficient:g}"
+    if algorithm.ptx_coefficient == 0:
+        return ""
+    if share == 1:
+        return f"PPO mixes in pretraining texts (ptx, {coefficient})."
+    if share == 0:
+        return f"PPO mixes in demonstrations, no pretraining text (ptx, {coefficient})."
+    return (
+        f"PPO mixes in {share:.0%} pretraining texts and {1 - share:.0%} demonstrations (ptx, {coefficient})."
+    )
