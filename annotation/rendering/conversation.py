@@ -1,13 +1,17 @@
-"""Prompts and responses as a screen shows them: texts and labels, never an id or a source."""
+"""Prompts and responses as a screen shows them: texts, tool calls and labels, never an id or a source."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from annotation.models import Response
 from annotation.preferences.scale import labels_to_responses
 from annotation.rendering.markdown import render_markdown
+from annotation.rendering.tool_calls import render_calls, render_result
+from learning.interface.messages import Answer, answer_text
 
 ROLE_LABELS = {"user": "User", "assistant": "Assistant", "system": "Instructions", "tool": "Tool"}
 
@@ -21,33 +25,50 @@ class Turn:
 
 @dataclass(frozen=True)
 class DisplayedResponse:
-    """A response as it is shown: its label and its text."""
+    """A response as it is shown: its label, its text as HTML, and its text to the letter."""
 
     label: str
     html: SafeString
+    written: str
 
 
-def render_conversation(messages: list[dict[str, str]]) -> list[Turn]:
-    return [
-        Turn(
-            message["role"],
-            ROLE_LABELS.get(message["role"], message["role"]),
-            render_markdown(message["content"]),
-        )
-        for message in messages
-    ]
+def render_conversation(messages: Sequence[Mapping[str, Any]]) -> list[Turn]:
+    return [Turn(message["role"], _speaker(message), _render_message(message)) for message in messages]
 
 
-def render_response(text: str) -> SafeString:
+def _speaker(message: Mapping[str, Any]) -> str:
+    speaker = ROLE_LABELS.get(message["role"], message["role"])
+    return f"{speaker} ({message['name']})" if message.get("name") else speaker
+
+
+def _render_message(message: Mapping[str, Any]) -> SafeString:
+    if message["role"] == "tool":
+        return render_result(message["content"])
+    text = render_markdown(message["content"]) if message["content"].strip() else SafeString("")
+    calls = message.get("tool_calls")
+    return format_html("{}{}", text, render_calls(calls)) if calls else text
+
+
+def _render_speaker(turn: Mapping[str, Any]) -> SafeString:
+    """Who speaks in a turn of a response, where it is not the assistant."""
+    if turn["role"] == "assistant":
+        return SafeString("")
+    return format_html('<p class="turn-speaker">{}</p>', _speaker(turn))
+
+
+def render_response(answer: Answer) -> SafeString:
     """A blank response says that it is one: an empty box looks like a fault of the page."""
-    if not text.strip():
+    if not isinstance(answer, str):
+        turns = ((turn["role"], _render_speaker(turn), _render_message(turn)) for turn in answer)
+        return format_html_join("", '<div class="answer-turn answer-turn-{}">{}{}</div>', turns)
+    if not answer.strip():
         return format_html('<p class="empty-answer">{}</p>', "(empty answer)")
-    return render_markdown(text)
+    return render_markdown(answer)
 
 
-def displayed_responses(order_shown: list[int]) -> list[DisplayedResponse]:
-    texts = dict(Response.objects.filter(pk__in=order_shown).values_list("pk", "text"))
+def displayed_responses(order_shown: Sequence[int]) -> list[DisplayedResponse]:
+    responses = Response.objects.only("text", "turns").in_bulk(order_shown)
     return [
-        DisplayedResponse(label, render_response(texts[key]))
-        for label, key in labels_to_responses(order_shown).items()
+        DisplayedResponse(label, render_response(responses[key].answer), answer_text(responses[key].answer))
+        for label, key in labels_to_responses(list(order_shown)).items()
     ]

@@ -62,6 +62,11 @@ def _highlighted(code: str, language: str, _attributes: str) -> str:
         return ""
 
 
+def highlight_code(code: str, language: str) -> SafeString:
+    """Code as safe HTML for a <pre class="code-block">: Pygments' spans, or the escaped text."""
+    return mark_safe(_highlighted(code, language, "") or escape(code))  # noqa: S308 - both are escaped
+
+
 def _render_image(
     renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: Any
 ) -> str:

@@ -13,9 +13,9 @@ from django.views.decorators.http import require_GET, require_POST
 from annotation.access import access_batch, access_judgment
 from annotation.batches import actions
 from annotation.batches.progress import batch_progress
-from annotation.models import Batch, Judgment, Response, Task
+from annotation.models import Batch, Judgment, Task
 from annotation.preferences.scale import describe_step, labels_to_responses, tiers_to_labels
-from annotation.rendering.conversation import render_conversation, render_response
+from annotation.rendering.conversation import displayed_responses, render_conversation
 from annotation.rendering.judgments import FLAG_LABELS, describe_judgment
 from annotation.rendering.markdown import excerpt
 from workspace.models import User
@@ -95,13 +95,13 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
     project = request.project
     batch = access_batch(project, pk)
     judgment = access_judgment(batch, judgment_pk)
-    texts = dict(Response.objects.filter(pk__in=judgment.order_shown).values_list("pk", "text"))
+    shown = {response.label: response for response in displayed_responses(judgment.order_shown)}
     label_of = {key: label for label, key in labels_to_responses(judgment.order_shown).items()}
     tiers = [
         {
             "rank": rank,
             "tie": len(tier) > 1,
-            "responses": [{"label": label_of[key], "html": render_response(texts[key])} for key in tier],
+            "responses": [shown[label_of[key]] for key in tier],
             "step": describe_step(judgment.strengths[rank - 1]) if rank <= len(judgment.strengths) else "",
         }
         for rank, tier in enumerate(judgment.tiers, start=1)

@@ -485,3 +485,35 @@ def test_targets_are_large_enough_to_tap(browser, ada, make_batch, address, open
     )
     context.close()
     assert small == []
+
+
+def test_a_call_is_seen_as_a_call_and_every_answer_also_as_it_was_written(
+    page, ada, make_batch, address, open_as
+):
+    make_batch(tasks=1, texts=["**Yes** \\[x\\]", "No"])
+    call = {"id": "c1", "name": "book", "arguments": '{"people": 2, "at": "19:00"}'}
+    turns = [
+        {"role": "assistant", "content": "One moment.", "tool_calls": [call]},
+        {"role": "tool", "content": "full", "name": "book"},
+        {"role": "assistant", "content": "**No** table."},
+    ]
+    Response.objects.filter(text="No").update(turns=turns)
+    open_as(page, ada).goto(address("annotate"))
+    wait_for_task(page)
+    assert page.locator(".tool-call-name code").inner_text() == "book"
+    assert page.locator(".tool-call pre").inner_text() == '{\n  "people": 2,\n  "at": "19:00"\n}'
+    assert page.locator(".tool-result").inner_text() == "full"
+    label = page.locator("[data-response]", has_text="One moment").get_attribute("data-response")
+    other = "A" if label == "B" else "B"
+    switch = page.get_by_role("button", name=f"Answer {other} as written")
+    written = page.locator(f"[data-response={other}] [data-written]")
+    assert written.is_hidden()
+    switch.click()
+    assert written.inner_text() == "**Yes** \\[x\\]"
+    assert page.locator(f"[data-response={other}] [data-rendered]").is_hidden()
+    switch.click()
+    assert written.is_hidden()
+    for width in (1280, 320):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert axe(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") == width
