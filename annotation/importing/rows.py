@@ -7,6 +7,7 @@ from annotation.text import safe_excerpt
 
 WHOLE_ROW = "(whole row)"
 MAX_COLUMN_CHARACTERS = 100
+MAX_ROW_BYTES = 32 * 1024 * 1024
 
 
 class RowError(Exception):
@@ -19,6 +20,9 @@ class RowError(Exception):
         self.column = safe_excerpt(column, MAX_COLUMN_CHARACTERS)
         self.reason = safe_excerpt(reason)
         super().__init__(f"{self.column}: {self.reason}")
+
+
+NumberedRow = tuple[int, dict[str, Any] | RowError]
 
 
 @dataclass(frozen=True)

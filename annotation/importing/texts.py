@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from annotation.content.actions import hash_text
+from annotation.importing.file_forms import BYTE_ORDER_MARK
 from annotation.importing.readers.texts import TextReader
 from annotation.importing.report import ImportRefused, ImportReport
-from annotation.importing.rows import RowError
-from annotation.importing.source_files import BYTE_ORDER_MARK, read_rows
+from annotation.importing.rows import NumberedRow, RowError
+from annotation.importing.source_files import read_rows
 from annotation.importing.staging import Staging, row_chunks
 from annotation.models import Text
 from annotation.text import safe_excerpt
@@ -20,8 +21,6 @@ from workspace.models import Project
 TxtRows = Literal["document", "paragraph", "line"]  # as sample_by of datasets' text loader
 TXT_ROWS: tuple[TxtRows, ...] = get_args(TxtRows)
 ROWS_PER_LOOK_UP = 500
-
-NumberedRow = tuple[int, dict[str, Any] | RowError]
 
 
 def stage_texts(

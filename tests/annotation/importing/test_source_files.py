@@ -1,6 +1,9 @@
+import bz2
 import gzip
 import json
+import lzma
 import os
+import pickle
 import struct
 import tracemalloc
 from pathlib import Path
@@ -9,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from annotation.importing import source_files
+from annotation.importing import csv_rows, file_forms, json_rows, source_files
 from annotation.importing.report import ImportRefused
-from annotation.importing.rows import RowError, UnreadableValue
+from annotation.importing.rows import RowError, TextCell, UnreadableValue
 from annotation.importing.source_files import read_rows
 
 
@@ -67,7 +70,7 @@ def test_a_bad_line_is_a_problem_and_reading_goes_on(tmp_path, line, reason):
 
 
 def test_a_line_without_end_is_a_problem_and_is_never_held(tmp_path, monkeypatch):
-    monkeypatch.setattr(source_files, "MAX_LINE_BYTES", 1024 * 1024)
+    monkeypatch.setattr(source_files, "MAX_ROW_BYTES", 1024 * 1024)
     path = tmp_path / "rows.jsonl.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(b'{"a": 1}\n')
@@ -85,7 +88,7 @@ def test_a_line_without_end_is_a_problem_and_is_never_held(tmp_path, monkeypatch
 
 
 def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(source_files, "MAX_DECOMPRESSED_BYTES", 1024 * 1024)
+    monkeypatch.setattr(file_forms, "MAX_DECOMPRESSED_BYTES", 1024 * 1024)
     path = write(tmp_path, gzip.compress(b'{"a": "%s"}\n' % (b"x" * 100_000) * 100))
     with pytest.raises(ImportRefused, match="unpacks to more than 200 times its size") as refused:
         list(read_rows(path))
@@ -157,3 +160,133 @@ def test_what_is_wrong_with_the_file_is_one_sentence(tmp_path):
         assert str(path) in refused.value.message
         assert refused.value.message.endswith(".")
         assert "\n" not in refused.value.message
+
+
+def test_one_json_array_is_its_elements(tmp_path, monkeypatch):
+    rows = [{"a": n, "b": "x]},{[" * n, "c": [{"d": None}]} for n in range(200)]
+    for number, text in enumerate(
+        (json.dumps(rows), json.dumps(rows, indent=2), "\ufeff [\n\n" + json.dumps(rows)[1:])
+    ):
+        for name, packed in (("rows.json", text.encode()), ("rows.json.gz", gzip.compress(text.encode()))):
+            path = write(tmp_path, packed, f"{number}{name}")
+            for chunk in (7, 256 * 1024):
+                monkeypatch.setattr(json_rows, "_CHUNK_BYTES", chunk)
+                assert list(read_rows(path)) == list(enumerate(rows, start=1))
+    path = write(tmp_path, b'[{"a": NaN}, 5, {"a": 1}\n]\n')
+    (_, first), (_, second), third = read_rows(path)
+    assert isinstance(first["a"], UnreadableValue)
+    assert "is not a JSON object but a number (5)" in second.reason
+    assert third == (3, {"a": 1})
+    assert list(read_rows(write(tmp_path, b"[]"))) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'[{"a": 1}', "has no comma between rows 1 and 2"),
+        (b'[{"a": 1} {"a": 2}]', "has no comma between rows 1 and 2"),
+        (b'[{"a": 1}, {"a": nix}, {"a": 2}]', "has a row 2 that is not JSON"),
+        (b'[{"a": 1}, {"a": "x', "has a row 2 that is not JSON"),
+        (b'[{"a": 1}]\n[{"a": 2}]', "goes on after the end of its list"),
+        (b'[{"a": "\xff"}]', "is not UTF-8 text"),
+        (b'[{"a": ' + b"[" * 100_000, "has a row 1 that is not JSON"),
+    ],
+)
+def test_an_array_that_breaks_off_or_is_none_is_one_sentence(tmp_path, content, said):
+    with pytest.raises(ImportRefused, match=said) as refused:
+        list(read_rows(write(tmp_path, content, "rows.json")))
+    assert refused.value.message.endswith("it should be one JSON list of objects.")
+
+
+def test_an_array_is_never_held_whole(tmp_path):
+    path = tmp_path / "rows.json"
+    with path.open("w") as file:
+        file.write("[" + ",\n".join(json.dumps({"a": "x" * 1000}) for _ in range(20_000)) + "]")
+    tracemalloc.start()
+    assert sum(1 for _ in read_rows(path)) == 20_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * 1024 * 1024
+
+
+CELLS = {"prompt": 'Say "tea", please', "chosen": "one\ntwo", "rejected": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rows.csv", 'prompt,chosen,rejected\n"Say ""tea"", please","one\ntwo",\nx,y,z\n'),
+        ("rows.CSV", '\ufeffprompt;chosen;rejected\r\n"Say ""tea"", please";"one\ntwo";\r\nx;y;z\r\n'),
+        ("rows.tsv", 'prompt\tchosen\trejected\n"Say ""tea"", please"\t"one\ntwo"\t\nx\ty\tz'),
+    ],
+)
+def test_csv_is_read_by_its_header(tmp_path, name, text):
+    for number, data in enumerate((text.encode(), gzip.compress(text.encode()))):
+        path = write(tmp_path, data, str(number) + name + ".gz" * number)
+        rows = list(read_rows(path))
+        assert rows == [(2, CELLS), (4, {"prompt": "x", "chosen": "y", "rejected": "z"})]
+        assert isinstance(rows[0][1]["prompt"], TextCell)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"prompt,prompt\na,b\n", "names the column prompt twice"),
+        (b"\na,b\n", "The first line of .* is empty"),
+        (b"a,b\nx,\xe9\n", "is not UTF-8 text .* save it as .CSV UTF-8."),
+        (b'a,b\nx,y\n"x,y\n', "is damaged at line 3"),
+        (b'a,b\n"x"y,z\n', "is damaged at line 2"),
+    ],
+)
+def test_a_csv_file_that_is_damaged_is_one_sentence(tmp_path, content, said):
+    with pytest.raises(ImportRefused, match=said):
+        list(read_rows(write(tmp_path, content, "rows.csv")))
+
+
+def test_a_csv_row_of_another_length_is_a_problem_and_reading_goes_on(tmp_path, monkeypatch):
+    path = write(tmp_path, b"a,b\n1,2,3\n\n4,5\n", "rows.csv")
+    (line, problem), after = read_rows(path)
+    assert (line, problem.reason) == (2, "has 3 cells under 2 column names")
+    assert after == (4, {"a": "4", "b": "5"})
+    monkeypatch.setattr(csv_rows, "MAX_ROW_BYTES", 1000)
+    with pytest.raises(ImportRefused, match="is damaged at line 2 .*field larger than field limit"):
+        list(read_rows(write(tmp_path, b'a,b\n"' + b"x\n" * 9000, "open.csv")))
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "said"),
+    [
+        (b"\x28\xb5\x2f\xfd\x20", "rows.jsonl.zst", "is compressed with zstd"),
+        (lzma.compress(b"{}"), "rows.jsonl.xz", "is compressed with xz"),
+        (bz2.compress(b"{}"), "rows.jsonl", "is compressed with bzip2"),
+        (b"PK\x03\x04...", "rows.xlsx", "is a zip archive, or an Excel"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid",
+            "rows.parquet",
+            "is only the pointer of Git LFS",
+        ),
+        ("{}".encode("utf-16"), "rows.jsonl", "is UTF-16 text"),
+        (b"<!DOCTYPE html>", "rows.jsonl", "is HTML or XML"),
+        (pickle.dumps({}), "rows.pkl", "is a Python pickle"),
+        (b"\0" * 257 + b"ustar", "rows.tar", "is a tar archive"),
+        (gzip.compress(b"\0" * 257 + b"ustar"), "rows.tar.gz", "is a tar archive"),
+        (b'{\n  "data": []\n}', "rows.json", "is JSON over several lines"),
+        (b"some text", "rows.parquet", "is not what its name says"),
+    ],
+)
+def test_a_form_that_is_not_read_is_named(tmp_path, content, name, said):
+    with pytest.raises(ImportRefused, match=said) as refused:
+        list(read_rows(write(tmp_path, content, name)))
+    assert refused.value.code == "wrong_kind_of_file"
+    assert str(tmp_path / name) in refused.value.message
+    assert "\n" not in refused.value.message
+
+
+def test_the_arrow_stream_of_a_saved_dataset_is_read(tmp_path):
+    table = pa.table({"a": [1, None, 3], "b": [[{"role": "user"}], [], None]})
+    with pa.ipc.new_stream(tmp_path / "data.arrow", table.schema) as stream:
+        stream.write_table(table, max_chunksize=2)
+    assert list(read_rows(tmp_path / "data.arrow")) == list(enumerate(table.to_pylist(), start=1))
+    (tmp_path / "cut.arrow").write_bytes((tmp_path / "data.arrow").read_bytes()[:-90])
+    with pytest.raises(ImportRefused, match="is a damaged Arrow file"):
+        list(read_rows(tmp_path / "cut.arrow"))
