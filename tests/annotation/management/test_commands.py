@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from annotation.importing.file_forms import ACCEPTED
 from annotation.models import Judgment, Prompt, PromptSet, Task
 from tests.annotation.importing.conftest import hh_rows, write_rows  # noqa: F401
 from workspace.models import AuditEvent
@@ -209,15 +210,15 @@ def test_reconcile_says_that_all_is_well_or_what_drifted(project, write_rows):  
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("pairs.csv", "prompt,chosen,rejected\nWhy?,good,bad\n"),
         ("pairs.parquet", "no parquet at all"),
-        ("pairs.json", json.dumps([PAIR], indent=1)),
+        ("pairs.json", json.dumps({"data": [PAIR]}, indent=1)),
+        ("pairs.jsonl.zst", ""),
     ],
 )
 def test_a_file_of_another_kind_is_named_once_with_what_is_accepted(project, tmp_path, name, content):
-    (tmp_path / name).write_text(content)
+    (tmp_path / name).write_bytes(b"\x28\xb5\x2f\xfd" if name.endswith(".zst") else content.encode())
     sentence, printed = refusal("import_comparisons", project.slug, tmp_path / name, "--format", "trl")
-    assert name in sentence and "JSON Lines (one object a line)" in sentence
+    assert name in sentence and ("one object a line" in sentence or ACCEPTED in sentence)
     assert printed == ""
 
 
