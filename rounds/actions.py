@@ -12,10 +12,11 @@ from annotation.models import Batch, Prompt, PromptSet
 from policy_training.mixing import NothingToMixIn, available_ptx
 from policy_training.models import Policy
 from rounds.errors import RoundRefused, WrongStage
+from rounds.lengths import require_lengths, require_readable
 from rounds.models import Round, Stage
-from rounds.plans import RoundPlan, plan_to_dict
+from rounds.plans import RoundPlan, load_plan, plan_to_dict
 from rounds.stages.annotating import can_reopen_annotation, finish_annotation, require_judgments
-from rounds.stages.scoring import open_next_round
+from rounds.stages.scoring import next_round_of, open_next_round
 from rounds.stages.transitions import UNSUCCESSFUL_STATES, enter_stage, stage_runs
 from runs.actions import cancel_run, retry_run
 from runs.errors import IllegalTransition, RunChanged
@@ -83,6 +84,7 @@ def require_startable(
     non_members = [name for name in plan.annotation.reserved_for if name not in members]
     if non_members:
         raise RoundRefused(f"Tasks cannot be kept for “{non_members[0]}”, who is no member of this project.")
+    require_lengths(project=project, criterion=criterion, start_policy=start_policy, plan=plan)
 
 
 def with_available_ptx(project: Project, plan: RoundPlan) -> RoundPlan:
@@ -184,6 +186,8 @@ def retry_round(*, actor: User, round_: Round) -> Round:
     be more now.
     """
     locked = _lock_at(round_, Stage.FAILED)
+    if locked.failed_stage == Stage.SAMPLING:
+        _require_readable_plan(locked)
     runs = stage_runs(locked, locked.failed_stage)
     cleared_fields: dict[str, Any] = {"failed_stage": "", "error": ""}
     if locked.failed_stage == Stage.REWARD_MODEL and all(run.state == RunState.USER_ERROR for run in runs):
@@ -195,6 +199,22 @@ def retry_round(*, actor: User, round_: Round) -> Round:
     reason = f"retried by {actor.username}"
     enter_stage(locked, locked.failed_stage, reason, actor=actor, action="round.retry", **cleared_fields)
     return locked
+
+
+def _require_readable_plan(round_: Round) -> None:
+    """A plan is never changed, so that the same stage would fail alike. Raises RoundRefused with what to do."""
+    try:
+        require_readable(
+            project=round_.project,
+            criterion=round_.criterion,
+            start_policy=round_.start_policy,
+            plan=load_plan(round_.plan),
+        )
+    except RoundRefused as error:
+        raise RoundRefused(
+            f"{error.message} A round's plan is never changed: cancel this round and start another.",
+            code=error.code,
+        ) from error
 
 
 @transaction.atomic
@@ -216,8 +236,8 @@ def cancel_round(*, actor: User, round_: Round) -> Round:
 
 @transaction.atomic
 def start_next_round(*, actor: User, round_: Round) -> Round:
-    """Open the round after a done one with the same plan."""
+    """Open the round after a done one with the same plan. A round that was cancelled meanwhile is no obstacle."""
     locked = _lock_at(round_, Stage.DONE)
-    if Round.objects.filter(project=locked.project, number__gt=locked.number).exists():
+    if next_round_of(locked) is not None:
         raise WrongStage(f"The round after {locked} was started already.")
     return open_next_round(locked, actor=actor)

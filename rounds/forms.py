@@ -3,26 +3,38 @@
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import Model
 
 from annotation.models import PromptSet
 from policy_training.models import Policy
-from rounds.plans import PRESETS, RoundPlan, override_plan, preset_plan
+from rounds.lengths import fit_plan, shortest_reader
+from rounds.plans import PRESET_DESCRIPTIONS, PRESETS, RoundPlan, override_plan, preset_plan
 from workspace.forms import StyledFormMixin
 from workspace.models import MAX_OVERLAP, Criterion, Project
 
 
 class StartRoundForm(StyledFormMixin, forms.Form):
-    preset = forms.ChoiceField(choices=[(name, name) for name in sorted(PRESETS)], initial="tiny")
+    preset = forms.ChoiceField(
+        choices=[(name, f"{name}: {PRESET_DESCRIPTIONS[name]}") for name in sorted(PRESETS)], initial="tiny"
+    )
     criterion = forms.ModelChoiceField(Criterion.objects.none())
     start_policy = forms.ModelChoiceField(Policy.objects.none())
     prompt_set = forms.ModelChoiceField(PromptSet.objects.none())
-    prompts = forms.IntegerField(
-        min_value=1, required=False, help_text="How many to sample; empty: the preset's."
-    )
+    prompts = forms.IntegerField(min_value=1, required=False, help_text="How many to sample.")
     responses_per_task = forms.IntegerField(
-        min_value=2, max_value=9, required=False, help_text="2: pairs, 3 to 9: rankings; empty: the preset's."
+        min_value=2, max_value=9, required=False, help_text="2: pairs, 3 to 9: rankings."
     )
-    temperatures = forms.CharField(required=False, help_text="For example 0.7, 1.0; empty: the preset's.")
+    temperatures = forms.CharField(required=False, help_text="One or several, for example 0.7, 1.0")
+    max_prompt_tokens = forms.IntegerField(
+        min_value=1, required=False, label="Longest prompt, in tokens", help_text="Longer ones are cut."
+    )
+    max_response_tokens = forms.IntegerField(
+        min_value=1,
+        required=False,
+        label="Longest response, in tokens",
+        help_text="For the answers people judge, the reward model and PPO alike.",
+    )
     overlap = forms.IntegerField(min_value=1, max_value=MAX_OVERLAP, required=False, label="People per task")
     quota = forms.IntegerField(
         min_value=1,
@@ -50,6 +62,45 @@ class StartRoundForm(StyledFormMixin, forms.Form):
             field.initial = queryset.first()
             field.empty_label = None
         self.add_bootstrap_classes()
+        self._show_defaults(project)
+
+    def _show_defaults(self, project: Project) -> None:
+        """Where nothing is typed the preset's number is used: it stands in the empty field."""
+        preset, policy = self["preset"].value(), self._chosen("start_policy")
+        criterion = self._chosen("criterion")
+        if preset not in PRESETS:
+            return
+        plan = preset_plan(preset)
+        if isinstance(policy, Policy) and isinstance(criterion, Criterion):
+            shortest = shortest_reader(project, criterion, policy, plan)
+            plan = fit_plan(plan, project=project, criterion=criterion, start_policy=policy)
+            if shortest is not None:
+                self.fields[
+                    "max_response_tokens"
+                ].help_text += (
+                    f" “{shortest[0]}” reads {shortest[1]} tokens at once, prompt and response together."
+                )
+        sampling = plan.sampling
+        least, most = sampling.min_responses_per_task, sampling.responses_per_task
+        defaults = {
+            "prompts": sampling.prompts,
+            "responses_per_task": most if least is None else f"{least} to {most}",
+            "temperatures": ", ".join(f"{temperature:g}" for temperature in sampling.options.temperatures),
+            "max_prompt_tokens": sampling.options.max_prompt_tokens,
+            "max_response_tokens": sampling.options.max_response_tokens,
+            "overlap": plan.annotation.overlap or project.overlap,
+        }
+        for name, value in defaults.items():
+            self.fields[name].widget.attrs["placeholder"] = str(value)
+
+    def _chosen(self, name: str) -> Model | None:
+        """What is selected in a field, or None."""
+        field, value = self.fields[name], self[name].value()
+        assert isinstance(field, forms.ModelChoiceField) and field.queryset is not None
+        try:
+            return field.queryset.get(pk=getattr(value, "pk", value))
+        except (ObjectDoesNotExist, TypeError, ValueError):
+            return None
 
     def clean_temperatures(self) -> tuple[float, ...] | None:
         text = self.cleaned_data["temperatures"].strip()
@@ -67,11 +118,19 @@ class StartRoundForm(StyledFormMixin, forms.Form):
         values = self.cleaned_data
         sampling = {name: values[name] for name in ("prompts", "responses_per_task")}
         annotation = {name: values[name] for name in ("overlap", "quota", "max_hours")}
-        return override_plan(
+        plan = override_plan(
             preset_plan(values["preset"]),
             sampling={name: value for name, value in sampling.items() if value is not None},
             temperatures=values["temperatures"],
             annotation={name: value for name, value in annotation.items() if value is not None},
+        )
+        return fit_plan(
+            plan,
+            project=values["start_policy"].project,
+            criterion=values["criterion"],
+            start_policy=values["start_policy"],
+            max_prompt_tokens=values["max_prompt_tokens"],
+            max_response_tokens=values["max_response_tokens"],
         )
 
 

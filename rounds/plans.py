@@ -119,48 +119,80 @@ def placeholder_source() -> ModelSource:
     return ModelSource(path=PLACEHOLDER_PATH)
 
 
+def _sentence(error: ValueError) -> str:
+    """The words of a ValueError with a full stop, and a capital unless they begin with the name of an option."""
+    words = str(error)
+    first = words.split(" ", 1)[0]
+    return f"{words if '_' in first else words[:1].upper() + words[1:]}."
+
+
+def with_lengths(plan: RoundPlan, *, max_prompt_tokens: int, max_response_tokens: int) -> RoundPlan:
+    """The plan with one limit on lengths: for what people judge, what the reward model reads and what PPO writes.
+
+    Raises UserError for a limit below 1.
+    """
+    lengths: dict[str, Any] = {
+        "max_prompt_tokens": max_prompt_tokens,
+        "max_response_tokens": max_response_tokens,
+    }
+    try:
+        return replace(
+            plan,
+            sampling=replace(plan.sampling, options=replace(plan.sampling.options, **lengths)),
+            reward_model=replace(plan.reward_model, batch=replace(plan.reward_model.batch, **lengths)),
+            policy=replace(plan.policy, batch=replace(plan.policy.batch, **lengths)),
+        )
+    except ValueError as error:
+        raise UserError(_sentence(error)) from error
+
+
 def _instructgpt(runtime: RuntimeOptions) -> RoundPlan:
     """K-way rankings, one reward model on all judgments so far, PPO (InstructGPT, 3.1, C.2, C.4)."""
-    return RoundPlan(
+    policy = PPO_PRESETS["instructgpt"].config(placeholder_source(), PLACEHOLDER_PATH, runtime=runtime)
+    plan = RoundPlan(
         sampling=SamplingPlan(
-            prompts=2000, responses_per_task=4, options=SampleOptions(max_response_tokens=512)
+            prompts=2000,
+            responses_per_task=9,  # 3.5: between 4 and 9
+            min_responses_per_task=4,
         ),
         annotation=AnnotationPlan(),
         reward_model=REWARD_MODEL_PRESETS["instructgpt"].config(placeholder_source(), runtime=runtime),
-        policy=PPO_PRESETS["ppo_max"].config(placeholder_source(), PLACEHOLDER_PATH, runtime=runtime),
+        policy=policy,
         preset="instructgpt",
+    )
+    return with_lengths(
+        plan,
+        max_prompt_tokens=policy.batch.max_prompt_tokens,  # C.4: 1,000 each
+        max_response_tokens=policy.batch.max_response_tokens,
     )
 
 
 def _llama2(runtime: RuntimeOptions) -> RoundPlan:
-    """Binary comparisons with strength margins, two temperatures for diversity (Llama 2, 3.2.1, 3.2.2)."""
-    return RoundPlan(
-        sampling=SamplingPlan(
-            prompts=2000, options=SampleOptions(temperatures=(0.7, 1.0), max_response_tokens=512)
-        ),
+    """Binary comparisons with strength margins, two temperatures for diversity (Llama 2, 3.2.1 to 3.2.3)."""
+    plan = RoundPlan(
+        sampling=SamplingPlan(prompts=2000, options=SampleOptions(temperatures=(0.7, 1.0))),
         annotation=AnnotationPlan(),
         reward_model=REWARD_MODEL_PRESETS["llama2"].config(placeholder_source(), runtime=runtime),
-        policy=PPO_PRESETS["n_plus"].config(placeholder_source(), PLACEHOLDER_PATH, runtime=runtime),
+        policy=PPO_PRESETS["llama2"].config(placeholder_source(), PLACEHOLDER_PATH, runtime=runtime),
         preset="llama2",
     )
+    return with_lengths(plan, max_prompt_tokens=512, max_response_tokens=512)  # ours: the paper names none
 
 
 def _tiny(runtime: RuntimeOptions) -> RoundPlan:
     """Models of about a million parameters on a laptop: ours, measured by the demo."""
     policy = PPO_PRESETS["tiny"].config(placeholder_source(), PLACEHOLDER_PATH, runtime=runtime)
-    return RoundPlan(
-        sampling=SamplingPlan(
-            prompts=240,
-            responses_per_task=2,
-            options=SampleOptions(
-                max_prompt_tokens=policy.batch.max_prompt_tokens,
-                max_response_tokens=policy.batch.max_response_tokens,
-            ),
-        ),
+    plan = RoundPlan(
+        sampling=SamplingPlan(prompts=240, responses_per_task=2),
         annotation=AnnotationPlan(),
         reward_model=REWARD_MODEL_PRESETS["tiny"].config(placeholder_source(), runtime=runtime),
         policy=policy,
         preset="tiny",
+    )
+    return with_lengths(
+        plan,
+        max_prompt_tokens=policy.batch.max_prompt_tokens,
+        max_response_tokens=policy.batch.max_response_tokens,
     )
 
 
@@ -168,6 +200,12 @@ PRESETS: Mapping[str, Callable[[RuntimeOptions], RoundPlan]] = {
     "instructgpt": _instructgpt,
     "llama2": _llama2,
     "tiny": _tiny,
+}
+# For whoever chooses one.
+PRESET_DESCRIPTIONS: Mapping[str, str] = {
+    "instructgpt": "rankings of 4 to 9 answers, PPO with pretraining text mixed in (InstructGPT); large models",
+    "llama2": "pairs from two temperatures, margins by strength (Llama 2); large models",
+    "tiny": "pairs, few prompts; models of about a million parameters on a laptop",
 }
 
 
@@ -180,13 +218,16 @@ def override_plan(
 ) -> RoundPlan:
     """The plan with some values changed, as the form and the command line do. Raises UserError on a bad value."""
     try:
+        sampling = dict(sampling or {})
+        if "responses_per_task" in sampling:  # that many everywhere, unless a range is asked for
+            sampling.setdefault("min_responses_per_task", None)
         options = plan.sampling.options
         if temperatures is not None:
             options = replace(options, temperatures=temperatures)
         return replace(
             plan,
-            sampling=replace(plan.sampling, options=options, **(sampling or {})),
+            sampling=replace(plan.sampling, options=options, **sampling),
             annotation=replace(plan.annotation, **(annotation or {})),
         )
     except ValueError as error:
-        raise UserError(f"{str(error)[0].upper()}{str(error)[1:]}.") from error
+        raise UserError(_sentence(error)) from error

@@ -19,6 +19,7 @@ from rounds.models import Round, Stage
 from rounds.plans import load_plan
 from rounds.stages.annotating import can_reopen_annotation, missing_judgments_message
 from rounds.stages.registry import STAGE_ORDER
+from rounds.stages.scoring import next_round_of
 from rounds.task_selection import response_id_prefix
 from runs.models import Run
 from runs.presentation import duration as format_duration
@@ -283,7 +284,7 @@ def round_report(round_: Round, reader: User) -> RoundReport:
             if reward_model
             else []
         ),
-        next_round=round_.project.rounds.filter(number=round_.number + 1).first(),
+        next_round=next_round_of(round_),
         head_to_head=head_to_head(round_),
         reliability=reliability_points(report),
         # JSON has text as keys; weakest first.

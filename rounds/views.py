@@ -46,7 +46,8 @@ def round_list(request: ProjectRequest) -> HttpResponse:
 @project_view(Capability.MANAGE)
 def start(request: ProjectRequest) -> HttpResponse:
     project = request.project
-    form = StartRoundForm(request.POST or None, project=project)
+    # A chosen preset or policy asks for the page anew, with the numbers that are used where nothing is typed.
+    form = StartRoundForm(request.POST or None, project=project, initial=request.GET.dict())
     if request.method == "POST" and form.is_valid():
         try:
             round_ = actions.start_round(
@@ -59,6 +60,9 @@ def start(request: ProjectRequest) -> HttpResponse:
             )
         except (ActionError, UserError) as error:
             form.add_error(None, str(error))
+            for field, sentence in getattr(error, "fields", {}).items():
+                if field in form.fields:
+                    form.add_error(field, sentence)
         else:
             return redirect("rounds:round", slug=project.slug, number=round_.number)
     return render(request, "rounds/start.html", {"form": form}, status=422 if form.is_bound else 200)

@@ -15,8 +15,8 @@ from rounds.stages.transitions import (
     require_none_unsuccessful,
     stage_runs,
 )
+from rounds.starting_models import reward_model_base
 from runs.actions import clone_run
-from runs.models import Artifact
 from workspace.errors import ActionError
 from workspace.naming import unique_name
 
@@ -55,23 +55,6 @@ def freeze_round_dataset(round_: Round) -> PreferenceDataset:
         raise
 
 
-def _base_artifact(round_: Round, plan: RoundPlan) -> Artifact:
-    """The model whose weights the reward model starts from."""
-    if plan.reward_model_start == "previous_reward_model":
-        previous = (
-            RewardModel.objects.filter(project=round_.project, criterion=round_.criterion)
-            .order_by("-pk")
-            .first()
-        )
-        if previous is not None:
-            return previous.artifact
-    policy = round_.start_policy
-    if plan.reward_model_start == "first_policy":
-        while policy.parent is not None:
-            policy = policy.parent
-    return policy.artifact
-
-
 def advance_reward_model(round_: Round, plan: RoundPlan) -> bool:
     runs = stage_runs(round_, Stage.REWARD_MODEL)
     if round_.dataset is None:
@@ -82,7 +65,7 @@ def advance_reward_model(round_: Round, plan: RoundPlan) -> bool:
             project=round_.project,
             criterion=round_.criterion,
             dataset=round_.dataset,
-            base=_base_artifact(round_, plan),
+            base=reward_model_base(round_.project, round_.criterion, round_.start_policy, plan)[1],
             name=unique_name(
                 RewardModel.objects.filter(project=round_.project),
                 f"{round_.criterion.name}, round {round_.number}",

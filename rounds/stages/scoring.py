@@ -5,8 +5,10 @@ from django.utils import timezone
 from annotation.models import Judgment, Response
 from learning.interface.options import options_to_dict
 from rewardmodel.actions import score_responses
+from rounds.errors import RoundRefused
+from rounds.lengths import require_lengths
 from rounds.models import Round, Stage
-from rounds.plans import RoundPlan
+from rounds.plans import RoundPlan, load_plan
 from rounds.stages.transitions import (
     all_done,
     attach_run,
@@ -36,10 +38,25 @@ def advance_scoring(round_: Round, plan: RoundPlan) -> bool:
     require_none_unsuccessful(runs)
     if not all_done(runs):
         return False
-    enter_stage(round_, Stage.DONE, "the new policy is ready", finished_at=timezone.now())
+    refusal = ""
     if plan.continue_automatically:
+        try:
+            _require_next(round_, plan)
+        except RoundRefused as error:
+            # This round is done all the same.
+            refusal = f"; the next round was not opened: {error.message}"
+    enter_stage(round_, Stage.DONE, f"the new policy is ready{refusal}", finished_at=timezone.now())
+    if plan.continue_automatically and not refusal:
         open_next_round(round_)
     return True
+
+
+def _require_next(round_: Round, plan: RoundPlan) -> None:
+    """Raises RoundRefused where a round with the same plan would be refused at its start."""
+    assert round_.new_policy is not None
+    require_lengths(
+        project=round_.project, criterion=round_.criterion, start_policy=round_.new_policy, plan=plan
+    )
 
 
 def responses_to_score(round_: Round) -> list[Response]:
@@ -53,12 +70,21 @@ def responses_to_score(round_: Round) -> list[Response]:
     return list((of_round | of_people).distinct().order_by("pk"))
 
 
+def next_round_of(round_: Round) -> Round | None:
+    """The first round after this one that was not cancelled."""
+    later = round_.project.rounds.filter(number__gt=round_.number).exclude(stage=Stage.CANCELLED)
+    return later.order_by("number").first()
+
+
 def open_next_round(round_: Round, *, actor: User | None = None) -> Round:
-    """The round after a done one, with the same plan: its start is this round's new policy."""
+    """The round after a done one, with the same plan: its start is this round's new policy. Raises RoundRefused."""
     assert round_.new_policy is not None
+    _require_next(round_, load_plan(round_.plan))
+    last = round_.project.rounds.order_by("-number").first()
+    assert last is not None
     next_round = Round.objects.create(
         project=round_.project,
-        number=round_.number + 1,
+        number=last.number + 1,  # a cancelled round keeps its number
         criterion=round_.criterion,
         prompt_set=round_.prompt_set,
         plan=round_.plan,

@@ -119,6 +119,10 @@ def finish_round(make_policy, max_):
             ),
         )
         round_.new_policy = make_policy(name, parent=round_.start_policy)
+        round_.new_policy.produced_by = Run.objects.create(
+            project=project, kind="policy.ppo", title=name, config={}, requested_by=max_
+        )
+        round_.new_policy.save()
         round_.save()
         enter_stage(round_, Stage.DONE, "the new policy is ready", finished_at=timezone.now())
         return round_

@@ -1,5 +1,6 @@
 """The round page in a browser: buttons that ask and stay where they are, a focus that stays, a session that ends."""
 
+import json
 import re
 
 import pytest
@@ -9,7 +10,8 @@ from django.urls import reverse
 
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.queue.actions import claim_task
-from rounds.models import Stage
+from rounds.actions import start_next_round
+from rounds.models import Round, Stage
 from rounds.stages.transitions import enter_stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -138,3 +140,54 @@ def test_a_button_pressed_after_the_session_ended_leads_back_to_the_round(
     round_.refresh_from_db()
     assert round_.stage == Stage.ANNOTATING
     page.context.close()
+
+
+@pytest.mark.parametrize("preset", ["tiny", "llama2"])
+def test_a_round_starts_in_the_browser_with_lengths_that_fit_the_policy(
+    page, logged_in, live_server, project, policy, prompt_set, settings, tmp_path, preset
+):
+    """As the demonstration's policy, which reads 256 tokens: no preset could start there."""
+    settings.DATA_DIR = tmp_path
+    folder = policy.artifact.absolute_path
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"max_position_embeddings": 256}))
+    logged_in(page).goto(live_server.url + reverse("rounds:start", args=[project.slug]))
+    page.get_by_label("Prompts", exact=True).fill("7")
+    page.get_by_label("Preset").select_option(preset)
+    shown = {"tiny": ("146", "110"), "llama2": ("128", "128")}[preset]
+    prompt, response = page.get_by_label("Longest prompt"), page.get_by_label("Longest response")
+    page.locator(f"#id_max_prompt_tokens[placeholder='{shown[0]}']").wait_for()
+    assert response.get_attribute("placeholder") == shown[1]
+    assert page.get_by_label("Prompts", exact=True).input_value() == "7"
+    # Too long is refused on the form, and nothing has started.
+    prompt.fill("200")
+    response.fill("100")
+    page.get_by_role("button", name="Start the round").click()
+    page.get_by_role("alert").wait_for()
+    assert "reads 256 tokens at once" in page.get_by_role("alert").inner_text()
+    assert not Round.objects.exists()
+    page.complaints.clear()  # the browser reports the answer 422
+    response.fill("")
+    page.get_by_role("button", name="Start the round").click()
+    page.wait_for_url(re.compile("/rounds/1/"))
+    options = Round.objects.get().plan["sampling"]
+    assert (options["prompts"], options["options"]["max_prompt_tokens"]) == (7, 200)
+    assert options["options"]["max_response_tokens"] == 56
+
+
+def test_after_a_cancelled_round_the_one_before_goes_on_by_its_button(
+    page, logged_in, live_server, begin, finish_round, max_, project
+):
+    first = finish_round(begin())
+    second = start_next_round(actor=max_, round_=first)
+    pages = {
+        number: live_server.url + reverse("rounds:round", args=[project.slug, number]) for number in (1, 2)
+    }
+    logged_in(page).goto(pages[second.number])
+    page.get_by_role("button", name="Cancel the round").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel the round").click()
+    page.locator(".badge-state:text-is('Cancelled')").wait_for()
+    page.goto(pages[1])
+    page.get_by_role("button", name="Go on with the next round").click()
+    page.wait_for_url(re.compile("/rounds/3/"))
+    assert Round.objects.get(number=3).start_policy == first.new_policy

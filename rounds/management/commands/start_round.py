@@ -8,6 +8,7 @@ from policy_training.mixing import describe_ptx
 from policy_training.models import Policy
 from rounds.actions import start_round
 from rounds.errors import RoundRefused
+from rounds.lengths import fit_plan
 from rounds.plans import PRESETS, load_plan, override_plan, plan_to_dict, preset_plan
 from workspace.commands import ProjectCommand
 from workspace.config_overrides import apply_overrides
@@ -28,6 +29,14 @@ class Command(ProjectCommand):
         parser.add_argument("--prompts", type=int, help="how many prompts to sample")
         parser.add_argument("--responses", type=int, help="how many responses a task shows, 2 to 9")
         parser.add_argument("--temperatures", type=float, nargs="+")
+        parser.add_argument(
+            "--max-prompt-tokens", type=int, help="longest prompt read (default: the preset's, or what fits)"
+        )
+        parser.add_argument(
+            "--max-response-tokens",
+            type=int,
+            help="longest response sampled, read and written (default: the preset's, or what fits the models)",
+        )
         parser.add_argument("--overlap", type=int, help="how many people judge each task")
         parser.add_argument("--quota", type=int, help="how many judgments end the annotation")
         parser.add_argument("--hours", type=float, help="end the annotation this long after it began")
@@ -48,14 +57,23 @@ class Command(ProjectCommand):
             temperatures=tuple(options["temperatures"]) if options["temperatures"] else None,
             annotation={name: value for name, value in annotation.items() if value is not None},
         )
-        plan = load_plan(apply_overrides(plan_to_dict(plan), options["set"]))
+        criterion = find_criterion(project, options["criterion"])
+        start_policy = find_policy(project, options["policy"])
+        plan = fit_plan(
+            plan,
+            project=project,
+            criterion=criterion,
+            start_policy=start_policy,
+            max_prompt_tokens=options["max_prompt_tokens"],
+            max_response_tokens=options["max_response_tokens"],
+        )
         round_ = start_round(
             actor=actor,
             project=project,
-            criterion=find_criterion(project, options["criterion"]),
-            start_policy=find_policy(project, options["policy"]),
+            criterion=criterion,
+            start_policy=start_policy,
             prompt_set=find_prompt_set(project, options["prompt_set"]),
-            plan=plan,
+            plan=load_plan(apply_overrides(plan_to_dict(plan), options["set"])),
         )
         mixed_in = describe_ptx(load_plan(round_.plan).policy.algorithm)
         self.stdout.write(

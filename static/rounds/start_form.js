@@ -1,0 +1,27 @@
+// The numbers used where nothing is typed stand in the empty fields; another preset or policy has others. The form is
+// asked for anew and only what it shows is taken over: what was typed stays, also while the answer is on its way.
+(function () {
+  "use strict";
+  const form = document.getElementById("start-round");
+  const chosen = ["id_preset", "id_start_policy", "id_criterion"].map((id) => document.getElementById(id));
+  let newest = 0;
+
+  async function showDefaults() {
+    const number = ++newest;
+    const parameters = new URLSearchParams();
+    for (const select of chosen) parameters.set(select.name, select.value);
+    const answer = await fetch(`${form.dataset.defaults}?${parameters}`, { credentials: "same-origin" });
+    if (!answer.ok || answer.redirected || number !== newest) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const input of form.querySelectorAll("input[id]")) {
+      const other = page.getElementById(input.id);
+      if (other) input.placeholder = other.placeholder;
+    }
+    for (const help of form.querySelectorAll(".form-text[id]")) {
+      const other = page.getElementById(help.id);
+      if (other) help.textContent = other.textContent;
+    }
+  }
+
+  for (const select of chosen) select.addEventListener("change", () => showDefaults().catch(() => {}));
+})();
