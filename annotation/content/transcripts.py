@@ -12,6 +12,9 @@ Message = dict[str, str]
 MARKERS = {"system": "\n\nSystem:", "user": "\n\nHuman:", "assistant": "\n\nAssistant:", "tool": "\n\nTool:"}
 _ROLES = {marker.strip(): role for role, marker in MARKERS.items()}
 _MARKER = re.compile(r"\n\n(System:|Human:|Assistant:|Tool:)")
+_CRLF_MARKER = re.compile(r"\r\n(System:|Human:|Assistant:|Tool:)")
+_STRIPPED = re.compile(r"\n?(System:|Human:|Assistant:)")
+_EMPTY_LINES = re.compile(r"(?:[ \t]*\n)+")
 ASSISTANT_MARKER = MARKERS["assistant"]
 
 
@@ -28,9 +31,25 @@ def from_transcript(prompt: str) -> list[Message] | None:
     if before.strip() or not parts:
         return None
     return [
-        {"role": _ROLES[marker], "content": text.strip()}
+        {"role": _ROLES[marker], "content": turn_text(text)}
         for marker, text in zip(parts[::2], parts[1::2], strict=True)
     ]
+
+
+def turn_text(after_marker: str) -> str:
+    """What a turn says: without the space or the empty lines that part it from its marker, and without the white space
+    that parts it from the next one. The indentation of its first line is its own.
+    """
+    text = after_marker.rstrip()
+    empty_lines = _EMPTY_LINES.match(text)
+    return text[empty_lines.end() :] if empty_lines else text.removeprefix(" ")
+
+
+def tidy_transcript(text: str) -> str:
+    """A transcript as the HH files have it, of one whose lines end in CR LF or whose beginning was stripped."""
+    if _CRLF_MARKER.search(text):
+        text = text.replace("\r\n", "\n")
+    return "\n\n" + text.removeprefix("\n") if _STRIPPED.match(text) else text
 
 
 def is_lossless_transcript(messages: list[Message]) -> bool:
@@ -50,7 +69,7 @@ def shared_prompt(chosen: str, rejected: str) -> tuple[str, str, str] | None:
         prompt = chosen[: start + len(ASSISTANT_MARKER)]
         turns = from_transcript(prompt)
         if turns and turns[-1]["role"] in LAST_ROLES:
-            return prompt, chosen[len(prompt) :].strip(), rejected[len(prompt) :].strip()
+            return prompt, turn_text(chosen[len(prompt) :]), turn_text(rejected[len(prompt) :])
         end = start + len(ASSISTANT_MARKER) - 1
     return None
 

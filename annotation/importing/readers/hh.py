@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from annotation.content.transcripts import MARKERS, from_transcript, shared_prompt
+from annotation.content.transcripts import MARKERS, from_transcript, shared_prompt, tidy_transcript
 from annotation.importing.readers.base import ForeignFormatReader, Row
 from annotation.importing.readers.fields import parse_nonempty_text
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, check_responses
@@ -19,7 +19,8 @@ class HhReader(ForeignFormatReader):
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
         names = [self._columns.name("chosen"), self._columns.name("rejected")]
         chosen, rejected = (
-            self._columns.parse(row, field, parse_nonempty_text) for field in ("chosen", "rejected")
+            tidy_transcript(self._columns.parse(row, field, parse_nonempty_text))
+            for field in ("chosen", "rejected")
         )
         check_responses([chosen, rejected], names)
         parts = shared_prompt(chosen, rejected)

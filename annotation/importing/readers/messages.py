@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from annotation.content.transcripts import from_transcript
+from annotation.content.transcripts import from_transcript, tidy_transcript
 from annotation.importing.readers.fields import parse_list, parse_nonempty_text, parse_text
 from annotation.importing.rows import RowError, TextCell, describe_json_type
 from annotation.text import find_turns_problem
@@ -82,7 +82,7 @@ class MessageParser:
         """A prompt: messages that end with a user or tool turn, or text: a transcript, else one user turn."""
         value = _messages_in_cell(value)
         if isinstance(value, str):
-            turns = from_transcript(value)
+            turns = from_transcript(tidy_transcript(value))
             if turns is None:
                 return [{"role": "user", "content": parse_nonempty_text(value, column)}]
         elif looks_like_messages(value):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-from annotation.content.transcripts import ASSISTANT_MARKER, from_transcript
+from annotation.content.transcripts import ASSISTANT_MARKER, from_transcript, tidy_transcript
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import parse_choice, parse_id, parse_name, parse_nonempty_text
 from annotation.importing.readers.messages import Message, MessageParser, check_prompt
@@ -134,7 +134,8 @@ class DemonstrationReader(_OwnRowReader):
 def _parse_dialogue(value: Any, column: str, messages: MessageParser) -> list[Message]:
     """A conversation that ends with the response."""
     if isinstance(value, str):
-        turns = from_transcript(parse_nonempty_text(value, column).rstrip() + ASSISTANT_MARKER)
+        text = tidy_transcript(parse_nonempty_text(value, column))
+        turns = from_transcript(text.rstrip() + ASSISTANT_MARKER)
         if turns is None:
             raise RowError(column, "is text but no transcript that begins with “Human:”")
     else:

@@ -7,7 +7,9 @@ from annotation.content.transcripts import (
     from_transcript,
     is_lossless_transcript,
     shared_prompt,
+    tidy_transcript,
     to_transcript,
+    turn_text,
 )
 
 WORDS = st.text(st.sampled_from("abc \n:"), min_size=1, max_size=12).map(str.strip).filter(bool)
@@ -80,7 +82,11 @@ def test_whatever_the_text_a_prompt_found_is_the_beginning_of_both_sides(common,
     if found is not None:
         prompt, better, worse = found
         assert chosen.startswith(prompt) and rejected.startswith(prompt)
-        assert (better, worse) == (chosen[len(prompt) :].strip(), rejected[len(prompt) :].strip())
+        for answer, whole in ((better, chosen), (worse, rejected)):
+            # All its words, and no white space of the transcript's own but the indentation of its first line.
+            assert answer.strip() == whole[len(prompt) :].strip()
+            assert answer == answer.rstrip() and whole.rstrip().endswith(answer)
+            assert not answer.startswith("\n")
         assert from_transcript(prompt)[-1]["role"] in ("user", "tool")
     turns = from_transcript(chosen + MARKERS["assistant"])
     assert turns is None or {turn["role"] for turn in turns} <= set(MARKERS)
@@ -88,3 +94,36 @@ def test_whatever_the_text_a_prompt_found_is_the_beginning_of_both_sides(common,
 
 def test_a_turn_that_holds_a_marker_does_not_survive_and_says_so():
     assert not is_lossless_transcript([{"role": "user", "content": "x\n\nAssistant: y"}])
+
+
+@pytest.mark.parametrize(
+    ("after_marker", "text"),
+    [
+        (" yes", "yes"), ("yes", "yes"), (" yes \n\n", "yes"), ("", ""), (" \n ", ""),
+        ("     return 1\n", "    return 1"), ("\n    if x:\n        go()\n", "    if x:\n        go()"),
+        (" \n\n\tgo()", "\tgo()"), (" a\n    b", "a\n    b"),
+    ],
+)  # fmt: skip
+def test_the_indentation_of_a_turn_is_its_own(after_marker, text):
+    assert turn_text(after_marker) == text
+    turns = [
+        {"role": "user", "content": "Q"},
+        {"role": "assistant", "content": text},
+        {"role": "user", "content": "R"},
+    ]
+    assert is_lossless_transcript(turns)
+
+
+def test_transcripts_that_were_stripped_or_have_crlf_are_the_same_transcripts():
+    plain = "\n\nHuman: A\nb\n\nAssistant: c\n\nHuman: d\n\nAssistant: e"
+    for text in (
+        plain,
+        plain.strip(),
+        plain[1:],
+        plain.replace("\n", "\r\n"),
+        plain.replace("\n", "\r\n").strip(),
+    ):
+        assert tidy_transcript(text) == plain
+    # Texts that are no transcripts stay as they are, line ends included.
+    for text in ("a\r\nb", "Humans: x", "x\n\nHuman: y", ""):
+        assert tidy_transcript(text) == text

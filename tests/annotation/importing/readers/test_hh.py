@@ -35,3 +35,27 @@ def test_hh_rows_that_cannot_be_taken_say_why(chosen, rejected, problem):
 
 def test_an_empty_answer_is_an_answer():
     assert read_one("hh", {"chosen": START + " x", "rejected": START}).responses == ["x", ""]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "prompt", "responses"),
+    [
+        # Stripped, with CR LF, indented.
+        ("Human: A?\n\nAssistant: x", "Human: A?\n\nAssistant: y", "A?", ["x", "y"]),
+        ("Human: A?\n\nAssistant: x", START + " y", "A?", ["x", "y"]),
+        ("\r\n\r\nHuman: A?\r\n\r\nAssistant: x\r\nz", START + " y", "A?", ["x\nz", "y"]),
+        (START + "     go()\n", START + " go()", "A?", ["    go()", "go()"]),
+        (START + "\n    if x:\n        go()\n", START + " no", "A?", ["    if x:\n        go()", "no"]),
+        (
+            "\n\nHuman:\n    go()\n\nAssistant: x",
+            "\n\nHuman:\n    go()\n\nAssistant: y",
+            "    go()",
+            ["x", "y"],
+        ),
+    ],
+)
+def test_white_space_of_the_transcript_is_no_part_of_the_turns_and_indentation_is(
+    chosen, rejected, prompt, responses
+):
+    found = read_one("hh", {"chosen": chosen, "rejected": rejected})
+    assert (found.prompt, found.responses) == ([{"role": "user", "content": prompt}], responses)
