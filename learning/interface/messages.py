@@ -131,6 +131,22 @@ def _turn_texts(turn: Mapping[str, Any]) -> list[str]:
     return texts + [f"[call] {call['name']}({call['arguments']})" for call in turn.get("tool_calls") or ()]
 
 
+def message_texts(message: Mapping[str, Any]) -> list[str]:
+    """Everything in the message that somebody wrote: its content, and names and arguments of its calls."""
+    calls = message.get("tool_calls") or ()
+    return [message["content"], *(text for call in calls for text in (call["name"], call["arguments"]))]
+
+
+def answer_texts(answer: Answer) -> list[str]:
+    """The same of a response."""
+    return [text for turn in answer_turns(answer) for text in message_texts(turn)]
+
+
+def messages_key(messages: Sequence[Mapping[str, Any]]) -> str:
+    """Equal for equal conversations."""
+    return json.dumps([without_nulls(message) for message in messages])
+
+
 def answer_key(answer: Answer) -> str:
     """Equal for equal responses. The ids of calls do not count: they are the caller's numbering, not what is said."""
     if isinstance(answer, str):

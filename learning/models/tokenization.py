@@ -4,32 +4,42 @@ Role markers and other special tokens enter ids only through the template and th
 what people or models wrote: a response that contains the text "<|eos|>" is encoded as those characters.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-import jinja2
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from learning.interface.messages import Answer
 from learning.interface.options import UserError
 from learning.interface.text import replace_unstorable_characters
+from learning.models.chat_rendering import MarkedMessages, Message, encode_text, render_template, turn_border
 
 PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|eos|>"
 ROLE_TOKENS = ("<|system|>", "<|user|>", "<|assistant|>", "<|tool|>")
+
+# Each call in a form of its own line; what is between the tags is JSON.
+_CALLS = (
+    "{% for call in message['tool_calls'] or [] %}{{ '\\n<tool_call>' }}"
+    "{{ {'name': call['function']['name'], 'arguments': call['function']['arguments']} | tojson }}"
+    "{{ '</tool_call>' }}{% endfor %}"
+)
 
 # One token opens a turn; only an assistant's turn ends with the end-of-sequence token, which is what a policy
 # must learn to say.
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{{ '<|' + message['role'] + '|>' + message['content'] }}"
-    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
+    + _CALLS
+    + "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
 
 # For tokenizers that come without a template (base models): the transcript form of the HH data.
 TRANSCRIPT_TEMPLATE = (
     "{{ bos_token or '' }}{% for message in messages %}"
-    "{% if message['role'] == 'assistant' %}{{ '\\n\\nAssistant: ' + message['content'] + eos_token }}"
+    "{% if message['role'] == 'assistant' %}{{ '\\n\\nAssistant: ' + message['content'] }}"
+    + _CALLS
+    + "{{ eos_token }}"
     "{% elif message['role'] == 'user' %}{{ '\\n\\nHuman: ' + message['content'] }}"
     "{% else %}{{ '\\n\\n' + message['role'].capitalize() + ': ' + message['content'] }}{% endif %}"
     "{% endfor %}{% if add_generation_prompt %}{{ '\\n\\nAssistant:' }}{% endif %}"
@@ -69,7 +79,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
 
 
 def encode_prompt(
-    tokenizer: PreTrainedTokenizerFast, messages: Sequence[Mapping[str, str]], max_tokens: int
+    tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message], max_tokens: int
 ) -> list[int]:
     """Ids of the conversation up to and including the marker after which the response begins.
 
@@ -80,7 +90,7 @@ def encode_prompt(
 
 
 def encode_prompt_or_cut(
-    tokenizer: PreTrainedTokenizerFast, messages: Sequence[Mapping[str, str]], max_tokens: int
+    tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message], max_tokens: int
 ) -> tuple[list[int], bool]:
     """The ids of `encode_prompt`, and whether something of the conversation was left out."""
     kept = list(messages)
@@ -112,7 +122,7 @@ def encode_response_or_cut(
     tokenizer: PreTrainedTokenizerFast, text: str, max_tokens: int, *, ended: bool = True
 ) -> tuple[list[int], bool]:
     """The ids of `encode_response`, and whether something of them (the end too) was left out."""
-    ids = _encode_text(tokenizer, text)
+    ids = encode_text(tokenizer, text)
     if ended or not ids:  # a response needs a token to be read at; without any other it is the end
         ids = [*ids, tokenizer.eos_token_id]
     return ids[:max_tokens], len(ids) > max_tokens
@@ -124,53 +134,91 @@ def decode_response(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> s
     return replace_unstorable_characters(text)
 
 
-def _encode_text(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
-    return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-
-
-def _encode_template(tokenizer: PreTrainedTokenizerFast, messages: list[Mapping[str, str]]) -> list[int]:
-    specials = _special_texts(tokenizer)
-    if any(special in message["content"] for message in messages for special in specials):
-        return _encode_template_safely(tokenizer, messages)
-    return tokenizer(_rendered(tokenizer, messages), add_special_tokens=False)["input_ids"]
-
-
-def _encode_template_safely(
-    tokenizer: PreTrainedTokenizerFast, messages: list[Mapping[str, str]]
+def encode_answer(
+    tokenizer: PreTrainedTokenizerFast,
+    prompt: Sequence[Message],
+    answer: Answer,
+    max_tokens: int,
+    *,
+    ended: bool = True,
 ) -> list[int]:
-    """Template and contents encoded apart, so that contents cannot contain the template's special tokens.
+    """Ids of a response to a prompt, whether it is a text or has calls or several turns."""
+    return encode_answer_or_cut(tokenizer, prompt, answer, max_tokens, ended=ended)[0]
 
-    Only for contents that hold such text: apart, a token never spans the border, which is not how the model
-    was trained on ordinary conversations.
+
+def encode_answer_or_cut(
+    tokenizer: PreTrainedTokenizerFast,
+    prompt: Sequence[Message],
+    answer: Answer,
+    max_tokens: int,
+    *,
+    ended: bool = True,
+) -> tuple[list[int], bool]:
+    """The ids of `encode_answer`, and whether something of them was left out.
+
+    Turns are what the chat template writes after the prompt's own ids, up to the end of the last turn, which is the
+    end-of-sequence token as after a text. Raises UserError where the template leaves calls out.
     """
-    # Private-use characters stand for the contents; a content that has them itself cannot be told apart.
-    marks = [f"\ue000{index}\ue001" for index in range(len(messages))]
-    if any("\ue000" in message["content"] for message in messages):
-        raise UserError(
-            "a prompt holds both a special token of the tokenizer and the private-use character U+E000; remove one"
-        )
-    marked = [{**message, "content": mark} for message, mark in zip(messages, marks, strict=True)]
-    rest = _rendered(tokenizer, marked)
-    ids: list[int] = []
-    for message, mark in zip(messages, marks, strict=True):
-        before, found, rest = rest.partition(mark)
-        if not found:
-            raise UserError("the tokenizer's chat template leaves out or reorders turns of this prompt")
-        ids += tokenizer(before, add_special_tokens=False)["input_ids"] if before else []
-        ids += _encode_text(tokenizer, message["content"])
-    return ids + (tokenizer(rest, add_special_tokens=False)["input_ids"] if rest else [])
+    if isinstance(answer, str):
+        text = _without_opening(tokenizer, answer)
+        return encode_response_or_cut(tokenizer, text, max_tokens, ended=ended)
+    ids = _encode_turns(tokenizer, list(prompt), answer)
+    if ended or not ids:
+        ids = [*ids, tokenizer.eos_token_id]
+    return ids[:max_tokens], len(ids) > max_tokens
 
 
-def _rendered(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Mapping[str, str]]) -> str:
-    try:
-        rendered: Any = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    except jinja2.TemplateError as error:
-        roles = ", ".join(message["role"] for message in messages)
-        raise UserError(
-            f"the tokenizer's chat template refuses a prompt with turns {roles} ({error})"
-        ) from error
-    return rendered
+def _encode_turns(
+    tokenizer: PreTrainedTokenizerFast, prompt: list[Message], turns: Sequence[Message]
+) -> list[int]:
+    """What the template adds to the prompt for these turns, without what closes the last of them."""
+    messages = [*prompt, *turns]
+    parts = MarkedMessages(tokenizer, messages, always=True)
+    opened = parts.render(tokenizer, len(prompt), add_generation_prompt=True)
+    whole = parts.render(tokenizer, len(messages))
+    if whole.startswith(opened):
+        rest = whole[len(opened) :]
+    else:
+        # A template that opens the answer itself (<think>) writes it only where an answer is asked for.
+        asked = parts.render(tokenizer, len(prompt))
+        header = _common_prefix(opened[len(asked) :], whole[len(asked) :])
+        if not whole.startswith(asked) or not header.strip():
+            raise UserError(
+                f"{tokenizer.name_or_path}: its chat template writes a prompt otherwise when an answer follows, so "
+                "that responses of several turns cannot be told from their prompts"
+            )
+        rest = whole[len(asked) + len(header) :]
+    border = turn_border(tokenizer, tokenizer.chat_template)
+    return parts.encode(tokenizer, rest.removeprefix(border.start).removesuffix(border.end))
 
 
-def _special_texts(tokenizer: PreTrainedTokenizerFast) -> list[str]:
-    return [token.content for token in tokenizer.added_tokens_decoder.values()]
+def _common_prefix(header: str, text: str) -> str:
+    """The lines of the header that the text begins with."""
+    lines = header.splitlines(keepends=True)
+    kept = ""
+    for line in lines:
+        if not text.startswith(kept + line):
+            break
+        kept += line
+    return kept
+
+
+def _without_opening(tokenizer: PreTrainedTokenizerFast, text: str) -> str:
+    """The text without the opening that the prompt's template wrote already, as a policy samples it."""
+    opening = turn_border(tokenizer, tokenizer.chat_template).opening if text.startswith("<think>") else ""
+    if not opening:
+        return text
+    return (
+        text.removeprefix(opening) if text.startswith(opening) else text.removeprefix("<think>").lstrip("\n")
+    )
+
+
+def _encode_template(tokenizer: PreTrainedTokenizerFast, messages: list[Message]) -> list[int]:
+    """The prompt's ids. Template and contents are encoded apart only where a content holds the text of a special
+    token: apart, a token never spans the border, which is not how the model was trained on ordinary conversations.
+    """
+    parts = MarkedMessages(tokenizer, messages)
+    if parts.needed:
+        return parts.encode(tokenizer, parts.render(tokenizer, len(messages), add_generation_prompt=True))
+    rendered = render_template(tokenizer, messages, add_generation_prompt=True)
+    return tokenizer(rendered, add_special_tokens=False)["input_ids"]

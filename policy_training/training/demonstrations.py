@@ -1,11 +1,13 @@
 """Rows of the inputs as training examples: what pretraining, SFT and the ptx loss of PPO share."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 from learning.batches.collation import Example
+from learning.interface.messages import Answer, answer_turns, message_texts, stored_answer, to_answer
 from learning.interface.training_options import BatchOptions
-from learning.models.tokenization import encode_prompt, encode_response
+from learning.models.tokenization import encode_answer, encode_prompt
 
 Row = dict[str, Any]
 
@@ -15,14 +17,39 @@ def split_train(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
     return [row for row in rows if row["split"] == "train"], [row for row in rows if row["split"] != "train"]
 
 
-def demonstration_example(row: Row, tokenizer: Any, batch: BatchOptions) -> Example:
-    """The prompt, whose tokens do not count, and the response, whose tokens all do."""
-    return Example(
-        encode_prompt(tokenizer, row["prompt"], batch.max_prompt_tokens),
-        [encode_response(tokenizer, row["response"], batch.max_response_tokens)],
-    )
+def demonstration_examples(row: Row, tokenizer: Any, batch: BatchOptions) -> list[Example]:
+    """The prompt, whose tokens do not count, and the response, whose tokens all do.
+
+    A response in which tools answer is one example for each stretch of the assistant's own turns, with what comes
+    before it as the prompt: what a tool says is not learned.
+    """
+    examples = []
+    prompt = list(row["prompt"])
+    for is_tool, turns in itertools.groupby(
+        answer_turns(row_answer(row)), key=lambda turn: turn["role"] == "tool"
+    ):
+        spoken = list(turns)
+        if not is_tool:
+            examples.append(
+                Example(
+                    encode_prompt(tokenizer, prompt, batch.max_prompt_tokens),
+                    [encode_answer(tokenizer, prompt, to_answer(spoken), batch.max_response_tokens)],
+                )
+            )
+        prompt += spoken
+    return examples
 
 
 def demonstration_texts(rows: Sequence[Row]) -> list[str]:
     """Everything a tokenizer should know: each turn and each response by itself."""
-    return [text for row in rows for text in (*(turn["content"] for turn in row["prompt"]), row["response"])]
+    return [
+        text
+        for row in rows
+        for turn in (*row["prompt"], *answer_turns(row_answer(row)))
+        for text in message_texts(turn)
+    ]
+
+
+def row_answer(row: Row) -> Answer:
+    """The response of a DEMONSTRATIONS row."""
+    return stored_answer(row["response"], row.get("turns"))

@@ -15,11 +15,11 @@ from learning.batches.sequence_packing import chunk_document
 from learning.interface.options import UserError
 from learning.interface.record_schemas import DEMONSTRATIONS, TEXTS
 from learning.interface.training_options import BatchOptions
-from learning.models.tokenization import encode_prompt, encode_response
+from learning.models.tokenization import encode_answer, encode_prompt
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.config import LanguageModelConfig
-from policy_training.training.demonstrations import Row, demonstration_texts, split_train
+from policy_training.training.demonstrations import Row, demonstration_texts, row_answer, split_train
 from policy_training.training.supervised import fit, prepare_tokenizer
 from policy_training.training.texts import text_examples
 
@@ -52,7 +52,7 @@ def dialogue_examples(rows: Sequence[Row], tokenizer: Any, batch: BatchOptions) 
         for piece in chunk_document(
             [
                 *encode_prompt(tokenizer, row["prompt"], batch.max_prompt_tokens),
-                *encode_response(tokenizer, row["response"], batch.max_response_tokens),
+                *encode_answer(tokenizer, row["prompt"], row_answer(row), batch.max_response_tokens),
             ],
             batch.max_prompt_tokens + batch.max_response_tokens,
         )

@@ -12,7 +12,7 @@ from learning.interface.options import UserError
 from learning.interface.record_schemas import DEMONSTRATIONS, TEXTS
 from learning.run_context import RunContext
 from policy_training.training.config import PPOConfig
-from policy_training.training.demonstrations import Row, demonstration_example, split_train
+from policy_training.training.demonstrations import Row, demonstration_examples, split_train
 from policy_training.training.texts import text_examples
 
 
@@ -89,7 +89,9 @@ def read_ptx_mix(context: RunContext[PPOConfig], tokenizer: Any) -> PtxMix | Non
         texts = text_examples(_training_rows(context, "texts", TEXTS), tokenizer, config.batch)
     if algorithm.ptx_texts_share < 1:
         rows = _training_rows(context, "demonstrations", DEMONSTRATIONS)
-        demonstrations = [demonstration_example(row, tokenizer, config.batch) for row in rows]
+        demonstrations = [
+            example for row in rows for example in demonstration_examples(row, tokenizer, config.batch)
+        ]
     return PtxMix(
         texts=texts,
         demonstrations=demonstrations,

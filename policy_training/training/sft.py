@@ -15,7 +15,7 @@ from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.config import LanguageModelConfig
 from policy_training.training.demonstrations import (
-    demonstration_example,
+    demonstration_examples,
     demonstration_texts,
     split_train,
 )
@@ -34,8 +34,14 @@ def main(context: RunContext[LanguageModelConfig]) -> dict[str, Any]:
     return fit(
         context,
         tokenizer=tokenizer,
-        train=[demonstration_example(row, tokenizer, config.batch) for row in train_rows],
-        heldout=[demonstration_example(row, tokenizer, config.batch) for row in heldout_rows],
+        train=[
+            example for row in train_rows for example in demonstration_examples(row, tokenizer, config.batch)
+        ],
+        heldout=[
+            example
+            for row in heldout_rows
+            for example in demonstration_examples(row, tokenizer, config.batch)
+        ],
         sample_prompts=[
             (
                 row["prompt"][-1]["content"],

@@ -4,7 +4,6 @@ What is a valid row is decided by the record's own checks; what a loss needs of 
 `build_targets`. Nothing here knows a tokenizer's or a model's details.
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 
 from learning.batches.collation import Example
+from learning.interface.messages import Answer, comparison_answers, messages_key
 from learning.interface.options import UserError
 from learning.interface.record_schemas import COMPARISONS
 from learning.interface.usable_comparisons import (
@@ -46,7 +46,7 @@ class Comparison:
 
     group_id: str
     prompt: Sequence[Message]
-    responses: tuple[str, ...]
+    responses: tuple[Answer, ...]
     ranks: tuple[int, ...] | None
     pairs: tuple[Pair, ...]
     weight: float
@@ -91,7 +91,7 @@ def comparison_from_row(row: Mapping[str, Any]) -> Comparison:
     return Comparison(
         group_id=row["group_id"],
         prompt=row["prompt"],
-        responses=tuple(row["responses"]),
+        responses=tuple(comparison_answers(row)),
         ranks=None if row["ranks"] is None else tuple(int(rank) for rank in row["ranks"]),
         pairs=tuple(_pairs(row["soft_preference"], row["grade"])),
         weight=float(row["weight"]),
@@ -177,7 +177,7 @@ def require_no_prompt_leakage(comparisons: Iterable[Comparison], *, where: str) 
     """Raises UserError when a prompt is in two splits: its held-out accuracy would be an illusion."""
     first_of_prompt: dict[str, Comparison] = {}
     for comparison in comparisons:
-        key = json.dumps([[message["role"], message["content"]] for message in comparison.prompt])
+        key = messages_key(comparison.prompt)
         other = first_of_prompt.setdefault(key, comparison)
         if other.split != comparison.split:
             raise UserError(

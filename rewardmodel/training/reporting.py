@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from learning.interface.messages import answer_text, message_texts
 from learning.run_context import RunContext
 from rewardmodel.training.accuracy import ScoredPair, accuracy_report
 from rewardmodel.training.comparisons import Comparison, PairCounts, build_targets
@@ -36,7 +37,8 @@ def scored_pairs(comparisons: Sequence[Comparison], scores: Sequence[Sequence[fl
             comparison=index,
             difference=0.0 if is_equal else values[pair.first] - values[pair.second],
             strength=pair.strength,
-            length_difference=len(comparison.responses[pair.first]) - len(comparison.responses[pair.second]),
+            length_difference=len(answer_text(comparison.responses[pair.first]))
+            - len(answer_text(comparison.responses[pair.second])),
         )
         for index, (comparison, values) in enumerate(zip(comparisons, scores, strict=True))
         for is_equal, pairs in ((False, comparison.untied_pairs), (True, comparison.equal_pairs))
@@ -90,12 +92,12 @@ def log_samples(
         agreed = sum(values[pair.first] > values[pair.second] for pair in comparison.untied_pairs)
         context.log_sample(
             step,
-            prompt="\n".join(f"{message['role']}: {message['content']}" for message in comparison.prompt)[
-                -SAMPLE_CHARACTERS:
-            ],
+            prompt="\n".join(
+                f"{message['role']}: {' '.join(message_texts(message))}" for message in comparison.prompt
+            )[-SAMPLE_CHARACTERS:],
             responses="\n\n".join(
                 f"{values[index]:+.3f} {'(preferred) ' if comparison.is_top_tier[index] else ''}"
-                f"{comparison.responses[index][:SAMPLE_CHARACTERS]}"
+                f"{answer_text(comparison.responses[index])[:SAMPLE_CHARACTERS]}"
                 for index in order
             ),
             agrees=f"{agreed} of {len(comparison.untied_pairs)}"

@@ -6,11 +6,11 @@ Reads inputs/responses.parquet, writes scores.parquet in the same order and resu
 same prompt are scored together, behind one copy of the prompt.
 """
 
-import json
 import statistics
 from typing import Any
 
 from learning.distributed import DistributedContext
+from learning.interface.messages import messages_key, stored_answer
 from learning.interface.options import UserError
 from learning.interface.record_files import write_records
 from learning.interface.record_rows import ScoreRow
@@ -46,7 +46,7 @@ def main(context: RunContext[ScoreConfig]) -> dict[str, Any]:
     open_group: dict[str, list[int]] = {}
     groups: list[list[int]] = []
     for index, row in enumerate(rows):
-        key = json.dumps([[message["role"], message["content"]] for message in row["prompt"]])
+        key = messages_key(row["prompt"])
         group = open_group.get(key)
         if group is None or len(group) == MAX_RESPONSES_PER_ROW:
             group = open_group[key] = []
@@ -65,7 +65,10 @@ def main(context: RunContext[ScoreConfig]) -> dict[str, Any]:
             raise StopRequested("asked to stop; scoring starts over the next time")
         scores = scorer.score(
             [rows[group[0]]["prompt"] for group in chunk],
-            [[rows[index]["text"] for index in group] for group in chunk],
+            [
+                [stored_answer(rows[index]["text"], rows[index]["turns"]) for index in group]
+                for group in chunk
+            ],
             ended=[[rows[index]["ended"] for index in group] for group in chunk],
         )
         for scored_group, values in zip(chunk, scores, strict=True):

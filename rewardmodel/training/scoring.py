@@ -19,6 +19,7 @@ from learning.batches.forward import compute_scores
 from learning.batches.layout import choose_layout
 from learning.batches.micro_batching import example_size, micro_batches
 from learning.distributed import DistributedContext
+from learning.interface.messages import Answer
 from learning.interface.options import UserError
 from learning.interface.training_options import BatchOptions, Layout, ModelSource
 from learning.models.architectures import require_max_positions
@@ -134,7 +135,7 @@ class RewardScorer:
     def score(
         self,
         prompts: Sequence[Sequence[Message]],
-        responses: Sequence[Sequence[str]],
+        responses: Sequence[Sequence[Answer]],
         *,
         ended: Sequence[Sequence[bool | None]] | None = None,
     ) -> list[list[float]]:
@@ -144,7 +145,7 @@ class RewardScorer:
     def tokenize(
         self,
         prompts: Sequence[Sequence[Message]],
-        responses: Sequence[Sequence[str]],
+        responses: Sequence[Sequence[Answer]],
         *,
         ended: Sequence[Sequence[bool | None]] | None = None,
     ) -> list[Example]:

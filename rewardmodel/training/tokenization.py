@@ -9,9 +9,10 @@ from transformers import PreTrainedTokenizerFast
 from learning.batches.collation import Example
 from learning.distributed import DistributedContext
 from learning.interface.atomic_files import atomic_folder
+from learning.interface.messages import Answer, answer_texts, message_texts, stored_answer
 from learning.interface.record_schemas import DEMONSTRATIONS
 from learning.interface.training_options import BatchOptions
-from learning.models.tokenization import encode_prompt_or_cut, encode_response_or_cut, train_tokenizer
+from learning.models.tokenization import encode_answer_or_cut, encode_prompt_or_cut, train_tokenizer
 from learning.models.tokenizers import load_or_train_tokenizer, load_tokenizer
 from learning.run_context import RunContext
 from rewardmodel.training.comparisons import Comparison, Message
@@ -35,8 +36,8 @@ def prepare_tokenizer(
                 text
                 for comparison in training
                 for text in (
-                    *(str(message["content"]) for message in comparison.prompt),
-                    *comparison.responses,
+                    *(text for message in comparison.prompt for text in message_texts(message)),
+                    *(text for answer in comparison.responses for text in answer_texts(answer)),
                 )
             )
             with atomic_folder(path) as folder:
@@ -70,7 +71,7 @@ class CutCounts:
 def tokenize_prompt_and_responses(
     tokenizer: Any,
     prompt: Sequence[Message],
-    responses: Sequence[str],
+    responses: Sequence[Answer],
     batch: BatchOptions,
     *,
     ended: Sequence[bool | None] | None = None,
@@ -83,8 +84,10 @@ def tokenize_prompt_and_responses(
     """
     prompt_ids, prompt_is_cut = encode_prompt_or_cut(tokenizer, prompt, batch.max_prompt_tokens)
     encoded = [
-        encode_response_or_cut(tokenizer, text, batch.max_response_tokens, ended=has_ended is not False)
-        for text, has_ended in zip(responses, ended or [None] * len(responses), strict=True)
+        encode_answer_or_cut(
+            tokenizer, prompt, answer, batch.max_response_tokens, ended=has_ended is not False
+        )
+        for answer, has_ended in zip(responses, ended or [None] * len(responses), strict=True)
     ]
     if counts is not None:
         counts.prompts += 1
@@ -111,6 +114,8 @@ def tokenize_demonstrations(context: RunContext[RewardModelConfig], tokenizer: A
         return []
     batch = context.options.batch
     return [
-        tokenize_prompt_and_responses(tokenizer, row["prompt"], [row["response"]], batch)
+        tokenize_prompt_and_responses(
+            tokenizer, row["prompt"], [stored_answer(row["response"], row["turns"])], batch
+        )
         for row in context.read_input("demonstrations", DEMONSTRATIONS)
     ]

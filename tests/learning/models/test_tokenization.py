@@ -3,9 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learning.interface.options import UserError
+from learning.models.chat_rendering import MarkedMessages
 from learning.models.tokenization import (
     TRANSCRIPT_TEMPLATE,
     decode_response,
+    encode_answer,
     encode_prompt,
     encode_response,
     train_tokenizer,
@@ -77,10 +79,10 @@ def test_special_tokens_in_what_people_wrote_stay_text(tokenizer, hostile):
 
 @given(st.lists(TEXT, min_size=1, max_size=3))
 def test_both_ways_of_encoding_a_prompt_agree_on_ordinary_text(tokenizer, contents):
-    from learning.models.tokenization import _encode_template, _encode_template_safely
-
     messages = [user(content) for content in contents]
-    assert _encode_template_safely(tokenizer, messages) == _encode_template(tokenizer, messages)
+    parts = MarkedMessages(tokenizer, messages, always=True)
+    apart = parts.encode(tokenizer, parts.render(tokenizer, len(messages), add_generation_prompt=True))
+    assert apart == encode_prompt(tokenizer, messages, 10_000)
 
 
 def test_a_prompt_that_cannot_be_guarded_is_refused(tokenizer):
@@ -129,3 +131,103 @@ def test_nul_and_broken_bytes_in_samples_become_replacement_characters(tokenizer
     text = decode_response(tokenizer, [*nul, *half, EOS])
     assert "\x00" not in text
     assert text.startswith("\ufffd")
+
+
+CALL = {"id": "c1", "name": "book", "arguments": '{"people": 2, "at": "<|eos|>"}'}
+TURNS = [
+    {"role": "assistant", "content": "Hi", "tool_calls": [CALL]},
+    {"role": "tool", "content": "full", "tool_call_id": "c1"},
+    {"role": "assistant", "content": "No."},
+]
+# As Qwen's: calls between tags, results as a user's turns, and a line break after every turn's end.
+CHATML = (
+    "{% for m in messages %}{{ '<|im_start|>' + ('user' if m.role == 'tool' else m.role) + '\\n' }}"
+    "{{ ('<tool_response>' + m.content + '</tool_response>') if m.role == 'tool' else m.content }}"
+    "{% for c in m.tool_calls %}{{ '<tool_call>' + c.function.name + ' ' }}"
+    "{{ c.function.arguments | tojson + '</tool_call>' }}{% endfor %}{{ '<|im_end|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+
+@pytest.fixture
+def chatml(tokenizer):
+    """A tokenizer with ChatML's tokens and template, whose turns end with a line break after the end token."""
+    own = train_tokenizer(TEXTS, vocab_size=300)
+    own.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    own.eos_token = "<|im_end|>"
+    own.chat_template = CHATML
+    return own
+
+
+def test_turns_are_what_the_template_writes_after_the_prompt(tokenizer, chatml):
+    """With our template, the transcript's and ChatML; a call's text is text, whatever it looks like."""
+    plain = lambda text, own=tokenizer: own(text, add_special_tokens=False)["input_ids"]  # noqa: E731
+    split = lambda text: tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]  # noqa: E731
+    call = [
+        *plain('\n<tool_call>{"name": "book", "arguments": {"people": 2, "at": "'),
+        *split("<|eos|>"),
+        *plain('"}}</tool_call>'),
+    ]
+    expected = [*plain("Hi"), *call, EOS, TOOL, *plain("full"), ASSISTANT, *plain("No."), EOS]
+    assert encode_answer(tokenizer, [user("x")], TURNS, 500) == expected
+    assert encode_answer(tokenizer, [user("x")], TURNS, 500, ended=False) == expected[:-1]
+    assert encode_answer(tokenizer, [user("x")], TURNS, 7) == expected[:7]
+
+    ids = encode_answer(chatml, [user("x")], TURNS, 500)
+    assert chatml.decode(ids) == (
+        'Hi<tool_call>book {"people": 2, "at": "<|eos|>"}</tool_call><|im_end|>\n<|im_start|>user\n'
+        "<tool_response>full</tool_response><|im_end|>\n<|im_start|>assistant\nNo.<|im_end|>"
+    )
+    assert ids[-1] == chatml.eos_token_id and ids.count(EOS) == 0
+    assert ids.count(chatml.eos_token_id) == 3
+
+    transcript = train_tokenizer(TEXTS, vocab_size=300)
+    transcript.chat_template = TRANSCRIPT_TEMPLATE
+    ids = encode_answer(transcript, [user("x")], TURNS, 500)
+    assert transcript.decode(ids).startswith('Hi\n<tool_call>{"name": "book"')
+    assert transcript.decode(ids).endswith("<|eos|>\n\nTool: full\n\nAssistant: No.<|eos|>")
+
+
+def test_a_single_text_turn_is_encoded_as_the_text(tokenizer, chatml):
+    for own in (tokenizer, chatml):
+        turns = [{"role": "assistant", "content": "It sat.", "name": "bot"}]
+        assert encode_answer(own, [user("x")], turns, 99) == encode_response(own, "It sat.", 99)
+
+
+def test_calls_in_a_prompt_reach_the_model(tokenizer):
+    def ids(arguments):
+        call = {"id": "c1", "name": "book", "arguments": arguments}
+        asked = [user("x"), {"role": "assistant", "content": "", "tool_calls": [call]}]
+        return encode_prompt(tokenizer, [*asked, {"role": "tool", "content": "ok"}], 500)
+
+    assert ids('{"people": 2}') != ids('{"people": 7}')
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (("{% for c in m.tool_calls %}", "{% for c in [] %}"), "leaves out their names and arguments"),
+        (("c.function.arguments | tojson", "''"), "leaves out their arguments"),
+        (("'<tool_response>' + m.content", "''"), "leaves out their results"),
+        (("'user' if m.role == 'tool' else m.role", "{'user': 'user', 'assistant': 'bot'}[m.role]"), "refuses them"),
+    ],
+)  # fmt: skip
+def test_a_template_that_does_not_know_calls_is_refused_by_name(chatml, change, problem):
+    chatml.chat_template = CHATML.replace(*change)
+    assert chatml.chat_template != CHATML
+    chatml.name_or_path = "models/old"
+    with pytest.raises(
+        UserError, match=f"models/old: the data has tool calls, and its chat template {problem}"
+    ):
+        encode_answer(chatml, [user("x")], TURNS[:1], 500)
+    assert encode_answer(chatml, [user("x")], "No calls here.", 500)
+
+
+def test_an_answer_that_the_template_opens_is_not_opened_twice(chatml):
+    """What a policy samples after “<think>” does not repeat it; a demonstration that begins with it is the same ids."""
+    chatml.chat_template = CHATML.replace("assistant\\n'", "assistant\\n<think>\\n'")
+    assert chatml.decode(encode_prompt(chatml, [user("x")], 99)).endswith("<|im_start|>assistant\n<think>\n")
+    sampled = encode_answer(chatml, [user("x")], "hm\n</think>\nYes", 99)
+    assert encode_answer(chatml, [user("x")], "<think>\nhm\n</think>\nYes", 99) == sampled
+    chatml.chat_template = CHATML
+    assert chatml.decode(encode_answer(chatml, [user("x")], "<think>\nhm", 99)) == "<think>\nhm<|im_end|>"

@@ -15,7 +15,7 @@ from policy_training.training.config import (
     CriticOptions,
     RolloutOptions,
 )
-from policy_training.training.demonstrations import demonstration_example
+from policy_training.training.demonstrations import demonstration_examples
 from policy_training.training.ptx import PtxMix
 from policy_training.training.texts import text_examples
 from tests.policy_training.training.conftest import BATCH, demonstration_rows, text_rows
@@ -78,7 +78,7 @@ def test_ptx_adds_its_gradient_over_every_token_of_a_text_in_the_same_optimizer_
     def run(*, with_ptx: bool):
         mix = PtxMix(
             texts=text_examples(text_rows(4), tokenizer, BATCH),
-            demonstrations=[demonstration_example(row, tokenizer, BATCH) for row in demonstrations],
+            demonstrations=[demonstration_examples(row, tokenizer, BATCH)[0] for row in demonstrations],
             texts_share=share,
             examples_per_step=4,
             seed=0,
@@ -113,7 +113,7 @@ def test_ptx_adds_its_gradient_over_every_token_of_a_text_in_the_same_optimizer_
         ids = tokenizer.encode(texts[number], add_special_tokens=False)
         sequences.append(([tokenizer.bos_token_id], [*ids, tokenizer.eos_token_id]))
     for number in drawn[counts[0] :]:
-        example = demonstration_example(demonstrations[number], tokenizer, BATCH)
+        example = demonstration_examples(demonstrations[number], tokenizer, BATCH)[0]
         sequences.append((list(example.prompt_ids), list(example.response_ids[0])))
     n_tokens = sum(len(response) for _, response in sequences)
     loss = torch.zeros((), dtype=torch.float64)

@@ -16,6 +16,7 @@ from learning.interface.training_options import (
 from learning.models.loading import load_policy
 from policy_training.training import sft
 from policy_training.training.config import LanguageModelConfig, LanguageModelDataOptions
+from policy_training.training.demonstrations import demonstration_examples
 from tests.policy_training.training.conftest import (
     FRESH,
     create_run,
@@ -86,3 +87,21 @@ def test_an_architecture_whose_tokenizer_others_rebuild_is_refused(tmp_path):
     with pytest.raises(UserError, match="choose llama"):
         in_process(sft, LanguageModelConfig, run)
     assert torch.is_grad_enabled() and not (run.path / "model").exists()
+
+
+def test_what_a_tool_says_in_a_demonstration_is_read_and_not_learned(tokenizer):
+    call = {"id": "c1", "name": "weather", "arguments": "{}"}
+    turns = [
+        {"role": "assistant", "content": "Let me look", "tool_calls": [call]},
+        {"role": "tool", "content": "rain"},
+        {"role": "assistant", "content": "Take a hat"},
+    ]
+    row = {"prompt": [{"role": "user", "content": "A hat?"}], "response": "", "turns": turns}
+    examples = demonstration_examples(row, tokenizer, BatchOptions())
+    read = [(tokenizer.decode(e.prompt_ids), tokenizer.decode(e.response_ids[0])) for e in examples]
+    asked = "<|bos|><|user|>A hat?<|assistant|>"
+    called = 'Let me look\n<tool_call>{"name": "weather", "arguments": {}}</tool_call><|eos|>'
+    assert read == [
+        (asked, called),
+        (f"{asked}{called}<|tool|>rain<|assistant|>", "Take a hat<|eos|>"),
+    ]

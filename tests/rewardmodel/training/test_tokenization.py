@@ -1,7 +1,18 @@
 """Texts as token ids; training a tokenizer is covered by the runs from random weights in test_train.py."""
 
+import copy
+
+import pytest
+
+from learning.interface.options import UserError
 from learning.interface.training_options import BatchOptions
-from rewardmodel.training.tokenization import CutCounts, tokenize_prompt_and_responses
+from rewardmodel.training.comparisons import comparison_from_row
+from rewardmodel.training.tokenization import (
+    CutCounts,
+    tokenize_comparisons,
+    tokenize_prompt_and_responses,
+)
+from tests.rewardmodel.training.conftest import comparison_rows
 
 PROMPT = [{"role": "user", "content": "Give me the red ball."}]
 
@@ -34,3 +45,32 @@ def test_cut_prompts_and_responses_are_counted_and_unfinished_ones_are_not_cut(t
     assert counts.note(short) == (
         f"1 of 2 prompts were cut at {len(prompt) - 1} tokens, 1 of 6 responses at 48."
     )
+
+
+def test_two_calls_are_two_responses_to_the_model_and_in_its_prompts(tokenizer):
+    """A call used to be dropped: both responses were the empty text."""
+
+    def calling(people):
+        call = {"id": "c1", "name": "book", "arguments": f'{{"people": {people}}}'}
+        return [{"role": "assistant", "content": "", "tool_calls": [call]}]
+
+    prompt = [{"role": "user", "content": "Book a table for two"}]
+    row = {
+        **comparison_rows(1)[0],
+        "prompt": prompt,
+        "responses": ["x", "y"],
+        "turns": [calling(2), calling(7)],
+    }
+    item = comparison_from_row(row)
+    batch = BatchOptions(max_prompt_tokens=64, max_response_tokens=128)
+    (example,) = tokenize_comparisons(tokenizer, [item], batch)
+    texts = [tokenizer.decode(ids) for ids in example.response_ids]
+    eos = tokenizer.eos_token
+    assert texts == [
+        f'\n<tool_call>{{"name": "book", "arguments": {{"people": {people}}}}}</tool_call>{eos}'
+        for people in (2, 7)
+    ]
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    with pytest.raises(UserError, match="the data has tool calls, and its chat template leaves out"):
+        tokenize_comparisons(tokenizer, [item], batch)
