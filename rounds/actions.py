@@ -33,6 +33,7 @@ def start_round(
     start_policy: Policy,
     prompt_set: PromptSet,
     plan: RoundPlan,
+    reason: str = "",
 ) -> Round:
     """Start the project's next round.
 
@@ -63,7 +64,7 @@ def start_round(
         raise RoundRefused(
             "Another round of this project is open: finish, retry or cancel it first.", code="round_open"
         ) from error
-    enter_stage(round_, Stage.SAMPLING, f"started by {actor.username}", actor=actor)
+    enter_stage(round_, Stage.SAMPLING, reason or f"started by {actor.username}", actor=actor)
     return round_
 
 

@@ -156,3 +156,116 @@ class StageEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.round}: {self.stage}"
+
+
+class Trigger(models.TextChoices):
+    AT = "at", "At a time"
+    WEEKLY = "weekly", "Every week"
+    AFTER_ROUND = "after_round", "When the round before is done"
+    JUDGMENTS = "judgments", "When so many new judgments are in"
+
+
+class ScheduleQuerySet(models.QuerySet["Schedule"]):
+    def active(self) -> Self:
+        return self.filter(paused_at__isnull=True, ended_at__isnull=True)
+
+    def takes_over(self, project: Project) -> bool:
+        """Whether a schedule says how the project goes on after the present round: one that waits for it, or one that
+        fell due meanwhile.
+        """
+        waiting = Q(trigger=Trigger.AFTER_ROUND) | Q(firings__state=ScheduleFiring.State.WAITING)
+        return self.active().filter(waiting, project=project).exists()
+
+
+class Schedule(models.Model):
+    """When a round of a plan starts. What has fallen due is a ScheduleFiring."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="schedules")
+    trigger = models.CharField(max_length=12, choices=Trigger.choices)
+    at = models.DateTimeField(null=True, blank=True)  # AT: an instant, whatever becomes of the project's zone
+    # WEEKLY: 0 is Monday; read in the time zone that the project has then.
+    weekday = models.PositiveSmallIntegerField(null=True, blank=True)
+    time_of_day = models.TimeField(null=True, blank=True)
+    judgments = models.PositiveIntegerField(null=True, blank=True)  # JUDGMENTS: this many new ones
+    repeats = models.BooleanField(default=False)
+    criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="+")
+    prompt_set = models.ForeignKey(PromptSet, on_delete=models.PROTECT, related_name="+")
+    # None: the newest policy of the project when it starts.
+    start_policy = models.ForeignKey(
+        Policy, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    plan = models.JSONField()  # RoundPlan as a mapping
+    # Up to here everything has been looked at: instants, ends of rounds; and how many judgments there were.
+    considered_until = models.DateTimeField()
+    judgments_before = models.PositiveIntegerField(default=0)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)  # it will not fall due again
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ScheduleQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(trigger="at", at__isnull=False, repeats=False)
+                | Q(
+                    trigger="weekly",
+                    weekday__isnull=False,
+                    weekday__lte=6,
+                    time_of_day__isnull=False,
+                    repeats=True,
+                )
+                | Q(trigger="after_round")
+                | Q(trigger="judgments", judgments__isnull=False, judgments__gte=1),
+                name="schedule_trigger_valid",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Schedule {self.pk} of {self.project}"
+
+
+class ScheduleFiring(models.Model):
+    """A time at which a schedule fell due, and what became of it."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"  # until the round under way is over
+        STARTED = "started", "Started"
+        FAILED = "failed", "Failed"  # its plan does not fit (any more); a manager may try again
+        DROPPED = "dropped", "Dropped"  # by a manager
+
+    schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="firings")
+    due_at = models.DateTimeField()
+    missed = models.PositiveIntegerField(default=0)  # earlier times for which this one stands too
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    round = models.OneToOneField(
+        Round, on_delete=models.PROTECT, null=True, blank=True, related_name="firing"
+    )
+    error = models.TextField(blank=True)
+    settled_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["schedule", "due_at"], name="unique_firing_per_schedule_and_time"
+            ),
+            models.UniqueConstraint(
+                fields=["schedule"], condition=Q(state="waiting"), name="unique_waiting_firing_per_schedule"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="started", round__isnull=False, error="")
+                | Q(state="failed", round__isnull=True) & ~Q(error="")
+                | Q(state__in=["waiting", "dropped"], round__isnull=True),
+                name="firing_state_valid",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="waiting", settled_at__isnull=True)
+                | (~Q(state="waiting") & Q(settled_at__isnull=False)),
+                name="settled_firing_has_its_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.schedule}, due {self.due_at}"

@@ -7,7 +7,7 @@ from learning.interface.options import options_to_dict
 from rewardmodel.actions import score_responses
 from rounds.errors import RoundRefused
 from rounds.lengths import require_lengths
-from rounds.models import Round, Stage
+from rounds.models import Round, Schedule, Stage
 from rounds.plans import RoundPlan, load_plan
 from rounds.stages.transitions import (
     all_done,
@@ -38,15 +38,16 @@ def advance_scoring(round_: Round, plan: RoundPlan) -> bool:
     require_none_unsuccessful(runs)
     if not all_done(runs):
         return False
+    goes_on = plan.continue_automatically and not Schedule.objects.takes_over(round_.project)
     refusal = ""
-    if plan.continue_automatically:
+    if goes_on:
         try:
             _require_next(round_, plan)
         except RoundRefused as error:
             # This round is done all the same.
             refusal = f"; the next round was not opened: {error.message}"
     enter_stage(round_, Stage.DONE, f"the new policy is ready{refusal}", finished_at=timezone.now())
-    if plan.continue_automatically and not refusal:
+    if goes_on and not refusal:
         open_next_round(round_)
     return True
 
