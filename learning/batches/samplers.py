@@ -4,6 +4,8 @@ Pure functions of costs and seeds, so that every process of a run takes the same
 the others, and a resumed run continues where it stopped.
 """
 
+import bisect
+import itertools
 import math
 import random
 from collections.abc import Sequence
@@ -12,6 +14,8 @@ from fractions import Fraction
 from typing import Any
 
 from learning.interface.options import UserError
+
+EVENLY = "evenly"  # in checkpoints: how an epoch was divided into steps
 
 
 def epoch_permutation(count: int, *, seed: int, epoch: int) -> list[int]:
@@ -33,28 +37,76 @@ def even_parts(count: int, largest: int) -> list[range]:
     return [range(start, end) for start, end in zip(bounds, bounds[1:], strict=False)]
 
 
+def balanced_parts(costs: Sequence[int], parts: int, *, smallest: int, largest: int) -> list[range]:
+    """0..len(costs)-1 cut into this many parts, one behind another, each about the same share of the costs.
+
+    No part holds fewer than `smallest` or more than `largest`, where that is possible at all; with equal costs sizes
+    differ by at most one.
+    """
+    count = len(costs)
+    smallest, largest = min(smallest, count // parts), max(largest, -(-count // parts))
+    sums = list(itertools.accumulate(costs, initial=0))
+    bounds = [0]
+    for part in range(1, parts):
+        left = parts - part
+        # In whole numbers: sums[place] is to be near part / parts of all costs.
+        place = bisect.bisect_left(sums, part * sums[-1], key=lambda value: value * parts)
+        if place > 0 and part * sums[-1] - sums[place - 1] * parts <= sums[place] * parts - part * sums[-1]:
+            place -= 1
+        lowest = max(bounds[-1] + smallest, count - left * largest)
+        highest = min(bounds[-1] + largest, count - left * smallest)
+        bounds.append(min(max(place, lowest), highest))
+    bounds.append(count)
+    return [range(start, end) for start, end in itertools.pairwise(bounds)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepBatchSize:
-    """How many examples an optimizer step takes: a number, or a budget of tokens between two numbers."""
+    """How many examples an optimizer step takes.
+
+    `examples`: that many, and the last step of an epoch what is left. `even`: at most that many, all steps of an epoch
+    within one of each other. `mean` (of examples) or `tokens` (about that many): as many steps an epoch as that takes,
+    all with about the same number of tokens, between min_examples and max_examples examples.
+    """
 
     examples: int | None = None
+    even: int | None = None
+    mean: int | None = None
     tokens: int | None = None
     min_examples: int = 1
     max_examples: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.examples is None) == (self.tokens is None):
-            raise ValueError(f"give either examples or tokens, found {self.examples} and {self.tokens}")
-        for name in ("examples", "tokens", "min_examples", "max_examples"):
+        given = [n for n in ("examples", "even", "mean", "tokens") if getattr(self, n) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"give exactly one of examples, even, mean and tokens, found {' and '.join(given) or 'none'}"
+            )
+        for name in ("examples", "even", "mean", "tokens", "min_examples", "max_examples"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, found {value}")
+
+    def divide(self, costs: Sequence[int]) -> list[range]:
+        """The steps of an epoch whose examples have these costs (tokens), in the order they are taken."""
+        count = len(costs)
+        if self.examples is not None:
+            return [
+                range(start, min(start + self.examples, count)) for start in range(0, count, self.examples)
+            ]
+        if self.even is not None:
+            return even_parts(count, self.even)
+        largest = self.max_examples or count
+        wanted = -(-count // self.mean) if self.mean is not None else -(-sum(costs) // (self.tokens or 1))
+        # Where the numbers of examples allow no division, the largest holds and the smallest gives way.
+        parts = max(min(wanted, max(1, count // self.min_examples)), -(-count // largest))
+        return balanced_parts(costs, parts, smallest=self.min_examples, largest=largest)
 
 
 class EpochBatchSampler:
     """Takes the data epoch by epoch in seeded order, one optimizer step at a time; resumable.
 
-    The last step of an epoch may be smaller; every example is used once an epoch.
+    Every example is used once an epoch.
     """
 
     def __init__(self, costs: Sequence[int], *, seed: int, step_batch_size: StepBatchSize) -> None:
@@ -69,14 +121,11 @@ class EpochBatchSampler:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps of the present epoch (with a token budget, epochs may differ by a step or two)."""
         return len(self._plan)
 
     def steps_for_epochs(self, epochs: int) -> int:
         """Steps of the first `epochs` epochs."""
-        if self._step_batch_size.examples is not None:
-            return epochs * len(self._plan)
-        return sum(len(self._plan_epoch(epoch)) for epoch in range(epochs))
+        return epochs * len(self._plan)
 
     def next(self) -> list[int]:
         """Indices of the examples of the next step."""
@@ -89,30 +138,22 @@ class EpochBatchSampler:
         return list(indices)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "position": self.position, "examples": len(self._costs)}
+        state = {"epoch": self.epoch, "position": self.position, "examples": len(self._costs)}
+        return state if self._step_batch_size.examples is not None else state | {"divided": EVENLY}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         _require_same_count(state["examples"], len(self._costs))
+        if self._step_batch_size.examples is None and state.get("divided") != EVENLY:
+            raise UserError(
+                "the checkpoint was made by an earlier version, which divided an epoch into other steps; clone this run"
+            )
         self.epoch, self.position = state["epoch"], state["position"]
         self._plan = self._plan_epoch(self.epoch)
 
     def _plan_epoch(self, epoch: int) -> list[list[int]]:
         order = epoch_permutation(len(self._costs), seed=self._seed, epoch=epoch)
-        size = self._step_batch_size
-        if size.examples is not None:
-            return [order[start : start + size.examples] for start in range(0, len(order), size.examples)]
-        assert size.tokens is not None
-        most = size.max_examples or len(order)
-        steps: list[list[int]] = [[]]
-        tokens = 0
-        for index in order:
-            full = tokens + self._costs[index] > size.tokens and len(steps[-1]) >= size.min_examples
-            if steps[-1] and (full or len(steps[-1]) >= most):
-                steps.append([])
-                tokens = 0
-            steps[-1].append(index)
-            tokens += self._costs[index]
-        return steps
+        steps = self._step_batch_size.divide([self._costs[index] for index in order])
+        return [[order[place] for place in step] for step in steps]
 
 
 class ContinuousBatchSampler:

@@ -42,26 +42,51 @@ class ObjectiveOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """How comparisons become optimizer steps.
+    """How comparisons become optimizer steps, and when to end: after so many epochs, or after so many steps.
 
-    With tokens_per_step a step takes comparisons until its rows hold about that many tokens, between
-    min_comparisons_per_step and comparisons_per_step of them; without it always comparisons_per_step.
+    A step takes comparisons_per_step comparisons at most; the steps of an epoch are within one of each other. With
+    balance_tokens they hold about equally many tokens: comparisons_per_step comparisons on average, between
+    min_comparisons_per_step and max_comparisons_per_step. With tokens_per_step they hold about that many tokens,
+    between min_comparisons_per_step and comparisons_per_step comparisons.
     """
 
-    epochs: int = 1
+    epochs: int | None = 1
+    steps: int | None = None  # instead of epochs; the last epoch may end in its middle
     comparisons_per_step: int = 64
     tokens_per_step: int | None = None
+    balance_tokens: bool = False
     min_comparisons_per_step: int = 4
+    max_comparisons_per_step: int | None = None  # with balance_tokens; None: no limit
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "comparisons_per_step", "min_comparisons_per_step"):
-            require_at_least(name, getattr(self, name), 1)
-        if self.tokens_per_step is None:
+        for name in (
+            "epochs",
+            "steps",
+            "comparisons_per_step",
+            "tokens_per_step",
+            "min_comparisons_per_step",
+            "max_comparisons_per_step",
+        ):
+            if getattr(self, name) is not None:
+                require_at_least(name, getattr(self, name), 1)
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError(
+                f"give exactly one of epochs and steps (null for the other), found {self.epochs} and {self.steps}"
+            )
+        if self.tokens_per_step is not None and self.balance_tokens:
+            raise ValueError("tokens_per_step and balance_tokens are two ways to divide an epoch: give one")
+        if self.max_comparisons_per_step is not None and not self.balance_tokens:
+            raise ValueError("max_comparisons_per_step belongs to balance_tokens")
+        if self.tokens_per_step is None and not self.balance_tokens:
             return
-        require_at_least("tokens_per_step", self.tokens_per_step, 1)
         if self.min_comparisons_per_step > self.comparisons_per_step:
             raise ValueError(
                 f"min_comparisons_per_step {self.min_comparisons_per_step} is above comparisons_per_step "
+                f"{self.comparisons_per_step}"
+            )
+        if self.max_comparisons_per_step and self.max_comparisons_per_step < self.comparisons_per_step:
+            raise ValueError(
+                f"max_comparisons_per_step {self.max_comparisons_per_step} is below comparisons_per_step "
                 f"{self.comparisons_per_step}"
             )
 

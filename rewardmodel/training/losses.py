@@ -218,7 +218,9 @@ def _listwise_losses(
 def lm_losses(logprobs_NR: Tensor, is_response_NR: Tensor, targets: Targets) -> Tensor:
     """Mean token negative log-likelihood of each comparison's top-tier responses, (B,), nats a token.
 
-    0 for a comparison without a top tier. Source: Secrets of RLHF I, 3.1 (there of the preferred response).
+    0 for a comparison without a top tier. Source: Secrets of RLHF I, 3.1, equation 2. It prints "+ beta_rm
+    E[log r'(x, y_w)]" in a loss; the minus sign is ours (else the response is unlearned), and so are the mean over
+    tokens (there the whole sequence) and, of several responses, the top tier alone (there the first of each pair).
     """
     counted_NR = (is_response_NR & targets.is_top_tier_N[:, None]).to(logprobs_NR.dtype)
     # where() instead of a product: positions that are padding may hold infinities, and 0 * inf is not 0.

@@ -101,6 +101,8 @@ LLAMA2 = Preset(
     ),
 )
 
+SECRETS_DEVICES = 8  # ours: 4.2 says nothing; the machine of its PPO runs (5.1)
+
 SECRETS = Preset(
     name="secrets",
     source="Secrets of RLHF I (Zheng et al. 2023), 3.1 and 4.2",
@@ -111,14 +113,18 @@ SECRETS = Preset(
         warmup_ratio=0.1,  # 4.2: the first 10 % of steps
     ),
     objective=ObjectiveOptions(
-        ranking_loss="pairwise",  # 3.1
-        lm_coefficient=1.0,  # 3.1, beta_rm of equation 4; its value as in PRESETS
+        ranking_loss="pairwise",  # 3.1, equation 1
+        lm_coefficient=1.0,  # 3.1, beta_rm of equation 2; its value in 4.2
     ),
+    # 4.2 balances the tokens of each device's batch, which holds 4 to 128 pairs. Its 1,000 steps are 1.06 epochs of
+    # 160,000 pairs: 170 pairs an optimizer step over all devices. A step is the same here on any number of processes.
     data=DataOptions(
-        epochs=1,  # 4.2: 1000 steps, about one epoch
-        comparisons_per_step=128,  # 4.2: at most 128
-        min_comparisons_per_step=4,  # 4.2: at least 4
-        tokens_per_step=32768,  # ours: 4.2 balances tokens without a figure
+        epochs=None,
+        steps=1000,  # 4.2: steps are fixed, not epochs
+        comparisons_per_step=170,  # 4.2: 1.06 * 160,000 / 1,000
+        balance_tokens=True,  # 4.2
+        min_comparisons_per_step=4 * SECRETS_DEVICES,  # 4.2: at least 4 a device
+        max_comparisons_per_step=128 * SECRETS_DEVICES,  # 4.2: at most 128 a device
     ),
 )
 

@@ -96,7 +96,7 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
         seed=options.runtime.seed,
         step_batch_size=step_batch_size(options.data),
     )
-    steps_total = sampler.steps_for_epochs(options.data.epochs)
+    steps_total = options.data.steps or sampler.steps_for_epochs(options.data.epochs or 1)
     engine = Engine(
         model,
         optimizer=options.optimizer,
@@ -156,7 +156,7 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
         **cuts.as_result(),
         "pairs_without_strength": pairs_without_strength,
         "steps": steps_total,
-        "epochs": options.data.epochs,
+        "epochs": options.data.epochs or steps_total / sampler.steps_per_epoch,
         "layout": batcher.layout,
         "layout_reason": batcher.layout_reason,
         "model_sha256s": sha256s,
@@ -184,8 +184,15 @@ def load_model(options: RewardModelConfig, tokenizer: Any) -> Any:
 
 
 def step_batch_size(data: DataOptions) -> StepBatchSize:
+    """How an epoch is divided into steps."""
+    if data.balance_tokens:
+        return StepBatchSize(
+            mean=data.comparisons_per_step,
+            min_examples=data.min_comparisons_per_step,
+            max_examples=data.max_comparisons_per_step,
+        )
     if data.tokens_per_step is None:
-        return StepBatchSize(examples=data.comparisons_per_step)
+        return StepBatchSize(even=data.comparisons_per_step)
     return StepBatchSize(
         tokens=data.tokens_per_step,
         min_examples=data.min_comparisons_per_step,

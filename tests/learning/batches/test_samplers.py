@@ -35,6 +35,13 @@ def test_shuffles_differ_by_seed_and_epoch_and_stay_what_they_were():
     st.integers(0, 100),
     st.one_of(
         st.builds(StepBatchSize, examples=st.integers(1, 12)),
+        st.builds(StepBatchSize, even=st.integers(1, 12)),
+        st.builds(
+            StepBatchSize,
+            mean=st.integers(3, 8),
+            min_examples=st.integers(1, 3),
+            max_examples=st.integers(8, 12),
+        ),
         st.builds(
             StepBatchSize,
             tokens=st.integers(1, 120),
@@ -58,11 +65,7 @@ def test_an_epoch_uses_every_example_once_and_a_resumed_sampler_goes_on(costs, s
     seen = [index for step in steps for index in step]
     for epoch in range(3):
         assert sorted(seen[epoch * len(costs) : (epoch + 1) * len(costs)]) == list(range(len(costs)))
-    if step_size.tokens is not None:
-        for step in steps:
-            assert len(step) <= step_size.max_examples
-            over = sum(costs[index] for index in step) > step_size.tokens
-            assert not over or len(step) <= step_size.min_examples
+    assert step_size.max_examples is None or max(map(len, steps)) <= step_size.max_examples
 
 
 def test_a_sampler_refuses_no_data_and_data_of_another_size():
@@ -71,6 +74,42 @@ def test_a_sampler_refuses_no_data_and_data_of_another_size():
     state = EpochBatchSampler([1] * 4, seed=0, step_batch_size=StepBatchSize(examples=2)).state_dict()
     with pytest.raises(UserError, match="made with 4 examples and the inputs have 5"):
         EpochBatchSampler([1] * 5, seed=0, step_batch_size=StepBatchSize(examples=2)).load_state_dict(state)
+    # A checkpoint of a version that cut full steps off the front does not go on with other steps.
+    with pytest.raises(UserError, match="divided an epoch into other steps; clone this run"):
+        EpochBatchSampler([1] * 4, seed=0, step_batch_size=StepBatchSize(even=2)).load_state_dict(state)
+
+
+def test_steps_of_equal_comparisons_are_within_one_of_each_other_and_within_their_bounds():
+    """By enumeration; 4..128 are the bounds of Secrets of RLHF, whose last step could hold one comparison."""
+    for smallest, mean, largest in ((4, 128, 128), (4, 20, 128), (2, 3, 4), (1, 1, 1), (3, 4, 5)):
+        for count in range(1, 400):
+            size = StepBatchSize(mean=mean, min_examples=smallest, max_examples=largest)
+            steps = size.divide([7] * count)
+            assert [place for step in steps for place in step] == list(range(count))
+            sizes = [len(step) for step in steps]
+            assert max(sizes) - min(sizes) <= 1 and max(sizes) <= largest
+            # The smallest gives way only where no number of steps keeps both bounds.
+            possible = any(n * smallest <= count <= n * largest for n in range(1, count + 1))
+            assert min(sizes) >= smallest or not possible, (count, smallest, largest, sizes)
+    sizes = StepBatchSize(tokens=10**9, min_examples=4, max_examples=128)
+    assert [len(step) for step in sizes.divide([50] * 129)] in ([64, 65], [65, 64])
+    even = EpochBatchSampler([1] * 129, seed=0, step_batch_size=StepBatchSize(even=64))
+    assert [len(even.next()) for _ in range(even.steps_per_epoch)] == [43, 43, 43]
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=80), st.integers(1, 12), st.integers(0, 8))
+def test_steps_with_balanced_tokens_are_as_even_as_one_comparison_allows(costs, mean, room):
+    """Without bounds that bind, a step's share is missed by at most the comparison at each of its two cuts."""
+    free = StepBatchSize(mean=mean).divide(costs)
+    assert len(free) == -(-len(costs) // mean)
+    for step in free:
+        tokens = sum(costs[place] for place in step)
+        assert abs(tokens - sum(costs) / len(free)) <= max(costs) * 1.0 + 1e-9 or len(step) == 1
+    bounded = StepBatchSize(mean=mean, min_examples=max(1, mean - room), max_examples=mean + room)
+    sizes = [len(step) for step in bounded.divide(costs)]
+    assert sum(sizes) == len(costs) and max(sizes) <= mean + room
+    possible = len(free) * max(1, mean - room) <= len(costs)
+    assert min(sizes) >= max(1, mean - room) or not possible
 
 
 @given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 40))
@@ -123,8 +162,8 @@ def test_a_proportion_is_as_written_and_goes_on_where_it_was_saved():
 
 
 def test_step_batch_sizes_are_one_thing_or_the_other():
-    for wrong in ({}, {"examples": 2, "tokens": 3}, {"examples": 0}):
-        with pytest.raises(ValueError, match="give either|at least 1"):
+    for wrong in ({}, {"examples": 2, "tokens": 3}, {"mean": 2, "even": 2}, {"examples": 0}):
+        with pytest.raises(ValueError, match="give exactly one|at least 1"):
             StepBatchSize(**wrong)
 
 

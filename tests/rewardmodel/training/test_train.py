@@ -29,7 +29,7 @@ from learning.interface.training_options import (
 )
 from learning.models.architectures import output_head
 from learning.models.loading import load_reward_model
-from learning.run_context import RunContext
+from learning.run_context import RunContext, StopRequested
 from rewardmodel.training.batcher import Batcher
 from rewardmodel.training.comparisons import comparison_from_row
 from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig
@@ -148,6 +148,41 @@ def test_killed_and_stopped_and_started_again_it_ends_in_the_same_bits(finished,
     require_same_run(path, finished)
 
 
+def test_a_number_of_steps_ends_in_the_middle_of_an_epoch_and_is_resumed_there(config, tmp_path, monkeypatch):
+    """Seven steps where an epoch has four: the schedule, the progress and the end count steps."""
+    options = change(
+        config,
+        data={"epochs": None, "steps": 7, "balance_tokens": True, "min_comparisons_per_step": 4},
+        optimizer={"learning_rate": 1e-3, "warmup_steps": 0},
+    )
+    rows = [row for row in comparison_rows(90, seed=5) if row["ranks"][0] != row["ranks"][1]][:64]
+    rows = [{**row, "split": "train"} for row in rows]
+    for name in ("whole", "stopped"):
+        create_run(tmp_path / name, options, rows)
+    result = in_process(tmp_path / "whole")
+    metrics = lines(tmp_path / "whole" / "metrics.jsonl")
+    assert [row["step"] for row in metrics] == [1, 2, 3, 4, 5, 6, 7]
+    # A linear schedule from the peak to 0 over the seven steps, whatever an epoch is.
+    assert [row["learning_rate"] for row in metrics] == pytest.approx([1e-3 * (1 - n / 7) for n in range(7)])
+    assert [row["epoch"] for row in metrics] == [n / 4 for n in range(1, 8)]
+    assert result["steps"] == 7 and result["epochs"] == 1.75
+    assert json.loads((tmp_path / "whole" / "status.json").read_text())["steps_total"] == 7
+
+    log = RunContext.log_metrics
+
+    def log_and_stop(self, step, values):
+        log(self, step, values)
+        self.stop_requested = step == 5  # between two checkpoints, in the middle of the second epoch
+
+    monkeypatch.setattr(RunContext, "log_metrics", log_and_stop)
+    with pytest.raises(StopRequested):
+        in_process(tmp_path / "stopped")
+    monkeypatch.undo()
+    in_process(tmp_path / "stopped")
+    assert same_bits(weights(tmp_path / "stopped"), weights(tmp_path / "whole"))
+    assert lines(tmp_path / "stopped" / "metrics.jsonl") == metrics
+
+
 @pytest.mark.slow
 def test_killed_at_any_step_it_ends_in_the_same_bits(finished, module_config, tmp_path):
     path = tmp_path / "killed"
@@ -211,7 +246,7 @@ def test_the_command_says_the_users_mistake_in_one_sentence_and_exits_2(config, 
     rows = [row for row in comparison_rows(40) if len(set(row["ranks"])) == 2]
     create_run(tmp_path / "few", config, rows[-1:])
     error = finish(start(tmp_path / "few"), tmp_path / "few", expected=2)
-    assert "a reward model needs at least two" in error and "Traceback" not in error
+    assert "a reward model needs at least 2" in error and "Traceback" not in error
     assert json.loads((tmp_path / "few" / "status.json").read_text())["outcome"] == "user_error"
     assert not (tmp_path / "few" / "model").exists() and not (tmp_path / "few" / "result.json").exists()
 
