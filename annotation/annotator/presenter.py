@@ -8,7 +8,7 @@ from annotation.annotator.shortcuts import key_caps
 from annotation.models import Assignment, Judgment
 from annotation.preferences.scale import (
     SCALE_POINTS,
-    STRENGTH_NAMES,
+    STRENGTH_CHOICES,
     order_to_scale,
     tiers_to_labels,
 )
@@ -25,7 +25,7 @@ def scale_points() -> list[dict[str, Any]]:
             "value": value,
             "label": label,
             "strength": strength,
-            "name": STRENGTH_NAMES[strength],
+            "name": STRENGTH_CHOICES[strength],
             "key": keys[f"choose_point_{value}"],
         }
         for value, (label, strength) in SCALE_POINTS.items()
@@ -37,7 +37,7 @@ def step_strengths() -> list[dict[str, Any]]:
     keys = key_caps()
     return [
         {"value": strength, "name": name, "key": keys[f"set_strength_{strength}"]}
-        for strength, name in STRENGTH_NAMES.items()
+        for strength, name in STRENGTH_CHOICES.items()
     ]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from annotation.preferences.scale import RESPONSE_LABELS, SCALE_POINTS, STRENGTH_NAMES, TIE
+from annotation.preferences.scale import RESPONSE_LABELS, SCALE_POINTS, TIE
 
 EVERY_TASK, PAIR, RANKING = "every_task", "pair", "ranking"
 KEY_CAPS = {"ArrowUp": "↑", "ArrowDown": "↓"}
@@ -51,6 +51,10 @@ class ShortcutGroup:
 def _points_for(label: str) -> dict[str, int]:
     return {str(value): value for value, (better, _) in SCALE_POINTS.items() if better == label}
 
+
+# One meaning of a digit on every page, since pairs and rankings come in one queue: 1 to 4 are the strengths from
+# significantly to negligibly better (of A in a pair, of the upper one in a ranking), 0 is a tie. 5 to 8 are those of B.
+STRENGTH_KEYS = {str(value): strength for value, (better, strength) in SCALE_POINTS.items() if better == "A"}
 
 SHORTCUT_GROUPS = (
     ShortcutGroup(
@@ -97,10 +101,11 @@ SHORTCUT_GROUPS = (
             Shortcut("move", {"T": "tie"}, "Tie it with the one above, or untie it"),
             Shortcut(
                 "set_strength",
-                {str(strength): strength for strength in sorted(STRENGTH_NAMES)},
-                "How much better it is than the next: negligibly to significantly",
+                STRENGTH_KEYS,
+                "How much better it is than the next: significantly to negligibly",
                 is_range=True,
             ),
+            Shortcut("tie_next", {"0": None}, "Tie it with the next, where the project allows it"),
             Shortcut("unfold", {"X": None}, "Show all of a long answer"),
         ),
     ),

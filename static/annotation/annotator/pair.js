@@ -18,6 +18,8 @@
     };
     const choose = (point) => {
       point.checked = true;
+      // Where the focus is among the points, it goes along: the arrow keys count from what is chosen.
+      if (points.includes(document.activeElement)) point.focus();
       updateHighlights();
       onChange();
       const words = [...point.closest("label").querySelector(".point-face").childNodes].filter((node) => node.nodeName !== "KBD");
@@ -27,6 +29,10 @@
       if (event.target.name !== "scale") return;
       updateHighlights();
       onChange();
+    });
+    // After a click the arrow keys scroll; on a point they would choose another one.
+    task.addEventListener("click", (event) => {
+      if (event.target.name === "scale" && event.pointerType === "mouse") task.closest("[tabindex]").focus({ preventScroll: true });
     });
     return {
       state: () => ({ value: selectedPoint() ? Number(selectedPoint().value) : null }),

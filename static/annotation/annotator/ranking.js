@@ -1,5 +1,7 @@
 // K responses in tiers, best first. One state, drawn after every change: what is on the screen is what is submitted.
 // The strength of a step belongs to the two tiers on its sides; when either changes, the step asks again.
+// Keys act on what was picked: a card that has the focus (by its letter, its bar, its buttons), or a step. A click into
+// a text picks nothing: who reads and scrolls with the arrow keys must not move an answer.
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
@@ -50,6 +52,7 @@
       }
       fieldset.classList.toggle("is-open", strengthOf(i) === null);
       fieldset.dataset.step = i;
+      fieldset.tabIndex = -1; // digits act on it; the arrow keys, which would change a radio button, scroll
       row.append(makeSlot("slot-gap"), fieldset);
       return row;
     };
@@ -122,6 +125,8 @@
       list.classList.remove("is-moving");
       const moved = event.item.dataset.response;
       applyTiers(row ? tiersAfterDrop(moved, [...list.children].indexOf(row)) : tiers, moved);
+      // Dropped is done: the arrow keys scroll again.
+      task.closest("[tabindex]").focus({ preventScroll: true });
     }
     // The tiers once `moved` lies on the row of this index. Without ties, what was dropped on another goes in front of it.
     const tiersAfterDrop = (moved, rowIndex) => {
@@ -167,24 +172,41 @@
       strengths[stepKey(i)] = value;
       draw();
       onChange();
-      announce(`${joinLabels(tiers[i])} ${strengthNames.get(value)} than ${joinLabels(tiers[i + 1])}`);
+      announce(`${joinLabels(tiers[i])} above ${joinLabels(tiers[i + 1])}: ${strengthNames.get(value)}`);
     };
 
-    // On a step its own strength; elsewhere the first step that has none. Then on to the next open one.
-    const setStrengthInTurn = (step, value) => {
-      const i = step ? Number(step.dataset.step) : stepStrengths().indexOf(null);
-      if (i < 0) return false;
-      setStrength(i, value);
-      const open = stepStrengths().indexOf(null);
-      list.querySelector(open < 0 ? `[name="step-${i}"]:checked` : `[name="step-${open}"]`).focus();
-      return true;
+    // The two tiers beside a step become one.
+    const tieStep = (i) => {
+      if (!allowTies) {
+        announce("This project does not allow ties");
+        return;
+      }
+      const next = tiers.map((tier) => [...tier]);
+      const [moved] = next[i + 1];
+      next[i].push(...next.splice(i + 1, 1)[0]);
+      applyTiers(next.map(inOrder), moved);
     };
-    const setStrengthBelow = (card, value) => {
+
+    // `act` on a step: on the one below a picked card, on a picked step, elsewhere on the first that has no strength, and
+    // then on to the next one without.
+    const actBelow = (card, act) => {
       const i = tierIndexOf(card.dataset.response);
-      if (i < tiers.length - 1) setStrength(i, value);
+      if (i < tiers.length - 1) act(i);
       else announce(`Answer ${card.dataset.response} is last: there is no step below it`);
       card.focus();
       return true;
+    };
+    const actInTurn = (step, act) => {
+      const i = step ? Number(step.dataset.step) : stepStrengths().indexOf(null);
+      if (i < 0) return false;
+      act(i);
+      const open = stepStrengths().indexOf(null);
+      focusStep(open < 0 ? Math.min(i, tiers.length - 2) : open);
+      return true;
+    };
+    const focusStep = (i) => {
+      const step = list.querySelector(`[data-step="${i}"]`);
+      (step || task.closest("[tabindex]")).focus();
     };
 
     // --- long responses -----------------------------------------------------------------------------------------
@@ -203,19 +225,30 @@
     // --- the page's events --------------------------------------------------------------------------------------
     list.addEventListener("click", (event) => {
       const button = event.target.closest("button");
+      const bar = event.target.closest(".rank-card-head");
+      if (bar && !button) bar.closest(".rank-card").focus({ preventScroll: true });
       if (!button) return;
       const card = button.closest(".rank-card");
       if (button.dataset.move) {
         move(card.dataset.response, button.dataset.move);
-        (button.disabled ? card : button).focus();
+        // Who clicks has picked the card; who presses a button by keyboard presses it again.
+        (button.disabled || event.pointerType ? card : button).focus();
       } else if (button.classList.contains("btn-unfold")) unfold(card);
+      else if ("tieStep" in button.dataset) {
+        const i = Number(button.closest("[data-step]").dataset.step);
+        tieStep(i);
+        focusStep(Math.min(i, tiers.length - 2));
+      }
     });
+    let isMouse = false;
+    list.addEventListener("click", (event) => { isMouse = event.pointerType === "mouse"; }, true);
     list.addEventListener("change", (event) => {
       const step = event.target.closest("[data-step]");
       if (!step) return;
       const i = Number(step.dataset.step);
       setStrength(i, Number(event.target.value));
-      list.querySelector(`[name="step-${i}"]:checked`).focus();
+      if (isMouse) focusStep(i);
+      else list.querySelector(`[name="step-${i}"]:checked`).focus();
     });
 
     // The sentence beside the buttons may be a screen away from the step it speaks of.
@@ -249,7 +282,7 @@
           const [better, worse] = [tiers[open], tiers[open + 1]];
           return {
             error: `Say how much better ${joinLabels(better)} ${areOrIs(better)} than ${joinLabels(worse)}.`,
-            focusTarget: list.querySelector(`[name="step-${open}"]`),
+            focusTarget: list.querySelector(`[data-step="${open}"]`),
             showError: (words) => showErrorAtStep(open, words),
           };
         }
@@ -262,9 +295,16 @@
           return true;
         }
         const focused = focusedElement();
-        const card = focused && focused.closest(".rank-card");
-        if (action === "set_strength") {
-          return card ? setStrengthBelow(card, value) : setStrengthInTurn(focused && focused.closest("[data-step]"), value);
+        const cardAround = focused && focused.closest(".rank-card");
+        // The focus inside its text (a click, a link) does not pick a card.
+        const card = focused && focused.closest(".rank-card-body, .btn-unfold") ? null : cardAround;
+        if (action === "set_strength" || action === "tie_next") {
+          const act = (i) => (action === "tie_next" ? tieStep(i) : setStrength(i, value));
+          return card ? actBelow(card, act) : actInTurn(focused && focused.closest("[data-step]"), act);
+        }
+        if (action === "unfold" && cardAround) {
+          unfold(cardAround);
+          return true;
         }
         if (!card) return false;
         if (action === "move") {
@@ -272,10 +312,6 @@
           if (value !== "tie" && !target.matches(".rank-card")) return false;
           move(card.dataset.response, value);
           card.focus();
-          return true;
-        }
-        if (action === "unfold") {
-          unfold(card);
           return true;
         }
         return false;

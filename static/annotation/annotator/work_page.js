@@ -171,6 +171,19 @@
     returnToTask();
   };
 
+  // --- the focus ----------------------------------------------------------------------------------------------
+  // What was picked in the task is picked again.
+  let picked = null;
+  taskContainer.addEventListener("focusin", ({ target }) => {
+    picked = target.matches("input[type=radio], .rank-card, [data-step]") ? target : null;
+  });
+  const focusTask = () => (picked && taskContainer.contains(picked) ? picked : taskContainer).focus({ preventScroll: true });
+  // A dialog gives the focus back to what had it: that is the task, not the button, so that Enter submits.
+  const openDialog = (id) => {
+    focusTask();
+    byId(id).showModal();
+  };
+
   // --- what the buttons do ------------------------------------------------------------------------------------
   const submit = () => {
     if (!current || !current.controller) return;
@@ -220,18 +233,23 @@
       skip,
       go_back: goBack,
       open_note: () => { if (current && current.node) current.openNote(); },
-      show_keys: () => byId("keys-dialog").showModal(),
+      show_keys: () => openDialog("keys-dialog"),
     },
     leaveTextField: () => taskContainer.focus(),
   });
   byId("work-page-previous").addEventListener("click", openPrevious);
   byId("work-page-undo").querySelector("button").addEventListener("click", goBack);
   for (const button of document.querySelectorAll("[data-opens]")) {
-    button.addEventListener("click", () => byId(button.dataset.opens).showModal());
+    button.addEventListener("click", () => openDialog(button.dataset.opens));
   }
   for (const button of document.querySelectorAll("[data-closes]")) {
     button.addEventListener("click", () => button.closest("dialog").close());
   }
+  // After a click on a button above the task (the theme's, for example) Enter submits as well.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (button && event.pointerType && !taskContainer.contains(button) && !document.querySelector("dialog[open]")) focusTask();
+  });
 
   // --- start --------------------------------------------------------------------------------------------------
   const start = async () => {

@@ -37,7 +37,7 @@ def one_move(page, chance, handles):
         page.keyboard.press("t")
     elif how == "grade":
         card.focus()
-        page.keyboard.press(chance.choice("0123"))
+        page.keyboard.press(chance.choice("1234"))
     elif how == "button":
         button = card.locator(f"[data-move={chance.choice(['up', 'down', 'tie'])}]")
         if button.is_enabled():
@@ -91,7 +91,7 @@ def test_digits_grade_the_steps_in_turn_without_touching_an_answer(page, ada, ma
     page.keyboard.press("Enter")
     assert "Say how much better A is than B" in page.inner_text("#task-problem")
     assert "Say how much better A is than B" in page.inner_text("[data-step='0'] .step-problem")
-    for digit in "320":
+    for digit in "124":
         page.keyboard.press(digit)
     page.keyboard.press("Enter")
     wait_until(page, lambda: Judgment.objects.exists())
@@ -228,3 +228,69 @@ def test_a_finger_drags_an_answer_between_two_others(browser, ada, make_batch, a
     touch("touchEnd")
     assert tiers_on_screen(page) == [["A"], ["C"], ["B"]]
     context.close()
+
+
+def test_reading_and_scrolling_moves_no_answer(page, ada, make_batch, address, open_as):
+    """A click into a text and arrow-down, as people read a long answer: the order and the grades stay."""
+    page.set_viewport_size({"width": 1280, "height": 500})
+    make_batch(tasks=1, responses_per_task=4)
+    open_as(page, ada).goto(address("annotate"))
+    wait_for_task(page)
+    for label in "ABCD":
+        page.locator(f".rank-card[data-response={label}] .rank-card-body").click()
+        for key in ("ArrowDown", "ArrowUp", "ArrowDown", "ArrowDown", "t"):
+            page.keyboard.press(key)
+    assert tiers_on_screen(page) == [["A"], ["B"], ["C"], ["D"]]
+    wait_until(page, lambda: page.evaluate("window.scrollY") > 0)
+    # After a click on a strength too: on its radio button the arrow keys would choose another one.
+    page.locator(".step").first.locator(".strength").nth(1).click()
+    page.keyboard.press("ArrowDown")
+    assert page.eval_on_selector_all(".step input:checked", "radios => radios.map(r => r.value)") == ["2"]
+
+
+@pytest.mark.parametrize("how", ["letter", "bar", "button"])
+def test_arrows_move_the_answer_that_was_picked(page, ada, make_batch, address, open_as, how):
+    page.set_viewport_size({"width": 1280, "height": 1600})
+    make_batch(tasks=1, responses_per_task=4)
+    open_as(page, ada).goto(address("annotate"))
+    wait_for_task(page)
+    page.locator(".rank-card[data-response=A] .rank-card-body").click()
+    if how == "letter":
+        page.keyboard.press("d")
+        page.keyboard.press("ArrowUp")
+    elif how == "bar":
+        page.locator(".rank-card[data-response=D] .rank-card-head").click(position={"x": 60, "y": 20})
+        page.keyboard.press("ArrowUp")
+    else:
+        page.get_by_role("button", name="Move answer D up").click()
+    assert tiers_on_screen(page) == [["A"], ["B"], ["D"], ["C"]]
+    outline = page.locator(".rank-card[data-response=D]").evaluate(
+        "card => getComputedStyle(card).outlineStyle"
+    )
+    assert outline == "solid"  # what the keys act on is marked
+    page.keyboard.press("ArrowUp")
+    assert tiers_on_screen(page) == [["A"], ["D"], ["B"], ["C"]]
+    page.locator(".rank-card[data-response=D] .rank-card-body").click()
+    page.keyboard.press("ArrowUp")
+    assert tiers_on_screen(page) == [["A"], ["D"], ["B"], ["C"]]
+
+
+def test_the_same_digit_says_the_same_in_the_pair_and_in_the_ranking_behind_it(
+    page, ada, make_batch, address, open_as
+):
+    make_batch(tasks=1)
+    make_batch(tasks=1, responses_per_task=4)
+    open_as(page, ada).goto(address("annotate"))
+    first = wait_for_task(page)
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    wait_for_another(page, first)
+    assert page.locator(".step").first.locator("kbd").all_inner_texts() == ["1", "2", "3", "4", "0"]
+    for digit in "1014":  # A over B; B and C tie; asked anew, A over both; both over D
+        page.keyboard.press(digit)
+    assert tiers_on_screen(page) == [["A"], ["B", "C"], ["D"]]
+    page.keyboard.press("Enter")
+    wait_until(page, lambda: Judgment.objects.count() == 2)
+    pair, ranking = Judgment.objects.order_by("pk")
+    assert (pair.strengths, ranking.strengths) == ([3], [3, 0])
+    assert tiers_to_labels(ranking.order_shown, ranking.tiers) == [["A"], ["B", "C"], ["D"]]

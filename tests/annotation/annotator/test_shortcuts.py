@@ -18,6 +18,7 @@ from annotation.annotator.shortcuts import (
     shortcut_table,
 )
 from annotation.models import Assignment
+from annotation.preferences.scale import SCALE_POINTS, TIE
 from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
 
 WITHOUT_SINGLE_KEYS = {"Enter", "ArrowUp", "ArrowDown"}
@@ -60,7 +61,8 @@ def test_what_each_key_does():
         "ArrowUp": ("move", "up"),
         "ArrowDown": ("move", "down"),
         "T": ("move", "tie"),
-        **{str(strength): ("set_strength", strength) for strength in range(4)},
+        **{key: ("set_strength", strength) for key, strength in zip("1234", (3, 2, 1, 0), strict=True)},
+        "0": ("tie_next", None),
         "X": ("unfold", None),
     }
 
@@ -75,8 +77,18 @@ def test_a_range_is_written_by_its_ends_and_arrows_as_arrows():
         "S",
         "↑",
         "8",
-        "3",
+        "1",
     )
+
+
+def test_a_digit_means_the_same_in_a_pair_and_in_a_ranking():
+    """Both come in one queue: 1 to 4 are significantly, better, slightly and negligibly better, 0 is a tie."""
+    pair, ranking = shortcut_table()[PAIR], shortcut_table()[RANKING]
+    shared = set(pair) & set(ranking)
+    assert shared == set("01234")
+    points = {key: SCALE_POINTS[pair[key]["value"]] for key in "1234"}
+    assert points == {key: ("A", ranking[key]["value"]) for key in "1234"}
+    assert (pair["0"]["value"], ranking["0"]["action"]) == (TIE, "tie_next")
 
 
 @pytest.fixture

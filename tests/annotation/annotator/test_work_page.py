@@ -13,6 +13,7 @@ from annotation.preferences.scale import tiers_to_labels
 from annotation.queue.actions import claim_task
 from annotation.queue.counters import find_counter_drift
 from tests.annotation.rendering.test_markdown import HOSTILE
+from workspace.actions import publish_guideline
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = Path(__file__).resolve().parents[3] / "node_modules" / "axe-core" / "axe.min.js"
@@ -517,3 +518,62 @@ def test_a_call_is_seen_as_a_call_and_every_answer_also_as_it_was_written(
         page.set_viewport_size({"width": width, "height": 900})
         assert axe(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("responses", [2, 3])
+@pytest.mark.parametrize("name", ["Guideline", "Keys"])
+@pytest.mark.parametrize("close", ["Escape", "Close"])
+def test_after_the_guideline_or_the_keys_enter_submits(
+    page, ada, max_, project, make_batch, address, open_as, responses, name, close
+):
+    publish_guideline(actor=max_, project=project, text="Prefer the kinder answer.")
+    make_batch(tasks=1, responses_per_task=responses)
+    open_as(page, ada).goto(address("annotate"))
+    wait_for_task(page)
+    page.get_by_role("button", name=name).click()
+    if close == "Escape":
+        page.keyboard.press("Escape")
+    else:
+        page.get_by_role("button", name="Close").click()
+    for digit in "3" * (responses - 1):
+        page.keyboard.press(digit)
+    page.get_by_role("button", name=name).click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".no-tasks")
+    assert page.locator("dialog[open]").count() == 0
+    wait_until(page, lambda: Judgment.objects.exists())
+    assert Judgment.objects.get().strengths == [1] * (responses - 1)
+
+
+def test_after_a_click_on_the_theme_enter_submits(page, ada, make_batch, address, open_as):
+    make_batch(tasks=1)
+    open_as(page, ada).goto(address("annotate"))
+    wait_for_task(page)
+    page.keyboard.press("3")
+    page.locator("#theme-toggle").click()
+    theme = page.get_attribute("html", "data-bs-theme")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".no-tasks")
+    assert page.get_attribute("html", "data-bs-theme") == theme
+
+
+def test_after_a_refused_enter_the_ring_is_on_what_is_chosen(page, ada, make_batch, address, open_as):
+    make_batch(tasks=1)
+    open_as(page, ada).goto(address("annotate"))
+    wait_for_task(page)
+    page.keyboard.press("Enter")
+    page.keyboard.press("2")
+    focused = page.evaluate("document.activeElement.value")
+    assert focused == page.locator("input[name=scale]:checked").get_attribute("value") == "2"
+    page.keyboard.press("ArrowRight")  # counts from what is chosen
+    assert page.locator("input[name=scale]:checked").get_attribute("value") == "3"
+
+
+def test_after_a_click_on_a_point_the_arrow_keys_scroll(page, ada, make_batch, address, open_as):
+    make_batch(tasks=1)
+    open_as(page, ada).goto(address("annotate"))
+    wait_for_task(page)
+    page.locator(".point").nth(1).click()
+    page.keyboard.press("ArrowDown")
+    assert page.locator("input[name=scale]:checked").get_attribute("value") == "2"
