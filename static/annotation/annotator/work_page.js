@@ -245,10 +245,12 @@
   for (const button of document.querySelectorAll("[data-closes]")) {
     button.addEventListener("click", () => button.closest("dialog").close());
   }
-  // After a click on a button above the task (the theme's, for example) Enter submits as well.
+  // After a click on a button above the task (the theme's, for example), or on one that only shows more of an answer,
+  // Enter submits as well.
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
-    if (button && event.pointerType && !taskContainer.contains(button) && !document.querySelector("dialog[open]")) focusTask();
+    if (!button || !event.pointerType || document.querySelector("dialog[open]")) return;
+    if (!taskContainer.contains(button) || button.matches("[data-written-switch], .btn-unfold")) focusTask();
   });
 
   // --- start --------------------------------------------------------------------------------------------------

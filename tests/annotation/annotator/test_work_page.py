@@ -546,13 +546,14 @@ def test_after_the_guideline_or_the_keys_enter_submits(
     assert Judgment.objects.get().strengths == [1] * (responses - 1)
 
 
-def test_after_a_click_on_the_theme_enter_submits(page, ada, make_batch, address, open_as):
+def test_after_a_click_on_the_theme_or_on_as_written_enter_submits(page, ada, make_batch, address, open_as):
     make_batch(tasks=1)
     open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
     page.keyboard.press("3")
     page.locator("#theme-toggle").click()
     theme = page.get_attribute("html", "data-bs-theme")
+    page.get_by_role("button", name="Answer A as written").click()
     page.keyboard.press("Enter")
     page.wait_for_selector(".no-tasks")
     assert page.get_attribute("html", "data-bs-theme") == theme
