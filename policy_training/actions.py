@@ -37,8 +37,11 @@ def train_sft(
     """Queue supervised fine-tuning on the project's demonstrations.
 
     `config` is LanguageModelConfig as a mapping; with a `parent` its model source is filled in here, without one the
-    config says where to start (a folder, a hub id, a model from scratch).
+    config says where to start (a folder, a hub id, a model from scratch). A `data.texts_share` takes the project's
+    texts: NothingToMixIn when it has none to train on.
     """
+    if config.get("data", {}).get("texts_share"):
+        require_training_texts(project, "fine-tune without them (--set data.texts_share=0)")
     return _train_language_model(
         SFT, actor=actor, project=project, name=name, config=config, parent=parent, title=f"Fine-tune {name}"
     )

@@ -36,6 +36,11 @@ def _texts(run: Run) -> Mapping[str, Any]:
     return {"texts": (text_rows(run.project), TEXTS)}
 
 
+def _sft_inputs(run: Run) -> Mapping[str, Any]:
+    mixes_in_texts = run.config.get("data", {}).get("texts_share", 0) > 0
+    return dict(_demonstrations(run)) | (dict(_texts(run)) if mixes_in_texts else {})
+
+
 def _pretraining_inputs(run: Run) -> Mapping[str, Any]:
     # Runs that were queued before there were texts read demonstrations.
     return _texts(run) if run.parameters.get("data") == "texts" else _demonstrations(run)
@@ -108,7 +113,7 @@ SFT = RunKind(
     name="policy.sft",
     label="Supervised fine-tuning",
     command="policy_training.training.sft",
-    build_inputs=_demonstrations,
+    build_inputs=_sft_inputs,
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
     options=LanguageModelConfig,

@@ -22,12 +22,21 @@ from learning.interface.training_options import Layout
 
 @dataclass(frozen=True)
 class Example:
-    """Token ids of a prompt and of its responses. A response that ended carries its end-of-sequence id."""
+    """Token ids of a prompt and of its responses. A response that ended carries its end-of-sequence id.
+
+    `is_counted`, where given, has a truth value for each token of each response: False tokens are read but not learned
+    (what others say between the turns of a dialogue). Without it every token of a response counts.
+    """
 
     prompt_ids: Sequence[int]
     response_ids: Sequence[Sequence[int]]
+    is_counted: Sequence[Sequence[bool]] | None = None
 
     def __post_init__(self) -> None:
+        if self.is_counted is not None and [len(ids) for ids in self.response_ids] != [
+            len(counted) for counted in self.is_counted
+        ]:
+            raise ValueError("is_counted must have a value for each token of each response")
         if not self.prompt_ids:
             raise ValueError(
                 "an example needs at least one prompt token: the first response token follows it"
@@ -60,7 +69,9 @@ class TokenBatch:
     lengths_N: torch.Tensor
     token_index_NR: torch.Tensor  # index of each response token in its row
     logit_index_NR: torch.Tensor  # index of the position whose logits predict it (the token before it)
-    is_response_NR: torch.Tensor  # bool, True = a token of the response
+    is_response_NR: (
+        torch.Tensor
+    )  # bool, True = a token of the response that counts (all do, unless the example says)
     response_ids_NR: torch.Tensor
 
     @property
@@ -69,8 +80,8 @@ class TokenBatch:
 
     @property
     def n_tokens(self) -> int:
-        """Response tokens in the batch (M)."""
-        return int(self.lengths_N.sum())
+        """Response tokens in the batch that count (M)."""
+        return int(self.is_response_NR.sum())
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,7 @@ class _ResponseSpan:
     prompt_end: int
     start: int
     ids: Sequence[int]
+    is_counted: Sequence[bool] | None
 
 
 def collate(
@@ -123,7 +135,8 @@ def _shared_prompt_batch(
             branches += [0] * prompt
             prompt_end = len(ids) - 1
             for branch, response in enumerate(example.response_ids, start=1):
-                spans.append(_ResponseSpan(row, index, prompt_end, len(ids), response))
+                counted = example.is_counted[branch - 1] if example.is_counted is not None else None
+                spans.append(_ResponseSpan(row, index, prompt_end, len(ids), response, counted))
                 ids += response
                 positions += range(prompt, prompt + len(response))
                 branches += [branch] * len(response)
@@ -159,8 +172,9 @@ def _padded_batch(examples: Sequence[Example], pad_id: int, device: str | torch.
     rows: list[list[int]] = []
     for index, example in enumerate(examples):
         prompt = list(example.prompt_ids)
-        for response in example.response_ids:
-            spans.append(_ResponseSpan(len(rows), index, len(prompt) - 1, len(prompt), response))
+        for place, response in enumerate(example.response_ids):
+            counted = example.is_counted[place] if example.is_counted is not None else None
+            spans.append(_ResponseSpan(len(rows), index, len(prompt) - 1, len(prompt), response, counted))
             rows.append([*prompt, *response])
     input_ids_BT = _pad_to_tensor(rows, pad_id, device)
     lengths_B = torch.tensor([len(row) for row in rows], device=device)
@@ -191,6 +205,9 @@ def _token_batch(
     response_ids_NR = _pad_to_tensor([span.ids for span in spans], 0, device)
     step_R = torch.arange(response_ids_NR.shape[1], device=device)
     is_response_NR = step_R < lengths_N[:, None]
+    if any(span.is_counted is not None for span in spans):
+        counted = [span.is_counted or [True] * len(span.ids) for span in spans]
+        is_response_NR &= _pad_to_tensor(counted, 0, device).bool()
     token_index_NR = torch.where(is_response_NR, start_N[:, None] + step_R, 0)
     logit_index_NR = torch.where(is_response_NR, start_N[:, None] + step_R - 1, 0)
     # The first token of every response follows the prompt, wherever the response stands in the row.

@@ -68,14 +68,29 @@ class LanguageModelDataOptions:
     """
 
     packing: bool = False
-    examples_per_step: int = 64  # rows: conversations, or packed sequences
+    examples_per_step: int = 64  # rows: conversations, or packed sequences; texts mixed in are among them
     max_length: int = 1024  # tokens of a packed sequence
-    epochs: float = 1.0
+    epochs: float = 1.0  # over the demonstrations, where texts are mixed in
     steps: int | None = None
+    # Of SFT only. Every assistant turn of a demonstration is learned, not only the last.
+    every_assistant_turn: bool = False
+    texts_share: float = 0.0  # of the rows: pretraining texts, of which every token counts
+    # Demonstrations whose response has fewer or more tokens (the end not counted) are left out.
+    min_demonstration_tokens: int = 0
+    max_demonstration_tokens: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("examples_per_step", "max_length"):
             require_at_least(name, getattr(self, name), 1)
+        if not 0.0 <= self.texts_share < 1.0:
+            raise ValueError(f"texts_share must be at least 0 and below 1, found {self.texts_share}")
+        require_at_least("min_demonstration_tokens", self.min_demonstration_tokens, 0)
+        if self.max_demonstration_tokens is not None:
+            require_at_least(
+                "max_demonstration_tokens",
+                self.max_demonstration_tokens,
+                max(1, self.min_demonstration_tokens),
+            )
         if self.epochs <= 0:
             raise ValueError(f"epochs must be positive, found {self.epochs}")
         if self.steps is not None:

@@ -18,7 +18,7 @@ from learning.interface.training_options import BatchOptions
 from learning.models.tokenization import encode_answer, encode_prompt
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from policy_training.training.config import LanguageModelConfig
+from policy_training.training.config import LanguageModelConfig, LanguageModelDataOptions
 from policy_training.training.demonstrations import Row, demonstration_texts, row_answer, split_train
 from policy_training.training.supervised import fit, prepare_tokenizer
 from policy_training.training.texts import text_examples
@@ -26,6 +26,7 @@ from policy_training.training.texts import text_examples
 
 def main(context: RunContext[LanguageModelConfig]) -> dict[str, Any]:
     config = context.options
+    _require_no_options_of_sft(config.data)
     name = "texts" if context.has_input("texts") else "demonstrations"
     rows = context.read_input(name, TEXTS if name == "texts" else DEMONSTRATIONS)
     train_rows, heldout_rows = split_train(rows)
@@ -35,16 +36,18 @@ def main(context: RunContext[LanguageModelConfig]) -> dict[str, Any]:
         )
     texts = [row["text"] for row in train_rows] if name == "texts" else demonstration_texts(train_rows)
     tokenizer = prepare_tokenizer(config, texts)
-    examples = text_examples if name == "texts" else dialogue_examples
-    return fit(
-        context,
-        tokenizer=tokenizer,
-        train=examples(train_rows, tokenizer, config.batch),
-        heldout=examples(heldout_rows, tokenizer, config.batch),
-    )
+
+    def examples(rows: Sequence[Row]) -> list[Example]:
+        if name == "demonstrations":
+            return whole_demonstration_examples(rows, tokenizer, config.batch)
+        return text_examples(
+            rows, tokenizer, config.batch.max_prompt_tokens + config.batch.max_response_tokens
+        )
+
+    return fit(context, tokenizer=tokenizer, train=examples(train_rows), heldout=examples(heldout_rows))
 
 
-def dialogue_examples(rows: Sequence[Row], tokenizer: Any, batch: BatchOptions) -> list[Example]:
+def whole_demonstration_examples(rows: Sequence[Row], tokenizer: Any, batch: BatchOptions) -> list[Example]:
     """Each demonstration's tokens with only the first as context, so that all the others count."""
     return [
         piece
@@ -57,6 +60,21 @@ def dialogue_examples(rows: Sequence[Row], tokenizer: Any, batch: BatchOptions) 
             batch.max_prompt_tokens + batch.max_response_tokens,
         )
     ]
+
+
+def _require_no_options_of_sft(options: LanguageModelDataOptions) -> None:
+    """UserError for an option that would do nothing here: what is not read is not accepted."""
+    neutral = LanguageModelDataOptions()
+    for name in (
+        "every_assistant_turn",
+        "texts_share",
+        "min_demonstration_tokens",
+        "max_demonstration_tokens",
+    ):
+        if getattr(options, name) != getattr(neutral, name):
+            raise UserError(
+                f"config.data.{name}: is of fine-tuning only, pretraining counts every token; take it out"
+            )
 
 
 if __name__ == "__main__":

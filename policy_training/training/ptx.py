@@ -86,7 +86,8 @@ def read_ptx_mix(context: RunContext[PPOConfig], tokenizer: Any) -> PtxMix | Non
     texts: list[Example] = []
     demonstrations: list[Example] = []
     if algorithm.ptx_texts_share > 0:
-        texts = text_examples(_training_rows(context, "texts", TEXTS), tokenizer, config.batch)
+        max_tokens = config.batch.max_prompt_tokens + config.batch.max_response_tokens
+        texts = text_examples(_training_rows(context, "texts", TEXTS), tokenizer, max_tokens)
     if algorithm.ptx_texts_share < 1:
         rows = _training_rows(context, "demonstrations", DEMONSTRATIONS)
         demonstrations = [

@@ -18,9 +18,9 @@ from learning.batches.collation import Example, TokenBatch, collate, collate_pac
 from learning.batches.forward import compute_token_logprobs
 from learning.batches.layout import choose_layout
 from learning.batches.micro_batching import ExampleSize, MicroBatch, example_size, micro_batches
-from learning.batches.samplers import EpochBatchSampler, StepBatchSize
+from learning.batches.samplers import EpochBatchSampler, ProportionalSampler, StepBatchSize, exact_share
 from learning.batches.sequence_packing import pack_sequences
-from learning.checkpoints import Checkpoints, DataclassState
+from learning.checkpoints import Checkpoints, DataclassState, Stateful
 from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.options import UserError
@@ -44,6 +44,7 @@ class TrainingState(DataclassState):
 
     loss_before: float | None = None
     tokens: int = 0
+    text_tokens: int = 0  # those of them in texts that were mixed in
     seconds: float = 0.0
     train_losses: list[float] = field(default_factory=list)  # of the last few steps
 
@@ -65,10 +66,12 @@ def fit(
     tokenizer: Any,
     train: Sequence[Example],
     heldout: Sequence[Example],
+    texts: Sequence[Example] = (),
     sample_prompts: Sequence[tuple[str, list[int]]] = (),
 ) -> dict[str, Any]:
     """Train, evaluate, save; returns what result.json says.
 
+    `texts` are mixed in by `data.texts_share`, epochs count `train`.
     `sample_prompts` are held-out prompts, (text to show, token ids): at each evaluation a response to each is
     logged for people to read. Raises UserError when nothing is left to train on or the rows do not fit the model.
     """
@@ -81,11 +84,17 @@ def fit(
     rows = RowDataset(config, model, tokenizer, train)
     heldout_rows = RowDataset(config, model, tokenizer, heldout[: config.evaluation.max_examples], like=rows)
     # Of everything that will be read, before the first step: a run must not fail after its training.
-    require_max_positions(model, max(rows.longest_example, heldout_rows.longest_example))
+    require_max_positions(
+        model,
+        max(rows.longest_example, heldout_rows.longest_example, *(len(p.response_ids[0]) + 1 for p in texts)),
+    )
+    mix = TextMix(config, model, tokenizer, texts, like=rows) if texts else None
     batch_sampler = EpochBatchSampler(
         rows.costs,
         seed=config.runtime.seed,
-        step_batch_size=StepBatchSize(examples=config.data.examples_per_step),
+        step_batch_size=StepBatchSize(
+            examples=mix.other_rows_per_step if mix else config.data.examples_per_step
+        ),
     )
     steps_total = config.data.steps or math.ceil(config.data.epochs * batch_sampler.steps_per_epoch)
     engine = Engine(
@@ -96,12 +105,10 @@ def fit(
         distributed=distributed,
     )
     progress = TrainingState()
-    checkpoints = Checkpoints(
-        context,
-        distributed,
-        engines={"policy": engine},
-        state={"sampler": batch_sampler, "progress": progress},
-    )
+    stateful: dict[str, Stateful] = {"sampler": batch_sampler, "progress": progress}
+    if mix is not None:
+        stateful["texts"] = mix.sampler
+    checkpoints = Checkpoints(context, distributed, engines={"policy": engine}, state=stateful)
 
     done = checkpoints.resume()
     if done == 0:
@@ -109,7 +116,7 @@ def fit(
         progress.loss_before = heldout_loss(engine, heldout_rows, distributed)
     for step in range(done + 1, steps_total + 1):
         context.require_current()
-        metrics = train_step(engine, rows, batch_sampler, distributed, progress)
+        metrics = train_step(engine, rows, batch_sampler, distributed, progress, mix)
         every = config.evaluation.evaluate_every_steps
         if every and step % every == 0 and step < steps_total:
             metrics["eval_loss"] = heldout_loss(engine, heldout_rows, distributed)
@@ -124,12 +131,14 @@ def fit(
     context.require_current()
     context.set_status(stage="saving", step=steps_total, steps_total=steps_total)
     sha256s = engine.save_model(tokenizer, context.path / "model")
+    mixed_in = {"text_rows": mix.sampler.drawn, "text_tokens": progress.text_tokens} if mix else {}
     return {
         "steps": steps_total,
         "epochs": steps_total / batch_sampler.steps_per_epoch,
         "train_examples": len(train),
         "heldout_examples": len(heldout_rows.examples),
         "tokens": progress.tokens,
+        **mixed_in,
         "loss_before": progress.loss_before,
         "loss_after": loss_after,
         "train_loss": sum(progress.train_losses) / len(progress.train_losses),
@@ -148,14 +157,16 @@ def train_step(
     batch_sampler: EpochBatchSampler,
     distributed: DistributedContext,
     progress: TrainingState,
+    mix: "TextMix | None" = None,
 ) -> dict[str, Any]:
-    """One optimizer step over the sampler's next rows; its metrics."""
+    """One optimizer step over the sampler's next rows and the texts due with them; its metrics."""
     started = time.perf_counter()
-    inputs = [
-        MicroBatchInputs(rows.batch(micro, engine), micro.is_dummy)
-        for micro in rows.micro_batches(batch_sampler.next(), distributed)
-    ]
-    tokens = int(distributed.sum(sum(float(p.batch.n_tokens) for p in inputs if not p.is_dummy)))
+    indices = batch_sampler.next()
+    inputs = rows.inputs(indices, engine, distributed)
+    text_inputs = mix.inputs(len(indices), engine, distributed) if mix is not None else []
+    text_tokens = count_tokens(text_inputs, distributed)
+    tokens = count_tokens(inputs, distributed) + text_tokens
+    inputs += text_inputs
     result = engine.accumulate_and_step(
         inputs,
         lambda micro_batch: language_model_loss(
@@ -166,6 +177,7 @@ def train_step(
     )
     seconds = time.perf_counter() - started
     progress.tokens += tokens
+    progress.text_tokens += text_tokens
     progress.seconds += seconds
     progress.train_losses = [*progress.train_losses[-19:], result.loss]
     return {
@@ -175,7 +187,12 @@ def train_step(
         "tokens": tokens,
         "tokens_per_second": tokens / seconds,
         "epoch": batch_sampler.epoch,
-    }
+    } | ({"text_tokens": text_tokens} if mix is not None else {})
+
+
+def count_tokens(inputs: "Sequence[MicroBatchInputs]", distributed: DistributedContext) -> int:
+    """Counted tokens on all ranks."""
+    return int(distributed.sum(sum(float(p.batch.n_tokens) for p in inputs if not p.is_dummy)))
 
 
 @dataclass(frozen=True)
@@ -227,12 +244,48 @@ class RowDataset:
             world_size=distributed.world_size,
         )
 
+    def inputs(
+        self, indices: Sequence[int], engine: Engine, distributed: DistributedContext
+    ) -> list[MicroBatchInputs]:
+        """The forward passes of these rows."""
+        return [
+            MicroBatchInputs(self.batch(micro, engine), micro.is_dummy)
+            for micro in self.micro_batches(indices, distributed)
+        ]
+
     def batch(self, micro: MicroBatch, engine: Engine) -> TokenBatch:
         device = next(engine.model.parameters()).device
         rows = [[self.examples[index] for index in self.rows[row]] for row in micro.indices]
         if self.config.data.packing:
             return collate_packed(rows, pad_id=self.pad_id, device=device)
         return collate([row[0] for row in rows], layout=self.layout, pad_id=self.pad_id, device=device)
+
+
+class TextMix:
+    """Texts mixed in with other rows, so many that they have their share of all rows."""
+
+    def __init__(
+        self,
+        config: LanguageModelConfig,
+        model: Any,
+        tokenizer: Any,
+        texts: Sequence[Example],
+        *,
+        like: RowDataset,
+    ) -> None:
+        share = exact_share(config.data.texts_share)
+        self._rows = RowDataset(config, model, tokenizer, texts, like=like)
+        self.sampler = ProportionalSampler(
+            len(self._rows.rows), seed=config.runtime.seed + 1, ratio=share / (1 - share)
+        )
+        self.other_rows_per_step = max(1, round(config.data.examples_per_step * (1 - share)))
+
+    def inputs(
+        self, other_rows: int, engine: Engine, distributed: DistributedContext
+    ) -> list[MicroBatchInputs]:
+        """The texts that are due with so many other rows; maybe none."""
+        indices = self.sampler.next(other_rows)
+        return self._rows.inputs(indices, engine, distributed) if indices else []
 
 
 def _layout(config: LanguageModelConfig, model: Any, examples: Sequence[Example]) -> tuple[Layout, str]:
@@ -261,7 +314,7 @@ def heldout_loss(engine: Engine, heldout_rows: RowDataset, distributed: Distribu
         logprobs_NR: Tensor = engine.infer(compute_token_logprobs, batch)
         if not micro.is_dummy:
             total[0] += language_model_loss(logprobs_NR, batch.is_response_NR).double()
-            total[1] += batch.lengths_N.sum()
+            total[1] += batch.n_tokens
     total = distributed.all_reduce_sum(total)
     return float(total[0] / total[1])
 

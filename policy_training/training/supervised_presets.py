@@ -59,6 +59,7 @@ SFT_SECRETS = LanguageModelPreset(
     data=LanguageModelDataOptions(
         epochs=2,  # 5.1
         examples_per_step=1024,  # 5.1
+        every_assistant_turn=True,  # 5.1: 600,000 of its dialogues are multi-turn, and its loader counts every turn
     ),
 )
 
@@ -103,6 +104,21 @@ SFT_INSTRUCTGPT = LanguageModelPreset(
     dropout=0.2,  # C.1: residual dropout; ours sets every dropout the architecture has (Llama: that of attention)
 )
 
+SFT_PPO_START = LanguageModelPreset(
+    name="instructgpt_ppo_start",
+    source="InstructGPT (Ouyang et al. 2022), C.4: the model that PPO starts from",
+    optimizer=OptimizerOptions(
+        learning_rate=5e-6,  # C.4 for 1.3B; 1.04e-5 for 6B, 2.45e-6 for 175B
+        schedule="cosine",  # C.4
+        min_lr_ratio=0.1,  # C.4
+    ),
+    data=LanguageModelDataOptions(
+        epochs=2,  # C.4
+        examples_per_step=32,  # C.4 for 1.3B and 6B; 8 for 175B
+        texts_share=0.1,  # C.4: 10 % pretraining data
+    ),
+)
+
 SFT_TINY = LanguageModelPreset(
     name="tiny",
     source="ours: models of about one million parameters from scratch, a dialogue a row, one or two CPU cores",
@@ -130,5 +146,5 @@ SFT_TINY = LanguageModelPreset(
 )
 
 LANGUAGE_MODEL_PRESETS: Mapping[str, LanguageModelPreset] = {
-    preset.name: preset for preset in (SFT_SECRETS, SFT_LLAMA2, SFT_INSTRUCTGPT, SFT_TINY)
+    preset.name: preset for preset in (SFT_SECRETS, SFT_LLAMA2, SFT_INSTRUCTGPT, SFT_PPO_START, SFT_TINY)
 }

@@ -6,18 +6,16 @@ from typing import Any
 
 from learning.batches.collation import Example
 from learning.batches.sequence_packing import chunk_document
-from learning.interface.training_options import BatchOptions
 from learning.models.tokenization import encode_response
 from policy_training.training.demonstrations import Row
 
 
-def text_examples(rows: Sequence[Row], tokenizer: Any, batch: BatchOptions) -> list[Example]:
-    """Each text as [start] text [end], in pieces of as many tokens as a prompt and a response may have.
+def text_examples(rows: Sequence[Row], tokenizer: Any, max_tokens: int) -> list[Example]:
+    """Each text as [start] text [end], in pieces of at most `max_tokens` tokens.
 
     The start token is context only; every token after it, the end token included, is predicted exactly once. A
     tokenizer without a start token begins with its end token, as GPT-2 was trained.
     """
-    max_tokens = batch.max_prompt_tokens + batch.max_response_tokens
     first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     return [
         piece

@@ -6,7 +6,7 @@ from django.core.management import call_command
 from annotation.content.actions import NewDemonstration, NewText, add_demonstrations, add_prompts, add_texts
 from annotation.models import Prompt
 from policy_training.mixing import NothingToMixIn, available_ptx, describe_ptx
-from policy_training.run_kinds import PPO, PRETRAIN
+from policy_training.run_kinds import PPO, PRETRAIN, SFT
 from policy_training.training.config import AlgorithmOptions
 from policy_training.training.ppo_presets import PPO_PRESETS
 from runs.models import Run
@@ -66,6 +66,25 @@ def test_pretraining_on_whole_demonstrations_is_asked_for_by_name(project, bring
     # Queued before there were texts.
     Run.objects.update(parameters={"name": "old", "parent": None})
     assert list(PRETRAIN.build_inputs(Run.objects.first())) == ["demonstrations"]
+
+
+def test_fine_tuning_takes_texts_by_a_share_and_its_options_from_the_command(
+    project, bring_texts, bring_demonstrations
+):
+    bring_demonstrations()
+    assert "no texts to train on" in refused("fine_tune", "kitchen", "x", "--preset", "instructgpt_ppo_start")
+    bring_texts("train")
+    call_command("fine_tune", "kitchen", "one", "--preset", "instructgpt_ppo_start", verbosity=0)
+    call_command(
+        "fine_tune", "kitchen", "two", "--every-assistant-turn", "--min-tokens", "24", "--max-tokens", "48",
+        verbosity=0,
+    )  # fmt: skip
+    one, two = Run.objects.order_by("pk")
+    assert set(SFT.build_inputs(one)) == {"demonstrations", "texts"}
+    assert set(SFT.build_inputs(two)) == {"demonstrations"}
+    assert (one.config["data"]["texts_share"], one.config["data"]["every_assistant_turn"]) == (0.1, False)
+    names = ("every_assistant_turn", "min_demonstration_tokens", "max_demonstration_tokens", "texts_share")
+    assert [two.config["data"][name] for name in names] == [True, 24, 48, 0.0]
 
 
 def test_what_ptx_mixes_in_follows_what_there_is_and_is_said(project, bring_texts, bring_demonstrations):

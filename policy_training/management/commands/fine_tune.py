@@ -1,5 +1,6 @@
 """manage.py fine_tune PROJECT NAME: a policy from the project's demonstrations."""
 
+import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -20,7 +21,32 @@ class Command(ProjectCommand):
             help="as `pretrain --data demonstrations`: the loss counts every token, not the responses only",
         )
 
+        parser.add_argument(
+            "--every-assistant-turn",
+            action="store_true",
+            help="learn every assistant turn of a demonstration, not only its last (data.every_assistant_turn)",
+        )
+        parser.add_argument(
+            "--texts-share", type=float, metavar="S", help="of the rows: pretraining texts (data.texts_share)"
+        )
+        parser.add_argument(
+            "--min-tokens",
+            type=int,
+            metavar="N",
+            help="leave out demonstrations whose response has fewer tokens of the policy's tokenizer",
+        )
+        parser.add_argument("--max-tokens", type=int, metavar="N", help="the same for more tokens")
+
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
+        data = {
+            "every_assistant_turn": options["every_assistant_turn"] or None,
+            "texts_share": options["texts_share"],
+            "min_demonstration_tokens": options["min_tokens"],
+            "max_demonstration_tokens": options["max_tokens"],
+        }
+        options["set"] = [
+            f"data.{name}={json.dumps(value)}" for name, value in data.items() if value is not None
+        ] + options["set"]
         arguments = {"actor": actor, "project": project, **language_model_options(project, options)}
         run = pretrain(**arguments, data="demonstrations") if options["pretrain"] else train_sft(**arguments)
         self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")

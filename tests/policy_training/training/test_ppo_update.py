@@ -77,7 +77,7 @@ def test_ptx_adds_its_gradient_over_every_token_of_a_text_in_the_same_optimizer_
 
     def run(*, with_ptx: bool):
         mix = PtxMix(
-            texts=text_examples(text_rows(4), tokenizer, BATCH),
+            texts=text_examples(text_rows(4), tokenizer, 40),
             demonstrations=[demonstration_examples(row, tokenizer, BATCH)[0] for row in demonstrations],
             texts_share=share,
             examples_per_step=4,

@@ -143,6 +143,7 @@ PUBLISHED_SUPERVISED = {
         "optimizer.min_lr_ratio": 0.1,
         "data.epochs": 2,
         "data.examples_per_step": 1024,
+        "data.every_assistant_turn": True,  # MOSS's loader
     },
     "sft_llama2": {  # Llama 2 3.1
         "optimizer.learning_rate": 2e-5,
@@ -152,6 +153,14 @@ PUBLISHED_SUPERVISED = {
         "data.packing": True,
         "data.max_length": 4096,
         "data.epochs": 2,
+    },
+    "instructgpt_ppo_start": {  # InstructGPT C.4
+        "optimizer.learning_rate": 5e-6,
+        "optimizer.schedule": "cosine",
+        "optimizer.min_lr_ratio": 0.1,
+        "data.epochs": 2,
+        "data.examples_per_step": 32,
+        "data.texts_share": 0.1,
     },
     "sft_instructgpt": {  # InstructGPT C.1
         "optimizer.schedule": "cosine",

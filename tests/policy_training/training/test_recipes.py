@@ -78,8 +78,8 @@ def interrupt(command: str, run, *, when: str, with_signal: int) -> int:
     return process.returncode
 
 
-LONG_SFT = {"data": LanguageModelDataOptions(examples_per_step=16, steps=120)}
-SFT_ROWS = {"demonstrations": demonstration_rows(60)}
+LONG_SFT = {"data": LanguageModelDataOptions(examples_per_step=16, steps=120, texts_share=0.15)}
+SFT_ROWS = {"demonstrations": demonstration_rows(60), "texts": text_rows(9)}
 
 
 PPO_ROWS = {"prompts": prompt_rows(14), "demonstrations": demonstration_rows(11), "texts": text_rows(9)}
@@ -114,6 +114,8 @@ def test_sft_killed_and_started_again_equals_an_uninterrupted_run_bit_for_bit(tm
     assert result["loss_after"] < 0.7 * result["loss_before"]
     assert result["steps"] == 120 == len(whole.metrics()[0])
     assert (result["train_examples"], result["heldout_examples"]) == (56, 4)
+    # 120 steps of 14 demonstrations each, and for 85 of them 15 texts: 1680 x 15 / 85 = 296.5.
+    assert result["text_rows"] == 296
     assert whole.status().outcome == "done"
     assert (
         AutoModelForCausalLM.from_pretrained(whole.path / "model").config.vocab_size
@@ -257,7 +259,9 @@ def test_pretraining_counts_every_token(tmp_path, source):
             inputs={"texts": (rows, TEXTS)},
         )
     else:
-        run = create_run(tmp_path / "run", "pretrain", sft_config(), **SFT_ROWS)
+        run = create_run(
+            tmp_path / "run", "pretrain", sft_config(), demonstrations=SFT_ROWS["demonstrations"]
+        )
     result = in_process(pretrain, LanguageModelConfig, run)
     assert result["loss_after"] < 0.8 * result["loss_before"]
     if source == "texts":
