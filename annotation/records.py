@@ -42,6 +42,7 @@ def judgment_rows(
     project: Project,
     *,
     criterion: Criterion | None = None,
+    criteria: Collection[Criterion] = (),
     batches: Collection[Batch] | None = None,
     purposes: Collection[str] = COUNTED_PURPOSES,
     annotator_kinds: Collection[str] | None = None,
@@ -55,8 +56,8 @@ def judgment_rows(
     if newest is None:
         return
     selected = Batch.objects.filter(project=project, visible=True).select_related("criterion").order_by("pk")
-    if criterion is not None:
-        selected = selected.filter(criterion=criterion)
+    if chosen := [criterion] if criterion is not None else list(criteria):
+        selected = selected.filter(criterion__in=chosen)
     if batches is not None:
         selected = selected.filter(pk__in=[batch.pk for batch in batches])
     for batch in selected:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from annotation.datasets.files import dataset_manifest
 from annotation.datasets.supply import dataset_training_supply
 from annotation.models import PreferenceDataset, Response
 from learning.interface.options import UserError, load_options
@@ -27,7 +28,7 @@ def train_reward_model(
     *,
     actor: User,
     project: Project,
-    criterion: Criterion,
+    criteria: Sequence[Criterion],
     dataset: PreferenceDataset,
     base: Artifact,
     name: str,
@@ -36,9 +37,10 @@ def train_reward_model(
 ) -> Run:
     """Queue the training of a reward model that starts from `base` (a policy's or reward model's folder).
 
-    `config` is RewardModelConfig as a mapping; its model source and criterion are filled in here.
+    One model for all of the `criteria`, on which the dataset's judgments are. `config` is RewardModelConfig as a
+    mapping; its model source and criterion are filled in here.
 
-    Raises TooFewJudgments, and BadRunConfig when the config does not load.
+    Raises TooFewJudgments, also for one of the criteria alone, and BadRunConfig when the config does not load.
     """
     ranking_loss = _ranking_loss(config)
     supply = dataset_training_supply(dataset, ranking_loss=ranking_loss, consensus=consensus)
@@ -46,6 +48,13 @@ def train_reward_model(
         raise TooFewJudgments(
             f"The dataset “{dataset.name}” has {shortfall(supply, ranking_loss)}: let annotators judge more tasks "
             "first."
+        )
+    judged = set(dataset_manifest(dataset)["criteria"])
+    missing = [criterion.name for criterion in criteria if criterion.name not in judged]
+    if missing:
+        raise TooFewJudgments(
+            f"The dataset “{dataset.name}” has no judgments on {missing[0]}: let annotators judge tasks of that "
+            "criterion first, or leave it out."
         )
     if RewardModel.objects.filter(project=project, name=name).exists():
         raise ActionError(f"There is a reward model named “{name}” already.", code="name_taken")
@@ -55,10 +64,10 @@ def train_reward_model(
         project=project,
         kind=TRAIN,
         title=f"Train {name}",
-        config={**config, "model": model, "criterion": criterion.name},
+        config={**config, "model": model, "criterion": ", ".join(criterion.name for criterion in criteria)},
         parameters={
             "dataset": dataset.pk,
-            "criterion": criterion.pk,
+            "criteria": [criterion.pk for criterion in criteria],
             "base_artifact": base.pk,
             "name": name,
             "consensus": consensus,

@@ -9,10 +9,12 @@ from workspace.models import Criterion, Project
 
 
 class RewardModel(models.Model):
-    """A folder that scores responses on one criterion; its dataset says which judgments it learned from."""
+    """A folder that scores responses on its criteria, all with one number; its dataset says which judgments it
+    learned from.
+    """
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="reward_models")
-    criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="reward_models")
+    criteria = models.ManyToManyField(Criterion, related_name="reward_models")
     name = models.CharField(max_length=120)
     artifact = models.OneToOneField(Artifact, on_delete=models.PROTECT, related_name="reward_model")
     # What its training started from: a policy's, an earlier reward model's or an imported folder.

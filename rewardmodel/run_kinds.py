@@ -37,11 +37,10 @@ def _training_inputs(run: Run) -> Mapping[str, Any]:
 
 
 def _save_reward_model(run: Run, result: Mapping[str, Any]) -> None:
-    RewardModel.objects.get_or_create(
+    reward_model, _ = RewardModel.objects.get_or_create(
         produced_by=run,
         defaults={
             "project": run.project,
-            "criterion_id": run.parameters["criterion"],
             "name": unique_name(RewardModel.objects.filter(project=run.project), run.parameters["name"]),
             "artifact": run.artifacts.get(kind=Artifact.Kind.REWARD_MODEL),
             "base_artifact_id": run.parameters["base_artifact"],
@@ -49,6 +48,8 @@ def _save_reward_model(run: Run, result: Mapping[str, Any]) -> None:
             "report": dict(result),
         },
     )
+    # Runs that were queued when a reward model had one criterion name it alone.
+    reward_model.criteria.set(run.parameters.get("criteria") or [run.parameters["criterion"]])
 
 
 def _scoring_inputs(run: Run) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ def reward_model_base(
 ) -> tuple[str, Artifact]:
     """Name and folder of the model whose weights the reward model starts from."""
     if plan.reward_model_start == "previous_reward_model":
-        previous = RewardModel.objects.filter(project=project, criterion=criterion).order_by("-pk").first()
+        previous = RewardModel.objects.filter(project=project, criteria=criterion).order_by("-pk").first()
         if previous is not None:
             return previous.name, previous.artifact
     policy = start_policy

@@ -57,6 +57,7 @@ def freeze_dataset(
     project: Project,
     name: str | None = None,
     criterion: Criterion | None = None,
+    criteria: Collection[Criterion] = (),
     batches: Collection[Batch] | None = None,
     purposes: Collection[str] = COUNTED_PURPOSES,
     annotator_kinds: Collection[str] = DEFAULT_ANNOTATOR_KINDS,
@@ -64,12 +65,17 @@ def freeze_dataset(
 ) -> PreferenceDataset:
     """Freeze the judgments that are there now.
 
-    People and machines are kept apart unless asked: name the kinds to mix. `purposes=("normal",)` leaves
-    head-to-head judgments out. With `reuse`, an earlier dataset of the same content is returned instead of a
-    new one. Raises NoJudgments; ActionError when the name is taken or the disk refuses.
+    Of one `criterion`, of several `criteria`, or of all. People and machines are kept apart unless asked: name
+    the kinds to mix. `purposes=("normal",)` leaves head-to-head judgments out. With `reuse`, an earlier dataset of the
+    same content is returned instead of a new one. Raises NoJudgments; ActionError when the name is taken or the disk
+    refuses.
     """
+    chosen = {of.pk: of for of in ([criterion] if criterion else criteria)}
+    only = next(iter(chosen.values())) if len(chosen) == 1 else None
     filters = {
-        "criterion": criterion.name if criterion else None,
+        "criterion": only.name if only else None,
+        # Only where it says something: the content of a dataset is known by its filters too.
+        **({"criteria": sorted(of.name for of in chosen.values())} if len(chosen) > 1 else {}),
         "batches": sorted(batch.name for batch in batches) if batches is not None else None,
         "purposes": sorted(purposes),
         "annotator_kinds": sorted(annotator_kinds),
@@ -80,7 +86,11 @@ def freeze_dataset(
     try:
         partial.mkdir(parents=True)
         rows = judgment_rows(
-            project, criterion=criterion, batches=batches, purposes=purposes, annotator_kinds=annotator_kinds
+            project,
+            criteria=list(chosen.values()),
+            batches=batches,
+            purposes=purposes,
+            annotator_kinds=annotator_kinds,
         )
         manifest = _write_files(partial, rows) | {"project": project.slug, "filters": filters}
         if manifest["counts"]["judgments"] == 0:
@@ -103,7 +113,7 @@ def freeze_dataset(
             dataset = PreferenceDataset.objects.create(
                 project=project,
                 name=name or _unused_name(project),
-                criterion=criterion,
+                criterion=only,
                 directory=folder.relative_to(settings.DATA_DIR).as_posix(),
                 manifest_sha256=hashlib.sha256(text.encode()).hexdigest(),
                 filters=filters | {"content_sha256": content},

@@ -4,6 +4,7 @@ What is a valid row is decided by the record's own checks; what a loss needs of 
 `build_targets`. Nothing here knows a tokenizer's or a model's details.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -54,6 +55,7 @@ class Comparison:
     ended: tuple[bool | None, ...] | None = None  # by response; None where nobody knows
     # Untied pairs whose two responses are the same tokens after the cut: no loss learns from them.
     equal_pairs: tuple[Pair, ...] = ()
+    criterion: str = ""
 
     @cached_property
     def untied_pairs(self) -> tuple[Pair, ...]:
@@ -97,6 +99,7 @@ def comparison_from_row(row: Mapping[str, Any]) -> Comparison:
         weight=float(row["weight"]),
         split=row["split"],
         ended=None if row.get("ended") is None else tuple(row["ended"]),
+        criterion=row.get("criterion", ""),
     )
 
 
@@ -197,6 +200,15 @@ def split_usable(
         missing = shortfall(TrainingSupply(comparisons=in_train, usable=len(training)), ranking_loss)
         raise UserError(f"inputs/comparisons.parquet has {missing}: collect more.")
     return training, validation
+
+
+def criteria_in_turn(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """One of each criterion after another, so that the first few are of all of them; of one criterion, as they are."""
+    by_criterion: dict[str, list[Comparison]] = {}
+    for comparison in comparisons:
+        by_criterion.setdefault(comparison.criterion, []).append(comparison)
+    rounds = itertools.zip_longest(*by_criterion.values())
+    return [comparison for turn in rounds for comparison in turn if comparison is not None]
 
 
 def keep_distinct(

@@ -15,9 +15,14 @@ from learning.interface.options import UserError
 from learning.models.files import model_sha256s
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from rewardmodel.training.comparisons import PairCounts, read_comparisons, separate_equal_pairs
+from rewardmodel.training.comparisons import (
+    PairCounts,
+    criteria_in_turn,
+    read_comparisons,
+    separate_equal_pairs,
+)
 from rewardmodel.training.config import EvaluateConfig, ObjectiveOptions
-from rewardmodel.training.reporting import log_samples, pair_notes, split_report
+from rewardmodel.training.reporting import criterion_notes, log_samples, pair_notes, split_report
 from rewardmodel.training.scoring import RewardScorer
 from rewardmodel.training.tokenization import tokenize_comparisons
 
@@ -25,11 +30,13 @@ from rewardmodel.training.tokenization import tokenize_comparisons
 def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
     options = context.options
     context.set_status(stage="reading", step=0, steps_total=1)
-    comparisons = [
-        comparison
-        for comparison in read_comparisons(context)
-        if comparison.split == options.split and comparison.untied_pairs
-    ]
+    comparisons = criteria_in_turn(
+        [
+            comparison
+            for comparison in read_comparisons(context)
+            if comparison.split == options.split and comparison.untied_pairs
+        ]
+    )
     if not comparisons:
         raise UserError(
             f"inputs/comparisons.parquet has no untied comparison in the split {options.split!r}; "
@@ -53,12 +60,14 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
             f"{pairs.sentence(f'pairs of the split {options.split!r}', limit)}: there is nothing to agree with; raise "
             "batch.max_response_tokens until the answers differ."
         )
-    context.set_status(notes=[scorer.cuts.note(options.batch), *pair_notes(None, pairs, limit)])
+    notes = [scorer.cuts.note(options.batch), *pair_notes(None, pairs, limit)]
+    context.set_status(notes=notes)
     scores = scorer.score_examples(examples)
     log_samples(context, 1, comparisons[: options.logged_samples], scores[: options.logged_samples])
-    context.set_status(stage="evaluating", step=1, steps_total=1)
+    report = split_report(comparisons, scores, ObjectiveOptions())
+    context.set_status(stage="evaluating", step=1, steps_total=1, notes=[*notes, *criterion_notes(report)])
     return {
-        **split_report(comparisons, scores, ObjectiveOptions()),
+        **report,
         "split": options.split,
         "pairs": {options.split: asdict(pairs)},
         **scorer.cuts.as_result(),

@@ -1,6 +1,6 @@
 """What training and evaluation report about comparisons that a reward model has scored."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,19 +12,45 @@ from rewardmodel.training.comparisons import Comparison, PairCounts, build_targe
 from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.losses import ranking_losses
 
+FIGURES_OF_A_CRITERION = ("accuracy", "interval", "n", "n_comparisons", "accuracy_by_comparison", "by_grade")
 SAMPLE_CHARACTERS = 2000  # of a prompt or response in samples.jsonl
 
 
 def split_report(
     comparisons: Sequence[Comparison], scores: Sequence[Sequence[float]], objective: ObjectiveOptions
 ) -> dict[str, Any]:
-    """The part of result.json about one split."""
+    """The part of result.json about one split; `by_criterion` has the figures of each criterion by itself."""
     values = torch.tensor([value for group in scores for value in group], dtype=torch.float64)
-    return {
+    report = {
         **accuracy_report(scored_pairs(comparisons, scores)),
         "ranking_loss": mean_ranking_loss(comparisons, scores, objective),
         "reward_spread": float(values.std()) if len(values) > 1 else None,
     }
+    by_criterion: dict[str, tuple[list[Comparison], list[Sequence[float]]]] = {}
+    for comparison, group in zip(comparisons, scores, strict=True):
+        members, their_scores = by_criterion.setdefault(comparison.criterion, ([], []))
+        members.append(comparison)
+        their_scores.append(group)
+    report["by_criterion"] = {
+        criterion: {
+            **{name: figures[name] for name in FIGURES_OF_A_CRITERION},
+            "ranking_loss": mean_ranking_loss(members, their_scores, objective),
+        }
+        for criterion, (members, their_scores) in by_criterion.items()
+        for figures in [accuracy_report(scored_pairs(members, their_scores))]
+    }
+    return report
+
+
+def criterion_notes(report: Mapping[str, Any]) -> list[str]:
+    """The held-out accuracy on each criterion for the run's page; nothing where there is only one."""
+    by_criterion = report["by_criterion"]
+    return [
+        f"{criterion}: {figures['accuracy']:.1%} of {figures['n']} held-out pairs"
+        f" (95 % interval {figures['interval'][0]:.1%} to {figures['interval'][1]:.1%})."
+        for criterion, figures in by_criterion.items()
+        if len(by_criterion) > 1 and figures["n"]
+    ]
 
 
 def scored_pairs(comparisons: Sequence[Comparison], scores: Sequence[Sequence[float]]) -> list[ScoredPair]:

@@ -39,6 +39,7 @@ from rewardmodel.training.comparisons import (
     build_targets,
     count_by_split,
     count_pairs_without_strength,
+    criteria_in_turn,
     keep_distinct,
     read_comparisons,
     separate_equal_pairs,
@@ -46,7 +47,7 @@ from rewardmodel.training.comparisons import (
 )
 from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig
 from rewardmodel.training.lm_head import attach_language_head, detach_language_head
-from rewardmodel.training.reporting import log_samples, pair_notes, split_report
+from rewardmodel.training.reporting import criterion_notes, log_samples, pair_notes, split_report
 from rewardmodel.training.scoring import compute_fp32_scores
 from rewardmodel.training.step_metrics import StepMetrics
 from rewardmodel.training.tokenization import (
@@ -68,6 +69,7 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     context.set_status(stage="reading")
     comparisons = read_comparisons(context)
     training, validation = split_usable(comparisons, options.objective.ranking_loss)
+    validation = criteria_in_turn(validation)
     pairs_without_strength = count_pairs_without_strength(training, options.objective)
     tokenizer = prepare_tokenizer(context, training, distributed)
     model = load_model(options, tokenizer).to(distributed.device)
@@ -85,7 +87,8 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
         for item, example in zip(validation, heldout_examples, strict=True)
     ]
     heldout_pairs = PairCounts.of(validation)
-    context.set_status(notes=[cuts.note(options.batch), *pair_notes(training_pairs, heldout_pairs, limit)])
+    notes = [cuts.note(options.batch), *pair_notes(training_pairs, heldout_pairs, limit)]
+    context.set_status(notes=notes)
     batcher = Batcher.choose_layout(model, examples, options, tokenizer.pad_token_id, distributed)
     sizes = [example_size(example, batcher.layout) for example in examples]
     data = TrainingData(comparisons=training, examples=examples, sizes=sizes)
@@ -142,12 +145,14 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     shift, shift_source = compute_reward_shift(engine, batcher, demonstrations, heldout_scores, examples)
     rewards = [[score - shift for score in scores] for scores in heldout_scores]
     log_samples(context, steps_total, validation[: options.evaluation.logged_samples], rewards)
+    report = split_report(validation, rewards, options.objective)
+    context.set_status(notes=[*notes, *criterion_notes(report)])
     context.require_current()
     detach_language_head(model)
     model.config.reward_shift = shift
     sha256s = engine.save_model(tokenizer, context.path / "model")
     return {
-        **split_report(validation, rewards, options.objective),
+        **report,
         "reward_shift": shift,
         "reward_shift_source": shift_source,
         "n_demonstrations": len(demonstrations),
@@ -240,7 +245,12 @@ def evaluate(
     scores = batcher.scores(engine, compute_scores, heldout_examples[: len(evaluated)])
     log_samples(context, step, evaluated[: options.evaluation.logged_samples], scores)
     report = split_report(evaluated, scores, options.objective)
-    return {"eval_accuracy": report["accuracy"], "eval_ranking_loss": report["ranking_loss"]}
+    by_criterion = report["by_criterion"] if len(report["by_criterion"]) > 1 else {}
+    return {
+        "eval_accuracy": report["accuracy"],
+        "eval_ranking_loss": report["ranking_loss"],
+        **{f"eval_accuracy_{name}": figures["accuracy"] for name, figures in by_criterion.items()},
+    }
 
 
 def compute_reward_shift(

@@ -63,7 +63,7 @@ def advance_reward_model(round_: Round, plan: RoundPlan) -> bool:
         run = train_reward_model(
             actor=round_.started_by,
             project=round_.project,
-            criterion=round_.criterion,
+            criteria=[round_.criterion],
             dataset=round_.dataset,
             base=reward_model_base(round_.project, round_.criterion, round_.start_policy, plan)[1],
             name=unique_name(

@@ -1,4 +1,4 @@
-"""The renamed column of reward models keeps its rows, forwards and back."""
+"""The renamed column and the criteria of reward models keep their rows, forwards and back."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -40,14 +40,15 @@ def test_the_run_of_a_reward_model_survives_the_renaming(migrate):
     dataset = PreferenceDataset.objects.create(
         project=project, name="d", directory="datasets/d", manifest_sha256="2" * 64, created_by=ada
     )
-    RewardModel.objects.create(
-        project=project,
-        criterion=criterion,
-        name="taste",
-        artifact=artifact,
-        dataset=dataset,
-        produced_by=run,
+    reward_model = RewardModel.objects.create(
+        project=project, name="taste", artifact=artifact, dataset=dataset, produced_by=run
     )
+    reward_model.criteria.add(criterion)
+    # Back to one criterion a model and on again: it keeps its own.
+    before = migrate("0003_produced_by_and_constraint_names")("rewardmodel", "RewardModel").objects.get()
+    assert before.criterion_id == criterion.pk
+    migrate("0004_criteria")
+    assert list(RewardModel.objects.get().criteria.all()) == [criterion]
     assert migrate("0002_projects_are_kept")("rewardmodel", "RewardModel").objects.get().made_by_id == run.pk
-    migrate("0003_produced_by_and_constraint_names")
+    migrate("0004_criteria")
     assert RewardModel.objects.get().produced_by == run

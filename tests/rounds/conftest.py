@@ -110,7 +110,6 @@ def finish_round(make_policy, max_):
         )
         round_.reward_model = RewardModel.objects.create(
             project=project,
-            criterion=round_.criterion,
             name=name,
             artifact=artifact,
             dataset=dataset,
@@ -118,6 +117,7 @@ def finish_round(make_policy, max_):
                 project=project, kind="rewardmodel.train", title=name, config={}, requested_by=max_
             ),
         )
+        round_.reward_model.criteria.add(round_.criterion)
         round_.new_policy = make_policy(name, parent=round_.start_policy)
         round_.new_policy.produced_by = Run.objects.create(
             project=project, kind="policy.ppo", title=name, config={}, requested_by=max_

@@ -42,9 +42,11 @@ def reward_model(project, criterion, max_):
     run = Run.objects.create(
         project=project, kind="rewardmodel.train", title="t", config={}, requested_by=max_
     )
-    return RewardModel.objects.create(
-        project=project, criterion=criterion, name="rm", artifact=artifact, dataset=dataset, produced_by=run
+    reward_model = RewardModel.objects.create(
+        project=project, name="rm", artifact=artifact, dataset=dataset, produced_by=run
     )
+    reward_model.criteria.add(criterion)
+    return reward_model
 
 
 def judged(project, criterion, policy, prompt_set, manager, annotator, tiers, strengths, texts):

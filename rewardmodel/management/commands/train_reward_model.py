@@ -26,7 +26,12 @@ class Command(ProjectCommand):
     def add_command_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the reward model's name in the project")
         parser.add_argument("--start", required=True, help="a policy's or reward model's name, or a folder")
-        parser.add_argument("--criterion", help="name (default: the only one)")
+        parser.add_argument(
+            "--criterion",
+            action="append",
+            metavar="NAME",
+            help="(repeatable: one reward model for all of them; default: the only one there is)",
+        )
         parser.add_argument("--preset", default="tiny", choices=sorted(PRESETS))
         parser.add_argument(
             "--annotator-kinds",
@@ -42,13 +47,14 @@ class Command(ProjectCommand):
         parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        criterion = find_criterion(project, options["criterion"])
+        names = dict.fromkeys(options["criterion"] or [None])
+        criteria = [find_criterion(project, name) for name in names]
         base = resolve_base_model(actor, project, options["start"])
         config = PRESETS[options["preset"]].config(ModelSource(path="(filled in)"))
         dataset = freeze_dataset(
             actor=actor,
             project=project,
-            criterion=criterion,
+            criteria=criteria,
             purposes=TRAINING_PURPOSES,
             annotator_kinds=options["annotator_kinds"],
             reuse=True,
@@ -56,7 +62,7 @@ class Command(ProjectCommand):
         run = train_reward_model(
             actor=actor,
             project=project,
-            criterion=criterion,
+            criteria=criteria,
             dataset=dataset,
             base=base,
             name=options["name"],
