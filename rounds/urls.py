@@ -1,4 +1,4 @@
-from django.urls import path
+from django.urls import include, path
 
 from rounds import views
 
@@ -7,6 +7,7 @@ app_name = "rounds"
 urlpatterns = [
     path("", views.round_list, name="list"),
     path("start/", views.start, name="start"),
+    path("schedules/", include("rounds.schedules.urls")),
     path("<int:number>/", views.round_page, name="round"),
     path("<int:number>/end-annotation/", views.end_annotation, name="end_annotation"),
     path("<int:number>/reopen-annotation/", views.reopen_annotation, name="reopen_annotation"),

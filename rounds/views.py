@@ -16,6 +16,10 @@ from rounds.access import access_round
 from rounds.forms import ReopenForm, StartRoundForm
 from rounds.models import Round, Stage
 from rounds.reports import round_report
+from rounds.schedules.actions import create_schedule
+from rounds.schedules.forms import WhenForm
+from rounds.schedules.presentation import schedule_rows
+from rounds.schedules.wording import describe_trigger
 from workspace.errors import ActionError
 from workspace.polling import content_fingerprint, poll_response
 from workspace.requests import ProjectRequest, perform_action, project_view
@@ -37,7 +41,8 @@ def round_list(request: ProjectRequest) -> HttpResponse:
         "policies": Policy.objects.filter(project=project)
         .select_related("parent", "produced_by")
         .order_by("-pk"),
-        "has_open_round": rounds.open().exists(),
+        "open_round": rounds.open().first(),
+        "schedules": schedule_rows(project),
     }
     return render(request, "rounds/list.html", context)
 
@@ -48,24 +53,40 @@ def start(request: ProjectRequest) -> HttpResponse:
     project = request.project
     # A chosen preset or policy asks for the page anew, with the numbers that are used where nothing is typed.
     form = StartRoundForm(request.POST or None, project=project, initial=request.GET.dict())
-    if request.method == "POST" and form.is_valid():
+    when_form = WhenForm(request.POST or None, project=project, initial=request.GET.dict())
+    if request.method == "POST" and form.is_valid() and when_form.is_valid():
         try:
-            round_ = actions.start_round(
-                actor=request.user,
-                project=project,
-                criterion=form.cleaned_data["criterion"],
-                start_policy=form.cleaned_data["start_policy"],
-                prompt_set=form.cleaned_data["prompt_set"],
-                plan=form.plan(),
-            )
+            round_ = _start_or_schedule(request, form, when_form)
         except (ActionError, UserError) as error:
             form.add_error(None, str(error))
             for field, sentence in getattr(error, "fields", {}).items():
                 if field in form.fields:
                     form.add_error(field, sentence)
         else:
+            if round_ is None:
+                return redirect("rounds:list", slug=project.slug)
             return redirect("rounds:round", slug=project.slug, number=round_.number)
-    return render(request, "rounds/start.html", {"form": form}, status=422 if form.is_bound else 200)
+    context = {"form": form, "when_form": when_form, "open_round": project.rounds.open().first()}
+    return render(request, "rounds/start.html", context, status=422 if form.is_bound else 200)
+
+
+def _start_or_schedule(request: ProjectRequest, form: StartRoundForm, when_form: WhenForm) -> Round | None:
+    """The round, or None for one that starts later. Raises ActionError, UserError."""
+    when = when_form.cleaned_data["when"]
+    asked = {
+        "actor": request.user,
+        "project": request.project,
+        "criterion": form.cleaned_data["criterion"],
+        "prompt_set": form.cleaned_data["prompt_set"],
+        "plan": form.plan(),
+    }
+    chosen = form.cleaned_data["start_policy"]
+    if when is None:
+        return actions.start_round(start_policy=chosen, **asked)
+    start_policy = None if when_form.cleaned_data["newest_policy"] else chosen
+    schedule = create_schedule(when=when, start_policy=start_policy, **asked)
+    messages.success(request, f"A round starts {describe_trigger(schedule)}.")
+    return None
 
 
 @require_GET
@@ -114,7 +135,7 @@ def reopen_annotation(request: ProjectRequest, number: int) -> HttpResponse:
     if form.is_valid():
         perform_action(request, actions.reopen_annotation, round_=round_, quota=form.cleaned_data["quota"])
     else:
-        messages.error(request, f"Judgments: {' '.join(form.errors['quota'])}")
+        messages.error(request, f"Judgments: {' '.join(map(str, form.errors['quota']))}")
     return redirect("rounds:round", slug=request.project.slug, number=round_.number)
 
 

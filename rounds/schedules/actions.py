@@ -108,7 +108,7 @@ def resume_schedule(*, actor: User, schedule: Schedule) -> Schedule:
     if locked.paused_at is None:
         return locked
     now = database_now()
-    if locked.trigger == Trigger.AT and locked.considered_until < locked.at <= now:
+    if locked.at is not None and locked.considered_until < locked.at <= now:
         raise ScheduleRefused("Its time passed while it was paused: delete it and add another.")
     locked.paused_at = None
     locked.considered_until = max(now, locked.considered_until)

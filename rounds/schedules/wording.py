@@ -13,7 +13,7 @@ def describe_trigger(schedule: Schedule) -> str:
     match Trigger(schedule.trigger):
         case Trigger.AT:
             assert schedule.at is not None
-            return f"{local_time(schedule.at, zone)} ({zone})"
+            return f"at {local_time(schedule.at, zone)} ({zone})"
         case Trigger.WEEKLY:
             assert schedule.weekday is not None and schedule.time_of_day is not None
             return f"every {day_name[schedule.weekday]} at {schedule.time_of_day:%H:%M} ({zone})"

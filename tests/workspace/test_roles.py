@@ -43,6 +43,8 @@ PAGES = {
             f"rounds:{name}"
             for name in "start end_annotation reopen_annotation retry cancel continue".split()
         ),
+        *(f"rounds:{name}_schedule" for name in ("pause", "resume", "delete")),
+        *(f"rounds:{name}_firing" for name in ("retry", "drop")),
         *(f"runs:{name}" for name in ("cancel", "retry", "clone")),
     },
 }

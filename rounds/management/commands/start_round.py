@@ -1,4 +1,4 @@
-"""manage.py start_round PROJECT [--preset NAME]"""
+"""manage.py start_round PROJECT [--preset NAME] [--at TIME | --every TIME | --after WHAT]"""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -10,6 +10,9 @@ from rounds.actions import start_round
 from rounds.errors import RoundRefused
 from rounds.lengths import fit_plan
 from rounds.plans import PRESETS, load_plan, override_plan, plan_to_dict, preset_plan
+from rounds.schedules.actions import create_schedule
+from rounds.schedules.command_line import add_when_arguments, when_from_options
+from rounds.schedules.wording import describe_trigger
 from workspace.commands import ProjectCommand
 from workspace.config_overrides import apply_overrides
 from workspace.criteria import find_criterion
@@ -17,7 +20,7 @@ from workspace.models import Project, User
 
 
 class Command(ProjectCommand):
-    help = "Start the project's next round: sample, annotate, reward model, PPO."
+    help = "Start the project's next round, now or later: sample, annotate, reward model, PPO."
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -40,6 +43,7 @@ class Command(ProjectCommand):
         parser.add_argument("--overlap", type=int, help="how many people judge each task")
         parser.add_argument("--quota", type=int, help="how many judgments end the annotation")
         parser.add_argument("--hours", type=float, help="end the annotation this long after it began")
+        add_when_arguments(parser)
         parser.add_argument(
             "--set",
             nargs="+",
@@ -49,6 +53,7 @@ class Command(ProjectCommand):
         )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
+        when = when_from_options(project, options)
         sampling = {"prompts": options["prompts"], "responses_per_task": options["responses"]}
         annotation = {name: options[name] for name in ("overlap", "quota")} | {"max_hours": options["hours"]}
         plan = override_plan(
@@ -67,13 +72,30 @@ class Command(ProjectCommand):
             max_prompt_tokens=options["max_prompt_tokens"],
             max_response_tokens=options["max_response_tokens"],
         )
+        plan = load_plan(apply_overrides(plan_to_dict(plan), options["set"]))
+        prompt_set = find_prompt_set(project, options["prompt_set"])
+        if when is not None:
+            schedule = create_schedule(
+                actor=actor,
+                project=project,
+                when=when,
+                criterion=criterion,
+                start_policy=start_policy if options["policy"] else None,
+                prompt_set=prompt_set,
+                plan=plan,
+            )
+            self.stdout.write(
+                f"Schedule {schedule.pk}: a round starts {describe_trigger(schedule)}. `manage.py worker` starts it; "
+                "`manage.py schedules` lists, pauses and deletes."
+            )
+            return
         round_ = start_round(
             actor=actor,
             project=project,
             criterion=criterion,
             start_policy=start_policy,
-            prompt_set=find_prompt_set(project, options["prompt_set"]),
-            plan=load_plan(apply_overrides(plan_to_dict(plan), options["set"])),
+            prompt_set=prompt_set,
+            plan=plan,
         )
         mixed_in = describe_ptx(load_plan(round_.plan).policy.algorithm)
         self.stdout.write(

@@ -1,0 +1,110 @@
+"""Schedules as the Rounds page and the command list them."""
+
+from dataclasses import dataclass
+
+from rounds.models import Round, Schedule, ScheduleFiring, Stage, Trigger
+from rounds.schedules.due import new_judgments, next_time
+from rounds.schedules.wording import describe_trigger, local_time
+from workspace.database import database_now
+from workspace.models import Project
+
+SHOWN_FIRINGS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class FiringRow:
+    """A time that fell due, and what became of it."""
+
+    firing: ScheduleFiring
+    due: str
+    outcome: str
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.firing.state == ScheduleFiring.State.WAITING
+
+    @property
+    def has_failed(self) -> bool:
+        return self.firing.state == ScheduleFiring.State.FAILED
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleRow:
+    """One schedule: when, what, what comes next, and its last times."""
+
+    schedule: Schedule
+    when: str
+    what: str
+    next: str
+    firings: list[FiringRow]
+
+    @property
+    def state(self) -> str:
+        """active | paused | over"""
+        if self.schedule.ended_at is not None:
+            return "over"
+        return "paused" if self.schedule.paused_at is not None else "active"
+
+
+def schedule_rows(project: Project) -> list[ScheduleRow]:
+    """Those that will fall due first, then those that are over; the newest of each first."""
+    schedules = (
+        project.schedules.select_related("project", "criterion", "start_policy")
+        .prefetch_related("firings__round")
+        .order_by("-pk")
+    )
+    open_round = project.rounds.open().first()
+    rows = [_schedule_row(schedule, open_round) for schedule in schedules]
+    return sorted(rows, key=lambda row: row.state == "over")
+
+
+def _schedule_row(schedule: Schedule, open_round: Round | None) -> ScheduleRow:
+    preset = schedule.plan.get("preset") or "own values"
+    start = schedule.start_policy.name if schedule.start_policy else "the newest policy"
+    firings = sorted(schedule.firings.all(), key=lambda firing: firing.due_at, reverse=True)
+    return ScheduleRow(
+        schedule=schedule,
+        when=describe_trigger(schedule),
+        what=f"{preset}, from {start}",
+        next=_next(schedule),
+        firings=[_firing_row(schedule, firing, open_round) for firing in firings[:SHOWN_FIRINGS]],
+    )
+
+
+def _next(schedule: Schedule) -> str:
+    if schedule.ended_at is not None:
+        return "over"
+    if schedule.paused_at is not None:
+        return "paused"
+    if schedule.trigger == Trigger.JUDGMENTS:
+        return f"{max(0, new_judgments(schedule)):,} of {schedule.judgments:,} judgments are in"
+    if schedule.trigger == Trigger.AFTER_ROUND:
+        return "at the end of the next round that is done"
+    at = next_time(schedule, database_now())
+    return local_time(at, schedule.project.time_zone) if at else "falls due now"
+
+
+def _firing_row(schedule: Schedule, firing: ScheduleFiring, open_round: Round | None) -> FiringRow:
+    match ScheduleFiring.State(firing.state):
+        case ScheduleFiring.State.STARTED:
+            outcome = f"started round {firing.round.number}" if firing.round else "started"
+        case ScheduleFiring.State.FAILED:
+            outcome = firing.error
+        case ScheduleFiring.State.DROPPED:
+            outcome = "dropped"
+        case ScheduleFiring.State.WAITING:
+            outcome = _what_it_waits_for(open_round)
+    if firing.missed:
+        earlier = f"{firing.missed} other time{'' if firing.missed == 1 else 's'}"
+        outcome += f" (stands for {earlier} too)"
+    return FiringRow(
+        firing=firing, due=local_time(firing.due_at, schedule.project.time_zone), outcome=outcome
+    )
+
+
+def _what_it_waits_for(open_round: Round | None) -> str:
+    if open_round is None:
+        return "starts as soon as a worker looks"
+    if open_round.stage == Stage.FAILED:
+        return f"waits for round {open_round.number}, which failed: try it again or cancel it"
+    return f"waits for the end of round {open_round.number}"
