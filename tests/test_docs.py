@@ -49,3 +49,9 @@ def test_the_researchers_guide_names_every_export_format():
     guide = (ROOT / "docs" / "researcher-guide.md").read_text()
     [line] = [line for line in guide.splitlines() if "export_preferences PROJECT OUT --format" in line]
     assert set(line.split("--format ")[1].split()[0].split("|")) == set(EXPORT_FORMATS)
+
+
+def test_the_researchers_guide_has_a_row_for_every_import_format():
+    guide = (ROOT / "docs" / "researcher-guide.md").read_text()
+    table = guide.split("## Files that come in")[1].split("\n\n")[2]
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == set(COMPARISON_READERS)

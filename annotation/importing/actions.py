@@ -28,6 +28,7 @@ from annotation.content.actions import (
 from annotation.importing.annotators import AnnotatorResolver
 from annotation.importing.insertion import content_id, insert_tasks
 from annotation.importing.readers.fields import NamedStrengths, parse_named_strength
+from annotation.importing.readers.margins import Margins
 from annotation.importing.readers.registry import (
     comparison_reader,
     demonstration_reader,
@@ -59,14 +60,16 @@ def import_comparisons(
     format: str,
     mapping: Mapping[str, Sequence[str]] | None = None,
     named_strengths: Mapping[str, str] | None = None,
+    margins: str | None = None,
     criterion: str | None = None,
     batch_name: str | None = None,
     skip_bad: bool = False,
 ) -> tuple[Batch, ImportReport]:
     """The file's judgments as a closed batch of done tasks.
 
-    `mapping`: field -> its columns; `named_strengths`: name -> "a:2", "b:1", "tie". The people of the annotator
-    column become inactive users. Raises ImportRefused (one sentence; `.report` has the bad rows).
+    `mapping`: field -> its columns; `named_strengths`: name -> "a:2", "b:1", "tie"; `margins`: the rule of
+    `readers.margins`. The people of the annotator column become inactive users. Raises ImportRefused (one sentence;
+    `.report` has the bad rows).
     """
     for label, strength in (named_strengths or {}).items():
         try:
@@ -75,12 +78,16 @@ def import_comparisons(
             raise ImportRefused(
                 f"--strength {label}={strength}: {problem.reason}.", code="bad_strength"
             ) from problem
+    try:
+        margin_rule = Margins(margins)
+    except RowError as problem:
+        raise ImportRefused(f"--margins {problem.reason}.", code="bad_margins") from problem
     judged_criterion = find_criterion(project, criterion)
     if batch_name is not None:
         _check_batch_name(batch_name)
     names = NamedStrengths(named_strengths or {})
     reader = comparison_reader(
-        format, _lists(mapping), criterion=judged_criterion.name, named_strengths=names
+        format, _lists(mapping), criterion=judged_criterion.name, named_strengths=names, margins=margin_rule
     )
     with Staging() as staging:
         report = stage_comparisons(path, reader, staging, project)
@@ -88,6 +95,11 @@ def import_comparisons(
         report.notes += [
             f"--strength {name}=...: no row has the preference “{name}”" for name in names.unused
         ]
+        if margin_rule.unread:
+            report.notes.append(
+                f"{margin_rule.unread} of {report.rows} rows have a margin and no strength: margins are not used, and "
+                "these preferences have no strength; --margins small, large or A,B,C gives them one"
+            )
         annotators = AnnotatorResolver(project, actor=actor)
         staging.set_pseudonyms({who: annotators.resolve_pseudonym(*who) for who in staging.annotators()})
         judgments, tasks, max_responses = staging.group_into_tasks()

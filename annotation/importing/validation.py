@@ -56,7 +56,7 @@ def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Pro
             for line in lines:
                 report.add_bad(line, problem)
     if n_skipped:
-        report.counts["passed over (not current, withdrawn or surplus)"] = n_skipped
+        report.counts["rows without a judgment (not current, withdrawn, surplus or without ranks)"] = n_skipped
     _check_against_database(project, staging, report)
     return report
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import NamedStrengths, parse_name, parse_strength
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair
+from annotation.importing.readers.margins import Margins
 
 Row = Mapping[str, Any]
 
@@ -18,7 +19,9 @@ class Reader(Protocol):
     description: ClassVar[str]  # what the rows of such a file are, for the help of the command
     fields: ClassVar[tuple[str, ...]]
 
-    def __init__(self, columns: ColumnMap, *, criterion: str, named_strengths: NamedStrengths) -> None: ...
+    def __init__(
+        self, columns: ColumnMap, *, criterion: str, named_strengths: NamedStrengths, margins: Margins
+    ) -> None: ...
 
     def read(self, row: Row, line: int) -> Sequence[ImportedJudgment | ImportedPair]: ...
 
@@ -30,13 +33,16 @@ class Reader(Protocol):
 
 
 class ForeignFormatReader:
-    """What the foreign formats share: the optional id and annotator columns, and the names of strengths."""
+    """What the foreign formats share: the optional id and annotator columns, and what strengths mean."""
 
     description: ClassVar[str]
     fields: ClassVar[tuple[str, ...]]
 
-    def __init__(self, columns: ColumnMap, *, criterion: str, named_strengths: NamedStrengths) -> None:
+    def __init__(
+        self, columns: ColumnMap, *, criterion: str, named_strengths: NamedStrengths, margins: Margins
+    ) -> None:
         self._columns = columns
+        self._margins = margins
         self._named_strengths = named_strengths
 
     def row_id(self, row: Row) -> str | None:

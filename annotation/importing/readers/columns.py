@@ -26,6 +26,10 @@ def _look_up(row: Any, column: str) -> Any:
     return _look_up(inner, rest) if rest and inner is not _MISSING else inner
 
 
+def _is_list_of_nulls(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(entry is None for entry in value)
+
+
 class ColumnMap:
     """Where the fields of a format are found in the rows of one file.
 
@@ -51,6 +55,21 @@ class ColumnMap:
 
     def is_mapped(self, field: str) -> bool:
         return field in self._mapped
+
+    def has_any(self, row: Mapping[str, Any], field: str) -> bool:
+        """True when at least one of the field's columns has something in it, or a list of theirs has."""
+        if not self.is_mapped(field):
+            values = [_look_up(row, column) for column in self._columns[field]]
+        else:
+            values = [value for _, value in self.cells(row, field)]
+        return any(
+            value is not _MISSING and value is not None and not _is_list_of_nulls(value) for value in values
+        )
+
+    def is_null(self, row: Mapping[str, Any], field: str) -> bool:
+        """True when the row has the column, and nothing but null in it."""
+        values = [_look_up(row, column) for column in self._columns[field]]
+        return all(value is None or _is_list_of_nulls(value) for value in values)
 
     def cells(self, row: Mapping[str, Any], field: str) -> list[tuple[str, Any]]:
         """(column, value) of each column of the field, null where it is null. Raises RowError as `value` does."""

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from annotation.importing.rows import WHOLE_ROW, RowError, TextCell, describe_json_type
@@ -121,6 +122,8 @@ def parse_timestamp(value: Any, column: str) -> str | None:
 
 
 def parse_number(value: Any, column: str) -> float:
+    if isinstance(value, Decimal):  # of Parquet
+        value = float(value)
     if isinstance(value, str):
         try:
             value = float(value)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from annotation.importing.readers.columns import ColumnMap
-from annotation.importing.readers.fields import parse_nonempty_text, parse_text
+from annotation.importing.readers.fields import parse_text
 from annotation.importing.readers.messages import Message
 from annotation.importing.rows import RowError
 
@@ -39,6 +39,9 @@ def _has_instruction(columns: ColumnMap, row: Mapping[str, Any], field: str) -> 
 
 
 def _instruction_and_input(columns: ColumnMap, row: Mapping[str, Any]) -> str:
-    instruction = columns.parse(row, "instruction", parse_nonempty_text)
+    instruction = columns.parse(row, "instruction", parse_text)
     given = columns.parse_optional(row, "input", parse_text) or ""
-    return f"{instruction}\n\n{given}" if given.strip() else instruction
+    parts = [part for part in (instruction, given) if part.strip()]
+    if not parts:
+        raise RowError(columns.name("instruction"), "is empty")
+    return "\n\n".join(parts)

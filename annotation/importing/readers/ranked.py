@@ -6,9 +6,9 @@ from annotation.importing.readers.base import ForeignFormatReader, Row
 from annotation.importing.readers.fields import (
     parse_integer,
     parse_list,
+    parse_number,
     parse_preference,
     parse_strength,
-    parse_text,
 )
 from annotation.importing.readers.judgments import (
     ImportedJudgment,
@@ -18,6 +18,7 @@ from annotation.importing.readers.judgments import (
 )
 from annotation.importing.readers.messages import Message
 from annotation.importing.readers.prompt_columns import PROMPT_FIELDS, prompt_name, read_prompt
+from annotation.importing.readers.several_annotators import RowAnswer, read_answers
 from annotation.importing.readers.whole_conversations import read_responses
 from annotation.importing.rows import RowError
 from annotation.preferences.weak_orders import dense_ranks
@@ -26,17 +27,21 @@ from learning.interface.messages import Answer
 
 class RankedReader(ForeignFormatReader):
     """`prompt`, `responses`, and how they compare: `ranks` (lowest best, equal = tie) with optional
-    `strengths` of the steps; or, for two responses, `preference` (a strength with its side); or `pair_labels`
-    for the pairs in the order 12 13 14 23 24 34: 0 tie, 1 the first, 2 the second. Pair labels that are no
-    weak order stay pairs.
+    `strengths` of the steps; or `scores` (highest best, equal = tie); or, for two responses, `preference` (a strength
+    with its side); or `pair_labels` for the pairs in the order 12 13 14 23 24 34: 0 tie, 1 the first, 2 the second.
+    Pair labels that are no weak order stay pairs.
+
+    Several preferences, or lists of lists of ranks, scores or pair labels, are those of several annotators: each is a
+    judgment (`several_annotators`).
     """
 
-    description: ClassVar[str] = "responses with ranks, a preference or labels of pairs"
+    description: ClassVar[str] = "responses with ranks, scores, a preference or labels of pairs"
     fields: ClassVar[tuple[str, ...]] = (
         *PROMPT_FIELDS,
         "responses",
         "ranks",
         "strengths",
+        "scores",
         "preference",
         "pair_labels",
         "rationale",
@@ -46,14 +51,37 @@ class RankedReader(ForeignFormatReader):
 
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
         prompt, responses = self._prompt_and_responses(row)
-        common: dict[str, Any] = {"annotator": self._annotator(row)}
-        if self._columns.has(row, "rationale"):
-            common["rationale"] = self._columns.parse(row, "rationale", parse_text)
+        field = self._compared_by(row)
+        found: list[ImportedJudgment | ImportedPair] = []
+        for answer in read_answers(self._columns, row, field):
+            common: dict[str, Any] = {
+                "prompt": prompt,
+                "responses": responses,
+                "annotator": answer.annotator,
+                "rationale": answer.rationale,
+            }
+            if field == "pair_labels":
+                found += self._read_pair_labels(row, line, answer, common)
+            elif field == "preference":
+                found.append(self._read_preference(answer, common))
+            else:
+                found.append(self._read_order(row, field, answer, common))
+        return found
+
+    def _compared_by(self, row: Row) -> str:
+        """The field that says how the responses of this row compare."""
         if self._columns.has(row, "pair_labels"):
-            return list(self._read_pair_labels(row, line, prompt, responses, common))
-        if self._columns.has(row, "preference"):
-            return [self._read_preference(row, prompt, responses, common)]
-        return [self._read_ranks(row, prompt, responses, common)]
+            return "pair_labels"
+        if self._columns.has_any(row, "preference"):
+            return "preference"
+        if self._columns.has(row, "ranks"):
+            return "ranks"
+        if self._columns.has(row, "scores"):
+            return "scores"
+        for field in ("preference", "ranks", "scores", "pair_labels"):
+            if self._columns.is_null(row, field):
+                raise RowError(self._columns.name(field), "is null: nothing says which response is better")
+        return "ranks"
 
     def _prompt_and_responses(self, row: Row) -> tuple[list[Message], list[Answer]]:
         column = self._columns.name("responses")
@@ -70,15 +98,18 @@ class RankedReader(ForeignFormatReader):
         check_responses(responses, names if several else [column])
         return prompt, responses
 
-    def _read_ranks(
-        self, row: Row, prompt: list[Message], responses: list[Answer], common: dict[str, Any]
+    def _read_order(
+        self, row: Row, field: str, answer: RowAnswer, common: dict[str, Any]
     ) -> ImportedJudgment:
-        column = self._columns.name("ranks")
-        values = self._columns.parse(row, "ranks", parse_list)
-        if len(values) != len(responses):
-            raise RowError(column, f"has {len(values)} ranks for {len(responses)} responses")
+        column, values = answer.column, parse_list(answer.value, answer.column)
+        size = len(common["responses"])
+        if len(values) != size:
+            raise RowError(column, f"has {len(values)} {field} for {size} responses")
+        cells = [(value, f"{column}.{index}") for index, value in enumerate(values)]
         ranks = dense_ranks(
-            [parse_integer(rank, f"{column}.{i}", -(10**6), 10**6) for i, rank in enumerate(values)]
+            [parse_integer(*cell, -(10**6), 10**6) for cell in cells]
+            if field == "ranks"
+            else [-parse_number(*cell) for cell in cells]
         )
         strengths: list[int | None] = [None] * max(ranks)
         if self._columns.has(row, "strengths"):
@@ -90,45 +121,30 @@ class RankedReader(ForeignFormatReader):
             ]
             if len(strengths) != max(ranks):
                 raise RowError(column, f"has {len(strengths)} strengths for {max(ranks)} steps between tiers")
-        return ImportedJudgment(
-            prompt=prompt, responses=responses, ranks=ranks, strengths=strengths, **common
-        )
+        return ImportedJudgment(ranks=ranks, strengths=strengths, **common)
 
-    def _read_preference(
-        self, row: Row, prompt: list[Message], responses: list[Answer], common: dict[str, Any]
-    ) -> ImportedJudgment:
-        if len(responses) != 2:
-            raise RowError(
-                self._columns.name("preference"),
-                f"compares two responses, but there are {len(responses)}",
-            )
-        side, strength = self._columns.parse(row, "preference", parse_preference, self._named_strengths)
+    def _read_preference(self, answer: RowAnswer, common: dict[str, Any]) -> ImportedJudgment:
+        if len(common["responses"]) != 2:
+            raise RowError(answer.column, f"compares two responses, but there are {len(common['responses'])}")
+        side, strength = parse_preference(answer.value, answer.column, self._named_strengths)
         return ImportedJudgment(
-            prompt=prompt,
-            responses=responses,
-            ranks=[int(side > 0), int(side < 0)],
-            strengths=[strength] if side else [],
-            **common,
+            ranks=[int(side > 0), int(side < 0)], strengths=[strength] if side else [], **common
         )
 
     def _read_pair_labels(
-        self, row: Row, line: int, prompt: list[Message], responses: list[Answer], common: dict[str, Any]
+        self, row: Row, line: int, answer: RowAnswer, common: dict[str, Any]
     ) -> list[ImportedJudgment]:
-        column = self._columns.name("pair_labels")
-        pairs = [(i, j) for i in range(len(responses)) for j in range(i + 1, len(responses))]
-        labels = self._columns.parse(row, "pair_labels", parse_list)
+        column, size = answer.column, len(common["responses"])
+        pairs = [(i, j) for i in range(size) for j in range(i + 1, size)]
+        labels = parse_list(answer.value, column)
         if len(labels) != len(pairs):
-            raise RowError(
-                column, f"has {len(labels)} labels for the {len(pairs)} pairs of {len(responses)} responses"
-            )
+            raise RowError(column, f"has {len(labels)} labels for the {len(pairs)} pairs of {size} responses")
         signs = {
             pair: (0, 1, -1)[parse_integer(label, f"{column}.{index}", 0, 2)]
             for index, (pair, label) in enumerate(zip(pairs, labels, strict=True))
         }
         return merge_pairs(
             group=self.row_id(row) or f"line {line}",
-            prompt=prompt,
-            responses=responses,
             signs=signs,
             strengths=dict.fromkeys(pairs, None),
             **common,

@@ -13,6 +13,7 @@ from annotation.importing.readers.comparison_records import ComparisonRecordRead
 from annotation.importing.readers.fields import NamedStrengths, parse_id, parse_name
 from annotation.importing.readers.judgment_records import JudgmentRecordReader
 from annotation.importing.readers.judgments import ImportedJudgment
+from annotation.importing.readers.margins import Margins
 from annotation.importing.rows import RowError
 
 
@@ -23,7 +24,9 @@ class RecordsReader:
         dict.fromkeys(JudgmentRecordReader.fields + ComparisonRecordReader.fields)
     )
 
-    def __init__(self, columns: ColumnMap, *, criterion: str, named_strengths: NamedStrengths) -> None:
+    def __init__(
+        self, columns: ColumnMap, *, criterion: str, named_strengths: NamedStrengths, margins: Margins
+    ) -> None:
         self._columns = columns
         self._criterion = criterion
         self._judgments = JudgmentRecordReader(columns)

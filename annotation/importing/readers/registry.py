@@ -6,7 +6,10 @@ from typing import TypeVar
 from annotation.importing.readers.base import Reader
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import NamedStrengths
+from annotation.importing.readers.helpsteer3 import Helpsteer3Reader
 from annotation.importing.readers.hh import HhReader
+from annotation.importing.readers.margins import Margins
+from annotation.importing.readers.oasst import OasstReader
 from annotation.importing.readers.prompts import DemonstrationReader, PromptFileReader, PromptReader
 from annotation.importing.readers.ranked import RankedReader
 from annotation.importing.readers.records import RecordsReader
@@ -19,6 +22,8 @@ COMPARISON_READERS: Mapping[str, type[Reader]] = {
     "trl": TrlReader,
     "hh": HhReader,
     "ranked": RankedReader,
+    "helpsteer3": Helpsteer3Reader,
+    "oasst": OasstReader,
 }
 PROMPT_READERS: Mapping[str, type[PromptFileReader]] = {"records": PromptReader}
 DEMONSTRATION_READERS: Mapping[str, type[PromptFileReader]] = {"records": DemonstrationReader}
@@ -33,10 +38,11 @@ def comparison_reader(
     *,
     criterion: str,
     named_strengths: NamedStrengths,
+    margins: Margins,
 ) -> Reader:
     reader = _find(COMPARISON_READERS, format_name, "comparisons")
     columns = ColumnMap(reader.fields, mapping, format_name=format_name)
-    return reader(columns, criterion=criterion, named_strengths=named_strengths)
+    return reader(columns, criterion=criterion, named_strengths=named_strengths, margins=margins)
 
 
 def prompt_reader(format_name: str, mapping: Mapping[str, list[str]]) -> PromptFileReader:

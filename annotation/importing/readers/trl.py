@@ -33,8 +33,8 @@ class TrlReader(ForeignFormatReader):
     conversations beside a prompt are read as their last turns, where the rest agrees with the prompt.
 
     Pairs of one `group_id` are one K-way judgment again. `soft_label` 0.5 is a tie. A text prompt in the form of a
-    transcript is read as its turns. `margin`, `weight` and `agreement` follow from strengths and judgments, and
-    are not read.
+    transcript is read as its turns. `margin` is read only where there is no strength, by the rule of
+    --margins; `weight` and `agreement` follow from judgments, and are not read.
     """
 
     description: ClassVar[str] = "prompt, chosen and rejected as messages or text"
@@ -61,7 +61,8 @@ class TrlReader(ForeignFormatReader):
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
         prompt, chosen, rejected = self._chosen_rejected(row)
         check_responses([chosen, rejected], [self._columns.name("chosen"), self._columns.name("rejected")])
-        strength, tie = self._strength(row), self._is_tie(row)
+        tie = self._is_tie(row)
+        strength = self._strength(row) if tie else self._strength_or_margin(row)
         annotator = self._annotator(row)
         group = self._group(row)
         if group is None:
@@ -98,6 +99,15 @@ class TrlReader(ForeignFormatReader):
                 parser, read_prompt(self._columns, row), prompt_name(self._columns, row), values, names
             )
         return prompt, chosen, rejected
+
+    def _strength_or_margin(self, row: Row) -> int | None:
+        """The strength; where the row has none, that of its margin by the caller's rule."""
+        strength = self._strength(row)
+        if strength is None and self._columns.has(row, "margin"):
+            if self._margins.given:
+                return self._columns.parse(row, "margin", self._margins.strength)
+            self._margins.unread += 1
+        return strength
 
     def _is_tie(self, row: Row) -> bool:
         share = self._columns.parse_optional(row, "soft_label", parse_number)

@@ -40,6 +40,14 @@ class Command(ProjectCommand):
             "a or b (better, and nobody said by how much), tie. Names like a-is-slightly-better are known.",
         )
 
+        parser.add_argument(
+            "--margins",
+            metavar="RULE",
+            help="The strength of a row that has a margin and no strength: small (1, 2/3, 1/3, 0 are significantly "
+            "better, better, slightly better, negligibly better), large (3, 2, 1, 0), or A,B,C, the least margins of "
+            "slightly better, better and significantly better. Without a rule margins are not used.",
+        )
+
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         named_strengths = {}
         for pair in options["strength"]:
@@ -55,6 +63,7 @@ class Command(ProjectCommand):
                 format=options["format"],
                 mapping=parse_column_map(options["map"]),
                 named_strengths=named_strengths,
+                margins=options["margins"],
                 criterion=options["criterion"],
                 batch_name=options["batch_name"],
                 skip_bad=options["skip_bad"],

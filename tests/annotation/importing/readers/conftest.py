@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import NamedStrengths
+from annotation.importing.readers.margins import Margins
 from annotation.importing.readers.registry import (
     COMPARISON_READERS,
     DEMONSTRATION_READERS,
@@ -59,7 +60,7 @@ COMPARISON = {
 OTHER_READERS = {"prompts": PROMPT_READERS["records"], "demonstrations": DEMONSTRATION_READERS["records"]}
 
 
-def make_reader(name, named_strengths=None, **mapping):
+def make_reader(name, named_strengths=None, margins=None, **mapping):
     """A reader of comparisons by its format; those of `prompts` and `demonstrations` by these words."""
     mapping = {
         field: [columns] if isinstance(columns, str) else columns for field, columns in mapping.items()
@@ -72,6 +73,7 @@ def make_reader(name, named_strengths=None, **mapping):
         ColumnMap(kind.fields, mapping, format_name=name),
         criterion="helpful",
         named_strengths=NamedStrengths(named_strengths or {}),
+        margins=Margins(margins),
     )
 
 

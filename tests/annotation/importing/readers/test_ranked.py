@@ -1,6 +1,10 @@
+import json
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 
+from annotation.importing.rows import RowError
 from annotation.preferences.weak_orders import ranks_to_tiers
 from tests.annotation.importing.readers.conftest import ORDERS, make_reader, problem_with, read_one
 
@@ -68,3 +72,103 @@ def test_ranks_without_strengths_have_none_and_a_name_may_mean_better_alone():
 def test_unsure_is_strength_nought(name):
     row = {"prompt": "Why?", "responses": ["a", "b"], "ranks": [0, 1], "strengths": [name]}
     assert read_one("ranked", row).strengths == [0]
+
+
+@pytest.mark.parametrize(
+    ("scores", "ranks"),
+    [
+        ([8.5, 6.0], [0, 1]),
+        ([1, 3, 2], [2, 0, 1]),
+        ([0.5, "0.5", 0.7], [1, 1, 0]),
+        ([-1, -1], [0, 0]),
+        ([Decimal("2.50"), 2.5, 1e-9], [0, 0, 1]),
+    ],
+)
+def test_the_highest_score_is_best_and_equal_scores_tie(scores, ranks):
+    responses = [f"r{n}" for n in range(len(scores))]
+    found = read_one("ranked", {"prompt": "Why?", "responses": responses, "scores": scores})
+    assert (found.ranks, found.strengths) == (ranks, [None] * max(ranks))
+    columns = {f"s{n}": score for n, score in enumerate(scores)}
+    row = {"prompt": "Why?", "responses": responses} | columns
+    assert read_one("ranked", row, scores=list(columns)).ranks == ranks
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"scores": [1, 2, 3]}, "scores: has 3 scores for 2 responses"),
+        ({"scores": [1, float("nan")]}, "scores.1: should be a finite number"),
+        ({"scores": [1, None]}, "scores.1: should be a finite number but is null"),
+        ({"scores": [1, True]}, "scores.1: should be a finite number but is a boolean"),
+        ({"scores": None}, "scores: is null: nothing says which response is better"),
+        ({"preference": None}, "preference: is null: nothing says which response is better"),
+        ({"preference": [None, None]}, "preference: is null: nothing says which response is better"),
+        ({"preference": []}, "preference: is an empty list: nothing says"),
+        ({"ranks": None}, "ranks: is null: nothing says which response is better"),
+        ({}, "ranks: is missing"),
+    ],
+)
+def test_a_row_that_does_not_say_what_is_better_names_its_column(row, problem):
+    assert problem_with("ranked", {"prompt": "Why?", "responses": ["a", "b"]} | row).startswith(problem)
+
+
+THREE = {"instruction": "Shorten.", "input": "It.", "x": "a", "y": "b", "ann1": 1, "ann2": 2, "ann3": 0}
+THREE_MAP = {"responses": ["x", "y"], "preference": ["ann1", "ann2", "ann3"]}
+LABELS = {"1": "a", "2": "b", "0": "tie"}
+
+
+def judgments_of(row, names=None, **mapping):
+    found = make_reader("ranked", names, **mapping).read(row, 1)
+    return [(one.annotator, one.ranks, one.strengths, one.rationale) for one in found]
+
+
+def test_three_annotator_columns_of_a_row_are_three_judgments_of_one_task():
+    assert judgments_of(THREE, LABELS, **THREE_MAP) == [
+        ("ann1", [0, 1], [None], ""),
+        ("ann2", [1, 0], [None], ""),
+        ("ann3", [0, 0], [], ""),
+    ]
+    # One who did not judge; names and reasons of their own.
+    row = THREE | {"ann2": None, "who": ["kim", "lee", "max"], "why": ["short", None, "same"]}
+    assert judgments_of(row, LABELS, **THREE_MAP, annotator="who", rationale="why") == [
+        ("kim", [0, 1], [None], "short"),
+        ("max", [0, 0], [], "same"),
+    ]
+    found = make_reader("ranked", LABELS, **THREE_MAP).read(THREE, 1)
+    assert {json.dumps([one.prompt, one.responses]) for one in found} == {
+        json.dumps([[{"role": "user", "content": "Shorten.\n\nIt."}], ["a", "b"]])
+    }
+
+
+def test_lists_of_several_annotators_are_as_many_judgments():
+    row = {"prompt": "Why?", "responses": ["a", "b", "c"]}
+    assert judgments_of(row | {"ranks": [[1, 2, 3], [2, 1, 1], None]}) == [
+        ("ranks.0", [0, 1, 2], [None, None], ""),
+        ("ranks.1", [1, 0, 0], [None], ""),
+    ]
+    columns = {"r1": [5, 1, 1], "r2": [1, 2, 3]}
+    assert judgments_of(row | columns, scores=["r1", "r2"]) == [
+        ("r1", [0, 1, 1], [None], ""),
+        ("r2", [2, 1, 0], [None, None], ""),
+    ]
+    assert judgments_of({"prompt": "Why?", "responses": ["a", "b"], "preference": [-1, 2]}) == [
+        ("preference.0", [0, 1], [1], ""),
+        ("preference.1", [1, 0], [2], ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"who": ["kim"]}, "who: should be 3 different names, one for each of ann1 + ann2 + ann3"),
+        ({"who": ["kim", "kim", "lee"]}, "who: should be 3 different names"),
+        ({"who": "kim"}, "who: should be a list but is text"),
+        ({"ann1": None, "ann2": None, "ann3": None}, "ann1 + ann2 + ann3: is null: nothing says"),
+        ({"ann2": 7}, "ann2: is 7, and other numbers were given a meaning"),
+    ],
+)
+def test_annotators_of_a_row_that_do_not_fit_say_why(change, problem):
+    row = THREE | {"who": ["kim", "lee", "max"]} | change
+    with pytest.raises(RowError) as found:
+        make_reader("ranked", LABELS, **THREE_MAP, annotator="who").read(row, 1)
+    assert str(found.value).startswith(problem)

@@ -134,6 +134,7 @@ def test_a_demonstration_whose_conversation_has_another_prompt_is_refused():
         ({"instruction": "Shorten.", "input": "A long text."}, {}, talk("Shorten.\n\nA long text.")),
         ({"instruction": "Shorten.", "input": None}, {}, talk("Shorten.")),
         ({"instruction": "Shorten."}, {}, talk("Shorten.")),
+        ({"instruction": " ", "input": "Shorten this."}, {}, talk("Shorten this.")),
         ({"instruction": "Shorten.", "prompt": "Say."}, {}, talk("Say.")),
         ({"q": "Shorten.", "x": "It."}, {"instruction": "q", "input": "x"}, talk("Shorten.\n\nIt.")),
         ({"prompt": "Say.", "s": "Be short."}, {"system": "s"}, talk(SYSTEM, "Say.")),
@@ -146,6 +147,11 @@ def test_instruction_and_input_are_a_prompt(row, mapping, prompt):
     assert make_reader("prompts", **mapping).read(row, 1)["messages"] == prompt
     assert read_one("trl", row | {"chosen": "a", "rejected": "b"}, **mapping).prompt == prompt
     assert read_one("ranked", row | {"responses": ["a", "b"], "ranks": [0, 1]}, **mapping).prompt == prompt
+
+
+def test_an_instruction_and_an_input_without_a_word_are_refused():
+    row = {"instruction": "", "input": " ", "chosen": "a", "rejected": "b"}
+    assert problem_with("trl", row) == "instruction: is empty"
 
 
 def test_two_system_turns_are_refused():
