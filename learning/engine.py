@@ -187,15 +187,21 @@ class Engine:
         total = self._distributed.sum(total)
         return StepResult(loss=total, gradient_norm=self.step(), learning_rate=rate)
 
-    def save_model(self, tokenizer: PreTrainedTokenizerFast, path: str | Path) -> dict[str, str]:
-        """Write the model in Hugging Face form; all ranks call it, rank 0 writes.
+    def save_model(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        path: str | Path,
+        *,
+        finish: Callable[[Path], None] | None = None,
+    ) -> dict[str, str]:
+        """Write the model in Hugging Face form; all ranks call it, rank 0 writes, and `finish` may add files.
 
         Returns sha256 by file name.
         """
         state = self._gathered_state() if self._runtime.zero_stage == 3 else None
         sums: dict[str, str] = {}
         if self._distributed.is_main:
-            sums = save_model(self.model, tokenizer, path, state_dict=state)
+            sums = save_model(self.model, tokenizer, path, state_dict=state, finish=finish)
         return self._distributed.broadcast_object(sums)
 
     # -- checkpoints -------------------------------------------------------------------------------------------

@@ -157,7 +157,7 @@ def _for_template(messages: Sequence[Message]) -> list[dict[str, Any]]:
 def require_calls_rendered(tokenizer: PreTrainedTokenizerFast, template: str) -> None:
     """UserError when the chat template leaves out a part of a tool call, or the result of one."""
     call = {"id": "call00001", "name": "zqname", "arguments": '{"zqkey": "zqvalue"}'}
-    messages = [
+    messages: list[Message] = [
         {"role": "user", "content": "A"},
         {"role": "assistant", "content": "", "tool_calls": [call]},
         {"role": "tool", "content": "zqresult", "tool_call_id": "call00001", "name": "zqname"},

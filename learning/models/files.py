@@ -1,6 +1,7 @@
 """Model folders: written atomically, and their files' hashes."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ def save_model(
     path: str | Path,
     *,
     state_dict: dict[str, torch.Tensor] | None = None,
+    finish: Callable[[Path], None] | None = None,
 ) -> dict[str, str]:
-    """Write model and tokenizer, atomically. Returns the sha256 of every file."""
+    """Write model and tokenizer, atomically; `finish` may add files to the folder. Returns the sha256 of every file."""
     with atomic_folder(Path(path)) as folder:
         unwrap_model(model).save_pretrained(folder, state_dict=state_dict)
         tokenizer.save_pretrained(folder)
+        if finish is not None:
+            finish(folder)
         sums = model_sha256s(folder)
         for name in sums:
             sync_path(folder / name)

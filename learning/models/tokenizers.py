@@ -110,6 +110,37 @@ def require_autotokenizer_agrees(tokenizer: PreTrainedTokenizerFast, architectur
         )
 
 
+# Numbers, contractions, white space, other scripts, composed letters, code: where families of tokenizers differ.
+_PROBE_TEXTS = (
+    "It's 2026-11-27 and 1234567 of them can't, I'LL say: 3.14!",
+    "two  spaces,\ttab\n\n\nlines \r\n  end ",
+    "Zoë naïve e\u0301 Ǆ 東京 привет مرحبا हिन्दी 👍🏽 ½ ﬁ",
+    "def f(x):\n\treturn {'a': x[0] != None}  # <b>&amp;</b>",
+    "aaaaaaaa_bbbb-CamelCaseWord http://a.b/c?d=e%20f",
+)
+
+
+def autotokenizer_difference(folder: Path, tokenizer: PreTrainedTokenizerFast) -> str | None:
+    """How AutoTokenizer, which looks at the model's type, reads this folder's tokenizer otherwise than we do.
+
+    None where every probe text and special token has the same ids: what the two are called does not matter.
+    """
+    try:
+        auto = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # tokenizers raises bare Exception for what it does not know
+        return f"it cannot read it: {(str(error).splitlines() or [type(error).__name__])[0][:120]}"
+    specials = "".join(token.content for token in tokenizer.added_tokens_decoder.values())
+    for text in (*_PROBE_TEXTS, f"a{specials}b"):
+        ours, theirs = (each(text, add_special_tokens=False)["input_ids"] for each in (tokenizer, auto))
+        if ours != theirs:
+            return (
+                f"{len(theirs)} tokens for {text[:30]!r}, not {len(ours)}"
+                if len(ours) != len(theirs)
+                else (f"other tokens for {text[:30]!r}")
+            )
+    return None
+
+
 def _repair_padding(tokenizer: PreTrainedTokenizerFast) -> None:
     scored = {tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id}
     if tokenizer.pad_token_id is not None and tokenizer.pad_token_id not in scored:

@@ -17,6 +17,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -47,6 +48,7 @@ from rewardmodel.training.comparisons import (
 )
 from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig
 from rewardmodel.training.lm_head import attach_language_head, detach_language_head
+from rewardmodel.training.model_card import describe_input, export_tokenizer, write_card
 from rewardmodel.training.reporting import criterion_notes, log_samples, pair_notes, split_report
 from rewardmodel.training.scoring import compute_fp32_scores
 from rewardmodel.training.step_metrics import StepMetrics
@@ -149,8 +151,11 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     context.set_status(notes=[*notes, *criterion_notes(report)])
     context.require_current()
     detach_language_head(model)
-    model.config.reward_shift = shift
-    sha256s = engine.save_model(tokenizer, context.path / "model")
+    exported = export_tokenizer(tokenizer)
+    describe_input(model, exported, options.batch, reward_shift=shift)
+    sha256s = engine.save_model(
+        exported, context.path / "model", finish=partial(write_card, config=model.config, tokenizer=exported)
+    )
     return {
         **report,
         "reward_shift": shift,
