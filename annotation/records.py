@@ -55,17 +55,42 @@ def judgment_rows(
     newest = Judgment.objects.of_project(project).aggregate(newest=Max("pk"))["newest"]
     if newest is None:
         return
-    selected = Batch.objects.filter(project=project, visible=True).select_related("criterion").order_by("pk")
-    if chosen := [criterion] if criterion is not None else list(criteria):
-        selected = selected.filter(criterion__in=chosen)
-    if batches is not None:
-        selected = selected.filter(pk__in=[batch.pk for batch in batches])
-    for batch in selected:
+    for batch in _selected_batches(project, [criterion] if criterion is not None else criteria, batches):
         tasks = Task.objects.filter(batch=batch, purpose__in=purposes).select_related("prompt")
         if splits is not None:
             tasks = tasks.filter(prompt__split__in=splits)
         for page in _pages(tasks, TASKS_PER_PAGE):
             yield from _rows_of_tasks(project, batch, page, newest, annotator_kinds)
+
+
+def imports_of_judgments(
+    project: Project,
+    *,
+    criteria: Collection[Criterion] = (),
+    batches: Collection[Batch] | None = None,
+    purposes: Collection[str] = COUNTED_PURPOSES,
+    annotator_kinds: Collection[str] | None = None,
+) -> list[int]:
+    """The keys of the imports whose judgments `judgment_rows` gives for this selection."""
+    judgments = Judgment.objects.known().filter(
+        task__batch__in=_selected_batches(project, criteria, batches), task__purpose__in=purposes
+    )
+    if annotator_kinds is not None:
+        judgments = judgments.of_annotator_kinds(*annotator_kinds)
+    keys = judgments.filter(from_import__isnull=False).values_list("from_import_id", flat=True)
+    return list(keys.distinct().order_by("from_import_id"))
+
+
+def _selected_batches(
+    project: Project, criteria: Collection[Criterion], batches: Collection[Batch] | None
+) -> QuerySet[Batch]:
+    """Without criteria, those of all."""
+    selected = Batch.objects.for_datasets(project).select_related("criterion").order_by("pk")
+    if criteria:
+        selected = selected.filter(criterion__in=criteria)
+    if batches is not None:
+        selected = selected.filter(pk__in=[batch.pk for batch in batches])
+    return selected
 
 
 def _pages(rows: QuerySet[Any], size: int) -> Iterator[list[Any]]:
@@ -82,7 +107,7 @@ def _rows_of_tasks(
     newest: int,
     annotator_kinds: Collection[str] | None,
 ) -> Iterator[JudgmentRow]:
-    judgments = Judgment.objects.filter(task__in=tasks, pk__lte=newest).select_related("annotator")
+    judgments = Judgment.objects.known().filter(task__in=tasks, pk__lte=newest).select_related("annotator")
     if annotator_kinds is not None:
         judgments = judgments.of_annotator_kinds(*annotator_kinds)
     found = list(judgments.order_by("task_id", "pk"))

@@ -8,7 +8,7 @@ from django.db.models import F, Sum
 
 from annotation.batches.progress import batch_progress
 from annotation.errors import BatchNotOpen, InvalidBatch, InvalidTask
-from annotation.models import COUNTED_PURPOSES, Batch, Prompt, Response, Task, TaskResponse
+from annotation.models import COUNTED_PURPOSES, Batch, Import, Prompt, Response, Task, TaskResponse
 from annotation.models.bulk import BULK_CREATE_SIZE, BULK_UPDATE_SIZE
 from workspace.actions import record_audit
 from workspace.models import MAX_OVERLAP, Criterion, Project, User
@@ -44,6 +44,7 @@ def create_batch(
     priority: int = 0,
     round_number: int | None = None,
     visible: bool = True,
+    from_import: Import | None = None,
 ) -> Batch:
     """A batch in draft. Without a quota, opening it sets what its tasks have room for. Raises InvalidBatch."""
     if criterion.project_id != project.pk:
@@ -75,6 +76,7 @@ def create_batch(
                 priority=priority,
                 round_number=round_number,
                 visible=visible,
+                from_import=from_import,
             )
     except IntegrityError as error:
         raise InvalidBatch(f"There is a batch named “{name}” already.", fields={"name": "Taken"}) from error

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, F, Q, QuerySet
 
-from annotation.models import Assignment, Batch, CurrentJudgment, Task
+from annotation.models import Assignment, Batch, Judgment, Task
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,13 @@ def batch_progress(batch: Batch) -> BatchProgress:
     totals = tasks.aggregate(
         tasks=Count("pk"), tasks_done=Count("pk", filter=Q(counted_judgments__gte=F("required_judgments")))
     )
-    pointers = CurrentJudgment.objects.filter(task__in=tasks, judgment__withdrawn=False)
-    judgments = pointers.aggregate(
-        counted=Count("pk", filter=Q(judgment__surplus=False)),
-        surplus=Count("pk", filter=Q(judgment__surplus=True)),
+    judgments = (
+        Judgment.objects.current()
+        .filter(task__in=tasks)
+        .aggregate(
+            counted=Count("pk", filter=Q(surplus=False)),
+            surplus=Count("pk", filter=Q(surplus=True)),
+        )
     )
     states = dict(
         Assignment.objects.filter(task__batch=batch).values_list("state").annotate(n=Count("pk")).order_by()

@@ -12,6 +12,7 @@ from annotation.content.splits import assign_split
 from annotation.errors import InvalidBatch, InvalidTask, InvalidText, PromptConflict
 from annotation.models import (
     Demonstration,
+    Import,
     Prompt,
     PromptSet,
     PromptSetMember,
@@ -42,6 +43,7 @@ class NewResponse:
     turns: Messages | None = None  # of a response that is more than a text; `text` is then made of them
     response_id: str | None = None
     sampling: Mapping[str, Any] | None = None
+    from_import: Import | None = None
     token_ids: Sequence[int] | None = None
     logprobs: Sequence[float] | None = None
     ended: bool | None = None  # False: cut at the sampler's limit; None: nobody knows
@@ -54,6 +56,9 @@ class NewDemonstration:
     turns: Messages | None = None  # as of a response
     author: User | None = None
     demonstration_id: str | None = None
+    from_import: Import | None = None
+    source_id: str | None = None
+    metadata: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +67,19 @@ class NewText:
     text_id: str | None = None
     licence: str = ""
     split: str | None = None  # None: by the project's rule
+    from_import: Import | None = None
+    source_id: str | None = None
+    metadata: Mapping[str, Any] | None = None
 
 
 @transaction.atomic
 def add_prompts(
-    *, actor: User, project: Project, rows: Sequence[Mapping[str, Any]], prompt_set: PromptSet | None = None
+    *,
+    actor: User,
+    project: Project,
+    rows: Sequence[Mapping[str, Any]],
+    prompt_set: PromptSet | None = None,
+    from_import: Import | None = None,
 ) -> list[Prompt]:
     """The prompts of `rows`, in their order; those that are there already are returned as they are.
 
@@ -102,6 +115,7 @@ def add_prompts(
                 split=assign_split(row.messages, project.split_salt),
                 author=row.author,
                 content_hash=row.content_hash,
+                from_import=from_import,
             )
             by_id[prompt.external_id] = prompt
             by_content.setdefault(row.content_hash, prompt)
@@ -110,7 +124,10 @@ def add_prompts(
     Prompt.objects.bulk_create(new_prompts, batch_size=BULK_CREATE_SIZE)
     if prompt_set is not None:
         PromptSetMember.objects.bulk_create(
-            [PromptSetMember(prompt_set=prompt_set, prompt=prompt) for prompt in dict.fromkeys(prompts)],
+            [
+                PromptSetMember(prompt_set=prompt_set, prompt=prompt, from_import=from_import)
+                for prompt in dict.fromkeys(prompts)
+            ],
             batch_size=BULK_CREATE_SIZE,
             ignore_conflicts=True,
         )
@@ -119,7 +136,9 @@ def add_prompts(
 
 
 @transaction.atomic
-def get_or_create_prompt_set(*, actor: User, project: Project, name: str, purpose: str) -> PromptSet:
+def get_or_create_prompt_set(
+    *, actor: User, project: Project, name: str, purpose: str, from_import: Import | None = None
+) -> PromptSet:
     """The prompt set of this name. Raises PromptConflict when it has another purpose."""
     if purpose not in PromptSet.Purpose.values:
         raise PromptConflict(
@@ -129,7 +148,7 @@ def get_or_create_prompt_set(*, actor: User, project: Project, name: str, purpos
     if len(clean_text(name, "The prompt set's name")) > 120:
         raise PromptConflict("A prompt set needs a name of at most 120 characters.", code="name_too_long")
     stored, is_new = PromptSet.objects.get_or_create(
-        project=project, name=name, defaults={"purpose": purpose}
+        project=project, name=name, defaults={"purpose": purpose, "from_import": from_import}
     )
     if stored.purpose != purpose:
         raise PromptConflict(f"The prompt set “{name}” has the purpose {stored.purpose}.")
@@ -173,6 +192,7 @@ def add_responses(*, actor: User, project: Project, rows: Sequence[NewResponse])
             text=text,
             turns=turns,
             sampling=dict(row.sampling) if row.sampling is not None else None,
+            from_import=row.from_import,
             token_ids=list(row.token_ids) if row.token_ids is not None else None,
             logprobs=list(row.logprobs) if row.logprobs is not None else None,
             ended=row.ended,
@@ -204,6 +224,9 @@ def add_demonstrations(
             response_text=text,
             turns=turns,
             author=row.author,
+            from_import=row.from_import,
+            source_id=row.source_id,
+            metadata=dict(row.metadata) if row.metadata else None,
         )
 
     demonstrations, n_new = _insert_new(
@@ -232,6 +255,9 @@ def add_texts(*, actor: User, project: Project, rows: Sequence[NewText]) -> int:
                 licence=_clean_licence(row.licence),
                 split=row.split or assign_split([{"role": "user", "content": row.text}], project.split_salt),
                 content_hash=content_hash,
+                from_import=row.from_import,
+                source_id=row.source_id,
+                metadata=dict(row.metadata) if row.metadata else None,
             ),
         )
     for chunk in _in_chunks(by_hash):

@@ -31,9 +31,9 @@ from annotation.datasets.shards import (
     manifest_text,
     write_and_sync,
 )
-from annotation.models import COUNTED_PURPOSES, Batch, PreferenceDataset
+from annotation.models import COUNTED_PURPOSES, Batch, Import, PreferenceDataset
 from annotation.preferences.comparisons import is_counted
-from annotation.records import judgment_rows
+from annotation.records import imports_of_judgments, judgment_rows
 from learning.interface.messages import has_calls
 from learning.interface.record_rows import JudgmentRow, iso_utc
 from learning.interface.record_schemas import JUDGMENTS
@@ -85,13 +85,14 @@ def freeze_dataset(
     partial = root / f".{folder.name}.partial"
     try:
         partial.mkdir(parents=True)
-        rows = judgment_rows(
-            project,
-            criteria=list(chosen.values()),
-            batches=batches,
-            purposes=purposes,
-            annotator_kinds=annotator_kinds,
-        )
+        selection: dict[str, Any] = {
+            "criteria": list(chosen.values()),
+            "batches": batches,
+            "purposes": purposes,
+            "annotator_kinds": annotator_kinds,
+        }
+        imports = imports_of_judgments(project, **selection)
+        rows = judgment_rows(project, **selection)
         manifest = _write_files(partial, rows) | {"project": project.slug, "filters": filters}
         if manifest["counts"]["judgments"] == 0:
             raise NoJudgments(_empty_selection_message(project, annotator_kinds))
@@ -110,6 +111,7 @@ def freeze_dataset(
         shutil.rmtree(partial, ignore_errors=True)
     try:
         with transaction.atomic():
+            _require_imports(imports)
             dataset = PreferenceDataset.objects.create(
                 project=project,
                 name=name or _unused_name(project),
@@ -120,6 +122,7 @@ def freeze_dataset(
                 counts=manifest["counts"],
                 created_by=actor,
             )
+            dataset.imports.set(imports)
             record_audit(
                 actor=actor,
                 action="dataset.freeze",
@@ -127,10 +130,22 @@ def freeze_dataset(
                 target=dataset,
                 **manifest["counts"],
             )
+    except ActionError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     except IntegrityError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise ActionError(f"There is a dataset named “{name}” already.", code="dataset_name_taken") from error
     return dataset
+
+
+def _require_imports(keys: list[int]) -> None:
+    """Holds the imports until the dataset is recorded. Raises ActionError when one was taken back meanwhile."""
+    locked = Import.objects.select_for_update().filter(pk__in=keys).order_by("pk")
+    if any(imported.state != Import.State.DONE for imported in locked):
+        raise ActionError(
+            "An import was taken back while its judgments were frozen: do it again.", code="import_gone"
+        )
 
 
 def _write_files(folder: Path, rows: Iterator[JudgmentRow]) -> dict[str, Any]:

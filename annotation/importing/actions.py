@@ -1,12 +1,12 @@
 """Imports as actions: validate the whole file, then insert in chunks, then show.
 
-A refused import has written nothing. Comparisons go, some hundred tasks to a transaction, into a batch that
-nobody sees before its last row is in, and that takes its name only then. The batch is made in the transaction
-of its first tasks: what fails there leaves nothing. An import that breaks later, or is killed, leaves an
-invisible batch behind, which counts nowhere: judgments can only be added, never taken out. Prompts and
-demonstrations have no batch to hide in and go in one transaction.
+A refused import has written nothing. Comparisons go, some hundred tasks to a transaction, into a batch that nobody sees
+before its last row is in, and that takes its name only then. An import that fails clears what it left; what one that
+was killed left is cleared by the next (`unfinished`). Prompts and demonstrations go in one transaction. Rows that the
+project has already are left out and said, unless `again`.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,7 +26,8 @@ from annotation.content.actions import (
     get_or_create_prompt_set,
 )
 from annotation.importing.annotators import AnnotatorResolver
-from annotation.importing.insertion import content_id, insert_tasks
+from annotation.importing.insertion import JudgmentInsertion, content_id
+from annotation.importing.known_rows import match_known_rows, say_known_judgments, say_known_rows
 from annotation.importing.readers.fields import NamedStrengths, parse_named_strength
 from annotation.importing.readers.margins import Margins
 from annotation.importing.readers.registry import (
@@ -38,9 +39,17 @@ from annotation.importing.readers.registry import (
 from annotation.importing.report import ImportRefused, ImportReport
 from annotation.importing.rows import RowError
 from annotation.importing.staging import Staging, row_chunks
+from annotation.importing.take_back import withdraw_rows
 from annotation.importing.texts import TxtRows, stage_texts
+from annotation.importing.unfinished import (
+    begin_import,
+    clear_on_failure,
+    clear_unfinished_imports,
+    describe_files,
+    finish_import,
+)
 from annotation.importing.validation import stage_comparisons, stage_prompts
-from annotation.models import Batch, Prompt
+from annotation.models import Batch, Import, Task
 from annotation.text import clean_text
 from learning.interface.messages import answer_columns, answer_key, answer_text
 from workspace.actions import record_audit
@@ -64,8 +73,10 @@ def import_comparisons(
     criterion: str | None = None,
     batch_name: str | None = None,
     skip_bad: bool = False,
+    again: bool = False,
 ) -> tuple[Batch, ImportReport]:
-    """The file's judgments as a closed batch of done tasks.
+    """The file's judgments as a closed batch of done tasks; those of tasks that an earlier import brought in become
+    further judgments of these. Returns the batch with the first of them.
 
     `mapping`: field -> its columns; `named_strengths`: name -> "a:2", "b:1", "tie"; `margins`: the rule of
     `readers.margins`. The people of the annotator column become inactive users. Raises ImportRefused (one sentence;
@@ -89,7 +100,7 @@ def import_comparisons(
     reader = comparison_reader(
         format, _lists(mapping), criterion=judged_criterion.name, named_strengths=names, margins=margin_rule
     )
-    with Staging() as staging:
+    with clear_on_failure(actor, project), Staging() as staging:
         report = stage_comparisons(path, reader, staging, project)
         _raise_if_bad_rows(report, skip_bad)
         report.notes += [
@@ -102,41 +113,53 @@ def import_comparisons(
             )
         annotators = AnnotatorResolver(project, actor=actor)
         staging.set_pseudonyms({who: annotators.resolve_pseudonym(*who) for who in staging.annotators()})
+        known = match_known_rows(staging, judged_criterion, again=again)
         judgments, tasks, max_responses = staging.group_into_tasks()
-        if judgments == 0:
-            raise ImportRefused(
-                f"{report.file} has no judgment that counts: nothing to import.", code="no_rows"
-            )
+        say_known_judgments(report, known, judgments)
+        files = describe_files([path])
         name = (batch_name or report.file)[:MAX_BATCH_NAME]
-        batch = insert_tasks(
-            actor,
-            judged_criterion,
-            unique_name(project.batches.all(), name),
-            max_responses,
-            staging.tasks(),
-            annotators,
-        )
-    with transaction.atomic():
-        open_batch(actor=actor, batch=batch)
-        close_batch(actor=actor, batch=batch)
-        batch = publish_batch(actor=actor, batch=batch, name=unique_name(project.batches.all(), name))
-        report.counts = {
-            "judgments": judgments,
-            "tasks": tasks,
-            "annotators": len(annotators),
-        } | report.counts
-        record_audit(
+        insertion = JudgmentInsertion(
             actor=actor,
-            action="comparisons.import",
-            project=project,
-            target=batch,
-            file=report.file,
-            rows=report.rows,
-            bad=report.bad,
-            judgments=judgments,
-            tasks=tasks,
+            criterion=judged_criterion,
+            name=unique_name(project.batches.all(), name),
+            max_responses=max_responses,
+            annotators=annotators,
+            begin=lambda: begin_import(
+                actor=actor, project=project, kind=Import.Kind.COMPARISONS, format=format, files=files
+            ),
         )
+        insertion.insert(staging)
+        imported = insertion.imported
+        assert imported is not None
+        joined = Task.objects.filter(judgments__from_import=imported).exclude(batch__from_import=imported)
+        n_joined = joined.distinct().count()
+        with transaction.atomic():
+            batch = insertion.batch
+            if batch is not None:
+                open_batch(actor=actor, batch=batch)
+                close_batch(actor=actor, batch=batch)
+                batch = publish_batch(actor=actor, batch=batch, name=unique_name(project.batches.all(), name))
+            else:
+                batch = Batch.objects.filter(tasks__in=joined).order_by("pk").first()
+                assert batch is not None
+            report.counts = {
+                "judgments": judgments,
+                "tasks": tasks,
+                "annotators": len(annotators),
+            } | report.counts
+            if n_joined:
+                report.counts["tasks that were there already"] = n_joined
+            _finish(imported, report)
+            record_audit(
+                actor=actor, action="comparisons.import", project=project, target=batch, file=report.file,
+                rows=report.rows, bad=report.bad, judgments=judgments, tasks=tasks, imported=imported.pk,
+            )  # fmt: skip
     return batch, report
+
+
+def _finish(imported: Import, report: ImportReport) -> None:
+    finish_import(imported, counts=report.counts, notes=report.notes + report.lines())
+    report.import_id = imported.pk
 
 
 def import_prompts(
@@ -149,24 +172,38 @@ def import_prompts(
     prompt_set: str = "prompts",
     purpose: str = "policy",
     skip_bad: bool = False,
+    again: bool = False,
 ) -> ImportReport:
     """The file's prompts, in a prompt set. Prompts that are there already stay as they are, split included."""
     reader = prompt_reader(format, _lists(mapping))
-    with Staging() as staging:
+    with clear_on_failure(actor, project), Staging() as staging:
         report = stage_prompts(path, reader, staging, project)
         _raise_if_bad_rows(report, skip_bad)
-        before = Prompt.objects.filter(project=project).count()
+        files = describe_files([path])
         with transaction.atomic():
-            members = get_or_create_prompt_set(actor=actor, project=project, name=prompt_set, purpose=purpose)
+            imported = begin_import(
+                actor=actor, project=project, kind=Import.Kind.PROMPTS, format=format, files=files
+            )
+            members = get_or_create_prompt_set(
+                actor=actor, project=project, name=prompt_set, purpose=purpose, from_import=imported
+            )
             annotators = AnnotatorResolver(project, actor=actor)
+            seen: set[int] = set()
             for rows in row_chunks(staging.prompt_rows(), ROWS_PER_CHUNK):
                 for row in rows:
                     row["author"] = _author(annotators, row["author"])
-                add_prompts(actor=actor, project=project, rows=rows, prompt_set=members)
-            report.counts["new prompts"] = Prompt.objects.filter(project=project).count() - before
+                prompts = add_prompts(
+                    actor=actor, project=project, rows=rows, prompt_set=members, from_import=imported
+                )
+                seen.update(prompt.pk for prompt in prompts)
+            report.counts["new prompts"] = imported.prompts.count()
+            say_known_rows(
+                report, "prompt", members, distinct=len(seen), new=imported.memberships.count(), again=again
+            )
+            _finish(imported, report)
             record_audit(
                 actor=actor, action="prompts.import", project=project, target=members, file=report.file,
-                rows=report.rows, bad=report.bad,
+                rows=report.rows, bad=report.bad, imported=imported.pk,
             )  # fmt: skip
     return report
 
@@ -180,36 +217,59 @@ def import_demonstrations(
     mapping: Mapping[str, Sequence[str]] | None = None,
     prompt_set: str = "demonstrations",
     skip_bad: bool = False,
+    again: bool = False,
 ) -> ImportReport:
     """The file's demonstrations; their prompts go in a prompt set of purpose sft. The same text again changes
     nothing.
     """
     reader = demonstration_reader(format, _lists(mapping))
-    with Staging() as staging:
+    with clear_on_failure(actor, project), Staging() as staging:
         report = stage_prompts(path, reader, staging, project)
         _raise_if_bad_rows(report, skip_bad)
-        before = project.demonstrations.count()
+        files = describe_files([path])
         with transaction.atomic():
-            members = get_or_create_prompt_set(actor=actor, project=project, name=prompt_set, purpose="sft")
+            imported = begin_import(
+                actor=actor, project=project, kind=Import.Kind.DEMONSTRATIONS, format=format, files=files
+            )
+            members = get_or_create_prompt_set(
+                actor=actor, project=project, name=prompt_set, purpose="sft", from_import=imported
+            )
             annotators = AnnotatorResolver(project, actor=actor)
+            # With --again the demonstrations are new ones: their ids are of this import.
+            of_import = [str(imported.pk)] if again else []
+            seen: set[int] = set()
             for rows in row_chunks(staging.prompt_rows(), ROWS_PER_CHUNK):
-                prompt_rows = [{"messages": row["messages"], "prompt_id": row["prompt_id"]} for row in rows]
-                prompts = add_prompts(actor=actor, project=project, rows=prompt_rows, prompt_set=members)
+                prompt_rows = [
+                    {name: row.get(name) for name in ("messages", "prompt_id", "split")} for row in rows
+                ]
+                prompts = add_prompts(
+                    actor=actor, project=project, rows=prompt_rows, prompt_set=members, from_import=imported
+                )
                 new = [
                     NewDemonstration(
                         prompt=prompt,
                         text=answer_text(row["response"]),
                         turns=answer_columns(row["response"])[1],
                         author=_author(annotators, row["author"]),
-                        demonstration_id=content_id("d", prompt.external_id, answer_key(row["response"])),
+                        demonstration_id=content_id(
+                            "d", prompt.external_id, answer_key(row["response"]), *of_import
+                        ),
+                        from_import=imported,
+                        source_id=row.get("source_id"),
+                        metadata=row.get("metadata"),
                     )
                     for row, prompt in zip(rows, prompts, strict=True)
                 ]
-                add_demonstrations(actor=actor, project=project, rows=new)
-            report.counts["new demonstrations"] = project.demonstrations.count() - before
+                seen.update(row.pk for row in add_demonstrations(actor=actor, project=project, rows=new))
+            report.counts["new demonstrations"] = imported.demonstrations.count()
+            say_known_rows(
+                report, "demonstration", members, distinct=len(seen), new=imported.demonstrations.count(),
+                again=again,
+            )  # fmt: skip
+            _finish(imported, report)
             record_audit(
                 actor=actor, action="demonstrations.import", project=project, target=members, file=report.file,
-                rows=report.rows, bad=report.bad,
+                rows=report.rows, bad=report.bad, imported=imported.pk,
             )  # fmt: skip
     return report
 
@@ -230,11 +290,15 @@ def import_texts(
     project's rule. A text that is there already, or that the file has twice, is left out and counted.
     """
     reader = text_reader(format, _lists(mapping))
-    with Staging() as staging:
+    with clear_on_failure(actor, project), Staging() as staging:
         report = stage_texts(path, reader, staging, project, txt_rows=txt_rows)
         _raise_if_bad_rows(report, skip_bad)
         staged = new = 0
+        files = describe_files([path])
         with transaction.atomic():
+            imported = begin_import(
+                actor=actor, project=project, kind=Import.Kind.TEXTS, format=format, files=files
+            )
             for rows in row_chunks(staging.prompt_rows(), ROWS_PER_CHUNK):
                 staged += len(rows)
                 new += add_texts(
@@ -246,17 +310,35 @@ def import_texts(
                             text_id=row["text_id"],
                             licence=row["licence"] or licence,
                             split=row["split"] or split,
+                            from_import=imported,
+                            source_id=row.get("source_id"),
+                            metadata=row.get("metadata"),
                         )
                         for row in rows
                     ],
                 )
+            known = {"already in the project": staged - new} if staged - new else {}
+            report.counts = {"new texts": new} | known | report.counts
+            _finish(imported, report)
             record_audit(
                 actor=actor, action="texts.import", project=project, file=report.file, rows=report.rows,
-                bad=report.bad, new=new,
+                bad=report.bad, new=new, imported=imported.pk,
             )  # fmt: skip
-    known = {"already in the project": staged - new} if staged - new else {}
-    report.counts = {"new texts": new} | known | report.counts
     return report
+
+
+def clear_unfinished(*, actor: User, project: Project) -> list[str]:
+    """Removes what imports left behind that were killed; a sentence for each."""
+    return clear_unfinished_imports(actor=actor, project=project)
+
+
+@transaction.atomic
+def take_back_import(*, actor: User, imported: Import) -> Counter[str]:
+    """Hides everything that the import brought in; how many of what. Raises ImportRefused once something used it."""
+    imported = Import.objects.select_for_update(of=("self",)).select_related("project").get(pk=imported.pk)
+    hidden = withdraw_rows(actor, imported)
+    record_audit(actor=actor, action="import.take_back", project=imported.project, target=imported, **hidden)
+    return hidden
 
 
 def _lists(mapping: Mapping[str, Sequence[str]] | None) -> dict[str, list[str]]:

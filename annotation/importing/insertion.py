@@ -1,21 +1,24 @@
 """The second pass of an import: staged tasks inserted in chunks, into a batch that nobody sees yet."""
 
 import hashlib
+import itertools
 import uuid
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import F
 from django.utils.dateparse import parse_datetime
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
 from annotation.importing.annotators import AnnotatorResolver
 from annotation.importing.readers.judgments import ImportedJudgment
-from annotation.importing.staging import StagedTask
-from annotation.importing.validation import IMPORT_KEY_PREFIX
+from annotation.importing.staging import StagedTask, Staging
+from annotation.importing.unfinished import keep_alive
 from annotation.judging.bulk import NewJudgment, add_judgments
-from annotation.models import Batch, Prompt, Response, Source
+from annotation.models import Batch, Import, Prompt, Response, Source, Task, TaskResponse
 from annotation.preferences.comparisons import GROUP_FLAG
 from annotation.preferences.weak_orders import ranks_to_tiers
 from learning.interface.messages import answer_columns, answer_key, answer_text
@@ -24,6 +27,8 @@ from workspace.models import MAX_OVERLAP, Criterion, User
 TASKS_PER_CHUNK = 500
 
 CHARACTERS_PER_CHUNK = 8_000_000
+
+JoinedTask = tuple[int, list[ImportedJudgment]]  # a task that is there, its new judgments
 
 
 def content_id(prefix: str, *parts: str) -> str:
@@ -45,8 +50,9 @@ def _chunks(tasks: Iterator[StagedTask]) -> Iterator[list[StagedTask]]:
         yield chunk
 
 
-def _idempotency_key(batch: Batch, *numbers: int | str | None) -> str:
-    return IMPORT_KEY_PREFIX + "-".join(str(part) for part in (batch.pk, *numbers) if part is not None)
+def _in_chunks(joined: Iterator[JoinedTask]) -> Iterator[list[JoinedTask]]:
+    while chunk := list(itertools.islice(joined, TASKS_PER_CHUNK)):
+        yield chunk
 
 
 def _parse_timestamp(value: str | None) -> datetime | None:
@@ -85,10 +91,41 @@ def _add_responses(
                     response_id=response_id,
                     sampling=sampling,
                     ended=first.ended[index] if first.ended else None,
+                    from_import=batch.from_import,
                 )
             )
     added = iter(add_responses(actor=actor, project=project, rows=rows))
     return [[next(added) for _ in first.responses] for first in firsts]
+
+
+def _new_judgment(
+    imported: Import | None,
+    task: Task,
+    responses: Sequence[Response],
+    judgment: ImportedJudgment,
+    annotators: AnnotatorResolver,
+    place: tuple[int | str, ...],
+) -> NewJudgment:
+    """`place` in the import makes its idempotency key."""
+    assert imported is not None
+    pk_by_answer = {answer_key(response.answer): response.pk for response in responses}
+    keys = [pk_by_answer[answer_key(response)] for response in judgment.responses]
+    return NewJudgment(
+        task=task,
+        annotator=annotators.get_or_create_user(judgment.annotator, judgment.annotator_kind),
+        tiers=[[keys[index] for index in tier] for tier in ranks_to_tiers(judgment.ranks)],
+        strengths=judgment.strengths,
+        idempotency_key="-".join(["import", str(imported.pk), *map(str, place)]),
+        order_shown=[keys[index] for index in judgment.order_shown or range(len(keys))],
+        marks={key: mark for key, mark in zip(keys, judgment.marks or [], strict=False) if mark},
+        rationale=judgment.rationale,
+        flags=judgment.flags,
+        seconds=judgment.seconds,
+        created_at=_parse_timestamp(judgment.created_at),
+        from_import=imported,
+        source_id=judgment.source_id,
+        metadata=judgment.metadata,
+    )
 
 
 @transaction.atomic
@@ -107,7 +144,10 @@ def _insert_chunk(
     prompts = add_prompts(
         actor=actor,
         project=project,
-        rows=[{"messages": first.prompt, "prompt_id": first.prompt_id} for first in firsts],
+        rows=[
+            {"messages": first.prompt, "prompt_id": first.prompt_id, "split": first.split} for first in firsts
+        ],
+        from_import=batch.from_import,
     )
     responses = _add_responses(actor, batch, firsts, prompts, source_name)
     tasks = add_tasks(
@@ -118,52 +158,91 @@ def _insert_chunk(
             for first, prompt, own, (_, _, judgments) in zip(firsts, prompts, responses, parts, strict=True)
         ],
     )
-    rows = []
-    for (number, part, judgments), task, own in zip(parts, tasks, responses, strict=True):
-        pk_by_answer = {answer_key(response.answer): response.pk for response in own}
-        for index, judgment in enumerate(judgments):
-            keys = [pk_by_answer[answer_key(response)] for response in judgment.responses]
-            rows.append(
-                NewJudgment(
-                    task=task,
-                    annotator=annotators.get_or_create_user(judgment.annotator, judgment.annotator_kind),
-                    tiers=[[keys[index] for index in tier] for tier in ranks_to_tiers(judgment.ranks)],
-                    strengths=judgment.strengths,
-                    idempotency_key=_idempotency_key(batch, number, part, index, judgment.fingerprint),
-                    order_shown=[keys[index] for index in judgment.order_shown or range(len(keys))],
-                    marks={key: mark for key, mark in zip(keys, judgment.marks or [], strict=False) if mark},
-                    rationale=judgment.rationale,
-                    flags=judgment.flags,
-                    seconds=judgment.seconds,
-                    created_at=_parse_timestamp(judgment.created_at),
-                )
-            )
+    rows = [
+        _new_judgment(batch.from_import, task, own, judgment, annotators, (number, part, index))
+        for (number, part, judgments), task, own in zip(parts, tasks, responses, strict=True)
+        for index, judgment in enumerate(judgments)
+    ]
     add_judgments(actor=actor, batch=batch, rows=rows)
 
 
-def insert_tasks(
-    actor: User,
-    criterion: Criterion,
-    name: str,
-    max_responses: int,
-    tasks: Iterator[StagedTask],
-    annotators: AnnotatorResolver,
-) -> Batch:
-    """The invisible batch with every task in it. Its responses come from `name`; it has another one itself, so
-    that an import that breaks off does not keep the name.
+@transaction.atomic
+def _insert_joined(
+    actor: User, imported: Import, joined: Sequence[JoinedTask], annotators: AnnotatorResolver
+) -> None:
+    """Judgments of tasks that another import brought in: each makes room for itself."""
+    tasks = {
+        task.pk: task
+        for task in Task.objects.select_for_update()
+        .filter(pk__in=[pk for pk, _ in joined])
+        .select_related("batch")
+        .order_by("pk")
+    }
+    responses: dict[int, list[Response]] = defaultdict(list)
+    for shown in TaskResponse.objects.filter(task__in=tasks).select_related("response"):
+        responses[shown.task_id].append(shown.response)
+    rows_of: dict[Batch, list[NewJudgment]] = defaultdict(list)
+    for pk, judgments in joined:
+        task = tasks[pk]
+        task.required_judgments += len(judgments)
+        task.open_slots += len(judgments)
+        task.save(update_fields=["required_judgments", "open_slots"])
+        for index, judgment in enumerate(judgments):
+            row = _new_judgment(imported, task, responses[pk], judgment, annotators, (pk, "joined", index))
+            rows_of[task.batch].append(row)
+    for batch, rows in rows_of.items():
+        Batch.objects.filter(pk=batch.pk, quota__isnull=False).update(quota=F("quota") + len(rows))
+        add_judgments(actor=actor, batch=batch, rows=rows)
+
+
+class JudgmentInsertion:
+    """Chunk by chunk: new tasks into an invisible batch, then judgments of known tasks.
+
+    The import and its batch are made in the transaction of the first chunk: what fails there leaves nothing. The
+    batch has another name than its responses' source, so that an import that breaks off does not keep the name.
     """
-    chunks = _chunks(tasks)
-    with transaction.atomic():
-        batch = create_batch(
-            actor=actor,
-            project=criterion.project,
-            criterion=criterion,
-            name=f"{name[:90]} (unfinished {uuid.uuid4().hex[:12]})",
-            responses_per_task=max_responses,
+
+    def __init__(
+        self,
+        *,
+        actor: User,
+        criterion: Criterion,
+        name: str,
+        max_responses: int,
+        annotators: AnnotatorResolver,
+        begin: Callable[[], Import],
+    ) -> None:
+        self._actor, self._criterion, self._name = actor, criterion, name
+        self._max_responses, self._annotators, self._begin = max_responses, annotators, begin
+        self.imported: Import | None = None
+        self.batch: Batch | None = None
+
+    def insert(self, staging: Staging) -> None:
+        for tasks in _chunks(staging.tasks()):
+            with transaction.atomic():
+                self._go_on()
+                if self.batch is None:
+                    self.batch = self._create_batch()
+                _insert_chunk(self._actor, self.batch, tasks, self._annotators, self._name)
+        for joined in _in_chunks(staging.joined()):
+            with transaction.atomic():
+                _insert_joined(self._actor, self._go_on(), joined, self._annotators)
+
+    def _go_on(self) -> Import:
+        if self.imported is None:
+            self.imported = self._begin()
+        else:
+            keep_alive(self.imported)
+        return self.imported
+
+    def _create_batch(self) -> Batch:
+        return create_batch(
+            actor=self._actor,
+            project=self._criterion.project,
+            criterion=self._criterion,
+            name=f"{self._name[:90]} (unfinished {uuid.uuid4().hex[:12]})",
+            responses_per_task=self._max_responses,
             overlap=1,
             visible=False,
+            from_import=self.imported,
         )
-        _insert_chunk(actor, batch, next(chunks), annotators, name)
-    for chunk in chunks:
-        _insert_chunk(actor, batch, chunk, annotators, name)
-    return batch

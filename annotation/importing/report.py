@@ -37,7 +37,8 @@ class ImportReport:
     bad: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)  # what the caller asked that met no row
+    notes: list[str] = field(default_factory=list)  # what else the caller should know, a sentence each
+    import_id: int | None = None  # of the finished import
 
     def add_bad(self, line: int, problem: RowError) -> None:
         self.bad += 1

@@ -6,15 +6,18 @@ cannot: is this id taken already, which rows belong to one group, and which judg
 """
 
 import hashlib
+import itertools
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair
+from annotation.models import Task, hash_messages
 from annotation.preferences.comparisons import GROUP_FLAG
 from learning.interface.messages import answer_key
 
@@ -24,12 +27,20 @@ CREATE TABLE content_digest (kind TEXT, id TEXT, digest TEXT, line INTEGER, PRIM
 CREATE TABLE pair (seq INTEGER PRIMARY KEY, line INTEGER, group_key BLOB, payload TEXT);
 CREATE TABLE judgment
   (seq INTEGER PRIMARY KEY, line INTEGER, task_key BLOB, annotator TEXT, annotator_kind TEXT,
-   fingerprint TEXT, payload TEXT);
-CREATE INDEX judgment_by_fingerprint ON judgment (fingerprint) WHERE fingerprint IS NOT NULL;
+   content TEXT, question BLOB, verdict BLOB, joins INTEGER, known_task INTEGER, payload TEXT);
+CREATE INDEX judgment_by_content ON judgment (content);
+CREATE TABLE known_verdict
+  (verdict BLOB, pseudonym TEXT, batch TEXT, prompt_id TEXT, response_ids TEXT, number INTEGER,
+   PRIMARY KEY (verdict, pseudonym, batch, prompt_id, response_ids));
+CREATE TABLE known_task (task INTEGER PRIMARY KEY, question BLOB, prompt_id TEXT, response_ids TEXT, room INTEGER);
+CREATE INDEX known_task_by_question ON known_task (question);
+CREATE TABLE known_annotator (task INTEGER, pseudonym TEXT, PRIMARY KEY (task, pseudonym)) WITHOUT ROWID;
 CREATE TABLE pseudonym
   (annotator TEXT, annotator_kind TEXT, pseudonym TEXT, PRIMARY KEY (annotator, annotator_kind)) WITHOUT ROWID;
 CREATE TABLE prompt_row (seq INTEGER PRIMARY KEY, line INTEGER, payload TEXT);
 """
+# Two prompts may have the same words: where a file names ids, they tell.
+_SAME_IDS = "prompt_id = COALESCE(?, prompt_id) AND response_ids = COALESCE(?, response_ids)"
 # If one user judged the same task twice in a file, it is imported as two tasks: one judgment per user and task.
 # Users are compared after pseudonyms are resolved, since two names may be one user.
 _TASKS = """
@@ -37,7 +48,7 @@ CREATE INDEX judgment_of_task ON judgment (task_key, seq);
 CREATE TABLE duplicate AS
   SELECT seq, task_key, ROW_NUMBER() OVER
     (PARTITION BY task_key, COALESCE(pseudonym.pseudonym, judgment.annotator) ORDER BY seq) AS occurrence
-  FROM judgment LEFT JOIN pseudonym USING (annotator, annotator_kind);
+  FROM judgment LEFT JOIN pseudonym USING (annotator, annotator_kind) WHERE known_task IS NULL;
 CREATE INDEX duplicate_of_task ON duplicate (task_key, occurrence, seq);
 CREATE TABLE task AS
   SELECT task_key, occurrence, MIN(seq) AS first FROM duplicate GROUP BY task_key, occurrence;
@@ -153,15 +164,22 @@ class Staging:
             yield [line for line, _ in rows], [ImportedPair(**json.loads(payload)) for _, payload in rows]
 
     def add_judgment(self, line: int, judgment: ImportedJudgment) -> None:
+        content = hash_messages(judgment.prompt)
+        keys = [answer_key(response) for response in judgment.responses]
+        question = question_digest(content, keys)
         self._database.execute(
-            "INSERT INTO judgment (line, task_key, annotator, annotator_kind, fingerprint, payload)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO judgment"
+            " (line, task_key, annotator, annotator_kind, content, question, verdict, joins, payload)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 line,
                 _task_key(judgment),
                 judgment.annotator or "",
                 judgment.annotator_kind,
-                judgment.fingerprint,
+                content,
+                question,
+                verdict_digest(question, zip(keys, judgment.ranks, strict=True), judgment.strengths),
+                judgment.purpose == Task.Purpose.NORMAL and not _group_flags(judgment),
                 json.dumps(judgment.as_json(), ensure_ascii=False),
             ),
         )
@@ -180,28 +198,114 @@ class Staging:
             [(name or "", kind, pseudonym) for (name, kind), pseudonym in pseudonyms.items()],
         )
 
-    def has_fingerprints(self) -> bool:
-        """Whether a row of the file is one of our own records."""
-        found = self._database.execute("SELECT 1 FROM judgment WHERE fingerprint IS NOT NULL LIMIT 1")
-        return found.fetchone() is not None
+    def prompt_contents(self) -> Iterator[list[str]]:
+        """The hashes of all prompts, some hundreds at a time."""
+        cursor = self._database.execute("SELECT DISTINCT content FROM judgment ORDER BY content")
+        while chunk := cursor.fetchmany(500):
+            yield [content for (content,) in chunk]
 
-    def drop_fingerprint(self, fingerprint: str) -> list[int]:
-        """Takes out the judgments that are this one; their lines."""
-        found = self._database.execute(
-            "DELETE FROM judgment WHERE fingerprint = ? RETURNING line", (fingerprint,)
+    def add_known_verdict(
+        self, verdict: bytes, pseudonym: str, batch: str, *, prompt_id: str, response_ids: Sequence[str]
+    ) -> None:
+        """A judgment that the project has; `batch` is how a sentence names its batch."""
+        self._database.execute(
+            "INSERT INTO known_verdict VALUES (?, ?, ?, ?, ?, 1)"
+            " ON CONFLICT (verdict, pseudonym, batch, prompt_id, response_ids) DO UPDATE SET number = number + 1",
+            (verdict, pseudonym, batch, prompt_id, json.dumps(response_ids)),
         )
-        return sorted({line for (line,) in found.fetchall()})
+
+    def add_known_task(
+        self,
+        task: int,
+        question: bytes,
+        *,
+        prompt_id: str,
+        response_ids: Sequence[str],
+        annotators: Iterable[str],
+        room: int,
+    ) -> None:
+        """A task of the project that judgments of the file may be of, as long as there is room."""
+        self._database.execute(
+            "INSERT INTO known_task VALUES (?, ?, ?, ?, ?)",
+            (task, question, prompt_id, json.dumps(response_ids), room),
+        )
+        self._database.executemany(
+            "INSERT OR IGNORE INTO known_annotator VALUES (?, ?)", [(task, name) for name in annotators]
+        )
+
+    def place_known_rows(self, *, drop: bool) -> Counter[str]:
+        """Takes out the judgments that are known, if `drop`, and gives the others the known task that is theirs and
+        that their annotator has not judged. Returns how many are known, by batch.
+        """
+        known: Counter[str] = Counter()
+        dropped: list[tuple[int]] = []
+        placed: list[tuple[int, int]] = []
+        rows = self._database.execute(
+            "SELECT seq, question, verdict, joins, COALESCE(pseudonym, annotator),"
+            " json_extract(payload, '$.prompt_id'), json_extract(payload, '$.response_ids')"
+            ", annotator FROM judgment LEFT JOIN pseudonym USING (annotator, annotator_kind) ORDER BY seq"
+        )
+        for seq, question, verdict, joins, pseudonym, prompt_id, response_ids, named in rows:
+            ids = (prompt_id, None if response_ids is None else json.dumps(sorted(json.loads(response_ids))))
+            # Rows of comparisons name their responses and nobody who judged them: anybody's judgment is theirs.
+            judge = pseudonym if named or response_ids is None else None
+            if drop and (batch := self._use_up_verdict(verdict, judge, ids)) is not None:
+                known[batch] += 1
+                dropped.append((seq,))
+            elif joins and (task := self._join_task(question, pseudonym, ids)):
+                placed.append((task, seq))
+        self._database.executemany("DELETE FROM judgment WHERE seq = ?", dropped)
+        self._database.executemany("UPDATE judgment SET known_task = ? WHERE seq = ?", placed)
+        return known
+
+    def _use_up_verdict(
+        self, verdict: bytes, pseudonym: str | None, ids: tuple[str | None, str | None]
+    ) -> str | None:
+        """The batch that has this judgment, as often as it has it; ids of the file must be its own."""
+        found = self._database.execute(
+            "SELECT rowid, batch FROM known_verdict WHERE verdict = ? AND pseudonym = COALESCE(?, pseudonym)"
+            " AND number > 0"
+            f" AND {_SAME_IDS} ORDER BY batch LIMIT 1",
+            (verdict, pseudonym, *ids),
+        ).fetchone()
+        if found is None:
+            return None
+        self._database.execute("UPDATE known_verdict SET number = number - 1 WHERE rowid = ?", found[:1])
+        return str(found[1])
+
+    def _join_task(self, question: bytes, pseudonym: str, ids: tuple[str | None, str | None]) -> int | None:
+        """The first task of this question that the annotator has not judged; ids of the file must be its own."""
+        found = self._database.execute(
+            "SELECT task FROM known_task WHERE question = ? AND room > 0 AND NOT EXISTS"
+            " (SELECT 1 FROM known_annotator AS a WHERE a.task = known_task.task AND pseudonym = ?)"
+            f" AND {_SAME_IDS} ORDER BY task LIMIT 1",
+            (question, pseudonym, *ids),
+        ).fetchone()
+        if found is None:
+            return None
+        self._database.execute("UPDATE known_task SET room = room - 1 WHERE task = ?", found)
+        self._database.execute("INSERT INTO known_annotator VALUES (?, ?)", (found[0], pseudonym))
+        return int(found[0])
+
+    def joined(self) -> Iterator[tuple[int, list[ImportedJudgment]]]:
+        """(task of the project, judgments of it), in the order of tasks."""
+        rows = self._database.execute(
+            "SELECT known_task, payload FROM judgment WHERE known_task IS NOT NULL ORDER BY known_task, seq"
+        )
+        for task, members in itertools.groupby(rows, key=lambda row: row[0]):
+            yield int(task), [ImportedJudgment(**json.loads(payload)) for _, payload in members]
 
     def group_into_tasks(self) -> tuple[int, int, int]:
-        """Makes the tasks of all judgments. Call it once, after the last row.
+        """Makes the tasks of the judgments that are of no known task. Call it once, after the last row.
 
-        Returns the numbers of judgments, of tasks, and of responses of the largest task.
+        Returns the numbers of judgments (of known tasks too), of tasks, and of responses of the largest task.
         """
         self._database.executescript(_TASKS)
         judgments = self._database.execute("SELECT COUNT(*) FROM judgment").fetchone()[0]
         tasks = self._database.execute("SELECT COUNT(*) FROM task").fetchone()[0]
         max_responses = self._database.execute(
             "SELECT COALESCE(MAX(json_array_length(payload, '$.responses')), 0) FROM judgment"
+            " WHERE known_task IS NULL"
         ).fetchone()[0]
         return int(judgments), int(tasks), int(max_responses)
 
@@ -233,7 +337,6 @@ def row_chunks(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[
 
 def _task_key(judgment: ImportedJudgment) -> bytes:
     """Judgments with the same key answer the same question: same prompt, same responses (in any order)."""
-    group = [flag for flag in judgment.flags if flag.startswith(GROUP_FLAG)]
     return _digest(
         [
             judgment.task_id,
@@ -242,9 +345,27 @@ def _task_key(judgment: ImportedJudgment) -> bytes:
             sorted(map(answer_key, judgment.responses)),
             sorted(judgment.response_ids or []),
             judgment.purpose,
-            group,
+            _group_flags(judgment),
         ]
     )
+
+
+def _group_flags(judgment: ImportedJudgment) -> list[str]:
+    return [flag for flag in judgment.flags if flag.startswith(GROUP_FLAG)]
+
+
+def question_digest(content: str, answers: Iterable[str]) -> bytes:
+    """What is asked: a prompt (its hash) and the keys of its answers, in any order."""
+    return _digest([content, sorted(answers)])
+
+
+def verdict_digest(
+    question: bytes, ranked: Iterable[tuple[str, int]], strengths: Sequence[int | None]
+) -> bytes:
+    """What is said of it: (key of an answer, rank) and the strengths of the steps. No strength is as good as 0: imports
+    stored it so once.
+    """
+    return _digest([question.hex(), sorted(ranked), [strength or 0 for strength in strengths]])
 
 
 def _digest(value: Any) -> bytes:

@@ -16,16 +16,13 @@ from annotation.importing.readers.base import Reader
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, merge_group
 from annotation.importing.readers.prompts import PromptFileReader
 from annotation.importing.report import ImportReport
-from annotation.importing.rows import WHOLE_ROW, RowError
+from annotation.importing.rows import RowError
 from annotation.importing.source_files import read_rows
 from annotation.importing.staging import Staging
-from annotation.models import Judgment, Prompt, Response, hash_messages
+from annotation.models import Prompt, Response, hash_messages
 from annotation.text import safe_excerpt
 from learning.interface.messages import Answer, answer_key, stored_answer
 from workspace.models import Project
-
-# The idempotency keys of imported judgments begin with this; they end with the fingerprint.
-IMPORT_KEY_PREFIX = "import-"
 
 
 def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Project) -> ImportReport:
@@ -56,7 +53,9 @@ def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Pro
             for line in lines:
                 report.add_bad(line, problem)
     if n_skipped:
-        report.counts["rows without a judgment (not current, withdrawn, surplus or without ranks)"] = n_skipped
+        report.counts["rows without a judgment (not current, withdrawn, surplus or without ranks)"] = (
+            n_skipped
+        )
     _check_against_database(project, staging, report)
     return report
 
@@ -112,9 +111,7 @@ def _response_digest(prompt_id: str | None, prompt: str, response: Answer) -> st
 
 
 def _check_against_database(project: Project, staging: Staging, report: ImportReport) -> None:
-    """Rows whose ids belong to another content in the project already are bad, and so are records that were
-    imported before.
-    """
+    """Rows whose ids belong to another content in the project already are bad."""
     for chunk in staging.content_digests("prompt"):
         stored = Prompt.objects.filter(project=project, external_id__in=[row_id for row_id, _ in chunk])
         found = {row_id: {content} for row_id, content in stored.values_list("external_id", "content_hash")}
@@ -123,8 +120,6 @@ def _check_against_database(project: Project, staging: Staging, report: ImportRe
         _reject_conflicts(
             "response", dict(chunk), _stored_response_digests(project, dict(chunk)), staging, report
         )
-    if staging.has_fingerprints():
-        _reject_reimported(project, staging, report)
 
 
 def _stored_response_digests(project: Project, staged: Mapping[str, str]) -> dict[str, set[str]]:
@@ -163,15 +158,3 @@ def _reject_conflicts(
                 report.add_bad(
                     line, RowError(f"{kind}_id", f"{row_id} belongs to another content in this project")
                 )
-
-
-def _reject_reimported(project: Project, staging: Staging, report: ImportReport) -> None:
-    """Imported again, a record would be a second judgment of the same person and count twice."""
-    imported = Judgment.objects.in_visible_batches().of_project(project)
-    keys = imported.filter(idempotency_key__startswith=IMPORT_KEY_PREFIX)
-    repeated = set()
-    for key, batch in keys.values_list("idempotency_key", "task__batch__name").iterator():
-        for line in staging.drop_fingerprint(key.rpartition("-")[2]):
-            if line not in repeated:
-                repeated.add(line)
-                report.add_bad(line, RowError(WHOLE_ROW, f"was imported already, in the batch “{batch}”"))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from annotation.errors import AlreadySubmitted, IdempotencyKeyReused, InvalidJudgment, InvalidTask
-from annotation.models import Assignment, Batch, CurrentJudgment, Judgment, Task, TaskResponse
+from annotation.models import Assignment, Batch, CurrentJudgment, Import, Judgment, Task, TaskResponse
 from annotation.models.bulk import BULK_CREATE_SIZE, BULK_UPDATE_SIZE
 from annotation.preferences.validation import (
     clean_flags,
@@ -37,6 +37,9 @@ class NewJudgment:
     flags: Sequence[str] = ()
     seconds: float = 0.0
     created_at: datetime | None = None
+    from_import: Import | None = None
+    source_id: str | None = None
+    metadata: Mapping[str, Any] | None = None
 
 
 @write_transaction
@@ -82,7 +85,9 @@ class _BulkInsert:
         }
         self.assignments = {
             (assignment.task_id, assignment.annotator_id): assignment
-            for assignment in Assignment.objects.filter(task__in=task_ids, annotator__in=annotators)
+            for assignment in Assignment.objects.filter(task__in=task_ids, annotator__in=annotators).exclude(
+                state=Assignment.State.TAKEN_BACK
+            )
         }
         self.versions = current_versions(batch.project)
         self.now = database_now()
@@ -119,6 +124,9 @@ class _BulkInsert:
             surplus=not self._take_slot(task, leased=leased),
             idempotency_key=row.idempotency_key,
             created_at=row.created_at or self.now,
+            from_import=row.from_import,
+            source_id=row.source_id,
+            metadata=dict(row.metadata) if row.metadata else None,
             **self.versions,
         )
         self.stored[key] = judgment

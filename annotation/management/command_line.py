@@ -7,8 +7,10 @@ from typing import Protocol
 
 from django.core.management.base import OutputWrapper
 
+from annotation.importing.actions import clear_unfinished
 from annotation.importing.report import ImportRefused, ImportReport
 from workspace.errors import ActionError
+from workspace.models import Project, User
 
 
 class Described(Protocol):
@@ -36,6 +38,11 @@ def add_import_arguments(parser: ArgumentParser, readers: Mapping[str, Described
     parser.add_argument(
         "--skip-bad", action="store_true", help="Leave bad rows out instead of refusing the file."
     )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="Import rows once more that the project has already; without it they are left out and counted.",
+    )
 
 
 def parse_column_map(pairs: Sequence[str]) -> dict[str, list[str]]:
@@ -49,9 +56,13 @@ def parse_column_map(pairs: Sequence[str]) -> dict[str, list[str]]:
 
 
 @contextmanager
-def print_bad_rows(stdout: OutputWrapper) -> Iterator[None]:
-    """Prints the bad rows of a file that is refused; the sentence is for ProjectCommand."""
+def importing(stdout: OutputWrapper, *, actor: User, project: Project) -> Iterator[None]:
+    """Clears what killed imports left and says so; prints the bad rows of a file that is refused, whose sentence is for
+    ProjectCommand.
+    """
     try:
+        for sentence in clear_unfinished(actor=actor, project=project):
+            stdout.write(sentence)
         yield
     except ImportRefused as refused:
         if refused.report is not None:
@@ -63,6 +74,8 @@ def print_bad_rows(stdout: OutputWrapper) -> Iterator[None]:
 def print_import_report(stdout: OutputWrapper, report: ImportReport, *, destination: str) -> None:
     for line in report.lines() + report.notes:
         stdout.write(line)
+    if report.import_id is not None:
+        stdout.write(f"This is import {report.import_id}: `manage.py undo_import` takes it back.")
     counts = ", ".join(f"{count} {what}" for what, count in report.counts.items())
     left_out = f"; {report.bad} of {report.rows} rows left out" if report.bad else ""
     stdout.write(f"{report.file}: {counts} into {destination}{left_out}.")

@@ -15,6 +15,7 @@ class Assignment(models.Model):
         SUBMITTED = "submitted", "Submitted"  # has a judgment
         SKIPPED = "skipped", "Skipped"  # gave the slot back; not offered to this annotator again
         EXPIRED = "expired", "Expired"  # gave the slot back; may be offered again, drafts are kept
+        TAKEN_BACK = "taken_back", "Taken back"  # its judgment came with an import that was taken back
 
     task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="assignments")
     annotator = models.ForeignKey(
@@ -36,10 +37,12 @@ class Assignment(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["task", "annotator"], name="unique_assignment_per_task_and_annotator"
+                fields=["task", "annotator"],
+                condition=~Q(state="taken_back"),
+                name="unique_assignment_per_task_and_annotator",
             ),
             models.CheckConstraint(
-                condition=Q(state__in=["leased", "submitted", "skipped", "expired"]),
+                condition=Q(state__in=["leased", "submitted", "skipped", "expired", "taken_back"]),
                 name="assignment_state_valid",
             ),
             models.CheckConstraint(

@@ -2,7 +2,7 @@
 
 from django.db.models import Count, Q
 
-from annotation.models import Assignment, CurrentJudgment, Judgment, Task
+from annotation.models import Assignment, CurrentJudgment, Import, Judgment, Task
 from workspace.models import Project
 
 
@@ -11,7 +11,9 @@ def find_counter_drift(project: Project | None = None) -> list[str]:
     tasks = Task.objects.counted()
     pointers = CurrentJudgment.objects.filter(judgment__withdrawn=False, judgment__surplus=False)
     leases = Assignment.objects.filter(state=Assignment.State.LEASED)
-    chain_heads = Judgment.objects.filter(superseded_by__isnull=True)
+    chain_heads = Judgment.objects.filter(superseded_by__isnull=True).exclude(
+        from_import__state=Import.State.TAKEN_BACK
+    )
     submitted = Assignment.objects.filter(state=Assignment.State.SUBMITTED)
     if project is not None:
         tasks = tasks.filter(batch__project=project)

@@ -50,7 +50,6 @@ class ComparisonRecordReader:
             strengths=self._pair_strengths(row, len(responses), signs),
             response_ids=parse_optional(row, "response_ids", _parse_response_ids, len(responses)),
             ended=parse_optional(row, "ended", _parse_ends, len(responses)),
-            record_id=parse_optional(row, "group_id", parse_id),
             annotator=parse_optional(row, "annotator", parse_name),
             annotator_kind=parse_optional(row, "annotator_kind", parse_choice, ANNOTATOR_KINDS) or PERSON,
         )

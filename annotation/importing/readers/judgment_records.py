@@ -60,7 +60,6 @@ class JudgmentRecordReader:
             created_at=parse_optional(row, "created_at", parse_timestamp),
             prompt_id=parse_optional(row, "prompt_id", parse_id),
             task_id=parse_optional(row, "task_id", parse_id),
-            record_id=parse_optional(row, "judgment_id", parse_id),
             response_ids=ids,
             order_shown=parse_optional(row, "order_shown", _parse_order_shown, ids),
             sources=[response["source"] for response in responses],

@@ -5,7 +5,6 @@ Nothing here touches the database; positions stand for responses.
 
 import hashlib
 import itertools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,31 +37,19 @@ class ImportedJudgment:
     created_at: str | None = None
     prompt_id: str | None = None
     task_id: str | None = None
-    record_id: str | None = None  # what the row is called where it was exported
     order_shown: list[int] | None = None  # places in `responses`
     response_ids: list[str] | None = None
     sources: list[list[str]] | None = None  # [kind, name] of each response
     sampling: list[dict[str, Any] | None] | None = None
     ended: list[bool | None] | None = None  # False: cut at the sampler's limit
     marks: list[dict[str, Any]] | None = None
+    # Of the row, whatever its format: read beside the reader.
+    split: str | None = None
+    source_id: str | None = None
+    metadata: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         return dict(vars(self))
-
-    @property
-    def fingerprint(self) -> str | None:
-        """The same for the same record of the same installation, however often it comes; None without a
-        record's id. An id alone is not enough: every installation counts from 1.
-        """
-        if self.record_id is None:
-            return None
-        # A strength that nobody gave was once stored as 0: the record is the same one.
-        strengths = [strength or 0 for strength in self.strengths]
-        identity = [
-            self.record_id, self.prompt, self.responses, self.ranks, strengths, self.annotator,
-            self.annotator_kind, self.created_at,
-        ]  # fmt: skip
-        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, kw_only=True)

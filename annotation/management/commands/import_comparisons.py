@@ -8,8 +8,8 @@ from annotation.importing.actions import import_comparisons
 from annotation.importing.readers.registry import COMPARISON_READERS
 from annotation.management.command_line import (
     add_import_arguments,
+    importing,
     parse_column_map,
-    print_bad_rows,
     print_import_report,
 )
 from workspace.commands import ProjectCommand
@@ -55,7 +55,7 @@ class Command(ProjectCommand):
             if not equals:
                 raise ActionError(f"--strength {pair}: write NAME=STRENGTH, as in left=a:2.")
             named_strengths[name] = strength
-        with print_bad_rows(self.stdout):
+        with importing(self.stdout, actor=actor, project=project):
             batch, report = import_comparisons(
                 actor=actor,
                 project=project,
@@ -67,5 +67,6 @@ class Command(ProjectCommand):
                 criterion=options["criterion"],
                 batch_name=options["batch_name"],
                 skip_bad=options["skip_bad"],
+                again=options["again"],
             )
         print_import_report(self.stdout, report, destination=f"the batch “{batch.name}”")

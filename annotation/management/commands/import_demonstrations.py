@@ -8,8 +8,8 @@ from annotation.importing.actions import import_demonstrations
 from annotation.importing.readers.registry import DEMONSTRATION_READERS
 from annotation.management.command_line import (
     add_import_arguments,
+    importing,
     parse_column_map,
-    print_bad_rows,
     print_import_report,
 )
 from workspace.commands import ProjectCommand
@@ -24,7 +24,7 @@ class Command(ProjectCommand):
         parser.add_argument("--prompt-set", default="demonstrations", metavar="NAME")
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        with print_bad_rows(self.stdout):
+        with importing(self.stdout, actor=actor, project=project):
             report = import_demonstrations(
                 actor=actor,
                 project=project,
@@ -33,5 +33,6 @@ class Command(ProjectCommand):
                 mapping=parse_column_map(options["map"]),
                 prompt_set=options["prompt_set"],
                 skip_bad=options["skip_bad"],
+                again=options["again"],
             )
         print_import_report(self.stdout, report, destination=f"the prompt set “{options['prompt_set']}”")

@@ -8,8 +8,8 @@ from annotation.importing.actions import import_prompts
 from annotation.importing.readers.registry import PROMPT_READERS
 from annotation.management.command_line import (
     add_import_arguments,
+    importing,
     parse_column_map,
-    print_bad_rows,
     print_import_report,
 )
 from annotation.models import PromptSet
@@ -26,7 +26,7 @@ class Command(ProjectCommand):
         parser.add_argument("--purpose", default="policy", choices=PromptSet.Purpose.values)
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        with print_bad_rows(self.stdout):
+        with importing(self.stdout, actor=actor, project=project):
             report = import_prompts(
                 actor=actor,
                 project=project,
@@ -36,5 +36,6 @@ class Command(ProjectCommand):
                 prompt_set=options["prompt_set"],
                 purpose=options["purpose"],
                 skip_bad=options["skip_bad"],
+                again=options["again"],
             )
         print_import_report(self.stdout, report, destination=f"the prompt set “{options['prompt_set']}”")

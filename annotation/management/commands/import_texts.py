@@ -9,8 +9,8 @@ from annotation.importing.readers.registry import TEXT_READERS
 from annotation.importing.texts import TXT_ROWS
 from annotation.management.command_line import (
     add_import_arguments,
+    importing,
     parse_column_map,
-    print_bad_rows,
     print_import_report,
 )
 from learning.interface.vocabulary import SPLITS
@@ -45,7 +45,7 @@ class Command(ProjectCommand):
         )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        with print_bad_rows(self.stdout):
+        with importing(self.stdout, actor=actor, project=project):
             report = import_texts(
                 actor=actor,
                 project=project,

@@ -163,14 +163,17 @@ def test_pairs_that_nobody_compared_do_not_come_back_as_ties(project, max_, brin
 
 
 def test_the_same_dataset_exported_twice_is_the_same_to_the_byte(project, max_, bring, dataset, export):
-    for options in (
-        {"format": "records"},
-        {"format": "judgments", "files": "jsonl"},
-        {"format": "trl", "consensus": True},
+    for seed, options in enumerate(
+        (
+            {"format": "records"},
+            {"format": "judgments", "files": "jsonl"},
+            {"format": "trl", "consensus": True},
+        ),
+        start=9,
     ):
         first, _ = export(dataset, **options)
         time.sleep(0.01)
-        bring(list(ranked_rows(5, seed=9)), "ranked")  # what happens later does not matter
+        bring(list(ranked_rows(5, seed=seed)), "ranked")  # what happens later does not matter
         second, _ = export(dataset, **options)
         assert bytes_of(first) == bytes_of(second)
 

@@ -3,16 +3,19 @@ import json
 import os
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
+from django.utils import timezone
 
 from annotation.content.splits import assign_split
 from annotation.exporting.actions import export_selection
 from annotation.importing import insertion
 from annotation.importing.actions import import_comparisons, import_demonstrations, import_prompts
 from annotation.importing.report import ImportRefused
-from annotation.models import Batch, Demonstration, Judgment, Prompt, PromptSet, Response, Task
+from annotation.models import Batch, Demonstration, Import, Judgment, Prompt, PromptSet, Response, Task
 from annotation.queue.counters import find_counter_drift
 from tests.annotation.importing.conftest import GRADED, QA, graded_rows, hh_rows, qa_rows
 from tests.annotation.importing.readers.conftest import COMPARISON, JUDGMENT
@@ -124,7 +127,7 @@ def test_people_of_the_annotator_column_become_inactive_users_who_judge_the_same
     }
     assert not any(who.has_usable_password() for who in people)
     assert set(batch.tasks.values_list("counted_judgments", "required_judgments")) == {(3, 3)}
-    again, _ = bring(rows, "ranked", mapping=GRADED[1])
+    again, _ = bring(rows, "ranked", mapping=GRADED[1], again=True)
     assert User.objects.filter(judgments__task__batch=again).distinct().count() == 3
     assert User.objects.filter(pseudonym__in=["yo", "kh", "yi"]).count() == 3
 
@@ -209,10 +212,8 @@ def test_nobody_sees_a_batch_before_its_last_row_is_in(bring, monkeypatch):
     rows = [PAIR | {"prompt": f"Q {n}?"} for n in range(25)]
     with pytest.raises(RuntimeError):
         bring(rows)
-    batch = Batch.objects.get()
-    assert not batch.visible
-    assert batch.tasks.count() == 10
-    assert not Judgment.objects.in_visible_batches().exists()
+    assert not any(model.objects.exists() for model in (Batch, Task, Judgment, Response, Prompt, Import))
+    assert [event.details["judgments"] for event in AuditEvent.objects.filter(action="import.clear")] == [10]
     monkeypatch.setattr(insertion, "_insert_chunk", whole)
     again, _ = bring(rows)
     assert (again.visible, again.name) == (True, "rows.jsonl")
@@ -283,25 +284,26 @@ def test_a_response_answers_one_prompt(bring):
 def test_responses_are_found_again_from_rows_that_do_not_name_their_prompt(bring):
     bring([record(1)], "records")
     ids = ["x1", "y1", "z1"]
-    bring([COMPARISON | {"response_ids": ids}], "records")
+    with pytest.raises(ImportRefused, match="1 of 1 judgment is in the batch"):
+        bring([COMPARISON | {"response_ids": ids}], "records")
+    bring([COMPARISON | {"response_ids": ids}], "records", again=True)
     assert Response.objects.count() == 3
     bring([record(2)], "records")  # a second prompt of the same words: the rows mean the first
     with pytest.raises(ImportRefused, match="line 1, column response_id: x2 belongs to another content"):
         bring([COMPARISON | {"group_id": "g2", "response_ids": ["x2", "y2", "z2"]}], "records")
 
 
-def test_records_that_were_imported_before_are_bad_rows_and_new_ones_are_not(bring):
+def test_records_that_were_imported_before_are_left_out_and_new_ones_are_not(bring):
     bring([record(1), record(2)], "records", name="first.jsonl")
     before = everything()
-    with pytest.raises(ImportRefused) as refused:
-        bring([record(2), record(3)], "records")
-    assert (
-        "line 1, column (whole row): was imported already, in the batch “first.jsonl”"
-        in refused.value.message
-    )
+    with pytest.raises(ImportRefused, match="2 of 2 judgments are in the batch “first.jsonl” already"):
+        bring([record(2), record(1)], "records")
     assert everything() == before
-    _, report = bring([record(2), record(3)], "records", skip_bad=True)
-    assert (report.bad, report.counts["judgments"]) == (1, 1)
+    _, report = bring([record(2), record(3)], "records")
+    assert (report.bad, report.counts["judgments"]) == (0, 1)
+    assert report.notes == [
+        "1 of 2 judgments is in the batch “first.jsonl” already and left out; --again imports them once more."
+    ]
     # Another installation counts from 1 too.
     bring([record(1, annotator="annotator-of-theirs", prompt_id=None, order_shown=None) | {
         "responses": [response | {"response_id": f"w{place}"} for place, response in enumerate(record(1)["responses"])],
@@ -311,7 +313,6 @@ def test_records_that_were_imported_before_are_bad_rows_and_new_ones_are_not(bri
 
 
 def test_two_names_of_the_same_user_judge_two_copies_of_the_task(project, bring):
-    bring([PAIR])
     batch, report = bring([PAIR, PAIR | {"annotator": f"import-{project.slug}"}])
     assert report.counts == {"judgments": 2, "tasks": 2, "annotators": 1}
     assert Judgment.objects.in_batch(batch).counted().count() == 2
@@ -344,13 +345,19 @@ def test_an_id_that_means_something_else_in_the_project_is_a_bad_row(project, ma
         return [{"prompt_id": "p1", "prompt": text}, {"prompt_id": "p2", "prompt": "Other?"}]
 
     import_prompts(actor=max_, project=project, path=write_rows(rows("Why?")))
-    import_prompts(actor=max_, project=project, path=write_rows(rows("Why?")))
+    with pytest.raises(
+        ImportRefused, match="2 of 2 prompts are in the prompt set “prompts” already: nothing"
+    ):
+        import_prompts(actor=max_, project=project, path=write_rows(rows("Why?")))
+    import_prompts(actor=max_, project=project, path=write_rows(rows("Why?")), again=True)
     assert Prompt.objects.count() == 2
     with pytest.raises(
         ImportRefused, match="line 1, column prompt_id: p1 belongs to another content in this project"
     ):
         import_prompts(actor=max_, project=project, path=write_rows(rows("How?")))
-    report = import_prompts(actor=max_, project=project, path=write_rows(rows("How?")), skip_bad=True)
+    report = import_prompts(
+        actor=max_, project=project, path=write_rows(rows("How?")), skip_bad=True, prompt_set="more"
+    )
     assert (report.bad, report.counts) == (1, {"new prompts": 0})
     assert Prompt.objects.count() == 2
 
@@ -384,10 +391,23 @@ def test_prompts_go_into_their_set_and_keep_their_split(project, max_, write_row
 def test_demonstrations_are_stored_once_however_often_they_come(project, max_, write_rows):
     rows = [{"prompt": f"Q {n % 5}?", "response": f"A {n}."} for n in range(10)]
     path = write_rows([*rows, rows[0]])
-    for new in (10, 0):
-        report = import_demonstrations(actor=max_, project=project, path=path)
-        assert report.counts == {"new demonstrations": new}
-    assert (Demonstration.objects.count(), Prompt.objects.count()) == (10, 5)
+    report = import_demonstrations(actor=max_, project=project, path=path)
+    assert report.counts == {"new demonstrations": 10}
+    assert report.notes == ["1 row repeats a demonstration of the file."]
+    before = everything()
+    with pytest.raises(
+        ImportRefused, match="10 of 10 demonstrations are in the project already: nothing .* --again imports"
+    ):
+        import_demonstrations(actor=max_, project=project, path=path)
+    assert everything() == before
+    more = write_rows([rows[0], {"prompt": "Q 0?", "response": "New."}], "more.jsonl")
+    report = import_demonstrations(actor=max_, project=project, path=more)
+    assert (report.counts["new demonstrations"], report.notes) == (
+        1, ["1 of 2 demonstrations is in the project already and left out; --again imports them once more."],
+    )  # fmt: skip
+    assert (Demonstration.objects.count(), Prompt.objects.count()) == (11, 5)
+    import_demonstrations(actor=max_, project=project, path=path, again=True)
+    assert Demonstration.objects.count() == 21
     assert PromptSet.objects.get().purpose == "sft"
 
 
@@ -443,12 +463,25 @@ def test_an_import_killed_in_the_middle_leaves_nothing_that_counts(project, writ
         child.stdout.close()
     batch = Batch.objects.get()
     assert not batch.visible
-    assert 60 <= Judgment.objects.count() < 2_000
+    # A chunk is told before its transaction ends.
+    assert 40 <= Judgment.objects.count() < 2_000
     assert not Judgment.objects.in_visible_batches().exists()
     assert find_counter_drift(project=project) == []
     # Whole chunks only: no task without its responses and judgment.
     assert not Task.objects.filter(task_responses__isnull=True).exists()
     assert Task.objects.count() == Judgment.objects.count() == Response.objects.count() // 2
+    # The next command clears it and says so.
+    left = Judgment.objects.count()
+    out = StringIO()
+    again = write_rows([PAIR | {"annotator": "kim"}], "again.jsonl")
+    call_command("import_comparisons", project.slug, str(again), "--format", "trl", stdout=out)
+    said = out.getvalue().splitlines()
+    assert said[0].startswith("Cleared import ")
+    assert f"rows.jsonl) of {timezone.now():%Y-%m-%d}" in said[0]
+    assert said[0].endswith(f" which broke off: {left} judgments and what came with them.")
+    counts = [model.objects.count() for model in (Import, Batch, Task, Judgment, Response, Prompt)]
+    assert counts == [1, 1, 1, 1, 2, 1]
+    assert {user.pseudonym for user in User.objects.filter(is_active=False)} == {"kim"}
 
 
 USE_TEST_DATABASE = """

@@ -123,11 +123,11 @@ def test_prompts_and_demonstrations_come_in(project, write_rows):  # noqa: F811
     rows = [{"question": f"Q {n}?", "answer": f"A {n}."} for n in range(4)]
     path = write_rows(rows)
     said = run("import_prompts", project.slug, path, "--map", "prompt=question", "--prompt-set", "all")
-    assert said == "rows.jsonl: 4 new prompts into the prompt set “all”.\n"
+    assert said.splitlines()[-1] == "rows.jsonl: 4 new prompts into the prompt set “all”."
     said = run(
         "import_demonstrations", project.slug, path, "--map", "prompt=question", "--map", "response=answer"
     )
-    assert said == "rows.jsonl: 4 new demonstrations into the prompt set “demonstrations”.\n"
+    assert said.splitlines()[-1] == ("rows.jsonl: 4 new demonstrations into the prompt set “demonstrations”.")
     assert Prompt.objects.count() == 4
     assert PromptSet.objects.count() == 2
 

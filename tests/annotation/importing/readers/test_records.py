@@ -13,9 +13,9 @@ def test_the_two_kinds_of_records_are_told_apart_by_their_columns():
     reader = make_reader("records")
     assert (reader.row_id(JUDGMENT), reader.row_id_column(JUDGMENT)) == ("7", "judgment_id")
     assert (reader.row_id(COMPARISON), reader.row_id_column(COMPARISON)) == ("g1", "group_id")
-    for row, record_id in ((JUDGMENT, "7"), (COMPARISON, "g1")):
+    for row, annotator in ((JUDGMENT, JUDGMENT["annotator"]), (COMPARISON, None)):
         (found,) = reader.read(row, 1)
-        assert (found.record_id, found.ranks) == (record_id, [1, 0, 1])
+        assert (found.annotator, found.ranks) == (annotator, [1, 0, 1])
 
 
 @pytest.mark.parametrize("row", [JUDGMENT, COMPARISON])
