@@ -150,13 +150,15 @@ def train_ppo(
     project: Project,
     name: str,
     start: Policy,
+    reference: Policy | None = None,
     reward_model: RewardModel,
     prompt_set: PromptSet,
     config: Mapping[str, Any],
 ) -> Run:
-    """Queue a PPO run that starts from `start`, uses `start` as the KL reference and `reward_model` for the rewards.
+    """Queue a PPO run that starts from `start` and takes `reward_model` for the rewards.
 
-    `config` is PPOConfig as a mapping; the start, the reference and the reward model are filled in here.
+    Its KL penalty is against `reference`, or against `start` without one. `config` is PPOConfig as a mapping; the
+    start, the reference and the reward model are filled in here.
     """
     require_unused_name(project, name)
     if not prompt_set.prompts.exists():
@@ -175,12 +177,13 @@ def train_ppo(
         config={
             **config,
             "policy": {**config.get("policy", {}), "source": start_source},
-            "reference": start_source,
+            "reference": {"path": str((reference or start).artifact.absolute_path)},
             "reward_model_path": str(reward_model.artifact.absolute_path),
         },
         parameters={
             "name": name,
             "parent": start.pk,
+            "reference": (reference or start).pk,
             "reward_model": reward_model.pk,
             "prompt_set": prompt_set.pk,
             "with_texts": mixes_in and texts_share > 0,

@@ -12,6 +12,7 @@ from annotation.models import Batch, Prompt, PromptSet
 from policy_training.mixing import NothingToMixIn, available_ptx
 from policy_training.models import Policy
 from rounds.errors import RoundRefused, WrongStage
+from rounds.head_to_head import held_out_shortage
 from rounds.lengths import require_lengths, require_readable
 from rounds.models import Round, Stage
 from rounds.plans import RoundPlan, load_plan, plan_to_dict
@@ -64,7 +65,8 @@ def start_round(
         raise RoundRefused(
             "Another round of this project is open: finish, retry or cancel it first.", code="round_open"
         ) from error
-    enter_stage(round_, Stage.SAMPLING, reason or f"started by {actor.username}", actor=actor)
+    reason = "; ".join(filter(None, (reason or f"started by {actor.username}", held_out_shortage(round_))))
+    enter_stage(round_, Stage.SAMPLING, reason, actor=actor)
     return round_
 
 

@@ -9,9 +9,25 @@ from django.db.models import Model
 from annotation.models import PromptSet
 from policy_training.models import Policy
 from rounds.lengths import fit_plan, shortest_reader
-from rounds.plans import PRESET_DESCRIPTIONS, PRESETS, RoundPlan, override_plan, preset_plan
+from rounds.plans import (
+    FIRST_POLICY,
+    HUMAN_REFERENCE,
+    PRESET_DESCRIPTIONS,
+    PRESETS,
+    PREVIOUS_POLICY,
+    OpponentKind,
+    RoundPlan,
+    override_plan,
+    preset_plan,
+)
 from workspace.forms import StyledFormMixin
 from workspace.models import MAX_OVERLAP, Criterion, Project
+
+OPPONENT_FIELDS: dict[str, OpponentKind] = {
+    "meet_previous": PREVIOUS_POLICY,
+    "meet_first": FIRST_POLICY,
+    "meet_reference": HUMAN_REFERENCE,
+}
 
 
 class StartRoundForm(StyledFormMixin, forms.Form):
@@ -34,6 +50,24 @@ class StartRoundForm(StyledFormMixin, forms.Form):
         required=False,
         label="Longest response, in tokens",
         help_text="For the answers people judge, the reward model and PPO alike.",
+    )
+    reference = forms.ChoiceField(
+        required=False,
+        label="KL penalty against",
+        choices=[
+            ("", "as the preset"),
+            ("start_policy", "the policy the round starts from"),
+            (FIRST_POLICY, "the first policy of its line (the supervised one)"),
+        ],
+    )
+    meet_previous = forms.BooleanField(
+        required=False, initial=True, label="Head to head with the policy of the round before"
+    )
+    meet_first = forms.BooleanField(required=False, label="Head to head with the first policy of its line")
+    meet_reference = forms.BooleanField(
+        required=False,
+        label="Head to head with answers people wrote",
+        help_text="Blind pairs on held-out prompts. Answers people wrote are those of the demonstrations.",
     )
     overlap = forms.IntegerField(min_value=1, max_value=MAX_OVERLAP, required=False, label="People per task")
     quota = forms.IntegerField(
@@ -123,6 +157,8 @@ class StartRoundForm(StyledFormMixin, forms.Form):
             sampling={name: value for name, value in sampling.items() if value is not None},
             temperatures=values["temperatures"],
             annotation={name: value for name, value in annotation.items() if value is not None},
+            opponents=tuple(kind for name, kind in OPPONENT_FIELDS.items() if values[name]),
+            reference=values["reference"] or None,
         )
         return fit_plan(
             plan,

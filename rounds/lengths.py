@@ -7,8 +7,8 @@ writes. With three limits people would judge texts whose end the reward model ne
 from policy_training.context_length import max_positions
 from policy_training.models import Policy
 from rounds.errors import RoundRefused
-from rounds.plans import RoundPlan, with_lengths
-from rounds.starting_models import reward_model_base
+from rounds.plans import FIRST_POLICY, RoundPlan, with_lengths
+from rounds.starting_models import first_policy, reference_policy, reward_model_base
 from workspace.models import Criterion, Project
 
 
@@ -58,10 +58,11 @@ def shortest_reader(
 ) -> tuple[str, int] | None:
     """Name and positions of the model of the round that reads least; None where no model sets a limit."""
     others = Policy.objects.filter(project=project, name__in=plan.sampling.other_policies)
-    folders = {
-        policy.name: policy.artifact.absolute_path
-        for policy in (start_policy, *others.select_related("artifact").order_by("pk"))
-    }
+    policies = [start_policy, reference_policy(start_policy, plan)]
+    if FIRST_POLICY in plan.head_to_head.opponents:
+        policies.append(first_policy(start_policy))
+    policies += others.select_related("artifact").order_by("pk")
+    folders = {policy.name: policy.artifact.absolute_path for policy in policies}
     base_name, base = reward_model_base(project, criterion, start_policy, plan)
     folders.setdefault(base_name, base.absolute_path)
     limits = [(name, limit) for name, folder in folders.items() if (limit := max_positions(folder))]

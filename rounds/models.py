@@ -1,6 +1,6 @@
 """A round: sample, annotate, train a reward model, train the policy. What each stage made is stored with it."""
 
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -60,6 +60,8 @@ class Round(models.Model):
     new_policy = models.OneToOneField(
         Policy, on_delete=models.PROTECT, null=True, blank=True, related_name="produced_in_round"
     )
+    # Opponents of the start policy and the prompts of their pairs, as rounds.head_to_head.Pairing.record writes them.
+    head_to_head: Any = models.JSONField(default=list)
     annotation_deadline = models.DateTimeField(null=True, blank=True)
     # Opened again by a manager, after a failure: neither the quota nor a time ends it, only a manager.
     annotation_by_hand = models.BooleanField(default=False)
@@ -116,25 +118,36 @@ class Round(models.Model):
 class RoundRun(models.Model):
     """A run done for a stage of a round."""
 
+    class Purpose(models.TextChoices):
+        STAGE = "stage", "The stage"  # what the stage is for
+        HEAD_TO_HEAD = (
+            "head_to_head",
+            "Head to head",
+        )  # sampling: answers to held-out prompts, drawn as for evaluation
+
     round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="round_runs")
     run = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="round_run")
     stage = models.CharField(max_length=12, choices=Stage.choices)
+    purpose = models.CharField(max_length=12, choices=Purpose.choices, default=Purpose.STAGE)
     # For sampling: whose responses these are.
     policy = models.ForeignKey(Policy, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
-            # A stage asks once (sampling: once a policy); a retry runs the same Run again.
+            # A stage asks once (sampling: once a policy and purpose); a retry runs the same Run again.
             models.UniqueConstraint(
-                fields=["round", "stage", "policy"],
+                fields=["round", "stage", "policy", "purpose"],
                 condition=Q(policy__isnull=False),
-                name="unique_run_per_stage_and_policy",
+                name="unique_run_per_stage_policy_and_purpose",
             ),
             models.UniqueConstraint(
                 fields=["round", "stage"], condition=Q(policy__isnull=True), name="unique_run_per_stage"
             ),
             models.CheckConstraint(condition=Q(stage__in=STAGES), name="round_run_stage_valid"),
+            models.CheckConstraint(
+                condition=Q(purpose__in=["stage", "head_to_head"]), name="round_run_purpose_valid"
+            ),
         ]
 
     def __str__(self) -> str:

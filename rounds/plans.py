@@ -2,17 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource, RuntimeOptions
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
-from policy_training.training.config import PPOConfig, SampleOptions
-from policy_training.training.ppo_presets import PPO_PRESETS
+from policy_training.training.config import PPOConfig, SampleOptions, SamplingOptions
+from policy_training.training.ppo_presets import EVALUATION_SAMPLING, PPO_PRESETS
 from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
 from workspace.models import MAX_OVERLAP
 
+# Opponents of head-to-head pairs.
+PREVIOUS_POLICY: Final = "previous_policy"  # the start of the round before
+FIRST_POLICY: Final = "first_policy"  # the supervised one, where the line began
+HUMAN_REFERENCE: Final = "human_reference"  # the answers of demonstrations
+OpponentKind = Literal["previous_policy", "first_policy", "human_reference"]
+ReferenceKind = Literal["start_policy", "first_policy"]
 # Stands in a plan where the round puts the folder of the model it starts from.
 PLACEHOLDER_PATH = "(the round fills this in)"
 MAX_QUOTA = 2**31 - 1
@@ -57,7 +63,7 @@ class AnnotationPlan:
     overlap: int | None = None  # None: the project's
     quota: int | None = None  # counted judgments; None: every task by `overlap` people
     max_hours: float | None = None  # the stage ends this long after it began, quota or not
-    # Of the prompts, in rounds after the first: new policy against the one before, on the same prompt.
+    # As many head-to-head pairs as this share of the prompts; the round compares so many fewer among themselves.
     head_to_head_share: float = 0.2
     # Judgments of machines count only where the plan says so.
     annotator_kinds: tuple[str, ...] = (PERSON,)
@@ -84,6 +90,21 @@ class AnnotationPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeadToHeadPlan:
+    """Whom the round's start policy is compared with, on held-out prompts (rounds/head_to_head.py)."""
+
+    opponents: tuple[OpponentKind, ...] = (PREVIOUS_POLICY,)
+    # How the answers are drawn, one a prompt, by all policies alike.
+    sampling: SamplingOptions = field(
+        default_factory=lambda: EVALUATION_SAMPLING.at(EVALUATION_SAMPLING.temperatures[0])
+    )
+
+    def __post_init__(self) -> None:
+        if len(set(self.opponents)) != len(self.opponents):
+            raise ValueError(f"opponents must differ from each other, found {', '.join(self.opponents)}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class RoundPlan:
     """The whole round. The two configs are complete but for the models they start from."""
 
@@ -94,6 +115,10 @@ class RoundPlan:
     # Where the reward model's training starts: the policy the round started from, the first of its line (the
     # supervised one; InstructGPT found both similar), or the round before's reward model.
     reward_model_start: Literal["start_policy", "first_policy", "previous_reward_model"] = "start_policy"
+    # What PPO's KL penalty holds the policy to: the policy the round started from, or the supervised one its line began
+    # with (Stiennon 2020, 3.4; InstructGPT, 3.5; Secrets of RLHF I, equation 3). In a first round both are the same.
+    reference: ReferenceKind = "start_policy"
+    head_to_head: HeadToHeadPlan = field(default_factory=HeadToHeadPlan)
     consensus: bool = False  # train on one merged row per task rather than one row per judgment
     continue_automatically: bool = True  # the new policy's samples become the next round's tasks at once
     preset: str = ""
@@ -158,6 +183,7 @@ def _instructgpt(runtime: RuntimeOptions) -> RoundPlan:
         annotation=AnnotationPlan(),
         reward_model=REWARD_MODEL_PRESETS["instructgpt"].config(placeholder_source(), runtime=runtime),
         policy=policy,
+        reference=FIRST_POLICY,  # 3.5: the supervised model
         preset="instructgpt",
     )
     return with_lengths(
@@ -215,6 +241,8 @@ def override_plan(
     sampling: Mapping[str, Any] | None = None,
     temperatures: tuple[float, ...] | None = None,
     annotation: Mapping[str, Any] | None = None,
+    opponents: tuple[OpponentKind, ...] | None = None,
+    reference: ReferenceKind | None = None,
 ) -> RoundPlan:
     """The plan with some values changed, as the form and the command line do. Raises UserError on a bad value."""
     try:
@@ -228,6 +256,10 @@ def override_plan(
             plan,
             sampling=replace(plan.sampling, options=options, **sampling),
             annotation=replace(plan.annotation, **(annotation or {})),
+            head_to_head=(
+                plan.head_to_head if opponents is None else replace(plan.head_to_head, opponents=opponents)
+            ),
+            reference=plan.reference if reference is None else reference,
         )
     except ValueError as error:
         raise UserError(_sentence(error)) from error

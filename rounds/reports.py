@@ -1,5 +1,6 @@
 """What a round's page shows, read from the database: timeline, agreement with people, head-to-head, reliability."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,14 +10,15 @@ from typing import Any
 from django.utils import timezone
 
 from annotation.batches.progress import BatchProgress, batch_progress
-from annotation.models import Judgment, Task
+from annotation.models import Judgment, Prompt, PromptSetMember, Source, Task
 from annotation.preferences.scale import STRENGTH_NAMES
 from learning.interface.options import UserError
 from policy_training.mixing import describe_ptx
 from policy_training.models import Policy
 from rewardmodel.models import ResponseScore, RewardModel
+from rounds.head_to_head import HELD_OUT_SETS, OPPONENT_LABELS, pairings_of
 from rounds.models import Round, Stage
-from rounds.plans import load_plan
+from rounds.plans import HUMAN_REFERENCE, load_plan
 from rounds.stages.annotating import can_reopen_annotation, missing_judgments_message
 from rounds.stages.registry import STAGE_ORDER
 from rounds.stages.scoring import next_round_of
@@ -136,13 +138,16 @@ def people_judgments(round_: Round) -> Any:
 
 @dataclass(frozen=True)
 class HeadToHead:
-    """How the round's start policy fared against the one before it, in blind pairs on the same prompts."""
+    """How the round's start policy fared against one opponent, in blind pairs on the same prompts."""
 
     new: Policy
-    old: Policy
+    opponent: str  # its name
+    role: str  # what it is to the round, for example “the first policy”; empty when nobody recorded it
     wins: int
     ties: int
     losses: int
+    equal: int  # prompts to which both gave the same answer: not shown to anybody
+    on_trained_prompts: int  # of the judgments, those on prompts that a training had seen
 
     @property
     def total(self) -> int:
@@ -164,34 +169,61 @@ class HeadToHead:
         return self.percent(self.losses)
 
 
-def head_to_head(round_: Round) -> HeadToHead | None:
-    """None in a first round, before anybody judged such a pair, and for a plan that cannot be read."""
-    if round_.comparison_policy is None or round_.batch is None:
-        return None
+def head_to_head(round_: Round) -> list[HeadToHead]:
+    """One for each opponent somebody judged pairs with; none for a plan that cannot be read."""
     try:
         annotator_kinds = load_plan(round_.plan).annotation.annotator_kinds
     except UserError:
-        return None
+        return []
     judgments = (
         Judgment.objects.current()
         .of_project(round_.project)
         .filter(task__batch__round_number=round_.number)
         .of_purposes(Task.Purpose.HEAD_TO_HEAD)
         .of_annotator_kinds(*annotator_kinds)
-        .select_related("task")
+        .select_related("task__prompt")
+        .prefetch_related("task__task_responses__response__source")
+    )
+    held_out = set(
+        PromptSetMember.objects.filter(
+            prompt_set__project=round_.project, prompt_set__purpose__in=HELD_OUT_SETS
+        ).values_list("prompt_id", flat=True)
     )
     new_source = round_.start_policy.source_id
-    wins = ties = losses = 0
-    for judgment in judgments.prefetch_related("task__task_responses__response"):
-        source = {entry.response_id: entry.response.source_id for entry in judgment.task.task_responses.all()}
+    counts: dict[Source, Counter[str]] = {}
+    for judgment in judgments:
+        sources = {entry.response_id: entry.response.source for entry in judgment.task.task_responses.all()}
+        opponent = next((source for source in sources.values() if source.pk != new_source), None)
+        if opponent is None:
+            continue
+        own = counts.setdefault(opponent, Counter())
         if len(judgment.tiers) == 1:
-            ties += 1
-        elif source[judgment.tiers[0][0]] == new_source:
-            wins += 1
+            own["ties"] += 1
         else:
-            losses += 1
-    result = HeadToHead(round_.start_policy, round_.comparison_policy, wins, ties, losses)
-    return result if result.total else None
+            own["wins" if sources[judgment.tiers[0][0]].pk == new_source else "losses"] += 1
+        prompt = judgment.task.prompt
+        own["trained"] += prompt.split == Prompt.Split.TRAIN and prompt.pk not in held_out
+    recorded = {
+        pairing.opponent.policy.source_id if pairing.opponent.policy else None: pairing
+        for pairing in pairings_of(round_)
+    }
+    results = []
+    for source, own in sorted(counts.items(), key=lambda item: item[0].pk):
+        is_reference = source.kind == Source.Kind.REFERENCE
+        pairing = recorded.get(None if is_reference else source.pk)
+        results.append(
+            HeadToHead(
+                round_.start_policy,
+                OPPONENT_LABELS[HUMAN_REFERENCE] if is_reference else source.name,
+                OPPONENT_LABELS[pairing.opponent.kind] if pairing and not is_reference else "",
+                own["wins"],
+                own["ties"],
+                own["losses"],
+                pairing.equal if pairing else 0,
+                own["trained"],
+            )
+        )
+    return results
 
 
 # The reliability diagram is drawn in a square of this many units, origin at the bottom left.
@@ -237,7 +269,8 @@ class RoundReport:
     reader_agreement: RewardModelAgreement | None
     # Everybody else who judged, by user name.
     other_agreements: list[tuple[str, RewardModelAgreement]]
-    head_to_head: HeadToHead | None
+    head_to_head: list[HeadToHead]
+    reference: str  # the policy that PPO's KL penalty was against
     reliability: list[ReliabilityPoint]
     by_strength: list[tuple[str, dict[str, Any]]]
 
@@ -256,6 +289,12 @@ def _blocked_reason(round_: Round, progress: BatchProgress | None) -> str:
         return missing_judgments_message(round_) if progress.quota_met or round_.annotation_is_over else ""
     except UserError as error:  # a plan of another version of this program
         return str(error)
+
+
+def _reference_name(round_: Round) -> str:
+    run = round_.new_policy.produced_by if round_.new_policy else None
+    policy = Policy.objects.filter(pk=run.parameters.get("reference")).first() if run else None
+    return policy.name if policy else round_.start_policy.name
 
 
 def round_report(round_: Round, reader: User) -> RoundReport:
@@ -286,6 +325,7 @@ def round_report(round_: Round, reader: User) -> RoundReport:
         ),
         next_round=next_round_of(round_),
         head_to_head=head_to_head(round_),
+        reference=_reference_name(round_),
         reliability=reliability_points(report),
         # JSON has text as keys; weakest first.
         by_strength=[

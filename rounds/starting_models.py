@@ -1,10 +1,13 @@
 """Which models a round's training starts from, by its plan."""
 
 from policy_training.models import Policy
+from policy_training.run_kinds import PRETRAIN, SFT
 from rewardmodel.models import RewardModel
-from rounds.plans import RoundPlan
+from rounds.plans import FIRST_POLICY, RoundPlan
 from runs.models import Artifact
 from workspace.models import Criterion, Project
+
+SUPERVISED = (SFT.name, PRETRAIN.name)
 
 
 def reward_model_base(
@@ -15,8 +18,22 @@ def reward_model_base(
         previous = RewardModel.objects.filter(project=project, criteria=criterion).order_by("-pk").first()
         if previous is not None:
             return previous.name, previous.artifact
-    policy = start_policy
-    if plan.reward_model_start == "first_policy":
-        while policy.parent is not None:
-            policy = policy.parent
+    policy = first_policy(start_policy) if plan.reward_model_start == FIRST_POLICY else start_policy
     return policy.name, policy.artifact
+
+
+def first_policy(policy: Policy) -> Policy:
+    """The supervised model that the policy's line of reinforcement learning began with.
+
+    That is not the root: a pretrained model that was fine-tuned first is no policy anybody would compare with.
+    """
+    while policy.parent is not None and not (
+        policy.produced_by is not None and policy.produced_by.kind in SUPERVISED
+    ):
+        policy = policy.parent
+    return policy
+
+
+def reference_policy(start_policy: Policy, plan: RoundPlan) -> Policy:
+    """What the KL penalty of the round's PPO holds the policy to."""
+    return first_policy(start_policy) if plan.reference == FIRST_POLICY else start_policy

@@ -2,24 +2,25 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
 from annotation.batches.actions import NewTask
 from annotation.models import Prompt, PromptSet, Response, Task
 from policy_training.models import Policy
-from rounds.models import Round
-from rounds.plans import RoundPlan
+from rounds.models import Round, RoundRun
 from workspace.models import Project, User
 
 
-def select_prompts(project: Project, prompt_set: PromptSet, count: int) -> list[Prompt]:
-    """Prompts that no earlier round sampled; when these run out, the others again.
+def select_prompts(
+    project: Project, prompt_set: PromptSet, count: int, *, without: Collection[int] = ()
+) -> list[Prompt]:
+    """Prompts that no earlier round sampled; when these run out, the others again. Those `without` (keys) never.
 
     The order is a hash of the project's salt: stable over restarts, and not the order of the file.
     """
-    prompts = list(prompt_set.prompts.all())
+    prompts = [prompt for prompt in prompt_set.prompts.all() if prompt.pk not in without]
     used_pks = set(
         Task.objects.filter(batch__project=project, batch__round_number__isnull=False).values_list(
             "prompt_id", flat=True
@@ -32,10 +33,6 @@ def select_prompts(project: Project, prompt_set: PromptSet, count: int) -> list[
     unused = sorted((prompt for prompt in prompts if prompt.pk not in used_pks), key=sort_key)
     used = sorted((prompt for prompt in prompts if prompt.pk in used_pks), key=sort_key)
     return (unused + used)[:count]
-
-
-def head_to_head_count(plan: RoundPlan, prompts: int) -> int:
-    return round(plan.annotation.head_to_head_share * prompts)
 
 
 @dataclass(frozen=True)
@@ -92,34 +89,48 @@ def _in_turn(groups: Iterable[Sequence[Response]]) -> Iterator[Response]:
 
 
 def head_to_head_tasks(
-    prompts: Sequence[Prompt], responses: Sequence[Response], new: Policy, old: Policy
-) -> list[NewTask]:
-    """The new policy's first response against the old one's, on the same prompt."""
-    first_responses: dict[tuple[int, int], Response] = {}
-    for response in responses:
-        first_responses.setdefault((response.prompt_id, response.source_id), response)
-    tasks = []
+    prompts: Sequence[Prompt], new: Sequence[Response], old: Sequence[Response]
+) -> tuple[list[NewTask], int]:
+    """The start policy's answer against the opponent's, on the same prompt; and on how many prompts both are the same.
+
+    Those would be ties of no use to anybody's eyes: they are counted and not shown.
+    """
+    first_answers: list[dict[int, Response]] = [{}, {}]
+    for answers, responses in zip(first_answers, (new, old), strict=True):
+        for response in responses:
+            answers.setdefault(response.prompt_id, response)
+    tasks, equal = [], 0
     for prompt in prompts:
-        pair = [first_responses.get((prompt.pk, policy.source_id)) for policy in (new, old)]
-        present = [response for response in pair if response is not None]
-        if len(present) == 2 and present[0].text.strip() != present[1].text.strip():
-            tasks.append(NewTask(prompt=prompt, responses=present, purpose=Task.Purpose.HEAD_TO_HEAD))
-    return tasks
+        pair = [answers[prompt.pk] for answers in first_answers if prompt.pk in answers]
+        if len(pair) < 2:
+            continue
+        if pair[0].text.strip() == pair[1].text.strip():
+            equal += 1
+        else:
+            tasks.append(NewTask(prompt=prompt, responses=pair, purpose=Task.Purpose.HEAD_TO_HEAD))
+    return tasks, equal
 
 
-def responses_of_round(round_: Round) -> list[Response]:
-    """What the round's sampling brought, in the order of sampling."""
-    prefix = response_id_prefix(round_)
-    return list(
-        Response.objects.filter(project=round_.project, external_id__startswith=prefix)
-        .select_related("source")
-        .order_by("pk")
+def responses_of_round(
+    round_: Round, *, purpose: str = RoundRun.Purpose.STAGE, policy: Policy | None = None
+) -> list[Response]:
+    """What the round's sampling brought for its tasks, or for head-to-head pairs, in the order of sampling."""
+    responses = Response.objects.filter(
+        project=round_.project, external_id__startswith=response_id_prefix(round_, policy, purpose)
     )
+    if policy is None and purpose == RoundRun.Purpose.STAGE:
+        others = response_id_prefix(round_, None, RoundRun.Purpose.HEAD_TO_HEAD)
+        responses = responses.exclude(external_id__startswith=others)
+    return list(responses.select_related("source").order_by("pk"))
 
 
-def response_id_prefix(round_: Round, policy: Policy | None = None) -> str:
+def response_id_prefix(
+    round_: Round, policy: Policy | None = None, purpose: str = RoundRun.Purpose.STAGE
+) -> str:
     """Ids of responses begin with the round, so that a prompt sampled in two rounds has two sets of responses."""
     prefix = f"round{round_.number}-{round_.pk}-"
+    if purpose == RoundRun.Purpose.HEAD_TO_HEAD:
+        prefix += "head-to-head-"
     return prefix if policy is None else f"{prefix}{policy.pk}-"
 
 

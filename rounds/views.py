@@ -14,6 +14,7 @@ from policy_training.models import Policy
 from rounds import actions
 from rounds.access import access_round
 from rounds.forms import ReopenForm, StartRoundForm
+from rounds.head_to_head import held_out_shortage
 from rounds.models import Round, Stage
 from rounds.reports import round_report
 from rounds.schedules.actions import create_schedule
@@ -65,6 +66,10 @@ def start(request: ProjectRequest) -> HttpResponse:
         else:
             if round_ is None:
                 return redirect("rounds:list", slug=project.slug)
+            if shortage := held_out_shortage(round_):
+                messages.warning(
+                    request, f"The round has {shortage}. Bring more prompts into a set of purpose evaluation."
+                )
             return redirect("rounds:round", slug=project.slug, number=round_.number)
     context = {"form": form, "when_form": when_form, "open_round": project.rounds.open().first()}
     return render(request, "rounds/start.html", context, status=422 if form.is_bound else 200)

@@ -1,4 +1,4 @@
-"""PPO from and against the start policy, with the round's reward model."""
+"""PPO from the start policy and against the plan's reference, with the round's reward model."""
 
 from learning.interface.options import options_to_dict
 from policy_training.actions import train_ppo
@@ -12,6 +12,7 @@ from rounds.stages.transitions import (
     require_none_unsuccessful,
     stage_runs,
 )
+from rounds.starting_models import reference_policy
 from workspace.naming import unique_name
 
 
@@ -24,6 +25,7 @@ def advance_policy(round_: Round, plan: RoundPlan) -> bool:
             project=round_.project,
             name=unique_name(Policy.objects.filter(project=round_.project), f"round {round_.number}"),
             start=round_.start_policy,
+            reference=reference_policy(round_.start_policy, plan),
             reward_model=round_.reward_model,
             prompt_set=round_.prompt_set,
             config=options_to_dict(plan.policy),

@@ -1,19 +1,22 @@
 """The policies answer the round's prompts; of their responses the annotators' tasks are made."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from django.utils import timezone
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
-from annotation.models import Batch, Prompt
+from annotation.content.actions import NewResponse, add_responses, get_or_create_source
+from annotation.models import Batch, Demonstration, Prompt, Response, Source
 from learning.interface.options import options_to_dict
 from policy_training.actions import sample_responses
 from policy_training.models import Policy
-from policy_training.training.config import SampleConfig
+from policy_training.training.config import SampleConfig, SampleOptions
 from rounds.allocation import allocate_draws
 from rounds.errors import RoundRefused
-from rounds.models import Round, Stage
+from rounds.head_to_head import Pairing, choose_pairings, evaluation_options, pairings_of
+from rounds.models import Round, RoundRun, Stage
 from rounds.plans import RoundPlan, placeholder_source
 from rounds.stages.transitions import (
     all_done,
@@ -24,7 +27,6 @@ from rounds.stages.transitions import (
 )
 from rounds.task_selection import (
     comparison_tasks,
-    head_to_head_count,
     head_to_head_tasks,
     reserve_tasks,
     response_id_prefix,
@@ -49,69 +51,89 @@ def advance_sampling(round_: Round, plan: RoundPlan) -> bool:
 
 def sampling_policies(round_: Round, plan: RoundPlan) -> list[Policy]:
     names = plan.sampling.other_policies
-    other_policies = list(
-        Policy.objects.filter(project=round_.project, name__in=names).exclude(pk=round_.start_policy_id)
-    )
-    return [round_.start_policy, *other_policies]
+    other_policies = Policy.objects.filter(project=round_.project, name__in=names)
+    return [round_.start_policy, *other_policies.exclude(pk=round_.start_policy_id).order_by("pk")]
 
 
 def _start_sampling(round_: Round, plan: RoundPlan) -> None:
-    prompts = select_prompts(round_.project, round_.prompt_set, plan.sampling.prompts)
+    pairings = choose_pairings(
+        project=round_.project,
+        prompt_set=round_.prompt_set,
+        plan=plan,
+        start=round_.start_policy,
+        previous=round_.comparison_policy,
+    )
+    paired = {prompt.pk for pairing in pairings for prompt in pairing.prompts}
+    prompts = select_prompts(
+        round_.project, round_.prompt_set, max(1, plan.sampling.prompts - len(paired)), without=paired
+    )
     if not prompts:
         raise RoundRefused(
             f"The prompt set “{round_.prompt_set.name}” is empty: bring prompts in with `manage.py import_prompts`.",
             code="no_prompts",
         )
+    _sample_for_tasks(round_, plan, prompts)
+    _sample_for_pairs(round_, plan, pairings)
+
+
+def _sample_for_tasks(round_: Round, plan: RoundPlan, prompts: Sequence[Prompt]) -> None:
     policies = sampling_policies(round_, plan)
     temperatures = plan.sampling.options.temperatures
-    draws: dict[Policy, list[Counter[float]]] = {policy: [Counter() for _ in prompts] for policy in policies}
-    n_head_to_head = 0
-    if round_.comparison_policy is not None:
-        n_head_to_head = head_to_head_count(plan, len(prompts))
-        for policy in (round_.start_policy, round_.comparison_policy):
-            own = draws.setdefault(policy, [Counter() for _ in prompts])
-            for number in range(n_head_to_head):
-                own[number][temperatures[0]] += 1
-    sizes = plan.sampling.task_sizes(len(prompts) - n_head_to_head)
+    draws: list[list[Counter[float]]] = [[Counter() for _ in prompts] for _ in policies]
+    sizes = plan.sampling.task_sizes(len(prompts))
     allocation = allocate_draws(policies=len(policies), temperatures=len(temperatures), sizes=sizes)
-    for number, prompt_draws in enumerate(allocation, start=n_head_to_head):
+    for number, prompt_draws in enumerate(allocation):
         for draw in prompt_draws:
-            draws[policies[draw.policy]][number][temperatures[draw.temperature]] += 1
-    config = SampleConfig(
-        policy=placeholder_source(), sampling=plan.sampling.options, runtime=plan.policy.runtime
-    )
-    for policy, own in draws.items():
+            draws[draw.policy][number][temperatures[draw.temperature]] += 1
+    for policy, own in zip(policies, draws, strict=True):
         # Fewer prompts than policies: some are not asked. The start policy is always the first to be asked.
-        if not any(own):
-            continue
-        run = sample_responses(
-            actor=round_.started_by,
-            project=round_.project,
-            policy=policy,
-            prompts=prompts,
-            config=options_to_dict(config),
-            id_prefix=response_id_prefix(round_, policy),
-            draws=own,
-        )
-        attach_run(round_, run, policy)
+        if any(own):
+            _queue_sampling(round_, plan, policy, prompts, plan.sampling.options, draws=own)
+
+
+def _sample_for_pairs(round_: Round, plan: RoundPlan, pairings: Sequence[Pairing]) -> None:
+    """A run of its own for every policy: these answers are drawn otherwise than those people rank."""
+    options = evaluation_options(plan)
+    start, all_prompts = round_.start_policy, [prompt for pairing in pairings for prompt in pairing.prompts]
+    requests = [(start, all_prompts)]
+    requests += [(p.opponent.policy, p.prompts) for p in pairings if p.opponent.policy is not None]
+    for policy, prompts in requests:
+        if prompts:
+            _queue_sampling(round_, plan, policy, prompts, options, purpose=RoundRun.Purpose.HEAD_TO_HEAD)
+    round_.head_to_head = [pairing.record for pairing in pairings]
+    round_.save(update_fields=["head_to_head"])
+
+
+def _queue_sampling(
+    round_: Round,
+    plan: RoundPlan,
+    policy: Policy,
+    prompts: Sequence[Prompt],
+    options: SampleOptions,
+    *,
+    draws: Sequence[Mapping[float, int]] | None = None,
+    purpose: str = RoundRun.Purpose.STAGE,
+) -> None:
+    config = SampleConfig(policy=placeholder_source(), sampling=options, runtime=plan.policy.runtime)
+    run = sample_responses(
+        actor=round_.started_by,
+        project=round_.project,
+        policy=policy,
+        prompts=prompts,
+        config=options_to_dict(config),
+        id_prefix=response_id_prefix(round_, policy, purpose),
+        draws=draws,
+    )
+    attach_run(round_, run, policy, purpose)
 
 
 def _open_annotation(round_: Round, plan: RoundPlan) -> None:
-    responses = responses_of_round(round_)
     prompts = sampled_prompts(round_)
-    head_to_head: list[NewTask] = []
-    n_head_to_head = 0
-    if round_.comparison_policy is not None:
-        n_head_to_head = head_to_head_count(plan, len(prompts))
-        head_to_head = head_to_head_tasks(
-            prompts[:n_head_to_head], responses, round_.start_policy, round_.comparison_policy
-        )
     sources = {policy.source_id for policy in sampling_policies(round_, plan)}
-    others = prompts[n_head_to_head:]
     comparisons = comparison_tasks(
-        others,
-        [response for response in responses if response.source_id in sources],
-        plan.sampling.task_sizes(len(others)),
+        prompts,
+        [response for response in responses_of_round(round_) if response.source_id in sources],
+        plan.sampling.task_sizes(len(prompts)),
     )
     if not comparisons.tasks:
         raise RoundRefused(
@@ -119,6 +141,7 @@ def _open_annotation(round_: Round, plan: RoundPlan) -> None:
             "temperature or from more policies.",
             code="nothing_to_compare",
         )
+    head_to_head = _pairs(round_)
     people = list(User.objects.filter(username__in=plan.annotation.reserved_for).order_by("username"))
     tasks, reserved = reserve_tasks(
         _interleave(head_to_head, comparisons.tasks), people, plan.annotation.reserved_tasks_per_person
@@ -138,13 +161,70 @@ def _open_annotation(round_: Round, plan: RoundPlan) -> None:
     max_hours = plan.annotation.max_hours
     deadline = timezone.now() + timedelta(hours=max_hours) if max_hours else None
     reason = "; ".join(filter(None, (f"{len(tasks)} tasks are ready", comparisons.sentence)))
-    enter_stage(round_, Stage.ANNOTATING, reason, batch=batch, annotation_deadline=deadline)
+    enter_stage(
+        round_,
+        Stage.ANNOTATING,
+        reason,
+        batch=batch,
+        annotation_deadline=deadline,
+        head_to_head=round_.head_to_head,
+    )
+
+
+def _pairs(round_: Round) -> list[NewTask]:
+    """The head-to-head tasks; how many answers were equal is recorded with the round."""
+    own = responses_of_round(round_, purpose=RoundRun.Purpose.HEAD_TO_HEAD, policy=round_.start_policy)
+    tasks = []
+    for record, pairing in zip(round_.head_to_head, pairings_of(round_), strict=True):
+        if pairing.opponent.policy is None:
+            others = _reference_responses(round_, pairing.prompts)
+        else:
+            others = responses_of_round(
+                round_, purpose=RoundRun.Purpose.HEAD_TO_HEAD, policy=pairing.opponent.policy
+            )
+        pairs, record["equal"] = head_to_head_tasks(pairing.prompts, own, others)
+        tasks += pairs
+    return tasks
+
+
+def _reference_responses(round_: Round, prompts: Sequence[Prompt]) -> list[Response]:
+    """What people wrote to these prompts, as responses; the first demonstration of each."""
+    source = get_or_create_source(
+        actor=round_.started_by,
+        project=round_.project,
+        kind=Source.Kind.REFERENCE,
+        name="demonstrations",
+    )
+    first: dict[int, Demonstration] = {}
+    for demonstration in Demonstration.objects.filter(
+        project=round_.project, prompt__in=[prompt.pk for prompt in prompts]
+    ).order_by("pk"):
+        first.setdefault(demonstration.prompt_id, demonstration)
+    return add_responses(
+        actor=round_.started_by,
+        project=round_.project,
+        rows=[
+            NewResponse(
+                prompt=prompt,
+                source=source,
+                text=first[prompt.pk].response_text,
+                turns=first[prompt.pk].turns,
+                response_id=f"demonstration-{first[prompt.pk].pk}",
+            )
+            for prompt in prompts
+            if prompt.pk in first  # it may have been taken back meanwhile
+        ],
+    )
 
 
 def sampled_prompts(round_: Round) -> list[Prompt]:
     """The round's prompts in the order they were asked."""
     link = (
-        round_.round_runs.filter(stage=Stage.SAMPLING, policy=round_.start_policy).select_related("run").get()
+        round_.round_runs.filter(
+            stage=Stage.SAMPLING, policy=round_.start_policy, purpose=RoundRun.Purpose.STAGE
+        )
+        .select_related("run")
+        .get()
     )
     prompts = {prompt.external_id: prompt for prompt in round_.prompt_set.prompts.all()}
     return [prompts[prompt_id] for prompt_id in link.run.parameters["prompt_ids"] if prompt_id in prompts]

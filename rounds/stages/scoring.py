@@ -6,6 +6,7 @@ from annotation.models import Judgment, Response
 from learning.interface.options import options_to_dict
 from rewardmodel.actions import score_responses
 from rounds.errors import RoundRefused
+from rounds.head_to_head import held_out_shortage
 from rounds.lengths import require_lengths
 from rounds.models import Round, Schedule, Stage
 from rounds.plans import RoundPlan, load_plan
@@ -93,5 +94,6 @@ def open_next_round(round_: Round, *, actor: User | None = None) -> Round:
         comparison_policy=round_.start_policy,
         started_by=actor or round_.started_by,
     )
-    enter_stage(next_round, Stage.SAMPLING, f"round {round_.number} is done", actor=actor)
+    reason = "; ".join(filter(None, (f"round {round_.number} is done", held_out_shortage(next_round))))
+    enter_stage(next_round, Stage.SAMPLING, reason, actor=actor)
     return next_round

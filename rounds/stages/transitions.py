@@ -84,5 +84,7 @@ def all_done(runs: Sequence[Run]) -> bool:
     return bool(runs) and all(run.state == RunState.DONE for run in runs)
 
 
-def attach_run(round_: Round, run: Run, policy: Policy | None = None) -> None:
-    RoundRun.objects.create(round=round_, run=run, stage=round_.stage, policy=policy)
+def attach_run(
+    round_: Round, run: Run, policy: Policy | None = None, purpose: str = RoundRun.Purpose.STAGE
+) -> None:
+    RoundRun.objects.create(round=round_, run=run, stage=round_.stage, policy=policy, purpose=purpose)

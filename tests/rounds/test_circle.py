@@ -15,6 +15,7 @@ from learning.interface.training_options import ModelArchitecture, ModelSource
 from policy_training.actions import train_sft
 from rounds.actions import start_round
 from rounds.models import Round, Stage
+from rounds.plans import with_lengths
 from rounds.reports import round_report
 from rounds.worker_tasks import RUN_KINDS, periodic_tasks
 from runs.models import Run
@@ -54,7 +55,6 @@ def small(monkeypatch):
             plan.sampling,
             prompts=PROMPTS_PER_ROUND,
             responses_per_task=3,
-            options=replace(plan.sampling.options, max_response_tokens=16),
         ),
         reward_model=replace(
             plan.reward_model, data=replace(plan.reward_model.data, epochs=1, comparisons_per_step=8)
@@ -64,10 +64,9 @@ def small(monkeypatch):
             rollout=replace(plan.policy.rollout, steps=2, prompts_per_step=4, samples_per_prompt=2),
             algorithm=replace(plan.policy.algorithm, responses_per_minibatch=4),
             critic=replace(plan.policy.critic, max_pretraining_updates=1),
-            batch=replace(plan.policy.batch, max_response_tokens=16),
         ),
     )
-    return demo, config, plan
+    return demo, config, with_lengths(plan, max_prompt_tokens=48, max_response_tokens=16)
 
 
 def carry() -> None:
@@ -84,7 +83,7 @@ def fill(demo, round_) -> None:
 
 
 def run_of(round_, stage) -> Run:
-    return round_.round_runs.get(stage=stage).run
+    return round_.round_runs.get(stage=stage, purpose="stage").run
 
 
 def test_two_rounds_turn_and_every_link_is_stored(small):
@@ -148,8 +147,13 @@ def test_two_rounds_turn_and_every_link_is_stored(small):
         sides.setdefault(str(row["messages"]), set()).add(row["split"])
     assert all(len(splits) == 1 for splits in sides.values())
     evaluation = set(demo.evaluation_prompts.prompts.values_list("pk", flat=True))
-    used = set(Task.objects.filter(batch__project=project).values_list("prompt_id", flat=True))
-    assert evaluation.isdisjoint(used)
+    tasks = Task.objects.filter(batch__project=project)
+    trained_on = tasks.filter(purpose=Task.Purpose.NORMAL)
+    assert evaluation.isdisjoint(trained_on.values_list("prompt_id", flat=True))
+
+    # Head-to-head pairs are on those, and on the held-out side of the round's set.
+    for task in tasks.filter(purpose=Task.Purpose.HEAD_TO_HEAD).select_related("prompt"):
+        assert task.prompt_id in evaluation or task.prompt.split != "train"
 
     # The chain can be walked from a new response back to the base policy, and forth again.
     response = Response.objects.filter(source=second.start_policy.source).first()
@@ -166,7 +170,8 @@ def test_two_rounds_turn_and_every_link_is_stored(small):
     }
 
     report = round_report(second, demo.annotator)
-    assert report.head_to_head.total == compared.count()
+    (result,) = report.head_to_head
+    assert (result.opponent, result.total, result.on_trained_prompts) == ("base", compared.count(), 0)
     assert [entry.status for entry in report.timeline] == ["done"] * 6
 
     # A third round stands ready: the new policy's answers wait for people.

@@ -109,7 +109,7 @@ def test_a_round_whose_plan_cannot_be_read_fails_with_one_sentence(annotating_ro
     assert annotating_round.stage == "failed"
     assert annotating_round.error.startswith("plan")
     assert "\n" not in annotating_round.error
-    assert round_report(annotating_round, max_).head_to_head is None
+    assert round_report(annotating_round, max_).head_to_head == []
 
 
 @pytest.fixture

@@ -84,21 +84,23 @@ def test_a_prompt_with_fewer_different_answers_becomes_a_smaller_ranking_and_is_
     )
 
 
-def test_head_to_head_pairs_hold_one_answer_of_each_policy_on_the_same_prompt(
+def test_head_to_head_pairs_hold_one_answer_of_each_on_the_same_prompt_and_equal_answers_are_counted(
     project, prompt_set, make_policy, max_
 ):
     old, new = make_policy("old"), make_policy("new")
     first, second, third = prompt_set.prompts.all()[:3]
-    responses = (
-        answers(max_, project, first, old, ["old words"])
-        + answers(max_, project, first, new, ["new words", "more"])
+    own = (
+        answers(max_, project, first, new, ["new words", "more"])
         + answers(max_, project, second, new, ["alone"])
-        + answers(max_, project, third, old, ["equal"])
         + answers(max_, project, third, new, ["equal"])
     )
-    (task,) = head_to_head_tasks([first, second, third], responses, new, old)
+    others = answers(max_, project, first, old, ["old words"]) + answers(
+        max_, project, third, old, ["equal "]
+    )
+    (task,), equal = head_to_head_tasks([first, second, third], own, others)
     assert task.purpose == "head_to_head"
     assert [response.text for response in task.responses] == ["new words", "old words"]
+    assert equal == 1
 
 
 def test_reserved_tasks_never_take_more_than_half(project, prompt_set, policy, max_, ada):

@@ -8,8 +8,18 @@ from policy_training.mixing import describe_ptx
 from policy_training.models import Policy
 from rounds.actions import start_round
 from rounds.errors import RoundRefused
+from rounds.head_to_head import held_out_shortage
 from rounds.lengths import fit_plan
-from rounds.plans import PRESETS, load_plan, override_plan, plan_to_dict, preset_plan
+from rounds.plans import (
+    FIRST_POLICY,
+    HUMAN_REFERENCE,
+    PRESETS,
+    PREVIOUS_POLICY,
+    load_plan,
+    override_plan,
+    plan_to_dict,
+    preset_plan,
+)
 from rounds.schedules.actions import create_schedule
 from rounds.schedules.command_line import add_when_arguments, when_from_options
 from rounds.schedules.wording import describe_trigger
@@ -40,6 +50,17 @@ class Command(ProjectCommand):
             type=int,
             help="longest response sampled, read and written (default: the preset's, or what fits the models)",
         )
+        parser.add_argument(
+            "--opponents",
+            nargs="*",
+            choices=[PREVIOUS_POLICY, FIRST_POLICY, HUMAN_REFERENCE],
+            help="whom the policy meets head to head on held-out prompts (default: the preset's)",
+        )
+        parser.add_argument(
+            "--reference",
+            choices=["start_policy", FIRST_POLICY],
+            help="what PPO's KL penalty holds the policy to (default: the preset's)",
+        )
         parser.add_argument("--overlap", type=int, help="how many people judge each task")
         parser.add_argument("--quota", type=int, help="how many judgments end the annotation")
         parser.add_argument("--hours", type=float, help="end the annotation this long after it began")
@@ -61,6 +82,8 @@ class Command(ProjectCommand):
             sampling={name: value for name, value in sampling.items() if value is not None},
             temperatures=tuple(options["temperatures"]) if options["temperatures"] else None,
             annotation={name: value for name, value in annotation.items() if value is not None},
+            opponents=None if options["opponents"] is None else tuple(options["opponents"]),
+            reference=options["reference"],
         )
         criterion = find_criterion(project, options["criterion"])
         start_policy = find_policy(project, options["policy"])
@@ -101,6 +124,8 @@ class Command(ProjectCommand):
         self.stdout.write(
             " ".join(filter(None, (f"Started {round_}. `manage.py worker` executes it.", mixed_in)))
         )
+        if shortage := held_out_shortage(round_):
+            self.stdout.write(f"Note: {shortage}. Bring more into a set of purpose evaluation.")
 
 
 def find_policy(project: Project, name: str | None) -> Policy:

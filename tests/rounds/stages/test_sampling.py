@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
 def sample(round_, text=lambda policy, prompt, temperature, number: f"{policy}{temperature}{number}"):
     """What the sampling runs would write: the draws they were asked for, by the inputs they would get."""
-    for link in round_.round_runs.select_related("run", "policy__source"):
+    for link in round_.round_runs.filter(purpose="stage").select_related("run", "policy__source"):
         run, policy = link.run, link.policy
         inputs = SAMPLE.build_inputs(run)
         prompts = {prompt.external_id: prompt for prompt in round_.project.prompts.all()}
