@@ -56,7 +56,7 @@ def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Pro
         report.counts["rows without a judgment (not current, withdrawn, surplus or without ranks)"] = (
             n_skipped
         )
-    _check_against_database(project, staging, report)
+    check_against_database(project, staging, report)
     return report
 
 
@@ -72,13 +72,13 @@ def stage_prompts(path: Path, reader: PromptFileReader, staging: Staging, projec
                 if checked["prompt_id"] is not None:
                     if reader.ids_are_unique:
                         _claim_id(reader, row, line, staging)
-                    _claim_content(
+                    claim_content(
                         "prompt", checked["prompt_id"], hash_messages(checked["messages"]), line, staging
                     )
                 staging.add_prompt_row(line, checked)
         except RowError as problem:
             report.add_bad(line, problem)
-    _check_against_database(project, staging, report)
+    check_against_database(project, staging, report)
     return report
 
 
@@ -91,13 +91,13 @@ def _claim_id(reader: Reader | PromptFileReader, row: Mapping[str, Any], line: i
 def _claim_contents(judgment: ImportedJudgment, line: int, staging: Staging) -> None:
     prompt = hash_messages(judgment.prompt)
     if judgment.prompt_id is not None:
-        _claim_content("prompt", judgment.prompt_id, prompt, line, staging)
+        claim_content("prompt", judgment.prompt_id, prompt, line, staging)
     for response_id, response in zip(judgment.response_ids or [], judgment.responses, strict=False):
         digest = _response_digest(judgment.prompt_id, prompt, response)
-        _claim_content("response", response_id, digest, line, staging)
+        claim_content("response", response_id, digest, line, staging)
 
 
-def _claim_content(kind: str, row_id: str, digest: str, line: int, staging: Staging) -> None:
+def claim_content(kind: str, row_id: str, digest: str, line: int, staging: Staging) -> None:
     earlier = staging.claim_content(kind, row_id, digest, line)
     if earlier is not None:
         raise RowError(f"{kind}_id", f"{row_id} had another content on line {earlier}")
@@ -110,7 +110,7 @@ def _response_digest(prompt_id: str | None, prompt: str, response: Answer) -> st
     return hashlib.sha256(f"{prompt_id or ''}\0{prompt}\0{answer_key(response)}".encode()).hexdigest()
 
 
-def _check_against_database(project: Project, staging: Staging, report: ImportReport) -> None:
+def check_against_database(project: Project, staging: Staging, report: ImportReport) -> None:
     """Rows whose ids belong to another content in the project already are bad."""
     for chunk in staging.content_digests("prompt"):
         stored = Prompt.objects.filter(project=project, external_id__in=[row_id for row_id, _ in chunk])

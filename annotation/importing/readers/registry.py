@@ -13,6 +13,7 @@ from annotation.importing.readers.oasst import OasstReader
 from annotation.importing.readers.prompts import DemonstrationReader, PromptFileReader, PromptReader
 from annotation.importing.readers.ranked import RankedReader
 from annotation.importing.readers.records import RecordsReader
+from annotation.importing.readers.tasks import TaskReader
 from annotation.importing.readers.texts import TextReader
 from annotation.importing.readers.trl import TrlReader
 from annotation.importing.report import ImportRefused
@@ -27,6 +28,7 @@ COMPARISON_READERS: Mapping[str, type[Reader]] = {
 }
 PROMPT_READERS: Mapping[str, type[PromptFileReader]] = {"records": PromptReader}
 DEMONSTRATION_READERS: Mapping[str, type[PromptFileReader]] = {"records": DemonstrationReader}
+TASK_READERS: Mapping[str, type[TaskReader]] = {"records": TaskReader}
 TEXT_READERS: Mapping[str, type[TextReader]] = {"records": TextReader}
 
 T = TypeVar("T")
@@ -52,6 +54,11 @@ def prompt_reader(format_name: str, mapping: Mapping[str, list[str]]) -> PromptF
 
 def demonstration_reader(format_name: str, mapping: Mapping[str, list[str]]) -> PromptFileReader:
     reader = _find(DEMONSTRATION_READERS, format_name, "demonstrations")
+    return reader(ColumnMap(reader.fields, mapping, format_name=format_name))
+
+
+def task_reader(format_name: str, mapping: Mapping[str, list[str]]) -> TaskReader:
+    reader = _find(TASK_READERS, format_name, "tasks")
     return reader(ColumnMap(reader.fields, mapping, format_name=format_name))
 
 

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
+from annotation.importing.tasks.actions import import_tasks
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.judging.gold import set_gold_judgment
 from annotation.models import Judgment, Response, Task
@@ -143,11 +144,8 @@ def secrets_of(project, criterion, max_, ruth, key):
     return words + list(Response.objects.values_list("external_id", flat=True))
 
 
-def test_no_byte_of_a_session_tells_a_source_an_id_gold_or_anothers_judgment(
-    ada, project, secrets_of, key, monkeypatch
-):
-    # Gold tasks come at once: left to chance, a session now and then meets none, and nothing is tested then.
-    monkeypatch.setattr("annotation.queue.search.secrets.randbelow", lambda below: 0)
+def hear_a_session(ada, project, key) -> tuple[int, str]:
+    """All an annotator can do on the work page until no task is left: how many they saw, and what they were sent."""
     client = Listening()
     client.force_login(ada)
 
@@ -185,13 +183,72 @@ def test_no_byte_of_a_session_tells_a_source_an_id_gold_or_anothers_judgment(
     client.get(url("overview"))
     for name in ("batches",):
         assert client.get(url(name)).status_code == 404
-    assert len(seen) >= 4
-    assert Task.objects.filter(purpose="gold", assignments__annotator=ada).exists()
-    assert Judgment.objects.filter(annotator=ada).count() >= 6
     heard = "\n".join(client.heard)
     # The words of the interface itself, and of the site's own headers.
     heard = heard.replace("Content-Security-Policy", "").replace("Referrer-Policy", "")
-    heard = heard.replace("Cross-Origin-Opener-Policy", "")
+    return len(seen), heard.replace("Cross-Origin-Opener-Policy", "")
+
+
+def told(words, heard) -> list[str]:
+    return [word for word in words if word.lower() in heard.lower()]
+
+
+def test_no_byte_of_a_session_tells_a_source_an_id_gold_or_anothers_judgment(
+    ada, project, secrets_of, key, monkeypatch
+):
+    # Gold tasks come at once: left to chance, a session now and then meets none, and nothing is tested then.
+    monkeypatch.setattr("annotation.queue.search.secrets.randbelow", lambda below: 0)
+    seen, heard = hear_a_session(ada, project, key)
+    assert seen >= 4
+    assert Task.objects.filter(purpose="gold", assignments__annotator=ada).exists()
+    assert Judgment.objects.filter(annotator=ada).count() >= 6
     assert len(heard) > 30_000
-    told = [word for word in secrets_of if word.lower() in heard.lower()]
-    assert told == []
+    assert told(secrets_of, heard) == []
+
+
+def test_no_byte_tells_whose_imported_answers_are(ada, project, criterion, max_, key, tmp_path):
+    """Answers from a file: their sources, ids, tags, the file and the batch stay unknown to who judges them."""
+    rows = [
+        {
+            "prompt": f"Ask {number}",
+            "prompt_id": f"imported-prompt-{number}",
+            "tags": ["hidden-tag"],
+            "responses": [{"text": f"Text {place} of {number}"} for place in range(2 + number % 2)],
+            "sources": [SOURCE, REFERENCE, "ostrich-model-70b"][: 2 + number % 2],
+        }
+        for number in range(6)
+    ]
+    path = tmp_path / "leaderboard-file.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    batch, _ = import_tasks(
+        actor=max_, project=project, path=path, batch_name="Hidden batch name", overlap=1, open_at_once=True
+    )
+    seen, heard = hear_a_session(ada, project, key)
+    assert seen == 6 == batch.tasks.count()
+    # Each was on the screen, so that its words were there to be searched.
+    assert all(f"Text 0 of {number}" in heard for number in range(6))
+    words = [
+        SOURCE, REFERENCE, "ostrich-model-70b", "imported-prompt-", "hidden-tag", "leaderboard-file",
+        "Hidden batch name",
+    ]  # fmt: skip
+    assert told([*words, *Response.objects.values_list("external_id", flat=True)], heard) == []
+
+
+def test_imported_answers_are_shuffled_for_each_annotator(
+    project, criterion, max_, make_annotators, tmp_path
+):
+    """The column an answer came from does not show in its place: each source is first about half the time."""
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(
+        "\n".join(
+            json.dumps({"prompt": f"Ask {n}", "responses": ["a", "b"], "sources": ["one", "two"]})
+            for n in range(200)
+        )
+    )
+    import_tasks(actor=max_, project=project, path=path, overlap=1, open_at_once=True)
+    sources = dict(Response.objects.values_list("pk", "source__name"))
+    first = []
+    for person in make_annotators(200):
+        first.append(sources[claim_task(actor=person, project=project).order_shown[0]])
+    # Binomial with 200 tries: five standard deviations are 35.
+    assert abs(first.count("one") - 100) < 36

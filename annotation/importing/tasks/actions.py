@@ -1,0 +1,152 @@
+"""Answers from elsewhere as a batch of tasks to be judged, in one transaction: what breaks off leaves nothing."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from django.db import transaction
+
+from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
+from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
+from annotation.importing.insertion import content_id
+from annotation.importing.readers.judgments import MAX_RESPONSES
+from annotation.importing.readers.registry import task_reader
+from annotation.importing.report import ImportRefused, ImportReport
+from annotation.importing.staging import Staging, row_chunks
+from annotation.importing.tasks.staging import StagedRow, find_known_rows, size_of, stage_tasks
+from annotation.models import Batch, Source
+from annotation.text import clean_text
+from learning.interface.messages import answer_columns, answer_key
+from workspace.actions import record_audit
+from workspace.criteria import find_criterion
+from workspace.models import Project, User
+from workspace.naming import unique_name
+
+TASKS_PER_CHUNK = 500
+MAX_BATCH_NAME = 110  # leaves room for a number behind it
+
+
+def import_tasks(
+    *,
+    actor: User,
+    project: Project,
+    path: Path,
+    format: str = "records",
+    mapping: Mapping[str, Sequence[str]] | None = None,
+    criterion: str | None = None,
+    batch_name: str | None = None,
+    kind: str | None = None,
+    overlap: int | None = None,
+    priority: int = 0,
+    open_at_once: bool = False,
+    again: bool = False,
+    skip_bad: bool = False,
+) -> tuple[Batch, ImportReport]:
+    """The file's prompts and answers as a batch in draft, or open. Whose answers they are nobody who judges learns.
+
+    `kind`: pairwise or ranking; None: pairwise where no row has more than two answers. Tasks that the project has
+    already are left out, unless `again`. Raises ImportRefused (one sentence; `.report` has the bad rows), InvalidBatch.
+    """
+    if kind not in (None, Batch.Kind.PAIRWISE, Batch.Kind.RANKING):
+        raise ImportRefused(
+            f"“{kind}” is no kind of batch for answers: use pairwise or ranking.", code="bad_kind"
+        )
+    if batch_name is not None and len(clean_text(batch_name, "The batch's name")) > MAX_BATCH_NAME:
+        raise ImportRefused(f"The batch's name has more than {MAX_BATCH_NAME} characters.", code="bad_name")
+    judged_criterion = find_criterion(project, criterion)
+    reader = task_reader(format, {field: list(columns) for field, columns in (mapping or {}).items()})
+    with Staging() as staging:
+        report = stage_tasks(
+            path, reader, staging, project, most_responses=2 if kind == Batch.Kind.PAIRWISE else MAX_RESPONSES
+        )
+        try:
+            report.raise_if_bad_rows(skip_bad=skip_bad)
+        except ImportRefused as refused:
+            refused.report = report
+            raise
+        rows, _ = size_of(staging)
+        for name, lines in find_known_rows(project, judged_criterion, staging).items():
+            note = f"{len(lines)} of {rows} tasks are in the batch “{name}” already"
+            if again:
+                report.notes.append(f"{note}, and come in again.")
+                continue
+            report.notes.append(f"{note} and are left out; --again brings them in.")
+            for line in lines:
+                staging.drop_prompt_row(line)
+        tasks, most = size_of(staging)
+        if tasks == 0:
+            reasons = " ".join(report.notes) or ", ".join(
+                f"{count} {what}" for what, count in report.counts.items()
+            )
+            nothing_new = ImportRefused(f"{report.file} has no new task: {reasons}", code="no_rows")
+            nothing_new.report = report
+            raise nothing_new
+        ranking = kind == Batch.Kind.RANKING or most > 2
+        with transaction.atomic():
+            batch = create_batch(
+                actor=actor,
+                project=project,
+                criterion=judged_criterion,
+                name=unique_name(project.batches.all(), (batch_name or report.file)[:MAX_BATCH_NAME]),
+                responses_per_task=max(3, most) if ranking else 2,
+                overlap=overlap,
+                priority=priority,
+            )
+            sources = _Sources(actor, project, report.file)
+            for chunk in row_chunks(staging.prompt_rows(), TASKS_PER_CHUNK):
+                _add_chunk(actor, batch, chunk, sources)
+            if open_at_once:
+                batch = open_batch(actor=actor, batch=batch)
+            record_audit(
+                actor=actor, action="tasks.import", project=project, target=batch, file=report.file,
+                rows=report.rows, bad=report.bad, tasks=tasks,
+            )  # fmt: skip
+    report.counts = {"tasks": tasks, "sources": len(sources)} | report.counts
+    return batch, report
+
+
+class _Sources:
+    """The sources of the file's answers; one named after the file for answers that name none."""
+
+    def __init__(self, actor: User, project: Project, file: str) -> None:
+        self._actor, self._project, self._file = actor, project, file[:120]
+        self._known: dict[str, Source] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def get(self, name: str | None) -> Source:
+        name = name or self._file
+        if name not in self._known:
+            self._known[name] = get_or_create_source(
+                actor=self._actor, project=self._project, kind=Source.Kind.IMPORT, name=name
+            )
+        return self._known[name]
+
+
+def _add_chunk(actor: User, batch: Batch, rows: Sequence[StagedRow], sources: _Sources) -> None:
+    project = batch.project
+    prompts = add_prompts(
+        actor=actor,
+        project=project,
+        rows=[{name: row[name] for name in ("messages", "prompt_id", "kind", "tags")} for row in rows],
+    )
+    new: list[NewResponse] = []
+    for row, prompt in zip(rows, prompts, strict=True):
+        for answer, name in zip(row["answers"], row["sources"], strict=True):
+            source = sources.get(name)
+            text, turns = answer_columns(answer)
+            new.append(
+                NewResponse(
+                    prompt=prompt,
+                    source=source,
+                    text=text,
+                    turns=turns,
+                    response_id=content_id("t", prompt.external_id, source.name, answer_key(answer)),
+                )
+            )
+    responses = iter(add_responses(actor=actor, project=project, rows=new))
+    tasks = [
+        NewTask(prompt=prompt, responses=[next(responses) for _ in row["answers"]])
+        for row, prompt in zip(rows, prompts, strict=True)
+    ]
+    add_tasks(actor=actor, batch=batch, tasks=tasks)

@@ -1,0 +1,115 @@
+"""The first pass of an import of tasks: every row read and checked, equal ones found, nothing written."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from annotation.importing.readers.tasks import TaskReader
+from annotation.importing.report import ImportReport
+from annotation.importing.rows import RowError
+from annotation.importing.source_files import read_rows
+from annotation.importing.staging import Staging, row_chunks
+from annotation.importing.validation import check_against_database, claim_content
+from annotation.models import Batch, Task, hash_messages
+from annotation.text import safe_excerpt
+from learning.interface.messages import Answer, answer_key
+from workspace.models import Criterion, Project
+
+ROWS_PER_LOOK_UP = 200
+
+StagedRow = dict[str, Any]
+
+
+def stage_tasks(
+    path: Path, reader: TaskReader, staging: Staging, project: Project, *, most_responses: int
+) -> ImportReport:
+    """A row with equal answers becomes smaller, and is left out when that leaves one; so is a row that equals an
+    earlier one. Both are counted, and so are prompts that come again with other answers.
+    """
+    report = ImportReport(file=safe_excerpt(path.name))
+    counts = dict.fromkeys(
+        (
+            "answers equal to another of their row, taken once",
+            "rows with fewer than two different answers, left out",
+            "rows equal to an earlier row, left out",
+            "rows that ask what an earlier row asks, with other answers",
+        ),
+        0,
+    )
+    equal, single, repeated, asked_again = counts
+    for line, row in read_rows(path):
+        report.rows += 1
+        try:
+            if isinstance(row, RowError):
+                raise row
+            with staging.row_savepoint():
+                read = reader.read(row, line)
+                kept = _different(read["answers"])
+                counts[equal] += len(read["answers"]) - len(kept)
+                for column in ("answers", "sources"):
+                    read[column] = [read[column][place] for place in kept]
+                if len(kept) > most_responses:
+                    raise RowError(
+                        "responses",
+                        f"has {len(kept)} answers, and pairs are asked for (--kind pairwise)",
+                    )
+                if len(kept) < 2:
+                    counts[single] += 1
+                    continue
+                digest = hash_messages(read["messages"])
+                if read["prompt_id"] is not None:
+                    claim_content("prompt", read["prompt_id"], digest, line, staging)
+                if staging.claim_id(f"task {task_digest(digest, read['answers'])}", line) is not None:
+                    counts[repeated] += 1
+                    continue
+                counts[asked_again] += staging.claim_id(f"prompt {digest}", line) is not None
+                staging.add_prompt_row(line, read | {"line": line, "content_hash": digest})
+        except RowError as problem:
+            report.add_bad(line, problem)
+    check_against_database(project, staging, report)
+    report.counts = {what: count for what, count in counts.items() if count}
+    return report
+
+
+def _different(answers: Sequence[Answer]) -> list[int]:
+    """Places of the answers that no earlier one equals."""
+    first: dict[str, int] = {}
+    for place, answer in enumerate(answers):
+        first.setdefault(answer_key(answer), place)
+    return sorted(first.values())
+
+
+def task_digest(prompt_hash: str, answers: Sequence[Answer]) -> str:
+    """The same for the same question: one prompt, the same answers in any order, whoever wrote them."""
+    keys = sorted(answer_key(answer) for answer in answers)
+    return hashlib.sha256(json.dumps([prompt_hash, keys]).encode()).hexdigest()
+
+
+def find_known_rows(project: Project, criterion: Criterion, staging: Staging) -> dict[str, list[int]]:
+    """Name of a batch of this criterion -> lines of the staged rows that it asks already."""
+    known: dict[str, list[int]] = {}
+    for rows in row_chunks(staging.prompt_rows(), ROWS_PER_LOOK_UP):
+        lines = {task_digest(row["content_hash"], row["answers"]): row["line"] for row in rows}
+        tasks = (
+            Task.objects.filter(
+                batch__in=Batch.objects.filter(project=project, visible=True, criterion=criterion),
+                prompt__content_hash__in={row["content_hash"] for row in rows},
+            )
+            .select_related("prompt", "batch")
+            .prefetch_related("task_responses__response")
+            .order_by("pk")
+        )
+        for task in tasks:
+            answers = [shown.response.answer for shown in task.task_responses.all()]
+            line = lines.pop(task_digest(task.prompt.content_hash, answers), None)
+            if line is not None:
+                known.setdefault(task.batch.name, []).append(line)
+    return known
+
+
+def size_of(staging: Staging) -> tuple[int, int]:
+    """(staged rows, answers of the largest)."""
+    sizes = [len(row["answers"]) for row in staging.prompt_rows()]
+    return len(sizes), max(sizes, default=0)

@@ -1,0 +1,70 @@
+"""manage.py import_tasks PROJECT FILE [--map responses=COLUMN ...] [--criterion C] [--overlap N] [--open]"""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from annotation.importing.readers.registry import TASK_READERS
+from annotation.importing.tasks.actions import import_tasks
+from annotation.management.command_line import (
+    add_import_arguments,
+    parse_column_map,
+    print_bad_rows,
+    print_import_report,
+)
+from annotation.models import Batch
+from workspace.commands import ProjectCommand
+from workspace.models import Project, User
+
+
+class Command(ProjectCommand):
+    help = (
+        "Import prompts with 2 to 9 ready answers (of models sampled elsewhere, of people) as a batch of tasks to be "
+        "judged, blind: all rows or none, unless --skip-bad. Answers in a column each: --map responses=A --map "
+        "responses=B; the columns are then the answers' sources, unless --map sources=... names others."
+    )
+
+    def add_command_arguments(self, parser: ArgumentParser) -> None:
+        add_import_arguments(parser, TASK_READERS)
+        parser.add_argument("--criterion", help="What is asked; default: the project's only one.")
+        parser.add_argument("--batch-name", help="Default: the file's name.")
+        parser.add_argument(
+            "--kind",
+            choices=(Batch.Kind.PAIRWISE.value, Batch.Kind.RANKING.value),
+            help="Default: pairwise where no row has more than two answers.",
+        )
+        parser.add_argument(
+            "--overlap", type=int, help="How many people judge each task (default: the project's)."
+        )
+        parser.add_argument(
+            "--priority", type=int, default=0, help="Batches with a higher one are handed out first."
+        )
+        parser.add_argument(
+            "--open", action="store_true", help="Hand the tasks out at once; else the batch waits as a draft."
+        )
+        parser.add_argument(
+            "--again",
+            action="store_true",
+            help="Bring in tasks that a batch of the project has already, too.",
+        )
+
+    def run(self, *, actor: User, project: Project, **options: Any) -> None:
+        with print_bad_rows(self.stdout):
+            batch, report = import_tasks(
+                actor=actor,
+                project=project,
+                path=Path(options["file"]),
+                format=options["format"],
+                mapping=parse_column_map(options["map"]),
+                criterion=options["criterion"],
+                batch_name=options["batch_name"],
+                kind=options["kind"],
+                overlap=options["overlap"],
+                priority=options["priority"],
+                open_at_once=options["open"],
+                again=options["again"],
+                skip_bad=options["skip_bad"],
+            )
+        print_import_report(
+            self.stdout, report, destination=f"the {batch.get_state_display().lower()} batch “{batch.name}”"
+        )
