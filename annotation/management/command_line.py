@@ -22,7 +22,10 @@ def describe_formats(formats: Mapping[str, Described]) -> str:
     return "; ".join(f"{name}: {formats[name].description}" for name in sorted(formats)) + "."
 
 
-def add_import_arguments(parser: ArgumentParser, readers: Mapping[str, Described]) -> None:
+def add_import_arguments(
+    parser: ArgumentParser, readers: Mapping[str, Described], *, again: bool = True
+) -> None:
+    """`again`: whether rows that are there already can come in once more."""
     parser.add_argument("file", help="JSON lines, gzip-compressed or not, or Parquet.")
     parser.add_argument(
         "--format", default="records", choices=sorted(readers), help=describe_formats(readers)
@@ -38,11 +41,12 @@ def add_import_arguments(parser: ArgumentParser, readers: Mapping[str, Described
     parser.add_argument(
         "--skip-bad", action="store_true", help="Leave bad rows out instead of refusing the file."
     )
-    parser.add_argument(
-        "--again",
-        action="store_true",
-        help="Import rows once more that the project has already; without it they are left out and counted.",
-    )
+    if again:
+        parser.add_argument(
+            "--again",
+            action="store_true",
+            help="Import rows once more that the project has already; without it they are left out and counted.",
+        )
 
 
 def parse_column_map(pairs: Sequence[str]) -> dict[str, list[str]]:

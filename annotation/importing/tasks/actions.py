@@ -13,7 +13,8 @@ from annotation.importing.readers.registry import task_reader
 from annotation.importing.report import ImportRefused, ImportReport
 from annotation.importing.staging import Staging, row_chunks
 from annotation.importing.tasks.staging import StagedRow, find_known_rows, size_of, stage_tasks
-from annotation.models import Batch, Source
+from annotation.importing.unfinished import begin_import, clear_on_failure, describe_files, finish_import
+from annotation.models import Batch, Import, Source
 from annotation.text import clean_text
 from learning.interface.messages import answer_columns, answer_key
 from workspace.actions import record_audit
@@ -54,7 +55,7 @@ def import_tasks(
         raise ImportRefused(f"The batch's name has more than {MAX_BATCH_NAME} characters.", code="bad_name")
     judged_criterion = find_criterion(project, criterion)
     reader = task_reader(format, {field: list(columns) for field, columns in (mapping or {}).items()})
-    with Staging() as staging:
+    with clear_on_failure(actor, project), Staging() as staging:
         report = stage_tasks(
             path, reader, staging, project, most_responses=2 if kind == Batch.Kind.PAIRWISE else MAX_RESPONSES
         )
@@ -81,7 +82,11 @@ def import_tasks(
             nothing_new.report = report
             raise nothing_new
         ranking = kind == Batch.Kind.RANKING or most > 2
+        files = describe_files([path])
         with transaction.atomic():
+            imported = begin_import(
+                actor=actor, project=project, kind=Import.Kind.TASKS, format=format, files=files
+            )
             batch = create_batch(
                 actor=actor,
                 project=project,
@@ -90,17 +95,20 @@ def import_tasks(
                 responses_per_task=max(3, most) if ranking else 2,
                 overlap=overlap,
                 priority=priority,
+                from_import=imported,
             )
             sources = _Sources(actor, project, report.file)
             for chunk in row_chunks(staging.prompt_rows(), TASKS_PER_CHUNK):
                 _add_chunk(actor, batch, chunk, sources)
             if open_at_once:
                 batch = open_batch(actor=actor, batch=batch)
+            report.counts = {"tasks": tasks, "sources": len(sources)} | report.counts
+            finish_import(imported, counts=report.counts, notes=report.notes + report.lines())
+            report.import_id = imported.pk
             record_audit(
                 actor=actor, action="tasks.import", project=project, target=batch, file=report.file,
-                rows=report.rows, bad=report.bad, tasks=tasks,
+                rows=report.rows, bad=report.bad, tasks=tasks, imported=imported.pk,
             )  # fmt: skip
-    report.counts = {"tasks": tasks, "sources": len(sources)} | report.counts
     return batch, report
 
 
@@ -129,6 +137,7 @@ def _add_chunk(actor: User, batch: Batch, rows: Sequence[StagedRow], sources: _S
         actor=actor,
         project=project,
         rows=[{name: row[name] for name in ("messages", "prompt_id", "kind", "tags")} for row in rows],
+        from_import=batch.from_import,
     )
     new: list[NewResponse] = []
     for row, prompt in zip(rows, prompts, strict=True):
@@ -141,6 +150,7 @@ def _add_chunk(actor: User, batch: Batch, rows: Sequence[StagedRow], sources: _S
                     source=source,
                     text=text,
                     turns=turns,
+                    from_import=batch.from_import,
                     response_id=content_id("t", prompt.external_id, source.name, answer_key(answer)),
                 )
             )

@@ -1,7 +1,5 @@
 """The first pass of an import of tasks: every row read and checked, equal ones found, nothing written."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ from annotation.importing.readers.tasks import TaskReader
 from annotation.importing.report import ImportReport
 from annotation.importing.rows import RowError
 from annotation.importing.source_files import read_rows
-from annotation.importing.staging import Staging, row_chunks
+from annotation.importing.staging import Staging, question_digest, row_chunks
 from annotation.importing.validation import check_against_database, claim_content
 from annotation.models import Batch, Task, hash_messages
 from annotation.text import safe_excerpt
@@ -83,8 +81,7 @@ def _different(answers: Sequence[Answer]) -> list[int]:
 
 def task_digest(prompt_hash: str, answers: Sequence[Answer]) -> str:
     """The same for the same question: one prompt, the same answers in any order, whoever wrote them."""
-    keys = sorted(answer_key(answer) for answer in answers)
-    return hashlib.sha256(json.dumps([prompt_hash, keys]).encode()).hexdigest()
+    return question_digest(prompt_hash, [answer_key(answer) for answer in answers])
 
 
 def find_known_rows(project: Project, criterion: Criterion, staging: Staging) -> dict[str, list[int]]:

@@ -8,8 +8,8 @@ from annotation.importing.readers.registry import TASK_READERS
 from annotation.importing.tasks.actions import import_tasks
 from annotation.management.command_line import (
     add_import_arguments,
+    importing,
     parse_column_map,
-    print_bad_rows,
     print_import_report,
 )
 from annotation.models import Batch
@@ -42,14 +42,9 @@ class Command(ProjectCommand):
         parser.add_argument(
             "--open", action="store_true", help="Hand the tasks out at once; else the batch waits as a draft."
         )
-        parser.add_argument(
-            "--again",
-            action="store_true",
-            help="Bring in tasks that a batch of the project has already, too.",
-        )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        with print_bad_rows(self.stdout):
+        with importing(self.stdout, actor=actor, project=project):
             batch, report = import_tasks(
                 actor=actor,
                 project=project,

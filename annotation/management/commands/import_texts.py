@@ -25,7 +25,7 @@ class Command(ProjectCommand):
     )
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
-        add_import_arguments(parser, TEXT_READERS)
+        add_import_arguments(parser, TEXT_READERS, again=False)
         parser.add_argument(
             "--licence",
             "--license",

@@ -6,8 +6,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from annotation.errors import InvalidBatch
+from annotation.importing.actions import take_back_import
 from annotation.importing.report import ImportRefused
 from annotation.importing.tasks.actions import import_tasks
+from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import Batch, Prompt, Response, Source, Task
 from annotation.queue.actions import claim_task
 from workspace.models import AuditEvent
@@ -52,6 +54,24 @@ def test_answers_in_columns_become_pairs_with_the_columns_as_sources(bring, proj
     assert report.counts == {"tasks": 3, "sources": 2}
     assert AuditEvent.objects.get(action="tasks.import").target_id == str(batch.pk)
     assert not batch.tasks.exclude(open_slots=project.overlap).exists()
+
+
+def test_an_import_of_tasks_is_taken_back_until_somebody_has_judged_one(bring, project, max_, ada, key):
+    rows = [{"prompt": f"Q{n}?", "responses": ["x", "y"], "prompt_id": f"p{n}"} for n in range(2)]
+    batch, report = bring(rows, open_at_once=True)
+    imported = project.imports.get()
+    assert (imported.pk, imported.kind, imported.state) == (report.import_id, "tasks", "done")
+    hidden = take_back_import(actor=max_, imported=imported)
+    assert (hidden["tasks"], hidden["responses"], hidden["prompts"]) == (2, 4, 2)
+    assert claim_task(actor=ada, project=project) is None
+    assert not Prompt.objects.exists() and not Response.objects.exists()
+    batch, report = bring(rows, open_at_once=True)
+    assert (batch.name, batch.tasks.count(), report.notes) == ("rows.jsonl", 2, [])
+    assignment = claim_task(actor=ada, project=project)
+    content = JudgmentInput(tiers=[["A"], ["B"]], strengths=[1])
+    submit_judgment(actor=ada, assignment=assignment, content=content, idempotency_key=key())
+    with pytest.raises(ImportRefused, match="people have judged its tasks .1 judgment."):
+        take_back_import(actor=max_, imported=project.imports.get(pk=report.import_id))
 
 
 @pytest.mark.parametrize(
@@ -208,7 +228,7 @@ def test_the_command_brings_in_opens_and_an_annotator_gets_the_task(project, cri
         "import_tasks", project.slug, path, "--map", "responses=gpt", "--map", "responses=llama", "--overlap", "2",
         "--open", stdout=out,
     )  # fmt: skip
-    assert out.getvalue() == "answers.csv: 1 tasks, 2 sources into the open batch “answers.csv”.\n"
+    assert out.getvalue().endswith("answers.csv: 1 tasks, 2 sources into the open batch “answers.csv”.\n")
     assignment = claim_task(actor=ada, project=project)
     assert assignment.task.prompt.messages[-1]["content"] == "Why, please?"
     assert assignment.task.required_judgments == 2
