@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotation.access import access_assignment
 from annotation.annotator.json_api import json_endpoint, parse_json_body
-from annotation.annotator.presenter import task_context
+from annotation.annotator.presenter import PAGE_VERSION, guideline_content, task_context
 from annotation.annotator.progress import annotator_progress
 from annotation.errors import BadRequest
 from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment, withdraw_judgment
@@ -51,7 +51,11 @@ def task_response(request: ProjectRequest, project: Project, assignment: Assignm
         "judgment"
     )
     current = pointer.first()
-    context = task_context(assignment, judgment=current.judgment if current else None)
+    context = task_context(
+        assignment,
+        judgment=current.judgment if current else None,
+        page_is_outdated=request.headers.get("X-Page-Version") != PAGE_VERSION,
+    )
     return JsonResponse(
         {
             "public_id": str(assignment.public_id),
@@ -61,8 +65,18 @@ def task_response(request: ProjectRequest, project: Project, assignment: Assignm
             "progress": annotator_progress(request.user, project),
             "draft": context["draft"],
             "judgment": context["judgment"],
+            # What is on the screen with this task; a judgment says under which versions it was made.
+            "guideline": guideline_content(project),
+            "settings_version": assignment.settings_version,
         }
     )
+
+
+def short_response(project: Project, data: dict[str, Any], *, status: int = 200) -> JsonResponse:
+    """An answer without a task. Its header says which guideline is in force, so that the page notices a new one."""
+    newest = project.guidelines.latest_version()
+    headers = {"X-Guideline-Version": str(newest.version if newest else 0)}
+    return JsonResponse(data, status=status, headers=headers)
 
 
 @require_GET
@@ -84,7 +98,7 @@ def draft(request: ProjectRequest, public_id: UUID) -> HttpResponse:
         draft=parse_json_body(request),
         characters=len(request.body),
     )
-    return JsonResponse({"saved": is_saved})
+    return short_response(request.project, {"saved": is_saved})
 
 
 @require_POST
@@ -105,10 +119,12 @@ def submit(request: ProjectRequest, public_id: UUID) -> HttpResponse:
             rationale=data.get("rationale", ""),
             flags=data.get("flags", []),
             seconds=data.get("seconds", 0.0),
+            guideline_version=data.get("guideline_version"),
+            settings_version=data.get("settings_version"),
         ),
         idempotency_key=data.get("idempotency_key"),
     )
-    return JsonResponse({"stored": True, "is_counted": not judgment.surplus}, status=201)
+    return short_response(request.project, {"stored": True, "is_counted": not judgment.surplus}, status=201)
 
 
 @require_POST
@@ -120,7 +136,7 @@ def skip(request: ProjectRequest, public_id: UUID) -> HttpResponse:
     queue.skip_task(
         actor=request.user, assignment=assignment, reason=reason if isinstance(reason, str) else ""
     )
-    return JsonResponse({"skipped": True})
+    return short_response(request.project, {"skipped": True})
 
 
 @require_POST

@@ -3,27 +3,27 @@
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
 
 from annotation.access import access_assignment
-from annotation.annotator.presenter import browser_storage_key
+from annotation.annotator.presenter import PAGE_VERSION, browser_storage_key, guideline_content
 from annotation.annotator.progress import annotator_progress, recent_judgments
 from annotation.annotator.shortcuts import SHORTCUT_GROUPS, key_caps, shortcut_table
 from annotation.models import Assignment, Batch
 from annotation.preferences.scale import tiers_to_labels
 from annotation.rendering.judgments import describe_judgment
-from annotation.rendering.markdown import excerpt, render_markdown
+from annotation.rendering.markdown import excerpt
 from workspace.models import Project, User
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
 
 
 def work_page_context(actor: User, project: Project, assignment: Assignment | None) -> dict[str, Any]:
-    newest = project.guidelines.latest_version()
+    last = recent_judgments(actor, project, 1)
     return {
         "project": project,
         "first_task": assignment,
@@ -31,7 +31,10 @@ def work_page_context(actor: User, project: Project, assignment: Assignment | No
         "shortcut_groups": SHORTCUT_GROUPS,
         "shortcut_table": shortcut_table(),
         "keys": key_caps(),
-        "guideline": render_markdown(newest.text) if newest and newest.text.strip() else "",
+        "page_version": PAGE_VERSION,
+        "guideline": guideline_content(project),
+        # Under which the annotator judged last: a newer one is news.
+        "known_guideline_version": last[0].guideline_version if last else 0,
     }
 
 
@@ -53,13 +56,12 @@ def overview(request: ProjectRequest) -> HttpResponse:
         }
         for judgment in recent_judgments(request.user, project, 10)
     ]
-    newest = project.guidelines.latest_version()
     context = {
         "project": project,
         "progress": annotator_progress(request.user, project),
         "recent": recent,
         "keys": key_caps(),
-        "guideline": render_markdown(newest.text) if newest and newest.text.strip() else "",
+        "guideline": guideline_content(project)["html"],
     }
     return render(request, "annotation/annotator/overview.html", context)
 
@@ -89,9 +91,13 @@ def task(request: ProjectRequest, public_id: UUID) -> HttpResponse:
 
 
 @require_GET
+@never_cache
 @project_view(Capability.ANNOTATE)
 def guideline(request: ProjectRequest) -> HttpResponse:
+    """The guideline in force, as a page; for the work page's script as JSON."""
     project = request.project
-    newest = project.guidelines.latest_version()
-    context = {"project": project, "newest": newest, "html": render_markdown(newest.text) if newest else ""}
+    content = guideline_content(project)
+    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+        return JsonResponse(content)
+    context = {"project": project, "newest": project.guidelines.latest_version(), "html": content["html"]}
     return render(request, "annotation/annotator/guideline.html", context)

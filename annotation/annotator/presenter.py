@@ -1,5 +1,6 @@
 """What an annotator's screen is made of. Blind: texts and labels, never an id, a source, a purpose or a priority."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils.crypto import salted_hmac
@@ -14,7 +15,11 @@ from annotation.preferences.scale import (
 )
 from annotation.rendering.conversation import displayed_responses, render_conversation
 from annotation.rendering.judgments import FLAG_LABELS
+from annotation.rendering.markdown import render_markdown
 from workspace.models import Project, QuestionSettings, User
+
+# Raised with every change of the work page's script that the fragments of tasks depend on.
+PAGE_VERSION = "2"
 
 
 def scale_points() -> list[dict[str, Any]]:
@@ -32,17 +37,28 @@ def scale_points() -> list[dict[str, Any]]:
     ]
 
 
-def step_strengths() -> list[dict[str, Any]]:
+def step_strengths(keys: Mapping[str, str]) -> list[dict[str, Any]]:
     """What a step between two tiers of a ranking can be, and the key that says it."""
-    keys = key_caps()
     return [
         {"value": strength, "name": name, "key": keys[f"set_strength_{strength}"]}
         for strength, name in STRENGTH_CHOICES.items()
     ]
 
 
-def task_context(assignment: Assignment, *, judgment: Judgment | None = None) -> dict[str, Any]:
-    """Context of the task's fragment. With `judgment` (the annotator's own) it is filled in for revision."""
+def guideline_content(project: Project) -> dict[str, Any]:
+    """The guideline in force, as it goes to the screen: version (0: none yet) and text as HTML (empty: none)."""
+    newest = project.guidelines.latest_version()
+    html = render_markdown(newest.text) if newest and newest.text.strip() else ""
+    return {"version": newest.version if newest else 0, "html": html}
+
+
+def task_context(
+    assignment: Assignment, *, judgment: Judgment | None = None, page_is_outdated: bool = False
+) -> dict[str, Any]:
+    """Context of the task's fragment. With `judgment` (the annotator's own) it is filled in for revision.
+
+    A page that was opened before an update has its script and its keys of then: the hints are those of then.
+    """
     batch = assignment.task.batch
     settings = QuestionSettings.objects.filter(
         project=batch.project_id, version=assignment.settings_version
@@ -59,6 +75,9 @@ def task_context(assignment: Assignment, *, judgment: Judgment | None = None) ->
         }
         if len(responses) == 2:
             content["value"] = order_to_scale(tiers, judgment.strengths)
+    keys = key_caps()
+    if page_is_outdated:
+        keys |= {f"set_strength_{strength}": str(strength) for strength in STRENGTH_CHOICES}
     return {
         "assignment": assignment,
         "question": batch.criterion.question,
@@ -66,8 +85,9 @@ def task_context(assignment: Assignment, *, judgment: Judgment | None = None) ->
         "responses": responses,
         "is_pair": len(responses) == 2,
         "scale": scale_points(),
-        "strengths": step_strengths(),
-        "keys": key_caps(),
+        "strengths": step_strengths(keys),
+        "keys": keys,
+        "page_is_outdated": page_is_outdated,
         "flags": FLAG_LABELS,
         "allow_ties": settings is None or settings.allow_ties,
         "ask_rationale": settings is not None and settings.ask_rationale,

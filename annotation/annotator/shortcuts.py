@@ -61,7 +61,12 @@ SHORTCUT_GROUPS = (
         EVERY_TASK,
         "Everywhere",
         (
-            Shortcut("submit", {"Enter": None}, "Submit and go on", is_single_key=False),
+            Shortcut(
+                "submit",
+                {"Enter": None},
+                "Submit and go on; with Ctrl while you write",
+                is_single_key=False,
+            ),
             Shortcut("skip", {"S": None}, "Skip this task"),
             Shortcut("open_note", {"N": None}, "Write a note"),
             Shortcut("go_back", {"Z": None}, "Back to the last answer, or to the task just skipped"),

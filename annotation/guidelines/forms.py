@@ -21,7 +21,11 @@ class VersionedForm(StyledFormMixin, forms.Form):
 
 class QuestionForm(VersionedForm):
     allow_ties = forms.BooleanField(required=False, label="Annotators may call a tie")
-    ask_rationale = forms.BooleanField(required=False, label="Ask for a reason")
+    ask_rationale = forms.BooleanField(
+        required=False,
+        label="Ask for a reason",
+        help_text="Required: a judgment without a few words why is not taken.",
+    )
 
 
 class GuidelineForm(VersionedForm):
@@ -31,7 +35,7 @@ class GuidelineForm(VersionedForm):
         max_length=MAX_GUIDELINE_CHARACTERS,
         label="Text",
         widget=forms.Textarea(attrs={"rows": 16, "dir": "auto"}),
-        help_text="Markdown; shown beside every task.",
+        help_text="Markdown. Annotators open it by the button Guideline; a new version is announced to them.",
     )
 
     def clean_text(self) -> str:

@@ -7,10 +7,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from annotation.errors import AlreadySubmitted, BatchNotOpen, IdempotencyKeyReused, NothingToRevise
+from annotation.errors import (
+    AlreadySubmitted,
+    BatchNotOpen,
+    IdempotencyKeyReused,
+    InvalidJudgment,
+    NothingToRevise,
+)
 from annotation.models import Assignment, Batch, CurrentJudgment, Judgment, Task
 from annotation.preferences.scale import labels_to_responses
 from annotation.preferences.validation import (
@@ -24,12 +30,16 @@ from annotation.preferences.validation import (
 from annotation.queue.actions import lock_task, require_own_assignment
 from workspace.actions import record_audit
 from workspace.database import write_transaction
-from workspace.models import Project, QuestionSettings, User
+from workspace.models import Guideline, Project, QuestionSettings, User
 
 
 @dataclass(frozen=True, kw_only=True)
 class JudgmentInput:
-    """A judgment as it came in, in the labels that the annotator saw; nothing of it is checked yet."""
+    """A judgment as it came in, in the labels that the annotator saw; nothing of it is checked yet.
+
+    The versions are those of the guideline and of the question's settings that were on the screen; None, from a page
+    that does not say: those under which the task was handed out.
+    """
 
     tiers: Any
     strengths: Any
@@ -37,11 +47,13 @@ class JudgmentInput:
     rationale: Any = ""
     flags: Any = ()
     seconds: Any = 0.0
+    guideline_version: Any = None
+    settings_version: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class JudgmentContent:
-    """A checked judgment in response keys."""
+    """A checked judgment in response keys, and the versions it was made under."""
 
     tiers: list[list[int]]
     strengths: list[int | None]
@@ -49,6 +61,8 @@ class JudgmentContent:
     rationale: str
     flags: list[str]
     seconds: float
+    guideline_version: int
+    settings_version: int
 
 
 @write_transaction
@@ -137,6 +151,8 @@ def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: s
         rationale=before.rationale,
         flags=before.flags,
         seconds=0.0,
+        guideline_version=before.guideline_version,
+        settings_version=before.settings_version,
     )
     if task.uses_slots and not before.surplus:
         Task.objects.filter(pk=task.pk).update(
@@ -161,29 +177,51 @@ def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: s
 
 
 def _parse_judgment(assignment: Assignment, project: Project, content: JudgmentInput) -> JudgmentContent:
-    """From labels to response keys, checked against what this annotator was shown."""
+    """From labels to response keys, checked against what this annotator was shown and asked."""
     key_of = labels_to_responses(assignment.order_shown)
     labels = list(key_of)
-    tiers, strengths = validate_tiers(content.tiers, content.strengths, labels, allow_ties=True)
-    if len(tiers) < len(labels):
-        # The question's settings are read only when there is a tie.
-        validate_tiers(
-            tiers, strengths, labels, allow_ties=_ties_allowed(project, assignment.settings_version)
-        )
+    settings_version = _known_version(
+        project.question_settings.all(), content.settings_version, "settings", assignment.settings_version
+    )
+    settings = project.question_settings.filter(version=settings_version).first()
+    tiers, strengths = validate_tiers(
+        content.tiers, content.strengths, labels, allow_ties=settings is None or settings.allow_ties
+    )
     marks = clean_marks(content.marks or {}, labels)
+    rationale = clean_rationale(content.rationale)
+    if settings is not None and settings.ask_rationale and not rationale.strip():
+        raise InvalidJudgment(
+            "This project asks for a reason with every judgment: write in a few words why.",
+            code="rationale_required",
+        )
     return JudgmentContent(
         tiers=[[key_of[label] for label in tier] for tier in tiers],
         strengths=strengths,
         marks={str(key_of[label]): values for label, values in marks.items()},
-        rationale=clean_rationale(content.rationale),
+        rationale=rationale,
         flags=clean_flags(content.flags),
         seconds=clean_seconds(content.seconds),
+        guideline_version=_known_version(
+            project.guidelines.all(), content.guideline_version, "guideline", assignment.guideline_version
+        ),
+        settings_version=settings_version,
     )
 
 
-def _ties_allowed(project: Project, version: int) -> bool:
-    settings = QuestionSettings.objects.filter(project=project, version=version).first()
-    return settings is None or settings.allow_ties
+def _known_version(
+    versions: QuerySet[Guideline] | QuerySet[QuestionSettings], version: Any, what: str, handed_out: int
+) -> int:
+    """The version on the screen; 0 is none, before the first. Raises InvalidJudgment for one that never was."""
+    if version is None:
+        return handed_out
+    if (
+        isinstance(version, bool)
+        or not isinstance(version, int)
+        or not 0 <= version < 2**31
+        or (version > 0 and not versions.filter(version=version).exists())
+    ):
+        raise InvalidJudgment(f"There is no such version of the project's {what}.", code="unknown_version")
+    return version
 
 
 def _find_by_idempotency_key(actor: User, assignment: Assignment, idempotency_key: str) -> Judgment | None:
@@ -243,8 +281,6 @@ def _append_judgment(assignment: Assignment, content: JudgmentContent, **fields:
                 task_id=assignment.task_id,
                 annotator_id=assignment.annotator_id,
                 order_shown=assignment.order_shown,
-                settings_version=assignment.settings_version,
-                guideline_version=assignment.guideline_version,
                 **asdict(content),
                 **fields,
             )

@@ -15,6 +15,8 @@
     return pair ? decodeURIComponent(pair.slice(name.length + 1)) : "";
   };
 
+  const pageVersion = () => document.getElementById("work-page").dataset.pageVersion;
+
   const send = async (url, body, keepalive) => {
     let response;
     try {
@@ -22,7 +24,7 @@
         method: body === undefined ? "GET" : "POST",
         credentials: "same-origin",
         keepalive: Boolean(keepalive),
-        headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": readCookie("csrftoken") },
+        headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": readCookie("csrftoken"), "X-Page-Version": pageVersion() },
         body: body === undefined ? undefined : JSON.stringify(body),
       });
     } catch (error) {
@@ -32,21 +34,26 @@
     if (response.status === 429 || response.status >= 500) throw new Offline();
     const type = response.headers.get("Content-Type") || "";
     const data = type.includes("application/json") ? await response.json() : {};
-    return { status: response.status, data };
+    return { status: response.status, data, guidelineVersion: Number(response.headers.get("X-Guideline-Version")) };
   };
 
-  Roundtable.createApiClient = ({ nextTaskUrl, taskUrl, refreshCsrfUrl }) => {
+  // `onGuidelineVersion` hears which version is in force, where an answer says it.
+  Roundtable.createApiClient = ({ nextTaskUrl, taskUrl, refreshCsrfUrl, guidelineUrl }, { onGuidelineVersion }) => {
     // Renews an old CSRF token once by itself.
     const requestJson = async (url, body, keepalive) => {
-      const response = await send(url, body, keepalive);
-      if (response.status !== 403 || body === undefined) return response;
-      await send(refreshCsrfUrl);
-      return send(url, body, keepalive);
+      let response = await send(url, body, keepalive);
+      if (response.status === 403 && body !== undefined) {
+        await send(refreshCsrfUrl);
+        response = await send(url, body, keepalive);
+      }
+      onGuidelineVersion(response.guidelineVersion);
+      return response;
     };
     const urlOf = (publicId, verb) => taskUrl.replace(PLACEHOLDER, publicId) + (verb ? `${verb}/` : "");
     return {
       requestJson,
       urlOf,
+      getGuideline: () => requestJson(guidelineUrl),
       claimNextTask: (afterAssignment) => requestJson(nextTaskUrl, { after_assignment: afterAssignment }),
       getTask: (publicId) => requestJson(urlOf(publicId, "content")),
       saveDraft: (publicId, draft, keepalive) => requestJson(urlOf(publicId, "draft"), draft, keepalive),

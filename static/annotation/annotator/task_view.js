@@ -52,6 +52,12 @@
         note.open = true;
         note.querySelector("textarea").focus();
       },
+      // What stands against a submit without a reason, where the project asks for one.
+      missingReason() {
+        if (!("asksReason" in node.dataset) || rationale.value.trim()) return null;
+        note.open = true;
+        return { error: "Write in a few words why.", focusTarget: rationale };
+      },
       // Read out on the error line in any case; shown where it belongs if the controller can.
       showError({ error, focusTarget, showError }) {
         errorLine.classList.toggle("visually-hidden", Boolean(showError));

@@ -18,8 +18,9 @@
   const submittedIds = []; // public ids of what was judged in this window, the last one last
 
   const storage = Roundtable.openStorage(workPage.dataset.storageKey);
-  const api = Roundtable.createApiClient(workPage.dataset);
   const statusBar = Roundtable.createStatusBar(workPage);
+  const api = Roundtable.createApiClient(workPage.dataset, { onGuidelineVersion: (version) => guideline.hear(version) });
+  const guideline = Roundtable.watchGuideline(workPage.dataset, { fetchGuideline: api.getGuideline, announce: statusBar.announce });
   const currentTask = () => current;
   const drafts = Roundtable.openDrafts({ storage, api, currentTask, onLoggedOut: statusBar.askToLogIn });
   const outbox = Roundtable.openOutbox({
@@ -46,6 +47,7 @@
   // --- showing ------------------------------------------------------------------------------------------------
   const showTask = (data) => {
     statusBar.clearNotice();
+    guideline.show(data.guideline);
     current = Roundtable.showTask(taskContainer, data, {
       storedDraft: drafts.get(data.public_id),
       announce: statusBar.announce,
@@ -188,19 +190,21 @@
   const submit = () => {
     if (!current || !current.controller) return;
     const judgment = current.controller.getJudgment();
-    if (judgment.error) {
-      current.showError(judgment);
+    const problem = judgment.error ? judgment : current.missingReason();
+    if (problem) {
+      current.showError(problem);
       return;
     }
     statusBar.removeNotice();
-    const { publicId, isRevision } = current;
+    const { publicId, isRevision, data } = current;
     const draft = current.draft();
     const { rationale, flags, seconds, idempotency_key } = draft;
+    const versions = { guideline_version: guideline.version(), settings_version: data.settings_version };
     outbox.add({
       publicId,
       draft,
       url: api.urlOf(publicId, "submit"),
-      body: { ...judgment, rationale, flags, seconds, idempotency_key, revise: isRevision },
+      body: { ...judgment, rationale, flags, seconds, idempotency_key, ...versions, revise: isRevision },
     });
     drafts.remove(publicId);
     offerUndo(null);
