@@ -113,11 +113,13 @@ def sample_responses(
     config: Mapping[str, Any],
     id_prefix: str,
     draws: Sequence[Mapping[float, int]] | None = None,
+    kind_of_prompts: str = "prompts",
 ) -> Run:
     """Queue sampling: every prompt, every temperature, n responses. Response rows under the policy's source come out.
 
     `config` is SampleConfig as a mapping without the policy. `id_prefix` keeps response ids of several samplings apart.
     `draws`, one {temperature: samples} for each prompt, asks every prompt for its own samples; where it is empty, none.
+    `kind_of_prompts` stands in the run's title.
     """
     n_prompts = len(prompts) if draws is None else sum(1 for own in draws if own)
     if n_prompts == 0:
@@ -133,7 +135,7 @@ def sample_responses(
         actor=actor,
         project=project,
         kind=SAMPLE,
-        title=f"Sample {n_prompts} prompts from {policy.name}",
+        title=f"Sample {n_prompts} {kind_of_prompts} from {policy.name}",
         config={
             **config,
             "policy": {"path": str(policy.artifact.absolute_path)},

@@ -32,7 +32,7 @@ OPPONENT_FIELDS: dict[str, OpponentKind] = {
 
 class StartRoundForm(StyledFormMixin, forms.Form):
     preset = forms.ChoiceField(
-        choices=[(name, f"{name}: {PRESET_DESCRIPTIONS[name]}") for name in sorted(PRESETS)], initial="tiny"
+        choices=[(name, name) for name in sorted(PRESETS)], initial="tiny", help_text=" "
     )
     criterion = forms.ModelChoiceField(Criterion.objects.none())
     start_policy = forms.ModelChoiceField(Policy.objects.none())
@@ -104,6 +104,7 @@ class StartRoundForm(StyledFormMixin, forms.Form):
         criterion = self._chosen("criterion")
         if preset not in PRESETS:
             return
+        self.fields["preset"].help_text = f"{PRESET_DESCRIPTIONS[preset]}."
         plan = preset_plan(preset)
         if isinstance(policy, Policy) and isinstance(criterion, Criterion):
             shortest = shortest_reader(project, criterion, policy, plan)

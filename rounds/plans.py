@@ -229,9 +229,9 @@ PRESETS: Mapping[str, Callable[[RuntimeOptions], RoundPlan]] = {
 }
 # For whoever chooses one.
 PRESET_DESCRIPTIONS: Mapping[str, str] = {
-    "instructgpt": "rankings of 4 to 9 answers, PPO with pretraining text mixed in (InstructGPT); large models",
-    "llama2": "pairs from two temperatures, margins by strength (Llama 2); large models",
-    "tiny": "pairs, few prompts; models of about a million parameters on a laptop",
+    "instructgpt": "Rankings of 4 to 9 answers, PPO with pretraining text mixed in (InstructGPT); large models",
+    "llama2": "Pairs from two temperatures, margins by strength (Llama 2); large models",
+    "tiny": "Pairs, few prompts; models of about a million parameters on a laptop",
 }
 
 

@@ -162,13 +162,13 @@ def test_a_round_starts_in_the_browser_with_lengths_that_fit_the_policy(
     # Too long is refused on the form, and nothing has started.
     prompt.fill("200")
     response.fill("100")
-    page.get_by_role("button", name="Start the round").click()
+    page.locator("#start-round button[type=submit]").click()
     page.get_by_role("alert").wait_for()
     assert "reads 256 tokens at once" in page.get_by_role("alert").inner_text()
     assert not Round.objects.exists()
     page.complaints.clear()  # the browser reports the answer 422
     response.fill("")
-    page.get_by_role("button", name="Start the round").click()
+    page.locator("#start-round button[type=submit]").click()
     page.wait_for_url(re.compile("/rounds/1/"))
     options = Round.objects.get().plan["sampling"]
     assert (options["prompts"], options["options"]["max_prompt_tokens"]) == (7, 200)
