@@ -183,8 +183,8 @@ RUN_HEARTBEAT_SECONDS = env.float("ROUNDTABLE_RUN_HEARTBEAT_SECONDS", 2.0)
 RUN_POLL_SECONDS = env.float("ROUNDTABLE_RUN_POLL_SECONDS", 1.0)
 # Rounds advance and lapsed leases are swept this often, also while a run is going on.
 RUN_TICK_SECONDS = env.float("ROUNDTABLE_RUN_TICK_SECONDS", 5.0)
-# A child asked to stop (SIGTERM) has this long to checkpoint before SIGKILL. Of several processes: 30 s at most, after
-# which torchrun itself kills them.
+# A child asked to stop (SIGTERM) has this long to checkpoint before SIGKILL, of several processes too. Longer than the
+# largest model's checkpoint takes to write.
 RUN_STOP_GRACE_SECONDS = env.float("ROUNDTABLE_RUN_STOP_GRACE_SECONDS", 60.0)
 RUN_RETRY_BASE_SECONDS = env.float("ROUNDTABLE_RUN_RETRY_BASE_SECONDS", 10.0)
 RUN_RETRY_MAX_SECONDS = env.float(

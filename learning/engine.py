@@ -170,7 +170,8 @@ class Engine:
 
         `loss_sum` returns the sum of the losses in its micro-batch (through `forward`); `loss_denominator`
         is what the sum over all micro-batches of all ranks is divided by. A micro-batch whose `is_dummy` is
-        true is computed, so that the ranks stay in step, and counts nothing.
+        true is computed, so that the ranks stay in step, and counts nothing. Raises UserError naming the model when its
+        very first loss is not finite: another attempt would find the same. Later that is TrainingDiverged.
         """
         if not micro_batches or not loss_denominator > 0:
             raise ValueError(
@@ -185,6 +186,12 @@ class Engine:
             self.backward(loss)
             total += loss.item()
         total = self._distributed.sum(total)
+        if self.steps_done == 0 and not math.isfinite(total):
+            name = getattr(unwrap_model(self.model), "name_or_path", "") or type(self.model).__name__
+            raise UserError(
+                f"{name}: the loss of its first forward pass is {total}, before any training; its weights are bad, "
+                "so start from another one"
+            )
         return StepResult(loss=total, gradient_norm=self.step(), learning_rate=rate)
 
     def save_model(

@@ -26,6 +26,7 @@ from learning.engine import TrainingDiverged
 from learning.environment import describe_environment
 from learning.interface.atomic_files import is_disk_full
 from learning.interface.exit_codes import (
+    EXIT_BUSY,
     EXIT_CHECKPOINTED,
     EXIT_DONE,
     EXIT_FAILED,
@@ -33,9 +34,9 @@ from learning.interface.exit_codes import (
     EXIT_USER_ERROR,
 )
 from learning.interface.options import UserError
-from learning.interface.run_directory import Outcome, RunDirectory, StaleFence
+from learning.interface.run_directory import FENCE_VARIABLE, Outcome, RunDirectory, StaleFence
 from learning.interface.training_options import RuntimeOptions
-from learning.run_context import RunContext, StopRequested
+from learning.run_context import RunContext, RunDirectoryBusy, StopRequested
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,9 @@ def _run(
             command=_module_of(main),
             describe_environment=lambda options: describe_environment(options.runtime),
         )
+    except RunDirectoryBusy as error:
+        by_hand = FENCE_VARIABLE not in os.environ  # a worker waits; a person is told
+        return _print_and_return(str(error), EXIT_USER_ERROR if by_hand else EXIT_BUSY)
     except UserError as error:
         return _print_and_return(str(error), EXIT_USER_ERROR)
     except StaleFence as error:

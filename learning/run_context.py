@@ -152,6 +152,15 @@ class RunContext(Generic[T]):
         if self.is_main and time.monotonic() - self._heartbeat_at >= HEARTBEAT_SECONDS:
             self._write_status()
 
+    def stop_if_requested(self) -> None:
+        """For work that has no checkpoint of its own, between its pieces: the fence, the heartbeat, and a stop.
+
+        Raises StopRequested when the run was asked to stop; started again it does that work anew.
+        """
+        self.require_current()
+        if self.stop_requested:
+            raise StopRequested("asked to stop; started again it begins this part anew")
+
     def log_metrics(self, step: int, values: Mapping[str, Any]) -> None:
         """Append one line. Numbers that are not finite are written as text ("nan"), which JSON cannot say."""
         self._append(

@@ -18,7 +18,12 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db import connection
 
-from learning.interface.exit_codes import EXIT_CHECKPOINTED, EXIT_STALE_FENCE, EXIT_USER_ERROR
+from learning.interface.exit_codes import (
+    EXIT_BUSY,
+    EXIT_CHECKPOINTED,
+    EXIT_STALE_FENCE,
+    EXIT_USER_ERROR,
+)
 from learning.interface.options import UserError
 from learning.interface.run_directory import RunDirectory, StaleFence, Status
 from runs.artifacts import hash_path
@@ -168,6 +173,7 @@ class RunExecutor:
             fence=self.run.fence,
             processes=self.run.processes,
             threads=self.run.threads,
+            stop_grace_seconds=self.options.stop_grace_seconds,
             environment=(*self.kind.environment, *settings.RUN_ENVIRONMENT_ALLOWLIST),
         )
         if not self._write_fence():
@@ -225,8 +231,13 @@ class RunExecutor:
             self._save_result()
             return
         status = self._status()
-        if status is not None and status.fence != self.run.fence:
+        if status is None or status.fence != self.run.fence:
             status = None  # of an earlier attempt: this one ended before it could write one
+            # torchrun swallows the exit code; the lock tells the same, for nothing of this attempt lives any more.
+            if code == EXIT_BUSY or self.directory.is_locked():
+                busy = "Another process works in the run's folder: waiting until it ends."
+                self._requeue(self.options.retry_base_seconds, busy)
+                return
         outcome_by_exit_code = {EXIT_CHECKPOINTED: "checkpointed", EXIT_USER_ERROR: "user_error"}
         outcome = status.outcome if status else outcome_by_exit_code.get(code, "")
         reason = (status.reason if status else "") or self._last_output_line()

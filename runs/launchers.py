@@ -1,5 +1,6 @@
 """Where a run's command is started. One small interface, so that a cluster's scheduler is one more class."""
 
+import math
 import os
 import signal
 import socket
@@ -41,6 +42,7 @@ ENVIRONMENT_ALLOWLIST = (
 )
 THREAD_COUNT_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 OUTPUT_FILE = "output.txt"
+TORCHRUN_MARGIN_SECONDS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,7 @@ class Launch:
     fence: int
     processes: int
     threads: int
+    stop_grace_seconds: float = 60.0  # from a request to stop until the worker itself ends the command
     environment: tuple[str, ...] = ()  # names of further variables to pass on
 
 
@@ -93,6 +96,9 @@ def child_environment(launch: Launch, source: Mapping[str, str]) -> dict[str, st
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": str(launch.working_directory),
+        # torchrun passes SIGTERM on and kills its ranks 30 s later by default, in the middle of a checkpoint that takes
+        # longer. The worker, which waits for it, ends what does not end.
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(math.ceil(launch.stop_grace_seconds) + TORCHRUN_MARGIN_SECONDS),
         FENCE_VARIABLE: str(launch.fence),
         RUN_TAG_VARIABLE: launch.tag,
     }

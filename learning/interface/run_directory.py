@@ -14,6 +14,7 @@ What a training process does with the folder is in learning.run_context.
 """
 
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -198,6 +199,17 @@ class RunDirectory:
         if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
             raise UserError(f"{self.path}/fence: expected a whole number, found {number!r}")
         return number
+
+    def is_locked(self) -> bool:
+        """Whether a living process works here (it holds the lock until it ends, however it ends)."""
+        try:
+            with open(self.path / "lock", "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
 
     # -- watching ----------------------------------------------------------------------------------------------
 

@@ -162,7 +162,17 @@ def _pretrained(
             f"{source.display_name}: the weights lack {len(missing)} tensors of {type(model).__name__}, "
             f"{missing[0]} among them; the folder is incomplete or another kind of model"
         )
+    _require_finite_weights(model, source)
     return model
+
+
+def _require_finite_weights(model: Any, source: ModelSource) -> None:
+    for name, weight in model.named_parameters():
+        if not bool(torch.isfinite(weight).all()):
+            raise UserError(
+                f"{source.display_name}: the weights hold numbers that are not finite ({name} does), so the model is "
+                "damaged; take another one, or train it again"
+            )
 
 
 def _set_dropout(config: Any, dropout: float) -> None:

@@ -69,7 +69,8 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         requested=config.batch.layout,
     )
 
-    context.require_current()
+    scorer.reward_model.before_pass = context.stop_if_requested
+    context.stop_if_requested()
     context.set_status(stage="evaluating")
     evaluation, rollouts = evaluate_policy(
         policy,
@@ -85,6 +86,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         max_micro_batch_tokens=config.batch.max_micro_batch_tokens,
         layout=layout,
         distributed=distributed,
+        before_pass=context.stop_if_requested,
     )
     response_rows = [
         response_row(

@@ -196,6 +196,7 @@ def generate_rollouts(
     request: SamplingRequest,
     *,
     distributed: DistributedContext,
+    before_token: Callable[[], None] = lambda: None,
 ) -> list[Rollout]:
     """Every rank samples its share of the prompts; all ranks return all rollouts, scored, in prompt order."""
     tokenizer, n_samples = scorer.policy_tokenizer, request.n_samples
@@ -208,6 +209,7 @@ def generate_rollouts(
             request,
             eos_id=tokenizer.eos_token_id,
             pad_id=tokenizer.pad_token_id,
+            before_token=before_token,
         )
     if distributed.world_size > 1:
         responses = _gather_responses(responses, len(prompts), n_samples, distributed)
@@ -264,11 +266,14 @@ def evaluate_policy(
     max_micro_batch_tokens: int,
     layout: Layout,
     distributed: DistributedContext,
+    before_pass: Callable[[], None] = lambda: None,
 ) -> tuple[PolicyEvaluation, list[Rollout]]:
     """Sample, score, and measure the distance to the reference. Every rank returns the same figures."""
     if not prompts:
         raise UserError("inputs/prompts: has no prompts to evaluate on; add at least one")
-    rollouts = generate_rollouts(policy, prompts, scorer, request, distributed=distributed)
+    rollouts = generate_rollouts(
+        policy, prompts, scorer, request, distributed=distributed, before_token=before_pass
+    )
     kl = None
     if reference is not None:
         kl_total, temperature = torch.zeros((), dtype=torch.float64), request.options.temperature
@@ -279,6 +284,7 @@ def evaluate_policy(
             pad_id=scorer.policy_tokenizer.pad_token_id,
             device=distributed.device,
         ):
+            before_pass()
             log_ratio_NR: Tensor = policy.infer(
                 compute_token_logprobs, batch, temperature=temperature
             ) - reference.infer(compute_token_logprobs, batch, temperature=temperature)

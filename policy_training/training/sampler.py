@@ -10,7 +10,7 @@ tokens, S = T + R columns, V vocabulary.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,12 +102,14 @@ def sample_responses(
     *,
     eos_id: int,
     pad_id: int,
+    before_token: Callable[[], None] = lambda: None,
 ) -> list[SampledResponse]:
     """n_samples responses for each (prompt id, token ids), in the order of the prompts and samples of each.
 
     The caller puts the policy into evaluation mode, and chooses the precision by an autocast context around
     this call; on a CPU it stays that of the weights all the same: a decoding step reads much and computes
-    little, and converting what it reads made sampling in bf16 1.3 times slower. Raises UserError when a
+    little, and converting what it reads made sampling in bf16 1.3 times slower. `before_token` is called before
+    each decoding step and may raise. Raises UserError when a
     prompt is empty or leaves no room for a response in the model's context.
     """
     limit, n_samples = max_positions(policy), request.n_samples
@@ -127,7 +129,9 @@ def sample_responses(
         indices = by_length[start : start + prompts_per_batch]
         batch = [prompts[index] for index in indices]
         with torch.autocast("cpu", enabled=False):
-            rows = _sample_batch(policy, batch, request, eos_id=eos_id, pad_id=pad_id)
+            rows = _sample_batch(
+                policy, batch, request, eos_id=eos_id, pad_id=pad_id, before_token=before_token
+            )
         for position, index in enumerate(indices):
             groups[index] = rows[position * n_samples : (position + 1) * n_samples]
     return [response for group in groups for response in group]
@@ -141,6 +145,7 @@ def _sample_batch(
     *,
     eos_id: int,
     pad_id: int,
+    before_token: Callable[[], None],
 ) -> list[SampledResponse]:
     device = policy.get_input_embeddings().weight.device
     options, n_samples, R = request.options, request.n_samples, request.max_response_tokens
@@ -173,6 +178,7 @@ def _sample_batch(
     active_rows_N = torch.arange(len(prompt_of_row_N), device=device)  # row of the cache -> row written
     has_ended_N = torch.zeros_like(active_rows_N, dtype=torch.bool)
     for step in range(R):
+        before_token()
         logprobs_NV = (logits_NV.float() / options.temperature).log_softmax(dim=-1)
         choices_NV = _warped_probabilities(logits_NV, logprobs_NV, seen_NV, options)
         token_N = _sample_inverse_cdf(choices_NV, noise_NR[active_rows_N, step])

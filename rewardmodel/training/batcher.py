@@ -68,7 +68,11 @@ class Batcher:
         )
 
     def scores(
-        self, engine: Engine, function: Callable[[Any, TokenBatch], Tensor], examples: Sequence[Example]
+        self,
+        engine: Engine,
+        function: Callable[[Any, TokenBatch], Tensor],
+        examples: Sequence[Example],
+        before_pass: Callable[[], None] = lambda: None,
     ) -> list[list[float]]:
         """function(model, batch) -> (N,) of all examples, without gradients."""
         return score_batches(
@@ -78,4 +82,5 @@ class Batcher:
             pad_id=self.pad_id,
             max_micro_batch_tokens=self.max_tokens,
             distributed=self.distributed,
+            before_pass=before_pass,
         )

@@ -46,7 +46,8 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
     scorer = RewardScorer.load(
         options.model_path, batch=options.batch, dtype=options.runtime.dtype, distributed=distributed
     )
-    context.require_current()
+    scorer.before_pass = context.stop_if_requested
+    context.stop_if_requested()
     context.set_status(stage="evaluating", step=0, steps_total=1)
     examples = tokenize_comparisons(scorer.tokenizer, comparisons, options.batch, scorer.cuts)
     limit = options.batch.max_response_tokens

@@ -17,7 +17,7 @@ from learning.interface.record_rows import ScoreRow
 from learning.interface.record_schemas import RESPONSES, SCORES
 from learning.models.files import model_sha256s
 from learning.recipe_runner import run_recipe
-from learning.run_context import RunContext, StopRequested
+from learning.run_context import RunContext
 from rewardmodel.training.config import ScoreConfig
 from rewardmodel.training.scoring import RewardScorer
 
@@ -42,6 +42,7 @@ def main(context: RunContext[ScoreConfig]) -> dict[str, Any]:
         options.model_path, batch=options.batch, dtype=options.runtime.dtype, distributed=distributed
     )
 
+    scorer.before_pass = context.stop_if_requested
     # Rows of one prompt become one group, whatever their order in the file.
     open_group: dict[str, list[int]] = {}
     groups: list[list[int]] = []
@@ -60,9 +61,6 @@ def main(context: RunContext[ScoreConfig]) -> dict[str, Any]:
         chunk.append(group)
         if sum(map(len, chunk)) < RESPONSES_PER_CHUNK and number < len(groups):
             continue
-        context.require_current()
-        if context.stop_requested:
-            raise StopRequested("asked to stop; scoring starts over the next time")
         scores = scorer.score(
             [rows[group[0]]["prompt"] for group in chunk],
             [

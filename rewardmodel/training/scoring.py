@@ -45,6 +45,7 @@ def score_batches(
     pad_id: int,
     max_micro_batch_tokens: int,
     distributed: DistributedContext,
+    before_pass: Callable[[], None] = lambda: None,
 ) -> list[list[float]]:
     """Scores of every response, by example, in the order given.
 
@@ -65,6 +66,7 @@ def score_batches(
         world_size=distributed.world_size,
     )
     for micro_batch in planned:
+        before_pass()
         batch = collate(
             [examples[index] for index in micro_batch.indices],
             layout=layout,
@@ -111,6 +113,7 @@ class RewardScorer:
         self.reward_shift = float(getattr(model.config, "reward_shift", 0.0))
         self.layout: Layout | None = None  # decided by the self-check on the first texts
         self.layout_reason = ""
+        self.before_pass: Callable[[], None] = lambda: None  # called before each forward pass; may raise
         self.cuts = CutCounts()  # of the texts that were scored
         require_max_positions(model, batch.max_prompt_tokens + batch.max_response_tokens)
 
@@ -180,6 +183,7 @@ class RewardScorer:
             pad_id=self.tokenizer.pad_token_id,
             max_micro_batch_tokens=self.batch.max_micro_batch_tokens,
             distributed=self.distributed,
+            before_pass=self.before_pass,
         )
         return [[score - self.reward_shift for score in group] for group in scores]
 

@@ -15,7 +15,7 @@ comparisons in it, so that neither micro-batches nor processes change the update
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -143,8 +143,11 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     # 5. Held-out accuracy and the zero of the reward, both in the precision of the weights; then the model.
     context.require_current()
     context.set_status(stage="evaluating", step=steps_total, steps_total=steps_total)
-    heldout_scores = batcher.scores(engine, compute_fp32_scores, heldout_examples)
-    shift, shift_source = compute_reward_shift(engine, batcher, demonstrations, heldout_scores, examples)
+    stop = context.stop_if_requested  # the last step's checkpoint is there: nothing is lost
+    heldout_scores = batcher.scores(engine, compute_fp32_scores, heldout_examples, before_pass=stop)
+    shift, shift_source = compute_reward_shift(
+        engine, batcher, demonstrations, heldout_scores, examples, stop
+    )
     rewards = [[score - shift for score in scores] for scores in heldout_scores]
     log_samples(context, steps_total, validation[: options.evaluation.logged_samples], rewards)
     report = split_report(validation, rewards, options.objective)
@@ -264,6 +267,7 @@ def compute_reward_shift(
     demonstrations: Sequence[Example],
     heldout_scores: list[list[float]],
     examples: Sequence[Example],
+    before_pass: Callable[[], None] = lambda: None,
 ) -> tuple[float, str]:
     """The score that becomes reward 0, and what it is the mean of.
 
@@ -271,11 +275,13 @@ def compute_reward_shift(
     held-out ones first (ours): some zero is needed for rewards of several models to be of one scale.
     """
     if demonstrations:
-        groups, source = batcher.scores(engine, compute_fp32_scores, demonstrations), "demonstrations"
+        groups = batcher.scores(engine, compute_fp32_scores, demonstrations, before_pass)
+        source = "demonstrations"
     elif heldout_scores:
         groups, source = heldout_scores, "validation responses"
     else:
-        groups, source = batcher.scores(engine, compute_fp32_scores, examples), "training responses"
+        groups = batcher.scores(engine, compute_fp32_scores, examples, before_pass)
+        source = "training responses"
     values = [value for group in groups for value in group]
     return math.fsum(values) / len(values), source
 

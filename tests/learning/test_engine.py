@@ -148,10 +148,22 @@ def test_a_filler_is_computed_and_counts_nothing(make_policy):
 def test_divergence_stops_before_the_weights_are_touched(make_policy):
     model = make_policy()
     engine = engine_of(model)
+    engine.accumulate_and_step([EXAMPLES], lambda piece: language_loss(engine, piece), 1.0)
     before = [p.detach().clone() for p in model.parameters()]
-    with pytest.raises(TrainingDiverged, match="became nan at optimizer step 1; lower the learning rate"):
+    with pytest.raises(TrainingDiverged, match="became nan at optimizer step 2; lower the learning rate"):
         engine.accumulate_and_step([EXAMPLES], lambda piece: language_loss(engine, piece) * math.nan, 1.0)
     assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
+
+
+def test_a_first_loss_that_is_not_finite_is_the_models_fault_and_names_it(make_policy):
+    model = make_policy()
+    model.name_or_path = "models/base"
+    engine = engine_of(model)
+    with pytest.raises(
+        UserError, match="models/base: the loss of its first forward pass is nan.*start from another"
+    ):
+        engine.accumulate_and_step([EXAMPLES], lambda piece: language_loss(engine, piece) * math.nan, 1.0)
+    assert engine.steps_done == 0
 
 
 def test_infer_has_no_dropout_and_no_gradient_and_training_goes_on_after_it(make_policy):

@@ -16,7 +16,7 @@ from pathlib import Path
 from learning.interface.options import UserError
 from learning.interface.record_schemas import PROMPTS
 from learning.interface.run_directory import RunDirectory, StaleFence
-from learning.run_context import RunContext, StopRequested
+from learning.run_context import RunContext, RunDirectoryBusy, StopRequested
 from tests.runs.counting_config import CountingOptions
 
 
@@ -81,9 +81,13 @@ def write_whole(path: Path, value: object) -> None:
 def run(directory: str) -> int:
     """The exit code, as learning.recipe_runner gives it (which imports torch: seconds for each of many starts)."""
     try:
-        context = RunContext.open(RunDirectory(directory), CountingOptions)
+        wait = float(RunDirectory(directory).config().get("fence_wait_seconds", 20.0))
+        context = RunContext.open(RunDirectory(directory), CountingOptions, fence_wait_seconds=wait)
     except StaleFence:
         return 3
+    except RunDirectoryBusy as error:
+        print(error, file=sys.stderr)
+        return 1 if os.environ.get("SWALLOW_EXIT_CODES") else 4
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

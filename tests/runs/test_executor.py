@@ -1,9 +1,11 @@
 """One run from its inputs to its end: mistakes, failures, retries, and what an earlier worker left."""
 
+import fcntl
 import shutil
 from dataclasses import replace
 
 import pytest
+from django.db.models.functions import Now
 
 from learning.interface.run_directory import RunDirectory
 from runs.actions import retry_run
@@ -146,3 +148,31 @@ def test_a_last_line_of_output_that_no_database_can_keep_is_made_readable(queue_
     execute_runs()
     run.refresh_from_db()
     assert run.state == "failed" and run.error.endswith("mu\ufffdmble.")
+
+
+@pytest.mark.parametrize("launcher_swallows_the_code", [False, True])
+def test_a_folder_in_which_another_process_works_is_waited_for_and_is_no_attempt(
+    queue_counting, settings, monkeypatch, launcher_swallows_the_code
+):
+    if launcher_swallows_the_code:  # as torchrun does
+        settings.RUN_ENVIRONMENT_ALLOWLIST = ["SWALLOW_EXIT_CODES"]
+        monkeypatch.setenv("SWALLOW_EXIT_CODES", "1")
+    run = queue_counting(steps=2, fence_wait_seconds=0.1, trouble="crash_once")
+    execute_runs(once=True)
+    run.refresh_from_db()
+    assert (run.state, run.attempt) == (
+        "queued",
+        1,
+    )  # the crash: an attempt of its own, and the folder is there
+    with open(run.path / "lock", "ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for _ in range(3):  # more often than a run has attempts
+            Run.objects.filter(pk=run.pk).update(run_after=Now())
+            execute_runs(once=True)
+            run.refresh_from_db()
+            assert (run.state, run.attempt) == ("queued", 1)
+            assert run.error == "Another process works in the run's folder: waiting until it ends."
+    assert journal(run) == [entry for entry in journal(run) if entry[0] == "start"]
+    execute_runs()
+    assert_done_with_the_same_result(run, 2)
+    assert run.attempt == 2

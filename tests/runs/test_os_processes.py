@@ -69,6 +69,7 @@ def launch(tmp_path, processes=1, environment=()):
         fence=7,
         processes=processes,
         threads=2,
+        stop_grace_seconds=120,
         environment=environment,
     )
 
@@ -97,3 +98,14 @@ def test_several_processes_start_under_torchrun(tmp_path):
     line = command_line(launch(tmp_path, processes=2))
     assert line[1:3] == ["-m", "torch.distributed.run"]
     assert line[-4:] == ["--nproc-per-node=2", "-m", module, str(tmp_path)]
+
+
+def test_torchrun_waits_longer_for_a_checkpoint_than_the_worker_does(tmp_path, monkeypatch):
+    """Its own 30 s would end ranks in the middle of a checkpoint that the worker still waits for."""
+    from torch.distributed.launcher.api import LaunchConfig
+
+    launched = launch(tmp_path, processes=2)
+    for name, value in child_environment(launched, {}).items():
+        monkeypatch.setenv(name, value)
+    config = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=2)
+    assert config.shutdown_timeout == 150 > launched.stop_grace_seconds == 120

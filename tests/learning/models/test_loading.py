@@ -210,3 +210,17 @@ def test_a_reward_model_with_another_base_and_tokenizer_scores_text_like_a_direc
         direct = plain(**{key: ids[key] for key in ("input_ids", "attention_mask")}).logits[0, 0]
         assert (score - direct).abs().item() <= 1e-5 * ours.std().item()
     assert len(own) != len(tokenizer)
+
+
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path, make_policy, tokenizer):
+    policy = make_policy()
+    source = ModelSource(path=str(tmp_path / "policy"))
+    save_model(policy, tokenizer, tmp_path / "policy")
+    assert load_policy(source, tokenizer) is not None
+    with torch.no_grad():
+        policy.model.layers[1].mlp.down_proj.weight[3, 4] = math.inf
+    save_model(policy, tokenizer, tmp_path / "damaged")
+    source = ModelSource(path=str(tmp_path / "damaged"))
+    for load in (load_policy, load_reward_model):
+        with pytest.raises(UserError, match=r"damaged: the weights hold .*layers\.1\.mlp\.down_proj\.weight"):
+            load(source, tokenizer)

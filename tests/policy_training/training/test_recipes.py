@@ -20,7 +20,7 @@ from learning.interface.options import UserError
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import SAMPLED_RESPONSES, SCORES
 from learning.interface.training_options import ModelOptions, ModelSource, OptimizerOptions, RuntimeOptions
-from learning.run_context import RunContext
+from learning.run_context import RunContext, StopRequested
 from policy_training.training import evaluate, ppo, pretrain, sample, sft
 from policy_training.training.config import (
     EvaluateConfig,
@@ -362,6 +362,34 @@ def test_evaluate_reports_the_rewards_it_wrote_and_no_distance_to_itself(
             assert score == pytest.approx(
                 model(ids, attention_mask=torch.ones_like(ids)).logits.item() - 0.25, abs=1e-5
             )
+
+
+@pytest.mark.parametrize("calls", [3, 20, 60])
+def test_evaluate_stops_while_it_samples_scores_or_compares(
+    tmp_path, policy_path, reward_model_path, monkeypatch, calls
+):
+    source = ModelSource(path=str(policy_path))
+    config = EvaluateConfig(
+        policy=source,
+        reward_model_path=str(reward_model_path),
+        reference=source,
+        batch=dataclasses.replace(BATCH, max_micro_batch_tokens=1),
+    )
+    run = create_run(tmp_path / "run", "evaluate", config, prompts=prompt_rows(30))
+    seen = []
+    look = RunContext.stop_if_requested
+
+    def ask_after_a_while(context):
+        seen.append(context)
+        context.stop_requested = len(seen) == calls
+        look(context)
+
+    monkeypatch.setattr(RunContext, "stop_if_requested", ask_after_a_while)
+    with pytest.raises(StopRequested):
+        in_process(evaluate, EvaluateConfig, run)
+    assert len(seen) == calls and run.result() is None
+    monkeypatch.undo()
+    assert in_process(evaluate, EvaluateConfig, run)["responses"] == 30
 
 
 def test_ppo_with_a_reward_model_of_another_tokenizer_needs_a_critic_from_the_policy(

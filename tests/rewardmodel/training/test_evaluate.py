@@ -1,6 +1,9 @@
 """The evaluation command."""
 
+import dataclasses
 import json
+import signal
+import time
 
 import pytest
 
@@ -13,7 +16,7 @@ from learning.run_context import RunContext
 from rewardmodel.training import evaluate
 from rewardmodel.training.config import EvaluateConfig
 from rewardmodel.training.scoring import RewardScorer
-from tests.rewardmodel.training.conftest import comparison_rows, create_run, lines, run
+from tests.rewardmodel.training.conftest import comparison_rows, create_run, finish, lines, run, start
 
 LIMITS = BatchOptions(max_prompt_tokens=48, max_response_tokens=48)
 COMMAND = "rewardmodel.training.evaluate"
@@ -55,3 +58,22 @@ def test_a_split_without_comparisons_is_refused(model_path, tmp_path):
     create_run(tmp_path / "run", options, comparison_rows(10), command=COMMAND)
     with pytest.raises(UserError, match="no untied comparison in the split 'test'"):
         evaluate.main(RunContext.open(RunDirectory(tmp_path / "run"), EvaluateConfig))
+
+
+def test_asked_to_stop_it_leaves_within_seconds_and_starts_over(model_path, tmp_path):
+    rows = comparison_rows(1500, size=3, seed=6, validation_share=1.0)
+    limits = dataclasses.replace(LIMITS, max_micro_batch_tokens=1)  # a pass for each
+    create_run(
+        tmp_path / "run", EvaluateConfig(model_path=str(model_path), batch=limits), rows, command=COMMAND
+    )
+    process = start(tmp_path / "run", command=COMMAND)
+    status = tmp_path / "run" / "status.json"
+    while not status.exists() or json.loads(status.read_text())["stage"] != "evaluating":
+        assert process.poll() is None
+        time.sleep(0.02)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    finish(process, tmp_path / "run", expected=75)
+    assert time.monotonic() - asked < 5
+    assert json.loads(status.read_text())["outcome"] == "checkpointed"
+    assert not (tmp_path / "run" / "result.json").exists()
