@@ -1,4 +1,4 @@
-"""Imports as actions: validate the whole file, then insert in chunks, then show.
+"""Imports as actions: validate all rows, then insert in chunks, then show. A path is a file or a folder, or several.
 
 A refused import has written nothing. Comparisons go, some hundred tasks to a transaction, into a batch that nobody sees
 before its last row is in, and that takes its name only then. An import that fails clears what it left; what one that
@@ -38,6 +38,7 @@ from annotation.importing.readers.registry import (
 )
 from annotation.importing.report import ImportRefused, ImportReport
 from annotation.importing.rows import RowError
+from annotation.importing.sources import open_source
 from annotation.importing.staging import Staging, row_chunks
 from annotation.importing.take_back import withdraw_rows
 from annotation.importing.texts import TxtRows, stage_texts
@@ -65,7 +66,7 @@ def import_comparisons(
     *,
     actor: User,
     project: Project,
-    path: Path,
+    path: Path | Sequence[Path],
     format: str,
     mapping: Mapping[str, Sequence[str]] | None = None,
     named_strengths: Mapping[str, str] | None = None,
@@ -101,7 +102,8 @@ def import_comparisons(
         format, _lists(mapping), criterion=judged_criterion.name, named_strengths=names, margins=margin_rule
     )
     with clear_on_failure(actor, project), Staging() as staging:
-        report = stage_comparisons(path, reader, staging, project)
+        source = open_source(path)
+        report = stage_comparisons(source, reader, staging, project)
         _raise_if_bad_rows(report, skip_bad)
         report.notes += [
             f"--strength {name}=...: no row has the preference “{name}”" for name in names.unused
@@ -116,7 +118,7 @@ def import_comparisons(
         known = match_known_rows(staging, judged_criterion, again=again)
         judgments, tasks, max_responses = staging.group_into_tasks()
         say_known_judgments(report, known, judgments)
-        files = describe_files([path])
+        files = describe_files(source.files)
         name = (batch_name or report.file)[:MAX_BATCH_NAME]
         insertion = JudgmentInsertion(
             actor=actor,
@@ -166,7 +168,7 @@ def import_prompts(
     *,
     actor: User,
     project: Project,
-    path: Path,
+    path: Path | Sequence[Path],
     format: str = "records",
     mapping: Mapping[str, Sequence[str]] | None = None,
     prompt_set: str = "prompts",
@@ -177,9 +179,10 @@ def import_prompts(
     """The file's prompts, in a prompt set. Prompts that are there already stay as they are, split included."""
     reader = prompt_reader(format, _lists(mapping))
     with clear_on_failure(actor, project), Staging() as staging:
-        report = stage_prompts(path, reader, staging, project)
+        source = open_source(path)
+        report = stage_prompts(source, reader, staging, project)
         _raise_if_bad_rows(report, skip_bad)
-        files = describe_files([path])
+        files = describe_files(source.files)
         with transaction.atomic():
             imported = begin_import(
                 actor=actor, project=project, kind=Import.Kind.PROMPTS, format=format, files=files
@@ -212,7 +215,7 @@ def import_demonstrations(
     *,
     actor: User,
     project: Project,
-    path: Path,
+    path: Path | Sequence[Path],
     format: str = "records",
     mapping: Mapping[str, Sequence[str]] | None = None,
     prompt_set: str = "demonstrations",
@@ -224,9 +227,10 @@ def import_demonstrations(
     """
     reader = demonstration_reader(format, _lists(mapping))
     with clear_on_failure(actor, project), Staging() as staging:
-        report = stage_prompts(path, reader, staging, project)
+        source = open_source(path)
+        report = stage_prompts(source, reader, staging, project)
         _raise_if_bad_rows(report, skip_bad)
-        files = describe_files([path])
+        files = describe_files(source.files)
         with transaction.atomic():
             imported = begin_import(
                 actor=actor, project=project, kind=Import.Kind.DEMONSTRATIONS, format=format, files=files
@@ -278,7 +282,7 @@ def import_texts(
     *,
     actor: User,
     project: Project,
-    path: Path,
+    path: Path | Sequence[Path],
     format: str = "records",
     mapping: Mapping[str, Sequence[str]] | None = None,
     licence: str = "",
@@ -291,10 +295,11 @@ def import_texts(
     """
     reader = text_reader(format, _lists(mapping))
     with clear_on_failure(actor, project), Staging() as staging:
-        report = stage_texts(path, reader, staging, project, txt_rows=txt_rows)
+        source = open_source(path, other_suffixes=(".txt",))
+        report = stage_texts(source, reader, staging, project, txt_rows=txt_rows)
         _raise_if_bad_rows(report, skip_bad)
         staged = new = 0
-        files = describe_files([path])
+        files = describe_files(source.files)
         with transaction.atomic():
             imported = begin_import(
                 actor=actor, project=project, kind=Import.Kind.TEXTS, format=format, files=files

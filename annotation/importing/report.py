@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from annotation.importing.rows import RowError
+from annotation.importing.rows import RowError, locate
 from workspace.errors import ActionError
 
 SHOWN_BAD_ROWS = 50
@@ -32,7 +32,8 @@ class ImportRefused(ActionError):
 class ImportReport:
     """Counts of an import. `bad_rows` holds the first SHOWN_BAD_ROWS; `bad` counts all."""
 
-    file: str
+    file: str  # or how several are called together
+    files: list[str] = field(default_factory=list)
     rows: int = 0
     bad: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
@@ -43,7 +44,9 @@ class ImportReport:
     def add_bad(self, line: int, problem: RowError) -> None:
         self.bad += 1
         if len(self.bad_rows) < SHOWN_BAD_ROWS:
-            row = BadRow(file=self.file, line=line, column=problem.column, reason=problem.reason)
+            index, line_in_file = locate(line)
+            name = self.files[index] if index < len(self.files) else self.file
+            row = BadRow(file=name, line=line_in_file, column=problem.column, reason=problem.reason)
             self.bad_rows.append(row)
 
     @property

@@ -22,6 +22,25 @@ class RowError(Exception):
         super().__init__(f"{self.column}: {self.reason}")
 
 
+# The rows of an import are numbered through its files: the place of the file times this, and the line in it.
+_LINES_PER_FILE = 10**12
+
+
+def row_number(file: int, line: int) -> int:
+    return file * _LINES_PER_FILE + line
+
+
+def locate(number: int) -> tuple[int, int]:
+    """(place of the file, line in it) of a row's number."""
+    return divmod(number, _LINES_PER_FILE)
+
+
+def describe_line(number: int, *, seen_from: int) -> str:
+    """“line 3”, and of which file where that is another one than that of the line it is seen from."""
+    file, line = locate(number)
+    return f"line {line}" if file == locate(seen_from)[0] else f"line {line} of file {file + 1}"
+
+
 NumberedRow = tuple[int, dict[str, Any] | RowError]
 
 

@@ -4,6 +4,7 @@ Nothing is written to the database. The same text again, in the file or in the p
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -11,9 +12,11 @@ from annotation.content.actions import hash_text
 from annotation.importing.file_forms import BYTE_ORDER_MARK
 from annotation.importing.readers.texts import TextReader
 from annotation.importing.report import ImportRefused, ImportReport
-from annotation.importing.rows import NumberedRow, RowError
+from annotation.importing.rows import NumberedRow, RowError, describe_line
 from annotation.importing.source_files import read_rows
+from annotation.importing.sources import Source
 from annotation.importing.staging import Staging, row_chunks
+from annotation.importing.validation import start_report
 from annotation.models import Text
 from annotation.text import safe_excerpt
 from workspace.models import Project
@@ -24,11 +27,11 @@ ROWS_PER_LOOK_UP = 500
 
 
 def stage_texts(
-    path: Path, reader: TextReader, staging: Staging, project: Project, *, txt_rows: TxtRows
+    source: Source, reader: TextReader, staging: Staging, project: Project, *, txt_rows: TxtRows
 ) -> ImportReport:
-    report = ImportReport(file=safe_excerpt(path.name))
+    report = start_report(source)
     repeated = 0
-    for line, row in read_text_rows(path, txt_rows):
+    for line, row in source.rows(partial(read_text_rows, txt_rows=txt_rows)):
         report.rows += 1
         try:
             if isinstance(row, RowError):
@@ -91,7 +94,9 @@ def _claim_text_id(
     reader: TextReader, row: dict[str, Any], text_id: str | None, line: int, staging: Staging
 ) -> None:
     if text_id is not None and (earlier := staging.claim_id(f"id {text_id}", line)) is not None:
-        raise RowError(reader.row_id_column(row), f"{text_id} is a duplicate of line {earlier}")
+        raise RowError(
+            reader.row_id_column(row), f"{text_id} is a duplicate of {describe_line(earlier, seen_from=line)}"
+        )
 
 
 def _check_ids_against_database(project: Project, staging: Staging, report: ImportReport) -> None:

@@ -12,13 +12,13 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Count, F, ProtectedError, QuerySet
 
 from annotation.importing.report import ImportRefused
+from annotation.importing.sources import SourceFile
 from annotation.models import (
     Assignment,
     Batch,
@@ -48,15 +48,15 @@ _running_here: set[int] = set()
 _thread = threading.local()
 
 
-def describe_files(paths: Sequence[Path]) -> list[dict[str, Any]]:
+def describe_files(files: Sequence[SourceFile]) -> list[dict[str, Any]]:
     """Name, size and SHA-256 of what an import read."""
     described = []
-    for path in paths:
-        row: dict[str, Any] = {"name": safe_excerpt(path.name), "bytes": None, "sha256": ""}
-        if path.is_file():
-            with path.open("rb") as file:
-                row["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
-            row["bytes"] = path.stat().st_size
+    for file in files:
+        row: dict[str, Any] = {"name": file.name, "bytes": None, "sha256": ""}
+        if file.path.is_file():
+            with file.path.open("rb") as content:
+                row["sha256"] = hashlib.file_digest(content, "sha256").hexdigest()
+            row["bytes"] = file.path.stat().st_size
         described.append(row)
     return described
 

@@ -7,7 +7,6 @@ contents, pairs of a group that do not fit together. After this pass an insert h
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from django.db.models import Min
@@ -16,19 +15,22 @@ from annotation.importing.readers.base import Reader
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, merge_group
 from annotation.importing.readers.prompts import PromptFileReader
 from annotation.importing.report import ImportReport
-from annotation.importing.rows import RowError
-from annotation.importing.source_files import read_rows
+from annotation.importing.rows import RowError, describe_line
+from annotation.importing.sources import Source
 from annotation.importing.staging import Staging
 from annotation.models import Prompt, Response, hash_messages
-from annotation.text import safe_excerpt
 from learning.interface.messages import Answer, answer_key, stored_answer
 from workspace.models import Project
 
 
-def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Project) -> ImportReport:
-    report = ImportReport(file=safe_excerpt(path.name))
+def start_report(source: Source) -> ImportReport:
+    return ImportReport(file=source.name, files=[file.name for file in source.files])
+
+
+def stage_comparisons(source: Source, reader: Reader, staging: Staging, project: Project) -> ImportReport:
+    report = start_report(source)
     n_skipped = 0
-    for line, row in read_rows(path):
+    for line, row in source.rows():
         report.rows += 1
         try:
             if isinstance(row, RowError):
@@ -60,9 +62,11 @@ def stage_comparisons(path: Path, reader: Reader, staging: Staging, project: Pro
     return report
 
 
-def stage_prompts(path: Path, reader: PromptFileReader, staging: Staging, project: Project) -> ImportReport:
-    report = ImportReport(file=safe_excerpt(path.name))
-    for line, row in read_rows(path):
+def stage_prompts(
+    source: Source, reader: PromptFileReader, staging: Staging, project: Project
+) -> ImportReport:
+    report = start_report(source)
+    for line, row in source.rows():
         report.rows += 1
         try:
             if isinstance(row, RowError):
@@ -85,7 +89,9 @@ def stage_prompts(path: Path, reader: PromptFileReader, staging: Staging, projec
 def _claim_id(reader: Reader | PromptFileReader, row: Mapping[str, Any], line: int, staging: Staging) -> None:
     row_id = reader.row_id(row)
     if row_id is not None and (earlier := staging.claim_id(row_id, line)) is not None:
-        raise RowError(reader.row_id_column(row), f"{row_id} is a duplicate of line {earlier}")
+        raise RowError(
+            reader.row_id_column(row), f"{row_id} is a duplicate of {describe_line(earlier, seen_from=line)}"
+        )
 
 
 def _claim_contents(judgment: ImportedJudgment, line: int, staging: Staging) -> None:
@@ -100,7 +106,9 @@ def _claim_contents(judgment: ImportedJudgment, line: int, staging: Staging) -> 
 def claim_content(kind: str, row_id: str, digest: str, line: int, staging: Staging) -> None:
     earlier = staging.claim_content(kind, row_id, digest, line)
     if earlier is not None:
-        raise RowError(f"{kind}_id", f"{row_id} had another content on line {earlier}")
+        raise RowError(
+            f"{kind}_id", f"{row_id} had another content on {describe_line(earlier, seen_from=line)}"
+        )
 
 
 def _response_digest(prompt_id: str | None, prompt: str, response: Answer) -> str:

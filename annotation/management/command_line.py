@@ -8,6 +8,7 @@ from typing import Protocol
 from django.core.management.base import OutputWrapper
 
 from annotation.importing.actions import clear_unfinished
+from annotation.importing.readers.messages import MESSAGE_FIELDS
 from annotation.importing.report import ImportRefused, ImportReport
 from workspace.errors import ActionError
 from workspace.models import Project, User
@@ -18,15 +19,30 @@ class Described(Protocol):
     def description(self) -> str: ...
 
 
+class DescribedReader(Described, Protocol):
+    @property
+    def fields(self) -> tuple[str, ...]: ...
+
+
 def describe_formats(formats: Mapping[str, Described]) -> str:
     return "; ".join(f"{name}: {formats[name].description}" for name in sorted(formats)) + "."
 
 
+def describe_fields(readers: Mapping[str, DescribedReader]) -> str:
+    return "; ".join(f"{name}: {', '.join(readers[name].fields)}" for name in sorted(readers))
+
+
 def add_import_arguments(
-    parser: ArgumentParser, readers: Mapping[str, Described], *, again: bool = True
+    parser: ArgumentParser, readers: Mapping[str, DescribedReader], *, again: bool = True
 ) -> None:
     """`again`: whether rows that are there already can come in once more."""
-    parser.add_argument("file", help="JSON lines, gzip-compressed or not, or Parquet.")
+    parser.add_argument(
+        "file",
+        nargs="+",
+        help="JSON lines, a JSON array, CSV (each gzip-compressed or not) or Parquet; a folder of such files, or one "
+        "saved by the datasets library; or the id of a dataset of the Hugging Face hub (owner/name). Several are one "
+        "import.",
+    )
     parser.add_argument(
         "--format", default="records", choices=sorted(readers), help=describe_formats(readers)
     )
@@ -36,7 +52,17 @@ def add_import_arguments(
         default=[],
         metavar="FIELD=COLUMN",
         help="Take a field from another column; COLUMN may reach into nested values (meta.question). Given several "
-        "times for one field, the columns make a list.",
+        f"times for one field, the columns make a list. Fields of {describe_fields(readers)}. Inside messages: "
+        f"{', '.join(MESSAGE_FIELDS)} (keys to leave out).",
+    )
+    parser.add_argument("--config", help="Which configuration of a hub dataset.")
+    parser.add_argument("--revision", help="Which revision of a hub dataset.")
+    parser.add_argument(
+        "--dataset-split",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="Which splits of a hub dataset; default: all.",
     )
     parser.add_argument(
         "--skip-bad", action="store_true", help="Leave bad rows out instead of refusing the file."

@@ -28,7 +28,7 @@ def ranks_to_tiers(ranks: Sequence[int]) -> list[list[int]]:
     return [[item for item, rank in enumerate(ranks) if rank == value] for value in sorted(set(ranks))]
 
 
-def dense_ranks(ranks: Sequence[int]) -> list[int]:
+def dense_ranks(ranks: Sequence[float]) -> list[int]:
     """[5, 5, 1] -> [1, 1, 0]: the same order in ranks 0, 1, 2, ..."""
     dense = {value: index for index, value in enumerate(sorted(set(ranks)))}
     return [dense[rank] for rank in ranks]

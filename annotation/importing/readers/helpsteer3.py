@@ -54,7 +54,7 @@ class Helpsteer3Reader(ForeignFormatReader):
         """(column, score, annotator, reason) of each judgment of the row."""
         column = self._columns.name("individual_preference")
         individual = self._columns.parse_optional(row, "individual_preference", parse_list) or []
-        found = []
+        found: list[tuple[str, Any, str | None, str]] = []
         for index, entry in enumerate(individual):
             where = f"{column}.{index}"
             if not isinstance(entry, Mapping):

@@ -106,11 +106,12 @@ class RankedReader(ForeignFormatReader):
         if len(values) != size:
             raise RowError(column, f"has {len(values)} {field} for {size} responses")
         cells = [(value, f"{column}.{index}") for index, value in enumerate(values)]
-        ranks = dense_ranks(
+        numbers: list[float] = (
             [parse_integer(*cell, -(10**6), 10**6) for cell in cells]
             if field == "ranks"
             else [-parse_number(*cell) for cell in cells]
         )
+        ranks = dense_ranks(numbers)
         strengths: list[int | None] = [None] * max(ranks)
         if self._columns.has(row, "strengths"):
             column = self._columns.name("strengths")

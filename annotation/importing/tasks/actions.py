@@ -11,6 +11,7 @@ from annotation.importing.insertion import content_id
 from annotation.importing.readers.judgments import MAX_RESPONSES
 from annotation.importing.readers.registry import task_reader
 from annotation.importing.report import ImportRefused, ImportReport
+from annotation.importing.sources import open_source
 from annotation.importing.staging import Staging, row_chunks
 from annotation.importing.tasks.staging import StagedRow, find_known_rows, size_of, stage_tasks
 from annotation.importing.unfinished import begin_import, clear_on_failure, describe_files, finish_import
@@ -30,7 +31,7 @@ def import_tasks(
     *,
     actor: User,
     project: Project,
-    path: Path,
+    path: Path | Sequence[Path],
     format: str = "records",
     mapping: Mapping[str, Sequence[str]] | None = None,
     criterion: str | None = None,
@@ -56,8 +57,13 @@ def import_tasks(
     judged_criterion = find_criterion(project, criterion)
     reader = task_reader(format, {field: list(columns) for field, columns in (mapping or {}).items()})
     with clear_on_failure(actor, project), Staging() as staging:
+        source = open_source(path)
         report = stage_tasks(
-            path, reader, staging, project, most_responses=2 if kind == Batch.Kind.PAIRWISE else MAX_RESPONSES
+            source,
+            reader,
+            staging,
+            project,
+            most_responses=2 if kind == Batch.Kind.PAIRWISE else MAX_RESPONSES,
         )
         try:
             report.raise_if_bad_rows(skip_bad=skip_bad)
@@ -82,7 +88,7 @@ def import_tasks(
             nothing_new.report = report
             raise nothing_new
         ranking = kind == Batch.Kind.RANKING or most > 2
-        files = describe_files([path])
+        files = describe_files(source.files)
         with transaction.atomic():
             imported = begin_import(
                 actor=actor, project=project, kind=Import.Kind.TASKS, format=format, files=files

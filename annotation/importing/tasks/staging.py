@@ -1,17 +1,15 @@
 """The first pass of an import of tasks: every row read and checked, equal ones found, nothing written."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from annotation.importing.readers.tasks import TaskReader
 from annotation.importing.report import ImportReport
 from annotation.importing.rows import RowError
-from annotation.importing.source_files import read_rows
+from annotation.importing.sources import Source
 from annotation.importing.staging import Staging, question_digest, row_chunks
-from annotation.importing.validation import check_against_database, claim_content
+from annotation.importing.validation import check_against_database, claim_content, start_report
 from annotation.models import Batch, Task, hash_messages
-from annotation.text import safe_excerpt
 from learning.interface.messages import Answer, answer_key
 from workspace.models import Criterion, Project
 
@@ -21,12 +19,12 @@ StagedRow = dict[str, Any]
 
 
 def stage_tasks(
-    path: Path, reader: TaskReader, staging: Staging, project: Project, *, most_responses: int
+    source: Source, reader: TaskReader, staging: Staging, project: Project, *, most_responses: int
 ) -> ImportReport:
     """A row with equal answers becomes smaller, and is left out when that leaves one; so is a row that equals an
     earlier one. Both are counted, and so are prompts that come again with other answers.
     """
-    report = ImportReport(file=safe_excerpt(path.name))
+    report = start_report(source)
     counts = dict.fromkeys(
         (
             "answers equal to another of their row, taken once",
@@ -37,7 +35,7 @@ def stage_tasks(
         0,
     )
     equal, single, repeated, asked_again = counts
-    for line, row in read_rows(path):
+    for line, row in source.rows():
         report.rows += 1
         try:
             if isinstance(row, RowError):

@@ -1,7 +1,6 @@
-"""manage.py import_comparisons PROJECT FILE [--format F] [--map field=column ...] [--skip-bad]"""
+"""manage.py import_comparisons PROJECT FILE ... [--format F] [--map field=column ...] [--skip-bad]"""
 
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from annotation.importing.actions import import_comparisons
@@ -12,6 +11,7 @@ from annotation.management.command_line import (
     parse_column_map,
     print_import_report,
 )
+from annotation.management.hub_sources import source_paths
 from workspace.commands import ProjectCommand
 from workspace.errors import ActionError
 from workspace.models import Project, User
@@ -55,11 +55,11 @@ class Command(ProjectCommand):
             if not equals:
                 raise ActionError(f"--strength {pair}: write NAME=STRENGTH, as in left=a:2.")
             named_strengths[name] = strength
-        with importing(self.stdout, actor=actor, project=project):
+        with importing(self.stdout, actor=actor, project=project), source_paths(options) as paths:
             batch, report = import_comparisons(
                 actor=actor,
                 project=project,
-                path=Path(options["file"]),
+                path=paths,
                 format=options["format"],
                 mapping=parse_column_map(options["map"]),
                 named_strengths=named_strengths,

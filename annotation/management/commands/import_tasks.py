@@ -1,7 +1,6 @@
-"""manage.py import_tasks PROJECT FILE [--map responses=COLUMN ...] [--criterion C] [--overlap N] [--open]"""
+"""manage.py import_tasks PROJECT FILE ... [--map responses=COLUMN ...] [--criterion C] [--overlap N] [--open]"""
 
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from annotation.importing.readers.registry import TASK_READERS
@@ -12,6 +11,7 @@ from annotation.management.command_line import (
     parse_column_map,
     print_import_report,
 )
+from annotation.management.hub_sources import source_paths
 from annotation.models import Batch
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User
@@ -44,11 +44,11 @@ class Command(ProjectCommand):
         )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        with importing(self.stdout, actor=actor, project=project):
+        with importing(self.stdout, actor=actor, project=project), source_paths(options) as paths:
             batch, report = import_tasks(
                 actor=actor,
                 project=project,
-                path=Path(options["file"]),
+                path=paths,
                 format=options["format"],
                 mapping=parse_column_map(options["map"]),
                 criterion=options["criterion"],

@@ -1,7 +1,6 @@
-"""manage.py import_texts PROJECT FILE [--licence NAME] [--split S] [--map field=column ...] [--skip-bad]"""
+"""manage.py import_texts PROJECT FILE ... [--licence NAME] [--split S] [--map field=column ...] [--skip-bad]"""
 
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from annotation.importing.actions import import_texts
@@ -13,6 +12,7 @@ from annotation.management.command_line import (
     parse_column_map,
     print_import_report,
 )
+from annotation.management.hub_sources import source_paths
 from learning.interface.vocabulary import SPLITS
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User
@@ -45,11 +45,11 @@ class Command(ProjectCommand):
         )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        with importing(self.stdout, actor=actor, project=project):
+        with importing(self.stdout, actor=actor, project=project), source_paths(options) as paths:
             report = import_texts(
                 actor=actor,
                 project=project,
-                path=Path(options["file"]),
+                path=paths,
                 format=options["format"],
                 mapping=parse_column_map(options["map"]),
                 licence=options["licence"],

@@ -68,7 +68,7 @@ def test_columns_are_mapped_also_nested_and_several_to_a_list(project, write_row
     ("content", "options", "sentence"),
     [
         (None, [], "There is no file "),
-        ("folder", [], " is a folder: name one file in it"),
+        ("folder", [], "rows.jsonl has no data files."),
         ("", [], " is empty: nothing to import."),
         ("no json", [], "line 1, column (whole row): is not JSON"),
         (
