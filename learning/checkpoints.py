@@ -209,7 +209,7 @@ class Checkpoints:
                 _remove(path)
 
     def _options_sha256(self) -> str:
-        options = json.dumps(options_to_dict(self._context.options), sort_keys=True)
+        options = json.dumps(options_to_dict(self._context.options_as_asked), sort_keys=True)
         return hashlib.sha256(options.encode()).hexdigest()
 
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from learning.interface.atomic_files import is_disk_full, write_json_atomically
 from learning.interface.json_lines import json_line
+from learning.interface.moved_paths import follow_moved_paths
 from learning.interface.options import UserError, load_options
 from learning.interface.record_checks import ExtraColumns
 from learning.interface.record_files import read_records
@@ -46,6 +47,7 @@ class RunContext(Generic[T]):
     """One attempt at a run. Given to a recipe's `main` by `learning.recipe_runner.run_recipe`."""
 
     options: T
+    options_as_asked: T  # as config.json has them; `options` has the paths of a folder that was moved since
 
     def __init__(
         self,
@@ -109,6 +111,10 @@ class RunContext(Generic[T]):
                     f"{path}/config.json: this run directory was made for {made_for}; run that, not {command}"
                 )
             options = load_options(options_cls, run_directory.config(), where="config")
+            context.options_as_asked = options
+            moved = follow_moved_paths(run_directory.config(), path)
+            if moved is not None:
+                options = load_options(options_cls, moved, where="config")
             if rank == 0 and describe_environment is not None:
                 _check_environment(run_directory, dict(describe_environment(options)))
         except UserError as error:

@@ -13,6 +13,7 @@ from learning.interface.options import UserError, load_options
 from runs.artifacts import Digest, hash_path, relative_to_data_dir
 from runs.errors import BadArtifact, BadRunConfig, IllegalTransition, RunChanged
 from runs.models import Artifact, Run
+from runs.paths import with_relative_paths
 from runs.run_kinds import RunKind
 from runs.states import FINISHED, RunState
 from runs.transitions import transition_run
@@ -53,7 +54,7 @@ def queue_run(
         kind=kind.name,
         kind_label=kind.label[:80],
         title=title[:200],
-        config=dict(config),
+        config=with_relative_paths(config),
         parameters=dict(parameters or {}),
         processes=processes or kind.resources.processes,
         threads=threads or kind.resources.threads or default_threads(),
@@ -126,7 +127,7 @@ def clone_run(
         kind=run.kind,
         kind_label=run.kind_label,
         title=(title or f"{run.title} (again)")[:200],
-        config=run.config if config is None else dict(config),
+        config=run.config if config is None else with_relative_paths(config),
         parameters=run.parameters if parameters is None else dict(parameters),
         processes=run.processes,
         threads=run.threads,

@@ -26,18 +26,26 @@ def hash_path(path: Path) -> Digest:
     """
     if path.is_file():
         return _hash_file(path)
-    files = sorted(
-        (file for file in path.rglob("*") if file.is_file()),
-        key=lambda file: file.relative_to(path).as_posix(),
-    )
-    if not files:
-        raise BadArtifact(f"There is nothing at {path}: give the folder or file that was written.")
+    files = sorted(_files_below(path), key=lambda file: file.relative_to(path).as_posix())
     lines, size_bytes = hashlib.sha256(), 0
     for file in files:
         digest = _hash_file(file)
         lines.update(f"{digest.sha256}  {file.relative_to(path).as_posix()}\n".encode())
         size_bytes += digest.size_bytes
     return Digest(lines.hexdigest(), size_bytes)
+
+
+def size_of_path(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder. Raises BadArtifact when nothing is there."""
+    files = [path] if path.is_file() else _files_below(path)
+    return sum(file.stat().st_size for file in files)
+
+
+def _files_below(path: Path) -> list[Path]:
+    files = [file for file in path.rglob("*") if file.is_file()]
+    if not files:
+        raise BadArtifact(f"There is nothing at {path}: give the folder or file that was written.")
+    return files
 
 
 def _hash_file(path: Path) -> Digest:

@@ -36,6 +36,7 @@ from runs.database_retry import (
 from runs.launchers import OUTPUT_FILE, Launch, Launcher, Process
 from runs.leases import Claim, LostLease, finish_run, record_process, renew, requeue
 from runs.options import WorkerOptions
+from runs.paths import with_absolute_paths
 from runs.results import save_result
 from runs.run_kinds import RunKind
 from runs.states import RunState
@@ -146,7 +147,7 @@ class RunExecutor:
                 RunDirectory.create(
                     self.run.path,
                     command=self.kind.command,
-                    config=self.run.config,
+                    config=with_absolute_paths(self.run.config),
                     inputs=dict(self.kind.build_inputs(self.run)),
                     provenance={"project": self.run.project.slug, "run": str(self.run.pk)},
                     replace=True,

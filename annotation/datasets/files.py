@@ -16,6 +16,7 @@ from annotation.preferences.consensus import annotator_weights, consensus_compar
 from learning.interface.messages import without_nulls
 from learning.interface.record_rows import ComparisonRow, JudgmentRow
 from workspace.errors import ActionError
+from workspace.models import Project
 
 SCHEMA_VERSION = 1
 
@@ -71,6 +72,27 @@ def _as_written(row: dict[str, Any]) -> Any:
         if response.get("turns") is not None:
             response["turns"] = [without_nulls(message) for message in response["turns"]]
     return row
+
+
+def find_dataset_faults(project: Project | None = None, *, read: bool = True) -> tuple[int, list[str]]:
+    """How many datasets there are, and one line for each whose files are missing or were changed.
+
+    With `read` every file is read and compared with its manifest; without, only the manifest is.
+    """
+    datasets = PreferenceDataset.objects.order_by("pk")
+    if project is not None:
+        datasets = datasets.filter(project=project)
+    faults = []
+    for dataset in datasets:
+        try:
+            if read:
+                for _ in verified_files(dataset):
+                    pass
+            else:
+                dataset_manifest(dataset)
+        except DatasetDamaged as error:
+            faults.append(f"dataset {dataset.pk}: {error.message}")
+    return len(datasets), faults
 
 
 def dataset_comparisons(

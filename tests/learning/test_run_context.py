@@ -307,3 +307,21 @@ def test_only_rank_0_locks_and_writes_but_any_rank_reports_a_failure(run, monkey
 def test_attempts_know_their_options_by_type(run):
     context: RunContext[Options] = RunContext.open(run, Options)
     assert context.options.size == 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionsWithModel:
+    model_path: str
+
+
+def test_a_run_directory_moved_with_its_models_reads_them_where_they_are_now(tmp_path):
+    """What its checkpoints are bound to stays what was asked: it resumes."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    (old / "runs" / "a" / "model").mkdir(parents=True)
+    asked = OptionsWithModel(model_path=str(old / "runs" / "a" / "model"))
+    RunDirectory.create(old / "runs" / "b", command="x", config=asked)
+    old.rename(new)
+    context = RunContext.open(RunDirectory(new / "runs" / "b"), OptionsWithModel)
+    assert context.options == OptionsWithModel(model_path=str(new / "runs" / "a" / "model"))
+    assert context.options_as_asked == asked
+    context.close("done")

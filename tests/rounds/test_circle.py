@@ -116,7 +116,7 @@ def test_two_rounds_turn_and_every_link_is_stored(small):
     assert second.start_policy == first.new_policy
     assert first.new_policy.parent == base
     ppo = run_of(second, Stage.POLICY)
-    start_folder = str(first.new_policy.artifact.absolute_path)
+    start_folder = first.new_policy.artifact.path
     assert ppo.config["policy"]["source"]["path"] == ppo.config["reference"]["path"] == start_folder
     assert second.new_policy.report["reference_sha256s"] == first.new_policy.report["model_sha256s"]
     assert first.reward_model.report["model_sha256s"] == first.new_policy.report["reward_model_sha256s"]

@@ -41,3 +41,26 @@ def test_processes_and_makers_survive_the_renaming(migrate):
     run.refresh_from_db()
     artifact.refresh_from_db()
     assert (run.process_identity, artifact.produced_by) == ("boot:pid:7", run)
+
+
+def test_paths_of_earlier_runs_become_relative_wherever_their_data_lay(migrate, settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    ada = get_user_model().objects.create(username="ada", pseudonym="annotator-1")
+    project = Project.objects.create(name="Kitchen", slug="kitchen", split_salt="salt")
+
+    def make(**config):
+        return Run.objects.create(project=project, kind="k", title="t", config=config, requested_by=ada)
+
+    first = make()
+    here, elsewhere = f"{tmp_path}/models/base", f"/old/place/runs/{first.directory}/model"
+    second = make(
+        policy={"path": here}, reward_model_path=elsewhere, critic={"path": "/old/place/runs/stranger/critic"}
+    )
+    migrate("0003_plain_names")
+    migrate("0004_relative_paths")
+    second.refresh_from_db()
+    assert second.config == {
+        "policy": {"path": "models/base"},
+        "reward_model_path": f"runs/{first.directory}/model",
+        "critic": {"path": "/old/place/runs/stranger/critic"},
+    }

@@ -1,4 +1,4 @@
-"""manage.py reconcile [PROJECT]"""
+"""manage.py reconcile [PROJECT] [--quick]"""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -6,15 +6,25 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
 
+from annotation.datasets.files import find_dataset_faults
 from annotation.queue.counters import find_counter_drift
+from runs.stored_files import find_artifact_faults, find_result_faults
 from workspace.commands import find_project
 
 
 class Command(BaseCommand):
-    help = "Compare every task's counters with the judgments and leases they stand for; changes nothing."
+    help = (
+        "Compare every task's counters with the judgments and leases they stand for, and every file that the database "
+        "names with what is on disk; changes nothing. Exit code 1 when something differs."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("project", nargs="?", help="the project's slug (default: all projects)")
+        parser.add_argument(
+            "--quick",
+            action="store_true",
+            help="do not read models and datasets through: whether they are there, and their sizes",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = find_project(options["project"]) if options["project"] else None
@@ -26,6 +36,27 @@ class Command(BaseCommand):
             drift = find_counter_drift(project)
         for line in drift:
             self.stdout.write(line)
+        if not drift:
+            self.stdout.write("Every counter agrees with its rows.")
+        read = not options["quick"]
+        artifacts, faults = find_artifact_faults(project, read=read)
+        results, more = find_result_faults(project)
+        datasets, others = find_dataset_faults(project, read=read)
+        faults += more + others
+        for line in faults:
+            self.stdout.write(line)
+        if not faults and artifacts + results + datasets:
+            counts = f"{_count(artifacts, 'artifact')}, {_count(results, 'result')} and {_count(datasets, 'dataset')}"
+            how = "read and compared" if read else "looked for, not read"
+            self.stdout.write(f"Every file that the database names is there: {counts} {how}.")
+        said = []
         if drift:
-            raise CommandError(f"{len(drift)} of the counters and pointers drifted; nothing was changed.")
-        self.stdout.write("Every counter agrees with its rows.")
+            said.append(f"{len(drift)} of the counters and pointers drifted")
+        if faults:
+            said.append(f"{len(faults)} of the files are missing or were changed")
+        if said:
+            raise CommandError(f"{' and '.join(said)}; nothing was changed.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,13 +1,18 @@
 """The commands as a person runs them: what they say, where, and with which exit code."""
 
 import json
+import shutil
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
+from annotation.datasets.actions import freeze_dataset
 from annotation.importing.file_forms import ACCEPTED
 from annotation.models import Judgment, Prompt, PromptSet, Task
+from runs.actions import register_artifact
+from runs.models import Run
 from tests.annotation.importing.conftest import hh_rows, write_rows  # noqa: F401
 from workspace.models import AuditEvent
 
@@ -205,6 +210,56 @@ def test_reconcile_says_that_all_is_well_or_what_drifted(project, write_rows):  
     assert "counted_judgments is 0, but 1 judgments count" in out.getvalue()
     assert Task.objects.get().counted_judgments == 0
     refusal("reconcile", "moon")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_reconcile_compares_the_files_that_the_database_names(project, write_rows, max_, settings, tmp_path):  # noqa: F811
+    settings.DATA_DIR = tmp_path
+    run("import_comparisons", project.slug, write_rows([PAIR]), "--format", "trl")
+    dataset = freeze_dataset(actor=max_, project=project)
+    done = Run.objects.create(
+        project=project,
+        kind="k",
+        title="Train base",
+        config={},
+        requested_by=max_,
+        state="done",
+        finished_at=timezone.now(),
+    )
+    model = done.path / "model"
+    model.mkdir(parents=True)
+    (done.path / "result.json").write_text("{}")
+    (model / "model.safetensors").write_bytes(b"weights")
+    register_artifact(actor=max_, project=project, kind="policy", path=model)
+    assert run("reconcile") == (
+        "Every counter agrees with its rows.\n"
+        "Every file that the database names is there: 1 artifact, 1 result and 1 dataset read and compared.\n"
+    )
+
+    def differs(*arguments):
+        out = StringIO()
+        with pytest.raises(CommandError) as error:
+            call_command("reconcile", *arguments, stdout=out)
+        assert error.value.returncode == 1
+        return f"{out.getvalue()}{error.value}"
+
+    (model / "model.safetensors").write_bytes(b"Weights")  # as long as before
+    said = differs()
+    assert "artifact 1 (Policy runs/" in said and "its content is not the one recorded (sha256)" in said
+    assert "1 of the files are missing or were changed; nothing was changed." in said
+    assert "looked for, not read" in run("reconcile", "--quick")
+    [shard] = (tmp_path / dataset.directory).glob("*.parquet")
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    (done.path / "result.json").unlink()
+    (model / "model.safetensors").write_bytes(b"")
+    said = differs()
+    assert "has 0 bytes, 7 were recorded" in said and "result.json is gone" in said
+    assert "A file of the dataset" in said and "3 of the files" in said
+    shutil.rmtree(tmp_path / "runs")
+    shutil.rmtree(tmp_path / "datasets")
+    said = differs("--quick")
+    assert "nothing is there" in said and "its folder runs/" in said and "has lost its manifest" in said
 
 
 @pytest.mark.parametrize(
