@@ -21,7 +21,7 @@ from rounds.models import Round, Stage
 from rounds.plans import HUMAN_REFERENCE, load_plan
 from rounds.stages.annotating import can_reopen_annotation, missing_judgments_message
 from rounds.stages.registry import STAGE_ORDER
-from rounds.stages.scoring import next_round_of
+from rounds.stages.scoring import judgments_to_compare, next_round_of
 from rounds.task_selection import response_id_prefix
 from runs.models import Run
 from runs.presentation import duration as format_duration
@@ -124,16 +124,6 @@ def reward_model_agreement_by_annotator(
         for name, judgments_of_one in sorted(by_name.items())
     ]
     return [(name, agreement) for name, agreement in agreements if agreement.pairs]
-
-
-def people_judgments(round_: Round) -> Any:
-    return (
-        Judgment.objects.current()
-        .of_project(round_.project)
-        .of_criterion(round_.criterion)
-        .by_people()
-        .filter(task__purpose__in=(Task.Purpose.NORMAL, Task.Purpose.HEAD_TO_HEAD))
-    )
 
 
 @dataclass(frozen=True)
@@ -301,7 +291,7 @@ def round_report(round_: Round, reader: User) -> RoundReport:
     entries = timeline(round_)
     current = next((entry for entry in entries if entry.status in ("current", "failed")), None)
     reward_model = round_.reward_model
-    judgments = people_judgments(round_)
+    judgments = judgments_to_compare(round_)
     report = reward_model.report if reward_model else {}
     by_strength = report.get("by_grade") or {}
     progress = batch_progress(round_.batch) if round_.batch else None

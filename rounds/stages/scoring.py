@@ -1,8 +1,10 @@
 """The reward model scores this round's responses, so that people can see how far it agrees with them."""
 
+from django.db.models import Q
 from django.utils import timezone
 
-from annotation.models import Judgment, Response
+from annotation.models import Judgment, Response, Task
+from annotation.models.judgments import JudgmentQuerySet
 from learning.interface.options import options_to_dict
 from rewardmodel.actions import score_responses
 from rounds.errors import RoundRefused
@@ -62,14 +64,36 @@ def _require_next(round_: Round, plan: RoundPlan) -> None:
 
 
 def responses_to_score(round_: Round) -> list[Response]:
-    """The round's own responses and whatever people have judged on this criterion: each can see the agreement."""
-    of_round = Response.objects.filter(
-        task_responses__task__batch__round_number=round_.number,
-        task_responses__task__batch__project=round_.project,
+    """The round's own responses and those of the judgments that its page compares with the reward model.
+
+    Not all that people ever judged: a project that began with an import had 12,851 responses scored for a round of 101.
+    """
+    tasks = Task.objects.filter(batch__project=round_.project, batch__round_number=round_.number)
+    judged = judgments_to_compare(round_).values("task")
+    of_round = Q(task_responses__task__in=tasks) | Q(task_responses__task__in=judged)
+    return list(Response.objects.filter(of_round).distinct().order_by("pk"))
+
+
+def judgments_to_compare(round_: Round) -> JudgmentQuerySet:
+    """What people hold now of the round's tasks, and what they judged here outside of any round since the one before.
+
+    Imported judgments are nobody's who would look for an agreement, and those of earlier rounds are on their pages.
+    """
+    compared = Q(task__batch__round_number=round_.number)
+    before = (
+        round_.project.rounds.filter(number__lt=round_.number, stage=Stage.DONE).order_by("-number").first()
     )
-    judged = Judgment.objects.current().of_project(round_.project).of_criterion(round_.criterion).by_people()
-    of_people = Response.objects.filter(task_responses__task__in=judged.values("task"))
-    return list((of_round | of_people).distinct().order_by("pk"))
+    outside = Q(task__batch__round_number__isnull=True, from_import__isnull=True)
+    if before is not None:
+        outside &= Q(created_at__gt=before.finished_at)
+    return (
+        Judgment.objects.current()
+        .of_project(round_.project)
+        .of_criterion(round_.criterion)
+        .by_people()
+        .of_purposes(Task.Purpose.NORMAL, Task.Purpose.HEAD_TO_HEAD)
+        .filter(compared | outside)
+    )
 
 
 def next_round_of(round_: Round) -> Round | None:

@@ -19,8 +19,8 @@ def at_annotation(round_, criterion, max_, *, pairs=1, overlap=None, **fields):
         actor=max_,
         project=round_.project,
         criterion=criterion,
-        name="Round 1",
-        round_number=1,
+        name=f"Round {round_.number}",
+        round_number=round_.number,
         overlap=overlap,
     )
     prompts = round_.prompt_set.prompts.filter(split="train")[:pairs]

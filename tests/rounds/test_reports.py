@@ -8,7 +8,8 @@ from annotation.queue.actions import claim_task
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.actions import start_round
 from rounds.plans import preset_plan
-from rounds.reports import PLOT_SIZE, people_judgments, reliability_points, round_report, timeline
+from rounds.reports import PLOT_SIZE, reliability_points, round_report, timeline
+from rounds.stages.scoring import judgments_to_compare
 from runs.models import Artifact, Run
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -94,7 +95,7 @@ def test_agreement_counts_the_untied_pairs_of_each_person_by_name(
 
 
 def test_judgments_of_machines_are_not_peoples(project, criterion, round_, max_):
-    assert not people_judgments(round_).exists()
+    assert not judgments_to_compare(round_).exists()
 
 
 def test_the_timeline_of_a_new_round_is_at_its_first_stage(round_):
