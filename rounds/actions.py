@@ -19,6 +19,7 @@ from rounds.plans import RoundPlan, load_plan, plan_to_dict
 from rounds.stages.annotating import can_reopen_annotation, finish_annotation, require_judgments
 from rounds.stages.scoring import next_round_of, open_next_round
 from rounds.stages.transitions import UNSUCCESSFUL_STATES, enter_stage, stage_runs
+from rounds.starting_models import previous_policy
 from runs.actions import cancel_run, retry_run
 from runs.errors import IllegalTransition, RunChanged
 from runs.states import ACTIVE, RunState
@@ -55,7 +56,7 @@ def start_round(
                 prompt_set=prompt_set,
                 plan=plan_to_dict(plan),
                 start_policy=start_policy,
-                comparison_policy=_comparison_policy(project, start_policy),
+                comparison_policy=previous_policy(project, start_policy),
                 started_by=actor,
             )
     except IntegrityError as error:
@@ -115,17 +116,6 @@ def _require_prompts(prompt_set: PromptSet) -> None:
             "training side.",
             code="no_prompts",
         )
-
-
-def _comparison_policy(project: Project, start: Policy) -> Policy | None:
-    """Whom head-to-head pairs set against the start policy: the start of the last round that was carried through.
-
-    A cancelled round improved nothing; its start may be of another line altogether.
-    """
-    last_done = project.rounds.filter(stage=Stage.DONE).order_by("-number").first()
-    if last_done is not None and last_done.start_policy_id != start.pk:
-        return last_done.start_policy
-    return start.parent
 
 
 def _lock_at(round_: Round, *stages: str) -> Round:

@@ -7,8 +7,9 @@ writes. With three limits people would judge texts whose end the reward model ne
 from policy_training.context_length import max_positions
 from policy_training.models import Policy
 from rounds.errors import RoundRefused
-from rounds.plans import FIRST_POLICY, RoundPlan, with_lengths
-from rounds.starting_models import first_policy, reference_policy, reward_model_base
+from rounds.head_to_head import opponents_of
+from rounds.plans import RoundPlan, with_lengths
+from rounds.starting_models import previous_policy, reference_policy, reward_model_base
 from workspace.models import Criterion, Project
 
 
@@ -59,8 +60,10 @@ def shortest_reader(
     """Name and positions of the model of the round that reads least; None where no model sets a limit."""
     others = Policy.objects.filter(project=project, name__in=plan.sampling.other_policies)
     policies = [start_policy, reference_policy(start_policy, plan)]
-    if FIRST_POLICY in plan.head_to_head.opponents:
-        policies.append(first_policy(start_policy))
+    previous = previous_policy(project, start_policy)
+    policies += [
+        opponent.policy for opponent in opponents_of(plan, start_policy, previous) if opponent.policy
+    ]
     policies += others.select_related("artifact").order_by("pk")
     folders = {policy.name: policy.artifact.absolute_path for policy in policies}
     base_name, base = reward_model_base(project, criterion, start_policy, plan)

@@ -1,8 +1,9 @@
-"""Which models a round's training starts from, by its plan."""
+"""Which models a round starts from, holds its policy to and compares it with."""
 
 from policy_training.models import Policy
 from policy_training.run_kinds import PRETRAIN, SFT
 from rewardmodel.models import RewardModel
+from rounds.models import Stage
 from rounds.plans import FIRST_POLICY, RoundPlan
 from runs.models import Artifact
 from workspace.models import Criterion, Project
@@ -37,3 +38,14 @@ def first_policy(policy: Policy) -> Policy:
 def reference_policy(start_policy: Policy, plan: RoundPlan) -> Policy:
     """What the KL penalty of the round's PPO holds the policy to."""
     return first_policy(start_policy) if plan.reference == FIRST_POLICY else start_policy
+
+
+def previous_policy(project: Project, start: Policy) -> Policy | None:
+    """The start of the last round that was carried through, whom head-to-head pairs set the start policy against.
+
+    A cancelled round improved nothing; its start may be of another line altogether.
+    """
+    last_done = project.rounds.filter(stage=Stage.DONE).order_by("-number").first()
+    if last_done is not None and last_done.start_policy_id != start.pk:
+        return last_done.start_policy
+    return start.parent

@@ -82,6 +82,18 @@ def test_the_policy_that_reads_least_decides(begin, reads, policy, make_policy):
         begin(plan=plan)
 
 
+def test_an_opponent_that_reads_less_than_the_start_policy_is_thought_of_too(
+    begin, reads, policy, make_policy
+):
+    older = make_policy("older")
+    newer = make_policy("newer", parent=older)
+    for each, positions in ((older, 300), (newer, 448)):
+        reads(each, positions)
+    with pytest.raises(RoundRefused, match="“older” reads 300 tokens"):
+        begin(start_policy=newer)
+    begin(start_policy=newer, plan=override_plan(preset_plan("tiny"), opponents=()))
+
+
 @pytest.mark.parametrize(
     ("positions", "given", "expected"),
     [

@@ -2,7 +2,9 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from rounds.models import Round
+from rounds.models import Round, RoundRun
+from rounds.stages.machine import advance_round
+from runs.models import Run
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -37,3 +39,22 @@ def test_the_database_itself_refuses_a_stage_that_cannot_be(begin, fields):
     round_ = begin()
     with pytest.raises(IntegrityError), transaction.atomic():
         Round.objects.filter(pk=round_.pk).update(**fields)
+
+
+def test_the_database_itself_takes_one_sampling_run_a_policy_and_purpose(begin, max_):
+    round_ = begin()
+    advance_round(round_.pk)
+    link = round_.round_runs.get()
+
+    def another(**fields):
+        run = Run.objects.create(
+            project=round_.project, kind="policy.sample", title="s", config={}, requested_by=max_
+        )
+        return RoundRun.objects.create(round=round_, run=run, stage="sampling", policy=link.policy, **fields)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        another()
+    another(purpose="head_to_head")
+    for purpose in ("head_to_head", "nonsense"):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            another(purpose=purpose)
