@@ -1,5 +1,6 @@
 """What managers ask of policies. Each action but import_policy queues a run, whose run kind saves the result."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from policy_training.mixing import (
     require_training_texts,
 )
 from policy_training.models import Policy
+from policy_training.preparation import NotAPolicy, prepare_policy
 from policy_training.registry import add_policy, require_unused_name
 from policy_training.run_kinds import PPO, PRETRAIN, SAMPLE, SFT
 from rewardmodel.models import RewardModel
@@ -23,12 +25,6 @@ from runs.models import Artifact, Run
 from runs.run_kinds import RunKind
 from workspace.errors import ActionError
 from workspace.models import Project, User
-
-
-class NotAPolicy(ActionError):
-    """The folder does not hold a language model with its tokenizer."""
-
-    code = "not_a_policy"
 
 
 def train_sft(
@@ -194,36 +190,54 @@ def train_ppo(
     )
 
 
-def import_policy(*, actor: User, project: Project, name: str, path: Path, notes: str = "") -> Policy:
-    """Take a policy's folder (Hugging Face format) into the project. The folder stays where it is.
+def import_policy(
+    *,
+    actor: User,
+    project: Project,
+    name: str,
+    path: Path,
+    base: Path | None = None,
+    chat_template_kwargs: Mapping[str, Any] | None = None,
+    own_tokenizer: bool = False,
+    notes: str = "",
+) -> Policy:
+    """Take a policy's folder (Hugging Face format), or a LoRA adapter's with its `base`, into the project.
 
-    Raises NotAPolicy when it holds no language model or no tokenizer, PolicyNameTaken, BadArtifact.
+    The folder stays where it is. Where something has to change, the project gets a copy below DATA_DIR: an adapter is
+    merged, and a chat template that asks for the date, or is given `chat_template_kwargs`, writes the same from then
+    on. `own_tokenizer` takes a tokenizer that AutoTokenizer reads otherwise than its file says. Raises NotAPolicy for
+    whatever would fail later in a run, PolicyNameTaken, BadArtifact.
     """
     require_unused_name(project, name)
-    _require_policy_folder(path)
-    digest = hash_path(path)
-    with transaction.atomic():
-        artifact = register_artifact(
-            actor=actor, project=project, kind=Artifact.Kind.POLICY, path=path, digest=digest
-        )
-        known = Policy.objects.filter(artifact=artifact).first()
-        if known is not None:
-            raise NotAPolicy(f"{path} is the policy “{known.name}” already.", code="policy_known")
-        return add_policy(actor=actor, project=project, name=name, artifact=artifact, notes=notes)
-
-
-def _require_policy_folder(path: Path) -> None:
-    if not path.is_dir():
-        raise NotAPolicy(
-            f"{path} is not a folder: give the folder of a language model in Hugging Face format."
-        )
-    if not (path / "config.json").is_file():
-        raise NotAPolicy(f"{path} has no config.json: it is not a model in Hugging Face format.")
-    if not list(path.glob("*.safetensors")):
-        raise NotAPolicy(
-            f"{path} has no .safetensors file: save the model with safetensors, nothing else is loaded."
-        )
-    if not (path / "tokenizer.json").is_file():
-        raise NotAPolicy(
-            f"{path} has no tokenizer: save the model's tokenizer (tokenizer.json) into the same folder."
-        )
+    prepared = prepare_policy(
+        path=path,
+        name=name,
+        base=base,
+        chat_template_kwargs=chat_template_kwargs or {},
+        own_tokenizer=own_tokenizer,
+    )
+    try:
+        digest = hash_path(prepared.folder)
+        with transaction.atomic():
+            if prepared.is_copy:
+                same = Policy.objects.filter(project=project, artifact__sha256=digest.sha256).first()
+                if same is not None:
+                    raise NotAPolicy(f"{path} is the policy “{same.name}” already.", code="policy_known")
+            artifact = register_artifact(
+                actor=actor, project=project, kind=Artifact.Kind.POLICY, path=prepared.folder, digest=digest
+            )
+            known = Policy.objects.filter(artifact=artifact).first()
+            if known is not None:
+                raise NotAPolicy(f"{path} is the policy “{known.name}” already.", code="policy_known")
+            return add_policy(
+                actor=actor,
+                project=project,
+                name=name,
+                artifact=artifact,
+                report={"imported": prepared.facts | {"path": str(path)}},
+                notes=notes,
+            )
+    except BaseException:
+        if prepared.is_copy:
+            shutil.rmtree(prepared.folder, ignore_errors=True)
+        raise
