@@ -7,8 +7,8 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from annotation.batches.actions import close_batch, reopen_batch
-from annotation.models import Batch, Prompt, PromptSet
+from annotation.batches.actions import reopen_batch
+from annotation.models import Prompt, PromptSet
 from policy_training.mixing import NothingToMixIn, available_ptx
 from policy_training.models import Policy
 from rounds.errors import RoundRefused, WrongStage
@@ -219,9 +219,6 @@ def cancel_round(*, actor: User, round_: Round) -> Round:
         if run.state in ACTIVE:
             with suppress(IllegalTransition, RunChanged):  # it has ended meanwhile
                 cancel_run(actor=actor, run=run)
-    # The tasks kept for single people are batches of their own.
-    for batch in Batch.objects.filter(project=locked.project, round_number=locked.number):
-        close_batch(actor=actor, batch=batch)
     now, reason = timezone.now(), f"cancelled by {actor.username}"
     enter_stage(locked, Stage.CANCELLED, reason, actor=actor, action="round.cancel", finished_at=now)
     return locked

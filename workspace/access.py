@@ -6,21 +6,40 @@
 from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
 
-from workspace.models import Invitation, Membership, Project, User
+from workspace.models import AuditEvent, Invitation, Membership, Project, User
 from workspace.roles import Capability, capabilities_of
+
+
+class NoLongerMember(Http404):
+    """Somebody asks for a project that they were removed from. They know it: they may hear what has happened."""
+
+    def __init__(self, project: Project):
+        self.message = f"You are no longer a member of “{project.name}”: if you should be, ask its managers to invite you."
+        super().__init__(self.message)
 
 
 def access_project(
     actor: User | AnonymousUser, slug: str, capability: Capability
 ) -> tuple[Project, frozenset[Capability]]:
-    """The project with this slug and all the actor may do on it; Http404 without this capability."""
+    """The project with this slug and all the actor may do on it; Http404 without this capability, NoLongerMember for
+    who was removed from it.
+    """
     project = Project.objects.filter(slug=slug).first()
     if project is None:
         raise Http404("No such project.")
     capabilities = capabilities_of(actor, project)
     if capability not in capabilities:
+        if not capabilities and _was_removed(actor, project):
+            raise NoLongerMember(project)
         raise Http404("No such project.")
     return project, capabilities
+
+
+def _was_removed(actor: User | AnonymousUser, project: Project) -> bool:
+    removals = AuditEvent.objects.filter(
+        project=project, action="membership.remove", target_type="workspace.user", target_id=str(actor.pk)
+    )
+    return actor.pk is not None and removals.exists()
 
 
 def access_invitation(project: Project, pk: int) -> Invitation:

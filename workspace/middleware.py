@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from workspace.access import NoLongerMember
+
 SESSION_EXPIRED_MESSAGE = "That was not done, because your session had ended: log in and repeat it."
 
 
@@ -54,6 +56,21 @@ class ExpiredSessionMiddleware:
             messages.warning(request, SESSION_EXPIRED_MESSAGE)
             return redirect(_login(_path_of(request, request.headers.get("Referer", ""))))
         return response
+
+
+class NoLongerMemberMiddleware:
+    """A page instead of "Not found" for who asks for a project that they were removed from."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, NoLongerMember):
+            return None
+        return render(request, "404.html", {"reason": exception.message}, status=404)
 
 
 class MethodNotAllowedMiddleware:

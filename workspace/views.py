@@ -1,5 +1,7 @@
 """Thin pages over workspace.actions: log in, projects, people, invitations."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
@@ -19,6 +21,8 @@ from workspace.forms import AcceptForm, InviteForm, LoginForm, PasswordForm, Pro
 from workspace.models import Membership, Project
 from workspace.requests import ProjectRequest, current_user, perform_action, project_view
 from workspace.roles import Capability, capabilities_of
+
+INVITATION_COOKIE_SECONDS = 300
 
 
 class Login(LoginView):
@@ -108,12 +112,23 @@ def set_time_zone(request: ProjectRequest) -> HttpResponse:
 @project_view(Capability.MANAGE)
 def people(request: ProjectRequest) -> HttpResponse:
     # Shown once: only the hash of its token is kept.
-    link = request.session.pop(_invitation_link_session_key(request.project), "")
-    return _people_page(request, InviteForm(), link=link)
+    cookie = _invitation_cookie(request.project)
+    link = request.get_signed_cookie(cookie["key"], default="", max_age=INVITATION_COOKIE_SECONDS)
+    response = _people_page(request, InviteForm(), link=link or "")
+    if cookie["key"] in request.COOKIES:
+        response.delete_cookie(**cookie)
+    return response
 
 
-def _invitation_link_session_key(project: Project) -> str:
-    return f"invitation_link:{project.pk}"
+def _invitation_cookie(project: Project) -> dict[str, Any]:
+    """Where a new invitation's link waits for the page that shows it: in the browser of who made it, for a moment. In
+    the session it would lie in the database, readable and usable.
+    """
+    return {
+        "key": f"invitation-link-{project.pk}",
+        "path": reverse("workspace:people", args=[project.slug]),
+        "samesite": "Strict",
+    }
 
 
 @require_POST
@@ -125,8 +140,15 @@ def send_invitation(request: ProjectRequest) -> HttpResponse:
     _, token = actions.invite(actor=request.user, project=request.project, **form.cleaned_data)
     link = request.build_absolute_uri(reverse("workspace:accept_invitation", args=[token]))
     # A page that answers a form would make another invitation when it is loaded again.
-    request.session[_invitation_link_session_key(request.project)] = link
-    return redirect("workspace:people", slug=request.project.slug)
+    response = redirect("workspace:people", slug=request.project.slug)
+    response.set_signed_cookie(
+        value=link,
+        max_age=INVITATION_COOKIE_SECONDS,
+        httponly=True,
+        secure=request.is_secure(),
+        **_invitation_cookie(request.project),
+    )
+    return response
 
 
 def _people_page(

@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 
 from annotation.errors import AlreadySubmitted, BadRequest
+from workspace.access import NoLongerMember
 from workspace.errors import ActionError
 
 View = Callable[..., HttpResponseBase]
@@ -39,6 +40,8 @@ def json_endpoint(view: View) -> View:
         except ActionError as error:
             status = 409 if isinstance(error, AlreadySubmitted) else 400
             return json_error(error.code, error.message, status, error.fields)
+        except NoLongerMember as error:
+            return json_error("not_a_member", error.message, 404)
         except Http404:
             return json_error("not_found", "There is no such task.", 404)
 

@@ -40,8 +40,10 @@ def tiers_to_labels(order_shown: Sequence[int], tiers: Sequence[Sequence[int]]) 
 
 
 def describe_step(strength: int | None) -> str:
-    """What was chosen for a step; None is what nobody chose."""
-    return f"better ({NO_STRENGTH})" if strength is None else STRENGTH_CHOICES[strength]
+    """What was said of a step, in words that stand between its two tiers."""
+    if strength is None:
+        return f"better than ({NO_STRENGTH})"
+    return f"{STRENGTH_NAMES[strength]} than" + (" (or unsure)" if strength == 0 else "")
 
 
 def order_to_scale(tiers: Sequence[Sequence[str]], strengths: Sequence[int | None]) -> int | None:

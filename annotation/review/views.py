@@ -47,7 +47,7 @@ def batch(request: ProjectRequest, pk: int) -> HttpResponse:
     judgments = (
         Judgment.objects.current()
         .in_batch(batch)
-        .select_related("annotator", "task__prompt")
+        .select_related("annotator", "task__prompt", "from_import")
         .order_by("-created_at", "-pk")
     )
     annotator_filter = request.GET.get("annotator", "")
@@ -78,6 +78,7 @@ def _judgment_row(judgment: Judgment) -> dict[str, Any]:
         "description": describe_judgment(
             tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths
         ),
+        "files": _file_names(judgment),
         "kind": User.Kind(judgment.annotator.kind).label
         if judgment.annotator.kind != User.Kind.PERSON
         else "",
@@ -85,6 +86,11 @@ def _judgment_row(judgment: Judgment) -> dict[str, Any]:
         if judgment.task.purpose != Task.Purpose.NORMAL
         else "",
     }
+
+
+def _file_names(judgment: Judgment) -> str:
+    """The files of the import that brought it; empty for a judgment made here."""
+    return ", ".join(file["name"] for file in judgment.from_import.files) if judgment.from_import else ""
 
 
 @require_GET
@@ -111,6 +117,7 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
         "project": project,
         "batch": batch,
         "judgment": judgment,
+        "files": _file_names(judgment),
         "turns": render_conversation(judgment.task.prompt.messages),
         "tiers": tiers,
         "flags": [label for flag, label in FLAG_LABELS if flag in judgment.flags]

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from annotation.batches.actions import close_batch
+from annotation.models import Batch
 from policy_training.models import Policy
 from rounds.errors import RoundRefused
 from rounds.models import Round, RoundRun, Stage, StageEntry
@@ -33,7 +35,13 @@ def enter_stage(
 ) -> None:
     """Move the locked round to a stage; the only place that writes `stage`. Without an actor the program acts in the
     name of whoever started the round.
+
+    A round that is over hands out no more tasks: its batches are closed, those kept for single people and those of
+    head-to-head pairs too. What people have on their screens still comes in.
     """
+    if stage in (Stage.DONE, Stage.CANCELLED):
+        for batch in Batch.objects.filter(project=round_.project, round_number=round_.number):
+            close_batch(actor=actor or round_.started_by, batch=batch)
     round_.stage = stage
     for name, value in fields.items():
         setattr(round_, name, value)

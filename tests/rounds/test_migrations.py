@@ -4,11 +4,14 @@ import copy
 import importlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from annotation.models import Batch
 from demo import constants
 from learning.interface.options import load_options
 from rounds.models import Round
@@ -24,6 +27,17 @@ run_configs = importlib.import_module("rounds.migrations.0004_run_configs")
 CONFIGS_BEFORE = json.loads(
     (Path(__file__).parent / "data" / "run_configs_before_plain_names.json").read_text()
 )
+
+
+close_batches = importlib.import_module("rounds.migrations.0008_close_batches_of_ended_rounds")
+
+
+@pytest.fixture
+def make_batch_of_round(project, criterion):
+    return lambda number, name: Batch.objects.create(
+        project=project, criterion=criterion, name=name, kind="pairwise", responses_per_task=2, overlap=1, quota=1,
+        round_number=number, state="open",
+    )  # fmt: skip
 
 
 RENAMED_VALUES = {
@@ -181,3 +195,18 @@ def test_the_config_of_a_run_of_the_version_before_loads_and_says_the_same(kind)
 @pytest.mark.parametrize("config", [{}, [], None, "text", {"data": 3}, {"sampling": []}])
 def test_a_config_without_that_shape_is_left_as_it_is(kind, config):
     assert run_configs.renamed_config(kind, config) == config
+
+
+@pytest.mark.db
+@pytest.mark.django_db
+def test_batches_of_rounds_that_ended_before_the_upgrade_are_closed_and_no_others(
+    annotating_round, finish_round, begin, make_batch_of_round
+):
+    finish_round(annotating_round)
+    kept = make_batch_of_round(1, "Kept")  # open, as a round left it before
+    begin()
+    open_one, elsewhere = make_batch_of_round(2, "Of round 2"), make_batch_of_round(None, "By hand")
+    close_batches.close_batches(apps, SimpleNamespace(connection=connection))
+    for batch, state in ((kept, "closed"), (open_one, "open"), (elsewhere, "open")):
+        batch.refresh_from_db()
+        assert batch.state == state

@@ -1,8 +1,10 @@
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.messages import get_messages
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -326,3 +328,41 @@ def test_pages_of_a_project_show_times_in_its_zone(client, project, max_):
     assert project.time_zone == "Asia/Kolkata"
     event = AuditEvent.objects.get(action="project.set_time_zone")
     assert (event.actor, event.details) == (max_, {"before": "UTC", "now": "Asia/Kolkata"})
+
+
+def test_the_link_of_an_invitation_is_nowhere_in_the_database(client, project, max_):
+    client.force_login(max_)
+    client.post(reverse("workspace:invite", args=["kitchen"]), {"role": "annotator"})
+    token = client.get(reverse("workspace:people", args=["kitchen"])).context["link"].split("/")[-2]
+    client.post(reverse("workspace:invite", args=["kitchen"]), {"role": "annotator"})
+    # The second link was not looked at yet: it waits in the browser that made it, and a script cannot read it.
+    for session in Session.objects.all():
+        assert "invitations" not in json.dumps(session.get_decoded())
+    (cookie,) = [cookie for name, cookie in client.cookies.items() if name.startswith("invitation-link-")]
+    assert cookie["httponly"] and cookie["samesite"] == "Strict"
+    assert cookie["path"] == reverse("workspace:people", args=["kitchen"])
+    assert token not in cookie.value
+    client.cookies[cookie.key] = cookie.value.replace(
+        "invitations", "elsewhere"
+    )  # not one that the site wrote
+    assert client.get(reverse("workspace:people", args=["kitchen"])).context["link"] == ""
+
+
+def test_who_was_removed_is_told_so_and_a_stranger_is_not(client, project, max_, ada, olga):
+    page = reverse("annotation:annotate", args=["kitchen"])
+    actions.remove_member(actor=max_, project=project, user=ada)
+    told = "You are no longer a member of “Kitchen”"
+    for who, is_told in ((ada, True), (olga, False)):
+        client.force_login(who)
+        answer = client.get(page)
+        assert answer.status_code == 404 and (told in answer.content.decode()) == is_told
+        answer = client.post(
+            reverse("annotation:next_task", args=["kitchen"]), "{}", content_type="application/json"
+        )
+        assert answer.json()["code"] == ("not_a_member" if is_told else "not_found")
+        assert (told in answer.json()["message"]) == is_told
+    # Invited again, ada is a member like any other; as a reviewer may not do everything, and hears nothing of this.
+    actions.set_role(actor=max_, project=project, user=ada, role="annotator")
+    client.force_login(ada)
+    assert client.get(page).status_code == 200
+    assert told not in client.get(reverse("workspace:people", args=["kitchen"])).content.decode()

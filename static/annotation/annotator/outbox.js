@@ -9,7 +9,8 @@
   const FIRST_DELAY_MS = 1000;
   const LONGEST_DELAY_MS = 15000;
 
-  // `onSyncStatus` gets {waiting, offline, loggedOut}; `onRejected` an entry that the server refused, and its sentence.
+  // `onSyncStatus` gets {waiting, offline, loggedOut}; `onRejected` an entry that the server refused, its sentence and
+  // its code.
   // All windows of a person share the queue: one sends at a time, each what it wrote itself, so that a rejection is
   // shown where the judgment was given.
   Roundtable.openOutbox = ({ storage, api, onSyncStatus, onRejected }) => {
@@ -37,7 +38,7 @@
         const { status, data } = await api.requestJson(entry.url, entry.body);
         drop(entry);
         // Given back to the person, also when this task was judged otherwise in another window (409).
-        if (status >= 400) onRejected(entry, data.message || "The server refused this answer.");
+        if (status >= 400) onRejected(entry, data.message || "The server refused this judgment.", data.code);
         delay = FIRST_DELAY_MS;
       }
     };

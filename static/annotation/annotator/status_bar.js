@@ -36,7 +36,7 @@
       clearNotice,
       askToLogIn,
       showRejection: (message, url) =>
-        showNotice([text(`An answer was not stored: ${message} `), link(url, "Open it again")], { stays: true }),
+        showNotice([text(`A judgment was not stored: ${message} `), ...(url ? [link(url, "Open it again")] : [])], { stays: true }),
       showSyncStatus({ waiting, offline, loggedOut }) {
         byId("work-page-sync").textContent = !waiting ? "" : offline
           ? `No connection: ${waiting} answer${waiting === 1 ? "" : "s"} kept here, sent when it is back.`

@@ -27,10 +27,11 @@
     storage,
     api,
     onSyncStatus: statusBar.showSyncStatus,
-    onRejected(entry, message) {
+    onRejected(entry, message, code) {
       // With a new key: the old one may belong to what another window has stored.
       if (entry.draft) drafts.set(entry.publicId, { ...entry.draft, idempotency_key: Roundtable.randomId() });
-      statusBar.showRejection(message, api.urlOf(entry.publicId));
+      // Who was removed cannot open it again.
+      statusBar.showRejection(message, code === "not_a_member" ? null : api.urlOf(entry.publicId));
     },
   });
   Roundtable.watchActiveTime((seconds) => { if (current) current.seconds += seconds; });

@@ -13,7 +13,7 @@ from annotation.preferences.scale import tiers_to_labels
 from annotation.queue.actions import claim_task
 from annotation.queue.counters import find_counter_drift
 from tests.annotation.rendering.test_markdown import HOSTILE
-from workspace.actions import publish_guideline
+from workspace.actions import publish_guideline, remove_member
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = Path(__file__).resolve().parents[3] / "node_modules" / "axe-core" / "axe.min.js"
@@ -578,3 +578,25 @@ def test_after_a_click_on_a_point_the_arrow_keys_scroll(page, ada, make_batch, a
     page.locator(".point").nth(1).click()
     page.keyboard.press("ArrowDown")
     assert page.locator("input[name=scale]:checked").get_attribute("value") == "2"
+
+
+def test_who_is_removed_is_told_so_and_keeps_what_was_typed(
+    page, ada, max_, project, make_batch, address, open_as
+):
+    make_batch(tasks=3)
+    open_as(page, ada).goto(address("annotate"))
+    first = wait_for_task(page)
+    wait_until(page, lambda: Assignment.objects.count() == 2)
+    remove_member(actor=max_, project=project, user=ada)
+    page.keyboard.press("3")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#work-page-notice >> text=no longer a member")
+    notice = page.inner_text("#work-page-notice")
+    assert "You are no longer a member of “Kitchen”" in notice and "There is no such task" not in notice
+    assert page.locator("#work-page-notice a").count() == 0
+    draft = page.evaluate(
+        "id => JSON.parse(Object.entries(localStorage).find(([name]) => name.endsWith(`draft:${id}`))[1])",
+        first,
+    )
+    assert draft["value"] == 3
+    page.complaints.clear()  # the browser's own, of the answers with 404

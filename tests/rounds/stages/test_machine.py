@@ -2,14 +2,18 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from annotation.annotator.progress import count_remaining_tasks
+from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
 from annotation.content.actions import (
     add_prompts,
     get_or_create_prompt_set,
     get_or_create_source,
 )
+from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import Source
+from annotation.queue.actions import claim_task
 from policy_training.models import Policy
-from rounds.actions import retry_round, start_round
+from rounds.actions import cancel_round, retry_round, start_round
 from rounds.models import Stage
 from rounds.plans import preset_plan
 from rounds.stages.machine import advance_round, advance_rounds
@@ -105,3 +109,32 @@ def test_a_failed_round_is_failed_once(begin):
         fail_round(round_, "Second.")
     round_.refresh_from_db()
     assert (round_.error, round_.failed_stage) == ("First.", Stage.SAMPLING)
+
+
+@pytest.mark.parametrize("ending", ["done", "cancelled"])
+def test_a_round_that_is_over_hands_out_no_task_and_takes_what_is_on_a_screen(
+    annotating_round, criterion, max_, ada, project, finish_round, ending
+):
+    """Its own batch with four tasks, one that is kept for a person and one of head-to-head pairs."""
+    task = annotating_round.batch.tasks.first()
+    pair = [link.response for link in task.task_responses.order_by("position")]
+
+    def one_task_more(name, number, **fields):
+        batch = create_batch(actor=max_, project=project, criterion=criterion, name=name, round_number=number)
+        add_tasks(actor=max_, batch=batch, tasks=[NewTask(prompt=task.prompt, responses=pair, **fields)])
+        return open_batch(actor=max_, batch=batch)
+
+    one_task_more("Kept", 1, reserved_for=ada)
+    one_task_more("Pairs", 1, purpose="head_to_head")
+    of_the_next = one_task_more("Of the next round", 2)
+    assert count_remaining_tasks(ada, project) == 7
+    on_screen = claim_task(actor=ada, project=project, batch=annotating_round.batch)
+    if ending == "done":
+        finish_round(annotating_round)
+    else:
+        cancel_round(actor=max_, round_=annotating_round)
+    assert count_remaining_tasks(ada, project) == 1
+    assert claim_task(actor=ada, project=project).task.batch == of_the_next
+    content = JudgmentInput(tiers=[["A"], ["B"]], strengths=[2])
+    late = submit_judgment(actor=ada, assignment=on_screen, content=content, idempotency_key="late-judgment")
+    assert not late.surplus
