@@ -50,6 +50,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user):
         "password": reverse("workspace:change_password"),
         "settings": reverse("annotation:settings", args=slug),
         "batches": reverse("annotation:batches", args=slug),
+        "new batch": reverse("annotation:new_batch", args=slug),
         "invitation": reverse("workspace:accept_invitation", args=[token]),
         "rounds": reverse("rounds:list", args=slug),
         "round": reverse("rounds:round", args=[*slug, 1]),

@@ -1,9 +1,10 @@
 from django.urls import path
 
-from annotation.review import views
+from annotation.review import uploads, views
 
 urlpatterns = [
     path("", views.batches, name="batches"),
+    path("new/", uploads.new_batch, name="new_batch"),
     path("<int:pk>/", views.batch, name="batch"),
     path("<int:pk>/open/", views.open_batch, name="open_batch"),
     path("<int:pk>/close/", views.close_batch, name="close_batch"),

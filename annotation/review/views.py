@@ -23,6 +23,7 @@ from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
 PAGE_SIZE = 50
+FIRST_TASKS = 5
 
 
 @require_GET
@@ -61,8 +62,22 @@ def batch(request: ProjectRequest, pk: int) -> HttpResponse:
         "annotator_filter": annotator_filter,
         "page": page,
         "rows": [_judgment_row(judgment) for judgment in page],
+        "first_tasks": _first_tasks(batch) if batch.state == Batch.State.DRAFT else [],
     }
     return render(request, "annotation/review/batch.html", context)
+
+
+def _first_tasks(batch: Batch) -> list[dict[str, Any]]:
+    """What a draft asks, to look at before it is opened; not whose answers they are."""
+    tasks = batch.tasks.select_related("prompt").prefetch_related("task_responses__response").order_by("pk")
+    return [
+        {
+            "prompt": excerpt(task.prompt.messages[-1]["content"], 240),
+            # In the order of their text, so that their place tells nothing.
+            "answers": sorted(excerpt(shown.response.text, 160) for shown in task.task_responses.all()),
+        }
+        for task in tasks[:FIRST_TASKS]
+    ]
 
 
 def _annotator_counts(judgments: QuerySet[Judgment]) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ PAGES = {
     "withdraw": ("post", {"annotator"}, "answered", {}),
     "batches": ("get", {"reviewer", "manager"}, None, None),
     "batch": ("get", {"reviewer", "manager"}, "batch", None),
+    "new_batch": ("get", {"manager"}, None, None),
     "judgment": ("get", {"reviewer", "manager"}, "judgment", None),
     "open_batch": ("post", {"manager"}, "batch", {}),
     "close_batch": ("post", {"manager"}, "batch", {}),
@@ -76,7 +77,8 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
         if visitors[visitor] is not None:
             client.force_login(visitors[visitor])
         # Every other verb first: refused, whoever asks (without a session, by the way to the login page).
-        taken = {"get", "post"} if name == "settings" else {method}  # its POST: guidelines/test_views.py
+        # Their POST: guidelines/test_views.py, review/test_uploads.py
+        taken = {"get", "post"} if name in ("settings", "new_batch") else {method}
         for verb in {"get", "post", "put", "patch", "delete"} - taken:
             assert call(verb) in ({302, 405} if visitor == "nobody" else {405})
         status = call(method)

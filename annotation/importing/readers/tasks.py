@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import parse_choice, parse_id, parse_list, parse_name, parse_text
 from annotation.importing.readers.judgments import MAX_RESPONSES, MIN_RESPONSES
+from annotation.importing.readers.messages import looks_like_messages
 from annotation.importing.readers.prompt_columns import PROMPT_FIELDS, has_prompt, prompt_name, read_prompt
 from annotation.importing.readers.whole_conversations import read_responses, split_shared_prompt
 from annotation.importing.rows import RowError
@@ -46,7 +47,8 @@ class TaskReader:
             )
         names = [cells[place][0] for place in present]
         values = [_text_of(cells[place][1], name) for place, name in zip(present, names, strict=True)]
-        if has_prompt(self._columns, row):
+        # Only whole conversations say themselves what was asked.
+        if has_prompt(self._columns, row) or not all(map(looks_like_messages, values)):
             prompt, answers = read_responses(
                 self._columns.messages,
                 read_prompt(self._columns, row),
