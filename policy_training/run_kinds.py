@@ -56,17 +56,23 @@ def _ppo_inputs(run: Run) -> Mapping[str, Any]:
 
 
 def _sample_inputs(run: Run) -> Mapping[str, Any]:
+    """The prompts of the run and, where prompts differ in it, their draws. A prompt whose import was taken back since
+    the run was queued is left out.
+    """
     prompt_ids, draws = run.parameters["prompt_ids"], run.parameters.get("draws")
     if draws is not None:
         by_prompt = {prompt_id: own for prompt_id, own in zip(prompt_ids, draws, strict=True) if own}
         prompt_ids = list(by_prompt)
     rows = {row["prompt_id"]: row for row in prompt_rows(run.project, prompt_ids=prompt_ids)}
+    prompt_ids = [prompt_id for prompt_id in prompt_ids if prompt_id in rows]
+    if not prompt_ids:
+        raise ActionError("All prompts of this run were taken back.", code="no_prompts")
     inputs: dict[str, Any] = {"prompts": ([rows[prompt_id] for prompt_id in prompt_ids], PROMPTS)}
     if draws is not None:
         draw_rows = [
             {"prompt_id": prompt_id, "temperature": temperature, "samples": samples}
-            for prompt_id, own in by_prompt.items()
-            for temperature, samples in own
+            for prompt_id in prompt_ids
+            for temperature, samples in by_prompt[prompt_id]
         ]
         inputs["draws"] = (draw_rows, DRAWS)
     return inputs
@@ -105,6 +111,7 @@ def _save_responses(run: Run, result: Mapping[str, Any]) -> None:
             ended=row["ended"],
         )
         for row in read_records(run.path / "responses.parquet", SAMPLED_RESPONSES)
+        if row["prompt_id"] in prompts  # its import may have been taken back meanwhile
     ]
     add_responses(actor=run.requested_by, project=run.project, rows=rows)
 

@@ -129,12 +129,12 @@ def _queue_sampling(
 
 
 def _open_annotation(round_: Round, plan: RoundPlan) -> None:
-    prompts = sampled_prompts(round_)
+    prompts, sizes = sampled_prompts(round_, plan)
     sources = {policy.source_id for policy in sampling_policies(round_, plan)}
     comparisons = comparison_tasks(
         prompts,
         [response for response in responses_of_round(round_) if response.source_id in sources],
-        plan.sampling.task_sizes(len(prompts)),
+        sizes,
     )
     if not comparisons.tasks:
         raise RoundRefused(
@@ -218,8 +218,10 @@ def _reference_responses(round_: Round, prompts: Sequence[Prompt]) -> list[Respo
     )
 
 
-def sampled_prompts(round_: Round) -> list[Prompt]:
-    """The round's prompts in the order they were asked."""
+def sampled_prompts(round_: Round, plan: RoundPlan) -> tuple[list[Prompt], list[int]]:
+    """The round's prompts in the order they were asked, and how many answers each was asked for in all; without those
+    that were taken out of the set meanwhile.
+    """
     link = (
         round_.round_runs.filter(
             stage=Stage.SAMPLING, policy=round_.start_policy, purpose=RoundRun.Purpose.STAGE
@@ -227,8 +229,14 @@ def sampled_prompts(round_: Round) -> list[Prompt]:
         .select_related("run")
         .get()
     )
-    prompts = {prompt.external_id: prompt for prompt in round_.prompt_set.prompts.all()}
-    return [prompts[prompt_id] for prompt_id in link.run.parameters["prompt_ids"] if prompt_id in prompts]
+    in_set = {prompt.external_id: prompt for prompt in round_.prompt_set.prompts.all()}
+    asked = link.run.parameters["prompt_ids"]
+    sized = [
+        (in_set[prompt_id], size)
+        for prompt_id, size in zip(asked, plan.sampling.task_sizes(len(asked)), strict=True)
+        if prompt_id in in_set
+    ]
+    return [prompt for prompt, _ in sized], [size for _, size in sized]
 
 
 def _interleave(head_to_head: list[NewTask], tasks: list[NewTask]) -> list[NewTask]:

@@ -115,3 +115,20 @@ def test_samples_that_repeat_each_other_make_smaller_rankings_which_the_timeline
         "11 tasks are ready; 1 of them smaller than asked for, because samples repeated each other; "
         "1 prompt was left out, all of whose answers were the same"
     )
+
+
+def test_a_prompt_whose_import_is_taken_back_meanwhile_is_left_out_and_the_round_goes_on(
+    begin, prompt_set, project
+):
+    round_ = begin(plan=override_plan(preset_plan("tiny"), sampling={"prompts": 12}))
+    advance_round(round_.pk)
+    gone = prompt_set.prompts.first()
+    prompt_set.members.filter(prompt=gone).delete()
+    type(gone).objects.filter(pk=gone.pk).update(taken_back=True)
+    inputs = SAMPLE.build_inputs(stage_runs(round_)[0])
+    assert len(inputs["prompts"][0]) == 11
+    assert gone.external_id not in {row["prompt_id"] for row in inputs["draws"][0]}
+    sample(round_)
+    advance_round(round_.pk)
+    round_.refresh_from_db()
+    assert round_.stage_entries.get(stage=Stage.ANNOTATING).reason == "11 tasks are ready"
