@@ -25,6 +25,7 @@ from learning.models.tokenization import decode_response, encode_prompt
 from learning.models.tokenizers import load_tokenizer
 from policy_training.training.rewards import kl_estimates
 from policy_training.training.sampler import SampledResponse, SamplingRequest, sample_responses
+from rewardmodel.training.model_card import prompt_template
 from rewardmodel.training.scoring import RewardScorer
 
 
@@ -166,10 +167,10 @@ class RolloutScorer:
 
 
 def same_tokenization(first: Any, second: Any) -> bool:
-    """Whether two tokenizers turn every dialogue into the same ids."""
+    """Whether two tokenizers turn every prompt and every response into the same ids."""
     return (
         first.backend_tokenizer.to_str() == second.backend_tokenizer.to_str()
-        and first.chat_template == second.chat_template
+        and prompt_template(first) == prompt_template(second)
         and first.eos_token_id == second.eos_token_id
         and first.bos_token_id == second.bos_token_id
     )

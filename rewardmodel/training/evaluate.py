@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from learning.distributed import DistributedContext
-from learning.interface.options import UserError
+from learning.interface.options import UserError, options_to_dict
 from learning.models.files import model_sha256s
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
@@ -22,6 +22,7 @@ from rewardmodel.training.comparisons import (
     separate_equal_pairs,
 )
 from rewardmodel.training.config import EvaluateConfig, ObjectiveOptions
+from rewardmodel.training.model_card import objective_of
 from rewardmodel.training.reporting import criterion_notes, log_samples, pair_notes, split_report
 from rewardmodel.training.scoring import RewardScorer
 from rewardmodel.training.tokenization import tokenize_comparisons
@@ -65,11 +66,15 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
     context.set_status(notes=notes)
     scores = scorer.score_examples(examples)
     log_samples(context, 1, comparisons[: options.logged_samples], scores[: options.logged_samples])
-    report = split_report(comparisons, scores, ObjectiveOptions())
+    objective = objective_of(scorer.model.config)
+    report = split_report(comparisons, scores, objective or ObjectiveOptions())
     context.set_status(stage="evaluating", step=1, steps_total=1, notes=[*notes, *criterion_notes(report)])
     return {
         **report,
         "split": options.split,
+        # Of the ranking loss above: the one that the model was trained with, where it says so.
+        "objective": options_to_dict(objective or ObjectiveOptions()),
+        "objective_source": "the model" if objective else "the default: the model does not say",
         "pairs": {options.split: asdict(pairs)},
         **scorer.cuts.as_result(),
         "layout": scorer.layout,

@@ -7,12 +7,15 @@ conversation in the same way, so that plain `apply_chat_template` ends where the
 """
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from learning.interface.options import load_options, options_to_dict
 from learning.interface.training_options import BatchOptions
 from learning.models.chat_rendering import turn_border
 from learning.models.tokenizers import autotokenizer_difference
+from rewardmodel.training.config import ObjectiveOptions
 
 # The tokenizer's own template as a macro: HF's names become its arguments. A finished conversation is what asks for its
 # last answer, then that answer and the end token. Calls stay as the template writes them.
@@ -51,9 +54,22 @@ def export_tokenizer(tokenizer: Any) -> Any:
     return exported
 
 
-def describe_input(model: Any, tokenizer: Any, batch: BatchOptions, *, reward_shift: float) -> None:
-    """Write into the model's configuration what a score needs beside the weights."""
+def prompt_template(tokenizer: Any) -> Any:
+    """The chat template by which prompts are written: the inner one where `export_tokenizer` wrapped it."""
+    template = tokenizer.chat_template
+    before, after = _WRAPPED.format(template="{template}").split("{template}")
+    if not isinstance(template, str):
+        return template
+    # Jinja drops one line break at the end of a template, and so does the wrapping.
+    return template.removeprefix(before).removesuffix(after).removesuffix("\n")
+
+
+def describe_input(
+    model: Any, tokenizer: Any, batch: BatchOptions, *, reward_shift: float, objective: ObjectiveOptions
+) -> None:
+    """Write into the model's configuration what a score needs beside the weights, and the loss that made it."""
     model.config.reward_shift = reward_shift
+    model.config.reward_objective = options_to_dict(objective)
     model.config.reward_input = {
         "prompt": "chat template with add_generation_prompt",
         "response": "its text, whose special tokens are text",
@@ -64,16 +80,47 @@ def describe_input(model: Any, tokenizer: Any, batch: BatchOptions, *, reward_sh
     }
 
 
-def write_card(folder: Path, *, config: Any, tokenizer: Any) -> None:
-    """README.md of a model folder that has everything else already; `config` is the model's, with its input."""
+def objective_of(config: Any) -> ObjectiveOptions | None:
+    """The loss that a model was trained with; None where its configuration does not say. Raises UserError."""
+    written = getattr(config, "reward_objective", None)
+    return (
+        None if written is None else load_options(ObjectiveOptions, written, where="config.reward_objective")
+    )
+
+
+def write_card(folder: Path, *, config: Any, tokenizer: Any, report: Mapping[str, Any]) -> None:
+    """README.md of a model folder that has everything else already; `config` is the model's, with its input, and
+    `report` what is known of it on held-out comparisons.
+    """
     reader = "AutoTokenizer"
     note = ""
     if difference := autotokenizer_difference(folder, tokenizer):
         reader = "PreTrainedTokenizerFast"
         note = f"`AutoTokenizer` reads this architecture's tokenizer otherwise ({difference}): use the class below.\n\n"
     (folder / "README.md").write_text(
-        _CARD.format(reader=reader, note=note, shift=config.reward_shift, **config.reward_input),
+        _CARD.format(
+            reader=reader,
+            note=note,
+            shift=config.reward_shift,
+            figures=_figures(report),
+            **config.reward_input,
+        ),
         encoding="utf-8",
+    )
+
+
+def _figures(report: Mapping[str, Any]) -> str:
+    """A table of the held-out accuracy, a row a criterion."""
+    rows = [
+        f"| {criterion.replace('|', '/')} | {figures['n']} | {figures['accuracy']:.1%} | "
+        f"{figures['interval'][0]:.1%} to {figures['interval'][1]:.1%} |"
+        for criterion, figures in report["by_criterion"].items()
+        if figures["n"]
+    ]
+    if not rows:
+        return "No comparisons were held out to measure it on."
+    return "\n".join(
+        ["| criterion | held-out pairs | accuracy | 95 % interval |", "|---|---|---|---|", *rows]
     )
 
 
@@ -94,6 +141,8 @@ It scores an answer to a conversation; higher is better. Scores of one prompt co
 - Then the answer's text, in which special tokens are text, and `{end}`: at most {max_response_tokens} tokens together.
 - The score is read at `{end}`. An answer that its sampler cut off has none, and is read at its last token.
 - `config.reward_shift` ({shift:.6g}) is taken off, so that demonstrations have the mean 0.
+
+{figures}
 
 {note}```python
 import torch

@@ -155,9 +155,11 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     context.require_current()
     detach_language_head(model)
     exported = export_tokenizer(tokenizer)
-    describe_input(model, exported, options.batch, reward_shift=shift)
+    describe_input(model, exported, options.batch, reward_shift=shift, objective=options.objective)
     sha256s = engine.save_model(
-        exported, context.path / "model", finish=partial(write_card, config=model.config, tokenizer=exported)
+        exported,
+        context.path / "model",
+        finish=partial(write_card, config=model.config, tokenizer=exported, report=report),
     )
     return {
         **report,

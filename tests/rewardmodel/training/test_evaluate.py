@@ -7,14 +7,14 @@ import time
 
 import pytest
 
-from learning.interface.options import UserError
+from learning.interface.options import UserError, options_to_dict
 from learning.interface.run_directory import RunDirectory
-from learning.interface.training_options import BatchOptions, ModelSource
+from learning.interface.training_options import BatchOptions, EvaluationOptions, ModelSource
 from learning.models.files import save_model
 from learning.models.loading import load_reward_model
 from learning.run_context import RunContext
 from rewardmodel.training import evaluate
-from rewardmodel.training.config import EvaluateConfig
+from rewardmodel.training.config import EvaluateConfig, ObjectiveOptions
 from rewardmodel.training.scoring import RewardScorer
 from tests.rewardmodel.training.conftest import comparison_rows, create_run, finish, lines, run, start
 
@@ -77,3 +77,26 @@ def test_asked_to_stop_it_leaves_within_seconds_and_starts_over(model_path, tmp_
     assert time.monotonic() - asked < 5
     assert json.loads(status.read_text())["outcome"] == "checkpointed"
     assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_the_loss_is_the_one_the_model_was_trained_with(config, model_path, tmp_path):
+    rows = comparison_rows(40, size=3, seed=6)
+    options = dataclasses.replace(
+        config,
+        objective=ObjectiveOptions(ranking_loss="plackett_luce"),
+        data=dataclasses.replace(config.data, epochs=1),
+        evaluation=EvaluationOptions(),
+    )
+    trained = create_run(tmp_path / "trained", options, rows)
+    run(trained.path)
+    asked = EvaluateConfig(model_path=str(trained.model_path), batch=LIMITS)
+    create_run(tmp_path / "evaluated", asked, rows, command=COMMAND)
+    result = evaluate.main(RunContext.open(RunDirectory(tmp_path / "evaluated"), EvaluateConfig))
+    assert result["ranking_loss"] == pytest.approx(trained.result()["ranking_loss"], abs=1e-5)
+    assert result["objective"] == options_to_dict(options.objective)
+    assert result["objective_source"] == "the model"
+    asked = EvaluateConfig(model_path=str(model_path), batch=LIMITS)
+    create_run(tmp_path / "silent", asked, rows, command=COMMAND)
+    result = evaluate.main(RunContext.open(RunDirectory(tmp_path / "silent"), EvaluateConfig))
+    assert result["objective"]["ranking_loss"] == "pairwise"
+    assert result["objective_source"] == "the default: the model does not say"

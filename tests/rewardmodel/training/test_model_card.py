@@ -13,11 +13,26 @@ from learning.models.files import save_model
 from learning.models.loading import load_reward_model
 from learning.models.tokenization import TRANSCRIPT_TEMPLATE, train_tokenizer
 from learning.models.tokenizers import autotokenizer_difference, load_tokenizer
-from rewardmodel.training.model_card import describe_input, export_tokenizer, write_card
+from policy_training.training.rollouts import same_tokenization
+from rewardmodel.training.config import ObjectiveOptions
+from rewardmodel.training.model_card import (
+    describe_input,
+    export_tokenizer,
+    objective_of,
+    prompt_template,
+    write_card,
+)
 from rewardmodel.training.scoring import RewardScorer
 from tests.rewardmodel.training.conftest import comparison_rows
 
 BATCH = BatchOptions(max_prompt_tokens=200, max_response_tokens=200)
+OBJECTIVE = ObjectiveOptions(ranking_loss="best_of_k")
+REPORT = {
+    "by_criterion": {
+        "helpful": {"n": 40, "accuracy": 0.75, "interval": [0.598, 0.858]},
+        "harmless": {"n": 20, "accuracy": 0.6, "interval": [0.387, 0.781]},
+    }
+}
 # Every turn ends with a line break after its end token, as Qwen's do.
 CHATML = (
     "{%- for message in messages %}\n"
@@ -48,13 +63,13 @@ def make_folder(tmp_path):
         model = load_reward_model(ModelSource(from_scratch=shape), tokenizer)
         if exported:
             tokenizer = export_tokenizer(tokenizer)
-        describe_input(model, tokenizer, BATCH, reward_shift=0.75)
+        describe_input(model, tokenizer, BATCH, reward_shift=0.75, objective=OBJECTIVE)
         folder = tmp_path / f"model-{exported}"
         save_model(
             model,
             tokenizer,
             folder,
-            finish=lambda folder: write_card(folder, config=model.config, tokenizer=tokenizer),
+            finish=lambda folder: write_card(folder, config=model.config, tokenizer=tokenizer, report=REPORT),
         )
         return folder
 
@@ -170,3 +185,23 @@ def test_a_qwen2_model_with_qwen2s_rules_is_read_alike(tmp_path, make_folder):
     folder = make_folder(architecture="qwen2", tokenizer=load_tokenizer(tmp_path / "own"))
     assert autotokenizer_difference(folder, load_tokenizer(folder)) is None
     assert "AutoTokenizer.from_pretrained" in snippet_of(folder)
+
+
+def test_the_card_has_the_figures_of_each_criterion_and_the_model_its_loss(make_folder):
+    folder = make_folder()
+    card = (folder / "README.md").read_text()
+    assert "| helpful | 40 | 75.0% | 59.8% to 85.8% |\n| harmless | 20 | 60.0% | 38.7% to 78.1% |" in card
+    config = AutoModelForSequenceClassification.from_pretrained(folder).config
+    assert objective_of(config) == OBJECTIVE
+    del config.reward_objective
+    assert objective_of(config) is None
+
+
+def test_a_wrapped_template_still_writes_prompts_as_the_policys_own(make_folder):
+    """Else PPO would take the reward model of a ChatML policy for one of another tokenizer."""
+    own, wrapped = make_tokenizer(CHATML), load_tokenizer(make_folder())
+    assert wrapped.chat_template != own.chat_template
+    assert prompt_template(wrapped) == prompt_template(own) == CHATML.removesuffix("\n")
+    assert same_tokenization(wrapped, own)
+    other = make_tokenizer(TRANSCRIPT_TEMPLATE)
+    assert not same_tokenization(wrapped, other) and not same_tokenization(own, other)
