@@ -1,6 +1,7 @@
 """What managers ask of policies. Each action but import_policy queues a run, whose run kind saves the result."""
 
 import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -18,13 +19,14 @@ from policy_training.models import Policy
 from policy_training.preparation import NotAPolicy, prepare_policy
 from policy_training.registry import add_policy, require_unused_name
 from policy_training.run_kinds import PPO, PRETRAIN, SAMPLE, SFT
+from policy_training.sampled_tasks import MAX_RESPONSES, given_answers
 from rewardmodel.models import RewardModel
 from runs.actions import queue_run, register_artifact
 from runs.artifacts import hash_path
 from runs.models import Artifact, Run
 from runs.run_kinds import RunKind
 from workspace.errors import ActionError
-from workspace.models import Project, User
+from workspace.models import MAX_OVERLAP, Criterion, Project, User
 
 
 def train_sft(
@@ -110,12 +112,13 @@ def sample_responses(
     id_prefix: str,
     draws: Sequence[Mapping[float, int]] | None = None,
     kind_of_prompts: str = "prompts",
+    tasks: Mapping[str, Any] | None = None,
 ) -> Run:
     """Queue sampling: every prompt, every temperature, n responses. Response rows under the policy's source come out.
 
     `config` is SampleConfig as a mapping without the policy. `id_prefix` keeps response ids of several samplings apart.
     `draws`, one {temperature: samples} for each prompt, asks every prompt for its own samples; where it is empty, none.
-    `kind_of_prompts` stands in the run's title.
+    `kind_of_prompts` stands in the run's title. `tasks` asks for a batch of the samples (see sample_tasks).
     """
     n_prompts = len(prompts) if draws is None else sum(1 for own in draws if own)
     if n_prompts == 0:
@@ -124,6 +127,8 @@ def sample_responses(
         "policy": policy.pk,
         "prompt_ids": [prompt.external_id for prompt in prompts],
     }
+    if tasks is not None:
+        parameters["tasks"] = dict(tasks)
     if draws is not None:
         # Pairs: the keys of a JSON object would be text.
         parameters["draws"] = [sorted(own.items()) for own in draws]
@@ -139,6 +144,61 @@ def sample_responses(
             "id_prefix": id_prefix,
         },
         parameters=parameters,
+    )
+
+
+def sample_tasks(
+    *,
+    actor: User,
+    project: Project,
+    policy: Policy,
+    prompt_set: PromptSet,
+    criterion: Criterion,
+    config: Mapping[str, Any],
+    batch_name: str | None = None,
+    prompts: int | None = None,
+    overlap: int | None = None,
+    with_given: bool = True,
+    open_at_once: bool = False,
+) -> Run:
+    """Queue sampling whose responses become a batch of tasks, together with the answers that the prompts have from
+    files (`with_given`): alternatives to a dialogue's own turn, or to what other models said.
+
+    `config` is SampleConfig as a mapping without the policy. Raises ActionError.
+    """
+    for instance in (policy, prompt_set, criterion):
+        if instance.project_id != project.pk:
+            raise ActionError(f"“{instance}” belongs to another project.", code="wrong_project")
+    if overlap is not None and not 1 <= overlap <= MAX_OVERLAP:
+        raise ActionError(f"The overlap must be between 1 and {MAX_OVERLAP} people.", code="bad_overlap")
+    chosen = list(prompt_set.prompts.order_by("pk")[:prompts])
+    samples = config.get("samples_per_prompt", 1) * len(
+        config.get("sampling", {}).get("temperatures", (1.0,))
+    )
+    most_given = max(map(len, given_answers(chosen).values()), default=0) if with_given else 0
+    if not 2 <= samples + most_given <= MAX_RESPONSES:
+        raise ActionError(
+            f"{samples} samples a prompt and up to {most_given} answers it has make {samples + most_given}; a task "
+            f"shows 2 to {MAX_RESPONSES}: change --samples or --temperatures.",
+            code="bad_number_of_responses",
+        )
+    name = batch_name or f"{prompt_set.name}, {policy.name}"[:110]
+    if not name.strip() or len(name) > 110:
+        raise ActionError("A batch needs a name of at most 110 characters.", code="bad_name")
+    return sample_responses(
+        actor=actor,
+        project=project,
+        policy=policy,
+        prompts=chosen,
+        config=config,
+        id_prefix=f"tasks-{uuid.uuid4().hex[:12]}-",
+        tasks={
+            "batch_name": name,
+            "criterion": criterion.pk,
+            "overlap": overlap,
+            "with_given": with_given,
+            "open": open_at_once,
+        },
     )
 
 

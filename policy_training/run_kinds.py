@@ -11,6 +11,7 @@ from learning.interface.record_schemas import DEMONSTRATIONS, DRAWS, PROMPTS, SA
 from policy_training.mixing import require_training_texts
 from policy_training.models import Policy
 from policy_training.registry import add_policy
+from policy_training.sampled_tasks import save_sampled_tasks
 from policy_training.training.config import LanguageModelConfig, PPOConfig, SampleConfig
 from runs.models import Artifact, Run
 from runs.run_kinds import Output, RunKind
@@ -113,7 +114,9 @@ def _save_responses(run: Run, result: Mapping[str, Any]) -> None:
         for row in read_records(run.path / "responses.parquet", SAMPLED_RESPONSES)
         if row["prompt_id"] in prompts  # its import may have been taken back meanwhile
     ]
-    add_responses(actor=run.requested_by, project=run.project, rows=rows)
+    responses = add_responses(actor=run.requested_by, project=run.project, rows=rows)
+    if run.parameters.get("tasks"):
+        save_sampled_tasks(run, prompts, responses)
 
 
 SFT = RunKind(

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from annotation.importing.readers.base import Reader
 from annotation.importing.readers.columns import ColumnMap
+from annotation.importing.readers.dialogues import DialogueTurnReader
 from annotation.importing.readers.fields import NamedStrengths
 from annotation.importing.readers.helpsteer3 import Helpsteer3Reader
 from annotation.importing.readers.hh import HhReader
@@ -60,6 +61,12 @@ def demonstration_reader(format_name: str, mapping: Mapping[str, list[str]]) -> 
 def task_reader(format_name: str, mapping: Mapping[str, list[str]]) -> TaskReader:
     reader = _find(TASK_READERS, format_name, "tasks")
     return reader(ColumnMap(reader.fields, mapping, format_name=format_name))
+
+
+def dialogue_turn_reader(mapping: Mapping[str, list[str]], *, seed: int) -> DialogueTurnReader:
+    return DialogueTurnReader(
+        ColumnMap(DialogueTurnReader.fields, mapping, format_name="dialogues"), seed=seed
+    )
 
 
 def text_reader(format_name: str, mapping: Mapping[str, list[str]]) -> TextReader:

@@ -6,16 +6,28 @@ from pathlib import Path
 from django.db import transaction
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
-from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
+from annotation.content.actions import (
+    NewResponse,
+    add_prompts,
+    add_responses,
+    get_or_create_prompt_set,
+    get_or_create_source,
+)
 from annotation.importing.insertion import content_id
 from annotation.importing.readers.judgments import MAX_RESPONSES
-from annotation.importing.readers.registry import task_reader
+from annotation.importing.readers.registry import dialogue_turn_reader, task_reader
 from annotation.importing.report import ImportRefused, ImportReport
 from annotation.importing.sources import open_source
 from annotation.importing.staging import Staging, row_chunks
-from annotation.importing.tasks.staging import StagedRow, find_known_rows, size_of, stage_tasks
+from annotation.importing.tasks.staging import (
+    StagedRow,
+    find_known_rows,
+    size_of,
+    stage_dialogue_turns,
+    stage_tasks,
+)
 from annotation.importing.unfinished import begin_import, clear_on_failure, describe_files, finish_import
-from annotation.models import Batch, Import, Source
+from annotation.models import Batch, Import, Prompt, PromptSet, Response, Source
 from annotation.text import clean_text
 from learning.interface.messages import answer_columns, answer_key
 from workspace.actions import record_audit
@@ -118,6 +130,73 @@ def import_tasks(
     return batch, report
 
 
+def import_dialogue_turns(
+    *,
+    actor: User,
+    project: Project,
+    path: Path | Sequence[Path],
+    mapping: Mapping[str, Sequence[str]] | None = None,
+    prompt_set: str = "dialogues",
+    purpose: str = "reward",
+    seed: int = 0,
+    skip_bad: bool = False,
+) -> ImportReport:
+    """Of each dialogue one model-written turn, drawn by the seed: what comes before it becomes a prompt of the set, the
+    turn one of its answers, to be ranked with alternatives (ChatGPT's rule; `sample_tasks` makes them).
+
+    Dialogues whose prompt is there already, or comes again, are left out and counted. Raises ImportRefused.
+    """
+    reader = dialogue_turn_reader(
+        {field: list(columns) for field, columns in (mapping or {}).items()}, seed=seed
+    )
+    with clear_on_failure(actor, project), Staging() as staging:
+        source = open_source(path)
+        report = stage_dialogue_turns(source, reader, staging, project)
+        try:
+            report.raise_if_bad_rows(skip_bad=skip_bad)
+        except ImportRefused as refused:
+            refused.report = report
+            raise
+        with transaction.atomic():
+            imported = begin_import(
+                actor=actor, project=project, kind=Import.Kind.TASKS, format="dialogues",
+                files=describe_files(source.files),
+            )  # fmt: skip
+            members = get_or_create_prompt_set(
+                actor=actor, project=project, name=prompt_set, purpose=purpose, from_import=imported
+            )
+            sources = _Sources(actor, project, report.file)
+            new = 0
+            for rows in row_chunks(staging.prompt_rows(), TASKS_PER_CHUNK):
+                known = set(
+                    members.prompts.filter(
+                        content_hash__in=[row["content_hash"] for row in rows]
+                    ).values_list("content_hash", flat=True)
+                )
+                fresh = [row for row in rows if row["content_hash"] not in known]
+                add_answers(actor, project, fresh, sources, prompt_set=members, from_import=imported)
+                new += len(fresh)
+            staged, _ = size_of(staging)
+            if new < staged:
+                report.notes.append(
+                    f"{staged - new} of {staged} prompts are in the set “{prompt_set}” already."
+                )
+            if new == 0:
+                nothing_new = ImportRefused(
+                    f"{report.file} has no new turn: {' '.join(report.notes)}", code="no_rows"
+                )
+                nothing_new.report = report
+                raise nothing_new
+            report.counts = {"turns": new, "sources": len(sources)} | report.counts
+            finish_import(imported, counts=report.counts, notes=report.notes + report.lines())
+            report.import_id = imported.pk
+            record_audit(
+                actor=actor, action="dialogues.import", project=project, target=members, file=report.file,
+                rows=report.rows, bad=report.bad, seed=seed, imported=imported.pk,
+            )  # fmt: skip
+    return report
+
+
 class _Sources:
     """The sources of the file's answers; one named after the file for answers that name none."""
 
@@ -138,12 +217,28 @@ class _Sources:
 
 
 def _add_chunk(actor: User, batch: Batch, rows: Sequence[StagedRow], sources: _Sources) -> None:
-    project = batch.project
+    answers = add_answers(actor, batch.project, rows, sources, from_import=batch.from_import)
+    tasks = [NewTask(prompt=prompt, responses=responses) for prompt, responses in answers]
+    add_tasks(actor=actor, batch=batch, tasks=tasks)
+
+
+def add_answers(
+    actor: User,
+    project: Project,
+    rows: Sequence[StagedRow],
+    sources: _Sources,
+    *,
+    prompt_set: PromptSet | None = None,
+    from_import: Import | None = None,
+) -> list[tuple[Prompt, list[Response]]]:
+    """The prompt and the responses of each row, stored."""
+    columns = ("messages", "prompt_id", "kind", "tags")
     prompts = add_prompts(
         actor=actor,
         project=project,
-        rows=[{name: row[name] for name in ("messages", "prompt_id", "kind", "tags")} for row in rows],
-        from_import=batch.from_import,
+        rows=[{name: row[name] for name in columns if name in row} for row in rows],
+        prompt_set=prompt_set,
+        from_import=from_import,
     )
     new: list[NewResponse] = []
     for row, prompt in zip(rows, prompts, strict=True):
@@ -156,13 +251,11 @@ def _add_chunk(actor: User, batch: Batch, rows: Sequence[StagedRow], sources: _S
                     source=source,
                     text=text,
                     turns=turns,
-                    from_import=batch.from_import,
+                    from_import=from_import,
                     response_id=content_id("t", prompt.external_id, source.name, answer_key(answer)),
                 )
             )
     responses = iter(add_responses(actor=actor, project=project, rows=new))
-    tasks = [
-        NewTask(prompt=prompt, responses=[next(responses) for _ in row["answers"]])
-        for row, prompt in zip(rows, prompts, strict=True)
+    return [
+        (prompt, [next(responses) for _ in row["answers"]]) for row, prompt in zip(rows, prompts, strict=True)
     ]
-    add_tasks(actor=actor, batch=batch, tasks=tasks)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from annotation.importing.readers.dialogues import DialogueTurnReader
 from annotation.importing.readers.tasks import TaskReader
 from annotation.importing.report import ImportReport
 from annotation.importing.rows import RowError
@@ -57,7 +58,7 @@ def stage_tasks(
                 digest = hash_messages(read["messages"])
                 if read["prompt_id"] is not None:
                     claim_content("prompt", read["prompt_id"], digest, line, staging)
-                if staging.claim_id(f"task {task_digest(digest, read['answers'])}", line) is not None:
+                if staging.claim_id(f"task {task_digest(digest, read['answers']).hex()}", line) is not None:
                     counts[repeated] += 1
                     continue
                 counts[asked_again] += staging.claim_id(f"prompt {digest}", line) is not None
@@ -69,6 +70,34 @@ def stage_tasks(
     return report
 
 
+def stage_dialogue_turns(
+    source: Source, reader: DialogueTurnReader, staging: Staging, project: Project
+) -> ImportReport:
+    """One row for each dialogue; a prompt that an earlier dialogue gave is taken once."""
+    report = start_report(source)
+    repeated = 0
+    for line, row in source.rows():
+        report.rows += 1
+        try:
+            if isinstance(row, RowError):
+                raise row
+            with staging.row_savepoint():
+                read = reader.read(row, line)
+                digest = hash_messages(read["messages"])
+                if read["prompt_id"] is not None:
+                    claim_content("prompt", read["prompt_id"], digest, line, staging)
+                if staging.claim_id(f"prompt {digest}", line) is not None:
+                    repeated += 1
+                    continue
+                staging.add_prompt_row(line, read | {"line": line, "content_hash": digest})
+        except RowError as problem:
+            report.add_bad(line, problem)
+    check_against_database(project, staging, report)
+    if repeated:
+        report.counts["dialogues with the prompt of an earlier one, left out"] = repeated
+    return report
+
+
 def _different(answers: Sequence[Answer]) -> list[int]:
     """Places of the answers that no earlier one equals."""
     first: dict[str, int] = {}
@@ -77,7 +106,7 @@ def _different(answers: Sequence[Answer]) -> list[int]:
     return sorted(first.values())
 
 
-def task_digest(prompt_hash: str, answers: Sequence[Answer]) -> str:
+def task_digest(prompt_hash: str, answers: Sequence[Answer]) -> bytes:
     """The same for the same question: one prompt, the same answers in any order, whoever wrote them."""
     return question_digest(prompt_hash, [answer_key(answer) for answer in answers])
 

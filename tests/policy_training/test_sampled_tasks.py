@@ -1,0 +1,162 @@
+"""ChatGPT's rule: a random model-written turn of a dialogue, ranked with alternatives that a policy samples."""
+
+from collections import Counter
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+
+from annotation.importing.actions import take_back_import
+from annotation.importing.readers.columns import ColumnMap
+from annotation.importing.readers.dialogues import DialogueTurnReader
+from annotation.importing.report import ImportRefused
+from annotation.importing.tasks.actions import import_dialogue_turns
+from annotation.models import Batch, Prompt, Response
+from learning.interface.run_directory import RunDirectory
+from policy_training.models import Policy
+from policy_training.run_kinds import SAMPLE
+from policy_training.training import sample
+from policy_training.training.config import SampleConfig
+from runs.models import Artifact, Run
+from tests.annotation.importing.conftest import write_rows  # noqa: F401
+from tests.policy_training.test_commands import refused
+from tests.policy_training.training.conftest import in_process, policy_path, tokenizer  # noqa: F401
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+def dialogue(number: int, answers: int = 3) -> dict:
+    turns = [{"role": "system", "content": "Be kind."}]
+    for place in range(answers):
+        turns += [
+            {"role": "user", "content": f"Question {place} of {number}?"},
+            {"role": "assistant", "content": f"Answer {place} of {number}."},
+        ]
+    return {"messages": [*turns, {"role": "user", "content": "Bye."}]}
+
+
+def read(rows, seed=0):
+    reader = DialogueTurnReader(ColumnMap(DialogueTurnReader.fields, {}, format_name="dialogues"), seed=seed)
+    return [reader.read(row, 1) for row in rows]
+
+
+def test_turns_are_drawn_evenly_by_the_seed_and_the_dialogue_alone():
+    rows = [dialogue(number) for number in range(600)]
+    taken = read(rows)
+    places = Counter(len(row["messages"]) for row in taken)
+    # After a system turn the three answers have 2, 4 and 6 messages before them: 200 each, standard deviation 11.5.
+    assert places.keys() == {2, 4, 6} and all(abs(count - 200) < 58 for count in places.values())
+    for number, row in enumerate(taken):
+        place = len(row["messages"]) // 2 - 1
+        assert row["answers"] == [f"Answer {place} of {number}."]
+        assert row["messages"] == rows[number]["messages"][: len(row["messages"])]
+    assert read(rows[::-1])[::-1] == taken, "the order of the file does not matter"
+    assert read(rows, seed=1) != taken
+
+
+def test_only_turns_that_answer_somebody_and_say_something_are_taken():
+    row = {
+        "messages": [
+            {"role": "assistant", "content": "Hello!"},
+            {"role": "user", "content": "Hm?"},
+            {"role": "assistant", "content": " "},
+            {"role": "user", "content": "Well?"},
+            {"role": "assistant", "content": "Part one."},
+            {"role": "assistant", "content": "Part two."},
+        ]
+    }
+    for seed in range(10):
+        [taken] = read([row], seed=seed)
+        assert len(taken["messages"]) == 4 and [turn["content"] for turn in taken["answers"][0]] == [
+            "Part one.",
+            "Part two.",
+        ]
+
+
+def test_dialogues_become_prompts_with_their_own_turn_as_an_answer(project, max_, write_rows):  # noqa: F811
+    rows = [dialogue(number) for number in range(5)] + [dialogue(0)]
+    path = write_rows(rows, "talks.jsonl")
+    report = import_dialogue_turns(actor=max_, project=project, path=path, seed=3)
+    assert report.counts == {
+        "turns": 5,
+        "sources": 1,
+        "dialogues with the prompt of an earlier one, left out": 1,
+    }
+    members = project.prompt_sets.get(name="dialogues")
+    assert members.purpose == "reward" and members.prompts.count() == 5
+    for prompt in members.prompts.all():
+        [response] = prompt.responses.all()
+        asked = prompt.messages[-1]["content"]
+        assert response.text == asked.replace("Question", "Answer").replace("?", ".")
+        assert (response.source.kind, response.source.name) == ("import", "talks.jsonl")
+    with pytest.raises(
+        ImportRefused, match="has no new turn: 5 of 5 prompts are in the set “dialogues” already"
+    ):
+        import_dialogue_turns(actor=max_, project=project, path=path, seed=3)
+    take_back_import(actor=max_, imported=project.imports.get(pk=report.import_id))
+    assert not Prompt.objects.exists() and not Response.objects.exists()
+
+
+@pytest.fixture
+def policy(project, max_, policy_path):  # noqa: F811
+    artifact = Artifact.objects.create(
+        project=project, kind=Artifact.Kind.POLICY, path=str(policy_path), sha256="0" * 64, size_bytes=1
+    )
+    source = project.sources.create(kind="policy", name="tiny")
+    return Policy.objects.create(project=project, name="tiny", artifact=artifact, source=source)
+
+
+def execute(run: Run) -> None:
+    """What a worker does, in this process."""
+    directory = RunDirectory.create(
+        run.path, command=SAMPLE.command, config=run.config, inputs=SAMPLE.build_inputs(run)
+    )
+    result = in_process(sample, SampleConfig, directory)
+    for _ in range(2):  # a worker may be told twice
+        SAMPLE.save_result(run, result)
+
+
+def test_from_dialogues_to_rankings_of_the_turn_and_its_alternatives(
+    project,
+    criterion,
+    policy,
+    write_rows,
+    settings,
+    tmp_path,  # noqa: F811
+):
+    settings.DATA_DIR = tmp_path
+    path = write_rows([dialogue(number) for number in range(4)], "talks.jsonl")
+    call_command(
+        "import_prompts", "kitchen", path, "--from-dialogues", "--prompt-set", "talks", "--seed", "5"
+    )
+    out = StringIO()
+    call_command(
+        "sample_tasks", "kitchen", "tiny", "--prompt-set", "talks", "--samples", "3", "--overlap", "2",
+        "--set", "sampling.max_prompt_tokens=48", "sampling.max_response_tokens=12", stdout=out,
+    )  # fmt: skip
+    run = Run.objects.get()
+    assert "its answers are the draft batch “talks, tiny”" in out.getvalue()
+    execute(run)
+    [batch] = Batch.objects.all()
+    assert (batch.name, batch.kind, batch.overlap, batch.state) == ("talks, tiny", "ranking", 2, "draft")
+    assert batch.tasks.count() == 4
+    for task in batch.tasks.all():
+        shown = [place.response for place in task.task_responses.all()]
+        asked = task.prompt.messages[-1]["content"]
+        assert shown[0].text == asked.replace("Question", "Answer").replace("?", ".")
+        assert {response.source.name for response in shown[1:]} == {"tiny"}
+        assert len({response.text for response in shown}) == len(shown) <= 4
+    counts = Run.objects.get().parameters["task_counts"]
+    assert counts == {"tasks": 4, "prompts without two different answers": 0}
+
+
+def test_what_cannot_become_tasks_is_refused_before_a_run_is_queued(project, criterion, policy, write_rows):  # noqa: F811
+    assert "no policy “nobody”" in refused("sample_tasks", "kitchen", "nobody", "--prompt-set", "talks")
+    assert "no prompt set “talks”" in refused("sample_tasks", "kitchen", "tiny", "--prompt-set", "talks")
+    path = write_rows([dialogue(0)], "talks.jsonl")
+    call_command("import_prompts", "kitchen", path, "--from-dialogues", "--prompt-set", "talks", verbosity=0)
+    common = ("sample_tasks", "kitchen", "tiny", "--prompt-set", "talks")
+    assert "make 1; a task shows 2 to 9" in refused(*common, "--samples-only")
+    assert "make 10; a task shows 2 to 9" in refused(*common, "--samples", "9")
+    assert "overlap" in refused(*common, "--overlap", "0")
+    assert not Run.objects.exists()
