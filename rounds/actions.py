@@ -142,18 +142,18 @@ def end_annotation(*, actor: User, round_: Round) -> Round:
 
 @transaction.atomic
 def reopen_annotation(*, actor: User, round_: Round, quota: int | None = None) -> Round:
-    """Go back to the annotation of a round that failed on its judgments: its closed batch takes more of them.
+    """Go back to the annotation of a round that failed on its judgments, or whose batch somebody closed: it takes more.
 
-    With a quota it ends when that many judgments are in, without one by a manager's button. Raises RoundRefused when
-    the round has not come to its reward model or has one already, WrongStage when it did not fail.
+    With a quota it ends when that many judgments are in, without one by a manager's button. Raises RoundRefused for a
+    round whose batch is open or that has its reward model, WrongStage for one that neither annotates nor failed.
     """
-    locked = _lock_at(round_, Stage.FAILED)
+    locked = _lock_at(round_, Stage.FAILED, Stage.ANNOTATING)
     if not can_reopen_annotation(locked):
-        at = Stage(locked.failed_stage).label.lower()
-        raise RoundRefused(
-            f"{locked} failed at “{at}”, not on its judgments: try this stage again instead.",
-            code="not_reopenable",
-        )
+        why = "is at its annotation, and its batch is open"
+        if locked.stage == Stage.FAILED:
+            stage = Stage(locked.failed_stage).label.lower()
+            why = f"failed at “{stage}”, not on its judgments: try this stage again instead"
+        raise RoundRefused(f"{locked} {why}.", code="not_reopenable")
     if locked.batch is not None:
         reopen_batch(actor=actor, batch=locked.batch, quota=quota)
     enter_stage(

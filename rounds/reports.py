@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from annotation.batches.progress import BatchProgress, batch_progress
-from annotation.models import Judgment, Prompt, PromptSetMember, Source, Task
+from annotation.models import Batch, Judgment, Prompt, PromptSetMember, Source, Task
 from annotation.preferences.scale import STRENGTH_NAMES
 from learning.interface.options import UserError
 from policy_training.mixing import describe_ptx
@@ -34,7 +34,7 @@ class TimelineEntry:
 
     stage: str
     label: str
-    status: str  # done | current | failed | ahead
+    status: str  # done | current | failed | cancelled | ahead
     entered_at: datetime | None
     seconds: float | None  # in this stage, so far
     reason: str  # what ended the stage before it
@@ -54,6 +54,9 @@ def timeline(round_: Round) -> list[TimelineEntry]:
             left[before.stage] = entry.created_at
         entered[entry.stage] = (entry.created_at, entry.reason)
     current_stage = round_.failed_stage if round_.stage == Stage.FAILED else round_.stage
+    if round_.stage == Stage.CANCELLED:
+        stages = [entry.stage for entry in entries if entry.stage in STAGE_ORDER]
+        current_stage = stages[-1] if stages else ""  # where it was given up
     runs: dict[str, list[Run]] = {}
     for link in round_.round_runs.select_related("run").order_by("pk"):
         runs.setdefault(link.stage, []).append(link.run)
@@ -62,11 +65,12 @@ def timeline(round_: Round) -> list[TimelineEntry]:
     for stage in STAGE_ORDER:
         at, reason = entered.get(stage, (None, "")) if not is_ahead else (None, "")
         if stage == current_stage:
-            status = {Stage.FAILED: "failed", Stage.DONE: "done"}.get(Stage(round_.stage), "current")
+            ends = {Stage.FAILED: "failed", Stage.CANCELLED: "cancelled", Stage.DONE: "done"}
+            status = ends.get(Stage(round_.stage), "current")
             is_ahead = True  # whatever comes behind was taken back by a manager
         else:
             status = "done" if at is not None else "ahead"
-        until = left.get(stage) if status == "done" else timezone.now()
+        until = left.get(stage) if status in ("done", "cancelled") else timezone.now()
         seconds = None
         if at is not None and until is not None and stage != Stage.DONE:
             seconds = (until - at).total_seconds()
@@ -273,8 +277,10 @@ def _mixed_in(round_: Round) -> str:
 
 
 def _blocked_reason(round_: Round, progress: BatchProgress | None) -> str:
-    if round_.stage != Stage.ANNOTATING or progress is None:
+    if round_.stage != Stage.ANNOTATING or progress is None or round_.batch is None:
         return ""
+    if round_.batch.state == Batch.State.CLOSED:
+        return "Its batch was closed, so nobody gets its tasks: open the annotation again, or end it."
     try:
         return missing_judgments_message(round_) if progress.quota_met or round_.annotation_is_over else ""
     except UserError as error:  # a plan of another version of this program

@@ -1,15 +1,20 @@
 """The workspace's and the rounds' pages in a browser: accessible, and nothing overflows, in both themes."""
 
+from datetime import time
 from pathlib import Path
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation.content.actions import get_or_create_prompt_set, get_or_create_source
 from annotation.models import Source
 from policy_training.models import Policy
 from rounds.actions import start_round
+from rounds.models import ScheduleFiring
 from rounds.plans import preset_plan
+from rounds.schedules.actions import create_schedule
+from rounds.schedules.triggers import every_week
 from runs.models import Artifact
 from workspace.actions import invite, set_role
 
@@ -38,6 +43,16 @@ def pages(page, client, live_server, project, criterion, max_, make_user):
         prompt_set=prompts,
         plan=preset_plan("tiny"),
     )
+    schedule = create_schedule(
+        actor=max_,
+        project=project,
+        when=every_week(0, time(9, 0)),
+        criterion=criterion,
+        start_policy=policy,
+        prompt_set=prompts,
+        plan=preset_plan("tiny"),
+    )
+    ScheduleFiring.objects.create(schedule=schedule, due_at=timezone.now())
     set_role(actor=max_, project=project, user=make_user("a-colleague-with-a-long-name"), role="annotator")
     _, token = invite(actor=max_, project=project, role="annotator", note="Nia")
     client.force_login(max_)

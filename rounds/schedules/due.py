@@ -59,7 +59,7 @@ def count_judgments(schedule: Schedule) -> int:
     kinds = load_plan(schedule.plan).annotation.annotator_kinds
     return (
         Judgment.objects.counted()
-        .in_visible_batches()
+        .for_datasets()
         .of_project(schedule.project)
         .of_criterion(schedule.criterion)
         .for_reward_model_training()

@@ -3,6 +3,7 @@
 from annotation.batches.actions import close_batch
 from annotation.batches.progress import batch_progress
 from annotation.datasets.supply import current_training_supply
+from annotation.models import Batch
 from learning.interface.usable_comparisons import TrainingSupply, shortfall
 from rounds.errors import RoundRefused
 from rounds.models import Round, Stage
@@ -73,12 +74,14 @@ def require_judgments(round_: Round) -> None:
 
 
 def can_reopen_annotation(round_: Round) -> bool:
-    """Whether the round failed before it had a reward model: more judgments, or other ones, may mend it."""
-    return (
-        round_.stage == Stage.FAILED
-        and round_.batch is not None
-        and round_.failed_stage in (Stage.ANNOTATING, Stage.REWARD_MODEL)
-    )
+    """Whether more judgments, or other ones, may mend the round: it failed before it had a reward model, or somebody
+    closed its batch.
+    """
+    if round_.batch is None:
+        return False
+    if round_.stage == Stage.ANNOTATING:
+        return round_.batch.state == Batch.State.CLOSED
+    return round_.stage == Stage.FAILED and round_.failed_stage in (Stage.ANNOTATING, Stage.REWARD_MODEL)
 
 
 def finish_annotation(round_: Round, reason: str, *, actor: User | None = None, **fields: str) -> bool:

@@ -6,7 +6,7 @@ from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import PreferenceDataset
 from annotation.queue.actions import claim_task
 from rewardmodel.models import ResponseScore, RewardModel
-from rounds.actions import start_round
+from rounds.actions import cancel_round, start_round
 from rounds.plans import preset_plan
 from rounds.reports import PLOT_SIZE, reliability_points, round_report, timeline
 from rounds.stages.scoring import judgments_to_compare
@@ -121,3 +121,9 @@ def test_reliability_points_lie_where_confidence_and_accuracy_say():
     assert (middle.x, middle.y) == (PLOT_SIZE / 2, PLOT_SIZE / 2)
     assert (corner.x, corner.y) == (PLOT_SIZE, 0)
     assert corner.radius > middle.radius
+
+
+def test_the_timeline_of_a_cancelled_round_ends_where_it_was_given_up(annotating_round, max_):
+    cancel_round(actor=max_, round_=annotating_round)
+    annotating_round.refresh_from_db()
+    assert [entry.status for entry in timeline(annotating_round)][:3] == ["done", "cancelled", "ahead"]

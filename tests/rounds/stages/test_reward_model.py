@@ -5,6 +5,7 @@ from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 
+from annotation.batches.actions import close_batch
 from annotation.errors import InvalidBatch
 from annotation.models import Batch
 from rounds.actions import end_annotation, reopen_annotation, retry_round
@@ -106,3 +107,20 @@ def test_a_round_that_has_its_reward_model_does_not_go_back_to_the_annotation(be
         enter_stage(round_, Stage.FAILED, "no memory", failed_stage=Stage.POLICY, error="no memory")
     with pytest.raises(RoundRefused, match="try this stage again"):
         reopen_annotation(actor=max_, round_=round_)
+
+
+def test_a_batch_that_was_closed_while_its_round_annotates_is_opened_again(
+    begin, criterion, max_, ada, project
+):
+    round_ = begin()
+    batch = at_annotation(round_, criterion, max_, pairs=3)
+    with pytest.raises(RoundRefused, match="its batch is open"):
+        reopen_annotation(actor=max_, round_=round_)
+    close_batch(actor=max_, batch=batch)
+    round_.refresh_from_db()
+    report = round_report(round_, max_)
+    assert report.can_reopen_annotation and "Its batch was closed" in report.blocked_reason
+    round_ = reopen_annotation(actor=max_, round_=round_, quota=2)
+    assert judge_next(ada, project) and not advance_round(round_.pk)
+    judge_next(ada, project)
+    assert advance_round(round_.pk)
