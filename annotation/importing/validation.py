@@ -19,7 +19,7 @@ from annotation.importing.rows import RowError, describe_line
 from annotation.importing.sources import Source
 from annotation.importing.staging import Staging
 from annotation.models import Prompt, Response, hash_messages
-from learning.interface.messages import Answer, answer_key, stored_answer
+from learning.interface.messages import Answer, Messages, answer_key, stored_answer
 from workspace.models import Project
 
 
@@ -66,6 +66,7 @@ def stage_prompts(
     source: Source, reader: PromptFileReader, staging: Staging, project: Project
 ) -> ImportReport:
     report = start_report(source)
+    alike = 0
     for line, row in source.rows():
         report.rows += 1
         try:
@@ -79,11 +80,28 @@ def stage_prompts(
                     claim_content(
                         "prompt", checked["prompt_id"], hash_messages(checked["messages"]), line, staging
                     )
+                if reader.ids_are_unique:
+                    alike += _is_like_an_earlier(checked["messages"], line, staging)
                 staging.add_prompt_row(line, checked)
         except RowError as problem:
             report.add_bad(line, problem)
     check_against_database(project, staging, report)
+    if alike:
+        subject = (
+            "1 row has a prompt that differs" if alike == 1 else f"{alike} rows have a prompt that differs"
+        )
+        report.notes.append(f"{subject} from an earlier one only in case or spaces: each is kept.")
     return report
+
+
+def _is_like_an_earlier(messages: Messages, line: int, staging: Staging) -> bool:
+    """Whether an earlier row has other letters that a reader would call the same prompt."""
+    exact = hash_messages(messages)
+    read_as = [turn | {"content": " ".join(turn["content"].casefold().split())} for turn in messages]
+    key = hash_messages(read_as)
+    if staging.claim_id(f"exact prompt {exact}", line) is not None:
+        return False
+    return staging.claim_id(f"prompt read as {key}", line) is not None
 
 
 def _claim_id(reader: Reader | PromptFileReader, row: Mapping[str, Any], line: int, staging: Staging) -> None:

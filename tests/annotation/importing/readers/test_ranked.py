@@ -1,11 +1,14 @@
 import json
+from collections import Counter
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 
 from annotation.importing.rows import RowError
+from annotation.importing.source_files import read_rows
 from annotation.preferences.weak_orders import ranks_to_tiers
+from tests.annotation.importing.conftest import SHARED_DATA
 from tests.annotation.importing.readers.conftest import ORDERS, make_reader, problem_with, read_one
 
 
@@ -172,3 +175,42 @@ def test_annotators_of_a_row_that_do_not_fit_say_why(change, problem):
     with pytest.raises(RowError) as found:
         make_reader("ranked", LABELS, **THREE_MAP, annotator="who").read(row, 1)
     assert str(found.value).startswith(problem)
+
+
+def generated_three():
+    """Rows of three annotators, every tenth with all the same label; and how often each label is there."""
+    rows = []
+    for number in range(60):
+        labels = [number % 3] * 3 if number % 10 == 0 else [number % 3, (number + 1) % 3, number % 3]
+        rows.append(
+            {"uid": f"g:{number}", "instruction": "Shorten." if number % 7 else "", "input": f"It {number}.",
+             "response1": f"a {number}", "response2": f"b {number}"}
+            | {f"annotator{place + 1}": label for place, label in enumerate(labels)}
+        )  # fmt: skip
+    labels = Counter(row[f"annotator{place}"] for row in rows for place in (1, 2, 3))
+    return rows, labels, 6
+
+
+# The shared file's README counts these labels (0 tie, 1 the first, 2 the second) and 88.3 % unanimous of 831 pairs.
+THREE_FILES = [generated_three()] + [
+    (path, {2: 1212, 1: 1014, 0: 267}, round(0.883 * 831))
+    for path in [SHARED_DATA / "pandalm_pairs_3_annotators.jsonl.gz"]
+    if path.is_file()
+]
+
+
+@pytest.mark.parametrize(
+    ("source", "labels", "unanimous"), THREE_FILES, ids=["generated", "shared"][: len(THREE_FILES)]
+)
+def test_a_file_of_three_annotators_a_row_is_read_as_it_is_known_to_be(write_rows, source, labels, unanimous):
+    reader = make_reader(
+        "ranked", LABELS, responses=["response1", "response2"], id="uid",
+        preference=["annotator1", "annotator2", "annotator3"],
+    )  # fmt: skip
+    path = write_rows(source) if isinstance(source, list) else source
+    rows = [reader.read(row, line) for line, row in read_rows(path)]
+    label_of = {(0, 0): 0, (0, 1): 1, (1, 0): 2}
+    read = [[label_of[tuple(one.ranks)] for one in row] for row in rows]
+    assert Counter(label for row in read for label in row) == labels
+    assert sum(len(set(row)) == 1 for row in read) == unanimous
+    assert {one.annotator for row in rows for one in row} == {"annotator1", "annotator2", "annotator3"}
