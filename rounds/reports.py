@@ -1,7 +1,7 @@
 """What a round's page shows, read from the database: timeline, agreement with people, head-to-head, reliability."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import combinations
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from annotation.batches.progress import BatchProgress, batch_progress
 from annotation.models import Batch, Judgment, Prompt, PromptSetMember, Source, Task
-from annotation.preferences.scale import STRENGTH_NAMES
+from annotation.preferences.scale import NO_STRENGTH, STRENGTH_CHOICES
 from learning.interface.options import UserError
 from policy_training.mixing import describe_ptx
 from policy_training.models import Policy
@@ -293,13 +293,20 @@ def _reference_name(round_: Round) -> str:
     return policy.name if policy else round_.start_policy.name
 
 
+def accuracy_by_strength(report: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """(name, accuracy) of each strength with pairs, weakest first, then of the pairs for which nobody gave one."""
+    by_strength = report.get("by_grade") or {}  # JSON has text as keys
+    rows = [(name, by_strength.get(str(strength))) for strength, name in sorted(STRENGTH_CHOICES.items())]
+    rows.append((NO_STRENGTH, report.get("without_strength")))
+    return [(name, row) for name, row in rows if row and row.get("n")]
+
+
 def round_report(round_: Round, reader: User) -> RoundReport:
     entries = timeline(round_)
     current = next((entry for entry in entries if entry.status in ("current", "failed")), None)
     reward_model = round_.reward_model
     judgments = judgments_to_compare(round_)
     report = reward_model.report if reward_model else {}
-    by_strength = report.get("by_grade") or {}
     progress = batch_progress(round_.batch) if round_.batch else None
     return RoundReport(
         round=round_,
@@ -323,10 +330,5 @@ def round_report(round_: Round, reader: User) -> RoundReport:
         head_to_head=head_to_head(round_),
         reference=_reference_name(round_),
         reliability=reliability_points(report),
-        # JSON has text as keys; weakest first.
-        by_strength=[
-            (name, by_strength[str(strength)])
-            for strength, name in sorted(STRENGTH_NAMES.items())
-            if by_strength.get(str(strength), {}).get("n")
-        ],
+        by_strength=accuracy_by_strength(report),
     )

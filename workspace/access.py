@@ -14,7 +14,7 @@ class NoLongerMember(Http404):
     """Somebody asks for a project that they were removed from. They know it: they may hear what has happened."""
 
     def __init__(self, project: Project):
-        self.message = f"You are no longer a member of “{project.name}”: if you should be, ask its managers to invite you."
+        self.message = f"You are no longer a member of “{project.name}”: ask its managers if you should be."
         super().__init__(self.message)
 
 

@@ -82,8 +82,12 @@ def _first_tasks(batch: Batch) -> list[dict[str, Any]]:
 
 def _annotator_counts(judgments: QuerySet[Judgment]) -> list[dict[str, Any]]:
     annotators = judgments.order_by().values("annotator__username", "annotator__pseudonym", "annotator__kind")
-    counts = annotators.annotate(judgments=Count("pk"), seconds=Avg("seconds"))
-    return [dict(row) for row in counts.order_by("-judgments", "annotator__username")]
+    counts = annotators.annotate(judgments=Count("pk"), seconds=Avg("seconds"), imported=Count("from_import"))
+    # An account made by an import has a user name that says nothing; the pseudonym is the file's.
+    return [
+        {**row, "name": row["annotator__pseudonym" if row["imported"] else "annotator__username"]}
+        for row in counts.order_by("-judgments", "annotator__username")
+    ]
 
 
 def _judgment_row(judgment: Judgment) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from annotation.queue.actions import claim_task
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.actions import cancel_round, start_round
 from rounds.plans import preset_plan
-from rounds.reports import PLOT_SIZE, reliability_points, round_report, timeline
+from rounds.reports import PLOT_SIZE, accuracy_by_strength, reliability_points, round_report, timeline
 from rounds.stages.scoring import judgments_to_compare
 from runs.models import Artifact, Run
 
@@ -127,3 +127,20 @@ def test_the_timeline_of_a_cancelled_round_ends_where_it_was_given_up(annotating
     cancel_round(actor=max_, round_=annotating_round)
     annotating_round.refresh_from_db()
     assert [entry.status for entry in timeline(annotating_round)][:3] == ["done", "cancelled", "ahead"]
+
+
+def test_agreement_stands_by_strength_with_the_pairs_that_have_none_apart():
+    report = {
+        "by_grade": {
+            "0": {"accuracy": 0.5, "n": 4},
+            "1": {"accuracy": None, "n": 0},
+            "3": {"accuracy": 1.0, "n": 2},
+        },
+        "without_strength": {"accuracy": 0.75, "n": 8},
+    }
+    assert [(name, row["n"]) for name, row in accuracy_by_strength(report)] == [
+        ("negligibly better / unsure", 4),
+        ("significantly better", 2),
+        ("no strength given", 8),
+    ]
+    assert accuracy_by_strength({}) == []
