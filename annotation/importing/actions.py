@@ -28,6 +28,7 @@ from annotation.content.actions import (
 from annotation.importing.annotators import AnnotatorResolver
 from annotation.importing.insertion import JudgmentInsertion, content_id
 from annotation.importing.known_rows import match_known_rows, say_known_judgments, say_known_rows
+from annotation.importing.lengths import LengthLimits
 from annotation.importing.readers.fields import NamedStrengths, parse_named_strength
 from annotation.importing.readers.margins import Margins
 from annotation.importing.readers.registry import (
@@ -221,15 +222,18 @@ def import_demonstrations(
     prompt_set: str = "demonstrations",
     skip_bad: bool = False,
     again: bool = False,
+    lengths: LengthLimits | None = None,
 ) -> ImportReport:
     """The file's demonstrations; their prompts go in a prompt set of purpose sft. The same text again changes
-    nothing.
+    nothing. Responses outside `lengths` are left out and counted.
     """
     reader = demonstration_reader(format, _lists(mapping))
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
         report = stage_prompts(source, reader, staging, project)
         _raise_if_bad_rows(report, skip_bad)
+        if lengths is not None:
+            lengths.leave_out(staging, report)
         files = describe_files(source.files)
         with transaction.atomic():
             imported = begin_import(

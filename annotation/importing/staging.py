@@ -142,6 +142,11 @@ class Staging:
     def drop_prompt_row(self, line: int) -> None:
         self._database.execute("DELETE FROM prompt_row WHERE line = ?", (line,))
 
+    def numbered_prompt_rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(line, row), in the order of the file."""
+        for line, payload in self._database.execute("SELECT line, payload FROM prompt_row ORDER BY seq"):
+            yield line, json.loads(payload)
+
     def prompt_rows(self) -> Iterator[dict[str, Any]]:
         for (payload,) in self._database.execute("SELECT payload FROM prompt_row ORDER BY seq"):
             yield json.loads(payload)

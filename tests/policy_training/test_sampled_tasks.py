@@ -13,14 +13,12 @@ from annotation.importing.report import ImportRefused
 from annotation.importing.tasks.actions import import_dialogue_turns
 from annotation.models import Batch, Prompt, Response
 from learning.interface.run_directory import RunDirectory
-from policy_training.models import Policy
 from policy_training.run_kinds import SAMPLE
 from policy_training.training import sample
 from policy_training.training.config import SampleConfig
-from runs.models import Artifact, Run
-from tests.annotation.importing.conftest import write_rows  # noqa: F401
+from runs.models import Run
 from tests.policy_training.test_commands import refused
-from tests.policy_training.training.conftest import in_process, policy_path, tokenizer  # noqa: F401
+from tests.policy_training.training.conftest import in_process
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -73,7 +71,7 @@ def test_only_turns_that_answer_somebody_and_say_something_are_taken():
         ]
 
 
-def test_dialogues_become_prompts_with_their_own_turn_as_an_answer(project, max_, write_rows):  # noqa: F811
+def test_dialogues_become_prompts_with_their_own_turn_as_an_answer(project, max_, write_rows):
     rows = [dialogue(number) for number in range(5)] + [dialogue(0)]
     path = write_rows(rows, "talks.jsonl")
     report = import_dialogue_turns(actor=max_, project=project, path=path, seed=3)
@@ -97,15 +95,6 @@ def test_dialogues_become_prompts_with_their_own_turn_as_an_answer(project, max_
     assert not Prompt.objects.exists() and not Response.objects.exists()
 
 
-@pytest.fixture
-def policy(project, max_, policy_path):  # noqa: F811
-    artifact = Artifact.objects.create(
-        project=project, kind=Artifact.Kind.POLICY, path=str(policy_path), sha256="0" * 64, size_bytes=1
-    )
-    source = project.sources.create(kind="policy", name="tiny")
-    return Policy.objects.create(project=project, name="tiny", artifact=artifact, source=source)
-
-
 def execute(run: Run) -> None:
     """What a worker does, in this process."""
     directory = RunDirectory.create(
@@ -122,7 +111,7 @@ def test_from_dialogues_to_rankings_of_the_turn_and_its_alternatives(
     policy,
     write_rows,
     settings,
-    tmp_path,  # noqa: F811
+    tmp_path,
 ):
     settings.DATA_DIR = tmp_path
     path = write_rows([dialogue(number) for number in range(4)], "talks.jsonl")
@@ -150,7 +139,7 @@ def test_from_dialogues_to_rankings_of_the_turn_and_its_alternatives(
     assert counts == {"tasks": 4, "prompts without two different answers": 0}
 
 
-def test_what_cannot_become_tasks_is_refused_before_a_run_is_queued(project, criterion, policy, write_rows):  # noqa: F811
+def test_what_cannot_become_tasks_is_refused_before_a_run_is_queued(project, criterion, policy, write_rows):
     assert "no policy “nobody”" in refused("sample_tasks", "kitchen", "nobody", "--prompt-set", "talks")
     assert "no prompt set “talks”" in refused("sample_tasks", "kitchen", "tiny", "--prompt-set", "talks")
     path = write_rows([dialogue(0)], "talks.jsonl")
