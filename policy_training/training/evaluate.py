@@ -28,6 +28,7 @@ from policy_training.training.response_rows import response_row
 from policy_training.training.rollouts import (
     FrozenModel,
     RolloutScorer,
+    cut_notes,
     evaluate_policy,
     load_reference,
     model_source_sha256s,
@@ -62,6 +63,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         distributed=distributed,
     )
     prompts = tokenize_prompts(rows, tokenizer, config.batch.max_prompt_tokens)
+    context.set_status(notes=cut_notes(prompts, config.batch.max_prompt_tokens))
     layout, _ = choose_layout(
         policy.model,
         self_check_examples(prompts, config.samples_per_prompt),

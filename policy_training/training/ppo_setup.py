@@ -23,6 +23,7 @@ from policy_training.training.rollouts import (
     FrozenModel,
     Prompt,
     RolloutScorer,
+    cut_notes,
     load_reference,
     self_check_examples,
     tokenize_prompts,
@@ -95,6 +96,7 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
         if config.policy.gradient_checkpointing:
             model.activation_checkpointing_enable({"use_reentrant": False})
     train_prompts = tokenize_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)
+    context.set_status(notes=cut_notes(train_prompts, config.batch.max_prompt_tokens))
     scorer.choose_layout(train_prompts, config.rollout.samples_per_prompt)
     evaluation_prompts = tokenize_prompts(
         (heldout_rows or train_rows)[: config.evaluation.max_examples],

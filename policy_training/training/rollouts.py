@@ -21,7 +21,7 @@ from learning.interface.training_options import BatchOptions, Layout, ModelSourc
 from learning.models.architectures import require_max_positions
 from learning.models.files import model_sha256s
 from learning.models.loading import load_policy
-from learning.models.tokenization import decode_response, encode_prompt
+from learning.models.tokenization import decode_response, encode_prompt, encode_prompt_or_cut
 from learning.models.tokenizers import load_tokenizer
 from policy_training.training.rewards import kl_estimates
 from policy_training.training.sampler import SampledResponse, SamplingRequest, sample_responses
@@ -34,6 +34,7 @@ class Prompt:
     prompt_id: str
     messages: list[dict[str, str]]
     token_ids: list[int]
+    is_cut: bool = False  # longer than the limit: its earliest turns were left out
 
     @property
     def text(self) -> str:
@@ -101,14 +102,19 @@ def tokenize_prompts(rows: Sequence[dict[str, Any]], tokenizer: Any, max_tokens:
                 f"inputs/prompts: the prompt_id {row['prompt_id']!r} is duplicated; ids must differ"
             )
         seen.add(row["prompt_id"])
-    return [
-        Prompt(
-            prompt_id=row["prompt_id"],
-            messages=row["messages"],
-            token_ids=encode_prompt(tokenizer, row["messages"], max_tokens),
+    prompts = []
+    for row in rows:
+        token_ids, is_cut = encode_prompt_or_cut(tokenizer, row["messages"], max_tokens)
+        prompts.append(
+            Prompt(prompt_id=row["prompt_id"], messages=row["messages"], token_ids=token_ids, is_cut=is_cut)
         )
-        for row in rows
-    ]
+    return prompts
+
+
+def cut_notes(prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
+    """A sentence for the run's page where prompts were cut."""
+    cut = sum(prompt.is_cut for prompt in prompts)
+    return [f"{cut} of {len(prompts)} prompts were cut at {max_tokens} tokens."] if cut else []
 
 
 class RolloutScorer:

@@ -29,7 +29,13 @@ from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext, StopRequested
 from policy_training.training.config import SampleConfig
 from policy_training.training.response_rows import response_row
-from policy_training.training.rollouts import FrozenModel, Prompt, model_source_sha256s, tokenize_prompts
+from policy_training.training.rollouts import (
+    FrozenModel,
+    Prompt,
+    cut_notes,
+    model_source_sha256s,
+    tokenize_prompts,
+)
 from policy_training.training.sampler import SamplingRequest, sample_responses
 
 
@@ -48,6 +54,7 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
         policy.model, config.sampling.max_prompt_tokens + config.sampling.max_response_tokens
     )
     prompts = tokenize_prompts(rows, tokenizer, config.sampling.max_prompt_tokens)
+    context.set_status(notes=cut_notes(prompts, config.sampling.max_prompt_tokens))
 
     started = time.perf_counter()
     shards = plan_shards(

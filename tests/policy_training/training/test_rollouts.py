@@ -6,7 +6,7 @@ from learning.distributed import DistributedContext
 from learning.interface.training_options import BatchOptions, RuntimeOptions
 from policy_training.training.config import SamplingOptions
 from policy_training.training.response_rows import response_row
-from policy_training.training.rollouts import Prompt, RolloutScorer, tokenize_prompts
+from policy_training.training.rollouts import Prompt, RolloutScorer, cut_notes, tokenize_prompts
 from policy_training.training.sampler import SampledResponse
 from rewardmodel.training.comparisons import comparison_from_row
 from rewardmodel.training.tokenization import tokenize_comparisons
@@ -97,3 +97,13 @@ def test_a_response_of_unknown_end_is_read_as_ended(tokenizer):
     for ended in ({}, {"ended": None}, {"ended": [None, None]}, {"ended": [True, True]}):
         (example,) = tokenize_comparisons(tokenizer, [comparison_from_row(row | ended)], limits)
         assert [ids[-1] for ids in example.response_ids] == [tokenizer.eos_token_id] * 2
+
+
+def test_prompts_that_were_cut_are_counted_for_the_page(tokenizer):
+    short, long = question("fox", 1), question("fox", 1) * 3
+    rows = [{"prompt_id": f"p{n}", "messages": messages} for n, messages in enumerate((short, long, short))]
+    length = len(tokenize_prompts(rows[:1], tokenizer, 10_000)[0].token_ids)
+    assert cut_notes(tokenize_prompts(rows, tokenizer, length), length) == [
+        f"1 of 3 prompts were cut at {length} tokens."
+    ]
+    assert cut_notes(tokenize_prompts(rows, tokenizer, 10_000), 10_000) == []
