@@ -17,6 +17,8 @@ from annotation.preferences.validation import clean_marks
 from learning.interface.messages import Answer
 from learning.interface.vocabulary import SAMPLING_FIELDS, SOURCE_KINDS
 
+_FIELDS = ("response_id", "text", "turns", "source", "policy", "sampling", "marks", "ended")
+
 
 def _marks_to_dict(marks: Any) -> dict[str, Any]:
     """Marks as an object; Parquet gives them as pairs, or as objects with key and value."""
@@ -71,6 +73,9 @@ def parse_response_record(entry: Any, column: str) -> dict[str, Any]:
         raise RowError(
             column, f"should be a response (response_id, text, ...) but is {describe_json_type(entry)}"
         )
+    for key, value in entry.items():
+        if key not in _FIELDS and value not in (None, "", [], {}):
+            raise RowError(f"{column}.{key}", f"cannot be kept; take it out ({', '.join(_FIELDS)} are kept)")
     source = entry.get("source") or "import"
     if source not in SOURCE_KINDS:
         raise RowError(

@@ -16,6 +16,7 @@ import pytest
 
 from annotation.models import Demonstration, Judgment, Prompt, Response
 from tests.annotation.management.test_commands import refusal, run
+from workspace.actions import create_project
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -401,3 +402,18 @@ def test_help_lists_the_fields_of_every_format(capsys):
     for name, reader in COMPARISON_READERS.items():
         assert f"{name}: {', '.join(reader.fields)}" in text
     assert "role.user" in text
+
+
+@pytest.mark.parametrize("files", ["parquet", "jsonl"])
+def test_the_folder_of_an_export_comes_in_again(project, max_, tmp_path, files):
+    rows = [
+        {"prompt": f"Bread {n}?", "chosen": f"Rye {n}", "rejected": "None", "strength": n % 4}
+        for n in range(30)
+    ]
+    (tmp_path / "rows.jsonl").write_text(jsonl(*rows))
+    run("import_comparisons", project.slug, tmp_path / "rows.jsonl", *TRL)
+    before = stored_judgments()
+    run("export_preferences", project.slug, tmp_path / "out", *TRL, "--files", files)
+    other = create_project(actor=max_, name="Other")
+    run("import_comparisons", other.slug, tmp_path / "out", *TRL)
+    assert sorted(map(str, stored_judgments())) == sorted(map(str, before * 2))

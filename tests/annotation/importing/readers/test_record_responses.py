@@ -34,6 +34,10 @@ def test_marks_are_read_in_parquets_spellings_too(marks):
         ({"responses.0.text": True}, "responses.0.text: should be text but is a boolean"),
         ({"responses.0.response_id": None}, "responses.0.response_id: should be text but is null"),
         ({"responses.0.source": "moon"}, "responses.0.source: is moon"),
+        (
+            {"responses.0.logprob": -1.5},
+            "responses.0.logprob: cannot be kept; take it out (response_id, text, ",
+        ),
         ({"responses.0.marks": {"x": ["y"]}}, "responses.0.marks: A mark is"),
         ({"responses.0.marks": [1, 2]}, "responses.0.marks: should be an object"),
         ({"responses.0.marks": {"x": "\ud800"}}, "responses.0.marks: A mark holds half of a surrogate"),
