@@ -21,8 +21,10 @@ from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
 from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
+from annotation.rendering.formulas import add_formulas
+
 # Raised when the output for the same text changes: cached pages of an older version are not shown.
-_VERSION = 1
+_VERSION = 2
 _DAY = 24 * 3600
 # Beyond these a text is shown as it is: parsing would hold up the page.
 MAX_MARKDOWN_CHARACTERS = 100_000
@@ -49,7 +51,7 @@ _ATTRIBUTES = {
 }
 # Pygments' short names, and the few that are ours.
 _CLASS = re.compile(
-    r"(?:text-(?:start|center|end)|code-block|plain-text|table-scroll|remote-image|[a-z]{1,2}\d?)"
+    r"(?:text-(?:start|center|end)|code-block|plain-text|table-scroll|remote-image|math-inline|math-display|[a-z]{1,2}\d?)"
 )
 
 
@@ -102,6 +104,7 @@ def _rewrite_tokens(tokens: Sequence[Token]) -> None:
 def _renderer() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True})
     markdown.enable(["table", "strikethrough"])
+    add_formulas(markdown)
     markdown.add_render_rule("image", _render_image)
     markdown.add_render_rule("fence", _render_fence)
     markdown.add_render_rule("code_block", _render_fence)

@@ -600,3 +600,59 @@ def test_who_is_removed_is_told_so_and_keeps_what_was_typed(
     )
     assert draft["value"] == 3
     page.complaints.clear()  # the browser's own, of the answers with 404
+
+
+FORMULAS = (
+    "Two: $x_i^*$ and \\(\\vec{a} + \\overline{AB}\\), $\\fbox{b}$\n\n"
+    "\\[\n\\begin{pmatrix}1 & 2 \\\\ 3 & 4\\end{pmatrix}\n\\]\n\n"
+    "$$\\sqrt{" + " + ".join(f"x_{{{n}}}^2" for n in range(60)) + "}$$\n\n"
+    "$\\notacommand{x}$ and $\\href{javascript:alert(1)}{y}$"
+)
+
+
+def test_formulas_are_drawn_under_the_sites_policy_and_only_where_there_are_some(
+    page, ada, make_batch, address, open_as
+):
+    """The console has no complaint (the page fixture looks): no style attribute was refused."""
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    make_batch(tasks=1, texts=[FORMULAS, "None, for $5."], name="formulas")
+    open_as(page, ada).goto(address("annotate"))
+    wait_for_task(page)
+    page.wait_for_selector(".math-display[data-drawn] .katex")
+    assert page.locator(".math-inline .katex, .math-display .katex").count() == 7
+    assert page.locator(".katex mtd").count() == 4
+    # The arrow of a vector has the width KaTeX gave it, through the element's style.
+    assert (
+        page.locator(".katex .accent-body svg, .katex .overlay svg").first.evaluate("e => e.style.width")
+        != ""
+    )
+    # A link is never made, whatever a formula asks for; an unknown command is drawn as its name.
+    assert page.locator(".prose a").count() == 0
+    assert "\\notacommand" in page.locator(".prose", has_text="Two:").inner_text()
+    assert page.locator(".prose", has_text="None, for $5.").inner_text() == "None, for $5."
+    assert {url.split("/")[2] for url in requests} == {page.url.split("/")[2]}
+    for width in (1280, 320):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert axe(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_without_formulas_katex_is_not_loaded_and_wide_tables_scroll(page, ada, make_batch, address, open_as):
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    columns = ["Name of plan", "Storage", "Users", "Support", "Backups", "Regions", "Price", "Trial"]
+    plan = ["Professional", "1,500 GB", "250", "Telephone", "hourly", "Europe", "$15/month", "thirty days"]
+    rows = [columns, ["---"] * 8, plan]
+    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    make_batch(tasks=1, texts=[table, "Costs $5 or $6."])
+    open_as(page, ada).goto(address("annotate"))
+    wait_for_task(page)
+    assert not [url for url in requests if "katex" in url]
+    page.set_viewport_size({"width": 390, "height": 900})
+    box = page.locator(".prose .table-scroll")
+    assert box.evaluate("e => e.scrollWidth > e.clientWidth")
+    # Cells break between words, never inside of one: three lines at most.
+    height = page.locator(".prose th").first.evaluate("e => e.getBoundingClientRect().height")
+    assert height < 4 * 1.6 * 16 + 20
+    assert page.evaluate("document.documentElement.scrollWidth") == 390

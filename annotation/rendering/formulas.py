@@ -1,0 +1,133 @@
+r"""Formulas in Markdown: $...$, $$...$$, \(...\) and \[...\] are kept to the letter, for the browser to draw.
+
+Without this, Markdown reads TeX as its own: \\ becomes \, \, becomes a comma, and stars and underscores turn italic.
+What is no formula keeps its backslashes too, but those that Markdown's own signs need (\*, \_, \#, \$ and the like).
+"""
+
+import re
+
+from django.utils.html import escape as escape_html
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_inline import StateInline, escape
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+
+# Opening, closing, whether on a line of its own. In the order in which they are tried.
+_DELIMITERS = (("$$", "$$", True), ("\\[", "\\]", True), ("\\(", "\\)", False), ("$", "$", False))
+_ESCAPABLE = frozenset("*_`~#>+-.$|<\n")
+_MAX_BLOCK_LINES = 60
+_AFTER_BLOCK = re.compile(r"\s*[.,;:]?\s*")
+
+
+def add_formulas(markdown: MarkdownIt) -> None:
+    """Teach the parser formulas; they leave it as `math-inline` and `math-display` elements with the source inside."""
+    markdown.inline.ruler.before("escape", "formula", _inline_formula)
+    markdown.inline.ruler.at("escape", _kept_escape)
+    markdown.block.ruler.before(
+        "fence", "formula", _block_formula, {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    )
+    markdown.add_render_rule("formula", _render)
+
+
+def _render(
+    renderer: RendererHTML, tokens: "list[Token]", index: int, _options: OptionsDict, _env: EnvType
+) -> str:
+    token = tokens[index]
+    kind = "math-display" if token.meta["display"] else "math-inline"
+    html = f'<span class="{kind}">{escape_html(token.content)}</span>'
+    return f"<p>{html}{escape_html(token.info)}</p>\n" if token.block else html
+
+
+def _inline_formula(state: StateInline, silent: bool) -> bool:
+    for opening, closing, display in _DELIMITERS:
+        if not state.src.startswith(opening, state.pos):
+            continue
+        start = state.pos + len(opening)
+        end = _find_closing(state, start, closing)
+        if end is None or not state.src[start:end].strip():
+            return False
+        end += len(closing)
+        if opening == "$" and not _is_dollar_formula(state.src, start, end, state.posMax):
+            return False
+        if not silent:
+            token = state.push("formula", "span", 0)
+            token.content = state.src[state.pos : end]
+            token.meta = {"display": display}
+        state.pos = end
+        return True
+    return False
+
+
+def _find_closing(state: StateInline, start: int, closing: str) -> int | None:
+    """Where the next closing begins. A search that failed is remembered: a text full of openings stays linear."""
+    failed: dict[tuple[str, str], int] = state.env.setdefault("formulas_without_end", {})
+    key = (state.src, closing)
+    if failed.get(key, start + 1) <= start:
+        return None
+    position = start
+    while position < state.posMax:
+        if state.src.startswith(closing, position):
+            return position if position + len(closing) <= state.posMax else None
+        position += 2 if state.src[position] == "\\" else 1
+    failed[key] = min(start, failed.get(key, start))
+    return None
+
+
+def _is_dollar_formula(text: str, start: int, end: int, limit: int) -> bool:
+    """Pandoc's rule, which leaves prices alone: no white space inside of the dollars, and no digit after them."""
+    follows_digit = end < limit and text[end].isdigit()
+    return not text[start].isspace() and not text[end - 2].isspace() and not follows_digit
+
+
+def _kept_escape(state: StateInline, silent: bool) -> bool:
+    if state.src[state.pos] != "\\":
+        return False
+    following = state.src[state.pos + 1 : state.pos + 2]
+    if following in _ESCAPABLE and following:
+        return escape(state, silent)
+    length = 2 if following == "\\" else 1  # \\ is a line's end in TeX: its second half escapes nothing
+    if not silent:
+        state.pending += state.src[state.pos : state.pos + length]
+    state.pos += length
+    return True
+
+
+def _block_formula(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+    """A formula that begins a line and ends one; what is inside is no list, no heading, no quotation."""
+    if state.is_code_block(start_line):
+        return False
+    begin = state.bMarks[start_line] + state.tShift[start_line]
+    found_delimiters = [d for d in _DELIMITERS if d[2] and state.src.startswith(d[0], begin)]
+    if not found_delimiters:
+        return False
+    opening, closing, _ = found_delimiters[0]
+    end_line = min(end_line, start_line + _MAX_BLOCK_LINES)
+    if state.src.find(closing, begin + len(opening), state.eMarks[end_line - 1]) < 0:
+        return False
+    lines: list[str] = []
+    for line in range(start_line, end_line):
+        if line > start_line and not state.isEmpty(line) and state.sCount[line] < state.blkIndent:
+            return False
+        text = state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
+        found = text.find(closing, len(opening) if line == start_line else 0)
+        if found < 0:
+            lines.append(text)
+            continue
+        end = found + len(closing)
+        if (
+            not _AFTER_BLOCK.fullmatch(text[end:])
+            or not "".join([*lines, text[:found]])[len(opening) :].strip()
+        ):
+            return False
+        if not silent:
+            token = state.push("formula", "p", 0)
+            token.block = True
+            token.content = "\n".join([*lines, text[:end]])
+            token.info = text[end:].strip()
+            token.meta = {"display": True}
+            token.map = [start_line, line + 1]
+        state.line = line + 1
+        return True
+    return False

@@ -1,0 +1,61 @@
+r"""Formulas and backslashes stay as they were written (KaTeX draws them in the browser: test_work_page)."""
+
+import time
+
+import pytest
+
+from annotation.rendering.markdown import _to_html
+
+
+def formulas(text):
+    """What the browser is given to draw, in order, HTML's own escapes undone."""
+    found = []
+    for part in _to_html(text).split('<span class="math-')[1:]:
+        kind, _, rest = part.partition('">')
+        source = rest.partition("</span>")[0]
+        found.append((kind, source.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"$$\int_0^1 x^2\,dx = \tfrac13$$ and \(a_b\) cost $5 or $6",
+         [("display", r"$$\int_0^1 x^2\,dx = \tfrac13$$"), ("inline", r"\(a_b\)")]),
+        ("$x_i^*$, $y_i^*$", [("inline", "$x_i^*$"), ("inline", "$y_i^*$")]),
+        ("Then\n\\[\n\\begin{pmatrix}a & b \\\\\n- c & d\\end{pmatrix}\n\\].\nSo",
+         [("display", "\\[\n\\begin{pmatrix}a & b \\\\\n- c & d\\end{pmatrix}\n\\]")]),
+        ("- one\n\n  $$\n  # x\n  $$\n- two", [("display", "$$\n# x\n$$")]),
+        ("> $$a$$", [("display", "$$a$$")]),
+        ("| $x$ | b |\n|---|---|\n| \\(y\\) | 2 |", [("inline", "$x$"), ("inline", r"\(y\)")]),
+        (r"\(f(x) = \{1,2\}\)", [("inline", r"\(f(x) = \{1,2\}\)")]),
+        ("$a < b$ & $c$", [("inline", "$a < b$"), ("inline", "$c$")]),
+        ("`$a$` and\n```\n$b$\n\\(c\\)\n```\n    $$d$$", []),
+        ("It costs $20, not $30; US$5-$10. $ 5 $ and \\$7$", []),
+        ("$$ $$", []),
+        ("\\(\\) and \\[ and $$ open", []),
+    ],
+)  # fmt: skip
+def test_formulas_are_found_and_kept_to_the_letter(text, expected):
+    assert formulas(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (r"\frac{1}{0} \, \; \! \{1,2\} \( open", r"\frac{1}{0} \, \; \! \{1,2\} \( open"),
+        (r"a & b \\ c & d", r"a &amp; b \\ c &amp; d"),
+        (r"5 \* 3 \_x\_ \# 1\. \$5 \`a\`", "5 * 3 _x_ # 1. $5 `a`"),
+        ("line\\\nbreak", "line<br>\nbreak"),
+        ("end \\", "end \\"),
+    ],
+)
+def test_backslashes_outside_of_formulas_stay_where_markdown_does_not_need_them(text, shown):
+    assert _to_html(text) == f"<p>{shown}</p>\n"
+
+
+@pytest.mark.parametrize("piece", ["$", "$$", "\\(", "\\[", "$$\n", "\\[\n", "$a ", "\\(a\n\n", "> $$\n"])
+def test_a_text_full_of_openings_is_read_in_time(piece):
+    started = time.perf_counter()
+    _to_html(piece * (30_000 // len(piece)))
+    assert time.perf_counter() - started < 5
