@@ -1,10 +1,15 @@
+import json
+import os
 from datetime import timedelta
+from io import StringIO
+from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from annotation.judging.bulk import NewJudgment, add_judgments
-from annotation.models import Batch
+from annotation.models import Batch, Judgment
 from rounds.actions import end_annotation
 from rounds.errors import RoundRefused
 from rounds.models import Round, Stage
@@ -120,3 +125,38 @@ def test_opposite_judgments_of_a_task_are_a_tie_where_the_plan_merges_them(
     merged.refresh_from_db()
     assert round_report(merged, max_).blocked_reason == ""
     assert advance_round(merged.pk)
+
+
+def test_a_file_of_ties_alone_is_nothing_to_train_on(begin, criterion, max_, ada, project, tmp_path):
+    """Twelve imported ties and one of the round's own; the file is one that a tool wrote, where it is there."""
+    cases = Path(
+        os.environ.get("ROUNDTABLE_SHARED_CASES", Path(__file__).resolve().parents[4] / "shared" / "cases")
+    )
+    path = cases / "61_all_ties.jsonl"
+    if not path.is_file():
+        path = tmp_path / "ties.jsonl"
+        rows = [
+            {
+                "prompt": f"How do I cook leek number {n}?",
+                "responses": ["a warm pan", "a cold pan"],
+                "ranks": [0, 0],
+            }
+            for n in range(12)
+        ]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    call_command(
+        "import_comparisons", "kitchen", str(path), "--format", "ranked", verbosity=0, stdout=StringIO()
+    )
+    ties = Judgment.objects.filter(task__prompt__split="train").count()
+    round_ = begin()
+    batch = at_annotation(round_, criterion, max_, pairs=3)
+    Batch.objects.filter(pk=batch.pk).update(quota=1)
+    judge_next(ada, project, tie=True)
+    assert not advance_round(round_.pk)
+    round_.refresh_from_db()
+    assert (
+        f"0 usable comparisons of {ties + 1} in the split train" in round_report(round_, max_).blocked_reason
+    )
+    judge_next(ada, project)
+    judge_next(ada, project)
+    assert advance_round(round_.pk)
