@@ -109,6 +109,8 @@ def import_comparisons(
         report.notes += [
             f"--strength {name}=...: no row has the preference “{name}”" for name in names.unused
         ]
+        if margin_rule.given and not margin_rule.read:
+            report.notes.append(f"--margins {margins}: no row has a margin and no strength")
         if margin_rule.unread:
             report.notes.append(
                 f"{margin_rule.unread} of {report.rows} rows have a margin and no strength: margins are not used, and "

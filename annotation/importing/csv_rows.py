@@ -19,19 +19,21 @@ def csv_rows(path: Path, file: IO[bytes]) -> Iterator[NumberedRow]:
     """
     name = safe_excerpt(str(path))
     csv.field_size_limit(MAX_ROW_BYTES)
-    line = 1
+    line = first_line = 1
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
         header_line = text.readline(MAX_ROW_BYTES)
+        if header_line.startswith("sep="):  # Excel's own line before the header
+            first_line, header_line = 2, text.readline(MAX_ROW_BYTES)
         delimiter = "\t" if is_tab_separated(path) else max(",;\t", key=header_line.count)
         header = next(csv.reader([header_line], delimiter=delimiter))
         _check_header(name, header)
         reader = csv.reader(text, delimiter=delimiter, strict=True)
-        line = 2
+        line = first_line + 1
         for cells in reader:
             if cells:
                 yield line, _row(header, cells)
-            line = reader.line_num + 2
+            line = reader.line_num + first_line + 1
     except UnicodeDecodeError as error:
         raise ImportRefused(
             f"{name} is not UTF-8 text ({error.reason}): save it as “CSV UTF-8”.", code="not_utf8"

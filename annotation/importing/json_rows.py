@@ -32,7 +32,21 @@ def _parse_bounded_int(digits: str) -> int | UnreadableValue:
     return int(digits)
 
 
-JSON_DECODER = json.JSONDecoder(parse_constant=_parse_constant, parse_int=_parse_bounded_int)
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object; a key that is there twice has no value that can be read."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                found[key] = UnreadableValue("it is there twice")
+            seen.add(key)
+    return found
+
+
+JSON_DECODER = json.JSONDecoder(
+    parse_constant=_parse_constant, parse_int=_parse_bounded_int, object_pairs_hook=_object
+)
 
 
 def check_object(row: Any, expected: str) -> dict[str, Any] | RowError:

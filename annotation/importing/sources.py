@@ -63,10 +63,20 @@ def open_source(paths: Path | Sequence[Path], *, other_suffixes: Sequence[str] =
     given = [paths] if isinstance(paths, Path) else list(paths)
     files = [file for path in given for file in _files_of(path, other_suffixes)]
     if len(files) > 1:
+        _reject_repeated(files)
         files = _with_published_splits(files)
     first = safe_excerpt(given[0].name or given[0].resolve().name)
     name = first if len(given) == 1 else f"{first} and {len(given) - 1} more"
     return Source(name=name, files=tuple(files))
+
+
+def _reject_repeated(files: Sequence[SourceFile]) -> None:
+    seen: set[Path] = set()
+    for file in files:
+        path = file.path.resolve()
+        if path in seen:
+            raise ImportRefused(f"{file.name} is named twice: name it once.", code="file_twice")
+        seen.add(path)
 
 
 def _files_of(path: Path, other_suffixes: Sequence[str]) -> list[SourceFile]:

@@ -17,14 +17,14 @@ SCALE_TOLERANCE = 0.01
 
 
 class Margins:
-    """How a margin gives a strength, and how many rows had a margin that nobody gave a meaning.
+    """How a margin gives a strength, and how many rows had a margin with and without a rule.
 
     The rule is `small` or `large`, the scales of Llama 2, or A,B,C: the least margins of the strengths 1, 2 and 3.
     Raises RowError for another rule.
     """
 
     def __init__(self, rule: str | None = None) -> None:
-        self.unread = 0
+        self.unread = self.read = 0
         self._rule = rule or ""
         self._least = _parse_least_margins(rule) if rule and rule not in MARGIN_SCALES else []
 
@@ -34,6 +34,7 @@ class Margins:
 
     def strength(self, value: Any, column: str) -> int:
         """The strength of a margin. Raises RowError for one that the rule has not."""
+        self.read += 1
         margin = parse_number(value, column)
         if margin < 0:
             raise RowError(

@@ -5,6 +5,7 @@ unless the caller names it with --map ignored=KEY.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,8 @@ OTHER_ROLE_NAMES = {
     "ipython": "tool",
 }
 TEXT_PARTS = ("text", "input_text", "output_text")
+
+_PYTHON_MESSAGES = re.compile(r"\s*\[?\s*\{\s*'(role|from|content|value)'")
 
 # What --map may rename inside messages, in every format: the keys, and the names of roles.
 ROLE_FIELDS = {f"role.{role}": role for role in ROLES}
@@ -80,7 +83,7 @@ class MessageParser:
 
     def prompt(self, value: Any, column: str) -> list[Message]:
         """A prompt: messages that end with a user or tool turn, or text: a transcript, else one user turn."""
-        value = _messages_in_cell(value)
+        value = _messages_in_cell(value, column)
         if isinstance(value, str):
             turns = from_transcript(tidy_transcript(value))
             if turns is None:
@@ -93,7 +96,7 @@ class MessageParser:
 
     def conversation(self, value: Any, column: str) -> list[Message]:
         """At least one message, each with a known role and text."""
-        value = _messages_in_cell(value)
+        value = _messages_in_cell(value, column)
         if _is_struct_of_lists(value):
             if len({len(column) for column in value.values()}) != 1:
                 raise RowError(
@@ -109,7 +112,7 @@ class MessageParser:
 
     def response(self, value: Any, column: str) -> Answer:
         """A response: text, or messages (one by itself, too); its turns only where the text does not say all."""
-        value = _messages_in_cell(value)
+        value = _messages_in_cell(value, column)
         if isinstance(value, Mapping) and not looks_like_messages(value):
             value = [value]
         if looks_like_messages(value):
@@ -194,12 +197,14 @@ def _parse_part(part: Any, where: str) -> str:
     return parse_text(part.get("text"), f"{where}.text")
 
 
-def _messages_in_cell(value: Any) -> Any:
+def _messages_in_cell(value: Any, column: str) -> Any:
     """A cell of a CSV file that holds messages as JSON, as these; anything else as it is."""
     if isinstance(value, TextCell) and value.lstrip().startswith(("[{", "{")):
         try:
             parsed = json.loads(value)
         except ValueError:
+            if _PYTHON_MESSAGES.match(value):
+                raise RowError(column, "has messages as Python prints them: write them as JSON") from None
             return value
         first = parsed[0] if isinstance(parsed, list) and parsed else parsed
         if isinstance(first, Mapping) and any(key in first for key in ROLE_KEYS):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from annotation.content.transcripts import ASSISTANT_MARKER, from_transcript, tidy_transcript
 from annotation.importing.readers.messages import (
     Message,
     MessageParser,
@@ -62,6 +63,8 @@ def read_responses(
     responses: list[Answer] = []
     for value, name in zip(values, names, strict=True):
         turns = parser.conversation(value, name) if looks_like_messages(value) else None
+        if isinstance(value, str) and (transcript := _transcript_after(prompt, value)) is not None:
+            turns = transcript
         if turns is None or turns[0]["role"] == "assistant":
             responses.append(parser.response(value, name))
             continue
@@ -74,6 +77,13 @@ def read_responses(
     if whole and len(whole) < len(values) and whole[0][0] != prompt:
         raise RowError(whole[0][1], f"has more before its answer than {prompt_column}")
     return (whole[0][0] if whole else prompt), responses
+
+
+def _transcript_after(prompt: list[Message], text: str) -> list[Message] | None:
+    """The turns of a text that is a whole transcript and begins as the prompt does; None for any other text."""
+    turns = from_transcript(tidy_transcript(text).rstrip() + ASSISTANT_MARKER)
+    whole = turns is not None and turns[-1]["role"] == "assistant" and len(turns) > 1
+    return turns if turns and whole and _same(turns[:1], prompt[:1]) else None
 
 
 def _split_after_prompt(

@@ -106,6 +106,13 @@ def test_a_number_that_no_column_can_hold_is_marked_and_the_rest_of_the_row_is_r
     assert isinstance(row["c"][0]["d"], UnreadableValue)
 
 
+def test_a_key_that_is_there_twice_has_no_value_that_can_be_read(tmp_path):
+    path = write(tmp_path, b'{"a": 1, "b": "x", "b": "y", "c": {"d": 1, "d": 1}}\n')
+    [(_, row)] = read_rows(path)
+    assert row["a"] == 1
+    assert row["b"] == row["c"]["d"] == UnreadableValue("it is there twice")
+
+
 def test_values_of_parquet_that_cannot_be_read_are_marked_and_reading_goes_on(tmp_path):
     text = pa.Array.from_buffers(
         pa.string(), 2, [None, pa.py_buffer(struct.pack("3i", 0, 2, 3)), pa.py_buffer(b"\xff\xfex")]
@@ -217,6 +224,7 @@ CELLS = {"prompt": 'Say "tea", please', "chosen": "one\ntwo", "rejected": None}
     [
         ("rows.csv", 'prompt,chosen,rejected\n"Say ""tea"", please","one\ntwo",\nx,y,z\n'),
         ("rows.CSV", '\ufeffprompt;chosen;rejected\r\n"Say ""tea"", please";"one\ntwo";\r\nx;y;z\r\n'),
+        ("rows.csv", 'sep=;\nprompt;chosen;rejected\n"Say ""tea"", please";"one\ntwo";\nx;y;z\n'),
         ("rows.tsv", 'prompt\tchosen\trejected\n"Say ""tea"", please"\t"one\ntwo"\t\nx\ty\tz'),
     ],
 )
@@ -224,7 +232,8 @@ def test_csv_is_read_by_its_header(tmp_path, name, text):
     for number, data in enumerate((text.encode(), gzip.compress(text.encode()))):
         path = write(tmp_path, data, str(number) + name + ".gz" * number)
         rows = list(read_rows(path))
-        assert rows == [(2, CELLS), (4, {"prompt": "x", "chosen": "y", "rejected": "z"})]
+        first = 3 if text.startswith("sep=") else 2
+        assert rows == [(first, CELLS), (first + 2, {"prompt": "x", "chosen": "y", "rejected": "z"})]
         assert isinstance(rows[0][1]["prompt"], TextCell)
 
 

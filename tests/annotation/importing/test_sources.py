@@ -45,6 +45,17 @@ def test_several_files_are_one_sequence_whose_rows_know_their_file(tmp_path):
     assert describe_line(row_number(0, 2), seen_from=row_number(1, 9)) == "line 2 of file 1"
 
 
+def test_a_file_that_is_named_twice_is_refused(tmp_path):
+    path = write(tmp_path / "set" / "a.jsonl", {"n": 1})
+    for paths in (
+        [path, path],
+        [tmp_path / "set", path],
+        [path, tmp_path / "set" / ".." / "set" / "a.jsonl"],
+    ):
+        with pytest.raises(ImportRefused, match="a.jsonl is named twice: name it once."):
+            open_source(paths)
+
+
 def test_a_folder_is_its_data_files_in_order_and_nothing_else(tmp_path):
     folder = tmp_path / "set"
     write(folder / "data" / "b.jsonl", {"n": 3})

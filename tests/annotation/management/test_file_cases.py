@@ -216,6 +216,9 @@ def test_a_margin_without_a_strength_is_not_used_and_the_report_says_so(project,
         report = run("import_comparisons", project.slug, path, *TRL)
         assert "1 of 1 rows have a margin and no strength: margins are not used" in report
     assert {judgment.strengths[0] for judgment in Judgment.objects.all()} == {None}
+    (tmp_path / "none.jsonl").write_text(jsonl(PAIR | {"prompt": "Oat?"}))
+    report = run("import_comparisons", project.slug, tmp_path / "none.jsonl", *TRL, "--margins", "large")
+    assert "--margins large: no row has a margin and no strength" in report
 
 
 def test_a_form_that_is_not_read_is_named(project, tmp_path):

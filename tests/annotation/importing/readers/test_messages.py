@@ -195,6 +195,15 @@ def test_messages_that_are_no_prompt_name_the_cell(value, said):
     assert problem(MessageParser().prompt, value).startswith(said)
 
 
+def test_messages_that_python_printed_into_a_cell_are_refused_and_other_text_is_text():
+    parser = MessageParser()
+    printed = TextCell("[{'role': 'user', 'content': 'Why?'}]")
+    assert problem(parser.prompt, printed) == "c: has messages as Python prints them: write them as JSON"
+    for text in ("{x} and [y]", "[{not json", "{'a': 1}"):
+        assert parser.prompt(TextCell(text), "c") == [{"role": "user", "content": text}]
+        assert parser.response(TextCell(text), "c") == text
+
+
 def test_a_response_is_text_or_turns_of_the_assistant():
     parser = MessageParser()
     turn = {"from": "gpt", "value": " a\n"}

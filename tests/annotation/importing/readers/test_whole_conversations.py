@@ -109,6 +109,23 @@ def test_conversations_agree_only_if_their_calls_do():
     assert problem_with("trl", row).startswith("chosen: does not agree with prompt")
 
 
+START = "\n\nHuman: Cheese?\n\nAssistant:"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "chosen", "rejected", "responses"),
+    [
+        (START, f"{START} Brie", f"{START} Milk", ["Brie", "Milk"]),
+        ("Cheese?", f"{START} Brie", f"{START} Milk".strip(), ["Brie", "Milk"]),
+        # Texts that only look like one are answers.
+        ("Wine?", "Human: Cheese?\n\nAssistant: x", "No", ["Human: Cheese?\n\nAssistant: x", "No"]),
+        ("Cheese?", "Human: Cheese?", "No", ["Human: Cheese?", "No"]),
+    ],
+)
+def test_whole_transcripts_beside_their_prompt_are_read_as_their_answers(prompt, chosen, rejected, responses):
+    assert read_one("trl", {"prompt": prompt, "chosen": chosen, "rejected": rejected}).responses == responses
+
+
 @pytest.mark.parametrize(
     "row",
     [
