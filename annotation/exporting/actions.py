@@ -5,13 +5,14 @@ A pure function of a dataset's files and the options: no clock, no database cont
 in, so that the same dataset gives the same bytes. The folder appears complete, by one rename, or not at all.
 """
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from django.db.models import Max
+
+from annotation.content.splits import salt_id
 from annotation.datasets.actions import discard_dataset, freeze_dataset
 from annotation.datasets.files import (
     MANIFEST,
@@ -20,8 +21,9 @@ from annotation.datasets.files import (
     dataset_judgments,
     dataset_manifest,
 )
-from annotation.datasets.shards import ShardWriter, describe_file, manifest_text, write_and_sync
-from annotation.exporting.dataset_card import dataset_card, dataset_info_yaml, split_of_file
+from annotation.datasets.shards import FILE_KINDS, ShardWriter, describe_file, manifest_text, write_and_sync
+from annotation.exporting.dataset_card import dataset_card, dataset_info_yaml, split_of_file, texts_card
+from annotation.exporting.folders import finished_folder, require_free_folder
 from annotation.exporting.formats.base import (
     UNWRITABLE,
     ExportFormat,
@@ -31,10 +33,14 @@ from annotation.exporting.formats.base import (
 )
 from annotation.exporting.formats.registry import EXPORT_FORMATS
 from annotation.models import PreferenceDataset
-from annotation.text import safe_excerpt
+from annotation.records import text_rows
+from learning.interface.record_rows import iso_utc
+from learning.interface.record_schemas import TEXTS
 from learning.interface.vocabulary import SPLITS
 from workspace.actions import record_audit
 from workspace.models import Project, User
+
+TEXT_SPLIT_RULE = "the file's own, else sha256 of the salt and the text, as prompts"
 
 
 def export_preferences(
@@ -61,11 +67,7 @@ def export_preferences(
     )
     export_format = EXPORT_FORMATS[format]
     export_format.require_writable(source["criteria"])
-    try:
-        partial = _nearest_existing_parent(out) / f".{out.name}.{os.getpid()}.partial"
-    except OSError as error:
-        raise _cannot_write(out, error) from error
-    try:
+    with finished_folder(out) as partial:
         data_files, counts, columns = _write_data(partial, dataset, export_format, options, split, consensus)
         if not data_files:
             raise ExportRefused(
@@ -74,14 +76,6 @@ def export_preferences(
         manifest = _manifest(dataset, source, export_format, options, split, consensus, data_files, counts)
         write_and_sync(partial / MANIFEST, manifest_text(manifest))
         write_and_sync(partial / "README.md", dataset_card(manifest, export_format, columns))
-        if out.is_dir():
-            out.rmdir()
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial.rename(out)
-    except OSError as error:
-        raise _cannot_write(out, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     record_audit(
         actor=actor, action="preferences.export", project=dataset.project, target=dataset, format=format,
         rows=sum(file["rows"] for file in data_files),
@@ -106,31 +100,41 @@ def export_selection(
         raise
 
 
-def require_free_folder(out: Path) -> None:
-    """An export never writes over anything: `out` must not be there, or be an empty folder."""
-    try:
-        if out.is_dir() and not any(out.iterdir()):
-            return
-        taken = out.exists()
-    except OSError as error:
-        raise _cannot_write(out, error) from error
-    if taken:
-        raise ExportRefused(
-            f"{safe_excerpt(str(out))} is there already: name a new folder.", code="out_taken"
-        )
-
-
-def _cannot_write(out: Path, error: OSError) -> ExportRefused:
-    return ExportRefused(
-        f"{safe_excerpt(str(out))} cannot be written: {error.strerror or error}.", code="cannot_write"
-    )
-
-
-def _nearest_existing_parent(out: Path) -> Path:
-    """The first folder above `out` that is there: what is written before the end is written in it, so that a
-    refused export leaves no folder behind.
-    """
-    return next(parent for parent in out.absolute().parents if parent.exists())
+def export_texts(
+    *, actor: User, project: Project, out: Path, split: str | None = None, files: str = "parquet"
+) -> dict[str, Any]:
+    """The project's plain texts as records: a folder with data files, a manifest and a card. Raises ExportRefused."""
+    if split is not None:
+        require_known("split", split, SPLITS)
+    require_known("kind of file", files, FILE_KINDS)
+    newest = project.texts.aggregate(newest=Max("created_at"))["newest"]
+    with finished_folder(out) as partial:
+        shards = {name: ShardWriter(partial / "data", name, TEXTS, files) for name in SPLITS}
+        licences: Counter[str] = Counter()
+        for row in text_rows(project, splits=None if split is None else (split,)):
+            shards[row["split"]].add(row)
+            licences[row["licence"] or ""] += 1
+        data_files = [
+            describe_file(path, rows, partial) for name in SPLITS for path, rows in shards[name].close()
+        ]
+        if not data_files:
+            raise ExportRefused(f"The project {project.slug} has no text in this selection.", code="no_rows")
+        manifest = {
+            "schema_version": SCHEMA_VERSION,
+            "format": "texts",
+            "project": project.slug,
+            "time": iso_utc(newest),
+            "filters": {"split": split},
+            "licences": dict(sorted(licences.items())),
+            "split_rule": TEXT_SPLIT_RULE,
+            "split_salt_id": salt_id(project.split_salt),
+            "counts": {"rows": licences.total()},
+            "files": data_files,
+        }
+        write_and_sync(partial / MANIFEST, manifest_text(manifest))
+        write_and_sync(partial / "README.md", texts_card(manifest, dataset_info_yaml(TEXTS)))
+    record_audit(actor=actor, action="texts.export", project=project, rows=licences.total())
+    return manifest
 
 
 def _write_data(

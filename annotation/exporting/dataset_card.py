@@ -110,3 +110,45 @@ from datasets import load_dataset
 dataset = load_dataset("PATH_OF_THIS_FOLDER")
 ```
 """
+
+
+def texts_card(manifest: Mapping[str, Any], features: str) -> str:
+    """README.md of an export of plain texts."""
+    suffix = Path(manifest["files"][0]["name"]).suffix
+    splits = [name for name in SPLITS if any(split_of_file(file) == name for file in manifest["files"])]
+    data_files = "".join(f"  - split: {name}\n    path: data/{name}-*{suffix}\n" for name in splits)
+    licences = "\n".join(
+        f"| {_cell(licence) or 'not said'} | {count} |" for licence, count in manifest["licences"].items()
+    )
+    return f"""---
+pretty_name: {manifest["project"]} texts
+tags:
+- pretraining
+- roundtable
+configs:
+- config_name: default
+  data_files:
+{data_files}{features}---
+
+# Texts of {manifest["project"]}
+
+Plain texts, one document a row. As of {manifest["time"]}.
+
+| licence | texts |
+|---|---|
+{licences}
+
+- Splits: {manifest["split_rule"]}; salt {manifest["split_salt_id"]}.
+- `manifest.json` has the SHA-256 of each file.
+
+```python
+from datasets import load_dataset
+
+dataset = load_dataset("PATH_OF_THIS_FOLDER")
+```
+"""
+
+
+def _cell(text: str) -> str:
+    """A text of somebody else's in a cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
