@@ -161,7 +161,9 @@ def _open_annotation(round_: Round, plan: RoundPlan) -> None:
         open_batch(actor=round_.started_by, batch=reserved_batch)
     max_hours = plan.annotation.max_hours
     deadline = timezone.now() + timedelta(hours=max_hours) if max_hours else None
-    reason = "; ".join(filter(None, (f"{len(tasks)} tasks are ready", comparisons.sentence)))
+    reason = "; ".join(
+        filter(None, (f"{len(tasks)} tasks are ready", comparisons.sentence, _equal_pairs_sentence(round_)))
+    )
     enter_stage(
         round_,
         Stage.ANNOTATING,
@@ -186,6 +188,13 @@ def _pairs(round_: Round) -> list[NewTask]:
         pairs, record["equal"] = head_to_head_tasks(pairing.prompts, own, others)
         tasks += pairs
     return tasks
+
+
+def _equal_pairs_sentence(round_: Round) -> str:
+    """Head-to-head pairs nobody is shown; empty when there are none."""
+    equal = sum(record["equal"] for record in round_.head_to_head)
+    pairs = "pair" if equal == 1 else "pairs"
+    return f"{equal} head-to-head {pairs} left out, both answers being the same" if equal else ""
 
 
 def _reference_responses(round_: Round, prompts: Sequence[Prompt]) -> list[Response]:

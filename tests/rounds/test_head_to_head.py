@@ -242,6 +242,10 @@ def test_every_opponent_of_the_plan_has_its_pairs_and_its_own_wins_ties_and_loss
     for response in Response.objects.filter(source__name="demonstrations"):
         assert response.text == f"by hand: {response.prompt.external_id}"
         assert (response.source.kind, response.prompt.split != "train") == ("reference", True)
+    assert round_.stage_entries.get(stage=Stage.ANNOTATING).reason == (
+        f"{round_.batch.tasks.count()} tasks are ready; "
+        "1 head-to-head pair left out, both answers being the same"
+    )
     add_judgments(actor=max_, batch=round_.batch, rows=rows)
     results = {result.opponent: result for result in head_to_head(round_)}
     assert {name: (r.wins, r.ties, r.losses) for name, r in results.items()} == {
