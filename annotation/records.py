@@ -4,6 +4,7 @@ Pages are keyset pages over primary keys. Rows come ordered by batch, task and j
 of one task are neighbours. Judgments of invisible batches (an import that is not finished) do not exist here.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -148,7 +149,16 @@ def _rows_of_tasks(
             "settings_version": judgment.settings_version,
             "split": task.prompt.split,
             "created_at": iso_utc(judgment.created_at),
-        }
+        } | _of_its_file(judgment)
+
+
+def _of_its_file(row: Any) -> Any:
+    """Its id there, and the columns that nobody reads, as JSON text."""
+    metadata = row.metadata
+    return {
+        "source_id": row.source_id,
+        "metadata": None if metadata is None else json.dumps(metadata, ensure_ascii=False, sort_keys=True),
+    }
 
 
 def _judged_response(response: Response, marks: Mapping[str, Mapping[str, Any]]) -> JudgedResponse:
@@ -198,7 +208,7 @@ def _prompt_row(prompt: Prompt) -> PromptRow:
         "split": prompt.split,
         "author": _pseudonym(prompt.author),
         "tags": prompt.tags,
-    }
+    } | _of_its_file(prompt)
 
 
 def demonstration_rows(
@@ -215,7 +225,7 @@ def demonstration_rows(
                 "author": _pseudonym(demonstration.author),
                 "split": demonstration.prompt.split,
                 "turns": demonstration.turns,
-            }
+            } | _of_its_file(demonstration)
 
 
 def text_rows(project: Project, *, splits: Collection[str] | None = None) -> Iterator[TextRow]:
@@ -227,7 +237,7 @@ def text_rows(project: Project, *, splits: Collection[str] | None = None) -> Ite
                 "text": text.text,
                 "licence": text.licence or None,
                 "split": text.split,
-            }
+            } | _of_its_file(text)
 
 
 def response_rows(

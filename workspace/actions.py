@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
@@ -25,6 +26,7 @@ from workspace.models import (
     User,
 )
 from workspace.roles import MACHINE_CAPABILITIES, ROLE_CAPABILITIES, Capability, roles_with
+from workspace.splits import require_valid_splits
 from workspace.time_zones import known_time_zones
 
 
@@ -108,18 +110,37 @@ def set_time_zone(*, actor: User, project: Project, time_zone: str) -> Project:
         hint = f"; did you mean {similar[0]}?" if similar else ", for example Europe/Berlin or UTC."
         message = f"“{time_zone}” is no time zone: give an IANA name{hint}"
         raise ActionError(message, code="time_zone_unknown", fields={"time_zone": message})
+    return _change_project(actor, project, "project.set_time_zone", {"time_zone": time_zone})
+
+
+@transaction.atomic
+def set_splits(
+    *,
+    actor: User,
+    project: Project,
+    train_share: float,
+    validation_share: float,
+    test_per_tag: Mapping[str, int],
+) -> Project:
+    """On which side prompts go that come from now on; those that are there keep theirs.
+
+    `test_per_tag` (tag, or EVERY_TAG, -> how many prompts are held out) takes the place of a share for test.
+    """
+    require_valid_splits(train_share, validation_share, test_per_tag)
+    now = {
+        "train_share": train_share, "validation_share": validation_share, "test_per_tag": dict(test_per_tag),
+    }  # fmt: skip
+    return _change_project(actor, project, "project.set_splits", now)
+
+
+def _change_project(actor: User, project: Project, action: str, now: Mapping[str, Any]) -> Project:
+    """The project with these values; no audit row when it had them already."""
     locked = Project.objects.select_for_update().get(pk=project.pk)
-    if locked.time_zone != time_zone:
-        before, locked.time_zone = locked.time_zone, time_zone
-        locked.save(update_fields=["time_zone"])
-        record_audit(
-            actor=actor,
-            action="project.set_time_zone",
-            project=locked,
-            target=locked,
-            before=before,
-            now=time_zone,
-        )
+    before = {name: getattr(locked, name) for name in now}
+    if before != now:
+        Project.objects.filter(pk=locked.pk).update(**now)
+        locked.refresh_from_db()
+        record_audit(actor=actor, action=action, project=locked, target=locked, before=before, now=dict(now))
     return locked
 
 

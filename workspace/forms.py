@@ -1,9 +1,12 @@
 """Forms parse; actions decide."""
 
+from typing import Any
+
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 
-from workspace.models import MAX_OVERLAP, Membership
+from workspace.models import MAX_OVERLAP, Membership, Project
+from workspace.splits import format_test_per_tag, parse_test_per_tag
 from workspace.time_zones import known_time_zones
 
 
@@ -76,6 +79,46 @@ class TimeZoneForm(StyledFormMixin, forms.Form):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.add_bootstrap_classes()
+
+
+class SplitsForm(StyledFormMixin, forms.Form):
+    """Shares in percent, as people say them; the action has fractions."""
+
+    train_share = forms.DecimalField(
+        label="Train, %",
+        min_value=0,
+        max_value=100,
+        decimal_places=3,
+        help_text="Share of prompts to train on.",
+    )
+    validation_share = forms.DecimalField(
+        label="Validation, %", min_value=0, max_value=100, decimal_places=3, help_text="The rest is test."
+    )
+    test_per_tag = forms.CharField(
+        required=False,
+        label="Held out for each tag",
+        help_text="Instead of a share for test: a number of prompts of each tag, for example 700, or helpful=700, "
+        "harmless=300.",
+    )
+
+    def __init__(self, *args: object, project: Project | None = None, **kwargs: object) -> None:
+        if project is not None:
+            kwargs["initial"] = {
+                "train_share": f"{project.train_share:.3%}".rstrip("%").rstrip("0").rstrip("."),
+                "validation_share": f"{project.validation_share:.3%}".rstrip("%").rstrip("0").rstrip("."),
+                "test_per_tag": format_test_per_tag(project.test_per_tag),
+            }
+        kwargs.setdefault("auto_id", "splits_%s")
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.add_bootstrap_classes()
+
+    def values(self) -> dict[str, Any]:
+        """The action's arguments. Raises ActionError."""
+        return {
+            "train_share": float(self.cleaned_data["train_share"] / 100),
+            "validation_share": float(self.cleaned_data["validation_share"] / 100),
+            "test_per_tag": parse_test_per_tag(self.cleaned_data["test_per_tag"]),
+        }
 
 
 class InviteForm(StyledFormMixin, forms.Form):

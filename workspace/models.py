@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from learning.interface import vocabulary
+from workspace.splits import DEFAULT_TRAIN_SHARE, DEFAULT_VALIDATION_SHARE
 from workspace.time_zones import default_time_zone
 
 V = TypeVar("V", bound=models.Model)
@@ -69,6 +70,16 @@ class Project(models.Model):
         help_text="In which the project's pages show times and its schedules read them, for example Europe/Berlin.",
     )
     gold_share = models.FloatField(default=0.0, help_text="Share of tasks whose answer is known, 0 to 0.5.")
+    # Of prompts that come from now on; those that are there keep their side.
+    train_share = models.FloatField(
+        default=DEFAULT_TRAIN_SHARE, help_text="Share of prompts to train on, 0 to 1."
+    )
+    validation_share = models.FloatField(
+        default=DEFAULT_VALIDATION_SHARE, help_text="Share of prompts for validation; the rest is test."
+    )
+    test_per_tag = models.JSONField(
+        default=dict, blank=True, help_text="{tag: how many prompts of it are held out}, instead of a share."
+    )
     # Secret: whoever knows it could aim a prompt at a split.
     split_salt = models.CharField(max_length=64, default=new_split_salt, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -79,6 +90,11 @@ class Project(models.Model):
                 condition=Q(overlap__gte=1, overlap__lte=MAX_OVERLAP), name="project_overlap_1_to_50"
             ),
             models.CheckConstraint(condition=Q(lease_minutes__gte=1), name="project_lease_is_positive"),
+            models.CheckConstraint(
+                condition=Q(train_share__gt=0, validation_share__gte=0)
+                & Q(train_share__lte=1.000001 - F("validation_share")),
+                name="project_split_shares_valid",
+            ),
             models.CheckConstraint(condition=~Q(time_zone=""), name="project_has_a_time_zone"),
             models.CheckConstraint(
                 condition=Q(gold_share__gte=0, gold_share__lte=0.5), name="project_gold_share_0_to_half"

@@ -15,6 +15,7 @@ urlpatterns = [
     path("projects/new/", views.new_project, name="new_project"),
     path("projects/<slug:slug>/", views.project_page, name="project"),
     path("projects/<slug:slug>/time-zone/", views.set_time_zone, name="set_time_zone"),
+    path("projects/<slug:slug>/splits/", views.set_splits, name="set_splits"),
     path("projects/<slug:slug>/people/", views.people, name="people"),
     path("projects/<slug:slug>/people/invite/", views.send_invitation, name="invite"),
     path(

@@ -17,8 +17,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from workspace import actions
 from workspace.access import access_invitation, access_member
 from workspace.errors import ActionError
-from workspace.forms import AcceptForm, InviteForm, LoginForm, PasswordForm, ProjectForm
-from workspace.models import Membership, Project
+from workspace.forms import AcceptForm, InviteForm, LoginForm, PasswordForm, ProjectForm, SplitsForm
+from workspace.models import Membership, Project, User
 from workspace.requests import ProjectRequest, current_user, perform_action, project_view
 from workspace.roles import Capability, capabilities_of
 
@@ -104,6 +104,23 @@ def set_time_zone(request: ProjectRequest) -> HttpResponse:
         time_zone=zone,
         done=f"Times are those of {zone} now.",
     )
+    return redirect("annotation:settings", slug=request.project.slug)
+
+
+@require_POST
+@project_view(Capability.MANAGE)
+def set_splits(request: ProjectRequest) -> HttpResponse:
+    """The form is on the page of the project's settings."""
+    form = SplitsForm(request.POST)
+    if not form.is_valid():
+        for problems in form.errors.values():
+            messages.error(request, " ".join(map(str, problems)))
+        return redirect("annotation:settings", slug=request.project.slug)
+
+    def change(*, actor: User) -> Project:
+        return actions.set_splits(actor=actor, project=request.project, **form.values())
+
+    perform_action(request, change, done="Saved. Prompts that come from now on are divided so.")
     return redirect("annotation:settings", slug=request.project.slug)
 
 

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from django.db import transaction
 from django.db.models import Q
 
-from annotation.content.splits import assign_split
+from annotation.content.sides import sides_of_prompts
+from annotation.content.splits import SplitRule, assign_split, hash_first_turn
 from annotation.errors import InvalidBatch, InvalidTask, InvalidText, PromptConflict
 from annotation.models import (
     Demonstration,
@@ -83,9 +84,13 @@ def add_prompts(
 ) -> list[Prompt]:
     """The prompts of `rows`, in their order; those that are there already are returned as they are.
 
-    A row is {messages, kind?, tags?, prompt_id?, author?}. Without an id a prompt is known by its conversation. The
-    split is decided here, once. Raises InvalidText, and PromptConflict for an id that is taken by another conversation.
+    A row is {messages, kind?, tags?, prompt_id?, author?, split?, source_id?, metadata?}. Without an id a prompt is
+    known by its conversation. The split is decided here, once: the side of prompts that begin alike, else the row's,
+    else by the project's rule. Raises InvalidText, and PromptConflict for an id that is taken by another conversation,
+    and for a split that is not the side of a prompt that begins alike.
     """
+    # Whoever adds prompts that begin alike at the same time sees this one's side.
+    project = Project.objects.select_for_update().get(pk=project.pk)
     cleaned = [_clean_prompt_row(row) for row in rows]
     by_id: dict[str, Prompt] = {}
     by_content: dict[str, Prompt] = {}
@@ -97,6 +102,7 @@ def add_prompts(
         )
         for stored in known.order_by("-pk"):
             by_id[stored.external_id] = by_content[stored.content_hash] = stored
+    side_of = sides_of_prompts(project, cleaned)
     new_prompts: list[Prompt] = []
     prompts: list[Prompt] = []
     for row in cleaned:
@@ -112,9 +118,12 @@ def add_prompts(
                 messages=row.messages,
                 kind=row.kind,
                 tags=row.tags,
-                split=assign_split(row.messages, project.split_salt),
+                split=side_of[row.first_turn_hash],
                 author=row.author,
                 content_hash=row.content_hash,
+                first_turn_hash=row.first_turn_hash,
+                source_id=row.source_id,
+                metadata=row.metadata,
                 from_import=from_import,
             )
             by_id[prompt.external_id] = prompt
@@ -253,7 +262,12 @@ def add_texts(*, actor: User, project: Project, rows: Sequence[NewText]) -> int:
                 external_id=external_id,
                 text=row.text,
                 licence=_clean_licence(row.licence),
-                split=row.split or assign_split([{"role": "user", "content": row.text}], project.split_salt),
+                split=row.split
+                or assign_split(
+                    [{"role": "user", "content": row.text}],
+                    project.split_salt,
+                    SplitRule(train_share=project.train_share, validation_share=project.validation_share),
+                ),
                 content_hash=content_hash,
                 from_import=row.from_import,
                 source_id=row.source_id,
@@ -313,6 +327,10 @@ class _CleanPromptRow:
     kind: str
     tags: list[str]
     author: User | None
+    first_turn_hash: str
+    split: str | None
+    source_id: str | None
+    metadata: dict[str, Any] | None
 
 
 def _clean_prompt_row(row: Mapping[str, Any]) -> _CleanPromptRow:
@@ -329,6 +347,10 @@ def _clean_prompt_row(row: Mapping[str, Any]) -> _CleanPromptRow:
         kind=kind,
         tags=tags,
         author=row.get("author"),
+        first_turn_hash=hash_first_turn(messages),
+        split=row.get("split"),
+        source_id=row.get("source_id"),
+        metadata=dict(row["metadata"]) if row.get("metadata") else None,
     )
 
 

@@ -18,7 +18,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from annotation.content.splits import SPLIT_RULE, salt_id
+from annotation.content.splits import rule_of, salt_id
 from annotation.datasets.files import (
     MANIFEST,
     SCHEMA_VERSION,
@@ -96,7 +96,7 @@ def freeze_dataset(
         manifest = _write_files(partial, rows) | {"project": project.slug, "filters": filters}
         if manifest["counts"]["judgments"] == 0:
             raise NoJudgments(_empty_selection_message(project, annotator_kinds))
-        manifest |= {"split_rule": SPLIT_RULE, "split_salt_id": salt_id(project.split_salt)}
+        manifest |= {"split_rule": rule_of(project).describe(), "split_salt_id": salt_id(project.split_salt)}
         content = hashlib.sha256(manifest_text(manifest).encode()).hexdigest()
         if reuse and (earlier := _find_same_content(project, content)):
             return earlier

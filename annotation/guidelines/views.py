@@ -12,7 +12,7 @@ from annotation.guidelines.forms import GuidelineForm, QuestionForm, VersionedFo
 from annotation.rendering.markdown import render_markdown
 from workspace import actions
 from workspace.errors import StaleVersion
-from workspace.forms import TimeZoneForm
+from workspace.forms import SplitsForm, TimeZoneForm
 from workspace.models import Project
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
@@ -70,6 +70,7 @@ def _page(
         "question": question,
         "guideline": guideline,
         "preview": render_markdown(guideline.text) if guideline and guideline.text.strip() else "",
+        "splits_form": SplitsForm(project=project),
         "time_zone_form": TimeZoneForm(initial={"time_zone": project.time_zone}),
         "question_form": QuestionForm(
             initial={

@@ -32,9 +32,13 @@ from annotation.importing.lengths import LengthLimits
 from annotation.importing.readers.fields import NamedStrengths, parse_named_strength
 from annotation.importing.readers.margins import Margins
 from annotation.importing.readers.registry import (
+    COMPARISON_READERS,
+    DEMONSTRATION_READERS,
+    PROMPT_READERS,
     comparison_reader,
     demonstration_reader,
     prompt_reader,
+    row_extras,
     text_reader,
 )
 from annotation.importing.report import ImportRefused, ImportReport
@@ -75,6 +79,8 @@ def import_comparisons(
     criterion: str | None = None,
     batch_name: str | None = None,
     skip_bad: bool = False,
+    split_names: Mapping[str, str] | None = None,
+    project_splits: bool = False,
     again: bool = False,
 ) -> tuple[Batch, ImportReport]:
     """The file's judgments as a closed batch of done tasks; those of tasks that an earlier import brought in become
@@ -99,12 +105,15 @@ def import_comparisons(
     if batch_name is not None:
         _check_batch_name(batch_name)
     names = NamedStrengths(named_strengths or {})
+    extras = row_extras(
+        COMPARISON_READERS, format, _lists(mapping), split_names=split_names, project_splits=project_splits
+    )
     reader = comparison_reader(
         format, _lists(mapping), criterion=judged_criterion.name, named_strengths=names, margins=margin_rule
     )
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
-        report = stage_comparisons(source, reader, staging, project)
+        report = stage_comparisons(source, reader, extras, staging, project)
         _raise_if_bad_rows(report, skip_bad)
         report.notes += [
             f"--strength {name}=...: no row has the preference “{name}”" for name in names.unused
@@ -177,13 +186,22 @@ def import_prompts(
     prompt_set: str = "prompts",
     purpose: str = "policy",
     skip_bad: bool = False,
+    split_names: Mapping[str, str] | None = None,
+    project_splits: bool = False,
     again: bool = False,
 ) -> ImportReport:
-    """The file's prompts, in a prompt set. Prompts that are there already stay as they are, split included."""
+    """The file's prompts, in a prompt set. Prompts that are there already stay as they are, split included.
+
+    A row's own split wins over the project's rule, unless `project_splits`; `split_names`: what else splits are called
+    -> train, validation or test.
+    """
+    extras = row_extras(
+        PROMPT_READERS, format, _lists(mapping), split_names=split_names, project_splits=project_splits
+    )
     reader = prompt_reader(format, _lists(mapping))
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
-        report = stage_prompts(source, reader, staging, project)
+        report = stage_prompts(source, reader, extras, staging, project)
         _raise_if_bad_rows(report, skip_bad)
         files = describe_files(source.files)
         with transaction.atomic():
@@ -223,16 +241,21 @@ def import_demonstrations(
     mapping: Mapping[str, Sequence[str]] | None = None,
     prompt_set: str = "demonstrations",
     skip_bad: bool = False,
+    split_names: Mapping[str, str] | None = None,
+    project_splits: bool = False,
     again: bool = False,
     lengths: LengthLimits | None = None,
 ) -> ImportReport:
     """The file's demonstrations; their prompts go in a prompt set of purpose sft. The same text again changes
     nothing. Responses outside `lengths` are left out and counted.
     """
+    extras = row_extras(
+        DEMONSTRATION_READERS, format, _lists(mapping), split_names=split_names, project_splits=project_splits
+    )
     reader = demonstration_reader(format, _lists(mapping))
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
-        report = stage_prompts(source, reader, staging, project)
+        report = stage_prompts(source, reader, extras, staging, project)
         _raise_if_bad_rows(report, skip_bad)
         if lengths is not None:
             lengths.leave_out(staging, report)

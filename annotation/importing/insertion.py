@@ -145,7 +145,13 @@ def _insert_chunk(
         actor=actor,
         project=project,
         rows=[
-            {"messages": first.prompt, "prompt_id": first.prompt_id, "split": first.split} for first in firsts
+            {
+                "messages": first.prompt,
+                "prompt_id": first.prompt_id,
+                "split": first.split,
+                "tags": first.tags,
+            }
+            for first in firsts
         ],
         from_import=batch.from_import,
     )

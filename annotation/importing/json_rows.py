@@ -22,13 +22,13 @@ _WHITE_SPACE = " \t\r\n"
 
 
 def _parse_constant(name: str) -> UnreadableValue:
-    return UnreadableValue(f"{name} is no JSON number")
+    return UnreadableValue(f"{name} is no JSON number", name)
 
 
 def _parse_bounded_int(digits: str) -> int | UnreadableValue:
     # Beyond this no column has a meaning, and floats and databases overflow.
     if len(digits) > 18:
-        return UnreadableValue(f"the number {digits[:20]}... is too large")
+        return UnreadableValue(f"the number {digits[:20]}... is too large", digits)
     return int(digits)
 
 

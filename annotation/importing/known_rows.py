@@ -8,8 +8,9 @@ come with other ids after a conversion, and with none at all.
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from annotation.importing.digests import question_digest, verdict_digest
 from annotation.importing.report import ImportRefused, ImportReport
-from annotation.importing.staging import Staging, question_digest, verdict_digest
+from annotation.importing.staging import Staging
 from annotation.models import Batch, Import, Judgment, PromptSet, Task, TaskResponse
 from learning.interface.messages import answer_key
 from workspace.models import MAX_OVERLAP, Criterion

@@ -49,6 +49,7 @@ class UnreadableValue:
     """A value of a file that no column of ours can hold. Its row is bad only if its column is read."""
 
     reason: str
+    text: str = ""  # as the file has it, where that is known
 
 
 class TextCell(str):

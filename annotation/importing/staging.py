@@ -5,7 +5,6 @@ pages spill to disk, so that a million rows cost no memory. It also answers the 
 cannot: is this id taken already, which rows belong to one group, and which judgments are of one task.
 """
 
-import hashlib
 import itertools
 import json
 import sqlite3
@@ -16,9 +15,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from annotation.content.splits import hash_first_turn
+from annotation.importing.digests import digest_of, group_flags, question_digest, task_key, verdict_digest
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair
 from annotation.models import Task, hash_messages
-from annotation.preferences.comparisons import GROUP_FLAG
 from learning.interface.messages import answer_key
 
 _TABLES = """
@@ -27,7 +27,7 @@ CREATE TABLE content_digest (kind TEXT, id TEXT, digest TEXT, line INTEGER, PRIM
 CREATE TABLE pair (seq INTEGER PRIMARY KEY, line INTEGER, group_key BLOB, payload TEXT);
 CREATE TABLE judgment
   (seq INTEGER PRIMARY KEY, line INTEGER, task_key BLOB, annotator TEXT, annotator_kind TEXT,
-   content TEXT, question BLOB, verdict BLOB, joins INTEGER, known_task INTEGER, payload TEXT);
+   first_turn TEXT, content TEXT, question BLOB, verdict BLOB, joins INTEGER, known_task INTEGER, payload TEXT);
 CREATE INDEX judgment_by_content ON judgment (content);
 CREATE TABLE known_verdict
   (verdict BLOB, pseudonym TEXT, batch TEXT, prompt_id TEXT, response_ids TEXT, number INTEGER,
@@ -37,7 +37,7 @@ CREATE INDEX known_task_by_question ON known_task (question);
 CREATE TABLE known_annotator (task INTEGER, pseudonym TEXT, PRIMARY KEY (task, pseudonym)) WITHOUT ROWID;
 CREATE TABLE pseudonym
   (annotator TEXT, annotator_kind TEXT, pseudonym TEXT, PRIMARY KEY (annotator, annotator_kind)) WITHOUT ROWID;
-CREATE TABLE prompt_row (seq INTEGER PRIMARY KEY, line INTEGER, payload TEXT);
+CREATE TABLE prompt_row (seq INTEGER PRIMARY KEY, line INTEGER, first_turn TEXT, payload TEXT);
 """
 # Two prompts may have the same words: where a file names ids, they tell.
 _SAME_IDS = "prompt_id = COALESCE(?, prompt_id) AND response_ids = COALESCE(?, response_ids)"
@@ -119,6 +119,45 @@ class Staging:
         while chunk := cursor.fetchmany(500):
             yield chunk
 
+    def claimed_content(self, kind: str, row_id: str) -> str:
+        """The content that an id is tied to."""
+        found = self._database.execute(
+            "SELECT digest FROM content_digest WHERE kind = ? AND id = ?", (kind, row_id)
+        ).fetchone()
+        return str(found[0])
+
+    def drop_rows_of_split(self, first_turn: str) -> list[int]:
+        """Takes out the staged rows that put prompts with this first turn on a side; their lines."""
+        lines: set[int] = set()
+        for table in ("judgment", "prompt_row"):
+            found = self._database.execute(
+                f"DELETE FROM {table} WHERE first_turn = ? AND json_extract(payload, '$.split') IS NOT NULL"
+                " RETURNING line",
+                (first_turn,),
+            ).fetchall()
+            lines.update(line for (line,) in found)
+        self._database.execute("DELETE FROM content_digest WHERE kind = 'split' AND id = ?", (first_turn,))
+        return sorted(lines)
+
+    def prompts_without_split(self) -> Iterator[list[tuple[str, list[dict[str, Any]], list[str]]]]:
+        """(hash of the first turn, messages, tags) of rows that have no side yet, some hundreds at a time."""
+        for table, messages in (("judgment", "$.prompt"), ("prompt_row", "$.messages")):
+            cursor = self._database.execute(
+                "SELECT first_turn, json_extract(payload, ?), json_extract(payload, '$.tags')"
+                f" FROM {table} WHERE json_extract(payload, '$.split') IS NULL ORDER BY seq",
+                (messages,),
+            )
+            while chunk := cursor.fetchmany(500):
+                yield [(key, json.loads(turns), json.loads(tags or "[]")) for key, turns, tags in chunk]
+
+    def fill_splits(self) -> None:
+        """A row that names no split gets the one that another row of the file names for prompts that begin alike."""
+        for table in ("judgment", "prompt_row"):
+            self._database.execute(
+                f"UPDATE {table} SET payload = json_set(payload, '$.split', claim.digest) FROM content_digest AS claim"
+                " WHERE claim.kind = 'split' AND claim.id = first_turn AND json_extract(payload, '$.split') IS NULL"
+            )
+
     def drop_rows_with_id(self, kind: str, row_id: str) -> list[int]:
         """Takes out the staged rows that use this id; their lines."""
         path = {"prompt": "$.prompt_id", "response": "$.response_ids"}[kind]
@@ -135,8 +174,12 @@ class Staging:
 
     def add_prompt_row(self, line: int, row: dict[str, Any]) -> None:
         self._database.execute(
-            "INSERT INTO prompt_row (line, payload) VALUES (?, ?)",
-            (line, json.dumps(row, ensure_ascii=False)),
+            "INSERT INTO prompt_row (line, first_turn, payload) VALUES (?, ?, ?)",
+            (
+                line,
+                hash_first_turn(row["messages"]) if "messages" in row else None,
+                json.dumps(row, ensure_ascii=False),
+            ),
         )
 
     def drop_prompt_row(self, line: int) -> None:
@@ -152,7 +195,7 @@ class Staging:
             yield json.loads(payload)
 
     def add_pair(self, line: int, pair: ImportedPair) -> None:
-        key = _digest([pair.group, pair.annotator])
+        key = digest_of([pair.group, pair.annotator])
         payload = json.dumps(pair.as_json(), ensure_ascii=False)
         self._database.execute(
             "INSERT INTO pair (line, group_key, payload) VALUES (?, ?, ?)", (line, key, payload)
@@ -174,17 +217,18 @@ class Staging:
         question = question_digest(content, keys)
         self._database.execute(
             "INSERT INTO judgment"
-            " (line, task_key, annotator, annotator_kind, content, question, verdict, joins, payload)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " (line, task_key, annotator, annotator_kind, first_turn, content, question, verdict, joins, payload)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 line,
-                _task_key(judgment),
+                task_key(judgment),
                 judgment.annotator or "",
                 judgment.annotator_kind,
+                hash_first_turn(judgment.prompt),
                 content,
                 question,
                 verdict_digest(question, zip(keys, judgment.ranks, strict=True), judgment.strengths),
-                judgment.purpose == Task.Purpose.NORMAL and not _group_flags(judgment),
+                judgment.purpose == Task.Purpose.NORMAL and not group_flags(judgment),
                 json.dumps(judgment.as_json(), ensure_ascii=False),
             ),
         )
@@ -338,40 +382,3 @@ def row_chunks(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[
             chunk = []
     if chunk:
         yield chunk
-
-
-def _task_key(judgment: ImportedJudgment) -> bytes:
-    """Judgments with the same key answer the same question: same prompt, same responses (in any order)."""
-    return _digest(
-        [
-            judgment.task_id,
-            judgment.prompt_id,
-            judgment.prompt,
-            sorted(map(answer_key, judgment.responses)),
-            sorted(judgment.response_ids or []),
-            judgment.purpose,
-            _group_flags(judgment),
-        ]
-    )
-
-
-def _group_flags(judgment: ImportedJudgment) -> list[str]:
-    return [flag for flag in judgment.flags if flag.startswith(GROUP_FLAG)]
-
-
-def question_digest(content: str, answers: Iterable[str]) -> bytes:
-    """What is asked: a prompt (its hash) and the keys of its answers, in any order."""
-    return _digest([content, sorted(answers)])
-
-
-def verdict_digest(
-    question: bytes, ranked: Iterable[tuple[str, int]], strengths: Sequence[int | None]
-) -> bytes:
-    """What is said of it: (key of an answer, rank) and the strengths of the steps. No strength is as good as 0: imports
-    stored it so once.
-    """
-    return _digest([question.hex(), sorted(ranked), [strength or 0 for strength in strengths]])
-
-
-def _digest(value: Any) -> bytes:
-    return hashlib.sha256(json.dumps(value, ensure_ascii=True).encode()).digest()[:16]

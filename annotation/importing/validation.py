@@ -7,19 +7,24 @@ contents, pairs of a group that do not fit together. After this pass an insert h
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import Min
 
+from annotation.content.sides import choose_held_out, known_sides
+from annotation.content.splits import assign_split, hash_first_turn, rule_of
 from annotation.importing.readers.base import Reader
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, merge_group
 from annotation.importing.readers.prompts import PromptFileReader
+from annotation.importing.readers.row_extras import RowExtras
 from annotation.importing.report import ImportReport
 from annotation.importing.rows import RowError, describe_line
 from annotation.importing.sources import Source
 from annotation.importing.staging import Staging
 from annotation.models import Prompt, Response, hash_messages
 from learning.interface.messages import Answer, Messages, answer_key, stored_answer
+from learning.interface.vocabulary import TEST
 from workspace.models import Project
 
 
@@ -27,7 +32,9 @@ def start_report(source: Source) -> ImportReport:
     return ImportReport(file=source.name, files=[file.name for file in source.files])
 
 
-def stage_comparisons(source: Source, reader: Reader, staging: Staging, project: Project) -> ImportReport:
+def stage_comparisons(
+    source: Source, reader: Reader, extras: RowExtras, staging: Staging, project: Project
+) -> ImportReport:
     report = start_report(source)
     n_skipped = 0
     for line, row in source.rows():
@@ -38,7 +45,10 @@ def stage_comparisons(source: Source, reader: Reader, staging: Staging, project:
             with staging.row_savepoint():
                 _claim_id(reader, row, line, staging)
                 read = reader.read(row, line)
+                beside = extras.read(row) if read else {}
                 for item in read:
+                    item = replace(item, **beside)
+                    _claim_split(item.prompt, item.split, line, staging)
                     if isinstance(item, ImportedPair):
                         staging.add_pair(line, item)
                     else:
@@ -59,11 +69,12 @@ def stage_comparisons(source: Source, reader: Reader, staging: Staging, project:
             n_skipped
         )
     check_against_database(project, staging, report)
+    report.notes += extras.notes()
     return report
 
 
 def stage_prompts(
-    source: Source, reader: PromptFileReader, staging: Staging, project: Project
+    source: Source, reader: PromptFileReader, extras: RowExtras, staging: Staging, project: Project
 ) -> ImportReport:
     report = start_report(source)
     alike = 0
@@ -74,6 +85,9 @@ def stage_prompts(
                 raise row
             with staging.row_savepoint():
                 checked = reader.read(row, line)
+                beside = extras.read(row)
+                checked |= {name: value for name, value in beside.items() if value is not None}
+                _claim_split(checked["messages"], beside["split"], line, staging)
                 if checked["prompt_id"] is not None:
                     if reader.ids_are_unique:
                         _claim_id(reader, row, line, staging)
@@ -91,6 +105,7 @@ def stage_prompts(
             "1 row has a prompt that differs" if alike == 1 else f"{alike} rows have a prompt that differs"
         )
         report.notes.append(f"{subject} from an earlier one only in case or spaces: each is kept.")
+    report.notes += extras.notes()
     return report
 
 
@@ -109,6 +124,20 @@ def _claim_id(reader: Reader | PromptFileReader, row: Mapping[str, Any], line: i
     if row_id is not None and (earlier := staging.claim_id(row_id, line)) is not None:
         raise RowError(
             reader.row_id_column(row), f"{row_id} is a duplicate of {describe_line(earlier, seen_from=line)}"
+        )
+
+
+def _claim_split(prompt: list[dict[str, Any]], split: str | None, line: int, staging: Staging) -> None:
+    if split is None:
+        return
+    key = hash_first_turn(prompt)
+    if (earlier := staging.claim_content("split", key, split, line)) is not None:
+        other = staging.claimed_content("split", key)
+        where = describe_line(earlier, seen_from=line)
+        raise RowError(
+            "split",
+            f"is {split}, and a prompt that begins alike is on the side {other} on {where}: no prompt is on two "
+            "sides",
         )
 
 
@@ -137,7 +166,25 @@ def _response_digest(prompt_id: str | None, prompt: str, response: Answer) -> st
 
 
 def check_against_database(project: Project, staging: Staging, report: ImportReport) -> None:
-    """Rows whose ids belong to another content in the project already are bad."""
+    """Rows whose ids belong to another content in the project already are bad, and so are rows whose prompts begin like
+    one that is on another side. The others get the sides that their file names.
+    """
+    for chunk in staging.content_digests("split"):
+        sides = known_sides(project, [key for key, _ in chunk])
+        for key, split in chunk:
+            if sides.get(key, split) != split:
+                for line in staging.drop_rows_of_split(key):
+                    report.add_bad(
+                        line,
+                        RowError(
+                            "split",
+                            f"is {split}, and the project has a prompt that begins alike on the side {sides[key]}: no "
+                            "prompt is on two sides",
+                        ),
+                    )
+    staging.fill_splits()
+    if project.test_per_tag:
+        _hold_out_per_tag(project, staging)
     for chunk in staging.content_digests("prompt"):
         stored = Prompt.objects.filter(project=project, external_id__in=[row_id for row_id, _ in chunk])
         found = {row_id: {content} for row_id, content in stored.values_list("external_id", "content_hash")}
@@ -146,6 +193,22 @@ def check_against_database(project: Project, staging: Staging, report: ImportRep
         _reject_conflicts(
             "response", dict(chunk), _stored_response_digests(project, dict(chunk)), staging, report
         )
+
+
+def _hold_out_per_tag(project: Project, staging: Staging) -> None:
+    """Chosen over the whole file, not chunk by chunk."""
+    rule = rule_of(project)
+    free: dict[str, tuple[list[dict[str, Any]], list[str]]] = {}
+    for chunk in staging.prompts_without_split():
+        known = known_sides(project, [key for key, _, _ in chunk])
+        for key, messages, tags in chunk:
+            if key not in known:
+                free.setdefault(key, (messages, tags))
+    held_out = choose_held_out(project, rule, [(key, tags) for key, (_, tags) in free.items()])
+    for key, (messages, _) in free.items():
+        split = TEST if key in held_out else assign_split(messages, project.split_salt, rule)
+        staging.claim_content("split", key, split, 0)
+    staging.fill_splits()
 
 
 def _stored_response_digests(project: Project, staged: Mapping[str, str]) -> dict[str, set[str]]:

@@ -75,6 +75,31 @@ def add_import_arguments(
         )
 
 
+def add_split_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--split-name",
+        action="append",
+        default=[],
+        metavar="NAME=SPLIT",
+        help="What a split of the file is: train, validation or test. Usual short forms (val, dev, ...) are known.",
+    )
+    parser.add_argument(
+        "--project-splits",
+        action="store_true",
+        help="Put prompts on sides by the project's rule, whatever split the file names.",
+    )
+
+
+def parse_split_names(pairs: Sequence[str]) -> dict[str, str]:
+    names = {}
+    for pair in pairs:
+        name, equals, split = pair.rpartition("=")
+        if not (equals and name):
+            raise ActionError(f"--split-name {pair}: write NAME=SPLIT, as in eval=test.")
+        names[name] = split
+    return names
+
+
 def parse_column_map(pairs: Sequence[str]) -> dict[str, list[str]]:
     mapping: dict[str, list[str]] = {}
     for pair in pairs:

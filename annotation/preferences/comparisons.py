@@ -147,7 +147,14 @@ def merge_judgments(
         "round": first["round"],
         "split": first["split"],
         "turns": turns if any(turns) else None,
+        "source_id": _if_shared([judgment.get("source_id") for judgment in judgments]),
+        "metadata": _if_shared([judgment.get("metadata") for judgment in judgments]),
     }
+
+
+def _if_shared(values: Sequence[str | None]) -> str | None:
+    """What all judgments say; of several that differ, each says its own in the judgments."""
+    return values[0] if all(value == values[0] for value in values) else None
 
 
 def _soft_preference(votes: Sequence[Vote]) -> float:

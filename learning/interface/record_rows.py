@@ -32,6 +32,8 @@ class TextRow(TypedDict):
     text: str
     licence: str | None
     split: str
+    source_id: NotRequired[str | None]
+    metadata: NotRequired[str | None]  # JSON text
 
 
 class PromptRow(TypedDict):
@@ -41,6 +43,8 @@ class PromptRow(TypedDict):
     split: str
     author: str | None
     tags: list[str]
+    source_id: NotRequired[str | None]
+    metadata: NotRequired[str | None]  # JSON text
 
 
 class DrawRow(TypedDict):
@@ -56,6 +60,8 @@ class DemonstrationRow(TypedDict):
     author: str | None
     split: str
     turns: NotRequired[list[Message] | None]
+    source_id: NotRequired[str | None]
+    metadata: NotRequired[str | None]  # JSON text
 
 
 class ResponseRow(TypedDict):
@@ -93,6 +99,8 @@ class ComparisonRow(TypedDict):
     round: int | None
     split: str
     turns: NotRequired[list[list[Message] | None] | None]
+    source_id: NotRequired[str | None]
+    metadata: NotRequired[str | None]  # JSON text
 
 
 class JudgedResponse(TypedDict):
@@ -133,6 +141,8 @@ class JudgmentRow(TypedDict):
     settings_version: int
     split: str
     created_at: str
+    source_id: NotRequired[str | None]
+    metadata: NotRequired[str | None]  # JSON text
 
 
 class ScoreRow(TypedDict):

@@ -33,6 +33,9 @@ _MESSAGES = _list_of(_MESSAGE)
 # A response that is more than one text: its turns. Null where the text says all.
 _TURNS = pa.field("turns", _MESSAGES)
 
+# Of the file a row was imported from: what the row is called there, and its further columns as JSON text.
+_OF_ITS_FILE = [pa.field("source_id", _TEXT), pa.field("metadata", _TEXT)]
+
 _SAMPLING = pa.struct(
     [
         pa.field(name, pa.int64() if number is int else pa.float64())
@@ -48,6 +51,7 @@ TEXTS = pa.schema(
         _required("text", _TEXT),
         pa.field("licence", _TEXT),
         _required("split", _TEXT),
+        *_OF_ITS_FILE,
     ]
 )
 
@@ -59,6 +63,7 @@ PROMPTS = pa.schema(
         _required("split", _TEXT),
         pa.field("author", _TEXT),
         _required("tags", _list_of(_TEXT)),
+        *_OF_ITS_FILE,
     ]
 )
 
@@ -79,6 +84,7 @@ DEMONSTRATIONS = pa.schema(
         pa.field("author", _TEXT),
         _required("split", _TEXT),
         _TURNS,
+        *_OF_ITS_FILE,
     ]
 )
 
@@ -125,6 +131,7 @@ COMPARISONS = pa.schema(
         pa.field("round", pa.int64()),
         _required("split", _TEXT),
         pa.field("turns", _list_of(_MESSAGES, nullable=True)),
+        *_OF_ITS_FILE,
     ]
 )
 
@@ -172,6 +179,7 @@ JUDGMENTS = pa.schema(
         _required("settings_version", pa.int64()),
         _required("split", _TEXT),
         _required("created_at", _TEXT),
+        *_OF_ITS_FILE,
     ]
 )
 

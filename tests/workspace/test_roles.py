@@ -36,7 +36,7 @@ PAGES = {
     Capability.MANAGE: {
         *(
             f"workspace:{name}"
-            for name in "people invite withdraw_invitation change_member set_time_zone".split()
+            for name in "people invite withdraw_invitation change_member set_time_zone set_splits".split()
         ),
         *(f"annotation:{name}" for name in ("settings", "open_batch", "close_batch")),
         *(

@@ -40,6 +40,7 @@ PAGES = [
     ("get", "workspace:people", {"slug": "kitchen"}, {"manager"}),
     ("post", "workspace:invite", {"slug": "kitchen"}, {"manager"}),
     ("post", "workspace:set_time_zone", {"slug": "kitchen"}, {"manager"}),
+    ("post", "workspace:set_splits", {"slug": "kitchen"}, {"manager"}),
     ("get", "workspace:new_project", {}, set()),
     ("post", "workspace:new_project", {}, set()),
     ("get", "workspace:login", {}, {"nobody"}),
@@ -327,7 +328,7 @@ def test_pages_of_a_project_show_times_in_its_zone(client, project, max_):
     project.refresh_from_db()
     assert project.time_zone == "Asia/Kolkata"
     event = AuditEvent.objects.get(action="project.set_time_zone")
-    assert (event.actor, event.details) == (max_, {"before": "UTC", "now": "Asia/Kolkata"})
+    assert (event.actor, event.details) == (max_, {"before": {"time_zone": "UTC"}, "now": {"time_zone": "Asia/Kolkata"}})
 
 
 def test_the_link_of_an_invitation_is_nowhere_in_the_database(client, project, max_):

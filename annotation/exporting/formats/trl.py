@@ -44,6 +44,8 @@ _PAIR_COLUMNS = [
     pa.field("n_pairs_in_group", pa.int64()),
     pa.field("agreement", pa.float64()),
     pa.field("soft_label", pa.float64()),
+    pa.field("source_id", _TEXT),
+    pa.field("metadata", _TEXT),
 ]
 
 
@@ -94,6 +96,8 @@ def trl_rows(row: ComparisonRow, options: ExportOptions, counts: Counter[str]) -
             "n_pairs_in_group": len(pairs),
             "agreement": row["agreement"],
             "soft_label": share,
+            "source_id": row.get("source_id"),
+            "metadata": row.get("metadata"),
         }
 
 

@@ -43,6 +43,7 @@ class ColumnMap:
             if field not in (*fields, *MESSAGE_FIELDS):
                 raise ImportRefused(
                     f"--map {field}=...: the format {format_name} has no field {field}; it has {', '.join(fields)}; "
+                    "every format: split, tags, source_id, metadata; "
                     f"inside messages: {', '.join(MESSAGE_FIELDS)}.",
                     code="unknown_field",
                 )

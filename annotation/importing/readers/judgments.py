@@ -45,6 +45,7 @@ class ImportedJudgment:
     marks: list[dict[str, Any]] | None = None
     # Of the row, whatever its format: read beside the reader.
     split: str | None = None
+    tags: list[str] | None = None
     source_id: str | None = None
     metadata: dict[str, Any] | None = None
 
@@ -64,6 +65,10 @@ class ImportedPair:
     tie: bool
     annotator: str | None
     pairs_in_group: int | None  # how many rows the group has in all, where the file says so
+    split: str | None = None
+    tags: list[str] | None = None
+    source_id: str | None = None
+    metadata: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -202,4 +207,26 @@ def merge_group(pairs: Iterable[ImportedPair]) -> list[ImportedJudgment]:
         signs=signs,
         strengths=strengths,
         annotator=first.annotator,
+        split=_only_split(rows),
+        tags=first.tags,
+        **_merged_metadata(rows),
     )
+
+
+def _only_split(rows: Sequence[ImportedPair]) -> str | None:
+    splits = sorted({row.split for row in rows if row.split is not None})
+    if len(splits) > 1:
+        raise RowError("split", f"is {' and '.join(splits)} for the rows of one group")
+    return splits[0] if splits else None
+
+
+def _merged_metadata(rows: Sequence[ImportedPair]) -> dict[str, Any]:
+    """What all rows say; where they differ, what each says, under `rows`."""
+    first = rows[0]
+    if all((row.source_id, row.metadata) == (first.source_id, first.metadata) for row in rows):
+        return {"source_id": first.source_id, "metadata": first.metadata}
+    each = [
+        ({"source_id": row.source_id} if row.source_id is not None else {}) | (row.metadata or {})
+        for row in rows
+    ]
+    return {"source_id": None, "metadata": {"rows": each}}

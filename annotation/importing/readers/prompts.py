@@ -54,7 +54,6 @@ class PromptReader(_OwnRowReader):
     """`messages` (or `prompt`) as messages or text, or `instruction` and `input`; and optional `prompt_id`, `kind`,
     `tags`, `author`.
 
-    A `split` column is not read: a prompt's split follows from the project's own salt.
     """
 
     description: ClassVar[str] = "our own records, or prompts as messages or text"

@@ -1,7 +1,7 @@
 """Our own records read back: `judgments` rows and `comparisons` rows, told apart by their columns.
 
-Splits are never read: a prompt's split follows from the project's own salt. Nor are rounds and the versions of
-guidelines and settings: their numbers are those of the installation that wrote them.
+Rounds and the versions of guidelines and settings are not read: their numbers are those of the installation that wrote
+them.
 """
 
 from collections.abc import Sequence

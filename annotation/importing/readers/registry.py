@@ -1,7 +1,7 @@
 """The formats an import reads, by the name of --format. A new one is a file beside this one and a line here."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from annotation.importing.readers.base import Reader
 from annotation.importing.readers.columns import ColumnMap
@@ -14,6 +14,7 @@ from annotation.importing.readers.oasst import OasstReader
 from annotation.importing.readers.prompts import DemonstrationReader, PromptFileReader, PromptReader
 from annotation.importing.readers.ranked import RankedReader
 from annotation.importing.readers.records import RecordsReader
+from annotation.importing.readers.row_extras import EXTRA_FIELDS, RowExtras
 from annotation.importing.readers.tasks import TaskReader
 from annotation.importing.readers.texts import TextReader
 from annotation.importing.readers.trl import TrlReader
@@ -35,6 +36,28 @@ TEXT_READERS: Mapping[str, type[TextReader]] = {"records": TextReader}
 T = TypeVar("T")
 
 
+def row_extras(
+    readers: Mapping[str, type[Any]],
+    format_name: str,
+    mapping: Mapping[str, list[str]],
+    *,
+    split_names: Mapping[str, str] | None = None,
+    project_splits: bool = False,
+) -> RowExtras:
+    """What rows say beside what their format reads; `readers`: those of COMPARISON_READERS or another of these."""
+    reader = _find(readers, format_name, "this import")
+    return RowExtras(reader.fields, mapping, split_names=split_names, project_splits=project_splits)
+
+
+def _column_map(reader: type[Any], mapping: Mapping[str, list[str]], format_name: str) -> ColumnMap:
+    own = {
+        field: columns
+        for field, columns in mapping.items()
+        if field in reader.fields or field not in EXTRA_FIELDS
+    }
+    return ColumnMap(reader.fields, own, format_name=format_name)
+
+
 def comparison_reader(
     format_name: str,
     mapping: Mapping[str, list[str]],
@@ -44,23 +67,23 @@ def comparison_reader(
     margins: Margins,
 ) -> Reader:
     reader = _find(COMPARISON_READERS, format_name, "comparisons")
-    columns = ColumnMap(reader.fields, mapping, format_name=format_name)
+    columns = _column_map(reader, mapping, format_name)
     return reader(columns, criterion=criterion, named_strengths=named_strengths, margins=margins)
 
 
 def prompt_reader(format_name: str, mapping: Mapping[str, list[str]]) -> PromptFileReader:
     reader = _find(PROMPT_READERS, format_name, "prompts")
-    return reader(ColumnMap(reader.fields, mapping, format_name=format_name))
+    return reader(_column_map(reader, mapping, format_name))
 
 
 def demonstration_reader(format_name: str, mapping: Mapping[str, list[str]]) -> PromptFileReader:
     reader = _find(DEMONSTRATION_READERS, format_name, "demonstrations")
-    return reader(ColumnMap(reader.fields, mapping, format_name=format_name))
+    return reader(_column_map(reader, mapping, format_name))
 
 
 def task_reader(format_name: str, mapping: Mapping[str, list[str]]) -> TaskReader:
     reader = _find(TASK_READERS, format_name, "tasks")
-    return reader(ColumnMap(reader.fields, mapping, format_name=format_name))
+    return reader(_column_map(reader, mapping, format_name))
 
 
 def dialogue_turn_reader(mapping: Mapping[str, list[str]], *, seed: int) -> DialogueTurnReader:
@@ -71,7 +94,7 @@ def dialogue_turn_reader(mapping: Mapping[str, list[str]], *, seed: int) -> Dial
 
 def text_reader(format_name: str, mapping: Mapping[str, list[str]]) -> TextReader:
     reader = _find(TEXT_READERS, format_name, "texts")
-    return reader(ColumnMap(reader.fields, mapping, format_name=format_name))
+    return reader(_column_map(reader, mapping, format_name))
 
 
 def _find(readers: Mapping[str, T], format_name: str, what: str) -> T:

@@ -6,13 +6,12 @@ from typing import Any, ClassVar
 from annotation.content.actions import MAX_LICENCE_CHARACTERS
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import (
-    parse_choice,
     parse_id,
     parse_nonempty_text,
     parse_text,
 )
+from annotation.importing.readers.row_extras import parse_split
 from annotation.importing.rows import RowError
-from learning.interface.vocabulary import SPLITS
 
 
 class TextReader:
@@ -29,7 +28,7 @@ class TextReader:
             "text": self._columns.parse(row, "text", parse_nonempty_text),
             "text_id": self.row_id(row),
             "licence": self._licence(row),
-            "split": self._columns.parse_optional(row, "split", parse_choice, SPLITS),
+            "split": self._columns.parse_optional(row, "split", parse_split),
         }
 
     def row_id(self, row: Mapping[str, Any]) -> str | None:

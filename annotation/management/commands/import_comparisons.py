@@ -7,8 +7,10 @@ from annotation.importing.actions import import_comparisons
 from annotation.importing.readers.registry import COMPARISON_READERS
 from annotation.management.command_line import (
     add_import_arguments,
+    add_split_arguments,
     importing,
     parse_column_map,
+    parse_split_names,
     print_import_report,
 )
 from annotation.management.hub_sources import source_paths
@@ -19,13 +21,13 @@ from workspace.models import Project, User
 
 class Command(ProjectCommand):
     help = (
-        "Import comparisons as judgments: all rows or none, unless --skip-bad. Of records, round, guideline_version, "
-        "settings_version and split stay behind: they are the exporting installation's own numbering, and splits "
-        "follow from this project's salt. Records that were imported before are refused."
+        "Import comparisons as judgments: all rows or none, unless --skip-bad. Of records, round, guideline_version "
+        "and settings_version stay behind: they are the exporting installation's own numbering."
     )
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
         add_import_arguments(parser, COMPARISON_READERS)
+        add_split_arguments(parser)
         parser.add_argument(
             "--criterion", help="What the comparisons are about; default: the project's only one."
         )
@@ -68,5 +70,7 @@ class Command(ProjectCommand):
                 batch_name=options["batch_name"],
                 skip_bad=options["skip_bad"],
                 again=options["again"],
+                split_names=parse_split_names(options["split_name"]),
+                project_splits=options["project_splits"],
             )
         print_import_report(self.stdout, report, destination=f"the batch “{batch.name}”")

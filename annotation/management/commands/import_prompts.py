@@ -9,8 +9,10 @@ from annotation.importing.readers.registry import PROMPT_READERS
 from annotation.importing.tasks.actions import import_dialogue_turns
 from annotation.management.command_line import (
     add_import_arguments,
+    add_split_arguments,
     importing,
     parse_column_map,
+    parse_split_names,
     print_import_report,
 )
 from annotation.management.hub_sources import source_paths
@@ -24,6 +26,7 @@ class Command(ProjectCommand):
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
         add_import_arguments(parser, PROMPT_READERS)
+        add_split_arguments(parser)
         parser.add_argument("--prompt-set", default="prompts", metavar="NAME")
         parser.add_argument("--purpose", default="policy", choices=PromptSet.Purpose.values)
         parser.add_argument(
@@ -45,6 +48,8 @@ class Command(ProjectCommand):
                 "prompt_set": options["prompt_set"],
                 "purpose": options["purpose"],
                 "skip_bad": options["skip_bad"],
+                "split_names": parse_split_names(options["split_name"]),
+                "project_splits": options["project_splits"],
             }
             if options["from_dialogues"]:
                 report = import_dialogue_turns(**common, seed=options["seed"])

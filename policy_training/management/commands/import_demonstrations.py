@@ -10,8 +10,10 @@ from annotation.importing.lengths import LengthLimits
 from annotation.importing.readers.registry import DEMONSTRATION_READERS
 from annotation.management.command_line import (
     add_import_arguments,
+    add_split_arguments,
     importing,
     parse_column_map,
+    parse_split_names,
     print_import_report,
 )
 from annotation.management.hub_sources import source_paths
@@ -26,6 +28,7 @@ class Command(ProjectCommand):
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
         add_import_arguments(parser, DEMONSTRATION_READERS)
+        add_split_arguments(parser)
         parser.add_argument("--prompt-set", default="demonstrations", metavar="NAME")
         parser.add_argument(
             "--min-tokens",
@@ -49,6 +52,8 @@ class Command(ProjectCommand):
                 prompt_set=options["prompt_set"],
                 skip_bad=options["skip_bad"],
                 again=options["again"],
+                split_names=parse_split_names(options["split_name"]),
+                project_splits=options["project_splits"],
                 lengths=length_limits(project, options),
             )
         print_import_report(self.stdout, report, destination=f"the prompt set “{options['prompt_set']}”")

@@ -55,3 +55,17 @@ def test_another_salt_deals_anew_and_its_id_does_not_give_it_away():
     assert [assign_split(p, "a") for p in prompts] != [assign_split(p, "b") for p in prompts]
     assert salt_id("a") != salt_id("b")
     assert "secret" not in salt_id("secret")
+
+
+def test_shares_and_rules_say_themselves_in_a_manifest():
+    from annotation.content.splits import SplitRule
+
+    assert (
+        SplitRule().describe().endswith("80.00% train, 10.00% validation, the rest test; a file's split wins")
+    )
+    rule = SplitRule(train_share=0.6, validation_share=0.2, test_per_tag={"helpful": 700, "*": 300})
+    assert rule.describe().endswith(
+        "test 300 of each other tag, 700 of helpful; validation 25.00% of the rest; a file's split wins"
+    )
+    everything = SplitRule(train_share=1.0, validation_share=0.0)
+    assert {everything.split_at(position) for position in (0.0, 0.5, 0.999999)} == {"train"}

@@ -78,7 +78,7 @@ def test_the_same_text_again_is_left_out_and_counted_in_the_file_and_in_the_proj
         ({"text": ""}, "column text: is empty"),
         ({"text": True}, "column text: should be text but is a boolean (true)"),
         ({"body": "x"}, "column text: is missing (the row has: body); name another with --map text=COLUMN"),
-        ({"text": "x", "split": "dev"}, "column split: is dev; it should be one of train, validation, test"),
+        ({"text": "x", "split": "eval"}, "column split: is “eval”, a split without a known meaning"),
         ({"text": "x", "licence": "l" * 201}, "column licence: is longer than 200 characters"),
         ({"text": "x", "text_id": "a"}, "column text_id: a is a duplicate of line 1"),
         ({"text": "x", "text_id": "taken"}, "column text_id: taken belongs to another text in this project"),

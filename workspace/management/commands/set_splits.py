@@ -1,0 +1,46 @@
+"""manage.py set_splits PROJECT [--train SHARE] [--validation SHARE] [--test-per-tag NUMBERS]"""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from workspace.actions import set_splits
+from workspace.commands import ProjectCommand
+from workspace.models import Project, User
+from workspace.splits import format_test_per_tag, parse_test_per_tag
+
+
+class Command(ProjectCommand):
+    help = (
+        "Set which share of the prompts that come from now on is train and which validation; the rest is test. Those "
+        "that are there keep their side, and a split that a file names wins. What is not given stays as it is."
+    )
+
+    def add_command_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--train", type=float, metavar="SHARE", help="0 to 1")
+        parser.add_argument("--validation", type=float, metavar="SHARE", help="0 to 1")
+        parser.add_argument(
+            "--test-per-tag",
+            metavar="NUMBERS",
+            help="hold so many prompts of each tag out instead of a share: 700, or helpful=700,harmless=300; none: by "
+            "share again",
+        )
+
+    def run(self, *, actor: User, project: Project, **options: Any) -> None:
+        numbers = options["test_per_tag"]
+        project = set_splits(
+            actor=actor,
+            project=project,
+            train_share=project.train_share if options["train"] is None else options["train"],
+            validation_share=project.validation_share
+            if options["validation"] is None
+            else options["validation"],
+            test_per_tag=project.test_per_tag
+            if numbers is None
+            else parse_test_per_tag("" if numbers == "none" else numbers),
+        )
+        held_out = format_test_per_tag(project.test_per_tag)
+        test = f"{held_out} held out for each tag" if held_out else "the rest test"
+        self.stdout.write(
+            f"Prompts that come from now on: {project.train_share:.2%} train, {project.validation_share:.2%} "
+            f"validation, {test}."
+        )
