@@ -48,7 +48,7 @@ def stage_comparisons(
                 beside = extras.read(row) if read else {}
                 for item in read:
                     item = replace(item, **beside)
-                    _claim_split(item.prompt, item.split, line, staging)
+                    claim_split(item.prompt, item.split, line, staging)
                     if isinstance(item, ImportedPair):
                         staging.add_pair(line, item)
                     else:
@@ -87,7 +87,7 @@ def stage_prompts(
                 checked = reader.read(row, line)
                 beside = extras.read(row)
                 checked |= {name: value for name, value in beside.items() if value is not None}
-                _claim_split(checked["messages"], beside["split"], line, staging)
+                claim_split(checked["messages"], beside["split"], line, staging)
                 if checked["prompt_id"] is not None:
                     if reader.ids_are_unique:
                         _claim_id(reader, row, line, staging)
@@ -127,7 +127,7 @@ def _claim_id(reader: Reader | PromptFileReader, row: Mapping[str, Any], line: i
         )
 
 
-def _claim_split(prompt: list[dict[str, Any]], split: str | None, line: int, staging: Staging) -> None:
+def claim_split(prompt: list[dict[str, Any]], split: str | None, line: int, staging: Staging) -> None:
     if split is None:
         return
     key = hash_first_turn(prompt)
@@ -137,7 +137,7 @@ def _claim_split(prompt: list[dict[str, Any]], split: str | None, line: int, sta
         raise RowError(
             "split",
             f"is {split}, and a prompt that begins alike is on the side {other} on {where}: no prompt is on two "
-            "sides",
+            "sides (--project-splits takes the project's)",
         )
 
 
@@ -179,7 +179,7 @@ def check_against_database(project: Project, staging: Staging, report: ImportRep
                         RowError(
                             "split",
                             f"is {split}, and the project has a prompt that begins alike on the side {sides[key]}: no "
-                            "prompt is on two sides",
+                            "prompt is on two sides (--project-splits takes the project's)",
                         ),
                     )
     staging.fill_splits()

@@ -87,9 +87,7 @@ def task_reader(format_name: str, mapping: Mapping[str, list[str]]) -> TaskReade
 
 
 def dialogue_turn_reader(mapping: Mapping[str, list[str]], *, seed: int) -> DialogueTurnReader:
-    return DialogueTurnReader(
-        ColumnMap(DialogueTurnReader.fields, mapping, format_name="dialogues"), seed=seed
-    )
+    return DialogueTurnReader(_column_map(DialogueTurnReader, mapping, "dialogues"), seed=seed)
 
 
 def text_reader(format_name: str, mapping: Mapping[str, list[str]]) -> TextReader:

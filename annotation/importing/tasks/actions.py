@@ -14,8 +14,10 @@ from annotation.content.actions import (
     get_or_create_source,
 )
 from annotation.importing.insertion import content_id
+from annotation.importing.readers.dialogues import DialogueTurnReader
 from annotation.importing.readers.judgments import MAX_RESPONSES
-from annotation.importing.readers.registry import dialogue_turn_reader, task_reader
+from annotation.importing.readers.registry import TASK_READERS, dialogue_turn_reader, row_extras, task_reader
+from annotation.importing.readers.row_extras import RowExtras
 from annotation.importing.report import ImportRefused, ImportReport
 from annotation.importing.sources import open_source
 from annotation.importing.staging import Staging, row_chunks
@@ -36,6 +38,7 @@ from workspace.models import Project, User
 from workspace.naming import unique_name
 
 TASKS_PER_CHUNK = 500
+PROMPT_COLUMNS = ("messages", "prompt_id", "kind", "tags", "split", "source_id", "metadata")
 MAX_BATCH_NAME = 110  # leaves room for a number behind it
 
 
@@ -52,6 +55,8 @@ def import_tasks(
     overlap: int | None = None,
     priority: int = 0,
     open_at_once: bool = False,
+    split_names: Mapping[str, str] | None = None,
+    project_splits: bool = False,
     again: bool = False,
     skip_bad: bool = False,
 ) -> tuple[Batch, ImportReport]:
@@ -67,12 +72,17 @@ def import_tasks(
     if batch_name is not None and len(clean_text(batch_name, "The batch's name")) > MAX_BATCH_NAME:
         raise ImportRefused(f"The batch's name has more than {MAX_BATCH_NAME} characters.", code="bad_name")
     judged_criterion = find_criterion(project, criterion)
-    reader = task_reader(format, {field: list(columns) for field, columns in (mapping or {}).items()})
+    columns_of = {field: list(columns) for field, columns in (mapping or {}).items()}
+    extras = row_extras(
+        TASK_READERS, format, columns_of, split_names=split_names, project_splits=project_splits
+    )
+    reader = task_reader(format, columns_of)
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
         report = stage_tasks(
             source,
             reader,
+            extras,
             staging,
             project,
             most_responses=2 if kind == Batch.Kind.PAIRWISE else MAX_RESPONSES,
@@ -139,6 +149,8 @@ def import_dialogue_turns(
     prompt_set: str = "dialogues",
     purpose: str = "reward",
     seed: int = 0,
+    split_names: Mapping[str, str] | None = None,
+    project_splits: bool = False,
     skip_bad: bool = False,
 ) -> ImportReport:
     """Of each dialogue one model-written turn, drawn by the seed: what comes before it becomes a prompt of the set, the
@@ -146,12 +158,14 @@ def import_dialogue_turns(
 
     Dialogues whose prompt is there already, or comes again, are left out and counted. Raises ImportRefused.
     """
-    reader = dialogue_turn_reader(
-        {field: list(columns) for field, columns in (mapping or {}).items()}, seed=seed
+    columns_of = {field: list(columns) for field, columns in (mapping or {}).items()}
+    extras = RowExtras(
+        DialogueTurnReader.fields, columns_of, split_names=split_names, project_splits=project_splits
     )
+    reader = dialogue_turn_reader(columns_of, seed=seed)
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
-        report = stage_dialogue_turns(source, reader, staging, project)
+        report = stage_dialogue_turns(source, reader, extras, staging, project)
         try:
             report.raise_if_bad_rows(skip_bad=skip_bad)
         except ImportRefused as refused:
@@ -232,11 +246,10 @@ def add_answers(
     from_import: Import | None = None,
 ) -> list[tuple[Prompt, list[Response]]]:
     """The prompt and the responses of each row, stored."""
-    columns = ("messages", "prompt_id", "kind", "tags")
     prompts = add_prompts(
         actor=actor,
         project=project,
-        rows=[{name: row[name] for name in columns if name in row} for row in rows],
+        rows=[{name: row.get(name) for name in PROMPT_COLUMNS} for row in rows],
         prompt_set=prompt_set,
         from_import=from_import,
     )

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
+from annotation.importing.digests import question_digest
 from annotation.importing.readers.dialogues import DialogueTurnReader
+from annotation.importing.readers.row_extras import RowExtras
 from annotation.importing.readers.tasks import TaskReader
 from annotation.importing.report import ImportReport
 from annotation.importing.rows import RowError
 from annotation.importing.sources import Source
-from annotation.importing.staging import Staging, question_digest, row_chunks
-from annotation.importing.validation import check_against_database, claim_content, start_report
+from annotation.importing.staging import Staging, row_chunks
+from annotation.importing.validation import check_against_database, claim_content, claim_split, start_report
 from annotation.models import Batch, Task, hash_messages
 from learning.interface.messages import Answer, answer_key
 from workspace.models import Criterion, Project
@@ -20,7 +22,13 @@ StagedRow = dict[str, Any]
 
 
 def stage_tasks(
-    source: Source, reader: TaskReader, staging: Staging, project: Project, *, most_responses: int
+    source: Source,
+    reader: TaskReader,
+    extras: RowExtras,
+    staging: Staging,
+    project: Project,
+    *,
+    most_responses: int,
 ) -> ImportReport:
     """A row with equal answers becomes smaller, and is left out when that leaves one; so is a row that equals an
     earlier one. Both are counted, and so are prompts that come again with other answers.
@@ -62,16 +70,19 @@ def stage_tasks(
                     counts[repeated] += 1
                     continue
                 counts[asked_again] += staging.claim_id(f"prompt {digest}", line) is not None
-                staging.add_prompt_row(line, read | {"line": line, "content_hash": digest})
+                beside = {name: value for name, value in extras.read(row).items() if name != "tags"}
+                claim_split(read["messages"], beside["split"], line, staging)
+                staging.add_prompt_row(line, read | beside | {"line": line, "content_hash": digest})
         except RowError as problem:
             report.add_bad(line, problem)
     check_against_database(project, staging, report)
+    report.notes += extras.notes()
     report.counts = {what: count for what, count in counts.items() if count}
     return report
 
 
 def stage_dialogue_turns(
-    source: Source, reader: DialogueTurnReader, staging: Staging, project: Project
+    source: Source, reader: DialogueTurnReader, extras: RowExtras, staging: Staging, project: Project
 ) -> ImportReport:
     """One row for each dialogue; a prompt that an earlier dialogue gave is taken once."""
     report = start_report(source)
@@ -89,10 +100,13 @@ def stage_dialogue_turns(
                 if staging.claim_id(f"prompt {digest}", line) is not None:
                     repeated += 1
                     continue
-                staging.add_prompt_row(line, read | {"line": line, "content_hash": digest})
+                beside = extras.read(row)
+                claim_split(read["messages"], beside["split"], line, staging)
+                staging.add_prompt_row(line, read | beside | {"line": line, "content_hash": digest})
         except RowError as problem:
             report.add_bad(line, problem)
     check_against_database(project, staging, report)
+    report.notes += extras.notes()
     if repeated:
         report.counts["dialogues with the prompt of an earlier one, left out"] = repeated
     return report

@@ -7,8 +7,10 @@ from annotation.importing.readers.registry import TASK_READERS
 from annotation.importing.tasks.actions import import_tasks
 from annotation.management.command_line import (
     add_import_arguments,
+    add_split_arguments,
     importing,
     parse_column_map,
+    parse_split_names,
     print_import_report,
 )
 from annotation.management.hub_sources import source_paths
@@ -26,6 +28,7 @@ class Command(ProjectCommand):
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
         add_import_arguments(parser, TASK_READERS)
+        add_split_arguments(parser)
         parser.add_argument("--criterion", help="What is asked; default: the project's only one.")
         parser.add_argument("--batch-name", help="Default: the file's name.")
         parser.add_argument(
@@ -57,6 +60,8 @@ class Command(ProjectCommand):
                 overlap=options["overlap"],
                 priority=options["priority"],
                 open_at_once=options["open"],
+                split_names=parse_split_names(options["split_name"]),
+                project_splits=options["project_splits"],
                 again=options["again"],
                 skip_bad=options["skip_bad"],
             )

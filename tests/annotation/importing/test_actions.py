@@ -318,7 +318,7 @@ def test_two_names_of_the_same_user_judge_two_copies_of_the_task(project, bring)
     assert Judgment.objects.in_batch(batch).counted().count() == 2
     both = [PAIR | {"annotator": "kim"}, record(1, annotator="kim", annotator_kind="ai")]
     bring(both[:1])
-    bring(both[1:], "records")
+    bring(both[1:], "records", project_splits=True)
     assert set(User.objects.filter(pseudonym__startswith="kim").values_list("kind", flat=True)) == {
         "person",
         "ai",

@@ -17,6 +17,7 @@ from annotation.importing.actions import (
     take_back_import,
 )
 from annotation.importing.report import ImportRefused
+from annotation.importing.tasks.actions import import_tasks
 from annotation.models import Import, Judgment, Prompt
 from annotation.records import demonstration_rows, prompt_rows
 from workspace.actions import create_project, set_splits
@@ -301,3 +302,14 @@ def test_a_margin_without_strengths_is_not_lost(bring):
     """Case 96: nobody reads it, and it comes back."""
     bring([{"prompt": "Margin?", "chosen": "a", "rejected": "b", "margin": 3.0}])
     assert Judgment.objects.get().metadata == {"margin": 3.0}
+
+
+def test_tasks_to_be_judged_keep_theirs_too(project, max_, write_rows):
+    rows = [
+        {"prompt": f"Q {n}?", "a": "x", "b": "y", "split": "test", "id": n, "topic": "food"} for n in range(6)
+    ]
+    path = write_rows(rows)
+    import_tasks(actor=max_, project=project, path=path, mapping={"responses": ["a", "b"]})
+    assert set(sides(project).values()) == {"test"}
+    prompt = Prompt.objects.get(messages__0__content="Q 3?")
+    assert (prompt.source_id, prompt.metadata) == ("3", {"topic": "food"})
