@@ -328,10 +328,8 @@ def test_pages_of_a_project_show_times_in_its_zone(client, project, max_):
     project.refresh_from_db()
     assert project.time_zone == "Asia/Kolkata"
     event = AuditEvent.objects.get(action="project.set_time_zone")
-    assert (event.actor, event.details) == (
-        max_,
-        {"before": {"time_zone": "UTC"}, "now": {"time_zone": "Asia/Kolkata"}},
-    )
+    now = {"time_zone": "Asia/Kolkata"}
+    assert (event.actor, event.details) == (max_, {"before": {"time_zone": "UTC"}, "now": now})
 
 
 def test_the_link_of_an_invitation_is_nowhere_in_the_database(client, project, max_):
