@@ -171,11 +171,14 @@ def test_repeated_prompts_of_a_file_are_said(project, max_, write_rows):
     rows = [{"prompt": text} for text in ("Same question", "Same question", "same question ", "Other")]
     report = import_prompts(actor=max_, project=project, path=write_rows(rows))
     assert report.counts == {"new prompts": 3}
-    assert report.notes == ["1 row repeats a prompt of the file."]
+    assert report.notes == [
+        "1 row has a prompt that differs from an earlier one only in case or spaces: each is kept.",
+        "1 row repeats a prompt of the file.",
+    ]
     # In another set they are new, once.
     report = import_prompts(actor=max_, project=project, path=write_rows(rows), prompt_set="more")
     assert (report.counts, Prompt.objects.count()) == ({"new prompts": 0}, 3)
     report = import_prompts(
         actor=max_, project=project, path=write_rows([*rows, {"prompt": "New"}]), prompt_set="more"
     )
-    assert report.notes[1] == "3 of 4 prompts are in the prompt set “more” already and left out."
+    assert report.notes[2] == "3 of 4 prompts are in the prompt set “more” already and left out."
