@@ -102,6 +102,10 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
         step_batch_size=step_batch_size(options.data),
     )
     steps_total = options.data.steps or sampler.steps_for_epochs(options.data.epochs or 1)
+    epochs = options.data.epochs or steps_total / sampler.steps_per_epoch
+    if options.data.steps is not None:  # a number from a paper may be a hundred epochs of a smaller set
+        notes.append(f"{steps_total} steps are {epochs:.2f} epochs of {len(training)} comparisons.")
+        context.set_status(notes=notes)
     engine = Engine(
         model,
         optimizer=options.optimizer,
@@ -171,7 +175,7 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
         **cuts.as_result(),
         "pairs_without_strength": pairs_without_strength,
         "steps": steps_total,
-        "epochs": options.data.epochs or steps_total / sampler.steps_per_epoch,
+        "epochs": epochs,
         "layout": batcher.layout,
         "layout_reason": batcher.layout_reason,
         "model_sha256s": sha256s,

@@ -166,7 +166,8 @@ def test_a_number_of_steps_ends_in_the_middle_of_an_epoch_and_is_resumed_there(c
     assert [row["learning_rate"] for row in metrics] == pytest.approx([1e-3 * (1 - n / 7) for n in range(7)])
     assert [row["epoch"] for row in metrics] == [n / 4 for n in range(1, 8)]
     assert result["steps"] == 7 and result["epochs"] == 1.75
-    assert json.loads((tmp_path / "whole" / "status.json").read_text())["steps_total"] == 7
+    status = json.loads((tmp_path / "whole" / "status.json").read_text())
+    assert status["steps_total"] == 7 and "7 steps are 1.75 epochs of 64 comparisons." in status["notes"]
 
     log = RunContext.log_metrics
 
