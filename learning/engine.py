@@ -9,6 +9,7 @@ Every forward pass of the trained model goes through `forward` or `infer`: ZeRO 
 there, and autocast is switched on there.
 """
 
+import logging
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -26,7 +27,10 @@ from learning.interface.options import UserError
 from learning.interface.training_options import OptimizerOptions, RuntimeOptions
 from learning.models.architectures import unwrap_model
 from learning.models.files import save_model
+from learning.models.tokenizers import autotokenizer_difference
 from learning.schedules import learning_rate_at
+
+logger = logging.getLogger(__name__)
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -209,6 +213,8 @@ class Engine:
         sums: dict[str, str] = {}
         if self._distributed.is_main:
             sums = save_model(self.model, tokenizer, path, state_dict=state, finish=finish)
+            if difference := autotokenizer_difference(Path(path), tokenizer):
+                logger.warning("AutoTokenizer reads the saved tokenizer otherwise: %s", difference)
         return self._distributed.broadcast_object(sums)
 
     # -- checkpoints -------------------------------------------------------------------------------------------

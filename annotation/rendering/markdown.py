@@ -104,6 +104,7 @@ def _rewrite_tokens(tokens: Sequence[Token]) -> None:
 def _renderer() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True})
     markdown.enable(["table", "strikethrough"])
+    markdown.disable("entity")  # as tags are shown as they were written, so is &amp;
     add_formulas(markdown)
     markdown.add_render_rule("image", _render_image)
     markdown.add_render_rule("fence", _render_fence)

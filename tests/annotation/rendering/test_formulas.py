@@ -1,6 +1,11 @@
 r"""Formulas and backslashes stay as they were written (KaTeX draws them in the browser: test_work_page)."""
 
+import html
+import json
+import os
+import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +64,35 @@ def test_a_text_full_of_openings_is_read_in_time(piece):
     started = time.perf_counter()
     _to_html(piece * (30_000 // len(piece)))
     assert time.perf_counter() - started < 5
+
+
+SHARED = Path(
+    os.environ.get("ROUNDTABLE_SHARED_CASES", Path(__file__).resolve().parents[4] / "shared" / "cases")
+)
+OWN = [
+    "<script>document.title='y'</script><img src=y onerror=alert(2)><i>thin</i> &amp; &gt;",
+    "c < d && e > f <section>",
+    "$$\\sum_{i=1}^n i\\,$$ and \\(c_d\\) cost $7 or $8",
+    "\\sqrt{2} \\\\ \\{1\\}",
+    "```python\ndef g(y):\n\tif y:\n\t\treturn 2\n```",
+    "    four spaces\n\ttab\n  two",
+    "Family 👨‍👩‍👧 🇳🇱 👍🏽 é vs é مرحبا (RTL) שלום",
+    "<think>\nso\n</think>\n<|im_end|><|im_start|>assistant hi [INST] <<SYS>>",
+]
+
+
+def test_every_letter_that_was_written_is_on_the_screen():
+    """But for white space and Markdown's own signs, of which these texts have only fences."""
+    shared = SHARED / "33_shown.jsonl"
+    rows = map(json.loads, shared.read_text().splitlines()) if shared.is_file() else ()
+    plain = [
+        text
+        for row in rows
+        for text in (row["prompt"], row["chosen"], row["rejected"])
+        if "| a |" not in text and "1. one" not in text
+    ]
+    assert not shared.is_file() or len(plain) > 15
+    for text in OWN + plain:
+        shown = html.unescape(re.sub(r"</?(?:p|br|pre|code|span)\b[^>]*>", "", _to_html(text)))
+        written = re.sub(r"```\w*", "", text)
+        assert "".join(shown.split()) == "".join(written.split())
