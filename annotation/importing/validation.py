@@ -29,7 +29,13 @@ from workspace.models import Project
 
 
 def start_report(source: Source) -> ImportReport:
-    return ImportReport(file=source.name, files=[file.name for file in source.files])
+    report = ImportReport(file=source.name, files=[file.name for file in source.files])
+    if source.publishes_splits:
+        splits = ", ".join(sorted({file.split for file in source.files if file.split}))
+        report.notes.append(
+            f"Rows that name no split have that of their file's name ({splits}); --project-splits uses neither."
+        )
+    return report
 
 
 def stage_comparisons(

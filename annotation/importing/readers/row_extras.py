@@ -64,12 +64,24 @@ class RowExtras:
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{split, tags, source_id, metadata}, null where the row has none. Raises RowError."""
         source_id, id_column = self._source_id(row)
+        tags, not_tags = self._tags(row)
         return {
             "split": self._split(row),
-            "tags": None if self._reads_tags else self._columns.parse_optional(row, "tags", parse_tags),
+            "tags": tags,
             "source_id": source_id,
-            "metadata": self._metadata(row, id_column),
+            "metadata": self._metadata(row, id_column, not_tags),
         }
+
+    def _tags(self, row: Mapping[str, Any]) -> tuple[list[str] | None, str | None]:
+        """The tags; else the column that is called so and has something else, as any other that nobody reads."""
+        if self._reads_tags:
+            return None, None
+        try:
+            return self._columns.parse_optional(row, "tags", parse_tags), None
+        except RowError:
+            if self._columns.is_mapped("tags"):
+                raise
+            return None, "tags"
 
     def notes(self) -> list[str]:
         return [
@@ -95,12 +107,15 @@ class RowExtras:
                 return found, column
         return None, None
 
-    def _metadata(self, row: Mapping[str, Any], id_column: str | None) -> dict[str, Any] | None:
+    def _metadata(
+        self, row: Mapping[str, Any], id_column: str | None, also: str | None
+    ) -> dict[str, Any] | None:
         grouped = row.get(self._group_column) is not None
         kept: dict[str, Any] = {}
         for column, value in row.items():
             derived = column in self._derived and not grouped
-            if value is None or column == id_column or (column in self._taken and not derived):
+            taken = column in self._taken and not derived and column != also
+            if value is None or column == id_column or taken:
                 continue
             try:
                 kept[clean_text(column, "A column's name")] = _storable(value)
@@ -122,8 +137,9 @@ def parse_split(value: Any, column: str, names: Mapping[str, str] = SPLIT_NAMES)
 
 
 def parse_tags(value: Any, column: str) -> list[str]:
-    """A list of tags, or one tag."""
-    return [parse_name(tag, column) for tag in (value if isinstance(value, list) else [value])]
+    """A list of tags, or one tag; what is null in it is none."""
+    tags = value if isinstance(value, list) else [value]
+    return [parse_name(tag, column) for tag in tags if tag is not None]
 
 
 def _id_text(value: Any) -> str | None:

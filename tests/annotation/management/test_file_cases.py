@@ -420,3 +420,30 @@ def test_the_folder_of_an_export_comes_in_again(project, max_, tmp_path, files):
     other = create_project(actor=max_, name="Other")
     run("import_comparisons", other.slug, tmp_path / "out", *TRL)
     assert sorted(map(str, stored_judgments())) == sorted(map(str, before * 2))
+
+
+def test_splits_of_file_names_are_kept_and_said(project, tmp_path):
+    for name, numbers in (("train", range(6)), ("test", range(6, 9))):
+        rows = [{"prompt": f"Bread {n}?", "chosen": "Rye", "rejected": "None"} for n in numbers]
+        (tmp_path / f"{name}.jsonl").write_text(jsonl(*rows))
+    report = run("import_comparisons", project.slug, tmp_path / "train.jsonl", tmp_path / "test.jsonl", *TRL)
+    assert "Rows that name no split have that of their file's name (test, train)" in report
+    splits = dict(Prompt.objects.values_list("messages__0__content", "split"))
+    assert splits == {f"Bread {n}?": "train" if n < 6 else "test" for n in range(9)}
+
+
+def test_a_column_of_tags_that_are_none_refuses_no_row(project, tmp_path):
+    rows = [
+        PAIR | {"prompt": f"{n}?", "tags": tags}
+        for n, tags in enumerate(([None], {"a": 1}, [["x"]], ["good", None]))
+    ]
+    (tmp_path / "rows.jsonl").write_text(jsonl(*rows))
+    run("import_comparisons", project.slug, tmp_path / "rows.jsonl", *TRL)
+    judgments = Judgment.objects.order_by("pk")
+    assert [judgment.task.prompt.tags for judgment in judgments] == [[], [], [], ["good"]]
+    assert [(judgment.metadata or {}).get("tags") for judgment in judgments] == [
+        None,
+        {"a": 1},
+        [["x"]],
+        None,
+    ]
