@@ -9,5 +9,6 @@
     button.setAttribute("aria-pressed", String(written));
     answer.querySelector("[data-written]").hidden = !written;
     answer.querySelector("[data-rendered]").hidden = written;
+    window.dispatchEvent(new Event("resize")); // the answer has another height now: "Show all" comes or goes
   });
 })();
