@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.http import Http404
 
-from annotation.models import Assignment, Batch, Judgment
+from annotation.models import Assignment, Batch, Import, Judgment
 from workspace.models import Project, User
 
 
@@ -31,6 +31,13 @@ def access_batch(project: Project, pk: int) -> Batch:
     if batch is None:
         raise Http404("No such batch.")
     return batch
+
+
+def access_import(project: Project, pk: int) -> Import:
+    imported = Import.objects.select_related("actor").filter(project=project, pk=pk).first()
+    if imported is None:
+        raise Http404("No such import.")
+    return imported
 
 
 def access_judgment(batch: Batch, pk: int) -> Judgment:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from annotation.content.actions import NewResponse, add_responses
+from annotation.importing.usage import mark_demonstrations_used, mark_prompts_used, mark_texts_used
 from annotation.models import Prompt, PromptSet
 from annotation.records import demonstration_rows, prompt_rows, text_rows
 from learning.interface.record_files import read_records
@@ -23,6 +24,7 @@ def _prompt_set(run: Run) -> PromptSet:
 
 
 def _demonstrations(run: Run) -> Mapping[str, Any]:
+    mark_demonstrations_used(run.project, f"run {run.pk}")
     rows = list(demonstration_rows(run.project))
     if not rows:
         raise ActionError(
@@ -34,6 +36,7 @@ def _demonstrations(run: Run) -> Mapping[str, Any]:
 
 def _texts(run: Run) -> Mapping[str, Any]:
     require_training_texts(run.project, "start a run that needs none")
+    mark_texts_used(run.project, f"run {run.pk}")
     return {"texts": (text_rows(run.project), TEXTS)}
 
 
@@ -48,6 +51,7 @@ def _pretraining_inputs(run: Run) -> Mapping[str, Any]:
 
 
 def _ppo_inputs(run: Run) -> Mapping[str, Any]:
+    mark_prompts_used(_prompt_set(run), f"run {run.pk}")
     inputs: dict[str, Any] = {"prompts": (prompt_rows(run.project, prompt_set=_prompt_set(run)), PROMPTS)}
     if run.parameters.get("with_texts"):
         inputs |= _texts(run)

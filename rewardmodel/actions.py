@@ -67,6 +67,7 @@ def train_reward_model(
         config={**config, "model": model, "criterion": ", ".join(criterion.name for criterion in criteria)},
         parameters={
             "dataset": dataset.pk,
+            "batches": dataset.filters.get("batches"),
             "criteria": [criterion.pk for criterion in criteria],
             "base_artifact": base.pk,
             "name": name,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from annotation.datasets.files import dataset_comparisons
+from annotation.importing.usage import mark_demonstrations_used
 from annotation.models import PreferenceDataset
 from annotation.records import demonstration_rows, response_rows
 from learning.interface import vocabulary
@@ -28,6 +29,7 @@ def _training_inputs(run: Run) -> Mapping[str, Any]:
         dataset, consensus=run.parameters["consensus"], splits=(vocabulary.TRAIN, vocabulary.VALIDATION)
     )
     inputs: dict[str, Any] = {"comparisons": (comparisons, COMPARISONS)}
+    mark_demonstrations_used(run.project, f"run {run.pk}")
     demonstrations = list(demonstration_rows(run.project, splits=("train",)))
     if demonstrations:
         # Evenly over the order they came in: one file's first rows may be all of a kind.

@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation.batches.actions import reopen_batch
+from annotation.importing.usage import mark_prompts_used
 from annotation.models import Prompt, PromptSet
 from policy_training.mixing import NothingToMixIn, available_ptx
 from policy_training.models import Policy
@@ -79,6 +80,7 @@ def require_startable(
         if instance.project_id != project.pk:
             raise RoundRefused(f"“{instance}” belongs to another project.", code="wrong_project")
     _require_prompts(prompt_set)
+    mark_prompts_used(prompt_set, "a round")
     with_available_ptx(project, plan)
     policy_names = set(Policy.objects.filter(project=project).values_list("name", flat=True))
     missing = [name for name in plan.sampling.other_policies if name not in policy_names]

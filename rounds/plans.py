@@ -120,6 +120,9 @@ class RoundPlan:
     reference: ReferenceKind = "start_policy"
     head_to_head: HeadToHeadPlan = field(default_factory=HeadToHeadPlan)
     consensus: bool = False  # train on one merged row per task rather than one row per judgment
+    # Names of the batches whose judgments the reward model learns from, beside those of the round itself and of the
+    # rounds that follow it; none: all that are not excluded from datasets.
+    batches: tuple[str, ...] = ()
     continue_automatically: bool = True  # the new policy's samples become the next round's tasks at once
     preset: str = ""
 

@@ -25,6 +25,7 @@ from workspace.models import (
     QuestionSettings,
     User,
 )
+from workspace.naming import project_slug
 from workspace.roles import MACHINE_CAPABILITIES, ROLE_CAPABILITIES, Capability, roles_with
 from workspace.splits import require_valid_splits
 from workspace.time_zones import known_time_zones
@@ -73,11 +74,11 @@ def create_project(
 
     `split_salt` decides which prompts are held out; random unless a run must come out the same again.
     """
-    slug = slugify(name)[:50]
-    if not slug:
+    if not any(map(str.isalnum, name)):
         raise ActionError(
             "A project's name needs at least one letter or digit.", fields={"name": "Needs a letter."}
         )
+    slug = project_slug(Project.objects.all(), name)
     project = Project(
         name=name, slug=slug, overlap=overlap, lease_minutes=lease_minutes, description=description
     )

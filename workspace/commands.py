@@ -62,11 +62,17 @@ def require_migrated_database() -> None:
 
 def find_project(slug: str) -> Project:
     """Raises CommandError, naming the projects there are."""
-    project = Project.objects.filter(slug=slug).first()
+    project = Project.objects.filter(slug=slug).first() or _only_project_named(slug)
     if project is None:
         known = ", ".join(Project.objects.order_by("slug").values_list("slug", flat=True)[:20]) or "none yet"
         raise CommandError(f"There is no project {slug}; there is: {known}.", returncode=2)
     return project
+
+
+def _only_project_named(name: str) -> Project | None:
+    """A name in another script is easier to remember than the number in its address."""
+    named = list(Project.objects.filter(name=name)[:2])
+    return named[0] if len(named) == 1 else None
 
 
 def find_actor(project: Project, username: str | None) -> User:

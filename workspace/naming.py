@@ -3,6 +3,9 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.text import slugify
+
+RESERVED_SLUGS = frozenset({"new"})  # projects/new/ is the page that makes one
 
 
 def unique_name(rows: QuerySet[Any], name: str, *, max_length: int = 120) -> str:
@@ -12,3 +15,13 @@ def unique_name(rows: QuerySet[Any], name: str, *, max_length: int = 120) -> str
     taken = set(rows.filter(name__startswith=stem).values_list("name", flat=True))
     numbered = (f"{stem} ({number})" for number in range(2, len(taken) + 3))
     return name if name not in taken else next(other for other in numbered if other not in taken)
+
+
+def project_slug(projects: QuerySet[Any], name: str) -> str:
+    """A project's address. A name without Latin letters or digits, or one that a page has, gets a number."""
+    slug = slugify(name)[:50]
+    if slug and slug not in RESERVED_SLUGS:
+        return slug
+    stem = slug or "project"
+    taken = set(projects.filter(slug__startswith=stem).values_list("slug", flat=True))
+    return next(f"{stem}-{n}" for n in range(1, len(taken) + 2) if f"{stem}-{n}" not in taken)

@@ -80,6 +80,11 @@ def freeze_dataset(
         "purposes": sorted(purposes),
         "annotator_kinds": sorted(annotator_kinds),
     }
+    excluded = Batch.objects.filter(project=project, visible=True, excluded=True)
+    if chosen:
+        excluded = excluded.filter(criterion__in=chosen)
+    if batches is None and (names := sorted(excluded.values_list("name", flat=True))):
+        filters["excluded_batches"] = names
     root = Path(settings.DATA_DIR) / "datasets"
     folder = root / uuid.uuid4().hex
     partial = root / f".{folder.name}.partial"

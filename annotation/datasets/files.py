@@ -42,6 +42,18 @@ def dataset_manifest(dataset: PreferenceDataset) -> dict[str, Any]:
     return manifest
 
 
+def excluded_batches_note(dataset: PreferenceDataset) -> str:
+    """Which batches a manager had left out when it was frozen; empty when none."""
+    names = dataset.filters.get("excluded_batches", [])
+    batches = ", ".join(f"“{name}”" for name in names)
+    what = "The batch" if len(names) == 1 else "The batches"
+    return (
+        f"{what} {batches} {'is' if len(names) == 1 else 'are'} excluded from datasets and left out."
+        if names
+        else ""
+    )
+
+
 def dataset_judgments(
     dataset: PreferenceDataset, *, splits: Collection[str] | None = None
 ) -> Iterator[JudgmentRow]:

@@ -158,6 +158,18 @@ def close_batch(request: ProjectRequest, pk: int) -> HttpResponse:
     return _run_batch_action(request, pk, actions.close_batch, "The batch is closed.")
 
 
+@require_POST
+@project_view(Capability.MANAGE)
+def exclude_batch(request: ProjectRequest, pk: int) -> HttpResponse:
+    """With the POST field `undo` it is taken into datasets again."""
+    if request.POST.get("undo"):
+        return _run_batch_action(
+            request, pk, actions.include_batch, "Later datasets have its judgments again."
+        )
+    done = "Later datasets, exports and reward models leave its judgments out."
+    return _run_batch_action(request, pk, actions.exclude_batch, done)
+
+
 def _run_batch_action(
     request: ProjectRequest, pk: int, action: Callable[..., Batch], done: str
 ) -> HttpResponse:

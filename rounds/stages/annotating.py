@@ -1,5 +1,7 @@
 """People compare; the stage ends at the quota, at the deadline or by a manager's button."""
 
+from django.db.models import Q
+
 from annotation.batches.actions import close_batch
 from annotation.batches.progress import batch_progress
 from annotation.datasets.supply import current_training_supply
@@ -38,7 +40,16 @@ def round_training_supply(round_: Round, plan: RoundPlan) -> TrainingSupply:
         annotator_kinds=plan.annotation.annotator_kinds,
         ranking_loss=plan.reward_model.objective.ranking_loss,
         consensus=plan.consensus,
+        batches=training_batches(round_, plan),
     )
+
+
+def training_batches(round_: Round, plan: RoundPlan) -> list[Batch] | None:
+    """The batches the plan names and the round's own; None: all."""
+    if not plan.batches:
+        return None
+    of_round = Q(round_number=round_.number) | Q(name__in=plan.batches)
+    return list(Batch.objects.for_datasets(round_.project).filter(of_round).order_by("pk"))
 
 
 def missing_judgments_message(round_: Round) -> str:

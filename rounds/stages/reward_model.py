@@ -8,6 +8,7 @@ from rewardmodel.actions import train_reward_model
 from rewardmodel.models import RewardModel
 from rounds.models import Round, Stage
 from rounds.plans import RoundPlan, load_plan
+from rounds.stages.annotating import training_batches
 from rounds.stages.transitions import (
     all_done,
     attach_run,
@@ -46,6 +47,7 @@ def freeze_round_dataset(round_: Round) -> PreferenceDataset:
             project=round_.project,
             name=name,
             criterion=round_.criterion,
+            batches=training_batches(round_, plan),
             purposes=TRAINING_PURPOSES,
             annotator_kinds=plan.annotation.annotator_kinds,
         )

@@ -1,9 +1,12 @@
 """The reward model scores this round's responses, so that people can see how far it agrees with them."""
 
+from dataclasses import replace
+from typing import Any
+
 from django.db.models import Q
 from django.utils import timezone
 
-from annotation.models import Judgment, Response, Task
+from annotation.models import Batch, Judgment, Response, Task
 from annotation.models.judgments import JudgmentQuerySet
 from learning.interface.options import options_to_dict
 from rewardmodel.actions import score_responses
@@ -11,7 +14,7 @@ from rounds.errors import RoundRefused
 from rounds.head_to_head import held_out_shortage
 from rounds.lengths import require_lengths
 from rounds.models import Round, Schedule, Stage
-from rounds.plans import RoundPlan, load_plan
+from rounds.plans import RoundPlan, load_plan, plan_to_dict
 from rounds.stages.transitions import (
     all_done,
     attach_run,
@@ -102,6 +105,16 @@ def next_round_of(round_: Round) -> Round | None:
     return later.order_by("number").first()
 
 
+def plan_of_next_round(round_: Round) -> dict[str, Any]:
+    """The same plan; where it names batches, with this round's own among them."""
+    plan = load_plan(round_.plan)
+    if not plan.batches:
+        return dict(round_.plan)
+    own = Batch.objects.filter(project=round_.project, round_number=round_.number, visible=True)
+    names = dict.fromkeys((*plan.batches, *own.order_by("pk").values_list("name", flat=True)))
+    return plan_to_dict(replace(plan, batches=tuple(names)))
+
+
 def open_next_round(round_: Round, *, actor: User | None = None) -> Round:
     """The round after a done one, with the same plan: its start is this round's new policy. Raises RoundRefused."""
     assert round_.new_policy is not None
@@ -113,7 +126,7 @@ def open_next_round(round_: Round, *, actor: User | None = None) -> Round:
         number=last.number + 1,  # a cancelled round keeps its number
         criterion=round_.criterion,
         prompt_set=round_.prompt_set,
-        plan=round_.plan,
+        plan=plan_of_next_round(round_),
         start_policy=round_.new_policy,
         comparison_policy=round_.start_policy,
         started_by=actor or round_.started_by,

@@ -7,6 +7,7 @@ import pytest
 from django.urls import reverse
 
 from annotation.judging.actions import JudgmentInput, submit_judgment
+from annotation.models import Import
 from annotation.queue.actions import claim_task
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -32,6 +33,9 @@ PAGES = {
     "judgment": ("get", {"reviewer", "manager"}, "judgment", None),
     "open_batch": ("post", {"manager"}, "batch", {}),
     "close_batch": ("post", {"manager"}, "batch", {}),
+    "exclude_batch": ("post", {"manager"}, "batch", {}),
+    "imports": ("get", {"manager"}, None, None),
+    "take_back_import": ("post", {"manager"}, "import", {}),
 }
 
 
@@ -64,6 +68,10 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
         kwargs["public_id"] = assignment.public_id
     if needs in ("batch", "judgment"):
         kwargs["pk"] = batch.pk
+    if needs == "import":
+        kwargs["pk"] = Import.objects.create(
+            project=project, kind="prompts", actor=visitors["manager"], state="done"
+        ).pk
     if needs == "judgment":
         kwargs["judgment_pk"] = judgment.pk
     address = reverse(f"annotation:{name}", kwargs=kwargs)
@@ -83,7 +91,8 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
             assert call(verb) in ({302, 405} if visitor == "nobody" else {405})
         status = call(method)
         if visitor in allowed:
-            assert status in (200, 201) or (status == 302 and name in ("open_batch", "close_batch"))
+            redirects = ("open_batch", "close_batch", "exclude_batch", "take_back_import")
+            assert status in (200, 201) or (status == 302 and name in redirects)
         else:
             assert status in ({302, 401} if visitor == "nobody" else {404})
 

@@ -5,6 +5,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from workspace import actions
+from workspace.commands import find_project
 from workspace.errors import ActionError, InvitationUnusable, LastManager
 from workspace.models import AuditEvent, Invitation, Membership, Project, User
 
@@ -161,3 +162,24 @@ def test_of_versioned_rows_the_latest_is_the_highest_version(project, max_):
     assert project.guidelines.latest_version() == new
     project.question_settings.all().delete()
     assert project.question_settings.latest_version() is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("new", "new-1"),
+        ("New!", "new-1"),
+        ("مطبخ", "project-1"),
+        ("厨房", "project-1"),
+        ("Küche", "kuche"),
+    ],
+)
+def test_a_project_may_be_called_new_or_be_in_any_script(client, max_, name, slug):
+    project = actions.create_project(actor=max_, name=name)
+    assert (project.name, project.slug) == (name, slug)
+    client.force_login(max_)
+    assert client.get(f"/projects/{slug}/", follow=True).status_code == 200
+    assert find_project(name) == find_project(slug) == project
+    other = actions.create_project(actor=max_, name="事")
+    assert other.slug != slug

@@ -38,7 +38,18 @@ PAGES = {
             f"workspace:{name}"
             for name in "people invite withdraw_invitation change_member set_time_zone set_splits".split()
         ),
-        *(f"annotation:{name}" for name in ("settings", "new_batch", "open_batch", "close_batch")),
+        *(
+            f"annotation:{name}"
+            for name in (
+                "settings",
+                "new_batch",
+                "open_batch",
+                "close_batch",
+                "imports",
+                "take_back_import",
+                "exclude_batch",
+            )
+        ),
         *(
             f"rounds:{name}"
             for name in "start end_annotation reopen_annotation retry cancel continue".split()

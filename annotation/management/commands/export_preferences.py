@@ -4,13 +4,14 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from annotation.batches.actions import find_batches
 from annotation.datasets.actions import DEFAULT_ANNOTATOR_KINDS
 from annotation.datasets.shards import FILE_KINDS
 from annotation.exporting.actions import export_preferences, export_selection
 from annotation.exporting.formats.base import MARGINS, TIES
 from annotation.exporting.formats.registry import EXPORT_FORMATS
 from annotation.management.command_line import describe_formats
-from annotation.models import COUNTED_PURPOSES, Batch, PreferenceDataset, Task
+from annotation.models import COUNTED_PURPOSES, PreferenceDataset, Task
 from annotation.text import safe_excerpt
 from learning.interface.vocabulary import SPLITS
 from workspace.commands import ProjectCommand
@@ -81,6 +82,9 @@ class Command(ProjectCommand):
                 actor=actor, project=project, selection=selection, out=out, **export_options
             )
         counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in manifest["counts"].items())
+        if names := manifest["filters"].get("excluded_batches"):
+            left_out = ", ".join(f"“{name}”" for name in names)
+            self.stdout.write(f"Left out, as excluded from datasets: {left_out}.")
         self.stdout.write(f"{safe_excerpt(str(out))}: {counts} of the dataset “{manifest['dataset']}”.")
 
     def _dataset(self, project: Project, options: dict[str, Any]) -> PreferenceDataset:
@@ -99,18 +103,7 @@ class Command(ProjectCommand):
         name = options["criterion"]
         return {
             "criterion": find_criterion(project, name) if name is not None else None,
-            "batches": self._batches(project, options["batch"]),
+            "batches": find_batches(project, options["batch"]),
             "purposes": options["purposes"] or COUNTED_PURPOSES,
             "annotator_kinds": options["annotator_kinds"] or DEFAULT_ANNOTATOR_KINDS,
         }
-
-    def _batches(self, project: Project, names: list[str] | None) -> list[Batch] | None:
-        if names is None:
-            return None
-        batches = []
-        for name in names:
-            batch = project.batches.filter(name=name, visible=True).first()
-            if batch is None:
-                raise ActionError(f"The project {project.slug} has no batch named “{name}”.")
-            batches.append(batch)
-        return batches

@@ -4,7 +4,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from annotation.batches.actions import find_batches
 from annotation.datasets.actions import freeze_dataset
+from annotation.datasets.files import excluded_batches_note
 from annotation.datasets.supply import TRAINING_PURPOSES
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
@@ -32,6 +34,12 @@ class Command(ProjectCommand):
             metavar="NAME",
             help="(repeatable: one reward model for all of them; default: the only one there is)",
         )
+        parser.add_argument(
+            "--batch",
+            action="append",
+            metavar="NAME",
+            help="train on this batch's judgments only (repeatable; default: all that are not excluded)",
+        )
         parser.add_argument("--preset", default="tiny", choices=sorted(PRESETS))
         parser.add_argument(
             "--annotator-kinds",
@@ -55,6 +63,7 @@ class Command(ProjectCommand):
             actor=actor,
             project=project,
             criteria=criteria,
+            batches=find_batches(project, options["batch"]),
             purposes=TRAINING_PURPOSES,
             annotator_kinds=options["annotator_kinds"],
             reuse=True,
@@ -69,6 +78,8 @@ class Command(ProjectCommand):
             config=apply_overrides(options_to_dict(config), options["set"]),
             consensus=options["consensus"],
         )
+        if note := excluded_batches_note(dataset):
+            self.stdout.write(note)
         self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` runs it.")
 
 

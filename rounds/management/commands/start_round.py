@@ -1,8 +1,10 @@
 """manage.py start_round PROJECT [--preset NAME] [--at TIME | --every TIME | --after WHAT]"""
 
 from argparse import ArgumentParser
+from dataclasses import replace
 from typing import Any
 
+from annotation.batches.actions import find_batches
 from annotation.models import PromptSet
 from policy_training.mixing import describe_ptx
 from policy_training.models import Policy
@@ -39,6 +41,12 @@ class Command(ProjectCommand):
         parser.add_argument("--policy", help="name of the policy to start from (default: the newest)")
         parser.add_argument("--prompt-set", help="name (default: the only one of purpose policy)")
         parser.add_argument("--criterion", help="name (default: the only one)")
+        parser.add_argument(
+            "--batch",
+            action="append",
+            metavar="NAME",
+            help="beside the round's own judgments the reward model learns from this batch's only (repeatable)",
+        )
         parser.add_argument("--prompts", type=int, help="how many prompts to sample")
         parser.add_argument("--responses", type=int, help="how many responses a task shows, 2 to 9")
         parser.add_argument("--temperatures", type=float, nargs="+")
@@ -96,6 +104,9 @@ class Command(ProjectCommand):
             max_response_tokens=options["max_response_tokens"],
         )
         plan = load_plan(apply_overrides(plan_to_dict(plan), options["set"]))
+        if options["batch"]:
+            find_batches(project, options["batch"])
+            plan = replace(plan, batches=tuple(options["batch"]))
         prompt_set = find_prompt_set(project, options["prompt_set"])
         if when is not None:
             schedule = create_schedule(

@@ -11,6 +11,7 @@ from annotation.importing.actions import (
     take_back_import,
 )
 from annotation.importing.report import ImportRefused
+from annotation.importing.usage import mark_demonstrations_used, mark_prompts_used
 from annotation.models import (
     Batch,
     Demonstration,
@@ -170,3 +171,14 @@ def test_nothing_is_left_to_freeze_when_all_was_taken_back(bring, project, max_)
     take_back_import(actor=max_, imported=bring(pairs([1])))
     with pytest.raises(NoJudgments):
         freeze_dataset(actor=max_, project=project)
+
+
+def test_what_a_run_or_a_round_read_stays(bring, project, max_):
+    prompts = bring([{"prompt": "Q 1?"}], "prompts.jsonl", import_prompts)
+    demonstrations = bring([{"prompt": "Q 2?", "response": "A."}], "sft.jsonl", import_demonstrations)
+    mark_prompts_used(PromptSet.objects.get(name="prompts"), "a round")
+    with pytest.raises(ImportRefused, match=r"\(prompts.jsonl\) stays: a round was made with it\."):
+        take_back_import(actor=max_, imported=prompts)
+    mark_demonstrations_used(project, "run 7")
+    with pytest.raises(ImportRefused, match=r"\(sft.jsonl\) stays: run 7 was made with it\."):
+        take_back_import(actor=max_, imported=demonstrations)

@@ -1,0 +1,25 @@
+"""Imports that a run or a round reads stay: whoever reads their rows says so here first."""
+
+from django.db.models import Q, QuerySet
+
+from annotation.models import Import, PromptSet
+from workspace.models import Project
+
+
+def mark_prompts_used(prompt_set: PromptSet, used_for: str) -> None:
+    """The imports whose prompts are in the set, or that put them there."""
+    of_set = Q(prompts__memberships__prompt_set=prompt_set) | Q(memberships__prompt_set=prompt_set)
+    _mark(Import.objects.filter(of_set, project=prompt_set.project), used_for)
+
+
+def mark_demonstrations_used(project: Project, used_for: str) -> None:
+    _mark(Import.objects.filter(project=project, demonstrations__isnull=False), used_for)
+
+
+def mark_texts_used(project: Project, used_for: str) -> None:
+    _mark(Import.objects.filter(project=project, texts__isnull=False), used_for)
+
+
+def _mark(imports: QuerySet[Import], used_for: str) -> None:
+    keys = list(imports.filter(state=Import.State.DONE, used_for="").values_list("pk", flat=True).distinct())
+    Import.objects.filter(pk__in=keys).update(used_for=used_for[:200])
