@@ -7,8 +7,10 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.batches.actions import exclude_batch
 from annotation.content.actions import get_or_create_prompt_set, get_or_create_source
-from annotation.models import Source
+from annotation.importing.actions import import_comparisons, take_back_import
+from annotation.models import Import, Source
 from policy_training.models import Policy
 from rounds.actions import start_round
 from rounds.models import ScheduleFiring
@@ -23,7 +25,7 @@ AXE = Path(__file__).resolve().parents[1] / "node_modules" / "axe-core" / "axe.m
 
 
 @pytest.fixture
-def pages(page, client, live_server, project, criterion, max_, make_user):
+def pages(page, client, live_server, project, criterion, max_, make_user, tmp_path):
     """A manager's pages and the address of an invitation."""
     from annotation.content.actions import add_prompts
 
@@ -53,6 +55,13 @@ def pages(page, client, live_server, project, criterion, max_, make_user):
         plan=preset_plan("tiny"),
     )
     ScheduleFiring.objects.create(schedule=schedule, due_at=timezone.now())
+    file = tmp_path / "a-long-name-of-a-file-of-comparisons-from-elsewhere.jsonl"
+    file.write_text('{"prompt": "Tea?", "chosen": "yes", "rejected": "no"}')
+    imported_batch, _ = import_comparisons(actor=max_, project=project, path=file, format="trl")
+    file.write_text('{"prompt": "Milk?", "chosen": "yes", "rejected": "no"}')
+    _, report = import_comparisons(actor=max_, project=project, path=file, format="trl")
+    take_back_import(actor=max_, imported=Import.objects.get(pk=report.import_id))
+    exclude_batch(actor=max_, batch=imported_batch)
     set_role(actor=max_, project=project, user=make_user("a-colleague-with-a-long-name"), role="annotator")
     _, token = invite(actor=max_, project=project, role="annotator", note="Nia")
     client.force_login(max_)
@@ -66,6 +75,8 @@ def pages(page, client, live_server, project, criterion, max_, make_user):
         "settings": reverse("annotation:settings", args=slug),
         "batches": reverse("annotation:batches", args=slug),
         "new batch": reverse("annotation:new_batch", args=slug),
+        "imports": reverse("annotation:imports", args=slug),
+        "batch": reverse("annotation:batch", args=[*slug, imported_batch.pk]),
         "invitation": reverse("workspace:accept_invitation", args=[token]),
         "rounds": reverse("rounds:list", args=slug),
         "round": reverse("rounds:round", args=[*slug, 1]),

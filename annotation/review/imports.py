@@ -1,5 +1,7 @@
 """A manager's list of what was brought in from files, and the button that takes an import back."""
 
+from collections.abc import Mapping
+
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
@@ -18,6 +20,13 @@ from workspace.roles import Capability
 PAGE_SIZE = 30
 
 
+def _counts(counts: Mapping[str, int]) -> str:
+    """“1 judgment, 2 tasks”."""
+    return ", ".join(
+        f"{number} {what.removesuffix('s') if number == 1 else what}" for what, number in counts.items()
+    )
+
+
 @require_GET
 @never_cache
 @project_view(Capability.MANAGE)
@@ -27,7 +36,7 @@ def imports(request: ProjectRequest) -> HttpResponse:
     rows = [
         {
             "imported": imported,
-            "counts": ", ".join(f"{number} {what}" for what, number in imported.counts.items()),
+            "counts": _counts(imported.counts),
             "batches": list(imported.batches.filter(visible=True).order_by("pk")),
             "reason": reason_to_keep(imported) if imported.state == Import.State.DONE else "",
             "broken": imported.state == Import.State.RUNNING and not is_at_work(imported),
@@ -43,6 +52,7 @@ def imports(request: ProjectRequest) -> HttpResponse:
 def take_back(request: ProjectRequest, pk: int) -> HttpResponse:
     hidden = perform_action(request, take_back_import, imported=access_import(request.project, pk))
     if hidden is not None:
-        counts = ", ".join(f"{number} {what}" for what, number in hidden.items()) or "nothing"
-        messages.success(request, f"Taken back: {counts}. The corrected file can be imported again.")
+        messages.success(
+            request, f"Taken back: {_counts(hidden) or 'nothing'}. The corrected file can be imported again."
+        )
     return redirect("annotation:imports", slug=request.project.slug)

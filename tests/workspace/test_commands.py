@@ -39,3 +39,30 @@ def test_a_projects_time_zone_is_set_by_name(project):
     with pytest.raises(CommandError, match="“Mars” is no time zone") as caught:
         call_command("set_time_zone", "kitchen", "Mars")
     assert caught.value.returncode == 2
+
+
+@pytest.mark.django_db
+def test_the_division_of_prompts_is_set_by_command_and_page(project, max_, client):
+    def run(*arguments):
+        out = StringIO()
+        call_command("set_splits", "kitchen", *arguments, stdout=out)
+        return out.getvalue()
+
+    assert run("--train", "0.6", "--validation", "0.3") == (
+        "Prompts that come from now on: 60.00% train, 30.00% validation, the rest test.\n"
+    )
+    assert "helpful=700 held out for each tag" in run("--test-per-tag", "helpful=700")
+    with pytest.raises(CommandError, match="train must be above 0") as refused:
+        run("--train", "0.9")
+    assert refused.value.returncode == 2
+    with pytest.raises(CommandError, match="at least one prompt is held out"):
+        run("--test-per-tag", "many")
+    project.refresh_from_db()
+    assert (project.train_share, project.validation_share) == (0.6, 0.3)
+    client.force_login(max_)
+    page = "/projects/kitchen/splits/"
+    said = client.post(page, {"train_share": "90", "validation_share": "20"}, follow=True).content.decode()
+    assert "do not fit" in said
+    client.post(page, {"train_share": "50", "validation_share": "12.5", "test_per_tag": "700"})
+    project.refresh_from_db()
+    assert (project.train_share, project.validation_share, project.test_per_tag) == (0.5, 0.125, {"*": 700})

@@ -73,7 +73,7 @@ def test_a_manager_takes_an_import_back_and_excludes_a_batch_in_the_browser(
     client.force_login(max_)
     page = reverse("annotation:imports", args=[project.slug])
     shown = client.get(page).content.decode()
-    assert "bad.jsonl" in shown and "5 judgments, 5 tasks, 1 annotators" in shown and "Take back" in shown
+    assert "bad.jsonl" in shown and "5 judgments, 5 tasks, 1 annotator" in shown and "Take back" in shown
     batch = two_batches["good"]
     client.post(reverse("annotation:exclude_batch", args=[project.slug, batch.pk]))
     batch.refresh_from_db()
