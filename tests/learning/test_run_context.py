@@ -324,4 +324,4 @@ def test_a_run_directory_moved_with_its_models_reads_them_where_they_are_now(tmp
     context = RunContext.open(RunDirectory(new / "runs" / "b"), OptionsWithModel)
     assert context.options == OptionsWithModel(model_path=str(new / "runs" / "a" / "model"))
     assert context.options_as_asked == asked
-    context.close("done")
+    context.close("done", "")

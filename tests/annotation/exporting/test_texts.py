@@ -59,7 +59,8 @@ def test_datasets_reads_the_folder(project, texts, max_, tmp_path, monkeypatch):
     export_texts(actor=max_, project=project, out=tmp_path / "out")
     found = load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
     assert {name: len(rows) for name, rows in found.items()} == {"train": 2, "validation": 1, "test": 1}
-    assert found["test"][0] == {"text_id": "t3", "text": "Text\u2028 3.", "licence": "CC0", "split": "test"}
+    row = {"text_id": "t3", "text": "Text\u2028 3.", "licence": "CC0", "split": "test"}
+    assert found["test"][0] == row | {"source_id": None, "metadata": None}
 
 
 def test_a_split_alone_and_nothing_and_a_taken_folder(project, texts, max_, tmp_path):
