@@ -230,7 +230,7 @@ def test_reconcile_compares_the_files_that_the_database_names(project, write_row
     model.mkdir(parents=True)
     (done.path / "result.json").write_text("{}")
     (model / "model.safetensors").write_bytes(b"weights")
-    register_artifact(actor=max_, project=project, kind="policy", path=model)
+    artifact = register_artifact(actor=max_, project=project, kind="policy", path=model)
     assert run("reconcile") == (
         "Every counter agrees with its rows.\n"
         "Every file that the database names is there: 1 artifact, 1 result and 1 dataset read and compared.\n"
@@ -245,7 +245,10 @@ def test_reconcile_compares_the_files_that_the_database_names(project, write_row
 
     (model / "model.safetensors").write_bytes(b"Weights")  # as long as before
     said = differs()
-    assert "artifact 1 (Policy runs/" in said and "its content is not the one recorded (sha256)" in said
+    assert (
+        f"artifact {artifact.pk} (Policy runs/" in said
+        and "its content is not the one recorded (sha256)" in said
+    )
     assert "1 of the files are missing or were changed; nothing was changed." in said
     assert "looked for, not read" in run("reconcile", "--quick")
     [shard] = (tmp_path / dataset.directory).glob("*.parquet")
