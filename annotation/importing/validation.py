@@ -192,7 +192,9 @@ def check_against_database(project: Project, staging: Staging, report: ImportRep
     if project.test_per_tag:
         _hold_out_per_tag(project, staging)
     for chunk in staging.content_digests("prompt"):
-        stored = Prompt.objects.filter(project=project, external_id__in=[row_id for row_id, _ in chunk])
+        stored = Prompt.objects.filter(
+            project=project, external_id__in=[row_id for row_id, _ in chunk]
+        ).order_by("pk")
         found = {row_id: {content} for row_id, content in stored.values_list("external_id", "content_hash")}
         _reject_conflicts("prompt", dict(chunk), found, staging, report)
     for chunk in staging.content_digests("response"):
@@ -222,7 +224,9 @@ def _stored_response_digests(project: Project, staged: Mapping[str, str]) -> dic
     is the one that a row without an id gets.
     """
     rows = list(
-        Response.objects.filter(project=project, external_id__in=staged).values_list(
+        Response.objects.filter(project=project, external_id__in=staged)
+        .order_by("pk")  # the first conflict is the one that is named
+        .values_list(
             "external_id", "prompt_id", "prompt__external_id", "prompt__content_hash", "text", "turns"
         )
     )

@@ -10,6 +10,8 @@ from django.db.models import Q
 
 from workspace.models import Project
 
+FIRST_COUNTS = ("judgments", "tasks", "annotators", "new prompts", "new demonstrations", "new texts")
+
 
 class ImportQuerySet(models.QuerySet["Import"]):
     def finished(self) -> ImportQuerySet:
@@ -70,6 +72,12 @@ class Import(models.Model):
             ),
         ]
         indexes = [models.Index(fields=["project", "-id"], name="import_newest_first")]
+
+    def counts_in_order(self) -> dict[str, int]:
+        """The counts, what everybody asks for first; PostgreSQL does not keep the order of a JSON object's keys."""
+        names = [name for name in FIRST_COUNTS if name in self.counts]
+        names += sorted(name for name in self.counts if name not in FIRST_COUNTS)
+        return {name: self.counts[name] for name in names}
 
     def __str__(self) -> str:
         return (

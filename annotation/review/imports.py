@@ -36,7 +36,7 @@ def imports(request: ProjectRequest) -> HttpResponse:
     rows = [
         {
             "imported": imported,
-            "counts": _counts(imported.counts),
+            "counts": _counts(imported.counts_in_order()),
             "batches": list(imported.batches.filter(visible=True).order_by("pk")),
             "reason": reason_to_keep(imported) if imported.state == Import.State.DONE else "",
             "broken": imported.state == Import.State.RUNNING and not is_at_work(imported),

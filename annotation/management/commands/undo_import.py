@@ -41,7 +41,7 @@ class Command(ProjectCommand):
         imports = project.imports.select_related("actor").order_by("pk")
         for imported in imports:
             files = ", ".join(file["name"] for file in imported.files)
-            counts = ", ".join(f"{number} {what}" for what, number in imported.counts.items())
+            counts = ", ".join(f"{number} {what}" for what, number in imported.counts_in_order().items())
             state = "" if imported.state == Import.State.DONE else f", {imported.get_state_display().lower()}"
             used = "" if not reason_to_keep(imported) or state else ", in use"
             self.stdout.write(
