@@ -12,7 +12,7 @@ from learning.interface.run_directory import RunDirectory
 from learning.interface.training_options import BatchOptions, EvaluationOptions, ModelSource
 from learning.models.files import save_model
 from learning.models.loading import load_reward_model
-from learning.run_context import RunContext
+from learning.run_context import RunContext, StopRequested
 from rewardmodel.training import evaluate
 from rewardmodel.training.config import EvaluateConfig, ObjectiveOptions
 from rewardmodel.training.scoring import RewardScorer
@@ -60,7 +60,7 @@ def test_a_split_without_comparisons_is_refused(model_path, tmp_path):
         evaluate.main(RunContext.open(RunDirectory(tmp_path / "run"), EvaluateConfig))
 
 
-def test_asked_to_stop_it_leaves_within_seconds_and_starts_over(model_path, tmp_path):
+def test_asked_to_stop_it_leaves_without_a_result_and_starts_over(model_path, tmp_path):
     rows = comparison_rows(1500, size=3, seed=6, validation_share=1.0)
     limits = dataclasses.replace(LIMITS, max_micro_batch_tokens=1)  # a pass for each
     create_run(
@@ -71,12 +71,32 @@ def test_asked_to_stop_it_leaves_within_seconds_and_starts_over(model_path, tmp_
     while not status.exists() or json.loads(status.read_text())["stage"] != "evaluating":
         assert process.poll() is None
         time.sleep(0.02)
-    asked = time.monotonic()
     process.send_signal(signal.SIGTERM)
     finish(process, tmp_path / "run", expected=75)
-    assert time.monotonic() - asked < 20  # a pass and the way out, on a busy machine too
     assert json.loads(status.read_text())["outcome"] == "checkpointed"
     assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_after_it_is_asked_to_stop_there_is_no_further_pass(model_path, tmp_path, monkeypatch):
+    rows = comparison_rows(20, size=3, seed=6, validation_share=1.0)
+    options = EvaluateConfig(
+        model_path=str(model_path), batch=dataclasses.replace(LIMITS, max_micro_batch_tokens=1)
+    )
+    create_run(tmp_path / "run", options, rows, command=COMMAND)
+    context = RunContext.open(RunDirectory(tmp_path / "run"), EvaluateConfig)
+    score, passes = RewardScorer._score, 0
+
+    def counted(self, batch):
+        nonlocal passes
+        passes += 1
+        context.stop_requested = passes >= 12
+        return score(self, batch)
+
+    monkeypatch.setattr(RewardScorer, "_score", counted)
+    with pytest.raises(StopRequested):
+        evaluate.main(context)
+    assert passes == 12  # of 20 and more, one a comparison
+    context.release()
 
 
 def test_the_loss_is_the_one_the_model_was_trained_with(config, model_path, tmp_path):
