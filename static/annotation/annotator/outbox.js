@@ -36,9 +36,10 @@
     const sendEntries = async () => {
       for (let [entry] = ownEntries(); entry; [entry] = ownEntries()) {
         const { status, data } = await api.requestJson(entry.url, entry.body);
-        drop(entry);
-        // Given back to the person, also when this task was judged otherwise in another window (409).
+        // Given back to the person, also when this task was judged otherwise in another window (409); before the entry
+        // goes, so that a window closed in between loses nothing.
         if (status >= 400) onRejected(entry, data.message || "The server refused this judgment.", data.code);
+        drop(entry);
         delay = FIRST_DELAY_MS;
       }
     };

@@ -10,6 +10,11 @@
     a.textContent = words;
     return a;
   };
+  const paragraph = (...nodes) => {
+    const p = document.createElement("p");
+    p.append(...nodes);
+    return p;
+  };
   const strong = (words) => {
     const b = document.createElement("strong");
     b.textContent = words;
@@ -35,8 +40,11 @@
       removeNotice: () => showNotice(null),
       clearNotice,
       askToLogIn,
-      showRejection: (message, url) =>
-        showNotice([text(`A judgment was not stored: ${message} `), ...(url ? [link(url, "Open it again")] : [])], { stays: true }),
+      // Each {message, url}; without an address where the person may not open it again.
+      showRejections: (rejections) =>
+        showNotice(rejections.map(({ message, url }) => paragraph(
+          text(`A judgment was not stored: ${message} `), ...(url ? [link(url, "Open it again")] : []),
+        )), { stays: true }),
       showSyncStatus({ waiting, offline, loggedOut }) {
         byId("work-page-sync").textContent = !waiting ? "" : offline
           ? `No connection: ${waiting} answer${waiting === 1 ? "" : "s"} kept here, sent when it is back.`

@@ -23,6 +23,7 @@
   const guideline = Roundtable.watchGuideline(workPage.dataset, { fetchGuideline: api.getGuideline, announce: statusBar.announce });
   const currentTask = () => current;
   const drafts = Roundtable.openDrafts({ storage, api, currentTask, onLoggedOut: statusBar.askToLogIn });
+  const rejections = Roundtable.openRejections({ storage, show: statusBar.showRejections });
   const outbox = Roundtable.openOutbox({
     storage,
     api,
@@ -31,7 +32,8 @@
       // With a new key: the old one may belong to what another window has stored.
       if (entry.draft) drafts.set(entry.publicId, { ...entry.draft, idempotency_key: Roundtable.randomId() });
       // Who was removed cannot open it again.
-      statusBar.showRejection(message, code === "not_a_member" ? null : api.urlOf(entry.publicId));
+      const url = code === "not_a_member" ? null : api.urlOf(entry.publicId);
+      rejections.add({ publicId: entry.publicId, message, url });
     },
   });
   Roundtable.watchActiveTime((seconds) => { if (current) current.seconds += seconds; });
@@ -197,6 +199,7 @@
       return;
     }
     statusBar.removeNotice();
+    rejections.forgetShown();
     const { publicId, isRevision, data } = current;
     const draft = current.draft();
     const { rationale, flags, seconds, idempotency_key } = draft;
@@ -221,6 +224,7 @@
   const skip = () => {
     if (!current || !current.controller || current.isRevision) return;
     statusBar.removeNotice();
+    rejections.forgetShown();
     const { publicId, touched } = current;
     offerUndo({ publicId, draft: current.draft(), touched });
     outbox.add({ publicId, url: api.urlOf(publicId, "skip"), body: {} });
@@ -260,8 +264,9 @@
 
   // --- start --------------------------------------------------------------------------------------------------
   const start = async () => {
-    await outbox.flush();
     const { firstTask } = workPage.dataset;
+    rejections.showKept({ opened: firstTask });
+    await outbox.flush();
     if (!firstTask || outbox.has(firstTask)) {
       showNextTask();
       return;

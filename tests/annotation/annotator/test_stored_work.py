@@ -90,13 +90,18 @@ def test_a_refused_judgment_of_the_version_before_is_given_back(
     page.keyboard.press("3")
     page.keyboard.press("Enter")
     wait_for_another(page, first)
-    wait_until(page, lambda: Judgment.objects.count() == 1)
+    # Its answer is here, too: else this page would send what is stored next, before it is loaded again.
+    wait_until(page, lambda: Judgment.objects.count() == 1 and stored(page, "outbox") is None)
     store(page, "outbox", [unsent(first, address, by="another-window", at=now() - 60_000)])
     page.reload()
+    for _ in range(2):  # it stands there until it was read, after a reload as well
+        page.wait_for_selector("#work-page-notice:not([hidden])")
+        assert "You have judged this task already" in page.inner_text("#work-page-notice")
+        page.reload()
     page.wait_for_selector("#work-page-notice:not([hidden])")
-    assert "You have judged this task already" in page.inner_text("#work-page-notice")
     page.click("#work-page-notice a")
     assert wait_for_task(page) == first
+    assert page.is_hidden("#work-page-notice")
     assert page.is_checked("input[name=scale][value='7']")
     assert page.input_value("[name=rationale]") == "clearly"
     page.keyboard.press("Control+Enter")
