@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
+    "workspace.middleware.VisitMiddleware",
     "workspace.middleware.NoLongerMemberMiddleware",
     "workspace.middleware.MethodNotAllowedMiddleware",
     "workspace.middleware.ExpiredSessionMiddleware",

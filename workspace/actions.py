@@ -14,6 +14,7 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
+from workspace.database import insert_row
 from workspace.errors import ActionError, InvitationUnusable, LastManager, StaleVersion
 from workspace.models import (
     AuditEvent,
@@ -40,13 +41,15 @@ def record_audit(
     **details: object,
 ) -> None:
     """Write the audit row of an action; call it inside the action's transaction."""
-    AuditEvent.objects.create(
-        actor=actor,
-        project=project,
-        action=action,
-        target_type=target._meta.label_lower if target is not None else "",
-        target_id=str(target.pk) if target is not None else "",
-        details=details,
+    insert_row(
+        AuditEvent(
+            actor=actor,
+            project=project,
+            action=action,
+            target_type=target._meta.label_lower if target is not None else "",
+            target_id=str(target.pk) if target is not None else "",
+            details=details,
+        )
     )
 
 

@@ -8,10 +8,10 @@ process wait in order instead. Processes still share the lock by polling; they a
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import wraps
-from typing import ParamSpec, TypeVar
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
@@ -45,6 +45,32 @@ def database_now() -> datetime:
             return cursor.fetchone()[0]
         cursor.execute("SELECT strftime('%%Y-%%m-%%dT%%H:%%M:%%f', 'now')", [])
         return datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC)
+
+
+@cache
+def _insertion(model: type[models.Model]) -> tuple[str, list[models.Field]]:
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    quote = connection.ops.quote_name
+    columns = ", ".join(quote(field.column) for field in fields)
+    places = ", ".join(["%s"] * len(fields))
+    return f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES ({places})", fields
+
+
+def insert_row(row: models.Model, *, on_conflict: str = "", returning: str = "") -> tuple[Any, ...] | None:
+    """What `row.save(force_insert=True)` does, at a quarter of its cost: for what every judgment writes.
+
+    Sets the row's key, and returns the further columns named by `returning` (None where nothing was inserted). Sends no
+    signals, and makes no savepoint: an IntegrityError ends the caller's transaction.
+    """
+    sql, fields = _insertion(type(row))
+    values = [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sql} {on_conflict} RETURNING id{', ' + returning if returning else ''}", values)
+        found = cursor.fetchone()
+    if found is None:
+        return None
+    row.pk, row._state.adding, row._state.db = found[0], False, connection.alias
+    return found[1:]
 
 
 def database_now_plus(seconds: float) -> Combinable:

@@ -5,6 +5,7 @@ was just sent are not. It deliberately decides nothing about who may see what: t
 """
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from workspace.access import NoLongerMember
+from workspace.visits import note_visit
 
 SESSION_EXPIRED_MESSAGE = "That was not done, because your session had ended: log in and repeat it."
 
@@ -32,6 +34,22 @@ def _login(next_path: str) -> str:
 
 def wants_json(request: HttpRequest) -> bool:
     return "application/json" in request.headers.get("Accept", "")
+
+
+class VisitMiddleware:
+    """Who asks for a page of a project, and as what, in one read; `project_view` then decides."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., HttpResponse], args: Any, kwargs: dict[str, Any]
+    ) -> None:
+        if hasattr(view, "capability") and settings.SESSION_COOKIE_NAME in request.COOKIES:
+            request.visit = note_visit(request, kwargs["slug"])  # type: ignore[attr-defined]
 
 
 class ExpiredSessionMiddleware:

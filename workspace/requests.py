@@ -14,7 +14,8 @@ from learning.interface.options import UserError
 from workspace.access import access_project
 from workspace.errors import ActionError
 from workspace.models import Project, User
-from workspace.roles import Capability
+from workspace.roles import Capability, role_capabilities
+from workspace.visits import Visit
 
 R = TypeVar("R")
 
@@ -25,6 +26,7 @@ class ProjectRequest(HttpRequest):
     user: User
     project: Project
     capabilities: frozenset[Capability]
+    visit: Visit | None  # what was read of them at once, where it was
 
 
 class ProjectView(Protocol):
@@ -43,10 +45,18 @@ def project_view(capability: Capability) -> Callable[[Callable[..., HttpResponse
     def decorate(view: Callable[..., HttpResponseBase]) -> ProjectView:
         @wraps(view)
         def authorized(request: HttpRequest, *args: Any, slug: str, **kwargs: Any) -> HttpResponseBase:
-            visit = cast(ProjectRequest, request)
-            visit.project, visit.capabilities = access_project(request.user, slug, capability)
-            with timezone.override(visit.project.time_zone):
-                return view(visit, *args, **kwargs)
+            allowed = cast(ProjectRequest, request)
+            visit: Visit | None = getattr(request, "visit", None)
+            if visit is not None and visit.user is request._cached_user:  # type: ignore[attr-defined]
+                capabilities = role_capabilities(visit.user, visit.role)
+                if capability in capabilities:
+                    allowed.project, allowed.capabilities = visit.project, capabilities
+                    with timezone.override(allowed.project.time_zone):
+                        return view(allowed, *args, **kwargs)
+            allowed.visit = None
+            allowed.project, allowed.capabilities = access_project(request.user, slug, capability)
+            with timezone.override(allowed.project.time_zone):
+                return view(allowed, *args, **kwargs)
 
         decorated = cast(ProjectView, login_required(authorized))
         decorated.capability = capability

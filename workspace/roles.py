@@ -34,7 +34,15 @@ def roles_with(capability: Capability) -> list[Role]:
 
 def capabilities_of(actor: User | AnonymousUser, project: Project) -> frozenset[Capability]:
     """What the actor may do on the project; nothing for everybody who is no member, operators included."""
-    if not isinstance(actor, User) or not actor.is_active or actor.kind != User.Kind.PERSON:
+    if not isinstance(actor, User):
         return frozenset()
-    role = project.memberships.filter(user=actor).values_list("role", flat=True).first()
+    return role_capabilities(
+        actor, project.memberships.filter(user=actor).values_list("role", flat=True).first()
+    )
+
+
+def role_capabilities(actor: User, role: str | None) -> frozenset[Capability]:
+    """What the actor may do where this is their role (None: no member)."""
+    if not actor.is_active or actor.kind != User.Kind.PERSON:
+        return frozenset()
     return ROLE_CAPABILITIES[Role(role)] if role else frozenset()

@@ -2,54 +2,32 @@
 
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef
+from django.db.models import F
 
-from annotation.models import Assignment, Batch, Judgment, Task
+from annotation.models import Judgment
+from annotation.queue.search import Standing, standing
 from workspace.models import Project, User
 
-# Counting stops here: "500+" says as much as the number.
+# "500+" says as much as the number.
 REMAINING_LIMIT = 500
 
 
 def count_remaining_tasks(actor: User, project: Project) -> int:
-    """How many tasks the actor could still be given, counted up to REMAINING_LIMIT."""
-    assigned = Assignment.objects.filter(task=OuterRef("pk"), annotator=actor).exclude(
-        state=Assignment.State.EXPIRED
-    )
-    tasks = Task.objects.filter(
-        batch__in=Batch.objects.open_to_annotators(project).order_by(), open_slots__gt=0
-    ).filter(~Exists(assigned))
-    return (
-        tasks.filter(reserved_for__isnull=True)
-        .union(tasks.filter(reserved_for=actor))[:REMAINING_LIMIT]
-        .count()
-    )
+    """How many tasks the actor could still be given, those they hold included."""
+    return standing(actor, project).remaining
 
 
 def annotator_progress(actor: User, project: Project) -> dict[str, Any]:
     """The annotator's counts, and the last of their assignments that can still be changed."""
-    own = Assignment.objects.filter(annotator=actor, task__batch__project=project)
-    # Tasks without slots (gold, repeats) are not among those left either: the count must not give them away.
-    leased = own.filter(
-        state=Assignment.State.LEASED,
-        task__batch__state=Batch.State.OPEN,
-        task__batch__visible=True,
-        task__required_judgments__gt=0,
-    ).count()
-    remaining = count_remaining_tasks(actor, project) + leased
-    last_assignment = (
-        Judgment.objects.current()
-        .of_project(project)
-        .filter(annotator=actor, task__batch__state=Batch.State.OPEN)
-        .order_by("-pk")
-        .values_list("assignment__public_id", flat=True)
-        .first()
-    )
+    return describe_progress(standing(actor, project))
+
+
+def describe_progress(now: Standing) -> dict[str, Any]:
     return {
-        "last_assignment": str(last_assignment) if last_assignment else None,
-        "judged": own.filter(state=Assignment.State.SUBMITTED).count(),
-        "remaining": remaining,
-        "remaining_label": f"{REMAINING_LIMIT}+" if remaining > REMAINING_LIMIT else str(remaining),
+        "last_assignment": str(now.last_assignment) if now.last_assignment else None,
+        "judged": now.judged,
+        "remaining": now.remaining,
+        "remaining_label": f"{REMAINING_LIMIT}+" if now.remaining > REMAINING_LIMIT else str(now.remaining),
     }
 
 

@@ -1,6 +1,7 @@
 """The tables of annotation, one module an aggregate. Django looks for the models here."""
 
 from annotation.models.assignments import Assignment, QueueCursor
+from annotation.models.counts import TaskCount
 from annotation.models.datasets import PreferenceDataset
 from annotation.models.imports import Import, ImportQuerySet
 from annotation.models.judgments import CurrentJudgment, GoldJudgment, Judgment, JudgmentQuerySet
@@ -29,6 +30,7 @@ __all__ = [
     "COUNTED_PURPOSES",
     "Source",
     "Task",
+    "TaskCount",
     "TaskQuerySet",
     "TaskResponse",
     "Text",

@@ -135,6 +135,8 @@ class CurrentJudgment(models.Model):
                 fields=["task", "annotator"], name="unique_current_judgment_per_task_and_annotator"
             )
         ]
+        # The latest of a person, whatever they have judged before.
+        indexes = [models.Index(fields=["annotator", "-judgment"], name="current_judgment_latest")]
 
 
 class GoldJudgment(models.Model):

@@ -6,9 +6,10 @@ counted_judgments + live leases. Whoever changes an assignment's state holds its
 the database's clock.
 """
 
-import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import F
@@ -20,9 +21,10 @@ from annotation.errors import (
     NoSlotLeft,
     NotYourTask,
 )
-from annotation.models import Assignment, Batch, Task, TaskResponse
-from annotation.preferences.scale import shuffle_responses
-from annotation.queue.search import TaskSearch, current_versions, find_task, lock_member, own_leases
+from annotation.models import Assignment, Batch, Task
+from annotation.queue.counts import shorten_counts
+from annotation.queue.handout import Handout, lease, read_content
+from annotation.queue.search import TaskSearch, current_versions, lock_member, survey, take_task
 from annotation.text import clean_json_value, clean_text
 from workspace.actions import record_audit
 from workspace.database import database_now, write_transaction
@@ -45,68 +47,69 @@ def claim_task(
     Their own live lease comes first. `after` is the assignment on their screen, so that the one behind it can be
     prefetched. `batch` narrows the search. Raises NotAMember. Writes no audit row.
     """
-    claimed = _claim_or_wait(actor, project, after, batch)
+    handout = hand_out_task(
+        actor=actor, project=project, after=after.public_id if after else None, batch=batch
+    )
+    return handout.assignment if handout else None
+
+
+def hand_out_task(
+    *,
+    actor: User,
+    project: Project,
+    after: UUID | None = None,
+    batch: Batch | None = None,
+    versions: Mapping[str, int] | None = None,
+) -> Handout | None:
+    """The same with all that its screen needs. `versions` of settings and guideline, where they were read already."""
+    versions = versions or current_versions(project)
+    handout = _claim_or_wait(actor, project, after, batch, versions)
     # In a transaction of its own: it holds several task locks, and a claim may wait for one.
-    if claimed is None and sweep_expired_leases(project=project):
-        claimed = _claim_or_wait(actor, project, after, batch)
-    return claimed
+    if handout is None and sweep_expired_leases(project=project):
+        handout = _claim_or_wait(actor, project, after, batch, versions)
+    if handout is not None and handout.standing.is_long:
+        shorten_counts(project, actor)
+    return handout
 
 
 def _claim_or_wait(
-    actor: User, project: Project, after: Assignment | None, batch: Batch | None
-) -> Assignment | None:
+    actor: User, project: Project, after: UUID | None, batch: Batch | None, versions: Mapping[str, int]
+) -> Handout | None:
     """First pass over whatever is locked, then, in a transaction that holds no other task, wait for what is.
 
     PostgreSQL keeps the lock of a row that it had to pass over because it no longer matched. Two claims that wait
     while holding such locks can deadlock.
     """
-    claimed = _claim(actor, project, after, batch)
-    if claimed is None and connection.vendor == "postgresql":
-        claimed = _claim(actor, project, after, batch, waits=True)
-    return claimed
+    handout = _claim(actor, project, after, batch, versions)
+    if handout is None and connection.vendor == "postgresql":
+        handout = _claim(actor, project, after, batch, versions, waits=True)
+    return handout
 
 
 @write_transaction
 def _claim(
-    actor: User, project: Project, after: Assignment | None, batch: Batch | None, *, waits: bool = False
-) -> Assignment | None:
+    actor: User,
+    project: Project,
+    after: UUID | None,
+    batch: Batch | None,
+    versions: Mapping[str, int],
+    *,
+    waits: bool = False,
+) -> Handout | None:
     # One claim of a person at a time: two open tabs get the same task instead of one each.
-    lock_member(actor, project)
-    leased_until = database_now() + timedelta(minutes=project.lease_minutes)
-    versions = current_versions(project)
+    leased_until = lock_member(actor, project) + timedelta(minutes=project.lease_minutes)
     search = TaskSearch(actor=actor, project=project, batch=batch, waits=waits)
-    for pk in own_leases(search, except_assignment=after):
-        if Assignment.objects.filter(pk=pk, state=Assignment.State.LEASED).update(
-            leased_until=leased_until, **versions
-        ):
-            return Assignment.objects.get(pk=pk)
-    task_id = find_task(search)
-    return None if task_id is None else _create_lease(actor, task_id, leased_until, versions)
-
-
-def _create_lease(actor: User, task_id: int, leased_until: datetime, versions: dict[str, int]) -> Assignment:
-    Task.objects.filter(pk=task_id, required_judgments__gt=0).update(open_slots=F("open_slots") - 1)
-    # An expired one comes back as it was, in the same order: its draft speaks of the same labels.
-    expired = Assignment.objects.filter(task_id=task_id, annotator=actor).first()
-    if expired is not None:
-        Assignment.objects.filter(pk=expired.pk).update(
-            state=Assignment.State.LEASED, leased_until=leased_until, **versions
-        )
-        return Assignment.objects.get(pk=expired.pk)
-    seed = secrets.randbits(62)
-    keys = list(
-        TaskResponse.objects.filter(task_id=task_id)
-        .order_by("position")
-        .values_list("response_id", flat=True)
-    )
-    return Assignment.objects.create(
-        task_id=task_id,
-        annotator=actor,
-        leased_until=leased_until,
-        shuffle_seed=seed,
-        order_shown=shuffle_responses(keys, seed),
-        **versions,
-    )
+    found = survey(search, after=after)
+    if found.own_lease and Assignment.objects.filter(
+        pk=found.own_lease, state=Assignment.State.LEASED
+    ).update(leased_until=leased_until, **versions):
+        assignment = Assignment.objects.get(pk=found.own_lease)
+        return Handout(assignment, read_content(assignment.task_id), found.standing)
+    task_id = take_task(search, found)
+    if task_id is None:
+        return None
+    content = read_content(task_id)
+    return Handout(lease(actor, task_id, content, leased_until, versions), content, found.standing)
 
 
 def require_own_assignment(actor: User, assignment: Assignment) -> None:

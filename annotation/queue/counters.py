@@ -3,6 +3,7 @@
 from django.db.models import Count, Q
 
 from annotation.models import Assignment, CurrentJudgment, Import, Judgment, Task
+from annotation.queue.counts import find_count_differences
 from workspace.models import Project
 
 
@@ -38,4 +39,4 @@ def find_counter_drift(project: Project | None = None) -> list[str]:
         lines.append(f"judgment {pk}: the head of its chain, but not the current one")
     for pk in submitted.filter(~Q(judgments__isnull=False)).values_list("pk", flat=True):
         lines.append(f"assignment {pk}: submitted, but without a judgment")
-    return lines
+    return lines + [str(difference) for difference in find_count_differences(project)]

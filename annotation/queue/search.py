@@ -1,4 +1,4 @@
-"""The SQL that finds and locks an annotator's next task.
+"""The SQL that finds an annotator's next task and takes a slot of it.
 
 It is written in SQL because it runs before every task, and the ORM takes longer to build these statements than the
 database to run them. Every column is written with its table's alias: a test compares them with the models.
@@ -6,13 +6,25 @@ database to run them. Every column is written with its table's alias: a test com
 
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Model
 
 from annotation.errors import NotAMember
-from annotation.models import Assignment, Batch, QueueCursor, Task
+from annotation.models import (
+    Assignment,
+    Batch,
+    CurrentJudgment,
+    Import,
+    Judgment,
+    QueueCursor,
+    Task,
+    TaskCount,
+)
+from workspace.database import insert_row
 from workspace.models import Guideline, Membership, Project, QuestionSettings, User
 
 ALIASES: dict[str, type[Model]] = {
@@ -20,64 +32,121 @@ ALIASES: dict[str, type[Model]] = {
     "own": Assignment,
     "b": Batch,
     "c": QueueCursor,
+    "cur": CurrentJudgment,
+    "excluded": QueueCursor,
     "g": Guideline,
+    "i": Import,
+    "j": Judgment,
+    "k": TaskCount,
     "m": Membership,
     "q": QuestionSettings,
     "t": Task,
 }
 _TABLE = {alias: f"{model._meta.db_table} {alias}" for alias, model in ALIASES.items()}
 
-_LOCK_MEMBERSHIP = f"SELECT m.id FROM {_TABLE['m']} WHERE m.project_id = %s AND m.user_id = %s"
+_LOCK_MEMBERSHIP = f"""SELECT m.id, {{now}} FROM {_TABLE["m"]}
+    WHERE m.project_id = %(project)s AND m.user_id = %(actor)s {{lock}}"""
 
 _CURRENT_VERSIONS = f"""SELECT
-    (SELECT MAX(q.version) FROM {_TABLE["q"]} WHERE q.project_id = %s),
-    (SELECT MAX(g.version) FROM {_TABLE["g"]} WHERE g.project_id = %s)"""
+    (SELECT MAX(q.version) FROM {_TABLE["q"]} WHERE q.project_id = %(project)s),
+    (SELECT MAX(g.version) FROM {_TABLE["g"]} WHERE g.project_id = %(project)s)"""
 
-_IN_OPEN_BATCHES = """b.project_id = %s AND b.state = 'open' AND b.visible AND (%s IS NULL OR b.id = %s)"""
+_IN_OPEN_BATCHES = """b.project_id = %(project)s AND b.state = 'open' AND b.visible
+    AND (%(batch)s IS NULL OR b.id = %(batch)s)"""
 
 _FROM_OPEN_BATCHES = f"FROM {_TABLE['t']} JOIN {_TABLE['b']} ON b.id = t.batch_id"
 
 _JOIN_OWN_ASSIGNMENT = f"JOIN {_TABLE['own']} ON own.task_id = t.id"
 
-_NOT_YET_ASSIGNED = f"""(SELECT 1 FROM {_TABLE["a"]}
-    WHERE a.task_id = t.id AND a.annotator_id = %s AND a.state <> 'expired' LIMIT 1) IS NULL"""
+_NOT_YET_ASSIGNED = f"""(SELECT 1 FROM {_TABLE["a"]} WHERE a.task_id = t.id AND a.annotator_id = %(actor)s
+    AND a.state NOT IN ('expired', 'taken_back') LIMIT 1) IS NULL"""
 
 # Tasks of purposes that use no slots (gold, repeats) require no judgments and always have room.
 _HAS_ROOM = "(t.required_judgments = 0 OR t.open_slots > 0)"
 
 _ORDER_BY_PRIORITY = "ORDER BY b.priority DESC, b.id, t.priority DESC, t.id LIMIT 1"
 
-_FIND_OWN_LEASES = f"""SELECT own.id {_FROM_OPEN_BATCHES} {_JOIN_OWN_ASSIGNMENT}
-    WHERE {_IN_OPEN_BATCHES} AND own.annotator_id = %s AND own.state = 'leased' AND own.id <> %s ORDER BY own.id"""
+_FROM_OWN_LEASES = f"""{_FROM_OPEN_BATCHES} {_JOIN_OWN_ASSIGNMENT}
+    WHERE own.annotator_id = %(actor)s AND own.state = 'leased' AND {_IN_OPEN_BATCHES}"""
 
 # An expired assignment of this annotator that has a draft, on a task with an open slot.
 _FIND_EXPIRED_WITH_DRAFT = f"""SELECT t.id {_FROM_OPEN_BATCHES} {_JOIN_OWN_ASSIGNMENT}
-    WHERE {_IN_OPEN_BATCHES} AND own.annotator_id = %s AND own.state = 'expired'
+    WHERE {_IN_OPEN_BATCHES} AND own.annotator_id = %(actor)s AND own.state = 'expired'
     AND CAST(own.draft AS TEXT) <> '{{}}' AND {_HAS_ROOM} ORDER BY own.leased_until DESC LIMIT 1"""
 
 _FIND_RESERVED_TASK = f"""SELECT t.id {_FROM_OPEN_BATCHES}
-    WHERE {_IN_OPEN_BATCHES} AND t.reserved_for_id = %s AND {_HAS_ROOM} AND {_NOT_YET_ASSIGNED} {_ORDER_BY_PRIORITY}"""
+    WHERE {_IN_OPEN_BATCHES} AND t.reserved_for_id = %(actor)s AND {_HAS_ROOM} AND {_NOT_YET_ASSIGNED}
+    {_ORDER_BY_PRIORITY}"""
 
 _FIND_GOLD_TASK = f"""SELECT t.id {_FROM_OPEN_BATCHES}
     WHERE {_IN_OPEN_BATCHES} AND t.purpose = 'gold' AND t.reserved_for_id IS NULL
     AND {_NOT_YET_ASSIGNED} {_ORDER_BY_PRIORITY}"""
 
-_LIST_OPEN_BATCHES = f"""SELECT b.id, b.queue_version, c.priority, c.task_id FROM {_TABLE["b"]} LEFT JOIN {_TABLE["c"]}
-    ON c.batch_id = b.id AND c.annotator_id = %s AND c.queue_version = b.queue_version
-    WHERE {_IN_OPEN_BATCHES} ORDER BY b.priority DESC, b.id"""
+# The last judgment that can still be changed, among the person's latest.
+_LAST_ASSIGNMENT = f"""SELECT a.public_id FROM (
+        SELECT cur.judgment_id AS judgment FROM {_TABLE["cur"]} WHERE cur.annotator_id = %(actor)s
+        ORDER BY cur.judgment_id DESC LIMIT {{latest}}
+    ) latest1
+    JOIN {_TABLE["j"]} ON j.id = latest1.judgment JOIN {_TABLE["a"]} ON a.id = j.assignment_id
+    JOIN {_TABLE["t"]} ON t.id = a.task_id JOIN {_TABLE["b"]} ON b.id = t.batch_id
+    LEFT JOIN {_TABLE["i"]} ON i.id = j.from_import_id
+    WHERE b.project_id = %(project)s AND b.state = 'open' AND NOT j.withdrawn
+    AND (j.from_import_id IS NULL OR i.state = 'done') ORDER BY j.id DESC LIMIT 1"""
 
-_FIND_OPEN_TASK = f"""SELECT t.id, t.priority FROM {_TABLE["t"]}
-    WHERE t.batch_id = %s AND t.open_slots > 0 AND t.reserved_for_id IS NULL
-    AND t.priority <= %s AND (t.priority < %s OR t.id > %s) AND {_NOT_YET_ASSIGNED}
+# What a person has done and can be given, from counts alone; `parts` is of how many rows more than one for each count.
+_STANDING = f"""SELECT
+        COALESCE(SUM(CASE WHEN k.annotator_id = 0 THEN 0 ELSE k.submitted END), 0) AS judged,
+        COALESCE(SUM(CASE WHEN b.state = 'open' AND b.visible THEN k.available ELSE 0 END), 0) AS left_for_actor,
+        COUNT(*) - 2 * COUNT(DISTINCT k.batch_id) AS parts
+    FROM {_TABLE["b"]} JOIN {_TABLE["k"]} ON k.batch_id = b.id
+    WHERE b.project_id = %(project)s AND k.annotator_id IN (0, %(actor)s)"""
+
+# Tasks without slots (gold, repeats) are not among those left: the count must not give them away.
+_LEASED = f"SELECT COUNT(*) {_FROM_OWN_LEASES} AND t.required_judgments > 0"
+
+# All that a claim decides by, in one statement: a row for each open batch, or one without a batch.
+_SURVEY = f"""SELECT standing1.judged, standing1.left_for_actor, standing1.parts,
+    ({_LEASED.replace(" AND (%(batch)s IS NULL OR b.id = %(batch)s)", "")}),
+    ({_LAST_ASSIGNMENT.format(latest=100)}),
+    (SELECT own.id {_FROM_OWN_LEASES} AND own.public_id <> %(after)s ORDER BY own.id LIMIT 1),
+    ({_FIND_EXPIRED_WITH_DRAFT}),
+    ({_FIND_RESERVED_TASK}),
+    b.id, b.queue_version, c.priority, c.task_id
+    FROM ({_STANDING}) standing1 LEFT JOIN {_TABLE["b"]} ON {_IN_OPEN_BATCHES}
+    LEFT JOIN {_TABLE["c"]} ON c.batch_id = b.id AND c.annotator_id = %(actor)s AND c.queue_version = b.queue_version
+    ORDER BY b.priority DESC, b.id"""
+
+_WHERE_OPEN = f"""t.batch_id = %(batch)s AND t.open_slots > 0 AND t.reserved_for_id IS NULL
+    AND t.priority <= %(priority)s AND (t.priority < %(priority)s OR t.id > %(after)s) AND {_NOT_YET_ASSIGNED}
     ORDER BY t.priority DESC, t.id LIMIT 1"""
 
-_LOCK_TASK = f"SELECT t.id FROM {_TABLE['t']} WHERE t.id = %s"
+_FIND_OPEN_TASK = f"SELECT t.id, t.priority FROM {_TABLE['t']} WHERE {_WHERE_OPEN}"
+
+# Found, locked and its slot taken at once. Rows that somebody else holds are passed over.
+_TAKE_OPEN_TASK = f"""UPDATE {Task._meta.db_table} SET open_slots = open_slots - 1
+    WHERE id = (SELECT t.id FROM {_TABLE["t"]} WHERE {_WHERE_OPEN} {{lock}}) RETURNING id, priority"""
+
+_TAKE_SLOT = f"""UPDATE {Task._meta.db_table} SET open_slots = open_slots - 1
+    WHERE id = %(task)s AND required_judgments > 0"""
+
+_LOCK_TASK = f"SELECT t.id FROM {_TABLE['t']} WHERE t.id = %(task)s"
 
 # Above every priority: where a cursor begins.
 _MAX_PRIORITY = 2**31 - 1
 
+# A cursor is moved when the search has come so much further: one row less to write for most claims.
+CURSOR_STRIDE = 16
+
 # How often a claim waits for a row that turns out to be taken before it says that nothing is left.
 MAX_LOCK_RETRIES = 20
+
+_MOVE_CURSOR = """ON CONFLICT (annotator_id, batch_id) DO UPDATE SET
+    queue_version = excluded.queue_version, priority = excluded.priority, task_id = excluded.task_id"""
+
+_NOBODY = UUID(int=0)
+
+# Counts of more rows than this are summed by whoever reads them.
+MAX_COUNT_PARTS = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,63 +159,123 @@ class TaskSearch:
     waits: bool
 
     @property
-    def params(self) -> list[Any]:
-        """Of _IN_OPEN_BATCHES."""
+    def params(self) -> dict[str, Any]:
         batch_id = self.batch.pk if self.batch else None
-        return [self.project.pk, batch_id, batch_id]
+        return {"project": self.project.pk, "actor": self.actor.pk, "batch": batch_id}
 
 
-def lock_member(actor: User, project: Project) -> None:
-    if not _fetch_all(_LOCK_MEMBERSHIP, [project.pk, actor.pk], "FOR NO KEY UPDATE"):
+@dataclass(frozen=True)
+class Standing:
+    """What a person has judged in a project, what they can still be given, and what they can change."""
+
+    judged: int
+    remaining: int  # the tasks they hold included
+    last_assignment: UUID | None
+    is_long: bool  # its counts are of so many rows that they should be summed
+
+
+@dataclass(frozen=True)
+class Survey:
+    standing: Standing
+    own_lease: int | None  # key of an assignment
+    expired_with_draft: int | None  # key of a task
+    reserved: int | None  # key of a task
+    batches: list[
+        tuple[int, int, int | None, int | None]
+    ]  # key, queue version, priority and task of the cursor
+
+
+def lock_member(actor: User, project: Project) -> datetime:
+    """Holds the actor's membership until the transaction ends; returns the database's clock. Raises NotAMember."""
+    is_postgresql = connection.vendor == "postgresql"
+    sql = _LOCK_MEMBERSHIP.format(
+        now="clock_timestamp()" if is_postgresql else "strftime('%%Y-%%m-%%dT%%H:%%M:%%f', 'now')",
+        lock="FOR NO KEY UPDATE" if is_postgresql else "",
+    )
+    rows = _fetch_all(sql, {"project": project.pk, "actor": actor.pk})
+    if not rows:
         raise NotAMember("Only members of the project get its tasks.")
+    now = rows[0][1]
+    return now if is_postgresql else datetime.fromisoformat(now).replace(tzinfo=UTC)
 
 
 def current_versions(project: Project) -> dict[str, int]:
     """Under which settings and guideline a task that is handed out now is judged."""
-    [(settings_version, guideline_version)] = _fetch_all(_CURRENT_VERSIONS, [project.pk, project.pk])
+    [(settings_version, guideline_version)] = _fetch_all(_CURRENT_VERSIONS, {"project": project.pk})
     return {"settings_version": settings_version or 0, "guideline_version": guideline_version or 0}
 
 
-def own_leases(search: TaskSearch, *, except_assignment: Assignment | None) -> list[int]:
-    """Keys of the actor's live leases, without that of one assignment."""
-    excluded = except_assignment.pk if except_assignment else 0
-    return [pk for (pk,) in _fetch_all(_FIND_OWN_LEASES, [*search.params, search.actor.pk, excluded])]
+def survey(search: TaskSearch, *, after: UUID | None) -> Survey:
+    """Where the actor stands and may be given tasks; `after` is the assignment that is on their screen already."""
+    rows = _fetch_all(_SURVEY, search.params | {"after": _uuid_param(after or _NOBODY)})
+    judged, available, parts, leased, last, own_lease, expired, reserved = rows[0][:8]
+    return Survey(
+        _standing(judged, available, parts, leased, last),
+        own_lease,
+        expired,
+        reserved,
+        [row[8:] for row in rows if row[8] is not None],
+    )
 
 
-def find_task(search: TaskSearch) -> int | None:
-    """The key of a task that the actor may take, its row locked (gold tasks are not: they use no slots)."""
-    actor_id = search.actor.pk
-    for sql, params in (
-        (_FIND_EXPIRED_WITH_DRAFT, [*search.params, actor_id]),
-        (_FIND_RESERVED_TASK, [*search.params, actor_id, actor_id]),
-    ):
-        if row := _lock_first(sql, params, waits=search.waits):
-            return row[0]
+def standing(actor: User, project: Project) -> Standing:
+    """Where the actor stands in the project, by itself."""
+    return survey(TaskSearch(actor=actor, project=project, batch=None, waits=False), after=None).standing
+
+
+def _standing(judged: Any, available: Any, parts: int, leased: int, last: Any) -> Standing:
+    last_assignment = last if last is None or isinstance(last, UUID) else UUID(last)
+    return Standing(int(judged), max(0, int(available) + leased), last_assignment, parts > MAX_COUNT_PARTS)
+
+
+def _uuid_param(value: UUID) -> UUID | str:
+    return value if connection.features.has_native_uuid_field else value.hex
+
+
+def take_task(search: TaskSearch, found: Survey) -> int | None:
+    """The key of a task that the actor may take, a slot of it taken (gold tasks and repeats use none)."""
+    if task_id := found.expired_with_draft or found.reserved:
+        # Looked for again under its lock; seldom.
+        for sql in (_FIND_EXPIRED_WITH_DRAFT, _FIND_RESERVED_TASK):
+            if row := _lock_first(sql, search.params, waits=search.waits):
+                _take_slot(task_id := row[0])
+                return task_id
     if secrets.randbelow(1_000_000) < search.project.gold_share * 1_000_000 and (
-        gold := _fetch_all(_FIND_GOLD_TASK, [*search.params, actor_id])
+        gold := _fetch_all(_FIND_GOLD_TASK, search.params)
     ):
         return gold[0][0]
-    for batch_id, queue_version, priority, cursor_task_id in _fetch_all(
-        _LIST_OPEN_BATCHES, [actor_id, *search.params]
-    ):
+    for batch_id, queue_version, priority, cursor_task_id in found.batches:
         # From the cursor on, then from the top: slots open behind it.
         starts = [(_MAX_PRIORITY, 0)]
-        if priority is not None:
+        if priority is not None and cursor_task_id is not None:
             starts.insert(0, (priority, cursor_task_id))
         for start in starts:
-            if row := _find_open_task(search, batch_id, *start):
-                _move_cursor(search.actor, batch_id, queue_version, *row)
+            if row := _take_open_task(search, batch_id, *start):
+                if not (priority == row[1] and 0 <= row[0] - (cursor_task_id or 0) < CURSOR_STRIDE):
+                    _move_cursor(search.actor, batch_id, queue_version, *row)
                 return row[0]
     return None
 
 
-def _find_open_task(
+def _take_open_task(
     search: TaskSearch, batch_id: int, priority: int, after_id: int
 ) -> tuple[int, int] | None:
     """(key, priority) of the first task with an open slot at this priority behind that key, or below the priority."""
-    params = [batch_id, priority, priority, after_id, search.actor.pk]
-    row = _lock_first(_FIND_OPEN_TASK, params, waits=search.waits)
+    params = {"batch": batch_id, "priority": priority, "after": after_id, "actor": search.actor.pk}
+    if search.waits:
+        row = _lock_first(_FIND_OPEN_TASK, params, waits=True)
+        if row is not None:
+            _take_slot(row[0])
+    else:
+        lock = "FOR UPDATE OF t SKIP LOCKED" if connection.vendor == "postgresql" else ""
+        rows = _fetch_all(_TAKE_OPEN_TASK.format(lock=lock), params)
+        row = rows[0] if rows else None
     return (row[0], row[1]) if row else None
+
+
+def _take_slot(task_id: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE_SLOT, {"task": task_id})
 
 
 def _move_cursor(actor: User, batch_id: int, queue_version: int, task_id: int, priority: int) -> None:
@@ -157,15 +286,10 @@ def _move_cursor(actor: User, batch_id: int, queue_version: int, task_id: int, p
         priority=priority,
         task_id=task_id,
     )
-    QueueCursor.objects.bulk_create(
-        [cursor],
-        update_conflicts=True,
-        unique_fields=["annotator", "batch"],
-        update_fields=["queue_version", "priority", "task_id"],
-    )
+    insert_row(cursor, on_conflict=_MOVE_CURSOR)
 
 
-def _lock_first(sql: str, params: list[Any], *, waits: bool) -> tuple[Any, ...] | None:
+def _lock_first(sql: str, params: dict[str, Any], *, waits: bool) -> tuple[Any, ...] | None:
     """The first row the statement finds, locked; without `waits` the first that nobody else has locked."""
     if not waits:
         rows = _fetch_all(sql, params, "FOR UPDATE OF t SKIP LOCKED")
@@ -176,7 +300,7 @@ def _lock_first(sql: str, params: list[Any], *, waits: bool) -> tuple[Any, ...] 
             return None
         # One row at a time, and looked at again once it is locked; if it is no longer the first, its lock is let go.
         savepoint = transaction.savepoint()
-        _fetch_all(_LOCK_TASK, [rows[0][0]], "FOR UPDATE")
+        _fetch_all(_LOCK_TASK, {"task": rows[0][0]}, "FOR UPDATE")
         rechecked = _fetch_all(sql, params)
         if rechecked and rechecked[0][0] == rows[0][0]:
             transaction.savepoint_commit(savepoint)
@@ -185,7 +309,7 @@ def _lock_first(sql: str, params: list[Any], *, waits: bool) -> tuple[Any, ...] 
     return None
 
 
-def _fetch_all(sql: str, params: list[Any], lock: str = "") -> list[tuple[Any, ...]]:
+def _fetch_all(sql: str, params: dict[str, Any], lock: str = "") -> list[tuple[Any, ...]]:
     """Runs a statement, with a row lock where the database has them (SQLite has one writer at a time anyway)."""
     with connection.cursor() as cursor:
         cursor.execute(f"{sql} {lock}" if connection.vendor == "postgresql" else sql, params)

@@ -1,4 +1,4 @@
-"""manage.py reconcile [PROJECT] [--quick]"""
+"""manage.py reconcile [PROJECT] [--quick] [--repair]"""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -8,6 +8,7 @@ from django.db import connection, transaction
 
 from annotation.datasets.files import find_dataset_faults
 from annotation.queue.counters import find_counter_drift
+from annotation.queue.counts import repair_counts
 from runs.stored_files import find_artifact_faults, find_result_faults
 from workspace.commands import find_project
 
@@ -15,7 +16,7 @@ from workspace.commands import find_project
 class Command(BaseCommand):
     help = (
         "Compare every task's counters with the judgments and leases they stand for, and every file that the database "
-        "names with what is on disk; changes nothing. Exit code 1 when something differs."
+        "names with what is on disk. Changes nothing, unless --repair is given. Exit code 1 when something differs."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,8 +27,17 @@ class Command(BaseCommand):
             help="do not read models and datasets through: whether they are there, and their sizes",
         )
 
+        parser.add_argument(
+            "--repair",
+            action="store_true",
+            help="first put the counts of what is left and judged right, from the tasks and judgments they stand for",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         project = find_project(options["project"]) if options["project"] else None
+        if options["repair"]:
+            repaired = _count(repair_counts(project), "count")
+            self.stdout.write(f"{repaired} of what is left and judged were put right.")
         with transaction.atomic():
             if connection.vendor == "postgresql":
                 # One moment of the database: people go on judging while this reads.

@@ -7,6 +7,9 @@ from django.db import IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from annotation.models import TaskCount
+from annotation.queue.counts import find_count_differences
+
 pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True)]
 
 
@@ -201,3 +204,12 @@ def test_whether_earlier_samples_ended_is_told_by_their_tokens(models_before):
         "unknown": None,
         "imported": None,
     }
+
+
+def test_counts_of_what_is_left_and_judged_are_filled_from_the_rows_that_are_there(rows_before):
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+    # Of three required one is judged by Ada and one slot is open, which is not for her.
+    counted = TaskCount.objects.values_list("annotator_id", "available", "submitted").order_by("annotator_id")
+    assert list(counted) == [(0, 1, 0), (rows_before["submitted"].annotator_id, -1, 1)]
+    assert find_count_differences() == []

@@ -1,0 +1,79 @@
+"""A task as it is handed out: the lease, and all that its screen needs, read in one statement."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from annotation.models import Assignment, Batch, Prompt, Response, Task, TaskResponse
+from annotation.preferences.scale import shuffle_responses
+from annotation.queue.search import Standing
+from learning.interface.messages import Answer, stored_answer
+from workspace.database import insert_row
+from workspace.models import Criterion, User
+
+# The prompt comes with the first response alone.
+_CONTENT = f"""SELECT tr.response_id, r.text, r.turns, CASE WHEN tr.position = 0 THEN p.messages END, cr.question
+    FROM {TaskResponse._meta.db_table} tr
+    JOIN {Response._meta.db_table} r ON r.id = tr.response_id
+    JOIN {Task._meta.db_table} t ON t.id = tr.task_id
+    JOIN {Prompt._meta.db_table} p ON p.id = t.prompt_id
+    JOIN {Batch._meta.db_table} b ON b.id = t.batch_id
+    JOIN {Criterion._meta.db_table} cr ON cr.id = b.criterion_id
+    WHERE tr.task_id = %s ORDER BY tr.position"""
+
+# An expired lease of the same person comes back as it was, in the same order: its draft speaks of the same labels.
+_RENEW_EXPIRED = """ON CONFLICT (task_id, annotator_id) WHERE NOT (state = 'taken_back') DO UPDATE SET state = 'leased',
+    leased_until = excluded.leased_until, settings_version = excluded.settings_version,
+    guideline_version = excluded.guideline_version WHERE annotation_assignment.state = 'expired'"""
+
+
+@dataclass(frozen=True)
+class TaskContent:
+    """What a task asks; the answers by response key, in the order they were given in."""
+
+    question: str
+    messages: list[dict[str, Any]]
+    answers: Mapping[int, Answer]
+
+
+@dataclass(frozen=True)
+class Handout:
+    assignment: Assignment
+    content: TaskContent
+    standing: Standing
+
+
+def read_content(task_id: int) -> TaskContent:
+    with connection.cursor() as cursor:
+        cursor.execute(_CONTENT, [task_id])
+        rows = cursor.fetchall()
+    return TaskContent(
+        rows[0][4],
+        json.loads(rows[0][3]),
+        {key: stored_answer(text, json.loads(turns) if turns else None) for key, text, turns, _, _ in rows},
+    )
+
+
+def lease(
+    actor: User, task_id: int, content: TaskContent, leased_until: datetime, versions: Mapping[str, int]
+) -> Assignment:
+    """An assignment of a task whose slot the caller has taken, new or come back from its expiry."""
+    seed = secrets.randbits(62)
+    assignment = Assignment(
+        task_id=task_id,
+        annotator=actor,
+        leased_until=leased_until,
+        shuffle_seed=seed,
+        order_shown=shuffle_responses(list(content.answers), seed),
+        **versions,
+    )
+    stored = insert_row(assignment, on_conflict=_RENEW_EXPIRED, returning="public_id, order_shown, draft")
+    assert stored is not None, "the search offers no task that its annotator holds"
+    assignment.public_id = Assignment._meta.get_field("public_id").to_python(stored[0])
+    assignment.order_shown, assignment.draft = json.loads(stored[1]), json.loads(stored[2])
+    return assignment
