@@ -4,7 +4,7 @@ Whoever changes an assignment's state or a task's slots holds the task's row, so
 Lines of many rows at once (imports) are one row a batch on PostgreSQL.
 
 A migration that makes SQLite build annotation_task or annotation_assignment anew loses them, and is stopped by those
-that speak of the table: it has to run `remove_count_triggers` before and `install_count_triggers` after (a test notices).
+that speak of the table: it runs `remove_count_triggers` before and `install_count_triggers` after (a test notices).
 """
 
 from django.db import migrations
