@@ -41,16 +41,11 @@ def record_audit(
     **details: object,
 ) -> None:
     """Write the audit row of an action; call it inside the action's transaction."""
-    insert_row(
-        AuditEvent(
-            actor=actor,
-            project=project,
-            action=action,
-            target_type=target._meta.label_lower if target is not None else "",
-            target_id=str(target.pk) if target is not None else "",
-            details=details,
-        )
+    kind, key = (target._meta.label_lower, str(target.pk)) if target is not None else ("", "")
+    event = AuditEvent(
+        actor=actor, project=project, action=action, target_type=kind, target_id=key, details=details
     )
+    insert_row(event)
 
 
 def validation_message(error: ValidationError) -> str:
