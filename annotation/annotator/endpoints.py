@@ -66,10 +66,17 @@ def task_response(request: ProjectRequest, project: Project, assignment: Assignm
             "draft": context["draft"],
             "judgment": context["judgment"],
             # What is on the screen with this task; a judgment says under which versions it was made.
-            "guideline": guideline_content(project),
+            "guideline": news_of_guideline(request, project),
             "settings_version": assignment.settings_version,
         }
     )
+
+
+def news_of_guideline(request: ProjectRequest, project: Project) -> dict[str, Any]:
+    """The guideline in force; its version alone where the page says that it shows that one."""
+    content = guideline_content(project)
+    shown = request.headers.get("X-Guideline-Version")
+    return {"version": content["version"]} if shown == str(content["version"]) else content
 
 
 def short_response(project: Project, data: dict[str, Any], *, status: int = 200) -> JsonResponse:

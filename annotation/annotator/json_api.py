@@ -11,6 +11,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
+from django.views.decorators.gzip import gzip_page
 
 from annotation.errors import AlreadySubmitted, BadRequest
 from workspace.access import NoLongerMember
@@ -26,9 +27,13 @@ def json_error(code: str, message: str, status: int, fields: dict[str, str] | No
 
 
 def json_endpoint(view: View) -> View:
-    """Answers 401 in JSON without a session, and an ActionError as its code and sentence."""
+    """Answers 401 in JSON without a session, and an ActionError as its code and sentence.
+
+    Compressed: these answers hold neither a token nor anything that a request of another site could put there (BREACH).
+    """
 
     @wraps(view)
+    @gzip_page
     @never_cache
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:

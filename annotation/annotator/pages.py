@@ -1,4 +1,9 @@
-"""The annotator's pages. The work page is a shell: its script asks for tasks and sends what was judged."""
+"""The annotator's pages. The work page is a shell: its script asks for tasks and sends what was judged.
+
+Compressed: the one secret in them is the CSRF token, which Django masks anew in every answer; none of them shows
+what the address or another site's request says, and the session's cookie (SameSite=Lax) goes along with no request of
+another site but a navigation: their sizes tell nothing (BREACH). Pages with an invitation or a token are not.
+"""
 
 from typing import Any
 from uuid import UUID
@@ -7,6 +12,7 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET
 
 from annotation.access import access_assignment
@@ -39,6 +45,7 @@ def work_page_context(actor: User, project: Project, assignment: Assignment | No
 
 
 @require_GET
+@gzip_page
 @never_cache
 @project_view(Capability.ANNOTATE)
 def overview(request: ProjectRequest) -> HttpResponse:
@@ -67,6 +74,7 @@ def overview(request: ProjectRequest) -> HttpResponse:
 
 
 @require_GET
+@gzip_page
 @never_cache
 @ensure_csrf_cookie
 @project_view(Capability.ANNOTATE)
@@ -78,6 +86,7 @@ def annotate(request: ProjectRequest) -> HttpResponse:
 
 
 @require_GET
+@gzip_page
 @never_cache
 @ensure_csrf_cookie
 @project_view(Capability.ANNOTATE)
@@ -91,6 +100,7 @@ def task(request: ProjectRequest, public_id: UUID) -> HttpResponse:
 
 
 @require_GET
+@gzip_page
 @never_cache
 @project_view(Capability.ANNOTATE)
 def guideline(request: ProjectRequest) -> HttpResponse:

@@ -17,14 +17,14 @@
 
   const pageVersion = () => document.getElementById("work-page").dataset.pageVersion;
 
-  const send = async (url, body, keepalive) => {
+  const send = async (url, body, keepalive, headers) => {
     let response;
     try {
       response = await window.fetch(url, {
         method: body === undefined ? "GET" : "POST",
         credentials: "same-origin",
         keepalive: Boolean(keepalive),
-        headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": readCookie("csrftoken"), "X-Page-Version": pageVersion() },
+        headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": readCookie("csrftoken"), "X-Page-Version": pageVersion(), ...headers },
         body: body === undefined ? undefined : JSON.stringify(body),
       });
     } catch (error) {
@@ -37,14 +37,16 @@
     return { status: response.status, data, guidelineVersion: Number(response.headers.get("X-Guideline-Version")) };
   };
 
-  // `onGuidelineVersion` hears which version is in force, where an answer says it.
-  Roundtable.createApiClient = ({ nextTaskUrl, taskUrl, refreshCsrfUrl, guidelineUrl }, { onGuidelineVersion }) => {
+  // `onGuidelineVersion` hears which version is in force, where an answer says it; `guidelineVersion` gives the one on the
+  // screen, whose text need not come again.
+  Roundtable.createApiClient = ({ nextTaskUrl, taskUrl, refreshCsrfUrl, guidelineUrl }, { onGuidelineVersion, guidelineVersion }) => {
     // Renews an old CSRF token once by itself.
     const requestJson = async (url, body, keepalive) => {
-      let response = await send(url, body, keepalive);
+      const headers = { "X-Guideline-Version": guidelineVersion() };
+      let response = await send(url, body, keepalive, headers);
       if (response.status === 403 && body !== undefined) {
         await send(refreshCsrfUrl);
-        response = await send(url, body, keepalive);
+        response = await send(url, body, keepalive, headers);
       }
       onGuidelineVersion(response.guidelineVersion);
       return response;

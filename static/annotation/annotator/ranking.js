@@ -7,6 +7,20 @@
   const Roundtable = (window.Roundtable = window.Roundtable || {});
   Roundtable.controllers = Roundtable.controllers || {};
 
+  // Sortable is loaded with the first ranking: pairs need no dragging, and it is a fifth of the page's scripts.
+  const { sortableScript } = document.currentScript.dataset;
+  let loading = null;
+  const loadSortable = () => {
+    loading = loading || new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = sortableScript;
+      script.onload = resolve;
+      script.onerror = () => { loading = null; script.remove(); reject(); };
+      document.head.append(script);
+    });
+    return loading;
+  };
+
   const joinLabels = (tier) => tier.join(" and ");
   const makeDiv = (className) => {
     const div = document.createElement("div");
@@ -74,6 +88,7 @@
     const draw = () => {
       const focused = focusedElement();
       sortables.forEach((sortable) => sortable.destroy());
+      sortables = [];
       const rows = [makeGap()];
       tiers.forEach((tier, i) => rows.push(makeTier(tier, i), i < tiers.length - 1 ? makeStep(i) : makeGap()));
       list.replaceChildren(...rows);
@@ -85,6 +100,14 @@
       }
       if (focused && focused.isConnected && document.activeElement !== focused) {
         (focused.disabled ? focused.closest(".rank-card") : focused).focus();
+      }
+      makeSortable();
+    };
+    const makeSortable = () => {
+      if (!window.Sortable) {
+        // Without it (no connection) the buttons and keys still order; the next change tries again.
+        loadSortable().then(() => { if (list.isConnected && !sortables.length) makeSortable(); }, () => {});
+        return;
       }
       // Sortable carries the gesture and the picture under the pointer; nothing on the page moves until the drop, so
       // that what the pointer is over stays where it was seen.

@@ -19,7 +19,10 @@
 
   const storage = Roundtable.openStorage(workPage.dataset.storageKey);
   const statusBar = Roundtable.createStatusBar(workPage);
-  const api = Roundtable.createApiClient(workPage.dataset, { onGuidelineVersion: (version) => guideline.hear(version) });
+  const api = Roundtable.createApiClient(workPage.dataset, {
+    onGuidelineVersion: (version) => guideline.hear(version),
+    guidelineVersion: () => guideline.version(),
+  });
   const guideline = Roundtable.watchGuideline(workPage.dataset, { fetchGuideline: api.getGuideline, announce: statusBar.announce });
   const currentTask = () => current;
   const drafts = Roundtable.openDrafts({ storage, api, currentTask, onLoggedOut: statusBar.askToLogIn });

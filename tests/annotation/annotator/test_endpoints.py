@@ -1,4 +1,6 @@
+import gzip
 import json
+import re
 
 import pytest
 from django.urls import reverse
@@ -6,6 +8,7 @@ from django.urls import reverse
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import Assignment, Judgment
 from annotation.queue.actions import claim_task
+from workspace.actions import publish_guideline
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -254,3 +257,38 @@ def test_closing_a_batch_asks_with_the_count(client, max_, project, make_batch):
     assert "with 0 of 3 judgments?" in page
     draft = make_batch(tasks=1, opened=False)
     assert "data-confirm=" not in client.get(url("batch", project, pk=draft.pk)).content.decode()
+
+
+def test_pages_and_answers_of_annotating_are_compressed_and_the_token_in_them_is_masked(at_work, project):
+    """Without the mask the size of a compressed page would tell the token letter by letter (BREACH)."""
+    bodies = []
+    for _ in range(2):
+        page = at_work.get(url("annotate", project), headers={"accept-encoding": "gzip"})
+        assert page["Content-Encoding"] == "gzip"
+        bodies.append(gzip.decompress(page.content).decode())
+    first, second = (re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', body) for body in bodies)
+    assert first and not set(first) & set(second)
+    claimed = at_work.post(
+        url("next_task", project), "{}", content_type="application/json", headers={"accept-encoding": "gzip"}
+    )
+    assert claimed["Content-Encoding"] == "gzip"
+    assert json.loads(gzip.decompress(claimed.content))["public_id"]
+
+
+def test_the_guidelines_text_comes_again_only_where_the_page_shows_another_version(at_work, max_, project):
+    publish_guideline(actor=max_, project=project, text="Prefer the **short** one.")
+    newest = project.guidelines.latest_version().version
+    address = url(
+        "task_content", project, public_id=post(at_work, url("next_task", project)).json()["public_id"]
+    )
+    for shown, comes in ((newest, False), (newest - 1, True), ("what", True)):
+        guideline = at_work.get(address, headers={"x-guideline-version": str(shown)}).json()["guideline"]
+        assert guideline["version"] == newest
+        assert ("<strong>short</strong>" in guideline.get("html", "")) == comes
+    assert "html" in at_work.get(address).json()["guideline"]
+
+
+def test_a_page_without_a_part_that_polls_and_without_a_ranking_loads_no_library_for_them(at_work, project):
+    page = at_work.get(url("annotate", project)).content.decode()
+    assert "htmx" not in page
+    assert '<script src="/static/vendor' not in page  # Sortable and KaTeX come with what needs them
