@@ -4,25 +4,32 @@ It answers in JSON: {code, message, fields} on a mistake, 401 when the session h
 keep the work and ask to log in instead of losing it to a redirect.
 """
 
+import logging
 from typing import Any
 from uuid import UUID
 
+from django.db import DatabaseError
 from django.http import HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_POST
 
-from annotation.access import access_assignment
+from annotation.access import access_assignment, access_assignment_to_judge
 from annotation.annotator.json_api import json_endpoint, parse_json_body
 from annotation.annotator.presenter import PAGE_VERSION, guideline_content, task_context
-from annotation.annotator.progress import annotator_progress
+from annotation.annotator.progress import annotator_progress, describe_progress
 from annotation.errors import BadRequest
 from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment, withdraw_judgment
-from annotation.models import Assignment, CurrentJudgment
+from annotation.models import Assignment, CurrentJudgment, Judgment
 from annotation.queue import actions as queue
-from workspace.models import Project
+from annotation.queue.handout import TaskContent, read_content
+from workspace.errors import ActionError
+from workspace.models import QuestionSettings
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
+from workspace.visits import Visit
+
+logger = logging.getLogger(__name__)
 
 
 @require_POST
@@ -30,58 +37,94 @@ from workspace.roles import Capability
 @project_view(Capability.ANNOTATE)
 def next_task(request: ProjectRequest) -> HttpResponse:
     """Claims the next task. `after_assignment`: what is on the screen, for the prefetch of the one behind it."""
-    project = request.project
-    after = None
-    if public_id := parse_json_body(request).get("after_assignment"):
+    return JsonResponse(_next_task(request, parse_json_body(request)))
+
+
+def _next_task(request: ProjectRequest, data: dict[str, Any]) -> dict[str, Any]:
+    """The next task, leased, as the page reads it. Raises BadRequest for an `after_assignment` that is no id."""
+    project, after = request.project, None
+    if public_id := data.get("after_assignment"):
         try:
-            after = access_assignment(request.user, project, UUID(str(public_id)))
+            after = UUID(str(public_id))
         except ValueError as error:
             raise BadRequest("`after_assignment` is not the id of an assignment.") from error
-    assignment = queue.claim_task(actor=request.user, project=project, after=after)
-    if assignment is None:
-        html = render_to_string("annotation/annotator/no_tasks.html", {"project": project}, request)
-        return JsonResponse(
-            {"public_id": None, "html": html, "progress": annotator_progress(request.user, project)}
-        )
-    return task_response(request, project, assignment)
+    handout = queue.hand_out_task(
+        actor=request.user, project=project, after=after, versions=_versions(request.visit)
+    )
+    if handout is None:
+        html = render_to_string("annotation/annotator/no_tasks.html", {"project": project})
+        return {"public_id": None, "html": html, "progress": annotator_progress(request.user, project)}
+    progress = describe_progress(handout.standing)
+    return task_data(request, handout.assignment, handout.content, None, progress)
 
 
-def task_response(request: ProjectRequest, project: Project, assignment: Assignment) -> JsonResponse:
+def _versions(visit: Visit | None) -> dict[str, int] | None:
+    if visit is None:
+        return None
+    return {
+        "settings_version": visit.settings.version if visit.settings else 0,
+        "guideline_version": visit.guideline.version if visit.guideline else 0,
+    }
+
+
+def task_response(request: ProjectRequest, assignment: Assignment) -> JsonResponse:
+    """One of the annotator's tasks; with what they answered, if they did."""
     pointer = CurrentJudgment.objects.filter(task=assignment.task_id, annotator=request.user).select_related(
         "judgment"
     )
     current = pointer.first()
+    content = read_content(assignment.task_id)
+    progress = annotator_progress(request.user, request.project)
+    return JsonResponse(
+        task_data(request, assignment, content, current.judgment if current else None, progress)
+    )
+
+
+def task_data(
+    request: ProjectRequest,
+    assignment: Assignment,
+    content: TaskContent,
+    judgment: Judgment | None,
+    progress: dict[str, Any],
+) -> dict[str, Any]:
     context = task_context(
         assignment,
-        judgment=current.judgment if current else None,
+        content,
+        _settings_of(request, assignment),
+        judgment=judgment,
         page_is_outdated=request.headers.get("X-Page-Version") != PAGE_VERSION,
     )
-    return JsonResponse(
-        {
-            "public_id": str(assignment.public_id),
-            "html": render_to_string(
-                "annotation/annotator/task.html", context | {"project": project}, request
-            ),
-            "progress": annotator_progress(request.user, project),
-            "draft": context["draft"],
-            "judgment": context["judgment"],
-            # What is on the screen with this task; a judgment says under which versions it was made.
-            "guideline": news_of_guideline(request, project),
-            "settings_version": assignment.settings_version,
-        }
-    )
+    return {
+        "public_id": str(assignment.public_id),
+        "html": render_to_string("annotation/annotator/task.html", context),
+        "progress": progress,
+        "draft": context["draft"],
+        "judgment": context["judgment"],
+        # What is on the screen with this task; a judgment says under which versions it was made.
+        "guideline": news_of_guideline(request),
+        "settings_version": assignment.settings_version,
+    }
 
 
-def news_of_guideline(request: ProjectRequest, project: Project) -> dict[str, Any]:
+def _settings_of(request: ProjectRequest, assignment: Assignment) -> QuestionSettings | None:
+    """The settings under which the task was handed out."""
+    in_force = request.visit.settings if request.visit else None
+    if in_force is not None and in_force.version == assignment.settings_version:
+        return in_force
+    return request.project.question_settings.filter(version=assignment.settings_version).first()
+
+
+def news_of_guideline(request: ProjectRequest) -> dict[str, Any]:
     """The guideline in force; its version alone where the page says that it shows that one."""
-    content = guideline_content(project)
+    content = guideline_content(request.project, request.visit)
     shown = request.headers.get("X-Guideline-Version")
     return {"version": content["version"]} if shown == str(content["version"]) else content
 
 
-def short_response(project: Project, data: dict[str, Any], *, status: int = 200) -> JsonResponse:
+def short_response(request: ProjectRequest, data: dict[str, Any], *, status: int = 200) -> JsonResponse:
     """An answer without a task. Its header says which guideline is in force, so that the page notices a new one."""
-    newest = project.guidelines.latest_version()
+    visit = request.visit
+    newest = visit.guideline if visit else request.project.guidelines.latest_version()
     headers = {"X-Guideline-Version": str(newest.version if newest else 0)}
     return JsonResponse(data, status=status, headers=headers)
 
@@ -90,8 +133,7 @@ def short_response(project: Project, data: dict[str, Any], *, status: int = 200)
 @json_endpoint
 @project_view(Capability.ANNOTATE)
 def task_content(request: ProjectRequest, public_id: UUID) -> HttpResponse:
-    project = request.project
-    return task_response(request, project, access_assignment(request.user, project, public_id))
+    return task_response(request, access_assignment(request.user, request.project, public_id))
 
 
 @require_POST
@@ -105,33 +147,55 @@ def draft(request: ProjectRequest, public_id: UUID) -> HttpResponse:
         draft=parse_json_body(request),
         characters=len(request.body),
     )
-    return short_response(request.project, {"saved": is_saved})
+    return short_response(request, {"saved": is_saved})
 
 
 @require_POST
 @json_endpoint
 @project_view(Capability.ANNOTATE)
 def submit(request: ProjectRequest, public_id: UUID) -> HttpResponse:
-    """A first judgment, or with `revise` one in its place. Repeated with the same key it changes nothing."""
-    assignment = access_assignment(request.user, request.project, public_id)
+    """A first judgment, or with `revise` one in its place. Repeated with the same key it changes nothing.
+
+    With `claim_next` ({"after_assignment": what is on the screen by now, or null}) the answer has under `next` what
+    next_task would answer: one request a judgment. The judgment is stored whatever becomes of that; where `next` is
+    missing the page asks by itself.
+    """
     data: Any = parse_json_body(request)
-    act = revise_judgment if data.get("revise") is True else submit_judgment
-    judgment = act(
-        actor=request.user,
-        assignment=assignment,
-        content=JudgmentInput(
-            tiers=data.get("tiers"),
-            strengths=data.get("strengths"),
-            marks=data.get("marks"),
-            rationale=data.get("rationale", ""),
-            flags=data.get("flags", []),
-            seconds=data.get("seconds", 0.0),
-            guideline_version=data.get("guideline_version"),
-            settings_version=data.get("settings_version"),
-        ),
-        idempotency_key=data.get("idempotency_key"),
+    content = JudgmentInput(
+        tiers=data.get("tiers"),
+        strengths=data.get("strengths"),
+        marks=data.get("marks"),
+        rationale=data.get("rationale", ""),
+        flags=data.get("flags", []),
+        seconds=data.get("seconds", 0.0),
+        guideline_version=data.get("guideline_version"),
+        settings_version=data.get("settings_version"),
     )
-    return short_response(request.project, {"stored": True, "is_counted": not judgment.surplus}, status=201)
+    key = data.get("idempotency_key")
+    if data.get("revise") is True:
+        judgment = revise_judgment(
+            actor=request.user,
+            assignment=access_assignment(request.user, request.project, public_id),
+            content=content,
+            idempotency_key=key,
+        )
+    else:
+        judgment = submit_judgment(
+            actor=request.user,
+            assignment=access_assignment_to_judge(request.user, request.project, public_id),
+            content=content,
+            idempotency_key=key,
+            visit=request.visit,
+        )
+    answer: dict[str, Any] = {"stored": True, "is_counted": not judgment.surplus}
+    if isinstance(data.get("claim_next"), dict):
+        try:
+            answer["next"] = _next_task(request, data["claim_next"])
+        except ActionError:
+            pass  # asked for by itself it says why
+        except DatabaseError:
+            logger.exception("the task after a judgment that is stored could not be claimed")
+    return short_response(request, answer, status=201)
 
 
 @require_POST
@@ -143,7 +207,7 @@ def skip(request: ProjectRequest, public_id: UUID) -> HttpResponse:
     queue.skip_task(
         actor=request.user, assignment=assignment, reason=reason if isinstance(reason, str) else ""
     )
-    return short_response(request.project, {"skipped": True})
+    return short_response(request, {"skipped": True})
 
 
 @require_POST
@@ -154,7 +218,7 @@ def undo_skip(request: ProjectRequest, public_id: UUID) -> HttpResponse:
     project = request.project
     assignment = access_assignment(request.user, project, public_id)
     queue.undo_skip(actor=request.user, assignment=assignment)
-    return task_response(request, project, access_assignment(request.user, project, public_id))
+    return task_response(request, access_assignment(request.user, project, public_id))
 
 
 @require_POST

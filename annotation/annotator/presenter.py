@@ -1,9 +1,12 @@
 """What an annotator's screen is made of. Blind: texts and labels, never an id, a source, a purpose or a priority."""
 
 from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.utils.crypto import salted_hmac
+from django.utils.safestring import SafeString
 
 from annotation.annotator.shortcuts import key_caps
 from annotation.models import Assignment, Judgment
@@ -13,10 +16,12 @@ from annotation.preferences.scale import (
     order_to_scale,
     tiers_to_labels,
 )
+from annotation.queue.handout import TaskContent
 from annotation.rendering.conversation import displayed_responses, render_conversation
 from annotation.rendering.judgments import FLAG_LABELS
 from annotation.rendering.markdown import render_markdown
-from workspace.models import Project, QuestionSettings, User
+from workspace.models import Guideline, Project, QuestionSettings, User
+from workspace.visits import Visit
 
 # Raised with every change of the work page's script that the fragments of tasks depend on.
 PAGE_VERSION = "2"
@@ -45,43 +50,56 @@ def step_strengths(keys: Mapping[str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def guideline_content(project: Project) -> dict[str, Any]:
+def guideline_content(project: Project, visit: Visit | None = None) -> dict[str, Any]:
     """The guideline in force, as it goes to the screen: version (0: none yet) and text as HTML (empty: none)."""
-    newest = project.guidelines.latest_version()
-    html = render_markdown(newest.text) if newest and newest.text.strip() else ""
-    return {"version": newest.version if newest else 0, "html": html}
+    newest = visit.guideline if visit else project.guidelines.latest_version()
+    return {"version": newest.version if newest else 0, "html": _guideline_html(newest) if newest else ""}
+
+
+@lru_cache(maxsize=64)
+def _html_of_guideline(pk: int, created_at: datetime) -> SafeString:
+    # A version is never changed; the time tells a database from another one in the same process.
+    text = Guideline.objects.get(pk=pk, created_at=created_at).text
+    return render_markdown(text) if text.strip() else SafeString("")
+
+
+def _guideline_html(guideline: Guideline) -> SafeString:
+    return _html_of_guideline(guideline.pk, guideline.created_at)
 
 
 def task_context(
-    assignment: Assignment, *, judgment: Judgment | None = None, page_is_outdated: bool = False
+    assignment: Assignment,
+    content: TaskContent,
+    settings: QuestionSettings | None,
+    *,
+    judgment: Judgment | None = None,
+    page_is_outdated: bool = False,
 ) -> dict[str, Any]:
-    """Context of the task's fragment. With `judgment` (the annotator's own) it is filled in for revision.
+    """Context of the task's fragment, as it was asked under `settings`.
+
+    With `judgment` (the annotator's own) it is filled in for revision.
 
     A page that was opened before an update has its script and its keys of then: the hints are those of then.
     """
-    batch = assignment.task.batch
-    settings = QuestionSettings.objects.filter(
-        project=batch.project_id, version=assignment.settings_version
-    ).first()
-    responses = displayed_responses(assignment.order_shown)
-    content = None
+    responses = displayed_responses(assignment.order_shown, content.answers)
+    earlier = None
     if judgment is not None:
         tiers = tiers_to_labels(judgment.order_shown, judgment.tiers)
-        content = {
+        earlier = {
             "tiers": tiers,
             "strengths": judgment.strengths,
             "rationale": judgment.rationale,
             "flags": judgment.flags,
         }
         if len(responses) == 2:
-            content["value"] = order_to_scale(tiers, judgment.strengths)
+            earlier["value"] = order_to_scale(tiers, judgment.strengths)
     keys = key_caps()
     if page_is_outdated:
         keys |= {f"set_strength_{strength}": str(strength) for strength in STRENGTH_CHOICES}
     return {
         "assignment": assignment,
-        "question": batch.criterion.question,
-        "turns": render_conversation(assignment.task.prompt.messages),
+        "question": content.question,
+        "turns": render_conversation(content.messages),
         "responses": responses,
         "is_pair": len(responses) == 2,
         "scale": scale_points(),
@@ -92,7 +110,7 @@ def task_context(
         "allow_ties": settings is None or settings.allow_ties,
         "ask_rationale": settings is not None and settings.ask_rationale,
         "draft": assignment.draft or None,
-        "judgment": content,
+        "judgment": earlier,
         "revising": judgment is not None,
     }
 

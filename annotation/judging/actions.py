@@ -3,10 +3,11 @@
 Every function holds the task's row lock while it decides whether a judgment counts.
 """
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
@@ -29,8 +30,9 @@ from annotation.preferences.validation import (
 )
 from annotation.queue.actions import lock_task, require_own_assignment
 from workspace.actions import record_audit
-from workspace.database import write_transaction
-from workspace.models import Guideline, Project, QuestionSettings, User
+from workspace.database import insert_row, write_transaction
+from workspace.models import Guideline, Membership, Project, QuestionSettings, User
+from workspace.visits import Visit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,17 +67,80 @@ class JudgmentContent:
     settings_version: int
 
 
-@write_transaction
+_NOW = {"postgresql": "STATEMENT_TIMESTAMP()", "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"}
+# Asked again who is a member: somebody may have removed them since the request came in.
+_END_LEASE = f"""UPDATE {Assignment._meta.db_table} SET state = 'submitted', submitted_at = {{now}}, draft = '{{{{}}}}'
+    WHERE id = %s AND state = 'leased' AND EXISTS (SELECT 1 FROM {Membership._meta.db_table} m
+    WHERE m.project_id = %s AND m.user_id = %s)"""
+
+
 def submit_judgment(
-    *, actor: User, assignment: Assignment, content: JudgmentInput, idempotency_key: str
+    *,
+    actor: User,
+    assignment: Assignment,
+    content: JudgmentInput,
+    idempotency_key: str,
+    visit: Visit | None = None,
 ) -> Judgment:
     """Store the actor's judgment. The same key again returns the judgment that is there.
 
+    `visit`, where there is one, has read which settings and guideline are in force.
     A late judgment is always stored: it counts if a slot is still open, else it is surplus. Raises NotYourTask,
     InvalidJudgment, InvalidText, IdempotencyKeyReused, AlreadySubmitted.
     """
     require_own_assignment(actor, assignment)
     validate_idempotency_key(idempotency_key)
+    if assignment.state == Assignment.State.LEASED:
+        # As nearly always: the lease is there, and the database's own rules refuse whatever changed meanwhile.
+        project = assignment.task.batch.project
+        parsed = _parse_judgment(assignment, project, content, visit)
+        with suppress(IntegrityError, _Overtaken):
+            return _submit_leased(actor, assignment, project, parsed, idempotency_key)
+    return _submit_any(actor, assignment, content, idempotency_key)
+
+
+class _Overtaken(Exception):
+    """The lease was gone when its judgment was to be stored."""
+
+
+@write_transaction
+def _submit_leased(
+    actor: User, assignment: Assignment, project: Project, parsed: JudgmentContent, idempotency_key: str
+) -> Judgment:
+    """The judgment of a lease, in statements that hold only while it is one. The task's row comes first, as everywhere.
+
+    Raises _Overtaken or IntegrityError, and nothing is stored, when the lease has ended, the membership too, or the key
+    is taken.
+    """
+    task = assignment.task
+    if task.uses_slots:
+        Task.objects.filter(pk=task.pk).update(counted_judgments=F("counted_judgments") + 1)
+    with connection.cursor() as cursor:
+        cursor.execute(_END_LEASE.format(now=_NOW[connection.vendor]), [assignment.pk, project.pk, actor.pk])
+        if not cursor.rowcount:
+            raise _Overtaken
+    judgment = Judgment(
+        assignment=assignment,
+        task=task,
+        annotator=actor,
+        order_shown=assignment.order_shown,
+        idempotency_key=idempotency_key,
+        **vars(parsed),
+    )
+    insert_row(judgment)
+    insert_row(
+        CurrentJudgment(task=task, annotator=actor, judgment=judgment),
+        on_conflict="ON CONFLICT (task_id, annotator_id) DO UPDATE SET judgment_id = excluded.judgment_id",
+    )
+    record_audit(actor=actor, action="judgment.submit", project=project, target=judgment, surplus=False)
+    return judgment
+
+
+@write_transaction
+def _submit_any(
+    actor: User, assignment: Assignment, content: JudgmentInput, idempotency_key: str
+) -> Judgment:
+    """The judgment of an assignment in whatever state, decided under its task's lock."""
     task = lock_task(assignment.task_id)
     stored = _find_by_idempotency_key(actor, assignment, idempotency_key)
     current = Assignment.objects.get(pk=assignment.pk)
@@ -176,14 +241,33 @@ def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: s
     return judgment
 
 
-def _parse_judgment(assignment: Assignment, project: Project, content: JudgmentInput) -> JudgmentContent:
+def _parse_judgment(
+    assignment: Assignment, project: Project, content: JudgmentInput, visit: Visit | None = None
+) -> JudgmentContent:
     """From labels to response keys, checked against what this annotator was shown and asked."""
     key_of = labels_to_responses(assignment.order_shown)
     labels = list(key_of)
-    settings_version = _known_version(
-        project.question_settings.all(), content.settings_version, "settings", assignment.settings_version
-    )
-    settings = project.question_settings.filter(version=settings_version).first()
+    if (
+        visit is not None
+        and visit.settings is not None
+        and _is_version(content.settings_version, visit.settings)
+    ):
+        settings, settings_version = visit.settings, visit.settings.version
+    else:
+        settings_version = _known_version(
+            project.question_settings.all(), content.settings_version, "settings", assignment.settings_version
+        )
+        settings = project.question_settings.filter(version=settings_version).first()
+    if (
+        visit is not None
+        and visit.guideline is not None
+        and _is_version(content.guideline_version, visit.guideline)
+    ):
+        guideline_version = visit.guideline.version
+    else:
+        guideline_version = _known_version(
+            project.guidelines.all(), content.guideline_version, "guideline", assignment.guideline_version
+        )
     tiers, strengths = validate_tiers(
         content.tiers, content.strengths, labels, allow_ties=settings is None or settings.allow_ties
     )
@@ -201,11 +285,13 @@ def _parse_judgment(assignment: Assignment, project: Project, content: JudgmentI
         rationale=rationale,
         flags=clean_flags(content.flags),
         seconds=clean_seconds(content.seconds),
-        guideline_version=_known_version(
-            project.guidelines.all(), content.guideline_version, "guideline", assignment.guideline_version
-        ),
+        guideline_version=guideline_version,
         settings_version=settings_version,
     )
+
+
+def _is_version(version: Any, in_force: Guideline | QuestionSettings) -> bool:
+    return type(version) is int and version == in_force.version
 
 
 def _known_version(

@@ -66,9 +66,14 @@ def render_response(answer: Answer) -> SafeString:
     return render_markdown(answer)
 
 
-def displayed_responses(order_shown: Sequence[int]) -> list[DisplayedResponse]:
-    responses = Response.objects.only("text", "turns").in_bulk(order_shown)
+def displayed_responses(
+    order_shown: Sequence[int], answers: Mapping[int, Answer] | None = None
+) -> list[DisplayedResponse]:
+    """The responses with these keys, read where `answers` (by key) are not given."""
+    if answers is None:
+        rows = Response.objects.only("text", "turns").in_bulk(order_shown)
+        answers = {key: row.answer for key, row in rows.items()}
     return [
-        DisplayedResponse(label, render_response(responses[key].answer), answer_text(responses[key].answer))
+        DisplayedResponse(label, render_response(answers[key]), answer_text(answers[key]))
         for label, key in labels_to_responses(list(order_shown)).items()
     ]
