@@ -247,6 +247,7 @@ def _parse_judgment(
     """From labels to response keys, checked against what this annotator was shown and asked."""
     key_of = labels_to_responses(assignment.order_shown)
     labels = list(key_of)
+    settings: QuestionSettings | None
     if (
         visit is not None
         and visit.settings is not None
