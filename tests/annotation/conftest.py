@@ -17,7 +17,8 @@ def key():
 
 @pytest.fixture
 def make_batch(project, criterion, max_):
-    """An open batch of tasks with `responses_per_task` responses each; `texts` gives the responses of every task."""
+    """An open batch of tasks with `responses_per_task` responses each; `texts` gives the responses of every task,
+    `prompt` its question."""
 
     def make(
         tasks=3,
@@ -25,6 +26,7 @@ def make_batch(project, criterion, max_):
         overlap=1,
         name=None,
         texts=None,
+        prompt=None,
         opened=True,
         task_fields=None,
         **fields,
@@ -43,7 +45,7 @@ def make_batch(project, criterion, max_):
             actor=max_,
             project=project,
             rows=[
-                {"messages": [{"role": "user", "content": f"Question {stem}-{number}?"}]}
+                {"messages": [{"role": "user", "content": prompt or f"Question {stem}-{number}?"}]}
                 for number in range(tasks)
             ],
         )

@@ -19,9 +19,10 @@
     let timer = null;
     let delay = FIRST_DELAY_MS;
     let lastError = null;
+    let sendsForOthers = false;
     const read = () => (storage.get("outbox") || []).map(Roundtable.upgradeEntry);
     const ownEntries = () =>
-      read().filter((entry) => entry.windowId === windowId || Date.now() - entry.addedAt > STALE_AFTER_MS);
+      read().filter((entry) => sendsForOthers || entry.windowId === windowId || Date.now() - entry.addedAt > STALE_AFTER_MS);
     // Only a secure page has locks; without them two windows may send the same, which the idempotency keys make harmless.
     const withLock = (work) => (navigator.locks ? navigator.locks.request(storage.keyOf("outbox"), work) : work());
     const write = (entries) => (entries.length ? storage.set("outbox", entries) : storage.remove("outbox"));
@@ -73,6 +74,11 @@
       flush,
       // Sends everything, or throws what stopped it.
       async drain() { if (!(await flush())) throw lastError; },
+      // What another window wrote a moment ago as well.
+      async drainAll() {
+        sendsForOthers = true;
+        try { if (!(await flush())) throw lastError; } finally { sendsForOthers = false; }
+      },
       // An entry: {publicId, url, body} and, where a rejection gives it back, the draft.
       add(entry) {
         write([...read(), { id: Roundtable.randomId(), windowId, addedAt: Date.now(), ...entry }]);

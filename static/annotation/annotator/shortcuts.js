@@ -8,6 +8,14 @@
   const readTable = () => JSON.parse(document.getElementById("shortcuts").textContent);
   // Letters stand in the table as capitals. What the browser fills in by itself comes without a key.
   const nameOf = ({ key = "" }) => (key.length === 1 ? key.toUpperCase() : key);
+  // Where the layout writes something else (Cyrillic, Arabic, Greek letters; AZERTY's row of digits), the place of the key
+  // counts. A Latin letter or sign that means nothing here stays that: on Dvorak an O lies where an S is elsewhere.
+  const placeOf = ({ key = "", code = "", shiftKey }) => {
+    const [, kind, name] = /^(Key|Digit)(.)$/.exec(code) || [];
+    const isLatinKey = key.length !== 1 || key <= "\u007f";
+    if (kind === "Key") return isLatinKey && key !== "Unidentified" ? null : name;
+    return kind === "Digit" && !shiftKey && !/^[A-Za-z]$/.test(key) ? name : null;
+  };
 
   // Switches single keys off for people who use speech input: a spoken word would be many of them.
   const singleKeysSwitch = (root, storage) => {
@@ -23,8 +31,12 @@
   Roundtable.listenForShortcuts = ({ root, storage, currentTask, commands, leaveTextField }) => {
     const table = readTable();
     const singleKeys = singleKeysSwitch(root, storage);
+    const scopeOf = (name) => table[name] || {};
     const find = (scope, event) => {
-      const shortcut = (table[scope] || {})[nameOf(event)];
+      const task = currentTask();
+      const name = nameOf(event);
+      const isKnown = name in scopeOf("every_task") || (task && name in scopeOf(task.kind));
+      const shortcut = scopeOf(scope)[isKnown ? name : placeOf(event)];
       return shortcut && (singleKeys.areOn() || !shortcut.is_single_key) ? shortcut : null;
     };
     const submits = (event) => (find("every_task", event) || {}).action === "submit";

@@ -73,7 +73,12 @@
   // A task that waits in the outbox is still leased for the server, so the outbox is emptied before the next is claimed.
   const claimNextTask = async (afterAssignment) => {
     await outbox.drain();
-    const { status, data } = await api.claimNextTask(afterAssignment);
+    let { status, data } = await api.claimNextTask(afterAssignment);
+    // Judged already, in another window that has not sent it yet.
+    if (status === 200 && data.public_id && outbox.has(data.public_id)) {
+      await outbox.drainAll();
+      ({ status, data } = await api.claimNextTask(afterAssignment));
+    }
     if (status !== 200) throw new Error(data.message || "The next task could not be loaded.");
     return data;
   };
@@ -176,6 +181,7 @@
   };
   const cancelRevision = () => {
     drafts.remove(current.publicId);
+    leaveFirstTask();
     returnToTask();
   };
 
@@ -215,6 +221,7 @@
     });
     drafts.remove(publicId);
     offerUndo(null);
+    leaveFirstTask();
     if (isRevision) {
       statusBar.announce("The change is saved");
       returnToTask();
@@ -233,6 +240,7 @@
     outbox.add({ publicId, url: api.urlOf(publicId, "skip"), body: {} });
     drafts.remove(publicId);
     if (progress) progress = { ...progress, remaining: progress.remaining - 1 };
+    leaveFirstTask();
     statusBar.announce(`Skipped. ${shortcuts.keyOf("go_back")} takes it back`);
     showNextTask();
   };
@@ -266,16 +274,48 @@
   });
 
   // --- start --------------------------------------------------------------------------------------------------
+  // The address of one task (of which the page was opened) is left with it: Back, Forward and a reload do not bring it again.
+  const leaveFirstTask = () => {
+    if (!workPage.dataset.firstTask) return;
+    workPage.dataset.firstTask = "";
+    window.history.replaceState(window.history.state, "", workPage.dataset.workUrl);
+  };
+  // Back to a page that the browser kept as it was: its task may have been judged since, and may not have been sent.
+  const showWhatIsLeft = async () => {
+    if (!current || !current.node || current.isRevision) return;
+    const { publicId } = current;
+    let isDone = outbox.has(publicId);
+    if (!isDone) {
+      try {
+        const { status, data } = await api.getTask(publicId);
+        isDone = status !== 200 || Boolean(data.judgment);
+      } catch (error) {
+        if (error instanceof Roundtable.LoggedOut) statusBar.askToLogIn();
+        return;
+      }
+    }
+    if (!isDone || !current || current.publicId !== publicId) return;
+    prefetched = null;
+    showNextTask();
+  };
+  window.addEventListener("pageshow", ({ persisted }) => { if (persisted) showWhatIsLeft(); });
   const start = async () => {
     const { firstTask } = workPage.dataset;
     rejections.showKept({ opened: firstTask });
     await outbox.flush();
     if (!firstTask || outbox.has(firstTask)) {
+      leaveFirstTask();
       showNextTask();
       return;
     }
     try {
-      const { data } = await api.getTask(firstTask);
+      const { status, data } = await api.getTask(firstTask);
+      if (status !== 200) {
+        leaveFirstTask();
+        await showNextTask();
+        statusBar.showError(data.message || "This task cannot be opened.");
+        return;
+      }
       updateProgress(data.progress);
       showTask(data);
       prefetch();
