@@ -11,9 +11,10 @@
 
   // `onSyncStatus` gets {waiting, offline, loggedOut}; `onRejected` an entry that the server refused, its sentence and
   // its code.
+  // `addToBody(entry)` gives what an entry's first request says beside it; `onStored(entry, data, added)` hears the answer.
   // All windows of a person share the queue: one sends at a time, each what it wrote itself, so that a rejection is
   // shown where the judgment was given.
-  Roundtable.openOutbox = ({ storage, api, onSyncStatus, onRejected }) => {
+  Roundtable.openOutbox = ({ storage, api, onSyncStatus, onRejected, addToBody, onStored }) => {
     const windowId = Roundtable.windowId();
     let running = null;
     let timer = null;
@@ -36,10 +37,12 @@
 
     const sendEntries = async () => {
       for (let [entry] = ownEntries(); entry; [entry] = ownEntries()) {
-        const { status, data } = await api.requestJson(entry.url, entry.body);
+        const added = addToBody(entry);
+        const { status, data } = await api.requestJson(entry.url, { ...entry.body, ...added });
         // Given back to the person, also when this task was judged otherwise in another window (409); before the entry
         // goes, so that a window closed in between loses nothing.
         if (status >= 400) onRejected(entry, data.message || "The server refused this judgment.", data.code);
+        else onStored(entry, data, added);
         drop(entry);
         delay = FIRST_DELAY_MS;
       }

@@ -11,6 +11,9 @@
 
   let current = null; // the task on the screen (task_view.js); null while none is
   let prefetched = null; // a promise of the data of the task behind it
+  let ahead = null; // those data, once they are here
+  let brought = null; // {after, data}: the task behind `after`, which the answer to a judgment brought
+  const claims = new Map(); // public id of what was judged -> what is on the screen after it
   let previousTask = null; // data of what was on the screen before an earlier judgment was opened
   let skipped = null; // the task just skipped: {publicId, draft, touched}, until the next judgment
   let awaitsLogin = false; // nothing is on the screen because the session has ended
@@ -31,6 +34,16 @@
     storage,
     api,
     onSyncStatus: statusBar.showSyncStatus,
+    // Once: a judgment that is sent again asks for nothing, and the page asks for the next task by itself.
+    addToBody({ publicId }) {
+      if (!claims.has(publicId)) return {};
+      const after = claims.get(publicId);
+      claims.delete(publicId);
+      return { claim_next: { after_assignment: after } };
+    },
+    onStored(entry, data, { claim_next: claim }) {
+      if (claim && data.next) brought = { after: claim.after_assignment, data: data.next };
+    },
     onRejected(entry, message, code) {
       // With a new key: the old one may belong to what another window has stored.
       if (entry.draft) drafts.set(entry.publicId, { ...entry.draft, idempotency_key: Roundtable.randomId() });
@@ -73,6 +86,9 @@
   // A task that waits in the outbox is still leased for the server, so the outbox is emptied before the next is claimed.
   const claimNextTask = async (afterAssignment) => {
     await outbox.drain();
+    const answer = brought;
+    brought = null;
+    if (answer && answer.after === afterAssignment && !outbox.has(answer.data.public_id)) return answer.data;
     let { status, data } = await api.claimNextTask(afterAssignment);
     // Judged already, in another window that has not sent it yet.
     if (status === 200 && data.public_id && outbox.has(data.public_id)) {
@@ -88,7 +104,10 @@
       if (current && current.publicId === publicId) updateProgress(data.progress);
       return data;
     };
-    prefetched = publicId && !current.isRevision ? claimNextTask(publicId).then(applyProgress).catch(() => null) : null;
+    const promise = publicId && !current.isRevision ? claimNextTask(publicId).then(applyProgress).catch(() => null) : null;
+    prefetched = promise;
+    ahead = null;
+    if (promise) promise.then((data) => { if (prefetched === promise) ahead = data; });
   };
   const showNextTask = async () => {
     const promise = prefetched;
@@ -212,6 +231,7 @@
     const { publicId, isRevision, data } = current;
     const draft = current.draft();
     const { rationale, flags, seconds, idempotency_key } = draft;
+    if (!isRevision && prefetched && ahead) claims.set(publicId, ahead.public_id);
     const versions = { guideline_version: guideline.version(), settings_version: data.settings_version };
     outbox.add({
       publicId,
