@@ -8,6 +8,7 @@ from django.db import connection, models
 from django.http import Http404
 
 from annotation.models import Assignment, Batch, Import, Judgment, Task
+from workspace.database import run_prepared
 from workspace.models import Project, User
 
 
@@ -37,11 +38,10 @@ _LEASED = f"""SELECT
 def access_assignment_to_judge(actor: User, project: Project, public_id: UUID) -> Assignment:
     """The same as access_assignment, with those columns alone that a judgment needs; others are read when asked for."""
     key = public_id if connection.features.has_native_uuid_field else public_id.hex
-    with connection.cursor() as cursor:
-        cursor.execute(_LEASED, [key, actor.pk, project.pk])
-        row = cursor.fetchone()
-    if row is None:
+    rows, _ = run_prepared(_LEASED, [key, actor.pk, project.pk])
+    if not rows:
         raise Http404("No such task.")
+    [row] = rows
     pk, state, order, settings_version, guideline_version, task_id, purpose, batch_id, batch_state = row
     batch = _partly_read(Batch, id=batch_id, project_id=project.pk, state=batch_state)
     batch.project = project

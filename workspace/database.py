@@ -6,7 +6,7 @@ process wait in order instead. Processes still share the lock by polling; they a
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from django.db import connection, models, transaction
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
+from psycopg import Cursor
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,6 +48,24 @@ def database_now() -> datetime:
         return datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC)
 
 
+def run_prepared(sql: str, params: Sequence[Any] | Mapping[str, Any]) -> tuple[list[tuple[Any, ...]], int]:
+    """Runs a constant statement; its rows, and how many it changed or found.
+
+    PostgreSQL plans it once a connection, not each time: that takes longer than a search over several tables itself.
+    Parameters have to be cast where their type does not follow from what they are compared with.
+    """
+    if connection.vendor != "postgresql" or connection.queries_logged or connection.execute_wrappers:
+        with connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            return (cursor.fetchall() if cursor.description else []), cursor.rowcount
+    # The driver's own cursor: Django's puts the parameters into the text, so that no two statements are the same.
+    connection.validate_no_broken_transaction()
+    connection.ensure_connection()
+    with connection.wrap_database_errors, Cursor(connection.connection) as own:
+        own.execute(sql, params, prepare=True)
+        return (own.fetchall() if own.description else []), own.rowcount
+
+
 @cache
 def _insertion(model: type[models.Model]) -> tuple[str, list[models.Field]]:
     fields = [field for field in model._meta.concrete_fields if not field.primary_key]
@@ -64,11 +83,10 @@ def insert_row(row: models.Model, *, on_conflict: str = "", returning: str = "")
     """
     sql, fields = _insertion(type(row))
     values = [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
-    with connection.cursor() as cursor:
-        cursor.execute(f"{sql} {on_conflict} RETURNING id{', ' + returning if returning else ''}", values)
-        found = cursor.fetchone()
-    if found is None:
+    rows, _ = run_prepared(f"{sql} {on_conflict} RETURNING id{', ' + returning if returning else ''}", values)
+    if not rows:
         return None
+    found = rows[0]
     row.pk, row._state.adding, row._state.db = found[0], False, connection.alias
     return found[1:]
 

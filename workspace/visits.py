@@ -14,6 +14,7 @@ from django.db import connection, models
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
+from workspace.database import run_prepared
 from workspace.models import Guideline, Membership, Project, QuestionSettings, User
 
 
@@ -67,11 +68,10 @@ def note_visit(request: HttpRequest, slug: str) -> Visit | None:
 
 
 def _read(slug: str, user_id: int) -> Visit | None:
-    with connection.cursor() as cursor:
-        cursor.execute(_VISIT, [slug, user_id])
-        row = cursor.fetchone()
-    if row is None:
+    rows, _ = run_prepared(_VISIT, [slug, user_id])
+    if not rows:
         return None
+    row = rows[0]
     place, found = 1, []
     for _, model, fields in _PARTS:
         found.append(_instance(model, fields, row[place : place + len(fields)]))

@@ -30,7 +30,7 @@ from annotation.preferences.validation import (
 )
 from annotation.queue.actions import lock_task, require_own_assignment
 from workspace.actions import record_audit
-from workspace.database import insert_row, write_transaction
+from workspace.database import insert_row, run_prepared, write_transaction
 from workspace.models import Guideline, Membership, Project, QuestionSettings, User
 from workspace.visits import Visit
 
@@ -68,6 +68,7 @@ class JudgmentContent:
 
 
 _NOW = {"postgresql": "STATEMENT_TIMESTAMP()", "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"}
+_COUNT_JUDGMENT = f"UPDATE {Task._meta.db_table} SET counted_judgments = counted_judgments + 1 WHERE id = %s"
 # Asked again who is a member: somebody may have removed them since the request came in.
 _END_LEASE = f"""UPDATE {Assignment._meta.db_table} SET state = 'submitted', submitted_at = {{now}}, draft = '{{{{}}}}'
     WHERE id = %s AND state = 'leased' AND EXISTS (SELECT 1 FROM {Membership._meta.db_table} m
@@ -114,11 +115,12 @@ def _submit_leased(
     """
     task = assignment.task
     if task.uses_slots:
-        Task.objects.filter(pk=task.pk).update(counted_judgments=F("counted_judgments") + 1)
-    with connection.cursor() as cursor:
-        cursor.execute(_END_LEASE.format(now=_NOW[connection.vendor]), [assignment.pk, project.pk, actor.pk])
-        if not cursor.rowcount:
-            raise _Overtaken
+        run_prepared(_COUNT_JUDGMENT, [task.pk])
+    _, ended = run_prepared(
+        _END_LEASE.format(now=_NOW[connection.vendor]), [assignment.pk, project.pk, actor.pk]
+    )
+    if not ended:
+        raise _Overtaken
     judgment = Judgment(
         assignment=assignment,
         task=task,

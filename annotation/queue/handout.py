@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
 from annotation.models import Assignment, Batch, Prompt, Response, Task, TaskResponse
 from annotation.preferences.scale import shuffle_responses
 from annotation.queue.search import Standing
 from learning.interface.messages import Answer, stored_answer
-from workspace.database import insert_row
+from workspace.database import insert_row, run_prepared
 from workspace.models import Criterion, User
 
 # The prompt comes with the first response alone.
@@ -49,9 +47,7 @@ class Handout:
 
 
 def read_content(task_id: int) -> TaskContent:
-    with connection.cursor() as cursor:
-        cursor.execute(_CONTENT, [task_id])
-        rows = cursor.fetchall()
+    rows, _ = run_prepared(_CONTENT, [task_id])
     return TaskContent(
         rows[0][4],
         json.loads(rows[0][3]),

@@ -24,7 +24,7 @@ from annotation.models import (
     Task,
     TaskCount,
 )
-from workspace.database import insert_row
+from workspace.database import insert_row, run_prepared
 from workspace.models import Guideline, Membership, Project, QuestionSettings, User
 
 ALIASES: dict[str, type[Model]] = {
@@ -52,7 +52,7 @@ _CURRENT_VERSIONS = f"""SELECT
     (SELECT MAX(g.version) FROM {_TABLE["g"]} WHERE g.project_id = %(project)s)"""
 
 _IN_OPEN_BATCHES = """b.project_id = %(project)s AND b.state = 'open' AND b.visible
-    AND (%(batch)s IS NULL OR b.id = %(batch)s)"""
+    AND (CAST(%(batch)s AS bigint) IS NULL OR b.id = CAST(%(batch)s AS bigint))"""
 
 _FROM_OPEN_BATCHES = f"FROM {_TABLE['t']} JOIN {_TABLE['b']} ON b.id = t.batch_id"
 
@@ -106,7 +106,7 @@ _LEASED = f"SELECT COUNT(*) {_FROM_OWN_LEASES} AND t.required_judgments > 0"
 
 # All that a claim decides by, in one statement: a row for each open batch, or one without a batch.
 _SURVEY = f"""SELECT standing1.judged, standing1.left_for_actor, standing1.parts,
-    ({_LEASED.replace(" AND (%(batch)s IS NULL OR b.id = %(batch)s)", "")}),
+    ({_LEASED}),
     ({_LAST_ASSIGNMENT.format(latest=100)}),
     (SELECT own.id {_FROM_OWN_LEASES} AND own.public_id <> %(after)s ORDER BY own.id LIMIT 1),
     ({_FIND_EXPIRED_WITH_DRAFT}),
@@ -274,8 +274,7 @@ def _take_open_task(
 
 
 def _take_slot(task_id: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_TAKE_SLOT, {"task": task_id})
+    run_prepared(_TAKE_SLOT, {"task": task_id})
 
 
 def _move_cursor(actor: User, batch_id: int, queue_version: int, task_id: int, priority: int) -> None:
@@ -311,6 +310,4 @@ def _lock_first(sql: str, params: dict[str, Any], *, waits: bool) -> tuple[Any, 
 
 def _fetch_all(sql: str, params: dict[str, Any], lock: str = "") -> list[tuple[Any, ...]]:
     """Runs a statement, with a row lock where the database has them (SQLite has one writer at a time anyway)."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"{sql} {lock}" if connection.vendor == "postgresql" else sql, params)
-        return cursor.fetchall()
+    return run_prepared(f"{sql} {lock}" if connection.vendor == "postgresql" else sql, params)[0]
