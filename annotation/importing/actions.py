@@ -35,6 +35,7 @@ from annotation.importing.readers.registry import (
     COMPARISON_READERS,
     DEMONSTRATION_READERS,
     PROMPT_READERS,
+    TEXT_READERS,
     comparison_reader,
     demonstration_reader,
     prompt_reader,
@@ -42,9 +43,9 @@ from annotation.importing.readers.registry import (
     text_reader,
 )
 from annotation.importing.report import ImportRefused, ImportReport
-from annotation.importing.rows import RowError
+from annotation.importing.rows import RowError, row_chunks
 from annotation.importing.sources import open_source
-from annotation.importing.staging import Staging, row_chunks
+from annotation.importing.staging import Staging
 from annotation.importing.take_back import withdraw_rows
 from annotation.importing.texts import TxtRows, stage_texts
 from annotation.importing.unfinished import (
@@ -127,7 +128,7 @@ def import_comparisons(
             )
         annotators = AnnotatorResolver(project, actor=actor)
         staging.set_pseudonyms({who: annotators.resolve_pseudonym(*who) for who in staging.annotators()})
-        known = match_known_rows(staging, judged_criterion, again=again)
+        known = match_known_rows(staging, judged_criterion, report, again=again)
         judgments, tasks, max_responses = staging.group_into_tasks()
         say_known_judgments(report, known, judgments)
         files = describe_files(source.files)
@@ -173,7 +174,7 @@ def import_comparisons(
 
 def _finish(imported: Import, report: ImportReport) -> None:
     finish_import(imported, counts=report.counts, notes=report.notes + report.lines())
-    report.import_id = imported.pk
+    report.import_id, report.project = imported.pk, imported.project.slug
 
 
 def import_prompts(
@@ -322,10 +323,11 @@ def import_texts(
     """The file's plain texts. `licence` and `split` are for rows that have none; a row without a split gets one by the
     project's rule. A text that is there already, or that the file has twice, is left out and counted.
     """
+    extras = row_extras(TEXT_READERS, format, _lists(mapping), project_splits=True)
     reader = text_reader(format, _lists(mapping))
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path, other_suffixes=(".txt",))
-        report = stage_texts(source, reader, staging, project, txt_rows=txt_rows)
+        report = stage_texts(source, reader, extras, staging, project, txt_rows=txt_rows)
         _raise_if_bad_rows(report, skip_bad)
         staged = new = 0
         files = describe_files(source.files)

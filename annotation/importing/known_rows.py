@@ -16,14 +16,28 @@ from learning.interface.messages import answer_key
 from workspace.models import MAX_OVERLAP, Criterion
 
 
-def match_known_rows(staging: Staging, criterion: Criterion, *, again: bool) -> Counter[str]:
+def match_known_rows(
+    staging: Staging, criterion: Criterion, report: ImportReport, *, again: bool
+) -> Counter[str]:
     """Takes out the judgments that are known, unless `again`, and gives those of known tasks their task.
 
-    Returns how many are known, by batch. Call it when pseudonyms are resolved.
+    Returns how many are known, by batch; the report notes what counts twice. Call it when pseudonyms are resolved.
     """
     for contents in staging.prompt_contents():
         _load(staging, criterion, contents)
-    return staging.place_known_rows(drop=not again)
+    known, judged_otherwise = staging.place_known_rows(drop=not again)
+    if repeats := staging.count_repeats():
+        report.notes.append(
+            f"{repeats} judgment{' repeats' if repeats == 1 else 's repeat'} another one of the file, annotator, order "
+            "and strengths included: each counts."
+        )
+    if judged_otherwise:
+        verb = " is" if judged_otherwise == 1 else "s are"
+        report.notes.append(
+            f"{judged_otherwise} judgment{verb} of a task that the same annotator has judged already, with another order "
+            "or strength: each counts, unless the earlier import is taken back."
+        )
+    return known
 
 
 def _load(staging: Staging, criterion: Criterion, contents: Sequence[str]) -> None:

@@ -1,11 +1,32 @@
 """What an import says about the rows it would not take: file, line, column, reason."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from annotation.importing.rows import RowError, locate
 from workspace.errors import ActionError
 
 SHOWN_BAD_ROWS = 50
+# How the first words of a count read when it is 1.
+_SINGULAR = {"tasks that were": "task that was"} | {
+    f"{new}{what}s": f"{new}{what}"
+    for new in ("", "new ")
+    for what in ("annotator", "demonstration", "judgment", "prompt", "response", "row", "task", "text")
+}
+
+
+def describe_counts(counts: Mapping[str, int]) -> str:
+    """“1 judgment, 2 tasks”."""
+    return ", ".join(
+        f"{number} {_singular(what) if number == 1 else what}" for what, number in counts.items()
+    )
+
+
+def _singular(what: str) -> str:
+    for plural, singular in _SINGULAR.items():
+        if what == plural or what.startswith(f"{plural} "):
+            return singular + what.removeprefix(plural)
+    return what
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +61,7 @@ class ImportReport:
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what else the caller should know, a sentence each
     import_id: int | None = None  # of the finished import
+    project: str = ""  # its slug, once the import is finished
 
     def add_bad(self, line: int, problem: RowError) -> None:
         self.bad += 1

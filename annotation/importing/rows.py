@@ -1,5 +1,6 @@
 """What can be wrong with one row of a file, and how a sentence about it names what is there."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,3 +87,15 @@ def describe_json_type(value: object) -> str:
         case dict():
             return "an object"
     return f"a {type(value).__name__}"
+
+
+def row_chunks(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    """The rows, so many at a time."""
+    chunk: list[dict[str, Any]] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

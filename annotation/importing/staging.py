@@ -282,11 +282,13 @@ class Staging:
             "INSERT OR IGNORE INTO known_annotator VALUES (?, ?)", [(task, name) for name in annotators]
         )
 
-    def place_known_rows(self, *, drop: bool) -> Counter[str]:
+    def place_known_rows(self, *, drop: bool) -> tuple[Counter[str], int]:
         """Takes out the judgments that are known, if `drop`, and gives the others the known task that is theirs and
-        that their annotator has not judged. Returns how many are known, by batch.
+        that their annotator has not judged. Returns how many are known, by batch, and how many of the others are of a
+        task that their annotator has judged otherwise.
         """
         known: Counter[str] = Counter()
+        judged_otherwise = 0
         dropped: list[tuple[int]] = []
         placed: list[tuple[int, int]] = []
         rows = self._database.execute(
@@ -301,11 +303,36 @@ class Staging:
             if drop and (batch := self._use_up_verdict(verdict, judge, ids)) is not None:
                 known[batch] += 1
                 dropped.append((seq,))
-            elif joins and (task := self._join_task(question, pseudonym, ids)):
-                placed.append((task, seq))
+            elif joins:
+                judged_otherwise += drop and self._judged_otherwise(verdict, question, pseudonym, ids)
+                if task := self._join_task(question, pseudonym, ids):
+                    placed.append((task, seq))
         self._database.executemany("DELETE FROM judgment WHERE seq = ?", dropped)
         self._database.executemany("UPDATE judgment SET known_task = ? WHERE seq = ?", placed)
-        return known
+        return known, judged_otherwise
+
+    def count_repeats(self) -> int:
+        """How many judgments the file has once more: same annotator, order and strengths, and ids where it has any."""
+        return int(
+            self._database.execute(
+                "SELECT COALESCE(SUM(number - 1), 0) FROM (SELECT COUNT(*) AS number FROM judgment"
+                " LEFT JOIN pseudonym USING (annotator, annotator_kind) GROUP BY verdict,"
+                " COALESCE(pseudonym, annotator), json_extract(payload, '$.prompt_id'),"
+                " json_extract(payload, '$.response_ids'))"
+            ).fetchone()[0]
+        )
+
+    def _judged_otherwise(
+        self, verdict: bytes, question: bytes, name: str, ids: tuple[str | None, str | None]
+    ) -> bool:
+        return bool(
+            self._database.execute(
+                "SELECT EXISTS (SELECT 1 FROM known_task JOIN known_annotator USING (task)"
+                f" WHERE question = ? AND pseudonym = ? AND {_SAME_IDS})"
+                " AND NOT EXISTS (SELECT 1 FROM known_verdict WHERE verdict = ? AND pseudonym = ?)",
+                (question, name, *ids, verdict, name),
+            ).fetchone()[0]
+        )
 
     def _use_up_verdict(
         self, verdict: bytes, pseudonym: str | None, ids: tuple[str | None, str | None]
@@ -370,15 +397,3 @@ class Staging:
             yield StagedTask(
                 number=first, judgments=[ImportedJudgment(**json.loads(payload)) for (payload,) in rows]
             )
-
-
-def row_chunks(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
-    """The rows, so many at a time."""
-    chunk: list[dict[str, Any]] = []
-    for row in rows:
-        chunk.append(row)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

@@ -10,12 +10,13 @@ from typing import Any, Literal, get_args
 
 from annotation.content.actions import hash_text
 from annotation.importing.file_forms import BYTE_ORDER_MARK
+from annotation.importing.readers.row_extras import RowExtras
 from annotation.importing.readers.texts import TextReader
 from annotation.importing.report import ImportRefused, ImportReport
-from annotation.importing.rows import NumberedRow, RowError, describe_line
+from annotation.importing.rows import NumberedRow, RowError, describe_line, row_chunks
 from annotation.importing.source_files import read_rows
 from annotation.importing.sources import Source
-from annotation.importing.staging import Staging, row_chunks
+from annotation.importing.staging import Staging
 from annotation.importing.validation import start_report
 from annotation.models import Text
 from annotation.text import safe_excerpt
@@ -27,7 +28,13 @@ ROWS_PER_LOOK_UP = 500
 
 
 def stage_texts(
-    source: Source, reader: TextReader, staging: Staging, project: Project, *, txt_rows: TxtRows
+    source: Source,
+    reader: TextReader,
+    extras: RowExtras,
+    staging: Staging,
+    project: Project,
+    *,
+    txt_rows: TxtRows,
 ) -> ImportReport:
     report = start_report(source)
     repeated = 0
@@ -43,12 +50,15 @@ def stage_texts(
                     repeated += 1
                     continue
                 _claim_text_id(reader, row, checked["text_id"], line, staging)
-                staging.add_prompt_row(line, checked | {"content_hash": digest, "line": line})
+                beside = extras.read(row)
+                kept = {name: beside[name] for name in ("source_id", "metadata")}
+                staging.add_prompt_row(line, kept | checked | {"content_hash": digest, "line": line})
         except RowError as problem:
             report.add_bad(line, problem)
     if repeated:
         report.counts["repeated in the file"] = repeated
     _check_ids_against_database(project, staging, report)
+    report.notes += extras.notes()
     return report
 
 

@@ -6,7 +6,8 @@ contents, pairs of a group that do not fit together. After this pass an insert h
 """
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,8 +50,8 @@ def stage_comparisons(
             if isinstance(row, RowError):
                 raise row
             with staging.row_savepoint():
-                _claim_id(reader, row, line, staging)
                 read = reader.read(row, line)
+                _claim_id(reader, row, line, staging, of=sorted({item.annotator or "" for item in read}))
                 beside = extras.read(row) if read else {}
                 for item in read:
                     item = replace(item, **beside)
@@ -125,9 +126,19 @@ def _is_like_an_earlier(messages: Messages, line: int, staging: Staging) -> bool
     return staging.claim_id(f"prompt read as {key}", line) is not None
 
 
-def _claim_id(reader: Reader | PromptFileReader, row: Mapping[str, Any], line: int, staging: Staging) -> None:
+def _claim_id(
+    reader: Reader | PromptFileReader,
+    row: Mapping[str, Any],
+    line: int,
+    staging: Staging,
+    *,
+    of: Sequence[str] = (),
+) -> None:
+    """`of`: who judged. Two people's judgments of the same row have its id both."""
     row_id = reader.row_id(row)
-    if row_id is not None and (earlier := staging.claim_id(row_id, line)) is not None:
+    if row_id is None:
+        return
+    if (earlier := staging.claim_id(json.dumps([row_id, *of]) if of else row_id, line)) is not None:
         raise RowError(
             reader.row_id_column(row), f"{row_id} is a duplicate of {describe_line(earlier, seen_from=line)}"
         )

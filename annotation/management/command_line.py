@@ -9,7 +9,7 @@ from django.core.management.base import OutputWrapper
 
 from annotation.importing.actions import clear_unfinished
 from annotation.importing.readers.messages import MESSAGE_FIELDS
-from annotation.importing.report import ImportRefused, ImportReport
+from annotation.importing.report import ImportRefused, ImportReport, describe_counts
 from workspace.errors import ActionError
 from workspace.models import Project, User
 
@@ -130,7 +130,10 @@ def print_import_report(stdout: OutputWrapper, report: ImportReport, *, destinat
     for line in report.lines() + report.notes:
         stdout.write(line)
     if report.import_id is not None:
-        stdout.write(f"This is import {report.import_id}: `manage.py undo_import` takes it back.")
-    counts = ", ".join(f"{count} {what}" for what, count in report.counts.items())
+        stdout.write(
+            f"This is import {report.import_id}: `manage.py undo_import {report.project} {report.import_id}` takes it "
+            "back."
+        )
+    counts = describe_counts(report.counts)
     left_out = f"; {report.bad} of {report.rows} rows left out" if report.bad else ""
     stdout.write(f"{report.file}: {counts} into {destination}{left_out}.")

@@ -45,7 +45,7 @@ class UploadTasksForm(StyledFormMixin, forms.Form):
     )
     kind = forms.ChoiceField(
         choices=[
-            ("", "Pairs, or rankings where a row has more than two answers"),
+            ("", "By the rows: pairs or rankings"),
             (Batch.Kind.PAIRWISE, "Pairs only"),
             (Batch.Kind.RANKING, "Rankings"),
         ],

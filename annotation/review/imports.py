@@ -1,7 +1,5 @@
 """A manager's list of what was brought in from files, and the button that takes an import back."""
 
-from collections.abc import Mapping
-
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
@@ -11,6 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotation.access import access_import
 from annotation.importing.actions import take_back_import
+from annotation.importing.report import describe_counts
 from annotation.importing.take_back import reason_to_keep
 from annotation.importing.unfinished import is_at_work
 from annotation.models import Import
@@ -18,13 +17,6 @@ from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
 PAGE_SIZE = 30
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    """“1 judgment, 2 tasks”."""
-    return ", ".join(
-        f"{number} {what.removesuffix('s') if number == 1 else what}" for what, number in counts.items()
-    )
 
 
 @require_GET
@@ -36,7 +28,7 @@ def imports(request: ProjectRequest) -> HttpResponse:
     rows = [
         {
             "imported": imported,
-            "counts": _counts(imported.counts_in_order()),
+            "counts": describe_counts(imported.counts_in_order()),
             "batches": list(imported.batches.filter(visible=True).order_by("pk")),
             "reason": reason_to_keep(imported) if imported.state == Import.State.DONE else "",
             "broken": imported.state == Import.State.RUNNING and not is_at_work(imported),
@@ -53,6 +45,7 @@ def take_back(request: ProjectRequest, pk: int) -> HttpResponse:
     hidden = perform_action(request, take_back_import, imported=access_import(request.project, pk))
     if hidden is not None:
         messages.success(
-            request, f"Taken back: {_counts(hidden) or 'nothing'}. The corrected file can be imported again."
+            request,
+            f"Taken back: {describe_counts(hidden) or 'nothing'}. The corrected file can be imported again.",
         )
     return redirect("annotation:imports", slug=request.project.slug)

@@ -13,10 +13,11 @@ from workspace.errors import ActionError
 
 TIES = ("drop", "soft")
 # Llama 2, table 27, read between its strengths for the mean strength of a consensus. Both tables are straight lines.
+NO_MARGINS = "none"
 MARGINS: Mapping[str, Callable[[float], float]] = {
     "small": lambda strength: strength / MAX_STRENGTH,
     "large": lambda strength: strength,
-    "none": lambda strength: 0.0,
+    NO_MARGINS: lambda strength: 0.0,
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from annotation.content.transcripts import is_lossless_transcript, to_transcript
-from annotation.exporting.formats.base import MARGINS, UNWRITABLE, ExportFormat, ExportOptions
+from annotation.exporting.formats.base import MARGINS, NO_MARGINS, UNWRITABLE, ExportFormat, ExportOptions
 from annotation.preferences.comparisons import TIE_TOLERANCE
 from learning.interface.messages import (
     Answer,
@@ -87,8 +87,7 @@ def trl_rows(row: ComparisonRow, options: ExportOptions, counts: Counter[str]) -
             "prompt": prompt,
             "chosen": completions[chosen],
             "rejected": completions[rejected],
-            # A trainer reads a number here: without a strength there is no margin.
-            "margin": 0.0 if strength is None else MARGINS[options.margin](strength),
+            "margin": _margin(strength, options.margin),
             "strength": None if strength is None else int(strength + 0.5),
             "weight": row["weight"],
             "group_id": row["group_id"],
@@ -99,6 +98,13 @@ def trl_rows(row: ComparisonRow, options: ExportOptions, counts: Counter[str]) -
             "source_id": row.get("source_id"),
             "metadata": row.get("metadata"),
         }
+
+
+def _margin(strength: float | None, scale: str) -> float | None:
+    """Null where nobody gave a strength; 0 for all pairs where the caller wants no margins."""
+    if strength is None:
+        return 0.0 if scale == NO_MARGINS else None
+    return MARGINS[scale](strength)
 
 
 def _prompt(row: ComparisonRow, options: ExportOptions, counts: Counter[str]) -> Any:

@@ -19,8 +19,9 @@ from annotation.importing.readers.judgments import MAX_RESPONSES
 from annotation.importing.readers.registry import TASK_READERS, dialogue_turn_reader, row_extras, task_reader
 from annotation.importing.readers.row_extras import RowExtras
 from annotation.importing.report import ImportRefused, ImportReport
+from annotation.importing.rows import row_chunks
 from annotation.importing.sources import open_source
-from annotation.importing.staging import Staging, row_chunks
+from annotation.importing.staging import Staging
 from annotation.importing.tasks.staging import (
     StagedRow,
     find_known_rows,
@@ -132,7 +133,7 @@ def import_tasks(
                 batch = open_batch(actor=actor, batch=batch)
             report.counts = {"tasks": tasks, "sources": len(sources)} | report.counts
             finish_import(imported, counts=report.counts, notes=report.notes + report.lines())
-            report.import_id = imported.pk
+            report.import_id, report.project = imported.pk, imported.project.slug
             record_audit(
                 actor=actor, action="tasks.import", project=project, target=batch, file=report.file,
                 rows=report.rows, bad=report.bad, tasks=tasks, imported=imported.pk,
@@ -203,7 +204,7 @@ def import_dialogue_turns(
                 raise nothing_new
             report.counts = {"turns": new, "sources": len(sources)} | report.counts
             finish_import(imported, counts=report.counts, notes=report.notes + report.lines())
-            report.import_id = imported.pk
+            report.import_id, report.project = imported.pk, imported.project.slug
             record_audit(
                 actor=actor, action="dialogues.import", project=project, target=members, file=report.file,
                 rows=report.rows, bad=report.bad, seed=seed, imported=imported.pk,

@@ -8,9 +8,9 @@ from annotation.importing.readers.dialogues import DialogueTurnReader
 from annotation.importing.readers.row_extras import RowExtras
 from annotation.importing.readers.tasks import TaskReader
 from annotation.importing.report import ImportReport
-from annotation.importing.rows import RowError
+from annotation.importing.rows import RowError, row_chunks
 from annotation.importing.sources import Source
-from annotation.importing.staging import Staging, row_chunks
+from annotation.importing.staging import Staging
 from annotation.importing.validation import check_against_database, claim_content, claim_split, start_report
 from annotation.models import Batch, Task, hash_messages
 from learning.interface.messages import Answer, answer_key

@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from annotation.importing.actions import clear_unfinished, take_back_import
+from annotation.importing.report import describe_counts
 from annotation.importing.take_back import reason_to_keep
 from annotation.models import Import
 from workspace.commands import ProjectCommand
@@ -34,14 +35,14 @@ class Command(ProjectCommand):
                 "lists those it has."
             )
         hidden = take_back_import(actor=actor, imported=imported)
-        counts = ", ".join(f"{number} {what}" for what, number in hidden.items()) or "nothing"
+        counts = describe_counts(hidden) or "nothing"
         self.stdout.write(f"Took back {imported}: {counts}.")
 
     def _list(self, project: Project) -> None:
         imports = project.imports.select_related("actor").order_by("pk")
         for imported in imports:
             files = ", ".join(file["name"] for file in imported.files)
-            counts = ", ".join(f"{number} {what}" for what, number in imported.counts_in_order().items())
+            counts = describe_counts(imported.counts_in_order())
             state = "" if imported.state == Import.State.DONE else f", {imported.get_state_display().lower()}"
             used = "" if not reason_to_keep(imported) or state else ", in use"
             self.stdout.write(

@@ -474,9 +474,13 @@ def test_a_strength_that_nobody_gave_is_null_in_every_export(project, max_, brin
         judgments, _ = export(dataset, format="judgments", files=files)
         assert [row["strengths"] for row in by_prompt(judgments)] == [[None]] * 3 + [[0]]
         pairs, manifest = export(dataset, format="trl", files=files)
-        assert [(row["strength"], row["margin"]) for row in by_prompt(pairs)] == [(None, 0.0)] * 3 + [
+        assert [(row["strength"], row["margin"]) for row in by_prompt(pairs)] == [(None, None)] * 3 + [
             (0, 0.0)
         ]
+        without, _ = export(dataset, format="trl", files=files, margin="none")
+        assert [row["margin"] for row in by_prompt(without)] == [
+            0.0
+        ] * 4  # asked for, for trainers that need a number
         assert manifest["counts"]["pairs_without_strength"] == 3
     records, _ = export(dataset, format="records")
     assert [row["grade"] for row in by_prompt(records)] == [[[None, None]] * 2] * 3 + [

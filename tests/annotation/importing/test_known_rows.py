@@ -182,3 +182,35 @@ def test_repeated_prompts_of_a_file_are_said(project, max_, write_rows):
         actor=max_, project=project, path=write_rows([*rows, {"prompt": "New"}]), prompt_set="more"
     )
     assert report.notes[2] == "3 of 4 prompts are in the prompt set “more” already and left out."
+
+
+def test_rows_that_a_file_repeats_are_said_and_each_counts(bring):
+    _, report = bring([*pairs([0, 1, 1, 1]), *pairs([1], annotator="kim"), *pairs([0], strength=2)])
+    assert report.counts["judgments"] == 6
+    assert report.notes == [
+        "2 judgments repeat another one of the file, annotator, order and strengths included: each counts."
+    ]
+
+
+def test_another_strength_of_the_same_person_for_a_known_pair_is_said(bring):
+    bring(pairs(range(3), annotator="kim"), "first.jsonl")
+    rows = [*pairs([0], annotator="kim", strength=3), *pairs([1], annotator="lee", strength=3)]
+    _, report = bring(rows, "second.jsonl")
+    assert report.counts["judgments"] == 2
+    assert report.notes == [
+        "1 judgment is of a task that the same annotator has judged already, with another order or strength: each "
+        "counts, unless the earlier import is taken back."
+    ]
+
+
+def test_two_people_may_number_their_rows_alike_and_one_may_not(bring, tmp_path, write_rows):
+    def numbered(name, annotator):
+        rows = [{"id": f"r{n}", "annotator": annotator} | pair for n, pair in enumerate(pairs(range(3)))]
+        return write_rows(rows, name)
+
+    mine, hers = numbered("kim.jsonl", "kim"), numbered("lee.jsonl", "lee")
+    _, report = bring((mine, hers))
+    assert (report.counts["judgments"], report.counts["tasks"]) == (6, 3)
+    again = numbered("more.jsonl", "kim")
+    with pytest.raises(ImportRefused, match="r0 is a duplicate of line 1 of file 1"):
+        bring((mine, again))

@@ -228,7 +228,7 @@ def test_the_command_brings_in_opens_and_an_annotator_gets_the_task(project, cri
         "import_tasks", project.slug, path, "--map", "responses=gpt", "--map", "responses=llama", "--overlap", "2",
         "--open", stdout=out,
     )  # fmt: skip
-    assert out.getvalue().endswith("answers.csv: 1 tasks, 2 sources into the open batch “answers.csv”.\n")
+    assert out.getvalue().endswith("answers.csv: 1 task, 2 sources into the open batch “answers.csv”.\n")
     assignment = claim_task(actor=ada, project=project)
     assert assignment.task.prompt.messages[-1]["content"] == "Why, please?"
     assert assignment.task.required_judgments == 2

@@ -122,6 +122,14 @@ def test_parquet_and_another_column_by_command(tmp_path, project):
         call_command("import_texts", project.slug, path, "--map", "title=content")
 
 
+def test_further_columns_and_the_own_id_of_a_text_are_kept(bring):
+    bring([{"text": "A.", "src": "a", "id": 7, "meta": {"page": [1, 2]}}, {"text": "B.", "licence": "CC0"}])
+    assert sorted(Text.objects.values_list("text", "source_id", "metadata", "licence")) == [
+        ("A.", "7", {"src": "a", "meta": {"page": [1, 2]}}, ""),
+        ("B.", None, None, "CC0"),
+    ]
+
+
 def test_records_of_texts_come_out_and_in_again_unchanged(tmp_path, bring, project):
     bring([{"text": "A.", "licence": "CC0"}, {"text": "B.", "text_id": "b", "split": "test"}])
     before = stored()

@@ -52,7 +52,7 @@ def test_import_comparisons_names_the_bad_rows_and_takes_the_others_when_asked(p
     assert not Judgment.objects.exists()
     printed = run("import_comparisons", project.slug, path, "--format", "hh", "--skip-bad")
     assert printed.splitlines()[-1] == (
-        "hh.jsonl.gz: 58 judgments, 58 tasks, 1 annotators into the batch “hh.jsonl.gz”; 2 of 60 rows left out."
+        "hh.jsonl.gz: 58 judgments, 58 tasks, 1 annotator into the batch “hh.jsonl.gz”; 2 of 60 rows left out."
     )
     assert Judgment.objects.count() == 58
 

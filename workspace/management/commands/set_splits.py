@@ -39,8 +39,12 @@ class Command(ProjectCommand):
             else parse_test_per_tag("" if numbers == "none" else numbers),
         )
         held_out = format_test_per_tag(project.test_per_tag)
-        test = f"{held_out} held out for each tag" if held_out else "the rest test"
-        self.stdout.write(
-            f"Prompts that come from now on: {project.train_share:.2%} train, {project.validation_share:.2%} "
-            f"validation, {test}."
-        )
+        train, validation = project.train_share, project.validation_share
+        if held_out:
+            rest = train + validation or 1
+            sides = (
+                f"test {held_out}; of the rest {train / rest:.2%} train, {validation / rest:.2%} validation"
+            )
+        else:
+            sides = f"{train:.2%} train, {validation:.2%} validation, the rest test"
+        self.stdout.write(f"Prompts that come from now on: {sides}.")
