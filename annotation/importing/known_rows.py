@@ -34,8 +34,8 @@ def match_known_rows(
     if judged_otherwise:
         verb = " is" if judged_otherwise == 1 else "s are"
         report.notes.append(
-            f"{judged_otherwise} judgment{verb} of a task that the same annotator has judged already, with another order "
-            "or strength: each counts, unless the earlier import is taken back."
+            f"{judged_otherwise} judgment{verb} of a task that the same annotator has judged already, with another "
+            "order or strength: each counts, unless the earlier import is taken back."
         )
     return known
 
