@@ -206,15 +206,25 @@ class OurAnnotator(Annotator):
             "guideline_version": self.task["guideline"]["version"],
             "settings_version": self.task["settings_version"],
             "revise": False,
+            "claim_next": {"after_assignment": self.ahead["public_id"] if self.ahead else None},
         }
         status, _, answer = await self.ask("POST", self.address("tasks", public_id, "submit"), body)
         self.note(self.measured.submit_s, due)
+        brought = None
         if status == 201:
             self.measured.accepted.append(key)
+            brought = json.loads(answer).get("next")
         elif len(self.measured.refusals) < 5:
             self.measured.refusals.append(f"{status} {answer[:200]!r}")
-        self.task = self.ahead or await self.claim(None)
-        self.ahead = await self.claim(self.task["public_id"]) if self.task else None
+        if brought is not None:
+            # One request is both: the task behind the one that is shown now came with the answer.
+            self.note(self.measured.next_s, due)
+            brought = brought if brought["public_id"] else None
+        if self.ahead is None:
+            self.task, brought = brought or await self.claim(None), None
+        else:
+            self.task = self.ahead
+        self.ahead = brought or (await self.claim(self.task["public_id"]) if self.task else None)
         self.finish(due)
         return True
 
