@@ -17,9 +17,9 @@ from annotation.preferences.scale import (
     tiers_to_labels,
 )
 from annotation.queue.handout import TaskContent
-from annotation.rendering.conversation import displayed_responses, render_conversation
+from annotation.rendering.conversation import display_task
 from annotation.rendering.judgments import FLAG_LABELS
-from annotation.rendering.markdown import render_markdown
+from annotation.rendering.kept import show_markdown
 from workspace.models import Guideline, Project, QuestionSettings, User
 from workspace.visits import Visit
 
@@ -60,7 +60,7 @@ def guideline_content(project: Project, visit: Visit | None = None) -> dict[str,
 def _html_of_guideline(pk: int, created_at: datetime) -> SafeString:
     # A version is never changed; the time tells a database from another one in the same process.
     text = Guideline.objects.get(pk=pk, created_at=created_at).text
-    return render_markdown(text) if text.strip() else SafeString("")
+    return show_markdown(text) if text.strip() else SafeString("")
 
 
 def _guideline_html(guideline: Guideline) -> SafeString:
@@ -81,7 +81,7 @@ def task_context(
 
     A page that was opened before an update has its script and its keys of then: the hints are those of then.
     """
-    responses = displayed_responses(assignment.order_shown, content.answers)
+    turns, responses = display_task(content.messages, assignment.order_shown, content.answers)
     earlier = None
     if judgment is not None:
         tiers = tiers_to_labels(judgment.order_shown, judgment.tiers)
@@ -99,7 +99,7 @@ def task_context(
     return {
         "assignment": assignment,
         "question": content.question,
-        "turns": render_conversation(content.messages),
+        "turns": turns,
         "responses": responses,
         "is_pair": len(responses) == 2,
         "scale": scale_points(),

@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from annotation.guidelines.forms import GuidelineForm, QuestionForm, VersionedForm
-from annotation.rendering.markdown import render_markdown
+from annotation.rendering.kept import show_markdown
 from workspace import actions
 from workspace.errors import StaleVersion
 from workspace.forms import SplitsForm, TimeZoneForm
@@ -69,7 +69,7 @@ def _page(
         "project": project,
         "question": question,
         "guideline": guideline,
-        "preview": render_markdown(guideline.text) if guideline and guideline.text.strip() else "",
+        "preview": show_markdown(guideline.text) if guideline and guideline.text.strip() else "",
         "splits_form": SplitsForm(project=project),
         "time_zone_form": TimeZoneForm(initial={"time_zone": project.time_zone}),
         "question_form": QuestionForm(

@@ -6,6 +6,7 @@ from annotation.models.datasets import PreferenceDataset
 from annotation.models.imports import Import, ImportQuerySet
 from annotation.models.judgments import CurrentJudgment, GoldJudgment, Judgment, JudgmentQuerySet
 from annotation.models.prompts import Prompt, PromptSet, PromptSetMember, hash_messages, new_external_id
+from annotation.models.rendered import RenderedText
 from annotation.models.responses import Demonstration, Response, Source
 from annotation.models.tasks import COUNTED_PURPOSES, Batch, BatchQuerySet, Task, TaskQuerySet, TaskResponse
 from annotation.models.texts import Text
@@ -26,6 +27,7 @@ __all__ = [
     "Prompt",
     "PromptSet",
     "PromptSetMember",
+    "RenderedText",
     "Response",
     "COUNTED_PURPOSES",
     "Source",

@@ -1,34 +1,26 @@
 """Untrusted text on the screen: Markdown and code as safe HTML without inline styles, scripts or anything remote.
 
-markdown-it with raw HTML off, Pygments classes for code, then nh3 on the result. Cached by the hash of the text.
+markdown-it with raw HTML off, Pygments classes for code, then nh3 on the result. Pages take it from
+annotation.rendering.kept, which makes it once.
 """
 
-import hashlib
 import re
 from collections.abc import Sequence
 from typing import Any
 
 import nh3
-from django.core.cache import cache
-from django.utils.html import escape
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
-from pygments import highlight  # type: ignore[import-untyped]
-from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
-from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]
-from pygments.util import ClassNotFound  # type: ignore[import-untyped]
 
 from annotation.rendering.formulas import add_formulas
+from annotation.rendering.highlighting import HighlightBudget, highlight_code
 
-# Raised when the output for the same text changes: cached pages of an older version are not shown.
-_VERSION = 2
-_DAY = 24 * 3600
-# Beyond these a text is shown as it is: parsing would hold up the page.
+# Beyond this a text is shown as it is: parsing would hold up the page.
 MAX_MARKDOWN_CHARACTERS = 100_000
-MAX_HIGHLIGHTED_CHARACTERS = 20_000
 
 _ALIGNMENT = {
     "text-align:left": "text-start",
@@ -55,20 +47,6 @@ _CLASS = re.compile(
 )
 
 
-def _highlighted(code: str, language: str, _attributes: str) -> str:
-    if not language or len(code) > MAX_HIGHLIGHTED_CHARACTERS:
-        return ""
-    try:
-        return highlight(code, get_lexer_by_name(language), HtmlFormatter(nowrap=True))
-    except ClassNotFound:
-        return ""
-
-
-def highlight_code(code: str, language: str) -> SafeString:
-    """Code as safe HTML for a <pre class="code-block">: Pygments' spans, or the escaped text."""
-    return mark_safe(_highlighted(code, language, "") or escape(code))  # noqa: S308 - both are escaped
-
-
 def _render_image(
     renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: Any
 ) -> str:
@@ -79,11 +57,11 @@ def _render_image(
 
 
 def _render_fence(
-    renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: Any
+    renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: OptionsDict, env: Any
 ) -> str:
     token = tokens[index]
     language = token.info.split()[0] if token.info.strip() else ""
-    body = _highlighted(token.content, language, "") or escape(token.content)
+    body = highlight_code(token.content, language, env["highlight_budget"])
     # Wide code scrolls, so it has to take the keyboard's focus.
     return f'<pre class="code-block" tabindex="0"><code>{body}</code></pre>\n'
 
@@ -120,18 +98,21 @@ def _keep_attribute(tag: str, attribute: str, value: str) -> str | None:
     return value
 
 
-def _to_html(text: str) -> str:
+def render_markdown(text: str, budget: HighlightBudget | None = None) -> SafeString:
+    """Safe HTML of an untrusted text; `budget` where it is a part of a longer one."""
     if len(text) > MAX_MARKDOWN_CHARACTERS:
-        return f'<pre class="plain-text" tabindex="0">{escape(text)}</pre>'
+        return format_html('<pre class="plain-text" tabindex="0">{}</pre>', text)
     markdown = _renderer()
     tokens = markdown.parse(text)
     _rewrite_tokens(tokens)
-    html = markdown.renderer.render(tokens, markdown.options, {})
+    html = markdown.renderer.render(
+        tokens, markdown.options, {"highlight_budget": budget or HighlightBudget()}
+    )
     html = html.replace(
         "<table>", '<div class="table-scroll" tabindex="0" role="region" aria-label="Table"><table>'
     )
     html = html.replace("</table>", "</table></div>")
-    return nh3.clean(
+    html = nh3.clean(
         html,
         tags=_TAGS,
         attributes=_ATTRIBUTES,
@@ -139,16 +120,6 @@ def _to_html(text: str) -> str:
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer nofollow",
     )
-
-
-def render_markdown(text: str) -> SafeString:
-    """Safe HTML of an untrusted text."""
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    key = f"markdown:{_VERSION}:{digest}"
-    html = cache.get(key)
-    if html is None:
-        html = _to_html(text)
-        cache.set(key, html, _DAY)
     return mark_safe(html)  # noqa: S308 - nh3 has cleaned it
 
 

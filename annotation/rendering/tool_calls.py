@@ -5,25 +5,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
-from annotation.rendering.markdown import highlight_code
+from annotation.rendering.highlighting import HighlightBudget, highlight_code
 
 MAX_INDENTED_CHARACTERS = 20_000
 
 
-def render_calls(calls: list[Mapping[str, Any]]) -> SafeString:
+def render_calls(calls: list[Mapping[str, Any]], budget: HighlightBudget) -> SafeString:
     """Each call as its name and its arguments, one a line."""
-    return format_html_join("", "{}", ((_render_call(call),) for call in calls))
+    return format_html_join("", "{}", ((_render_call(call, budget),) for call in calls))
 
 
-def _render_call(call: Mapping[str, Any]) -> SafeString:
-    code = highlight_code(indent_json(call["arguments"]), "json")
+def _render_call(call: Mapping[str, Any], budget: HighlightBudget) -> SafeString:
     return format_html(
         '<div class="tool-call"><p class="tool-call-name"><span class="muted">Calls</span> <code>{}</code></p>'
         '<pre class="code-block" tabindex="0"><code>{}</code></pre></div>',
         call["name"],
-        mark_safe(code.rstrip("\n")),  # noqa: S308 - Pygments adds one, and it is safe already
+        highlight_code(indent_json(call["arguments"]), "json", budget),
     )
 
 

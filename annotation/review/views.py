@@ -15,7 +15,7 @@ from annotation.batches import actions
 from annotation.batches.progress import batch_progress
 from annotation.models import Batch, Judgment, Task
 from annotation.preferences.scale import describe_step, labels_to_responses, tiers_to_labels
-from annotation.rendering.conversation import displayed_responses, render_conversation
+from annotation.rendering.conversation import display_task
 from annotation.rendering.judgments import FLAG_LABELS, describe_judgment
 from annotation.rendering.markdown import excerpt
 from workspace.models import User
@@ -120,7 +120,8 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
     project = request.project
     batch = access_batch(project, pk)
     judgment = access_judgment(batch, judgment_pk)
-    shown = {response.label: response for response in displayed_responses(judgment.order_shown)}
+    turns, responses = display_task(judgment.task.prompt.messages, judgment.order_shown)
+    shown = {response.label: response for response in responses}
     label_of = {key: label for label, key in labels_to_responses(judgment.order_shown).items()}
     tiers = [
         {
@@ -137,7 +138,7 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
         "batch": batch,
         "judgment": judgment,
         "files": _file_names(judgment),
-        "turns": render_conversation(judgment.task.prompt.messages),
+        "turns": turns,
         "tiers": tiers,
         "flags": [label for flag, label in FLAG_LABELS if flag in judgment.flags]
         + [flag for flag in judgment.flags if flag not in dict(FLAG_LABELS)],

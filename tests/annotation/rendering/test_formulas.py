@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from annotation.rendering.markdown import _to_html
+from annotation.rendering.markdown import render_markdown
 
 
 def formulas(text):
     """What the browser is given to draw, in order, HTML's own escapes undone."""
     found = []
-    for part in _to_html(text).split('<span class="math-')[1:]:
+    for part in render_markdown(text).split('<span class="math-')[1:]:
         kind, _, rest = part.partition('">')
         source = rest.partition("</span>")[0]
         found.append((kind, source.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")))
@@ -56,13 +56,13 @@ def test_formulas_are_found_and_kept_to_the_letter(text, expected):
     ],
 )
 def test_backslashes_outside_of_formulas_stay_where_markdown_does_not_need_them(text, shown):
-    assert _to_html(text) == f"<p>{shown}</p>\n"
+    assert render_markdown(text) == f"<p>{shown}</p>\n"
 
 
 @pytest.mark.parametrize("piece", ["$", "$$", "\\(", "\\[", "$$\n", "\\[\n", "$a ", "\\(a\n\n", "> $$\n"])
 def test_a_text_full_of_openings_is_read_in_time(piece):
     started = time.perf_counter()
-    _to_html(piece * (30_000 // len(piece)))
+    render_markdown(piece * (30_000 // len(piece)))
     assert time.perf_counter() - started < 5
 
 
@@ -93,6 +93,6 @@ def test_every_letter_that_was_written_is_on_the_screen():
     ]
     assert not shared.is_file() or len(plain) > 15
     for text in OWN + plain:
-        shown = html.unescape(re.sub(r"</?(?:p|br|pre|code|span)\b[^>]*>", "", _to_html(text)))
+        shown = html.unescape(re.sub(r"</?(?:p|br|pre|code|span)\b[^>]*>", "", render_markdown(text)))
         written = re.sub(r"```\w*", "", text)
         assert "".join(shown.split()) == "".join(written.split())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.rendering.markdown import _to_html, excerpt, render_markdown
+from annotation.rendering.markdown import excerpt, render_markdown
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -86,7 +86,7 @@ def assert_harmless(html):
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:30])
 def test_hostile_text_becomes_harmless_html_in_good_time(text):
     started = time.perf_counter()
-    html = _to_html(text)
+    html = render_markdown(text)
     assert time.perf_counter() - started < 5
     assert_harmless(html)
 
@@ -94,46 +94,35 @@ def test_hostile_text_becomes_harmless_html_in_good_time(text):
 @settings(max_examples=150, deadline=None)
 @given(st.text(alphabet=st.sampled_from("<>\"'`|-:[]()!*_#&;= \nabjavscript/\u202e$\\{}"), max_size=200))
 def test_no_text_at_all_becomes_harmful_html(text):
-    assert_harmless(_to_html(text))
+    assert_harmless(render_markdown(text))
 
 
 def test_an_image_is_named_and_never_fetched():
-    html = _to_html("See ![a chart](http://evil.example/x.png)")
+    html = render_markdown("See ![a chart](http://evil.example/x.png)")
     assert "<img" not in html
     assert "Image: a chart http://evil.example/x.png" in html
 
 
 def test_code_is_highlighted_by_classes_and_can_be_scrolled_by_keyboard():
-    html = _to_html("```python\ndef f(x):\n    return x < 1\n```")
+    html = render_markdown("```python\ndef f(x):\n    return x < 1\n```")
     assert '<pre class="code-block" tabindex="0">' in html
     assert '<span class="k">def</span>' in html
     assert "&lt;" in html
 
 
 def test_an_unknown_language_is_plain_code():
-    assert "<code>x &lt; 1\n</code>" in _to_html("```klingon\nx < 1\n```")
+    assert "<code>x &lt; 1\n</code>" in render_markdown("```klingon\nx < 1\n```")
 
 
 def test_table_alignment_is_a_class():
-    html = _to_html("|a|b|c|\n|:-|:-:|-:|\n|1|2|3|")
+    html = render_markdown("|a|b|c|\n|:-|:-:|-:|\n|1|2|3|")
     assert '<td class="text-center">2</td>' in html
     assert '<td class="text-end">3</td>' in html
     assert 'role="region"' in html
 
 
 def test_headings_stay_below_the_pages_own():
-    assert "<h3>Title</h3>" in _to_html("# Title")
-
-
-def test_the_same_text_is_rendered_once(monkeypatch):
-    import annotation.rendering.markdown as rendering
-
-    calls = []
-    original = rendering._to_html
-    monkeypatch.setattr(rendering, "_to_html", lambda text: calls.append(text) or original(text))
-    text = f"**once** {time.time()}"
-    assert render_markdown(text) == render_markdown(text)
-    assert len(calls) == 1
+    assert "<h3>Title</h3>" in render_markdown("# Title")
 
 
 def test_an_excerpt_is_one_line():

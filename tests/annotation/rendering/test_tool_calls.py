@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.rendering.conversation import render_conversation, render_response
+from annotation.rendering.conversation import display_texts
+from annotation.rendering.messages import render_response
 from annotation.rendering.tool_calls import indent_json
 
 CALL = {"id": "c1", "name": "book<b>", "arguments": '{"people": 2, "at": "<script>7 pm</script>"}'}
@@ -27,8 +28,9 @@ def test_a_call_is_shown_as_a_call_and_nothing_in_it_is_markup():
     assert html.index("moment") < html.index("people") < html.index("**full**") < html.index("No table.")
 
 
+@pytest.mark.django_db
 def test_the_calls_of_a_prompt_are_shown_in_their_turns():
-    turns = render_conversation([{"role": "user", "content": "Book"}, *TURNS[:2]])
+    turns, _ = display_texts([{"role": "user", "content": "Book"}, *TURNS[:2]], {})
     assert [(turn.role, turn.speaker) for turn in turns] == [
         ("user", "User"), ("assistant", "Assistant"), ("tool", "Tool (book)"),
     ]  # fmt: skip

@@ -1,0 +1,87 @@
+"""Safe HTML that is made once and kept: in this process for a while, and in the database for everybody.
+
+It is known by a hash of what is shown and of the version of the rendering, so that nothing of an older version, ours or
+a library's, is ever shown. The worker makes it ahead of need (annotation.rendering.actions); what is missing is made
+where it is needed.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+from django.core.cache import cache
+from django.utils.safestring import SafeString, mark_safe
+
+from annotation.models import RenderedText
+from annotation.rendering.actions import keep_rendered
+from annotation.rendering.markdown import render_markdown
+from annotation.rendering.messages import render_message, render_response
+from learning.interface.messages import Answer
+
+# The number is raised when the output for the same text changes.
+VERSION = "3 " + " ".join(f"{name} {version(name)}" for name in ("markdown-it-py", "nh3", "Pygments"))
+_CACHE_SECONDS = 24 * 3600
+# Longer HTML is not held in the process: Django's cache counts entries, not bytes.
+_MAX_CACHED_CHARACTERS = 50_000
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Something to be shown, and the pure function that makes it."""
+
+    render: Callable[[Any], SafeString]
+    content: Any
+
+    @cached_property
+    def key(self) -> str:
+        parts = [VERSION, self.render.__name__, json.dumps(self.content, sort_keys=True)]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    def make(self) -> SafeString:
+        return self.render(self.content)
+
+
+def message_piece(message: Mapping[str, Any]) -> Piece:
+    """A turn of a prompt; a plain one is its text, wherever else that stands."""
+    is_plain = message["role"] != "tool" and not message.get("tool_calls") and message["content"].strip()
+    return Piece(render_markdown, message["content"]) if is_plain else Piece(render_message, message)
+
+
+def response_piece(answer: Answer) -> Piece:
+    """A response; one that is nothing but a text is that text."""
+    is_plain = isinstance(answer, str) and answer.strip()
+    return Piece(render_markdown if is_plain else render_response, answer)
+
+
+def show(pieces: Sequence[Piece]) -> list[SafeString]:
+    """The pieces as safe HTML, in their order: at most one read, and one write where something was new."""
+    found = _from_process(pieces)
+    missing = {piece.key: piece for piece in pieces if piece.key not in found}
+    if missing:
+        rows = RenderedText.objects.filter(key__in=missing).values_list("key", "html")
+        stored = dict(rows)
+        made = {key: str(piece.make()) for key, piece in missing.items() if key not in stored}
+        if made:
+            keep_rendered(made, version=VERSION)
+        fresh = stored | made
+        cache.set_many(_short_ones(fresh.items()), _CACHE_SECONDS)
+        found |= fresh
+    return [mark_safe(found[piece.key]) for piece in pieces]  # noqa: S308 - rendering has cleaned it
+
+
+def show_markdown(text: str) -> SafeString:
+    """One untrusted Markdown text as safe HTML."""
+    return show([Piece(render_markdown, text)])[0]
+
+
+def _from_process(pieces: Iterable[Piece]) -> dict[str, str]:
+    found = cache.get_many([f"html:{piece.key}" for piece in pieces])
+    return {key.removeprefix("html:"): html for key, html in found.items()}
+
+
+def _short_ones(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {f"html:{key}": html for key, html in rows if len(html) <= _MAX_CACHED_CHARACTERS}
