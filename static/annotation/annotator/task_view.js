@@ -5,12 +5,21 @@
 
   const latestDraft = (drafts) => drafts.filter(Boolean).sort((a, b) => (b.saved_at || 0) - (a.saved_at || 0))[0];
 
+  const prepared = new WeakMap(); // data -> its fragment, until it is shown
+  const parse = (data) => {
+    const holder = document.createElement("template");
+    holder.innerHTML = data.html;
+    return holder.content;
+  };
+  // Reads the fragment of a task that will be shown, while the annotator is still at the one before.
+  Roundtable.prepareTask = (data) => { if (data.html) prepared.set(data, parse(data)); };
+
   // Shows the server's `data` in `container`; `storedDraft` is the browser's own. Where no task is left, the task has
   // neither node nor controller. A controller (pair.js, ranking.js) has state, restore, getJudgment and perform.
   Roundtable.showTask = (container, data, { storedDraft, announce, onChange, onSubmit, onSkip, onCancel }) => {
-    const holder = document.createElement("template");
-    holder.innerHTML = data.html;
-    container.replaceChildren(holder.content);
+    const fragment = prepared.get(data) || parse(data);
+    prepared.delete(data); // a fragment is used up; the same data may be shown again
+    container.replaceChildren(fragment);
     const node = container.querySelector(".task");
     const task = {
       data,
@@ -23,9 +32,13 @@
       seconds: 0,
       idempotencyKey: Roundtable.randomId(),
     };
-    window.scrollTo(0, 0);
-    if (!node) {
+    // Last, when nothing in the task changes any more: each of them makes the browser lay the page out.
+    const goToTop = () => {
+      window.scrollTo({ top: 0, behavior: "instant" });
       container.focus({ preventScroll: true });
+    };
+    if (!node) {
+      goToTop();
       return task;
     }
 
@@ -86,7 +99,7 @@
       const button = node.querySelector(selector);
       if (button) button.addEventListener("click", onClick);
     }
-    container.focus({ preventScroll: true });
+    goToTop();
     announce(node.querySelector(".task-question").textContent);
     return task;
   };

@@ -102,6 +102,7 @@
     const publicId = current && current.publicId;
     const applyProgress = (data) => {
       if (current && current.publicId === publicId) updateProgress(data.progress);
+      Roundtable.prepareTask(data);
       return data;
     };
     const promise = publicId && !current.isRevision ? claimNextTask(publicId).then(applyProgress).catch(() => null) : null;
