@@ -55,7 +55,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         plan=preset_plan("tiny"),
     )
     ScheduleFiring.objects.create(schedule=schedule, due_at=timezone.now())
-    file = tmp_path / "a-long-name-of-a-file-of-comparisons-from-elsewhere.jsonl"
+    file = tmp_path / "a_long_name_of_a_file_of_comparisons_from_elsewhere.jsonl"
     file.write_text('{"prompt": "Tea?", "chosen": "yes", "rejected": "no"}')
     imported_batch, _ = import_comparisons(actor=max_, project=project, path=file, format="trl")
     file.write_text('{"prompt": "Milk?", "chosen": "yes", "rejected": "no"}')
@@ -92,7 +92,12 @@ def complaints(page, width: int) -> list[str]:
     )
     said = [f"{item['id']}: {node['html']}" for item in found["violations"] for node in item["nodes"]]
     if page.evaluate("document.documentElement.scrollWidth") > width:
-        said.append("the page is wider than the window")
+        wide = page.evaluate(
+            "w => [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > w || e.scrollWidth > w)"
+            ".map(e => e.outerHTML.slice(0, 80))",
+            width,
+        )
+        said.append(f"the page is wider than the window: {wide[:3]}")
     return said
 
 
