@@ -93,7 +93,8 @@ def complaints(page, width: int) -> list[str]:
     said = [f"{item['id']}: {node['html']}" for item in found["violations"] for node in item["nodes"]]
     if page.evaluate("document.documentElement.scrollWidth") > width:
         wide = page.evaluate(
-            "w => [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > w || e.scrollWidth > w)"
+            "width => [...document.querySelectorAll('body *')]"
+            ".filter(e => e.getBoundingClientRect().right > width || e.scrollWidth > width)"
             ".map(e => e.outerHTML.slice(0, 80))",
             width,
         )
