@@ -1,4 +1,4 @@
-"""Back, Forward and reload on the work page; the jump to the top; a prompt that a phone's page holds."""
+"""Back, Forward and reload on the work page; the jump to the top; what a phone's page and forced colours show."""
 
 import pytest
 
@@ -110,3 +110,16 @@ def test_code_and_tables_in_a_prompt_scroll_and_do_not_widen_a_phones_page(
         "[...document.querySelectorAll('.turn pre, .turn .table-scroll')].map(b => b.scrollWidth > b.clientWidth)"
     )
     assert inner == [True, True]
+
+
+def test_the_chosen_grade_is_seen_in_forced_colours(page, ada, make_batch, address, open_as):
+    make_batch(tasks=1)
+    page.emulate_media(forced_colors="active")
+    open_as(page, ada).goto(address("annotate"))
+    wait_for_task(page)
+    page.keyboard.press("2")
+    colours = page.evaluate(
+        """() => ['2', '3'].map(value => getComputedStyle(
+        document.querySelector(`input[name=scale][value="${value}"]`).nextElementSibling).backgroundColor)"""
+    )
+    assert len(set(colours)) == 2
