@@ -1,7 +1,6 @@
 r"""Formulas in Markdown: $...$, $$...$$, \(...\) and \[...\] are kept to the letter, for the browser to draw.
 
-Without this, Markdown reads TeX as its own: \\ becomes \, \, becomes a comma, and stars and underscores turn italic.
-What is no formula keeps its backslashes too, but those that Markdown's own signs need (\*, \_, \#, \$ and the like).
+Without this, Markdown reads TeX as its own: stars and underscores turn italic, and lines become lists.
 """
 
 import re
@@ -10,21 +9,23 @@ from django.utils.html import escape as escape_html
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_block import StateBlock
-from markdown_it.rules_inline import StateInline, escape
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
 # Opening, closing, whether on a line of its own. In the order in which they are tried.
 _DELIMITERS = (("$$", "$$", True), ("\\[", "\\]", True), ("\\(", "\\)", False), ("$", "$", False))
-_ESCAPABLE = frozenset("*_`~#>+-.$|<\n")
 _MAX_BLOCK_LINES = 60
+# Beyond these a formula stays as it was written: drawing takes the reader's browser about a millisecond each.
+MAX_FORMULAS = 300
+MAX_FORMULA_CHARACTERS = 5_000
+_SUFFIX = re.compile(r"(?:th|st|nd|rd|s)\b")  # the $n$th
 _AFTER_BLOCK = re.compile(r"\s*[.,;:]?\s*")
 
 
 def add_formulas(markdown: MarkdownIt) -> None:
     """Teach the parser formulas; they leave it as `math-inline` and `math-display` elements with the source inside."""
     markdown.inline.ruler.before("escape", "formula", _inline_formula)
-    markdown.inline.ruler.at("escape", _kept_escape)
     markdown.block.ruler.before(
         "fence", "formula", _block_formula, {"alt": ["paragraph", "reference", "blockquote", "list"]}
     )
@@ -32,9 +33,13 @@ def add_formulas(markdown: MarkdownIt) -> None:
 
 
 def _render(
-    renderer: RendererHTML, tokens: "list[Token]", index: int, _options: OptionsDict, _env: EnvType
+    renderer: RendererHTML, tokens: "list[Token]", index: int, _options: OptionsDict, env: EnvType
 ) -> str:
     token = tokens[index]
+    env["formulas"] = env.get("formulas", 0) + 1
+    if env["formulas"] > MAX_FORMULAS or len(token.content) > MAX_FORMULA_CHARACTERS:
+        written = escape_html(token.content + token.info).replace("\n", "<br>")
+        return f"<p>{written}</p>\n" if token.block else written
     kind = "math-display" if token.meta["display"] else "math-inline"
     html = f'<span class="{kind}">{escape_html(token.content)}</span>'
     return f"<p>{html}{escape_html(token.info)}</p>\n" if token.block else html
@@ -76,22 +81,12 @@ def _find_closing(state: StateInline, start: int, closing: str) -> int | None:
 
 
 def _is_dollar_formula(text: str, start: int, end: int, limit: int) -> bool:
-    """Pandoc's rule, which leaves prices alone: no white space inside of the dollars, and no digit after them."""
-    follows_digit = end < limit and text[end].isdigit()
-    return not text[start].isspace() and not text[end - 2].isspace() and not follows_digit
-
-
-def _kept_escape(state: StateInline, silent: bool) -> bool:
-    if state.src[state.pos] != "\\":
+    """Pandoc's rule, which leaves prices alone: no white space inside of the dollars, and no digit after them. And no
+    letter at either side, as in $HOME/bin:$PATH and US$5.
+    """
+    if text[start].isspace() or text[end - 2].isspace() or (start > 1 and text[start - 2].isalnum()):
         return False
-    following = state.src[state.pos + 1 : state.pos + 2]
-    if following in _ESCAPABLE and following:
-        return escape(state, silent)
-    length = 2 if following == "\\" else 1  # \\ is a line's end in TeX: its second half escapes nothing
-    if not silent:
-        state.pending += state.src[state.pos : state.pos + length]
-    state.pos += length
-    return True
+    return end >= limit or not text[end].isalnum() or _SUFFIX.match(text, end) is not None
 
 
 def _block_formula(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:

@@ -18,6 +18,7 @@ from markdown_it.utils import OptionsDict
 
 from annotation.rendering.formulas import add_formulas
 from annotation.rendering.highlighting import HighlightBudget, highlight_code
+from annotation.rendering.kept_text import add_kept_text, keep_lines
 
 # Beyond this a text is shown as it is: parsing would hold up the page.
 MAX_MARKDOWN_CHARACTERS = 100_000
@@ -40,10 +41,11 @@ _ATTRIBUTES = {
     "th": {"class"},
     "td": {"class"},
     "ol": {"start"},
+    "p": {"class"},
 }
 # Pygments' short names, and the few that are ours.
 _CLASS = re.compile(
-    r"(?:text-(?:start|center|end)|code-block|plain-text|table-scroll|remote-image|math-inline|math-display|[a-z]{1,2}\d?)"
+    r"(?:text-(?:start|center|end)|code-block|plain-text|table-scroll|tight|blank-line|remote-image|math-inline|math-display|[a-z]{1,2}\d?)"
 )
 
 
@@ -83,6 +85,7 @@ def _renderer() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True})
     markdown.enable(["table", "strikethrough"])
     markdown.disable("entity")  # as tags are shown as they were written, so is &amp;
+    add_kept_text(markdown)
     add_formulas(markdown)
     markdown.add_render_rule("image", _render_image)
     markdown.add_render_rule("fence", _render_fence)
@@ -103,7 +106,7 @@ def render_markdown(text: str, budget: HighlightBudget | None = None) -> SafeStr
     if len(text) > MAX_MARKDOWN_CHARACTERS:
         return format_html('<pre class="plain-text" tabindex="0">{}</pre>', text)
     markdown = _renderer()
-    tokens = markdown.parse(text)
+    tokens = keep_lines(markdown.parse(text))
     _rewrite_tokens(tokens)
     html = markdown.renderer.render(
         tokens, markdown.options, {"highlight_budget": budget or HighlightBudget()}

@@ -37,6 +37,9 @@ def formulas(text):
         ("$a < b$ & $c$", [("inline", "$a < b$"), ("inline", "$c$")]),
         ("`$a$` and\n```\n$b$\n\\(c\\)\n```\n    $$d$$", []),
         ("It costs $20, not $30; US$5-$10. $ 5 $ and \\$7$", []),
+        ("$a*b*c$ and the $n$th", [("inline", "$a*b*c$"), ("inline", "$n$")]),
+        ("PATH=$HOME/bin:$PATH", []),
+        ("5$-10$", []),
         ("$$ $$", []),
         ("\\(\\) and \\[ and $$ open", []),
     ],
@@ -50,12 +53,13 @@ def test_formulas_are_found_and_kept_to_the_letter(text, expected):
     [
         (r"\frac{1}{0} \, \; \! \{1,2\} \( open", r"\frac{1}{0} \, \; \! \{1,2\} \( open"),
         (r"a & b \\ c & d", r"a &amp; b \\ c &amp; d"),
-        (r"5 \* 3 \_x\_ \# 1\. \$5 \`a\`", "5 * 3 _x_ # 1. $5 `a`"),
-        ("line\\\nbreak", "line<br>\nbreak"),
+        (r"5 \* 3 \_x\_ \# 1\. \$5 \`a\`", r"5 \* 3 \_x\_ \# 1\. \$5 \`a\`"),
+        (r"C:\*temp\_1 and *so*", r"C:\*temp\_1 and <em>so</em>"),
+        ("line\\\nbreak", "line\\<br>break"),
         ("end \\", "end \\"),
     ],
 )
-def test_backslashes_outside_of_formulas_stay_where_markdown_does_not_need_them(text, shown):
+def test_backslashes_outside_of_formulas_are_shown_and_protect_the_sign_behind_them(text, shown):
     assert render_markdown(text) == f"<p>{shown}</p>\n"
 
 
@@ -96,3 +100,9 @@ def test_every_letter_that_was_written_is_on_the_screen():
         shown = html.unescape(re.sub(r"</?(?:p|br|pre|code|span)\b[^>]*>", "", render_markdown(text)))
         written = re.sub(r"```\w*", "", text)
         assert "".join(shown.split()) == "".join(written.split())
+
+
+def test_a_text_has_so_many_formulas_and_the_rest_is_text():
+    assert len(formulas("$x$ " * 301)) == 300
+    assert render_markdown("$x$ " * 301).rstrip().endswith("$x$</p>")
+    assert formulas("$" + "x" * 4_998 + "$") and not formulas("$" + "x" * 4_999 + "$")

@@ -127,3 +127,21 @@ def test_headings_stay_below_the_pages_own():
 
 def test_an_excerpt_is_one_line():
     assert excerpt("a\n\n b " + "c" * 300, 20) == "a b " + "c" * 15 + "…"
+
+
+def test_lines_keep_their_indentation_and_blank_lines_their_number():
+    assert render_markdown("  so much\n    depends\nupon\n\n\n\na  red") == (
+        "<p>  so much<br>    depends<br>upon</p>\n"
+        + '<p class="blank-line"><br></p>\n' * 2
+        + "<p>a  red</p>\n"
+    )
+    assert "<code>    x = 1\n</code>" in render_markdown("def f():\n\n    x = 1\n")
+    assert '<p class="tight">one<br>  two</p>' in render_markdown("- one\n    two\n- three")
+
+
+def test_no_cell_and_no_definition_of_a_link_is_lost():
+    assert "<table>" not in render_markdown("|a|b|\n|-|-|\n|1|2|3|")
+    assert "|1|2|3|" in render_markdown("|a|b|\n|-|-|\n|1|2|3|")
+    html = render_markdown("|a|b|\n|-|-|\n|x \\| y|2|\n|3|")
+    assert "<td>x \\| y</td>" in html and "<td>3</td>" in html
+    assert "[1]: https://example.org" in render_markdown("See [1].\n\n[1]: https://example.org")
