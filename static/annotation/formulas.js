@@ -58,6 +58,14 @@
     if (displayMode) element.tabIndex = 0; // a wide one scrolls, so the keyboard must reach it
   };
 
+  // A line with a formula that is wider than its box scrolls, so the keyboard must reach it.
+  const reachWideLines = () => {
+    const lines = [...document.querySelectorAll(".prose p:has(> .math-inline[data-drawn])")];
+    const wide = lines.map((line) => line.scrollWidth > line.clientWidth);
+    lines.forEach((line, place) => { if (wide[place]) line.tabIndex = 0; else line.removeAttribute("tabindex"); });
+  };
+  window.addEventListener("resize", reachWideLines);
+
   const drawAll = async () => {
     if (!document.querySelector(WAITING)) return;
     try {
