@@ -5,6 +5,7 @@ of one task are neighbours. Judgments of invisible batches (an import that is no
 """
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from annotation.models import (
     TaskResponse,
     Text,
 )
+from annotation.preferences.flags import without_group
 from learning.interface.record_rows import (
     DemonstrationRow,
     JudgedResponse,
@@ -139,11 +141,12 @@ def _rows_of_tasks(
             "responses": [_judged_response(response, judgment.marks) for response in shown],
             "order_shown": [external_ids[key] for key in judgment.order_shown],
             "tiers": [[external_ids[key] for key in tier] for tier in judgment.tiers],
-            "strengths": judgment.strengths,
+            "strengths": [None if strength is None else int(strength) for strength in judgment.strengths],
             "annotator": judgment.annotator.pseudonym,
             "annotator_kind": judgment.annotator.kind,
             "rationale": judgment.rationale,
-            "flags": judgment.flags,
+            # Only an import can say that judgments belong together.
+            "flags": judgment.flags if judgment.from_import_id else without_group(judgment.flags),
             "seconds": judgment.seconds,
             "guideline_version": judgment.guideline_version,
             "settings_version": judgment.settings_version,
@@ -169,11 +172,16 @@ def _judged_response(response: Response, marks: Mapping[str, Mapping[str, Any]])
         "source": response.source.kind,
         "policy": _policy_name(response),
         "sampling": _sampling_fields(response),
-        # Records hold numbers; yes/no is 1 or 0. Marks in words stay in the database.
-        "marks": {name: float(own[name]) for name in sorted(own) if not isinstance(own[name], str)},
+        # Records hold numbers; yes/no is 1 or 0. What is none to a record (a word, an integer that was stored before
+        # they were bounded and is beyond every float) stays in the database.
+        "marks": {name: float(own[name]) for name in sorted(own) if _is_number_of_record(own[name])},
         "turns": response.turns,
         "ended": response.ended,
     }
+
+
+def _is_number_of_record(mark: Any) -> bool:
+    return not isinstance(mark, str) and abs(mark) <= sys.float_info.max
 
 
 def _sampling_fields(response: Response) -> Any:

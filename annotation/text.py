@@ -12,6 +12,7 @@ from learning.interface.vocabulary import LAST_ROLES, ROLES
 # Longer texts are files that went into the wrong column; a page with one would freeze the browser.
 MAX_TEXT_CHARACTERS = 1_000_000
 MAX_EXCERPT_CHARACTERS = 300
+MAX_DEPTH = 100  # of a JSON value
 
 
 def clean_text(text: Any, what: str, *, allow_empty: bool = False) -> str:
@@ -101,19 +102,23 @@ def _clean_message(message: Mapping[str, Any], what: str, *, allow_empty: bool) 
     }
 
 
-def clean_json_value(value: Any, what: str) -> Any:
-    """A JSON value that both databases can keep: no NUL, no half surrogate pair, no infinite number in it."""
+def clean_json_value(value: Any, what: str, depth: int = 0) -> Any:
+    """A JSON value that both databases can keep: no NUL, no half surrogate pair, no infinite number in it, and not
+    nested deeper than what encodes it can follow.
+    """
+    if depth > MAX_DEPTH:
+        raise InvalidText(f"{what} is nested more than {MAX_DEPTH} deep.")
     if isinstance(value, str):
         return clean_text(value, what, allow_empty=True)
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidText(f"{what} holds a number that is not finite.")
     if isinstance(value, Mapping):
         return {
-            clean_text(name, what, allow_empty=True): clean_json_value(item, what)
+            clean_text(name, what, allow_empty=True): clean_json_value(item, what, depth + 1)
             for name, item in value.items()
         }
     if isinstance(value, list):
-        return [clean_json_value(item, what) for item in value]
+        return [clean_json_value(item, what, depth + 1) for item in value]
     return value
 
 

@@ -55,6 +55,9 @@ def json_endpoint(view: View) -> View:
 
 def parse_json_body(request: HttpRequest) -> dict[str, Any]:
     """The JSON object a script sent. Raises BadRequest."""
+    # Of a form the CSRF middleware has read the body already, and nothing of it is left.
+    if request.content_type != "application/json":
+        raise BadRequest("The request is not JSON: send it as application/json.")
     if len(request.body) > MAX_BODY_BYTES:
         raise BadRequest("The request is too large.")
     try:

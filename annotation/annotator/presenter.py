@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from annotation.annotator.shortcuts import key_caps
 from annotation.models import Assignment, Judgment
+from annotation.preferences.flags import FLAG_LABELS
 from annotation.preferences.scale import (
     SCALE_POINTS,
     STRENGTH_CHOICES,
@@ -18,7 +19,6 @@ from annotation.preferences.scale import (
 )
 from annotation.queue.handout import TaskContent
 from annotation.rendering.conversation import display_task
-from annotation.rendering.judgments import FLAG_LABELS
 from annotation.rendering.kept import show_markdown
 from workspace.models import Guideline, Project, QuestionSettings, User
 from workspace.visits import Visit

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from annotation.importing.readers.judgments import ImportedJudgment
-from annotation.preferences.comparisons import GROUP_FLAG
+from annotation.preferences.flags import GROUP_FLAG
 from learning.interface.messages import answer_key
 
 

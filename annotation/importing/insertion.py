@@ -19,7 +19,8 @@ from annotation.importing.staging import StagedTask, Staging
 from annotation.importing.unfinished import keep_alive
 from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import Batch, Import, Prompt, Response, Source, Task, TaskResponse
-from annotation.preferences.comparisons import GROUP_FLAG
+from annotation.preferences.flags import GROUP_FLAG
+from annotation.preferences.validation import IMPORT_KEY_PREFIX
 from annotation.preferences.weak_orders import ranks_to_tiers
 from learning.interface.messages import answer_columns, answer_key, answer_text
 from workspace.models import MAX_OVERLAP, Criterion, User
@@ -115,7 +116,7 @@ def _new_judgment(
         annotator=annotators.get_or_create_user(judgment.annotator, judgment.annotator_kind),
         tiers=[[keys[index] for index in tier] for tier in ranks_to_tiers(judgment.ranks)],
         strengths=judgment.strengths,
-        idempotency_key="-".join(["import", str(imported.pk), *map(str, place)]),
+        idempotency_key=IMPORT_KEY_PREFIX + "-".join([str(imported.pk), *map(str, place)]),
         order_shown=[keys[index] for index in judgment.order_shown or range(len(keys))],
         marks={key: mark for key, mark in zip(keys, judgment.marks or [], strict=False) if mark},
         rationale=judgment.rationale,

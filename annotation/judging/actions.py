@@ -19,13 +19,14 @@ from annotation.errors import (
     NothingToRevise,
 )
 from annotation.models import Assignment, Batch, CurrentJudgment, Judgment, Task
+from annotation.preferences.flags import PERSON_FLAGS
 from annotation.preferences.scale import labels_to_responses
 from annotation.preferences.validation import (
     clean_flags,
     clean_marks,
     clean_rationale,
     clean_seconds,
-    validate_idempotency_key,
+    validate_own_key,
     validate_tiers,
 )
 from annotation.queue.actions import lock_task, require_own_assignment
@@ -90,7 +91,7 @@ def submit_judgment(
     InvalidJudgment, InvalidText, IdempotencyKeyReused, AlreadySubmitted.
     """
     require_own_assignment(actor, assignment)
-    validate_idempotency_key(idempotency_key)
+    validate_own_key(idempotency_key)
     if assignment.state == Assignment.State.LEASED:
         # As nearly always: the lease is there, and the database's own rules refuse whatever changed meanwhile.
         project = assignment.task.batch.project
@@ -175,7 +176,7 @@ def revise_judgment(
     Raises what submit_judgment raises, and NothingToRevise, BatchNotOpen.
     """
     require_own_assignment(actor, assignment)
-    validate_idempotency_key(idempotency_key)
+    validate_own_key(idempotency_key)
     task = lock_task(assignment.task_id)
     if stored := _find_by_idempotency_key(actor, assignment, idempotency_key):
         return _require_identical(stored, _parse_judgment(stored.assignment, task.batch.project, content))
@@ -204,7 +205,7 @@ def revise_judgment(
 def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: str) -> Judgment:
     """Take the actor's current judgment back: a new row says so, and its slot opens again."""
     require_own_assignment(actor, assignment)
-    validate_idempotency_key(idempotency_key)
+    validate_own_key(idempotency_key)
     task = lock_task(assignment.task_id)
     if stored := _find_by_idempotency_key(actor, assignment, idempotency_key):
         return stored
@@ -286,7 +287,7 @@ def _parse_judgment(
         strengths=strengths,
         marks={str(key_of[label]): values for label, values in marks.items()},
         rationale=rationale,
-        flags=clean_flags(content.flags),
+        flags=clean_flags(content.flags, known=PERSON_FLAGS),
         seconds=clean_seconds(content.seconds),
         guideline_version=guideline_version,
         settings_version=settings_version,

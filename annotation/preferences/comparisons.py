@@ -13,19 +13,15 @@ Conventions of a row, for responses i and j:
 """
 
 import itertools
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from annotation.preferences.flags import find_group
 from annotation.preferences.weak_orders import compare, pair_strength, ranks_from_pairs
 from learning.interface.record_rows import ComparisonRow
-
-# Flags of judgments that came as single pairs of a larger question (an import): `group:` and the group's id. A
-# consensus puts them together again. INTRANSITIVE_FLAG says that all pairs of the group were judged and are no weak
-# order.
-GROUP_FLAG = "group:"
-INTRANSITIVE_FLAG = "intransitive"
 
 TIE_TOLERANCE = 1e-9  # an even share is a tie; sums of weights are not exact
 
@@ -39,6 +35,10 @@ class PairPreference:
 
     sign: int
     strength: int | None
+
+    def swapped(self) -> "PairPreference":
+        """The same of the pair (j, i)."""
+        return PairPreference(-self.sign, self.strength)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def lookup_pair(preferences: Mapping[Pair, PairPreference], pair: Pair) -> PairP
     if pair in preferences:
         return preferences[pair]
     swapped = preferences.get((pair[1], pair[0]))
-    return PairPreference(-swapped.sign, swapped.strength) if swapped else None
+    return swapped.swapped() if swapped else None
 
 
 def raw_comparisons(judgments: Iterable[JudgmentRow]) -> Iterator[ComparisonRow]:
@@ -92,14 +92,17 @@ def raw_comparisons(judgments: Iterable[JudgmentRow]) -> Iterator[ComparisonRow]
 def group_judgments(judgments: Iterable[JudgmentRow]) -> Iterator[tuple[str, list[JudgmentRow]]]:
     """(group id, judgments that count) of each question: a task, or the tasks of one imported group of pairs."""
     for group, members in itertools.groupby(filter(is_counted, judgments), key=group_id):
-        yield group, list(members)
+        # A group is one question: whatever a file called a group, answers to different prompts are never merged.
+        questions: dict[str, list[JudgmentRow]] = {}
+        for judgment in members:
+            questions.setdefault(json.dumps(judgment["prompt"], sort_keys=True), []).append(judgment)
+        for number, same_prompt in enumerate(questions.values()):
+            yield group if number == 0 else f"{group}/{same_prompt[0]['task_id']}", same_prompt
 
 
 def group_id(judgment: JudgmentRow) -> str:
-    for flag in judgment["flags"]:
-        if flag.startswith(GROUP_FLAG):
-            return f"{judgment['batch']}/{flag.removeprefix(GROUP_FLAG)}"
-    return str(judgment["task_id"])
+    group = find_group(judgment["flags"])
+    return str(judgment["task_id"]) if group is None else f"{judgment['batch']}/{group}"
 
 
 def merge_judgments(
@@ -113,22 +116,24 @@ def merge_judgments(
             responses.setdefault(response["response_id"], response)
     ids = list(responses)
     turns = [response.get("turns") for response in responses.values()]
-    votes_of: dict[Pair, list[Vote]] = defaultdict(list)
+    place = {response: index for index, response in enumerate(ids)}
+    votes_of: dict[tuple[int, int], list[Vote]] = defaultdict(list)
     for judgment in judgments:
-        annotator, preferences = judgment["annotator"], pair_preferences(judgment)
-        for pair in itertools.combinations(ids, 2):
-            if (preference := lookup_pair(preferences, pair)) is not None:
-                votes_of[pair].append(Vote(annotator, weights.get(annotator, 1.0), preference))
+        annotator = judgment["annotator"]
+        # Over the pairs of the judgment, not of the whole group: the cost grows with what was judged.
+        for (a, b), preference in pair_preferences(judgment).items():
+            i, j = place[a], place[b]
+            vote = Vote(annotator, weights.get(annotator, 1.0), preference if i < j else preference.swapped())
+            votes_of[min(i, j), max(i, j)].append(vote)
     size = len(ids)
     soft: list[list[float | None]] = [[None] * size for _ in range(size)]
     grade: list[list[float | None]] = [[None] * size for _ in range(size)]
     signs: dict[tuple[int, int], int] = {}
-    for i, j in itertools.combinations(range(size), 2):
-        if votes := votes_of.get((ids[i], ids[j])):
-            share = _soft_preference(votes)
-            soft[i][j], soft[j][i] = share, 1 - share
-            grade[i][j], grade[j][i] = _mean_strength(votes, 1), _mean_strength(votes, -1)
-            signs[i, j] = 0 if abs(share - 0.5) < TIE_TOLERANCE else compare(share, 0.5)
+    for (i, j), votes in votes_of.items():
+        share = _soft_preference(votes)
+        soft[i][j], soft[j][i] = share, 1 - share
+        grade[i][j], grade[j][i] = _mean_strength(votes, 1), _mean_strength(votes, -1)
+        signs[i, j] = 0 if abs(share - 0.5) < TIE_TOLERANCE else compare(share, 0.5)
     return {
         "group_id": group,
         "criterion": first["criterion"],

@@ -1,18 +1,20 @@
 """Checks of a judgment as it came in: tiers, strengths, marks, flags, seconds, rationale, idempotency key."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from annotation.errors import InvalidJudgment
 from annotation.preferences.weak_orders import MAX_STRENGTH
 from annotation.text import clean_json_value, clean_text
+from learning.interface.text import find_unstorable_character
 
 STRENGTHS = tuple(range(MAX_STRENGTH + 1))
 MAX_SECONDS = 86_400  # of one day: nobody thinks longer about one task
 MAX_RATIONALE_CHARACTERS = 20_000
 MAX_FLAGS = 20
+MAX_MARK = 2**53  # every whole number up to here is a float of its own
 MAX_NAME_CHARACTERS = 60  # of a mark or a flag
+IMPORT_KEY_PREFIX = "import-"
 MIN_KEY_CHARACTERS, MAX_KEY_CHARACTERS = 8, 100
 
 
@@ -46,14 +48,16 @@ def validate_tiers(
     if not isinstance(strengths, list) or len(strengths) != len(tiers) - 1:
         raise InvalidJudgment("Each step between neighbouring tiers needs one strength.")
     given = [value for value in strengths if value is not None or not allow_missing_strengths]
-    if any(isinstance(value, bool) or value not in STRENGTHS for value in given):
+    # 1.0 is in STRENGTHS as well, but is no whole number to a record.
+    if any(type(value) is not int or value not in STRENGTHS for value in given):
         raise InvalidJudgment("A strength is 0, 1, 2 or 3.")
     return [sorted(tier, key=position.__getitem__) for tier in tiers], list(strengths)
 
 
 def clean_seconds(seconds: Any) -> float:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise InvalidJudgment("The seconds must be a number.")
+    # Compared before it is a float: a number of 400 digits is none, and nan compares with nothing.
     if not 0 <= seconds <= MAX_SECONDS:
         raise InvalidJudgment("The seconds must be between 0 and those of a day.")
     return float(seconds)
@@ -70,10 +74,13 @@ def clean_marks(marks: Any, items: Sequence[Any]) -> dict[Any, dict[str, Any]]:
             is_short_name = isinstance(name, str) and len(name) <= MAX_NAME_CHARACTERS
             if not is_short_name or not isinstance(value, str | int | float | bool):
                 raise InvalidJudgment("A mark is a short name with a number, a word or yes/no.")
+            if isinstance(value, int) and abs(value) > MAX_MARK:
+                raise InvalidJudgment(f"A mark is a number between -{MAX_MARK:,} and {MAX_MARK:,}.")
     return {item: clean_json_value(dict(values), "A mark") for item, values in marks.items() if values}
 
 
-def clean_flags(flags: Any) -> list[str]:
+def clean_flags(flags: Any, known: Collection[str] | None = None) -> list[str]:
+    """The flags without repetitions; of a person at the screen only `known` ones. Raises InvalidJudgment."""
     flags = list(flags) if isinstance(flags, list | tuple) else None
     if (
         flags is None
@@ -81,6 +88,8 @@ def clean_flags(flags: Any) -> list[str]:
         or not all(isinstance(flag, str) and 0 < len(flag) <= MAX_NAME_CHARACTERS for flag in flags)
     ):
         raise InvalidJudgment("Flags are at most 20 short words.")
+    if known is not None and not set(flags) <= set(known):
+        raise InvalidJudgment(f"A flag is one of {', '.join(sorted(known))}.")
     return clean_json_value(list(dict.fromkeys(flags)), "A flag")
 
 
@@ -91,11 +100,20 @@ def clean_rationale(rationale: Any) -> str:
     return rationale
 
 
+def validate_own_key(idempotency_key: Any) -> str:
+    """An idempotency key that a person's page sends; those of imports are not theirs to use up."""
+    if isinstance(idempotency_key, str) and idempotency_key.startswith(IMPORT_KEY_PREFIX):
+        raise InvalidJudgment(
+            f"An idempotency key does not begin with {IMPORT_KEY_PREFIX}: that is an import's."
+        )
+    return validate_idempotency_key(idempotency_key)
+
+
 def validate_idempotency_key(idempotency_key: Any) -> str:
     if (
         not isinstance(idempotency_key, str)
         or not MIN_KEY_CHARACTERS <= len(idempotency_key) <= MAX_KEY_CHARACTERS
-        or "\0" in idempotency_key
+        or find_unstorable_character(idempotency_key)
     ):
         raise InvalidJudgment("A judgment needs an idempotency key of 8 to 100 characters.")
     return idempotency_key

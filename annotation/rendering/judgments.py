@@ -1,12 +1,6 @@
-"""A judgment as an English phrase, and the flags as people read them."""
+"""A judgment as an English phrase."""
 
 from annotation.preferences.scale import NO_STRENGTH, STRENGTH_NAMES
-
-FLAG_LABELS = (
-    ("both_bad", "None of the answers is good"),
-    ("unclear_prompt", "The prompt is unclear"),
-    ("unsafe", "Something here is harmful"),
-)
 
 
 def describe_judgment(tiers: list[list[str]], strengths: list[int | None]) -> str:

@@ -14,9 +14,10 @@ from annotation.access import access_batch, access_judgment
 from annotation.batches import actions
 from annotation.batches.progress import batch_progress
 from annotation.models import Batch, Judgment, Task
+from annotation.preferences.flags import FLAG_LABELS
 from annotation.preferences.scale import describe_step, labels_to_responses, tiers_to_labels
 from annotation.rendering.conversation import display_task
-from annotation.rendering.judgments import FLAG_LABELS, describe_judgment
+from annotation.rendering.judgments import describe_judgment
 from annotation.rendering.markdown import excerpt
 from workspace.models import User
 from workspace.requests import ProjectRequest, perform_action, project_view

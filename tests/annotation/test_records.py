@@ -43,7 +43,7 @@ def key():
 def test_a_row_says_everything_of_a_judgment(project, ada, make_batch):
     make_batch(tasks=1, responses_per_task=3, round_number=4, name="Batch 1")
     assignment, judgment = submit(
-        ada, project, [["B"], ["A", "C"]], [3], rationale="clear", flags=["hard"], seconds=7.5,
+        ada, project, [["B"], ["A", "C"]], [3], rationale="clear", flags=["unsafe"], seconds=7.5,
         marks={"A": {"harmful": True}},
     )  # fmt: skip
     project.responses.filter(external_id=project.responses.first().external_id).update(ended=False)
@@ -58,7 +58,12 @@ def test_a_row_says_everything_of_a_judgment(project, ada, make_batch):
     assert set(text_of) == {response.external_id for response in project.responses.all()}
     shown = row["order_shown"]
     assert row["tiers"] == [[shown[1]], [shown[0], shown[2]]]
-    assert (row["strengths"], row["rationale"], row["flags"], row["seconds"]) == ([3], "clear", ["hard"], 7.5)
+    assert (row["strengths"], row["rationale"], row["flags"], row["seconds"]) == (
+        [3],
+        "clear",
+        ["unsafe"],
+        7.5,
+    )
     assert next(r for r in row["responses"] if r["response_id"] == shown[0])["marks"] == {"harmful": 1.0}
     assert {(r["source"], r["policy"]) for r in row["responses"]} == {("policy", "secret-policy-7b")}
     assert (row["annotator"], row["annotator_kind"]) == (ada.pseudonym, "person")

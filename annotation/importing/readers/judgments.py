@@ -12,7 +12,7 @@ from typing import Any
 from annotation.importing.readers.messages import Message
 from annotation.importing.rows import RowError
 from annotation.models import Task
-from annotation.preferences.comparisons import GROUP_FLAG, INTRANSITIVE_FLAG
+from annotation.preferences.flags import GROUP_FLAG, INTRANSITIVE_FLAG
 from annotation.preferences.weak_orders import MAX_STRENGTH, ranks_from_pairs, ranks_to_tiers
 from learning.interface.messages import Answer, answer_key
 from learning.interface.vocabulary import PERSON

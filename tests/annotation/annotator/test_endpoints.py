@@ -3,6 +3,7 @@ import json
 import re
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 
 from annotation.judging.actions import JudgmentInput, submit_judgment
@@ -107,6 +108,17 @@ def test_skipping_brings_another_task(at_work, project):
         '{"tiers": [["A"],["B"]], "strengths": [1], "idempotency_key": "12345678", "flags": ["\\u0000"]}',
         '{"tiers": [["A"],["B"]], "strengths": [1], "idempotency_key": "12345678", "marks": {"A": {"x": NaN}}}',
         '{"tiers": [["A"],["B"]], "strengths": [1], "idempotency_key": "12345678", "seconds": Infinity}',
+        '{"tiers": [["A"],["B"]], "strengths": [1], "idempotency_key": "12345678", "seconds": 1'
+        + "0" * 400
+        + "}",
+        '{"tiers": [["A"],["B"]], "strengths": [1.0], "idempotency_key": "12345678"}',
+        '{"tiers": [["A"],["B"]], "strengths": [1], "idempotency_key": "12345678", "marks": {"A": {"x": 1'
+        + "0" * 400
+        + "}}}",
+        '{"tiers": [["A"],["B"]], "strengths": [1], "idempotency_key": "\\ud800\\ud800 34567"}',
+        '{"tiers": [["A"],["B"]], "strengths": [1], "idempotency_key": "import-9-0123"}',
+        '{"tiers": [["A"],["B"]], "strengths": [1], "idempotency_key": "12345678", "flags": ["group:x"]}',
+        '{"tiers": [["A"],["B"]], "strengths": [1], "idempotency_key": "12345678", "flags": ["intransitive"]}',
     ],
 )
 def test_a_body_that_makes_no_sense_is_refused_with_a_sentence(at_work, project, body):
@@ -120,6 +132,26 @@ def test_a_body_that_makes_no_sense_is_refused_with_a_sentence(at_work, project,
         assert response.status_code == 400
         assert response.json()["message"].endswith(".")
     assert not Judgment.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["submit", "draft", "skip", "withdraw", "next_task"])
+def test_a_form_sent_to_an_address_for_scripts_is_refused_with_a_sentence(ada, project, make_batch, name):
+    make_batch(tasks=1)
+    handle = claim_task(actor=ada, project=project).public_id
+    # With the CSRF check, which reads the body of a form before the view can.
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(ada)
+    client.cookies["csrftoken"] = token = "a" * 32
+    address = url(name, project, **({} if name == "next_task" else {"public_id": handle}))
+    response = client.post(address, {"csrfmiddlewaretoken": token, "tiers": "x"})
+    assert (response.status_code, response.json()["code"]) == (400, "bad_request")
+
+
+def test_a_draft_nested_deeper_than_can_be_stored_is_refused(at_work, project):
+    handle = post(at_work, url("next_task", project)).json()["public_id"]
+    body = '{"x": ' + "[" * 500 + "]" * 500 + "}"
+    refused = at_work.post(url("draft", project, public_id=handle), body, content_type="application/json")
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_text")
 
 
 def test_a_body_larger_than_any_answer_is_refused(at_work, project):

@@ -77,6 +77,22 @@ def test_imported_pairs_of_one_group_are_one_row_of_a_consensus():
     assert len(list(raw_comparisons(pairs))) == 3
 
 
+def test_answers_to_different_prompts_are_never_merged_whatever_a_file_calls_a_group():
+    rows = [
+        judgment_row(
+            [0, 1], [1], task=f"t{number}", prompt=[{"role": "user", "content": f"Question {number}?"}]
+        )
+        | {"flags": ["group:7"]}
+        for number in (1, 1, 2, 3)
+    ]
+    merged = list(consensus_comparisons(rows))
+    assert [(row["group_id"], row["prompt"][0]["content"], len(row["responses"])) for row in merged] == [
+        ("b/7", "Question 1?", 2),
+        ("b/7/t2", "Question 2?", 2),
+        ("b/7/t3", "Question 3?", 2),
+    ]
+
+
 def test_weights_move_the_share_towards_the_reliable():
     rows = [judgment_row([0, 1], [1], annotator="ada"), judgment_row([1, 0], [1], annotator="bo")]
     row = only_comparison(consensus_comparisons(rows, {"ada": 0.9, "bo": 0.3}))
