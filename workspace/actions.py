@@ -213,7 +213,10 @@ def set_role(*, actor: User, project: Project, user: User, role: str) -> Members
     Project.objects.select_for_update().get(pk=project.pk)
     _require_another_manager(project, user, still_manager=Capability.MANAGE in capabilities)
     membership, _ = Membership.objects.update_or_create(project=project, user=user, defaults={"role": role})
-    record_audit(actor=actor, action="membership.set", project=project, target=membership, role=role)
+    withdrawn = 0 if Capability.MANAGE in capabilities else _withdraw_invitations_of(project, user)
+    record_audit(
+        actor=actor, action="membership.set", project=project, target=membership, role=role, withdrawn=withdrawn,
+    )  # fmt: skip
     return membership
 
 
@@ -222,7 +225,14 @@ def remove_member(*, actor: User, project: Project, user: User) -> None:
     Project.objects.select_for_update().get(pk=project.pk)
     _require_another_manager(project, user, still_manager=False)
     Membership.objects.filter(project=project, user=user).delete()
-    record_audit(actor=actor, action="membership.remove", project=project, target=user)
+    withdrawn = _withdraw_invitations_of(project, user)
+    record_audit(actor=actor, action="membership.remove", project=project, target=user, withdrawn=withdrawn)
+
+
+def _withdraw_invitations_of(project: Project, user: User) -> int:
+    """How many: a spare link would give the right back."""
+    theirs = Invitation.objects.open().filter(project=project, invited_by=user)
+    return theirs.update(withdrawn_at=timezone.now())
 
 
 def _capabilities_of_role(role: str) -> frozenset[Capability]:
@@ -307,11 +317,6 @@ def accept_invitation(*, token: str, username: str, password: str) -> User:
             code="account_invalid",
             fields={"username": "That user name is taken."},
         ) from error
-    taken = Invitation.objects.filter(
-        pk=invitation.pk, accepted_at__isnull=True, withdrawn_at__isnull=True
-    ).update(accepted_by=user, accepted_at=timezone.now())
-    if taken != 1:
-        raise InvitationUnusable("This invitation was used a moment ago: ask whoever sent it for a new one.")
     return _join(user, invitation)
 
 
@@ -321,15 +326,13 @@ def join_by_invitation(*, actor: User, token: str) -> User:
     invitation = find_invitation(token)
     if invitation.project.memberships.filter(user=actor).exists():
         raise ActionError("You are a member of this project already.", code="already_member")
-    taken = Invitation.objects.filter(
-        pk=invitation.pk, accepted_at__isnull=True, withdrawn_at__isnull=True
-    ).update(accepted_by=actor, accepted_at=timezone.now())
-    if taken != 1:
-        raise InvitationUnusable("This invitation was used a moment ago: ask whoever sent it for a new one.")
     return _join(actor, invitation)
 
 
 def _join(user: User, invitation: Invitation) -> User:
+    open_one = Invitation.objects.open().filter(pk=invitation.pk)
+    if open_one.update(accepted_by=user, accepted_at=timezone.now()) != 1:
+        raise InvitationUnusable("This invitation was used a moment ago: ask whoever sent it for a new one.")
     Membership.objects.create(project=invitation.project, user=user, role=invitation.role)
     record_audit(
         actor=user,

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from learning.interface import vocabulary
@@ -197,8 +197,20 @@ class Membership(models.Model):
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):
     def usable(self) -> Self:
-        """Neither used nor withdrawn nor expired."""
-        return self.filter(accepted_at__isnull=True, withdrawn_at__isnull=True, expires_at__gt=timezone.now())
+        """Neither used nor withdrawn nor expired, and made by somebody who may still invite: a link is never worth more
+        than who made it.
+        """
+        managers = Membership.objects.filter(
+            project=OuterRef("project"),
+            user=OuterRef("invited_by"),
+            role=Membership.Role.MANAGER,
+            user__is_active=True,
+        )
+        return self.open().filter(Exists(managers), expires_at__gt=timezone.now())
+
+    def open(self) -> Self:
+        """Neither used nor withdrawn."""
+        return self.filter(accepted_at__isnull=True, withdrawn_at__isnull=True)
 
 
 class Invitation(models.Model):

@@ -176,7 +176,7 @@ def _people_page(
         "form": form,
         "link": link,
         "members": project.memberships.select_related("user").order_by("role", "user__username"),
-        "invitations": project.invitations.usable().order_by("-created_at"),
+        "invitations": project.invitations.usable().select_related("invited_by").order_by("-created_at"),
         "roles": Membership.Role.choices,
     }
     return render(request, "workspace/people.html", context, status=status)

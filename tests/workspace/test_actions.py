@@ -35,6 +35,34 @@ def test_a_name_without_letters_is_refused(max_, name):
         actions.create_project(actor=max_, name=name)
 
 
+@pytest.mark.parametrize("end", ["removed", "demoted", "deactivated"])
+def test_an_invitation_ends_with_the_right_to_invite_and_does_not_come_back_with_it(
+    project, max_, make_user, end
+):
+    second = make_user("second")
+    actions.set_role(actor=max_, project=project, user=second, role="manager")
+    _, spare = actions.invite(actor=second, project=project, role="manager")
+    _, other = actions.invite(actor=max_, project=project, role="annotator")
+    assert actions.find_invitation(spare).role == "manager"
+    if end == "removed":
+        actions.remove_member(actor=max_, project=project, user=second)
+    elif end == "demoted":
+        actions.set_role(actor=max_, project=project, user=second, role="reviewer")
+    else:
+        User.objects.filter(pk=second.pk).update(is_active=False)
+    with pytest.raises(InvitationUnusable):
+        actions.accept_invitation(token=spare, username="stranger", password="a long enough one")
+    with pytest.raises(InvitationUnusable):
+        actions.join_by_invitation(actor=second, token=spare)
+    assert not User.objects.filter(username="stranger").exists()
+    assert actions.find_invitation(other).role == "annotator"
+    if end != "deactivated":
+        # Who is a manager again has to make a new link: the old one was withdrawn.
+        actions.set_role(actor=max_, project=project, user=second, role="manager")
+        with pytest.raises(InvitationUnusable):
+            actions.find_invitation(spare)
+
+
 def test_an_invitation_works_once(project, max_):
     _, token = actions.invite(actor=max_, project=project, role="annotator")
     user = actions.accept_invitation(token=token, username="newcomer", password="a long enough one")
