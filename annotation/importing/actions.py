@@ -110,15 +110,17 @@ def import_comparisons(
         COMPARISON_READERS, format, _lists(mapping), split_names=split_names, project_splits=project_splits
     )
     reader = comparison_reader(
-        format, _lists(mapping), criterion=judged_criterion.name, named_strengths=names, margins=margin_rule
+        format,
+        extras.reader_columns,
+        criterion=judged_criterion.name,
+        named_strengths=names,
+        margins=margin_rule,
     )
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
         report = stage_comparisons(source, reader, extras, staging, project)
         _raise_if_bad_rows(report, skip_bad)
-        report.notes += [
-            f"--strength {name}=...: no row has the preference “{name}”" for name in names.unused
-        ]
+        report.notes += names.notes(format)
         if margin_rule.given and not margin_rule.read:
             report.notes.append(f"--margins {margins}: no row has a margin and no strength")
         if margin_rule.unread:
@@ -199,7 +201,7 @@ def import_prompts(
     extras = row_extras(
         PROMPT_READERS, format, _lists(mapping), split_names=split_names, project_splits=project_splits
     )
-    reader = prompt_reader(format, _lists(mapping))
+    reader = prompt_reader(format, extras.reader_columns)
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
         report = stage_prompts(source, reader, extras, staging, project)
@@ -253,7 +255,7 @@ def import_demonstrations(
     extras = row_extras(
         DEMONSTRATION_READERS, format, _lists(mapping), split_names=split_names, project_splits=project_splits
     )
-    reader = demonstration_reader(format, _lists(mapping))
+    reader = demonstration_reader(format, extras.reader_columns)
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
         report = stage_prompts(source, reader, extras, staging, project)
@@ -324,7 +326,7 @@ def import_texts(
     project's rule. A text that is there already, or that the file has twice, is left out and counted.
     """
     extras = row_extras(TEXT_READERS, format, _lists(mapping), project_splits=True)
-    reader = text_reader(format, _lists(mapping))
+    reader = text_reader(format, extras.reader_columns)
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path, other_suffixes=(".txt",))
         report = stage_texts(source, reader, extras, staging, project, txt_rows=txt_rows)

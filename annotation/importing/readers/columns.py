@@ -36,9 +36,19 @@ class ColumnMap:
     `mapping` gives fields another column: a plain name, or a path into nested values (`meta.question`,
     `messages.0.content`); a column whose name has a dot in it is found by its whole name. Several columns
     make a list. MESSAGE_FIELDS rename what is inside messages, in every format: `messages` reads them so.
+
+    `alternatives`: fields that say the same thing in different forms. Where the caller names a column for one of them,
+    the others count as absent, whatever columns a row has under their names.
     """
 
-    def __init__(self, fields: Sequence[str], mapping: Mapping[str, Sequence[str]], *, format_name: str):
+    def __init__(
+        self,
+        fields: Sequence[str],
+        mapping: Mapping[str, Sequence[str]],
+        *,
+        format_name: str,
+        alternatives: Sequence[Sequence[str]] = (),
+    ):
         for field in mapping:
             if field not in (*fields, *MESSAGE_FIELDS):
                 raise ImportRefused(
@@ -50,6 +60,25 @@ class ColumnMap:
         self.messages = MessageParser.from_mapping(mapping)
         self._columns = {field: list(mapping.get(field, [field])) for field in fields}
         self._mapped = frozenset(mapping)
+        # field -> the alternatives of it that the caller named
+        self._named_instead = {
+            field: [other for group in alternatives if field in group for other in group if other in mapping]
+            for group in alternatives
+            for field in group
+        }
+        self._row: Mapping[str, Any] | None = None
+        self._read: set[str] = set()
+
+    def columns_read(self, row: Mapping[str, Any]) -> frozenset[str]:
+        """The columns of this row, the latest, whose values were asked for."""
+        return frozenset(self._read) if row is self._row else frozenset()
+
+    def forget_read(self, row: Mapping[str, Any], field: str) -> None:
+        """What was asked for is not all that is there: the column counts as not read."""
+        self._read.difference_update(self._columns[field])
+
+    def _is_superseded(self, field: str) -> bool:
+        return field not in self._mapped and bool(self._named_instead.get(field))
 
     def name(self, field: str) -> str:
         return " + ".join(self._columns[field])
@@ -59,6 +88,8 @@ class ColumnMap:
 
     def has_any(self, row: Mapping[str, Any], field: str) -> bool:
         """True when at least one of the field's columns has something in it, or a list of theirs has."""
+        if self._is_superseded(field):
+            return False
         if not self.is_mapped(field):
             values = [_look_up(row, column) for column in self._columns[field]]
         else:
@@ -69,6 +100,8 @@ class ColumnMap:
 
     def is_null(self, row: Mapping[str, Any], field: str) -> bool:
         """True when the row has the column, and nothing but null in it."""
+        if self._is_superseded(field):
+            return False
         values = [_look_up(row, column) for column in self._columns[field]]
         return all(value is None or _is_list_of_nulls(value) for value in values)
 
@@ -80,6 +113,8 @@ class ColumnMap:
 
     def has(self, row: Mapping[str, Any], field: str) -> bool:
         """True when the row has something there; null counts as nothing."""
+        if self._is_superseded(field):
+            return False
         values = [_look_up(row, column) for column in self._columns[field]]
         if field in self._mapped and any(value is _MISSING for value in values):
             self._raise_missing(row, field)
@@ -87,12 +122,29 @@ class ColumnMap:
 
     def value(self, row: Mapping[str, Any], field: str) -> Any:
         """The value; a RowError when the row does not have the column, or what is there cannot be read."""
+        if self._is_superseded(field):
+            raise RowError(self.name(self._named_instead[field][0]), "has nothing in it")
+        self._require_no_other(row, field)
+        if row is not self._row:
+            self._row, self._read = row, set()
+        self._read.update(self._columns[field])
         values = [_look_up(row, column) for column in self._columns[field]]
         if any(value is _MISSING for value in values):
             self._raise_missing(row, field)
         for column, value in zip(self._columns[field], values, strict=True):
             require_readable(value, column)
         return values[0] if len(values) == 1 else values
+
+    def _require_no_other(self, row: Mapping[str, Any], field: str) -> None:
+        for other in self._named_instead.get(field, ()):
+            if other != field and all(
+                _look_up(row, column) not in (_MISSING, None) for column in self._columns[other]
+            ):
+                raise RowError(
+                    self.name(field),
+                    f"and {self.name(other)} are both named and both have something in this row; --map one of {field} "
+                    f"and {other}",
+                )
 
     def parse(self, row: Mapping[str, Any], field: str, parser: Callable[..., T], *limits: Any) -> T:
         """The value as one of the parsers of `fields` reads it: a RowError that names the column if it cannot."""

@@ -33,6 +33,7 @@ _SIDED = re.compile(
     r"(.*better(?: ?/ ?unsure| or unsure)?)$"
 )
 INTEGER_TEXT = re.compile(r"^[+-]?\d{1,9}$")
+_NUMBER_TEXT = re.compile(r"^[+-]?\d{1,9}(\.\d{1,9})?$")
 
 
 def parse_text(value: Any, column: str) -> str:
@@ -164,6 +165,23 @@ class NamedStrengths:
     def __init__(self, strengths: Mapping[str, str]) -> None:
         self._strengths = dict(strengths)
         self._used: set[str] = set()
+        self.numbers_read: set[int] = set()  # labels without a name that were read on the scale -3..3
+
+    def notes(self, format_name: str) -> list[str]:
+        """Names that no row has; and, where the format does not say that numbers are a scale, numbers of which none is
+        negative or 0.
+        """
+        notes = [f"--strength {name}=...: no row has the preference “{name}”" for name in self.unused]
+        if format_name != "ranked" or not self.numbers_read or min(self.numbers_read) <= 0:
+            return notes
+        numbers = sorted(self.numbers_read)
+        example = " ".join(f"--strength {number}={side}" for number, side in zip(numbers, "ab", strict=False))
+        notes.append(
+            f"Every preference is one of the numbers {', '.join(map(str, numbers))}, read on the scale -3..3: the "
+            f"second response is better by so much. If they mean something else, take the import back and name "
+            f"them, as in {example}."
+        )
+        return notes
 
     def find(self, label: Any, column: str) -> tuple[int, int | None] | None:
         """(side, strength) of a label, None where it has no name. Raises RowError for a number without one beside
@@ -173,7 +191,7 @@ class NamedStrengths:
         if name in self._strengths:
             self._used.add(name)
             return parse_named_strength(self._strengths[name], column)
-        if name is not None and INTEGER_TEXT.match(name) and any(map(INTEGER_TEXT.match, self._strengths)):
+        if name is not None and _NUMBER_TEXT.match(name) and any(map(_NUMBER_TEXT.match, self._strengths)):
             raise RowError(
                 column,
                 f"is {name}, and other numbers were given a meaning: give it one with --strength {name}=a:2",
@@ -189,8 +207,8 @@ def _label_name(label: Any) -> str | None:
     """A label as the name it is given by: "true", "2" also where the file has 2.0."""
     if isinstance(label, bool):
         return str(label).lower()
-    if isinstance(label, float) and label.is_integer():
-        label = int(label)
+    if isinstance(label, float):
+        label = int(label) if label.is_integer() else f"{label:.15g}"
     return str(label).strip() if isinstance(label, int | str) else None
 
 
@@ -205,6 +223,7 @@ def parse_preference(value: Any, column: str, names: NamedStrengths) -> tuple[in
         return named
     if not isinstance(value, str | bool) or (isinstance(value, str) and INTEGER_TEXT.match(value.strip())):
         number = parse_integer(value, column, -3, 3)
+        names.numbers_read.add(number)
         return (number > 0) - (number < 0), abs(number)
     label = str(_label_name(value))
     spelled = _normalize_label(label)

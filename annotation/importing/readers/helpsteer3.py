@@ -10,20 +10,24 @@ from annotation.importing.readers.whole_conversations import read_responses
 from annotation.importing.rows import RowError, describe_json_type
 from annotation.preferences.validation import MAX_RATIONALE_CHARACTERS
 
+INDIVIDUAL_KEYS = {"score", "reasoning", "feedback1", "feedback2", "annotator"}
+
 
 class Helpsteer3Reader(ForeignFormatReader):
     """`context` (messages), `response1`, `response2`, `overall_preference` -3..3 (negative: the first is better), and
     `individual_preference`: [{score, reasoning, feedback1, feedback2}].
 
     Where a row has individual preferences, each is a judgment of its own, with its reasoning and feedback as the
-    reason, of an annotator called after its place (individual-1, ...); the overall preference, which was made of them,
-    is then not read. Without them the overall preference is the judgment.
+    reason, of the annotator it names, or one called after its place (individual-1, ...); the overall preference, which
+    was made of them, is then not read and kept as any other column. So is the whole list where it has more than that.
+    Without individual preferences the overall one is the judgment.
     """
 
     description: ClassVar[str] = "pairs with an overall preference -3..3 and individual ones"
     fields: ClassVar[tuple[str, ...]] = (
         "context", "response1", "response2", "overall_preference", "individual_preference", "annotator", "id",
     )  # fmt: skip
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
         names = [self._columns.name("response1"), self._columns.name("response2")]
@@ -60,9 +64,12 @@ class Helpsteer3Reader(ForeignFormatReader):
             if not isinstance(entry, Mapping):
                 raise RowError(where, f"should be an object with a score but is {describe_json_type(entry)}")
             if entry.get("score") is not None:
-                found.append(
-                    (f"{where}.score", entry["score"], f"individual-{index + 1}", _reason(entry, where))
-                )
+                name = f"individual-{index + 1}"
+                if entry.get("annotator") is not None:
+                    name = parse_name(entry["annotator"], f"{where}.annotator")
+                found.append((f"{where}.score", entry["score"], name, _reason(entry, where)))
+        if any(entry.get("score") is None or entry.keys() - INDIVIDUAL_KEYS for entry in individual):
+            self._columns.forget_read(row, "individual_preference")
         if found:
             return found
         annotator = self._columns.parse_optional(row, "annotator", parse_name)

@@ -15,6 +15,7 @@ class HhReader(ForeignFormatReader):
 
     description: ClassVar[str] = "chosen and rejected as whole transcripts"
     fields: ClassVar[tuple[str, ...]] = ("chosen", "rejected", "strength", "annotator", "id")
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
         names = [self._columns.name("chosen"), self._columns.name("rejected")]

@@ -10,6 +10,7 @@ from annotation.importing.rows import RowError
 
 # `system` is read only where --map names its column: files have other things under that name.
 PROMPT_FIELDS = ("prompt", "instruction", "input", "system")
+PROMPT_FORMS = ("prompt", "instruction")
 
 
 def has_prompt(columns: ColumnMap, row: Mapping[str, Any], field: str = "prompt") -> bool:

@@ -9,6 +9,7 @@ from annotation.importing.readers.fields import parse_choice, parse_id, parse_na
 from annotation.importing.readers.messages import Message, MessageParser, check_prompt
 from annotation.importing.readers.prompt_columns import (
     PROMPT_FIELDS,
+    PROMPT_FORMS,
     has_prompt,
     prompt_name,
     read_prompt,
@@ -60,6 +61,7 @@ class PromptReader(_OwnRowReader):
     fields: ClassVar[tuple[str, ...]] = (
         "messages", *PROMPT_FIELDS, "prompt_id", "kind", "tags", "author", "split",
     )  # fmt: skip
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (("messages", *PROMPT_FORMS),)
     ids_are_unique: ClassVar[bool] = True
 
     def read(self, row: Mapping[str, Any], line: int) -> dict[str, Any]:
@@ -90,6 +92,7 @@ class DemonstrationReader(_OwnRowReader):
     fields: ClassVar[tuple[str, ...]] = (
         *PROMPT_FIELDS, *RESPONSE_FIELDS, *DIALOGUE_FIELDS, "turns", "prompt_id", "author", "split",
     )  # fmt: skip
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (PROMPT_FORMS, (*RESPONSE_FIELDS, *DIALOGUE_FIELDS))
     ids_are_unique: ClassVar[bool] = False
 
     def read(self, row: Mapping[str, Any], line: int) -> dict[str, Any]:

@@ -17,12 +17,14 @@ from annotation.importing.readers.judgments import (
     merge_pairs,
 )
 from annotation.importing.readers.messages import Message
-from annotation.importing.readers.prompt_columns import PROMPT_FIELDS, prompt_name, read_prompt
+from annotation.importing.readers.prompt_columns import PROMPT_FIELDS, PROMPT_FORMS, prompt_name, read_prompt
 from annotation.importing.readers.several_annotators import RowAnswer, read_answers
 from annotation.importing.readers.whole_conversations import read_responses
 from annotation.importing.rows import RowError
 from annotation.preferences.weak_orders import dense_ranks
 from learning.interface.messages import Answer
+
+COMPARED_BY = ("pair_labels", "preference", "ranks", "scores")
 
 
 class RankedReader(ForeignFormatReader):
@@ -48,6 +50,7 @@ class RankedReader(ForeignFormatReader):
         "annotator",
         "id",
     )
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (PROMPT_FORMS, COMPARED_BY)
 
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
         prompt, responses = self._prompt_and_responses(row)
@@ -81,7 +84,12 @@ class RankedReader(ForeignFormatReader):
         for field in ("preference", "ranks", "scores", "pair_labels"):
             if self._columns.is_null(row, field):
                 raise RowError(self._columns.name(field), "is null: nothing says which response is better")
-        return "ranks"
+        present = ", ".join(name[:40] for name in sorted(row)[:12]) or "none"
+        raise RowError(
+            "ranks",
+            f"is missing, and so are scores, preference and pair_labels (the row has: {present}); name what says how "
+            "the responses compare: --map ranks=COLUMN, scores=, preference= or pair_labels=",
+        )
 
     def _prompt_and_responses(self, row: Row) -> tuple[list[Message], list[Answer]]:
         column = self._columns.name("responses")

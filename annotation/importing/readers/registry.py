@@ -44,9 +44,19 @@ def row_extras(
     split_names: Mapping[str, str] | None = None,
     project_splits: bool = False,
 ) -> RowExtras:
-    """What rows say beside what their format reads; `readers`: those of COMPARISON_READERS or another of these."""
+    """What rows say beside what their format reads, and in `reader_columns` the columns for its reader; `readers`:
+    those of COMPARISON_READERS or another of these.
+    """
     reader = _find(readers, format_name, "this import")
-    return RowExtras(reader.fields, mapping, split_names=split_names, project_splits=project_splits)
+    return RowExtras(
+        reader.fields,
+        mapping,
+        split_names=split_names,
+        project_splits=project_splits,
+        reader_columns=_column_map(reader, mapping, format_name),
+        # Our own records have columns that follow from others: there every field counts as read.
+        keeps_unread=hasattr(reader, "alternatives"),
+    )
 
 
 def _column_map(reader: type[Any], mapping: Mapping[str, list[str]], format_name: str) -> ColumnMap:
@@ -55,44 +65,45 @@ def _column_map(reader: type[Any], mapping: Mapping[str, list[str]], format_name
         for field, columns in mapping.items()
         if field in reader.fields or field not in EXTRA_FIELDS
     }
-    return ColumnMap(reader.fields, own, format_name=format_name)
+    return ColumnMap(
+        reader.fields, own, format_name=format_name, alternatives=getattr(reader, "alternatives", ())
+    )
 
 
 def comparison_reader(
     format_name: str,
-    mapping: Mapping[str, list[str]],
+    columns: ColumnMap,
     *,
     criterion: str,
     named_strengths: NamedStrengths,
     margins: Margins,
 ) -> Reader:
     reader = _find(COMPARISON_READERS, format_name, "comparisons")
-    columns = _column_map(reader, mapping, format_name)
     return reader(columns, criterion=criterion, named_strengths=named_strengths, margins=margins)
 
 
-def prompt_reader(format_name: str, mapping: Mapping[str, list[str]]) -> PromptFileReader:
+def prompt_reader(format_name: str, columns: ColumnMap) -> PromptFileReader:
     reader = _find(PROMPT_READERS, format_name, "prompts")
-    return reader(_column_map(reader, mapping, format_name))
+    return reader(columns)
 
 
-def demonstration_reader(format_name: str, mapping: Mapping[str, list[str]]) -> PromptFileReader:
+def demonstration_reader(format_name: str, columns: ColumnMap) -> PromptFileReader:
     reader = _find(DEMONSTRATION_READERS, format_name, "demonstrations")
-    return reader(_column_map(reader, mapping, format_name))
+    return reader(columns)
 
 
-def task_reader(format_name: str, mapping: Mapping[str, list[str]]) -> TaskReader:
+def task_reader(format_name: str, columns: ColumnMap) -> TaskReader:
     reader = _find(TASK_READERS, format_name, "tasks")
-    return reader(_column_map(reader, mapping, format_name))
+    return reader(columns)
 
 
 def dialogue_turn_reader(mapping: Mapping[str, list[str]], *, seed: int) -> DialogueTurnReader:
     return DialogueTurnReader(_column_map(DialogueTurnReader, mapping, "dialogues"), seed=seed)
 
 
-def text_reader(format_name: str, mapping: Mapping[str, list[str]]) -> TextReader:
+def text_reader(format_name: str, columns: ColumnMap) -> TextReader:
     reader = _find(TEXT_READERS, format_name, "texts")
-    return reader(_column_map(reader, mapping, format_name))
+    return reader(columns)
 
 
 def _find(readers: Mapping[str, T], format_name: str, what: str) -> T:

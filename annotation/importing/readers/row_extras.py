@@ -33,7 +33,10 @@ MAX_DEPTH = 50
 
 
 class RowExtras:
-    """`mapping` has the columns of the format's fields and of EXTRA_FIELDS; `split_names`: other names of splits."""
+    """`mapping` has the columns of the format's fields and of EXTRA_FIELDS; `split_names`: other names of splits;
+    `reader_columns`: those of the format's reader; `keeps_unread`: whether fields of the format that a row's reading
+    had no use for are kept as any other column.
+    """
 
     def __init__(
         self,
@@ -42,6 +45,8 @@ class RowExtras:
         *,
         split_names: Mapping[str, str] | None = None,
         project_splits: bool = False,
+        reader_columns: ColumnMap | None = None,
+        keeps_unread: bool = False,
     ) -> None:
         for name, split in (split_names or {}).items():
             if split not in SPLITS:
@@ -59,6 +64,12 @@ class RowExtras:
         self._taken = taken - set(self._id_columns) - {"metadata"}
         self._derived = {column for field in DERIVED_FIELDS for column in mapping.get(field, [field])}
         self._group_column = next(iter(mapping.get("group_id", ["group_id"])))
+        self._own = {column for field in EXTRA_FIELDS for column in own.get(field, [field])}
+        self.reader_columns = reader_columns or ColumnMap(tuple(fields), {}, format_name="any")
+        self._keeps_unread = keeps_unread
+        self._soft_label = next(iter(mapping.get("soft_label", ["soft_label"])))
+        self._unmapped_system = "system" in fields and "system" not in mapping
+        self._unread_system = 0
         self.left_out: Counter[str] = Counter()  # column -> values that cannot be stored
 
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +95,13 @@ class RowExtras:
             return None, "tags"
 
     def notes(self) -> list[str]:
-        return [
+        notes = []
+        if number := self._unread_system:
+            notes.append(
+                f"{number} row{' has' if number == 1 else 's have'} a column system, which is kept and not "
+                "part of the prompt; --map system=system makes it the prompt's first turn."
+            )
+        return notes + [
             f"{number} value{'' if number == 1 else 's'} of the column {column}, which is not read, cannot be stored "
             f"and {'was' if number == 1 else 'were'} left out."
             for column, number in sorted(self.left_out.items())
@@ -111,10 +128,18 @@ class RowExtras:
         self, row: Mapping[str, Any], id_column: str | None, also: str | None
     ) -> dict[str, Any] | None:
         grouped = row.get(self._group_column) is not None
+        read = self.reader_columns.columns_read(row) if self._keeps_unread else None
+        self._unread_system += (
+            self._unmapped_system and isinstance(row.get("system"), str) and bool(row["system"].strip())
+        )
         kept: dict[str, Any] = {}
         for column, value in row.items():
             derived = column in self._derived and not grouped
-            taken = column in self._taken and not derived and column != also
+            # A field of the format that this row's reading had no use for is a column that nobody reads.
+            unread = read is not None and column not in read and column not in self._own | self._derived
+            if column == self._soft_label and not grouped and value not in (0.5, 1):
+                unread = read is not None
+            taken = column in self._taken and not derived and not unread and column != also
             if value is None or column == id_column or taken:
                 continue
             try:

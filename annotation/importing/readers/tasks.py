@@ -7,7 +7,13 @@ from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import parse_choice, parse_id, parse_list, parse_name, parse_text
 from annotation.importing.readers.judgments import MAX_RESPONSES, MIN_RESPONSES
 from annotation.importing.readers.messages import looks_like_messages
-from annotation.importing.readers.prompt_columns import PROMPT_FIELDS, has_prompt, prompt_name, read_prompt
+from annotation.importing.readers.prompt_columns import (
+    PROMPT_FIELDS,
+    PROMPT_FORMS,
+    has_prompt,
+    prompt_name,
+    read_prompt,
+)
 from annotation.importing.readers.whole_conversations import read_responses, split_shared_prompt
 from annotation.importing.rows import RowError
 from learning.interface.vocabulary import PROMPT_KINDS
@@ -25,6 +31,7 @@ class TaskReader:
 
     description: ClassVar[str] = "our own records, or a prompt with 2 to 9 answers"
     fields: ClassVar[tuple[str, ...]] = (*PROMPT_FIELDS, "responses", "sources", "prompt_id", "kind", "tags")
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (PROMPT_FORMS,)
 
     def __init__(self, columns: ColumnMap) -> None:
         self._columns = columns

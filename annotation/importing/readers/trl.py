@@ -17,6 +17,7 @@ from annotation.importing.readers.judgments import (
 from annotation.importing.readers.messages import Message, looks_like_messages
 from annotation.importing.readers.prompt_columns import (
     PROMPT_FIELDS,
+    PROMPT_FORMS,
     has_prompt,
     prompt_name,
     read_prompt,
@@ -42,6 +43,7 @@ class TrlReader(ForeignFormatReader):
         *PROMPT_FIELDS, "chosen", "rejected", "strength", "soft_label", "margin", "weight", "agreement",
         "group_id", "pair_index", "n_pairs_in_group", "annotator", "id",
     )  # fmt: skip
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (PROMPT_FORMS,)
 
     def row_id(self, row: Row) -> str | None:
         if self._has_pair_index(row):

@@ -77,7 +77,7 @@ def import_tasks(
     extras = row_extras(
         TASK_READERS, format, columns_of, split_names=split_names, project_splits=project_splits
     )
-    reader = task_reader(format, columns_of)
+    reader = task_reader(format, extras.reader_columns)
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
         report = stage_tasks(
