@@ -1,8 +1,7 @@
 """Safe HTML that is made once and kept: in this process for a while, and in the database for everybody.
 
 It is known by a hash of what is shown and of the version of the rendering, so that nothing of an older version, ours or
-a library's, is ever shown. The worker makes it ahead of need (annotation.rendering.actions); what is missing is made
-where it is needed.
+a library's, is ever shown. What is missing is made where it is needed. Nothing removes rows of older versions yet.
 """
 
 import hashlib
