@@ -12,4 +12,5 @@ urlpatterns = [
 ]
 handler404 = "workspace.views.not_found"
 handler403 = "workspace.views.forbidden"
+handler400 = "workspace.views.bad_request"
 handler500 = "workspace.views.server_error"

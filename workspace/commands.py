@@ -4,13 +4,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import OperationalError
 
 from learning.interface.options import UserError
 from workspace.errors import ActionError
 from workspace.models import Project, User
 from workspace.roles import Capability, roles_with
+from workspace.unavailable import describe_missing_migrations, missing_migrations
 
 
 def add_project_arguments(parser: ArgumentParser) -> None:
@@ -50,14 +50,8 @@ class ProjectCommand(BaseCommand):
 
 def require_migrated_database() -> None:
     """Raises CommandError when tables or columns of this version are missing, OperationalError without a database."""
-    executor = MigrationExecutor(connection)
-    missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
-    if missing:
-        raise CommandError(
-            f"The database lacks {missing} migration{'' if missing == 1 else 's'} of this version: run "
-            "`manage.py migrate` first.",
-            returncode=2,
-        )
+    if missing := missing_migrations():
+        raise CommandError(describe_missing_migrations(missing), returncode=2)
 
 
 def find_project(slug: str) -> Project:

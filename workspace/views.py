@@ -1,5 +1,6 @@
 """Thin pages over workspace.actions: log in, projects, people, invitations."""
 
+import sys
 from typing import Any
 
 from django.contrib import messages
@@ -11,6 +12,7 @@ from django.db import connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
+from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -21,6 +23,7 @@ from workspace.forms import AcceptForm, InviteForm, LoginForm, PasswordForm, Pro
 from workspace.models import Membership, Project, User
 from workspace.requests import ProjectRequest, current_user, perform_action, project_view
 from workspace.roles import Capability, capabilities_of
+from workspace.unavailable import unavailable_response, wants_no_page
 
 INVITATION_COOKIE_SECONDS = 300
 
@@ -261,6 +264,25 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return render(request, "403.html", {"stale_form": True}, status=403)
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """A session that could not be stored is called a bad request by Django, also where the disk is full."""
+    error: BaseException | None = exception
+    while error is not None:
+        if response := unavailable_response(request, error):
+            return response
+        error = error.__context__
+    return defaults.bad_request(request, exception)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Stands alone: whatever broke may be what other pages are made of."""
+    """503 while the database is away, full or read-only; else our own fault.
+
+    Stands alone: whatever broke may be what other pages are made of.
+    """
+    # Django calls this while it handles the exception, wherever that was raised: a view, a middleware, a template.
+    if response := unavailable_response(request, sys.exception()):
+        return response
+    if wants_no_page(request):
+        message = "The fault is on our side and has been logged. Nothing you saved is lost."
+        return JsonResponse({"code": "server_error", "message": message, "fields": {}}, status=500)
     return render(request, "500.html", status=500)

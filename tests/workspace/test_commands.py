@@ -51,7 +51,9 @@ def test_the_division_of_prompts_is_set_by_command_and_page(project, max_, clien
     assert run("--train", "0.6", "--validation", "0.3") == (
         "Prompts that come from now on: 60.00% train, 30.00% validation, the rest test.\n"
     )
-    assert "helpful=700 held out for each tag" in run("--test-per-tag", "helpful=700")
+    assert "test helpful=700; of the rest 66.67% train, 33.33% validation." in run(
+        "--test-per-tag", "helpful=700"
+    )
     with pytest.raises(CommandError, match="train must be above 0") as refused:
         run("--train", "0.9")
     assert refused.value.returncode == 2
