@@ -104,11 +104,10 @@ def test_code_and_tables_in_a_prompt_scroll_and_do_not_widen_a_phones_page(
     make_batch(tasks=1, prompt=WIDE, texts=[WIDE, "Short."])
     open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
-    assert page.locator(".turn pre, .turn .table-scroll").count() == 2
+    boxes = page.locator(".turn pre:not(.as-written), .turn .table-scroll")
+    assert boxes.count() == 2
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    inner = page.evaluate(
-        "[...document.querySelectorAll('.turn pre, .turn .table-scroll')].map(b => b.scrollWidth > b.clientWidth)"
-    )
+    inner = boxes.evaluate_all("boxes => boxes.map(box => box.scrollWidth > box.clientWidth)")
     assert inner == [True, True]
 
 
