@@ -1,12 +1,13 @@
 """The form that starts a round: a preset, and the few values people change."""
 
+from dataclasses import replace
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model
 
-from annotation.models import PromptSet
+from annotation.models import Batch, PromptSet
 from policy_training.models import Policy
 from rounds.lengths import fit_plan, shortest_reader
 from rounds.plans import (
@@ -69,6 +70,12 @@ class StartRoundForm(StyledFormMixin, forms.Form):
         label="Head to head with answers people wrote",
         help_text="Blind pairs on held-out prompts. Answers people wrote are those of the demonstrations.",
     )
+    batches = forms.ModelMultipleChoiceField(
+        Batch.objects.none(),
+        required=False,
+        label="Batches to learn from",
+        help_text="The reward model learns from these and from the round's own; none chosen: from all judgments.",
+    )
     overlap = forms.IntegerField(min_value=1, max_value=MAX_OVERLAP, required=False, label="People per task")
     quota = forms.IntegerField(
         min_value=1,
@@ -95,6 +102,12 @@ class StartRoundForm(StyledFormMixin, forms.Form):
             field.queryset = queryset
             field.initial = queryset.first()
             field.empty_label = None
+        batches = project.batches.filter(visible=True, excluded=False).order_by("-pk")
+        field = self.fields["batches"]
+        assert isinstance(field, forms.ModelMultipleChoiceField)
+        field.queryset = batches
+        if not batches:
+            del self.fields["batches"]
         self.add_bootstrap_classes()
         self._show_defaults(project)
 
@@ -161,6 +174,8 @@ class StartRoundForm(StyledFormMixin, forms.Form):
             opponents=tuple(kind for name, kind in OPPONENT_FIELDS.items() if values[name]),
             reference=values["reference"] or None,
         )
+        if chosen := values.get("batches"):
+            plan = replace(plan, batches=tuple(batch.name for batch in chosen))
         return fit_plan(
             plan,
             project=values["start_policy"].project,

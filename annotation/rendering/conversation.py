@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 
 from annotation.models import Response
 from annotation.preferences.scale import labels_to_responses
-from annotation.rendering.kept import message_piece, response_piece, show
+from annotation.rendering.kept import message_fragment, response_fragment, show
 from annotation.rendering.messages import name_speaker
 from learning.interface.messages import Answer, answer_text
 
@@ -51,9 +51,9 @@ def display_texts(
     messages: Sequence[Mapping[str, Any]], answers: Mapping[str, Answer]
 ) -> tuple[list[Turn], list[DisplayedResponse]]:
     """The same for responses that have been read already, by label."""
-    pieces = [message_piece(message) for message in messages]
-    pieces += [response_piece(answer) for answer in answers.values()]
-    html = iter(show(pieces))
+    fragments = [message_fragment(message) for message in messages]
+    fragments += [response_fragment(answer) for answer in answers.values()]
+    html = iter(show(fragments))
     turns = [
         Turn(message["role"], name_speaker(message), next(html), _written(message)) for message in messages
     ]

@@ -1,7 +1,8 @@
 """Safe HTML that is made once and kept: in this process for a while, and in the database for everybody.
 
 It is known by a hash of what is shown and of the version of the rendering, so that nothing of an older version, ours or
-a library's, is ever shown. What is missing is made where it is needed. Nothing removes rows of older versions yet.
+a library's, is ever shown. What is missing is made where it is needed; the worker removes rows of older versions
+and the oldest of too many.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from django.core.cache import cache
 from django.utils.safestring import SafeString, mark_safe
 
 from annotation.models import RenderedText
-from annotation.rendering.actions import keep_rendered
+from annotation.rendering.actions import keep_rendered, trim_rendered
 from annotation.rendering.markdown import render_markdown
 from annotation.rendering.messages import render_message, render_response
 from learning.interface.messages import Answer
@@ -29,7 +30,7 @@ _MAX_CACHED_CHARACTERS = 50_000
 
 
 @dataclass(frozen=True)
-class Piece:
+class Fragment:
     """Something to be shown, and the pure function that makes it."""
 
     render: Callable[[Any], SafeString]
@@ -44,41 +45,46 @@ class Piece:
         return self.render(self.content)
 
 
-def message_piece(message: Mapping[str, Any]) -> Piece:
+def message_fragment(message: Mapping[str, Any]) -> Fragment:
     """A turn of a prompt; a plain one is its text, wherever else that stands."""
     is_plain = message["role"] != "tool" and not message.get("tool_calls") and message["content"].strip()
-    return Piece(render_markdown, message["content"]) if is_plain else Piece(render_message, message)
+    return Fragment(render_markdown, message["content"]) if is_plain else Fragment(render_message, message)
 
 
-def response_piece(answer: Answer) -> Piece:
+def response_fragment(answer: Answer) -> Fragment:
     """A response; one that is nothing but a text is that text."""
     is_plain = isinstance(answer, str) and answer.strip()
-    return Piece(render_markdown if is_plain else render_response, answer)
+    return Fragment(render_markdown if is_plain else render_response, answer)
 
 
-def show(pieces: Sequence[Piece]) -> list[SafeString]:
-    """The pieces as safe HTML, in their order: at most one read, and one write where something was new."""
-    found = _from_process(pieces)
-    missing = {piece.key: piece for piece in pieces if piece.key not in found}
+def show(fragments: Sequence[Fragment]) -> list[SafeString]:
+    """The fragments as safe HTML, in their order: at most one read, and one write where something was new."""
+    found = _from_process(fragments)
+    missing = {fragment.key: fragment for fragment in fragments if fragment.key not in found}
     if missing:
         rows = RenderedText.objects.filter(key__in=missing).values_list("key", "html")
         stored = dict(rows)
-        made = {key: str(piece.make()) for key, piece in missing.items() if key not in stored}
+        made = {key: str(fragment.make()) for key, fragment in missing.items() if key not in stored}
         if made:
             keep_rendered(made, version=VERSION)
         fresh = stored | made
         cache.set_many(_short_ones(fresh.items()), _CACHE_SECONDS)
         found |= fresh
-    return [mark_safe(found[piece.key]) for piece in pieces]  # noqa: S308 - rendering has cleaned it
+    return [mark_safe(found[fragment.key]) for fragment in fragments]  # noqa: S308 - rendering has cleaned it
 
 
 def show_markdown(text: str) -> SafeString:
     """One untrusted Markdown text as safe HTML."""
-    return show([Piece(render_markdown, text)])[0]
+    return show([Fragment(render_markdown, text)])[0]
 
 
-def _from_process(pieces: Iterable[Piece]) -> dict[str, str]:
-    found = cache.get_many([f"html:{piece.key}" for piece in pieces])
+def trim() -> int:
+    """Removes what no page of this version reads, and the oldest of too much; how many rows."""
+    return trim_rendered(version=VERSION)
+
+
+def _from_process(fragments: Iterable[Fragment]) -> dict[str, str]:
+    found = cache.get_many([f"html:{fragment.key}" for fragment in fragments])
     return {key.removeprefix("html:"): html for key, html in found.items()}
 
 

@@ -1,10 +1,12 @@
 import re
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.batches.actions import create_batch, exclude_batch
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import Batch
 from annotation.queue.actions import claim_task
@@ -96,6 +98,27 @@ def test_the_form_starts_a_round_with_the_values_typed(client, project, criterio
     plan = Round.objects.get().plan
     assert plan["sampling"]["prompts"] == 7
     assert plan["sampling"]["options"]["temperatures"] == [0.7, 1.0]
+
+
+def test_the_batches_to_learn_from_are_chosen_on_the_form_and_excluded_ones_are_not_offered(
+    client, project, criterion, policy, prompt_set, max_
+):
+    client.force_login(max_)
+    url = reverse("rounds:start", args=["kitchen"])
+    assert "Batches to learn from" not in client.get(url).content.decode()  # there is none
+    make = partial(
+        create_batch, actor=max_, project=project, criterion=criterion, responses_per_task=2, overlap=1
+    )
+    first, second, bad = make(name="first"), make(name="second"), make(name="bad")
+    exclude_batch(actor=max_, batch=bad)
+    page = client.get(url).content.decode()
+    assert [name in page for name in (">first<", ">second<", ">bad<")] == [True, True, False]
+    values = {
+        "preset": "tiny", "criterion": criterion.pk, "start_policy": policy.pk, "prompt_set": prompt_set.pk,
+    }  # fmt: skip
+    assert client.post(url, {**values, "batches": [first.pk, bad.pk]}).status_code == 422
+    assert client.post(url, {**values, "batches": [second.pk]}).status_code == 302
+    assert Round.objects.get().plan["batches"] == ["second"]
 
 
 def test_choices_of_another_project_are_not_offered_or_taken(

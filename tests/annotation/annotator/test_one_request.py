@@ -14,7 +14,7 @@ from annotation.judging import actions as judging
 from annotation.models import Assignment, CurrentJudgment, Judgment, Prompt, Response, Task
 from annotation.queue.actions import sweep_expired_leases
 from annotation.queue.counters import find_counter_drift
-from annotation.rendering.kept import message_piece, response_piece, show
+from annotation.rendering.kept import message_fragment, response_fragment, show
 from workspace.actions import remove_member, set_role
 from workspace.models import AuditEvent
 
@@ -57,8 +57,8 @@ def test_next_and_submit_are_eight_statements_each_and_fourteen_together(at_work
         return response.json(), len(statements(captured))
 
     # The texts' HTML has been made before, in another process.
-    show([message_piece(message) for prompt in Prompt.objects.all() for message in prompt.messages])
-    show([response_piece(response.answer) for response in Response.objects.all()])
+    show([message_fragment(message) for prompt in Prompt.objects.all() for message in prompt.messages])
+    show([response_fragment(response.answer) for response in Response.objects.all()])
     cache.clear()
     post(at_work, project, "next_task")  # the guideline's text is read once a process
     first = Assignment.objects.get()

@@ -1,8 +1,12 @@
 """Safe HTML is made once, and never shown from another version of the rendering."""
 
+from datetime import timedelta
+from unittest import mock
+
 import pytest
 from django.core.cache import cache
 from django.db import OperationalError
+from django.utils import timezone
 
 from annotation.models import RenderedText, TaskResponse
 from annotation.rendering import actions, kept
@@ -100,3 +104,22 @@ def test_very_long_html_is_not_kept(monkeypatch):
     monkeypatch.setattr(actions, "MAX_KEPT_CHARACTERS", 20)
     assert "<em>" in show_markdown("*a*" + " long" * 10)
     assert not RenderedText.objects.exists()
+
+
+def test_rows_of_other_versions_go_after_a_day_and_the_oldest_beyond_the_budget():
+    def keep(key, version, characters, age):
+        row = RenderedText.objects.create(
+            key=key, version=version, characters=characters, html="x" * characters
+        )
+        RenderedText.objects.filter(pk=row.pk).update(created_at=timezone.now() - age)
+
+    hour = timedelta(hours=1)
+    keep("old version", "1", 10, 25 * hour)
+    keep("other version, still served", "3", 10, 23 * hour)
+    for number in range(4):
+        keep(f"mine {number}", "2", 10, 48 * hour)
+    assert actions.trim_rendered(version="2", budget=60) == 1
+    assert RenderedText.objects.count() == 5
+    with mock.patch.object(actions, "_ROWS_PER_DELETE", 2):
+        assert actions.trim_rendered(version="2", budget=25) == 4
+    assert list(RenderedText.objects.values_list("key", flat=True)) == ["mine 3"]
