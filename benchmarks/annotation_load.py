@@ -30,8 +30,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from load.label_studio import LabelStudio
 from load.our_site import OurSite
+from load.peer_site import LabelStudio
 from load.postgres import Cluster
 from load.processes import cpu_seconds, resident_mb
 

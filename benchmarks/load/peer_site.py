@@ -1,6 +1,6 @@
 """Label Studio beside ours: started from a virtual environment of its own, on a database of the same cluster.
 
-Nothing of ours imports it; `label_studio_project.py` runs inside its environment. Its production server, two gunicorn
+Nothing of ours imports it; `peer_project.py` runs inside its environment. Its production server, two gunicorn
 workers of eight threads each, with its token login.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from load.postgres import free_port
 
-SETTING_UP = Path(__file__).with_name("label_studio_project.py")
+SETTING_UP = Path(__file__).with_name("peer_project.py")
 START_TIMEOUT_S = 300
 
 
@@ -29,6 +29,7 @@ class LabelStudio:
         self.port = free_port()
         self.variables = {
             **os.environ,
+            "PYTHONPATH": str(self._package()),
             "DJANGO_SETTINGS_MODULE": "core.settings.label_studio",
             "LABEL_STUDIO_BASE_DATA_DIR": str(folder),
             "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
@@ -54,7 +55,8 @@ class LabelStudio:
     def _run(self, *command: str, text: str | None = None) -> str:
         with (self.folder / "setup.log").open("ab") as log:
             process = subprocess.run(
-                [str(self.python), *command],
+                # Without the script's own folder: it has modules of ours.
+                [str(self.python), "-P", *command],
                 cwd=self._package(),
                 env=self.variables,
                 input=text,
