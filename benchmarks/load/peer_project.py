@@ -1,8 +1,7 @@
 """Runs inside Label Studio's own environment: a pairwise project, its tasks, annotators with tokens.
 
 Standard input: {tasks: [{prompt, a, b}], copies, annotators, overlap}; standard output: {project, accounts}. The given
-tasks are imported by its own importer's serializer; the others are copies of their rows, made by the database as ours
-are.
+tasks are made through its models; the others are copies of their rows, made by the database as ours are.
 """
 
 import json
