@@ -193,8 +193,9 @@ def submit(request: ProjectRequest, public_id: UUID) -> HttpResponse:
             answer["next"] = _next_task(request, data["claim_next"])
         except ActionError:
             pass  # asked for by itself it says why
-        except DatabaseError:
-            logger.exception("the task after a judgment that is stored could not be claimed")
+        except DatabaseError as error:
+            # One line: while the database is away this is said of every request.
+            logger.error("the task after a judgment that is stored could not be claimed: %s", error)
     return short_response(request, answer, status=201)
 
 
