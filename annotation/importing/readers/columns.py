@@ -67,15 +67,20 @@ class ColumnMap:
             for field in group
         }
         self._row: Mapping[str, Any] | None = None
-        self._read: set[str] = set()
+        self._asked: set[str] = set()
+        self._kept: set[str] = set()
+
+    def columns_asked(self, row: Mapping[str, Any]) -> frozenset[str]:
+        """The columns of this row, the latest, whose values were asked for."""
+        return frozenset(self._asked) if row is self._row else frozenset()
 
     def columns_read(self, row: Mapping[str, Any]) -> frozenset[str]:
-        """The columns of this row, the latest, whose values were asked for."""
-        return frozenset(self._read) if row is self._row else frozenset()
+        """Those of them of which nothing is left that a reader had no use for."""
+        return self.columns_asked(row) - self._kept
 
-    def forget_read(self, row: Mapping[str, Any], field: str) -> None:
-        """What was asked for is not all that is there: the column counts as not read."""
-        self._read.difference_update(self._columns[field])
+    def keep(self, row: Mapping[str, Any], field: str) -> None:
+        """What was taken of the field is not all that is there: its columns are kept as those that nobody reads."""
+        self._kept.update(self._columns[field])
 
     def _is_superseded(self, field: str) -> bool:
         return field not in self._mapped and bool(self._named_instead.get(field))
@@ -126,8 +131,8 @@ class ColumnMap:
             raise RowError(self.name(self._named_instead[field][0]), "has nothing in it")
         self._require_no_other(row, field)
         if row is not self._row:
-            self._row, self._read = row, set()
-        self._read.update(self._columns[field])
+            self._row, self._asked, self._kept = row, set(), set()
+        self._asked.update(self._columns[field])
         values = [_look_up(row, column) for column in self._columns[field]]
         if any(value is _MISSING for value in values):
             self._raise_missing(row, field)

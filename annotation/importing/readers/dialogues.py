@@ -26,6 +26,7 @@ class DialogueTurnReader:
 
     description: ClassVar[str] = "dialogues, of each of which one model-written turn is taken"
     fields: ClassVar[tuple[str, ...]] = (*DIALOGUE_FIELDS, "source", "prompt_id")
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (DIALOGUE_FIELDS,)
 
     def __init__(self, columns: ColumnMap, *, seed: int) -> None:
         self._columns = columns

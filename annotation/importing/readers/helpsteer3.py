@@ -27,7 +27,7 @@ class Helpsteer3Reader(ForeignFormatReader):
     fields: ClassVar[tuple[str, ...]] = (
         "context", "response1", "response2", "overall_preference", "individual_preference", "annotator", "id",
     )  # fmt: skip
-    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (("overall_preference", "individual_preference"),)
 
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
         names = [self._columns.name("response1"), self._columns.name("response2")]
@@ -69,7 +69,7 @@ class Helpsteer3Reader(ForeignFormatReader):
                     name = parse_name(entry["annotator"], f"{where}.annotator")
                 found.append((f"{where}.score", entry["score"], name, _reason(entry, where)))
         if any(entry.get("score") is None or entry.keys() - INDIVIDUAL_KEYS for entry in individual):
-            self._columns.forget_read(row, "individual_preference")
+            self._columns.keep(row, "individual_preference")
         if found:
             return found
         annotator = self._columns.parse_optional(row, "annotator", parse_name)

@@ -27,6 +27,11 @@ def read_prompt(columns: ColumnMap, row: Mapping[str, Any], field: str = "prompt
         prompt = [{"role": "user", "content": _instruction_and_input(columns, row)}]
     else:
         prompt = columns.parse(row, field, columns.messages.prompt)
+    return add_system(columns, row, prompt)
+
+
+def add_system(columns: ColumnMap, row: Mapping[str, Any], prompt: list[Message]) -> list[Message]:
+    """The prompt after the system turn of the column that --map names, if the row has one."""
     system = columns.parse_optional(row, "system", parse_text) if columns.is_mapped("system") else None
     if not system or not system.strip():
         return prompt

@@ -10,6 +10,7 @@ from annotation.importing.readers.messages import Message, MessageParser, check_
 from annotation.importing.readers.prompt_columns import (
     PROMPT_FIELDS,
     PROMPT_FORMS,
+    add_system,
     has_prompt,
     prompt_name,
     read_prompt,
@@ -98,7 +99,11 @@ class DemonstrationReader(_OwnRowReader):
     def read(self, row: Mapping[str, Any], line: int) -> dict[str, Any]:
         prompt, response, column = self._prompt_and_response(row)
         parse_nonempty_text(answer_text(response), column)
-        turns = self._columns.parse_optional(row, "turns", self._columns.messages.response)
+        # A column that was named for the response wins over what has the name `turns`.
+        named = any(map(self._columns.is_mapped, (*RESPONSE_FIELDS, *DIALOGUE_FIELDS)))
+        turns = None
+        if not named or self._columns.is_mapped("turns"):
+            turns = self._columns.parse_optional(row, "turns", self._columns.messages.response)
         return {
             "messages": prompt,
             "response": response if turns is None else turns,
@@ -115,7 +120,8 @@ class DemonstrationReader(_OwnRowReader):
             turns = self._columns.parse(row, dialogue, _parse_dialogue, self._columns.messages)
             if has_prompt(self._columns, row):
                 return *self._beside_prompt(row, turns, column), column
-            return check_prompt(turns[:-1], column), to_answer(turns[-1:]), column
+            prompt = add_system(self._columns, row, check_prompt(turns[:-1], column))
+            return prompt, to_answer(turns[-1:]), column
         column = self._columns.name(field or "response")
         return *self._beside_prompt(row, self._columns.value(row, field or "response"), column), column
 

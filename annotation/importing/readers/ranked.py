@@ -1,5 +1,6 @@
 """A prompt, its responses, and how they compare: ranks, a preference or labels of pairs."""
 
+import math
 from typing import Any, ClassVar
 
 from annotation.importing.readers.base import ForeignFormatReader, Row
@@ -69,7 +70,30 @@ class RankedReader(ForeignFormatReader):
                 found.append(self._read_preference(answer, common))
             else:
                 found.append(self._read_order(row, field, answer, common))
+        self._require_no_contradiction(row, field, found)
         return found
+
+    def _require_no_contradiction(
+        self, row: Row, field: str, found: list[ImportedJudgment | ImportedPair]
+    ) -> None:
+        """Raises RowError when the row has ranks or scores of another order than the one that was read."""
+        if len(found) != 1 or not isinstance(found[0], ImportedJudgment):
+            return
+        for other, sign in (("ranks", 1), ("scores", -1)):
+            if other == field or not self._columns.has(row, other):
+                continue
+            numbers = self._columns.value(row, other)
+            self._columns.keep(row, other)
+            if not isinstance(numbers, list) or len(numbers) != len(found[0].ranks):
+                continue
+            if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+                continue
+            if dense_ranks([sign * number for number in numbers]) != list(found[0].ranks):
+                raise RowError(
+                    self._columns.name(other),
+                    f"is another order than {self._columns.name(field)}: name the one that counts, as in --map "
+                    f"{other}={self._columns.name(other)}",
+                )
 
     def _compared_by(self, row: Row) -> str:
         """The field that says how the responses of this row compare."""

@@ -31,6 +31,7 @@ COMPARISON_READERS: Mapping[str, type[Reader]] = {
 PROMPT_READERS: Mapping[str, type[PromptFileReader]] = {"records": PromptReader}
 DEMONSTRATION_READERS: Mapping[str, type[PromptFileReader]] = {"records": DemonstrationReader}
 TASK_READERS: Mapping[str, type[TaskReader]] = {"records": TaskReader}
+DIALOGUE_READERS: Mapping[str, type[DialogueTurnReader]] = {"dialogues": DialogueTurnReader}
 TEXT_READERS: Mapping[str, type[TextReader]] = {"records": TextReader}
 
 T = TypeVar("T")
@@ -97,8 +98,8 @@ def task_reader(format_name: str, columns: ColumnMap) -> TaskReader:
     return reader(columns)
 
 
-def dialogue_turn_reader(mapping: Mapping[str, list[str]], *, seed: int) -> DialogueTurnReader:
-    return DialogueTurnReader(_column_map(DialogueTurnReader, mapping, "dialogues"), seed=seed)
+def dialogue_turn_reader(columns: ColumnMap, *, seed: int) -> DialogueTurnReader:
+    return DialogueTurnReader(columns, seed=seed)
 
 
 def text_reader(format_name: str, columns: ColumnMap) -> TextReader:

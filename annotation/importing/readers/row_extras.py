@@ -67,6 +67,8 @@ class RowExtras:
         self._own = {column for field in EXTRA_FIELDS for column in own.get(field, [field])}
         self.reader_columns = reader_columns or ColumnMap(tuple(fields), {}, format_name="any")
         self._keeps_unread = keeps_unread
+        never_read = {*EXTRA_FIELDS, *DERIVED_FIELDS, "id"}
+        self._named_fields = [field for field in fields if field in mapping and field not in never_read]
         self._soft_label = next(iter(mapping.get("soft_label", ["soft_label"])))
         self._unmapped_system = "system" in fields and "system" not in mapping
         self._unread_system = 0
@@ -74,6 +76,7 @@ class RowExtras:
 
     def read(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{split, tags, source_id, metadata}, null where the row has none. Raises RowError."""
+        self._require_named_columns_read(row)
         source_id, id_column = self._source_id(row)
         tags, not_tags = self._tags(row)
         return {
@@ -82,6 +85,22 @@ class RowExtras:
             "source_id": source_id,
             "metadata": self._metadata(row, id_column, not_tags),
         }
+
+    def _require_named_columns_read(self, row: Mapping[str, Any]) -> None:
+        """Raises RowError for a named column that has something which the row's reading had no use for: what it means
+        beside the rest is not ours to guess.
+        """
+        if not self._keeps_unread:
+            return
+        read = self.reader_columns.columns_asked(row)
+        for field in self._named_fields:
+            columns = self.reader_columns.name(field).split(" + ")
+            if not read.issuperset(columns) and self.reader_columns.has(row, field):
+                raise RowError(
+                    " + ".join(columns),
+                    f"is named as {field}, and nothing of this row is read with a {field}: leave it out of --map, or "
+                    "import such rows by themselves",
+                )
 
     def _tags(self, row: Mapping[str, Any]) -> tuple[list[str] | None, str | None]:
         """The tags; else the column that is called so and has something else, as any other that nobody reads."""

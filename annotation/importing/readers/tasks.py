@@ -10,6 +10,7 @@ from annotation.importing.readers.messages import looks_like_messages
 from annotation.importing.readers.prompt_columns import (
     PROMPT_FIELDS,
     PROMPT_FORMS,
+    add_system,
     has_prompt,
     prompt_name,
     read_prompt,
@@ -69,6 +70,7 @@ class TaskReader:
                 for value, name in zip(values, names, strict=True)
             ]
             prompt, answers = split_shared_prompt(conversations, names)
+            prompt = add_system(self._columns, row, prompt)
         return {
             "messages": prompt,
             "prompt_id": self.row_id(row),

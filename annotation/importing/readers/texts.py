@@ -19,6 +19,7 @@ class TextReader:
 
     description: ClassVar[str] = "our own records, or rows with a text"
     fields: ClassVar[tuple[str, ...]] = ("text", "text_id", "licence", "license", "split")
+    alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (("licence", "license"),)
 
     def __init__(self, columns: ColumnMap) -> None:
         self._columns = columns

@@ -18,6 +18,7 @@ from annotation.importing.readers.messages import Message, looks_like_messages
 from annotation.importing.readers.prompt_columns import (
     PROMPT_FIELDS,
     PROMPT_FORMS,
+    add_system,
     has_prompt,
     prompt_name,
     read_prompt,
@@ -96,6 +97,7 @@ class TrlReader(ForeignFormatReader):
                 parser.conversation(value, name) for value, name in zip(values, names, strict=True)
             ]
             prompt, (chosen, rejected) = split_shared_prompt(conversations, names)
+            prompt = add_system(self._columns, row, prompt)
         else:
             prompt, (chosen, rejected) = read_responses(
                 parser, read_prompt(self._columns, row), prompt_name(self._columns, row), values, names
@@ -105,6 +107,10 @@ class TrlReader(ForeignFormatReader):
     def _strength_or_margin(self, row: Row) -> int | None:
         """The strength; where the row has none, that of its margin by the caller's rule."""
         strength = self._strength(row)
+        is_named = self._margins.given and self._columns.is_mapped("margin")
+        if is_named and not self._columns.is_mapped("strength") and self._columns.has(row, "margin"):
+            self._columns.keep(row, "strength")
+            strength = None
         if strength is None and self._columns.has(row, "margin"):
             if self._margins.given:
                 return self._columns.parse(row, "margin", self._margins.strength)

@@ -14,10 +14,14 @@ from annotation.content.actions import (
     get_or_create_source,
 )
 from annotation.importing.insertion import content_id
-from annotation.importing.readers.dialogues import DialogueTurnReader
 from annotation.importing.readers.judgments import MAX_RESPONSES
-from annotation.importing.readers.registry import TASK_READERS, dialogue_turn_reader, row_extras, task_reader
-from annotation.importing.readers.row_extras import RowExtras
+from annotation.importing.readers.registry import (
+    DIALOGUE_READERS,
+    TASK_READERS,
+    dialogue_turn_reader,
+    row_extras,
+    task_reader,
+)
 from annotation.importing.report import ImportRefused, ImportReport
 from annotation.importing.rows import row_chunks
 from annotation.importing.sources import open_source
@@ -160,10 +164,10 @@ def import_dialogue_turns(
     Dialogues whose prompt is there already, or comes again, are left out and counted. Raises ImportRefused.
     """
     columns_of = {field: list(columns) for field, columns in (mapping or {}).items()}
-    extras = RowExtras(
-        DialogueTurnReader.fields, columns_of, split_names=split_names, project_splits=project_splits
+    extras = row_extras(
+        DIALOGUE_READERS, "dialogues", columns_of, split_names=split_names, project_splits=project_splits
     )
-    reader = dialogue_turn_reader(columns_of, seed=seed)
+    reader = dialogue_turn_reader(extras.reader_columns, seed=seed)
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
         report = stage_dialogue_turns(source, reader, extras, staging, project)

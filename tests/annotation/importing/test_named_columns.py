@@ -2,9 +2,15 @@
 
 import pytest
 
-from annotation.importing.actions import import_comparisons, import_demonstrations, import_prompts
+from annotation.importing.actions import (
+    import_comparisons,
+    import_demonstrations,
+    import_prompts,
+    import_texts,
+)
 from annotation.importing.report import ImportRefused
-from annotation.models import Demonstration, Judgment, Prompt
+from annotation.importing.tasks.actions import import_tasks
+from annotation.models import Demonstration, Judgment, Prompt, Text
 from learning.interface.messages import answer_text
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -174,3 +180,103 @@ def test_a_row_without_a_comparison_names_all_that_would_do(stored):
         ImportRefused, match="and so are scores, preference and pair_labels .the row has: prompt,"
     ):
         stored([ASKED])
+
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+ASKS = {"role": "user", "content": "Q?"}
+
+
+def answers(text):
+    return [ASKS, {"role": "assistant", "content": text}]
+
+
+@pytest.mark.parametrize("field", ["messages", "conversations"])
+def test_a_named_system_column_begins_the_prompt_of_a_dialogue(project, max_, write_rows, field):
+    row = {"sys": "Be brief.", field: answers("A.")}
+    path = write_rows([row], "d.jsonl")
+    import_demonstrations(actor=max_, project=project, path=path, mapping={"system": ["sys"]})
+    assert Prompt.objects.get().messages == [SYSTEM, ASKS]
+    assert Demonstration.objects.get().metadata is None
+
+
+def test_a_named_system_column_begins_the_prompt_that_whole_conversations_share(stored):
+    row = {"sys": "Be brief.", "chosen": answers("a"), "rejected": answers("b")}
+    stored([row], format="trl", mapping={"system": ["sys"]})
+    assert Prompt.objects.get().messages == [SYSTEM, ASKS]
+
+
+def test_a_named_system_column_begins_the_prompt_of_a_task(project, max_, write_rows):
+    path = write_rows([{"sys": "Be brief.", "responses": [answers("a"), answers("b")]}], "t.jsonl")
+    import_tasks(actor=max_, project=project, path=path, mapping={"system": ["sys"]})
+    assert Prompt.objects.get().messages == [SYSTEM, ASKS]
+
+
+def test_a_response_that_was_named_wins_over_turns(project, max_, write_rows):
+    turns = [{"role": "assistant", "content": "WRONG"}]
+    path = write_rows([{"prompt": "Q?", "human": "RIGHT", "turns": turns}], "d.jsonl")
+    import_demonstrations(actor=max_, project=project, path=path, mapping={"response": ["human"]})
+    [stored] = Demonstration.objects.all()
+    assert (stored.response_text, stored.turns, stored.metadata) == ("RIGHT", None, {"turns": turns})
+
+
+def test_a_licence_that_was_named_wins_over_the_other_spelling(project, max_, write_rows):
+    path = write_rows([{"text": "T.", "licence": "MIT", "lic": "CC0"}], "t.jsonl")
+    import_texts(actor=max_, project=project, path=path, mapping={"license": ["lic"]})
+    assert Text.objects.values_list("licence", "metadata").get() == ("CC0", {"licence": "MIT"})
+
+
+def helpsteer3(**fields):
+    individual = [{"score": -2, "reasoning": "r", "feedback1": "", "feedback2": ""}]
+    return {
+        "context": [ASKS],
+        "response1": "a",
+        "response2": "b",
+        "individual_preference": individual,
+    } | fields
+
+
+def test_an_overall_preference_that_was_named_wins_over_individual_ones(stored):
+    row = helpsteer3(o=2)
+    [judgment], _ = stored([row], format="helpsteer3", mapping={"overall_preference": ["o"]})
+    assert judgment == ([["b"], ["a"]], [2], {"individual_preference": row["individual_preference"]})
+
+
+def test_a_named_margin_wins_over_a_strength_where_margins_are_used(stored):
+    row = {"prompt": "Q?", "chosen": "a", "rejected": "b", "strength": 1, "m": 3.0}
+    [judgment], _ = stored([row], format="trl", mapping={"margin": ["m"]}, margins="large")
+    assert judgment == ([["a"], ["b"]], [3], {"strength": 1, "m": 3.0})
+
+
+@pytest.mark.parametrize(
+    ("row", "format", "mapping", "named"),
+    [
+        (helpsteer3(who="zed"), "helpsteer3", {"annotator": ["who"]}, "column who: is named as annotator"),
+        (
+            {"prompt": "Q?", "ctx": "C", "chosen": "a", "rejected": "b"}, "trl", {"input": ["ctx"]},
+            "column ctx: is named as input",
+        ),
+        (
+            ASKED | {"preference": "a-is-better", "st": [1]}, "ranked", {"strengths": ["st"]},
+            "column st: is named as strengths",
+        ),
+    ],
+)  # fmt: skip
+def test_a_named_column_that_the_row_has_no_use_for_is_refused_by_name(stored, row, format, mapping, named):
+    with pytest.raises(ImportRefused, match=f"{named}, and nothing of this row is read with"):
+        stored([row], format=format, mapping=mapping)
+
+
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        ({"preference": "a-is-better", "ranks": [1, 0]}, "column ranks: is another order than preference"),
+        ({"ranks": [1, 0], "scores": [2, 1]}, "column scores: is another order than ranks"),
+        ({"ranks": [0, 0], "scores": [2, 1]}, "column scores: is another order than ranks"),
+    ],
+)
+def test_two_orders_that_contradict_each_other_are_refused_until_one_is_named(stored, row, named):
+    with pytest.raises(ImportRefused, match=named):
+        stored([ASKED | row])
+    [field] = [name for name in ("scores", "ranks") if name in row][:1]
+    [judgment], _ = stored([ASKED | row], mapping={field: [field]})
+    assert judgment[0] == ([["b"], ["a"]] if field == "ranks" else [["a"], ["b"]])
