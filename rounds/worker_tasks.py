@@ -3,7 +3,7 @@
 import time
 
 from annotation.queue.actions import sweep_expired_leases
-from annotation.rendering import kept
+from annotation.rendering import html_cache
 from policy_training.run_kinds import KINDS as POLICY_KINDS
 from rewardmodel.run_kinds import RUN_KINDS as REWARD_MODEL_KINDS
 from rounds.schedules.firing import fire_due_schedules
@@ -24,7 +24,7 @@ def housekeeping() -> None:
     if time.monotonic() < _next_housekeeping:
         return
     _next_housekeeping = time.monotonic() + HOUSEKEEPING_SECONDS
-    kept.trim()
+    html_cache.trim()
     forget_old_logins()
 
 

@@ -15,7 +15,7 @@ from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from workspace.access import NoLongerMember
-from workspace.visits import note_visit
+from workspace.project_context import read_project_context
 
 SESSION_EXPIRED_MESSAGE = "That was not done, because your session had ended: log in and repeat it."
 
@@ -49,7 +49,7 @@ class VisitMiddleware:
         self, request: HttpRequest, view: Callable[..., HttpResponse], args: Any, kwargs: dict[str, Any]
     ) -> None:
         if hasattr(view, "capability") and settings.SESSION_COOKIE_NAME in request.COOKIES:
-            request.visit = note_visit(request, kwargs["slug"])  # type: ignore[attr-defined]
+            request.project_context = read_project_context(request, kwargs["slug"])  # type: ignore[attr-defined]
 
 
 class ExpiredSessionMiddleware:

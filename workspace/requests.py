@@ -14,8 +14,8 @@ from learning.interface.options import UserError
 from workspace.access import access_project
 from workspace.errors import ActionError
 from workspace.models import Project, User
+from workspace.project_context import ProjectContext
 from workspace.roles import Capability, role_capabilities
-from workspace.visits import Visit
 
 R = TypeVar("R")
 
@@ -26,7 +26,7 @@ class ProjectRequest(HttpRequest):
     user: User
     project: Project
     capabilities: frozenset[Capability]
-    visit: Visit | None  # what was read of them at once, where it was
+    project_context: ProjectContext | None  # what was read of them at once, where it was
 
 
 class ProjectView(Protocol):
@@ -46,14 +46,14 @@ def project_view(capability: Capability) -> Callable[[Callable[..., HttpResponse
         @wraps(view)
         def authorized(request: HttpRequest, *args: Any, slug: str, **kwargs: Any) -> HttpResponseBase:
             allowed = cast(ProjectRequest, request)
-            visit: Visit | None = getattr(request, "visit", None)
-            if visit is not None and visit.user is request._cached_user:  # type: ignore[attr-defined]
-                capabilities = role_capabilities(visit.user, visit.role)
+            project_context: ProjectContext | None = getattr(request, "project_context", None)
+            if project_context is not None and project_context.user is request._cached_user:  # type: ignore[attr-defined]
+                capabilities = role_capabilities(project_context.user, project_context.role)
                 if capability in capabilities:
-                    allowed.project, allowed.capabilities = visit.project, capabilities
+                    allowed.project, allowed.capabilities = project_context.project, capabilities
                     with timezone.override(allowed.project.time_zone):
                         return view(allowed, *args, **kwargs)
-            allowed.visit = None
+            allowed.project_context = None
             allowed.project, allowed.capabilities = access_project(request.user, slug, capability)
             with timezone.override(allowed.project.time_zone):
                 return view(allowed, *args, **kwargs)

@@ -22,12 +22,12 @@ from annotation.errors import BadRequest
 from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import Assignment, CurrentJudgment, Judgment
 from annotation.queue import actions as queue
-from annotation.queue.handout import TaskContent, read_content
+from annotation.queue.claimed_tasks import TaskContent, read_content
 from workspace.errors import ActionError
 from workspace.models import QuestionSettings
+from workspace.project_context import ProjectContext
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
-from workspace.visits import Visit
 
 logger = logging.getLogger(__name__)
 
@@ -48,22 +48,22 @@ def _next_task(request: ProjectRequest, data: dict[str, Any]) -> dict[str, Any]:
             after = UUID(str(public_id))
         except ValueError as error:
             raise BadRequest("`after_assignment` is not the id of an assignment.") from error
-    handout = queue.hand_out_task(
-        actor=request.user, project=project, after=after, versions=_versions(request.visit)
+    claimed = queue.claim_with_content(
+        actor=request.user, project=project, after=after, versions=_versions(request.project_context)
     )
-    if handout is None:
+    if claimed is None:
         html = render_to_string("annotation/annotator/no_tasks.html", {"project": project})
         return {"public_id": None, "html": html, "progress": annotator_progress(request.user, project)}
-    progress = describe_progress(handout.standing)
-    return task_data(request, handout.assignment, handout.content, None, progress)
+    progress = describe_progress(claimed.counts)
+    return task_data(request, claimed.assignment, claimed.content, None, progress)
 
 
-def _versions(visit: Visit | None) -> dict[str, int] | None:
-    if visit is None:
+def _versions(project_context: ProjectContext | None) -> dict[str, int] | None:
+    if project_context is None:
         return None
     return {
-        "settings_version": visit.settings.version if visit.settings else 0,
-        "guideline_version": visit.guideline.version if visit.guideline else 0,
+        "settings_version": project_context.settings.version if project_context.settings else 0,
+        "guideline_version": project_context.guideline.version if project_context.guideline else 0,
     }
 
 
@@ -108,7 +108,7 @@ def task_data(
 
 def _settings_of(request: ProjectRequest, assignment: Assignment) -> QuestionSettings | None:
     """The settings under which the task was handed out."""
-    in_force = request.visit.settings if request.visit else None
+    in_force = request.project_context.settings if request.project_context else None
     if in_force is not None and in_force.version == assignment.settings_version:
         return in_force
     return request.project.question_settings.filter(version=assignment.settings_version).first()
@@ -116,15 +116,15 @@ def _settings_of(request: ProjectRequest, assignment: Assignment) -> QuestionSet
 
 def news_of_guideline(request: ProjectRequest) -> dict[str, Any]:
     """The guideline in force; its version alone where the page says that it shows that one."""
-    content = guideline_content(request.project, request.visit)
+    content = guideline_content(request.project, request.project_context)
     shown = request.headers.get("X-Guideline-Version")
     return {"version": content["version"]} if shown == str(content["version"]) else content
 
 
 def short_response(request: ProjectRequest, data: dict[str, Any], *, status: int = 200) -> JsonResponse:
     """An answer without a task. Its header says which guideline is in force, so that the page notices a new one."""
-    visit = request.visit
-    newest = visit.guideline if visit else request.project.guidelines.latest_version()
+    project_context = request.project_context
+    newest = project_context.guideline if project_context else request.project.guidelines.latest_version()
     headers = {"X-Guideline-Version": str(newest.version if newest else 0)}
     return JsonResponse(data, status=status, headers=headers)
 
@@ -185,7 +185,7 @@ def submit(request: ProjectRequest, public_id: UUID) -> HttpResponse:
             assignment=access_assignment_to_judge(request.user, request.project, public_id),
             content=content,
             idempotency_key=key,
-            visit=request.visit,
+            project_context=request.project_context,
         )
     answer: dict[str, Any] = {"stored": True, "is_counted": not judgment.surplus}
     if isinstance(data.get("claim_next"), dict):

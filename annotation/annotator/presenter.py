@@ -17,11 +17,11 @@ from annotation.preferences.scale import (
     order_to_scale,
     tiers_to_labels,
 )
-from annotation.queue.handout import TaskContent
+from annotation.queue.claimed_tasks import TaskContent
 from annotation.rendering.conversation import display_task
-from annotation.rendering.kept import show_markdown
+from annotation.rendering.html_cache import show_markdown
 from workspace.models import Guideline, Project, QuestionSettings, User
-from workspace.visits import Visit
+from workspace.project_context import ProjectContext
 
 # Raised with every change of the work page's script that the fragments of tasks depend on.
 PAGE_VERSION = "2"
@@ -50,9 +50,9 @@ def step_strengths(keys: Mapping[str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def guideline_content(project: Project, visit: Visit | None = None) -> dict[str, Any]:
+def guideline_content(project: Project, project_context: ProjectContext | None = None) -> dict[str, Any]:
     """The guideline in force, as it goes to the screen: version (0: none yet) and text as HTML (empty: none)."""
-    newest = visit.guideline if visit else project.guidelines.latest_version()
+    newest = project_context.guideline if project_context else project.guidelines.latest_version()
     return {"version": newest.version if newest else 0, "html": _guideline_html(newest) if newest else ""}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import F
 
 from annotation.models import Judgment
-from annotation.queue.search import Standing, standing
+from annotation.queue.search import AnnotatorCounts, read_annotator_counts
 from workspace.models import Project, User
 
 # "500+" says as much as the number.
@@ -14,15 +14,15 @@ REMAINING_LIMIT = 500
 
 def count_remaining_tasks(actor: User, project: Project) -> int:
     """How many tasks the actor could still be given, those they hold included."""
-    return standing(actor, project).remaining
+    return read_annotator_counts(actor, project).remaining
 
 
 def annotator_progress(actor: User, project: Project) -> dict[str, Any]:
     """The annotator's counts, and the last of their assignments that can still be changed."""
-    return describe_progress(standing(actor, project))
+    return describe_progress(read_annotator_counts(actor, project))
 
 
-def describe_progress(now: Standing) -> dict[str, Any]:
+def describe_progress(now: AnnotatorCounts) -> dict[str, Any]:
     return {
         "last_assignment": str(now.last_assignment) if now.last_assignment else None,
         "judged": now.judged,

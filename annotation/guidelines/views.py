@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from annotation.guidelines.forms import GuidelineForm, QuestionForm, VersionedForm
-from annotation.rendering.kept import show_markdown
+from annotation.rendering.html_cache import show_markdown
 from workspace import actions
 from workspace.errors import StaleVersion
 from workspace.forms import SplitsForm, TimeZoneForm

@@ -33,7 +33,7 @@ from annotation.queue.actions import lock_task, require_own_assignment
 from workspace.actions import record_audit
 from workspace.database import insert_row, run_prepared, write_transaction
 from workspace.models import Guideline, Membership, Project, QuestionSettings, User
-from workspace.visits import Visit
+from workspace.project_context import ProjectContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +82,11 @@ def submit_judgment(
     assignment: Assignment,
     content: JudgmentInput,
     idempotency_key: str,
-    visit: Visit | None = None,
+    project_context: ProjectContext | None = None,
 ) -> Judgment:
     """Store the actor's judgment. The same key again returns the judgment that is there.
 
-    `visit`, where there is one, has read which settings and guideline are in force.
+    `project_context`, where there is one, has read which settings and guideline are in force.
     A late judgment is always stored: it counts if a slot is still open, else it is surplus. Raises NotYourTask,
     InvalidJudgment, InvalidText, IdempotencyKeyReused, AlreadySubmitted.
     """
@@ -95,7 +95,7 @@ def submit_judgment(
     if assignment.state == Assignment.State.LEASED:
         # As nearly always: the lease is there, and the database's own rules refuse whatever changed meanwhile.
         project = assignment.task.batch.project
-        parsed = _parse_judgment(assignment, project, content, visit)
+        parsed = _parse_judgment(assignment, project, content, project_context)
         with suppress(IntegrityError, _Overtaken):
             return _submit_leased(actor, assignment, project, parsed, idempotency_key)
     return _submit_any(actor, assignment, content, idempotency_key)
@@ -245,29 +245,32 @@ def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: s
 
 
 def _parse_judgment(
-    assignment: Assignment, project: Project, content: JudgmentInput, visit: Visit | None = None
+    assignment: Assignment,
+    project: Project,
+    content: JudgmentInput,
+    project_context: ProjectContext | None = None,
 ) -> JudgmentContent:
     """From labels to response keys, checked against what this annotator was shown and asked."""
     key_of = labels_to_responses(assignment.order_shown)
     labels = list(key_of)
     settings: QuestionSettings | None
     if (
-        visit is not None
-        and visit.settings is not None
-        and _is_version(content.settings_version, visit.settings)
+        project_context is not None
+        and project_context.settings is not None
+        and _is_version(content.settings_version, project_context.settings)
     ):
-        settings, settings_version = visit.settings, visit.settings.version
+        settings, settings_version = project_context.settings, project_context.settings.version
     else:
         settings_version = _known_version(
             project.question_settings.all(), content.settings_version, "settings", assignment.settings_version
         )
         settings = project.question_settings.filter(version=settings_version).first()
     if (
-        visit is not None
-        and visit.guideline is not None
-        and _is_version(content.guideline_version, visit.guideline)
+        project_context is not None
+        and project_context.guideline is not None
+        and _is_version(content.guideline_version, project_context.guideline)
     ):
-        guideline_version = visit.guideline.version
+        guideline_version = project_context.guideline.version
     else:
         guideline_version = _known_version(
             project.guidelines.all(), content.guideline_version, "guideline", assignment.guideline_version

@@ -22,9 +22,9 @@ from annotation.errors import (
     NotYourTask,
 )
 from annotation.models import Assignment, Batch, Task
+from annotation.queue.claimed_tasks import ClaimedTask, lease, read_content
 from annotation.queue.counts import shorten_counts
-from annotation.queue.handout import Handout, lease, read_content
-from annotation.queue.search import TaskSearch, current_versions, lock_member, survey, take_task
+from annotation.queue.search import TaskSearch, current_versions, find_claim_options, lock_member, take_task
 from annotation.text import clean_json_value, clean_text
 from workspace.actions import record_audit
 from workspace.database import database_now, write_transaction
@@ -47,43 +47,43 @@ def claim_task(
     Their own live lease comes first. `after` is the assignment on their screen, so that the one behind it can be
     prefetched. `batch` narrows the search. Raises NotAMember. Writes no audit row.
     """
-    handout = hand_out_task(
+    claimed = claim_with_content(
         actor=actor, project=project, after=after.public_id if after else None, batch=batch
     )
-    return handout.assignment if handout else None
+    return claimed.assignment if claimed else None
 
 
-def hand_out_task(
+def claim_with_content(
     *,
     actor: User,
     project: Project,
     after: UUID | None = None,
     batch: Batch | None = None,
     versions: Mapping[str, int] | None = None,
-) -> Handout | None:
+) -> ClaimedTask | None:
     """The same with all that its screen needs. `versions` of settings and guideline, where they were read already."""
     versions = versions or current_versions(project)
-    handout = _claim_or_wait(actor, project, after, batch, versions)
+    claimed = _claim_or_wait(actor, project, after, batch, versions)
     # In a transaction of its own: it holds several task locks, and a claim may wait for one.
-    if handout is None and sweep_expired_leases(project=project):
-        handout = _claim_or_wait(actor, project, after, batch, versions)
-    if handout is not None and handout.standing.is_long:
+    if claimed is None and sweep_expired_leases(project=project):
+        claimed = _claim_or_wait(actor, project, after, batch, versions)
+    if claimed is not None and claimed.counts.is_long:
         shorten_counts(project, actor)
-    return handout
+    return claimed
 
 
 def _claim_or_wait(
     actor: User, project: Project, after: UUID | None, batch: Batch | None, versions: Mapping[str, int]
-) -> Handout | None:
+) -> ClaimedTask | None:
     """First pass over whatever is locked, then, in a transaction that holds no other task, wait for what is.
 
     PostgreSQL keeps the lock of a row that it had to pass over because it no longer matched. Two claims that wait
     while holding such locks can deadlock.
     """
-    handout = _claim(actor, project, after, batch, versions)
-    if handout is None and connection.vendor == "postgresql":
-        handout = _claim(actor, project, after, batch, versions, waits=True)
-    return handout
+    claimed = _claim(actor, project, after, batch, versions)
+    if claimed is None and connection.vendor == "postgresql":
+        claimed = _claim(actor, project, after, batch, versions, waits=True)
+    return claimed
 
 
 @write_transaction
@@ -95,21 +95,21 @@ def _claim(
     versions: Mapping[str, int],
     *,
     waits: bool = False,
-) -> Handout | None:
+) -> ClaimedTask | None:
     # One claim of a person at a time: two open tabs get the same task instead of one each.
     leased_until = lock_member(actor, project) + timedelta(minutes=project.lease_minutes)
     search = TaskSearch(actor=actor, project=project, batch=batch, waits=waits)
-    found = survey(search, after=after)
+    found = find_claim_options(search, after=after)
     if found.own_lease and Assignment.objects.filter(
         pk=found.own_lease, state=Assignment.State.LEASED
     ).update(leased_until=leased_until, **versions):
         assignment = Assignment.objects.get(pk=found.own_lease)
-        return Handout(assignment, read_content(assignment.task_id), found.standing)
+        return ClaimedTask(assignment, read_content(assignment.task_id), found.counts)
     task_id = take_task(search, found)
     if task_id is None:
         return None
     content = read_content(task_id)
-    return Handout(lease(actor, task_id, content, leased_until, versions), content, found.standing)
+    return ClaimedTask(lease(actor, task_id, content, leased_until, versions), content, found.counts)
 
 
 def require_own_assignment(actor: User, assignment: Assignment) -> None:

@@ -94,7 +94,7 @@ _LAST_ASSIGNMENT = f"""SELECT a.public_id FROM (
     AND (j.from_import_id IS NULL OR i.state = 'done') ORDER BY j.id DESC LIMIT 1"""
 
 # What a person has done and can be given, from counts alone; `parts` is of how many rows more than one for each count.
-_STANDING = f"""SELECT
+_ANNOTATOR_COUNTS = f"""SELECT
         COALESCE(SUM(CASE WHEN k.annotator_id = 0 THEN 0 ELSE k.submitted END), 0) AS judged,
         COALESCE(SUM(CASE WHEN b.state = 'open' AND b.visible THEN k.available ELSE 0 END), 0) AS left_for_actor,
         COUNT(*) - 2 * COUNT(DISTINCT k.batch_id) AS parts
@@ -105,14 +105,14 @@ _STANDING = f"""SELECT
 _LEASED = f"SELECT COUNT(*) {_FROM_OWN_LEASES} AND t.required_judgments > 0"
 
 # All that a claim decides by, in one statement: a row for each open batch, or one without a batch.
-_SURVEY = f"""SELECT standing1.judged, standing1.left_for_actor, standing1.parts,
+_CLAIM_OPTIONS = f"""SELECT counts1.judged, counts1.left_for_actor, counts1.parts,
     ({_LEASED}),
     ({_LAST_ASSIGNMENT.format(latest=100)}),
     (SELECT own.id {_FROM_OWN_LEASES} AND own.public_id <> %(after)s ORDER BY own.id LIMIT 1),
     ({_FIND_EXPIRED_WITH_DRAFT}),
     ({_FIND_RESERVED_TASK}),
     b.id, b.queue_version, c.priority, c.task_id
-    FROM ({_STANDING}) standing1 LEFT JOIN {_TABLE["b"]} ON {_IN_OPEN_BATCHES}
+    FROM ({_ANNOTATOR_COUNTS}) counts1 LEFT JOIN {_TABLE["b"]} ON {_IN_OPEN_BATCHES}
     LEFT JOIN {_TABLE["c"]} ON c.batch_id = b.id AND c.annotator_id = %(actor)s AND c.queue_version = b.queue_version
     ORDER BY b.priority DESC, b.id"""
 
@@ -165,7 +165,7 @@ class TaskSearch:
 
 
 @dataclass(frozen=True)
-class Standing:
+class AnnotatorCounts:
     """What a person has judged in a project, what they can still be given, and what they can change."""
 
     judged: int
@@ -175,8 +175,8 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Survey:
-    standing: Standing
+class ClaimOptions:
+    counts: AnnotatorCounts
     own_lease: int | None  # key of an assignment
     expired_with_draft: int | None  # key of a task
     reserved: int | None  # key of a task
@@ -205,12 +205,12 @@ def current_versions(project: Project) -> dict[str, int]:
     return {"settings_version": settings_version or 0, "guideline_version": guideline_version or 0}
 
 
-def survey(search: TaskSearch, *, after: UUID | None) -> Survey:
+def find_claim_options(search: TaskSearch, *, after: UUID | None) -> ClaimOptions:
     """Where the actor stands and may be given tasks; `after` is the assignment that is on their screen already."""
-    rows = _fetch_all(_SURVEY, search.params | {"after": _uuid_param(after or _NOBODY)})
+    rows = _fetch_all(_CLAIM_OPTIONS, search.params | {"after": _uuid_param(after or _NOBODY)})
     judged, available, parts, leased, last, own_lease, expired, reserved = rows[0][:8]
-    return Survey(
-        _standing(judged, available, parts, leased, last),
+    return ClaimOptions(
+        _annotator_counts(judged, available, parts, leased, last),
         own_lease,
         expired,
         reserved,
@@ -218,21 +218,25 @@ def survey(search: TaskSearch, *, after: UUID | None) -> Survey:
     )
 
 
-def standing(actor: User, project: Project) -> Standing:
+def read_annotator_counts(actor: User, project: Project) -> AnnotatorCounts:
     """Where the actor stands in the project, by itself."""
-    return survey(TaskSearch(actor=actor, project=project, batch=None, waits=False), after=None).standing
+    return find_claim_options(
+        TaskSearch(actor=actor, project=project, batch=None, waits=False), after=None
+    ).counts
 
 
-def _standing(judged: Any, available: Any, parts: int, leased: int, last: Any) -> Standing:
+def _annotator_counts(judged: Any, available: Any, parts: int, leased: int, last: Any) -> AnnotatorCounts:
     last_assignment = last if last is None or isinstance(last, UUID) else UUID(last)
-    return Standing(int(judged), max(0, int(available) + leased), last_assignment, parts > MAX_COUNT_PARTS)
+    return AnnotatorCounts(
+        int(judged), max(0, int(available) + leased), last_assignment, parts > MAX_COUNT_PARTS
+    )
 
 
 def _uuid_param(value: UUID) -> UUID | str:
     return value if connection.features.has_native_uuid_field else value.hex
 
 
-def take_task(search: TaskSearch, found: Survey) -> int | None:
+def take_task(search: TaskSearch, found: ClaimOptions) -> int | None:
     """The key of a task that the actor may take, a slot of it taken (gold tasks and repeats use none)."""
     if task_id := found.expired_with_draft or found.reserved:
         # Looked for again under its lock; seldom.

@@ -20,7 +20,7 @@ OTHER_VERSIONS_STAY = timedelta(days=1)
 _ROWS_PER_DELETE = 500
 
 
-def keep_rendered(html_by_key: Mapping[str, str], *, version: str) -> None:
+def store_rendered(html_by_key: Mapping[str, str], *, version: str) -> None:
     """Keep HTML for whoever shows the same next. A database that takes no writes just now is no reason to fail."""
     rows = [
         RenderedText(key=key, version=version, characters=len(html), html=html)

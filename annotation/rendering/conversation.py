@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 
 from annotation.models import Response
 from annotation.preferences.scale import labels_to_responses
-from annotation.rendering.kept import message_fragment, response_fragment, show
+from annotation.rendering.html_cache import message_fragment, response_fragment, show
 from annotation.rendering.messages import name_speaker
 from learning.interface.messages import Answer, answer_text
 

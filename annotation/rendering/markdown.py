@@ -1,7 +1,7 @@
 """Untrusted text on the screen: Markdown and code as safe HTML without inline styles, scripts or anything remote.
 
 markdown-it with raw HTML off, Pygments classes for code, then nh3 on the result. Pages take it from
-annotation.rendering.kept, which makes it once.
+annotation.rendering.html_cache, which makes it once.
 """
 
 import re
@@ -18,7 +18,7 @@ from markdown_it.utils import OptionsDict
 
 from annotation.rendering.formulas import add_formulas
 from annotation.rendering.highlighting import HighlightBudget, highlight_code
-from annotation.rendering.kept_text import add_kept_text, keep_lines
+from annotation.rendering.lossless_rules import add_lossless_rules, keep_lines
 
 # Beyond this a text is shown as it is: parsing would hold up the page.
 MAX_MARKDOWN_CHARACTERS = 100_000
@@ -85,7 +85,7 @@ def _renderer() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True})
     markdown.enable(["table", "strikethrough"])
     markdown.disable("entity")  # as tags are shown as they were written, so is &amp;
-    add_kept_text(markdown)
+    add_lossless_rules(markdown)
     add_formulas(markdown)
     markdown.add_render_rule("image", _render_image)
     markdown.add_render_rule("fence", _render_fence)

@@ -16,6 +16,7 @@ import time
 import urllib.parse
 import uuid
 import zlib
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +113,7 @@ class Measured:
         return self.started <= begun < self.until
 
 
-class Annotator:
+class Annotator(ABC):
     """What both sites have in common: requests that are repeated until somebody answers them."""
 
     def __init__(self, plan: dict[str, Any], account: dict[str, str], measured: Measured):
@@ -122,15 +123,16 @@ class Annotator:
         self.connection = Connection(plan["host"], plan["port"], self.headers())
         self.task: Any = None
 
-    def headers(self) -> dict[str, str]:
-        raise NotImplementedError
+    @abstractmethod
+    def headers(self) -> dict[str, str]: ...
 
+    @abstractmethod
     async def begin(self) -> None:
-        raise NotImplementedError
+        """The first task on the screen."""
 
+    @abstractmethod
     async def judge(self, due: float) -> bool:
         """Submit what is on the screen and get the next; False when nothing is left. `due`: when it was to begin."""
-        raise NotImplementedError
 
     async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes, bytes]:
         """Asks until the answer is not a failure of the site, waiting ever longer as the work page does."""

@@ -2,23 +2,10 @@
 // One <dialog> for all of them, outside whatever polls; polling waits while it is open (polling.js).
 (function () {
   "use strict";
-  const element = (tag, className, text) => {
-    const made = document.createElement(tag);
-    if (className) made.className = className;
-    if (text) made.textContent = text;
-    return made;
-  };
-  const dialog = element("dialog", "confirm");
-  const question = element("p", "confirm-question");
-  const no = element("button", "btn btn-outline-secondary", "No, go back");
-  const yes = element("button", "btn btn-danger");
-  const row = element("div", "confirm-buttons");
-  question.id = "confirm-question";
-  no.type = yes.type = "button";
-  dialog.setAttribute("aria-labelledby", question.id);
-  row.append(no, yes);
-  dialog.append(question, row);
-  document.body.append(dialog);
+  const [dialog, question, no, yes] = window.Roundtable.createDialog("confirm-question", "", [
+    ["btn btn-outline-secondary", "No, go back"],
+    ["btn btn-danger", ""],
+  ]);
 
   let form = null;
   let agreed = false;

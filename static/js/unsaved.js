@@ -35,23 +35,11 @@
   });
   window.addEventListener("pageshow", () => { leaves = false; });
 
-  const element = (tag, className, text) => {
-    const made = document.createElement(tag);
-    made.className = className;
-    made.textContent = text || "";
-    return made;
-  };
-  const dialog = element("dialog", "confirm");
-  const question = element("p", "confirm-question", "What you changed on this page is not saved.");
-  const stay = element("button", "btn btn-primary", "Stay on this page");
-  const leave = element("button", "btn btn-outline-secondary", "Leave without saving");
-  const row = element("div", "confirm-buttons");
-  question.id = "unsaved-question";
-  stay.type = leave.type = "button";
-  dialog.setAttribute("aria-labelledby", question.id);
-  row.append(leave, stay);
-  dialog.append(question, row);
-  document.body.append(dialog);
+  const [dialog, , leave, stay] = window.Roundtable.createDialog(
+    "unsaved-question",
+    "What you changed on this page is not saved.",
+    [["btn btn-outline-secondary", "Leave without saving"], ["btn btn-primary", "Stay on this page"]],
+  );
 
   let target = null;
   document.addEventListener("click", (event) => {

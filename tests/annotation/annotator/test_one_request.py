@@ -14,7 +14,7 @@ from annotation.judging import actions as judging
 from annotation.models import Assignment, CurrentJudgment, Judgment, Prompt, Response, Task
 from annotation.queue.actions import sweep_expired_leases
 from annotation.queue.counters import find_counter_drift
-from annotation.rendering.kept import message_fragment, response_fragment, show
+from annotation.rendering.html_cache import message_fragment, response_fragment, show
 from workspace.actions import remove_member, set_role
 from workspace.models import AuditEvent
 
@@ -117,7 +117,7 @@ def test_a_judgment_is_stored_when_the_next_task_cannot_be_claimed(at_work, proj
     def fail(**_):
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(endpoints.queue, "hand_out_task", fail)
+    monkeypatch.setattr(endpoints.queue, "claim_with_content", fail)
     stored = post(at_work, project, "submit", answer(key(), claim_next={}), public_id=first)
     assert (stored.status_code, "next" in stored.json()) == (201, False)
     assert Judgment.objects.count() == 1

@@ -16,7 +16,7 @@ from annotation.judging.actions import JudgmentInput, revise_judgment, submit_ju
 from annotation.models import Assignment, CurrentJudgment, Task, TaskCount
 from annotation.queue.actions import claim_task, skip_task, sweep_expired_leases, undo_skip
 from annotation.queue.counts import find_count_differences, repair_counts, shorten_counts
-from annotation.queue.search import standing
+from annotation.queue.search import read_annotator_counts
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -37,7 +37,7 @@ def walk(person, project):
 
 def check(people, project):
     for person in people:
-        now = standing(person, project)
+        now = read_annotator_counts(person, project)
         assert (now.judged, now.remaining) == walk(person, project), person.username
     assert find_count_differences() == []
 
@@ -107,7 +107,7 @@ def test_tasks_that_are_added_moved_or_deleted_are_counted(project, max_, ada, r
     check([ada, ruth], project)
     task.delete()
     check([ada, ruth], project)
-    assert standing(ruth, project).remaining == 4
+    assert read_annotator_counts(ruth, project).remaining == 4
 
 
 def test_what_is_left_costs_the_same_however_many_tasks_there_are(
@@ -115,7 +115,7 @@ def test_what_is_left_costs_the_same_however_many_tasks_there_are(
 ):
     make_batch(tasks=40)
     with django_assert_num_queries(1) as seen:
-        assert standing(ada, project).remaining == 40
+        assert read_annotator_counts(ada, project).remaining == 40
     # Neither tasks nor assignments are counted but the few that the person holds.
     assert seen.captured_queries[0]["sql"].count("COUNT(*) FROM annotation_task") == 1
 
@@ -125,11 +125,11 @@ def test_counts_of_many_rows_are_summed_and_stay_what_they_are(project, ada, mak
     TaskCount.objects.bulk_create(
         TaskCount(batch=batch, annotator_id=0, available=n % 3 - 1) for n in range(600)
     )
-    assert standing(ada, project).is_long
-    assert standing(ada, project).remaining == 1
+    assert read_annotator_counts(ada, project).is_long
+    assert read_annotator_counts(ada, project).remaining == 1
     claim_task(actor=ada, project=project)
     assert TaskCount.objects.filter(batch=batch, annotator_id=0).count() == 1
-    assert standing(ada, project).remaining == 1
+    assert read_annotator_counts(ada, project).remaining == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -145,7 +145,7 @@ def test_a_count_that_drifted_is_named_and_put_right(project, ada, make_batch, c
         call_command("reconcile", project.slug, "--quick")
     call_command("reconcile", project.slug, "--quick", "--repair")
     assert "2 counts of what is left and judged were put right." in capsys.readouterr().out
-    assert (standing(ada, project).remaining, find_count_differences()) == (3, [])
+    assert (read_annotator_counts(ada, project).remaining, find_count_differences()) == (3, [])
     assert repair_counts() == 0
 
 

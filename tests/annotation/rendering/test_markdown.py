@@ -1,7 +1,6 @@
 """Hostile and ordinary text, as it leaves the server."""
 
 import re
-import time
 from html.parser import HTMLParser
 
 import pytest
@@ -9,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotation.rendering.markdown import excerpt, render_markdown
+from tests.annotation.rendering.cpu_limit import render_all
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -84,11 +84,13 @@ def assert_harmless(html):
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:30])
-def test_hostile_text_becomes_harmless_html_in_good_time(text):
-    started = time.perf_counter()
-    html = render_markdown(text)
-    assert time.perf_counter() - started < 5
-    assert_harmless(html)
+def test_hostile_text_becomes_harmless_html(text):
+    assert_harmless(render_markdown(text))
+
+
+def test_hostile_texts_cost_little():
+    """0.1 processor seconds in all when this was written, beside some for the start of the process."""
+    assert render_all(HOSTILE, cpu_seconds=30) == 0
 
 
 @settings(max_examples=150, deadline=None)

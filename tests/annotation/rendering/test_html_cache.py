@@ -9,9 +9,9 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from annotation.models import RenderedText, TaskResponse
-from annotation.rendering import actions, kept
+from annotation.rendering import actions, html_cache
 from annotation.rendering.conversation import display_task, display_texts
-from annotation.rendering.kept import show_markdown
+from annotation.rendering.html_cache import show_markdown
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 MESSAGES = [{"role": "user", "content": "**Which?**"}]
@@ -29,13 +29,13 @@ def other_process():
 def made(monkeypatch):
     """The texts that were made into HTML, in order."""
     texts = []
-    original = kept.render_markdown
+    original = html_cache.render_markdown
 
     def render_markdown(text):
         texts.append(text)
         return original(text)
 
-    monkeypatch.setattr(kept, "render_markdown", render_markdown)
+    monkeypatch.setattr(html_cache, "render_markdown", render_markdown)
     return texts
 
 
@@ -67,7 +67,7 @@ def test_another_version_is_never_shown(made, monkeypatch, other_process):
     RenderedText.objects.update(html="<p>of an older version</p>")
     other_process()
     assert show_markdown("**once**") == "<p>of an older version</p>"
-    monkeypatch.setattr(kept, "VERSION", kept.VERSION + " newer")
+    monkeypatch.setattr(html_cache, "VERSION", html_cache.VERSION + " newer")
     assert show_markdown("**once**") == "<p><strong>once</strong></p>\n"
     assert made == ["**once**"] * 2
 

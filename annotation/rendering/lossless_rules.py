@@ -20,7 +20,7 @@ _PUNCTUATION = frozenset(string.punctuation)
 _MAX_BLANK_LINES = 20  # shown between two blocks
 
 
-def add_kept_text(markdown: MarkdownIt) -> None:
+def add_lossless_rules(markdown: MarkdownIt) -> None:
     """Teach the parser to keep what was written."""
     # A definition of a link is a line of the text, a source perhaps: it would not be on the screen.
     markdown.disable("reference")

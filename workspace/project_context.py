@@ -1,6 +1,6 @@
 """Who asks for which project as what, and under which settings and guideline people judge there: one read a request.
 
-Nothing of it outlives the request: a right that was taken away a moment ago is gone at the next. A visit is noted only
+Nothing of it outlives the request: a right that was taken away a moment ago is gone at the next. There is one only
 where everything is as it should be; all other cases (no session, an old one, a deactivated account, no member) are
 left to Django's own checks and to workspace.access.
 """
@@ -19,7 +19,7 @@ from workspace.models import Guideline, Membership, Project, QuestionSettings, U
 
 
 @dataclass(frozen=True)
-class Visit:
+class ProjectContext:
     user: User
     project: Project
     role: str
@@ -35,7 +35,7 @@ _PARTS: list[tuple[str, type[models.Model], list[Any]]] = [
     ("g", Guideline, _GUIDELINE_FIELDS),
 ]
 _COLUMNS = ", ".join(f"{alias}.{field.column}" for alias, _, fields in _PARTS for field in fields)
-_VISIT = f"""SELECT m.role, {_COLUMNS}
+_CONTEXT = f"""SELECT m.role, {_COLUMNS}
     FROM {User._meta.db_table} u
     JOIN {Project._meta.db_table} p ON p.slug = %s
     JOIN {Membership._meta.db_table} m ON m.project_id = p.id AND m.user_id = u.id
@@ -46,29 +46,29 @@ _VISIT = f"""SELECT m.role, {_COLUMNS}
     WHERE u.id = %s"""
 
 
-def note_visit(request: HttpRequest, slug: str) -> Visit | None:
-    """Reads the visit and makes its user the request's; None where the request must be looked at the long way."""
+def read_project_context(request: HttpRequest, slug: str) -> ProjectContext | None:
+    """Reads the context and makes its user the request's; None where the request must be looked at the long way."""
     session = request.session
     backend = session.get(BACKEND_SESSION_KEY)
     try:
         user_id = User._meta.pk.to_python(session[SESSION_KEY])
     except (KeyError, ValueError, TypeError):
         return None
-    visit = _read(slug, user_id)
-    if visit is None or backend not in settings.AUTHENTICATION_BACKENDS:
+    context = _read(slug, user_id)
+    if context is None or backend not in settings.AUTHENTICATION_BACKENDS:
         return None
     session_hash = session.get(HASH_SESSION_KEY, "")
-    if not visit.user.is_active or not constant_time_compare(
-        session_hash, visit.user.get_session_auth_hash()
+    if not context.user.is_active or not constant_time_compare(
+        session_hash, context.user.get_session_auth_hash()
     ):
         return None
-    visit.user.backend = backend
-    request._cached_user = visit.user  # type: ignore[attr-defined]  # where Django's middleware looks first
-    return visit
+    context.user.backend = backend
+    request._cached_user = context.user  # type: ignore[attr-defined]  # where Django's middleware looks first
+    return context
 
 
-def _read(slug: str, user_id: int) -> Visit | None:
-    rows, _ = run_prepared(_VISIT, [slug, user_id])
+def _read(slug: str, user_id: int) -> ProjectContext | None:
+    rows, _ = run_prepared(_CONTEXT, [slug, user_id])
     if not rows:
         return None
     row = rows[0]
@@ -77,7 +77,7 @@ def _read(slug: str, user_id: int) -> Visit | None:
         found.append(_instance(model, fields, row[place : place + len(fields)]))
         place += len(fields)
     user, project, question, guideline = found
-    return Visit(user, project, row[0], question, guideline)
+    return ProjectContext(user, project, row[0], question, guideline)
 
 
 def _instance(model: type[models.Model], fields: list[Any], values: tuple[Any, ...]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from annotation.models import Assignment, Batch, Prompt, Response, Task, TaskResponse
 from annotation.preferences.scale import shuffle_responses
-from annotation.queue.search import Standing
+from annotation.queue.search import AnnotatorCounts
 from learning.interface.messages import Answer, stored_answer
 from workspace.database import insert_row, run_prepared
 from workspace.models import Criterion, User
@@ -40,10 +40,10 @@ class TaskContent:
 
 
 @dataclass(frozen=True)
-class Handout:
+class ClaimedTask:
     assignment: Assignment
     content: TaskContent
-    standing: Standing
+    counts: AnnotatorCounts
 
 
 def read_content(task_id: int) -> TaskContent:

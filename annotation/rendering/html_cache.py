@@ -17,7 +17,7 @@ from django.core.cache import cache
 from django.utils.safestring import SafeString, mark_safe
 
 from annotation.models import RenderedText
-from annotation.rendering.actions import keep_rendered, trim_rendered
+from annotation.rendering.actions import store_rendered, trim_rendered
 from annotation.rendering.markdown import render_markdown
 from annotation.rendering.messages import render_message, render_response
 from learning.interface.messages import Answer
@@ -66,7 +66,7 @@ def show(fragments: Sequence[Fragment]) -> list[SafeString]:
         stored = dict(rows)
         made = {key: str(fragment.make()) for key, fragment in missing.items() if key not in stored}
         if made:
-            keep_rendered(made, version=VERSION)
+            store_rendered(made, version=VERSION)
         fresh = stored | made
         cache.set_many(_short_ones(fresh.items()), _CACHE_SECONDS)
         found |= fresh
