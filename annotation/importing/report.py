@@ -11,7 +11,17 @@ SHOWN_BAD_ROWS = 50
 _SINGULAR = {"tasks that were": "task that was"} | {
     f"{new}{what}s": f"{new}{what}"
     for new in ("", "new ")
-    for what in ("annotator", "demonstration", "judgment", "prompt", "response", "row", "source", "task", "text")
+    for what in (
+        "annotator",
+        "demonstration",
+        "judgment",
+        "prompt",
+        "response",
+        "row",
+        "source",
+        "task",
+        "text",
+    )
 }
 
 
