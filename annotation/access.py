@@ -7,7 +7,18 @@ from uuid import UUID
 from django.db import connection, models
 from django.http import Http404
 
-from annotation.models import Assignment, Batch, Import, Judgment, Task
+from annotation.models import (
+    Assignment,
+    Batch,
+    Demonstration,
+    Import,
+    Judgment,
+    PreferenceDataset,
+    Prompt,
+    PromptSet,
+    Task,
+    Text,
+)
 from workspace.database import run_prepared
 from workspace.models import Project, User
 
@@ -84,6 +95,34 @@ def access_import(project: Project, pk: int) -> Import:
     if imported is None:
         raise Http404("No such import.")
     return imported
+
+
+def access_prompt(project: Project, pk: int) -> Prompt:
+    return _in_project(Prompt, project, pk, "author", "from_import")
+
+
+def access_prompt_set(project: Project, pk: int) -> PromptSet:
+    return _in_project(PromptSet, project, pk, "from_import")
+
+
+def access_demonstration(project: Project, pk: int) -> Demonstration:
+    return _in_project(Demonstration, project, pk, "author", "from_import", "prompt")
+
+
+def access_text(project: Project, pk: int) -> Text:
+    return _in_project(Text, project, pk, "from_import")
+
+
+def access_dataset(project: Project, pk: int) -> PreferenceDataset:
+    return _in_project(PreferenceDataset, project, pk, "criterion", "created_by")
+
+
+def _in_project(model: type[M], project: Project, pk: int, *related: str) -> M:
+    """By the model's own manager: what was taken back is as good as missing."""
+    found: M | None = model._default_manager.select_related(*related).filter(project=project, pk=pk).first()
+    if found is None:
+        raise Http404("No such thing.")
+    return found
 
 
 def access_judgment(batch: Batch, pk: int) -> Judgment:

@@ -23,6 +23,7 @@ class BatchNotOpen(ActionError):
     """The batch is closed to what was asked."""
 
     code = "batch_not_open"
+    is_conflict = True
 
 
 class InvalidTask(ActionError):
@@ -35,6 +36,13 @@ class NotAMember(ActionError):
     code = "not_a_member"
 
 
+class MemberPaused(ActionError):
+    """A manager has paused them: they get no tasks."""
+
+    code = "member_paused"
+    is_conflict = True
+
+
 class NotYourTask(ActionError):
     code = "not_your_task"
 
@@ -43,6 +51,7 @@ class NoSlotLeft(ActionError):
     """All slots of the task are taken."""
 
     code = "no_slot_left"
+    is_conflict = True
 
 
 class InvalidJudgment(ActionError):
@@ -61,10 +70,12 @@ class AlreadySubmitted(ActionError):
     """The task has this annotator's judgment already: revise that one."""
 
     code = "already_submitted"
+    is_conflict = True
 
 
 class NothingToRevise(ActionError):
     code = "nothing_to_revise"
+    is_conflict = True
 
 
 class IdempotencyKeyReused(ActionError):

@@ -1,16 +1,12 @@
 """From the database to records, a page at a time: memory does not grow with the project.
 
-Pages are keyset pages over primary keys. Rows come ordered by batch, task and judgment, so that all judgments
-of one task are neighbours. Judgments of invisible batches (an import that is not finished) do not exist here.
+Pages are keyset pages over primary keys. Judgments come as columns (`record_columns`).
 """
 
-import json
-import sys
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 
 from annotation.models import (
     COUNTED_PURPOSES,
@@ -20,15 +16,11 @@ from annotation.models import (
     Prompt,
     PromptSet,
     Response,
-    Task,
-    TaskResponse,
     Text,
 )
-from annotation.preferences.flags import without_group
+from annotation.record_columns import json_of_metadata, selected_batches
 from learning.interface.record_rows import (
     DemonstrationRow,
-    JudgedResponse,
-    JudgmentRow,
     PromptRow,
     ResponseRow,
     TextRow,
@@ -37,33 +29,7 @@ from learning.interface.record_rows import (
 from learning.interface.vocabulary import SAMPLING_FIELDS
 from workspace.models import Criterion, Project, User
 
-TASKS_PER_PAGE = 200
 ROWS_PER_PAGE = 1000
-
-
-def judgment_rows(
-    project: Project,
-    *,
-    criterion: Criterion | None = None,
-    criteria: Collection[Criterion] = (),
-    batches: Collection[Batch] | None = None,
-    purposes: Collection[str] = COUNTED_PURPOSES,
-    annotator_kinds: Collection[str] | None = None,
-    splits: Collection[str] | None = None,
-) -> Iterator[JudgmentRow]:
-    """JUDGMENTS rows, the whole append-only history of what is selected; None selects everything.
-
-    What is submitted while the rows are read is left out, so that a chain is never seen half.
-    """
-    newest = Judgment.objects.of_project(project).aggregate(newest=Max("pk"))["newest"]
-    if newest is None:
-        return
-    for batch in _selected_batches(project, [criterion] if criterion is not None else criteria, batches):
-        tasks = Task.objects.filter(batch=batch, purpose__in=purposes).select_related("prompt")
-        if splits is not None:
-            tasks = tasks.filter(prompt__split__in=splits)
-        for page in _pages(tasks, TASKS_PER_PAGE):
-            yield from _rows_of_tasks(project, batch, page, newest, annotator_kinds)
 
 
 def imports_of_judgments(
@@ -76,24 +42,12 @@ def imports_of_judgments(
 ) -> list[int]:
     """The keys of the imports whose judgments `judgment_rows` gives for this selection."""
     judgments = Judgment.objects.known().filter(
-        task__batch__in=_selected_batches(project, criteria, batches), task__purpose__in=purposes
+        task__batch__in=selected_batches(project, criteria, batches), task__purpose__in=purposes
     )
     if annotator_kinds is not None:
         judgments = judgments.of_annotator_kinds(*annotator_kinds)
     keys = judgments.filter(from_import__isnull=False).values_list("from_import_id", flat=True)
     return list(keys.distinct().order_by("from_import_id"))
-
-
-def _selected_batches(
-    project: Project, criteria: Collection[Criterion], batches: Collection[Batch] | None
-) -> QuerySet[Batch]:
-    """Without criteria, those of all."""
-    selected = Batch.objects.for_datasets(project).select_related("criterion").order_by("pk")
-    if criteria:
-        selected = selected.filter(criterion__in=criteria)
-    if batches is not None:
-        selected = selected.filter(pk__in=[batch.pk for batch in batches])
-    return selected
 
 
 def _pages(rows: QuerySet[Any], size: int) -> Iterator[list[Any]]:
@@ -103,85 +57,9 @@ def _pages(rows: QuerySet[Any], size: int) -> Iterator[list[Any]]:
         last = page[-1].pk
 
 
-def _rows_of_tasks(
-    project: Project,
-    batch: Batch,
-    tasks: Sequence[Task],
-    newest: int,
-    annotator_kinds: Collection[str] | None,
-) -> Iterator[JudgmentRow]:
-    judgments = Judgment.objects.known().filter(task__in=tasks, pk__lte=newest).select_related("annotator")
-    if annotator_kinds is not None:
-        judgments = judgments.of_annotator_kinds(*annotator_kinds)
-    found = list(judgments.order_by("task_id", "pk"))
-    superseded = {judgment.supersedes_id for judgment in found}
-    responses: dict[int, list[Response]] = defaultdict(list)
-    task_responses = TaskResponse.objects.filter(task__in={judgment.task_id for judgment in found})
-    for task_response in task_responses.select_related("response__source").order_by("task_id", "position"):
-        responses[task_response.task_id].append(task_response.response)
-    tasks_by_id = {task.pk: task for task in tasks}
-    for judgment in found:
-        task = tasks_by_id[judgment.task_id]
-        shown = responses[task.pk]
-        external_ids = {response.pk: response.external_id for response in shown}
-        yield {
-            "judgment_id": str(judgment.pk),
-            "supersedes": str(judgment.supersedes_id) if judgment.supersedes_id else None,
-            "is_current": judgment.pk not in superseded,
-            "withdrawn": judgment.withdrawn,
-            "surplus": judgment.surplus,
-            "project": project.slug,
-            "batch": batch.name,
-            "round": batch.round_number,
-            "criterion": batch.criterion.name,
-            "purpose": task.purpose,
-            "task_id": str(task.pk),
-            "prompt_id": task.prompt.external_id,
-            "prompt": task.prompt.messages,
-            "responses": [_judged_response(response, judgment.marks) for response in shown],
-            "order_shown": [external_ids[key] for key in judgment.order_shown],
-            "tiers": [[external_ids[key] for key in tier] for tier in judgment.tiers],
-            "strengths": [None if strength is None else int(strength) for strength in judgment.strengths],
-            "annotator": judgment.annotator.pseudonym,
-            "annotator_kind": judgment.annotator.kind,
-            "rationale": judgment.rationale,
-            # Only an import can say that judgments belong together.
-            "flags": judgment.flags if judgment.from_import_id else without_group(judgment.flags),
-            "seconds": judgment.seconds,
-            "guideline_version": judgment.guideline_version,
-            "settings_version": judgment.settings_version,
-            "split": task.prompt.split,
-            "created_at": iso_utc(judgment.created_at),
-        } | _of_its_file(judgment)
-
-
 def _of_its_file(row: Any) -> Any:
     """Its id there, and the columns that nobody reads, as JSON text."""
-    metadata = row.metadata
-    return {
-        "source_id": row.source_id,
-        "metadata": None if metadata is None else json.dumps(metadata, ensure_ascii=False, sort_keys=True),
-    }
-
-
-def _judged_response(response: Response, marks: Mapping[str, Mapping[str, Any]]) -> JudgedResponse:
-    own = marks.get(str(response.pk), {})
-    return {
-        "response_id": response.external_id,
-        "text": response.text,
-        "source": response.source.kind,
-        "policy": _policy_name(response),
-        "sampling": _sampling_fields(response),
-        # Records hold numbers; yes/no is 1 or 0. What is none to a record (a word, an integer that was stored before
-        # they were bounded and is beyond every float) stays in the database.
-        "marks": {name: float(own[name]) for name in sorted(own) if _is_number_of_record(own[name])},
-        "turns": response.turns,
-        "ended": response.ended,
-    }
-
-
-def _is_number_of_record(mark: Any) -> bool:
-    return not isinstance(mark, str) and abs(mark) <= sys.float_info.max
+    return {"source_id": row.source_id, "metadata": json_of_metadata(row.metadata)}
 
 
 def _sampling_fields(response: Response) -> Any:

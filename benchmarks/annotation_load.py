@@ -35,7 +35,6 @@ from load.peer_site import LabelStudio
 from load.postgres import Cluster
 from load.processes import cpu_seconds, resident_mb
 
-CLIENT = Path(__file__).parent / "load" / "client.py"
 COLUMNS = (
     "cycles_per_s next_p50_ms next_p95_ms next_p99_ms submit_p50_ms submit_p95_ms submit_p99_ms "
     "site_cpu database_cpu client_cpu site_mb"
@@ -50,7 +49,11 @@ def play(
     before = [cpu_seconds(pid) if pid else 0.0 for pid in (site, database)]
     begun = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, str(CLIENT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "load.client"],
+        cwd=Path(__file__).parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     if meanwhile is not None:
         threading.Thread(target=meanwhile, daemon=True).start()

@@ -44,14 +44,19 @@ PROMPTS_PER_ROUND = 1000
 # A little less than the tasks there are: a task that the visitor has open holds nobody up.
 QUOTA = 940
 RESPONSES_PER_TASK = 4
-PPO_STEPS = 20
+PPO_STEPS = 12
 KL_COEFFICIENT = 0.15
 MAX_PROMPT_TOKENS = 48
 MAX_RESPONSE_TOKENS = 80
 
 
+# That share the work of a run, where there are as many cores.
+PROCESSES = 2
+
+
 def runtime(seed: int, threads: int) -> RuntimeOptions:
-    return RuntimeOptions(threads=threads, seed=seed, dtype="bf16", checkpoint_every_steps=100)
+    # Models this narrow gain nothing from bf16 on a CPU: the casts take longer than they save (docs/benchmarks.md).
+    return RuntimeOptions(threads=threads, seed=seed, dtype="fp32", checkpoint_every_steps=100)
 
 
 def base_policy_config(seed: int, threads: int) -> LanguageModelConfig:
@@ -84,6 +89,7 @@ def round_plan(seed: int, threads: int, annotator: str) -> RoundPlan:
         # Many small steps: at eight comparisons a step and twice the rate the topic was found on some processors only.
         data=replace(reward_model.data, comparisons_per_step=4, epochs=4),
         optimizer=replace(reward_model.optimizer, learning_rate=5e-4),
+        evaluation=replace(reward_model.evaluation, evaluate_every_steps=100),
     )
     policy = PPO_PRESETS["tiny"].config(
         placeholder_source(), PLACEHOLDER_PATH, runtime=runtime(seed, threads)

@@ -49,9 +49,9 @@ def run_processes(*commands: list[str]) -> Iterator[list[subprocess.Popen[bytes]
 
 def web_server_command(port: int) -> list[str]:
     # One process: SQLite has one writer anyway, and threads share its page cache.
-    options = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    threads = ["--blocking-threads", "4", "--log-level", "warning"]
-    return [sys.executable, "-m", "granian", *options, *threads, "config.wsgi:application"]
+    options = ["--interface", "rsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    options += ["--http", "1", "--no-ws", "--log-level", "warning"]
+    return [sys.executable, "-m", "granian", *options, "config.rsgi:application"]
 
 
 def worker_command() -> list[str]:

@@ -24,7 +24,8 @@ from rounds.actions import cancel_round
 from rounds.models import Round
 from runs.actions import cancel_run
 from runs.models import Run
-from workspace.actions import create_machine_annotator, create_or_reset_account, create_project, set_role
+from workspace.accounts import create_machine_annotator, create_or_reset_account
+from workspace.actions import create_project, set_role
 from workspace.models import Project, User
 from workspace.naming import unique_name
 

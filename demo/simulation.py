@@ -3,8 +3,10 @@
 import random
 from collections.abc import Sequence
 
+from django.db.models import Prefetch
+
 from annotation.judging.bulk import NewJudgment, add_judgments
-from annotation.models import Batch, Task
+from annotation.models import Batch, Task, TaskResponse
 from demo.gold_judge import NOISE, judge
 from workspace.models import User
 
@@ -25,7 +27,9 @@ def simulate_judgments(
         .in_batch(batch)
         .filter(open_slots__gt=0, reserved_for__isnull=True)
         .select_related("prompt")
-        .prefetch_related("task_responses__response", "assignments")
+        .prefetch_related(
+            Prefetch("task_responses", TaskResponse.objects.select_related("response")), "assignments"
+        )
         .order_by("-priority", "pk")
     )
     rows: list[NewJudgment] = []

@@ -1,12 +1,14 @@
 """The processes (ranks) of a run: which one this is, and the few collectives they need.
 
 One process needs no launcher. Several are started by torchrun or the deepspeed launcher, which set RANK,
-WORLD_SIZE and LOCAL_RANK; they talk through gloo on CPUs and NCCL on GPUs.
+WORLD_SIZE and LOCAL_RANK; they talk through gloo on CPUs and NCCL on GPUs, with plain torch as with DeepSpeed.
 """
 
 import logging
 import os
+import socket
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
 import torch
@@ -31,16 +33,16 @@ class DistributedContext:
     def start(cls, runtime: RuntimeOptions) -> "DistributedContext":
         """Join the process group.
 
-        Raises UserError when several processes run without DeepSpeed, or CUDA is missing.
+        Raises UserError when there are fewer GPUs than processes, or more processes than a run may have.
         """
         world_size = int(os.environ.get("WORLD_SIZE", "1"))
         rank = int(os.environ.get("RANK", "0"))
         device = _device(runtime)
-        if world_size > 1 and runtime.backend != "deepspeed":
-            raise UserError(
-                f'config.runtime.backend: {world_size} processes need "deepspeed", found "{runtime.backend}"'
-            )
-        if runtime.backend == "deepspeed":
+        try:
+            runtime.require_processes(world_size)
+        except ValueError as error:
+            raise UserError(f"config.runtime: {error}") from error
+        if world_size > 1 or runtime.backend == "deepspeed":
             _init_process_group(device)
         return cls(rank=rank, world_size=world_size, device=device)
 
@@ -84,6 +86,41 @@ class DistributedContext:
             dist.barrier()
 
 
+def sum_gradients(parameters: Sequence[torch.nn.Parameter], *, bucket_elements: int = 2**24) -> None:
+    """Every parameter's gradient becomes its sum over ranks; None stays None where no rank has one.
+
+    In buckets of about `bucket_elements` numbers, so that the copy on its way stays small beside the model.
+    """
+    bucket: list[torch.nn.Parameter] = []
+    elements = 0
+    for parameter in parameters:
+        if bucket and (elements + parameter.numel() > bucket_elements or parameter.dtype != bucket[0].dtype):
+            _sum_bucket(bucket)
+            bucket, elements = [], 0
+        bucket.append(parameter)
+        elements += parameter.numel()
+    if bucket:
+        _sum_bucket(bucket)
+
+
+def _sum_bucket(parameters: Sequence[torch.nn.Parameter]) -> None:
+    # How many ranks have a gradient travels with the gradients: a rank without one contributes zeros.
+    counts = parameters[0].new_tensor([parameter.grad is not None for parameter in parameters])
+    parts = [
+        torch.zeros_like(parameter).flatten() if parameter.grad is None else parameter.grad.flatten()
+        for parameter in parameters
+    ]
+    total = torch.cat([counts, *parts])
+    dist.all_reduce(total)
+    sizes = [len(parameters), *(parameter.numel() for parameter in parameters)]
+    counts, *sums = total.split(sizes)
+    for parameter, count, gradient in zip(parameters, counts.tolist(), sums, strict=True):
+        if count:
+            if parameter.grad is None:
+                parameter.grad = torch.empty_like(parameter)
+            parameter.grad.copy_(gradient.view_as(parameter))
+
+
 def exit_process(code: int, *, is_orderly: bool) -> NoReturn:
     """End this process; after an orderly end, when all ranks come here, the group is taken apart first.
 
@@ -105,9 +142,17 @@ def exit_process(code: int, *, is_orderly: bool) -> NoReturn:
 def _device(runtime: RuntimeOptions) -> torch.device:
     if runtime.device == "cpu" or (runtime.device == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
+    host, gpus = socket.gethostname(), torch.cuda.device_count()
     if not torch.cuda.is_available():
         raise UserError(
-            'config.runtime.device: "cuda" was asked for and no GPU is there; use "cpu" or "auto"'
+            f'config.runtime.device: "cuda" was asked for and {host} has no GPU that PyTorch can use; start the '
+            'worker on a machine with one, or ask for "cpu" or "auto"'
+        )
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if processes > gpus:
+        raise UserError(
+            f'config.runtime.device: "{runtime.device}" with {processes} processes needs {processes} GPUs, and {host} '
+            f"has {gpus}; ask for as many processes as there are GPUs"
         )
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)

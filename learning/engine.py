@@ -2,8 +2,8 @@
 
 Losses are sums. A step's loss is the sum over all its tokens (or pairs, or judgments), over all forward
 passes and all ranks, divided by one number known before the step; so how a step is cut into passes and
-spread over ranks changes nothing but rounding. DeepSpeed averages gradients over ranks, so the loss is
-multiplied by their number.
+spread over ranks changes nothing but rounding. Plain torch adds the ranks' gradients up once a step; DeepSpeed
+averages them, so there the loss is multiplied by their number.
 
 Every forward pass of the trained model goes through `forward` or `infer`: ZeRO stage 3 gathers weights
 there, and autocast is switched on there.
@@ -22,7 +22,8 @@ import torch.distributed as dist
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
-from learning.distributed import DistributedContext
+from learning.distributed import DistributedContext, sum_gradients
+from learning.extensions import load_deepspeed_extension
 from learning.interface.options import UserError
 from learning.interface.training_options import OptimizerOptions, RuntimeOptions
 from learning.models.architectures import unwrap_model
@@ -84,6 +85,7 @@ class Engine:
         self._runtime = runtime
         self._distributed = distributed
         self._gradient_norm = math.nan
+        self._accumulated_loss: float | None = None  # of the step to come; None: no micro-batch yet
         model.to(distributed.device)
         model.train()
         wrapper = _ForwardWrapper(model, distributed.device.type, runtime.dtype == "bf16")
@@ -153,6 +155,8 @@ class Engine:
         for group in self._optimizer.param_groups:
             group["lr"] = self.learning_rate
         if self._deepspeed is None:
+            if self._distributed.world_size > 1:
+                sum_gradients(self._trained_parameters())
             norm = self._clip()
             self._require_finite(norm)
             self._optimizer.step()
@@ -167,29 +171,28 @@ class Engine:
         self.steps_done += 1
         return norm
 
-    def accumulate_and_step(
-        self, micro_batches: Sequence[M], loss_sum: Callable[[M], torch.Tensor], loss_denominator: float
-    ) -> StepResult:
-        """One optimizer step over the micro-batches of this rank.
+    def accumulate(self, loss_sum: torch.Tensor, loss_denominator: float, *, is_dummy: bool = False) -> None:
+        """Add the gradient of one micro-batch, whose losses sum to `loss_sum`, to the step that `take_step` takes.
 
-        `loss_sum` returns the sum of the losses in its micro-batch (through `forward`); `loss_denominator`
-        is what the sum over all micro-batches of all ranks is divided by. A micro-batch whose `is_dummy` is
-        true is computed, so that the ranks stay in step, and counts nothing. Raises UserError naming the model when its
-        very first loss is not finite: another attempt would find the same. Later that is TrainingDiverged.
+        `loss_denominator` is what the sum over all micro-batches of all ranks is divided by. A dummy is computed, so
+        that the ranks stay in step, and counts nothing.
         """
-        if not micro_batches or not loss_denominator > 0:
-            raise ValueError(
-                f"a step needs micro-batches ({len(micro_batches)}) and a loss_denominator ({loss_denominator})"
-            )
+        if not loss_denominator > 0:
+            raise ValueError(f"a step needs a positive loss_denominator, found {loss_denominator}")
+        loss = loss_sum / loss_denominator
+        if is_dummy:
+            loss = loss * 0.0
+        self.backward(loss)
+        self._accumulated_loss = (self._accumulated_loss or 0.0) + loss.item()
+
+    def take_step(self) -> StepResult:
+        """The optimizer step on what has been accumulated. Raises UserError naming the model when the loss of its very
+        first is not finite: another attempt would find the same. Later that is TrainingDiverged.
+        """
+        if self._accumulated_loss is None:
+            raise ValueError("a step needs micro-batches: nothing was accumulated")
         rate = self.learning_rate
-        total = 0.0
-        for micro_batch in micro_batches:
-            loss = loss_sum(micro_batch) / loss_denominator
-            if getattr(micro_batch, "is_dummy", False):
-                loss = loss * 0.0
-            self.backward(loss)
-            total += loss.item()
-        total = self._distributed.sum(total)
+        total, self._accumulated_loss = self._distributed.sum(self._accumulated_loss), None
         if self.steps_done == 0 and not math.isfinite(total):
             name = getattr(unwrap_model(self.model), "name_or_path", "") or type(self.model).__name__
             raise UserError(
@@ -197,6 +200,20 @@ class Engine:
                 "so start from another one"
             )
         return StepResult(loss=total, gradient_norm=self.step(), learning_rate=rate)
+
+    def accumulate_and_step(
+        self, micro_batches: Sequence[M], loss_sum: Callable[[M], torch.Tensor], loss_denominator: float
+    ) -> StepResult:
+        """One optimizer step over the micro-batches of this rank.
+
+        `loss_sum` returns the sum of the losses in its micro-batch (through `forward`). The rest is as in `accumulate`
+        and `take_step`; a micro-batch whose `is_dummy` is true counts nothing.
+        """
+        for micro_batch in micro_batches:
+            self.accumulate(
+                loss_sum(micro_batch), loss_denominator, is_dummy=getattr(micro_batch, "is_dummy", False)
+            )
+        return self.take_step()
 
     def save_model(
         self,
@@ -252,9 +269,11 @@ class Engine:
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _clip(self) -> float:
-        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         limit = self._options.max_grad_norm or math.inf
-        return float(nn.utils.clip_grad_norm_(parameters, limit))
+        return float(nn.utils.clip_grad_norm_(self._trained_parameters(), limit))
+
+    def _trained_parameters(self) -> list[nn.Parameter]:
+        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     def _require_finite(self, norm: float) -> None:
         if not math.isfinite(norm):
@@ -269,6 +288,7 @@ class Engine:
         # Imported here: it takes 2 s and needs a C++ compiler, and plain runs use neither.
         import deepspeed
 
+        load_deepspeed_extension()
         stage = self._runtime.zero_stage
         config = {
             "train_micro_batch_size_per_gpu": 1,  # only for DeepSpeed's statistics; batches are ours

@@ -74,7 +74,7 @@ def _run(
             f"expected one argument, the run directory, found {len(arguments)}", EXIT_USER_ERROR
         )
     run_directory = RunDirectory(arguments[0])
-    _log_to_stderr()
+    log_to_stderr()
     try:
         if run_directory.result() is not None:
             return _print_and_return(f"{run_directory.path}: this run is done already", EXIT_DONE)
@@ -92,10 +92,10 @@ def _run(
     except StaleFence as error:
         return _print_and_return(str(error), EXIT_STALE_FENCE)
     except OSError as error:
-        return _print_and_return(_describe_error(error), EXIT_FAILED)
+        return _print_and_return(describe_error(error), EXIT_FAILED)
     _log_to_file(run_directory.path / "log.txt", context)
     _stop_on_signals(context)
-    _seed_everything(context.options.runtime)
+    seed_everything(context.options.runtime)
     return _run_main(main, context)
 
 
@@ -124,7 +124,7 @@ def _run_main(main: Callable[[RunContext[Options]], Mapping[str, Any]], context:
     except TrainingDiverged as error:
         outcome, reason, code = "failed", str(error), EXIT_FAILED
     except (Exception, KeyboardInterrupt) as error:
-        outcome, reason, code = "failed", _describe_error(error), EXIT_FAILED
+        outcome, reason, code = "failed", describe_error(error), EXIT_FAILED
         try:
             logger.exception("the run failed")
         except OSError:
@@ -133,12 +133,12 @@ def _run_main(main: Callable[[RunContext[Options]], Mapping[str, Any]], context:
         context.close(outcome, reason)
     except OSError as error:
         return _print_and_return(
-            f"{reason} (and the status could not be written: {_describe_error(error)})", code
+            f"{reason} (and the status could not be written: {describe_error(error)})", code
         )
     return code if outcome == "checkpointed" else _print_and_return(reason, code)
 
 
-def _describe_error(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """One sentence for the status: what happened and, where that is known, what to do."""
     if is_disk_full(error):
         place = getattr(error, "filename", None)
@@ -157,7 +157,7 @@ def _print_and_return(sentence: str, code: int) -> int:
     return code
 
 
-def _seed_everything(runtime: RuntimeOptions) -> None:
+def seed_everything(runtime: RuntimeOptions) -> None:
     torch.set_num_threads(runtime.threads)
     # Several threads add gradients of gathered rows in any order otherwise. An operation without a deterministic
     # form warns and goes on; filling fresh memory is left out, for it costs and changes no result.
@@ -179,7 +179,7 @@ def _stop_on_signals(context: RunContext[Any]) -> None:
     signal.signal(signal.SIGINT, request_stop)
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
     rank = os.environ.get("RANK")
     form = "%(asctime)s %(levelname)s %(message)s" if rank is None else f"%(asctime)s [{rank}] %(message)s"
     logging.basicConfig(

@@ -19,6 +19,7 @@ from typing import IO, Any, Generic, TypeVar
 import pyarrow as pa
 
 from learning.interface.atomic_files import is_disk_full, write_json_atomically
+from learning.interface.former_defaults import with_former_defaults
 from learning.interface.json_lines import json_line
 from learning.interface.moved_paths import follow_moved_paths
 from learning.interface.options import UserError, load_options
@@ -27,10 +28,9 @@ from learning.interface.record_files import read_records
 from learning.interface.record_rows import iso_utc
 from learning.interface.run_directory import FENCE_VARIABLE, Outcome, RunDirectory, StaleFence, Status
 from learning.interface.text import replace_unstorable_characters
+from learning.recorded_environment import check_environment
 
 HEARTBEAT_SECONDS = 2.0
-# What must be unchanged for a resumed run to give the same bits; code_version is recorded and not compared.
-COMPARED_ENVIRONMENT = ("python", "packages", "cpu_capability", "device", "threads", "processes", "dtype")
 
 T = TypeVar("T")
 
@@ -68,6 +68,7 @@ class RunContext(Generic[T]):
         self._streams: dict[str, IO[bytes]] = {}
         self._offsets = {"metrics.jsonl": 0, "samples.jsonl": 0}
         self._status = Status(outcome="running", fence=fence, pid=os.getpid())
+        self._attempt_notes: tuple[str, ...] = ()  # stand before what a recipe notes
         self._heartbeat_at = 0.0
         self._eta_origin: tuple[str, int, float] | None = None  # stage, step and time the pace counts from
 
@@ -110,13 +111,18 @@ class RunContext(Generic[T]):
                 raise UserError(
                     f"{path}/config.json: this run directory was made for {made_for}; run that, not {command}"
                 )
-            options = load_options(options_cls, run_directory.config(), where="config")
+            asked = run_directory.config()
+            if run_directory.has_partial_results():
+                asked = with_former_defaults(options_cls, asked, run_directory.environment())
+            options = load_options(options_cls, asked, where="config")
             context.options_as_asked = options
-            moved = follow_moved_paths(run_directory.config(), path)
+            moved = follow_moved_paths(asked, path)
             if moved is not None:
                 options = load_options(options_cls, moved, where="config")
             if rank == 0 and describe_environment is not None:
-                _check_environment(run_directory, dict(describe_environment(options)))
+                notes = check_environment(run_directory, dict(describe_environment(options)))
+                context._attempt_notes = notes
+                context._status = replace(context._status, notes=notes)
         except UserError as error:
             context.close("user_error", str(error))
             raise
@@ -190,7 +196,7 @@ class RunContext(Generic[T]):
     ) -> None:
         """Write where the run stands; what is not given stays as it was. The ETA follows from the pace."""
         given: dict[str, Any] = {"stage": stage, "step": step, "steps_total": steps_total, "reason": reason}
-        given["notes"] = None if notes is None else tuple(notes)
+        given["notes"] = None if notes is None else (*self._attempt_notes, *notes)
         changed: Any = {name: value for name, value in given.items() if value is not None}
         if stage is not None and stage != self._status.stage:
             changed = {"steps_total": None, "step": 0, **changed}
@@ -340,36 +346,6 @@ def _take_lock(run_directory: RunDirectory, fence: int | None, wait_seconds: flo
                     f"{run_directory.path}: another process is working in this run directory; wait for it or stop it"
                 ) from None
             time.sleep(0.1)
-
-
-def _check_environment(run_directory: RunDirectory, present: dict[str, Any]) -> None:
-    """Record where the run starts, or refuse to go on from checkpoints that were made elsewhere."""
-    recorded = run_directory.environment()
-    if recorded == present:
-        return
-    if recorded is not None and run_directory.has_partial_results():
-        differences = _differences(recorded, present)
-        if differences:
-            raise UserError(
-                f"{run_directory.path}: the checkpoints were made with {differences}; resuming would not give the "
-                "same result, so clone this run to start it anew"
-            )
-        return
-    # Nothing that was computed elsewhere goes into the result, so this is the run's first start.
-    run_directory.record_environment(present)
-
-
-def _differences(recorded: Mapping[str, Any], present: Mapping[str, Any]) -> str:
-    parts = []
-    for key in COMPARED_ENVIRONMENT:
-        before, now = recorded.get(key), present.get(key)
-        if isinstance(before, dict) and isinstance(now, dict):
-            for name in sorted(before.keys() | now.keys()):
-                if before.get(name) != now.get(name):
-                    parts.append(f"{name} {before.get(name)} (now {now.get(name)})")
-        elif before != now:
-            parts.append(f"{key} {before} (now {now})")
-    return ", ".join(parts)
 
 
 def _overwrite_in_place(path: Path, status: dict[str, Any]) -> None:

@@ -1,14 +1,13 @@
-"""What managers ask of policies. Each action but import_policy queues a run, whose run kind saves the result."""
+"""What managers ask of policies. Each action queues runs, whose run kind saves the result."""
 
-import shutil
 import uuid
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 from django.db import transaction
 
 from annotation.models import Prompt, PromptSet
+from learning.interface.options import UserError, load_options
 from policy_training.mixing import (
     BRING_DEMONSTRATIONS,
     NothingToMixIn,
@@ -16,21 +15,27 @@ from policy_training.mixing import (
     require_training_texts,
 )
 from policy_training.models import Policy
-from policy_training.preparation import NotAPolicy, prepare_policy
-from policy_training.registry import add_policy, require_unused_name
-from policy_training.run_kinds import PPO, PRETRAIN, SAMPLE, SFT
+from policy_training.registry import require_unused_name
+from policy_training.run_kinds import EVALUATE, PPO, PRETRAIN, SAMPLE, SFT
 from policy_training.sampled_tasks import MAX_RESPONSES, given_answers
+from policy_training.training.config import SampleConfig
 from rewardmodel.models import RewardModel
-from runs.actions import queue_run, register_artifact
-from runs.artifacts import hash_path
-from runs.models import Artifact, Run
+from runs.actions import queue_run
+from runs.errors import BadRunConfig
+from runs.models import Run
 from runs.run_kinds import RunKind
 from workspace.errors import ActionError
 from workspace.models import MAX_OVERLAP, Criterion, Project, User
 
 
 def train_sft(
-    *, actor: User, project: Project, name: str, config: Mapping[str, Any], parent: Policy | None = None
+    *,
+    actor: User,
+    project: Project,
+    name: str,
+    config: Mapping[str, Any],
+    parent: Policy | None = None,
+    processes: int = 1,
 ) -> Run:
     """Queue supervised fine-tuning on the project's demonstrations.
 
@@ -41,7 +46,14 @@ def train_sft(
     if config.get("data", {}).get("texts_share"):
         require_training_texts(project, "fine-tune without them (--set data.texts_share=0)")
     return _train_language_model(
-        SFT, actor=actor, project=project, name=name, config=config, parent=parent, title=f"Fine-tune {name}"
+        SFT,
+        actor=actor,
+        project=project,
+        name=name,
+        config=config,
+        parent=parent,
+        title=f"Fine-tune {name}",
+        processes=processes,
     )
 
 
@@ -53,6 +65,7 @@ def pretrain(
     config: Mapping[str, Any],
     parent: Policy | None = None,
     data: Literal["texts", "demonstrations"] = "texts",
+    processes: int = 1,
 ) -> Run:
     """Queue language-model training on every token of the project's texts, or of its whole demonstrations.
 
@@ -73,6 +86,7 @@ def pretrain(
         config=config,
         parent=parent,
         title=f"Pretrain {name} on {data}",
+        processes=processes,
         data=data,
     )
 
@@ -86,6 +100,7 @@ def _train_language_model(
     config: Mapping[str, Any],
     parent: Policy | None,
     title: str,
+    processes: int,
     **parameters: Any,
 ) -> Run:
     require_unused_name(project, name)
@@ -99,6 +114,7 @@ def _train_language_model(
         title=title,
         config=config,
         parameters={"name": name, "parent": parent.pk if parent else None, **parameters},
+        processes=processes,
     )
 
 
@@ -113,6 +129,7 @@ def sample_responses(
     draws: Sequence[Mapping[float, int]] | None = None,
     kind_of_prompts: str = "prompts",
     tasks: Mapping[str, Any] | None = None,
+    processes: int = 1,
 ) -> Run:
     """Queue sampling: every prompt, every temperature, n responses. Response rows under the policy's source come out.
 
@@ -144,6 +161,7 @@ def sample_responses(
             "id_prefix": id_prefix,
         },
         parameters=parameters,
+        processes=processes,
     )
 
 
@@ -151,7 +169,7 @@ def sample_tasks(
     *,
     actor: User,
     project: Project,
-    policy: Policy,
+    policies: Sequence[Policy],
     prompt_set: PromptSet,
     criterion: Criterion,
     config: Mapping[str, Any],
@@ -160,21 +178,30 @@ def sample_tasks(
     overlap: int | None = None,
     with_given: bool = True,
     open_at_once: bool = False,
-) -> Run:
+    processes: int = 1,
+) -> list[Run]:
     """Queue sampling whose responses become a batch of tasks, together with the answers that the prompts have from
     files (`with_given`): alternatives to a dialogue's own turn, or to what other models said.
 
+    One run for each of the `policies`, which answer every prompt; the last to end makes the batch of all their answers.
     `config` is SampleConfig as a mapping without the policy. Raises ActionError.
     """
-    for instance in (policy, prompt_set, criterion):
+    instances: tuple[Any, ...] = (*policies, prompt_set, criterion)
+    for instance in instances:
         if instance.project_id != project.pk:
             raise ActionError(f"“{instance}” belongs to another project.", code="wrong_project")
+    if not policies or len(set(policies)) != len(policies):
+        raise ActionError("Name at least one policy, and each once.", code="no_policy")
     if overlap is not None and not 1 <= overlap <= MAX_OVERLAP:
         raise ActionError(f"The overlap must be between 1 and {MAX_OVERLAP} people.", code="bad_overlap")
+    if prompts is not None and prompts < 1:
+        raise ActionError("The number of prompts must be at least 1.", code="no_prompts")
+    try:
+        options = load_options(SampleConfig, {**config, "policy": {"path": "(filled in)"}})
+    except UserError as error:
+        raise BadRunConfig(str(error)) from error
     chosen = list(prompt_set.prompts.order_by("pk")[:prompts])
-    samples = config.get("samples_per_prompt", 1) * len(
-        config.get("sampling", {}).get("temperatures", (1.0,))
-    )
+    samples = options.samples_per_prompt * len(options.sampling.temperatures) * len(policies)
     most_given = max(map(len, given_answers(chosen).values()), default=0) if with_given else 0
     if not 2 <= samples + most_given <= MAX_RESPONSES:
         raise ActionError(
@@ -182,24 +209,34 @@ def sample_tasks(
             f"shows 2 to {MAX_RESPONSES}: change --samples or --temperatures.",
             code="bad_number_of_responses",
         )
-    name = batch_name or f"{prompt_set.name}, {policy.name}"[:110]
+    names = ", ".join(policy.name for policy in policies)
+    name = batch_name or f"{prompt_set.name}, {names}"[:110]
     if not name.strip() or len(name) > 110:
         raise ActionError("A batch needs a name of at most 110 characters.", code="bad_name")
-    return sample_responses(
-        actor=actor,
-        project=project,
-        policy=policy,
-        prompts=chosen,
-        config=config,
-        id_prefix=f"tasks-{uuid.uuid4().hex[:12]}-",
-        tasks={
-            "batch_name": name,
-            "criterion": criterion.pk,
-            "overlap": overlap,
-            "with_given": with_given,
-            "open": open_at_once,
-        },
-    )
+    together = uuid.uuid4().hex[:12]
+    tasks = {
+        "batch_name": name,
+        "criterion": criterion.pk,
+        "overlap": overlap,
+        "with_given": with_given,
+        "open": open_at_once,
+    }
+    if len(policies) > 1:
+        tasks |= {"together": together, "of": len(policies)}
+    with transaction.atomic():
+        return [
+            sample_responses(
+                actor=actor,
+                project=project,
+                policy=policy,
+                prompts=chosen,
+                config=config,
+                id_prefix=f"tasks-{together}-" + (f"{number}-" if number else ""),
+                tasks=tasks,
+                processes=processes,
+            )
+            for number, policy in enumerate(policies)
+        ]
 
 
 def train_ppo(
@@ -212,6 +249,7 @@ def train_ppo(
     reward_model: RewardModel,
     prompt_set: PromptSet,
     config: Mapping[str, Any],
+    processes: int = 1,
 ) -> Run:
     """Queue a PPO run that starts from `start` and takes `reward_model` for the rewards.
 
@@ -247,57 +285,52 @@ def train_ppo(
             "with_texts": mixes_in and texts_share > 0,
             "with_demonstrations": mixes_in and texts_share < 1,
         },
+        processes=processes,
     )
 
 
-def import_policy(
+def evaluate_policy(
     *,
     actor: User,
     project: Project,
-    name: str,
-    path: Path,
-    base: Path | None = None,
-    chat_template_kwargs: Mapping[str, Any] | None = None,
-    own_tokenizer: bool = False,
-    notes: str = "",
-) -> Policy:
-    """Take a policy's folder (Hugging Face format), or a LoRA adapter's with its `base`, into the project.
+    policy: Policy,
+    reward_model: RewardModel,
+    prompt_set: PromptSet,
+    config: Mapping[str, Any],
+    reference: Policy | None = None,
+    prompts: int | None = None,
+    processes: int = 1,
+) -> Run:
+    """Queue sampling on a prompt set's prompts, scored by a reward model, with the KL to `reference` (None: no KL).
 
-    The folder stays where it is. Where something has to change, the project gets a copy below DATA_DIR: an adapter is
-    merged, and a chat template that asks for the date, or is given `chat_template_kwargs`, writes the same from then
-    on. `own_tokenizer` takes a tokenizer that AutoTokenizer reads otherwise than its file says. Raises NotAPolicy for
-    whatever would fail later in a run, PolicyNameTaken, BadArtifact.
+    `config` is EvaluateConfig as a mapping without the models. Raises ActionError.
     """
-    require_unused_name(project, name)
-    prepared = prepare_policy(
-        path=path,
-        name=name,
-        base=base,
-        chat_template_kwargs=chat_template_kwargs or {},
-        own_tokenizer=own_tokenizer,
+    instances: tuple[Any, ...] = (policy, reward_model, prompt_set, *([reference] if reference else []))
+    for instance in instances:
+        if instance.project_id != project.pk:
+            raise ActionError(f"“{instance}” belongs to another project.", code="wrong_project")
+    if prompts is not None and prompts < 1:
+        raise ActionError("The number of prompts must be at least 1.", code="no_prompts")
+    chosen = list(prompt_set.prompts.order_by("pk").values_list("external_id", flat=True)[:prompts])
+    if not chosen:
+        raise ActionError(f"The prompt set “{prompt_set.name}” is empty.", code="no_prompts")
+    return queue_run(
+        actor=actor,
+        project=project,
+        kind=EVALUATE,
+        title=f"Evaluate {policy.name} by {reward_model.name} on {len(chosen)} prompts",
+        config={
+            **config,
+            "policy": {"path": str(policy.artifact.absolute_path)},
+            "reference": {"path": str(reference.artifact.absolute_path)} if reference else None,
+            "reward_model_path": str(reward_model.artifact.absolute_path),
+        },
+        parameters={
+            "policy": policy.pk,
+            "reward_model": reward_model.pk,
+            "reference": reference.pk if reference else None,
+            "prompt_set": prompt_set.name,
+            "prompt_ids": chosen,
+        },
+        processes=processes,
     )
-    try:
-        digest = hash_path(prepared.folder)
-        with transaction.atomic():
-            if prepared.is_copy:
-                same = Policy.objects.filter(project=project, artifact__sha256=digest.sha256).first()
-                if same is not None:
-                    raise NotAPolicy(f"{path} is the policy “{same.name}” already.", code="policy_known")
-            artifact = register_artifact(
-                actor=actor, project=project, kind=Artifact.Kind.POLICY, path=prepared.folder, digest=digest
-            )
-            known = Policy.objects.filter(artifact=artifact).first()
-            if known is not None:
-                raise NotAPolicy(f"{path} is the policy “{known.name}” already.", code="policy_known")
-            return add_policy(
-                actor=actor,
-                project=project,
-                name=name,
-                artifact=artifact,
-                report={"imported": prepared.facts | {"path": str(path)}},
-                notes=notes,
-            )
-    except BaseException:
-        if prepared.is_copy:
-            shutil.rmtree(prepared.folder, ignore_errors=True)
-        raise

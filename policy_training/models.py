@@ -6,6 +6,7 @@ from django.db.models import F, Q
 from annotation.models import Source
 from rewardmodel.models import RewardModel
 from runs.models import Artifact, Run
+from workspace.cards import MAX_LICENCE_CHARACTERS
 from workspace.models import Project
 
 
@@ -27,6 +28,8 @@ class Policy(models.Model):
     source = models.OneToOneField(Source, on_delete=models.PROTECT, related_name="policy")
     # result.json of the run that made it, or {} for an imported one.
     report = models.JSONField(default=dict)
+    # What others are told of it, on its card; no part of the model.
+    licence = models.CharField(max_length=MAX_LICENCE_CHARACTERS, blank=True)
     notes = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -41,3 +44,21 @@ class Policy(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class PolicyEvaluation(models.Model):
+    """What a reward model says of a policy's answers to a prompt set, and how far the policy is from a reference."""
+
+    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="evaluations")
+    reward_model = models.ForeignKey(RewardModel, on_delete=models.PROTECT, related_name="policy_evaluations")
+    reference = models.ForeignKey(
+        Policy, on_delete=models.PROTECT, null=True, blank=True, related_name="reference_of_evaluations"
+    )
+    # Its prompts may change later, its name stays with the figures; a set can be removed with its import.
+    prompt_set = models.CharField(max_length=120)
+    produced_by = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="policy_evaluation")
+    report = models.JSONField(default=dict)  # result.json of the run
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.policy} by {self.reward_model} on {self.prompt_set}"

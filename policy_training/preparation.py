@@ -6,6 +6,7 @@ The process is policy_training/training/prepare_policy.py; what it refuses is on
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,9 +19,12 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from learning.interface.atomic_files import sync_path
 from learning.interface.exit_codes import EXIT_USER_ERROR
 from workspace.errors import ActionError
 
+# What a model in Hugging Face format needs: weights, configuration, tokenizer and its template.
+MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 ADAPTER_CONFIG = "adapter_config.json"
 # A model of any size is read once, so this is only against a process that hangs.
 MAX_SECONDS = 4 * 3600
@@ -49,8 +53,7 @@ def prepare_policy(
 ) -> PreparedPolicy:
     """Check a policy's folder, or a LoRA adapter's with its base. Raises NotAPolicy with one sentence."""
     _require_files(path, base)
-    stem = re.sub(r"[^\w.-]+", "-", name)[:60] or "policy"
-    out = Path(settings.DATA_DIR) / "models" / f"{stem}-{uuid.uuid4().hex[:8]}"
+    out = Path(settings.DATA_DIR) / "models" / _new_folder_name(name)
     found = run_preparation(
         {
             "folder": str(path),
@@ -63,6 +66,28 @@ def prepare_policy(
     )
     folder = Path(found.pop("folder"))
     return PreparedPolicy(folder=folder, is_copy=folder == out, facts=found)
+
+
+def copy_into_data_dir(folder: Path, name: str) -> Path:
+    """The model's files in a folder of its own below DATA_DIR: what is done to the original is then nothing to it."""
+    target = Path(settings.DATA_DIR) / "models" / _new_folder_name(name)
+    partial = target.with_name(f".{target.name}.partial")
+    partial.mkdir(parents=True)
+    try:
+        for pattern in MODEL_FILES:
+            for file in folder.glob(pattern):
+                shutil.copyfile(file, partial / file.name)
+                sync_path(partial / file.name)
+        partial.rename(target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return target
+
+
+def _new_folder_name(name: str) -> str:
+    stem = re.sub(r"[^\w.-]+", "-", name)[:60] or "policy"
+    return f"{stem.lstrip('.')}-{uuid.uuid4().hex[:8]}"
 
 
 def run_preparation(request: Mapping[str, Any]) -> dict[str, Any]:

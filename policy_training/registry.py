@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from annotation.content.actions import get_or_create_source
+from annotation.datasets.descriptions import clean_description, clean_licence
 from annotation.models import Source
 from policy_training.models import Policy
 from runs.models import Artifact, Run
@@ -47,6 +48,15 @@ def add_policy(
         notes=notes,
     )
     record_audit(actor=actor, action="policy.add", project=project, target=policy, name=name)
+    return policy
+
+
+def describe_policy(*, actor: User, policy: Policy, licence: str, notes: str) -> Policy:
+    """Change what others are told of it on its card. The model stays."""
+    policy.licence, policy.notes = clean_licence(licence), clean_description(notes)
+    with transaction.atomic():
+        policy.save(update_fields=["licence", "notes"])
+        record_audit(actor=actor, action="policy.describe", project=policy.project, target=policy)
     return policy
 
 

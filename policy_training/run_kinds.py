@@ -10,12 +10,13 @@ from annotation.records import demonstration_rows, prompt_rows, text_rows
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import DEMONSTRATIONS, DRAWS, PROMPTS, SAMPLED_RESPONSES, TEXTS
 from policy_training.mixing import require_training_texts
-from policy_training.models import Policy
+from policy_training.models import Policy, PolicyEvaluation
 from policy_training.registry import add_policy
 from policy_training.sampled_tasks import save_sampled_tasks
-from policy_training.training.config import LanguageModelConfig, PPOConfig, SampleConfig
+from policy_training.training.config import EvaluateConfig, LanguageModelConfig, PPOConfig, SampleConfig
 from runs.models import Artifact, Run
-from runs.run_kinds import Output, RunKind
+from runs.run_kinds import Output, Resources, RunKind
+from runs.site_environment import SITE_ENVIRONMENT
 from workspace.errors import ActionError
 
 
@@ -81,6 +82,26 @@ def _sample_inputs(run: Run) -> Mapping[str, Any]:
         ]
         inputs["draws"] = (draw_rows, DRAWS)
     return inputs
+
+
+def _evaluation_inputs(run: Run) -> Mapping[str, Any]:
+    rows = list(prompt_rows(run.project, prompt_ids=run.parameters["prompt_ids"]))
+    if not rows:
+        raise ActionError("All prompts of this run were taken back.", code="no_prompts")
+    return {"prompts": (rows, PROMPTS)}
+
+
+def _save_evaluation(run: Run, result: Mapping[str, Any]) -> None:
+    PolicyEvaluation.objects.get_or_create(
+        produced_by=run,
+        defaults={
+            "policy_id": run.parameters["policy"],
+            "reward_model_id": run.parameters["reward_model"],
+            "reference_id": run.parameters["reference"],
+            "prompt_set": run.parameters["prompt_set"],
+            "report": dict(result),
+        },
+    )
 
 
 def _save_policy(run: Run, result: Mapping[str, Any]) -> None:
@@ -159,4 +180,21 @@ PPO = RunKind(
     outputs=(Output(kind="policy", path="model"), Output(kind="critic", path="critic")),
     options=PPOConfig,
 )
-KINDS = (SFT, PRETRAIN, SAMPLE, PPO)
+EVALUATE = RunKind(
+    name="policy.evaluate",
+    label="Evaluation of a policy",
+    command="policy_training.training.evaluate",
+    build_inputs=_evaluation_inputs,
+    save_result=_save_evaluation,
+    options=EvaluateConfig,
+)
+IMPORT = RunKind(
+    name="policy.import",
+    label="Import of a policy",
+    command="policy_training.importing",
+    build_inputs=lambda run: {},
+    save_result=lambda run, result: None,  # the import itself is one transaction of the command
+    resources=Resources(threads=1),
+    environment=SITE_ENVIRONMENT,
+)
+KINDS = (SFT, PRETRAIN, SAMPLE, PPO, EVALUATE, IMPORT)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
-from annotation.models import Prompt, Response, Source, Task
+from annotation.models import Prompt, Response, Source
 from learning.interface.messages import answer_key
 from runs.models import Run
 from workspace.models import Criterion
@@ -27,13 +27,21 @@ def given_answers(prompts: Sequence[Prompt]) -> dict[int, list[Response]]:
 def save_sampled_tasks(run: Run, prompts: Mapping[str, Prompt], samples: Sequence[Response]) -> None:
     """The batch that the run was asked for; does nothing when it was made already.
 
-    A task has the answers from files (unless they were left out) and the samples, each text once; a prompt with fewer
-    than two different answers gets no task. `run.parameters["tasks"]` says how many did.
+    Of runs that were asked for together the last to end makes it. A task has the answers from files (unless they were
+    left out) and the samples, each text once; a prompt with fewer than two different answers gets no task.
+    `run.parameters["task_counts"]` says how many did.
     """
     asked: dict[str, Any] = run.parameters["tasks"]
-    if Task.objects.filter(task_responses__response__in=[response.pk for response in samples[:1]]).exists():
+    # Counted in the transaction that made them; a sample may be in no task, where another said the same.
+    if "task_counts" in Run.objects.values_list("parameters", flat=True).get(pk=run.pk):
         return
-    in_order = [prompts[prompt_id] for prompt_id in run.parameters["prompt_ids"]]
+    if asked.get("together"):
+        others = _others_if_last(run)
+        if others is None:
+            return
+        samples = [*others, *samples]
+    # Without those whose import was taken back meanwhile.
+    in_order = [prompts[prompt_id] for prompt_id in run.parameters["prompt_ids"] if prompt_id in prompts]
     answers = given_answers(in_order) if asked["with_given"] else {prompt.pk: [] for prompt in in_order}
     for response in samples:
         answers[response.prompt_id].append(response)
@@ -59,3 +67,36 @@ def save_sampled_tasks(run: Run, prompts: Mapping[str, Prompt], samples: Sequenc
     add_tasks(actor=run.requested_by, batch=batch, tasks=tasks)
     if asked["open"]:
         open_batch(actor=run.requested_by, batch=batch)
+
+
+def _others_if_last(run: Run) -> list[Response] | None:
+    """What the runs that were asked for together with this one sampled; None while one of them has not ended well.
+
+    They may end at the same moment: the lock lets one look after the other, which has committed by then. It is on a row
+    that none of them holds, so that they cannot wait for each other.
+    """
+    asked = run.parameters["tasks"]
+    Criterion.objects.select_for_update().get(pk=asked["criterion"])
+    others = Run.objects.filter(
+        project=run.project, kind=run.kind, parameters__tasks__together=asked["together"]
+    ).exclude(pk=run.pk)
+    done = {
+        other.parameters["policy"]: other.config["id_prefix"]
+        for other in others.filter(state=Run.State.DONE).order_by("pk")
+    }
+    if len(done) != asked["of"] - 1:
+        return None
+    found = []
+    prompt_ids = run.parameters["prompt_ids"]
+    for start in range(0, len(prompt_ids), 500):
+        responses = Response.objects.filter(
+            project=run.project,
+            prompt__external_id__in=prompt_ids[start : start + 500],
+            source__policy__in=list(done),
+        )
+        found += [
+            response
+            for response in responses.select_related("prompt").order_by("pk")
+            if response.external_id.startswith(tuple(done.values()))
+        ]
+    return found

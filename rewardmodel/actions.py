@@ -3,17 +3,22 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db import transaction
+
+from annotation.datasets.descriptions import clean_description, clean_licence
 from annotation.datasets.files import dataset_manifest
 from annotation.datasets.supply import dataset_training_supply
 from annotation.models import PreferenceDataset, Response
 from learning.interface.options import UserError, load_options
 from learning.interface.usable_comparisons import RankingLossName, shortfall
+from learning.interface.vocabulary import SPLITS
 from rewardmodel.models import RewardModel
-from rewardmodel.run_kinds import SCORE, TRAIN
+from rewardmodel.run_kinds import EVALUATE, SCORE, TRAIN
 from rewardmodel.training.config import ObjectiveOptions
 from runs.actions import queue_run
 from runs.errors import BadRunConfig
 from runs.models import Artifact, Run
+from workspace.actions import record_audit
 from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
 
@@ -34,6 +39,7 @@ def train_reward_model(
     name: str,
     config: Mapping[str, Any],
     consensus: bool = False,
+    processes: int = 1,
 ) -> Run:
     """Queue the training of a reward model that starts from `base` (a policy's or reward model's folder).
 
@@ -56,8 +62,7 @@ def train_reward_model(
             f"The dataset “{dataset.name}” has no judgments on {missing[0]}: let annotators judge tasks of that "
             "criterion first, or leave it out."
         )
-    if RewardModel.objects.filter(project=project, name=name).exists():
-        raise ActionError(f"There is a reward model named “{name}” already.", code="name_taken")
+    require_unused_name(project, name)
     model = {**config.get("model", {}), "source": {"path": str(base.absolute_path)}}
     return queue_run(
         actor=actor,
@@ -73,7 +78,14 @@ def train_reward_model(
             "name": name,
             "consensus": consensus,
         },
+        processes=processes,
     )
+
+
+def require_unused_name(project: Project, name: str) -> None:
+    """Raises ActionError."""
+    if RewardModel.objects.filter(project=project, name=name).exists():
+        raise ActionError(f"There is a reward model named “{name}” already.", code="name_taken")
 
 
 def _ranking_loss(config: Mapping[str, Any]) -> RankingLossName:
@@ -83,6 +95,17 @@ def _ranking_loss(config: Mapping[str, Any]) -> RankingLossName:
         raise BadRunConfig(str(error)) from error
 
 
+def describe_reward_model(*, actor: User, reward_model: RewardModel, licence: str, notes: str) -> RewardModel:
+    """Change what others are told of it on its card. The model stays."""
+    reward_model.licence, reward_model.notes = clean_licence(licence), clean_description(notes)
+    with transaction.atomic():
+        reward_model.save(update_fields=["licence", "notes"])
+        record_audit(
+            actor=actor, action="reward_model.describe", project=reward_model.project, target=reward_model
+        )
+    return reward_model
+
+
 def score_responses(
     *,
     actor: User,
@@ -90,6 +113,7 @@ def score_responses(
     reward_model: RewardModel,
     responses: Sequence[Response],
     config: Mapping[str, Any] | None = None,
+    processes: int = 1,
 ) -> Run:
     """Queue the scoring of responses, which adds ResponseScore rows.
 
@@ -107,4 +131,47 @@ def score_responses(
             "reward_model": reward_model.pk,
             "response_ids": [response.external_id for response in responses],
         },
+        processes=processes,
+    )
+
+
+def evaluate_reward_model(
+    *,
+    actor: User,
+    project: Project,
+    reward_model: RewardModel,
+    dataset: PreferenceDataset,
+    config: Mapping[str, Any] | None = None,
+    consensus: bool = False,
+    processes: int = 1,
+) -> Run:
+    """Queue the comparison of a reward model with a split of a dataset's judgments.
+
+    `config` is EvaluateConfig as a mapping without the model; lengths are those it was trained with unless it says
+    others. Raises ActionError, also when the split has no judgment.
+    """
+    for instance in (reward_model, dataset):
+        if instance.project_id != project.pk:
+            raise ActionError(f"“{instance}” belongs to another project.", code="wrong_project")
+    trained = reward_model.produced_by.config.get("batch")
+    asked = {
+        "split": "validation",
+        **({"batch": trained} if trained else {}),
+        **(config or {}),
+        "model_path": str(reward_model.artifact.absolute_path),
+    }
+    split = asked["split"]
+    if split in SPLITS and not dataset_manifest(dataset)["tasks_by_split"].get(split, 0):
+        raise ActionError(
+            f"The dataset “{dataset.name}” has no judgment of the split {split}: choose another.",
+            code="no_judgments",
+        )
+    return queue_run(
+        actor=actor,
+        project=project,
+        kind=EVALUATE,
+        title=f"Evaluate {reward_model.name} on {dataset.name}, {split}",
+        config=asked,
+        parameters={"reward_model": reward_model.pk, "dataset": dataset.pk, "consensus": consensus},
+        processes=processes,
     )

@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from rewardmodel.models import ResponseScore, RewardModel
+from rewardmodel.models import ResponseScore, RewardModel, RewardModelEvaluation
 from workspace.admin import ReadOnlyAdmin
 
-admin.site.register([RewardModel, ResponseScore], ReadOnlyAdmin)
+admin.site.register([RewardModel, RewardModelEvaluation, ResponseScore], ReadOnlyAdmin)

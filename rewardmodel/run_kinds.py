@@ -10,8 +10,8 @@ from annotation.records import demonstration_rows, response_rows
 from learning.interface import vocabulary
 from learning.interface.record_files import iterate_records
 from learning.interface.record_schemas import COMPARISONS, DEMONSTRATIONS, RESPONSES, SCORES
-from rewardmodel.models import ResponseScore, RewardModel
-from rewardmodel.training.config import RewardModelConfig, ScoreConfig
+from rewardmodel.models import ResponseScore, RewardModel, RewardModelEvaluation
+from rewardmodel.training.config import EvaluateConfig, RewardModelConfig, ScoreConfig
 from runs.models import Artifact, Run
 from runs.run_kinds import Output, RunKind
 from workspace.naming import unique_name
@@ -52,6 +52,26 @@ def _save_reward_model(run: Run, result: Mapping[str, Any]) -> None:
     )
     # Runs that were queued when a reward model had one criterion name it alone.
     reward_model.criteria.set(run.parameters.get("criteria") or [run.parameters["criterion"]])
+
+
+def _evaluation_inputs(run: Run) -> Mapping[str, Any]:
+    dataset = PreferenceDataset.objects.get(pk=run.parameters["dataset"], project=run.project)
+    comparisons = dataset_comparisons(
+        dataset, consensus=run.parameters["consensus"], splits=(run.config["split"],)
+    )
+    return {"comparisons": (comparisons, COMPARISONS)}
+
+
+def _save_evaluation(run: Run, result: Mapping[str, Any]) -> None:
+    RewardModelEvaluation.objects.get_or_create(
+        produced_by=run,
+        defaults={
+            "reward_model_id": run.parameters["reward_model"],
+            "dataset_id": run.parameters["dataset"],
+            "split": run.config["split"],
+            "report": dict(result),
+        },
+    )
 
 
 def _scoring_inputs(run: Run) -> Mapping[str, Any]:
@@ -108,4 +128,12 @@ SCORE = RunKind(
     outputs=(Output(kind="scores", path="scores.parquet"),),
     options=ScoreConfig,
 )
-RUN_KINDS = (TRAIN, SCORE)
+EVALUATE = RunKind(
+    name="rewardmodel.evaluate",
+    label="Evaluation of a reward model",
+    command="rewardmodel.training.evaluate",
+    build_inputs=_evaluation_inputs,
+    save_result=_save_evaluation,
+    options=EvaluateConfig,
+)
+RUN_KINDS = (TRAIN, SCORE, EVALUATE)

@@ -13,3 +13,4 @@ class WrongStage(ActionError):
     """The round is not at the stage this belongs to; somebody else may have moved it."""
 
     code = "wrong_stage"
+    is_conflict = True

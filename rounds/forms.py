@@ -21,6 +21,7 @@ from rounds.plans import (
     override_plan,
     preset_plan,
 )
+from runs.execution import FIELDS, ExecutionFields, runtime_values
 from workspace.forms import StyledFormMixin
 from workspace.models import MAX_OVERLAP, Criterion, Project
 
@@ -31,12 +32,17 @@ OPPONENT_FIELDS: dict[str, OpponentKind] = {
 }
 
 
-class StartRoundForm(StyledFormMixin, forms.Form):
+class PolicyField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Policy) -> str:
+        return f"{obj.name} (files missing)" if obj.artifact.is_missing else obj.name
+
+
+class StartRoundForm(StyledFormMixin, ExecutionFields):
     preset = forms.ChoiceField(
         choices=[(name, name) for name in sorted(PRESETS)], initial="tiny", help_text=" "
     )
     criterion = forms.ModelChoiceField(Criterion.objects.none())
-    start_policy = forms.ModelChoiceField(Policy.objects.none())
+    start_policy = PolicyField(Policy.objects.none())
     prompt_set = forms.ModelChoiceField(PromptSet.objects.none())
     prompts = forms.IntegerField(min_value=1, required=False, help_text="How many to sample.")
     responses_per_task = forms.IntegerField(
@@ -93,7 +99,7 @@ class StartRoundForm(StyledFormMixin, forms.Form):
         super().__init__(*args, **kwargs)
         choices = {
             "criterion": project.criteria.all(),
-            "start_policy": Policy.objects.filter(project=project).order_by("-pk"),
+            "start_policy": Policy.objects.filter(project=project).select_related("artifact").order_by("-pk"),
             "prompt_set": PromptSet.objects.filter(project=project, purpose=PromptSet.Purpose.POLICY),
         }
         for name, queryset in choices.items():
@@ -108,6 +114,8 @@ class StartRoundForm(StyledFormMixin, forms.Form):
         field.queryset = batches
         if not batches:
             del self.fields["batches"]
+        own = [name for name in self.fields if name not in FIELDS]
+        self.order_fields([*own, *FIELDS])  # what few people change comes last
         self.add_bootstrap_classes()
         self._show_defaults(project)
 
@@ -137,6 +145,7 @@ class StartRoundForm(StyledFormMixin, forms.Form):
             "max_prompt_tokens": sampling.options.max_prompt_tokens,
             "max_response_tokens": sampling.options.max_response_tokens,
             "overlap": plan.annotation.overlap or project.overlap,
+            "processes": plan.processes,
         }
         for name, value in defaults.items():
             self.fields[name].widget.attrs["placeholder"] = str(value)
@@ -173,6 +182,8 @@ class StartRoundForm(StyledFormMixin, forms.Form):
             annotation={name: value for name, value in annotation.items() if value is not None},
             opponents=tuple(kind for name, kind in OPPONENT_FIELDS.items() if values[name]),
             reference=values["reference"] or None,
+            processes=values["processes"],
+            runtime=runtime_values(values),
         )
         if chosen := values.get("batches"):
             plan = replace(plan, batches=tuple(batch.name for batch in chosen))

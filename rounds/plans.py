@@ -124,7 +124,15 @@ class RoundPlan:
     # rounds that follow it; none: all that are not excluded from datasets.
     batches: tuple[str, ...] = ()
     continue_automatically: bool = True  # the new policy's samples become the next round's tasks at once
+    processes: int = 1  # of every run of the round
     preset: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("reward_model", "policy"):
+            try:
+                getattr(self, name).runtime.require_processes(self.processes)
+            except ValueError as error:
+                raise ValueError(f"{name}.runtime: {error}") from error
 
 
 def load_plan(mapping: Mapping[str, Any]) -> RoundPlan:
@@ -246,8 +254,13 @@ def override_plan(
     annotation: Mapping[str, Any] | None = None,
     opponents: tuple[OpponentKind, ...] | None = None,
     reference: ReferenceKind | None = None,
+    processes: int | None = None,
+    runtime: Mapping[str, Any] | None = None,
 ) -> RoundPlan:
-    """The plan with some values changed, as the form and the command line do. Raises UserError on a bad value."""
+    """The plan with some values changed, as the form and the command line do. Raises UserError on a bad value.
+
+    `runtime`: values of RuntimeOptions, for all that the round trains, samples and scores.
+    """
     try:
         sampling = dict(sampling or {})
         if "responses_per_task" in sampling:  # that many everywhere, unless a range is asked for
@@ -255,8 +268,13 @@ def override_plan(
         options = plan.sampling.options
         if temperatures is not None:
             options = replace(options, temperatures=temperatures)
+        runtime = dict(runtime or {})
+        reward_model, policy = plan.reward_model, plan.policy
         return replace(
             plan,
+            reward_model=replace(reward_model, runtime=replace(reward_model.runtime, **runtime)),
+            policy=replace(policy, runtime=replace(policy.runtime, **runtime)),
+            processes=plan.processes if processes is None else processes,
             sampling=replace(plan.sampling, options=options, **sampling),
             annotation=replace(plan.annotation, **(annotation or {})),
             head_to_head=(

@@ -1,20 +1,22 @@
 """What a round's page shows, read from the database: timeline, agreement with people, head-to-head, reliability."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import combinations
 from typing import Any
 
+from django.db.models import Prefetch
 from django.utils import timezone
 
 from annotation.batches.progress import BatchProgress, batch_progress
-from annotation.models import Batch, Judgment, Prompt, PromptSetMember, Source, Task
-from annotation.preferences.scale import NO_STRENGTH, STRENGTH_CHOICES
-from learning.interface.options import UserError
+from annotation.models import Batch, Judgment, Prompt, PromptSetMember, Source, Task, TaskResponse
+from learning.interface.options import UserError, options_to_dict
+from learning.interface.training_options import RuntimeOptions
 from policy_training.mixing import describe_ptx
 from policy_training.models import Policy
+from rewardmodel.figures import ReliabilityPoint, accuracy_by_strength, reliability_points
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.head_to_head import HELD_OUT_SETS, OPPONENT_LABELS, pairings_of
 from rounds.models import Round, Stage
@@ -23,6 +25,7 @@ from rounds.stages.annotating import can_reopen_annotation, missing_judgments_me
 from rounds.stages.registry import STAGE_ORDER
 from rounds.stages.scoring import judgments_to_compare, next_round_of
 from rounds.task_selection import response_id_prefix
+from runs.execution import describe_execution
 from runs.models import Run
 from runs.presentation import duration as format_duration
 from workspace.models import User
@@ -176,7 +179,9 @@ def head_to_head(round_: Round) -> list[HeadToHead]:
         .of_purposes(Task.Purpose.HEAD_TO_HEAD)
         .of_annotator_kinds(*annotator_kinds)
         .select_related("task__prompt")
-        .prefetch_related("task__task_responses__response__source")
+        .prefetch_related(
+            Prefetch("task__task_responses", TaskResponse.objects.select_related("response__source"))
+        )
     )
     held_out = set(
         PromptSetMember.objects.filter(
@@ -220,34 +225,6 @@ def head_to_head(round_: Round) -> list[HeadToHead]:
     return results
 
 
-# The reliability diagram is drawn in a square of this many units, origin at the bottom left.
-PLOT_SIZE = 200
-
-
-@dataclass(frozen=True)
-class ReliabilityPoint:
-    x: float
-    y: float
-    radius: float
-    title: str
-
-
-def reliability_points(report: dict[str, Any]) -> list[ReliabilityPoint]:
-    """Calibration bins as points: confidence to the right, held-out accuracy upwards, area by how many pairs."""
-    bins = [entry for entry in report.get("calibration") or [] if entry["n"]]
-    largest_n = max((entry["n"] for entry in bins), default=1)
-    return [
-        ReliabilityPoint(
-            # Confidence of the preferred side runs from 0.5 to 1.
-            x=round((entry["confidence"] - 0.5) * 2 * PLOT_SIZE, 1),
-            y=round(PLOT_SIZE - (entry["accuracy"] * PLOT_SIZE), 1),
-            radius=round(3 + 7 * (entry["n"] / largest_n) ** 0.5, 1),
-            title=f"{entry['n']} pairs: sure to {entry['confidence']:.0%}, right in {entry['accuracy']:.0%}",
-        )
-        for entry in bins
-    ]
-
-
 @dataclass(frozen=True)
 class RoundReport:
     round: Round
@@ -255,6 +232,7 @@ class RoundReport:
     progress: BatchProgress | None
     can_reopen_annotation: bool  # it failed on its judgments
     mixed_in: str  # what PPO learns from beside its rollouts
+    execution: str  # processes, device and engine of its runs, where they are not the usual ones
     blocked_reason: str  # what keeps annotation open although its quota is met or its time is over
     current_runs: list[Run]
     responses: int
@@ -276,6 +254,23 @@ def _mixed_in(round_: Round) -> str:
         return ""
 
 
+def _execution(round_: Round) -> str:
+    try:
+        plan = load_plan(round_.plan)
+    except UserError:  # a plan of another version of this program
+        return ""
+    parts = {
+        "reward model": describe_execution(plan.processes, options_to_dict(plan.reward_model.runtime)),
+        "policy": describe_execution(plan.processes, options_to_dict(plan.policy.runtime)),
+    }
+    usual = describe_execution(1, options_to_dict(RuntimeOptions()))
+    if set(parts.values()) == {usual}:
+        return ""
+    if len(set(parts.values())) == 1:
+        return f"Its runs take {parts['policy']}."
+    return f"Its runs take {'; '.join(f'{described} for the {name}' for name, described in parts.items())}."
+
+
 def _blocked_reason(round_: Round, progress: BatchProgress | None) -> str:
     if round_.stage != Stage.ANNOTATING or progress is None or round_.batch is None:
         return ""
@@ -293,14 +288,6 @@ def _reference_name(round_: Round) -> str:
     return policy.name if policy else round_.start_policy.name
 
 
-def accuracy_by_strength(report: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """(name, accuracy) of each strength with pairs, weakest first, then of the pairs for which nobody gave one."""
-    by_strength = report.get("by_grade") or {}  # JSON has text as keys
-    rows = [(name, by_strength.get(str(strength))) for strength, name in sorted(STRENGTH_CHOICES.items())]
-    rows.append((NO_STRENGTH, report.get("without_strength")))
-    return [(name, row) for name, row in rows if row and row.get("n")]
-
-
 def round_report(round_: Round, reader: User) -> RoundReport:
     entries = timeline(round_)
     current = next((entry for entry in entries if entry.status in ("current", "failed")), None)
@@ -314,6 +301,7 @@ def round_report(round_: Round, reader: User) -> RoundReport:
         progress=progress,
         can_reopen_annotation=can_reopen_annotation(round_),
         mixed_in=_mixed_in(round_),
+        execution=_execution(round_),
         blocked_reason=_blocked_reason(round_, progress),
         current_runs=current.runs if current else [],
         responses=round_.project.responses.filter(external_id__startswith=response_id_prefix(round_)).count(),

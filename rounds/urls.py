@@ -6,6 +6,7 @@ app_name = "rounds"
 
 urlpatterns = [
     path("", views.round_list, name="list"),
+    path("first-steps/", views.first_steps, name="first_steps"),
     path("start/", views.start, name="start"),
     path("schedules/", include("rounds.schedules.urls")),
     path("<int:number>/", views.round_page, name="round"),

@@ -4,15 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from learning.interface.options import UserError
 from policy_training.models import Policy
 from rounds import actions
 from rounds.access import access_round
+from rounds.first_steps import find_first_steps
 from rounds.forms import ReopenForm, StartRoundForm
 from rounds.head_to_head import held_out_shortage
 from rounds.models import Round, Stage
@@ -28,6 +31,8 @@ from workspace.roles import Capability
 
 # The page of such a round changes only by a button on it.
 POLLING_ENDS = (Stage.DONE, Stage.FAILED, Stage.CANCELLED)
+ROUNDS_PER_PAGE = 20
+POLICIES_PER_PAGE = 50
 
 
 @require_GET
@@ -37,15 +42,25 @@ def round_list(request: ProjectRequest) -> HttpResponse:
     rounds = project.rounds.select_related("reward_model", "new_policy", "start_policy", "batch").order_by(
         "-number"
     )
+    policies = Policy.objects.filter(project=project).select_related("parent", "produced_by", "artifact")
     context = {
-        "rounds": rounds,
-        "policies": Policy.objects.filter(project=project)
-        .select_related("parent", "produced_by")
-        .order_by("-pk"),
+        "rounds": Paginator(rounds, ROUNDS_PER_PAGE).get_page(request.GET.get("page")),
+        "policies": Paginator(policies.order_by("-pk"), POLICIES_PER_PAGE).get_page(
+            request.GET.get("policies")
+        ),
         "open_round": rounds.open().first(),
         "schedules": schedule_rows(project),
+        "steps": find_first_steps(project) if Capability.MANAGE in request.capabilities else None,
     }
     return render(request, "rounds/list.html", context)
+
+
+@require_GET
+@never_cache
+@project_view(Capability.MANAGE)
+def first_steps(request: ProjectRequest) -> HttpResponse:
+    """What a new project needs, and where each of it is done."""
+    return render(request, "rounds/first_steps.html", {"steps": find_first_steps(request.project)})
 
 
 @require_http_methods(["GET", "POST"])

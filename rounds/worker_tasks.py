@@ -2,37 +2,59 @@
 
 import time
 
+from annotation.datasets.freezing import FREEZE
+from annotation.exporting.pushing import PUSH as PUSH_DATASET
+from annotation.importing.uploads.actions import forget_abandoned_uploads
+from annotation.importing.uploads.run_kinds import RUN_KINDS as UPLOAD_KINDS
 from annotation.queue.actions import sweep_expired_leases
 from annotation.rendering import html_cache
+from events.actions import forget_old_deliveries
+from events.background import deliver_in_background
+from events.publishing import publish_events
+from policy_training.pushing import PUSH as PUSH_POLICY
 from policy_training.run_kinds import KINDS as POLICY_KINDS
+from rewardmodel.pushing import PUSH as PUSH_REWARD_MODEL
 from rewardmodel.run_kinds import RUN_KINDS as REWARD_MODEL_KINDS
 from rounds.schedules.firing import fire_due_schedules
 from rounds.stages.machine import advance_rounds
+from runs.hub.tokens import forget_old_tokens
 from runs.run_kinds import RunKind
 from workspace.login_records import forget_old_logins
 
 HOUSEKEEPING_SECONDS = 3600
-RUN_KINDS: tuple[RunKind, ...] = (*REWARD_MODEL_KINDS, *POLICY_KINDS)
+RUN_KINDS: tuple[RunKind, ...] = (
+    *UPLOAD_KINDS,
+    *REWARD_MODEL_KINDS,
+    *POLICY_KINDS,
+    *(FREEZE, PUSH_DATASET, PUSH_REWARD_MODEL, PUSH_POLICY),
+)
 
 
 _next_housekeeping = 0.0
 
 
 def housekeeping() -> None:
-    """What grows with use is trimmed, about every hour: kept HTML, ended sessions, old records of logins."""
+    """What grows with use is trimmed, about every hour: kept HTML, ended sessions, old logins, uploads and deliveries,
+    tokens that no run took.
+    """
     global _next_housekeeping
     if time.monotonic() < _next_housekeeping:
         return
     _next_housekeeping = time.monotonic() + HOUSEKEEPING_SECONDS
     html_cache.trim()
     forget_old_logins()
+    forget_abandoned_uploads()
+    forget_old_tokens()
+    forget_old_deliveries()
 
 
 def periodic_tasks() -> bool:
-    """Sweep lapsed leases, advance rounds, start what is scheduled; True while something moved."""
+    """Sweep lapsed leases, advance rounds, start what is scheduled, tell of events; True while something moved."""
     swept = sweep_expired_leases()
     moved = advance_rounds()
     # After the rounds: one that has just ended makes room for what waits for it.
     fired = fire_due_schedules()
+    publish_events()
+    deliver_in_background()
     housekeeping()
     return bool(swept or moved or fired)

@@ -1,9 +1,10 @@
 """The only way from an id in a URL to a run. Missing and of another project look the same: 404."""
 
-from pathlib import Path
+from typing import BinaryIO
 
 from django.http import Http404
 
+from learning.interface.plain_files import is_plain_file, open_plain
 from runs.models import Run
 from workspace.models import Project
 
@@ -28,11 +29,16 @@ def access_run(project: Project, pk: int) -> Run:
     return run
 
 
-def access_run_file(run: Run, name: str) -> Path:
-    """A file of the run's directory from the allow-list; a link that leads out of the directory is not one."""
+def access_run_file(run: Run, name: str) -> BinaryIO:
+    """A file of the run's directory from the allow-list, open; a link or a pipe in its place is none."""
     if name not in READABLE_FILES:
         raise Http404("No such file.")
-    path = run.path / name
-    if path.is_symlink() or not path.is_file() or not path.resolve().is_relative_to(run.path.resolve()):
-        raise Http404("No such file.")
-    return path
+    try:
+        return open_plain(run.path / name)
+    except OSError as error:
+        raise Http404("No such file.") from error
+
+
+def readable_files(run: Run) -> list[str]:
+    """What of the allow-list is there."""
+    return [name for name in READABLE_FILES if is_plain_file(run.path / name)]

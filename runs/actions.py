@@ -42,13 +42,16 @@ def queue_run(
 ) -> Run:
     """A run that waits for a worker. Its directory appears when a worker prepares it.
 
-    Raises BadRunConfig when the command would refuse the configuration: better now than after an hour in the queue.
+    Raises BadRunConfig when the command would refuse the configuration, or the number of processes with it: better now
+    than after an hour in the queue.
     """
+    processes = processes or kind.resources.processes
     if kind.options is not None:
         try:
-            load_options(kind.options, config)
+            options: Any = load_options(kind.options, config)
         except UserError as error:
             raise BadRunConfig(str(error)) from error
+        _require_processes(options, processes)
     run = Run.objects.create(
         project=project,
         kind=kind.name,
@@ -56,7 +59,7 @@ def queue_run(
         title=title[:200],
         config=with_relative_paths(config),
         parameters=dict(parameters or {}),
-        processes=processes or kind.resources.processes,
+        processes=processes,
         threads=threads or kind.resources.threads or default_threads(),
         max_attempts=kind.max_attempts,
         requested_by=actor,
@@ -65,6 +68,14 @@ def queue_run(
         actor=actor, action="run.queue", project=project, target=run, kind=kind.name, title=run.title
     )
     return run
+
+
+def _require_processes(options: Any, processes: int) -> None:
+    """`options`: of a command, which all have a `runtime`. Raises BadRunConfig."""
+    try:
+        options.runtime.require_processes(processes)
+    except ValueError as error:
+        raise BadRunConfig(f"config.runtime: {error}") from error
 
 
 @transaction.atomic

@@ -7,6 +7,7 @@ class IllegalTransition(ActionError):
     """The run is in a state from which this step does not exist."""
 
     code = "illegal_transition"
+    is_conflict = True
 
 
 class BadRunConfig(ActionError):
@@ -19,6 +20,7 @@ class RunChanged(ActionError):
     """Somebody else, or the worker, changed the run a moment ago."""
 
     code = "run_changed"
+    is_conflict = True
 
 
 class BadArtifact(ActionError):

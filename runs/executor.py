@@ -21,22 +21,23 @@ from django.db import connection
 from learning.interface.exit_codes import (
     EXIT_BUSY,
     EXIT_CHECKPOINTED,
-    EXIT_STALE_FENCE,
     EXIT_USER_ERROR,
 )
 from learning.interface.options import UserError
 from learning.interface.run_directory import RunDirectory, StaleFence, Status
-from runs.artifacts import hash_path
+from runs.artifacts import FileHashes, hash_path
 from runs.database_retry import (
     DATABASE_UNAVAILABLE_ERRORS,
     WorkerStopping,
     drop_broken_connection,
     retry_database_write,
 )
-from runs.launchers import OUTPUT_FILE, Launch, Launcher, Process
+from runs.exits import describe_error, describe_exit, last_output_line
+from runs.freeing import free_intermediates
+from runs.launchers import Launch, Launcher, Process
 from runs.leases import Claim, LostLease, finish_run, record_process, renew, requeue
 from runs.options import WorkerOptions
-from runs.paths import with_absolute_paths
+from runs.recorded_models import CheckInterrupted, require_recorded_models
 from runs.results import save_result
 from runs.run_kinds import RunKind
 from runs.states import RunState
@@ -62,10 +63,12 @@ class RunExecutor:
         options: WorkerOptions,
         heartbeat: Callable[[], None],
         stop_requested: Callable[[], bool],
+        hashes: FileHashes | None = None,
     ) -> None:
         self.claim, self.run, self.kind = claim, claim.run, kind
         self.launcher, self.options = launcher, options
         self.heartbeat, self.stop_requested = heartbeat, stop_requested
+        self.hashes = hashes or FileHashes()
         self.directory = RunDirectory(self.run.path)
         self.cancel_requested = self.run.cancel_requested
 
@@ -79,7 +82,7 @@ class RunExecutor:
 
     def _execute(self) -> None:
         if not self.launcher.kill_leftovers(
-            self.run.directory, self.run.fence - 1, self.claim.previous_process
+            self.run.process_tag, self.run.fence - 1, self.claim.previous_process
         ):
             self._requeue(60, "A process of an earlier attempt does not end: waiting for it.")
             return
@@ -104,13 +107,35 @@ class RunExecutor:
             return False
         free, floor = shutil.disk_usage(settings.DATA_DIR).free, self.options.min_free_disk_bytes
         if free < floor:
-            short = f"Only {free / 1e9:.1f} GB are free where the runs are kept"
-            self._requeue(60, f"{short}, and the floor is {floor / 1e9:.1f} GB: waiting for space.")
+            short = f"Only {free / 1e6:,.0f} MB are free where the runs are kept"
+            self._requeue(60, f"{short}, and the floor is {floor / 1e6:,.0f} MB: waiting for space.")
             return False
         if self.stop_requested():
             self._requeue(0, self.run.error)
             return False
-        return self._prepare()
+        return self._check_models() and self._prepare()
+
+    def _check_models(self) -> bool:
+        """The models that the run reads are the recorded ones, at every start: a resumed run reads them again."""
+
+        def say(progress: Mapping[str, Any]) -> None:
+            self._renew_if_possible(progress)
+            if self.cancel_requested or self.stop_requested():
+                raise CheckInterrupted
+
+        try:
+            with self._renewing_in_background():
+                require_recorded_models(self.run, self.hashes, say, self.options.heartbeat_seconds)
+        except CheckInterrupted:
+            if not self._finish_if_cancelled():
+                self._requeue(0, self.run.error)
+        except ActionError as error:
+            self._finish(RunState.USER_ERROR, str(error))
+        except OSError as error:
+            self._retry_or_fail(f"A model of the run cannot be read: {describe_error(error)}")
+        else:
+            return True
+        return False
 
     def _write_fence(self) -> bool:
         """Close the folder to earlier attempts, wherever they run. False: it could not be, and the run was put back
@@ -124,7 +149,7 @@ class RunExecutor:
             raise LostLease from error
         except OSError as error:
             if not self.cancel_requested:
-                self._retry_or_fail(f"The run's folder cannot be written: {_describe_error(error)}")
+                self._retry_or_fail(f"The run's folder cannot be written: {describe_error(error)}")
             return False
         return True
 
@@ -147,7 +172,7 @@ class RunExecutor:
                 RunDirectory.create(
                     self.run.path,
                     command=self.kind.command,
-                    config=with_absolute_paths(self.run.config),
+                    config=self.run.config,
                     inputs=dict(self.kind.build_inputs(self.run)),
                     provenance={"project": self.run.project.slug, "run": str(self.run.pk)},
                     replace=True,
@@ -158,7 +183,7 @@ class RunExecutor:
             raise
         except Exception as error:
             logger.exception("run %s: its inputs could not be prepared", self.run.pk)
-            self._retry_or_fail(f"The inputs could not be prepared: {_describe_error(error)}")
+            self._retry_or_fail(f"The inputs could not be prepared: {describe_error(error)}")
         else:
             return True
         return False
@@ -170,7 +195,7 @@ class RunExecutor:
             module=self.kind.command,
             directory=self.run.path,
             working_directory=settings.BASE_DIR,
-            tag=self.run.directory,
+            tag=self.run.process_tag,
             fence=self.run.fence,
             processes=self.run.processes,
             threads=self.run.threads,
@@ -183,7 +208,7 @@ class RunExecutor:
         try:
             process = self.launcher.start(launch)
         except OSError as error:
-            self._retry_or_fail(f"{self.kind.command} could not be started: {_describe_error(error)}")
+            self._retry_or_fail(f"{self.kind.command} could not be started: {describe_error(error)}")
             return
         try:
             self._retry_database_write(lambda: record_process(self.run, process, self.options.lease_seconds))
@@ -241,7 +266,7 @@ class RunExecutor:
                 return
         outcome_by_exit_code = {EXIT_CHECKPOINTED: "checkpointed", EXIT_USER_ERROR: "user_error"}
         outcome = status.outcome if status else outcome_by_exit_code.get(code, "")
-        reason = (status.reason if status else "") or self._last_output_line()
+        reason = (status.reason if status else "") or last_output_line(self.run.path)
         if outcome == "user_error":
             self._finish(
                 RunState.USER_ERROR,
@@ -252,17 +277,7 @@ class RunExecutor:
         elif outcome in ("checkpointed", "paused") or self.stop_requested():
             self._requeue(0 if self.stop_requested() else self.options.retry_base_seconds, "")
         else:
-            self._retry_or_fail(_describe_exit(code, reason))
-
-    def _last_output_line(self) -> str:
-        """The last line the command printed: all there is when it ended before it could write a status."""
-        try:
-            with open(self.run.path / OUTPUT_FILE, "rb") as output:
-                output.seek(max(0, output.seek(0, 2) - 4000))
-                lines = output.read().decode(errors="replace").split("\n")
-        except OSError:
-            return ""
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+            self._retry_or_fail(describe_exit(code, reason))
 
     # --- the result
 
@@ -274,14 +289,16 @@ class RunExecutor:
             result = self.directory.result() or {}
             with self._renewing_in_background():
                 digests = [(output, hash_path(self.run.path / output.path)) for output in self.kind.outputs]
-            self._retry_database_write(lambda: save_result(self.run, self.kind, result, digests))
+            if self._retry_database_write(lambda: save_result(self.run, self.kind, result, digests)):
+                self.run.refresh_from_db(fields=["state"])
+                free_intermediates(self.run)
         except (ActionError, UserError) as error:
             self._finish(RunState.USER_ERROR, str(error))
         except (LostLease, WorkerStopping):
             raise
         except Exception as error:
             logger.exception("run %s: its result could not be saved", self.run.pk)
-            self._retry_or_fail(f"The result could not be taken over: {_describe_error(error)}")
+            self._retry_or_fail(f"The result could not be taken over: {describe_error(error)}")
 
     # --- ends
 
@@ -327,10 +344,10 @@ class RunExecutor:
             lambda: renew(self.run, self.options.lease_seconds, progress)
         )
 
-    def _renew_if_possible(self) -> None:
+    def _renew_if_possible(self, progress: Mapping[str, Any] | None = None) -> None:
         """As _renew, but not waiting for a database that is gone: the command goes on, fenced."""
         try:
-            self.cancel_requested = renew(self.run, self.options.lease_seconds, self._progress())
+            self.cancel_requested = renew(self.run, self.options.lease_seconds, progress or self._progress())
         except DATABASE_UNAVAILABLE_ERRORS as error:
             logger.warning(
                 "run %s: the database does not answer (%s); the command goes on", self.run.pk, error
@@ -376,16 +393,3 @@ class RunExecutor:
         finally:
             finished.set()
             thread.join(timeout=5)
-
-
-def _describe_exit(code: int, last_line: str) -> str:
-    if code == EXIT_STALE_FENCE:
-        return "The command left because the fence file named another attempt."
-    if code < 0:
-        hint = " (often: the machine ran out of memory)" if code == -9 else ""
-        return f"The command was ended by signal {-code}{hint}."
-    return f"The command ended with exit code {code}{': ' + last_line if last_line else ' without a word'}."
-
-
-def _describe_error(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -91,7 +91,9 @@ def child_environment(launch: Launch, source: Mapping[str, str]) -> dict[str, st
     environment = {name: source[name] for name in names if name in source}
     environment |= {name: str(launch.threads) for name in THREAD_COUNT_VARIABLES}
     environment |= {
-        # Spinning OpenMP threads steal the cores that other processes of the machine need.
+        # A thread that spins at a barrier keeps its core from the process that its partner waits behind: with one busy
+        # neighbor on two cores PPO at width 128 took five times as long with 10,000 spins, and did not end with
+        # libgomp's default of 300,000 (docs/decisions.md, 2026-11-28). Spins change no bit of a result.
         "GOMP_SPINCOUNT": "0",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
@@ -106,11 +108,11 @@ def child_environment(launch: Launch, source: Mapping[str, str]) -> dict[str, st
 
 
 def command_line(launch: Launch) -> list[str]:
-    """`python -m MODULE DIRECTORY`, under torchrun when there are several processes."""
+    """`python -m MODULE DIRECTORY`; of several processes learning.launch takes care, which is torchrun."""
     if launch.processes == 1:
         return [sys.executable, "-m", launch.module, str(launch.directory)]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nnodes=1"]
-    return [*torchrun, f"--nproc-per-node={launch.processes}", "-m", launch.module, str(launch.directory)]
+    several = [sys.executable, "-m", "learning.launch", str(launch.processes)]
+    return [*several, launch.module, str(launch.directory)]
 
 
 class LocalLauncher:

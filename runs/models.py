@@ -2,6 +2,7 @@
 it left on disk.
 """
 
+import hashlib
 import uuid
 from pathlib import Path
 from typing import Self
@@ -144,6 +145,17 @@ class Run(models.Model):
         return settings.DATA_DIR / "runs" / self.directory
 
     @property
+    def process_tag(self) -> str:
+        """What its processes carry. Another installation on this machine, restored from a backup of this one, has runs
+        of the same directory names; their processes are not ours to end.
+        """
+        return f"{self.directory}@{self.tag_of_installation()}"
+
+    @staticmethod
+    def tag_of_installation() -> str:
+        return hashlib.sha256(str(settings.DATA_DIR).encode()).hexdigest()[:8]
+
+    @property
     def is_finished(self) -> bool:
         return self.state in FINISHED
 
@@ -217,6 +229,12 @@ class Artifact(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.path}"
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether nothing lies where it should; `manage.py reconcile` also says what was changed."""
+        path = self.absolute_path
+        return not (path.is_file() or (path.is_dir() and any(path.iterdir())))
 
     @property
     def absolute_path(self) -> Path:

@@ -6,6 +6,7 @@ run's random directory name and its attempt's fence in its environment, and is f
 latter (Linux); elsewhere the fence file alone stops what a lost worker left behind.
 """
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from learning.interface.run_directory import FENCE_VARIABLE
 
 RUN_TAG_VARIABLE = "ROUNDTABLE_RUN"
 PROC = Path("/proc")
+PR_SET_DUMPABLE = 4  # of linux/prctl.h
 
 
 def process_identity(pid: int) -> str:
@@ -54,9 +56,21 @@ def pids_of_run(tag: str, fence: int) -> list[int]:
         except OSError:  # gone meanwhile, or another user's
             continue
         of_run = variables.get(RUN_TAG_VARIABLE.encode()) == tag.encode()
-        if of_run and int(variables.get(FENCE_VARIABLE.encode(), b"0")) <= fence:
+        number = variables.get(FENCE_VARIABLE.encode(), b"0")
+        # A stranger may have given itself the run's mark and anything for a number: it is none of ours.
+        if of_run and number.isdigit() and len(number) < 20 and int(number) <= fence:
             pids.append(int(environ.parent.name))
     return [pid for pid in pids if pid != os.getpid() and process_identity(pid)]
+
+
+def refuse_inspection() -> None:
+    """Close this process's memory and environment, which may hold the secret key, to other processes of its user.
+
+    Linux alone has it, and not against root. What it starts by exec is open again: a worker finds its trainers by
+    their environment.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:

@@ -2,7 +2,7 @@
 
 An installation that is restored elsewhere then runs its runs again from its own files, and never from what may
 be left of the old ones. Options that hold a path are named `path` or `..._path`. The run directory's config.json has
-absolute paths: its command knows no DATA_DIR.
+them alike; its command reads them from around its own place (learning/interface/moved_paths.py).
 """
 
 from collections.abc import Callable, Mapping
@@ -16,8 +16,29 @@ def with_relative_paths(config: Mapping[str, Any]) -> dict[str, Any]:
     return _map_paths(config, _relative)
 
 
-def with_absolute_paths(config: Mapping[str, Any]) -> dict[str, Any]:
-    return _map_paths(config, _absolute)
+def replace_paths(config: Mapping[str, Any], moved: Mapping[str, str]) -> dict[str, Any]:
+    """Each path that is or lies below a key of `moved`, as of its value."""
+
+    def replaced(text: str) -> str:
+        for old, new in moved.items():
+            if text and Path(text).is_relative_to(old):
+                return (Path(new) / Path(text).relative_to(old)).as_posix()
+        return text
+
+    return _map_paths(config, replaced)
+
+
+def paths_in(config: Mapping[str, Any]) -> list[Path]:
+    """Every path that the configuration names, once, absolute."""
+    found: list[Path] = []
+
+    def note(text: str) -> str:
+        if text:
+            found.append(Path(settings.DATA_DIR) / text)
+        return text
+
+    _map_paths(config, note)
+    return list(dict.fromkeys(found))
 
 
 def _relative(text: str) -> str:
@@ -29,12 +50,6 @@ def _relative(text: str) -> str:
         if candidate != base and candidate.is_relative_to(base):
             return candidate.relative_to(base).as_posix()
     return text
-
-
-def _absolute(text: str) -> str:
-    if not text or Path(text).is_absolute():
-        return text
-    return str(Path(settings.DATA_DIR) / text)
 
 
 def _map_paths(value: Any, change: Callable[[str], str], key: str = "") -> Any:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
+from runs.execution import execution_of
 from runs.models import Run
 from runs.states import RunState
 
@@ -39,6 +40,7 @@ class RunDisplay:
     progress: Progress
     elapsed: str
     waits_for_retry: bool
+    execution: str  # processes, device and engine that were asked for
 
     @property
     def can_cancel(self) -> bool:
@@ -66,12 +68,15 @@ def run_display(run: Run) -> RunDisplay:
         progress=progress_of(run),
         elapsed=duration((ended - began).total_seconds()) if began else "",
         waits_for_retry=waits,
+        execution=execution_of(run),
     )
 
 
 def progress_of(run: Run) -> Progress:
     status = run.progress
     step, total = int(status.get("step") or 0), int(status.get("steps_total") or 0)
+    if run.state == RunState.DONE:
+        step = max(step, total)  # the last that the worker read may have been earlier
     running = run.state == RunState.RUNNING
     eta = status.get("eta_seconds")
     if run.state == RunState.DONE:

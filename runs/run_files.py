@@ -5,17 +5,21 @@ any of it missing.
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from learning.interface.options import UserError
+from learning.interface.plain_files import read_tail
 from learning.interface.run_directory import RunDirectory
 from runs.launchers import OUTPUT_FILE
 from runs.models import Run
 
+METRICS_BYTES = 8 * 1024 * 1024  # read for one answer
 MAX_ROWS = 4000  # points of one answer: more than a screen has columns
 LOG_LINES = 120
+OUTPUT_TAIL_BYTES = 20_000
 SAMPLES = 12
 
 # First match wins: the words of a metric's name -> the panel it is drawn in.
@@ -54,19 +58,24 @@ class MetricSeries:
     rows: list[dict[str, float | int | None]]
     offset: int
     panels: dict[str, list[str]]  # in the order of the page
+    more: bool  # something stands behind the offset already
 
 
 def read_metrics(run: Run, offset: int) -> MetricSeries:
     """Metrics written after `offset` bytes. Numbers only; not-a-number becomes None (a gap), JSON has none."""
     try:
-        raw, new_offset = RunDirectory(run.path).metrics(offset)
+        raw, new_offset = RunDirectory(run.path).metrics(offset, METRICS_BYTES)
+        more = (run.path / "metrics.jsonl").stat().st_size - new_offset > 0 and new_offset > offset
     except (OSError, UserError):
-        return MetricSeries(rows=[], offset=offset, panels={})
+        return MetricSeries(rows=[], offset=offset, panels={}, more=False)
     rows = [_numeric_values(row) for row in downsample(raw, MAX_ROWS)]
     names = sorted({name for row in rows for name in row if name != "step"})
     panels = {panel: [name for name in names if panel_of(name) == panel] for panel in PANEL_ORDER}
     return MetricSeries(
-        rows=rows, offset=new_offset, panels={panel: found for panel, found in panels.items() if found}
+        rows=rows,
+        offset=new_offset,
+        panels={panel: found for panel, found in panels.items() if found},
+        more=more,
     )
 
 
@@ -89,7 +98,7 @@ def downsample(rows: Sequence[Mapping[str, Any]], limit: int) -> Sequence[Mappin
 
 def _numeric_values(row: Mapping[str, Any]) -> dict[str, float | int | None]:
     return {
-        name: value if math.isfinite(value) else None
+        name: value if abs(value) < sys.float_info.max else None
         for name, value in row.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
@@ -103,9 +112,7 @@ def log_tail(run: Run) -> str:
         text = ""
     if not text:
         try:
-            with open(run.path / OUTPUT_FILE, "rb") as output:
-                output.seek(max(0, output.seek(0, 2) - 20_000))
-                text = output.read().decode(errors="replace")
+            text = read_tail(run.path / OUTPUT_FILE, OUTPUT_TAIL_BYTES).decode(errors="replace")
         except OSError:
             return ""
     return _printable("\n".join(text.splitlines()[-LOG_LINES:]))
@@ -127,15 +134,22 @@ def samples(run: Run) -> list[Sample]:
         return []
     return [
         Sample(
-            step=int(row.get("step", 0)),
+            step=row["step"] if isinstance(row.get("step"), int) else 0,
             texts=[
-                (name.replace("_", " "), _printable(value if isinstance(value, str) else json.dumps(value)))
+                (name.replace("_", " "), _printable(value if isinstance(value, str) else _as_json(value)))
                 for name, value in row.items()
                 if name not in ("step", "time")
             ],
         )
         for row in reversed(rows)
     ]
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "nested too deeply to be shown"
 
 
 def inputs_manifest(run: Run) -> list[dict[str, Any]]:

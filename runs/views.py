@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from runs import actions, run_files
-from runs.access import READABLE_FILES, access_run, access_run_file
+from runs.access import access_run, access_run_file, readable_files
 from runs.models import Run, RunQuerySet, Worker
 from runs.presentation import run_display
 from workspace.models import Project
@@ -66,7 +66,7 @@ def run_page(request: ProjectRequest, pk: int) -> HttpResponse:
         "parameters": json.dumps(run.parameters, indent=2, ensure_ascii=False) if run.parameters else "",
         "environment": run_files.environment(run),
         "inputs": run_files.inputs_manifest(run),
-        "files": [name for name in READABLE_FILES if (run.path / name).is_file()],
+        "files": readable_files(run),
         "log_changed": True,
         "samples_changed": True,
     }
@@ -144,6 +144,7 @@ def run_metrics(request: ProjectRequest, pk: int) -> JsonResponse:
             "fence": run.fence,
             "reset": not same,
             "finished": run.is_finished,
+            "more": metrics.more,
         }
     )
 
@@ -153,9 +154,9 @@ def run_metrics(request: ProjectRequest, pk: int) -> JsonResponse:
 @project_view(Capability.REVIEW)
 def run_file(request: ProjectRequest, pk: int, name: str) -> FileResponse:
     """One of the run's own text files, as a download: never rendered on this origin."""
-    path = access_run_file(access_run(request.project, pk), name)
+    file = access_run_file(access_run(request.project, pk), name)
     # FileResponse closes the file when the answer has been sent.
-    response = FileResponse(path.open("rb"), as_attachment=True, filename=f"run-{pk}-{name}")
+    response = FileResponse(file, as_attachment=True, filename=f"run-{pk}-{name}")
     response["Content-Type"] = "text/plain; charset=utf-8"
     return response
 

@@ -20,6 +20,7 @@ from typing import Any
 from django.db import close_old_connections, transaction
 from django.db.models.functions import Now
 
+from runs.artifacts import FileHashes
 from runs.database_retry import DATABASE_UNAVAILABLE_ERRORS, drop_broken_connection
 from runs.executor import RunExecutor
 from runs.launchers import Launcher, LocalLauncher
@@ -82,6 +83,7 @@ class WorkerLoop:
         self.name = f"{socket.gethostname()[:80]}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
         self.stop = threading.Event()
         self.watch = LeaseWatch()
+        self.hashes = FileHashes()
         self._next_tick = 0.0
         self._current: Run | None = None
 
@@ -103,6 +105,7 @@ class WorkerLoop:
             if claim is not None:
                 self._execute(claim)
                 n_executed += 1
+                self._next_tick = 0.0  # a round may have waited for this run
             if once or (stop_when_idle and idle):
                 break
             if claim is None and not advanced:
@@ -144,6 +147,7 @@ class WorkerLoop:
                 options=self.options,
                 heartbeat=self._heartbeat_during_run,
                 stop_requested=self.stop.is_set,
+                hashes=self.hashes,
             ).execute()
             run.refresh_from_db(fields=["state", "error"])
             logger.info(
@@ -186,16 +190,18 @@ class WorkerLoop:
         """Call the tick when it is due (or now); whether it changed anything."""
         if self.tick is None or (not now and time.monotonic() < self._next_tick):
             return False
+        changed = False
         try:
-            return bool(self.tick())
+            changed = bool(self.tick())
         except DATABASE_UNAVAILABLE_ERRORS:
             raise
         except Exception:
             # A round that cannot advance must not stop the trainings of every other project.
             logger.exception("worker %s: the tick failed", self.name)
-            return False
         finally:
-            self._next_tick = time.monotonic() + self.options.tick_seconds
+            # What moved a round into its next stage has not started that stage's work yet.
+            self._next_tick = 0.0 if changed else time.monotonic() + self.options.tick_seconds
+        return changed
 
     def _has_active_runs(self) -> bool:
         return Run.objects.active().filter(kind__in=self.kinds).exists()

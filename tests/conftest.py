@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.db.backends.sqlite3.base import DatabaseOperations
+from django.db.backends.postgresql.operations import DatabaseOperations as PostgreSQLOperations
+from django.db.backends.sqlite3.base import DatabaseOperations as SQLiteOperations
 from hypothesis import HealthCheck, settings
 
 # Playwright's synchronous API runs an event loop in the test's thread; Django would refuse the ORM there.
@@ -31,30 +32,53 @@ CHROMIUM_FLAGS = [
 ]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--api-examples",
+        type=int,
+        default=2,
+        help="of each operation of the API so many requests that its schema allows, and as many that it forbids",
+    )
+
+
 @pytest.fixture(autouse=True, scope="session")
 def flush_past_append_only_triggers() -> Iterator[None]:
-    """A transactional test empties every table at its end; SQLite does it by DELETE, which the triggers refuse.
+    """A transactional test empties every table at its end, by DELETE on SQLite and TRUNCATE on PostgreSQL, which the
+    triggers refuse.
 
-    So the triggers step aside for the flush alone. (PostgreSQL truncates, which fires no row trigger.)
+    So the triggers step aside for the flush alone.
     """
-    original = DatabaseOperations.execute_sql_flush
+    original = SQLiteOperations.execute_sql_flush, PostgreSQLOperations.execute_sql_flush
 
-    def flush(self: DatabaseOperations, sql_list: list[str]) -> None:
+    def flush_sqlite(self: SQLiteOperations, sql_list: list[str]) -> None:
         with self.connection.cursor() as cursor:
             cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
             triggers = cursor.fetchall()
             for name, _ in triggers:
                 cursor.execute(f'DROP TRIGGER "{name}"')
         try:
-            original(self, sql_list)
+            original[0](self, sql_list)
         finally:
             with self.connection.cursor() as cursor:
                 for _, sql in triggers:
                     cursor.execute(sql)
 
-    DatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
+    def flush_postgresql(self: PostgreSQLOperations, sql_list: list[str]) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+                "WHERE t.tgname LIKE '%%_no_truncate'",
+                [],
+            )
+            triggers = cursor.fetchall()
+        switch = [f"ALTER TABLE {table} {{}} TRIGGER {name}" for table, name in triggers]
+        off, on = ([statement.format(word) for statement in switch] for word in ("DISABLE", "ENABLE"))
+        original[1](self, [*off, *sql_list, *on])  # in one transaction
+
+    SQLiteOperations.execute_sql_flush = flush_sqlite  # type: ignore[method-assign]
+    PostgreSQLOperations.execute_sql_flush = flush_postgresql  # type: ignore[method-assign]
     yield
-    DatabaseOperations.execute_sql_flush = original  # type: ignore[method-assign]
+    SQLiteOperations.execute_sql_flush, PostgreSQLOperations.execute_sql_flush = original  # type: ignore[method-assign]
 
 
 @pytest.fixture
@@ -113,6 +137,29 @@ def olga(make_user):
     user = make_user("olga")
     create_project(actor=user, name="Garden")
     return user
+
+
+@pytest.fixture
+def program(client):
+    """Calls the API as a program of somebody: by a token of theirs, for one project or (None) all of them."""
+    import json
+
+    from workspace.tokens.actions import create_token
+
+    def of(person, project=None, *, scope="write", role="manager"):
+        _, token = create_token(actor=person, project=project, name="program", scope=scope, role=role, days=1)
+
+        def call(method, address, body=None, **headers):
+            sent = {} if body is None else {"data": json.dumps(body), "content_type": "application/json"}
+            address = address if address.startswith("http") else f"/api/v1/{address}"
+            headers = {name.replace("_", "-"): value for name, value in headers.items()}
+            return client.generic(
+                method, address, headers={"Authorization": f"Bearer {token}"} | headers, **sent
+            )
+
+        return call
+
+    return of
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,9 @@ def test_init_files_stay_empty():
         "learning",
         "rewardmodel",
         "policy_training",
+        "events",
         "rounds",
+        "maintenance",
         "demo",
     )
     full = [

@@ -10,8 +10,8 @@ from annotation.importing.readers.registry import COMPARISON_READERS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-TOP = {"annotation", "benchmarks", "config", "demo", "docs", "learning", "policy_training", "rewardmodel",
-       "rounds", "runs", "static", "templates", "tests", "workspace"}  # fmt: skip
+TOP = {"annotation", "benchmarks", "config", "demo", "deploy", "docs", "events", "learning", "policy_training",
+       "rewardmodel", "rounds", "runs", "static", "templates", "tests", "workspace"}  # fmt: skip
 PLACEHOLDERS = ("NAME", "APP", "PAGE", "OUT", "*")
 
 

@@ -19,6 +19,8 @@ WRONG_IMPORTS = {
     "The training half: one straight line": ("learning/packing.py", "rewardmodel.training.losses"),
     "The training half knows no Django and no app": ("rewardmodel/training/losses.py", "django.conf"),
     "The Django half imports nothing heavy": ("runs/models.py", "torch"),
+    "The client knows neither Django nor torch nor an app": ("roundtable/client/errors.py", "django.conf"),
+    "Nothing of the site imports the client": ("workspace/text.py", "roundtable.client"),
     "annotation: one strict order of packages": (
         "annotation/datasets/actions.py",
         "annotation.exporting.actions",

@@ -9,8 +9,12 @@ from django.utils import timezone
 
 from annotation.batches.actions import exclude_batch
 from annotation.content.actions import get_or_create_prompt_set, get_or_create_source
+from annotation.datasets.actions import freeze_dataset
 from annotation.importing.actions import import_comparisons, take_back_import
-from annotation.models import Import, Source
+from annotation.models import Import, Judgment, Source
+from events.actions import create_webhook
+from events.models import Delivery, Webhook
+from events.publishing import publish_events
 from policy_training.models import Policy
 from rounds.actions import start_round
 from rounds.models import ScheduleFiring
@@ -61,9 +65,27 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
     file.write_text('{"prompt": "Milk?", "chosen": "yes", "rejected": "no"}')
     _, report = import_comparisons(actor=max_, project=project, path=file, format="trl")
     take_back_import(actor=max_, imported=Import.objects.get(pk=report.import_id))
+    dataset = freeze_dataset(
+        actor=max_, project=project, name="a dataset", description="Of comparisons from elsewhere."
+    )
+    freeze_dataset(actor=max_, project=project, name="a dataset", new_version=True)
+    judged = Judgment.objects.get(task__batch=imported_batch)
     exclude_batch(actor=max_, batch=imported_batch)
     set_role(actor=max_, project=project, user=make_user("a-colleague-with-a-long-name"), role="annotator")
     _, token = invite(actor=max_, project=project, role="annotator", note="Nia")
+    webhook = create_webhook(
+        actor=max_,
+        project=project,
+        url="https://receiver-with-a-long-name.example.org/hooks/of/a/trainer?key=1",
+    )
+    publish_events()
+    last, reason = project.events.order_by("-pk"), "It answered 500."
+    of = {"webhook": webhook, "attempts": 10, "reason": reason}
+    Delivery.objects.create(event=last[0], state="waiting", next_attempt_at=timezone.now(), **of)
+    Delivery.objects.create(event=last[1], state="dead", settled_at=timezone.now(), **of)
+    delivered = {"state": "delivered", "status": 204, "settled_at": timezone.now()}
+    Delivery.objects.create(event=last[2], webhook=webhook, attempts=1, **delivered)
+    Webhook.objects.filter(pk=webhook.pk).update(is_on=False, off_reason="Nothing was delivered for 5 days.")
     client.force_login(max_)
     cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
     page.context.add_cookies([cookie])
@@ -74,13 +96,35 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "password": reverse("workspace:change_password"),
         "settings": reverse("annotation:settings", args=slug),
         "batches": reverse("annotation:batches", args=slug),
-        "new batch": reverse("annotation:new_batch", args=slug),
-        "imports": reverse("annotation:imports", args=slug),
+        "imports": reverse("data:imports", args=slug),
+        "datasets": reverse("data:datasets", args=slug),
+        "dataset": reverse("data:dataset", args=[*slug, dataset.pk]),
+        "new dataset": reverse("data:new_dataset", args=slug),
+        "compare datasets": reverse("data:compare_datasets", args=slug)
+        + f"?old={dataset.pk}&new={dataset.pk + 1}",
+        "events": reverse("events:list", args=slug),
+        "webhooks": reverse("events:webhooks", args=slug),
+        "webhook": reverse("events:webhook", args=[*slug, webhook.pk]),
+        "dead letters": reverse("events:dead_letters", args=slug),
         "batch": reverse("annotation:batch", args=[*slug, imported_batch.pk]),
         "invitation": reverse("workspace:accept_invitation", args=[token]),
         "rounds": reverse("rounds:list", args=slug),
         "round": reverse("rounds:round", args=[*slug, 1]),
         "start": reverse("rounds:start", args=slug),
+        "policy": reverse("policies:policy", args=[*slug, policy.pk]),
+        "fine-tune": reverse("policies:fine_tune", args=slug),
+        "from answers": reverse("annotation:batch_from_answers", args=slug),
+        "first steps": reverse("rounds:first_steps", args=slug),
+        "versions": reverse("annotation:guideline_versions", args=slug),
+        "work done": reverse("annotation:work_done", args=slug),
+        "task": reverse("annotation:batch_task", args=[*slug, imported_batch.pk, judged.task_id]),
+        "judgment": reverse("annotation:judgment", args=[*slug, imported_batch.pk, judged.pk]),
+        "skips": reverse("annotation:batch_skips", args=[*slug, imported_batch.pk]),
+        "download": reverse("data:download_dataset", args=[*slug, dataset.pk]),
+        "push": reverse("data:push_dataset", args=[*slug, dataset.pk]),
+        "train": reverse("reward_models:train", args=slug),
+        "sample": reverse("policies:sample", args=slug),
+        "tokens": reverse("workspace:tokens"),
     }
     return page, {name: live_server.url + path for name, path in names.items()}
 

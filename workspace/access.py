@@ -6,7 +6,7 @@
 from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
 
-from workspace.models import AuditEvent, Invitation, Membership, Project, User
+from workspace.models import ApiToken, AuditEvent, Invitation, Membership, Project, User
 from workspace.roles import Capability, capabilities_of
 
 
@@ -54,3 +54,17 @@ def access_member(project: Project, pk: int) -> Membership:
     if membership is None:
         raise Http404("No such member.")
     return membership
+
+
+def access_token(actor: User, pk: int) -> ApiToken:
+    """A token of the actor's own, or of a project that they manage."""
+    token = ApiToken.objects.select_related("user", "project").filter(pk=pk).first()
+    if token is None or not may_revoke_token(actor, token):
+        raise Http404("No such token.")
+    return token
+
+
+def may_revoke_token(actor: User, token: ApiToken) -> bool:
+    if token.user_id == actor.pk:
+        return True
+    return token.project is not None and Capability.MANAGE in capabilities_of(actor, token.project)

@@ -2,21 +2,19 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from difflib import get_close_matches
-from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, models, transaction
+from django.db import models, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
 from workspace.database import insert_row
 from workspace.errors import ActionError, InvitationUnusable, LastManager, StaleVersion
 from workspace.models import (
+    ApiToken,
     AuditEvent,
     Criterion,
     Guideline,
@@ -27,9 +25,13 @@ from workspace.models import (
     User,
 )
 from workspace.naming import project_slug
-from workspace.roles import MACHINE_CAPABILITIES, ROLE_CAPABILITIES, Capability, roles_with
-from workspace.splits import require_valid_splits
-from workspace.time_zones import known_time_zones
+from workspace.roles import (
+    MACHINE_CAPABILITIES,
+    ROLE_CAPABILITIES,
+    Capability,
+    capabilities_of,
+    roles_with,
+)
 
 
 def record_audit(
@@ -91,67 +93,46 @@ def create_project(
             message, code="project_invalid", fields={"name": message} if taken else {}
         ) from error
     project.save()
-    Criterion.objects.create(project=project, name=slugify(criterion_name), question=question)
+    criterion = _new_criterion(project, criterion_name, question)
     QuestionSettings.objects.create(
-        project=project, version=1, allow_ties=allow_ties, ask_rationale=ask_rationale
+        project=project,
+        version=1,
+        allow_ties=allow_ties,
+        ask_rationale=ask_rationale,
+        questions={criterion.name: criterion.question},
+        created_by=actor,
     )
-    Guideline.objects.create(project=project, version=1, text=guideline)
+    Guideline.objects.create(project=project, version=1, text=guideline, created_by=actor)
     Membership.objects.create(project=project, user=actor, role=Membership.Role.MANAGER)
     record_audit(actor=actor, action="project.create", project=project, target=project)
     return project
 
 
 @transaction.atomic
-def set_time_zone(*, actor: User, project: Project, time_zone: str) -> Project:
-    """In which the project's pages show times, and schedules read theirs from now on."""
-    if time_zone not in known_time_zones():
-        similar = get_close_matches(time_zone, known_time_zones(), n=1, cutoff=0.5)
-        hint = f"; did you mean {similar[0]}?" if similar else ", for example Europe/Berlin or UTC."
-        message = f"“{time_zone}” is no time zone: give an IANA name{hint}"
-        raise ActionError(message, code="time_zone_unknown", fields={"time_zone": message})
-    return _change_project(actor, project, "project.set_time_zone", {"time_zone": time_zone})
-
-
-@transaction.atomic
-def set_splits(
-    *,
-    actor: User,
-    project: Project,
-    train_share: float,
-    validation_share: float,
-    test_per_tag: Mapping[str, int],
-) -> Project:
-    """On which side prompts go that come from now on; those that are there keep theirs.
-
-    `test_per_tag` (tag, or EVERY_TAG, -> how many prompts are held out) takes the place of a share for test.
-    """
-    require_valid_splits(train_share, validation_share, test_per_tag)
-    now = {
-        "train_share": train_share, "validation_share": validation_share, "test_per_tag": dict(test_per_tag),
-    }  # fmt: skip
-    return _change_project(actor, project, "project.set_splits", now)
-
-
-def _change_project(actor: User, project: Project, action: str, now: Mapping[str, Any]) -> Project:
-    """The project with these values; no audit row when it had them already."""
-    locked = Project.objects.select_for_update().get(pk=project.pk)
-    before = {name: getattr(locked, name) for name in now}
-    if before != now:
-        Project.objects.filter(pk=locked.pk).update(**now)
-        locked.refresh_from_db()
-        record_audit(actor=actor, action=action, project=locked, target=locked, before=before, now=dict(now))
-    return locked
-
-
-@transaction.atomic
 def add_criterion(*, actor: User, project: Project, name: str, question: str) -> Criterion:
-    criterion = Criterion(project=project, name=slugify(name), question=question)
+    """The version in force asks its question, too: no judgment of it was made before."""
+    Project.objects.select_for_update().get(pk=project.pk)
+    criterion = _new_criterion(project, name, question)
+    if latest := project.question_settings.latest_version():
+        latest.questions[criterion.name] = criterion.question
+        latest.save(update_fields=["questions"])
+    record_audit(actor=actor, action="criterion.add", project=project, target=criterion)
+    return criterion
+
+
+def _new_criterion(project: Project, name: str, question: str) -> Criterion:
+    """Its name as files and models carry it: “More helpful” is more-helpful. Raises ActionError."""
+    criterion = Criterion(project=project, name=slugify(name), question=question.strip())
+    sentence = ""
+    if not criterion.name:
+        sentence = "A criterion needs a name with Latin letters or digits, for example helpful."
     try:
         criterion.full_clean()
     except ValidationError as error:
-        raise ActionError(validation_message(error), code="criterion_invalid") from error
+        message = sentence or validation_message(error)
+        place = "criterion_name" if sentence or "name" in error.message_dict else "question"
+        raise ActionError(message, code="criterion_invalid", fields={place: message}) from error
     criterion.save()
-    record_audit(actor=actor, action="criterion.add", project=project, target=criterion)
     return criterion
 
 
@@ -162,24 +143,51 @@ def change_question_settings(
     project: Project,
     allow_ties: bool,
     ask_rationale: bool,
+    questions: Mapping[str, str] | None = None,
     expected_version: int | None = None,
 ) -> QuestionSettings:
-    """A new version; judgments made before keep the one they were made under.
+    """A new version; judgments made before keep the one they were made under, with the question that it asked.
 
-    Raises StaleVersion when `expected_version` is given and somebody has changed them since.
+    `questions`: new ones by the names of their criteria; the others stay. Raises StaleVersion when `expected_version`
+    is given and somebody has changed them since, ActionError for a criterion that is not there or an unfit question.
     """
     Project.objects.select_for_update().get(pk=project.pk)
     latest = project.question_settings.latest_version()
     version = latest.version if latest else 0
-    _require_version(expected_version, version)
+    require_version(expected_version, version)
     new = QuestionSettings.objects.create(
         project=project,
         version=version + 1,
         allow_ties=allow_ties,
         ask_rationale=ask_rationale,
+        questions=_ask(project, questions or {}),
+        created_by=actor,
     )
     record_audit(actor=actor, action="question_settings.change", project=project, target=new)
     return new
+
+
+def _ask(project: Project, questions: Mapping[str, str]) -> dict[str, str]:
+    """Every criterion's question, those that are given changed. Raises ActionError."""
+    asked = {}
+    for criterion in project.criteria.order_by("pk"):
+        new = questions.get(criterion.name, criterion.question).strip()
+        if new != criterion.question:
+            criterion.question = new
+            try:
+                criterion.full_clean()
+            except ValidationError as error:
+                message = f"The question of {criterion.name}: {validation_message(error)}"
+                raise ActionError(
+                    message, code="criterion_invalid", fields={f"questions.{criterion.name}": message}
+                ) from error
+            criterion.save(update_fields=["question"])
+        asked[criterion.name] = new
+    if unknown := sorted(set(questions) - set(asked)):
+        raise ActionError(
+            f"The project has no criterion {unknown[0]}: it has {', '.join(asked)}.", code="which_criterion"
+        )
+    return asked
 
 
 @transaction.atomic
@@ -190,13 +198,14 @@ def publish_guideline(
     Project.objects.select_for_update().get(pk=project.pk)
     latest = project.guidelines.latest_version()
     version = latest.version if latest else 0
-    _require_version(expected_version, version)
-    new = Guideline.objects.create(project=project, version=version + 1, text=text)
+    require_version(expected_version, version)
+    new = Guideline.objects.create(project=project, version=version + 1, text=text, created_by=actor)
     record_audit(actor=actor, action="guideline.publish", project=project, target=new)
     return new
 
 
-def _require_version(expected: int | None, current: int) -> None:
+def require_version(expected: int | None, current: int) -> None:
+    """Raises StaleVersion when somebody saved since the actor looked."""
     if expected is not None and expected != current:
         raise StaleVersion(
             f"Somebody saved version {current} while you worked on version {expected}: yours is not saved yet.",
@@ -204,13 +213,44 @@ def _require_version(expected: int | None, current: int) -> None:
         )
 
 
+class NotAManager(ActionError):
+    """They were a manager when they pressed the button, and are not any more."""
+
+    code = "not_a_manager"
+
+
+def _lock_as_manager(project: Project, actor: User) -> None:
+    """Nobody's role changes until the transaction ends, and the actor manages the project now, not only when their
+    request came in. Raises NotAManager.
+    """
+    Project.objects.select_for_update().get(pk=project.pk)
+    present = User.objects.filter(pk=actor.pk, is_active=True).first()
+    if present is None or not (
+        present.is_superuser or Capability.MANAGE in capabilities_of(present, project)
+    ):
+        raise NotAManager("You do not manage this project any more: nothing was changed.")
+
+
 @transaction.atomic
 def set_role(*, actor: User, project: Project, user: User, role: str) -> Membership:
-    """Give somebody a role on the project, or change the one they have."""
+    """Give somebody a role on the project, or change the one they have. Raises NotAManager."""
+    _lock_as_manager(project, actor)
+    return _set_role(actor, project, user, role)
+
+
+@transaction.atomic
+def change_role(*, actor: User, project: Project, user: User, role: str) -> Membership:
+    """As set_role, for somebody who is a member: who was removed a moment ago stays removed. Raises NotAManager."""
+    _lock_as_manager(project, actor)
+    if not project.memberships.filter(user=user).exists():
+        raise ActionError(f"{user.username} is not on the project any more.", code="not_a_member")
+    return _set_role(actor, project, user, role)
+
+
+def _set_role(actor: User, project: Project, user: User, role: str) -> Membership:
     capabilities = _capabilities_of_role(role)
     if user.kind != User.Kind.PERSON and not capabilities <= MACHINE_CAPABILITIES:
         raise ActionError(f"“{user.username}” is a machine: it can only annotate.", code="role_unfit")
-    Project.objects.select_for_update().get(pk=project.pk)
     _require_another_manager(project, user, still_manager=Capability.MANAGE in capabilities)
     membership, _ = Membership.objects.update_or_create(project=project, user=user, defaults={"role": role})
     withdrawn = 0 if Capability.MANAGE in capabilities else _withdraw_invitations_of(project, user)
@@ -222,11 +262,44 @@ def set_role(*, actor: User, project: Project, user: User, role: str) -> Members
 
 @transaction.atomic
 def remove_member(*, actor: User, project: Project, user: User) -> None:
-    Project.objects.select_for_update().get(pk=project.pk)
+    """Raises NotAManager, LastManager."""
+    _lock_as_manager(project, actor)
     _require_another_manager(project, user, still_manager=False)
     Membership.objects.filter(project=project, user=user).delete()
     withdrawn = _withdraw_invitations_of(project, user)
+    # Who comes back another day does not find them alive.
+    ApiToken.objects.filter(project=project, user=user, revoked_at__isnull=True).update(
+        revoked_at=timezone.now()
+    )
     record_audit(actor=actor, action="membership.remove", project=project, target=user, withdrawn=withdrawn)
+
+
+@transaction.atomic
+def pause_member(*, actor: User, project: Project, user: User) -> Membership:
+    """They get no tasks until they are resumed; what they have on the screen, and all else of theirs, stays as it is.
+
+    Raises NotAManager, and ActionError for who is no member.
+    """
+    return _set_paused(actor, project, user, is_paused=True)
+
+
+@transaction.atomic
+def resume_member(*, actor: User, project: Project, user: User) -> Membership:
+    """They get tasks again. Raises as pause_member."""
+    return _set_paused(actor, project, user, is_paused=False)
+
+
+def _set_paused(actor: User, project: Project, user: User, *, is_paused: bool) -> Membership:
+    _lock_as_manager(project, actor)
+    membership = project.memberships.select_for_update(of=("self",)).filter(user=user).first()
+    if membership is None:
+        raise ActionError(f"{user.username} is not on the project any more.", code="not_a_member")
+    if (membership.paused_at is not None) != is_paused:
+        membership.paused_at = timezone.now() if is_paused else None
+        membership.save(update_fields=["paused_at"])
+        action = "membership.pause" if is_paused else "membership.resume"
+        record_audit(actor=actor, action=action, project=project, target=membership)
+    return membership
 
 
 def _withdraw_invitations_of(project: Project, user: User) -> int:
@@ -251,6 +324,9 @@ def _require_another_manager(project: Project, user: User, *, still_manager: boo
         raise LastManager("This is the project's only manager: make somebody else a manager first.")
 
 
+MAX_INVITATIONS = 40  # made at once
+
+
 def hash_token(token: str) -> str:
     # A random 256-bit token needs no slow hash: there is nothing to guess.
     return hashlib.sha256(token.encode()).hexdigest()
@@ -258,8 +334,9 @@ def hash_token(token: str) -> str:
 
 @transaction.atomic
 def invite(*, actor: User, project: Project, role: str, note: str = "") -> tuple[Invitation, str]:
-    """An invitation and its token. The token is shown once; only its hash is kept."""
+    """An invitation and its token. The token is shown once; only its hash is kept. Raises NotAManager."""
     _capabilities_of_role(role)
+    _lock_as_manager(project, actor)
     token = secrets.token_urlsafe(32)
     invitation = Invitation.objects.create(
         project=project,
@@ -273,128 +350,24 @@ def invite(*, actor: User, project: Project, role: str, note: str = "") -> tuple
     return invitation, token
 
 
-def find_invitation(token: str) -> Invitation:
-    """The usable invitation behind a token.
-
-    Raises InvitationUnusable with the same sentence for used, expired, withdrawn and unknown ones.
-    """
-    invitation = (
-        Invitation.objects.select_related("project").usable().filter(token_hash=hash_token(token)).first()
-    )
-    if invitation is None:
-        raise InvitationUnusable(
-            "This invitation was used, withdrawn or has expired: ask whoever sent it for a new one."
-        )
-    return invitation
-
-
 @transaction.atomic
-def accept_invitation(*, token: str, username: str, password: str) -> User:
-    """Create the invited person's account and membership. The actor is the new person."""
-    invitation = find_invitation(token)
-    user = User(username=username.strip())
-    fields: dict[str, str] = {}
-    try:
-        user.full_clean(exclude=["password"])
-    except ValidationError as error:
-        fields["username"] = validation_message(error)
-    # “Anna” beside “anna” would pass for her in every list.
-    if "username" not in fields and User.objects.filter(username__iexact=user.username).exists():
-        fields["username"] = "That user name is taken."
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        fields["password"] = validation_message(error)
-    if fields:
-        raise ActionError(" ".join(fields.values()), code="account_invalid", fields=fields)
-    user.set_password(password)
-    try:
-        with transaction.atomic():
-            user.save()
-    except IntegrityError as error:
+def invite_several(
+    *, actor: User, project: Project, role: str, notes: Sequence[str]
+) -> list[tuple[Invitation, str]]:
+    """An invitation for each of the people that `notes` names, and its token, in their order. Raises as invite."""
+    if not 1 <= len(notes) <= MAX_INVITATIONS:
         raise ActionError(
-            "That user name is taken.",
-            code="account_invalid",
-            fields={"username": "That user name is taken."},
-        ) from error
-    return _join(user, invitation)
-
-
-@transaction.atomic
-def join_by_invitation(*, actor: User, token: str) -> User:
-    """A person who has an account already joins one more project."""
-    invitation = find_invitation(token)
-    if invitation.project.memberships.filter(user=actor).exists():
-        raise ActionError("You are a member of this project already.", code="already_member")
-    return _join(actor, invitation)
-
-
-def _join(user: User, invitation: Invitation) -> User:
-    open_one = Invitation.objects.open().filter(pk=invitation.pk)
-    if open_one.update(accepted_by=user, accepted_at=timezone.now()) != 1:
-        raise InvitationUnusable("This invitation was used a moment ago: ask whoever sent it for a new one.")
-    Membership.objects.create(project=invitation.project, user=user, role=invitation.role)
-    record_audit(
-        actor=user,
-        action="invitation.accept",
-        project=invitation.project,
-        target=invitation,
-        role=invitation.role,
-    )
-    return user
+            f"Between 1 and {MAX_INVITATIONS} people are invited at once.", fields={"notes": "Too many."}
+        )
+    return [invite(actor=actor, project=project, role=role, note=note) for note in notes]
 
 
 @transaction.atomic
 def withdraw_invitation(*, actor: User, invitation: Invitation) -> None:
+    _lock_as_manager(invitation.project, actor)
     changed = Invitation.objects.filter(
         pk=invitation.pk, accepted_at__isnull=True, withdrawn_at__isnull=True
     ).update(withdrawn_at=timezone.now())
     if changed != 1:
         raise InvitationUnusable("This invitation was used or withdrawn already.")
     record_audit(actor=actor, action="invitation.withdraw", project=invitation.project, target=invitation)
-
-
-def _create_account_without_login(username: str, kind: str, **fields: Any) -> User:
-    user = User(username=username, kind=kind, **fields)
-    user.set_unusable_password()
-    user.save()
-    return user
-
-
-@transaction.atomic
-def create_machine_annotator(*, actor: User, project: Project, name: str, kind: str) -> User:
-    """An account nobody can log in to, under which a machine's judgments are kept apart from people's."""
-    if kind not in (User.Kind.SIMULATED, User.Kind.AI):
-        raise ActionError(
-            f"“{kind}” is not a kind of machine annotator: use simulated or ai.", code="kind_invalid"
-        )
-    user = User.objects.filter(username=name).first() or _create_account_without_login(name, kind)
-    if user.kind != kind:
-        raise ActionError(f"The user name “{name}” belongs to somebody else.", code="username_taken")
-    Membership.objects.get_or_create(project=project, user=user, defaults={"role": Membership.Role.ANNOTATOR})
-    record_audit(actor=actor, action="machine_annotator.create", project=project, target=user, kind=kind)
-    return user
-
-
-@transaction.atomic
-def create_imported_annotator(*, actor: User, project: Project, pseudonym: str, kind: str) -> User:
-    """Somebody of another installation, known by their pseudonym only: no member, and nobody can log in as them."""
-    digest = hashlib.sha256(pseudonym.encode()).hexdigest()[:24]
-    user = _create_account_without_login(f"imported-{digest}", kind, pseudonym=pseudonym, is_active=False)
-    record_audit(actor=actor, action="imported_annotator.create", project=project, target=user, kind=kind)
-    return user
-
-
-@transaction.atomic
-def create_or_reset_account(*, username: str) -> tuple[User, str]:
-    """The account and its new random password: whatever was given out before stops working.
-
-    For installations that hand out accounts of their own, such as the demo. The actor is the account itself.
-    """
-    user, created = User.objects.get_or_create(username=username)
-    password = secrets.token_urlsafe(9)
-    user.set_password(password)
-    user.save()
-    action = "user.create" if created else "user.set_password"
-    record_audit(actor=user, action=action, project=None, target=user)
-    return user, password

@@ -7,4 +7,4 @@ class WorkspaceConfig(AppConfig):
 
     def ready(self) -> None:
         # Registers the checks.
-        from workspace import checks  # noqa: F401
+        from workspace import checks, deploy_checks  # noqa: F401

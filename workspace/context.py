@@ -6,6 +6,19 @@ from django.http import HttpRequest
 
 from workspace.roles import Capability
 
+# Pages of annotation that belong to other entries of the navigation than Annotate.
+REVIEW_PAGES = (
+    "batches",
+    "batch",
+    "judgment",
+    "new_batch",
+    "batch_task",
+    "batch_skips",
+    "work_done",
+    "batch_from_answers",
+)
+SETTINGS_PAGES = ("settings", "guideline_versions", "guideline_version")
+
 
 def navigation(request: HttpRequest) -> dict[str, Any]:
     """`project` and `can` (`{% if can.review %}`) on the pages of a project, as `project_view` set them."""
@@ -15,5 +28,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         return {}
     return {
         "project": project,
+        "review_pages": REVIEW_PAGES,
+        "settings_pages": SETTINGS_PAGES,
         "can": {capability.value: capability in capabilities for capability in Capability},
     }

@@ -10,6 +10,8 @@ class ActionError(Exception):
     """
 
     code = "invalid"
+    # The request is in order; it is the state of things that refuses it, perhaps not for ever (409 of the API).
+    is_conflict = False
 
     def __init__(self, message: str, *, code: str | None = None, fields: Mapping[str, str] | None = None):
         super().__init__(message)
@@ -22,12 +24,14 @@ class InvitationUnusable(ActionError):
     """The invitation was used, withdrawn or has expired."""
 
     code = "invitation_unusable"
+    is_conflict = True
 
 
 class StaleVersion(ActionError):
     """The change rests on a version that is no longer the newest; `current` is."""
 
     code = "stale_version"
+    is_conflict = True
 
     def __init__(self, message: str, *, current: int):
         super().__init__(message)
@@ -38,3 +42,4 @@ class LastManager(ActionError):
     """A project keeps at least one manager."""
 
     code = "last_manager"
+    is_conflict = True

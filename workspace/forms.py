@@ -5,7 +5,8 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 
-from workspace.models import MAX_OVERLAP, Membership, Project
+from workspace.actions import MAX_INVITATIONS
+from workspace.models import MAX_LEASE_MINUTES, MAX_OVERLAP, Membership, Project
 from workspace.splits import format_test_per_tag, parse_test_per_tag
 from workspace.time_zones import known_time_zones
 
@@ -38,32 +39,57 @@ class PasswordForm(StyledFormMixin, PasswordChangeForm):
         self.add_bootstrap_classes()
 
 
+OVERLAP_HELP = (
+    "How many people judge each task, unless a batch says otherwise. With two or more, agreement is known."
+)
+LEASE_HELP = (
+    "For the annotator who opened it; then somebody else may get it. What was begun is kept either way."
+)
+
+
+def whole_number(least: int, most: int, **described: Any) -> forms.IntegerField:
+    bounds = f"Give a whole number from {least} to {most}."
+    messages = dict.fromkeys(("invalid", "min_value", "max_value"), bounds)
+    return forms.IntegerField(min_value=least, max_value=most, error_messages=messages, **described)
+
+
 class ProjectForm(StyledFormMixin, forms.Form):
     name = forms.CharField(max_length=120)
     description = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2}))
-    criterion_name = forms.SlugField(
-        label="Criterion", initial="helpful", help_text="One word: helpful, harmless, ..."
+    criterion_name = forms.CharField(
+        label="What is judged",
+        max_length=40,
+        initial="helpful",
+        help_text="The criterion: one or two words for the quality that people compare answers by, such as helpful or "
+        "harmless. Batches, datasets and reward models carry it; more criteria can be added later.",
     )
     question = forms.CharField(
-        max_length=300, initial="Which answer is more helpful?", help_text="As the annotator reads it."
+        max_length=300,
+        initial="Which answer is more helpful?",
+        label="The question",
+        help_text="As annotators read it above every task. It can be corrected later.",
     )
     guideline = forms.CharField(
         required=False,
-        widget=forms.Textarea(attrs={"rows": 6}),
-        help_text="Markdown; shown beside every task.",
+        widget=forms.Textarea(attrs={"rows": 6, "dir": "auto"}),
+        help_text="How to decide, with examples; Markdown. Annotators open it with the button Guideline. It can be "
+        "written later, too.",
     )
-    overlap = forms.IntegerField(
-        min_value=1,
-        max_value=MAX_OVERLAP,
-        initial=1,
-        label="People per task",
-        help_text="How many people judge each task.",
+    overlap = whole_number(1, MAX_OVERLAP, initial=1, label="People per task", help_text=OVERLAP_HELP)
+    lease_minutes = whole_number(
+        1, MAX_LEASE_MINUTES, initial=30, label="Minutes a task stays reserved", help_text=LEASE_HELP
     )
-    lease_minutes = forms.IntegerField(
-        min_value=1, max_value=1440, initial=30, label="Minutes a task stays reserved for who opened it"
+    allow_ties = forms.BooleanField(
+        required=False,
+        initial=True,
+        label="Allow “tie”",
+        help_text="Annotators may say that answers are equally good.",
     )
-    allow_ties = forms.BooleanField(required=False, initial=True, label="Annotators may call a tie")
-    ask_rationale = forms.BooleanField(required=False, label="Ask for a reason")
+    ask_rationale = forms.BooleanField(
+        required=False,
+        label="Ask for a reason",
+        help_text="Required then: a judgment without a few words why is not taken.",
+    )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -100,6 +126,12 @@ class SplitsForm(StyledFormMixin, forms.Form):
         help_text="Instead of a share for test: a number of prompts of each tag, for example 700, or helpful=700, "
         "harmless=300.",
     )
+    near_duplicates_together = forms.BooleanField(
+        required=False,
+        label="Near-duplicates together",
+        help_text="Prompts that are almost the same share a side. Leave it off where prompts are made from a template: "
+        "they would all be one group.",
+    )
 
     def __init__(self, *args: object, project: Project | None = None, **kwargs: object) -> None:
         if project is not None:
@@ -107,6 +139,7 @@ class SplitsForm(StyledFormMixin, forms.Form):
                 "train_share": f"{project.train_share:.3%}".rstrip("%").rstrip("0").rstrip("."),
                 "validation_share": f"{project.validation_share:.3%}".rstrip("%").rstrip("0").rstrip("."),
                 "test_per_tag": format_test_per_tag(project.test_per_tag),
+                "near_duplicates_together": project.near_duplicates_together,
             }
         kwargs.setdefault("auto_id", "splits_%s")
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -118,18 +151,36 @@ class SplitsForm(StyledFormMixin, forms.Form):
             "train_share": float(self.cleaned_data["train_share"] / 100),
             "validation_share": float(self.cleaned_data["validation_share"] / 100),
             "test_per_tag": parse_test_per_tag(self.cleaned_data["test_per_tag"]),
+            "near_duplicates_together": self.cleaned_data["near_duplicates_together"],
         }
 
 
 class InviteForm(StyledFormMixin, forms.Form):
-    role = forms.ChoiceField(choices=Membership.Role.choices)
+    role = forms.ChoiceField(
+        choices=Membership.Role.choices,
+        help_text="Annotators judge, and see their own work only. Reviewers also read batches, judgments, rounds "
+        "and runs. Managers change the project and invite people.",
+    )
     note = forms.CharField(
-        max_length=120, required=False, label="For whom", help_text="Only managers see this."
+        required=False,
+        strip=False,
+        label="For whom",
+        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
+        help_text="A name or note a line: one link for each person. Only managers see it; it may be left empty.",
     )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.add_bootstrap_classes()
+
+    def clean_note(self) -> list[str]:
+        """A note for each person; one without words for a link for nobody in particular."""
+        notes = [line.strip() for line in self.cleaned_data["note"].splitlines() if line.strip()]
+        if too_long := [note for note in notes if len(note) > 120]:
+            raise forms.ValidationError(f"At most 120 characters a line: “{too_long[0][:40]}…” has more.")
+        if len(notes) > MAX_INVITATIONS:
+            raise forms.ValidationError(f"At most {MAX_INVITATIONS} people at once: these are {len(notes)}.")
+        return notes or [""]
 
 
 class AcceptForm(StyledFormMixin, forms.Form):

@@ -12,11 +12,20 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
+from django.utils.cache import add_never_cache_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from workspace.access import NoLongerMember
 from workspace.project_context import read_project_context
 
+# https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Permissions-Policy; copying is used.
+UNUSED_FEATURES = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        "accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer", "microphone", "midi",
+        "payment", "publickey-credentials-get", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
+    )
+)  # fmt: skip
 SESSION_EXPIRED_MESSAGE = "That was not done, because your session had ended: log in and repeat it."
 
 
@@ -104,3 +113,19 @@ class MethodNotAllowedMiddleware:
         page = render(request, "405.html", status=405)
         page["Allow"] = response.get("Allow", "")
         return page
+
+
+class PagePolicyMiddleware:
+    """No page is kept by a browser or a proxy, so that nothing of it comes back after a logout on a shared machine;
+    and no page asks for what the site does not use.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if "no-store" not in response.get("Cache-Control", ""):
+            add_never_cache_headers(response)
+        response["Permissions-Policy"] = UNUSED_FEATURES
+        return response

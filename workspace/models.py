@@ -1,22 +1,25 @@
 """Who works here, on which project, as what, and what they did."""
 
 import secrets
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from learning.interface import vocabulary
+from workspace.naming import require_one_script
 from workspace.splits import DEFAULT_TRAIN_SHARE, DEFAULT_VALIDATION_SHARE
 from workspace.time_zones import default_time_zone
 
 V = TypeVar("V", bound=models.Model)
 
 MAX_OVERLAP = 50  # people for each task
+MAX_LEASE_MINUTES = 24 * 60
 
 
 def new_pseudonym() -> str:
@@ -49,6 +52,14 @@ class User(AbstractUser):
             ),
         ]
 
+    def clean(self) -> None:
+        super().clean()
+        if self._state.adding:
+            try:
+                require_one_script(self.username)
+            except ValidationError as error:
+                raise ValidationError({"username": error}) from error
+
 
 class Project(models.Model):
     name = models.CharField(max_length=120)
@@ -61,7 +72,7 @@ class Project(models.Model):
     )
     lease_minutes = models.PositiveSmallIntegerField(
         default=30,
-        validators=[MinValueValidator(1), MaxValueValidator(24 * 60)],
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_LEASE_MINUTES)],
         help_text="How long a task stays reserved for the annotator who opened it.",
     )
     time_zone = models.CharField(
@@ -80,6 +91,12 @@ class Project(models.Model):
     test_per_tag = models.JSONField(
         default=dict, blank=True, help_text="{tag: how many prompts of it are held out}, instead of a share."
     )
+    near_duplicates_together = models.BooleanField(
+        default=False, help_text="Whether prompts that are almost the same share a side."
+    )
+    # Raised by whoever corrects its name, description, overlap or lease: two managers at once do not overwrite
+    # each other.
+    version = models.PositiveIntegerField(default=1, editable=False)
     # Secret: whoever knows it could aim a prompt at a split.
     split_salt = models.CharField(max_length=64, default=new_split_salt, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -129,6 +146,13 @@ class VersionedQuerySet(models.QuerySet[V]):
         return self.order_by("-version").first()
 
 
+def made_by() -> Any:
+    """Who made a version; nobody where that is not known."""
+    return models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+
+
 class QuestionSettings(models.Model):
     """How the question is asked. A change is a new version; judgments keep the version they were made under."""
 
@@ -136,6 +160,8 @@ class QuestionSettings(models.Model):
     version = models.PositiveIntegerField()
     allow_ties = models.BooleanField(default=True)
     ask_rationale = models.BooleanField(default=False)
+    questions = models.JSONField(default=dict, help_text="{name of a criterion: its question}")
+    created_by = made_by()
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = VersionedQuerySet["QuestionSettings"].as_manager()
@@ -151,11 +177,16 @@ class QuestionSettings(models.Model):
     def __str__(self) -> str:
         return f"version {self.version}"
 
+    def question_of(self, criterion: str, otherwise: str) -> str:
+        """What this version asks of the criterion of that name."""
+        return str(self.questions.get(criterion, otherwise))
+
 
 class Guideline(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="guidelines")
     version = models.PositiveIntegerField()
     text = models.TextField(help_text="Markdown.")
+    created_by = made_by()
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = VersionedQuerySet["Guideline"].as_manager()
@@ -181,6 +212,8 @@ class Membership(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices)
+    # Gets no tasks while this is set; sees and changes what they could before.
+    paused_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -265,3 +298,79 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.target_type} {self.target_id}"
+
+
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    def usable(self) -> Self:
+        """Neither revoked nor expired, of somebody who may log in."""
+        return self.filter(
+            revoked_at__isnull=True,
+            expires_at__gt=timezone.now(),
+            user__is_active=True,
+            user__kind=User.Kind.PERSON,
+        )
+
+
+class ApiToken(models.Model):
+    """What a program shows instead of a password. Only its hash is stored; it may no more than its owner then."""
+
+    class Scope(models.TextChoices):
+        READ = "read", "Read"
+        WRITE = "write", "Read and write"
+        SCORE = "score", "Only ask reward models"  # for a trainer elsewhere; it reads nothing of the project
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="api_tokens")
+    # None: every project of its owner, those to come among them.
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, null=True, blank=True, related_name="api_tokens"
+    )
+    name = models.CharField(max_length=120)
+    prefix = models.CharField(max_length=16, help_text="How it begins, to be recognised by.")
+    token_hash = models.CharField(max_length=64, unique=True)
+    scope = models.CharField(max_length=10, choices=Scope.choices)
+    # The most it may do, whatever its owner may.
+    role = models.CharField(max_length=10, choices=Membership.Role.choices)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ApiTokenQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(scope__in=["read", "write", "score"]), name="api_token_scope_valid"
+            ),
+            models.CheckConstraint(
+                condition=Q(role__in=["annotator", "reviewer", "manager"]), name="api_token_role_valid"
+            ),
+            models.CheckConstraint(
+                condition=Q(expires_at__gt=F("created_at")), name="api_token_expires_after_creation"
+            ),
+            models.CheckConstraint(condition=~Q(name=""), name="api_token_name_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}...)"
+
+
+class IdempotentRequest(models.Model):
+    """What a program was answered to a request with an Idempotency-Key, so that a repetition gets the same."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=100)
+    request_sha256 = models.CharField(max_length=64, help_text="Of method, address and body.")
+    # Both empty while it is carried out.
+    status = models.PositiveSmallIntegerField(null=True, blank=True)
+    body = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "key"], name="unique_idempotency_key_per_user"),
+            models.CheckConstraint(condition=~Q(key=""), name="idempotent_request_key_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key

@@ -5,6 +5,7 @@ A new role is a row here and a member of Membership.Role; nobody has a capabilit
 
 from enum import StrEnum
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
 from workspace.models import Membership, Project, User
@@ -16,13 +17,16 @@ class Capability(StrEnum):
     OPEN = "open"  # find the project and open it
     ANNOTATE = "annotate"  # be given tasks and judge them, read the guideline
     REVIEW = "review"  # read everything of the project: batches, judgments, rounds, runs
+    SCORE = "score"  # ask reward models for the rewards of texts: who judges must not learn what they think
     MANAGE = "manage"  # plan batches, rounds and runs, change the question, invite people
 
 
 ROLE_CAPABILITIES: dict[Role, frozenset[Capability]] = {
     Role.ANNOTATOR: frozenset({Capability.OPEN, Capability.ANNOTATE}),
     Role.REVIEWER: frozenset({Capability.OPEN, Capability.ANNOTATE, Capability.REVIEW}),
-    Role.MANAGER: frozenset({Capability.OPEN, Capability.ANNOTATE, Capability.REVIEW, Capability.MANAGE}),
+    Role.MANAGER: frozenset(
+        {Capability.OPEN, Capability.ANNOTATE, Capability.REVIEW, Capability.SCORE, Capability.MANAGE}
+    ),
 }
 # A machine gets no role that could do more.
 MACHINE_CAPABILITIES = frozenset({Capability.OPEN, Capability.ANNOTATE})
@@ -46,3 +50,14 @@ def role_capabilities(actor: User, role: str | None) -> frozenset[Capability]:
     if not actor.is_active or actor.kind != User.Kind.PERSON:
         return frozenset()
     return ROLE_CAPABILITIES[Role(role)] if role else frozenset()
+
+
+def may_create_projects(actor: User | AnonymousUser) -> bool:
+    """Operators, and, where the installation says so, who manages a project already."""
+    if not isinstance(actor, User) or not actor.is_active or actor.kind != User.Kind.PERSON:
+        return False
+    if actor.is_staff:
+        return True
+    if not settings.MANAGERS_CREATE_PROJECTS:
+        return False
+    return actor.memberships.filter(role__in=roles_with(Capability.MANAGE)).exists()

@@ -14,6 +14,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
+from workspace.problems import is_for_program, problem_response
+
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 10
@@ -119,7 +121,9 @@ def unavailable_response(request: HttpRequest, error: BaseException | None) -> H
     logger.error("503 %s %s: %s (%s)", request.method, request.path, sentence, cause)
     message = f"{sentence} {WAIT}"
     response: HttpResponse
-    if wants_no_page(request):
+    if is_for_program(request):
+        response = problem_response(503, "unavailable", message)
+    elif wants_no_page(request):
         response = JsonResponse({"code": "unavailable", "message": message, "fields": {}}, status=503)
     else:
         # Without the request: what pages are made of may ask the database.

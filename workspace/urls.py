@@ -2,6 +2,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from workspace import views
+from workspace.tokens import views as token_views
 
 app_name = "workspace"
 
@@ -10,7 +11,11 @@ urlpatterns = [
     path("login/", views.Login.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("password/", views.ChangePassword.as_view(), name="change_password"),
+    path("tokens/", token_views.tokens, name="tokens"),
+    path("tokens/<int:pk>/revoke/", token_views.revoke, name="revoke_token"),
     path("healthz", views.health, name="health"),
+    path("readyz", views.ready, name="ready"),
+    path("invitations/", views.go_on_to_invitation, name="go_on_to_invitation"),
     path("invitations/<str:token>/", views.accept_invitation, name="accept_invitation"),
     path("projects/new/", views.new_project, name="new_project"),
     path("projects/<slug:slug>/", views.project_page, name="project"),

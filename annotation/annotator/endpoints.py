@@ -18,7 +18,7 @@ from annotation.access import access_assignment, access_assignment_to_judge
 from annotation.annotator.json_api import json_endpoint, parse_json_body
 from annotation.annotator.presenter import PAGE_VERSION, guideline_content, task_context
 from annotation.annotator.progress import annotator_progress, describe_progress
-from annotation.errors import BadRequest
+from annotation.errors import BadRequest, MemberPaused
 from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import Assignment, CurrentJudgment, Judgment
 from annotation.queue import actions as queue
@@ -48,11 +48,15 @@ def _next_task(request: ProjectRequest, data: dict[str, Any]) -> dict[str, Any]:
             after = UUID(str(public_id))
         except ValueError as error:
             raise BadRequest("`after_assignment` is not the id of an assignment.") from error
-    claimed = queue.claim_with_content(
-        actor=request.user, project=project, after=after, versions=_versions(request.project_context)
-    )
+    claimed = paused = None
+    try:
+        claimed = queue.claim_with_content(
+            actor=request.user, project=project, after=after, versions=_versions(request.project_context)
+        )
+    except MemberPaused as error:
+        paused = error.message
     if claimed is None:
-        html = render_to_string("annotation/annotator/no_tasks.html", {"project": project})
+        html = render_to_string("annotation/annotator/no_tasks.html", {"project": project, "paused": paused})
         return {"public_id": None, "html": html, "progress": annotator_progress(request.user, project)}
     progress = describe_progress(claimed.counts)
     return task_data(request, claimed.assignment, claimed.content, None, progress)

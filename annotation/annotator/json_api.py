@@ -13,9 +13,10 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 
-from annotation.errors import AlreadySubmitted, BadRequest
+from annotation.errors import AlreadySubmitted, BadRequest, NotAMember
 from workspace.access import NoLongerMember
 from workspace.errors import ActionError
+from workspace.request_bodies import takes_json
 
 View = Callable[..., HttpResponseBase]
 
@@ -32,6 +33,7 @@ def json_endpoint(view: View) -> View:
     Compressed: these answers hold neither a token nor anything that a request of another site could put there (BREACH).
     """
 
+    @takes_json(max_bytes=MAX_BODY_BYTES)
     @wraps(view)
     @gzip_page
     @never_cache
@@ -43,7 +45,8 @@ def json_endpoint(view: View) -> View:
         try:
             return view(request, *args, **kwargs)
         except ActionError as error:
-            status = 409 if isinstance(error, AlreadySubmitted) else 400
+            # Who was removed a moment ago is told what a later request would be told.
+            status = {AlreadySubmitted: 409, NotAMember: 404}.get(type(error), 400)
             return json_error(error.code, error.message, status, error.fields)
         except NoLongerMember as error:
             return json_error("not_a_member", error.message, 404)
@@ -55,11 +58,6 @@ def json_endpoint(view: View) -> View:
 
 def parse_json_body(request: HttpRequest) -> dict[str, Any]:
     """The JSON object a script sent. Raises BadRequest."""
-    # Of a form the CSRF middleware has read the body already, and nothing of it is left.
-    if request.content_type != "application/json":
-        raise BadRequest("The request is not JSON: send it as application/json.")
-    if len(request.body) > MAX_BODY_BYTES:
-        raise BadRequest("The request is too large.")
     try:
         data = json.loads(request.body or b"{}")
     except (ValueError, RecursionError) as error:

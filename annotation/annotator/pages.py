@@ -8,6 +8,7 @@ another site but a navigation: their sizes tell nothing (BREACH). Pages with an 
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -38,6 +39,7 @@ def work_page_context(actor: User, project: Project, assignment: Assignment | No
         "shortcut_table": shortcut_table(),
         "keys": key_caps(),
         "page_version": PAGE_VERSION,
+        "csrf_cookie": settings.CSRF_COOKIE_NAME,
         "guideline": guideline_content(project),
         # Under which the annotator judged last: a newer one is news.
         "known_guideline_version": last[0].guideline_version if last else 0,
@@ -66,6 +68,7 @@ def overview(request: ProjectRequest) -> HttpResponse:
     context = {
         "project": project,
         "progress": annotator_progress(request.user, project),
+        "is_paused": project.memberships.filter(user=request.user, paused_at__isnull=False).exists(),
         "recent": recent,
         "keys": key_caps(),
         "guideline": guideline_content(project)["html"],

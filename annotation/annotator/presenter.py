@@ -98,7 +98,9 @@ def task_context(
         keys |= {f"set_strength_{strength}": str(strength) for strength in STRENGTH_CHOICES}
     return {
         "assignment": assignment,
-        "question": content.question,
+        "question": settings.question_of(content.criterion, content.question)
+        if settings
+        else content.question,
         "turns": turns,
         "responses": responses,
         "is_pair": len(responses) == 2,

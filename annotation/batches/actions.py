@@ -4,14 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum, Value
+from django.db.models.functions import Greatest
 
 from annotation.batches.progress import batch_progress
 from annotation.errors import BatchNotOpen, InvalidBatch, InvalidTask
 from annotation.models import COUNTED_PURPOSES, Batch, Import, Prompt, Response, Task, TaskResponse
-from annotation.models.bulk import BULK_CREATE_SIZE, BULK_UPDATE_SIZE
+from annotation.models.bulk import BULK_UPDATE_SIZE
 from workspace.actions import record_audit
+from workspace.bulk_insert import insert_objects, insert_values, new_object
+from workspace.errors import StaleVersion
 from workspace.models import MAX_OVERLAP, Criterion, Project, User
+
+_PURPOSES = Task.Purpose.values  # the enumeration makes the list anew each time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +27,9 @@ class NewTask:
     reserved_for: User | None = None
     priority: int = 0
     required_judgments: int | None = None  # the batch's overlap; 1 when reserved; 0 where no slots are used
+    counted_judgments: int = (
+        0  # added in the same transaction, with `task_responses` (annotation.judging.bulk)
+    )
 
 
 def batch_kind_for(responses_per_task: int) -> str:
@@ -86,7 +94,7 @@ def create_batch(
 
 def _required_judgments(batch: Batch, task: NewTask) -> int:
     """How many judgments the task will require. Raises InvalidTask for one that does not fit its batch."""
-    if task.purpose not in Task.Purpose.values:
+    if task.purpose not in _PURPOSES:
         raise InvalidTask(f"“{task.purpose}” is not a purpose of a task.")
     if task.prompt.project_id != batch.project_id:
         raise InvalidTask("The prompt belongs to another project.")
@@ -125,24 +133,27 @@ def add_tasks(*, actor: User, batch: Batch, tasks: Sequence[NewTask]) -> list[Ta
     for task in tasks:
         required_judgments = _required_judgments(batch, task)
         created.append(
-            Task(
+            new_object(
+                Task,
                 batch=batch,
                 prompt=task.prompt,
                 purpose=task.purpose,
                 reserved_for=task.reserved_for,
                 priority=task.priority,
                 required_judgments=required_judgments,
-                open_slots=required_judgments,
+                open_slots=required_judgments - task.counted_judgments,
+                counted_judgments=task.counted_judgments,
             )
         )
-    Task.objects.bulk_create(created, batch_size=BULK_CREATE_SIZE)
-    TaskResponse.objects.bulk_create(
-        [
-            TaskResponse(task=row, response=response, position=position)
+    insert_objects(created)
+    insert_values(
+        TaskResponse,
+        ["task_id", "response_id", "position"],
+        (
+            (row.pk, response.pk, position)
             for row, task in zip(created, tasks, strict=True)
             for position, response in enumerate(task.responses)
-        ],
-        batch_size=BULK_CREATE_SIZE,
+        ),
     )
     # A cursor may be past a new task with a high priority.
     Batch.objects.filter(pk=batch.pk).update(queue_version=F("queue_version") + 1)
@@ -214,6 +225,62 @@ def reopen_batch(*, actor: User, batch: Batch, quota: int | None = None) -> Batc
     batch.state = Batch.State.OPEN
     batch.save(update_fields=fields)
     record_audit(actor=actor, action="batch.reopen", project=batch.project, target=batch, quota=batch.quota)
+    return batch
+
+
+@transaction.atomic
+def change_overlap(*, actor: User, batch: Batch, overlap: int, expected_overlap: int | None = None) -> Batch:
+    """Have each task that is for everybody judged by so many people. What is judged or held stays: a task that has
+    more already keeps them and is done. A quota of all that the tasks had room for stays that; a smaller one stays,
+    as far as there is room. Surplus judgments stay surplus.
+
+    Raises BatchNotOpen for a closed batch, InvalidBatch for an unfit number, StaleVersion when `expected_overlap` is
+    given and somebody has changed it since.
+    """
+    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    if batch.state == Batch.State.CLOSED:
+        raise BatchNotOpen(f"The batch “{batch.name}” is closed: its tasks are judged by {batch.overlap}.")
+    if expected_overlap is not None and expected_overlap != batch.overlap:
+        raise StaleVersion(
+            f"Somebody set the people per task of “{batch.name}” to {batch.overlap} while you looked at "
+            f"{expected_overlap}: yours is not saved.",
+            current=batch.overlap,
+        )
+    if not 1 <= overlap <= MAX_OVERLAP:
+        sentence = f"The overlap must be between 1 and {MAX_OVERLAP} people."
+        raise InvalidBatch(sentence, fields={"overlap": sentence})
+    if overlap == batch.overlap:
+        return batch
+    room = _capacity(batch)
+    # Tasks that ask for a number of their own keep it; those that an earlier, smaller overlap could not cut follow.
+    is_cut = Q(required_judgments__gt=batch.overlap, open_slots=0)
+    tasks = batch.tasks.counted().filter(
+        Q(required_judgments=batch.overlap) | is_cut, reserved_for__isnull=True
+    )
+    # In the order of their keys, as everywhere, before one statement changes them.
+    keys = list(tasks.select_for_update().order_by("pk").values_list("pk", flat=True))
+    taken = F("required_judgments") - F("open_slots")  # judgments that count and live leases
+    required = Greatest(Value(overlap), taken)
+    for start in range(0, len(keys), BULK_UPDATE_SIZE):
+        some = Task.objects.filter(pk__in=keys[start : start + BULK_UPDATE_SIZE])
+        some.update(required_judgments=required, open_slots=required - taken)
+    before = {"overlap": batch.overlap, "quota": batch.quota}
+    now_room = _capacity(batch)
+    if batch.quota is not None:
+        batch.quota = now_room if batch.quota == room else min(batch.quota, now_room)
+    batch.overlap = overlap
+    # A cursor may be past a task that has a slot again.
+    batch.queue_version += 1
+    batch.save(update_fields=["overlap", "quota", "queue_version"])
+    record_audit(
+        actor=actor,
+        action="batch.change_overlap",
+        project=batch.project,
+        target=batch,
+        before=before,
+        now={"overlap": overlap, "quota": batch.quota},
+        tasks=len(keys),
+    )
     return batch
 
 

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from django.db import transaction
 from django.db.models import Q
 
-from annotation.content.sides import sides_of_prompts
+from annotation.content.near_duplicates import PromptGroups
+from annotation.content.sides import NO_GROUPS, sides_of_prompts
 from annotation.content.splits import SplitRule, assign_split, hash_first_turn
 from annotation.errors import InvalidBatch, InvalidTask, InvalidText, PromptConflict
 from annotation.models import (
@@ -27,9 +28,11 @@ from annotation.models.bulk import BULK_CREATE_SIZE
 from annotation.text import clean_answer, clean_messages, clean_text
 from learning.interface.messages import Messages, answer_columns, answer_key
 from workspace.actions import record_audit
+from workspace.bulk_insert import insert_objects, new_object
 from workspace.models import Project, User
 
 MAX_ID_CHARACTERS = 200
+_PROMPT_KINDS = Prompt.Kind.values  # the enumeration makes the list anew each time
 MAX_LICENCE_CHARACTERS = 200
 
 StoredRow = TypeVar("StoredRow", Response, Demonstration)
@@ -86,8 +89,9 @@ def add_prompts(
 
     A row is {messages, kind?, tags?, prompt_id?, author?, split?, source_id?, metadata?}. Without an id a prompt is
     known by its conversation. The split is decided here, once: the side of prompts that begin alike, else the row's,
-    else by the project's rule. Raises InvalidText, and PromptConflict for an id that is taken by another conversation,
-    and for a split that is not the side of a prompt that begins alike.
+    else, where the project keeps near-duplicates together, that of their group, else by the project's rule. Raises
+    InvalidText, and PromptConflict for an id that is taken by another conversation, and for a split that is not the
+    side of a prompt that begins alike.
     """
     # Whoever adds prompts that begin alike at the same time sees this one's side.
     project = Project.objects.select_for_update().get(pk=project.pk)
@@ -102,7 +106,12 @@ def add_prompts(
         )
         for stored in known.order_by("-pk"):
             by_id[stored.external_id] = by_content[stored.content_hash] = stored
-    side_of = sides_of_prompts(project, cleaned)
+    groups = PromptGroups(project) if project.near_duplicates_together else None
+    group_of: Mapping[str, str] = NO_GROUPS
+    if groups is not None:
+        groups.group_earlier_prompts()
+        group_of = groups.groups_of(cleaned)
+    side_of = sides_of_prompts(project, cleaned, group_of)
     new_prompts: list[Prompt] = []
     prompts: list[Prompt] = []
     for row in cleaned:
@@ -112,7 +121,8 @@ def add_prompts(
                 f"The prompt id “{row.external_id}” belongs to another conversation already."
             )
         if prompt is None:
-            prompt = Prompt(
+            prompt = new_object(
+                Prompt,
                 project=project,
                 external_id=row.external_id or f"p-{row.content_hash[:32]}",
                 messages=row.messages,
@@ -122,6 +132,7 @@ def add_prompts(
                 author=row.author,
                 content_hash=row.content_hash,
                 first_turn_hash=row.first_turn_hash,
+                group_hash=group_of.get(row.first_turn_hash),
                 source_id=row.source_id,
                 metadata=row.metadata,
                 from_import=from_import,
@@ -130,7 +141,9 @@ def add_prompts(
             by_content.setdefault(row.content_hash, prompt)
             new_prompts.append(prompt)
         prompts.append(prompt)
-    Prompt.objects.bulk_create(new_prompts, batch_size=BULK_CREATE_SIZE)
+    insert_objects(new_prompts)
+    if groups is not None:
+        groups.save(new_prompts)
     if prompt_set is not None:
         PromptSetMember.objects.bulk_create(
             [
@@ -193,7 +206,8 @@ def add_responses(*, actor: User, project: Project, rows: Sequence[NewResponse])
                 raise InvalidTask(f"The response id “{row.response_id}” belongs to another text already.")
             return stored
         text, turns = answer_columns(answer)
-        return Response(
+        return new_object(
+            Response,
             project=project,
             external_id=_external_id(row.response_id, "The response's id"),
             prompt=row.prompt,
@@ -226,7 +240,8 @@ def add_demonstrations(
         clean_text(text, "The demonstration")
         if stored is not None:
             return stored
-        return Demonstration(
+        return new_object(
+            Demonstration,
             project=project,
             external_id=_external_id(row.demonstration_id, "The demonstration's id"),
             prompt=row.prompt,
@@ -315,7 +330,7 @@ def _insert_new(
             known[instance.external_id] = instance
             new_objects.append(instance)
         objects.append(instance)
-    model._default_manager.bulk_create(new_objects, batch_size=BULK_CREATE_SIZE)
+    insert_objects(new_objects)
     return objects, len(new_objects)
 
 
@@ -336,7 +351,7 @@ class _CleanPromptRow:
 def _clean_prompt_row(row: Mapping[str, Any]) -> _CleanPromptRow:
     messages = clean_messages(row.get("messages"))
     kind = row.get("kind") or Prompt.Kind.PLAIN
-    if kind not in Prompt.Kind.values:
+    if kind not in _PROMPT_KINDS:
         raise PromptConflict(f"“{kind}” is not a kind of prompt: use plain, few-shot or user-based.")
     tags = [clean_text(tag, "A tag") for tag in row.get("tags") or []]
     prompt_id = row.get("prompt_id")

@@ -1,7 +1,8 @@
 """On which side new prompts go: that of prompts that begin alike, the one asked for, or by the project's rule."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from annotation.content.splits import SplitRule, assign_split, hold_out_per_tag, rule_of
@@ -12,6 +13,7 @@ from learning.interface.vocabulary import TEST
 from workspace.models import Project
 
 KEYS_PER_QUERY = 500
+NO_GROUPS: Mapping[str, str] = MappingProxyType({})
 
 
 class NewPrompt(Protocol):
@@ -25,8 +27,14 @@ class NewPrompt(Protocol):
     def split(self) -> str | None: ...
 
 
-def sides_of_prompts(project: Project, rows: Sequence[NewPrompt]) -> dict[str, str]:
-    """The split of every row, by the hash of its first turn. Raises PromptConflict."""
+def sides_of_prompts(
+    project: Project, rows: Sequence[NewPrompt], group_of: Mapping[str, str] = NO_GROUPS
+) -> dict[str, str]:
+    """The split of every row, by the hash of its first turn. Raises PromptConflict.
+
+    `group_of`: the group of first turns that are almost the same (`near_duplicates`), which share a side; but what a
+    file names for one of them is its own.
+    """
     rule = rule_of(project)
     sides = known_sides(project, {row.first_turn_hash for row in rows})
     for row in rows:
@@ -37,11 +45,35 @@ def sides_of_prompts(project: Project, rows: Sequence[NewPrompt]) -> dict[str, s
                 code="two_sides",
             )
     free = [row for row in rows if row.first_turn_hash not in sides]
-    held_out = choose_held_out(project, rule, [(row.first_turn_hash, row.tags) for row in free])
-    for row in free:
-        sides[row.first_turn_hash] = (
-            TEST if row.first_turn_hash in held_out else assign_split(row.messages, project.split_salt, rule)
+    of_group = known_sides_of_groups(
+        project, {group_of[row.first_turn_hash] for row in free} if group_of else ()
+    )
+    for row in rows:
+        if row.first_turn_hash in sides and row.first_turn_hash in group_of:
+            of_group.setdefault(group_of[row.first_turn_hash], sides[row.first_turn_hash])
+    groups = [(group_of.get(row.first_turn_hash, row.first_turn_hash), row) for row in free]
+    held_out = choose_held_out(
+        project, rule, [(group, row.tags) for group, row in groups if group not in of_group]
+    )
+    for group, row in groups:
+        if group not in of_group:
+            of_group[group] = (
+                TEST if group in held_out else assign_split(row.messages, project.split_salt, rule)
+            )
+        sides[row.first_turn_hash] = of_group[group]
+    return sides
+
+
+def known_sides_of_groups(project: Project, groups: Collection[str]) -> dict[str, str]:
+    """The side of each group's oldest prompt that is there."""
+    sides: dict[str, str] = {}
+    ordered = sorted(groups)
+    for start in range(0, len(ordered), KEYS_PER_QUERY):
+        stored = Prompt.objects.filter(
+            project=project, group_hash__in=ordered[start : start + KEYS_PER_QUERY]
         )
+        for group, split in stored.order_by("pk").values_list("group_hash", "split"):
+            sides.setdefault(group, split)
     return sides
 
 
@@ -60,11 +92,11 @@ def known_sides(project: Project, keys: Collection[str]) -> dict[str, str]:
 def choose_held_out(
     project: Project, rule: SplitRule, prompts: Sequence[tuple[str, Sequence[str]]]
 ) -> set[str]:
-    """Which of new prompts (hash of the first turn, tags) go to test by the numbers of the project's tags."""
+    """Which of new prompts (hash of group or first turn, tags) go to test by the numbers of the project's tags."""
     if not rule.test_per_tag or not prompts:
         return set()
     stored = Prompt.objects.filter(project=project, split=TEST).order_by("pk")
     tag_of: dict[str, str] = {}
-    for key, tags in stored.values_list("first_turn_hash", "tags"):
-        tag_of.setdefault(key, tags[0] if tags else "")
+    for key, group, tags in stored.values_list("first_turn_hash", "group_hash", "tags"):
+        tag_of.setdefault(group or key, tags[0] if tags else "")
     return hold_out_per_tag(prompts, Counter(tag_of.values()), rule, project.split_salt)

@@ -9,40 +9,42 @@ import hashlib
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError
+from django.db.models import Max, ProtectedError
 from django.utils import timezone
 
 from annotation.content.splits import rule_of, salt_id
+from annotation.datasets.conditions import NO_CONDITIONS, Conditions
+from annotation.datasets.descriptions import clean_description, clean_licence, clean_name
 from annotation.datasets.files import (
     MANIFEST,
     SCHEMA_VERSION,
     DatasetDamaged,
     verified_files,
 )
+from annotation.datasets.near_duplicates import near_duplicates
+from annotation.datasets.selection import DEFAULT_ANNOTATOR_KINDS, Selection
 from annotation.datasets.shards import (
     ShardWriter,
     describe_file,
     manifest_text,
     write_and_sync,
 )
+from annotation.datasets.statistics import STATISTICS_VERSION, dataset_statistics
 from annotation.models import COUNTED_PURPOSES, Batch, Import, PreferenceDataset
-from annotation.preferences.comparisons import is_counted
-from annotation.records import imports_of_judgments, judgment_rows
-from learning.interface.messages import has_calls
-from learning.interface.record_rows import JudgmentRow, iso_utc
+from annotation.preferences.comparisons import counted_rows
+from learning.interface.record_rows import iso_utc
 from learning.interface.record_schemas import JUDGMENTS
-from learning.interface.vocabulary import PERSON
 from workspace.actions import record_audit
 from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
-
-DEFAULT_ANNOTATOR_KINDS = (PERSON,)
 
 
 class NoJudgments(ActionError):
@@ -59,49 +61,65 @@ def freeze_dataset(
     criterion: Criterion | None = None,
     criteria: Collection[Criterion] = (),
     batches: Collection[Batch] | None = None,
+    rounds: Collection[int] = (),
     purposes: Collection[str] = COUNTED_PURPOSES,
     annotator_kinds: Collection[str] = DEFAULT_ANNOTATOR_KINDS,
+    splits: Collection[str] = (),
+    conditions: Conditions = NO_CONDITIONS,
+    new_version: bool = False,
+    licence: str = "",
+    description: str = "",
     reuse: bool = False,
+    folder_name: str | None = None,
+    watch: Callable[[int], None] = lambda judgments: None,
 ) -> PreferenceDataset:
     """Freeze the judgments that are there now.
 
-    Of one `criterion`, of several `criteria`, or of all. People and machines are kept apart unless asked: name
-    the kinds to mix. `purposes=("normal",)` leaves head-to-head judgments out. With `reuse`, an earlier dataset of the
-    same content is returned instead of a new one. Raises NoJudgments; ActionError when the name is taken or the disk
-    refuses.
+    Of one `criterion`, of several `criteria`, or of all; of the `batches`, `rounds` and `splits` named, or of all;
+    those that meet the `conditions`. People and machines are kept apart unless asked: name the kinds to mix.
+    `purposes=("normal",)` leaves head-to-head judgments out. With `new_version`, a taken `name` gets its next version.
+    With `reuse`, an earlier dataset of the same content is returned instead of a new one. `watch` hears how many
+    are written and may raise to end it: nothing of it stays. A `folder_name` (32 hexadecimal digits) makes it safe to
+    do again after a kill: what was recorded under it is returned, what was not is made anew. Raises NoJudgments;
+    ActionError when the name is taken or the disk refuses.
     """
+    name = name if name is None else clean_name(name)
+    licence, description = clean_licence(licence), clean_description(description)
     chosen = {of.pk: of for of in ([criterion] if criterion else criteria)}
     only = next(iter(chosen.values())) if len(chosen) == 1 else None
-    filters = {
-        "criterion": only.name if only else None,
-        # Only where it says something: the content of a dataset is known by its filters too.
-        **({"criteria": sorted(of.name for of in chosen.values())} if len(chosen) > 1 else {}),
-        "batches": sorted(batch.name for batch in batches) if batches is not None else None,
-        "purposes": sorted(purposes),
-        "annotator_kinds": sorted(annotator_kinds),
-    }
-    excluded = Batch.objects.filter(project=project, visible=True, excluded=True)
-    if chosen:
-        excluded = excluded.filter(criterion__in=chosen)
-    if batches is None and (names := sorted(excluded.values_list("name", flat=True))):
-        filters["excluded_batches"] = names
+    selected = Selection(
+        project=project,
+        criteria=tuple(chosen.values()),
+        batches=batches,
+        rounds=rounds,
+        purposes=purposes,
+        annotator_kinds=annotator_kinds,
+        splits=splits,
+        conditions=conditions,
+    )
+    filters = selected.describe()
     root = Path(settings.DATA_DIR) / "datasets"
-    folder = root / uuid.uuid4().hex
+    folder = root / (folder_name or uuid.uuid4().hex)
     partial = root / f".{folder.name}.partial"
+    if folder_name is not None:
+        directory = folder.relative_to(settings.DATA_DIR).as_posix()
+        if done := project.preference_datasets.filter(directory=directory).first():
+            return done
+        for left in (partial, folder):
+            shutil.rmtree(left, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        selection: dict[str, Any] = {
-            "criteria": list(chosen.values()),
-            "batches": batches,
-            "purposes": purposes,
-            "annotator_kinds": annotator_kinds,
+        imports = selected.imports()
+        manifest = _write_files(partial, _watched(selected.tables(), watch)) | {
+            "project": project.slug,
+            "filters": filters,
         }
-        imports = imports_of_judgments(project, **selection)
-        rows = judgment_rows(project, **selection)
-        manifest = _write_files(partial, rows) | {"project": project.slug, "filters": filters}
         if manifest["counts"]["judgments"] == 0:
-            raise NoJudgments(_empty_selection_message(project, annotator_kinds))
+            raise NoJudgments(_empty_selection_message(selected))
         manifest |= {"split_rule": rule_of(project).describe(), "split_salt_id": salt_id(project.split_salt)}
+        if project.near_duplicates_together:
+            paths = [partial / file["name"] for file in manifest["files"]]
+            manifest["near_duplicates"] = near_duplicates(project, paths)
         content = hashlib.sha256(manifest_text(manifest).encode()).hexdigest()
         if reuse and (earlier := _find_same_content(project, content)):
             return earlier
@@ -120,6 +138,9 @@ def freeze_dataset(
             dataset = PreferenceDataset.objects.create(
                 project=project,
                 name=name or _unused_name(project),
+                version=_next_version(project, name) if name and new_version else 1,
+                licence=licence,
+                description=description,
                 criterion=only,
                 directory=folder.relative_to(settings.DATA_DIR).as_posix(),
                 manifest_sha256=hashlib.sha256(text.encode()).hexdigest(),
@@ -140,7 +161,12 @@ def freeze_dataset(
         raise
     except IntegrityError as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise ActionError(f"There is a dataset named “{name}” already.", code="dataset_name_taken") from error
+        raise ActionError(
+            f"There is a dataset named “{name}” already: take another name, or make it a new version of that one.",
+            code="dataset_name_taken",
+        ) from error
+    # While its files are in memory's reach: the page and the cards of exports want them.
+    remember_statistics(dataset)
     return dataset
 
 
@@ -153,25 +179,34 @@ def _require_imports(keys: list[int]) -> None:
         )
 
 
-def _write_files(folder: Path, rows: Iterator[JudgmentRow]) -> dict[str, Any]:
+def _watched(tables: Iterator[pa.Table], watch: Callable[[int], None]) -> Iterator[pa.Table]:
+    written = 0
+    for table in tables:
+        yield table
+        written += table.num_rows
+        watch(written)
+
+
+def _write_files(folder: Path, tables: Iterator[pa.Table]) -> dict[str, Any]:
     shards = ShardWriter(folder, "judgments", JUDGMENTS, "parquet")
     counts: Counter[str] = Counter({"judgments": 0})
     kinds: Counter[str] = Counter()
     tasks: Counter[str] = Counter()
-    rounds, guidelines, criteria, last_task = set(), set(), set(), None
-    has_turns = False
-    for row in rows:
-        shards.add(row)
-        counts["judgments"] += 1
-        counts["counted"] += is_counted(row)
-        kinds[row["annotator_kind"]] += 1
-        if row["task_id"] != last_task:
-            tasks[row["split"]] += 1
-            last_task = row["task_id"]
-        rounds.add(row["round"])
-        guidelines.add(row["guideline_version"])
-        criteria.add(row["criterion"])
-        has_turns = has_turns or has_calls(row["prompt"]) or any(r.get("turns") for r in row["responses"])
+    found: dict[str, set[Any]] = {name: set() for name in ("round", "guideline_version", "criterion")}
+    last_task, has_turns = None, False
+    for table in tables:
+        shards.add_many(table)
+        counts["judgments"] += table.num_rows
+        counts["counted"] += counted_rows(table).true_count
+        kinds.update(table["annotator_kind"].to_pylist())
+        for task, split in zip(table["task_id"].to_pylist(), table["split"].to_pylist(), strict=True):
+            if task != last_task:
+                tasks[split] += 1
+                last_task = task
+        for name, values in found.items():
+            values.update(table[name].unique().to_pylist())
+        has_turns = has_turns or _has_turns(table)
+    rounds, guidelines, criteria = found.values()
     files = [describe_file(path, number, folder) for path, number in shards.close()]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -187,15 +222,24 @@ def _write_files(folder: Path, rows: Iterator[JudgmentRow]) -> dict[str, Any]:
     }
 
 
-def _empty_selection_message(project: Project, annotator_kinds: Collection[str]) -> str:
+def _has_turns(table: pa.Table) -> bool:
+    calls = pc.struct_field(pc.list_flatten(table["prompt"]), "tool_calls")
+    turns = pc.struct_field(pc.list_flatten(table["responses"]), "turns")
+    return bool(pc.any(pc.greater(pc.list_value_length(calls), 0)).as_py()) or turns.null_count < len(turns)
+
+
+def _empty_selection_message(selected: Selection) -> str:
+    project = selected.project
     present = {
         kind
         for kind in User.Kind.values
         if User.objects.filter(kind=kind, judgments__task__batch__project=project).exists()
     }
-    others = sorted(present - set(annotator_kinds))
+    others = sorted(present - set(selected.annotator_kinds))
     hint = ""
-    if others:
+    if selected.conditions and any(True for _ in selected.without_conditions().rows()):
+        hint = ": none meets the conditions on agreement, length and time"
+    elif others:
         hint = f"; there are some of kind {', '.join(others)}: name the kind to have them"
     elif not present:
         hint = ": let people judge tasks, or bring judgments in with `manage.py import_comparisons`"
@@ -224,6 +268,35 @@ def discard_dataset(*, actor: User, dataset: PreferenceDataset) -> None:
     except ProtectedError:
         return
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def describe_dataset(
+    *, actor: User, dataset: PreferenceDataset, licence: str, description: str
+) -> PreferenceDataset:
+    """Change what others are told of a dataset: its licence and description. Its rows and their files stay."""
+    dataset.licence, dataset.description = clean_licence(licence), clean_description(description)
+    with transaction.atomic():
+        dataset.save(update_fields=["licence", "description"])
+        record_audit(actor=actor, action="dataset.describe", project=dataset.project, target=dataset)
+    return dataset
+
+
+def remember_statistics(dataset: PreferenceDataset) -> Mapping[str, Any]:
+    """The statistics of the files, computed the first time that somebody asks. Raises DatasetDamaged.
+
+    They are a function of files that never change: nobody's action, and nothing for the audit trail.
+    """
+    known = dataset.statistics
+    if not known or known.get("statistics_version") != STATISTICS_VERSION:
+        dataset.statistics = dataset_statistics(dataset)
+        dataset.save(update_fields=["statistics"])
+    found: Mapping[str, Any] = dataset.statistics
+    return found
+
+
+def _next_version(project: Project, name: str) -> int:
+    newest = project.preference_datasets.filter(name=name).aggregate(newest=Max("version"))["newest"]
+    return (newest or 0) + 1
 
 
 def _unused_name(project: Project) -> str:

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from django.conf import settings
 
@@ -13,7 +15,7 @@ from annotation.datasets.shards import ROWS_PER_GROUP, describe_file
 from annotation.models import PreferenceDataset
 from annotation.preferences.comparisons import raw_comparisons
 from annotation.preferences.consensus import annotator_weights, consensus_comparisons
-from learning.interface.messages import without_nulls
+from annotation.record_columns import rows_as_written
 from learning.interface.record_rows import ComparisonRow, JudgmentRow
 from workspace.errors import ActionError
 from workspace.models import Project
@@ -58,12 +60,29 @@ def dataset_judgments(
     dataset: PreferenceDataset, *, splits: Collection[str] | None = None
 ) -> Iterator[JudgmentRow]:
     """The dataset's JUDGMENTS rows in its order. The files are checked against the manifest first."""
+    for batch in dataset_batches(dataset, splits=splits):
+        yield from rows_of_batch(batch)
+
+
+def dataset_batches(
+    dataset: PreferenceDataset,
+    *,
+    splits: Collection[str] | None = None,
+    columns: Sequence[str] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """The same rows as record batches; `columns`: only these, named as Parquet does (`split` among them, and what
+    they lack is not there). Files of an earlier version may lack columns too.
+    """
     for path in verified_files(dataset):
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=ROWS_PER_GROUP):
-                for row in batch.to_pylist():
-                    if splits is None or row["split"] in splits:
-                        yield _as_written(row)
+            for batch in file.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns):
+                if splits is not None:
+                    batch = batch.filter(pc.is_in(batch["split"], value_set=pa.array(splits, pa.string())))
+                yield batch
+
+
+def rows_of_batch(batch: pa.RecordBatch) -> Iterator[JudgmentRow]:
+    return rows_as_written(batch.to_pylist())
 
 
 def verified_files(dataset: PreferenceDataset) -> Iterator[Path]:
@@ -76,14 +95,14 @@ def verified_files(dataset: PreferenceDataset) -> Iterator[Path]:
         yield path
 
 
-def _as_written(row: dict[str, Any]) -> Any:
-    """The row as it went into the file: Parquet gives a map as pairs, and messages fields that they do not have."""
-    row["prompt"] = [without_nulls(message) for message in row["prompt"]]
-    for response in row["responses"]:
-        response["marks"] = dict(response["marks"])
-        if response.get("turns") is not None:
-            response["turns"] = [without_nulls(message) for message in response["turns"]]
-    return row
+def most_responses(dataset: PreferenceDataset) -> int:
+    """How many responses its largest judgment has."""
+    most = 0
+    for path in verified_files(dataset):
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=["responses.list.element.response_id"]):
+                most = max(most, pc.max(pc.list_value_length(batch.column("responses"))).as_py() or 0)
+    return most
 
 
 def find_dataset_faults(project: Project | None = None, *, read: bool = True) -> tuple[int, list[str]]:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from annotation.datasets.files import comparisons_of, dataset_comparisons
 from annotation.models import Batch, PreferenceDataset, Task
-from annotation.records import judgment_rows
+from annotation.record_columns import judgment_rows
 from learning.interface.usable_comparisons import RankingLossName, TrainingSupply, training_supply
 from learning.interface.vocabulary import TRAIN
 from workspace.models import Criterion, Project

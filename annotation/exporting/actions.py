@@ -1,31 +1,46 @@
 """An export: a folder of data files, a manifest and a dataset card that `datasets.load_dataset(folder)`
 reads.
 
-A pure function of a dataset's files and the options: no clock, no database content, no random number goes
-in, so that the same dataset gives the same bytes. The folder appears complete, by one rename, or not at all.
+A pure function of a dataset's files, its licence and description, and the options: no clock, no other content of the
+database, no random number goes in, so that the same dataset gives the same bytes. The folder appears complete, by one
+rename, or not at all.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from django.db.models import Max
+from django.utils.text import slugify
 
 from annotation.content.splits import salt_id
-from annotation.datasets.actions import discard_dataset, freeze_dataset
+from annotation.datasets.actions import discard_dataset, freeze_dataset, remember_statistics
 from annotation.datasets.files import (
     MANIFEST,
     SCHEMA_VERSION,
-    dataset_comparisons,
-    dataset_judgments,
     dataset_manifest,
+    most_responses,
 )
-from annotation.datasets.shards import FILE_KINDS, ShardWriter, describe_file, manifest_text, write_and_sync
-from annotation.exporting.dataset_card import dataset_card, dataset_info_yaml, split_of_file, texts_card
-from annotation.exporting.folders import finished_folder, require_free_folder
+from annotation.datasets.pictures import dataset_pictures
+from annotation.datasets.shards import (
+    CSV,
+    FILE_KINDS,
+    ShardWriter,
+    describe_file,
+    manifest_text,
+    write_and_sync,
+)
+from annotation.exporting.data_files import Export, Written, no_rows, require_rows, write_data_files
+from annotation.exporting.dataset_card import (
+    PICTURES,
+    dataset_card,
+    dataset_info_yaml,
+    split_of_file,
+    texts_card,
+)
+from annotation.exporting.folders import download_folder, finished_folder, require_free_folder
 from annotation.exporting.formats.base import (
-    UNWRITABLE,
     ExportFormat,
     ExportOptions,
     ExportRefused,
@@ -39,6 +54,9 @@ from learning.interface.record_schemas import TEXTS
 from learning.interface.vocabulary import SPLITS
 from workspace.actions import record_audit
 from workspace.models import Project, User
+from workspace.zip_stream import ZipStream
+
+README = "README.md"
 
 TEXT_SPLIT_RULE = "the file's own, else sha256 of the salt and the text, as prompts"
 
@@ -53,34 +71,119 @@ def export_preferences(
     ties: str = "drop",
     plain: bool = False,
     margin: str = "small",
+    columns: str = "all",
+    rows: str = "pairs",
     consensus: bool = False,
-    files: str = "parquet",
+    files: str | None = None,
 ) -> dict[str, Any]:
-    """Write the folder `out` and return its manifest. Raises ExportRefused."""
+    """Write the folder `out` and return its manifest. Without `files`, the format's own. Raises ExportRefused."""
+    require_free_folder(out)
+    export, source = prepare_export(
+        dataset, format, split=split, consensus=consensus, files=files,
+        ties=ties, plain=plain, margin=margin, columns=columns, rows=rows,
+    )  # fmt: skip
+    with finished_folder(out) as partial:
+        written = Written()
+        for _ in write_data_files(partial, export, written):
+            pass
+        if not written.files:
+            raise no_rows(export, written.counts)
+        manifest = _manifest_of(export, source, written)
+        for name, text in _described(export, manifest, written):
+            (partial / name).parent.mkdir(exist_ok=True)
+            write_and_sync(partial / name, text)
+    record_audit(
+        actor=actor, action="preferences.export", project=dataset.project, target=dataset, format=format,
+        rows=manifest["counts"]["rows"],
+    )  # fmt: skip
+    return manifest
+
+
+def stream_preferences(
+    *, actor: User, dataset: PreferenceDataset, format: str = "records", **options: Any
+) -> tuple[str, Iterator[bytes]]:
+    """The folder of `export_preferences` (and its options) as a zip archive: its name, and its bytes as they come.
+
+    Only files that are being written lie on the disk, below DATA_DIR/downloads, and none when it has ended in any way.
+    Raises ExportRefused before the first byte; DatasetDamaged later ends the stream in the middle, and what has come by
+    then is no archive.
+    """
+    export, source = prepare_export(dataset, format, **options)
+    require_rows(export, may_hold_calls=source.get("has_turns", False))
+    record_audit(
+        actor=actor, action="preferences.download", project=dataset.project, target=dataset, format=format
+    )
+    name = _folder_name(export)
+    return f"{name}.zip", _archive(export, source, name)
+
+
+def _archive(export: Export, source: Mapping[str, Any], name: str) -> Iterator[bytes]:
+    archive, written = ZipStream(name), Written()
+    with download_folder() as folder:
+        for path in write_data_files(folder, export, written):
+            yield from archive.add_file(path, path.relative_to(folder).as_posix())
+            path.unlink()
+        for text_name, text in _described(export, _manifest_of(export, source, written), written):
+            yield from archive.add_text(text, text_name)
+        yield from archive.finish()
+
+
+def _folder_name(export: Export) -> str:
+    """What the folder in an archive is called: in every script, and safe on every file system."""
+    dataset = export.dataset
+    version = f"v{dataset.version}" if dataset.version > 1 else ""
+    name = slugify(dataset.name, allow_unicode=True) or "dataset"
+    return "-".join(filter(None, (dataset.project.slug, name, version, export.format.name, export.split)))
+
+
+def prepare_export(
+    dataset: PreferenceDataset,
+    format: str,
+    *,
+    split: str | None = None,
+    consensus: bool = False,
+    files: str | None = None,
+    **options: Any,
+) -> tuple[Export, dict[str, Any]]:
+    """What is to be written, and the dataset's manifest. Raises ExportRefused, DatasetDamaged."""
     require_known("format", format, EXPORT_FORMATS)
     if split is not None:
         require_known("split", split, SPLITS)
-    require_free_folder(out)
     source = dataset_manifest(dataset)
-    options = ExportOptions(
-        files=files, ties=ties, plain=plain, margin=margin, with_turns=source.get("has_turns", False)
-    )
     export_format = EXPORT_FORMATS[format]
+    export_options = ExportOptions(
+        files=export_format.file_kinds[0] if files is None else files,
+        with_turns=source.get("has_turns", False),
+        most_responses=most_responses(dataset) if export_format.file_kinds == (CSV,) else 0,
+        **options,
+    )
+    export_format.require_options(export_options, consensus)
     export_format.require_writable(source["criteria"])
-    with finished_folder(out) as partial:
-        data_files, counts, columns = _write_data(partial, dataset, export_format, options, split, consensus)
-        if not data_files:
-            raise ExportRefused(
-                f"No row of the dataset “{dataset.name}” is in this selection.", code="no_rows"
-            )
-        manifest = _manifest(dataset, source, export_format, options, split, consensus, data_files, counts)
-        write_and_sync(partial / MANIFEST, manifest_text(manifest))
-        write_and_sync(partial / "README.md", dataset_card(manifest, export_format, columns))
-    record_audit(
-        actor=actor, action="preferences.export", project=dataset.project, target=dataset, format=format,
-        rows=sum(file["rows"] for file in data_files),
+    export = Export(
+        dataset=dataset, format=export_format, options=export_options, split=split, consensus=consensus
+    )
+    return export, source
+
+
+def _manifest_of(export: Export, source: Mapping[str, Any], written: Written) -> dict[str, Any]:
+    return _manifest(
+        export.dataset, source, export.format, export.options, export.split, export.consensus,
+        written.in_order(), written.counts,
     )  # fmt: skip
-    return manifest
+
+
+def _described(export: Export, manifest: Mapping[str, Any], written: Written) -> Iterator[tuple[str, str]]:
+    """Name and text of what lies beside the data: manifest, pictures, card. Raises DatasetDamaged."""
+    statistics = remember_statistics(export.dataset)
+    pictures = dataset_pictures(statistics)
+    yield MANIFEST, manifest_text(manifest)
+    for name, (_, picture) in pictures.items():
+        yield f"{PICTURES}/{name}", picture
+    yield README, dataset_card(
+        manifest, export.format, dataset_info_yaml(export.schema, written.marks),
+        licence=export.dataset.licence, description=export.dataset.description,
+        statistics=statistics, pictures=pictures,
+    )  # fmt: skip
 
 
 def export_selection(
@@ -132,43 +235,9 @@ def export_texts(
             "files": data_files,
         }
         write_and_sync(partial / MANIFEST, manifest_text(manifest))
-        write_and_sync(partial / "README.md", texts_card(manifest, dataset_info_yaml(TEXTS)))
+        write_and_sync(partial / README, texts_card(manifest, dataset_info_yaml(TEXTS)))
     record_audit(actor=actor, action="texts.export", project=project, rows=licences.total())
     return manifest
-
-
-def _write_data(
-    folder: Path,
-    dataset: PreferenceDataset,
-    export_format: ExportFormat,
-    options: ExportOptions,
-    split: str | None,
-    consensus: bool,
-) -> tuple[list[dict[str, Any]], Counter[str], str]:
-    """The files written, what was counted, and the columns for the card."""
-    schema = export_format.schema(options)
-    shards = {name: ShardWriter(folder / "data", name, schema, options.files) for name in SPLITS}
-    counts: Counter[str] = Counter()
-    marks: set[str] = set()
-    splits = None if split is None else (split,)
-    if export_format.of_judgments:
-        for judgment in dataset_judgments(dataset, splits=splits):
-            marks.update(name for response in judgment["responses"] for name in response["marks"])
-            for row in export_format.rows(judgment, options, counts):
-                shards[judgment["split"]].add(row)
-    else:
-        for comparison in dataset_comparisons(dataset, consensus=consensus, splits=splits):
-            counts["groups"] += 1
-            for row in export_format.rows(comparison, options, counts):
-                shards[comparison["split"]].add(row)
-    if unwritable := counts[UNWRITABLE]:
-        raise ExportRefused(
-            f"{unwritable} of {counts['groups']} comparisons have tool calls or responses of several turns, which "
-            f"{export_format.name} as plain text cannot hold: leave --plain out, or use the format records.",
-            code="cannot_hold_calls",
-        )
-    data_files = [describe_file(path, rows, folder) for name in SPLITS for path, rows in shards[name].close()]
-    return data_files, counts, dataset_info_yaml(schema, marks)
 
 
 def _manifest(
@@ -188,6 +257,7 @@ def _manifest(
         "project": source["project"],
         "criteria": source["criteria"],
         "dataset": dataset.name,
+        "dataset_version": dataset.version,
         "dataset_content_sha256": source["content_sha256"],
         "time": source["created_at"],
         "filters": source["filters"] | {"split": split},
@@ -195,11 +265,21 @@ def _manifest(
         "tie_policy": options.ties,
         "margin": options.margin,
         "plain": options.plain,
+        "columns": options.columns,
         "rounds": source["rounds"],
         "guideline_versions": source["guideline_versions"],
         "judgments_by_annotator_kind": source["judgments_by_annotator_kind"],
         "split_rule": source["split_rule"],
         "split_salt_id": source["split_salt_id"],
-        "counts": {"rows": sum(rows.values())} | {name: rows[name] for name in SPLITS if rows[name]} | counts,
+        **({"near_duplicates": source["near_duplicates"]} if "near_duplicates" in source else {}),
+        "counts": {"rows": sum(rows.values())}
+        | {name: rows[name] for name in SPLITS if rows[name]}
+        | dict(sorted((+counts).items())),
+        # What the format could not carry of this dataset, and what that means.
+        "losses": {
+            what: {"count": counts[what], "meaning": meaning}
+            for what, meaning in export_format.losses.items()
+            if counts[what]
+        },
         "files": files,
     }

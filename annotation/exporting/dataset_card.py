@@ -13,6 +13,9 @@ import pyarrow as pa
 
 from annotation.exporting.formats.base import ExportFormat
 from learning.interface.vocabulary import SPLITS
+from workspace.cards import cell, header, licence_fields, percent, size_category, table
+
+PICTURES = "pictures"  # the folder of the card's
 
 
 def dataset_info_yaml(schema: pa.Schema, map_keys: Iterable[str] = ()) -> str:
@@ -52,6 +55,8 @@ def _type_lines(data_type: pa.DataType, keys: list[str], indent: str) -> Iterato
 
 
 def _hf_type_name(data_type: pa.DataType) -> str:
+    if isinstance(data_type, pa.JsonType):
+        return "json"
     return {"double": "float64"}.get(str(data_type), str(data_type))
 
 
@@ -70,74 +75,150 @@ def split_of_file(file: Mapping[str, Any]) -> str:
     return Path(file["name"]).name.split("-")[0]
 
 
-def dataset_card(manifest: Mapping[str, Any], export_format: ExportFormat, features: str) -> str:
-    """README.md with the metadata header that the Hub and `datasets` read."""
-    suffix = Path(manifest["files"][0]["name"]).suffix
-    splits = [name for name in SPLITS if any(split_of_file(file) == name for file in manifest["files"])]
-    data_files = "".join(f"  - split: {name}\n    path: data/{name}-*{suffix}\n" for name in splits)
-    counts = "\n".join(
-        f"| {what.replace('_', ' ')} | {count} |" for what, count in manifest["counts"].items()
-    )
+def dataset_card(
+    manifest: Mapping[str, Any],
+    export_format: ExportFormat,
+    features: str,
+    *,
+    licence: str,
+    description: str,
+    statistics: Mapping[str, Any],
+    pictures: Mapping[str, tuple[str, str]],
+) -> str:
+    """README.md with the metadata header that the Hub and `datasets` read. The figures are those of the whole snapshot,
+    whatever of it was exported; `pictures` as annotation.datasets.pictures has them.
+    """
+    losses = "".join(f"- {loss['count']} {loss['meaning']}.\n" for loss in manifest["losses"].values())
+    if losses:
+        losses = f"\nWhat this format does not carry of the judgments:\n\n{losses}"
     kinds = ", ".join(f"{count} by {kind}" for kind, count in manifest["judgments_by_annotator_kind"].items())
-    criteria = ", ".join(manifest["criteria"])
+    label = manifest["dataset"] + (
+        f", version {manifest['dataset_version']}" if manifest["dataset_version"] > 1 else ""
+    )
+    head = header(
+        licence_fields(licence)
+        | {
+            "pretty_name": f"{manifest['project']}: {label}",
+            "size_categories": [size_category(manifest["counts"]["rows"])],
+            "tags": ["preference", "human-feedback", "roundtable"],
+            "configs": [{"config_name": "default", "data_files": _data_files(manifest)}],
+        }
+    )
+    text = f"{description}\n\n" if description else ""
+    counts = table(("", ""), ((what.replace("_", " "), count) for what, count in manifest["counts"].items()))
     return f"""---
-pretty_name: {manifest["project"]} preferences
-tags:
-- preference
-- human-feedback
-- roundtable
-configs:
-- config_name: default
-  data_files:
-{data_files}{features}---
+{head}{features}---
 
 # Preferences of {manifest["project"]}
 
-{export_format.description[0].upper()}{export_format.description[1:]}.
-Criterion: {criteria}. Judgments: {kinds}. Snapshot of {manifest["time"]}.
+{text}{export_format.description[0].upper()}{export_format.description[1:]}.
+Criterion: {", ".join(manifest["criteria"])}. Judgments: {kinds}. Snapshot of {manifest["time"]}.
+Licence: {cell(licence) or "not said"}.
 
-| | |
-|---|---|
 {counts}
-
 - Merging: {manifest["merging"]}. Ties: {manifest["tie_policy"]}. Margin: {manifest["margin"]}.
 - Splits are by prompt: {manifest["split_rule"]}; salt {manifest["split_salt_id"]}.
-- `manifest.json` has the filters and the SHA-256 of each file.
-
+{_near_duplicates(manifest)}- `manifest.json` has the filters and the SHA-256 of each file.
+{losses}
 ```python
 from datasets import load_dataset
 
 dataset = load_dataset("PATH_OF_THIS_FOLDER")
 ```
-"""
+
+## Figures of the snapshot
+
+{_figures(statistics)}
+{_shown(pictures)}"""
+
+
+def _data_files(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
+    suffix = Path(manifest["files"][0]["name"]).suffix
+    splits = [name for name in SPLITS if any(split_of_file(file) == name for file in manifest["files"])]
+    return [{"split": name, "path": f"data/{name}-*{suffix}"} for name in splits]
+
+
+def _figures(statistics: Mapping[str, Any]) -> str:
+    counts, agreement, characters = (statistics[name] for name in ("counts", "agreement", "characters"))
+    rows: list[tuple[str, object]] = [
+        ("judgments that count", counts["counted"]),
+        ("judgments superseded, withdrawn or surplus", counts["judgments"] - counts["counted"]),
+        ("groups (a task, judged by one kind of annotators)", counts["groups"]),
+        ("pairs", counts["pairs"]),
+        ("ties among them", counts["ties"]),
+        ("annotators", counts["annotators"]),
+    ]
+    if agreement["groups"]:
+        said = f"{percent(agreement['mean'])} on {agreement['groups']:,} groups judged twice or more"
+        rows.append(("agreement of annotators", said))
+    if characters["median"] is not None:
+        rows.append(("characters of an answer, median", f"{characters['median']:,.0f}"))
+    if characters["pairs_of_two_lengths"]:
+        share = characters["longer_preferred"] / characters["pairs_of_two_lengths"]
+        rows.append(("the longer answer is preferred", f"{percent(share)} of decided pairs"))
+    by_split = table(
+        ("split", "judgments", "groups", "pairs"),
+        (
+            (name, *(statistics["splits"][name][what] for what in ("judgments", "groups", "pairs")))
+            for name in SPLITS
+            if name in statistics["splits"]
+        ),
+    )
+    by_source = table(
+        ("source", "in pairs with others", "won", "tied", "lost"),
+        (
+            (
+                row["policy"] or row["source"],
+                judged,
+                *(percent(row[name] / judged) for name in ("wins", "ties", "losses")),
+            )
+            for row in statistics["sources"]
+            if (judged := row["wins"] + row["ties"] + row["losses"])
+        ),
+    )
+    return "\n".join(filter(None, (table(("", ""), rows), by_split, by_source)))
+
+
+def _shown(pictures: Mapping[str, tuple[str, str]]) -> str:
+    return "\n".join(f"![{title}]({PICTURES}/{name})\n" for name, (title, _) in pictures.items())
+
+
+def _near_duplicates(manifest: Mapping[str, Any]) -> str:
+    found = manifest.get("near_duplicates")
+    if found is None:
+        return ""
+    return (
+        f"- Near-duplicates share a side: {found['near_duplicates']} of the {found['prompts']} prompts with judgments "
+        f"({found['share']:.1%}) are almost the same as another; {found['groups_on_two_sides']} groups of them are on "
+        "more than one side, where a file put them or they were there before.\n"
+    )
 
 
 def texts_card(manifest: Mapping[str, Any], features: str) -> str:
     """README.md of an export of plain texts."""
-    suffix = Path(manifest["files"][0]["name"]).suffix
-    splits = [name for name in SPLITS if any(split_of_file(file) == name for file in manifest["files"])]
-    data_files = "".join(f"  - split: {name}\n    path: data/{name}-*{suffix}\n" for name in splits)
-    licences = "\n".join(
-        f"| {_cell(licence) or 'not said'} | {count} |" for licence, count in manifest["licences"].items()
+    licences = table(
+        ("licence", "texts"),
+        ((licence or "not said", count) for licence, count in manifest["licences"].items()),
+    )
+    # The header has one licence: that of all of them, where they have one.
+    [*known] = manifest["licences"]
+    head = header(
+        (licence_fields(known[0]) if len(known) == 1 else {})
+        | {
+            "pretty_name": f"{manifest['project']} texts",
+            "size_categories": [size_category(manifest["counts"]["rows"])],
+            "tags": ["pretraining", "roundtable"],
+            "configs": [{"config_name": "default", "data_files": _data_files(manifest)}],
+        }
     )
     return f"""---
-pretty_name: {manifest["project"]} texts
-tags:
-- pretraining
-- roundtable
-configs:
-- config_name: default
-  data_files:
-{data_files}{features}---
+{head}{features}---
 
 # Texts of {manifest["project"]}
 
 Plain texts, one document a row. As of {manifest["time"]}.
 
-| licence | texts |
-|---|---|
 {licences}
-
 - Splits: {manifest["split_rule"]}; salt {manifest["split_salt_id"]}.
 - `manifest.json` has the SHA-256 of each file.
 
@@ -149,6 +230,30 @@ dataset = load_dataset("PATH_OF_THIS_FOLDER")
 """
 
 
-def _cell(text: str) -> str:
-    """A text of somebody else's in a cell of a table."""
-    return " ".join(text.split()).replace("|", "\\|")
+def demonstrations_card(manifest: Mapping[str, Any], features: str) -> str:
+    """README.md of an export of demonstrations."""
+    head = header(
+        {
+            "pretty_name": f"{manifest['project']} demonstrations",
+            "size_categories": [size_category(manifest["counts"]["rows"])],
+            "tags": ["sft", "human-feedback", "roundtable"],
+            "configs": [{"config_name": "default", "data_files": _data_files(manifest)}],
+        }
+    )
+    losses = "".join(f"- {loss['count']} {loss['meaning']}.\n" for loss in manifest["losses"].values())
+    return f"""---
+{head}{features}---
+
+# Demonstrations of {manifest["project"]}
+
+{manifest["counts"]["rows"]} prompts with a response to imitate, one a row. As of {manifest["time"]}.
+
+- Splits are by prompt: {manifest["split_rule"]}; salt {manifest["split_salt_id"]}.
+- `manifest.json` has the SHA-256 of each file.
+{losses}
+```python
+from datasets import load_dataset
+
+dataset = load_dataset("PATH_OF_THIS_FOLDER")
+```
+"""

@@ -44,7 +44,7 @@ from annotation.importing.readers.registry import (
 )
 from annotation.importing.report import ImportRefused, ImportReport
 from annotation.importing.rows import RowError, row_chunks
-from annotation.importing.sources import open_source
+from annotation.importing.sources import Source, open_source
 from annotation.importing.staging import Staging
 from annotation.importing.take_back import withdraw_rows
 from annotation.importing.texts import TxtRows, stage_texts
@@ -56,6 +56,7 @@ from annotation.importing.unfinished import (
     finish_import,
 )
 from annotation.importing.validation import stage_comparisons, stage_prompts
+from annotation.importing.watching import current_watch, end_check
 from annotation.models import Batch, Import, Task
 from annotation.text import clean_text
 from learning.interface.messages import answer_columns, answer_key, answer_text
@@ -72,7 +73,7 @@ def import_comparisons(
     *,
     actor: User,
     project: Project,
-    path: Path | Sequence[Path],
+    path: Path | Sequence[Path] | Source,
     format: str,
     mapping: Mapping[str, Sequence[str]] | None = None,
     named_strengths: Mapping[str, str] | None = None,
@@ -119,7 +120,7 @@ def import_comparisons(
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
         report = stage_comparisons(source, reader, extras, staging, project)
-        _raise_if_bad_rows(report, skip_bad)
+        report.raise_if_bad_rows(skip_bad=skip_bad)
         report.notes += names.notes(format)
         if margin_rule.given and not margin_rule.read:
             report.notes.append(f"--margins {margins}: no row has a margin and no strength")
@@ -133,6 +134,7 @@ def import_comparisons(
         known = match_known_rows(staging, judged_criterion, report, again=again)
         judgments, tasks, max_responses = staging.group_into_tasks()
         say_known_judgments(report, known, judgments)
+        end_check(report)
         files = describe_files(source.files)
         name = (batch_name or report.file)[:MAX_BATCH_NAME]
         insertion = JudgmentInsertion(
@@ -145,6 +147,7 @@ def import_comparisons(
                 actor=actor, project=project, kind=Import.Kind.COMPARISONS, format=format, files=files
             ),
         )
+        current_watch().begin("storing tasks", tasks)
         insertion.insert(staging)
         imported = insertion.imported
         assert imported is not None
@@ -166,7 +169,7 @@ def import_comparisons(
             } | report.counts
             if n_joined:
                 report.counts["tasks that were there already"] = n_joined
-            _finish(imported, report)
+            finish_import(imported, report)
             record_audit(
                 actor=actor, action="comparisons.import", project=project, target=batch, file=report.file,
                 rows=report.rows, bad=report.bad, judgments=judgments, tasks=tasks, imported=imported.pk,
@@ -174,16 +177,11 @@ def import_comparisons(
     return batch, report
 
 
-def _finish(imported: Import, report: ImportReport) -> None:
-    finish_import(imported, counts=report.counts, notes=report.notes + report.lines())
-    report.import_id, report.project = imported.pk, imported.project.slug
-
-
 def import_prompts(
     *,
     actor: User,
     project: Project,
-    path: Path | Sequence[Path],
+    path: Path | Sequence[Path] | Source,
     format: str = "records",
     mapping: Mapping[str, Sequence[str]] | None = None,
     prompt_set: str = "prompts",
@@ -205,7 +203,8 @@ def import_prompts(
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
         report = stage_prompts(source, reader, extras, staging, project)
-        _raise_if_bad_rows(report, skip_bad)
+        report.raise_if_bad_rows(skip_bad=skip_bad)
+        end_check(report)
         files = describe_files(source.files)
         with transaction.atomic():
             imported = begin_import(
@@ -216,7 +215,9 @@ def import_prompts(
             )
             annotators = AnnotatorResolver(project, actor=actor)
             seen: set[int] = set()
+            current_watch().begin("storing rows", report.good)
             for rows in row_chunks(staging.prompt_rows(), ROWS_PER_CHUNK):
+                current_watch().advance(len(rows))
                 for row in rows:
                     row["author"] = _author(annotators, row["author"])
                 prompts = add_prompts(
@@ -227,7 +228,7 @@ def import_prompts(
             say_known_rows(
                 report, "prompt", members, distinct=len(seen), new=imported.memberships.count(), again=again
             )
-            _finish(imported, report)
+            finish_import(imported, report)
             record_audit(
                 actor=actor, action="prompts.import", project=project, target=members, file=report.file,
                 rows=report.rows, bad=report.bad, imported=imported.pk,
@@ -239,7 +240,7 @@ def import_demonstrations(
     *,
     actor: User,
     project: Project,
-    path: Path | Sequence[Path],
+    path: Path | Sequence[Path] | Source,
     format: str = "records",
     mapping: Mapping[str, Sequence[str]] | None = None,
     prompt_set: str = "demonstrations",
@@ -259,9 +260,10 @@ def import_demonstrations(
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
         report = stage_prompts(source, reader, extras, staging, project)
-        _raise_if_bad_rows(report, skip_bad)
+        report.raise_if_bad_rows(skip_bad=skip_bad)
         if lengths is not None:
             lengths.leave_out(staging, report)
+        end_check(report)
         files = describe_files(source.files)
         with transaction.atomic():
             imported = begin_import(
@@ -274,7 +276,9 @@ def import_demonstrations(
             # With --again the demonstrations are new ones: their ids are of this import.
             of_import = [str(imported.pk)] if again else []
             seen: set[int] = set()
+            current_watch().begin("storing rows", report.good)
             for rows in row_chunks(staging.prompt_rows(), ROWS_PER_CHUNK):
+                current_watch().advance(len(rows))
                 prompt_rows = [
                     {name: row.get(name) for name in ("messages", "prompt_id", "split")} for row in rows
                 ]
@@ -302,7 +306,7 @@ def import_demonstrations(
                 report, "demonstration", members, distinct=len(seen), new=imported.demonstrations.count(),
                 again=again,
             )  # fmt: skip
-            _finish(imported, report)
+            finish_import(imported, report)
             record_audit(
                 actor=actor, action="demonstrations.import", project=project, target=members, file=report.file,
                 rows=report.rows, bad=report.bad, imported=imported.pk,
@@ -314,7 +318,7 @@ def import_texts(
     *,
     actor: User,
     project: Project,
-    path: Path | Sequence[Path],
+    path: Path | Sequence[Path] | Source,
     format: str = "records",
     mapping: Mapping[str, Sequence[str]] | None = None,
     licence: str = "",
@@ -325,19 +329,22 @@ def import_texts(
     """The file's plain texts. `licence` and `split` are for rows that have none; a row without a split gets one by the
     project's rule. A text that is there already, or that the file has twice, is left out and counted.
     """
-    extras = row_extras(TEXT_READERS, format, _lists(mapping), project_splits=True)
+    extras = row_extras(TEXT_READERS, format, _lists(mapping))
     reader = text_reader(format, extras.reader_columns)
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path, other_suffixes=(".txt",))
         report = stage_texts(source, reader, extras, staging, project, txt_rows=txt_rows)
-        _raise_if_bad_rows(report, skip_bad)
+        report.raise_if_bad_rows(skip_bad=skip_bad)
         staged = new = 0
+        end_check(report)
         files = describe_files(source.files)
         with transaction.atomic():
             imported = begin_import(
                 actor=actor, project=project, kind=Import.Kind.TEXTS, format=format, files=files
             )
+            current_watch().begin("storing rows", report.good)
             for rows in row_chunks(staging.prompt_rows(), ROWS_PER_CHUNK):
+                current_watch().advance(len(rows))
                 staged += len(rows)
                 new += add_texts(
                     actor=actor,
@@ -357,7 +364,7 @@ def import_texts(
                 )
             known = {"already in the project": staged - new} if staged - new else {}
             report.counts = {"new texts": new} | known | report.counts
-            _finish(imported, report)
+            finish_import(imported, report)
             record_audit(
                 actor=actor, action="texts.import", project=project, file=report.file, rows=report.rows,
                 bad=report.bad, new=new, imported=imported.pk,
@@ -381,14 +388,6 @@ def take_back_import(*, actor: User, imported: Import) -> Counter[str]:
 
 def _lists(mapping: Mapping[str, Sequence[str]] | None) -> dict[str, list[str]]:
     return {field: list(columns) for field, columns in (mapping or {}).items()}
-
-
-def _raise_if_bad_rows(report: ImportReport, skip_bad: bool) -> None:
-    try:
-        report.raise_if_bad_rows(skip_bad=skip_bad)
-    except ImportRefused as refused:
-        refused.report = report
-        raise
 
 
 def _check_batch_name(name: str) -> None:

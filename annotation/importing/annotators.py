@@ -5,7 +5,7 @@ import hashlib
 from annotation.importing.report import ImportRefused
 from annotation.text import safe_excerpt
 from learning.interface.vocabulary import PERSON
-from workspace.actions import create_imported_annotator
+from workspace.accounts import create_imported_annotator
 from workspace.models import Project, User
 
 

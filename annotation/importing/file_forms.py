@@ -16,6 +16,7 @@ from annotation.text import safe_excerpt
 # A decompression bomb: more than this in all, and more than this many times the file.
 MAX_DECOMPRESSED_BYTES = 2 * 1024**3
 MAX_DECOMPRESSION_RATIO = 200
+GZIP_MARK = b"\x1f\x8b"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 ACCEPTED = "JSON Lines, a JSON array, CSV (all also gzip-compressed), Parquet, and folders saved by datasets"
 CSV_SUFFIXES = (".csv", ".tsv")
@@ -47,7 +48,7 @@ _UNREAD_FORMS = (
 def find_form(path: Path) -> tuple[str, bool]:
     """(form, whether it is gzip-compressed). Raises ImportRefused for what is not read, by its name."""
     beginning = _read_beginning(path)
-    compressed = beginning[:2] == b"\x1f\x8b"
+    compressed = beginning.startswith(GZIP_MARK)
     if compressed:
         with open_unpacked(path, compressed=True) as file:
             beginning = file.read(_BEGINNING)

@@ -17,8 +17,9 @@ from annotation.importing.annotators import AnnotatorResolver
 from annotation.importing.readers.judgments import ImportedJudgment
 from annotation.importing.staging import StagedTask, Staging
 from annotation.importing.unfinished import keep_alive
+from annotation.importing.watching import current_watch
 from annotation.judging.bulk import NewJudgment, add_judgments
-from annotation.models import Batch, Import, Prompt, Response, Source, Task, TaskResponse
+from annotation.models import COUNTED_PURPOSES, Batch, Import, Prompt, Response, Source, Task, TaskResponse
 from annotation.preferences.flags import GROUP_FLAG
 from annotation.preferences.validation import IMPORT_KEY_PREFIX
 from annotation.preferences.weak_orders import ranks_to_tiers
@@ -106,6 +107,8 @@ def _new_judgment(
     judgment: ImportedJudgment,
     annotators: AnnotatorResolver,
     place: tuple[int | str, ...],
+    *,
+    is_new_task: bool = False,
 ) -> NewJudgment:
     """`place` in the import makes its idempotency key."""
     assert imported is not None
@@ -123,6 +126,7 @@ def _new_judgment(
         flags=judgment.flags,
         seconds=judgment.seconds,
         created_at=_parse_timestamp(judgment.created_at),
+        task_responses=[response.pk for response in responses] if is_new_task else None,
         from_import=imported,
         source_id=judgment.source_id,
         metadata=judgment.metadata,
@@ -161,12 +165,20 @@ def _insert_chunk(
         actor=actor,
         batch=batch,
         tasks=[
-            NewTask(prompt=prompt, responses=own, purpose=first.purpose, required_judgments=len(judgments))
+            NewTask(
+                prompt=prompt,
+                responses=own,
+                purpose=first.purpose,
+                required_judgments=len(judgments),
+                counted_judgments=len(judgments) if first.purpose in COUNTED_PURPOSES else 0,
+            )
             for first, prompt, own, (_, _, judgments) in zip(firsts, prompts, responses, parts, strict=True)
         ],
     )
     rows = [
-        _new_judgment(batch.from_import, task, own, judgment, annotators, (number, part, index))
+        _new_judgment(
+            batch.from_import, task, own, judgment, annotators, (number, part, index), is_new_task=True
+        )
         for (number, part, judgments), task, own in zip(parts, tasks, responses, strict=True)
         for index, judgment in enumerate(judgments)
     ]
@@ -231,9 +243,11 @@ class JudgmentInsertion:
                 if self.batch is None:
                     self.batch = self._create_batch()
                 _insert_chunk(self._actor, self.batch, tasks, self._annotators, self._name)
+            current_watch().advance(len(tasks))
         for joined in _in_chunks(staging.joined()):
             with transaction.atomic():
                 _insert_joined(self._actor, self._go_on(), joined, self._annotators)
+            current_watch().advance(0)
 
     def _go_on(self) -> Import:
         if self.imported is None:

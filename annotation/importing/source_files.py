@@ -10,18 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from annotation.importing import file_forms
+from annotation.importing.columnar_rows import arrow_rows, parquet_rows
 from annotation.importing.csv_rows import csv_rows
 from annotation.importing.file_forms import BYTE_ORDER_MARK, find_form, open_unpacked
 from annotation.importing.json_rows import JSON_DECODER, check_object, json_array_rows
-from annotation.importing.report import ImportRefused
-from annotation.importing.rows import MAX_ROW_BYTES, WHOLE_ROW, NumberedRow, RowError, UnreadableValue
-from annotation.text import safe_excerpt
-
-PARQUET_ROWS_PER_BATCH = 256
+from annotation.importing.rows import MAX_ROW_BYTES, WHOLE_ROW, NumberedRow, RowError
 
 
 def read_rows(path: Path) -> Iterator[NumberedRow]:
@@ -30,9 +24,9 @@ def read_rows(path: Path) -> Iterator[NumberedRow]:
     """
     form, compressed = find_form(path)
     if form == file_forms.PARQUET:
-        yield from _parquet_rows(path)
+        yield from parquet_rows(path)
     elif form == file_forms.ARROW:
-        yield from _arrow_rows(path)
+        yield from arrow_rows(path)
     else:
         with open_unpacked(path, compressed=compressed) as file:
             if form == file_forms.JSON_ARRAY:
@@ -76,57 +70,3 @@ def _parse(line: bytes) -> dict[str, Any] | RowError:
         )
         return RowError(WHOLE_ROW, f"is not JSON ({what})")
     return check_object(row, "one object a line is expected")
-
-
-def _parquet_rows(path: Path) -> Iterator[NumberedRow]:
-    number = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=PARQUET_ROWS_PER_BATCH):
-                for row in _rows_from_batch(batch):
-                    number += 1
-                    yield number, row
-    # ValueError: names of columns that are not UTF-8.
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ImportRefused(
-            f"{safe_excerpt(str(path))} is a damaged Parquet file (after row {number}): get the file again.",
-            code="damaged",
-        ) from error
-
-
-def _arrow_rows(path: Path) -> Iterator[NumberedRow]:
-    """The Arrow stream that `datasets` saves to disk."""
-    number = 0
-    try:
-        with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
-            for batch in stream:
-                for start in range(0, batch.num_rows, PARQUET_ROWS_PER_BATCH):
-                    for row in _rows_from_batch(batch.slice(start, PARQUET_ROWS_PER_BATCH)):
-                        number += 1
-                        yield number, row
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ImportRefused(
-            f"{safe_excerpt(str(path))} is a damaged Arrow file (after row {number}): get the file again.",
-            code="damaged",
-        ) from error
-
-
-def _rows_from_batch(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    try:
-        return list(batch.to_pylist())
-    except _UNREADABLE_VALUE_ERRORS:
-        return [_row_from_slice(batch.slice(index, 1)) for index in range(batch.num_rows)]
-
-
-# Text that is not UTF-8, a time beyond the calendar, a time zone that nobody knows.
-_UNREADABLE_VALUE_ERRORS = (ValueError, OverflowError, KeyError)
-
-
-def _row_from_slice(batch: pa.RecordBatch) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        try:
-            row[name] = column[0].as_py()
-        except _UNREADABLE_VALUE_ERRORS as error:
-            row[name] = UnreadableValue(str(error))
-    return row

@@ -14,13 +14,14 @@ from typing import Any
 from annotation.importing.report import ImportRefused
 from annotation.importing.rows import NumberedRow, row_number
 from annotation.importing.source_files import read_rows
+from annotation.importing.watching import ROWS_PER_LOOK, current_watch
 from annotation.text import safe_excerpt
 from learning.interface.vocabulary import TEST, TRAIN, VALIDATION
 
 DATA_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow")
 # Beside the data of a folder, and no data.
 _SIDE_FILES = re.compile(
-    r"readme.*|licen[cs]e.*|copying.*|.*\.md|.*\.py|manifest\.json|dataset_infos?\.json|dataset_dict\.json|state\.json",
+    r"readme.*|licen[cs]e.*|copying.*|.*\.md|.*\.py|.*\.svg|.*\.png|manifest\.json|dataset_infos?\.json|dataset_dict\.json|state\.json",
     re.IGNORECASE,
 )
 _SPLIT_NAMES = {
@@ -45,8 +46,14 @@ class Source:
     files: tuple[SourceFile, ...]
 
     def rows(self, read: Callable[[Path], Iterator[NumberedRow]] = read_rows) -> Iterator[NumberedRow]:
+        watch = current_watch()
+        watch.begin("checking rows", watch.rows_expected)
+        number = 0
         for index, file in enumerate(self.files):
             for line, row in read(file.path):
+                number += 1
+                if number % ROWS_PER_LOOK == 0:
+                    watch.advance(ROWS_PER_LOOK)
                 if file.split is not None and isinstance(row, dict) and row.get("split") is None:
                     row = row | {"split": file.split}
                 yield row_number(index, line), row
@@ -56,10 +63,12 @@ class Source:
         return any(file.split is not None for file in self.files)
 
 
-def open_source(paths: Path | Sequence[Path], *, other_suffixes: Sequence[str] = ()) -> Source:
+def open_source(paths: Path | Sequence[Path] | Source, *, other_suffixes: Sequence[str] = ()) -> Source:
     """The files behind these paths. Raises ImportRefused for a folder without data, or with files that are neither data
     nor known to be something else.
     """
+    if isinstance(paths, Source):
+        return paths
     given = [paths] if isinstance(paths, Path) else list(paths)
     files = [file for path in given for file in _files_of(path, other_suffixes)]
     if len(files) > 1:

@@ -18,42 +18,9 @@ from typing import Any, Self
 from annotation.content.splits import hash_first_turn
 from annotation.importing.digests import digest_of, group_flags, question_digest, task_key, verdict_digest
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair
+from annotation.importing.staging_tables import SAME_IDS, TABLES, TASKS
 from annotation.models import Task, hash_messages
 from learning.interface.messages import answer_key
-
-_TABLES = """
-CREATE TABLE row_id (id TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID;
-CREATE TABLE content_digest (kind TEXT, id TEXT, digest TEXT, line INTEGER, PRIMARY KEY (kind, id)) WITHOUT ROWID;
-CREATE TABLE pair (seq INTEGER PRIMARY KEY, line INTEGER, group_key BLOB, payload TEXT);
-CREATE TABLE judgment
-  (seq INTEGER PRIMARY KEY, line INTEGER, task_key BLOB, annotator TEXT, annotator_kind TEXT,
-   first_turn TEXT, content TEXT, question BLOB, verdict BLOB, joins INTEGER, known_task INTEGER, payload TEXT);
-CREATE INDEX judgment_by_content ON judgment (content);
-CREATE TABLE known_verdict
-  (verdict BLOB, pseudonym TEXT, batch TEXT, prompt_id TEXT, response_ids TEXT, number INTEGER,
-   PRIMARY KEY (verdict, pseudonym, batch, prompt_id, response_ids));
-CREATE TABLE known_task (task INTEGER PRIMARY KEY, question BLOB, prompt_id TEXT, response_ids TEXT, room INTEGER);
-CREATE INDEX known_task_by_question ON known_task (question);
-CREATE TABLE known_annotator (task INTEGER, pseudonym TEXT, PRIMARY KEY (task, pseudonym)) WITHOUT ROWID;
-CREATE TABLE pseudonym
-  (annotator TEXT, annotator_kind TEXT, pseudonym TEXT, PRIMARY KEY (annotator, annotator_kind)) WITHOUT ROWID;
-CREATE TABLE prompt_row (seq INTEGER PRIMARY KEY, line INTEGER, first_turn TEXT, payload TEXT);
-"""
-# Two prompts may have the same words: where a file names ids, they tell.
-_SAME_IDS = "prompt_id = COALESCE(?, prompt_id) AND response_ids = COALESCE(?, response_ids)"
-# If one user judged the same task twice in a file, it is imported as two tasks: one judgment per user and task.
-# Users are compared after pseudonyms are resolved, since two names may be one user.
-_TASKS = """
-CREATE INDEX judgment_of_task ON judgment (task_key, seq);
-CREATE TABLE duplicate AS
-  SELECT seq, task_key, ROW_NUMBER() OVER
-    (PARTITION BY task_key, COALESCE(pseudonym.pseudonym, judgment.annotator) ORDER BY seq) AS occurrence
-  FROM judgment LEFT JOIN pseudonym USING (annotator, annotator_kind) WHERE known_task IS NULL;
-CREATE INDEX duplicate_of_task ON duplicate (task_key, occurrence, seq);
-CREATE TABLE task AS
-  SELECT task_key, occurrence, MIN(seq) AS first FROM duplicate GROUP BY task_key, occurrence;
-CREATE INDEX task_in_order ON task (first);
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +31,23 @@ class StagedTask:
     judgments: list[ImportedJudgment]
 
 
+@dataclass(frozen=True, kw_only=True)
+class StagedPrompt:
+    """What decides on which side a prompt goes; `split`: the one that the file names."""
+
+    first_turn_hash: str
+    messages: list[dict[str, Any]]
+    tags: list[str]
+    split: str | None
+
+
 class Staging:
     def __enter__(self) -> Self:
         # An empty name: a temporary file of SQLite's own, unlinked as soon as it is open.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("PRAGMA cache_size = -16000")
         self._database.execute("PRAGMA temp_store = FILE")
-        self._database.executescript(_TABLES)
+        self._database.executescript(TABLES)
         self._database.execute("BEGIN")
         return self
 
@@ -139,16 +116,24 @@ class Staging:
         self._database.execute("DELETE FROM content_digest WHERE kind = 'split' AND id = ?", (first_turn,))
         return sorted(lines)
 
-    def prompts_without_split(self) -> Iterator[list[tuple[str, list[dict[str, Any]], list[str]]]]:
-        """(hash of the first turn, messages, tags) of rows that have no side yet, some hundreds at a time."""
+    def prompts(self) -> Iterator[list["StagedPrompt"]]:
+        """Of every row, in the order of the file, some hundreds at a time."""
         for table, messages in (("judgment", "$.prompt"), ("prompt_row", "$.messages")):
             cursor = self._database.execute(
-                "SELECT first_turn, json_extract(payload, ?), json_extract(payload, '$.tags')"
-                f" FROM {table} WHERE json_extract(payload, '$.split') IS NULL ORDER BY seq",
+                "SELECT first_turn, json_extract(payload, ?), json_extract(payload, '$.tags'),"
+                f" json_extract(payload, '$.split') FROM {table} ORDER BY seq",
                 (messages,),
             )
             while chunk := cursor.fetchmany(500):
-                yield [(key, json.loads(turns), json.loads(tags or "[]")) for key, turns, tags in chunk]
+                yield [
+                    StagedPrompt(
+                        first_turn_hash=key,
+                        messages=json.loads(turns),
+                        tags=json.loads(tags or "[]"),
+                        split=split,
+                    )
+                    for key, turns, tags, split in chunk
+                ]
 
     def fill_splits(self) -> None:
         """A row that names no split gets the one that another row of the file names for prompts that begin alike."""
@@ -328,7 +313,7 @@ class Staging:
         return bool(
             self._database.execute(
                 "SELECT EXISTS (SELECT 1 FROM known_task JOIN known_annotator USING (task)"
-                f" WHERE question = ? AND pseudonym = ? AND {_SAME_IDS})"
+                f" WHERE question = ? AND pseudonym = ? AND {SAME_IDS})"
                 " AND NOT EXISTS (SELECT 1 FROM known_verdict WHERE verdict = ? AND pseudonym = ?)",
                 (question, name, *ids, verdict, name),
             ).fetchone()[0]
@@ -341,7 +326,7 @@ class Staging:
         found = self._database.execute(
             "SELECT rowid, batch FROM known_verdict WHERE verdict = ? AND pseudonym = COALESCE(?, pseudonym)"
             " AND number > 0"
-            f" AND {_SAME_IDS} ORDER BY batch LIMIT 1",
+            f" AND {SAME_IDS} ORDER BY batch LIMIT 1",
             (verdict, pseudonym, *ids),
         ).fetchone()
         if found is None:
@@ -354,7 +339,7 @@ class Staging:
         found = self._database.execute(
             "SELECT task FROM known_task WHERE question = ? AND room > 0 AND NOT EXISTS"
             " (SELECT 1 FROM known_annotator AS a WHERE a.task = known_task.task AND pseudonym = ?)"
-            f" AND {_SAME_IDS} ORDER BY task LIMIT 1",
+            f" AND {SAME_IDS} ORDER BY task LIMIT 1",
             (question, pseudonym, *ids),
         ).fetchone()
         if found is None:
@@ -376,7 +361,7 @@ class Staging:
 
         Returns the numbers of judgments (of known tasks too), of tasks, and of responses of the largest task.
         """
-        self._database.executescript(_TASKS)
+        self._database.executescript(TASKS)
         judgments = self._database.execute("SELECT COUNT(*) FROM judgment").fetchone()[0]
         tasks = self._database.execute("SELECT COUNT(*) FROM task").fetchone()[0]
         max_responses = self._database.execute(

@@ -7,7 +7,7 @@ now stays: a prompt with tasks or responses of its own, a task that another impo
 
 from collections import Counter
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from annotation.batches.actions import create_batch, open_batch
@@ -93,10 +93,14 @@ def withdraw_rows(actor: User, imported: Import) -> Counter[str]:
     return +hidden
 
 
+def _shared_tasks(imported: Import) -> QuerySet[Task]:
+    others = Judgment.objects.known().exclude(from_import=imported).filter(from_import__isnull=False)
+    return Task.objects.filter(batch__from_import=imported, judgments__in=others).distinct()
+
+
 def _move_shared_tasks(actor: User, imported: Import) -> None:
     """Tasks that another import's annotators judged too go into a batch of that import."""
-    others = Judgment.objects.known().exclude(from_import=imported).filter(from_import__isnull=False)
-    shared = Task.objects.filter(batch__from_import=imported, judgments__in=others).distinct()
+    shared = _shared_tasks(imported)
     by_import: dict[int, list[int]] = {}
     for pk, other in shared.order_by("pk").values_list("pk", "judgments__from_import"):
         if other not in (None, imported.pk) and all(pk not in tasks for tasks in by_import.values()):
@@ -122,18 +126,55 @@ def _move_shared_tasks(actor: User, imported: Import) -> None:
 
 
 def _hide_responses_and_prompts(imported: Import, hidden: Counter[str]) -> None:
-    elsewhere = ~Q(task__batch__from_import=imported) | Q(task__batch__from_import__isnull=True)
-    shown = TaskResponse.objects.filter(elsewhere, response=OuterRef("pk"))
-    responses = Response.objects.filter(from_import=imported)
-    responses.filter(Exists(shown)).update(from_import=None)
-    hidden["responses"] = responses.update(taken_back=True)
-    prompts = Prompt.objects.filter(from_import=imported)
-    asked = Task.objects.filter(prompt=OuterRef("pk")).exclude(batch__from_import=imported)
-    used = prompts.filter(
-        Exists(asked)
-        | Exists(PromptSetMember.objects.filter(prompt=OuterRef("pk")))
-        | Exists(Demonstration.objects.filter(prompt=OuterRef("pk")))
-        | Exists(Response.objects.filter(prompt=OuterRef("pk")))
+    _responses_shown_elsewhere(imported).update(from_import=None)
+    hidden["responses"] = Response.objects.filter(from_import=imported).update(taken_back=True)
+    hidden["prompts that something else uses stay"] = _prompts_used_elsewhere(imported).update(
+        from_import=None
     )
-    hidden["prompts that something else uses stay"] = used.update(from_import=None)
-    hidden["prompts"] = prompts.update(taken_back=True)
+    hidden["prompts"] = Prompt.objects.filter(from_import=imported).update(taken_back=True)
+
+
+def _tasks_that_stay(imported: Import) -> QuerySet[Task]:
+    """Everybody's but the import's own; of these those that others judged, too."""
+    elsewhere = ~Q(batch__from_import=imported) | Q(batch__from_import__isnull=True)
+    return Task.objects.filter(elsewhere | Q(pk__in=_shared_tasks(imported).values("pk")))
+
+
+def _responses_shown_elsewhere(imported: Import) -> QuerySet[Response]:
+    shown = TaskResponse.objects.filter(task__in=_tasks_that_stay(imported), response=OuterRef("pk"))
+    return Response.objects.filter(Exists(shown), from_import=imported)
+
+
+def _prompts_used_elsewhere(imported: Import) -> QuerySet[Prompt]:
+    """Of the import's prompts those that anything asks, has in a set, demonstrates or answers which is not the import's
+    own and about to go.
+    """
+    others = Q(from_import__isnull=True) | ~Q(from_import=imported)
+    kept = others | Q(pk__in=_responses_shown_elsewhere(imported).values("pk"))
+    asked = _tasks_that_stay(imported).filter(prompt=OuterRef("pk"))
+    return Prompt.objects.filter(
+        Exists(asked)
+        | Exists(PromptSetMember.objects.filter(others, prompt=OuterRef("pk")))
+        | Exists(Demonstration.objects.filter(others, prompt=OuterRef("pk")))
+        | Exists(Response.objects.filter(kept, prompt=OuterRef("pk"))),
+        from_import=imported,
+    )
+
+
+def count_rows_to_withdraw(imported: Import) -> Counter[str]:
+    """What `withdraw_rows` would hide now and what would stay, under its names; nothing is changed."""
+    counts: Counter[str] = Counter()
+    judgments = Judgment.objects.filter(from_import=imported, current_pointer__isnull=False)
+    counts["judgments"] = judgments.count()
+    counts["tasks"] = Task.objects.filter(batch__from_import=imported).count()
+    if shared := _shared_tasks(imported).count():
+        counts["tasks"] -= shared
+        counts["tasks that others judged stay"] = shared
+    counts["demonstrations"] = Demonstration.objects.filter(from_import=imported).count()
+    counts["texts"] = Text.objects.filter(from_import=imported).count()
+    shown = _responses_shown_elsewhere(imported).count()
+    counts["responses"] = Response.objects.filter(from_import=imported).count() - shown
+    used = _prompts_used_elsewhere(imported).count()
+    counts["prompts"] = Prompt.objects.filter(from_import=imported).count() - used
+    counts["prompts that something else uses stay"] = used
+    return +counts

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from annotation.content.actions import hash_text
-from annotation.importing.file_forms import BYTE_ORDER_MARK
+from annotation.importing.file_forms import BYTE_ORDER_MARK, GZIP_MARK, open_unpacked, unreadable
 from annotation.importing.readers.row_extras import RowExtras
 from annotation.importing.readers.texts import TextReader
 from annotation.importing.report import ImportRefused, ImportReport
@@ -63,14 +63,17 @@ def stage_texts(
 
 
 def read_text_rows(path: Path, txt_rows: TxtRows) -> Iterator[NumberedRow]:
-    """The rows of the file; of a .txt file its documents as {"text": ...}, numbered by their first line."""
-    if path.suffix.lower() != ".txt" or not path.is_file():
+    """The rows of the file; of a .txt or .txt.gz file its documents as {"text": ...}, numbered by their first line."""
+    if not is_plain_text(path) or not path.is_file():
         yield from read_rows(path)
         return
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            compressed = file.read(len(GZIP_MARK)) == GZIP_MARK
     except OSError as error:
-        raise ImportRefused(f"{safe_excerpt(str(path))} cannot be read: {error.strerror}.") from error
+        raise unreadable(path, error) from error
+    with open_unpacked(path, compressed=compressed) as unpacked:
+        content = unpacked.read()
     try:
         text = content.removeprefix(BYTE_ORDER_MARK).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -80,6 +83,11 @@ def read_text_rows(path: Path, txt_rows: TxtRows) -> Iterator[NumberedRow]:
         ) from error
     for line, part in _parts(text, txt_rows):
         yield line, {"text": part}
+
+
+def is_plain_text(path: Path) -> bool:
+    """By its name: a text has no form of its own."""
+    return path.name.lower().removesuffix(".gz").endswith(".txt")
 
 
 def _parts(text: str, txt_rows: TxtRows) -> Iterator[tuple[int, str]]:

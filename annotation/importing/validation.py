@@ -13,8 +13,9 @@ from typing import Any
 
 from django.db.models import Min
 
-from annotation.content.sides import choose_held_out, known_sides
-from annotation.content.splits import assign_split, hash_first_turn, rule_of
+from annotation.content.near_duplicates import PromptGroups
+from annotation.content.sides import known_sides, sides_of_prompts
+from annotation.content.splits import hash_first_turn
 from annotation.importing.readers.base import Reader
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, merge_group
 from annotation.importing.readers.prompts import PromptFileReader
@@ -22,10 +23,9 @@ from annotation.importing.readers.row_extras import RowExtras
 from annotation.importing.report import ImportReport
 from annotation.importing.rows import RowError, describe_line
 from annotation.importing.sources import Source
-from annotation.importing.staging import Staging
+from annotation.importing.staging import StagedPrompt, Staging
 from annotation.models import Prompt, Response, hash_messages
 from learning.interface.messages import Answer, Messages, answer_key, stored_answer
-from learning.interface.vocabulary import TEST
 from workspace.models import Project
 
 
@@ -54,7 +54,10 @@ def stage_comparisons(
                 _claim_id(reader, row, line, staging, of=sorted({item.annotator or "" for item in read}))
                 beside = extras.read(row) if read else {}
                 for item in read:
+                    of_item = item.metadata or {}
                     item = replace(item, **beside)
+                    if of_item:
+                        item = replace(item, metadata=of_item | (item.metadata or {}))
                     claim_split(item.prompt, item.split, line, staging)
                     if isinstance(item, ImportedPair):
                         staging.add_pair(line, item)
@@ -200,8 +203,8 @@ def check_against_database(project: Project, staging: Staging, report: ImportRep
                         ),
                     )
     staging.fill_splits()
-    if project.test_per_tag:
-        _hold_out_per_tag(project, staging)
+    if project.test_per_tag or project.near_duplicates_together:
+        _decide_sides(project, staging)
     for chunk in staging.content_digests("prompt"):
         stored = Prompt.objects.filter(
             project=project, external_id__in=[row_id for row_id, _ in chunk]
@@ -214,19 +217,20 @@ def check_against_database(project: Project, staging: Staging, report: ImportRep
         )
 
 
-def _hold_out_per_tag(project: Project, staging: Staging) -> None:
-    """Chosen over the whole file, not chunk by chunk."""
-    rule = rule_of(project)
-    free: dict[str, tuple[list[dict[str, Any]], list[str]]] = {}
-    for chunk in staging.prompts_without_split():
-        known = known_sides(project, [key for key, _, _ in chunk])
-        for key, messages, tags in chunk:
-            if key not in known:
-                free.setdefault(key, (messages, tags))
-    held_out = choose_held_out(project, rule, [(key, tags) for key, (_, tags) in free.items()])
-    for key, (messages, _) in free.items():
-        split = TEST if key in held_out else assign_split(messages, project.split_salt, rule)
-        staging.claim_content("split", key, split, 0)
+def _decide_sides(project: Project, staging: Staging) -> None:
+    """Over the whole file, not chunk by chunk: how many are held out, and the side that a later row names for one that
+    is almost the same.
+    """
+    rows: dict[str, StagedPrompt] = {}
+    for chunk in staging.prompts():
+        for row in chunk:
+            if row.split is None or project.near_duplicates_together:
+                rows.setdefault(row.first_turn_hash, row)
+    groups = PromptGroups(project).groups_of(list(rows.values())) if project.near_duplicates_together else {}
+    sides = sides_of_prompts(project, list(rows.values()), groups)
+    for key, row in rows.items():
+        if row.split is None:
+            staging.claim_content("split", key, sides[key], 0)
     staging.fill_splits()
 
 

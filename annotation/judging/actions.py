@@ -30,6 +30,7 @@ from annotation.preferences.validation import (
     validate_tiers,
 )
 from annotation.queue.actions import lock_task, require_own_assignment
+from annotation.queue.search import lock_member
 from workspace.actions import record_audit
 from workspace.database import insert_row, run_prepared, write_transaction
 from workspace.models import Guideline, Membership, Project, QuestionSettings, User
@@ -88,7 +89,7 @@ def submit_judgment(
 
     `project_context`, where there is one, has read which settings and guideline are in force.
     A late judgment is always stored: it counts if a slot is still open, else it is surplus. Raises NotYourTask,
-    InvalidJudgment, InvalidText, IdempotencyKeyReused, AlreadySubmitted.
+    NotAMember, InvalidJudgment, InvalidText, IdempotencyKeyReused, AlreadySubmitted.
     """
     require_own_assignment(actor, assignment)
     validate_own_key(idempotency_key)
@@ -144,6 +145,7 @@ def _submit_any(
     actor: User, assignment: Assignment, content: JudgmentInput, idempotency_key: str
 ) -> Judgment:
     """The judgment of an assignment in whatever state, decided under its task's lock."""
+    lock_member(actor, assignment.task.batch.project)
     task = lock_task(assignment.task_id)
     stored = _find_by_idempotency_key(actor, assignment, idempotency_key)
     current = Assignment.objects.get(pk=assignment.pk)
@@ -177,6 +179,8 @@ def revise_judgment(
     """
     require_own_assignment(actor, assignment)
     validate_own_key(idempotency_key)
+    # As in a claim: the person first, then the task.
+    lock_member(actor, assignment.task.batch.project)
     task = lock_task(assignment.task_id)
     if stored := _find_by_idempotency_key(actor, assignment, idempotency_key):
         return _require_identical(stored, _parse_judgment(stored.assignment, task.batch.project, content))
@@ -203,9 +207,11 @@ def revise_judgment(
 
 @write_transaction
 def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: str) -> Judgment:
-    """Take the actor's current judgment back: a new row says so, and its slot opens again."""
+    """Take the actor's current judgment back: a new row says so, and its slot opens again. Raises NotAMember."""
     require_own_assignment(actor, assignment)
     validate_own_key(idempotency_key)
+    # As in a claim: the person first, then the task.
+    lock_member(actor, assignment.task.batch.project)
     task = lock_task(assignment.task_id)
     if stored := _find_by_idempotency_key(actor, assignment, idempotency_key):
         return stored

@@ -7,7 +7,6 @@ from typing import Any
 
 from annotation.errors import AlreadySubmitted, IdempotencyKeyReused, InvalidJudgment, InvalidTask
 from annotation.models import Assignment, Batch, CurrentJudgment, Import, Judgment, Task, TaskResponse
-from annotation.models.bulk import BULK_CREATE_SIZE, BULK_UPDATE_SIZE
 from annotation.preferences.validation import (
     clean_flags,
     clean_marks,
@@ -18,6 +17,7 @@ from annotation.preferences.validation import (
 )
 from annotation.queue.search import current_versions
 from workspace.actions import record_audit
+from workspace.bulk_insert import insert_objects, insert_values, new_object, random_uuids, update_values
 from workspace.database import database_now, write_transaction
 from workspace.models import User
 
@@ -37,6 +37,8 @@ class NewJudgment:
     flags: Sequence[str] = ()
     seconds: float = 0.0
     created_at: datetime | None = None
+    # The keys of the task's responses, where it was added with this judgment in its counters, in the same transaction.
+    task_responses: Sequence[int] | None = None
     from_import: Import | None = None
     source_id: str | None = None
     metadata: Mapping[str, Any] | None = None
@@ -68,32 +70,47 @@ class _BulkInsert:
     """One call of add_judgments: what is there, read and locked once, and what is to be written."""
 
     def __init__(self, batch: Batch, rows: Sequence[NewJudgment]) -> None:
-        task_ids = sorted({row.task.pk for row in rows})
-        locked = Task.objects.select_for_update().filter(pk__in=task_ids, batch=batch).order_by("pk")
-        self.tasks = {task.pk: task for task in locked}
-        if len(self.tasks) != len(task_ids):
-            raise InvalidTask(f"Not every task belongs to the batch “{batch.name}”.")
-        self.responses_of: dict[int, list[int]] = {pk: [] for pk in task_ids}
-        task_responses = TaskResponse.objects.filter(task__in=task_ids).order_by("task", "position")
-        for task_id, response_id in task_responses.values_list("task", "response"):
-            self.responses_of[task_id].append(response_id)
-        keys = [validate_idempotency_key(row.idempotency_key) for row in rows]
-        annotators = {row.annotator.pk for row in rows}
-        self.stored = {
-            (judgment.annotator_id, judgment.idempotency_key): judgment
-            for judgment in Judgment.objects.filter(annotator__in=annotators, idempotency_key__in=keys)
-        }
-        self.assignments = {
-            (assignment.task_id, assignment.annotator_id): assignment
-            for assignment in Assignment.objects.filter(task__in=task_ids, annotator__in=annotators).exclude(
-                state=Assignment.State.TAKEN_BACK
-            )
-        }
+        for row in rows:
+            validate_idempotency_key(row.idempotency_key)
+        self.tasks: dict[int, Task] = {}
+        self.responses_of: dict[int, list[int]] = {}
+        self.stored: dict[tuple[int, str], Judgment] = {}
+        self.assignments: dict[tuple[int, int], Assignment] = {}
+        for row in rows:
+            if row.task_responses is not None:
+                if row.task.batch_id != batch.pk:
+                    raise InvalidTask(f"Not every task belongs to the batch “{batch.name}”.")
+                self.tasks[row.task.pk] = row.task
+                self.responses_of[row.task.pk] = list(row.task_responses)
+        # Nobody else knows the others yet.
+        if older := [row for row in rows if row.task_responses is None]:
+            self._read(batch, older)
         self.versions = current_versions(batch.project)
         self.now = database_now()
+        self.public_ids = iter(random_uuids(len(rows)))
         self.new_assignments: list[Assignment] = []
         self.reused_assignments: list[Assignment] = []
         self.new_judgments: list[Judgment] = []
+        self.changed_tasks: set[Task] = set()
+
+    def _read(self, batch: Batch, rows: Sequence[NewJudgment]) -> None:
+        task_ids = sorted({row.task.pk for row in rows})
+        locked = Task.objects.select_for_update().filter(pk__in=task_ids, batch=batch).order_by("pk")
+        tasks = {task.pk: task for task in locked}
+        if len(tasks) != len(task_ids):
+            raise InvalidTask(f"Not every task belongs to the batch “{batch.name}”.")
+        self.tasks |= tasks
+        self.responses_of |= {pk: [] for pk in task_ids}
+        task_responses = TaskResponse.objects.filter(task__in=task_ids).order_by("task", "position")
+        for task_id, response_id in task_responses.values_list("task", "response"):
+            self.responses_of[task_id].append(response_id)
+        annotators = {row.annotator.pk for row in rows}
+        keys = [row.idempotency_key for row in rows]
+        for judgment in Judgment.objects.filter(annotator__in=annotators, idempotency_key__in=keys):
+            self.stored[judgment.annotator_id, judgment.idempotency_key] = judgment
+        assignments = Assignment.objects.filter(task__in=task_ids, annotator__in=annotators)
+        for assignment in assignments.exclude(state=Assignment.State.TAKEN_BACK):
+            self.assignments[assignment.task_id, assignment.annotator_id] = assignment
 
     def add(self, row: NewJudgment) -> Judgment:
         key = (row.annotator.pk, row.idempotency_key)
@@ -110,7 +127,8 @@ class _BulkInsert:
             list(row.tiers), list(row.strengths), order_shown, allow_ties=True, allow_missing_strengths=True
         )
         assignment, leased = self._assignment(task, row.annotator, order_shown)
-        judgment = Judgment(
+        judgment = new_object(
+            Judgment,
             assignment=assignment,
             task=task,
             annotator=row.annotator,
@@ -121,7 +139,7 @@ class _BulkInsert:
             rationale=clean_rationale(row.rationale),
             flags=clean_flags(row.flags),
             seconds=clean_seconds(row.seconds),
-            surplus=not self._take_slot(task, leased=leased),
+            surplus=not (row.task_responses is not None or self._take_slot(task, leased=leased)),
             idempotency_key=row.idempotency_key,
             created_at=row.created_at or self.now,
             from_import=row.from_import,
@@ -138,7 +156,14 @@ class _BulkInsert:
         assignment = self.assignments.get((task.pk, annotator.pk))
         leased = assignment is not None and assignment.state == Assignment.State.LEASED
         if assignment is None:
-            assignment = Assignment(task=task, annotator=annotator, leased_until=self.now, shuffle_seed=0)
+            assignment = new_object(
+                Assignment,
+                task=task,
+                annotator=annotator,
+                leased_until=self.now,
+                shuffle_seed=0,
+                public_id=next(self.public_ids),
+            )
             self.assignments[task.pk, annotator.pk] = assignment
             self.new_assignments.append(assignment)
         elif assignment.state == Assignment.State.SUBMITTED:
@@ -161,20 +186,24 @@ class _BulkInsert:
                 return False
             task.open_slots -= 1
         task.counted_judgments += 1
+        self.changed_tasks.add(task)
         return True
 
     def write(self) -> None:
-        Assignment.objects.bulk_create(self.new_assignments, batch_size=BULK_CREATE_SIZE)
+        insert_objects(self.new_assignments)
         for assignment in self.reused_assignments:
             assignment.save()
         for judgment in self.new_judgments:
             # The judgments were built before their assignments had keys.
             judgment.assignment_id = judgment.assignment.pk
-        Judgment.objects.bulk_create(self.new_judgments, batch_size=BULK_CREATE_SIZE)
-        CurrentJudgment.objects.bulk_create(
-            [CurrentJudgment(task=j.task, annotator=j.annotator, judgment=j) for j in self.new_judgments],
-            batch_size=BULK_CREATE_SIZE,
+        insert_objects(self.new_judgments)
+        insert_values(
+            CurrentJudgment,
+            ["task_id", "annotator_id", "judgment_id"],
+            ((j.task_id, j.annotator_id, j.pk) for j in self.new_judgments),
         )
-        Task.objects.bulk_update(
-            self.tasks.values(), ["open_slots", "counted_judgments"], batch_size=BULK_UPDATE_SIZE
+        update_values(
+            Task,
+            ["open_slots", "counted_judgments"],
+            [(task.pk, task.open_slots, task.counted_judgments) for task in self.changed_tasks],
         )

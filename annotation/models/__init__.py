@@ -5,11 +5,19 @@ from annotation.models.counts import TaskCount
 from annotation.models.datasets import PreferenceDataset
 from annotation.models.imports import Import, ImportQuerySet
 from annotation.models.judgments import CurrentJudgment, GoldJudgment, Judgment, JudgmentQuerySet
-from annotation.models.prompts import Prompt, PromptSet, PromptSetMember, hash_messages, new_external_id
+from annotation.models.prompts import (
+    Prompt,
+    PromptGroupKey,
+    PromptSet,
+    PromptSetMember,
+    hash_messages,
+    new_external_id,
+)
 from annotation.models.rendered import RenderedText
 from annotation.models.responses import Demonstration, Response, Source
 from annotation.models.tasks import COUNTED_PURPOSES, Batch, BatchQuerySet, Task, TaskQuerySet, TaskResponse
 from annotation.models.texts import Text
+from annotation.models.uploads import Upload
 
 __all__ = [
     "QueueCursor",
@@ -25,6 +33,7 @@ __all__ = [
     "JudgmentQuerySet",
     "PreferenceDataset",
     "Prompt",
+    "PromptGroupKey",
     "PromptSet",
     "PromptSetMember",
     "RenderedText",
@@ -36,6 +45,7 @@ __all__ = [
     "TaskQuerySet",
     "TaskResponse",
     "Text",
+    "Upload",
     "hash_messages",
     "new_external_id",
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from runs.models import Run
 from workspace.models import Project
 
 FIRST_COUNTS = ("judgments", "tasks", "annotators", "new prompts", "new demonstrations", "new texts")
@@ -44,6 +46,17 @@ class Import(models.Model):
     files: Any = models.JSONField(default=list, help_text="[{name, bytes, sha256}, ...]")
     counts: Any = models.JSONField(default=dict)
     notes: Any = models.JSONField(default=list, help_text="Sentences for whoever looks at it later.")
+    # Rows of the files, and how many of them were left out as bad; null for imports from before they were counted.
+    rows = models.PositiveBigIntegerField(null=True, blank=True)
+    bad_rows = models.PositiveBigIntegerField(null=True, blank=True)
+    run = models.ForeignKey(
+        Run,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="imports",
+        help_text="That brought it in.",
+    )
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=12, choices=State.choices, default=State.RUNNING)
     # Who is bringing it in: host, pid, and what tells the process from a later one of that number.
@@ -72,6 +85,11 @@ class Import(models.Model):
             ),
         ]
         indexes = [models.Index(fields=["project", "-id"], name="import_newest_first")]
+
+    @property
+    def bad_rows_path(self) -> Path:
+        """JSON Lines of the rows that were left out; no file where there were none."""
+        return Path(settings.DATA_DIR) / "imports" / f"{self.pk}-bad-rows.jsonl"
 
     def counts_in_order(self) -> dict[str, int]:
         """The counts, what everybody asks for first; PostgreSQL does not keep the order of a JSON object's keys."""

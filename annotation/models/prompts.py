@@ -53,6 +53,8 @@ class Prompt(models.Model):
     content_hash = models.CharField(max_length=64, editable=False)
     # Prompts that begin alike are on one side: what they are compared by.
     first_turn_hash = models.CharField(max_length=64, editable=False, default="")
+    # That of the first of the prompts that are almost the same; null where the project has not asked for groups.
+    group_hash = models.CharField(max_length=64, null=True, editable=False)
     from_import = import_field("prompts")
     taken_back = models.BooleanField(default=False, editable=False)
     source_id = source_id_field()
@@ -77,10 +79,27 @@ class Prompt(models.Model):
         indexes = [
             models.Index(fields=["project", "content_hash"], name="prompt_by_content"),
             models.Index(fields=["project", "first_turn_hash"], name="prompt_by_first_turn"),
+            models.Index(fields=["project", "group_hash"], name="prompt_by_group"),
         ]
 
     def __str__(self) -> str:
         return self.external_id
+
+
+class PromptGroupKey(models.Model):
+    """By which the first prompt of a group is found again: a band of its MinHash."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    key = models.BigIntegerField()
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "key", "prompt"], name="unique_key_per_prompt")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key:016x}"
 
 
 class PromptSet(models.Model):

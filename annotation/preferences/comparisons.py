@@ -19,6 +19,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from annotation.preferences.flags import find_group
 from annotation.preferences.weak_orders import compare, pair_strength, ranks_from_pairs
 from learning.interface.record_rows import ComparisonRow
@@ -58,6 +61,14 @@ def is_counted(judgment: JudgmentRow) -> bool:
         and not judgment["surplus"]
         and len(judgment["responses"]) > 1
     )
+
+
+def counted_rows(judgments: pa.Table | pa.RecordBatch) -> Any:
+    """The same of JUDGMENTS as columns: an array of truth values."""
+    dropped = pc.or_(judgments["withdrawn"], judgments["surplus"])
+    has_pair = pc.greater(pc.list_value_length(judgments["responses"]), 1)
+    counted = pc.and_(pc.and_(judgments["is_current"], pc.invert(dropped)), has_pair)
+    return counted.combine_chunks() if isinstance(counted, pa.ChunkedArray) else counted
 
 
 def pair_preferences(judgment: JudgmentRow) -> dict[Pair, PairPreference]:
@@ -155,6 +166,16 @@ def merge_judgments(
         "source_id": _if_shared([judgment.get("source_id") for judgment in judgments]),
         "metadata": _if_shared([judgment.get("metadata") for judgment in judgments]),
     }
+
+
+def agreement_between(judgments: Iterable[JudgmentRow]) -> float | None:
+    """How alike judgments of one question are, as `agreement` of a COMPARISONS row; None for fewer than two people."""
+    votes_of: dict[Pair, list[Vote]] = defaultdict(list)
+    for judgment in judgments:
+        for (i, j), preference in pair_preferences(judgment).items():
+            pair, said = ((i, j), preference) if i < j else ((j, i), preference.swapped())
+            votes_of[pair].append(Vote(judgment["annotator"], 1.0, said))
+    return _annotator_agreement(votes_of.values())
 
 
 def _if_shared(values: Sequence[str | None]) -> str | None:

@@ -28,12 +28,17 @@ def consensus_comparisons(
     `weights` is the reliability of annotators by pseudonym (see `annotator_weights`); without it everybody counts the
     same. Pairs that an import brought as parts of one question are one row again.
     """
+    for group_id, same_kind in judgments_by_question(judgments):
+        yield merge_judgments(group_id, same_kind, weights or {})
+
+
+def judgments_by_question(judgments: Iterable[JudgmentRow]) -> Iterator[tuple[str, list[JudgmentRow]]]:
+    """(group id, judgments that count) of each question and annotator kind: people and machines are never merged."""
     for group, members in group_judgments(judgments):
         for annotator_kind in sorted({judgment["annotator_kind"] for judgment in members}):
             same_kind = [judgment for judgment in members if judgment["annotator_kind"] == annotator_kind]
             # The suffix keeps ids apart where people and machines judged the same task.
-            group_id = group if annotator_kind == PERSON else f"{group}:{annotator_kind}"
-            yield merge_judgments(group_id, same_kind, weights or {})
+            yield group if annotator_kind == PERSON else f"{group}:{annotator_kind}", same_kind
 
 
 def annotator_weights(judgments: Iterable[JudgmentRow]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, Q
 
 from annotation.errors import (
     AlreadySubmitted,
@@ -45,7 +45,8 @@ def claim_task(
     """The actor's next task, leased to them; None when nothing is left for them.
 
     Their own live lease comes first. `after` is the assignment on their screen, so that the one behind it can be
-    prefetched. `batch` narrows the search. Raises NotAMember. Writes no audit row.
+    prefetched. `batch` narrows the search. Raises NotAMember, MemberPaused. Writes no
+    audit row.
     """
     claimed = claim_with_content(
         actor=actor, project=project, after=after.public_id if after else None, batch=batch
@@ -97,7 +98,7 @@ def _claim(
     waits: bool = False,
 ) -> ClaimedTask | None:
     # One claim of a person at a time: two open tabs get the same task instead of one each.
-    leased_until = lock_member(actor, project) + timedelta(minutes=project.lease_minutes)
+    leased_until = lock_member(actor, project, takes_task=True) + timedelta(minutes=project.lease_minutes)
     search = TaskSearch(actor=actor, project=project, batch=batch, waits=waits)
     found = find_claim_options(search, after=after)
     if found.own_lease and Assignment.objects.filter(
@@ -122,6 +123,7 @@ def skip_task(*, actor: User, assignment: Assignment, reason: str = "") -> None:
     """Give the task back; it is not offered to this annotator again. Skipping twice changes nothing."""
     require_own_assignment(actor, assignment)
     clean_text(reason, "The reason", allow_empty=True)
+    lock_member(actor, assignment.task.batch.project)
     task = lock_task(assignment.task_id)
     current = Assignment.objects.get(pk=assignment.pk)
     if current.state not in (Assignment.State.LEASED, Assignment.State.EXPIRED):
@@ -138,12 +140,13 @@ def skip_task(*, actor: User, assignment: Assignment, reason: str = "") -> None:
 def undo_skip(*, actor: User, assignment: Assignment) -> Assignment:
     """Take a skipped task back: leased to the actor again, if a slot is still open.
 
-    Taking back twice changes nothing. Raises NoSlotLeft, BatchNotOpen, AlreadySubmitted, NotAMember.
+    Taking back twice changes nothing. Raises NoSlotLeft, BatchNotOpen, AlreadySubmitted, NotAMember,
+    MemberPaused.
     """
     require_own_assignment(actor, assignment)
     project = assignment.task.batch.project
     # In the order of a claim: the person first, then the task.
-    lock_member(actor, project)
+    lock_member(actor, project, takes_task=True)
     task = lock_task(assignment.task_id)
     current = Assignment.objects.get(pk=assignment.pk)
     if current.state == Assignment.State.LEASED:
@@ -186,10 +189,15 @@ def save_draft(*, actor: User, assignment: Assignment, draft: dict[str, Any], ch
     return bool(updated)
 
 
+def _has_ended(now: datetime) -> Q:
+    """A lease that ran out, or of somebody who cannot log in any more."""
+    return Q(leased_until__lt=now) | Q(annotator__is_active=False)
+
+
 def sweep_expired_leases(*, project: Project | None = None, limit: int = 200) -> int:
     """Give back the slots of expired leases; returns how many. The worker's tick and every claim call it."""
     now = database_now()
-    leases = Assignment.objects.filter(state=Assignment.State.LEASED, leased_until__lt=now)
+    leases = Assignment.objects.filter(_has_ended(now), state=Assignment.State.LEASED)
     if project is not None:
         leases = leases.filter(task__batch__project=project)
     expired = list(leases.order_by("leased_until").values_list("pk", "task_id")[:limit])
@@ -207,7 +215,7 @@ def _expire(assignments: list[tuple[int, int]], now: datetime) -> int:
         if task_id not in locked:
             continue
         # Asked again under the lock: the annotator may have renewed or submitted.
-        if Assignment.objects.filter(pk=pk, state=Assignment.State.LEASED, leased_until__lt=now).update(
+        if Assignment.objects.filter(_has_ended(now), pk=pk, state=Assignment.State.LEASED).update(
             state=Assignment.State.EXPIRED
         ):
             release_slot(locked[task_id])

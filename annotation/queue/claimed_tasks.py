@@ -15,7 +15,8 @@ from workspace.database import insert_row, run_prepared
 from workspace.models import Criterion, User
 
 # The prompt comes with the first response alone.
-_CONTENT = f"""SELECT tr.response_id, r.text, r.turns, CASE WHEN tr.position = 0 THEN p.messages END, cr.question
+_CONTENT = f"""SELECT tr.response_id, r.text, r.turns, CASE WHEN tr.position = 0 THEN p.messages END,
+        cr.name, cr.question
     FROM {TaskResponse._meta.db_table} tr
     JOIN {Response._meta.db_table} r ON r.id = tr.response_id
     JOIN {Task._meta.db_table} t ON t.id = tr.task_id
@@ -32,8 +33,12 @@ _RENEW_EXPIRED = """ON CONFLICT (task_id, annotator_id) WHERE NOT (state = 'take
 
 @dataclass(frozen=True)
 class TaskContent:
-    """What a task asks; the answers by response key, in the order they were given in."""
+    """What a task asks; the answers by response key, in the order they were given in.
 
+    `question` is that in force; what a task asks is its version's (QuestionSettings.question_of).
+    """
+
+    criterion: str
     question: str
     messages: list[dict[str, Any]]
     answers: Mapping[int, Answer]
@@ -50,8 +55,9 @@ def read_content(task_id: int) -> TaskContent:
     rows, _ = run_prepared(_CONTENT, [task_id])
     return TaskContent(
         rows[0][4],
+        rows[0][5],
         json.loads(rows[0][3]),
-        {key: stored_answer(text, json.loads(turns) if turns else None) for key, text, turns, _, _ in rows},
+        {key: stored_answer(text, json.loads(turns) if turns else None) for key, text, turns, *_ in rows},
     )
 
 

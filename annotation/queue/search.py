@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Model
 
-from annotation.errors import NotAMember
+from annotation.errors import MemberPaused, NotAMember
 from annotation.models import (
     Assignment,
     Batch,
@@ -44,7 +44,7 @@ ALIASES: dict[str, type[Model]] = {
 }
 _TABLE = {alias: f"{model._meta.db_table} {alias}" for alias, model in ALIASES.items()}
 
-_LOCK_MEMBERSHIP = f"""SELECT m.id, {{now}} FROM {_TABLE["m"]}
+_LOCK_MEMBERSHIP = f"""SELECT m.id, {{now}}, m.paused_at IS NOT NULL FROM {_TABLE["m"]}
     WHERE m.project_id = %(project)s AND m.user_id = %(actor)s {{lock}}"""
 
 _CURRENT_VERSIONS = f"""SELECT
@@ -185,8 +185,11 @@ class ClaimOptions:
     ]  # key, queue version, priority and task of the cursor
 
 
-def lock_member(actor: User, project: Project) -> datetime:
-    """Holds the actor's membership until the transaction ends; returns the database's clock. Raises NotAMember."""
+def lock_member(actor: User, project: Project, *, takes_task: bool = False) -> datetime:
+    """Holds the actor's membership until the transaction ends; returns the database's clock.
+
+    Raises NotAMember, and for who wants a task MemberPaused.
+    """
     is_postgresql = connection.vendor == "postgresql"
     sql = _LOCK_MEMBERSHIP.format(
         now="clock_timestamp()" if is_postgresql else "strftime('%%Y-%%m-%%dT%%H:%%M:%%f', 'now')",
@@ -195,6 +198,10 @@ def lock_member(actor: User, project: Project) -> datetime:
     rows = _fetch_all(sql, {"project": project.pk, "actor": actor.pk})
     if not rows:
         raise NotAMember("Only members of the project get its tasks.")
+    if takes_task and rows[0][2]:
+        raise MemberPaused(
+            "A manager has paused you on this project: you get no tasks until they resume you."
+        )
     now = rows[0][1]
     return now if is_postgresql else datetime.fromisoformat(now).replace(tzinfo=UTC)
 

@@ -1,4 +1,5 @@
-r"""Formulas in Markdown: $...$, $$...$$, \(...\) and \[...\] are kept to the letter, for the browser to draw.
+r"""Formulas in Markdown: $...$, $$...$$, \(...\), \[...\] and \begin{align}...\end{align} by itself are kept to the
+letter, for the browser to draw.
 
 Without this, Markdown reads TeX as its own: stars and underscores turn italic, and lines become lists.
 """
@@ -15,6 +16,8 @@ from markdown_it.utils import EnvType, OptionsDict
 
 # Opening, closing, whether on a line of its own. In the order in which they are tried.
 _DELIMITERS = (("$$", "$$", True), ("\\[", "\\]", True), ("\\(", "\\)", False), ("$", "$", False))
+# Environments that are formulas by themselves, as in a TeX document; KaTeX draws these.
+_ENVIRONMENT = re.compile(r"\\begin\{((?:align|alignat|equation|gather|CD)\*?)\}")
 _MAX_BLOCK_LINES = 60
 # Beyond these a formula stays as it was written: drawing takes the reader's browser about a millisecond each.
 MAX_FORMULAS = 300
@@ -89,15 +92,21 @@ def _is_dollar_formula(text: str, start: int, end: int, limit: int) -> bool:
     return end >= limit or not text[end].isalnum() or _SUFFIX.match(text, end) is not None
 
 
+def _block_delimiters(text: str, begin: int) -> tuple[str, str] | None:
+    if environment := _ENVIRONMENT.match(text, begin):
+        return environment.group(), f"\\end{{{environment.group(1)}}}"
+    return next(((d[0], d[1]) for d in _DELIMITERS if d[2] and text.startswith(d[0], begin)), None)
+
+
 def _block_formula(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
     """A formula that begins a line and ends one; what is inside is no list, no heading, no quotation."""
     if state.is_code_block(start_line):
         return False
     begin = state.bMarks[start_line] + state.tShift[start_line]
-    found_delimiters = [d for d in _DELIMITERS if d[2] and state.src.startswith(d[0], begin)]
-    if not found_delimiters:
+    delimiters = _block_delimiters(state.src, begin)
+    if delimiters is None:
         return False
-    opening, closing, _ = found_delimiters[0]
+    opening, closing = delimiters
     end_line = min(end_line, start_line + _MAX_BLOCK_LINES)
     if state.src.find(closing, begin + len(opening), state.eMarks[end_line - 1]) < 0:
         return False
@@ -126,3 +135,27 @@ def _block_formula(state: StateBlock, start_line: int, end_line: int, silent: bo
         state.line = line + 1
         return True
     return False
+
+
+def hide_bars(line: str, stand_in: str) -> str:
+    """The line with every | inside of a formula replaced by `stand_in`: it divides no cells of a table."""
+    hidden, position = [], 0
+    while position < len(line):
+        end = _formula_end(line, position)
+        part = line[position:end] if end else line[position : position + (2 if line[position] == "\\" else 1)]
+        hidden.append(part.replace("|", stand_in) if end else part)
+        position += len(part)
+    return "".join(hidden)
+
+
+def _formula_end(line: str, begin: int) -> int | None:
+    for opening, closing, _ in _DELIMITERS:
+        if line.startswith(opening, begin):
+            found = line.find(closing, begin + len(opening))
+            if found < 0 or not line[begin + len(opening) : found].strip():
+                return None
+            end = found + len(closing)
+            if opening == "$" and not _is_dollar_formula(line, begin + 1, end, len(line)):
+                return None
+            return end
+    return None

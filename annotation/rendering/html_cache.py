@@ -23,7 +23,7 @@ from annotation.rendering.messages import render_message, render_response
 from learning.interface.messages import Answer
 
 # The number is raised when the output for the same text changes.
-VERSION = "4 " + " ".join(f"{name} {version(name)}" for name in ("markdown-it-py", "nh3", "Pygments"))
+VERSION = "5 " + " ".join(f"{name} {version(name)}" for name in ("markdown-it-py", "nh3", "Pygments"))
 _CACHE_SECONDS = 24 * 3600
 # Longer HTML is not held in the process: Django's cache counts entries, not bytes.
 _MAX_CACHED_CHARACTERS = 50_000

@@ -16,7 +16,10 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
+from annotation.rendering.formulas import hide_bars
+
 _PUNCTUATION = frozenset(string.punctuation)
+_HIDDEN_BAR = "\ud800"  # half of a surrogate pair: no stored text has one
 _MAX_BLANK_LINES = 20  # shown between two blocks
 
 
@@ -76,6 +79,26 @@ def _code_with_its_indent(state: StateBlock, start_line: int, end_line: int, sil
 
 
 def _whole_table(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+    """A table whose rows fit its head, if need be with the bars of formulas as a part of them."""
+    if _fitting_table(state, start_line, end_line, silent):
+        return True
+    if silent or "|" not in state.src[state.bMarks[start_line] : state.eMarks[start_line]]:
+        return False
+    written, before = state.src, len(state.tokens)
+    lines = [hide_bars(line, _HIDDEN_BAR) for line in written.split("\n")]
+    if (hidden := "\n".join(lines)) == written:
+        return False
+    state.src = hidden
+    try:
+        found = _fitting_table(state, start_line, end_line, silent)
+    finally:
+        state.src = written
+    for token in state.tokens[before:]:
+        token.content = token.content.replace(_HIDDEN_BAR, "|")
+    return found
+
+
+def _fitting_table(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
     """A table whose rows fit its head; Markdown would drop the cells that are too many."""
     before, line, parent = len(state.tokens), state.line, state.parentType
     if not table(state, start_line, end_line, silent):

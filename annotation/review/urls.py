@@ -1,15 +1,18 @@
 from django.urls import path
 
-from annotation.review import imports, uploads, views
+from annotation.review import from_answers, tasks, views, work
 
 urlpatterns = [
     path("", views.batches, name="batches"),
-    path("new/", uploads.new_batch, name="new_batch"),
-    path("imports/", imports.imports, name="imports"),
-    path("imports/<int:pk>/take-back/", imports.take_back, name="take_back_import"),
+    path("work-done/", work.work_done, name="work_done"),
+    path("new/", views.new_batch, name="new_batch"),
+    path("from-answers/", from_answers.batch_from_answers, name="batch_from_answers"),
     path("<int:pk>/", views.batch, name="batch"),
+    path("<int:pk>/overlap/", views.change_overlap, name="change_overlap"),
     path("<int:pk>/exclude/", views.exclude_batch, name="exclude_batch"),
     path("<int:pk>/open/", views.open_batch, name="open_batch"),
     path("<int:pk>/close/", views.close_batch, name="close_batch"),
+    path("<int:pk>/skips/", tasks.batch_skips, name="batch_skips"),
+    path("<int:pk>/tasks/<int:task_pk>/", tasks.batch_task, name="batch_task"),
     path("<int:pk>/judgments/<int:judgment_pk>/", views.judgment, name="judgment"),
 ]

@@ -3,23 +3,32 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Avg, Count, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from annotation.access import access_batch, access_judgment
 from annotation.batches import actions
 from annotation.batches.progress import batch_progress
-from annotation.models import Batch, Judgment, Task
+from annotation.models import Batch, Judgment, Response
 from annotation.preferences.flags import FLAG_LABELS
-from annotation.preferences.scale import describe_step, labels_to_responses, tiers_to_labels
+from annotation.preferences.scale import describe_step, labels_to_responses
 from annotation.rendering.conversation import display_task
-from annotation.rendering.judgments import describe_judgment
-from annotation.rendering.markdown import excerpt
-from workspace.models import User
+from annotation.review.forms import OverlapForm
+from annotation.review.listing import (
+    chosen_filters,
+    current_judgments,
+    file_names,
+    find_neighbours,
+    judgment_row,
+    read_judgments,
+)
+from annotation.review.tasks import first_tasks, task_judgments
 from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
@@ -41,44 +50,33 @@ def batches(request: ProjectRequest) -> HttpResponse:
 
 
 @require_GET
+@project_view(Capability.MANAGE)
+def new_batch(request: ProjectRequest) -> HttpResponse:
+    """A batch is made of answers in a file."""
+    return redirect(reverse("data:new_upload", args=[request.project.slug]) + "?kind=tasks")
+
+
+@require_GET
 @never_cache
 @project_view(Capability.REVIEW)
 def batch(request: ProjectRequest, pk: int) -> HttpResponse:
     project = request.project
     batch = access_batch(project, pk)
-    judgments = (
-        Judgment.objects.current()
-        .in_batch(batch)
-        .select_related("annotator", "task__prompt", "from_import")
-        .order_by("-created_at", "-pk")
-    )
-    annotator_filter = request.GET.get("annotator", "")
-    filtered = judgments.filter(annotator__pseudonym=annotator_filter) if annotator_filter else judgments
-    page = Paginator(filtered, PAGE_SIZE).get_page(request.GET.get("page"))
+    people = _annotator_counts(current_judgments(batch))
+    listing = read_judgments(request, batch, [(row["annotator__pseudonym"], row["name"]) for row in people])
     context = {
         "project": project,
         "batch": batch,
         "progress": batch_progress(batch),
-        "people": _annotator_counts(judgments),
-        "annotator_filter": annotator_filter,
-        "page": page,
-        "rows": [_judgment_row(judgment) for judgment in page],
-        "first_tasks": _first_tasks(batch) if batch.state == Batch.State.DRAFT else [],
+        "people": people,
+        "annotator_filter": listing.filters[0]["chosen"],
+        "listing": listing,
+        "chosen": chosen_filters(listing),
+        "rows": [judgment_row(judgment) for judgment in listing.rows],
+        "first_task": batch.tasks.order_by("pk").first(),
+        "first_tasks": first_tasks(batch, FIRST_TASKS) if batch.state == Batch.State.DRAFT else [],
     }
     return render(request, "annotation/review/batch.html", context)
-
-
-def _first_tasks(batch: Batch) -> list[dict[str, Any]]:
-    """What a draft asks, to look at before it is opened; not whose answers they are."""
-    tasks = batch.tasks.select_related("prompt").prefetch_related("task_responses__response").order_by("pk")
-    return [
-        {
-            "prompt": excerpt(task.prompt.messages[-1]["content"], 240),
-            # In the order of their text, so that their place tells nothing.
-            "answers": sorted(excerpt(shown.response.text, 160) for shown in task.task_responses.all()),
-        }
-        for task in tasks[:FIRST_TASKS]
-    ]
 
 
 def _annotator_counts(judgments: QuerySet[Judgment]) -> list[dict[str, Any]]:
@@ -91,59 +89,55 @@ def _annotator_counts(judgments: QuerySet[Judgment]) -> list[dict[str, Any]]:
     ]
 
 
-def _judgment_row(judgment: Judgment) -> dict[str, Any]:
-    return {
-        "judgment": judgment,
-        "prompt": excerpt(judgment.task.prompt.messages[-1]["content"], 90),
-        "description": describe_judgment(
-            tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths
-        ),
-        "files": _file_names(judgment),
-        "kind": User.Kind(judgment.annotator.kind).label
-        if judgment.annotator.kind != User.Kind.PERSON
-        else "",
-        "purpose": Task.Purpose(judgment.task.purpose).label
-        if judgment.task.purpose != Task.Purpose.NORMAL
-        else "",
-    }
-
-
-def _file_names(judgment: Judgment) -> str:
-    """The files of the import that brought it; empty for a judgment made here."""
-    return ", ".join(file["name"] for file in judgment.from_import.files) if judgment.from_import else ""
-
-
 @require_GET
 @never_cache
 @project_view(Capability.REVIEW)
 def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse:
-    """One judgment with what was shown, in the order the annotator put it, and the chain it belongs to."""
+    """One judgment with what was shown, in the order the annotator put it, the chain it belongs to, what others say of
+    its task, and its neighbours in the list it was opened from.
+    """
     project = request.project
     batch = access_batch(project, pk)
     judgment = access_judgment(batch, judgment_pk)
     turns, responses = display_task(judgment.task.prompt.messages, judgment.order_shown)
     shown = {response.label: response for response in responses}
     label_of = {key: label for label, key in labels_to_responses(judgment.order_shown).items()}
+    # Reviewers judge, too: whose answers they are only managers read.
+    written_by: dict[int, Response] = {}
+    if Capability.MANAGE in request.capabilities:
+        written_by = Response.objects.select_related("source").in_bulk(judgment.order_shown)
     tiers = [
         {
             "rank": rank,
             "tie": len(tier) > 1,
-            "responses": [shown[label_of[key]] for key in tier],
+            "responses": [(shown[label_of[key]], written_by.get(key)) for key in tier],
             "step": describe_step(judgment.strengths[rank - 1]) if rank <= len(judgment.strengths) else "",
         }
         for rank, tier in enumerate(judgment.tiers, start=1)
     ]
     chain = list(judgment.assignment.judgments.order_by("pk"))
+    settings = project.question_settings.filter(version=judgment.settings_version).first()
+    now = batch.criterion
+    above, below, chosen = find_neighbours(request, batch, judgment)
     context = {
         "project": project,
         "batch": batch,
         "judgment": judgment,
-        "files": _file_names(judgment),
+        "question": settings.question_of(now.name, now.question) if settings else now.question,
+        "files": file_names(judgment),
         "turns": turns,
         "tiers": tiers,
         "flags": [label for flag, label in FLAG_LABELS if flag in judgment.flags]
         + [flag for flag in judgment.flags if flag not in dict(FLAG_LABELS)],
-        "chain": [_judgment_row(link) for link in chain] if len(chain) > 1 else [],
+        "chain": [judgment_row(link) for link in chain] if len(chain) > 1 else [],
+        "others": [
+            row
+            for row in task_judgments(judgment.task)
+            if row["judgment"].assignment_id != judgment.assignment_id
+        ],
+        "above": above,
+        "below": below,
+        "chosen": chosen,
     }
     return render(request, "annotation/review/judgment.html", context)
 
@@ -158,6 +152,25 @@ def open_batch(request: ProjectRequest, pk: int) -> HttpResponse:
 @project_view(Capability.MANAGE)
 def close_batch(request: ProjectRequest, pk: int) -> HttpResponse:
     return _run_batch_action(request, pk, actions.close_batch, "The batch is closed.")
+
+
+@require_POST
+@project_view(Capability.MANAGE)
+def change_overlap(request: ProjectRequest, pk: int) -> HttpResponse:
+    """How many people judge each of its tasks from now on."""
+    batch = access_batch(request.project, pk)
+    form = OverlapForm(request.POST)
+    if form.is_valid():
+        perform_action(
+            request,
+            actions.change_overlap,
+            batch=batch,
+            **form.cleaned_data,
+            done="Saved. What is judged stays; open tasks follow.",
+        )
+    else:
+        messages.error(request, " ".join(" ".join(map(str, texts)) for texts in form.errors.values()))
+    return redirect("annotation:batch", slug=request.project.slug, pk=batch.pk)
 
 
 @require_POST

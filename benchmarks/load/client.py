@@ -3,11 +3,12 @@
 It reads a plan from standard input, one JSON object, and writes one JSON object. It knows two sites: ours, as the work
 page speaks to it (session cookie, CSRF token, the next task fetched ahead), and Label Studio, by its token.
 
-python benchmarks/load/client.py < plan.json
+cd benchmarks; python -m load.client < plan.json
 """
 
 import asyncio
 import json
+import math
 import random
 import re
 import resource
@@ -15,81 +16,18 @@ import sys
 import time
 import urllib.parse
 import uuid
-import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+from load.connection import Connection
 
 CSRF = re.compile(rb"(?i)set-cookie: *csrftoken=([^;\r]+)")
 SESSION = re.compile(rb"(?i)set-cookie: *sessionid=([^;\r]+)")
-LENGTH = re.compile(rb"(?i)content-length: (\d+)")
 # As the browser's outbox waits after a failure.
 FIRST_DELAY_S, LONGEST_DELAY_S = 1.0, 15.0
-# An answer that takes longer counts as a lost connection.
-ANSWER_TIMEOUT_S = 120.0
-
-
-class Connection:
-    """One keep-alive connection, opened again when it was lost."""
-
-    def __init__(self, host: str, port: int, headers: dict[str, str]):
-        self.host, self.port = host, port
-        self.headers = headers
-        self.reader: asyncio.StreamReader | None = None
-        self.writer: asyncio.StreamWriter | None = None
-
-    async def request(
-        self, method: str, path: str, body: bytes = b"", content_type: str = "application/json"
-    ) -> tuple[int, bytes, bytes]:
-        """(status, head, body). Raises OSError or EOFError when the connection breaks."""
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await self._request(method, path, body, content_type)
-        except BaseException:
-            self.close()
-            raise
-
-    async def _request(
-        self, method: str, path: str, body: bytes, content_type: str
-    ) -> tuple[int, bytes, bytes]:
-        if self.writer is None or self.reader is None:
-            self.reader, self.writer = await asyncio.open_connection(self.host, self.port, limit=2**22)
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {self.host}:{self.port}", "Accept-Encoding: gzip"]
-        lines += [f"{name}: {value}" for name, value in self.headers.items()]
-        if method == "POST":
-            lines += [f"Content-Type: {content_type}", f"Content-Length: {len(body)}"]
-        self.writer.write("\r\n".join([*lines, "", ""]).encode() + body)
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        status = int(head[9:12])
-        content = await self._read_body(self.reader, head, status)
-        lowered = head.lower()
-        if b"content-encoding: gzip" in lowered:
-            content = zlib.decompress(content, wbits=31)
-        if b"connection: close" in lowered:
-            self.close()
-        return status, head, content
-
-    @staticmethod
-    async def _read_body(reader: asyncio.StreamReader, head: bytes, status: int) -> bytes:
-        if length := LENGTH.search(head):
-            return await reader.readexactly(int(length.group(1)))
-        if status in (204, 304):
-            return b""
-        if b"chunked" not in head.lower():
-            return await reader.read()
-        parts = []
-        while size := int(await reader.readuntil(b"\r\n"), 16):
-            parts.append(await reader.readexactly(size))
-            await reader.readexactly(2)
-        await reader.readuntil(b"\r\n")
-        return b"".join(parts)
-
-    def close(self) -> None:
-        if self.writer is not None:
-            self.writer.close()
-        self.reader = self.writer = None
 
 
 @dataclass
@@ -108,6 +46,13 @@ class Measured:
     left_over: int = 0
     bytes_read: int = 0
     refusals: list[str] = field(default_factory=list)
+    # A line for each judgment as soon as its answer is there: what was promised until when.
+    accepted_file: TextIO | None = None
+
+    def accept(self, key: str) -> None:
+        self.accepted.append(key)
+        if self.accepted_file is not None:
+            self.accepted_file.write(f"{key}\n")
 
     def counts(self, begun: float) -> bool:
         return self.started <= begun < self.until
@@ -214,7 +159,7 @@ class OurAnnotator(Annotator):
         self.note(self.measured.submit_s, due)
         brought = None
         if status == 201:
-            self.measured.accepted.append(key)
+            self.measured.accept(key)
             brought = json.loads(answer).get("next")
         elif len(self.measured.refusals) < 5:
             self.measured.refusals.append(f"{status} {answer[:200]!r}")
@@ -259,7 +204,7 @@ class PeerAnnotator(Annotator):
         status, _, answer = await self.ask("POST", path, {"result": result, "lead_time": 5.0})
         self.note(self.measured.submit_s, due)
         if status == 201:
-            self.measured.accepted.append(str(self.task))
+            self.measured.accept(str(self.task))
         elif len(self.measured.refusals) < 5:
             self.measured.refusals.append(f"{status} {answer[:200]!r}")
         self.task = await self.claim()
@@ -306,9 +251,12 @@ async def log_everybody_in(plan: dict[str, Any]) -> dict[str, Any]:
 async def run(plan: dict[str, Any]) -> dict[str, Any]:
     """Everybody annotates for `seconds` after `warmup` seconds: without a pause, or (with `interval`) at a rate."""
     measured = Measured()
+    if path := plan.get("accepted_file"):
+        measured.accepted_file = Path(path).open("a", buffering=1)  # noqa: SIM115  # until the process ends
     kind = {"roundtable": OurAnnotator, "label-studio": PeerAnnotator}[plan["site"]]
     people = [kind(plan, account, measured) for account in plan["accounts"]]
-    measured.until = time.monotonic() + 3600
+    # The first tasks, which all ask for at once, are not part of the measurement.
+    measured.started, measured.until = math.inf, time.monotonic() + 3600
     at_once = asyncio.Semaphore(32)
 
     async def begin(person: Annotator) -> None:
@@ -352,9 +300,6 @@ async def run(plan: dict[str, Any]) -> dict[str, Any]:
     took = max(plan["seconds"], time.monotonic() - measured.started)
     for person in people:
         person.connection.close()
-    if path := plan.get("accepted_file"):
-        with Path(path).open("a") as file:
-            file.writelines(f"{key}\n" for key in measured.accepted)
     return {
         "clients": len(people),
         "cycles": measured.cycles,

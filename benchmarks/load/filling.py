@@ -12,6 +12,7 @@ import json
 import os
 import random
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,15 +92,26 @@ def make_templates(actor: User, project: Project, tasks: int, overlap: int, size
     return batch
 
 
-def copy_rows(model: type[Model], shifts: dict[type[Model], int], copies: int) -> None:
-    """`copies` more of every row: keys shifted by the copy's number times its table's shift, marks numbered."""
+def copy_rows(
+    model: type[Model],
+    shifts: dict[type[Model], int],
+    copies: int,
+    *,
+    others: Mapping[str, str] | None = None,
+) -> None:
+    """`copies` more of every row: keys shifted by the copy's number (n.i) times its table's shift, marks numbered.
+
+    `others`: column -> the SQL of its value, where it is neither.
+    """
     postgresql = connection.vendor == "postgresql"
     quote = connection.ops.quote_name
     columns, values = [], []
     for column in model._meta.concrete_fields:
         name = f"t.{quote(column.column)}"
         target = model if column.primary_key else column.related_model
-        if target in shifts:
+        if others and column.column in others:
+            value = others[column.column]
+        elif target in shifts:
             value = f"{name} + n.i * {shifts[target]}"
         elif column.get_internal_type() in ("CharField", "TextField", "JSONField") and not column.choices:
             marked = f"CAST({name} AS TEXT)"

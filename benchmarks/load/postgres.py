@@ -56,10 +56,21 @@ class Cluster:
     def stop(self, mode: str = "fast") -> None:
         self._control("-m", mode, "stop")
 
+    def start_if_stopped(self) -> None:
+        try:
+            self._control("status")
+        except RuntimeError:
+            self.start()
+
     def create_database(self, name: str) -> str:
         """Its address."""
         self._run(f"{self.bin}/createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "roundtable", name)
         return f"postgresql://roundtable@127.0.0.1:{self.port}/{name}"
+
+    def drop_database(self, name: str) -> None:
+        self._run(
+            f"{self.bin}/dropdb", "--force", "-h", "127.0.0.1", "-p", str(self.port), "-U", "roundtable", name
+        )
 
     @property
     def pid(self) -> int:

@@ -74,9 +74,10 @@ def compute_token_logprobs(policy: Any, batch: TokenBatch, temperature: float = 
 def compute_token_logprobs_and_entropy(
     policy: Any, batch: TokenBatch, temperature: float = 1.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The log-probabilities, and the entropy (nats) of the distribution each token was drawn from."""
+    """The log-probabilities, and the entropy (nats, no gradient) of the distribution each token was drawn from."""
     logprobs_MV = torch.log_softmax(compute_logits(policy, batch) / temperature, dim=-1)
-    entropy_M = -(logprobs_MV.exp() * logprobs_MV).sum(-1)
+    with torch.no_grad():
+        entropy_M = -(logprobs_MV.exp() * logprobs_MV).sum(-1)
     return scatter_to_responses(_pick_token_logprobs_M(logprobs_MV, batch), batch), scatter_to_responses(
         entropy_M, batch
     )

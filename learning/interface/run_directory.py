@@ -17,7 +17,6 @@ import dataclasses
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,12 +28,15 @@ import pyarrow.parquet as pq
 
 from learning.interface.atomic_files import atomic_folder, write_json_atomically
 from learning.interface.options import UserError, options_to_dict
+from learning.interface.plain_files import open_plain, read_tail
 from learning.interface.record_files import write_records
 from learning.interface.text import replace_unstorable_characters
 
 SCHEMA_VERSION = 2  # of config.json; raised whenever a key of any options class is renamed or removed
 FENCE_VARIABLE = "ROUNDTABLE_FENCE"  # of the environment: the number of the attempt that a process belongs to
 LOG_TAIL_BYTES = 256 * 1024
+SAMPLES_TAIL_BYTES = 2 * 1024 * 1024
+MAX_JSON_BYTES = 64 * 1024 * 1024  # of a file that is read whole
 
 # "paused" is kept for runs that are halted by a person; no command writes it yet.
 Outcome = Literal["running", "checkpointed", "paused", "user_error", "failed", "done"]
@@ -64,6 +66,20 @@ class Status:
     fence: int | None = None
     pid: int = 0
     notes: tuple[str, ...] = ()
+
+
+_STATUS_TYPES: dict[str, tuple[type, ...]] = {
+    "outcome": (str,),
+    "reason": (str,),
+    "stage": (str,),
+    "step": (int,),
+    "steps_total": (int, type(None)),
+    "eta_seconds": (int, float, type(None)),
+    "heartbeat": (str,),
+    "fence": (int, type(None)),
+    "pid": (int,),
+    "notes": (list,),
+}
 
 
 class RunDirectory:
@@ -218,28 +234,40 @@ class RunDirectory:
         found = _read_json(self.path / "status.json")
         if found is None:
             return None
+        if not isinstance(found, dict):
+            raise UserError(f"{self.path}/status.json: not a JSON object; the run directory is damaged")
+        for name, kinds in _STATUS_TYPES.items():
+            if name in found and (not isinstance(found[name], kinds) or isinstance(found[name], bool)):
+                raise UserError(f"{self.path}/status.json: {name} is of the wrong type")
         known = {field.name for field in dataclasses.fields(Status)}
         return Status(**{name: value for name, value in found.items() if name in known})
 
-    def metrics(self, since_offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """The rows after `since_offset`, and the offset for the next call.
+    def metrics(
+        self, since_offset: int = 0, limit_bytes: int | None = None
+    ) -> tuple[list[dict[str, Any]], int]:
+        """The rows after `since_offset`, of at most `limit_bytes`, and the offset for the next call.
 
-        An unterminated last line is left for the next call. When a resumed run has truncated the file below
-        `since_offset`, everything is returned from the start.
+        What is no JSON object is left out, and an unterminated last line is left for the next call. When a resumed
+        run has truncated the file below `since_offset`, it begins at the start.
         """
-        return _json_lines(self.path / "metrics.jsonl", since_offset)
+        return _json_lines(self.path / "metrics.jsonl", since_offset, limit_bytes)
 
     def samples(self, limit: int = 50) -> list[dict[str, Any]]:
-        """The last sample texts, oldest first."""
-        return _json_lines(self.path / "samples.jsonl", 0)[0][-limit:]
+        """The last sample texts, oldest first: of the last 2 MB of the file, however long it is."""
+        try:
+            tail = read_tail(self.path / "samples.jsonl", SAMPLES_TAIL_BYTES)
+        except FileNotFoundError:
+            return []
+        lines = tail.split(b"\n")[:-1]
+        if len(tail) == SAMPLES_TAIL_BYTES:
+            lines = lines[1:]  # the first one is likely cut
+        rows = [_parse_line(line, f"{self.path}/samples.jsonl") for line in lines[-limit:]]
+        return [row for row in rows if isinstance(row, dict)]
 
     def log_tail(self, lines: int = 200) -> str:
         """The last lines of log.txt (of its last 256 KB)."""
         try:
-            with open(self.path / "log.txt", "rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - LOG_TAIL_BYTES))
-                tail = file.read().decode(errors="replace")
+            tail = read_tail(self.path / "log.txt", LOG_TAIL_BYTES).decode(errors="replace")
         except FileNotFoundError:
             return ""
         return replace_unstorable_characters("\n".join(tail.rstrip("\n").split("\n")[-lines:]))
@@ -277,33 +305,42 @@ def _write_input(folder: Path, name: str, given: Any, source: str | None) -> dic
 
 def _read_json(path: Path) -> Any:
     try:
-        content = path.read_bytes()
+        with open_plain(path) as file:
+            content = file.read(MAX_JSON_BYTES + 1)
     except FileNotFoundError:
         return None
+    if len(content) > MAX_JSON_BYTES:
+        raise UserError(f"{path}: larger than {MAX_JSON_BYTES:,} bytes; the run directory is damaged")
     try:
         return json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable as JSON ({error}); the run directory is damaged") from error
 
 
-def _json_lines(path: Path, since_offset: int) -> tuple[list[dict[str, Any]], int]:
+def _json_lines(path: Path, since_offset: int, limit_bytes: int | None) -> tuple[list[dict[str, Any]], int]:
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             if since_offset > 0:
                 file.seek(since_offset - 1)
                 if file.read(1) != b"\n":  # truncated since then, and perhaps grown again
                     since_offset = 0
             file.seek(since_offset)
-            content = file.read()
+            content = file.read(limit_bytes if limit_bytes is not None else -1)
+            if limit_bytes is not None and len(content) == limit_bytes and b"\n" not in content:
+                content += file.readline()  # one long line is one row all the same
     except FileNotFoundError:
         return [], 0
     whole = content[: content.rfind(b"\n") + 1]
     rows = []
     for number, line in enumerate(whole.splitlines(), start=1):
-        try:
-            rows.append(json.loads(line))
-        except ValueError as error:
-            raise UserError(
-                f"{path}: line {number} after byte {since_offset} is damaged ({error})"
-            ) from error
+        row = _parse_line(line, f"{path}: line {number} after byte {since_offset}")
+        if isinstance(row, dict):
+            rows.append(row)
     return rows, since_offset + len(whole)
+
+
+def _parse_line(line: bytes, where: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where} is damaged ({error})") from error

@@ -5,6 +5,10 @@ from typing import Any, Literal
 
 Architecture = Literal["llama", "qwen2", "qwen3", "gpt2", "gpt_neox", "opt"]
 Layout = Literal["shared_prompt", "padded"]
+Device = Literal["auto", "cpu", "cuda"]
+Backend = Literal["torch", "deepspeed"]
+ZERO_STAGES = (0, 1, 2, 3)
+MAX_PROCESSES = 64  # of one run, on one machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,12 +149,22 @@ class BatchOptions:
 
     max_prompt_tokens: int = 512
     max_response_tokens: int = 256
-    max_micro_batch_tokens: int = 4096
+    # Of one forward pass. "auto": by device and width of the model (learning.micro_batch_size.py).
+    max_micro_batch_tokens: int | Literal["auto"] = "auto"
     layout: Literal["auto", "shared_prompt", "padded"] = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("max_prompt_tokens", "max_response_tokens", "max_micro_batch_tokens"):
+        for name in ("max_prompt_tokens", "max_response_tokens"):
             require_at_least(name, getattr(self, name), 1)
+        if self.max_micro_batch_tokens != "auto":
+            require_at_least("max_micro_batch_tokens", self.max_micro_batch_tokens, 1)
+
+    @property
+    def micro_batch_tokens(self) -> int:
+        """max_micro_batch_tokens, which somebody has made a number by now."""
+        if self.max_micro_batch_tokens == "auto":
+            raise RuntimeError('max_micro_batch_tokens is "auto" still; resolve it once the model is loaded')
+        return self.max_micro_batch_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,11 +184,11 @@ class EvaluationOptions:
 class RuntimeOptions:
     """How a run is executed. Bit-exact resumption needs all of it unchanged."""
 
-    threads: int = 1
+    threads: int = 1  # the fastest up to a width of about 512, whatever else runs (docs/benchmarks.md)
     seed: int = 0
     dtype: Literal["fp32", "bf16"] = "fp32"  # bf16: weights stay fp32, forward passes are autocast
-    device: Literal["auto", "cpu", "cuda"] = "cpu"
-    backend: Literal["torch", "deepspeed"] = "torch"
+    device: Device = "cpu"
+    backend: Backend = "torch"
     zero_stage: int = 0
     checkpoint_every_steps: int = 100
     keep_checkpoints: int = 2  # the newest ones; the best is kept beside them
@@ -184,10 +198,15 @@ class RuntimeOptions:
             require_at_least(name, getattr(self, name), 1)
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must be between 0 and 2^32 - 1, found {self.seed}")
-        if self.zero_stage not in (0, 1, 2, 3):
+        if self.zero_stage not in ZERO_STAGES:
             raise ValueError(f"zero_stage must be 0, 1, 2 or 3, found {self.zero_stage}")
         if self.zero_stage and self.backend == "torch":
             raise ValueError(f'zero_stage {self.zero_stage} needs backend "deepspeed", found "torch"')
+
+    def require_processes(self, processes: int) -> None:
+        """Raises ValueError for a number of processes that no run has."""
+        if not 1 <= processes <= MAX_PROCESSES:
+            raise ValueError(f"processes must be between 1 and {MAX_PROCESSES}, found {processes}")
 
 
 def require_at_least(name: str, value: float, least: float) -> None:

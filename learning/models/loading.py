@@ -17,6 +17,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from learning.interface.model_folders import require_own_files
 from learning.interface.options import UserError
 from learning.interface.training_options import ModelSource
 from learning.models.files import existing_folder, unreadable
@@ -122,6 +123,7 @@ def _config(source: ModelSource) -> Any:
         folder = existing_folder(source.path)
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder}: no config.json, so this is not a model folder")
+        require_own_files(folder)
     try:
         return AutoConfig.from_pretrained(source.location, **source.from_pretrained_options)
     except (OSError, ValueError, KeyError) as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from learning.interface.model_folders import require_own_files
 from learning.interface.options import UserError
 from learning.interface.training_options import ModelArchitecture, ModelSource, TokenizerOptions
 from learning.models.files import existing_folder, unreadable
@@ -41,6 +42,7 @@ def load_tokenizer(source: ModelSource | str | Path) -> PreTrainedTokenizerFast:
                 f"{folder}: no tokenizer in this folder (looked for {', '.join(_TOKENIZER_FILES)}); "
                 "save the model's tokenizer there with save_pretrained"
             )
+        require_own_files(folder)
     try:
         tokenizer = _tokenizer_class(source).from_pretrained(
             source.location, **source.from_pretrained_options

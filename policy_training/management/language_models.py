@@ -4,12 +4,9 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from learning.interface.options import options_to_dict
-from learning.interface.training_options import ModelArchitecture, ModelSource
-from policy_training.models import Policy
+from policy_training.language_models import find_policy, language_model_config
 from policy_training.training.supervised_presets import LANGUAGE_MODEL_PRESETS
-from workspace.config_overrides import apply_overrides
-from workspace.errors import ActionError
+from runs.execution import add_execution_arguments, asked_processes, execution_assignments
 from workspace.models import Project
 
 
@@ -19,6 +16,7 @@ def add_language_model_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--start", help="name of the policy to start from (default: a model from scratch, see --set)"
     )
+    add_execution_arguments(parser)
     parser.add_argument(
         "--set",
         nargs="+",
@@ -29,15 +27,12 @@ def add_language_model_arguments(parser: ArgumentParser) -> None:
 
 
 def language_model_options(project: Project, options: Mapping[str, Any]) -> dict[str, Any]:
-    """name, config and parent, as the actions take them. Raises ActionError."""
-    parent = None
-    if options["start"]:
-        parent = Policy.objects.filter(project=project, name=options["start"]).first()
-        if parent is None:
-            raise ActionError(f"The project has no policy “{options['start']}”.", code="no_policy")
-    config = LANGUAGE_MODEL_PRESETS[options["preset"]].config(ModelSource(from_scratch=ModelArchitecture()))
+    """name, config, parent and processes, as the actions take them. Raises ActionError."""
     return {
         "name": options["name"],
-        "config": apply_overrides(options_to_dict(config), options["set"]),
-        "parent": parent,
+        "config": language_model_config(
+            options["preset"], execution_assignments(options, "runtime") + options["set"]
+        ),
+        "parent": find_policy(project, options["start"]) if options["start"] else None,
+        "processes": asked_processes(options),
     }

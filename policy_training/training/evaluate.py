@@ -17,6 +17,7 @@ from learning.interface.options import UserError
 from learning.interface.record_files import write_records
 from learning.interface.record_rows import ScoreRow
 from learning.interface.record_schemas import PROMPTS, SAMPLED_RESPONSES, SCORES
+from learning.micro_batch_size import resolve_micro_batch_tokens
 from learning.models.architectures import require_max_positions
 from learning.models.loading import load_policy
 from learning.models.tokenization import decode_response
@@ -62,6 +63,14 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         runtime=config.runtime,
         distributed=distributed,
     )
+    scorer.reward_model.batch = resolve_micro_batch_tokens(
+        context,
+        distributed,
+        config.reward_model_batch or config.batch,
+        scorer.reward_model.model,
+        name="reward_model_batch",
+    )
+    batch = resolve_micro_batch_tokens(context, distributed, config.batch, policy.model)
     prompts = tokenize_prompts(rows, tokenizer, config.batch.max_prompt_tokens)
     context.set_status(notes=cut_notes(prompts, config.batch.max_prompt_tokens))
     layout, _ = choose_layout(
@@ -85,7 +94,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
             options=config.sampling,
             seed=f"{config.runtime.seed}/evaluation",
         ),
-        max_micro_batch_tokens=config.batch.max_micro_batch_tokens,
+        max_micro_batch_tokens=batch.micro_batch_tokens,
         layout=layout,
         distributed=distributed,
         before_pass=context.stop_if_requested,

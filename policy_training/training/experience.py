@@ -8,6 +8,7 @@ several micro-batches in one row.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -43,9 +44,9 @@ class RolloutMicroBatch:
     is_dummy: bool
     rollout_indices: list[int]  # of its responses, in the step's rollouts
     # From this very micro-batch and not from the sampler, so that the first ratio is exactly 1.
-    old_logprobs_NR: Tensor
-    reference_logprobs_NR: Tensor
-    entropy_sum: float  # over its response tokens
+    old_logprobs_NR: Tensor = field(default_factory=_empty_tensor)
+    reference_logprobs_NR: Tensor = field(default_factory=_empty_tensor)
+    entropy_sum: float = 0.0  # over its response tokens
     rewards_NR: Tensor = field(default_factory=_empty_tensor)
     old_values_NR: Tensor = field(default_factory=_empty_tensor)
     advantages_NR: Tensor = field(default_factory=_empty_tensor)
@@ -59,90 +60,157 @@ class RolloutMicroBatch:
 Minibatch = list[RolloutMicroBatch]  # of one optimizer step
 
 
-def recompute_logprobs(state: PPOState, rollouts: Sequence[Rollout]) -> list[Minibatch]:
-    """Minibatches of micro-batches with log-probs of policy and reference, computed once for all PPO epochs.
+class Learner(Protocol):
+    """Takes the gradients of a minibatch while its experience is gathered, from the same passes."""
+
+    minibatch: Minibatch
+
+    @property
+    def learns_policy(self) -> bool:
+        """False: the critic alone learns."""
+        ...
+
+    def learn(self, micro_batch: RolloutMicroBatch, logprobs_NR: Tensor, raw_values_NR: Tensor) -> None:
+        """`micro_batch` is complete; the log-probs (where the policy learns) and values carry their graphs."""
+        ...
+
+
+def make_minibatches(state: PPOState, rollouts: Sequence[Rollout]) -> list[Minibatch]:
+    """Minibatches of micro-batches, of this rank, without what models say about them.
 
     A minibatch takes whole prompts, and minibatches differ by one prompt at most. Cutting one into micro-batches by
     a token budget does not change its update.
     """
-    config = state.config
-    n_samples, temperature = config.rollout.samples_per_prompt, config.rollout.sampling.temperature
+    config, n_samples = state.config, state.config.rollout.samples_per_prompt
     examples = rollouts_to_examples(rollouts, n_samples)
     shapes = [example_size(example, state.layout) for example in examples]
-    minibatches = []
-    for part in even_parts(len(examples), config.algorithm.responses_per_minibatch // n_samples):
-        minibatch = []
-        for micro in micro_batches(
-            shapes,
-            part,
-            max_tokens=config.batch.max_micro_batch_tokens,
-            rank=state.distributed.rank,
-            world_size=state.distributed.world_size,
-        ):
-            batch = collate(
-                [examples[index] for index in micro.indices],
-                layout=state.layout,
-                pad_id=state.tokenizer.pad_token_id,
-                device=state.distributed.device,
+    return [
+        [
+            RolloutMicroBatch(
+                batch=collate(
+                    [examples[index] for index in micro.indices],
+                    layout=state.layout,
+                    pad_id=state.tokenizer.pad_token_id,
+                    device=state.distributed.device,
+                ),
+                is_dummy=micro.is_dummy,
+                rollout_indices=[index * n_samples + k for index in micro.indices for k in range(n_samples)],
             )
-            logprobs_NR, entropy_NR = state.policy.infer(
-                with_math_attention, compute_token_logprobs_and_entropy, batch, temperature
+            for micro in micro_batches(
+                shapes,
+                part,
+                max_tokens=config.batch.micro_batch_tokens,
+                rank=state.distributed.rank,
+                world_size=state.distributed.world_size,
             )
-            reference_NR = state.reference.infer(compute_token_logprobs, batch, temperature)
-            minibatch.append(
-                RolloutMicroBatch(
-                    batch=batch,
-                    is_dummy=micro.is_dummy,
-                    rollout_indices=[
-                        index * n_samples + k for index in micro.indices for k in range(n_samples)
-                    ],
-                    old_logprobs_NR=logprobs_NR,
-                    reference_logprobs_NR=reference_NR,
-                    entropy_sum=float(entropy_NR.sum()),
-                )
-            )
-        minibatches.append(minibatch)
-    return minibatches
+        ]
+        for part in even_parts(len(examples), config.algorithm.responses_per_minibatch // n_samples)
+    ]
 
 
-def compute_rewards(
-    state: PPOState, rollouts: Sequence[Rollout], minibatches: Sequence[Minibatch]
+def gather_experience(
+    state: PPOState,
+    rollouts: Sequence[Rollout],
+    minibatches: Sequence[Minibatch],
+    learner: Learner | None = None,
 ) -> dict[str, float]:
-    """Raw scores -> per-token rewards in every micro-batch, in the order RewardOptions states; the metrics.
+    """Log-probs of policy and reference, token rewards, values, advantages and returns in every micro-batch, computed
+    once for all PPO epochs; the metrics.
 
     `score` is the reward model's, `processed_score` what remains of it after the missing-EOS rule, normalization and
     clip, `rlhf_reward` that minus the KL penalty: what PPO maximises. All three are means over responses.
     """
+    processed_scores_N = process_scores(state, rollouts)
+    # The learner's minibatch last: no other pass comes between its gradients and the step they are for.
+    taught = learner.minibatch if learner is not None else None
+    for minibatch in minibatches:
+        if minibatch is not taught:
+            for micro_batch in minibatch:
+                _complete(state, micro_batch, processed_scores_N, None)
+    for micro_batch in taught or ():
+        _complete(state, micro_batch, processed_scores_N, learner)
+    metrics = _reward_metrics(state, rollouts, processed_scores_N, minibatches)
+    every_one = [micro_batch for minibatch in minibatches for micro_batch in minibatch]
+    options = state.config.algorithm
+    if options.whiten_advantages:
+        for group in minibatches if options.whitening_scope == "minibatch" else [every_one]:
+            whiten_advantages(state, group, clip=options.advantage_clip)
+    counted = [micro_batch for micro_batch in every_one if not micro_batch.is_dummy]
+    values_M, returns_M = (
+        torch.cat([getattr(micro_batch, name)[micro_batch.is_response_NR] for micro_batch in counted])
+        for name in ("old_values_NR", "returns_NR")
+    )
+    return metrics | {
+        "explained_variance": explained_variance(values_M, returns_M, torch.ones_like(values_M).bool())
+    }
+
+
+def process_scores(state: PPOState, rollouts: Sequence[Rollout]) -> Tensor:
+    """Raw scores after missing-EOS rule, normalization and clip, in the order RewardOptions states: (N,) float64.
+
+    The running moments take the scores in, and the first call puts the critic on their scale.
+    """
     options, progress = state.config.reward, state.progress
     scores_N = torch.tensor([rollout.score for rollout in rollouts], dtype=torch.float64)
     has_eos_N = torch.tensor([rollout.response.has_eos for rollout in rollouts])
-    processed_scores_N = scores_N
     if options.missing_eos_rule == "replace":
-        processed_scores_N = replace_score_without_eos(
-            processed_scores_N, has_eos_N, score=options.missing_eos_score
-        )
+        scores_N = replace_score_without_eos(scores_N, has_eos_N, score=options.missing_eos_score)
     if options.normalize:
         # Every rank holds all rollouts of the step, so all update alike.
-        state.score_moments.update(processed_scores_N)
-        processed_scores_N = state.score_moments.normalize(processed_scores_N, clip=options.clip_range)
+        state.score_moments.update(scores_N)
+        scores_N = state.score_moments.normalize(scores_N, clip=options.clip_range)
     if options.missing_eos_rule == "subtract":
-        processed_scores_N = subtract_score_without_eos(
-            processed_scores_N, has_eos_N, penalty=-options.missing_eos_score
-        )
+        scores_N = subtract_score_without_eos(scores_N, has_eos_N, penalty=-options.missing_eos_score)
     if progress.episodes == 0 and state.config.critic.init_from == "reward_model":
         progress.value_shift = state.scorer.reward_model.reward_shift + (
             state.score_moments.mean if options.normalize else 0.0
         )
         progress.value_scale = state.score_moments.standard_deviation if options.normalize else 1.0
+    return scores_N
+
+
+def _complete(
+    state: PPOState, micro_batch: RolloutMicroBatch, processed_scores_N: Tensor, learner: Learner | None
+) -> None:
+    """Everything the update reads in this micro-batch, but for whitening."""
+    config, batch = state.config, micro_batch.batch
+    temperature = config.rollout.sampling.temperature
+    read_policy = state.policy.forward if learner and learner.learns_policy else state.policy.infer
+    read_critic = state.critic.forward if learner else state.critic.infer
+    logprobs_NR, entropy_NR = read_policy(
+        with_math_attention, compute_token_logprobs_and_entropy, batch, temperature
+    )
+    micro_batch.old_logprobs_NR = logprobs_NR.detach()
+    micro_batch.entropy_sum = float(entropy_NR.sum())
+    micro_batch.reference_logprobs_NR = state.reference.infer(compute_token_logprobs, batch, temperature)
+    micro_batch.rewards_NR = compute_token_rewards(
+        processed_scores_N[micro_batch.rollout_indices].float().to(logprobs_NR.device),
+        micro_batch.old_logprobs_NR,
+        micro_batch.reference_logprobs_NR,
+        micro_batch.is_response_NR,
+        kl_coefficient=state.kl_controller.coefficient,
+    )
+    raw_NR = read_critic(with_math_attention, compute_values, batch)
+    micro_batch.old_values_NR = rescale_values(state, raw_NR.detach())
+    micro_batch.advantages_NR, micro_batch.returns_NR = compute_gae(
+        micro_batch.rewards_NR,
+        micro_batch.old_values_NR,
+        micro_batch.is_response_NR,
+        gamma=config.algorithm.gamma,
+        gae_lambda=config.algorithm.gae_lambda,
+    )
+    if learner:
+        learner.learn(micro_batch, logprobs_NR, raw_NR)
+
+
+def _reward_metrics(
+    state: PPOState,
+    rollouts: Sequence[Rollout],
+    processed_scores_N: Tensor,
+    minibatches: Sequence[Minibatch],
+) -> dict[str, float]:
     totals = torch.zeros(3, dtype=torch.float64)  # KL, entropy, tokens
     for micro_batch in (micro_batch for minibatch in minibatches for micro_batch in minibatch):
-        micro_batch.rewards_NR = compute_token_rewards(
-            processed_scores_N[micro_batch.rollout_indices].float().to(micro_batch.old_logprobs_NR.device),
-            micro_batch.old_logprobs_NR,
-            micro_batch.reference_logprobs_NR,
-            micro_batch.is_response_NR,
-            kl_coefficient=state.kl_controller.coefficient,
-        )
         if not micro_batch.is_dummy:
             log_ratio_NR = micro_batch.old_logprobs_NR - micro_batch.reference_logprobs_NR
             totals[0] += log_ratio_NR[micro_batch.is_response_NR].double().sum().cpu()
@@ -150,6 +218,7 @@ def compute_rewards(
             totals[2] += micro_batch.batch.n_tokens
     kl_sum, entropy, tokens = state.distributed.all_reduce_sum(totals.to(state.distributed.device)).tolist()
     kl, processed_score = kl_sum / len(rollouts), float(processed_scores_N.mean())
+    scores_N = torch.tensor([rollout.score for rollout in rollouts], dtype=torch.float64)
     return {
         "score": float(scores_N.mean()),
         "score_std": float(scores_N.std(unbiased=False)),
@@ -158,7 +227,7 @@ def compute_rewards(
         "kl": kl,
         "kl_coefficient": state.kl_controller.coefficient,
         "entropy": entropy / tokens,
-        "eos_rate": float(has_eos_N.double().mean()),
+        "eos_rate": sum(rollout.response.has_eos for rollout in rollouts) / len(rollouts),
         "response_tokens": tokens / len(rollouts),
     }
 
@@ -166,33 +235,6 @@ def compute_rewards(
 def rescale_values(state: PPOState, raw_NR: Tensor) -> Tensor:
     """The critic's raw output, in units of the reward model's score, in the units of the processed scores."""
     return (raw_NR - state.progress.value_shift) / state.progress.value_scale
-
-
-def compute_advantages(state: PPOState, minibatches: Sequence[Minibatch]) -> dict[str, float]:
-    """Values, advantages and returns in every micro-batch; the metrics."""
-    options = state.config.algorithm
-    micro_batches = [micro_batch for minibatch in minibatches for micro_batch in minibatch]
-    for micro_batch in micro_batches:
-        micro_batch.old_values_NR = rescale_values(
-            state, state.critic.infer(compute_values, micro_batch.batch)
-        )
-        micro_batch.advantages_NR, micro_batch.returns_NR = compute_gae(
-            micro_batch.rewards_NR,
-            micro_batch.old_values_NR,
-            micro_batch.is_response_NR,
-            gamma=options.gamma,
-            gae_lambda=options.gae_lambda,
-        )
-    if options.whiten_advantages:
-        groups = minibatches if options.whitening_scope == "minibatch" else [micro_batches]
-        for group in groups:
-            whiten_advantages(state, group, clip=options.advantage_clip)
-    counted = [micro_batch for micro_batch in micro_batches if not micro_batch.is_dummy]
-    values_M, returns_M = (
-        torch.cat([getattr(micro_batch, name)[micro_batch.is_response_NR] for micro_batch in counted])
-        for name in ("old_values_NR", "returns_NR")
-    )
-    return {"explained_variance": explained_variance(values_M, returns_M, torch.ones_like(values_M).bool())}
 
 
 def whiten_advantages(

@@ -19,9 +19,9 @@ from learning.models.tokenization import decode_response
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.config import PPOConfig
-from policy_training.training.experience import compute_advantages, compute_rewards, recompute_logprobs
+from policy_training.training.experience import gather_experience, make_minibatches
 from policy_training.training.ppo_setup import PPOState, build_state
-from policy_training.training.ppo_update import critic_pretraining_done, ppo_update
+from policy_training.training.ppo_update import FirstUpdate, critic_pretraining_done, ppo_update
 from policy_training.training.rollouts import (
     PolicyEvaluation,
     Rollout,
@@ -123,12 +123,12 @@ def ppo_step(state: PPOState, step: int) -> tuple[dict[str, Any], list[Rollout]]
         distributed=state.distributed,
     )
     rollout_done_at = time.perf_counter()
-    minibatches = recompute_logprobs(state, rollouts)
     metrics: dict[str, Any] = {"phase": "critic" if critic_only else "policy", "responses": len(rollouts)}
-    metrics |= compute_rewards(state, rollouts, minibatches)
-    metrics |= compute_advantages(state, minibatches)
+    minibatches = make_minibatches(state, rollouts)
+    first = FirstUpdate(state, minibatches, step, critic_only=critic_only)
+    metrics |= gather_experience(state, rollouts, minibatches, first)
     experience_ready_at = time.perf_counter()
-    metrics |= ppo_update(state, minibatches, step, critic_only=critic_only)
+    metrics |= ppo_update(state, minibatches, step, critic_only=critic_only, first=first)
     finished_at = time.perf_counter()
     progress.episodes += len(rollouts)
     progress.seconds += finished_at - started_at
@@ -155,7 +155,7 @@ def evaluate(state: PPOState) -> tuple[PolicyEvaluation, list[Rollout]]:
             options=config.rollout.sampling,
             seed=f"{config.runtime.seed}/evaluation",
         ),
-        max_micro_batch_tokens=config.batch.max_micro_batch_tokens,
+        max_micro_batch_tokens=config.batch.micro_batch_tokens,
         layout="padded",
         distributed=state.distributed,
     )

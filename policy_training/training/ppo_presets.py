@@ -320,7 +320,6 @@ PPO_TINY = PPOPreset(
     batch=BatchOptions(
         max_prompt_tokens=256,  # ours, as in fine-tuning
         max_response_tokens=192,  # ours
-        max_micro_batch_tokens=1024,  # ours
     ),
     evaluation=EvaluationOptions(max_examples=128),  # ours
 )

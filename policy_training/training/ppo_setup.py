@@ -1,6 +1,6 @@
 """What PPO builds before its first step: models, engines, prompts, samplers, and the counters a checkpoint keeps."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from learning.batches.layout import choose_layout
@@ -11,6 +11,7 @@ from learning.engine import Engine
 from learning.interface.options import UserError
 from learning.interface.record_schemas import PROMPTS
 from learning.interface.training_options import Layout, ModelSource
+from learning.micro_batch_size import resolve_micro_batch_tokens
 from learning.models.architectures import require_max_positions
 from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenizers import load_tokenizer
@@ -91,6 +92,17 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
         distributed=distributed,
     )
     critic = load_critic(config, scorer, tokenizer)
+    scorer.reward_model.batch = resolve_micro_batch_tokens(
+        context,
+        distributed,
+        config.reward_model_batch or config.batch,
+        scorer.reward_model.model,
+        name="reward_model_batch",
+    )
+    # The first update of a step learns from passes of policy and critic that are in memory together.
+    config = replace(
+        config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, policy, critic, graphs=2)
+    )
     for model in (policy, critic):
         require_max_positions(model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
         if config.policy.gradient_checkpointing:

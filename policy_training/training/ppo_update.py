@@ -45,10 +45,23 @@ def critic_pretraining_done(state: PPOState) -> bool:
     return later > (1.0 - options.plateau_min_improvement) * earlier
 
 
+def minibatch_order(state: PPOState, n_minibatches: int, step: int, epoch: int) -> Sequence[int]:
+    """In which order the minibatches of a PPO epoch are taken."""
+    return epoch_permutation(n_minibatches, seed=state.config.runtime.seed + step, epoch=epoch)
+
+
 def ppo_update(
-    state: PPOState, minibatches: Sequence[Minibatch], step: int, *, critic_only: bool
+    state: PPOState,
+    minibatches: Sequence[Minibatch],
+    step: int,
+    *,
+    critic_only: bool,
+    first: "FirstUpdate | None" = None,
 ) -> dict[str, Any]:
-    """One optimizer step a minibatch and PPO epoch, for each of critic and policy; the metrics."""
+    """One optimizer step a minibatch and PPO epoch, for each of critic and policy; the metrics.
+
+    `first` holds gradients of the first one already.
+    """
     options, progress = state.config.algorithm, state.progress
     history: dict[str, list[float]] = {}
     planned_updates = options.ppo_epochs * len(minibatches)
@@ -63,26 +76,33 @@ def ppo_update(
             history.setdefault(name, []).append(figure)
 
     for epoch in range(options.ppo_epochs):
-        for index in epoch_permutation(len(minibatches), seed=state.config.runtime.seed + step, epoch=epoch):
+        for index in minibatch_order(state, len(minibatches), step, epoch):
             if (
                 critic_only
                 and progress.critic_pretraining_updates >= state.config.critic.max_pretraining_updates
             ):
                 break
             minibatch = minibatches[index]
-            tokens = state.distributed.sum(sum(float(m.batch.n_tokens) for m in minibatch if not m.is_dummy))
-            record(**update_critic(state, minibatch, tokens))
+            tokens = step_tokens(state, minibatch)
+            critic, policy = (first.critic, first.policy) if first is not None else (None, None)
+            first = None
+            record(**(critic.finish() if critic is not None else update_critic(state, minibatch, tokens)))
             if critic_only:
                 progress.critic_pretraining_updates += 1
                 progress.critic_losses.append(history["value_loss"][-1])
                 continue
-            record(**update_policy(state, minibatch, tokens))
+            record(**(policy.finish() if policy is not None else update_policy(state, minibatch, tokens)))
             if options.target_kl is not None and history["approx_kl"][-1] > options.target_kl:
                 skipped = planned_updates - len(history["approx_kl"])
                 state.policy.skip_steps(skipped)
                 state.critic.skip_steps(skipped)
                 return _metrics(history, early_stopped=True)
     return _metrics(history, early_stopped=False)
+
+
+def step_tokens(state: PPOState, minibatch: Minibatch) -> float:
+    """Response tokens of the minibatch, on all ranks."""
+    return state.distributed.sum(sum(float(m.batch.n_tokens) for m in minibatch if not m.is_dummy))
 
 
 def _metrics(history: dict[str, list[float]], *, early_stopped: bool) -> dict[str, Any]:
@@ -98,66 +118,126 @@ def mean_metrics(history: dict[str, list[float]]) -> dict[str, Any]:
 
 def update_critic(state: PPOState, minibatch: Minibatch, tokens: float) -> dict[str, float]:
     """One optimizer step of the critic; `tokens` are the response tokens of the minibatch on all ranks."""
-    clipped = 0.0
-
-    def loss_sum(micro_batch: RolloutMicroBatch) -> Tensor:
-        nonlocal clipped
-        raw_NR = state.critic.forward(with_math_attention, compute_values, micro_batch.batch)
-        terms = clipped_value_loss(
-            rescale_values(state, raw_NR),
-            micro_batch.old_values_NR,
-            micro_batch.returns_NR,
-            micro_batch.is_response_NR,
-            clip=state.config.algorithm.clip_range_value,
-        )
-        clipped += 0.0 if micro_batch.is_dummy else float(terms.clipped_tokens)
-        return terms.loss
-
-    result = state.critic.accumulate_and_step(minibatch, loss_sum, loss_denominator=tokens)
-    return {
-        "value_loss": result.loss,
-        "value_clip_fraction": state.distributed.sum(clipped) / tokens,
-        "critic_gradient_norm": result.gradient_norm,
-    }
+    update = CriticUpdate(state, tokens)
+    for micro_batch in minibatch:
+        update.add(micro_batch, state.critic.forward(with_math_attention, compute_values, micro_batch.batch))
+    return update.finish()
 
 
 def update_policy(state: PPOState, minibatch: Minibatch, tokens: float) -> dict[str, float]:
+    """One optimizer step of the policy; `tokens` as above."""
+    update = PolicyUpdate(state, tokens)
+    temperature = state.config.rollout.sampling.temperature
+    for micro_batch in minibatch:
+        update.add(
+            micro_batch,
+            state.policy.forward(with_math_attention, compute_token_logprobs, micro_batch.batch, temperature),
+        )
+    return update.finish()
+
+
+class CriticUpdate:
+    """One optimizer step of the critic on the clipped value loss; `tokens`: of its minibatch, on all ranks."""
+
+    def __init__(self, state: PPOState, tokens: float) -> None:
+        self._state, self._tokens, self._clipped = state, tokens, 0.0
+
+    def add(self, micro_batch: RolloutMicroBatch, raw_values_NR: Tensor) -> None:
+        """The gradient of a micro-batch, through the critic's raw output."""
+        terms = clipped_value_loss(
+            rescale_values(self._state, raw_values_NR),
+            micro_batch.old_values_NR,
+            micro_batch.returns_NR,
+            micro_batch.is_response_NR,
+            clip=self._state.config.algorithm.clip_range_value,
+        )
+        self._clipped += 0.0 if micro_batch.is_dummy else float(terms.clipped_tokens)
+        self._state.critic.accumulate(terms.loss, self._tokens, is_dummy=micro_batch.is_dummy)
+
+    def finish(self) -> dict[str, float]:
+        result = self._state.critic.take_step()
+        return {
+            "value_loss": result.loss,
+            "value_clip_fraction": self._state.distributed.sum(self._clipped) / self._tokens,
+            "critic_gradient_norm": result.gradient_norm,
+        }
+
+
+class PolicyUpdate:
     """One optimizer step of the policy: the clipped loss on the rollouts plus ptx_coefficient times the ptx loss on the
     texts and demonstrations mixed in, gradients in one buffer. The metric `ptx_loss` is in nats a token, as any
-    language-model loss, whatever the coefficient.
+    language-model loss, whatever the coefficient. `tokens`: of its minibatch, on all ranks.
     """
-    temperature = state.config.rollout.sampling.temperature
-    coefficient = state.config.algorithm.ptx_coefficient
-    ptx = ptx_micro_batches(state)
-    ptx_loss = 0.0
-    totals = {"policy_loss": 0.0, "clip_fraction": 0.0, "approx_kl": 0.0}
 
-    def loss_sum(micro_batch: RolloutMicroBatch | PtxMicroBatch) -> Tensor:
-        nonlocal ptx_loss
-        weight = 0.0 if micro_batch.is_dummy else 1.0
-        if isinstance(micro_batch, PtxMicroBatch):
-            logprobs_NR = state.policy.forward(with_math_attention, compute_token_logprobs, micro_batch.batch)
-            nats = language_model_loss(logprobs_NR, micro_batch.batch.is_response_NR)
-            ptx_loss += weight * float(nats.detach())
-            return (coefficient * tokens / micro_batch.step_tokens) * nats
+    def __init__(self, state: PPOState, tokens: float) -> None:
+        self._state, self._tokens = state, tokens
+        self._totals = {"policy_loss": 0.0, "clip_fraction": 0.0, "approx_kl": 0.0}
+
+    def add(self, micro_batch: RolloutMicroBatch, logprobs_NR: Tensor) -> None:
+        """The gradient of a micro-batch, through the policy's log-probs."""
         terms = clipped_policy_loss(
-            state.policy.forward(with_math_attention, compute_token_logprobs, micro_batch.batch, temperature),
+            logprobs_NR,
             micro_batch.old_logprobs_NR,
             micro_batch.advantages_NR,
             micro_batch.is_response_NR,
-            clip=state.config.algorithm.clip_range,
+            clip=self._state.config.algorithm.clip_range,
         )
-        totals["policy_loss"] += weight * float(terms.loss.detach())
-        totals["clip_fraction"] += weight * float(terms.clipped_tokens)
-        totals["approx_kl"] += weight * float(terms.approx_kl)
-        return terms.loss
+        if not micro_batch.is_dummy:
+            self._totals["policy_loss"] += float(terms.loss.detach())
+            self._totals["clip_fraction"] += float(terms.clipped_tokens)
+            self._totals["approx_kl"] += float(terms.approx_kl)
+        self._state.policy.accumulate(terms.loss, self._tokens, is_dummy=micro_batch.is_dummy)
 
-    inputs: list[RolloutMicroBatch | PtxMicroBatch] = [*minibatch, *ptx]
-    result = state.policy.accumulate_and_step(inputs, loss_sum, loss_denominator=tokens)
-    metrics = {name: state.distributed.sum(total) / tokens for name, total in totals.items()}
-    if ptx:
-        metrics["ptx_loss"] = state.distributed.sum(ptx_loss) / ptx[0].step_tokens
-    return metrics | {"gradient_norm": result.gradient_norm, "learning_rate": result.learning_rate}
+    def finish(self) -> dict[str, float]:
+        state = self._state
+        ptx_metrics = self._add_ptx()
+        result = state.policy.take_step()
+        metrics = {name: state.distributed.sum(total) / self._tokens for name, total in self._totals.items()}
+        return (
+            metrics
+            | ptx_metrics
+            | {"gradient_norm": result.gradient_norm, "learning_rate": result.learning_rate}
+        )
+
+    def _add_ptx(self) -> dict[str, float]:
+        state, ptx = self._state, ptx_micro_batches(self._state)
+        if not ptx:
+            return {}
+        total = 0.0
+        for micro_batch in ptx:
+            logprobs_NR = state.policy.forward(with_math_attention, compute_token_logprobs, micro_batch.batch)
+            nats = language_model_loss(logprobs_NR, micro_batch.batch.is_response_NR)
+            total += 0.0 if micro_batch.is_dummy else float(nats.detach())
+            weight = state.config.algorithm.ptx_coefficient * self._tokens / micro_batch.step_tokens
+            state.policy.accumulate(weight * nats, self._tokens, is_dummy=micro_batch.is_dummy)
+        return {"ptx_loss": state.distributed.sum(total) / ptx[0].step_tokens}
+
+
+class FirstUpdate:
+    """The first optimizer step of a PPO step, on the very passes that its experience comes from.
+
+    Until that step the weights are those which the log-probs and values are wanted of, so that passes of its own would
+    compute the same bits once more. The policy waits where advantages are whitened: then they are known only when all
+    the experience is.
+    """
+
+    def __init__(
+        self, state: PPOState, minibatches: Sequence[Minibatch], step: int, *, critic_only: bool
+    ) -> None:
+        self.minibatch = minibatches[minibatch_order(state, len(minibatches), step, 0)[0]]
+        tokens = step_tokens(state, self.minibatch)
+        self.critic = CriticUpdate(state, tokens)
+        waits = critic_only or state.config.algorithm.whiten_advantages
+        self.policy = None if waits else PolicyUpdate(state, tokens)
+
+    @property
+    def learns_policy(self) -> bool:
+        return self.policy is not None
+
+    def learn(self, micro_batch: RolloutMicroBatch, logprobs_NR: Tensor, raw_values_NR: Tensor) -> None:
+        self.critic.add(micro_batch, raw_values_NR)
+        if self.policy is not None:
+            self.policy.add(micro_batch, logprobs_NR)
 
 
 def ptx_micro_batches(state: PPOState) -> list[PtxMicroBatch]:
@@ -180,7 +260,7 @@ def ptx_micro_batches(state: PPOState) -> list[PtxMicroBatch]:
         for micro in micro_batches(
             [example_size(example, "padded") for example in examples],
             range(len(examples)),
-            max_tokens=state.config.batch.max_micro_batch_tokens,
+            max_tokens=state.config.batch.micro_batch_tokens,
             rank=state.distributed.rank,
             world_size=state.distributed.world_size,
         )

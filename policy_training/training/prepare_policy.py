@@ -27,6 +27,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from learning.interface.atomic_files import atomic_folder
 from learning.interface.exit_codes import EXIT_DONE, EXIT_USER_ERROR
+from learning.interface.model_folders import require_own_files
 from learning.interface.options import UserError
 from learning.models.loading import is_reward_model
 from learning.models.template_freezing import freeze_date, freeze_values
@@ -96,6 +97,7 @@ def merge_adapter(base: Path, adapter: Path, out: Path) -> None:
         raise UserError(
             f"{adapter}: no adapter_model.safetensors; save the adapter with safetensors, nothing else is loaded"
         )
+    require_own_files(adapter)
     _require_finite(adapter)
     try:
         config = PeftConfig.from_pretrained(adapter)
@@ -132,7 +134,8 @@ _TOKENIZER_FILES = (
 
 
 def _check_model(folder: Path) -> dict[str, Any]:
-    """Its architecture is known, its weights are whole and finite; facts about it."""
+    """Its architecture is known, its weights are whole, its own and finite; facts about it."""
+    require_own_files(folder)
     try:
         raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -42,8 +42,6 @@ from policy_training.training.sampler import SamplingRequest, sample_responses
 def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
     config = context.options
     distributed = DistributedContext.start(config.runtime)
-    if distributed.world_size > 1:
-        raise UserError("sample: runs in one process; start several runs with different prompts instead")
     rows = context.read_input("prompts", PROMPTS)
     if not rows:
         raise UserError("inputs/prompts: has no prompts; add at least one")
@@ -65,23 +63,21 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
     folder = context.path / "shards"
     policy_sha256s = model_source_sha256s(config.policy)
     require_same_inputs(folder, {"options": options_to_dict(config), "policy_sha256s": policy_sha256s})
-    for number, shard in enumerate(shards):
+    # Every rank its own shard, all in step. Noise is keyed by prompt and sample, so who writes a shard changes nothing.
+    for begin in range(0, len(shards), distributed.world_size):
         context.require_current()
-        if context.stop_requested:
+        if distributed.any(context.stop_requested):
             raise StopRequested(
-                f"stopped after {number} of {len(shards)} shards; start the run again to go on"
+                f"stopped after {begin} of {len(shards)} shards; start the run again to go on"
             )
-        context.set_status(stage="sampling", step=number, steps_total=len(shards))
-        path = shard_path(folder, number)
-        if not path.exists():
-            write_shard(path, context, policy, tokenizer, shard)
-        for row in read_records(path, SAMPLED_RESPONSES)[:2]:
-            context.log_sample(
-                number,
-                prompt=row["prompt"][-1]["content"],
-                response=row["text"],
-                temperature=f"{shard.temperature:g}",
-            )
+        context.set_status(stage="sampling", step=begin, steps_total=len(shards))
+        together = range(begin, min(begin + distributed.world_size, len(shards)))
+        own = begin + distributed.rank
+        if own in together and not shard_path(folder, own).exists():
+            write_shard(shard_path(folder, own), context, policy, tokenizer, shards[own])
+        distributed.barrier()
+        for number in together:
+            log_samples(context, number, shard_path(folder, number), shards[number])
     context.set_status(stage="saving", step=len(shards), steps_total=len(shards))
 
     response_rows = [
@@ -90,7 +86,8 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
         for row in read_records(shard_path(folder, number), SAMPLED_RESPONSES)
     ]
     context.require_current()
-    write_records(context.path / "responses.parquet", response_rows, SAMPLED_RESPONSES)
+    if context.is_main:
+        write_records(context.path / "responses.parquet", response_rows, SAMPLED_RESPONSES)
     lengths = [len(row["token_ids"]) for row in response_rows]
     return {
         "responses": len(response_rows),
@@ -160,6 +157,16 @@ def _samples_of_prompts(
             raise UserError(f"{where}: {error}") from error
         samples[prompt_id][temperature] = count
     return samples
+
+
+def log_samples(context: RunContext[SampleConfig], number: int, path: Path, shard: Shard) -> None:
+    for row in read_records(path, SAMPLED_RESPONSES)[:2]:
+        context.log_sample(
+            number,
+            prompt=row["prompt"][-1]["content"],
+            response=row["text"],
+            temperature=f"{shard.temperature:g}",
+        )
 
 
 def shard_path(folder: Path, number: int) -> Path:

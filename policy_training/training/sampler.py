@@ -1,12 +1,11 @@
 """Sampling n responses a prompt from one prefill, with the log-probabilities the update needs.
 
-The prompt is computed once and its keys and values are copied to the n samples. Keys and values live in buffers
-allocated once for the whole length (growing them by concatenation copies everything at every token). Rows that have
-ended are dropped from the batch when enough of them have. The noise of a sample depends on (seed, prompt id, sample
-number) alone, so batch size, order, ranks and dropped rows do not change what is drawn.
+The prompt is computed once for its n samples (decoding.py). Rows that have ended are dropped from the batch when enough
+of them have. The noise of a sample depends on (seed, prompt id, sample number) alone, so batch size, order, ranks and
+dropped rows do not change what is drawn.
 
-Suffixes: B prompts, N = B * n rows (fewer once some are dropped), T prompt tokens (left-padded), R response
-tokens, S = T + R columns, V vocabulary.
+Suffixes: B prompts, N = B * n rows (fewer once some are dropped), T prompt tokens (left-padded), R response tokens,
+V vocabulary.
 """
 
 import hashlib
@@ -17,11 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache
 
 from learning.interface.options import UserError
-from learning.models.architectures import max_positions, shared_prompt_unsupported_reason
+from learning.models.architectures import max_positions
 from policy_training.training.config import SamplingOptions
+from policy_training.training.decoding import left_padded, start_decoding
 
 # Copying the surviving rows costs about one decoding step; below this share of active rows it pays back at once.
 COMPACTION_THRESHOLD = 0.8
@@ -46,53 +45,6 @@ class SampledResponse:
     token_ids: list[int]
     logprobs: list[float]
     has_eos: bool
-
-
-class PreallocatedCacheLayer(CacheLayerMixin):
-    """Keys and values of one attention layer in buffers of their final length: (rows, heads, capacity, width)."""
-
-    is_sliding = False
-
-    def __init__(self, capacity: int) -> None:
-        super().__init__()
-        self.capacity = capacity
-        self.length = 0
-
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        # Under autocast rotated keys may be fp32 while values are bf16: each keeps its own type.
-        rows, heads, _, width = key_states.shape
-        self.keys = key_states.new_empty(rows, heads, self.capacity, width)
-        self.values = value_states.new_empty(rows, heads, self.capacity, value_states.shape[-1])
-        self.is_initialized = True
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        end = self.length + key_states.shape[2]
-        self.keys[:, :, self.length : end] = key_states
-        self.values[:, :, self.length : end] = value_states
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.length + query_length, 0
-
-    def get_seq_length(self) -> int:
-        return self.length
-
-    def get_max_length(self) -> int:
-        return self.capacity
-
-    def batch_select_indices(self, indices: Tensor) -> None:
-        """Keep these rows; an index may come several times. Only the filled part is copied."""
-        rows = len(indices)
-        keys, values = self.keys, self.values
-        self.keys = keys.new_empty(rows, *keys.shape[1:])
-        self.values = values.new_empty(rows, *values.shape[1:])
-        self.keys[:, :, : self.length] = keys[indices, :, : self.length]
-        self.values[:, :, : self.length] = values[indices, :, : self.length]
 
 
 def sample_responses(
@@ -147,42 +99,28 @@ def _sample_batch(
     pad_id: int,
     before_token: Callable[[], None],
 ) -> list[SampledResponse]:
-    device = policy.get_input_embeddings().weight.device
     options, n_samples, R = request.options, request.n_samples, request.max_response_tokens
-    ids_BT, is_token_BT = _left_padded([ids for _, ids in prompts], pad_id, device)
-    T = ids_BT.shape[1]
-    # A finished 4D mask passes through the allow-listed models untouched; the others build theirs from a 2D one.
-    packable = shared_prompt_unsupported_reason(policy) is None
-    layers = policy.config.num_hidden_layers
-    cache = (
-        Cache(layers=[PreallocatedCacheLayer(T + R) for _ in range(layers)])
-        if packable
-        else DynamicCache(config=policy.config)
-    )
-    position_ids_BT = (is_token_BT.cumsum(dim=1) - 1).clamp(min=0)
-    logits_BV = _next_logits(policy, ids_BT, is_token_BT.long(), position_ids_BT, cache)
-
+    token_ids = [ids for _, ids in prompts]
+    decoder = start_decoding(policy, token_ids, n_samples, R, pad_id=pad_id)
+    device = decoder.first_logits_BV.device
     prompt_of_row_N = torch.arange(len(prompts), device=device).repeat_interleave(n_samples)
-    _select_cache_rows(cache, prompt_of_row_N)
-    logits_NV = logits_BV[prompt_of_row_N]
-    position_N = is_token_BT.sum(dim=1)[prompt_of_row_N]
-    # Columns a row may attend to: its prompt's tokens, then everything it writes itself.
-    ones_NR = torch.ones(len(prompt_of_row_N), R, dtype=torch.bool, device=device)
-    is_visible_NS = torch.cat([is_token_BT[prompt_of_row_N], ones_NR], dim=1)
+    logits_NV = decoder.first_logits_BV[prompt_of_row_N]
+    ids_BT, is_token_BT = left_padded(token_ids, pad_id, device)
     counts_prompt = options.repetition_penalty_scope == "prompt_and_response"
     penalised_BT = is_token_BT if counts_prompt else torch.zeros_like(is_token_BT)
-    seen_NV = _seen_tokens(logits_BV.shape[-1], ids_BT, penalised_BT)[prompt_of_row_N]
+    seen_NV = _seen_tokens(logits_NV.shape[-1], ids_BT, penalised_BT)[prompt_of_row_N]
     noise_NR = _batch_noise(request.seed, prompts, n_samples, R).to(device)
 
     written = _GenerationBuffer(rows=len(prompt_of_row_N), max_tokens=R, device=device)
-    active_rows_N = torch.arange(len(prompt_of_row_N), device=device)  # row of the cache -> row written
+    active_rows_N = torch.arange(len(prompt_of_row_N), device=device)  # row of the decoder -> row written
     has_ended_N = torch.zeros_like(active_rows_N, dtype=torch.bool)
     for step in range(R):
         before_token()
         logprobs_NV = (logits_NV.float() / options.temperature).log_softmax(dim=-1)
         choices_NV = _warped_probabilities(logits_NV, logprobs_NV, seen_NV, options)
         token_N = _sample_inverse_cdf(choices_NV, noise_NR[active_rows_N, step])
-        written.write(step, active_rows_N[~has_ended_N], token_N[~has_ended_N], logprobs_NV[~has_ended_N])
+        logprob_N = logprobs_NV.gather(1, token_N[:, None]).squeeze(1)
+        written.write(step, active_rows_N[~has_ended_N], token_N[~has_ended_N], logprob_N[~has_ended_N])
         has_ended_N = has_ended_N | (token_N == eos_id)
         n_active = int((~has_ended_N).sum())
         if n_active == 0 or step == R - 1:
@@ -190,14 +128,11 @@ def _sample_batch(
         seen_NV.scatter_(1, token_N[:, None], True)
         if n_active < COMPACTION_THRESHOLD * len(active_rows_N):
             active = (~has_ended_N).nonzero().squeeze(1)
-            _select_cache_rows(cache, active)
-            active_rows_N, token_N, position_N, has_ended_N, is_visible_NS, seen_NV = (
-                x[active] for x in (active_rows_N, token_N, position_N, has_ended_N, is_visible_NS, seen_NV)
+            decoder.keep_rows(active)
+            active_rows_N, token_N, has_ended_N, seen_NV = (
+                x[active] for x in (active_rows_N, token_N, has_ended_N, seen_NV)
             )
-        visible_now_NS = is_visible_NS[:, : T + step + 1]
-        mask = visible_now_NS[:, None, None, :] if packable else visible_now_NS.long()
-        logits_NV = _next_logits(policy, token_N[:, None], mask, position_N[:, None], cache)
-        position_N = position_N + 1
+        logits_NV = decoder.next_logits(token_N)
     return written.responses(prompts, n_samples, eos_id)
 
 
@@ -209,9 +144,9 @@ class _GenerationBuffer:
         self.logprobs_NR = torch.zeros(rows, max_tokens, dtype=torch.float32, device=device)
         self.length_N = torch.zeros(rows, dtype=torch.long, device=device)
 
-    def write(self, step: int, rows_M: Tensor, token_M: Tensor, logprobs_MV: Tensor) -> None:
+    def write(self, step: int, rows_M: Tensor, token_M: Tensor, logprob_M: Tensor) -> None:
         self.tokens_NR[rows_M, step] = token_M
-        self.logprobs_NR[rows_M, step] = logprobs_MV.gather(1, token_M[:, None]).squeeze(1)
+        self.logprobs_NR[rows_M, step] = logprob_M
         self.length_N[rows_M] = step + 1
 
     def responses(
@@ -288,34 +223,3 @@ def _seen_tokens(vocabulary: int, ids_BT: Tensor, is_token_BT: Tensor) -> Tensor
     rows_BT = torch.arange(len(ids_BT), device=ids_BT.device)[:, None].expand_as(ids_BT)
     seen_BV[rows_BT[is_token_BT], ids_BT[is_token_BT]] = True
     return seen_BV
-
-
-def _left_padded(rows: Sequence[list[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token ids (B, T) and `is_token_BT`, the last token of every row in the last column."""
-    T = max(map(len, rows))
-    ids_BT = torch.full((len(rows), T), pad_id, dtype=torch.long)
-    is_token_BT = torch.zeros(len(rows), T, dtype=torch.bool)
-    for row, ids in enumerate(rows):
-        ids_BT[row, T - len(ids) :] = torch.tensor(ids)
-        is_token_BT[row, T - len(ids) :] = True
-    return ids_BT.to(device), is_token_BT.to(device)
-
-
-def _next_logits(
-    policy: Any, ids: Tensor, attention_mask: Tensor, position_ids: Tensor, cache: Cache
-) -> Tensor:
-    """Logits of the token after the last column, (rows, V); the head is applied to that column alone."""
-    output = policy(
-        input_ids=ids,
-        attention_mask=attention_mask,
-        position_ids=position_ids,
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    return output.logits[:, -1]
-
-
-def _select_cache_rows(cache: Cache, indices: Tensor) -> None:
-    for layer in cache.layers:
-        layer.batch_select_indices(indices)

@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.options import UserError
 from learning.interface.training_options import Layout
+from learning.micro_batch_size import resolve_micro_batch_tokens
 from learning.models.architectures import max_positions, require_max_positions
 from learning.models.loading import load_policy
 from learning.models.tokenization import decode_response, train_tokenizer
@@ -79,6 +80,7 @@ def fit(
     distributed = DistributedContext.start(config.runtime)
     context.set_status(stage="loading")
     model = load_policy(config.model.source, tokenizer, dropout=config.model.dropout)
+    config = replace(config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, model))
     if config.model.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     rows = RowDataset(config, model, tokenizer, train)
@@ -239,7 +241,7 @@ class RowDataset:
         return micro_batches(
             self.shapes,
             indices,
-            max_tokens=self.config.batch.max_micro_batch_tokens,
+            max_tokens=self.config.batch.micro_batch_tokens,
             rank=distributed.rank,
             world_size=distributed.world_size,
         )

@@ -85,7 +85,6 @@ SFT_LLAMA2 = LanguageModelPreset(
     batch=BatchOptions(
         max_prompt_tokens=2048,  # ours
         max_response_tokens=2048,  # ours
-        max_micro_batch_tokens=8192,  # ours
     ),
 )
 
@@ -137,7 +136,6 @@ SFT_TINY = LanguageModelPreset(
     batch=BatchOptions(
         max_prompt_tokens=256,  # ours
         max_response_tokens=192,  # ours
-        max_micro_batch_tokens=1024,  # ours: rows of like length together; 4096 pads a third more
     ),
     evaluation=EvaluationOptions(
         evaluate_every_steps=100,  # ours

@@ -50,7 +50,7 @@ class Batcher:
             layout=layout,
             layout_reason=reason,
             pad_id=pad_id,
-            max_tokens=options.batch.max_micro_batch_tokens,
+            max_tokens=options.batch.micro_batch_tokens,
             distributed=distributed,
         )
 

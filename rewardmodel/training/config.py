@@ -1,4 +1,4 @@
-"""Options of the reward model's three commands. Light: no torch, so that the web process may build them."""
+"""Options of the reward model's commands. Light: no torch, so that the web process may build them."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -125,3 +125,19 @@ class EvaluateConfig:
     logged_samples: int = 4  # comparisons written to samples.jsonl
     batch: BatchOptions = field(default_factory=BatchOptions)
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeConfig:
+    """python -m rewardmodel.training.serve_scores"""
+
+    model_path: str  # a reward model's folder
+    host: str = "127.0.0.1"  # address to listen on
+    batch: BatchOptions = field(default_factory=BatchOptions)
+    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
+    # It ends by itself when nobody has asked for its status for so long: who started it is gone.
+    orphaned_after_seconds: float = 60.0
+    max_waiting_requests: int = 256
+
+    def __post_init__(self) -> None:
+        require_at_least("max_waiting_requests", self.max_waiting_requests, 1)

@@ -12,6 +12,7 @@ from typing import Any
 
 from learning.distributed import DistributedContext
 from learning.interface.options import UserError, options_to_dict
+from learning.micro_batch_size import resolve_micro_batch_tokens
 from learning.models.files import model_sha256s
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
@@ -47,6 +48,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
     scorer = RewardScorer.load(
         options.model_path, batch=options.batch, dtype=options.runtime.dtype, distributed=distributed
     )
+    scorer.batch = resolve_micro_batch_tokens(context, distributed, options.batch, scorer.model)
     scorer.before_pass = context.stop_if_requested
     context.stop_if_requested()
     context.set_status(stage="evaluating", step=0, steps_total=1)

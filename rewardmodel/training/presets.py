@@ -81,7 +81,7 @@ LLAMA2 = Preset(
     source="Llama 2 (Touvron et al. 2023), 3.2.2",
     optimizer=OptimizerOptions(
         learning_rate=1e-5,  # 3.2.2; 5e-6 for the 70B model
-        schedule="cosine",
+        schedule="cosine",  # 3.2.2
         min_lr_ratio=0.1,  # 3.2.2: down to 10 % of the maximum
         warmup_ratio=0.03,  # 3.2.2
         warmup_steps=5,  # 3.2.2: at least 5
@@ -92,7 +92,7 @@ LLAMA2 = Preset(
         max_grad_norm=1.0,  # 2.2
     ),
     objective=ObjectiveOptions(
-        ranking_loss="pairwise",
+        ranking_loss="pairwise",  # 3.2.2
         margin="large",  # table 27 has a small and a large one; the choice is ours
     ),
     data=DataOptions(
@@ -119,7 +119,7 @@ SECRETS = Preset(
     # 4.2 balances the tokens of each device's batch, which holds 4 to 128 pairs. Its 1,000 steps are 1.06 epochs of
     # 160,000 pairs: 170 pairs an optimizer step over all devices. A step is the same here on any number of processes.
     data=DataOptions(
-        epochs=None,
+        epochs=None,  # 4.2: steps are fixed
         steps=1000,  # 4.2: steps are fixed, not epochs
         comparisons_per_step=170,  # 4.2: 1.06 * 160,000 / 1,000
         balance_tokens=True,  # 4.2
@@ -147,14 +147,14 @@ N_PLUS = Preset(
     source="The N+ implementation details of RLHF with PPO (Huang et al. 2024)",
     optimizer=OptimizerOptions(
         learning_rate=3e-6,  # the reward model's table
-        schedule="cosine",
+        schedule="cosine",  # the reward model's table
         min_lr_ratio=0.0,  # ours
         beta1=0.9,  # Adam as PyTorch has it
-        beta2=0.999,
+        beta2=0.999,  # Adam as PyTorch has it
         epsilon=1e-5,  # the source's Adam detail
     ),
     data=DataOptions(
-        epochs=1,
+        epochs=1,  # the reward model's table
         comparisons_per_step=64,  # ours
     ),
 )
@@ -170,7 +170,7 @@ TINY = Preset(
         weight_decay=0.01,  # ours
     ),
     objective=ObjectiveOptions(
-        ranking_loss="pairwise",
+        ranking_loss="pairwise",  # ours
         center_rewards_coefficient=0.01,  # Eisenstein et al. 2023
     ),
     data=DataOptions(
@@ -180,7 +180,6 @@ TINY = Preset(
     batch=BatchOptions(
         max_prompt_tokens=256,  # ours
         max_response_tokens=192,  # ours
-        max_micro_batch_tokens=4096,  # ours: two-core machines slow down above it
     ),
     evaluation=EvaluationOptions(
         evaluate_every_steps=50,  # ours

@@ -1,5 +1,6 @@
 """What training and evaluation report about comparisons that a reward model has scored."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,10 @@ from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.losses import ranking_losses
 
 FIGURES_OF_A_CRITERION = ("accuracy", "interval", "n", "n_comparisons", "accuracy_by_comparison", "by_grade")
+# Below these the run's page says that there is little: half of a first round of our own, and the number below which an
+# accuracy's interval is wider than the gain that models are chosen by (18 points on either side).
+FEW_TRAINING_COMPARISONS = 100
+FEW_HELDOUT_COMPARISONS = 30
 SAMPLE_CHARACTERS = 2000  # of a prompt or response in samples.jsonl
 
 
@@ -83,6 +88,23 @@ def pair_notes(
         notes.append(
             f"{heldout.sentence('held-out pairs', max_response_tokens)}: half a point each in the accuracy."
         )
+    return notes
+
+
+def supply_notes(training: int, heldout: int) -> list[str]:
+    """Sentences for the run's page where there is little to learn from, or to measure with; none where there is enough.
+
+    The interval is that of a share near a half, 1.96 * sqrt(0.25 / n).
+    """
+    notes = []
+    if training < FEW_TRAINING_COMPARISONS:
+        notes.append(f"Only {training} comparisons to train on: expect little of this model.")
+    if heldout == 0:
+        notes.append("No comparison is held out: how accurate the model is cannot be said.")
+    elif heldout < FEW_HELDOUT_COMPARISONS:
+        points = round(100 * 1.96 * math.sqrt(0.25 / heldout))
+        of = "1 comparison is" if heldout == 1 else f"{heldout} comparisons are"
+        notes.append(f"Only {of} held out: an accuracy on so few may be {min(points, 50)} points off.")
     return notes
 
 

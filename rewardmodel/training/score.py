@@ -15,6 +15,7 @@ from learning.interface.options import UserError
 from learning.interface.record_files import write_records
 from learning.interface.record_rows import ScoreRow
 from learning.interface.record_schemas import RESPONSES, SCORES
+from learning.micro_batch_size import resolve_micro_batch_tokens
 from learning.models.files import model_sha256s
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
@@ -42,6 +43,7 @@ def main(context: RunContext[ScoreConfig]) -> dict[str, Any]:
         options.model_path, batch=options.batch, dtype=options.runtime.dtype, distributed=distributed
     )
 
+    scorer.batch = resolve_micro_batch_tokens(context, distributed, options.batch, scorer.model)
     scorer.before_pass = context.stop_if_requested
     # Rows of one prompt become one group, whatever their order in the file.
     open_group: dict[str, list[int]] = {}

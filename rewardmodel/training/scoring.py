@@ -22,6 +22,7 @@ from learning.distributed import DistributedContext
 from learning.interface.messages import Answer
 from learning.interface.options import UserError
 from learning.interface.training_options import BatchOptions, Layout, ModelSource
+from learning.micro_batch_size import with_micro_batch_tokens
 from learning.models.architectures import require_max_positions
 from learning.models.loading import is_reward_model, load_reward_model
 from learning.models.tokenizers import load_tokenizer
@@ -107,9 +108,9 @@ class RewardScorer:
     ) -> None:
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
-        self.batch = batch
-        self.dtype = dtype
         self.distributed = distributed or single_process()
+        self.batch = with_micro_batch_tokens(batch, [model], self.distributed.device.type)
+        self.dtype = dtype
         self.reward_shift = float(getattr(model.config, "reward_shift", 0.0))
         self.layout: Layout | None = None  # decided by the self-check on the first texts
         self.layout_reason = ""
@@ -181,7 +182,7 @@ class RewardScorer:
             examples,
             layout=self.layout,
             pad_id=self.tokenizer.pad_token_id,
-            max_micro_batch_tokens=self.batch.max_micro_batch_tokens,
+            max_micro_batch_tokens=self.batch.micro_batch_tokens,
             distributed=self.distributed,
             before_pass=self.before_pass,
         )

@@ -82,6 +82,26 @@ def tokenize_prompt_and_responses(
     A response whose `ended` is False gets no end token: its sampler cut it off. Unknown (None, or no `ended` at
     all) counts as ended, as what people wrote has.
     """
+    example, prompt_is_cut, responses_are_cut = tokenize_and_tell_cuts(
+        tokenizer, prompt, responses, batch, ended=ended
+    )
+    if counts is not None:
+        counts.prompts += 1
+        counts.cut_prompts += prompt_is_cut
+        counts.responses += len(responses_are_cut)
+        counts.cut_responses += sum(responses_are_cut)
+    return example
+
+
+def tokenize_and_tell_cuts(
+    tokenizer: Any,
+    prompt: Sequence[Message],
+    responses: Sequence[Answer],
+    batch: BatchOptions,
+    *,
+    ended: Sequence[bool | None] | None = None,
+) -> tuple[Example, bool, list[bool]]:
+    """The same, and what was too long: the prompt, each of the responses."""
     prompt_ids, prompt_is_cut = encode_prompt_or_cut(tokenizer, prompt, batch.max_prompt_tokens)
     encoded = [
         encode_answer_or_cut(
@@ -89,12 +109,8 @@ def tokenize_prompt_and_responses(
         )
         for answer, has_ended in zip(responses, ended or [None] * len(responses), strict=True)
     ]
-    if counts is not None:
-        counts.prompts += 1
-        counts.cut_prompts += prompt_is_cut
-        counts.responses += len(encoded)
-        counts.cut_responses += sum(is_cut for _, is_cut in encoded)
-    return Example(prompt_ids=prompt_ids, response_ids=[ids for ids, _ in encoded])
+    example = Example(prompt_ids=prompt_ids, response_ids=[ids for ids, _ in encoded])
+    return example, prompt_is_cut, [is_cut for _, is_cut in encoded]
 
 
 def tokenize_comparisons(

@@ -16,7 +16,7 @@ comparisons in it, so that neither micro-batches nor processes change the update
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,7 @@ from learning.batches.samplers import EpochBatchSampler, StepBatchSize
 from learning.checkpoints import Checkpoints
 from learning.distributed import DistributedContext
 from learning.engine import Engine
+from learning.micro_batch_size import resolve_micro_batch_tokens
 from learning.models.architectures import require_max_positions
 from learning.models.loading import load_reward_model
 from learning.recipe_runner import run_recipe
@@ -49,7 +50,13 @@ from rewardmodel.training.comparisons import (
 from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig
 from rewardmodel.training.lm_head import attach_language_head, detach_language_head
 from rewardmodel.training.model_card import describe_input, export_tokenizer, write_card
-from rewardmodel.training.reporting import criterion_notes, log_samples, pair_notes, split_report
+from rewardmodel.training.reporting import (
+    criterion_notes,
+    log_samples,
+    pair_notes,
+    split_report,
+    supply_notes,
+)
 from rewardmodel.training.scoring import compute_fp32_scores
 from rewardmodel.training.step_metrics import StepMetrics
 from rewardmodel.training.tokenization import (
@@ -75,6 +82,7 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     pairs_without_strength = count_pairs_without_strength(training, options.objective)
     tokenizer = prepare_tokenizer(context, training, distributed)
     model = load_model(options, tokenizer).to(distributed.device)
+    options = replace(options, batch=resolve_micro_batch_tokens(context, distributed, options.batch, model))
 
     # 2. Token ids: one shared-prompt row a comparison, when that proves exact for this model.
     cuts, limit = CutCounts(), options.batch.max_response_tokens
@@ -89,7 +97,11 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
         for item, example in zip(validation, heldout_examples, strict=True)
     ]
     heldout_pairs = PairCounts.of(validation)
-    notes = [cuts.note(options.batch), *pair_notes(training_pairs, heldout_pairs, limit)]
+    notes = [
+        cuts.note(options.batch),
+        *pair_notes(training_pairs, heldout_pairs, limit),
+        *supply_notes(len(training), len(validation)),
+    ]
     context.set_status(notes=notes)
     batcher = Batcher.choose_layout(model, examples, options, tokenizer.pad_token_id, distributed)
     sizes = [example_size(example, batcher.layout) for example in examples]

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.db.models import Prefetch
+
 from rounds.models import Round, Schedule, ScheduleFiring, Stage, Trigger
 from rounds.schedules.due import new_judgments, next_time
 from rounds.schedules.wording import describe_trigger, local_time
@@ -50,7 +52,7 @@ def schedule_rows(project: Project) -> list[ScheduleRow]:
     """Those that will fall due first, then those that are over; the newest of each first."""
     schedules = (
         project.schedules.select_related("project", "criterion", "start_policy")
-        .prefetch_related("firings__round")
+        .prefetch_related(Prefetch("firings", ScheduleFiring.objects.select_related("round")))
         .order_by("-pk")
     )
     open_round = project.rounds.open().first()

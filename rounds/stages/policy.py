@@ -29,6 +29,7 @@ def advance_policy(round_: Round, plan: RoundPlan) -> bool:
             reward_model=round_.reward_model,
             prompt_set=round_.prompt_set,
             config=options_to_dict(plan.policy),
+            processes=plan.processes,
         )
         attach_run(round_, run)
         return True

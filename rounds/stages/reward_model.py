@@ -38,7 +38,7 @@ def freeze_round_dataset(round_: Round) -> PreferenceDataset:
     attempts = round_.stage_entries.filter(stage=Stage.REWARD_MODEL).count()
     # The same name for all workers that try at once, another one after a retry that freezes the judgments anew.
     name = f"Round {round_.number}" + (f", try {attempts}" if attempts > 1 else "")
-    existing = PreferenceDataset.objects.filter(project=round_.project, name=name).first()
+    existing = PreferenceDataset.objects.filter(project=round_.project, name=name, version=1).first()
     if existing is not None:
         return existing
     try:
@@ -53,7 +53,7 @@ def freeze_round_dataset(round_: Round) -> PreferenceDataset:
         )
     except ActionError as error:
         if error.code == "dataset_name_taken":  # another worker was faster
-            return PreferenceDataset.objects.get(project=round_.project, name=name)
+            return PreferenceDataset.objects.get(project=round_.project, name=name, version=1)
         raise
 
 
@@ -74,6 +74,7 @@ def advance_reward_model(round_: Round, plan: RoundPlan) -> bool:
             ),
             config=options_to_dict(plan.reward_model),
             consensus=plan.consensus,
+            processes=plan.processes,
         )
         attach_run(round_, run)
         return True

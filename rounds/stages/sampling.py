@@ -123,6 +123,7 @@ def _queue_sampling(
         config=options_to_dict(config),
         id_prefix=response_id_prefix(round_, policy, purpose),
         draws=draws,
+        processes=plan.processes,
         kind_of_prompts="held-out prompts" if purpose == RoundRun.Purpose.HEAD_TO_HEAD else "prompts",
     )
     attach_run(round_, run, policy, purpose)

@@ -38,6 +38,7 @@ def advance_scoring(round_: Round, plan: RoundPlan) -> bool:
                 "batch": options_to_dict(plan.reward_model.batch),
                 "runtime": options_to_dict(plan.reward_model.runtime),
             },
+            processes=plan.processes,
         )
         attach_run(round_, run)
         return True

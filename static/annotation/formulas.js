@@ -31,6 +31,7 @@
   };
 
   const sourceOf = (text) => {
+    if (text.startsWith("\\begin")) return text; // an environment that is a formula by itself
     const width = text.startsWith("$") && !text.startsWith("$$") ? 1 : 2;
     return text.slice(width, -width);
   };

@@ -19,6 +19,7 @@
   let offset = 0;
   let fence = "";
   let finished = false;
+  let more = false; // a long file comes in parts
   const rows = new Map(); // step -> {metric: value}
   const panels = new Map(); // title -> panel
 
@@ -165,6 +166,7 @@
   }
 
   async function poll() {
+    more = false;
     if (document.hidden) return;
     const response = await fetch(`${section.dataset.url}?offset=${offset}&fence=${fence}`, {
       headers: { Accept: "application/json" }, redirect: "manual",
@@ -176,7 +178,8 @@
     applyUpdate(update);
     offset = update.offset;
     fence = String(update.fence);
-    finished = update.finished;
+    more = update.more;
+    finished = update.finished && !more;
     section.dataset.points = String(rows.size);
   }
 
@@ -186,7 +189,7 @@
     } catch (error) {
       if (!(error instanceof TypeError)) throw error; // the network is away: the next poll asks again
     }
-    if (!finished) window.setTimeout(loop, PERIOD_MS);
+    if (!finished) window.setTimeout(loop, more ? 0 : PERIOD_MS);
     else section.dataset.stopped = "yes";
   }
 

@@ -3,7 +3,7 @@ import uuid
 
 import pytest
 
-from annotation import records as module
+from annotation import record_columns as module
 from annotation.content.actions import (
     NewDemonstration,
     NewResponse,
@@ -17,7 +17,8 @@ from annotation.judging.actions import JudgmentInput, revise_judgment, submit_ju
 from annotation.models import Judgment, Prompt
 from annotation.preferences.comparisons import raw_comparisons
 from annotation.queue.actions import claim_task
-from annotation.records import demonstration_rows, judgment_rows, prompt_rows, response_rows
+from annotation.record_columns import judgment_rows
+from annotation.records import demonstration_rows, prompt_rows, response_rows
 from learning.interface.record_checks import validate_row
 from learning.interface.record_schemas import DEMONSTRATIONS, JUDGMENTS, PROMPTS, RESPONSES
 from tests.annotation.exporting.conftest import bring, write_rows  # noqa: F401

@@ -7,8 +7,8 @@ import pytest
 from django.urls import reverse
 
 from annotation.judging.actions import JudgmentInput, submit_judgment
-from annotation.models import Import
 from annotation.queue.actions import claim_task
+from workspace.actions import publish_guideline
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 EVERYBODY = {"annotator", "reviewer", "manager"}
@@ -30,12 +30,18 @@ PAGES = {
     "batches": ("get", {"reviewer", "manager"}, None, None),
     "batch": ("get", {"reviewer", "manager"}, "batch", None),
     "new_batch": ("get", {"manager"}, None, None),
+    "batch_from_answers": ("get", {"manager"}, None, None),
     "judgment": ("get", {"reviewer", "manager"}, "judgment", None),
     "open_batch": ("post", {"manager"}, "batch", {}),
     "close_batch": ("post", {"manager"}, "batch", {}),
     "exclude_batch": ("post", {"manager"}, "batch", {}),
-    "imports": ("get", {"manager"}, None, None),
-    "take_back_import": ("post", {"manager"}, "import", {}),
+    "change_overlap": ("post", {"manager"}, "batch", {}),
+    "batch_skips": ("get", {"reviewer", "manager"}, "batch", None),
+    "batch_task": ("get", {"reviewer", "manager"}, "task", None),
+    "work_done": ("get", {"reviewer", "manager"}, None, None),
+    "guideline_versions": ("get", {"reviewer", "manager"}, None, None),
+    "guideline_version": ("get", {"reviewer", "manager"}, "version", None),
+    "preview_guideline": ("post", {"manager"}, None, {}),
 }
 
 
@@ -66,12 +72,14 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
         )
     if needs in ("own", "answered"):
         kwargs["public_id"] = assignment.public_id
-    if needs in ("batch", "judgment"):
+    if needs in ("batch", "task", "judgment"):
         kwargs["pk"] = batch.pk
-    if needs == "import":
-        kwargs["pk"] = Import.objects.create(
-            project=project, kind="prompts", actor=visitors["manager"], state="done"
-        ).pk
+    if needs == "task":
+        kwargs["task_pk"] = batch.tasks.first().pk
+    if needs == "version":
+        kwargs["version"] = publish_guideline(
+            actor=visitors["manager"], project=project, text="Be kind."
+        ).version
     if needs == "judgment":
         kwargs["judgment_pk"] = judgment.pk
     address = reverse(f"annotation:{name}", kwargs=kwargs)
@@ -86,12 +94,12 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
             client.force_login(visitors[visitor])
         # Every other verb first: refused, whoever asks (without a session, by the way to the login page).
         # Their POST: guidelines/test_views.py, review/test_uploads.py
-        taken = {"get", "post"} if name in ("settings", "new_batch") else {method}
+        taken = {"get", "post"} if name in ("settings", "batch_from_answers") else {method}
         for verb in {"get", "post", "put", "patch", "delete"} - taken:
             assert call(verb) in ({302, 405} if visitor == "nobody" else {405})
         status = call(method)
         if visitor in allowed:
-            redirects = ("open_batch", "close_batch", "exclude_batch", "take_back_import")
+            redirects = ("open_batch", "close_batch", "exclude_batch", "new_batch", "change_overlap")
             assert status in (200, 201) or (status == 302 and name in redirects)
         else:
             assert status in ({302, 401} if visitor == "nobody" else {404})

@@ -83,3 +83,41 @@ def test_the_older_names_of_variables_still_work_where_the_new_ones_are_not_set(
     assert values(tmp_path, names, **old) == [7, 8.0, ["A_NAME", "B_NAME"], 9]
     new = {"ROUNDTABLE_RUN_MIN_FREE_DISK_MB": "1", "ROUNDTABLE_INVITATION_EXPIRY_DAYS": "2"}
     assert values(tmp_path, names, **old, **new) == [1, 8.0, ["A_NAME", "B_NAME"], 2]
+
+
+def test_the_database_s_password_can_come_from_a_file(tmp_path):
+    secret = tmp_path / "password"
+    secret.write_text("p@ss/word\n")
+    names = ["DATABASES"]
+    url = {"ROUNDTABLE_DATABASE_URL": "postgresql://roundtable@database/roundtable"}
+    [databases] = values(tmp_path, names, ROUNDTABLE_DATABASE_PASSWORD_FILE=str(secret), **url)
+    assert databases["default"]["PASSWORD"] == "p@ss/word"
+    missing = str(tmp_path / "missing")
+    process = check(
+        tmp_path, ROUNDTABLE_SECRET_KEY="x" * 50, ROUNDTABLE_DATABASE_PASSWORD_FILE=missing, **url
+    )
+    assert process.returncode == 2
+    assert process.stderr.strip() == (
+        f"ROUNDTABLE_DATABASE_PASSWORD_FILE is '{missing}': it must be a file that can be read."
+    )
+
+
+def test_one_address_makes_a_site_that_is_safe_behind_a_proxy(tmp_path):
+    names = (
+        "ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS SESSION_COOKIE_NAME CSRF_COOKIE_NAME SESSION_COOKIE_SECURE "
+        "CSRF_COOKIE_SECURE "
+        "SECURE_SSL_REDIRECT SECURE_SSL_HOST SECURE_HSTS_SECONDS SECURE_PROXY_SSL_HEADER"
+    ).split()
+    behind = values(tmp_path, names, ROUNDTABLE_URL="https://desk.example.org:8443")
+    assert behind == [
+        ["desk.example.org", "127.0.0.1", "localhost", "[::1]"],
+        ["https://desk.example.org:8443"],
+        "__Host-sessionid", "__Host-csrftoken", True, True,
+        True, "desk.example.org:8443", 31_536_000, ["HTTP_X_FORWARDED_PROTO", "https"],
+    ]  # fmt: skip
+    plain = values(tmp_path, names)
+    assert plain == [
+        ["127.0.0.1", "localhost", "[::1]"], [], "sessionid", "csrftoken", False, False, False, None, 0, None,
+    ]  # fmt: skip
+    older = values(tmp_path, names, ROUNDTABLE_ALLOWED_HOSTS="a.example.org", ROUNDTABLE_BEHIND_TLS="1")
+    assert older[0] == ["a.example.org"] and older[2] == "__Host-sessionid" and older[6:8] == [True, None]

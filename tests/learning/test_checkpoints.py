@@ -264,8 +264,9 @@ def test_sigterm_checkpoints_with_exit_75_and_the_resumed_run_is_the_uninterrupt
 
 
 @pytest.mark.slow
-def test_two_deepspeed_processes_stop_together_resume_and_refuse_another_number(tmp_path):
-    runtime = {"backend": "deepspeed", "zero_stage": 2, "checkpoint_every_steps": 2}
+@pytest.mark.parametrize("engine", [{"backend": "deepspeed", "zero_stage": 2}, {"backend": "torch"}])
+def test_two_processes_stop_together_resume_and_refuse_another_number(tmp_path, engine):
+    runtime = {**engine, "checkpoint_every_steps": 2}
     whole = create(tmp_path / "whole", dropout=0.0, runtime=runtime)
     launch(whole, processes=2)
     run = create(tmp_path / "run", dropout=0.0, seconds_per_step=1.0, runtime=runtime)

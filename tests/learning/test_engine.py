@@ -3,16 +3,18 @@ import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from learning.batches.collation import collate
 from learning.batches.forward import compute_scores, compute_token_logprobs
 from learning.batches.micro_batching import MicroBatch
-from learning.distributed import DistributedContext
+from learning.distributed import DistributedContext, sum_gradients
 from learning.engine import Engine, TrainingDiverged
 from learning.interface.options import UserError
 from learning.interface.training_options import ModelSource, OptimizerOptions, RuntimeOptions
@@ -223,17 +225,6 @@ def test_steps_without_work_or_loss_denominator_are_refused(make_policy):
             engine.accumulate_and_step(pieces, lambda piece: language_loss(engine, piece), loss_denominator)
 
 
-def test_several_processes_without_deepspeed_and_a_missing_gpu_are_users_mistakes(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match='2 processes need "deepspeed", found "torch"'):
-        DistributedContext.start(RuntimeOptions())
-    monkeypatch.delenv("WORLD_SIZE")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match="no GPU is there"):
-        DistributedContext.start(RuntimeOptions(device="cuda"))
-    assert DistributedContext.start(RuntimeOptions(device="auto")).device.type == "cpu"
-
-
 def test_one_process_talks_to_itself():
     assert CPU.sum(2.5) == 2.5
     assert CPU.any(True) and not CPU.any(False)
@@ -244,7 +235,7 @@ def test_one_process_talks_to_itself():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
-def test_deepspeed_stages_0_to_3_train_like_plain_torch(tmp_path, processes):
+def test_several_processes_and_deepspeed_stages_0_to_3_train_like_one_of_plain_torch(tmp_path, processes):
     """Reward-model and language-model losses over 10 steps; 1 and 2 processes over gloo; and
     on from shards.
     """
@@ -252,8 +243,10 @@ def test_deepspeed_stages_0_to_3_train_like_plain_torch(tmp_path, processes):
     launcher = [sys.executable, "-m"]
     if processes > 1:
         launcher += ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
+    (tmp_path / "parallel").mkdir()
     for command in (
         [sys.executable, "-m", module, str(tmp_path), "torch", "0"],
+        [*launcher, module, str(tmp_path / "parallel"), "torch", "0"],
         [*launcher, module, str(tmp_path), "deepspeed", "0,1,2,3"],
     ):
         done = subprocess.run(
@@ -277,6 +270,34 @@ def test_deepspeed_stages_0_to_3_train_like_plain_torch(tmp_path, processes):
             for (loss, _), (expected, _) in zip(report["resumed"], report["losses"][5:], strict=True):
                 assert loss == pytest.approx(expected, abs=1e-6), name
             assert torch.allclose(torch.tensor(report["scores"]), torch.tensor(plain["scores"]), atol=1e-5)
+        if processes > 1:
+            parallel = json.loads((tmp_path / "parallel" / f"{objective}-torch-0.json").read_text())
+            for step, expected in zip(parallel["losses"], plain["losses"], strict=True):
+                assert step == pytest.approx(expected, rel=1e-5)
+            own = load_file(tmp_path / "parallel" / f"{objective}-torch-0-model" / "model.safetensors")
+            assert max((own[key] - weights[key]).abs().max().item() for key in weights) <= 1e-5
         if objective == "language":
             source = ModelSource(path=str(tmp_path / f"{objective}-deepspeed-3-model"))
             load_policy(source, load_tokenizer(source))
+
+
+def gradients_of_two_ranks(rank, folder):
+    """Three parameters in buckets of at most four numbers; the second has no gradient on rank 1, the third on none."""
+    store = dist.FileStore(f"{folder}/store", 2)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    parameters = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((3, 2), (2,), (2,))]
+    parameters[0].grad = torch.arange(6.0).view(3, 2) * (1 if rank == 0 else 10)
+    if rank == 0:
+        parameters[1].grad = torch.tensor([5.0, 7.0])
+    sum_gradients(parameters, bucket_elements=4)
+    found = [None if parameter.grad is None else parameter.grad.tolist() for parameter in parameters]
+    Path(f"{folder}/rank{rank}.json").write_text(json.dumps(found))
+    dist.destroy_process_group()
+
+
+def test_gradients_become_their_sum_over_ranks(tmp_path):
+    torch.multiprocessing.spawn(gradients_of_two_ranks, args=(str(tmp_path),), nprocs=2)
+    for rank in (0, 1):
+        assert json.loads((tmp_path / f"rank{rank}.json").read_text()) == [
+            [[0, 11], [22, 33], [44, 55]], [5, 7], None,
+        ]  # fmt: skip

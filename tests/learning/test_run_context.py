@@ -1,6 +1,7 @@
 import fcntl
 import json
 import os
+import shutil
 from dataclasses import dataclass
 
 import pytest
@@ -274,13 +275,36 @@ def test_the_environment_is_recorded_at_the_first_start_and_never_edited_afterwa
     (run.path / "checkpoints" / "step-000002.f0").mkdir(parents=True)
     (run.path / "checkpoints" / "step-000002.f0" / "complete.json").write_text("{}")
     begin_in(run, one)
-    begin_in(run, {**one, "code_version": "b"})  # recorded, not compared
     with pytest.raises(UserError, match=r"threads 1 \(now 2\).*clone this run"):
         begin_in(run, {**one, "threads": 2})
     with pytest.raises(UserError, match=r"torch 2 \(now 3\).*clone this run"):
         begin_in(run, {**one, "packages": {"torch": "3"}})
     assert (run.path / "config.json").read_bytes() == before
     assert run.status().outcome == "user_error"
+
+
+def test_code_that_changed_between_two_attempts_is_recorded_and_said(run):
+    one = {"packages": {"torch": "2"}, "threads": 1, "code_version": "a"}
+    begin_in(run, one)
+    assert list(run.status().notes) == []
+    (run.path / "checkpoints" / "step-000002.f0").mkdir(parents=True)
+    (run.path / "checkpoints" / "step-000002.f0" / "complete.json").write_text("{}")
+    begin_in(run, one)
+    assert list(run.status().notes) == [] and run.environment() == one
+    said = ()
+    for version, versions in (("b", ["b"]), ("b", ["b"]), ("a", ["b", "a"])):
+        present = {**one, "code_version": version}
+        context = RunContext.open(run, Options, describe_environment=lambda _, present=present: present)
+        assert run.environment() == {**one, "later_code_versions": versions}
+        (said,) = run.status().notes
+        context.set_status(notes=["2 rows were cut."])
+        assert list(run.status().notes) == [said, "2 rows were cut."], "what a recipe notes stands beside it"
+        context.release()
+    assert said.startswith("Begun with the program a and gone on with b, then a:")
+    # Without its checkpoints it begins anew, all of it with one program.
+    shutil.rmtree(run.path / "checkpoints")
+    begin_in(run, {**one, "code_version": "c"})
+    assert run.environment() == {**one, "code_version": "c"} and list(run.status().notes) == []
 
 
 def test_a_run_without_checkpoints_starts_anew_elsewhere(run):

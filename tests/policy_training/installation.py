@@ -1,7 +1,8 @@
-"""An installation of its own, in a process of its own: argument `make`, or `again` after it was restored elsewhere.
+"""An installation of its own, in a process of its own: `make` and `half`, or `again` after it was restored elsewhere.
 
-ROUNDTABLE_DATA_DIR says where it is. `make` trains a policy and another one from it, `again` runs the second training
-again. Prints what became of the runs as JSON.
+ROUNDTABLE_DATA_DIR says where it is. `make` trains a policy and another one from it. `half` trains a third and loses
+its worker before the result is saved. `again` runs the second training again, and whatever waits. Prints what became of
+the runs as JSON.
 """
 
 import json
@@ -23,10 +24,16 @@ def main(step: str) -> None:
 
     if step == "make":
         make()
+    elif step == "half":
+        fine_tune("third", "--start", "first", steps=4)
+        lose_worker_at_the_end()
+        run_worker(list(KINDS), once=True, install_signals=False)
+        step = "halved"
     else:
         second = Run.objects.get(title="Fine-tune second")
         clone_run(actor=second.requested_by, run=second)
-    run_worker(list(KINDS), stop_when_idle=True, install_signals=False)
+    if step != "halved":
+        run_worker(list(KINDS), stop_when_idle=True, install_signals=False)
     if step == "make":
         fine_tune("second", "--start", "first")
         run_worker(list(KINDS), stop_when_idle=True, install_signals=False)
@@ -53,10 +60,24 @@ def make() -> None:
     fine_tune("first", "--set", *(f"model.source.from_scratch.{size}" for size in SIZES.split()))
 
 
-def fine_tune(name: str, *arguments: str) -> None:
+def lose_worker_at_the_end() -> None:
+    from runs import executor
+
+    def lost(*args: object) -> None:
+        raise executor.LostLease
+
+    executor.save_result = lost
+
+
+def fine_tune(name: str, *arguments: str, steps: int = 2) -> None:
     from django.core.management import call_command
 
-    few = ["data.steps=2", "data.examples_per_step=4", "tokenizer.vocabulary_size=300"]
+    few = [
+        f"data.steps={steps}",
+        "runtime.checkpoint_every_steps=2",
+        "data.examples_per_step=4",
+        "tokenizer.vocabulary_size=300",
+    ]
     options = ["--set", *few] if "--set" not in arguments else few
     call_command("fine_tune", "kitchen", name, *arguments, *options, verbosity=0, stdout=sys.stderr)
 

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.urls import reverse
 
-from policy_training import preparation
+from policy_training import hub_models, preparation
 from policy_training.models import Policy
+from runs.artifacts import hash_path
 from runs.models import Artifact, Run
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -34,12 +37,36 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_folder_becomes_a_policy_with_its_hash(project, folder):
+def test_a_folder_becomes_a_policy_with_its_hash_whose_files_are_the_projects_own(
+    project, folder, tmp_path_factory, settings
+):
+    settings.DATA_DIR = tmp_path_factory.mktemp("data")
+    (folder / "optimizer.pt").write_bytes(b"what no model needs")
     call_command("import_policy", "kitchen", "mine", str(folder), verbosity=0)
     policy = Policy.objects.get(name="mine")
-    assert policy.artifact.absolute_path == folder
-    assert len(policy.artifact.sha256) == 64
-    assert policy.source.name == "mine"
+    copy = policy.artifact.absolute_path
+    assert copy.parent == settings.DATA_DIR / "models" and not policy.artifact.path.startswith("/")
+    assert {path.name for path in copy.iterdir()} == {"config.json", "model.safetensors", "tokenizer.json"}
+    assert policy.artifact.sha256 == hash_path(copy).sha256
+    assert policy.source.name == "mine" and policy.report["imported"]["path"] == str(folder)
+    # What becomes of the original is nothing to it.
+    (folder / "model.safetensors").unlink()
+    assert (copy / "model.safetensors").read_bytes() == b"weights" and not policy.artifact.is_missing
+
+
+def test_a_large_model_may_stay_where_it_is_and_its_absence_is_said_where_policies_are_listed(
+    project, folder, tmp_path_factory, settings, max_, client
+):
+    settings.DATA_DIR = tmp_path_factory.mktemp("data")
+    call_command("import_policy", "kitchen", "mine", str(folder), "--in-place", verbosity=0)
+    policy = Policy.objects.get(name="mine")
+    assert policy.artifact.absolute_path == folder and not (settings.DATA_DIR / "models").exists()
+    client.force_login(max_)
+    pages = [reverse("rounds:list", args=["kitchen"]), reverse("rounds:start", args=["kitchen"])]
+    assert all(b"iles missing" not in client.get(page).content for page in pages)
+    for path in folder.iterdir():
+        path.unlink()
+    assert all(b"iles missing" in client.get(page).content for page in pages)
 
 
 @pytest.fixture
@@ -108,6 +135,65 @@ def test_a_missing_folder_an_unknown_project_and_a_taken_name_are_refused(projec
     assert "already" in refused("import_policy", "kitchen", "mine", str(folder))
 
 
+@pytest.mark.parametrize("source", ["models/llama", "../x", "owner/name/deep", "../../etc/x"])
+def test_a_misspelt_folder_is_not_asked_for_at_the_hub(project, monkeypatch, source):
+    monkeypatch.setattr(hub_models, "download", lambda *asked: pytest.fail(f"the hub was asked for {asked}"))
+    assert "is not a folder" in refused("import_policy", "kitchen", "mine", source)
+
+
+def test_where_a_name_could_be_the_hubs_the_sentence_says_how_to_ask_for_it(project, tmp_path):
+    assert "for the model of this name of the hub write hub:models/llama" in refused(
+        "import_policy", "kitchen", "mine", "models/llama"
+    )
+    (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "owner/base"}')
+    assert "write --base hub:owner/base" in refused("import_policy", "kitchen", "mine", str(tmp_path))
+    for wrong in ("hub:", "hub:llama", "hub:../x", "hub:a/b/c"):
+        assert "is written hub:owner/model" in refused("import_policy", "kitchen", "mine", wrong)
+    assert "--revision is of a model of the hub" in refused(
+        "import_policy", "kitchen", "mine", str(tmp_path), "--revision", "main"
+    )
+    # Tests are offline, which is one sentence as well.
+    assert "could not be fetched from the hub" in refused(
+        "import_policy", "kitchen", "mine", "hub:owner/model"
+    )
+
+
+def test_a_model_of_the_hub_is_taken_at_the_commit_that_is_recorded_and_each_commit_has_its_folder(
+    project, folder, settings, monkeypatch
+):
+    """The hub is two functions of its client here: which commit a revision is, and the files of a commit."""
+    settings.DATA_DIR = folder / "data"
+    commits = {None: "a" * 40, "v2": "b" * 40}
+    fetched = []
+
+    def files_of(hub_id, revision, local_dir, allow_patterns):
+        fetched.append((hub_id, revision))
+        assert not any(pattern.endswith((".bin", ".py", "*")) for pattern in allow_patterns)
+        (local_dir / ".cache").mkdir(parents=True)
+        for name in ("config.json", "tokenizer.json"):
+            (local_dir / name).write_text("{}")
+        (local_dir / "model.safetensors").write_text(revision)
+
+    monkeypatch.setattr(
+        "huggingface_hub.HfApi.model_info",
+        lambda self, hub_id, revision: SimpleNamespace(sha=commits[revision]),
+    )
+    monkeypatch.setattr("huggingface_hub.snapshot_download", files_of)
+    call_command("import_policy", "kitchen", "mine", "hub:owner/model", verbosity=0)
+    call_command("import_policy", "kitchen", "later", "hub:owner/model", "--revision", "v2", verbosity=0)
+    assert "the policy “mine” already" in refused("import_policy", "kitchen", "again", "hub:owner/model")
+    assert fetched == [("owner/model", "a" * 40), ("owner/model", "b" * 40)], "a known commit is not fetched"
+    mine, later = Policy.objects.order_by("pk")
+    assert mine.report["imported"]["hub"] == {
+        "policy": {"model": "owner/model", "commit": "a" * 40, "revision": None}
+    }
+    assert later.report["imported"]["hub"]["policy"]["revision"] == "v2"
+    folders = sorted(path.name for path in (settings.DATA_DIR / "models").iterdir())
+    assert folders == ["owner--model--aaaaaaaaaaaa", "owner--model--bbbbbbbbbbbb"]
+    assert (mine.artifact.absolute_path / "model.safetensors").read_text() == "a" * 40
+    assert not (mine.artifact.absolute_path / ".cache").exists()
+
+
 def test_fine_tuning_takes_values_and_refuses_what_does_not_fit(project):
     call_command(
         "fine_tune",
@@ -140,3 +226,20 @@ def test_a_round_needs_a_policy_and_prompts(project, folder):
     call_command("import_policy", "kitchen", "mine", str(folder), verbosity=0)
     assert "import_prompts" in refused("start_round", "kitchen")
     assert "instructgpt" in refused("start_round", "kitchen", "--preset", "best")
+
+
+def test_processes_device_and_zero_are_asked_for_on_the_command_line(project):
+    call_command(
+        "fine_tune", "kitchen", "mine", "--processes", "2", "--device", "auto", "--zero-stage", "2",
+        "--set", "runtime.seed=7", verbosity=0,
+    )  # fmt: skip
+    run = Run.objects.get()
+    runtime = {name: run.config["runtime"][name] for name in ("device", "backend", "zero_stage", "seed")}
+    assert run.processes == 2
+    assert runtime == {"device": "auto", "backend": "deepspeed", "zero_stage": 2, "seed": 7}
+
+
+def test_an_engine_that_cannot_divide_a_model_is_refused_at_once(project):
+    said = refused("fine_tune", "kitchen", "mine", "--zero-stage", "2", "--engine", "torch")
+    assert said == 'config.runtime: zero_stage 2 needs backend "deepspeed", found "torch"'
+    assert not Run.objects.exists()

@@ -46,6 +46,5 @@ def test_the_run_and_the_report_of_a_policy_survive_the_renaming(migrate):
     before = migrate("0003_projects_are_kept")("policy_training", "Policy").objects.get()
     assert before.made_by_id == run.pk
     assert before.report == {"reward_before": 0.5, "reward_after": 1.5, "kl": 2.0}
-    migrate("0005_report_names")
-    policy = Policy.objects.get()
-    assert policy.produced_by == run and policy.report == report
+    policy = migrate("0005_report_names")("policy_training", "Policy").objects.get()
+    assert policy.produced_by_id == run.pk and policy.report == report

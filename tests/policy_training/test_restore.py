@@ -1,11 +1,9 @@
-"""A backup, the installation wiped, restored into another folder: what was trained there is trained again here."""
+"""A backup, restored into another folder: what was trained there is trained again here, and what was begun goes on."""
 
 import json
 import shutil
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 
 import pytest
 
@@ -20,6 +18,7 @@ def in_installation(folder, *arguments, expected=0):
         ROUNDTABLE_SECRET_KEY="x" * 40,
         ROUNDTABLE_RUN_THREADS="1",
         ROUNDTABLE_RUN_MIN_FREE_DISK_MB="0",
+        ROUNDTABLE_RUN_KEEP_CHECKPOINTS="1",
         DJANGO_SETTINGS_MODULE="config.settings",
     )
     env.pop("ROUNDTABLE_DATABASE_URL", None)
@@ -30,7 +29,7 @@ def in_installation(folder, *arguments, expected=0):
     return done.stdout
 
 
-def test_run_again_after_a_restore_into_another_folder_reads_its_own_files(tmp_path):
+def test_restored_elsewhere_a_run_goes_on_bit_for_bit_and_run_again_reads_its_own_files(tmp_path):
     old, backup, new = tmp_path / "old", tmp_path / "backup", tmp_path / "new"
     old.mkdir()
     made = json.loads(
@@ -38,28 +37,48 @@ def test_run_again_after_a_restore_into_another_folder_reads_its_own_files(tmp_p
     )
     assert [run[:3] for run in made] == [["Fine-tune first", "done", ""], ["Fine-tune second", "done", ""]]
 
-    shutil.copytree(old, backup, ignore=shutil.ignore_patterns("roundtable.sqlite3*"))
-    with (
-        closing(sqlite3.connect(old / "roundtable.sqlite3")) as source,
-        closing(sqlite3.connect(backup / "roundtable.sqlite3")) as target,
-    ):
-        source.backup(target)
-    shutil.rmtree(old)
-    shutil.copytree(backup, new)
-    # Somebody else's installation stands where the old one was: none of its files may be read.
-    stranger = old / "runs" / made[0][3] / "model"
-    stranger.mkdir(parents=True)
-    (stranger / "config.json").write_text("not ours")
+    # A third one loses its worker, as its folder was after step 2 of 4; the whole one is kept to compare.
+    half = json.loads(
+        in_installation(old, "-m", "tests.policy_training.installation", "half").splitlines()[-1]
+    )
+    assert half[2][:2] == ["Fine-tune third", "running"]
+    third = old / "runs" / half[2][3]
+    uninterrupted = (third / "model" / "model.safetensors").read_bytes()
+    losses = metrics(third)
+    (third / "result.json").unlink()
+    shutil.rmtree(third / "model")
+    shutil.rmtree(next(third.glob("checkpoints/step-000004*")))
+    assert [path.name[:11] for path in third.glob("checkpoints/*")] == ["step-000002"]
+
+    in_installation(old, "manage.py", "backup", str(backup))
+    in_installation(new, "manage.py", "restore", str(backup))
+    # The old installation still stands, and its models are others by now: none of its files may be read.
+    for weights in old.glob("runs/*/model/model.safetensors"):
+        weights.write_text("not ours")
 
     again = json.loads(
         in_installation(new, "-m", "tests.policy_training.installation", "again").splitlines()[-1]
     )
-    assert [run[:3] for run in again[2:]] == [["Fine-tune second (again)", "done", ""]]
-    config = json.loads((new / "runs" / again[2][3] / "config.json").read_text())
-    assert config["options"]["model"]["source"]["path"] == str(new / "runs" / made[0][3] / "model")
+    assert [run[:3] for run in again[2:]] == [
+        ["Fine-tune third", "done", ""],
+        ["Fine-tune second (again)", "done", ""],
+    ]
+    resumed = new / "runs" / half[2][3]
+    assert "resumed from step-000002" in (resumed / "log.txt").read_text()
+    assert (resumed / "model" / "model.safetensors").read_bytes() == uninterrupted
+    assert metrics(resumed) == losses
+    # Kept relative, so that the checkpoint's configuration is the same wherever the folder lies.
+    for run in (again[2], again[3]):
+        config = json.loads((new / "runs" / run[3] / "config.json").read_text())
+        assert config["options"]["model"]["source"]["path"] == f"runs/{made[0][3]}/model"
 
     said = in_installation(new, "manage.py", "reconcile")
-    assert "Every file that the database names is there: 3 artifacts, 3 results and 0 datasets" in said
+    assert "Every file that the database names is there: 4 artifacts, 4 results and 0 datasets" in said
     shutil.rmtree(new / "runs")
     said = in_installation(new, "manage.py", "reconcile", expected=1)
-    assert said.count("nothing is there") == said.count("its folder runs/") == 3
+    assert said.count("nothing is there") == said.count("its folder runs/") == 4
+
+
+def metrics(run):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [(row["step"], row["loss"]) for row in rows if "loss" in row]

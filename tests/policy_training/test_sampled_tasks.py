@@ -5,6 +5,8 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.urls import reverse
+from django.utils import timezone
 
 from annotation.importing.actions import take_back_import
 from annotation.importing.readers.columns import ColumnMap
@@ -13,11 +15,13 @@ from annotation.importing.report import ImportRefused
 from annotation.importing.tasks.actions import import_dialogue_turns
 from annotation.models import Batch, Prompt, Response
 from learning.interface.run_directory import RunDirectory
+from policy_training.models import Policy
 from policy_training.run_kinds import SAMPLE
 from policy_training.training import sample
 from policy_training.training.config import SampleConfig
-from runs.models import Run
+from runs.models import Artifact, Run
 from tests.policy_training.test_commands import refused
+from tests.policy_training.test_forms import same, shown
 from tests.policy_training.training.conftest import in_process
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -125,6 +129,7 @@ def test_from_dialogues_to_rankings_of_the_turn_and_its_alternatives(
     )  # fmt: skip
     run = Run.objects.get()
     assert "its answers are the draft batch “talks, tiny”" in out.getvalue()
+    assert (run.processes, run.config.get("runtime")) == (1, None)
     execute(run)
     [batch] = Batch.objects.all()
     assert (batch.name, batch.kind, batch.overlap, batch.state) == ("talks, tiny", "ranking", 2, "draft")
@@ -145,7 +150,67 @@ def test_what_cannot_become_tasks_is_refused_before_a_run_is_queued(project, cri
     path = write_rows([dialogue(0)], "talks.jsonl")
     call_command("import_prompts", "kitchen", path, "--from-dialogues", "--prompt-set", "talks", verbosity=0)
     common = ("sample_tasks", "kitchen", "tiny", "--prompt-set", "talks")
+    torch = ("--samples", "2", "--zero-stage", "1", "--engine", "torch")
+    assert 'needs backend "deepspeed"' in refused(*common, *torch)
     assert "make 1; a task shows 2 to 9" in refused(*common, "--samples-only")
     assert "make 10; a task shows 2 to 9" in refused(*common, "--samples", "9")
     assert "overlap" in refused(*common, "--overlap", "0")
     assert not Run.objects.exists()
+
+
+def test_several_policies_answer_every_prompt_and_the_last_to_end_makes_the_batch(
+    project, criterion, policy, write_rows, settings, tmp_path, max_, client
+):
+    settings.DATA_DIR = tmp_path
+    artifact = Artifact.objects.create(
+        project=project, kind="policy", path=policy.artifact.path + "/.", sha256="0" * 64, size_bytes=1
+    )
+    source = project.sources.create(kind="policy", name="twin")
+    twin = Policy.objects.create(project=project, name="twin", artifact=artifact, source=source)
+    path = write_rows([{"prompt": f"Question {n}?"} for n in range(3)], "asked.jsonl")
+    call_command("import_prompts", "kitchen", path, "--prompt-set", "asked", verbosity=0)
+    call_command(
+        "sample_tasks", "kitchen", "tiny", "twin", "--prompt-set", "asked", "--temperatures", "0.7", "1.3",
+        "--batch-name", "both", "--set", "sampling.max_prompt_tokens=48", "sampling.max_response_tokens=12",
+        verbosity=0,
+    )  # fmt: skip
+    by_command = list(Run.objects.order_by("pk"))
+    client.force_login(max_)
+    address = reverse("policies:sample", args=["kitchen"])
+    sent = shown(client, address) | {
+        "prompt_set": project.prompt_sets.get(name="asked").pk, "policies": [policy.pk, twin.pk],
+        "batch_name": "both", "sampling.temperatures": "0.7, 1.3", "sampling.max_prompt_tokens": "48",
+        "sampling.max_response_tokens": "12", "overlap": "",
+    }  # fmt: skip
+    answer = client.post(address, sent)
+    assert answer.status_code == 302 and answer.url == reverse("runs:list", args=["kitchen"])
+    by_form = list(Run.objects.order_by("pk"))[2:]
+    for one, other in zip(by_command, by_form, strict=True):
+        for run in (one, other):  # a number of their own
+            run.config["id_prefix"] = run.config["id_prefix"].split("-")[2]
+            run.parameters["tasks"].pop("together")
+        assert same(one, other)
+    first, second = Run.objects.order_by("pk")[2:]
+    execute(first)
+    assert not Batch.objects.exists()
+    Run.objects.filter(pk=first.pk).update(state="done", finished_at=timezone.now())
+    second.config["runtime"] = {"seed": 5}  # the twin would say the same
+    execute(second)
+    [batch] = Batch.objects.all()
+    assert (batch.name, batch.state, batch.tasks.count()) == ("both", "draft", 3)
+    answers = Response.objects.filter(task_responses__task__batch=batch)
+    assert {response.source.name for response in answers} == {"tiny", "twin"}
+    for task in batch.tasks.all():
+        texts = {answer.response.text for answer in task.task_responses.all()}
+        sampled = set(task.prompt.responses.values_list("text", flat=True))
+        assert texts == sampled and task.task_responses.count() == len(texts)
+
+
+@pytest.mark.parametrize(
+    "value", ["samples_per_prompt=many", "sampling.temperatures=warm", "sampling.temperatures=[0]"]
+)
+def test_values_that_are_no_numbers_are_refused_in_one_sentence(project, policy, write_rows, value):
+    path = write_rows([{"prompt": "Tea?"}], "asked.jsonl")
+    call_command("import_prompts", "kitchen", path, "--prompt-set", "asked", verbosity=0)
+    said = refused("sample_tasks", "kitchen", "tiny", "--prompt-set", "asked", "--set", value)
+    assert said.startswith("config.")

@@ -1,6 +1,7 @@
 from collections import Counter
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
@@ -111,3 +112,22 @@ def test_one_model_learns_from_the_judgments_of_several_criteria(judge, train, p
     del run.parameters["criteria"]
     TRAIN.save_result(run, {"accuracy": 0.5})
     assert list(RewardModel.objects.get().criteria.all()) == [harmless]
+
+
+def test_processes_and_device_are_asked_for_on_the_command_line(judge, project, criterion, tmp_path):
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text("{}")
+    for _ in range(3):
+        judge("train", tie=False)
+    judge("validation", tie=False)
+    how = ("--start", str(base), "--processes", "2", "--device", "cuda")
+    with pytest.raises(CommandError, match="processes must be between 1 and 64, found 65"):
+        call_command("train_reward_model", "kitchen", "taste", *how[:3], "65", verbosity=0)
+    assert not Run.objects.exists()
+    call_command("train_reward_model", "kitchen", "taste", *how, verbosity=0)
+    run = Run.objects.get()
+    runtime = run.config["runtime"]
+    assert (run.processes, runtime["device"], runtime["backend"], runtime["zero_stage"]) == (
+        2, "cuda", "torch", 0,
+    )  # fmt: skip

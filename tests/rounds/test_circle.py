@@ -11,7 +11,6 @@ from demo.simulation import simulate_judgments
 from learning.interface.options import options_to_dict
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import COMPARISONS, PROMPTS
-from learning.interface.training_options import ModelArchitecture, ModelSource
 from policy_training.actions import train_sft
 from rounds.actions import start_round
 from rounds.models import Round, Stage
@@ -20,6 +19,7 @@ from rounds.reports import round_report
 from rounds.worker_tasks import RUN_KINDS, periodic_tasks
 from runs.models import Run
 from runs.worker import run_worker
+from tests.demo.small import small_base_policy_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 PROMPTS_PER_ROUND = 24
@@ -35,19 +35,7 @@ def small(monkeypatch):
     monkeypatch.setattr(constants, "WARM_UP_PAIRS", 4)
     monkeypatch.setattr(constants, "VOCABULARY", 400)
     demo = create_demo_project(seed=3)
-    shape = ModelArchitecture(
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=256,
-    )
-    config = constants.base_policy_config(seed=3, threads=1)
-    config = replace(
-        config,
-        model=replace(config.model, source=ModelSource(from_scratch=shape)),
-        data=replace(config.data, steps=6, examples_per_step=8),
-    )
+    config = small_base_policy_config()
     plan = constants.round_plan(3, 1, demo.annotator.username)
     plan = replace(
         plan,

@@ -43,6 +43,24 @@ def test_a_bad_value_is_refused_and_named(part, values, named):
     assert named in str(caught.value).lower()
 
 
+def test_processes_and_what_keeps_them_together_hold_for_all_that_a_round_runs():
+    plan = override_plan(
+        preset_plan("tiny"), processes=2, runtime={"backend": "deepspeed", "zero_stage": 1, "device": "auto"}
+    )
+    assert plan.processes == 2
+    for runtime in (plan.reward_model.runtime, plan.policy.runtime):
+        assert (runtime.backend, runtime.zero_stage, runtime.device) == ("deepspeed", 1, "auto")
+    with pytest.raises(UserError, match="runtime: processes must be between 1 and 64, found 65"):
+        override_plan(preset_plan("tiny"), processes=65)
+    recorded = plan_to_dict(plan)
+    recorded["policy"]["runtime"] |= {"backend": "torch"}
+    with pytest.raises(UserError, match="policy.runtime: zero_stage 1 needs"):
+        load_plan(recorded)
+    recorded = plan_to_dict(preset_plan("tiny"))
+    del recorded["processes"]  # as plans were recorded before
+    assert load_plan(recorded).processes == 1
+
+
 def test_a_recorded_plan_with_an_unknown_key_is_refused():
     mapping = plan_to_dict(preset_plan("tiny"))
     mapping["sampling"]["tempreature"] = 1

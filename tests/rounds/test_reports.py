@@ -5,10 +5,11 @@ from annotation.content.actions import NewResponse, add_responses
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import PreferenceDataset
 from annotation.queue.actions import claim_task
+from rewardmodel.figures import PLOT_SIZE, accuracy_by_strength, reliability_points
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.actions import cancel_round, start_round
 from rounds.plans import preset_plan
-from rounds.reports import PLOT_SIZE, accuracy_by_strength, reliability_points, round_report, timeline
+from rounds.reports import round_report, timeline
 from rounds.stages.scoring import judgments_to_compare
 from runs.models import Artifact, Run
 

@@ -100,6 +100,29 @@ def test_the_form_starts_a_round_with_the_values_typed(client, project, criterio
     assert plan["sampling"]["options"]["temperatures"] == [0.7, 1.0]
 
 
+def test_processes_device_and_zero_are_asked_for_on_the_form_and_said_on_the_rounds_page(
+    client, project, criterion, policy, prompt_set, max_
+):
+    client.force_login(max_)
+    url = reverse("rounds:start", args=["kitchen"])
+    values = {
+        "preset": "tiny", "criterion": criterion.pk, "start_policy": policy.pk, "prompt_set": prompt_set.pk,
+        "processes": 2, "device": "cuda", "zero_stage": "2",
+    }  # fmt: skip
+    refused = client.post(url, values | {"engine": "torch"})
+    assert refused.status_code == 422 and "zero_stage 2 needs backend" in refused.content.decode()
+    for wrong in ({"processes": 65}, {"processes": 0}, {"device": "tpu"}, {"zero_stage": "4"}):
+        assert client.post(url, values | wrong).status_code == 422
+    assert not Round.objects.exists()
+    assert client.post(url, values).status_code == 302
+    plan = Round.objects.get().plan
+    assert plan["processes"] == 2
+    for part in ("policy", "reward_model"):
+        runtime = plan[part]["runtime"]
+        assert (runtime["device"], runtime["backend"], runtime["zero_stage"]) == ("cuda", "deepspeed", 2)
+    assert "Its runs take 2 processes, GPU, DeepSpeed ZeRO 2." in page_text(client, max_)
+
+
 def test_the_batches_to_learn_from_are_chosen_on_the_form_and_excluded_ones_are_not_offered(
     client, project, criterion, policy, prompt_set, max_
 ):
@@ -189,3 +212,23 @@ def test_what_ends_or_cancels_a_round_carries_its_question(client, annotating_ro
     page = client.get(reverse("rounds:round", args=["kitchen", 1])).content.decode()
     assert 'data-confirm="End with 0 of 4 judgments?' in page
     assert page.index("end-annotation/") < page.index("cancel/")
+
+
+def test_rounds_and_policies_are_listed_in_pages(client, round_, policy, max_):
+    for number in range(2, 26):
+        copy = Round.objects.get(pk=round_.pk)
+        copy.pk, copy.number, copy.batch, copy.stage = None, number, None, Stage.CANCELLED
+        copy.finished_at = timezone.now()
+        copy._state.adding = True
+        copy.save()
+    client.force_login(max_)
+    path = reverse("rounds:list", args=[round_.project.slug])
+
+    def numbers(**where):
+        text = client.get(path, where).content.decode()
+        return [int(number) for number in re.findall(r">Round (\d+)</a>", text)]
+
+    assert numbers() == list(range(25, 5, -1))
+    assert numbers(page=2) == [5, 4, 3, 2, 1]
+    assert numbers(page=99) == [5, 4, 3, 2, 1] and numbers(page="x") == numbers()
+    assert 'href="?page=2&amp;policies=1"' in client.get(path).content.decode()

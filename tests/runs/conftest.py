@@ -59,7 +59,7 @@ def queue_counting(project, max_):
     return queue
 
 
-def until(condition, seconds=30.0):
+def until(condition, seconds=150.0):
     """Wait for a condition, and return what it returned; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -161,4 +161,4 @@ def assert_done_with_the_same_result(run: Run, count: int) -> None:
     assert run.state == "done", (run.error, RunDirectory(run.path).log_tail(30))
     assert saved_results(run) == [expected_digest(count)]
     assert_never_two_at_once(run)
-    assert not pids_of_run(run.directory, 10_000)
+    assert not pids_of_run(run.process_tag, 10_000)

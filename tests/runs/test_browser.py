@@ -70,7 +70,7 @@ def test_a_hidden_page_asks_for_nothing(max_looks, live_server, filled):  # noqa
     page.wait_for_timeout(4500)
     assert asked == []
     page.evaluate("Object.defineProperty(document, 'hidden', {get: () => false, configurable: true})")
-    until(lambda: page.wait_for_timeout(200) or len(asked) >= 2, 10)
+    until(lambda: page.wait_for_timeout(200) or len(asked) >= 2)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -60,6 +60,27 @@ def test_only_processes_of_the_run_up_to_the_fence_are_ended(sleeper):
     assert successor.poll() is None and other.poll() is None
 
 
+def test_a_stranger_with_the_runs_mark_and_no_number_is_left_alone(sleeper):
+    stranger, own = sleeper("run-a", "abc"), sleeper("run-a", 1)
+    longer = sleeper("run-a", "9" * 5000)  # more digits than Python turns into a number
+    assert pids_of_run("run-a", 2) == [own.pid]
+    assert end_processes("run-a", 2, None, "")
+    assert stranger.poll() is None and longer.poll() is None
+
+
+def test_a_worker_closes_its_environment_and_not_that_of_what_it_starts():
+    """prctl(PR_GET_DUMPABLE) is 3; the child prints its own after the parent's."""
+    code = """
+import ctypes, subprocess, sys
+from runs.os_processes import refuse_inspection
+get = "import ctypes; print(ctypes.CDLL(None).prctl(3), flush=True)"
+exec(get); refuse_inspection(); exec(get)
+subprocess.run([sys.executable, "-c", get], check=True)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.split() == ["1", "0", "1"]
+
+
 def launch(tmp_path, processes=1, environment=()):
     return Launch(
         module="rewardmodel.training.train",
@@ -88,6 +109,7 @@ def test_the_command_sees_no_secret_of_the_worker(tmp_path):
     assert {"PATH", "HOME"} <= set(seen)
     assert not {"s", "postgresql://u:p@h/d", "t", "a", "j"} & set(seen.values())
     assert seen["ROUNDTABLE_FENCE"] == "7" and seen["OMP_NUM_THREADS"] == "2"
+    assert seen["GOMP_SPINCOUNT"] == "0"  # spinning threads wait out whole time slices beside a busy process
     asked = child_environment(launch(tmp_path, environment=("JUDGE_API_KEY",)), worker)
     assert asked["JUDGE_API_KEY"] == "j" and "HF_TOKEN" not in asked
 
@@ -96,8 +118,7 @@ def test_several_processes_start_under_torchrun(tmp_path):
     module = "rewardmodel.training.train"
     assert command_line(launch(tmp_path)) == [sys.executable, "-m", module, str(tmp_path)]
     line = command_line(launch(tmp_path, processes=2))
-    assert line[1:3] == ["-m", "torch.distributed.run"]
-    assert line[-4:] == ["--nproc-per-node=2", "-m", module, str(tmp_path)]
+    assert line[1:] == ["-m", "learning.launch", "2", module, str(tmp_path)]
 
 
 def test_torchrun_waits_longer_for_a_checkpoint_than_the_worker_does(tmp_path, monkeypatch):

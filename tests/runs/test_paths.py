@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from runs.actions import clone_run
-from runs.paths import with_absolute_paths, with_relative_paths
+from runs.paths import replace_paths, with_relative_paths
 
 CONFIG = {
     "policy": {"source": {"path": "{root}/runs/a/model"}},
@@ -28,11 +28,22 @@ def test_paths_inside_data_dir_are_kept_relative_and_read_from_where_it_is_now(s
     assert kept["imported"]["path"] == "/elsewhere/base"
     assert kept["notes"] == f"{old}/runs/a/model", "only options that are paths"
     assert with_relative_paths(kept) == kept
-    assert with_absolute_paths(kept) == filled(CONFIG, old)
-    settings.DATA_DIR = new = tmp_path / "new"
-    read = with_absolute_paths(kept)
-    assert read["policy"]["source"]["path"] == f"{new}/runs/a/model"
-    assert read["reward_model_path"] == f"{new}/models/liked"
+
+
+def test_a_folder_that_was_brought_in_is_named_by_its_new_place():
+    config = {
+        "policy": {"path": "/elsewhere/base"},
+        "reference_path": "/elsewhere/base/a",
+        "notes": "/elsewhere/base",
+    }
+    assert replace_paths(config, {"/elsewhere/base": "models/base-3"}) == {
+        "policy": {"path": "models/base-3"},
+        "reference_path": "models/base-3/a",
+        "notes": "/elsewhere/base",
+    }
+    assert replace_paths({"path": "/elsewhere/based"}, {"/elsewhere/base": "x"}) == {
+        "path": "/elsewhere/based"
+    }
 
 
 def test_a_path_as_typed_is_that_of_the_folder_it_names_now(settings, tmp_path, monkeypatch):

@@ -2,11 +2,13 @@
 
 import itertools
 import json
+import os
 
 import pytest
 from django.urls import reverse
 
 from runs.models import Run, Worker
+from runs.presentation import progress_of
 from runs.run_files import downsample, panel_of
 from tests.runs.conftest import fields_of
 from workspace.actions import create_project, set_role
@@ -52,6 +54,12 @@ def filled(run):
     (run.path / "log.txt").write_text(f"starting\n{HOSTILE}\nstep 30\n")
     run.refresh_from_db()
     return run
+
+
+def test_a_done_run_says_its_last_step_though_its_worker_read_an_earlier_one(filled):
+    filled.state = "done"
+    progress = progress_of(filled)
+    assert (progress.step, progress.steps_total, progress.percent) == (120, 120, 100)
 
 
 def url(page: str, run: Run, **more) -> str:
@@ -214,6 +222,71 @@ def test_no_path_given_through_the_site_reads_a_file_outside_the_run(client, fil
     good = client.get(url("file", filled, name="log.txt"))
     assert good.status_code == 200 and good["Content-Disposition"].startswith("attachment")
     assert good["Content-Type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize(
+    "name", ["output.txt", "log.txt", "samples.jsonl", "metrics.jsonl", "config.json", "status.json"]
+)
+def test_links_and_pipes_in_a_runs_folder_are_neither_followed_nor_waited_for(
+    client, filled, ruth, tmp_path, name
+):
+    client.force_login(ruth)
+    secret = tmp_path / "secret"
+    secret.write_text('{"step": 1, "loss": 4711, "text": "the secret"}\n')
+    for other in ("log.txt", "output.txt"):  # output.txt is shown where there is no log
+        (filled.path / other).unlink(missing_ok=True)
+    path = filled.path / name
+    for make in (lambda: path.symlink_to(secret), lambda: os.mkfifo(path), path.mkdir):
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+        path.unlink(missing_ok=True)
+        make()
+        for page in ("run", "live", "metrics"):
+            answer = client.get(url(page, filled))
+            assert answer.status_code == 200
+            assert b"secret" not in answer.content and b"4711" not in answer.content
+        assert f"files/{name}" not in client.get(url("run", filled)).content.decode()
+        assert client.get(url("file", filled, name=name)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[1, 2]", "7", "null", '"x"', '{"step": [1], "loss": {"a": [1]}}', '{"step": "x", "prompt": [[["deep"]]]}',
+     '{"step": 1e999, "loss": 1' + "0" * 400 + "}", "[" * 5000, '{"a": ' * 5000],
+)  # fmt: skip
+def test_rows_of_another_shape_are_shown_or_left_out_but_never_an_error(client, filled, ruth, line):
+    client.force_login(ruth)
+    for name in ("metrics.jsonl", "samples.jsonl"):
+        (filled.path / name).write_text(f'{line}\n{{"step": 5, "loss": 0.5}}\n')
+    (filled.path / "status.json").write_text(line)
+    for page in ("run", "live"):
+        assert client.get(url(page, filled)).status_code == 200
+    answer = client.get(url("metrics", filled))
+    assert answer.status_code == 200
+    if not line.startswith(("[[", '{"a": {')):  # these cannot be read, and end the curves
+        assert {"step": 5, "loss": 0.5} in answer.json()["rows"]
+
+
+def test_long_files_are_read_in_parts(client, filled, ruth, monkeypatch):
+    """Curves come as far as one answer goes and the browser asks on at once; of samples only the end is read."""
+    client.force_login(ruth)
+    monkeypatch.setattr("runs.run_files.METRICS_BYTES", 100)
+    seen, where, answers = [], {}, 0
+    while True:
+        answer = client.get(url("metrics", filled), where).json()
+        seen += [row["step"] for row in answer["rows"]]
+        where, answers = {"offset": answer["offset"], "fence": answer["fence"]}, answers + 1
+        if not answer["more"]:
+            break
+    assert seen == list(range(1, 31)) and answers > 10
+    row = json.dumps({"step": 1, "text": "x" * 1000}) + "\n"
+    with open(filled.path / "samples.jsonl", "w") as samples:
+        samples.writelines(row for _ in range(5000))
+        samples.write(json.dumps({"step": 9999, "text": "the last"}) + "\n")
+    page = client.get(url("run", filled)).content.decode()
+    assert "the last" in page
+    # 12 samples of a thousand characters and not five thousand.
+    assert page.count("x" * 1000) == 11
 
 
 def test_cancel_retry_and_clone_by_the_buttons(client, run, max_):

@@ -2,15 +2,19 @@
 
 import os
 import signal
+import threading
 import time
+from dataclasses import replace
 
 import pytest
 from django.db import connection, transaction
 
 from runs.actions import cancel_run
 from runs.artifacts import hash_path
+from runs.launchers import LocalLauncher
 from runs.models import Run, Worker
 from runs.os_processes import pids_of_run, process_identity
+from runs.worker import WorkerLoop
 from tests.runs.conftest import (
     QUICK,
     assert_done_with_the_same_result,
@@ -72,6 +76,24 @@ def test_a_tick_that_queues_more_keeps_an_idle_worker_going(queue_counting):
     assert set(Run.objects.values_list("state", flat=True)) == {"done"}
 
 
+def test_a_tick_that_moved_something_is_followed_by_the_next_at_once(db):
+    """A stage that ended and the next one's first run do not wait for each other: the third tick ends the worker."""
+    calls: list[int] = []
+
+    def tick() -> bool:
+        calls.append(len(calls))
+        if len(calls) == 3:
+            loop.stop.set()
+        return True
+
+    loop = WorkerLoop({}, tick, options=replace(QUICK, tick_seconds=1000), launcher=LocalLauncher())
+    giving_up = threading.Timer(30, loop.stop.set)
+    giving_up.start()
+    loop.run(once=False, stop_when_idle=False)
+    giving_up.cancel()
+    assert calls == [0, 1, 2]
+
+
 def test_unknown_names_of_kinds_are_refused(db):
     with pytest.raises(ValueError, match=r"tests\.cooking"):
         execute_runs(only=["tests.cooking"], once=True)
@@ -92,8 +114,8 @@ def test_a_cancel_reaches_the_command_and_nothing_is_saved(queue_counting, start
     start_worker()
     until(running_at(run, 3))
     cancel_run(actor=max_, run=run)
-    until(lambda: Run.objects.get(pk=run.pk).state == "cancelled", 10)
-    assert not pids_of_run(run.directory, 10_000)
+    until(lambda: Run.objects.get(pk=run.pk).state == "cancelled")
+    assert not pids_of_run(run.process_tag, 10_000)
     assert saved_results(run) == [] and len(steps(run)) < 400
 
 
@@ -105,7 +127,7 @@ def test_a_cancel_stops_what_a_lost_worker_left_on_a_machine_out_of_reach(queue_
     cancel_run(actor=max_, run=run)
     start_worker("elsewhere")
     until(lambda: Run.objects.get(pk=run.pk).state == "cancelled")
-    until(lambda: not pids_of_run(run.directory, 10_000), 5)
+    until(lambda: not pids_of_run(run.process_tag, 10_000), 5)
     assert len(steps(run)) < 400
 
 
@@ -118,7 +140,7 @@ def test_a_command_deaf_to_sigterm_is_killed_after_the_grace(queue_counting, sta
     cancel_run(actor=max_, run=run)
     until(lambda: Run.objects.get(pk=run.pk).state == "cancelled", 15)
     assert time.monotonic() - asked >= 1.0
-    assert not pids_of_run(run.directory, 10_000)
+    assert not pids_of_run(run.process_tag, 10_000)
 
 
 def test_a_worker_that_is_stopped_hands_its_run_back_and_another_finishes_it(queue_counting, start_worker):
@@ -180,7 +202,7 @@ def test_two_workers_never_run_one_run(queue_counting, start_worker):
     runs = [queue_counting(steps=5, seconds_per_step=0.02) for _ in range(3)]
     for _ in range(2):
         start_worker()
-    until(lambda: not Run.objects.active().exists(), 60)
+    until(lambda: not Run.objects.active().exists())
     for run in runs:
         assert_done_with_the_same_result(run, 5)
         assert run.fence == 1 and len({pid for _, _, pid, _, _ in journal(run)}) == 1
@@ -225,6 +247,6 @@ def test_a_run_survives_a_database_that_is_away(queue_counting, start_worker, se
     block_database(seconds)
     if moment == "while_it_counts":
         assert len(steps(run)) > before + 20, "the command went on"
-    until(lambda: Run.objects.get(pk=run.pk).is_finished, 40)
+    until(lambda: Run.objects.get(pk=run.pk).is_finished)
     assert_done_with_the_same_result(run, count)
     assert steps(run) == list(range(1, count + 1)) and run.attempt == 1

@@ -4,7 +4,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from workspace import actions
+from workspace import accounts, actions, joining
 from workspace.commands import find_project
 from workspace.errors import ActionError, InvitationUnusable, LastManager
 from workspace.models import AuditEvent, Invitation, Membership, Project, User
@@ -43,7 +43,7 @@ def test_an_invitation_ends_with_the_right_to_invite_and_does_not_come_back_with
     actions.set_role(actor=max_, project=project, user=second, role="manager")
     _, spare = actions.invite(actor=second, project=project, role="manager")
     _, other = actions.invite(actor=max_, project=project, role="annotator")
-    assert actions.find_invitation(spare).role == "manager"
+    assert joining.find_invitation(spare).role == "manager"
     if end == "removed":
         actions.remove_member(actor=max_, project=project, user=second)
     elif end == "demoted":
@@ -51,24 +51,24 @@ def test_an_invitation_ends_with_the_right_to_invite_and_does_not_come_back_with
     else:
         User.objects.filter(pk=second.pk).update(is_active=False)
     with pytest.raises(InvitationUnusable):
-        actions.accept_invitation(token=spare, username="stranger", password="a long enough one")
+        joining.accept_invitation(token=spare, username="stranger", password="a long enough one")
     with pytest.raises(InvitationUnusable):
-        actions.join_by_invitation(actor=second, token=spare)
+        joining.join_by_invitation(actor=second, token=spare)
     assert not User.objects.filter(username="stranger").exists()
-    assert actions.find_invitation(other).role == "annotator"
+    assert joining.find_invitation(other).role == "annotator"
     if end != "deactivated":
         # Who is a manager again has to make a new link: the old one was withdrawn.
         actions.set_role(actor=max_, project=project, user=second, role="manager")
         with pytest.raises(InvitationUnusable):
-            actions.find_invitation(spare)
+            joining.find_invitation(spare)
 
 
 def test_an_invitation_works_once(project, max_):
     _, token = actions.invite(actor=max_, project=project, role="annotator")
-    user = actions.accept_invitation(token=token, username="newcomer", password="a long enough one")
+    user = joining.accept_invitation(token=token, username="newcomer", password="a long enough one")
     assert Membership.objects.get(project=project, user=user).role == "annotator"
     with pytest.raises(InvitationUnusable):
-        actions.accept_invitation(token=token, username="second", password="a long enough one")
+        joining.accept_invitation(token=token, username="second", password="a long enough one")
     assert not User.objects.filter(username="second").exists()
 
 
@@ -86,7 +86,7 @@ def test_expired_and_withdrawn_invitations_are_refused(project, max_):
     actions.withdraw_invitation(actor=max_, invitation=withdrawn)
     for token in (expired_token, withdrawn_token, "guess"):
         with pytest.raises(InvitationUnusable):
-            actions.accept_invitation(token=token, username="newcomer", password="a long enough one")
+            joining.accept_invitation(token=token, username="newcomer", password="a long enough one")
     assert not User.objects.filter(username="newcomer").exists()
 
 
@@ -104,9 +104,9 @@ def test_a_bad_account_is_refused_at_its_field_and_the_invitation_stays_usable(
 ):
     _, token = actions.invite(actor=max_, project=project, role="annotator")
     with pytest.raises(ActionError) as caught:
-        actions.accept_invitation(token=token, username=username, password=password)
+        joining.accept_invitation(token=token, username=username, password=password)
     assert field in caught.value.fields
-    assert actions.find_invitation(token)
+    assert joining.find_invitation(token)
 
 
 def test_a_project_keeps_a_manager(project, max_, ada):
@@ -120,7 +120,7 @@ def test_a_project_keeps_a_manager(project, max_, ada):
 
 
 def test_who_cannot_log_in_is_no_manager_to_leave_a_project_to(project, max_, ada):
-    robot = actions.create_machine_annotator(actor=max_, project=project, name="robot", kind="simulated")
+    robot = accounts.create_machine_annotator(actor=max_, project=project, name="robot", kind="simulated")
     with pytest.raises(ActionError, match="can only annotate"):
         actions.set_role(actor=max_, project=project, user=robot, role="manager")
     actions.set_role(actor=max_, project=project, user=ada, role="manager")
@@ -157,16 +157,16 @@ def test_the_database_refuses_what_forms_would(project, ada):
 
 
 def test_nobody_logs_in_as_a_machine(project, max_, client):
-    robot = actions.create_machine_annotator(actor=max_, project=project, name="robot", kind="simulated")
+    robot = accounts.create_machine_annotator(actor=max_, project=project, name="robot", kind="simulated")
     assert not robot.has_usable_password()
     with pytest.raises(ActionError):
-        actions.create_machine_annotator(actor=max_, project=project, name="max", kind="simulated")
+        accounts.create_machine_annotator(actor=max_, project=project, name="max", kind="simulated")
     with pytest.raises(ActionError):
-        actions.create_machine_annotator(actor=max_, project=project, name="other", kind="person")
+        accounts.create_machine_annotator(actor=max_, project=project, name="other", kind="person")
 
 
 def test_an_imported_annotator_is_an_inactive_account_with_an_audit_row_and_no_membership(project, max_):
-    user = actions.create_imported_annotator(
+    user = accounts.create_imported_annotator(
         actor=max_, project=project, pseudonym="annotator-7", kind="person"
     )
     assert (user.pseudonym, user.kind, user.is_active) == ("annotator-7", "person", False)
@@ -176,8 +176,8 @@ def test_an_imported_annotator_is_an_inactive_account_with_an_audit_row_and_no_m
 
 
 def test_a_new_password_makes_the_old_one_useless_and_is_written_down(db):
-    user, first = actions.create_or_reset_account(username="guest")
-    again, second = actions.create_or_reset_account(username="guest")
+    user, first = accounts.create_or_reset_account(username="guest")
+    again, second = accounts.create_or_reset_account(username="guest")
     assert again == user
     assert again.check_password(second) and not again.check_password(first)
     events = AuditEvent.objects.filter(actor=user).order_by("pk")

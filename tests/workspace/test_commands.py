@@ -6,6 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tests.learning.running import ROOT, environment
+from workspace.models import AuditEvent
 
 
 @pytest.mark.parametrize("command", [["worker", "--once"], ["start_round", "kitchen"]])
@@ -68,3 +69,21 @@ def test_the_division_of_prompts_is_set_by_command_and_page(project, max_, clien
     client.post(page, {"train_share": "50", "validation_share": "12.5", "test_per_tag": "700"})
     project.refresh_from_db()
     assert (project.train_share, project.validation_share, project.test_per_tag) == (0.5, 0.125, {"*": 700})
+
+
+@pytest.mark.db
+@pytest.mark.django_db
+def test_a_forgotten_password_is_replaced_by_a_printed_one_and_ends_the_sessions(client, project, ada, max_):
+    client.force_login(ada)
+    assert client.get("/projects/kitchen/annotate/").status_code == 200
+    out = StringIO()
+    call_command("reset_password", "ada", "--actor", "max", stdout=out)
+    password = out.getvalue().strip().rpartition(" ")[2]
+    assert client.get("/projects/kitchen/annotate/").status_code == 302
+    ada.refresh_from_db()
+    assert ada.check_password(password) and len(password) == 16
+    event = AuditEvent.objects.filter(action="user.set_password").get()
+    assert (event.actor, event.target_id) == (max_, str(ada.pk)) and password not in str(event.details)
+    with pytest.raises(CommandError, match="no active person with the user name adda") as caught:
+        call_command("reset_password", "adda")
+    assert caught.value.returncode == 2

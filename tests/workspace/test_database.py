@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.db.models.functions import Now
 
-from workspace.database import database_now, database_now_plus, write_transaction
+from workspace.database import database_now, database_now_plus, run_prepared, write_transaction
 from workspace.models import User
 
 pytestmark = pytest.mark.db
@@ -76,3 +76,17 @@ def test_the_databases_clock_has_a_zone_and_agrees_with_its_expressions(make_use
         assert User.objects.annotate(later=later).get().later
         moment = User.objects.annotate(moment=Now()).get().moment
         assert abs(moment - before) < timedelta(minutes=1)
+
+
+@pytest.mark.django_db
+def test_a_prepared_statement_is_planned_once(make_user, settings):
+    """PostgreSQL's own account of it: executed by the plan that was made first, and by no other."""
+    ada = make_user("ada")
+    sql = "SELECT username FROM workspace_user WHERE id = CAST(%s AS bigint)"
+    assert [run_prepared(sql, [ada.pk])[0] for _ in range(7)] == [[("ada",)]] * 7
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements")
+        prepared = [row for row in cursor.fetchall() if row[0].startswith("SELECT username FROM")]
+    assert [row[1:] for row in prepared] == [(7, 0)]

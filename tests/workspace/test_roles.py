@@ -9,7 +9,8 @@ from django.http import Http404
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from workspace.access import access_project
-from workspace.actions import ActionError, create_machine_annotator, set_role
+from workspace.accounts import create_machine_annotator
+from workspace.actions import ActionError, set_role
 from workspace.models import Membership
 from workspace.roles import ROLE_CAPABILITIES, Capability, capabilities_of, roles_with
 
@@ -19,6 +20,7 @@ MAY = {
     Capability.OPEN: {ANNOTATOR, REVIEWER, MANAGER},
     Capability.ANNOTATE: {ANNOTATOR, REVIEWER, MANAGER},
     Capability.REVIEW: {REVIEWER, MANAGER},
+    Capability.SCORE: {MANAGER},
     Capability.MANAGE: {MANAGER},
 }
 # Every view below projects/<slug>/, by the capability it asks for.
@@ -29,11 +31,24 @@ PAGES = {
         *(f"annotation:{name}" for name in "task_content draft submit skip undo_skip withdraw".split()),
     },
     Capability.REVIEW: {
-        *(f"annotation:{name}" for name in ("batches", "batch", "judgment")),
+        *(f"annotation:{name}" for name in "batches batch work_done judgment batch_task batch_skips".split()),
+        *(f"annotation:{name}" for name in ("guideline_versions", "guideline_version")),
+        "events:list",
         *(f"rounds:{name}" for name in ("list", "round")),
         *(f"runs:{name}" for name in ("list", "run", "live", "metrics", "file")),
+        *(f"data:{name}" for name in "prompts prompt prompt_sets prompt_set demonstrations".split()),
+        *(f"data:{name}" for name in "demonstration texts text imports import datasets".split()),
+        *(f"data:{name}" for name in ("dataset", "compare_datasets", "import_bad_rows")),
+        *(f"reward_models:{name}" for name in ("list", "reward_model", "serving")),
+        *(f"policies:{name}" for name in ("list", "policy")),
     },
+    Capability.SCORE: set(),  # programs alone: tests/config/test_api_roles.py
     Capability.MANAGE: {
+        *(
+            f"events:{name}"
+            for name in "webhooks webhook send_test turn_on turn_off replace_secret remove".split()
+        ),
+        *(f"events:{name}" for name in "dead_letters resend resend_all drop try_now give_up".split()),
         *(
             f"workspace:{name}"
             for name in "people invite withdraw_invitation change_member set_time_zone set_splits".split()
@@ -43,20 +58,31 @@ PAGES = {
             for name in (
                 "settings",
                 "new_batch",
+                "batch_from_answers",
                 "open_batch",
                 "close_batch",
-                "imports",
-                "take_back_import",
                 "exclude_batch",
+                "change_overlap",
+                "preview_guideline",
             )
         ),
         *(
             f"rounds:{name}"
-            for name in "start end_annotation reopen_annotation retry cancel continue".split()
+            for name in "first_steps start end_annotation reopen_annotation retry cancel continue".split()
         ),
         *(f"rounds:{name}_schedule" for name in ("pause", "resume", "delete")),
         *(f"rounds:{name}_firing" for name in ("retry", "drop")),
         *(f"runs:{name}" for name in ("cancel", "retry", "clone")),
+        *(f"reward_models:{name}" for name in ("start_serving", "stop_serving")),
+        *(f"data:{name}" for name in "undo_import new_upload begin_upload upload upload_pieces".split()),
+        *(f"data:{name}" for name in "upload_live upload_bad_rows remove_upload".split()),
+        *(f"data:{name}" for name in ("new_dataset", "preview_dataset", "describe_dataset")),
+        *(f"data:{name}" for name in ("download_dataset", "dataset_archive", "download_demonstrations")),
+        *(f"data:{name}" for name in ("push_dataset", "freezing", "freezing_live")),
+        *(f"reward_models:{name}" for name in ("describe", "archive", "push")),
+        *(f"policies:{name}" for name in ("describe", "archive", "push")),
+        *(f"policies:{name}" for name in ("fine_tune", "pretrain", "sample", "import", "evaluate")),
+        *(f"reward_models:{name}" for name in ("train", "evaluate")),
     },
 }
 
@@ -70,7 +96,7 @@ def project_pages() -> dict[str, URLPattern]:
             if isinstance(entry, URLResolver):
                 inner = ":".join(filter(None, (namespace, entry.namespace)))
                 yield from walk(entry, route, inner)
-            elif "<slug:slug>" in route:
+            elif "<slug:slug>" in route and not route.startswith("api/"):  # tests/config/test_api_roles.py
                 yield f"{namespace}:{entry.name}", entry
 
     return dict(walk(get_resolver(), "", ""))

@@ -67,6 +67,16 @@ def children(pid):
     return found
 
 
+def alive(pids):
+    """Those that run; one that is dead and not yet waited for does not."""
+    found = []
+    for pid in pids:
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX":
+                found.append(pid)
+    return found
+
+
 def test_an_unmigrated_database_and_missing_static_files_are_one_sentence(manage):
     process = manage("serve", "--port", str(free_port()))
     said, _ = process.communicate()
@@ -102,8 +112,53 @@ def test_the_site_comes_back_when_its_web_workers_are_killed_and_ends_when_asked
             os.kill(pid, signal.SIGKILL)
     wait_until(lambda: health(port) == 200, "the site does not answer after its workers were killed again")
     last = children(site.pid)
-    site.terminate()
+    # Asked to stop while the body of a request is on its way: the request is answered, and then the site ends.
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.settimeout(240)
+        client.sendall(
+            b"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            b"Cookie: csrftoken=" + b"c" * 32 + b"\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n"
+        )
+        # Said when the application reads the body, in which it looks for the token.
+        assert client.recv(4096).startswith(b"HTTP/1.1 100 Continue")
+        site.terminate()
+        wait_until(lambda: health(port) is None, "new requests are still answered")
+        client.sendall(b"username=x")
+        assert client.recv(4096).startswith(b"HTTP/1.1 403")  # a form without its token
     said, _ = site.communicate()
     assert site.returncode == 0, said
     assert not [pid for pid in last if Path(f"/proc/{pid}").exists()]
     assert health(port) is None
+    # Killed with -9, it can end nobody: what it started ends by itself, and the port is free.
+    for kill_granian_too in (False, True):
+        site = manage("serve", "--port", str(port), "--workers", "2")
+        wait_until(lambda: health(port) == 200, "the site does not answer a third time")
+        wait_until(lambda: len(children(site.pid)) >= 3, "the web workers have not started")  # noqa: B023
+        family = children(site.pid)
+        os.kill(site.pid, signal.SIGKILL)
+        if kill_granian_too:
+            os.kill(family[0], signal.SIGKILL)
+        wait_until(lambda: not alive(family), "processes outlive the killed command")  # noqa: B023
+        assert health(port) is None
+
+
+def test_a_server_that_does_not_end_when_asked_is_ended(tmp_path):
+    """As granian hangs when it is stopped while one of its workers is starting."""
+    deaf = (
+        "import signal as s, time; s.signal(s.SIGTERM, s.SIG_IGN); print('deaf', flush=True); time.sleep(99)"
+    )
+    script = tmp_path / "serving.py"
+    script.write_text(
+        "import sys; from workspace import web_server\n"
+        "web_server.GRACE_SECONDS = 0.3\n"
+        f"sys.exit(web_server.serve([sys.executable, '-c', {deaf!r}], say=print))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    process = subprocess.Popen(
+        [sys.executable, str(script)], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "deaf\n"
+    process.terminate()
+    assert process.wait(240) == 0
+    # Nobody holds the other end any more.
+    assert process.stdout.read() == ""

@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from workspace import actions
-from workspace.models import AuditEvent, Invitation
+from workspace import actions, joining
+from workspace.models import AuditEvent, Invitation, Project
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -37,6 +37,7 @@ EVERYBODY = {"annotator", "reviewer", "manager", "manager of another"}
 PAGES = [
     ("get", "workspace:home", {}, EVERYBODY),
     ("get", "workspace:change_password", {}, EVERYBODY),
+    ("get", "workspace:tokens", {}, EVERYBODY),
     ("get", "workspace:people", {"slug": "kitchen"}, {"manager"}),
     ("post", "workspace:invite", {"slug": "kitchen"}, {"manager"}),
     ("post", "workspace:set_time_zone", {"slug": "kitchen"}, {"manager"}),
@@ -105,6 +106,30 @@ def test_a_wrong_password_is_throttled(client, max_):
     assert answer.status_code == 429
     answer = client.post(url, {"username": "max", "password": "correct horse battery"})
     assert answer.status_code == 429
+
+
+def test_managers_open_projects_where_operators_allow_it_and_nobody_else(settings, project, as_, max_):
+    address = reverse("workspace:new_project")
+    assert as_("manager").get(address).status_code == 404  # no permission defaults to yes
+    assert address not in as_("manager").get("/").content.decode()
+    settings.MANAGERS_CREATE_PROJECTS = True
+    assert address in as_("manager").get("/").content.decode()
+    assert as_("manager").get(address).status_code == 200
+    for who in ("annotator", "reviewer"):
+        assert as_(who).get(address).status_code == 404
+        assert address not in as_(who).get("/").content.decode()
+
+
+def test_a_criterion_is_taken_as_people_write_it(client, make_user):
+    client.force_login(make_user("root", is_staff=True))
+    form = {"name": "Garden", "question": "Which?", "overlap": 0, "lease_minutes": 30, "criterion_name": "??"}
+    answer = client.post(reverse("workspace:new_project"), form)
+    assert answer.status_code == 422
+    assert "Give a whole number from 1 to 50." in answer.content.decode()
+    answer = client.post(reverse("workspace:new_project"), form | {"overlap": 1})
+    assert answer.status_code == 422 and Project.objects.count() == 0
+    assert "Latin letters or digits, for example helpful" in answer.content.decode()
+    assert "slug" not in answer.content.decode().lower()
 
 
 def test_an_operator_creates_a_project_and_sees_mistakes_beside_the_field(client, make_user):
@@ -309,10 +334,10 @@ def test_preparing_the_site_does_not_warn_of_what_it_is_about_to_do(settings, mo
         "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
     }
     told = {}
-    for command in ("migrate", "collectstatic", "runserver"):
+    for command in ("migrate", "worker", "check"):
         monkeypatch.setattr("sys.argv", ["manage.py", command])
         told[command] = [warning.id for warning in static_files_are_collected(None)]
-    assert told == {"migrate": [], "collectstatic": [], "runserver": ["roundtable.W001"]}
+    assert told == {"migrate": [], "worker": [], "check": ["roundtable.W001"]}
 
 
 def test_pages_of_a_project_show_times_in_its_zone(client, project, max_):
@@ -368,3 +393,42 @@ def test_who_was_removed_is_told_so_and_a_stranger_is_not(client, project, max_,
     client.force_login(ada)
     assert client.get(page).status_code == 200
     assert told not in client.get(reverse("workspace:people", args=["kitchen"])).content.decode()
+
+
+def test_a_data_folder_that_others_may_enter_is_named(settings, tmp_path):
+    from workspace.checks import data_folder_is_closed
+
+    settings.DATA_DIR, settings.FILE_UMASK = tmp_path, 0o077
+    told = {}
+    for mode in (0o700, 0o750, 0o755):
+        tmp_path.chmod(mode)
+        told[mode] = [(warning.id, warning.hint.split("`")[1]) for warning in data_folder_is_closed(None)]
+    assert told == {
+        0o700: [],
+        0o750: [("roundtable.W003", f"chmod 700 {tmp_path}")],
+        0o755: [("roundtable.W003", f"chmod 700 {tmp_path}")],
+    }
+    settings.FILE_UMASK = 0o007  # ROUNDTABLE_FILE_ACCESS=GROUP
+    tmp_path.chmod(0o2770)
+    assert data_folder_is_closed(None) == []
+    tmp_path.chmod(0o775)
+    assert "every account" in data_folder_is_closed(None)[0].msg
+
+
+def test_several_people_are_invited_at_once_with_a_link_each(client, project, max_):
+    client.force_login(max_)
+    address, notes = reverse("workspace:invite", args=["kitchen"]), "Nia\r\n\r\n  Omar Å.  \r\nPia: Monday"
+    page = client.post(address, {"role": "reviewer", "note": notes}, follow=True)
+    listed = re.search(
+        r"<textarea[^>]*id=\"invitation-links\"[^>]*>(.*?)</textarea>", page.content.decode(), re.S
+    )
+    rows = [line.rsplit(": ", 1) for line in listed.group(1).strip().splitlines()]
+    assert [note for note, _ in rows] == ["Nia", "Omar Å.", "Pia: Monday"]
+    tokens = [link.rstrip("/").rsplit("/", 1)[1] for _, link in rows]
+    found = [joining.find_invitation(token) for token in tokens]
+    assert [(row.note, row.role) for row in found] == [(note, "reviewer") for note, _ in rows]
+    again = client.get(reverse("workspace:people", args=["kitchen"])).content.decode()
+    assert not any(token in again for token in tokens)  # shown once
+    for bad in ("\n".join(map(str, range(41))), "x" * 121):
+        assert client.post(address, {"role": "reviewer", "note": bad}).status_code == 422
+    assert Invitation.objects.count() == 3

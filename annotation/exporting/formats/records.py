@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from annotation.exporting.formats.base import ExportFormat, ExportOptions
+from annotation.exporting.formats.record_columns import comparison_columns
 from learning.interface.record_rows import ComparisonRow, JudgmentRow
 from learning.interface.record_schemas import COMPARISONS, JUDGMENTS
 
@@ -51,7 +52,10 @@ COMPARISONS_FORMAT = ExportFormat(
     name="records",
     schema=lambda options: COMPARISONS,
     rows=_comparison_rows,
+    columns=comparison_columns,
     description="comparisons: one row a judgment (or a task), ranks, grades and shares of each pair",
+    options=("consensus",),
+    imports_back=("import_comparisons", "records"),
 )
 JUDGMENTS_FORMAT = ExportFormat(
     name="judgments",
@@ -59,4 +63,5 @@ JUDGMENTS_FORMAT = ExportFormat(
     rows=_judgment_rows,
     of_judgments=True,
     description="judgments: one row a judgment, the append-only history included",
+    imports_back=("import_comparisons", "records"),
 )

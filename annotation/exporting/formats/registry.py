@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from annotation.exporting.formats import records, trl
+from annotation.exporting.formats import helpsteer3, hh, nemo, rankings, records, responses, spreadsheet, trl
 from annotation.exporting.formats.base import ExportFormat
 
 EXPORT_FORMATS: Mapping[str, ExportFormat] = {
@@ -11,5 +11,14 @@ EXPORT_FORMATS: Mapping[str, ExportFormat] = {
         records.COMPARISONS_FORMAT,
         records.JUDGMENTS_FORMAT,
         trl.TRL_FORMAT,
+        trl.OPENRLHF_FORMAT,
+        nemo.NEMO_FORMAT,
+        helpsteer3.HELPSTEER3_FORMAT,
+        hh.HH_FORMAT,
+        responses.KTO_FORMAT,
+        responses.SFT_FORMAT,
+        rankings.OASST_FORMAT,
+        rankings.RANKED_FORMAT,
+        spreadsheet.CSV_FORMAT,
     )
 }

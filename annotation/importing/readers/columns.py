@@ -66,6 +66,12 @@ class ColumnMap:
             for group in alternatives
             for field in group
         }
+        # Most fields of most files: one column of the field's own name, and no other way to say it.
+        self._plain = {
+            field: columns[0]
+            for field, columns in self._columns.items()
+            if field not in mapping and not self._named_instead.get(field) and "." not in columns[0]
+        }
         self._row: Mapping[str, Any] | None = None
         self._asked: set[str] = set()
         self._kept: set[str] = set()
@@ -87,6 +93,9 @@ class ColumnMap:
 
     def name(self, field: str) -> str:
         return " + ".join(self._columns[field])
+
+    def columns_of(self, field: str) -> list[str]:
+        return self._columns[field]
 
     def is_mapped(self, field: str) -> bool:
         return field in self._mapped
@@ -118,6 +127,8 @@ class ColumnMap:
 
     def has(self, row: Mapping[str, Any], field: str) -> bool:
         """True when the row has something there; null counts as nothing."""
+        if (column := self._plain.get(field)) is not None:
+            return row.get(column) is not None
         if self._is_superseded(field):
             return False
         values = [_look_up(row, column) for column in self._columns[field]]
@@ -127,11 +138,14 @@ class ColumnMap:
 
     def value(self, row: Mapping[str, Any], field: str) -> Any:
         """The value; a RowError when the row does not have the column, or what is there cannot be read."""
+        if row is not self._row:
+            self._row, self._asked, self._kept = row, set(), set()
+        if (column := self._plain.get(field)) is not None and isinstance(row.get(column), str):
+            self._asked.add(column)
+            return row[column]
         if self._is_superseded(field):
             raise RowError(self.name(self._named_instead[field][0]), "has nothing in it")
         self._require_no_other(row, field)
-        if row is not self._row:
-            self._row, self._asked, self._kept = row, set(), set()
         self._asked.update(self._columns[field])
         values = [_look_up(row, column) for column in self._columns[field]]
         if any(value is _MISSING for value in values):

@@ -1,20 +1,25 @@
 """Pairs of whole transcripts, as in Anthropic's HH files."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from annotation.content.transcripts import MARKERS, from_transcript, shared_prompt, tidy_transcript
-from annotation.importing.readers.base import ForeignFormatReader, Row
+from annotation.importing.readers.base import Row
 from annotation.importing.readers.fields import parse_nonempty_text
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, check_responses
 from annotation.importing.readers.messages import check_prompt
+from annotation.importing.readers.pair_groups import PAIR_FIELDS, PairReader
 from annotation.importing.rows import RowError
+from learning.interface.messages import Answer
 
 
-class HhReader(ForeignFormatReader):
-    """`chosen`, `rejected`: whole transcripts; the prompt is what they share, up to an assistant marker."""
+class HhReader(PairReader):
+    """`chosen`, `rejected`: whole transcripts; the prompt is what they share, up to an assistant marker.
+
+    Our own exports have the columns of pairs beside them: the pairs of one group are one K-way judgment again.
+    """
 
     description: ClassVar[str] = "chosen and rejected as whole transcripts"
-    fields: ClassVar[tuple[str, ...]] = ("chosen", "rejected", "strength", "annotator", "id")
+    fields: ClassVar[tuple[str, ...]] = ("chosen", "rejected", *PAIR_FIELDS, "annotator", "id")
     alternatives: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
@@ -27,17 +32,22 @@ class HhReader(ForeignFormatReader):
         parts = shared_prompt(chosen, rejected)
         if parts is None:
             raise RowError(names[1], f"shares no prompt with {names[0]} that ends with an assistant marker")
-        prompt, *responses = parts
-        for name, text in zip(names, responses, strict=True):
+        prompt = parts[0]
+        responses: list[Answer] = list(parts[1:])
+        for name, text in zip(names, parts[1:], strict=True):
             if MARKERS["user"] in text:
                 raise RowError(name, "goes on with another human turn where the two transcripts part")
         check_responses(responses, names)
+        common: dict[str, Any] = {
+            "prompt": check_prompt(from_transcript(prompt) or [], names[0]),
+            "annotator": self._annotator(row),
+        }
+        group, strength = self._group(row), self._strength(row)
+        if group is None:
+            return [ImportedJudgment(responses=responses, ranks=[0, 1], strengths=[strength], **common)]
         return [
-            ImportedJudgment(
-                prompt=check_prompt(from_transcript(prompt) or [], names[0]),
-                responses=list(responses),
-                ranks=[0, 1],
-                strengths=[self._strength(row)],
-                annotator=self._annotator(row),
+            ImportedPair(
+                group=group, chosen=responses[0], rejected=responses[1], strength=strength, tie=self._is_tie(row),
+                **common, **self._group_numbers(row),
             )
-        ]
+        ]  # fmt: skip

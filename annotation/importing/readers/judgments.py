@@ -65,6 +65,9 @@ class ImportedPair:
     tie: bool
     annotator: str | None
     pairs_in_group: int | None  # how many rows the group has in all, where the file says so
+    ties_in_group: int | None = None  # ... how many tied pairs, written or left out
+    responses_in_group: int | None = None
+    rationale: str = ""
     split: str | None = None
     tags: list[str] | None = None
     source_id: str | None = None
@@ -170,9 +173,9 @@ def _step_strengths(
 def merge_group(pairs: Iterable[ImportedPair]) -> list[ImportedJudgment]:
     """The judgments behind the rows of one group (same group id, same annotator), in file order.
 
-    Files of pairs leave ties out. Where the file says how many rows the group has, and has them all, pairs without a
-    row are taken as ties if that gives an order; else they were never compared. Raises RowError when the rows
-    contradict each other.
+    Files of pairs leave ties out. Where the file says how many ties and responses the group has, pairs without a row
+    are ties if these are just as many; where it says only how many rows, and has them all, if that gives an order.
+    Else they were never compared. Raises RowError when the rows contradict each other.
     """
     rows = list(pairs)
     first = rows[0]
@@ -198,7 +201,11 @@ def merge_group(pairs: Iterable[ImportedPair]) -> list[ImportedJudgment]:
         )
     check_responses(responses, ["group_id"])
     with_ties = {pair: signs.get(pair, 0) for pair in itertools.combinations(range(len(responses)), 2)}
-    if expected is not None and ranks_from_pairs(len(responses), with_ties) is not None:
+    if first.ties_in_group is not None and first.responses_in_group is not None:
+        left_out = first.ties_in_group - sum(sign == 0 for sign in signs.values())
+        if len(responses) == first.responses_in_group and len(signs) + left_out == len(with_ties):
+            signs = with_ties
+    elif expected is not None and ranks_from_pairs(len(responses), with_ties) is not None:
         signs = with_ties
     return merge_pairs(
         group=first.group,
@@ -207,6 +214,7 @@ def merge_group(pairs: Iterable[ImportedPair]) -> list[ImportedJudgment]:
         signs=signs,
         strengths=strengths,
         annotator=first.annotator,
+        rationale=first.rationale,
         split=_only_split(rows),
         tags=first.tags,
         **_merged_metadata(rows),

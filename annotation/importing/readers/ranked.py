@@ -26,6 +26,7 @@ from annotation.preferences.weak_orders import dense_ranks
 from learning.interface.messages import Answer
 
 COMPARED_BY = ("pair_labels", "preference", "ranks", "scores")
+OUR_GROUP = ("group_id", "n_annotators", "n_ties_in_group")
 
 
 class RankedReader(ForeignFormatReader):
@@ -48,6 +49,11 @@ class RankedReader(ForeignFormatReader):
         "preference",
         "pair_labels",
         "rationale",
+        "group_id",
+        "weight",
+        "n_annotators",
+        "agreement",
+        "n_ties_in_group",
         "annotator",
         "id",
     )
@@ -55,6 +61,9 @@ class RankedReader(ForeignFormatReader):
 
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
         prompt, responses = self._prompt_and_responses(row)
+        if all(self._columns.has(row, field) for field in OUR_GROUP):
+            for field in OUR_GROUP:  # of our own exports: they follow from judgments
+                self._columns.value(row, field)
         field = self._compared_by(row)
         found: list[ImportedJudgment | ImportedPair] = []
         for answer in read_answers(self._columns, row, field):

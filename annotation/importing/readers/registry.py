@@ -54,6 +54,7 @@ def row_extras(
         mapping,
         split_names=split_names,
         project_splits=project_splits,
+        reads_split=readers is not TEXT_READERS,
         reader_columns=_column_map(reader, mapping, format_name),
         # Our own records have columns that follow from others: there every field counts as read.
         keeps_unread=hasattr(reader, "alternatives"),

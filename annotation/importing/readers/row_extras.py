@@ -35,7 +35,8 @@ MAX_DEPTH = 50
 class RowExtras:
     """`mapping` has the columns of the format's fields and of EXTRA_FIELDS; `split_names`: other names of splits;
     `reader_columns`: those of the format's reader; `keeps_unread`: whether fields of the format that a row's reading
-    had no use for are kept as any other column.
+    had no use for are kept as any other column. `project_splits`: the file's split decides nothing, and is kept as any
+    other column too; without `reads_split` it is the reader's own.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class RowExtras:
         *,
         split_names: Mapping[str, str] | None = None,
         project_splits: bool = False,
+        reads_split: bool = True,
         reader_columns: ColumnMap | None = None,
         keeps_unread: bool = False,
     ) -> None:
@@ -54,7 +56,7 @@ class RowExtras:
                     f"--split-name {name}={split}: a split is one of {', '.join(SPLITS)}.", code="bad_split"
                 )
         self._split_names = SPLIT_NAMES | {name.casefold(): to for name, to in (split_names or {}).items()}
-        self._project_splits = project_splits
+        self._decides_split = reads_split and not project_splits
         own = {field: list(mapping[field]) for field in EXTRA_FIELDS if field in mapping}
         self._columns = ColumnMap(EXTRA_FIELDS, own, format_name="any")
         self._reads_tags = "tags" in fields
@@ -62,9 +64,12 @@ class RowExtras:
         taken = {column for field in fields for column in mapping.get(field, [field])}
         taken |= {column for field in EXTRA_FIELDS for column in own.get(field, [field])}
         self._taken = taken - set(self._id_columns) - {"metadata"}
+        if project_splits:
+            self._taken -= set(own.get("split", ["split"]))
         self._derived = {column for field in DERIVED_FIELDS for column in mapping.get(field, [field])}
         self._group_column = next(iter(mapping.get("group_id", ["group_id"])))
         self._own = {column for field in EXTRA_FIELDS for column in own.get(field, [field])}
+        self._own -= set(own.get("split", ["split"])) if project_splits else set()
         self.reader_columns = reader_columns or ColumnMap(tuple(fields), {}, format_name="any")
         self._keeps_unread = keeps_unread
         never_read = {*EXTRA_FIELDS, *DERIVED_FIELDS, "id"}
@@ -127,7 +132,7 @@ class RowExtras:
         ]
 
     def _split(self, row: Mapping[str, Any]) -> str | None:
-        if self._project_splits or not self._columns.has(row, "split"):
+        if not self._decides_split or not self._columns.has(row, "split"):
             return None
         value, column = self._columns.value(row, "split"), self._columns.name("split")
         if isinstance(value, str) and not value.strip():
@@ -162,7 +167,7 @@ class RowExtras:
             if value is None or column == id_column or taken:
                 continue
             try:
-                kept[clean_text(column, "A column's name")] = _storable(value)
+                kept[clean_text(column, "A column's name")] = storable(value)
             except InvalidText:
                 self.left_out[str(column)] += 1
         return _unfold(kept) or None
@@ -201,7 +206,7 @@ def _id_text(value: Any) -> str | None:
         return None
 
 
-def _storable(value: Any, depth: int = 0) -> Any:
+def storable(value: Any, depth: int = 0) -> Any:
     """The value as JSON; as text what JSON has no form for. Raises InvalidText for what no database keeps."""
     if depth > MAX_DEPTH:
         raise InvalidText("The value is nested too deep.")
@@ -220,11 +225,11 @@ def _storable(value: Any, depth: int = 0) -> Any:
             return value if math.isfinite(value) else str(value)
         case Mapping():
             return {
-                clean_text(str(name), "A name", allow_empty=True): _storable(inner, depth + 1)
+                clean_text(str(name), "A name", allow_empty=True): storable(inner, depth + 1)
                 for name, inner in value.items()
             }
         case list() | tuple():
-            return [_storable(inner, depth + 1) for inner in value]
+            return [storable(inner, depth + 1) for inner in value]
         case datetime.datetime() | datetime.date() | datetime.time():
             return value.isoformat()
         case bytes():

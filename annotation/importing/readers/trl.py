@@ -2,19 +2,10 @@
 
 from typing import ClassVar
 
-from annotation.importing.readers.base import ForeignFormatReader, Row
-from annotation.importing.readers.fields import (
-    parse_id,
-    parse_integer,
-    parse_number,
-)
-from annotation.importing.readers.judgments import (
-    MAX_RESPONSES,
-    ImportedJudgment,
-    ImportedPair,
-    check_responses,
-)
+from annotation.importing.readers.base import Row
+from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, check_responses
 from annotation.importing.readers.messages import Message, looks_like_messages
+from annotation.importing.readers.pair_groups import PAIR_FIELDS, PairReader
 from annotation.importing.readers.prompt_columns import (
     PROMPT_FIELDS,
     PROMPT_FORMS,
@@ -24,42 +15,25 @@ from annotation.importing.readers.prompt_columns import (
     read_prompt,
 )
 from annotation.importing.readers.whole_conversations import read_responses, split_shared_prompt
-from annotation.importing.rows import RowError
 from learning.interface.messages import Answer
 
-MAX_PAIRS = MAX_RESPONSES * (MAX_RESPONSES - 1) // 2
 
-
-class TrlReader(ForeignFormatReader):
+class TrlReader(PairReader):
     """`prompt`, `chosen`, `rejected` as messages or text; without a prompt column the messages that both share. Whole
     conversations beside a prompt are read as their last turns, where the rest agrees with the prompt.
 
-    Pairs of one `group_id` are one K-way judgment again. `soft_label` 0.5 is a tie. A text prompt in the form of a
+    Pairs of one `group_id` are one K-way judgment again; `n_ties_in_group` and `n_responses_in_group` tell ties that
+    were left out from pairs that nobody compared. `soft_label` 0.5 is a tie. A text prompt in the form of a
     transcript is read as its turns. `margin` is read only where there is no strength, by the rule of
     --margins; `weight` and `agreement` follow from judgments, and are not read.
     """
 
     description: ClassVar[str] = "prompt, chosen and rejected as messages or text"
     fields: ClassVar[tuple[str, ...]] = (
-        *PROMPT_FIELDS, "chosen", "rejected", "strength", "soft_label", "margin", "weight", "agreement",
-        "group_id", "pair_index", "n_pairs_in_group", "annotator", "id",
+        *PROMPT_FIELDS, "chosen", "rejected", *PAIR_FIELDS, "annotator", "id",
     )  # fmt: skip
+    only_our_groups: ClassVar[bool] = False
     alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (PROMPT_FORMS,)
-
-    def row_id(self, row: Row) -> str | None:
-        if self._has_pair_index(row):
-            index = self._columns.parse(row, "pair_index", parse_integer, 0, 10**6)
-            return f"{self._group(row)} pair {index} {self._annotator(row) or ''}".strip()
-        return super().row_id(row)
-
-    def row_id_column(self, row: Row) -> str:
-        return self._columns.name("pair_index") if self._has_pair_index(row) else super().row_id_column(row)
-
-    def _has_pair_index(self, row: Row) -> bool:
-        return self._columns.has(row, "group_id") and self._columns.has(row, "pair_index")
-
-    def _group(self, row: Row) -> str | None:
-        return self._columns.parse_optional(row, "group_id", parse_id)
 
     def read(self, row: Row, line: int) -> list[ImportedJudgment | ImportedPair]:
         prompt, chosen, rejected = self._chosen_rejected(row)
@@ -81,10 +55,7 @@ class TrlReader(ForeignFormatReader):
         return [
             ImportedPair(
                 group=group, prompt=prompt, chosen=chosen, rejected=rejected, strength=strength, tie=tie,
-                annotator=annotator,
-                pairs_in_group=self._columns.parse_optional(
-                    row, "n_pairs_in_group", parse_integer, 1, MAX_PAIRS
-                ),
+                annotator=annotator, **self._group_numbers(row),
             )
         ]  # fmt: skip
 
@@ -116,12 +87,3 @@ class TrlReader(ForeignFormatReader):
                 return self._columns.parse(row, "margin", self._margins.strength)
             self._margins.unread += 1
         return strength
-
-    def _is_tie(self, row: Row) -> bool:
-        share = self._columns.parse_optional(row, "soft_label", parse_number)
-        if share is not None and not 0.5 <= share <= 1:
-            raise RowError(
-                self._columns.name("soft_label"),
-                f"is {share:g}: the share for the chosen response lies between 0.5 and 1",
-            )
-        return share == 0.5

@@ -66,7 +66,8 @@ def read_responses(
         if isinstance(value, str) and (transcript := _transcript_after(prompt, value)) is not None:
             turns = transcript
         if turns is None or turns[0]["role"] == "assistant":
-            responses.append(parser.response(value, name))
+            is_read = turns is not None and not isinstance(value, str)
+            responses.append(parse_answer(turns, name) if is_read and turns else parser.response(value, name))
             continue
         before, answer = _split_after_prompt(prompt, prompt_column, turns, name)
         whole.append((before, name))

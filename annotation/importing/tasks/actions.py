@@ -24,6 +24,7 @@ from annotation.importing.readers.registry import (
 )
 from annotation.importing.report import ImportRefused, ImportReport
 from annotation.importing.rows import row_chunks
+from annotation.importing.sources import Source as FileSource
 from annotation.importing.sources import open_source
 from annotation.importing.staging import Staging
 from annotation.importing.tasks.staging import (
@@ -34,6 +35,7 @@ from annotation.importing.tasks.staging import (
     stage_tasks,
 )
 from annotation.importing.unfinished import begin_import, clear_on_failure, describe_files, finish_import
+from annotation.importing.watching import current_watch, end_check
 from annotation.models import Batch, Import, Prompt, PromptSet, Response, Source
 from annotation.text import clean_text
 from learning.interface.messages import answer_columns, answer_key
@@ -51,7 +53,7 @@ def import_tasks(
     *,
     actor: User,
     project: Project,
-    path: Path | Sequence[Path],
+    path: Path | Sequence[Path] | FileSource,
     format: str = "records",
     mapping: Mapping[str, Sequence[str]] | None = None,
     criterion: str | None = None,
@@ -92,11 +94,7 @@ def import_tasks(
             project,
             most_responses=2 if kind == Batch.Kind.PAIRWISE else MAX_RESPONSES,
         )
-        try:
-            report.raise_if_bad_rows(skip_bad=skip_bad)
-        except ImportRefused as refused:
-            refused.report = report
-            raise
+        report.raise_if_bad_rows(skip_bad=skip_bad)
         rows, _ = size_of(staging)
         for name, lines in find_known_rows(project, judged_criterion, staging).items():
             note = f"{len(lines)} of {rows} tasks are in the batch “{name}” already"
@@ -111,10 +109,9 @@ def import_tasks(
             reasons = " ".join(report.notes) or ", ".join(
                 f"{count} {what}" for what, count in report.counts.items()
             )
-            nothing_new = ImportRefused(f"{report.file} has no new task: {reasons}", code="no_rows")
-            nothing_new.report = report
-            raise nothing_new
+            raise report.refusal(f"{report.file} has no new task: {reasons}", code="no_rows")
         ranking = kind == Batch.Kind.RANKING or most > 2
+        end_check(report)
         files = describe_files(source.files)
         with transaction.atomic():
             imported = begin_import(
@@ -131,13 +128,14 @@ def import_tasks(
                 from_import=imported,
             )
             sources = _Sources(actor, project, report.file)
+            current_watch().begin("storing tasks", tasks)
             for chunk in row_chunks(staging.prompt_rows(), TASKS_PER_CHUNK):
+                current_watch().advance(len(chunk))
                 _add_chunk(actor, batch, chunk, sources)
             if open_at_once:
                 batch = open_batch(actor=actor, batch=batch)
             report.counts = {"tasks": tasks, "sources": len(sources)} | report.counts
-            finish_import(imported, counts=report.counts, notes=report.notes + report.lines())
-            report.import_id, report.project = imported.pk, imported.project.slug
+            finish_import(imported, report)
             record_audit(
                 actor=actor, action="tasks.import", project=project, target=batch, file=report.file,
                 rows=report.rows, bad=report.bad, tasks=tasks, imported=imported.pk,
@@ -149,7 +147,7 @@ def import_dialogue_turns(
     *,
     actor: User,
     project: Project,
-    path: Path | Sequence[Path],
+    path: Path | Sequence[Path] | FileSource,
     mapping: Mapping[str, Sequence[str]] | None = None,
     prompt_set: str = "dialogues",
     purpose: str = "reward",
@@ -171,11 +169,8 @@ def import_dialogue_turns(
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
         report = stage_dialogue_turns(source, reader, extras, staging, project)
-        try:
-            report.raise_if_bad_rows(skip_bad=skip_bad)
-        except ImportRefused as refused:
-            refused.report = report
-            raise
+        report.raise_if_bad_rows(skip_bad=skip_bad)
+        end_check(report)
         with transaction.atomic():
             imported = begin_import(
                 actor=actor, project=project, kind=Import.Kind.TASKS, format="dialogues",
@@ -186,7 +181,9 @@ def import_dialogue_turns(
             )
             sources = _Sources(actor, project, report.file)
             new = 0
+            current_watch().begin("storing rows", report.good)
             for rows in row_chunks(staging.prompt_rows(), TASKS_PER_CHUNK):
+                current_watch().advance(len(rows))
                 known = set(
                     members.prompts.filter(
                         content_hash__in=[row["content_hash"] for row in rows]
@@ -201,14 +198,11 @@ def import_dialogue_turns(
                     f"{staged - new} of {staged} prompts are in the set “{prompt_set}” already."
                 )
             if new == 0:
-                nothing_new = ImportRefused(
+                raise report.refusal(
                     f"{report.file} has no new turn: {' '.join(report.notes)}", code="no_rows"
                 )
-                nothing_new.report = report
-                raise nothing_new
             report.counts = {"turns": new, "sources": len(sources)} | report.counts
-            finish_import(imported, counts=report.counts, notes=report.notes + report.lines())
-            report.import_id, report.project = imported.pk, imported.project.slug
+            finish_import(imported, report)
             record_audit(
                 actor=actor, action="dialogues.import", project=project, target=members, file=report.file,
                 rows=report.rows, bad=report.bad, seed=seed, imported=imported.pk,

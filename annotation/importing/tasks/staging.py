@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.db.models import Prefetch
+
 from annotation.importing.digests import question_digest
 from annotation.importing.readers.dialogues import DialogueTurnReader
 from annotation.importing.readers.row_extras import RowExtras
@@ -12,7 +14,7 @@ from annotation.importing.rows import RowError, row_chunks
 from annotation.importing.sources import Source
 from annotation.importing.staging import Staging
 from annotation.importing.validation import check_against_database, claim_content, claim_split, start_report
-from annotation.models import Batch, Task, hash_messages
+from annotation.models import Batch, Task, TaskResponse, hash_messages
 from learning.interface.messages import Answer, answer_key
 from workspace.models import Criterion, Project
 
@@ -136,7 +138,7 @@ def find_known_rows(project: Project, criterion: Criterion, staging: Staging) ->
                 prompt__content_hash__in={row["content_hash"] for row in rows},
             )
             .select_related("prompt", "batch")
-            .prefetch_related("task_responses__response")
+            .prefetch_related(Prefetch("task_responses", TaskResponse.objects.select_related("response")))
             .order_by("pk")
         )
         for task in tasks:

@@ -1,13 +1,13 @@
 """manage.py demo: every stage of a round on this machine. See docs/architecture.md for what it shows."""
 
 import json
-import os
 import signal
 import sys
 import time
 import urllib.error
 import urllib.request
 from argparse import ArgumentParser
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -30,10 +30,12 @@ from rounds.plans import placeholder_source
 from runs.models import Run
 from runs.states import FINISHED, RunState
 from workspace.errors import ActionError
+from workspace.web_server import default_workers
 
 POLL_SECONDS = 0.5
-# Judgments per poll while somebody may be looking: slow enough to see the bar move.
+# Judgments per poll while somebody may be looking: slow enough to see the bar move. With --exit nobody does.
 JUDGMENTS_PER_POLL = 40
+JUDGMENTS_PER_POLL_UNWATCHED = 250
 
 
 class Command(BaseCommand):
@@ -57,7 +59,11 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, signal.default_int_handler)
-        threads = settings.RUN_THREADS or min(2, len(os.sched_getaffinity(0)))
+        # Processes of one thread each: two threads of one process are slower than one for models this narrow, unless
+        # nothing else runs at all (docs/decisions.md).
+        threads = settings.RUN_THREADS or 1
+        self.processes_per_run = max(1, min(constants.PROCESSES, default_workers() // threads))
+        self.judgments_per_poll = JUDGMENTS_PER_POLL_UNWATCHED if options["exit"] else JUDGMENTS_PER_POLL
         try:
             port = processes.free_port(options["port"])
             cancel_earlier_demos()
@@ -116,6 +122,7 @@ class Command(BaseCommand):
     def run_rounds(self, demo: DemoProject, rounds: int, threads: int) -> dict[str, Any]:
         policy = self.train_base_policy(demo, threads)
         plan = constants.round_plan(self.seed, threads, demo.annotator.username)
+        plan = replace(plan, processes=self.processes_per_run)
         round_ = start_round(
             actor=demo.manager,
             project=demo.project,
@@ -137,6 +144,7 @@ class Command(BaseCommand):
             project=demo.project,
             name="base",
             config=options_to_dict(constants.base_policy_config(self.seed, threads)),
+            processes=self.processes_per_run,
         )
         self.log("The base policy learns from demonstrations.")
         self.wait_for(run)
@@ -167,7 +175,7 @@ class Command(BaseCommand):
                     batch=round_.batch,
                     annotators=demo.simulated,
                     seed=self.seed,
-                    limit=JUDGMENTS_PER_POLL,
+                    limit=self.judgments_per_poll,
                 )
             self.sleep_and_check_processes()
             round_.refresh_from_db()

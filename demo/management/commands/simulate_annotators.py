@@ -6,7 +6,7 @@ from typing import Any
 from annotation.models import Batch
 from demo.gold_judge import NOISE
 from demo.simulation import simulate_judgments
-from workspace.actions import create_machine_annotator
+from workspace.accounts import create_machine_annotator
 from workspace.commands import ProjectCommand
 from workspace.errors import ActionError
 from workspace.models import Project, User

@@ -1,17 +1,14 @@
-"""manage.py import_policy PROJECT NAME PATH_OR_HUB_ID"""
+"""manage.py import_policy PROJECT NAME FOLDER, or hub:owner/model in place of the folder"""
 
-import json
-import re
 from argparse import ArgumentParser
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
-from django.conf import settings
-
-from policy_training.actions import import_policy
+from policy_training.hub_models import HUB, HubModel, find_folder
+from policy_training.import_actions import import_policy
 from policy_training.preparation import NotAPolicy, adapter_base
+from policy_training.template_values import parse_values
 from workspace.commands import ProjectCommand
-from workspace.errors import ActionError
 from workspace.models import Project, User
 
 
@@ -23,11 +20,14 @@ class Command(ProjectCommand):
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the policy's name in the project")
-        parser.add_argument("source", help="a folder, or a hub id such as owner/model")
-        parser.add_argument("--revision", help="of the hub model")
+        parser.add_argument("source", help="a folder, or hub:owner/model for a model of the Hugging Face hub")
+        parser.add_argument(
+            "--revision",
+            help="of the hub model: a branch, tag or commit (default: main; the commit it names now is recorded)",
+        )
         parser.add_argument(
             "--base",
-            help="of a LoRA adapter: its base model, a folder or a hub id (default: what the adapter names)",
+            help="of a LoRA adapter: its base, a folder or hub:owner/model (default: the one the adapter names)",
         )
         parser.add_argument(
             "--chat-template-kwargs",
@@ -41,67 +41,36 @@ class Command(ProjectCommand):
             action="store_true",
             help="take a tokenizer that AutoTokenizer reads by its architecture's rules and not by tokenizer.json",
         )
+        parser.add_argument(
+            "--in-place",
+            action="store_true",
+            help="leave a large model where it is instead of copying it into the data folder: it must stay there",
+        )
         parser.add_argument("--notes", default="")
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        path = find_folder(options["source"], options["revision"])
+        if options["revision"] and not options["source"].startswith(HUB):
+            raise NotAPolicy(f"--revision is of a model of the hub: write {HUB}owner/model, or leave it out.")
+        hub: dict[str, HubModel] = {}
+        path = find_folder(options["source"], hub, "policy", options["revision"])
         base = options["base"] or (adapter_base(path) if path.is_dir() else None)
         policy = import_policy(
             actor=actor,
             project=project,
             name=options["name"],
             path=path.resolve(),
-            base=find_folder(base).resolve() if base else None,
+            base=find_folder(base, hub, "base").resolve() if base else None,
             chat_template_kwargs=parse_values(options["chat_template_kwargs"]),
             own_tokenizer=options["own_tokenizer"],
+            in_place=options["in_place"],
             notes=options["notes"],
+            hub={part: asdict(model) for part, model in hub.items()},
         )
         self.stdout.write(f"Imported {policy.name} from {path}.")
+        for model in hub.values():
+            self.stdout.write(f"{model.model} was taken at its commit {model.commit}.")
         imported = policy.report["imported"]
         if "template_date" in imported:
             self.stdout.write(
                 f"Its chat template asks for the date: it is {imported['template_date']} from now on."
             )
-
-
-def find_folder(source: str, revision: str | None = None) -> Path:
-    """The folder itself, or the hub's model of this id in DATA_DIR/models."""
-    path = Path(source)
-    if not path.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", source):
-        return download(source, revision)
-    return path
-
-
-def parse_values(pairs: list[str]) -> dict[str, Any]:
-    """NAME=VALUE, the values as JSON where they are JSON (true, 3, "x"), else as text."""
-    values: dict[str, Any] = {}
-    for pair in pairs:
-        name, found, value = pair.partition("=")
-        if not found:
-            raise ActionError(f"--chat-template-kwargs {pair}: write NAME=VALUE.", code="bad_option")
-        try:
-            values[name] = json.loads(value)
-        except ValueError:
-            values[name] = value
-    return values
-
-
-def download(hub_id: str, revision: str | None) -> Path:
-    """The hub's model in DATA_DIR/models; safetensors, configuration and tokenizer only."""
-    # The hub's client comes with the training packages, which a web machine may do without.
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    target = settings.DATA_DIR / "models" / hub_id.replace("/", "--")
-    try:
-        snapshot_download(
-            hub_id,
-            revision=revision,
-            local_dir=target,
-            allow_patterns=["*.safetensors", "*.json", "*.jinja", "*.model"],
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise NotAPolicy(
-            f"{hub_id} could not be fetched from the hub ({type(error).__name__}): {error}"
-        ) from error
-    return target

@@ -1,13 +1,13 @@
-"""manage.py sample_tasks PROJECT POLICY --prompt-set NAME [--samples N] [--temperatures T ...] [--open]"""
+"""manage.py sample_tasks PROJECT POLICY [POLICY ...] --prompt-set NAME [--samples N] [--temperatures T ...] [--open]"""
 
 from argparse import ArgumentParser
 from typing import Any
 
 from policy_training.actions import sample_tasks
-from policy_training.models import Policy
+from policy_training.language_models import find_policy, sample_config
 from policy_training.training.config import SampleOptions
+from runs.execution import add_execution_arguments, asked_processes, execution_assignments
 from workspace.commands import ProjectCommand
-from workspace.config_overrides import apply_overrides
 from workspace.criteria import find_criterion
 from workspace.errors import ActionError
 from workspace.models import Project, User
@@ -20,7 +20,9 @@ class Command(ProjectCommand):
     )
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("policy", help="name of the policy that answers")
+        parser.add_argument(
+            "policy", nargs="+", help="name of the policy that answers; several: each answers every prompt"
+        )
         parser.add_argument("--prompt-set", required=True, metavar="NAME")
         parser.add_argument("--prompts", type=int, help="how many of its prompts (default: all)")
         parser.add_argument(
@@ -36,6 +38,7 @@ class Command(ProjectCommand):
             "--samples-only", action="store_true", help="without the answers that the prompts have from files"
         )
         parser.add_argument("--open", action="store_true", help="hand the tasks out at once; else a draft")
+        add_execution_arguments(parser)
         parser.add_argument(
             "--set",
             nargs="+",
@@ -46,30 +49,35 @@ class Command(ProjectCommand):
         )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        policy = Policy.objects.filter(project=project, name=options["policy"]).first()
-        if policy is None:
-            raise ActionError(f"The project has no policy “{options['policy']}”.", code="no_policy")
         prompt_set = project.prompt_sets.filter(name=options["prompt_set"]).first()
+        policies = [find_policy(project, name) for name in dict.fromkeys(options["policy"])]
         if prompt_set is None:
             raise ActionError(f"The project has no prompt set “{options['prompt_set']}”.", code="no_prompts")
-        config = {
-            "samples_per_prompt": options["samples"],
-            "sampling": {"temperatures": options["temperatures"]},
-        }
-        run = sample_tasks(
+        temperatures = ", ".join(map(str, options["temperatures"]))
+        assignments = [
+            f"samples_per_prompt={options['samples']}",
+            f"sampling.temperatures=[{temperatures}]",
+            *execution_assignments(options, "runtime"),
+            *options["set"],
+        ]
+        runs = sample_tasks(
             actor=actor,
             project=project,
-            policy=policy,
+            policies=policies,
             prompt_set=prompt_set,
             criterion=find_criterion(project, options["criterion"]),
-            config=apply_overrides(config, options["set"]),
+            config=sample_config(assignments),
             batch_name=options["batch_name"],
             prompts=options["prompts"],
             overlap=options["overlap"],
             with_given=not options["samples_only"],
             open_at_once=options["open"],
+            processes=asked_processes(options),
         )
+        for run in runs:
+            self.stdout.write(f"Queued run {run.pk}: {run.title}.")
+        one = len(runs) == 1
         self.stdout.write(
-            f"Queued run {run.pk}: {run.title}. When `manage.py worker` has executed it, its answers are the "
-            f"{'open' if options['open'] else 'draft'} batch “{run.parameters['tasks']['batch_name']}”."
+            f"When `manage.py worker` has executed {'it' if one else 'them'}, {'its' if one else 'their'} answers are "
+            f"the {'open' if options['open'] else 'draft'} batch “{runs[0].parameters['tasks']['batch_name']}”."
         )

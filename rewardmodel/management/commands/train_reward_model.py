@@ -5,18 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from annotation.batches.actions import find_batches
-from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.files import excluded_batches_note
-from annotation.datasets.supply import TRAINING_PURPOSES
-from learning.interface.options import options_to_dict
-from learning.interface.training_options import ModelSource
+from annotation.datasets.names import find_dataset
+from annotation.models import PreferenceDataset
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
-from rewardmodel.actions import train_reward_model
+from rewardmodel.start_training import start_training
 from rewardmodel.training.presets import PRESETS
 from runs.actions import register_artifact
+from runs.execution import add_execution_arguments, asked_processes, execution_assignments
 from runs.models import Artifact
 from workspace.commands import ProjectCommand
-from workspace.config_overrides import apply_overrides
 from workspace.criteria import find_criterion
 from workspace.errors import ActionError
 from workspace.models import Project, User
@@ -40,6 +38,11 @@ class Command(ProjectCommand):
             metavar="NAME",
             help="train on this batch's judgments only (repeatable; default: all that are not excluded)",
         )
+        parser.add_argument(
+            "--dataset",
+            metavar="NAME[@VERSION]",
+            help="a frozen dataset instead (default: freeze the judgments now)",
+        )
         parser.add_argument("--preset", default="tiny", choices=sorted(PRESETS))
         parser.add_argument(
             "--annotator-kinds",
@@ -52,32 +55,38 @@ class Command(ProjectCommand):
         parser.add_argument(
             "--consensus", action="store_true", help="one merged row a task, not one a judgment"
         )
+        add_execution_arguments(parser)
         parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        names = dict.fromkeys(options["criterion"] or [None])
-        criteria = [find_criterion(project, name) for name in names]
-        base = resolve_base_model(actor, project, options["start"])
-        config = PRESETS[options["preset"]].config(ModelSource(path="(filled in)"))
-        dataset = freeze_dataset(
+        chosen: dict[str, Any]
+        if options["dataset"] is not None:
+            if options["criterion"] or options["batch"] or options["annotator_kinds"] != [PERSON]:
+                raise ActionError(
+                    "--dataset names judgments that are chosen already: leave --criterion, --batch and "
+                    "--annotator-kinds out.",
+                    code="bad_option",
+                )
+            chosen = {"dataset": find_dataset(project, options["dataset"])}
+        else:
+            names = dict.fromkeys(options["criterion"] or [None])
+            chosen = {
+                "criteria": [find_criterion(project, name) for name in names],
+                "batches": find_batches(project, options["batch"]),
+                "annotator_kinds": options["annotator_kinds"],
+            }
+        run = start_training(
             actor=actor,
             project=project,
-            criteria=criteria,
-            batches=find_batches(project, options["batch"]),
-            purposes=TRAINING_PURPOSES,
-            annotator_kinds=options["annotator_kinds"],
-            reuse=True,
-        )
-        run = train_reward_model(
-            actor=actor,
-            project=project,
-            criteria=criteria,
-            dataset=dataset,
-            base=base,
             name=options["name"],
-            config=apply_overrides(options_to_dict(config), options["set"]),
+            base=resolve_base_model(actor, project, options["start"]),
+            preset=options["preset"],
+            assignments=execution_assignments(options, "runtime") + options["set"],
             consensus=options["consensus"],
+            processes=asked_processes(options),
+            **chosen,
         )
+        dataset = PreferenceDataset.objects.get(pk=run.parameters["dataset"])
         if note := excluded_batches_note(dataset):
             self.stdout.write(note)
         self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` runs it.")

@@ -25,6 +25,7 @@ from rounds.plans import (
 from rounds.schedules.actions import create_schedule
 from rounds.schedules.command_line import add_when_arguments, when_from_options
 from rounds.schedules.wording import describe_trigger
+from runs.execution import add_execution_arguments, runtime_values
 from workspace.commands import ProjectCommand
 from workspace.config_overrides import apply_overrides
 from workspace.criteria import find_criterion
@@ -72,6 +73,7 @@ class Command(ProjectCommand):
         parser.add_argument("--overlap", type=int, help="how many people judge each task")
         parser.add_argument("--quota", type=int, help="how many judgments end the annotation")
         parser.add_argument("--hours", type=float, help="end the annotation this long after it began")
+        add_execution_arguments(parser)
         add_when_arguments(parser)
         parser.add_argument(
             "--set",
@@ -92,6 +94,8 @@ class Command(ProjectCommand):
             annotation={name: value for name, value in annotation.items() if value is not None},
             opponents=None if options["opponents"] is None else tuple(options["opponents"]),
             reference=options["reference"],
+            processes=options["processes"],
+            runtime=runtime_values(options),
         )
         criterion = find_criterion(project, options["criterion"])
         start_policy = find_policy(project, options["policy"])

@@ -1,13 +1,19 @@
-"""manage.py worker: executes runs, advances rounds, sweeps lapsed leases. Start as many as there are machines."""
+"""manage.py worker: executes runs, advances rounds, sweeps lapsed leases, serves reward models.
+
+Start as many as there are machines.
+"""
 
 from argparse import ArgumentParser
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
+from rewardmodel.run_kinds import SCORE
+from rewardmodel.serving.keeper import keeping_scorers
 from rounds.worker_tasks import RUN_KINDS, periodic_tasks
+from runs.os_processes import refuse_inspection
 from runs.worker import run_worker
 from workspace.commands import require_migrated_database
 
@@ -25,15 +31,19 @@ class Command(BaseCommand):
             "--kinds",
             nargs="+",
             choices=sorted(kind.name for kind in RUN_KINDS),
-            help="execute only these kinds of run",
+            help=f"execute only these kinds of run; reward models are served where {SCORE.name} is one of them",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        refuse_inspection()
         # A database that does not answer yet is waited for, as one that goes away later is.
         with suppress(OperationalError):
             require_migrated_database()
+        kinds = options["kinds"]
+        serves = not options["once"] and (kinds is None or SCORE.name in kinds)
         try:
-            executed = run_worker(RUN_KINDS, periodic_tasks, once=options["once"], only=options["kinds"])
+            with keeping_scorers() if serves else nullcontext():
+                executed = run_worker(RUN_KINDS, periodic_tasks, once=options["once"], only=kinds)
         except OperationalError as error:
             raise CommandError(f"The database does not answer: {error}") from error
         self.stdout.write(f"Executed {executed} run{'' if executed == 1 else 's'}.")

@@ -15,7 +15,7 @@
     return pair ? decodeURIComponent(pair.slice(name.length + 1)) : "";
   };
 
-  const pageVersion = () => document.getElementById("work-page").dataset.pageVersion;
+  const workPage = () => document.getElementById("work-page").dataset;
 
   const send = async (url, body, keepalive, headers) => {
     let response;
@@ -24,7 +24,7 @@
         method: body === undefined ? "GET" : "POST",
         credentials: "same-origin",
         keepalive: Boolean(keepalive),
-        headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": readCookie("csrftoken"), "X-Page-Version": pageVersion(), ...headers },
+        headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": readCookie(workPage().csrfCookie), "X-Page-Version": workPage().pageVersion, ...headers },
         body: body === undefined ? undefined : JSON.stringify(body),
       });
     } catch (error) {

@@ -186,7 +186,7 @@ def hear_a_session(ada, project, key) -> tuple[int, str]:
     heard = "\n".join(client.heard)
     # The words of the interface itself, and of the site's own headers.
     heard = heard.replace("Content-Security-Policy", "").replace("Referrer-Policy", "")
-    return len(seen), heard.replace("Cross-Origin-Opener-Policy", "")
+    return len(seen), heard.replace("Cross-Origin-Opener-Policy", "").replace("Permissions-Policy", "")
 
 
 def told(words, heard) -> list[str]:

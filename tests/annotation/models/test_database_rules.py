@@ -63,6 +63,44 @@ def test_judgments_are_append_only(judgment):
     assert Judgment.objects.count() == 1
 
 
+@pytest.mark.parametrize("table", ["annotation_judgment", "workspace_auditevent"])
+def test_rows_cannot_be_replaced_or_truncated_away(judgment, table):
+    def content():
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {table} ORDER BY id")
+            return cursor.fetchall()
+
+    before = content()
+    assert before
+    if connection.vendor == "postgresql":
+        execute("SET CONSTRAINTS ALL IMMEDIATE")  # TRUNCATE waits for no check that is still to come
+        refused(lambda: execute(f"TRUNCATE {table} CASCADE"))
+        refused(lambda: execute("TRUNCATE workspace_project CASCADE"))
+        refused(lambda: execute("TRUNCATE annotation_task CASCADE"))
+    else:
+        refused(lambda: execute(f"REPLACE INTO {table} SELECT * FROM {table}"))
+        refused(lambda: execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table} LIMIT 1"))
+        refused(lambda: execute(f"UPDATE OR REPLACE {table} SET id = id + 1"))
+    assert content() == before
+
+
+def test_counts_stay_right_when_a_row_is_replaced(judgment):
+    """The counts' triggers fire on the row that REPLACE deletes as well: taken away once, added once."""
+    if connection.vendor == "postgresql":
+        execute("UPDATE annotation_task SET open_slots = open_slots")
+    else:
+        CurrentJudgment.objects.all().delete()
+        other = Task.objects.exclude(pk=judgment.task_id).get()
+        TaskResponse.objects.filter(task=other).delete()
+        execute("REPLACE INTO annotation_task SELECT * FROM annotation_task WHERE id = %s", other.pk)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT SUM(available), SUM(submitted) FROM annotation_taskcount WHERE annotator_id = 0"
+        )
+        available = cursor.fetchone()[0]
+    assert available == Task.objects.filter(open_slots__gt=0, reserved_for=None).count()
+
+
 def test_a_judgment_is_superseded_once_and_a_chain_has_one_start(judgment):
     copy(judgment, supersedes=judgment, idempotency_key=uuid.uuid4().hex)
     refused(lambda: copy(judgment, supersedes=judgment, idempotency_key=uuid.uuid4().hex))
@@ -201,6 +239,8 @@ def test_the_triggers_survived_every_migration():
                 "annotation_judgment_no_delete",
                 "prompt_split_is_frozen",
                 "import_is_done_once",
+                "annotation_judgment_no_truncate",
+                "workspace_auditevent_no_truncate",
             }
         else:
             cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")

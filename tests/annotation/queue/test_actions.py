@@ -114,6 +114,16 @@ def test_the_sweep_spares_a_lease_that_is_alive(ada, project, make_batch):
     assert sweep_expired_leases() == 0
 
 
+def test_what_a_deactivated_person_held_goes_to_the_next_at_once(ada, ruth, project, make_batch):
+    make_batch(tasks=1)
+    held = claim(ada, project)
+    type(ada).objects.filter(pk=ada.pk).update(is_active=False)
+    assert claim(ruth, project).task_id == held.task_id
+    held.refresh_from_db()
+    assert held.state == Assignment.State.EXPIRED
+    assert find_counter_drift(project) == []
+
+
 def test_a_task_comes_back_with_its_draft_and_order_after_the_lease_ended(ada, project, make_batch):
     make_batch(tasks=5)
     held = claim(ada, project)

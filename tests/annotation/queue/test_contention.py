@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from django.db import connection, connections
@@ -24,7 +25,8 @@ WORKER = Path(__file__).with_name("annotating_process.py")
 def database_url() -> str:
     settings = connection.settings_dict
     if connection.vendor == "postgresql":
-        return f"postgresql://{settings['USER']}@{settings['HOST']}:{settings['PORT']}/{settings['NAME']}"
+        host = quote(settings["HOST"], safe="")  # a folder where the server listens on a socket
+        return f"postgresql://{settings['USER']}@{host}:{settings['PORT']}/{settings['NAME']}"
     return f"sqlite:///{settings['NAME']}"
 
 

@@ -38,6 +38,12 @@ def formulas(text):
         ("`$a$` and\n```\n$b$\n\\(c\\)\n```\n    $$d$$", []),
         ("It costs $20, not $30; US$5-$10. $ 5 $ and \\$7$", []),
         ("$a*b*c$ and the $n$th", [("inline", "$a*b*c$"), ("inline", "$n$")]),
+        ("So\n\\begin{align*}\na &= b \\\\\n- c &= |d|\n\\end{align*}\nand",
+         [("display", "\\begin{align*}\na &= b \\\\\n- c &= |d|\n\\end{align*}")]),
+        ("\\begin{equation}E = mc^2\\end{equation}.", [("display", "\\begin{equation}E = mc^2\\end{equation}")]),
+        ("\\begin{align}\na", []),
+        ("\\begin{document}\na\n\\end{document}", []),
+        ("| norm | b |\n|---|---|\n| $|x|$ | \\(P(A|B)\\) |", [("inline", "$|x|$"), ("inline", "\\(P(A|B)\\)")]),
         ("PATH=$HOME/bin:$PATH", []),
         ("5$-10$", []),
         ("$$ $$", []),
@@ -106,3 +112,22 @@ def test_a_text_has_so_many_formulas_and_the_rest_is_text():
     assert len(formulas("$x$ " * 301)) == 300
     assert render_markdown("$x$ " * 301).rstrip().endswith("$x$</p>")
     assert formulas("$" + "x" * 4_998 + "$") and not formulas("$" + "x" * 4_999 + "$")
+
+
+def cells(text):
+    rows = re.findall(r"<tr>(.*?)</tr>", render_markdown(text), re.S)
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in rows]
+
+
+def test_a_bar_in_a_formula_divides_no_cell_and_a_price_no_more_than_before():
+    norm = "| $|x|$ | 2 |\n|---|---|\n| \\(a|b\\) | $|y| \\| z$ |"
+    inline = '<span class="math-inline">{}</span>'.format
+    assert cells(norm) == [
+        [inline("$|x|$"), "2"], [inline("\\(a|b\\)"), inline("$|y| \\| z$")],
+    ]  # fmt: skip
+    # What fits its head without that is read as it always was.
+    assert cells("| $a | b$ |\n|---|---|\n| $5 | $6 |") == [["$a", "b$"], ["$5", "$6"]]
+    # Too many cells, and no formula to blame: no table, and nothing is lost.
+    assert cells("| a | b |\n|---|---|\n| 1 | 2 | 3 |") == [] and "3" in render_markdown(
+        "| a | b |\n|---|---|\n| 1 | 2 | 3 |"
+    )

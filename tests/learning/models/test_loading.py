@@ -224,3 +224,22 @@ def test_weights_that_are_not_finite_are_refused_by_name(tmp_path, make_policy, 
     for load in (load_policy, load_reward_model):
         with pytest.raises(UserError, match=r"damaged: the weights hold .*layers\.1\.mlp\.down_proj\.weight"):
             load(source, tokenizer)
+
+
+def test_weights_outside_the_folder_or_in_a_pickle_are_not_loaded_whatever_the_index_names(
+    tmp_path, make_policy, tokenizer
+):
+    folder = tmp_path / "x"
+    save_model(make_policy(), tokenizer, folder)
+    names = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").rename(tmp_path / "outside.safetensors")
+    torch.save(dict(names), folder / "plain.bin")
+    for weights in ("../outside.safetensors", "plain.bin"):
+        index = {"metadata": {}, "weight_map": dict.fromkeys(names, weights)}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+        for load in (load_policy, load_reward_model):
+            with pytest.raises(UserError, match="as weights; only .safetensors files of the same folder"):
+                load(ModelSource(path=str(folder)), tokenizer)
+    (tmp_path / "outside.safetensors").rename(folder / "model.safetensors")
+    (folder / "model.safetensors.index.json").unlink()
+    load_policy(ModelSource(path=str(folder)), tokenizer)

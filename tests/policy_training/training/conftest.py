@@ -167,15 +167,18 @@ def create_run(path: Path, command: str, config, **rows) -> RunDirectory:
     )
 
 
-def start(command: str, run: RunDirectory) -> subprocess.Popen:
+def start(command: str, run: RunDirectory, *, processes: int = 1) -> subprocess.Popen:
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
+        "DS_ACCELERATOR": "cpu",
     }
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
     return subprocess.Popen(
-        [sys.executable, "-m", f"policy_training.training.{command}", str(run.path)],
+        [sys.executable, "-m", *(torchrun if processes > 1 else []), f"policy_training.training.{command}"]
+        + [str(run.path)],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -184,9 +187,9 @@ def start(command: str, run: RunDirectory) -> subprocess.Popen:
     )
 
 
-def launch(command: str, run: RunDirectory, *, expected: int = 0) -> str:
+def launch(command: str, run: RunDirectory, *, expected: int = 0, processes: int = 1) -> str:
     """Run the real command to its end; its stderr. Prints the last log lines when the exit status is another."""
-    process = start(command, run)
+    process = start(command, run, processes=processes)
     _, errors = process.communicate(timeout=300)
     if process.returncode != expected:
         print("\n".join(run.log_tail(30).splitlines()), errors[-3000:], sep="\n")

@@ -60,8 +60,8 @@ def build_state(
     )
 
 
-def collect_experience(state: PPOState, step: int = 1):
-    """Rollouts of one step with everything the update reads."""
+def collect_experience(state: PPOState, step: int = 1, *, gather: bool = True):
+    """Rollouts of one step with everything the update reads (not yet, without `gather`)."""
     rollouts = generate_rollouts(
         state.policy,
         state.train_prompts[: state.config.rollout.prompts_per_step],
@@ -74,7 +74,7 @@ def collect_experience(state: PPOState, step: int = 1):
         ),
         distributed=state.distributed,
     )
-    minibatches = experience.recompute_logprobs(state, rollouts)
-    experience.compute_rewards(state, rollouts, minibatches)
-    experience.compute_advantages(state, minibatches)
+    minibatches = experience.make_minibatches(state, rollouts)
+    if gather:
+        experience.gather_experience(state, rollouts, minibatches)
     return rollouts, minibatches

@@ -73,7 +73,7 @@ def test_rlhf_reward_is_the_processed_score_minus_the_penalty_of_whole_responses
     state.policy.model.lm_head.weight.data[state.tokenizer.eos_token_id] += 0.1  # some responses end
     rollouts, minibatches = collect_experience(state)
     state.score_moments = RunningMoments()
-    metrics = experience.compute_rewards(state, rollouts, minibatches)
+    metrics = experience.gather_experience(state, rollouts, minibatches)
 
     def summed_logprob(model, rollout) -> float:
         prompt, response = rollout.prompt.token_ids, rollout.response.token_ids

@@ -59,7 +59,7 @@ def test_a_duplicated_prompt_id_is_refused(tmp_path, policy_path, reward_model_p
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 def test_gradient_checkpointing_changes_rounding_at_most(tmp_path, policy_path, reward_model_path, dtype):
-    kl = []
+    losses = []
     for asked in (False, True):
         config = ppo_config(policy_path, reward_model_path, runtime=RuntimeOptions(dtype=dtype))
         config = dataclasses.replace(
@@ -69,8 +69,11 @@ def test_gradient_checkpointing_changes_rounding_at_most(tmp_path, policy_path, 
         )
         run = create_run(tmp_path / str(asked), "ppo", config, prompts=prompt_rows(9))
         in_process(ppo, PPOConfig, run)
-        kl.append([row["value_loss"] for row in run.metrics()[0]])
-    assert kl[0] == pytest.approx(kl[1], rel=1e-4 if dtype == "fp32" else 5e-2)
+        losses.append([row["value_loss"] for row in run.metrics()[0]])
+    # The third step samples from an updated policy, of which the rounding of bf16 may turn a token.
+    compared = slice(3 if dtype == "fp32" else 2)
+    assert len(losses[0]) == 3
+    assert losses[0][compared] == pytest.approx(losses[1][compared], rel=1e-4 if dtype == "fp32" else 2e-3)
 
 
 def test_every_step_takes_as_many_prompts_as_were_asked_for(tmp_path, policy_path, reward_model_path):

@@ -16,6 +16,7 @@ from policy_training.training.config import (
     RolloutOptions,
 )
 from policy_training.training.demonstrations import demonstration_examples
+from policy_training.training.experience import gather_experience
 from policy_training.training.ptx import PtxMix
 from policy_training.training.texts import text_examples
 from tests.policy_training.training.conftest import BATCH, demonstration_rows, text_rows
@@ -229,3 +230,43 @@ def test_updates_left_out_by_the_kl_stop_and_by_an_early_end_of_pre_training_pas
     state.policy.skip_steps(5)
     state.policy.load_state_dict(kept)
     assert state.policy.learning_rate == rate == pytest.approx(linear_rate(24, 24))
+
+
+@pytest.mark.parametrize("layout", ["shared_prompt", "padded"])
+@pytest.mark.parametrize("whiten", [False, True])
+def test_the_first_update_on_the_passes_of_its_experience_is_that_of_passes_of_its_own(
+    small_state, layout, whiten
+):
+    """Bit for bit, over two PPO epochs of two minibatches in micro-batches; an update of its own is the rule."""
+
+    def states_after(steps: int, *, own_passes: bool) -> tuple[list, list]:
+        state = small_state(
+            batch=dataclasses.replace(BATCH, max_micro_batch_tokens=70),
+            algorithm=AlgorithmOptions(responses_per_minibatch=8, ppo_epochs=2, whiten_advantages=whiten),
+            critic=CriticOptions(max_pretraining_updates=1),
+        )
+        state.layout = layout
+        metrics = []
+        for step in range(1, steps + 1):
+            if own_passes:
+                rollouts, minibatches = collect_experience(state, step)
+                first = None
+            else:
+                rollouts, minibatches = collect_experience(state, step, gather=False)
+                first = ppo_update.FirstUpdate(
+                    state, minibatches, step, critic_only=not ppo_update.critic_pretraining_done(state)
+                )
+                gather_experience(state, rollouts, minibatches, first)
+            assert len(minibatches[0]) > 1
+            critic_only = not ppo_update.critic_pretraining_done(state)
+            figures = ppo_update.ppo_update(state, minibatches, step, critic_only=critic_only, first=first)
+            metrics.append(figures)
+            state.progress.episodes += len(rollouts)
+            state.progress.policy_steps += not critic_only
+        weights = [p.detach().clone() for e in (state.policy, state.critic) for p in e.model.parameters()]
+        return metrics, weights
+
+    expected_metrics, expected = states_after(3, own_passes=True)
+    metrics, weights = states_after(3, own_passes=False)
+    assert metrics == expected_metrics and "policy_loss" in metrics[-1] and "policy_loss" not in metrics[0]
+    assert all(torch.equal(one, other) for one, other in zip(weights, expected, strict=True))

@@ -2,11 +2,8 @@
 
 import dataclasses
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -33,7 +30,6 @@ from policy_training.training.config import (
 )
 from tests.policy_training.training.conftest import (
     BATCH,
-    ROOT,
     create_run,
     demonstration_rows,
     in_process,
@@ -511,16 +507,7 @@ def test_ppo_on_two_processes_equals_one(tmp_path, policy_path, reward_model_pat
         config = dataclasses.replace(config, rollout=dataclasses.replace(config.rollout, steps=4))
         runs.append(create_run(tmp_path / name, "ppo", config, prompts=prompt_rows(15)))
     launch("ppo", runs[0])
-    finished = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        + ["-m", "policy_training.training.ppo", str(runs[1].path)],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu", "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert finished.returncode == 0, finished.stderr[-3000:]
+    launch("ppo", runs[1], processes=2)
     assert [s["response"] for s in runs[0].samples(1000)] == [s["response"] for s in runs[1].samples(1000)]
     for one, two in zip(runs[0].metrics()[0], runs[1].metrics()[0], strict=True):
         for key in ("score", "kl", "value_loss", "policy_loss", "responses", "response_tokens"):

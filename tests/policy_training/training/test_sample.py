@@ -1,14 +1,16 @@
 """Sampling where prompts ask for different numbers of samples."""
 
+import dataclasses
+
 import pytest
 
 from learning.interface.options import UserError
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import SAMPLED_RESPONSES
-from learning.interface.training_options import ModelSource
+from learning.interface.training_options import ModelSource, RuntimeOptions
 from policy_training.training import sample
 from policy_training.training.config import SampleConfig, SampleOptions
-from tests.policy_training.training.conftest import create_run, in_process, prompt_rows
+from tests.policy_training.training.conftest import create_run, in_process, launch, prompt_rows
 
 
 def test_sample_draws_what_each_prompt_asks_for_and_the_same_as_if_all_had_asked(tmp_path, policy_path):
@@ -41,6 +43,31 @@ def test_sample_draws_what_each_prompt_asks_for_and_the_same_as_if_all_had_asked
         for number in range(samples)
     }
     assert all(expected[row["response_id"]] == row["token_ids"] for row in drawn)
+
+
+@pytest.mark.slow
+def test_sampling_on_two_processes_equals_one(tmp_path, policy_path):
+    """Five shards: the second process has none of the last pair."""
+    config = SampleConfig(
+        policy=ModelSource(path=str(policy_path)),
+        samples_per_prompt=4,
+        sampling=SampleOptions(batch_size=1, max_prompt_tokens=24, max_response_tokens=8),
+    )
+    shared = dataclasses.replace(config, runtime=RuntimeOptions(backend="deepspeed"))
+    one = create_run(tmp_path / "one", "sample", config, prompts=prompt_rows(5))
+    two = create_run(tmp_path / "two", "sample", shared, prompts=prompt_rows(5))
+    launch("sample", one)
+    launch("sample", two, processes=2)
+    assert len(list((two.path / "shards").glob("shard-*.parquet"))) == 5
+    rows = [
+        [
+            row | {"created_at": None}
+            for row in read_records(run.path / "responses.parquet", SAMPLED_RESPONSES)
+        ]
+        for run in (one, two)
+    ]
+    assert len(rows[0]) == 20 and rows[0] == rows[1]
+    assert one.samples(1000) == two.samples(1000) != []
 
 
 @pytest.mark.parametrize(

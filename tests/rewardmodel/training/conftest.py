@@ -132,7 +132,7 @@ def small_config(policy_path):
         model=ModelOptions(source=ModelSource(path=str(policy_path))),
         optimizer=OptimizerOptions(learning_rate=3e-3, schedule="linear", min_lr_ratio=0.0, warmup_steps=3),
         data=DataOptions(epochs=4, comparisons_per_step=16),
-        batch=BatchOptions(max_prompt_tokens=48, max_response_tokens=48, max_micro_batch_tokens=1024),
+        batch=BatchOptions(max_prompt_tokens=48, max_response_tokens=48),
         evaluation=EvaluationOptions(evaluate_every_steps=4, max_examples=8, logged_samples=2),
         runtime=RuntimeOptions(checkpoint_every_steps=3),
     )

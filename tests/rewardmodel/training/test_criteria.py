@@ -59,9 +59,9 @@ def test_the_figures_of_each_criterion_are_those_that_counting_gives(config, tmp
         )
     assert result["n"] == len(heldout) and result["accuracy"] == pytest.approx(total / len(heldout))
     notes = json.loads((tmp_path / "run" / "status.json").read_text())["notes"]
-    assert [note.split(":")[0] for note in notes[1:]] == ["helpful", "harmless"]
+    assert [note.split(":")[0] for note in notes[-2:]] == ["helpful", "harmless"]
     helpful = result["by_criterion"]["helpful"]
-    assert f"{helpful['accuracy']:.1%} of {helpful['n']} held-out pairs" in notes[1]
+    assert f"{helpful['accuracy']:.1%} of {helpful['n']} held-out pairs" in notes[-2]
     # The quick evaluations are of both too, though the file has all of one criterion first.
     curves = [row for row in lines(tmp_path / "run" / "metrics.jsonl") if "eval_accuracy" in row]
     assert curves and all({"eval_accuracy_helpful", "eval_accuracy_harmless"} <= row.keys() for row in curves)

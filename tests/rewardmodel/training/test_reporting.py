@@ -6,7 +6,7 @@ import pytest
 
 from rewardmodel.training.comparisons import comparison_from_row
 from rewardmodel.training.config import ObjectiveOptions
-from rewardmodel.training.reporting import split_report
+from rewardmodel.training.reporting import split_report, supply_notes
 from tests.rewardmodel.training.conftest import comparison_rows
 
 
@@ -24,3 +24,16 @@ def test_a_report_weighs_comparisons_in_the_loss_and_counts_pairs_in_the_accurac
 def test_a_report_on_nothing_says_nothing():
     report = split_report([], [], ObjectiveOptions())
     assert report["ranking_loss"] is None and report["accuracy"] is None and report["reward_spread"] is None
+
+
+def test_little_to_learn_from_or_to_measure_with_is_said():
+    # 1.96 * sqrt(0.25 / n): 31 points for ten pairs, 98 for one, which cannot be more than 50 off.
+    assert supply_notes(100, 30) == []
+    few = "Only 3 comparisons to train on: expect little of this model."
+    assert supply_notes(3, 0) == [few, "No comparison is held out: how accurate the model is cannot be said."]
+    assert supply_notes(99, 10)[1] == (
+        "Only 10 comparisons are held out: an accuracy on so few may be 31 points off."
+    )
+    assert supply_notes(500, 1) == [
+        "Only 1 comparison is held out: an accuracy on so few may be 50 points off."
+    ]

@@ -6,7 +6,7 @@ from django.core.management import CommandError, call_command
 from rounds.models import Round, Schedule
 from rounds.schedules.firing import fire_due_schedules
 from tests.rounds.schedules.conftest import HOUR, MONDAY
-from workspace.actions import set_time_zone
+from workspace.project_settings import set_time_zone
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 

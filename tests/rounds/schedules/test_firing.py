@@ -16,8 +16,9 @@ from rounds.stages.machine import advance_round
 from runs.models import Run
 from tests.rounds.annotating import at_annotation, judge_elsewhere, judge_next
 from tests.rounds.schedules.conftest import HOUR, MONDAY, WEEK
-from workspace.actions import remove_member, set_role, set_time_zone
+from workspace.actions import remove_member, set_role
 from workspace.models import AuditEvent
+from workspace.project_settings import set_time_zone
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 

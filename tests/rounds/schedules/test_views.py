@@ -8,7 +8,7 @@ from rounds.models import Round, Schedule, Trigger
 from rounds.schedules.firing import fire_due_schedules
 from rounds.schedules.triggers import after_judgments, every_week
 from tests.rounds.schedules.conftest import HOUR, MONDAY
-from workspace.actions import set_time_zone
+from workspace.project_settings import set_time_zone
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 LIST, START = (reverse(f"rounds:{name}", args=["kitchen"]) for name in ("list", "start"))

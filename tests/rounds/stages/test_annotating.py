@@ -17,7 +17,7 @@ from rounds.plans import load_plan, plan_to_dict, preset_plan
 from rounds.reports import round_report
 from rounds.stages.machine import advance_round
 from tests.rounds.annotating import at_annotation, judge_elsewhere, judge_next
-from workspace.actions import create_machine_annotator
+from workspace.accounts import create_machine_annotator
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 

@@ -1,4 +1,7 @@
+from io import StringIO
+
 import pytest
+from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 
@@ -13,15 +16,16 @@ from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import Source
 from annotation.queue.actions import claim_task
 from policy_training.models import Policy
-from rounds.actions import cancel_round, retry_round, start_round
+from rounds.actions import cancel_round, end_annotation, retry_round, start_round
 from rounds.models import Stage
 from rounds.plans import preset_plan
 from rounds.stages.machine import advance_round, advance_rounds
 from rounds.stages.registry import STAGE_HANDLERS
-from rounds.stages.transitions import fail_round, stage_runs
+from rounds.stages.transitions import enter_stage, fail_round, stage_runs
 from runs.actions import clone_run
 from runs.models import Artifact, Run
 from runs.states import RunState
+from tests.rounds.annotating import at_annotation, judge_elsewhere
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -43,6 +47,35 @@ def test_a_run_that_ends_badly_fails_the_round_with_its_sentence_and_a_retry_goe
     assert (round_.stage, round_.error, run.state) == (Stage.SAMPLING, "", RunState.QUEUED)
     assert not advance_round(round_.pk)
     assert Run.objects.count() == 1
+
+
+def test_every_stage_of_a_round_keeps_the_processes_and_the_device_it_was_started_with(
+    finish_round, project, criterion, policy, prompt_set, max_, ada, settings, tmp_path
+):
+    settings.DATA_DIR = tmp_path
+    out = StringIO()
+    call_command(
+        "start_round", "kitchen", "--processes", "3", "--device", "auto", "--zero-stage", "1", stdout=out
+    )
+    round_ = project.rounds.get()
+    assert "Started" in out.getvalue() and advance_round(round_.pk)
+    at_annotation(round_, criterion, max_, pairs=3)
+    judge_elsewhere(round_, criterion, max_, ada)
+    end_annotation(actor=max_, round_=round_)
+    assert advance_round(round_.pk)
+    reward_model = finish_round(round_).reward_model
+    for stage in (Stage.POLICY, Stage.SCORING):
+        with transaction.atomic():
+            round_.finished_at = None
+            enter_stage(round_, stage, "goes on", reward_model=reward_model, finished_at=None)
+        assert advance_round(round_.pk)
+    runs = {run.kind: run for run in Run.objects.filter(round_run__round=round_)}
+    assert set(runs) == {"policy.sample", "rewardmodel.train", "policy.ppo", "rewardmodel.score"}
+    for run in runs.values():
+        runtime = run.config["runtime"]
+        assert (run.processes, runtime["device"], runtime["backend"], runtime["zero_stage"]) == (
+            3, "auto", "deepspeed", 1,
+        ), run.kind  # fmt: skip
 
 
 def test_a_run_that_was_run_again_from_the_start_takes_the_place_of_the_failed_one(begin, max_):

@@ -1,18 +1,32 @@
 """manage.py serve: the site, with as many web workers as there are cores."""
 
-import json
+import logging
+import os
+import shutil
 import socket
+import tempfile
 from argparse import ArgumentParser, ArgumentTypeError
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from django.contrib.staticfiles.finders import get_finders
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from workspace.commands import require_migrated_database
-from workspace.web_server import WebServerOptions, default_workers, serve, web_server_command
+from workspace.static_files import describe_missing_static_files
+from workspace.web_server import (
+    WebServerOptions,
+    default_workers,
+    most_database_connections,
+    serve,
+    web_server_command,
+    web_server_environment,
+)
+from workspace.whole_requests import WAITING_THREADS
+
+logger = logging.getLogger(__name__)
 
 
 def _at_least_one(text: str) -> int:
@@ -27,8 +41,8 @@ def _at_least_one(text: str) -> int:
 
 class Command(BaseCommand):
     help = (
-        "Serve the site until stopped (Ctrl-C or SIGTERM lets what is being answered end). Put a proxy that speaks TLS "
-        "and buffers requests, such as nginx, before it where others than this machine reach it."
+        "Serve the site until stopped (Ctrl-C or SIGTERM lets what is being answered end). Put a proxy that speaks "
+        "TLS, such as nginx, before it where others than this machine reach it, and set ROUNDTABLE_URL."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -40,7 +54,9 @@ class Command(BaseCommand):
             "--socket", metavar="PATH", help="listen on a Unix socket instead of host and port"
         )
         parser.add_argument(
-            "--workers", type=_at_least_one, help="web worker processes (default: one for each core)"
+            "--workers",
+            type=_at_least_one,
+            help="web worker processes (default: one for each core that PostgreSQL has connections for)",
         )
         parser.add_argument(
             "--threads",
@@ -52,25 +68,66 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         require_migrated_database()
+        workers = _fitting_workers(options["workers"], options["threads"])
         connection.close()
-        _require_static_files()
+        if sentence := describe_missing_static_files():
+            raise CommandError(sentence, returncode=2)
         server = WebServerOptions(
             host=options["host"],
             port=options["port"],
             socket=options["socket"],
-            workers=options["workers"] or default_workers(),
+            workers=workers,
             threads=options["threads"],
-            access_log=options["access_log"],
         )
         _require_free_place(server)
         processes = "1 web worker" if server.workers == 1 else f"{server.workers} web workers"
         self.stdout.write(f"Serving {server.address} with {processes} of {server.threads} threads.")
         self.stdout.flush()
-        if status := serve(web_server_command(server), say=self.stderr.write):
+        if options["access_log"]:
+            os.environ["ROUNDTABLE_ACCESS_LOG"] = "1"
+        with _shared_counts():
+            status = serve(
+                web_server_command(server), environment=web_server_environment(server), say=logger.warning
+            )
+        if status:
             raise CommandError(
                 f"The web server ended as soon as it began (status {status}): what it said stands above.",
                 returncode=1,
             )
+
+
+@contextmanager
+def _shared_counts() -> Iterator[None]:
+    """A folder in which the web workers count requests together, while there is a page that shows them."""
+    if not settings.METRICS_TOKEN:
+        yield
+        return
+    folder = tempfile.mkdtemp(prefix="roundtable-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fitting_workers(asked: int | None, threads: int) -> int:
+    """As many as were asked for, or one for each core while the database has a connection for every thread.
+
+    Raises CommandError when it has not for those that were asked for.
+    """
+    workers = asked or default_workers()
+    most = most_database_connections()
+    connections = threads + WAITING_THREADS  # of a worker
+    if most is None or workers * connections <= most:
+        return workers
+    if asked is None and connections <= most:
+        return most // connections
+    raise CommandError(
+        f"{workers} web workers of {threads} threads, and {WAITING_THREADS} for answers of other programs, need "
+        f"{workers * connections} database connections, and PostgreSQL has "
+        f"{most} for them: ask for fewer with --workers or --threads, or raise its max_connections.",
+        returncode=2,
+    )
 
 
 def _require_free_place(server: WebServerOptions) -> None:
@@ -87,28 +144,3 @@ def _require_free_place(server: WebServerOptions) -> None:
                 f"{server.address} cannot be served: {error.strerror}; name another with --host or --port.",
                 returncode=1,
             ) from error
-
-
-def _require_static_files() -> None:
-    """Raises CommandError when files that pages name have not been collected, or not since the program was changed."""
-    if "Manifest" not in settings.STORAGES["staticfiles"]["BACKEND"]:
-        return
-    manifest = Path(settings.STATIC_ROOT) / "staticfiles.json"
-    remedy = "run `manage.py collectstatic --noinput` (`make setup` does)."
-    try:
-        collected = json.loads(manifest.read_text())["paths"]
-    except FileNotFoundError as error:
-        raise CommandError(
-            f"The static files have not been collected into {settings.STATIC_ROOT}: {remedy}", returncode=2
-        ) from error
-    names = (
-        f"{storage.prefix}/{name}" if getattr(storage, "prefix", None) else name
-        for finder in get_finders()
-        for name, storage in finder.list(ignore_patterns=None)
-    )
-    if missing := sorted(name for name in names if name not in collected):
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise CommandError(
-            f"The static files were collected by another version ({missing[0]}{more} missing): {remedy}",
-            returncode=2,
-        )

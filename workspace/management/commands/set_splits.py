@@ -1,11 +1,11 @@
-"""manage.py set_splits PROJECT [--train SHARE] [--validation SHARE] [--test-per-tag NUMBERS]"""
+"""manage.py set_splits PROJECT [--train SHARE] [--validation SHARE] [--test-per-tag NUMBERS] [--near-duplicates HOW]"""
 
 from argparse import ArgumentParser
 from typing import Any
 
-from workspace.actions import set_splits
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User
+from workspace.project_settings import set_splits
 from workspace.splits import format_test_per_tag, parse_test_per_tag
 
 
@@ -24,6 +24,11 @@ class Command(ProjectCommand):
             help="hold so many prompts of each tag out instead of a share: 700, or helpful=700,harmless=300; none: by "
             "share again",
         )
+        parser.add_argument(
+            "--near-duplicates",
+            choices=("together", "apart"),
+            help="together: prompts that are almost the same share a side; apart: each has its own",
+        )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         numbers = options["test_per_tag"]
@@ -37,6 +42,9 @@ class Command(ProjectCommand):
             test_per_tag=project.test_per_tag
             if numbers is None
             else parse_test_per_tag("" if numbers == "none" else numbers),
+            near_duplicates_together=project.near_duplicates_together
+            if options["near_duplicates"] is None
+            else options["near_duplicates"] == "together",
         )
         held_out = format_test_per_tag(project.test_per_tag)
         train, validation = project.train_share, project.validation_share
@@ -47,4 +55,5 @@ class Command(ProjectCommand):
             )
         else:
             sides = f"{train:.2%} train, {validation:.2%} validation, the rest test"
-        self.stdout.write(f"Prompts that come from now on: {sides}.")
+        together = "; near-duplicates share a side" if project.near_duplicates_together else ""
+        self.stdout.write(f"Prompts that come from now on: {sides}{together}.")

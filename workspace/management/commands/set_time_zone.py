@@ -3,9 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from workspace.actions import set_time_zone
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User
+from workspace.project_settings import set_time_zone
 
 
 class Command(ProjectCommand):

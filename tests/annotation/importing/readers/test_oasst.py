@@ -49,6 +49,8 @@ def test_every_set_of_ranked_replies_is_a_ranking_under_its_path():
     )
     assert first.sources == [["person", "person"], ["policy", "chip20b"], ["person", "person"]]
     assert first.strengths == [None, None]
+    said = {"lang": "en", "review_count": 3, "emojis": {"+1": 2}}
+    assert first.metadata == {"message": said, "replies": [said] * 3}
     path = [user("Tea?"), {"role": "assistant", "content": "Green"}, user("Why green?")]
     assert (second.prompt, second.responses, second.ranks) == (path, ["Taste", "Health"], [0, 1])
     assert make_reader("oasst").row_id(TREE) == "t1"
@@ -75,6 +77,8 @@ def test_equal_ranks_tie_and_a_tree_without_ranks_has_no_judgment():
         ({"prompt": node("Tea?", image="x")}, "prompt.0.image: cannot be kept"),
         ({"message_id": "m", "parent_id": None, "text": "Tea?", "role": "prompter"},
          "parent_id: is of a file with a message a line"),
+        ({"prompt": node("Tea?", replies=[reply("a", 0, lang="e\0n"), reply("b", 1)])},
+         "prompt.replies.0.lang: cannot be kept"),
     ],
 )  # fmt: skip
 def test_trees_that_cannot_be_taken_say_why(tree, problem):

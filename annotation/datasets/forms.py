@@ -1,0 +1,169 @@
+"""Which judgments a new dataset is made of, and what it is called; the form parses, the action decides."""
+
+from collections.abc import Mapping
+from datetime import datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+
+from annotation.datasets.conditions import Conditions
+from annotation.datasets.descriptions import (
+    MAX_DESCRIPTION_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+)
+from annotation.datasets.selection import DEFAULT_ANNOTATOR_KINDS
+from annotation.models import COUNTED_PURPOSES, Batch, Prompt, Task
+from workspace.cards import HUB_LICENCES, MAX_LICENCE_CHARACTERS
+from workspace.errors import ActionError
+from workspace.forms import StyledFormMixin
+from workspace.models import Criterion, Project, User
+
+LISTED_BATCHES = 1_000
+
+
+class BatchesField(forms.ModelMultipleChoiceField):
+    def label_from_instance(self, batch: Any) -> str:
+        round_name = f", round {batch.round_number}" if batch.round_number else ""
+        return f"{batch.name}{round_name}"
+
+
+class SelectionForm(StyledFormMixin, forms.Form):
+    """Nothing chosen means all; but kinds of annotators and purposes are those that are ticked."""
+
+    criteria = forms.ModelMultipleChoiceField(
+        Criterion.objects.none(), required=False, widget=forms.CheckboxSelectMultiple, label="Criteria"
+    )
+    batches = BatchesField(
+        Batch.objects.none(),
+        required=False,
+        label="Batches",
+        help_text="None chosen: all that are not excluded.",
+    )
+    rounds = forms.TypedMultipleChoiceField(
+        required=False, coerce=int, label="Rounds", widget=forms.CheckboxSelectMultiple
+    )
+    annotator_kinds = forms.MultipleChoiceField(
+        choices=User.Kind.choices, widget=forms.CheckboxSelectMultiple, label="Judged by"
+    )
+    purposes = forms.MultipleChoiceField(
+        choices=Task.Purpose.choices, widget=forms.CheckboxSelectMultiple, label="Tasks"
+    )
+    splits = forms.MultipleChoiceField(
+        choices=Prompt.Split.choices, required=False, widget=forms.CheckboxSelectMultiple, label="Splits"
+    )
+    min_agreement = forms.DecimalField(
+        required=False,
+        min_value=0,
+        max_value=100,
+        decimal_places=1,
+        label="Agreement of at least, %",
+        help_text="Of pairs of annotators on a task; tasks that one person judged are then left out.",
+    )
+    min_characters = forms.IntegerField(
+        required=False,
+        min_value=0,
+        label="Answers of at least",
+        help_text="Characters, every answer of a task.",
+    )
+    max_characters = forms.IntegerField(required=False, min_value=0, label="Answers of at most")
+    since = forms.DateField(
+        required=False, label="Last judged from", widget=forms.DateInput({"type": "date"})
+    )
+    until = forms.DateField(
+        required=False,
+        label="Judged up to",
+        widget=forms.DateInput({"type": "date"}),
+        help_text="The end of this day, as the judgments stood then.",
+    )
+
+    def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.project = project
+        batches = Batch.objects.for_datasets(project).order_by("-pk")
+        self._choose_from("criteria", project.criteria.order_by("name"))
+        self._choose_from("batches", batches)
+        numbers = batches.order_by("round_number").values_list("round_number", flat=True).distinct()
+        rounds = self.fields["rounds"]
+        assert isinstance(rounds, forms.TypedMultipleChoiceField)
+        rounds.choices = [(number, f"Round {number}") for number in numbers if number is not None]
+        self.fields["annotator_kinds"].initial = list(DEFAULT_ANNOTATOR_KINDS)
+        self.fields["purposes"].initial = list(COUNTED_PURPOSES)
+        self.add_bootstrap_classes()
+        for field in self.fields.values():
+            if isinstance(field.widget, forms.CheckboxSelectMultiple):
+                field.widget.attrs["class"] = "form-check-input"
+
+    def _choose_from(self, name: str, rows: Any) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ModelMultipleChoiceField)
+        field.queryset = rows
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if not self.errors:
+            try:
+                values["conditions"] = self._conditions(values)
+            except ActionError as error:
+                raise forms.ValidationError(error.message) from error
+        return values
+
+    def _conditions(self, values: Mapping[str, Any]) -> Conditions:
+        agreement, since, until = values["min_agreement"], values["since"], values["until"]
+        zone = ZoneInfo(self.project.time_zone)
+        return Conditions(
+            min_agreement=None if agreement is None else float(agreement / 100),
+            min_characters=values["min_characters"],
+            max_characters=values["max_characters"],
+            since=None if since is None else datetime.combine(since, time(), zone),
+            until=None if until is None else datetime.combine(until + timedelta(days=1), time(), zone),
+        )
+
+    def selection(self) -> dict[str, Any]:
+        """The arguments of freeze_dataset and of Selection."""
+        values = self.cleaned_data
+        batches = list(values["batches"])
+        return {
+            "criteria": tuple(values["criteria"]),
+            "batches": batches or None,
+            "rounds": values["rounds"],
+            "annotator_kinds": values["annotator_kinds"],
+            "purposes": values["purposes"],
+            "splits": values["splits"],
+            "conditions": values["conditions"],
+        }
+
+
+class DescriptionForm(StyledFormMixin, forms.Form):
+    licence = forms.CharField(
+        required=False,
+        max_length=MAX_LICENCE_CHARACTERS,
+        label="Licence",
+        widget=forms.TextInput({"list": "licences", "autocomplete": "off"}),
+        help_text="For the card, for example cc-by-4.0.",
+    )
+    description = forms.CharField(
+        required=False,
+        max_length=MAX_DESCRIPTION_CHARACTERS,
+        widget=forms.Textarea({"rows": 3}),
+        help_text="For the card: what was asked, and of whom.",
+    )
+    licences = HUB_LICENCES
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_bootstrap_classes()
+
+
+class NewDatasetForm(SelectionForm, DescriptionForm):
+    name = forms.CharField(max_length=MAX_NAME_CHARACTERS, label="Name")
+    new_version = forms.BooleanField(
+        required=False,
+        label="A new version, if there is one of this name",
+        help_text="Earlier versions stay as they are.",
+    )
+
+    def freeze_options(self) -> dict[str, Any]:
+        """The arguments of freeze_dataset."""
+        names = ("name", "new_version", "licence", "description")
+        return self.selection() | {name: self.cleaned_data[name] for name in names}

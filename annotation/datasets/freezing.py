@@ -1,0 +1,122 @@
+"""Freezing by the worker, where a request would wait too long: a run that is watched and cancelled as an import is."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from annotation.datasets.actions import freeze_dataset
+from annotation.datasets.conditions import Conditions
+from annotation.datasets.descriptions import clean_description, clean_licence, clean_name
+from annotation.datasets.selection import Selection
+from annotation.models import PreferenceDataset
+from learning.interface.record_rows import iso_utc
+from runs.actions import queue_run
+from runs.models import Run
+from runs.run_kinds import Resources, RunKind
+from runs.site_environment import SITE_ENVIRONMENT
+from workspace.errors import ActionError
+from workspace.models import Project, User
+
+# Frozen within the request: a few seconds. Of more judgments the worker does it.
+FROZEN_AT_ONCE = 50_000
+
+FREEZE = RunKind(
+    name="freeze_dataset",
+    label="Freezing of a dataset",
+    command="annotation.datasets.freeze",
+    build_inputs=lambda run: {},
+    # The row is there already, in a transaction of its own, when the files are complete.
+    save_result=lambda run, result: None,
+    resources=Resources(threads=1),
+    environment=SITE_ENVIRONMENT,
+)
+
+
+def freeze_or_queue(
+    *,
+    actor: User,
+    project: Project,
+    name: str,
+    new_version: bool,
+    licence: str,
+    description: str,
+    **selection: Any,
+) -> PreferenceDataset | Run:
+    """The dataset, or the run that makes it where there are more than FROZEN_AT_ONCE judgments to read.
+
+    `selection`: the arguments of Selection. Raises ActionError.
+    """
+    said: dict[str, Any] = {
+        "name": name,
+        "new_version": new_version,
+        "licence": licence,
+        "description": description,
+    }
+    judgments = Selection(project=project, **selection).judgments().count()
+    if judgments <= FROZEN_AT_ONCE:
+        return freeze_dataset(actor=actor, project=project, **said, **selection)
+    # What freezing would refuse is refused now, and not by a run that waits.
+    clean_licence(licence)
+    clean_description(description)
+    name = clean_name(name)
+    if not new_version and project.preference_datasets.filter(name=name).exists():
+        raise ActionError(
+            f"There is a dataset named “{name}” already: take another name, or make it a new version of that one.",
+            code="dataset_name_taken",
+        )
+    batches = selection["batches"]
+    conditions = {
+        key: iso_utc(value) if isinstance(value, datetime) else value
+        for key, value in asdict(selection["conditions"]).items()
+    }
+    return queue_run(
+        actor=actor,
+        project=project,
+        kind=FREEZE,
+        title=f"Freeze {name}",
+        config={},
+        parameters={
+            **said,
+            "folder": uuid.uuid4().hex,
+            "judgments": judgments,
+            "criteria": [criterion.pk for criterion in selection["criteria"]],
+            "batches": None if batches is None else [batch.pk for batch in batches],
+            "conditions": conditions,
+            **{key: list(selection[key]) for key in ("rounds", "purposes", "annotator_kinds", "splits")},
+        },
+    )
+
+
+def freeze_of_run(run: Run, watch: Callable[[int], None]) -> PreferenceDataset:
+    """Done again after a kill it goes on from what is recorded, or begins anew."""
+    asked: Mapping[str, Any] = run.parameters
+    conditions = dict(asked["conditions"])
+    for key in ("since", "until"):
+        if conditions[key] is not None:
+            conditions[key] = datetime.fromisoformat(conditions[key])
+    batches = asked["batches"]
+    return freeze_dataset(
+        actor=run.requested_by,
+        project=run.project,
+        folder_name=asked["folder"],
+        watch=watch,
+        criteria=list(run.project.criteria.filter(pk__in=asked["criteria"])),
+        batches=None if batches is None else list(run.project.batches.filter(pk__in=batches)),
+        conditions=Conditions(**conditions),
+        **{key: asked[key] for key in ("rounds", "purposes", "annotator_kinds", "splits")},
+        **{key: asked[key] for key in ("name", "new_version", "licence", "description")},
+    )
+
+
+def dataset_of_run(run: Run) -> PreferenceDataset | None:
+    directory = f"datasets/{run.parameters['folder']}"
+    return run.project.preference_datasets.filter(directory=directory).first()
+
+
+def being_frozen(project: Project) -> QuerySet[Run]:
+    found: QuerySet[Run] = project.runs.active().filter(kind=FREEZE.name).order_by("-pk")
+    return found

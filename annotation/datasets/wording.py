@@ -1,0 +1,46 @@
+"""The filters of a dataset in words."""
+
+from datetime import datetime
+from typing import Any
+
+from django.utils.timezone import localtime
+
+from annotation.models import PreferenceDataset, Prompt, Task
+from workspace.models import User
+
+
+def describe_filters(dataset: PreferenceDataset) -> list[tuple[str, str]]:
+    """(what, which) of everything that a dataset was selected by, for its page; the database's own order of things."""
+    filters = dataset.filters
+    criteria = filters.get("criteria") or ([filters["criterion"]] if filters.get("criterion") else [])
+    batches = filters.get("batches")
+    said: list[tuple[str, str]] = [
+        ("Criteria", ", ".join(criteria) or "all"),
+        ("Batches", "all" if batches is None else ", ".join(f"“{name}”" for name in batches)),
+        ("Judged by", _labels(User.Kind, filters.get("annotator_kinds", []))),
+        ("Tasks", _labels(Task.Purpose, filters.get("purposes", []))),
+    ]
+    if rounds := filters.get("rounds"):
+        said.append(("Rounds", ", ".join(map(str, rounds))))
+    if splits := filters.get("splits"):
+        said.append(("Splits", _labels(Prompt.Split, splits)))
+    if (share := filters.get("min_agreement")) is not None:
+        said.append(("Agreement", f"at least {100 * share:.4g} %"))
+    shortest, longest = filters.get("min_characters"), filters.get("max_characters")
+    if shortest is not None:
+        said.append(("Answers", f"of at least {shortest:,} characters"))
+    if longest is not None:
+        said.append(("Answers", f"of at most {longest:,} characters"))
+    if since := filters.get("since"):
+        said.append(("Last judged from", _moment(since)))
+    if until := filters.get("until"):
+        said.append(("As it stood at", _moment(until)))
+    return said
+
+
+def _labels(choices: Any, values: list[str]) -> str:
+    return ", ".join(choices(value).label if value in choices.values else value for value in values)
+
+
+def _moment(text: str) -> str:
+    return f"{localtime(datetime.fromisoformat(text)):%-d %b %Y %H:%M}"

@@ -1,0 +1,18 @@
+"""What the runs that push datasets to the Hub start: python -m annotation.exporting.push RUN_DIRECTORY"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from runs.site_command import SiteRun, run_site_command
+
+
+def main(site_run: SiteRun) -> Mapping[str, Any]:
+    # The tables can be read only once Django is set up.
+    from annotation.exporting.pushing import prepare_push
+    from runs.hub.pushes import push_of_run
+
+    return push_of_run(site_run, prepare_push)
+
+
+if __name__ == "__main__":
+    run_site_command(main)

@@ -1,0 +1,83 @@
+"""The versions of a guideline and of the question: each with its date and its author, and what changed between two."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+
+from annotation.guidelines.differences import compare_texts
+from annotation.rendering.html_cache import show_markdown
+from workspace.lists import read_list
+from workspace.models import Guideline, Project
+from workspace.requests import ProjectRequest, project_view
+from workspace.roles import Capability
+
+
+def _versions(project: Project) -> QuerySet[Guideline]:
+    return project.guidelines.select_related("created_by")
+
+
+@require_GET
+@never_cache
+@project_view(Capability.REVIEW)
+def versions(request: ProjectRequest) -> HttpResponse:
+    """Every version of the guideline, and of the question's settings."""
+    settings = list(request.project.question_settings.select_related("created_by").order_by("-version")[:200])
+    context = {
+        "listing": read_list(request, _versions(request.project)),
+        "settings_rows": [
+            {"settings": now, "changes": _changes(before, now)}
+            for now, before in zip(settings, [*settings[1:], None], strict=True)
+        ],
+    }
+    return render(request, "annotation/guidelines/versions.html", context)
+
+
+def _changes(before: Any, now: Any) -> list[str]:
+    """What this version of the question's settings says otherwise than the one before; all of the first."""
+    said = []
+    for name, question in now.questions.items():
+        if before is None or before.questions.get(name) != question:
+            said.append(f"{name}: {question}")
+    if before is None or before.allow_ties != now.allow_ties:
+        said.append("Annotators may call a tie" if now.allow_ties else "Annotators may not call a tie")
+    if before is None or before.ask_rationale != now.ask_rationale:
+        said.append("A reason is asked for" if now.ask_rationale else "No reason is asked for")
+    return said
+
+
+@require_GET
+@never_cache
+@project_view(Capability.REVIEW)
+def version(request: ProjectRequest, version: int) -> HttpResponse:
+    """One version, and how it differs from another (`against`, by default the one before)."""
+    project = request.project
+    shown = _find(project, version)
+    others = list(
+        project.guidelines.exclude(pk=shown.pk).order_by("-version").values_list("version", flat=True)[:500]
+    )
+    asked = request.GET.get("against", "")
+    earlier = [other for other in others if other < shown.version]
+    against = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else None
+    if against is None and earlier:
+        against = earlier[0]
+    other = _find(project, against) if against is not None and against in others else None
+    context = {
+        "shown": shown,
+        "others": others,
+        "other": other,
+        "html": show_markdown(shown.text) if shown.text.strip() else "",
+        "lines": compare_texts(other.text, shown.text) if other else [],
+        "is_in_force": shown.version == max([shown.version, *others]),
+    }
+    return render(request, "annotation/guidelines/version.html", context)
+
+
+def _find(project: Project, version: int) -> Guideline:
+    found = _versions(project).filter(version=version).first()
+    if found is None:
+        raise Http404("No such version.")
+    return found

@@ -1,0 +1,58 @@
+"""manage.py make_batch PROJECT NAME --prompt-set SET [--source NAME ...] [--answers N] [--open]"""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from annotation.batches.from_answers import Answers, make_batch_from_answers
+from workspace.commands import ProjectCommand
+from workspace.criteria import find_criterion
+from workspace.errors import ActionError
+from workspace.models import Project, User
+
+
+class Command(ProjectCommand):
+    help = "Make a batch of answers that are there already: a task for each prompt of a set with two or more of them."
+
+    def add_command_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="of the new batch")
+        parser.add_argument("--prompt-set", required=True, metavar="NAME")
+        parser.add_argument("--prompts", type=int, help="how many of its prompts (default: all)")
+        parser.add_argument(
+            "--source",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="whose answers: a policy, a file, a person (repeatable; default: everybody's)",
+        )
+        parser.add_argument("--answers", type=int, default=2, help="of a task, at most (default: 2)")
+        parser.add_argument("--criterion", help="name (default: the only one)")
+        parser.add_argument("--overlap", type=int, help="how many people judge each task")
+        parser.add_argument(
+            "--asked-too", action="store_true", help="also prompts that a batch of the criterion has already"
+        )
+        parser.add_argument("--open", action="store_true", help="hand the tasks out at once; else a draft")
+
+    def run(self, *, actor: User, project: Project, **options: Any) -> None:
+        prompt_set = project.prompt_sets.filter(name=options["prompt_set"]).first()
+        if prompt_set is None:
+            raise ActionError(f"The project has no prompt set “{options['prompt_set']}”.", code="no_prompts")
+        sources = list(project.sources.filter(name__in=options["source"]))
+        if missing := set(options["source"]) - {source.name for source in sources}:
+            raise ActionError(f"Nothing of the project has answers by “{min(missing)}”.", code="no_source")
+        batch = make_batch_from_answers(
+            actor=actor,
+            answers=Answers(
+                project=project,
+                prompt_set=prompt_set,
+                sources=sources,
+                prompts=options["prompts"],
+                most=options["answers"],
+                skip_asked=not options["asked_too"],
+            ),
+            criterion=find_criterion(project, options["criterion"]),
+            name=options["name"],
+            overlap=options["overlap"],
+            open_at_once=options["open"],
+        )
+        state = "open" if options["open"] else "a draft"
+        self.stdout.write(f"The batch “{batch.name}” has {batch.tasks.count()} tasks; it is {state}.")

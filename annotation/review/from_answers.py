@@ -1,0 +1,131 @@
+"""The page that makes a batch of answers that are there already."""
+
+from typing import Any
+
+from django import forms
+from django.db.models import Count
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from annotation.batches.from_answers import (
+    MAX_ANSWERS,
+    Answers,
+    find_tasks,
+    make_batch_from_answers,
+    nothing_found,
+)
+from annotation.models import PromptSet, Source
+from workspace.errors import ActionError
+from workspace.forms import StyledFormMixin
+from workspace.models import MAX_OVERLAP, Criterion, Project
+from workspace.requests import ProjectRequest, project_view
+from workspace.roles import Capability
+
+
+class SourcesField(forms.ModelMultipleChoiceField):
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj.name} ({obj.get_kind_display().lower()}, {obj.n_responses} answers)"
+
+
+class FromAnswersForm(StyledFormMixin, forms.Form):
+    name = forms.CharField(max_length=120, label="Name of the batch")
+    criterion = forms.ModelChoiceField(Criterion.objects.none(), empty_label=None)
+    prompt_set = forms.ModelChoiceField(PromptSet.objects.none(), empty_label=None)
+    prompts = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=2**31 - 1,
+        label="How many of its prompts",
+        help_text="Empty: all of them.",
+    )
+    sources = SourcesField(
+        Source.objects.none(),
+        required=False,
+        label="Whose answers",
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None chosen: everybody's. Annotators never learn whose an answer is.",
+    )
+    most = forms.IntegerField(
+        min_value=2,
+        max_value=MAX_ANSWERS,
+        initial=2,
+        label="Answers per task, at most",
+        help_text="2: pairs, 3 to 9: rankings. Of more answers, those of different sources come first.",
+    )
+    skip_asked = forms.BooleanField(
+        required=False, initial=True, label="Leave out prompts that a batch of this criterion has already"
+    )
+    overlap = forms.IntegerField(required=False, min_value=1, max_value=MAX_OVERLAP, label="People per task")
+    open_at_once = forms.BooleanField(
+        required=False, label="Hand the tasks out at once", help_text="Else the batch is a draft to look at."
+    )
+
+    def __init__(self, data: Any = None, *, project: Project, initial: Any = None) -> None:
+        super().__init__(data, initial=initial)
+        self.project = project
+        sources = project.sources.annotate(n_responses=Count("responses")).filter(n_responses__gt=0)
+        choices = {
+            "criterion": project.criteria.order_by("pk"),
+            "prompt_set": project.prompt_sets.order_by("-pk"),
+            "sources": sources.order_by("kind", "name"),
+        }
+        for name, rows in choices.items():
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = rows
+        self.fields["criterion"].initial = choices["criterion"].first()
+        self.fields["overlap"].widget.attrs["placeholder"] = str(project.overlap)
+        self.add_bootstrap_classes()
+        self.fields["sources"].widget.attrs["class"] = "form-check-input"
+
+    def answers(self) -> Answers:
+        values = self.cleaned_data
+        return Answers(
+            project=self.project,
+            prompt_set=values["prompt_set"],
+            sources=list(values["sources"]),
+            prompts=values["prompts"],
+            most=values["most"],
+            skip_asked=values["skip_asked"],
+        )
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
+def batch_from_answers(request: ProjectRequest) -> HttpResponse:
+    """`?part=preview` says what the choice would make."""
+    project = request.project
+    if request.method == "GET" and request.GET.get("part") == "preview":
+        form = FromAnswersForm(request.GET, project=project)
+        context: dict[str, Any] = {"form": form}
+        form.fields["name"].required = False
+        if form.is_valid():
+            found = find_tasks(form.answers(), form.cleaned_data["criterion"])
+            context |= {
+                "found": found,
+                "answers": sum(len(task.responses) for task in found.tasks),
+                "nothing": "" if found.tasks else nothing_found(found),
+            }
+        return render(request, "annotation/review/from_answers_preview.html", context)
+    form = FromAnswersForm(request.POST or None, project=project, initial=request.GET.dict())
+    if form.is_bound and form.is_valid():
+        values = form.cleaned_data
+        try:
+            batch = make_batch_from_answers(
+                actor=request.user,
+                answers=form.answers(),
+                **{name: values[name] for name in ("criterion", "name", "overlap", "open_at_once")},
+            )
+        except ActionError as error:
+            form.add_error(None, error.message)
+            for name, sentence in error.fields.items():
+                if name in form.fields:
+                    form.add_error(name, sentence)
+        else:
+            return redirect("annotation:batch", slug=project.slug, pk=batch.pk)
+    return render(
+        request, "annotation/review/from_answers.html", {"form": form}, status=422 if form.is_bound else 200
+    )

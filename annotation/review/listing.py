@@ -1,0 +1,108 @@
+"""A batch's judgments as a list with filters, and the neighbours of one of them in the list it was opened from."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet, TextField
+from django.db.models.functions import Cast
+from django.http import HttpRequest
+
+from annotation.models import Batch, Judgment, Task
+from annotation.preferences.flags import FLAG_LABELS
+from annotation.preferences.scale import tiers_to_labels
+from annotation.rendering.judgments import describe_judgment
+from annotation.rendering.markdown import excerpt
+from workspace.lists import Filter, ListPage, field_filter, read_list
+from workspace.models import User
+
+ANY_FLAG, NO_FLAG = "any", "none"
+
+
+def filter_by_flag(judgments: QuerySet[Any], flag: str) -> QuerySet[Any]:
+    """With this flag, with any, or with none. As text: SQLite cannot ask whether a JSON list contains something."""
+    if flag == ANY_FLAG:
+        return judgments.exclude(flags=[])
+    if flag == NO_FLAG:
+        return judgments.filter(flags=[])
+    written = judgments.annotate(flags_text=Cast("flags", TextField()))
+    return written.filter(flags_text__contains=f'"{flag}"')
+
+
+FLAGS = Filter(
+    name="flag",
+    label="Reported",
+    choices=[(ANY_FLAG, "Anything"), *FLAG_LABELS, (NO_FLAG, "Nothing")],
+    apply=filter_by_flag,
+)
+PURPOSES = field_filter("purpose", "Kind of task", Task.Purpose.choices, lookup="task__purpose")
+
+
+def current_judgments(batch: Batch) -> QuerySet[Any]:
+    return (
+        Judgment.objects.current().in_batch(batch).select_related("annotator", "task__prompt", "from_import")
+    )
+
+
+def people_filter(people: list[tuple[str, str]]) -> Filter:
+    """`people`: (pseudonym, name) of those in the list."""
+    return field_filter("annotator", "Person", people, lookup="annotator__pseudonym")
+
+
+def judgment_filters(people: list[tuple[str, str]]) -> list[Filter]:
+    return [people_filter(people), FLAGS, PURPOSES]
+
+
+def read_judgments(request: HttpRequest, batch: Batch, people: list[tuple[str, str]]) -> ListPage:
+    return read_list(request, current_judgments(batch), filters=judgment_filters(people))
+
+
+def chosen_filters(listing: ListPage) -> str:
+    """ "?flag=...", for the links of a list's rows; empty where nothing is chosen."""
+    chosen = {part["name"]: part["chosen"] for part in listing.filters if part["chosen"]}
+    return f"?{urlencode(chosen)}" if chosen else ""
+
+
+def find_neighbours(
+    request: HttpRequest, batch: Batch, judgment: Judgment
+) -> tuple[int | None, int | None, str]:
+    """The keys of the judgments above and below this one in the list that the address names, and its filters."""
+    rows: QuerySet[Any] = Judgment.objects.current().in_batch(batch)
+    asked = request.GET.get("annotator", "")
+    # One that the batch does not know finds nothing, as in the list.
+    chosen = {}
+    for one in judgment_filters([(asked, asked)] if asked else []):
+        value = request.GET.get(one.name, "")
+        if value and value in dict(one.choices):
+            rows = one.apply(rows, value)
+            chosen[one.name] = value
+    above = rows.filter(pk__gt=judgment.pk).order_by("pk").values_list("pk", flat=True).first()
+    below = rows.filter(pk__lt=judgment.pk).order_by("-pk").values_list("pk", flat=True).first()
+    return above, below, f"?{urlencode(chosen)}" if chosen else ""
+
+
+def judgment_row(judgment: Judgment) -> dict[str, Any]:
+    return {
+        "judgment": judgment,
+        "prompt": excerpt(judgment.task.prompt.messages[-1]["content"], 90),
+        "description": describe_judgment(
+            tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths
+        ),
+        "files": file_names(judgment),
+        "name": annotator_name(judgment),
+        "kind": User.Kind(judgment.annotator.kind).label
+        if judgment.annotator.kind != User.Kind.PERSON
+        else "",
+        "purpose": Task.Purpose(judgment.task.purpose).label
+        if judgment.task.purpose != Task.Purpose.NORMAL
+        else "",
+    }
+
+
+def annotator_name(judgment: Judgment) -> str:
+    """An account made by an import has a user name that says nothing; the pseudonym is the file's."""
+    return judgment.annotator.pseudonym if judgment.from_import else judgment.annotator.username
+
+
+def file_names(judgment: Judgment) -> str:
+    """The files of the import that brought it; empty for a judgment made here."""
+    return ", ".join(file["name"] for file in judgment.from_import.files) if judgment.from_import else ""

@@ -1,0 +1,64 @@
+"""Events as sentences with a link, for the page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import reverse
+
+from annotation.models import Judgment
+from events.kinds import KINDS
+from events.models import Event
+from workspace.models import Project
+
+_BAD = ("failed", "user_error", "turned_off")
+_GOOD = ("done", "frozen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRow:
+    event: Event
+    what: str
+    about: str  # what it happened to
+    note: str  # an error, a reason
+    url: str  # "": there is nothing to open
+    tone: str  # good, bad or ""
+
+
+def event_rows(project: Project, events: Sequence[Event]) -> list[EventRow]:
+    keys = [event.data["judgment"] for event in events if "judgment" in event.data]
+    judgments: dict[int, Mapping[str, Any]] = {
+        row["pk"]: row
+        for row in Judgment.objects.filter(pk__in=keys).values(
+            "pk", "task__batch_id", "task__batch__name", "annotator__pseudonym"
+        )
+    }
+    return [_row(project, event, judgments) for event in events]
+
+
+def _row(project: Project, event: Event, judgments: Mapping[int, Mapping[str, Any]]) -> EventRow:
+    data, slug = event.data, project.slug
+    about = url = ""
+    match event.kind.partition(".")[0]:
+        case "judgment" if row := judgments.get(data["judgment"]):
+            about = f"{row['annotator__pseudonym']}, {row['task__batch__name']}"
+            url = reverse("annotation:judgment", args=[slug, row["task__batch_id"], data["judgment"]])
+        case "run":
+            about, url = data["title"], reverse("runs:run", args=[slug, data["run"]])
+        case "round":
+            about, url = f"Round {data['round']}", reverse("rounds:round", args=[slug, data["round"]])
+        case "import":
+            about, url = f"Import {data['import']}", reverse("data:import", args=[slug, data["import"]])
+        case "dataset":
+            about = data["name"] if data["version"] == 1 else f"{data['name']}, version {data['version']}"
+            url = reverse("data:dataset", args=[slug, data["dataset"]])
+        case "webhook":
+            about = data.get("url", "")
+    if event.kind == "dataset.discarded":
+        url = ""
+    state = event.kind.partition(".")[2]
+    tone = "bad" if state in _BAD else "good" if state in _GOOD else ""
+    note = data.get("error") or data.get("reason") or ""
+    return EventRow(
+        event=event, what=KINDS.get(event.kind, event.kind), about=about, note=note, url=url, tone=tone
+    )

@@ -1,0 +1,73 @@
+"""Which models a manager may import by a page or a program: those that an operator's settings name, nothing else of
+the machine or the network. Whoever has a shell imports what they like (`manage.py import_policy`).
+"""
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from django.conf import settings
+
+from policy_training.hub_models import HUB, HUB_ID
+from policy_training.preparation import ADAPTER_CONFIG, NotAPolicy
+
+MAX_DEPTH = 3  # folders below one of the setting's
+MAX_LISTED = 500
+
+
+def allowed_folders() -> list[str]:
+    """The models beneath MODEL_FOLDERS, by their paths; links in them are not followed."""
+    found: list[str] = []
+    for root in _roots():
+        for folder in _models(root, MAX_DEPTH):
+            found.append(str(folder))
+            if len(found) == MAX_LISTED:
+                return found
+    return found
+
+
+def _roots() -> Iterator[Path]:
+    for name in settings.MODEL_FOLDERS:
+        root = Path(name).resolve()
+        if Path(name).is_absolute() and root.is_dir():
+            yield root
+
+
+def _models(folder: Path, depth: int) -> Iterator[Path]:
+    if (folder / "config.json").is_file() or (folder / ADAPTER_CONFIG).is_file():
+        yield folder
+        return
+    if depth == 0:
+        return
+    try:
+        inner = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink())
+    except OSError:
+        return
+    for one in inner:
+        if not one.name.startswith("."):
+            yield from _models(one, depth - 1)
+
+
+def require_allowed(source: str) -> None:
+    """A folder's path, or hub:owner/model. Raises NotAPolicy, alike for what is not there and what is not allowed."""
+    if source.startswith(HUB):
+        hub_id = source.removeprefix(HUB)
+        if not HUB_ID.fullmatch(hub_id):
+            raise NotAPolicy(f"{source}: a model of the hub is written {HUB}owner/model.")
+        if not any(fnmatchcase(hub_id, pattern) for pattern in settings.HUB_MODELS):
+            raise NotAPolicy(
+                f"{hub_id} is none of the hub's models that may be imported here: ask an operator, who names them in "
+                "ROUNDTABLE_HUB_MODELS.",
+                code="not_allowed",
+            )
+        return
+    path = Path(source)
+    # Resolved: neither .. nor a link leads out of the folders that were named.
+    if not path.is_absolute() or not any(
+        path.resolve() != root and path.resolve().is_relative_to(root) and path.is_dir() for root in _roots()
+    ):
+        raise NotAPolicy(
+            f"{source} is none of the folders that may be imported here: ask an operator, who names them in "
+            "ROUNDTABLE_MODEL_FOLDERS.",
+            code="not_allowed",
+        )

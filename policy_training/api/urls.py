@@ -1,0 +1,16 @@
+from django.urls import path
+
+from policy_training.api import outgoing, views
+
+project_urlpatterns = [
+    path("policies", views.Policies.as_view()),
+    path("policies/presets", views.LanguageModelPresets.as_view()),
+    path("policies/fine-tune", views.FineTune.as_view()),
+    path("policies/pretrain", views.Pretrain.as_view()),
+    path("policies/sample", views.Sample.as_view()),
+    path("policies/import", views.ImportPolicy.as_view()),
+    path("policies/<int:pk>/evaluations", views.Evaluations.as_view()),
+    path("policies/<int:pk>", views.OnePolicy.as_view()),
+    path("policies/<int:pk>/archive", outgoing.PolicyArchive.as_view()),
+    path("policies/<int:pk>/push", outgoing.PushPolicy.as_view()),
+]

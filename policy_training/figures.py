@@ -1,0 +1,64 @@
+"""What the report of a policy's training, or of its evaluation, says, in words of its page."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from policy_training.models import Policy, PolicyEvaluation
+
+
+def policy_figures(policy: Policy) -> list[tuple[str, str]]:
+    """(label, value); what a report does not say is left out."""
+    report: Mapping[str, Any] = policy.report
+    imported = report.get("imported")
+    if isinstance(imported, Mapping):
+        hub = (imported.get("hub") or {}).get("policy") or {}
+        found = [
+            ("Architecture", str(imported.get("architecture") or "")),
+            ("Imported from", str(hub.get("model") or imported.get("path") or "")),
+            ("Commit", str(hub.get("commit") or "")),
+            ("Date of its chat template", str(imported.get("template_date") or "")),
+        ]
+    else:
+        found = [
+            ("Optimizer steps", _whole(report.get("steps"))),
+            ("Learned from", _examples(report)),
+            ("Loss on held-out rows", _change(report, "loss_before", "loss_after", 3)),
+            ("Reward on held-out prompts", _change(report, "score_before", "score_after", 2)),
+            ("KL to the reference", _number(report.get("kl"), 1, " nats a response")),
+            ("Parameters", _whole(report.get("parameters"))),
+        ]
+    return [(label, value) for label, value in found if value]
+
+
+def evaluation_figures(evaluation: PolicyEvaluation) -> dict[str, str]:
+    """score, with its standard error; kl; and the share of answers that end by themselves."""
+    report: Mapping[str, Any] = evaluation.report
+    score, error = _number(report.get("score"), 2), _number(report.get("score_standard_error"), 2)
+    ends: Any = report.get("eos_rate")
+    return {
+        "score": f"{score} ± {error}" if error else score,
+        "kl": _number(report.get("kl"), 2),
+        "ends": f"{100 * ends:.0f} %" if _is_number(ends) else "",
+    }
+
+
+def _examples(report: Mapping[str, Any]) -> str:
+    examples, tokens = _whole(report.get("train_examples")), _whole(report.get("tokens"))
+    return f"{examples} rows, {tokens} tokens" if examples and tokens else ""
+
+
+def _change(report: Mapping[str, Any], before: str, after: str, digits: int) -> str:
+    old, new = _number(report.get(before), digits), _number(report.get(after), digits)
+    return f"{old} → {new}" if old and new else new
+
+
+def _whole(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def _number(value: Any, digits: int, unit: str = "") -> str:
+    return f"{value:.{digits}f}{unit}" if _is_number(value) else ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

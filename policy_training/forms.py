@@ -1,0 +1,267 @@
+"""The forms that train a policy by supervision: fine-tuning and pretraining."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.db.models import Case, When
+
+from annotation.models import PromptSet
+from learning.interface.options import options_to_dict
+from learning.interface.training_options import ModelSource
+from policy_training import evaluation_presets as evaluation_preset_module
+from policy_training.evaluation_presets import EVALUATION_PRESETS, evaluation_config
+from policy_training.language_models import language_model_config, sample_config
+from policy_training.models import Policy
+from policy_training.run_kinds import EVALUATE, PRETRAIN, SAMPLE, SFT
+from policy_training.training import supervised_presets
+from policy_training.training.config import EvaluateConfig, LanguageModelConfig, SampleConfig
+from policy_training.training.supervised_presets import LANGUAGE_MODEL_PRESETS
+from rewardmodel.models import RewardModel
+from runs.models import Run
+from runs.option_forms.comments import preset_comments
+from runs.option_forms.fields import sections_of
+from runs.option_forms.forms import PresetChoice, PresetForm
+from workspace.models import MAX_OVERLAP, Criterion, Project
+from workspace.naming import unique_name
+
+MAX_PROMPTS = 2**31 - 1
+
+
+class PolicyField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Policy) -> str:
+        return f"{obj.name} (files missing)" if obj.artifact.is_missing else obj.name
+
+
+def language_model_presets() -> Mapping[str, PresetChoice]:
+    comments = preset_comments(supervised_presets)
+    return {
+        name: PresetChoice(
+            name=name,
+            source=preset.source,
+            config=lambda name=name: language_model_config(name),  # type: ignore[misc]
+            comments=comments.get(name, {}),
+        )
+        for name, preset in LANGUAGE_MODEL_PRESETS.items()
+    }
+
+
+class LanguageModelForm(PresetForm):
+    presets = language_model_presets()
+    sections = sections_of(LanguageModelConfig)
+
+    name = forms.CharField(max_length=120, label="Name of the new policy")
+    start = PolicyField(
+        Policy.objects.none(),
+        required=False,
+        label="Start from",
+        empty_label="a model from scratch",
+        help_text="From scratch: random weights of the shape below, and a tokenizer made of the training texts.",
+    )
+
+    def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
+        super().__init__(data, project=project, **kwargs)
+        start = self.fields["start"]
+        assert isinstance(start, forms.ModelChoiceField)
+        start.queryset = policies_of(project)
+        self.order_fields(["name", "start", "learn_from", "preset", "shown_preset", "processes"])
+
+    def values_of(self, run: Run) -> dict[str, Any]:
+        # The run's parent may be of the project only: a run is.
+        parent = run.parameters.get("parent")
+        name = unique_name(Policy.objects.filter(project=self.project), str(run.parameters.get("name", "")))
+        return super().values_of(run) | {"name": name, "start": parent}
+
+    def asked(self) -> dict[str, Any]:
+        """The arguments of train_sft, without who asks. Raises ActionError."""
+        assignments, parent = self.assignments(), self.cleaned_data["start"]
+        if parent is not None:  # its own shape and tokenizer count
+            assignments = [text for text in assignments if not text.startswith("model.source.")]
+        return {
+            "project": self.project,
+            "name": self.cleaned_data["name"],
+            "parent": parent,
+            "config": language_model_config(self.cleaned_data["preset"], assignments),
+            "processes": self.cleaned_data["processes"] or 1,
+        }
+
+
+class FineTuneForm(LanguageModelForm):
+    kinds = (SFT.name,)
+
+
+class PretrainForm(LanguageModelForm):
+    kinds = (PRETRAIN.name,)
+
+    learn_from = forms.ChoiceField(
+        choices=[("texts", "texts"), ("demonstrations", "demonstrations, prompts included")],
+        initial="texts",
+        help_text="Every token counts.",
+    )
+
+    def values_of(self, run: Run) -> dict[str, Any]:
+        return super().values_of(run) | {"learn_from": run.parameters.get("data", "demonstrations")}
+
+    def asked(self) -> dict[str, Any]:
+        return super().asked() | {"data": self.cleaned_data["learn_from"]}
+
+
+def policies_of(project: Project) -> Any:
+    return Policy.objects.filter(project=project).select_related("artifact").order_by("-pk")
+
+
+class PoliciesField(forms.ModelMultipleChoiceField):
+    label_from_instance = PolicyField.label_from_instance
+
+
+class SampleForm(PresetForm):
+    """Answers of policies to a set of prompts, which become a batch of tasks."""
+
+    presets = {
+        "plain": PresetChoice(
+            name="plain",
+            source="one answer a prompt, drawn from the policy as it is",
+            config=lambda: options_to_dict(SampleConfig(policy=ModelSource(path="(filled in)"))),
+            comments={},
+        )
+    }
+    initial_preset = "plain"
+    sections = sections_of(SampleConfig, leave_out=("policy", "policy_name", "id_prefix"))
+    kinds = (SAMPLE.name,)
+
+    prompt_set = forms.ModelChoiceField(PromptSet.objects.none(), empty_label=None)
+    prompts = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MAX_PROMPTS,
+        label="How many of its prompts",
+        help_text="Empty: all of them.",
+    )
+    policies = PoliciesField(
+        Policy.objects.none(),
+        label="Who answers",
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Several: each answers every prompt, and their answers are compared.",
+    )
+    criterion = forms.ModelChoiceField(Criterion.objects.none(), empty_label=None)
+    batch_name = forms.CharField(
+        required=False, max_length=110, help_text="Empty: the prompt set and who answers."
+    )
+    overlap = forms.IntegerField(required=False, min_value=1, max_value=MAX_OVERLAP, label="People per task")
+    with_given = forms.BooleanField(
+        required=False, initial=True, label="Together with the answers that the prompts have from files"
+    )
+    open_at_once = forms.BooleanField(
+        required=False, label="Hand the tasks out at once", help_text="Else the batch is a draft to look at."
+    )
+
+    def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
+        super().__init__(data, project=project, **kwargs)
+        choices = {
+            "prompt_set": project.prompt_sets.order_by("-pk"),
+            "policies": policies_of(project),
+            "criterion": project.criteria.order_by("pk"),
+        }
+        for name, rows in choices.items():
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = rows
+        self.fields["criterion"].initial = choices["criterion"].first()
+        self.fields["policies"].widget.attrs["class"] = "form-check-input"
+        self.fields["overlap"].widget.attrs["placeholder"] = str(project.overlap)
+
+    def values_of(self, run: Run) -> dict[str, Any]:
+        tasks = run.parameters.get("tasks") or {}
+        kept = {name: tasks[name] for name in ("criterion", "overlap", "with_given") if name in tasks}
+        return super().values_of(run) | {"policies": [run.parameters["policy"]]} | kept
+
+    def asked(self) -> dict[str, Any]:
+        """The arguments of sample_tasks, without who asks. Raises ActionError."""
+        values = self.cleaned_data
+        return {
+            "project": self.project,
+            "policies": list(values["policies"].order_by("pk")),
+            "prompt_set": values["prompt_set"],
+            "criterion": values["criterion"],
+            "config": sample_config(self.assignments()),
+            "batch_name": values["batch_name"] or None,
+            "prompts": values["prompts"],
+            "overlap": values["overlap"],
+            "with_given": values["with_given"],
+            "open_at_once": values["open_at_once"],
+            "processes": values["processes"] or 1,
+        }
+
+
+def evaluation_presets() -> Mapping[str, PresetChoice]:
+    comments = preset_comments(evaluation_preset_module)
+    return {
+        name: PresetChoice(
+            name=name,
+            source=preset.source,
+            config=lambda name=name: evaluation_config(name),  # type: ignore[misc]
+            comments=comments.get(name, {}),
+        )
+        for name, preset in EVALUATION_PRESETS.items()
+    }
+
+
+class EvaluatePolicyForm(PresetForm):
+    presets = evaluation_presets()
+    initial_preset = "plain"
+    sections = sections_of(EvaluateConfig, leave_out=("policy",))
+    kinds = (EVALUATE.name,)
+
+    policy = PolicyField(Policy.objects.none(), empty_label=None)
+    reward_model = forms.ModelChoiceField(
+        RewardModel.objects.none(), empty_label=None, label="Scored by", help_text="A reward model."
+    )
+    reference = PolicyField(
+        Policy.objects.none(),
+        required=False,
+        empty_label="no policy",
+        label="Distance (KL) to",
+        help_text="For example the policy that it was trained from.",
+    )
+    prompt_set = forms.ModelChoiceField(PromptSet.objects.none(), empty_label=None)
+    prompts = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MAX_PROMPTS,
+        label="How many of its prompts",
+        help_text="Empty: all of them.",
+    )
+
+    def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
+        super().__init__(data, project=project, **kwargs)
+        held_out = Case(When(purpose=PromptSet.Purpose.EVALUATION, then=0), default=1)
+        choices = {
+            "policy": policies_of(project),
+            "reference": policies_of(project),
+            "reward_model": project.reward_models.order_by("-pk"),
+            "prompt_set": project.prompt_sets.order_by(held_out, "-pk"),
+        }
+        for name, rows in choices.items():
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = rows
+
+    def values_of(self, run: Run) -> dict[str, Any]:
+        kept = {name: run.parameters[name] for name in ("policy", "reward_model", "reference")}
+        prompt_set = self.project.prompt_sets.filter(name=run.parameters["prompt_set"]).first()
+        return (
+            super().values_of(run)
+            | kept
+            | {"prompt_set": prompt_set.pk if prompt_set else None, "preset": self.initial_preset}
+        )
+
+    def asked(self) -> dict[str, Any]:
+        """The arguments of evaluate_policy, without who asks. Raises ActionError."""
+        values = self.cleaned_data
+        names = ("policy", "reward_model", "reference", "prompt_set", "prompts")
+        return {
+            "project": self.project,
+            **{name: values[name] for name in names},
+            "config": evaluation_config(values["preset"], self.assignments()),
+            "processes": values["processes"] or 1,
+        }

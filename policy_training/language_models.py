@@ -1,0 +1,37 @@
+"""What a run that trains a language model is asked, by a preset's name and what is changed of it: one way for the
+commands, the pages and the API.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from learning.interface.options import options_to_dict
+from learning.interface.training_options import ModelArchitecture, ModelSource
+from policy_training.models import Policy
+from policy_training.training.supervised_presets import LANGUAGE_MODEL_PRESETS
+from workspace.config_overrides import apply_overrides
+from workspace.errors import ActionError
+from workspace.models import Project
+
+
+def language_model_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
+    """LanguageModelConfig as a mapping: the preset's, from scratch unless a parent is given later, with assignments as
+    `--set` has them. Raises ActionError.
+    """
+    config = LANGUAGE_MODEL_PRESETS[preset].config(ModelSource(from_scratch=ModelArchitecture()))
+    return apply_overrides(options_to_dict(config), assignments)
+
+
+def find_policy(project: Project, name: str) -> Policy:
+    """Raises ActionError."""
+    policy = Policy.objects.filter(project=project, name=name).first()
+    if policy is None:
+        raise ActionError(f"The project has no policy “{name}”.", code="no_policy")
+    return policy
+
+
+def sample_config(assignments: Sequence[str] = ()) -> dict[str, Any]:
+    """SampleConfig as a mapping without its policy: one sample a prompt at temperature 1, with assignments as `--set`
+    has them. Raises ActionError.
+    """
+    return apply_overrides({"samples_per_prompt": 1, "sampling": {"temperatures": [1.0]}}, assignments)

@@ -1,0 +1,49 @@
+"""manage.py evaluate_policy PROJECT POLICY --reward-model NAME --prompt-set NAME [--reference POLICY]"""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from policy_training.actions import evaluate_policy
+from policy_training.evaluation_presets import EVALUATION_PRESETS, evaluation_config
+from policy_training.language_models import find_policy
+from runs.execution import add_execution_arguments, asked_processes, execution_assignments
+from workspace.commands import ProjectCommand
+from workspace.errors import ActionError
+from workspace.models import Project, User
+
+
+class Command(ProjectCommand):
+    help = "Queue the evaluation of a policy: it answers prompts, a reward model scores them; a worker executes it."
+
+    def add_command_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("policy")
+        parser.add_argument("--reward-model", required=True, metavar="NAME")
+        parser.add_argument("--prompt-set", required=True, metavar="NAME")
+        parser.add_argument("--prompts", type=int, help="how many of its prompts (default: all)")
+        parser.add_argument("--reference", metavar="POLICY", help="measure the KL to it (default: no KL)")
+        parser.add_argument("--preset", default="plain", choices=sorted(EVALUATION_PRESETS))
+        add_execution_arguments(parser)
+        parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
+
+    def run(self, *, actor: User, project: Project, **options: Any) -> None:
+        reward_model = project.reward_models.filter(name=options["reward_model"]).first()
+        if reward_model is None:
+            raise ActionError(
+                f"The project has no reward model “{options['reward_model']}”.", code="no_reward_model"
+            )
+        prompt_set = project.prompt_sets.filter(name=options["prompt_set"]).first()
+        if prompt_set is None:
+            raise ActionError(f"The project has no prompt set “{options['prompt_set']}”.", code="no_prompts")
+        assignments = execution_assignments(options, "runtime") + options["set"]
+        run = evaluate_policy(
+            actor=actor,
+            project=project,
+            policy=find_policy(project, options["policy"]),
+            reward_model=reward_model,
+            prompt_set=prompt_set,
+            reference=find_policy(project, options["reference"]) if options["reference"] else None,
+            prompts=options["prompts"],
+            config=evaluation_config(options["preset"], assignments),
+            processes=asked_processes(options),
+        )
+        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")

@@ -1,0 +1,131 @@
+"""What a run would read and take, said before it is started. Counts of rows; no file is opened."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import Count
+
+from annotation.models import Prompt, PromptSet
+from policy_training.forms import EvaluatePolicyForm, LanguageModelForm, PretrainForm, SampleForm
+from policy_training.mixing import BRING_DEMONSTRATIONS, BRING_TEXTS
+from policy_training.sampled_tasks import MAX_RESPONSES
+from runs.option_forms.fields import value_at
+from workspace.errors import ActionError
+from workspace.models import Project
+
+
+def preview_language_model(form: LanguageModelForm) -> dict[str, Any]:
+    """{facts: [(label, number)], notes, missing}. The counts leave out what limits on lengths will leave out."""
+    try:
+        config = form.asked()["config"]
+    except ActionError as error:
+        return {"missing": str(error)}
+    of_texts = isinstance(form, PretrainForm) and form.cleaned_data["learn_from"] == "texts"
+    learned = texts_by_split(form.project) if of_texts else demonstrations_by_split(form.project)
+    what = "texts" if of_texts else "demonstrations"
+    facts: list[tuple[str, int | None]] = [
+        (f"{what.capitalize()} to learn from", learned[Prompt.Split.TRAIN]),
+        ("Held out, to watch the loss", learned[Prompt.Split.VALIDATION]),
+    ]
+    share = value_at(config, "data.texts_share")
+    mixes_in = not isinstance(form, PretrainForm) and isinstance(share, (int, float)) and share > 0
+    missing = ""
+    if mixes_in:
+        texts = texts_by_split(form.project)[Prompt.Split.TRAIN]
+        facts.append(("Texts to mix in", texts))
+        if not texts:
+            missing = f"The project has no texts to mix in: {BRING_TEXTS}, or set the texts share to 0."
+    if not learned[Prompt.Split.TRAIN]:
+        bring = BRING_TEXTS if of_texts else BRING_DEMONSTRATIONS
+        missing = f"The project has no {what} to learn from: {bring}."
+    facts.append(("Optimizer steps", steps_asked(config, learned[Prompt.Split.TRAIN])))
+    notes = []
+    if test := learned[Prompt.Split.TEST]:
+        notes.append(f"{test} of the test split are not read for training.")
+    return {"facts": facts, "notes": notes, "missing": missing}
+
+
+def preview_sampling(form: SampleForm) -> dict[str, Any]:
+    """The same of sampling: how many prompts, and how many answers of each."""
+    try:
+        asked = form.asked()
+    except ActionError as error:
+        return {"missing": str(error)}
+    config = value_at(form.preset_values, "sampling") | asked["config"]["sampling"]
+    n_prompts = asked["prompt_set"].prompts.count()
+    if asked["prompts"] is not None:
+        n_prompts = min(n_prompts, asked["prompts"])
+    each, temperatures = asked["config"]["samples_per_prompt"], config["temperatures"]
+    if not isinstance(each, int) or not isinstance(temperatures, list):
+        return {
+            "missing": "The samples of a prompt are a whole number, the temperatures numbers with commas."
+        }
+    per_prompt = each * len(temperatures) * len(asked["policies"])
+    facts = [
+        ("Prompts", n_prompts),
+        ("New answers to each", per_prompt),
+        ("Answers to sample", n_prompts * per_prompt),
+        ("Tokens of an answer, at most", config["max_response_tokens"]),
+    ]
+    missing = "" if n_prompts else "The prompt set is empty: import prompts into it."
+    if per_prompt > MAX_RESPONSES:
+        missing = (
+            f"A task shows at most {MAX_RESPONSES} answers: ask for fewer samples, temperatures or policies."
+        )
+    elif per_prompt == 1:
+        notes = ["A task shows two answers at least: prompts without one from a file get none."]
+        if not asked["with_given"]:
+            missing = "A task shows two answers at least: ask for more samples, temperatures or policies."
+        return {"facts": facts, "notes": notes, "missing": missing}
+    return {"facts": facts, "missing": missing}
+
+
+def preview_evaluation(form: EvaluatePolicyForm) -> dict[str, Any]:
+    """The same of an evaluation, and whether the policy may have been trained on the prompts."""
+    try:
+        asked = form.asked()
+    except ActionError as error:
+        return {"missing": str(error)}
+    prompt_set: PromptSet = asked["prompt_set"]
+    n_prompts = prompt_set.prompts.count()
+    if asked["prompts"] is not None:
+        n_prompts = min(n_prompts, asked["prompts"])
+    each = value_at(asked["config"], "samples_per_prompt")
+    trained = prompt_set.prompts.filter(split=Prompt.Split.TRAIN).count()
+    notes = []
+    if trained and prompt_set.purpose != PromptSet.Purpose.EVALUATION:
+        notes.append(
+            f"{trained} of its prompts are of the split train: a policy may have been trained on them."
+        )
+    return {
+        "facts": [
+            ("Prompts", n_prompts),
+            ("Answers to sample and score", n_prompts * each if isinstance(each, int) else None),
+        ],
+        "notes": notes,
+        "missing": "" if n_prompts else "The prompt set is empty: import prompts into it.",
+    }
+
+
+def demonstrations_by_split(project: Project) -> dict[str, int]:
+    found = project.demonstrations.order_by().values_list("prompt__split").annotate(n=Count("pk"))
+    return dict.fromkeys(Prompt.Split.values, 0) | dict(found)
+
+
+def texts_by_split(project: Project) -> dict[str, int]:
+    found = project.texts.order_by().values_list("split").annotate(n=Count("pk"))
+    return dict.fromkeys(Prompt.Split.values, 0) | dict(found)
+
+
+def steps_asked(config: Mapping[str, Any], examples: int) -> int | None:
+    """How many optimizer steps so many demonstrations or texts take; None where lengths decide (packed, mixed rows)."""
+    data: Mapping[str, Any] = value_at(config, "data") or {}
+    steps, epochs, per_step = data.get("steps"), data.get("epochs"), data.get("examples_per_step")
+    if isinstance(steps, int):
+        return steps
+    if data.get("packing") or data.get("texts_share") or not examples:
+        return None
+    if not isinstance(per_step, int) or per_step < 1 or not isinstance(epochs, (int, float)):
+        return None
+    return math.ceil(epochs * math.ceil(examples / per_step))

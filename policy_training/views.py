@@ -1,0 +1,160 @@
+"""Policies: a list, and where each came from and what came of it."""
+
+from django.db.models import Count, Q
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from annotation.models import TaskResponse
+from annotation.rendering.markdown import render_markdown
+from policy_training import actions
+from policy_training.access import access_policy
+from policy_training.figures import evaluation_figures, policy_figures
+from policy_training.forms import EvaluatePolicyForm, FineTuneForm, PretrainForm, SampleForm
+from policy_training.import_actions import queue_import
+from policy_training.import_form import ImportPolicyForm
+from policy_training.model_card import card_text, line_of
+from policy_training.models import Policy
+from policy_training.previews import preview_evaluation, preview_language_model, preview_sampling
+from runs.hub.forms import ModelDescriptionForm
+from runs.models import Run
+from runs.option_forms.pages import run_form_page
+from workspace.errors import ActionError
+from workspace.lists import Filter, read_list
+from workspace.requests import ProjectRequest, project_view
+from workspace.roles import Capability
+
+SHOWN_BATCHES = 20
+SHOWN_EVALUATIONS = 50
+ORIGIN = Filter(
+    name="origin",
+    label="Origin",
+    choices=[("trained", "Trained here"), ("imported", "Imported")],
+    apply=lambda rows, value: rows.filter(produced_by__isnull=value == "imported"),
+)
+
+
+@require_GET
+@never_cache
+@project_view(Capability.REVIEW)
+def policies(request: ProjectRequest) -> HttpResponse:
+    found = request.project.policies.select_related("parent", "reward_model", "produced_by", "artifact")
+    listing = read_list(
+        request, found, search=lambda rows, text: rows.filter(name__icontains=text), filters=[ORIGIN]
+    )
+    return render(request, "policy_training/list.html", {"listing": listing})
+
+
+@require_GET
+@never_cache
+@project_view(Capability.REVIEW)
+def policy(request: ProjectRequest, pk: int) -> HttpResponse:
+    found = access_policy(request.project, pk)
+    answered = TaskResponse.objects.filter(response__source=found.source, task__batch__visible=True)
+    evaluations = found.evaluations.select_related("reward_model", "reference").order_by("-pk")
+    context = {
+        "policy": found,
+        "card": render_markdown(card_text(found)),
+        "form": ModelDescriptionForm(initial={"licence": found.licence, "notes": found.notes}),
+        "started": found.artifact.reward_models_started_here.order_by("-pk"),
+        "line": line_of(found)[:-1],
+        "children": found.children.order_by("pk"),
+        "responses": found.source.responses.aggregate(n=Count("pk"))["n"],
+        "figures": policy_figures(found),
+        "rounds": request.project.rounds.filter(
+            Q(start_policy=found) | Q(comparison_policy=found) | Q(new_policy=found)
+        ).order_by("number"),
+        "batches": request.project.batches.filter(
+            pk__in=answered.order_by().values_list("task__batch", flat=True).distinct()
+        ).order_by("-pk")[:SHOWN_BATCHES],
+        "evaluations": [
+            {"evaluation": row, **evaluation_figures(row)} for row in evaluations[:SHOWN_EVALUATIONS]
+        ],
+        "import_run": _import_run(found),
+    }
+    return render(request, "policy_training/policy.html", context)
+
+
+def _import_run(policy: Policy) -> Run | None:
+    key = (policy.report.get("imported") or {}).get("run")
+    return Run.objects.filter(project=policy.project_id, pk=key).first() if isinstance(key, int) else None
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
+def fine_tune(request: ProjectRequest) -> HttpResponse:
+    return run_form_page(
+        request,
+        FineTuneForm,
+        template="policy_training/language_model_form.html",
+        start=actions.train_sft,
+        preview=preview_language_model,
+        context={
+            "heading": "Fine-tune a policy",
+            "intro": "It learns to answer as the project's demonstrations do: the loss counts their answers alone.",
+            "button": "Fine-tune",
+        },
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
+def pretrain(request: ProjectRequest) -> HttpResponse:
+    return run_form_page(
+        request,
+        PretrainForm,
+        template="policy_training/language_model_form.html",
+        start=actions.pretrain,
+        preview=preview_language_model,
+        context={
+            "heading": "Pretrain a policy",
+            "intro": "It learns to go on with the project's texts: the loss counts every token.",
+            "button": "Pretrain",
+        },
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
+def sample(request: ProjectRequest) -> HttpResponse:
+    return run_form_page(
+        request,
+        SampleForm,
+        template="policy_training/sample.html",
+        start=actions.sample_tasks,
+        preview=preview_sampling,
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
+def import_policy(request: ProjectRequest) -> HttpResponse:
+    form = ImportPolicyForm(request.POST or None, project=request.project)
+    if form.is_bound and form.is_valid():
+        try:
+            run = queue_import(actor=request.user, **form.asked())
+        except ActionError as error:
+            form.refuse(error)
+        else:
+            return redirect("runs:run", slug=request.project.slug, pk=run.pk)
+    return render(
+        request, "policy_training/import.html", {"form": form}, status=422 if form.is_bound else 200
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
+def evaluate(request: ProjectRequest) -> HttpResponse:
+    return run_form_page(
+        request,
+        EvaluatePolicyForm,
+        template="policy_training/evaluate.html",
+        start=actions.evaluate_policy,
+        preview=preview_evaluation,
+    )

@@ -1,0 +1,53 @@
+"""What a reward model's report says, as figures and pictures of pages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from annotation.preferences.scale import NO_STRENGTH, STRENGTH_CHOICES
+
+# The reliability diagram is drawn in a square of this many units, origin at the bottom left.
+PLOT_SIZE = 200
+
+
+@dataclass(frozen=True)
+class ReliabilityPoint:
+    x: float
+    y: float
+    radius: float
+    title: str
+
+
+def reliability_points(report: dict[str, Any]) -> list[ReliabilityPoint]:
+    """Calibration bins as points: confidence to the right, held-out accuracy upwards, area by how many pairs."""
+    bins = [entry for entry in report.get("calibration") or [] if entry["n"]]
+    largest_n = max((entry["n"] for entry in bins), default=1)
+    return [
+        ReliabilityPoint(
+            # Confidence of the preferred side runs from 0.5 to 1.
+            x=round((entry["confidence"] - 0.5) * 2 * PLOT_SIZE, 1),
+            y=round(PLOT_SIZE - (entry["accuracy"] * PLOT_SIZE), 1),
+            radius=round(3 + 7 * (entry["n"] / largest_n) ** 0.5, 1),
+            title=f"{entry['n']} pairs: sure to {entry['confidence']:.0%}, right in {entry['accuracy']:.0%}",
+        )
+        for entry in bins
+    ]
+
+
+def accuracy_by_strength(report: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """(name, accuracy) of each strength with pairs, weakest first, then of the pairs for which nobody gave one."""
+    by_strength = report.get("by_grade") or {}  # JSON has text as keys
+    rows = [(name, by_strength.get(str(strength))) for strength, name in sorted(STRENGTH_CHOICES.items())]
+    rows.append((NO_STRENGTH, report.get("without_strength")))
+    return [(name, row) for name, row in rows if row and row.get("n")]
+
+
+def accuracy_sentence(report: Mapping[str, Any]) -> str:
+    """“71.2 % of 340 held-out pairs (66.2 to 75.8 %)”; empty where there were none."""
+    accuracy, n = report.get("accuracy"), report.get("n")
+    if accuracy is None or not n:
+        return ""
+    said = f"{100 * accuracy:.1f} % of {n} held-out pairs"
+    if not (interval := report.get("interval")):
+        return said
+    return f"{said} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f} %)"

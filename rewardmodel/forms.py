@@ -1,0 +1,210 @@
+"""The form that trains a reward model: on which judgments, from which model, by which preset."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+
+from annotation.datasets.forms import BatchesField
+from annotation.models import Batch, PreferenceDataset
+from learning.interface.options import options_to_dict
+from learning.interface.vocabulary import PERSON
+from rewardmodel.models import RewardModel
+from rewardmodel.run_kinds import EVALUATE, TRAIN
+from rewardmodel.start_training import evaluation_config, possible_starts, reward_model_config
+from rewardmodel.training import presets as preset_module
+from rewardmodel.training.config import EvaluateConfig, RewardModelConfig
+from rewardmodel.training.presets import PRESETS
+from runs.models import Artifact, Run
+from runs.option_forms.comments import preset_comments
+from runs.option_forms.fields import sections_of
+from runs.option_forms.forms import PresetChoice, PresetForm
+from workspace.models import Criterion, Project, User
+from workspace.naming import unique_name
+
+LISTED_DATASETS = 500
+
+
+class StartField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Artifact) -> str:
+        model = getattr(obj, "policy", None) or getattr(obj, "reward_model", None)
+        missing = " (files missing)" if obj.is_missing else ""
+        return f"{model} ({obj.get_kind_display().lower()}){missing}"
+
+
+class DatasetField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: PreferenceDataset) -> str:
+        version = f", version {obj.version}" if obj.version > 1 else ""
+        return f"{obj.name}{version} ({obj.counts.get('counted', 0)} judgments)"
+
+
+def reward_model_presets() -> Mapping[str, PresetChoice]:
+    comments = preset_comments(preset_module)
+    return {
+        name: PresetChoice(
+            name=name,
+            source=preset.source,
+            config=lambda name=name: reward_model_config(name),  # type: ignore[misc]
+            comments=comments.get(name, {}),
+        )
+        for name, preset in PRESETS.items()
+    }
+
+
+class TrainRewardModelForm(PresetForm):
+    presets = reward_model_presets()
+    # A reward model never starts from nothing here, so that it brings its tokenizer.
+    sections = sections_of(RewardModelConfig, leave_out=("model.source", "tokenizer"))
+    kinds = (TRAIN.name,)
+
+    name = forms.CharField(max_length=120, label="Name of the new reward model")
+    start = StartField(Artifact.objects.none(), label="Start from", empty_label=None)
+    dataset = DatasetField(
+        PreferenceDataset.objects.none(),
+        required=False,
+        label="Judgments",
+        empty_label="those there are now, frozen first",
+        help_text="A dataset was chosen when it was frozen: the three fields below are for the judgments of now.",
+    )
+    criteria = forms.ModelMultipleChoiceField(
+        Criterion.objects.none(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Several: one model for all of them.",
+    )
+    batches = BatchesField(
+        Batch.objects.none(), required=False, help_text="None chosen: all that are not excluded."
+    )
+    annotator_kinds = forms.MultipleChoiceField(
+        choices=User.Kind.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        initial=[PERSON],
+        label="Judged by",
+    )
+    consensus = forms.BooleanField(
+        required=False,
+        label="One merged comparison a task, not one a judgment",
+        help_text="Annotators are weighed by how reliable they are.",
+    )
+
+    def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
+        super().__init__(data, project=project, **kwargs)
+        choices = {
+            "start": possible_starts(project),
+            "dataset": project.preference_datasets.order_by("-pk"),
+            "criteria": project.criteria.order_by("pk"),
+            "batches": Batch.objects.for_datasets(project).order_by("-pk"),
+        }
+        for name, rows in choices.items():
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = rows
+        self.only_criterion = project.criteria.get() if project.criteria.count() == 1 else None
+        self.order_fields(
+            [
+                "name",
+                "start",
+                "dataset",
+                "criteria",
+                "batches",
+                "annotator_kinds",
+                "consensus",
+                "preset",
+                "processes",
+            ]
+        )
+        for name in ("criteria", "annotator_kinds"):
+            self.fields[name].widget.attrs["class"] = "form-check-input"
+
+    def values_of(self, run: Run) -> dict[str, Any]:
+        parameters = run.parameters
+        name = unique_name(RewardModel.objects.filter(project=self.project), str(parameters.get("name", "")))
+        return super().values_of(run) | {
+            "name": name,
+            "start": parameters.get("base_artifact"),
+            "dataset": parameters.get("dataset"),
+            "consensus": parameters.get("consensus", False),
+        }
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if not values.get("dataset"):
+            if not values.get("criteria") and self.only_criterion is None:
+                self.add_error("criteria", "Choose what the judgments are about.")
+            if not values.get("annotator_kinds"):
+                self.add_error("annotator_kinds", "Choose whose judgments.")
+        return values
+
+    def judgments(self) -> dict[str, Any]:
+        """The arguments of start_training that say which judgments."""
+        values = self.cleaned_data
+        if values["dataset"] is not None:
+            return {"dataset": values["dataset"]}
+        only = [self.only_criterion] if self.only_criterion else []
+        return {
+            "criteria": list(values["criteria"]) or only,
+            "batches": list(values["batches"]) or None,
+            "annotator_kinds": values["annotator_kinds"],
+        }
+
+    def asked(self) -> dict[str, Any]:
+        """The arguments of start_training, without who asks."""
+        values = self.cleaned_data
+        return {
+            "project": self.project,
+            "name": values["name"],
+            "base": values["start"],
+            "preset": values["preset"],
+            "assignments": self.assignments(),
+            "consensus": values["consensus"],
+            "processes": values["processes"] or 1,
+            **self.judgments(),
+        }
+
+
+class EvaluateRewardModelForm(PresetForm):
+    """A reward model beside the judgments of a dataset. Lengths are those it was trained with."""
+
+    presets = {
+        "plain": PresetChoice(
+            name="plain",
+            source="as the reward model was trained",
+            config=lambda: options_to_dict(EvaluateConfig(model_path="(filled in)")),
+            comments={},
+        )
+    }
+    initial_preset = "plain"
+    sections = sections_of(EvaluateConfig, leave_out=("batch",))
+    kinds = (EVALUATE.name,)
+
+    reward_model = forms.ModelChoiceField(RewardModel.objects.none(), empty_label=None)
+    dataset = DatasetField(PreferenceDataset.objects.none(), empty_label=None)
+    consensus = forms.BooleanField(required=False, label="One merged comparison a task, not one a judgment")
+
+    def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
+        super().__init__(data, project=project, **kwargs)
+        choices: dict[str, Any] = {
+            "reward_model": RewardModel.objects.filter(project=project).order_by("-pk"),
+            "dataset": project.preference_datasets.order_by("-pk"),
+        }
+        for name, rows in choices.items():
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = rows
+
+    def values_of(self, run: Run) -> dict[str, Any]:
+        kept = {name: run.parameters[name] for name in ("reward_model", "dataset", "consensus")}
+        return super().values_of(run) | kept
+
+    def asked(self) -> dict[str, Any]:
+        """The arguments of evaluate_reward_model, without who asks. Raises ActionError."""
+        values = self.cleaned_data
+        return {
+            "project": self.project,
+            "reward_model": values["reward_model"],
+            "dataset": values["dataset"],
+            "config": evaluation_config(self.assignments()),
+            "consensus": values["consensus"],
+            "processes": values["processes"] or 1,
+        }

@@ -1,0 +1,87 @@
+"""What a reward model's training would read and take, said before it is started; bounded time."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from annotation.datasets.files import DatasetDamaged, dataset_manifest
+from annotation.datasets.preview import ROWS_COUNTED
+from annotation.datasets.selection import Selection
+from annotation.datasets.supply import TRAINING_PURPOSES
+from learning.interface.vocabulary import TEST, TRAIN, VALIDATION
+from rewardmodel.forms import EvaluateRewardModelForm, TrainRewardModelForm
+from rewardmodel.start_training import reward_model_config
+from runs.option_forms.fields import value_at
+from workspace.errors import ActionError
+
+
+def preview_training(form: TrainRewardModelForm) -> dict[str, Any]:
+    """{facts: [(label, number)], notes, missing}"""
+    values = form.cleaned_data
+    try:
+        config = reward_model_config(values["preset"], form.assignments())
+        chosen = form.judgments()
+        if "dataset" in chosen:
+            manifest = dataset_manifest(chosen["dataset"])
+            counted, tasks = manifest["counts"].get("counted", 0), manifest["tasks_by_split"]
+        else:
+            counted, tasks = _now(form, chosen)
+    except (ActionError, DatasetDamaged) as error:
+        return {"missing": str(error)}
+    n_tasks = sum(tasks.values())
+    # A judgment is a comparison, spread over the splits as its task is.
+    per_task = 1.0 if values["consensus"] or not n_tasks else counted / n_tasks
+    comparisons = round(tasks.get(TRAIN, 0) * per_task)
+    facts: list[tuple[str, int | None]] = [
+        ("Judgments that count", counted),
+        ("Tasks to learn from", tasks.get(TRAIN, 0)),
+        ("Held out, to measure accuracy", tasks.get(VALIDATION, 0)),
+        ("Optimizer steps, about", steps_asked(config, comparisons)),
+    ]
+    notes = ["Ties are dropped by most losses, so that it may learn from fewer."]
+    if test := tasks.get(TEST, 0):
+        notes.append(f"{test} tasks of the test split are never shown to the trainer.")
+    missing = "" if tasks.get(TRAIN, 0) else "There is no judgment to learn from in this choice."
+    return {"facts": facts, "notes": notes, "missing": missing}
+
+
+def _now(form: TrainRewardModelForm, chosen: Mapping[str, Any]) -> tuple[int, dict[str, int]]:
+    """Of the judgments there are now, how many count and how many tasks each split has; at most ROWS_COUNTED."""
+    selection = Selection(project=form.project, purposes=TRAINING_PURPOSES, **chosen)
+    judgments: Any = selection.judgments()
+    rows = judgments.counted().order_by().values_list("task", "task__prompt__split")[:ROWS_COUNTED]
+    splits: dict[int, str] = dict(rows)
+    tasks: dict[str, int] = {}
+    for split in splits.values():
+        tasks[split] = tasks.get(split, 0) + 1
+    return len(rows), tasks
+
+
+def steps_asked(config: Mapping[str, Any], comparisons: int) -> int | None:
+    """How many optimizer steps so many comparisons take; None where their lengths decide."""
+    data: Mapping[str, Any] = value_at(config, "data") or {}
+    steps, epochs, per_step = data.get("steps"), data.get("epochs"), data.get("comparisons_per_step")
+    if isinstance(steps, int):
+        return steps
+    if data.get("tokens_per_step") or not comparisons:
+        return None
+    if not isinstance(per_step, int) or per_step < 1 or not isinstance(epochs, int):
+        return None
+    return epochs * math.ceil(comparisons / per_step)
+
+
+def preview_evaluation(form: EvaluateRewardModelForm) -> dict[str, Any]:
+    """How many tasks the split has, and whether the model learned from the same judgments."""
+    try:
+        asked = form.asked()
+        dataset, split = asked["dataset"], str(asked["config"]["split"])
+        tasks = dataset_manifest(dataset)["tasks_by_split"]
+    except (ActionError, DatasetDamaged) as error:
+        return {"missing": str(error)}
+    notes = []
+    if split == TRAIN:
+        notes.append("A model is right more often on what it learned from than on what it never saw.")
+    missing = (
+        "" if tasks.get(split, 0) else f"The dataset has no judgment of the split {split}: choose another."
+    )
+    return {"facts": [("Tasks to compare with", tasks.get(split, 0))], "notes": notes, "missing": missing}

@@ -1,0 +1,112 @@
+"""What `train_reward_model`, the form and the API ask for: the judgments, frozen now or earlier, and where to start."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pyarrow.compute as pc
+from django.db.models import Q, QuerySet
+
+from annotation.datasets.actions import freeze_dataset
+from annotation.datasets.files import dataset_batches, dataset_manifest
+from annotation.datasets.supply import TRAINING_PURPOSES
+from annotation.models import Batch, PreferenceDataset
+from learning.interface.options import UserError, load_options, options_to_dict
+from learning.interface.training_options import ModelSource
+from learning.interface.vocabulary import PERSON
+from rewardmodel.actions import require_unused_name, train_reward_model
+from rewardmodel.training.config import RewardModelConfig
+from rewardmodel.training.presets import PRESETS
+from runs.errors import BadRunConfig
+from runs.models import Artifact, Run
+from workspace.config_overrides import apply_overrides
+from workspace.errors import ActionError
+from workspace.models import Criterion, Project, User
+
+
+def reward_model_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
+    """RewardModelConfig as a mapping; its start is filled in later. Raises ActionError."""
+    config = PRESETS[preset].config(ModelSource(path="(filled in)"))
+    return apply_overrides(options_to_dict(config), assignments)
+
+
+def start_training(
+    *,
+    actor: User,
+    project: Project,
+    name: str,
+    base: Artifact,
+    preset: str,
+    assignments: Sequence[str] = (),
+    dataset: PreferenceDataset | None = None,
+    criteria: Sequence[Criterion] = (),
+    batches: Collection[Batch] | None = None,
+    annotator_kinds: Collection[str] = (PERSON,),
+    consensus: bool = False,
+    processes: int = 1,
+) -> Run:
+    """Queue a reward model's training on a frozen dataset, or on the judgments there are now, which are frozen first:
+    those on the `criteria`, of the `batches` (None: all that are not excluded) and of these kinds of annotators.
+
+    Raises ActionError, NoJudgments, TooFewJudgments, BadRunConfig.
+    """
+    config = reward_model_config(preset, assignments)
+    # Before judgments are frozen for nothing.
+    try:
+        load_options(RewardModelConfig, config)
+    except UserError as error:
+        raise BadRunConfig(str(error)) from error
+    require_unused_name(project, name)
+    if dataset is None:
+        dataset = freeze_dataset(
+            actor=actor,
+            project=project,
+            criteria=criteria,
+            batches=batches,
+            purposes=TRAINING_PURPOSES,
+            annotator_kinds=annotator_kinds,
+            reuse=True,
+        )
+    else:
+        if dataset.project_id != project.pk or base.project_id != project.pk:
+            raise ActionError("The dataset or the start belongs to another project.", code="wrong_project")
+        _require_training_purposes(dataset)
+        names = dataset_manifest(dataset)["criteria"]
+        criteria = list(project.criteria.filter(name__in=names).order_by("pk"))
+    return train_reward_model(
+        actor=actor,
+        project=project,
+        criteria=criteria,
+        dataset=dataset,
+        base=base,
+        name=name,
+        config=config,
+        consensus=consensus,
+        processes=processes,
+    )
+
+
+def _require_training_purposes(dataset: PreferenceDataset) -> None:
+    """Judgments of head-to-head tasks measure policies, those of gold tasks people: nothing is trained on them."""
+    others = 0
+    for batch in dataset_batches(dataset, columns=["purpose", "split"]):
+        others += sum(
+            purpose not in TRAINING_PURPOSES for purpose in pc.cast(batch["purpose"], "string").to_pylist()
+        )
+    if others:
+        judgments = "1 judgment" if others == 1 else f"{others} judgments"
+        raise ActionError(
+            f"The dataset “{dataset.name}” has {judgments} of tasks that measure policies or people (head-to-head, "
+            "gold, ...), which nothing is trained on: freeze one of normal tasks alone.",
+            code="not_for_training",
+        )
+
+
+def possible_starts(project: Project) -> QuerySet[Artifact]:
+    """What a reward model may start from: the folders of the project's policies and reward models, newest first."""
+    found = Artifact.objects.filter(project=project).select_related("policy", "reward_model")
+    return found.filter(Q(policy__isnull=False) | Q(reward_model__isnull=False)).order_by("-pk")
+
+
+def evaluation_config(assignments: Sequence[str] = ()) -> dict[str, Any]:
+    """EvaluateConfig as a mapping without its model. Raises ActionError."""
+    return apply_overrides({"split": "validation"}, assignments)

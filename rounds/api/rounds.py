@@ -1,0 +1,206 @@
+"""Rounds: started with the values of the site's form, watched, ended by hand, retried, cancelled, gone on from."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+
+from annotation.batches.progress import batch_progress
+from rounds import actions
+from rounds.access import access_round
+from rounds.forms import StartRoundForm
+from rounds.models import Round, RoundRun, Stage, StageEntry
+from rounds.plans import FIRST_POLICY, PRESETS, RoundPlan
+from workspace.api.base import ProjectApiView
+from workspace.api.bodies import Body, OrderField, PageQuery
+from workspace.api.fields import KEY, NATURAL, JsonValue
+from workspace.api.operations import operation
+from workspace.models import MAX_OVERLAP
+from workspace.roles import Capability
+
+POSITIVE = NATURAL | {"min_value": 1}
+
+
+class RoundSerializer(serializers.ModelSerializer[Round]):
+    criterion: Any = serializers.CharField(source="criterion.name")
+    prompt_set: Any = serializers.IntegerField(source="prompt_set_id")
+    start_policy: Any = serializers.IntegerField(source="start_policy_id")
+    comparison_policy: Any = serializers.IntegerField(source="comparison_policy_id", allow_null=True)
+    batch: Any = serializers.IntegerField(source="batch_id", allow_null=True)
+    dataset: Any = serializers.IntegerField(source="dataset_id", allow_null=True)
+    reward_model: Any = serializers.IntegerField(source="reward_model_id", allow_null=True)
+    new_policy: Any = serializers.IntegerField(source="new_policy_id", allow_null=True)
+    started_by: Any = serializers.CharField(source="started_by.username")
+
+    class Meta:
+        model = Round
+        fields = [
+            "number", "stage", "failed_stage", "error", "criterion", "prompt_set", "start_policy",
+            "comparison_policy", "batch", "dataset", "reward_model", "new_policy", "annotation_deadline",
+            "started_by", "created_at", "finished_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class StageEntrySerializer(serializers.ModelSerializer[StageEntry]):
+    class Meta:
+        model = StageEntry
+        fields = ["stage", "reason", "created_at"]
+        read_only_fields = fields
+
+
+class RoundRunSerializer(serializers.ModelSerializer[RoundRun]):
+    run: Any = serializers.IntegerField(source="run_id")
+    state = serializers.CharField(source="run.state")
+
+    class Meta:
+        model = RoundRun
+        fields = ["run", "stage", "purpose", "state"]
+        read_only_fields = fields
+
+
+class OneRoundSerializer(RoundSerializer):
+    plan = JsonValue()
+    timeline = StageEntrySerializer(source="stage_entries", many=True)
+    runs = serializers.SerializerMethodField()
+    counted_judgments = serializers.SerializerMethodField()
+
+    class Meta(RoundSerializer.Meta):
+        fields = [*RoundSerializer.Meta.fields, "plan", "timeline", "runs", "counted_judgments"]
+        read_only_fields = fields
+
+    @extend_schema_field(RoundRunSerializer(many=True))
+    def get_runs(self, round_: Round) -> Any:
+        runs = round_.round_runs.select_related("run").order_by("pk")
+        return RoundRunSerializer(runs, many=True).data
+
+    def get_counted_judgments(self, round_: Round) -> int:
+        return batch_progress(round_.batch).counted if round_.batch else 0
+
+
+class RoundQuery(PageQuery):
+    order = OrderField("number")
+    stage = serializers.ChoiceField(Stage.choices, required=False)
+
+
+class RoundValues(Body):
+    """What the site's form asks; what is left out is as the preset has it."""
+
+    preset = serializers.ChoiceField(sorted(PRESETS))
+    criterion = serializers.CharField(max_length=40, help_text="Its name.")
+    start_policy = serializers.IntegerField(**KEY)
+    prompt_set = serializers.IntegerField(help_text="One of purpose policy.", **KEY)
+    prompts = serializers.IntegerField(required=False, **POSITIVE)
+    responses_per_task = serializers.IntegerField(min_value=2, max_value=9, required=False)
+    temperatures = serializers.ListField(
+        child=serializers.FloatField(), min_length=1, max_length=20, required=False
+    )
+    max_prompt_tokens = serializers.IntegerField(required=False, **POSITIVE)
+    max_response_tokens = serializers.IntegerField(required=False, **POSITIVE)
+    reference = serializers.ChoiceField(["start_policy", FIRST_POLICY], required=False)
+    meet_previous = serializers.BooleanField(default=True)
+    meet_first = serializers.BooleanField(default=False)
+    meet_reference = serializers.BooleanField(default=False)
+    batches = serializers.ListField(
+        child=serializers.IntegerField(**KEY),
+        max_length=1000,
+        required=False,
+        help_text="From which the reward model learns, beside the round's own; none: from all.",
+    )
+    overlap = serializers.IntegerField(min_value=1, max_value=MAX_OVERLAP, required=False)
+    quota = serializers.IntegerField(required=False, **POSITIVE)
+    max_hours = serializers.FloatField(min_value=0.01, max_value=1e6, required=False)
+
+
+class ReopenedAnnotation(Body):
+    quota = serializers.IntegerField(required=False, **POSITIVE)
+
+
+def planned(view: ProjectApiView, data: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of start_round and create_schedule, by the form of the site. Raises ValidationError, UserError."""
+    values = dict(data)
+    criterion = view.project.criteria.filter(name=values["criterion"]).first()
+    if criterion is None:
+        raise ValidationError({"criterion": ["The project has no such criterion."]})
+    values["criterion"] = criterion.pk
+    if "temperatures" in values:
+        values["temperatures"] = ", ".join(map(str, values["temperatures"]))
+    form = StartRoundForm(values, project=view.project)
+    if not form.is_valid():
+        raise ValidationError({name: list(map(str, faults)) for name, faults in form.errors.items()})
+    plan: RoundPlan = form.plan()
+    return {
+        "actor": view.actor,
+        "project": view.project,
+        "criterion": criterion,
+        "prompt_set": form.cleaned_data["prompt_set"],
+        "start_policy": form.cleaned_data["start_policy"],
+        "plan": plan,
+    }
+
+
+class Rounds(ProjectApiView):
+    @operation(Capability.REVIEW, lists=RoundSerializer, query=RoundQuery)
+    def get(self, request: Request) -> QuerySet[Round]:
+        """The project's rounds."""
+        return self.project.rounds.select_related("criterion", "started_by").defer("plan", "head_to_head")
+
+    @operation(Capability.MANAGE, body=RoundValues, answers=OneRoundSerializer, creates=True)
+    def post(self, request: Request, data: dict[str, Any]) -> Round:
+        """Start a round."""
+        return actions.start_round(**planned(self, data))
+
+
+class OneRound(ProjectApiView):
+    @operation(Capability.REVIEW, answers=OneRoundSerializer)
+    def get(self, request: Request, number: int) -> Round:
+        """A round: its plan, how far it is, what it made."""
+        return access_round(self.project, number)
+
+
+class RoundActionView(ProjectApiView):
+    def after(self, action: Callable[..., Round], number: int) -> Round:
+        done = action(actor=self.actor, round_=access_round(self.project, number))
+        return access_round(self.project, done.number)
+
+
+class EndAnnotation(RoundActionView):
+    @operation(Capability.MANAGE, answers=OneRoundSerializer)
+    def post(self, request: Request, number: int) -> Round:
+        """Go on with the judgments there are."""
+        return self.after(actions.end_annotation, number)
+
+
+class ReopenAnnotation(RoundActionView):
+    @operation(Capability.MANAGE, body=ReopenedAnnotation, answers=OneRoundSerializer)
+    def post(self, request: Request, data: dict[str, Any], number: int) -> Round:
+        """Ask people again, after the reward model's training failed."""
+        done = actions.reopen_annotation(
+            actor=self.actor, round_=access_round(self.project, number), quota=data.get("quota")
+        )
+        return access_round(self.project, done.number)
+
+
+class RetryRound(RoundActionView):
+    @operation(Capability.MANAGE, answers=OneRoundSerializer)
+    def post(self, request: Request, number: int) -> Round:
+        """Go on from the stage that failed."""
+        return self.after(actions.retry_round, number)
+
+
+class CancelRound(RoundActionView):
+    @operation(Capability.MANAGE, answers=OneRoundSerializer)
+    def post(self, request: Request, number: int) -> Round:
+        """End it; what it made stays."""
+        return self.after(actions.cancel_round, number)
+
+
+class ContinueRound(RoundActionView):
+    @operation(Capability.MANAGE, answers=OneRoundSerializer, creates=True)
+    def post(self, request: Request, number: int) -> Round:
+        """Start the next round from its new policy, by the same plan."""
+        return self.after(actions.start_next_round, number)

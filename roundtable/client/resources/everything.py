@@ -1,0 +1,63 @@
+"""All resources. Written by roundtable.generation from the API's schema: do not edit."""
+
+from roundtable.client.resources.assignments import AssignmentsResource
+from roundtable.client.resources.batches import BatchesResource
+from roundtable.client.resources.criteria import CriteriaResource
+from roundtable.client.resources.datasets import DatasetsResource
+from roundtable.client.resources.deliveries import DeliveriesResource
+from roundtable.client.resources.demonstrations import DemonstrationsResource
+from roundtable.client.resources.events import EventsResource
+from roundtable.client.resources.first_steps import FirstStepsResource
+from roundtable.client.resources.guidelines import GuidelinesResource
+from roundtable.client.resources.imports import ImportsResource
+from roundtable.client.resources.invitations import InvitationsResource
+from roundtable.client.resources.judgments import JudgmentsResource
+from roundtable.client.resources.members import MembersResource
+from roundtable.client.resources.policies import PoliciesResource
+from roundtable.client.resources.projects import ProjectsResource
+from roundtable.client.resources.prompt_sets import PromptSetsResource
+from roundtable.client.resources.prompts import PromptsResource
+from roundtable.client.resources.question_settings import QuestionSettingsResource
+from roundtable.client.resources.responses import ResponsesResource
+from roundtable.client.resources.reward_models import RewardModelsResource
+from roundtable.client.resources.rounds import RoundsResource
+from roundtable.client.resources.runs import RunsResource
+from roundtable.client.resources.schedules import SchedulesResource
+from roundtable.client.resources.tasks import TasksResource
+from roundtable.client.resources.uploads import UploadsResource
+from roundtable.client.resources.webhooks import WebhooksResource
+from roundtable.client.transport import Transport
+
+
+class ProjectResources:
+    """The resources of one project."""
+
+    def __init__(self, transport: Transport, slug: str) -> None:
+        self.assignments = AssignmentsResource(transport, slug)
+        self.batches = BatchesResource(transport, slug)
+        self.criteria = CriteriaResource(transport, slug)
+        self.datasets = DatasetsResource(transport, slug)
+        self.deliveries = DeliveriesResource(transport, slug)
+        self.demonstrations = DemonstrationsResource(transport, slug)
+        self.events = EventsResource(transport, slug)
+        self.first_steps = FirstStepsResource(transport, slug)
+        self.guidelines = GuidelinesResource(transport, slug)
+        self.imports = ImportsResource(transport, slug)
+        self.invitations = InvitationsResource(transport, slug)
+        self.judgments = JudgmentsResource(transport, slug)
+        self.members = MembersResource(transport, slug)
+        self.policies = PoliciesResource(transport, slug)
+        self.prompt_sets = PromptSetsResource(transport, slug)
+        self.prompts = PromptsResource(transport, slug)
+        self.question_settings = QuestionSettingsResource(transport, slug)
+        self.responses = ResponsesResource(transport, slug)
+        self.reward_models = RewardModelsResource(transport, slug)
+        self.rounds = RoundsResource(transport, slug)
+        self.runs = RunsResource(transport, slug)
+        self.schedules = SchedulesResource(transport, slug)
+        self.tasks = TasksResource(transport, slug)
+        self.uploads = UploadsResource(transport, slug)
+        self.webhooks = WebhooksResource(transport, slug)
+
+
+__all__ = ["ProjectResources", "ProjectsResource"]

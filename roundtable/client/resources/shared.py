@@ -1,0 +1,79 @@
+"""Types of several resources. Written by roundtable.generation from the API's schema: do not edit."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class Artifact(TypedDict):
+    id: int
+    kind: Literal["policy", "reward_model", "critic", "responses", "scores"]
+    sha256: str
+    size_bytes: int
+    created_at: str
+
+
+class NewPushRequest(TypedDict):
+    repository: str
+    public: NotRequired[bool]
+    token: NotRequired[str]
+    dry_run: NotRequired[bool]
+
+
+class OneRun(TypedDict):
+    id: int
+    kind: str
+    kind_label: str
+    title: str
+    state: Literal["queued", "running", "done", "failed", "user_error", "cancelled"]
+    attempt: int
+    max_attempts: int
+    progress: Any
+    error: str
+    cancel_requested: bool
+    processes: int
+    threads: int
+    requested_by: str
+    cloned_from: int | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    config: Any
+    parameters: Any
+    artifacts: list[Artifact]
+    files: list[str]
+
+
+class PatchedModelDescriptionRequest(TypedDict):
+    licence: NotRequired[str]
+    notes: NotRequired[str]
+
+
+class Preset(TypedDict):
+    name: str
+    source: str
+    settings: Any
+
+
+class Presets(TypedDict):
+    presets: list[Preset]
+
+
+class Run(TypedDict):
+    id: int
+    kind: str
+    kind_label: str
+    title: str
+    state: Literal["queued", "running", "done", "failed", "user_error", "cancelled"]
+    attempt: int
+    max_attempts: int
+    progress: Any
+    error: str
+    cancel_requested: bool
+    processes: int
+    threads: int
+    requested_by: str
+    cloned_from: int | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None

@@ -1,0 +1,57 @@
+"""What is asked about a model that goes out: its licence, and where to."""
+
+from typing import Any
+
+from django import forms
+
+from workspace.cards import HUB_LICENCES, MAX_LICENCE_CHARACTERS
+from workspace.forms import StyledFormMixin
+
+
+class ModelDescriptionForm(StyledFormMixin, forms.Form):
+    licence = forms.CharField(
+        required=False,
+        max_length=MAX_LICENCE_CHARACTERS,
+        label="Licence",
+        widget=forms.TextInput({"list": "licences", "autocomplete": "off"}),
+        help_text="For the card, for example apache-2.0.",
+    )
+    notes = forms.CharField(
+        required=False,
+        widget=forms.Textarea({"rows": 3}),
+        help_text="For the card (Markdown): what it is for, and what not.",
+    )
+    licences = HUB_LICENCES
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_bootstrap_classes()
+
+
+class PushForm(StyledFormMixin, forms.Form):
+    repository = forms.CharField(
+        max_length=200,
+        help_text="owner/name. It is made where it is not there; one that is there gets a new commit.",
+        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+    )
+    public = forms.BooleanField(
+        required=False,
+        label="Public: everybody may read it",
+        help_text="Else it is private, and a repository that everybody can read is refused.",
+    )
+    token = forms.CharField(
+        required=False,
+        max_length=500,
+        # Never written back into the page.
+        widget=forms.PasswordInput({"autocomplete": "off"}, render_value=False),
+        help_text="Of the Hub, with write access to the repository. It is used once and kept nowhere; empty: the "
+        "site's own token, where it has one.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_bootstrap_classes()
+
+    def push_options(self) -> dict[str, Any]:
+        """What queue_push takes of it."""
+        return {name: self.cleaned_data[name] for name in ("repository", "public", "token")}

@@ -1,0 +1,162 @@
+"""The options of a trainer as fields of a form, by their dotted paths: `data.steps`, `optimizer.learning_rate`.
+
+A value is written as JSON where it is JSON and as text where it is not, as after `--set` of the commands; whether it
+fits is for the options' own check, so that a form refuses what a command refuses, in the same words.
+"""
+
+import dataclasses
+import inspect
+import json
+import re
+import types
+import typing
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runs.option_forms.comments import field_comments
+
+# Names of files and models of the server: a page must not read what is named to it.
+NEVER_ASKED = ("path", "hub_id", "revision", "model_path", "reward_model_path", "preset", "criterion")
+
+
+# What people change first stands first; the others as the class has them.
+_ORDER = {name: place for place, name in enumerate(("runtime", "model", "from_scratch", "tokenizer"), 1)}
+_ORDER |= {"data": -2, "objective": -1}
+_SECTION_LABELS = {
+    "": "Run",
+    "batch": "Lengths and passes",
+    "from_scratch": "Model from scratch",
+    "runtime": "Machine",
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    path: str
+    label: str
+    help: str
+    choices: tuple[Any, ...] = ()  # of which its value is one
+    is_list: bool = False
+    may_be_empty: bool = False  # null
+
+
+@dataclass(frozen=True)
+class Section:
+    path: str
+    label: str
+    note: str  # what is to be known of all of it
+    options: tuple[Option, ...]
+
+
+def sections_of(cls: type[Any], *, leave_out: Collection[str] = ()) -> list[Section]:
+    """The options of a configuration, a section for each nested class of them; sections named by `leave_out` are not.
+
+    What may be a whole section or null (`reference`) is left as it is.
+    """
+    found = [section for section in _sections(cls, "", leave_out) if section.options]
+    return sorted(found, key=lambda section: _ORDER.get(section.path.rpartition(".")[2], 0))
+
+
+def _sections(cls: type[Any], prefix: str, leave_out: Collection[str]) -> Iterator[Section]:
+    hints = typing.get_type_hints(cls)
+    options, inner = [], []
+    for field in dataclasses.fields(cls):
+        path, hint = prefix + field.name, hints[field.name]
+        if path in leave_out or field.name in NEVER_ASKED or not field.init:
+            continue
+        if dataclasses.is_dataclass(hint):
+            inner.append((hint, path))
+        elif field.name == "from_scratch":
+            inner.append(
+                (next(part for part in typing.get_args(hint) if dataclasses.is_dataclass(part)), path)
+            )
+        elif (option := _option(cls, path, field.name, hint)) is not None:
+            options.append(option)
+    section = prefix.rstrip(".")
+    name = section.rpartition(".")[2]
+    yield Section(section, _SECTION_LABELS.get(name) or _label(name), _note(cls), tuple(options))
+    for nested, path in inner:
+        yield from _sections(typing.cast(type[Any], nested), f"{path}.", leave_out)
+
+
+def _option(cls: type[Any], path: str, name: str, hint: Any) -> Option | None:
+    parts = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    others = [part for part in parts if part is not type(None)]
+    if any(dataclasses.is_dataclass(part) for part in others):
+        return None
+    choices: tuple[Any, ...] = ()
+    if others == [bool]:
+        choices = (True, False)
+    elif len(others) == 1 and typing.get_origin(others[0]) is typing.Literal:
+        choices = typing.get_args(others[0])
+    return Option(
+        path=path,
+        label=_label(name),
+        help=_help(cls, name),
+        choices=choices,
+        is_list=any(typing.get_origin(part) is tuple for part in others),
+        may_be_empty=type(None) in parts,
+    )
+
+
+def _help(cls: type[Any], name: str) -> str:
+    """By the class that declares the field."""
+    for declaring in cls.__mro__:
+        if text := field_comments(declaring).get(name) if dataclasses.is_dataclass(declaring) else None:
+            return text[:1].upper() + text[1:]
+    return ""
+
+
+def _note(cls: type[Any]) -> str:
+    text = inspect.cleandoc(cls.__doc__ or "")
+    # Docstrings of dataclasses without one are their signature; those of commands name the command.
+    return "" if text.startswith((f"{cls.__name__}(", "python -m", "Options of")) else text.replace("`", "")
+
+
+ABBREVIATIONS = {"lr": "LR", "gae": "GAE", "kl": "KL", "lm": "LM", "eos": "EOS", "zero": "ZeRO", "ptx": "ptx"}
+
+
+def _label(name: str) -> str:
+    words = [ABBREVIATIONS.get(word, word) for word in name.split("_")]
+    return (words[0][:1].upper() + words[0][1:] + " " + " ".join(words[1:])).strip()
+
+
+def value_at(config: Mapping[str, Any], path: str) -> Any:
+    """None too where a section of the path is not there."""
+    found: Any = config
+    for part in path.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return None
+        found = found[part]
+    return found
+
+
+def as_text(value: Any) -> str:
+    """As a field shows it: what is read again as the same value."""
+    if value is None:
+        return ""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(as_text, value))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def assignment(option: Option, text: str) -> str:
+    """What a field says, as `--set` would have it."""
+    text = text.strip()
+    if text == "" and option.may_be_empty:
+        return f"{option.path}=null"
+    if option.is_list:
+        parts = re.split(r"[,;\s]+", text.strip("[] "))
+        return f"{option.path}=[{', '.join(parts)}]"
+    return f"{option.path}={text}"
+
+
+def path_in(message: str, paths: Collection[str]) -> str | None:
+    """Which of the options a refusal is about: “config.data.steps: ...”, or “config.data: steps must be ...”."""
+    found = re.match(r"config((?:\.\w+)*)(?:\[\d+\])*: (\w*)", message)
+    if found is None:
+        return None
+    section = found[1].lstrip(".")
+    exact = [path for path in (section, f"{section}.{found[2]}".lstrip(".")) if path in paths]
+    return exact[0] if exact else None

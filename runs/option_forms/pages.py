@@ -1,0 +1,67 @@
+"""The page of a form that starts a run: shown, its parts shown anew, sent."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from learning.interface.options import UserError
+from runs.models import Run
+from runs.option_forms.forms import SHOWN, PresetForm
+from workspace.errors import ActionError
+from workspace.requests import ProjectRequest
+
+
+def run_form_page(
+    request: ProjectRequest,
+    form_class: type[PresetForm],
+    *,
+    template: str,
+    start: Callable[..., Run | list[Run]],
+    preview: Callable[[Any], Mapping[str, Any]],
+    context: Mapping[str, Any] | None = None,
+) -> HttpResponse:
+    """`start` queues a run from what the form `asked`; `preview` says what one would read, from a form that is valid.
+
+    The page's own scripts ask for its parts: `?part=options` for the values of another preset, `?part=preview`.
+    `?run=N` shows the values of an earlier run of these kinds.
+    """
+    project, part = request.project, request.GET.get("part", "")
+    shared: dict[str, Any] = {"project": project, **(context or {})}
+    if request.method == "POST":
+        form = form_class(request.POST, project=project)
+        if form.is_valid():
+            try:
+                started = start(actor=request.user, **form.asked())  # type: ignore[attr-defined]
+            except (ActionError, UserError) as error:
+                form.refuse(str(error))
+                for field, sentence in getattr(error, "fields", {}).items():
+                    if field in form.fields:
+                        form.add_error(field, sentence)
+                if getattr(error, "code", "") == "name_taken":
+                    form.add_error("name", "Taken.")
+            else:
+                if isinstance(started, list) and len(started) > 1:
+                    return redirect("runs:list", slug=project.slug)
+                run = started[0] if isinstance(started, list) else started
+                return redirect("runs:run", slug=project.slug, pk=run.pk)
+        return render(request, template, {"form": form, **shared}, status=422)
+    if part == "preview":
+        form = form_class(request.GET, project=project)
+        if "name" in form.fields:  # what it reads has no name
+            form.fields["name"].required = False
+        found = preview(form) if form.is_valid() else {}
+        return render(request, "runs/run_form_preview.html", {"form": form, "preview": found, **shared})
+    asked = {name: value for name, value in request.GET.dict().items() if name != SHOWN}
+    form = form_class(project=project, run=_example(request, form_class), initial=asked)
+    return render(
+        request, "runs/run_form_options.html" if part == "options" else template, {"form": form, **shared}
+    )
+
+
+def _example(request: ProjectRequest, form_class: type[PresetForm]) -> Run | None:
+    key = request.GET.get("run", "")
+    if not (key.isascii() and key.isdigit() and len(key) < 19):
+        return None
+    return request.project.runs.filter(pk=int(key), kind__in=form_class.kinds).first()

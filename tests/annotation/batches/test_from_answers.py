@@ -1,0 +1,117 @@
+"""A batch of answers that are there: which tasks come of which answers, by action, page, command and API alike."""
+
+import pytest
+from django.core.management import call_command
+from django.urls import reverse
+
+from annotation.batches.from_answers import Answers, find_tasks, make_batch_from_answers
+from annotation.content.actions import (
+    NewResponse,
+    add_prompts,
+    add_responses,
+    get_or_create_prompt_set,
+    get_or_create_source,
+)
+from annotation.errors import InvalidBatch
+from annotation.models import Batch
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+# Who answered the prompt 0, 1, ... what: a is sampled twice, b and c once each; prompt 3 has one answer, 4 two alike.
+ANSWERS = [
+    [("a", "a1"), ("a", "a2"), ("b", "b1"), ("c", "c1")],
+    [("a", "a1"), ("b", "b1")],
+    [("b", "b1"), ("b", "b2")],
+    [("a", "a1")],
+    [("a", "same"), ("b", "same")],
+]
+
+
+@pytest.fixture
+def answered(project, max_):
+    of = {"actor": max_, "project": project}
+    prompt_set = get_or_create_prompt_set(**of, name="asked", purpose="policy")
+    rows = [{"messages": [{"role": "user", "content": f"Question {n}?"}]} for n in range(len(ANSWERS))]
+    prompts = add_prompts(**of, rows=rows, prompt_set=prompt_set)
+    sources = {name: get_or_create_source(**of, kind="policy", name=name) for name in "abc"}
+    add_responses(
+        **of,
+        rows=[
+            NewResponse(prompt=prompt, source=sources[who], text=text)
+            for prompt, given in zip(prompts, ANSWERS, strict=True)
+            for who, text in given
+        ],
+    )
+    return prompt_set
+
+
+def texts(tasks):
+    return [[response.text for response in task.responses] for task in tasks]
+
+
+def shown(batch):
+    tasks = batch.tasks.order_by("pk")
+    return [[place.response.text for place in task.task_responses.order_by("position")] for task in tasks]
+
+
+def test_different_answers_of_different_sources_come_first(answered, project, criterion):
+    found = find_tasks(Answers(project=project, prompt_set=answered), criterion)
+    assert texts(found.tasks) == [["a1", "b1"], ["a1", "b1"], ["b1", "b2"]]
+    assert (found.too_few, found.asked) == (2, 0)
+    found = find_tasks(Answers(project=project, prompt_set=answered, most=4), criterion)
+    assert texts(found.tasks)[0] == ["a1", "b1", "c1", "a2"]
+    only_a = [project.sources.get(name="a")]
+    found = find_tasks(Answers(project=project, prompt_set=answered, sources=only_a), criterion)
+    assert texts(found.tasks) == [["a1", "a2"]] and found.too_few == 4
+    found = find_tasks(Answers(project=project, prompt_set=answered, prompts=1), criterion)
+    assert len(found.tasks) == 1 and found.too_few == 0
+
+
+def test_what_a_batch_asks_already_is_left_out_unless_wanted(answered, project, criterion, max_):
+    first = make_batch_from_answers(
+        actor=max_,
+        answers=Answers(project=project, prompt_set=answered, prompts=2),
+        criterion=criterion,
+        name="first",
+    )
+    assert (first.state, first.kind, shown(first)) == ("draft", "pairwise", [["a1", "b1"]] * 2)
+    found = find_tasks(Answers(project=project, prompt_set=answered), criterion)
+    assert (texts(found.tasks), found.asked) == ([["b1", "b2"]], 2)
+    found = find_tasks(Answers(project=project, prompt_set=answered, skip_asked=False), criterion)
+    assert len(found.tasks) == 3
+    with pytest.raises(InvalidBatch, match="nothing to compare: 0 prompts have .* 2 are in a batch"):
+        make_batch_from_answers(
+            actor=max_,
+            answers=Answers(project=project, prompt_set=answered, prompts=2),
+            criterion=criterion,
+            name="second",
+        )
+    assert Batch.objects.count() == 1
+
+
+def test_page_command_and_program_make_the_same_batch(answered, project, max_, client, program):
+    client.force_login(max_)
+    address = reverse("annotation:batch_from_answers", args=[project.slug])
+    sent = {
+        "name": "by page", "criterion": project.criteria.get().pk, "prompt_set": answered.pk, "most": 3,
+        "sources": [source.pk for source in project.sources.filter(name__in="ab")],
+    }  # fmt: skip
+    preview = client.get(address, sent | {"part": "preview", "name": ""})
+    assert "<strong>3</strong> tasks with 7 answers" in preview.content.decode()
+    answer = client.post(address, sent)
+    by_page = Batch.objects.get(name="by page")
+    assert answer.url == reverse("annotation:batch", args=[project.slug, by_page.pk])
+    assert shown(by_page) == [["a1", "b1", "a2"], ["a1", "b1"], ["b1", "b2"]] and by_page.kind == "ranking"
+    call_command(
+        "make_batch", "kitchen", "by command", "--prompt-set", "asked", "--source", "a", "--source", "b",
+        "--answers", "3", "--asked-too", verbosity=0,
+    )  # fmt: skip
+    body = {
+        "name": "by program", "prompt_set": answered.pk, "sources": ["a", "b"], "answers": 3, "skip_asked": False,
+        "open": True,
+    }  # fmt: skip
+    assert program(max_, project)("POST", "projects/kitchen/batches/from-answers", body).status_code == 201
+    for name, state in (("by command", "draft"), ("by program", "open")):
+        batch = Batch.objects.get(name=name)
+        assert (shown(batch), batch.kind, batch.state) == (shown(by_page), "ranking", state)
+    answer = client.post(address, sent | {"name": "by program"})
+    assert answer.status_code == 422 and "already" in answer.context["form"].non_field_errors()[0]

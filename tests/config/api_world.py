@@ -1,0 +1,250 @@
+"""One of everything that the API's addresses name."""
+
+import json
+
+from django.conf import settings
+from django.utils import timezone
+
+from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
+from annotation.content.actions import (
+    NewDemonstration,
+    NewResponse,
+    add_demonstrations,
+    add_prompts,
+    add_responses,
+    get_or_create_prompt_set,
+    get_or_create_source,
+)
+from annotation.datasets.actions import freeze_dataset
+from annotation.importing.uploads.actions import begin_upload, receive_piece
+from annotation.judging.actions import JudgmentInput, submit_judgment
+from annotation.judging.bulk import NewJudgment, add_judgments
+from annotation.models import Import
+from annotation.queue.actions import claim_task, skip_task
+from events.actions import create_webhook
+from events.models import Delivery
+from events.publishing import publish_events
+from policy_training.models import Policy
+from rewardmodel.models import RewardModel, Serving
+from rounds.models import Round, ScheduleFiring
+from rounds.plans import plan_to_dict, preset_plan
+from rounds.schedules.actions import create_schedule
+from rounds.schedules.triggers import after_judgments
+from runs.models import Artifact, Run
+
+SECRET_SOURCE = "secret-policy-7b"
+
+
+def make(project, manager, annotator, file):
+    """Keys by the names that tests/config/test_api_roles.py uses."""
+    of = {"actor": manager, "project": project}
+    criterion = project.criteria.get()
+    prompt_set = get_or_create_prompt_set(**of, name="questions", purpose="policy")
+    prompts = add_prompts(
+        **of,
+        rows=[{"messages": [{"role": "user", "content": f"Question {n}?"}]} for n in range(8)],
+        prompt_set=prompt_set,
+    )
+    source = get_or_create_source(**of, kind="policy", name=SECRET_SOURCE)
+    responses = add_responses(
+        **of,
+        rows=[
+            NewResponse(
+                prompt=prompt, source=source, text=f"Answer {n}.", response_id=f"hidden-{prompt.pk}-{n}"
+            )
+            for prompt in prompts
+            for n in range(2)
+        ],
+    )
+    [demonstration] = add_demonstrations(
+        **of, rows=[NewDemonstration(prompt=prompts[0], text="So it is done.")]
+    )
+    batch = create_batch(**of, criterion=criterion, name="First")
+    tasks = [
+        NewTask(prompt=prompt, responses=responses[2 * n : 2 * n + 2]) for n, prompt in enumerate(prompts)
+    ]
+    add_tasks(actor=manager, batch=batch, tasks=tasks)
+    open_batch(actor=manager, batch=batch)
+    judged, skipped, held = [claim(annotator, project) for claim in (_judge, _skip, _hold)]
+    judgment = judged.judgments.get()
+    dataset = freeze_dataset(**of, name="frozen")
+    trainable = _judged_by_two(of, criterion, annotator)
+    imported = Import.objects.create(project=project, kind="prompts", actor=manager, state="done")
+    imported.bad_rows_path.parent.mkdir(parents=True, exist_ok=True)
+    imported.bad_rows_path.write_text('{"file": "a", "line": 1, "column": "b", "reason": "c"}\n')
+    upload = begin_upload(**of, name="prompts.jsonl", size=len(file))
+    sent = begin_upload(**of, name="more.jsonl", size=len(file))
+    receive_piece(actor=manager, upload=sent, offset=0, content=file)
+    webhook = create_webhook(**of, url="https://receiver.example/hook")
+    publish_events()
+    events = project.events.order_by("pk")
+    now = timezone.now()
+    waiting = Delivery.objects.create(webhook=webhook, event=events[0], state="waiting", next_attempt_at=now)
+    dead = Delivery.objects.create(webhook=webhook, event=events[1], state="dead", settled_at=now)
+    return {
+        "webhook": webhook.pk,
+        "waiting_delivery": waiting.pk,
+        "dead_delivery": dead.pk,
+        "prompt": prompts[0].pk,
+        "prompt_id": prompts[0].external_id,
+        "prompt_set": prompt_set.pk,
+        "response": responses[0].pk,
+        "demonstration": demonstration.pk,
+        "batch": batch.pk,
+        "judged": judged.public_id,
+        "skipped": skipped.public_id,
+        "held": held.public_id,
+        "judgment": judgment.pk,
+        "dataset": dataset.pk,
+        "trainable": trainable.pk,
+        "import": imported.pk,
+        "upload": upload.public_id,
+        "sent": sent.public_id,
+    } | _models_and_rounds(project, manager, criterion, prompt_set, source, dataset)
+
+
+def _judged_by_two(of, criterion, annotator):
+    """A dataset that a reward model can learn from: two judgments of the split train, made elsewhere."""
+    prompts = add_prompts(
+        **of,
+        rows=[
+            {"messages": [{"role": "user", "content": f"Trained on {n}?"}], "split": "train"}
+            for n in range(2)
+        ],
+    )
+    # The split of the others is the salt's, and something to train on is needed.
+    add_demonstrations(**of, rows=[NewDemonstration(prompt=prompts[0], text="So it is done, too.")])
+    source = get_or_create_source(**of, kind="import", name="elsewhere")
+    batch = create_batch(**of, criterion=criterion, name="Judged elsewhere")
+    rows = []
+    for prompt in prompts:
+        texts = [NewResponse(prompt=prompt, source=source, text=text) for text in ("Yes.", "No.")]
+        yes, no = add_responses(**of, rows=texts)
+        [task] = add_tasks(
+            actor=of["actor"], batch=batch, tasks=[NewTask(prompt=prompt, responses=[yes, no])]
+        )
+        rows.append(
+            NewJudgment(
+                task=task,
+                annotator=annotator,
+                tiers=[[yes.pk], [no.pk]],
+                strengths=[1],
+                idempotency_key=f"elsewhere-{task.pk}",
+            )
+        )
+    add_judgments(actor=of["actor"], batch=batch, rows=rows)
+    return freeze_dataset(**of, name="to train on", batches=[batch], purposes=["normal"])
+
+
+def _judge(annotator, project):
+    assignment = claim_task(actor=annotator, project=project)
+    content = JudgmentInput(tiers=[["A"], ["B"]], strengths=[1])
+    submit_judgment(actor=annotator, assignment=assignment, content=content, idempotency_key="first-judgment")
+    return assignment
+
+
+def _skip(annotator, project):
+    assignment = claim_task(actor=annotator, project=project)
+    skip_task(actor=annotator, assignment=assignment)
+    return assignment
+
+
+def _hold(annotator, project):
+    return claim_task(actor=annotator, project=project)
+
+
+def _models_and_rounds(project, manager, criterion, prompt_set, source, dataset):
+    def run(**fields):
+        return Run.objects.create(
+            project=project, kind="train", title="A run", config={}, requested_by=manager, **fields
+        )
+
+    now = timezone.now()
+    done = run(state="done", finished_at=now)
+    waiting = run()
+    failed = run(state="failed", finished_at=now, error="The disk was full.")
+    done.path.mkdir(parents=True)
+    (done.path / "log.txt").write_text("It went well.\n")
+    (done.path / "result.json").write_text(json.dumps({"accuracy": 0.75, "loss": float("nan")}))
+
+    def artifact(kind, name):
+        folder = settings.DATA_DIR / "models" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text("{}")
+        return Artifact.objects.create(
+            project=project, kind=kind, path=f"models/{name}", sha256="0" * 64, size_bytes=1
+        )
+
+    base = Policy.objects.create(
+        project=project, name="base", artifact=artifact("policy", "base"), source=source
+    )
+    reward_model = RewardModel.objects.create(
+        project=project,
+        name="first",
+        artifact=artifact("reward_model", "first"),
+        dataset=dataset,
+        produced_by=done,
+        report={"accuracy": 0.75},
+    )
+    reward_model.criteria.add(criterion)
+    served_model = RewardModel.objects.create(
+        project=project,
+        name="second",
+        artifact=artifact("reward_model", "second"),
+        dataset=dataset,
+        produced_by=run(state="done", finished_at=now),
+    )
+    Serving.objects.create(reward_model=served_model, state="waiting", requested_by=manager)
+    other = get_or_create_source(actor=manager, project=project, kind="policy", name="next")
+    new = Policy.objects.create(
+        project=project, name="next", artifact=artifact("policy", "next"), source=other, parent=base
+    )
+    plan = preset_plan("tiny")
+    round_ = Round.objects.create(
+        project=project,
+        number=1,
+        criterion=criterion,
+        prompt_set=prompt_set,
+        plan=plan_to_dict(plan),
+        stage="done",
+        start_policy=base,
+        reward_model=reward_model,
+        new_policy=new,
+        started_by=manager,
+        finished_at=now,
+    )
+    schedule = create_schedule(
+        actor=manager,
+        project=project,
+        when=after_judgments(100, repeats=True),
+        criterion=criterion,
+        start_policy=base,
+        prompt_set=prompt_set,
+        plan=plan,
+    )
+    failed_firing = ScheduleFiring.objects.create(
+        schedule=schedule, due_at=now, state="failed", error="No prompts.", settled_at=now
+    )
+    # Of another schedule: one time of each may wait.
+    again = create_schedule(
+        actor=manager,
+        project=project,
+        when=after_judgments(200, repeats=True),
+        criterion=criterion,
+        start_policy=base,
+        prompt_set=prompt_set,
+        plan=plan,
+    )
+    waiting_firing = ScheduleFiring.objects.create(schedule=again, due_at=now)
+    return {
+        "run": done.pk,
+        "waiting_run": waiting.pk,
+        "failed_run": failed.pk,
+        "policy": base.pk,
+        "reward_model": reward_model.pk,
+        "served_model": served_model.pk,
+        "round": round_.number,
+        "schedule": schedule.pk,
+        "failed_firing": failed_firing.pk,
+        "waiting_firing": waiting_firing.pk,
+    }

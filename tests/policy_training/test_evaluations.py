@@ -1,0 +1,76 @@
+"""A policy measured by a reward model: the command's run is the form's, and what the trainer finds is on its page."""
+
+import pytest
+from django.core.management import call_command
+from django.urls import reverse
+
+from learning.interface.run_directory import RunDirectory
+from policy_training.figures import policy_figures
+from policy_training.models import Policy, PolicyEvaluation
+from policy_training.run_kinds import EVALUATE
+from policy_training.training import evaluate
+from policy_training.training.config import EvaluateConfig
+from runs.models import Run
+from tests.policy_training.test_forms import same, shown, started
+from tests.policy_training.training.conftest import in_process, reward_model_path  # noqa: F401
+from tests.rewardmodel.test_actions import judge  # noqa: F401
+from tests.rewardmodel.test_evaluations import dataset, model  # noqa: F401
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+@pytest.mark.parametrize("preset", ["plain", "secrets"])
+def test_command_and_form_ask_the_same(client, policy, model, project, max_, write_rows, preset):  # noqa: F811
+    path = write_rows([{"prompt": f"Which animal is {n}?"} for n in range(3)], "asked.jsonl")
+    call_command("import_prompts", "kitchen", path, "--prompt-set", "asked", verbosity=0)
+    client.force_login(max_)
+    address = reverse("policies:evaluate", args=["kitchen"])
+    sent = shown(client, address, preset=preset, policy=policy.pk, reward_model=model.pk, reference=policy.pk)
+    sent |= {"prompt_set": project.prompt_sets.get(name="asked").pk, "batch.max_prompt_tokens": "48"}
+    run = started(client.post(address, sent | {"batch.max_response_tokens": "12"}))
+    call_command(
+        "evaluate_policy", "kitchen", "tiny", "--reward-model", "taste", "--prompt-set", "asked", "--reference",
+        "tiny", "--preset", preset, "--set", "batch.max_prompt_tokens=48", "batch.max_response_tokens=12",
+        verbosity=0,
+    )  # fmt: skip
+    assert same(run, Run.objects.latest("pk"))
+    # Secrets of RLHF I, 6.1: top-p 0.9, temperature 0.8, repetition penalty 1.1.
+    drawn = [run.config["sampling"][name] for name in ("top_p", "temperature", "repetition_penalty")]
+    assert drawn == ([1.0, 1.0, 1.0] if preset == "plain" else [0.9, 0.8, 1.1])
+    if preset == "plain":
+        execute_and_look(client, run, policy, model)
+
+
+def execute_and_look(client, run, policy, model):  # noqa: F811
+    directory = RunDirectory.create(
+        run.path, command=EVALUATE.command, config=run.config, inputs=EVALUATE.build_inputs(run)
+    )
+    result = in_process(evaluate, EvaluateConfig, directory)
+    for _ in range(2):  # a worker may be told twice
+        EVALUATE.save_result(run, result)
+    evaluation = PolicyEvaluation.objects.get()
+    assert (evaluation.policy, evaluation.reward_model, evaluation.prompt_set) == (policy, model, "asked")
+    assert evaluation.report["responses"] == 3
+    page = client.get(reverse("policies:policy", args=["kitchen", policy.pk])).content.decode()
+    assert f"{evaluation.report['score']:.2f} ±" in page
+    # The distance of a policy to itself.
+    assert "0.00 nats to" in page.replace("-0.00", "0.00")
+
+
+def test_the_figures_of_a_page_are_those_of_the_report():
+    trained = Policy(report={"steps": 400, "train_examples": 1200, "tokens": 70_000, "loss_before": 2.3456,
+                             "loss_after": 1.2, "parameters": 1_000_000})  # fmt: skip
+    assert policy_figures(trained) == [
+        ("Optimizer steps", "400"),
+        ("Learned from", "1,200 rows, 70,000 tokens"),
+        ("Loss on held-out rows", "2.346 → 1.200"),
+        ("Parameters", "1,000,000"),
+    ]
+    hub = {"policy": {"model": "owner/model", "commit": "c" * 40, "revision": None}}
+    imported = Policy(report={"imported": {"architecture": "llama", "path": "/x", "hub": hub}})
+    assert policy_figures(imported) == [
+        ("Architecture", "llama"),
+        ("Imported from", "owner/model"),
+        ("Commit", "c" * 40),
+    ]
+    assert policy_figures(Policy(report={})) == []

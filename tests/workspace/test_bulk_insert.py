@@ -1,0 +1,88 @@
+import datetime
+
+import pytest
+from django.db import DataError, IntegrityError, connection, transaction
+
+from annotation.models import Batch, Prompt, Response, Source
+from workspace.bulk_insert import insert_objects, insert_values, new_object, reserve_keys, update_values
+
+DEFAULTS = {"state": "draft", "visible": True, "excluded": False, "priority": 0, "queue_version": 0}
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+def prompt_values(project, number, **others):
+    return {
+        "project": project,
+        "external_id": f"p-{number}",
+        "messages": [{"role": "user", "content": 'tab\t, "quotes", back\\slash, \\N and 👩‍🍳'}],
+        "split": "train",
+        "content_hash": f"{number:064}",
+        **others,
+    }
+
+
+def test_rows_come_back_as_bulk_create_would_have_written_them(project):
+    rows = [new_object(Prompt, **prompt_values(project, n, tags=["a"] * n, metadata=None)) for n in range(3)]
+    insert_objects(rows)
+    usual = Prompt.objects.bulk_create(
+        [Prompt(**prompt_values(project, n, tags=["a"] * n)) for n in (7, 8, 9)]
+    )
+    for fast, slow in zip(
+        Prompt.objects.filter(pk__in=[row.pk for row in rows]).order_by("pk"), usual, strict=True
+    ):
+        for field in Prompt._meta.concrete_fields:
+            if field.name not in ("id", "external_id", "content_hash", "created_at", "tags"):
+                assert getattr(fast, field.attname) == getattr(slow, field.attname), field.name
+        assert abs(fast.created_at - slow.created_at) < datetime.timedelta(hours=1)
+    assert [row.tags for row in Prompt.objects.order_by("pk")[:3]] == [[], ["a"], ["a", "a"]]
+    # No row shares the list that is a field's default.
+    assert rows[0].__dict__["messages"] is not rows[1].__dict__["messages"]
+
+
+def test_keys_go_on_where_the_tables_own_numbering_is(project):
+    first = Prompt.objects.create(**prompt_values(project, 1))
+    insert_objects(fast := [new_object(Prompt, **prompt_values(project, n)) for n in (2, 3)])
+    last = Prompt.objects.create(**prompt_values(project, 4))
+    keys = [first.pk, *(row.pk for row in fast), last.pk]
+    assert keys == sorted(set(keys))
+    # A deleted row's key is not given again.
+    last.delete()
+    insert_objects(again := [new_object(Prompt, **prompt_values(project, 5))])
+    assert again[0].pk > keys[-1]
+    assert not again[0]._state.adding and again[0].project is project
+
+
+def test_the_databases_rules_hold(project):
+    prompt = Prompt.objects.create(**prompt_values(project, 1))
+    with pytest.raises(IntegrityError), transaction.atomic():
+        insert_objects([new_object(Prompt, **prompt_values(project, 1))])
+    source = Source.objects.create(project=project, kind="import", name="file")
+    with pytest.raises((IntegrityError, DataError)), transaction.atomic():
+        insert_objects([new_object(Response, project=project, prompt=prompt, source=source, text="a\x00b")])
+    assert Prompt.objects.count() == 1 and Response.objects.count() == 0
+
+
+def test_numbers_of_many_rows_are_set_at_once(project):
+    insert_values(
+        Batch,
+        ["project_id", "criterion_id", "name", "kind", "responses_per_task", "overlap", *DEFAULTS],
+        [
+            (project.pk, project.criteria.get().pk, f"b{n}", "pairwise", 2, 1, *DEFAULTS.values())
+            for n in range(3)
+        ],
+    )
+    first, second, third = Batch.objects.order_by("pk")
+    update_values(Batch, ["priority", "quota"], [(first.pk, 5, 10), (third.pk, -1, 20)])
+    update_values(Batch, ["priority", "quota"], [])
+    assert list(Batch.objects.order_by("pk").values_list("name", "priority", "quota")) == [
+        ("b0", 5, 10),
+        ("b1", 0, None),
+        ("b2", -1, 20),
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_keys_are_reserved_inside_a_transaction_only():
+    assert not connection.in_atomic_block
+    with pytest.raises(transaction.TransactionManagementError):
+        reserve_keys(Prompt, 1)
