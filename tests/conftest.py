@@ -1,5 +1,6 @@
 """The cast and what every test stands on."""
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,15 @@ def flush_past_append_only_triggers() -> Iterator[None]:
     PostgreSQLOperations.execute_sql_flush = flush_postgresql  # type: ignore[method-assign]
     yield
     SQLiteOperations.execute_sql_flush, PostgreSQLOperations.execute_sql_flush = original  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def repeatable_splits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project's salt is random, and now and then 60 prompts of a random one have no two for validation."""
+    from workspace import models
+
+    numbers = itertools.count()
+    monkeypatch.setattr(models, "random_split_salt", lambda: f"salt-of-the-tests-{next(numbers)}")
 
 
 @pytest.fixture
