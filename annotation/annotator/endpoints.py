@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotation.access import access_assignment, access_assignment_to_judge
 from annotation.annotator.json_api import json_endpoint, parse_json_body
-from annotation.annotator.presenter import PAGE_VERSION, guideline_content, task_context
+from annotation.annotator.presenter import guideline_content, task_context
 from annotation.annotator.progress import annotator_progress, describe_progress
 from annotation.errors import BadRequest, MemberPaused
 from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment, withdraw_judgment
@@ -96,7 +96,7 @@ def task_data(
         content,
         _settings_of(request, assignment),
         judgment=judgment,
-        page_is_outdated=request.headers.get("X-Page-Version") != PAGE_VERSION,
+        page_version=request.headers.get("X-Page-Version"),
     )
     return {
         "public_id": str(assignment.public_id),

@@ -24,7 +24,7 @@ from workspace.models import Guideline, Project, QuestionSettings, User
 from workspace.project_context import ProjectContext
 
 # Raised with every change of the work page's script that the fragments of tasks depend on.
-PAGE_VERSION = "2"
+PAGE_VERSION = "3"
 
 
 def scale_points() -> list[dict[str, Any]]:
@@ -73,7 +73,7 @@ def task_context(
     settings: QuestionSettings | None,
     *,
     judgment: Judgment | None = None,
-    page_is_outdated: bool = False,
+    page_version: str | None = PAGE_VERSION,
 ) -> dict[str, Any]:
     """Context of the task's fragment, as it was asked under `settings`.
 
@@ -94,7 +94,7 @@ def task_context(
         if len(responses) == 2:
             earlier["value"] = order_to_scale(tiers, judgment.strengths)
     keys = key_caps()
-    if page_is_outdated:
+    if page_version not in {"2", PAGE_VERSION}:
         keys |= {f"set_strength_{strength}": str(strength) for strength in STRENGTH_CHOICES}
     return {
         "assignment": assignment,
@@ -107,7 +107,7 @@ def task_context(
         "scale": scale_points(),
         "strengths": step_strengths(keys),
         "keys": keys,
-        "page_is_outdated": page_is_outdated,
+        "page_is_outdated": page_version != PAGE_VERSION,
         "flags": FLAG_LABELS,
         "allow_ties": settings is None or settings.allow_ties,
         "ask_rationale": settings is not None and settings.ask_rationale,

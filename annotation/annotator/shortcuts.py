@@ -11,7 +11,9 @@ from typing import Any
 from annotation.preferences.scale import RESPONSE_LABELS, SCALE_POINTS, TIE
 
 EVERY_TASK, PAIR, RANKING = "every_task", "pair", "ranking"
-KEY_CAPS = {"ArrowUp": "↑", "ArrowDown": "↓"}
+# A ranking while it is ordered by letters that are typed, and while it is ordered by questions about two answers.
+TYPED, GUIDED = "typed", "guided"
+KEY_CAPS = {"ArrowUp": "↑", "ArrowDown": "↓", "Escape": "Esc"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ def _points_for(label: str) -> dict[str, int]:
 # One meaning of a digit on every page, since pairs and rankings come in one queue: 1 to 4 are the strengths from
 # significantly to negligibly better (of A in a pair, of the upper one in a ranking), 0 is a tie. 5 to 8 are those of B.
 STRENGTH_KEYS = {str(value): strength for value, (better, strength) in SCALE_POINTS.items() if better == "A"}
+
+_TAKE_BACK = Shortcut(
+    "take_back", {"Backspace": None}, "Take back the last letter, or the last answer", is_single_key=False
+)
+_LEAVE_WAY = Shortcut("leave_way", {"Escape": None}, "Order them by moving instead", is_single_key=False)
 
 SHORTCUT_GROUPS = (
     ShortcutGroup(
@@ -112,6 +119,34 @@ SHORTCUT_GROUPS = (
             ),
             Shortcut("tie_next", {"0": None}, "Tie it with the next, where the project allows it"),
             Shortcut("unfold", {"X": None}, "Show all of a long answer"),
+            Shortcut("order_by", {"O": TYPED}, "Order them by typing their letters"),
+            Shortcut("order_by", {"Q": GUIDED}, "Order them by questions about two of them"),
+            _TAKE_BACK,
+        ),
+    ),
+    ShortcutGroup(
+        TYPED,
+        "Order by letters",
+        (
+            Shortcut(
+                "type", {label: label for label in RESPONSE_LABELS}, "That answer comes next", is_range=True
+            ),
+            Shortcut("tie_next_typed", {"=": None, "+": None}, "The next one ties with the last"),
+            _TAKE_BACK,
+            _LEAVE_WAY,
+            Shortcut("order_by", {"Q": GUIDED}, "Questions instead"),
+        ),
+    ),
+    ShortcutGroup(
+        GUIDED,
+        "Order by questions",
+        (
+            # The first or the second of the two on the screen.
+            Shortcut("answer", {"1": 0, "2": 1}, "The first, or the second, is better"),
+            Shortcut("answer", {"0": "tie"}, "A tie, where the project allows it"),
+            _TAKE_BACK,
+            _LEAVE_WAY,
+            Shortcut("order_by", {"O": TYPED}, "Letters instead"),
         ),
     ),
 )

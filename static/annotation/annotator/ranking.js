@@ -39,6 +39,7 @@
     let tiers = labels.map((label) => [label]);
     let strengths = {}; // by step, those of steps that are gone included: a tier that comes back finds its strength
     let sortables = [];
+    let ways = null;
 
     const stepKey = (i) => `${tiers[i].join("")}>${tiers[i + 1].join("")}`;
     const strengthOf = (i) => (stepKey(i) in strengths ? strengths[stepKey(i)] : null);
@@ -102,8 +103,10 @@
         (focused.disabled ? focused.closest(".rank-card") : focused).focus();
       }
       makeSortable();
+      if (ways) ways.afterDraw();
     };
     const makeSortable = () => {
+      if (ways && ways.isOrdering()) return; // a drag would change what is being asked
       if (!window.Sortable) {
         // Without it (no connection) the buttons and keys still order; the next change tries again.
         loadSortable().then(() => { if (list.isConnected && !sortables.length) makeSortable(); }, () => {});
@@ -285,21 +288,39 @@
       sentence.scrollIntoView({ block: "nearest" });
     };
 
+    ways = Roundtable.rankingWays(task, {
+      labels,
+      cards,
+      allowTies,
+      draw,
+      tiers: () => tiers,
+      setTiers(next) {
+        tiers = next.map(inOrder);
+        draw();
+      },
+      focusOpenStep: () => focusStep(Math.max(0, stepStrengths().indexOf(null))),
+    }, { onChange, announce });
     draw();
     window.requestAnimationFrame(offerUnfolding);
     new ResizeObserver(offerUnfolding).observe(list);
 
     return {
-      state: () => ({ tiers, strengths_by_step: strengths }),
+      state: () => ({ tiers, strengths_by_step: strengths, ...(ways && ways.state()) }),
+      scope: () => (ways ? ways.scope() : "ranking"),
+      start: () => ways && ways.start(),
+      opening: () => (ways ? ways.opening() : ""),
       restore(saved) {
         const isTierList = Array.isArray(saved.tiers) && saved.tiers.every(Array.isArray);
         const isComplete = isTierList && saved.tiers.flat().sort().join() === [...labels].sort().join();
         if (isComplete && (allowTies || saved.tiers.every((tier) => tier.length === 1))) tiers = saved.tiers.map(inOrder);
         if (saved.strengths_by_step) strengths = { ...saved.strengths_by_step };
         if (saved.strengths && isComplete) saved.strengths.forEach((value, i) => { strengths[stepKey(i)] = value; });
+        if (ways) ways.restore(saved);
         draw();
       },
       getJudgment() {
+        const missing = ways && ways.missing();
+        if (missing) return missing;
         const open = stepStrengths().indexOf(null);
         if (open >= 0) {
           const [better, worse] = [tiers[open], tiers[open + 1]];
@@ -312,6 +333,7 @@
         return { tiers: tiers.map((tier) => [...tier]), strengths: stepStrengths() };
       },
       perform({ action, value }, target) {
+        if (ways && ways.perform({ action, value })) return true;
         if (action === "focus_response") {
           if (!cards.has(value)) return false;
           cards.get(value).focus();

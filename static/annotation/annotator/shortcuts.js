@@ -32,10 +32,12 @@
     const table = readTable();
     const singleKeys = singleKeysSwitch(root, storage);
     const scopeOf = (name) => table[name] || {};
+    // A ranking has other keys while letters are typed or a question is asked.
+    const kindOf = ({ kind, controller }) => (controller && controller.scope ? controller.scope() : kind);
     const find = (scope, event) => {
       const task = currentTask();
       const name = nameOf(event);
-      const isKnown = name in scopeOf("every_task") || (task && name in scopeOf(task.kind));
+      const isKnown = name in scopeOf("every_task") || (task && name in scopeOf(kindOf(task)));
       const shortcut = scopeOf(scope)[isKnown ? name : placeOf(event)];
       return shortcut && (singleKeys.areOn() || !shortcut.is_single_key) ? shortcut : null;
     };
@@ -61,7 +63,7 @@
         return;
       }
       const task = currentTask();
-      const ownShortcut = task && task.controller && find(task.kind, event);
+      const ownShortcut = task && task.controller && find(kindOf(task), event);
       if (ownShortcut && task.controller.perform(ownShortcut, target)) {
         event.preventDefault();
         return;

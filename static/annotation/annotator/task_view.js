@@ -87,7 +87,7 @@
       rationale.value = saved.rationale || "";
       for (const box of flagBoxes) box.checked = (saved.flags || []).includes(box.value);
       if (saved.rationale || (saved.flags || []).length) note.open = true;
-    }
+    } else if (task.controller.start) task.controller.start();
     if (draft) {
       task.idempotencyKey = draft.idempotency_key || task.idempotencyKey;
       task.seconds = draft.seconds || 0;
@@ -100,7 +100,8 @@
       if (button) button.addEventListener("click", onClick);
     }
     goToTop();
-    announce(node.querySelector(".task-question").textContent);
+    const opening = task.controller.opening ? task.controller.opening() : "";
+    announce(`${node.querySelector(".task-question").textContent} ${opening}`.trim());
     return task;
   };
 

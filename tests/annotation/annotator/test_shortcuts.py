@@ -10,9 +10,11 @@ from django.urls import reverse
 from annotation.annotator import pages, shortcuts
 from annotation.annotator.shortcuts import (
     EVERY_TASK,
+    GUIDED,
     PAIR,
     RANKING,
     SHORTCUT_GROUPS,
+    TYPED,
     Shortcut,
     key_caps,
     shortcut_table,
@@ -21,7 +23,7 @@ from annotation.models import Assignment
 from annotation.preferences.scale import SCALE_POINTS, TIE
 from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
 
-WITHOUT_SINGLE_KEYS = {"Enter", "ArrowUp", "ArrowDown"}
+WITHOUT_SINGLE_KEYS = {"Enter", "ArrowUp", "ArrowDown", "Backspace", "Escape"}
 
 
 def test_no_key_has_two_meanings_on_one_page():
@@ -29,8 +31,8 @@ def test_no_key_has_two_meanings_on_one_page():
         group.name: [key for shortcut in group.shortcuts for key in shortcut.keys]
         for group in SHORTCUT_GROUPS
     }
-    assert set(keys) == {EVERY_TASK, PAIR, RANKING}
-    for kind in (PAIR, RANKING):
+    assert set(keys) == {EVERY_TASK, PAIR, RANKING, TYPED, GUIDED}
+    for kind in (PAIR, RANKING, TYPED, GUIDED):
         together = keys[EVERY_TASK] + keys[kind]
         assert len(together) == len(set(together))
 
@@ -64,6 +66,25 @@ def test_what_each_key_does():
         **{key: ("set_strength", strength) for key, strength in zip("1234", (3, 2, 1, 0), strict=True)},
         "0": ("tie_next", None),
         "X": ("unfold", None),
+        "O": ("order_by", TYPED),
+        "Q": ("order_by", GUIDED),
+        "Backspace": ("take_back", None),
+    }
+    assert done[TYPED] == {
+        **{label: ("type", label) for label in "ABCDEFGHI"},
+        "=": ("tie_next_typed", None),
+        "+": ("tie_next_typed", None),
+        "Backspace": ("take_back", None),
+        "Escape": ("leave_way", None),
+        "Q": ("order_by", GUIDED),
+    }
+    assert done[GUIDED] == {
+        "1": ("answer", 0),
+        "2": ("answer", 1),
+        "0": ("answer", "tie"),
+        "Backspace": ("take_back", None),
+        "Escape": ("leave_way", None),
+        "O": ("order_by", TYPED),
     }
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 from django.urls import reverse
 
+from annotation.annotator.presenter import PAGE_VERSION
 from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import Judgment, Task
 from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
@@ -72,11 +73,15 @@ class TestTheServer:
         version = publish("Prefer the shorter one.")
         task = post(client, url("next_task", project)).json()
         assert "reload it" in task["html"] and '<kbd aria-hidden="true">3</kbd> significantly' in task["html"]
-        fresh = client.post(
-            url("next_task", project), "{}", content_type="application/json", headers={"X-Page-Version": "2"}
-        ).json()
-        assert "reload it" not in fresh["html"]
-        assert '<kbd aria-hidden="true">1</kbd> significantly' in fresh["html"]
+        for page_version in ("2", PAGE_VERSION):
+            fresh = client.post(
+                url("next_task", project),
+                "{}",
+                content_type="application/json",
+                headers={"X-Page-Version": page_version},
+            ).json()
+            assert ("reload it" in fresh["html"]) == (page_version != PAGE_VERSION)
+            assert '<kbd aria-hidden="true">1</kbd> significantly' in fresh["html"]
         old = answer(key(), tiers=[["A"], ["B"], ["C"]], strengths=[1, 1])
         assert post(client, url("submit", project, public_id=task["public_id"]), old).status_code == 201
         assert Judgment.objects.get().guideline_version == version

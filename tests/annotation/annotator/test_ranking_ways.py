@@ -1,0 +1,199 @@
+"""A ranking put in order by letters that are typed, and by questions about two answers, in a real browser."""
+
+from math import ceil, log2
+
+import pytest
+
+from annotation.models import Judgment
+from annotation.preferences.scale import tiers_to_labels
+from tests.annotation.annotator.test_ranking_page import tiers_on_screen
+from tests.annotation.annotator.test_work_page import axe, wait_for_another, wait_for_task, wait_until
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def at_ranking(page, ada, make_batch, address, open_as):
+    """Opens a ranking of `k` answers, and gives its public id."""
+
+    def open_it(k, tasks=1):
+        make_batch(tasks=tasks, responses_per_task=k)
+        open_as(page, ada).goto(address("annotate"))
+        return wait_for_task(page)
+
+    return open_it
+
+
+def answer_by(page, rank, *, how="key", limit=60):
+    """Answers every question from `rank` (0 is best), by key or by click; how many there were."""
+    asked = 0
+    while page.is_visible("#guided") and asked < limit:
+        first, second = page.eval_on_selector_all(
+            "#guided-pair .rank-card", "cards => cards.map(card => card.dataset.response)"
+        )
+        verdict = (rank[first] > rank[second]) - (rank[first] < rank[second])
+        if how == "key":
+            page.keyboard.press({-1: "1", 0: "0", 1: "2"}[verdict])
+        else:
+            page.click(f".guided-answer[data-better='{ {-1: '0', 0: 'tie', 1: '1'}[verdict] }']")
+        asked += 1
+    return asked
+
+
+def stored_labels():
+    judgment = Judgment.objects.get()
+    return tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths
+
+
+def test_nine_letters_rank_nine_answers_and_eight_digits_grade_them(page, at_ranking):
+    at_ranking(9)
+    page.keyboard.press("o")
+    for letter in "ihgfedcba":
+        page.keyboard.press(letter)
+    assert tiers_on_screen(page) == [[label] for label in "IHGFEDCBA"]
+    for digit in "12341234":
+        page.keyboard.press(digit)
+    page.keyboard.press("Enter")
+    wait_until(page, lambda: Judgment.objects.exists())
+    assert stored_labels() == ([[label] for label in "IHGFEDCBA"], [3, 2, 1, 0] * 2)
+
+
+def test_letters_with_ties_and_slips(page, at_ranking):
+    at_ranking(5)
+    page.keyboard.press("o")
+    for key in ["c", "=", "a", "c", "e", "Backspace", "+", "Backspace", "d", "+", "b"]:
+        page.keyboard.press(key)
+    assert page.inner_text("#typed-order") == "C = A > D = B > …"
+    page.keyboard.press("Enter")
+    assert "E has no place yet" in page.inner_text("#task-problem")
+    page.keyboard.press("e")
+    assert tiers_on_screen(page) == [["A", "C"], ["B", "D"], ["E"]]
+    page.keyboard.press("Backspace")  # the last letter again
+    assert page.is_visible("#typed")
+    page.keyboard.press("=")
+    page.keyboard.press("e")
+    assert tiers_on_screen(page) == [["A", "C"], ["B", "D", "E"]]
+    page.keyboard.press("2")
+    page.keyboard.press("Enter")
+    wait_until(page, lambda: Judgment.objects.exists())
+    assert stored_labels() == ([["A", "C"], ["B", "D", "E"]], [2])
+
+
+def test_escape_leaves_the_letters_and_they_pick_answers_again(page, at_ranking):
+    at_ranking(3)
+    for key in ("o", "c", "Escape", "c", "ArrowUp"):
+        page.keyboard.press(key)
+    assert page.is_hidden("#typed")
+    assert tiers_on_screen(page) == [["A"], ["C"], ["B"]]
+
+
+def test_the_way_chosen_last_is_that_of_the_next_ranking(page, at_ranking):
+    first = at_ranking(3, tasks=2)
+    page.click("[data-way=typed]")
+    for key in ("c", "b", "a", "1", "1", "Enter"):
+        page.keyboard.press(key)
+    wait_for_another(page, first)
+    assert page.is_visible("#typed")
+    for letter in "bca":
+        page.keyboard.press(letter)
+    assert tiers_on_screen(page) == [["B"], ["C"], ["A"]]
+
+
+def test_letters_by_touch_on_a_small_phone(browser, ada, make_batch, address, open_as):
+    make_batch(tasks=1, responses_per_task=4)
+    context = browser.new_context(viewport={"width": 320, "height": 640}, has_touch=True, is_mobile=True)
+    page = open_as(context.new_page(), ada)
+    page.goto(address("annotate"))
+    wait_for_task(page)
+    page.tap("[data-way=typed]")
+    for label in "DB":
+        page.tap(f"[data-type={label}]")
+    page.tap("[data-type-tie]")
+    page.tap("[data-type=A]")
+    page.tap("[data-type=C]")
+    assert tiers_on_screen(page) == [["D"], ["A", "B"], ["C"]]
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    context.close()
+
+
+@pytest.mark.parametrize("how", ["key", "click"])
+def test_questions_find_the_order_of_nine(page, at_ranking, how):
+    at_ranking(9)
+    page.keyboard.press("q")
+    rank = dict(zip("ABCDEFGHI", [4, 1, 3, 1, 0, 5, 3, 2, 4], strict=True))
+    assert "of at most 21" in page.inner_text("#guided-count")
+    assert answer_by(page, rank, how=how) <= sum(ceil(log2(i + 1)) for i in range(1, 9))
+    expected = [["E"], ["B", "D"], ["H"], ["C", "G"], ["A", "I"], ["F"]]
+    assert tiers_on_screen(page) == expected
+    for digit in "12341":
+        page.keyboard.press(digit)
+    page.keyboard.press("Enter")
+    wait_until(page, lambda: Judgment.objects.exists())
+    assert stored_labels() == (expected, [3, 2, 1, 0, 3])
+
+
+def test_questions_go_on_after_a_reload_and_the_last_is_taken_back(page, at_ranking):
+    handle = at_ranking(6)
+    page.keyboard.press("q")
+    page.keyboard.press("1")  # A over B
+    page.keyboard.press("2")  # a slip: C over A
+    page.keyboard.press("Backspace")
+    assert page.inner_text("#guided-count") == "Question 2 of at most 11"
+    asked = page.inner_text("#guided-title")
+    page.keyboard.press("Enter")
+    assert "Say which is better" in page.inner_text("#task-problem")
+    page.reload()
+    assert wait_for_task(page) == handle
+    assert (page.inner_text("#guided-title"), page.inner_text("#guided-count")) == (
+        asked,
+        "Question 2 of at most 11",
+    )
+    answer_by(page, {label: rank for rank, label in enumerate("ABCDEF")})
+    assert tiers_on_screen(page) == [[label] for label in "ABCDEF"]
+    page.keyboard.press("Backspace")
+    assert page.is_visible("#guided")
+
+
+def test_who_goes_on_by_hand_keeps_what_the_questions_have_told(page, at_ranking):
+    at_ranking(4)
+    page.keyboard.press("q")
+    page.keyboard.press("2")  # B over A
+    page.keyboard.press("Escape")
+    assert tiers_on_screen(page) == [["B"], ["A"], ["C"], ["D"]]
+
+
+def test_an_answer_against_the_order_is_shown_and_settled(page, at_ranking):
+    """Of A > B > C > D, by hand C goes over B, which the questions had said otherwise; then they are asked again."""
+    at_ranking(4)
+    page.keyboard.press("q")
+    answer_by(page, {label: rank for rank, label in enumerate("ABCD")})
+    assert page.locator("#guided-contradictions li").count() == 0
+    page.keyboard.press("c")
+    page.keyboard.press("ArrowUp")
+    said = page.locator("#guided-contradictions li")
+    assert said.count() == 1
+    assert "You said that B is better than C. The order says otherwise." in said.inner_text()
+    said.get_by_role("button", name="Keep the order of B and C").click()
+    assert page.locator("#guided-contradictions li").count() == 0
+    assert tiers_on_screen(page) == [["A"], ["C"], ["B"], ["D"]]
+    page.locator(".guided-said summary").click()
+    page.get_by_role("button", name="Ask again about A and B").click()
+    assert page.inner_text("#guided-title") == "Which is better, A or B?"
+    page.keyboard.press("2")
+    # What hung on it is asked anew; the rest is known.
+    answer_by(page, dict(zip("BACD", range(4), strict=True)))
+    assert tiers_on_screen(page)[0] == ["B"]
+    assert sorted(label for tier in tiers_on_screen(page) for label in tier) == list("ABCD")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_both_ways_are_accessible_and_fit(page, at_ranking, scheme, width):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+    at_ranking(4)
+    for way, panel in (("typed", "#typed"), ("guided", "#guided")):
+        page.click(f"[data-way={way}]")
+        assert page.is_visible(panel)
+        assert axe(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
