@@ -103,11 +103,11 @@ print(f"{len(judgments)} judgments came.")
 
 # %% [markdown]
 # ## Freeze
-# A dataset never changes again. Its files are downloaded, each checked by its SHA-256; the same rows come as a table of
-# Arrow without a file in between.
+# A dataset never changes again; one of many judgments is frozen by a worker, which is waited for. Its files are
+# downloaded, each checked by its SHA-256; the same rows come as a table of Arrow without a file in between.
 
 # %%
-dataset = kitchen.datasets.create(name="first-answers", licence="CC-BY-4.0")
+dataset = kitchen.freeze_dataset(name="first-answers", licence="CC-BY-4.0")
 kitchen.download_dataset(dataset["id"], FOLDER)
 table = kitchen.datasets.rows(dataset["id"], view="comparisons").table()
 print(

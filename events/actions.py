@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from events.addresses import parse_url
+from events.addresses import origin, parse_url
 from events.errors import WebhookConflict, WebhookRefused
 from events.kinds import require_known
 from events.models import Delivery, OutboxEntry, Webhook
@@ -49,7 +49,9 @@ def create_webhook(
         position=last.pk if last else 0,
         created_by=actor,
     )
-    record_audit(actor=actor, action="webhook.create", project=project, target=webhook, url=url, kinds=kinds)
+    record_audit(
+        actor=actor, action="webhook.create", project=project, target=webhook, url=origin(url), kinds=kinds
+    )
     return webhook
 
 
@@ -83,12 +85,18 @@ def change_webhook(
         "kinds": locked.kinds if kinds is None else list(kinds),
         "description": locked.description if description is None else description.strip(),
     }
-    after["kinds"] = _checked(after["url"], after["kinds"], after["description"])
+    # A kind that it has and that this version does not know may stay; to take it away would be to change what it hears.
+    _checked(
+        after["url"], [kind for kind in after["kinds"] if kind not in locked.kinds], after["description"]
+    )
+    after["kinds"] = list(dict.fromkeys(after["kinds"]))
     if changes := {name: value for name, value in after.items() if value != before[name]}:
         for name, value in changes.items():
             setattr(locked, name, value)
         locked.save(update_fields=[*changes])
-        record_audit(actor=actor, action="webhook.change", project=locked.project, target=locked, **changes)
+        # An audit row stays for good and is read by operators: a secret in the address is none of its business.
+        audited = changes | ({"url": origin(locked.url)} if "url" in changes else {})
+        record_audit(actor=actor, action="webhook.change", project=locked.project, target=locked, **audited)
     return locked
 
 
@@ -119,7 +127,9 @@ def turn_off(*, actor: User, webhook: Webhook) -> Webhook:
 def remove_webhook(*, actor: User, webhook: Webhook) -> None:
     """With its deliveries and dead letters."""
     locked = _lock(webhook)
-    record_audit(actor=actor, action="webhook.remove", project=locked.project, target=locked, url=locked.url)
+    record_audit(
+        actor=actor, action="webhook.remove", project=locked.project, target=locked, url=origin(locked.url)
+    )
     locked.delete()
 
 

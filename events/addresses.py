@@ -59,6 +59,19 @@ def parse_url(text: str) -> SplitResult:
     return parts
 
 
+def origin(url: str) -> str:
+    """`https://host:port` of a webhook's address: what may be said of it to others than its managers. The rest, the
+    path and what follows, is a secret with many receivers.
+    """
+    try:
+        parts = urlsplit(url)
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        return ""
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+
+
 def _refused(message: str) -> WebhookRefused:
     return WebhookRefused(message, code="webhook_url", fields={"url": message})
 

@@ -19,7 +19,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from rest_framework.utils.encoders import JSONEncoder
 
-from events.addresses import parse_url
+from events.addresses import origin, parse_url
 from events.errors import WebhookRefused
 from events.feed import describe
 from events.kinds import expand
@@ -243,16 +243,20 @@ def _settle(claim: _Claim, event: Event, answer: Answer) -> bool:
 
 
 def _turn_off(claim: _Claim, reason: str) -> None:
-    """The site does it, in the name of who made the webhook; it is an event, so that others may tell of it."""
+    """The site does it, in the name of who made the webhook; it is an event, so that others may tell of it.
+
+    Reviewers and other receivers read that event: the whole address and the reason stay with the webhook, which
+    managers alone see.
+    """
     webhook = claim.webhook
     claim.change(is_on=False, off_reason=reason[:300])
-    said = {"webhook": webhook.pk, "url": webhook.url, "reason": webhook.off_reason}
+    said = {"webhook": webhook.pk, "url": origin(webhook.url)}
     OutboxEntry.objects.create(kind="webhook.turned_off", project_id=webhook.project_id, data=said)
     record_audit(
         actor=webhook.created_by,
         action="webhook.turned_off",
         project=webhook.project,
         target=webhook,
-        reason=reason,
+        url=origin(webhook.url),
     )
     logger.warning("webhook %s of %s is off: %s", webhook.pk, webhook.project.slug, reason)

@@ -7,6 +7,7 @@ from typing import Any
 
 from annotation.api.judgments import JudgmentSerializer
 from annotation.models import Judgment
+from events.addresses import origin
 from events.kinds import expand
 from events.models import Event
 from events.publishing import PUBLISHED_BY_A_READER, publish_events
@@ -83,10 +84,20 @@ def describe(events: Iterable[Event], capabilities: frozenset[Capability]) -> li
             "cursor": cursor_of(event),
             "type": event.kind,
             "timestamp": event.created_at,
-            "data": judgments.get(event.data.get("judgment"), event.data),
+            "data": judgments.get(event.data.get("judgment")) or public_data(event),
         }
         for event in events
     ]
+
+
+def public_data(event: Event) -> dict[str, Any]:
+    """What an event says to whoever reads the feed. Events of a webhook that were stored by earlier versions have its
+    whole address and a reason, which are for its managers.
+    """
+    data: dict[str, Any] = event.data
+    if event.kind != "webhook.turned_off":
+        return data
+    return {"webhook": data.get("webhook"), "url": origin(data.get("url", ""))}
 
 
 def _judgments(keys: list[int], capabilities: frozenset[Capability]) -> dict[Any, dict[str, Any]]:

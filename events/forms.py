@@ -1,11 +1,12 @@
 """The form of a webhook; what it may be is decided in actions."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 
 from events.actions import MAX_DESCRIPTION
-from events.kinds import KINDS
+from events.kinds import GROUPS, KINDS, NAMES
 from events.models import MAX_URL
 from workspace.forms import StyledFormMixin
 
@@ -18,14 +19,41 @@ class WebhookForm(StyledFormMixin, forms.Form):
         help_text="It is sent each event by POST, signed with a secret that you see once.",
     )
     description = forms.CharField(required=False, max_length=MAX_DESCRIPTION, help_text="What it is for.")
+    all_kinds = forms.BooleanField(
+        required=False, label="All events", help_text="Also kinds that come later."
+    )
     kinds = forms.MultipleChoiceField(
         required=False,
-        choices=[(kind, kind) for kind in KINDS if kind != "webhook.test"],
         widget=forms.SelectMultiple(attrs={"size": 10}),
-        label="Events",
-        help_text="Those it is told of; none chosen: all, also kinds that come later. Ctrl or Cmd chooses several.",
+        label="Or only these events",
+        help_text="A group is all of its kinds, also later ones. Ctrl or Cmd chooses several.",
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, stored: Sequence[str] = (), **kwargs: Any) -> None:
+        """`stored`: the kinds that the webhook has. Those that nobody may choose any more can be kept, or the form
+        would come back without them, and a webhook without kinds is told of all.
+        """
         super().__init__(*args, **kwargs)
+        kinds = self.fields["kinds"]
+        assert isinstance(kinds, forms.MultipleChoiceField)
+        other = [(kind, f"{kind} (not known any more)") for kind in stored if kind not in NAMES]
+        kinds.choices = [
+            ("Groups", [(group, f"{group}: all of them") for group in GROUPS]),
+            ("Kinds", [(kind, kind) for kind in KINDS]),
+            *([("Earlier", other)] if other else []),
+        ]
         self.add_bootstrap_classes()
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if not self.has_error("kinds"):
+            if values["all_kinds"] and values["kinds"]:
+                self.add_error("kinds", "Either all events or those chosen here: take one of the two back.")
+            elif not values["all_kinds"] and not values["kinds"]:
+                # To an action no kinds are all kinds: nobody is told more because a choice was lost on the way.
+                self.add_error("kinds", "Choose at least one, or tick “All events”.")
+        return values
+
+    def webhook_options(self) -> dict[str, Any]:
+        """The arguments of create_webhook and change_webhook."""
+        return {name: self.cleaned_data[name] for name in ("url", "description", "kinds")}

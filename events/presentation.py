@@ -7,6 +7,7 @@ from typing import Any
 from django.urls import reverse
 
 from annotation.models import Judgment
+from events.feed import public_data
 from events.kinds import KINDS
 from events.models import Event
 from workspace.models import Project
@@ -37,7 +38,7 @@ def event_rows(project: Project, events: Sequence[Event]) -> list[EventRow]:
 
 
 def _row(project: Project, event: Event, judgments: Mapping[int, Mapping[str, Any]]) -> EventRow:
-    data, slug = event.data, project.slug
+    data, slug = public_data(event), project.slug
     about = url = ""
     match event.kind.partition(".")[0]:
         case "judgment" if row := judgments.get(data["judgment"]):

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult
 from events.addresses import Address, AddressRefused, port_of, resolve
 
 CONNECT_SECONDS = 5.0
-ATTEMPT_SECONDS = 15.0  # from the connection to the answer's end
+ATTEMPT_SECONDS = 15.0  # connecting, the handshake of TLS and the answer to its end, all together
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_REASON = 300
 MAX_ADDRESSES = 3  # of a name that are tried
@@ -66,15 +66,16 @@ def _say(status: int) -> str:
 
 
 def _post(url: SplitResult, addresses: list[Address], headers: dict[str, str], body: bytes) -> int:
-    connection = _Connection(url, _connect(addresses, port_of(url)))
+    deadline = time.monotonic() + ATTEMPT_SECONDS
+    connection = _Connection(url, _connect(addresses, port_of(url), deadline))
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     # A timeout of the socket begins anew with each byte: whoever sends one a second would never be done.
     overdue = threading.Event()
-    watch = threading.Timer(ATTEMPT_SECONDS, connection.cut, [overdue])
+    watch = threading.Timer(deadline - time.monotonic(), connection.cut, [overdue])
     watch.daemon = True
     watch.start()
     try:
-        connection.begin()
+        connection.begin(overdue)
         connection.request("POST", target, body, headers)
         answer = connection.getresponse()
         if overdue.is_set():
@@ -92,11 +93,14 @@ def _post(url: SplitResult, addresses: list[Address], headers: dict[str, str], b
         connection.close()
 
 
-def _connect(addresses: list[Address], port: int) -> socket.socket:
+def _connect(addresses: list[Address], port: int, deadline: float) -> socket.socket:
     failure: OSError = OSError("no address")
     for address in addresses[:MAX_ADDRESSES]:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
         try:
-            return socket.create_connection((str(address), port), timeout=CONNECT_SECONDS)
+            return socket.create_connection((str(address), port), timeout=min(CONNECT_SECONDS, left))
         except OSError as error:
             failure = error
     raise failure
@@ -113,9 +117,17 @@ class _Connection(http.client.HTTPConnection):
         self.url, self.sock = url, connected
         self.sock.settimeout(ATTEMPT_SECONDS)
 
-    def begin(self) -> None:
-        if self.url.scheme == "https":
-            self.sock = tls_context().wrap_socket(self.sock, server_hostname=self.url.hostname)
+    def begin(self, overdue: threading.Event) -> None:
+        if self.url.scheme != "https":
+            return
+        # The handshake comes after the socket that `cut` reaches has become this one: wrapping takes the old one's
+        # descriptor away, and a receiver that sends its half of the handshake in drops would never be cut off.
+        self.sock = tls_context().wrap_socket(
+            self.sock, server_hostname=self.url.hostname, do_handshake_on_connect=False
+        )
+        if overdue.is_set():
+            raise TimeoutError
+        self.sock.do_handshake()
 
     def cut(self, overdue: threading.Event) -> None:
         overdue.set()

@@ -85,7 +85,9 @@ def webhooks(request: ProjectRequest) -> HttpResponse:
     form = WebhookForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            made = actions.create_webhook(actor=request.user, project=request.project, **form.cleaned_data)
+            made = actions.create_webhook(
+                actor=request.user, project=request.project, **form.webhook_options()
+            )
         except ActionError as error:
             _add_errors(form, error)
         else:
@@ -102,17 +104,17 @@ def webhooks(request: ProjectRequest) -> HttpResponse:
 def webhook(request: ProjectRequest, pk: int) -> HttpResponse:
     found = access_webhook(request.project, pk)
     if request.method == "POST":
-        form = WebhookForm(request.POST)
+        form = WebhookForm(request.POST, stored=found.kinds)
         if form.is_valid():
             try:
-                actions.change_webhook(actor=request.user, webhook=found, **form.cleaned_data)
+                actions.change_webhook(actor=request.user, webhook=found, **form.webhook_options())
             except ActionError as error:
                 _add_errors(form, error)
             else:
                 return redirect("events:webhook", slug=request.project.slug, pk=pk)
     else:
-        kinds = expand(found.kinds) if found.kinds else []
-        form = WebhookForm(initial={"url": found.url, "description": found.description, "kinds": kinds})
+        initial = {"url": found.url, "description": found.description, "kinds": found.kinds}
+        form = WebhookForm(initial=initial | {"all_kinds": not found.kinds}, stored=found.kinds)
     cookie = _cookie(request, found)
     secret = request.get_signed_cookie(cookie["key"], default="", max_age=SHOWN_FOR_SECONDS)
     deliveries = found.deliveries.select_related("event")

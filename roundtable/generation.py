@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from roundtable.operations import Operation, success_content, walk
+from roundtable.operations import Operation, success_contents, walk
 
 FOLDER = Path(__file__).parent / "client" / "resources"
 SHARED, ALL = "shared", "everything"
@@ -263,7 +263,10 @@ def _answer_type(operation: Operation, described: Mapping[str, Any]) -> str:
             return "Rows"
         case "file":
             return "Download"
-    name = _type(success_content(described)["application/json"]["schema"])
+    names = [
+        _type(content["application/json"]["schema"]) for content in success_contents(described) if content
+    ]
+    name = " | ".join(dict.fromkeys(names))
     return f"Pages[{name.removesuffix('Page')}]" if operation.answer == "page" else name
 
 

@@ -68,8 +68,11 @@ def _answer(described: Mapping[str, Any]) -> Answer:
 
 def success_content(described: Mapping[str, Any]) -> Mapping[str, Any]:
     """By content type, what a success is answered with."""
-    for status, answer in described["responses"].items():
+    return next(success_contents(described), {})
+
+
+def success_contents(described: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Of each status of success, the lowest first: work that is done at once (201) or queued (202)."""
+    for status, answer in sorted(described["responses"].items()):
         if status.startswith("2"):
-            content: Mapping[str, Any] = answer.get("content", {})
-            return content
-    return {}
+            yield answer.get("content", {})

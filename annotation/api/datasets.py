@@ -14,17 +14,20 @@ from rest_framework.response import Response
 
 from annotation.access import access_dataset
 from annotation.batches.actions import find_batches
-from annotation.datasets.actions import describe_dataset, freeze_dataset
+from annotation.datasets.actions import describe_dataset
 from annotation.datasets.conditions import Conditions
 from annotation.datasets.files import MANIFEST, dataset_comparisons, dataset_judgments, dataset_manifest
+from annotation.datasets.freezing import freeze_or_queue
 from annotation.models import COUNTED_PURPOSES, PreferenceDataset, Prompt, Task
 from annotation.record_columns import judgment_rows
 from learning.interface.plain_files import open_plain
 from learning.interface.record_schemas import COMPARISONS, JUDGMENTS
+from runs.api.views import RunSerializer
+from runs.models import Run
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import Body, OrderField, PageQuery, Query
 from workspace.api.fields import NATURAL, JsonValue
-from workspace.api.operations import is_known, operation
+from workspace.api.operations import Queued, is_known, operation
 from workspace.api.streams import CONTENT_TYPES, stream_rows
 from workspace.criteria import find_criterion
 from workspace.models import User
@@ -124,16 +127,27 @@ class Datasets(ProjectApiView):
         """The project's datasets."""
         return self.project.preference_datasets.select_related("criterion", "created_by").defer("statistics")
 
-    @operation(Capability.MANAGE, body=NewDataset, answers=DatasetSerializer, creates=True, is_long=True)
-    def post(self, request: Request, data: dict[str, Any]) -> PreferenceDataset:
-        """Freeze the judgments that are there now."""
+    @operation(
+        Capability.MANAGE,
+        body=NewDataset,
+        answers=DatasetSerializer,
+        queues=RunSerializer,
+        creates=True,
+        is_long=True,
+    )
+    def post(self, request: Request, data: dict[str, Any]) -> PreferenceDataset | Queued:
+        """Freeze the judgments that are there now.
+
+        Of more than 50,000 a worker does it: then the answer is 202 and the run. When the run is done, `dataset` of its
+        result (`runs/ID/result`) is the dataset's number.
+        """
         asked = {
             name: data.pop(name, None)
             for name in ("min_agreement", "min_characters", "max_characters", "since", "until")
         }
         criteria = [find_criterion(self.project, name) for name in data.pop("criteria")]
         batches = find_batches(self.project, data.pop("batches", None))
-        return freeze_dataset(
+        made = freeze_or_queue(
             actor=self.actor,
             project=self.project,
             criteria=criteria,
@@ -141,6 +155,7 @@ class Datasets(ProjectApiView):
             conditions=Conditions(**asked),
             **data,
         )
+        return Queued(made) if isinstance(made, Run) else made
 
 
 class OneDataset(ProjectApiView):

@@ -12,14 +12,16 @@ from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.conditions import Conditions
 from annotation.datasets.descriptions import clean_description, clean_licence, clean_name
 from annotation.datasets.selection import Selection
-from annotation.models import PreferenceDataset
+from annotation.errors import InvalidBatch
+from annotation.models import Batch, PreferenceDataset
 from learning.interface.record_rows import iso_utc
+from learning.interface.run_directory import RunDirectory
 from runs.actions import queue_run
 from runs.models import Run
 from runs.run_kinds import Resources, RunKind
 from runs.site_environment import SITE_ENVIRONMENT
 from workspace.errors import ActionError
-from workspace.models import Project, User
+from workspace.models import Criterion, Project, User
 
 # Frozen within the request: a few seconds. Of more judgments the worker does it.
 FROZEN_AT_ONCE = 50_000
@@ -40,21 +42,23 @@ def freeze_or_queue(
     *,
     actor: User,
     project: Project,
-    name: str,
+    name: str | None = None,
     new_version: bool,
     licence: str,
     description: str,
+    reuse: bool = False,
     **selection: Any,
 ) -> PreferenceDataset | Run:
     """The dataset, or the run that makes it where there are more than FROZEN_AT_ONCE judgments to read.
 
-    `selection`: the arguments of Selection. Raises ActionError.
+    As freeze_dataset; `selection`: the arguments of Selection. Raises ActionError.
     """
     said: dict[str, Any] = {
         "name": name,
         "new_version": new_version,
         "licence": licence,
         "description": description,
+        "reuse": reuse,
     }
     judgments = Selection(project=project, **selection).judgments().count()
     if judgments <= FROZEN_AT_ONCE:
@@ -62,8 +66,8 @@ def freeze_or_queue(
     # What freezing would refuse is refused now, and not by a run that waits.
     clean_licence(licence)
     clean_description(description)
-    name = clean_name(name)
-    if not new_version and project.preference_datasets.filter(name=name).exists():
+    name = said["name"] = name if name is None else clean_name(name)
+    if name is not None and not new_version and project.preference_datasets.filter(name=name).exists():
         raise ActionError(
             f"There is a dataset named “{name}” already: take another name, or make it a new version of that one.",
             code="dataset_name_taken",
@@ -77,14 +81,14 @@ def freeze_or_queue(
         actor=actor,
         project=project,
         kind=FREEZE,
-        title=f"Freeze {name}",
+        title=f"Freeze {name or 'a dataset'}",
         config={},
         parameters={
             **said,
             "folder": uuid.uuid4().hex,
             "judgments": judgments,
             "criteria": [criterion.pk for criterion in selection["criteria"]],
-            "batches": None if batches is None else [batch.pk for batch in batches],
+            "batches": None if batches is None else {str(batch.pk): batch.name for batch in batches},
             "conditions": conditions,
             **{key: list(selection[key]) for key in ("rounds", "purposes", "annotator_kinds", "splits")},
         },
@@ -92,29 +96,65 @@ def freeze_or_queue(
 
 
 def freeze_of_run(run: Run, watch: Callable[[int], None]) -> PreferenceDataset:
-    """Done again after a kill it goes on from what is recorded, or begins anew."""
+    """Done again after a kill it goes on from what is recorded, or begins anew. Raises ActionError, also where what was
+    chosen is not there any more: what is left of it is another dataset than the one that was asked for.
+    """
+    if (made := dataset_of_run(run)) is not None:
+        return made
     asked: Mapping[str, Any] = run.parameters
     conditions = dict(asked["conditions"])
     for key in ("since", "until"):
         if conditions[key] is not None:
             conditions[key] = datetime.fromisoformat(conditions[key])
-    batches = asked["batches"]
     return freeze_dataset(
         actor=run.requested_by,
         project=run.project,
         folder_name=asked["folder"],
         watch=watch,
-        criteria=list(run.project.criteria.filter(pk__in=asked["criteria"])),
-        batches=None if batches is None else list(run.project.batches.filter(pk__in=batches)),
+        criteria=_criteria(run),
+        batches=_batches(run),
         conditions=Conditions(**conditions),
         **{key: asked[key] for key in ("rounds", "purposes", "annotator_kinds", "splits")},
         **{key: asked[key] for key in ("name", "new_version", "licence", "description")},
+        reuse=asked.get("reuse", False),
     )
 
 
+def _batches(run: Run) -> list[Batch] | None:
+    """Those that were named, all of them. Raises InvalidBatch."""
+    asked = run.parameters["batches"]
+    if asked is None:
+        return None
+    # A run that an earlier version queued has the numbers alone.
+    names = asked if isinstance(asked, dict) else {str(pk): f"number {pk}" for pk in asked}
+    found = {str(batch.pk): batch for batch in Batch.objects.for_datasets(run.project).filter(pk__in=names)}
+    for pk, name in names.items():
+        if pk not in found:
+            raise InvalidBatch(
+                f"The batch “{name}” was taken back or excluded while the dataset waited to be frozen: choose again.",
+                code="no_batch",
+            )
+    return list(found.values())
+
+
+def _criteria(run: Run) -> list[Criterion]:
+    asked = run.parameters["criteria"]
+    found = list(run.project.criteria.filter(pk__in=asked))
+    if len(found) < len(asked):
+        raise ActionError(
+            "A criterion was removed while the dataset waited to be frozen: choose again.",
+            code="no_criterion",
+        )
+    return found
+
+
 def dataset_of_run(run: Run) -> PreferenceDataset | None:
+    """What it made, or the earlier one of the same content where that would do."""
     directory = f"datasets/{run.parameters['folder']}"
-    return run.project.preference_datasets.filter(directory=directory).first()
+    if made := run.project.preference_datasets.filter(directory=directory).first():
+        return made
+    result = RunDirectory(run.path).result() if run.parameters.get("reuse") else None
+    return run.project.preference_datasets.filter(pk=result["dataset"]).first() if result else None
 
 
 def being_frozen(project: Project) -> QuerySet[Run]:

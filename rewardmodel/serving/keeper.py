@@ -134,37 +134,64 @@ class ScorerKeeper:
 
     def _take_over(self, claim: ServingClaim) -> None:
         serving = claim.serving
-        scorer = ScorerProcess(
-            serving, self.launcher, stop_grace_seconds=min(STOP_SECONDS, self.options.stop_grace_seconds)
-        )
-        kept = Kept(serving, scorer, since=time.monotonic())
-        self.kept[serving.pk] = kept
         try:
-            if not self.launcher.kill_leftovers(
-                serving_tag(serving), serving.fence - 1, claim.previous_process
-            ):
-                self._end(kept, State.FAILED, error="A scorer of an earlier start does not end.")
-                return
-            record_scorer(serving, None, self.launcher.host, self.options.lease_seconds)
-            if serving.stop_requested:
-                self._end(kept, State.STOPPED, reason="asked for")
-                return
-            require_recorded(serving.reward_model.artifact, self.hashes, lambda count: self._renew_all())
-            process = scorer.start(
-                serve_config(serving.reward_model, orphaned_after_seconds=2 * self.options.lease_seconds)
+            scorer = ScorerProcess(
+                serving,
+                self.launcher,
+                stop_grace_seconds=min(STOP_SECONDS, self.options.stop_grace_seconds),
             )
-            record_scorer(serving, process, self.launcher.host, self.options.lease_seconds)
+            kept = Kept(serving, scorer, since=time.monotonic())
+            self.kept[serving.pk] = kept
+            self._start(kept, claim)
         except LostServing:
-            self._let_go(kept)
+            self._forget(serving)
         except (ActionError, UserError) as error:
-            self._end(kept, State.FAILED, error=str(error))
+            self._give_back(serving, State.FAILED, str(error))
         except OSError as error:
-            self._end(kept, State.WAITING, error=f"The scorer could not be started: {describe_error(error)}")
-        except BaseException:
-            self._let_go(kept)
+            self._give_back(
+                serving, State.WAITING, f"The scorer could not be started: {describe_error(error)}"
+            )
+        except DATABASE_UNAVAILABLE_ERRORS:
+            # No failure of the scorer: the service is claimed again when its lease has lapsed.
+            self._forget(serving)
             raise
-        else:
-            logger.info("reward model %s: a scorer is being started", serving.reward_model_id)
+        except Exception as error:
+            # Whatever nobody thought of counts as well, or a scorer that cannot start would be tried for ever.
+            logger.exception("reward model %s: its scorer could not be started", serving.reward_model_id)
+            self._give_back(
+                serving, State.WAITING, f"The scorer could not be started: {describe_error(error)}"
+            )
+        except BaseException:
+            self._forget(serving)
+            raise
+
+    def _start(self, kept: Kept, claim: ServingClaim) -> None:
+        serving = claim.serving
+        if not self.launcher.kill_leftovers(serving_tag(serving), serving.fence - 1, claim.previous_process):
+            self._end(kept, State.FAILED, error="A scorer of an earlier start does not end.")
+            return
+        record_scorer(serving, None, self.launcher.host, self.options.lease_seconds)
+        if serving.stop_requested:
+            self._end(kept, State.STOPPED, reason="asked for")
+            return
+        require_recorded(serving.reward_model.artifact, self.hashes, lambda count: self._renew_all())
+        process = kept.scorer.start(
+            serve_config(serving.reward_model, orphaned_after_seconds=2 * self.options.lease_seconds)
+        )
+        record_scorer(serving, process, self.launcher.host, self.options.lease_seconds)
+        logger.info("reward model %s: a scorer is being started", serving.reward_model_id)
+
+    def _give_back(self, serving: Serving, to: str, error: str) -> None:
+        """What could not be started; it counts as a failure."""
+        try:
+            with suppress(LostServing):
+                end_serving(serving, to, error=error)
+        finally:
+            self._forget(serving)
+
+    def _forget(self, serving: Serving) -> None:
+        if kept := self.kept.get(serving.pk):
+            self._let_go(kept)
 
     def _renew_all(self) -> None:
         """While something long goes on. One that is lost is found out by its own next look."""

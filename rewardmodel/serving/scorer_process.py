@@ -1,6 +1,7 @@
 """One scorer as its worker has it: the folder it is started on, the process, what it says of itself."""
 
 import json
+import os
 import secrets
 import shutil
 import socket
@@ -71,7 +72,10 @@ class ScorerProcess:
             shutil.rmtree(folder, ignore_errors=True)
         self.directory.mkdir(parents=True)
         write_json_atomically(self.directory / "config.json", config)
-        (self.directory / "secret").write_text(self.secret)
+        # From its creation on nobody else's to read, whatever the umask: who has it may ask the scorer.
+        handle = os.open(self.directory / "secret", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(handle, "w") as file:
+            file.write(self.secret)
         self.process = self.launcher.start(self.launch)
         return self.process
 

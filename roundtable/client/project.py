@@ -3,17 +3,19 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar, Unpack
+from typing import TypeVar, Unpack, cast
 
 from roundtable.client.errors import RoundtableError, WaitedTooLong, WorkFailed
 from roundtable.client.resources.everything import ProjectResources
 from roundtable.client.streams import bar
 from roundtable.client.transport import Transport
 from roundtable.client.types import (
+    Dataset,
     Event,
     GetEventsQuery,
     Judgment,
     ListJudgmentsQuery,
+    NewDatasetRequest,
     OneRound,
     OneRun,
     Upload,
@@ -23,7 +25,7 @@ from roundtable.client.uploading import hash_file, send_file
 
 Found = TypeVar("Found")
 
-_FAILED_RUNS = {"failed", "cancelled"}
+_FAILED_RUNS = {"failed", "user_error", "cancelled"}
 _ENDED_ROUNDS = {"done", "failed", "cancelled"}
 
 
@@ -59,6 +61,18 @@ class Project(ProjectResources):
         if upload["state"] != "imported" and not settings.get("check_only"):
             raise WorkFailed(f"The import of {upload['name']}", upload["state"], outcome.get("sentence", ""))
         return upload
+
+    def freeze_dataset(self, *, timeout: float | None = None, **asked: Unpack[NewDatasetRequest]) -> Dataset:
+        """`datasets.create`, and the dataset when it is there. One of many judgments takes a worker of the site.
+
+        Raises WorkFailed where that fails, WaitedTooLong after `timeout` seconds: it goes on, and in the end
+        `datasets.list` has it.
+        """
+        made = self.datasets.create(**asked)
+        if "manifest_sha256" in made:
+            return cast(Dataset, made)
+        run = self.wait_for_run(made["id"], timeout=timeout)
+        return self.datasets.get(self.runs.result(run["id"])["result"]["dataset"])
 
     def wait_for_run(self, id: int, *, timeout: float | None = None) -> OneRun:
         """The run when it is done. Raises WorkFailed when it failed or was cancelled, WaitedTooLong."""

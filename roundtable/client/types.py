@@ -160,6 +160,7 @@ from roundtable.client.resources.webhooks import (
     PatchedChangedWebhookRequest,
     Webhook,
 )
+from roundtable.client.resources.work import GetWorkQuery, PersonWork, Work
 
 __all__ = [
     "AddedDemonstrations",
@@ -192,6 +193,7 @@ __all__ = [
     "GetEventsQuery",
     "GetJudgmentsRowsQuery",
     "GetRunsIdMetricsQuery",
+    "GetWorkQuery",
     "Guideline",
     "Import",
     "ImportBodyRequest",
@@ -265,6 +267,7 @@ __all__ = [
     "PatchedChangedWebhookRequest",
     "PatchedDatasetDescriptionRequest",
     "PatchedModelDescriptionRequest",
+    "PersonWork",
     "Policy",
     "PolicyEvaluation",
     "Preset",
@@ -309,4 +312,5 @@ __all__ = [
     "Upload",
     "UploadSettingsRequest",
     "Webhook",
+    "Work",
 ]

@@ -51,6 +51,36 @@ def test_a_run_is_waited_for(make_client, sleeps, end):
     assert len(sleeps) == 3
 
 
+@pytest.mark.parametrize("end", ["at once", "done", "user_error"])
+def test_a_dataset_is_frozen_at_once_or_waited_for(make_client, end):
+    states = iter(["running", end])
+    dataset = {"id": 5, "name": "herbs", "manifest_sha256": "0" * 64}
+
+    def answer(request):
+        path = request.url.path.removeprefix("/api/v1/projects/kitchen/")
+        run = {"id": 3, "title": "Freeze herbs", "state": "queued", "error": "The batch is gone."}
+        match request.method, path:
+            case "POST", "datasets":
+                assert json.loads(request.content) == {"name": "herbs"}
+                return (
+                    httpx.Response(201, json=dataset) if end == "at once" else httpx.Response(202, json=run)
+                )
+            case "GET", "runs/3":
+                return httpx.Response(200, json=run | {"state": next(states)})
+            case "GET", "runs/3/result":
+                return httpx.Response(200, json={"result": {"dataset": 5}})
+            case "GET", "datasets/5":
+                return httpx.Response(200, json=dataset)
+        raise AssertionError(path)
+
+    kitchen = make_client(answer).project("kitchen")
+    if end == "user_error":
+        with pytest.raises(WorkFailed, match="The batch is gone"):
+            kitchen.freeze_dataset(name="herbs")
+    else:
+        assert kitchen.freeze_dataset(name="herbs") == dataset
+
+
 def test_what_does_not_end_in_time_goes_on(make_client):
     def answer(request):
         return httpx.Response(200, json={"id": 3, "title": "Train", "state": "running", "error": ""})

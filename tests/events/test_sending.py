@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import ssl
+import threading
 import time
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -202,3 +203,53 @@ def test_the_guides_example_checks_a_signature():
     ):
         with pytest.raises(ValueError):
             verify(secret, headers, body)
+
+
+def test_a_handshake_in_drops_is_cut_off_when_its_time_is_up(settings, monkeypatch):
+    """The time of a socket begins anew with each byte; TLS takes the descriptor over before the first of them."""
+    settings.WEBHOOKS_PRIVATE_ADDRESSES = LOOPBACK
+    monkeypatch.setattr(sending, "ATTEMPT_SECONDS", 0.5)
+    ended = threading.Event()
+
+    def drip(listener):
+        connected, _ = listener.accept()
+        with connected:
+            connected.recv(65536)
+            connected.sendall(
+                b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb"
+            )  # a record of 16,383 bytes, and no more of it
+            try:
+                for _ in range(200):
+                    connected.sendall(b"\x00")
+                    if ended.wait(0.05):
+                        return
+            except OSError:
+                ended.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        answer = send(urlsplit(f"https://127.0.0.1:{listener.getsockname()[1]}/hook"), {}, BODY)
+        was_cut_by_us = not ended.is_set() or thread.is_alive()
+        ended.set()
+        thread.join()
+    assert (answer.status, answer.reason) == (None, "It did not answer within 0.5 seconds.")
+    assert answer.seconds < 5 and was_cut_by_us
+
+
+def test_connecting_to_several_addresses_takes_of_the_same_time(settings, monkeypatch):
+    settings.WEBHOOKS_PRIVATE_ADDRESSES = LOOPBACK
+    now = [100.0]
+    waits = []
+
+    def connect(address, timeout):
+        waits.append(timeout)
+        now[0] += timeout
+        raise TimeoutError
+
+    monkeypatch.setattr(sending, "ATTEMPT_SECONDS", 8.0)
+    monkeypatch.setattr(sending.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sending.socket, "create_connection", connect)
+    answers(monkeypatch, ["127.0.0.1", "127.0.0.2", "127.0.0.3"])
+    answer = send(urlsplit("http://slow.example/hook"), {}, BODY)
+    assert waits == [5.0, 3.0] and answer.reason == "It did not answer within 8 seconds."

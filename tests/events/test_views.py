@@ -1,5 +1,6 @@
 """The pages of events and webhooks: who may open them, what they say and do; the command beside them."""
 
+import json
 from io import StringIO
 
 import pytest
@@ -7,6 +8,7 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from annotation.judging.actions import withdraw_judgment
+from events import actions, delivery
 from events.actions import create_webhook
 from events.models import Delivery, OutboxEntry, Webhook
 from events.publishing import publish_events
@@ -149,10 +151,47 @@ def test_a_webhook_is_changed_on_its_page_and_shows_what_waits_and_was_delivered
     page = reverse("events:webhook", args=[project.slug, webhook.pk])
     text = client.get(page).content.decode()
     assert "It answered 500." in text and waiting.event.name in text and delivered.event.name in text
-    assert client.post(page, {"url": URL + "/2", "kinds": []}).status_code == 302
+    assert client.post(page, {"url": URL + "/2", "all_kinds": "on"}).status_code == 302
     webhook.refresh_from_db()
     assert (webhook.url, webhook.kinds, webhook.description) == (URL + "/2", [], "")
     assert client.post(page, {"url": "https://10.0.0.1/"}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "kinds", [["webhook.test"], ["run", "judgment.submitted"], ["older.kind", "round"], []]
+)
+def test_a_form_that_is_saved_as_it_came_changes_no_kinds(client, project, max_, webhook, kinds):
+    """Also groups, which are more than their kinds of today, and what this version does not know."""
+    Webhook.objects.update(kinds=kinds)
+    client.force_login(max_)
+    page = reverse("events:webhook", args=[project.slug, webhook.pk])
+    form = client.get(page).context["form"]
+    shown = {field.html_name: field.value() for field in form}
+    offered = [value for _, group in form.fields["kinds"].choices for value, _ in group]
+    assert set(shown["kinds"]) <= set(offered)
+    sent = {"url": shown["url"], "description": "New", "kinds": shown["kinds"]}
+    sent |= {"all_kinds": "on"} if shown["all_kinds"] else {}
+    assert client.post(page, sent).status_code == 302
+    webhook.refresh_from_db()
+    assert (webhook.description, webhook.kinds) == ("New", kinds)
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({}, "Choose at least one"),
+        ({"kinds": ["nothing"]}, "nothing is not one of"),
+        ({"kinds": ["run"], "all_kinds": "on"}, "Either all events or those"),
+    ],
+)
+def test_a_form_without_a_known_kind_widens_nothing(client, project, max_, webhook, sent, said):
+    Webhook.objects.update(kinds=["run.done"])
+    client.force_login(max_)
+    page = reverse("events:webhook", args=[project.slug, webhook.pk])
+    answer = client.post(page, {"url": URL} | sent)
+    assert answer.status_code == 422 and said in answer.content.decode()
+    webhook.refresh_from_db()
+    assert webhook.kinds == ["run.done"]
 
 
 def test_dead_letters_are_listed_with_their_reason_and_sent_again_or_dropped(
@@ -188,6 +227,37 @@ def test_what_the_site_turned_off_is_said_to_managers_where_they_look(client, pr
     assert "Nothing was delivered" not in text and URL not in text
 
 
+def test_of_an_address_the_feed_and_the_audit_say_its_host_alone(client, project, max_, ruth, program):
+    """An address is often a secret itself; a reason may quote what the receiver said."""
+    secret = "https://Hooks.example:8443/services/T0/SECRET?key=HIDDEN"
+    webhook = actions.create_webhook(actor=max_, project=project, url=secret)
+    actions.change_webhook(actor=max_, webhook=webhook, url=secret + "2")
+    claim = delivery._Claim.take(webhook.pk)
+    delivery._turn_off(claim, "It said HIDDEN.")
+    actions.remove_webhook(actor=max_, webhook=webhook)
+    # An event as versions before this one stored it.
+    OutboxEntry.objects.create(
+        kind="webhook.turned_off",
+        project_id=project.pk,
+        data={"webhook": 77, "url": secret, "reason": "It said HIDDEN."},
+    )
+    publish_events()
+    told = [event for event in project.events.all() if event.kind == "webhook.turned_off"]
+    assert len(told) == 2
+    client.force_login(ruth)
+    page = client.get(reverse("events:list", args=[project.slug])).content.decode()
+    answer = program(ruth, project, role="reviewer")("GET", f"projects/{project.slug}/events").json()
+    audited = list(AuditEvent.objects.filter(action__startswith="webhook.").values_list("details", flat=True))
+    sent = [delivery.message_body(event).decode() for event in told]
+    for said in (page, json.dumps(answer), json.dumps(audited), *sent):
+        assert "https://hooks.example:8443" in said
+        assert "SECRET" not in said and "HIDDEN" not in said
+    assert [event["data"] for event in answer["results"]] == [
+        {"webhook": webhook.pk, "url": "https://hooks.example:8443"},
+        {"webhook": 77, "url": "https://hooks.example:8443"},
+    ]
+
+
 def test_the_api_shows_a_secret_once_and_turns_a_webhook_on_and_off(program, project, max_):
     call = program(max_, project)
     address = f"projects/{project.slug}/webhooks"
@@ -207,7 +277,7 @@ def test_the_api_shows_a_secret_once_and_turns_a_webhook_on_and_off(program, pro
 def test_a_project_has_at_most_so_many_webhooks(project, max_, monkeypatch, webhook, client):
     monkeypatch.setattr("events.actions.MAX_WEBHOOKS", 1)
     client.force_login(max_)
-    answer = client.post(reverse("events:webhooks", args=[project.slug]), {"url": URL})
+    answer = client.post(reverse("events:webhooks", args=[project.slug]), {"url": URL, "all_kinds": "on"})
     assert answer.status_code == 422 and "remove one" in answer.content.decode()
 
 

@@ -39,6 +39,7 @@ class Operation:
     lists: type[BaseSerializer[Any]] | None = None  # of each row of the QuerySet that it returns
     body: type[BaseSerializer[Any]] | None = None
     query: type[Query] | None = None
+    queues: type[BaseSerializer[Any]] | None = None  # of the run, where it returns Queued: answered 202
     status: int = 200
     creates: bool = False  # takes an Idempotency-Key
     keyed: bool = False  # takes an Idempotency-Key, which its action keeps itself
@@ -50,6 +51,13 @@ class Operation:
     takes_file: bool = False
     # Reads by POST, as a search would: a token that only reads may.
     changes: bool = True
+
+
+@dataclass(frozen=True)
+class Queued:
+    """What a method returns whose work a worker does: the program looks at the run until it has ended."""
+
+    run: Any
 
 
 def operation(
@@ -92,6 +100,9 @@ def _render(what: Operation, view: Any, request: Request, result: Any) -> Any:
     if isinstance(result, HttpResponseBase):
         return result
     context = {"view": view, "request": request}
+    if isinstance(result, Queued):
+        assert what.queues is not None, "an operation that queues says as what: the schema tells it"
+        return Response(what.queues(result.run, context=context).data, status=202)
     if what.lists is not None:
         rows, address, cursor = read_page(result, view.query, request)
         page = page_of(what.lists)

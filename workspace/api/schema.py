@@ -95,6 +95,11 @@ class OperationSchema(AutoSchema):
             answers = {(what.status, "application/json"): what.answers}
         else:
             answers = {what.status: OpenApiResponse(description="Done.")}
+        if what.queues is not None:
+            queued: Any = what.queues
+            answers[202, "application/json"] = OpenApiResponse(
+                queued, "A worker does it: look at this run (`runs/ID`) until it has ended."
+            )
         if what.immutable:
             answers[304] = OpenApiResponse(description="Unchanged: the program has it.")
         for status in sorted(self._refusals()):

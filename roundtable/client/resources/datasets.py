@@ -143,10 +143,12 @@ class DatasetsResource(Resource):
             ),
         )
 
-    def create(self, *, idempotency_key: str | None = None, **body: Unpack[NewDatasetRequest]) -> Dataset:
+    def create(
+        self, *, idempotency_key: str | None = None, **body: Unpack[NewDatasetRequest]
+    ) -> Dataset | Run:
         """Freeze the judgments that are there now."""
         return cast(
-            Dataset,
+            Dataset | Run,
             self.perform(
                 Operation("post_datasets", "POST", "/projects/{slug}/datasets", answer="json", keyed=True),
                 {},

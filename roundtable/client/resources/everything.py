@@ -26,6 +26,7 @@ from roundtable.client.resources.schedules import SchedulesResource
 from roundtable.client.resources.tasks import TasksResource
 from roundtable.client.resources.uploads import UploadsResource
 from roundtable.client.resources.webhooks import WebhooksResource
+from roundtable.client.resources.work import WorkResource
 from roundtable.client.transport import Transport
 
 
@@ -58,6 +59,7 @@ class ProjectResources:
         self.tasks = TasksResource(transport, slug)
         self.uploads = UploadsResource(transport, slug)
         self.webhooks = WebhooksResource(transport, slug)
+        self.work = WorkResource(transport, slug)
 
 
 __all__ = ["ProjectResources", "ProjectsResource"]

@@ -1,0 +1,76 @@
+"""What a keeper does with a scorer that cannot be started, without a scorer."""
+
+import os
+import stat
+
+import pytest
+
+from rewardmodel.models import Serving
+from rewardmodel.serving import keeper as keeping
+from rewardmodel.serving.actions import start_serving
+from rewardmodel.serving.keeper import ScorerKeeper
+from rewardmodel.serving.scorer_process import ScorerProcess
+from runs.launchers import LocalLauncher, Process
+from runs.options import WorkerOptions
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+class NoProcess(LocalLauncher):
+    """Starts nothing and says that it did."""
+
+    def kill_leftovers(self, *arguments):
+        return True
+
+    def start(self, launch):
+        return Process(host=self.host, pid=1, identity="none")
+
+    def poll(self, process):
+        return 0
+
+
+@pytest.fixture
+def keeper(monkeypatch):
+    # The connection is the test's own, and so are its transactions.
+    monkeypatch.setattr(keeping, "close_old_connections", lambda: None)
+    return ScorerKeeper(WorkerOptions.from_settings(), NoProcess())
+
+
+@pytest.mark.parametrize("place", ["require_recorded", "ScorerProcess"])
+def test_a_start_that_nobody_foresaw_to_fail_counts_as_a_failure(
+    keeper, make_model, max_, monkeypatch, place
+):
+    def break_down(*arguments, **options):
+        raise ValueError("a config nobody thought of")
+
+    monkeypatch.setattr(keeping, place, break_down)
+    start_serving(actor=max_, reward_model=make_model("taste"))
+    keeper.step()
+    serving = Serving.objects.get()
+    # Tried three times, as after every failure; then only after a while or when somebody asks.
+    assert (serving.state, serving.failures) == ("failed", 3)
+    assert serving.error == "The scorer could not be started: ValueError: a config nobody thought of"
+    assert keeper.kept == {} and serving.lease_until is None
+
+
+def test_a_scorers_secret_is_its_own_users_alone_from_its_creation_on(make_model, max_, keeper, monkeypatch):
+    serving = start_serving(actor=max_, reward_model=make_model("taste"))
+    scorer = ScorerProcess(serving, keeper.launcher, stop_grace_seconds=1)
+    created = []
+    real = os.open
+
+    def look(path, flags, mode=0o777, **options):
+        handle = real(path, flags, mode, **options)
+        if str(path).endswith("secret"):
+            created.append(stat.S_IMODE(os.fstat(handle).st_mode))
+        return handle
+
+    monkeypatch.setattr(os, "open", look)
+    before = os.umask(0)
+    try:
+        scorer.start({})
+    finally:
+        os.umask(before)
+    path = scorer.directory / "secret"
+    assert created == [0o600] and stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text() == scorer.secret
