@@ -96,8 +96,9 @@ def _pages_of_tasks(tasks: QuerySet[Task]) -> Iterator[list[tuple[Any, ...]]]:
 
 
 _JUDGMENT_COLUMNS = (
-    "task_id pk supersedes_id withdrawn surplus order_shown tiers strengths marks annotator__pseudonym annotator__kind "
-    "rationale flags seconds guideline_version settings_version created_at source_id metadata from_import_id"
+    "task_id pk supersedes_id withdrawn surplus order_shown tiers strengths confidence marks annotator__pseudonym "
+    "annotator__kind rationale flags seconds guideline_version settings_version created_at source_id metadata "
+    "from_import_id"
 ).split()
 _RESPONSE_COLUMNS = (
     "task_id response_id response__external_id response__text response__source__kind response__source__name "
@@ -151,6 +152,11 @@ def _page_table(
         "created_at": map(iso_utc, judged["created_at"]),
         "source_id": judged["source_id"],
         "metadata": map(json_of_metadata, judged["metadata"]),
+        "confidence": judged["confidence"],
+        "other_marks": (
+            _other_marks(shown, marks, ids)
+            for shown, marks in zip(judged["order_shown"], judged["marks"], strict=True)
+        ),
     }
     of_batch = {
         "project": project.slug,
@@ -226,14 +232,28 @@ class _Responses:
 
 
 def numbers_of_record(marks: Mapping[str, Any]) -> dict[str, float]:
-    """Records hold numbers; yes/no is 1 or 0. What is none to a record (a word, an integer that was stored before they
-    were bounded and is beyond every float) stays in the database.
+    """A response's marks are numbers; yes/no is 1 or 0. Words and passages are in `other_marks`; an integer that was
+    stored before they were bounded and is beyond every float stays in the database.
     """
     return {
         name: float(marks[name])
         for name in sorted(marks)
         if isinstance(marks[name], _NUMBERS_OF_RECORD) and abs(marks[name]) <= sys.float_info.max
     }
+
+
+def _other_marks(order_shown: Sequence[int], marks: Marks, ids: Mapping[int, str]) -> str | None:
+    """The marks that are no numbers, by response id, as JSON text: words, texts and passages."""
+    other = {
+        ids[key]: said
+        for key in order_shown
+        if (said := {
+            name: value
+            for name, value in marks.get(str(key), {}).items()
+            if not isinstance(value, _NUMBERS_OF_RECORD)
+        })
+    }  # fmt: skip
+    return json_of_metadata(other or None)
 
 
 def json_of_metadata(metadata: Mapping[str, Any] | None) -> str | None:

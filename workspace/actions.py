@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -11,6 +12,7 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
+from workspace.asked import parse_asked
 from workspace.database import insert_row
 from workspace.errors import ActionError, InvitationUnusable, LastManager, StaleVersion
 from workspace.models import (
@@ -25,6 +27,7 @@ from workspace.models import (
     User,
 )
 from workspace.naming import project_slug
+from workspace.question_presets import criteria_of_new_project, find_preset
 from workspace.roles import (
     MACHINE_CAPABILITIES,
     ROLE_CAPABILITIES,
@@ -60,20 +63,23 @@ def create_project(
     *,
     actor: User,
     name: str,
-    criterion_name: str = "helpful",
-    question: str = "Which answer is more helpful?",
+    criterion_name: str | None = None,
+    question: str | None = None,
     guideline: str = "",
     overlap: int = 1,
     lease_minutes: int = 30,
     allow_ties: bool = True,
     ask_rationale: bool = False,
     description: str = "",
+    preset: str = "",
     split_salt: str | None = None,
 ) -> Project:
     """A project with its first criterion, question settings and guideline; the actor becomes its manager.
 
-    `split_salt` decides which prompts are held out; random unless a run must come out the same again.
+    `preset` (workspace.question_presets) says what is asked, ties included, and has criteria of its own beside the one
+    that is given. `split_salt` decides which prompts are held out; random unless a run must come out the same again.
     """
+    chosen = find_preset(preset) if preset else None
     if not any(map(str.isalnum, name)):
         raise ActionError(
             "A project's name needs at least one letter or digit.", fields={"name": "Needs a letter."}
@@ -93,13 +99,15 @@ def create_project(
             message, code="project_invalid", fields={"name": message} if taken else {}
         ) from error
     project.save()
-    criterion = _new_criterion(project, criterion_name, question)
+    criteria = criteria_of_new_project(chosen, criterion_name, question)
+    made = [_new_criterion(project, *one) for one in criteria]
     QuestionSettings.objects.create(
         project=project,
         version=1,
-        allow_ties=allow_ties,
+        allow_ties=chosen.allow_ties if chosen else allow_ties,
         ask_rationale=ask_rationale,
-        questions={criterion.name: criterion.question},
+        questions={criterion.name: criterion.question for criterion in made},
+        asked=chosen.asked.as_json() if chosen else {},
         created_by=actor,
     )
     Guideline.objects.create(project=project, version=1, text=guideline, created_by=actor)
@@ -144,23 +152,38 @@ def change_question_settings(
     allow_ties: bool,
     ask_rationale: bool,
     questions: Mapping[str, str] | None = None,
+    asked: Mapping[str, Any] | None = None,
+    preset: str = "",
     expected_version: int | None = None,
 ) -> QuestionSettings:
     """A new version; judgments made before keep the one they were made under, with the question that it asked.
 
-    `questions`: new ones by the names of their criteria; the others stay. Raises StaleVersion when `expected_version`
-    is given and somebody has changed them since, ActionError for a criterion that is not there or an unfit question.
+    `questions`: new ones by the names of their criteria; the others stay. `asked`: what is asked beside the order
+    (workspace.asked.parse_asked); or a `preset` says it, whose criteria are added; else it stays. Raises StaleVersion
+    when `expected_version` is given and somebody has changed them since, ActionError for a criterion that is not there
+    or an unfit question.
     """
     Project.objects.select_for_update().get(pk=project.pk)
     latest = project.question_settings.latest_version()
     version = latest.version if latest else 0
     require_version(expected_version, version)
+    now = latest.asked if latest else {}
+    if preset:
+        chosen = find_preset(preset)
+        now = chosen.asked.as_json()
+        there = set(project.criteria.values_list("name", flat=True))
+        for criterion, question in chosen.criteria:
+            if criterion not in there:
+                _new_criterion(project, criterion, question)
+    elif asked is not None:
+        now = parse_asked(asked).as_json()
     new = QuestionSettings.objects.create(
         project=project,
         version=version + 1,
         allow_ties=allow_ties,
         ask_rationale=ask_rationale,
         questions=_ask(project, questions or {}),
+        asked=now,
         created_by=actor,
     )
     record_audit(actor=actor, action="question_settings.change", project=project, target=new)

@@ -7,6 +7,7 @@ from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 
 from workspace.actions import MAX_INVITATIONS
 from workspace.models import MAX_LEASE_MINUTES, MAX_OVERLAP, Membership, Project
+from workspace.question_presets import DEFAULT_CRITERION, DEFAULT_QUESTION, PRESET_CHOICES
 from workspace.splits import format_test_per_tag, parse_test_per_tag
 from workspace.time_zones import known_time_zones
 
@@ -59,15 +60,22 @@ class ProjectForm(StyledFormMixin, forms.Form):
     criterion_name = forms.CharField(
         label="What is judged",
         max_length=40,
-        initial="helpful",
+        initial=DEFAULT_CRITERION,
         help_text="The criterion: one or two words for the quality that people compare answers by, such as helpful or "
         "harmless. Batches, datasets and reward models carry it; more criteria can be added later.",
     )
     question = forms.CharField(
         max_length=300,
-        initial="Which answer is more helpful?",
+        initial=DEFAULT_QUESTION,
         label="The question",
         help_text="As annotators read it above every task. It can be corrected later.",
+    )
+    preset = forms.ChoiceField(
+        required=False,
+        choices=PRESET_CHOICES,
+        label="What is asked beside the order",
+        help_text="A preset sets marks of each answer, flags, confidence and ties as a published project had them, and "
+        "its criteria. All of it can be changed in the settings.",
     )
     guideline = forms.CharField(
         required=False,
@@ -83,7 +91,7 @@ class ProjectForm(StyledFormMixin, forms.Form):
         required=False,
         initial=True,
         label="Allow “tie”",
-        help_text="Annotators may say that answers are equally good.",
+        help_text="Annotators may say that answers are equally good. A preset decides this by itself.",
     )
     ask_rationale = forms.BooleanField(
         required=False,
@@ -94,6 +102,14 @@ class ProjectForm(StyledFormMixin, forms.Form):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.add_bootstrap_classes()
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        # What nobody has changed is not in the way of the preset's own criteria.
+        untouched = (DEFAULT_CRITERION, DEFAULT_QUESTION)
+        if cleaned.get("preset") and (cleaned.get("criterion_name"), cleaned.get("question")) == untouched:
+            cleaned |= {"criterion_name": None, "question": None}
+        return cleaned
 
 
 class TimeZoneForm(StyledFormMixin, forms.Form):

@@ -12,6 +12,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from learning.interface import vocabulary
+from workspace.asked import Asked, read_asked
 from workspace.naming import require_one_script
 from workspace.splits import DEFAULT_TRAIN_SHARE, DEFAULT_VALIDATION_SHARE
 from workspace.time_zones import default_time_zone
@@ -166,6 +167,7 @@ class QuestionSettings(models.Model):
     allow_ties = models.BooleanField(default=True)
     ask_rationale = models.BooleanField(default=False)
     questions = models.JSONField(default=dict, help_text="{name of a criterion: its question}")
+    asked = models.JSONField(default=dict, help_text="What is asked beside the order; {}: the defaults.")
     created_by = made_by()
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -185,6 +187,11 @@ class QuestionSettings(models.Model):
     def question_of(self, criterion: str, otherwise: str) -> str:
         """What this version asks of the criterion of that name."""
         return str(self.questions.get(criterion, otherwise))
+
+    @property
+    def asks(self) -> Asked:
+        """What is asked beside the order of the answers."""
+        return read_asked(self.asked)
 
 
 class Guideline(models.Model):

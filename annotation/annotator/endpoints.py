@@ -19,7 +19,8 @@ from annotation.annotator.json_api import json_endpoint, parse_json_body
 from annotation.annotator.presenter import guideline_content, task_context
 from annotation.annotator.progress import annotator_progress, describe_progress
 from annotation.errors import BadRequest, MemberPaused
-from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment, withdraw_judgment
+from annotation.judging.actions import revise_judgment, submit_judgment, withdraw_judgment
+from annotation.judging.content import JudgmentInput
 from annotation.models import Assignment, CurrentJudgment, Judgment
 from annotation.queue import actions as queue
 from annotation.queue.claimed_tasks import TaskContent, read_content
@@ -169,6 +170,7 @@ def submit(request: ProjectRequest, public_id: UUID) -> HttpResponse:
         tiers=data.get("tiers"),
         strengths=data.get("strengths"),
         marks=data.get("marks"),
+        confidence=data.get("confidence"),
         rationale=data.get("rationale", ""),
         flags=data.get("flags", []),
         seconds=data.get("seconds", 0.0),

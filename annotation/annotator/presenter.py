@@ -8,18 +8,20 @@ from typing import Any
 from django.utils.crypto import salted_hmac
 from django.utils.safestring import SafeString
 
+from annotation.annotator.asked import asked_context
 from annotation.annotator.shortcuts import key_caps
 from annotation.models import Assignment, Judgment
-from annotation.preferences.flags import FLAG_LABELS
 from annotation.preferences.scale import (
     SCALE_POINTS,
     STRENGTH_CHOICES,
+    marks_by_label,
     order_to_scale,
     tiers_to_labels,
 )
 from annotation.queue.claimed_tasks import TaskContent
 from annotation.rendering.conversation import display_task
 from annotation.rendering.html_cache import show_markdown
+from workspace.asked import Asked
 from workspace.models import Guideline, Project, QuestionSettings, User
 from workspace.project_context import ProjectContext
 
@@ -88,6 +90,8 @@ def task_context(
         earlier = {
             "tiers": tiers,
             "strengths": judgment.strengths,
+            "marks": marks_by_label(judgment.order_shown, judgment.marks),
+            "confidence": judgment.confidence,
             "rationale": judgment.rationale,
             "flags": judgment.flags,
         }
@@ -108,7 +112,7 @@ def task_context(
         "strengths": step_strengths(keys),
         "keys": keys,
         "page_is_outdated": page_version != PAGE_VERSION,
-        "flags": FLAG_LABELS,
+        **asked_context(settings.asks if settings else Asked(), len(responses)),
         "allow_ties": settings is None or settings.allow_ties,
         "ask_rationale": settings is not None and settings.ask_rationale,
         "draft": assignment.draft or None,

@@ -13,18 +13,21 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from annotation.access import access_assignment, access_assignment_to_judge, access_batch
-from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment, withdraw_judgment
+from annotation.judging.actions import revise_judgment, submit_judgment, withdraw_judgment
+from annotation.judging.content import JudgmentInput
 from annotation.models import Assignment, CurrentJudgment, Judgment
-from annotation.preferences.scale import labels_to_responses, tiers_to_labels
+from annotation.preferences.scale import labels_to_responses, marks_by_label, tiers_to_labels
 from annotation.queue import actions as queue
 from annotation.queue.claimed_tasks import TaskContent, read_content
 from annotation.queue.search import read_annotator_counts
 from learning.interface.messages import Answer
+from workspace.api.asked import AskedSerializer
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import Body, OrderField, PageQuery
 from workspace.api.fields import KEY
 from workspace.api.idempotency import read_key
 from workspace.api.operations import operation
+from workspace.asked import MAX_POINTS, Asked
 from workspace.roles import Capability
 
 
@@ -39,6 +42,8 @@ class ShownResponseSerializer(serializers.Serializer[Any]):
 class OwnJudgmentSerializer(serializers.Serializer[Any]):
     tiers = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
     strengths = serializers.ListField(child=serializers.IntegerField(allow_null=True))
+    marks = serializers.DictField(child=serializers.DictField(), help_text='{"A": {"name": value}}')
+    confidence = serializers.IntegerField(allow_null=True)
     rationale = serializers.CharField()
     flags = serializers.ListField(child=serializers.CharField())
     withdrawn = serializers.BooleanField()
@@ -54,6 +59,7 @@ class AssignedTaskSerializer(serializers.Serializer[Any]):
     responses = ShownResponseSerializer(many=True)
     allow_ties = serializers.BooleanField()
     ask_rationale = serializers.BooleanField()
+    asked = AskedSerializer(help_text="What is asked beside the order.")
     settings_version = serializers.IntegerField()
     guideline_version = serializers.IntegerField()
     draft = serializers.JSONField(allow_null=True)
@@ -99,6 +105,13 @@ class SubmittedJudgment(Body):
     marks = serializers.DictField(
         child=serializers.DictField(), required=False, help_text='{"A": {"name": value}}'
     )
+    confidence = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=MAX_POINTS,
+        help_text="How sure, where the task asks for it.",
+    )
     rationale = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False, default="")
     flags = serializers.ListField(child=serializers.CharField(), required=False, default=list)
     seconds = serializers.FloatField(required=False, default=0.0, help_text="Active time.")
@@ -137,6 +150,7 @@ def describe(
         ],
         "allow_ties": settings is None or settings.allow_ties,
         "ask_rationale": settings is not None and settings.ask_rationale,
+        "asked": settings.asks if settings else Asked(),
         "settings_version": assignment.settings_version,
         "guideline_version": assignment.guideline_version,
         "draft": assignment.draft or None,
@@ -154,6 +168,8 @@ def _own(judgment: Judgment) -> dict[str, Any]:
     return {
         "tiers": tiers_to_labels(judgment.order_shown, judgment.tiers),
         "strengths": judgment.strengths,
+        "marks": marks_by_label(judgment.order_shown, judgment.marks),
+        "confidence": judgment.confidence,
         "rationale": judgment.rationale,
         "flags": judgment.flags,
         "withdrawn": judgment.withdrawn,

@@ -6,12 +6,13 @@ from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from annotation.models import CurrentJudgment, Judgment, Task, TaskResponse
-from annotation.preferences.flags import PERSON_FLAGS
-from annotation.preferences.scale import labels_to_responses, tiers_to_labels
-from annotation.review.listing import ANY_FLAG, NO_FLAG, filter_by_flag
+from annotation.preferences.scale import labels_to_responses, marks_by_label, tiers_to_labels
+from annotation.preferences.validation import MAX_NAME_CHARACTERS
+from annotation.review.listing import ANY_FLAG, NO_FLAG, filter_by_flag, flag_labels
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import OrderField, PageQuery
 from workspace.api.fields import KEY
@@ -42,7 +43,7 @@ class JudgmentSerializer(serializers.ModelSerializer[Judgment]):
         model = Judgment
         fields = [
             "id", "batch", "task", "criterion", "purpose", "prompt_id", "annotator", "annotator_kind", "tiers",
-            "strengths", "marks", "responses", "rationale", "flags", "seconds", "settings_version",
+            "strengths", "marks", "confidence", "responses", "rationale", "flags", "seconds", "settings_version",
             "guideline_version", "surplus", "withdrawn", "supersedes", "is_current", "created_at",
         ]  # fmt: skip
         read_only_fields = fields
@@ -53,8 +54,7 @@ class JudgmentSerializer(serializers.ModelSerializer[Judgment]):
 
     @extend_schema_field(serializers.DictField(child=serializers.DictField()))
     def get_marks(self, judgment: Judgment) -> dict[str, Any]:
-        labels = labels_to_responses(judgment.order_shown).items()
-        return {label: judgment.marks[str(key)] for label, key in labels if str(key) in judgment.marks}
+        return marks_by_label(judgment.order_shown, judgment.marks)
 
     @extend_schema_field(serializers.DictField(child=serializers.CharField()))
     def get_responses(self, judgment: Judgment) -> dict[str, str]:
@@ -72,7 +72,11 @@ class JudgmentQuery(PageQuery):
     purpose = serializers.ChoiceField(Task.Purpose.choices, source="task__purpose", required=False)
     annotator = serializers.CharField(source="annotator__pseudonym", required=False)
     annotator_kind = serializers.ChoiceField(User.Kind.choices, source="annotator__kind", required=False)
-    flag = serializers.ChoiceField([ANY_FLAG, NO_FLAG, *PERSON_FLAGS], required=False)
+    flag = serializers.CharField(
+        max_length=MAX_NAME_CHARACTERS,
+        required=False,
+        help_text=f"A flag by its name, {ANY_FLAG} (at least one) or {NO_FLAG}.",
+    )
     current = serializers.ChoiceField(["true", "false"], required=False)
     created_after = serializers.DateTimeField(source="created_at__gt", required=False)
     created_before = serializers.DateTimeField(source="created_at__lt", required=False)
@@ -103,6 +107,9 @@ class Judgments(ProjectApiView):
         if (current := self.query.pop("current", None)) is not None:
             rows = rows.filter(current_pointer__isnull=current == "false")
         if (flag := self.query.pop("flag", None)) is not None:
+            known = [ANY_FLAG, NO_FLAG, *flag_labels(self.project)]
+            if flag not in known:
+                raise ValidationError({"flag": [f"Give one of {', '.join(known)}."]})
             rows = filter_by_flag(rows, flag)
         return rows
 

@@ -1,5 +1,6 @@
 """The versions of a guideline and of the question: each with its date and its author, and what changed between two."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import QuerySet
@@ -10,6 +11,7 @@ from django.views.decorators.http import require_GET
 
 from annotation.guidelines.differences import compare_texts
 from annotation.rendering.html_cache import show_markdown
+from workspace.asked import MARK_KINDS, RATIONALE_CASES, Asked, Named
 from workspace.lists import read_list
 from workspace.models import Guideline, Project
 from workspace.requests import ProjectRequest, project_view
@@ -46,7 +48,36 @@ def _changes(before: Any, now: Any) -> list[str]:
         said.append("Annotators may call a tie" if now.allow_ties else "Annotators may not call a tie")
     if before is None or before.ask_rationale != now.ask_rationale:
         said.append("A reason is asked for" if now.ask_rationale else "No reason is asked for")
+    return said + _asked_changes(before.asks if before else None, now.asks)
+
+
+def _asked_changes(before: Asked | None, now: Asked) -> list[str]:
+    said = []
+    earlier = {mark.name: mark for mark in before.marks} if before else {}
+    for mark in now.marks:
+        if earlier.pop(mark.name, None) != mark:
+            required = ", required" if mark.required else ""
+            said.append(f"Of each answer: {mark.label} ({MARK_KINDS[mark.kind].lower()}{required})")
+    said += [f"No longer of each answer: {mark.label}" for mark in earlier.values()]
+    if now.confidence_points != (before.confidence_points if before else 0):
+        points = now.confidence_points
+        said.append(f"How sure: {points} points" if points else "How sure they are is not asked")
+    if now.rationale_for != (before.rationale_for if before else ()):
+        cases = ", ".join(RATIONALE_CASES[case].lower() for case in now.rationale_for)
+        said.append(f"A reason is required of: {cases}" if cases else "No order needs a reason by itself")
+    usual = before or Asked()
+    if now.flags != usual.flags:
+        said.append(f"Can be reported: {_words(now.flags)}")
+    if (now.both_bad, now.both_bad_reasons) != (usual.both_bad, usual.both_bad_reasons):
+        reasons = f", because: {_words(now.both_bad_reasons)}" if now.both_bad_reasons else ""
+        said.append(f"None is good{reasons}" if now.both_bad else "“None is good” is not offered")
+    if now.cannot_judge != usual.cannot_judge:
+        said.append(f"Cannot judge, because: {_words(now.cannot_judge)}")
     return said
+
+
+def _words(named: Iterable[Named]) -> str:
+    return "; ".join(one.label for one in named) or "nothing"
 
 
 @require_GET

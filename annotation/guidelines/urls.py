@@ -1,9 +1,10 @@
 from django.urls import path
 
-from annotation.guidelines import history, views
+from annotation.guidelines import asked_views, history, views
 
 urlpatterns = [
     path("", views.question_settings, name="settings"),
+    path("asked/", asked_views.asked_settings, name="asked_settings"),
     path("guideline/", history.versions, name="guideline_versions"),
     path("guideline/preview/", views.preview_guideline, name="preview_guideline"),
     path("guideline/<int:version>/", history.version, name="guideline_version"),

@@ -122,6 +122,7 @@ def _new_judgment(
         idempotency_key=IMPORT_KEY_PREFIX + "-".join([str(imported.pk), *map(str, place)]),
         order_shown=[keys[index] for index in judgment.order_shown or range(len(keys))],
         marks={key: mark for key, mark in zip(keys, judgment.marks or [], strict=False) if mark},
+        confidence=judgment.confidence,
         rationale=judgment.rationale,
         flags=judgment.flags,
         seconds=judgment.seconds,

@@ -4,70 +4,23 @@ Every function holds the task's row lock while it decides whether a judgment cou
 """
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F
 from django.db.models.functions import Now
 
-from annotation.errors import (
-    AlreadySubmitted,
-    BatchNotOpen,
-    IdempotencyKeyReused,
-    InvalidJudgment,
-    NothingToRevise,
-)
+from annotation.errors import AlreadySubmitted, BatchNotOpen, IdempotencyKeyReused, NothingToRevise
+from annotation.judging.content import JudgmentContent, JudgmentInput, parse_judgment
 from annotation.models import Assignment, Batch, CurrentJudgment, Judgment, Task
-from annotation.preferences.flags import PERSON_FLAGS
-from annotation.preferences.scale import labels_to_responses
-from annotation.preferences.validation import (
-    clean_flags,
-    clean_marks,
-    clean_rationale,
-    clean_seconds,
-    validate_own_key,
-    validate_tiers,
-)
+from annotation.preferences.validation import validate_own_key
 from annotation.queue.actions import lock_task, require_own_assignment
 from annotation.queue.search import lock_member
 from workspace.actions import record_audit
 from workspace.database import insert_row, run_prepared, write_transaction
-from workspace.models import Guideline, Membership, Project, QuestionSettings, User
+from workspace.models import Membership, Project, User
 from workspace.project_context import ProjectContext
-
-
-@dataclass(frozen=True, kw_only=True)
-class JudgmentInput:
-    """A judgment as it came in, in the labels that the annotator saw; nothing of it is checked yet.
-
-    The versions are those of the guideline and of the question's settings that were on the screen; None, from a page
-    that does not say: those under which the task was handed out.
-    """
-
-    tiers: Any
-    strengths: Any
-    marks: Any = None
-    rationale: Any = ""
-    flags: Any = ()
-    seconds: Any = 0.0
-    guideline_version: Any = None
-    settings_version: Any = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class JudgmentContent:
-    """A checked judgment in response keys, and the versions it was made under."""
-
-    tiers: list[list[int]]
-    strengths: list[int | None]
-    marks: dict[str, dict[str, Any]]
-    rationale: str
-    flags: list[str]
-    seconds: float
-    guideline_version: int
-    settings_version: int
-
 
 _NOW = {"postgresql": "STATEMENT_TIMESTAMP()", "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"}
 _COUNT_JUDGMENT = f"UPDATE {Task._meta.db_table} SET counted_judgments = counted_judgments + 1 WHERE id = %s"
@@ -96,7 +49,7 @@ def submit_judgment(
     if assignment.state == Assignment.State.LEASED:
         # As nearly always: the lease is there, and the database's own rules refuse whatever changed meanwhile.
         project = assignment.task.batch.project
-        parsed = _parse_judgment(assignment, project, content, project_context)
+        parsed = parse_judgment(assignment, project, content, project_context)
         with suppress(IntegrityError, _Overtaken):
             return _submit_leased(actor, assignment, project, parsed, idempotency_key)
     return _submit_any(actor, assignment, content, idempotency_key)
@@ -151,7 +104,7 @@ def _submit_any(
     current = Assignment.objects.get(pk=assignment.pk)
     if stored is None and current.state == Assignment.State.SUBMITTED:
         raise AlreadySubmitted("You have judged this task already: open your last judgment to change it.")
-    parsed = _parse_judgment(current, task.batch.project, content)
+    parsed = parse_judgment(current, task.batch.project, content)
     if stored is not None:
         return _require_identical(stored, parsed)
     is_counted = _take_slot(task, leased=current.state == Assignment.State.LEASED)
@@ -183,9 +136,9 @@ def revise_judgment(
     lock_member(actor, assignment.task.batch.project)
     task = lock_task(assignment.task_id)
     if stored := _find_by_idempotency_key(actor, assignment, idempotency_key):
-        return _require_identical(stored, _parse_judgment(stored.assignment, task.batch.project, content))
+        return _require_identical(stored, parse_judgment(stored.assignment, task.batch.project, content))
     before = _latest_editable(actor, assignment, task)
-    parsed = _parse_judgment(before.assignment, task.batch.project, content)
+    parsed = parse_judgment(before.assignment, task.batch.project, content)
     was_counted = not before.withdrawn and not before.surplus
     is_counted = was_counted or _take_slot(task, leased=False)
     judgment = _append_judgment(
@@ -222,6 +175,7 @@ def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: s
         tiers=before.tiers,
         strengths=before.strengths,
         marks=before.marks,
+        confidence=before.confidence,
         rationale=before.rationale,
         flags=before.flags,
         seconds=0.0,
@@ -250,79 +204,6 @@ def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: s
     return judgment
 
 
-def _parse_judgment(
-    assignment: Assignment,
-    project: Project,
-    content: JudgmentInput,
-    project_context: ProjectContext | None = None,
-) -> JudgmentContent:
-    """From labels to response keys, checked against what this annotator was shown and asked."""
-    key_of = labels_to_responses(assignment.order_shown)
-    labels = list(key_of)
-    settings: QuestionSettings | None
-    if (
-        project_context is not None
-        and project_context.settings is not None
-        and _is_version(content.settings_version, project_context.settings)
-    ):
-        settings, settings_version = project_context.settings, project_context.settings.version
-    else:
-        settings_version = _known_version(
-            project.question_settings.all(), content.settings_version, "settings", assignment.settings_version
-        )
-        settings = project.question_settings.filter(version=settings_version).first()
-    if (
-        project_context is not None
-        and project_context.guideline is not None
-        and _is_version(content.guideline_version, project_context.guideline)
-    ):
-        guideline_version = project_context.guideline.version
-    else:
-        guideline_version = _known_version(
-            project.guidelines.all(), content.guideline_version, "guideline", assignment.guideline_version
-        )
-    tiers, strengths = validate_tiers(
-        content.tiers, content.strengths, labels, allow_ties=settings is None or settings.allow_ties
-    )
-    marks = clean_marks(content.marks or {}, labels)
-    rationale = clean_rationale(content.rationale)
-    if settings is not None and settings.ask_rationale and not rationale.strip():
-        raise InvalidJudgment(
-            "This project asks for a reason with every judgment: write in a few words why.",
-            code="rationale_required",
-        )
-    return JudgmentContent(
-        tiers=[[key_of[label] for label in tier] for tier in tiers],
-        strengths=strengths,
-        marks={str(key_of[label]): values for label, values in marks.items()},
-        rationale=rationale,
-        flags=clean_flags(content.flags, known=PERSON_FLAGS),
-        seconds=clean_seconds(content.seconds),
-        guideline_version=guideline_version,
-        settings_version=settings_version,
-    )
-
-
-def _is_version(version: Any, in_force: Guideline | QuestionSettings) -> bool:
-    return type(version) is int and version == in_force.version
-
-
-def _known_version(
-    versions: QuerySet[Guideline] | QuerySet[QuestionSettings], version: Any, what: str, handed_out: int
-) -> int:
-    """The version on the screen; 0 is none, before the first. Raises InvalidJudgment for one that never was."""
-    if version is None:
-        return handed_out
-    if (
-        isinstance(version, bool)
-        or not isinstance(version, int)
-        or not 0 <= version < 2**31
-        or (version > 0 and not versions.filter(version=version).exists())
-    ):
-        raise InvalidJudgment(f"There is no such version of the project's {what}.", code="unknown_version")
-    return version
-
-
 def _find_by_idempotency_key(actor: User, assignment: Assignment, idempotency_key: str) -> Judgment | None:
     """The judgment that was stored under this key. Raises IdempotencyKeyReused when it is of another task."""
     stored = Judgment.objects.filter(annotator=actor, idempotency_key=idempotency_key).first()
@@ -337,8 +218,8 @@ def _require_identical(stored: Judgment, content: JudgmentContent) -> Judgment:
     Two windows on one task share a draft and its key: the second one's other judgment must not be taken for a
     repetition. Raises AlreadySubmitted.
     """
-    repeated = (content.tiers, content.strengths, content.marks, content.rationale, content.flags)
-    if repeated != (stored.tiers, stored.strengths, stored.marks, stored.rationale, stored.flags):
+    said = ("tiers", "strengths", "marks", "confidence", "rationale", "flags")
+    if any(getattr(content, name) != getattr(stored, name) for name in said):
         raise AlreadySubmitted("You have judged this task already: open your last judgment to change it.")
     return stored
 

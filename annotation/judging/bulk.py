@@ -33,6 +33,7 @@ class NewJudgment:
     idempotency_key: str
     order_shown: list[int] | None = None
     marks: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    confidence: int | None = None
     rationale: str = ""
     flags: Sequence[str] = ()
     seconds: float = 0.0
@@ -136,6 +137,7 @@ class _BulkInsert:
             tiers=tiers,
             strengths=strengths,
             marks={str(item): values for item, values in clean_marks(row.marks, responses).items()},
+            confidence=row.confidence,
             rationale=clean_rationale(row.rationale),
             flags=clean_flags(row.flags),
             seconds=clean_seconds(row.seconds),

@@ -79,6 +79,8 @@ class Judgment(models.Model):
     order_shown = models.JSONField()  # [response key, ...]
     tiers = models.JSONField()  # [[response key, ...], ...] best first
     strengths = models.JSONField(default=list)  # 0..3 for each step between tiers; null: nobody gave one
+    # How sure the annotator was, on as many points as the settings have; null where nobody asked.
+    confidence = models.PositiveSmallIntegerField(null=True, blank=True)
     marks = models.JSONField(default=dict, blank=True)  # {"response key": {name: value}}
     rationale = models.TextField(blank=True)
     flags = models.JSONField(default=list, blank=True)

@@ -1,14 +1,6 @@
-"""The flags of a judgment: what annotators can say, and what only an import can."""
+"""The flags of a judgment that only an import can give it. Those of annotators are the project's (workspace.asked)."""
 
 from collections.abc import Iterable
-
-# What a person at the screen can say of a task, and how it reads.
-FLAG_LABELS = (
-    ("both_bad", "None of the answers is good"),
-    ("unclear_prompt", "The prompt is unclear"),
-    ("unsafe", "Something here is harmful"),
-)
-PERSON_FLAGS = tuple(flag for flag, _ in FLAG_LABELS)
 
 # Flags of judgments that came as single pairs of a larger question (an import): `group:` and the group's id. A
 # consensus puts them together again. INTRANSITIVE_FLAG says that all pairs of the group were judged and are no weak

@@ -1,7 +1,8 @@
 """What an annotator sees of a judgment: labels A to I, the eight-point scale, the shuffled order. Pure functions."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 RESPONSE_LABELS = "ABCDEFGHI"
 # Strength of a step between neighbouring tiers, in a sentence about two answers, and as people choose it: the last
@@ -37,6 +38,12 @@ def tiers_to_labels(order_shown: Sequence[int], tiers: Sequence[Sequence[int]]) 
     """Tiers of response keys as tiers of the labels under which this annotator saw them."""
     label_of = {key: label for label, key in labels_to_responses(order_shown).items()}
     return [[label_of[key] for key in tier] for tier in tiers]
+
+
+def marks_by_label(order_shown: Sequence[int], marks: Mapping[str, Any]) -> dict[str, Any]:
+    """Marks by response key as marks by the labels under which this annotator saw them."""
+    labels = labels_to_responses(order_shown).items()
+    return {label: marks[str(key)] for label, key in labels if str(key) in marks}
 
 
 def describe_step(strength: int | None) -> str:

@@ -5,13 +5,16 @@ from typing import Any
 
 from annotation.errors import InvalidJudgment
 from annotation.preferences.weak_orders import MAX_STRENGTH
-from annotation.text import clean_json_value, clean_text
+from annotation.text import MAX_TEXT_CHARACTERS, clean_json_value, clean_text
 from learning.interface.text import find_unstorable_character
 
 STRENGTHS = tuple(range(MAX_STRENGTH + 1))
 MAX_SECONDS = 86_400  # of one day: nobody thinks longer about one task
 MAX_RATIONALE_CHARACTERS = 20_000
 MAX_FLAGS = 20
+MAX_CONFIDENCE = 32_767  # of an import's judgment: as many points as a column holds
+MAX_PASSAGES = 50  # of one mark of one answer
+MAX_LABEL_CHARACTERS = 120
 MAX_MARK = 2**53  # every whole number up to here is a float of its own
 MAX_NAME_CHARACTERS = 60  # of a mark or a flag
 IMPORT_KEY_PREFIX = "import-"
@@ -64,7 +67,11 @@ def clean_seconds(seconds: Any) -> float:
 
 
 def clean_marks(marks: Any, items: Sequence[Any]) -> dict[Any, dict[str, Any]]:
-    """Marks by item: {item: {name: number, text or truth value}}; items without marks are left out."""
+    """Marks by item: {item: {name: number, text, truth value or passages}}; items without marks are left out.
+
+    A passage is {"start", "end", "label", "text"}: characters start to end of the answer as it is stored, the end not
+    included, and what stands there.
+    """
     if not isinstance(marks, Mapping):
         raise InvalidJudgment("Marks must be given by response.")
     for item, values in marks.items():
@@ -72,11 +79,34 @@ def clean_marks(marks: Any, items: Sequence[Any]) -> dict[Any, dict[str, Any]]:
             raise InvalidJudgment("Marks must be given by response.")
         for name, value in values.items():
             is_short_name = isinstance(name, str) and len(name) <= MAX_NAME_CHARACTERS
-            if not is_short_name or not isinstance(value, str | int | float | bool):
+            if is_short_name and isinstance(value, list):
+                _check_passages(value)
+            elif not is_short_name or not isinstance(value, str | int | float | bool):
                 raise InvalidJudgment("A mark is a short name with a number, a word or yes/no.")
             if isinstance(value, int) and abs(value) > MAX_MARK:
                 raise InvalidJudgment(f"A mark is a number between -{MAX_MARK:,} and {MAX_MARK:,}.")
+            if isinstance(value, str) and len(value) > MAX_RATIONALE_CHARACTERS:
+                raise InvalidJudgment(f"A mark has at most {MAX_RATIONALE_CHARACTERS:,} characters.")
     return {item: clean_json_value(dict(values), "A mark") for item, values in marks.items() if values}
+
+
+def _check_passages(passages: list[Any]) -> None:
+    if len(passages) > MAX_PASSAGES:
+        raise InvalidJudgment(f"A mark has at most {MAX_PASSAGES} passages.")
+    for passage in passages:
+        if not isinstance(passage, Mapping) or set(passage) != {"start", "end", "label", "text"}:
+            raise InvalidJudgment("A passage is start, end, label and text.")
+        start, end, label, text = (passage[name] for name in ("start", "end", "label", "text"))
+        if (
+            type(start) is not int
+            or type(end) is not int
+            or not 0 <= start < end <= MAX_TEXT_CHARACTERS
+            or not isinstance(text, str)
+            or len(text) != end - start
+        ):
+            raise InvalidJudgment("A passage begins before it ends, and its text is as long as it says.")
+        if not isinstance(label, str) or not 0 < len(label) <= MAX_LABEL_CHARACTERS:
+            raise InvalidJudgment(f"The label of a passage is 1 to {MAX_LABEL_CHARACTERS} characters.")
 
 
 def clean_flags(flags: Any, known: Collection[str] | None = None) -> list[str]:
@@ -89,7 +119,8 @@ def clean_flags(flags: Any, known: Collection[str] | None = None) -> list[str]:
     ):
         raise InvalidJudgment("Flags are at most 20 short words.")
     if known is not None and not set(flags) <= set(known):
-        raise InvalidJudgment(f"A flag is one of {', '.join(sorted(known))}.")
+        allowed = f"one of {', '.join(sorted(known))}" if known else "not asked for in this project"
+        raise InvalidJudgment(f"A flag is {allowed}.")
     return clean_json_value(list(dict.fromkeys(flags)), "A flag")
 
 

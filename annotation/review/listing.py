@@ -8,12 +8,12 @@ from django.db.models.functions import Cast
 from django.http import HttpRequest
 
 from annotation.models import Batch, Judgment, Task
-from annotation.preferences.flags import FLAG_LABELS
 from annotation.preferences.scale import tiers_to_labels
 from annotation.rendering.judgments import describe_judgment
 from annotation.rendering.markdown import excerpt
+from workspace.asked import Asked, read_asked
 from workspace.lists import Filter, ListPage, field_filter, read_list
-from workspace.models import User
+from workspace.models import Project, User
 
 ANY_FLAG, NO_FLAG = "any", "none"
 
@@ -28,12 +28,23 @@ def filter_by_flag(judgments: QuerySet[Any], flag: str) -> QuerySet[Any]:
     return written.filter(flags_text__contains=f'"{flag}"')
 
 
-FLAGS = Filter(
-    name="flag",
-    label="Reported",
-    choices=[(ANY_FLAG, "Anything"), *FLAG_LABELS, (NO_FLAG, "Nothing")],
-    apply=filter_by_flag,
-)
+def flag_labels(project: Project) -> dict[str, str]:
+    """How each flag reads that the project's annotators can give or could once; the newest words count."""
+    labels: dict[str, str] = Asked().flag_labels()
+    for asked in project.question_settings.order_by("version").values_list("asked", flat=True):
+        labels |= read_asked(asked).flag_labels()
+    return labels
+
+
+def flags_filter(project: Project) -> Filter:
+    return Filter(
+        name="flag",
+        label="Reported",
+        choices=[(ANY_FLAG, "Anything"), *flag_labels(project).items(), (NO_FLAG, "Nothing")],
+        apply=filter_by_flag,
+    )
+
+
 PURPOSES = field_filter("purpose", "Kind of task", Task.Purpose.choices, lookup="task__purpose")
 
 
@@ -48,12 +59,12 @@ def people_filter(people: list[tuple[str, str]]) -> Filter:
     return field_filter("annotator", "Person", people, lookup="annotator__pseudonym")
 
 
-def judgment_filters(people: list[tuple[str, str]]) -> list[Filter]:
-    return [people_filter(people), FLAGS, PURPOSES]
+def judgment_filters(project: Project, people: list[tuple[str, str]]) -> list[Filter]:
+    return [people_filter(people), flags_filter(project), PURPOSES]
 
 
 def read_judgments(request: HttpRequest, batch: Batch, people: list[tuple[str, str]]) -> ListPage:
-    return read_list(request, current_judgments(batch), filters=judgment_filters(people))
+    return read_list(request, current_judgments(batch), filters=judgment_filters(batch.project, people))
 
 
 def chosen_filters(listing: ListPage) -> str:
@@ -70,7 +81,7 @@ def find_neighbours(
     asked = request.GET.get("annotator", "")
     # One that the batch does not know finds nothing, as in the list.
     chosen = {}
-    for one in judgment_filters([(asked, asked)] if asked else []):
+    for one in judgment_filters(batch.project, [(asked, asked)] if asked else []):
         value = request.GET.get(one.name, "")
         if value and value in dict(one.choices):
             rows = one.apply(rows, value)

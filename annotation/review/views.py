@@ -16,8 +16,8 @@ from annotation.access import access_batch, access_judgment
 from annotation.batches import actions
 from annotation.batches.progress import batch_progress
 from annotation.models import Batch, Judgment, Response
-from annotation.preferences.flags import FLAG_LABELS
-from annotation.preferences.scale import describe_step, labels_to_responses
+from annotation.preferences.marks import show_marks
+from annotation.preferences.scale import describe_step, labels_to_responses, marks_by_label
 from annotation.rendering.conversation import display_task
 from annotation.review.forms import OverlapForm
 from annotation.review.listing import (
@@ -25,10 +25,12 @@ from annotation.review.listing import (
     current_judgments,
     file_names,
     find_neighbours,
+    flag_labels,
     judgment_row,
     read_judgments,
 )
 from annotation.review.tasks import first_tasks, task_judgments
+from workspace.asked import Asked
 from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
@@ -117,6 +119,8 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
     ]
     chain = list(judgment.assignment.judgments.order_by("pk"))
     settings = project.question_settings.filter(version=judgment.settings_version).first()
+    asked = settings.asks if settings else Asked()
+    labels = flag_labels(project) | asked.flag_labels()
     now = batch.criterion
     above, below, chosen = find_neighbours(request, batch, judgment)
     context = {
@@ -127,8 +131,13 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
         "files": file_names(judgment),
         "turns": turns,
         "tiers": tiers,
-        "flags": [label for flag, label in FLAG_LABELS if flag in judgment.flags]
-        + [flag for flag in judgment.flags if flag not in dict(FLAG_LABELS)],
+        "flags": [labels.get(flag, flag) for flag in judgment.flags],
+        "confidence": judgment.confidence,
+        "confidence_points": asked.confidence_points,
+        "marks": [
+            (label, show_marks(asked, marks, len(judgment.order_shown)))
+            for label, marks in marks_by_label(judgment.order_shown, judgment.marks).items()
+        ],
         "chain": [judgment_row(link) for link in chain] if len(chain) > 1 else [],
         "others": [
             row

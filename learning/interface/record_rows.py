@@ -143,6 +143,8 @@ class JudgmentRow(TypedDict):
     created_at: str
     source_id: NotRequired[str | None]
     metadata: NotRequired[str | None]  # JSON text
+    confidence: NotRequired[int | None]
+    other_marks: NotRequired[str | None]  # JSON text: {response_id: {name: text or passages}}
 
 
 class ScoreRow(TypedDict):

@@ -180,6 +180,9 @@ JUDGMENTS = pa.schema(
         _required("split", _TEXT),
         _required("created_at", _TEXT),
         *_OF_ITS_FILE,
+        # How sure the annotator was; and marks that are no numbers, as JSON text {response_id: {name: value}}.
+        pa.field("confidence", pa.int64()),
+        pa.field("other_marks", _TEXT),
     ]
 )
 

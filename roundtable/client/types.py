@@ -92,7 +92,10 @@ from roundtable.client.resources.prompts import (
     Prompt,
 )
 from roundtable.client.resources.question_settings import (
+    AskedBodyRequest,
     ListQuestionSettingsQuery,
+    MarkBodyRequest,
+    NamedBodyRequest,
     NewQuestionSettingsRequest,
     QuestionSettings,
 )
@@ -138,6 +141,9 @@ from roundtable.client.resources.schedules import (
 )
 from roundtable.client.resources.shared import (
     Artifact,
+    Asked,
+    Mark,
+    Named,
     NewPushRequest,
     OneRun,
     PatchedModelDescriptionRequest,
@@ -169,6 +175,8 @@ __all__ = [
     "AddedTasks",
     "AnswerRowRequest",
     "Artifact",
+    "Asked",
+    "AskedBodyRequest",
     "AssignedTask",
     "Assignment",
     "Batch",
@@ -227,11 +235,15 @@ __all__ = [
     "ListTasksQuery",
     "ListUploadsQuery",
     "ListWebhooksQuery",
+    "Mark",
+    "MarkBodyRequest",
     "Me",
     "Member",
     "Metrics",
     "MyProgress",
     "MyProject",
+    "Named",
+    "NamedBodyRequest",
     "NamedPromptSetRequest",
     "NewBatchRequest",
     "NewCriterionRequest",

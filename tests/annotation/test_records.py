@@ -22,6 +22,7 @@ from annotation.records import demonstration_rows, prompt_rows, response_rows
 from learning.interface.record_checks import validate_row
 from learning.interface.record_schemas import DEMONSTRATIONS, JUDGMENTS, PROMPTS, RESPONSES
 from tests.annotation.exporting.conftest import bring, write_rows  # noqa: F401
+from workspace.actions import change_question_settings
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -41,7 +42,11 @@ def key():
     return uuid.uuid4().hex
 
 
-def test_a_row_says_everything_of_a_judgment(project, ada, make_batch):
+def test_a_row_says_everything_of_a_judgment(project, ada, max_, make_batch):
+    harmful = {"name": "harmful", "label": "Harmful?", "kind": "yes_no"}
+    change_question_settings(
+        actor=max_, project=project, allow_ties=True, ask_rationale=False, asked={"marks": [harmful]}
+    )
     make_batch(tasks=1, responses_per_task=3, round_number=4, name="Batch 1")
     assignment, judgment = submit(
         ada, project, [["B"], ["A", "C"]], [3], rationale="clear", flags=["unsafe"], seconds=7.5,

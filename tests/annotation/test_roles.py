@@ -39,6 +39,7 @@ PAGES = {
     "batch_skips": ("get", {"reviewer", "manager"}, "batch", None),
     "batch_task": ("get", {"reviewer", "manager"}, "task", None),
     "work_done": ("get", {"reviewer", "manager"}, None, None),
+    "asked_settings": ("get", {"manager"}, None, None),
     "guideline_versions": ("get", {"reviewer", "manager"}, None, None),
     "guideline_version": ("get", {"reviewer", "manager"}, "version", None),
     "preview_guideline": ("post", {"manager"}, None, {}),
@@ -94,7 +95,7 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
             client.force_login(visitors[visitor])
         # Every other verb first: refused, whoever asks (without a session, by the way to the login page).
         # Their POST: guidelines/test_views.py, review/test_uploads.py
-        taken = {"get", "post"} if name in ("settings", "batch_from_answers") else {method}
+        taken = {"get", "post"} if name in ("settings", "asked_settings", "batch_from_answers") else {method}
         for verb in {"get", "post", "put", "patch", "delete"} - taken:
             assert call(verb) in ({302, 405} if visitor == "nobody" else {405})
         status = call(method)

@@ -57,6 +57,7 @@ PAGES = {
             f"annotation:{name}"
             for name in (
                 "settings",
+                "asked_settings",
                 "new_batch",
                 "batch_from_answers",
                 "open_batch",

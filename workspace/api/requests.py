@@ -2,8 +2,10 @@
 
 from rest_framework import serializers
 
+from workspace.api.asked import AskedBody
 from workspace.api.bodies import Body, OrderField, PageQuery
 from workspace.models import MAX_LEASE_MINUTES, MAX_OVERLAP, Membership
+from workspace.question_presets import PRESETS
 
 
 class ProjectQuery(PageQuery):
@@ -24,6 +26,11 @@ class NewProject(Body):
     lease_minutes = serializers.IntegerField(min_value=1, max_value=MAX_LEASE_MINUTES, required=False)
     allow_ties = serializers.BooleanField(required=False)
     ask_rationale = serializers.BooleanField(required=False)
+    preset = serializers.ChoiceField(
+        list(PRESETS),
+        required=False,
+        help_text="What is asked, ties included, as a published project had it; its criteria come, too.",
+    )
 
 
 class ChangedProject(Body):
@@ -62,6 +69,12 @@ class NewQuestionSettings(Body):
         child=serializers.CharField(max_length=300),
         required=False,
         help_text="{name of a criterion: its new question}; the others stay.",
+    )
+    asked = AskedBody(
+        required=False, help_text="What is asked beside the order, whole; left out, it stays as it is."
+    )
+    preset = serializers.ChoiceField(
+        list(PRESETS), required=False, help_text="Says what is asked in the place of `asked`."
     )
     expected_version = serializers.IntegerField(
         min_value=0, max_value=2**31 - 1, required=False, help_text="Refused when it is not the newest."

@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from workspace.api.asked import AskedSerializer
 from workspace.models import (
     ApiToken,
     Criterion,
@@ -81,9 +82,11 @@ class QuestionSettingsSerializer(serializers.ModelSerializer[QuestionSettings]):
         source="created_by.username", read_only=True, allow_null=True, default=None
     )
 
+    asked = AskedSerializer(source="asks", read_only=True)
+
     class Meta:
         model = QuestionSettings
-        fields = ["version", "allow_ties", "ask_rationale", "questions", "created_by", "created_at"]
+        fields = ["version", "allow_ties", "ask_rationale", "questions", "asked", "created_by", "created_at"]
         read_only_fields = fields
 
 

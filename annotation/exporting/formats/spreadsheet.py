@@ -27,7 +27,8 @@ _AFTER = [
     pa.field("annotator", _TEXT), pa.field("annotator_kind", _TEXT), pa.field("rationale", _TEXT),
     pa.field("flags", _TEXT), pa.field("seconds", _NUMBER), pa.field("guideline_version", _NUMBER),
     pa.field("settings_version", _INTEGER), pa.field("split", _TEXT), pa.field("created_at", _TEXT),
-    pa.field("source_id", _TEXT), pa.field("metadata", _TEXT),
+    pa.field("source_id", _TEXT), pa.field("metadata", _TEXT), pa.field("confidence", _NUMBER),
+    pa.field("other_marks", _TEXT),
 ]  # fmt: skip
 
 
@@ -56,6 +57,8 @@ def csv_rows(row: JudgmentRow, options: ExportOptions, counts: Counter[str]) -> 
             "policy": response["policy"],
         }
         cells |= {f"{name}_{number}": value for name, value in own.items()}
+    other = json.loads(row.get("other_marks") or "{}")
+    cells["other_marks"] = _json({str(numbers[response_id]): said for response_id, said in other.items()})
     yield cells | {
         "prompt": _conversation_text(row["prompt"]),
         "n_responses": len(row["responses"]),

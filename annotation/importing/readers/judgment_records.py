@@ -2,7 +2,8 @@
 is left out.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from annotation.errors import InvalidJudgment, InvalidText
@@ -23,7 +24,13 @@ from annotation.importing.readers.judgments import ImportedJudgment, check_respo
 from annotation.importing.readers.record_responses import parse_response_record
 from annotation.importing.rows import RowError
 from annotation.models import COUNTED_PURPOSES, Task
-from annotation.preferences.validation import MAX_RATIONALE_CHARACTERS, MAX_SECONDS, clean_flags
+from annotation.preferences.validation import (
+    MAX_CONFIDENCE,
+    MAX_RATIONALE_CHARACTERS,
+    MAX_SECONDS,
+    clean_flags,
+    clean_marks,
+)
 from annotation.preferences.weak_orders import MAX_STRENGTH, tiers_to_ranks
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 
@@ -33,7 +40,7 @@ class JudgmentRecordReader:
         "judgment_id", "supersedes", "is_current", "withdrawn", "surplus", "project", "batch", "round", "criterion",
         "purpose", "task_id", "prompt_id", "prompt", "responses", "order_shown", "tiers", "strengths", "annotator",
         "annotator_kind", "rationale", "flags", "seconds", "guideline_version", "settings_version", "split",
-        "created_at",
+        "created_at", "confidence", "other_marks",
     )  # fmt: skip
 
     def __init__(self, columns: ColumnMap) -> None:
@@ -65,7 +72,8 @@ class JudgmentRecordReader:
             sources=[response["source"] for response in responses],
             sampling=[response["sampling"] for response in responses],
             ended=[response["ended"] for response in responses],
-            marks=[response["marks"] for response in responses],
+            confidence=parse_optional(row, "confidence", parse_integer, 0, MAX_CONFIDENCE),
+            marks=_all_marks(responses, parse_optional(row, "other_marks", _parse_other_marks, ids) or {}),
         )
         return [judgment] if self._is_counted(row) else []
 
@@ -83,6 +91,28 @@ class JudgmentRecordReader:
         return parse_optional(row, "is_current", parse_bool) is not False and not (
             parse_optional(row, "withdrawn", parse_bool) or parse_optional(row, "surplus", parse_bool)
         )
+
+
+def _all_marks(
+    responses: Sequence[dict[str, Any]], others: Mapping[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    return [response["marks"] | others.get(response["response_id"], {}) for response in responses]
+
+
+def _parse_other_marks(value: Any, column: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """{response id: {name: text or passages}}, as JSON text or as an object."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise RowError(column, "is not JSON") from error
+    if not isinstance(value, Mapping) or not set(map(str, value)) <= set(ids):
+        raise RowError(column, "should be an object of marks by the ids of the row's responses")
+    marks = {str(response_id): said for response_id, said in value.items()}
+    try:
+        return clean_marks(marks, ids)
+    except (InvalidJudgment, InvalidText) as error:
+        raise RowError(column, error.message) from error
 
 
 def _parse_tiers(value: Any, column: str, ids: Sequence[str]) -> list[int]:

@@ -43,6 +43,7 @@ class ImportedJudgment:
     sampling: list[dict[str, Any] | None] | None = None
     ended: list[bool | None] | None = None  # False: cut at the sampler's limit
     marks: list[dict[str, Any]] | None = None
+    confidence: int | None = None
     # Of the row, whatever its format: read beside the reader.
     split: str | None = None
     tags: list[str] | None = None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
 from roundtable.client.resource import Pages, Resource
+from roundtable.client.resources.shared import Asked
 from roundtable.operations import Operation
 
 
@@ -18,6 +19,7 @@ class AssignedTask(TypedDict):
     responses: list[ShownResponse]
     allow_ties: bool
     ask_rationale: bool
+    asked: Asked
     settings_version: int
     guideline_version: int
     draft: Any
@@ -50,6 +52,8 @@ class MyProgress(TypedDict):
 class OwnJudgment(TypedDict):
     tiers: list[list[str]]
     strengths: list[int | None]
+    marks: dict[str, dict[str, Any]]
+    confidence: int | None
     rationale: str
     flags: list[str]
     withdrawn: bool
@@ -75,6 +79,7 @@ class SubmittedJudgmentRequest(TypedDict):
     tiers: list[list[str]]
     strengths: list[int | None]
     marks: NotRequired[dict[str, dict[str, Any]]]
+    confidence: NotRequired[int | None]
     rationale: NotRequired[str]
     flags: NotRequired[list[str]]
     seconds: NotRequired[float]

@@ -22,6 +22,7 @@ class Judgment(TypedDict):
     tiers: list[list[str]]
     strengths: list[int | None]
     marks: dict[str, dict[str, Any]]
+    confidence: int | None
     responses: dict[str, str]
     rationale: str
     flags: list[str]
@@ -43,7 +44,7 @@ class ListJudgmentsQuery(TypedDict):
     created_before: NotRequired[str]
     criterion: NotRequired[str]
     current: NotRequired[Literal["true", "false"]]
-    flag: NotRequired[Literal["any", "none", "both_bad", "unclear_prompt", "unsafe"]]
+    flag: NotRequired[str]
     limit: NotRequired[int]
     order: NotRequired[Literal["-id", "id"]]
     purpose: NotRequired[Literal["normal", "gold", "repeat", "practice", "adjudication", "head_to_head"]]

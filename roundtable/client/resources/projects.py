@@ -34,6 +34,7 @@ class NewProjectRequest(TypedDict):
     lease_minutes: NotRequired[int]
     allow_ties: NotRequired[bool]
     ask_rationale: NotRequired[bool]
+    preset: NotRequired[Literal["llama2", "instructgpt", "stiennon", "hh"]]
 
 
 class PatchedChangedProjectRequest(TypedDict):

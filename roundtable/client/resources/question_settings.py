@@ -6,13 +6,46 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
 from roundtable.client.resource import Pages, Resource
+from roundtable.client.resources.shared import Asked
 from roundtable.operations import Operation
+
+
+class AskedBodyRequest(TypedDict):
+    preset: NotRequired[str]
+    marks: NotRequired[list[MarkBodyRequest]]
+    confidence_points: NotRequired[int]
+    rationale_for: NotRequired[
+        list[Literal["significantly_better", "better", "slightly_better", "negligibly_better", "tie"]]
+    ]
+    flags: NotRequired[list[NamedBodyRequest]]
+    both_bad: NotRequired[bool]
+    both_bad_reasons: NotRequired[list[NamedBodyRequest]]
+    cannot_judge: NotRequired[list[NamedBodyRequest]]
+
+
+class MarkBodyRequest(TypedDict):
+    name: str
+    label: str
+    kind: Literal["likert", "yes_no", "choice", "text"]
+    required: NotRequired[bool]
+    points: NotRequired[int]
+    low: NotRequired[str]
+    high: NotRequired[str]
+    choices: NotRequired[list[str]]
+    tasks: NotRequired[Literal["every", "one", "several"]]
+
+
+class NamedBodyRequest(TypedDict):
+    name: str
+    label: str
 
 
 class NewQuestionSettingsRequest(TypedDict):
     allow_ties: bool
     ask_rationale: bool
     questions: NotRequired[dict[str, str]]
+    asked: NotRequired[AskedBodyRequest]
+    preset: NotRequired[Literal["llama2", "instructgpt", "stiennon", "hh"]]
     expected_version: NotRequired[int]
 
 
@@ -21,6 +54,7 @@ class QuestionSettings(TypedDict):
     allow_ties: bool
     ask_rationale: bool
     questions: dict[str, str]
+    asked: Asked
     created_by: str | None
     created_at: str
 

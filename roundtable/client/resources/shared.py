@@ -13,6 +13,36 @@ class Artifact(TypedDict):
     created_at: str
 
 
+class Asked(TypedDict):
+    preset: str
+    marks: list[Mark]
+    confidence_points: int
+    rationale_for: list[
+        Literal["significantly_better", "better", "slightly_better", "negligibly_better", "tie"]
+    ]
+    flags: list[Named]
+    both_bad: bool
+    both_bad_reasons: list[Named]
+    cannot_judge: list[Named]
+
+
+class Mark(TypedDict):
+    name: str
+    label: str
+    kind: Literal["likert", "yes_no", "choice", "text"]
+    required: bool
+    points: int
+    low: str
+    high: str
+    choices: list[str]
+    tasks: Literal["every", "one", "several"]
+
+
+class Named(TypedDict):
+    name: str
+    label: str
+
+
 class NewPushRequest(TypedDict):
     repository: str
     public: NotRequired[bool]

@@ -16,7 +16,7 @@
 
   // Shows the server's `data` in `container`; `storedDraft` is the browser's own. Where no task is left, the task has
   // neither node nor controller. A controller (pair.js, ranking.js) has state, restore, getJudgment and perform.
-  Roundtable.showTask = (container, data, { storedDraft, announce, onChange, onSubmit, onSkip, onCancel }) => {
+  Roundtable.showTask = (container, data, { storedDraft, announce, onChange, onSubmit, onSkip, onCannotJudge, onCancel }) => {
     const fragment = prepared.get(data) || parse(data);
     prepared.delete(data); // a fragment is used up; the same data may be shown again
     container.replaceChildren(fragment);
@@ -52,9 +52,18 @@
       onChange();
     };
     task.controller = Roundtable.controllers[node.dataset.kind](node, { onChange: touch, announce });
+    const marks = Roundtable.openMarks(node, {
+      onChange: touch,
+      announce,
+      onCannotJudge,
+      chooseTie: () => { if (task.controller.getJudgment().error) task.controller.perform({ action: "choose_point", value: 0 }); },
+      leaveFields: () => container.focus({ preventScroll: true }),
+    });
     Object.assign(task, {
+      marks,
       draft: () => ({
         ...task.controller.state(),
+        ...marks.state(),
         rationale: rationale.value,
         flags: flagBoxes.filter((box) => box.checked).map((box) => box.value),
         seconds: Math.round(task.seconds * 10) / 10,
@@ -66,8 +75,9 @@
         note.querySelector("textarea").focus();
       },
       // What stands against a submit without a reason, where the project asks for one.
-      missingReason() {
-        if (!("asksReason" in node.dataset) || rationale.value.trim()) return null;
+      missingReason(judgment) {
+        const isAsked = "asksReason" in node.dataset || Roundtable.needsReason(node.dataset.reasonFor, judgment);
+        if (!isAsked || rationale.value.trim()) return null;
         note.open = true;
         return { error: "Write in a few words why.", focusTarget: rationale };
       },
@@ -86,7 +96,8 @@
       task.controller.restore(saved);
       rationale.value = saved.rationale || "";
       for (const box of flagBoxes) box.checked = (saved.flags || []).includes(box.value);
-      if (saved.rationale || (saved.flags || []).length) note.open = true;
+      marks.restore(saved);
+      if (saved.rationale || flagBoxes.some((box) => box.checked && note.contains(box))) note.open = true;
     } else if (task.controller.start) task.controller.start();
     if (draft) {
       task.idempotencyKey = draft.idempotency_key || task.idempotencyKey;

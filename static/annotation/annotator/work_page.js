@@ -72,7 +72,8 @@
       announce: statusBar.announce,
       onChange: drafts.onChange,
       onSubmit: submit,
-      onSkip: skip,
+      onSkip: () => skip(""),
+      onCannotJudge: skip,
       onCancel: cancelRevision,
     });
     updateProgress();
@@ -222,7 +223,7 @@
   const submit = () => {
     if (!current || !current.controller) return;
     const judgment = current.controller.getJudgment();
-    const problem = judgment.error ? judgment : current.missingReason();
+    const problem = judgment.error ? judgment : current.marks.missing() || current.missingReason(judgment);
     if (problem) {
       current.showError(problem);
       return;
@@ -231,14 +232,14 @@
     rejections.forgetShown();
     const { publicId, isRevision, data } = current;
     const draft = current.draft();
-    const { rationale, flags, seconds, idempotency_key } = draft;
+    const { marks, confidence, rationale, flags, seconds, idempotency_key } = draft;
     if (!isRevision && prefetched && ahead) claims.set(publicId, ahead.public_id);
     const versions = { guideline_version: guideline.version(), settings_version: data.settings_version };
     outbox.add({
       publicId,
       draft,
       url: api.urlOf(publicId, "submit"),
-      body: { ...judgment, rationale, flags, seconds, idempotency_key, ...versions, revise: isRevision },
+      body: { ...judgment, marks, confidence, rationale, flags, seconds, idempotency_key, ...versions, revise: isRevision },
     });
     drafts.remove(publicId);
     offerUndo(null);
@@ -252,13 +253,14 @@
     if (progress) progress = { ...progress, judged: progress.judged + 1, remaining: progress.remaining - 1 };
     showNextTask();
   };
-  const skip = () => {
+  // `reason`: of who cannot judge the task; else empty.
+  const skip = (reason) => {
     if (!current || !current.controller || current.isRevision) return;
     statusBar.removeNotice();
     rejections.forgetShown();
     const { publicId, touched } = current;
     offerUndo({ publicId, draft: current.draft(), touched });
-    outbox.add({ publicId, url: api.urlOf(publicId, "skip"), body: {} });
+    outbox.add({ publicId, url: api.urlOf(publicId, "skip"), body: { reason } });
     drafts.remove(publicId);
     if (progress) progress = { ...progress, remaining: progress.remaining - 1 };
     leaveFirstTask();
@@ -271,7 +273,10 @@
     currentTask,
     commands: {
       submit,
-      skip,
+      skip: () => skip(""),
+      go_to_marks: () => { if (current && current.node) current.marks.goToMarks(); },
+      both_bad: () => { if (current && current.node) current.marks.toggleBothBad(); },
+      cannot_judge: () => { if (current && current.node) current.marks.openReasons(); },
       go_back: goBack,
       open_note: () => { if (current && current.node) current.openNote(); },
       show_keys: () => openDialog("keys-dialog"),

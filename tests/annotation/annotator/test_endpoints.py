@@ -65,6 +65,8 @@ def test_an_earlier_answer_is_shown_filled_in_and_revised(at_work, project, key)
     assert shown["judgment"] == {
         "tiers": [["B"], ["A"]],
         "strengths": [3],
+        "marks": {},
+        "confidence": None,
         "rationale": "Shorter.",
         "flags": [],
         "value": 8,

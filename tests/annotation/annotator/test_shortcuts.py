@@ -53,6 +53,9 @@ def test_what_each_key_does():
     assert done[EVERY_TASK] == {
         "Enter": ("submit", None),
         "S": ("skip", None),
+        "J": ("cannot_judge", None),
+        "W": ("both_bad", None),
+        "M": ("go_to_marks", None),
         "N": ("open_note", None),
         "Z": ("go_back", None),
         "?": ("show_keys", None),

@@ -17,6 +17,7 @@ from annotation.models import Judgment
 from annotation.queue.actions import claim_task
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import COMPARISONS, JUDGMENTS
+from workspace.actions import change_question_settings
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -28,8 +29,22 @@ VALUES = st.one_of(
     st.sampled_from(["\ud800", "\0", "group:x", "intransitive", "unsafe", "both_bad"]),
 )  # fmt: skip
 MARKS = st.dictionaries(
-    st.sampled_from("AB"), st.dictionaries(st.text(max_size=5), VALUES, max_size=2), max_size=2
+    st.sampled_from("AB"),
+    st.dictionaries(
+        st.sampled_from(["points", "safe", "word", "text", "other"]),
+        st.one_of(VALUES, st.integers(1, 7), st.sampled_from(["one", "two"])),
+        max_size=3,
+    ),
+    max_size=2,
 )
+ASKED = {
+    "marks": [
+        {"name": "points", "label": "Points", "kind": "likert", "points": 7},
+        {"name": "safe", "label": "Safe?", "kind": "yes_no"},
+        {"name": "word", "label": "Which?", "kind": "choice", "choices": ["one", "two"]},
+        {"name": "text", "label": "Why?", "kind": "text"},
+    ]
+}
 CONTENTS = st.fixed_dictionaries(
     {
         "tiers": st.sampled_from([[["A"], ["B"]], [["B"], ["A"]], [["A", "B"]]]),
@@ -67,8 +82,9 @@ def everything_goes_out(project, max_, tmp_path):
 )
 @given(content=CONTENTS)
 def test_whatever_submit_accepts_goes_out_and_comes_back(
-    ada, project, make_batch, key, everything_goes_out, content
+    ada, max_, project, make_batch, key, everything_goes_out, content
 ):
+    change_question_settings(actor=max_, project=project, allow_ties=True, ask_rationale=False, asked=ASKED)
     make_batch(tasks=1)
     assignment = claim_task(actor=ada, project=project)
     try:
@@ -82,6 +98,11 @@ def test_whatever_submit_accepts_goes_out_and_comes_back(
     rows = {row["judgment_id"]: row for row in everything_goes_out()["judgments"]}
     row = rows[str(judgment.pk)]
     assert (row["strengths"], row["flags"]) == (judgment.strengths, judgment.flags)
+    ids = {str(response.pk): response.external_id for response in project.responses.all()}
+    stored = {ids[key]: marks for key, marks in judgment.marks.items()}
+    others = json.loads(row["other_marks"] or "{}")
+    found = {r["response_id"]: dict(r["marks"]) | others.get(r["response_id"], {}) for r in row["responses"]}
+    assert {key: marks for key, marks in found.items() if marks} == stored
     assert len(rows) == Judgment.objects.count()
 
 

@@ -38,7 +38,7 @@ def test_marks_are_read_in_parquets_spellings_too(marks):
             {"responses.0.logprob": -1.5},
             "responses.0.logprob: cannot be kept; take it out (response_id, text, ",
         ),
-        ({"responses.0.marks": {"x": ["y"]}}, "responses.0.marks: A mark is"),
+        ({"responses.0.marks": {"x": ["y"]}}, "responses.0.marks: A passage is"),
         ({"responses.0.marks": [1, 2]}, "responses.0.marks: should be an object"),
         ({"responses.0.marks": {"x": "\ud800"}}, "responses.0.marks: A mark holds half of a surrogate"),
         ({"responses.0.marks": {"x": float("inf")}}, "responses.0.marks: A mark holds a number"),
