@@ -7,6 +7,7 @@ written, so that rows that point at each other can be made in one go.
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -40,10 +41,17 @@ def reserve_keys(model: type[models.Model], number: int) -> list[int]:
         return list(range(first, first + number))
 
 
-def random_uuids(number: int) -> list[uuid.UUID]:
-    """As uuid.uuid4, for one question to the system."""
-    drawn = os.urandom(16 * number)
-    return [uuid.UUID(bytes=drawn[start : start + 16], version=4) for start in range(0, len(drawn), 16)]
+def time_ordered_uuids(number: int) -> list[uuid.UUID]:
+    """Of version 7, all of the same millisecond: rows of one call are neighbours in an index, which a database writes
+    in few pages, and among each other they are in random order, so that they tell nothing of what they name.
+    """
+    drawn = os.urandom(10 * number)
+    fixed = time.time_ns() // 1_000_000 << 80 | 0x7 << 76 | 0b10 << 62
+    free = (1 << 76) - 1 & ~(0b11 << 62)
+    return [
+        uuid.UUID(int=fixed | int.from_bytes(drawn[start : start + 10]) & free)
+        for start in range(0, len(drawn), 10)
+    ]
 
 
 def new_object(model: type[Row], **values: Any) -> Row:

@@ -1,6 +1,7 @@
 """Actions on what is judged and learned: prompts, prompt sets, sources, responses, demonstrations, texts."""
 
 import hashlib
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ from annotation.models.bulk import BULK_CREATE_SIZE
 from annotation.text import clean_answer, clean_messages, clean_text
 from learning.interface.messages import Messages, answer_columns, answer_key
 from workspace.actions import record_audit
-from workspace.bulk_insert import insert_objects, new_object
+from workspace.bulk_insert import insert_objects, new_object, time_ordered_uuids
 from workspace.models import Project, User
 
 MAX_ID_CHARACTERS = 200
@@ -197,6 +198,8 @@ def add_responses(*, actor: User, project: Project, rows: Sequence[NewResponse])
     Raises InvalidText, and InvalidTask for a prompt or source of another project or an id whose text differs.
     """
 
+    new_ids = iter(time_ordered_uuids(len(rows)) if any(row.from_import for row in rows) else ())
+
     def stored_or_new(row: NewResponse, stored: Response | None) -> Response:
         if row.prompt.project_id != project.pk or row.source.project_id != project.pk:
             raise InvalidTask("A response's prompt and source must be of its own project.")
@@ -209,7 +212,7 @@ def add_responses(*, actor: User, project: Project, rows: Sequence[NewResponse])
         return new_object(
             Response,
             project=project,
-            external_id=_external_id(row.response_id, "The response's id"),
+            external_id=_external_id(row.response_id, "The response's id", next(new_ids, None)),
             prompt=row.prompt,
             source=row.source,
             text=text,
@@ -369,8 +372,11 @@ def _clean_prompt_row(row: Mapping[str, Any]) -> _CleanPromptRow:
     )
 
 
-def _external_id(row_id: str | None, what: str) -> str:
-    return _clean_id(row_id, what) if row_id else new_external_id()
+def _external_id(row_id: str | None, what: str, new: uuid.UUID | None = None) -> str:
+    """`new`: what a row without an id of its own gets, if not just any."""
+    if row_id:
+        return _clean_id(row_id, what)
+    return new_external_id() if new is None else new.hex
 
 
 def _clean_id(value: Any, what: str) -> str:

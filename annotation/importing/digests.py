@@ -7,17 +7,16 @@ from typing import Any
 
 from annotation.importing.readers.judgments import ImportedJudgment
 from annotation.preferences.flags import GROUP_FLAG
-from learning.interface.messages import answer_key
+from learning.interface.messages import Answer, answer_key
 
 
-def task_key(judgment: ImportedJudgment) -> bytes:
-    """Judgments with the same key answer the same question: same prompt, same responses (in any order)."""
+def task_key(question: bytes, judgment: ImportedJudgment) -> bytes:
+    """Judgments with the same key are of one task: the same question and ids (those of responses in any order)."""
     return digest_of(
         [
+            question.hex(),
             judgment.task_id,
             judgment.prompt_id,
-            judgment.prompt,
-            sorted(map(answer_key, judgment.responses)),
             sorted(judgment.response_ids or []),
             judgment.purpose,
             group_flags(judgment),
@@ -29,19 +28,28 @@ def group_flags(judgment: ImportedJudgment) -> list[str]:
     return [flag for flag in judgment.flags if flag.startswith(GROUP_FLAG)]
 
 
-def question_digest(content: str, answers: Iterable[str]) -> bytes:
-    """What is asked: a prompt (its hash) and the keys of its answers, in any order."""
-    return digest_of([content, sorted(answers)])
+def answer_digest(answer: Answer) -> bytes:
+    return hashlib.sha256(answer_key(answer).encode("utf-8", "surrogatepass")).digest()
+
+
+def question_digest(content: str, answers: Iterable[bytes]) -> bytes:
+    """What is asked: a prompt (its hash) and its answers (`answer_digest`), in any order."""
+    return _digest(content.encode() + b"".join(sorted(answers)))
 
 
 def verdict_digest(
-    question: bytes, ranked: Iterable[tuple[str, int]], strengths: Sequence[int | None]
+    question: bytes, ranked: Iterable[tuple[bytes, int]], strengths: Sequence[int | None]
 ) -> bytes:
-    """What is said of it: (key of an answer, rank) and the strengths of the steps. No strength is as good as 0: imports
-    stored it so once.
+    """What is said of it: (digest of an answer, rank) and the strengths of the steps. No strength is as good as 0:
+    imports stored it so once.
     """
-    return digest_of([question.hex(), sorted(ranked), [strength or 0 for strength in strengths]])
+    said = b"".join(answer + bytes([rank]) for answer, rank in sorted(ranked))
+    return _digest(question + said + bytes(strength or 0 for strength in strengths))
 
 
 def digest_of(value: Any) -> bytes:
-    return hashlib.sha256(json.dumps(value, ensure_ascii=True).encode()).digest()[:16]
+    return _digest(json.dumps(value, ensure_ascii=True).encode())
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()[:16]

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +27,11 @@ from annotation.preferences.weak_orders import ranks_to_tiers
 from learning.interface.messages import answer_columns, answer_key, answer_text
 from workspace.models import MAX_OVERLAP, Criterion, User
 
-TASKS_PER_CHUNK = 500
+# A chunk is a transaction, and on SQLite nobody else writes meanwhile: as many tasks as take this long. Few large ones
+# write an index's page less often than many small ones.
+SECONDS_PER_CHUNK = 0.5
+TASKS_PER_CHUNK = 500  # at first
+MAX_TASKS_PER_CHUNK = 4000
 
 CHARACTERS_PER_CHUNK = 8_000_000
 
@@ -38,15 +43,19 @@ def content_id(prefix: str, *parts: str) -> str:
 
 
 def _chunks(tasks: Iterator[StagedTask]) -> Iterator[list[StagedTask]]:
-    """Some hundred tasks at a time, fewer where the texts are long."""
+    """Some hundred tasks at a time, as many as the caller stores in SECONDS_PER_CHUNK, fewer where texts are long."""
     chunk: list[StagedTask] = []
     size = 0
+    most = TASKS_PER_CHUNK
     for task in tasks:
         chunk.append(task)
         size += sum(len(answer_text(response)) for response in task.judgments[0].responses)
         size += len(answer_text(task.judgments[0].prompt))
-        if len(chunk) == TASKS_PER_CHUNK or size > CHARACTERS_PER_CHUNK:
+        if len(chunk) >= most or size > CHARACTERS_PER_CHUNK:
+            begun = time.monotonic()
             yield chunk
+            per_second = len(chunk) / (time.monotonic() - begun)
+            most = min(2 * most, max(1, round(per_second * SECONDS_PER_CHUNK)), MAX_TASKS_PER_CHUNK)
             chunk, size = [], 0
     if chunk:
         yield chunk

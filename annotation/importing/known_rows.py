@@ -8,11 +8,10 @@ come with other ids after a conversion, and with none at all.
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from annotation.importing.digests import question_digest, verdict_digest
+from annotation.importing.digests import answer_digest, question_digest, verdict_digest
 from annotation.importing.report import ImportRefused, ImportReport
 from annotation.importing.staging import Staging
 from annotation.models import Batch, Import, Judgment, PromptSet, Task, TaskResponse
-from learning.interface.messages import answer_key
 from workspace.models import MAX_OVERLAP, Criterion
 
 
@@ -55,13 +54,13 @@ def _load(staging: Staging, criterion: Criterion, contents: Sequence[str]) -> No
     for judgment in Judgment.objects.current().filter(task__in=tasks).select_related("annotator"):
         judgments[judgment.task_id].append(judgment)
     for pk, task in tasks.items():
-        keys = {shown.response_id: answer_key(shown.response.answer) for shown in responses[pk]}
-        question = question_digest(task.prompt.content_hash, keys.values())
+        answers = {shown.response_id: answer_digest(shown.response.answer) for shown in responses[pk]}
+        question = question_digest(task.prompt.content_hash, answers.values())
         prompt_id = task.prompt.external_id
         response_ids = sorted(shown.response.external_id for shown in responses[pk])
         for judgment in judgments[pk]:
             rank = {response: tier for tier, members in enumerate(judgment.tiers) for response in members}
-            ranked = [(keys[response], place) for response, place in rank.items()]
+            ranked = [(answers[response], place) for response, place in rank.items()]
             verdict = verdict_digest(question, ranked, judgment.strengths)
             staging.add_known_verdict(
                 verdict,

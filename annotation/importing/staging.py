@@ -12,15 +12,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, Self
 
 from annotation.content.splits import hash_first_turn
-from annotation.importing.digests import digest_of, group_flags, question_digest, task_key, verdict_digest
+from annotation.importing.digests import digest_of
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair
+from annotation.importing.staged_judgments import INSERT_JUDGMENT, judgment_row
 from annotation.importing.staging_tables import SAME_IDS, TABLES, TASKS
-from annotation.models import Task, hash_messages
-from learning.interface.messages import answer_key
+
+# json.dumps makes an encoder for every call with options.
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +166,7 @@ class Staging:
             (
                 line,
                 hash_first_turn(row["messages"]) if "messages" in row else None,
-                json.dumps(row, ensure_ascii=False),
+                _to_json(row),
             ),
         )
 
@@ -181,7 +184,7 @@ class Staging:
 
     def add_pair(self, line: int, pair: ImportedPair) -> None:
         key = digest_of([pair.group, pair.annotator])
-        payload = json.dumps(pair.as_json(), ensure_ascii=False)
+        payload = _to_json(pair.as_json())
         self._database.execute(
             "INSERT INTO pair (line, group_key, payload) VALUES (?, ?, ?)", (line, key, payload)
         )
@@ -197,26 +200,7 @@ class Staging:
             yield [line for line, _ in rows], [ImportedPair(**json.loads(payload)) for _, payload in rows]
 
     def add_judgment(self, line: int, judgment: ImportedJudgment) -> None:
-        content = hash_messages(judgment.prompt)
-        keys = [answer_key(response) for response in judgment.responses]
-        question = question_digest(content, keys)
-        self._database.execute(
-            "INSERT INTO judgment"
-            " (line, task_key, annotator, annotator_kind, first_turn, content, question, verdict, joins, payload)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                line,
-                task_key(judgment),
-                judgment.annotator or "",
-                judgment.annotator_kind,
-                hash_first_turn(judgment.prompt),
-                content,
-                question,
-                verdict_digest(question, zip(keys, judgment.ranks, strict=True), judgment.strengths),
-                judgment.purpose == Task.Purpose.NORMAL and not group_flags(judgment),
-                json.dumps(judgment.as_json(), ensure_ascii=False),
-            ),
-        )
+        self._database.execute(INSERT_JUDGMENT, judgment_row(line, judgment))
 
     def annotators(self) -> Iterator[tuple[str | None, str]]:
         """(pseudonym, kind) of everybody in the file; the pseudonym is None for rows that name nobody."""
@@ -274,12 +258,13 @@ class Staging:
         """
         known: Counter[str] = Counter()
         judged_otherwise = 0
+        if not self._has_known_rows():
+            return known, judged_otherwise
         dropped: list[tuple[int]] = []
         placed: list[tuple[int, int]] = []
         rows = self._database.execute(
-            "SELECT seq, question, verdict, joins, COALESCE(pseudonym, annotator),"
-            " json_extract(payload, '$.prompt_id'), json_extract(payload, '$.response_ids')"
-            ", annotator FROM judgment LEFT JOIN pseudonym USING (annotator, annotator_kind) ORDER BY seq"
+            "SELECT seq, question, verdict, joins, COALESCE(pseudonym, annotator), prompt_id, response_ids, annotator"
+            " FROM judgment LEFT JOIN pseudonym USING (annotator, annotator_kind) ORDER BY seq"
         )
         for seq, question, verdict, joins, pseudonym, prompt_id, response_ids, named in rows:
             ids = (prompt_id, None if response_ids is None else json.dumps(sorted(json.loads(response_ids))))
@@ -296,14 +281,19 @@ class Staging:
         self._database.executemany("UPDATE judgment SET known_task = ? WHERE seq = ?", placed)
         return known, judged_otherwise
 
+    def _has_known_rows(self) -> bool:
+        found = self._database.execute(
+            "SELECT EXISTS (SELECT 1 FROM known_verdict) OR EXISTS (SELECT 1 FROM known_task)"
+        )
+        return bool(found.fetchone()[0])
+
     def count_repeats(self) -> int:
         """How many judgments the file has once more: same annotator, order and strengths, and ids where it has any."""
         return int(
             self._database.execute(
                 "SELECT COALESCE(SUM(number - 1), 0) FROM (SELECT COUNT(*) AS number FROM judgment"
                 " LEFT JOIN pseudonym USING (annotator, annotator_kind) GROUP BY verdict,"
-                " COALESCE(pseudonym, annotator), json_extract(payload, '$.prompt_id'),"
-                " json_extract(payload, '$.response_ids'))"
+                " COALESCE(pseudonym, annotator), prompt_id, response_ids)"
             ).fetchone()[0]
         )
 
@@ -365,20 +355,17 @@ class Staging:
         judgments = self._database.execute("SELECT COUNT(*) FROM judgment").fetchone()[0]
         tasks = self._database.execute("SELECT COUNT(*) FROM task").fetchone()[0]
         max_responses = self._database.execute(
-            "SELECT COALESCE(MAX(json_array_length(payload, '$.responses')), 0) FROM judgment"
-            " WHERE known_task IS NULL"
+            "SELECT COALESCE(MAX(n_responses), 0) FROM judgment WHERE known_task IS NULL"
         ).fetchone()[0]
         return int(judgments), int(tasks), int(max_responses)
 
     def tasks(self) -> Iterator[StagedTask]:
         """Every task with its judgments, in the order in which tasks begin in the file."""
-        tasks = self._database.execute("SELECT task_key, occurrence, first FROM task ORDER BY first")
-        for key, occurrence, first in tasks:
-            rows = self._database.execute(
-                "SELECT payload FROM duplicate JOIN judgment USING (seq)"
-                " WHERE duplicate.task_key = ? AND occurrence = ? ORDER BY seq",
-                (key, occurrence),
-            ).fetchall()
-            yield StagedTask(
-                number=first, judgments=[ImportedJudgment(**json.loads(payload)) for (payload,) in rows]
-            )
+        rows = self._database.execute(
+            "SELECT first, payload FROM task CROSS JOIN duplicate USING (task_key, occurrence)"
+            " CROSS JOIN judgment USING (seq)"
+            " ORDER BY first, seq"
+        )
+        for first, members in itertools.groupby(rows, key=itemgetter(0)):
+            judgments = [ImportedJudgment(**json.loads(payload)) for _, payload in members]
+            yield StagedTask(number=first, judgments=judgments)

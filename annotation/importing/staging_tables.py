@@ -6,7 +6,8 @@ CREATE TABLE content_digest (kind TEXT, id TEXT, digest TEXT, line INTEGER, PRIM
 CREATE TABLE pair (seq INTEGER PRIMARY KEY, line INTEGER, group_key BLOB, payload TEXT);
 CREATE TABLE judgment
   (seq INTEGER PRIMARY KEY, line INTEGER, task_key BLOB, annotator TEXT, annotator_kind TEXT,
-   first_turn TEXT, content TEXT, question BLOB, verdict BLOB, joins INTEGER, known_task INTEGER, payload TEXT);
+   first_turn TEXT, content TEXT, question BLOB, verdict BLOB, joins INTEGER, prompt_id TEXT,
+   response_ids TEXT, n_responses INTEGER, known_task INTEGER, payload TEXT);
 CREATE INDEX judgment_by_content ON judgment (content);
 CREATE TABLE known_verdict
   (verdict BLOB, pseudonym TEXT, batch TEXT, prompt_id TEXT, response_ids TEXT, number INTEGER,

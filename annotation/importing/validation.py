@@ -8,7 +8,7 @@ contents, pairs of a group that do not fit together. After this pass an insert h
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from contextlib import nullcontext
 from typing import Any
 
 from django.db.models import Min
@@ -49,15 +49,15 @@ def stage_comparisons(
         try:
             if isinstance(row, RowError):
                 raise row
-            with staging.row_savepoint():
-                read = reader.read(row, line)
-                _claim_id(reader, row, line, staging, of=sorted({item.annotator or "" for item in read}))
+            read = reader.read(row, line)
+            row_id = reader.row_id(row)
+            with staging.row_savepoint() if _may_claim_in_vain(row_id, read) else nullcontext():
+                _claim_id(
+                    reader, row, row_id, line, staging, of=sorted({item.annotator or "" for item in read})
+                )
                 beside = extras.read(row) if read else {}
                 for item in read:
-                    of_item = item.metadata or {}
-                    item = replace(item, **beside)
-                    if of_item:
-                        item = replace(item, metadata=of_item | (item.metadata or {}))
+                    add_extras(item, beside)
                     claim_split(item.prompt, item.split, line, staging)
                     if isinstance(item, ImportedPair):
                         staging.add_pair(line, item)
@@ -83,6 +83,25 @@ def stage_comparisons(
     return report
 
 
+def _may_claim_in_vain(row_id: str | None, read: Sequence[ImportedJudgment | ImportedPair]) -> bool:
+    """Whether the row claims or adds something before the last of its checks, which may find it bad."""
+    if row_id is not None or len(read) != 1:
+        return True
+    item = read[0]
+    return isinstance(item, ImportedJudgment) and (
+        item.prompt_id is not None or item.response_ids is not None
+    )
+
+
+def add_extras(item: ImportedJudgment | ImportedPair, beside: Mapping[str, Any]) -> None:
+    """What `RowExtras.read` found, and metadata that the reader found itself beside it."""
+    of_item = item.metadata or {}
+    for name, value in beside.items():
+        setattr(item, name, value)
+    if of_item:
+        item.metadata = of_item | (item.metadata or {})
+
+
 def stage_prompts(
     source: Source, reader: PromptFileReader, extras: RowExtras, staging: Staging, project: Project
 ) -> ImportReport:
@@ -100,7 +119,7 @@ def stage_prompts(
                 claim_split(checked["messages"], beside["split"], line, staging)
                 if checked["prompt_id"] is not None:
                     if reader.ids_are_unique:
-                        _claim_id(reader, row, line, staging)
+                        _claim_id(reader, row, reader.row_id(row), line, staging)
                     claim_content(
                         "prompt", checked["prompt_id"], hash_messages(checked["messages"]), line, staging
                     )
@@ -132,13 +151,13 @@ def _is_like_an_earlier(messages: Messages, line: int, staging: Staging) -> bool
 def _claim_id(
     reader: Reader | PromptFileReader,
     row: Mapping[str, Any],
+    row_id: str | None,
     line: int,
     staging: Staging,
     *,
     of: Sequence[str] = (),
 ) -> None:
     """`of`: who judged. Two people's judgments of the same row have its id both."""
-    row_id = reader.row_id(row)
     if row_id is None:
         return
     if (earlier := staging.claim_id(json.dumps([row_id, *of]) if of else row_id, line)) is not None:
@@ -162,6 +181,8 @@ def claim_split(prompt: list[dict[str, Any]], split: str | None, line: int, stag
 
 
 def _claim_contents(judgment: ImportedJudgment, line: int, staging: Staging) -> None:
+    if judgment.prompt_id is None and judgment.response_ids is None:
+        return
     prompt = hash_messages(judgment.prompt)
     if judgment.prompt_id is not None:
         claim_content("prompt", judgment.prompt_id, prompt, line, staging)

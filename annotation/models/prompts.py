@@ -15,12 +15,13 @@ from learning.interface import vocabulary
 from learning.interface.messages import without_nulls
 from workspace.models import Project
 
+# json.dumps makes an encoder for every call with options.
+_to_canonical_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+
 
 def hash_messages(messages: Sequence[Mapping[str, Any]]) -> str:
     """SHA-256 of a conversation's canonical JSON: the identity of a prompt that came without an id."""
-    canonical = json.dumps(
-        [without_nulls(message) for message in messages], ensure_ascii=False, sort_keys=True
-    )
+    canonical = _to_canonical_json([without_nulls(message) for message in messages])
     return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
 

@@ -20,7 +20,7 @@ from learning.interface.vocabulary import PERSON
 MIN_RESPONSES, MAX_RESPONSES = 2, 9
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)  # not frozen: that would treble the time to make one
 class ImportedJudgment:
     """One person's weak order over responses, as a file gave it. `ranks` are dense, 0 best."""
 
@@ -51,10 +51,11 @@ class ImportedJudgment:
     metadata: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return dict(vars(self))
+        """Without what is null."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class ImportedPair:
     """One row of a file of pairs that says which group it belongs to."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Prefetch
 
-from annotation.importing.digests import question_digest
+from annotation.importing.digests import answer_digest, question_digest
 from annotation.importing.readers.dialogues import DialogueTurnReader
 from annotation.importing.readers.row_extras import RowExtras
 from annotation.importing.readers.tasks import TaskReader
@@ -124,7 +124,7 @@ def _different(answers: Sequence[Answer]) -> list[int]:
 
 def task_digest(prompt_hash: str, answers: Sequence[Answer]) -> bytes:
     """The same for the same question: one prompt, the same answers in any order, whoever wrote them."""
-    return question_digest(prompt_hash, [answer_key(answer) for answer in answers])
+    return question_digest(prompt_hash, map(answer_digest, answers))
 
 
 def find_known_rows(project: Project, criterion: Criterion, staging: Staging) -> dict[str, list[int]]:
