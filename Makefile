@@ -38,15 +38,15 @@ test: packages ## the quick tests
 
 test-slow: packages
 	@.ci/system-packages postgresql nginx systemd
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not browser" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow and not browser" $(ARGS)
 
 test-browser: packages
 	@.ci/system-packages chromium
-	$(BIN)/python -m pytest -m browser $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m browser $(ARGS)
 
 test-postgres: packages ## the database tests on an own PostgreSQL cluster
 	@.ci/system-packages postgresql
-	.ci/with-postgres $(BIN)/python -m pytest -n 2 -m db $(ARGS)
+	.ci/with-postgres $(BIN)/python -m pytest -n 2 -m "db and not sqlite_only" $(ARGS)
 
 test-all: test test-slow test-browser test-postgres
 

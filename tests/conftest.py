@@ -3,11 +3,10 @@
 import itertools
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from django.db.backends.postgresql.operations import DatabaseOperations as PostgreSQLOperations
-from django.db.backends.sqlite3.base import DatabaseOperations as SQLiteOperations
 from hypothesis import HealthCheck, settings
 
 # Playwright's synchronous API runs an event loop in the test's thread; Django would refuse the ORM there.
@@ -33,6 +32,34 @@ CHROMIUM_FLAGS = [
 ]
 
 
+# Begun last, one of these would keep a single processor busy at the end. A list out of date costs time, nothing else.
+LONGEST_FIRST = [
+    "tests/demo/test_demo.py",
+    "tests/learning/test_checkpoints.py",
+    "tests/rewardmodel/training/test_train.py",
+    "tests/runs/test_training_runs.py",
+    "tests/learning/test_engine.py",
+    "tests/annotation/queue/test_contention.py",
+    "tests/policy_training/training/test_ppo.py",
+    "tests/rounds/test_circle.py",
+    "tests/runs/test_worker.py",
+    "tests/deployment/test_behind_nginx.py",
+    "tests/config/test_api_schema_fuzz.py",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow tests before the quick ones, and of the slow ones the longest files first."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+
+    def place(item: pytest.Item) -> int:
+        if item.get_closest_marker("slow") is None:
+            return len(places) + 1
+        return places.get(item.nodeid.split("::")[0], len(places))
+
+    items.sort(key=place)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--api-examples",
@@ -42,44 +69,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.fixture(autouse=True, scope="session")
-def flush_past_append_only_triggers() -> Iterator[None]:
-    """A transactional test empties every table at its end, by DELETE on SQLite and TRUNCATE on PostgreSQL, which the
-    triggers refuse.
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """What pytest-django asks for before it makes the test database."""
+    from tests.database_setup import quick_flush, sqlite_database_from_a_file
 
-    So the triggers step aside for the flush alone.
-    """
-    original = SQLiteOperations.execute_sql_flush, PostgreSQLOperations.execute_sql_flush
-
-    def flush_sqlite(self: SQLiteOperations, sql_list: list[str]) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-            triggers = cursor.fetchall()
-            for name, _ in triggers:
-                cursor.execute(f'DROP TRIGGER "{name}"')
-        try:
-            original[0](self, sql_list)
-        finally:
-            with self.connection.cursor() as cursor:
-                for _, sql in triggers:
-                    cursor.execute(sql)
-
-    def flush_postgresql(self: PostgreSQLOperations, sql_list: list[str]) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
-                "WHERE t.tgname LIKE '%%_no_truncate'",
-                [],
-            )
-            triggers = cursor.fetchall()
-        switch = [f"ALTER TABLE {table} {{}} TRIGGER {name}" for table, name in triggers]
-        off, on = ([statement.format(word) for statement in switch] for word in ("DISABLE", "ENABLE"))
-        original[1](self, [*off, *sql_list, *on])  # in one transaction
-
-    SQLiteOperations.execute_sql_flush = flush_sqlite  # type: ignore[method-assign]
-    PostgreSQLOperations.execute_sql_flush = flush_postgresql  # type: ignore[method-assign]
-    yield
-    SQLiteOperations.execute_sql_flush, PostgreSQLOperations.execute_sql_flush = original  # type: ignore[method-assign]
+    with ExitStack() as stack:
+        stack.enter_context(quick_flush())
+        if cache := getattr(request.config, "cache", None):
+            stack.enter_context(sqlite_database_from_a_file(cache.mkdir("migrated")))
+        yield
 
 
 @pytest.fixture(autouse=True)

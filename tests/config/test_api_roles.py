@@ -315,6 +315,7 @@ def test_every_operation_is_in_the_table():
     assert listed == operations()
 
 
+@pytest.mark.sqlite_only
 def test_nobody_else_gets_in(callers, world):
     """Refusals change nothing, so that one world serves them all."""
     wrong = []

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,19 +19,34 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def start(tmp_path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts the command; what is left of it at the test's end is killed."""
+def environment_of(folder: Path) -> dict[str, str]:
     environment = {
         **os.environ,
-        "ROUNDTABLE_DATA_DIR": str(tmp_path),
+        "ROUNDTABLE_DATA_DIR": str(folder),
         "ROUNDTABLE_SECRET_KEY": "only-for-this-test-" * 4,
         "ROUNDTABLE_DATABASE_URL": "",
         "PYTHONUNBUFFERED": "1",
     }
     environment.pop("DJANGO_SETTINGS_MODULE", None)
+    return environment
+
+
+@pytest.fixture(scope="module")
+def set_up(tmp_path_factory) -> Path:
+    """A data folder as `make setup` leaves it."""
+    folder = tmp_path_factory.mktemp("set-up")
     for command in (["migrate", "--verbosity", "0"], ["collectstatic", "--noinput", "--verbosity", "0"]):
-        subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
+        subprocess.run(
+            [sys.executable, "manage.py", *command], cwd=ROOT, env=environment_of(folder), check=True
+        )
+    return folder
+
+
+@pytest.fixture
+def start(set_up, tmp_path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts the command in a folder that is set up; what is left of it at the test's end is killed."""
+    shutil.copytree(set_up, tmp_path, dirs_exist_ok=True)
+    environment = environment_of(tmp_path)
     started: list[subprocess.Popen[str]] = []
 
     def run(*arguments: str) -> subprocess.Popen[str]:
@@ -53,7 +69,7 @@ def start(tmp_path) -> Callable[..., subprocess.Popen[str]]:
     for process in started:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
     for pid in processes_of(tmp_path):
         os.kill(pid, signal.SIGKILL)
 
@@ -88,18 +104,18 @@ def test_however_it_is_stopped_the_site_the_worker_and_the_training_go_with_it(s
     process = start("--port", "8460")
     address = read_until(process, r"Roundtable is at\s+(\S+)")[1]
     read_until(process, "base policy learns")
-    assert urllib.request.urlopen(f"{address}healthz", timeout=5).status == 200
-    deadline = time.monotonic() + 60
+    assert urllib.request.urlopen(f"{address}healthz", timeout=60).status == 200
+    deadline = time.monotonic() + 240
     while not any("policy_training" in command_of(pid) for pid in processes_of(tmp_path)):
         assert time.monotonic() < deadline, "the worker has started no training"
         time.sleep(0.2)
     process.send_signal(stopped_by)
-    said, complaints = process.communicate(timeout=60)
+    said, complaints = process.communicate(timeout=240)
     assert process.returncode == 0, complaints
     assert "Stopped." in said and "Traceback" not in complaints
     assert processes_of(tmp_path) == []
     with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(f"{address}healthz", timeout=5)
+        urllib.request.urlopen(f"{address}healthz", timeout=60)
 
 
 def command_of(pid: int) -> str:
@@ -129,6 +145,6 @@ def test_a_round_ends_by_itself_with_one_line_of_figures(start, tmp_path):
 
 def test_no_rounds_are_refused_with_a_sentence(start):
     process = start("--rounds", "0")
-    _, complaints = process.communicate(timeout=60)
+    _, complaints = process.communicate(timeout=240)
     assert process.returncode == 2
     assert complaints.strip() == "--rounds must be at least 1."

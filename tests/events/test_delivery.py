@@ -390,7 +390,7 @@ def test_a_worker_killed_in_the_middle_of_a_delivery_loses_nothing(
 
     def wait_for_the_kill(handler):
         arrived.set()
-        killed.wait(60)
+        killed.wait(150)
 
     receiver.answer = lambda number: wait_for_the_kill if number == 1 else 200
     happen("first", "second")

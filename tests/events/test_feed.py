@@ -227,13 +227,13 @@ def test_an_event_that_is_committed_late_is_not_missed(project):
                 write_entry(project, "first to write, last to commit")
                 inserted.set()
                 if connection.vendor == "postgresql":
-                    assert go.wait(60)
+                    assert go.wait(150)
         finally:
             connections.close_all()
 
     writer = threading.Thread(target=slow)
     writer.start()
-    assert inserted.wait(60)
+    assert inserted.wait(150)
     if connection.vendor != "postgresql":
         writer.join()  # SQLite lets nobody else write meanwhile
     write_entry(project, "committed first")
@@ -293,13 +293,13 @@ def test_two_publishers_take_turns(project):
                 with transaction.atomic():
                     publish_events()
                     taken.set()
-                    assert go.wait(60)
+                    assert go.wait(150)
             finally:
                 connections.close_all()
 
         publisher = threading.Thread(target=hold)
         publisher.start()
-        assert taken.wait(60)
+        assert taken.wait(150)
         write_entry(project, "two")
         assert publish_events() == 0 and not Event.objects.exists()
         go.set()

@@ -38,7 +38,7 @@ def test_a_process_of_a_group_leaves_with_all_said_and_without_unwinding_the_int
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
     )
     assert (done.returncode, done.stdout) == (code, expected), done.stderr
 

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -10,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.db.models.functions import Now
 
 from learning.interface.run_directory import RunDirectory
@@ -69,6 +71,44 @@ def until(condition, seconds=150.0):
     raise AssertionError(f"not within {seconds} s: {condition.__name__}")
 
 
+def let_lease_end(run: Run, in_seconds: float = 0.0) -> None:
+    """Ends the lease of a run whose worker no longer renews it, instead of waiting for it."""
+    assert Run.objects.running().filter(pk=run.pk).update(lease_until=database_now_plus(in_seconds))
+
+
+def _in_a_transaction() -> bool:
+    """Whether another process writes (SQLite) or has a transaction open (PostgreSQL) at this moment."""
+    if connection.vendor == "sqlite":
+        own = sqlite3.connect(connection.settings_dict["NAME"], timeout=0, isolation_level=None)
+        try:
+            own.execute("BEGIN IMMEDIATE")
+            own.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return True
+        finally:
+            own.close()
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND xact_start IS NOT NULL"
+        )
+        return cursor.fetchone()[0] > 0
+
+
+def freeze(worker: subprocess.Popen) -> None:
+    """SIGSTOP between two transactions: a worker that stood still within one would keep its locks, and all wait."""
+    for _ in range(3000):
+        os.kill(worker.pid, signal.SIGSTOP)
+        became = os.waitid(os.P_PID, worker.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        assert became is not None and became.si_code == os.CLD_STOPPED, "the worker has ended"
+        if not _in_a_transaction():
+            return
+        os.kill(worker.pid, signal.SIGCONT)
+        time.sleep(0.01)
+    raise AssertionError("the worker is always in a transaction")
+
+
 def journal(run: Run) -> list[list]:
     """[what, step, pid, fence, monotonic time] in the order written."""
     path = run.path / "journal.txt"
@@ -91,11 +131,15 @@ def assert_never_two_at_once(run: Run) -> None:
 
 @pytest.fixture
 def start_worker(transactional_db, tmp_path):
-    """Start workers as processes on the test's database; whatever is left of them ends with the test."""
+    """Start workers as processes on the test's database; whatever is left of them ends with the test.
+
+    Their leases are long: a machine that is busy for two seconds takes no run from its worker. A test whose run is to
+    be taken over ends the lease (`let_lease_end`).
+    """
     started: list[subprocess.Popen] = []
 
     def start(place="here", **changes) -> subprocess.Popen:
-        options = json.dumps({**asdict(QUICK), **changes})
+        options = json.dumps({**asdict(QUICK), "lease_seconds": 120.0, **changes})
         name = str(connections["default"].settings_dict["NAME"])
         with open(tmp_path / f"worker-{len(started)}.log", "wb") as log:
             worker = subprocess.Popen(

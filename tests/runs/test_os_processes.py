@@ -48,7 +48,7 @@ def test_a_stranger_with_the_orphans_pid_is_left_alone(sleeper):
     assert end_processes("a-run", 5, stranger.pid, "")
     assert stranger.poll() is None
     assert end_processes("a-run", 5, stranger.pid, process_identity(stranger.pid))
-    assert stranger.wait(5) == -signal.SIGKILL
+    assert stranger.wait(150) == -signal.SIGKILL
 
 
 def test_only_processes_of_the_run_up_to_the_fence_are_ended(sleeper):
@@ -56,7 +56,7 @@ def test_only_processes_of_the_run_up_to_the_fence_are_ended(sleeper):
     other = sleeper("run-b", 1)
     assert sorted(pids_of_run("run-a", 2)) == sorted([old.pid, older.pid])
     assert end_processes("run-a", 2, None, "")
-    assert {old.wait(5), older.wait(5)} == {-signal.SIGKILL}
+    assert {old.wait(150), older.wait(150)} == {-signal.SIGKILL}
     assert successor.poll() is None and other.poll() is None
 
 

@@ -11,10 +11,15 @@ from runs.actions import cancel_run, queue_run
 from runs.models import Run, Worker
 from runs.os_processes import pids_of_run
 from tests.learning.running import small_config
-from tests.runs.conftest import until
+from tests.runs.conftest import freeze, let_lease_end, until
 from tests.runs.run_kinds import TRAINING
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.db, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.db,
+    pytest.mark.sqlite_only,
+    pytest.mark.slow,
+]
 
 
 @pytest.fixture
@@ -53,12 +58,15 @@ def test_a_training_taken_over_twice_gives_the_model_of_an_uninterrupted_one(que
 
     until(lambda: step_of(disturbed) >= 6)
     first.kill()
+    first.wait()
+    let_lease_end(disturbed)
     second = start_worker()
     until(lambda: Run.objects.get(pk=disturbed.pk).fence == 2)
     until(lambda: (status := RunDirectory(disturbed.path).status()).fence == 2 and status.step >= 10)
     third = start_worker()
     until(lambda: Worker.objects.count() == 3)
-    os.kill(second.pid, signal.SIGSTOP)
+    freeze(second)
+    let_lease_end(disturbed)
     until(lambda: Run.objects.get(pk=disturbed.pk).fence == 3)
     os.kill(second.pid, signal.SIGCONT)
     until(lambda: state_of(disturbed) == "done")
@@ -93,9 +101,11 @@ def test_no_rank_outlives_a_cancelled_or_killed_run_of_two_processes(queue_train
     until(lambda: step_of(run) >= 2)
     assert len(pids_of_run(run.process_tag, 1)) >= 3, "the launcher and two ranks"
     worker.kill()
+    worker.wait()
+    let_lease_end(run)
     start_worker(stop_grace_seconds=40.0)
     until(lambda: Run.objects.get(pk=run.pk).fence == 2)
-    until(lambda: not pids_of_run(run.process_tag, 1), 20)
+    until(lambda: not pids_of_run(run.process_tag, 1))
     for fence, rank in ((2, 1), (3, 0)):
         until(
             lambda f=fence: (status := RunDirectory(run.path).status()).fence == f and status.step >= 2, 120

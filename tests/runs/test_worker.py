@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -19,7 +20,9 @@ from tests.runs.conftest import (
     QUICK,
     assert_done_with_the_same_result,
     execute_runs,
+    freeze,
     journal,
+    let_lease_end,
     saved_results,
     steps,
     until,
@@ -27,6 +30,8 @@ from tests.runs.conftest import (
 from workspace.models import AuditEvent
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.db]
+# What remains, quick or slow, shows the same on PostgreSQL.
+SLOW = [pytest.mark.slow, pytest.mark.sqlite_only]
 
 
 def test_a_run_is_prepared_launched_saved_and_leaves_its_artifact(queue_counting):
@@ -123,22 +128,24 @@ def test_a_cancel_stops_what_a_lost_worker_left_on_a_machine_out_of_reach(queue_
     run = queue_counting(steps=400, seconds_per_step=0.05)
     frozen = start_worker()
     until(running_at(run, 1))
-    os.kill(frozen.pid, signal.SIGSTOP)
+    freeze(frozen)
     cancel_run(actor=max_, run=run)
+    let_lease_end(run)
     start_worker("elsewhere")
     until(lambda: Run.objects.get(pk=run.pk).state == "cancelled")
-    until(lambda: not pids_of_run(run.process_tag, 10_000), 5)
+    until(lambda: not pids_of_run(run.process_tag, 10_000))
     assert len(steps(run)) < 400
 
 
 @pytest.mark.slow
+@pytest.mark.sqlite_only
 def test_a_command_deaf_to_sigterm_is_killed_after_the_grace(queue_counting, start_worker, max_):
     run = queue_counting(steps=2000, seconds_per_step=0.05, trouble="deaf")
     start_worker(stop_grace_seconds=1.0)
     until(running_at(run, 2))
     asked = time.monotonic()
     cancel_run(actor=max_, run=run)
-    until(lambda: Run.objects.get(pk=run.pk).state == "cancelled", 15)
+    until(lambda: Run.objects.get(pk=run.pk).state == "cancelled")
     assert time.monotonic() - asked >= 1.0
     assert not pids_of_run(run.process_tag, 10_000)
 
@@ -148,7 +155,7 @@ def test_a_worker_that_is_stopped_hands_its_run_back_and_another_finishes_it(que
     first = start_worker()
     until(running_at(run, 5))
     first.terminate()
-    assert first.wait(15) == 0
+    assert first.wait(150) == 0
     run.refresh_from_db()
     assert (run.state, run.attempt, run.lease_until) == ("queued", 0, None)
     assert 5 <= len(steps(run)) < 40
@@ -168,16 +175,15 @@ def test_a_killed_workers_run_is_taken_over_and_ends_with_the_same_result(queue_
     orphan = Run.objects.get(pk=run.pk).pid
     first.kill()
     first.wait()
-    killed = time.monotonic()
+    let_lease_end(run, in_seconds=1)
     until(lambda: Run.objects.get(pk=run.pk).fence == 2)
-    assert time.monotonic() - killed < QUICK.lease_seconds + 2
     until(lambda: process_identity(orphan) == "")
     until(lambda: Run.objects.get(pk=run.pk).is_finished)
     assert_done_with_the_same_result(run, 140)
     assert (run.attempt, run.fence) == (2, 2)
 
 
-@pytest.mark.parametrize("place", [pytest.param("here", marks=pytest.mark.slow), "elsewhere"])
+@pytest.mark.parametrize("place", [pytest.param("here", marks=SLOW), "elsewhere"])
 def test_a_frozen_worker_that_thaws_finds_its_run_gone_and_touches_nothing(
     queue_counting, start_worker, place
 ):
@@ -187,8 +193,9 @@ def test_a_frozen_worker_that_thaws_finds_its_run_gone_and_touches_nothing(
     until(running_at(run, 1))
     start_worker(place)
     until(lambda: Worker.objects.count() == 2)
-    os.kill(frozen.pid, signal.SIGSTOP)
+    freeze(frozen)
     try:
+        let_lease_end(run)
         until(lambda: any(fence == 2 for *_, fence, _ in journal(run)))
     finally:
         os.kill(frozen.pid, signal.SIGCONT)
@@ -211,11 +218,16 @@ def test_two_workers_never_run_one_run(queue_counting, start_worker):
 # --- the database is away (CHECK 35)
 
 
-def block_database(seconds: float) -> None:
-    """Nobody can write (SQLite) or connect (PostgreSQL) for so long."""
+def block_database(seconds: float, until_then: Callable[[], bool]) -> None:
+    """Nobody can write (SQLite) or connect (PostgreSQL) for so long at least, and until then."""
+
+    def wait() -> None:
+        time.sleep(seconds)
+        until(until_then)
+
     if connection.vendor == "sqlite":
         with transaction.atomic():  # BEGIN IMMEDIATE: the only writer
-            time.sleep(seconds)
+            wait()
         return
     name = connection.settings_dict["NAME"]
     parameters = {**connection.get_connection_params(), "dbname": "postgres"}
@@ -224,7 +236,7 @@ def block_database(seconds: float) -> None:
     try:
         outside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         outside.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-        time.sleep(seconds)
+        wait()
     finally:
         outside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
         outside.close()
@@ -234,19 +246,17 @@ def block_database(seconds: float) -> None:
     ("moment", "seconds"),
     [
         ("while_it_counts", 4),
-        pytest.param("while_it_counts", 30, marks=pytest.mark.slow),
+        pytest.param("while_it_counts", 30, marks=SLOW),
         pytest.param("when_it_ends", 30, marks=pytest.mark.slow),
     ],
 )
 def test_a_run_survives_a_database_that_is_away(queue_counting, start_worker, seconds, moment):
     count = 20 if moment == "when_it_ends" else int(seconds / 0.05) + 40
     run = queue_counting(steps=count, seconds_per_step=0.05)
-    start_worker()
+    start_worker(lease_seconds=QUICK.lease_seconds)
     until(running_at(run, 10))
-    before = len(steps(run))
-    block_database(seconds)
-    if moment == "while_it_counts":
-        assert len(steps(run)) > before + 20, "the command went on"
+    wanted = count if moment == "when_it_ends" else len(steps(run)) + 21
+    block_database(seconds, running_at(run, wanted))  # the command goes on
     until(lambda: Run.objects.get(pk=run.pk).is_finished)
     assert_done_with_the_same_result(run, count)
     assert steps(run) == list(range(1, count + 1)) and run.attempt == 1

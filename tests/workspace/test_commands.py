@@ -21,7 +21,7 @@ def test_a_database_without_the_tables_of_this_version_is_one_sentence(tmp_path,
         env=empty,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 2, done.stderr
     assert "run `manage.py migrate` first" in done.stderr and "Traceback" not in done.stderr

@@ -193,6 +193,7 @@ def told(words, heard) -> list[str]:
     return [word for word in words if word.lower() in heard.lower()]
 
 
+@pytest.mark.sqlite_only
 def test_no_byte_of_a_session_tells_a_source_an_id_gold_or_anothers_judgment(
     ada, project, secrets_of, key, monkeypatch
 ):

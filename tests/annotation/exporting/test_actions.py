@@ -479,6 +479,7 @@ print(json.dumps([{name: split.num_rows for name, split in loaded.items()}, sort
 """
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     "options",
     [

@@ -55,7 +55,7 @@ def while_somebody_is_being(removed_or_demoted, act):
         removed_or_demoted()
         thread, found = in_another_connection(act)
         _until_it_waits(thread)
-    thread.join(60)
+    thread.join(150)
     assert not thread.is_alive()
     return found[0]
 

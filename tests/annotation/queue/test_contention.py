@@ -109,7 +109,7 @@ def run(project, make_batch, make_annotators, *, tasks, people, processes, kills
 
 
 def test_every_task_gets_three_judgments_of_three_people(project, make_batch, make_annotators):
-    run(project, make_batch, make_annotators, tasks=60, people=12, processes=2, kills=1, seconds=60)
+    run(project, make_batch, make_annotators, tasks=60, people=12, processes=2, kills=1, seconds=300)
 
 
 @pytest.mark.slow

@@ -63,11 +63,11 @@ def assert_same_run(one, other, *names: str) -> None:
 def interrupt(command: str, run, *, when: str, with_signal: int) -> int:
     """Start the command, send the signal once `when` is complete, and return the exit status."""
     process = start(command, run)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while not list(run.path.glob(when)) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     process.send_signal(with_signal)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=400)
     assert run.result() is None, "it had finished before the signal came; make the run longer"
     if process.returncode not in (75, -signal.SIGKILL):
         print(errors[-3000:])

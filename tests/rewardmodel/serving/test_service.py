@@ -17,7 +17,12 @@ from tests.rewardmodel.serving.conftest import LIMITS
 from tests.runs.conftest import until
 from workspace.models import AuditEvent
 
-pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.db,
+    pytest.mark.sqlite_only,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.slow,
+]
 
 ROOT = Path(__file__).resolve().parents[3]
 ASKED = [{"role": "user", "content": "Give me the red ball."}]
