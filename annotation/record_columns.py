@@ -15,6 +15,7 @@ import pyarrow as pa
 from django.db.models import Max, QuerySet
 
 from annotation.models import COUNTED_PURPOSES, Batch, Judgment, Task, TaskResponse
+from annotation.preferences.evidence import evidence_of_record
 from annotation.preferences.flags import without_group
 from learning.interface.messages import without_nulls
 from learning.interface.record_rows import JudgmentRow, iso_utc
@@ -98,7 +99,7 @@ def _pages_of_tasks(tasks: QuerySet[Task]) -> Iterator[list[tuple[Any, ...]]]:
 _JUDGMENT_COLUMNS = (
     "task_id pk supersedes_id withdrawn surplus order_shown tiers strengths confidence marks annotator__pseudonym "
     "annotator__kind rationale flags seconds guideline_version settings_version created_at source_id metadata "
-    "from_import_id"
+    "evidence from_import_id"
 ).split()
 _RESPONSE_COLUMNS = (
     "task_id response_id response__external_id response__text response__source__kind response__source__name "
@@ -151,7 +152,10 @@ def _page_table(
         "settings_version": judged["settings_version"],
         "created_at": map(iso_utc, judged["created_at"]),
         "source_id": judged["source_id"],
-        "metadata": map(json_of_metadata, judged["metadata"]),
+        "metadata": (
+            json_of_metadata(_with_evidence(metadata, evidence_of_record(evidence, ids)))
+            for metadata, evidence in zip(judged["metadata"], judged["evidence"], strict=True)
+        ),
         "confidence": judged["confidence"],
         "other_marks": (
             _other_marks(shown, marks, ids)
@@ -254,6 +258,10 @@ def _other_marks(order_shown: Sequence[int], marks: Marks, ids: Mapping[int, str
         })
     }  # fmt: skip
     return json_of_metadata(other or None)
+def _with_evidence(
+    metadata: Mapping[str, Any] | None, evidence: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    return metadata if evidence is None else {**(metadata or {}), "evidence": evidence}
 
 
 def json_of_metadata(metadata: Mapping[str, Any] | None) -> str | None:

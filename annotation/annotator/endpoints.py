@@ -174,6 +174,7 @@ def submit(request: ProjectRequest, public_id: UUID) -> HttpResponse:
         rationale=data.get("rationale", ""),
         flags=data.get("flags", []),
         seconds=data.get("seconds", 0.0),
+        evidence=data.get("evidence"),
         guideline_version=data.get("guideline_version"),
         settings_version=data.get("settings_version"),
     )

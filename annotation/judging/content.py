@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 
 from annotation.errors import InvalidJudgment
 from annotation.models import Assignment
+from annotation.preferences.evidence import clean_evidence
 from annotation.preferences.marks import clean_asked_marks, clean_confidence
 from annotation.preferences.scale import labels_to_responses
 from annotation.preferences.validation import clean_flags, clean_rationale, clean_seconds, validate_tiers
@@ -30,6 +31,7 @@ class JudgmentInput:
     rationale: Any = ""
     flags: Any = ()
     seconds: Any = 0.0
+    evidence: Any = None
     guideline_version: Any = None
     settings_version: Any = None
 
@@ -45,6 +47,7 @@ class JudgmentContent:
     rationale: str
     flags: list[str]
     seconds: float
+    evidence: dict[str, Any] | None = None
     guideline_version: int
     settings_version: int
 
@@ -84,6 +87,7 @@ def parse_judgment(
         rationale=rationale,
         flags=clean_flags(content.flags, known=asked.flag_names()),
         seconds=clean_seconds(content.seconds),
+        evidence=clean_evidence(content.evidence, key_of),
         guideline_version=_guideline_version(assignment, project, content.guideline_version, project_context),
         settings_version=settings_version,
     )

@@ -87,6 +87,7 @@ class Judgment(models.Model):
     seconds = models.FloatField(
         default=0.0, help_text="Active seconds: the page visible, the person not idle."
     )
+    evidence = models.JSONField(null=True, blank=True, help_text="What the page saw of it.")
     settings_version = models.PositiveIntegerField()
     guideline_version = models.PositiveIntegerField()
     surplus = models.BooleanField(default=False, help_text="Came when no slot was open: kept, not counted.")

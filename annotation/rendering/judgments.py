@@ -1,5 +1,9 @@
 """A judgment as an English phrase."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from annotation.preferences.evidence import GUIDED, MOVED, TYPED
 from annotation.preferences.scale import NO_STRENGTH, STRENGTH_NAMES
 
 
@@ -22,3 +26,18 @@ def describe_judgment(tiers: list[list[str]], strengths: list[int | None]) -> st
 
 def _than(strength: int | None) -> str:
     return "better than" if strength is None else f"{STRENGTH_NAMES[strength]} than"
+
+
+def describe_view(seen: Mapping[str, Any]) -> str:
+    """Of the evidence of one response: how long it was in view, and how much of it."""
+    seconds = seen["seen_ms"] / 1000
+    time = f"{seconds:.1f} s" if seconds < 60 else f"{round(seconds / 60)} min"
+    return f"in view for {time}, {round(seen['coverage'] * 100)} % of it"
+
+
+def describe_way(evidence: Mapping[str, Any]) -> str:
+    """Of the evidence of a ranking: how it was put in order; empty where that is not known."""
+    way = evidence.get("way")
+    if way == GUIDED:
+        return f"ordered by {evidence.get('questions', 0)} questions"
+    return {MOVED: "ordered by moving", TYPED: "ordered by letters"}.get(way, "") if way else ""

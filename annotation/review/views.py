@@ -19,6 +19,7 @@ from annotation.models import Batch, Judgment, Response
 from annotation.preferences.marks import show_marks
 from annotation.preferences.scale import describe_step, labels_to_responses, marks_by_label
 from annotation.rendering.conversation import display_task
+from annotation.rendering.judgments import describe_view, describe_way
 from annotation.review.forms import OverlapForm
 from annotation.review.listing import (
     chosen_filters,
@@ -108,11 +109,13 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
     written_by: dict[int, Response] = {}
     if Capability.MANAGE in request.capabilities:
         written_by = Response.objects.select_related("source").in_bulk(judgment.order_shown)
+    evidence = judgment.evidence or {}
+    seen = {key: describe_view(one) for key, one in evidence.get("responses", {}).items()}
     tiers = [
         {
             "rank": rank,
             "tie": len(tier) > 1,
-            "responses": [(shown[label_of[key]], written_by.get(key)) for key in tier],
+            "responses": [(shown[label_of[key]], written_by.get(key), seen.get(str(key))) for key in tier],
             "step": describe_step(judgment.strengths[rank - 1]) if rank <= len(judgment.strengths) else "",
         }
         for rank, tier in enumerate(judgment.tiers, start=1)
@@ -138,6 +141,7 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
             (label, show_marks(asked, marks, len(judgment.order_shown)))
             for label, marks in marks_by_label(judgment.order_shown, judgment.marks).items()
         ],
+        "way": describe_way(evidence),
         "chain": [judgment_row(link) for link in chain] if len(chain) > 1 else [],
         "others": [
             row

@@ -308,6 +308,7 @@
       state: () => ({ tiers, strengths_by_step: strengths, ...(ways && ways.state()) }),
       scope: () => (ways ? ways.scope() : "ranking"),
       start: () => ways && ways.start(),
+      evidence: () => (ways ? ways.evidence() : {}),
       opening: () => (ways ? ways.opening() : ""),
       restore(saved) {
         const isTierList = Array.isArray(saved.tiers) && saved.tiers.every(Array.isArray);

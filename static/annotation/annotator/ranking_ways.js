@@ -219,8 +219,7 @@
       isOrdering,
       isTyping,
       scope: () => (isTyping() ? TYPED : question() ? GUIDED : "ranking"),
-      used: () => way,
-      asked: () => said.length,
+      evidence: () => (way === GUIDED ? { way, questions: said.length } : { way }),
       state: () => ({ way, typed, said }),
       // Without anything saved (a task that is new here), the reader's own choice or the project's.
       start() {

@@ -67,8 +67,14 @@
         rationale: rationale.value,
         flags: flagBoxes.filter((box) => box.checked).map((box) => box.value),
         seconds: Math.round(task.seconds * 10) / 10,
+        evidence: task.evidence.state(),
         idempotency_key: task.idempotencyKey,
         saved_at: Date.now(),
+      }),
+      // What the server is told of how it came about.
+      evidenceOfJudgment: () => ({
+        responses: task.evidence.result(),
+        ...(task.controller.evidence ? task.controller.evidence() : {}),
       }),
       openNote() {
         note.open = true;
@@ -99,6 +105,7 @@
       marks.restore(saved);
       if (saved.rationale || flagBoxes.some((box) => box.checked && note.contains(box))) note.open = true;
     } else if (task.controller.start) task.controller.start();
+    task.evidence = Roundtable.openEvidence(node, draft && draft.evidence);
     if (draft) {
       task.idempotencyKey = draft.idempotency_key || task.idempotencyKey;
       task.seconds = draft.seconds || 0;

@@ -52,7 +52,23 @@
       rejections.add({ publicId: entry.publicId, message, url });
     },
   });
-  Roundtable.watchActiveTime((seconds) => { if (current) current.seconds += seconds; });
+  const clock = Roundtable.watchActiveTime({
+    onActive(seconds) {
+      if (!current) return;
+      current.seconds += seconds;
+      if (current.evidence) current.evidence.look(seconds * 1000);
+    },
+    onChange() {},
+  });
+  let isLooking = false;
+  window.addEventListener("scroll", () => {
+    if (isLooking) return;
+    isLooking = true;
+    window.requestAnimationFrame(() => {
+      isLooking = false;
+      if (current && current.evidence) current.evidence.look(0);
+    });
+  }, { passive: true });
 
   const updateProgress = (newProgress) => {
     if (newProgress) progress = newProgress;
@@ -230,16 +246,18 @@
     }
     statusBar.removeNotice();
     rejections.forgetShown();
+    clock.tick();
     const { publicId, isRevision, data } = current;
     const draft = current.draft();
     const { marks, confidence, rationale, flags, seconds, idempotency_key } = draft;
+    const evidence = current.evidenceOfJudgment();
     if (!isRevision && prefetched && ahead) claims.set(publicId, ahead.public_id);
     const versions = { guideline_version: guideline.version(), settings_version: data.settings_version };
     outbox.add({
       publicId,
       draft,
       url: api.urlOf(publicId, "submit"),
-      body: { ...judgment, marks, confidence, rationale, flags, seconds, idempotency_key, ...versions, revise: isRevision },
+      body: { ...judgment, marks, confidence, rationale, flags, seconds, evidence, idempotency_key, ...versions, revise: isRevision },
     });
     drafts.remove(publicId);
     offerUndo(null);

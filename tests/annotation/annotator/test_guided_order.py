@@ -1,4 +1,4 @@
-"""The search behind the questions: every weak order is found again, with no more questions than binary insertion takes."""
+"""The search behind the questions: every weak order is found again, with as few questions as binary insertion takes."""
 
 import random
 from math import ceil, log2
@@ -73,7 +73,7 @@ def test_the_questions_find_every_weak_order_again_and_are_few(search_page):
 
 
 def test_what_was_said_against_the_order_is_found(search_page):
-    """A over B and B over C were said; then A and B again, the other way round: C beside it stays, A against C does not."""
+    """A over B, B over C and A over C were said; then C over A, which the order of the others does not hold."""
     found = search_page.evaluate(
         """() => { const { search, answer, contradictions, without } = Roundtable.guidedOrder;
         let said = answer(answer(answer([], ["A", "B"], "A"), ["B", "C"], "B"), ["A", "C"], "A");
@@ -96,8 +96,8 @@ def test_what_is_read_from_a_draft_is_of_these_answers_or_nothing(search_page):
         const labels = ["A", "B", "C"];
         const { read } = Roundtable.typedOrder;
         return [[read, true].map((ties) => Roundtable.guidedOrder.read(said, labels, ties === true)),
-          [undefined, { tiers: "AB" }, { tiers: [["A"], ["A"]] }, { tiers: [["Z"]] }, { tiers: [["B", "A"]], tie: true }]
-            .map((saved) => read(saved, labels))]; }"""
+          [undefined, { tiers: "AB" }, { tiers: [["A"], ["A"]] }, { tiers: [["Z"]] },
+            { tiers: [["B", "A"]], tie: true }].map((saved) => read(saved, labels))]; }"""
     )
     first = {"pair": ["A", "B"], "better": "A"}
     assert said == [[first], [first, {"pair": ["B", "C"], "better": None}]]
