@@ -258,6 +258,8 @@ def _other_marks(order_shown: Sequence[int], marks: Marks, ids: Mapping[int, str
         })
     }  # fmt: skip
     return json_of_metadata(other or None)
+
+
 def _with_evidence(
     metadata: Mapping[str, Any] | None, evidence: Mapping[str, Any] | None
 ) -> Mapping[str, Any] | None:
