@@ -17,6 +17,7 @@ from annotation.models import (
     Prompt,
     PromptSet,
     Task,
+    TaskQuestion,
     Text,
 )
 from workspace.database import run_prepared
@@ -123,6 +124,17 @@ def _in_project(model: type[M], project: Project, pk: int, *related: str) -> M:
     if found is None:
         raise Http404("No such thing.")
     return found
+
+
+def access_question(project: Project, pk: int) -> TaskQuestion:
+    question = (
+        TaskQuestion.objects.select_related("author", "answered_by", "task__batch__project", "task__prompt")
+        .filter(task__batch__project=project, task__batch__visible=True, pk=pk)
+        .first()
+    )
+    if question is None:
+        raise Http404("No such question.")
+    return question
 
 
 def access_judgment(batch: Batch, pk: int) -> Judgment:

@@ -60,6 +60,12 @@ class InvalidJudgment(ActionError):
     code = "invalid_judgment"
 
 
+class InvalidQuestion(ActionError):
+    """A question about a task, or its answer: too long, or one too many."""
+
+    code = "invalid_question"
+
+
 class BadRequest(ActionError):
     """A request of the work page's script that is too large or is not what it should be."""
 

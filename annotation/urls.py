@@ -6,4 +6,5 @@ urlpatterns = [
     path("", include("annotation.annotator.urls")),
     path("settings/", include("annotation.guidelines.urls")),
     path("batches/", include("annotation.review.urls")),
+    path("questions/", include("annotation.questions.urls")),
 ]

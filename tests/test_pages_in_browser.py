@@ -96,6 +96,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "password": reverse("workspace:change_password"),
         "settings": reverse("annotation:settings", args=slug),
         "what is asked": reverse("annotation:asked_settings", args=slug),
+        "questions": reverse("annotation:questions", args=slug),
         "batches": reverse("annotation:batches", args=slug),
         "imports": reverse("data:imports", args=slug),
         "datasets": reverse("data:datasets", args=slug),

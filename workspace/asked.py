@@ -18,6 +18,7 @@ MARK_KINDS = {
     YES_NO: "Yes or no",
     CHOICE: "One of several words",
     TEXT: "A text",
+    SPAN: "Passages of the answer",
 }
 EVERY, ONE, SEVERAL = "every", "one", "several"
 MARK_TASKS = {EVERY: "Every task", ONE: "One answer alone", SEVERAL: "Two and more answers"}

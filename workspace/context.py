@@ -16,8 +16,10 @@ REVIEW_PAGES = (
     "batch_skips",
     "work_done",
     "batch_from_answers",
+    "questions",
+    "answer_question",
 )
-SETTINGS_PAGES = ("settings", "guideline_versions", "guideline_version")
+SETTINGS_PAGES = ("settings", "asked_settings", "guideline_versions", "guideline_version")
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:

@@ -217,7 +217,7 @@ class Guideline(models.Model):
 class Membership(models.Model):
     class Role(models.TextChoices):
         ANNOTATOR = "annotator", "Annotator"  # judges; sees their own work only
-        # Reads everything of the project, changes nothing but judgments of their own.
+        # Reads everything of the project, changes nothing but judgments of their own; answers annotators' questions.
         REVIEWER = "reviewer", "Reviewer"
         MANAGER = "manager", "Manager"  # plans batches, runs and rounds; invites people
 

@@ -17,16 +17,15 @@ class Capability(StrEnum):
     OPEN = "open"  # find the project and open it
     ANNOTATE = "annotate"  # be given tasks and judge them, read the guideline
     REVIEW = "review"  # read everything of the project: batches, judgments, rounds, runs
+    ANSWER = "answer"  # answer what annotators ask about a task
     SCORE = "score"  # ask reward models for the rewards of texts: who judges must not learn what they think
     MANAGE = "manage"  # plan batches, rounds and runs, change the question, invite people
 
 
 ROLE_CAPABILITIES: dict[Role, frozenset[Capability]] = {
     Role.ANNOTATOR: frozenset({Capability.OPEN, Capability.ANNOTATE}),
-    Role.REVIEWER: frozenset({Capability.OPEN, Capability.ANNOTATE, Capability.REVIEW}),
-    Role.MANAGER: frozenset(
-        {Capability.OPEN, Capability.ANNOTATE, Capability.REVIEW, Capability.SCORE, Capability.MANAGE}
-    ),
+    Role.REVIEWER: frozenset({Capability.OPEN, Capability.ANNOTATE, Capability.REVIEW, Capability.ANSWER}),
+    Role.MANAGER: frozenset(Capability),
 }
 # A machine gets no role that could do more.
 MACHINE_CAPABILITIES = frozenset({Capability.OPEN, Capability.ANNOTATE})

@@ -22,6 +22,7 @@ from annotation.errors import BadRequest, MemberPaused
 from annotation.judging.actions import revise_judgment, submit_judgment, withdraw_judgment
 from annotation.judging.content import JudgmentInput
 from annotation.models import Assignment, CurrentJudgment, Judgment
+from annotation.questions.actions import ask_question
 from annotation.queue import actions as queue
 from annotation.queue.claimed_tasks import TaskContent, read_content
 from workspace.errors import ActionError
@@ -216,6 +217,20 @@ def skip(request: ProjectRequest, public_id: UUID) -> HttpResponse:
         actor=request.user, assignment=assignment, reason=reason if isinstance(reason, str) else ""
     )
     return short_response(request, {"skipped": True})
+
+
+@require_POST
+@json_endpoint
+@project_view(Capability.ANNOTATE)
+def ask(request: ProjectRequest, public_id: UUID) -> HttpResponse:
+    """A question about one of the annotator's tasks; the same again is one."""
+    text = parse_json_body(request).get("text")
+    ask_question(
+        actor=request.user,
+        assignment=access_assignment(request.user, request.project, public_id),
+        text=text if isinstance(text, str) else "",
+    )
+    return short_response(request, {"asked": True}, status=201)
 
 
 @require_POST

@@ -22,6 +22,7 @@ from annotation.annotator.progress import annotator_progress, recent_judgments
 from annotation.annotator.shortcuts import SHORTCUT_GROUPS, key_caps, shortcut_table
 from annotation.models import Assignment, Batch
 from annotation.preferences.scale import tiers_to_labels
+from annotation.questions.actions import questions_of
 from annotation.rendering.judgments import describe_judgment
 from annotation.rendering.markdown import excerpt
 from workspace.models import Project, User
@@ -70,6 +71,10 @@ def overview(request: ProjectRequest) -> HttpResponse:
         "progress": annotator_progress(request.user, project),
         "is_paused": project.memberships.filter(user=request.user, paused_at__isnull=False).exists(),
         "recent": recent,
+        "questions": [
+            {"question": question, "prompt": excerpt(question.task.prompt.messages[-1]["content"])}
+            for question in questions_of(request.user, project, 10)
+        ],
         "keys": key_caps(),
         "guideline": guideline_content(project)["html"],
     }

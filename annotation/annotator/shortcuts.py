@@ -77,6 +77,7 @@ SHORTCUT_GROUPS = (
             Shortcut("skip", {"S": None}, "Skip this task"),
             Shortcut("cannot_judge", {"J": None}, "Say why you cannot judge this task"),
             Shortcut("both_bad", {"W": None}, "None of the answers is good, or take that back"),
+            Shortcut("ask", {"K": None}, "Ask about this task"),
             Shortcut("go_to_marks", {"M": None}, "To the marks of the answers: there a digit chooses"),
             Shortcut("open_note", {"N": None}, "Write a note"),
             Shortcut("go_back", {"Z": None}, "Back to the last answer, or to the task just skipped"),

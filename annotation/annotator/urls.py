@@ -13,6 +13,7 @@ urlpatterns = [
     path("tasks/<uuid:public_id>/draft/", endpoints.draft, name="draft"),
     path("tasks/<uuid:public_id>/submit/", endpoints.submit, name="submit"),
     path("tasks/<uuid:public_id>/skip/", endpoints.skip, name="skip"),
+    path("tasks/<uuid:public_id>/question/", endpoints.ask, name="ask"),
     path("tasks/<uuid:public_id>/undo-skip/", endpoints.undo_skip, name="undo_skip"),
     path("tasks/<uuid:public_id>/withdraw/", endpoints.withdraw, name="withdraw"),
 ]

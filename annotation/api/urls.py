@@ -1,6 +1,16 @@
 from django.urls import path
 
-from annotation.api import assignments, batches, content, datasets, imports, judgments, outgoing, work
+from annotation.api import (
+    assignments,
+    batches,
+    content,
+    datasets,
+    imports,
+    judgments,
+    outgoing,
+    questions,
+    work,
+)
 
 project_urlpatterns = [
     path("prompts", content.Prompts.as_view()),
@@ -30,6 +40,9 @@ project_urlpatterns = [
     path("assignments/<uuid:public_id>/skip", assignments.Skip.as_view()),
     path("assignments/<uuid:public_id>/undo-skip", assignments.UndoSkip.as_view()),
     path("assignments/<uuid:public_id>/draft", assignments.SaveDraft.as_view()),
+    path("assignments/<uuid:public_id>/questions", questions.OwnQuestions.as_view()),
+    path("questions", questions.Questions.as_view()),
+    path("questions/<int:pk>/answer", questions.AnswerQuestion.as_view()),
     path("work", work.Work.as_view()),
     path("judgments", judgments.Judgments.as_view()),
     path("judgments/rows", datasets.JudgmentRows.as_view()),

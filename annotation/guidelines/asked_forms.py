@@ -55,7 +55,11 @@ class MarkForm(StyledFormMixin, forms.Form):
     points = forms.IntegerField(required=False, label="Points (of a scale)", help_text="2 to 10.")
     low = forms.CharField(required=False, label="Word at the end 1")
     high = forms.CharField(required=False, label="Word at the other end")
-    choices = _Lines(label="Words to choose from", help_text="One a line; of a choice alone.", rows=3)
+    choices = _Lines(
+        label="Words to choose from",
+        help_text="One a line; of passages: the labels that one can have.",
+        rows=3,
+    )
     tasks = forms.ChoiceField(choices=list(MARK_TASKS.items()), initial=EVERY, label="Asked of")
     required = forms.BooleanField(required=False, label="Required")
     remove = forms.BooleanField(required=False, label="Take it out")

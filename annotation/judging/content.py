@@ -1,16 +1,18 @@
 """What a person said of a task: as it came in, in the labels that they saw, and checked, in response keys."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
 
 from annotation.errors import InvalidJudgment
-from annotation.models import Assignment
+from annotation.models import Assignment, Response
 from annotation.preferences.evidence import clean_evidence
-from annotation.preferences.marks import clean_asked_marks, clean_confidence
+from annotation.preferences.marks import clean_asked_marks, clean_confidence, require_passages
 from annotation.preferences.scale import labels_to_responses
 from annotation.preferences.validation import clean_flags, clean_rationale, clean_seconds, validate_tiers
+from learning.interface.messages import answer_text
 from workspace.asked import Asked, needs_rationale
 from workspace.models import Guideline, Project, QuestionSettings
 from workspace.project_context import ProjectContext
@@ -67,6 +69,7 @@ def parse_judgment(
         content.tiers, content.strengths, labels, allow_ties=settings is None or settings.allow_ties
     )
     marks = clean_asked_marks(asked, content.marks or {}, labels)
+    _require_passages(marks, key_of)
     rationale = clean_rationale(content.rationale)
     if not rationale.strip():
         if settings is not None and settings.ask_rationale:
@@ -91,6 +94,18 @@ def parse_judgment(
         guideline_version=_guideline_version(assignment, project, content.guideline_version, project_context),
         settings_version=settings_version,
     )
+
+
+def _require_passages(marks: Mapping[str, Mapping[str, Any]], key_of: Mapping[str, int]) -> None:
+    """Reads the answers that passages were marked in, and no others."""
+    marked = [
+        label for label, values in marks.items() if any(isinstance(value, list) for value in values.values())
+    ]
+    if not marked:
+        return
+    responses = Response.objects.only("text", "turns").in_bulk([key_of[label] for label in marked])
+    for label in marked:
+        require_passages(marks[label], answer_text(responses[key_of[label]].answer), label)
 
 
 def _settings(

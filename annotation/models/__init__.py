@@ -13,6 +13,7 @@ from annotation.models.prompts import (
     hash_messages,
     new_external_id,
 )
+from annotation.models.questions import TaskQuestion
 from annotation.models.rendered import RenderedText
 from annotation.models.responses import Demonstration, Response, Source
 from annotation.models.tasks import COUNTED_PURPOSES, Batch, BatchQuerySet, Task, TaskQuerySet, TaskResponse
@@ -43,6 +44,7 @@ __all__ = [
     "Task",
     "TaskCount",
     "TaskQuerySet",
+    "TaskQuestion",
     "TaskResponse",
     "Text",
     "Upload",

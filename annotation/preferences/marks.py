@@ -78,6 +78,26 @@ def _clean_value(mark: Mark, value: Any, label: str) -> Any:
     return value
 
 
+def as_shown(text: str) -> str:
+    """An answer as a browser shows it to the letter: passages are counted in it, in characters (code points). Every
+    line end is one character.
+    """
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def require_passages(marks: Mapping[str, Any], text: str, label: str) -> None:
+    """Every passage of one answer's marks stands in its text where it says. Raises InvalidJudgment."""
+    shown = as_shown(text)
+    for value in marks.values():
+        for passage in value if isinstance(value, list) else ():
+            if shown[passage["start"] : passage["end"]] != passage["text"]:
+                quoted = passage["text"][:40]
+                raise InvalidJudgment(
+                    f"Answer {label}: the passage “{quoted}” does not stand where it is said to; mark it anew.",
+                    code="passage_unfit",
+                )
+
+
 def clean_confidence(asked: Asked, confidence: Any, responses: int) -> int | None:
     """The point on the scale, None where the task asks for none. Raises InvalidJudgment."""
     if not asked.asks_confidence(responses):

@@ -30,6 +30,7 @@ from annotation.review.listing import (
     judgment_row,
     read_judgments,
 )
+from annotation.review.said import count_said
 from annotation.review.tasks import first_tasks, task_judgments
 from workspace.asked import Asked
 from workspace.requests import ProjectRequest, perform_action, project_view
@@ -72,6 +73,7 @@ def batch(request: ProjectRequest, pk: int) -> HttpResponse:
         "batch": batch,
         "progress": batch_progress(batch),
         "people": people,
+        "said": count_said(batch),
         "annotator_filter": listing.filters[0]["chosen"],
         "listing": listing,
         "chosen": chosen_filters(listing),

@@ -20,6 +20,7 @@ from annotation.importing.uploads.actions import begin_upload, receive_piece
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import Import
+from annotation.questions.actions import ask_question
 from annotation.queue.actions import claim_task, skip_task
 from events.actions import create_webhook
 from events.models import Delivery
@@ -67,6 +68,7 @@ def make(project, manager, annotator, file):
     open_batch(actor=manager, batch=batch)
     judged, skipped, held = [claim(annotator, project) for claim in (_judge, _skip, _hold)]
     judgment = judged.judgments.get()
+    question = ask_question(actor=annotator, assignment=held, text="Which?")
     dataset = freeze_dataset(**of, name="frozen")
     trainable = _judged_by_two(of, criterion, annotator)
     imported = Import.objects.create(project=project, kind="prompts", actor=manager, state="done")
@@ -94,6 +96,7 @@ def make(project, manager, annotator, file):
         "judged": judged.public_id,
         "skipped": skipped.public_id,
         "held": held.public_id,
+        "question": question.pk,
         "judgment": judgment.pk,
         "dataset": dataset.pk,
         "trainable": trainable.pk,

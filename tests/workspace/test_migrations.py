@@ -30,7 +30,8 @@ def test_versions_of_before_keep_their_question_and_their_author(migrate, make_u
     events = AuditEvent.objects.count()
     migrate("0008_near_duplicates_together")
     migrate("0010_earlier_versions")
-    asked = {row.project_id: row.questions for row in QuestionSettings.objects.all()}
+    # Columns that came later are not there.
+    asked = dict(QuestionSettings.objects.values_list("project_id", "questions"))
     assert asked == {
         kitchen.pk: {"helpful": "Which is tastier?"},
         garden.pk: {"helpful": "Which is greener?"},

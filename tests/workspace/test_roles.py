@@ -20,6 +20,7 @@ MAY = {
     Capability.OPEN: {ANNOTATOR, REVIEWER, MANAGER},
     Capability.ANNOTATE: {ANNOTATOR, REVIEWER, MANAGER},
     Capability.REVIEW: {REVIEWER, MANAGER},
+    Capability.ANSWER: {REVIEWER, MANAGER},
     Capability.SCORE: {MANAGER},
     Capability.MANAGE: {MANAGER},
 }
@@ -28,11 +29,11 @@ PAGES = {
     Capability.OPEN: {"workspace:project"},
     Capability.ANNOTATE: {
         *(f"annotation:{name}" for name in "overview annotate guideline refresh_csrf next_task task".split()),
-        *(f"annotation:{name}" for name in "task_content draft submit skip undo_skip withdraw".split()),
+        *(f"annotation:{name}" for name in "task_content draft submit skip undo_skip withdraw ask".split()),
     },
     Capability.REVIEW: {
         *(f"annotation:{name}" for name in "batches batch work_done judgment batch_task batch_skips".split()),
-        *(f"annotation:{name}" for name in ("guideline_versions", "guideline_version")),
+        *(f"annotation:{name}" for name in ("guideline_versions", "guideline_version", "questions")),
         "events:list",
         *(f"rounds:{name}" for name in ("list", "round")),
         *(f"runs:{name}" for name in ("list", "run", "live", "metrics", "file")),
@@ -42,6 +43,7 @@ PAGES = {
         *(f"reward_models:{name}" for name in ("list", "reward_model", "serving")),
         *(f"policies:{name}" for name in ("list", "policy")),
     },
+    Capability.ANSWER: {"annotation:answer_question"},
     Capability.SCORE: set(),  # programs alone: tests/config/test_api_roles.py
     Capability.MANAGE: {
         *(

@@ -49,6 +49,10 @@ class MyProgress(TypedDict):
     remaining: int
 
 
+class NewQuestionRequest(TypedDict):
+    text: str
+
+
 class OwnJudgment(TypedDict):
     tiers: list[list[str]]
     strengths: list[int | None]
@@ -57,6 +61,14 @@ class OwnJudgment(TypedDict):
     rationale: str
     flags: list[str]
     withdrawn: bool
+    created_at: str
+
+
+class OwnQuestion(TypedDict):
+    assignment: str
+    text: str
+    answer: str
+    answered_at: str | None
     created_at: str
 
 
@@ -91,6 +103,11 @@ class ListAssignmentsQuery(TypedDict):
     limit: NotRequired[int]
     order: NotRequired[Literal["-id", "id"]]
     state: NotRequired[Literal["leased", "submitted", "skipped", "expired", "taken_back"]]
+
+
+class ListAssignmentsPublicIdQuestionsQuery(TypedDict):
+    limit: NotRequired[int]
+    order: NotRequired[Literal["-id", "id"]]
 
 
 class AssignmentsResource(Resource):
@@ -131,6 +148,40 @@ class AssignmentsResource(Resource):
             ),
             {"public_id": public_id},
             body=body,
+        )
+
+    def questions(
+        self, public_id: str, **query: Unpack[ListAssignmentsPublicIdQuestionsQuery]
+    ) -> Pages[OwnQuestion]:
+        """What the caller asked about this task of theirs, with the answers."""
+        return cast(
+            Pages[OwnQuestion],
+            self.perform(
+                Operation(
+                    "list_assignments_public_id_questions",
+                    "GET",
+                    "/projects/{slug}/assignments/{public_id}/questions",
+                    answer="page",
+                ),
+                {"public_id": public_id},
+                query=cast(Mapping[str, Any], query),
+            ),
+        )
+
+    def create_questions(self, public_id: str, **body: Unpack[NewQuestionRequest]) -> OwnQuestion:
+        """Ask about a task of the caller's. The same question again is one."""
+        return cast(
+            OwnQuestion,
+            self.perform(
+                Operation(
+                    "post_assignments_public_id_questions",
+                    "POST",
+                    "/projects/{slug}/assignments/{public_id}/questions",
+                    answer="json",
+                ),
+                {"public_id": public_id},
+                body=body,
+            ),
         )
 
     def revise(

@@ -18,6 +18,7 @@ from roundtable.client.resources.projects import ProjectsResource
 from roundtable.client.resources.prompt_sets import PromptSetsResource
 from roundtable.client.resources.prompts import PromptsResource
 from roundtable.client.resources.question_settings import QuestionSettingsResource
+from roundtable.client.resources.questions import QuestionsResource
 from roundtable.client.resources.responses import ResponsesResource
 from roundtable.client.resources.reward_models import RewardModelsResource
 from roundtable.client.resources.rounds import RoundsResource
@@ -51,6 +52,7 @@ class ProjectResources:
         self.prompt_sets = PromptSetsResource(transport, slug)
         self.prompts = PromptsResource(transport, slug)
         self.question_settings = QuestionSettingsResource(transport, slug)
+        self.questions = QuestionsResource(transport, slug)
         self.responses = ResponsesResource(transport, slug)
         self.reward_models = RewardModelsResource(transport, slug)
         self.rounds = RoundsResource(transport, slug)

@@ -26,7 +26,7 @@ class AskedBodyRequest(TypedDict):
 class MarkBodyRequest(TypedDict):
     name: str
     label: str
-    kind: Literal["likert", "yes_no", "choice", "text"]
+    kind: Literal["likert", "yes_no", "choice", "text", "span"]
     required: NotRequired[bool]
     points: NotRequired[int]
     low: NotRequired[str]

@@ -29,7 +29,7 @@ class Asked(TypedDict):
 class Mark(TypedDict):
     name: str
     label: str
-    kind: Literal["likert", "yes_no", "choice", "text"]
+    kind: Literal["likert", "yes_no", "choice", "text", "span"]
     required: bool
     points: int
     low: str

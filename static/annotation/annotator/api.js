@@ -59,6 +59,7 @@
       claimNextTask: (afterAssignment) => requestJson(nextTaskUrl, { after_assignment: afterAssignment }),
       getTask: (publicId) => requestJson(urlOf(publicId, "content")),
       saveDraft: (publicId, draft, keepalive) => requestJson(urlOf(publicId, "draft"), draft, keepalive),
+      ask: (publicId, text) => requestJson(urlOf(publicId, "question"), { text }),
       undoSkip: (publicId) => requestJson(urlOf(publicId, "undo-skip"), {}),
     };
   };

@@ -8,9 +8,11 @@
   // By how much the upper tier is better: the words that settings have for it.
   const CASES = { 3: "significantly_better", 2: "better", 1: "slightly_better", 0: "negligibly_better" };
 
+  const passagesOf = new WeakMap(); // field of passages -> passages.js
   const inputsOf = (field) => [...field.querySelectorAll("input, textarea")];
   const readField = (field) => {
     const { kind } = field.dataset;
+    if (kind === "span") return passagesOf.get(field).get();
     if (kind === "text") return field.querySelector("textarea").value.trim() || undefined;
     const box = field.querySelector("input[type=checkbox]");
     if (box) return box.checked;
@@ -20,6 +22,10 @@
     return kind === "yes_no" ? TRUTH[checked.value] : checked.value;
   };
   const writeField = (field, value) => {
+    if (field.dataset.kind === "span") {
+      passagesOf.get(field).set(value);
+      return;
+    }
     if (field.dataset.kind === "text") {
       field.querySelector("textarea").value = value === undefined ? "" : String(value);
       return;
@@ -56,6 +62,9 @@
       onChange();
     };
 
+    for (const field of node.querySelectorAll("[data-mark][data-kind=span]")) {
+      passagesOf.set(field, Roundtable.openPassages(field, field.closest("[data-response]"), { onChange: () => changed(field), announce }));
+    }
     for (const part of node.querySelectorAll("[data-marks]")) {
       part.addEventListener("change", (event) => changed(event.target.closest("[data-mark]")));
       part.addEventListener("input", (event) => { if (event.target.matches("textarea")) changed(event.target.closest("[data-mark]")); });

@@ -285,6 +285,14 @@
     statusBar.announce(`Skipped. ${shortcuts.keyOf("go_back")} takes it back`);
     showNextTask();
   };
+  const questions = Roundtable.openQuestions({
+    currentTask,
+    send: api.ask,
+    announce: statusBar.announce,
+    onLoggedOut: statusBar.askToLogIn,
+    openDialog,
+  });
+  taskContainer.addEventListener("click", (event) => { if (event.target.closest("[data-asks]")) questions.ask(); });
   const shortcuts = Roundtable.listenForShortcuts({
     root: workPage,
     storage,
@@ -292,6 +300,7 @@
     commands: {
       submit,
       skip: () => skip(""),
+      ask: questions.ask,
       go_to_marks: () => { if (current && current.node) current.marks.goToMarks(); },
       both_bad: () => { if (current && current.node) current.marks.toggleBothBad(); },
       cannot_judge: () => { if (current && current.node) current.marks.openReasons(); },

@@ -233,6 +233,51 @@ class TestInBrowser:
         wait_until(page, lambda: Assignment.objects.filter(state="skipped").exists())
         assert Assignment.objects.get(state="skipped").skip_reason == "I lack the knowledge to decide"
 
+    def test_passages_are_selected_or_typed_and_stored_with_their_place(
+        self, page, ada, make_batch, address, open_as, asks
+    ):
+        why = {"name": "why", "label": "What is wrong", "kind": "span", "choices": ["untrue", "rude"]}
+        asks({"marks": [why]})
+        text = "\nTea 🍵 is **green** tea.\r\nSo is tea ware."
+        make_batch(tasks=1, texts=[text, "Short."])
+        open_as(page, ada).goto(address("annotate"))
+        wait_for_task(page)
+        answer = page.locator(".response", has_text="So is")
+        # Selected in what was read: the second “tea” of three, found by its number.
+        answer.locator("[data-rendered]").evaluate(
+            """element => { const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+            for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+              const at = node.data.indexOf("tea.");
+              if (at >= 0) document.getSelection().setBaseAndExtent(node, at, node, at + 3);
+            } }"""
+        )
+        field = answer.get_by_role("group", name="What is wrong")
+        page.wait_for_function("e => e.value === 'tea'", arg=field.get_by_role("textbox").element_handle())
+        field.get_by_role("button", name="rude").click()
+        field.get_by_role("textbox").fill("is green")
+        field.get_by_role("button", name="untrue").click()
+        assert "do not stand there so" in field.inner_text()
+        field.get_by_role("textbox").fill("tea")
+        field.get_by_role("button", name="untrue").click()
+        assert "more than once" in field.inner_text()
+        field.get_by_role("textbox").fill("So is")
+        field.get_by_role("button", name="untrue").click()
+        page.reload()
+        wait_for_task(page)
+        assert answer.get_by_role("listitem").filter(has_text="Remove").count() == 2
+        page.set_viewport_size({"width": 320, "height": 900})
+        assert complaints(page, 320) == []
+        page.keyboard.press("1")
+        page.locator("#work-page-task").focus()
+        page.keyboard.press("Enter")
+        wait_until(page, lambda: Judgment.objects.count() == 1)
+        judgment = Judgment.objects.get()
+        [marks] = judgment.marks.values()
+        shown = "\nTea 🍵 is **green** tea.\nSo is tea ware."
+        assert [(p["label"], p["text"]) for p in marks["why"]] == [("rude", "tea"), ("untrue", "So is")]
+        assert [shown[p["start"] : p["end"]] for p in marks["why"]] == ["tea", "So is"]
+        assert marks["why"][0]["start"] == shown.index("tea.")
+
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_the_marks_are_accessible_and_fit(
         self, page, ada, make_batch, address, open_as, asks, scheme, tmp_path

@@ -55,6 +55,7 @@ def test_what_each_key_does():
         "S": ("skip", None),
         "J": ("cannot_judge", None),
         "W": ("both_bad", None),
+        "K": ("ask", None),
         "M": ("go_to_marks", None),
         "N": ("open_note", None),
         "Z": ("go_back", None),

@@ -1,11 +1,18 @@
 """What was said beside the order is what was asked: right values pass as they are, all others are refused."""
 
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation.errors import InvalidJudgment, InvalidText
-from annotation.preferences.marks import clean_asked_marks, clean_confidence, show_marks
+from annotation.preferences.marks import (
+    clean_asked_marks,
+    clean_confidence,
+    require_passages,
+    show_marks,
+)
 from workspace.asked import Asked, Mark, parse_asked
 
 ASKED = parse_asked(
@@ -79,6 +86,50 @@ def test_a_mark_of_other_tasks_is_not_asked():
     assert clean_asked_marks(ASKED, {"A": {"quality": 3, "alone": 1}}, ["A"]) == {
         "A": {"quality": 3, "alone": 1}
     }
+
+
+WHY = Mark(name="why", label="What is wrong", kind="span", choices=("untrue", "rude"), required=True)
+
+
+def passage(start, text, label="untrue"):
+    return {"start": start, "end": start + len(text), "label": label, "text": text}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        "text",
+        [passage(0, "Tea") | {"label": "long"}],
+        [passage(0, "Tea") | {"end": 2}],
+        [passage(0, "Tea") | {"start": -1}],
+        [passage(0, "Tea") | {"more": 1}],
+        [passage(0, "")],
+        [passage(True, "Tea")],
+        ["Tea"],
+        [passage(0, "Tea")] * 51,
+    ],
+)
+def test_a_passage_has_a_place_a_label_and_its_text(value):
+    asked = Asked(marks=(WHY,))
+    good = {"A": {"why": [passage(0, "Tea"), passage(4, "🍵 is", "rude")]}}
+    assert clean_asked_marks(asked, good, ["A"]) == good
+    refused({"A": {"why": value}}, ("A",), asked)
+
+
+@given(
+    text=st.text(st.sampled_from("ab \r\n🍵é"), max_size=12),
+    start=st.integers(0, 12),
+    length=st.integers(1, 4),
+)
+def test_a_passage_stands_in_the_answer_as_a_browser_shows_it(text, start, length):
+    """Line ends are one character each: Python's own text reader says how."""
+    shown = io.StringIO(text, newline=None).read()
+    part = shown[start : start + length]
+    if len(part) == length:
+        require_passages({"why": [passage(start, part)], "n": 3}, text, "A")
+        with pytest.raises(InvalidJudgment):
+            require_passages({"why": [passage(start, "x" * length)]}, text, "A")
 
 
 def test_an_empty_text_is_none_and_a_long_one_is_refused():
