@@ -122,7 +122,10 @@ SETTINGS = {setting.name: setting for setting in (
              "`Qwen/Qwen3-0.6B` or `Qwen/*`", shown_default="none"),
     # Datasets and models that go out
     _setting("HUB_TOKEN", "text", "", "a token of the Hugging Face Hub: the worker pushes with it, in its owner's "
-             "name, when a manager pushes a dataset or a model and gives none",
+             "name, when a manager pushes a dataset or a model to one of `ROUNDTABLE_HUB_REPOSITORIES` and gives none",
+             shown_default="none: who pushes gives a token"),
+    _setting("HUB_REPOSITORIES", "list", [], "repositories that the site's token may be used for, as `owner/*` or "
+             "`owner/tea-*`; the site and the workers read it. A manager's own token is not limited",
              shown_default="none: who pushes gives a token"),
     # Long work
     _setting("RUN_LEASE_SECONDS", "number", 30.0, "a worker silent for this long has lost its run to the next one",

@@ -299,6 +299,8 @@ SCORER_HOST: str = env.read("SCORER_HOST")
 ACCESS_LOG: bool = env.read("ACCESS_LOG")
 # Pushes to the Hugging Face Hub where who asks gives no token of their own.
 HUB_TOKEN: str = env.read("HUB_TOKEN")
+# What that token may be used for, whatever else it can write; none by default.
+HUB_REPOSITORIES: list[str] = env.read("HUB_REPOSITORIES")
 METRICS_TOKEN: str = env.read("METRICS_TOKEN")
 if 0 < len(METRICS_TOKEN) < 16:
     raise ImproperlyConfigured("ROUNDTABLE_METRICS_TOKEN is shorter than 16 characters.")

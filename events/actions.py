@@ -17,9 +17,11 @@ from learning.interface.options import UserError
 from workspace.actions import record_audit
 from workspace.database import database_now, write_transaction
 from workspace.models import Project, User
+from workspace.shown_values import Shown, require_shown, values_of
 
 MAX_WEBHOOKS = 20  # of a project
 MAX_DESCRIPTION = 120
+CHANGEABLE = ("url", "kinds", "description")
 OLD_SECRET_LIVES = timedelta(hours=24)
 KEEP_SETTLED = timedelta(days=30)
 
@@ -76,10 +78,14 @@ def change_webhook(
     url: str | None = None,
     kinds: Sequence[str] | None = None,
     description: str | None = None,
+    shown: Shown = None,
 ) -> Webhook:
-    """Its address, kinds or description, as given. What waits goes to the new address. Raises WebhookRefused."""
+    """Its address, kinds or description, as given. What waits goes to the new address. Raises WebhookRefused,
+    ChangedMeanwhile.
+    """
     locked = _lock(webhook)
-    before = {"url": locked.url, "kinds": locked.kinds, "description": locked.description}
+    before = values_of(locked, CHANGEABLE)
+    require_shown(shown, before)
     after: dict[str, Any] = {
         "url": locked.url if url is None else url.strip(),
         "kinds": locked.kinds if kinds is None else list(kinds),

@@ -5,10 +5,11 @@ from typing import Any
 
 from django import forms
 
-from events.actions import MAX_DESCRIPTION
+from events.actions import CHANGEABLE, MAX_DESCRIPTION
 from events.kinds import GROUPS, KINDS, NAMES
-from events.models import MAX_URL
-from workspace.forms import StyledFormMixin
+from events.models import MAX_URL, Webhook
+from workspace.forms import ShownValuesForm, StyledFormMixin
+from workspace.shown_values import shown_of, values_of
 
 
 class WebhookForm(StyledFormMixin, forms.Form):
@@ -57,3 +58,14 @@ class WebhookForm(StyledFormMixin, forms.Form):
     def webhook_options(self) -> dict[str, Any]:
         """The arguments of create_webhook and change_webhook."""
         return {name: self.cleaned_data[name] for name in ("url", "description", "kinds")}
+
+
+class ChangedWebhookForm(ShownValuesForm, WebhookForm):
+    """Of one that is there."""
+
+    def __init__(self, data: Any = None, *, webhook: Webhook) -> None:
+        values = values_of(webhook, CHANGEABLE) | {"shown": shown_of(webhook, CHANGEABLE)}
+        super().__init__(data, initial=values | {"all_kinds": not webhook.kinds}, stored=webhook.kinds)
+
+    def values(self) -> dict[str, Any]:
+        return self.webhook_options()

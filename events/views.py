@@ -1,6 +1,7 @@
 """The feed on a page, for who reviews; webhooks and their dead letters, for managers."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db.models import Count, Q
@@ -13,11 +14,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from events import actions
 from events.access import access_delivery, access_webhook
-from events.forms import WebhookForm
+from events.forms import ChangedWebhookForm, WebhookForm
 from events.kinds import GROUPS, KINDS, expand
 from events.models import Delivery, Webhook
 from events.presentation import event_rows
 from events.publishing import PUBLISHED_BY_A_READER, publish_events
+from workspace.changed_page import add_errors, save_shown_values
 from workspace.errors import ActionError
 from workspace.lists import Filter, field_filter, read_list
 from workspace.requests import ProjectRequest, perform_action, project_view
@@ -70,14 +72,6 @@ def _go_and_show_secret(request: ProjectRequest, webhook: Webhook) -> HttpRespon
     return response
 
 
-def _add_errors(form: WebhookForm, error: ActionError) -> None:
-    known = {name: said for name, said in error.fields.items() if name in form.fields}
-    for name, said in known.items():
-        form.add_error(name, said)
-    if not known:
-        form.add_error(None, error.message)
-
-
 @require_http_methods(["GET", "POST"])
 @never_cache
 @project_view(Capability.MANAGE)
@@ -89,7 +83,7 @@ def webhooks(request: ProjectRequest) -> HttpResponse:
                 actor=request.user, project=request.project, **form.webhook_options()
             )
         except ActionError as error:
-            _add_errors(form, error)
+            add_errors(form, error)
         else:
             return _go_and_show_secret(request, made)
     dead = Count("deliveries", filter=Q(deliveries__state=Delivery.State.DEAD))
@@ -104,30 +98,26 @@ def webhooks(request: ProjectRequest) -> HttpResponse:
 def webhook(request: ProjectRequest, pk: int) -> HttpResponse:
     found = access_webhook(request.project, pk)
     if request.method == "POST":
-        form = WebhookForm(request.POST, stored=found.kinds)
-        if form.is_valid():
-            try:
-                actions.change_webhook(actor=request.user, webhook=found, **form.webhook_options())
-            except ActionError as error:
-                _add_errors(form, error)
-            else:
-                return redirect("events:webhook", slug=request.project.slug, pk=pk)
-    else:
-        initial = {"url": found.url, "description": found.description, "kinds": found.kinds}
-        form = WebhookForm(initial=initial | {"all_kinds": not found.kinds}, stored=found.kinds)
+        return save_shown_values(
+            request,
+            lambda data: ChangedWebhookForm(data, webhook=access_webhook(request.project, pk)),
+            partial(actions.change_webhook, webhook=found),
+            what=found.description or "Webhook",
+            back=reverse("events:webhook", args=[request.project.slug, pk]),
+        )
     cookie = _cookie(request, found)
     secret = request.get_signed_cookie(cookie["key"], default="", max_age=SHOWN_FOR_SECONDS)
     deliveries = found.deliveries.select_related("event")
     context = {
         "webhook": found,
-        "form": form,
-        "secret": "" if form.is_bound else secret,
+        "form": ChangedWebhookForm(webhook=found),
+        "secret": secret,
         "waiting": deliveries.waiting().order_by("event_id")[:SHOWN_DELIVERIES],
         "n_dead": found.deliveries.dead().count(),
         "delivered": deliveries.filter(state=Delivery.State.DELIVERED).order_by("-pk")[:SHOWN_DELIVERIES],
     }
-    page = render(request, "events/webhook.html", context, status=422 if form.is_bound else 200)
-    if not form.is_bound and cookie["key"] in request.COOKIES:
+    page = render(request, "events/webhook.html", context)
+    if cookie["key"] in request.COOKIES:
         page.delete_cookie(**cookie)
     return page
 

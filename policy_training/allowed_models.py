@@ -28,18 +28,27 @@ def allowed_folders() -> list[str]:
 
 def _roots() -> Iterator[Path]:
     for name in settings.MODEL_FOLDERS:
-        root = Path(name).resolve()
-        if Path(name).is_absolute() and root.is_dir():
+        if (root := _resolved_folder(name)) is not None:
             yield root
 
 
-def _models(folder: Path, depth: int) -> Iterator[Path]:
-    if (folder / "config.json").is_file() or (folder / ADAPTER_CONFIG).is_file():
-        yield folder
-        return
-    if depth == 0:
-        return
+def _resolved_folder(name: str) -> Path | None:
+    """The folder of an absolute path, links followed; None for what is none, cannot be one or cannot be looked at."""
     try:
+        path = Path(name)
+        found = path.resolve()
+        return found if path.is_absolute() and found.is_dir() else None
+    except (OSError, ValueError, RuntimeError):  # too long, not readable; NUL; links in a circle
+        return None
+
+
+def _models(folder: Path, depth: int) -> Iterator[Path]:
+    try:
+        if (folder / "config.json").is_file() or (folder / ADAPTER_CONFIG).is_file():
+            yield folder
+            return
+        if depth == 0:
+            return
         inner = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink())
     except OSError:
         return
@@ -61,11 +70,9 @@ def require_allowed(source: str) -> None:
                 code="not_allowed",
             )
         return
-    path = Path(source)
     # Resolved: neither .. nor a link leads out of the folders that were named.
-    if not path.is_absolute() or not any(
-        path.resolve() != root and path.resolve().is_relative_to(root) and path.is_dir() for root in _roots()
-    ):
+    path = _resolved_folder(source)
+    if path is None or not any(path != root and path.is_relative_to(root) for root in _roots()):
         raise NotAPolicy(
             f"{source} is none of the folders that may be imported here: ask an operator, who names them in "
             "ROUNDTABLE_MODEL_FOLDERS.",

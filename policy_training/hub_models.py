@@ -27,7 +27,11 @@ def find_folder(source: str, hub: dict[str, HubModel], part: str, revision: str 
     """
     if not source.startswith(HUB):
         path = Path(source)
-        if not path.is_dir() and HUB_ID.fullmatch(source):
+        try:
+            is_folder = path.is_dir()
+        except OSError as error:
+            raise NotAPolicy(f"{source} cannot be read: {error.strerror}.") from error
+        if not is_folder and HUB_ID.fullmatch(source):
             option = "--base " if part == "base" else ""
             raise NotAPolicy(
                 f"{source} is not a folder; for the model of this name of the hub write {option}{HUB}{source}."

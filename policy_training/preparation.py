@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from learning.interface.atomic_files import sync_path
 from learning.interface.exit_codes import EXIT_USER_ERROR
+from runs.launchers import allowed_environment
 from workspace.errors import ActionError
 
 # What a model in Hugging Face format needs: weights, configuration, tokenizer and its template.
@@ -52,7 +53,10 @@ def prepare_policy(
     own_tokenizer: bool,
 ) -> PreparedPolicy:
     """Check a policy's folder, or a LoRA adapter's with its base. Raises NotAPolicy with one sentence."""
-    _require_files(path, base)
+    try:
+        _require_files(path, base)
+    except OSError as error:
+        raise NotAPolicy(f"{path} cannot be read: {error.strerror}.") from error
     out = Path(settings.DATA_DIR) / "models" / _new_folder_name(name)
     found = run_preparation(
         {
@@ -98,7 +102,9 @@ def run_preparation(request: Mapping[str, Any]) -> dict[str, Any]:
             done = subprocess.run(
                 [sys.executable, "-m", "policy_training.training.prepare_policy", str(asked), str(answer)],
                 cwd=settings.BASE_DIR,
-                env=os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"},
+                # As a run's: it reads files that came from elsewhere, and needs none of the site's secrets.
+                env=allowed_environment(os.environ, settings.RUN_ENVIRONMENT_ALLOWLIST)
+                | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"},
                 capture_output=True,
                 text=True,
                 errors="replace",

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from annotation.content.actions import get_or_create_source
-from annotation.datasets.descriptions import clean_description, clean_licence
+from annotation.datasets.descriptions import clean_card
 from annotation.models import Source
 from policy_training.models import Policy
 from runs.models import Artifact, Run
@@ -14,6 +14,7 @@ from workspace.actions import record_audit
 from workspace.errors import ActionError
 from workspace.models import Project, User
 from workspace.naming import unique_name
+from workspace.shown_values import Shown, change_values
 
 
 class PolicyNameTaken(ActionError):
@@ -51,13 +52,17 @@ def add_policy(
     return policy
 
 
-def describe_policy(*, actor: User, policy: Policy, licence: str, notes: str) -> Policy:
-    """Change what others are told of it on its card. The model stays."""
-    policy.licence, policy.notes = clean_licence(licence), clean_description(notes)
-    with transaction.atomic():
-        policy.save(update_fields=["licence", "notes"])
-        record_audit(actor=actor, action="policy.describe", project=policy.project, target=policy)
-    return policy
+def describe_policy(
+    *,
+    actor: User,
+    policy: Policy,
+    licence: str | None = None,
+    notes: str | None = None,
+    shown: Shown = None,
+) -> Policy:
+    """Change what others are told of it on its card. The model stays. Raises ChangedMeanwhile."""
+    given = clean_card(licence, notes)
+    return change_values(actor=actor, row=policy, action="policy.describe", given=given, shown=shown)
 
 
 def require_unused_name(project: Project, name: str) -> None:

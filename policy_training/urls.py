@@ -1,6 +1,8 @@
 from django.urls import path
 
-from policy_training import outgoing_views, views
+from policy_training import views
+from policy_training.outgoing import POLICIES
+from runs.hub.model_pages import archive_view, describe_view, push_view
 
 app_name = "policies"
 
@@ -12,7 +14,7 @@ urlpatterns = [
     path("sample/", views.sample, name="sample"),
     path("import/", views.import_policy, name="import"),
     path("<int:pk>/", views.policy, name="policy"),
-    path("<int:pk>/describe/", outgoing_views.describe, name="describe"),
-    path("<int:pk>/archive/", outgoing_views.archive, name="archive"),
-    path("<int:pk>/push/", outgoing_views.push, name="push"),
+    path("<int:pk>/describe/", describe_view(POLICIES), name="describe"),
+    path("<int:pk>/archive/", archive_view(POLICIES), name="archive"),
+    path("<int:pk>/push/", push_view(POLICIES), name="push"),
 ]

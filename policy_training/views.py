@@ -56,7 +56,7 @@ def policy(request: ProjectRequest, pk: int) -> HttpResponse:
     context = {
         "policy": found,
         "card": render_markdown(card_text(found)),
-        "form": ModelDescriptionForm(initial={"licence": found.licence, "notes": found.notes}),
+        "form": ModelDescriptionForm(model=found),
         "started": found.artifact.reward_models_started_here.order_by("-pk"),
         "line": line_of(found)[:-1],
         "children": found.children.order_by("pk"),

@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import transaction
-
-from annotation.datasets.descriptions import clean_description, clean_licence
+from annotation.datasets.descriptions import clean_card
 from annotation.datasets.files import dataset_manifest
 from annotation.datasets.supply import dataset_training_supply
 from annotation.models import PreferenceDataset, Response
@@ -18,9 +16,9 @@ from rewardmodel.training.config import ObjectiveOptions
 from runs.actions import queue_run
 from runs.errors import BadRunConfig
 from runs.models import Artifact, Run
-from workspace.actions import record_audit
 from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
+from workspace.shown_values import Shown, change_values
 
 
 class TooFewJudgments(ActionError):
@@ -95,15 +93,19 @@ def _ranking_loss(config: Mapping[str, Any]) -> RankingLossName:
         raise BadRunConfig(str(error)) from error
 
 
-def describe_reward_model(*, actor: User, reward_model: RewardModel, licence: str, notes: str) -> RewardModel:
-    """Change what others are told of it on its card. The model stays."""
-    reward_model.licence, reward_model.notes = clean_licence(licence), clean_description(notes)
-    with transaction.atomic():
-        reward_model.save(update_fields=["licence", "notes"])
-        record_audit(
-            actor=actor, action="reward_model.describe", project=reward_model.project, target=reward_model
-        )
-    return reward_model
+def describe_reward_model(
+    *,
+    actor: User,
+    reward_model: RewardModel,
+    licence: str | None = None,
+    notes: str | None = None,
+    shown: Shown = None,
+) -> RewardModel:
+    """Change what others are told of it on its card. The model stays. Raises ChangedMeanwhile."""
+    given = clean_card(licence, notes)
+    return change_values(
+        actor=actor, row=reward_model, action="reward_model.describe", given=given, shown=shown
+    )
 
 
 def score_responses(

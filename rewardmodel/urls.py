@@ -1,7 +1,9 @@
 from django.urls import path
 
-from rewardmodel import outgoing_views, views
+from rewardmodel import views
+from rewardmodel.outgoing import REWARD_MODELS
 from rewardmodel.serving import views as serving
+from runs.hub.model_pages import archive_view, describe_view, push_view
 
 app_name = "reward_models"
 
@@ -13,7 +15,7 @@ urlpatterns = [
     path("<int:pk>/serving/", serving.live, name="serving"),
     path("<int:pk>/serving/start/", serving.start, name="start_serving"),
     path("<int:pk>/serving/stop/", serving.stop, name="stop_serving"),
-    path("<int:pk>/describe/", outgoing_views.describe, name="describe"),
-    path("<int:pk>/archive/", outgoing_views.archive, name="archive"),
-    path("<int:pk>/push/", outgoing_views.push, name="push"),
+    path("<int:pk>/describe/", describe_view(REWARD_MODELS), name="describe"),
+    path("<int:pk>/archive/", archive_view(REWARD_MODELS), name="archive"),
+    path("<int:pk>/push/", push_view(REWARD_MODELS), name="push"),
 ]

@@ -54,7 +54,7 @@ def reward_model(request: ProjectRequest, pk: int) -> HttpResponse:
     context = serving_context(request.project, found) | {
         "model": found,
         "card": render_markdown(card_text(found)),
-        "form": ModelDescriptionForm(initial={"licence": found.licence, "notes": found.notes}),
+        "form": ModelDescriptionForm(model=found),
         "started": found.artifact.reward_models_started_here.order_by("-pk"),
         "criteria": found.criteria.order_by("name"),
         "accuracy": accuracy_sentence(found.report),

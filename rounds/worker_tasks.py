@@ -11,9 +11,9 @@ from annotation.rendering import html_cache
 from events.actions import forget_old_deliveries
 from events.background import deliver_in_background
 from events.publishing import publish_events
-from policy_training.pushing import PUSH as PUSH_POLICY
+from policy_training.outgoing import PUSH as PUSH_POLICY
 from policy_training.run_kinds import KINDS as POLICY_KINDS
-from rewardmodel.pushing import PUSH as PUSH_REWARD_MODEL
+from rewardmodel.outgoing import PUSH as PUSH_REWARD_MODEL
 from rewardmodel.run_kinds import RUN_KINDS as REWARD_MODEL_KINDS
 from rounds.schedules.firing import fire_due_schedules
 from rounds.stages.machine import advance_rounds

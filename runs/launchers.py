@@ -85,10 +85,14 @@ class Launcher(Protocol):
         """End what is left of a run's attempts up to `fence`; False when something would not die."""
 
 
+def allowed_environment(source: Mapping[str, str], further: Iterable[str]) -> dict[str, str]:
+    """What any process that reads models may know of `source`: the allow-list, and the names of `further`."""
+    return {name: source[name] for name in (*ENVIRONMENT_ALLOWLIST, *further) if name in source}
+
+
 def child_environment(launch: Launch, source: Mapping[str, str]) -> dict[str, str]:
     """The environment of a run's processes: an allow-list of `source`, thread counts, the fence and the run's tag."""
-    names: Iterable[str] = (*ENVIRONMENT_ALLOWLIST, *launch.environment)
-    environment = {name: source[name] for name in names if name in source}
+    environment = allowed_environment(source, launch.environment)
     environment |= {name: str(launch.threads) for name in THREAD_COUNT_VARIABLES}
     environment |= {
         # A thread that spins at a barrier keeps its core from the process that its partner waits behind: with one busy

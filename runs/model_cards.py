@@ -8,6 +8,7 @@ from typing import Any
 from runs.models import Run
 
 README = "README.md"
+DESCRIBED = ("licence", "notes")  # columns of a model that people write
 # Of a configuration: how it was carried, and where on this machine things lay.
 _NOT_SHOWN = frozenset({"runtime", "source", "path", "directory", "logging", "checkpoints", "id_prefix"})
 

@@ -12,7 +12,7 @@ from annotation.content.actions import get_or_create_prompt_set, get_or_create_s
 from annotation.datasets.actions import freeze_dataset
 from annotation.importing.actions import import_comparisons, take_back_import
 from annotation.models import Import, Judgment, Source
-from events.actions import create_webhook
+from events.actions import change_webhook, create_webhook
 from events.models import Delivery, Webhook
 from events.publishing import publish_events
 from policy_training.models import Policy
@@ -250,3 +250,24 @@ def test_the_chosen_theme_stays(page, live_server):
     page.get_by_role("button", name="Switch between light and dark").click()
     page.reload()
     assert page.evaluate(theme) == "dark"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_both_versions_of_a_webhook_are_legible_and_fit(pages, max_, scheme):
+    page, addresses = pages
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 320, "height": 900})
+    page.goto(addresses["webhook"])
+    theirs = Webhook.objects.get()
+    change_webhook(actor=max_, webhook=theirs, description="Theirs", kinds=["run.done"])
+    page.get_by_label("Description").fill("Mine, with a-long-word-that-has-no-place-to-break-in-it-whatever")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("heading", name="Changed meanwhile").wait_for()
+    for width in (320, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert complaints(page, width) == []
+    page.get_by_role("button", name="Save mine").click()
+    page.wait_for_url(addresses["webhook"])
+    theirs.refresh_from_db()
+    assert theirs.description.startswith("Mine") and theirs.kinds == []
+    page.complaints.clear()  # a refused form is a 409, which the browser writes to its console

@@ -7,7 +7,9 @@ from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 
 from workspace.actions import MAX_INVITATIONS
 from workspace.models import MAX_LEASE_MINUTES, MAX_OVERLAP, Membership, Project
+from workspace.project_settings import SPLITS, TIME_ZONE
 from workspace.question_presets import DEFAULT_CRITERION, DEFAULT_QUESTION, PRESET_CHOICES
+from workspace.shown_values import shown_of
 from workspace.splits import format_test_per_tag, parse_test_per_tag
 from workspace.time_zones import known_time_zones
 
@@ -26,6 +28,18 @@ class StyledFormMixin:
                 widget.attrs["class"] = "form-select"
             else:
                 widget.attrs["class"] = "form-control"
+
+
+class ShownValuesForm(StyledFormMixin, forms.Form):
+    """A form of values that are there: it carries which it showed (workspace/shown_values.py). One that does not say so
+    has shown none of now.
+    """
+
+    shown = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
+
+    def values(self) -> dict[str, Any]:
+        """The action's arguments, but for `shown`."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "shown"}
 
 
 class LoginForm(StyledFormMixin, AuthenticationForm):
@@ -112,18 +126,21 @@ class ProjectForm(StyledFormMixin, forms.Form):
         return cleaned
 
 
-class TimeZoneForm(StyledFormMixin, forms.Form):
-    time_zone = forms.ChoiceField(
-        choices=[(name, name.replace("_", " ")) for name in known_time_zones()],
+class TimeZoneForm(ShownValuesForm):
+    # The action says of an unknown one which may have been meant.
+    time_zone = forms.CharField(
+        widget=forms.Select(choices=[(name, name.replace("_", " ")) for name in known_time_zones()]),
         help_text="Pages show times in it, and schedules of rounds read theirs in it.",
     )
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    def __init__(self, *args: object, project: Project, **kwargs: object) -> None:
+        kwargs["initial"] = {"time_zone": project.time_zone, "shown": shown_of(project, TIME_ZONE)}
+        kwargs.setdefault("auto_id", "times_%s")
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.add_bootstrap_classes()
 
 
-class SplitsForm(StyledFormMixin, forms.Form):
+class SplitsForm(ShownValuesForm):
     """Shares in percent, as people say them; the action has fractions."""
 
     train_share = forms.DecimalField(
@@ -149,14 +166,14 @@ class SplitsForm(StyledFormMixin, forms.Form):
         "they would all be one group.",
     )
 
-    def __init__(self, *args: object, project: Project | None = None, **kwargs: object) -> None:
-        if project is not None:
-            kwargs["initial"] = {
-                "train_share": f"{project.train_share:.3%}".rstrip("%").rstrip("0").rstrip("."),
-                "validation_share": f"{project.validation_share:.3%}".rstrip("%").rstrip("0").rstrip("."),
-                "test_per_tag": format_test_per_tag(project.test_per_tag),
-                "near_duplicates_together": project.near_duplicates_together,
-            }
+    def __init__(self, *args: object, project: Project, **kwargs: object) -> None:
+        kwargs["initial"] = {
+            "train_share": f"{project.train_share:.3%}".rstrip("%").rstrip("0").rstrip("."),
+            "validation_share": f"{project.validation_share:.3%}".rstrip("%").rstrip("0").rstrip("."),
+            "test_per_tag": format_test_per_tag(project.test_per_tag),
+            "near_duplicates_together": project.near_duplicates_together,
+            "shown": shown_of(project, SPLITS),
+        }
         kwargs.setdefault("auto_id", "splits_%s")
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.add_bootstrap_classes()

@@ -10,8 +10,13 @@ from django.db import transaction
 from workspace.actions import record_audit, require_version
 from workspace.errors import ActionError
 from workspace.models import Project, User
+from workspace.shown_values import Shown, require_shown, values_of
 from workspace.splits import require_valid_splits
 from workspace.time_zones import known_time_zones
+
+TIME_ZONE = ("time_zone",)
+SPLITS = ("train_share", "validation_share", "test_per_tag", "near_duplicates_together")
+CHANGEABLE = ("name", "description", "overlap", "lease_minutes", *TIME_ZONE, *SPLITS)
 
 
 @transaction.atomic
@@ -62,14 +67,14 @@ def correct_project(
 
 
 @transaction.atomic
-def set_time_zone(*, actor: User, project: Project, time_zone: str) -> Project:
-    """In which the project's pages show times, and schedules read theirs from now on."""
+def set_time_zone(*, actor: User, project: Project, time_zone: str, shown: Shown = None) -> Project:
+    """In which the project's pages show times, and schedules read theirs from now on. Raises ChangedMeanwhile."""
     if time_zone not in known_time_zones():
         similar = get_close_matches(time_zone, known_time_zones(), n=1, cutoff=0.5)
         hint = f"; did you mean {similar[0]}?" if similar else ", for example Europe/Berlin or UTC."
         message = f"“{time_zone}” is no time zone: give an IANA name{hint}"
         raise ActionError(message, code="time_zone_unknown", fields={"time_zone": message})
-    return _change_project(actor, project, "project.set_time_zone", {"time_zone": time_zone})
+    return _change_project(actor, project, "project.set_time_zone", {"time_zone": time_zone}, shown)
 
 
 @transaction.atomic
@@ -77,28 +82,41 @@ def set_splits(
     *,
     actor: User,
     project: Project,
-    train_share: float,
-    validation_share: float,
-    test_per_tag: Mapping[str, int],
-    near_duplicates_together: bool = False,
+    train_share: float | None = None,
+    validation_share: float | None = None,
+    test_per_tag: Mapping[str, int] | None = None,
+    near_duplicates_together: bool | None = None,
+    shown: Shown = None,
 ) -> Project:
-    """On which side prompts go that come from now on; those that are there keep theirs.
+    """On which side prompts go that come from now on; those that are there keep theirs, and what is not given stays.
 
     `test_per_tag` (tag, or EVERY_TAG, -> how many prompts are held out) takes the place of a share for test.
-    `near_duplicates_together`: prompts that are almost the same share a side.
+    `near_duplicates_together`: prompts that are almost the same share a side. Raises ChangedMeanwhile.
     """
-    require_valid_splits(train_share, validation_share, test_per_tag)
-    now = {
-        "train_share": train_share, "validation_share": validation_share, "test_per_tag": dict(test_per_tag),
+    given = {
+        "train_share": train_share, "validation_share": validation_share,
+        "test_per_tag": None if test_per_tag is None else dict(test_per_tag),
         "near_duplicates_together": near_duplicates_together,
     }  # fmt: skip
-    return _change_project(actor, project, "project.set_splits", now)
+    locked = Project.objects.select_for_update().get(pk=project.pk)
+    now = values_of(locked, SPLITS) | {name: value for name, value in given.items() if value is not None}
+    require_valid_splits(now["train_share"], now["validation_share"], now["test_per_tag"])
+    return _change_project(actor, project, "project.set_splits", now, shown)
 
 
-def _change_project(actor: User, project: Project, action: str, now: Mapping[str, Any]) -> Project:
+@transaction.atomic
+def lock_shown(project: Project, shown: Shown) -> None:
+    """Before several of these changes in one transaction. Raises ChangedMeanwhile."""
+    require_shown(shown, values_of(Project.objects.select_for_update().get(pk=project.pk), CHANGEABLE))
+
+
+def _change_project(
+    actor: User, project: Project, action: str, now: Mapping[str, Any], shown: Shown
+) -> Project:
     """The project with these values; no audit row when it had them already."""
     locked = Project.objects.select_for_update().get(pk=project.pk)
-    before = {name: getattr(locked, name) for name in now}
+    before = values_of(locked, now)
+    require_shown(shown, before)
     if before != now:
         Project.objects.filter(pk=locked.pk).update(**now)
         locked.refresh_from_db()

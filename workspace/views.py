@@ -1,7 +1,8 @@
 """Thin pages over workspace.actions: log in, projects, people, invitations."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -19,8 +20,18 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from workspace import actions, joining, project_settings
 from workspace.access import access_invitation, access_member
+from workspace.changed_page import save_shown_values
 from workspace.errors import ActionError
-from workspace.forms import AcceptForm, InviteForm, LoginForm, PasswordForm, ProjectForm, SplitsForm
+from workspace.forms import (
+    AcceptForm,
+    InviteForm,
+    LoginForm,
+    PasswordForm,
+    ProjectForm,
+    ShownValuesForm,
+    SplitsForm,
+    TimeZoneForm,
+)
 from workspace.front_door import disallowed_host, form_from_another_address, refusal, site_url
 from workspace.login_throttle import (
     find_lock,
@@ -29,7 +40,7 @@ from workspace.login_throttle import (
     record_failure,
     throttled_address,
 )
-from workspace.models import Membership, Project, User
+from workspace.models import Membership, Project
 from workspace.problems import is_for_program, problem_response
 from workspace.readiness import check_readiness
 from workspace.request_bodies import UnexpectedFile
@@ -133,32 +144,37 @@ def project_page(request: ProjectRequest) -> HttpResponse:
 @project_view(Capability.MANAGE)
 def set_time_zone(request: ProjectRequest) -> HttpResponse:
     """The form is on the page of the project's settings."""
-    zone = request.POST.get("time_zone", "")
-    perform_action(
+    return _save_settings(
         request,
+        TimeZoneForm,
         project_settings.set_time_zone,
-        project=request.project,
-        time_zone=zone,
-        done=f"Times are those of {zone} now.",
+        done=f"Times are those of {request.POST.get('time_zone', '')} now.",
     )
-    return redirect("annotation:settings", slug=request.project.slug)
 
 
 @require_POST
 @project_view(Capability.MANAGE)
 def set_splits(request: ProjectRequest) -> HttpResponse:
     """The form is on the page of the project's settings."""
-    form = SplitsForm(request.POST)
-    if not form.is_valid():
-        for problems in form.errors.values():
-            messages.error(request, " ".join(map(str, problems)))
-        return redirect("annotation:settings", slug=request.project.slug)
+    return _save_settings(
+        request,
+        SplitsForm,
+        project_settings.set_splits,
+        done="Saved. Prompts that come from now on are divided so.",
+    )
 
-    def change(*, actor: User) -> Project:
-        return project_settings.set_splits(actor=actor, project=request.project, **form.values())
 
-    perform_action(request, change, done="Saved. Prompts that come from now on are divided so.")
-    return redirect("annotation:settings", slug=request.project.slug)
+def _save_settings(
+    request: ProjectRequest, form: Callable[..., ShownValuesForm], save: Callable[..., Any], *, done: str
+) -> HttpResponse:
+    return save_shown_values(
+        request,
+        lambda data: form(data, project=Project.objects.get(pk=request.project.pk)),
+        partial(save, project=request.project),
+        what="Settings",
+        back=reverse("annotation:settings", args=[request.project.slug]),
+        done=done,
+    )
 
 
 @require_GET

@@ -16,6 +16,7 @@ from annotation.access import access_dataset
 from annotation.batches.actions import find_batches
 from annotation.datasets.actions import describe_dataset
 from annotation.datasets.conditions import Conditions
+from annotation.datasets.descriptions import DESCRIBED
 from annotation.datasets.files import MANIFEST, dataset_comparisons, dataset_judgments, dataset_manifest
 from annotation.datasets.freezing import freeze_or_queue
 from annotation.models import COUNTED_PURPOSES, PreferenceDataset, Prompt, Task
@@ -32,6 +33,7 @@ from workspace.api.streams import CONTENT_TYPES, stream_rows
 from workspace.criteria import find_criterion
 from workspace.models import User
 from workspace.roles import Capability
+from workspace.shown_values import Shown, values_of
 
 _SPLITS = Prompt.Split.choices
 
@@ -158,18 +160,21 @@ class Datasets(ProjectApiView):
         return Queued(made) if isinstance(made, Run) else made
 
 
+def _changeable(dataset: PreferenceDataset) -> dict[str, Any]:
+    return values_of(dataset, DESCRIBED)
+
+
 class OneDataset(ProjectApiView):
-    @operation(Capability.REVIEW, answers=DatasetSerializer, immutable=True)
+    @operation(Capability.REVIEW, answers=DatasetSerializer, changeable=_changeable)
     def get(self, request: Request, pk: int) -> PreferenceDataset:
         """A dataset: what was asked for and how much it is."""
         return access_dataset(self.project, pk)
 
-    @operation(Capability.MANAGE, body=DatasetDescription, answers=DatasetSerializer)
-    def patch(self, request: Request, pk: int, data: dict[str, Any]) -> PreferenceDataset:
+    @operation(Capability.MANAGE, body=DatasetDescription, answers=DatasetSerializer, changeable=_changeable)
+    def patch(self, request: Request, pk: int, data: dict[str, Any], shown: Shown) -> PreferenceDataset:
         """Change what its card says: licence and description. Its rows stay."""
         dataset = access_dataset(self.project, pk)
-        said = {"licence": dataset.licence, "description": dataset.description} | data
-        return describe_dataset(actor=self.actor, dataset=dataset, **said)
+        return describe_dataset(actor=self.actor, dataset=dataset, **data, shown=shown)
 
 
 class DatasetFiles(ProjectApiView):

@@ -1,10 +1,10 @@
 """Actions on what annotators are asked: batches, their tasks, priorities."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q, Sum, Value
+from django.db.models import F, Sum, Value
 from django.db.models.functions import Greatest
 
 from annotation.batches.progress import batch_progress
@@ -126,9 +126,35 @@ def _required_judgments(batch: Batch, task: NewTask) -> int:
 @transaction.atomic
 def add_tasks(*, actor: User, batch: Batch, tasks: Sequence[NewTask]) -> list[Task]:
     """Tasks of a batch, in order. Raises BatchNotOpen for a closed batch, InvalidTask."""
+    batch = _lock_for_tasks(batch)
+    created = _insert_tasks(batch, tasks)
+    _note_added_tasks(actor, batch, len(created))
+    return created
+
+
+@transaction.atomic
+def add_tasks_in_chunks(*, actor: User, batch: Batch, chunks: Iterable[Sequence[NewTask]]) -> int:
+    """The same for more than fit in memory; how many there were."""
+    batch = _lock_for_tasks(batch)
+    number = sum(len(_insert_tasks(batch, tasks)) for tasks in chunks)
+    _note_added_tasks(actor, batch, number)
+    return number
+
+
+def _lock_for_tasks(batch: Batch) -> Batch:
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     if batch.state == Batch.State.CLOSED and batch.visible:
         raise BatchNotOpen(f"The batch “{batch.name}” is closed.")
+    return batch
+
+
+def _note_added_tasks(actor: User, batch: Batch, number: int) -> None:
+    # A cursor may be past a new task with a high priority.
+    Batch.objects.filter(pk=batch.pk).update(queue_version=F("queue_version") + 1)
+    record_audit(actor=actor, action="tasks.add", project=batch.project, target=batch, tasks=number)
+
+
+def _insert_tasks(batch: Batch, tasks: Sequence[NewTask]) -> list[Task]:
     created = []
     for task in tasks:
         required_judgments = _required_judgments(batch, task)
@@ -141,6 +167,10 @@ def add_tasks(*, actor: User, batch: Batch, tasks: Sequence[NewTask]) -> list[Ta
                 reserved_for=task.reserved_for,
                 priority=task.priority,
                 required_judgments=required_judgments,
+                # Of a file's finished judgments it only says how many there are.
+                own_required=True
+                if task.required_judgments is not None and required_judgments > task.counted_judgments
+                else None,
                 open_slots=required_judgments - task.counted_judgments,
                 counted_judgments=task.counted_judgments,
             )
@@ -155,9 +185,6 @@ def add_tasks(*, actor: User, batch: Batch, tasks: Sequence[NewTask]) -> list[Ta
             for position, response in enumerate(task.responses)
         ),
     )
-    # A cursor may be past a new task with a high priority.
-    Batch.objects.filter(pk=batch.pk).update(queue_version=F("queue_version") + 1)
-    record_audit(actor=actor, action="tasks.add", project=batch.project, target=batch, tasks=len(created))
     return created
 
 
@@ -252,11 +279,8 @@ def change_overlap(*, actor: User, batch: Batch, overlap: int, expected_overlap:
     if overlap == batch.overlap:
         return batch
     room = _capacity(batch)
-    # Tasks that ask for a number of their own keep it; those that an earlier, smaller overlap could not cut follow.
-    is_cut = Q(required_judgments__gt=batch.overlap, open_slots=0)
-    tasks = batch.tasks.counted().filter(
-        Q(required_judgments=batch.overlap) | is_cut, reserved_for__isnull=True
-    )
+    # Those that an earlier, smaller overlap could not cut follow as well; those with a number of their own keep it.
+    tasks = batch.tasks.counted().filter(own_required__isnull=True, reserved_for__isnull=True)
     # In the order of their keys, as everywhere, before one statement changes them.
     keys = list(tasks.select_for_update().order_by("pk").values_list("pk", flat=True))
     taken = F("required_judgments") - F("open_slots")  # judgments that count and live leases

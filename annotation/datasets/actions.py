@@ -45,6 +45,7 @@ from learning.interface.record_schemas import JUDGMENTS
 from workspace.actions import record_audit
 from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
+from workspace.shown_values import Shown, change_values
 
 
 class NoJudgments(ActionError):
@@ -271,14 +272,22 @@ def discard_dataset(*, actor: User, dataset: PreferenceDataset) -> None:
 
 
 def describe_dataset(
-    *, actor: User, dataset: PreferenceDataset, licence: str, description: str
+    *,
+    actor: User,
+    dataset: PreferenceDataset,
+    licence: str | None = None,
+    description: str | None = None,
+    shown: Shown = None,
 ) -> PreferenceDataset:
-    """Change what others are told of a dataset: its licence and description. Its rows and their files stay."""
-    dataset.licence, dataset.description = clean_licence(licence), clean_description(description)
-    with transaction.atomic():
-        dataset.save(update_fields=["licence", "description"])
-        record_audit(actor=actor, action="dataset.describe", project=dataset.project, target=dataset)
-    return dataset
+    """Change what others are told of a dataset: its licence and description. Its rows and their files stay.
+
+    Raises ChangedMeanwhile.
+    """
+    given = {
+        "licence": None if licence is None else clean_licence(licence),
+        "description": None if description is None else clean_description(description),
+    }
+    return change_values(actor=actor, row=dataset, action="dataset.describe", given=given, shown=shown)
 
 
 def remember_statistics(dataset: PreferenceDataset) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from workspace.errors import ActionError
 
 MAX_NAME_CHARACTERS = 120
 MAX_DESCRIPTION_CHARACTERS = 10_000
+DESCRIBED = ("licence", "description")  # columns of a dataset that people write
 
 
 def clean_name(name: str) -> str:
@@ -22,6 +23,14 @@ def clean_description(description: str) -> str:
     text = clean_text(description, "The description", allow_empty=True).strip()
     _require_length(text, "The description", MAX_DESCRIPTION_CHARACTERS)
     return text
+
+
+def clean_card(licence: str | None, notes: str | None) -> dict[str, str | None]:
+    """Both as a model's card has them; None stays None. Raises ActionError."""
+    return {
+        "licence": None if licence is None else clean_licence(licence),
+        "notes": None if notes is None else clean_description(notes),
+    }
 
 
 def _one_line(text: str, what: str, longest: int, *, allow_empty: bool = True) -> str:

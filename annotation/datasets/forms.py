@@ -9,15 +9,17 @@ from django import forms
 
 from annotation.datasets.conditions import Conditions
 from annotation.datasets.descriptions import (
+    DESCRIBED,
     MAX_DESCRIPTION_CHARACTERS,
     MAX_NAME_CHARACTERS,
 )
 from annotation.datasets.selection import DEFAULT_ANNOTATOR_KINDS
-from annotation.models import COUNTED_PURPOSES, Batch, Prompt, Task
+from annotation.models import COUNTED_PURPOSES, Batch, PreferenceDataset, Prompt, Task
 from workspace.cards import HUB_LICENCES, MAX_LICENCE_CHARACTERS
 from workspace.errors import ActionError
-from workspace.forms import StyledFormMixin
+from workspace.forms import ShownValuesForm, StyledFormMixin
 from workspace.models import Criterion, Project, User
+from workspace.shown_values import shown_of, values_of
 
 LISTED_BATCHES = 1_000
 
@@ -153,6 +155,14 @@ class DescriptionForm(StyledFormMixin, forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.add_bootstrap_classes()
+
+
+class DatasetDescriptionForm(ShownValuesForm, DescriptionForm):
+    """Of a dataset that is there."""
+
+    def __init__(self, data: Any = None, *, dataset: PreferenceDataset) -> None:
+        values = values_of(dataset, DESCRIBED) | {"shown": shown_of(dataset, DESCRIBED)}
+        super().__init__(data, initial=values)
 
 
 class NewDatasetForm(SelectionForm, DescriptionForm):

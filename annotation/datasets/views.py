@@ -1,10 +1,12 @@
 """Pages of datasets: judgments frozen for training and export."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -12,7 +14,7 @@ from annotation.access import access_dataset
 from annotation.datasets import actions, charts
 from annotation.datasets.differences import KINDS, dataset_difference
 from annotation.datasets.files import DatasetDamaged, dataset_manifest, excluded_batches_note
-from annotation.datasets.forms import DescriptionForm, NewDatasetForm, SelectionForm
+from annotation.datasets.forms import DatasetDescriptionForm, NewDatasetForm, SelectionForm
 from annotation.datasets.freezing import being_frozen, freeze_or_queue
 from annotation.datasets.preview import preview_selection
 from annotation.datasets.selection import Selection
@@ -20,10 +22,11 @@ from annotation.datasets.wording import describe_filters
 from annotation.models import Batch, PreferenceDataset
 from learning.interface.vocabulary import SPLITS
 from runs.models import Run
+from workspace.changed_page import save_shown_values
 from workspace.errors import ActionError
 from workspace.lists import Filter, field_filter, read_list
 from workspace.models import Project
-from workspace.requests import ProjectRequest, perform_action, project_view
+from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
 
 COMPARABLE = 200  # datasets to choose from
@@ -70,7 +73,7 @@ def dataset(request: ProjectRequest, pk: int) -> HttpResponse:
         "versions": others.filter(name=found.name),
         "reward_models": found.reward_models.prefetch_related("policies").order_by("-pk"),
         "rounds": found.rounds.order_by("number"),
-        "form": DescriptionForm(initial={"licence": found.licence, "description": found.description}),
+        "form": DatasetDescriptionForm(dataset=found),
     }
     try:
         manifest = dataset_manifest(found)
@@ -148,15 +151,14 @@ def preview_dataset(request: ProjectRequest) -> HttpResponse:
 @project_view(Capability.MANAGE)
 def describe_dataset(request: ProjectRequest, pk: int) -> HttpResponse:
     found = access_dataset(request.project, pk)
-    perform_action(
+    return save_shown_values(
         request,
-        actions.describe_dataset,
-        dataset=found,
-        licence=request.POST.get("licence", ""),
-        description=request.POST.get("description", ""),
+        lambda data: DatasetDescriptionForm(data, dataset=access_dataset(request.project, pk)),
+        partial(actions.describe_dataset, dataset=found),
+        what=found.label,
+        back=reverse("data:dataset", args=[request.project.slug, found.pk]),
         done="Licence and description are stored.",
     )
-    return redirect("data:dataset", slug=request.project.slug, pk=found.pk)
 
 
 @require_GET

@@ -4,8 +4,9 @@ As `messages`, which SFT trainers read, a demonstration is its prompt and its re
 `completion`. Both are read back by `import_demonstrations`, and keep prompt, author, split, and what their file said.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.db.models import Max
 from annotation.content.splits import rule_of, salt_id
 from annotation.datasets.files import MANIFEST, SCHEMA_VERSION
 from annotation.datasets.shards import FILE_KINDS, ShardWriter, describe_file, manifest_text, write_and_sync
-from annotation.exporting.dataset_card import dataset_info_yaml, demonstrations_card
+from annotation.exporting.dataset_card import dataset_info_yaml, demonstrations_card, split_of_file
 from annotation.exporting.folders import download_folder, finished_folder, require_free_folder
 from annotation.exporting.formats.base import ExportOptions, ExportRefused, require_known
 from annotation.exporting.formats.columns import OF_ITS_FILE, TEXT, messages_type, of_its_file
@@ -35,6 +36,15 @@ FORMATS = (RECORDS, SFT)
 _OF_A_DEMONSTRATION = [pa.field(name, TEXT) for name in ("prompt_id", "author", "split")]
 
 
+@dataclass
+class _Written:
+    """What has been written: the files as the manifest lists them, rows by split, what could not be carried."""
+
+    files: list[dict[str, Any]] = field(default_factory=list)
+    rows: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
 def export_demonstrations(
     *,
     actor: User,
@@ -50,7 +60,12 @@ def export_demonstrations(
     options = _options(project, format, plain, files, prompt_set=prompt_set, split=split)
     require_free_folder(out)
     with finished_folder(out) as partial:
-        manifest = _write(partial, project, format, options, prompt_set=prompt_set, split=split)
+        written = _Written()
+        for _ in _write_data(partial, project, format, options, written, prompt_set=prompt_set, split=split):
+            pass
+        manifest = _manifest(project, format, options, written, prompt_set=prompt_set, split=split)
+        for name, text in _described(manifest, format, options):
+            write_and_sync(partial / name, text)
     record_audit(
         actor=actor,
         action="demonstrations.export",
@@ -71,7 +86,10 @@ def stream_demonstrations(
     split: str | None = None,
     files: str = "parquet",
 ) -> tuple[str, Iterator[bytes]]:
-    """The same folder as a zip archive: its name, and its bytes as they come. Raises ExportRefused before the first."""
+    """The same folder as a zip archive: its name, and its bytes as they come. Raises ExportRefused before the first.
+
+    Only files that are being written lie on the disk, below DATA_DIR/downloads, and none when it has ended in any way.
+    """
     options = _options(project, format, plain, files, prompt_set=prompt_set, split=split)
     record_audit(actor=actor, action="demonstrations.download", project=project, format=format)
     name = "-".join(filter(None, (project.slug, "demonstrations", format, split)))
@@ -87,12 +105,17 @@ def _archive(
     prompt_set: PromptSet | None,
     split: str | None,
 ) -> Iterator[bytes]:
-    archive = ZipStream(name)
+    archive, written = ZipStream(name), _Written()
     with download_folder() as folder:
-        _write(folder, project, format, options, prompt_set=prompt_set, split=split)
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        for path in _write_data(
+            folder, project, format, options, written, prompt_set=prompt_set, split=split
+        ):
             yield from archive.add_file(path, path.relative_to(folder).as_posix())
-        yield from archive.finish()
+            path.unlink()
+    manifest = _manifest(project, format, options, written, prompt_set=prompt_set, split=split)
+    for text_name, text in _described(manifest, format, options):
+        yield from archive.add_text(text, text_name)
+    yield from archive.finish()
 
 
 def _options(
@@ -126,28 +149,53 @@ def _rows(project: Project, prompt_set: PromptSet | None, split: str | None) -> 
     return demonstration_rows(project, prompt_set=prompt_set, splits=None if split is None else (split,))
 
 
-def _write(
+def _write_data(
     folder: Path,
     project: Project,
     format: str,
     options: ExportOptions,
+    written: _Written,
+    *,
+    prompt_set: PromptSet | None,
+    split: str | None,
+) -> Iterator[Path]:
+    """Gives each file below `folder`/data when it is complete; it may be removed then."""
+    finished: deque[tuple[Path, int]] = deque()
+    schema = _schema(format, options)
+    shards = {
+        name: ShardWriter(folder / "data", name, schema, options.files, finished.append) for name in SPLITS
+    }
+
+    def complete() -> Iterator[Path]:
+        while finished:
+            path, number = finished.popleft()
+            written.files.append(describe_file(path, number, folder))
+            yield path
+
+    for row in _rows(project, prompt_set, split):
+        written.rows[row["split"]] += 1
+        shards[row["split"]].add(row if format == RECORDS else _sft_row(row, options, written.counts))
+        yield from complete()
+    for shard in shards.values():
+        shard.close()
+        yield from complete()
+
+
+def _manifest(
+    project: Project,
+    format: str,
+    options: ExportOptions,
+    written: _Written,
     *,
     prompt_set: PromptSet | None,
     split: str | None,
 ) -> dict[str, Any]:
-    schema = DEMONSTRATIONS if format == RECORDS else _sft_schema(options)
-    shards = {name: ShardWriter(folder / "data", name, schema, options.files) for name in SPLITS}
-    counts: Counter[str] = Counter()
-    rows: Counter[str] = Counter()
-    for row in _rows(project, prompt_set, split):
-        rows[row["split"]] += 1
-        shards[row["split"]].add(row if format == RECORDS else _sft_row(row, options, counts))
-    files = [describe_file(path, number, folder) for name in SPLITS for path, number in shards[name].close()]
+    rows, counts = written.rows, written.counts
     newest = project.demonstrations.aggregate(newest=Max("created_at"))["newest"]
     losses = SFT_LOSSES | {
         "prompts_ambiguous_as_text": "prompts whose text has a marker of a turn in it: not read back as the same turns"
     }
-    manifest = {
+    return {
         "schema_version": SCHEMA_VERSION,
         "format": f"demonstrations as {format}",
         "project": project.slug,
@@ -162,11 +210,19 @@ def _write(
             for what, meaning in losses.items()
             if counts[what]
         },
-        "files": files,
+        # By split and number, whichever was complete first.
+        "files": sorted(written.files, key=lambda file: (SPLITS.index(split_of_file(file)), file["name"])),
     }
-    write_and_sync(folder / MANIFEST, manifest_text(manifest))
-    write_and_sync(folder / "README.md", demonstrations_card(manifest, dataset_info_yaml(schema)))
-    return manifest
+
+
+def _described(manifest: Mapping[str, Any], format: str, options: ExportOptions) -> Iterator[tuple[str, str]]:
+    """Name and text of what lies beside the data."""
+    yield MANIFEST, manifest_text(manifest)
+    yield "README.md", demonstrations_card(manifest, dataset_info_yaml(_schema(format, options)))
+
+
+def _schema(format: str, options: ExportOptions) -> pa.Schema:
+    return DEMONSTRATIONS if format == RECORDS else _sft_schema(options)
 
 
 def _sft_schema(options: ExportOptions) -> pa.Schema:

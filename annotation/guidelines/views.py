@@ -168,7 +168,7 @@ def _page(
         "guideline": guideline,
         "preview": show_markdown(guideline.text) if guideline and guideline.text.strip() else "",
         "splits_form": SplitsForm(project=project),
-        "time_zone_form": TimeZoneForm(initial={"time_zone": project.time_zone}),
+        "time_zone_form": TimeZoneForm(project=project),
         "project_form": CorrectionForm(
             initial={
                 "version": project.version,

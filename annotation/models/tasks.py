@@ -112,6 +112,9 @@ class Task(models.Model):
     # required_judgments = open_slots + counted_judgments + live leases. The room left is a column of the row that a
     # claim locks, never a count.
     required_judgments = models.PositiveSmallIntegerField()
+    # True: the number was asked for this task alone and does not follow the batch's overlap. Else empty, which a table
+    # of millions takes at once.
+    own_required = models.BooleanField(null=True, editable=False)
     open_slots = models.SmallIntegerField()
     counted_judgments = models.SmallIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -11,8 +11,9 @@ from django.views.decorators.http import require_http_methods
 
 from annotation.batches.from_answers import (
     MAX_ANSWERS,
+    PREVIEW_PROMPTS,
     Answers,
-    find_tasks,
+    count_tasks,
     make_batch_from_answers,
     nothing_found,
 )
@@ -96,19 +97,16 @@ class FromAnswersForm(StyledFormMixin, forms.Form):
 @never_cache
 @project_view(Capability.MANAGE)
 def batch_from_answers(request: ProjectRequest) -> HttpResponse:
-    """`?part=preview` says what the choice would make."""
+    """`?part=preview` says what the choice would make, of the first prompts where there are many."""
     project = request.project
     if request.method == "GET" and request.GET.get("part") == "preview":
         form = FromAnswersForm(request.GET, project=project)
         context: dict[str, Any] = {"form": form}
         form.fields["name"].required = False
         if form.is_valid():
-            found = find_tasks(form.answers(), form.cleaned_data["criterion"])
-            context |= {
-                "found": found,
-                "answers": sum(len(task.responses) for task in found.tasks),
-                "nothing": "" if found.tasks else nothing_found(found),
-            }
+            found = count_tasks(form.answers(), form.cleaned_data["criterion"], at_most=PREVIEW_PROMPTS)
+            nothing = "" if found.tasks or found.has_more else nothing_found(found)
+            context |= {"found": found, "nothing": nothing, "looked_at": PREVIEW_PROMPTS}
         return render(request, "annotation/review/from_answers_preview.html", context)
     form = FromAnswersForm(request.POST or None, project=project, initial=request.GET.dict())
     if form.is_bound and form.is_valid():

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -15,6 +16,7 @@ from workspace.api.bodies import Body, OrderField, PageQuery
 from workspace.api.fields import KEY
 from workspace.api.operations import operation
 from workspace.roles import Capability
+from workspace.shown_values import Shown, values_of
 
 
 class WebhookSerializer(serializers.ModelSerializer[Webhook]):
@@ -93,22 +95,26 @@ class Webhooks(ProjectApiView):
         return actions.create_webhook(actor=self.actor, project=self.project, **data)
 
 
+def _changeable(webhook: Webhook) -> dict[str, Any]:
+    return values_of(webhook, actions.CHANGEABLE)
+
+
 class OneWebhook(ProjectApiView):
-    @operation(Capability.MANAGE, answers=WebhookSerializer)
+    @operation(Capability.MANAGE, answers=WebhookSerializer, changeable=_changeable)
     def get(self, request: Request, pk: int) -> Webhook:
         """A webhook."""
         return access_webhook(self.project, pk)
 
-    @operation(Capability.MANAGE, body=ChangedWebhook, answers=WebhookSerializer)
-    def patch(self, request: Request, data: dict[str, Any], pk: int) -> Webhook:
+    @operation(Capability.MANAGE, body=ChangedWebhook, answers=WebhookSerializer, changeable=_changeable)
+    def patch(self, request: Request, data: dict[str, Any], pk: int, shown: Shown) -> Webhook:
         """Change its address, its kinds or its description, turn it on or off."""
         webhook = access_webhook(self.project, pk)
         is_on = data.pop("is_on", None)
-        if data:
-            actions.change_webhook(actor=self.actor, webhook=webhook, **data)
-        if is_on is not None:
-            turn = actions.turn_on if is_on else actions.turn_off
-            turn(actor=self.actor, webhook=webhook)
+        with transaction.atomic():
+            actions.change_webhook(actor=self.actor, webhook=webhook, **data, shown=shown)
+            if is_on is not None:
+                turn = actions.turn_on if is_on else actions.turn_off
+                turn(actor=self.actor, webhook=webhook)
         return access_webhook(self.project, pk)
 
     @operation(Capability.MANAGE, status=204)

@@ -1,6 +1,8 @@
 from django.urls import path
 
-from policy_training.api import outgoing, views
+from policy_training.api import views
+from policy_training.outgoing import POLICIES
+from runs.api.outgoing import ModelArchive, PushModel
 
 project_urlpatterns = [
     path("policies", views.Policies.as_view()),
@@ -11,6 +13,6 @@ project_urlpatterns = [
     path("policies/import", views.ImportPolicy.as_view()),
     path("policies/<int:pk>/evaluations", views.Evaluations.as_view()),
     path("policies/<int:pk>", views.OnePolicy.as_view()),
-    path("policies/<int:pk>/archive", outgoing.PolicyArchive.as_view()),
-    path("policies/<int:pk>/push", outgoing.PushPolicy.as_view()),
+    path("policies/<int:pk>/archive", ModelArchive.as_view(models=POLICIES)),
+    path("policies/<int:pk>/push", PushModel.as_view(models=POLICIES)),
 ]

@@ -21,7 +21,7 @@ from runs.api.option_forms import (
     asked_by_program,
     presets_of,
 )
-from runs.api.pushes import ModelDescription
+from runs.api.pushes import ModelDescription, card_values
 from runs.api.views import OneRunSerializer
 from runs.models import Run
 from workspace.api.base import ProjectApiView
@@ -31,6 +31,7 @@ from workspace.api.operations import operation
 from workspace.criteria import find_criterion
 from workspace.models import MAX_OVERLAP
 from workspace.roles import Capability
+from workspace.shown_values import Shown
 
 
 class PolicySerializer(serializers.ModelSerializer[Policy]):
@@ -67,17 +68,16 @@ class Policies(ProjectApiView):
 
 
 class OnePolicy(ProjectApiView):
-    @operation(Capability.REVIEW, answers=OnePolicySerializer, immutable=True)
+    @operation(Capability.REVIEW, answers=OnePolicySerializer, changeable=card_values)
     def get(self, request: Request, pk: int) -> Policy:
         """A policy and what its training reported."""
         return access_policy(self.project, pk)
 
-    @operation(Capability.MANAGE, body=ModelDescription, answers=OnePolicySerializer)
-    def patch(self, request: Request, pk: int, data: dict[str, Any]) -> Policy:
+    @operation(Capability.MANAGE, body=ModelDescription, answers=OnePolicySerializer, changeable=card_values)
+    def patch(self, request: Request, pk: int, data: dict[str, Any], shown: Shown) -> Policy:
         """Change what its card says: licence and notes. The model stays."""
         found = access_policy(self.project, pk)
-        said = {"licence": found.licence, "notes": found.notes} | data
-        return describe_policy(actor=self.actor, policy=found, **said)
+        return describe_policy(actor=self.actor, policy=found, **data, shown=shown)
 
 
 class LanguageModelBody(RunBody):

@@ -1,6 +1,8 @@
 from django.urls import path
 
-from rewardmodel.api import outgoing, scoring, views
+from rewardmodel.api import scoring, views
+from rewardmodel.outgoing import REWARD_MODELS
+from runs.api.outgoing import ModelArchive, PushModel
 
 project_urlpatterns = [
     path("reward-models", views.RewardModels.as_view()),
@@ -13,6 +15,6 @@ project_urlpatterns = [
     path("reward-models/<int:pk>/serving", scoring.OneServing.as_view()),
     path("reward-models/<int:pk>/serving/start", scoring.StartServing.as_view()),
     path("reward-models/<int:pk>/serving/stop", scoring.StopServing.as_view()),
-    path("reward-models/<int:pk>/archive", outgoing.RewardModelArchive.as_view()),
-    path("reward-models/<int:pk>/push", outgoing.PushRewardModel.as_view()),
+    path("reward-models/<int:pk>/archive", ModelArchive.as_view(models=REWARD_MODELS)),
+    path("reward-models/<int:pk>/push", PushModel.as_view(models=REWARD_MODELS)),
 ]

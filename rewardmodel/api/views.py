@@ -16,7 +16,7 @@ from rewardmodel.models import RewardModel, RewardModelEvaluation
 from rewardmodel.start_training import possible_starts, start_training
 from rewardmodel.training.presets import PRESETS
 from runs.api.option_forms import PresetsSerializer, RunBody, asked_by_program, presets_of
-from runs.api.pushes import ModelDescription
+from runs.api.pushes import ModelDescription, card_values
 from runs.api.views import OneRunSerializer
 from runs.models import Run
 from workspace.api.base import ProjectApiView
@@ -25,6 +25,7 @@ from workspace.api.fields import KEY, JsonValue
 from workspace.api.operations import operation
 from workspace.criteria import find_criterion
 from workspace.roles import Capability
+from workspace.shown_values import Shown
 
 
 class RewardModelSerializer(serializers.ModelSerializer[RewardModel]):
@@ -67,17 +68,18 @@ class RewardModels(ProjectApiView):
 
 
 class OneRewardModel(ProjectApiView):
-    @operation(Capability.REVIEW, answers=OneRewardModelSerializer, immutable=True)
+    @operation(Capability.REVIEW, answers=OneRewardModelSerializer, changeable=card_values)
     def get(self, request: Request, pk: int) -> RewardModel:
         """A reward model and its report: accuracy with intervals, calibration, counts."""
         return access_reward_model(self.project, pk)
 
-    @operation(Capability.MANAGE, body=ModelDescription, answers=OneRewardModelSerializer)
-    def patch(self, request: Request, pk: int, data: dict[str, Any]) -> RewardModel:
+    @operation(
+        Capability.MANAGE, body=ModelDescription, answers=OneRewardModelSerializer, changeable=card_values
+    )
+    def patch(self, request: Request, pk: int, data: dict[str, Any], shown: Shown) -> RewardModel:
         """Change what its card says: licence and notes. The model stays."""
         found = access_reward_model(self.project, pk)
-        said = {"licence": found.licence, "notes": found.notes} | data
-        return describe_reward_model(actor=self.actor, reward_model=found, **said)
+        return describe_reward_model(actor=self.actor, reward_model=found, **data, shown=shown)
 
 
 class TrainBody(RunBody):

@@ -1,8 +1,13 @@
 """What a program says of a push to the Hub."""
 
+from typing import Any
+
+from django.db.models import Model
 from rest_framework import serializers
 
+from runs.model_cards import DESCRIBED
 from workspace.api.bodies import Body
+from workspace.shown_values import values_of
 
 
 class NewPush(Body):
@@ -13,11 +18,16 @@ class NewPush(Body):
         default="",
         allow_blank=True,
         write_only=True,
-        help_text="Of the Hub, used once and kept nowhere; without it the site's own, where it has one.",
+        help_text="Of the Hub, used once and kept nowhere; without it the site's own, for repositories that its "
+        "operators name.",
     )
     dry_run = serializers.BooleanField(
         default=False, help_text="Only list what would be sent, in the run's result."
     )
+
+
+def card_values(model: Model) -> dict[str, Any]:
+    return values_of(model, DESCRIBED)
 
 
 class ModelDescription(Body):

@@ -12,10 +12,13 @@ from django.conf import settings
 from django.db.models import Model
 
 from learning.interface.options import UserError
+from runs.hub.outgoing import OutgoingModels
 from runs.hub.pushes import Push, carry_out, clean_repository
-from runs.hub.tokens import clean_token
+from runs.hub.tokens import clean_token, refusal_of_site_token, site_token_for
 from runs.hub.upload import Watcher
 from workspace.actions import record_audit
+from workspace.commands import ProjectCommand
+from workspace.errors import ActionError
 from workspace.models import Project, User
 
 
@@ -37,8 +40,34 @@ def add_push_arguments(parser: ArgumentParser) -> None:
         "--token-file",
         metavar="FILE",
         help="a file with the Hub's token, - for standard input (default: HF_TOKEN of the environment, else "
-        "ROUNDTABLE_HUB_TOKEN). A token on the command line would be seen by everybody on the machine",
+        "ROUNDTABLE_HUB_TOKEN, for repositories of ROUNDTABLE_HUB_REPOSITORIES). "
+        "A token on the command line would be seen by everybody on the machine",
     )
+
+
+class PushModelCommand(ProjectCommand):
+    """The command that pushes a model; subclasses name its `models`."""
+
+    models: OutgoingModels
+
+    def add_command_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help=f"of the {self.models.label}")
+        add_push_arguments(parser)
+
+    def run(self, *, actor: User, project: Project, **options: Any) -> None:
+        found = self.models.rows(project).filter(name=options["name"]).first()
+        if found is None:
+            raise ActionError(
+                f"The project {project.slug} has no {self.models.label} named {options['name']}."
+            )
+        push_here(
+            actor=actor,
+            project=project,
+            target=found,
+            options=options,
+            prepare=lambda folder: self.models.contents(found),
+            output=self.stdout,
+        )
 
 
 def push_here(
@@ -56,7 +85,7 @@ def push_here(
         "public": options["public"],
         "dry_run": options["dry_run"],
     }
-    token = "" if asked["dry_run"] else _read_token(options["token_file"])
+    token = "" if asked["dry_run"] else _read_token(options["token_file"], asked["repository"])
     downloads = Path(settings.DATA_DIR) / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=downloads, prefix=".", suffix=".partial") as folder:
@@ -74,7 +103,7 @@ def push_here(
     output.write(f"{len(found['files'])} files, {total:,} bytes, {sent} {where}.\n")
 
 
-def _read_token(token_file: str | None) -> str:
+def _read_token(token_file: str | None, repository: str) -> str:
     if token_file == "-":
         token = sys.stdin.readline()
     elif token_file is not None:
@@ -83,7 +112,9 @@ def _read_token(token_file: str | None) -> str:
         except (OSError, ValueError) as error:
             raise UserError(f"{token_file} cannot be read as a token: {error}.") from error
     else:
-        token = os.environ.get("HF_TOKEN", "") or settings.HUB_TOKEN
+        token = os.environ.get("HF_TOKEN", "") or site_token_for(repository)
+        if not token and settings.HUB_TOKEN:
+            raise UserError(refusal_of_site_token(repository))
     token = clean_token(token)
     if not token:
         raise UserError("There is no token: set HF_TOKEN, or name a file with --token-file.")

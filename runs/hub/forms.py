@@ -3,12 +3,16 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
+from django.db.models import Model
 
+from runs.model_cards import DESCRIBED
 from workspace.cards import HUB_LICENCES, MAX_LICENCE_CHARACTERS
-from workspace.forms import StyledFormMixin
+from workspace.forms import ShownValuesForm, StyledFormMixin
+from workspace.shown_values import shown_of, values_of
 
 
-class ModelDescriptionForm(StyledFormMixin, forms.Form):
+class ModelDescriptionForm(ShownValuesForm):
     licence = forms.CharField(
         required=False,
         max_length=MAX_LICENCE_CHARACTERS,
@@ -23,8 +27,8 @@ class ModelDescriptionForm(StyledFormMixin, forms.Form):
     )
     licences = HUB_LICENCES
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: Any = None, *, model: Model) -> None:
+        super().__init__(data, initial=values_of(model, DESCRIBED) | {"shown": shown_of(model, DESCRIBED)})
         self.add_bootstrap_classes()
 
 
@@ -44,12 +48,21 @@ class PushForm(StyledFormMixin, forms.Form):
         max_length=500,
         # Never written back into the page.
         widget=forms.PasswordInput({"autocomplete": "off"}, render_value=False),
-        help_text="Of the Hub, with write access to the repository. It is used once and kept nowhere; empty: the "
-        "site's own token, where it has one.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        named = ", ".join(settings.HUB_REPOSITORIES)
+        empty = (
+            f"empty: the site's own token, for {named}."
+            if named
+            else "the site's own token is for no repository here, so one is needed."
+        )
+        self.fields[
+            "token"
+        ].help_text = (
+            f"Of the Hub, with write access to the repository. It is used once and kept nowhere; {empty}"
+        )
         self.add_bootstrap_classes()
 
     def push_options(self) -> dict[str, Any]:

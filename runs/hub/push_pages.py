@@ -37,7 +37,7 @@ def push_page(
         try:
             queue(**values)
         except ActionError as error:
-            form.add_error(None, error.message)
+            form.add_error("token" if error.code == "token_needed" else None, error.message)
         else:
             messages.success(request, "It waits for a worker; the newest push below says how far it is.")
             return redirect(request.path)

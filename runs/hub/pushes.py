@@ -15,7 +15,14 @@ from django.db.models import QuerySet
 
 from runs.actions import queue_run
 from runs.hub.files import HubFile
-from runs.hub.tokens import clean_token, drop_token, hand_over, take_token
+from runs.hub.tokens import (
+    clean_token,
+    drop_token,
+    hand_over,
+    may_use_site_token,
+    refusal_of_site_token,
+    take_token,
+)
 from runs.hub.upload import REPOSITORY_NAME, Target, UploadStopped, Watcher, push_files
 from runs.models import Run
 from runs.run_kinds import Resources, RunKind
@@ -74,10 +81,14 @@ def queue_push(
 ) -> Run:
     """A run that sends `what`, or with `dry_run` lists what it would send. Raises ActionError.
 
-    Without a token the site's own (ROUNDTABLE_HUB_TOKEN of the worker) is used. The repository is made, private unless
+    Without a token the site's own (ROUNDTABLE_HUB_TOKEN of the worker) is used, for the repositories of
+    ROUNDTABLE_HUB_REPOSITORIES; for others `token_needed`. The repository is made, private unless
     `public`; one that is there already is not made private or public by a push.
     """
     repository, token = clean_repository(repository), clean_token(token)
+    site_token = not token and not dry_run
+    if site_token and not may_use_site_token(repository):
+        raise ActionError(refusal_of_site_token(repository), code="token_needed")
     run: Run | None = None
     try:
         with transaction.atomic():
@@ -87,7 +98,13 @@ def queue_push(
                 kind=kind,
                 title=f"List what a push of {what} would send" if dry_run else f"Push {what} to {repository}",
                 config={},
-                parameters={**parameters, "repository": repository, "public": public, "dry_run": dry_run},
+                parameters={
+                    **parameters,
+                    "repository": repository,
+                    "public": public,
+                    "dry_run": dry_run,
+                    "site_token": site_token,
+                },
             )
             if token and not dry_run:
                 hand_over(run, token)

@@ -8,6 +8,7 @@ run begins, an hour at most; the run removes it before it does anything else. A 
 import os
 import re
 import time
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from django.conf import settings
@@ -30,6 +31,25 @@ def clean_token(token: str) -> str:
     return token
 
 
+def may_use_site_token(repository: str) -> bool:
+    """Whether an operator named it: the site's token can write more than its managers may."""
+    return any(fnmatchcase(repository, pattern) for pattern in settings.HUB_REPOSITORIES)
+
+
+def site_token_for(repository: str) -> str:
+    """Empty without one, and for a repository that no operator named. Not what may lie in the environment for other
+    purposes (HF_TOKEN): a token that an operator named for this.
+    """
+    return str(settings.HUB_TOKEN) if may_use_site_token(repository) else ""
+
+
+def refusal_of_site_token(repository: str) -> str:
+    return (
+        f"Give a token: the site's own may not be used for {repository}. Operators name the repositories that it is "
+        "for in ROUNDTABLE_HUB_REPOSITORIES."
+    )
+
+
 def hand_over(run: Run, token: str) -> None:
     """For the run's process, once. Within the transaction that queues the run: a worker finds it there."""
     forget_old_tokens()
@@ -44,16 +64,16 @@ def hand_over(run: Run, token: str) -> None:
 
 
 def take_token(run: Run) -> str:
-    """What was handed over, which is gone then; without any the site's own. Raises UserError when there is none."""
+    """What was handed over, which is gone then; the site's own where none was given. Raises UserError for neither."""
     path = _path(run)
     try:
         with path.open(encoding="ascii") as file:
             path.unlink()
             written_at, token = os.fstat(file.fileno()).st_mtime, file.read()
     except FileNotFoundError:
-        # Not what may lie there for other purposes (HF_TOKEN): a token that an operator named for this.
-        if settings.HUB_TOKEN:
-            return str(settings.HUB_TOKEN)
+        # Not for a push that came with a token and is started again: it would be in another's name.
+        if run.parameters.get("site_token") and (site_token := site_token_for(run.parameters["repository"])):
+            return site_token
         raise UserError(
             "There is no token: it is kept for one start and for an hour. Push again and give it again."
         ) from None

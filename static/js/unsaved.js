@@ -46,6 +46,7 @@
     const link = event.target.closest("a[href]");
     const isOther = event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
     if (!link || isOther || event.defaultPrevented || link.target === "_blank" || link.hasAttribute("download")) return;
+    if ("leaves" in link.dataset) { leaves = true; return; } // it says itself that nothing is saved
     const url = new URL(link.href);
     const isHere = url.hash && url.href.split("#")[0] === window.location.href.split("#")[0];
     if (isHere || !anyUnsaved()) return;

@@ -151,10 +151,38 @@ def test_a_webhook_is_changed_on_its_page_and_shows_what_waits_and_was_delivered
     page = reverse("events:webhook", args=[project.slug, webhook.pk])
     text = client.get(page).content.decode()
     assert "It answered 500." in text and waiting.event.name in text and delivered.event.name in text
-    assert client.post(page, {"url": URL + "/2", "all_kinds": "on"}).status_code == 302
+    shown = client.get(page).context["form"]["shown"].value()
+    assert client.post(page, {"url": URL + "/2", "all_kinds": "on", "shown": shown}).status_code == 302
     webhook.refresh_from_db()
     assert (webhook.url, webhook.kinds, webhook.description) == (URL + "/2", [], "")
-    assert client.post(page, {"url": "https://10.0.0.1/"}).status_code == 422
+    shown = client.get(page).context["form"]["shown"].value()
+    refused = client.post(page, {"url": "https://10.0.0.1/", "shown": shown})
+    assert refused.status_code == 422 and 'value="https://10.0.0.1/"' in refused.content.decode()
+
+
+def test_of_two_who_change_a_webhook_the_slower_sees_both(client, program, project, max_, webhook):
+    client.force_login(max_)
+    page = reverse("events:webhook", args=[project.slug, webhook.pk])
+    shown = client.get(page).context["form"]["shown"].value()
+    call, address = program(max_, project), f"projects/{project.slug}/webhooks/{webhook.pk}"
+    read = call("GET", address)
+    assert call("PATCH", address, {"url": URL + "/theirs"}, If_Match=read["ETag"]).status_code == 200
+    mine = {"url": URL + "/mine", "kinds": ["run.done"], "description": "Mine", "shown": shown}
+    answer = client.post(page, mine)
+    text = answer.content.decode()
+    assert answer.status_code == 409 and URL + "/theirs" in text and f'value="{URL}/mine"' in text
+    # A program is told so, too; turned on and off is no change of what it is.
+    stale = call("PATCH", address, {"description": "X"}, If_Match=read["ETag"])
+    assert (stale.status_code, stale.json()["code"]) == (412, "changed_meanwhile")
+    webhook.refresh_from_db()
+    assert (webhook.url, webhook.description) == (URL + "/theirs", "")
+    again = mine | {"shown": answer.context["form"]["shown"].value()}
+    assert client.post(page, again).status_code == 302
+    webhook.refresh_from_db()
+    assert (webhook.url, webhook.kinds, webhook.description) == (URL + "/mine", ["run.done"], "Mine")
+    read = call("GET", address)
+    assert call("PATCH", address, {"is_on": False}, If_Match=read["ETag"]).status_code == 200
+    assert call("PATCH", address, {"description": "Off"}, If_Match=read["ETag"]).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -169,7 +197,7 @@ def test_a_form_that_is_saved_as_it_came_changes_no_kinds(client, project, max_,
     shown = {field.html_name: field.value() for field in form}
     offered = [value for _, group in form.fields["kinds"].choices for value, _ in group]
     assert set(shown["kinds"]) <= set(offered)
-    sent = {"url": shown["url"], "description": "New", "kinds": shown["kinds"]}
+    sent = {"url": shown["url"], "description": "New", "kinds": shown["kinds"], "shown": shown["shown"]}
     sent |= {"all_kinds": "on"} if shown["all_kinds"] else {}
     assert client.post(page, sent).status_code == 302
     webhook.refresh_from_db()
@@ -188,7 +216,8 @@ def test_a_form_without_a_known_kind_widens_nothing(client, project, max_, webho
     Webhook.objects.update(kinds=["run.done"])
     client.force_login(max_)
     page = reverse("events:webhook", args=[project.slug, webhook.pk])
-    answer = client.post(page, {"url": URL} | sent)
+    shown = client.get(page).context["form"]["shown"].value()
+    answer = client.post(page, {"url": URL, "shown": shown} | sent)
     assert answer.status_code == 422 and said in answer.content.decode()
     webhook.refresh_from_db()
     assert webhook.kinds == ["run.done"]

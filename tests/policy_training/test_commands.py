@@ -69,6 +69,28 @@ def test_a_large_model_may_stay_where_it_is_and_its_absence_is_said_where_polici
     assert all(b"iles missing" in client.get(page).content for page in pages)
 
 
+def test_the_process_that_looks_into_a_model_knows_none_of_the_sites_secrets(monkeypatch, tmp_path, settings):
+    seen = tmp_path / "seen"
+    program = tmp_path / "python"
+    program.write_text(f'#!/bin/sh\nenv > {seen}\necho \'{{"folder": "x"}}\' > "$4"\n')
+    program.chmod(0o700)
+    monkeypatch.setattr(preparation.sys, "executable", str(program))
+    for name in (
+        "ROUNDTABLE_SECRET_KEY",
+        "ROUNDTABLE_DATABASE_URL",
+        "ROUNDTABLE_HUB_TOKEN",
+        "HF_TOKEN",
+        "OTHER",
+    ):
+        monkeypatch.setenv(name, "a-secret")
+    monkeypatch.setenv("HF_HOME", "/models")
+    settings.RUN_ENVIRONMENT_ALLOWLIST = ["OTHER"]
+    assert preparation.run_preparation({"folder": "x"}) == {"folder": "x"}
+    known = dict(line.partition("=")[::2] for line in seen.read_text().splitlines())
+    assert [name for name, value in known.items() if value == "a-secret"] == ["OTHER"]
+    assert (known["HF_HOME"], known["HF_HUB_OFFLINE"], "PATH" in known) == ("/models", "1", True)
+
+
 @pytest.fixture
 def unknown_folder(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "brontosaurus"}))

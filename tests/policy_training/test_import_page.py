@@ -1,6 +1,9 @@
 """A policy imported by page or program: what an operator's settings name, and nothing else of machine or network."""
 
+import errno
 import json
+import os
+from pathlib import Path
 
 import pytest
 from django.urls import reverse
@@ -41,7 +44,8 @@ def test_only_what_the_settings_name_is_offered_and_let_in(offered, settings, tm
     elsewhere = tmp_path / "elsewhere" / "secret"
     for bad in (
         str(elsewhere), str(offered / ".." / "elsewhere" / "secret"), str(offered / "link"), str(offered), "small",
-        str(offered / "missing"), "/etc", "", "hub:other/model", "hub:../x", "hub:owner", "hub:owner/a/b",
+        str(offered / "missing"), "/etc", "", f"/{'x' * 300}", str(offered / ("x" * 300)), f"{offered}/small\0",
+        "hub:other/model", "hub:../x", "hub:owner", "hub:owner/a/b",
     ):  # fmt: skip
         with pytest.raises(NotAPolicy):
             require_allowed(bad)
@@ -50,6 +54,25 @@ def test_only_what_the_settings_name_is_offered_and_let_in(offered, settings, tm
     for bad in (str(offered / "small"), "hub:owner/model"):
         with pytest.raises(NotAPolicy, match="ask an operator"):
             require_allowed(bad)
+
+
+def test_a_folder_that_cannot_be_read_is_passed_over(offered, monkeypatch):
+    closed = offered / "owner" / "closed"
+    closed.mkdir()
+    real = Path.stat
+
+    def stat(self, **options):
+        # What the system says of all that lies in a folder without the right to enter it.
+        if closed in self.parents:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+        return real(self, **options)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert allowed_folders() == [str(offered / "owner" / "large"), str(offered / "small")]
+    with pytest.raises(NotAPolicy, match="cannot be read: Permission denied"):
+        preparation.prepare_policy(
+            path=closed, name="closed", base=None, chat_template_kwargs={}, own_tokenizer=False
+        )
 
 
 @pytest.fixture
@@ -105,6 +128,7 @@ def test_a_model_of_the_hub_and_its_commit(client, offered, max_, address, monke
         {"hub_model": "stranger/model"},
         {"folder": "/etc"},
         {"base": "/etc"},
+        {"base": f"/{'x' * 300}"},
         {"folder": None},
         {"hub_model": "owner/model"},
         {"chat_template_kwargs": "no equals sign"},

@@ -145,11 +145,11 @@ def test_downloads_are_the_folder_with_the_card(client, project, max_, models):
 def test_what_others_are_told_is_stored_and_shown(client, project, max_, models):
     client.force_login(max_)
     for model, app, name in ((models[2], "reward_models", "reward_model"), (models[3], "policies", "policy")):
-        answer = client.post(
-            reverse(f"{app}:describe", args=[project.slug, model.pk]),
-            {"licence": " MIT ", "notes": "Not for medicine."},
-            follow=True,
-        )
+        page = reverse(f"{app}:{name}", args=[project.slug, model.pk])
+        shown = client.get(page).context["form"]["shown"].value()
+        sent = {"licence": " MIT ", "notes": "Not for medicine.", "shown": shown}
+        describe = reverse(f"{app}:describe", args=[project.slug, model.pk])
+        answer = client.post(describe, sent, follow=True)
         text = answer.content.decode()
         model.refresh_from_db()
         assert (model.licence, model.notes) == ("MIT", "Not for medicine.")
@@ -157,6 +157,20 @@ def test_what_others_are_told_is_stored_and_shown(client, project, max_, models)
         address = f"/api/v1/projects/{project.slug}/{app.replace('_', '-')}/{model.pk}"
         answer = client.patch(address, {"licence": "apache-2.0"}, content_type="application/json")
         assert (answer.json()["licence"], answer.json()["notes"]) == ("apache-2.0", "Not for medicine.")
+        # Of two who describe it the slower sees both versions, and overwrites knowingly or not at all.
+        both = client.post(describe, sent | {"notes": "For all."})
+        assert both.status_code == 409 and both.context["differences"] == [
+            ("Licence", "apache-2.0", " MIT "), ("Notes", "Not for medicine.", "For all."),
+        ]  # fmt: skip
+        model.refresh_from_db()
+        assert model.licence == "apache-2.0"
+        knowingly = {"notes": "For all.", "shown": both.context["form"]["shown"].value()}
+        assert client.post(describe, sent | knowingly).status_code == 302
+        model.refresh_from_db()
+        assert (model.licence, model.notes) == ("MIT", "For all.")
+        etag = client.get(address)["ETag"]
+        change = {"data": {"notes": "X"}, "content_type": "application/json", "headers": {"If-Match": etag}}
+        assert [client.patch(address, **change).status_code for _ in range(2)] == [200, 412]
 
 
 def test_every_page_leads_to_what_came_before_and_after(client, project, max_, models):

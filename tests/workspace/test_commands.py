@@ -7,6 +7,8 @@ from django.core.management import CommandError, call_command
 
 from tests.learning.running import ROOT, environment
 from workspace.models import AuditEvent
+from workspace.project_settings import SPLITS
+from workspace.shown_values import shown_of
 
 
 @pytest.mark.parametrize("command", [["worker", "--once"], ["start_round", "kitchen"]])
@@ -66,7 +68,10 @@ def test_the_division_of_prompts_is_set_by_command_and_page(project, max_, clien
     page = "/projects/kitchen/splits/"
     said = client.post(page, {"train_share": "90", "validation_share": "20"}, follow=True).content.decode()
     assert "do not fit" in said
-    client.post(page, {"train_share": "50", "validation_share": "12.5", "test_per_tag": "700"})
+    shown = shown_of(project, SPLITS)
+    client.post(
+        page, {"train_share": "50", "validation_share": "12.5", "test_per_tag": "700", "shown": shown}
+    )
     project.refresh_from_db()
     assert (project.train_share, project.validation_share, project.test_per_tag) == (0.5, 0.125, {"*": 700})
 

@@ -346,9 +346,11 @@ def test_pages_of_a_project_show_times_in_its_zone(client, project, max_):
     project.guidelines.update(created_at=datetime(2026, 7, 1, 22, 30, tzinfo=UTC))
     assert "1 July 2026, 22:30" in client.get(url).content.decode()
     zone = reverse("workspace:set_time_zone", args=["kitchen"])
-    saved = client.post(zone, {"time_zone": "Asia/Kolkata"}, follow=True).content.decode()
+    shown = client.get(url).context["time_zone_form"]["shown"].value()
+    saved = client.post(zone, {"time_zone": "Asia/Kolkata", "shown": shown}, follow=True).content.decode()
     assert "2 July 2026, 04:00" in saved and "Times are those of Asia/Kolkata now." in saved
-    refused = client.post(zone, {"time_zone": "Europe/Berln"}, follow=True).content.decode()
+    shown = client.get(url).context["time_zone_form"]["shown"].value()
+    refused = client.post(zone, {"time_zone": "Europe/Berln", "shown": shown}).content.decode()
     assert "did you mean Europe/Berlin?" in refused
     project.refresh_from_db()
     assert project.time_zone == "Asia/Kolkata"

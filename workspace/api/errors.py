@@ -13,6 +13,7 @@ from learning.interface.options import UserError
 from workspace.access import NoLongerMember
 from workspace.errors import ActionError
 from workspace.problems import CONTENT_TYPE, problem_details
+from workspace.shown_values import ChangedMeanwhile
 from workspace.unavailable import unavailable_response
 
 # As the work page's script knows them.
@@ -56,6 +57,8 @@ def problem(
 def answer_exception(error: Exception, context: dict[str, Any]) -> HttpResponseBase | None:
     """For EXCEPTION_HANDLER. None for a fault of the program, which Django logs and answers with 500."""
     match error:
+        case ChangedMeanwhile():  # only of what came with If-Match
+            return problem(412, error.code, error.message)
         case ActionError():
             gone = (
                 error.code == "not_a_member"

@@ -14,7 +14,7 @@ it answers. The view does what the operation says, and the schema (workspace/api
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -30,6 +30,7 @@ from workspace.api.bodies import Query, read_query
 from workspace.api.idempotency import answer_once
 from workspace.api.paging import page_of, read_page
 from workspace.roles import Capability
+from workspace.shown_values import Shown, digest_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,8 @@ class Operation:
     is_long: bool = False  # must not be one transaction with its key
     secret: tuple[str, ...] = ()  # fields of the answer that are shown once
     immutable: bool = False  # answers with an ETag
+    # What of the answer can be changed: its digest is part of the ETag, and a change takes it by If-Match as `shown`.
+    changeable: Callable[[Any], Mapping[str, Any]] | None = None
     # What it sends instead of JSON, or takes: content types.
     sends: tuple[str, ...] = ()
     takes_file: bool = False
@@ -76,6 +79,9 @@ def operation(
                 body = what.body(data=request.data, context={"view": view})
                 body.is_valid(raise_exception=True)
                 kwargs["data"] = body.validated_data
+
+            if what.changeable is not None and request.method == "PATCH":
+                kwargs["shown"] = _shown(request)
 
             def answer() -> Response:
                 return _render(what, view, request, method(view, request, *args, **kwargs))
@@ -111,13 +117,24 @@ def _render(what: Operation, view: Any, request: Request, result: Any) -> Any:
         data = what.answers(result, context=context).data
     else:
         data = None
-    if not what.immutable:
+    if not what.immutable and what.changeable is None:
         return Response(data, status=what.status)
-    tag = f'"{hashlib.sha256(JSONRenderer().render(data)).hexdigest()[:32]}"'
+    tag = hashlib.sha256(JSONRenderer().render(data)).hexdigest()[:32]
+    tag = f'"{tag}"' if what.changeable is None else f'"{tag}-{digest_of(what.changeable(result))}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if is_known(request, tag):
+    if request.method in ("GET", "HEAD") and is_known(request, tag):
         return Response(status=304, headers=headers)
     return Response(data, status=what.status, headers=headers)
+
+
+def _shown(request: Request) -> Shown:
+    """What If-Match names of the values that can be changed; whatever else of the answer has changed is no conflict."""
+    if "If-Match" not in request.headers:
+        return None
+    tags = parse_etags(request.headers["If-Match"])
+    if "*" in tags:
+        return None
+    return tuple(tag.strip('"').rpartition("-")[2] for tag in tags if not tag.startswith("W/"))
 
 
 def is_known(request: Request, tag: str) -> bool:

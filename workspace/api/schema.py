@@ -60,8 +60,17 @@ class OperationSchema(AutoSchema):
                     description="Sent again with it within 24 hours, nothing is created twice.",
                 )
             )
-        if self.what.immutable:
+        if self.what.immutable or (self.what.changeable is not None and self.method == "GET"):
             parameters.append(OpenApiParameter("If-None-Match", OpenApiTypes.STR, OpenApiParameter.HEADER))
+        elif self.what.changeable is not None:
+            parameters.append(
+                OpenApiParameter(
+                    "If-Match",
+                    OpenApiTypes.STR,
+                    OpenApiParameter.HEADER,
+                    description="The ETag of what was read: refused (412) when it was changed since.",
+                )
+            )
         return parameters
 
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
@@ -100,7 +109,7 @@ class OperationSchema(AutoSchema):
             answers[202, "application/json"] = OpenApiResponse(
                 queued, "A worker does it: look at this run (`runs/ID`) until it has ended."
             )
-        if what.immutable:
+        if what.immutable or (what.changeable is not None and self.method == "GET"):
             answers[304] = OpenApiResponse(description="Unchanged: the program has it.")
         for status in sorted(self._refusals()):
             answers[status, CONTENT_TYPE] = ProblemSerializer
@@ -115,4 +124,6 @@ class OperationSchema(AutoSchema):
             statuses |= {413, 415}
         if what.creates:
             statuses.add(422)
+        if what.changeable is not None and self.method != "GET":
+            statuses.add(412)
         return statuses

@@ -36,6 +36,7 @@ from workspace.api.serializers import (
 from workspace.front_door import site_url
 from workspace.models import ApiToken, Criterion, Guideline, Invitation, Membership, Project, QuestionSettings
 from workspace.roles import Capability, may_create_projects, role_capabilities
+from workspace.shown_values import Shown, values_of
 
 
 def _may_create_projects(request: Request) -> bool:
@@ -92,14 +93,18 @@ class Projects(ApiView):
         return actions.create_project(actor=self.actor, **data)
 
 
+def _changeable(project: Project) -> dict[str, Any]:
+    return values_of(project, project_settings.CHANGEABLE)
+
+
 class OneProject(ProjectApiView):
-    @operation(Capability.OPEN, answers=ProjectSerializer)
+    @operation(Capability.OPEN, answers=ProjectSerializer, changeable=_changeable)
     def get(self, request: Request) -> Project:
         """A project."""
         return self.project
 
-    @operation(Capability.MANAGE, body=ChangedProject, answers=ProjectSerializer)
-    def patch(self, request: Request, data: dict[str, Any]) -> Project:
+    @operation(Capability.MANAGE, body=ChangedProject, answers=ProjectSerializer, changeable=_changeable)
+    def patch(self, request: Request, data: dict[str, Any], shown: Shown) -> Project:
         """Correct its name, description, overlap or lease, its time zone, or on which side prompts go that come from
         now on.
         """
@@ -109,14 +114,13 @@ class OneProject(ProjectApiView):
         corrected = {name: data.pop(name) for name in names if name in data}
         zone = data.pop("time_zone", None)
         with transaction.atomic():
+            project_settings.lock_shown(project, shown)
             if corrected:
                 project = project_settings.correct_project(**of, **corrected)
             if zone is not None:
                 project = project_settings.set_time_zone(**of, time_zone=zone)
             if data:
-                kept = ("train_share", "validation_share", "test_per_tag", "near_duplicates_together")
-                now = {name: getattr(project, name) for name in kept}
-                project = project_settings.set_splits(**of, **now | data)
+                project = project_settings.set_splits(**of, **data)
         return project
 
 

@@ -1,10 +1,24 @@
 """A batch of answers that are there: which tasks come of which answers, by action, page, command and API alike."""
 
+import contextlib
+import gc
+import threading
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.urls import reverse
 
-from annotation.batches.from_answers import Answers, find_tasks, make_batch_from_answers
+from annotation.batches import from_answers
+from annotation.batches.from_answers import (
+    Answers,
+    Found,
+    count_tasks,
+    find_tasks,
+    make_batch_from_answers,
+)
 from annotation.content.actions import (
     NewResponse,
     add_prompts,
@@ -14,6 +28,7 @@ from annotation.content.actions import (
 )
 from annotation.errors import InvalidBatch
 from annotation.models import Batch
+from annotation.review import from_answers as review_page
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 # Who answered the prompt 0, 1, ... what: a is sampled twice, b and c once each; prompt 3 has one answer, 4 two alike.
@@ -44,8 +59,14 @@ def answered(project, max_):
     return prompt_set
 
 
-def texts(tasks):
-    return [[response.text for response in task.responses] for task in tasks]
+def look(answers, criterion, **options):
+    """Texts of the tasks, and what was counted."""
+    found = Found()
+    keys = [task for chunk in find_tasks(answers, criterion, found, **options) for task in chunk]
+    texts = {response.pk: response.text for response in answers.project.responses.all()}
+    tasks = [[texts[key] for key in chosen] for _, chosen in keys]
+    assert (found.tasks, found.answers) == (len(tasks), sum(map(len, tasks)))
+    return tasks, found
 
 
 def shown(batch):
@@ -54,16 +75,16 @@ def shown(batch):
 
 
 def test_different_answers_of_different_sources_come_first(answered, project, criterion):
-    found = find_tasks(Answers(project=project, prompt_set=answered), criterion)
-    assert texts(found.tasks) == [["a1", "b1"], ["a1", "b1"], ["b1", "b2"]]
+    tasks, found = look(Answers(project=project, prompt_set=answered), criterion)
+    assert tasks == [["a1", "b1"], ["a1", "b1"], ["b1", "b2"]]
     assert (found.too_few, found.asked) == (2, 0)
-    found = find_tasks(Answers(project=project, prompt_set=answered, most=4), criterion)
-    assert texts(found.tasks)[0] == ["a1", "b1", "c1", "a2"]
+    tasks, found = look(Answers(project=project, prompt_set=answered, most=4), criterion)
+    assert found.largest == 4 and tasks[0] == ["a1", "b1", "c1", "a2"]
     only_a = [project.sources.get(name="a")]
-    found = find_tasks(Answers(project=project, prompt_set=answered, sources=only_a), criterion)
-    assert texts(found.tasks) == [["a1", "a2"]] and found.too_few == 4
-    found = find_tasks(Answers(project=project, prompt_set=answered, prompts=1), criterion)
-    assert len(found.tasks) == 1 and found.too_few == 0
+    tasks, found = look(Answers(project=project, prompt_set=answered, sources=only_a), criterion)
+    assert tasks == [["a1", "a2"]] and found.too_few == 4
+    tasks, found = look(Answers(project=project, prompt_set=answered, prompts=1), criterion)
+    assert len(tasks) == 1 and found.too_few == 0
 
 
 def test_what_a_batch_asks_already_is_left_out_unless_wanted(answered, project, criterion, max_):
@@ -74,10 +95,10 @@ def test_what_a_batch_asks_already_is_left_out_unless_wanted(answered, project, 
         name="first",
     )
     assert (first.state, first.kind, shown(first)) == ("draft", "pairwise", [["a1", "b1"]] * 2)
-    found = find_tasks(Answers(project=project, prompt_set=answered), criterion)
-    assert (texts(found.tasks), found.asked) == ([["b1", "b2"]], 2)
-    found = find_tasks(Answers(project=project, prompt_set=answered, skip_asked=False), criterion)
-    assert len(found.tasks) == 3
+    tasks, found = look(Answers(project=project, prompt_set=answered), criterion)
+    assert (tasks, found.asked) == ([["b1", "b2"]], 2)
+    found = count_tasks(Answers(project=project, prompt_set=answered, skip_asked=False), criterion)
+    assert found.tasks == 3
     with pytest.raises(InvalidBatch, match="nothing to compare: 0 prompts have .* 2 are in a batch"):
         make_batch_from_answers(
             actor=max_,
@@ -86,6 +107,80 @@ def test_what_a_batch_asks_already_is_left_out_unless_wanted(answered, project, 
             name="second",
         )
     assert Batch.objects.count() == 1
+
+
+@pytest.mark.parametrize("size", [1, 2, 500])
+def test_pages_of_any_size_find_the_same_and_a_preview_says_where_it_ends(
+    answered, project, criterion, monkeypatch, client, max_, size
+):
+    whole = look(Answers(project=project, prompt_set=answered, most=4), criterion)
+    monkeypatch.setattr(from_answers, "CHUNK_PROMPTS", size)
+    monkeypatch.setattr(from_answers, "CHUNK_TEXTS", size)
+    assert look(Answers(project=project, prompt_set=answered, most=4), criterion) == whole
+    tasks, found = look(Answers(project=project, prompt_set=answered, most=4), criterion, at_most=2)
+    assert tasks == whole[0][:2] and found.has_more
+    for prompts, at_most in ((2, 2), (None, 5), (9, 5), (1, 3)):
+        answers = Answers(project=project, prompt_set=answered, prompts=prompts)
+        assert not count_tasks(answers, criterion, at_most=at_most).has_more
+    monkeypatch.setattr(review_page, "PREVIEW_PROMPTS", 2)
+    client.force_login(max_)
+    sent = {"part": "preview", "criterion": criterion.pk, "prompt_set": answered.pk, "most": 2}
+    page = client.get(reverse("annotation:batch_from_answers", args=[project.slug]), sent).content.decode()
+    assert "Of the first 2 prompts: <strong>2</strong> tasks with 4 answers" in page
+
+
+def test_texts_do_not_stay_in_memory(answered, project, criterion, max_):
+    """Two hundred answers of 100 kB: the tasks of all of them, in a fraction of what they take."""
+    of = {"actor": max_, "project": project}
+    prompt_set = get_or_create_prompt_set(**of, name="long", purpose="policy")
+    rows = [{"messages": [{"role": "user", "content": f"Long {n}?"}]} for n in range(100)]
+    source = get_or_create_source(**of, kind="policy", name="a")
+    add_responses(
+        **of,
+        rows=[
+            NewResponse(prompt=prompt, source=source, text=f"{n} {prompt.pk}" + "x" * 100_000)
+            for prompt in add_prompts(**of, rows=rows, prompt_set=prompt_set)
+            for n in range(2)
+        ],
+    )
+    answers = Answers(project=project, prompt_set=prompt_set)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        assert count_tasks(answers, criterion).tasks == 100
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # 20 MB of texts; what is read at once is twenty of them.
+    assert peak < 8_000_000
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_at_once_do_not_ask_the_same(answered, project, criterion, max_, monkeypatch):
+    both = threading.Barrier(2)
+    real = from_answers.create_batch
+
+    def create_batch(**values):
+        # Without a lock both have looked by now, and each would make a batch.
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(1)
+        return real(**values)
+
+    monkeypatch.setattr(from_answers, "create_batch", create_batch)
+
+    def make(name):
+        answers = Answers(project=project, prompt_set=answered)
+        try:
+            make_batch_from_answers(actor=max_, answers=answers, criterion=criterion, name=name)
+        except InvalidBatch as error:
+            return error.code
+        finally:
+            connection.close()
+        return "made"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(make, ["one", "two"])) == ["made", "no_answers"]
+    assert project.batches.count() == 1
 
 
 def test_page_command_and_program_make_the_same_batch(answered, project, max_, client, program):

@@ -6,7 +6,7 @@ from annotation.batches.actions import NewTask, add_tasks, change_overlap, close
 from annotation.errors import BatchNotOpen, InvalidBatch
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import Response, Task
-from annotation.queue.actions import claim_task
+from annotation.queue.actions import claim_task, skip_task
 from annotation.queue.counters import find_counter_drift
 from workspace.errors import StaleVersion
 
@@ -75,7 +75,40 @@ def test_a_smaller_quota_stays_and_tasks_with_numbers_of_their_own_do_too(projec
     changed = change_overlap(actor=max_, batch=batch, overlap=4)
     assert changed.quota == 3
     assert slots(batch) == [(4, 4, 0), (4, 4, 0), (5, 5, 0), (1, 1, 0)]
+    # Also when the number is that of the batch, or all are taken.
+    change_overlap(actor=max_, batch=batch, overlap=5)
+    change_overlap(actor=max_, batch=batch, overlap=3)
+    assert slots(batch) == [(3, 3, 0), (3, 3, 0), (5, 5, 0), (1, 1, 0)]
     assert change_overlap(actor=max_, batch=batch, overlap=1).quota == 3
+
+
+def test_a_full_task_with_a_number_of_its_own_keeps_it_and_one_that_could_not_be_cut_follows(
+    project, max_, make_batch, make_annotators, judge
+):
+    one, two, three = make_annotators(3)
+    batch = make_batch(tasks=1, overlap=2)
+    task = batch.tasks.get()
+    shown = list(Response.objects.filter(task_responses__task=task))
+    add_tasks(
+        actor=max_,
+        batch=batch,
+        tasks=[NewTask(prompt=task.prompt, responses=shown, required_judgments=3, priority=1)],
+    )
+    batch.quota = None
+    batch.save(update_fields=["quota"])
+    for person in (one, two, three):
+        judge(person)
+    held = claim_task(actor=one, project=project)
+    assert slots(batch) == [(2, 1, 0), (3, 0, 3)]
+    judge(two)
+    change_overlap(actor=max_, batch=batch, overlap=1)
+    # The first is held by two: it could not be cut, and has room again when one of them lets go.
+    assert slots(batch) == [(2, 0, 1), (3, 0, 3)]
+    skip_task(actor=one, assignment=held)
+    assert slots(batch) == [(2, 1, 1), (3, 0, 3)]
+    change_overlap(actor=max_, batch=batch, overlap=4)
+    assert slots(batch) == [(4, 3, 1), (3, 0, 3)]
+    assert find_counter_drift(project) == []
 
 
 def test_what_cannot_be_is_refused(project, max_, make_batch):

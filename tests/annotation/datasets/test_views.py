@@ -150,9 +150,39 @@ def test_a_manager_puts_the_licence_right(client, project, max_, ruth, judged, a
     client.force_login(ruth)
     assert client.post(at("describe_dataset", dataset.pk), {"licence": "mit"}).status_code == 404
     client.force_login(max_)
-    client.post(at("describe_dataset", dataset.pk), {"licence": "mit", "description": "Tea."})
+    shown = client.get(at("dataset", dataset.pk)).context["form"]["shown"].value()
+    sent = {"licence": "mit", "description": "Tea.", "shown": shown}
+    assert client.post(at("describe_dataset", dataset.pk), sent).status_code == 302
     dataset.refresh_from_db()
     assert (dataset.licence, dataset.description) == ("mit", "Tea.")
+    # Whoever had the page open before that sees both, and nothing that they wrote is lost.
+    answer = client.post(at("describe_dataset", dataset.pk), sent | {"description": "Herbs."})
+    assert answer.status_code == 409 and answer.context["differences"] == [("Description", "Tea.", "Herbs.")]
+    assert "Herbs.</textarea>" in answer.content.decode()
+    dataset.refresh_from_db()
+    assert dataset.description == "Tea."
+    unfit = sent | {"licence": "x" * 101, "shown": answer.context["form"]["shown"].value()}
+    answer = client.post(at("describe_dataset", dataset.pk), unfit)
+    assert answer.status_code == 422 and "Tea.</textarea>" in answer.content.decode()
+
+
+def test_a_program_changes_what_it_read(program, project, max_, judged):
+    dataset = freeze_dataset(actor=max_, project=project)
+    call, address = program(max_, project), f"projects/{project.slug}/datasets/{dataset.pk}"
+    read = call("GET", address)
+    assert call("GET", address, If_None_Match=read["ETag"]).status_code == 304
+    first = call("PATCH", address, {"licence": "mit"}, If_Match=read["ETag"])
+    assert first.status_code == 200 and first["ETag"] != read["ETag"]
+    stale = call("PATCH", address, {"description": "Old"}, If_Match=read["ETag"])
+    assert (stale.status_code, stale["Content-Type"]) == (412, "application/problem+json")
+    assert stale.json()["code"] == "changed_meanwhile"
+    for tag in ("W/" + first["ETag"], "nonsense", '"0"'):
+        assert call("PATCH", address, {"description": "Old"}, If_Match=tag).status_code == 412
+    # One of several, any, or none: of what is not sent nothing changes.
+    for number, tag in enumerate(('"x", ' + first["ETag"], "*", None)):
+        sent = {} if tag is None else {"If_Match": tag}
+        answer = call("PATCH", address, {"description": str(number)}, **sent)
+        assert (answer.status_code, answer.json()["licence"]) == (200, "mit")
 
 
 def test_who_may_open_which_page(client, project, ada, ruth, max_, olga, judged, at):

@@ -4,11 +4,14 @@ import io
 import json
 import zipfile
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
+from annotation.datasets import shards
+from annotation.exporting.demonstrations import stream_demonstrations
 from annotation.importing.actions import import_demonstrations
 from annotation.records import demonstration_rows
 from workspace.actions import create_project
@@ -105,7 +108,29 @@ def test_what_text_cannot_hold_and_what_is_not_there_is_refused(project, max_, t
     assert not (tmp_path / "out").exists()
 
 
-def test_the_page_gives_the_files_of_the_command(client, project, ada, ruth, max_, tmp_path):
+def lying_on_the_disk(settings):
+    return [path for path in (Path(settings.DATA_DIR) / "downloads").rglob("*") if path.is_file()]
+
+
+def test_an_archive_never_lies_whole_on_the_disk(project, max_, tmp_path, settings, monkeypatch):
+    settings.DATA_DIR = tmp_path / "data"
+    monkeypatch.setattr(shards, "ROWS_PER_GROUP", 2)
+    monkeypatch.setattr(shards, "ROWS_PER_SHARD", 2)
+    rows = [{"prompt": f"Tea {number}?", "response": "Yes", "split": "train"} for number in range(9)]
+    bring(project, max_, tmp_path, rows)
+    name, content = stream_demonstrations(actor=max_, project=project, files="jsonl")
+    sent, most = b"", 0
+    for part in content:
+        sent += part
+        most = max(most, len(lying_on_the_disk(settings)))
+    with zipfile.ZipFile(io.BytesIO(sent)) as packed:
+        manifest = json.loads(packed.read(f"{name[:-4]}/manifest.json"))
+        lines = [packed.read(f"{name[:-4]}/{file['name']}").count(b"\n") for file in manifest["files"]]
+    assert (lines, [file["rows"] for file in manifest["files"]]) == ([2, 2, 2, 2, 1], [2, 2, 2, 2, 1])
+    assert most == 1 and not lying_on_the_disk(settings)
+
+
+def test_the_page_gives_the_files_of_the_command(client, project, ada, ruth, max_, tmp_path, settings):
     bring(project, max_, tmp_path, ROWS)
     call_command(
         "export_demonstrations", project.slug, str(tmp_path / "out"), "--format", "sft", stdout=io.StringIO()
@@ -114,6 +139,7 @@ def test_the_page_gives_the_files_of_the_command(client, project, ada, ruth, max
     for other in (ada, ruth):
         client.force_login(other)
         assert client.get(address).status_code in (403, 404)
+    settings.DATA_DIR = tmp_path / "data"
     client.force_login(max_)
     assert "Download demonstrations" in client.get(address).content.decode()
     archive = client.get(address, {"format": "sft", "files": "parquet", "split": "", "prompt_set": ""})
@@ -122,5 +148,6 @@ def test_the_page_gives_the_files_of_the_command(client, project, ada, ruth, max
     folder = tmp_path / "out"
     written = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     assert found == written and len(found) >= 4
+    assert not lying_on_the_disk(settings)
     refused = client.get(address, {"format": "records", "files": "jsonl", "plain": "on"})
     assert refused.status_code == 422 and "Only the format sft" in refused.content.decode()

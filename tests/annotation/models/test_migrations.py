@@ -206,6 +206,40 @@ def test_whether_earlier_samples_ended_is_told_by_their_tokens(models_before):
     }
 
 
+def test_which_earlier_tasks_ask_for_a_number_of_their_own(rows_before):
+    apps = migrate_to("0015_prompt_groups")
+    batch = apps.get_model("annotation", "Batch").objects.get()
+    task = apps.get_model("annotation", "Task")
+    first = task.objects.filter(purpose="normal").get()
+    user = apps.get_model("workspace", "User").objects.get(username="ada")
+
+    def add(batch, required, open_slots, counted=0, **values):
+        of = {"batch": batch, "prompt_id": first.prompt_id, "required_judgments": required}
+        return task.objects.create(open_slots=open_slots, counted_judgments=counted, **of, **values)
+
+    alike, full = add(batch, 2, 0, 2), add(batch, 5, 0, 5)
+    reserved = add(batch, 1, 1, reserved_for=user)
+    batch.pk, batch.name = None, "Two"
+    batch.save()
+    cut, more = add(batch, 3, 0, 3), add(batch, 4, 1)
+    apps.get_model("workspace", "AuditEvent").objects.create(
+        actor=user, action="batch.change_overlap", target_type="annotation.batch", target_id=str(batch.pk)
+    )
+    own = migrate_to("0016_own_required").get_model("annotation", "Task").objects.filter(own_required=True)
+    # The first of the fixture requires 3 in a batch of 2.
+    assert set(own.values_list("pk", flat=True)) == {first.pk, full.pk, more.pk}
+    assert {alike.pk, reserved.pk, cut.pk}.isdisjoint(own.values_list("pk", flat=True))
+
+
+def migrate_to(name):
+    """With the newest of workspace."""
+    executor = MigrationExecutor(connection)
+    newest = [node for node in executor.loader.graph.leaf_nodes() if node[0] == "workspace"]
+    target = [("annotation", name), *newest]
+    executor.migrate(target)
+    return MigrationExecutor(connection).loader.project_state(target).apps
+
+
 def test_counts_of_what_is_left_and_judged_are_filled_from_the_rows_that_are_there(rows_before):
     executor = MigrationExecutor(connection)
     executor.migrate(executor.loader.graph.leaf_nodes())

@@ -95,7 +95,7 @@ def test_a_list_of_what_would_go_needs_no_token(project, max_, dataset, settings
     )
     assert run.parameters == {
         "dataset": dataset.pk, "options": {"format": "csv"}, "repository": "kitchen/tea", "public": False,
-        "dry_run": True,
+        "dry_run": True, "site_token": False,
     }  # fmt: skip
     assert not (settings.DATA_DIR / "handover").exists()
 
@@ -128,8 +128,10 @@ def test_a_token_is_read_once_and_lies_an_hour_at_most(project, max_, dataset, s
     assert not file.exists()
     with pytest.raises(UserError, match="There is no token"):
         take_token(run)
-    settings.HUB_TOKEN = "hf_of_the_site"
-    assert take_token(run) == "hf_of_the_site"
+    # The site's is not for a push that came with a token of its own.
+    settings.HUB_TOKEN, settings.HUB_REPOSITORIES = "hf_of_the_site", ["kitchen/*"]
+    with pytest.raises(UserError, match="There is no token"):
+        take_token(run)
 
     late = queued()
     [file] = (settings.DATA_DIR / "handover").iterdir()
@@ -145,6 +147,40 @@ def test_a_token_is_read_once_and_lies_an_hour_at_most(project, max_, dataset, s
 
 
 @pytest.mark.django_db
+def test_the_sites_token_is_for_the_repositories_that_operators_name(
+    client, project, max_, dataset, settings
+):
+    settings.HUB_TOKEN = "hf_of_the_site"
+    client.force_login(max_)
+    page = reverse("data:push_dataset", args=[project.slug, dataset.pk])
+    asked = {"repository": "kitchen/tea", "format": "trl", "push": ""}
+    for patterns in ([], ["other/*", "Kitchen/tea", "tea"]):
+        settings.HUB_REPOSITORIES = patterns
+        answer = client.post(page, asked)
+        [sentence] = answer.context["form"].errors["token"]
+        assert answer.status_code == 422 and "ROUNDTABLE_HUB_REPOSITORIES" in sentence
+        by_program = client.post(
+            f"/api/v1/projects/{project.slug}/datasets/{dataset.pk}/push",
+            {"repository": "kitchen/tea"},
+            content_type="application/json",
+            headers={"Idempotency-Key": str(patterns)},
+        )
+        assert (by_program.status_code, by_program.json()["code"]) == (400, "token_needed")
+        # What needs no token, and a token of one's own, are not limited.
+        push_dataset(actor=max_, dataset=dataset, repository="kitchen/tea", dry_run=True)
+        push_dataset(actor=max_, dataset=dataset, repository="kitchen/tea", token=TOKEN)
+    settings.HUB_REPOSITORIES = ["other/*", "kitchen/t*"]
+    assert "for other/*, kitchen/t*" in client.get(page).content.decode()
+    assert client.post(page, asked).status_code == 302
+    run = Run.objects.latest("pk")
+    assert take_token(run) == "hf_of_the_site"
+    # As the worker's machine has it when the run begins.
+    settings.HUB_REPOSITORIES = []
+    with pytest.raises(UserError, match="There is no token"):
+        take_token(run)
+
+
+@pytest.mark.django_db
 def test_the_command_lists_and_pushes(project, max_, dataset, monkeypatch, tmp_path, capsys, settings):
     from django.core.management import CommandError, call_command
 
@@ -154,6 +190,9 @@ def test_the_command_lists_and_pushes(project, max_, dataset, monkeypatch, tmp_p
     assert "manifest.json" in listed and "would be sent to kitchen/tea." in listed
     monkeypatch.delenv("HF_TOKEN", raising=False)
     with pytest.raises(CommandError, match="There is no token"):
+        call_command(*words)
+    settings.HUB_TOKEN = "hf_of_the_site"
+    with pytest.raises(CommandError, match="may not be used for kitchen/tea"):
         call_command(*words)
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)

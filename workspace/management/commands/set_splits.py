@@ -35,14 +35,12 @@ class Command(ProjectCommand):
         project = set_splits(
             actor=actor,
             project=project,
-            train_share=project.train_share if options["train"] is None else options["train"],
-            validation_share=project.validation_share
-            if options["validation"] is None
-            else options["validation"],
-            test_per_tag=project.test_per_tag
+            train_share=options["train"],
+            validation_share=options["validation"],
+            test_per_tag=None
             if numbers is None
             else parse_test_per_tag("" if numbers == "none" else numbers),
-            near_duplicates_together=project.near_duplicates_together
+            near_duplicates_together=None
             if options["near_duplicates"] is None
             else options["near_duplicates"] == "together",
         )
