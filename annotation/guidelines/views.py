@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from annotation.batches.actions import change_overlap
+from annotation.batches.corrections import correct_project_and_batches
 from annotation.guidelines.forms import (
     CorrectionForm,
     CriterionForm,
@@ -22,14 +21,12 @@ from annotation.guidelines.forms import (
     QuestionForm,
     VersionedForm,
 )
-from annotation.models import Batch
 from annotation.rendering.html_cache import show_markdown
 from annotation.rendering.markdown import render_markdown
 from workspace import actions
 from workspace.errors import ActionError, StaleVersion
 from workspace.forms import SplitsForm, TimeZoneForm
-from workspace.models import Project, User
-from workspace.project_settings import correct_project
+from workspace.models import Project
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
 
@@ -45,25 +42,10 @@ class _Change:
     done: str
 
 
-def _correct(
-    *, actor: User, project: Project, adjust_batches: bool, overlap: int, expected_version: int, **values: Any
-) -> None:
-    """The project, and where it is asked for its batches that are not closed, too: all or nothing."""
-    with transaction.atomic():
-        correct_project(
-            actor=actor, project=project, overlap=overlap, expected_version=expected_version, **values
-        )
-        if adjust_batches:
-            for batch in (
-                project.batches.filter(visible=True).exclude(state=Batch.State.CLOSED).order_by("pk")
-            ):
-                change_overlap(actor=actor, batch=batch, overlap=overlap)
-
-
 def _changes(project: Project) -> dict[str, _Change]:
     """By the value of the POST field `change`."""
     return {
-        "project": _Change(CorrectionForm, _correct, "Saved."),
+        "project": _Change(CorrectionForm, correct_project_and_batches, "Saved."),
         "question": _Change(
             lambda *args, **kwargs: QuestionForm(*args, project=project, **kwargs),
             actions.change_question_settings,

@@ -4,8 +4,8 @@ from argparse import ArgumentParser
 from typing import Any
 
 from annotation.batches.actions import exclude_batch, include_batch
+from annotation.management.batch_names import find_batch
 from workspace.commands import ProjectCommand
-from workspace.errors import ActionError
 from workspace.models import Project, User
 
 
@@ -20,9 +20,7 @@ class Command(ProjectCommand):
         parser.add_argument("--undo", action="store_true", help="take it in again")
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        batch = project.batches.filter(name=options["batch"], visible=True).first()
-        if batch is None:
-            raise ActionError(f"The project {project.slug} has no batch named “{options['batch']}”.")
+        batch = find_batch(project, options["batch"])
         if options["undo"]:
             include_batch(actor=actor, batch=batch)
             self.stdout.write(f"The batch “{batch.name}” is in later datasets again.")
