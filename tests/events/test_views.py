@@ -175,7 +175,7 @@ def test_of_two_who_change_a_webhook_the_slower_sees_both(client, program, proje
     stale = call("PATCH", address, {"description": "X"}, If_Match=read["ETag"])
     assert (stale.status_code, stale.json()["code"]) == (412, "changed_meanwhile")
     webhook.refresh_from_db()
-    assert (webhook.url, webhook.description) == (URL + "/theirs", "")
+    assert (webhook.url, webhook.description) == (URL + "/theirs", "Trainer")
     again = mine | {"shown": answer.context["form"]["shown"].value()}
     assert client.post(page, again).status_code == 302
     webhook.refresh_from_db()
