@@ -207,7 +207,7 @@ def test_whether_earlier_samples_ended_is_told_by_their_tokens(models_before):
 
 
 def test_which_earlier_tasks_ask_for_a_number_of_their_own(rows_before):
-    apps = migrate_to("0017_evidence")
+    apps = migrate_to("0018_task_questions")
     batch = apps.get_model("annotation", "Batch").objects.get()
     task = apps.get_model("annotation", "Task")
     first = task.objects.filter(purpose="normal").get()
@@ -225,7 +225,7 @@ def test_which_earlier_tasks_ask_for_a_number_of_their_own(rows_before):
     apps.get_model("workspace", "AuditEvent").objects.create(
         actor=user, action="batch.change_overlap", target_type="annotation.batch", target_id=str(batch.pk)
     )
-    own = migrate_to("0018_own_required").get_model("annotation", "Task").objects.filter(own_required=True)
+    own = migrate_to("0019_own_required").get_model("annotation", "Task").objects.filter(own_required=True)
     # The first of the fixture requires 3 in a batch of 2.
     assert set(own.values_list("pk", flat=True)) == {first.pk, full.pk, more.pk}
     assert {alike.pk, reserved.pk, cut.pk}.isdisjoint(own.values_list("pk", flat=True))

@@ -25,7 +25,7 @@ def mark_earlier_tasks(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0017_evidence"),
+        ("annotation", "0018_task_questions"),
         ("workspace", "0011_tokens_that_only_score"),
     ]
 
