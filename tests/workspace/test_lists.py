@@ -1,6 +1,7 @@
 """Lists: search, filters from an allow-list, a count, and pages by key."""
 
 import pytest
+from django.template.loader import render_to_string
 from django.test import RequestFactory
 
 from annotation.content.actions import add_prompts
@@ -59,3 +60,15 @@ def test_beyond_a_limit_a_list_says_more_than(read, monkeypatch):
     monkeypatch.setattr(lists, "MAX_COUNTED", 5)
     page, _ = read()
     assert (page.count, page.is_counted) == (5, False)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [("", "7 prompts"), ("q=Question 3", "1 prompt found"), ("q=nothing", "0 prompts found")],
+)
+def test_how_many_there_are_is_said_in_the_singular_of_one(read, query, said):
+    page, _ = read(f"?{query}")
+    html = render_to_string(
+        "workspace/list_tools.html", {"listing": page, "what": "prompts", "one": "prompt"}
+    )
+    assert f'role="status">{said}</p>' in html

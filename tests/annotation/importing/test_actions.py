@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
-from django.utils import timezone
 
 from annotation.content.splits import assign_split
 from annotation.exporting.actions import export_selection
@@ -432,9 +431,13 @@ from workspace.models import Project, User
 from pathlib import Path
 insertion.TASKS_PER_CHUNK = 20
 whole = insertion._insert_chunk
+chunks = []
 def tell(*args):
     whole(*args)
-    print("chunk", flush=True)
+    chunks.append(args)
+    if len(chunks) == 3:
+        print("third chunk", flush=True)
+        sys.stdin.read()  # until it is killed
 insertion._insert_chunk = tell
 project = Project.objects.get(slug=sys.argv[1])
 actor = User.objects.get(username="max")
@@ -451,15 +454,16 @@ def test_an_import_killed_in_the_middle_leaves_nothing_that_counts(project, writ
         [sys.executable, "-c", USE_TEST_DATABASE + IMPORT_LOTS, project.slug, str(path)],
         env=os.environ | {"TEST_DATABASE": str(database["NAME"]), "ROUNDTABLE_DATABASE_URL": url,
                           "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )  # fmt: skip
     try:
-        for _ in range(3):
-            assert child.stdout.readline() == "chunk\n"
+        assert child.stdout.readline() == "third chunk\n"
     finally:
         child.kill()
         child.wait()
+        child.stdin.close()
         child.stdout.close()
     batch = Batch.objects.get()
     assert not batch.visible
@@ -471,12 +475,12 @@ def test_an_import_killed_in_the_middle_leaves_nothing_that_counts(project, writ
     assert not Task.objects.filter(task_responses__isnull=True).exists()
     assert Task.objects.count() == Judgment.objects.count() == Response.objects.count() // 2
     # The same command again clears it, says so, and brings all in.
-    left = Judgment.objects.count()
+    left, broken_off = Judgment.objects.count(), Import.objects.get().created_at
     out = StringIO()
     call_command("import_comparisons", project.slug, str(path), "--format", "trl", stdout=out)
     said = out.getvalue().splitlines()
     assert said[0].startswith("Cleared import ")
-    assert f"rows.jsonl) of {timezone.now():%Y-%m-%d}" in said[0]
+    assert f"rows.jsonl) of {broken_off:%Y-%m-%d %H:%M} UTC" in said[0]
     assert said[0].endswith(f" which broke off: {left} judgments and what came with them.")
     counts = [model.objects.count() for model in (Import, Batch, Task, Judgment, Response, Prompt)]
     assert counts == [1, 1, 2_000, 2_000, 4_000, 2_000]
