@@ -186,7 +186,10 @@ def hear_a_session(ada, project, key) -> tuple[int, str]:
         assert client.get(url(name)).status_code == 404
     # Tokens of forms, sessions and scripts are random letters, and times end in microseconds: now and then one spells
     # one of the words.
-    random_text = r"\b[A-Za-z0-9]{64}\b|(?<=csrftoken=)\w+|(?<=sessionid=)\w+|nonce[-=][\w\"'+/=-]+|\d{4}-\d\d-\d\dT[\d:.]+"
+    random_text = (
+        r"\b[A-Za-z0-9]{64}\b|(?<=csrftoken=)\w+|(?<=sessionid=)\w+|nonce[-=][\w\"'+/=-]+"
+        r"|\d{4}-\d\d-\d\dT[\d:.]+"
+    )
     heard = re.sub(random_text, "", "\n".join(client.heard))
     for handle in seen:
         heard = heard.replace(handle, "")
