@@ -100,6 +100,7 @@ def task_data(
         judgment=judgment,
         page_version=request.headers.get("X-Page-Version"),
     )
+    context["project"] = request.project
     return {
         "public_id": str(assignment.public_id),
         "html": render_to_string("annotation/annotator/task.html", context),

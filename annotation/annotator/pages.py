@@ -10,11 +10,11 @@ from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.gzip import gzip_page
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
 from annotation.access import access_assignment
 from annotation.annotator.presenter import PAGE_VERSION, browser_storage_key, guideline_content
@@ -23,10 +23,11 @@ from annotation.annotator.shortcuts import SHORTCUT_GROUPS, key_caps, shortcut_t
 from annotation.models import Assignment, Batch
 from annotation.preferences.scale import tiers_to_labels
 from annotation.questions.actions import questions_of
+from annotation.queue.opt_outs import known_warnings, own_opt_outs, set_opt_outs
 from annotation.rendering.judgments import describe_judgment
 from annotation.rendering.markdown import excerpt
 from workspace.models import Project, User
-from workspace.requests import ProjectRequest, project_view
+from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
 
@@ -54,6 +55,7 @@ def work_page_context(actor: User, project: Project, assignment: Assignment | No
 def overview(request: ProjectRequest) -> HttpResponse:
     """What an annotator sees first: what is left, what they did last, the guideline."""
     project = request.project
+    own = own_opt_outs(request.user, project)
     recent = [
         {
             "public_id": judgment.assignment.public_id,
@@ -71,6 +73,7 @@ def overview(request: ProjectRequest) -> HttpResponse:
         "progress": annotator_progress(request.user, project),
         "is_paused": project.memberships.filter(user=request.user, paused_at__isnull=False).exists(),
         "recent": recent,
+        "opt_outs": [(name, name in own) for name in sorted({*known_warnings(project), *own})],
         "questions": [
             {"question": question, "prompt": excerpt(question.task.prompt.messages[-1]["content"])}
             for question in questions_of(request.user, project, 10)
@@ -79,6 +82,21 @@ def overview(request: ProjectRequest) -> HttpResponse:
         "guideline": guideline_content(project)["html"],
     }
     return render(request, "annotation/annotator/overview.html", context)
+
+
+@require_POST
+@never_cache
+@project_view(Capability.ANNOTATE)
+def opt_outs(request: ProjectRequest) -> HttpResponse:
+    """The names that are ticked on the first page, and no others."""
+    perform_action(
+        request,
+        set_opt_outs,
+        project=request.project,
+        names=request.POST.getlist("names"),
+        done="Saved. You get no task of a batch that warns of what you ticked.",
+    )
+    return redirect("annotation:overview", slug=request.project.slug)
 
 
 @require_GET

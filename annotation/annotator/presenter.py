@@ -105,6 +105,7 @@ def task_context(
         "question": settings.question_of(content.criterion, content.question)
         if settings
         else content.question,
+        "content_warnings": content.content_warnings,
         "turns": turns,
         "responses": responses,
         "is_pair": len(responses) == 2,

@@ -6,6 +6,7 @@ urlpatterns = [
     path("", pages.overview, name="overview"),
     path("work/", pages.annotate, name="annotate"),
     path("guideline/", pages.guideline, name="guideline"),
+    path("opt-outs/", pages.opt_outs, name="opt_outs"),
     path("next/", endpoints.next_task, name="next_task"),
     path("refresh-csrf/", endpoints.refresh_csrf, name="refresh_csrf"),
     path("tasks/<uuid:public_id>/", pages.task, name="task"),

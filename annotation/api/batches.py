@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -13,8 +14,10 @@ from annotation.api.content import MAX_ROWS, MessagesField
 from annotation.batches import actions
 from annotation.batches.from_answers import MAX_ANSWERS, Answers, make_batch_from_answers
 from annotation.batches.progress import batch_progress
+from annotation.batches.warnings import set_content_warnings
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
 from annotation.models import Assignment, Batch, Prompt, Response, Source, Task, TaskResponse
+from annotation.preferences.content_warnings import MAX_WARNINGS, split_warnings
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import Body, OrderField, PageQuery
 from workspace.api.fields import KEY, rows_of
@@ -29,12 +32,17 @@ MAX_TASKS = MAX_ROWS
 
 class BatchSerializer(serializers.ModelSerializer[Batch]):
     criterion = serializers.CharField(source="criterion.name")
+    content_warnings = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_content_warnings(self, batch: Batch) -> list[str]:
+        return split_warnings(batch.content_warnings)
 
     class Meta:
         model = Batch
         fields = [
             "id", "name", "criterion", "kind", "responses_per_task", "overlap", "quota", "priority", "round_number",
-            "state", "excluded", "created_at",
+            "state", "excluded", "content_warnings", "created_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -103,7 +111,15 @@ class NewTasks(Body):
 
 
 class ChangedBatch(Body):
-    overlap = serializers.IntegerField(min_value=1, max_value=MAX_OVERLAP, help_text="People per task.")
+    overlap = serializers.IntegerField(
+        min_value=1, max_value=MAX_OVERLAP, required=False, help_text="People per task."
+    )
+    content_warnings = serializers.ListField(
+        child=serializers.CharField(max_length=30),
+        max_length=MAX_WARNINGS,
+        required=False,
+        help_text="What its tasks may show; who does not want to see it is not offered them.",
+    )
     expected_overlap = serializers.IntegerField(
         min_value=1, max_value=MAX_OVERLAP, required=False, help_text="Refused when it is another by now."
     )
@@ -214,8 +230,15 @@ class OneBatch(ProjectApiView):
 
     @operation(Capability.MANAGE, body=ChangedBatch, answers=OneBatchSerializer)
     def patch(self, request: Request, data: dict[str, Any], pk: int) -> Batch:
-        """Change how many people judge each task; what is judged stays, and open slots follow."""
-        return actions.change_overlap(actor=self.actor, batch=access_batch(self.project, pk), **data)
+        """Change how many people judge each task (what is judged stays, and open slots follow), or what it warns of."""
+        batch = access_batch(self.project, pk)
+        names = data.pop("content_warnings", None)
+        with transaction.atomic():
+            if names is not None:
+                batch = set_content_warnings(actor=self.actor, batch=batch, names=names)
+            if "overlap" in data:
+                batch = actions.change_overlap(actor=self.actor, batch=batch, **data)
+        return batch
 
 
 class BatchTasks(_BatchView):

@@ -8,9 +8,11 @@ from django.db.models import F, Sum, Value
 from django.db.models.functions import Greatest
 
 from annotation.batches.progress import batch_progress
+from annotation.batches.warnings import warnings_of_prompts
 from annotation.errors import BatchNotOpen, InvalidBatch, InvalidTask
 from annotation.models import COUNTED_PURPOSES, Batch, Import, Prompt, Response, Task, TaskResponse
 from annotation.models.bulk import BULK_UPDATE_SIZE
+from annotation.preferences.content_warnings import join_warnings, split_warnings
 from workspace.actions import record_audit
 from workspace.bulk_insert import insert_objects, insert_values, new_object
 from workspace.errors import StaleVersion
@@ -150,7 +152,9 @@ def _lock_for_tasks(batch: Batch) -> Batch:
 
 def _note_added_tasks(actor: User, batch: Batch, number: int) -> None:
     # A cursor may be past a new task with a high priority.
-    Batch.objects.filter(pk=batch.pk).update(queue_version=F("queue_version") + 1)
+    Batch.objects.filter(pk=batch.pk).update(
+        queue_version=F("queue_version") + 1, content_warnings=batch.content_warnings
+    )
     record_audit(actor=actor, action="tasks.add", project=batch.project, target=batch, tasks=number)
 
 
@@ -185,6 +189,8 @@ def _insert_tasks(batch: Batch, tasks: Sequence[NewTask]) -> list[Task]:
             for position, response in enumerate(task.responses)
         ),
     )
+    warned = warnings_of_prompts([task.prompt.pk for task in tasks])
+    batch.content_warnings = join_warnings({*split_warnings(batch.content_warnings), *warned})
     return created
 
 

@@ -5,6 +5,7 @@ from annotation.models.counts import TaskCount
 from annotation.models.datasets import PreferenceDataset
 from annotation.models.imports import Import, ImportQuerySet
 from annotation.models.judgments import CurrentJudgment, GoldJudgment, Judgment, JudgmentQuerySet
+from annotation.models.opt_outs import ContentOptOut
 from annotation.models.prompts import (
     Prompt,
     PromptGroupKey,
@@ -25,6 +26,7 @@ __all__ = [
     "Assignment",
     "Batch",
     "BatchQuerySet",
+    "ContentOptOut",
     "CurrentJudgment",
     "Demonstration",
     "GoldJudgment",

@@ -53,6 +53,8 @@ class Batch(models.Model):
     # An import is invisible until its last row is in, and again when it was taken back.
     visible = models.BooleanField(default=True)
     excluded = models.BooleanField(default=False, help_text="Left out of datasets from now on.")
+    # As annotation.preferences.content_warnings joins them; null: none.
+    content_warnings = models.TextField(null=True, blank=True)
     from_import = import_field("batches")
     # Raised when priorities change: cursors of an older version start again from the top.
     queue_version = models.PositiveIntegerField(default=0)

@@ -2,12 +2,13 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from annotation.models import Assignment, Batch, Prompt, Response, Task, TaskResponse
+from annotation.preferences.content_warnings import split_warnings
 from annotation.preferences.scale import shuffle_responses
 from annotation.queue.search import AnnotatorCounts
 from learning.interface.messages import Answer, stored_answer
@@ -16,7 +17,7 @@ from workspace.models import Criterion, User
 
 # The prompt comes with the first response alone.
 _CONTENT = f"""SELECT tr.response_id, r.text, r.turns, CASE WHEN tr.position = 0 THEN p.messages END,
-        cr.name, cr.question
+        cr.name, cr.question, b.content_warnings
     FROM {TaskResponse._meta.db_table} tr
     JOIN {Response._meta.db_table} r ON r.id = tr.response_id
     JOIN {Task._meta.db_table} t ON t.id = tr.task_id
@@ -42,6 +43,7 @@ class TaskContent:
     question: str
     messages: list[dict[str, Any]]
     answers: Mapping[int, Answer]
+    content_warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def read_content(task_id: int) -> TaskContent:
         rows[0][5],
         json.loads(rows[0][3]),
         {key: stored_answer(text, json.loads(turns) if turns else None) for key, text, turns, *_ in rows},
+        split_warnings(rows[0][6]),
     )
 
 

@@ -17,6 +17,7 @@ from annotation.errors import MemberPaused, NotAMember
 from annotation.models import (
     Assignment,
     Batch,
+    ContentOptOut,
     CurrentJudgment,
     Import,
     Judgment,
@@ -39,6 +40,7 @@ ALIASES: dict[str, type[Model]] = {
     "j": Judgment,
     "k": TaskCount,
     "m": Membership,
+    "o": ContentOptOut,
     "q": QuestionSettings,
     "t": Task,
 }
@@ -51,7 +53,12 @@ _CURRENT_VERSIONS = f"""SELECT
     (SELECT MAX(q.version) FROM {_TABLE["q"]} WHERE q.project_id = %(project)s),
     (SELECT MAX(g.version) FROM {_TABLE["g"]} WHERE g.project_id = %(project)s)"""
 
-_IN_OPEN_BATCHES = """b.project_id = %(project)s AND b.state = 'open' AND b.visible
+# Nothing that the actor has said they do not want to see.
+_IS_WANTED = f"""(b.content_warnings IS NULL OR NOT EXISTS (SELECT 1 FROM {_TABLE["o"]}
+    WHERE o.annotator_id = %(actor)s AND o.project_id = b.project_id
+    AND b.content_warnings LIKE '%%|' || o.name || '|%%'))"""
+
+_IN_OPEN_BATCHES = f"""b.project_id = %(project)s AND b.state = 'open' AND b.visible AND {_IS_WANTED}
     AND (CAST(%(batch)s AS bigint) IS NULL OR b.id = CAST(%(batch)s AS bigint))"""
 
 _FROM_OPEN_BATCHES = f"FROM {_TABLE['t']} JOIN {_TABLE['b']} ON b.id = t.batch_id"
@@ -96,7 +103,8 @@ _LAST_ASSIGNMENT = f"""SELECT a.public_id FROM (
 # What a person has done and can be given, from counts alone; `parts` is of how many rows more than one for each count.
 _ANNOTATOR_COUNTS = f"""SELECT
         COALESCE(SUM(CASE WHEN k.annotator_id = 0 THEN 0 ELSE k.submitted END), 0) AS judged,
-        COALESCE(SUM(CASE WHEN b.state = 'open' AND b.visible THEN k.available ELSE 0 END), 0) AS left_for_actor,
+        COALESCE(SUM(CASE WHEN b.state = 'open' AND b.visible AND {_IS_WANTED} THEN k.available ELSE 0 END), 0)
+            AS left_for_actor,
         COUNT(*) - 2 * COUNT(DISTINCT k.batch_id) AS parts
     FROM {_TABLE["b"]} JOIN {_TABLE["k"]} ON k.batch_id = b.id
     WHERE b.project_id = %(project)s AND k.annotator_id IN (0, %(actor)s)"""

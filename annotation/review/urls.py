@@ -9,6 +9,7 @@ urlpatterns = [
     path("from-answers/", from_answers.batch_from_answers, name="batch_from_answers"),
     path("<int:pk>/", views.batch, name="batch"),
     path("<int:pk>/overlap/", views.change_overlap, name="change_overlap"),
+    path("<int:pk>/warnings/", views.set_warnings, name="set_warnings"),
     path("<int:pk>/exclude/", views.exclude_batch, name="exclude_batch"),
     path("<int:pk>/open/", views.open_batch, name="open_batch"),
     path("<int:pk>/close/", views.close_batch, name="close_batch"),

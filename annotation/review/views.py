@@ -15,7 +15,9 @@ from django.views.decorators.http import require_GET, require_POST
 from annotation.access import access_batch, access_judgment
 from annotation.batches import actions
 from annotation.batches.progress import batch_progress
+from annotation.batches.warnings import set_content_warnings
 from annotation.models import Batch, Judgment, Response
+from annotation.preferences.content_warnings import split_warnings
 from annotation.preferences.marks import show_marks
 from annotation.preferences.scale import describe_step, labels_to_responses, marks_by_label
 from annotation.rendering.conversation import display_task
@@ -73,6 +75,7 @@ def batch(request: ProjectRequest, pk: int) -> HttpResponse:
         "batch": batch,
         "progress": batch_progress(batch),
         "people": people,
+        "warnings": split_warnings(batch.content_warnings),
         "said": count_said(batch),
         "annotator_filter": listing.filters[0]["chosen"],
         "listing": listing,
@@ -185,6 +188,22 @@ def change_overlap(request: ProjectRequest, pk: int) -> HttpResponse:
         )
     else:
         messages.error(request, " ".join(" ".join(map(str, texts)) for texts in form.errors.values()))
+    return redirect("annotation:batch", slug=request.project.slug, pk=batch.pk)
+
+
+@require_POST
+@project_view(Capability.MANAGE)
+def set_warnings(request: ProjectRequest, pk: int) -> HttpResponse:
+    """What the batch warns of: names with commas between them."""
+    batch = access_batch(request.project, pk)
+    perform_action(
+        request,
+        set_content_warnings,
+        batch=batch,
+        names=request.POST.get("names", "")[:1_000].split(","),
+        expected=split_warnings(request.POST.get("expected", "")[:1_000]),
+        done="Saved. Who does not want to see it is not offered its tasks.",
+    )
     return redirect("annotation:batch", slug=request.project.slug, pk=batch.pk)
 
 

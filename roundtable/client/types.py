@@ -31,6 +31,7 @@ from roundtable.client.resources.batches import (
     Skip,
     TaskRowRequest,
 )
+from roundtable.client.resources.content_opt_outs import NewOptOutsRequest, OptOuts
 from roundtable.client.resources.criteria import Criterion, ListCriteriaQuery, NewCriterionRequest
 from roundtable.client.resources.datasets import (
     Dataset,
@@ -261,6 +262,7 @@ __all__ = [
     "NewGuidelineRequest",
     "NewInvitation",
     "NewInvitationRequest",
+    "NewOptOutsRequest",
     "NewProjectRequest",
     "NewPromptRowRequest",
     "NewPromptsRequest",
@@ -280,6 +282,7 @@ __all__ = [
     "OneRound",
     "OneRun",
     "OneSchedule",
+    "OptOuts",
     "OwnJudgment",
     "OwnQuestion",
     "PatchedChangedBatchRequest",

@@ -42,6 +42,8 @@ PAGES = {
     "work_done": ("get", {"reviewer", "manager"}, None, None),
     "asked_settings": ("get", {"manager"}, None, None),
     "ask": ("post", {"annotator"}, "own", {"text": "Which of the two is meant?"}),
+    "opt_outs": ("post", EVERYBODY, None, {}),
+    "set_warnings": ("post", {"manager"}, "batch", {}),
     "questions": ("get", {"reviewer", "manager"}, None, None),
     "answer_question": ("post", {"reviewer", "manager"}, "question", None),
     "guideline_versions": ("get", {"reviewer", "manager"}, None, None),
@@ -106,7 +108,15 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
             assert call(verb) in ({302, 405} if visitor == "nobody" else {405})
         status = call(method)
         if visitor in allowed:
-            redirects = ("open_batch", "close_batch", "exclude_batch", "new_batch", "change_overlap")
+            redirects = (
+                "open_batch",
+                "close_batch",
+                "exclude_batch",
+                "new_batch",
+                "change_overlap",
+                "set_warnings",
+                "opt_outs",
+            )
             # Without an answer the page is shown again: questions/test_views.py gives one.
             unanswered = status == 422 and name == "answer_question"
             assert status in (200, 201) or (status == 302 and name in redirects) or unanswered

@@ -134,6 +134,8 @@ TABLE = [
     row("POST", f"{P}/assignments/{{held}}/skip", {"annotator"}, {}, 204),
     row("GET", f"{P}/assignments/{{held}}/questions", {"annotator"}),
     row("POST", f"{P}/assignments/{{held}}/questions", {"annotator"}, {"text": "Which one is meant?"}),
+    row("GET", f"{P}/content-opt-outs", MEMBERS),
+    row("PUT", f"{P}/content-opt-outs", MEMBERS, {"names": []}, 200),
     row("GET", f"{P}/questions", REVIEWERS),
     row("POST", f"{P}/questions/{{question}}/answer", REVIEWERS, {"answer": "The first."}, 200),
     row("POST", f"{P}/assignments/{{skipped}}/undo-skip", {"annotator"}, None, 200),

@@ -29,7 +29,10 @@ PAGES = {
     Capability.OPEN: {"workspace:project"},
     Capability.ANNOTATE: {
         *(f"annotation:{name}" for name in "overview annotate guideline refresh_csrf next_task task".split()),
-        *(f"annotation:{name}" for name in "task_content draft submit skip undo_skip withdraw ask".split()),
+        *(
+            f"annotation:{name}"
+            for name in "task_content draft submit skip undo_skip withdraw ask opt_outs".split()
+        ),
     },
     Capability.REVIEW: {
         *(f"annotation:{name}" for name in "batches batch work_done judgment batch_task batch_skips".split()),
@@ -66,6 +69,7 @@ PAGES = {
                 "close_batch",
                 "exclude_batch",
                 "change_overlap",
+                "set_warnings",
                 "preview_guideline",
             )
         ),

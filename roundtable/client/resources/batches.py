@@ -32,6 +32,7 @@ class Batch(TypedDict):
     round_number: int | None
     state: Literal["draft", "open", "closed"]
     excluded: bool
+    content_warnings: list[str]
     created_at: str
 
 
@@ -74,12 +75,14 @@ class OneBatch(TypedDict):
     round_number: int | None
     state: Literal["draft", "open", "closed"]
     excluded: bool
+    content_warnings: list[str]
     created_at: str
     progress: Progress
 
 
 class PatchedChangedBatchRequest(TypedDict):
     overlap: NotRequired[int]
+    content_warnings: NotRequired[list[str]]
     expected_overlap: NotRequired[int]
 
 
@@ -159,7 +162,8 @@ class BatchesResource(Resource):
         )
 
     def update(self, id: int, **body: Unpack[PatchedChangedBatchRequest]) -> OneBatch:
-        """Change how many people judge each task; what is judged stays, and open slots follow."""
+        """Change how many people judge each task (what is judged stays, and open slots follow), or what it
+        warns of."""
         return cast(
             OneBatch,
             self.perform(

@@ -2,6 +2,7 @@
 
 from roundtable.client.resources.assignments import AssignmentsResource
 from roundtable.client.resources.batches import BatchesResource
+from roundtable.client.resources.content_opt_outs import ContentOptOutsResource
 from roundtable.client.resources.criteria import CriteriaResource
 from roundtable.client.resources.datasets import DatasetsResource
 from roundtable.client.resources.deliveries import DeliveriesResource
@@ -37,6 +38,7 @@ class ProjectResources:
     def __init__(self, transport: Transport, slug: str) -> None:
         self.assignments = AssignmentsResource(transport, slug)
         self.batches = BatchesResource(transport, slug)
+        self.content_opt_outs = ContentOptOutsResource(transport, slug)
         self.criteria = CriteriaResource(transport, slug)
         self.datasets = DatasetsResource(transport, slug)
         self.deliveries = DeliveriesResource(transport, slug)

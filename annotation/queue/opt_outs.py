@@ -1,0 +1,44 @@
+"""What a person does not want to see. Who says so is not offered tasks of batches with such a warning any more."""
+
+from collections.abc import Iterable
+
+from annotation.errors import InvalidBatch
+from annotation.models import Batch, ContentOptOut
+from annotation.preferences.content_warnings import clean_warnings, split_warnings
+from annotation.queue.search import lock_member
+from workspace.actions import record_audit
+from workspace.database import write_transaction
+from workspace.models import Project, User
+
+
+def known_warnings(project: Project) -> list[str]:
+    """Those of the project's batches that can be seen."""
+    stored = Batch.objects.filter(project=project, visible=True, content_warnings__isnull=False)
+    texts = stored.values_list("content_warnings", flat=True).distinct()
+    return sorted({name for text in texts for name in split_warnings(text)})
+
+
+def own_opt_outs(actor: User, project: Project) -> list[str]:
+    own = ContentOptOut.objects.filter(annotator=actor, project=project)
+    return list(own.order_by("name").values_list("name", flat=True))
+
+
+@write_transaction
+def set_opt_outs(*, actor: User, project: Project, names: Iterable[str]) -> list[str]:
+    """These and no others. What is on the actor's screen stays there. Raises NotAMember, InvalidBatch."""
+    wanted = clean_warnings(names)
+    lock_member(actor, project)
+    before = own_opt_outs(actor, project)
+    if unknown := sorted(set(wanted) - set(before) - set(known_warnings(project))):
+        raise InvalidBatch(f"No batch of the project warns of {unknown[0]}.", code="warning_unknown")
+    if wanted == before:
+        return before
+    own = ContentOptOut.objects.filter(annotator=actor, project=project)
+    own.exclude(name__in=wanted).delete()
+    ContentOptOut.objects.bulk_create(
+        [ContentOptOut(annotator=actor, project=project, name=name) for name in wanted if name not in before]
+    )
+    record_audit(
+        actor=actor, action="content.opt_out", project=project, target=actor, before=before, now=wanted
+    )
+    return wanted
