@@ -146,6 +146,9 @@ SETTINGS = {setting.name: setting for setting in (
              older_name="RUN_PASS_ENVIRONMENT"),
     _setting("RUN_KEEP_CHECKPOINTS", "switch", False, "checkpoints stay when a run is done; else they are removed once "
              "its result is saved"),
+    _setting("RUN_TIME_LIMIT_MINUTES", "integer", 0, "how long each start of a run may take that has no limit of its "
+             "own; then it is stopped with a checkpoint, and can be retried from it; `0`: as long as it takes",
+             minimum=0),
     _setting("RUN_THREADS", "integer", 0, "torch threads of a run; `0`: the cores the worker may use", minimum=0),
     # Reward models as a service
     _setting("SCORER_MAX_MODELS", "integer", 2, "how many reward models the workers keep loaded together to answer "

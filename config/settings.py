@@ -286,6 +286,8 @@ RUN_MIN_FREE_DISK_MB = env.read("RUN_MIN_FREE_DISK_MB")
 RUN_ENVIRONMENT_ALLOWLIST: list[str] = env.read("RUN_ENVIRONMENT_ALLOWLIST")
 # Whether checkpoints stay when a run is done; nothing needs them then.
 RUN_KEEP_CHECKPOINTS = env.read("RUN_KEEP_CHECKPOINTS")
+# Of a run that has no limit of its own. 0: none.
+RUN_TIME_LIMIT_MINUTES: int = env.read("RUN_TIME_LIMIT_MINUTES")
 # Torch threads of a run. 0: the cores the worker may use.
 RUN_THREADS = env.read("RUN_THREADS")
 

@@ -16,9 +16,14 @@ from runs.models import Artifact, Run
 from runs.paths import with_relative_paths
 from runs.run_kinds import RunKind
 from runs.states import FINISHED, RunState
+from runs.time_limits import MAX_MINUTES
 from runs.transitions import transition_run
 from workspace.actions import record_audit
+from workspace.errors import ActionError
 from workspace.models import Project, User
+from workspace.shown_values import Shown, require_shown, values_of
+
+LIMITS = ("time_limit_minutes",)
 
 
 def default_threads() -> int:
@@ -101,6 +106,27 @@ def cancel_run(*, actor: User, run: Run) -> Run:
 
 
 @transaction.atomic
+def limit_run(*, actor: User, run: Run, minutes: int | None, shown: Shown = None) -> Run:
+    """How long each start of it may take, from now on also the one that goes on; None: the site's own limit. Raises
+    ChangedMeanwhile, and ActionError for a number that cannot be or a run that is done.
+    """
+    if minutes is not None and not 1 <= minutes <= MAX_MINUTES:
+        sentence = f"A time limit is 1 to {MAX_MINUTES:,} minutes."
+        raise ActionError(sentence, code="bad_time_limit", fields={"time_limit_minutes": sentence})
+    locked = Run.objects.select_for_update(of=("self",)).select_related("project").get(pk=run.pk)
+    require_shown(shown, values_of(locked, LIMITS))
+    if locked.state == RunState.DONE:
+        raise RunChanged("The run is done: a limit is of no use to it.")
+    if locked.time_limit_minutes != minutes:
+        before, locked.time_limit_minutes = locked.time_limit_minutes, minutes
+        locked.save(update_fields=["time_limit_minutes"])
+        record_audit(
+            actor=actor, action="run.limit", project=locked.project, target=locked, before=before, now=minutes
+        )
+    return locked
+
+
+@transaction.atomic
 def retry_run(*, actor: User, run: Run) -> Run:
     """Queue a failed, refused or cancelled run again: same directory, last checkpoint, fresh attempts."""
     run = Run.objects.select_for_update().select_related("project").get(pk=run.pk)
@@ -142,6 +168,7 @@ def clone_run(
         parameters=run.parameters if parameters is None else dict(parameters),
         processes=run.processes,
         threads=run.threads,
+        time_limit_minutes=run.time_limit_minutes,
         max_attempts=run.max_attempts,
         requested_by=actor,
         cloned_from=run,

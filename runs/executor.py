@@ -41,6 +41,7 @@ from runs.recorded_models import CheckInterrupted, require_recorded_models
 from runs.results import save_result
 from runs.run_kinds import RunKind
 from runs.states import RunState
+from runs.time_limits import TimeLimit
 from workspace.errors import ActionError
 
 logger = logging.getLogger(__name__)
@@ -226,6 +227,7 @@ class RunExecutor:
     def _watch(self, process: Process, launch: Launch) -> int:
         """Until the command has ended: renew, copy progress, tick, pass on a cancel or a stop."""
         stop_sent_at: float | None = None
+        self.time_limit = TimeLimit(self.run, self.options.heartbeat_seconds)
         forced = False
         next_heartbeat = 0.0
         while (code := self.launcher.poll(process)) is None:
@@ -235,7 +237,8 @@ class RunExecutor:
                 self._renew_if_possible()
                 with self._renewing_in_background():
                     self.heartbeat()
-            if stop_sent_at is None and (self.cancel_requested or self.stop_requested()):
+            stops = self.cancel_requested or self.time_limit.look() or self.stop_requested()
+            if stop_sent_at is None and stops:
                 stop_sent_at = now
                 self.launcher.stop(process, launch, force=False)
             if (
@@ -272,6 +275,8 @@ class RunExecutor:
                 RunState.USER_ERROR,
                 reason or "The command refused its input and did not say why.",
             )
+        elif self.time_limit.is_over:
+            self._finish(RunState.FAILED, self.time_limit.sentence(outcome))
         elif outcome == "failed":
             self._retry_or_fail(reason or "The command failed and did not say why.")
         elif outcome in ("checkpointed", "paused") or self.stop_requested():

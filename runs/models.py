@@ -70,6 +70,9 @@ class Run(models.Model):
     )
     processes = models.PositiveSmallIntegerField(default=1)
     threads = models.PositiveSmallIntegerField(default=1, help_text="Threads of each process.")
+    time_limit_minutes = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of each start; empty: the site's (RUN_TIME_LIMIT_MINUTES)."
+    )
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     cloned_from = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="clones"

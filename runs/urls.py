@@ -12,5 +12,6 @@ urlpatterns = [
     path("<int:pk>/files/<str:name>", views.run_file, name="file"),
     path("<int:pk>/cancel/", views.cancel, name="cancel"),
     path("<int:pk>/retry/", views.retry, name="retry"),
+    path("<int:pk>/limit/", views.limit, name="limit"),
     path("<int:pk>/clone/", views.clone, name="clone"),
 ]

@@ -1,19 +1,23 @@
 """A project's runs, one run's page, and the parts of both that poll. Thin: read, or call an action."""
 
 import json
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.core.paginator import Paginator
 from django.http import FileResponse, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from runs import actions, run_files
 from runs.access import access_run, access_run_file, readable_files
+from runs.forms import TimeLimitForm
 from runs.models import Run, RunQuerySet, Worker
 from runs.presentation import run_display
+from workspace.changed_page import save_shown_values
 from workspace.models import Project
 from workspace.polling import content_fingerprint, poll_response
 from workspace.requests import ProjectRequest, perform_action, project_view
@@ -69,6 +73,8 @@ def run_page(request: ProjectRequest, pk: int) -> HttpResponse:
         "files": readable_files(run),
         "log_changed": True,
         "samples_changed": True,
+        "limit_form": TimeLimitForm(run=run),
+        "site_limit": settings.RUN_TIME_LIMIT_MINUTES,
     }
     return render(request, "runs/run.html", context)
 
@@ -173,6 +179,20 @@ def cancel(request: ProjectRequest, pk: int) -> HttpResponse:
 def retry(request: ProjectRequest, pk: int) -> HttpResponse:
     perform_action(request, actions.retry_run, run=access_run(request.project, pk))
     return redirect("runs:run", slug=request.project.slug, pk=pk)
+
+
+@require_POST
+@project_view(Capability.MANAGE)
+def limit(request: ProjectRequest, pk: int) -> HttpResponse:
+    run = access_run(request.project, pk)
+    return save_shown_values(
+        request,
+        lambda data: TimeLimitForm(data, run=access_run(request.project, pk)),
+        partial(actions.limit_run, run=run),
+        what=run.title,
+        back=reverse("runs:run", args=[request.project.slug, pk]),
+        done="The time limit is saved.",
+    )
 
 
 @require_POST

@@ -136,7 +136,13 @@ from roundtable.client.resources.rounds import (
     RoundValuesRequest,
     StageEntry,
 )
-from roundtable.client.resources.runs import GetRunsIdMetricsQuery, ListRunsQuery, Metrics, Result
+from roundtable.client.resources.runs import (
+    GetRunsIdMetricsQuery,
+    ListRunsQuery,
+    Metrics,
+    PatchedChangedRunRequest,
+    Result,
+)
 from roundtable.client.resources.schedules import (
     Firing,
     ListSchedulesQuery,
@@ -288,6 +294,7 @@ __all__ = [
     "PatchedChangedBatchRequest",
     "PatchedChangedMemberRequest",
     "PatchedChangedProjectRequest",
+    "PatchedChangedRunRequest",
     "PatchedChangedWebhookRequest",
     "PatchedDatasetDescriptionRequest",
     "PatchedModelDescriptionRequest",

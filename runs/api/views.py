@@ -11,11 +11,13 @@ from rest_framework.request import Request
 from runs import actions, run_files
 from runs.access import access_run, access_run_file, readable_files
 from runs.models import Artifact, Run
+from runs.time_limits import MAX_MINUTES
 from workspace.api.base import ProjectApiView
-from workspace.api.bodies import OrderField, PageQuery, Query
+from workspace.api.bodies import Body, OrderField, PageQuery, Query
 from workspace.api.fields import JsonValue
 from workspace.api.operations import operation
 from workspace.roles import Capability
+from workspace.shown_values import Shown, values_of
 
 MAX_RESULT_BYTES = 20_000_000
 
@@ -29,8 +31,8 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         model = Run
         fields = [
             "id", "kind", "kind_label", "title", "state", "attempt", "max_attempts", "progress", "error",
-            "cancel_requested", "processes", "threads", "requested_by", "cloned_from", "created_at", "started_at",
-            "finished_at",
+            "cancel_requested", "processes", "threads", "time_limit_minutes", "requested_by", "cloned_from",
+            "created_at", "started_at", "finished_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -91,10 +93,31 @@ class Runs(ProjectApiView):
         return self.project.runs.select_related("requested_by").defer("config", "parameters")
 
 
+class ChangedRun(Body):
+    time_limit_minutes = serializers.IntegerField(
+        min_value=1,
+        max_value=MAX_MINUTES,
+        allow_null=True,
+        help_text="Of each start; null: the site's own limit, if it has one.",
+    )
+
+
+def _limits(run: Run) -> dict[str, Any]:
+    return values_of(run, actions.LIMITS)
+
+
 class OneRun(ProjectApiView):
-    @operation(Capability.REVIEW, answers=OneRunSerializer)
+    @operation(Capability.REVIEW, answers=OneRunSerializer, changeable=_limits)
     def get(self, request: Request, pk: int) -> Run:
         """A run, with what was asked of it and what it made."""
+        return access_run(self.project, pk)
+
+    @operation(Capability.MANAGE, body=ChangedRun, answers=OneRunSerializer, changeable=_limits)
+    def patch(self, request: Request, pk: int, data: dict[str, Any], shown: Shown) -> Run:
+        """Change how long each start of it may take; of one that runs, too."""
+        run = access_run(self.project, pk)
+        if "time_limit_minutes" in data:
+            actions.limit_run(actor=self.actor, run=run, minutes=data["time_limit_minutes"], shown=shown)
         return access_run(self.project, pk)
 
 

@@ -79,7 +79,7 @@ PAGES = {
         ),
         *(f"rounds:{name}_schedule" for name in ("pause", "resume", "delete")),
         *(f"rounds:{name}_firing" for name in ("retry", "drop")),
-        *(f"runs:{name}" for name in ("cancel", "retry", "clone")),
+        *(f"runs:{name}" for name in ("cancel", "retry", "clone", "limit")),
         *(f"reward_models:{name}" for name in ("start_serving", "stop_serving")),
         *(f"data:{name}" for name in "undo_import new_upload begin_upload upload upload_pieces".split()),
         *(f"data:{name}" for name in "upload_live upload_bad_rows remove_upload".split()),

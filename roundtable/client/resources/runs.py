@@ -20,6 +20,10 @@ class Metrics(TypedDict):
     finished: bool
 
 
+class PatchedChangedRunRequest(TypedDict):
+    time_limit_minutes: NotRequired[int | None]
+
+
 class Result(TypedDict):
     result: Any
 
@@ -54,6 +58,17 @@ class RunsResource(Resource):
             OneRun,
             self.perform(
                 Operation("get_runs_id", "GET", "/projects/{slug}/runs/{id}", answer="json"), {"id": id}
+            ),
+        )
+
+    def update(self, id: int, **body: Unpack[PatchedChangedRunRequest]) -> OneRun:
+        """Change how long each start of it may take; of one that runs, too."""
+        return cast(
+            OneRun,
+            self.perform(
+                Operation("patch_runs_id", "PATCH", "/projects/{slug}/runs/{id}", answer="json"),
+                {"id": id},
+                body=body,
             ),
         )
 

@@ -63,6 +63,7 @@ class OneRun(TypedDict):
     cancel_requested: bool
     processes: int
     threads: int
+    time_limit_minutes: int | None
     requested_by: str
     cloned_from: int | None
     created_at: str
@@ -102,6 +103,7 @@ class Run(TypedDict):
     cancel_requested: bool
     processes: int
     threads: int
+    time_limit_minutes: int | None
     requested_by: str
     cloned_from: int | None
     created_at: str
