@@ -107,16 +107,14 @@ def cancel_run(*, actor: User, run: Run) -> Run:
 
 @transaction.atomic
 def limit_run(*, actor: User, run: Run, minutes: int | None, shown: Shown = None) -> Run:
-    """How long each start of it may take, from now on also the one that goes on; None: the site's own limit. Raises
-    ChangedMeanwhile, and ActionError for a number that cannot be or a run that is done.
+    """How long each start of it may take, from now on also the one that goes on; None: the site's own limit. A run made
+    again from it takes it over. Raises ChangedMeanwhile, and ActionError for a number that cannot be.
     """
     if minutes is not None and not 1 <= minutes <= MAX_MINUTES:
         sentence = f"A time limit is 1 to {MAX_MINUTES:,} minutes."
         raise ActionError(sentence, code="bad_time_limit", fields={"time_limit_minutes": sentence})
     locked = Run.objects.select_for_update(of=("self",)).select_related("project").get(pk=run.pk)
     require_shown(shown, values_of(locked, LIMITS))
-    if locked.state == RunState.DONE:
-        raise RunChanged("The run is done: a limit is of no use to it.")
     if locked.time_limit_minutes != minutes:
         before, locked.time_limit_minutes = locked.time_limit_minutes, minutes
         locked.save(update_fields=["time_limit_minutes"])

@@ -170,7 +170,7 @@ TABLE = [
     row("GET", f"{P}/runs/{{run}}/metrics", REVIEWERS),
     row("GET", f"{P}/runs/{{run}}/result", REVIEWERS),
     row("GET", f"{P}/runs/{{run}}/files/log.txt", REVIEWERS),
-    row("PATCH", f"{P}/runs/{{waiting_run}}", MANAGERS, {"time_limit_minutes": 90}, 200),
+    row("PATCH", f"{P}/runs/{{run}}", MANAGERS, {"time_limit_minutes": 90}, 200),
     row("POST", f"{P}/runs/{{waiting_run}}/cancel", MANAGERS, status=200),
     row("POST", f"{P}/runs/{{failed_run}}/resume", MANAGERS, status=200),
     row("POST", f"{P}/runs/{{run}}/clone", MANAGERS),
