@@ -73,5 +73,5 @@ def _told(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
+        return ", ".join(sorted(map(str, value)))  # a choice of several has no order
     return "" if value is None else str(value).replace("\r\n", "\n")
