@@ -1,7 +1,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from workspace import views
+from workspace import settings_views, views
 from workspace.tokens import views as token_views
 
 app_name = "workspace"
@@ -19,8 +19,8 @@ urlpatterns = [
     path("invitations/<str:token>/", views.accept_invitation, name="accept_invitation"),
     path("projects/new/", views.new_project, name="new_project"),
     path("projects/<slug:slug>/", views.project_page, name="project"),
-    path("projects/<slug:slug>/time-zone/", views.set_time_zone, name="set_time_zone"),
-    path("projects/<slug:slug>/splits/", views.set_splits, name="set_splits"),
+    path("projects/<slug:slug>/time-zone/", settings_views.set_time_zone, name="set_time_zone"),
+    path("projects/<slug:slug>/splits/", settings_views.set_splits, name="set_splits"),
     path("projects/<slug:slug>/people/", views.people, name="people"),
     path("projects/<slug:slug>/people/invite/", views.send_invitation, name="invite"),
     path(

@@ -1,8 +1,7 @@
 """Thin pages over workspace.actions: log in, projects, people, invitations."""
 
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -18,9 +17,8 @@ from django.urls import reverse, reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from workspace import actions, joining, project_settings
+from workspace import actions, joining
 from workspace.access import access_invitation, access_member
-from workspace.changed_page import save_shown_values
 from workspace.errors import ActionError
 from workspace.forms import (
     AcceptForm,
@@ -28,9 +26,6 @@ from workspace.forms import (
     LoginForm,
     PasswordForm,
     ProjectForm,
-    ShownValuesForm,
-    SplitsForm,
-    TimeZoneForm,
 )
 from workspace.front_door import disallowed_host, form_from_another_address, refusal, site_url
 from workspace.login_throttle import (
@@ -138,43 +133,6 @@ def project_page(request: ProjectRequest) -> HttpResponse:
     if Capability.REVIEW not in request.capabilities:
         return redirect("annotation:overview", slug=slug)
     return redirect("rounds:list", slug=slug)
-
-
-@require_POST
-@project_view(Capability.MANAGE)
-def set_time_zone(request: ProjectRequest) -> HttpResponse:
-    """The form is on the page of the project's settings."""
-    return _save_settings(
-        request,
-        TimeZoneForm,
-        project_settings.set_time_zone,
-        done=f"Times are those of {request.POST.get('time_zone', '')} now.",
-    )
-
-
-@require_POST
-@project_view(Capability.MANAGE)
-def set_splits(request: ProjectRequest) -> HttpResponse:
-    """The form is on the page of the project's settings."""
-    return _save_settings(
-        request,
-        SplitsForm,
-        project_settings.set_splits,
-        done="Saved. Prompts that come from now on are divided so.",
-    )
-
-
-def _save_settings(
-    request: ProjectRequest, form: Callable[..., ShownValuesForm], save: Callable[..., Any], *, done: str
-) -> HttpResponse:
-    return save_shown_values(
-        request,
-        lambda data: form(data, project=Project.objects.get(pk=request.project.pk)),
-        partial(save, project=request.project),
-        what="Settings",
-        back=reverse("annotation:settings", args=[request.project.slug]),
-        done=done,
-    )
 
 
 @require_GET
