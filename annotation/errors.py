@@ -92,3 +92,9 @@ class IdempotencyKeyReused(ActionError):
 
 class DraftTooLarge(ActionError):
     code = "draft_too_large"
+
+
+class NothingToMeasure(ActionError):
+    """Quality is asked for where nothing is judged."""
+
+    code = "nothing_to_measure"

@@ -7,4 +7,5 @@ urlpatterns = [
     path("settings/", include("annotation.guidelines.urls")),
     path("batches/", include("annotation.review.urls")),
     path("questions/", include("annotation.questions.urls")),
+    path("quality/", include("annotation.quality.urls")),
 ]

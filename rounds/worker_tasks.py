@@ -6,6 +6,8 @@ from annotation.datasets.freezing import FREEZE
 from annotation.exporting.pushing import PUSH as PUSH_DATASET
 from annotation.importing.uploads.actions import forget_abandoned_uploads
 from annotation.importing.uploads.run_kinds import RUN_KINDS as UPLOAD_KINDS
+from annotation.quality.actions import queue_due_measurements
+from annotation.quality.run_kind import MEASURE
 from annotation.queue.actions import sweep_expired_leases
 from annotation.rendering import html_cache
 from events.actions import forget_old_deliveries
@@ -26,7 +28,7 @@ RUN_KINDS: tuple[RunKind, ...] = (
     *UPLOAD_KINDS,
     *REWARD_MODEL_KINDS,
     *POLICY_KINDS,
-    *(FREEZE, PUSH_DATASET, PUSH_REWARD_MODEL, PUSH_POLICY),
+    *(FREEZE, MEASURE, PUSH_DATASET, PUSH_REWARD_MODEL, PUSH_POLICY),
 )
 
 
@@ -49,12 +51,16 @@ def housekeeping() -> None:
 
 
 def periodic_tasks() -> bool:
-    """Sweep lapsed leases, advance rounds, start what is scheduled, tell of events; True while something moved."""
+    """Sweep lapsed leases, advance rounds, start what is scheduled, measure what has grown, tell of events.
+
+    True while something moved.
+    """
     swept = sweep_expired_leases()
     moved = advance_rounds()
     # After the rounds: one that has just ended makes room for what waits for it.
     fired = fire_due_schedules()
+    queued = queue_due_measurements()
     publish_events()
     deliver_in_background()
     housekeeping()
-    return bool(swept or moved or fired)
+    return bool(swept or moved or fired or queued)

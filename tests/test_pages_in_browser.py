@@ -22,6 +22,7 @@ from rounds.plans import preset_plan
 from rounds.schedules.actions import create_schedule
 from rounds.schedules.triggers import every_week
 from runs.models import Artifact
+from tests.annotation.quality.reports import make_report
 from workspace.actions import invite, set_role
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -73,6 +74,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
     exclude_batch(actor=max_, batch=imported_batch)
     set_role(actor=max_, project=project, user=make_user("a-colleague-with-a-long-name"), role="annotator")
     _, token = invite(actor=max_, project=project, role="annotator", note="Nia")
+    report = make_report(project, max_, [max_, judged.annotator], apart=[(imported_batch.pk, judged.task_id)])
     webhook = create_webhook(
         actor=max_,
         project=project,
@@ -119,6 +121,14 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "first steps": reverse("rounds:first_steps", args=slug),
         "versions": reverse("annotation:guideline_versions", args=slug),
         "work done": reverse("annotation:work_done", args=slug),
+        "quality": reverse("annotation:quality", args=slug),
+        "annotators": reverse("annotation:quality_annotators", args=slug),
+        "annotator": reverse("annotation:quality_annotator", args=[*slug, judged.annotator.pseudonym]),
+        "pair of annotators": reverse(
+            "annotation:quality_pair", args=[*slug, report.annotator_pairs.get().pk]
+        ),
+        "uncertain tasks": reverse("annotation:uncertain_tasks", args=slug),
+        "leaderboard": reverse("annotation:leaderboard", args=slug),
         "task": reverse("annotation:batch_task", args=[*slug, imported_batch.pk, judged.task_id]),
         "judgment": reverse("annotation:judgment", args=[*slug, imported_batch.pk, judged.pk]),
         "skips": reverse("annotation:batch_skips", args=[*slug, imported_batch.pk]),

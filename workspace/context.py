@@ -18,6 +18,12 @@ REVIEW_PAGES = (
     "batch_from_answers",
     "questions",
     "answer_question",
+    "quality",
+    "quality_annotators",
+    "quality_annotator",
+    "quality_pair",
+    "uncertain_tasks",
+    "leaderboard",
 )
 SETTINGS_PAGES = ("settings", "asked_settings", "guideline_versions", "guideline_version")
 

@@ -14,6 +14,13 @@ from annotation.models.prompts import (
     hash_messages,
     new_external_id,
 )
+from annotation.models.quality import (
+    QualityAgreement,
+    QualityAnnotator,
+    QualityAnnotatorPair,
+    QualityReport,
+    TaskConsensus,
+)
 from annotation.models.questions import TaskQuestion
 from annotation.models.rendered import RenderedText
 from annotation.models.responses import Demonstration, Response, Source
@@ -39,11 +46,16 @@ __all__ = [
     "PromptGroupKey",
     "PromptSet",
     "PromptSetMember",
+    "QualityAgreement",
+    "QualityAnnotator",
+    "QualityAnnotatorPair",
+    "QualityReport",
     "RenderedText",
     "Response",
     "COUNTED_PURPOSES",
     "Source",
     "Task",
+    "TaskConsensus",
     "TaskCount",
     "TaskQuerySet",
     "TaskQuestion",

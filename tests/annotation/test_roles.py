@@ -9,6 +9,7 @@ from django.urls import reverse
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.questions.actions import ask_question
 from annotation.queue.actions import claim_task
+from tests.annotation.quality.reports import make_report
 from workspace.actions import publish_guideline
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -46,6 +47,13 @@ PAGES = {
     "set_warnings": ("post", {"manager"}, "batch", {}),
     "questions": ("get", {"reviewer", "manager"}, None, None),
     "answer_question": ("post", {"reviewer", "manager"}, "question", None),
+    "quality": ("get", {"reviewer", "manager"}, None, None),
+    "measure_again": ("post", {"manager"}, None, {}),
+    "quality_annotators": ("get", {"reviewer", "manager"}, None, None),
+    "quality_annotator": ("get", {"reviewer", "manager"}, "measured", None),
+    "quality_pair": ("get", {"reviewer", "manager"}, "measured pair", None),
+    "uncertain_tasks": ("get", {"reviewer", "manager"}, None, None),
+    "leaderboard": ("get", {"manager"}, None, None),
     "guideline_versions": ("get", {"reviewer", "manager"}, None, None),
     "guideline_version": ("get", {"reviewer", "manager"}, "version", None),
     "preview_guideline": ("post", {"manager"}, None, {}),
@@ -91,6 +99,10 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
         kwargs["judgment_pk"] = judgment.pk
     if needs == "question":
         kwargs["pk"] = ask_question(actor=ada, assignment=assignment, text="Which?").pk
+    if needs in ("measured", "measured pair"):
+        report = make_report(project, visitors["manager"], [ada, visitors["reviewer"]])
+        pair = report.annotator_pairs.get()
+        kwargs |= {"pseudonym": ada.pseudonym} if needs == "measured" else {"pk": pair.pk}
     address = reverse(f"annotation:{name}", kwargs=kwargs)
 
     def call(verb):
@@ -116,6 +128,7 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
                 "change_overlap",
                 "set_warnings",
                 "opt_outs",
+                "measure_again",
             )
             # Without an answer the page is shown again: questions/test_views.py gives one.
             unanswered = status == 422 and name == "answer_question"
