@@ -30,6 +30,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from load.comparisons import comparisons, write_lines
 from load.our_site import OurSite
 from load.peer_site import LabelStudio
 from load.postgres import Cluster
@@ -123,10 +124,37 @@ def measure_ours(
         if options.kills:
             results["killed"] = play(rate, meanwhile=lambda: kill_workers(site, options), **pids)
             show([name, f"the same, {options.kills} workers killed"], results["killed"])
+        if options.import_rows:
+            results["importing"] = play_beside_import(site, options, rate, filled["project"], pids)
+            show([name, f"the same, {options.import_rows} comparisons imported"], results["importing"])
         site.stop()
         results["counts"] = site.count(accepted)
         print(f"  {name}: {results['counts']}", flush=True)
     return results
+
+
+def play_beside_import(
+    site: OurSite, options: argparse.Namespace, plan: Figures, project: str, pids: dict[str, int]
+) -> Figures:
+    """The plan while a file is imported into the same project by a command; with the import's seconds."""
+    source = site.folder.parent / f"import-{options.import_rows}.jsonl"
+    write_lines(source, comparisons(options.import_rows))
+    ended = threading.Event()
+    took = 0.0
+
+    def import_file() -> None:
+        nonlocal took
+        time.sleep(options.warmup)
+        begun = time.monotonic()
+        try:
+            site.run("manage.py", "import_comparisons", project, str(source), "--format", "trl")
+        finally:
+            took = time.monotonic() - begun
+            ended.set()
+
+    figures = play(plan, meanwhile=import_file, **pids)
+    ended.wait()
+    return figures | {"import_s": round(took, 1)}
 
 
 def kill_workers(site: OurSite, options: argparse.Namespace) -> None:
@@ -286,6 +314,12 @@ def parse_options() -> argparse.Namespace:
         type=int,
         default=3,
         help="web workers killed in the second open loop (default: 3; 0: none)",
+    )
+    add(
+        "--import-rows",
+        type=int,
+        default=0,
+        help="comparisons imported into the project during another open loop (default: 0: none)",
     )
     add("--workers", type=int, help="web workers (default: what the site takes by itself)")
     add(

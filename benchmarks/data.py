@@ -13,47 +13,22 @@ of the API's lists, by filters too, one request at a time; the slower database),
 import argparse
 import json
 import os
-import random
 import shutil
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from annotation_load import empty_database
 from load.api_lists import measure_lists
+from load.comparisons import comparisons, write_lines
 from load.our_site import OurSite
 from load.peer_site import LabelStudio
 from load.postgres import Cluster
 
 STEPS = Path(__file__).with_name("load") / "data_steps.py"
 Figures = dict[str, Any]
-
-
-def comparisons(number: int) -> Iterator[dict[str, Any]]:
-    """Pairs of answers of about 330 characters, by twenty annotators, each of its own prompt; none is a tie."""
-    chance = random.Random(1)
-    words = ["".join(chance.choice("abcdefghij") for _ in range(chance.randint(2, 9))) for _ in range(2000)]
-
-    def text(count: int) -> str:
-        return " ".join(chance.choices(words, k=count))
-
-    for row in range(number):
-        yield {
-            "prompt": f"Question {row}: {text(18)}?",
-            "chosen": f"{row} yes, {text(50)}.",
-            "rejected": f"{row} no, {text(50)}.",
-            "strength": row % 4,
-            "annotator": f"annotator {row % 20}",
-        }
-
-
-def write_lines(path: Path, rows: Iterator[dict[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps({**row, "prompt": [{"role": "user", "content": row["prompt"]}]}) + "\n")
 
 
 def run_step(site: OurSite, database: str, *words: str) -> Figures:

@@ -94,8 +94,9 @@ def add_prompts(
     InvalidText, and PromptConflict for an id that is taken by another conversation, and for a split that is not the
     side of a prompt that begins alike.
     """
-    # Whoever adds prompts that begin alike at the same time sees this one's side.
-    project = Project.objects.select_for_update().get(pk=project.pk)
+    # Whoever adds prompts that begin alike at the same time sees this one's side. (no_key: rows that only name the
+    # project, such as those of every judgment's audit, need not wait.)
+    project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     cleaned = [_clean_prompt_row(row) for row in rows]
     by_id: dict[str, Prompt] = {}
     by_content: dict[str, Prompt] = {}

@@ -6,17 +6,22 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils.dateparse import parse_datetime
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
 from annotation.importing.annotators import AnnotatorResolver
+from annotation.importing.beside import Beside
 from annotation.importing.readers.judgments import ImportedJudgment
 from annotation.importing.staging import StagedTask, Staging
+from annotation.importing.turns import Turns
 from annotation.importing.unfinished import keep_alive
 from annotation.importing.watching import current_watch
 from annotation.judging.bulk import NewJudgment, add_judgments
@@ -143,22 +148,36 @@ def _new_judgment(
     )
 
 
-@transaction.atomic
-def _insert_chunk(
-    actor: User, batch: Batch, staged: Sequence[StagedTask], annotators: AnnotatorResolver, source_name: str
-) -> None:
-    """One chunk of tasks with their judgments."""
-    project = batch.project
-    # More judgments than one task may have: a second task with the same responses.
-    parts = [
-        (task.number, part, task.judgments[start : start + MAX_OVERLAP])
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """A task to be stored: judgments of a staged one, as many as a task may have; the rest goes into further tasks."""
+
+    number: int
+    part: int
+    judgments: list[ImportedJudgment]
+
+    @property
+    def first(self) -> ImportedJudgment:
+        return self.judgments[0]
+
+
+def _parts(staged: Sequence[StagedTask]) -> list[_Part]:
+    return [
+        _Part(number=task.number, part=part, judgments=task.judgments[start : start + MAX_OVERLAP])
         for task in staged
         for part, start in enumerate(range(0, len(task.judgments), MAX_OVERLAP))
     ]
-    firsts = [judgments[0] for _, _, judgments in parts]
+
+
+@transaction.atomic
+def _insert_contents(
+    actor: User, batch: Batch, parts: Sequence[_Part], source_name: str
+) -> tuple[list[Prompt], list[list[Response]]]:
+    """The prompts and responses of a chunk of tasks."""
+    firsts = [part.first for part in parts]
     prompts = add_prompts(
         actor=actor,
-        project=project,
+        project=batch.project,
         rows=[
             {
                 "messages": first.prompt,
@@ -170,7 +189,19 @@ def _insert_chunk(
         ],
         from_import=batch.from_import,
     )
-    responses = _add_responses(actor, batch, firsts, prompts, source_name)
+    return prompts, _add_responses(actor, batch, firsts, prompts, source_name)
+
+
+@transaction.atomic
+def _insert_tasks(
+    actor: User,
+    batch: Batch,
+    parts: Sequence[_Part],
+    contents: tuple[list[Prompt], list[list[Response]]],
+    annotators: AnnotatorResolver,
+) -> None:
+    """The chunk's tasks with their judgments."""
+    prompts, responses = contents
     tasks = add_tasks(
         actor=actor,
         batch=batch,
@@ -178,19 +209,25 @@ def _insert_chunk(
             NewTask(
                 prompt=prompt,
                 responses=own,
-                purpose=first.purpose,
-                required_judgments=len(judgments),
-                counted_judgments=len(judgments) if first.purpose in COUNTED_PURPOSES else 0,
+                purpose=part.first.purpose,
+                required_judgments=len(part.judgments),
+                counted_judgments=len(part.judgments) if part.first.purpose in COUNTED_PURPOSES else 0,
             )
-            for first, prompt, own, (_, _, judgments) in zip(firsts, prompts, responses, parts, strict=True)
+            for part, prompt, own in zip(parts, prompts, responses, strict=True)
         ],
     )
     rows = [
         _new_judgment(
-            batch.from_import, task, own, judgment, annotators, (number, part, index), is_new_task=True
+            batch.from_import,
+            task,
+            own,
+            judgment,
+            annotators,
+            (part.number, part.part, index),
+            is_new_task=True,
         )
-        for (number, part, judgments), task, own in zip(parts, tasks, responses, strict=True)
-        for index, judgment in enumerate(judgments)
+        for part, task, own in zip(parts, tasks, responses, strict=True)
+        for index, judgment in enumerate(part.judgments)
     ]
     add_judgments(actor=actor, batch=batch, rows=rows)
 
@@ -224,6 +261,15 @@ def _insert_joined(
         add_judgments(actor=actor, batch=batch, rows=rows)
 
 
+def _beside() -> AbstractContextManager[Beside | None]:
+    """PostgreSQL stores a chunk's tasks while the prompts and responses of the next one come in: a transaction each,
+    in two connections. SQLite has one writer, and nobody else sees what a caller's transaction has written.
+    """
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        return nullcontext()
+    return Beside("tasks of an import")
+
+
 class JudgmentInsertion:
     """Chunk by chunk: new tasks into an invisible batch, then judgments of known tasks.
 
@@ -247,15 +293,25 @@ class JudgmentInsertion:
         self.batch: Batch | None = None
 
     def insert(self, staging: Staging) -> None:
-        for tasks in _chunks(staging.tasks()):
-            with transaction.atomic():
-                self._go_on()
-                if self.batch is None:
-                    self.batch = self._create_batch()
-                _insert_chunk(self._actor, self.batch, tasks, self._annotators, self._name)
-            current_watch().advance(len(tasks))
+        turns = Turns()
+        with _beside() as beside:
+            for tasks in _chunks(staging.tasks()):
+                parts = _parts(tasks)
+                with turns.writing(), transaction.atomic():
+                    self._go_on()
+                    if self.batch is None:
+                        self.batch = self._create_batch()
+                    contents = _insert_contents(self._actor, self.batch, parts, self._name)
+                    insert_tasks = partial(
+                        _insert_tasks, self._actor, self.batch, parts, contents, self._annotators
+                    )
+                    if beside is None:
+                        insert_tasks()
+                if beside is not None:
+                    beside.call(insert_tasks)
+                current_watch().advance(len(tasks))
         for joined in _in_chunks(staging.joined()):
-            with transaction.atomic():
+            with turns.writing(), transaction.atomic():
                 _insert_joined(self._actor, self._go_on(), joined, self._annotators)
             current_watch().advance(0)
 

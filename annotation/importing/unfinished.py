@@ -135,7 +135,7 @@ def _rarely_collecting() -> Iterator[None]:
     as Python does takes a tenth of its time.
     """
     before = gc.get_threshold()
-    gc.set_threshold(100_000, *before[1:])
+    gc.set_threshold(1_000_000, *before[1:])
     try:
         yield
     finally:

@@ -199,7 +199,7 @@ def test_a_label_of_one_for_the_first_answer_is_not_read_the_other_way_round(bri
 def test_nobody_sees_a_batch_before_its_last_row_is_in(bring, monkeypatch):
     """An insert that breaks in its second chunk leaves nothing that counts or shows."""
     monkeypatch.setattr(insertion, "TASKS_PER_CHUNK", 10)
-    whole, calls = insertion._insert_chunk, []
+    whole, calls = insertion._insert_tasks, []
 
     def break_second(*args):
         calls.append(args)
@@ -207,26 +207,26 @@ def test_nobody_sees_a_batch_before_its_last_row_is_in(bring, monkeypatch):
             raise RuntimeError("power cut")
         whole(*args)
 
-    monkeypatch.setattr(insertion, "_insert_chunk", break_second)
+    monkeypatch.setattr(insertion, "_insert_tasks", break_second)
     rows = [PAIR | {"prompt": f"Q {n}?"} for n in range(25)]
     with pytest.raises(RuntimeError):
         bring(rows)
     assert not any(model.objects.exists() for model in (Batch, Task, Judgment, Response, Prompt, Import))
     assert [event.details["judgments"] for event in AuditEvent.objects.filter(action="import.clear")] == [10]
-    monkeypatch.setattr(insertion, "_insert_chunk", whole)
+    monkeypatch.setattr(insertion, "_insert_tasks", whole)
     again, _ = bring(rows)
     assert (again.visible, again.name) == (True, "rows.jsonl")
     assert Judgment.objects.in_visible_batches().count() == 25
 
 
 def test_an_import_that_breaks_at_once_leaves_nothing(bring, monkeypatch):
-    whole, before = insertion._insert_chunk, everything()
+    whole, before = insertion._insert_tasks, everything()
 
     def break_after(*args):
         whole(*args)
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr(insertion, "_insert_chunk", break_after)
+    monkeypatch.setattr(insertion, "_insert_tasks", break_after)
     with pytest.raises(RuntimeError):
         bring([PAIR | {"annotator": "kim"}])
     assert everything() == before
@@ -430,7 +430,7 @@ from annotation.importing import actions, insertion
 from workspace.models import Project, User
 from pathlib import Path
 insertion.TASKS_PER_CHUNK = 20
-whole = insertion._insert_chunk
+whole = insertion._insert_tasks
 chunks = []
 def tell(*args):
     whole(*args)
@@ -438,7 +438,7 @@ def tell(*args):
     if len(chunks) == 3:
         print("third chunk", flush=True)
         sys.stdin.read()  # until it is killed
-insertion._insert_chunk = tell
+insertion._insert_tasks = tell
 project = Project.objects.get(slug=sys.argv[1])
 actor = User.objects.get(username="max")
 actions.import_comparisons(actor=actor, project=project, path=Path(sys.argv[2]), format="trl")
@@ -471,9 +471,9 @@ def test_an_import_killed_in_the_middle_leaves_nothing_that_counts(project, writ
     assert 40 <= Judgment.objects.count() < 2_000
     assert not Judgment.objects.in_visible_batches().exists()
     assert find_counter_drift(project=project) == []
-    # Whole chunks only: no task without its responses and judgment.
+    # Whole chunks only: no task without its responses and judgment. (PostgreSQL stores the responses of the next.)
     assert not Task.objects.filter(task_responses__isnull=True).exists()
-    assert Task.objects.count() == Judgment.objects.count() == Response.objects.count() // 2
+    assert Task.objects.count() == Judgment.objects.count() <= Response.objects.count() // 2
     # The same command again clears it, says so, and brings all in.
     left, broken_off = Judgment.objects.count(), Import.objects.get().created_at
     out = StringIO()

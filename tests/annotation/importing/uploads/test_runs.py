@@ -91,7 +91,7 @@ def test_killed_in_the_middle_nothing_is_visible_and_the_same_run_succeeds(large
         try:
             while not over.wait(0.002):
                 pid = Run.objects.get(pk=run.pk).pid
-                if pid and Import.objects.filter(run=run).exists():
+                if pid and Judgment.objects.filter(from_import__run=run).exists():
                     os.kill(pid, signal.SIGKILL)
                     killed.append(Judgment.objects.count())
                     return
