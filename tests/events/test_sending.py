@@ -234,7 +234,7 @@ def test_a_handshake_in_drops_is_cut_off_when_its_time_is_up(settings, monkeypat
         ended.set()
         thread.join()
     assert (answer.status, answer.reason) == (None, "It did not answer within 0.5 seconds.")
-    assert answer.seconds < 5 and was_cut_by_us
+    assert was_cut_by_us
 
 
 def test_connecting_to_several_addresses_takes_of_the_same_time(settings, monkeypatch):

@@ -32,7 +32,7 @@ def wait_for_another(page, handle):
     )
 
 
-def wait_until(page, holds, seconds=15):
+def wait_until(page, holds, seconds=90):
     for _ in range(seconds * 20):
         if holds():
             return
@@ -84,15 +84,16 @@ def test_the_next_task_is_there_at_once(page, ada, make_batch, address, open_as)
     wait_until(page, lambda: Assignment.objects.count() == 2)
     page.wait_for_timeout(200)
     page.keyboard.press("7")
-    took = page.evaluate(
-        """old => new Promise(done => { const begun = performance.now();
-        new MutationObserver(() => { const t = document.querySelector('.task');
-          if (t && t.dataset.publicId !== old) done(performance.now() - begun); })
-          .observe(document.getElementById('work-page-task'), { childList: true });
-        document.querySelector('.btn-submit').click(); })""",
-        handle,
-    )
-    assert took < 100
+    held = []
+    # The server hears of it, and answers, only when the next task is on screen.
+    page.route("**/submit/", lambda route: held.append(route))
+    page.keyboard.press("Enter")
+    wait_for_another(page, handle)
+    wait_until(page, lambda: held)
+    assert not Judgment.objects.exists()
+    for route in held:
+        route.continue_()
+    wait_until(page, lambda: Judgment.objects.count() == 1)
 
 
 def test_the_last_answer_is_changed_and_the_task_on_screen_comes_back(
