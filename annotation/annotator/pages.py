@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotation.access import access_assignment
 from annotation.annotator.presenter import PAGE_VERSION, browser_storage_key, guideline_content
-from annotation.annotator.progress import annotator_progress, recent_judgments
+from annotation.annotator.progress import annotator_progress, recent_judgments, time_worked
 from annotation.annotator.shortcuts import SHORTCUT_GROUPS, key_caps, shortcut_table
 from annotation.models import Assignment, Batch
 from annotation.preferences.scale import tiers_to_labels
@@ -41,6 +41,7 @@ def work_page_context(actor: User, project: Project, assignment: Assignment | No
         "shortcut_table": shortcut_table(),
         "keys": key_caps(),
         "page_version": PAGE_VERSION,
+        "worked": time_worked(actor, project),
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
         "guideline": guideline_content(project),
         # Under which the annotator judged last: a newer one is news.
@@ -79,6 +80,7 @@ def overview(request: ProjectRequest) -> HttpResponse:
             for question in questions_of(request.user, project, 10)
         ],
         "keys": key_caps(),
+        "worked": time_worked(request.user, project),
         "guideline": guideline_content(project)["html"],
     }
     return render(request, "annotation/annotator/overview.html", context)

@@ -81,6 +81,7 @@ SHORTCUT_GROUPS = (
             Shortcut("go_to_marks", {"M": None}, "To the marks of the answers: there a digit chooses"),
             Shortcut("open_note", {"N": None}, "Write a note"),
             Shortcut("go_back", {"Z": None}, "Back to the last answer, or to the task just skipped"),
+            Shortcut("pause", {"P": None}, "Pause: the clock stops and the task is hidden; again goes on"),
             Shortcut("show_keys", {"?": None}, "This list"),
         ),
     ),

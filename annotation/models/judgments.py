@@ -121,7 +121,11 @@ class Judgment(models.Model):
                 name="judgment_withdrawn_valid",
             ),
         ]
-        indexes = [models.Index(fields=["task", "annotator"], name="judgment_by_task")]
+        indexes = [
+            models.Index(fields=["task", "annotator"], name="judgment_by_task"),
+            # What somebody worked today and this week.
+            models.Index(fields=["annotator", "created_at"], name="judgment_own_time"),
+        ]
 
 
 class CurrentJudgment(models.Model):

@@ -46,12 +46,17 @@
     document.addEventListener("keydown", (event) => {
       if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
       const target = event.target;
-      if (submits(event) && (event.ctrlKey || event.metaKey) && !event.repeat) {
+      if (submits(event) && (event.ctrlKey || event.metaKey) && !event.repeat && !root.classList.contains("is-paused")) {
         event.preventDefault();
         commands.submit();
         return;
       }
       if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+      // While the clock is stopped there is nothing to judge: only its own key works.
+      if (root.classList.contains("is-paused")) {
+        if ((find("every_task", event) || {}).action === "pause" && !event.repeat) commands.pause();
+        return;
+      }
       if (target.closest(TEXT_FIELDS)) {
         if (event.key === "Escape") leaveTextField();
         return;

@@ -52,23 +52,7 @@
       rejections.add({ publicId: entry.publicId, message, url });
     },
   });
-  const clock = Roundtable.watchActiveTime({
-    onActive(seconds) {
-      if (!current) return;
-      current.seconds += seconds;
-      if (current.evidence) current.evidence.look(seconds * 1000);
-    },
-    onChange() {},
-  });
-  let isLooking = false;
-  window.addEventListener("scroll", () => {
-    if (isLooking) return;
-    isLooking = true;
-    window.requestAnimationFrame(() => {
-      isLooking = false;
-      if (current && current.evidence) current.evidence.look(0);
-    });
-  }, { passive: true });
+  const clock = Roundtable.startClock(workPage, taskContainer, { currentTask, announce: statusBar.announce, onPause: drafts.keepIfTouched });
 
   const updateProgress = (newProgress) => {
     if (newProgress) progress = newProgress;
@@ -93,6 +77,7 @@
       onCancel: cancelRevision,
     });
     updateProgress();
+    clock.draw();
   };
   const showWaiting = (words) => {
     Roundtable.showWaiting(taskContainer, words);
@@ -251,6 +236,7 @@
     const draft = current.draft();
     const { marks, confidence, rationale, flags, seconds, idempotency_key } = draft;
     const evidence = current.evidenceOfJudgment();
+    clock.add(seconds);
     if (!isRevision && prefetched && ahead) claims.set(publicId, ahead.public_id);
     const versions = { guideline_version: guideline.version(), settings_version: data.settings_version };
     outbox.add({
@@ -307,6 +293,7 @@
       go_back: goBack,
       open_note: () => { if (current && current.node) current.openNote(); },
       show_keys: () => openDialog("keys-dialog"),
+      pause: clock.togglePause,
     },
     leaveTextField: () => taskContainer.focus(),
   });
@@ -353,6 +340,7 @@
   };
   window.addEventListener("pageshow", ({ persisted }) => { if (persisted) showWhatIsLeft(); });
   const start = async () => {
+    clock.resumePause();
     const { firstTask } = workPage.dataset;
     rejections.showKept({ opened: firstTask });
     await outbox.flush();

@@ -59,6 +59,7 @@ def test_what_each_key_does():
         "M": ("go_to_marks", None),
         "N": ("open_note", None),
         "Z": ("go_back", None),
+        "P": ("pause", None),
         "?": ("show_keys", None),
     }
     assert done[PAIR] == {str(value): ("choose_point", value) for value in range(9)}
@@ -117,10 +118,10 @@ def test_a_digit_means_the_same_in_a_pair_and_in_a_ranking():
 
 
 @pytest.fixture
-def skip_with_p(monkeypatch):
-    """The table with one key more: P skips as well."""
+def skip_with_y(monkeypatch):
+    """The table with one key more: Y skips as well."""
     everywhere, *kinds = SHORTCUT_GROUPS
-    more = Shortcut("skip", {"P": None}, "Pass this task on")
+    more = Shortcut("skip", {"Y": None}, "Pass this task on")
     groups = (replace(everywhere, shortcuts=(*everywhere.shortcuts, more)), *kinds)
     monkeypatch.setattr(shortcuts, "SHORTCUT_GROUPS", groups)
     monkeypatch.setattr(pages, "SHORTCUT_GROUPS", groups)
@@ -128,25 +129,25 @@ def skip_with_p(monkeypatch):
 
 @pytest.mark.db
 @pytest.mark.django_db
-def test_a_new_entry_is_in_the_dialog_and_in_what_the_script_reads(client, ada, project, skip_with_p):
+def test_a_new_entry_is_in_the_dialog_and_in_what_the_script_reads(client, ada, project, skip_with_y):
     client.force_login(ada)
     page = client.get(reverse("annotation:annotate", args=[project.slug])).content.decode()
-    assert "<dt><kbd>P</kbd></dt><dd>Pass this task on</dd>" in page
+    assert "<dt><kbd>Y</kbd></dt><dd>Pass this task on</dd>" in page
     table = re.search(r'<script id="shortcuts" type="application/json">(.*?)</script>', page)
     assert table is not None
     assert json.loads(table[1]) == shortcut_table()
-    assert json.loads(table[1])[EVERY_TASK]["P"]["action"] == "skip"
+    assert json.loads(table[1])[EVERY_TASK]["Y"]["action"] == "skip"
 
 
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_a_new_entry_works_without_a_change_of_the_script(
-    page, ada, make_batch, address, open_as, skip_with_p
+    page, ada, make_batch, address, open_as, skip_with_y
 ):
     make_batch(tasks=2)
     open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
-    page.keyboard.press("p")
+    page.keyboard.press("y")
     wait_for_another(page, first)
     wait_until(page, lambda: Assignment.objects.get(public_id=first).state == "skipped")
 
