@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0020_content_warnings"),
+        ("annotation", "0021_quality"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
