@@ -56,6 +56,8 @@ def test_each_page_answers_only_those_written_down(project, as_, cast, verb, nam
 
     def is_served(answer):
         done = verb == "post" and answer.status_code == 302 and "/login/" not in answer["Location"]
+        # A form without its values is refused, on a page for those who may send it.
+        done = done or (verb == "post" and answer.status_code in (409, 422))
         return done or 200 <= answer.status_code < 300
 
     assert {who for who, answer in answers.items() if is_served(answer)} == allowed
