@@ -35,7 +35,6 @@ from workspace.models import Project, User
 MAX_ID_CHARACTERS = 200
 _PROMPT_KINDS = Prompt.Kind.values  # the enumeration makes the list anew each time
 MAX_LICENCE_CHARACTERS = 200
-
 StoredRow = TypeVar("StoredRow", Response, Demonstration)
 NewRow = TypeVar("NewRow")
 
