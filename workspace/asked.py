@@ -39,10 +39,10 @@ STRENGTH_WORDS = {
     "negligibly_better": 0,
 }
 RATIONALE_CASES = {
-    "significantly_better": "Significantly better",
+    "significantly_better": "Much better",
     "better": "Better",
-    "slightly_better": "Slightly better",
-    "negligibly_better": "Negligibly better, or unsure",
+    "slightly_better": "A little better",
+    "negligibly_better": "Barely better, or unsure",
     TIE: "A tie",
 }
 BOTH_BAD = "both_bad"

@@ -5,12 +5,15 @@ what the address or another site's request says, and the session's cookie (SameS
 another site but a navigation: their sizes tell nothing (BREACH). Pages with an invitation or a token are not.
 """
 
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.timesince import timesince
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.gzip import gzip_page
@@ -49,6 +52,12 @@ def work_page_context(actor: User, project: Project, assignment: Assignment | No
     }
 
 
+def _ago(when: datetime) -> str:
+    """Not "0 minutes ago"."""
+    is_now = timezone.now() - when < timedelta(minutes=1)
+    return "just now" if is_now else f"{timesince(when)} ago"
+
+
 @require_GET
 @gzip_page
 @never_cache
@@ -65,6 +74,7 @@ def overview(request: ProjectRequest) -> HttpResponse:
                 tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths
             ),
             "created_at": judgment.created_at,
+            "ago": _ago(judgment.created_at),
             "changeable": judgment.task.batch.state == Batch.State.OPEN,
         }
         for judgment in recent_judgments(request.user, project, 10)

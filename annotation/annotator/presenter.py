@@ -1,6 +1,6 @@
 """What an annotator's screen is made of. Blind: texts and labels, never an id, a source, a purpose or a priority."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -14,19 +14,26 @@ from annotation.models import Assignment, Judgment
 from annotation.preferences.scale import (
     SCALE_POINTS,
     STRENGTH_CHOICES,
+    STRENGTH_NAMES,
     marks_by_label,
     order_to_scale,
     tiers_to_labels,
 )
 from annotation.queue.claimed_tasks import TaskContent
-from annotation.rendering.conversation import display_task
+from annotation.rendering.conversation import Turn, display_task
 from annotation.rendering.html_cache import show_markdown
 from workspace.asked import Asked
 from workspace.models import Guideline, Project, QuestionSettings, User
 from workspace.project_context import ProjectContext
 
 # Raised with every change of the work page's script that the fragments of tasks depend on.
-PAGE_VERSION = "3"
+PAGE_VERSION = "4"
+# In the first version digits said other strengths, and none was a tie.
+PAGES_WITH_THESE_KEYS = ("2", "3", PAGE_VERSION)
+# Earlier turns beyond so many, or so long, come folded; a last turn that long is shortened. About half a screen.
+MAX_OPEN_TURNS = 4
+MAX_OPEN_CHARACTERS = 1_500
+LINE_CHARACTERS = 80
 
 
 def scale_points() -> list[dict[str, Any]]:
@@ -37,7 +44,8 @@ def scale_points() -> list[dict[str, Any]]:
             "value": value,
             "label": label,
             "strength": strength,
-            "name": STRENGTH_CHOICES[strength],
+            "name": STRENGTH_NAMES[strength],
+            "or": STRENGTH_CHOICES[strength].removeprefix(STRENGTH_NAMES[strength]),
             "key": keys[f"choose_point_{value}"],
         }
         for value, (label, strength) in SCALE_POINTS.items()
@@ -81,7 +89,8 @@ def task_context(
 
     With `judgment` (the annotator's own) it is filled in for revision.
 
-    A page that was opened before an update has its script and its keys of then: the hints are those of then.
+    A page that was opened before an update has its script and its keys of then: the hints are those of then, and what
+    only the script of now can open comes open.
     """
     turns, responses = display_task(content.messages, assignment.order_shown, content.answers)
     earlier = None
@@ -97,8 +106,12 @@ def task_context(
         }
         if len(responses) == 2:
             earlier["value"] = order_to_scale(tiers, judgment.strengths)
+    *earlier_turns, last_turn = turns or [None]
+    last_turns = [last_turn] if last_turn else []
     keys = key_caps()
-    if page_version not in {"2", PAGE_VERSION}:
+    is_outdated = page_version != PAGE_VERSION
+    has_first_keys = page_version not in PAGES_WITH_THESE_KEYS
+    if has_first_keys:
         keys |= {f"set_strength_{strength}": str(strength) for strength in STRENGTH_CHOICES}
     return {
         "assignment": assignment,
@@ -106,13 +119,18 @@ def task_context(
         if settings
         else content.question,
         "content_warnings": content.content_warnings,
-        "turns": turns,
+        "earlier_turns": earlier_turns,
+        "last_turns": last_turns,
+        "fold_earlier": not is_outdated
+        and (len(earlier_turns) > MAX_OPEN_TURNS or _characters(earlier_turns) > MAX_OPEN_CHARACTERS),
+        "long_prompt": not is_outdated and _characters(last_turns) > MAX_OPEN_CHARACTERS,
         "responses": responses,
         "is_pair": len(responses) == 2,
         "scale": scale_points(),
         "strengths": step_strengths(keys),
         "keys": keys,
-        "page_is_outdated": page_version != PAGE_VERSION,
+        "page_is_outdated": is_outdated,
+        "has_first_keys": has_first_keys,
         **asked_context(settings.asks if settings else Asked(), len(responses)),
         "allow_ties": settings is None or settings.allow_ties,
         "ask_rationale": settings is not None and settings.ask_rationale,
@@ -120,6 +138,11 @@ def task_context(
         "judgment": earlier,
         "revising": judgment is not None,
     }
+
+
+def _characters(turns: Sequence[Turn]) -> int:
+    """How long the turns are on a screen: a line that ends early takes a line."""
+    return sum(len(turn.written) + LINE_CHARACTERS * turn.written.count("\n") for turn in turns)
 
 
 def browser_storage_key(actor: User, project: Project) -> str:

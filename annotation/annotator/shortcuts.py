@@ -43,7 +43,7 @@ class Shortcut:
 
 @dataclass(frozen=True)
 class ShortcutGroup:
-    """The keys of every task, or those of one kind of task, which come first there."""
+    """Keys of every task, or those of one kind of task, which come first there."""
 
     name: str
     title: str
@@ -55,7 +55,7 @@ def _points_for(label: str) -> dict[str, int]:
 
 
 # One meaning of a digit on every page, since pairs and rankings come in one queue: 1 to 4 are the strengths from
-# significantly to negligibly better (of A in a pair, of the upper one in a ranking), 0 is a tie. 5 to 8 are those of B.
+# much to barely better (of A in a pair, of the upper one in a ranking), 0 is a tie. 5 to 8 are those of B.
 STRENGTH_KEYS = {str(value): strength for value, (better, strength) in SCALE_POINTS.items() if better == "A"}
 
 _TAKE_BACK = Shortcut(
@@ -71,7 +71,7 @@ SHORTCUT_GROUPS = (
             Shortcut(
                 "submit",
                 {"Enter": None},
-                "Submit and go on; with Ctrl while you write",
+                "Submit and go on; while you write, with Ctrl",
                 is_single_key=False,
             ),
             Shortcut("skip", {"S": None}, "Skip this task"),
@@ -80,9 +80,34 @@ SHORTCUT_GROUPS = (
             Shortcut("ask", {"K": None}, "Ask about this task"),
             Shortcut("go_to_marks", {"M": None}, "To the marks of the answers: there a digit chooses"),
             Shortcut("open_note", {"N": None}, "Write a note"),
-            Shortcut("go_back", {"Z": None}, "Back to the last answer, or to the task just skipped"),
+            Shortcut(
+                "go_back",
+                {"Z": None},
+                "Undo: edit the last judgment, then the one before, or bring back the skipped task",
+            ),
+            Shortcut(
+                "leave",
+                {"Escape": None},
+                "Leave a text box or the search; cancel the edit of an earlier judgment",
+                is_single_key=False,
+            ),
             Shortcut("pause", {"P": None}, "Pause: the clock stops and the task is hidden; again goes on"),
             Shortcut("show_keys", {"?": None}, "This list"),
+        ),
+    ),
+    ShortcutGroup(
+        EVERY_TASK,
+        "Reading",
+        (
+            Shortcut("toggle_guideline", {"R": None}, "Guideline, beside the task"),
+            Shortcut("jump", {"V": None}, "To the answers, and back to the prompt"),
+            Shortcut("toggle_conversation", {".": None}, "Open or fold earlier turns and a long prompt"),
+            Shortcut("search", {"/": None}, "Search in the prompt and the answers"),
+            Shortcut("toggle_columns", {"L": None}, "Answers side by side, or one below the other"),
+            Shortcut("toggle_differences", {"Y": None}, "Mark the differences between the answers"),
+            Shortcut("toggle_written", {"U": None}, "Everything as it was written"),
+            # Not + and -: on AZERTY the latter is the key of a 6.
+            Shortcut("resize_text", {"<": -1, ">": 1}, "Smaller or larger text"),
         ),
     ),
     ShortcutGroup(
@@ -92,16 +117,18 @@ SHORTCUT_GROUPS = (
             Shortcut(
                 "choose_point",
                 _points_for("A"),
-                "A is better, from significantly to negligibly",
+                "A is better, from much to barely",
                 is_range=True,
             ),
             Shortcut(
                 "choose_point",
                 _points_for("B"),
-                "B is better, from negligibly to significantly",
+                "B is better, from barely to much",
                 is_range=True,
             ),
             Shortcut("choose_point", {"0": TIE}, "A tie, where the project allows it"),
+            # Not in a ranking: there G is an answer.
+            Shortcut("toggle_guideline", {"G": None}, "Guideline, beside the task"),
         ),
     ),
     ShortcutGroup(
@@ -115,15 +142,15 @@ SHORTCUT_GROUPS = (
                 is_range=True,
             ),
             Shortcut("move", {"ArrowUp": "up", "ArrowDown": "down"}, "Move it", is_single_key=False),
-            Shortcut("move", {"T": "tie"}, "Tie it with the one above, or untie it"),
+            Shortcut("move", {"T": "tie"}, "Same rank as the answer above (on and off)"),
             Shortcut(
                 "set_strength",
                 STRENGTH_KEYS,
-                "How much better it is than the next: significantly to negligibly",
+                "How much better it is than the next: much to barely",
                 is_range=True,
             ),
             Shortcut("tie_next", {"0": None}, "Tie it with the next, where the project allows it"),
-            Shortcut("unfold", {"X": None}, "Show all of a long answer"),
+            Shortcut("unfold", {"X": None}, "Show all of a long answer; of all answers if none is picked"),
             Shortcut("order_by", {"O": TYPED}, "Order them by typing their letters"),
             Shortcut("order_by", {"Q": GUIDED}, "Order them by questions about two of them"),
             _TAKE_BACK,
@@ -159,14 +186,17 @@ SHORTCUT_GROUPS = (
 
 def shortcut_table() -> dict[str, dict[str, dict[str, Any]]]:
     """What the script reads: group -> key -> action, value, is_single_key."""
-    return {
-        group.name: {
-            key: {"action": shortcut.action, "value": value, "is_single_key": shortcut.is_single_key}
-            for shortcut in group.shortcuts
-            for key, value in shortcut.keys.items()
-        }
-        for group in SHORTCUT_GROUPS
-    }
+    table: dict[str, dict[str, dict[str, Any]]] = {}
+    for group in SHORTCUT_GROUPS:
+        keys = table.setdefault(group.name, {})
+        for shortcut in group.shortcuts:
+            for key, value in shortcut.keys.items():
+                keys[key] = {
+                    "action": shortcut.action,
+                    "value": value,
+                    "is_single_key": shortcut.is_single_key,
+                }
+    return table
 
 
 def key_caps() -> dict[str, str]:

@@ -6,11 +6,12 @@ from typing import Any
 
 RESPONSE_LABELS = "ABCDEFGHI"
 # Strength of a step between neighbouring tiers, in a sentence about two answers, and as people choose it: the last
-# one is also for who is not sure. Source: Llama 2, 3.2.1.
-STRENGTH_NAMES = {3: "significantly better", 2: "better", 1: "slightly better", 0: "negligibly better"}
-STRENGTH_CHOICES = STRENGTH_NAMES | {0: "negligibly better / unsure"}
+# one is also for who is not sure. The four grades of Llama 2 (3.2.1: significantly better, better, slightly better,
+# negligibly better / unsure) in words short enough for a phone's scale.
+STRENGTH_NAMES = {3: "much better", 2: "better", 1: "a little better", 0: "barely better"}
+STRENGTH_CHOICES = STRENGTH_NAMES | {0: "barely better / unsure"}
 NO_STRENGTH = "no strength given"
-# 1 is "A significantly better", 8 is "B significantly better": the label put first and the strength.
+# 1 is "A much better", 8 is "B much better": the label put first and the strength.
 SCALE_POINTS = {
     1: ("A", 3),
     2: ("A", 2),

@@ -140,8 +140,8 @@ def test_agreement_stands_by_strength_with_the_pairs_that_have_none_apart():
         "without_strength": {"accuracy": 0.75, "n": 8},
     }
     assert [(name, row["n"]) for name, row in accuracy_by_strength(report)] == [
-        ("negligibly better / unsure", 4),
-        ("significantly better", 2),
+        ("barely better / unsure", 4),
+        ("much better", 2),
         ("no strength given", 8),
     ]
     assert accuracy_by_strength({}) == []

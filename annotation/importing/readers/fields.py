@@ -24,7 +24,8 @@ MAX_ID_CHARACTERS = 200
 FIRST_YEAR = 1000
 # Our names and those of other scales. The side, where there is one, is told apart first.
 STRENGTHS_BY_NAME = {name: strength for strength, name in STRENGTH_NAMES.items()} | {
-    "much better": 3, "strongly better": 3, "unsure": 0, "negligibly better / unsure": 0,
+    "significantly better": 3, "strongly better": 3, "slightly better": 1, "negligibly better": 0, "unsure": 0,
+    "barely better / unsure": 0, "barely better or unsure": 0, "negligibly better / unsure": 0,
     "negligibly better/unsure": 0, "negligibly better/ unsure": 0, "negligibly better or unsure": 0,
 }  # fmt: skip
 TIE_NAMES = frozenset({"tie", "equal", "same", "draw", "both", "neither"})

@@ -33,7 +33,7 @@
         .catch(() => {})
         .then(() => { wanted = version; });
     };
-    for (const button of document.querySelectorAll("[data-opens=guideline-dialog]")) {
+    for (const button of document.querySelectorAll("[data-shows-guideline], #work-page-guideline")) {
       button.addEventListener("click", () => { news.hidden = true; });
     }
     const known = Number(dataset.knownGuidelineVersion);

@@ -43,7 +43,7 @@
       },
       getJudgment() {
         const point = selectedPoint();
-        if (!point) return { error: "Choose a point on the scale first.", focusTarget: points[0] };
+        if (!point) return { error: "First choose which answer is better.", focusTarget: points[0] };
         const better = point.dataset.label;
         if (!better) return { tiers: [labels], strengths: [] };
         const worse = labels.find((label) => label !== better);

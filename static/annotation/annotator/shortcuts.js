@@ -44,7 +44,7 @@
     const submits = (event) => (find("every_task", event) || {}).action === "submit";
 
     document.addEventListener("keydown", (event) => {
-      if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
+      if (event.defaultPrevented || document.querySelector("dialog:modal")) return;
       const target = event.target;
       if (submits(event) && (event.ctrlKey || event.metaKey) && !event.repeat && !root.classList.contains("is-paused")) {
         event.preventDefault();
@@ -58,7 +58,7 @@
         return;
       }
       if (target.closest(TEXT_FIELDS)) {
-        if (event.key === "Escape") leaveTextField();
+        if (event.key === "Escape") leaveTextField(target);
         return;
       }
       if (submits(event)) {
@@ -73,10 +73,11 @@
         event.preventDefault();
         return;
       }
-      const shortcut = find("every_task", event);
+      // What the controller left alone may be a thing of the page.
+      const shortcut = ownShortcut && commands[ownShortcut.action] ? ownShortcut : find("every_task", event);
       if (shortcut && !event.repeat) {
         event.preventDefault();
-        commands[shortcut.action]();
+        commands[shortcut.action](shortcut.value);
       }
     });
     // The name of the first key of an action of every task, for sentences that speak of it.

@@ -31,7 +31,7 @@
     };
     const clearNotice = () => { if (!noticeStays) showNotice(null); };
     const askToLogIn = () => showNotice([
-      text("Your session has ended. Your work is kept in this browser. "),
+      text("You were logged out. Your work is saved in this browser. "),
       link(`${root.dataset.loginUrl}?next=${encodeURIComponent(window.location.pathname)}`, "Log in again"),
     ]);
     return {
@@ -43,11 +43,11 @@
       // Each {message, url}; without an address where the person may not open it again.
       showRejections: (rejections) =>
         showNotice(rejections.map(({ message, url }) => paragraph(
-          text(`A judgment was not stored: ${message} `), ...(url ? [link(url, "Open it again")] : []),
+          text(`Your judgment was not saved: ${message} `), ...(url ? [link(url, "Open it again")] : []),
         )), { stays: true }),
       showSyncStatus({ waiting, offline, loggedOut }) {
         byId("work-page-sync").textContent = !waiting ? "" : offline
-          ? `No connection: ${waiting} answer${waiting === 1 ? "" : "s"} kept here, sent when it is back.`
+          ? `You are offline. ${waiting} judgment${waiting === 1 ? " is" : "s are"} saved in this browser and will be sent later.`
           : loggedOut ? "" : "Saving …";
         root.classList.toggle("is-offline", Boolean(offline));
         if (loggedOut) askToLogIn();
@@ -56,7 +56,7 @@
       showProgress(progress, { hasPrevious }) {
         const isCapped = /\+$/.test(progress.remaining_label);
         const remaining = isCapped ? progress.remaining_label : String(Math.max(0, progress.remaining));
-        byId("work-page-progress").replaceChildren(strong(String(progress.judged)), " judged", strong(remaining), " left");
+        byId("work-page-progress").replaceChildren(strong(String(progress.judged)), " done", strong(remaining), " to do");
         byId("work-page-previous").disabled = !hasPrevious;
       },
       showUndo: (isOffered) => { byId("work-page-undo").hidden = !isOffered; },

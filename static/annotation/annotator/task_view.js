@@ -9,6 +9,7 @@
   const parse = (data) => {
     const holder = document.createElement("template");
     holder.innerHTML = data.html;
+    Roundtable.prepareReading(holder.content);
     return holder.content;
   };
   // Reads the fragment of a task that will be shown, while the annotator is still at the one before.

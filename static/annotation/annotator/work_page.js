@@ -76,6 +76,7 @@
       onCannotJudge: skip,
       onCancel: cancelRevision,
     });
+    reading.onTask();
     updateProgress();
     clock.draw();
   };
@@ -119,17 +120,17 @@
     let data = promise ? await promise : null;
     // Nothing was behind the last task when it was shown: something may be by now.
     if (!data || !data.public_id) {
-      showWaiting("Getting the next task …");
+      showWaiting("Loading the next task …");
       try {
         data = await claimNextTask(null);
       } catch (error) {
         if (error instanceof Roundtable.LoggedOut) {
           statusBar.askToLogIn();
-          showWaiting("The next task comes when you have logged in again.");
+          showWaiting("Log in to get the next task.");
           awaitsLogin = true;
           return;
         }
-        showWaiting(error instanceof Roundtable.Offline ? "Waiting for the connection …" : error.message || "Waiting …");
+        showWaiting(error instanceof Roundtable.Offline ? "You are offline. Waiting for the connection …" : error.message || "Waiting …");
         window.setTimeout(() => { if (!current) showNextTask(); }, RETRY_AFTER_MS);
         return;
       }
@@ -148,24 +149,34 @@
   // --- back to an earlier one ---------------------------------------------------------------------------------
   const handleRequestError = (error, words) => {
     if (error instanceof Roundtable.LoggedOut) statusBar.askToLogIn();
-    else if (error instanceof Roundtable.Offline) statusBar.showError(`No connection: ${words}`);
+    else if (error instanceof Roundtable.Offline) statusBar.showError(`You are offline: ${words}`);
     else throw error;
   };
   const openPrevious = async () => {
-    const publicId = submittedIds[submittedIds.length - 1] || (progress && progress.last_assignment);
-    if (!publicId || (current && current.isRevision)) return;
+    const isRevision = Boolean(current && current.isRevision);
+    if (isRevision && current.touched) {
+      statusBar.showError("Save this change or cancel it first.");
+      return;
+    }
+    // From an earlier judgment on to the one before it, as far as this window knows them.
+    const place = isRevision ? submittedIds.indexOf(current.publicId) : submittedIds.length;
+    const publicId = submittedIds[place - 1] || (!isRevision && progress && progress.last_assignment);
+    if (!publicId) {
+      if (isRevision) statusBar.showError("The judgments before this one are on your overview.");
+      return;
+    }
     drafts.keepIfTouched();
     try {
       await outbox.drain();
       const { status, data } = await api.getTask(publicId);
       if (status !== 200) {
-        statusBar.showError(data.message || "This answer cannot be opened.");
+        statusBar.showError(data.message || "This judgment cannot be opened.");
         return;
       }
-      previousTask = current && current.node ? current.data : null;
+      if (!isRevision) previousTask = current && current.node ? current.data : null;
       showTask(data);
     } catch (error) {
-      handleRequestError(error, "your last answer cannot be opened now.");
+      handleRequestError(error, "your last judgment cannot be opened now.");
     }
   };
   const undoSkip = async () => {
@@ -215,6 +226,7 @@
   });
   const focusTask = () => (picked && taskContainer.contains(picked) ? picked : taskContainer).focus({ preventScroll: true });
   // A dialog gives the focus back to what had it: that is the task, not the button, so that Enter submits.
+  const reading = Roundtable.watchReading({ taskContainer, currentTask, announce: statusBar.announce, focusTask });
   const openDialog = (id) => {
     focusTask();
     byId(id).showModal();
@@ -293,6 +305,8 @@
       go_back: goBack,
       open_note: () => { if (current && current.node) current.openNote(); },
       show_keys: () => openDialog("keys-dialog"),
+      leave: () => { if (!reading.leave() && current && current.isRevision) cancelRevision(); },
+      ...reading.commands,
       pause: clock.togglePause,
     },
     leaveTextField: () => taskContainer.focus(),
@@ -309,8 +323,9 @@
   // Enter submits as well.
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
-    if (!button || !event.pointerType || document.querySelector("dialog[open]")) return;
-    if (!taskContainer.contains(button) || button.matches("[data-written-switch], .btn-unfold")) focusTask();
+    if (!button || !event.pointerType || document.querySelector("dialog:modal")) return;
+    if (button.closest("[data-keeps-focus]")) return;
+    if (!taskContainer.contains(button) || button.matches("[data-written-switch], [data-fold-switch], [data-marks-differences], .btn-unfold")) focusTask();
   });
 
   // --- start --------------------------------------------------------------------------------------------------

@@ -209,13 +209,13 @@ def test_the_overview_shows_what_is_left_and_the_own_last_answers(at_work, proje
     post(at_work, url("submit", project, public_id=handle), answer(key()))
     page = at_work.get(url("overview", project)).content.decode()
     assert "<strong>2</strong> tasks are waiting" in page
-    assert "B significantly better than A" in page
+    assert "B much better than A" in page
 
 
 def test_a_finished_pool_says_so(at_work, project, key):
     while handle := post(at_work, url("next_task", project)).json()["public_id"]:
         post(at_work, url("submit", project, public_id=handle), answer(key()))
-    assert "You are done for now" in post(at_work, url("next_task", project)).json()["html"]
+    assert "All done" in post(at_work, url("next_task", project)).json()["html"]
 
 
 def test_a_manager_opens_and_closes_a_batch_and_a_reviewer_reads_it(
@@ -235,9 +235,9 @@ def test_a_manager_opens_and_closes_a_batch_and_a_reviewer_reads_it(
     )
     client.force_login(ruth)
     page = client.get(url("batch", project, pk=batch.pk)).content.decode()
-    assert "A slightly better than B" in page and "1 of 2" in page and "Because." in page
+    assert "A a little better than B" in page and "1 of 2" in page and "Because." in page
     detail = client.get(url("judgment", project, pk=batch.pk, judgment_pk=judgment.pk)).content.decode()
-    assert "slightly better than" in detail
+    assert "a little better than" in detail
     assert client.post(url("close_batch", project, pk=batch.pk)).status_code == 404
     assert client.get(url("batches", project)).status_code == 200
     client.force_login(max_)

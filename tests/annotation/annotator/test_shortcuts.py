@@ -27,11 +27,11 @@ WITHOUT_SINGLE_KEYS = {"Enter", "ArrowUp", "ArrowDown", "Backspace", "Escape"}
 
 
 def test_no_key_has_two_meanings_on_one_page():
-    keys = {
-        group.name: [key for shortcut in group.shortcuts for key in shortcut.keys]
-        for group in SHORTCUT_GROUPS
-    }
-    assert set(keys) == {EVERY_TASK, PAIR, RANKING, TYPED, GUIDED}
+    keys = {EVERY_TASK: [], PAIR: [], RANKING: [], TYPED: [], GUIDED: []}
+    for group in SHORTCUT_GROUPS:
+        keys[group.name] += [key for shortcut in group.shortcuts for key in shortcut.keys]
+    # Escape leaves what is innermost.
+    keys[EVERY_TASK].remove("Escape")
     for kind in (PAIR, RANKING, TYPED, GUIDED):
         together = keys[EVERY_TASK] + keys[kind]
         assert len(together) == len(set(together))
@@ -61,8 +61,21 @@ def test_what_each_key_does():
         "Z": ("go_back", None),
         "P": ("pause", None),
         "?": ("show_keys", None),
+        "Escape": ("leave", None),
+        "R": ("toggle_guideline", None),
+        "V": ("jump", None),
+        ".": ("toggle_conversation", None),
+        "/": ("search", None),
+        "L": ("toggle_columns", None),
+        "Y": ("toggle_differences", None),
+        "U": ("toggle_written", None),
+        "<": ("resize_text", -1),
+        ">": ("resize_text", 1),
     }
-    assert done[PAIR] == {str(value): ("choose_point", value) for value in range(9)}
+    assert done[PAIR] == {
+        **{str(value): ("choose_point", value) for value in range(9)},
+        "G": ("toggle_guideline", None),
+    }
     assert done[RANKING] == {
         **{label: ("focus_response", label) for label in "ABCDEFGHI"},
         "ArrowUp": ("move", "up"),
@@ -94,7 +107,7 @@ def test_what_each_key_does():
 
 
 def test_a_range_is_written_by_its_ends_and_arrows_as_arrows():
-    ranking = {shortcut.description: shortcut for shortcut in SHORTCUT_GROUPS[2].shortcuts}
+    ranking = {shortcut.description: shortcut for shortcut in SHORTCUT_GROUPS[3].shortcuts}
     labels, arrows = ranking["Go to that answer"], ranking["Move it"]
     assert (labels.caps, labels.separator) == (["A", "I"], "–")
     assert (arrows.caps, arrows.separator) == (["↑", "↓"], " ")
@@ -108,9 +121,9 @@ def test_a_range_is_written_by_its_ends_and_arrows_as_arrows():
 
 
 def test_a_digit_means_the_same_in_a_pair_and_in_a_ranking():
-    """Both come in one queue: 1 to 4 are significantly, better, slightly and negligibly better, 0 is a tie."""
+    """Both come in one queue: 1 to 4 are much, better, a little and barely better, 0 is a tie."""
     pair, ranking = shortcut_table()[PAIR], shortcut_table()[RANKING]
-    shared = set(pair) & set(ranking)
+    shared = set(pair) & set(ranking) - {"G"}  # the guideline in a pair, an answer in a ranking
     assert shared == set("01234")
     points = {key: SCALE_POINTS[pair[key]["value"]] for key in "1234"}
     assert points == {key: ("A", ranking[key]["value"]) for key in "1234"}
@@ -118,10 +131,10 @@ def test_a_digit_means_the_same_in_a_pair_and_in_a_ranking():
 
 
 @pytest.fixture
-def skip_with_y(monkeypatch):
-    """The table with one key more: Y skips as well."""
+def skip_with_another(monkeypatch):
+    """The table with one key more: # skips as well."""
     everywhere, *kinds = SHORTCUT_GROUPS
-    more = Shortcut("skip", {"Y": None}, "Pass this task on")
+    more = Shortcut("skip", {"#": None}, "Pass this task on")
     groups = (replace(everywhere, shortcuts=(*everywhere.shortcuts, more)), *kinds)
     monkeypatch.setattr(shortcuts, "SHORTCUT_GROUPS", groups)
     monkeypatch.setattr(pages, "SHORTCUT_GROUPS", groups)
@@ -129,25 +142,25 @@ def skip_with_y(monkeypatch):
 
 @pytest.mark.db
 @pytest.mark.django_db
-def test_a_new_entry_is_in_the_dialog_and_in_what_the_script_reads(client, ada, project, skip_with_y):
+def test_a_new_entry_is_in_the_dialog_and_in_what_the_script_reads(client, ada, project, skip_with_another):
     client.force_login(ada)
     page = client.get(reverse("annotation:annotate", args=[project.slug])).content.decode()
-    assert "<dt><kbd>Y</kbd></dt><dd>Pass this task on</dd>" in page
+    assert "<dt><kbd>#</kbd></dt><dd>Pass this task on</dd>" in page
     table = re.search(r'<script id="shortcuts" type="application/json">(.*?)</script>', page)
     assert table is not None
     assert json.loads(table[1]) == shortcut_table()
-    assert json.loads(table[1])[EVERY_TASK]["Y"]["action"] == "skip"
+    assert json.loads(table[1])[EVERY_TASK]["#"]["action"] == "skip"
 
 
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_a_new_entry_works_without_a_change_of_the_script(
-    page, ada, make_batch, address, open_as, skip_with_y
+    page, ada, make_batch, address, open_as, skip_with_another
 ):
     make_batch(tasks=2)
     open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
-    page.keyboard.press("y")
+    page.keyboard.press("#")
     wait_for_another(page, first)
     wait_until(page, lambda: Assignment.objects.get(public_id=first).state == "skipped")
 

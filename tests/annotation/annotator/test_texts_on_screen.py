@@ -19,7 +19,7 @@ def test_the_plain_switch_shows_everything_as_written_and_is_remembered(
     shown = poem.locator(".prose").inner_text().splitlines()
     assert [line for line in shown if line] == [line for line in POEM.splitlines() if line]
     assert poem.locator(".blank-line").count() == 2
-    page.get_by_role("button", name="All as written").click()
+    page.keyboard.press("u")
     assert poem.locator("[data-written]").inner_text() == POEM
     assert page.locator("[data-rendered]:visible").count() == 0
     assert page.locator("[data-written]:visible").count() == 3
@@ -30,7 +30,7 @@ def test_the_plain_switch_shows_everything_as_written_and_is_remembered(
     # One answer goes its own way.
     page.locator("[data-written-switch]").first.click()
     assert page.locator("[data-written]:visible").count() == 2
-    page.get_by_role("button", name="All as written").click()
+    page.keyboard.press("u")
     assert page.locator("[data-written]:visible").count() == 0
 
 

@@ -72,7 +72,7 @@ class TestTheServer:
         make_batch(tasks=2, responses_per_task=3)
         version = publish("Prefer the shorter one.")
         task = post(client, url("next_task", project)).json()
-        assert "reload it" in task["html"] and '<kbd aria-hidden="true">3</kbd> significantly' in task["html"]
+        assert "reload it" in task["html"] and '<kbd aria-hidden="true">3</kbd> much' in task["html"]
         for page_version in ("2", PAGE_VERSION):
             fresh = client.post(
                 url("next_task", project),
@@ -81,7 +81,7 @@ class TestTheServer:
                 headers={"X-Page-Version": page_version},
             ).json()
             assert ("reload it" in fresh["html"]) == (page_version != PAGE_VERSION)
-            assert '<kbd aria-hidden="true">1</kbd> significantly' in fresh["html"]
+            assert '<kbd aria-hidden="true">1</kbd> much' in fresh["html"]
         old = answer(key(), tiers=[["A"], ["B"], ["C"]], strengths=[1, 1])
         assert post(client, url("submit", project, public_id=task["public_id"]), old).status_code == 201
         assert Judgment.objects.get().guideline_version == version

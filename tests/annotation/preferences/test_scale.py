@@ -24,7 +24,7 @@ from annotation.preferences.scale import (
         (0, [["A", "B"]], []),
     ],
 )
-def test_the_scale_runs_from_a_significantly_better_to_b_significantly_better(value, tiers, strengths):
+def test_the_scale_runs_from_a_much_better_to_b_much_better(value, tiers, strengths):
     assert order_to_scale(tiers, strengths) == value
 
 

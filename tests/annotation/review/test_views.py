@@ -35,7 +35,7 @@ def test_a_comparison_without_a_strength_is_better_and_from_its_file(text_of):
     batch, judgment = text_of([pair], "trl", "comparisons.jsonl")
     assert "A better than B (no strength given), from comparisons.jsonl" in batch
     assert "better than (no strength given)" in judgment and "from comparisons.jsonl" in judgment
-    assert "negligibly" not in batch + judgment  # nobody said so
+    assert "barely" not in batch + judgment  # nobody said so
     assert "imported-" not in batch + judgment  # the name of an account says nothing to anybody
 
 
@@ -48,5 +48,5 @@ def test_a_ranking_is_shown_by_ranks_with_the_steps_between_them(text_of):
         "annotator": "w1",
     }
     batch, judgment = text_of([row], "ranked", "ranked.jsonl")
-    assert "1. A (significantly better than) 2. B (negligibly better than) 3. C, from ranked.jsonl" in batch
-    assert "w1" in batch and "negligibly better than (or unsure)" in judgment
+    assert "1. A (much better than) 2. B (barely better than) 3. C, from ranked.jsonl" in batch
+    assert "w1" in batch and "barely better than (or unsure)" in judgment

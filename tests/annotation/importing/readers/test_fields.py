@@ -61,6 +61,8 @@ def test_what_is_no_whole_number_in_range_is_refused(value):
         ("b-is-better", (1, 2)),
         ("B is significantly better", (1, 3)),
         ("response_2 much better", (1, 3)),
+        ("B is a little better", (1, 1)),
+        ("a is barely better / unsure", (-1, 0)),
         ("first_is_negligibly_better", (-1, 0)),
         ("tie", (0, 0)),
         (-3, (-1, 3)),
