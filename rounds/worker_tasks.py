@@ -22,6 +22,7 @@ from rounds.stages.machine import advance_rounds
 from runs.hub.tokens import forget_old_tokens
 from runs.run_kinds import RunKind
 from workspace.login_records import forget_old_logins
+from workspace.planner_statistics import refresh_statistics
 
 HOUSEKEEPING_SECONDS = 3600
 RUN_KINDS: tuple[RunKind, ...] = (
@@ -37,7 +38,7 @@ _next_housekeeping = 0.0
 
 def housekeeping() -> None:
     """What grows with use is trimmed, about every hour: kept HTML, ended sessions, old logins, uploads and deliveries,
-    tokens that no run took.
+    tokens that no run took. Then the database looks at how large its tables have become.
     """
     global _next_housekeeping
     if time.monotonic() < _next_housekeeping:
@@ -48,6 +49,7 @@ def housekeeping() -> None:
     forget_abandoned_uploads()
     forget_old_tokens()
     forget_old_deliveries()
+    refresh_statistics()
 
 
 def periodic_tasks() -> bool:

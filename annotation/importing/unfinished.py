@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
+from django.apps import apps
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Count, F, ProtectedError, QuerySet
 
@@ -41,7 +42,10 @@ from runs.os_processes import process_identity
 from workspace.actions import record_audit
 from workspace.database import database_now
 from workspace.models import Project, User
+from workspace.planner_statistics import refresh_statistics
 
+# So many rows change how a query is best answered.
+LARGE_IMPORT = 5000
 # An import on another machine is given up when it has inserted nothing for so long.
 SILENCE = timedelta(minutes=10)
 ROWS_PER_TRANSACTION = 500
@@ -97,6 +101,8 @@ def finish_import(imported: Import, report: ImportReport) -> None:
         process={},
     )
     report.import_id, report.project = imported.pk, imported.project.slug
+    if report.rows >= LARGE_IMPORT:
+        transaction.on_commit(lambda: refresh_statistics(apps.get_app_config("annotation").get_models()))
 
 
 @contextmanager
