@@ -17,7 +17,9 @@ def refresh_statistics(tables: Iterable[type[models.Model]] | None = None) -> No
     result, so a database that is busy or away keeps those that it has.
     """
     quote = connection.ops.quote_name
-    names = sorted({quote(model._meta.db_table) for model in (tables or apps.get_models()) if model._meta.managed})
+    names = sorted(
+        {quote(model._meta.db_table) for model in (tables or apps.get_models()) if model._meta.managed}
+    )
     try:
         with connection.cursor() as cursor:
             if connection.vendor == "sqlite":

@@ -106,8 +106,7 @@ def task_context(
         }
         if len(responses) == 2:
             earlier["value"] = order_to_scale(tiers, judgment.strengths)
-    *earlier_turns, last_turn = turns or [None]
-    last_turns = [last_turn] if last_turn else []
+    earlier_turns, last_turns = turns[:-1], turns[-1:]
     keys = key_caps()
     is_outdated = page_version != PAGE_VERSION
     has_first_keys = page_version not in PAGES_WITH_THESE_KEYS
