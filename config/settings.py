@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.address import read_address
 from config.environment import Environment, refused
+from config.static_bundles import STATIC_BUNDLES as STATIC_BUNDLES
 from config.static_headers import add_content_policy
 
 # config/environment.py has the table of these variables, with what each means.
@@ -236,7 +237,7 @@ WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (
 )
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "workspace.static_bundles.BundlingManifestStaticFilesStorage"},
 }
 
 CONTENT_SECURITY_POLICY = {

@@ -23,7 +23,7 @@ def describe_missing_static_files() -> str | None:
         for finder in get_finders()
         for name, storage in finder.list(ignore_patterns=None)
     )
-    if missing := sorted(name for name in names if name not in collected):
+    if missing := sorted(name for name in {*names, *settings.STATIC_BUNDLES} if name not in collected):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return f"The static files were collected by another version ({missing[0]}{more} missing): {REMEDY}"
     return None
