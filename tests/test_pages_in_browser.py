@@ -1,7 +1,6 @@
 """The workspace's and the rounds' pages in a browser: accessible, and nothing overflows, in both themes."""
 
 from datetime import time
-from pathlib import Path
 
 import pytest
 from django.urls import reverse
@@ -23,10 +22,10 @@ from rounds.schedules.actions import create_schedule
 from rounds.schedules.triggers import every_week
 from runs.models import Artifact
 from tests.annotation.quality.reports import make_report
+from tests.axe import run_axe
 from workspace.actions import invite, set_role
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = Path(__file__).resolve().parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture
@@ -142,15 +141,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
 
 
 def complaints(page, width: int) -> list[str]:
-    page.evaluate(AXE.read_text())
-    # Half a box below what sticks to the window is no small target: it is scrolled to.
-    sticky = "document.querySelectorAll('.task-footer, .response-head, .rank-card-head')"
-    page.evaluate(f"{sticky}.forEach(e => {{ e.style.position = 'static'; }})")
-    found = page.evaluate(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
-    )
-    page.evaluate(f"{sticky}.forEach(e => {{ e.style.position = ''; }})")
-    said = [f"{item['id']}: {node['html']}" for item in found["violations"] for node in item["nodes"]]
+    said = [f"{item['id']}: {node['html']}" for item in run_axe(page) for node in item["nodes"]]
     if page.evaluate("document.documentElement.scrollWidth") > width:
         wide = page.evaluate(
             "width => [...document.querySelectorAll('body *')]"

@@ -37,10 +37,9 @@ def test_processes_and_makers_survive_the_renaming(migrate):
     get_model = migrate("0002_kind_label")
     assert get_model("runs", "Run").objects.get(pk=run.pk).process_start == "boot:pid:7"
     assert get_model("runs", "Artifact").objects.get(pk=artifact.pk).made_by_id == run.pk
-    migrate("0003_plain_names")
-    run.refresh_from_db()
-    artifact.refresh_from_db()
-    assert (run.process_identity, artifact.produced_by) == ("boot:pid:7", run)
+    get_model = migrate("0003_plain_names")
+    assert get_model("runs", "Run").objects.get(pk=run.pk).process_identity == "boot:pid:7"
+    assert get_model("runs", "Artifact").objects.get(pk=artifact.pk).produced_by_id == run.pk
 
 
 def test_paths_of_earlier_runs_become_relative_wherever_their_data_lay(migrate, settings, tmp_path):
@@ -57,9 +56,8 @@ def test_paths_of_earlier_runs_become_relative_wherever_their_data_lay(migrate, 
         policy={"path": here}, reward_model_path=elsewhere, critic={"path": "/old/place/runs/stranger/critic"}
     )
     migrate("0003_plain_names")
-    migrate("0004_relative_paths")
-    second.refresh_from_db()
-    assert second.config == {
+    get_model = migrate("0004_relative_paths")
+    assert get_model("runs", "Run").objects.get(pk=second.pk).config == {
         "policy": {"path": "models/base"},
         "reward_model_path": f"runs/{first.directory}/model",
         "critic": {"path": "/old/place/runs/stranger/critic"},

@@ -37,6 +37,8 @@ PAGES = {
     Capability.REVIEW: {
         *(f"annotation:{name}" for name in "batches batch work_done judgment batch_task batch_skips".split()),
         *(f"annotation:{name}" for name in ("guideline_versions", "guideline_version", "questions")),
+        *(f"annotation:{name}" for name in ("quality", "quality_annotators", "quality_annotator")),
+        *(f"annotation:{name}" for name in ("quality_pair", "uncertain_tasks")),
         "events:list",
         *(f"rounds:{name}" for name in ("list", "round")),
         *(f"runs:{name}" for name in ("list", "run", "live", "metrics", "file")),
@@ -70,6 +72,8 @@ PAGES = {
                 "exclude_batch",
                 "change_overlap",
                 "set_warnings",
+                "measure_again",
+                "leaderboard",
                 "preview_guideline",
             )
         ),

@@ -38,7 +38,7 @@ def test_a_hundred_judgments_by_keyboard_through_three_cuts_and_a_log_out(
         page.keyboard.press(said[handle])
         page.keyboard.press("Enter")
         if number in (20, 50, 80):
-            page.wait_for_function("document.getElementById('work-page').classList.contains('is-offline')")
+            page.wait_for_selector("#work-page.is-offline")
             page.context.set_offline(False)
         if number == 65:
             page.wait_for_selector("#work-page-notice a")

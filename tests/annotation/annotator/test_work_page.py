@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -13,10 +12,10 @@ from annotation.preferences.scale import tiers_to_labels
 from annotation.queue.actions import claim_task
 from annotation.queue.counters import find_counter_drift
 from tests.annotation.rendering.test_markdown import HOSTILE
+from tests.axe import run_axe
 from workspace.actions import publish_guideline, remove_member
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-AXE = Path(__file__).resolve().parents[3] / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def wait_for_task(page):
@@ -406,15 +405,7 @@ def test_hostile_text_runs_nothing_and_fetches_nothing(
 
 
 def axe(page):
-    page.evaluate(AXE.read_text())
-    # Half a box below what sticks to the window is no small target: it is scrolled to.
-    sticky = "document.querySelectorAll('.task-footer, .response-head, .rank-card-head')"
-    page.evaluate(f"{sticky}.forEach(e => {{ e.style.position = 'static'; }})")
-    found = page.evaluate(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})"
-    )
-    page.evaluate(f"{sticky}.forEach(e => {{ e.style.position = ''; }})")
-    return [(v["id"], [node["html"][:120] for node in v["nodes"]][:3]) for v in found["violations"]]
+    return [(v["id"], [node["html"][:120] for node in v["nodes"]][:3]) for v in run_axe(page)]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

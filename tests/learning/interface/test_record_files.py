@@ -159,6 +159,8 @@ ROWS = {
         "created_at": "2026-01-31T09:30:00Z",
         "source_id": "row-7",
         "metadata": '{"topic": "food"}',
+        "confidence": 7,
+        "other_marks": '{"r1": {"tone": "warm"}}',
     },
     "SCORES": {"response_id": "r1", "prompt_id": "p1", "reward": -1.25},
     "DRAWS": {"prompt_id": "p1", "temperature": 0.7, "samples": 2},
