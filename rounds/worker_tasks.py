@@ -2,6 +2,7 @@
 
 import time
 
+from annotation.content.waiting_groups import group_waiting_prompts
 from annotation.datasets.freezing import FREEZE
 from annotation.exporting.pushing import PUSH as PUSH_DATASET
 from annotation.importing.uploads.actions import forget_abandoned_uploads
@@ -53,7 +54,8 @@ def housekeeping() -> None:
 
 
 def periodic_tasks() -> bool:
-    """Sweep lapsed leases, advance rounds, start what is scheduled, measure what has grown, tell of events.
+    """Sweep lapsed leases, advance rounds, start what is scheduled, measure what has grown, tell of events, group prompts
+    that wait.
 
     True while something moved.
     """
@@ -64,5 +66,6 @@ def periodic_tasks() -> bool:
     queued = queue_due_measurements()
     publish_events()
     deliver_in_background()
+    grouped = group_waiting_prompts()
     housekeeping()
-    return bool(swept or moved or fired or queued)
+    return bool(swept or moved or fired or queued or grouped)

@@ -12,6 +12,7 @@ from django.db.models import Q
 from annotation.content.near_duplicates import PromptGroups
 from annotation.content.sides import NO_GROUPS, sides_of_prompts
 from annotation.content.splits import SplitRule, assign_split, hash_first_turn
+from annotation.content.waiting_groups import group_within_request
 from annotation.errors import InvalidBatch, InvalidTask, InvalidText, PromptConflict
 from annotation.models import (
     Demonstration,
@@ -108,10 +109,11 @@ def add_prompts(
         for stored in known.order_by("-pk"):
             by_id[stored.external_id] = by_content[stored.content_hash] = stored
     groups = PromptGroups(project) if project.near_duplicates_together else None
-    group_of: Mapping[str, str] = NO_GROUPS
+    group_of = settled = NO_GROUPS
     if groups is not None:
-        groups.group_earlier_prompts()
-        group_of = groups.groups_of(cleaned)
+        others_wait = group_within_request(project, groups)
+        group_of = groups.groups_of(cleaned, others_wait=others_wait)
+        settled = groups.settled()
     side_of = sides_of_prompts(project, cleaned, group_of)
     new_prompts: list[Prompt] = []
     prompts: list[Prompt] = []
@@ -133,7 +135,7 @@ def add_prompts(
                 author=row.author,
                 content_hash=row.content_hash,
                 first_turn_hash=row.first_turn_hash,
-                group_hash=group_of.get(row.first_turn_hash),
+                group_hash=settled.get(row.first_turn_hash),
                 source_id=row.source_id,
                 metadata=row.metadata,
                 from_import=from_import,
@@ -144,7 +146,7 @@ def add_prompts(
         prompts.append(prompt)
     insert_objects(new_prompts)
     if groups is not None:
-        groups.save(new_prompts)
+        groups.save({prompt.first_turn_hash: prompt.pk for prompt in reversed(new_prompts)})
     if prompt_set is not None:
         PromptSetMember.objects.bulk_create(
             [

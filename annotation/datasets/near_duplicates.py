@@ -16,16 +16,19 @@ PROMPTS_PER_QUERY = 500
 
 def near_duplicates(project: Project, files: Iterable[Path]) -> dict[str, Any]:
     """Of the prompts with judgments in these files, by their first turns: how many there are and how many have a
-    near-duplicate among them, their share, and the groups on more than one side, where files put them.
+    near-duplicate among them, their share, and the groups on more than one side, where files put them. `waiting`: how
+    many prompts have no group yet, where there are any; they count as alone.
     """
     turns: dict[str, set[str]] = defaultdict(set)  # group -> first turns
     sides: dict[str, set[str]] = defaultdict(set)
+    waiting = 0
     names = sorted({name for path in files for name in _prompt_ids(path)})
     for start in range(0, len(names), PROMPTS_PER_QUERY):
         stored = Prompt.objects.filter(
             project=project, external_id__in=names[start : start + PROMPTS_PER_QUERY]
         )
         for turn, group, split in stored.values_list("first_turn_hash", "group_hash", "split"):
+            waiting += group is None
             turns[group or turn].add(turn)
             sides[group or turn].add(split)
     sizes = Counter({group: len(of_group) for group, of_group in turns.items()})
@@ -36,6 +39,7 @@ def near_duplicates(project: Project, files: Iterable[Path]) -> dict[str, Any]:
         "near_duplicates": together,
         "share": round(together / sizes.total(), 6) if sizes else 0.0,
         "groups_on_two_sides": sum(len(of_group) > 1 for of_group in sides.values()),
+        **({"waiting": waiting} if waiting else {}),
     }
 
 

@@ -187,10 +187,16 @@ def _near_duplicates(manifest: Mapping[str, Any]) -> str:
     found = manifest.get("near_duplicates")
     if found is None:
         return ""
+    waiting = found.get("waiting", 0)
+    later = (
+        f" {waiting} of the prompts were not compared yet when it was frozen and count as alone."
+        if waiting
+        else ""
+    )
     return (
         f"- Near-duplicates share a side: {found['near_duplicates']} of the {found['prompts']} prompts with judgments "
         f"({found['share']:.1%}) are almost the same as another; {found['groups_on_two_sides']} groups of them are on "
-        "more than one side, where a file put them or they were there before.\n"
+        f"more than one side, where a file put them or they were there before.{later}\n"
     )
 
 

@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation.batches.corrections import correct_project_and_batches
+from annotation.content.waiting_groups import say_waiting
 from annotation.guidelines.forms import (
     CorrectionForm,
     CriterionForm,
@@ -150,6 +151,7 @@ def _page(
         "guideline": guideline,
         "preview": show_markdown(guideline.text) if guideline and guideline.text.strip() else "",
         "splits_form": SplitsForm(project=project),
+        "waiting_for_groups": say_waiting(project),
         "time_zone_form": TimeZoneForm(project=project),
         "project_form": CorrectionForm(
             initial={

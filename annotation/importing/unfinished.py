@@ -19,6 +19,7 @@ from django.apps import apps
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Count, F, ProtectedError, QuerySet
 
+from annotation.content.waiting_groups import waiting_for_groups
 from annotation.importing.report import ImportRefused, ImportReport
 from annotation.importing.sources import SourceFile
 from annotation.importing.watching import current_watch
@@ -92,6 +93,11 @@ def finish_import(imported: Import, report: ImportReport) -> None:
             group_hash=F("first_turn_hash")
         )
         report.counts["new prompts that are almost the same as another"] = in_a_group.count()
+        if waiting_for_groups(imported.project).exists():
+            report.notes.append(
+                "Prompts are still being grouped with their near-duplicates, by the worker: how many of these are "
+                "almost the same as another is not known yet, and what is not compared has its own side."
+            )
     Import.objects.filter(pk=imported.pk).update(
         state=Import.State.DONE,
         counts=report.counts,

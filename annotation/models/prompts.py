@@ -54,7 +54,8 @@ class Prompt(models.Model):
     content_hash = models.CharField(max_length=64, editable=False)
     # Prompts that begin alike are on one side: what they are compared by.
     first_turn_hash = models.CharField(max_length=64, editable=False, default="")
-    # That of the first of the prompts that are almost the same; null where the project has not asked for groups.
+    # That of the first of the prompts that are almost the same; null where the project has not asked for groups,
+    # or the prompt waits for its group.
     group_hash = models.CharField(max_length=64, null=True, editable=False)
     from_import = import_field("prompts")
     taken_back = models.BooleanField(default=False, editable=False)
@@ -80,7 +81,8 @@ class Prompt(models.Model):
         indexes = [
             models.Index(fields=["project", "content_hash"], name="prompt_by_content"),
             models.Index(fields=["project", "first_turn_hash"], name="prompt_by_first_turn"),
-            models.Index(fields=["project", "group_hash"], name="prompt_by_group"),
+            # With the key: those that wait for a group are taken in the order of their keys.
+            models.Index(fields=["project", "group_hash", "id"], name="prompt_by_group_in_order"),
         ]
 
     def __str__(self) -> str:
