@@ -54,8 +54,8 @@ def housekeeping() -> None:
 
 
 def periodic_tasks() -> bool:
-    """Sweep lapsed leases, advance rounds, start what is scheduled, measure what has grown, tell of events, group prompts
-    that wait.
+    """Sweep lapsed leases, advance rounds, start what is scheduled, measure what has grown, tell of events, group
+    prompts that wait.
 
     True while something moved.
     """

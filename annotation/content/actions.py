@@ -94,8 +94,7 @@ def add_prompts(
     InvalidText, and PromptConflict for an id that is taken by another conversation, and for a split that is not the
     side of a prompt that begins alike.
     """
-    # Whoever adds prompts that begin alike at the same time sees this one's side. (no_key: rows that only name the
-    # project, such as those of every judgment's audit, need not wait.)
+    # Whoever adds prompts that begin alike sees this one's side. (no_key: rows that name the project do not wait.)
     project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     cleaned = [_clean_prompt_row(row) for row in rows]
     by_id: dict[str, Prompt] = {}
@@ -108,9 +107,8 @@ def add_prompts(
         )
         for stored in known.order_by("-pk"):
             by_id[stored.external_id] = by_content[stored.content_hash] = stored
-    groups = PromptGroups(project) if project.near_duplicates_together else None
     group_of = settled = NO_GROUPS
-    if groups is not None:
+    if groups := PromptGroups(project) if project.near_duplicates_together else None:
         others_wait = group_within_request(project, groups)
         group_of = groups.groups_of(cleaned, others_wait=others_wait)
         settled = groups.settled()

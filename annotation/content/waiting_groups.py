@@ -80,7 +80,7 @@ def _group_some(project: Project) -> int:
 
     @write_transaction
     def store() -> int:
-        locked = Project.objects.select_for_update().get(pk=project.pk)
+        locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         oldest = waiting_for_groups(locked).values_list("pk", flat=True)[: len(chunk)]
         # Groups begin in the order of prompts: while these wait, none has begun that they were not compared with.
         if list(oldest) != [row.number for row in chunk]:
