@@ -94,7 +94,7 @@ def _files_of(path: Path, other_suffixes: Sequence[str]) -> list[SourceFile]:
             return [SourceFile(path=path, name=safe_excerpt(path.name))]
         if (path / "dataset_dict.json").is_file():
             splits = _read_json(path / "dataset_dict.json").get("splits", [])
-            return [file for split in splits for file in _saved_dataset(path / str(split), path.name)]
+            return [file for split in splits for file in _saved_dataset(_inside(path, str(split)), path.name)]
         if (path / "state.json").is_file():
             return _saved_dataset(path, "")
         return _plain_folder(path, other_suffixes)
@@ -111,7 +111,17 @@ def _saved_dataset(folder: Path, inside: str) -> list[SourceFile]:
     if not names:
         raise ImportRefused(f"{safe_excerpt(str(folder))} is a saved dataset without files.", code="no_rows")
     prefix = f"{inside}/{folder.name}" if inside else folder.name
-    return [SourceFile(path=folder / name, name=safe_excerpt(f"{prefix}/{name}")) for name in names]
+    return [SourceFile(path=_inside(folder, name), name=safe_excerpt(f"{prefix}/{name}")) for name in names]
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """What a saved dataset names lies in its folder: a file from elsewhere may name anything of this machine."""
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise ImportRefused(
+            f"{safe_excerpt(str(folder))} names a file outside of it ({safe_excerpt(name)}): save the dataset again.",
+            code="damaged",
+        )
+    return folder / name
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -135,3 +135,17 @@ def test_a_saved_dataset_is_its_files_and_a_saved_dictionary_its_splits(tmp_path
     (tmp_path / "both" / "train" / "state.json").write_text("[")
     with pytest.raises(ImportRefused, match="state.json is damaged"):
         open_source(tmp_path / "both")
+
+
+@pytest.mark.parametrize("name", ["../secret.arrow", "/etc/passwd", "..", "", "inner/rows.arrow"])
+def test_a_saved_dataset_names_nothing_outside_of_its_folder(tmp_path, name):
+    (tmp_path / "secret.arrow").write_bytes(b"")
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": name}]}))
+    with pytest.raises(ImportRefused, match="names a file outside of it"):
+        open_source(folder)
+    (folder / "state.json").unlink()
+    (folder / "dataset_dict.json").write_text(json.dumps({"splits": [name]}))
+    with pytest.raises(ImportRefused, match="names a file outside of it"):
+        open_source(folder)
