@@ -4,3 +4,4 @@ from config.settings import *  # noqa: F403
 
 STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
 STATICFILES_DIRS = [BASE_DIR / "static" / "runs"]  # noqa: F405
+STATIC_BUNDLES: dict[str, tuple[str, ...]] = {}  # of files that are not here
