@@ -43,7 +43,8 @@ def asked_settings(request: ProjectRequest) -> HttpResponse:
                 **of,
                 allow_ties=find_preset(preset).allow_ties,
                 preset=preset,
-                expected_version=int(version) if version.isdecimal() and len(version) < 10 else None,
+                # Without the version that was on the screen it could replace what somebody has just saved.
+                expected_version=int(version) if version.isdecimal() and len(version) < 10 else -1,
             )
         except ActionError as error:
             messages.error(request, error.message)

@@ -23,6 +23,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
+                ("is_complete", models.BooleanField(default=False)),
                 ("judgments", models.PositiveIntegerField()),
                 ("newest_judgment", models.BigIntegerField(default=0)),
                 (

@@ -19,6 +19,7 @@ class QualityReport(models.Model):
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="quality_reports")
     run = models.ForeignKey(Run, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     # Which judgments were there: what came since is not in it.
+    is_complete = models.BooleanField(default=False)  # until all its rows are there nobody reads it
     judgments = models.PositiveIntegerField()
     newest_judgment = models.BigIntegerField(default=0)
     summaries: Any = models.JSONField(

@@ -1,11 +1,12 @@
 """Measure the quality of a project's judgments: queue the run that does it, and store what it found."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Model, QuerySet
 
 from annotation.errors import NothingToMeasure
 from annotation.models import (
@@ -14,13 +15,15 @@ from annotation.models import (
     QualityAnnotator,
     QualityAnnotatorPair,
     QualityReport,
+    Task,
     TaskConsensus,
 )
 from annotation.quality.measuring import Measures, measure
-from annotation.quality.reading import read_gold, read_judgments
+from annotation.quality.reading import PURPOSES, read_gold, read_judgments
 from annotation.quality.run_kind import MEASURE
 from runs.actions import queue_run
 from runs.models import Run
+from runs.states import RunState
 from workspace.actions import record_audit
 from workspace.models import Membership, Project, User
 from workspace.roles import Capability, roles_with
@@ -28,15 +31,18 @@ from workspace.roles import Capability, roles_with
 # A report is made anew by itself after so many new judgments, and after so large a share of those it is made of.
 LEAST_NEW, LEAST_NEW_SHARE = 100, 0.1
 LOOK_EVERY_SECONDS = 300.0
+# Stored and removed in transactions of so many rows: nobody who judges waits for a whole report.
+ROWS_PER_TRANSACTION = 1000
 _next_look = 0.0
 
 
 def measured_judgments(project: Project) -> QuerySet[Judgment]:
-    return Judgment.objects.counted().for_datasets().filter(task__batch__project=project)
+    counted = Judgment.objects.counted().for_datasets().filter(task__batch__project=project)
+    return counted.filter(task__purpose__in=[*PURPOSES, Task.Purpose.GOLD])
 
 
 def newest_report(project: Project) -> QualityReport | None:
-    found: QualityReport | None = project.quality_reports.order_by("-pk").first()
+    found: QualityReport | None = project.quality_reports.filter(is_complete=True).order_by("-pk").first()
     return found
 
 
@@ -52,7 +58,7 @@ def queue_measurement(*, actor: User, project: Project) -> Run:
     """
     with transaction.atomic():
         # Two who ask at once wait for the same run.
-        Project.objects.select_for_update().get(pk=project.pk)
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         if (waiting := being_measured(project)) is not None and waiting.state == "queued":
             return waiting
         if not measured_judgments(project).exists():
@@ -97,7 +103,6 @@ def measure_project(
     )
 
 
-@transaction.atomic
 def store_report(
     *,
     actor: User,
@@ -107,9 +112,14 @@ def store_report(
     newest_judgment: int,
     measures: Mapping[int, Measures],
 ) -> QualityReport:
-    """In place of the reports before it. Of one run there is one report, however often the run is tried."""
-    Project.objects.select_for_update().get(pk=project.pk)
-    project.quality_reports.all().delete()
+    """In place of the reports before it, which are read until it is complete. Of one run there is one report, however
+    often the run is tried; one that was overtaken by a report of newer judgments is not stored.
+    """
+    at_work = project.runs.active().filter(kind=MEASURE.name)
+    if run is not None:
+        at_work = at_work.exclude(pk=run.pk)
+    for unfinished in project.quality_reports.filter(is_complete=False).exclude(run__in=at_work):
+        _remove(unfinished)
     report = QualityReport.objects.create(
         project=project,
         run=run,
@@ -146,16 +156,44 @@ def store_report(
             ((row.task, row.annotators, row.certainty, row.pairs) for row in found.consensus),
             report, criterion,
         )  # fmt: skip
-    record_audit(actor=actor, action="quality.measure", project=project, target=report, judgments=judgments)
+    with transaction.atomic():
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        newest = newest_report(project)
+        overtaken = newest is not None and newest.newest_judgment > newest_judgment
+        if not overtaken:
+            report.is_complete = True
+            report.save(update_fields=["is_complete"])
+            record_audit(
+                actor=actor, action="quality.measure", project=project, target=report, judgments=judgments
+            )
+    if newest is not None and overtaken:
+        _remove(report)
+        return newest
+    for earlier in project.quality_reports.filter(is_complete=True, pk__lt=report.pk):
+        _remove(earlier)
     return report
 
 
-def _insert(model: Any, names: list[str], rows: Any, report: QualityReport, criterion: int) -> None:
+def _remove(report: QualityReport) -> None:
+    models: tuple[type[Model], ...] = (
+        QualityAgreement, QualityAnnotator, QualityAnnotatorPair, TaskConsensus,
+    )  # fmt: skip
+    for model in models:
+        rows = model._default_manager.filter(report=report)
+        while keys := list(rows.values_list("pk", flat=True)[:ROWS_PER_TRANSACTION]):
+            model._default_manager.filter(pk__in=keys).delete()
+    report.delete()
+
+
+def _insert(
+    model: Any, names: list[str], rows: Iterable[tuple[Any, ...]], report: QualityReport, criterion: int
+) -> None:
     attributes = [model._meta.get_field(name).attname for name in ["report", "criterion", *names]]
-    model.objects.bulk_create(
-        [model(**dict(zip(attributes, (report.pk, criterion, *values), strict=True))) for values in rows],
-        batch_size=2000,
-    )
+    left = iter(rows)
+    while some := list(islice(left, ROWS_PER_TRANSACTION)):
+        model.objects.bulk_create(
+            [model(**dict(zip(attributes, (report.pk, criterion, *values), strict=True))) for values in some]
+        )
 
 
 def queue_due_measurements(now: float | None = None) -> int:
@@ -172,12 +210,21 @@ def queue_due_measurements(now: float | None = None) -> int:
         since = report.newest_judgment if report else 0
         least = max(LEAST_NEW, int(LEAST_NEW_SHARE * report.judgments)) if report else LEAST_NEW
         new = measured_judgments(project).filter(pk__gt=since).order_by()[:least].count()
-        if new < least or being_measured(project) is not None:
+        if new < least or being_measured(project) is not None or _failed_on_the_same(project, least):
             continue
         if (actor := _who_measures(project, report)) is not None:
             queue_measurement(actor=actor, project=project)
             queued += 1
     return queued
+
+
+def _failed_on_the_same(project: Project, least: int) -> bool:
+    """Whether the last measurement failed, or was cancelled, and hardly anything has come since."""
+    last = project.runs.filter(kind=MEASURE.name).order_by("-pk").first()
+    if last is None or last.state not in (RunState.FAILED, RunState.USER_ERROR, RunState.CANCELLED):
+        return False
+    since = measured_judgments(project).filter(created_at__gt=last.created_at)
+    return since.order_by()[:least].count() < least
 
 
 def _who_measures(project: Project, report: QualityReport | None) -> User | None:

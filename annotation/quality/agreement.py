@@ -10,7 +10,7 @@ Reliability, 4th edition, chapters 2-5. Fleiss (1971). Fleiss, Cohen and Everitt
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ import numpy as np
 Array = Any  # numpy's own types say no more of the shape
 
 DRAWS = 400
+WEIGHTS_AT_ONCE = 8_000_000  # of eight bytes, held twice
 LEVEL = 0.95
 UNITS_AT_ONCE = 20_000
 
@@ -210,12 +211,24 @@ def estimate(
     """Each coefficient over all tasks, with the percentile interval of a bootstrap that draws tasks."""
     number = len(sums.rated_T)
     whole = sums.total()
-    drawn = sums.drawn(draw_weights(number, draws, seed)) if number > 1 else None
-    found = {}
-    for name, coefficient in coefficients.items():
-        value = float(coefficient(whole)[0])
-        found[name] = summarize(value, coefficient(drawn) if drawn is not None else None)
-    return found
+    drawn: dict[str, list[Array]] = {name: [] for name in coefficients}
+    if number > 1:
+        for weights_BT in draw_weights(number, draws, seed):
+            some = sums.drawn(weights_BT)
+            for name, coefficient in coefficients.items():
+                drawn[name].append(coefficient(some))
+    return {
+        name: summarize(float(coefficient(whole)[0]), np.concatenate(drawn[name]) if drawn[name] else None)
+        for name, coefficient in coefficients.items()
+    }
+
+
+def estimate_mean(value: float, sum_T: Array, number_T: Array, *, seed: int, draws: int = DRAWS) -> Estimate:
+    """`value`, a mean of what tasks have, sum_T of number_T things each, with the interval of the same bootstrap."""
+    if len(sum_T) < 2:
+        return summarize(value, None)
+    blocks = [(weights @ sum_T) / (weights @ number_T) for weights in draw_weights(len(sum_T), draws, seed)]
+    return summarize(value, np.concatenate(blocks))
 
 
 def summarize(value: float, draws_B: Array | None) -> Estimate:
@@ -229,10 +242,13 @@ def summarize(value: float, draws_B: Array | None) -> Estimate:
     return Estimate(value, float(low), float(high))
 
 
-def draw_weights(n_tasks: int, draws: int, seed: int) -> Array:
-    """(B, T): how often each task is in each draw of T tasks."""
+def draw_weights(n_tasks: int, draws: int, seed: int) -> Iterator[Array]:
+    """(B, T) each: how often each task is in each draw of T tasks; `draws` in all, as many at once as fit."""
     generator = np.random.default_rng(seed)
-    return generator.multinomial(n_tasks, np.full(n_tasks, 1 / n_tasks), size=draws).astype(float)
+    at_once = max(1, WEIGHTS_AT_ONCE // n_tasks)
+    chances = np.full(n_tasks, 1 / n_tasks)
+    for start in range(0, draws, at_once):
+        yield generator.multinomial(n_tasks, chances, size=min(at_once, draws - start)).astype(float)
 
 
 def _ratio(part: Array, whole: Array) -> Array:

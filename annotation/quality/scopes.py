@@ -6,18 +6,16 @@ from typing import Any
 import numpy as np
 
 from annotation.quality.agreement import (
-    DRAWS,
     AgreementSums,
     agreement_sums,
-    draw_weights,
     estimate,
+    estimate_mean,
     fleiss_kappa,
     gwet_ac,
     krippendorff_alpha,
     ordinal_weights,
     percent_agreement,
     percent_agreement_by_value,
-    summarize,
 )
 from annotation.quality.rank_correlation import kendall_tau_b
 from annotation.quality.rating_pairs import UnitVotes, all_pairs_of_votes
@@ -130,11 +128,7 @@ def tau_figures(judgments: Judgments, chosen_M: Array) -> list[float | None] | N
         return None
     _, task_P = np.unique(task_P, return_inverse=True)
     sum_T, number_T = np.bincount(task_P, tau_P), np.bincount(task_P).astype(float)
-    draws = None
-    if len(sum_T) > 1:
-        weights = draw_weights(len(sum_T), DRAWS, SEED)
-        draws = (weights @ sum_T) / (weights @ number_T)
-    return list(astuple(summarize(float(tau_P.mean()), draws)))
+    return list(astuple(estimate_mean(float(tau_P.mean()), sum_T, number_T, seed=SEED)))
 
 
 def machine_figures(votes: UnitVotes, kinds: dict[int, str]) -> list[dict[str, Any]]:
@@ -155,16 +149,13 @@ def machine_figures(votes: UnitVotes, kinds: dict[int, str]) -> list[dict[str, A
         same = sign_N[one] == sign_N[other]
         _, task_P = np.unique(votes.task_N[one[with_person]], return_inverse=True)
         sums, numbers = np.bincount(task_P, same[with_person]), np.bincount(task_P).astype(float)
-        draws = None
-        if len(sums) > 1:
-            weights = draw_weights(len(sums), DRAWS, SEED)
-            draws = (weights @ sums) / (weights @ numbers)
+        mean = float(same[with_person].mean())
         found.append(
             {
                 "annotator": machine,
                 "kind": kinds[machine],
                 "pairs": len(units),
-                "same": list(astuple(summarize(float(same[with_person].mean()), draws))),
+                "same": list(astuple(estimate_mean(mean, sums, numbers, seed=SEED))),
                 "people": float(same[people].mean()) if people.any() else None,
             }
         )

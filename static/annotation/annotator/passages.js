@@ -59,7 +59,9 @@
       input.focus();
     };
     const add = (label) => {
-      const words = input.value.trim() ? input.value : "";
+      // A field of one line leaves line ends out of what is put into it.
+      const isSelected = selected && input.value === selected.words.replace(/[\r\n]/g, "");
+      const words = isSelected ? selected.words : input.value.trim() ? input.value : "";
       const text = written.textContent;
       if (!words) return say("Select a passage in the answer, or type its words.");
       if (passages.length >= MOST) return say(`At most ${MOST} passages.`);

@@ -262,9 +262,17 @@ class TestInBrowser:
         assert "more than once" in field.inner_text()
         field.get_by_role("textbox").fill("So is")
         field.get_by_role("button", name="untrue").click()
+        # Over the end of a line, of the text as it was written.
+        answer.locator("[data-written]").evaluate(
+            """element => { const node = element.firstChild, at = node.data.indexOf("green** tea.");
+            element.hidden = false;
+            document.getSelection().setBaseAndExtent(node, at + 8, node, node.data.indexOf(" is tea ware")); }"""
+        )
+        page.wait_for_function("e => e.value === 'tea.So'", arg=field.get_by_role("textbox").element_handle())
+        field.get_by_role("button", name="rude").click()
         page.reload()
         wait_for_task(page)
-        assert answer.get_by_role("listitem").filter(has_text="Remove").count() == 2
+        assert answer.get_by_role("listitem").filter(has_text="Remove").count() == 3
         page.set_viewport_size({"width": 320, "height": 900})
         assert complaints(page, 320) == []
         page.keyboard.press("1")
@@ -274,8 +282,9 @@ class TestInBrowser:
         judgment = Judgment.objects.get()
         [marks] = judgment.marks.values()
         shown = "\nTea 🍵 is **green** tea.\nSo is tea ware."
-        assert [(p["label"], p["text"]) for p in marks["why"]] == [("rude", "tea"), ("untrue", "So is")]
-        assert [shown[p["start"] : p["end"]] for p in marks["why"]] == ["tea", "So is"]
+        expected = [("rude", "tea"), ("rude", "tea.\nSo"), ("untrue", "So is")]
+        assert [(p["label"], p["text"]) for p in marks["why"]] == expected
+        assert [shown[p["start"] : p["end"]] for p in marks["why"]] == [words for _, words in expected]
         assert marks["why"][0]["start"] == shown.index("tea.")
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])

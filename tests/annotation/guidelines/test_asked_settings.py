@@ -152,3 +152,11 @@ def test_the_command_shows_sets_and_refuses(project, tmp_path, capsys):
         file.write_text("{")
         call_command("ask", "kitchen", "--file", str(file))
     assert newest(project).version == 2
+
+
+@pytest.mark.parametrize("version", ["", "x", None])
+def test_a_preset_replaces_nothing_unseen(manager, project, page, version):
+    before = newest(project)
+    sent = {"preset": "llama2"} | ({} if version is None else {"version": version})
+    assert manager.post(page, sent).status_code == 302
+    assert newest(project) == before

@@ -212,4 +212,16 @@ def test_an_estimate_is_the_same_each_time_and_none_where_there_is_nothing():
     assert estimate(sums, coefficient, seed=1) == estimate(sums, coefficient, seed=1)
     alone = estimate(sums_of([[0], [1]]), coefficient, seed=1)["alpha"]
     assert (alone.value, alone.low, alone.high) == (None, None, None)
-    assert draw_weights(7, 3, seed=0).sum(axis=1).tolist() == [7, 7, 7]
+    [weights] = draw_weights(7, 3, seed=0)
+    assert weights.sum(axis=1).tolist() == [7, 7, 7]
+
+
+def test_draws_are_the_same_however_many_are_made_at_once(monkeypatch):
+    [together] = draw_weights(7, 5, seed=0)
+    whole = estimate(sums_of([[0, 1], [1, 1], [0, 0], [2, 1]]), {"same": percent_agreement}, seed=1)
+    monkeypatch.setattr(agreement, "WEIGHTS_AT_ONCE", 14)
+    blocks = list(draw_weights(7, 5, seed=0))
+    assert [len(block) for block in blocks] == [2, 2, 1]
+    assert np.array_equal(np.concatenate(blocks), together)
+    again = estimate(sums_of([[0, 1], [1, 1], [0, 0], [2, 1]]), {"same": percent_agreement}, seed=1)
+    assert (again["same"].low, again["same"].high) == pytest.approx((whole["same"].low, whole["same"].high))

@@ -1,11 +1,14 @@
 """What is stored of a project, from judgments in the database to the worker's run."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from annotation.batches.actions import change_overlap
 from annotation.judging.gold import set_gold_judgment
-from annotation.models import QualityReport
+from annotation.models import QualityReport, TaskConsensus
 from annotation.quality import actions
 from annotation.quality.actions import (
     measure_project,
@@ -55,6 +58,52 @@ def test_a_new_report_replaces_the_one_before(project, max_, judged):
     report = measure_project(actor=max_, project=project)
     assert list(QualityReport.objects.all()) == [report]
     assert report.annotators.count() == 2
+
+
+def test_a_report_is_read_once_it_is_complete_and_in_short_transactions(project, max_, judged, monkeypatch):
+    first = measure_project(actor=max_, project=project)
+    monkeypatch.setattr(actions, "ROWS_PER_TRANSACTION", 2)
+    insert, seen = actions._insert, []
+
+    def stop_at_consensus(model, *rest):
+        seen.append(newest_report(project))
+        if model is TaskConsensus:
+            raise RuntimeError("killed")
+        insert(model, *rest)
+
+    monkeypatch.setattr(actions, "_insert", stop_at_consensus)
+    with pytest.raises(RuntimeError, match="killed"):
+        measure_project(actor=max_, project=project)
+    assert set(seen) == {first} and newest_report(project) == first
+    assert first.consensus.count() == 6 and QualityReport.objects.count() == 2
+    monkeypatch.setattr(actions, "_insert", insert)
+    report = measure_project(actor=max_, project=project)
+    assert list(QualityReport.objects.all()) == [report] == [newest_report(project)]
+    assert (report.consensus.count(), TaskConsensus.objects.count()) == (6, 6)
+
+
+def test_one_that_was_overtaken_is_not_stored(project, max_, judged):
+    newest = measure_project(actor=max_, project=project)
+    old = actions.store_report(
+        actor=max_,
+        project=project,
+        run=None,
+        judgments=3,
+        newest_judgment=newest.newest_judgment - 1,
+        measures={},
+    )
+    assert old == newest and list(QualityReport.objects.all()) == [newest]
+
+
+def test_one_that_failed_is_not_tried_for_ever(project, max_, judged, monkeypatch):
+    monkeypatch.setattr(actions, "_next_look", 0.0)
+    monkeypatch.setattr(actions, "LEAST_NEW", 12)
+    assert queue_due_measurements(now=0.0) == 1
+    Run.objects.update(state="failed", error="Out of memory.", finished_at=timezone.now())
+    assert queue_due_measurements(now=1000.0) == 0
+    # So much has come since.
+    Run.objects.update(created_at=timezone.now() - timedelta(days=1))
+    assert queue_due_measurements(now=2000.0) == 1
 
 
 def test_people_and_machines_are_never_mixed(project, max_, judged):
