@@ -100,7 +100,7 @@ def test_a_refused_judgment_of_the_version_before_is_given_back(
         page.reload()
     page.wait_for_selector("#work-page-notice:not([hidden])")
     page.click("#work-page-notice a")
-    assert wait_for_task(page) == first
+    page.wait_for_function("old => document.querySelector('.task')?.dataset.publicId === old", arg=first)
     assert page.is_hidden("#work-page-notice")
     assert page.is_checked("input[name=scale][value='7']")
     assert page.input_value("[name=rationale]") == "clearly"
