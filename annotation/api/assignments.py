@@ -20,7 +20,7 @@ from annotation.preferences.scale import labels_to_responses, marks_by_label, ti
 from annotation.queue import actions as queue
 from annotation.queue.claimed_tasks import TaskContent, read_content
 from annotation.queue.search import read_annotator_counts
-from learning.interface.messages import Answer
+from learning.interface.messages import Answer, answer_text
 from workspace.api.asked import AskedSerializer
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import Body, OrderField, PageQuery
@@ -55,6 +55,9 @@ class AssignedTaskSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(Assignment.State.choices)
     leased_until = serializers.DateTimeField()
     question = serializers.CharField()
+    content_warnings = serializers.ListField(
+        child=serializers.CharField(), help_text="What the texts may show: say so before they are read."
+    )
     messages = serializers.JSONField()
     responses = ShownResponseSerializer(many=True)
     allow_ties = serializers.BooleanField()
@@ -143,6 +146,7 @@ def describe(
         "question": settings.question_of(content.criterion, content.question)
         if settings
         else content.question,
+        "content_warnings": list(content.content_warnings),
         "messages": content.messages,
         "responses": [
             {"label": label, **_shown(content.answers[key])}
@@ -161,7 +165,8 @@ def describe(
 def _shown(answer: Answer) -> dict[str, Any]:
     if isinstance(answer, str):
         return {"text": answer, "turns": None}
-    return {"text": "\n\n".join(str(turn["content"]) for turn in answer), "turns": answer}
+    # As passages are counted in it.
+    return {"text": answer_text(answer), "turns": answer}
 
 
 def _own(judgment: Judgment) -> dict[str, Any]:

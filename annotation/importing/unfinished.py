@@ -17,7 +17,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import DatabaseError, OperationalError, transaction
-from django.db.models import Count, F, ProtectedError, QuerySet
+from django.db.models import Count, F, ProtectedError, Q, QuerySet
 
 from annotation.content.waiting_groups import waiting_for_groups
 from annotation.importing.report import ImportRefused, ImportReport
@@ -230,7 +230,12 @@ def _delete_judgments(imported: Import) -> int:
     release_slots(Judgment.objects.filter(pk__in=keys))
     CurrentJudgment.objects.filter(judgment__in=keys).delete()
     Judgment.objects.filter(pk__in=keys).delete()
-    Assignment.objects.filter(pk__in={judgment.assignment_id for judgment in judgments}).delete()
+    assignments = Assignment.objects.filter(pk__in={judgment.assignment_id for judgment in judgments})
+    # A lease that was there before the import, and what its person asked, are theirs.
+    of_people = Q(created_at__lt=imported.created_at) | Q(questions__isnull=False)
+    kept = list(assignments.filter(of_people).values_list("pk", flat=True).distinct())
+    assignments.filter(pk__in=kept).update(state=Assignment.State.TAKEN_BACK, submitted_at=None)
+    assignments.exclude(pk__in=kept).delete()
     return len(judgments)
 
 

@@ -1,22 +1,19 @@
 """Which tasks ask for a number of people of their own. The column may be empty and is there at once.
 
-Earlier rows are told by their numbers: one that differs from the batch's, unless all of it may be judgments of a file
-or what a smaller overlap could not cut.
+Earlier rows are told by their numbers: one that differs from the batch's, unless all of it may be judgments of a file.
+(The people of a batch's tasks could not be changed before.) Tasks are read once; nobody waits meanwhile.
 """
 
 from django.db import migrations, models
-from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.functions import Cast
+from django.db.models import F, Q
 
 
 def mark_earlier_tasks(apps, schema_editor):
     task = apps.get_model("annotation", "Task")
-    changes = apps.get_model("workspace", "AuditEvent").objects.filter(
-        action="batch.change_overlap", target_id=Cast(OuterRef("batch_id"), models.CharField())
-    )
-    never_cut = Q(batch__from_import__isnull=True) & ~Exists(changes)
     own = task.objects.filter(
-        Q(open_slots__gt=0) | never_cut, reserved_for__isnull=True, required_judgments__gt=0
+        Q(open_slots__gt=0) | Q(batch__from_import__isnull=True),
+        reserved_for__isnull=True,
+        required_judgments__gt=0,
     ).exclude(required_judgments=F("batch__overlap"))
     keys = list(own.values_list("pk", flat=True))
     for start in range(0, len(keys), 500):
@@ -24,6 +21,7 @@ def mark_earlier_tasks(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
+    atomic = False  # the column's lock is not held while tasks are read
     dependencies = [
         ("annotation", "0018_task_questions"),
         ("workspace", "0011_tokens_that_only_score"),

@@ -14,17 +14,20 @@ from annotation.review.listing import flag_labels
 from workspace.asked import Asked, read_asked
 
 MAX_READ = 2_000
+ROWS_AT_ONCE = 50  # the marks of one may have some hundred kilobytes
 MAX_SHOWN = 12  # values of one mark, and reasons
 
 
 def count_said(batch: Batch) -> dict[str, Any]:
     """For review/said.html; `marks` and `flags` are empty where nothing was said."""
     columns = ("marks", "confidence", "flags")
-    rows = list(Judgment.objects.current().in_batch(batch).order_by("-pk").values_list(*columns)[:MAX_READ])
+    rows = Judgment.objects.current().in_batch(batch).order_by("-pk").values_list(*columns)[:MAX_READ]
+    read = 0
     values: dict[str, Counter[str]] = {}
     numbers: dict[str, list[float]] = {}
     flags: Counter[str] = Counter()
-    for marks, confidence, given in rows:
+    for marks, confidence, given in rows.iterator(chunk_size=ROWS_AT_ONCE):
+        read += 1
         flags.update(given)
         for said in [*marks.values(), {"": confidence} if confidence is not None else {}]:
             for name, value in said.items():
@@ -38,8 +41,8 @@ def count_said(batch: Batch) -> dict[str, Any]:
     )
     reasons = skips.order_by().values("skip_reason").annotate(n=Count("pk")).order_by("-n", "skip_reason")
     return {
-        "read": len(rows),
-        "is_part": len(rows) == MAX_READ,
+        "read": read,
+        "is_part": read == MAX_READ,
         "marks": [
             {
                 "label": names.get(name, name),

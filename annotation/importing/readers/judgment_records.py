@@ -24,6 +24,7 @@ from annotation.importing.readers.judgments import ImportedJudgment, check_respo
 from annotation.importing.readers.record_responses import parse_response_record
 from annotation.importing.rows import RowError
 from annotation.models import COUNTED_PURPOSES, Task
+from annotation.preferences.marks import require_passages
 from annotation.preferences.validation import (
     MAX_CONFIDENCE,
     MAX_RATIONALE_CHARACTERS,
@@ -32,6 +33,7 @@ from annotation.preferences.validation import (
     clean_marks,
 )
 from annotation.preferences.weak_orders import MAX_STRENGTH, tiers_to_ranks
+from learning.interface.messages import answer_text
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 
 
@@ -96,6 +98,12 @@ class JudgmentRecordReader:
 def _all_marks(
     responses: Sequence[dict[str, Any]], others: Mapping[str, dict[str, Any]]
 ) -> list[dict[str, Any]]:
+    for response in responses:
+        name = response["response_id"]
+        try:
+            require_passages(others.get(name, {}), answer_text(response["answer"]), name)
+        except InvalidJudgment as error:
+            raise RowError("other_marks", error.message) from error
     return [response["marks"] | others.get(response["response_id"], {}) for response in responses]
 
 

@@ -15,6 +15,7 @@ class AssignedTask(TypedDict):
     state: Literal["leased", "submitted", "skipped", "expired", "taken_back"]
     leased_until: str
     question: str
+    content_warnings: list[str]
     messages: Any
     responses: list[ShownResponse]
     allow_ties: bool

@@ -4,6 +4,7 @@
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
   const LEAST_PX = 24; // about a line: less of a longer text is not seen
+  const DAY_MS = 86400000; // what the site takes at most
   const round = (number) => Math.round(number * 1000) / 1000;
 
   // `spans`, apart and in order, with another one taken in.
@@ -55,7 +56,7 @@
         known.spans = withSpan(known.spans, [view.from, view.to]);
       }
     };
-    const toObject = (give) => Object.fromEntries([...seen].map(([label, known]) => [label, { seen_ms: Math.round(known.ms), ...give(known) }]));
+    const toObject = (give) => Object.fromEntries([...seen].map(([label, known]) => [label, { seen_ms: Math.min(Math.round(known.ms), DAY_MS), ...give(known) }]));
     return {
       look,
       state: () => toObject(({ spans }) => ({ spans: spans.map((span) => span.map(round)) })),

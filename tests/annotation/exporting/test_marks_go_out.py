@@ -8,6 +8,7 @@ import pytest
 from annotation.datasets.actions import freeze_dataset
 from annotation.exporting.actions import export_preferences
 from annotation.importing.actions import import_comparisons
+from annotation.importing.report import ImportRefused
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import Judgment
 from annotation.queue.actions import claim_task
@@ -39,6 +40,24 @@ def judged(project, ada, max_, make_batch, key):
         tiers=[["A", "B"]], strengths=[], marks=marks, confidence=9, flags=["odd", "both_bad"]
     )
     return submit_judgment(actor=ada, assignment=assignment, content=content, idempotency_key=key())
+
+
+def test_a_passage_that_stands_nowhere_is_a_bad_row(judged, project, max_, tmp_path):
+    dataset = freeze_dataset(actor=max_, project=project)
+    export_preferences(actor=max_, dataset=dataset, out=tmp_path / "out", format="judgments", files="jsonl")
+    [file] = (tmp_path / "out" / "data").iterdir()
+    row = json.loads(file.read_text())
+    others = json.loads(row["other_marks"])
+    [passage] = next(iter(others.values()))["why"]
+    passage["start"], passage["end"] = passage["start"] - 1, passage["end"] - 1
+    row["other_marks"] = json.dumps(others)
+    file.write_text(json.dumps(row) + "\n")
+    elsewhere = create_project(actor=max_, name="Elsewhere")
+    with pytest.raises(ImportRefused) as refused:
+        import_comparisons(actor=max_, project=elsewhere, path=file, format="records")
+    said = "\n".join(refused.value.report.lines())
+    assert "other_marks" in said and "“blue” does not stand where it is said to" in said
+    assert not Judgment.objects.filter(task__batch__project=elsewhere).exists()
 
 
 @pytest.mark.parametrize("files", ["jsonl", "parquet"])

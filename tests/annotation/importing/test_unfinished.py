@@ -9,8 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from annotation.importing.unfinished import begin_import, clear_on_failure, is_at_work
-from annotation.models import Batch, Import, Judgment, Prompt, Response, Task
+from annotation.importing.unfinished import (
+    begin_import,
+    clear_on_failure,
+    clear_unfinished_imports,
+    is_at_work,
+)
+from annotation.judging.bulk import NewJudgment, add_judgments
+from annotation.models import Assignment, Batch, Import, Judgment, Prompt, Response, Task, TaskQuestion
+from annotation.questions.actions import ask_question
+from annotation.queue.actions import claim_task
 from workspace.models import User
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -86,3 +94,32 @@ def test_an_import_is_at_work_as_long_as_its_process_is(project, max_):
         imported.process = here
     assert not is_at_work(imported)
     assert User.objects.filter(pk=max_.pk).exists()
+
+
+@pytest.mark.db
+@pytest.mark.django_db
+def test_what_people_had_is_theirs_when_an_import_is_cleared(project, max_, ada, make_batch):
+    [batch] = [make_batch(tasks=2)]
+    held = claim_task(actor=ada, project=project)
+    question = ask_question(actor=ada, assignment=held, text="Which tea?")
+    imported = Import.objects.create(
+        project=project, kind="comparisons", format="records", actor=max_, process={}
+    )
+    rows = [
+        NewJudgment(
+            task=task, annotator=ada, tiers=[[one], [other]], strengths=[1], idempotency_key=f"imported-{task.pk}",
+            from_import=imported,
+        )
+        for task in batch.tasks.order_by("pk")
+        for one, other in [task.task_responses.order_by("pk").values_list("response_id", flat=True)]
+    ]  # fmt: skip
+    add_judgments(actor=max_, batch=batch, rows=rows)
+    held.refresh_from_db()
+    assert held.state == Assignment.State.SUBMITTED
+    [said] = clear_unfinished_imports(actor=max_, project=project)
+    assert "2 judgments" in said
+    held.refresh_from_db()
+    assert held.state == Assignment.State.TAKEN_BACK and TaskQuestion.objects.get() == question
+    assert not Judgment.objects.exists() and not Import.objects.exists()
+    # The one that only the import made is gone.
+    assert list(Assignment.objects.values_list("pk", flat=True)) == [held.pk]

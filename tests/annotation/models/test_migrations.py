@@ -220,15 +220,15 @@ def test_which_earlier_tasks_ask_for_a_number_of_their_own(rows_before):
     alike, full = add(batch, 2, 0, 2), add(batch, 5, 0, 5)
     reserved = add(batch, 1, 1, reserved_for=user)
     batch.pk, batch.name = None, "Two"
-    batch.save()
-    cut, more = add(batch, 3, 0, 3), add(batch, 4, 1)
-    apps.get_model("workspace", "AuditEvent").objects.create(
-        actor=user, action="batch.change_overlap", target_type="annotation.batch", target_id=str(batch.pk)
+    batch.from_import = apps.get_model("annotation", "Import").objects.create(
+        project_id=batch.criterion.project_id, kind="comparisons", format="records", actor=user
     )
+    batch.save()
+    judged_by_a_file, more = add(batch, 3, 0, 3), add(batch, 4, 1)
     own = migrate_to("0019_own_required").get_model("annotation", "Task").objects.filter(own_required=True)
     # The first of the fixture requires 3 in a batch of 2.
     assert set(own.values_list("pk", flat=True)) == {first.pk, full.pk, more.pk}
-    assert {alike.pk, reserved.pk, cut.pk}.isdisjoint(own.values_list("pk", flat=True))
+    assert {alike.pk, reserved.pk, judged_by_a_file.pk}.isdisjoint(own.values_list("pk", flat=True))
 
 
 def migrate_to(name):
