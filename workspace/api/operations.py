@@ -128,16 +128,13 @@ def _render(what: Operation, view: Any, request: Request, result: Any) -> Any:
 
 
 def _shown(request: Request) -> Shown:
-    """What If-Match names of the values that can be changed; whatever else of the answer has changed is no conflict.
-
-    A proxy that compresses makes tags weak; they name the same values.
-    """
+    """What If-Match names of the values that can be changed; whatever else of the answer has changed is no conflict."""
     if "If-Match" not in request.headers:
         return None
     tags = parse_etags(request.headers["If-Match"])
     if "*" in tags:
         return None
-    return tuple(tag.removeprefix("W/").strip('"').rpartition("-")[2] for tag in tags)
+    return tuple(tag.strip('"').rpartition("-")[2] for tag in tags if not tag.startswith("W/"))
 
 
 def is_known(request: Request, tag: str) -> bool:

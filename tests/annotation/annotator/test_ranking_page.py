@@ -48,6 +48,7 @@ def one_move(page, chance, handles):
         grip = card.locator(".rank-card-head").bounding_box()
         goal = target.bounding_box()
         page.mouse.move(grip["x"] + 30, grip["y"] + 15)
+        wait_for_dragging(page)
         page.mouse.down()
         page.mouse.move(grip["x"] + 40, grip["y"] + 25, steps=3)
         page.mouse.move(goal["x"] + 60, goal["y"] + goal["height"] / 2, steps=8)
@@ -108,6 +109,7 @@ def test_a_drag_makes_a_tie_and_a_gap_makes_a_rank(page, ada, make_batch, addres
         grip = page.locator(f".rank-card[data-response={handle}] .rank-card-head").bounding_box()
         goal = target.bounding_box()
         page.mouse.move(grip["x"] + 30, grip["y"] + 15)
+        wait_for_dragging(page)
         page.mouse.down()
         page.mouse.move(grip["x"] + 40, grip["y"] + 25, steps=3)
         page.mouse.move(goal["x"] + 80, goal["y"] + goal["height"] / 2, steps=10)
@@ -122,10 +124,16 @@ def test_a_drag_makes_a_tie_and_a_gap_makes_a_rank(page, ada, make_batch, addres
     assert "rank 1 of 3" in page.inner_text("#work-page-announcer")
 
 
+def wait_for_dragging(page):
+    """Its script comes with the first ranking, behind the task."""
+    page.wait_for_function("() => Boolean(window.Sortable?.get(document.querySelector('.slot-tier')))")
+
+
 def drag_to(page, handle, x, y, *, steps=12, settle=True):
     """Takes an answer by its bar and lets it go at a point of the window."""
     grip = page.locator(f".rank-card[data-response={handle}] .rank-card-head").bounding_box()
     page.mouse.move(grip["x"] + 30, grip["y"] + 15)
+    wait_for_dragging(page)
     page.mouse.down()
     page.mouse.move(grip["x"] + 40, grip["y"] + 25, steps=3)
     page.mouse.move(x, y, steps=steps)
