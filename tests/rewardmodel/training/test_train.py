@@ -413,13 +413,12 @@ def plain(policy_path, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("processes", "zero_stage"), [(1, 3), (2, 0), (2, 1), (2, 2), (2, 3)])
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
 def test_one_and_two_processes_under_deepspeed_equal_plain_torch(
     plain, policy_path, tmp_path, processes, zero_stage
 ):
-    """CHECK 20 for the reward model, by its real command. tests/learning/test_engine.py has every stage on one process,
-    with this loss, in a single one: DeepSpeed takes longer to be imported than these steps take.
-    """
+    """CHECK 20 for the reward model, by its real command."""
     metrics, parameters = plain
     assert len(metrics) >= 10
     other_metrics, other_parameters = torchrun(
