@@ -9,10 +9,14 @@ from django.contrib.sessions.models import Session
 
 from annotation.models import Assignment, Judgment
 from annotation.preferences.scale import tiers_to_labels
-from annotation.queue.counters import find_counter_drift
 from tests.annotation.annotator.test_ranking_page import one_move, tiers_on_screen
 from tests.annotation.annotator.test_ranking_ways import answer_by
-from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
+from tests.annotation.annotator.test_work_page import (
+    wait_for_agreeing_counters,
+    wait_for_another,
+    wait_for_task,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 POINTS = {"1": ("A", 3), "2": ("A", 2), "3": ("A", 1), "4": ("A", 0)}
@@ -65,7 +69,7 @@ def test_a_hundred_judgments_by_keyboard_through_three_cuts_and_a_log_out(
         else:
             assert (tiers[0][0], judgment.strengths[0]) == POINTS[key]
     assert not Assignment.objects.exclude(state="submitted").exists()
-    assert not find_counter_drift()
+    wait_for_agreeing_counters(page)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

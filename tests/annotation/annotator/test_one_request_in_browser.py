@@ -6,8 +6,12 @@ import re
 import pytest
 
 from annotation.models import Judgment
-from annotation.queue.counters import find_counter_drift
-from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
+from tests.annotation.annotator.test_work_page import (
+    wait_for_agreeing_counters,
+    wait_for_another,
+    wait_for_task,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -59,7 +63,7 @@ def test_after_the_first_task_a_judgment_is_one_request(
     assert len([verb for verb, _ in asked if verb == "next"]) == 2 + len(submits) - len(claiming)
     for body, on_screen in zip(submits, seen[1:], strict=False):
         assert body.get("claim_next", {"after_assignment": on_screen}) == {"after_assignment": on_screen}
-    assert find_counter_drift() == []
+    wait_for_agreeing_counters(page)
 
 
 def test_without_a_next_task_in_the_answer_the_page_asks_for_it(
@@ -82,7 +86,7 @@ def test_without_a_next_task_in_the_answer_the_page_asks_for_it(
         wait_for_another(page, shown)
     page.wait_for_selector(".no-tasks")
     wait_until(page, lambda: Judgment.objects.count() == 6)
-    assert find_counter_drift() == []
+    wait_for_agreeing_counters(page)
 
 
 def test_skips_and_their_undoing_in_between_take_nothing_twice(
@@ -101,4 +105,4 @@ def test_skips_and_their_undoing_in_between_take_nothing_twice(
     wait_until(page, lambda: Judgment.objects.count() >= 3)
     ids = list(Judgment.objects.values_list("assignment", flat=True))
     assert len(set(ids)) == len(ids)
-    assert find_counter_drift() == []
+    wait_for_agreeing_counters(page)

@@ -7,9 +7,13 @@ from django.db import OperationalError
 
 from annotation.annotator import endpoints
 from annotation.models import Judgment
-from annotation.queue.counters import find_counter_drift
 from tests.annotation.annotator.test_one_request_in_browser import wait_for_prefetch
-from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
+from tests.annotation.annotator.test_work_page import (
+    wait_for_agreeing_counters,
+    wait_for_another,
+    wait_for_task,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -48,4 +52,4 @@ def test_judgments_wait_out_a_503_and_arrive_once(
     page.keyboard.press("8")
     page.keyboard.press("Enter")
     wait_until(page, lambda: Judgment.objects.count() == 2)
-    assert find_counter_drift() == []
+    wait_for_agreeing_counters(page)

@@ -39,6 +39,11 @@ def wait_until(page, holds, seconds=90):
     raise AssertionError("it did not happen in time")
 
 
+def wait_for_agreeing_counters(page):
+    """The counters and the rows are read one after the other, and the page may be leased its next task in between."""
+    wait_until(page, lambda: find_counter_drift() == [])
+
+
 def test_ten_pairs_are_judged_by_keyboard_alone(page, ada, make_batch, address, open_as):
     make_batch(tasks=10)
     open_as(page, ada).goto(address("overview"))
@@ -160,7 +165,7 @@ def test_a_skip_is_undone_with_what_was_typed_and_the_task_behind_it_follows(
     assert page.is_checked("input[name=scale][value='2']")
     wait_until(page, lambda: Judgment.objects.count() == 1)
     assert Judgment.objects.get().rationale == "a long thought"
-    assert find_counter_drift() == []
+    wait_for_agreeing_counters(page)
     # By the button as well; and after an answer nothing is left to undo.
     page.keyboard.press("s")
     wait_for_another(page, second)
