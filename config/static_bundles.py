@@ -6,7 +6,7 @@ Thirty small files would be thirty requests, each with headers of its own, and a
 _ANNOTATOR = "annotation/annotator"
 _SCRIPTS = (
     "storage api drafts outbox rejections active_time evidence clock status_bar guideline text_nodes search "
-    "differences reading pair typed_order guided_order ranking_ways ranking passages marks question "
+    "differences reading pair rating typed_order guided_order ranking_ways ranking passages marks question "
     "task_view shortcuts work_page"
 )
 STATIC_BUNDLES: dict[str, tuple[str, ...]] = {

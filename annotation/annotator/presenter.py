@@ -27,9 +27,9 @@ from workspace.models import Guideline, Project, QuestionSettings, User
 from workspace.project_context import ProjectContext
 
 # Raised with every change of the work page's script that the fragments of tasks depend on.
-PAGE_VERSION = "4"
+PAGE_VERSION = "5"
 # In the first version digits said other strengths, and none was a tie.
-PAGES_WITH_THESE_KEYS = ("2", "3", PAGE_VERSION)
+PAGES_WITH_THESE_KEYS = ("2", "3", "4", PAGE_VERSION)
 # Earlier turns beyond so many, or so long, come folded; a last turn that long is shortened. About half a screen.
 MAX_OPEN_TURNS = 4
 MAX_OPEN_CHARACTERS = 1_500
@@ -114,9 +114,7 @@ def task_context(
         keys |= {f"set_strength_{strength}": str(strength) for strength in STRENGTH_CHOICES}
     return {
         "assignment": assignment,
-        "question": settings.question_of(content.criterion, content.question)
-        if settings
-        else content.question,
+        "question": _question(content, settings, len(responses)),
         "content_warnings": content.content_warnings,
         "earlier_turns": earlier_turns,
         "last_turns": last_turns,
@@ -125,6 +123,8 @@ def task_context(
         "long_prompt": not is_outdated and _characters(last_turns) > MAX_OPEN_CHARACTERS,
         "responses": responses,
         "is_pair": len(responses) == 2,
+        # A script of before knows one answer as a ranking of one.
+        "is_rating": len(responses) == 1 and not is_outdated,
         "scale": scale_points(),
         "strengths": step_strengths(keys),
         "keys": keys,
@@ -137,6 +137,13 @@ def task_context(
         "judgment": earlier,
         "revising": judgment is not None,
     }
+
+
+def _question(content: TaskContent, settings: QuestionSettings | None, responses: int) -> str:
+    """A criterion's own question is about answers side by side; of one alone its marks ask."""
+    if responses == 1:
+        return f"Rate this answer: {content.criterion}"
+    return settings.question_of(content.criterion, content.question) if settings else content.question
 
 
 def _characters(turns: Sequence[Turn]) -> int:

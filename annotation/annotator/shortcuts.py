@@ -1,7 +1,7 @@
 """The keys of the work page: one table behind the keys dialog, the hints on the page and the script.
 
 A new key is a new entry here. What an action does is in static/annotation/annotator/: of every task in work_page.js,
-of one kind of task in pair.js and ranking.js.
+of one kind of task in pair.js, rating.js and ranking.js.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any
 
 from annotation.preferences.scale import RESPONSE_LABELS, SCALE_POINTS, TIE
 
-EVERY_TASK, PAIR, RANKING = "every_task", "pair", "ranking"
+EVERY_TASK, PAIR, RATING, RANKING = "every_task", "pair", "rating", "ranking"
 # A ranking while it is ordered by letters that are typed, and while it is ordered by questions about two answers.
 TYPED, GUIDED = "typed", "guided"
 KEY_CAPS = {"ArrowUp": "↑", "ArrowDown": "↓", "Escape": "Esc"}
@@ -128,6 +128,25 @@ SHORTCUT_GROUPS = (
             ),
             Shortcut("choose_point", {"0": TIE}, "A tie, where the project allows it"),
             # Not in a ranking: there G is an answer.
+            Shortcut("toggle_guideline", {"G": None}, "Guideline, beside the task"),
+        ),
+    ),
+    ShortcutGroup(
+        RATING,
+        "One answer",
+        (
+            Shortcut(
+                "grade",
+                {str(digit % 10): digit % 10 for digit in range(1, 11)},
+                "That point or word of the first open question; 0 is the tenth",
+                is_range=True,
+            ),
+            Shortcut(
+                "take_back",
+                {"Backspace": None},
+                "Take back the last question you answered",
+                is_single_key=False,
+            ),
             Shortcut("toggle_guideline", {"G": None}, "Guideline, beside the task"),
         ),
     ),

@@ -139,7 +139,7 @@ class UploadSettings(Body):
     batch_name = serializers.CharField(max_length=110, required=False)
     named_strengths = serializers.DictField(child=serializers.CharField(), required=False)
     margins = serializers.CharField(required=False)
-    batch_kind = serializers.ChoiceField(["pairwise", "ranking"], required=False)
+    batch_kind = serializers.ChoiceField(["rating", "pairwise", "ranking"], required=False)
     overlap = serializers.IntegerField(min_value=1, max_value=MAX_OVERLAP, required=False)
     priority = serializers.IntegerField(min_value=-(2**31) + 1, max_value=2**31 - 1, required=False)
     open_at_once = serializers.BooleanField(required=False)

@@ -198,7 +198,8 @@ def _insert_tasks(batch: Batch, tasks: Sequence[NewTask]) -> list[Task]:
 def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Batch:
     """Hand its tasks out. A batch without a quota gets one now: what its tasks have room for, at most `max_quota`.
 
-    Raises BatchNotOpen for a batch that was closed, InvalidBatch for one without tasks.
+    Raises BatchNotOpen for a batch that was closed, InvalidBatch for one without tasks, and for one of ratings while
+    the project asks nothing of an answer alone.
     """
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     if batch.state == Batch.State.OPEN:
@@ -207,6 +208,13 @@ def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Ba
         raise BatchNotOpen(f"The batch “{batch.name}” was closed and stays so.")
     if not batch.tasks.exists():
         raise InvalidBatch(f"The batch “{batch.name}” has no tasks to hand out.", code="batch_empty")
+    settings = batch.project.question_settings.latest_version()
+    if batch.kind == Batch.Kind.RATING and not (settings and settings.asks.marks_of(1)):
+        raise InvalidBatch(
+            "A rating is made of marks, and this project asks none of an answer alone: say which under Settings, "
+            "What else is asked (or manage.py ask).",
+            code="nothing_asked",
+        )
     if batch.quota is None:
         capacity = _capacity(batch)
         batch.quota = capacity if max_quota is None else min(max_quota, capacity)

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from annotation.batches.actions import NewTask, add_tasks_in_chunks, create_batch, open_batch
 from annotation.errors import InvalidBatch
@@ -25,7 +26,10 @@ PREVIEW_PROMPTS = 10_000
 @dataclass(frozen=True, kw_only=True)
 class Answers:
     """Which answers: to the prompts of the set (its first `prompts`), of these sources (none named: of all), at most
-    so many a task. `skip_asked` leaves out prompts that a batch of the criterion asks about already.
+    so many a task. With `most` 1 every different answer is a task of its own, to be rated.
+
+    `skip_asked` leaves out prompts that a batch of the criterion asks about already: one of ratings where ratings are
+    asked for, else one of comparisons.
     """
 
     project: Project
@@ -41,7 +45,7 @@ class Found:
     tasks: int = 0
     answers: int = 0
     largest: int = 0  # answers of one task
-    too_few: int = 0  # prompts with fewer than two different answers
+    too_few: int = 0  # prompts with fewer than two different answers; of ratings, without any
     asked: int = 0  # prompts left out because they are asked about already
     has_more: bool = False  # prompts that were not looked at
 
@@ -59,22 +63,24 @@ def make_batch_from_answers(
     priority: int = 0,
     open_at_once: bool = False,
 ) -> Batch:
-    """A draft batch with a task for each prompt that has two different answers or more. Raises InvalidBatch."""
+    """A draft batch with a task for each prompt that has two different answers or more; with `answers.most` 1, for each
+    answer. Raises InvalidBatch.
+    """
     project = answers.project
     instances: tuple[Any, ...] = (criterion, answers.prompt_set, *answers.sources)
     for instance in instances:
         if instance.project_id != project.pk:
             raise InvalidBatch(f"“{instance}” belongs to another project.", code="wrong_project")
-    if not 2 <= answers.most <= MAX_ANSWERS:
+    if not 1 <= answers.most <= MAX_ANSWERS:
         raise InvalidBatch(
-            f"A task shows 2 to {MAX_ANSWERS} answers.", fields={"most": f"2 to {MAX_ANSWERS}"}
+            f"A task shows 1 to {MAX_ANSWERS} answers.", fields={"most": f"1 to {MAX_ANSWERS}"}
         )
     with transaction.atomic():
         # Two that leave out what is asked already, at once, would both ask the same: the second waits for the first.
         criterion = Criterion.objects.select_for_update(no_key=True).get(pk=criterion.pk)
         found = count_tasks(answers, criterion)
         if not found.tasks:
-            raise InvalidBatch(nothing_found(found), code="no_answers")
+            raise InvalidBatch(nothing_found(found, answers), code="no_answers")
         batch = create_batch(
             actor=actor,
             project=project,
@@ -89,8 +95,12 @@ def make_batch_from_answers(
         return open_batch(actor=actor, batch=batch) if open_at_once else batch
 
 
-def nothing_found(found: Found) -> str:
+def nothing_found(found: Found, answers: Answers) -> str:
     asked = f" {found.asked} are in a batch of this criterion already." if found.asked else ""
+    if answers.most == 1:
+        return (
+            f"There is nothing to rate: {found.too_few} prompts have no answer of the kind asked for.{asked}"
+        )
     return (
         f"There is nothing to compare: {found.too_few} prompts have fewer than two different answers of the kind "
         f"asked for.{asked}"
@@ -113,11 +123,10 @@ def find_tasks(
     """
     for chunk in _prompt_keys(answers, found, at_most):
         if answers.skip_asked:
-            asked = set(
-                Task.objects.filter(prompt__in=chunk, batch__criterion=criterion).values_list(
-                    "prompt", flat=True
-                )
-            )
+            rating = Q(batch__kind=Batch.Kind.RATING)
+            asks_alike = rating if answers.most == 1 else ~rating
+            tasks_there = Task.objects.filter(asks_alike, prompt__in=chunk, batch__criterion=criterion)
+            asked = set(tasks_there.values_list("prompt", flat=True))
             found.asked += len(asked)
             chunk = [key for key in chunk if key not in asked]
         given = {key: _Choice() for key in chunk}
@@ -129,14 +138,15 @@ def find_tasks(
             given[prompt].add(pk, source, answer_key(stored_answer(text, turns)))
         tasks: list[FoundKeys] = []
         for key in chunk:
-            chosen = given[key].first(answers.most)
-            if len(chosen) < 2:
+            chosen = given[key].first(None if answers.most == 1 else answers.most)
+            if len(chosen) < min(answers.most, 2):
                 found.too_few += 1
                 continue
-            tasks.append((key, chosen))
-            found.tasks += 1
+            of_prompt = [[one] for one in chosen] if answers.most == 1 else [chosen]
+            tasks += [(key, shown) for shown in of_prompt]
+            found.tasks += len(of_prompt)
             found.answers += len(chosen)
-            found.largest = max(found.largest, len(chosen))
+            found.largest = max(found.largest, *map(len, of_prompt))
         if tasks:
             yield tasks
 
@@ -179,7 +189,7 @@ class _Choice:
         self._turns[source] = turn + 1
         self._placed.append((turn, pk))
 
-    def first(self, most: int) -> list[int]:
+    def first(self, most: int | None) -> list[int]:
         return [pk for _, pk in sorted(self._placed)[:most]]
 
 

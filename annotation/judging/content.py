@@ -69,6 +69,10 @@ def parse_judgment(
         content.tiers, content.strengths, labels, allow_ties=settings is None or settings.allow_ties
     )
     marks = clean_asked_marks(asked, content.marks or {}, labels)
+    if len(labels) == 1 and not marks:
+        raise InvalidJudgment(
+            "Say something about the answer: a rating without a mark says nothing.", code="mark_required"
+        )
     _require_passages(marks, key_of)
     rationale = clean_rationale(content.rationale)
     if not rationale.strip():

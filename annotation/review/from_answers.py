@@ -49,11 +49,12 @@ class FromAnswersForm(StyledFormMixin, forms.Form):
         help_text="None chosen: everybody's. Annotators never learn whose an answer is.",
     )
     most = forms.IntegerField(
-        min_value=2,
+        min_value=1,
         max_value=MAX_ANSWERS,
         initial=2,
         label="Answers per task, at most",
-        help_text="2: pairs, 3 to 9: rankings. Of more answers, those of different sources come first.",
+        help_text="1: every answer alone, to be rated. 2: pairs, 3 to 9: rankings. Of more answers, those of different "
+        "sources come first.",
     )
     skip_asked = forms.BooleanField(
         required=False, initial=True, label="Leave out prompts that a batch of this criterion has already"
@@ -105,8 +106,13 @@ def batch_from_answers(request: ProjectRequest) -> HttpResponse:
         form.fields["name"].required = False
         if form.is_valid():
             found = count_tasks(form.answers(), form.cleaned_data["criterion"], at_most=PREVIEW_PROMPTS)
-            nothing = "" if found.tasks or found.has_more else nothing_found(found)
-            context |= {"found": found, "nothing": nothing, "looked_at": PREVIEW_PROMPTS}
+            nothing = "" if found.tasks or found.has_more else nothing_found(found, form.answers())
+            context |= {
+                "found": found,
+                "nothing": nothing,
+                "rates": form.answers().most == 1,
+                "looked_at": PREVIEW_PROMPTS,
+            }
         return render(request, "annotation/review/from_answers_preview.html", context)
     form = FromAnswersForm(request.POST or None, project=project, initial=request.GET.dict())
     if form.is_bound and form.is_valid():

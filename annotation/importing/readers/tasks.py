@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import parse_choice, parse_id, parse_list, parse_name, parse_text
-from annotation.importing.readers.judgments import MAX_RESPONSES, MIN_RESPONSES
+from annotation.importing.readers.judgments import MAX_RESPONSES
 from annotation.importing.readers.messages import looks_like_messages
 from annotation.importing.readers.prompt_columns import (
     PROMPT_FIELDS,
@@ -25,12 +25,13 @@ SOURCE_KEYS = ("policy", "model", "source")
 
 class TaskReader:
     """`prompt` (or `instruction` and `input`) and `responses`: a list of texts, of messages, or of {text, source}; with
-    several columns (--map responses=A --map responses=B) one from each, and none where it is null.
+    several columns (--map responses=A --map responses=B) one from each, and none where it is null. One column of
+    text that is named (--map responses=A) has one answer, which only a batch of ratings takes.
 
     Who wrote them: `sources`, a list or a column for each; else the object's own; else the name of the column.
     """
 
-    description: ClassVar[str] = "our own records, or a prompt with 2 to 9 answers"
+    description: ClassVar[str] = "our own records, or a prompt with 1 to 9 answers"
     fields: ClassVar[tuple[str, ...]] = (*PROMPT_FIELDS, "responses", "sources", "prompt_id", "kind", "tags")
     alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (PROMPT_FORMS,)
 
@@ -48,10 +49,10 @@ class TaskReader:
         cells = self._cells(row)
         sources = self._sources(row, cells)
         present = [place for place, (_, value) in enumerate(cells) if value is not None]
-        if not MIN_RESPONSES <= len(present) <= MAX_RESPONSES:
+        if not 1 <= len(present) <= MAX_RESPONSES:
             raise RowError(
                 self._columns.name("responses"),
-                f"has {len(present)} answers; between {MIN_RESPONSES} and {MAX_RESPONSES} are taken",
+                f"has {len(present)} answers; between 1 and {MAX_RESPONSES} are taken",
             )
         names = [cells[place][0] for place in present]
         values = [_text_of(cells[place][1], name) for place, name in zip(present, names, strict=True)]
@@ -86,6 +87,8 @@ class TaskReader:
         if len(cells) > 1:
             return cells
         column, value = cells[0]
+        if self._columns.is_mapped("responses") and isinstance(value, str) and not value.startswith("["):
+            return cells
         return [(f"{column}.{index}", part) for index, part in enumerate(parse_list(value, column))]
 
     def _sources(self, row: Mapping[str, Any], cells: list[tuple[str, Any]]) -> list[str | None]:
@@ -96,7 +99,7 @@ class TaskReader:
                 raise RowError(column, f"has {len(names)} sources for {len(cells)} answers")
             return [parse_name(name, column) for name in names]
         own = [_own_source(value, column) for column, value in cells]
-        if " + " in self._columns.name("responses"):
+        if len(self._columns.columns_of("responses")) > 1:
             return [name or column for name, (column, _) in zip(own, cells, strict=True)]
         return own
 

@@ -46,6 +46,12 @@ from workspace.naming import unique_name
 
 TASKS_PER_CHUNK = 500
 PROMPT_COLUMNS = ("messages", "prompt_id", "kind", "tags", "split", "source_id", "metadata")
+# What a row may have, by the kind of batch that is asked for.
+MOST_RESPONSES: Mapping[str, int] = {
+    Batch.Kind.RATING: 1,
+    Batch.Kind.PAIRWISE: 2,
+    Batch.Kind.RANKING: MAX_RESPONSES,
+}
 MAX_BATCH_NAME = 110  # leaves room for a number behind it
 
 
@@ -69,12 +75,13 @@ def import_tasks(
 ) -> tuple[Batch, ImportReport]:
     """The file's prompts and answers as a batch in draft, or open. Whose answers they are nobody who judges learns.
 
-    `kind`: pairwise or ranking; None: pairwise where no row has more than two answers. Tasks that the project has
-    already are left out, unless `again`. Raises ImportRefused (one sentence; `.report` has the bad rows), InvalidBatch.
+    `kind`: rating (of rows with one answer; never of itself, it is another question), pairwise or ranking; None:
+    pairwise where no row has more than two answers. Tasks that the project has already are left out, unless `again`.
+    Raises ImportRefused (one sentence; `.report` has the bad rows), InvalidBatch.
     """
-    if kind not in (None, Batch.Kind.PAIRWISE, Batch.Kind.RANKING):
+    if kind not in (None, *MOST_RESPONSES):
         raise ImportRefused(
-            f"“{kind}” is no kind of batch for answers: use pairwise or ranking.", code="bad_kind"
+            f"“{kind}” is no kind of batch for answers: use rating, pairwise or ranking.", code="bad_kind"
         )
     if batch_name is not None and len(clean_text(batch_name, "The batch's name")) > MAX_BATCH_NAME:
         raise ImportRefused(f"The batch's name has more than {MAX_BATCH_NAME} characters.", code="bad_name")
@@ -92,7 +99,7 @@ def import_tasks(
             extras,
             staging,
             project,
-            most_responses=2 if kind == Batch.Kind.PAIRWISE else MAX_RESPONSES,
+            most_responses=MAX_RESPONSES if kind is None else MOST_RESPONSES[kind],
         )
         report.raise_if_bad_rows(skip_bad=skip_bad)
         rows, _ = size_of(staging)
@@ -110,7 +117,11 @@ def import_tasks(
                 f"{count} {what}" for what, count in report.counts.items()
             )
             raise report.refusal(f"{report.file} has no new task: {reasons}", code="no_rows")
-        ranking = kind == Batch.Kind.RANKING or most > 2
+        if kind == Batch.Kind.RATING:
+            responses_per_task = 1
+        else:
+            ranking = kind == Batch.Kind.RANKING or most > 2
+            responses_per_task = max(3, most) if ranking else 2
         end_check(report)
         files = describe_files(source.files)
         with transaction.atomic():
@@ -122,7 +133,7 @@ def import_tasks(
                 project=project,
                 criterion=judged_criterion,
                 name=unique_name(project.batches.all(), (batch_name or report.file)[:MAX_BATCH_NAME]),
-                responses_per_task=max(3, most) if ranking else 2,
+                responses_per_task=responses_per_task,
                 overlap=overlap,
                 priority=priority,
                 from_import=imported,

@@ -32,8 +32,8 @@ def stage_tasks(
     *,
     most_responses: int,
 ) -> ImportReport:
-    """A row with equal answers becomes smaller, and is left out when that leaves one; so is a row that equals an
-    earlier one. Both are counted, and so are prompts that come again with other answers.
+    """A row with equal answers becomes smaller, and is left out when that leaves one, unless `most_responses` is 1; so
+    is a row that equals an earlier one. Both are counted, and so are prompts that come again with other answers.
     """
     report = start_report(source)
     counts = dict.fromkeys(
@@ -60,9 +60,11 @@ def stage_tasks(
                 if len(kept) > most_responses:
                     raise RowError(
                         "responses",
-                        f"has {len(kept)} answers, and pairs are asked for (--kind pairwise)",
+                        f"has {len(kept)} answers, and pairs are asked for (--kind pairwise)"
+                        if most_responses > 1
+                        else f"has {len(kept)} answers, and ratings are of one (--kind rating): give each a row",
                     )
-                if len(kept) < 2:
+                if len(kept) < min(most_responses, 2):
                     counts[single] += 1
                     continue
                 digest = hash_messages(read["messages"])

@@ -74,6 +74,7 @@ class OptionsForm(StyledFormMixin, forms.Form):
             ("", "By the rows: pairs or rankings"),
             (Batch.Kind.PAIRWISE, "Pairs only"),
             (Batch.Kind.RANKING, "Rankings"),
+            (Batch.Kind.RATING, "Ratings of one answer each"),
         ],
         required=False,
         label="How they are compared",

@@ -21,9 +21,10 @@ from workspace.models import Project, User
 
 class Command(ProjectCommand):
     help = (
-        "Import prompts with 2 to 9 ready answers (of models sampled elsewhere, of people) as a batch of tasks to be "
+        "Import prompts with 1 to 9 ready answers (of models sampled elsewhere, of people) as a batch of tasks to be "
         "judged, blind: all rows or none, unless --skip-bad. Answers in a column each: --map responses=A --map "
-        "responses=B; the columns are then the answers' sources, unless --map sources=... names others."
+        "responses=B; the columns are then the answers' sources, unless --map sources=... names others. One "
+        "answer a row (a list of one, or --map responses=COLUMN of texts) is for --kind rating."
     )
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
@@ -33,8 +34,8 @@ class Command(ProjectCommand):
         parser.add_argument("--batch-name", help="Default: the file's name.")
         parser.add_argument(
             "--kind",
-            choices=(Batch.Kind.PAIRWISE.value, Batch.Kind.RANKING.value),
-            help="Default: pairwise where no row has more than two answers.",
+            choices=Batch.Kind.values,
+            help="Default: pairwise where no row has more than two answers. Rating: rows with one answer each.",
         )
         parser.add_argument(
             "--overlap", type=int, help="How many people judge each task (default: the project's)."

@@ -11,7 +11,10 @@ from workspace.models import Project, User
 
 
 class Command(ProjectCommand):
-    help = "Make a batch of answers that are there already: a task for each prompt of a set with two or more of them."
+    help = (
+        "Make a batch of answers that are there already: a task for each prompt of a set with two or more of them, or "
+        "for each answer that is to be rated."
+    )
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="of the new batch")
@@ -24,7 +27,12 @@ class Command(ProjectCommand):
             metavar="NAME",
             help="whose answers: a policy, a file, a person (repeatable; default: everybody's)",
         )
-        parser.add_argument("--answers", type=int, default=2, help="of a task, at most (default: 2)")
+        parser.add_argument(
+            "--answers",
+            type=int,
+            default=2,
+            help="of a task, at most (default: 2); 1: every answer alone, to be rated",
+        )
         parser.add_argument("--criterion", help="name (default: the only one)")
         parser.add_argument("--overlap", type=int, help="how many people judge each task")
         parser.add_argument(

@@ -42,7 +42,7 @@ class UploadSettingsRequest(TypedDict):
     batch_name: NotRequired[str]
     named_strengths: NotRequired[dict[str, str]]
     margins: NotRequired[str]
-    batch_kind: NotRequired[Literal["pairwise", "ranking"]]
+    batch_kind: NotRequired[Literal["rating", "pairwise", "ranking"]]
     overlap: NotRequired[int]
     priority: NotRequired[int]
     open_at_once: NotRequired[bool]

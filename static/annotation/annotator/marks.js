@@ -61,6 +61,17 @@
       field.classList.remove("is-missing");
       onChange();
     };
+    const radiosOf = (field) => [...field.querySelectorAll("input[type=radio]")];
+    const choose = (field, radio) => {
+      radio.checked = true;
+      changed(field);
+      announce(`${labelOf(field)}: ${radio.getAttribute("aria-label") || radio.nextElementSibling.textContent}`);
+      goOn(field);
+    };
+    const clear = (field) => {
+      for (const radio of radiosOf(field)) radio.checked = false;
+      changed(field);
+    };
 
     for (const field of node.querySelectorAll("[data-mark][data-kind=span]")) {
       passagesOf.set(field, Roundtable.openPassages(field, field.closest("[data-response]"), { onChange: () => changed(field), announce }));
@@ -73,12 +84,13 @@
     node.addEventListener("keydown", (event) => {
       const field = event.target.closest("[data-mark]");
       if (!field || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("textarea")) return;
-      const radios = [...field.querySelectorAll("input[type=radio]")];
+      const radios = radiosOf(field);
       if (!radios.length) return;
       if (event.key === "Backspace" || event.key === "Delete") {
+        // On a question that is open the one before is meant, where the page knows such a key.
+        if (!radios.some((radio) => radio.checked) && node.dataset.kind === "rating") return;
         event.preventDefault();
-        for (const radio of radios) radio.checked = false;
-        changed(field);
+        clear(field);
         return;
       }
       const singleKeys = document.getElementById("single-keys");
@@ -86,10 +98,7 @@
       event.preventDefault();
       const radio = radios[(Number(event.key) || 10) - 1];
       if (!radio || event.repeat) return;
-      radio.checked = true;
-      changed(field);
-      announce(`${labelOf(field)}: ${radio.getAttribute("aria-label") || radio.nextElementSibling.textContent}`);
-      goOn(field);
+      choose(field, radio);
     });
 
     // --- none of the answers is good ------------------------------------------------------------------------------
@@ -155,9 +164,30 @@
         for (const field of fields()) field.classList.toggle("is-missing", open.includes(field));
         if (!open.length) return null;
         const owner = ownerOf(open[0]);
-        const isAlone = node.querySelectorAll("[data-response]").length === 1;
+        const isAlone = node.dataset.kind === "rating";
         const error = owner ? `${isAlone ? "The answer" : `Answer ${owner}`}: say “${labelOf(open[0])}”.` : "Say how sure you are.";
         return { error, focusTarget: firstInput(open[0]) };
+      },
+      isAsked: () => fields().length > 0,
+      // A digit for the first question that is still open: of the required ones, else of any.
+      grade(digit) {
+        const open = fields().filter((field) => radiosOf(field).length && readField(field) === undefined);
+        const field = open.find(isMissing) || open[0];
+        const radio = field && radiosOf(field)[(digit || 10) - 1];
+        if (!field) announce("Every question is answered: M goes to them, Backspace takes the last one back");
+        else if (!radio) announce(`${labelOf(field)}: there is no ${digit}`);
+        else choose(field, radio);
+        return true;
+      },
+      // The last question that is answered is open again.
+      takeBack() {
+        const answered = fields().filter((field) => radiosOf(field).some((radio) => radio.checked));
+        const field = answered[answered.length - 1];
+        if (!field) return false;
+        clear(field);
+        firstInput(field).focus();
+        announce(`${labelOf(field)}: taken back`);
+        return true;
       },
       goToMarks() {
         const all = fields();

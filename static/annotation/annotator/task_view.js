@@ -16,7 +16,7 @@
   Roundtable.prepareTask = (data) => { if (data.html) prepared.set(data, parse(data)); };
 
   // Shows the server's `data` in `container`; `storedDraft` is the browser's own. Where no task is left, the task has
-  // neither node nor controller. A controller (pair.js, ranking.js) has state, restore, getJudgment and perform.
+  // neither node nor controller. A controller (pair.js, ranking.js, rating.js) has state, restore, getJudgment and perform.
   Roundtable.showTask = (container, data, { storedDraft, announce, onChange, onSubmit, onSkip, onCannotJudge, onCancel }) => {
     const fragment = prepared.get(data) || parse(data);
     prepared.delete(data); // a fragment is used up; the same data may be shown again
@@ -60,6 +60,7 @@
       chooseTie: () => { if (task.controller.getJudgment().error) task.controller.perform({ action: "choose_point", value: 0 }); },
       leaveFields: () => container.focus({ preventScroll: true }),
     });
+    if (task.controller.useMarks) task.controller.useMarks(marks);
     Object.assign(task, {
       marks,
       draft: () => ({

@@ -236,7 +236,8 @@
   const submit = () => {
     if (!current || !current.controller) return;
     const judgment = current.controller.getJudgment();
-    const problem = judgment.error ? judgment : current.marks.missing() || current.missingReason(judgment);
+    const { afterMarks = () => null } = current.controller;
+    const problem = judgment.error ? judgment : current.marks.missing() || afterMarks(current.marks.state()) || current.missingReason(judgment);
     if (problem) {
       current.showError(problem);
       return;

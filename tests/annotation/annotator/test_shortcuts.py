@@ -13,6 +13,7 @@ from annotation.annotator.shortcuts import (
     GUIDED,
     PAIR,
     RANKING,
+    RATING,
     SHORTCUT_GROUPS,
     TYPED,
     Shortcut,
@@ -27,12 +28,12 @@ WITHOUT_SINGLE_KEYS = {"Enter", "ArrowUp", "ArrowDown", "Backspace", "Escape"}
 
 
 def test_no_key_has_two_meanings_on_one_page():
-    keys = {EVERY_TASK: [], PAIR: [], RANKING: [], TYPED: [], GUIDED: []}
+    keys = {EVERY_TASK: [], PAIR: [], RATING: [], RANKING: [], TYPED: [], GUIDED: []}
     for group in SHORTCUT_GROUPS:
         keys[group.name] += [key for shortcut in group.shortcuts for key in shortcut.keys]
     # Escape leaves what is innermost.
     keys[EVERY_TASK].remove("Escape")
-    for kind in (PAIR, RANKING, TYPED, GUIDED):
+    for kind in (PAIR, RATING, RANKING, TYPED, GUIDED):
         together = keys[EVERY_TASK] + keys[kind]
         assert len(together) == len(set(together))
 
@@ -107,7 +108,8 @@ def test_what_each_key_does():
 
 
 def test_a_range_is_written_by_its_ends_and_arrows_as_arrows():
-    ranking = {shortcut.description: shortcut for shortcut in SHORTCUT_GROUPS[3].shortcuts}
+    (group,) = (group for group in SHORTCUT_GROUPS if group.name == RANKING)
+    ranking = {shortcut.description: shortcut for shortcut in group.shortcuts}
     labels, arrows = ranking["Go to that answer"], ranking["Move it"]
     assert (labels.caps, labels.separator) == (["A", "I"], "–")
     assert (arrows.caps, arrows.separator) == (["↑", "↓"], " ")

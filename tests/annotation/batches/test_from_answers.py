@@ -210,3 +210,19 @@ def test_page_command_and_program_make_the_same_batch(answered, project, max_, c
         assert (shown(batch), batch.kind, batch.state) == (shown(by_page), "ranking", state)
     answer = client.post(address, sent | {"name": "by program"})
     assert answer.status_code == 422 and "already" in answer.context["form"].non_field_errors()[0]
+
+
+def test_every_different_answer_is_a_task_where_one_answer_is_asked_for(project, max_, criterion, answered):
+    answers = Answers(project=project, prompt_set=answered, most=1)
+    tasks, found = look(answers, criterion)
+    assert tasks == [
+        ["a1"], ["b1"], ["c1"], ["a2"], ["a1"], ["b1"], ["b1"], ["b2"], ["a1"], ["same"],
+    ]  # fmt: skip
+    assert (found.largest, found.too_few) == (1, 0)
+    # Prompts that are compared already can be rated, and the other way round.
+    pairs = Answers(project=project, prompt_set=answered)
+    make_batch_from_answers(actor=max_, answers=pairs, criterion=criterion, name="pairs")
+    batch = make_batch_from_answers(actor=max_, answers=answers, criterion=criterion, name="ratings")
+    assert (batch.kind, batch.tasks.count()) == (Batch.Kind.RATING, 10)
+    with pytest.raises(InvalidBatch, match="There is nothing to rate.* 5 are in a batch of this criterion"):
+        make_batch_from_answers(actor=max_, answers=answers, criterion=criterion, name="again")

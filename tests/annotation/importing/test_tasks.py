@@ -162,7 +162,7 @@ def test_what_a_batch_asks_already_is_said_and_left_out_unless_asked_for_again(b
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"prompt": "Q?", "responses": ["x"]}, "column responses: has 1 answers; between 2 and 9 are taken"),
+        ({"prompt": "Q?", "responses": []}, "column responses: has 0 answers; between 1 and 9 are taken"),
         ({"prompt": "Q?", "responses": [str(n) for n in range(10)]}, "column responses: has 10 answers"),
         ({"prompt": "Q?", "responses": "x"}, "column responses: should be a list but is text"),
         (
@@ -251,3 +251,32 @@ def test_more_than_a_thousand_answers_at_once_are_looked_up(bring):
     bring(rows, "first.jsonl")
     with pytest.raises(ImportRefused, match="130 of 130 tasks are in the batch “first.jsonl” already"):
         bring(rows, "second.jsonl")
+
+
+def test_answers_alone_become_ratings_where_ratings_are_asked_for(bring):
+    """Two answers of one prompt are two tasks; without --kind rating a row of one answer is left out, as before."""
+    rows = [
+        {"prompt": "Q?", "responses": ["x"], "sources": ["gpt"]},
+        {"prompt": "Q?", "responses": ["y"], "sources": ["llama"]},
+        {"prompt": "R?", "responses": ["z", "z"]},
+    ]
+    batch, report = bring(rows, kind="rating")
+    assert (batch.kind, batch.responses_per_task) == ("rating", 1)
+    assert contents(batch) == [
+        ("Q?", [("gpt", "x")]), ("Q?", [("llama", "y")]), ("R?", [("rows.jsonl", "z")]),
+    ]  # fmt: skip
+    assert report.counts["rows that ask what an earlier row asks, with other answers"] == 1
+    with pytest.raises(
+        ImportRefused, match="has no new task: .* 3 rows with fewer than two different answers"
+    ):
+        bring(rows, name="pairs.jsonl", again=True)
+    with pytest.raises(ImportRefused) as refused:
+        bring([{"prompt": "Q?", "responses": ["x", "y"]}], kind="rating", again=True)
+    assert "ratings are of one (--kind rating): give each a row" in str(refused.value.report.bad_rows)
+    column, _ = bring(
+        [{"prompt": "S?", "response": "w"}],
+        name="column.jsonl",
+        kind="rating",
+        mapping={"responses": ["response"]},
+    )
+    assert contents(column) == [("S?", [("column.jsonl", "w")])]
