@@ -146,3 +146,25 @@ def access_judgment(batch: Batch, pk: int) -> Judgment:
     if judgment is None:
         raise Http404("No such judgment.")
     return judgment
+
+
+def access_task_of_project(project: Project, pk: int) -> Task:
+    task = (
+        Task.objects.select_related("prompt", "batch__criterion", "batch__project")
+        .filter(batch__project=project, batch__visible=True, pk=pk)
+        .first()
+    )
+    if task is None:
+        raise Http404("No such task.")
+    return task
+
+
+def access_judgment_of_project(project: Project, pk: int) -> Judgment:
+    judgment = (
+        Judgment.objects.select_related("annotator", "task__batch__project")
+        .filter(task__batch__project=project, task__batch__visible=True, pk=pk)
+        .first()
+    )
+    if judgment is None:
+        raise Http404("No such judgment.")
+    return judgment

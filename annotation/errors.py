@@ -98,3 +98,23 @@ class NothingToMeasure(ActionError):
     """Quality is asked for where nothing is judged."""
 
     code = "nothing_to_measure"
+
+
+class InvalidDecision(ActionError):
+    """A decision on a task, or a remark to its annotator, that cannot be taken."""
+
+    code = "invalid_decision"
+
+
+class DecidedMeanwhile(ActionError):
+    """Somebody has decided the task since the actor looked."""
+
+    code = "decided_meanwhile"
+    is_conflict = True
+
+
+class ReturnedAlready(ActionError):
+    """The judgment was sent back, answered or changed since the actor looked."""
+
+    code = "returned_already"
+    is_conflict = True

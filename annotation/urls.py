@@ -7,5 +7,6 @@ urlpatterns = [
     path("settings/", include("annotation.guidelines.urls")),
     path("batches/", include("annotation.review.urls")),
     path("questions/", include("annotation.questions.urls")),
+    path("disagreements/", include("annotation.adjudication.urls")),
     path("quality/", include("annotation.quality.urls")),
 ]

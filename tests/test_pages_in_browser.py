@@ -127,6 +127,9 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
             "annotation:quality_pair", args=[*slug, report.annotator_pairs.get().pk]
         ),
         "uncertain tasks": reverse("annotation:uncertain_tasks", args=slug),
+        "disagreements": reverse("annotation:disagreements", args=slug),
+        "decisions": reverse("annotation:decisions", args=slug),
+        "adjudication": reverse("annotation:adjudicate", args=[*slug, judged.task_id]),
         "leaderboard": reverse("annotation:leaderboard", args=slug),
         "task": reverse("annotation:batch_task", args=[*slug, imported_batch.pk, judged.task_id]),
         "judgment": reverse("annotation:judgment", args=[*slug, imported_batch.pk, judged.pk]),

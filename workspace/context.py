@@ -24,6 +24,9 @@ REVIEW_PAGES = (
     "quality_pair",
     "uncertain_tasks",
     "leaderboard",
+    "disagreements",
+    "decisions",
+    "adjudicate",
 )
 SETTINGS_PAGES = ("settings", "asked_settings", "guideline_versions", "guideline_version")
 

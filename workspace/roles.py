@@ -18,13 +18,16 @@ class Capability(StrEnum):
     ANNOTATE = "annotate"  # be given tasks and judge them, read the guideline
     REVIEW = "review"  # read everything of the project: batches, judgments, rounds, runs
     ANSWER = "answer"  # answer what annotators ask about a task
+    DECIDE = "decide"  # decide where annotators disagree, and send judgments back to them
     SCORE = "score"  # ask reward models for the rewards of texts: who judges must not learn what they think
     MANAGE = "manage"  # plan batches, rounds and runs, change the question, invite people
 
 
 ROLE_CAPABILITIES: dict[Role, frozenset[Capability]] = {
     Role.ANNOTATOR: frozenset({Capability.OPEN, Capability.ANNOTATE}),
-    Role.REVIEWER: frozenset({Capability.OPEN, Capability.ANNOTATE, Capability.REVIEW, Capability.ANSWER}),
+    Role.REVIEWER: frozenset(
+        {Capability.OPEN, Capability.ANNOTATE, Capability.REVIEW, Capability.ANSWER, Capability.DECIDE}
+    ),
     Role.MANAGER: frozenset(Capability),
 }
 # A machine gets no role that could do more.

@@ -20,6 +20,7 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_POST
 
 from annotation.access import access_assignment
+from annotation.adjudication.actions import MAX_REMARK_CHARACTERS, open_returns
 from annotation.annotator.presenter import PAGE_VERSION, browser_storage_key, guideline_content
 from annotation.annotator.progress import annotator_progress, recent_judgments, time_worked
 from annotation.annotator.shortcuts import SHORTCUT_GROUPS, key_caps, shortcut_table
@@ -32,6 +33,8 @@ from annotation.rendering.markdown import excerpt
 from workspace.models import Project, User
 from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
+
+RETURNED_SHOWN = 20
 
 
 def work_page_context(actor: User, project: Project, assignment: Assignment | None) -> dict[str, Any]:
@@ -89,6 +92,20 @@ def overview(request: ProjectRequest) -> HttpResponse:
             {"question": question, "prompt": excerpt(question.task.prompt.messages[-1]["content"])}
             for question in questions_of(request.user, project, 10)
         ],
+        "returned": [
+            {
+                "returned": returned,
+                "public_id": returned.judgment.assignment.public_id,
+                "prompt": excerpt(returned.judgment.task.prompt.messages[-1]["content"]),
+                "description": describe_judgment(
+                    tiers_to_labels(returned.judgment.order_shown, returned.judgment.tiers),
+                    returned.judgment.strengths,
+                ),
+                "changeable": returned.judgment.task.batch.state != Batch.State.CLOSED,
+            }
+            for returned in open_returns(request.user, project)[:RETURNED_SHOWN]
+        ],
+        "most_remark": MAX_REMARK_CHARACTERS,
         "keys": key_caps(),
         "worked": time_worked(request.user, project),
         "guideline": guideline_content(project)["html"],

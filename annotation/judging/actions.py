@@ -108,7 +108,7 @@ def _submit_any(
     if stored is not None:
         return _require_identical(stored, parsed)
     is_counted = _take_slot(task, leased=current.state == Assignment.State.LEASED)
-    judgment = _append_judgment(current, parsed, surplus=not is_counted, idempotency_key=idempotency_key)
+    judgment = append_judgment(current, parsed, surplus=not is_counted, idempotency_key=idempotency_key)
     Assignment.objects.filter(pk=current.pk).update(
         state=Assignment.State.SUBMITTED, submitted_at=Now(), draft={}
     )
@@ -141,7 +141,7 @@ def revise_judgment(
     parsed = parse_judgment(before.assignment, task.batch.project, content)
     was_counted = not before.withdrawn and not before.surplus
     is_counted = was_counted or _take_slot(task, leased=False)
-    judgment = _append_judgment(
+    judgment = append_judgment(
         before.assignment,
         parsed,
         supersedes=before,
@@ -186,7 +186,7 @@ def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: s
         Task.objects.filter(pk=task.pk).update(
             open_slots=F("open_slots") + 1, counted_judgments=F("counted_judgments") - 1
         )
-    judgment = _append_judgment(
+    judgment = append_judgment(
         before.assignment,
         content,
         supersedes=before,
@@ -252,7 +252,7 @@ def _take_slot(task: Task, *, leased: bool) -> bool:
     )
 
 
-def _append_judgment(assignment: Assignment, content: JudgmentContent, **fields: Any) -> Judgment:
+def append_judgment(assignment: Assignment, content: JudgmentContent, **fields: Any) -> Judgment:
     """Append a judgment to the chain of an assignment and make it the current one."""
     try:
         with transaction.atomic():

@@ -1,5 +1,6 @@
 """The tables of annotation, one module an aggregate. Django looks for the models here."""
 
+from annotation.models.adjudication import Adjudication, DisagreementKind, ReturnedJudgment
 from annotation.models.assignments import Assignment, QueueCursor
 from annotation.models.counts import TaskCount
 from annotation.models.datasets import PreferenceDataset
@@ -29,6 +30,8 @@ from annotation.models.texts import Text
 from annotation.models.uploads import Upload
 
 __all__ = [
+    "Adjudication",
+    "DisagreementKind",
     "QueueCursor",
     "Assignment",
     "Batch",
@@ -51,6 +54,7 @@ __all__ = [
     "QualityAnnotatorPair",
     "QualityReport",
     "RenderedText",
+    "ReturnedJudgment",
     "Response",
     "COUNTED_PURPOSES",
     "Source",

@@ -12,7 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from annotation.access import access_batch
-from annotation.models import Assignment, Batch, Judgment, Task, TaskResponse
+from annotation.models import COUNTED_PURPOSES, Assignment, Batch, Judgment, Task, TaskResponse
+from annotation.quality.task_consensus import crowd_opinion
 from annotation.rendering.conversation import display_texts
 from annotation.rendering.markdown import excerpt
 from annotation.review.listing import judgment_row, people_filter
@@ -49,9 +50,14 @@ def batch_task(request: ProjectRequest, pk: int, task_pk: int) -> HttpResponse:
         shown.sort(key=lambda row: row.response.text)
     answers = {str(place): row.response.answer for place, row in enumerate(shown, 1)}
     turns, responses = display_texts(task.prompt.messages, answers)
+    labels = {row.response_id: str(place) for place, row in enumerate(shown, 1)}
     context = {
         "batch": batch,
         "task": task,
+        "opinion": crowd_opinion(task, labels),
+        "can_decide": Capability.DECIDE in request.capabilities
+        and task.purpose in COUNTED_PURPOSES
+        and len(shown) > 1,
         "purpose": Task.Purpose(task.purpose).label if task.purpose != Task.Purpose.NORMAL else "",
         "turns": turns,
         "responses": list(zip(responses, (row.response for row in shown), strict=True)),

@@ -6,6 +6,7 @@ import uuid
 import pytest
 from django.urls import reverse
 
+from annotation.adjudication.actions import return_judgment
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.questions.actions import ask_question
 from annotation.queue.actions import claim_task
@@ -54,6 +55,11 @@ PAGES = {
     "quality_pair": ("get", {"reviewer", "manager"}, "measured pair", None),
     "uncertain_tasks": ("get", {"reviewer", "manager"}, None, None),
     "leaderboard": ("get", {"manager"}, None, None),
+    "disagreements": ("get", {"reviewer", "manager"}, None, None),
+    "decisions": ("get", {"reviewer", "manager"}, None, None),
+    "adjudicate": ("get", {"reviewer", "manager"}, "any task", None),
+    "return_judgment": ("post", {"reviewer", "manager"}, "any judgment", None),
+    "keep_judgment": ("post", {"annotator"}, "returned", None),
     "guideline_versions": ("get", {"reviewer", "manager"}, None, None),
     "guideline_version": ("get", {"reviewer", "manager"}, "version", None),
     "preview_guideline": ("post", {"manager"}, None, {}),
@@ -78,7 +84,7 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
     batch = make_batch(tasks=4)
     assignment = claim_task(actor=ada, project=project)
     kwargs = {"slug": project.slug}
-    if needs in ("answered", "judgment"):
+    if needs in ("answered", "judgment", "any judgment", "returned"):
         judgment = submit_judgment(
             actor=ada,
             assignment=assignment,
@@ -89,6 +95,13 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
         kwargs["public_id"] = assignment.public_id
     if needs in ("batch", "task", "judgment"):
         kwargs["pk"] = batch.pk
+    if needs == "any task":
+        kwargs["pk"] = batch.tasks.first().pk
+    if needs == "any judgment":
+        kwargs["pk"] = judgment.pk
+    if needs == "returned":
+        returned = return_judgment(actor=visitors["reviewer"], judgment=judgment, remark="Look again.")
+        kwargs["pk"] = returned.pk
     if needs == "task":
         kwargs["task_pk"] = batch.tasks.first().pk
     if needs == "version":
@@ -115,7 +128,8 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
             client.force_login(visitors[visitor])
         # Every other verb first: refused, whoever asks (without a session, by the way to the login page).
         # Their POST: guidelines/test_views.py, review/test_uploads.py
-        taken = {"get", "post"} if name in ("settings", "asked_settings", "batch_from_answers") else {method}
+        with_post = ("settings", "asked_settings", "batch_from_answers", "adjudicate")
+        taken = {"get", "post"} if name in with_post else {method}
         for verb in {"get", "post", "put", "patch", "delete"} - taken:
             assert call(verb) in ({302, 405} if visitor == "nobody" else {405})
         status = call(method)
@@ -129,6 +143,8 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
                 "set_warnings",
                 "opt_outs",
                 "measure_again",
+                "return_judgment",
+                "keep_judgment",
             )
             # Without an answer the page is shown again: questions/test_views.py gives one.
             unanswered = status == 422 and name == "answer_question"

@@ -21,6 +21,7 @@ MAY = {
     Capability.ANNOTATE: {ANNOTATOR, REVIEWER, MANAGER},
     Capability.REVIEW: {REVIEWER, MANAGER},
     Capability.ANSWER: {REVIEWER, MANAGER},
+    Capability.DECIDE: {REVIEWER, MANAGER},
     Capability.SCORE: {MANAGER},
     Capability.MANAGE: {MANAGER},
 }
@@ -31,14 +32,14 @@ PAGES = {
         *(f"annotation:{name}" for name in "overview annotate guideline refresh_csrf next_task task".split()),
         *(
             f"annotation:{name}"
-            for name in "task_content draft submit skip undo_skip withdraw ask opt_outs".split()
+            for name in "task_content draft submit skip undo_skip withdraw ask opt_outs keep_judgment".split()
         ),
     },
     Capability.REVIEW: {
         *(f"annotation:{name}" for name in "batches batch work_done judgment batch_task batch_skips".split()),
         *(f"annotation:{name}" for name in ("guideline_versions", "guideline_version", "questions")),
         *(f"annotation:{name}" for name in ("quality", "quality_annotators", "quality_annotator")),
-        *(f"annotation:{name}" for name in ("quality_pair", "uncertain_tasks")),
+        *(f"annotation:{name}" for name in ("quality_pair", "uncertain_tasks", "disagreements", "decisions")),
         "events:list",
         *(f"rounds:{name}" for name in ("list", "round")),
         *(f"runs:{name}" for name in ("list", "run", "live", "metrics", "file")),
@@ -49,6 +50,7 @@ PAGES = {
         *(f"policies:{name}" for name in ("list", "policy")),
     },
     Capability.ANSWER: {"annotation:answer_question"},
+    Capability.DECIDE: {"annotation:adjudicate", "annotation:return_judgment"},
     Capability.SCORE: set(),  # programs alone: tests/config/test_api_roles.py
     Capability.MANAGE: {
         *(

@@ -1,0 +1,61 @@
+"""Where annotators disagree: what a reviewer decided and why they disagreed; judgments sent back to their authors."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from annotation.models.judgments import Judgment
+from annotation.models.tasks import Task
+
+
+class DisagreementKind(models.TextChoices):
+    """Why annotators disagreed, in a reviewer's view."""
+
+    UNDERSPECIFIED = "underspecified", "The prompt can be read in several ways"
+    STYLE = "style", "A matter of style or taste"
+    FACTUAL = "factual", "A fact: somebody did not check, or could not"
+    REFUSAL = "refusal", "Whether to refuse"
+    SAFETY = "safety", "Safety against helpfulness"
+    SLIP = "slip", "A slip: wrong key, misread"
+
+
+class Adjudication(models.Model):
+    """A reviewer's decision on a task. Decided again it is a new row that supersedes this one."""
+
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="adjudications")
+    # Made of the same responses and kept for the reviewer, whose own judgment may stand on the disputed one already.
+    # The decision is the judgment of it.
+    decision_task = models.OneToOneField(Task, on_delete=models.PROTECT, related_name="decides")
+    kind = models.CharField(max_length=14, choices=DisagreementKind.choices)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    supersedes = models.OneToOneField(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="superseded_by"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            # One chain a task, so that one decision counts.
+            models.UniqueConstraint(
+                fields=["task"], condition=Q(supersedes__isnull=True), name="unique_first_adjudication"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=DisagreementKind.values), name="adjudication_kind_valid"
+            ),
+        ]
+
+
+class ReturnedJudgment(models.Model):
+    """A judgment that a reviewer sent back. Its author revises it, which supersedes the judgment, or stands by it."""
+
+    judgment = models.OneToOneField(Judgment, on_delete=models.PROTECT, related_name="returned")
+    remark = models.TextField()
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    kept_at = models.DateTimeField(null=True, blank=True, help_text="When its annotator stood by it.")
+    reason = models.TextField(blank=True, default="", help_text="Why they stood by it.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(remark=""), name="returned_judgment_remark_not_empty"),
+        ]
