@@ -363,10 +363,7 @@ class BatchFromAnswers(Body):
         help_text="Whose answers, by name; none: everybody's.",
     )
     answers = serializers.IntegerField(
-        min_value=1,
-        max_value=MAX_ANSWERS,
-        default=2,
-        help_text="Of a task, at most; 1: each answer is rated alone.",
+        min_value=1, max_value=MAX_ANSWERS, default=2, help_text="Of a task, at most; 1: rated alone."
     )
     skip_asked = serializers.BooleanField(
         default=True, help_text="Without prompts that a batch of the criterion has already."

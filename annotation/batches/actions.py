@@ -101,11 +101,10 @@ def _required_judgments(batch: Batch, task: NewTask) -> int:
     if task.prompt.project_id != batch.project_id:
         raise InvalidTask("The prompt belongs to another project.")
     count = len(task.responses)
-    fits = (
-        2 <= count <= batch.responses_per_task
-        if batch.kind == Batch.Kind.RANKING
-        else count == batch.responses_per_task
-    )
+    # A file's finished judgments may be of pairs, rankings and ratings; what is to be judged is of one kind.
+    is_finished = batch.from_import_id is not None and not batch.visible
+    least = 2 if batch.kind == Batch.Kind.RANKING else batch.responses_per_task
+    fits = (1 if is_finished else least) <= count <= batch.responses_per_task
     if not fits:
         raise InvalidTask(
             f"The batch “{batch.name}” asks for {batch.responses_per_task} responses a task; this one has {count}."
@@ -209,7 +208,8 @@ def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Ba
     if not batch.tasks.exists():
         raise InvalidBatch(f"The batch “{batch.name}” has no tasks to hand out.", code="batch_empty")
     settings = batch.project.question_settings.latest_version()
-    if batch.kind == Batch.Kind.RATING and not (settings and settings.asks.marks_of(1)):
+    # What an import brings is judged already.
+    if batch.visible and batch.kind == Batch.Kind.RATING and not (settings and settings.asks.marks_of(1)):
         raise InvalidBatch(
             "A rating is made of marks, and this project asks none of an answer alone: say which under Settings, "
             "What else is asked (or manage.py ask).",

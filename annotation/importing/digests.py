@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from annotation.importing.readers.judgments import ImportedJudgment
@@ -38,13 +38,26 @@ def question_digest(content: str, answers: Iterable[bytes]) -> bytes:
 
 
 def verdict_digest(
-    question: bytes, ranked: Iterable[tuple[bytes, int]], strengths: Sequence[int | None]
+    question: bytes,
+    ranked: Iterable[tuple[bytes, int]],
+    strengths: Sequence[int | None],
+    marks: Iterable[Mapping[str, Any]] = (),
 ) -> bytes:
     """What is said of it: (digest of an answer, rank) and the strengths of the steps. No strength is as good as 0:
-    imports stored it so once.
+    imports stored it so once. Of an answer alone, whose order says nothing, also its `marks`; a truth value is the
+    number that records carry.
     """
-    said = b"".join(answer + bytes([rank]) for answer, rank in sorted(ranked))
-    return _digest(question + said + bytes(strength or 0 for strength in strengths))
+    places = sorted(ranked)
+    said = b"".join(answer + bytes([rank]) for answer, rank in places)
+    digest = _digest(question + said + bytes(strength or 0 for strength in strengths))
+    if len(places) != 1:
+        return digest
+    alike = [
+        {name: float(value) if isinstance(value, int | float) else value for name, value in one.items()}
+        for one in marks
+        if one
+    ]
+    return _digest(digest + json.dumps(alike, sort_keys=True, ensure_ascii=True).encode())
 
 
 def digest_of(value: Any) -> bytes:

@@ -1,6 +1,7 @@
 """Which judgments of a file the project has already, and which are of a task that it has.
 
-Equal is: the same criterion, prompt, responses, annotator, order and strengths. As often as the project has a judgment,
+Equal is: the same criterion, prompt, responses, annotator, order and strengths (of a
+rating: its marks). As often as the project has a judgment,
 so often it is known; the file's further copies are new. Row ids and further columns are not compared: the same pairs
 come with other ids after a conversion, and with none at all.
 """
@@ -61,7 +62,7 @@ def _load(staging: Staging, criterion: Criterion, contents: Sequence[str]) -> No
         for judgment in judgments[pk]:
             rank = {response: tier for tier, members in enumerate(judgment.tiers) for response in members}
             ranked = [(answers[response], place) for response, place in rank.items()]
-            verdict = verdict_digest(question, ranked, judgment.strengths)
+            verdict = verdict_digest(question, ranked, judgment.strengths, judgment.marks.values())
             staging.add_known_verdict(
                 verdict,
                 judgment.annotator.pseudonym,

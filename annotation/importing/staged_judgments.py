@@ -37,7 +37,9 @@ def judgment_row(line: int, judgment: ImportedJudgment) -> tuple[Any, ...]:
         hash_first_turn(judgment.prompt),
         content,
         question,
-        verdict_digest(question, zip(answers, judgment.ranks, strict=True), judgment.strengths),
+        verdict_digest(
+            question, zip(answers, judgment.ranks, strict=True), judgment.strengths, judgment.marks or ()
+        ),
         judgment.purpose == Task.Purpose.NORMAL and not group_flags(judgment),
         judgment.prompt_id,
         None if judgment.response_ids is None else json.dumps(judgment.response_ids),

@@ -20,7 +20,7 @@ from annotation.importing.readers.fields import (
     parse_text,
     parse_timestamp,
 )
-from annotation.importing.readers.judgments import ImportedJudgment, check_responses
+from annotation.importing.readers.judgments import MIN_RESPONSES, ImportedJudgment, check_responses
 from annotation.importing.readers.record_responses import parse_response_record
 from annotation.importing.rows import RowError
 from annotation.models import COUNTED_PURPOSES, Task
@@ -85,7 +85,11 @@ class JudgmentRecordReader:
             parse_response_record(entry, f"{column}.{index}")
             for index, entry in enumerate(self._columns.parse(row, "responses", parse_list))
         ]
-        check_responses([response["answer"] for response in responses], [column])
+        # A rating is of one; its marks are all that it says.
+        other = self._columns.has(row, "other_marks")
+        is_rating = len(responses) == 1 and bool(responses[0]["marks"] or other)
+        answers = [response["answer"] for response in responses]
+        check_responses(answers, [column], least=1 if is_rating else MIN_RESPONSES)
         return responses
 
     def _is_counted(self, row: Row) -> bool:

@@ -88,14 +88,16 @@ def group_flag(group: str) -> str:
     return GROUP_FLAG + group
 
 
-def check_responses(responses: Sequence[Answer], columns: Sequence[str]) -> None:
-    """2 to 9 responses, no two alike. Raises RowError naming one of `columns` (one name, or one a
+def check_responses(
+    responses: Sequence[Answer], columns: Sequence[str], *, least: int = MIN_RESPONSES
+) -> None:
+    """`least` to 9 responses, no two alike. Raises RowError naming one of `columns` (one name, or one a
     response).
     """
-    if not MIN_RESPONSES <= len(responses) <= MAX_RESPONSES:
+    if not least <= len(responses) <= MAX_RESPONSES:
         raise RowError(
             columns[0],
-            f"has {len(responses)} responses; between {MIN_RESPONSES} and {MAX_RESPONSES} are taken",
+            f"has {len(responses)} responses; between {least} and {MAX_RESPONSES} are taken",
         )
     first_at: dict[str, int] = {}
     for index, response in enumerate(responses):

@@ -13,6 +13,7 @@ from annotation.importing.readers.margins import Margins
 from annotation.importing.readers.oasst import OasstReader
 from annotation.importing.readers.prompts import DemonstrationReader, PromptFileReader, PromptReader
 from annotation.importing.readers.ranked import RankedReader
+from annotation.importing.readers.ratings import RatingsReader
 from annotation.importing.readers.records import RecordsReader
 from annotation.importing.readers.row_extras import EXTRA_FIELDS, RowExtras
 from annotation.importing.readers.tasks import TaskReader
@@ -27,6 +28,7 @@ COMPARISON_READERS: Mapping[str, type[Reader]] = {
     "ranked": RankedReader,
     "helpsteer3": Helpsteer3Reader,
     "oasst": OasstReader,
+    "ratings": RatingsReader,
 }
 PROMPT_READERS: Mapping[str, type[PromptFileReader]] = {"records": PromptReader}
 DEMONSTRATION_READERS: Mapping[str, type[PromptFileReader]] = {"records": DemonstrationReader}

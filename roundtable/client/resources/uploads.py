@@ -31,7 +31,7 @@ class Upload(TypedDict):
 
 class UploadSettingsRequest(TypedDict):
     kind: Literal["comparisons", "tasks", "demonstrations", "prompts", "texts"]
-    format: Literal["dialogues", "helpsteer3", "hh", "oasst", "ranked", "records", "trl"]
+    format: Literal["dialogues", "helpsteer3", "hh", "oasst", "ranked", "ratings", "records", "trl"]
     check_only: NotRequired[bool]
     mapping: NotRequired[dict[str, list[str]]]
     skip_bad: NotRequired[bool]
