@@ -118,3 +118,13 @@ class ReturnedAlready(ActionError):
 
     code = "returned_already"
     is_conflict = True
+class PracticeNotSkipped(ActionError):
+    """A task of a training is answered, not skipped."""
+
+    code = "practice_not_skipped"
+
+
+class InvalidTraining(ActionError):
+    """A training that nobody could pass, or a step of one that does not fit."""
+
+    code = "invalid_training"

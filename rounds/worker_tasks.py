@@ -10,6 +10,7 @@ from annotation.importing.uploads.run_kinds import RUN_KINDS as UPLOAD_KINDS
 from annotation.quality.actions import queue_due_measurements
 from annotation.quality.run_kind import MEASURE
 from annotation.queue.actions import sweep_expired_leases
+from annotation.queue.repeats import prepare_repeats
 from annotation.rendering import html_cache
 from events.actions import forget_old_deliveries
 from events.background import deliver_in_background
@@ -54,8 +55,8 @@ def housekeeping() -> None:
 
 
 def periodic_tasks() -> bool:
-    """Sweep lapsed leases, advance rounds, start what is scheduled, measure what has grown, tell of events, group
-    prompts that wait.
+    """Sweep lapsed leases, advance rounds, start what is scheduled, measure what has grown, prepare tasks that come
+    again, tell of events, group prompts that wait.
 
     True while something moved.
     """
@@ -64,6 +65,7 @@ def periodic_tasks() -> bool:
     # After the rounds: one that has just ended makes room for what waits for it.
     fired = fire_due_schedules()
     queued = queue_due_measurements()
+    prepare_repeats()
     publish_events()
     deliver_in_background()
     grouped = group_waiting_prompts()

@@ -87,6 +87,12 @@ class Project(models.Model):
         help_text="In which the project's pages show times and its schedules read them, for example Europe/Berlin.",
     )
     gold_share = models.FloatField(default=0.0, help_text="Share of tasks whose answer is known, 0 to 0.5.")
+    repeat_share = models.FloatField(
+        default=0.0, help_text="Share of tasks that a person gets a second time, 0 to 0.2."
+    )
+    repeat_after = models.PositiveSmallIntegerField(
+        default=20, help_text="Other tasks between the first and the second time."
+    )
     # Of prompts that come from now on; those that are there keep their side.
     train_share = models.FloatField(
         default=DEFAULT_TRAIN_SHARE, help_text="Share of prompts to train on, 0 to 1."
@@ -121,6 +127,10 @@ class Project(models.Model):
             models.CheckConstraint(condition=~Q(time_zone=""), name="project_has_a_time_zone"),
             models.CheckConstraint(
                 condition=Q(gold_share__gte=0, gold_share__lte=0.5), name="project_gold_share_0_to_half"
+            ),
+            models.CheckConstraint(
+                condition=Q(repeat_share__gte=0, repeat_share__lte=0.2, repeat_after__gte=1),
+                name="project_repeats_valid",
             ),
         ]
 

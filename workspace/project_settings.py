@@ -16,7 +16,9 @@ from workspace.time_zones import known_time_zones
 
 TIME_ZONE = ("time_zone",)
 SPLITS = ("train_share", "validation_share", "test_per_tag", "near_duplicates_together")
-CHANGEABLE = ("name", "description", "overlap", "lease_minutes", *TIME_ZONE, *SPLITS)
+CHECKS = ("gold_share", "repeat_share", "repeat_after")
+CHANGEABLE = ("name", "description", "overlap", "lease_minutes", *TIME_ZONE, *SPLITS, *CHECKS)
+MAX_GOLD_SHARE, MAX_REPEAT_SHARE, MAX_REPEAT_AFTER = 0.5, 0.2, 1_000
 
 
 @transaction.atomic
@@ -102,6 +104,33 @@ def set_splits(
     now = values_of(locked, SPLITS) | {name: value for name, value in given.items() if value is not None}
     require_valid_splits(now["train_share"], now["validation_share"], now["test_per_tag"])
     return _change_project(actor, project, "project.set_splits", now, shown)
+
+
+@transaction.atomic
+def set_checks(
+    *,
+    actor: User,
+    project: Project,
+    gold_share: float | None = None,
+    repeat_share: float | None = None,
+    repeat_after: int | None = None,
+    shown: Shown = None,
+) -> Project:
+    """How many of a person's tasks have a known answer, how many come a second time, and after how many others. What is
+    not given stays. Raises ChangedMeanwhile.
+    """
+    locked = Project.objects.select_for_update().get(pk=project.pk)
+    given = {"gold_share": gold_share, "repeat_share": repeat_share, "repeat_after": repeat_after}
+    now = values_of(locked, CHECKS) | {name: value for name, value in given.items() if value is not None}
+    limits = {
+        "gold_share": (0, MAX_GOLD_SHARE, "The share of tasks with a known answer is 0 to 0.5."),
+        "repeat_share": (0, MAX_REPEAT_SHARE, "The share of tasks that come again is 0 to 0.2."),
+        "repeat_after": (1, MAX_REPEAT_AFTER, "A task comes again after 1 to 1,000 others."),
+    }
+    wrong = {name: said for name, (low, high, said) in limits.items() if not low <= now[name] <= high}
+    if wrong:
+        raise ActionError(" ".join(wrong.values()), code="checks_invalid", fields=wrong)
+    return _change_project(actor, project, "project.set_checks", now, shown)
 
 
 @transaction.atomic

@@ -233,6 +233,8 @@ def _latest_editable(actor: User, assignment: Assignment, task: Task) -> Judgmen
     )
     if pointer is None:
         raise NothingToRevise("There is no judgment of yours on this task to change.")
+    if task.purpose == Task.Purpose.PRACTICE:
+        raise NothingToRevise("An answer of the training stays as it is: you have seen which one was right.")
     if task.batch.state == Batch.State.CLOSED:
         raise BatchNotOpen("The batch is closed: its judgments can no longer be changed.")
     return pointer.judgment

@@ -15,6 +15,7 @@ from annotation.models.prompts import (
     hash_messages,
     new_external_id,
 )
+from annotation.models.qualification import Qualification, Training, TrainingAnswer
 from annotation.models.quality import (
     QualityAgreement,
     QualityAnnotator,
@@ -49,6 +50,7 @@ __all__ = [
     "PromptGroupKey",
     "PromptSet",
     "PromptSetMember",
+    "Qualification",
     "QualityAgreement",
     "QualityAnnotator",
     "QualityAnnotatorPair",
@@ -65,6 +67,8 @@ __all__ = [
     "TaskQuestion",
     "TaskResponse",
     "Text",
+    "Training",
+    "TrainingAnswer",
     "Upload",
     "hash_messages",
     "new_external_id",

@@ -152,6 +152,20 @@ class GoldJudgment(models.Model):
     task = models.OneToOneField(Task, on_delete=models.PROTECT, related_name="gold_judgment")
     tiers = models.JSONField()
     strengths = models.JSONField(default=list)
+    # Other orders that are right as well: [{"tiers": ..., "strengths": ...}, ...].
+    also_right = models.JSONField(default=list, blank=True)
+    # By how many places of the scale a pair may be off; null: which answer is better is enough.
+    tolerance = models.PositiveSmallIntegerField(null=True, blank=True)
+    least_pairs = models.FloatField(default=1.0, help_text="Share of its pairs that must be right, 0 to 1.")
     explanation = models.TextField(blank=True)
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    # Raised by each change: two managers at once do not overwrite each other.
+    version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(least_pairs__gt=0, least_pairs__lte=1), name="gold_least_pairs_valid"
+            ),
+        ]

@@ -53,6 +53,10 @@ class Batch(models.Model):
     # An import is invisible until its last row is in, and again when it was taken back.
     visible = models.BooleanField(default=True)
     excluded = models.BooleanField(default=False, help_text="Left out of datasets from now on.")
+    # Handed out to those alone who have passed it.
+    required_training = models.ForeignKey(
+        "annotation.Training", on_delete=models.PROTECT, null=True, blank=True, related_name="required_by"
+    )
     # As annotation.preferences.content_warnings joins them; null: none.
     content_warnings = models.TextField(null=True, blank=True)
     from_import = import_field("batches")
@@ -110,6 +114,10 @@ class Task(models.Model):
     reserved_for = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
+    # Shown again to measure who judges: of a gold, practice or repeated task the one that it is a copy of.
+    copy_of = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="copies", db_index=False
+    )
     priority = models.IntegerField(default=0)
     # required_judgments = open_slots + counted_judgments + live leases. The room left is a column of the row that a
     # claim locks, never a count.
@@ -162,6 +170,9 @@ class Task(models.Model):
                 name="task_reserved",
             ),
             models.Index(fields=["batch", "id"], condition=Q(purpose="gold"), name="task_gold"),
+            models.Index(
+                fields=["copy_of", "purpose"], condition=Q(copy_of__isnull=False), name="task_copies"
+            ),
         ]
 
     @property

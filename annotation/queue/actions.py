@@ -20,6 +20,7 @@ from annotation.errors import (
     DraftTooLarge,
     NoSlotLeft,
     NotYourTask,
+    PracticeNotSkipped,
 )
 from annotation.models import Assignment, Batch, Task
 from annotation.queue.claimed_tasks import ClaimedTask, lease, read_content
@@ -120,11 +121,16 @@ def require_own_assignment(actor: User, assignment: Assignment) -> None:
 
 @write_transaction
 def skip_task(*, actor: User, assignment: Assignment, reason: str = "") -> None:
-    """Give the task back; it is not offered to this annotator again. Skipping twice changes nothing."""
+    """Give the task back; it is not offered to this annotator again. Skipping twice changes nothing.
+
+    Raises NotYourTask, NotAMember, PracticeNotSkipped.
+    """
     require_own_assignment(actor, assignment)
     clean_text(reason, "The reason", allow_empty=True)
     lock_member(actor, assignment.task.batch.project)
     task = lock_task(assignment.task_id)
+    if task.purpose == Task.Purpose.PRACTICE:
+        raise PracticeNotSkipped("Tasks of the training are not skipped: answer as well as you can.")
     current = Assignment.objects.get(pk=assignment.pk)
     if current.state not in (Assignment.State.LEASED, Assignment.State.EXPIRED):
         return

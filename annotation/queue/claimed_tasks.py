@@ -17,7 +17,7 @@ from workspace.models import Criterion, User
 
 # The prompt comes with the first response alone.
 _CONTENT = f"""SELECT tr.response_id, r.text, r.turns, CASE WHEN tr.position = 0 THEN p.messages END,
-        cr.name, cr.question, b.content_warnings
+        cr.name, cr.question, b.content_warnings, t.purpose
     FROM {TaskResponse._meta.db_table} tr
     JOIN {Response._meta.db_table} r ON r.id = tr.response_id
     JOIN {Task._meta.db_table} t ON t.id = tr.task_id
@@ -44,6 +44,7 @@ class TaskContent:
     messages: list[dict[str, Any]]
     answers: Mapping[int, Answer]
     content_warnings: Sequence[str] = ()
+    purpose: str = Task.Purpose.NORMAL  # never told to who judges, but for practice
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def read_content(task_id: int) -> TaskContent:
         json.loads(rows[0][3]),
         {key: stored_answer(text, json.loads(turns) if turns else None) for key, text, turns, *_ in rows},
         split_warnings(rows[0][6]),
+        rows[0][7],
     )
 
 
@@ -74,7 +76,10 @@ def lease(
         annotator=actor,
         leased_until=leased_until,
         shuffle_seed=seed,
-        order_shown=shuffle_responses(list(content.answers), seed),
+        # Of a task that comes again: the opposite of the first time, as it was stored with it.
+        order_shown=list(content.answers)
+        if content.purpose == Task.Purpose.REPEAT
+        else shuffle_responses(list(content.answers), seed),
         **versions,
     )
     stored = insert_row(assignment, on_conflict=_RENEW_EXPIRED, returning="public_id, order_shown, draft")

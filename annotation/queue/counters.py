@@ -12,8 +12,11 @@ def find_counter_drift(project: Project | None = None) -> list[str]:
     tasks = Task.objects.counted()
     pointers = CurrentJudgment.objects.filter(judgment__withdrawn=False, judgment__surplus=False)
     leases = Assignment.objects.filter(state=Assignment.State.LEASED)
-    chain_heads = Judgment.objects.filter(superseded_by__isnull=True).exclude(
-        from_import__state=Import.State.TAKEN_BACK
+    # Of an earlier try of a training, or of an import that was taken back, nothing counts any more.
+    chain_heads = (
+        Judgment.objects.filter(superseded_by__isnull=True)
+        .exclude(from_import__state=Import.State.TAKEN_BACK)
+        .exclude(assignment__state=Assignment.State.TAKEN_BACK)
     )
     submitted = Assignment.objects.filter(state=Assignment.State.SUBMITTED)
     if project is not None:

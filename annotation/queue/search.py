@@ -4,7 +4,6 @@ It is written in SQL because it runs before every task, and the ORM takes longer
 database to run them. Every column is written with its table's alias: a test compares them with the models.
 """
 
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,12 +18,16 @@ from annotation.models import (
     Batch,
     ContentOptOut,
     CurrentJudgment,
+    GoldJudgment,
     Import,
     Judgment,
+    Qualification,
     QueueCursor,
     Task,
     TaskCount,
+    Training,
 )
+from annotation.queue.positions import Kind, kind_at, tasks_ahead
 from workspace.database import insert_row, run_prepared
 from workspace.models import Guideline, Membership, Project, QuestionSettings, User
 
@@ -33,12 +36,19 @@ ALIASES: dict[str, type[Model]] = {
     "own": Assignment,
     "b": Batch,
     "c": QueueCursor,
+    "copied": Task,
     "cur": CurrentJudgment,
+    "alike": Batch,
+    "other": Task,
+    "needs": Batch,
     "excluded": QueueCursor,
     "g": Guideline,
     "i": Import,
     "j": Judgment,
     "k": TaskCount,
+    "known": GoldJudgment,
+    "ql": Qualification,
+    "tr": Training,
     "m": Membership,
     "o": ContentOptOut,
     "q": QuestionSettings,
@@ -58,7 +68,15 @@ _IS_WANTED = f"""(b.content_warnings IS NULL OR NOT EXISTS (SELECT 1 FROM {_TABL
     WHERE o.annotator_id = %(actor)s AND o.project_id = b.project_id
     AND b.content_warnings LIKE '%%|' || o.name || '|%%'))"""
 
+# Work that asks for a training goes to those who have passed it; the training itself to everybody.
+_IS_QUALIFIED = f"""(NOT EXISTS (SELECT 1 FROM {_TABLE["tr"]}
+    WHERE tr.project_id = b.project_id AND tr.is_on AND (tr.for_everybody OR tr.id = b.required_training_id)
+    AND NOT EXISTS (SELECT 1 FROM {_TABLE["ql"]} WHERE ql.training_id = tr.id AND ql.annotator_id = %(actor)s
+        AND ql.state IN ('passed', 'let_through')))
+    OR EXISTS (SELECT 1 FROM {_TABLE["tr"]} WHERE tr.batch_id = b.id))"""
+
 _IN_OPEN_BATCHES = f"""b.project_id = %(project)s AND b.state = 'open' AND b.visible AND {_IS_WANTED}
+    AND {_IS_QUALIFIED}
     AND (CAST(%(batch)s AS bigint) IS NULL OR b.id = CAST(%(batch)s AS bigint))"""
 
 _FROM_OPEN_BATCHES = f"FROM {_TABLE['t']} JOIN {_TABLE['b']} ON b.id = t.batch_id"
@@ -82,12 +100,39 @@ _FIND_EXPIRED_WITH_DRAFT = f"""SELECT t.id {_FROM_OPEN_BATCHES} {_JOIN_OWN_ASSIG
     AND CAST(own.draft AS TEXT) <> '{{}}' AND {_HAS_ROOM} ORDER BY own.leased_until DESC LIMIT 1"""
 
 _FIND_RESERVED_TASK = f"""SELECT t.id {_FROM_OPEN_BATCHES}
-    WHERE {_IN_OPEN_BATCHES} AND t.reserved_for_id = %(actor)s AND {_HAS_ROOM} AND {_NOT_YET_ASSIGNED}
+    WHERE {_IN_OPEN_BATCHES} AND t.reserved_for_id = %(actor)s AND {_HAS_ROOM} AND t.purpose <> 'repeat'
+    AND {_NOT_YET_ASSIGNED} {_ORDER_BY_PRIORITY}"""
+
+# Of the kind of work that is open, and not what the person has judged before, as it was or as another copy: a copy
+# waits until its own task is handed out no more.
+_FIND_GOLD_TASK = f"""SELECT t.id {_FROM_OPEN_BATCHES}
+    WHERE {_IN_OPEN_BATCHES} AND t.purpose = 'gold' AND t.reserved_for_id IS NULL AND {_NOT_YET_ASSIGNED}
+    AND EXISTS (SELECT 1 FROM {_TABLE["alike"]} JOIN {_TABLE["other"]} ON other.batch_id = alike.id
+        WHERE alike.project_id = b.project_id AND alike.state = 'open' AND alike.visible
+        AND alike.criterion_id = b.criterion_id AND alike.kind = b.kind AND other.open_slots > 0)
+    AND (t.copy_of_id IS NULL OR NOT EXISTS (SELECT 1 FROM {_TABLE["copied"]}
+        WHERE (copied.id = t.copy_of_id OR copied.copy_of_id = t.copy_of_id)
+        AND (copied.open_slots > 0 OR EXISTS (SELECT 1 FROM {_TABLE["a"]}
+            WHERE a.task_id = copied.id AND a.annotator_id = %(actor)s AND a.state <> 'expired'))))
     {_ORDER_BY_PRIORITY}"""
 
-_FIND_GOLD_TASK = f"""SELECT t.id {_FROM_OPEN_BATCHES}
-    WHERE {_IN_OPEN_BATCHES} AND t.purpose = 'gold' AND t.reserved_for_id IS NULL
-    AND {_NOT_YET_ASSIGNED} {_ORDER_BY_PRIORITY}"""
+_FIND_REPEAT = f"""SELECT t.id {_FROM_OPEN_BATCHES}
+    WHERE {_IN_OPEN_BATCHES} AND t.reserved_for_id = %(actor)s AND t.purpose = 'repeat'
+    AND {_NOT_YET_ASSIGNED} ORDER BY t.id LIMIT 1"""
+
+# The next practice task of a try: what the person has not seen yet comes first.
+_FIND_PRACTICE = f"""SELECT t.id {_FROM_OPEN_BATCHES}
+    JOIN {_TABLE["tr"]} ON tr.batch_id = b.id JOIN {_TABLE["known"]} ON known.task_id = t.id
+    LEFT JOIN {_TABLE["ql"]} ON ql.training_id = tr.id AND ql.annotator_id = %(actor)s
+    WHERE {_IN_OPEN_BATCHES} AND tr.is_on AND t.purpose = 'practice' AND (ql.id IS NULL OR ql.state = 'open')
+    AND (tr.for_everybody OR EXISTS (SELECT 1 FROM {_TABLE["needs"]}
+        WHERE needs.required_training_id = tr.id AND needs.state = 'open' AND needs.visible))
+    AND COALESCE(ql.answered, 0) + (SELECT COUNT(*) FROM {_TABLE["a"]} JOIN {_TABLE["other"]}
+        ON other.id = a.task_id WHERE a.annotator_id = %(actor)s AND a.state = 'leased'
+        AND other.batch_id = b.id) < tr.items
+    AND {_NOT_YET_ASSIGNED}
+    ORDER BY tr.id, (SELECT COUNT(*) FROM {_TABLE["a"]} WHERE a.task_id = t.id AND a.annotator_id = %(actor)s),
+    t.id LIMIT 1"""
 
 # The last judgment that can still be changed, among the person's latest.
 _LAST_ASSIGNMENT = f"""SELECT a.public_id FROM (
@@ -97,20 +142,20 @@ _LAST_ASSIGNMENT = f"""SELECT a.public_id FROM (
     JOIN {_TABLE["j"]} ON j.id = latest1.judgment JOIN {_TABLE["a"]} ON a.id = j.assignment_id
     JOIN {_TABLE["t"]} ON t.id = a.task_id JOIN {_TABLE["b"]} ON b.id = t.batch_id
     LEFT JOIN {_TABLE["i"]} ON i.id = j.from_import_id
-    WHERE b.project_id = %(project)s AND b.state = 'open' AND NOT j.withdrawn
+    WHERE b.project_id = %(project)s AND b.state = 'open' AND NOT j.withdrawn AND t.purpose <> 'practice'
     AND (j.from_import_id IS NULL OR i.state = 'done') ORDER BY j.id DESC LIMIT 1"""
 
 # What a person has done and can be given, from counts alone; `parts` is of how many rows more than one for each count.
 _ANNOTATOR_COUNTS = f"""SELECT
         COALESCE(SUM(CASE WHEN k.annotator_id = 0 THEN 0 ELSE k.submitted END), 0) AS judged,
-        COALESCE(SUM(CASE WHEN b.state = 'open' AND b.visible AND {_IS_WANTED} THEN k.available ELSE 0 END), 0)
+        COALESCE(SUM(CASE WHEN b.state = 'open' AND b.visible AND {_IS_WANTED} AND {_IS_QUALIFIED}
+            THEN k.available ELSE 0 END), 0)
             AS left_for_actor,
         COUNT(*) - 2 * COUNT(DISTINCT k.batch_id) AS parts
     FROM {_TABLE["b"]} JOIN {_TABLE["k"]} ON k.batch_id = b.id
     WHERE b.project_id = %(project)s AND k.annotator_id IN (0, %(actor)s)"""
 
-# Tasks without slots (gold, repeats) are not among those left: the count must not give them away.
-_LEASED = f"SELECT COUNT(*) {_FROM_OWN_LEASES} AND t.required_judgments > 0"
+_LEASED = f"SELECT COUNT(*) {_FROM_OWN_LEASES}"
 
 # All that a claim decides by, in one statement: a row for each open batch, or one without a batch.
 _CLAIM_OPTIONS = f"""SELECT counts1.judged, counts1.left_for_actor, counts1.parts,
@@ -119,6 +164,7 @@ _CLAIM_OPTIONS = f"""SELECT counts1.judged, counts1.left_for_actor, counts1.part
     (SELECT own.id {_FROM_OWN_LEASES} AND own.public_id <> %(after)s ORDER BY own.id LIMIT 1),
     ({_FIND_EXPIRED_WITH_DRAFT}),
     ({_FIND_RESERVED_TASK}),
+    ({_FIND_PRACTICE}),
     b.id, b.queue_version, c.priority, c.task_id
     FROM ({_ANNOTATOR_COUNTS}) counts1 LEFT JOIN {_TABLE["b"]} ON {_IN_OPEN_BATCHES}
     LEFT JOIN {_TABLE["c"]} ON c.batch_id = b.id AND c.annotator_id = %(actor)s AND c.queue_version = b.queue_version
@@ -177,7 +223,9 @@ class AnnotatorCounts:
     """What a person has judged in a project, what they can still be given, and what they can change."""
 
     judged: int
-    remaining: int  # the tasks they hold included
+    remaining: int  # the tasks they hold included, and those without slots that will come between
+    position: int  # of their next task, by what they were given so far
+    is_available: bool  # whether a task with an open slot is left
     last_assignment: UUID | None
     is_long: bool  # its counts are of so many rows that they should be summed
 
@@ -188,6 +236,7 @@ class ClaimOptions:
     own_lease: int | None  # key of an assignment
     expired_with_draft: int | None  # key of a task
     reserved: int | None  # key of a task
+    practice: int | None  # key of a task
     batches: list[
         tuple[int, int, int | None, int | None]
     ]  # key, queue version, priority and task of the cursor
@@ -223,13 +272,14 @@ def current_versions(project: Project) -> dict[str, int]:
 def find_claim_options(search: TaskSearch, *, after: UUID | None) -> ClaimOptions:
     """Where the actor stands and may be given tasks; `after` is the assignment that is on their screen already."""
     rows = _fetch_all(_CLAIM_OPTIONS, search.params | {"after": _uuid_param(after or _NOBODY)})
-    judged, available, parts, leased, last, own_lease, expired, reserved = rows[0][:8]
+    judged, available, parts, leased, last, own_lease, expired, reserved, practice = rows[0][:9]
     return ClaimOptions(
-        _annotator_counts(judged, available, parts, leased, last),
+        _annotator_counts(search, int(judged), max(0, int(available)), parts, leased, last),
         own_lease,
         expired,
         reserved,
-        [row[8:] for row in rows if row[8] is not None],
+        practice,
+        [row[9:] for row in rows if row[9] is not None],
     )
 
 
@@ -240,10 +290,18 @@ def read_annotator_counts(actor: User, project: Project) -> AnnotatorCounts:
     ).counts
 
 
-def _annotator_counts(judged: Any, available: Any, parts: int, leased: int, last: Any) -> AnnotatorCounts:
+def _annotator_counts(
+    search: TaskSearch, judged: int, available: int, parts: int, leased: int, last: Any
+) -> AnnotatorCounts:
     last_assignment = last if last is None or isinstance(last, UUID) else UUID(last)
+    position = judged + leased
     return AnnotatorCounts(
-        int(judged), max(0, int(available) + leased), last_assignment, parts > MAX_COUNT_PARTS
+        judged=judged,
+        remaining=leased + tasks_ahead(search.project, search.actor, position, available),
+        position=position,
+        is_available=available > 0,
+        last_assignment=last_assignment,
+        is_long=parts > MAX_COUNT_PARTS,
     )
 
 
@@ -253,16 +311,20 @@ def _uuid_param(value: UUID) -> UUID | str:
 
 def take_task(search: TaskSearch, found: ClaimOptions) -> int | None:
     """The key of a task that the actor may take, a slot of it taken (gold tasks and repeats use none)."""
+    if found.practice:
+        return found.practice
     if task_id := found.expired_with_draft or found.reserved:
         # Looked for again under its lock; seldom.
         for sql in (_FIND_EXPIRED_WITH_DRAFT, _FIND_RESERVED_TASK):
             if row := _lock_first(sql, search.params, waits=search.waits):
                 _take_slot(task_id := row[0])
                 return task_id
-    if secrets.randbelow(1_000_000) < search.project.gold_share * 1_000_000 and (
-        gold := _fetch_all(_FIND_GOLD_TASK, search.params)
-    ):
-        return gold[0][0]
+    # Only among other work: what came when nothing else is left would be known for what it is.
+    if found.counts.is_available:
+        kind = kind_at(search.project, search.actor, found.counts.position)
+        statement = {Kind.GOLD: _FIND_GOLD_TASK, Kind.REPEAT: _FIND_REPEAT}.get(kind)
+        if statement and (rows := _fetch_all(statement, search.params)):
+            return rows[0][0]
     for batch_id, queue_version, priority, cursor_task_id in found.batches:
         # From the cursor on, then from the top: slots open behind it.
         starts = [(_MAX_PRIORITY, 0)]

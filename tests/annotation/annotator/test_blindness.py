@@ -15,6 +15,7 @@ from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.judging.gold import set_gold_judgment
 from annotation.models import Judgment, Response, Task
 from annotation.queue.actions import claim_task
+from annotation.queue.positions import Kind
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 SOURCE = "zephyr-secret-policy"
@@ -207,7 +208,7 @@ def test_no_byte_of_a_session_tells_a_source_an_id_gold_or_anothers_judgment(
     ada, project, secrets_of, key, monkeypatch
 ):
     # Gold tasks come at once: left to chance, a session now and then meets none, and nothing is tested then.
-    monkeypatch.setattr("annotation.queue.search.secrets.randbelow", lambda below: 0)
+    monkeypatch.setattr("annotation.queue.search.kind_at", lambda *_: Kind.GOLD)
     seen, heard = hear_a_session(ada, project, key)
     assert seen >= 4
     assert Task.objects.filter(purpose="gold", assignments__annotator=ada).exists()

@@ -21,6 +21,7 @@ from annotation.queue.actions import (
     undo_skip,
 )
 from annotation.queue.counters import find_counter_drift
+from annotation.queue.search import read_annotator_counts
 from workspace.database import database_now
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -179,18 +180,22 @@ def test_a_reserved_task_goes_to_its_person_first_and_to_nobody_else(ada, ruth, 
 
 
 def test_gold_tasks_come_at_the_projects_share_and_take_no_slots(ada, project, make_batch, key):
-    make_batch(tasks=2, name="Normal")
-    gold = make_batch(tasks=2, name="Gold", task_fields=lambda n: {"purpose": "gold"})
+    make_batch(tasks=70, name="Normal")
+    gold = make_batch(tasks=80, name="Gold", task_fields=lambda n: {"purpose": "gold"})
     assert claim(ada, project).task.purpose == "normal"
     submit(claim(ada, project), key())
-    project.gold_share = 0.5
+    project.gold_share = 0.4
     project.save()
-    purposes = set()
+    purposes, left = ["normal"], []
     while assignment := claim(ada, project):
-        purposes.add(assignment.task.purpose)
+        purposes.append(assignment.task.purpose)
+        left.append(read_annotator_counts(ada, project).remaining)
         submit(assignment, key())
     assert set(gold.tasks.values_list("open_slots", "counted_judgments", "required_judgments")) == {(0, 0, 0)}
-    assert "normal" in purposes
+    assert (purposes[:100].count("gold"), purposes.count("normal")) == (40, 70)
+    # The count on the page falls by one with each task, whatever it is, and nothing comes after the last usual one.
+    assert left == list(range(len(left), 0, -1))
+    assert purposes[-1] == "normal"
 
 
 def test_a_skipped_task_gives_its_slot_back_and_does_not_return(ada, project, make_batch):
@@ -289,11 +294,13 @@ def test_a_skipped_task_does_not_come_back_once_somebody_else_has_it(
         undo_skip(actor=ada, assignment=assignment)
 
 
-def test_a_skipped_gold_task_comes_back_without_a_slot(ada, project, make_batch):
+def test_a_skipped_gold_task_comes_back_without_a_slot(ada, project, make_batch, key):
+    make_batch(tasks=40)
     make_batch(tasks=1, task_fields=lambda number: {"purpose": "gold"})
     type(project).objects.filter(pk=project.pk).update(gold_share=0.5)
     project.refresh_from_db()
-    assignment = next(found for _ in range(200) if (found := claim(ada, project)))
+    while (assignment := claim(ada, project)).task.purpose != "gold":
+        submit(assignment, key())
     skip_task(actor=ada, assignment=assignment)
     assert undo_skip(actor=ada, assignment=assignment).state == Assignment.State.LEASED
     assert find_counter_drift(project) == []

@@ -1,0 +1,154 @@
+import pytest
+
+from annotation.errors import InvalidTraining, NothingToRevise, PracticeNotSkipped
+from annotation.judging.actions import JudgmentInput, revise_judgment
+from annotation.models import GoldJudgment, Judgment, Qualification, TrainingAnswer
+from annotation.qualification.actions import (
+    add_practice,
+    ask_again,
+    begin_try,
+    change_training,
+    create_training,
+    let_through,
+    require_training,
+    submit_practice,
+)
+from annotation.queue.actions import claim_task, skip_task
+from annotation.queue.counters import find_counter_drift
+from annotation.queue.search import read_annotator_counts
+from workspace.shown_values import ChangedMeanwhile
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+@pytest.fixture
+def training(max_, ruth, project, criterion, make_batch, key):
+    """Three of four have to be right; on, and asked of everybody."""
+    from annotation.judging.actions import submit_judgment
+
+    make_batch(tasks=5, name="Source of the training")
+    made = create_training(
+        actor=max_, project=project, name="Basics", criterion=criterion, items=4, needed=3, max_tries=2
+    )
+    while held := claim_task(actor=ruth, project=project):
+        content = JudgmentInput(tiers=[["A"], ["B"]], strengths=[2], rationale="It helps more.")
+        submit_judgment(actor=ruth, assignment=held, content=content, idempotency_key=key())
+    assert add_practice(actor=max_, training=made, judgments=list(Judgment.objects.all())) == 5
+    return change_training(actor=max_, training=made, is_on=True)
+
+
+@pytest.fixture
+def answer(project, key):
+    def answer(person, right=True):
+        held = claim_task(actor=person, project=project)
+        assert held.task.purpose == "practice"
+        best = GoldJudgment.objects.get(task=held.task).tiers[0][0]
+        first = "A" if (held.order_shown[0] == best) == right else "B"
+        tiers = [[first], ["B" if first == "A" else "A"]]
+        return submit_practice(
+            actor=person,
+            assignment=held,
+            content=JudgmentInput(tiers=tiers, strengths=[1]),
+            idempotency_key=key(),
+        ).answer
+
+    return answer
+
+
+def standing(person):
+    found = Qualification.objects.get(annotator=person)
+    return found.state, found.try_number, found.right, found.answered
+
+
+def test_work_is_handed_out_after_the_pass_and_not_before(ada, project, training, make_batch, answer):
+    work = make_batch(tasks=2, name="Work")
+    assert read_annotator_counts(ada, project).remaining == 0
+    for right in (True, False, True):
+        assert answer(ada, right).is_right is right
+    assert standing(ada) == ("open", 1, 2, 3)
+    answer(ada)
+    assert standing(ada) == ("passed", 1, 3, 4)
+    assert claim_task(actor=ada, project=project).task.batch == work
+    assert read_annotator_counts(ada, project).remaining == 2
+    assert find_counter_drift(project) == []
+    assert project.audit_events.filter(action="qualification.decide", details__state="passed").exists()
+
+
+def test_who_fails_tries_again_until_no_try_is_left(max_, ada, project, training, make_batch, answer):
+    make_batch(tasks=1)
+    for _ in range(4):
+        answer(ada, right=False)
+    assert standing(ada) == ("failed", 1, 0, 4)
+    assert claim_task(actor=ada, project=project) is None
+    begin_try(actor=ada, training=training)
+    begin_try(actor=ada, training=training)
+    assert standing(ada) == ("open", 2, 0, 0)
+    # What was not seen yet comes first; then those of the try before, once more.
+    seen = [answer(ada, right=False).assignment.task_id for _ in range(4)]
+    assert len(set(seen)) == 4
+    first = TrainingAnswer.objects.filter(try_number=1).values_list("assignment__task", flat=True)
+    assert seen[0] not in first
+    with pytest.raises(InvalidTraining, match="No try is left"):
+        begin_try(actor=ada, training=training)
+    assert TrainingAnswer.objects.filter(qualification__annotator=ada).count() == 8
+    assert find_counter_drift(project) == []
+    let_through(actor=max_, training=training, annotator=ada, note="Knows it.", expected_state="failed")
+    assert claim_task(actor=ada, project=project).task.purpose == "normal"
+    with pytest.raises(ChangedMeanwhile):
+        ask_again(actor=max_, training=training, annotator=ada, expected_state="failed")
+    ask_again(actor=max_, training=training, annotator=ada, expected_state="let_through")
+    assert standing(ada)[0] == "open"
+
+
+def test_a_batch_may_ask_for_it_alone(max_, ada, project, training, make_batch, answer, key):
+    change_training(actor=max_, training=training, for_everybody=False)
+    free, guarded = make_batch(tasks=1, name="Free"), make_batch(tasks=1, name="Guarded")
+    assert claim_task(actor=ada, project=project).task.batch == free  # nothing asks for the training yet
+    require_training(actor=max_, batch=guarded, training=training)
+    assert claim_task(actor=ada, project=project, batch=guarded) is None
+    for person in (ada,):
+        held = claim_task(actor=person, project=project)
+        from annotation.judging.actions import submit_judgment
+
+        content = JudgmentInput(tiers=[["A"], ["B"]], strengths=[1])
+        submit_judgment(actor=person, assignment=held, content=content, idempotency_key=key())
+    for _ in range(4):
+        answer(ada)
+    assert claim_task(actor=ada, project=project).task.batch == guarded
+
+
+def test_an_answer_of_the_training_stays_and_a_task_of_it_is_not_skipped(ada, project, training, key):
+    held = claim_task(actor=ada, project=project)
+    with pytest.raises(PracticeNotSkipped):
+        skip_task(actor=ada, assignment=held)
+    content = JudgmentInput(tiers=[["A"], ["B"]], strengths=[1])
+    sent = key()
+    for _ in range(2):
+        submit_practice(actor=ada, assignment=held, content=content, idempotency_key=sent)
+    assert standing(ada)[3] == 1
+    with pytest.raises(NothingToRevise):
+        revise_judgment(actor=ada, assignment=held, content=content, idempotency_key=key())
+    assert read_annotator_counts(ada, project).last_assignment is None
+
+
+def test_a_try_hands_out_no_more_tasks_than_it_has(ada, project, training):
+    held, after = 0, None
+    while found := claim_task(actor=ada, project=project, after=after):
+        if after is not None and found.pk == after.pk:
+            break
+        held += 1
+        after = found
+        if held > 6:
+            break
+    assert ada.assignments.filter(state="leased").count() <= 4
+
+
+def test_a_training_that_nobody_could_pass_is_refused(max_, project, criterion, training):
+    with pytest.raises(InvalidTraining, match="Between 1 and all"):
+        create_training(actor=max_, project=project, name="X", criterion=criterion, items=3, needed=4)
+    with pytest.raises(InvalidTraining, match="named “Basics” already"):
+        create_training(actor=max_, project=project, name="Basics", criterion=criterion)
+    with pytest.raises(InvalidTraining, match="add 2 first"):
+        change_training(actor=max_, training=training, items=7)
+    with pytest.raises(ChangedMeanwhile):
+        change_training(actor=max_, training=training, needed=2, shown=["another"])
