@@ -19,6 +19,7 @@ from annotation.models import (
     Task,
     TaskQuestion,
     Text,
+    Training,
 )
 from workspace.database import run_prepared
 from workspace.models import Project, User
@@ -124,6 +125,23 @@ def _in_project(model: type[M], project: Project, pk: int, *related: str) -> M:
     if found is None:
         raise Http404("No such thing.")
     return found
+
+
+def access_training(project: Project, pk: int) -> Training:
+    return _in_project(Training, project, pk, "batch__criterion")
+
+
+def access_known_task(project: Project, pk: int) -> Task:
+    """A gold or practice task."""
+    task = (
+        Task.objects.select_related("prompt", "batch__criterion", "batch__project")
+        .filter(batch__project=project, batch__visible=True, pk=pk)
+        .filter(purpose__in=(Task.Purpose.GOLD, Task.Purpose.PRACTICE))
+        .first()
+    )
+    if task is None:
+        raise Http404("No such task.")
+    return task
 
 
 def access_question(project: Project, pk: int) -> TaskQuestion:

@@ -118,6 +118,8 @@ class ReturnedAlready(ActionError):
 
     code = "returned_already"
     is_conflict = True
+
+
 class PracticeNotSkipped(ActionError):
     """A task of a training is answered, not skipped."""
 

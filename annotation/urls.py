@@ -8,5 +8,6 @@ urlpatterns = [
     path("batches/", include("annotation.review.urls")),
     path("questions/", include("annotation.questions.urls")),
     path("disagreements/", include("annotation.adjudication.urls")),
+    path("checks/", include("annotation.qualification.urls")),
     path("quality/", include("annotation.quality.urls")),
 ]

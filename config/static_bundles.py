@@ -7,7 +7,7 @@ _ANNOTATOR = "annotation/annotator"
 _SCRIPTS = (
     "storage api drafts outbox rejections active_time evidence clock status_bar guideline text_nodes search "
     "differences reading pair rating typed_order guided_order ranking_ways ranking passages marks question "
-    "task_view shortcuts work_page"
+    "task_view shortcuts training work_page"
 )
 STATIC_BUNDLES: dict[str, tuple[str, ...]] = {
     f"{_ANNOTATOR}/bundle.js": (

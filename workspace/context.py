@@ -27,6 +27,7 @@ REVIEW_PAGES = (
     "disagreements",
     "decisions",
     "adjudicate",
+    *("checks", "known_answer", "new_training", "training", "change_training", "set_checks"),
 )
 SETTINGS_PAGES = ("settings", "asked_settings", "guideline_versions", "guideline_version")
 

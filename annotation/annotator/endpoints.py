@@ -21,7 +21,9 @@ from annotation.annotator.progress import annotator_progress, describe_progress
 from annotation.errors import BadRequest, MemberPaused
 from annotation.judging.actions import revise_judgment, submit_judgment, withdraw_judgment
 from annotation.judging.content import JudgmentInput
-from annotation.models import Assignment, CurrentJudgment, Judgment
+from annotation.models import Assignment, CurrentJudgment, Judgment, Task
+from annotation.qualification.actions import submit_practice
+from annotation.qualification.feedback import feedback_html, find_answer, own_trainings, training_place
 from annotation.questions.actions import ask_question
 from annotation.queue import actions as queue
 from annotation.queue.claimed_tasks import TaskContent, read_content
@@ -58,7 +60,14 @@ def _next_task(request: ProjectRequest, data: dict[str, Any]) -> dict[str, Any]:
     except MemberPaused as error:
         paused = error.message
     if claimed is None:
-        html = render_to_string("annotation/annotator/no_tasks.html", {"project": project, "paused": paused})
+        trainings = own_trainings(request.user, project)
+        context = {
+            "project": project,
+            "paused": paused,
+            "trainings": trainings,
+            "waits_for_training": any(row["is_failed"] for row in trainings),
+        }
+        html = render_to_string("annotation/annotator/no_tasks.html", context)
         return {"public_id": None, "html": html, "progress": annotator_progress(request.user, project)}
     progress = describe_progress(claimed.counts)
     return task_data(request, claimed.assignment, claimed.content, None, progress)
@@ -101,8 +110,15 @@ def task_data(
         page_version=request.headers.get("X-Page-Version"),
     )
     context["project"] = request.project
+    is_practice = content.purpose == Task.Purpose.PRACTICE
+    if is_practice:
+        context["practice"] = place = training_place(request.user, assignment.task_id)
+        left = place["training"].items - place["place"] + 1
+        progress = progress | {"remaining": left, "remaining_label": str(left)}
     return {
         "public_id": str(assignment.public_id),
+        # Only a training is known for what it is.
+        **({"practice": True} if is_practice else {}),
         "html": render_to_string("annotation/annotator/task.html", context),
         "progress": progress,
         "draft": context["draft"],
@@ -181,6 +197,7 @@ def submit(request: ProjectRequest, public_id: UUID) -> HttpResponse:
         settings_version=data.get("settings_version"),
     )
     key = data.get("idempotency_key")
+    answer: dict[str, Any] = {"stored": True}
     if data.get("revise") is True:
         judgment = revise_judgment(
             actor=request.user,
@@ -189,14 +206,21 @@ def submit(request: ProjectRequest, public_id: UUID) -> HttpResponse:
             idempotency_key=key,
         )
     else:
-        judgment = submit_judgment(
-            actor=request.user,
-            assignment=access_assignment_to_judge(request.user, request.project, public_id),
-            content=content,
-            idempotency_key=key,
-            project_context=request.project_context,
-        )
-    answer: dict[str, Any] = {"stored": True, "is_counted": not judgment.surplus}
+        assignment = access_assignment_to_judge(request.user, request.project, public_id)
+        given = {
+            "actor": request.user,
+            "assignment": assignment,
+            "content": content,
+            "idempotency_key": key,
+            "project_context": request.project_context,
+        }
+        if assignment.task.purpose == Task.Purpose.PRACTICE:
+            answered = submit_practice(**given)
+            judgment = answered.judgment
+            answer["feedback"] = feedback_html(answered.answer)
+        else:
+            judgment = submit_judgment(**given)
+    answer["is_counted"] = not judgment.surplus
     if isinstance(data.get("claim_next"), dict):
         try:
             answer["next"] = _next_task(request, data["claim_next"])
@@ -206,6 +230,15 @@ def submit(request: ProjectRequest, public_id: UUID) -> HttpResponse:
             # One line: while the database is away this is said of every request.
             logger.error("the task after a judgment that is stored could not be claimed: %s", error)
     return short_response(request, answer, status=201)
+
+
+@require_GET
+@json_endpoint
+@project_view(Capability.ANNOTATE)
+def feedback(request: ProjectRequest, public_id: UUID) -> HttpResponse:
+    """Of one of the annotator's own tasks of a training, once it is answered."""
+    assignment = access_assignment(request.user, request.project, public_id)
+    return short_response(request, {"feedback": feedback_html(find_answer(assignment))})
 
 
 @require_POST

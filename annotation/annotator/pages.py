@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.http import HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.timesince import timesince
@@ -19,13 +19,16 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_POST
 
-from annotation.access import access_assignment
+from annotation.access import access_assignment, access_training
 from annotation.adjudication.actions import MAX_REMARK_CHARACTERS, open_returns
 from annotation.annotator.presenter import PAGE_VERSION, browser_storage_key, guideline_content
 from annotation.annotator.progress import annotator_progress, recent_judgments, time_worked
 from annotation.annotator.shortcuts import SHORTCUT_GROUPS, key_caps, shortcut_table
 from annotation.models import Assignment, Batch
 from annotation.preferences.scale import tiers_to_labels
+from annotation.qualification.actions import begin_try
+from annotation.qualification.feedback import own_answers, own_trainings
+from annotation.qualification.scores import own_score as read_own_score
 from annotation.questions.actions import questions_of
 from annotation.queue.opt_outs import known_warnings, own_opt_outs, set_opt_outs
 from annotation.rendering.judgments import describe_judgment
@@ -87,6 +90,7 @@ def overview(request: ProjectRequest) -> HttpResponse:
         "progress": annotator_progress(request.user, project),
         "is_paused": project.memberships.filter(user=request.user, paused_at__isnull=False).exists(),
         "recent": recent,
+        "trainings": own_trainings(request.user, project),
         "opt_outs": [(name, name in own) for name in sorted({*known_warnings(project), *own})],
         "questions": [
             {"question": question, "prompt": excerpt(question.task.prompt.messages[-1]["content"])}
@@ -166,3 +170,35 @@ def guideline(request: ProjectRequest) -> HttpResponse:
         return JsonResponse(content)
     context = {"project": project, "newest": project.guidelines.latest_version(), "html": content["html"]}
     return render(request, "annotation/annotator/guideline.html", context)
+
+
+@require_GET
+@never_cache
+@project_view(Capability.ANNOTATE)
+def own_training(request: ProjectRequest, pk: int) -> HttpResponse:
+    """Where the annotator stands in a training, and what was right of what they said."""
+    training = access_training(request.project, pk)
+    rows = [row for row in own_trainings(request.user, request.project) if row["training"] == training]
+    if not rows:
+        raise Http404("No such training.")
+    context = {"row": rows[0], "answers": own_answers(request.user, training)}
+    return render(request, "annotation/qualification/own_training.html", context)
+
+
+@require_POST
+@never_cache
+@project_view(Capability.ANNOTATE)
+def begin_training_try(request: ProjectRequest, pk: int) -> HttpResponse:
+    training = access_training(request.project, pk)
+    if perform_action(request, begin_try, training=training) is None:
+        return redirect("annotation:own_training", slug=request.project.slug, pk=pk)
+    return redirect("annotation:annotate", slug=request.project.slug)
+
+
+@require_GET
+@never_cache
+@project_view(Capability.ANNOTATE)
+def own_score(request: ProjectRequest) -> HttpResponse:
+    """Over tasks whose answer is known; which they were it does not tell."""
+    context = {"score": read_own_score(request.user, request.project)}
+    return render(request, "annotation/qualification/own_score.html", context)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import F, Q, Sum
 from django.utils import timezone
 
-from annotation.models import Judgment
+from annotation.models import Judgment, Task
 from annotation.queue.search import AnnotatorCounts, read_annotator_counts
 from workspace.models import Project, User
 
@@ -41,6 +41,8 @@ def recent_judgments(actor: User, project: Project, limit: int) -> list[Judgment
         Judgment.objects.current()
         .of_project(project)
         .filter(annotator=actor)
+        # Of a training its own page tells.
+        .exclude(task__purpose=Task.Purpose.PRACTICE)
         .select_related("assignment", "task__prompt", "task__batch")
         .order_by(F("created_at").desc(), "-pk")[:limit]
     )

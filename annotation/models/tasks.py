@@ -53,9 +53,15 @@ class Batch(models.Model):
     # An import is invisible until its last row is in, and again when it was taken back.
     visible = models.BooleanField(default=True)
     excluded = models.BooleanField(default=False, help_text="Left out of datasets from now on.")
-    # Handed out to those alone who have passed it.
+    # Handed out to those alone who have passed it. Without a constraint, as Task.copy_of.
     required_training = models.ForeignKey(
-        "annotation.Training", on_delete=models.PROTECT, null=True, blank=True, related_name="required_by"
+        "annotation.Training",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="required_by",
+        db_index=False,
+        db_constraint=False,
     )
     # As annotation.preferences.content_warnings joins them; null: none.
     content_warnings = models.TextField(null=True, blank=True)
@@ -114,9 +120,16 @@ class Task(models.Model):
     reserved_for = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
-    # Shown again to measure who judges: of a gold, practice or repeated task the one that it is a copy of.
+    # Shown again to measure who judges: of a gold, practice or repeated task the one that it is a copy of. Without a
+    # constraint, which SQLite could take away again by building the table anew alone, triggers and all.
     copy_of = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="copies", db_index=False
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="copies",
+        db_index=False,
+        db_constraint=False,
     )
     priority = models.IntegerField(default=0)
     # required_judgments = open_slots + counted_judgments + live leases. The room left is a column of the row that a

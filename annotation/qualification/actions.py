@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -116,7 +117,9 @@ def change_training(
     given = {
         "items": items, "needed": needed, "max_tries": max_tries, "is_on": is_on, "for_everybody": for_everybody
     }  # fmt: skip
-    now = {name: getattr(locked, name) if given[name] is None else given[name] for name in SETTINGS}
+    now: dict[str, Any] = {
+        name: getattr(locked, name) if given[name] is None else given[name] for name in SETTINGS
+    }
     _check(now["items"], now["needed"], now["max_tries"])
     if now["is_on"]:
         if (there := practice_tasks(locked)) < now["items"]:

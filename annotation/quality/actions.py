@@ -18,8 +18,9 @@ from annotation.models import (
     Task,
     TaskConsensus,
 )
+from annotation.quality.annotator_figures import share_of
 from annotation.quality.measuring import Measures, measure
-from annotation.quality.reading import PURPOSES, read_gold, read_judgments
+from annotation.quality.reading import PURPOSES, known_results, read_gold, read_judgments
 from annotation.quality.run_kind import MEASURE
 from runs.actions import queue_run
 from runs.models import Run
@@ -94,7 +95,10 @@ def measure_project(
             continue
         total += len(judgments.key_M)
         gold = read_gold(judgments.task_M[judgments.is_gold_M].tolist())
-        measures[criterion.pk] = measure(judgments, gold, at)
+        measures[criterion.pk] = found = measure(judgments, gold, at)
+        for annotator, (right, tasks) in known_results(project, criterion).items():
+            figures: Any = found.annotators[annotator]
+            figures["known"] = share_of(right, tasks)
     if not measures:
         raise NothingToMeasure("Nothing has been judged yet: there is no quality to measure.")
     say("storing", total)

@@ -19,6 +19,7 @@ MEASURES = (
     Measure("others", "Agrees with each other annotator", "same preference on the same two answers"),
     Measure("majority", "Agrees with the majority of the others", "where at least two others prefer one answer"),
     Measure("gold", "Right on tasks whose answer is known", "pairs of gold tasks"),
+    Measure("known", "Right on known tasks", "whole tasks, as close as is asked of each"),
     Measure("itself", "Agrees with itself", "the same two answers judged again"),
     Measure("competence", "Competence (MACE)", "the share of answers that are no guesses"),
     Measure("dawid_skene", "Accuracy (Dawid-Skene)", "the share of answers that are right, as that model finds them"),

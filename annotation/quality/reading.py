@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from annotation.judging.gold import known_answer
 from annotation.models import GoldJudgment, Judgment, Response, Task
+from annotation.preferences.known_answers import Order, is_right
 from annotation.preferences.weak_orders import MAX_STRENGTH
 from annotation.quality.text_traits import TRAITS, text_traits
 from workspace.models import Criterion, Project
@@ -203,12 +205,34 @@ def read_gold(tasks: Iterable[int]) -> dict[int, list[list[int]]]:
     return known
 
 
+def known_results(project: Project, criterion: Criterion) -> dict[int, tuple[int, int]]:
+    """(right, in all) of the gold tasks that each annotator judged, each as close as it asks for."""
+    said = (
+        Judgment.objects.counted()
+        .for_datasets()
+        .filter(task__batch__project=project, task__batch__criterion=criterion)
+        .filter(task__purpose=Task.Purpose.GOLD, task__gold_judgment__isnull=False)
+    )
+    known = {
+        gold.task_id: known_answer(gold)
+        for gold in GoldJudgment.objects.filter(task__in=said.values("task")).iterator()
+    }
+    results: dict[int, tuple[int, int]] = {}
+    for task, annotator, tiers, strengths in said.values_list(
+        "task_id", "annotator_id", "tiers", "strengths"
+    ).iterator():
+        right, items = results.get(annotator, (0, 0))
+        results[annotator] = (right + is_right(Order(tiers, strengths), known[task]), items + 1)
+    return results
+
+
 __all__ = [
     "NOT_SAID",
     "TRAITS",
     "Judgments",
     "Rankings",
     "Votes",
+    "known_results",
     "pair_votes",
     "read_gold",
     "read_judgments",

@@ -27,7 +27,7 @@ SHOWN_BATCHES = 100
 SHOWN_PAIRS = 50
 PAGE_SIZE = 50
 KIND_NAMES = {"person": "People", "simulated": "Simulated annotators", "ai": "AI judges"}
-COLUMNS = ("others", "majority", "gold", "itself", "ability", "competence")
+COLUMNS = ("others", "majority", "known", "itself", "ability", "competence")
 
 
 @require_GET

@@ -75,6 +75,9 @@ def batch(request: ProjectRequest, pk: int) -> HttpResponse:
         "batch": batch,
         "progress": batch_progress(batch),
         "people": people,
+        "trainings": list(project.trainings.order_by("pk"))
+        if Capability.MANAGE in request.capabilities
+        else [],
         "warnings": split_warnings(batch.content_warnings),
         "said": count_said(batch),
         "annotator_filter": listing.filters[0]["chosen"],
@@ -135,6 +138,7 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
         "project": project,
         "batch": batch,
         "judgment": judgment,
+        "trainings": project.trainings.order_by("pk"),
         "question": settings.question_of(now.name, now.question) if settings else now.question,
         "files": file_names(judgment),
         "turns": turns,

@@ -8,12 +8,19 @@ from django.urls import reverse
 
 from annotation.adjudication.actions import return_judgment
 from annotation.judging.actions import JudgmentInput, submit_judgment
+from annotation.qualification.actions import (
+    add_practice,
+    change_training,
+    create_training,
+    submit_practice,
+)
 from annotation.questions.actions import ask_question
 from annotation.queue.actions import claim_task
 from tests.annotation.quality.reports import make_report
 from workspace.actions import publish_guideline
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
+_ALSO_POSTED = ("settings", "asked_settings", "batch_from_answers", "known_answer", "adjudicate")
 EVERYBODY = {"annotator", "reviewer", "manager"}
 # name -> (method, roles, what else the URL needs, body). "own": only whoever holds the assignment.
 PAGES = {
@@ -62,8 +69,39 @@ PAGES = {
     "keep_judgment": ("post", {"annotator"}, "returned", None),
     "guideline_versions": ("get", {"reviewer", "manager"}, None, None),
     "guideline_version": ("get", {"reviewer", "manager"}, "version", None),
+    "own_training": ("get", EVERYBODY, "training", None),
+    "begin_training_try": ("post", EVERYBODY, "training", {}),
+    "own_score": ("get", EVERYBODY, None, None),
+    "feedback": ("get", {"annotator"}, "trained", None),
+    "checks": ("get", {"manager"}, None, None),
+    "set_checks": ("post", {"manager"}, None, {}),
+    "make_known": ("post", {"manager"}, "required", {}),
+    "known_answer": ("get", {"manager"}, "practice", None),
+    "new_training": ("post", {"manager"}, None, {}),
+    "training": ("get", {"manager"}, "training", None),
+    "change_training": ("post", {"manager"}, "training", {}),
+    "change_standing": ("post", {"manager"}, "training", {}),
+    "require_training": ("post", {"manager"}, "required", {}),
     "preview_guideline": ("post", {"manager"}, None, {}),
 }
+
+
+def make_answered_training(project, manager, person):
+    """A training of one task, which the person has answered; and that assignment."""
+    batch = project.batches.get()
+    content = JudgmentInput(tiers=[["A"], ["B"]], strengths=[1])
+    held = claim_task(actor=manager, project=project, batch=batch)
+    judged = submit_judgment(
+        actor=manager, assignment=held, content=content, idempotency_key=uuid.uuid4().hex
+    )
+    made = create_training(
+        actor=manager, project=project, name="One", criterion=batch.criterion, items=1, needed=1
+    )
+    add_practice(actor=manager, training=made, judgments=[judged])
+    change_training(actor=manager, training=made, is_on=True)
+    own = claim_task(actor=person, project=project, batch=made.batch)
+    submit_practice(actor=person, assignment=own, content=content, idempotency_key=uuid.uuid4().hex)
+    return made, own
 
 
 @pytest.fixture
@@ -110,6 +148,15 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
         ).version
     if needs == "judgment":
         kwargs["judgment_pk"] = judgment.pk
+    if needs in ("training", "trained", "practice"):
+        training, answered = make_answered_training(project, visitors["manager"], ada)
+        kwargs |= {
+            "training": {"pk": training.pk},
+            "trained": {"public_id": answered.public_id},
+            "practice": {"task_pk": answered.task_id},
+        }[needs]
+    if needs == "required":
+        kwargs["batch_pk"] = batch.pk
     if needs == "question":
         kwargs["pk"] = ask_question(actor=ada, assignment=assignment, text="Which?").pk
     if needs in ("measured", "measured pair"):
@@ -127,9 +174,8 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
         if visitors[visitor] is not None:
             client.force_login(visitors[visitor])
         # Every other verb first: refused, whoever asks (without a session, by the way to the login page).
-        # Their POST: guidelines/test_views.py, review/test_uploads.py
-        with_post = ("settings", "asked_settings", "batch_from_answers", "adjudicate")
-        taken = {"get", "post"} if name in with_post else {method}
+        # Their POST: guidelines/test_views.py, review/test_uploads.py, qualification/test_views.py
+        taken = {"get", "post"} if name in _ALSO_POSTED else {method}
         for verb in {"get", "post", "put", "patch", "delete"} - taken:
             assert call(verb) in ({302, 405} if visitor == "nobody" else {405})
         status = call(method)
@@ -145,9 +191,19 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
                 "measure_again",
                 "return_judgment",
                 "keep_judgment",
+                "begin_training_try",
+                "make_known",
+                "change_standing",
+                "require_training",
             )
-            # Without an answer the page is shown again: questions/test_views.py gives one.
-            unanswered = status == 422 and name == "answer_question"
+            # Without an answer, or without values, the page is shown again: questions/test_views.py and
+            # qualification/test_views.py give them.
+            unanswered = status == 422 and name in (
+                "answer_question",
+                "set_checks",
+                "new_training",
+                "change_training",
+            )
             assert status in (200, 201) or (status == 302 and name in redirects) or unanswered
         else:
             assert status in ({302, 401} if visitor == "nobody" else {404})

@@ -34,6 +34,7 @@ PAGES = {
             f"annotation:{name}"
             for name in "task_content draft submit skip undo_skip withdraw ask opt_outs keep_judgment".split()
         ),
+        *(f"annotation:{name}" for name in "feedback own_training begin_training_try own_score".split()),
     },
     Capability.REVIEW: {
         *(f"annotation:{name}" for name in "batches batch work_done judgment batch_task batch_skips".split()),
@@ -74,6 +75,15 @@ PAGES = {
                 "exclude_batch",
                 "change_overlap",
                 "set_warnings",
+                "checks",
+                "set_checks",
+                "make_known",
+                "known_answer",
+                "new_training",
+                "training",
+                "change_training",
+                "change_standing",
+                "require_training",
                 "measure_again",
                 "leaderboard",
                 "preview_guideline",

@@ -58,6 +58,7 @@
       getGuideline: () => requestJson(guidelineUrl),
       claimNextTask: (afterAssignment) => requestJson(nextTaskUrl, { after_assignment: afterAssignment }),
       getTask: (publicId) => requestJson(urlOf(publicId, "content")),
+      getFeedback: (publicId) => requestJson(urlOf(publicId, "feedback")),
       saveDraft: (publicId, draft, keepalive) => requestJson(urlOf(publicId, "draft"), draft, keepalive),
       ask: (publicId, text) => requestJson(urlOf(publicId, "question"), { text }),
       undoSkip: (publicId) => requestJson(urlOf(publicId, "undo-skip"), {}),

@@ -42,6 +42,7 @@
       return { claim_next: { after_assignment: after } };
     },
     onStored(entry, data, { claim_next: claim }) {
+      training.hear(entry.publicId, data);
       if (claim && data.next) brought = { after: claim.after_assignment, data: data.next };
     },
     onRejected(entry, message, code) {
@@ -108,7 +109,8 @@
       Roundtable.prepareTask(data);
       return data;
     };
-    const promise = publicId && !current.isRevision ? claimNextTask(publicId).then(applyProgress).catch(() => null) : null;
+    // In a training the next task comes after what is said of this one.
+    const promise = publicId && !current.isRevision && !current.data.practice ? claimNextTask(publicId).then(applyProgress).catch(() => null) : null;
     prefetched = promise;
     ahead = null;
     if (promise) promise.then((data) => { if (prefetched === promise) ahead = data; });
@@ -266,6 +268,11 @@
       returnToTask();
       return;
     }
+    if (data.practice) {
+      current = null;
+      training.showFeedback(publicId);
+      return;
+    }
     submittedIds.push(publicId);
     if (progress) progress = { ...progress, judged: progress.judged + 1, remaining: progress.remaining - 1 };
     showNextTask();
@@ -284,6 +291,7 @@
     statusBar.announce(`Skipped. ${shortcuts.keyOf("go_back")} takes it back`);
     showNextTask();
   };
+  const training = Roundtable.openTraining({ taskContainer, outbox, api, statusBar, showNextTask });
   const questions = Roundtable.openQuestions({
     currentTask,
     send: api.ask,

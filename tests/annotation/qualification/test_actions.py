@@ -1,10 +1,9 @@
 import pytest
 
 from annotation.errors import InvalidTraining, NothingToRevise, PracticeNotSkipped
-from annotation.judging.actions import JudgmentInput, revise_judgment
-from annotation.models import GoldJudgment, Judgment, Qualification, TrainingAnswer
+from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment
+from annotation.models import Qualification, TrainingAnswer
 from annotation.qualification.actions import (
-    add_practice,
     ask_again,
     begin_try,
     change_training,
@@ -19,40 +18,6 @@ from annotation.queue.search import read_annotator_counts
 from workspace.shown_values import ChangedMeanwhile
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
-
-
-@pytest.fixture
-def training(max_, ruth, project, criterion, make_batch, key):
-    """Three of four have to be right; on, and asked of everybody."""
-    from annotation.judging.actions import submit_judgment
-
-    make_batch(tasks=5, name="Source of the training")
-    made = create_training(
-        actor=max_, project=project, name="Basics", criterion=criterion, items=4, needed=3, max_tries=2
-    )
-    while held := claim_task(actor=ruth, project=project):
-        content = JudgmentInput(tiers=[["A"], ["B"]], strengths=[2], rationale="It helps more.")
-        submit_judgment(actor=ruth, assignment=held, content=content, idempotency_key=key())
-    assert add_practice(actor=max_, training=made, judgments=list(Judgment.objects.all())) == 5
-    return change_training(actor=max_, training=made, is_on=True)
-
-
-@pytest.fixture
-def answer(project, key):
-    def answer(person, right=True):
-        held = claim_task(actor=person, project=project)
-        assert held.task.purpose == "practice"
-        best = GoldJudgment.objects.get(task=held.task).tiers[0][0]
-        first = "A" if (held.order_shown[0] == best) == right else "B"
-        tiers = [[first], ["B" if first == "A" else "A"]]
-        return submit_practice(
-            actor=person,
-            assignment=held,
-            content=JudgmentInput(tiers=tiers, strengths=[1]),
-            idempotency_key=key(),
-        ).answer
-
-    return answer
 
 
 def standing(person):
@@ -106,12 +71,9 @@ def test_a_batch_may_ask_for_it_alone(max_, ada, project, training, make_batch, 
     assert claim_task(actor=ada, project=project).task.batch == free  # nothing asks for the training yet
     require_training(actor=max_, batch=guarded, training=training)
     assert claim_task(actor=ada, project=project, batch=guarded) is None
-    for person in (ada,):
-        held = claim_task(actor=person, project=project)
-        from annotation.judging.actions import submit_judgment
-
-        content = JudgmentInput(tiers=[["A"], ["B"]], strengths=[1])
-        submit_judgment(actor=person, assignment=held, content=content, idempotency_key=key())
+    held = claim_task(actor=ada, project=project)
+    content = JudgmentInput(tiers=[["A"], ["B"]], strengths=[1])
+    submit_judgment(actor=ada, assignment=held, content=content, idempotency_key=key())
     for _ in range(4):
         answer(ada)
     assert claim_task(actor=ada, project=project).task.batch == guarded
