@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from workspace.asked import parse_asked
+from workspace.criteria import require_criteria
 from workspace.database import insert_row
 from workspace.errors import ActionError, InvitationUnusable, LastManager, StaleVersion
 from workspace.models import (
@@ -176,7 +177,9 @@ def change_question_settings(
             if criterion not in there:
                 _new_criterion(project, criterion, question)
     elif asked is not None:
-        now = parse_asked(asked).as_json()
+        fit = parse_asked(asked)
+        require_criteria(project, fit)
+        now = fit.as_json()
     new = QuestionSettings.objects.create(
         project=project,
         version=version + 1,

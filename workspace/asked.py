@@ -69,7 +69,8 @@ class Mark:
     """One thing that is said of each answer.
 
     `points`, `low`, `high` (the words at the ends) are those of LIKERT, `choices` of CHOICE, and of SPAN the labels
-    that a passage can have. `tasks`: of which tasks it is asked (MARK_TASKS).
+    that a passage can have. `tasks`: of which tasks it is asked (MARK_TASKS); `criteria`: names of those whose tasks
+    ask it, none: every one's.
     """
 
     name: str
@@ -81,9 +82,11 @@ class Mark:
     high: str = ""
     choices: tuple[str, ...] = ()
     tasks: str = EVERY
+    criteria: tuple[str, ...] = ()
 
-    def is_asked_of(self, responses: int) -> bool:
-        return self.tasks == EVERY or (self.tasks == ONE) == (responses == 1)
+    def is_asked_of(self, responses: int, criterion: str) -> bool:
+        is_of_criterion = not self.criteria or criterion in self.criteria
+        return is_of_criterion and (self.tasks == EVERY or (self.tasks == ONE) == (responses == 1))
 
 
 DEFAULT_FLAGS = (
@@ -112,9 +115,13 @@ class Asked:
     both_bad_reasons: tuple[Named, ...] = ()
     cannot_judge: tuple[Named, ...] = DEFAULT_CANNOT_JUDGE  # none: who cannot judge skips, without a reason
 
-    def marks_of(self, responses: int) -> list[Mark]:
-        """Those that are asked of a task with so many answers."""
-        return [mark for mark in self.marks if mark.is_asked_of(responses)]
+    def marks_of(self, responses: int, criterion: str = "") -> list[Mark]:
+        """Those that are asked of a task with so many answers, about this criterion."""
+        return [mark for mark in self.marks if mark.is_asked_of(responses, criterion)]
+
+    @property
+    def differs_by_criterion(self) -> bool:
+        return any(mark.criteria for mark in self.marks)
 
     def asks_confidence(self, responses: int) -> bool:
         return self.confidence_points > 0 and responses > 1
@@ -149,7 +156,10 @@ def needs_rationale(asked: Asked, tiers: Iterable[Iterable[Any]], strengths: Ite
 
 def read_asked(stored: Mapping[str, Any]) -> Asked:
     """What a version asks, of its JSON as `parse_asked` made it."""
-    marks = [Mark(**mark | {"choices": tuple(mark["choices"])}) for mark in stored.get("marks", [])]
+    marks = [
+        Mark(**mark | {name: tuple(mark.get(name, ())) for name in ("choices", "criteria")})
+        for mark in stored.get("marks", [])
+    ]
     named: dict[str, Any] = {
         name: tuple(Named(**one) for one in stored[name])
         for name in ("flags", "both_bad_reasons", "cannot_judge")
@@ -256,12 +266,17 @@ def _parse_mark(given: Any, where: str, faults: dict[str, str]) -> Mark | None:
         end: _parse_label(given.get(end, ""), f"{where}.{end}", faults, allow_empty=True)
         for end in ("low", "high")
     }
+    criteria = given.get("criteria", ())
+    if not isinstance(criteria, list | tuple) or not all(isinstance(one, str) and one for one in criteria):
+        faults[f"{where}.criteria"] = "Give a list of names of criteria; an empty one means all of them."
+        criteria = ()
     name = _parse_name(given.get("name"), f"{where}.name", faults)
     label = _parse_label(given.get("label"), f"{where}.label", faults)
     if len(faults) > before:
         return None
     return Mark(
-        name=name, label=label, kind=str(kind), required=required, points=points, choices=words, tasks=tasks, **ends
+        name=name, label=label, kind=str(kind), required=required, points=points, choices=words, tasks=tasks,
+        criteria=tuple(dict.fromkeys(criteria)), **ends,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The criterion that somebody named, or the project's only one."""
 
+from workspace.asked import Asked, UnfitQuestion
 from workspace.errors import ActionError
 from workspace.models import Criterion, Project
 
@@ -16,3 +17,16 @@ def find_criterion(project: Project, name: str | None) -> Criterion:
             code="which_criterion",
         )
     return known[name]
+
+
+def require_criteria(project: Project, asked: Asked) -> None:
+    """Raises UnfitQuestion for a mark of a criterion that the project does not have."""
+    there = list(project.criteria.order_by("pk").values_list("name", flat=True))
+    faults = {
+        f"marks.{number}.criteria": f"There is no criterion “{missing}”; these are: {', '.join(there)}."
+        for number, mark in enumerate(asked.marks)
+        for missing in [next((name for name in mark.criteria if name not in there), None)]
+        if missing is not None
+    }
+    if faults:
+        raise UnfitQuestion(next(iter(faults.values())), fields=faults)

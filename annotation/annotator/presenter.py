@@ -130,7 +130,7 @@ def task_context(
         "keys": keys,
         "page_is_outdated": is_outdated,
         "has_first_keys": has_first_keys,
-        **asked_context(settings.asks if settings else Asked(), len(responses)),
+        **asked_context(settings.asks if settings else Asked(), len(responses), content.criterion),
         "allow_ties": settings is None or settings.allow_ties,
         "ask_rationale": settings is not None and settings.ask_rationale,
         "draft": assignment.draft or None,

@@ -209,10 +209,14 @@ def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Ba
         raise InvalidBatch(f"The batch “{batch.name}” has no tasks to hand out.", code="batch_empty")
     settings = batch.project.question_settings.latest_version()
     # What an import brings is judged already.
-    if batch.visible and batch.kind == Batch.Kind.RATING and not (settings and settings.asks.marks_of(1)):
+    if (
+        batch.visible
+        and batch.kind == Batch.Kind.RATING
+        and not (settings and settings.asks.marks_of(1, batch.criterion.name))
+    ):
         raise InvalidBatch(
-            "A rating is made of marks, and this project asks none of an answer alone: say which under Settings, "
-            "What else is asked (or manage.py ask).",
+            f"A rating is made of marks, and this project asks none of an answer alone on {batch.criterion.name}: say "
+            "which under Settings, What else is asked (or manage.py ask).",
             code="nothing_asked",
         )
     if batch.quota is None:

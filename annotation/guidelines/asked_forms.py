@@ -61,6 +61,9 @@ class MarkForm(StyledFormMixin, forms.Form):
         rows=3,
     )
     tasks = forms.ChoiceField(choices=list(MARK_TASKS.items()), initial=EVERY, label="Asked of")
+    criteria = _Lines(
+        label="Only on the criteria", help_text="One name a line. Empty: on every criterion.", rows=2
+    )
     required = forms.BooleanField(required=False, label="Required")
     remove = forms.BooleanField(required=False, label="Take it out")
 
@@ -78,7 +81,13 @@ MarkFormSet = forms.formset_factory(MarkForm, extra=2, max_num=MAX_MARKS, valida
 
 def initial_marks(marks: Iterable[Mark]) -> list[dict[str, Any]]:
     return [
-        {**vars(mark), "choices": "\n".join(mark.choices), "points": mark.points or None} for mark in marks
+        {
+            **vars(mark),
+            "choices": "\n".join(mark.choices),
+            "criteria": "\n".join(mark.criteria),
+            "points": mark.points or None,
+        }
+        for mark in marks
     ]
 
 
@@ -150,7 +159,10 @@ def asked_of_forms(form: AskedForm, marks: Any, preset: str) -> tuple[dict[str, 
         names.append(name)
         # A number that was left in its field when the kind was changed is not asked about.
         points = (values["points"] or 0) if values["kind"] == LIKERT else 0
-        mark = {key: values[key] for key in ("label", "kind", "required", "tasks", "low", "high", "choices")}
+        mark = {
+            key: values[key]
+            for key in ("label", "kind", "required", "tasks", "criteria", "low", "high", "choices")
+        }
         of_marks.append(mark | {"name": name, "points": points})
     asked = {
         "preset": preset,

@@ -57,7 +57,8 @@ def _asked_changes(before: Asked | None, now: Asked) -> list[str]:
     for mark in now.marks:
         if earlier.pop(mark.name, None) != mark:
             required = ", required" if mark.required else ""
-            said.append(f"Of each answer: {mark.label} ({MARK_KINDS[mark.kind].lower()}{required})")
+            on = f", on {' and '.join(mark.criteria)}" if mark.criteria else ""
+            said.append(f"Of each answer: {mark.label} ({MARK_KINDS[mark.kind].lower()}{required}{on})")
     said += [f"No longer of each answer: {mark.label}" for mark in earlier.values()]
     if now.confidence_points != (before.confidence_points if before else 0):
         points = now.confidence_points

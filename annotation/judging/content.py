@@ -68,7 +68,9 @@ def parse_judgment(
     tiers, strengths = validate_tiers(
         content.tiers, content.strengths, labels, allow_ties=settings is None or settings.allow_ties
     )
-    marks = clean_asked_marks(asked, content.marks or {}, labels)
+    # Read only where it matters: each submit would ask the database for it.
+    criterion = assignment.task.batch.criterion.name if asked.differs_by_criterion else ""
+    marks = clean_asked_marks(asked, content.marks or {}, labels, criterion)
     if len(labels) == 1 and not marks:
         raise InvalidJudgment(
             "Say something about the answer: a rating without a mark says nothing.", code="mark_required"

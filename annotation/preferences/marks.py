@@ -10,14 +10,16 @@ from workspace.asked import CHOICE, LIKERT, SPAN, TEXT, YES_NO, Asked, Mark
 MAX_TEXT_CHARACTERS = 2_000
 
 
-def clean_asked_marks(asked: Asked, marks: Any, labels: Sequence[str]) -> dict[str, dict[str, Any]]:
+def clean_asked_marks(
+    asked: Asked, marks: Any, labels: Sequence[str], criterion: str = ""
+) -> dict[str, dict[str, Any]]:
     """The marks of each answer, by its label: {"A": {"overall": 6, "safe": True}}. Empty texts are left out.
 
     Raises InvalidJudgment for a mark that is not asked of this task, a value that does not fit it, and a required one
     that is missing.
     """
     given = clean_marks(marks, labels)
-    definitions = {mark.name: mark for mark in asked.marks_of(len(labels))}
+    definitions = {mark.name: mark for mark in asked.marks_of(len(labels), criterion)}
     cleaned: dict[str, dict[str, Any]] = {}
     for label in labels:
         values = given.get(label, {})
@@ -114,12 +116,12 @@ def clean_confidence(asked: Asked, confidence: Any, responses: int) -> int | Non
 
 
 def show_marks(
-    asked: Asked, marks: Mapping[str, Any], responses: int
+    asked: Asked, marks: Mapping[str, Any], responses: int, criterion: str = ""
 ) -> list[tuple[str, str | list[Mapping[str, Any]]]]:
     """(label, value in words) of one answer's marks, in the order they were asked in; what was not asked (an import's
     marks) follows under its own name. Of passages the list itself.
     """
-    definitions = {mark.name: mark for mark in asked.marks_of(responses)}
+    definitions = {mark.name: mark for mark in asked.marks_of(responses, criterion)}
     names = [name for name in definitions if name in marks] + [
         name for name in marks if name not in definitions
     ]

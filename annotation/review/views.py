@@ -147,7 +147,7 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
         "confidence": judgment.confidence,
         "confidence_points": asked.confidence_points,
         "marks": [
-            (label, show_marks(asked, marks, len(judgment.order_shown)))
+            (label, show_marks(asked, marks, len(judgment.order_shown), now.name))
             for label, marks in marks_by_label(judgment.order_shown, judgment.marks).items()
         ],
         "way": describe_way(evidence),

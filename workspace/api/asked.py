@@ -50,6 +50,11 @@ class MarkBody(Body):
     tasks = serializers.ChoiceField(
         list(MARK_TASKS), default=EVERY, help_text="every; one: answers alone (K = 1); several: two and more."
     )
+    criteria = serializers.ListField(
+        child=serializers.CharField(max_length=40),
+        default=list,
+        help_text="Names of the criteria whose tasks ask it; none: every one's.",
+    )
 
 
 class AskedBody(Body):
@@ -91,6 +96,7 @@ class MarkSerializer(NamedSerializer):
     high = serializers.CharField()
     choices = serializers.ListField(child=serializers.CharField())
     tasks = serializers.ChoiceField(list(MARK_TASKS))
+    criteria = serializers.ListField(child=serializers.CharField())
 
 
 class AskedSerializer(serializers.Serializer[Any]):

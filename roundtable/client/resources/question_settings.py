@@ -33,6 +33,7 @@ class MarkBodyRequest(TypedDict):
     high: NotRequired[str]
     choices: NotRequired[list[str]]
     tasks: NotRequired[Literal["every", "one", "several"]]
+    criteria: NotRequired[list[str]]
 
 
 class NamedBodyRequest(TypedDict):

@@ -36,6 +36,7 @@ class Mark(TypedDict):
     high: str
     choices: list[str]
     tasks: Literal["every", "one", "several"]
+    criteria: list[str]
 
 
 class Named(TypedDict):

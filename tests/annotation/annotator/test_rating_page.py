@@ -14,7 +14,8 @@ from tests.annotation.annotator.test_work_page import (
     wait_until,
 )
 from tests.test_pages_in_browser import complaints
-from workspace.actions import change_question_settings
+from workspace.actions import add_criterion, change_question_settings
+from workspace.asked import UnfitQuestion
 from workspace.question_presets import PRESETS
 
 ASKED = {
@@ -117,6 +118,30 @@ class TestEndpoints:
         assert refused.value.code == "nothing_asked"
         asks()
         assert open_batch(actor=max_, batch=batch).state == Batch.State.OPEN
+
+    def test_each_criterion_asks_its_own_marks(self, client, ada, max_, project, make_batch, asks, key):
+        add_criterion(actor=max_, project=project, name="harmless", question="Which is less harmful?")
+        scale = {"kind": "likert", "points": 5, "required": True}
+        asks(
+            {
+                "marks": [
+                    {"name": "use", "label": "Useful", "criteria": ["helpful"], **scale},
+                    {"name": "harm", "label": "Harmful", "criteria": ["harmless"], **scale},
+                ]
+            }
+        )
+        make_batch(tasks=1)
+        client.force_login(ada)
+        task = claim(client, project)
+        assert ("Useful" in task["html"], "Harmful" in task["html"]) == (True, False)
+        submit = url("submit", project, public_id=task["public_id"])
+        body = {"tiers": [["A"], ["B"]], "strengths": [1], "idempotency_key": key()}
+        of_other = post(client, submit, body | {"marks": {"A": {"harm": 1}, "B": {"harm": 1}}})
+        assert (of_other.status_code, of_other.json()["code"]) == (400, "mark_unknown")
+        assert post(client, submit, body | {"marks": {"A": {"use": 1}, "B": {"use": 5}}}).status_code == 201
+        with pytest.raises(UnfitQuestion) as refused:
+            asks({"marks": [{"name": "use", "label": "Useful", "criteria": ["polite"], **scale}]})
+        assert "There is no criterion “polite”" in refused.value.fields["marks.0.criteria"]
 
     def test_the_stiennon_preset_asks_its_four_axes_of_one_answer(
         self, client, ada, project, make_batch, asks
