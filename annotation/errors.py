@@ -43,6 +43,26 @@ class MemberPaused(ActionError):
     is_conflict = True
 
 
+class DailyLimitReached(ActionError):
+    """They have done what a day allows them: they get no tasks until the next."""
+
+    code = "daily_limit_reached"
+    is_conflict = True
+
+
+class AcknowledgementNeeded(ActionError):
+    """A version of the guideline has to be confirmed before the next task."""
+
+    code = "acknowledgement_needed"
+    is_conflict = True
+
+
+class InvalidAssigning(ActionError):
+    """A group, skill, person or limit that does not fit."""
+
+    code = "invalid_assigning"
+
+
 class NotYourTask(ActionError):
     code = "not_your_task"
 

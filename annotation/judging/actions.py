@@ -16,6 +16,7 @@ from annotation.judging.content import JudgmentContent, JudgmentInput, parse_jud
 from annotation.models import Assignment, Batch, CurrentJudgment, Judgment, Task
 from annotation.preferences.validation import validate_own_key
 from annotation.queue.actions import lock_task, require_own_assignment
+from annotation.queue.eligibility import today_in
 from annotation.queue.search import lock_member
 from workspace.actions import record_audit
 from workspace.database import insert_row, run_prepared, write_transaction
@@ -25,8 +26,8 @@ from workspace.project_context import ProjectContext
 _NOW = {"postgresql": "STATEMENT_TIMESTAMP()", "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"}
 _COUNT_JUDGMENT = f"UPDATE {Task._meta.db_table} SET counted_judgments = counted_judgments + 1 WHERE id = %s"
 # Asked again who is a member: somebody may have removed them since the request came in.
-_END_LEASE = f"""UPDATE {Assignment._meta.db_table} SET state = 'submitted', submitted_at = {{now}}, draft = '{{{{}}}}'
-    WHERE id = %s AND state = 'leased' AND EXISTS (SELECT 1 FROM {Membership._meta.db_table} m
+_END_LEASE = f"""UPDATE {Assignment._meta.db_table} SET state = 'submitted', submitted_at = {{now}}, submitted_day = %s,
+    draft = '{{{{}}}}' WHERE id = %s AND state = 'leased' AND EXISTS (SELECT 1 FROM {Membership._meta.db_table} m
     WHERE m.project_id = %s AND m.user_id = %s)"""
 
 
@@ -72,7 +73,8 @@ def _submit_leased(
     if task.uses_slots:
         run_prepared(_COUNT_JUDGMENT, [task.pk])
     _, ended = run_prepared(
-        _END_LEASE.format(now=_NOW[connection.vendor]), [assignment.pk, project.pk, actor.pk]
+        _END_LEASE.format(now=_NOW[connection.vendor]),
+        [today_in(project).isoformat(), assignment.pk, project.pk, actor.pk],
     )
     if not ended:
         raise _Overtaken
@@ -110,7 +112,10 @@ def _submit_any(
     is_counted = _take_slot(task, leased=current.state == Assignment.State.LEASED)
     judgment = append_judgment(current, parsed, surplus=not is_counted, idempotency_key=idempotency_key)
     Assignment.objects.filter(pk=current.pk).update(
-        state=Assignment.State.SUBMITTED, submitted_at=Now(), draft={}
+        state=Assignment.State.SUBMITTED,
+        submitted_at=Now(),
+        submitted_day=today_in(task.batch.project),
+        draft={},
     )
     record_audit(
         actor=actor,

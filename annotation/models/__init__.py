@@ -1,6 +1,14 @@
 """The tables of annotation, one module an aggregate. Django looks for the models here."""
 
 from annotation.models.adjudication import Adjudication, DisagreementKind, ReturnedJudgment
+from annotation.models.assigning import (
+    Acknowledgement,
+    BatchAudience,
+    DailyLimit,
+    DayCount,
+    MemberTag,
+    ToAcknowledge,
+)
 from annotation.models.assignments import Assignment, QueueCursor
 from annotation.models.counts import TaskCount
 from annotation.models.datasets import PreferenceDataset
@@ -33,6 +41,12 @@ from annotation.models.uploads import Upload
 __all__ = [
     "Adjudication",
     "DisagreementKind",
+    "ToAcknowledge",
+    "MemberTag",
+    "DayCount",
+    "DailyLimit",
+    "BatchAudience",
+    "Acknowledgement",
     "QueueCursor",
     "Assignment",
     "Batch",

@@ -32,6 +32,8 @@ class Assignment(models.Model):
     draft = models.JSONField(default=dict, blank=True)
     skip_reason = models.TextField(blank=True, default="")
     submitted_at = models.DateTimeField(null=True, blank=True)
+    # In the project's time zone, of what was judged at the screen: DayCount counts it.
+    submitted_day = models.DateField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

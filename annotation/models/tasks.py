@@ -63,6 +63,14 @@ class Batch(models.Model):
         db_index=False,
         db_constraint=False,
     )
+    # Who gets it (annotation.queue.eligibility): some of the people (BatchAudience), who have some skills; null: all.
+    for_some = models.BooleanField(null=True, blank=True)
+    skills_asked = models.CharField(
+        max_length=3, choices=[("any", "Any of them"), ("all", "All of them")], null=True, blank=True
+    )
+    person_quota = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Tasks that one person judges of it at most."
+    )
     # As annotation.preferences.content_warnings joins them; null: none.
     content_warnings = models.TextField(null=True, blank=True)
     from_import = import_field("batches")

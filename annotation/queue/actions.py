@@ -46,8 +46,8 @@ def claim_task(
     """The actor's next task, leased to them; None when nothing is left for them.
 
     Their own live lease comes first. `after` is the assignment on their screen, so that the one behind it can be
-    prefetched. `batch` narrows the search. Raises NotAMember, MemberPaused. Writes no
-    audit row.
+    prefetched. `batch` narrows the search. Raises NotAMember, MemberPaused, DailyLimitReached, AcknowledgementNeeded.
+    Writes no audit row.
     """
     claimed = claim_with_content(
         actor=actor, project=project, after=after.public_id if after else None, batch=batch
@@ -102,11 +102,13 @@ def _claim(
     leased_until = lock_member(actor, project, takes_task=True) + timedelta(minutes=project.lease_minutes)
     search = TaskSearch(actor=actor, project=project, batch=batch, waits=waits)
     found = find_claim_options(search, after=after)
+    found.standing.require_acknowledged()
     if found.own_lease and Assignment.objects.filter(
         pk=found.own_lease, state=Assignment.State.LEASED
     ).update(leased_until=leased_until, **versions):
         assignment = Assignment.objects.get(pk=found.own_lease)
         return ClaimedTask(assignment, read_content(assignment.task_id), found.counts)
+    found.standing.require_more_today(project)
     task_id = take_task(search, found)
     if task_id is None:
         return None

@@ -16,16 +16,23 @@ from annotation.errors import MemberPaused, NotAMember
 from annotation.models import (
     Assignment,
     Batch,
-    ContentOptOut,
     CurrentJudgment,
     GoldJudgment,
     Import,
     Judgment,
-    Qualification,
     QueueCursor,
     Task,
     TaskCount,
-    Training,
+)
+from annotation.queue import eligibility
+from annotation.queue.eligibility import (
+    IS_OFFERED,
+    IS_UNLOCKED,
+    LEFT_OF_OWN_QUOTA,
+    STANDING,
+    Standing,
+    standing_of,
+    today_in,
 )
 from annotation.queue.positions import Kind, kind_at, tasks_ahead
 from workspace.database import insert_row, run_prepared
@@ -47,13 +54,10 @@ ALIASES: dict[str, type[Model]] = {
     "j": Judgment,
     "k": TaskCount,
     "known": GoldJudgment,
-    "ql": Qualification,
-    "tr": Training,
     "m": Membership,
-    "o": ContentOptOut,
     "q": QuestionSettings,
     "t": Task,
-}
+} | eligibility.ALIASES
 _TABLE = {alias: f"{model._meta.db_table} {alias}" for alias, model in ALIASES.items()}
 
 _LOCK_MEMBERSHIP = f"""SELECT m.id, {{now}}, m.paused_at IS NOT NULL FROM {_TABLE["m"]}
@@ -63,21 +67,11 @@ _CURRENT_VERSIONS = f"""SELECT
     (SELECT MAX(q.version) FROM {_TABLE["q"]} WHERE q.project_id = %(project)s),
     (SELECT MAX(g.version) FROM {_TABLE["g"]} WHERE g.project_id = %(project)s)"""
 
-# Nothing that the actor has said they do not want to see.
-_IS_WANTED = f"""(b.content_warnings IS NULL OR NOT EXISTS (SELECT 1 FROM {_TABLE["o"]}
-    WHERE o.annotator_id = %(actor)s AND o.project_id = b.project_id
-    AND b.content_warnings LIKE '%%|' || o.name || '|%%'))"""
-
-# Work that asks for a training goes to those who have passed it; the training itself to everybody.
-_IS_QUALIFIED = f"""(NOT EXISTS (SELECT 1 FROM {_TABLE["tr"]}
-    WHERE tr.project_id = b.project_id AND tr.is_on AND (tr.for_everybody OR tr.id = b.required_training_id)
-    AND NOT EXISTS (SELECT 1 FROM {_TABLE["ql"]} WHERE ql.training_id = tr.id AND ql.annotator_id = %(actor)s
-        AND ql.state IN ('passed', 'let_through')))
-    OR EXISTS (SELECT 1 FROM {_TABLE["tr"]} WHERE tr.batch_id = b.id))"""
-
-_IN_OPEN_BATCHES = f"""b.project_id = %(project)s AND b.state = 'open' AND b.visible AND {_IS_WANTED}
-    AND {_IS_QUALIFIED}
+_IN_OPEN_BATCHES = f"""b.project_id = %(project)s AND b.state = 'open' AND b.visible AND {IS_UNLOCKED}
     AND (CAST(%(batch)s AS bigint) IS NULL OR b.id = CAST(%(batch)s AS bigint))"""
+
+# Those that the actor is offered new tasks of.
+_IN_OFFERED_BATCHES = f"{_IN_OPEN_BATCHES} AND {IS_OFFERED}"
 
 _FROM_OPEN_BATCHES = f"FROM {_TABLE['t']} JOIN {_TABLE['b']} ON b.id = t.batch_id"
 
@@ -96,7 +90,7 @@ _FROM_OWN_LEASES = f"""{_FROM_OPEN_BATCHES} {_JOIN_OWN_ASSIGNMENT}
 
 # An expired assignment of this annotator that has a draft, on a task with an open slot.
 _FIND_EXPIRED_WITH_DRAFT = f"""SELECT t.id {_FROM_OPEN_BATCHES} {_JOIN_OWN_ASSIGNMENT}
-    WHERE {_IN_OPEN_BATCHES} AND own.annotator_id = %(actor)s AND own.state = 'expired'
+    WHERE {_IN_OFFERED_BATCHES} AND own.annotator_id = %(actor)s AND own.state = 'expired'
     AND CAST(own.draft AS TEXT) <> '{{}}' AND {_HAS_ROOM} ORDER BY own.leased_until DESC LIMIT 1"""
 
 _FIND_RESERVED_TASK = f"""SELECT t.id {_FROM_OPEN_BATCHES}
@@ -106,7 +100,7 @@ _FIND_RESERVED_TASK = f"""SELECT t.id {_FROM_OPEN_BATCHES}
 # Of the kind of work that is open, and not what the person has judged before, as it was or as another copy: a copy
 # waits until its own task is handed out no more.
 _FIND_GOLD_TASK = f"""SELECT t.id {_FROM_OPEN_BATCHES}
-    WHERE {_IN_OPEN_BATCHES} AND t.purpose = 'gold' AND t.reserved_for_id IS NULL AND {_NOT_YET_ASSIGNED}
+    WHERE {_IN_OFFERED_BATCHES} AND t.purpose = 'gold' AND t.reserved_for_id IS NULL AND {_NOT_YET_ASSIGNED}
     AND EXISTS (SELECT 1 FROM {_TABLE["alike"]} JOIN {_TABLE["other"]} ON other.batch_id = alike.id
         WHERE alike.project_id = b.project_id AND alike.state = 'open' AND alike.visible
         AND alike.criterion_id = b.criterion_id AND alike.kind = b.kind AND other.open_slots > 0)
@@ -146,27 +140,29 @@ _LAST_ASSIGNMENT = f"""SELECT a.public_id FROM (
     AND (j.from_import_id IS NULL OR i.state = 'done') ORDER BY j.id DESC LIMIT 1"""
 
 # What a person has done and can be given, from counts alone; `parts` is of how many rows more than one for each count.
-_ANNOTATOR_COUNTS = f"""SELECT
-        COALESCE(SUM(CASE WHEN k.annotator_id = 0 THEN 0 ELSE k.submitted END), 0) AS judged,
-        COALESCE(SUM(CASE WHEN b.state = 'open' AND b.visible AND {_IS_WANTED} AND {_IS_QUALIFIED}
-            THEN k.available ELSE 0 END), 0)
-            AS left_for_actor,
-        COUNT(*) - 2 * COUNT(DISTINCT k.batch_id) AS parts
-    FROM {_TABLE["b"]} JOIN {_TABLE["k"]} ON k.batch_id = b.id
-    WHERE b.project_id = %(project)s AND k.annotator_id IN (0, %(actor)s)"""
+_ANNOTATOR_COUNTS = f"""SELECT COALESCE(SUM(sums1.judged1), 0) AS judged1, COALESCE(SUM(sums1.parts), 0) AS parts,
+        COALESCE(SUM(CASE WHEN NOT (b.state = 'open' AND b.visible AND {IS_UNLOCKED} AND {IS_OFFERED}) THEN 0
+            WHEN b.person_quota IS NOT NULL AND {LEFT_OF_OWN_QUOTA} < sums1.available1 THEN {LEFT_OF_OWN_QUOTA}
+            ELSE sums1.available1 END), 0) AS left_for_actor
+    FROM (SELECT k.batch_id AS batch1, SUM(CASE WHEN k.annotator_id = 0 THEN 0 ELSE k.submitted END) AS judged1,
+            SUM(k.available) AS available1, COUNT(*) - 2 AS parts
+        FROM {_TABLE["b"]} JOIN {_TABLE["k"]} ON k.batch_id = b.id
+        WHERE b.project_id = %(project)s AND k.annotator_id IN (0, %(actor)s) GROUP BY k.batch_id
+    ) sums1 JOIN {_TABLE["b"]} ON b.id = sums1.batch1"""
 
 _LEASED = f"SELECT COUNT(*) {_FROM_OWN_LEASES}"
 
 # All that a claim decides by, in one statement: a row for each open batch, or one without a batch.
-_CLAIM_OPTIONS = f"""SELECT counts1.judged, counts1.left_for_actor, counts1.parts,
+_CLAIM_OPTIONS = f"""SELECT counts1.judged1, counts1.left_for_actor, counts1.parts,
     ({_LEASED}),
     ({_LAST_ASSIGNMENT.format(latest=100)}),
     (SELECT own.id {_FROM_OWN_LEASES} AND own.public_id <> %(after)s ORDER BY own.id LIMIT 1),
     ({_FIND_EXPIRED_WITH_DRAFT}),
     ({_FIND_RESERVED_TASK}),
     ({_FIND_PRACTICE}),
+    {STANDING},
     b.id, b.queue_version, c.priority, c.task_id
-    FROM ({_ANNOTATOR_COUNTS}) counts1 LEFT JOIN {_TABLE["b"]} ON {_IN_OPEN_BATCHES}
+    FROM ({_ANNOTATOR_COUNTS}) counts1 LEFT JOIN {_TABLE["b"]} ON {_IN_OFFERED_BATCHES}
     LEFT JOIN {_TABLE["c"]} ON c.batch_id = b.id AND c.annotator_id = %(actor)s AND c.queue_version = b.queue_version
     ORDER BY b.priority DESC, b.id"""
 
@@ -215,7 +211,8 @@ class TaskSearch:
     @property
     def params(self) -> dict[str, Any]:
         batch_id = self.batch.pk if self.batch else None
-        return {"project": self.project.pk, "actor": self.actor.pk, "batch": batch_id}
+        today = today_in(self.project).isoformat()
+        return {"project": self.project.pk, "actor": self.actor.pk, "batch": batch_id, "today": today}
 
 
 @dataclass(frozen=True)
@@ -233,6 +230,7 @@ class AnnotatorCounts:
 @dataclass(frozen=True)
 class ClaimOptions:
     counts: AnnotatorCounts
+    standing: Standing
     own_lease: int | None  # key of an assignment
     expired_with_draft: int | None  # key of a task
     reserved: int | None  # key of a task
@@ -273,13 +271,16 @@ def find_claim_options(search: TaskSearch, *, after: UUID | None) -> ClaimOption
     """Where the actor stands and may be given tasks; `after` is the assignment that is on their screen already."""
     rows = _fetch_all(_CLAIM_OPTIONS, search.params | {"after": _uuid_param(after or _NOBODY)})
     judged, available, parts, leased, last, own_lease, expired, reserved, practice = rows[0][:9]
+    standing = standing_of(leased, *rows[0][9:13])
+    available = max(0, int(available)) if standing.may_get_more else 0
     return ClaimOptions(
-        _annotator_counts(search, int(judged), max(0, int(available)), parts, leased, last),
+        _annotator_counts(search, standing, int(judged), available, int(parts), last),
+        standing,
         own_lease,
         expired,
         reserved,
         practice,
-        [row[9:] for row in rows if row[9] is not None],
+        [row[13:] for row in rows if row[13] is not None],
     )
 
 
@@ -291,13 +292,16 @@ def read_annotator_counts(actor: User, project: Project) -> AnnotatorCounts:
 
 
 def _annotator_counts(
-    search: TaskSearch, judged: int, available: int, parts: int, leased: int, last: Any
+    search: TaskSearch, standing: Standing, judged: int, available: int, parts: int, last: Any
 ) -> AnnotatorCounts:
     last_assignment = last if last is None or isinstance(last, UUID) else UUID(last)
-    position = judged + leased
+    position = judged + standing.held
+    remaining = standing.held + tasks_ahead(search.project, search.actor, position, available)
+    if standing.left_today is not None:
+        remaining = max(standing.held, min(remaining, standing.left_today))
     return AnnotatorCounts(
         judged=judged,
-        remaining=leased + tasks_ahead(search.project, search.actor, position, available),
+        remaining=remaining,
         position=position,
         is_available=available > 0,
         last_assignment=last_assignment,
