@@ -18,7 +18,9 @@ from annotation.access import access_assignment, access_assignment_to_judge
 from annotation.annotator.json_api import json_endpoint, parse_json_body
 from annotation.annotator.presenter import guideline_content, task_context
 from annotation.annotator.progress import annotator_progress, describe_progress
-from annotation.errors import BadRequest, MemberPaused
+from annotation.assigning.acknowledging import acknowledge_guideline, guideline_to_read
+from annotation.assigning.left import own_quotas_done
+from annotation.errors import AcknowledgementNeeded, BadRequest, DailyLimitReached, MemberPaused
 from annotation.judging.actions import revise_judgment, submit_judgment, withdraw_judgment
 from annotation.judging.content import JudgmentInput
 from annotation.models import Assignment, CurrentJudgment, Judgment, Task
@@ -28,7 +30,7 @@ from annotation.questions.actions import ask_question
 from annotation.queue import actions as queue
 from annotation.queue.claimed_tasks import TaskContent, read_content
 from workspace.errors import ActionError
-from workspace.models import QuestionSettings
+from workspace.models import Project, QuestionSettings, User
 from workspace.project_context import ProjectContext
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
@@ -52,25 +54,51 @@ def _next_task(request: ProjectRequest, data: dict[str, Any]) -> dict[str, Any]:
             after = UUID(str(public_id))
         except ValueError as error:
             raise BadRequest("`after_assignment` is not the id of an assignment.") from error
-    claimed = paused = None
+    claimed = limited = None
     try:
         claimed = queue.claim_with_content(
             actor=request.user, project=project, after=after, versions=_versions(request.project_context)
         )
-    except MemberPaused as error:
-        paused = error.message
+    except (MemberPaused, DailyLimitReached) as error:
+        limited = error
+    except AcknowledgementNeeded:
+        html = render_to_string(
+            "annotation/annotator/acknowledge.html",
+            {"project": project} | what_to_read(request.user, project),
+        )
+        return {"public_id": None, "html": html, "progress": annotator_progress(request.user, project)}
     if claimed is None:
         trainings = own_trainings(request.user, project)
         context = {
             "project": project,
-            "paused": paused,
+            "paused": limited.message if isinstance(limited, MemberPaused) else "",
+            "day_done": limited.message if isinstance(limited, DailyLimitReached) else "",
             "trainings": trainings,
             "waits_for_training": any(row["is_failed"] for row in trainings),
+            "quotas_done": 0 if limited else own_quotas_done(request.user, project),
         }
         html = render_to_string("annotation/annotator/no_tasks.html", context)
         return {"public_id": None, "html": html, "progress": annotator_progress(request.user, project)}
     progress = describe_progress(claimed.counts)
     return task_data(request, claimed.assignment, claimed.content, None, progress)
+
+
+def what_to_read(actor: User, project: Project) -> dict[str, Any]:
+    """The guideline to confirm, as its page and the work page show it."""
+    found = guideline_to_read(actor, project)
+    return {"to_read": found, "html": guideline_content(project)["html"]}
+
+
+@require_POST
+@json_endpoint
+@project_view(Capability.ANNOTATE)
+def acknowledge(request: ProjectRequest) -> HttpResponse:
+    """The annotator has read `version` of the guideline."""
+    version = parse_json_body(request).get("version")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise BadRequest("`version` is not the number of a version.")
+    acknowledge_guideline(actor=request.user, project=request.project, version=version)
+    return short_response(request, {"confirmed": version}, status=201)
 
 
 def _versions(project_context: ProjectContext | None) -> dict[str, int] | None:

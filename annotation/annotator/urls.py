@@ -6,6 +6,7 @@ urlpatterns = [
     path("", pages.overview, name="overview"),
     path("work/", pages.annotate, name="annotate"),
     path("guideline/", pages.guideline, name="guideline"),
+    path("guideline/confirm/", endpoints.acknowledge, name="acknowledge"),
     path("opt-outs/", pages.opt_outs, name="opt_outs"),
     path("training/<int:pk>/", pages.own_training, name="own_training"),
     path("training/<int:pk>/try/", pages.begin_training_try, name="begin_training_try"),

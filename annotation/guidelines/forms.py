@@ -122,6 +122,13 @@ class GuidelineForm(VersionedForm):
         help_text="Markdown. Annotators open it by the button Guideline; a new version is announced to them.",
     )
 
+    must_acknowledge = forms.BooleanField(
+        required=False,
+        initial=True,
+        label="Everybody confirms it before their next task",
+        help_text="They see what changed and press one button. Leave it out for a slip of the pen.",
+    )
+
     def clean_text(self) -> str:
         # Browsers send line ends as CR LF.
         return str(self.cleaned_data["text"]).replace("\r\n", "\n")

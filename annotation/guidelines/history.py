@@ -5,16 +5,17 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
-from annotation.guidelines.differences import compare_texts
+from annotation.assigning.acknowledging import readers_of, require_acknowledgement
+from annotation.rendering.differences import compare_texts
 from annotation.rendering.html_cache import show_markdown
 from workspace.asked import MARK_KINDS, RATIONALE_CASES, Asked, Named
 from workspace.lists import read_list
 from workspace.models import Guideline, Project
-from workspace.requests import ProjectRequest, project_view
+from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
 
@@ -103,9 +104,25 @@ def version(request: ProjectRequest, version: int) -> HttpResponse:
         "other": other,
         "html": show_markdown(shown.text) if shown.text.strip() else "",
         "lines": compare_texts(other.text, shown.text) if other else [],
+        "readers": readers_of(project, shown.version) if Capability.MANAGE in request.capabilities else None,
         "is_in_force": shown.version == max([shown.version, *others]),
     }
     return render(request, "annotation/guidelines/version.html", context)
+
+
+@require_POST
+@project_view(Capability.MANAGE)
+def ask_to_confirm(request: ProjectRequest, version: int) -> HttpResponse:
+    """Everybody confirms this version, the one in force, before their next task."""
+    shown = _find(request.project, version)
+    perform_action(
+        request,
+        require_acknowledgement,
+        project=request.project,
+        version=shown.version,
+        done="Everybody is asked to confirm it before their next task.",
+    )
+    return redirect("annotation:guideline_version", slug=request.project.slug, version=shown.version)
 
 
 def _find(project: Project, version: int) -> Guideline:

@@ -8,4 +8,5 @@ urlpatterns = [
     path("guideline/", history.versions, name="guideline_versions"),
     path("guideline/preview/", views.preview_guideline, name="preview_guideline"),
     path("guideline/<int:version>/", history.version, name="guideline_version"),
+    path("guideline/<int:version>/confirm/", history.ask_to_confirm, name="ask_to_confirm"),
 ]

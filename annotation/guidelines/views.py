@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from annotation.assigning.acknowledging import publish_to_acknowledge
 from annotation.batches.corrections import correct_project_and_batches
 from annotation.content.waiting_groups import say_waiting
 from annotation.guidelines.forms import (
@@ -52,7 +53,7 @@ def _changes(project: Project) -> dict[str, _Change]:
             actions.change_question_settings,
             NEXT_TASK,
         ),
-        "guideline": _Change(GuidelineForm, actions.publish_guideline, NEXT_TASK),
+        "guideline": _Change(GuidelineForm, publish_to_acknowledge, NEXT_TASK),
     }
 
 

@@ -39,7 +39,7 @@
 
   // `onGuidelineVersion` hears which version is in force, where an answer says it; `guidelineVersion` gives the one on the
   // screen, whose text need not come again.
-  Roundtable.createApiClient = ({ nextTaskUrl, taskUrl, refreshCsrfUrl, guidelineUrl }, { onGuidelineVersion, guidelineVersion }) => {
+  Roundtable.createApiClient = ({ nextTaskUrl, taskUrl, refreshCsrfUrl, guidelineUrl, acknowledgeUrl }, { onGuidelineVersion, guidelineVersion }) => {
     // Renews an old CSRF token once by itself.
     const requestJson = async (url, body, keepalive) => {
       const headers = { "X-Guideline-Version": guidelineVersion() };
@@ -55,6 +55,7 @@
     return {
       requestJson,
       urlOf,
+      confirmGuideline: (version) => requestJson(acknowledgeUrl, { version }),
       getGuideline: () => requestJson(guidelineUrl),
       claimNextTask: (afterAssignment) => requestJson(nextTaskUrl, { after_assignment: afterAssignment }),
       getTask: (publicId) => requestJson(urlOf(publicId, "content")),

@@ -40,4 +40,23 @@
     if (known && known < version) tell();
     return { show, hear, version: () => version };
   };
+
+  // The button under a guideline that stands in the place of a task, until it is confirmed.
+  Roundtable.listenForConfirmation = ({ taskContainer, confirm, showError, onConfirmed, onError }) => {
+    taskContainer.addEventListener("click", async ({ target }) => {
+      const button = target.closest("[data-confirms-guideline]");
+      if (!button || button.disabled) return;
+      button.disabled = true;
+      try {
+        const { status, data } = await confirm(Number(button.dataset.confirmsGuideline));
+        byId("work-page-guideline-news").hidden = true;
+        // Where another version came meanwhile, it is shown in the place of this one.
+        await onConfirmed();
+        if (status !== 201) showError(data.message || "The confirmation could not be saved.");
+      } catch (error) {
+        button.disabled = false;
+        onError(error, "confirm the guideline when the connection is back.");
+      }
+    });
+  };
 })();

@@ -300,6 +300,7 @@
     openDialog,
   });
   taskContainer.addEventListener("click", (event) => { if (event.target.closest("[data-asks]")) questions.ask(); });
+  Roundtable.listenForConfirmation({ taskContainer, confirm: api.confirmGuideline, showError: statusBar.showError, onConfirmed: showNextTask, onError: handleRequestError });
   const shortcuts = Roundtable.listenForShortcuts({
     root: workPage,
     storage,

@@ -1,4 +1,4 @@
-from annotation.guidelines.differences import compare_texts
+from annotation.rendering.differences import compare_texts
 
 
 def shown(before, after):
