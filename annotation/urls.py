@@ -6,6 +6,7 @@ urlpatterns = [
     path("", include("annotation.annotator.urls")),
     path("settings/", include("annotation.guidelines.urls")),
     path("batches/", include("annotation.review.urls")),
+    path("who-gets-what/", include("annotation.assigning.urls")),
     path("questions/", include("annotation.questions.urls")),
     path("disagreements/", include("annotation.adjudication.urls")),
     path("checks/", include("annotation.qualification.urls")),

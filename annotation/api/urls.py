@@ -1,6 +1,7 @@
 from django.urls import path
 
 from annotation.api import (
+    assigning,
     assignments,
     batches,
     content,
@@ -31,6 +32,11 @@ project_urlpatterns = [
     path("batches/<int:pk>/close", batches.CloseBatch.as_view()),
     path("batches/<int:pk>/exclude", batches.ExcludeBatch.as_view()),
     path("batches/<int:pk>/include", batches.IncludeBatch.as_view()),
+    path("batches/<int:pk>/audience", assigning.BatchAudience.as_view()),
+    path("members/<int:pk>/work", assigning.MemberWork.as_view()),
+    path("daily-limit", assigning.ProjectDailyLimit.as_view()),
+    path("guidelines/confirmation", assigning.GuidelineConfirmation.as_view()),
+    path("guidelines/confirm", assigning.ConfirmGuideline.as_view()),
     path("tasks", batches.Tasks.as_view()),
     path("claim", assignments.ClaimTask.as_view()),
     path("assignments", assignments.Assignments.as_view()),

@@ -216,7 +216,7 @@ def _find_people(project: Project, usernames: Sequence[str]) -> dict[str, int]:
     found = dict(members.values_list("user__username", "user_id"))
     if unknown := sorted(wanted - set(found)):
         message = f"{', '.join(unknown)}: not on the project. Use the user names of its members."
-        raise InvalidAssigning(message, code="not_a_member", fields={"people": message})
+        raise InvalidAssigning(message, code="no_such_person", fields={"people": message})
     if len(found) > MAX_NAMES:
         raise InvalidAssigning(
             f"At most {MAX_NAMES} people: make a group of them.", fields={"people": "Too many"}

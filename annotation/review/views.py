@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from annotation.access import access_batch, access_judgment
+from annotation.assigning.words import audience_words
 from annotation.batches import actions
 from annotation.batches.progress import batch_progress
 from annotation.batches.warnings import set_content_warnings
@@ -78,6 +79,7 @@ def batch(request: ProjectRequest, pk: int) -> HttpResponse:
         "trainings": list(project.trainings.order_by("pk"))
         if Capability.MANAGE in request.capabilities
         else [],
+        "audience": audience_words(batch) if Capability.MANAGE in request.capabilities else "",
         "warnings": split_warnings(batch.content_warnings),
         "said": count_said(batch),
         "annotator_filter": listing.filters[0]["chosen"],

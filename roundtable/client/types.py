@@ -19,6 +19,7 @@ from roundtable.client.resources.assignments import (
 from roundtable.client.resources.batches import (
     AddedTasks,
     AnswerRowRequest,
+    Audience,
     Batch,
     BatchFromAnswersRequest,
     ListBatchesIdSkipsQuery,
@@ -26,6 +27,7 @@ from roundtable.client.resources.batches import (
     NewBatchRequest,
     NewTasksRequest,
     OneBatch,
+    PatchedChangedAudienceRequest,
     PatchedChangedBatchRequest,
     Progress,
     Skip,
@@ -33,6 +35,7 @@ from roundtable.client.resources.batches import (
 )
 from roundtable.client.resources.content_opt_outs import NewOptOutsRequest, OptOuts
 from roundtable.client.resources.criteria import Criterion, ListCriteriaQuery, NewCriterionRequest
+from roundtable.client.resources.daily_limit import DailyLimit, NewDailyLimitRequest
 from roundtable.client.resources.datasets import (
     Dataset,
     DatasetFile,
@@ -54,7 +57,15 @@ from roundtable.client.resources.demonstrations import (
 )
 from roundtable.client.resources.events import Event, Feed, GetEventsQuery
 from roundtable.client.resources.first_steps import FirstStep, FirstSteps
-from roundtable.client.resources.guidelines import Guideline, ListGuidelinesQuery, NewGuidelineRequest
+from roundtable.client.resources.guidelines import (
+    Confirmed,
+    Guideline,
+    ListGuidelinesQuery,
+    NewGuidelineRequest,
+    Reader,
+    ToConfirm,
+    VersionToConfirmRequest,
+)
 from roundtable.client.resources.imports import Import, ListImportsQuery, TakenBack
 from roundtable.client.resources.invitations import (
     Invitation,
@@ -63,7 +74,13 @@ from roundtable.client.resources.invitations import (
     NewInvitationRequest,
 )
 from roundtable.client.resources.judgments import GetJudgmentsRowsQuery, Judgment, ListJudgmentsQuery
-from roundtable.client.resources.members import ListMembersQuery, Member, PatchedChangedMemberRequest
+from roundtable.client.resources.members import (
+    ListMembersQuery,
+    Member,
+    MemberWork,
+    PatchedChangedMemberRequest,
+    PatchedChangedMemberWorkRequest,
+)
 from roundtable.client.resources.policies import (
     EvaluatePolicyBodyRequest,
     ImportBodyRequest,
@@ -190,11 +207,14 @@ __all__ = [
     "AskedBodyRequest",
     "AssignedTask",
     "Assignment",
+    "Audience",
     "Batch",
     "BatchFromAnswersRequest",
     "ClaimRequest",
     "Claimed",
+    "Confirmed",
     "Criterion",
+    "DailyLimit",
     "Dataset",
     "DatasetFile",
     "DatasetFiles",
@@ -252,6 +272,7 @@ __all__ = [
     "MarkBodyRequest",
     "Me",
     "Member",
+    "MemberWork",
     "Metrics",
     "MyProgress",
     "MyProject",
@@ -261,6 +282,7 @@ __all__ = [
     "NewAnswerRequest",
     "NewBatchRequest",
     "NewCriterionRequest",
+    "NewDailyLimitRequest",
     "NewDatasetPushRequest",
     "NewDatasetRequest",
     "NewDemonstrationRowRequest",
@@ -291,8 +313,10 @@ __all__ = [
     "OptOuts",
     "OwnJudgment",
     "OwnQuestion",
+    "PatchedChangedAudienceRequest",
     "PatchedChangedBatchRequest",
     "PatchedChangedMemberRequest",
+    "PatchedChangedMemberWorkRequest",
     "PatchedChangedProjectRequest",
     "PatchedChangedRunRequest",
     "PatchedChangedWebhookRequest",
@@ -312,6 +336,7 @@ __all__ = [
     "PutUploadsPublicIdPiecesQuery",
     "Question",
     "QuestionSettings",
+    "Reader",
     "RemoteRewards",
     "ReopenedAnnotationRequest",
     "Response",
@@ -339,10 +364,12 @@ __all__ = [
     "TaskRowRequest",
     "TextsInTemplateRequest",
     "TextsToScoreRequest",
+    "ToConfirm",
     "Token",
     "TrainBodyRequest",
     "Upload",
     "UploadSettingsRequest",
+    "VersionToConfirmRequest",
     "Webhook",
     "Work",
 ]

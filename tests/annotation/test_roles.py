@@ -20,7 +20,10 @@ from tests.annotation.quality.reports import make_report
 from workspace.actions import publish_guideline
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
-_ALSO_POSTED = ("settings", "asked_settings", "batch_from_answers", "known_answer", "adjudicate")
+_ALSO_POSTED = (
+    "settings", "asked_settings", "batch_from_answers", "known_answer", "adjudicate", "assigning",
+    "member_work", "batch_audience",
+)  # fmt: skip
 EVERYBODY = {"annotator", "reviewer", "manager"}
 # name -> (method, roles, what else the URL needs, body). "own": only whoever holds the assignment.
 PAGES = {
@@ -83,6 +86,11 @@ PAGES = {
     "change_standing": ("post", {"manager"}, "training", {}),
     "require_training": ("post", {"manager"}, "required", {}),
     "preview_guideline": ("post", {"manager"}, None, {}),
+    "ask_to_confirm": ("post", {"manager"}, "version", {}),
+    "acknowledge": ("post", EVERYBODY, None, {"version": 1}),
+    "assigning": ("get", {"manager"}, None, None),
+    "member_work": ("get", {"manager"}, "member", None),
+    "batch_audience": ("get", {"manager"}, "batch", None),
 }
 
 
@@ -146,6 +154,8 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
         kwargs["version"] = publish_guideline(
             actor=visitors["manager"], project=project, text="Be kind."
         ).version
+    if needs == "member":
+        kwargs["pk"] = project.memberships.get(user=ada).pk
     if needs == "judgment":
         kwargs["judgment_pk"] = judgment.pk
     if needs in ("training", "trained", "practice"):
@@ -191,6 +201,7 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
                 "measure_again",
                 "return_judgment",
                 "keep_judgment",
+                "ask_to_confirm",
                 "begin_training_try",
                 "make_known",
                 "change_standing",

@@ -20,6 +20,15 @@ class AnswerRowRequest(TypedDict):
     source: NotRequired[str]
 
 
+class Audience(TypedDict):
+    people: list[str]
+    groups: list[str]
+    skills: list[str]
+    skills_asked: Literal["any", "all"]
+    person_quota: int | None
+    priority: int
+
+
 class Batch(TypedDict):
     id: int
     name: str
@@ -78,6 +87,15 @@ class OneBatch(TypedDict):
     content_warnings: list[str]
     created_at: str
     progress: Progress
+
+
+class PatchedChangedAudienceRequest(TypedDict):
+    people: NotRequired[list[str]]
+    groups: NotRequired[list[str]]
+    skills: NotRequired[list[str]]
+    skills_asked: NotRequired[Literal["any", "all"]]
+    person_quota: NotRequired[int]
+    priority: NotRequired[int]
 
 
 class PatchedChangedBatchRequest(TypedDict):
@@ -168,6 +186,34 @@ class BatchesResource(Resource):
             OneBatch,
             self.perform(
                 Operation("patch_batches_id", "PATCH", "/projects/{slug}/batches/{id}", answer="json"),
+                {"id": id},
+                body=body,
+            ),
+        )
+
+    def audience(self, id: int) -> Audience:
+        """For whom a batch is."""
+        return cast(
+            Audience,
+            self.perform(
+                Operation(
+                    "get_batches_id_audience", "GET", "/projects/{slug}/batches/{id}/audience", answer="json"
+                ),
+                {"id": id},
+            ),
+        )
+
+    def update_audience(self, id: int, **body: Unpack[PatchedChangedAudienceRequest]) -> Audience:
+        """Say who gets a batch, from everybody's next task on; what people have open stays theirs."""
+        return cast(
+            Audience,
+            self.perform(
+                Operation(
+                    "patch_batches_id_audience",
+                    "PATCH",
+                    "/projects/{slug}/batches/{id}/audience",
+                    answer="json",
+                ),
                 {"id": id},
                 body=body,
             ),

@@ -4,6 +4,7 @@ from roundtable.client.resources.assignments import AssignmentsResource
 from roundtable.client.resources.batches import BatchesResource
 from roundtable.client.resources.content_opt_outs import ContentOptOutsResource
 from roundtable.client.resources.criteria import CriteriaResource
+from roundtable.client.resources.daily_limit import DailyLimitResource
 from roundtable.client.resources.datasets import DatasetsResource
 from roundtable.client.resources.deliveries import DeliveriesResource
 from roundtable.client.resources.demonstrations import DemonstrationsResource
@@ -40,6 +41,7 @@ class ProjectResources:
         self.batches = BatchesResource(transport, slug)
         self.content_opt_outs = ContentOptOutsResource(transport, slug)
         self.criteria = CriteriaResource(transport, slug)
+        self.daily_limit = DailyLimitResource(transport, slug)
         self.datasets = DatasetsResource(transport, slug)
         self.deliveries = DeliveriesResource(transport, slug)
         self.demonstrations = DemonstrationsResource(transport, slug)

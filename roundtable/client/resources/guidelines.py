@@ -9,6 +9,10 @@ from roundtable.client.resource import Pages, Resource
 from roundtable.operations import Operation
 
 
+class Confirmed(TypedDict):
+    confirmed: int
+
+
 class Guideline(TypedDict):
     version: int
     text: str
@@ -18,6 +22,20 @@ class Guideline(TypedDict):
 class NewGuidelineRequest(TypedDict):
     text: str
     expected_version: NotRequired[int]
+
+
+class Reader(TypedDict):
+    username: str
+    confirmed_at: str | None
+
+
+class ToConfirm(TypedDict):
+    version: int
+    readers: list[Reader]
+
+
+class VersionToConfirmRequest(TypedDict):
+    version: int
 
 
 class ListGuidelinesQuery(TypedDict):
@@ -47,6 +65,50 @@ class GuidelinesResource(Resource):
                 ),
                 {},
                 key=idempotency_key,
+                body=body,
+            ),
+        )
+
+    def put_confirm(self, **body: Unpack[VersionToConfirmRequest]) -> Confirmed:
+        """The caller has read this version of the guideline: they get tasks again."""
+        return cast(
+            Confirmed,
+            self.perform(
+                Operation(
+                    "put_guidelines_confirm", "PUT", "/projects/{slug}/guidelines/confirm", answer="json"
+                ),
+                {},
+                body=body,
+            ),
+        )
+
+    def confirmation(self) -> ToConfirm:
+        """Who has confirmed the newest guideline that has to be."""
+        return cast(
+            ToConfirm,
+            self.perform(
+                Operation(
+                    "get_guidelines_confirmation",
+                    "GET",
+                    "/projects/{slug}/guidelines/confirmation",
+                    answer="json",
+                ),
+                {},
+            ),
+        )
+
+    def put_confirmation(self, **body: Unpack[VersionToConfirmRequest]) -> ToConfirm:
+        """Ask everybody to confirm the guideline in force before their next task."""
+        return cast(
+            ToConfirm,
+            self.perform(
+                Operation(
+                    "put_guidelines_confirmation",
+                    "PUT",
+                    "/projects/{slug}/guidelines/confirmation",
+                    answer="json",
+                ),
+                {},
                 body=body,
             ),
         )

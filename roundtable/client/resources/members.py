@@ -18,9 +18,21 @@ class Member(TypedDict):
     created_at: str
 
 
+class MemberWork(TypedDict):
+    groups: list[str]
+    skills: list[str]
+    daily_limit: int | None
+
+
 class PatchedChangedMemberRequest(TypedDict):
     role: NotRequired[Literal["annotator", "reviewer", "manager"]]
     paused: NotRequired[bool]
+
+
+class PatchedChangedMemberWorkRequest(TypedDict):
+    groups: NotRequired[list[str]]
+    skills: NotRequired[list[str]]
+    daily_limit: NotRequired[int]
 
 
 class ListMembersQuery(TypedDict):
@@ -65,4 +77,27 @@ class MembersResource(Resource):
         self.perform(
             Operation("delete_members_id", "DELETE", "/projects/{slug}/members/{id}", answer="nothing"),
             {"id": id},
+        )
+
+    def work(self, id: int) -> MemberWork:
+        """A member's groups, skills and daily limit."""
+        return cast(
+            MemberWork,
+            self.perform(
+                Operation("get_members_id_work", "GET", "/projects/{slug}/members/{id}/work", answer="json"),
+                {"id": id},
+            ),
+        )
+
+    def update_work(self, id: int, **body: Unpack[PatchedChangedMemberWorkRequest]) -> MemberWork:
+        """Change a member's groups, skills or daily limit, from their next task on."""
+        return cast(
+            MemberWork,
+            self.perform(
+                Operation(
+                    "patch_members_id_work", "PATCH", "/projects/{slug}/members/{id}/work", answer="json"
+                ),
+                {"id": id},
+                body=body,
+            ),
         )
