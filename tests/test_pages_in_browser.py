@@ -119,6 +119,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "from answers": reverse("annotation:batch_from_answers", args=slug),
         "first steps": reverse("rounds:first_steps", args=slug),
         "versions": reverse("annotation:guideline_versions", args=slug),
+        "own work": reverse("annotation:own_history", args=slug),
         "work done": reverse("annotation:work_done", args=slug),
         "quality": reverse("annotation:quality", args=slug),
         "annotators": reverse("annotation:quality_annotators", args=slug),

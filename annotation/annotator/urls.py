@@ -1,10 +1,11 @@
 from django.urls import path
 
-from annotation.annotator import endpoints, pages
+from annotation.annotator import endpoints, history, pages
 
 urlpatterns = [
     path("", pages.overview, name="overview"),
     path("work/", pages.annotate, name="annotate"),
+    path("history/", history.own_history, name="own_history"),
     path("guideline/", pages.guideline, name="guideline"),
     path("guideline/confirm/", endpoints.acknowledge, name="acknowledge"),
     path("opt-outs/", pages.opt_outs, name="opt_outs"),

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from annotation.models import CurrentJudgment, Judgment, Task, TaskResponse
 from annotation.preferences.scale import labels_to_responses, marks_by_label, tiers_to_labels
 from annotation.preferences.validation import MAX_NAME_CHARACTERS
-from annotation.review.listing import ANY_FLAG, NO_FLAG, filter_by_flag, flag_labels
+from annotation.rendering.flags import ANY_FLAG, NO_FLAG, filter_by_flag, flag_labels
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import OrderField, PageQuery
 from workspace.api.fields import KEY

@@ -10,7 +10,7 @@ from annotation.models.assigning import (
     ToAcknowledge,
 )
 from annotation.models.assignments import Assignment, QueueCursor
-from annotation.models.counts import TaskCount
+from annotation.models.counts import TaskCount, TaskTrouble, WorkCount
 from annotation.models.datasets import PreferenceDataset
 from annotation.models.imports import Import, ImportQuerySet
 from annotation.models.judgments import CurrentJudgment, GoldJudgment, Judgment, JudgmentQuerySet
@@ -80,10 +80,12 @@ __all__ = [
     "TaskQuerySet",
     "TaskQuestion",
     "TaskResponse",
+    "TaskTrouble",
     "Text",
     "Training",
     "TrainingAnswer",
     "Upload",
+    "WorkCount",
     "hash_messages",
     "new_external_id",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from annotation.errors import (
     AlreadySubmitted,
@@ -178,6 +178,25 @@ def undo_skip(*, actor: User, assignment: Assignment) -> Assignment:
 def release_slot(task: Task) -> None:
     """A lease ends without a judgment. The task's row is locked by the caller."""
     Task.objects.filter(pk=task.pk, required_judgments__gt=0).update(open_slots=F("open_slots") + 1)
+
+
+def release_leases(leases: QuerySet[Assignment]) -> int:
+    """Those of these assignments that are leases end now, and their slots open; how many. Drafts stay, and a judgment
+    that comes later is stored as any late one. Call it inside a transaction.
+    """
+    found = list(leases.filter(state=Assignment.State.LEASED).values_list("pk", "task_id"))
+    # In the order of keys, as everywhere.
+    tasks = Task.objects.select_for_update().filter(pk__in={task for _, task in found}).order_by("pk")
+    locked = {task.pk: task for task in tasks}
+    released = 0
+    for pk, task_id in found:
+        # Asked again under the lock: the annotator may have submitted.
+        if Assignment.objects.filter(pk=pk, state=Assignment.State.LEASED).update(
+            state=Assignment.State.EXPIRED
+        ):
+            release_slot(locked[task_id])
+            released += 1
+    return released
 
 
 @write_transaction

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 
+from django.db.models import Q
+
 from annotation.errors import InvalidBatch
-from annotation.models import Batch, ContentOptOut
+from annotation.models import Assignment, Batch, ContentOptOut
 from annotation.preferences.content_warnings import clean_warnings, split_warnings
+from annotation.queue.actions import release_leases
 from annotation.queue.search import lock_member
 from workspace.actions import record_audit
 from workspace.database import write_transaction
@@ -25,7 +28,9 @@ def own_opt_outs(actor: User, project: Project) -> list[str]:
 
 @write_transaction
 def set_opt_outs(*, actor: User, project: Project, names: Iterable[str]) -> list[str]:
-    """These and no others. What is on the actor's screen stays there. Raises NotAMember, InvalidBatch."""
+    """These and no others. The actor's tasks of batches that warn of them go to others; what is on the screen can still
+    be submitted. Raises NotAMember, InvalidBatch.
+    """
     wanted = clean_warnings(names)
     lock_member(actor, project)
     before = own_opt_outs(actor, project)
@@ -38,7 +43,18 @@ def set_opt_outs(*, actor: User, project: Project, names: Iterable[str]) -> list
     ContentOptOut.objects.bulk_create(
         [ContentOptOut(annotator=actor, project=project, name=name) for name in wanted if name not in before]
     )
+    warned = Q()
+    for name in set(wanted) - set(before):
+        warned |= Q(task__batch__content_warnings__contains=f"|{name}|")
+    own_leases = Assignment.objects.filter(annotator=actor, task__batch__project=project)
+    released = release_leases(own_leases.filter(warned)) if warned else 0
     record_audit(
-        actor=actor, action="content.opt_out", project=project, target=actor, before=before, now=wanted
+        actor=actor,
+        action="content.opt_out",
+        project=project,
+        target=actor,
+        before=before,
+        now=wanted,
+        released=released,
     )
     return wanted

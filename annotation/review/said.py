@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Count
 
 from annotation.models import Assignment, Batch, Judgment
-from annotation.review.listing import flag_labels
+from annotation.rendering.flags import flag_labels
 from workspace.asked import Asked, read_asked
 
 MAX_READ = 2_000

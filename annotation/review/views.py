@@ -22,6 +22,7 @@ from annotation.preferences.content_warnings import split_warnings
 from annotation.preferences.marks import show_marks
 from annotation.preferences.scale import describe_step, labels_to_responses, marks_by_label
 from annotation.rendering.conversation import display_task
+from annotation.rendering.flags import flag_labels
 from annotation.rendering.judgments import describe_view, describe_way
 from annotation.review.forms import OverlapForm
 from annotation.review.listing import (
@@ -29,7 +30,6 @@ from annotation.review.listing import (
     current_judgments,
     file_names,
     find_neighbours,
-    flag_labels,
     judgment_row,
     read_judgments,
 )

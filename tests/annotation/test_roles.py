@@ -30,6 +30,7 @@ PAGES = {
     "overview": ("get", EVERYBODY, None, None),
     "annotate": ("get", EVERYBODY, None, None),
     "guideline": ("get", EVERYBODY, None, None),
+    "own_history": ("get", EVERYBODY, None, None),
     "refresh_csrf": ("get", EVERYBODY, None, None),
     "settings": ("get", {"manager"}, None, None),
     "next_task": ("post", EVERYBODY, None, {}),

@@ -1,0 +1,168 @@
+"""What somebody has judged: their own judgments with search and filters, each open to be changed, and their days.
+
+A batch is called by what it asks and since when: its name may say whose answers it compares.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import Q, QuerySet, Sum
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.views.decorators.cache import never_cache
+from django.views.decorators.gzip import gzip_page
+from django.views.decorators.http import require_GET
+
+from annotation.annotator.progress import annotator_progress, duration_words, time_worked
+from annotation.models import Assignment, Batch, Judgment, WorkCount
+from annotation.models.said_in_turns import SaidInTurns
+from annotation.preferences.scale import tiers_to_labels
+from annotation.rendering.flags import flag_labels, flags_filter
+from annotation.rendering.judgments import describe_judgment
+from annotation.rendering.markdown import excerpt
+from workspace.lists import Filter, field_filter, read_list
+from workspace.models import Project, User
+from workspace.requests import ProjectRequest, project_view
+from workspace.roles import Capability
+
+SHOWN_DAYS = 14
+MAX_BATCHES = 200  # among which one can choose, the newest
+SINCE = (("1", "Today"), ("7", "The last 7 days"), ("30", "The last 30 days"))
+
+
+@dataclass(frozen=True)
+class Day:
+    date: date
+    judgments: int
+    time: str  # active
+    height: str  # of the day's column, in percent of the highest
+    top: str
+
+
+def own_days(actor: User, project: Project) -> list[Day]:
+    """The last days with what was judged on each, by the project's clock; from stored counts of whole hours."""
+    zone = ZoneInfo(project.time_zone)
+    today = timezone.now().astimezone(zone).date()
+    days = [today - timedelta(days=back) for back in reversed(range(SHOWN_DAYS))]
+    counts = WorkCount.objects.filter(
+        annotator_id=actor.pk, batch__project=project, hour__gte=_midnight(days[0], zone)
+    )
+    found: dict[date, tuple[int, float]] = {}
+    for hour, judgments, seconds in counts.values_list("hour").annotate(n=Sum("judgments"), s=Sum("seconds")):
+        before = found.get(day := hour.astimezone(zone).date(), (0, 0.0))
+        found[day] = (before[0] + judgments, before[1] + seconds)
+    most = max((judgments for judgments, _ in found.values()), default=0) or 1
+    rows = []
+    for day in days:
+        judgments, seconds = found.get(day, (0, 0.0))
+        height = 100 * judgments / most
+        rows.append(Day(day, judgments, duration_words(seconds), f"{height:.2f}", f"{100 - height:.2f}"))
+    return rows
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), tzinfo=zone)
+
+
+def own_judgments(actor: User, project: Project) -> QuerySet[Any]:
+    """What the actor holds now, of batches that can be seen."""
+    return (
+        Judgment.objects.current()
+        .in_visible_batches()
+        .of_project(project)
+        .filter(annotator=actor)
+        .select_related("assignment", "task__prompt", "task__batch__criterion")
+    )
+
+
+def search_own(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+    """In the conversation that was judged, in its answers and in the reasons given."""
+    answers = Q(task__task_responses__response__text__icontains=text)
+    said = rows.filter(
+        Q(SaidInTurns("task__prompt__messages", text)) | Q(rationale__icontains=text) | answers
+    )
+    # An answer of a task is one row each: the judgment is found once.
+    return rows.filter(pk__in=said.values("pk"))
+
+
+def _batch_filter(actor: User, project: Project) -> Filter:
+    own = WorkCount.objects.filter(annotator_id=actor.pk).values("batch")
+    batches = Batch.objects.filter(project=project, visible=True, pk__in=own).select_related("criterion")
+    choices = [(str(batch.pk), batch_words(batch)) for batch in batches.order_by("-pk")[:MAX_BATCHES]]
+    return field_filter("batch", "Batch", choices, lookup="task__batch")
+
+
+def batch_words(batch: Batch) -> str:
+    since = date_format(timezone.localtime(batch.created_at), "j M Y")
+    return f"{batch.criterion.name}, {batch.get_kind_display().lower()}, since {since} (no. {batch.pk})"
+
+
+def _since_filter(project: Project) -> Filter:
+    zone = ZoneInfo(project.time_zone)
+    today = timezone.now().astimezone(zone).date()
+    return Filter(
+        name="since",
+        label="When",
+        choices=SINCE,
+        apply=lambda rows, days: rows.filter(
+            created_at__gte=_midnight(today - timedelta(days=int(days) - 1), zone)
+        ),
+    )
+
+
+@require_GET
+@gzip_page
+@never_cache
+@project_view(Capability.ANNOTATE)
+def own_history(request: ProjectRequest) -> HttpResponse:
+    """Everything the person has judged, and how much on which day."""
+    project, actor = request.project, request.user
+    listing = read_list(
+        request,
+        own_judgments(actor, project),
+        search=search_own,
+        filters=[_batch_filter(actor, project), flags_filter(project), _since_filter(project)],
+    )
+    labels = flag_labels(project)
+    rows = [
+        {
+            "judgment": judgment,
+            "prompt": excerpt(judgment.task.prompt.messages[-1]["content"], 120),
+            "description": describe_judgment(
+                tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths
+            ),
+            "flags": [labels.get(flag, flag) for flag in judgment.flags],
+            "changeable": judgment.task.batch.state == Batch.State.OPEN,
+        }
+        for judgment in listing.rows
+    ]
+    days = own_days(actor, project)
+    context = {
+        "listing": listing,
+        "rows": rows,
+        "days": list(enumerate(days)),
+        "judged_lately": sum(day.judgments for day in days),
+        "progress": annotator_progress(actor, project),
+        "worked": time_worked(actor, project),
+        "held": _held(actor, project),
+    }
+    return render(request, "annotation/annotator/history.html", context)
+
+
+def _held(actor: User, project: Project) -> list[dict[str, Any]]:
+    """Tasks that are open on the person's screens, the one that ends first at the top."""
+    leases = Assignment.objects.filter(
+        annotator=actor,
+        state=Assignment.State.LEASED,
+        task__batch__project=project,
+        task__batch__visible=True,
+        leased_until__gt=timezone.now(),
+    )
+    return [
+        {"lease": lease, "prompt": excerpt(lease.task.prompt.messages[-1]["content"], 90)}
+        for lease in leases.select_related("task__prompt").order_by("leased_until")[:10]
+    ]

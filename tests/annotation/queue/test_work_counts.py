@@ -1,0 +1,133 @@
+"""What was judged when, and which tasks come back: stored counts against the judgments and leases they stand for."""
+
+import random
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment, withdraw_judgment
+from annotation.models import Assignment, Judgment, Task, TaskTrouble, WorkCount
+from annotation.models.work_triggers import TRIGGERS
+from annotation.queue.actions import claim_task, skip_task, sweep_expired_leases, undo_skip
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+def judge(person, assignment, seconds=6.0, how=submit_judgment):
+    content = JudgmentInput(tiers=[["A"], ["B"]], strengths=[1], seconds=seconds)
+    return how(actor=person, assignment=assignment, content=content, idempotency_key=uuid.uuid4().hex)
+
+
+def let_end(assignment):
+    Assignment.objects.filter(pk=assignment.pk).update(leased_until=timezone.now() - timedelta(minutes=1))
+    sweep_expired_leases()
+
+
+def stored():
+    rows = WorkCount.objects.order_by("batch_id", "annotator_id", "hour")
+    return [
+        (
+            row.batch_id,
+            row.annotator_id,
+            row.hour,
+            row.judgments,
+            row.counted + row.counted_reserved,
+            row.seconds,
+        )
+        for row in rows
+    ]
+
+
+def expected():
+    """The same in Python, from the rows: first judgments, current ones that count, and seconds of all."""
+    found = {}
+    for judgment in Judgment.objects.filter(from_import=None).select_related("task", "supersedes"):
+        hour = judgment.created_at.replace(minute=0, second=0, microsecond=0)
+        row = found.setdefault((judgment.task.batch_id, judgment.annotator_id, hour), [0, 0, 0.0])
+        row[0] += judgment.supersedes is None
+        before = judgment.supersedes
+        if judgment.task.purpose in ("normal", "head_to_head"):
+            row[1] += not judgment.withdrawn and not judgment.surplus
+            row[1] -= before is not None and not before.withdrawn and not before.surplus
+        row[2] += judgment.seconds
+    return [(*key, *values) for key, values in sorted(found.items())]
+
+
+def test_judging_changing_and_withdrawing_by_chance_leaves_the_counts_right(project, ada, ruth, make_batch):
+    make_batch(tasks=6, overlap=2)
+    make_batch(tasks=3, task_fields=lambda n: {"reserved_for": ada} if n else {})
+    chance = random.Random(7)
+    for _ in range(40):
+        person = chance.choice([ada, ruth])
+        own = list(Assignment.objects.filter(annotator=person, state="submitted").order_by("pk"))
+        if own and chance.random() < 0.4:
+            assignment = chance.choice(own)
+            current = Judgment.objects.heads().get(assignment=assignment)
+            if chance.random() < 0.5:
+                judge(person, assignment, seconds=2.5, how=revise_judgment)
+            elif not current.withdrawn:
+                withdraw_judgment(actor=person, assignment=assignment, idempotency_key=uuid.uuid4().hex)
+        elif assignment := claim_task(actor=person, project=project):
+            if chance.random() < 0.3:
+                let_end(assignment)  # late: surplus, if somebody took the slot
+                other = ruth if person == ada else ada
+                if taken := claim_task(actor=other, project=project):
+                    judge(other, taken)
+            judge(person, assignment)
+    assert stored() == expected()  # multiples of a half are exact
+    counted = sum(row.counted + row.counted_reserved for row in WorkCount.objects.all())
+    assert counted == sum(Task.objects.values_list("counted_judgments", flat=True)) > 0
+
+
+def test_an_hour_is_that_of_the_judgment(project, ada, make_batch):
+    make_batch(tasks=1)
+    judge(ada, claim_task(actor=ada, project=project))
+    [count] = WorkCount.objects.all()
+    made = Judgment.objects.get().created_at
+    assert count.hour <= made < count.hour + timedelta(hours=1)
+    assert count.hour == datetime(made.year, made.month, made.day, made.hour, tzinfo=UTC)
+    assert (count.judgments, count.counted, count.counted_reserved, count.seconds) == (1, 1, 0, 6.0)
+    assert list(WorkCount.objects.filter(hour__gte=count.hour)) == [count]
+    assert not WorkCount.objects.filter(hour__gt=count.hour).exists()
+
+
+def test_what_is_judged_of_a_task_goes_with_it_to_another_batch(project, ada, make_batch):
+    first = make_batch(tasks=2)
+    for _ in range(2):
+        judge(ada, claim_task(actor=ada, project=project))
+    other = make_batch(tasks=1)
+    Task.objects.filter(pk=first.tasks.first().pk).update(batch=other)
+    assert {row[0]: row[3:] for row in stored()} == {first.pk: (1, 1, 6.0), other.pk: (1, 1, 6.0)}
+
+
+def test_skips_and_ended_leases_of_a_task_are_counted(project, ada, ruth, make_batch):
+    make_batch(tasks=1, overlap=2)
+    assignment = claim_task(actor=ada, project=project)
+    for _ in range(2):
+        let_end(assignment)
+        assignment = claim_task(actor=ada, project=project)
+    skip_task(actor=ada, assignment=assignment)
+    skip_task(actor=ruth, assignment=claim_task(actor=ruth, project=project))
+    assert list(TaskTrouble.objects.values_list("skipped", "expired")) == [(2, 2)]
+    undo_skip(actor=ada, assignment=assignment)
+    assert list(TaskTrouble.objects.values_list("skipped", "expired")) == [(1, 2)]
+
+
+def test_a_task_that_is_judged_at_once_has_no_row(project, ada, make_batch):
+    make_batch(tasks=1)
+    judge(ada, claim_task(actor=ada, project=project))
+    assert not TaskTrouble.objects.exists()
+
+
+def test_the_triggers_are_there():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tgname FROM pg_trigger"
+            if connection.vendor == "postgresql"
+            else "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        )
+        names = {name for (name,) in cursor.fetchall()}
+    assert set(TRIGGERS) <= names
