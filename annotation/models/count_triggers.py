@@ -11,6 +11,8 @@ from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
+from annotation.models import work_triggers
+
 # An assignment in another state keeps its task from being offered to the same person again.
 _BLOCKS = "{a}.state NOT IN ('expired', 'taken_back')"
 _ADD = "INSERT INTO annotation_taskcount (batch_id, annotator_id, available, submitted)"
@@ -132,6 +134,7 @@ def _install(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
         for name, body in _SQLITE.items():
             schema_editor.execute(f"DROP TRIGGER IF EXISTS {name}", params=None)
             schema_editor.execute(f"CREATE TRIGGER {name} {body}", params=None)
+        _install_of_work(apps, schema_editor)
         return
     for name, (when, body) in _POSTGRESQL.items():
         schema_editor.execute(
@@ -142,9 +145,17 @@ def _install(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
         schema_editor.execute(f"DROP TRIGGER IF EXISTS {name} ON {_table(name)}", params=None)
         # A condition stands between FOR EACH ROW and EXECUTE.
         schema_editor.execute(f"CREATE TRIGGER {name} {when} EXECUTE FUNCTION {name}()", params=None)
+    _install_of_work(apps, schema_editor)
+
+
+def _install_of_work(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Those of work speak of the same tables, and came later."""
+    if "annotation_workcount" in schema_editor.connection.introspection.table_names():
+        work_triggers.install(apps, schema_editor)
 
 
 def _remove(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    work_triggers.remove(apps, schema_editor)
     is_postgresql = schema_editor.connection.vendor == "postgresql"
     for name in _SQLITE:
         schema_editor.execute(f"DROP TRIGGER IF EXISTS {name}" + f" ON {_table(name)}" * is_postgresql)

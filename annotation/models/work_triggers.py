@@ -3,8 +3,8 @@
 A row of WorkCount is one person's: whoever inserts their judgment may hold it until the commit. Rows of one statement
 are written in the order of their keys. A row of TaskTrouble is written by whoever holds its task.
 
-A migration that makes SQLite build annotation_judgment, annotation_assignment or annotation_task anew loses them:
-it runs `remove_work_triggers` before and `install_work_triggers` after (a test notices).
+A migration that makes SQLite build annotation_judgment, annotation_assignment or annotation_task anew loses them: it
+runs `remove_count_triggers` before and `install_count_triggers` after, which see to these as well (a test notices).
 """
 
 from django.db import migrations
@@ -91,7 +91,7 @@ def _table(name: str) -> str:
     return f"annotation_{name.split('_')[0]}"
 
 
-def _install(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+def install(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     if schema_editor.connection.vendor != "postgresql":
         for name, body in _SQLITE.items():
             schema_editor.execute(f"DROP TRIGGER IF EXISTS {name}", params=None)
@@ -107,7 +107,7 @@ def _install(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
         schema_editor.execute(f"CREATE TRIGGER {name} {when} EXECUTE FUNCTION {name}()", params=None)
 
 
-def _remove(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+def remove(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     is_postgresql = schema_editor.connection.vendor == "postgresql"
     for name in TRIGGERS:
         schema_editor.execute(f"DROP TRIGGER IF EXISTS {name}" + f" ON {_table(name)}" * is_postgresql)
@@ -117,12 +117,7 @@ def _remove(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 def install_work_triggers() -> migrations.RunPython:
     """A migration operation; backwards it removes them."""
-    return migrations.RunPython(_install, _remove)
-
-
-def remove_work_triggers() -> migrations.RunPython:
-    """The opposite."""
-    return migrations.RunPython(_remove, _install)
+    return migrations.RunPython(install, remove)
 
 
 def _fill(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:

@@ -11,7 +11,7 @@ from annotation.models.work_triggers import fill_work_counts, install_work_trigg
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0023_prompt_groups_in_order"),
+        ("annotation", "0024_adjudication"),
     ]
 
     operations = [
