@@ -11,7 +11,7 @@ from annotation.models.work_triggers import fill_work_counts, install_work_trigg
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0024_adjudication"),
+        ("annotation", "0026_assigning"),
     ]
 
     operations = [
