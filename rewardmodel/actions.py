@@ -1,12 +1,14 @@
 """What managers ask of reward models. Each action queues a run; the run's kind saves the result."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from annotation.datasets.descriptions import clean_card
 from annotation.datasets.files import dataset_manifest
 from annotation.datasets.supply import dataset_training_supply
 from annotation.models import PreferenceDataset, Response
+from annotation.preferences.rated_comparisons import RatingChoice
 from learning.interface.options import UserError, load_options
 from learning.interface.usable_comparisons import RankingLossName, shortfall
 from learning.interface.vocabulary import SPLITS
@@ -37,17 +39,19 @@ def train_reward_model(
     name: str,
     config: Mapping[str, Any],
     consensus: bool = False,
+    ratings: RatingChoice | None = None,
     processes: int = 1,
 ) -> Run:
     """Queue the training of a reward model that starts from `base` (a policy's or reward model's folder).
 
     One model for all of the `criteria`, on which the dataset's judgments are. `config` is RewardModelConfig as a
-    mapping; its model source and criterion are filled in here.
+    mapping; its model source and criterion are filled in here. With `ratings` it learns from ratings of single answers
+    too: what one annotator rated higher, of the answers to one prompt.
 
     Raises TooFewJudgments, also for one of the criteria alone, and BadRunConfig when the config does not load.
     """
     ranking_loss = _ranking_loss(config)
-    supply = dataset_training_supply(dataset, ranking_loss=ranking_loss, consensus=consensus)
+    supply = dataset_training_supply(dataset, ranking_loss=ranking_loss, consensus=consensus, ratings=ratings)
     if not supply.is_enough:
         raise TooFewJudgments(
             f"The dataset “{dataset.name}” has {shortfall(supply, ranking_loss)}: let annotators judge more tasks "
@@ -75,6 +79,7 @@ def train_reward_model(
             "base_artifact": base.pk,
             "name": name,
             "consensus": consensus,
+            **({"ratings": asdict(ratings)} if ratings else {}),
         },
         processes=processes,
     )

@@ -87,6 +87,18 @@ class TrainRewardModelForm(PresetForm):
         label="One merged comparison a task, not one a judgment",
         help_text="Annotators are weighed by how reliable they are.",
     )
+    ratings = forms.CharField(
+        required=False,
+        max_length=60,
+        label="Ratings of single answers, by this mark",
+        help_text="Its name in files. Of the answers to one prompt, what an annotator rated higher is better; equal "
+        "ratings are ties. Empty: ratings are left out.",
+    )
+    points_per_grade = forms.FloatField(
+        required=False,
+        label="Points of a rating that are one grade",
+        help_text="A pair's strength is its distance divided by this, at most 3. Empty: no strengths.",
+    )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
@@ -110,6 +122,8 @@ class TrainRewardModelForm(PresetForm):
                 "batches",
                 "annotator_kinds",
                 "consensus",
+                "ratings",
+                "points_per_grade",
                 "preset",
                 "processes",
             ]
@@ -125,10 +139,15 @@ class TrainRewardModelForm(PresetForm):
             "start": parameters.get("base_artifact"),
             "dataset": parameters.get("dataset"),
             "consensus": parameters.get("consensus", False),
+            "ratings": (parameters.get("ratings") or {}).get("mark", ""),
+            "points_per_grade": (parameters.get("ratings") or {}).get("points_per_grade"),
         }
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
+        points = values.get("points_per_grade")
+        if points is not None and not (values.get("ratings") and points > 0):
+            self.add_error("points_per_grade", "Give a number above 0, with the mark of the ratings.")
         if not values.get("dataset"):
             if not values.get("criteria") and self.only_criterion is None:
                 self.add_error("criteria", "Choose what the judgments are about.")
@@ -158,6 +177,8 @@ class TrainRewardModelForm(PresetForm):
             "preset": values["preset"],
             "assignments": self.assignments(),
             "consensus": values["consensus"],
+            "ratings": values["ratings"],
+            "points_per_grade": values["points_per_grade"],
             "processes": values["processes"] or 1,
             **self.judgments(),
         }

@@ -6,6 +6,7 @@ from typing import Any
 from annotation.datasets.files import dataset_comparisons
 from annotation.importing.usage import mark_demonstrations_used
 from annotation.models import PreferenceDataset
+from annotation.preferences.rated_comparisons import RatingChoice
 from annotation.records import demonstration_rows, response_rows
 from learning.interface import vocabulary
 from learning.interface.record_files import iterate_records
@@ -26,7 +27,10 @@ def _training_inputs(run: Run) -> Mapping[str, Any]:
     dataset = PreferenceDataset.objects.get(pk=run.parameters["dataset"], project=run.project)
     # The test split stays out of the trainer's sight altogether.
     comparisons = dataset_comparisons(
-        dataset, consensus=run.parameters["consensus"], splits=(vocabulary.TRAIN, vocabulary.VALIDATION)
+        dataset,
+        consensus=run.parameters["consensus"],
+        splits=(vocabulary.TRAIN, vocabulary.VALIDATION),
+        ratings=RatingChoice(**ratings) if (ratings := run.parameters.get("ratings")) else None,
     )
     inputs: dict[str, Any] = {"comparisons": (comparisons, COMPARISONS)}
     mark_demonstrations_used(run.project, f"run {run.pk}")

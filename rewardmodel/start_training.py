@@ -10,6 +10,7 @@ from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.files import dataset_batches, dataset_manifest
 from annotation.datasets.supply import TRAINING_PURPOSES
 from annotation.models import Batch, PreferenceDataset
+from annotation.preferences.rated_comparisons import RatingChoice
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
 from learning.interface.vocabulary import PERSON
@@ -42,14 +43,22 @@ def start_training(
     batches: Collection[Batch] | None = None,
     annotator_kinds: Collection[str] = (PERSON,),
     consensus: bool = False,
+    ratings: str = "",
+    points_per_grade: float | None = None,
     processes: int = 1,
 ) -> Run:
     """Queue a reward model's training on a frozen dataset, or on the judgments there are now, which are frozen first:
     those on the `criteria`, of the `batches` (None: all that are not excluded) and of these kinds of annotators.
+    `ratings`: the mark of single answers that it learns from as well (RatingChoice), empty: none.
 
     Raises ActionError, NoJudgments, TooFewJudgments, BadRunConfig.
     """
     config = reward_model_config(preset, assignments)
+    if points_per_grade is not None and not (ratings and points_per_grade > 0):
+        raise ActionError(
+            "Points per grade are a number above 0, and belong to ratings: name the mark too.",
+            code="bad_option",
+        )
     # Before judgments are frozen for nothing.
     try:
         load_options(RewardModelConfig, config)
@@ -81,6 +90,7 @@ def start_training(
         name=name,
         config=config,
         consensus=consensus,
+        ratings=RatingChoice(mark=ratings, points_per_grade=points_per_grade) if ratings else None,
         processes=processes,
     )
 

@@ -10,7 +10,9 @@ YES, NO = "true", "false"  # values of radio buttons; the script makes truth val
 
 @lru_cache(maxsize=256)
 def asked_context(asked: Asked, responses: int, criterion: str) -> dict[str, Any]:
-    """Of a task with so many answers, about this criterion. A version's settings never change, so that its context is made once."""
+    """Of a task with so many answers, about this criterion. A version's settings never change, so that its context is
+    made once.
+    """
     return {
         "marks": [_shown(mark) for mark in asked.marks_of(responses, criterion)],
         "confidence_points": list(range(1, asked.confidence_points + 1))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from annotation.datasets.shards import ROWS_PER_GROUP, describe_file
 from annotation.models import PreferenceDataset
 from annotation.preferences.comparisons import raw_comparisons
 from annotation.preferences.consensus import annotator_weights, consensus_comparisons
+from annotation.preferences.rated_comparisons import RatingChoice, rated_comparisons
 from annotation.record_columns import rows_as_written
 from learning.interface.record_rows import ComparisonRow, JudgmentRow
 from workspace.errors import ActionError
@@ -127,16 +129,23 @@ def find_dataset_faults(project: Project | None = None, *, read: bool = True) ->
 
 
 def dataset_comparisons(
-    dataset: PreferenceDataset, *, consensus: bool = False, splits: Collection[str] | None = None
+    dataset: PreferenceDataset,
+    *,
+    consensus: bool = False,
+    splits: Collection[str] | None = None,
+    ratings: RatingChoice | None = None,
 ) -> Iterator[ComparisonRow]:
     """COMPARISONS rows of a dataset: one a judgment, or one a task with annotators weighed by their
-    reliability.
+    reliability; and with `ratings` those of single answers, an annotator and prompt each, behind them.
 
     Reliability is estimated on the whole dataset, so that it is the same for every split.
     """
-    return comparisons_of(
+    compared = comparisons_of(
         lambda wanted: dataset_judgments(dataset, splits=wanted), consensus=consensus, splits=splits
     )
+    if ratings is None:
+        return compared
+    return chain(compared, rated_comparisons(dataset_judgments(dataset, splits=splits), ratings))
 
 
 def comparisons_of(

@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from annotation.datasets.files import comparisons_of, dataset_comparisons
 from annotation.models import Batch, PreferenceDataset, Task
+from annotation.preferences.rated_comparisons import RatingChoice
 from annotation.record_columns import judgment_rows
 from learning.interface.usable_comparisons import RankingLossName, TrainingSupply, training_supply
 from learning.interface.vocabulary import TRAIN
@@ -43,7 +44,12 @@ def current_training_supply(
 
 
 def dataset_training_supply(
-    dataset: PreferenceDataset, *, ranking_loss: RankingLossName, consensus: bool = False
+    dataset: PreferenceDataset,
+    *,
+    ranking_loss: RankingLossName,
+    consensus: bool = False,
+    ratings: RatingChoice | None = None,
 ) -> TrainingSupply:
     """Of a frozen dataset. Raises DatasetDamaged."""
-    return training_supply(dataset_comparisons(dataset, consensus=consensus, splits=(TRAIN,)), ranking_loss)
+    comparisons = dataset_comparisons(dataset, consensus=consensus, splits=(TRAIN,), ratings=ratings)
+    return training_supply(comparisons, ranking_loss)

@@ -108,6 +108,14 @@ class TrainBody(RunBody):
     consensus = serializers.BooleanField(
         default=False, help_text="One merged comparison a task, not one a judgment."
     )
+    ratings = serializers.CharField(
+        max_length=60,
+        required=False,
+        help_text="The mark of single answers' ratings that it learns from as well.",
+    )
+    points_per_grade = serializers.FloatField(
+        required=False, help_text="A rated pair's strength is its distance divided by this, at most 3."
+    )
 
 
 class RewardModelPresets(ProjectApiView):

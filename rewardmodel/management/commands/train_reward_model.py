@@ -55,6 +55,19 @@ class Command(ProjectCommand):
         parser.add_argument(
             "--consensus", action="store_true", help="one merged row a task, not one a judgment"
         )
+        parser.add_argument(
+            "--ratings",
+            default="",
+            metavar="MARK",
+            help="learn from ratings of single answers too: of the answers to one prompt, what an annotator gave more "
+            "points of this mark is better, equal points are a tie",
+        )
+        parser.add_argument(
+            "--points-per-grade",
+            type=float,
+            metavar="POINTS",
+            help="the strength of such a pair is the distance of its points divided by this, at most 3 (default: none)",
+        )
         add_execution_arguments(parser)
         parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
 
@@ -83,6 +96,8 @@ class Command(ProjectCommand):
             preset=options["preset"],
             assignments=execution_assignments(options, "runtime") + options["set"],
             consensus=options["consensus"],
+            ratings=options["ratings"],
+            points_per_grade=options["points_per_grade"],
             processes=asked_processes(options),
             **chosen,
         )

@@ -128,6 +128,8 @@ class TrainBodyRequest(TypedDict):
     batches: NotRequired[list[str]]
     annotator_kinds: NotRequired[list[Literal["person", "simulated", "ai"]]]
     consensus: NotRequired[bool]
+    ratings: NotRequired[str]
+    points_per_grade: NotRequired[float]
 
 
 class ListRewardModelsQuery(TypedDict):

@@ -1,0 +1,88 @@
+"""From ratings of single answers to comparisons: what one annotator rated higher, of the answers to one prompt.
+
+Pure, as annotation.preferences.comparisons. Never across annotators: one who gives sevens and one who gives fours for
+the same would make differences that nobody saw.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from annotation.preferences.comparisons import JudgmentRow, merge_judgments
+from annotation.preferences.weak_orders import MAX_STRENGTH, dense_ranks, ranks_to_tiers
+from learning.interface.record_rows import ComparisonRow
+
+MAX_TOGETHER = 9  # responses of one row, as a task has
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatingChoice:
+    """Which mark orders the answers. `points_per_grade`: how many of its points are one grade of strength (the grade of
+    a pair is its distance / points_per_grade, at most 3); None: no strengths.
+    """
+
+    mark: str
+    points_per_grade: float | None = None
+
+
+def rated_comparisons(judgments: Iterable[JudgmentRow], choice: RatingChoice) -> Iterator[ComparisonRow]:
+    """COMPARISONS rows of the ratings that count (current, not withdrawn, not surplus; one response): a row for each
+    annotator, prompt and criterion with two different answers rated, in the order of the first ratings. Equal ratings
+    are ties.
+
+    An answer that the annotator rated twice has the later rating. More than MAX_TOGETHER answers are divided into rows
+    of nearly equal size, in their order; answers of two rows are not compared. Holds the rated rows in memory.
+    """
+    groups: dict[tuple[str, ...], dict[str, tuple[JudgmentRow, float]]] = {}
+    for judgment in judgments:
+        score = _score(judgment, choice.mark)
+        if score is None:
+            continue
+        (response,) = judgment["responses"]
+        answer = json.dumps([response["text"], response.get("turns")], sort_keys=True)
+        prompt = json.dumps(judgment["prompt"], sort_keys=True)
+        key = (judgment["annotator"], judgment["annotator_kind"], judgment["criterion"], prompt)
+        groups.setdefault(key, {})[answer] = (judgment, score)
+    for rated in groups.values():
+        for together in _divided(list(rated.values())):
+            if len(together) > 1:
+                yield _comparison(together, choice.points_per_grade)
+
+
+def _score(judgment: JudgmentRow, mark: str) -> float | None:
+    if not judgment["is_current"] or judgment["withdrawn"] or judgment["surplus"]:
+        return None
+    if len(judgment["responses"]) != 1:
+        return None
+    marks: Mapping[str, float] = judgment["responses"][0]["marks"] or {}
+    value = marks.get(mark)
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _divided(rated: Sequence[Any]) -> list[Sequence[Any]]:
+    parts = -(-len(rated) // MAX_TOGETHER)
+    bounds = [len(rated) * part // parts for part in range(parts + 1)]
+    return [rated[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+
+
+def _comparison(rated: Sequence[tuple[JudgmentRow, float]], points_per_grade: float | None) -> ComparisonRow:
+    first = rated[0][0]
+    responses = [judgment["responses"][0] for judgment, _ in rated]
+    scores = [score for _, score in rated]
+    tiers = ranks_to_tiers(dense_ranks([-score for score in scores]))
+    as_ranked = {
+        **first,
+        "responses": responses,
+        "tiers": [[responses[place]["response_id"] for place in tier] for tier in tiers],
+        "strengths": [None] * (len(tiers) - 1),
+        "source_id": None,
+        "metadata": None,
+    }
+    row = merge_judgments(f"ratings/{first['judgment_id']}", [as_ranked], {})
+    if points_per_grade is not None:
+        row["grade"] = [
+            [min(MAX_STRENGTH, (a - b) / points_per_grade) if a > b else None for b in scores] for a in scores
+        ]
+    return row

@@ -1,0 +1,70 @@
+"""A reward model learns from ratings of single answers: by action, command, page and API alike."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.urls import reverse
+
+from annotation.importing.actions import import_comparisons
+from rewardmodel.actions import TooFewJudgments
+from rewardmodel.run_kinds import TRAIN
+from rewardmodel.start_training import start_training
+from runs.models import Artifact, Run
+from workspace.errors import ActionError
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+@pytest.fixture
+def base(project):
+    return Artifact.objects.create(project=project, kind="policy", path="base", sha256="0" * 64, size_bytes=1)
+
+
+@pytest.fixture
+def rated(project, max_, settings, tmp_path):
+    """Two people's ratings of two answers to each of four prompts; what one of them says is the other way round."""
+    settings.DATA_DIR = tmp_path / "data"
+    rows = [
+        {"prompt": f"Q{n}?", "response": text, "ratings": {"use": score}, "annotator": who, "split": "train"}
+        for n in range(4)
+        for who, scores in (("u", (5, 1)), ("v", (2, 3)))
+        for text, score in zip(("long", "short"), scores, strict=True)
+    ]
+    file = tmp_path / "ratings.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    import_comparisons(actor=max_, project=project, path=file, format="ratings")
+
+
+def test_ratings_become_comparisons_where_a_training_asks_for_them(project, criterion, max_, rated, base):
+    asked = {"actor": max_, "project": project, "base": base, "preset": "tiny", "criteria": [criterion]}
+    with pytest.raises(TooFewJudgments):
+        start_training(**asked, name="none")
+    with pytest.raises(TooFewJudgments):
+        start_training(**asked, name="other", ratings="tone")
+    for points, ratings in ((0.0, "use"), (1.0, "")):
+        with pytest.raises(ActionError, match="Points per grade"):
+            start_training(**asked, name="bad", ratings=ratings, points_per_grade=points)
+    run = start_training(**asked, name="taste", ratings="use", points_per_grade=2)
+    comparisons, _ = TRAIN.build_inputs(run)["comparisons"]
+    rows = list(comparisons)
+    assert len(rows) == 8
+    assert [(row["responses"], row["ranks"]) for row in rows[:2]] == [
+        (["long", "short"], [0, 1]),
+        (["long", "short"], [1, 0]),
+    ]
+    assert [row["grade"] for row in rows[:2]] == [[[None, 2.0], [None, None]], [[None, None], [0.5, None]]]
+
+
+def test_the_command_and_the_page_ask_for_the_same(project, criterion, max_, rated, base, client, tmp_path):
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "config.json").write_text("{}")
+    start = ("--start", str(tmp_path / "policy"))
+    with pytest.raises(CommandError, match="has no judgments|can learn|needs"):
+        call_command("train_reward_model", project.slug, "none", *start)
+    call_command("train_reward_model", project.slug, "one", *start, "--ratings", "use")
+    asked = {"mark": "use", "points_per_grade": None}
+    assert Run.objects.get(title="Train one").parameters["ratings"] == asked
+    client.force_login(max_)
+    page = reverse("reward_models:train", args=[project.slug])
+    assert b"Ratings of single answers" in client.get(page).content
