@@ -150,3 +150,16 @@ class InvalidTraining(ActionError):
     """A training that nobody could pass, or a step of one that does not fit."""
 
     code = "invalid_training"
+
+
+class ConversationRefused(ActionError):
+    """A live conversation that cannot be begun, or cannot go on as asked."""
+
+    code = "conversation_refused"
+
+
+class ConversationChanged(ActionError):
+    """It has gone on meanwhile, in another window."""
+
+    code = "conversation_changed"
+    is_conflict = True

@@ -162,6 +162,14 @@ SETTINGS = {setting.name: setting for setting in (
     _setting("SCORER_HOST", "text", "127.0.0.1", "address of the worker's machine on which its reward models listen; "
              "where the site runs on another machine, one that the site reaches over a private network; `hostname`: "
              "the machine's own name"),
+    # Policies as a service, for live conversations
+    _setting("POLICY_SERVER_MAX_MODELS", "integer", 2, "how many policies the workers keep loaded together to answer "
+             "in live conversations; the one that was not used for longest makes room; `0`: no live conversations",
+             minimum=0),
+    _setting("POLICY_SERVER_IDLE_MINUTES", "number", 15.0, "a policy that answered nobody for so long is unloaded",
+             minimum=0.01),
+    _setting("POLICY_SERVER_HOST", "text", "127.0.0.1", "address of the worker's machine on which its policies listen, "
+             "as ROUNDTABLE_SCORER_HOST"),
 )}
 # fmt: on
 

@@ -300,6 +300,11 @@ SCORER_WAIT_SECONDS: float = env.read("SCORER_WAIT_SECONDS")
 SCORER_TIMEOUT_SECONDS: float = env.read("SCORER_TIMEOUT_SECONDS")
 SCORER_HOST: str = env.read("SCORER_HOST")
 
+# Policies as a service (policy_training/serving).
+POLICY_SERVER_MAX_MODELS: int = env.read("POLICY_SERVER_MAX_MODELS")
+POLICY_SERVER_IDLE_MINUTES: float = env.read("POLICY_SERVER_IDLE_MINUTES")
+POLICY_SERVER_HOST: str = env.read("POLICY_SERVER_HOST")
+
 ACCESS_LOG: bool = env.read("ACCESS_LOG")
 # Pushes to the Hugging Face Hub where who asks gives no token of their own.
 HUB_TOKEN: str = env.read("HUB_TOKEN")

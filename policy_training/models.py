@@ -6,6 +6,7 @@ from django.db.models import F, Q
 from annotation.models import Source
 from rewardmodel.models import RewardModel
 from runs.models import Artifact, Run
+from runs.serving.service import Service
 from workspace.cards import MAX_LICENCE_CHARACTERS
 from workspace.models import Project
 
@@ -62,3 +63,16 @@ class PolicyEvaluation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.policy} by {self.reward_model} on {self.prompt_set}"
+
+
+class PolicyServing(Service):
+    """A policy as a service: kept loaded for conversations (annotation.conversation)."""
+
+    audit_name = "policy"
+
+    policy = models.OneToOneField(Policy, on_delete=models.CASCADE, related_name="serving")
+    n_tokens = models.PositiveBigIntegerField(default=0)
+
+    @property
+    def subject(self) -> Policy:
+        return self.policy

@@ -10,6 +10,7 @@ from annotation.models.assigning import (
     ToAcknowledge,
 )
 from annotation.models.assignments import Assignment, QueueCursor
+from annotation.models.conversations import Conversation, ConversationTurn, LiveBatch, TurnAnswer
 from annotation.models.counts import TaskCount, TaskTrouble, WorkCount
 from annotation.models.datasets import PreferenceDataset
 from annotation.models.imports import Import, ImportQuerySet
@@ -52,6 +53,8 @@ __all__ = [
     "Batch",
     "BatchQuerySet",
     "ContentOptOut",
+    "Conversation",
+    "ConversationTurn",
     "CurrentJudgment",
     "Demonstration",
     "GoldJudgment",
@@ -59,6 +62,7 @@ __all__ = [
     "ImportQuerySet",
     "Judgment",
     "JudgmentQuerySet",
+    "LiveBatch",
     "PreferenceDataset",
     "Prompt",
     "PromptGroupKey",
@@ -84,6 +88,7 @@ __all__ = [
     "Text",
     "Training",
     "TrainingAnswer",
+    "TurnAnswer",
     "Upload",
     "WorkCount",
     "hash_messages",

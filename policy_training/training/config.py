@@ -154,6 +154,28 @@ class SampleConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServeConfig:
+    """Options of `serve_policy`: a policy that stays loaded and answers conversations."""
+
+    policy: ModelSource
+    host: str = "127.0.0.1"  # address to listen on
+    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
+    max_prompt_tokens: int = (
+        2048  # longer conversations lose their earliest turns; less where the model's context is
+    )
+    max_response_tokens: int = 1024  # what one answer may ask for at most
+    max_waiting_requests: int = 64
+    # Nobody has asked what an answer says by now for so long: it is not written any further.
+    abandoned_after_seconds: float = 60.0
+    # It ends by itself when nobody has asked for its status for so long: who started it is gone.
+    orphaned_after_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("max_prompt_tokens", "max_response_tokens", "max_waiting_requests"):
+            require_at_least(name, getattr(self, name), 1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
     """Options of `evaluate`: sample on held-out prompts, score, and measure the KL to a reference."""
 

@@ -89,7 +89,6 @@ def sample_responses(
     return [response for group in groups for response in group]
 
 
-@torch.no_grad()
 def _sample_batch(
     policy: Any,
     prompts: Sequence[tuple[str, list[int]]],
@@ -99,41 +98,89 @@ def _sample_batch(
     pad_id: int,
     before_token: Callable[[], None],
 ) -> list[SampledResponse]:
-    options, n_samples, R = request.options, request.n_samples, request.max_response_tokens
-    token_ids = [ids for _, ids in prompts]
-    decoder = start_decoding(policy, token_ids, n_samples, R, pad_id=pad_id)
-    device = decoder.first_logits_BV.device
-    prompt_of_row_N = torch.arange(len(prompts), device=device).repeat_interleave(n_samples)
-    logits_NV = decoder.first_logits_BV[prompt_of_row_N]
-    ids_BT, is_token_BT = left_padded(token_ids, pad_id, device)
-    counts_prompt = options.repetition_penalty_scope == "prompt_and_response"
-    penalised_BT = is_token_BT if counts_prompt else torch.zeros_like(is_token_BT)
-    seen_NV = _seen_tokens(logits_NV.shape[-1], ids_BT, penalised_BT)[prompt_of_row_N]
-    noise_NR = _batch_noise(request.seed, prompts, n_samples, R).to(device)
-
-    written = _GenerationBuffer(rows=len(prompt_of_row_N), max_tokens=R, device=device)
-    active_rows_N = torch.arange(len(prompt_of_row_N), device=device)  # row of the decoder -> row written
-    has_ended_N = torch.zeros_like(active_rows_N, dtype=torch.bool)
-    for step in range(R):
+    batch = SamplingBatch(
+        policy,
+        [token_ids for _, token_ids in prompts],
+        request.options,
+        _batch_noise(request.seed, prompts, request.n_samples, request.max_response_tokens),
+        n_samples=request.n_samples,
+        eos_id=eos_id,
+        pad_id=pad_id,
+    )
+    before_token()
+    while batch.step():
         before_token()
-        logprobs_NV = (logits_NV.float() / options.temperature).log_softmax(dim=-1)
-        choices_NV = _warped_probabilities(logits_NV, logprobs_NV, seen_NV, options)
-        token_N = _sample_inverse_cdf(choices_NV, noise_NR[active_rows_N, step])
+    return batch.written.responses(prompts, request.n_samples, eos_id)
+
+
+class SamplingBatch:
+    """Samples that are drawn together, a token of each a step; `noise_NR` says which, and R how long they may get.
+
+    The caller chooses precision and autocast, and the policy is in evaluation mode.
+    """
+
+    @torch.no_grad()
+    def __init__(
+        self,
+        policy: Any,
+        prompts: Sequence[list[int]],
+        options: SamplingOptions,
+        noise_NR: Tensor,
+        *,
+        n_samples: int,
+        eos_id: int,
+        pad_id: int,
+    ) -> None:
+        self.options, self.eos_id = options, eos_id
+        self.max_tokens = noise_NR.shape[1]
+        self._decoder = start_decoding(policy, prompts, n_samples, self.max_tokens, pad_id=pad_id)
+        device = self._decoder.first_logits_BV.device
+        prompt_of_row_N = torch.arange(len(prompts), device=device).repeat_interleave(n_samples)
+        self._logits_NV = self._decoder.first_logits_BV[prompt_of_row_N]
+        ids_BT, is_token_BT = left_padded(prompts, pad_id, device)
+        counts_prompt = options.repetition_penalty_scope == "prompt_and_response"
+        penalised_BT = is_token_BT if counts_prompt else torch.zeros_like(is_token_BT)
+        self._seen_NV = _seen_tokens(self._logits_NV.shape[-1], ids_BT, penalised_BT)[prompt_of_row_N]
+        self._noise_NR = noise_NR.to(device)
+        self.written = _GenerationBuffer(rows=len(prompt_of_row_N), max_tokens=self.max_tokens, device=device)
+        # Row of the decoder -> row written.
+        self._active_rows_N = torch.arange(len(prompt_of_row_N), device=device)
+        self._has_ended_N = torch.zeros_like(self._active_rows_N, dtype=torch.bool)
+        self._token_N = torch.zeros_like(self._active_rows_N)
+        self.steps = 0
+
+    @torch.no_grad()
+    def step(self) -> bool:
+        """Draw the next token of each row that has not ended; whether any goes on after it."""
+        if self.steps:
+            self._logits_NV = self._decoder.next_logits(self._token_N)
+        logprobs_NV = (self._logits_NV.float() / self.options.temperature).log_softmax(dim=-1)
+        choices_NV = _warped_probabilities(self._logits_NV, logprobs_NV, self._seen_NV, self.options)
+        token_N = _sample_inverse_cdf(choices_NV, self._noise_NR[self._active_rows_N, self.steps])
         logprob_N = logprobs_NV.gather(1, token_N[:, None]).squeeze(1)
-        written.write(step, active_rows_N[~has_ended_N], token_N[~has_ended_N], logprob_N[~has_ended_N])
-        has_ended_N = has_ended_N | (token_N == eos_id)
-        n_active = int((~has_ended_N).sum())
-        if n_active == 0 or step == R - 1:
-            break
-        seen_NV.scatter_(1, token_N[:, None], True)
-        if n_active < COMPACTION_THRESHOLD * len(active_rows_N):
-            active = (~has_ended_N).nonzero().squeeze(1)
-            decoder.keep_rows(active)
-            active_rows_N, token_N, has_ended_N, seen_NV = (
-                x[active] for x in (active_rows_N, token_N, has_ended_N, seen_NV)
+        goes_on_N = ~self._has_ended_N
+        self.written.write(
+            self.steps, self._active_rows_N[goes_on_N], token_N[goes_on_N], logprob_N[goes_on_N]
+        )
+        self._has_ended_N = self._has_ended_N | (token_N == self.eos_id)
+        self.steps += 1
+        n_active = int((~self._has_ended_N).sum())
+        if n_active == 0 or self.steps == self.max_tokens:
+            return False
+        self._seen_NV.scatter_(1, token_N[:, None], True)
+        self._token_N = token_N
+        if n_active < COMPACTION_THRESHOLD * len(self._active_rows_N):
+            active = (~self._has_ended_N).nonzero().squeeze(1)
+            self._decoder.keep_rows(active)
+            self._active_rows_N, self._token_N, self._has_ended_N, self._seen_NV = (
+                x[active] for x in (self._active_rows_N, self._token_N, self._has_ended_N, self._seen_NV)
             )
-        logits_NV = decoder.next_logits(token_N)
-    return written.responses(prompts, n_samples, eos_id)
+        return True
+
+    def end_rows(self, rows: Sequence[int]) -> None:
+        """Draw nothing more for these rows, as written; they keep what they have."""
+        ended = torch.tensor(list(rows), dtype=torch.long, device=self._active_rows_N.device)
+        self._has_ended_N = self._has_ended_N | torch.isin(self._active_rows_N, ended)
 
 
 class _GenerationBuffer:

@@ -14,9 +14,9 @@ from learning.interface.options import UserError
 from rewardmodel.models import RewardModel, Serving
 from rewardmodel.run_kinds import SCORE
 from rewardmodel.serving.actions import start_serving
-from rewardmodel.serving.client import ScorerUnreachable, ask_rewards
 from rewardmodel.serving.errors import ScorerUnavailable
 from runs.models import Worker
+from runs.serving.client import MARGIN_SECONDS, ServerUnreachable, exchange
 from workspace.models import User
 
 State = Serving.State
@@ -59,8 +59,9 @@ def _ask(serving: Serving, texts: Mapping[str, Any]) -> dict[str, Any] | None:
     """None: this scorer has ended, or is about to."""
     seconds = settings.SCORER_TIMEOUT_SECONDS
     try:
-        answer = ask_rewards(serving.address, serving.secret, texts, seconds)
-    except ScorerUnreachable:
+        body = {**texts, "seconds": seconds}
+        answer = exchange("POST", "/score", serving.address, serving.secret, body, seconds + MARGIN_SECONDS)
+    except ServerUnreachable:
         return None
     message = str(answer.body.get("message", ""))
     if answer.status == 200:

@@ -1,4 +1,4 @@
-"""manage.py worker: executes runs, advances rounds, sweeps lapsed leases, serves reward models.
+"""manage.py worker: executes runs, advances rounds, sweeps lapsed leases, serves models.
 
 Start as many as there are machines.
 """
@@ -10,10 +10,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
+from policy_training.serving.kind import POLICY_SERVERS
 from rewardmodel.run_kinds import SCORE
-from rewardmodel.serving.keeper import keeping_scorers
+from rewardmodel.serving.kind import SCORERS
 from rounds.worker_tasks import RUN_KINDS, periodic_tasks
 from runs.os_processes import refuse_inspection
+from runs.serving.keeper import keeping_services
 from runs.worker import run_worker
 from workspace.commands import require_migrated_database
 
@@ -31,7 +33,8 @@ class Command(BaseCommand):
             "--kinds",
             nargs="+",
             choices=sorted(kind.name for kind in RUN_KINDS),
-            help=f"execute only these kinds of run; reward models are served where {SCORE.name} is one of them",
+            help="execute only these kinds of run; reward models and policies are served where "
+            f"{SCORE.name} is one of them",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -42,7 +45,7 @@ class Command(BaseCommand):
         kinds = options["kinds"]
         serves = not options["once"] and (kinds is None or SCORE.name in kinds)
         try:
-            with keeping_scorers() if serves else nullcontext():
+            with keeping_services([SCORERS, POLICY_SERVERS]) if serves else nullcontext():
                 executed = run_worker(RUN_KINDS, periodic_tasks, once=options["once"], only=kinds)
         except OperationalError as error:
             raise CommandError(f"The database does not answer: {error}") from error

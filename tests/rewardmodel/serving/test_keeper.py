@@ -6,12 +6,13 @@ import stat
 import pytest
 
 from rewardmodel.models import Serving
-from rewardmodel.serving import keeper as keeping
 from rewardmodel.serving.actions import start_serving
-from rewardmodel.serving.keeper import ScorerKeeper
-from rewardmodel.serving.scorer_process import ScorerProcess
+from rewardmodel.serving.kind import SCORERS
 from runs.launchers import LocalLauncher, Process
 from runs.options import WorkerOptions
+from runs.serving import keeper as keeping
+from runs.serving.keeper import ServiceKeeper
+from runs.serving.server_process import ServerProcess
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -33,10 +34,10 @@ class NoProcess(LocalLauncher):
 def keeper(monkeypatch):
     # The connection is the test's own, and so are its transactions.
     monkeypatch.setattr(keeping, "close_old_connections", lambda: None)
-    return ScorerKeeper(WorkerOptions.from_settings(), NoProcess())
+    return ServiceKeeper([SCORERS], WorkerOptions.from_settings(), NoProcess())
 
 
-@pytest.mark.parametrize("place", ["require_recorded", "ScorerProcess"])
+@pytest.mark.parametrize("place", ["require_recorded", "ServerProcess"])
 def test_a_start_that_nobody_foresaw_to_fail_counts_as_a_failure(
     keeper, make_model, max_, monkeypatch, place
 ):
@@ -55,7 +56,7 @@ def test_a_start_that_nobody_foresaw_to_fail_counts_as_a_failure(
 
 def test_a_scorers_secret_is_its_own_users_alone_from_its_creation_on(make_model, max_, keeper, monkeypatch):
     serving = start_serving(actor=max_, reward_model=make_model("taste"))
-    scorer = ScorerProcess(serving, keeper.launcher, stop_grace_seconds=1)
+    scorer = ServerProcess(SCORERS, serving, keeper.launcher, stop_grace_seconds=1)
     created = []
     real = os.open
 

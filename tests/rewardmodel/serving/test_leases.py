@@ -9,15 +9,16 @@ from django.utils import timezone
 from rewardmodel.models import Serving
 from rewardmodel.serving.actions import start_serving, stop_serving
 from rewardmodel.serving.errors import ServingRefused
-from rewardmodel.serving.leases import (
-    LostServing,
-    claim_serving,
-    end_serving,
+from rewardmodel.serving.kind import SCORERS
+from runs.launchers import Process
+from runs.serving.leases import (
+    LostService,
+    claim_service,
+    end_service,
     record_ready,
-    record_scorer,
+    record_server,
     renew,
 )
-from runs.launchers import Process
 from workspace.database import database_now_plus
 from workspace.models import AuditEvent
 
@@ -25,7 +26,7 @@ pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
 
 def claim(name="first"):
-    return claim_serving(worker_name=name, host="here", lease_seconds=30)
+    return claim_service(SCORERS, worker_name=name, host="here", lease_seconds=30)
 
 
 def audited():
@@ -47,7 +48,7 @@ def ready(start):
 
     def ready(name, *, ready_for=100.0, unused_for=None):
         start(name)
-        serving = claim().serving
+        serving = claim().service
         record_ready(serving, address="127.0.0.1:1", secret="s", lease_seconds=30)
         Serving.objects.filter(pk=serving.pk).update(
             ready_at=database_now_plus(-ready_for),
@@ -87,19 +88,19 @@ def test_a_stop_that_is_not_carried_out_yet_is_taken_back_by_a_start(ready, max_
 def test_one_worker_has_it_and_the_next_one_only_when_its_lease_has_lapsed(start):
     start("taste")
     first = claim("first")
-    assert (first.serving.state, first.serving.fence, first.previous_process) == ("starting", 1, None)
+    assert (first.service.state, first.service.fence, first.previous_process) == ("starting", 1, None)
     assert claim("second") is None
-    record_scorer(first.serving, Process(host="here", pid=4321, identity="boot:1"), "here", 30)
+    record_server(first.service, Process(host="here", pid=4321, identity="boot:1"), "here", 30)
     Serving.objects.update(lease_until=Now() - timedelta(seconds=1))
     second = claim("second")
-    assert (second.serving.fence, second.serving.worker_name) == (2, "second")
+    assert (second.service.fence, second.service.worker_name) == (2, "second")
     assert second.previous_process == Process(host="here", pid=4321, identity="boot:1")
     for write in (
-        lambda: renew(first.serving, 30),
-        lambda: record_ready(first.serving, address="127.0.0.1:1", secret="s", lease_seconds=30),
-        lambda: end_serving(first.serving, "stopped"),
+        lambda: renew(first.service, 30),
+        lambda: record_ready(first.service, address="127.0.0.1:1", secret="s", lease_seconds=30),
+        lambda: end_service(first.service, "stopped"),
     ):
-        with pytest.raises(LostServing):
+        with pytest.raises(LostService):
             write()
     assert Serving.objects.get().fence == 2
 
@@ -112,8 +113,8 @@ def test_the_least_recently_used_one_makes_room(ready, start, settings):
     asked = Serving.objects.filter(stop_requested=True)
     # Never used since it was ready, a minute ago: longer than the 50 s of the other.
     assert [serving.pk for serving in asked] == [never.pk]
-    end_serving(never, "stopped", reason="to make room")
-    assert claim().serving.reward_model.name == "next"
+    end_service(never, "stopped", reason="to make room")
+    assert claim().service.reward_model.name == "next"
     assert {serving.pk for serving in Serving.objects.filter(state="ready")} == {old.pk, used.pk}
 
 
@@ -129,7 +130,7 @@ def test_a_model_that_was_just_loaded_answers_before_it_makes_room(ready, start,
 def test_three_failures_in_a_row_end_it_for_a_while(start):
     start("taste")
     for number in (1, 2, 3):
-        end_serving(claim().serving, "waiting", error=f"It broke, {number}.")
+        end_service(claim().service, "waiting", error=f"It broke, {number}.")
     serving = Serving.objects.get()
     assert (serving.state, serving.error, serving.failures) == ("failed", "It broke, 3.", 3)
     assert 50 < (serving.retry_at - timezone.now()).total_seconds() <= 60

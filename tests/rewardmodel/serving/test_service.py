@@ -10,9 +10,10 @@ import pytest
 from django.db import connection
 
 from rewardmodel.models import Serving
-from rewardmodel.serving.scorer_process import serving_tag
+from rewardmodel.serving.kind import SCORERS
 from rewardmodel.training.scoring import RewardScorer
 from runs.os_processes import end_processes, pids_of_run
+from runs.serving.server_process import service_tag
 from tests.rewardmodel.serving.conftest import LIMITS
 from tests.runs.conftest import until
 from workspace.models import AuditEvent
@@ -56,7 +57,7 @@ def start_worker(tmp_path):
         worker.kill()
         worker.wait()
     for serving in Serving.objects.all():
-        end_processes(serving_tag(serving), 10_000, None, "")
+        end_processes(service_tag(SCORERS, serving), 10_000, None, "")
 
 
 def test_a_served_model_outlives_its_scorer_and_its_worker_and_ends_unused(
@@ -84,7 +85,7 @@ def test_a_served_model_outlives_its_scorer_and_its_worker_and_ends_unused(
     )
     score()  # the request that has it loaded
     assert (serving().fence, serving().state) == (1, "ready")
-    tag = serving_tag(serving())
+    tag = service_tag(SCORERS, serving())
 
     os.kill(serving().pid, signal.SIGKILL)
     score()  # waits for the next scorer

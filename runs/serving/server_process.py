@@ -1,4 +1,4 @@
-"""One scorer as its worker has it: the folder it is started on, the process, what it says of itself."""
+"""One server of a model as its worker has it: the folder it is started on, the process, what it says of itself."""
 
 import json
 import os
@@ -11,54 +11,34 @@ from typing import Any
 from django.conf import settings
 
 from learning.interface.atomic_files import write_json_atomically
-from learning.interface.options import load_options, options_to_dict
-from learning.interface.training_options import BatchOptions, RuntimeOptions
-from rewardmodel.models import RewardModel, Serving
-from rewardmodel.serving.client import ask_status
-from rewardmodel.training.config import ServeConfig
 from runs.launchers import Launch, Launcher, Process
 from runs.models import Run
+from runs.serving.client import ask_status
+from runs.serving.service import Service, ServiceKind
 
-MODULE = "rewardmodel.training.serve_scores"
-FOLDER = "scorers"  # under DATA_DIR
 
-
-def serving_tag(serving: Serving) -> str:
+def service_tag(kind: ServiceKind, service: Service) -> str:
     """What its processes carry. As a run's, not to be taken for that of another installation."""
-    return f"scorer-{serving.pk}@{Run.tag_of_installation()}"
+    return f"{kind.name}-{service.pk}@{Run.tag_of_installation()}"
 
 
-def serve_config(reward_model: RewardModel, *, orphaned_after_seconds: float) -> dict[str, Any]:
-    """As the model was trained and is scored here: the same limits, device and precision. One process."""
-    asked = reward_model.produced_by.config
-    batch = load_options(BatchOptions, asked.get("batch", {}), where="batch")
-    trained = load_options(RuntimeOptions, asked.get("runtime", {}), where="runtime")
-    return options_to_dict(
-        ServeConfig(
-            model_path=str(reward_model.artifact.absolute_path),
-            host=socket.gethostname() if settings.SCORER_HOST == "hostname" else settings.SCORER_HOST,
-            batch=batch,
-            runtime=RuntimeOptions(threads=trained.threads, dtype=trained.dtype, device=trained.device),
-            orphaned_after_seconds=orphaned_after_seconds,
-        )
-    )
+class ServerProcess:
+    """Started once; a server that is started again is another one, with a folder and a secret of its own."""
 
-
-class ScorerProcess:
-    """Started once; a scorer that is started again is another one, with a folder and a secret of its own."""
-
-    def __init__(self, serving: Serving, launcher: Launcher, *, stop_grace_seconds: float) -> None:
+    def __init__(
+        self, kind: ServiceKind, service: Service, launcher: Launcher, *, stop_grace_seconds: float
+    ) -> None:
         self.launcher = launcher
         self.secret = secrets.token_urlsafe(32)
-        self.directory = Path(settings.DATA_DIR) / FOLDER / f"{serving.pk}-{serving.fence}"
+        self.directory = Path(settings.DATA_DIR) / kind.folder / f"{service.pk}-{service.fence}"
         self.launch = Launch(
-            module=MODULE,
+            module=kind.module,
             directory=self.directory,
             working_directory=settings.BASE_DIR,
-            tag=serving_tag(serving),
-            fence=serving.fence,
+            tag=service_tag(kind, service),
+            fence=service.fence,
             processes=1,
-            threads=serving.reward_model.produced_by.threads,
+            threads=kind.threads(service),
             stop_grace_seconds=stop_grace_seconds,
             environment=tuple(settings.RUN_ENVIRONMENT_ALLOWLIST),
         )
@@ -72,7 +52,7 @@ class ScorerProcess:
             shutil.rmtree(folder, ignore_errors=True)
         self.directory.mkdir(parents=True)
         write_json_atomically(self.directory / "config.json", config)
-        # From its creation on nobody else's to read, whatever the umask: who has it may ask the scorer.
+        # From its creation on nobody else's to read, whatever the umask: who has it may ask the server.
         handle = os.open(self.directory / "secret", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(handle, "w") as file:
             file.write(self.secret)
@@ -93,7 +73,7 @@ class ScorerProcess:
         return self.address
 
     def status(self) -> dict[str, Any]:
-        """Raises ScorerUnreachable."""
+        """Raises ServerUnreachable."""
         return ask_status(self.address, self.secret)
 
     def ask_to_stop(self) -> None:
@@ -108,3 +88,8 @@ class ScorerProcess:
 
     def forget_folder(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def listening_host(host: str) -> str:
+    """The address that the setting names."""
+    return socket.gethostname() if host == "hostname" else host

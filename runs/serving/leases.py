@@ -1,67 +1,69 @@
-"""What workers write to the services of reward models: claim, renew, ready, ended. Every write is conditional on the
+"""What workers write to the services of models: claim, renew, ready, ended. Every write is conditional on the
 fence, so that a worker that was frozen or declared dead finds out by changing nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from learning.interface.text import replace_unstorable_characters
-from rewardmodel.models import Serving, ServingQuerySet
 from runs.launchers import Process
+from runs.serving.service import Service, ServiceKind, ServiceQuerySet
 from workspace.actions import record_audit
 from workspace.database import database_now_plus
 
-State = Serving.State
+State = Service.State
 # A model that has just been loaded answers those who waited for it before it makes room for the next one.
 LEAST_SERVED_SECONDS = 5.0
 MAX_FAILURES = 3  # in a row, before a manager, or the next request after a while, has to ask again
 RETRY_SECONDS = 60.0
 
 
-class LostServing(Exception):
-    """The service belongs to another worker now: end the scorer and touch nothing."""
+class LostService(Exception):
+    """The service belongs to another worker now: end the server and touch nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServingClaim:
-    serving: Serving
+class ServiceClaim:
+    service: Service
     previous_process: Process | None
 
 
 @transaction.atomic
-def claim_serving(*, worker_name: str, host: str, lease_seconds: float) -> ServingClaim | None:
+def claim_service(
+    kind: ServiceKind, *, worker_name: str, host: str, lease_seconds: float
+) -> ServiceClaim | None:
     """The next service that waits or was left behind, now this worker's under a new fence.
 
     None when there is none, or no room; then the least recently used one is asked to make room.
     """
-    if not Serving.objects.claimable().exists():
+    if not kind.model.objects.claimable().exists():
         return None
     # All of them, so that no two workers count the same room.
     rows = list(
-        Serving.objects.select_for_update()
+        kind.model.objects.select_for_update()
         .exclude(state__in=[State.STOPPED, State.FAILED])
         .order_by("requested_at", "pk")
     )
     kept = [row for row in rows if row.state in (State.STARTING, State.READY)]
-    claimable = set(Serving.objects.claimable().values_list("pk", flat=True))
+    claimable = set(kind.model.objects.claimable().values_list("pk", flat=True))
     abandoned = [row for row in kept if row.pk in claimable]
     waiting = [row for row in rows if row.state == State.WAITING]
     if abandoned:
         found = abandoned[0]
-    elif len(kept) < settings.SCORER_MAX_MODELS and waiting:
+    elif len(kept) < kind.max_models() and waiting:
         found = waiting[0]
     else:
         if waiting and not any(row.stop_requested for row in kept):
-            _make_room(kept)
+            _make_room(kind, kept)
         return None
     previous = Process(host=found.host, pid=found.pid, identity=found.process_identity) if found.pid else None
     changed = (
-        Serving.objects.claimable()
+        kind.model.objects.claimable()
         .filter(pk=found.pk, fence=found.fence)
         .update(
             state=State.STARTING,
@@ -76,41 +78,40 @@ def claim_serving(*, worker_name: str, host: str, lease_seconds: float) -> Servi
     )
     if not changed:
         return None
-    serving = Serving.objects.select_related(
-        "reward_model__artifact", "reward_model__produced_by", "reward_model__project", "requested_by"
-    ).get(pk=found.pk)
-    return ServingClaim(serving=serving, previous_process=previous)
+    service = kind.model.objects.select_related(*kind.related, "requested_by").get(pk=found.pk)
+    return ServiceClaim(service=service, previous_process=previous)
 
 
-def _make_room(kept: list[Serving]) -> None:
-    settled = Serving.objects.filter(
+def _make_room(kind: ServiceKind, kept: list[Any]) -> None:
+    settled = kind.model.objects.filter(
         pk__in=[row.pk for row in kept],
         state=State.READY,
         ready_at__lt=database_now_plus(-LEAST_SERVED_SECONDS),
     )
     longest_unused = settled.order_by(Coalesce("last_used_at", "ready_at"), "pk").first()
     if longest_unused is not None:
-        Serving.objects.filter(pk=longest_unused.pk).update(stop_requested=True)
+        kind.model.objects.filter(pk=longest_unused.pk).update(stop_requested=True)
 
 
-def still_kept(serving: Serving) -> ServingQuerySet:
-    return Serving.objects.kept().filter(pk=serving.pk, fence=serving.fence)
+def still_kept(service: Service) -> ServiceQuerySet:
+    kept: ServiceQuerySet = type(service).objects.kept().filter(pk=service.pk, fence=service.fence)
+    return kept
 
 
-def renew(serving: Serving, lease_seconds: float, **changes: Any) -> bool:
-    """Renew the lease, with what changed; whether a stop was asked for. Raises LostServing."""
-    if not still_kept(serving).update(lease_until=database_now_plus(lease_seconds), **changes):
-        raise LostServing
-    stop = still_kept(serving).values_list("stop_requested", flat=True).first()
+def renew(service: Service, lease_seconds: float, **changes: Any) -> bool:
+    """Renew the lease, with what changed; whether a stop was asked for. Raises LostService."""
+    if not still_kept(service).update(lease_until=database_now_plus(lease_seconds), **changes):
+        raise LostService
+    stop = still_kept(service).values_list("stop_requested", flat=True).first()
     if stop is None:
-        raise LostServing
+        raise LostService
     return stop
 
 
-def record_scorer(serving: Serving, process: Process | None, host: str, lease_seconds: float) -> None:
+def record_server(service: Service, process: Process | None, host: str, lease_seconds: float) -> None:
     """What was started, so that a successor can end it; None: nothing of it lives."""
     renew(
-        serving,
+        service,
         lease_seconds,
         host=process.host if process else host,
         pid=process.pid if process else None,
@@ -118,30 +119,37 @@ def record_scorer(serving: Serving, process: Process | None, host: str, lease_se
     )
 
 
-def record_ready(serving: Serving, *, address: str, secret: str, lease_seconds: float) -> bool:
+def record_ready(
+    service: Service,
+    *,
+    address: str,
+    secret: str,
+    lease_seconds: float,
+    counts: Mapping[str, int] | None = None,
+) -> bool:
+    """`counts`: what it has done so far, of this server's life alone."""
     return renew(
-        serving,
+        service,
         lease_seconds,
         state=State.READY,
         address=address,
         secret=secret,
         ready_at=Now(),
-        n_requests=0,
-        n_rewards=0,
         error="",
+        **(counts or {}),
     )
 
 
-def end_serving(serving: Serving, to: str, *, reason: str = "", error: str = "") -> None:
-    """No scorer has it any more, or will in a moment. To WAITING: another one is to be started.
+def end_service(service: Service, to: str, *, reason: str = "", error: str = "") -> None:
+    """No server has it any more, or will in a moment. To WAITING: another one is to be started.
 
     A failure counts; after MAX_FAILURES in a row it is FAILED, for `RETRY_SECONDS` at least. The audit row names who
     started it, as that of a run's end does.
     """
     with transaction.atomic():
-        row = still_kept(serving).select_for_update().first()
+        row = still_kept(service).select_for_update().first()
         if row is None:
-            raise LostServing
+            raise LostService
         changes: dict[str, Any] = {
             "lease_until": None,
             "address": "",
@@ -157,17 +165,17 @@ def end_serving(serving: Serving, to: str, *, reason: str = "", error: str = "")
             changes |= {"failures": failures, "error": replace_unstorable_characters(error)[:1000]}
         if to == State.FAILED:
             changes["retry_at"] = database_now_plus(RETRY_SECONDS)
-        still_kept(serving).update(state=to, **changes)
+        still_kept(service).update(state=to, **changes)
         if to in (State.STOPPED, State.FAILED):
             record_audit(
                 actor=row.requested_by,
-                action=f"reward_model.serving_{to}",
-                project=serving.reward_model.project,
-                target=serving.reward_model,
+                action=f"{service.audit_name}.serving_{to}",
+                project=service.project,
+                target=service.subject,
                 reason=reason or changes.get("error", ""),
             )
 
 
-def forget_failures(serving: Serving) -> None:
+def forget_failures(service: Service) -> None:
     """It has held for a while: the next fault is a first one."""
-    still_kept(serving).filter(failures__gt=0).update(failures=0)
+    still_kept(service).filter(failures__gt=0).update(failures=0)

@@ -1,0 +1,102 @@
+"""Opening a batch of live conversations."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from annotation.batches.actions import create_batch
+from annotation.conversation.generation import generator
+from annotation.errors import InvalidBatch
+from annotation.models import Batch, LiveBatch, Source
+from annotation.text import clean_text
+from workspace.actions import record_audit
+from workspace.models import Criterion, Project, User
+
+MAX_OPENERS = 200
+MAX_TURNS = 50
+MAX_RESPONSE_TOKENS = 1024
+MAX_MESSAGE_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class LivePlan:
+    """How conversations are led; the two sides are sources at a temperature."""
+
+    first_source: Source
+    second_source: Source
+    first_temperature: float = 1.0
+    second_temperature: float = 1.0
+    top_p: float = 1.0
+    system_prompt: str = ""
+    instruction: str = ""
+    openers: Sequence[str] = ()
+    max_turns: int = 10
+    max_response_tokens: int = 256
+    max_message_characters: int = 4000
+
+
+@transaction.atomic
+def open_live_batch(
+    *, actor: User, project: Project, criterion: Criterion, name: str, quota: int, plan: LivePlan
+) -> Batch:
+    """A batch that hands out conversations at once, until `quota` turns are judged.
+
+    Raises InvalidBatch, naming the field, and ConversationRefused where nothing on the site writes answers.
+    """
+    _require_valid(project, plan)
+    batch = create_batch(actor=actor, project=project, criterion=criterion, name=name, overlap=1, quota=quota)
+    LiveBatch.objects.create(
+        batch=batch,
+        first_source=plan.first_source,
+        second_source=plan.second_source,
+        first_temperature=plan.first_temperature,
+        second_temperature=plan.second_temperature,
+        top_p=plan.top_p,
+        system_prompt=plan.system_prompt.strip(),
+        instruction=plan.instruction.strip(),
+        openers=[opener.strip() for opener in plan.openers],
+        max_turns=plan.max_turns,
+        max_response_tokens=plan.max_response_tokens,
+        max_message_characters=plan.max_message_characters,
+    )
+    batch.state = Batch.State.OPEN
+    batch.save(update_fields=["state"])
+    record_audit(actor=actor, action="batch.open", project=project, target=batch, quota=quota, live=True)
+    return batch
+
+
+def _require_valid(project: Project, plan: LivePlan) -> None:
+    for field, source in (("first_source", plan.first_source), ("second_source", plan.second_source)):
+        if source.project_id != project.pk:
+            raise InvalidBatch("The policy is of another project.", fields={field: "Of another project"})
+        if refusal := generator().refusal(source):
+            raise InvalidBatch(refusal, fields={field: refusal})
+    for field in ("first_temperature", "second_temperature"):
+        value = getattr(plan, field)
+        if not (math.isfinite(value) and 0.0 < value <= 10.0):
+            raise InvalidBatch(
+                "A temperature is above 0 and at most 10.", fields={field: "Above 0, at most 10"}
+            )
+    if not 0.0 < plan.top_p <= 1.0:
+        raise InvalidBatch("Top-p is above 0 and at most 1.", fields={"top_p": "Above 0, at most 1"})
+    limits = {
+        "max_turns": MAX_TURNS,
+        "max_response_tokens": MAX_RESPONSE_TOKENS,
+        "max_message_characters": MAX_MESSAGE_CHARACTERS,
+    }
+    for field, most in limits.items():
+        if not 1 <= getattr(plan, field) <= most:
+            sentence = f"Use a whole number from 1 to {most:,}."
+            raise InvalidBatch(f"{field}: {sentence}", fields={field: sentence})
+    if len(plan.openers) > MAX_OPENERS:
+        sentence = f"At most {MAX_OPENERS} first messages."
+        raise InvalidBatch(sentence, fields={"openers": sentence})
+    clean_text(plan.system_prompt, "The system prompt", allow_empty=True)
+    clean_text(plan.instruction, "The instruction", allow_empty=True)
+    for opener in plan.openers:
+        clean_text(opener, "A first message")
+        if len(opener) > plan.max_message_characters:
+            sentence = f"A first message has more than {plan.max_message_characters:,} characters."
+            raise InvalidBatch(sentence, fields={"openers": sentence})

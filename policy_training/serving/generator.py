@@ -1,0 +1,114 @@
+"""Answers of policies for live conversations: the policy is loaded where it is not, asked, and read.
+
+Each call is short: a page asks again. A request that its server does not know (it is new, or another server of the
+policy was started since) is sent once more, and gives the same answer.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from urllib.parse import quote
+
+from django.conf import settings
+from django.utils import timezone
+
+from annotation.conversation.generation import AnswerProgress, AnswerRequest
+from annotation.models import Source
+from policy_training.models import Policy, PolicyServing
+from policy_training.serving.actions import start_policy_serving
+from rewardmodel.serving.asking import workers_serve
+from runs.serving.client import ServerUnreachable, exchange
+from workspace.models import User
+
+State = PolicyServing.State
+ASK_SECONDS = 3.0
+LOADING = "The model is being loaded."
+
+
+class PolicyGenerator:
+    """Implements annotation.conversation.generation.Generator."""
+
+    def advance(self, actor: User, request: AnswerRequest) -> AnswerProgress:
+        if refusal := self.refusal(request.source):
+            return AnswerProgress(state="failed", message=refusal)
+        policy = Policy.objects.get(source=request.source)
+        serving = PolicyServing.objects.filter(policy=policy).first()
+        if serving is not None and serving.state == State.FAILED and not _may_be_tried_again(serving):
+            return AnswerProgress(state="failed", message="The model could not be loaded.")
+        if serving is None or serving.state in (State.STOPPED, State.FAILED):
+            start_policy_serving(actor=actor, policy=policy)
+            return AnswerProgress(state="loading", message=LOADING)
+        if serving.state != State.READY:
+            is_left = serving.state == State.WAITING and not workers_serve()
+            waiting = "No worker is alive that could load the model: tell a manager." if is_left else LOADING
+            return AnswerProgress(state="loading", message=waiting)
+        if serving.stop_requested:
+            start_policy_serving(actor=actor, policy=policy)
+        return _ask(serving, request)
+
+    def cancel(self, request: AnswerRequest) -> None:
+        serving = PolicyServing.objects.filter(policy__source=request.source, state=State.READY).first()
+        if serving is None:
+            return
+        with suppress(ServerUnreachable):  # what has ended writes nothing
+            exchange("POST", "/cancel", serving.address, serving.secret, {"id": request.id}, ASK_SECONDS)
+
+    def refusal(self, source: Source) -> str:
+        if not settings.POLICY_SERVER_MAX_MODELS:
+            return "This site serves no policies: an operator can set ROUNDTABLE_POLICY_SERVER_MAX_MODELS."
+        if not Policy.objects.filter(source=source).exists():
+            return f"“{source.name}” is no policy of the project."
+        return ""
+
+    def sources(self, project_id: int) -> Sequence[Source]:
+        return list(Source.objects.filter(project=project_id, policy__isnull=False).order_by("name"))
+
+
+def _may_be_tried_again(serving: PolicyServing) -> bool:
+    return serving.retry_at is None or serving.retry_at <= timezone.now()
+
+
+def _ask(serving: PolicyServing, request: AnswerRequest) -> AnswerProgress:
+    try:
+        found = exchange(
+            "GET",
+            f"/answers/{quote(request.id, safe='')}",
+            serving.address,
+            serving.secret,
+            None,
+            ASK_SECONDS,
+        )
+        if found.status == 404 or found.body.get("state") == "cancelled":
+            found = exchange("POST", "/answers", serving.address, serving.secret, _body(request), ASK_SECONDS)
+            if found.status == 503:
+                return AnswerProgress(state="loading", message="Many answers are being written: yours waits.")
+            if found.status != 202:
+                return AnswerProgress(state="failed", message=str(found.body.get("message", "")))
+            return AnswerProgress(state="writing")
+    except ServerUnreachable:
+        # It has ended, and its worker finds that out in a moment.
+        return AnswerProgress(state="loading", message=LOADING)
+    said = found.body
+    if found.status != 200:
+        return AnswerProgress(state="loading", message=LOADING)  # another server has its port by now
+    if said["state"] == "failed":
+        return AnswerProgress(state="failed", message="The model could not write an answer.")
+    if said["state"] == "done":
+        return AnswerProgress(
+            state="done",
+            text=said["text"],
+            token_ids=said["token_ids"],
+            logprobs=said["logprobs"],
+            ended=bool(said["ended"]),
+        )
+    return AnswerProgress(state="writing", text=said["text"])
+
+
+def _body(request: AnswerRequest) -> dict[str, object]:
+    return {
+        "id": request.id,
+        "messages": list(request.messages),
+        "seed": request.seed,
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+    }
