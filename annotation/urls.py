@@ -5,6 +5,7 @@ app_name = "annotation"
 urlpatterns = [
     path("", include("annotation.annotator.urls")),
     path("settings/", include("annotation.guidelines.urls")),
+    path("live/", include("annotation.conversation.urls")),
     path("batches/", include("annotation.review.urls")),
     path("who-gets-what/", include("annotation.assigning.urls")),
     path("questions/", include("annotation.questions.urls")),

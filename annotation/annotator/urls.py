@@ -1,6 +1,6 @@
 from django.urls import path
 
-from annotation.annotator import endpoints, history, pages
+from annotation.annotator import conversations, endpoints, history, pages
 
 urlpatterns = [
     path("", pages.overview, name="overview"),
@@ -23,4 +23,12 @@ urlpatterns = [
     path("tasks/<uuid:public_id>/question/", endpoints.ask, name="ask"),
     path("tasks/<uuid:public_id>/undo-skip/", endpoints.undo_skip, name="undo_skip"),
     path("tasks/<uuid:public_id>/withdraw/", endpoints.withdraw, name="withdraw"),
+    path("conversations/", conversations.conversations, name="conversations"),
+    path("conversations/start/<int:pk>/", conversations.start, name="start_conversation"),
+    path("conversations/<uuid:public_id>/", conversations.conversation, name="conversation"),
+    path("conversations/<uuid:public_id>/state/", conversations.state, name="conversation_state"),
+    path("conversations/<uuid:public_id>/message/", conversations.message, name="conversation_message"),
+    path("conversations/<uuid:public_id>/again/", conversations.again, name="conversation_again"),
+    path("conversations/<uuid:public_id>/one/", conversations.one, name="conversation_one"),
+    path("conversations/<uuid:public_id>/end/", conversations.end, name="conversation_end"),
 ]

@@ -8,11 +8,11 @@ browser that goes away stops nothing that the next look does not take up again.
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
+from functools import partial
+from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
-from django.http import Http404
 
 from annotation.batches.actions import NewTask, add_tasks
 from annotation.batches.progress import batch_progress
@@ -47,34 +47,6 @@ class SeenTurn:
 
     turn: ConversationTurn
     progress: dict[int, AnswerProgress]
-
-
-def access_conversation(actor: User, project: Project, public_id: UUID) -> Conversation:
-    """The actor's own. Raises Http404."""
-    found = (
-        Conversation.objects.select_related(
-            "live__batch__project", "live__batch__criterion", "live__first_source", "live__second_source"
-        )
-        .filter(annotator=actor, public_id=public_id, live__batch__project=project)
-        .first()
-    )
-    if found is None:
-        raise Http404("No such conversation.")
-    return found
-
-
-def access_live_batch(project: Project, pk: int) -> LiveBatch:
-    """Raises Http404."""
-    found = (
-        LiveBatch.objects.select_related(
-            "batch__criterion", "batch__project", "first_source", "second_source"
-        )
-        .filter(batch__project=project, batch__visible=True, batch=pk)
-        .first()
-    )
-    if found is None:
-        raise Http404("No such batch of conversations.")
-    return found
 
 
 @write_transaction
@@ -155,7 +127,7 @@ def advance(*, actor: User, conversation: Conversation) -> SeenTurn | None:
     if turn is None:
         return None
     progress: dict[int, AnswerProgress] = {}
-    if turn.outcome == Outcome.OPEN and turn.task_id is None and conversation.ended_at is None:
+    if turn.outcome == Outcome.OPEN and turn.task_id is None and _goes_on(conversation):
         messages = messages_before(conversation, turn)
         for answer in turn.answers.select_related("source"):
             # Outside of a transaction: the model's server may take a moment.
@@ -165,6 +137,11 @@ def advance(*, actor: User, conversation: Conversation) -> SeenTurn | None:
     elif turn.outcome == Outcome.OPEN and turn.task_id is not None:
         _settle(actor=actor, turn=turn)
     return SeenTurn(last_turn(conversation) or turn, progress)
+
+
+def _goes_on(conversation: Conversation) -> bool:
+    """Asked again: it may have been ended in another window."""
+    return Conversation.objects.filter(pk=conversation.pk, ended_at__isnull=True).exists()
 
 
 def messages_before(conversation: Conversation, turn: ConversationTurn) -> list[dict[str, str]]:
@@ -378,10 +355,11 @@ def end_conversation(*, actor: User, conversation: Conversation) -> None:
             answer_request(conversation, answer, messages)
             for answer in turn.answers.filter(state=State.WRITING).select_related("source")
         ]
-        transaction.on_commit(lambda: [generator().cancel(request) for request in requests] and None)
+        for request in requests:
+            transaction.on_commit(partial(generator().cancel, request))
 
 
-def open_batches_for(actor: User, project: Project) -> list[dict[str, object]]:
+def open_batches_for(actor: User, project: Project) -> list[dict[str, Any]]:
     """The live batches in which the actor can talk, with their own open conversation and how many they have had."""
     rows = []
     batches = LiveBatch.objects.filter(

@@ -50,7 +50,7 @@ class Answer:
     read_at: float = field(default_factory=time.monotonic)
 
     def as_dict(self) -> dict[str, Any]:
-        said = {"state": self.state, "text": self.text, "failure": self.failure}
+        said: dict[str, Any] = {"state": self.state, "text": self.text, "failure": self.failure}
         if self.state == "done":
             said |= {"token_ids": self.token_ids, "logprobs": self.logprobs, "ended": self.has_eos}
         return said

@@ -7,6 +7,7 @@ import pytest
 from django.urls import reverse
 
 from annotation.adjudication.actions import return_judgment
+from annotation.conversation.actions import send_message, start_conversation
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.qualification.actions import (
     add_practice,
@@ -16,13 +17,14 @@ from annotation.qualification.actions import (
 )
 from annotation.questions.actions import ask_question
 from annotation.queue.actions import claim_task
+from tests.annotation.conversation.live import make_live_batch
 from tests.annotation.quality.reports import make_report
 from workspace.actions import publish_guideline
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 _ALSO_POSTED = (
     "settings", "asked_settings", "batch_from_answers", "known_answer", "adjudicate", "assigning",
-    "member_work", "batch_audience",
+    "member_work", "batch_audience", "new_live_batch",
 )  # fmt: skip
 EVERYBODY = {"annotator", "reviewer", "manager"}
 # name -> (method, roles, what else the URL needs, body). "own": only whoever holds the assignment.
@@ -92,6 +94,17 @@ PAGES = {
     "assigning": ("get", {"manager"}, None, None),
     "member_work": ("get", {"manager"}, "member", None),
     "batch_audience": ("get", {"manager"}, "batch", None),
+    "new_live_batch": ("get", {"manager"}, None, None),
+    "live_batch": ("get", {"reviewer", "manager"}, "live", None),
+    "live_conversation": ("get", {"reviewer", "manager"}, "talk", None),
+    "conversations": ("get", EVERYBODY, None, None),
+    "start_conversation": ("post", EVERYBODY, "live", {}),
+    "conversation": ("get", {"annotator"}, "own talk", None),
+    "conversation_state": ("post", {"annotator"}, "own talk", {}),
+    "conversation_message": ("post", {"annotator"}, "own talk", {"text": "Hello", "number": 1}),
+    "conversation_again": ("post", {"annotator"}, "own talk", {}),
+    "conversation_one": ("post", {"annotator"}, "own talk", {}),
+    "conversation_end": ("post", {"annotator"}, "own talk", {}),
 }
 
 
@@ -168,6 +181,16 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
         }[needs]
     if needs == "required":
         kwargs["batch_pk"] = batch.pk
+    if needs in ("live", "own talk", "talk"):
+        live = make_live_batch(project, visitors["manager"]).live
+        kwargs |= {} if needs == "own talk" else {"pk": live.batch_id}
+        if needs != "live":
+            talk = start_conversation(actor=ada, live=live)
+            kwargs |= {"public_id": talk.public_id} if needs == "own talk" else {"conversation_pk": talk.pk}
+        if name in ("conversation_again", "conversation_one"):
+            turn = send_message(actor=ada, conversation=talk, text="Hello", number=1)
+            turn.answers.filter(side=0).update(state="failed", error="It broke.")
+            turn.answers.filter(side=1).update(state="done", text="Hello.")
     if needs == "question":
         kwargs["pk"] = ask_question(actor=ada, assignment=assignment, text="Which?").pk
     if needs in ("measured", "measured pair"):
@@ -200,6 +223,7 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
                 "set_warnings",
                 "opt_outs",
                 "measure_again",
+                "start_conversation",
                 "return_judgment",
                 "keep_judgment",
                 "ask_to_confirm",

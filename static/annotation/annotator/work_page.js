@@ -5,7 +5,7 @@
   const Roundtable = window.Roundtable;
   const byId = (id) => document.getElementById(id);
   const workPage = byId("work-page");
-  if (!workPage) return;
+  if (!workPage || "conversation" in workPage.dataset) return; // that page has a script of its own (conversation.js)
   const RETRY_AFTER_MS = 3000;
   const taskContainer = byId("work-page-task");
 

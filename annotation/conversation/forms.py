@@ -1,0 +1,101 @@
+"""The form that opens a batch of live conversations."""
+
+from typing import Any
+
+from django import forms
+
+from annotation.conversation.batches import (
+    MAX_MESSAGE_CHARACTERS,
+    MAX_RESPONSE_TOKENS,
+    MAX_TURNS,
+    LivePlan,
+)
+from annotation.models import Source
+from workspace.forms import StyledFormMixin, whole_number
+from workspace.models import Criterion, Project
+
+
+class LiveBatchForm(StyledFormMixin, forms.Form):
+    name = forms.CharField(max_length=120, label="Name of the batch")
+    criterion = forms.ModelChoiceField(Criterion.objects.none(), empty_label=None)
+    quota = whole_number(
+        1, 1_000_000, label="Judged turns", initial=100, help_text="No conversation is begun after so many."
+    )
+    first_source = forms.ModelChoiceField(Source.objects.none(), empty_label=None, label="One policy")
+    first_temperature = forms.FloatField(
+        min_value=0.01,
+        max_value=10,
+        initial=0.7,
+        label="Its temperature",
+        widget=forms.NumberInput({"step": "any"}),
+    )
+    second_source = forms.ModelChoiceField(
+        Source.objects.none(),
+        empty_label=None,
+        label="The other policy",
+        help_text="The same one at another temperature is fine. Annotators never learn which wrote what.",
+    )
+    second_temperature = forms.FloatField(
+        min_value=0.01,
+        max_value=10,
+        initial=1.0,
+        label="Its temperature",
+        widget=forms.NumberInput({"step": "any"}),
+    )
+    top_p = forms.FloatField(
+        min_value=0.01,
+        max_value=1,
+        initial=1.0,
+        label="Top-p of both",
+        help_text="1: the whole distribution.",
+        widget=forms.NumberInput({"step": "any"}),
+    )
+    system_prompt = forms.CharField(
+        required=False,
+        max_length=20_000,
+        widget=forms.Textarea({"rows": 2}),
+        help_text="What both policies are told before the conversation. Annotators do not see it.",
+    )
+    instruction = forms.CharField(
+        required=False,
+        max_length=5_000,
+        label="Instruction to annotators",
+        widget=forms.Textarea({"rows": 3}),
+        help_text="What to talk about, and how.",
+    )
+    openers = forms.CharField(
+        required=False,
+        max_length=200_000,
+        label="First messages to choose from",
+        widget=forms.Textarea({"rows": 3}),
+        help_text="One a line; annotators may write their own all the same.",
+    )
+    max_turns = whole_number(1, MAX_TURNS, initial=10, label="Turns of a conversation, at most")
+    max_response_tokens = whole_number(
+        1, MAX_RESPONSE_TOKENS, initial=256, label="Tokens of an answer, at most"
+    )
+    max_message_characters = whole_number(
+        1, MAX_MESSAGE_CHARACTERS, initial=4000, label="Characters of a message, at most"
+    )
+
+    def __init__(self, data: Any = None, *, project: Project, sources: list[Source]) -> None:
+        super().__init__(data)
+        chosen = project.sources.filter(pk__in=[source.pk for source in sources]).order_by("name")
+        for name, rows in (
+            ("criterion", project.criteria.order_by("pk")),
+            ("first_source", chosen),
+            ("second_source", chosen),
+        ):
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = rows
+        self.fields["criterion"].initial = project.criteria.order_by("pk").first()
+        self.add_bootstrap_classes()
+
+    def clean_openers(self) -> list[str]:
+        return [line.strip() for line in self.cleaned_data["openers"].splitlines() if line.strip()]
+
+    def plan(self) -> LivePlan:
+        values = self.cleaned_data
+        names = [name for name in values if name not in ("name", "criterion", "quota")]
+        return LivePlan(**{name: values[name] for name in names})
