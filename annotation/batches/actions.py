@@ -10,7 +10,7 @@ from django.db.models.functions import Greatest
 from annotation.batches.progress import batch_progress
 from annotation.batches.warnings import warnings_of_prompts
 from annotation.errors import BatchNotOpen, InvalidBatch, InvalidTask
-from annotation.models import COUNTED_PURPOSES, Batch, Import, LiveBatch, Prompt, Response, Task, TaskResponse
+from annotation.models import COUNTED_PURPOSES, Batch, Import, Prompt, Response, Task, TaskResponse
 from annotation.models.bulk import BULK_UPDATE_SIZE
 from annotation.preferences.content_warnings import join_warnings, split_warnings
 from workspace.actions import record_audit
@@ -228,10 +228,6 @@ def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Ba
     return batch
 
 
-def _is_live(batch: Batch) -> bool:
-    return LiveBatch.objects.filter(batch=batch).exists()
-
-
 def _capacity(batch: Batch) -> int:
     """How many judgments the tasks that are for everybody have room for."""
     tasks = batch.tasks.counted().filter(reserved_for__isnull=True)
@@ -262,9 +258,8 @@ def reopen_batch(*, actor: User, batch: Batch, quota: int | None = None) -> Batc
         raise BatchNotOpen(f"The batch “{batch.name}” was never open.")
     fields = ["state"]
     if quota is not None:
-        counted, capacity = batch_progress(batch).counted, _capacity(batch)
-        if _is_live(batch):  # its tasks are made as people talk
-            capacity = max(quota, counted)
+        # The tasks of a live batch are made as people talk.
+        counted, capacity = batch_progress(batch).counted, quota if batch.is_live else _capacity(batch)
         if not counted < quota <= capacity:
             room = (
                 f"more than the {counted} judgments there are and at most {capacity}, what its tasks have room for"
@@ -291,7 +286,7 @@ def change_overlap(*, actor: User, batch: Batch, overlap: int, expected_overlap:
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     if batch.state == Batch.State.CLOSED:
         raise BatchNotOpen(f"The batch “{batch.name}” is closed: its tasks are judged by {batch.overlap}.")
-    if _is_live(batch):
+    if batch.is_live:
         raise InvalidBatch(f"The turns of “{batch.name}” are judged by who leads the conversation.")
     if expected_overlap is not None and expected_overlap != batch.overlap:
         raise StaleVersion(

@@ -102,6 +102,11 @@ class Batch(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_live(self) -> bool:
+        """Whether its tasks are made by conversations (models/conversations.py)."""
+        return hasattr(self, "live")
+
 
 class TaskQuerySet(models.QuerySet[Any]):
     def in_batch(self, batch: Batch) -> TaskQuerySet:

@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0023_prompt_groups_in_order"),
+        ("annotation", "0027_work_counts"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
