@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from django.db.models import Max, QuerySet
 
-from annotation.models import COUNTED_PURPOSES, Batch, Judgment, Task, TaskResponse
+from annotation.models import COUNTED_PURPOSES, Batch, Judgment, Task, TaskResponse, standing_decisions
 from annotation.preferences.evidence import evidence_of_record
 from annotation.preferences.flags import without_group
 from learning.interface.messages import without_nulls
@@ -38,8 +38,12 @@ def judgment_tables(
     purposes: Collection[str] = COUNTED_PURPOSES,
     annotator_kinds: Collection[str] | None = None,
     splits: Collection[str] | None = None,
+    decisions: bool = False,
 ) -> Iterator[pa.Table]:
     """JUDGMENTS, the whole append-only history of what is selected; None selects everything.
+
+    With `decisions` a task that a reviewer has decided gives that decision (of the purpose of the task it decides; its
+    `metadata` names task and kind of disagreement) in place of its judgments.
 
     What is submitted while the rows are read is left out, so that a chain is never seen half.
     """
@@ -49,11 +53,15 @@ def judgment_tables(
     known = Judgment.objects.known().filter(pk__lte=newest)
     if annotator_kinds is not None:
         known = known.of_annotator_kinds(*annotator_kinds)
+    decided = _Decided(project, purposes) if decisions else None
+    wanted = [*purposes, Task.Purpose.ADJUDICATION] if decisions else purposes
     for batch in selected_batches(project, [criterion] if criterion is not None else criteria, batches):
-        tasks = Task.objects.filter(batch=batch, purpose__in=purposes)
+        tasks = Task.objects.filter(batch=batch, purpose__in=wanted)
         if splits is not None:
             tasks = tasks.filter(prompt__split__in=splits)
         for page in _pages_of_tasks(tasks):
+            if decided is not None and not (page := decided.in_place_of_judgments(page)):
+                continue
             if (table := _page_table(project, batch, page, known)) is not None:
                 yield table
 
@@ -94,6 +102,26 @@ def _pages_of_tasks(tasks: QuerySet[Task]) -> Iterator[list[tuple[Any, ...]]]:
     while page := list(tasks.filter(pk__gt=last).order_by("pk").values_list(*columns)[:TASKS_PER_PAGE]):
         yield page
         last = page[-1][0]
+
+
+class _Decided:
+    """What reviewers have decided by now: read once, so that no task is there twice or not at all."""
+
+    def __init__(self, project: Project, purposes: Collection[str]) -> None:
+        rows = standing_decisions().filter(task__batch__project=project, task__purpose__in=purposes)
+        self._purpose_of: dict[int, str] = {}
+        self._tasks: set[int] = set()
+        for task, decision_task, purpose in rows.values_list("task", "decision_task", "task__purpose"):
+            self._tasks.add(task)
+            self._purpose_of[decision_task] = purpose
+
+    def in_place_of_judgments(self, page: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """The tasks of a page (key and purpose first) without those decided, and decisions as what they decide."""
+        return [
+            (pk, self._purpose_of.get(pk, purpose), *others)
+            for pk, purpose, *others in page
+            if pk in self._purpose_of or (pk not in self._tasks and purpose != Task.Purpose.ADJUDICATION)
+        ]
 
 
 _JUDGMENT_COLUMNS = (

@@ -74,6 +74,8 @@ def decide_task(
         tiers=tiers,
         strengths=strengths,
         rationale=rationale,
+        # Of a dataset's row it says that it is a decision, and on what.
+        metadata={"decision": {"task_id": str(task.pk), "kind": kind}},
     )
     made = Adjudication.objects.create(
         task=task, decision_task=decision_task, kind=kind, author=actor, supersedes=before

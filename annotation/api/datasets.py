@@ -75,6 +75,9 @@ class NewDataset(Body):
         child=serializers.ChoiceField(User.Kind.choices), min_length=1, default=[User.Kind.PERSON.value]
     )
     splits = serializers.ListField(child=serializers.ChoiceField(_SPLITS), default=list)
+    decisions = serializers.BooleanField(
+        default=False, help_text="What reviewers decided, in place of the judgments of those tasks."
+    )
     min_agreement = serializers.FloatField(min_value=0, max_value=1, required=False)
     min_characters = serializers.IntegerField(required=False, **NATURAL)
     max_characters = serializers.IntegerField(required=False, **NATURAL)

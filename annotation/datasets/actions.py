@@ -67,6 +67,7 @@ def freeze_dataset(
     annotator_kinds: Collection[str] = DEFAULT_ANNOTATOR_KINDS,
     splits: Collection[str] = (),
     conditions: Conditions = NO_CONDITIONS,
+    decisions: bool = False,
     new_version: bool = False,
     licence: str = "",
     description: str = "",
@@ -78,6 +79,7 @@ def freeze_dataset(
 
     Of one `criterion`, of several `criteria`, or of all; of the `batches`, `rounds` and `splits` named, or of all;
     those that meet the `conditions`. People and machines are kept apart unless asked: name the kinds to mix.
+    With `decisions`, what reviewers decided stands in place of the judgments of those tasks.
     `purposes=("normal",)` leaves head-to-head judgments out. With `new_version`, a taken `name` gets its next version.
     With `reuse`, an earlier dataset of the same content is returned instead of a new one. `watch` hears how many
     are written and may raise to end it: nothing of it stays. A `folder_name` (32 hexadecimal digits) makes it safe to
@@ -97,6 +99,7 @@ def freeze_dataset(
         annotator_kinds=annotator_kinds,
         splits=splits,
         conditions=conditions,
+        decisions=decisions,
     )
     filters = selected.describe()
     root = Path(settings.DATA_DIR) / "datasets"

@@ -51,6 +51,11 @@ class SelectionForm(StyledFormMixin, forms.Form):
     purposes = forms.MultipleChoiceField(
         choices=Task.Purpose.choices, widget=forms.CheckboxSelectMultiple, label="Tasks"
     )
+    decisions = forms.BooleanField(
+        required=False,
+        label="Reviewers' decisions in place of judgments",
+        help_text="Of tasks that a reviewer has decided; without, the annotators' judgments stand there as well.",
+    )
     splits = forms.MultipleChoiceField(
         choices=Prompt.Split.choices, required=False, widget=forms.CheckboxSelectMultiple, label="Splits"
     )
@@ -106,6 +111,8 @@ class SelectionForm(StyledFormMixin, forms.Form):
         if not self.errors:
             try:
                 values["conditions"] = self._conditions(values)
+                if values["decisions"] and User.Kind.PERSON not in values["annotator_kinds"]:
+                    self.add_error("decisions", "Decisions are people's: tick people under “Judged by”, too.")
             except ActionError as error:
                 raise forms.ValidationError(error.message) from error
         return values
@@ -133,6 +140,7 @@ class SelectionForm(StyledFormMixin, forms.Form):
             "purposes": values["purposes"],
             "splits": values["splits"],
             "conditions": values["conditions"],
+            "decisions": values["decisions"],
         }
 
 

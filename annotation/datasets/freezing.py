@@ -90,6 +90,7 @@ def freeze_or_queue(
             "criteria": [criterion.pk for criterion in selection["criteria"]],
             "batches": None if batches is None else {str(batch.pk): batch.name for batch in batches},
             "conditions": conditions,
+            "decisions": selection.get("decisions", False),
             **{key: list(selection[key]) for key in ("rounds", "purposes", "annotator_kinds", "splits")},
         },
     )
@@ -114,6 +115,7 @@ def freeze_of_run(run: Run, watch: Callable[[int], None]) -> PreferenceDataset:
         criteria=_criteria(run),
         batches=_batches(run),
         conditions=Conditions(**conditions),
+        decisions=asked.get("decisions", False),
         **{key: asked[key] for key in ("rounds", "purposes", "annotator_kinds", "splits")},
         **{key: asked[key] for key in ("name", "new_version", "licence", "description")},
         reuse=asked.get("reuse", False),

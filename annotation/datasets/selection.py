@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from annotation.datasets.conditions import NO_CONDITIONS, Conditions
+from annotation.datasets.conditions import NO_CONDITIONS, Conditions, InvalidConditions
 from annotation.datasets.shards import ROWS_PER_GROUP
-from annotation.models import COUNTED_PURPOSES, Batch, Judgment
+from annotation.models import COUNTED_PURPOSES, Batch, Judgment, standing_decisions
 from annotation.record_columns import judgment_rows, judgment_tables
 from annotation.records import imports_of_judgments
 from learning.interface.record_rows import JudgmentRow
@@ -23,7 +23,9 @@ DEFAULT_ANNOTATOR_KINDS = (PERSON,)
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Empty criteria, rounds and splits, and batches of None, select all."""
+    """Empty criteria, rounds and splits, and batches of None, select all. With `decisions`, what a reviewer decided
+    stands in place of the judgments of the task. Raises InvalidConditions.
+    """
 
     project: Project
     criteria: Collection[Criterion] = ()
@@ -33,6 +35,11 @@ class Selection:
     annotator_kinds: Collection[str] = DEFAULT_ANNOTATOR_KINDS
     splits: Collection[str] = ()
     conditions: Conditions = NO_CONDITIONS
+    decisions: bool = False
+
+    def __post_init__(self) -> None:
+        if self.decisions and PERSON not in self.annotator_kinds:
+            raise InvalidConditions("Decisions are people's: select judgments of people, too, to have them.")
 
     def without_conditions(self) -> "Selection":
         return replace(self, conditions=NO_CONDITIONS)
@@ -51,6 +58,8 @@ class Selection:
         }
         if self.rounds:
             filters["rounds"] = sorted(self.rounds)
+        if self.decisions:
+            filters["decisions"] = True
         if self.splits:
             filters["splits"] = sorted(self.splits)
         filters |= self.conditions.describe()
@@ -84,7 +93,12 @@ class Selection:
 
     def rows(self) -> Iterator[JudgmentRow]:
         """JUDGMENTS rows in the order of batches and tasks."""
-        rows = judgment_rows(self.project, splits=self.splits or None, **self._of_the_database())
+        rows = judgment_rows(
+            self.project,
+            splits=self.splits or None,
+            decisions=self.decisions,
+            **self._of_the_database(),
+        )
         return self.conditions.rows(rows)
 
     def judgments(self) -> QuerySet[Any]:
@@ -94,7 +108,13 @@ class Selection:
             batches = batches.filter(criterion__in=self.criteria)
         if (chosen := self.chosen_batches()) is not None:
             batches = batches.filter(pk__in=[batch.pk for batch in chosen])
-        found = Judgment.objects.known().filter(task__batch__in=batches, task__purpose__in=self.purposes)
+        found = Judgment.objects.known().filter(task__batch__in=batches)
+        wanted = Q(task__purpose__in=self.purposes)
+        if self.decisions:
+            standing = standing_decisions().filter(task__purpose__in=self.purposes)
+            wanted &= ~Q(task__in=standing.values("task"))
+            wanted |= Q(task__in=standing.values("decision_task"))
+        found = found.filter(wanted)
         if self.splits:
             found = found.filter(task__prompt__split__in=self.splits)
         selected: QuerySet[Any] = found.of_annotator_kinds(*self.annotator_kinds)
@@ -103,7 +123,12 @@ class Selection:
     def tables(self) -> Iterator[pa.Table]:
         """The same as columns, some rows at a time; none of them is empty."""
         if not self.conditions:
-            yield from judgment_tables(self.project, splits=self.splits or None, **self._of_the_database())
+            yield from judgment_tables(
+                self.project,
+                splits=self.splits or None,
+                decisions=self.decisions,
+                **self._of_the_database(),
+            )
             return
         rows = self.rows()
         while page := list(itertools.islice(rows, ROWS_PER_GROUP)):

@@ -20,6 +20,8 @@ def describe_filters(dataset: PreferenceDataset) -> list[tuple[str, str]]:
         ("Judged by", _labels(User.Kind, filters.get("annotator_kinds", []))),
         ("Tasks", _labels(Task.Purpose, filters.get("purposes", []))),
     ]
+    if filters.get("decisions"):
+        said.append(("Decided tasks", "the decision in place of the judgments"))
     if rounds := filters.get("rounds"):
         said.append(("Rounds", ", ".join(map(str, rounds))))
     if splits := filters.get("splits"):

@@ -1,6 +1,7 @@
 """The judgment of a reviewer who decides a task on which annotators disagree."""
 
 import uuid
+from typing import Any
 
 from annotation.judging.actions import append_judgment
 from annotation.judging.content import JudgmentContent
@@ -19,6 +20,7 @@ def store_decision(
     tiers: list[list[int]],
     strengths: list[int | None],
     rationale: str,
+    metadata: dict[str, Any],
 ) -> Judgment:
     """The judgment of a task that is kept for this reviewer (insert_decision_task), in response keys. Part of the
     caller's transaction, who writes the audit row. Raises InvalidJudgment.
@@ -48,4 +50,6 @@ def store_decision(
         settings_version=versions["settings_version"],
         guideline_version=versions["guideline_version"],
     )
-    return append_judgment(assignment, content, idempotency_key=f"decision-{uuid.uuid4().hex}")
+    return append_judgment(
+        assignment, content, idempotency_key=f"decision-{uuid.uuid4().hex}", metadata=metadata
+    )

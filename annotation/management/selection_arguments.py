@@ -14,7 +14,7 @@ from workspace.models import Project, User
 
 NAMES = (
     *("batch", "round", "criterion", "purposes", "annotator_kinds"),
-    *("min_agreement", "min_characters", "max_characters", "since", "until"),
+    *("decisions", "min_agreement", "min_characters", "max_characters", "since", "until"),
 )
 
 
@@ -37,6 +37,12 @@ def add_selection_arguments(parser: ArgumentParser) -> None:
         nargs="+",
         choices=User.Kind.values,
         help="Whose judgments (default: person); machines' are never mixed with people's unless named here.",
+    )
+    parser.add_argument(
+        "--decisions",
+        action="store_true",
+        default=None,
+        help="Of tasks that a reviewer has decided, that decision in place of the annotators' judgments.",
     )
     parser.add_argument(
         "--min-agreement",
@@ -69,6 +75,7 @@ def read_selection(project: Project, options: Mapping[str, Any]) -> dict[str, An
         "rounds": options["round"] or (),
         "purposes": options["purposes"] or COUNTED_PURPOSES,
         "annotator_kinds": options["annotator_kinds"] or DEFAULT_ANNOTATOR_KINDS,
+        "decisions": bool(options["decisions"]),
         "conditions": Conditions(
             min_agreement=options["min_agreement"],
             min_characters=options["min_characters"],

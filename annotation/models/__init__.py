@@ -1,6 +1,11 @@
 """The tables of annotation, one module an aggregate. Django looks for the models here."""
 
-from annotation.models.adjudication import Adjudication, DisagreementKind, ReturnedJudgment
+from annotation.models.adjudication import (
+    Adjudication,
+    DisagreementKind,
+    ReturnedJudgment,
+    standing_decisions,
+)
 from annotation.models.assigning import (
     Acknowledgement,
     BatchAudience,
@@ -92,5 +97,6 @@ __all__ = [
     "Upload",
     "WorkCount",
     "hash_messages",
+    "standing_decisions",
     "new_external_id",
 ]

@@ -45,6 +45,12 @@ class Adjudication(models.Model):
         ]
 
 
+def standing_decisions() -> models.QuerySet[Adjudication]:
+    """Of each decided task the last decision, unless its reviewer has withdrawn it."""
+    last = Adjudication.objects.filter(superseded_by__isnull=True)
+    return last.filter(decision_task__current_judgments__judgment__withdrawn=False)
+
+
 class ReturnedJudgment(models.Model):
     """A judgment that a reviewer sent back. Its author revises it, which supersedes the judgment, or stands by it."""
 

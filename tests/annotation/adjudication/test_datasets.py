@@ -1,0 +1,81 @@
+"""Datasets take decisions in place of judgments where they are asked to, and nowhere else."""
+
+import json
+
+import pytest
+from django.core.management import call_command
+
+from annotation.adjudication.actions import current_decision
+from annotation.datasets.actions import freeze_dataset
+from annotation.datasets.conditions import InvalidConditions
+from annotation.datasets.files import dataset_comparisons, dataset_judgments
+from annotation.datasets.selection import Selection
+from annotation.datasets.supply import TRAINING_PURPOSES
+from annotation.judging.actions import withdraw_judgment
+from annotation.models import PreferenceDataset
+from annotation.quality.actions import measured_judgments
+from rewardmodel.start_training import _require_training_purposes
+from tests.annotation.adjudication.test_actions import decide
+from tests.annotation.quality.conftest import judged  # noqa: F401
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+def test_a_decision_stands_in_place_of_the_judgments_of_its_task(project, max_, ruth, judged):  # noqa: F811
+    _, tasks, *_ = judged
+    before = freeze_dataset(actor=max_, project=project)
+    first = decide(ruth, tasks[5], kind="style")
+    made = decide(max_, tasks[5], kind="factual", expected=first.pk)
+    # Not asked for: a dataset is what it was, and so is what quality measures.
+    assert freeze_dataset(actor=max_, project=project, reuse=True) == before
+    assert measured_judgments(project).count() == 12
+    dataset = freeze_dataset(actor=max_, project=project, decisions=True)
+    rows = list(dataset_judgments(dataset))
+    assert len(rows) == 11 == Selection(project=project, decisions=True).judgments().count()
+    assert str(tasks[5].pk) not in {row["task_id"] for row in rows}
+    [row] = [row for row in rows if row["task_id"] == str(made.decision_task_id)]
+    assert row["purpose"] == "normal" and row["annotator"] == max_.pseudonym
+    assert json.loads(row["metadata"])["decision"] == {"task_id": str(tasks[5].pk), "kind": "factual"}
+    assert dataset.filters["decisions"] is True
+    [merged] = [
+        one for one in dataset_comparisons(dataset, consensus=True) if one["group_id"] == row["task_id"]
+    ]
+    assert merged["n_annotators"] == 1 and sorted(merged["ranks"]) == [0, 1]
+    _require_training_purposes(dataset)
+    others = freeze_dataset(actor=max_, project=project, purposes=TRAINING_PURPOSES, decisions=True)
+    assert others.counts == dataset.counts
+
+
+def test_a_decision_that_was_withdrawn_leaves_the_judgments(project, ruth, max_, judged):  # noqa: F811
+    _, tasks, *_ = judged
+    made = decide(ruth, tasks[5])
+    assignment = made.decision_task.assignments.get()
+    withdraw_judgment(actor=ruth, assignment=assignment, idempotency_key="withdraw-it")
+    rows = list(dataset_judgments(freeze_dataset(actor=max_, project=project, decisions=True)))
+    assert len(rows) == 12 and current_decision(tasks[5]) == made
+
+
+def test_decisions_of_other_tasks_than_those_selected_are_left_out(project, ruth, max_, judged):  # noqa: F811
+    _, tasks, *_ = judged
+    decide(ruth, tasks[5])
+    assert not list(Selection(project=project, purposes=("head_to_head",), decisions=True).rows())
+    with pytest.raises(InvalidConditions):
+        Selection(project=project, annotator_kinds=("ai",), decisions=True)
+
+
+def test_the_command_and_the_page_ask_for_them(client, project, ruth, max_, judged):  # noqa: F811
+    _, tasks, *_ = judged
+    decide(ruth, tasks[5])
+    call_command("freeze_dataset", project.slug, "decided", "--decisions", "--actor", max_.username)
+    dataset = PreferenceDataset.objects.get(name="decided")
+    assert dataset.counts["judgments"] == 11
+    client.force_login(max_)
+    page = client.get(f"/projects/{project.slug}/data/datasets/{dataset.pk}/").content.decode()
+    assert "the decision in place of the judgments" in page
+    form = {"name": "by page", "annotator_kinds": "person", "purposes": "normal", "decisions": "on"}
+    client.post(f"/projects/{project.slug}/data/datasets/new/", form)
+    assert PreferenceDataset.objects.get(name="by page").counts["judgments"] == 11
+    refused = client.post(
+        f"/projects/{project.slug}/data/datasets/new/", form | {"name": "x", "annotator_kinds": "ai"}
+    )
+    assert "Decisions are people" in refused.content.decode()
