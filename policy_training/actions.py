@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
 from django.db import transaction
@@ -15,6 +16,7 @@ from policy_training.mixing import (
     require_training_texts,
 )
 from policy_training.models import Policy
+from policy_training.rated_answers import RatedAnswers
 from policy_training.registry import require_unused_name
 from policy_training.run_kinds import EVALUATE, PPO, PRETRAIN, SAMPLE, SFT
 from policy_training.sampled_tasks import MAX_RESPONSES, given_answers
@@ -35,9 +37,10 @@ def train_sft(
     name: str,
     config: Mapping[str, Any],
     parent: Policy | None = None,
+    rated: RatedAnswers | None = None,
     processes: int = 1,
 ) -> Run:
-    """Queue supervised fine-tuning on the project's demonstrations.
+    """Queue supervised fine-tuning on the project's demonstrations; with `rated` also on answers that people rated so.
 
     `config` is LanguageModelConfig as a mapping; with a `parent` its model source is filled in here, without one the
     config says where to start (a folder, a hub id, a model from scratch). A `data.texts_share` takes the project's
@@ -54,6 +57,7 @@ def train_sft(
         parent=parent,
         title=f"Fine-tune {name}",
         processes=processes,
+        **({"rated": asdict(rated)} if rated else {}),
     )
 
 

@@ -13,6 +13,7 @@ from policy_training import evaluation_presets as evaluation_preset_module
 from policy_training.evaluation_presets import EVALUATION_PRESETS, evaluation_config
 from policy_training.language_models import language_model_config, sample_config
 from policy_training.models import Policy
+from policy_training.rated_answers import RatedAnswers
 from policy_training.run_kinds import EVALUATE, PRETRAIN, SAMPLE, SFT
 from policy_training.training import supervised_presets
 from policy_training.training.config import EvaluateConfig, LanguageModelConfig, SampleConfig
@@ -88,6 +89,31 @@ class LanguageModelForm(PresetForm):
 
 class FineTuneForm(LanguageModelForm):
     kinds = (SFT.name,)
+
+    rated_mark = forms.CharField(
+        required=False,
+        max_length=60,
+        label="Also answers that people rated, by this mark",
+        help_text="Its name in files. Empty: demonstrations alone.",
+    )
+    rated_at_least = forms.FloatField(
+        required=False, label="... with a mean of at least", help_text="Points, over the people who rated."
+    )
+
+    def values_of(self, run: Run) -> dict[str, Any]:
+        rated = run.parameters.get("rated") or {}
+        return super().values_of(run) | {f"rated_{name}": value for name, value in rated.items()}
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if bool(values.get("rated_mark")) != (values.get("rated_at_least") is not None):
+            self.add_error("rated_at_least", "Give the mark and the points, or neither.")
+        return values
+
+    def asked(self) -> dict[str, Any]:
+        values = self.cleaned_data
+        mark, at_least = values["rated_mark"], values["rated_at_least"]
+        return super().asked() | {"rated": RatedAnswers(mark=mark, at_least=at_least) if mark else None}
 
 
 class PretrainForm(LanguageModelForm):

@@ -11,6 +11,7 @@ from learning.interface.record_files import read_records
 from learning.interface.record_schemas import DEMONSTRATIONS, DRAWS, PROMPTS, SAMPLED_RESPONSES, TEXTS
 from policy_training.mixing import require_training_texts
 from policy_training.models import Policy, PolicyEvaluation
+from policy_training.rated_answers import RatedAnswers, require_rated_answers
 from policy_training.registry import add_policy
 from policy_training.sampled_tasks import save_sampled_tasks
 from policy_training.training.config import EvaluateConfig, LanguageModelConfig, PPOConfig, SampleConfig
@@ -43,7 +44,16 @@ def _texts(run: Run) -> Mapping[str, Any]:
 
 def _sft_inputs(run: Run) -> Mapping[str, Any]:
     mixes_in_texts = run.config.get("data", {}).get("texts_share", 0) > 0
-    return dict(_demonstrations(run)) | (dict(_texts(run)) if mixes_in_texts else {})
+    rated = run.parameters.get("rated")
+    learned = _with_rated(run, RatedAnswers(**rated)) if rated else _demonstrations(run)
+    return dict(learned) | (dict(_texts(run)) if mixes_in_texts else {})
+
+
+def _with_rated(run: Run, asked: RatedAnswers) -> Mapping[str, Any]:
+    """Demonstrations, where there are any, and the answers that were rated well."""
+    rated = require_rated_answers(run.project, asked)
+    mark_demonstrations_used(run.project, f"run {run.pk}")
+    return {"demonstrations": ([*demonstration_rows(run.project), *rated], DEMONSTRATIONS)}
 
 
 def _pretraining_inputs(run: Run) -> Mapping[str, Any]:

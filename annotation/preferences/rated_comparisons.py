@@ -51,10 +51,13 @@ def rated_comparisons(judgments: Iterable[JudgmentRow], choice: RatingChoice) ->
                 yield _comparison(together, choice.points_per_grade)
 
 
+def counts(judgment: JudgmentRow) -> bool:
+    """Whether its marks count: the head of its chain, not withdrawn, not surplus; with however many responses."""
+    return judgment["is_current"] and not judgment["withdrawn"] and not judgment["surplus"]
+
+
 def _score(judgment: JudgmentRow, mark: str) -> float | None:
-    if not judgment["is_current"] or judgment["withdrawn"] or judgment["surplus"]:
-        return None
-    if len(judgment["responses"]) != 1:
+    if not counts(judgment) or len(judgment["responses"]) != 1:
         return None
     marks: Mapping[str, float] = judgment["responses"][0]["marks"] or {}
     value = marks.get(mark)

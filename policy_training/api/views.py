@@ -88,6 +88,15 @@ class LanguageModelBody(RunBody):
     )
 
 
+class FineTuneBody(LanguageModelBody):
+    rated_mark = serializers.CharField(
+        max_length=60, required=False, help_text="Also answers that people rated, by this mark, ..."
+    )
+    rated_at_least = serializers.FloatField(
+        required=False, help_text="... whose mean over the people is at least this."
+    )
+
+
 class PretrainBody(LanguageModelBody):
     learn_from = serializers.ChoiceField(["texts", "demonstrations"], default="texts")
 
@@ -117,7 +126,7 @@ class LanguageModelPresets(ProjectApiView):
 
 
 class FineTune(ProjectApiView):
-    @operation(Capability.MANAGE, body=LanguageModelBody, answers=OneRunSerializer, creates=True)
+    @operation(Capability.MANAGE, body=FineTuneBody, answers=OneRunSerializer, creates=True)
     def post(self, request: Request, data: dict[str, Any]) -> Run:
         """Queue fine-tuning on the project's demonstrations."""
         return actions.train_sft(**asked_by_program(self, FineTuneForm, data))

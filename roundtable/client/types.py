@@ -83,8 +83,8 @@ from roundtable.client.resources.members import (
 )
 from roundtable.client.resources.policies import (
     EvaluatePolicyBodyRequest,
+    FineTuneBodyRequest,
     ImportBodyRequest,
-    LanguageModelBodyRequest,
     ListPoliciesIdEvaluationsQuery,
     ListPoliciesQuery,
     OnePolicy,
@@ -224,6 +224,7 @@ __all__ = [
     "EvaluateRewardModelBodyRequest",
     "Event",
     "Feed",
+    "FineTuneBodyRequest",
     "Firing",
     "FirstStep",
     "FirstSteps",
@@ -238,7 +239,6 @@ __all__ = [
     "ImportBodyRequest",
     "Invitation",
     "Judgment",
-    "LanguageModelBodyRequest",
     "ListAssignmentsPublicIdQuestionsQuery",
     "ListAssignmentsQuery",
     "ListBatchesIdSkipsQuery",

@@ -1,12 +1,15 @@
 """manage.py fine_tune PROJECT NAME: a policy from the project's demonstrations."""
 
 import json
+import math
 from argparse import ArgumentParser
 from typing import Any
 
 from policy_training.actions import pretrain, train_sft
 from policy_training.management.language_models import add_language_model_arguments, language_model_options
+from policy_training.rated_answers import RatedAnswers
 from workspace.commands import ProjectCommand
+from workspace.errors import ActionError
 from workspace.models import Project, User
 
 
@@ -36,6 +39,12 @@ class Command(ProjectCommand):
             help="leave out demonstrations whose response has fewer tokens of the policy's tokenizer",
         )
         parser.add_argument("--max-tokens", type=int, metavar="N", help="the same for more tokens")
+        parser.add_argument(
+            "--rated",
+            nargs=2,
+            metavar=("MARK", "AT_LEAST"),
+            help="learn also from answers whose mean of this mark, over the people who gave it, is at least so much",
+        )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         data = {
@@ -48,5 +57,24 @@ class Command(ProjectCommand):
             f"data.{name}={json.dumps(value)}" for name, value in data.items() if value is not None
         ] + options["set"]
         arguments = {"actor": actor, "project": project, **language_model_options(project, options)}
-        run = pretrain(**arguments, data="demonstrations") if options["pretrain"] else train_sft(**arguments)
+        rated = _rated(options["rated"])
+        if options["pretrain"]:
+            if rated is not None:
+                raise ActionError("--rated is for fine-tuning: leave --pretrain out.", code="bad_option")
+            run = pretrain(**arguments, data="demonstrations")
+        else:
+            run = train_sft(**arguments, rated=rated)
         self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+
+
+def _rated(given: list[str] | None) -> RatedAnswers | None:
+    if given is None:
+        return None
+    mark, least = given
+    try:
+        at_least = float(least)
+    except ValueError:
+        at_least = math.nan
+    if not math.isfinite(at_least):
+        raise ActionError(f"--rated {mark} {least}: the second is a number.", code="bad_option")
+    return RatedAnswers(mark=mark, at_least=at_least)

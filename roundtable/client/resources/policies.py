@@ -27,6 +27,18 @@ class EvaluatePolicyBodyRequest(TypedDict):
     prompts: NotRequired[int]
 
 
+class FineTuneBodyRequest(TypedDict):
+    processes: NotRequired[int]
+    settings: NotRequired[dict[str, Any]]
+    name: str
+    preset: NotRequired[
+        Literal["instructgpt_ppo_start", "sft_instructgpt", "sft_llama2", "sft_secrets", "tiny"]
+    ]
+    start: NotRequired[int]
+    rated_mark: NotRequired[str]
+    rated_at_least: NotRequired[float]
+
+
 class ImportBodyRequest(TypedDict):
     name: str
     source: str
@@ -35,16 +47,6 @@ class ImportBodyRequest(TypedDict):
     chat_template_kwargs: NotRequired[dict[str, Any]]
     own_tokenizer: NotRequired[bool]
     notes: NotRequired[str]
-
-
-class LanguageModelBodyRequest(TypedDict):
-    processes: NotRequired[int]
-    settings: NotRequired[dict[str, Any]]
-    name: str
-    preset: NotRequired[
-        Literal["instructgpt_ppo_start", "sft_instructgpt", "sft_llama2", "sft_secrets", "tiny"]
-    ]
-    start: NotRequired[int]
 
 
 class OnePolicy(TypedDict):
@@ -224,9 +226,7 @@ class PoliciesResource(Resource):
             ),
         )
 
-    def fine_tune(
-        self, *, idempotency_key: str | None = None, **body: Unpack[LanguageModelBodyRequest]
-    ) -> OneRun:
+    def fine_tune(self, *, idempotency_key: str | None = None, **body: Unpack[FineTuneBodyRequest]) -> OneRun:
         """Queue fine-tuning on the project's demonstrations."""
         return cast(
             OneRun,

@@ -1,0 +1,67 @@
+"""Fine-tuning learns from answers that people rated well: which these are, and how it is asked for."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.urls import reverse
+
+from annotation.importing.actions import import_comparisons
+from annotation.models import Response
+from policy_training.actions import train_sft
+from policy_training.language_models import language_model_config
+from policy_training.rated_answers import RatedAnswers, rated_rows
+from policy_training.run_kinds import SFT
+from runs.models import Run
+from workspace.errors import ActionError
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+@pytest.fixture
+def rated(project, max_, tmp_path):
+    given = [("good", "u", 7), ("good", "v", 6), ("fair", "u", 7), ("fair", "v", 4), ("poor", "u", 1)]
+    rows = [
+        {"prompt": "Q?", "response": text, "ratings": {"overall": points}, "annotator": who}
+        for text, who, points in given
+    ]
+    file = tmp_path / "ratings.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    import_comparisons(actor=max_, project=project, path=file, format="ratings")
+
+
+@pytest.mark.parametrize(
+    ("at_least", "texts"), [(7, []), (6.5, ["good"]), (5.5, ["good", "fair"]), (1, ["good", "fair", "poor"])]
+)
+def test_the_mean_over_the_people_decides_and_an_answer_comes_once(project, rated, at_least, texts):
+    rows = list(rated_rows(project, RatedAnswers(mark="overall", at_least=at_least)))
+    assert [row["response"] for row in rows] == texts
+    assert {row["prompt"][0]["content"] for row in rows} <= {"Q?"}
+
+
+def test_what_was_cut_off_is_left_out_and_another_mark_has_none(project, rated):
+    asked = RatedAnswers(mark="overall", at_least=5)
+    Response.objects.filter(text="good").update(ended=False)
+    assert [row["response"] for row in rated_rows(project, asked)] == ["fair"]
+    assert list(rated_rows(project, RatedAnswers(mark="tone", at_least=0))) == []
+
+
+def test_a_run_learns_from_them_without_any_demonstration(project, max_, rated):
+    asked = {"actor": max_, "project": project, "config": language_model_config("tiny", [])}
+    run = train_sft(**asked, name="fine", rated=RatedAnswers(mark="overall", at_least=5))
+    rows, _ = SFT.build_inputs(run)["demonstrations"]
+    assert [row["response"] for row in rows] == ["good", "fair"]
+    none = train_sft(**asked, name="none", rated=RatedAnswers(mark="overall", at_least=8))
+    with pytest.raises(ActionError, match="No answer has a mean of 8 or more"):
+        SFT.build_inputs(none)
+
+
+def test_the_command_and_the_page_ask_for_them(project, max_, client):
+    call_command("fine_tune", project.slug, "fine", "--rated", "overall", "6")
+    assert Run.objects.get().parameters["rated"] == {"mark": "overall", "at_least": 6.0}
+    with pytest.raises(CommandError, match="the second is a number"):
+        call_command("fine_tune", project.slug, "other", "--rated", "overall", "much")
+    with pytest.raises(CommandError, match="leave --pretrain out"):
+        call_command("fine_tune", project.slug, "other", "--rated", "overall", "6", "--pretrain")
+    client.force_login(max_)
+    assert b"rated_mark" in client.get(reverse("policies:fine_tune", args=[project.slug])).content
