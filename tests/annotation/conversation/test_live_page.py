@@ -36,7 +36,7 @@ def test_two_turns_by_keyboard_alone_and_the_better_answer_stays(opened, talk, w
     page.keyboard.press("Enter")
     page.wait_for_selector("#live-open:not([hidden])")
     writer.lay_down("old", "writing", "Ri")
-    page.wait_for_function("document.querySelector('#live-answers').textContent.includes('Ri')")
+    page.wait_for_function("() => document.querySelector('#live-answers').textContent.includes('Ri')")
     assert page.get_attribute(".response[aria-busy=true]", "data-label") in ("A", "B")
     both_done(writer, 1)
     page.wait_for_selector(".task")
@@ -52,12 +52,13 @@ def test_two_turns_by_keyboard_alone_and_the_better_answer_stays(opened, talk, w
     assert page.evaluate("document.activeElement.id") == "live-message"
     judgment = Judgment.objects.get()
     assert judgment.strengths == [3] and judgment.tiers[0] == [judgment.order_shown[1]]
+    writer.says.clear()
     write(page, "And then?")
     both_done(writer, 2)
     page.wait_for_selector(".task")
     page.keyboard.press("0")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelectorAll('#live-transcript .turn').length === 4")
+    page.wait_for_function("() => document.querySelectorAll('#live-transcript .turn').length === 4")
     assert ConversationTurn.objects.get(number=2).chosen_at_random
     assert page.inner_text("#live-progress") == "Turn 3 of 3"
 
@@ -71,7 +72,7 @@ def test_what_is_typed_and_what_is_written_outlive_a_reload(opened, talk, writer
     write(page, "What can I cook?")
     writer.lay_down("old", "writing", "Rice is")
     page.reload()
-    page.wait_for_function("document.querySelector('#live-answers').textContent.includes('Rice is')")
+    page.wait_for_function("() => document.querySelector('#live-answers').textContent.includes('Rice is')")
     assert page.inner_text("#live-sent") == "What can I cook?"
     assert page.input_value("#live-message") == ""
     both_done(writer, 1)
@@ -92,7 +93,9 @@ def test_two_tabs_lead_one_conversation_and_neither_overwrites_the_other(opened,
     write(page, "From the first tab")
     other.fill("#live-message", "From the second tab")
     other.press("#live-message", "Enter")
-    other.wait_for_function("document.querySelector('#live-refusal').textContent.includes('another window')")
+    other.wait_for_function(
+        "() => document.querySelector('#live-refusal').textContent.includes('another window')"
+    )
     assert other.input_value("#live-message") == "From the second tab"
     assert [turn.message for turn in talk.turns.all()] == ["From the first tab"]
     both_done(writer, 1)
@@ -107,8 +110,9 @@ def test_two_tabs_lead_one_conversation_and_neither_overwrites_the_other(opened,
     assert Judgment.objects.count() == 1 and talk.turns.get().outcome == "judged"
 
 
-def test_a_logout_amid_a_turn_loses_nothing(opened, talk, writer, ada, open_as):
-    page = opened
+def test_a_logout_amid_a_turn_loses_nothing(forgiving_page, talk, writer, ada, open_as, address):
+    page = forgiving_page
+    open_as(page, ada).goto(address("conversation", public_id=talk.public_id))
     write(page, "What can I cook?")
     Session.objects.all().delete()
     page.wait_for_selector("#work-page-notice:not([hidden]) a")
@@ -165,7 +169,7 @@ def test_axe_finds_nothing_while_writing_reading_and_judging(opened, writer, wid
     assert run_axe(page) == []
     write(page, "What can I cook?")
     writer.lay_down("old", "writing", "Rice is")
-    page.wait_for_function("document.querySelector('#live-answers').textContent.includes('Rice is')")
+    page.wait_for_function("() => document.querySelector('#live-answers').textContent.includes('Rice is')")
     assert run_axe(page) == []
     both_done(writer, 1)
     page.wait_for_selector(".task")
