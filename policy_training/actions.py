@@ -181,11 +181,14 @@ def sample_tasks(
     prompts: int | None = None,
     overlap: int | None = None,
     with_given: bool = True,
+    single_answers: bool = False,
     open_at_once: bool = False,
     processes: int = 1,
 ) -> list[Run]:
     """Queue sampling whose responses become a batch of tasks, together with the answers that the prompts have from
     files (`with_given`): alternatives to a dialogue's own turn, or to what other models said.
+
+    With `single_answers` every different answer is a task of its own, to be rated.
 
     One run for each of the `policies`, which answer every prompt; the last to end makes the batch of all their answers.
     `config` is SampleConfig as a mapping without the policy. Raises ActionError.
@@ -207,7 +210,7 @@ def sample_tasks(
     chosen = list(prompt_set.prompts.order_by("pk")[:prompts])
     samples = options.samples_per_prompt * len(options.sampling.temperatures) * len(policies)
     most_given = max(map(len, given_answers(chosen).values()), default=0) if with_given else 0
-    if not 2 <= samples + most_given <= MAX_RESPONSES:
+    if not single_answers and not 2 <= samples + most_given <= MAX_RESPONSES:
         raise ActionError(
             f"{samples} samples a prompt and up to {most_given} answers it has make {samples + most_given}; a task "
             f"shows 2 to {MAX_RESPONSES}: change --samples or --temperatures.",
@@ -224,6 +227,7 @@ def sample_tasks(
         "overlap": overlap,
         "with_given": with_given,
         "open": open_at_once,
+        **({"single_answers": True} if single_answers else {}),
     }
     if len(policies) > 1:
         tasks |= {"together": together, "of": len(policies)}

@@ -177,6 +177,11 @@ class SampleForm(PresetForm):
     with_given = forms.BooleanField(
         required=False, initial=True, label="Together with the answers that the prompts have from files"
     )
+    single_answers = forms.BooleanField(
+        required=False,
+        label="Every answer a task of its own, to be rated",
+        help_text="Else they are compared.",
+    )
     open_at_once = forms.BooleanField(
         required=False, label="Hand the tasks out at once", help_text="Else the batch is a draft to look at."
     )
@@ -198,7 +203,11 @@ class SampleForm(PresetForm):
 
     def values_of(self, run: Run) -> dict[str, Any]:
         tasks = run.parameters.get("tasks") or {}
-        kept = {name: tasks[name] for name in ("criterion", "overlap", "with_given") if name in tasks}
+        kept = {
+            name: tasks[name]
+            for name in ("criterion", "overlap", "with_given", "single_answers")
+            if name in tasks
+        }
         return super().values_of(run) | {"policies": [run.parameters["policy"]]} | kept
 
     def asked(self) -> dict[str, Any]:
@@ -214,6 +223,7 @@ class SampleForm(PresetForm):
             "prompts": values["prompts"],
             "overlap": values["overlap"],
             "with_given": values["with_given"],
+            "single_answers": values["single_answers"],
             "open_at_once": values["open_at_once"],
             "processes": values["processes"] or 1,
         }

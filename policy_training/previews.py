@@ -69,6 +69,12 @@ def preview_sampling(form: SampleForm) -> dict[str, Any]:
         ("Tokens of an answer, at most", config["max_response_tokens"]),
     ]
     missing = "" if n_prompts else "The prompt set is empty: import prompts into it."
+    if asked["single_answers"]:
+        return {
+            "facts": facts,
+            "notes": ["Each different answer is a task, to be rated."],
+            "missing": missing,
+        }
     if per_prompt > MAX_RESPONSES:
         missing = (
             f"A task shows at most {MAX_RESPONSES} answers: ask for fewer samples, temperatures or policies."

@@ -1,9 +1,11 @@
 """A policy's samples as tasks to be judged, outside of any round, with the answers that the prompts have from files."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
+from annotation.errors import InvalidBatch
 from annotation.models import Prompt, Response, Source
 from learning.interface.messages import answer_key
 from runs.models import Run
@@ -28,7 +30,8 @@ def save_sampled_tasks(run: Run, prompts: Mapping[str, Prompt], samples: Sequenc
     """The batch that the run was asked for; does nothing when it was made already.
 
     Of runs that were asked for together the last to end makes it. A task has the answers from files (unless they were
-    left out) and the samples, each text once; a prompt with fewer than two different answers gets no task.
+    left out) and the samples, each text once; a prompt with fewer than two different answers gets no task, unless each
+    answer is a task of its own, to be rated.
     `run.parameters["task_counts"]` says how many did.
     """
     asked: dict[str, Any] = run.parameters["tasks"]
@@ -45,14 +48,19 @@ def save_sampled_tasks(run: Run, prompts: Mapping[str, Prompt], samples: Sequenc
     answers = given_answers(in_order) if asked["with_given"] else {prompt.pk: [] for prompt in in_order}
     for response in samples:
         answers[response.prompt_id].append(response)
-    tasks = []
+    tasks: list[NewTask] = []
+    single = asked.get("single_answers", False)
     for prompt in in_order:
         different = {answer_key(response.answer): response for response in reversed(answers[prompt.pk])}
         # The first of equal ones, in their order.
-        kept = list(reversed(different.values()))[:MAX_RESPONSES]
-        if len(kept) >= 2:
-            tasks.append(NewTask(prompt=prompt, responses=kept))
-    counts = {"tasks": len(tasks), "prompts without two different answers": len(in_order) - len(tasks)}
+        kept = list(reversed(different.values()))
+        if single:
+            tasks += [NewTask(prompt=prompt, responses=[response]) for response in kept]
+        elif len(kept) >= 2:
+            tasks.append(NewTask(prompt=prompt, responses=kept[:MAX_RESPONSES]))
+    counts = {"tasks": len(tasks)}
+    if not single:
+        counts["prompts without two different answers"] = len(in_order) - len(tasks)
     Run.objects.filter(pk=run.pk).update(parameters=run.parameters | {"task_counts": counts})
     if not tasks:
         return
@@ -66,7 +74,9 @@ def save_sampled_tasks(run: Run, prompts: Mapping[str, Prompt], samples: Sequenc
     )
     add_tasks(actor=run.requested_by, batch=batch, tasks=tasks)
     if asked["open"]:
-        open_batch(actor=run.requested_by, batch=batch)
+        # Where nothing is asked of an answer alone any more it waits as a draft: what was sampled is not lost for that.
+        with suppress(InvalidBatch):
+            open_batch(actor=run.requested_by, batch=batch)
 
 
 def _others_if_last(run: Run) -> list[Response] | None:

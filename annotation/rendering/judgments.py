@@ -9,11 +9,12 @@ from annotation.preferences.scale import NO_STRENGTH, STRENGTH_NAMES
 
 def describe_judgment(tiers: list[list[str]], strengths: list[int | None]) -> str:
     """A judgment in words: "B better than A"; with more ranks each with the step to the next one, "1. A = C (slightly
-    better than) 2. B (better than) 3. D". Not "A better than B, better than D": that reads as A over D.
+    better than) 2. B (better than) 3. D". Not "A better than B, better than D": that reads as A over D. Of one answer
+    its marks say the rest.
     """
     ranked = [" = ".join(tier) for tier in tiers]
     if len(tiers) == 1:
-        return f"{ranked[0]} (a tie)" if len(tiers[0]) > 1 else ranked[0]
+        return f"{ranked[0]} (a tie)" if len(tiers[0]) > 1 else "rated alone"
     steps = [_than(strength) for strength in strengths]
     if len(tiers) == 2:
         better, worse = ranked

@@ -115,6 +115,9 @@ class SampleBody(RunBody):
     with_given = serializers.BooleanField(
         default=True, help_text="Together with the answers that the prompts have from files."
     )
+    single_answers = serializers.BooleanField(
+        default=False, help_text="Every different answer is a task of its own, to be rated."
+    )
     open_at_once = serializers.BooleanField(default=False)
 
 

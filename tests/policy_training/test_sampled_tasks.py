@@ -144,6 +144,29 @@ def test_from_dialogues_to_rankings_of_the_turn_and_its_alternatives(
     assert counts == {"tasks": 4, "prompts without two different answers": 0}
 
 
+def test_every_answer_is_a_task_of_its_own_where_they_are_to_be_rated(
+    project, criterion, policy, write_rows, settings, tmp_path
+):
+    settings.DATA_DIR = tmp_path
+    path = write_rows([dialogue(number) for number in range(2)], "talks.jsonl")
+    call_command(
+        "import_prompts", "kitchen", path, "--from-dialogues", "--prompt-set", "talks", "--seed", "5"
+    )
+    call_command(
+        "sample_tasks", "kitchen", "tiny", "--prompt-set", "talks", "--responses", "1", "--open",
+        "--set", "sampling.max_prompt_tokens=48", "sampling.max_response_tokens=12",
+    )  # fmt: skip
+    execute(Run.objects.get())
+    [batch] = Batch.objects.all()
+    # Nothing is asked of an answer alone yet: it waits.
+    assert (batch.kind, batch.state) == ("rating", "draft")
+    shown = [
+        [place.response.source.name for place in task.task_responses.all()] for task in batch.tasks.all()
+    ]
+    assert sorted(shown) == [["talks.jsonl"], ["talks.jsonl"], ["tiny"], ["tiny"]]
+    assert Run.objects.get().parameters["task_counts"] == {"tasks": 4}
+
+
 def test_what_cannot_become_tasks_is_refused_before_a_run_is_queued(project, criterion, policy, write_rows):
     assert "no policy “nobody”" in refused("sample_tasks", "kitchen", "nobody", "--prompt-set", "talks")
     assert "no prompt set “talks”" in refused("sample_tasks", "kitchen", "tiny", "--prompt-set", "talks")

@@ -37,6 +37,12 @@ class Command(ProjectCommand):
         parser.add_argument(
             "--samples-only", action="store_true", help="without the answers that the prompts have from files"
         )
+        parser.add_argument(
+            "--responses",
+            type=int,
+            choices=[1],
+            help="1: every different answer is a task of its own, to be rated (default: all of a prompt in one task)",
+        )
         parser.add_argument("--open", action="store_true", help="hand the tasks out at once; else a draft")
         add_execution_arguments(parser)
         parser.add_argument(
@@ -71,6 +77,7 @@ class Command(ProjectCommand):
             prompts=options["prompts"],
             overlap=options["overlap"],
             with_given=not options["samples_only"],
+            single_answers=options["responses"] == 1,
             open_at_once=options["open"],
             processes=asked_processes(options),
         )

@@ -110,6 +110,7 @@ class SampleBodyRequest(TypedDict):
     batch_name: NotRequired[str]
     overlap: NotRequired[int]
     with_given: NotRequired[bool]
+    single_answers: NotRequired[bool]
     open_at_once: NotRequired[bool]
 
 
