@@ -119,6 +119,8 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "from answers": reverse("annotation:batch_from_answers", args=slug),
         "first steps": reverse("rounds:first_steps", args=slug),
         "versions": reverse("annotation:guideline_versions", args=slug),
+        "queue": reverse("annotation:queue", args=slug),
+        "waiting tasks": reverse("annotation:queue", args=slug) + "?show=waiting",
         "own work": reverse("annotation:own_history", args=slug),
         "work done": reverse("annotation:work_done", args=slug),
         "quality": reverse("annotation:quality", args=slug),

@@ -15,6 +15,7 @@ REVIEW_PAGES = (
     "batch_task",
     "batch_skips",
     "work_done",
+    "queue",
     "batch_from_answers",
     "questions",
     "answer_question",

@@ -22,7 +22,7 @@ from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
 
 
-def _access_task(batch: Batch, pk: int) -> Task:
+def access_task(batch: Batch, pk: int) -> Task:
     task = batch.tasks.select_related("prompt", "reserved_for").filter(pk=pk).first()
     if task is None:
         raise Http404("No such task.")
@@ -43,7 +43,7 @@ def task_judgments(task: Task) -> list[dict[str, Any]]:
 @project_view(Capability.REVIEW)
 def batch_task(request: ProjectRequest, pk: int, task_pk: int) -> HttpResponse:
     batch = access_batch(request.project, pk)
-    task = _access_task(batch, task_pk)
+    task = access_task(batch, task_pk)
     shown = list(task.task_responses.select_related("response__source"))
     if Capability.MANAGE not in request.capabilities:
         # In the order of their text, so that their place tells nothing to who may judge them.

@@ -1,9 +1,11 @@
 from django.urls import path
 
-from annotation.review import from_answers, tasks, views, work
+from annotation.review import from_answers, queue, tasks, views, work
 
 urlpatterns = [
     path("", views.batches, name="batches"),
+    path("queue/", queue.queue, name="queue"),
+    path("queue/leases/<int:pk>/release/", queue.release, name="release_lease"),
     path("work-done/", work.work_done, name="work_done"),
     path("new/", views.new_batch, name="new_batch"),
     path("from-answers/", from_answers.batch_from_answers, name="batch_from_answers"),
@@ -15,5 +17,7 @@ urlpatterns = [
     path("<int:pk>/close/", views.close_batch, name="close_batch"),
     path("<int:pk>/skips/", tasks.batch_skips, name="batch_skips"),
     path("<int:pk>/tasks/<int:task_pk>/", tasks.batch_task, name="batch_task"),
+    path("<int:pk>/tasks/<int:task_pk>/priority/", queue.set_task_priority, name="set_task_priority"),
+    path("<int:pk>/tasks/<int:task_pk>/ask-again/", queue.ask_again, name="ask_again"),
     path("<int:pk>/judgments/<int:judgment_pk>/", views.judgment, name="judgment"),
 ]

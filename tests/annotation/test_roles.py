@@ -54,6 +54,10 @@ PAGES = {
     "change_overlap": ("post", {"manager"}, "batch", {}),
     "batch_skips": ("get", {"reviewer", "manager"}, "batch", None),
     "batch_task": ("get", {"reviewer", "manager"}, "task", None),
+    "queue": ("get", {"reviewer", "manager"}, None, None),
+    "release_lease": ("post", {"manager"}, "lease", {}),
+    "set_task_priority": ("post", {"manager"}, "task", {}),
+    "ask_again": ("post", {"manager"}, "task", {}),
     "work_done": ("get", {"reviewer", "manager"}, None, None),
     "asked_settings": ("get", {"manager"}, None, None),
     "ask": ("post", {"annotator"}, "own", {"text": "Which of the two is meant?"}),
@@ -162,6 +166,8 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
     if needs == "returned":
         returned = return_judgment(actor=visitors["reviewer"], judgment=judgment, remark="Look again.")
         kwargs["pk"] = returned.pk
+    if needs == "lease":
+        kwargs["pk"] = assignment.pk
     if needs == "task":
         kwargs["task_pk"] = batch.tasks.first().pk
     if needs == "version":
@@ -224,6 +230,9 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
                 "opt_outs",
                 "measure_again",
                 "start_conversation",
+                "release_lease",
+                "set_task_priority",
+                "ask_again",
                 "return_judgment",
                 "keep_judgment",
                 "ask_to_confirm",

@@ -1,0 +1,172 @@
+"""The queue of a project: what waits, who holds which task until when, and what comes back without a judgment."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.db.models import Count, Q, QuerySet, Sum
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from annotation.access import access_batch
+from annotation.models import Assignment, Batch, Task, TaskCount
+from annotation.models.counts import STUCK_EXPIRIES, STUCK_SKIPS
+from annotation.queue.managing import (
+    MAX_TASK_PRIORITY,
+    ask_one_more,
+    change_task_priority,
+    release_lease,
+)
+from annotation.rendering.markdown import excerpt
+from annotation.review.listing import people_filter
+from annotation.review.tasks import access_task
+from workspace.forms import whole_number
+from workspace.lists import Filter, field_filter, read_list
+from workspace.models import MAX_OVERLAP, Project
+from workspace.requests import ProjectRequest, perform_action, project_view
+from workspace.roles import Capability
+
+SHOWN_BATCHES = 100
+HELD, STUCK, WAITING = "held", "stuck", "waiting"
+_STUCK = Q(trouble__skipped__gte=STUCK_SKIPS) | Q(trouble__expired__gte=STUCK_EXPIRIES)
+
+
+class PriorityForm(forms.Form):
+    priority = whole_number(-MAX_TASK_PRIORITY, MAX_TASK_PRIORITY, label="Priority")
+    expected_priority = whole_number(-(2**31), 2**31 - 1)
+
+
+class OneMoreForm(forms.Form):
+    expected_required = whole_number(0, MAX_OVERLAP)
+
+
+def held_tasks(project: Project) -> QuerySet[Any]:
+    """Leases, those that have ended and were not given back yet included."""
+    leases = Assignment.objects.filter(
+        state=Assignment.State.LEASED, task__batch__project=project, task__batch__visible=True
+    )
+    return leases.select_related("annotator", "task__prompt", "task__batch")
+
+
+def waiting_tasks(project: Project) -> QuerySet[Any]:
+    """With a slot that is open, of open batches."""
+    tasks = Task.objects.filter(
+        batch__project=project, batch__visible=True, batch__state=Batch.State.OPEN, open_slots__gt=0
+    )
+    return tasks.select_related("batch", "prompt", "trouble")
+
+
+def stuck_tasks(project: Project) -> QuerySet[Any]:
+    """Of those the ones that came back without a judgment again and again."""
+    return waiting_tasks(project).filter(_STUCK)
+
+
+def _open_batches(project: Project) -> list[dict[str, Any]]:
+    batches = list(Batch.objects.open_to_annotators(project)[:SHOWN_BATCHES])
+    counts = TaskCount.objects.filter(batch__in=batches, annotator_id=0).values_list("batch")
+    waiting = dict(counts.annotate(n=Sum("available")).order_by())
+    held = dict(held_tasks(project).values_list("task__batch").annotate(n=Count("pk")).order_by())
+    stuck = dict(stuck_tasks(project).values_list("batch").annotate(n=Count("pk")).order_by())
+    return [
+        {
+            "batch": batch,
+            "waiting": waiting.get(batch.pk, 0),
+            "held": held.get(batch.pk, 0),
+            "stuck": stuck.get(batch.pk, 0),
+        }
+        for batch in batches
+    ]
+
+
+@require_GET
+@never_cache
+@project_view(Capability.REVIEW)
+def queue(request: ProjectRequest) -> HttpResponse:
+    project = request.project
+    show = request.GET.get("show", HELD)
+    show = show if show in (HELD, STUCK, WAITING) else HELD
+    request.GET = request.GET.copy()  # the form says which tasks are shown also where the address does not
+    request.GET["show"] = show
+    batches = _open_batches(project)
+    choices = [(str(row["batch"].pk), row["batch"].name) for row in batches]
+    # What is shown is kept in the addresses of the pages beside this one, and by the form.
+    kinds = [(HELD, "Held by somebody"), (STUCK, "Stuck"), (WAITING, "With room")]
+    shown = Filter(name="show", label="Tasks", choices=kinds, apply=lambda rows, _: rows)
+    if show == HELD:
+        held = held_tasks(project)
+        people = held.order_by("annotator__username").values_list(
+            "annotator__pseudonym", "annotator__username"
+        )
+        listing = read_list(
+            request,
+            held,
+            filters=[
+                shown,
+                field_filter("batch", "Batch", choices, lookup="task__batch"),
+                people_filter(list(people.distinct())),
+            ],
+        )
+        rows = [{"lease": lease, "task": lease.task} for lease in listing.rows]
+    else:
+        tasks = stuck_tasks(project) if show == STUCK else waiting_tasks(project)
+        listing = read_list(request, tasks, filters=[shown, field_filter("batch", "Batch", choices)])
+        rows = [{"lease": None, "task": task} for task in listing.rows]
+    for row in rows:
+        row["prompt"] = excerpt(row["task"].prompt.messages[-1]["content"], 110)
+        row["trouble"] = getattr(row["task"], "trouble", None) if row["lease"] is None else None
+    context = {
+        "batches": batches,
+        "listing": listing,
+        "rows": rows,
+        "show": show,
+        "stuck_skips": STUCK_SKIPS,
+        "stuck_expiries": STUCK_EXPIRIES,
+    }
+    return render(request, "annotation/review/queue.html", context)
+
+
+@require_POST
+@project_view(Capability.MANAGE)
+def release(request: ProjectRequest, pk: int) -> HttpResponse:
+    lease = (
+        Assignment.objects.select_related("task__batch__project", "annotator")
+        .filter(task__batch__project=request.project, task__batch__visible=True, pk=pk)
+        .first()
+    )
+    if lease is None:
+        raise Http404("No such lease.")
+    perform_action(
+        request,
+        release_lease,
+        assignment=lease,
+        done=f"{lease.annotator.username} does not hold the task any more; what they still submit is kept.",
+    )
+    return redirect("annotation:queue", slug=request.project.slug)
+
+
+@require_POST
+@project_view(Capability.MANAGE)
+def set_task_priority(request: ProjectRequest, pk: int, task_pk: int) -> HttpResponse:
+    task = access_task(access_batch(request.project, pk), task_pk)
+    form = PriorityForm(request.POST)
+    if form.is_valid():
+        perform_action(request, change_task_priority, task=task, **form.cleaned_data, done="Saved.")
+    else:
+        messages.error(request, " ".join(" ".join(map(str, texts)) for texts in form.errors.values()))
+    return redirect("annotation:batch_task", slug=request.project.slug, pk=pk, task_pk=task_pk)
+
+
+@require_POST
+@project_view(Capability.MANAGE)
+def ask_again(request: ProjectRequest, pk: int, task_pk: int) -> HttpResponse:
+    """One more person is asked."""
+    task = access_task(access_batch(request.project, pk), task_pk)
+    form = OneMoreForm(request.POST)
+    if form.is_valid():
+        done = "One more person is asked to judge this task."
+        perform_action(request, ask_one_more, task=task, **form.cleaned_data, done=done)
+    else:
+        messages.error(request, "Open the task's page again: the number of its judgments is missing.")
+    return redirect("annotation:batch_task", slug=request.project.slug, pk=pk, task_pk=task_pk)
