@@ -87,8 +87,10 @@ def queue(request: ProjectRequest) -> HttpResponse:
     project = request.project
     show = request.GET.get("show", HELD)
     show = show if show in (HELD, STUCK, WAITING) else HELD
-    request.GET = request.GET.copy()  # the form says which tasks are shown also where the address does not
-    request.GET["show"] = show
+    # The form says which tasks are shown also where the address does not.
+    asked = request.GET.copy()
+    asked["show"] = show
+    request.GET = asked  # type: ignore[assignment]  # a copy that can be changed, as Django's documentation makes one
     batches = _open_batches(project)
     choices = [(str(row["batch"].pk), row["batch"].name) for row in batches]
     # What is shown is kept in the addresses of the pages beside this one, and by the form.
