@@ -94,7 +94,7 @@ def queue(request: ProjectRequest) -> HttpResponse:
     batches = _open_batches(project)
     choices = [(str(row["batch"].pk), row["batch"].name) for row in batches]
     # What is shown is kept in the addresses of the pages beside this one, and by the form.
-    kinds = [(HELD, "Held by somebody"), (STUCK, "Stuck"), (WAITING, "With room")]
+    kinds = [(HELD, "Held"), (STUCK, "Stuck"), (WAITING, "With room")]
     shown = Filter(name="show", label="Tasks", choices=kinds, apply=lambda rows, _: rows)
     if show == HELD:
         held = held_tasks(project)
