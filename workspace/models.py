@@ -229,6 +229,7 @@ class Membership(models.Model):
         ANNOTATOR = "annotator", "Annotator"  # judges; sees their own work only
         # Reads everything of the project, changes nothing but judgments of their own; answers annotators' questions.
         REVIEWER = "reviewer", "Reviewer"
+        READER = "reader", "Read-only"  # reads what reviewers read, and changes nothing
         MANAGER = "manager", "Manager"  # plans batches, runs and rounds; invites people
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
@@ -242,7 +243,7 @@ class Membership(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["project", "user"], name="unique_membership_user_per_project"),
             models.CheckConstraint(
-                condition=Q(role__in=["annotator", "reviewer", "manager"]), name="membership_role_valid"
+                condition=Q(role__in=["annotator", "reviewer", "reader", "manager"]), name="membership_role_valid"
             ),
         ]
 
@@ -365,7 +366,7 @@ class ApiToken(models.Model):
                 condition=Q(scope__in=["read", "write", "score"]), name="api_token_scope_valid"
             ),
             models.CheckConstraint(
-                condition=Q(role__in=["annotator", "reviewer", "manager"]), name="api_token_role_valid"
+                condition=Q(role__in=["annotator", "reviewer", "reader", "manager"]), name="api_token_role_valid"
             ),
             models.CheckConstraint(
                 condition=Q(expires_at__gt=F("created_at")), name="api_token_expires_after_creation"

@@ -28,6 +28,7 @@ ROLE_CAPABILITIES: dict[Role, frozenset[Capability]] = {
     Role.REVIEWER: frozenset(
         {Capability.OPEN, Capability.ANNOTATE, Capability.REVIEW, Capability.ANSWER, Capability.DECIDE}
     ),
+    Role.READER: frozenset({Capability.OPEN, Capability.REVIEW}),
     Role.MANAGER: frozenset(Capability),
 }
 # A machine gets no role that could do more.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from workspace.access import access_project
 from workspace.accounts import create_machine_annotator
@@ -15,11 +15,11 @@ from workspace.models import Membership
 from workspace.roles import ROLE_CAPABILITIES, Capability, capabilities_of, roles_with
 
 ROOT = Path(__file__).resolve().parents[2]
-ANNOTATOR, REVIEWER, MANAGER = "annotator", "reviewer", "manager"
+ANNOTATOR, REVIEWER, READER, MANAGER = "annotator", "reviewer", "reader", "manager"
 MAY = {
-    Capability.OPEN: {ANNOTATOR, REVIEWER, MANAGER},
+    Capability.OPEN: {ANNOTATOR, REVIEWER, READER, MANAGER},
     Capability.ANNOTATE: {ANNOTATOR, REVIEWER, MANAGER},
-    Capability.REVIEW: {REVIEWER, MANAGER},
+    Capability.REVIEW: {REVIEWER, READER, MANAGER},
     Capability.ANSWER: {REVIEWER, MANAGER},
     Capability.DECIDE: {REVIEWER, MANAGER},
     Capability.SCORE: {MANAGER},
@@ -34,6 +34,7 @@ PAGES = {
             f"annotation:{name}"
             for name in "task_content draft submit skip undo_skip withdraw ask opt_outs keep_judgment".split()
         ),
+        "annotation:acknowledge",
         *(f"annotation:{name}" for name in "feedback own_training begin_training_try own_score".split()),
     },
     Capability.REVIEW: {
@@ -54,6 +55,7 @@ PAGES = {
     Capability.DECIDE: {"annotation:adjudicate", "annotation:return_judgment"},
     Capability.SCORE: set(),  # programs alone: tests/config/test_api_roles.py
     Capability.MANAGE: {
+        *(f"annotation:{name}" for name in "assigning member_work batch_audience ask_to_confirm".split()),
         *(
             f"events:{name}"
             for name in "webhooks webhook send_test turn_on turn_off replace_secret remove".split()
@@ -182,3 +184,25 @@ def test_a_machine_gets_no_role_that_can_do_more_than_annotate(project, max_, ro
             set_role(actor=max_, project=project, user=machine, role=role)
     else:
         assert set_role(actor=max_, project=project, user=machine, role=role).role == role
+
+
+@pytest.mark.db
+@pytest.mark.django_db
+def test_who_only_reads_opens_what_reviewers_open_and_does_nothing(client, project, max_, make_user):
+    rita = make_user("rita")
+    set_role(actor=max_, project=project, user=rita, role=READER)
+    client.force_login(rita)
+    for name in (
+        "annotation:batches",
+        "rounds:list",
+        "data:prompts",
+        "annotation:guideline_versions",
+        "runs:list",
+    ):
+        assert client.get(reverse(name, args=[project.slug])).status_code == 200, name
+    for name in ("annotation:overview", "annotation:annotate", "annotation:settings", "workspace:people"):
+        assert client.get(reverse(name, args=[project.slug])).status_code == 404, name
+    claim = client.post(
+        reverse("annotation:next_task", args=[project.slug]), "{}", content_type="application/json"
+    )
+    assert claim.status_code == 404

@@ -47,7 +47,9 @@ def create_token(
             f"“{scope}” is not a scope: use read, write or score.", fields={"scope": "read, write or score"}
         )
     if role not in Membership.Role.values:
-        raise TokenRefused(f"“{role}” is not a role.", fields={"role": "annotator, reviewer or manager"})
+        raise TokenRefused(
+            f"“{role}” is not a role.", fields={"role": "annotator, reviewer, reader or manager"}
+        )
     if scope == ApiToken.Scope.SCORE and Capability.SCORE not in ROLE_CAPABILITIES[Membership.Role(role)]:
         message = f"A token that asks reward models cannot be {role}: choose manager."
         raise TokenRefused(message, code="role_unfit", fields={"role": message})

@@ -11,7 +11,7 @@ from roundtable.operations import Operation
 
 class Invitation(TypedDict):
     id: int
-    role: Literal["annotator", "reviewer", "manager"]
+    role: Literal["annotator", "reviewer", "reader", "manager"]
     note: str
     invited_by: str
     expires_at: str
@@ -20,7 +20,7 @@ class Invitation(TypedDict):
 
 class NewInvitation(TypedDict):
     id: int
-    role: Literal["annotator", "reviewer", "manager"]
+    role: Literal["annotator", "reviewer", "reader", "manager"]
     note: str
     invited_by: str
     expires_at: str
@@ -29,7 +29,7 @@ class NewInvitation(TypedDict):
 
 
 class NewInvitationRequest(TypedDict):
-    role: Literal["annotator", "reviewer", "manager"]
+    role: Literal["annotator", "reviewer", "reader", "manager"]
     note: NotRequired[str]
 
 

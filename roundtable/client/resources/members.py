@@ -13,7 +13,7 @@ class Member(TypedDict):
     id: int
     username: str
     kind: str
-    role: Literal["annotator", "reviewer", "manager"]
+    role: Literal["annotator", "reviewer", "reader", "manager"]
     paused_at: str | None
     created_at: str
 
@@ -25,7 +25,7 @@ class MemberWork(TypedDict):
 
 
 class PatchedChangedMemberRequest(TypedDict):
-    role: NotRequired[Literal["annotator", "reviewer", "manager"]]
+    role: NotRequired[Literal["annotator", "reviewer", "reader", "manager"]]
     paused: NotRequired[bool]
 
 

@@ -20,7 +20,7 @@ class Me(TypedDict):
 class MyProject(TypedDict):
     slug: str
     name: str
-    role: Literal["annotator", "reviewer", "manager"]
+    role: Literal["annotator", "reviewer", "reader", "manager"]
     capabilities: list[str]
 
 
@@ -69,7 +69,7 @@ class Token(TypedDict):
     name: str
     prefix: str
     scope: Literal["read", "write", "score"]
-    role: Literal["annotator", "reviewer", "manager"]
+    role: Literal["annotator", "reviewer", "reader", "manager"]
     project: str | None
     expires_at: str
 
