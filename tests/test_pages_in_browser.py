@@ -6,6 +6,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.assigning.acknowledging import publish_to_acknowledge
+from annotation.assigning.actions import set_batch_audience, set_member_work
 from annotation.batches.actions import exclude_batch
 from annotation.content.actions import get_or_create_prompt_set, get_or_create_source
 from annotation.datasets.actions import freeze_dataset
@@ -71,7 +73,21 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
     freeze_dataset(actor=max_, project=project, name="a dataset", new_version=True)
     judged = Judgment.objects.get(task__batch=imported_batch)
     exclude_batch(actor=max_, batch=imported_batch)
-    set_role(actor=max_, project=project, user=make_user("a-colleague-with-a-long-name"), role="annotator")
+    colleague = set_role(
+        actor=max_, project=project, user=make_user("a-colleague-with-a-long-name"), role="annotator"
+    )
+    tags = {
+        "groups": ["people of the night shift", "experts"],
+        "skills": ["german", "python"],
+        "daily_limit": 50,
+    }
+    set_member_work(actor=max_, project=project, membership=colleague, **tags)
+    set_batch_audience(
+        actor=max_, batch=imported_batch, groups=["experts"], skills=["german"], person_quota=20
+    )
+    guideline = publish_to_acknowledge(
+        actor=max_, project=project, text="Be brief and right.", must_acknowledge=True
+    )
     _, token = invite(actor=max_, project=project, role="annotator", note="Nia")
     report = make_report(project, max_, [max_, judged.annotator], apart=[(imported_batch.pk, judged.task_id)])
     webhook = create_webhook(
@@ -142,6 +158,10 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "train": reverse("reward_models:train", args=slug),
         "sample": reverse("policies:sample", args=slug),
         "tokens": reverse("workspace:tokens"),
+        "who gets what": reverse("annotation:assigning", args=slug),
+        "a member's work": reverse("annotation:member_work", args=[*slug, colleague.pk]),
+        "who gets a batch": reverse("annotation:batch_audience", args=[*slug, imported_batch.pk]),
+        "guideline version": reverse("annotation:guideline_version", args=[*slug, guideline.version]),
     }
     return page, {name: live_server.url + path for name, path in names.items()}
 

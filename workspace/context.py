@@ -28,9 +28,11 @@ REVIEW_PAGES = (
     "disagreements",
     "decisions",
     "adjudicate",
+    "batch_audience",
     *("checks", "known_answer", "new_training", "training", "change_training", "set_checks"),
 )
 SETTINGS_PAGES = ("settings", "asked_settings", "guideline_versions", "guideline_version")
+PEOPLE_PAGES = ("people", "assigning", "member_work")
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:
@@ -43,5 +45,6 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         "project": project,
         "review_pages": REVIEW_PAGES,
         "settings_pages": SETTINGS_PAGES,
+        "people_pages": PEOPLE_PAGES,
         "can": {capability.value: capability in capabilities for capability in Capability},
     }
