@@ -243,7 +243,8 @@ class Membership(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["project", "user"], name="unique_membership_user_per_project"),
             models.CheckConstraint(
-                condition=Q(role__in=["annotator", "reviewer", "reader", "manager"]), name="membership_role_valid"
+                condition=Q(role__in=["annotator", "reviewer", "reader", "manager"]),
+                name="membership_role_valid",
             ),
         ]
 
@@ -366,7 +367,8 @@ class ApiToken(models.Model):
                 condition=Q(scope__in=["read", "write", "score"]), name="api_token_scope_valid"
             ),
             models.CheckConstraint(
-                condition=Q(role__in=["annotator", "reviewer", "reader", "manager"]), name="api_token_role_valid"
+                condition=Q(role__in=["annotator", "reviewer", "reader", "manager"]),
+                name="api_token_role_valid",
             ),
             models.CheckConstraint(
                 condition=Q(expires_at__gt=F("created_at")), name="api_token_expires_after_creation"

@@ -4,41 +4,70 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('workspace', '0013_repeats'),
+        ("workspace", "0013_repeats"),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='apitoken',
-            name='api_token_role_valid',
+            model_name="apitoken",
+            name="api_token_role_valid",
         ),
         migrations.RemoveConstraint(
-            model_name='membership',
-            name='membership_role_valid',
+            model_name="membership",
+            name="membership_role_valid",
         ),
         migrations.AlterField(
-            model_name='apitoken',
-            name='role',
-            field=models.CharField(choices=[('annotator', 'Annotator'), ('reviewer', 'Reviewer'), ('reader', 'Read-only'), ('manager', 'Manager')], max_length=10),
+            model_name="apitoken",
+            name="role",
+            field=models.CharField(
+                choices=[
+                    ("annotator", "Annotator"),
+                    ("reviewer", "Reviewer"),
+                    ("reader", "Read-only"),
+                    ("manager", "Manager"),
+                ],
+                max_length=10,
+            ),
         ),
         migrations.AlterField(
-            model_name='invitation',
-            name='role',
-            field=models.CharField(choices=[('annotator', 'Annotator'), ('reviewer', 'Reviewer'), ('reader', 'Read-only'), ('manager', 'Manager')], max_length=10),
+            model_name="invitation",
+            name="role",
+            field=models.CharField(
+                choices=[
+                    ("annotator", "Annotator"),
+                    ("reviewer", "Reviewer"),
+                    ("reader", "Read-only"),
+                    ("manager", "Manager"),
+                ],
+                max_length=10,
+            ),
         ),
         migrations.AlterField(
-            model_name='membership',
-            name='role',
-            field=models.CharField(choices=[('annotator', 'Annotator'), ('reviewer', 'Reviewer'), ('reader', 'Read-only'), ('manager', 'Manager')], max_length=10),
+            model_name="membership",
+            name="role",
+            field=models.CharField(
+                choices=[
+                    ("annotator", "Annotator"),
+                    ("reviewer", "Reviewer"),
+                    ("reader", "Read-only"),
+                    ("manager", "Manager"),
+                ],
+                max_length=10,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='apitoken',
-            constraint=models.CheckConstraint(condition=models.Q(('role__in', ['annotator', 'reviewer', 'reader', 'manager'])), name='api_token_role_valid'),
+            model_name="apitoken",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("role__in", ["annotator", "reviewer", "reader", "manager"])),
+                name="api_token_role_valid",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.CheckConstraint(condition=models.Q(('role__in', ['annotator', 'reviewer', 'reader', 'manager'])), name='membership_role_valid'),
+            model_name="membership",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("role__in", ["annotator", "reviewer", "reader", "manager"])),
+                name="membership_role_valid",
+            ),
         ),
     ]
