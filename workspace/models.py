@@ -19,6 +19,7 @@ from workspace.time_zones import default_time_zone
 
 V = TypeVar("V", bound=models.Model)
 
+ROLES = ["annotator", "reviewer", "reader", "manager"]
 MAX_OVERLAP = 50  # people for each task
 MAX_LEASE_MINUTES = 24 * 60
 
@@ -242,10 +243,7 @@ class Membership(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["project", "user"], name="unique_membership_user_per_project"),
-            models.CheckConstraint(
-                condition=Q(role__in=["annotator", "reviewer", "reader", "manager"]),
-                name="membership_role_valid",
-            ),
+            models.CheckConstraint(condition=Q(role__in=ROLES), name="membership_role_valid"),
         ]
 
     def __str__(self) -> str:
@@ -367,7 +365,7 @@ class ApiToken(models.Model):
                 condition=Q(scope__in=["read", "write", "score"]), name="api_token_scope_valid"
             ),
             models.CheckConstraint(
-                condition=Q(role__in=["annotator", "reviewer", "reader", "manager"]),
+                condition=Q(role__in=ROLES),
                 name="api_token_role_valid",
             ),
             models.CheckConstraint(
