@@ -72,6 +72,7 @@ def overview(request: ProjectRequest) -> HttpResponse:
     """What an annotator sees first: what is left, what they did last, the guideline."""
     project = request.project
     own = own_opt_outs(request.user, project)
+    trainings = own_trainings(request.user, project)
     recent = [
         {
             "public_id": judgment.assignment.public_id,
@@ -90,7 +91,8 @@ def overview(request: ProjectRequest) -> HttpResponse:
         "progress": annotator_progress(request.user, project),
         "is_paused": project.memberships.filter(user=request.user, paused_at__isnull=False).exists(),
         "recent": recent,
-        "trainings": own_trainings(request.user, project),
+        "trainings": trainings,
+        "waits_for_training": any(row["is_waiting"] or row["is_failed"] for row in trainings),
         "opt_outs": [(name, name in own) for name in sorted({*known_warnings(project), *own})],
         "questions": [
             {"question": question, "prompt": excerpt(question.task.prompt.messages[-1]["content"])}

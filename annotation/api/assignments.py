@@ -15,8 +15,10 @@ from rest_framework.request import Request
 from annotation.access import access_assignment, access_assignment_to_judge, access_batch
 from annotation.judging.actions import revise_judgment, submit_judgment, withdraw_judgment
 from annotation.judging.content import JudgmentInput
-from annotation.models import Assignment, CurrentJudgment, Judgment
+from annotation.models import Assignment, CurrentJudgment, Judgment, Qualification, Task
 from annotation.preferences.scale import labels_to_responses, marks_by_label, tiers_to_labels
+from annotation.qualification.actions import submit_practice
+from annotation.qualification.feedback import told_in_training
 from annotation.queue import actions as queue
 from annotation.queue.claimed_tasks import TaskContent, read_content
 from annotation.queue.search import read_annotator_counts
@@ -54,6 +56,7 @@ class AssignedTaskSerializer(serializers.Serializer[Any]):
     assignment = serializers.UUIDField(help_text="The handle of this task for this annotator.")
     state = serializers.ChoiceField(Assignment.State.choices)
     leased_until = serializers.DateTimeField()
+    practice = serializers.BooleanField(help_text="A task of a training; what is right is told after it.")
     question = serializers.CharField()
     content_warnings = serializers.ListField(
         child=serializers.CharField(), help_text="What the texts may show: say so before they are read."
@@ -83,6 +86,24 @@ class StoredJudgmentSerializer(serializers.Serializer[Any]):
     stored = serializers.BooleanField()
     is_counted = serializers.BooleanField(
         help_text="No: it came when no slot was open; it is kept all the same."
+    )
+
+
+class TrainingToldSerializer(serializers.Serializer[Any]):
+    right = serializers.BooleanField()
+    tiers = serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField()), help_text="What is expected, in labels."
+    )
+    strengths = serializers.ListField(child=serializers.IntegerField(allow_null=True))
+    reason = serializers.CharField(help_text="Markdown.")
+    state = serializers.ChoiceField(Qualification.State.choices, help_text="Of the training, by now.")
+    answered = serializers.IntegerField()
+    right_so_far = serializers.IntegerField()
+
+
+class SubmittedSerializer(StoredJudgmentSerializer):
+    training: Any = TrainingToldSerializer(
+        allow_null=True, help_text="Of a task of a training: what is right; else null."
     )
 
 
@@ -143,6 +164,7 @@ def describe(
         "assignment": assignment.public_id,
         "state": assignment.state,
         "leased_until": assignment.leased_until,
+        "practice": content.purpose == Task.Purpose.PRACTICE,
         "question": settings.question_of(content.criterion, content.question)
         if settings
         else content.question,
@@ -246,17 +268,23 @@ class OneAssignment(AssignmentView):
 
 class Submit(AssignmentView):
     @operation(
-        Capability.ANNOTATE, body=SubmittedJudgment, answers=StoredJudgmentSerializer, status=201, keyed=True
+        Capability.ANNOTATE, body=SubmittedJudgment, answers=SubmittedSerializer, status=201, keyed=True
     )
     def post(self, request: Request, data: dict[str, Any], public_id: uuid.UUID) -> dict[str, Any]:
-        """Judge it. A late judgment is kept, too."""
-        judgment = submit_judgment(
-            actor=self.actor,
-            assignment=access_assignment_to_judge(self.actor, self.project, public_id),
-            content=JudgmentInput(**data),
-            idempotency_key=self.key,
+        """Judge it. A late judgment is kept, too. Of a task of a training it also says what is right."""
+        assignment = access_assignment_to_judge(self.actor, self.project, public_id)
+        if assignment.task.purpose != Task.Purpose.PRACTICE:
+            judgment = submit_judgment(
+                actor=self.actor,
+                assignment=assignment,
+                content=JudgmentInput(**data),
+                idempotency_key=self.key,
+            )
+            return {"stored": True, "is_counted": not judgment.surplus, "training": None}
+        answered = submit_practice(
+            actor=self.actor, assignment=assignment, content=JudgmentInput(**data), idempotency_key=self.key
         )
-        return {"stored": True, "is_counted": not judgment.surplus}
+        return {"stored": True, "is_counted": True, "training": told_in_training(answered.answer)}
 
 
 class Revise(AssignmentView):

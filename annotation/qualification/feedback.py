@@ -64,6 +64,21 @@ def feedback_html(answer: TrainingAnswer) -> str:
     return render_to_string("annotation/qualification/feedback.html", context)
 
 
+def told_in_training(answer: TrainingAnswer) -> dict[str, Any]:
+    """The same for a program, in the labels of the task as it was shown to its person."""
+    gold = GoldJudgment.objects.get(task=answer.assignment.task_id)
+    now = Qualification.objects.get(pk=answer.qualification_id)
+    return {
+        "right": answer.is_right,
+        "tiers": tiers_to_labels(answer.assignment.order_shown, gold.tiers),
+        "strengths": gold.strengths,
+        "reason": gold.explanation,
+        "state": now.state,
+        "answered": now.answered,
+        "right_so_far": now.right,
+    }
+
+
 def find_answer(assignment: Assignment) -> TrainingAnswer:
     """Of the person whose assignment it is. Raises Http404 before they have answered."""
     found = TrainingAnswer.objects.select_related("assignment").filter(assignment=assignment).first()

@@ -19,7 +19,8 @@ from annotation.datasets.actions import freeze_dataset
 from annotation.importing.uploads.actions import begin_upload, receive_piece
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.judging.bulk import NewJudgment, add_judgments
-from annotation.models import Import
+from annotation.models import Import, Qualification
+from annotation.qualification.actions import create_training
 from annotation.questions.actions import ask_question
 from annotation.queue.actions import claim_task, skip_task
 from events.actions import create_webhook
@@ -69,6 +70,10 @@ def make(project, manager, annotator, file):
     judged, skipped, held = [claim(annotator, project) for claim in (_judge, _skip, _hold)]
     judgment = judged.judgments.get()
     question = ask_question(actor=annotator, assignment=held, text="Which?")
+    training = create_training(**of, name="Basics", criterion=criterion, items=4, needed=2)
+    Qualification.objects.create(
+        training=training, annotator=annotator, state="failed", tries_allowed=3, decided_at=timezone.now()
+    )
     dataset = freeze_dataset(**of, name="frozen")
     trainable = _judged_by_two(of, criterion, annotator)
     imported = Import.objects.create(project=project, kind="prompts", actor=manager, state="done")
@@ -97,6 +102,8 @@ def make(project, manager, annotator, file):
         "skipped": skipped.public_id,
         "held": held.public_id,
         "question": question.pk,
+        "training": training.pk,
+        "pseudonym": annotator.pseudonym,
         "judgment": judgment.pk,
         "dataset": dataset.pk,
         "trainable": trainable.pk,

@@ -14,6 +14,7 @@ class AssignedTask(TypedDict):
     assignment: str
     state: Literal["leased", "submitted", "skipped", "expired", "taken_back"]
     leased_until: str
+    practice: bool
     question: str
     content_warnings: list[str]
     messages: Any
@@ -88,6 +89,12 @@ class StoredJudgment(TypedDict):
     is_counted: bool
 
 
+class Submitted(TypedDict):
+    stored: bool
+    is_counted: bool
+    training: TrainingTold | None
+
+
 class SubmittedJudgmentRequest(TypedDict):
     tiers: list[list[str]]
     strengths: list[int | None]
@@ -98,6 +105,16 @@ class SubmittedJudgmentRequest(TypedDict):
     seconds: NotRequired[float]
     guideline_version: NotRequired[int]
     settings_version: NotRequired[int]
+
+
+class TrainingTold(TypedDict):
+    right: bool
+    tiers: list[list[str]]
+    strengths: list[int | None]
+    reason: str
+    state: Literal["open", "passed", "failed", "let_through"]
+    answered: int
+    right_so_far: int
 
 
 class ListAssignmentsQuery(TypedDict):
@@ -220,10 +237,10 @@ class AssignmentsResource(Resource):
 
     def submit(
         self, public_id: str, *, idempotency_key: str | None = None, **body: Unpack[SubmittedJudgmentRequest]
-    ) -> StoredJudgment:
-        """Judge it. A late judgment is kept, too."""
+    ) -> Submitted:
+        """Judge it. A late judgment is kept, too. Of a task of a training it also says what is right."""
         return cast(
-            StoredJudgment,
+            Submitted,
             self.perform(
                 Operation(
                     "post_assignments_public_id_submit",

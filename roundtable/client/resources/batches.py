@@ -114,6 +114,10 @@ class Progress(TypedDict):
     tasks_done: int
 
 
+class RequiredTrainingRequest(TypedDict):
+    training: int | None
+
+
 class Skip(TypedDict):
     id: int
     task: int
@@ -265,6 +269,19 @@ class BatchesResource(Resource):
                 ),
                 {"id": id},
             ),
+        )
+
+    def put_required_training(self, id: int, **body: Unpack[RequiredTrainingRequest]) -> None:
+        """Hand the batch's tasks out to those alone who have passed this training."""
+        self.perform(
+            Operation(
+                "put_batches_id_required_training",
+                "PUT",
+                "/projects/{slug}/batches/{id}/required-training",
+                answer="nothing",
+            ),
+            {"id": id},
+            body=body,
         )
 
     def skips(self, id: int, **query: Unpack[ListBatchesIdSkipsQuery]) -> Pages[Skip]:

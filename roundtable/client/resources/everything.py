@@ -2,6 +2,7 @@
 
 from roundtable.client.resources.assignments import AssignmentsResource
 from roundtable.client.resources.batches import BatchesResource
+from roundtable.client.resources.checks import ChecksResource
 from roundtable.client.resources.content_opt_outs import ContentOptOutsResource
 from roundtable.client.resources.criteria import CriteriaResource
 from roundtable.client.resources.daily_limit import DailyLimitResource
@@ -14,6 +15,7 @@ from roundtable.client.resources.guidelines import GuidelinesResource
 from roundtable.client.resources.imports import ImportsResource
 from roundtable.client.resources.invitations import InvitationsResource
 from roundtable.client.resources.judgments import JudgmentsResource
+from roundtable.client.resources.known_tasks import KnownTasksResource
 from roundtable.client.resources.members import MembersResource
 from roundtable.client.resources.policies import PoliciesResource
 from roundtable.client.resources.projects import ProjectsResource
@@ -27,6 +29,7 @@ from roundtable.client.resources.rounds import RoundsResource
 from roundtable.client.resources.runs import RunsResource
 from roundtable.client.resources.schedules import SchedulesResource
 from roundtable.client.resources.tasks import TasksResource
+from roundtable.client.resources.trainings import TrainingsResource
 from roundtable.client.resources.uploads import UploadsResource
 from roundtable.client.resources.webhooks import WebhooksResource
 from roundtable.client.resources.work import WorkResource
@@ -39,6 +42,7 @@ class ProjectResources:
     def __init__(self, transport: Transport, slug: str) -> None:
         self.assignments = AssignmentsResource(transport, slug)
         self.batches = BatchesResource(transport, slug)
+        self.checks = ChecksResource(transport, slug)
         self.content_opt_outs = ContentOptOutsResource(transport, slug)
         self.criteria = CriteriaResource(transport, slug)
         self.daily_limit = DailyLimitResource(transport, slug)
@@ -51,6 +55,7 @@ class ProjectResources:
         self.imports = ImportsResource(transport, slug)
         self.invitations = InvitationsResource(transport, slug)
         self.judgments = JudgmentsResource(transport, slug)
+        self.known_tasks = KnownTasksResource(transport, slug)
         self.members = MembersResource(transport, slug)
         self.policies = PoliciesResource(transport, slug)
         self.prompt_sets = PromptSetsResource(transport, slug)
@@ -63,6 +68,7 @@ class ProjectResources:
         self.runs = RunsResource(transport, slug)
         self.schedules = SchedulesResource(transport, slug)
         self.tasks = TasksResource(transport, slug)
+        self.trainings = TrainingsResource(transport, slug)
         self.uploads = UploadsResource(transport, slug)
         self.webhooks = WebhooksResource(transport, slug)
         self.work = WorkResource(transport, slug)

@@ -280,6 +280,10 @@
   // `reason`: of who cannot judge the task; else empty.
   const skip = (reason) => {
     if (!current || !current.controller || current.isRevision) return;
+    if (current.data.practice) {
+      current.showError({ error: "Tasks of the training are not skipped: answer as well as you can." });
+      return;
+    }
     statusBar.removeNotice();
     rejections.forgetShown();
     const { publicId, touched } = current;

@@ -11,12 +11,15 @@ from django.urls import reverse
 
 from annotation.annotator import endpoints
 from annotation.judging import actions as judging
-from annotation.models import Assignment, CurrentJudgment, Judgment, Prompt, Response, Task
+from annotation.models import Assignment, CurrentJudgment, Judgment, Prompt, Response, Task, Training
+from annotation.qualification.actions import create_training, let_through
 from annotation.queue.actions import sweep_expired_leases
 from annotation.queue.counters import find_counter_drift
+from annotation.queue.positions import Kind
+from annotation.queue.repeats import prepare_repeats
 from annotation.rendering.html_cache import message_fragment, response_fragment, show
 from workspace.actions import remove_member, set_role
-from workspace.models import AuditEvent
+from workspace.models import AuditEvent, Project
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -69,6 +72,35 @@ def test_next_and_submit_are_eight_statements_each_and_fourteen_together(at_work
     ahead = {"after_assignment": second["public_id"]}
     stored, together = cost("submit", answer(key(), claim_next=ahead), public_id=second["public_id"])
     assert stored["next"]["public_id"] and together <= 14
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_check_costs_what_every_task_costs(at_work, ada, max_, project, key, make_batch, kind, monkeypatch):
+    """Known answers, repeats and a training that was passed are on: the statements tell nobody which kind came."""
+    Project.objects.filter(pk=project.pk).update(gold_share=0.1, repeat_share=0.1, repeat_after=1)
+    make_batch(tasks=1, task_fields=lambda number: {"purpose": "gold"})
+    training = create_training(
+        actor=max_, project=project, name="Basics", criterion=project.criteria.get(), items=1, needed=1
+    )
+    Training.objects.filter(pk=training.pk).update(is_on=True)
+    let_through(actor=max_, training=training, annotator=ada)
+    for _ in range(3):
+        shown = post(at_work, project, "next_task").json()
+        post(at_work, project, "submit", answer(key()), public_id=shown["public_id"])
+    assert prepare_repeats(Project.objects.get(pk=project.pk)) > 0
+    show([message_fragment(message) for prompt in Prompt.objects.all() for message in prompt.messages])
+    show([response_fragment(response.answer) for response in Response.objects.all()])
+    cache.clear()
+    monkeypatch.setattr("annotation.queue.search.kind_at", lambda *_: kind)
+    with CaptureQueriesContext(connection) as captured:
+        claimed = post(at_work, project, "next_task").json()
+    assert len(statements(captured)) <= 8
+    task = Task.objects.get(assignments__public_id=claimed["public_id"])
+    assert task.purpose == {Kind.USUAL: "normal", Kind.GOLD: "gold", Kind.REPEAT: "repeat"}[kind]
+    with CaptureQueriesContext(connection) as captured:
+        stored = post(at_work, project, "submit", answer(key()), public_id=claimed["public_id"])
+    assert (stored.status_code, stored.json()) == (201, {"stored": True, "is_counted": True})
+    assert len(statements(captured)) <= 8
 
 
 def test_submit_answers_with_the_task_after_the_one_on_the_screen(at_work, ada, project, key):

@@ -79,7 +79,7 @@ class Annotator(threading.Thread):
             )
             sweep_expired_leases()
             time.sleep(0.05)
-            return Task.objects.filter(counted_judgments__lt=3).exists()
+            return Task.objects.counted().filter(counted_judgments__lt=3).exists()
         dice = self.chance.random()
         # The first task of each annotator is one of them, so that however fast the machine is, some leases run out.
         is_first, self.has_begun = not self.has_begun, True

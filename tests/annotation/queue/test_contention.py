@@ -77,13 +77,18 @@ def check(project, batch, people, *, overlap, reports):
     # What was killed in mid-task holds leases still: they run out, and the rest is done by the living.
     sweep_expired_leases()
     assert find_counter_drift(project) == []
-    counted = Judgment.objects.counted()
+    counted = Judgment.objects.counted().of_purposes("normal")
     per_task = Counter(counted.values_list("task_id", flat=True))
     assert set(per_task.values()) == {overlap}
-    assert len(per_task) == Task.objects.count()
+    tasks = Task.objects.counted()
+    assert len(per_task) == tasks.count()
     pairs = counted.values_list("task_id", "annotator_id")
-    assert len(set(pairs)) == len(pairs) == overlap * Task.objects.count()
-    assert set(Task.objects.values_list("open_slots", "counted_judgments")) == {(0, overlap)}
+    assert len(set(pairs)) == len(pairs) == overlap * tasks.count()
+    assert set(tasks.values_list("open_slots", "counted_judgments")) == {(0, overlap)}
+    # Known answers came among them, and none twice for anybody, nor with a slot of its own.
+    gold = Judgment.objects.current().of_purposes("gold").values_list("task_id", "annotator_id")
+    assert 0 < len(gold) == len(set(gold))
+    assert set(Task.objects.exclude(pk__in=tasks).values_list("open_slots", "counted_judgments")) == {(0, 0)}
     # None lost: every answer a process was told is stored, is stored.
     stored = set(Judgment.objects.values_list("idempotency_key", flat=True))
     accepted = {key for report in reports for key in report["accepted"]}
@@ -94,8 +99,10 @@ def check(project, batch, people, *, overlap, reports):
 
 def run(project, make_batch, make_annotators, *, tasks, people, processes, kills, seconds):
     project.lease_minutes = 1
+    project.gold_share = 0.1
     project.save()
     batch = make_batch(tasks=tasks, overlap=3)
+    make_batch(tasks=max(10, tasks // 50), task_fields=lambda number: {"purpose": "gold"})
     cast = make_annotators(people)
     started = time.monotonic()
     reports = annotate_until_done(project, batch, cast, processes=processes, kills=kills, seconds=seconds)
