@@ -14,7 +14,9 @@ from roundtable.client.resources.assignments import (
     ShownResponse,
     SkippedRequest,
     StoredJudgment,
+    Submitted,
     SubmittedJudgmentRequest,
+    TrainingTold,
 )
 from roundtable.client.resources.batches import (
     AddedTasks,
@@ -30,9 +32,11 @@ from roundtable.client.resources.batches import (
     PatchedChangedAudienceRequest,
     PatchedChangedBatchRequest,
     Progress,
+    RequiredTrainingRequest,
     Skip,
     TaskRowRequest,
 )
+from roundtable.client.resources.checks import Checks, PatchedChangedChecksRequest
 from roundtable.client.resources.content_opt_outs import NewOptOutsRequest, OptOuts
 from roundtable.client.resources.criteria import Criterion, ListCriteriaQuery, NewCriterionRequest
 from roundtable.client.resources.daily_limit import DailyLimit, NewDailyLimitRequest
@@ -74,6 +78,7 @@ from roundtable.client.resources.invitations import (
     NewInvitationRequest,
 )
 from roundtable.client.resources.judgments import GetJudgmentsRowsQuery, Judgment, ListJudgmentsQuery
+from roundtable.client.resources.known_tasks import Made, NewKnownTasksRequest
 from roundtable.client.resources.members import (
     ListMembersQuery,
     Member,
@@ -180,6 +185,16 @@ from roundtable.client.resources.shared import (
     Run,
 )
 from roundtable.client.resources.tasks import ListTasksQuery, Task
+from roundtable.client.resources.trainings import (
+    ListTrainingsIdQualificationsQuery,
+    ListTrainingsQuery,
+    NewTrainingRequest,
+    OwnStanding,
+    PatchedChangedTrainingRequest,
+    Qualification,
+    StandingRequest,
+    Training,
+)
 from roundtable.client.resources.uploads import (
     ListUploadsQuery,
     NewUploadRequest,
@@ -210,6 +225,7 @@ __all__ = [
     "Audience",
     "Batch",
     "BatchFromAnswersRequest",
+    "Checks",
     "ClaimRequest",
     "Claimed",
     "Confirmed",
@@ -266,8 +282,11 @@ __all__ = [
     "ListRunsQuery",
     "ListSchedulesQuery",
     "ListTasksQuery",
+    "ListTrainingsIdQualificationsQuery",
+    "ListTrainingsQuery",
     "ListUploadsQuery",
     "ListWebhooksQuery",
+    "Made",
     "Mark",
     "MarkBodyRequest",
     "Me",
@@ -290,6 +309,7 @@ __all__ = [
     "NewGuidelineRequest",
     "NewInvitation",
     "NewInvitationRequest",
+    "NewKnownTasksRequest",
     "NewOptOutsRequest",
     "NewProjectRequest",
     "NewPromptRowRequest",
@@ -301,6 +321,7 @@ __all__ = [
     "NewResponsesRequest",
     "NewScheduleRequest",
     "NewTasksRequest",
+    "NewTrainingRequest",
     "NewUploadRequest",
     "NewWebhook",
     "NewWebhookRequest",
@@ -313,12 +334,15 @@ __all__ = [
     "OptOuts",
     "OwnJudgment",
     "OwnQuestion",
+    "OwnStanding",
     "PatchedChangedAudienceRequest",
     "PatchedChangedBatchRequest",
+    "PatchedChangedChecksRequest",
     "PatchedChangedMemberRequest",
     "PatchedChangedMemberWorkRequest",
     "PatchedChangedProjectRequest",
     "PatchedChangedRunRequest",
+    "PatchedChangedTrainingRequest",
     "PatchedChangedWebhookRequest",
     "PatchedDatasetDescriptionRequest",
     "PatchedModelDescriptionRequest",
@@ -334,11 +358,13 @@ __all__ = [
     "PromptSet",
     "PromptToScoreRequest",
     "PutUploadsPublicIdPiecesQuery",
+    "Qualification",
     "Question",
     "QuestionSettings",
     "Reader",
     "RemoteRewards",
     "ReopenedAnnotationRequest",
+    "RequiredTrainingRequest",
     "Response",
     "Result",
     "RewardModel",
@@ -357,7 +383,9 @@ __all__ = [
     "Skip",
     "SkippedRequest",
     "StageEntry",
+    "StandingRequest",
     "StoredJudgment",
+    "Submitted",
     "SubmittedJudgmentRequest",
     "TakenBack",
     "Task",
@@ -367,6 +395,8 @@ __all__ = [
     "ToConfirm",
     "Token",
     "TrainBodyRequest",
+    "Training",
+    "TrainingTold",
     "Upload",
     "UploadSettingsRequest",
     "VersionToConfirmRequest",
