@@ -99,10 +99,10 @@ def test_the_pages_of_checks_are_accessible_and_fit(
             page.goto(address(name, **kwargs))
             if name == "annotate":
                 page.get_by_role("heading", name="Training first").wait_for()
-            for closed in (
-                [] if name == "annotate" else page.locator("main details:not([open]) > summary").all()
-            ):
-                closed.click()
+            if name != "annotate":
+                page.evaluate(
+                    "() => { for (const d of document.querySelectorAll('main details')) d.open = true; }"
+                )
             picture(page, f"{name}-{width}-{scheme}")
             assert run_axe(page) == [], name
             assert page.evaluate("document.documentElement.scrollWidth") <= width, name
