@@ -10,6 +10,7 @@ from annotation.assigning.acknowledging import publish_to_acknowledge
 from annotation.assigning.actions import set_batch_audience, set_member_work
 from annotation.batches.actions import exclude_batch
 from annotation.content.actions import get_or_create_prompt_set, get_or_create_source
+from annotation.conversation.actions import send_message, start_conversation
 from annotation.datasets.actions import freeze_dataset
 from annotation.importing.actions import import_comparisons, take_back_import
 from annotation.models import Import, Judgment, Source
@@ -23,6 +24,7 @@ from rounds.plans import preset_plan
 from rounds.schedules.actions import create_schedule
 from rounds.schedules.triggers import every_week
 from runs.models import Artifact
+from tests.annotation.conversation.live import make_live_batch
 from tests.annotation.quality.reports import make_report
 from tests.axe import run_axe
 from workspace.actions import invite, set_role
@@ -103,6 +105,11 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
     delivered = {"state": "delivered", "status": 204, "settled_at": timezone.now()}
     Delivery.objects.create(event=last[2], webhook=webhook, attempts=1, **delivered)
     Webhook.objects.filter(pk=webhook.pk).update(is_on=False, off_reason="Nothing was delivered for 5 days.")
+    live = make_live_batch(project, max_, instruction="Ask for help.", system_prompt="Be brief.").live
+    talk = start_conversation(actor=max_, live=live)
+    turn = send_message(actor=max_, conversation=talk, text="What can I cook with rice?", number=1)
+    turn.answers.filter(side=0).update(state="done", text="Rice with beans.")
+    turn.answers.filter(side=1).update(state="failed", error="The model could not write an answer.")
     client.force_login(max_)
     cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
     page.context.add_cookies([cookie])
@@ -132,6 +139,10 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "start": reverse("rounds:start", args=slug),
         "policy": reverse("policies:policy", args=[*slug, policy.pk]),
         "fine-tune": reverse("policies:fine_tune", args=slug),
+        "new live batch": reverse("annotation:new_live_batch", args=slug),
+        "live batch": reverse("annotation:live_batch", args=[*slug, live.batch_id]),
+        "conversation read": reverse("annotation:live_conversation", args=[*slug, live.batch_id, talk.pk]),
+        "conversations": reverse("annotation:conversations", args=slug),
         "from answers": reverse("annotation:batch_from_answers", args=slug),
         "first steps": reverse("rounds:first_steps", args=slug),
         "versions": reverse("annotation:guideline_versions", args=slug),

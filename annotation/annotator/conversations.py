@@ -116,7 +116,7 @@ def _open_turn(request: ProjectRequest, seen: SeenTurn) -> dict[str, Any]:
 
 
 def _transcript(found: Conversation, finished: int) -> str:
-    """The finished turns; what the policies alone are told is not for the person."""
+    """The finished turns, as both said them; the system prompt stands above each task."""
     messages: list[dict[str, str]] = []
     for turn in found.turns.filter(number__lte=finished).select_related("chosen"):
         assert turn.chosen is not None

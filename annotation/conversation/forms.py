@@ -54,7 +54,7 @@ class LiveBatchForm(StyledFormMixin, forms.Form):
         required=False,
         max_length=20_000,
         widget=forms.Textarea({"rows": 2}),
-        help_text="What both policies are told before the conversation. Annotators do not see it.",
+        help_text="What both policies are told before the conversation. Annotators read it above the answers.",
     )
     instruction = forms.CharField(
         required=False,

@@ -63,12 +63,15 @@
     words.className = "visually-hidden";
     words.textContent = `Answer ${label}`;
     head.append(mark, words);
+    const header = document.createElement("header");
+    header.className = "response-head";
+    header.append(head);
     const text = document.createElement("div");
     text.className = "live-text";
     text.dir = "auto";
     const line = document.createElement("p");
     line.className = "live-state";
-    card.append(head, text, line);
+    card.append(header, text, line);
     return card;
   };
   const words = ({ state: how, message }) =>
