@@ -39,7 +39,7 @@ class LiveBatchForm(StyledFormMixin, forms.Form):
         min_value=0.01,
         max_value=10,
         initial=1.0,
-        label="Its temperature",
+        label="Temperature of the other policy",
         widget=forms.NumberInput({"step": "any"}),
     )
     top_p = forms.FloatField(

@@ -50,7 +50,7 @@ def test_a_refused_message_says_why_and_changes_nothing(client, post, talk, ada)
 
 
 def test_a_manager_opens_a_batch_by_the_page_and_reads_what_was_said(
-    client, project, criterion, max_, ada, writer, talk, live
+    client, project, criterion, max_, ada, ruth, writer, talk, live
 ):
     client.force_login(max_)
     address = reverse("annotation:new_live_batch", kwargs={"slug": project.slug})
@@ -74,6 +74,10 @@ def test_a_manager_opens_a_batch_by_the_page_and_reads_what_was_said(
     page = client.get(f"{listed}{talk.pk}/").content.decode()
     assert "Rice." in page and "It broke." in page and "old, temperature 1.0" in page
     assert "<b>now</b>" not in page
+    client.force_login(ruth)  # who may judge as well, and must not learn which is which
+    seen = client.get(f"{listed}{talk.pk}/").content.decode() + client.get(listed).content.decode()
+    assert "Rice." in seen and "temperature" not in seen
+    client.force_login(max_)
     assert client.get(f"{listed}{talk.pk + 1}/").status_code == 404
 
 
