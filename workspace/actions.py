@@ -337,9 +337,8 @@ def _withdraw_invitations_of(project: Project, user: User) -> int:
 def _capabilities_of_role(role: str) -> frozenset[Capability]:
     """Raises ActionError for a word that is no role."""
     if role not in Membership.Role.values:
-        raise ActionError(
-            f"“{role}” is not a role: use annotator, reviewer, reader or manager.", code="role_unknown"
-        )
+        known = ", ".join(Membership.Role.values)
+        raise ActionError(f"“{role}” is no role: use {known}.", code="role_unknown")
     return ROLE_CAPABILITIES[Membership.Role(role)]
 
 
