@@ -29,6 +29,7 @@ REVIEW_PAGES = (
     "decisions",
     "adjudicate",
     "batch_audience",
+    "ask_one_more",
     *("checks", "known_answer", "new_training", "training", "change_training", "set_checks"),
 )
 SETTINGS_PAGES = ("settings", "asked_settings", "guideline_versions", "guideline_version")

@@ -4,11 +4,13 @@ The list is read from the newest report of quality.
 """
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -23,6 +25,7 @@ from annotation.adjudication.actions import (
 )
 from annotation.adjudication.forms import DecisionForm
 from annotation.adjudication.listing import count_kinds, orders_said, undecided_tasks
+from annotation.adjudication.more_annotators import ask_one_more
 from annotation.models import DisagreementKind, Judgment, ReturnedJudgment, Task
 from annotation.preferences.marks import show_marks
 from annotation.preferences.scale import labels_to_responses, marks_by_label, tiers_to_labels
@@ -34,7 +37,7 @@ from annotation.rendering.markdown import excerpt
 from workspace.asked import Asked, read_asked
 from workspace.errors import ActionError
 from workspace.lists import field_filter, read_list
-from workspace.models import User
+from workspace.models import MAX_OVERLAP, User
 from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
@@ -92,6 +95,8 @@ def _context(request: ProjectRequest) -> dict[str, Any]:
         "criteria": measured,
         "criterion": next((one for one in measured if one.name == asked), measured[0] if measured else None),
         "kinds": count_kinds(request.project),
+        "most_people": MAX_OVERLAP,
+        "usual_most": min(MAX_OVERLAP, request.project.overlap + 2),
     }
 
 
@@ -205,6 +210,34 @@ def _anonymous_judgments(request: ProjectRequest, task: Task, order: list[int]) 
             }
         )
     return rows
+
+
+@require_POST
+@project_view(Capability.MANAGE)
+def one_more(request: ProjectRequest) -> HttpResponse:
+    """Ask one more annotator where they disagree, up to `most` people a task."""
+    criteria, name = request.project.criteria.order_by("pk"), request.POST.get("criterion")
+    # As on the page: the first, where none was named.
+    criterion = get_object_or_404(criteria, name=name) if name else criteria[0]
+    try:
+        most = int(request.POST.get("most", ""))
+    except ValueError:
+        most = 0
+    try:
+        asked = ask_one_more(actor=request.user, project=request.project, criterion=criterion, most=most)
+    except ActionError as error:
+        messages.error(request, error.message)
+    else:
+        if asked:
+            messages.success(request, f"One more annotator is asked for {asked} task{'s' * (asked != 1)}.")
+        else:
+            messages.info(
+                request,
+                "No task needs one more: those listed have open slots, are at that number, agree on the order, are in "
+                "closed batches, or have judgments that are not measured yet.",
+            )
+    address = reverse("annotation:disagreements", args=[request.project.slug])
+    return redirect(f"{address}?{urlencode({'criterion': criterion.name})}")
 
 
 @require_POST

@@ -87,6 +87,7 @@ PAGES = {
                 "change_standing",
                 "require_training",
                 "measure_again",
+                "ask_one_more",
                 "leaderboard",
                 "preview_guideline",
             )
