@@ -35,6 +35,7 @@ PAGES = {
             for name in "task_content draft submit skip undo_skip withdraw ask opt_outs keep_judgment".split()
         ),
         "annotation:acknowledge",
+        "annotation:own_history",
         *(f"annotation:{name}" for name in "feedback own_training begin_training_try own_score".split()),
     },
     Capability.REVIEW: {
@@ -42,6 +43,7 @@ PAGES = {
         *(f"annotation:{name}" for name in ("guideline_versions", "guideline_version", "questions")),
         *(f"annotation:{name}" for name in ("quality", "quality_annotators", "quality_annotator")),
         *(f"annotation:{name}" for name in ("quality_pair", "uncertain_tasks", "disagreements", "decisions")),
+        "annotation:queue",
         "events:list",
         *(f"rounds:{name}" for name in ("list", "round")),
         *(f"runs:{name}" for name in ("list", "run", "live", "metrics", "file")),
@@ -55,6 +57,7 @@ PAGES = {
     Capability.DECIDE: {"annotation:adjudicate", "annotation:return_judgment"},
     Capability.SCORE: set(),  # programs alone: tests/config/test_api_roles.py
     Capability.MANAGE: {
+        *(f"annotation:{name}" for name in ("release_lease", "set_task_priority", "ask_again")),
         *(f"annotation:{name}" for name in "assigning member_work batch_audience ask_to_confirm".split()),
         *(
             f"events:{name}"
