@@ -36,6 +36,11 @@ PAGES = {
         ),
         "annotation:acknowledge",
         "annotation:own_history",
+        *(
+            f"annotation:conversation{name}"
+            for name in ("", "_again", "_end", "_message", "_one", "_state", "s")
+        ),
+        "annotation:start_conversation",
         *(f"annotation:{name}" for name in "feedback own_training begin_training_try own_score".split()),
     },
     Capability.REVIEW: {
@@ -43,7 +48,7 @@ PAGES = {
         *(f"annotation:{name}" for name in ("guideline_versions", "guideline_version", "questions")),
         *(f"annotation:{name}" for name in ("quality", "quality_annotators", "quality_annotator")),
         *(f"annotation:{name}" for name in ("quality_pair", "uncertain_tasks", "disagreements", "decisions")),
-        "annotation:queue",
+        *(f"annotation:{name}" for name in ("queue", "live_batch", "live_conversation")),
         "events:list",
         *(f"rounds:{name}" for name in ("list", "round")),
         *(f"runs:{name}" for name in ("list", "run", "live", "metrics", "file")),
@@ -57,7 +62,10 @@ PAGES = {
     Capability.DECIDE: {"annotation:adjudicate", "annotation:return_judgment"},
     Capability.SCORE: set(),  # programs alone: tests/config/test_api_roles.py
     Capability.MANAGE: {
-        *(f"annotation:{name}" for name in ("release_lease", "set_task_priority", "ask_again")),
+        *(
+            f"annotation:{name}"
+            for name in ("release_lease", "set_task_priority", "ask_again", "new_live_batch")
+        ),
         *(f"annotation:{name}" for name in "assigning member_work batch_audience ask_to_confirm".split()),
         *(
             f"events:{name}"
