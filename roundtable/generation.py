@@ -10,6 +10,7 @@ import json
 import keyword
 import re
 import sys
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -144,9 +145,12 @@ def _all_types(files: Mapping[str, str]) -> str:
             module = file.removesuffix(".py")
             imports.append(f"from roundtable.client.resources.{module} import {', '.join(found)}\n")
             names += found
+    listed = textwrap.fill(
+        json.dumps(sorted(names))[1:-1], 110, initial_indent=" " * 4, subsequent_indent=" " * 4
+    )
     return (
         '"""The types of what the API takes and answers. Written by roundtable.generation from its schema: do not '
-        f'edit."""\n\n{"".join(imports)}\n__all__ = {json.dumps(sorted(names))}\n'
+        f'edit."""\n\n{"".join(imports)}\n__all__ = [\n{listed},\n]  # fmt: skip\n'
     )
 
 
