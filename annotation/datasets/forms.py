@@ -54,7 +54,7 @@ class SelectionForm(StyledFormMixin, forms.Form):
     decisions = forms.BooleanField(
         required=False,
         label="Reviewers' decisions in place of judgments",
-        help_text="Of tasks that a reviewer has decided; without, the annotators' judgments stand there as well.",
+        help_text="Of tasks that a reviewer has decided. Not ticked: what the annotators said of them.",
     )
     splits = forms.MultipleChoiceField(
         choices=Prompt.Split.choices, required=False, widget=forms.CheckboxSelectMultiple, label="Splits"
