@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import Assignment, Judgment, Task, TaskTrouble, WorkCount
-from annotation.models.work_triggers import TRIGGERS
+from annotation.models.work_triggers import TRIGGERS, fill_work_counts
 from annotation.queue.actions import claim_task, skip_task, sweep_expired_leases, undo_skip
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -120,6 +120,26 @@ def test_a_task_that_is_judged_at_once_has_no_row(project, ada, make_batch):
     make_batch(tasks=1)
     judge(ada, claim_task(actor=ada, project=project))
     assert not TaskTrouble.objects.exists()
+
+
+def test_an_upgrade_counts_what_is_there_as_the_triggers_would_have(project, ada, ruth, make_batch):
+    make_batch(tasks=4, overlap=2)
+    for _ in range(2):
+        assignment = claim_task(actor=ada, project=project)
+        judge(ada, assignment)
+    judge(ada, assignment, seconds=1.5, how=revise_judgment)
+    skip_task(actor=ruth, assignment=claim_task(actor=ruth, project=project))
+    let_end(claim_task(actor=ruth, project=project))
+
+    def troubles():
+        return list(TaskTrouble.objects.order_by("task_id").values_list("task_id", "skipped", "expired"))
+
+    counted, came_back = stored(), troubles()
+    WorkCount.objects.all().delete()
+    TaskTrouble.objects.all().delete()
+    fill_work_counts().code(None, connection.SchemaEditorClass(connection))
+    assert (stored(), troubles()) == (counted, came_back)
+    assert [row[3:] for row in counted] == [(2, 2, 13.5)] and len(came_back) == 2
 
 
 def test_the_triggers_are_there():
