@@ -108,6 +108,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "workspace.unreadable_requests.UnreadableRequestMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "workspace.languages.LanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -128,6 +129,7 @@ TEMPLATES = [
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "workspace.context.navigation",
@@ -213,6 +215,10 @@ INVITATION_EXPIRY_DAYS = env.read("INVITATION_EXPIRY_DAYS")
 MANAGERS_CREATE_PROJECTS: bool = env.read("MANAGERS_CREATE_PROJECTS")
 
 LANGUAGE_CODE = "en-gb"
+LANGUAGES = [("en-gb", "English"), ("de", "Deutsch"), ("es", "Español")]  # each by its own name
+LOCALE_PATHS = [BASE_DIR / "locale"]
+LANGUAGE_COOKIE_NAME = "__Host-language" if BEHIND_TLS else "language"
+LANGUAGE_COOKIE_SECURE = BEHIND_TLS
 TIME_ZONE: str = env.read("TIME_ZONE")
 if TIME_ZONE not in zoneinfo.available_timezones():
     raise refused("ROUNDTABLE_TIME_ZONE", "the name of a time zone, as Europe/Paris or UTC")

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+from django.utils.translation import gettext_lazy as _
 
 from workspace.actions import MAX_INVITATIONS
 from workspace.models import MAX_LEASE_MINUTES, MAX_OVERLAP, Membership, Project
@@ -218,11 +219,12 @@ class InviteForm(StyledFormMixin, forms.Form):
 
 class AcceptForm(StyledFormMixin, forms.Form):
     username = forms.CharField(
-        max_length=150, label="User name", widget=forms.TextInput(attrs={"autocomplete": "username"})
+        max_length=150, label=_("User name"), widget=forms.TextInput(attrs={"autocomplete": "username"})
     )
     password = forms.CharField(
+        label=_("Password"),
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least ten characters.",
+        help_text=_("At least ten characters."),
     )
 
     def __init__(self, *args: object, **kwargs: object) -> None:

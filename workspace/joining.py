@@ -4,6 +4,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from workspace.actions import hash_token, record_audit, validation_message
 from workspace.errors import ActionError, InvitationUnusable
@@ -20,7 +21,7 @@ def find_invitation(token: str) -> Invitation:
     )
     if invitation is None:
         raise InvitationUnusable(
-            "This invitation was used, withdrawn or has expired: ask whoever sent it for a new one."
+            _("This invitation was used, withdrawn or has expired: ask whoever sent it for a new one.")
         )
     return invitation
 
@@ -37,7 +38,7 @@ def accept_invitation(*, token: str, username: str, password: str) -> User:
         fields["username"] = validation_message(error)
     # “Anna” beside “anna” would pass for her in every list.
     if "username" not in fields and User.objects.filter(username__iexact=user.username).exists():
-        fields["username"] = "That user name is taken."
+        fields["username"] = _("That user name is taken.")
     try:
         validate_password(password, user)
     except ValidationError as error:
@@ -50,9 +51,9 @@ def accept_invitation(*, token: str, username: str, password: str) -> User:
             user.save()
     except IntegrityError as error:
         raise ActionError(
-            "That user name is taken.",
+            _("That user name is taken."),
             code="account_invalid",
-            fields={"username": "That user name is taken."},
+            fields={"username": _("That user name is taken.")},
         ) from error
     return _join(user, invitation)
 
@@ -69,7 +70,9 @@ def join_by_invitation(*, actor: User, token: str) -> User:
 def _join(user: User, invitation: Invitation) -> User:
     open_one = Invitation.objects.open().filter(pk=invitation.pk)
     if open_one.update(accepted_by=user, accepted_at=timezone.now()) != 1:
-        raise InvitationUnusable("This invitation was used a moment ago: ask whoever sent it for a new one.")
+        raise InvitationUnusable(
+            _("This invitation was used a moment ago: ask whoever sent it for a new one.")
+        )
     Membership.objects.create(project=invitation.project, user=user, role=invitation.role)
     record_audit(
         actor=user,

@@ -10,6 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from learning.interface import vocabulary
 from workspace.asked import Asked, read_asked
@@ -46,6 +47,9 @@ class User(AbstractUser):
 
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PERSON)
     pseudonym = models.CharField(max_length=64, unique=True, default=new_pseudonym, editable=False)
+    language = models.CharField(
+        max_length=10, blank=True, help_text="Of the pages; empty: what the browser asks for."
+    )
 
     class Meta:
         constraints = [
@@ -227,11 +231,11 @@ class Guideline(models.Model):
 
 class Membership(models.Model):
     class Role(models.TextChoices):
-        ANNOTATOR = "annotator", "Annotator"  # judges; sees their own work only
+        ANNOTATOR = "annotator", _("Annotator")  # judges; sees their own work only
         # Reads everything of the project, changes nothing but judgments of their own; answers annotators' questions.
-        REVIEWER = "reviewer", "Reviewer"
-        READER = "reader", "Read-only"  # reads what reviewers read, and changes nothing
-        MANAGER = "manager", "Manager"  # plans batches, runs and rounds; invites people
+        REVIEWER = "reviewer", _("Reviewer")
+        READER = "reader", _("Read-only")  # reads what reviewers read, and changes nothing
+        MANAGER = "manager", _("Manager")  # plans batches, runs and rounds; invites people
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")

@@ -1,7 +1,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from workspace import settings_views, views
+from workspace import language_views, settings_views, views
 from workspace.tokens import views as token_views
 
 app_name = "workspace"
@@ -11,6 +11,7 @@ urlpatterns = [
     path("login/", views.Login.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("password/", views.ChangePassword.as_view(), name="change_password"),
+    path("language/", language_views.set_language, name="set_language"),
     path("tokens/", token_views.tokens, name="tokens"),
     path("tokens/<int:pk>/revoke/", token_views.revoke, name="revoke_token"),
     path("healthz", views.health, name="health"),

@@ -7,13 +7,14 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.db import connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -28,6 +29,7 @@ from workspace.forms import (
     ProjectForm,
 )
 from workspace.front_door import disallowed_host, form_from_another_address, refusal, site_url
+from workspace.languages import keep_language
 from workspace.login_throttle import (
     find_lock,
     fold_username,
@@ -51,6 +53,12 @@ class Login(LoginView):
     authentication_form = LoginForm
     redirect_authenticated_user = True
 
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        response = super().form_valid(form)
+        if language := current_user(self.request).language:
+            keep_language(response, language)
+        return response
+
 
 class ChangePassword(PasswordChangeView):
     """For people themselves: managers cannot set passwords, and operators need not."""
@@ -64,7 +72,7 @@ class ChangePassword(PasswordChangeView):
         response = super().form_valid(form)
         person = current_user(self.request)
         actions.record_audit(actor=person, action="user.change_own_password", project=None, target=person)
-        messages.success(self.request, "Your password is changed.")
+        messages.success(self.request, _("Your password is changed."))
         return response
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -300,7 +308,7 @@ def go_on_to_invitation(request: HttpRequest) -> HttpResponse:
         _OPENED_INVITATION["key"], default="", max_age=_OPENED_INVITATION["max_age"]
     )
     if not token:
-        message = "Open the link of the invitation once more."
+        message = _("Open the link of the invitation once more.")
         return render(request, "workspace/invitation_unusable.html", {"message": message}, status=410)
     return redirect("workspace:accept_invitation", token=token)
 
