@@ -26,6 +26,16 @@ TRANSLATED_TEMPLATES = (
             "locked_out", "login",
         )
     ),
+    *(
+        f"annotation/annotator/{name}.html"
+        for name in (
+            "acknowledge", "asked", "conversation", "conversations", "guideline", "history", "live", "marks",
+            "no_tasks", "overview", "ranking_ways", "reading_menu", "search_bar", "task", "task_pair",
+            "task_ranking", "task_rating", "task_scale", "work_page",
+        )
+    ),
+    *(f"annotation/qualification/{name}.html" for name in ("feedback", "own_score", "own_standing", "own_training")),
+    *(f"annotation/{name}.html" for name in ("answer", "conversation", "written_switch")),
 )  # fmt: skip
 PLACEHOLDERS = re.compile(r"%\(\w+\)s|%[sd%]|\{\w*\}|</?\w+")
 SHOWN_ATTRIBUTES = re.compile(r'(?:aria-label|placeholder|title|alt|content-label)="([^"]*)"')
@@ -67,6 +77,7 @@ def test_compiled_catalogs_are_read_by_gettext():
 def unmarked(template):
     """Texts of a template that are shown and not marked for translation."""
     text = re.sub(r"(?s){% comment .*?{% endcomment %}|{% comment %}.*?{% endcomment %}|{#.*?#}", "", template)
+    text = re.sub(r"(?s){% block (main_class|page_data) %}.*?{% endblock %}", "", text)
     text = re.sub(r"(?s){% blocktranslate.*?{% endblocktranslate %}", "", text)
     text = re.sub(r"(?s){%.*?%}|{{.*?}}", "\0", text)
     shown = SHOWN_ATTRIBUTES.findall(text)
