@@ -11,6 +11,7 @@ _SCRIPTS = (
 )
 STATIC_BUNDLES: dict[str, tuple[str, ...]] = {
     f"{_ANNOTATOR}/bundle.js": (
+        "js/translation.js",
         "annotation/answers.js",
         *(f"{_ANNOTATOR}/{script}.js" for script in _SCRIPTS.split()),
     ),

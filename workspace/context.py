@@ -4,6 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from workspace.languages import read_script_texts
 from workspace.roles import Capability
 
 # Pages of annotation that belong to other entries of the navigation than Annotate.
@@ -34,6 +35,11 @@ REVIEW_PAGES = (
 )
 SETTINGS_PAGES = ("settings", "asked_settings", "guideline_versions", "guideline_version")
 PEOPLE_PAGES = ("people", "assigning", "member_work")
+
+
+def translation(request: HttpRequest) -> dict[str, Any]:
+    """`script_texts`, for the pages that are translated."""
+    return {"script_texts": read_script_texts()} if getattr(request, "is_translated", False) else {}
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:

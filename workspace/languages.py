@@ -23,6 +23,8 @@ TRANSLATED_VIEWS = frozenset(
     f"{app}:{name}"
     for app, names in {
         "workspace": "home login change_password go_on_to_invitation accept_invitation",
+        "annotation": "overview annotate guideline next_task task task_content draft submit skip undo_skip withdraw ask "
+        "opt_outs refresh_csrf own_history own_score own_training conversations conversation",
     }.items()
     for name in names.split()
 )
