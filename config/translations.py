@@ -23,6 +23,8 @@ from django.utils.translation.template import templatize
 ROOT = Path(__file__).resolve().parents[1]
 LANGUAGES = ("de", "es")
 DOMAINS = ("django", "djangojs")
+# Of every language here, and of Roundtable.ngettext: Babel's own rule for Spanish has a third form, for millions.
+_PLURAL_FORMS = "nplurals=2; plural=(n != 1);"
 _NO_DATE = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)  # the same file for the same texts
 _APPS = "config workspace runs annotation rewardmodel policy_training events rounds maintenance demo".split()
 _KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
@@ -73,6 +75,7 @@ def _new_catalog(language: str) -> Catalog:
     catalog = Catalog(locale=language, project="Roundtable", version="", fuzzy=False)
     catalog.header_comment = "# The texts of Roundtable's pages: python -m config.translations"
     catalog.msgid_bugs_address = catalog.last_translator = catalog.language_team = ""
+    catalog.mime_headers = [("Plural-Forms", _PLURAL_FORMS)]
     return catalog
 
 
@@ -81,7 +84,9 @@ def read_catalog(language: str, domain: str) -> Catalog:
     if not path.exists():
         return _new_catalog(language)
     with path.open("rb") as file:
-        return read_po(file, locale=language, domain=domain)
+        catalog = read_po(file, locale=language, domain=domain)
+    catalog.mime_headers = [("Plural-Forms", _PLURAL_FORMS)]
+    return catalog
 
 
 def compile_catalog(catalog: Catalog) -> bytes:

@@ -2,6 +2,8 @@
 // The switch of the whole page is remembered in this browser; the one of an answer is for that answer alone.
 (function () {
   "use strict";
+  // On pages that are not translated translation.js is not there.
+  const { gettext = (text) => text } = window.Roundtable || {};
   const KEY = "roundtable-texts-as-written";
   const root = document.documentElement;
   const pageButton = document.querySelector("[data-all-written-switch]");
@@ -27,10 +29,10 @@
     block.dataset.tools = "";
     const tools = document.createElement("div");
     tools.className = "code-tools";
-    const wrap = Object.assign(document.createElement("button"), { type: "button", textContent: "Wrap" });
+    const wrap = Object.assign(document.createElement("button"), { type: "button", textContent: gettext("Wrap") });
     wrap.setAttribute("aria-pressed", "false");
     wrap.dataset.wrapsCode = "";
-    const copy = Object.assign(document.createElement("button"), { type: "button", textContent: "Copy" });
+    const copy = Object.assign(document.createElement("button"), { type: "button", textContent: gettext("Copy") });
     copy.dataset.copiesCode = "";
     tools.append(wrap, copy);
     block.before(tools);
@@ -43,8 +45,8 @@
       window.getSelection().selectAllChildren(block);
       if (!document.execCommand("copy")) return;
     }
-    button.textContent = "Copied";
-    window.setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    button.textContent = gettext("Copied");
+    window.setTimeout(() => { button.textContent = gettext("Copy"); }, 2000);
   };
 
   document.addEventListener("click", (event) => {

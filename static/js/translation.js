@@ -14,4 +14,7 @@
     const forms = texts[one] || [one, several];
     return fill(forms[n === 1 ? 0 : 1], { n, ...values });
   };
+  // ["A", "B", "C"]: A and B and C
+  Roundtable.joinLabels = (labels) =>
+    labels.reduce((first, second) => Roundtable.gettext("{first} and {second}", { first, second }));
 })();

@@ -3,11 +3,13 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext } = Roundtable;
   const PAUSED = "roundtable:paused";
 
   const words = (seconds) => {
     const minutes = Math.floor(seconds / 60);
-    return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+    if (minutes < 60) return gettext("{minutes} min", { minutes });
+    return gettext("{hours} h {minutes} min", { hours: Math.floor(minutes / 60), minutes: String(minutes % 60).padStart(2, "0") });
   };
   // Of this window, reloads included; where a private window refuses it the pause ends with the page.
   const remember = (isPaused) => {
@@ -44,7 +46,7 @@
         const place = byId(`work-page-clock-${period}`);
         if (place.textContent !== text) place.textContent = text;
       }
-      byId("work-page-clock-state").textContent = isPaused ? "paused" : isCounting ? "" : "stopped: nothing happens";
+      byId("work-page-clock-state").textContent = isPaused ? gettext("paused") : isCounting ? "" : gettext("stopped: nothing happens");
     };
     const time = Roundtable.watchActiveTime({
       onActive(seconds) {
@@ -84,7 +86,7 @@
       else {
         time.start();
         taskContainer.focus({ preventScroll: true });
-        announce("The clock runs again");
+        announce(gettext("The clock runs again"));
       }
       draw();
     };

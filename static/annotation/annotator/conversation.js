@@ -4,6 +4,7 @@
 (function () {
   "use strict";
   const Roundtable = window.Roundtable;
+  const { gettext } = Roundtable;
   const byId = (id) => document.getElementById(id);
   const workPage = byId("work-page");
   if (!workPage || !("conversation" in workPage.dataset)) return;
@@ -61,7 +62,7 @@
     mark.setAttribute("aria-hidden", "true");
     const words = document.createElement("span");
     words.className = "visually-hidden";
-    words.textContent = `Answer ${label}`;
+    words.textContent = gettext("Answer {label}", { label });
     head.append(mark, words);
     const header = document.createElement("header");
     header.className = "response-head";
@@ -74,8 +75,12 @@
     card.append(header, text, line);
     return card;
   };
-  const words = ({ state: how, message }) =>
-    ({ loading: message || "Waiting …", writing: "Writing …", done: "Done.", failed: `This answer could not be written. ${message}` })[how];
+  const words = ({ state: how, message }) => ({
+    loading: message || gettext("Waiting …"),
+    writing: gettext("Writing …"),
+    done: gettext("Done."),
+    failed: [gettext("This answer could not be written."), message].join(" "),
+  })[how];
   const showAnswers = (answers) => {
     const box = byId("live-answers");
     for (const answer of answers) {
@@ -94,7 +99,9 @@
     byId("live-problem").hidden = !isOver;
     byId("live-one").hidden = failed.length !== 1;
     if (isOver && wasHidden) {
-      announce(failed.length === 1 ? `Answer ${failed[0].label} could not be written.` : "The answers could not be written.");
+      announce(failed.length === 1
+        ? gettext("Answer {label} could not be written.", { label: failed[0].label })
+        : gettext("The answers could not be written."));
       byId("live-again").focus();
     }
   };
@@ -107,7 +114,7 @@
     guideline.show(data.guideline);
     current = Roundtable.showTask(taskContainer, data, {
       storedDraft: drafts.get(publicId),
-      announce: (said) => announce(`Both answers are here. ${said}`),
+      announce: (said) => announce([gettext("Both answers are here."), said].join(" ")),
       onChange: drafts.onChange,
       onSubmit: submit,
       onSkip: () => skip(""),
@@ -133,7 +140,8 @@
       known = data.finished;
     }
     const { turn } = data;
-    setText(byId("live-progress"), `Turn ${data.finished + (turn || data.may_write ? 1 : 0)} of ${data.max_turns}`);
+    const number = data.finished + (turn || data.may_write ? 1 : 0);
+    setText(byId("live-progress"), gettext("Turn {number} of {most}", { number, most: data.max_turns }));
     byId("live-end").hidden = data.ended;
     const isSent = Boolean(turn && turn.task && outbox.has(turn.task));
     if (turn && turn.task && !isSent) await showTask(turn.task);
@@ -151,7 +159,7 @@
     if (form.hidden === mayWrite) {
       form.hidden = !mayWrite;
       if (mayWrite) {
-        if (before && before.turn) announce("The conversation goes on: write your next message.");
+        if (before && before.turn) announce(gettext("The conversation goes on: write your next message."));
         field.focus({ preventScroll: data.finished === 0 });
         form.scrollIntoView({ block: "nearest" });
       }
@@ -159,7 +167,9 @@
     if (byId("live-openers")) byId("live-openers").hidden = data.finished > 0;
     const isOver = !turn && !mayWrite;
     if (isOver && byId("live-over").hidden) {
-      byId("live-over-words").textContent = data.ended ? "The conversation has ended. What you judged is kept." : "This conversation has all its turns. What you judged is kept.";
+      byId("live-over-words").textContent = data.ended
+        ? gettext("The conversation has ended. What you judged is kept.")
+        : gettext("This conversation has all its turns. What you judged is kept.");
       byId("live-over").hidden = false;
       byId("live-over-words").focus();
     }
@@ -186,7 +196,7 @@
       if (order === asked && data.finished !== undefined) {
         statusBar.clearNotice();
         await show(data);
-      } else if (data.finished === undefined && status !== 409 && verb === "state") statusBar.showError(data.message || "The conversation cannot be read.");
+      } else if (data.finished === undefined && status !== 409 && verb === "state") statusBar.showError(data.message || gettext("The conversation cannot be read."));
       return { status, data };
     } catch (error) {
       if (error instanceof Roundtable.LoggedOut) {
@@ -194,7 +204,7 @@
         return null;
       }
       if (!(error instanceof Roundtable.Offline)) throw error;
-      statusBar.showError("The site does not answer. What you wrote is kept; trying again …");
+      statusBar.showError(gettext("The site does not answer. What you wrote is kept; trying again …"));
       timer = window.setTimeout(look, RETRY_MS);
       return null;
     }
@@ -207,7 +217,7 @@
     const text = field.value.trim();
     if (!state || !state.may_write || isSending) return;
     if (!text) {
-      refuse("Write a message first.");
+      refuse(gettext("Write a message first."));
       field.focus();
       return;
     }
@@ -219,7 +229,7 @@
     byId("live-send").disabled = false;
     if (!answer) return;
     if (answer.data.finished === undefined) {
-      refuse(answer.data.message || "The message was not taken.");
+      refuse(answer.data.message || gettext("The message was not taken."));
       field.focus();
       if (answer.status === 400) look();
       return;
@@ -228,7 +238,7 @@
       field.value = "";
       storage.remove(draftName);
     }
-    announce("Sent. Two answers are being written.");
+    announce(gettext("Sent. Two answers are being written."));
   };
   field.value = storage.get(draftName) || "";
   field.addEventListener("input", () => {
@@ -252,7 +262,7 @@
   byId("live-again").addEventListener("click", () => ask("again", {}));
   byId("live-one").addEventListener("click", () => ask("one", {}));
   byId("live-end").addEventListener("click", () => {
-    if (window.confirm("End this conversation? You cannot go on with it later.")) ask("end", {});
+    if (window.confirm(gettext("End this conversation? You cannot go on with it later."))) ask("end", {});
   });
 
   // --- judging -----------------------------------------------------------------------------------------------------
@@ -282,7 +292,7 @@
     });
     drafts.remove(publicId);
     leaveTask();
-    announce("Judged.");
+    announce(gettext("Judged."));
   };
   const skip = (reason) => {
     if (!current || !current.controller) return;
@@ -290,7 +300,7 @@
     outbox.add({ publicId, url: api.urlOf(publicId, "skip"), body: { reason } });
     drafts.remove(publicId);
     leaveTask();
-    announce("Not judged: the conversation goes on with one of the two.");
+    announce(gettext("Not judged: the conversation goes on with one of the two."));
   };
 
   // --- the keyboard and the dialogs, as on the work page -------------------------------------------------------------

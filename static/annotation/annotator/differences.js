@@ -3,6 +3,7 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext, ngettext } = Roundtable;
   const { diffScript } = document.currentScript.dataset;
   const { shownText, textNodes, markRanges, removeMarks } = Roundtable.texts;
   const MARK = "difference";
@@ -75,15 +76,15 @@
     const hint = document.createElement("p");
     hint.className = "differences-hint";
     if (first === second) {
-      hint.textContent = "Both answers are the same, letter by letter.";
+      hint.textContent = gettext("Both answers are the same, letter by letter.");
     } else {
-      const button = Object.assign(document.createElement("button"), { type: "button", className: "btn btn-quiet", textContent: "Mark the differences " });
+      const button = Object.assign(document.createElement("button"), { type: "button", className: "btn btn-quiet", textContent: gettext("Mark the differences") });
       button.dataset.marksDifferences = "";
       const hidden = document.createElement("span");
       hidden.className = "key-hint";
       hidden.append(Object.assign(document.createElement("kbd"), { textContent: keyCap }));
-      button.append(hidden);
-      hint.append("The two answers are nearly the same. ", button);
+      button.append(" ", hidden);
+      hint.append(gettext("The two answers are nearly the same."), " ", button);
     }
     fragment.querySelector(".pair").before(hint);
   };
@@ -126,11 +127,14 @@
         count += other.querySelectorAll(`mark.${MARK}`).length + (isPair ? first.querySelectorAll(`mark.${MARK}`).length : 0);
       }
       const sentences = [];
-      if (isPair && left.length) sentences.push("These answers have little in common: marks on nearly every word would not help.");
-      else if (isPair) sentences.push(count ? `Differences are marked: ${count} place${count === 1 ? "" : "s"}.` : "The words of both answers are the same.");
+      if (isPair && left.length) sentences.push(gettext("These answers have little in common: marks on nearly every word would not help."));
+      else if (isPair && !count) sentences.push(gettext("The words of both answers are the same."));
+      else if (isPair) sentences.push(ngettext("Differences are marked: {n} place.", "Differences are marked: {n} places.", count));
       else {
-        sentences.push(`Marked in each answer: what answer ${labelOf(first)} does not have. To compare with another one, pick it and mark again.`);
-        if (left.length) sentences.push(`Too different to mark: ${left.join(", ")}.`);
+        sentences.push(gettext(
+          "Marked in each answer: what answer {label} does not have. To compare with another one, pick it and mark again.",
+          { label: labelOf(first) }));
+        if (left.length) sentences.push(gettext("Too different to mark: {labels}.", { labels: left.join(", ") }));
       }
       say(sentences.join(" "));
     };
@@ -145,7 +149,7 @@
       try {
         await load();
       } catch {
-        if (mine === run) say("The differences cannot be marked: no connection.");
+        if (mine === run) say(gettext("The differences cannot be marked: no connection."));
         return;
       }
       if (mine === run && isOn) show(base && base.isConnected ? base : answers()[0]);
@@ -154,7 +158,7 @@
       isOn = !isOn;
       const picked = document.activeElement && document.activeElement.closest("[data-response]");
       update(picked && taskContainer.contains(picked) ? picked : null);
-      if (!isOn) announce("Differences are not marked");
+      if (!isOn) announce(gettext("Differences are not marked"));
     };
     button.addEventListener("click", toggle);
     taskContainer.addEventListener("click", ({ target }) => {

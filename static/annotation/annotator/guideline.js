@@ -3,6 +3,7 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext } = Roundtable;
   const byId = (id) => document.getElementById(id);
 
   // `fetchGuideline` resolves to {version, html} of the one in force.
@@ -13,7 +14,7 @@
     const tell = () => {
       if (!byId("guideline-text").textContent.trim()) return;
       news.hidden = false;
-      announce("The guideline has changed");
+      announce(gettext("The guideline has changed"));
     };
     const show = (guideline) => {
       if (!guideline || !(guideline.version > version)) return;
@@ -52,10 +53,10 @@
         byId("work-page-guideline-news").hidden = true;
         // Where another version came meanwhile, it is shown in the place of this one.
         await onConfirmed();
-        if (status !== 201) showError(data.message || "The confirmation could not be saved.");
+        if (status !== 201) showError(data.message || gettext("The confirmation could not be saved."));
       } catch (error) {
         button.disabled = false;
-        onError(error, "confirm the guideline when the connection is back.");
+        onError(error, gettext("You are offline: confirm the guideline when the connection is back."));
       }
     });
   };

@@ -4,6 +4,7 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext } = Roundtable;
   const TRUTH = { true: true, false: false };
   // By how much the upper tier is better: the words that settings have for it.
   const CASES = { 3: "significantly_better", 2: "better", 1: "slightly_better", 0: "negligibly_better" };
@@ -164,8 +165,10 @@
         for (const field of fields()) field.classList.toggle("is-missing", open.includes(field));
         if (!open.length) return null;
         const owner = ownerOf(open[0]);
-        const isAlone = node.dataset.kind === "rating";
-        const error = owner ? `${isAlone ? "The answer" : `Answer ${owner}`}: say “${labelOf(open[0])}”.` : "Say how sure you are.";
+        const question = labelOf(open[0]);
+        let error = gettext("Say how sure you are.");
+        if (owner && node.dataset.kind === "rating") error = gettext("The answer: say “{question}”.", { question });
+        else if (owner) error = gettext("Answer {label}: say “{question}”.", { label: owner, question });
         return { error, focusTarget: firstInput(open[0]) };
       },
       isAsked: () => fields().length > 0,
@@ -174,8 +177,8 @@
         const open = fields().filter((field) => radiosOf(field).length && readField(field) === undefined);
         const field = open.find(isMissing) || open[0];
         const radio = field && radiosOf(field)[(digit || 10) - 1];
-        if (!field) announce("Every question is answered: M goes to them, Backspace takes the last one back");
-        else if (!radio) announce(`${labelOf(field)}: there is no ${digit}`);
+        if (!field) announce(gettext("Every question is answered: M goes to them, Backspace takes the last one back"));
+        else if (!radio) announce(gettext("{question}: there is no {digit}", { question: labelOf(field), digit }));
         else choose(field, radio);
         return true;
       },
@@ -186,7 +189,7 @@
         if (!field) return false;
         clear(field);
         firstInput(field).focus();
-        announce(`${labelOf(field)}: taken back`);
+        announce(gettext("{question}: taken back", { question: labelOf(field) }));
         return true;
       },
       goToMarks() {
@@ -200,7 +203,7 @@
         if (bothBad.checked) chooseTie();
         showReasons();
         onChange();
-        announce(bothBad.checked ? "None of the answers is good" : "Taken back: none of the answers is good");
+        announce(bothBad.checked ? gettext("None of the answers is good") : gettext("Taken back: none of the answers is good"));
       },
       openReasons,
     };

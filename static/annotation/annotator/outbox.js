@@ -4,6 +4,7 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext } = Roundtable;
   // What another window wrote is sent for it after so long: that window may be closed.
   const STALE_AFTER_MS = 5000;
   const FIRST_DELAY_MS = 1000;
@@ -41,7 +42,7 @@
         const { status, data } = await api.requestJson(entry.url, { ...entry.body, ...added });
         // Given back to the person, also when this task was judged otherwise in another window (409); before the entry
         // goes, so that a window closed in between loses nothing.
-        if (status >= 400) onRejected(entry, data.message || "The server refused this judgment.", data.code);
+        if (status >= 400) onRejected(entry, data.message || gettext("The server refused this judgment."), data.code);
         else onStored(entry, data, added);
         drop(entry);
         delay = FIRST_DELAY_MS;

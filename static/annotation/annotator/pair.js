@@ -2,6 +2,7 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext } = Roundtable;
   Roundtable.controllers = Roundtable.controllers || {};
 
   Roundtable.controllers.pair = (task, { onChange, announce }) => {
@@ -43,7 +44,7 @@
       },
       getJudgment() {
         const point = selectedPoint();
-        if (!point) return { error: "First choose which answer is better.", focusTarget: points[0] };
+        if (!point) return { error: gettext("First choose which answer is better."), focusTarget: points[0] };
         const better = point.dataset.label;
         if (!better) return { tiers: [labels], strengths: [] };
         const worse = labels.find((label) => label !== better);

@@ -3,6 +3,7 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext } = Roundtable;
   const MOST = 50;
 
   const characters = (text) => [...text].length;
@@ -42,8 +43,8 @@
         const remove = document.createElement("button");
         remove.type = "button";
         remove.className = "btn btn-quiet btn-sm";
-        remove.textContent = "Remove";
-        remove.setAttribute("aria-label", `Remove: ${passage.text}`);
+        remove.textContent = gettext("Remove");
+        remove.setAttribute("aria-label", gettext("Remove: {words}", { words: passage.text }));
         remove.addEventListener("click", () => {
           passages.splice(i, 1);
           draw();
@@ -63,13 +64,13 @@
       const isSelected = selected && input.value === selected.words.replace(/[\r\n]/g, "");
       const words = isSelected ? selected.words : input.value.trim() ? input.value : "";
       const text = written.textContent;
-      if (!words) return say("Select a passage in the answer, or type its words.");
-      if (passages.length >= MOST) return say(`At most ${MOST} passages.`);
+      if (!words) return say(gettext("Select a passage in the answer, or type its words."));
+      if (passages.length >= MOST) return say(gettext("At most {most} passages.", { most: MOST }));
       const at = find(words, text, selected);
       if (at === null) {
         return say(placesOf(words, text).length
-          ? "These words stand there more than once: select the ones you mean, with “As written” on, or take more of them."
-          : "These words do not stand there so: where there is formatting in between, select them with “As written” on.");
+          ? gettext("These words stand there more than once: select the ones you mean, with “As written” on, or take more of them.")
+          : gettext("These words do not stand there so: where there is formatting in between, select them with “As written” on."));
       }
       const start = characters(text.slice(0, at));
       const passage = { start, end: start + characters(words), label, text: words };
@@ -82,7 +83,7 @@
       problem.textContent = "";
       draw();
       onChange();
-      announce(`Marked as ${label}: ${words}`);
+      announce(gettext("Marked as {label}: {words}", { label, words }));
       input.focus();
       return undefined;
     };

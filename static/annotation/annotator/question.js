@@ -2,6 +2,7 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext } = Roundtable;
   const byId = (id) => document.getElementById(id);
 
   // `currentTask` gives the task on the screen; `send(publicId, text)` resolves to {status, data}.
@@ -16,7 +17,7 @@
       const words = text.value.trim();
       if (isSending) return;
       if (!words) {
-        problem.textContent = "Write what you want to know.";
+        problem.textContent = gettext("Write what you want to know.");
         text.focus();
         return;
       }
@@ -26,13 +27,13 @@
         if (status === 201) {
           text.value = "";
           dialog.close();
-          announce("Your question is sent");
-        } else problem.textContent = data.message || "The question was not taken.";
+          announce(gettext("Your question is sent"));
+        } else problem.textContent = data.message || gettext("The question was not taken.");
       } catch (error) {
         if (error instanceof Roundtable.LoggedOut) {
           onLoggedOut();
-          problem.textContent = "Your session has ended: log in again in another tab, then send it once more.";
-        } else if (error instanceof Roundtable.Offline) problem.textContent = "No connection: send it again when it is back.";
+          problem.textContent = gettext("Your session has ended: log in again in another tab, then send it once more.");
+        } else if (error instanceof Roundtable.Offline) problem.textContent = gettext("No connection: send it again when it is back.");
         else throw error;
       } finally {
         isSending = false;

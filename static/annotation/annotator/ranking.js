@@ -5,6 +5,7 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext, ngettext, joinLabels } = Roundtable;
   Roundtable.controllers = Roundtable.controllers || {};
 
   // Sortable is loaded with the first ranking: pairs need no dragging, and it is a fifth of the page's scripts.
@@ -21,7 +22,6 @@
     return loading;
   };
 
-  const joinLabels = (tier) => tier.join(" and ");
   const makeDiv = (className) => {
     const div = document.createElement("div");
     div.className = className;
@@ -47,7 +47,6 @@
     const tierIndexOf = (label) => tiers.findIndex((tier) => tier.includes(label));
     const inOrder = (tier) => labels.filter((label) => tier.includes(label));
     const tiersWithout = (label) => tiers.map((tier) => tier.filter((other) => other !== label));
-    const areOrIs = (tier) => (tier.length > 1 ? "are" : "is");
 
     // --- drawing ----------------------------------------------------------------------------------------------
     const makeSlot = (className) => makeDiv(`slot ${className}`);
@@ -60,7 +59,9 @@
       const row = makeDiv("step-row");
       const fieldset = stepTemplate.content.firstElementChild.cloneNode(true);
       const [better, worse] = [tiers[i], tiers[i + 1]];
-      fieldset.querySelector("legend").textContent = `How much better ${areOrIs(better)} ${joinLabels(better)} than ${joinLabels(worse)}?`;
+      fieldset.querySelector("legend").textContent = ngettext(
+        "How much better is {better} than {worse}?", "How much better are {better} than {worse}?",
+        better.length, { better: joinLabels(better), worse: joinLabels(worse) });
       for (const radio of fieldset.querySelectorAll("input")) {
         radio.name = `step-${i}`;
         radio.checked = strengthOf(i) === Number(radio.value);
@@ -74,7 +75,7 @@
     const makeTier = (tier, i) => {
       const row = makeDiv(tier.length > 1 ? "tier is-tie" : "tier");
       row.setAttribute("role", "group");
-      row.setAttribute("aria-label", `Rank ${i + 1}${tier.length > 1 ? ", a tie" : ""}`);
+      row.setAttribute("aria-label", tier.length > 1 ? gettext("Rank {rank}, a tie", { rank: i + 1 }) : gettext("Rank {rank}", { rank: i + 1 }));
       const rank = document.createElement("span");
       rank.className = "tier-rank";
       rank.setAttribute("aria-hidden", "true");
@@ -172,7 +173,10 @@
       onChange();
       const i = tierIndexOf(moved);
       const others = tiers[i].filter((label) => label !== moved);
-      announce(`Answer ${moved}, rank ${i + 1} of ${tiers.length}${others.length ? `, tied with ${joinLabels(others)}` : ""}`);
+      const place = { label: moved, rank: i + 1, ranks: tiers.length };
+      announce(others.length
+        ? gettext("Answer {label}, rank {rank} of {ranks}, tied with {others}", { ...place, others: joinLabels(others) })
+        : gettext("Answer {label}, rank {rank} of {ranks}", place));
     };
 
     const move = (label, direction) => {
@@ -198,13 +202,14 @@
       strengths[stepKey(i)] = value;
       draw();
       onChange();
-      announce(`${joinLabels(tiers[i])} above ${joinLabels(tiers[i + 1])}: ${strengthNames.get(value)}`);
+      const [better, worse] = [tiers[i], tiers[i + 1]].map(joinLabels);
+      announce(gettext("{better} above {worse}: {strength}", { better, worse, strength: strengthNames.get(value) }));
     };
 
     // The two tiers beside a step become one.
     const tieStep = (i) => {
       if (!allowTies) {
-        announce("This project does not allow ties");
+        announce(gettext("This project does not allow ties"));
         return;
       }
       const next = tiers.map((tier) => [...tier]);
@@ -218,7 +223,7 @@
     const actBelow = (card, act) => {
       const i = tierIndexOf(card.dataset.response);
       if (i < tiers.length - 1) act(i);
-      else announce(`Answer ${card.dataset.response} is last: there is no step below it`);
+      else announce(gettext("Answer {label} is last: there is no step below it", { label: card.dataset.response }));
       card.focus();
       return true;
     };
@@ -241,7 +246,7 @@
       if (button.hidden) return;
       const isOpen = card.classList.toggle("is-open");
       button.setAttribute("aria-expanded", String(isOpen));
-      button.textContent = isOpen ? "Show less" : "Show all";
+      button.textContent = isOpen ? gettext("Show less") : gettext("Show all");
     };
     const offerUnfolding = () => cards.forEach((card) => {
       const body = card.querySelector(".rank-card-body");
@@ -326,7 +331,9 @@
         if (open >= 0) {
           const [better, worse] = [tiers[open], tiers[open + 1]];
           return {
-            error: `Say how much better ${joinLabels(better)} ${areOrIs(better)} than ${joinLabels(worse)}.`,
+            error: ngettext(
+              "Say how much better {better} is than {worse}.", "Say how much better {better} are than {worse}.",
+              better.length, { better: joinLabels(better), worse: joinLabels(worse) }),
             focusTarget: list.querySelector(`[data-step="${open}"]`),
             showError: (words) => showErrorAtStep(open, words),
           };

@@ -3,13 +3,18 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext, ngettext, joinLabels } = Roundtable;
   const MOVED = "moved", TYPED = "typed", GUIDED = "guided";
   const GUIDED_FIRST_FROM = 6; // answers: where a project asks for questions first
   const { typedOrder, guidedOrder } = Roundtable;
 
-  const join = (labels) => labels.join(" and ");
-  const words = ({ pair: [a, b], better }) =>
-    (better === null ? `${a} and ${b} are a tie` : `${better} is better than ${better === a ? b : a}`);
+  const words = ({ pair: [a, b], better }) => (better === null
+    ? gettext("{first} and {second} are a tie", { first: a, second: b })
+    : gettext("{better} is better than {worse}", { better, worse: better === a ? b : a }));
+  const contradiction = ({ pair: [a, b], better }) => (better === null
+    ? gettext("You said that {first} and {second} are a tie. The order says otherwise.", { first: a, second: b })
+    : gettext("You said that {better} is better than {worse}. The order says otherwise.", { better, worse: better === a ? b : a }));
+  const whichIsBetter = ([first, second]) => gettext("Which is better, {first} or {second}?", { first, second });
   const makeButton = (text, name, onClick) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -73,13 +78,15 @@
       const pair = question();
       byId("guided").hidden = !pair;
       if (!pair) return;
-      byId("guided-title").textContent = `Which is better, ${pair[0]} or ${pair[1]}?`;
+      byId("guided-title").textContent = whichIsBetter(pair);
       const { left } = search();
-      byId("guided-count").textContent = asksAgain ? "Asked again" : `Question ${said.length + 1} of at most ${said.length + left}`;
+      byId("guided-count").textContent = asksAgain
+        ? gettext("Asked again")
+        : gettext("Question {number} of at most {most}", { number: said.length + 1, most: said.length + left });
       byId("guided-pair").replaceChildren(...pair.map((label) => cards.get(label)));
       for (const button of task.querySelectorAll(".guided-answer")) {
         const label = pair[button.dataset.better];
-        if (label) button.lastElementChild.textContent = `${label} is better`;
+        if (label) button.lastElementChild.textContent = gettext("{label} is better", { label });
       }
       byId("guided").querySelector("[data-take-back]").disabled = !said.length && !asksAgain;
     };
@@ -87,11 +94,11 @@
       const shows = way === GUIDED && said.length > 0;
       byId("guided-said").hidden = !shows;
       if (!shows) return;
-      const askAgain = ({ pair }) => makeButton("Ask again", `Ask again about ${join(pair)}`, () => {
+      const askAgain = ({ pair }) => makeButton(gettext("Ask again"), gettext("Ask again about {labels}", { labels: joinLabels(pair) }), () => {
         asksAgain = pair;
         begin();
       });
-      const keepOrder = ({ pair }) => makeButton("Keep the order", `Keep the order of ${join(pair)}`, () => {
+      const keepOrder = ({ pair }) => makeButton(gettext("Keep the order"), gettext("Keep the order of {labels}", { labels: joinLabels(pair) }), () => {
         said = guidedOrder.without(said, pair);
         drawSaid();
         onChange();
@@ -99,7 +106,7 @@
       });
       const against = question() ? [] : guidedOrder.contradictions(said, ranking.tiers());
       byId("guided-contradictions").replaceChildren(...against.map((one) =>
-        makeRow(`You said that ${words(one)}. The order says otherwise.`, askAgain(one), keepOrder(one))));
+        makeRow(contradiction(one), askAgain(one), keepOrder(one))));
       byId("guided-list").replaceChildren(...said.map((one) => makeRow(words(one), askAgain(one))));
     };
     const draw = () => {
@@ -119,8 +126,8 @@
     // --- changes ------------------------------------------------------------------------------------------------
     const sayWhatIsAsked = () => {
       const pair = question();
-      if (pair) announce(`Which is better, ${pair[0]} or ${pair[1]}? ${byId("guided-count").textContent}`);
-      else if (isTyping()) announce(typed.tiers.length ? byId("typed-order").textContent : "Type the letters of the answers, best first");
+      if (pair) announce(`${whichIsBetter(pair)} ${byId("guided-count").textContent}`);
+      else if (isTyping()) announce(typed.tiers.length ? byId("typed-order").textContent : gettext("Type the letters of the answers, best first"));
     };
     // Draws again; an order that has just been found goes into the ranking.
     const advance = () => {
@@ -129,7 +136,8 @@
       if (isDone && !wasComplete) {
         wasComplete = true;
         ranking.setTiers(found);
-        announce(`The order: ${ranking.tiers().map(join).join(", then ")}. Now say how much better each is than the next.`);
+        const order = ranking.tiers().map(joinLabels).reduce((first, second) => gettext("{first}, then {second}", { first, second }));
+        announce(gettext("The order: {order}. Now say how much better each is than the next.", { order }));
         ranking.focusOpenStep();
       } else {
         wasComplete = isDone;
@@ -162,7 +170,7 @@
       const pair = question();
       if (!pair) return false;
       if (better === null && !allowTies) {
-        announce("This project does not allow ties");
+        announce(gettext("This project does not allow ties"));
         return true;
       }
       said = guidedOrder.answer(said, pair, better);
@@ -173,7 +181,7 @@
     const type = (label) => {
       if (!labels.includes(label)) return false;
       if (typedOrder.has(typed, label)) {
-        announce(`${label} has its place already`);
+        announce(gettext("{label} has its place already", { label }));
         return true;
       }
       typed = typedOrder.type(typed, label);
@@ -181,7 +189,7 @@
       return true;
     };
     const tieNext = () => {
-      if (!allowTies) announce("This project does not allow ties");
+      if (!allowTies) announce(gettext("This project does not allow ties"));
       else {
         typed = typedOrder.tieNext(typed);
         advance();
@@ -237,13 +245,13 @@
       // What stands against a submit while the order is not found.
       missing() {
         const pair = question();
-        if (pair) return { error: `Say which is better, ${pair[0]} or ${pair[1]}.` };
+        if (pair) return { error: gettext("Say which is better, {first} or {second}.", { first: pair[0], second: pair[1] }) };
         if (!isTyping()) return null;
         const left = labels.filter((label) => !typedOrder.has(typed, label));
-        return { error: `${join(left)} ${left.length > 1 ? "have" : "has"} no place yet.` };
+        return { error: ngettext("{labels} has no place yet.", "{labels} have no place yet.", left.length, { labels: joinLabels(left) }) };
       },
       afterDraw: draw,
-      opening: () => (question() ? `Which is better, ${question().join(" or ")}?` : ""),
+      opening: () => (question() ? whichIsBetter(question()) : ""),
       perform({ action, value }) {
         if (action === "order_by") { choose(value); return true; }
         if (action === "take_back") return takeBack();

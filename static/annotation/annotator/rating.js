@@ -3,6 +3,7 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext } = Roundtable;
   Roundtable.controllers = Roundtable.controllers || {};
 
   Roundtable.controllers.rating = (task) => {
@@ -13,11 +14,11 @@
       state: () => ({}),
       restore() {},
       getJudgment() {
-        if (!marks.isAsked()) return { error: "Nothing is asked of this answer. Skip it, and tell who manages the project." };
+        if (!marks.isAsked()) return { error: gettext("Nothing is asked of this answer. Skip it, and tell who manages the project.") };
         return { tiers: [[label]], strengths: [] };
       },
       // Said of nothing: a judgment without a single mark would say nothing at all.
-      afterMarks: ({ marks: said }) => (said[label] ? null : { error: "Say something about the answer first." }),
+      afterMarks: ({ marks: said }) => (said[label] ? null : { error: gettext("Say something about the answer first.") }),
       perform({ action, value }) {
         if (action === "grade") return marks.grade(value);
         if (action === "take_back") return marks.takeBack();

@@ -2,6 +2,7 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext } = Roundtable;
   const choices = Roundtable.readingChoices;
   const byId = (id) => document.getElementById(id);
 
@@ -32,12 +33,12 @@
     const toggleConversation = () => {
       const all = parts();
       if (!all.length) {
-        announce("Nothing is folded here");
+        announce(gettext("Nothing is folded here"));
         return;
       }
       const opens = all.some(isFolded);
       all.forEach((part) => setFolded(part, !opens));
-      announce(opens ? "The prompt is open" : "The prompt is folded");
+      announce(opens ? gettext("The prompt is open") : gettext("The prompt is folded"));
     };
     taskContainer.addEventListener("click", ({ target }) => {
       const button = target.closest("[data-fold-switch]");
@@ -67,11 +68,11 @@
       if (!answers || !prompt) return;
       if (answers.getBoundingClientRect().top > window.innerHeight / 4) {
         goTo(answers);
-        announce("Answers");
+        announce(gettext("Answers"));
       } else {
         taskContainer.focus({ preventScroll: true });
         window.scrollTo({ top: 0, behavior: "instant" });
-        announce("Prompt");
+        announce(gettext("Prompt"));
       }
     };
     byId("jump-button").addEventListener("click", jump);
@@ -80,9 +81,9 @@
     const columnsChoice = () => (currentTask() && currentTask().kind === "ranking" ? "rankingColumns" : "pairColumns");
     const switches = { columns: columnsChoice, whole: () => "whole", unfolded: () => "unfolded" };
     const words = {
-      columns: ["Answers side by side", "Answers one below the other"],
-      whole: ["Long answers in full", "Long answers shortened"],
-      unfolded: ["Earlier turns are always open", "Earlier turns come folded"],
+      columns: [gettext("Answers side by side"), gettext("Answers one below the other")],
+      whole: [gettext("Long answers in full"), gettext("Long answers shortened")],
+      unfolded: [gettext("Earlier turns are always open"), gettext("Earlier turns come folded")],
     };
     const button = (name) => document.querySelector(`[data-reading-switch="${name}"]`);
     const showSwitches = () => {
@@ -104,7 +105,7 @@
       const place = Math.min(sizes.length - 1, Math.max(0, sizes.indexOf(choices.get("textSize")) + step));
       choices.set("textSize", sizes[place]);
       showSize();
-      announce(`Text size ${sizes[place]} %`);
+      announce(gettext("Text size {size} %", { size: sizes[place] }));
     };
     for (const one of document.querySelectorAll("[data-resizes-text]")) {
       one.addEventListener("click", () => resizeText(Number(one.dataset.resizesText)));
@@ -134,7 +135,7 @@
       if (hasRoom.matches) {
         dialog.setAttribute("open", ""); // not show(): the focus stays with the task
         choices.set("guideline", true);
-        announce("The guideline is beside the task");
+        announce(gettext("The guideline is beside the task"));
       } else {
         dialog.showModal();
       }
@@ -143,7 +144,7 @@
     const closeGuideline = () => {
       if (!dialog.matches(":modal")) {
         choices.set("guideline", false);
-        announce("The guideline is closed");
+        announce(gettext("The guideline is closed"));
       }
       dialog.close();
       dialog.removeAttribute("open");

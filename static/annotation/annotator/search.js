@@ -2,6 +2,7 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext } = Roundtable;
   const { shownText, textNodes, markRanges, removeMarks } = Roundtable.texts;
   const MARK = "search-match";
   const MAX_MATCHES = 1000;
@@ -60,9 +61,11 @@
       matches[place].forEach((mark) => mark.classList.add("is-current"));
       reveal(first);
       first.scrollIntoView({ block: "center" });
-      const of = matches.length >= MAX_MATCHES ? `${MAX_MATCHES}+` : matches.length;
+      const all = matches.length >= MAX_MATCHES ? `${MAX_MATCHES}+` : matches.length;
       const answer = first.closest("[data-response]");
-      count.textContent = `${place + 1} of ${of}${answer ? `, answer ${answer.dataset.response}` : ", prompt"}`;
+      count.textContent = answer
+        ? gettext("{place} of {all}, answer {label}", { place: place + 1, all, label: answer.dataset.response })
+        : gettext("{place} of {all}, prompt", { place: place + 1, all });
     };
     const find = () => {
       window.clearTimeout(timer);
@@ -75,7 +78,7 @@
       for (const text of taskContainer.querySelectorAll("[data-text]")) {
         if (matches.length < MAX_MATCHES) matches.push(...markMatches(shownText(text), expression, MAX_MATCHES - matches.length));
       }
-      count.textContent = "Not found";
+      count.textContent = gettext("Not found");
       go(1);
     };
     const close = () => {

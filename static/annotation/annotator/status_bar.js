@@ -2,6 +2,7 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext, ngettext } = Roundtable;
   const byId = (id) => document.getElementById(id);
   const text = (words) => document.createTextNode(words);
   const link = (href, words) => {
@@ -15,10 +16,12 @@
     p.append(...nodes);
     return p;
   };
-  const strong = (words) => {
+  // A sentence with its number in bold.
+  const counted = (sentence, number) => {
     const b = document.createElement("strong");
-    b.textContent = words;
-    return b;
+    b.textContent = number;
+    const [before, after] = sentence.split("{n}");
+    return [before, b, after];
   };
 
   Roundtable.createStatusBar = (root) => {
@@ -31,8 +34,9 @@
     };
     const clearNotice = () => { if (!noticeStays) showNotice(null); };
     const askToLogIn = () => showNotice([
-      text("You were logged out. Your work is saved in this browser. "),
-      link(`${root.dataset.loginUrl}?next=${encodeURIComponent(window.location.pathname)}`, "Log in again"),
+      text(gettext("You were logged out. Your work is saved in this browser.")),
+      text(" "),
+      link(`${root.dataset.loginUrl}?next=${encodeURIComponent(window.location.pathname)}`, gettext("Log in again")),
     ]);
     return {
       announce: (words) => { byId("work-page-announcer").textContent = words; },
@@ -43,12 +47,15 @@
       // Each {message, url}; without an address where the person may not open it again.
       showRejections: (rejections) =>
         showNotice(rejections.map(({ message, url }) => paragraph(
-          text(`Your judgment was not saved: ${message} `), ...(url ? [link(url, "Open it again")] : []),
+          text(gettext("Your judgment was not saved: {message}", { message })), text(" "), ...(url ? [link(url, gettext("Open it again"))] : []),
         )), { stays: true }),
       showSyncStatus({ waiting, offline, loggedOut }) {
         byId("work-page-sync").textContent = !waiting ? "" : offline
-          ? `You are offline. ${waiting} judgment${waiting === 1 ? " is" : "s are"} saved in this browser and will be sent later.`
-          : loggedOut ? "" : "Saving …";
+          ? ngettext(
+            "You are offline. {n} judgment is saved in this browser and will be sent later.",
+            "You are offline. {n} judgments are saved in this browser and will be sent later.",
+            waiting)
+          : loggedOut ? "" : gettext("Saving …");
         root.classList.toggle("is-offline", Boolean(offline));
         if (loggedOut) askToLogIn();
         else if (!waiting && !offline) clearNotice();
@@ -56,7 +63,7 @@
       showProgress(progress, { hasPrevious }) {
         const isCapped = /\+$/.test(progress.remaining_label);
         const remaining = isCapped ? progress.remaining_label : String(Math.max(0, progress.remaining));
-        byId("work-page-progress").replaceChildren(strong(String(progress.judged)), " done", strong(remaining), " to do");
+        byId("work-page-progress").replaceChildren(...counted(gettext("{n} done"), progress.judged), ...counted(gettext("{n} to do"), remaining));
         byId("work-page-previous").disabled = !hasPrevious;
       },
       showUndo: (isOffered) => { byId("work-page-undo").hidden = !isOffered; },

@@ -2,6 +2,7 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext } = Roundtable;
 
   const latestDraft = (drafts) => drafts.filter(Boolean).sort((a, b) => (b.saved_at || 0) - (a.saved_at || 0))[0];
 
@@ -87,7 +88,7 @@
         const isAsked = "asksReason" in node.dataset || Roundtable.needsReason(node.dataset.reasonFor, judgment);
         if (!isAsked || rationale.value.trim()) return null;
         note.open = true;
-        return { error: "Write in a few words why.", focusTarget: rationale };
+        return { error: gettext("Write in a few words why."), focusTarget: rationale };
       },
       // Read out on the error line in any case; shown where it belongs if the controller can.
       showError({ error, focusTarget, showError }) {

@@ -3,6 +3,7 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
+  const { gettext } = Roundtable;
   const RETRY_AFTER_MS = 3000;
 
   Roundtable.openTraining = ({ taskContainer, outbox, api, statusBar, showNextTask }) => {
@@ -45,7 +46,7 @@
         const node = taskContainer.querySelector(".task");
         node.classList.add("is-answered");
         for (const field of node.querySelectorAll("input, textarea, select, .task-footer button, [draggable]")) field.disabled = true;
-        say("Looking at your answer …");
+        say(gettext("Looking at your answer …"));
         for (;;) {
           try {
             await outbox.drain();
@@ -56,8 +57,8 @@
           } catch (error) {
             if (error instanceof Roundtable.LoggedOut) {
               statusBar.askToLogIn();
-              say("Log in to see what was right. Your answer is kept.");
-            } else if (error instanceof Roundtable.Offline) say("You are offline. Your answer is kept; what was right is shown when the connection is back.");
+              say(gettext("Log in to see what was right. Your answer is kept."));
+            } else if (error instanceof Roundtable.Offline) say(gettext("You are offline. Your answer is kept; what was right is shown when the connection is back."));
             else throw error;
             await wait(RETRY_AFTER_MS);
           }

@@ -3,6 +3,7 @@
 (function () {
   "use strict";
   const Roundtable = window.Roundtable;
+  const { gettext } = Roundtable;
   const byId = (id) => document.getElementById(id);
   const workPage = byId("work-page");
   if (!workPage || "conversation" in workPage.dataset) return; // that page has a script of its own (conversation.js)
@@ -99,7 +100,7 @@
       await outbox.drainAll();
       ({ status, data } = await api.claimNextTask(afterAssignment));
     }
-    if (status !== 200) throw new Error(data.message || "The next task could not be loaded.");
+    if (status !== 200) throw new Error(data.message || gettext("The next task could not be loaded."));
     return data;
   };
   const prefetch = () => {
@@ -122,17 +123,17 @@
     let data = promise ? await promise : null;
     // Nothing was behind the last task when it was shown: something may be by now.
     if (!data || !data.public_id) {
-      showWaiting("Loading the next task …");
+      showWaiting(gettext("Loading the next task …"));
       try {
         data = await claimNextTask(null);
       } catch (error) {
         if (error instanceof Roundtable.LoggedOut) {
           statusBar.askToLogIn();
-          showWaiting("Log in to get the next task.");
+          showWaiting(gettext("Log in to get the next task."));
           awaitsLogin = true;
           return;
         }
-        showWaiting(error instanceof Roundtable.Offline ? "You are offline. Waiting for the connection …" : error.message || "Waiting …");
+        showWaiting(error instanceof Roundtable.Offline ? gettext("You are offline. Waiting for the connection …") : error.message || gettext("Waiting …"));
         window.setTimeout(() => { if (!current) showNextTask(); }, RETRY_AFTER_MS);
         return;
       }
@@ -151,20 +152,20 @@
   // --- back to an earlier one ---------------------------------------------------------------------------------
   const handleRequestError = (error, words) => {
     if (error instanceof Roundtable.LoggedOut) statusBar.askToLogIn();
-    else if (error instanceof Roundtable.Offline) statusBar.showError(`You are offline: ${words}`);
+    else if (error instanceof Roundtable.Offline) statusBar.showError(words);
     else throw error;
   };
   const openPrevious = async () => {
     const isRevision = Boolean(current && current.isRevision);
     if (isRevision && current.touched) {
-      statusBar.showError("Save this change or cancel it first.");
+      statusBar.showError(gettext("Save this change or cancel it first."));
       return;
     }
     // From an earlier judgment on to the one before it, as far as this window knows them.
     const place = isRevision ? submittedIds.indexOf(current.publicId) : submittedIds.length;
     const publicId = submittedIds[place - 1] || (!isRevision && progress && progress.last_assignment);
     if (!publicId) {
-      if (isRevision) statusBar.showError("The judgments before this one are on your overview.");
+      if (isRevision) statusBar.showError(gettext("The judgments before this one are on your overview."));
       return;
     }
     drafts.keepIfTouched();
@@ -172,13 +173,13 @@
       await outbox.drain();
       const { status, data } = await api.getTask(publicId);
       if (status !== 200) {
-        statusBar.showError(data.message || "This judgment cannot be opened.");
+        statusBar.showError(data.message || gettext("This judgment cannot be opened."));
         return;
       }
       if (!isRevision) previousTask = current && current.node ? current.data : null;
       showTask(data);
     } catch (error) {
-      handleRequestError(error, "your last judgment cannot be opened now.");
+      handleRequestError(error, gettext("You are offline: your last judgment cannot be opened now."));
     }
   };
   const undoSkip = async () => {
@@ -189,18 +190,18 @@
       const { status, data } = await api.undoSkip(publicId);
       offerUndo(null);
       if (status !== 200) {
-        statusBar.showError(data.message || "The skipped task cannot come back.");
+        statusBar.showError(data.message || gettext("The skipped task cannot come back."));
         return;
       }
       if (touched) drafts.set(publicId, { ...draft, saved_at: Date.now() });
       previousTask = null;
       updateProgress(data.progress);
       showTask(data);
-      statusBar.announce("The skipped task is back");
+      statusBar.announce(gettext("The skipped task is back"));
       // What was on the screen keeps its lease and its draft: it is the next one again.
       prefetch();
     } catch (error) {
-      handleRequestError(error, "the skipped task cannot come back now.");
+      handleRequestError(error, gettext("You are offline: the skipped task cannot come back now."));
     }
   };
   const goBack = () => (skipped ? undoSkip() : openPrevious());
@@ -264,7 +265,7 @@
     offerUndo(null);
     leaveFirstTask();
     if (isRevision) {
-      statusBar.announce("The change is saved");
+      statusBar.announce(gettext("The change is saved"));
       returnToTask();
       return;
     }
@@ -281,7 +282,7 @@
   const skip = (reason) => {
     if (!current || !current.controller || current.isRevision) return;
     if (current.data.practice) {
-      current.showError({ error: "Tasks of the training are not skipped: answer as well as you can." });
+      current.showError({ error: gettext("Tasks of the training are not skipped: answer as well as you can.") });
       return;
     }
     statusBar.removeNotice();
@@ -292,7 +293,7 @@
     drafts.remove(publicId);
     if (progress) progress = { ...progress, remaining: progress.remaining - 1 };
     leaveFirstTask();
-    statusBar.announce(`Skipped. ${shortcuts.keyOf("go_back")} takes it back`);
+    statusBar.announce(gettext("Skipped. {key} takes it back", { key: shortcuts.keyOf("go_back") }));
     showNextTask();
   };
   const training = Roundtable.openTraining({ taskContainer, outbox, api, statusBar, showNextTask });
@@ -383,7 +384,7 @@
       if (status !== 200) {
         leaveFirstTask();
         await showNextTask();
-        statusBar.showError(data.message || "This task cannot be opened.");
+        statusBar.showError(data.message || gettext("This task cannot be opened."));
         return;
       }
       updateProgress(data.progress);
