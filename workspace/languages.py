@@ -23,8 +23,10 @@ TRANSLATED_VIEWS = frozenset(
     f"{app}:{name}"
     for app, names in {
         "workspace": "home login change_password go_on_to_invitation accept_invitation",
-        "annotation": "overview annotate guideline next_task task task_content draft submit skip undo_skip withdraw ask "
-        "opt_outs refresh_csrf own_history own_score own_training conversations conversation",
+        "annotation": "overview annotate own_history guideline acknowledge opt_outs own_training begin_training_try "
+        "own_score next_task refresh_csrf task task_content draft submit feedback skip ask undo_skip withdraw "
+        "keep_judgment conversations start_conversation conversation conversation_state conversation_message "
+        "conversation_again conversation_one conversation_end",
     }.items()
     for name in names.split()
 )

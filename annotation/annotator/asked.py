@@ -3,6 +3,8 @@
 from functools import lru_cache
 from typing import Any
 
+from django.utils.translation import gettext
+
 from workspace.asked import LIKERT, YES_NO, Asked, Mark
 
 YES, NO = "true", "false"  # values of radio buttons; the script makes truth values of them
@@ -35,7 +37,7 @@ def _shown(mark: Mark) -> dict[str, Any]:
     if mark.kind == LIKERT:
         options = [(str(point), str(point)) for point in range(1, mark.points + 1)]
     elif mark.kind == YES_NO and mark.required:
-        options = [(YES, "Yes"), (NO, "No")]
+        options = [(YES, gettext("Yes")), (NO, gettext("No"))]
     elif mark.choices:
         options = [(word, word) for word in mark.choices]
     return {

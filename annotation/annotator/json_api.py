@@ -10,6 +10,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 
@@ -40,7 +41,7 @@ def json_endpoint(view: View) -> View:
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return json_error(
-                "login_required", "Your session has ended. Log in again: your work is kept.", 401
+                "login_required", gettext("Your session has ended. Log in again: your work is kept."), 401
             )
         try:
             return view(request, *args, **kwargs)
@@ -51,7 +52,7 @@ def json_endpoint(view: View) -> View:
         except NoLongerMember as error:
             return json_error("not_a_member", error.message, 404)
         except Http404:
-            return json_error("not_found", "There is no such task.", 404)
+            return json_error("not_found", gettext("There is no such task."), 404)
 
     return answered
 

@@ -14,6 +14,7 @@ from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.timesince import timesince
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.gzip import gzip_page
@@ -61,7 +62,7 @@ def work_page_context(actor: User, project: Project, assignment: Assignment | No
 def _ago(when: datetime) -> str:
     """Not "0 minutes ago"."""
     is_now = timezone.now() - when < timedelta(minutes=1)
-    return "just now" if is_now else f"{timesince(when)} ago"
+    return gettext("just now") if is_now else gettext("%(time)s ago") % {"time": timesince(when)}
 
 
 @require_GET
@@ -132,7 +133,7 @@ def opt_outs(request: ProjectRequest) -> HttpResponse:
         set_opt_outs,
         project=request.project,
         names=request.POST.getlist("names"),
-        done="Saved. You get no task of a batch that warns of what you ticked.",
+        done=gettext("Saved. You get no task of a batch that warns of what you ticked."),
     )
     return redirect("annotation:overview", slug=request.project.slug)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.crypto import salted_hmac
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from annotation.annotator.asked import asked_context
 from annotation.annotator.shortcuts import key_caps
@@ -44,8 +45,8 @@ def scale_points() -> list[dict[str, Any]]:
             "value": value,
             "label": label,
             "strength": strength,
-            "name": STRENGTH_NAMES[strength],
-            "or": STRENGTH_CHOICES[strength].removeprefix(STRENGTH_NAMES[strength]),
+            "name": gettext(STRENGTH_NAMES[strength]),
+            "or": gettext(STRENGTH_CHOICES[strength]).removeprefix(gettext(STRENGTH_NAMES[strength])),
             "key": keys[f"choose_point_{value}"],
         }
         for value, (label, strength) in SCALE_POINTS.items()
@@ -55,7 +56,7 @@ def scale_points() -> list[dict[str, Any]]:
 def step_strengths(keys: Mapping[str, str]) -> list[dict[str, Any]]:
     """What a step between two tiers of a ranking can be, and the key that says it."""
     return [
-        {"value": strength, "name": name, "key": keys[f"set_strength_{strength}"]}
+        {"value": strength, "name": gettext(name), "key": keys[f"set_strength_{strength}"]}
         for strength, name in STRENGTH_CHOICES.items()
     ]
 
@@ -142,7 +143,7 @@ def task_context(
 def _question(content: TaskContent, settings: QuestionSettings | None, responses: int) -> str:
     """A criterion's own question is about answers side by side; of one alone its marks ask."""
     if responses == 1:
-        return f"Rate this answer: {content.criterion}"
+        return gettext("Rate this answer: %(criterion)s") % {"criterion": content.criterion}
     return settings.question_of(content.criterion, content.question) if settings else content.question
 
 

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
 from annotation.preferences.scale import RESPONSE_LABELS, SCALE_POINTS, TIE
 
 EVERY_TASK, PAIR, RATING, RANKING = "every_task", "pair", "rating", "ranking"
@@ -24,7 +27,7 @@ class Shortcut:
 
     action: str
     keys: Mapping[str, Any]
-    description: str
+    description: str | Promise
     # Shown by its first and last key.
     is_range: bool = False
     # A letter, digit or sign: annotators who use speech input switch these off.
@@ -46,7 +49,7 @@ class ShortcutGroup:
     """Keys of every task, or those of one kind of task, which come first there."""
 
     name: str
-    title: str
+    title: str | Promise
     shortcuts: tuple[Shortcut, ...]
 
 
@@ -59,145 +62,148 @@ def _points_for(label: str) -> dict[str, int]:
 STRENGTH_KEYS = {str(value): strength for value, (better, strength) in SCALE_POINTS.items() if better == "A"}
 
 _TAKE_BACK = Shortcut(
-    "take_back", {"Backspace": None}, "Take back the last letter, or the last answer", is_single_key=False
+    "take_back", {"Backspace": None}, _("Take back the last letter, or the last answer"), is_single_key=False
 )
-_LEAVE_WAY = Shortcut("leave_way", {"Escape": None}, "Order them by moving instead", is_single_key=False)
+_LEAVE_WAY = Shortcut("leave_way", {"Escape": None}, _("Order them by moving instead"), is_single_key=False)
 
 SHORTCUT_GROUPS = (
     ShortcutGroup(
         EVERY_TASK,
-        "Everywhere",
+        _("Everywhere"),
         (
             Shortcut(
                 "submit",
                 {"Enter": None},
-                "Submit and go on; while you write, with Ctrl",
+                _("Submit and go on; while you write, with Ctrl"),
                 is_single_key=False,
             ),
-            Shortcut("skip", {"S": None}, "Skip this task"),
-            Shortcut("cannot_judge", {"J": None}, "Say why you cannot judge this task"),
-            Shortcut("both_bad", {"W": None}, "None of the answers is good, or take that back"),
-            Shortcut("ask", {"K": None}, "Ask about this task"),
-            Shortcut("go_to_marks", {"M": None}, "To the marks of the answers: there a digit chooses"),
-            Shortcut("open_note", {"N": None}, "Write a note"),
+            Shortcut("skip", {"S": None}, _("Skip this task")),
+            Shortcut("cannot_judge", {"J": None}, _("Say why you cannot judge this task")),
+            Shortcut("both_bad", {"W": None}, _("None of the answers is good, or take that back")),
+            Shortcut("ask", {"K": None}, _("Ask about this task")),
+            Shortcut("go_to_marks", {"M": None}, _("To the marks of the answers: there a digit chooses")),
+            Shortcut("open_note", {"N": None}, _("Write a note")),
             Shortcut(
                 "go_back",
                 {"Z": None},
-                "Undo: edit the last judgment, then the one before, or bring back the skipped task",
+                _("Undo: edit the last judgment, then the one before, or bring back the skipped task"),
             ),
             Shortcut(
                 "leave",
                 {"Escape": None},
-                "Leave a text box or the search; cancel the edit of an earlier judgment",
+                _("Leave a text box or the search; cancel the edit of an earlier judgment"),
                 is_single_key=False,
             ),
-            Shortcut("pause", {"P": None}, "Pause: the clock stops and the task is hidden; again goes on"),
-            Shortcut("show_keys", {"?": None}, "This list"),
+            Shortcut("pause", {"P": None}, _("Pause: the clock stops and the task is hidden; again goes on")),
+            Shortcut("show_keys", {"?": None}, _("This list")),
         ),
     ),
     ShortcutGroup(
         EVERY_TASK,
-        "Reading",
+        _("Reading"),
         (
-            Shortcut("toggle_guideline", {"R": None}, "Guideline, beside the task"),
-            Shortcut("jump", {"V": None}, "To the answers, and back to the prompt"),
-            Shortcut("toggle_conversation", {".": None}, "Open or fold earlier turns and a long prompt"),
-            Shortcut("search", {"/": None}, "Search in the prompt and the answers"),
-            Shortcut("toggle_columns", {"L": None}, "Answers side by side, or one below the other"),
-            Shortcut("toggle_differences", {"Y": None}, "Mark the differences between the answers"),
-            Shortcut("toggle_written", {"U": None}, "Everything as it was written"),
+            Shortcut("toggle_guideline", {"R": None}, _("Guideline, beside the task")),
+            Shortcut("jump", {"V": None}, _("To the answers, and back to the prompt")),
+            Shortcut("toggle_conversation", {".": None}, _("Open or fold earlier turns and a long prompt")),
+            Shortcut("search", {"/": None}, _("Search in the prompt and the answers")),
+            Shortcut("toggle_columns", {"L": None}, _("Answers side by side, or one below the other")),
+            Shortcut("toggle_differences", {"Y": None}, _("Mark the differences between the answers")),
+            Shortcut("toggle_written", {"U": None}, _("Everything as it was written")),
             # Not + and -: on AZERTY the latter is the key of a 6.
-            Shortcut("resize_text", {"<": -1, ">": 1}, "Smaller or larger text"),
+            Shortcut("resize_text", {"<": -1, ">": 1}, _("Smaller or larger text")),
         ),
     ),
     ShortcutGroup(
         PAIR,
-        "Two answers",
+        _("Two answers"),
         (
             Shortcut(
                 "choose_point",
                 _points_for("A"),
-                "A is better, from much to barely",
+                _("A is better, from much to barely"),
                 is_range=True,
             ),
             Shortcut(
                 "choose_point",
                 _points_for("B"),
-                "B is better, from barely to much",
+                _("B is better, from barely to much"),
                 is_range=True,
             ),
-            Shortcut("choose_point", {"0": TIE}, "A tie, where the project allows it"),
+            Shortcut("choose_point", {"0": TIE}, _("A tie, where the project allows it")),
             # Not in a ranking: there G is an answer.
-            Shortcut("toggle_guideline", {"G": None}, "Guideline, beside the task"),
+            Shortcut("toggle_guideline", {"G": None}, _("Guideline, beside the task")),
         ),
     ),
     ShortcutGroup(
         RATING,
-        "One answer",
+        _("One answer"),
         (
             Shortcut(
                 "grade",
                 {str(digit % 10): digit % 10 for digit in range(1, 11)},
-                "That point or word of the first open question; 0 is the tenth",
+                _("That point or word of the first open question; 0 is the tenth"),
                 is_range=True,
             ),
             Shortcut(
                 "take_back",
                 {"Backspace": None},
-                "Take back the last question you answered",
+                _("Take back the last question you answered"),
                 is_single_key=False,
             ),
-            Shortcut("toggle_guideline", {"G": None}, "Guideline, beside the task"),
+            Shortcut("toggle_guideline", {"G": None}, _("Guideline, beside the task")),
         ),
     ),
     ShortcutGroup(
         RANKING,
-        "Three and more",
+        _("Three and more"),
         (
             Shortcut(
                 "focus_response",
                 {label: label for label in RESPONSE_LABELS},
-                "Go to that answer",
+                _("Go to that answer"),
                 is_range=True,
             ),
-            Shortcut("move", {"ArrowUp": "up", "ArrowDown": "down"}, "Move it", is_single_key=False),
-            Shortcut("move", {"T": "tie"}, "Same rank as the answer above (on and off)"),
+            Shortcut("move", {"ArrowUp": "up", "ArrowDown": "down"}, _("Move it"), is_single_key=False),
+            Shortcut("move", {"T": "tie"}, _("Same rank as the answer above (on and off)")),
             Shortcut(
                 "set_strength",
                 STRENGTH_KEYS,
-                "How much better it is than the next: much to barely",
+                _("How much better it is than the next: much to barely"),
                 is_range=True,
             ),
-            Shortcut("tie_next", {"0": None}, "Tie it with the next, where the project allows it"),
-            Shortcut("unfold", {"X": None}, "Show all of a long answer; of all answers if none is picked"),
-            Shortcut("order_by", {"O": TYPED}, "Order them by typing their letters"),
-            Shortcut("order_by", {"Q": GUIDED}, "Order them by questions about two of them"),
+            Shortcut("tie_next", {"0": None}, _("Tie it with the next, where the project allows it")),
+            Shortcut("unfold", {"X": None}, _("Show all of a long answer; of all answers if none is picked")),
+            Shortcut("order_by", {"O": TYPED}, _("Order them by typing their letters")),
+            Shortcut("order_by", {"Q": GUIDED}, _("Order them by questions about two of them")),
             _TAKE_BACK,
         ),
     ),
     ShortcutGroup(
         TYPED,
-        "Order by letters",
+        _("Order by letters"),
         (
             Shortcut(
-                "type", {label: label for label in RESPONSE_LABELS}, "That answer comes next", is_range=True
+                "type",
+                {label: label for label in RESPONSE_LABELS},
+                _("That answer comes next"),
+                is_range=True,
             ),
-            Shortcut("tie_next_typed", {"=": None, "+": None}, "The next one ties with the last"),
+            Shortcut("tie_next_typed", {"=": None, "+": None}, _("The next one ties with the last")),
             _TAKE_BACK,
             _LEAVE_WAY,
-            Shortcut("order_by", {"Q": GUIDED}, "Questions instead"),
+            Shortcut("order_by", {"Q": GUIDED}, _("Questions instead")),
         ),
     ),
     ShortcutGroup(
         GUIDED,
-        "Order by questions",
+        _("Order by questions"),
         (
             # The first or the second of the two on the screen.
-            Shortcut("answer", {"1": 0, "2": 1}, "The first, or the second, is better"),
-            Shortcut("answer", {"0": "tie"}, "A tie, where the project allows it"),
+            Shortcut("answer", {"1": 0, "2": 1}, _("The first, or the second, is better")),
+            Shortcut("answer", {"0": "tie"}, _("A tie, where the project allows it")),
             _TAKE_BACK,
             _LEAVE_WAY,
-            Shortcut("order_by", {"O": TYPED}, "Letters instead"),
+            Shortcut("order_by", {"O": TYPED}, _("Letters instead")),
         ),
     ),
 )

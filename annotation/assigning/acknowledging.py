@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from annotation.errors import InvalidAssigning
 from annotation.models import Acknowledgement, Judgment, ToAcknowledge
@@ -38,7 +39,7 @@ def require_acknowledgement(*, actor: User, project: Project, version: int) -> N
     Project.objects.select_for_update().get(pk=project.pk)
     newest = project.guidelines.latest_version()
     if newest is None or newest.version != version:
-        raise InvalidAssigning("Only the guideline in force can be confirmed.", code="not_in_force")
+        raise InvalidAssigning(gettext("Only the guideline in force can be confirmed."), code="not_in_force")
     marked, is_new = ToAcknowledge.objects.get_or_create(project=project, version=version)
     if is_new:
         record_audit(
@@ -56,7 +57,8 @@ def acknowledge_guideline(*, actor: User, project: Project, version: int) -> Non
     wanted = newest_to_acknowledge(project)
     if shown is None or version < wanted:
         raise InvalidAssigning(
-            "The guideline has changed again: read the new version and confirm that one.", code="not_in_force"
+            gettext("The guideline has changed again: read the new version and confirm that one."),
+            code="not_in_force",
         )
     made, is_new = Acknowledgement.objects.get_or_create(project=project, person=actor, version=version)
     if is_new:

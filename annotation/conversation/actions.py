@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 
 from annotation.batches.actions import NewTask, add_tasks
 from annotation.batches.progress import batch_progress
@@ -82,7 +83,8 @@ def send_message(*, actor: User, conversation: Conversation, text: str, number: 
     text = clean_text(text, "Your message").strip()
     if len(text) > live.max_message_characters:
         raise InvalidText(
-            f"Your message has {len(text):,} characters; at most {live.max_message_characters:,} are accepted."
+            gettext("Your message has %(n)s characters; at most %(most)s are accepted.")
+            % {"n": f"{len(text):,}", "most": f"{live.max_message_characters:,}"}
         )
     lock_member(actor, live.batch.project, takes_task=True)
     conversation = Conversation.objects.select_for_update().get(pk=conversation.pk, annotator=actor)
@@ -91,12 +93,16 @@ def send_message(*, actor: User, conversation: Conversation, text: str, number: 
         return turns[number - 1]
     if number != len(turns) + 1 or (turns and turns[-1].outcome == Outcome.OPEN):
         raise ConversationChanged(
-            "The conversation went on in another window: look at it before you go on. Your message is kept."
+            gettext(
+                "The conversation went on in another window: look at it before you go on. Your message is kept."
+            )
         )
     if conversation.ended_at is not None:
-        raise ConversationRefused("The conversation has ended: begin another one.")
+        raise ConversationRefused(gettext("The conversation has ended: begin another one."))
     if len(turns) >= live.max_turns:
-        raise ConversationRefused(f"A conversation has at most {live.max_turns} turns: begin another one.")
+        raise ConversationRefused(
+            gettext("A conversation has at most %(n)d turns: begin another one.") % {"n": live.max_turns}
+        )
     _require_open(live)
     turn = ConversationTurn.objects.create(
         conversation=conversation, number=number, message=text, shown_first=secrets.randbelow(2)
@@ -310,7 +316,7 @@ def go_on_with_one(*, actor: User, conversation: Conversation) -> None:
     answers = list(turn.answers.select_related("source"))
     done = [answer for answer in answers if answer.state == State.DONE]
     if len(done) != 1 or not any(answer.state == State.FAILED for answer in answers):
-        raise ConversationRefused("There are not one answer and one that failed.")
+        raise ConversationRefused(gettext("There are not one answer and one that failed."))
     _, [response] = _store(actor, conversation, turn, done)
     ConversationTurn.objects.filter(pk=turn.pk).update(outcome=Outcome.ONE_ANSWER, chosen=response)
     record_audit(
@@ -330,7 +336,7 @@ def _lock_open_turn(actor: User, conversation: Conversation) -> ConversationTurn
         .first()
     )
     if turn is None or turn.outcome != Outcome.OPEN or turn.task_id is not None:
-        raise ConversationRefused("No answer is being waited for.")
+        raise ConversationRefused(gettext("No answer is being waited for."))
     return turn
 
 

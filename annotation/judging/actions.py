@@ -10,6 +10,7 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 
 from annotation.errors import AlreadySubmitted, BatchNotOpen, IdempotencyKeyReused, NothingToRevise
 from annotation.judging.content import JudgmentContent, JudgmentInput, parse_judgment
@@ -105,7 +106,9 @@ def _submit_any(
     stored = _find_by_idempotency_key(actor, assignment, idempotency_key)
     current = Assignment.objects.get(pk=assignment.pk)
     if stored is None and current.state == Assignment.State.SUBMITTED:
-        raise AlreadySubmitted("You have judged this task already: open your last judgment to change it.")
+        raise AlreadySubmitted(
+            gettext("You have judged this task already: open your last judgment to change it.")
+        )
     parsed = parse_judgment(current, task.batch.project, content)
     if stored is not None:
         return _require_identical(stored, parsed)
@@ -225,7 +228,9 @@ def _require_identical(stored: Judgment, content: JudgmentContent) -> Judgment:
     """
     said = ("tiers", "strengths", "marks", "confidence", "rationale", "flags")
     if any(getattr(content, name) != getattr(stored, name) for name in said):
-        raise AlreadySubmitted("You have judged this task already: open your last judgment to change it.")
+        raise AlreadySubmitted(
+            gettext("You have judged this task already: open your last judgment to change it.")
+        )
     return stored
 
 
@@ -237,11 +242,13 @@ def _latest_editable(actor: User, assignment: Assignment, task: Task) -> Judgmen
         .first()
     )
     if pointer is None:
-        raise NothingToRevise("There is no judgment of yours on this task to change.")
+        raise NothingToRevise(gettext("There is no judgment of yours on this task to change."))
     if task.purpose == Task.Purpose.PRACTICE:
-        raise NothingToRevise("An answer of the training stays as it is: you have seen which one was right.")
+        raise NothingToRevise(
+            gettext("An answer of the training stays as it is: you have seen which one was right.")
+        )
     if task.batch.state == Batch.State.CLOSED:
-        raise BatchNotOpen("The batch is closed: its judgments can no longer be changed.")
+        raise BatchNotOpen(gettext("The batch is closed: its judgments can no longer be changed."))
     return pointer.judgment
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from annotation.errors import InvalidJudgment
 from annotation.models import Assignment, Response
@@ -73,19 +74,20 @@ def parse_judgment(
     marks = clean_asked_marks(asked, content.marks or {}, labels, criterion)
     if len(labels) == 1 and not marks:
         raise InvalidJudgment(
-            "Say something about the answer: a rating without a mark says nothing.", code="mark_required"
+            gettext("Say something about the answer: a rating without a mark says nothing."),
+            code="mark_required",
         )
     _require_passages(marks, key_of)
     rationale = clean_rationale(content.rationale)
     if not rationale.strip():
         if settings is not None and settings.ask_rationale:
             raise InvalidJudgment(
-                "This project asks for a reason with every judgment: write in a few words why.",
+                gettext("This project asks for a reason with every judgment: write in a few words why."),
                 code="rationale_required",
             )
         if needs_rationale(asked, tiers, strengths):
             raise InvalidJudgment(
-                "This project asks for a reason with such an answer: write in a few words why.",
+                gettext("This project asks for a reason with such an answer: write in a few words why."),
                 code="rationale_required",
             )
     return JudgmentContent(

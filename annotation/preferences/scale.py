@@ -4,13 +4,28 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext, gettext_noop
+
 RESPONSE_LABELS = "ABCDEFGHI"
 # Strength of a step between neighbouring tiers, in a sentence about two answers, and as people choose it: the last
 # one is also for who is not sure. The four grades of Llama 2 (3.2.1: significantly better, better, slightly better,
 # negligibly better / unsure) in words short enough for a phone's scale.
-STRENGTH_NAMES = {3: "much better", 2: "better", 1: "a little better", 0: "barely better"}
-STRENGTH_CHOICES = STRENGTH_NAMES | {0: "barely better / unsure"}
-NO_STRENGTH = "no strength given"
+# In the site's own language: files are read by them. What people are shown is gettext of them.
+STRENGTH_NAMES = {
+    3: gettext_noop("much better"),
+    2: gettext_noop("better"),
+    1: gettext_noop("a little better"),
+    0: gettext_noop("barely better"),
+}
+STRENGTH_CHOICES = STRENGTH_NAMES | {0: gettext_noop("barely better / unsure")}
+NO_STRENGTH = gettext_noop("no strength given")
+# Between two answers: "A ... B".
+THAN = {
+    3: gettext_noop("much better than"),
+    2: gettext_noop("better than"),
+    1: gettext_noop("a little better than"),
+    0: gettext_noop("barely better than"),
+}
 # 1 is "A much better", 8 is "B much better": the label put first and the strength.
 SCALE_POINTS = {
     1: ("A", 3),
@@ -50,8 +65,8 @@ def marks_by_label(order_shown: Sequence[int], marks: Mapping[str, Any]) -> dict
 def describe_step(strength: int | None) -> str:
     """What was said of a step, in words that stand between its two tiers."""
     if strength is None:
-        return f"better than ({NO_STRENGTH})"
-    return f"{STRENGTH_NAMES[strength]} than" + (" (or unsure)" if strength == 0 else "")
+        return f"{gettext(THAN[2])} ({gettext(NO_STRENGTH)})"
+    return gettext(THAN[strength]) + (f" ({gettext('or unsure')})" if strength == 0 else "")
 
 
 def order_to_scale(tiers: Sequence[Sequence[str]], strengths: Sequence[int | None]) -> int | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext
 
 from annotation.batches.actions import create_batch, open_batch
 from annotation.errors import InvalidTraining
@@ -225,10 +226,10 @@ def begin_try(*, actor: User, training: Training) -> Qualification:
     ).first()  # fmt: skip
     if qualification is None or qualification.state != STATE.FAILED:
         if qualification is None:
-            raise InvalidTraining("You have not begun this training.")
+            raise InvalidTraining(gettext("You have not begun this training."))
         return qualification
     if qualification.try_number >= qualification.tries_allowed:
-        raise InvalidTraining("No try is left: ask a manager of the project.")
+        raise InvalidTraining(gettext("No try is left: ask a manager of the project."))
     _next_try(qualification)
     record_audit(
         actor=actor, action="qualification.try", project=training.project, target=qualification,

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext
 
 from annotation.errors import (
     AlreadySubmitted,
@@ -118,7 +119,7 @@ def _claim(
 
 def require_own_assignment(actor: User, assignment: Assignment) -> None:
     if assignment.annotator_id != actor.pk:
-        raise NotYourTask("This task was given to somebody else.")
+        raise NotYourTask(gettext("This task was given to somebody else."))
 
 
 @write_transaction
@@ -132,7 +133,7 @@ def skip_task(*, actor: User, assignment: Assignment, reason: str = "") -> None:
     lock_member(actor, assignment.task.batch.project)
     task = lock_task(assignment.task_id)
     if task.purpose == Task.Purpose.PRACTICE:
-        raise PracticeNotSkipped("Tasks of the training are not skipped: answer as well as you can.")
+        raise PracticeNotSkipped(gettext("Tasks of the training are not skipped: answer as well as you can."))
     current = Assignment.objects.get(pk=assignment.pk)
     if current.state not in (Assignment.State.LEASED, Assignment.State.EXPIRED):
         return
@@ -160,13 +161,13 @@ def undo_skip(*, actor: User, assignment: Assignment) -> Assignment:
     if current.state == Assignment.State.LEASED:
         return current
     if current.state == Assignment.State.SUBMITTED:
-        raise AlreadySubmitted("You have judged this task already: change that answer.")
+        raise AlreadySubmitted(gettext("You have judged this task already: change that answer."))
     if task.batch.state != Batch.State.OPEN:
-        raise BatchNotOpen("The skipped task cannot come back: its batch was closed meanwhile.")
+        raise BatchNotOpen(gettext("The skipped task cannot come back: its batch was closed meanwhile."))
     if task.required_judgments and not Task.objects.filter(pk=task.pk, open_slots__gt=0).update(
         open_slots=F("open_slots") - 1
     ):
-        raise NoSlotLeft("The skipped task cannot come back: somebody else has taken it meanwhile.")
+        raise NoSlotLeft(gettext("The skipped task cannot come back: somebody else has taken it meanwhile."))
     leased_until = database_now() + timedelta(minutes=project.lease_minutes)
     Assignment.objects.filter(pk=current.pk).update(
         state=Assignment.State.LEASED, leased_until=leased_until, skip_reason="", **current_versions(project)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Model
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from annotation.errors import AcknowledgementNeeded, DailyLimitReached
 from annotation.models import (
@@ -126,16 +127,27 @@ class Standing:
         """Raises AcknowledgementNeeded."""
         if self.to_acknowledge > self.acknowledged:
             raise AcknowledgementNeeded(
-                "The guideline has changed: read it and confirm it before your next task."
+                gettext("The guideline has changed: read it and confirm it before your next task.")
             )
 
     def require_more_today(self, project: Project) -> None:
         """Raises DailyLimitReached."""
         if self.may_get_more:
             return
-        tasks = "1 task" if self.daily_limit == 1 else f"{self.daily_limit} tasks"
-        done = f"You have done today's {tasks}" if not self.held else f"Today's {tasks} are done or open"
-        raise DailyLimitReached(f"{done}; more {next_day_words(project)}.")
+        most = self.daily_limit or 0
+        if self.held:
+            sentence = ngettext(
+                "Today's one task is done or open; more %(when)s.",
+                "Today's %(n)d tasks are done or open; more %(when)s.",
+                most,
+            )
+        else:
+            sentence = ngettext(
+                "You have done today's one task; more %(when)s.",
+                "You have done today's %(n)d tasks; more %(when)s.",
+                most,
+            )
+        raise DailyLimitReached(sentence % {"n": most, "when": next_day_words(project)})
 
 
 def next_day_words(project: Project) -> str:
@@ -144,7 +156,10 @@ def next_day_words(project: Project) -> str:
     begins = datetime.combine(today_in(project) + timedelta(days=1), time(), tzinfo=zone)
     # There and back: a time that the clocks leave out becomes the one that follows.
     begins = datetime.fromtimestamp(begins.timestamp(), zone)
-    return f"tomorrow from {begins:%H:%M} ({project.time_zone})"
+    return gettext("tomorrow from %(time)s (%(zone)s)") % {
+        "time": f"{begins:%H:%M}",
+        "zone": project.time_zone,
+    }
 
 
 def standing_of(

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Model
+from django.utils.translation import gettext
 
 from annotation.errors import MemberPaused, NotAMember
 from annotation.models import (
@@ -255,7 +256,7 @@ def lock_member(actor: User, project: Project, *, takes_task: bool = False) -> d
         raise NotAMember("Only members of the project get its tasks.")
     if takes_task and rows[0][2]:
         raise MemberPaused(
-            "A manager has paused you on this project: you get no tasks until they resume you."
+            gettext("A manager has paused you on this project: you get no tasks until they resume you.")
         )
     now = rows[0][1]
     return now if is_postgresql else datetime.fromisoformat(now).replace(tzinfo=UTC)

@@ -1,10 +1,12 @@
-"""A judgment as an English phrase."""
+"""A judgment as a phrase, in the language of the page."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from annotation.preferences.evidence import GUIDED, MOVED, TYPED
-from annotation.preferences.scale import NO_STRENGTH, STRENGTH_NAMES
+from annotation.preferences.scale import NO_STRENGTH, THAN
 
 
 def describe_judgment(tiers: list[list[str]], strengths: list[int | None]) -> str:
@@ -14,19 +16,19 @@ def describe_judgment(tiers: list[list[str]], strengths: list[int | None]) -> st
     """
     ranked = [" = ".join(tier) for tier in tiers]
     if len(tiers) == 1:
-        return f"{ranked[0]} (a tie)" if len(tiers[0]) > 1 else "rated alone"
+        return _("%(answers)s (a tie)") % {"answers": ranked[0]} if len(tiers[0]) > 1 else _("rated alone")
     steps = [_than(strength) for strength in strengths]
     if len(tiers) == 2:
         better, worse = ranked
-        return f"{better} {steps[0]} {worse}" + (f" ({NO_STRENGTH})" if strengths[0] is None else "")
-    missing = [f", {NO_STRENGTH}" if strength is None else "" for strength in strengths]
+        return f"{better} {steps[0]} {worse}" + (f" ({_(NO_STRENGTH)})" if strengths[0] is None else "")
+    missing = [f", {_(NO_STRENGTH)}" if strength is None else "" for strength in strengths]
     between = [f" ({step}{gap}) " for step, gap in zip(steps, missing, strict=True)]
     places = enumerate(zip(ranked, [*between, ""], strict=True), start=1)
     return "".join(f"{rank}. {labels}{step}" for rank, (labels, step) in places)
 
 
 def _than(strength: int | None) -> str:
-    return "better than" if strength is None else f"{STRENGTH_NAMES[strength]} than"
+    return _(THAN[2 if strength is None else strength])
 
 
 def describe_view(seen: Mapping[str, Any]) -> str:

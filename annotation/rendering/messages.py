@@ -5,17 +5,23 @@ from typing import Any
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_noop
 
 from annotation.rendering.highlighting import HighlightBudget
 from annotation.rendering.markdown import render_markdown
 from annotation.rendering.tool_calls import render_calls, render_result
 from learning.interface.messages import Answer
 
-ROLE_LABELS = {"user": "User", "assistant": "Assistant", "system": "Instructions", "tool": "Tool"}
+ROLE_LABELS = {
+    "user": gettext_noop("User"),
+    "assistant": gettext_noop("Assistant"),
+    "system": gettext_noop("Instructions"),
+    "tool": gettext_noop("Tool"),
+}
 
 
 def name_speaker(message: Mapping[str, Any]) -> str:
-    speaker = ROLE_LABELS.get(message["role"], message["role"])
+    speaker = gettext(ROLE_LABELS.get(message["role"], message["role"]))
     return f"{speaker} ({message['name']})" if message.get("name") else speaker
 
 

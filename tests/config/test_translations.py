@@ -76,7 +76,9 @@ def test_compiled_catalogs_are_read_by_gettext():
 
 def unmarked(template):
     """Texts of a template that are shown and not marked for translation."""
-    text = re.sub(r"(?s){% comment .*?{% endcomment %}|{% comment %}.*?{% endcomment %}|{#.*?#}", "", template)
+    text = re.sub(
+        r"(?s){% comment .*?{% endcomment %}|{% comment %}.*?{% endcomment %}|{#.*?#}", "", template
+    )
     text = re.sub(r"(?s){% block (main_class|page_data) %}.*?{% endblock %}", "", text)
     text = re.sub(r"(?s){% blocktranslate.*?{% endblocktranslate %}", "", text)
     text = re.sub(r"(?s){%.*?%}|{{.*?}}", "\0", text)
