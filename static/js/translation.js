@@ -9,7 +9,7 @@
 
   // "Answer {label} is first", { label: "A" }
   Roundtable.gettext = (text, values = {}) => fill(texts[text] || text, values);
-  // {n} is the number. German and Spanish have the same two forms as English.
+  // {n} is the number. One and several, as in English; a language with more forms needs its rule here.
   Roundtable.ngettext = (one, several, n, values = {}) => {
     const forms = texts[one] || [one, several];
     return fill(forms[n === 1 ? 0 : 1], { n, ...values });
