@@ -2,7 +2,8 @@
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, resolve_url
+from django.shortcuts import resolve_url
+from django.utils.encoding import iri_to_uri
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
@@ -26,6 +27,7 @@ def set_language(request: HttpRequest) -> HttpResponse:
         next_page, {request.get_host()}, require_https=request.is_secure()
     ):
         next_page = resolve_url(settings.LOGIN_REDIRECT_URL)
-    response = redirect(next_page)
+    # 303, not 302: a redirect of a form to the login page would be told as a session that has ended.
+    response = HttpResponse(status=303, headers={"Location": iri_to_uri(next_page)})
     keep_language(response, language)
     return response

@@ -24,7 +24,7 @@ def test_a_stranger_gets_the_browsers_language(client):
 
 def test_a_choice_wins_over_the_browser_and_comes_along_with_the_account(client, ada):
     answer = client.post("/language/", {"language": "es", "next": "/login/?next=/tokens/"}, **GERMAN)
-    assert answer.status_code == 302 and answer["Location"] == "/login/?next=/tokens/"
+    assert answer.status_code == 303 and answer["Location"] == "/login/?next=/tokens/"
     assert answer.cookies["language"]["httponly"] and answer.cookies["language"]["samesite"] == "Lax"
     assert "Iniciar sesión" in client.get("/login/", **GERMAN).content.decode()
     client.force_login(ada)
@@ -35,7 +35,9 @@ def test_a_choice_wins_over_the_browser_and_comes_along_with_the_account(client,
     client.cookies.clear()
     ada.set_password("correct horse battery")
     ada.save(update_fields=["password"])
-    client.post("/login/", {"username": "ada", "password": "correct horse battery"}, HTTP_ACCEPT_LANGUAGE="es")
+    client.post(
+        "/login/", {"username": "ada", "password": "correct horse battery"}, HTTP_ACCEPT_LANGUAGE="es"
+    )
     assert "Ihre Projekte" in client.get("/", HTTP_ACCEPT_LANGUAGE="es").content.decode()
 
 
@@ -47,7 +49,9 @@ def test_a_language_that_the_site_does_not_have_is_refused(client, ada, language
     assert "language" not in answer.cookies and User.objects.get(pk=ada.pk).language == ""
 
 
-@pytest.mark.parametrize("address", ["https://elsewhere.example/", "//elsewhere.example", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "address", ["https://elsewhere.example/", "//elsewhere.example", "javascript:alert(1)"]
+)
 def test_the_way_back_stays_on_the_site(client, address):
     assert client.post("/language/", {"language": "de", "next": address})["Location"] == "/"
 
