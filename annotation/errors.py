@@ -30,6 +30,10 @@ class InvalidTask(ActionError):
     code = "invalid_task"
 
 
+class InvalidPayRate(ActionError):
+    code = "invalid_pay_rate"
+
+
 class NotAMember(ActionError):
     """Only members of a project get its tasks."""
 

@@ -17,6 +17,8 @@ REVIEW_PAGES = (
     "batch_skips",
     "work_done",
     "queue",
+    "all_throughput",
+    "throughput",
     "batch_from_answers",
     "questions",
     "answer_question",

@@ -12,6 +12,7 @@ from annotation.api import (
     opt_outs,
     outgoing,
     questions,
+    throughput,
     work,
 )
 
@@ -29,6 +30,8 @@ project_urlpatterns = [
     path("batches/<int:pk>", batches.OneBatch.as_view()),
     path("batches/<int:pk>/tasks", batches.BatchTasks.as_view()),
     path("batches/<int:pk>/skips", batches.BatchSkips.as_view()),
+    path("batches/<int:pk>/throughput", throughput.BatchThroughput.as_view()),
+    path("pay-rate", throughput.ProjectPayRate.as_view()),
     path("batches/<int:pk>/open", batches.OpenBatch.as_view()),
     path("batches/<int:pk>/close", batches.CloseBatch.as_view()),
     path("batches/<int:pk>/exclude", batches.ExcludeBatch.as_view()),

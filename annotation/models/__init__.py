@@ -21,6 +21,7 @@ from annotation.models.datasets import PreferenceDataset
 from annotation.models.imports import Import, ImportQuerySet
 from annotation.models.judgments import CurrentJudgment, GoldJudgment, Judgment, JudgmentQuerySet
 from annotation.models.opt_outs import ContentOptOut
+from annotation.models.pay import PayRate
 from annotation.models.prompts import (
     Prompt,
     PromptGroupKey,
@@ -68,6 +69,7 @@ __all__ = [
     "Judgment",
     "JudgmentQuerySet",
     "LiveBatch",
+    "PayRate",
     "PreferenceDataset",
     "Prompt",
     "PromptGroupKey",

@@ -1,12 +1,15 @@
 from django.urls import path
 
-from annotation.review import from_answers, queue, tasks, views, work
+from annotation.review import from_answers, queue, tasks, throughput_views, views, work
 
 urlpatterns = [
     path("", views.batches, name="batches"),
     path("queue/", queue.queue, name="queue"),
     path("queue/leases/<int:pk>/release/", queue.release, name="release_lease"),
     path("work-done/", work.work_done, name="work_done"),
+    path("throughput/", throughput_views.all_throughput, name="all_throughput"),
+    path("pay-rate/", throughput_views.set_pay_rate, name="set_pay_rate"),
+    path("<int:pk>/throughput/", throughput_views.throughput, name="throughput"),
     path("new/", views.new_batch, name="new_batch"),
     path("from-answers/", from_answers.batch_from_answers, name="batch_from_answers"),
     path("<int:pk>/", views.batch, name="batch"),

@@ -24,6 +24,7 @@ from roundtable.client.resources.batches import (
     Audience,
     Batch,
     BatchFromAnswersRequest,
+    Cost,
     ListBatchesIdSkipsQuery,
     ListBatchesQuery,
     NewBatchRequest,
@@ -35,6 +36,7 @@ from roundtable.client.resources.batches import (
     RequiredTrainingRequest,
     Skip,
     TaskRowRequest,
+    Throughput,
 )
 from roundtable.client.resources.checks import Checks, PatchedChangedChecksRequest
 from roundtable.client.resources.content_opt_outs import NewOptOutsRequest, OptOuts
@@ -86,6 +88,7 @@ from roundtable.client.resources.members import (
     PatchedChangedMemberRequest,
     PatchedChangedMemberWorkRequest,
 )
+from roundtable.client.resources.pay_rate import NewPayRateRequest, PayRate
 from roundtable.client.resources.policies import (
     EvaluatePolicyBodyRequest,
     FineTuneBodyRequest,
@@ -214,8 +217,8 @@ from roundtable.client.resources.work import GetWorkQuery, PersonWork, Work
 __all__ = [
     "AddedDemonstrations", "AddedPrompts", "AddedResponses", "AddedTasks", "AnswerRowRequest", "Artifact",
     "Asked", "AskedBodyRequest", "AssignedTask", "Assignment", "Audience", "Batch", "BatchFromAnswersRequest",
-    "Checks", "ClaimRequest", "Claimed", "Confirmed", "Criterion", "DailyLimit", "Dataset", "DatasetFile",
-    "DatasetFiles", "Delivery", "Demonstration", "EvaluatePolicyBodyRequest",
+    "Checks", "ClaimRequest", "Claimed", "Confirmed", "Cost", "Criterion", "DailyLimit", "Dataset",
+    "DatasetFile", "DatasetFiles", "Delivery", "Demonstration", "EvaluatePolicyBodyRequest",
     "EvaluateRewardModelBodyRequest", "Event", "Feed", "FineTuneBodyRequest", "Firing", "FirstStep",
     "FirstSteps", "GetDatasetsIdArchiveQuery", "GetDatasetsIdRowsQuery", "GetEventsQuery",
     "GetJudgmentsRowsQuery", "GetRunsIdMetricsQuery", "GetWorkQuery", "Guideline", "Import",
@@ -232,22 +235,22 @@ __all__ = [
     "NewAnswerRequest", "NewBatchRequest", "NewCriterionRequest", "NewDailyLimitRequest",
     "NewDatasetPushRequest", "NewDatasetRequest", "NewDemonstrationRowRequest", "NewDemonstrationsRequest",
     "NewGuidelineRequest", "NewInvitation", "NewInvitationRequest", "NewKnownTasksRequest",
-    "NewOptOutsRequest", "NewProjectRequest", "NewPromptRowRequest", "NewPromptsRequest", "NewPushRequest",
-    "NewQuestionRequest", "NewQuestionSettingsRequest", "NewResponseRowRequest", "NewResponsesRequest",
-    "NewScheduleRequest", "NewTasksRequest", "NewTrainingRequest", "NewUploadRequest", "NewWebhook",
-    "NewWebhookRequest", "OneBatch", "OnePolicy", "OneRewardModel", "OneRound", "OneRun", "OneSchedule",
-    "OptOuts", "OwnJudgment", "OwnQuestion", "OwnStanding", "PatchedChangedAudienceRequest",
+    "NewOptOutsRequest", "NewPayRateRequest", "NewProjectRequest", "NewPromptRowRequest", "NewPromptsRequest",
+    "NewPushRequest", "NewQuestionRequest", "NewQuestionSettingsRequest", "NewResponseRowRequest",
+    "NewResponsesRequest", "NewScheduleRequest", "NewTasksRequest", "NewTrainingRequest", "NewUploadRequest",
+    "NewWebhook", "NewWebhookRequest", "OneBatch", "OnePolicy", "OneRewardModel", "OneRound", "OneRun",
+    "OneSchedule", "OptOuts", "OwnJudgment", "OwnQuestion", "OwnStanding", "PatchedChangedAudienceRequest",
     "PatchedChangedBatchRequest", "PatchedChangedChecksRequest", "PatchedChangedMemberRequest",
     "PatchedChangedMemberWorkRequest", "PatchedChangedProjectRequest", "PatchedChangedRunRequest",
     "PatchedChangedTrainingRequest", "PatchedChangedWebhookRequest", "PatchedDatasetDescriptionRequest",
-    "PatchedModelDescriptionRequest", "PersonWork", "Policy", "PolicyEvaluation", "Preset", "Presets",
-    "PretrainBodyRequest", "Progress", "Project", "Prompt", "PromptSet", "PromptToScoreRequest",
+    "PatchedModelDescriptionRequest", "PayRate", "PersonWork", "Policy", "PolicyEvaluation", "Preset",
+    "Presets", "PretrainBodyRequest", "Progress", "Project", "Prompt", "PromptSet", "PromptToScoreRequest",
     "PutUploadsPublicIdPiecesQuery", "Qualification", "Question", "QuestionSettings", "Reader",
     "RemoteRewards", "ReopenedAnnotationRequest", "RequiredTrainingRequest", "Response", "Result",
     "RewardModel", "RewardModelEvaluation", "Rewards", "Round", "RoundRun", "RoundValuesRequest", "Run",
     "Runs", "SampleBodyRequest", "Schedule", "ScoringModel", "Serving", "ShownResponse", "Skip",
     "SkippedRequest", "StageEntry", "StandingRequest", "StoredJudgment", "Submitted",
     "SubmittedJudgmentRequest", "TakenBack", "Task", "TaskRowRequest", "TextsInTemplateRequest",
-    "TextsToScoreRequest", "ToConfirm", "Token", "TrainBodyRequest", "Training", "TrainingTold", "Upload",
-    "UploadSettingsRequest", "VersionToConfirmRequest", "Webhook", "Work",
+    "TextsToScoreRequest", "Throughput", "ToConfirm", "Token", "TrainBodyRequest", "Training", "TrainingTold",
+    "Upload", "UploadSettingsRequest", "VersionToConfirmRequest", "Webhook", "Work",
 ]  # fmt: skip

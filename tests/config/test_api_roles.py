@@ -118,6 +118,9 @@ TABLE = [
     row("POST", f"{P}/batches/from-answers", MANAGERS, HERE),
     row("GET", f"{P}/batches/{{batch}}", REVIEWERS),
     row("GET", f"{P}/batches/{{batch}}/skips", REVIEWERS),
+    row("GET", f"{P}/batches/{{batch}}/throughput", REVIEWERS),
+    row("GET", f"{P}/pay-rate", MANAGERS),
+    row("PUT", f"{P}/pay-rate", MANAGERS, {"unit": "hour", "amount": "18.50", "currency": "EUR"}),
     row("PATCH", f"{P}/batches/{{batch}}", MANAGERS, {"overlap": 2}),
     row("POST", f"{P}/batches/{{batch}}/tasks", MANAGERS, {"tasks": [NEW_TASK]}),
     *(

@@ -48,6 +48,7 @@ PAGES = {
         *(f"annotation:{name}" for name in ("guideline_versions", "guideline_version", "questions")),
         *(f"annotation:{name}" for name in ("quality", "quality_annotators", "quality_annotator")),
         *(f"annotation:{name}" for name in ("quality_pair", "uncertain_tasks", "disagreements", "decisions")),
+        *(f"annotation:{name}" for name in ("all_throughput", "throughput")),
         *(f"annotation:{name}" for name in ("queue", "live_batch", "live_conversation")),
         "events:list",
         *(f"rounds:{name}" for name in ("list", "round")),
@@ -64,7 +65,7 @@ PAGES = {
     Capability.MANAGE: {
         *(
             f"annotation:{name}"
-            for name in ("release_lease", "set_task_priority", "ask_again", "new_live_batch")
+            for name in ("release_lease", "set_task_priority", "ask_again", "new_live_batch", "set_pay_rate")
         ),
         *(f"annotation:{name}" for name in "assigning member_work batch_audience ask_to_confirm".split()),
         *(

@@ -57,6 +57,13 @@ class BatchFromAnswersRequest(TypedDict):
     open: NotRequired[bool]
 
 
+class Cost(TypedDict):
+    currency: str
+    so_far: str
+    per_judgment: str | None
+    to_come: str | None
+
+
 class NewBatchRequest(TypedDict):
     name: str
     criterion: NotRequired[str]
@@ -132,6 +139,19 @@ class TaskRowRequest(TypedDict):
     messages: NotRequired[list[dict[str, Any]]]
     responses: list[AnswerRowRequest]
     priority: NotRequired[int]
+
+
+class Throughput(TypedDict):
+    counted: int
+    quota: int
+    by_day: dict[str, int]
+    by_hour: dict[str, int]
+    whole_days: int
+    per_day: float | None
+    expected_at: str | None
+    earliest_at: str | None
+    latest_at: str | None
+    cost: Cost | None
 
 
 class ListBatchesQuery(TypedDict):
@@ -314,6 +334,21 @@ class BatchesResource(Resource):
                 {"id": id},
                 key=idempotency_key,
                 body=body,
+            ),
+        )
+
+    def throughput(self, id: int) -> Throughput:
+        """How fast a batch is judged and when it will be done; of an open one with a forecast."""
+        return cast(
+            Throughput,
+            self.perform(
+                Operation(
+                    "get_batches_id_throughput",
+                    "GET",
+                    "/projects/{slug}/batches/{id}/throughput",
+                    answer="json",
+                ),
+                {"id": id},
             ),
         )
 
