@@ -13,6 +13,8 @@ from annotation.models import (
     DisagreementKind,
     Judgment,
     QualityReport,
+    Response,
+    Task,
     TaskConsensus,
 )
 from workspace.models import Criterion, Project
@@ -29,6 +31,12 @@ def undecided_tasks(report: QualityReport, criterion: Criterion) -> QuerySet[Tas
     )
     rows = rows.filter(task__batch__visible=True, task__purpose__in=COUNTED_PURPOSES)
     return rows.filter(~Exists(decided)).order_by("certainty", "pk")
+
+
+def answers_to_decide(task: Task) -> list[Response]:
+    """In the order of the letters that who decides reads: of the texts, which says nothing of whose they are."""
+    rows = (row.response for row in task.task_responses.select_related("response"))
+    return sorted(rows, key=lambda response: (response.text, response.pk))
 
 
 def orders_said(tasks: Sequence[int]) -> dict[int, tuple[int, int]]:

@@ -24,7 +24,7 @@ from annotation.adjudication.actions import (
     return_judgment,
 )
 from annotation.adjudication.forms import DecisionForm
-from annotation.adjudication.listing import count_kinds, orders_said, undecided_tasks
+from annotation.adjudication.listing import answers_to_decide, count_kinds, orders_said, undecided_tasks
 from annotation.adjudication.more_annotators import ask_one_more
 from annotation.models import DisagreementKind, Judgment, ReturnedJudgment, Task
 from annotation.preferences.marks import show_marks
@@ -111,10 +111,7 @@ def adjudicate(request: ProjectRequest, pk: int) -> HttpResponse:
     task = access_task_of_project(request.project, pk)
     if not task.uses_slots:
         raise Http404("Such a task is not decided.")
-    rows = sorted(
-        (row.response for row in task.task_responses.select_related("response")),
-        key=lambda response: (response.text, response.pk),
-    )
+    rows = answers_to_decide(task)
     if len(rows) < 2:
         raise Http404("A single answer has no order.")
     order = [response.pk for response in rows]

@@ -53,6 +53,7 @@ from roundtable.client.resources.datasets import (
     NewDatasetRequest,
     PatchedDatasetDescriptionRequest,
 )
+from roundtable.client.resources.decisions import ListDecisionsQuery
 from roundtable.client.resources.deliveries import Delivery, ListDeliveriesQuery
 from roundtable.client.resources.demonstrations import (
     AddedDemonstrations,
@@ -79,7 +80,12 @@ from roundtable.client.resources.invitations import (
     NewInvitation,
     NewInvitationRequest,
 )
-from roundtable.client.resources.judgments import GetJudgmentsRowsQuery, Judgment, ListJudgmentsQuery
+from roundtable.client.resources.judgments import (
+    GetJudgmentsRowsQuery,
+    Judgment,
+    ListJudgmentsQuery,
+    RemarkRequest,
+)
 from roundtable.client.resources.known_tasks import Made, NewKnownTasksRequest
 from roundtable.client.resources.members import (
     ListMembersQuery,
@@ -120,6 +126,19 @@ from roundtable.client.resources.prompts import (
     NewPromptsRequest,
     Prompt,
 )
+from roundtable.client.resources.quality import (
+    Agreement,
+    AnnotatorQuality,
+    GetQualityLeaderboardQuery,
+    Leaderboard,
+    ListQualityAnnotatorsQuery,
+    ListQualityTasksQuery,
+    MorePeopleAsked,
+    MorePeopleRequest,
+    Quality,
+    Source,
+    TaskQuality,
+)
 from roundtable.client.resources.question_settings import (
     AskedBodyRequest,
     ListQuestionSettingsQuery,
@@ -135,6 +154,12 @@ from roundtable.client.resources.responses import (
     NewResponseRowRequest,
     NewResponsesRequest,
     Response,
+)
+from roundtable.client.resources.returned_judgments import (
+    ListReturnedJudgmentsOwnQuery,
+    ListReturnedJudgmentsQuery,
+    OwnReturned,
+    ReasonRequest,
 )
 from roundtable.client.resources.reward_models import (
     EvaluateRewardModelBodyRequest,
@@ -178,6 +203,7 @@ from roundtable.client.resources.schedules import (
 from roundtable.client.resources.shared import (
     Artifact,
     Asked,
+    Decision,
     Mark,
     Named,
     NewPushRequest,
@@ -185,9 +211,18 @@ from roundtable.client.resources.shared import (
     PatchedModelDescriptionRequest,
     Preset,
     Presets,
+    Returned,
     Run,
 )
-from roundtable.client.resources.tasks import ListTasksQuery, Task
+from roundtable.client.resources.tasks import (
+    ListTasksQuery,
+    NewDecisionRequest,
+    OneTaskQuality,
+    PairConsensus,
+    Said,
+    Task,
+    TaskToDecide,
+)
 from roundtable.client.resources.trainings import (
     ListTrainingsIdQualificationsQuery,
     ListTrainingsQuery,
@@ -215,42 +250,46 @@ from roundtable.client.resources.webhooks import (
 from roundtable.client.resources.work import GetWorkQuery, PersonWork, Work
 
 __all__ = [
-    "AddedDemonstrations", "AddedPrompts", "AddedResponses", "AddedTasks", "AnswerRowRequest", "Artifact",
-    "Asked", "AskedBodyRequest", "AssignedTask", "Assignment", "Audience", "Batch", "BatchFromAnswersRequest",
-    "Checks", "ClaimRequest", "Claimed", "Confirmed", "Cost", "Criterion", "DailyLimit", "Dataset",
-    "DatasetFile", "DatasetFiles", "Delivery", "Demonstration", "EvaluatePolicyBodyRequest",
-    "EvaluateRewardModelBodyRequest", "Event", "Feed", "FineTuneBodyRequest", "Firing", "FirstStep",
-    "FirstSteps", "GetDatasetsIdArchiveQuery", "GetDatasetsIdRowsQuery", "GetEventsQuery",
-    "GetJudgmentsRowsQuery", "GetRunsIdMetricsQuery", "GetWorkQuery", "Guideline", "Import",
-    "ImportBodyRequest", "Invitation", "Judgment", "ListAssignmentsPublicIdQuestionsQuery",
-    "ListAssignmentsQuery", "ListBatchesIdSkipsQuery", "ListBatchesQuery", "ListCriteriaQuery",
-    "ListDatasetsQuery", "ListDeliveriesQuery", "ListDemonstrationsQuery", "ListGuidelinesQuery",
-    "ListImportsQuery", "ListInvitationsQuery", "ListJudgmentsQuery", "ListMembersQuery",
-    "ListPoliciesIdEvaluationsQuery", "ListPoliciesQuery", "ListProjectsQuery", "ListPromptSetsQuery",
-    "ListPromptsQuery", "ListQuestionSettingsQuery", "ListQuestionsQuery", "ListResponsesQuery",
-    "ListRewardModelsIdEvaluationsQuery", "ListRewardModelsQuery", "ListRoundsQuery", "ListRunsQuery",
-    "ListSchedulesQuery", "ListTasksQuery", "ListTrainingsIdQualificationsQuery", "ListTrainingsQuery",
-    "ListUploadsQuery", "ListWebhooksQuery", "Made", "Mark", "MarkBodyRequest", "Me", "Member", "MemberWork",
-    "Metrics", "MyProgress", "MyProject", "Named", "NamedBodyRequest", "NamedPromptSetRequest",
+    "AddedDemonstrations", "AddedPrompts", "AddedResponses", "AddedTasks", "Agreement", "AnnotatorQuality",
+    "AnswerRowRequest", "Artifact", "Asked", "AskedBodyRequest", "AssignedTask", "Assignment", "Audience",
+    "Batch", "BatchFromAnswersRequest", "Checks", "ClaimRequest", "Claimed", "Confirmed", "Cost", "Criterion",
+    "DailyLimit", "Dataset", "DatasetFile", "DatasetFiles", "Decision", "Delivery", "Demonstration",
+    "EvaluatePolicyBodyRequest", "EvaluateRewardModelBodyRequest", "Event", "Feed", "FineTuneBodyRequest",
+    "Firing", "FirstStep", "FirstSteps", "GetDatasetsIdArchiveQuery", "GetDatasetsIdRowsQuery",
+    "GetEventsQuery", "GetJudgmentsRowsQuery", "GetQualityLeaderboardQuery", "GetRunsIdMetricsQuery",
+    "GetWorkQuery", "Guideline", "Import", "ImportBodyRequest", "Invitation", "Judgment", "Leaderboard",
+    "ListAssignmentsPublicIdQuestionsQuery", "ListAssignmentsQuery", "ListBatchesIdSkipsQuery",
+    "ListBatchesQuery", "ListCriteriaQuery", "ListDatasetsQuery", "ListDecisionsQuery", "ListDeliveriesQuery",
+    "ListDemonstrationsQuery", "ListGuidelinesQuery", "ListImportsQuery", "ListInvitationsQuery",
+    "ListJudgmentsQuery", "ListMembersQuery", "ListPoliciesIdEvaluationsQuery", "ListPoliciesQuery",
+    "ListProjectsQuery", "ListPromptSetsQuery", "ListPromptsQuery", "ListQualityAnnotatorsQuery",
+    "ListQualityTasksQuery", "ListQuestionSettingsQuery", "ListQuestionsQuery", "ListResponsesQuery",
+    "ListReturnedJudgmentsOwnQuery", "ListReturnedJudgmentsQuery", "ListRewardModelsIdEvaluationsQuery",
+    "ListRewardModelsQuery", "ListRoundsQuery", "ListRunsQuery", "ListSchedulesQuery", "ListTasksQuery",
+    "ListTrainingsIdQualificationsQuery", "ListTrainingsQuery", "ListUploadsQuery", "ListWebhooksQuery",
+    "Made", "Mark", "MarkBodyRequest", "Me", "Member", "MemberWork", "Metrics", "MorePeopleAsked",
+    "MorePeopleRequest", "MyProgress", "MyProject", "Named", "NamedBodyRequest", "NamedPromptSetRequest",
     "NewAnswerRequest", "NewBatchRequest", "NewCriterionRequest", "NewDailyLimitRequest",
-    "NewDatasetPushRequest", "NewDatasetRequest", "NewDemonstrationRowRequest", "NewDemonstrationsRequest",
-    "NewGuidelineRequest", "NewInvitation", "NewInvitationRequest", "NewKnownTasksRequest",
-    "NewOptOutsRequest", "NewPayRateRequest", "NewProjectRequest", "NewPromptRowRequest", "NewPromptsRequest",
-    "NewPushRequest", "NewQuestionRequest", "NewQuestionSettingsRequest", "NewResponseRowRequest",
-    "NewResponsesRequest", "NewScheduleRequest", "NewTasksRequest", "NewTrainingRequest", "NewUploadRequest",
-    "NewWebhook", "NewWebhookRequest", "OneBatch", "OnePolicy", "OneRewardModel", "OneRound", "OneRun",
-    "OneSchedule", "OptOuts", "OwnJudgment", "OwnQuestion", "OwnStanding", "PatchedChangedAudienceRequest",
-    "PatchedChangedBatchRequest", "PatchedChangedChecksRequest", "PatchedChangedMemberRequest",
-    "PatchedChangedMemberWorkRequest", "PatchedChangedProjectRequest", "PatchedChangedRunRequest",
-    "PatchedChangedTrainingRequest", "PatchedChangedWebhookRequest", "PatchedDatasetDescriptionRequest",
-    "PatchedModelDescriptionRequest", "PayRate", "PersonWork", "Policy", "PolicyEvaluation", "Preset",
-    "Presets", "PretrainBodyRequest", "Progress", "Project", "Prompt", "PromptSet", "PromptToScoreRequest",
-    "PutUploadsPublicIdPiecesQuery", "Qualification", "Question", "QuestionSettings", "Reader",
-    "RemoteRewards", "ReopenedAnnotationRequest", "RequiredTrainingRequest", "Response", "Result",
-    "RewardModel", "RewardModelEvaluation", "Rewards", "Round", "RoundRun", "RoundValuesRequest", "Run",
-    "Runs", "SampleBodyRequest", "Schedule", "ScoringModel", "Serving", "ShownResponse", "Skip",
-    "SkippedRequest", "StageEntry", "StandingRequest", "StoredJudgment", "Submitted",
-    "SubmittedJudgmentRequest", "TakenBack", "Task", "TaskRowRequest", "TextsInTemplateRequest",
+    "NewDatasetPushRequest", "NewDatasetRequest", "NewDecisionRequest", "NewDemonstrationRowRequest",
+    "NewDemonstrationsRequest", "NewGuidelineRequest", "NewInvitation", "NewInvitationRequest",
+    "NewKnownTasksRequest", "NewOptOutsRequest", "NewPayRateRequest", "NewProjectRequest",
+    "NewPromptRowRequest", "NewPromptsRequest", "NewPushRequest", "NewQuestionRequest",
+    "NewQuestionSettingsRequest", "NewResponseRowRequest", "NewResponsesRequest", "NewScheduleRequest",
+    "NewTasksRequest", "NewTrainingRequest", "NewUploadRequest", "NewWebhook", "NewWebhookRequest",
+    "OneBatch", "OnePolicy", "OneRewardModel", "OneRound", "OneRun", "OneSchedule", "OneTaskQuality",
+    "OptOuts", "OwnJudgment", "OwnQuestion", "OwnReturned", "OwnStanding", "PairConsensus",
+    "PatchedChangedAudienceRequest", "PatchedChangedBatchRequest", "PatchedChangedChecksRequest",
+    "PatchedChangedMemberRequest", "PatchedChangedMemberWorkRequest", "PatchedChangedProjectRequest",
+    "PatchedChangedRunRequest", "PatchedChangedTrainingRequest", "PatchedChangedWebhookRequest",
+    "PatchedDatasetDescriptionRequest", "PatchedModelDescriptionRequest", "PayRate", "PersonWork", "Policy",
+    "PolicyEvaluation", "Preset", "Presets", "PretrainBodyRequest", "Progress", "Project", "Prompt",
+    "PromptSet", "PromptToScoreRequest", "PutUploadsPublicIdPiecesQuery", "Qualification", "Quality",
+    "Question", "QuestionSettings", "Reader", "ReasonRequest", "RemarkRequest", "RemoteRewards",
+    "ReopenedAnnotationRequest", "RequiredTrainingRequest", "Response", "Result", "Returned", "RewardModel",
+    "RewardModelEvaluation", "Rewards", "Round", "RoundRun", "RoundValuesRequest", "Run", "Runs", "Said",
+    "SampleBodyRequest", "Schedule", "ScoringModel", "Serving", "ShownResponse", "Skip", "SkippedRequest",
+    "Source", "StageEntry", "StandingRequest", "StoredJudgment", "Submitted", "SubmittedJudgmentRequest",
+    "TakenBack", "Task", "TaskQuality", "TaskRowRequest", "TaskToDecide", "TextsInTemplateRequest",
     "TextsToScoreRequest", "Throughput", "ToConfirm", "Token", "TrainBodyRequest", "Training", "TrainingTold",
     "Upload", "UploadSettingsRequest", "VersionToConfirmRequest", "Webhook", "Work",
 ]  # fmt: skip

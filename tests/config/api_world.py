@@ -5,6 +5,7 @@ import json
 from django.conf import settings
 from django.utils import timezone
 
+from annotation.adjudication.actions import return_judgment
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
 from annotation.content.actions import (
     NewDemonstration,
@@ -19,7 +20,7 @@ from annotation.datasets.actions import freeze_dataset
 from annotation.importing.uploads.actions import begin_upload, receive_piece
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.judging.bulk import NewJudgment, add_judgments
-from annotation.models import Import, Qualification
+from annotation.models import Import, Qualification, QualityReport
 from annotation.qualification.actions import create_training
 from annotation.questions.actions import ask_question
 from annotation.queue.actions import claim_task, skip_task
@@ -67,8 +68,12 @@ def make(project, manager, annotator, file):
     ]
     add_tasks(actor=manager, batch=batch, tasks=tasks)
     open_batch(actor=manager, batch=batch)
-    judged, skipped, held = [claim(annotator, project) for claim in (_judge, _skip, _hold)]
+    judged, other, skipped, held = [
+        claim(annotator, project) for claim in (_judge, _judge_another, _skip, _hold)
+    ]
     judgment = judged.judgments.get()
+    returned = return_judgment(actor=manager, judgment=other.judgments.get(), remark="Read it again.")
+    QualityReport.objects.create(project=project, judgments=2, is_complete=True, created_by=manager)
     question = ask_question(actor=annotator, assignment=held, text="Which?")
     training = create_training(**of, name="Basics", criterion=criterion, items=4, needed=2)
     Qualification.objects.create(
@@ -105,6 +110,8 @@ def make(project, manager, annotator, file):
         "training": training.pk,
         "pseudonym": annotator.pseudonym,
         "judgment": judgment.pk,
+        "decided": judgment.task_id,
+        "returned": returned.pk,
         "dataset": dataset.pk,
         "trainable": trainable.pk,
         "import": imported.pk,
@@ -146,10 +153,14 @@ def _judged_by_two(of, criterion, annotator):
     return freeze_dataset(**of, name="to train on", batches=[batch], purposes=["normal"])
 
 
-def _judge(annotator, project):
+def _judge_another(annotator, project):
+    return _judge(annotator, project, key="another-judgment")
+
+
+def _judge(annotator, project, key="first-judgment"):
     assignment = claim_task(actor=annotator, project=project)
     content = JudgmentInput(tiers=[["A"], ["B"]], strengths=[1])
-    submit_judgment(actor=annotator, assignment=assignment, content=content, idempotency_key="first-judgment")
+    submit_judgment(actor=annotator, assignment=assignment, content=content, idempotency_key=key)
     return assignment
 
 

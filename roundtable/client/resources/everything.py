@@ -7,6 +7,7 @@ from roundtable.client.resources.content_opt_outs import ContentOptOutsResource
 from roundtable.client.resources.criteria import CriteriaResource
 from roundtable.client.resources.daily_limit import DailyLimitResource
 from roundtable.client.resources.datasets import DatasetsResource
+from roundtable.client.resources.decisions import DecisionsResource
 from roundtable.client.resources.deliveries import DeliveriesResource
 from roundtable.client.resources.demonstrations import DemonstrationsResource
 from roundtable.client.resources.events import EventsResource
@@ -22,9 +23,11 @@ from roundtable.client.resources.policies import PoliciesResource
 from roundtable.client.resources.projects import ProjectsResource
 from roundtable.client.resources.prompt_sets import PromptSetsResource
 from roundtable.client.resources.prompts import PromptsResource
+from roundtable.client.resources.quality import QualityResource
 from roundtable.client.resources.question_settings import QuestionSettingsResource
 from roundtable.client.resources.questions import QuestionsResource
 from roundtable.client.resources.responses import ResponsesResource
+from roundtable.client.resources.returned_judgments import ReturnedJudgmentsResource
 from roundtable.client.resources.reward_models import RewardModelsResource
 from roundtable.client.resources.rounds import RoundsResource
 from roundtable.client.resources.runs import RunsResource
@@ -48,6 +51,7 @@ class ProjectResources:
         self.criteria = CriteriaResource(transport, slug)
         self.daily_limit = DailyLimitResource(transport, slug)
         self.datasets = DatasetsResource(transport, slug)
+        self.decisions = DecisionsResource(transport, slug)
         self.deliveries = DeliveriesResource(transport, slug)
         self.demonstrations = DemonstrationsResource(transport, slug)
         self.events = EventsResource(transport, slug)
@@ -62,9 +66,11 @@ class ProjectResources:
         self.policies = PoliciesResource(transport, slug)
         self.prompt_sets = PromptSetsResource(transport, slug)
         self.prompts = PromptsResource(transport, slug)
+        self.quality = QualityResource(transport, slug)
         self.question_settings = QuestionSettingsResource(transport, slug)
         self.questions = QuestionsResource(transport, slug)
         self.responses = ResponsesResource(transport, slug)
+        self.returned_judgments = ReturnedJudgmentsResource(transport, slug)
         self.reward_models = RewardModelsResource(transport, slug)
         self.rounds = RoundsResource(transport, slug)
         self.runs = RunsResource(transport, slug)

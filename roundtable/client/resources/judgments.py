@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
 from roundtable.client.resource import Pages, Resource
+from roundtable.client.resources.shared import Returned
 from roundtable.client.streams import Rows
 from roundtable.operations import Operation
 
@@ -34,6 +35,10 @@ class Judgment(TypedDict):
     supersedes: int | None
     is_current: bool
     created_at: str
+
+
+class RemarkRequest(TypedDict):
+    remark: str
 
 
 class ListJudgmentsQuery(TypedDict):
@@ -77,6 +82,22 @@ class JudgmentsResource(Resource):
             self.perform(
                 Operation("get_judgments_id", "GET", "/projects/{slug}/judgments/{id}", answer="json"),
                 {"id": id},
+            ),
+        )
+
+    def return_(self, id: int, **body: Unpack[RemarkRequest]) -> Returned:
+        """Send a judgment back to its author with a remark. They are not told whose it is."""
+        return cast(
+            Returned,
+            self.perform(
+                Operation(
+                    "post_judgments_id_return",
+                    "POST",
+                    "/projects/{slug}/judgments/{id}/return",
+                    answer="json",
+                ),
+                {"id": id},
+                body=body,
             ),
         )
 

@@ -26,6 +26,16 @@ class Asked(TypedDict):
     cannot_judge: list[Named]
 
 
+class Decision(TypedDict):
+    id: int
+    task: int
+    batch: int
+    kind: Literal["underspecified", "style", "factual", "refusal", "safety", "slip"]
+    author: str
+    supersedes: int | None
+    created_at: str
+
+
 class Mark(TypedDict):
     name: str
     label: str
@@ -89,6 +99,16 @@ class Preset(TypedDict):
 
 class Presets(TypedDict):
     presets: list[Preset]
+
+
+class Returned(TypedDict):
+    id: int
+    judgment: int
+    task: int
+    remark: str
+    kept_at: str | None
+    reason: str
+    created_at: str
 
 
 class Run(TypedDict):

@@ -6,7 +6,38 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
 from roundtable.client.resource import Pages, Resource
+from roundtable.client.resources.shared import Decision
 from roundtable.operations import Operation
+
+
+class NewDecisionRequest(TypedDict):
+    tiers: list[list[str]]
+    strengths: list[int | None]
+    kind: Literal["underspecified", "style", "factual", "refusal", "safety", "slip"]
+    rationale: NotRequired[str]
+    expected: NotRequired[int | None]
+
+
+class OneTaskQuality(TypedDict):
+    annotators: int
+    certainty: int
+    pairs: list[PairConsensus]
+
+
+class PairConsensus(TypedDict):
+    better: str
+    worse: str
+    percent: int
+    low: int
+    high: int
+
+
+class Said(TypedDict):
+    id: int
+    tiers: list[list[str]]
+    strengths: list[int | None]
+    rationale: str
+    returned: bool
 
 
 class Task(TypedDict):
@@ -20,6 +51,13 @@ class Task(TypedDict):
     counted_judgments: int
     open_slots: int
     created_at: str
+
+
+class TaskToDecide(TypedDict):
+    answers: dict[str, str]
+    consensus: OneTaskQuality | None
+    judgments: list[Said]
+    decision: Decision | None
 
 
 class ListTasksQuery(TypedDict):
@@ -39,5 +77,30 @@ class TasksResource(Resource):
                 Operation("list_tasks", "GET", "/projects/{slug}/tasks", answer="page"),
                 {},
                 query=cast(Mapping[str, Any], query),
+            ),
+        )
+
+    def decision(self, id: int) -> TaskToDecide:
+        """What annotators said of a task, without their names, and what a reviewer decided."""
+        return cast(
+            TaskToDecide,
+            self.perform(
+                Operation(
+                    "get_tasks_id_decision", "GET", "/projects/{slug}/tasks/{id}/decision", answer="json"
+                ),
+                {"id": id},
+            ),
+        )
+
+    def create_decision(self, id: int, **body: Unpack[NewDecisionRequest]) -> Decision:
+        """Decide it: a judgment of its own. What the annotators said stays."""
+        return cast(
+            Decision,
+            self.perform(
+                Operation(
+                    "post_tasks_id_decision", "POST", "/projects/{slug}/tasks/{id}/decision", answer="json"
+                ),
+                {"id": id},
+                body=body,
             ),
         )

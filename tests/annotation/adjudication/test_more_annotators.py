@@ -1,6 +1,7 @@
 """Where annotators disagree one more is asked, once, up to a limit."""
 
 import pytest
+from django.core.management import call_command
 from django.urls import reverse
 
 from annotation.adjudication.more_annotators import ask_one_more
@@ -77,3 +78,10 @@ def test_the_button_says_what_it_did(client, project, criterion, max_, judged): 
     assert "No task needs one more" in client.post(at, form, follow=True).content.decode()
     assert "2 to 50" in client.post(at, form | {"most": "x"}, follow=True).content.decode()
     assert client.post(at, {"criterion": "nothing", "most": "3"}).status_code == 404
+
+
+def test_the_command_asks_as_the_button_does(project, max_, judged, capsys):  # noqa: F811
+    measure_project(actor=max_, project=project)
+    for asked in (2, 0):
+        call_command("ask_one_more", project.slug, "--most", "3")
+        assert f"asked for {asked} tasks" in capsys.readouterr().out
