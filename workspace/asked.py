@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from learning.interface.text import find_unstorable_character
 from workspace.errors import ActionError
 
@@ -90,15 +92,15 @@ class Mark:
 
 
 DEFAULT_FLAGS = (
-    Named(name="unclear_prompt", label="The prompt is unclear"),
-    Named(name="unsafe", label="Something here is harmful"),
+    Named(name="unclear_prompt", label=gettext_noop("The prompt is unclear")),
+    Named(name="unsafe", label=gettext_noop("Something here is harmful")),
 )
 DEFAULT_CANNOT_JUDGE = (
-    Named(name="unclear", label="I do not understand what is asked"),
-    Named(name="expertise", label="I lack the knowledge to decide"),
-    Named(name="language", label="I do not read this language well enough"),
-    Named(name="broken", label="Something is missing or cannot be read"),
-    Named(name="distressing", label="I do not want to read this"),
+    Named(name="unclear", label=gettext_noop("I do not understand what is asked")),
+    Named(name="expertise", label=gettext_noop("I lack the knowledge to decide")),
+    Named(name="language", label=gettext_noop("I do not read this language well enough")),
+    Named(name="broken", label=gettext_noop("Something is missing or cannot be read")),
+    Named(name="distressing", label=gettext_noop("I do not want to read this")),
 )
 
 
@@ -137,7 +139,7 @@ class Asked:
         """How each of them reads."""
         labels = {flag.name: flag.label for flag in self.flags}
         if self.both_bad:
-            labels[BOTH_BAD] = "None of the answers is good"
+            labels[BOTH_BAD] = gettext_noop("None of the answers is good")
             labels |= {f"{BOTH_BAD}:{reason.name}": reason.label for reason in self.both_bad_reasons}
         return labels
 

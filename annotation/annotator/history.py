@@ -13,6 +13,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET
@@ -31,7 +32,11 @@ from workspace.roles import Capability
 
 SHOWN_DAYS = 14
 MAX_BATCHES = 200  # among which one can choose, the newest
-SINCE = (("1", "Today"), ("7", "The last 7 days"), ("30", "The last 30 days"))
+SINCE = (
+    ("1", gettext_noop("Today")),
+    ("7", gettext_noop("The last 7 days")),
+    ("30", gettext_noop("The last 30 days")),
+)
 
 
 @dataclass(frozen=True)
@@ -93,12 +98,16 @@ def _batch_filter(actor: User, project: Project) -> Filter:
     own = WorkCount.objects.filter(annotator_id=actor.pk).values("batch")
     batches = Batch.objects.filter(project=project, visible=True, pk__in=own).select_related("criterion")
     choices = [(str(batch.pk), batch_words(batch)) for batch in batches.order_by("-pk")[:MAX_BATCHES]]
-    return field_filter("batch", "Batch", choices, lookup="task__batch")
+    return field_filter("batch", gettext("Batch"), choices, lookup="task__batch")
 
 
 def batch_words(batch: Batch) -> str:
-    since = date_format(timezone.localtime(batch.created_at), "j M Y")
-    return f"{batch.criterion.name}, {batch.get_kind_display().lower()}, since {since} (no. {batch.pk})"
+    return gettext("%(criterion)s, %(kind)s, since %(date)s (no. %(number)d)") % {
+        "criterion": batch.criterion.name,
+        "kind": gettext(KIND_WORDS[Batch.Kind(batch.kind)]),
+        "date": date_format(timezone.localtime(batch.created_at), gettext("j M Y")),
+        "number": batch.pk,
+    }
 
 
 def _since_filter(project: Project) -> Filter:
@@ -106,8 +115,8 @@ def _since_filter(project: Project) -> Filter:
     today = timezone.now().astimezone(zone).date()
     return Filter(
         name="since",
-        label="When",
-        choices=SINCE,
+        label=gettext("When"),
+        choices=[(days, gettext(words)) for days, words in SINCE],
         apply=lambda rows, days: rows.filter(
             created_at__gte=_midnight(today - timedelta(days=int(days) - 1), zone)
         ),

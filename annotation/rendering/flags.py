@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
+from django.utils.translation import gettext
 
 from workspace.asked import Asked, read_asked
 from workspace.lists import Filter
@@ -33,7 +34,11 @@ def flag_labels(project: Project) -> dict[str, str]:
 def flags_filter(project: Project) -> Filter:
     return Filter(
         name="flag",
-        label="Reported",
-        choices=[(ANY_FLAG, "Anything"), *flag_labels(project).items(), (NO_FLAG, "Nothing")],
+        label=gettext("Reported"),
+        choices=[
+            (ANY_FLAG, gettext("Anything")),
+            *((name, gettext(label)) for name, label in flag_labels(project).items()),
+            (NO_FLAG, gettext("Nothing")),
+        ],
         apply=filter_by_flag,
     )
