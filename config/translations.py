@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
@@ -96,6 +96,11 @@ def compile_catalog(catalog: Catalog) -> bytes:
     return written.getvalue()
 
 
+def is_translated(message: Message) -> bool:
+    """In all its forms."""
+    return all(message.string) if isinstance(message.string, (tuple, list)) else bool(message.string)
+
+
 def main() -> int:
     waiting = 0
     for domain in DOMAINS:
@@ -111,7 +116,7 @@ def main() -> int:
             with path.open("wb") as file:
                 write_po(file, catalog, width=100, sort_output=True, omit_header=False, include_lineno=False)
             path.with_suffix(".mo").write_bytes(compile_catalog(read_catalog(language, domain)))
-            empty = [m for m in catalog if m.id and not (all(m.string) if m.pluralizable else m.string)]
+            empty = [message for message in catalog if message.id and not is_translated(message)]
             waiting += len(empty)
             print(f"{path.relative_to(ROOT)}: {len(catalog)} texts, {len(empty)} to translate")
     return 1 if waiting else 0

@@ -82,7 +82,9 @@ def choose_language(person: User, language: str) -> None:
 @lru_cache
 def _script_texts(language: str) -> dict[str, str | list[str]]:
     catalog = JavaScriptCatalog()
-    catalog.translation = DjangoTranslation(language, domain="djangojs", localedirs=settings.LOCALE_PATHS)
+    catalog.translation = DjangoTranslation(
+        language, domain="djangojs", localedirs=[str(path) for path in settings.LOCALE_PATHS]
+    )
     texts: dict[str, str | list[str]] = catalog.get_catalog()
     return texts
 

@@ -37,6 +37,11 @@ SINCE = (
     ("7", gettext_noop("The last 7 days")),
     ("30", gettext_noop("The last 30 days")),
 )
+KIND_WORDS = {
+    Batch.Kind.PAIRWISE: gettext_noop("pairwise"),
+    Batch.Kind.RANKING: gettext_noop("ranking"),
+    Batch.Kind.RATING: gettext_noop("rating"),
+}
 
 
 @dataclass(frozen=True)
