@@ -9,9 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from django.utils.translation import gettext_noop
-
-from learning.interface.text import find_unstorable_character
+from learning.interface.text import find_unstorable_character, gettext_noop
 from workspace.errors import ActionError
 
 LIKERT, YES_NO, CHOICE, TEXT, SPAN = "likert", "yes_no", "choice", "text", "span"

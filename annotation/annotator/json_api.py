@@ -48,7 +48,8 @@ def json_endpoint(view: View) -> View:
         except ActionError as error:
             # Who was removed a moment ago is told what a later request would be told.
             status = {AlreadySubmitted: 409, NotAMember: 404}.get(type(error), 400)
-            return json_error(error.code, error.message, status, error.fields)
+            # A sentence of annotation.preferences is marked, and translated here.
+            return json_error(error.code, gettext(error.message), status, error.fields)
         except NoLongerMember as error:
             return json_error("not_a_member", error.message, 404)
         except Http404:

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.utils.translation import gettext
-
 from annotation.errors import InvalidJudgment
 from annotation.preferences.validation import clean_marks
+from learning.interface.text import gettext_noop
 from workspace.asked import CHOICE, LIKERT, SPAN, TEXT, YES_NO, Asked, Mark
 
 MAX_TEXT_CHARACTERS = 2_000
@@ -45,7 +44,7 @@ def clean_asked_marks(
 
 
 def _of(label: str, labels: Sequence[str]) -> str:
-    return gettext("Answer %(label)s") % {"label": label} if len(labels) > 1 else gettext("The answer")
+    return f"Answer {label}" if len(labels) > 1 else "The answer"
 
 
 def _is_empty(mark: Mark, value: Any) -> bool:
@@ -109,7 +108,7 @@ def clean_confidence(asked: Asked, confidence: Any, responses: int) -> int | Non
             raise InvalidJudgment("This task does not ask how sure you are.", code="mark_unknown")
         return None
     if confidence is None:
-        raise InvalidJudgment(gettext("Say how sure you are."), code="confidence_required")
+        raise InvalidJudgment(gettext_noop("Say how sure you are."), code="confidence_required")
     if type(confidence) is not int or not 1 <= confidence <= asked.confidence_points:
         raise InvalidJudgment(
             f"How sure you are is a whole number from 1 to {asked.confidence_points}.", code="mark_unfit"

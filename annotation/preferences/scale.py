@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.utils.translation import gettext, gettext_noop
+from learning.interface.text import gettext_noop
 
 RESPONSE_LABELS = "ABCDEFGHI"
 # Strength of a step between neighbouring tiers, in a sentence about two answers, and as people choose it: the last
@@ -65,8 +65,8 @@ def marks_by_label(order_shown: Sequence[int], marks: Mapping[str, Any]) -> dict
 def describe_step(strength: int | None) -> str:
     """What was said of a step, in words that stand between its two tiers."""
     if strength is None:
-        return f"{gettext(THAN[2])} ({gettext(NO_STRENGTH)})"
-    return gettext(THAN[strength]) + (f" ({gettext('or unsure')})" if strength == 0 else "")
+        return f"{THAN[2]} ({NO_STRENGTH})"
+    return THAN[strength] + (" (or unsure)" if strength == 0 else "")
 
 
 def order_to_scale(tiers: Sequence[Sequence[str]], strengths: Sequence[int | None]) -> int | None:

@@ -3,12 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from django.utils.translation import gettext
-
 from annotation.errors import InvalidJudgment
 from annotation.preferences.weak_orders import MAX_STRENGTH
 from annotation.text import MAX_TEXT_CHARACTERS, clean_json_value, clean_text
-from learning.interface.text import find_unstorable_character
+from learning.interface.text import find_unstorable_character, gettext_noop
 
 STRENGTHS = tuple(range(MAX_STRENGTH + 1))
 MAX_SECONDS = 86_400  # of one day: nobody thinks longer about one task
@@ -48,7 +46,8 @@ def validate_tiers(
         raise InvalidJudgment("Every response must be placed exactly once.")
     if not allow_ties and any(len(tier) > 1 for tier in tiers):
         raise InvalidJudgment(
-            gettext("This project does not allow ties: put one response above the other."), code="tie_refused"
+            gettext_noop("This project does not allow ties: put one response above the other."),
+            code="tie_refused",
         )
     if not isinstance(strengths, list) or len(strengths) != len(tiers) - 1:
         raise InvalidJudgment("Each step between neighbouring tiers needs one strength.")

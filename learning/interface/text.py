@@ -1,6 +1,11 @@
-"""Which text can be stored: PostgreSQL keeps no NUL, UTF-8 no half of a surrogate pair."""
+"""Texts. Which can be stored: PostgreSQL keeps no NUL, UTF-8 no half of a surrogate pair."""
 
 from typing import NamedTuple
+
+
+def gettext_noop(text: str) -> str:
+    """Marks a text for translation where nothing of Django may be imported: who shows it calls gettext."""
+    return text
 
 
 class UnstorableCharacter(NamedTuple):
