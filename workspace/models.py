@@ -47,9 +47,7 @@ class User(AbstractUser):
 
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PERSON)
     pseudonym = models.CharField(max_length=64, unique=True, default=new_pseudonym, editable=False)
-    language = models.CharField(
-        max_length=10, blank=True, help_text="Of the pages; empty: what the browser asks for."
-    )
+    language = models.CharField(max_length=10, blank=True)  # of the pages; empty: what the browser asks for
 
     class Meta:
         constraints = [
@@ -329,12 +327,8 @@ class AuditEvent(models.Model):
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     def usable(self) -> Self:
         """Neither revoked nor expired, of somebody who may log in."""
-        return self.filter(
-            revoked_at__isnull=True,
-            expires_at__gt=timezone.now(),
-            user__is_active=True,
-            user__kind=User.Kind.PERSON,
-        )
+        kept = self.filter(revoked_at__isnull=True, expires_at__gt=timezone.now())
+        return kept.filter(user__is_active=True, user__kind=User.Kind.PERSON)
 
 
 class ApiToken(models.Model):

@@ -22,8 +22,8 @@ TRANSLATED_TEMPLATES = (
     *(
         f"workspace/{name}.html"
         for name in (
-            "accept_invitation", "change_password", "form_fields", "home", "invitation_unusable", "languages", "list_pages",
-            "list_tools",
+            "accept_invitation", "change_password", "form_fields", "home", "invitation_unusable", "languages",
+            "list_pages", "list_tools",
             "locked_out", "login",
         )
     ),

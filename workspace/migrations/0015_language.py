@@ -12,8 +12,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="user",
             name="language",
-            field=models.CharField(
-                blank=True, help_text="Of the pages; empty: what the browser asks for.", max_length=10
-            ),
+            field=models.CharField(blank=True, max_length=10),
         ),
     ]
