@@ -10,7 +10,7 @@ from annotation.datasets.supply import dataset_training_supply
 from annotation.models import PreferenceDataset, Response
 from annotation.preferences.rated_comparisons import RatingChoice
 from learning.interface.options import UserError, load_options
-from learning.interface.usable_comparisons import RankingLossName, shortfall
+from learning.interface.usable_comparisons import LossName, learns_from_ratings, shortfall
 from learning.interface.vocabulary import SPLITS
 from rewardmodel.models import RewardModel
 from rewardmodel.run_kinds import EVALUATE, SCORE, TRAIN
@@ -46,11 +46,13 @@ def train_reward_model(
 
     One model for all of the `criteria`, on which the dataset's judgments are. `config` is RewardModelConfig as a
     mapping; its model source and criterion are filled in here. With `ratings` it learns from ratings of single answers
-    too: what one annotator rated higher, of the answers to one prompt.
+    too: what one annotator rated higher, of the answers to one prompt; with a loss of ratings from their points alone.
 
     Raises TooFewJudgments, also for one of the criteria alone, and BadRunConfig when the config does not load.
     """
     ranking_loss = _ranking_loss(config)
+    if learns_from_ratings(ranking_loss):
+        _require_plain_ratings(ranking_loss, ratings, consensus=consensus)
     supply = dataset_training_supply(dataset, ranking_loss=ranking_loss, consensus=consensus, ratings=ratings)
     if not supply.is_enough:
         raise TooFewJudgments(
@@ -85,13 +87,27 @@ def train_reward_model(
     )
 
 
+def _require_plain_ratings(loss: LossName, ratings: RatingChoice | None, *, consensus: bool) -> None:
+    if ratings is None:
+        raise ActionError(
+            f"The {loss} loss learns from ratings of single answers: name the mark (ratings).",
+            code="bad_option",
+        )
+    if ratings.points_per_grade is not None or consensus:
+        raise ActionError(
+            f"The {loss} loss reads the points of each rating as they are: leave points per grade and consensus out, "
+            "which belong to comparisons.",
+            code="bad_option",
+        )
+
+
 def require_unused_name(project: Project, name: str) -> None:
     """Raises ActionError."""
     if RewardModel.objects.filter(project=project, name=name).exists():
         raise ActionError(f"There is a reward model named “{name}” already.", code="name_taken")
 
 
-def _ranking_loss(config: Mapping[str, Any]) -> RankingLossName:
+def _ranking_loss(config: Mapping[str, Any]) -> LossName:
     try:
         return load_options(ObjectiveOptions, config.get("objective", {}), where="objective").ranking_loss
     except UserError as error:

@@ -42,6 +42,16 @@ def accuracy_by_strength(report: Mapping[str, Any]) -> list[tuple[str, dict[str,
     return [(name, row) for name, row in rows if row and row.get("n")]
 
 
+def ratings_sentence(report: Mapping[str, Any]) -> str:
+    """“0.62 rank correlation with 340 held-out ratings”; empty where it did not learn from ratings, or none were held
+    out.
+    """
+    figures = report.get("ratings") or {}
+    if figures.get("spearman") is None:
+        return ""
+    return f"{figures['spearman']:.2f} rank correlation with {figures['n']} held-out ratings"
+
+
 def accuracy_sentence(report: Mapping[str, Any]) -> str:
     """“71.2 % of 340 held-out pairs (66.2 to 75.8 %)”; empty where there were none."""
     accuracy, n = report.get("accuracy"), report.get("n")

@@ -92,7 +92,8 @@ class TrainRewardModelForm(PresetForm):
         max_length=60,
         label="Ratings of single answers, by this mark",
         help_text="Its name in files. Of the answers to one prompt, what an annotator rated higher is better; equal "
-        "ratings are ties. Empty: ratings are left out.",
+        "ratings are ties. The losses regression and ordinal learn the points themselves, and nothing else. Empty: "
+        "ratings are left out.",
     )
     points_per_grade = forms.FloatField(
         required=False,

@@ -8,6 +8,7 @@ from annotation.datasets.files import DatasetDamaged, dataset_manifest
 from annotation.datasets.preview import ROWS_COUNTED
 from annotation.datasets.selection import Selection
 from annotation.datasets.supply import TRAINING_PURPOSES
+from learning.interface.usable_comparisons import learns_from_ratings
 from learning.interface.vocabulary import TEST, TRAIN, VALIDATION
 from rewardmodel.forms import EvaluateRewardModelForm, TrainRewardModelForm
 from rewardmodel.start_training import reward_model_config
@@ -38,7 +39,10 @@ def preview_training(form: TrainRewardModelForm) -> dict[str, Any]:
         ("Held out, to measure accuracy", tasks.get(VALIDATION, 0)),
         ("Optimizer steps, about", steps_asked(config, comparisons)),
     ]
-    notes = ["Ties are dropped by most losses, so that it may learn from fewer."]
+    if learns_from_ratings(config["objective"]["ranking_loss"]):
+        notes = ["This loss learns from ratings by the mark alone, so that it may learn from fewer."]
+    else:
+        notes = ["Ties are dropped by most losses, so that it may learn from fewer."]
     if test := tasks.get(TEST, 0):
         notes.append(f"{test} tasks of the test split are never shown to the trainer.")
     missing = "" if tasks.get(TRAIN, 0) else "There is no judgment to learn from in this choice."

@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from annotation.datasets.files import dataset_comparisons
+from annotation.datasets.files import dataset_comparisons, dataset_ratings
 from annotation.importing.usage import mark_demonstrations_used
 from annotation.models import PreferenceDataset
 from annotation.preferences.rated_comparisons import RatingChoice
 from annotation.records import demonstration_rows, response_rows
 from learning.interface import vocabulary
 from learning.interface.record_files import iterate_records
-from learning.interface.record_schemas import COMPARISONS, DEMONSTRATIONS, RESPONSES, SCORES
+from learning.interface.record_schemas import COMPARISONS, DEMONSTRATIONS, RATINGS, RESPONSES, SCORES
+from learning.interface.usable_comparisons import RATING_LOSSES
 from rewardmodel.models import ResponseScore, RewardModel, RewardModelEvaluation
 from rewardmodel.training.config import EvaluateConfig, RewardModelConfig, ScoreConfig
 from runs.models import Artifact, Run
@@ -26,13 +27,16 @@ MAX_SHIFT_DEMONSTRATIONS = 1000
 def _training_inputs(run: Run) -> Mapping[str, Any]:
     dataset = PreferenceDataset.objects.get(pk=run.parameters["dataset"], project=run.project)
     # The test split stays out of the trainer's sight altogether.
-    comparisons = dataset_comparisons(
-        dataset,
-        consensus=run.parameters["consensus"],
-        splits=(vocabulary.TRAIN, vocabulary.VALIDATION),
-        ratings=RatingChoice(**ratings) if (ratings := run.parameters.get("ratings")) else None,
-    )
-    inputs: dict[str, Any] = {"comparisons": (comparisons, COMPARISONS)}
+    splits = (vocabulary.TRAIN, vocabulary.VALIDATION)
+    ratings = RatingChoice(**asked) if (asked := run.parameters.get("ratings")) else None
+    inputs: dict[str, Any]
+    if ratings and run.config["objective"]["ranking_loss"] in RATING_LOSSES:
+        inputs = {"ratings": (dataset_ratings(dataset, ratings.mark, splits=splits), RATINGS)}
+    else:
+        comparisons = dataset_comparisons(
+            dataset, consensus=run.parameters["consensus"], splits=splits, ratings=ratings
+        )
+        inputs = {"comparisons": (comparisons, COMPARISONS)}
     mark_demonstrations_used(run.project, f"run {run.pk}")
     demonstrations = list(demonstration_rows(run.project, splits=("train",)))
     if demonstrations:

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from annotation.rendering.markdown import render_markdown
 from rewardmodel.access import access_reward_model
 from rewardmodel.actions import evaluate_reward_model
-from rewardmodel.figures import accuracy_by_strength, accuracy_sentence, reliability_points
+from rewardmodel.figures import accuracy_by_strength, accuracy_sentence, ratings_sentence, reliability_points
 from rewardmodel.forms import EvaluateRewardModelForm, TrainRewardModelForm
 from rewardmodel.model_card import card_text
 from rewardmodel.previews import preview_evaluation, preview_training
@@ -41,7 +41,10 @@ def reward_models(request: ProjectRequest) -> HttpResponse:
             )
         ],
     )
-    rows = [{"model": row, "accuracy": accuracy_sentence(row.report)} for row in listing.rows]
+    rows = [
+        {"model": row, "accuracy": accuracy_sentence(row.report) or ratings_sentence(row.report)}
+        for row in listing.rows
+    ]
     return render(request, "rewardmodel/list.html", {"listing": listing, "rows": rows})
 
 
@@ -58,6 +61,7 @@ def reward_model(request: ProjectRequest, pk: int) -> HttpResponse:
         "started": found.artifact.reward_models_started_here.order_by("-pk"),
         "criteria": found.criteria.order_by("name"),
         "accuracy": accuracy_sentence(found.report),
+        "rated": ratings_sentence(found.report),
         "reliability": reliability_points(found.report),
         "by_strength": accuracy_by_strength(found.report),
         "policies": found.policies.order_by("-pk"),

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource, RuntimeOptions
+from learning.interface.usable_comparisons import learns_from_ratings
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from policy_training.training.config import PPOConfig, SampleOptions, SamplingOptions
 from policy_training.training.ppo_presets import EVALUATION_SAMPLING, PPO_PRESETS
@@ -133,6 +134,11 @@ class RoundPlan:
                 getattr(self, name).runtime.require_processes(self.processes)
             except ValueError as error:
                 raise ValueError(f"{name}.runtime: {error}") from error
+        if learns_from_ratings(loss := self.reward_model.objective.ranking_loss):
+            raise ValueError(
+                f"reward_model.objective.ranking_loss is {loss!r}: a round collects comparisons, and this loss learns "
+                "from ratings of single answers; train on those outside a round"
+            )
 
 
 def load_plan(mapping: Mapping[str, Any]) -> RoundPlan:

@@ -16,9 +16,9 @@ from annotation.datasets.shards import ROWS_PER_GROUP, describe_file
 from annotation.models import PreferenceDataset
 from annotation.preferences.comparisons import raw_comparisons
 from annotation.preferences.consensus import annotator_weights, consensus_comparisons
-from annotation.preferences.rated_comparisons import RatingChoice, rated_comparisons
+from annotation.preferences.rated_comparisons import RatingChoice, rated_comparisons, rating_rows
 from annotation.record_columns import rows_as_written
-from learning.interface.record_rows import ComparisonRow, JudgmentRow
+from learning.interface.record_rows import ComparisonRow, JudgmentRow, RatingRow
 from workspace.errors import ActionError
 from workspace.models import Project
 
@@ -146,6 +146,13 @@ def dataset_comparisons(
     if ratings is None:
         return compared
     return chain(compared, rated_comparisons(dataset_judgments(dataset, splits=splits), ratings))
+
+
+def dataset_ratings(
+    dataset: PreferenceDataset, mark: str, *, splits: Collection[str] | None = None
+) -> Iterator[RatingRow]:
+    """RATINGS rows of a dataset: the points that single answers were given on this mark."""
+    return rating_rows(dataset_judgments(dataset, splits=splits), mark)
 
 
 def comparisons_of(

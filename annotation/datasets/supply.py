@@ -6,11 +6,17 @@ Both go the way of the training itself: judgments become comparisons, merged whe
 
 from collections.abc import Collection
 
-from annotation.datasets.files import comparisons_of, dataset_comparisons
+from annotation.datasets.files import comparisons_of, dataset_comparisons, dataset_ratings
 from annotation.models import Batch, PreferenceDataset, Task
 from annotation.preferences.rated_comparisons import RatingChoice
 from annotation.record_columns import judgment_rows
-from learning.interface.usable_comparisons import RankingLossName, TrainingSupply, training_supply
+from learning.interface.usable_comparisons import (
+    LossName,
+    TrainingSupply,
+    learns_from_ratings,
+    rating_supply,
+    training_supply,
+)
 from learning.interface.vocabulary import TRAIN
 from workspace.models import Criterion, Project
 
@@ -23,7 +29,7 @@ def current_training_supply(
     *,
     criterion: Criterion,
     annotator_kinds: Collection[str],
-    ranking_loss: RankingLossName,
+    ranking_loss: LossName,
     consensus: bool = False,
     batches: Collection[Batch] | None = None,
 ) -> TrainingSupply:
@@ -46,10 +52,12 @@ def current_training_supply(
 def dataset_training_supply(
     dataset: PreferenceDataset,
     *,
-    ranking_loss: RankingLossName,
+    ranking_loss: LossName,
     consensus: bool = False,
     ratings: RatingChoice | None = None,
 ) -> TrainingSupply:
-    """Of a frozen dataset. Raises DatasetDamaged."""
+    """Of a frozen dataset, for a loss of ratings: of their points. Raises DatasetDamaged."""
+    if learns_from_ratings(ranking_loss):
+        return rating_supply(dataset_ratings(dataset, ratings.mark, splits=(TRAIN,)) if ratings else ())
     comparisons = dataset_comparisons(dataset, consensus=consensus, splits=(TRAIN,), ratings=ratings)
     return training_supply(comparisons, ranking_loss)

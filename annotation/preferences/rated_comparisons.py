@@ -1,4 +1,5 @@
-"""From ratings of single answers to comparisons: what one annotator rated higher, of the answers to one prompt.
+"""From ratings of single answers to what a reward model trains on: comparisons (what one annotator rated higher, of the
+answers to one prompt), or the points themselves.
 
 Pure, as annotation.preferences.comparisons. Never across annotators: one who gives sevens and one who gives fours for
 the same would make differences that nobody saw.
@@ -12,7 +13,7 @@ from typing import Any
 
 from annotation.preferences.comparisons import JudgmentRow, merge_judgments
 from annotation.preferences.weak_orders import MAX_STRENGTH, dense_ranks, ranks_to_tiers
-from learning.interface.record_rows import ComparisonRow
+from learning.interface.record_rows import ComparisonRow, RatingRow
 
 MAX_TOGETHER = 9  # responses of one row, as a task has
 
@@ -35,9 +36,45 @@ def rated_comparisons(judgments: Iterable[JudgmentRow], choice: RatingChoice) ->
     An answer that the annotator rated twice has the later rating. More than MAX_TOGETHER answers are divided into rows
     of nearly equal size, in their order; answers of two rows are not compared. Holds the rated rows in memory.
     """
+    for together in _rated_together(judgments, choice.mark):
+        if len(together) > 1:
+            yield _comparison(together, choice.points_per_grade)
+
+
+def rating_rows(judgments: Iterable[JudgmentRow], mark: str) -> Iterator[RatingRow]:
+    """RATINGS rows of the same ratings: of an annotator, a prompt and a criterion together, answers rated alone too.
+
+    Together, because they share a row of the forward pass; a rating counts the same wherever it stands.
+    """
+    for together in _rated_together(judgments, mark):
+        first = together[0][0]
+        responses = [judgment["responses"][0] for judgment, _ in together]
+        ended = [response.get("ended") for response in responses]
+        turns = [response.get("turns") for response in responses]
+        yield {
+            "group_id": f"ratings/{first['judgment_id']}",
+            "criterion": first["criterion"],
+            "mark": mark,
+            "prompt": first["prompt"],
+            "responses": [response["text"] for response in responses],
+            "ended": None if all(value is None for value in ended) else ended,
+            "response_ids": [response["response_id"] for response in responses],
+            "scores": [score for _, score in together],
+            "weight": 1.0,
+            "annotator_kind": first["annotator_kind"],
+            "round": first["round"],
+            "split": first["split"],
+            "turns": turns if any(turns) else None,
+        }
+
+
+def _rated_together(
+    judgments: Iterable[JudgmentRow], mark: str
+) -> Iterator[Sequence[tuple[JudgmentRow, float]]]:
+    """The ratings of one annotator, prompt and criterion, at most MAX_TOGETHER at a time."""
     groups: dict[tuple[str, ...], dict[str, tuple[JudgmentRow, float]]] = {}
     for judgment in judgments:
-        score = _score(judgment, choice.mark)
+        score = _score(judgment, mark)
         if score is None:
             continue
         (response,) = judgment["responses"]
@@ -46,9 +83,7 @@ def rated_comparisons(judgments: Iterable[JudgmentRow], choice: RatingChoice) ->
         key = (judgment["annotator"], judgment["annotator_kind"], judgment["criterion"], prompt)
         groups.setdefault(key, {})[answer] = (judgment, score)
     for rated in groups.values():
-        for together in _divided(list(rated.values())):
-            if len(together) > 1:
-                yield _comparison(together, choice.points_per_grade)
+        yield from _divided(list(rated.values()))
 
 
 def counts(judgment: JudgmentRow) -> bool:

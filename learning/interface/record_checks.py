@@ -1,7 +1,7 @@
 """What makes one row of a record file acceptable: types, allowed values, rules between columns."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -158,6 +158,29 @@ def _check_cross_column_rules(row: Mapping[str, Any]) -> None:
             raise _InvalidValue(f"{column}[{len(messages) - 1}].content", "the prompt's last turn is empty")
     if "soft_preference" in row:
         _check_comparison(row)
+    if "scores" in row:
+        _check_ratings(row)
+
+
+def _check_ratings(row: Mapping[str, Any]) -> None:
+    """At least one response, and one score for each."""
+    if not row["responses"]:
+        raise _InvalidValue("responses", "ratings need at least 1 response, found 0")
+    _check_lengths(row, ("ended", "response_ids", "scores", "turns"))
+    _check_weight(row)
+
+
+def _check_lengths(row: Mapping[str, Any], columns: Sequence[str]) -> None:
+    size = len(row["responses"])
+    for column in columns:
+        entries = row[column]
+        if entries is not None and len(entries) != size:
+            raise _InvalidValue(column, f"expected {size} entries (one a response), found {len(entries)}")
+
+
+def _check_weight(row: Mapping[str, Any]) -> None:
+    if row["weight"] < 0:
+        raise _InvalidValue("weight", f"must be at least 0, found {row['weight']}")
 
 
 def _check_comparison(row: Mapping[str, Any]) -> None:
@@ -167,16 +190,12 @@ def _check_comparison(row: Mapping[str, Any]) -> None:
     size = len(row["responses"])
     if size < 2:
         raise _InvalidValue("responses", f"a comparison needs at least 2 responses, found {size}")
-    for column in ("ended", "response_ids", "ranks", "grade", "soft_preference"):
-        entries = row[column]
-        if entries is not None and len(entries) != size:
-            raise _InvalidValue(column, f"expected {size} entries (one a response), found {len(entries)}")
+    _check_lengths(row, ("ended", "response_ids", "ranks", "grade", "soft_preference"))
     for column in ("grade", "soft_preference"):
         for index, line in enumerate(row[column]):
             if len(line) != size:
                 raise _InvalidValue(f"{column}[{index}]", f"expected {size} entries, found {len(line)}")
-    if row["weight"] < 0:
-        raise _InvalidValue("weight", f"must be at least 0, found {row['weight']}")
+    _check_weight(row)
     for i in range(size):
         for j in range(i + 1, size):
             _check_pair(row, i, j)

@@ -103,6 +103,24 @@ class ComparisonRow(TypedDict):
     metadata: NotRequired[str | None]  # JSON text
 
 
+class RatingRow(TypedDict):
+    """What one annotator gave the answers to one prompt, in points of one mark."""
+
+    group_id: str
+    criterion: str
+    mark: str
+    prompt: list[Message]
+    responses: list[str]
+    ended: NotRequired[list[bool | None] | None]
+    response_ids: list[str]
+    scores: list[float]
+    weight: float  # of each of the ratings
+    annotator_kind: str
+    round: int | None
+    split: str
+    turns: NotRequired[list[list[Message] | None] | None]
+
+
 class JudgedResponse(TypedDict):
     response_id: str
     text: str

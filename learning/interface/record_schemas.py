@@ -135,6 +135,25 @@ COMPARISONS = pa.schema(
     ]
 )
 
+# What one annotator gave the answers to one prompt, one or several: points of one mark.
+RATINGS = pa.schema(
+    [
+        _required("group_id", _TEXT),
+        _required("criterion", _TEXT),
+        _required("mark", _TEXT),
+        _required("prompt", _MESSAGES),
+        _required("responses", _list_of(_TEXT)),
+        pa.field("ended", _list_of(pa.bool_(), nullable=True)),
+        _required("response_ids", _list_of(_TEXT)),
+        _required("scores", _list_of(pa.float64())),
+        _required("weight", pa.float64()),  # of each of the ratings
+        _required("annotator_kind", _TEXT),
+        pa.field("round", pa.int64()),
+        _required("split", _TEXT),
+        pa.field("turns", _list_of(_MESSAGES, nullable=True)),
+    ]
+)
+
 JUDGMENTS = pa.schema(
     [
         _required("judgment_id", _TEXT),

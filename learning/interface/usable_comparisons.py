@@ -8,16 +8,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from learning.interface.record_rows import ComparisonRow
+from learning.interface.record_rows import ComparisonRow, RatingRow
 from learning.interface.vocabulary import TRAIN
 
 RankingLossName = Literal["pairwise", "soft_labels", "plackett_luce", "best_of_k"]
+RatingLossName = Literal["regression", "ordinal"]
+LossName = Literal["pairwise", "soft_labels", "plackett_luce", "best_of_k", "regression", "ordinal"]
+RATING_LOSSES: tuple[RatingLossName, ...] = ("regression", "ordinal")
 MIN_TRAINING_COMPARISONS = 2  # a reward model learns from differences; one has nothing to be held against
 TIE_TOLERANCE = 1e-9  # shares are sums of weights, which are not exact
 
 
+def learns_from_ratings(loss: LossName) -> bool:
+    """Whether it reads the RATINGS record; all others read COMPARISONS."""
+    return loss in RATING_LOSSES
+
+
 def can_train(
-    ranking_loss: RankingLossName, *, weight: float, ranks: Sequence[int] | None, shares: Iterable[float]
+    ranking_loss: LossName, *, weight: float, ranks: Sequence[int] | None, shares: Iterable[float]
 ) -> bool:
     """True when this loss can learn something from a comparison.
 
@@ -32,11 +40,13 @@ def can_train(
             return any(True for _ in shares)
         case "plackett_luce" | "best_of_k":
             return ranks is not None and len(set(ranks)) > 1
+        case "regression" | "ordinal":
+            return False  # a comparison has no points
         case unknown:
             assert_never(unknown)
 
 
-def row_can_train(row: ComparisonRow, ranking_loss: RankingLossName) -> bool:
+def row_can_train(row: ComparisonRow, ranking_loss: LossName) -> bool:
     """The same of a row of the comparisons record."""
     table = row["soft_preference"]
     shares = (share for i, row_i in enumerate(table) for share in row_i[i + 1 :] if share is not None)
@@ -47,15 +57,17 @@ def row_can_train(row: ComparisonRow, ranking_loss: RankingLossName) -> bool:
 class TrainingSupply:
     """What there is to train on. Where it is enough, counting ended at the needed number."""
 
-    comparisons: int  # in the split train
-    usable: int  # of these, those that the loss can learn from
+    comparisons: int  # in the split train; of ratings, how many there are
+    usable: (
+        int  # of these, those that the loss can learn from; of ratings, how many different scores they have
+    )
 
     @property
     def is_enough(self) -> bool:
         return self.usable >= MIN_TRAINING_COMPARISONS
 
 
-def training_supply(rows: Iterable[ComparisonRow], ranking_loss: RankingLossName) -> TrainingSupply:
+def training_supply(rows: Iterable[ComparisonRow], ranking_loss: LossName) -> TrainingSupply:
     """Count rows until there are enough to train on, or none are left."""
     comparisons = usable = 0
     for row in rows:
@@ -68,9 +80,27 @@ def training_supply(rows: Iterable[ComparisonRow], ranking_loss: RankingLossName
     return TrainingSupply(comparisons=comparisons, usable=usable)
 
 
-def shortfall(supply: TrainingSupply, ranking_loss: RankingLossName) -> str:
+def rating_supply(rows: Iterable[RatingRow]) -> TrainingSupply:
+    """Ratings in the split train, until two of them differ: equal ones teach nothing."""
+    ratings, scores = 0, set[float]()
+    for row in rows:
+        if row["split"] != TRAIN or row["weight"] == 0:
+            continue
+        ratings += len(row["scores"])
+        scores.update(row["scores"])
+        if len(scores) >= MIN_TRAINING_COMPARISONS:
+            break
+    return TrainingSupply(comparisons=ratings, usable=len(scores))
+
+
+def shortfall(supply: TrainingSupply, ranking_loss: LossName) -> str:
     """What is missing, in one clause: how many are usable of how many, and how many it takes."""
     n, of = supply.usable, supply.comparisons
+    if learns_from_ratings(ranking_loss):
+        return (
+            f"{of} rating{'' if of == 1 else 's'} with {n} different score{'' if n == 1 else 's'} in the split train; "
+            f"the {ranking_loss} loss needs at least {MIN_TRAINING_COMPARISONS} different ones"
+        )
     count = f"{n} usable comparison{'' if n == 1 else 's'}"
     if of > n:
         count += f" of {of}"

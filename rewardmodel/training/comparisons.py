@@ -19,9 +19,10 @@ from learning.interface.options import UserError
 from learning.interface.record_schemas import COMPARISONS
 from learning.interface.usable_comparisons import (
     MIN_TRAINING_COMPARISONS,
-    RankingLossName,
+    LossName,
     TrainingSupply,
     can_train,
+    learns_from_ratings,
     shortfall,
 )
 from learning.run_context import RunContext
@@ -56,6 +57,8 @@ class Comparison:
     # Untied pairs whose two responses are the same tokens after the cut: no loss learns from them.
     equal_pairs: tuple[Pair, ...] = ()
     criterion: str = ""
+    # By response, where they were rated: points, or as the loss reads them (RatingScale.place).
+    scores: tuple[float, ...] | None = None
 
     @cached_property
     def untied_pairs(self) -> tuple[Pair, ...]:
@@ -71,8 +74,10 @@ class Comparison:
             return tuple(rank == best and bool(beats) for rank in self.ranks)
         return tuple(index in beats and index not in beaten for index in range(len(self.responses)))
 
-    def is_usable(self, ranking_loss: RankingLossName) -> bool:
+    def is_usable(self, ranking_loss: LossName) -> bool:
         """True when this loss can learn something from the comparison."""
+        if learns_from_ratings(ranking_loss):
+            return self.scores is not None and self.weight > 0
         return can_train(
             ranking_loss,
             weight=self.weight,
@@ -190,7 +195,7 @@ def require_no_prompt_leakage(comparisons: Iterable[Comparison], *, where: str) 
 
 
 def split_usable(
-    comparisons: Sequence[Comparison], ranking_loss: RankingLossName
+    comparisons: Sequence[Comparison], ranking_loss: LossName
 ) -> tuple[list[Comparison], list[Comparison]]:
     """Those to train on, under this loss, and those to evaluate on, which need an untied pair."""
     training = [item for item in comparisons if item.split == "train" and item.is_usable(ranking_loss)]
@@ -214,7 +219,7 @@ def criteria_in_turn(comparisons: Sequence[Comparison]) -> list[Comparison]:
 def keep_distinct(
     training: Sequence[Comparison],
     examples: Sequence[Example],
-    ranking_loss: RankingLossName,
+    ranking_loss: LossName,
     max_response_tokens: int,
 ) -> tuple[list[Comparison], list[Example], PairCounts]:
     """The training comparisons that still teach something after the cut, their token ids, and the counts of all.
@@ -306,4 +311,7 @@ def build_targets(comparisons: Sequence[Comparison], device: torch.device | None
         is_top_tier_N=torch.tensor([top for item in comparisons for top in item.is_top_tier], device=device),
         ranks=[None if item.ranks is None else integers(item.ranks) for item in comparisons],
         weight_B=numbers([item.weight for item in comparisons]),
+        rating_N=numbers(
+            [score for item in comparisons for score in item.scores or [math.nan] * len(item.responses)]
+        ),
     )

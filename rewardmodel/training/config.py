@@ -12,7 +12,7 @@ from learning.interface.training_options import (
     TokenizerOptions,
     require_at_least,
 )
-from learning.interface.usable_comparisons import RankingLossName
+from learning.interface.usable_comparisons import LossName, learns_from_ratings
 
 MarginTable = Literal["none", "small", "large"]
 PairWeight = Literal["untied", "all"]
@@ -20,9 +20,11 @@ PairWeight = Literal["untied", "all"]
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveOptions:
-    """Which loss; the formulas are in losses.py."""
+    """Which loss; the formulas are in losses.py and, of regression and ordinal, in rating_losses.py."""
 
-    ranking_loss: RankingLossName = "pairwise"
+    ranking_loss: LossName = (
+        "pairwise"  # regression and ordinal learn from ratings, all others from comparisons
+    )
     margin: MarginTable = "none"  # pairwise only
     pair_weight: PairWeight = "untied"  # 1/number of untied pairs, or 1/C(K, 2)
     strength_weighted: bool = False  # pairwise and soft_labels
@@ -36,6 +38,11 @@ class ObjectiveOptions:
             )
         if self.strength_weighted and self.ranking_loss not in ("pairwise", "soft_labels"):
             raise ValueError(f"strength_weighted belongs to losses of pairs, not to {self.ranking_loss!r}")
+        if self.center_rewards_coefficient and learns_from_ratings(self.ranking_loss):
+            raise ValueError(
+                f"center_rewards_coefficient belongs to losses of comparisons: {self.ranking_loss!r} fixes the zero of "
+                "the rewards itself, so set it to 0"
+            )
         for name in ("center_rewards_coefficient", "lm_coefficient"):
             require_at_least(name, getattr(self, name), 0)
 

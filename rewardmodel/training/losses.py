@@ -20,6 +20,9 @@ from torch import Tensor
 
 from learning.interface.usable_comparisons import RankingLossName
 from rewardmodel.training.config import MarginTable, ObjectiveOptions, PairWeight
+from rewardmodel.training.rating_losses import ordinal_losses, regression_losses
+
+Thresholds = tuple[Tensor, Tensor]  # of the ordinal loss: thresholds (I,) and the gaps between them (H,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,7 @@ class Targets:
     # Per comparison (K,) int64, 0 best, equal is a tie; None when not a weak order.
     ranks: Sequence[Tensor | None]
     weight_B: Tensor  # (B,) how much a comparison counts
+    rating_N: Tensor  # (N,) as the loss reads it (RatingScale.place), NaN where nobody rated
 
     @property
     def is_untied_P(self) -> Tensor:
@@ -170,6 +174,7 @@ def ranking_losses(
     scores_N: Tensor,
     targets: Targets,
     objective: ObjectiveOptions,
+    thresholds: Thresholds | None = None,
 ) -> RankingLosses:
     """Ranking loss and centering penalty of every comparison.
 
@@ -178,6 +183,7 @@ def ranking_losses(
     soft_labels: the same mean over all compared pairs, ties included. The centering penalty uses the pairs
     and weights of the ranking loss; for plackett_luce and best_of_k those of pairwise. Source: InstructGPT,
     3.5 (all C(K, 2) pairs are one batch element); Llama 2, 3.2.2.
+    regression, ordinal: the mean over the row's rated responses; ordinal needs its `thresholds`.
 
     Raises ValueError when a comparison that is no weak order meets a loss that needs one.
     """
@@ -198,6 +204,15 @@ def ranking_losses(
             ranking_B = _listwise_losses(scores_N, targets, plackett_luce_loss, "plackett_luce")
         case "best_of_k":
             ranking_B = _listwise_losses(scores_N, targets, best_of_k_loss, "best_of_k")
+        case "regression":
+            loss_N = regression_losses(scores_N, targets.rating_N.to(scores_N.dtype))
+            ranking_B = _mean_by_comparison(loss_N, targets)
+        case "ordinal":
+            if thresholds is None:
+                raise ValueError("the ordinal loss needs its thresholds")
+            thresholds_I, gaps_H = (tensor.to(scores_N.dtype) for tensor in thresholds)
+            loss_N = ordinal_losses(scores_N, targets.rating_N.long(), thresholds_I, gaps_H)
+            ranking_B = _mean_by_comparison(loss_N, targets)
         case unknown:
             assert_never(unknown)
     return RankingLosses(ranking_B=ranking_B, centering_B=centering_B)
@@ -243,6 +258,12 @@ def _pair_weights(targets: Targets, is_counted_P: Tensor, pair_weight: PairWeigh
 def _sum_by_comparison(value_P: Tensor, targets: Targets) -> Tensor:
     """(P,) -> (B,)"""
     return value_P.new_zeros(len(targets.weight_B)).index_add(0, targets.comparison_P, value_P)
+
+
+def _mean_by_comparison(value_N: Tensor, targets: Targets) -> Tensor:
+    """(N,) -> (B,)"""
+    n_responses_B = torch.bincount(targets.comparison_N, minlength=len(targets.weight_B))
+    return _sum_responses_by_comparison(value_N, targets) / n_responses_B
 
 
 def _sum_responses_by_comparison(value_N: Tensor, targets: Targets) -> Tensor:

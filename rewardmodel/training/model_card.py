@@ -65,11 +65,20 @@ def prompt_template(tokenizer: Any) -> Any:
 
 
 def describe_input(
-    model: Any, tokenizer: Any, batch: BatchOptions, *, reward_shift: float, objective: ObjectiveOptions
+    model: Any,
+    tokenizer: Any,
+    batch: BatchOptions,
+    *,
+    reward_shift: float,
+    objective: ObjectiveOptions,
+    ratings: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write into the model's configuration what a score needs beside the weights, and the loss that made it."""
+    """Write into the model's configuration what a score needs beside the weights, the loss that made it, and of a loss
+    of ratings what the score before the shift says of their points (RatingScale.described).
+    """
     model.config.reward_shift = reward_shift
     model.config.reward_objective = options_to_dict(objective)
+    model.config.reward_ratings = None if ratings is None else dict(ratings)
     model.config.reward_input = {
         "prompt": "chat template with add_generation_prompt",
         "response": "its text, whose special tokens are text",
@@ -110,7 +119,8 @@ def write_card(folder: Path, *, config: Any, tokenizer: Any, report: Mapping[str
 
 
 def _figures(report: Mapping[str, Any]) -> str:
-    """A table of the held-out accuracy, a row a criterion."""
+    """A table of the held-out accuracy, a row a criterion; before it, of a model of ratings, how close it comes."""
+    said = _rating_figures(report)
     rows = [
         f"| {criterion.replace('|', '/')} | {figures['n']} | {figures['accuracy']:.1%} | "
         f"{figures['interval'][0]:.1%} to {figures['interval'][1]:.1%} |"
@@ -118,9 +128,20 @@ def _figures(report: Mapping[str, Any]) -> str:
         if figures["n"]
     ]
     if not rows:
-        return "No comparisons were held out to measure it on."
-    return "\n".join(
+        return said or "No comparisons were held out to measure it on."
+    table = "\n".join(
         ["| criterion | held-out pairs | accuracy | 95 % interval |", "|---|---|---|---|", *rows]
+    )
+    return f"{said}\n\n{table}" if said else table
+
+
+def _rating_figures(report: Mapping[str, Any]) -> str:
+    figures = report.get("ratings") or {}
+    if figures.get("spearman") is None:
+        return ""
+    return (
+        f"Over {figures['n']} held-out ratings its scores have the rank correlation (Spearman) "
+        f"{figures['spearman']:.3f}."
     )
 
 

@@ -11,7 +11,8 @@ from learning.run_context import RunContext
 from rewardmodel.training.accuracy import ScoredPair, accuracy_report
 from rewardmodel.training.comparisons import Comparison, PairCounts, build_targets
 from rewardmodel.training.config import ObjectiveOptions
-from rewardmodel.training.losses import ranking_losses
+from rewardmodel.training.losses import Thresholds, ranking_losses
+from rewardmodel.training.rating_accuracy import rating_report
 
 FIGURES_OF_A_CRITERION = ("accuracy", "interval", "n", "n_comparisons", "accuracy_by_comparison", "by_grade")
 # Below these the run's page says that there is little: half of a first round of our own, and the number below which an
@@ -22,13 +23,26 @@ SAMPLE_CHARACTERS = 2000  # of a prompt or response in samples.jsonl
 
 
 def split_report(
-    comparisons: Sequence[Comparison], scores: Sequence[Sequence[float]], objective: ObjectiveOptions
+    comparisons: Sequence[Comparison],
+    scores: Sequence[Sequence[float]],
+    objective: ObjectiveOptions,
+    *,
+    shift: float = 0.0,
+    thresholds: Thresholds | None = None,
 ) -> dict[str, Any]:
-    """The part of result.json about one split; `by_criterion` has the figures of each criterion by itself."""
+    """The part of result.json about one split; `by_criterion` has the figures of each criterion by itself.
+
+    `shift` was taken off the scores, which losses of ratings need as they were; `thresholds` are the ordinal loss's.
+    """
+
+    def loss_of(members: Sequence[Comparison], their_scores: Sequence[Sequence[float]]) -> float | None:
+        raw = [[score + shift for score in group] for group in their_scores]
+        return mean_ranking_loss(members, raw, objective, thresholds)
+
     values = torch.tensor([value for group in scores for value in group], dtype=torch.float64)
     report = {
         **accuracy_report(scored_pairs(comparisons, scores)),
-        "ranking_loss": mean_ranking_loss(comparisons, scores, objective),
+        "ranking_loss": loss_of(comparisons, scores),
         "reward_spread": float(values.std()) if len(values) > 1 else None,
     }
     by_criterion: dict[str, tuple[list[Comparison], list[Sequence[float]]]] = {}
@@ -39,12 +53,28 @@ def split_report(
     report["by_criterion"] = {
         criterion: {
             **{name: figures[name] for name in FIGURES_OF_A_CRITERION},
-            "ranking_loss": mean_ranking_loss(members, their_scores, objective),
+            "ranking_loss": loss_of(members, their_scores),
+            **_rating_figures(members, their_scores),
         }
         for criterion, (members, their_scores) in by_criterion.items()
         for figures in [accuracy_report(scored_pairs(members, their_scores))]
     }
-    return report
+    return report | _rating_figures(comparisons, scores)
+
+
+def _rating_figures(comparisons: Sequence[Comparison], scores: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """`ratings`, where there are any."""
+    rated = [
+        pair
+        for item, group in zip(comparisons, scores, strict=True)
+        if item.scores is not None
+        for pair in zip(group, item.scores, strict=True)
+    ]
+    return (
+        {"ratings": rating_report([score for score, _ in rated], [points for _, points in rated])}
+        if rated
+        else {}
+    )
 
 
 def criterion_notes(report: Mapping[str, Any]) -> list[str]:
@@ -91,6 +121,24 @@ def pair_notes(
     return notes
 
 
+def rating_notes(training: int, heldout: int) -> list[str]:
+    """The same of ratings, counted one by one."""
+    notes = []
+    if training < FEW_TRAINING_COMPARISONS:
+        notes.append(f"Only {training} ratings to train on: expect little of this model.")
+    if heldout == 0:
+        notes.append("No rating is held out: how close the model comes cannot be said.")
+    return notes
+
+
+def rating_figures_notes(report: Mapping[str, Any]) -> list[str]:
+    """How close the model comes to held-out ratings, for the run's page; nothing where there are none."""
+    figures = report.get("ratings") or {}
+    if figures.get("spearman") is None:
+        return []
+    return [f"{figures['n']} held-out ratings: rank correlation (Spearman) {figures['spearman']:.3f}."]
+
+
 def supply_notes(training: int, heldout: int) -> list[str]:
     """Sentences for the run's page where there is little to learn from, or to measure with; none where there is enough.
 
@@ -109,7 +157,10 @@ def supply_notes(training: int, heldout: int) -> list[str]:
 
 
 def mean_ranking_loss(
-    comparisons: Sequence[Comparison], scores: Sequence[Sequence[float]], objective: ObjectiveOptions
+    comparisons: Sequence[Comparison],
+    scores: Sequence[Sequence[float]],
+    objective: ObjectiveOptions,
+    thresholds: Thresholds | None = None,
 ) -> float | None:
     """Weighted mean over the comparisons that the loss can use; None when there is none."""
     usable = [
@@ -124,6 +175,7 @@ def mean_ranking_loss(
         torch.tensor([value for _, values in usable for value in values], dtype=torch.float64),
         targets,
         objective,
+        thresholds,
     )
     return float((losses.ranking_B * targets.weight_B).sum() / targets.weight_B.sum())
 

@@ -39,6 +39,7 @@ def comparison_losses(
         values_N,
         targets,
         objective,
+        model.rating_thresholds() if objective.ranking_loss == "ordinal" else None,
     )
     total_B = ranking.ranking_B
     if objective.center_rewards_coefficient > 0:

@@ -3,10 +3,10 @@
     python -m rewardmodel.training.train RUN_DIR
     torchrun --nproc-per-node 2 -m rewardmodel.training.train RUN_DIR
 
-Reads inputs/comparisons.parquet (trains on the split train, evaluates on validation, leaves test alone)
-and, when there are any, inputs/demonstrations.parquet, on which the reward gets mean zero. Writes model/,
-which plain transformers loads as AutoModelForSequenceClassification: its logit minus config.reward_shift
-is the reward.
+Reads inputs/comparisons.parquet, or inputs/ratings.parquet where the loss learns from ratings (trains on the split
+train, evaluates on validation, leaves test alone) and, when there are any, inputs/demonstrations.parquet, on which the
+reward gets mean zero. Writes model/, which plain transformers loads as AutoModelForSequenceClassification: its logit
+minus config.reward_shift is the reward.
 
 A comparison is one example: its K responses stand behind one copy of the prompt, and all its pairs
 are one term of the loss (InstructGPT, 3.5). The loss of an optimizer step is divided by the weight of all
@@ -29,6 +29,7 @@ from learning.batches.samplers import EpochBatchSampler, StepBatchSize
 from learning.checkpoints import Checkpoints
 from learning.distributed import DistributedContext
 from learning.engine import Engine
+from learning.interface.usable_comparisons import learns_from_ratings
 from learning.micro_batch_size import resolve_micro_batch_tokens
 from learning.models.architectures import require_max_positions
 from learning.models.loading import load_reward_model
@@ -50,10 +51,14 @@ from rewardmodel.training.comparisons import (
 from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig
 from rewardmodel.training.lm_head import attach_language_head, detach_language_head
 from rewardmodel.training.model_card import describe_input, export_tokenizer, write_card
+from rewardmodel.training.rating_losses import attach_thresholds, detach_thresholds, thresholds_of
+from rewardmodel.training.ratings import RatingScale, read_ratings, split_rated
 from rewardmodel.training.reporting import (
     criterion_notes,
     log_samples,
     pair_notes,
+    rating_figures_notes,
+    rating_notes,
     split_report,
     supply_notes,
 )
@@ -76,12 +81,10 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
 
     # 1. The comparisons, and the model that is to learn from them.
     context.set_status(stage="reading")
-    comparisons = read_comparisons(context)
-    training, validation = split_usable(comparisons, options.objective.ranking_loss)
-    validation = criteria_in_turn(validation)
-    pairs_without_strength = count_pairs_without_strength(training, options.objective)
+    source = read_training_data(context)
+    training, validation, scale = source.training, source.validation, source.scale
     tokenizer = prepare_tokenizer(context, training, distributed)
-    model = load_model(options, tokenizer).to(distributed.device)
+    model = load_model(options, tokenizer, scale).to(distributed.device)
     options = replace(options, batch=resolve_micro_batch_tokens(context, distributed, options.batch, model))
 
     # 2. Token ids: one shared-prompt row a comparison, when that proves exact for this model.
@@ -89,9 +92,11 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     examples = tokenize_comparisons(tokenizer, training, options.batch, cuts)
     heldout_examples = tokenize_comparisons(tokenizer, validation, options.batch, cuts)
     demonstrations = tokenize_demonstrations(context, tokenizer)
-    training, examples, training_pairs = keep_distinct(
-        training, examples, options.objective.ranking_loss, limit
-    )
+    training_pairs = PairCounts(pairs=0, equal=0)  # a loss of ratings has none, and keeps every answer
+    if scale is None:
+        training, examples, training_pairs = keep_distinct(
+            training, examples, options.objective.ranking_loss, limit
+        )
     validation = [
         separate_equal_pairs(item, example.response_ids)
         for item, example in zip(validation, heldout_examples, strict=True)
@@ -100,7 +105,11 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     notes = [
         cuts.note(options.batch),
         *pair_notes(training_pairs, heldout_pairs, limit),
-        *supply_notes(len(training), len(validation)),
+        *(
+            supply_notes(len(training), len(validation))
+            if scale is None
+            else rating_notes(count_responses(training), count_responses(validation))
+        ),
     ]
     context.set_status(notes=notes)
     batcher = Batcher.choose_layout(model, examples, options, tokenizer.pad_token_id, distributed)
@@ -136,8 +145,8 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
         steps_done,
         steps_total,
     )
-    if pairs_without_strength:
-        logger.info("%d training pairs have no strength: no margin, weight 1", pairs_without_strength)
+    if source.pairs_without_strength:
+        logger.info("%d training pairs have no strength: no margin, weight 1", source.pairs_without_strength)
 
     # 4. Training, with a quick evaluation now and then.
     evaluate_every = options.evaluation.evaluate_every_steps
@@ -151,6 +160,8 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
             evaluation = evaluate(context, engine, batcher, step, evaluated, heldout_examples)
             metrics |= evaluation
             score = evaluation["eval_accuracy"]
+            if scale is not None and (loss := evaluation["eval_ranking_loss"]) is not None:
+                score = -loss  # answers that were rated alone have no pairs
         epoch = sampler.epoch + sampler.position / sampler.steps_per_epoch
         context.log_metrics(step, {**metrics, "epoch": epoch})
         context.set_status(stage=f"training, {batcher.layout} rows", step=step, steps_total=steps_total)
@@ -166,12 +177,17 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     )
     rewards = [[score - shift for score in scores] for scores in heldout_scores]
     log_samples(context, steps_total, validation[: options.evaluation.logged_samples], rewards)
-    report = split_report(validation, rewards, options.objective)
-    context.set_status(notes=[*notes, *criterion_notes(report)])
+    thresholds = thresholds_of(model)
+    report = split_report(validation, rewards, options.objective, shift=shift, thresholds=thresholds)
+    context.set_status(notes=[*notes, *criterion_notes(report), *rating_figures_notes(report)])
     context.require_current()
     detach_language_head(model)
+    detach_thresholds(model)
+    ratings = None if scale is None else scale.described(thresholds[0].tolist() if thresholds else [])
     exported = export_tokenizer(tokenizer)
-    describe_input(model, exported, options.batch, reward_shift=shift, objective=options.objective)
+    describe_input(
+        model, exported, options.batch, reward_shift=shift, objective=options.objective, ratings=ratings
+    )
     sha256s = engine.save_model(
         exported,
         context.path / "model",
@@ -182,10 +198,11 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
         "reward_shift": shift,
         "reward_shift_source": shift_source,
         "n_demonstrations": len(demonstrations),
-        "comparisons": count_by_split(comparisons, training, validation),
+        "comparisons": count_by_split(source.comparisons, training, validation),
+        **({} if ratings is None else {"rating_scale": ratings}),
         "pairs": {"train": asdict(training_pairs), "validation": asdict(heldout_pairs)},
         **cuts.as_result(),
-        "pairs_without_strength": pairs_without_strength,
+        "pairs_without_strength": source.pairs_without_strength,
         "steps": steps_total,
         "epochs": epochs,
         "layout": batcher.layout,
@@ -203,12 +220,56 @@ class TrainingData:
     sizes: Sequence[ExampleSize]
 
 
-def load_model(options: RewardModelConfig, tokenizer: Any) -> Any:
-    """The model before its first step, with a language head beside the score head if the loss needs one."""
+@dataclass(frozen=True, kw_only=True)
+class InputData:
+    """What the run was given: comparisons, or ratings with the scale that their points are on."""
+
+    comparisons: Sequence[Comparison]  # all of them
+    training: list[Comparison]
+    validation: list[Comparison]
+    scale: RatingScale | None
+    pairs_without_strength: int
+
+
+def read_training_data(context: RunContext[RewardModelConfig]) -> InputData:
+    """Of the record that the loss learns from. Raises UserError where there is too little."""
+    objective = context.options.objective
+    if learns_from_ratings(objective.ranking_loss):
+        rated = read_ratings(context)
+        training, validation = split_rated(rated, objective.ranking_loss)
+        scale = RatingScale.of(training, objective.ranking_loss)
+        return InputData(
+            comparisons=rated,
+            training=[scale.place(item) for item in training],
+            validation=[scale.place(item) for item in criteria_in_turn(validation)],
+            scale=scale,
+            pairs_without_strength=0,
+        )
+    comparisons = read_comparisons(context)
+    training, validation = split_usable(comparisons, objective.ranking_loss)
+    return InputData(
+        comparisons=comparisons,
+        training=training,
+        validation=criteria_in_turn(validation),
+        scale=None,
+        pairs_without_strength=count_pairs_without_strength(training, objective),
+    )
+
+
+def count_responses(rated: Sequence[Comparison]) -> int:
+    return sum(len(item.responses) for item in rated)
+
+
+def load_model(options: RewardModelConfig, tokenizer: Any, scale: RatingScale | None = None) -> Any:
+    """The model before its first step, with a language head beside the score head and thresholds of ratings if the loss
+    needs them.
+    """
     model = load_reward_model(options.model.source, tokenizer, dropout=options.model.dropout)
     require_max_positions(model, options.batch.max_prompt_tokens + options.batch.max_response_tokens)
     if options.objective.lm_coefficient > 0:
         attach_language_head(model, options.model.source, tokenizer)
+    if scale is not None and options.objective.ranking_loss == "ordinal":
+        attach_thresholds(model, scale.initial_thresholds())
     if options.model.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     return model
@@ -270,11 +331,12 @@ def evaluate(
     options = context.options
     scores = batcher.scores(engine, compute_scores, heldout_examples[: len(evaluated)])
     log_samples(context, step, evaluated[: options.evaluation.logged_samples], scores)
-    report = split_report(evaluated, scores, options.objective)
+    report = split_report(evaluated, scores, options.objective, thresholds=thresholds_of(engine.model))
     by_criterion = report["by_criterion"] if len(report["by_criterion"]) > 1 else {}
     return {
         "eval_accuracy": report["accuracy"],
         "eval_ranking_loss": report["ranking_loss"],
+        **({"eval_spearman": report["ratings"]["spearman"]} if "ratings" in report else {}),
         **{f"eval_accuracy_{name}": figures["accuracy"] for name, figures in by_criterion.items()},
     }
 

@@ -7,9 +7,13 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from annotation.importing.actions import import_comparisons
+from learning.interface.record_checks import validate_row
+from learning.interface.record_schemas import RATINGS
 from rewardmodel.actions import TooFewJudgments
+from rewardmodel.figures import ratings_sentence
 from rewardmodel.run_kinds import TRAIN
 from rewardmodel.start_training import start_training
+from runs.errors import BadRunConfig
 from runs.models import Artifact, Run
 from workspace.errors import ActionError
 
@@ -68,3 +72,40 @@ def test_the_command_and_the_page_ask_for_the_same(project, criterion, max_, rat
     client.force_login(max_)
     page = reverse("reward_models:train", args=[project.slug])
     assert b"Ratings of single answers" in client.get(page).content
+
+
+@pytest.mark.parametrize("loss", ["regression", "ordinal"])
+def test_a_loss_of_ratings_gets_the_points_themselves(project, criterion, max_, rated, base, loss):
+    assignments = [f"objective.ranking_loss={loss}", "objective.center_rewards_coefficient=0"]
+    asked = {
+        "actor": max_,
+        "project": project,
+        "base": base,
+        "preset": "tiny",
+        "criteria": [criterion],
+        "assignments": assignments,
+    }
+    with pytest.raises(ActionError, match="name the mark"):
+        start_training(**asked, name="none")
+    for more in ({"points_per_grade": 1.0}, {"consensus": True}):
+        with pytest.raises(ActionError, match="belong to comparisons"):
+            start_training(**asked, name="bad", ratings="use", **more)
+    with pytest.raises(TooFewJudgments, match="0 ratings with 0 different scores"):
+        start_training(**asked, name="other", ratings="tone")
+    with pytest.raises(BadRunConfig, match="center_rewards_coefficient"):
+        start_training(**{**asked, "assignments": assignments[:1]}, name="centred", ratings="use")
+    run = start_training(**asked, name="points", ratings="use")
+    inputs = TRAIN.build_inputs(run)
+    assert "comparisons" not in inputs
+    rows = [validate_row(row, RATINGS, lambda: "row") for row in inputs["ratings"][0]]
+    assert [(row["responses"], row["scores"], row["mark"]) for row in rows[:2]] == [
+        (["long", "short"], [5.0, 1.0], "use"),
+        (["long", "short"], [2.0, 3.0], "use"),
+    ]
+    assert len(rows) == 8 and {row["weight"] for row in rows} == {1.0}
+
+
+def test_the_page_of_a_model_says_how_close_it_comes_to_ratings():
+    report = {"ratings": {"n": 40, "spearman": 0.625, "pearson": 0.6}}
+    assert ratings_sentence(report) == "0.62 rank correlation with 40 held-out ratings"
+    assert ratings_sentence({"ratings": {"n": 1, "spearman": None}}) == ratings_sentence({}) == ""

@@ -66,3 +66,10 @@ def test_a_recorded_plan_with_an_unknown_key_is_refused():
     mapping["sampling"]["tempreature"] = 1
     with pytest.raises(UserError, match="tempreature"):
         load_plan(mapping)
+
+
+def test_a_loss_of_ratings_is_refused_since_a_round_collects_comparisons():
+    recorded = plan_to_dict(preset_plan("tiny"))
+    recorded["reward_model"]["objective"] |= {"ranking_loss": "ordinal", "center_rewards_coefficient": 0.0}
+    with pytest.raises(UserError, match="a round collects comparisons"):
+        load_plan(recorded)

@@ -60,7 +60,8 @@ class Command(ProjectCommand):
             default="",
             metavar="MARK",
             help="learn from ratings of single answers too: of the answers to one prompt, what an annotator gave more "
-            "points of this mark is better, equal points are a tie",
+            "points of this mark is better, equal points are a tie; with --set objective.ranking_loss=regression (or "
+            "ordinal) from the points alone",
         )
         parser.add_argument(
             "--points-per-grade",

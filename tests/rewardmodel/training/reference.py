@@ -86,6 +86,26 @@ def best_of_k(scores, ranks):
     return float(np.mean(losses))
 
 
+def regression(scores, ratings):
+    """Mean squared error; `ratings` are normalised already."""
+    return float(np.mean((np.asarray(scores, dtype=np.float64) - np.asarray(ratings, dtype=np.float64)) ** 2))
+
+
+def ordinal(scores, levels, thresholds):
+    """Mean -log probability of each level: the difference of two cumulative probabilities, as McCullagh writes it."""
+
+    def at_most(level, score):
+        if level < 0:
+            return 0.0
+        return 1.0 if level == len(thresholds) else 1 / (1 + math.exp(score - thresholds[level]))
+
+    terms = [
+        -math.log(at_most(level, score) - at_most(level - 1, score))
+        for score, level in zip(scores, levels, strict=True)
+    ]
+    return float(np.mean(terms))
+
+
 def lm(logprobs_of_responses, top):
     tokens = [value for i in top for value in logprobs_of_responses[i]]
     return -float(np.mean(np.asarray(tokens, dtype=np.float64)))
