@@ -150,6 +150,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "waiting tasks": reverse("annotation:queue", args=slug) + "?show=waiting",
         "throughput": reverse("annotation:all_throughput", args=slug),
         "throughput of a batch": reverse("annotation:throughput", args=[*slug, imported_batch.pk]),
+        "audit log": reverse("workspace:audit", args=slug),
         "own work": reverse("annotation:own_history", args=slug),
         "work done": reverse("annotation:work_done", args=slug),
         "quality": reverse("annotation:quality", args=slug),

@@ -36,7 +36,7 @@ REVIEW_PAGES = (
     *("checks", "known_answer", "new_training", "training", "change_training", "set_checks"),
 )
 SETTINGS_PAGES = ("settings", "asked_settings", "guideline_versions", "guideline_version")
-PEOPLE_PAGES = ("people", "assigning", "member_work")
+PEOPLE_PAGES = ("people", "audit", "audit_export", "assigning", "member_work")
 
 
 def translation(request: HttpRequest) -> dict[str, Any]:

@@ -67,21 +67,25 @@ def read_list(
     search: Callable[[QuerySet[M], str], QuerySet[M]] | None = None,
     filters: Sequence[Filter] = (),
     page_size: int = PAGE_SIZE,
+    kept: Mapping[str, str] | None = None,
 ) -> ListPage:
-    """The page of `rows` that the address asks for, newest first."""
+    """The page of `rows` that the address asks for, newest first. `kept`: what a form of the page's own
+    found the rows by, for the addresses of the pages beside it.
+    """
     asked = request.GET
-    kept = QueryDict(mutable=True)
+    parameters = QueryDict(mutable=True)
+    parameters.update(kept or {})
     query = asked.get("q", "").replace("\0", "").strip()[:MAX_QUERY_CHARACTERS] if search else ""
     if search is not None and query:
         rows = search(rows, query)
-        kept["q"] = query
+        parameters["q"] = query
     shown = []
     for one in filters:
         value = asked.get(one.name, "")
         chosen = value if value in dict(one.choices) else ""
         if chosen:
             rows = one.apply(rows, chosen)
-            kept[one.name] = chosen
+            parameters[one.name] = chosen
         shown.append({"name": one.name, "label": one.label, "choices": one.choices, "chosen": chosen})
     count = rows.order_by()[: MAX_COUNTED + 1].count()
     found, newer, older = _page(rows, asked, page_size)
@@ -92,8 +96,8 @@ def read_list(
         query=query,
         can_search=search is not None,
         filters=shown,
-        newer=_address(kept, "after", found[0].pk) if found and newer else "",
-        older=_address(kept, "before", found[-1].pk) if found and older else "",
+        newer=_address(parameters, "after", found[0].pk) if found and newer else "",
+        older=_address(parameters, "before", found[-1].pk) if found and older else "",
     )
 
 

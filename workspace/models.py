@@ -1,7 +1,7 @@
 """Who works here, on which project, as what, and what they did."""
 
 import secrets
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -17,8 +17,7 @@ from workspace.asked import Asked, read_asked
 from workspace.naming import require_one_script
 from workspace.splits import DEFAULT_TRAIN_SHARE, DEFAULT_VALIDATION_SHARE
 from workspace.time_zones import default_time_zone
-
-V = TypeVar("V", bound=models.Model)
+from workspace.versions import VersionedQuerySet
 
 ROLES = ["annotator", "reviewer", "reader", "manager"]
 MAX_OVERLAP = 50  # people for each task
@@ -157,12 +156,6 @@ class Criterion(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-class VersionedQuerySet(models.QuerySet[V]):
-    def latest_version(self) -> V | None:
-        """The row of the highest version, among those of one project; None where there is none yet."""
-        return self.order_by("-version").first()
 
 
 def made_by() -> Any:
@@ -318,7 +311,10 @@ class AuditEvent(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        indexes = [models.Index(fields=["project", "-created_at"], name="audit_by_project")]
+        indexes = [
+            models.Index(fields=["project", *fields], name=f"audit_by_project{name}")
+            for name, fields in {"": ["-created_at"], "_key": ["id"], "_action": ["action", "id"]}.items()
+        ] + [models.Index(fields=["target_type", "target_id", "id"], name="audit_by_object")]
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.target_type} {self.target_id}"

@@ -1,7 +1,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from workspace import language_views, settings_views, views
+from workspace import audit_views, language_views, settings_views, views
 from workspace.tokens import views as token_views
 
 app_name = "workspace"
@@ -20,6 +20,10 @@ urlpatterns = [
     path("invitations/<str:token>/", views.accept_invitation, name="accept_invitation"),
     path("projects/new/", views.new_project, name="new_project"),
     path("projects/<slug:slug>/", views.project_page, name="project"),
+    path("audit/", audit_views.audit_of_all, name="audit_of_all"),
+    path("audit/export/", audit_views.audit_of_all_export, name="audit_of_all_export"),
+    path("projects/<slug:slug>/audit/", audit_views.audit, name="audit"),
+    path("projects/<slug:slug>/audit/export/", audit_views.audit_export, name="audit_export"),
     path("projects/<slug:slug>/time-zone/", settings_views.set_time_zone, name="set_time_zone"),
     path("projects/<slug:slug>/splits/", settings_views.set_splits, name="set_splits"),
     path("projects/<slug:slug>/people/", views.people, name="people"),

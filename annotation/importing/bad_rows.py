@@ -1,7 +1,5 @@
 """The rows that an import left out, as a file to download: JSON Lines or CSV, with file, line, column and reason."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from itertools import islice
@@ -11,6 +9,8 @@ from urllib.parse import quote
 
 from django.http import FileResponse, Http404, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+
+from workspace.csv_lines import csv_line
 
 COLUMNS = ("file", "line", "column", "reason")
 FORMS = ("jsonl", "csv")
@@ -41,18 +41,7 @@ def bad_rows_response(path: Path, form: str, *, name: str) -> HttpResponseBase:
 
 def _as_csv(path: Path) -> Iterator[bytes]:
     with path.open(encoding="utf-8") as file:
-        yield _csv_line(COLUMNS)
+        yield csv_line(COLUMNS)
         for line in file:
             row = json.loads(line)
-            yield _csv_line([row[column] for column in COLUMNS])
-
-
-def _csv_line(cells: Any) -> bytes:
-    out = io.StringIO()
-    csv.writer(out).writerow(map(_no_formula, cells))
-    return out.getvalue().encode()
-
-
-def _no_formula(cell: Any) -> Any:
-    """A spreadsheet takes what begins so for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+            yield csv_line([row[column] for column in COLUMNS])

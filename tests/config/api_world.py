@@ -106,6 +106,8 @@ def make(project, manager, annotator, file):
         "judged": judged.public_id,
         "skipped": skipped.public_id,
         "held": held.public_id,
+        "lease": held.pk,
+        "task": held.task_id,
         "question": question.pk,
         "training": training.pk,
         "pseudonym": annotator.pseudonym,

@@ -72,6 +72,7 @@ TABLE = [
     row("POST", f"{P}/question-settings", MANAGERS, {"allow_ties": False, "ask_rationale": True}),
     row("GET", f"{P}/guidelines", MEMBERS),
     row("POST", f"{P}/guidelines", MANAGERS, {"text": "Be kind."}),
+    row("GET", f"{P}/audit", MANAGERS),
     row("GET", f"{P}/members", MANAGERS),
     row("GET", f"{P}/members/{{member}}", MANAGERS),
     row("PATCH", f"{P}/members/{{member}}", MANAGERS, {"role": "reviewer"}),
@@ -128,6 +129,12 @@ TABLE = [
         for verb in ("open", "close", "exclude", "include")
     ),
     row("GET", f"{P}/tasks", REVIEWERS),
+    row("GET", f"{P}/tasks/{{task}}", REVIEWERS),
+    row("PATCH", f"{P}/tasks/{{task}}", MANAGERS, {"priority": 3}),
+    row("POST", f"{P}/tasks/{{task}}/ask-one-more", MANAGERS, {}, 200),
+    row("GET", f"{P}/queue/leases", REVIEWERS),
+    row("POST", f"{P}/queue/leases/{{lease}}/release", MANAGERS, status=204),
+    row("GET", f"{P}/queue/stuck-tasks", REVIEWERS),
     row("POST", f"{P}/claim", MEMBERS, {}, 200),
     row("GET", f"{P}/assignments", MEMBERS),
     # An assignment is one person's.

@@ -75,7 +75,10 @@ PAGES = {
         *(f"events:{name}" for name in "dead_letters resend resend_all drop try_now give_up".split()),
         *(
             f"workspace:{name}"
-            for name in "people invite withdraw_invitation change_member set_time_zone set_splits".split()
+            for name in (
+                *("people", "invite", "withdraw_invitation", "change_member", "set_time_zone", "set_splits"),
+                *("audit", "audit_export"),
+            )
         ),
         *(
             f"annotation:{name}"

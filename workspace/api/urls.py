@@ -1,6 +1,6 @@
 from django.urls import path
 
-from workspace.api import views
+from workspace.api import audit, views
 
 # Below /api/v1/
 urlpatterns = [
@@ -13,6 +13,7 @@ project_urlpatterns = [
     path("criteria", views.Criteria.as_view()),
     path("question-settings", views.AllQuestionSettings.as_view()),
     path("guidelines", views.Guidelines.as_view()),
+    path("audit", audit.Audit.as_view()),
     path("members", views.Members.as_view()),
     path("members/<int:pk>", views.Member.as_view()),
     path("invitations", views.Invitations.as_view()),

@@ -1,6 +1,7 @@
 """All resources. Written by roundtable.generation from the API's schema: do not edit."""
 
 from roundtable.client.resources.assignments import AssignmentsResource
+from roundtable.client.resources.audit import AuditResource
 from roundtable.client.resources.batches import BatchesResource
 from roundtable.client.resources.checks import ChecksResource
 from roundtable.client.resources.content_opt_outs import ContentOptOutsResource
@@ -26,6 +27,7 @@ from roundtable.client.resources.prompts import PromptsResource
 from roundtable.client.resources.quality import QualityResource
 from roundtable.client.resources.question_settings import QuestionSettingsResource
 from roundtable.client.resources.questions import QuestionsResource
+from roundtable.client.resources.queue import QueueResource
 from roundtable.client.resources.responses import ResponsesResource
 from roundtable.client.resources.returned_judgments import ReturnedJudgmentsResource
 from roundtable.client.resources.reward_models import RewardModelsResource
@@ -45,6 +47,7 @@ class ProjectResources:
 
     def __init__(self, transport: Transport, slug: str) -> None:
         self.assignments = AssignmentsResource(transport, slug)
+        self.audit = AuditResource(transport, slug)
         self.batches = BatchesResource(transport, slug)
         self.checks = ChecksResource(transport, slug)
         self.content_opt_outs = ContentOptOutsResource(transport, slug)
@@ -69,6 +72,7 @@ class ProjectResources:
         self.quality = QualityResource(transport, slug)
         self.question_settings = QuestionSettingsResource(transport, slug)
         self.questions = QuestionsResource(transport, slug)
+        self.queue = QueueResource(transport, slug)
         self.responses = ResponsesResource(transport, slug)
         self.returned_judgments = ReturnedJudgmentsResource(transport, slug)
         self.reward_models = RewardModelsResource(transport, slug)

@@ -18,6 +18,10 @@ class NewDecisionRequest(TypedDict):
     expected: NotRequired[int | None]
 
 
+class OneMoreRequest(TypedDict):
+    expected_required: NotRequired[int]
+
+
 class OneTaskQuality(TypedDict):
     annotators: int
     certainty: int
@@ -30,6 +34,11 @@ class PairConsensus(TypedDict):
     percent: int
     low: int
     high: int
+
+
+class PatchedChangedTaskRequest(TypedDict):
+    priority: NotRequired[int]
+    expected_priority: NotRequired[int]
 
 
 class Said(TypedDict):
@@ -77,6 +86,46 @@ class TasksResource(Resource):
                 Operation("list_tasks", "GET", "/projects/{slug}/tasks", answer="page"),
                 {},
                 query=cast(Mapping[str, Any], query),
+            ),
+        )
+
+    def get(self, id: int) -> Task:
+        """A task, with how many judgments it has."""
+        return cast(
+            Task,
+            self.perform(
+                Operation("get_tasks_id", "GET", "/projects/{slug}/tasks/{id}", answer="json"), {"id": id}
+            ),
+        )
+
+    def update(self, id: int, **body: Unpack[PatchedChangedTaskRequest]) -> Task:
+        """Change its priority: of a batch's tasks those of the highest are handed out first."""
+        return cast(
+            Task,
+            self.perform(
+                Operation("patch_tasks_id", "PATCH", "/projects/{slug}/tasks/{id}", answer="json"),
+                {"id": id},
+                body=body,
+            ),
+        )
+
+    def ask_one_more(
+        self, id: int, *, idempotency_key: str | None = None, **body: Unpack[OneMoreRequest]
+    ) -> Task:
+        """Have one more person judge it, done or not; the batch's quota stays."""
+        return cast(
+            Task,
+            self.perform(
+                Operation(
+                    "post_tasks_id_ask_one_more",
+                    "POST",
+                    "/projects/{slug}/tasks/{id}/ask-one-more",
+                    answer="json",
+                    keyed=True,
+                ),
+                {"id": id},
+                key=idempotency_key,
+                body=body,
             ),
         )
 

@@ -128,3 +128,26 @@ def test_the_command_lists_and_acts(project, ada, max_, make_batch, capsys):
     for wrong in (["--priority", "4"], ["--task", "999999", "--one-more"], ["--release", str(held.pk)]):
         with pytest.raises(CommandError):
             call_command("queue", project.slug, *wrong)
+
+
+def test_by_a_program(program, project, ada, ruth, max_, make_batch):
+    batch = make_batch(tasks=2)
+    held = claim_task(actor=ada, project=project)
+    manager, reviewer = program(max_), program(ruth)
+    of = f"projects/{project.slug}"
+    [lease] = reviewer("GET", f"{of}/queue/leases?batch={batch.pk}").json()["results"]
+    assert (lease["id"], lease["task"], lease["annotator"]) == (held.pk, held.task_id, ada.pseudonym)
+    assert manager("POST", f"{of}/queue/leases/{held.pk}/release").status_code == 204
+    refused = manager("POST", f"{of}/queue/leases/{held.pk}/release")
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_task")
+    changed = manager("PATCH", f"{of}/tasks/{held.task_id}", {"priority": 4, "expected_priority": 0}).json()
+    assert changed["priority"] == 4
+    late = manager("PATCH", f"{of}/tasks/{held.task_id}", {"priority": 9, "expected_priority": 0})
+    assert late.status_code == 409
+    more = manager("POST", f"{of}/tasks/{held.task_id}/ask-one-more", {"expected_required": 1}).json()
+    assert (more["required_judgments"], more["open_slots"]) == (2, 2)
+    for person in (ada, ruth):
+        skip_task(actor=person, assignment=claim_task(actor=person, project=project))
+    [stuck] = reviewer("GET", f"{of}/queue/stuck-tasks").json()["results"]
+    assert (stuck["id"], stuck["skipped"]) == (held.task_id, 2)
+    assert [audited(project, f"task.{name}") for name in ("release_lease", "ask_one_more")] == [1, 1]
