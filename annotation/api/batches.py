@@ -14,10 +14,10 @@ from annotation.api.content import MAX_ROWS, MessagesField
 from annotation.batches import actions
 from annotation.batches.from_answers import MAX_ANSWERS, Answers, make_batch_from_answers
 from annotation.batches.progress import batch_progress
-from annotation.batches.warnings import set_content_warnings
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
 from annotation.models import Assignment, Batch, Prompt, Response, Source, Task, TaskResponse
 from annotation.preferences.content_warnings import MAX_WARNINGS, split_warnings
+from annotation.queue.opt_outs import set_content_warnings
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import Body, OrderField, PageQuery
 from workspace.api.fields import KEY, rows_of

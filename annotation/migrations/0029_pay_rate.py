@@ -5,23 +5,46 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0028_live_conversations'),
-        ('workspace', '0015_language'),
+        ("annotation", "0028_live_conversations"),
+        ("workspace", "0015_language"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='PayRate',
+            name="PayRate",
             fields=[
-                ('project', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='pay_rate', serialize=False, to='workspace.project')),
-                ('unit', models.CharField(choices=[('hour', 'Active hour'), ('judgment', 'Judgment')], max_length=8)),
-                ('amount', models.DecimalField(decimal_places=4, max_digits=12)),
-                ('currency', models.CharField(help_text='Its ISO 4217 code, for example EUR.', max_length=3)),
+                (
+                    "project",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="pay_rate",
+                        serialize=False,
+                        to="workspace.project",
+                    ),
+                ),
+                (
+                    "unit",
+                    models.CharField(
+                        choices=[("hour", "Active hour"), ("judgment", "Judgment")], max_length=8
+                    ),
+                ),
+                ("amount", models.DecimalField(decimal_places=4, max_digits=12)),
+                ("currency", models.CharField(help_text="Its ISO 4217 code, for example EUR.", max_length=3)),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('unit__in', ['hour', 'judgment'])), name='pay_rate_unit_valid'), models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='pay_rate_amount_is_positive'), models.CheckConstraint(condition=models.Q(('currency', ''), _negated=True), name='pay_rate_has_a_currency')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("unit__in", ["hour", "judgment"])), name="pay_rate_unit_valid"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("amount__gt", 0)), name="pay_rate_amount_is_positive"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("currency", ""), _negated=True), name="pay_rate_has_a_currency"
+                    ),
+                ],
             },
         ),
     ]

@@ -1,16 +1,17 @@
-"""What a person does not want to see. Who says so is not offered tasks of batches with such a warning any more."""
+"""What a batch warns of, and what a person does not want to see: who says so is not offered such tasks any more."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.db.models import Q
 
 from annotation.errors import InvalidBatch
 from annotation.models import Assignment, Batch, ContentOptOut
-from annotation.preferences.content_warnings import clean_warnings, split_warnings
+from annotation.preferences.content_warnings import clean_warnings, join_warnings, split_warnings
 from annotation.queue.actions import release_leases
 from annotation.queue.search import lock_member
 from workspace.actions import record_audit
 from workspace.database import write_transaction
+from workspace.errors import StaleVersion
 from workspace.models import Project, User
 
 
@@ -58,3 +59,40 @@ def set_opt_outs(*, actor: User, project: Project, names: Iterable[str]) -> list
         released=released,
     )
     return wanted
+
+
+@write_transaction
+def set_content_warnings(
+    *, actor: User, batch: Batch, names: Sequence[str], expected: Sequence[str] | None = None
+) -> Batch:
+    """What the batch warns of from now on: who does not want to see it is not offered its tasks, and those
+    of them that such people hold go to others; what is on a screen can still be submitted.
+
+    Raises InvalidBatch, and StaleVersion when it does not warn of what is `expected`.
+    """
+    wanted = clean_warnings(names)
+    locked = Batch.objects.select_for_update().get(pk=batch.pk)
+    before = split_warnings(locked.content_warnings)
+    if before == wanted:
+        return locked
+    if expected is not None and sorted(expected) != before:
+        now = ", ".join(before) or "nothing"
+        raise StaleVersion(
+            f"Somebody changed it meanwhile: the batch warns of {now}. Yours is not saved.", current=0
+        )
+    locked.content_warnings = join_warnings(wanted)
+    locked.save(update_fields=["content_warnings"])
+    added = set(wanted) - set(before)
+    opted_out = ContentOptOut.objects.filter(project=batch.project_id, name__in=added).values("annotator")
+    held = Assignment.objects.filter(task__batch=batch, annotator__in=opted_out)
+    released = release_leases(held) if added else 0
+    record_audit(
+        actor=actor,
+        action="batch.set_warnings",
+        project=batch.project,
+        target=batch,
+        before=before,
+        now=wanted,
+        released=released,
+    )
+    return locked

@@ -16,11 +16,11 @@ from annotation.access import access_batch, access_judgment
 from annotation.assigning.words import audience_words
 from annotation.batches import actions
 from annotation.batches.progress import batch_progress
-from annotation.batches.warnings import set_content_warnings
 from annotation.models import Batch, Judgment, Response
 from annotation.preferences.content_warnings import split_warnings
 from annotation.preferences.marks import show_marks
 from annotation.preferences.scale import describe_step, labels_to_responses, marks_by_label
+from annotation.queue.opt_outs import set_content_warnings
 from annotation.rendering.conversation import display_task
 from annotation.rendering.flags import flag_labels
 from annotation.rendering.judgments import describe_view, describe_way

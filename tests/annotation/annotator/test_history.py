@@ -8,11 +8,10 @@ from django.urls import reverse
 
 from annotation.annotator.history import own_days
 from annotation.batches.actions import close_batch
-from annotation.batches.warnings import set_content_warnings
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import Assignment, Judgment, WorkCount
 from annotation.queue.actions import claim_task
-from annotation.queue.opt_outs import set_opt_outs
+from annotation.queue.opt_outs import set_content_warnings, set_opt_outs
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 

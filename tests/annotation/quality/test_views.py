@@ -3,6 +3,7 @@
 import pytest
 from django.urls import reverse
 
+from annotation.batches.actions import exclude_batch
 from annotation.quality.actions import measure_project
 from tests.annotation.quality.reports import make_report
 
@@ -67,3 +68,15 @@ def test_the_button_queues_one_run_and_says_what_is_wrong(client, project, max_,
     for _ in range(2):
         page = client.post(address(project, "measure_again"), follow=True).content.decode()
     assert project.runs.count() == 1 and "waits for a worker" in page
+
+
+def test_a_report_says_when_it_is_older_than_an_exclusion(client, project, max_, ruth, ada, make_batch):
+    batch = make_batch(tasks=1)
+    make_report(project, max_, [ada, ruth])
+    client.force_login(ruth)
+    told = "These figures are older than a change of what counts"
+    assert told not in client.get(address(project, "quality")).content.decode()
+    exclude_batch(actor=max_, batch=batch)
+    assert told in client.get(address(project, "quality")).content.decode()
+    make_report(project, max_, [ada, ruth])
+    assert told not in client.get(address(project, "quality")).content.decode()

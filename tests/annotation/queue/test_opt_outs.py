@@ -4,13 +4,13 @@ import pytest
 from django.urls import reverse
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
-from annotation.batches.warnings import set_content_warnings
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
 from annotation.errors import InvalidBatch, NotAMember
 from annotation.models import Assignment
 from annotation.preferences.content_warnings import clean_warnings, join_warnings, split_warnings
 from annotation.queue.actions import claim_task, claim_with_content, save_draft
-from annotation.queue.opt_outs import own_opt_outs, set_opt_outs
+from annotation.queue.counters import find_counter_drift
+from annotation.queue.opt_outs import own_opt_outs, set_content_warnings, set_opt_outs
 from annotation.queue.search import read_annotator_counts
 from workspace.actions import remove_member
 from workspace.errors import StaleVersion
@@ -116,3 +116,21 @@ def test_of_two_managers_the_slower_one_is_told(client, warned, max_, project):
     client.post(address, {"names": "medical, violence", "expected": "|self-harm|violence|"})
     warned.refresh_from_db()
     assert split_warnings(warned.content_warnings) == ["medical", "violence"]
+
+
+def test_a_warning_that_comes_later_takes_the_tasks_from_who_does_not_want_to_see_it(
+    warned, ada, ruth, max_, project, make_batch
+):
+    other = make_batch(tasks=2, name="other", priority=9)
+    set_opt_outs(actor=ada, project=project, names=["violence"])
+    held, hers = [claim_task(actor=person, project=project) for person in (ada, ruth)]
+    assert held.task.batch == hers.task.batch == other
+    # Of something else, and then of that: hers alone, and ruth's stays.
+    for names, state in ((["medical"], "leased"), (["medical", "violence"], "expired")):
+        set_content_warnings(actor=max_, batch=other, names=names)
+        held.refresh_from_db()
+        assert held.state == state
+    hers.refresh_from_db()
+    assert hers.state == "leased" and find_counter_drift(project) == []
+    told = project.audit_events.filter(action="batch.set_warnings").latest("pk")
+    assert told.details["released"] == 1
