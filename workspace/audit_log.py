@@ -86,8 +86,8 @@ def export_audit(
     *, actor: User, project: Project | None, events: QuerySet[AuditEvent], kind: str, filters: dict[str, str]
 ) -> Iterator[bytes]:
     """`events`, the oldest first, as `kind`, in constant memory. What is recorded while it is sent is left out."""
-    record_audit(actor=actor, action="audit.export", project=project, format=kind, filters=filters)
     last = events.order_by("-pk").values_list("pk", flat=True).first() or 0
+    record_audit(actor=actor, action="audit.export", project=project, format=kind, filters=filters)
     return _lines(events.filter(pk__lte=last).order_by("pk"), kind)
 
 

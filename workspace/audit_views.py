@@ -31,7 +31,7 @@ def _date_input() -> forms.DateInput:
 class AuditFilterForm(StyledFormMixin, forms.Form):
     person = forms.CharField(required=False, max_length=150, label="Person")
     action = forms.ChoiceField(required=False)
-    object = forms.CharField(
+    target = forms.CharField(
         required=False,
         max_length=130,
         label="Object",
@@ -40,17 +40,17 @@ class AuditFilterForm(StyledFormMixin, forms.Form):
     since = forms.DateField(required=False, label="From", widget=_date_input())
     until = forms.DateField(required=False, label="To", widget=_date_input())
 
-    def __init__(self, *args: object, project: Project | None, **kwargs: object) -> None:
+    def __init__(self, *args: Any, project: Project | None, **kwargs: Any) -> None:
         kwargs.setdefault("auto_id", "audit_%s")
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        super().__init__(*args, **kwargs)
         actions = [(name, name) for name in audit_log.known_actions(project)]
         self.fields["action"] = forms.ChoiceField(required=False, choices=[("", "All"), *actions])
-        self.order_fields(["person", "action", "object", "since", "until"])
+        self.order_fields(["person", "action", "target", "since", "until"])
         self.add_bootstrap_classes()
 
-    def clean_object(self) -> tuple[list[str], str]:
+    def clean_target(self) -> tuple[list[str], str]:
         """The model labels and the key that "batch 7", "batch" or "annotation.batch 7" says."""
-        name, _, key = self.cleaned_data["object"].strip().partition(" ")
+        name, _, key = self.cleaned_data["target"].strip().partition(" ")
         if not name:
             return [], ""
         types = audit_log.types_called(name)
@@ -62,7 +62,7 @@ class AuditFilterForm(StyledFormMixin, forms.Form):
 
     def filters(self) -> dict[str, Any]:
         cleaned = self.cleaned_data
-        types, key = cleaned["object"]
+        types, key = cleaned["target"]
         given = {name: cleaned[name] for name in ("person", "action", "since", "until")}
         return given | {"types": types, "key": key}
 

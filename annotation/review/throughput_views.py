@@ -24,6 +24,7 @@ from workspace.forms import ShownValuesForm
 from workspace.models import Project
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
+from workspace.shown_values import digest_of
 
 SHOWN_BATCHES = 25
 
@@ -42,7 +43,7 @@ class PayRateForm(ShownValuesForm):
 
     def __init__(self, *args: object, project: Project, **kwargs: object) -> None:
         values = pay.pay_values(pay.pay_rate(project))
-        kwargs["initial"] = values | {"shown": pay.digest_of(values)}
+        kwargs["initial"] = values | {"shown": digest_of(values)}
         kwargs.setdefault("auto_id", "pay_%s")
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.fields["unit"].help_text = "Only people's work counts; it is shown to managers alone."
@@ -80,14 +81,12 @@ def all_throughput(request: ProjectRequest) -> HttpResponse:
 def throughput(request: ProjectRequest, pk: int) -> HttpResponse:
     batch = access_batch(request.project, pk)
     found = read_throughput(batch, with_cost=Capability.MANAGE in request.capabilities)
-    charts = [
+    charts: list[dict[str, Any]] = [
         {
-            "unit": "day",
             "title": "Judgments a day",
             "columns": _columns(found.by_day, lambda day: date_format(day, "j M")),
         },
         {
-            "unit": "hour",
             "title": "Judgments an hour",
             "columns": _columns(found.by_hour, lambda hour: date_format(localtime(hour), "j M H:i")),
         },

@@ -60,7 +60,7 @@ PAGES = {
     "ask_again": ("post", {"manager"}, "task", {}),
     "all_throughput": ("get", {"reviewer", "manager"}, None, None),
     "throughput": ("get", {"reviewer", "manager"}, "batch", None),
-    "set_pay_rate": ("post", {"manager"}, None, {"unit": ""}),
+    "set_pay_rate": ("post", {"manager"}, None, {"unit": "week"}),
     "work_done": ("get", {"reviewer", "manager"}, None, None),
     "asked_settings": ("get", {"manager"}, None, None),
     "ask": ("post", {"annotator"}, "own", {"text": "Which of the two is meant?"}),
@@ -251,6 +251,7 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
             unanswered = status == 422 and name in (
                 "answer_question",
                 "set_checks",
+                "set_pay_rate",
                 "new_training",
                 "change_training",
             )

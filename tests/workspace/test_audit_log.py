@@ -75,9 +75,9 @@ def test_the_page_shows_filters_and_refuses_what_it_cannot_read(client, project,
     assert "2 entries found" in page and "workspace.user" in page
     assert "1 entry found" in client.get(address, {"until": "2026-11-01", "person": "ada"}).content.decode()
     assert (
-        "3 entries found" in client.get(address, {"object": f"user {ada.pk}", "action": ""}).content.decode()
+        "3 entries found" in client.get(address, {"target": f"user {ada.pk}", "action": ""}).content.decode()
     )
-    for wrong in ({"object": "teapot 1"}, {"since": "yesterday"}, {"action": "no.such"}):
+    for wrong in ({"target": "teapot 1"}, {"since": "yesterday"}, {"action": "no.such"}):
         answer = client.get(address, wrong)
         assert answer.status_code == 422 and "0 entries found" in answer.content.decode()
 
@@ -97,14 +97,14 @@ def test_the_files_have_every_row_once_and_the_export_is_recorded(client, projec
     monkeypatch.setattr(audit_log, "ROWS_PER_READ", 2)
     client.force_login(max_)
     address = reverse("workspace:audit_export", args=["kitchen"])
-    lines = content(client.get(address, {"format": "jsonl", "object": "user"})).splitlines()
+    lines = content(client.get(address, {"format": "jsonl", "target": "user"})).splitlines()
     found = [json.loads(line) for line in lines]
     assert [row["id"] for row in found if row["action"].startswith("tea.")] == [event.pk for event in trail]
     assert found[-1]["person"] == "ada" and found[-1]["time"].startswith("2026-11-02T23:00:00")
     rows = list(csv.reader(content(client.get(address, {"person": "ruth"})).splitlines()))
     assert rows[0] == list(audit_log.COLUMNS) and rows[-1][3:5] == ["ruth", "tea.pour"]
     told = AuditEvent.objects.filter(action="audit.export").order_by("pk")
-    assert [event.details["filters"] for event in told] == [{"object": "user"}, {"person": "ruth"}]
+    assert [event.details["filters"] for event in told] == [{"target": "user"}, {"person": "ruth"}]
     assert client.get(address, {"format": "xml"}).status_code == 404
 
 
