@@ -31,7 +31,7 @@ SHOWN_BATCHES = 25
 
 class PayRateForm(ShownValuesForm):
     unit = forms.ChoiceField(
-        label="Pay is", required=False, choices=[("", "not given"), *PayRate.Unit.choices], help_text="Per."
+        label="Paid per", required=False, choices=[("", "not given"), *PayRate.Unit.choices]
     )
     amount = forms.DecimalField(required=False, max_digits=12, decimal_places=4)
     currency = forms.CharField(
