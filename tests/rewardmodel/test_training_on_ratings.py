@@ -6,9 +6,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
+from annotation.content.actions import get_or_create_source
 from annotation.importing.actions import import_comparisons
 from learning.interface.record_checks import validate_row
 from learning.interface.record_schemas import RATINGS
+from policy_training.models import Policy
 from rewardmodel.actions import TooFewJudgments
 from rewardmodel.figures import ratings_sentence
 from rewardmodel.run_kinds import TRAIN
@@ -103,6 +105,33 @@ def test_a_loss_of_ratings_gets_the_points_themselves(project, criterion, max_, 
         (["long", "short"], [2.0, 3.0], "use"),
     ]
     assert len(rows) == 8 and {row["weight"] for row in rows} == {1.0}
+
+
+def test_the_api_trains_on_ratings_and_refuses_points_without_a_mark(
+    project, criterion, max_, rated, base, client
+):
+    source = get_or_create_source(actor=max_, project=project, kind="policy", name="start")
+    policy = Policy.objects.create(project=project, name="start", artifact=base, source=source)
+    client.force_login(max_)
+    asked = {"start_policy": policy.pk, "criteria": [criterion.name]}
+    url = f"/api/v1/projects/{project.slug}/reward-models/train"
+
+    def post(key, **more):
+        return client.post(
+            url, json.dumps(asked | more), content_type="application/json", headers={"Idempotency-Key": key}
+        )
+
+    refused = post("a", name="bad", points_per_grade=2.0)
+    assert refused.status_code == 400 and "points_per_grade" in refused.json()["fields"]
+    made = post("b", name="taste", ratings="use", points_per_grade=2.0)
+    assert made.status_code == 201
+    run = Run.objects.get(pk=made.json()["id"])
+    assert run.parameters["ratings"] == {"mark": "use", "points_per_grade": 2.0}
+    settings = {"objective.ranking_loss": "ordinal", "objective.center_rewards_coefficient": 0}
+    made = post("c", name="points", ratings="use", settings=settings)
+    assert made.status_code == 201, made.json()
+    run = Run.objects.get(pk=made.json()["id"])
+    assert run.config["objective"]["ranking_loss"] == "ordinal" and "ratings" in TRAIN.build_inputs(run)
 
 
 def test_the_page_of_a_model_says_how_close_it_comes_to_ratings():
