@@ -7,6 +7,14 @@ from tests.annotation.annotator.test_work_page import wait_for_another, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
+# Cards whose tools lie on their letter or outside of them.
+CROWDED = """() => [...document.querySelectorAll(".rank-card")].filter((card) => {
+  const box = (selector) => card.querySelector(selector).getBoundingClientRect();
+  const [letter, tools, edge] = [box(".response-label"), box(".rank-card-tools"), card.getBoundingClientRect()];
+  const last = [...card.querySelectorAll(".tool")].at(-1).getBoundingClientRect();
+  return (tools.left < letter.right && tools.top < letter.bottom) || tools.left < edge.left || last.right > edge.right;
+}).map((card) => card.dataset.response)"""
+
 
 @pytest.fixture
 def german_page(browser):
@@ -78,6 +86,7 @@ def test_a_ranking_is_announced_in_german(german_page, ada, make_batch, address,
     assert page.inner_text("#ranking legend") == "Um wie viel besser sind A und B als C?"
     assert page.get_attribute(".tier.is-tie", "aria-label") == "Rang 1, Gleichstand"
     assert fits(page, 320)
+    assert page.evaluate(CROWDED) == []
     page.keyboard.press("Escape")
     page.keyboard.press("q")
     wait_for_words(page, "#guided-title", "Welche ist besser, A oder B?")
