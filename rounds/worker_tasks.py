@@ -2,6 +2,7 @@
 
 import time
 
+from annotation.adjudication.more_annotators import apply_one_more_rules
 from annotation.content.waiting_groups import group_waiting_prompts
 from annotation.datasets.freezing import FREEZE
 from annotation.exporting.pushing import PUSH as PUSH_DATASET
@@ -55,7 +56,8 @@ def housekeeping() -> None:
 
 
 def periodic_tasks() -> bool:
-    """Sweep lapsed leases, advance rounds, start what is scheduled, measure what has grown, prepare tasks that come
+    """Sweep lapsed leases, advance rounds, start what is scheduled, measure what has grown, ask one more annotator
+    where they disagree, prepare tasks that come
     again, tell of events, group prompts that wait.
 
     True while something moved.
@@ -65,9 +67,10 @@ def periodic_tasks() -> bool:
     # After the rounds: one that has just ended makes room for what waits for it.
     fired = fire_due_schedules()
     queued = queue_due_measurements()
+    asked = apply_one_more_rules()
     prepare_repeats()
     publish_events()
     deliver_in_background()
     grouped = group_waiting_prompts()
     housekeeping()
-    return bool(swept or moved or fired or queued or grouped)
+    return bool(swept or moved or fired or queued or asked or grouped)

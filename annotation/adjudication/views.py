@@ -25,7 +25,7 @@ from annotation.adjudication.actions import (
 )
 from annotation.adjudication.forms import DecisionForm
 from annotation.adjudication.listing import answers_to_decide, count_kinds, orders_said, undecided_tasks
-from annotation.adjudication.more_annotators import ask_one_more
+from annotation.adjudication.more_annotators import ask_one_more, current_rule, set_one_more_rule
 from annotation.models import DisagreementKind, Judgment, ReturnedJudgment, Task
 from annotation.preferences.marks import show_marks
 from annotation.preferences.scale import labels_to_responses, marks_by_label, tiers_to_labels
@@ -96,6 +96,7 @@ def _context(request: ProjectRequest) -> dict[str, Any]:
         "criterion": next((one for one in measured if one.name == asked), measured[0] if measured else None),
         "kinds": count_kinds(request.project),
         "most_people": MAX_OVERLAP,
+        "rule": current_rule(request.project),
         "usual_most": min(MAX_OVERLAP, request.project.overlap + 2),
     }
 
@@ -235,6 +236,27 @@ def one_more(request: ProjectRequest) -> HttpResponse:
             )
     address = reverse("annotation:disagreements", args=[request.project.slug])
     return redirect(f"{address}?{urlencode({'criterion': criterion.name})}")
+
+
+@require_POST
+@project_view(Capability.MANAGE)
+def one_more_rule(request: ProjectRequest) -> HttpResponse:
+    """Ask one more after each measurement, or no more."""
+    try:
+        most, expected = (int(request.POST.get(name) or 0) for name in ("most", "expected"))
+    except ValueError:
+        most, expected = -1, None
+    perform_action(
+        request,
+        set_one_more_rule,
+        project=request.project,
+        most=most,
+        expected=expected,
+        done=f"After each measurement one more annotator is asked where they disagree, up to {most} people a task."
+        if most
+        else "Nobody is asked by itself any more.",
+    )
+    return redirect("annotation:disagreements", slug=request.project.slug)
 
 
 @require_POST

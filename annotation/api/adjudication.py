@@ -20,7 +20,7 @@ from annotation.adjudication.actions import (
     return_judgment,
 )
 from annotation.adjudication.listing import answers_to_decide
-from annotation.adjudication.more_annotators import ask_one_more
+from annotation.adjudication.more_annotators import ask_one_more, current_rule, set_one_more_rule
 from annotation.api.quality import OneTaskQualitySerializer
 from annotation.models import Adjudication, DisagreementKind, Judgment, ReturnedJudgment, Task
 from annotation.preferences.scale import labels_to_responses, tiers_to_labels
@@ -146,6 +146,19 @@ class MorePeopleAskedSerializer(serializers.Serializer[Any]):
     tasks = serializers.IntegerField()
 
 
+class NewOneMoreRule(Body):
+    most = serializers.IntegerField(
+        min_value=0, max_value=MAX_OVERLAP, help_text="People a task at most; 0: off."
+    )
+    expected_most = serializers.IntegerField(
+        min_value=0, max_value=MAX_OVERLAP, required=False, help_text="Refused when it is another by now."
+    )
+
+
+class OneMoreRuleSerializer(serializers.Serializer[Any]):
+    most = serializers.IntegerField(help_text="People a task at most; 0: off.")
+
+
 class Decisions(ProjectApiView):
     @operation(Capability.REVIEW, lists=DecisionSerializer, query=DecisionQuery)
     def get(self, request: Request) -> QuerySet[Adjudication]:
@@ -237,3 +250,17 @@ class OneMore(ProjectApiView):
                 actor=self.actor, project=self.project, criterion=criterion, most=data["most"]
             )
         }
+
+
+class OneMoreByItself(ProjectApiView):
+    @operation(Capability.MANAGE, answers=OneMoreRuleSerializer)
+    def get(self, request: Request) -> dict[str, int]:
+        """Up to how many people a task are asked after each measurement."""
+        return {"most": current_rule(self.project)}
+
+    @operation(Capability.MANAGE, body=NewOneMoreRule, answers=OneMoreRuleSerializer)
+    def put(self, request: Request, data: dict[str, Any]) -> dict[str, int]:
+        """Ask one more annotator where they disagree, after each measurement."""
+        expected = data.get("expected_most")
+        most = set_one_more_rule(actor=self.actor, project=self.project, most=data["most"], expected=expected)
+        return {"most": most}

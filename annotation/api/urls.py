@@ -62,6 +62,7 @@ project_urlpatterns = [
     path("queue/leases", queue.Leases.as_view()),
     path("queue/leases/<int:pk>/release", queue.ReleaseLease.as_view()),
     path("queue/stuck-tasks", queue.StuckTasks.as_view()),
+    path("quality/one-more-rule", adjudication.OneMoreByItself.as_view()),
     path("claim", assignments.ClaimTask.as_view()),
     path("assignments", assignments.Assignments.as_view()),
     path("assignments/<uuid:public_id>", assignments.OneAssignment.as_view()),

@@ -3,6 +3,7 @@
 from annotation.models.adjudication import (
     Adjudication,
     DisagreementKind,
+    OneMoreRule,
     ReturnedJudgment,
     standing_decisions,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "DisagreementKind",
     "ToAcknowledge",
     "MemberTag",
+    "OneMoreRule",
     "DayCount",
     "DailyLimit",
     "BatchAudience",

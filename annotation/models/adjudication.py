@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from annotation.models.judgments import Judgment
 from annotation.models.tasks import Task
+from workspace.models import MAX_OVERLAP, Project
 
 
 class DisagreementKind(models.TextChoices):
@@ -64,4 +65,26 @@ class ReturnedJudgment(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=~Q(remark=""), name="returned_judgment_remark_not_empty"),
+        ]
+
+
+class OneMoreRule(models.Model):
+    """After each measurement one more annotator is asked where annotators disagree. A project without one: nobody is
+    asked but by a manager.
+    """
+
+    project = models.OneToOneField(
+        Project, on_delete=models.CASCADE, primary_key=True, related_name="one_more_rule"
+    )
+    most = models.PositiveSmallIntegerField(help_text="People a task at most.")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    # Of one measurement it asks once.
+    applied_report = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(most__gte=2, most__lte=MAX_OVERLAP), name="one_more_rule_2_to_50"
+            ),
         ]

@@ -168,6 +168,8 @@ TABLE = [
     row("GET", f"{P}/quality/tasks?undecided=true", REVIEWERS),
     row("GET", f"{P}/quality/leaderboard", MANAGERS),
     row("POST", f"{P}/quality/ask-one-more", MANAGERS, {"most": 3}, 200),
+    row("GET", f"{P}/quality/one-more-rule", MANAGERS),
+    row("PUT", f"{P}/quality/one-more-rule", MANAGERS, {"most": 3}, 200),
     row("GET", f"{P}/tasks/{{decided}}/decision", REVIEWERS),
     row("POST", f"{P}/tasks/{{decided}}/decision", REVIEWERS, ORDER | {"kind": "slip"}),
     row("GET", f"{P}/decisions", REVIEWERS),

@@ -103,6 +103,7 @@ PAGES = {
                 "require_training",
                 "measure_again",
                 "ask_one_more",
+                "one_more_rule",
                 "leaderboard",
                 "preview_guideline",
             )

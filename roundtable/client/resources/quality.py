@@ -41,6 +41,15 @@ class MorePeopleRequest(TypedDict):
     most: int
 
 
+class NewOneMoreRuleRequest(TypedDict):
+    most: int
+    expected_most: NotRequired[int]
+
+
+class OneMoreRule(TypedDict):
+    most: int
+
+
 class Quality(TypedDict):
     id: int
     judgments: int
@@ -143,6 +152,37 @@ class QualityResource(Resource):
             self.perform(
                 Operation("post_quality_measure", "POST", "/projects/{slug}/quality/measure", answer="json"),
                 {},
+            ),
+        )
+
+    def one_more_rule(self) -> OneMoreRule:
+        """Up to how many people a task are asked after each measurement."""
+        return cast(
+            OneMoreRule,
+            self.perform(
+                Operation(
+                    "get_quality_one_more_rule",
+                    "GET",
+                    "/projects/{slug}/quality/one-more-rule",
+                    answer="json",
+                ),
+                {},
+            ),
+        )
+
+    def put_one_more_rule(self, **body: Unpack[NewOneMoreRuleRequest]) -> OneMoreRule:
+        """Ask one more annotator where they disagree, after each measurement."""
+        return cast(
+            OneMoreRule,
+            self.perform(
+                Operation(
+                    "put_quality_one_more_rule",
+                    "PUT",
+                    "/projects/{slug}/quality/one-more-rule",
+                    answer="json",
+                ),
+                {},
+                body=body,
             ),
         )
 

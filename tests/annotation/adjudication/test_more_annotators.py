@@ -4,7 +4,12 @@ import pytest
 from django.core.management import call_command
 from django.urls import reverse
 
-from annotation.adjudication.more_annotators import ask_one_more
+from annotation.adjudication.more_annotators import (
+    apply_one_more_rules,
+    ask_one_more,
+    current_rule,
+    set_one_more_rule,
+)
 from annotation.batches.actions import close_batch
 from annotation.errors import InvalidBatch
 from annotation.models import Task
@@ -85,3 +90,33 @@ def test_the_command_asks_as_the_button_does(project, max_, judged, capsys):  # 
     for asked in (2, 0):
         call_command("ask_one_more", project.slug, "--most", "3")
         assert f"asked for {asked} tasks" in capsys.readouterr().out
+
+
+def test_a_rule_asks_once_of_each_measurement(project, max_, ada, judged):  # noqa: F811
+    batch, tasks, *_ = judged
+    assert apply_one_more_rules() == 0
+    call_command("ask_one_more", project.slug, "--most", "3", "--always")
+    assert apply_one_more_rules() == 0  # nothing is measured
+    measure_project(actor=max_, project=project)
+    assert apply_one_more_rules() == 2 and apply_one_more_rules() == 0
+    assert required(batch)[:6] == [2, 2, 2, 2, 3, 3]
+    judge_all(max_, batch, [(task, ada, FIRST, [1]) for task in tasks[4:6]])
+    measure_project(actor=max_, project=project)
+    assert apply_one_more_rules() == 0  # they are at three
+    set_one_more_rule(actor=max_, project=project, most=4)
+    assert apply_one_more_rules() > 0
+    call_command("ask_one_more", project.slug, "--never")
+    assert current_rule(project) == 0
+    assert AuditEvent.objects.filter(action="project.set_one_more_rule").count() == 3
+
+
+def test_the_rule_of_somebody_else_is_not_overwritten(client, project, max_):
+    client.force_login(max_)
+    at = reverse("annotation:one_more_rule", args=[project.slug])
+    assert "up to 3 people" in client.post(at, {"most": "3", "expected": "0"}, follow=True).content.decode()
+    assert "is 3 now" in client.post(at, {"most": "5", "expected": "0"}, follow=True).content.decode()
+    assert "2 to 50" in client.post(at, {"most": "1", "expected": "3"}, follow=True).content.decode()
+    assert "2 to 50" in client.post(at, {"most": "x", "expected": "3"}, follow=True).content.decode()
+    assert current_rule(project) == 3
+    client.post(at, {"most": "", "expected": "3"})
+    assert current_rule(project) == 0
