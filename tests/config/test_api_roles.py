@@ -165,7 +165,7 @@ TABLE = [
     row("GET", f"{P}/quality", REVIEWERS),
     row("POST", f"{P}/quality/measure", MANAGERS),
     row("GET", f"{P}/quality/annotators", REVIEWERS),
-    row("GET", f"{P}/quality/tasks?undecided=true", REVIEWERS),
+    row("GET", f"{P}/quality/tasks", REVIEWERS),
     row("GET", f"{P}/quality/leaderboard", MANAGERS),
     row("POST", f"{P}/quality/ask-one-more", MANAGERS, {"most": 3}, 200),
     row("GET", f"{P}/quality/one-more-rule", MANAGERS),
