@@ -44,9 +44,12 @@ def rated_comparisons(judgments: Iterable[JudgmentRow], choice: RatingChoice) ->
         answer = json.dumps([response["text"], response.get("turns")], sort_keys=True)
         prompt = json.dumps(judgment["prompt"], sort_keys=True)
         key = (judgment["annotator"], judgment["annotator_kind"], judgment["criterion"], prompt)
-        groups.setdefault(key, {})[answer] = (judgment, score)
-    for rated in groups.values():
-        for together in _divided(list(rated.values())):
+        rated = groups.setdefault(key, {})
+        # Rows come in the order of tasks, which is not that of time.
+        if answer not in rated or judgment["created_at"] >= rated[answer][0]["created_at"]:
+            rated[answer] = (judgment, score)
+    for of_one_prompt in groups.values():
+        for together in _divided(list(of_one_prompt.values())):
             if len(together) > 1:
                 yield _comparison(together, choice.points_per_grade)
 
