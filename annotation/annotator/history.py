@@ -1,7 +1,4 @@
-"""What somebody has judged: their own judgments with search and filters, each open to be changed, and their days.
-
-A batch is called by what it asks and since when: its name may say whose answers it compares.
-"""
+"""What somebody has judged: their own judgments with search and filters, each open to be changed, and their days."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -12,12 +9,12 @@ from django.db.models import Q, QuerySet, Sum
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET
 
 from annotation.annotator.progress import annotator_progress, duration_words, time_worked
+from annotation.batches.naming import batch_words
 from annotation.models import Assignment, Batch, Judgment, WorkCount
 from annotation.models.said_in_turns import SaidInTurns
 from annotation.preferences.scale import tiers_to_labels
@@ -94,11 +91,6 @@ def _batch_filter(actor: User, project: Project) -> Filter:
     batches = Batch.objects.filter(project=project, visible=True, pk__in=own).select_related("criterion")
     choices = [(str(batch.pk), batch_words(batch)) for batch in batches.order_by("-pk")[:MAX_BATCHES]]
     return field_filter("batch", "Batch", choices, lookup="task__batch")
-
-
-def batch_words(batch: Batch) -> str:
-    since = date_format(timezone.localtime(batch.created_at), "j M Y")
-    return f"{batch.criterion.name}, {batch.get_kind_display().lower()}, since {since} (no. {batch.pk})"
 
 
 def _since_filter(project: Project) -> Filter:
