@@ -1,11 +1,12 @@
 """What somebody has judged: their own judgments with search and filters, each open to be changed, and their days."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -15,19 +16,20 @@ from django.views.decorators.http import require_GET
 
 from annotation.annotator.progress import annotator_progress, duration_words, time_worked
 from annotation.batches.naming import batch_words
-from annotation.models import Assignment, Batch, Judgment, WorkCount
+from annotation.models import Assignment, Batch, Judgment, Task, WorkCount
 from annotation.models.said_in_turns import SaidInTurns
 from annotation.preferences.scale import tiers_to_labels
 from annotation.rendering.flags import flag_labels, flags_filter
 from annotation.rendering.judgments import describe_judgment
 from annotation.rendering.markdown import excerpt
-from workspace.lists import Filter, field_filter, read_list
+from workspace.lists import Filter, read_list
 from workspace.models import Project, User
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
 
 SHOWN_DAYS = 14
 MAX_BATCHES = 200  # among which one can choose, the newest
+COPIES = (Task.Purpose.GOLD, Task.Purpose.REPEAT, Task.Purpose.PRACTICE)
 SINCE = (("1", "Today"), ("7", "The last 7 days"), ("30", "The last 30 days"))
 
 
@@ -66,12 +68,13 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 
 def own_judgments(actor: User, project: Project) -> QuerySet[Any]:
-    """What the actor holds now, of batches that can be seen."""
+    """What the actor holds now, of batches that can be seen. Of a training its own page tells."""
     return (
         Judgment.objects.current()
         .in_visible_batches()
         .of_project(project)
         .filter(annotator=actor)
+        .exclude(task__purpose=Task.Purpose.PRACTICE)
         .select_related("assignment", "task__prompt", "task__batch__criterion")
     )
 
@@ -87,10 +90,37 @@ def search_own(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
 
 
 def _batch_filter(actor: User, project: Project) -> Filter:
+    """A copy is found under its original's batch: that of the gold tasks would tell which ones they are."""
     own = WorkCount.objects.filter(annotator_id=actor.pk).values("batch")
-    batches = Batch.objects.filter(project=project, visible=True, pk__in=own).select_related("criterion")
-    choices = [(str(batch.pk), batch_words(batch)) for batch in batches.order_by("-pk")[:MAX_BATCHES]]
-    return field_filter("batch", "Batch", choices, lookup="task__batch")
+    copied = Task.objects.filter(
+        batch__project=project, purpose=Task.Purpose.GOLD, copy_of__isnull=False, judgments__annotator=actor
+    ).values("copy_of__batch")
+    usual = Task.objects.filter(batch=OuterRef("pk")).exclude(purpose__in=COPIES)
+    batches = Batch.objects.filter(
+        Q(pk__in=own) | Q(pk__in=copied), Exists(usual), project=project, visible=True
+    ).select_related("criterion")
+    return Filter(
+        name="batch",
+        label="Batch",
+        choices=[(str(batch.pk), batch_words(batch)) for batch in batches.order_by("-pk")[:MAX_BATCHES]],
+        apply=lambda rows, key: rows.filter(
+            Q(task__copy_of__isnull=True, task__batch=key) | Q(task__copy_of__batch=key)
+        ),
+    )
+
+
+def changeable_rows(judgments: Sequence[Judgment]) -> list[bool]:
+    """Which of these, newest first, can be changed. The batch of gold tasks is open when others were closed long ago:
+    a gold one is changed no longer than the one that was judged before it, or where it is the oldest, after it.
+    """
+    found: list[bool] = []
+    usual = [judgment for judgment in judgments if judgment.task.purpose != Task.Purpose.GOLD]
+    for judgment in judgments:
+        of = [judgment]
+        if usual and judgment.task.purpose == Task.Purpose.GOLD:
+            of.append(next((other for other in usual if other.pk < judgment.pk), usual[-1]))
+        found.append(all(one.task.batch.state == Batch.State.OPEN for one in of))
+    return found
 
 
 def _since_filter(project: Project) -> Filter:
@@ -128,9 +158,9 @@ def own_history(request: ProjectRequest) -> HttpResponse:
                 tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths
             ),
             "flags": [labels.get(flag, flag) for flag in judgment.flags],
-            "changeable": judgment.task.batch.state == Batch.State.OPEN,
+            "changeable": changeable,
         }
-        for judgment in listing.rows
+        for judgment, changeable in zip(listing.rows, changeable_rows(listing.rows), strict=True)
     ]
     days = own_days(actor, project)
     context = {
