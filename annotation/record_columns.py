@@ -47,13 +47,14 @@ def judgment_tables(
 
     What is submitted while the rows are read is left out, so that a chain is never seen half.
     """
+    # Before the newest judgment is looked up: a decision that is made in between is not taken, and the judgments are.
+    decided = _Decided(project, purposes) if decisions else None
     newest = Judgment.objects.of_project(project).aggregate(newest=Max("pk"))["newest"]
     if newest is None:
         return
     known = Judgment.objects.known().filter(pk__lte=newest)
     if annotator_kinds is not None:
         known = known.of_annotator_kinds(*annotator_kinds)
-    decided = _Decided(project, purposes) if decisions else None
     wanted = [*purposes, Task.Purpose.ADJUDICATION] if decisions else purposes
     for batch in selected_batches(project, [criterion] if criterion is not None else criteria, batches):
         tasks = Task.objects.filter(batch=batch, purpose__in=wanted)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from annotation.datasets.supply import TRAINING_PURPOSES
+from annotation.importing.usage import mark_judgments_used
 from annotation.preferences.rated_comparisons import counts
 from annotation.record_columns import judgment_rows
 from learning.interface.record_rows import DemonstrationRow
@@ -16,10 +17,13 @@ from learning.interface.vocabulary import PERSON
 from workspace.errors import ActionError
 from workspace.models import Project
 
+# Whose ratings count.
+_SELECTION: dict[str, Any] = {"purposes": TRAINING_PURPOSES, "annotator_kinds": (PERSON,)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class RatedAnswers:
-    """Those whose mean of this mark, over the people who gave it, is at least so many points."""
+    """Those whose mean of this mark, over all ratings that count, is at least so many points."""
 
     mark: str
     at_least: float
@@ -63,7 +67,12 @@ def require_rated_answers(project: Project, asked: RatedAnswers) -> list[Demonst
 
 
 def _judgments(project: Project) -> Iterator[Mapping[str, Any]]:
-    return judgment_rows(project, purposes=TRAINING_PURPOSES, annotator_kinds=(PERSON,))
+    return judgment_rows(project, **_SELECTION)
+
+
+def mark_ratings_used(project: Project, used_for: str) -> None:
+    """The imports that the rated rows come from can no longer be taken back."""
+    mark_judgments_used(project, used_for, **_SELECTION)
 
 
 def _sums(project: Project, mark: str) -> dict[str, tuple[float, int]]:

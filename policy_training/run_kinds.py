@@ -11,7 +11,7 @@ from learning.interface.record_files import read_records
 from learning.interface.record_schemas import DEMONSTRATIONS, DRAWS, PROMPTS, SAMPLED_RESPONSES, TEXTS
 from policy_training.mixing import require_training_texts
 from policy_training.models import Policy, PolicyEvaluation
-from policy_training.rated_answers import RatedAnswers, require_rated_answers
+from policy_training.rated_answers import RatedAnswers, mark_ratings_used, require_rated_answers
 from policy_training.registry import add_policy
 from policy_training.sampled_tasks import save_sampled_tasks
 from policy_training.training.config import EvaluateConfig, LanguageModelConfig, PPOConfig, SampleConfig
@@ -51,6 +51,7 @@ def _sft_inputs(run: Run) -> Mapping[str, Any]:
 
 def _with_rated(run: Run, asked: RatedAnswers) -> Mapping[str, Any]:
     """Demonstrations, where there are any, and the answers that were rated well."""
+    mark_ratings_used(run.project, f"run {run.pk}")
     rated = require_rated_answers(run.project, asked)
     mark_demonstrations_used(run.project, f"run {run.pk}")
     return {"demonstrations": ([*demonstration_rows(run.project), *rated], DEMONSTRATIONS)}

@@ -1,5 +1,6 @@
 """What `train_reward_model`, the form and the API ask for: the judgments, frozen now or earlier, and where to start."""
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -54,7 +55,7 @@ def start_training(
     Raises ActionError, NoJudgments, TooFewJudgments, BadRunConfig.
     """
     config = reward_model_config(preset, assignments)
-    if points_per_grade is not None and not (ratings and points_per_grade > 0):
+    if points_per_grade is not None and not (ratings and 0 < points_per_grade < math.inf):
         raise ActionError(
             "Points per grade are a number above 0, and belong to ratings: name the mark too.",
             code="bad_option",

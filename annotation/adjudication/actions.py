@@ -120,6 +120,10 @@ def _require_answerable(actor: User, judgment: Judgment, task: Task) -> None:
     """Its author can see the remark and change the judgment."""
     if judgment.annotator_id == actor.pk:
         raise InvalidDecision("This judgment is your own: change it on your own page.")
+    if not task.uses_slots:
+        raise InvalidDecision(
+            "This task is one of a training or a check: nobody is asked to look at it again."
+        )
     if judgment.from_import_id is not None or judgment.annotator.kind != User.Kind.PERSON:
         raise InvalidDecision("It comes from a file or a machine: nobody is there to read a remark.")
     is_member = task.batch.project.memberships.filter(user=judgment.annotator_id).exists()

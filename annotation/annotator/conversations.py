@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotation.annotator.json_api import json_endpoint, parse_json_body
 from annotation.annotator.pages import work_page_context
+from annotation.batches.naming import batch_words
 from annotation.conversation import actions
 from annotation.conversation.access import access_conversation, access_live_batch
 from annotation.conversation.actions import (
@@ -37,7 +38,8 @@ LABELS = ("A", "B")
 @never_cache
 @project_view(Capability.ANNOTATE)
 def conversations(request: ProjectRequest) -> HttpResponse:
-    context = {"project": request.project, "rows": open_batches_for(request.user, request.project)}
+    rows, refused = open_batches_for(request.user, request.project)
+    context = {"project": request.project, "rows": rows, "refused": refused}
     return render(request, "annotation/annotator/conversations.html", context)
 
 
@@ -59,7 +61,9 @@ def start(request: ProjectRequest, pk: int) -> HttpResponse:
 def conversation(request: ProjectRequest, public_id: UUID) -> HttpResponse:
     found = access_conversation(request.user, request.project, public_id)
     context = work_page_context(request.user, request.project, None)
-    context |= {"conversation": found, "live": found.live, "question": found.live.batch.criterion.question}
+    batch = found.live.batch
+    context |= {"conversation": found, "live": found.live, "question": batch.criterion.question}
+    context["words"] = batch_words(batch)
     return render(request, "annotation/annotator/live.html", context)
 
 

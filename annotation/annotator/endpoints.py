@@ -74,7 +74,7 @@ def _next_task(request: ProjectRequest, data: dict[str, Any]) -> dict[str, Any]:
             "paused": limited.message if isinstance(limited, MemberPaused) else "",
             "day_done": limited.message if isinstance(limited, DailyLimitReached) else "",
             "trainings": trainings,
-            "waits_for_training": any(row["is_failed"] for row in trainings),
+            "waits_for_training": any(row["is_failed"] or row["is_waiting"] for row in trainings),
             "quotas_done": 0 if limited else own_quotas_done(request.user, project),
         }
         html = render_to_string("annotation/annotator/no_tasks.html", context)

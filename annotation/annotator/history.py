@@ -1,47 +1,41 @@
-"""What somebody has judged: their own judgments with search and filters, each open to be changed, and their days.
+"""What somebody has judged: their own judgments with search and filters, each open to be changed, and their days."""
 
-A batch is called by what it asks and since when: its name may say whose answers it compares.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET
 
 from annotation.annotator.progress import annotator_progress, duration_words, time_worked
-from annotation.models import Assignment, Batch, Judgment, WorkCount
+from annotation.batches.naming import batch_words
+from annotation.models import Assignment, Batch, Judgment, Task, WorkCount
 from annotation.models.said_in_turns import SaidInTurns
 from annotation.preferences.scale import tiers_to_labels
 from annotation.rendering.flags import flag_labels, flags_filter
 from annotation.rendering.judgments import describe_judgment
 from annotation.rendering.markdown import excerpt
-from workspace.lists import Filter, field_filter, read_list
+from workspace.lists import Filter, read_list
 from workspace.models import Project, User
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
 
 SHOWN_DAYS = 14
 MAX_BATCHES = 200  # among which one can choose, the newest
+COPIES = (Task.Purpose.GOLD, Task.Purpose.REPEAT, Task.Purpose.PRACTICE)
 SINCE = (
     ("1", gettext_noop("Today")),
     ("7", gettext_noop("The last 7 days")),
     ("30", gettext_noop("The last 30 days")),
 )
-KIND_WORDS = {
-    Batch.Kind.PAIRWISE: gettext_noop("pairwise"),
-    Batch.Kind.RANKING: gettext_noop("ranking"),
-    Batch.Kind.RATING: gettext_noop("rating"),
-}
 
 
 @dataclass(frozen=True)
@@ -79,12 +73,13 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 
 def own_judgments(actor: User, project: Project) -> QuerySet[Any]:
-    """What the actor holds now, of batches that can be seen."""
+    """What the actor holds now, of batches that can be seen. Of a training its own page tells."""
     return (
         Judgment.objects.current()
         .in_visible_batches()
         .of_project(project)
         .filter(annotator=actor)
+        .exclude(task__purpose=Task.Purpose.PRACTICE)
         .select_related("assignment", "task__prompt", "task__batch__criterion")
     )
 
@@ -100,19 +95,37 @@ def search_own(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
 
 
 def _batch_filter(actor: User, project: Project) -> Filter:
+    """A copy is found under its original's batch: that of the gold tasks would tell which ones they are."""
     own = WorkCount.objects.filter(annotator_id=actor.pk).values("batch")
-    batches = Batch.objects.filter(project=project, visible=True, pk__in=own).select_related("criterion")
-    choices = [(str(batch.pk), batch_words(batch)) for batch in batches.order_by("-pk")[:MAX_BATCHES]]
-    return field_filter("batch", gettext("Batch"), choices, lookup="task__batch")
+    copied = Task.objects.filter(
+        batch__project=project, purpose=Task.Purpose.GOLD, copy_of__isnull=False, judgments__annotator=actor
+    ).values("copy_of__batch")
+    usual = Task.objects.filter(batch=OuterRef("pk")).exclude(purpose__in=COPIES)
+    batches = Batch.objects.filter(
+        Q(pk__in=own) | Q(pk__in=copied), Exists(usual), project=project, visible=True
+    ).select_related("criterion")
+    return Filter(
+        name="batch",
+        label=gettext("Batch"),
+        choices=[(str(batch.pk), batch_words(batch)) for batch in batches.order_by("-pk")[:MAX_BATCHES]],
+        apply=lambda rows, key: rows.filter(
+            Q(task__copy_of__isnull=True, task__batch=key) | Q(task__copy_of__batch=key)
+        ),
+    )
 
 
-def batch_words(batch: Batch) -> str:
-    return gettext("%(criterion)s, %(kind)s, since %(date)s (no. %(number)d)") % {
-        "criterion": batch.criterion.name,
-        "kind": gettext(KIND_WORDS[Batch.Kind(batch.kind)]),
-        "date": date_format(timezone.localtime(batch.created_at), gettext("j M Y")),
-        "number": batch.pk,
-    }
+def changeable_rows(judgments: Sequence[Judgment]) -> list[bool]:
+    """Which of these, newest first, can be changed. The batch of gold tasks is open when others were closed long ago:
+    a gold one is changed no longer than the one that was judged before it, or where it is the oldest, after it.
+    """
+    found: list[bool] = []
+    usual = [judgment for judgment in judgments if judgment.task.purpose != Task.Purpose.GOLD]
+    for judgment in judgments:
+        of = [judgment]
+        if usual and judgment.task.purpose == Task.Purpose.GOLD:
+            of.append(next((other for other in usual if other.pk < judgment.pk), usual[-1]))
+        found.append(all(one.task.batch.state == Batch.State.OPEN for one in of))
+    return found
 
 
 def _since_filter(project: Project) -> Filter:
@@ -150,9 +163,9 @@ def own_history(request: ProjectRequest) -> HttpResponse:
                 tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths
             ),
             "flags": [labels.get(flag, flag) for flag in judgment.flags],
-            "changeable": judgment.task.batch.state == Batch.State.OPEN,
+            "changeable": changeable,
         }
-        for judgment in listing.rows
+        for judgment, changeable in zip(listing.rows, changeable_rows(listing.rows), strict=True)
     ]
     days = own_days(actor, project)
     context = {

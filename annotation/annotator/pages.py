@@ -25,7 +25,8 @@ from annotation.adjudication.actions import MAX_REMARK_CHARACTERS, open_returns
 from annotation.annotator.presenter import PAGE_VERSION, browser_storage_key, guideline_content
 from annotation.annotator.progress import annotator_progress, recent_judgments, time_worked
 from annotation.annotator.shortcuts import SHORTCUT_GROUPS, key_caps, shortcut_table
-from annotation.models import Assignment, Batch, LiveBatch
+from annotation.conversation.actions import open_batches_for
+from annotation.models import Assignment, Batch
 from annotation.preferences.scale import tiers_to_labels
 from annotation.qualification.actions import begin_try
 from annotation.qualification.feedback import own_answers, own_trainings
@@ -113,9 +114,7 @@ def overview(request: ProjectRequest) -> HttpResponse:
             for returned in open_returns(request.user, project)[:RETURNED_SHOWN]
         ],
         "most_remark": MAX_REMARK_CHARACTERS,
-        "has_conversations": LiveBatch.objects.filter(
-            batch__project=project, batch__visible=True, batch__state=Batch.State.OPEN
-        ).exists(),
+        "has_conversations": any(open_batches_for(request.user, project)),
         "keys": key_caps(),
         "worked": time_worked(request.user, project),
         "guideline": guideline_content(project)["html"],

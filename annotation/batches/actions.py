@@ -208,12 +208,10 @@ def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Ba
     if not batch.tasks.exists():
         raise InvalidBatch(f"The batch “{batch.name}” has no tasks to hand out.", code="batch_empty")
     settings = batch.project.question_settings.latest_version()
-    # What an import brings is judged already.
-    if (
-        batch.visible
-        and batch.kind == Batch.Kind.RATING
-        and not (settings and settings.asks.marks_of(1, batch.criterion.name))
-    ):
+    # What an import of comparisons brings is judged already.
+    is_judged = batch.from_import is not None and batch.from_import.kind == Import.Kind.COMPARISONS
+    is_asked = settings is not None and settings.asks.marks_of(1, batch.criterion.name)
+    if batch.visible and batch.kind == Batch.Kind.RATING and not (is_judged or is_asked):
         raise InvalidBatch(
             f"A rating is made of marks, and this project asks none of an answer alone on {batch.criterion.name}: say "
             "which under Settings, What else is asked (or manage.py ask).",

@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext
 
 from annotation.batches.actions import NewTask, add_tasks
+from annotation.batches.naming import batch_words
 from annotation.batches.progress import batch_progress
 from annotation.content.actions import NewResponse, add_prompts, add_responses
 from annotation.conversation.generation import AnswerProgress, AnswerRequest, generator
@@ -32,6 +33,7 @@ from annotation.models import (
     Task,
     TurnAnswer,
 )
+from annotation.queue.offers import offered_batches, require_offered
 from annotation.queue.search import current_versions, lock_member
 from annotation.text import clean_text
 from workspace.actions import record_audit
@@ -52,32 +54,38 @@ class SeenTurn:
 
 @write_transaction
 def start_conversation(*, actor: User, live: LiveBatch) -> Conversation:
-    """The actor's open conversation of the batch, or a new one. Raises BatchNotOpen, MemberPaused, NotAMember."""
+    """The actor's open conversation of the batch, or a new one.
+
+    Raises BatchNotOpen, MemberPaused, NotAMember, DailyLimitReached, AcknowledgementNeeded.
+    """
     project = live.batch.project
     lock_member(actor, project, takes_task=True)
     if found := Conversation.objects.filter(live=live, annotator=actor, ended_at__isnull=True).first():
         return found
-    _require_open(live)
+    _require_open(actor, live)
     conversation = Conversation.objects.create(live=live, annotator=actor)
     record_audit(actor=actor, action="conversation.start", project=project, target=conversation)
     return conversation
 
 
-def _require_open(live: LiveBatch) -> None:
-    batch = Batch.objects.get(pk=live.batch_id)
+def _require_open(actor: User, live: LiveBatch) -> None:
+    """That the batch takes another turn, and of this person. Asked under the lock on the member."""
+    batch = Batch.objects.select_related("criterion", "project").get(pk=live.batch_id)
+    words = {"batch": batch_words(batch)}
     if batch.state != Batch.State.OPEN:
-        raise BatchNotOpen(f"The batch “{batch.name}” is closed: its conversations have ended.")
+        raise BatchNotOpen(gettext("“%(batch)s” is closed: its conversations have ended.") % words)
     # The lock on the person does not keep others from the last place: the quota may be passed by who is at work.
     if (batch.quota or 0) <= Task.objects.filter(batch=batch, counted_judgments__gt=0).count():
-        raise BatchNotOpen(f"“{batch.name}” has all the judgments it asks for. Thank you.")
+        raise BatchNotOpen(gettext("“%(batch)s” has all the judgments it asks for. Thank you.") % words)
+    require_offered(actor, batch)
 
 
 @write_transaction
 def send_message(*, actor: User, conversation: Conversation, text: str, number: int) -> ConversationTurn:
     """The person's message as turn `number`. The same again is the turn that is there.
 
-    Raises InvalidText, BatchNotOpen, MemberPaused, ConversationRefused for a conversation that is over, and
-    ConversationChanged when it went on in another window.
+    Raises InvalidText, BatchNotOpen, MemberPaused, DailyLimitReached, AcknowledgementNeeded, ConversationRefused for a
+    conversation that is over, and ConversationChanged when it went on in another window.
     """
     live = conversation.live
     text = clean_text(text, "Your message").strip()
@@ -103,7 +111,7 @@ def send_message(*, actor: User, conversation: Conversation, text: str, number: 
         raise ConversationRefused(
             gettext("A conversation has at most %(n)d turns: begin another one.") % {"n": live.max_turns}
         )
-    _require_open(live)
+    _require_open(actor, live)
     turn = ConversationTurn.objects.create(
         conversation=conversation, number=number, message=text, shown_first=secrets.randbelow(2)
     )
@@ -365,17 +373,25 @@ def end_conversation(*, actor: User, conversation: Conversation) -> None:
             transaction.on_commit(partial(generator().cancel, request))
 
 
-def open_batches_for(actor: User, project: Project) -> list[dict[str, Any]]:
-    """The live batches in which the actor can talk, with their own open conversation and how many they have had."""
+def open_batches_for(actor: User, project: Project) -> tuple[list[dict[str, Any]], str]:
+    """The live batches in which the actor can talk, with their own open conversation and how many they have had; and
+    what keeps them from all new work at present. A turn that is open can be finished all the same.
+    """
+    batches = LiveBatch.objects.filter(batch__in=Batch.objects.open_to_annotators(project))
+    found = list(batches.select_related("batch__criterion").order_by("-batch__priority", "pk"))
+    if not found:
+        return [], ""
+    offered, refused = offered_batches(actor, project)
     rows = []
-    batches = LiveBatch.objects.filter(
-        batch__project=project, batch__visible=True, batch__state=Batch.State.OPEN
-    ).select_related("batch__criterion")
-    for live in batches.order_by("-batch__priority", "pk"):
+    for live in found:
         own = Conversation.objects.filter(live=live, annotator=actor)
         current = own.filter(ended_at__isnull=True).first()
-        progress = batch_progress(live.batch)
-        if current is None and progress.quota_met:
+        is_offered = refused is None and live.batch_id in offered
+        if not is_offered and not (current and current.turns.filter(outcome=Outcome.OPEN).exists()):
             continue
-        rows.append({"live": live, "current": current, "had": own.exclude(ended_at=None).count()})
-    return rows
+        if current is None and batch_progress(live.batch).quota_met:
+            continue
+        had = own.exclude(ended_at=None).count()
+        rows.append({"live": live, "words": batch_words(live.batch), "current": current, "had": had})
+    is_kept = refused and any(live.batch_id in offered for live in found)
+    return rows, refused.message if refused and is_kept else ""

@@ -75,10 +75,9 @@ def _require_valid(project: Project, plan: LivePlan) -> None:
             raise InvalidBatch(refusal, fields={field: refusal})
     for field in ("first_temperature", "second_temperature"):
         value = getattr(plan, field)
-        if not (math.isfinite(value) and 0.0 < value <= 10.0):
-            raise InvalidBatch(
-                "A temperature is above 0 and at most 10.", fields={field: "Above 0, at most 10"}
-            )
+        # Far below, the scaled logits are no numbers any more.
+        if not (math.isfinite(value) and 0.01 <= value <= 10.0):
+            raise InvalidBatch("A temperature is 0.01 to 10.", fields={field: "0.01 to 10"})
     if not 0.0 < plan.top_p <= 1.0:
         raise InvalidBatch("Top-p is above 0 and at most 1.", fields={"top_p": "Above 0, at most 1"})
     limits = {

@@ -40,6 +40,15 @@ class Selection:
     def __post_init__(self) -> None:
         if self.decisions and PERSON not in self.annotator_kinds:
             raise InvalidConditions("Decisions are people's: select judgments of people, too, to have them.")
+        if self.decisions and self.conditions.min_agreement is not None:
+            raise InvalidConditions(
+                "A decision is one person's and has no agreement, so that it would be left out: select by agreement "
+                "or take decisions, in two datasets."
+            )
+        if self.decisions and self.conditions.until is not None:
+            raise InvalidConditions(
+                "Decisions are taken as they stand now, not as they stood at the end of a time: leave out one of both."
+            )
 
     def without_conditions(self) -> "Selection":
         return replace(self, conditions=NO_CONDITIONS)

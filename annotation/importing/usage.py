@@ -1,8 +1,11 @@
 """Imports that a run or a round reads stay: whoever reads their rows says so here first."""
 
+from typing import Any
+
 from django.db.models import Q, QuerySet
 
 from annotation.models import Import, PromptSet
+from annotation.records import imports_of_judgments
 from workspace.models import Project
 
 
@@ -14,6 +17,13 @@ def mark_prompts_used(prompt_set: PromptSet, used_for: str) -> None:
 
 def mark_demonstrations_used(project: Project, used_for: str) -> None:
     _mark(Import.objects.filter(project=project, demonstrations__isnull=False), used_for)
+
+
+def mark_judgments_used(project: Project, used_for: str, **selection: Any) -> None:
+    """The imports whose judgments `judgment_rows` gives for the selection, and those whose answers were judged."""
+    answers = Q(responses__task_responses__task__judgments__isnull=False)
+    judgments = Q(pk__in=imports_of_judgments(project, **selection))
+    _mark(Import.objects.filter(answers | judgments, project=project), used_for)
 
 
 def mark_texts_used(project: Project, used_for: str) -> None:

@@ -8,6 +8,7 @@ from django.db import transaction
 from annotation.batches.actions import create_batch, open_batch
 from annotation.errors import InvalidJudgment, InvalidTask
 from annotation.models import Batch, GoldJudgment, Judgment, Task, TaskResponse
+from annotation.preferences.content_warnings import split_warnings
 from annotation.preferences.known_answers import KnownAnswer, Order
 from annotation.preferences.validation import validate_tiers
 from annotation.text import clean_text
@@ -91,7 +92,8 @@ def make_known_tasks(
     """Copies of what was judged, as tasks whose answer is known: what each of these judgments says. How many are new.
 
     Without `batch` they are gold, in the project's batch of gold for their criterion and kind; with it, that of a
-    training, practice. A task that has such a copy there keeps it as it is. Raises InvalidTask.
+    training, practice, which a batch with content warnings gives none of: a training is for everybody. A task that has
+    such a copy there keeps it as it is. Raises InvalidTask.
     """
     if not 1 <= len(judgments) <= MAX_AT_ONCE:
         raise InvalidTask(f"Choose between 1 and {MAX_AT_ONCE} judgments.")
@@ -113,6 +115,11 @@ def make_known_tasks(
             raise InvalidTask(
                 f"The training asks {batch.get_kind_display().lower()} tasks of {batch.criterion.name}; this one is "
                 "another kind."
+            )
+        if batch is not None and home.content_warnings:
+            raise InvalidTask(
+                f"The batch {home.name} warns of {', '.join(split_warnings(home.content_warnings))}: who does not want "
+                "to see that could not pass the training. Choose judgments of other batches."
             )
         target = batch or _batch_of_gold(actor, project, home.criterion, home.kind)
         copies = Task.objects.filter(copy_of=task, purpose=purpose)

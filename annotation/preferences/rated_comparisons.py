@@ -81,9 +81,12 @@ def _rated_together(
         answer = json.dumps([response["text"], response.get("turns")], sort_keys=True)
         prompt = json.dumps(judgment["prompt"], sort_keys=True)
         key = (judgment["annotator"], judgment["annotator_kind"], judgment["criterion"], prompt)
-        groups.setdefault(key, {})[answer] = (judgment, score)
-    for rated in groups.values():
-        yield from _divided(list(rated.values()))
+        rated = groups.setdefault(key, {})
+        # Rows come in the order of tasks, which is not that of time.
+        if answer not in rated or judgment["created_at"] >= rated[answer][0]["created_at"]:
+            rated[answer] = (judgment, score)
+    for of_one_prompt in groups.values():
+        yield from _divided(list(of_one_prompt.values()))
 
 
 def counts(judgment: JudgmentRow) -> bool:

@@ -129,9 +129,22 @@ def change_training(
                 f"{now['items'] - there} first.",
                 fields={"is_on": "Too few tasks"},
             )
+        if locked.batch.state == Batch.State.CLOSED:
+            raise InvalidTraining(
+                "The batch of its tasks is closed, so that nobody could answer them: reopen it first.",
+                fields={"is_on": "Its batch is closed"},
+            )
         if locked.batch.state == Batch.State.DRAFT:
             open_batch(actor=actor, batch=locked.batch)
-    return change_values(actor=actor, row=locked, action="training.change", given=given, shown=shown)
+    changed = change_values(actor=actor, row=locked, action="training.change", given=given, shown=shown)
+    # A try that is shorter now may have all its answers: nobody would be asked another.
+    unfinished = changed.qualifications.select_for_update(of=("self",)).filter(
+        state=STATE.OPEN, answered__gt=0
+    )
+    for qualification in unfinished.order_by("pk"):
+        _decide_when_answered(actor, changed, qualification)
+        qualification.save()
+    return changed
 
 
 @transaction.atomic
@@ -203,18 +216,24 @@ def submit_practice(
     if qualification.state == STATE.OPEN:
         qualification.answered += 1
         qualification.right += right
-        if qualification.answered >= training.items:
-            passed = qualification.right >= training.needed
-            qualification.state = STATE.PASSED if passed else STATE.FAILED
-            qualification.decided_at, qualification.decided_by = database_now(), None
-            record_audit(
-                actor=actor, action="qualification.decide", project=training.project, target=qualification,
-                state=str(qualification.state), right=qualification.right, answered=qualification.answered,
-                try_number=qualification.try_number,
-            )  # fmt: skip
+        _decide_when_answered(actor, training, qualification)
         qualification.save()
     answer.qualification = qualification
     return Answered(judgment, answer)
+
+
+def _decide_when_answered(actor: User, training: Training, qualification: Qualification) -> None:
+    """Of a try that has all its answers, whether it is passed. The caller holds the row, and saves it."""
+    if qualification.answered < training.items:
+        return
+    passed = qualification.right >= training.needed
+    qualification.state = STATE.PASSED if passed else STATE.FAILED
+    qualification.decided_at, qualification.decided_by = database_now(), None
+    record_audit(
+        actor=actor, action="qualification.decide", project=training.project, target=qualification,
+        state=str(qualification.state), right=qualification.right, answered=qualification.answered,
+        try_number=qualification.try_number,
+    )  # fmt: skip
 
 
 @write_transaction

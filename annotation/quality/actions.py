@@ -96,9 +96,10 @@ def measure_project(
         total += len(judgments.key_M)
         gold = read_gold(judgments.task_M[judgments.is_gold_M].tolist())
         measures[criterion.pk] = found = measure(judgments, gold, at)
-        for annotator, (right, tasks) in known_results(project, criterion).items():
-            figures: Any = found.annotators[annotator]
-            figures["known"] = share_of(right, tasks)
+        for annotator, (right, tasks) in known_results(project, criterion, newest).items():
+            figures: Any = found.annotators.get(annotator)
+            if figures is not None:  # none of whose only judgments came after the reading
+                figures["known"] = share_of(right, tasks)
     if not measures:
         raise NothingToMeasure("Nothing has been judged yet: there is no quality to measure.")
     say("storing", total)

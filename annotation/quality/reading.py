@@ -205,13 +205,15 @@ def read_gold(tasks: Iterable[int]) -> dict[int, list[list[int]]]:
     return known
 
 
-def known_results(project: Project, criterion: Criterion) -> dict[int, tuple[int, int]]:
-    """(right, in all) of the gold tasks that each annotator judged, each as close as it asks for."""
+def known_results(project: Project, criterion: Criterion, newest: int) -> dict[int, tuple[int, int]]:
+    """(right, in all) of the gold tasks that each annotator judged, each as close as it asks for. Of judgments up to
+    the key `newest`.
+    """
     said = (
         Judgment.objects.counted()
         .for_datasets()
         .filter(task__batch__project=project, task__batch__criterion=criterion)
-        .filter(task__purpose=Task.Purpose.GOLD, task__gold_judgment__isnull=False)
+        .filter(task__purpose=Task.Purpose.GOLD, task__gold_judgment__isnull=False, pk__lte=newest)
     )
     known = {
         gold.task_id: known_answer(gold)
@@ -221,6 +223,8 @@ def known_results(project: Project, criterion: Criterion) -> dict[int, tuple[int
     for task, annotator, tiers, strengths in said.values_list(
         "task_id", "annotator_id", "tiers", "strengths"
     ).iterator():
+        if task not in known:  # judged and made known since
+            continue
         right, items = results.get(annotator, (0, 0))
         results[annotator] = (right + is_right(Order(tiers, strengths), known[task]), items + 1)
     return results

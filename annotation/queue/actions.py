@@ -162,6 +162,10 @@ def undo_skip(*, actor: User, assignment: Assignment) -> Assignment:
         return current
     if current.state == Assignment.State.SUBMITTED:
         raise AlreadySubmitted(gettext("You have judged this task already: change that answer."))
+    if current.state == Assignment.State.TAKEN_BACK:
+        raise NoSlotLeft(
+            gettext("This task does not come back: what was said of it belongs to what is over.")
+        )
     if task.batch.state != Batch.State.OPEN:
         raise BatchNotOpen(gettext("The skipped task cannot come back: its batch was closed meanwhile."))
     if task.required_judgments and not Task.objects.filter(pk=task.pk, open_slots__gt=0).update(

@@ -15,15 +15,17 @@ from learning.interface.messages import Answer, stored_answer
 from workspace.database import insert_row, run_prepared
 from workspace.models import Criterion, User
 
-# The prompt comes with the first response alone.
+# The prompt comes with the first response alone. A copy warns of what its original does.
 _CONTENT = f"""SELECT tr.response_id, r.text, r.turns, CASE WHEN tr.position = 0 THEN p.messages END,
-        cr.name, cr.question, b.content_warnings, t.purpose
+        cr.name, cr.question, b.content_warnings, t.purpose, ob.content_warnings
     FROM {TaskResponse._meta.db_table} tr
     JOIN {Response._meta.db_table} r ON r.id = tr.response_id
     JOIN {Task._meta.db_table} t ON t.id = tr.task_id
     JOIN {Prompt._meta.db_table} p ON p.id = t.prompt_id
     JOIN {Batch._meta.db_table} b ON b.id = t.batch_id
     JOIN {Criterion._meta.db_table} cr ON cr.id = b.criterion_id
+    LEFT JOIN {Task._meta.db_table} o ON o.id = t.copy_of_id
+    LEFT JOIN {Batch._meta.db_table} ob ON ob.id = o.batch_id
     WHERE tr.task_id = %s ORDER BY tr.position"""
 
 # An expired lease of the same person comes back as it was, in the same order: its draft speaks of the same labels.
@@ -61,7 +63,7 @@ def read_content(task_id: int) -> TaskContent:
         rows[0][5],
         json.loads(rows[0][3]),
         {key: stored_answer(text, json.loads(turns) if turns else None) for key, text, turns, *_ in rows},
-        split_warnings(rows[0][6]),
+        sorted({*split_warnings(rows[0][6]), *split_warnings(rows[0][8])}),
         rows[0][7],
     )
 

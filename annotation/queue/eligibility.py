@@ -51,12 +51,12 @@ ALIASES: dict[str, type[Model]] = {
 _TABLE = {alias: f"{model._meta.db_table} {alias}" for alias, model in ALIASES.items()}
 
 # Nothing that the actor has said they do not want to see.
-_IS_WANTED = f"""(b.content_warnings IS NULL OR NOT EXISTS (SELECT 1 FROM {_TABLE["o"]}
+IS_WANTED = f"""(b.content_warnings IS NULL OR NOT EXISTS (SELECT 1 FROM {_TABLE["o"]}
     WHERE o.annotator_id = %(actor)s AND o.project_id = b.project_id
     AND b.content_warnings LIKE '%%|' || o.name || '|%%'))"""
 
 # Work that asks for a training goes to those who have passed it; the training itself to everybody.
-_IS_QUALIFIED = f"""(NOT EXISTS (SELECT 1 FROM {_TABLE["tr"]}
+IS_QUALIFIED = f"""(NOT EXISTS (SELECT 1 FROM {_TABLE["tr"]}
     WHERE tr.project_id = b.project_id AND tr.is_on AND (tr.for_everybody OR tr.id = b.required_training_id)
     AND NOT EXISTS (SELECT 1 FROM {_TABLE["ql"]} WHERE ql.training_id = tr.id AND ql.annotator_id = %(actor)s
         AND ql.state IN ('passed', 'let_through')))
@@ -65,7 +65,7 @@ _IS_QUALIFIED = f"""(NOT EXISTS (SELECT 1 FROM {_TABLE["tr"]}
 _OWN_TAG = f"""SELECT 1 FROM {_TABLE["tag"]} JOIN {_TABLE["m"]} ON m.id = tag.membership_id
     WHERE m.project_id = b.project_id AND m.user_id = %(actor)s"""
 
-_IS_FOR_ACTOR = f"""(b.for_some IS NULL OR EXISTS (SELECT 1 FROM {_TABLE["aud"]}
+IS_FOR_ACTOR = f"""(b.for_some IS NULL OR EXISTS (SELECT 1 FROM {_TABLE["aud"]}
         WHERE aud.batch_id = b.id AND (aud.person_id = %(actor)s OR (aud.kind = 'group'
             AND EXISTS ({_OWN_TAG} AND tag.kind = 'group' AND tag.name = aud.name)))))
     AND (b.skills_asked IS NULL
@@ -84,8 +84,9 @@ _DONE_OF_BATCH = f"""((SELECT COALESCE(SUM(mine.submitted), 0) FROM {_TABLE["min
 
 LEFT_OF_OWN_QUOTA = f"(b.person_quota - {_DONE_OF_BATCH})"
 
-IS_UNLOCKED = f"{_IS_WANTED} AND {_IS_QUALIFIED}"
-IS_OFFERED = f"{_IS_FOR_ACTOR} AND (b.person_quota IS NULL OR {LEFT_OF_OWN_QUOTA} > 0)"
+IS_UNLOCKED = f"{IS_WANTED} AND {IS_QUALIFIED}"
+HAS_OWN_QUOTA_LEFT = f"(b.person_quota IS NULL OR {LEFT_OF_OWN_QUOTA} > 0)"
+IS_OFFERED = f"{IS_FOR_ACTOR} AND {HAS_OWN_QUOTA_LEFT}"
 
 # One row, one column each: the limit, what was judged today, the version to confirm, the one that was confirmed.
 STANDING = f"""COALESCE(

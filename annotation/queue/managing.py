@@ -64,6 +64,8 @@ def ask_one_more(*, actor: User, task: Task, expected_required: int | None = Non
         raise BatchNotOpen(f"The batch “{locked.batch.name}” is not open: nobody is given its tasks.")
     if not locked.uses_slots:
         raise InvalidTask("How many people judge a task of this kind does not depend on a number of its own.")
+    if locked.reserved_for_id is not None:
+        raise InvalidTask("This task is kept for one person: nobody else could be asked.")
     if locked.required_judgments >= MAX_OVERLAP:
         raise InvalidTask(f"At most {MAX_OVERLAP} people judge a task.")
     if expected_required is not None and expected_required != locked.required_judgments:

@@ -47,6 +47,7 @@ def set_opt_outs(*, actor: User, project: Project, names: Iterable[str]) -> list
     warned = Q()
     for name in set(wanted) - set(before):
         warned |= Q(task__batch__content_warnings__contains=f"|{name}|")
+        warned |= Q(task__copy_of__batch__content_warnings__contains=f"|{name}|")
     own_leases = Assignment.objects.filter(annotator=actor, task__batch__project=project)
     released = release_leases(own_leases.filter(warned)) if warned else 0
     record_audit(

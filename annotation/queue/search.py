@@ -25,7 +25,8 @@ from annotation.models import (
     Task,
     TaskCount,
 )
-from annotation.queue import eligibility
+from annotation.queue import copies
+from annotation.queue.copies import COPY_IS_NEW, COPY_IS_OFFERED, COPY_IS_UNLOCKED
 from annotation.queue.eligibility import (
     IS_OFFERED,
     IS_UNLOCKED,
@@ -44,7 +45,6 @@ ALIASES: dict[str, type[Model]] = {
     "own": Assignment,
     "b": Batch,
     "c": QueueCursor,
-    "copied": Task,
     "cur": CurrentJudgment,
     "alike": Batch,
     "other": Task,
@@ -58,7 +58,7 @@ ALIASES: dict[str, type[Model]] = {
     "m": Membership,
     "q": QuestionSettings,
     "t": Task,
-} | eligibility.ALIASES
+} | copies.ALIASES
 _TABLE = {alias: f"{model._meta.db_table} {alias}" for alias, model in ALIASES.items()}
 
 _LOCK_MEMBERSHIP = f"""SELECT m.id, {{now}}, m.paused_at IS NOT NULL FROM {_TABLE["m"]}
@@ -87,29 +87,24 @@ _HAS_ROOM = "(t.required_judgments = 0 OR t.open_slots > 0)"
 _ORDER_BY_PRIORITY = "ORDER BY b.priority DESC, b.id, t.priority DESC, t.id LIMIT 1"
 
 _FROM_OWN_LEASES = f"""{_FROM_OPEN_BATCHES} {_JOIN_OWN_ASSIGNMENT}
-    WHERE own.annotator_id = %(actor)s AND own.state = 'leased' AND {_IN_OPEN_BATCHES}"""
+    WHERE own.annotator_id = %(actor)s AND own.state = 'leased' AND {_IN_OPEN_BATCHES} AND {COPY_IS_UNLOCKED}"""
 
 # An expired assignment of this annotator that has a draft, on a task with an open slot.
 _FIND_EXPIRED_WITH_DRAFT = f"""SELECT t.id {_FROM_OPEN_BATCHES} {_JOIN_OWN_ASSIGNMENT}
-    WHERE {_IN_OFFERED_BATCHES} AND own.annotator_id = %(actor)s AND own.state = 'expired'
+    WHERE {_IN_OFFERED_BATCHES} AND {COPY_IS_OFFERED} AND own.annotator_id = %(actor)s AND own.state = 'expired'
     AND CAST(own.draft AS TEXT) <> '{{}}' AND {_HAS_ROOM} ORDER BY own.leased_until DESC LIMIT 1"""
 
 _FIND_RESERVED_TASK = f"""SELECT t.id {_FROM_OPEN_BATCHES}
     WHERE {_IN_OPEN_BATCHES} AND t.reserved_for_id = %(actor)s AND {_HAS_ROOM} AND t.purpose <> 'repeat'
     AND {_NOT_YET_ASSIGNED} {_ORDER_BY_PRIORITY}"""
 
-# Of the kind of work that is open, and not what the person has judged before, as it was or as another copy: a copy
-# waits until its own task is handed out no more.
+# Of the kind of work that is open. A copy waits until its own task is handed out no more.
 _FIND_GOLD_TASK = f"""SELECT t.id {_FROM_OPEN_BATCHES}
     WHERE {_IN_OFFERED_BATCHES} AND t.purpose = 'gold' AND t.reserved_for_id IS NULL AND {_NOT_YET_ASSIGNED}
     AND EXISTS (SELECT 1 FROM {_TABLE["alike"]} JOIN {_TABLE["other"]} ON other.batch_id = alike.id
         WHERE alike.project_id = b.project_id AND alike.state = 'open' AND alike.visible
         AND alike.criterion_id = b.criterion_id AND alike.kind = b.kind AND other.open_slots > 0)
-    AND (t.copy_of_id IS NULL OR NOT EXISTS (SELECT 1 FROM {_TABLE["copied"]}
-        WHERE (copied.id = t.copy_of_id OR copied.copy_of_id = t.copy_of_id)
-        AND (copied.open_slots > 0 OR EXISTS (SELECT 1 FROM {_TABLE["a"]}
-            WHERE a.task_id = copied.id AND a.annotator_id = %(actor)s AND a.state <> 'expired'))))
-    {_ORDER_BY_PRIORITY}"""
+    AND {COPY_IS_NEW} AND {COPY_IS_OFFERED} {_ORDER_BY_PRIORITY}"""
 
 _FIND_REPEAT = f"""SELECT t.id {_FROM_OPEN_BATCHES}
     WHERE {_IN_OPEN_BATCHES} AND t.reserved_for_id = %(actor)s AND t.purpose = 'repeat'
@@ -125,7 +120,7 @@ _FIND_PRACTICE = f"""SELECT t.id {_FROM_OPEN_BATCHES}
     AND COALESCE(ql.answered, 0) + (SELECT COUNT(*) FROM {_TABLE["a"]} JOIN {_TABLE["other"]}
         ON other.id = a.task_id WHERE a.annotator_id = %(actor)s AND a.state = 'leased'
         AND other.batch_id = b.id) < tr.items
-    AND {_NOT_YET_ASSIGNED}
+    AND {_NOT_YET_ASSIGNED} AND {COPY_IS_UNLOCKED}
     ORDER BY tr.id, (SELECT COUNT(*) FROM {_TABLE["a"]} WHERE a.task_id = t.id AND a.annotator_id = %(actor)s),
     t.id LIMIT 1"""
 

@@ -23,10 +23,9 @@ def start_policy_serving(*, actor: User, policy: Policy) -> PolicyServing:
         retry_at=None,
         error="",
     )
-    # Another policy's turn was about to make it leave, and now it is asked for again.
-    changed += (
-        PolicyServing.objects.kept().filter(pk=serving.pk, stop_requested=True).update(stop_requested=False)
-    )
+    # Another policy's turn was about to make it leave, and now it is asked for again. Pages ask several times a second:
+    # that is no line of the audit trail.
+    PolicyServing.objects.kept().filter(pk=serving.pk, stop_requested=True).update(stop_requested=False)
     if changed:
         record_audit(
             actor=actor, action="policy.serve", project=policy.project, target=policy, on_request=True

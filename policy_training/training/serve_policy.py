@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import torch
+
 from learning.distributed import DistributedContext
 from learning.interface.options import UserError, load_options
 from learning.model_server import (
@@ -134,6 +136,10 @@ def answer_until_stopped(service: Service, policy: FrozenModel, tokenizer: Any) 
             service.last_request_at = time.monotonic()
             try:
                 goes_on = batch.step(time.monotonic() - service.options.abandoned_after_seconds)
+            except torch.AcceleratorError as error:
+                # The device takes no work of this process any more: a new process can.
+                batch.fail(describe_error(error))
+                raise
             except Exception as error:
                 logger.exception("answers could not be written")
                 batch.fail(describe_error(error))

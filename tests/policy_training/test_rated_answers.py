@@ -6,8 +6,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from annotation.importing.actions import import_comparisons
-from annotation.models import Response
+from annotation.importing.actions import import_comparisons, take_back_import
+from annotation.importing.report import ImportRefused
+from annotation.models import Import, Response
 from policy_training.actions import train_sft
 from policy_training.language_models import language_model_config
 from policy_training.rated_answers import RatedAnswers, rated_rows
@@ -51,6 +52,10 @@ def test_a_run_learns_from_them_without_any_demonstration(project, max_, rated):
     run = train_sft(**asked, name="fine", rated=RatedAnswers(mark="overall", at_least=5))
     rows, _ = SFT.build_inputs(run)["demonstrations"]
     assert [row["response"] for row in rows] == ["good", "fair"]
+    brought = Import.objects.get()
+    assert brought.used_for == f"run {run.pk}"
+    with pytest.raises(ImportRefused, match=f"run {run.pk}"):
+        take_back_import(actor=max_, imported=brought)
     none = train_sft(**asked, name="none", rated=RatedAnswers(mark="overall", at_least=8))
     with pytest.raises(ActionError, match="No answer has a mean of 8 or more"):
         SFT.build_inputs(none)

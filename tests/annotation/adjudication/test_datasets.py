@@ -1,13 +1,14 @@
 """Datasets take decisions in place of judgments where they are asked to, and nowhere else."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from django.core.management import call_command
 
 from annotation.adjudication.actions import current_decision
 from annotation.datasets.actions import freeze_dataset
-from annotation.datasets.conditions import InvalidConditions
+from annotation.datasets.conditions import Conditions, InvalidConditions
 from annotation.datasets.files import dataset_comparisons, dataset_judgments
 from annotation.datasets.selection import Selection
 from annotation.datasets.supply import TRAINING_PURPOSES
@@ -61,6 +62,15 @@ def test_decisions_of_other_tasks_than_those_selected_are_left_out(project, ruth
     assert not list(Selection(project=project, purposes=("head_to_head",), decisions=True).rows())
     with pytest.raises(InvalidConditions):
         Selection(project=project, annotator_kinds=("ai",), decisions=True)
+
+
+@pytest.mark.parametrize(
+    "conditions", [Conditions(min_agreement=0.5), Conditions(until=datetime(2026, 1, 1, tzinfo=UTC))]
+)
+def test_conditions_that_would_lose_the_decided_tasks_are_refused(project, conditions):
+    with pytest.raises(InvalidConditions, match="[Dd]ecision"):
+        Selection(project=project, decisions=True, conditions=conditions)
+    assert Selection(project=project, decisions=True, conditions=Conditions(min_characters=1))
 
 
 def test_the_command_and_the_page_ask_for_them(client, project, ruth, max_, judged):  # noqa: F811

@@ -1,5 +1,6 @@
 """What somebody has judged, on a page of their own: only theirs, found by words, batch, report and day."""
 
+import re
 import uuid
 from datetime import timedelta
 
@@ -9,9 +10,14 @@ from django.urls import reverse
 from annotation.annotator.history import own_days
 from annotation.batches.actions import close_batch
 from annotation.judging.actions import JudgmentInput, submit_judgment
-from annotation.models import Assignment, Judgment, WorkCount
+from annotation.judging.gold import make_known_tasks
+from annotation.models import Assignment, Batch, Judgment, WorkCount
+from annotation.qualification.actions import add_practice, change_training, create_training, submit_practice
 from annotation.queue.actions import claim_task
 from annotation.queue.opt_outs import set_content_warnings, set_opt_outs
+from annotation.queue.positions import Kind
+from annotation.queue.repeats import prepare_repeats
+from workspace.project_settings import set_checks
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -103,3 +109,69 @@ def test_who_opts_out_gives_back_what_they_hold_of_it_and_may_still_submit(
     )
     assert not stored.surplus and batch.tasks.get().counted_judgments == 1
     assert project.audit_events.get(action="content.opt_out").details["released"] == 1
+
+
+@pytest.fixture
+def with_gold(project, ada, ruth, max_, make_batch, monkeypatch):
+    """(the original's batch, that of others): Ada judged one of each, and the first one's gold copy."""
+    source = make_batch(tasks=1, overlap=1, prompt="Copied?", name="source")
+    judge(ruth, project)
+    make_known_tasks(actor=max_, project=project, judgments=list(Judgment.objects.all()))
+    others = make_batch(tasks=3, prompt="Usual?", name="others")
+    judge(ada, project)
+    monkeypatch.setattr("annotation.queue.search.kind_at", lambda *_: Kind.GOLD)
+    assert judge(ada, project).task.purpose == "gold"
+    return source, others
+
+
+def offered(page):
+    return set(re.findall(r"\(no\. (\d+)\)", page))
+
+
+def test_gold_is_found_under_its_originals_batch_and_has_none_of_its_own(history, with_gold):
+    source, others = with_gold
+    gold = Batch.objects.get(name__startswith="Known answers")
+    assert offered(history()) == {str(source.pk), str(others.pk)}
+    assert history().count('class="recent-prompt"') == 2
+    # What the filter does not offer it does not read.
+    assert history(batch=str(gold.pk)).count('class="recent-prompt"') == 2
+    of_source = history(batch=str(source.pk))
+    assert "Copied?" in of_source and "Usual?" not in of_source
+    assert "Copied?" not in history(batch=str(others.pk))
+
+
+def test_gold_is_open_no_longer_than_what_was_judged_around_it(history, with_gold, max_):
+    assert history().count("Change<") == 2
+    close_batch(actor=max_, batch=with_gold[1])
+    page = history()
+    assert page.count("Change<") == 0 and page.count(">Closed<") == 2
+
+
+def test_a_repeat_is_found_under_its_batch_with_the_first_time(
+    history, project, ada, max_, make_batch, monkeypatch
+):
+    batch = make_batch(tasks=4)
+    set_checks(actor=max_, project=project, repeat_share=0.2, repeat_after=1)
+    project.refresh_from_db()
+    judge(ada, project)
+    judge(ada, project)
+    assert prepare_repeats(project) == 1
+    monkeypatch.setattr("annotation.queue.search.kind_at", lambda *_: Kind.REPEAT)
+    assert judge(ada, project).task.purpose == "repeat"
+    assert offered(history()) == {str(batch.pk)}
+    assert history(batch=str(batch.pk)).count('class="recent-prompt"') == 3
+
+
+def test_a_training_is_not_in_the_history(history, project, criterion, ada, ruth, max_, make_batch):
+    make_batch(tasks=1, prompt="Practised?")
+    judge(ruth, project)
+    training = create_training(
+        actor=max_, project=project, name="Basics", criterion=criterion, items=1, needed=1
+    )
+    add_practice(actor=max_, training=training, judgments=list(Judgment.objects.all()))
+    change_training(actor=max_, training=training, is_on=True)
+    held = claim_task(actor=ada, project=project)
+    content = JudgmentInput(tiers=[["A"], ["B"]], strengths=[1])
+    submit_practice(actor=ada, assignment=held, content=content, idempotency_key=uuid.uuid4().hex)
+    page = history()
+    assert "Practised?" not in page and offered(page) == set()

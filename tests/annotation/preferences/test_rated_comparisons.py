@@ -15,7 +15,7 @@ def rating(answer, score, *, annotator="ada", prompt="Tea?", mark="overall", **c
         "criterion": "helpful", "task_id": f"t-{prompt}-{answer}", "annotator": annotator, "annotator_kind": "person",
         "prompt": [{"role": "user", "content": prompt}], "round": None, "split": "train", "flags": [],
         "responses": [{"response_id": f"r-{prompt}-{answer}", "text": answer, "marks": {mark: score}, "ended": True}],
-        "tiers": [[f"r-{prompt}-{answer}"]], "strengths": [],
+        "tiers": [[f"r-{prompt}-{answer}"]], "strengths": [], "created_at": "2026-01-01T00:00:00Z",
     } | changes  # fmt: skip
 
 
@@ -27,6 +27,13 @@ def test_what_one_annotator_rated_higher_is_better_and_equal_ratings_are_ties():
     assert row["soft_preference"] == [[None, 0.0, 0.5], [1.0, None, 1.0], [0.5, 0.0, None]]
     assert row["grade"] == [[None] * 3] * 3
     assert (row["group_id"], row["n_annotators"], row["split"]) == ("ratings/ada-Tea?-a", 1, "train")
+
+
+def test_of_an_answer_rated_twice_the_later_rating_counts_whichever_task_comes_first():
+    later = rating("a", 7, created_at="2026-02-01T00:00:00Z", judgment_id="second")
+    for both in ([rating("a", 1), later], [later, rating("a", 1)]):
+        (row,) = rated_comparisons([*both, rating("b", 4)], CHOICE)
+        assert row["ranks"] == [0, 1]
 
 
 def test_the_grade_of_a_pair_is_its_distance_in_points():

@@ -1,6 +1,14 @@
 import pytest
 
-from annotation.errors import InvalidTraining, NothingToRevise, PracticeNotSkipped
+from annotation.adjudication.actions import return_judgment
+from annotation.batches.actions import close_batch
+from annotation.errors import (
+    InvalidDecision,
+    InvalidTraining,
+    NoSlotLeft,
+    NothingToRevise,
+    PracticeNotSkipped,
+)
 from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment
 from annotation.models import Qualification, TrainingAnswer
 from annotation.qualification.actions import (
@@ -12,7 +20,7 @@ from annotation.qualification.actions import (
     require_training,
     submit_practice,
 )
-from annotation.queue.actions import claim_task, skip_task
+from annotation.queue.actions import claim_task, skip_task, undo_skip
 from annotation.queue.counters import find_counter_drift
 from annotation.queue.search import read_annotator_counts
 from workspace.shown_values import ChangedMeanwhile
@@ -103,6 +111,36 @@ def test_a_try_hands_out_no_more_tasks_than_it_has(ada, project, training):
         if held > 6:
             break
     assert ada.assignments.filter(state="leased").count() <= 4
+
+
+def test_a_shorter_try_is_decided_by_what_was_answered(max_, ada, project, training, make_batch, answer):
+    make_batch(tasks=1)
+    for _ in range(3):
+        answer(ada)
+    change_training(actor=max_, training=training, items=3)
+    assert standing(ada) == ("passed", 1, 3, 3)
+    assert claim_task(actor=ada, project=project).task.purpose == "normal"
+
+
+def test_a_training_whose_batch_is_closed_is_not_turned_on(max_, training):
+    change_training(actor=max_, training=training, is_on=False)
+    close_batch(actor=max_, batch=training.batch)
+    with pytest.raises(InvalidTraining, match="reopen it first"):
+        change_training(actor=max_, training=training, is_on=True)
+
+
+def test_what_an_earlier_try_answered_does_not_come_back_as_a_skip(ada, project, training, answer):
+    earlier = [answer(ada, right=False).assignment for _ in range(4)]
+    begin_try(actor=ada, training=training)
+    with pytest.raises(NoSlotLeft, match="does not come back"):
+        undo_skip(actor=ada, assignment=earlier[0])
+    again = claim_task(actor=ada, project=project)
+    assert again.task.purpose == "practice" and find_counter_drift(project) == []
+
+
+def test_an_answer_of_the_training_is_not_sent_back(max_, ada, training, answer):
+    with pytest.raises(InvalidDecision, match="one of a training"):
+        return_judgment(actor=max_, judgment=answer(ada).assignment.judgments.get(), remark="Look again.")
 
 
 def test_a_training_that_nobody_could_pass_is_refused(max_, project, criterion, training):

@@ -1,7 +1,5 @@
 """A training on the real work page: by keyboard, told after each task, through a cut network, then the work."""
 
-import os
-
 import pytest
 
 from annotation.models import Assignment, Qualification
@@ -11,12 +9,6 @@ from tests.annotation.qualification.conftest import known_first
 from tests.axe import run_axe
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-PICTURES = os.environ.get("ROUNDTABLE_PICTURES")  # a folder to keep what the test saw
-
-
-def picture(page, name):
-    if PICTURES:
-        page.screenshot(path=f"{PICTURES}/{name}.png", full_page=True)
 
 
 def press_answer(page, right=True):
@@ -40,7 +32,6 @@ def test_a_training_is_passed_by_keyboard_and_the_work_begins(
         ).wait_for()
         if place <= 2:
             assert run_axe(page) == []
-            picture(page, f"feedback-{place}")
         assert page.evaluate("document.activeElement.textContent").strip().startswith("Go on")
         assert page.locator(".task input:enabled").count() == 0
         if place == 3:
@@ -103,6 +94,5 @@ def test_the_pages_of_checks_are_accessible_and_fit(
                 page.evaluate(
                     "() => { for (const d of document.querySelectorAll('main details')) d.open = true; }"
                 )
-            picture(page, f"{name}-{width}-{scheme}")
             assert run_axe(page) == [], name
             assert page.evaluate("document.documentElement.scrollWidth") <= width, name

@@ -134,6 +134,26 @@ def test_gold_and_repeats_are_measured_and_count_in_no_agreement(project, max_, 
     assert report.agreement.get(batch=None).figures["votes"] == 12
 
 
+def test_who_came_after_the_reading_breaks_no_measurement(
+    project, max_, judged, make_batch, make_user, monkeypatch
+):
+    """A known task that is judged while the models are fitted, by somebody who had judged nothing before."""
+    gold = make_batch(tasks=1, task_fields=lambda number: {"purpose": "gold"})
+    task = gold.tasks.get()
+    keys = list(task.task_responses.order_by("position").values_list("response_id", flat=True))
+    set_gold_judgment(actor=max_, task=task, tiers=[[keys[0]], [keys[1]]], strengths=[2])
+    late = make_user("late")
+    measure = actions.measure
+
+    def slow(*args):
+        judge_all(max_, gold, [(task, late, FIRST, [1])])
+        return measure(*args)
+
+    monkeypatch.setattr(actions, "measure", slow)
+    report = measure_project(actor=max_, project=project)
+    assert not report.annotators.filter(annotator=late).exists()
+
+
 def test_nothing_to_measure_is_said(project, max_):
     with pytest.raises(ActionError, match="Nothing has been judged"):
         measure_project(actor=max_, project=project)

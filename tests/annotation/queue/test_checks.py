@@ -2,11 +2,21 @@
 
 import pytest
 
+from annotation.assigning.actions import set_batch_audience, set_member_work
+from annotation.errors import InvalidTask
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.judging.gold import make_known_tasks
-from annotation.models import Batch, CurrentJudgment, GoldJudgment, Judgment, Task
-from annotation.queue.actions import claim_task
+from annotation.models import Assignment, Batch, CurrentJudgment, GoldJudgment, Judgment, Task
+from annotation.qualification.actions import (
+    add_practice,
+    change_training,
+    create_training,
+    let_through,
+    require_training,
+)
+from annotation.queue.actions import claim_task, claim_with_content, save_draft
 from annotation.queue.counters import find_counter_drift
+from annotation.queue.opt_outs import set_content_warnings, set_opt_outs
 from annotation.queue.positions import Kind
 from annotation.queue.repeats import prepare_repeats
 from workspace.project_settings import set_checks
@@ -132,3 +142,113 @@ def test_a_share_out_of_bounds_is_refused_with_a_sentence(max_, project):
     with pytest.raises(ActionError, match="0 to 0.5") as refused:
         set_checks(actor=max_, project=project, gold_share=0.6, repeat_after=0)
     assert set(refused.value.fields) == {"gold_share", "repeat_after"}
+
+
+@pytest.fixture
+def copied(max_, ada, project, make_batch, judge, only):
+    """The batch of a task that has a gold copy which alone is due; others lie around it."""
+    source = make_batch(tasks=1, overlap=1, name="source")
+    judge(ada)
+    make_known_tasks(actor=max_, project=project, judgments=list(Judgment.objects.all()))
+    make_batch(tasks=4, name="others")
+    only(Kind.GOLD)
+    return source
+
+
+def test_a_gold_copy_warns_as_its_original_and_goes_to_nobody_who_opted_out(copied, max_, ruth, project):
+    set_content_warnings(actor=max_, batch=copied, names=["violence"])
+    claimed = claim_with_content(actor=ruth, project=project)
+    assert (claimed.content.purpose, list(claimed.content.content_warnings)) == ("gold", ["violence"])
+    save_draft(actor=ruth, assignment=claimed.assignment, draft={"value": 1}, characters=10)
+    # It is given back as others are, and its draft does not bring it again.
+    set_opt_outs(actor=ruth, project=project, names=["violence"])
+    assert Assignment.objects.get(pk=claimed.assignment.pk).state == "expired"
+    assert claim_task(actor=ruth, project=project).task.purpose == "normal"
+    set_opt_outs(actor=ruth, project=project, names=[])
+    held = ruth.assignments.get(state="leased")
+    assert claim_task(actor=ruth, project=project, after=held) == claimed.assignment
+
+
+def test_what_is_held_of_an_original_that_is_not_wanted_any_more_is_not_offered_again(
+    copied, max_, ruth, project
+):
+    set_content_warnings(actor=max_, batch=copied, names=["cruelty"])
+    set_opt_outs(actor=ruth, project=project, names=["cruelty"])
+    set_content_warnings(actor=max_, batch=copied, names=[])
+    assert claim_task(actor=ruth, project=project).task.purpose == "gold"
+    set_content_warnings(actor=max_, batch=copied, names=["cruelty"])
+    assert claim_task(actor=ruth, project=project).task.purpose == "normal"
+
+
+def test_a_gold_copy_goes_to_those_alone_who_its_original_is_for(copied, max_, ada, ruth, project):
+    def give_german(person):
+        membership = project.memberships.get(user=person)
+        set_member_work(actor=max_, project=project, membership=membership, skills=["german"])
+
+    give_german(ada)
+    set_batch_audience(actor=max_, batch=copied, skills=["german"])
+    held = claim_task(actor=ruth, project=project)
+    assert held.task.purpose == "normal"
+    give_german(ruth)
+    assert claim_task(actor=ruth, project=project, after=held).task.copy_of.batch == copied
+
+
+@pytest.fixture
+def required(copied, max_, project, criterion):
+    """A training that the original's batch alone asks for, its practice made of that batch."""
+    training = create_training(
+        actor=max_,
+        project=project,
+        name="Basics",
+        criterion=criterion,
+        items=1,
+        needed=1,
+        for_everybody=False,
+    )
+    assert add_practice(actor=max_, training=training, judgments=list(Judgment.objects.all())) == 1
+    change_training(actor=max_, training=training, is_on=True)
+    require_training(actor=max_, batch=copied, training=training)
+    return training
+
+
+def test_a_gold_copy_asks_for_the_training_of_its_original(copied, required, max_, ruth, project):
+    # Without its practice, which she would know the gold copy by.
+    GoldJudgment.objects.filter(task__purpose="practice").delete()
+    held = claim_task(actor=ruth, project=project)
+    assert held.task.purpose == "normal"
+    let_through(actor=max_, training=required, annotator=ruth)
+    assert claim_task(actor=ruth, project=project, after=held).task.purpose == "gold"
+
+
+def test_practice_goes_to_who_has_yet_to_pass_what_its_original_asks_for(
+    copied, required, max_, ada, ruth, project
+):
+    membership = project.memberships.get(user=ada)
+    set_member_work(actor=max_, project=project, membership=membership, skills=["german"])
+    set_batch_audience(actor=max_, batch=copied, skills=["german"])
+    practice = claim_task(actor=ruth, project=project)
+    assert practice.task.purpose == "practice"
+    assert claim_task(actor=ruth, project=project) == practice
+    save_draft(actor=ruth, assignment=practice, draft={"value": 1}, characters=10)
+    Assignment.objects.filter(pk=practice.pk).update(state="expired")
+    assert claim_task(actor=ruth, project=project) == practice
+
+
+def test_no_practice_is_made_of_a_batch_with_content_warnings(copied, max_, ruth, project, criterion):
+    training = create_training(
+        actor=max_, project=project, name="Basics", criterion=criterion, items=1, needed=1
+    )
+    set_content_warnings(actor=max_, batch=copied, names=["violence"])
+    judgments = list(Judgment.objects.all())
+    with pytest.raises(InvalidTask, match="source warns of violence"):
+        add_practice(actor=max_, training=training, judgments=judgments)
+    assert not Task.objects.filter(purpose="practice").exists()
+    # One that came to warn later is shown with the warning, and not to who opted out.
+    set_content_warnings(actor=max_, batch=copied, names=[])
+    add_practice(actor=max_, training=training, judgments=list(Judgment.objects.all()))
+    change_training(actor=max_, training=training, is_on=True)
+    set_content_warnings(actor=max_, batch=copied, names=["violence"])
+    claimed = claim_with_content(actor=ruth, project=project)
+    assert (claimed.content.purpose, list(claimed.content.content_warnings)) == ("practice", ["violence"])
+    set_opt_outs(actor=ruth, project=project, names=["violence"])
+    assert claim_task(actor=ruth, project=project) is None

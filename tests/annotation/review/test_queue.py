@@ -63,6 +63,14 @@ def test_one_more_person_is_asked_of_a_task_that_was_done(project, ada, ruth, ma
     assert audited(project, "task.ask_one_more") == 1 and find_counter_drift(project) == []
 
 
+def test_nobody_else_is_asked_of_a_task_that_is_kept_for_one(project, ada, max_, make_batch):
+    make_batch(tasks=1, task_fields=lambda number: {"reserved_for": ada})
+    task = claim_task(actor=ada, project=project).task
+    with pytest.raises(InvalidTask, match="kept for one person"):
+        ask_one_more(actor=max_, task=task)
+    assert find_counter_drift(project) == []
+
+
 def test_the_task_of_the_highest_priority_comes_first(project, ada, max_, make_batch):
     last = make_batch(tasks=3).tasks.last()
     change_task_priority(actor=max_, task=last, priority=5, expected_priority=0)

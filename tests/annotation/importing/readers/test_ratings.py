@@ -6,9 +6,9 @@ import pytest
 
 from annotation.datasets.actions import freeze_dataset
 from annotation.exporting.actions import export_preferences
-from annotation.importing.actions import import_comparisons
+from annotation.importing.actions import import_comparisons, take_back_import
 from annotation.importing.report import ImportRefused
-from annotation.models import Judgment, Task
+from annotation.models import Import, Judgment, Task
 from tests.annotation.importing.readers.conftest import make_reader, problem_with, read_one
 from workspace.actions import create_project
 
@@ -99,3 +99,17 @@ def test_ratings_of_several_people_are_one_task_come_out_and_in_again(project, m
 
     assert len(said(project)) == 4
     assert said(other) == said(project)
+
+
+@pytest.mark.db
+@pytest.mark.django_db
+def test_ratings_of_two_files_are_taken_back_one_by_one(project, max_, write_rows):
+    """The second file's people rated the first one's answers; the project asks no mark of an answer alone."""
+    of = {"actor": max_, "project": project, "format": "ratings"}
+    for who, name in (("u", "one.jsonl"), ("v", "two.jsonl")):
+        import_comparisons(**of, path=write_rows([HELPSTEER_ROW | {"annotator": who}], name))
+    first, second = Import.objects.order_by("pk")
+    take_back_import(actor=max_, imported=first)
+    (left,) = Judgment.objects.known()
+    assert left.from_import == second and left.task.batch.from_import == second
+    assert (left.task.batch.kind, left.task.batch.state) == ("rating", "closed")
