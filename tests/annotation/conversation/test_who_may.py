@@ -169,7 +169,7 @@ def test_a_days_limit_counts_turns_and_what_is_held(
         start_conversation(actor=ada, live=live)
     client.force_login(ada)
     page = client.get(reverse("annotation:conversations", kwargs={"slug": project.slug})).content.decode()
-    assert "You have done today&#x27;s 1 task" in page and "Begin a conversation" not in page
+    assert "You have done today&#x27;s one task" in page and "Begin a conversation" not in page
     start_conversation(actor=ruth, live=live)
 
 
