@@ -36,7 +36,9 @@ def create_webhook(
     """
     url, description = url.strip(), description.strip()
     kinds = _checked(url, kinds, description)
-    Project.objects.select_for_update().get(pk=project.pk)  # nobody makes two at once past the limit
+    Project.objects.select_for_update(no_key=True).get(
+        pk=project.pk
+    )  # nobody makes two at once past the limit
     if project.webhooks.count() >= MAX_WEBHOOKS:
         raise WebhookRefused(f"The project has {MAX_WEBHOOKS} webhooks: remove one that is not needed.")
     # What has happened before is none of its business, also where it is not published yet.
@@ -255,7 +257,7 @@ def _record(actor: User, action: str, delivery: Delivery) -> None:
 
 def _lock(webhook: Webhook) -> Webhook:
     locked = (
-        Webhook.objects.select_for_update(of=("self",))
+        Webhook.objects.select_for_update(no_key=True, of=("self",))
         .select_related("project")
         .filter(pk=webhook.pk)
         .first()
@@ -267,7 +269,11 @@ def _lock(webhook: Webhook) -> Webhook:
 
 def _lock_delivery(delivery: Delivery, state: str, otherwise: str) -> Delivery:
     webhook = _lock(delivery.webhook)
-    locked = webhook.deliveries.select_for_update(of=("self",)).select_related("event").get(pk=delivery.pk)
+    locked = (
+        webhook.deliveries.select_for_update(no_key=True, of=("self",))
+        .select_related("event")
+        .get(pk=delivery.pk)
+    )
     locked.webhook = webhook
     if locked.state != state:
         raise WebhookConflict(f"{otherwise}: reload the page.", code="delivery_settled")

@@ -178,7 +178,7 @@ def _remove(found: Removable) -> bool:
         return _delete(found.path)
     with transaction.atomic():
         # Under the lock nobody starts the run again; what is renamed then is found by nobody.
-        run = Run.objects.select_for_update().filter(pk=found.run, state__in=FINISHED).first()
+        run = Run.objects.select_for_update(no_key=True).filter(pk=found.run, state__in=FINISHED).first()
         if run is None or RunDirectory(run.path).is_locked() or not found.path.is_dir():
             return False
         going = found.path.with_name(f".{found.path.name}.{os.getpid()}.tmp")

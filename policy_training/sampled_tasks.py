@@ -86,7 +86,7 @@ def _others_if_last(run: Run) -> list[Response] | None:
     that none of them holds, so that they cannot wait for each other.
     """
     asked = run.parameters["tasks"]
-    Criterion.objects.select_for_update().get(pk=asked["criterion"])
+    Criterion.objects.select_for_update(no_key=True).get(pk=asked["criterion"])
     others = Run.objects.filter(
         project=run.project, kind=run.kind, parameters__tasks__together=asked["together"]
     ).exclude(pk=run.pk)

@@ -122,7 +122,7 @@ def _require_prompts(prompt_set: PromptSet) -> None:
 
 def _lock_at(round_: Round, *stages: str) -> Round:
     locked = (
-        Round.objects.select_for_update(of=("self",))
+        Round.objects.select_for_update(no_key=True, of=("self",))
         .select_related("project", "started_by")
         .get(pk=round_.pk)
     )

@@ -89,7 +89,7 @@ def cancel_run(*, actor: User, run: Run) -> Run:
 
     A result that was not saved when the cancel arrived is never saved. Asking twice changes nothing.
     """
-    run = Run.objects.select_for_update().select_related("project").get(pk=run.pk)
+    run = Run.objects.select_for_update(no_key=True).select_related("project").get(pk=run.pk)
     if run.state == RunState.RUNNING:
         if run.cancel_requested:
             return run
@@ -113,7 +113,7 @@ def limit_run(*, actor: User, run: Run, minutes: int | None, shown: Shown = None
     if minutes is not None and not 1 <= minutes <= MAX_MINUTES:
         sentence = f"A time limit is 1 to {MAX_MINUTES:,} minutes."
         raise ActionError(sentence, code="bad_time_limit", fields={"time_limit_minutes": sentence})
-    locked = Run.objects.select_for_update(of=("self",)).select_related("project").get(pk=run.pk)
+    locked = Run.objects.select_for_update(no_key=True, of=("self",)).select_related("project").get(pk=run.pk)
     require_shown(shown, values_of(locked, LIMITS))
     if locked.time_limit_minutes != minutes:
         before, locked.time_limit_minutes = locked.time_limit_minutes, minutes
@@ -127,7 +127,7 @@ def limit_run(*, actor: User, run: Run, minutes: int | None, shown: Shown = None
 @transaction.atomic
 def retry_run(*, actor: User, run: Run) -> Run:
     """Queue a failed, refused or cancelled run again: same directory, last checkpoint, fresh attempts."""
-    run = Run.objects.select_for_update().select_related("project").get(pk=run.pk)
+    run = Run.objects.select_for_update(no_key=True).select_related("project").get(pk=run.pk)
     if run.state not in FINISHED:
         raise IllegalTransition(f"The run is {run.get_state_display().lower()}: there is nothing to retry.")
     changed = transition_run(

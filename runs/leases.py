@@ -65,7 +65,7 @@ def claim_run(
     with transaction.atomic():
         candidates = claimable.order_by("run_after", "pk")
         if connection.features.has_select_for_update_skip_locked:
-            candidates = candidates.select_for_update(skip_locked=True)
+            candidates = candidates.select_for_update(no_key=True, skip_locked=True)
         run = candidates.first()
         if run is None:
             return None

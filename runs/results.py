@@ -22,7 +22,10 @@ def save_result(
     """
     with transaction.atomic():
         locked = (
-            still_owned(run).select_for_update(of=("self",)).select_related("project", "requested_by").first()
+            still_owned(run)
+            .select_for_update(no_key=True, of=("self",))
+            .select_related("project", "requested_by")
+            .first()
         )
         if locked is None:
             raise LostLease

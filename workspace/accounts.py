@@ -60,7 +60,7 @@ def create_or_reset_account(*, username: str) -> tuple[User, str]:
 @transaction.atomic
 def reset_password(*, actor: User, user: User) -> str:
     """A new random password of the account, which is nowhere kept in the clear; its sessions end with the old one."""
-    locked = User.objects.select_for_update().get(pk=user.pk)
+    locked = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     password = secrets.token_urlsafe(12)
     locked.set_password(password)
     locked.save(update_fields=["password"])

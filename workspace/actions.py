@@ -120,7 +120,7 @@ def create_project(
 @transaction.atomic
 def add_criterion(*, actor: User, project: Project, name: str, question: str) -> Criterion:
     """The version in force asks its question, too: no judgment of it was made before."""
-    Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     criterion = _new_criterion(project, name, question)
     if latest := project.question_settings.latest_version():
         latest.questions[criterion.name] = criterion.question
@@ -164,7 +164,7 @@ def change_question_settings(
     when `expected_version` is given and somebody has changed them since, ActionError for a criterion that is not there
     or an unfit question.
     """
-    Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     latest = project.question_settings.latest_version()
     version = latest.version if latest else 0
     require_version(expected_version, version)
@@ -221,7 +221,7 @@ def publish_guideline(
     *, actor: User, project: Project, text: str, expected_version: int | None = None
 ) -> Guideline:
     """A new version. Raises StaleVersion when `expected_version` is given and somebody has published since."""
-    Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     latest = project.guidelines.latest_version()
     version = latest.version if latest else 0
     require_version(expected_version, version)
@@ -249,7 +249,7 @@ def _lock_as_manager(project: Project, actor: User) -> None:
     """Nobody's role changes until the transaction ends, and the actor manages the project now, not only when their
     request came in. Raises NotAManager.
     """
-    Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     present = User.objects.filter(pk=actor.pk, is_active=True).first()
     if present is None or not (
         present.is_superuser or Capability.MANAGE in capabilities_of(present, project)
@@ -317,7 +317,7 @@ def resume_member(*, actor: User, project: Project, user: User) -> Membership:
 
 def _set_paused(actor: User, project: Project, user: User, *, is_paused: bool) -> Membership:
     _lock_as_manager(project, actor)
-    membership = project.memberships.select_for_update(of=("self",)).filter(user=user).first()
+    membership = project.memberships.select_for_update(no_key=True, of=("self",)).filter(user=user).first()
     if membership is None:
         raise ActionError(f"{user.username} is not on the project any more.", code="not_a_member")
     if (membership.paused_at is not None) != is_paused:

@@ -38,7 +38,7 @@ def correct_project(
     Raises StaleVersion when `expected_version` is given and somebody has corrected the project since; ActionError with
     the fields that do not fit.
     """
-    locked = Project.objects.select_for_update().get(pk=project.pk)
+    locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     require_version(expected_version, locked.version)
     given = {"name": name, "description": description, "overlap": overlap, "lease_minutes": lease_minutes}
     changed = {
@@ -100,7 +100,7 @@ def set_splits(
         "test_per_tag": None if test_per_tag is None else dict(test_per_tag),
         "near_duplicates_together": near_duplicates_together,
     }  # fmt: skip
-    locked = Project.objects.select_for_update().get(pk=project.pk)
+    locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     now = values_of(locked, SPLITS) | {name: value for name, value in given.items() if value is not None}
     require_valid_splits(now["train_share"], now["validation_share"], now["test_per_tag"])
     return _change_project(actor, project, "project.set_splits", now, shown)
@@ -119,7 +119,7 @@ def set_checks(
     """How many of a person's tasks have a known answer, how many come a second time, and after how many others. What is
     not given stays. Raises ChangedMeanwhile.
     """
-    locked = Project.objects.select_for_update().get(pk=project.pk)
+    locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     given = {"gold_share": gold_share, "repeat_share": repeat_share, "repeat_after": repeat_after}
     now = values_of(locked, CHECKS) | {name: value for name, value in given.items() if value is not None}
     limits = {
@@ -136,14 +136,16 @@ def set_checks(
 @transaction.atomic
 def lock_shown(project: Project, shown: Shown) -> None:
     """Before several of these changes in one transaction. Raises ChangedMeanwhile."""
-    require_shown(shown, values_of(Project.objects.select_for_update().get(pk=project.pk), CHANGEABLE))
+    require_shown(
+        shown, values_of(Project.objects.select_for_update(no_key=True).get(pk=project.pk), CHANGEABLE)
+    )
 
 
 def _change_project(
     actor: User, project: Project, action: str, now: Mapping[str, Any], shown: Shown
 ) -> Project:
     """The project with these values; no audit row when it had them already."""
-    locked = Project.objects.select_for_update().get(pk=project.pk)
+    locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     before = values_of(locked, now)
     require_shown(shown, before)
     if before != now:

@@ -56,7 +56,7 @@ def change_values(
     """Set what is given and not None of the row's columns `given`; the others keep what they have by now. The same row,
     with the values of now; an audit row names what changed. Raises ChangedMeanwhile.
     """
-    locked = type(row)._base_manager.select_for_update(of=("self",)).filter(pk=row.pk).first()
+    locked = type(row)._base_manager.select_for_update(no_key=True, of=("self",)).filter(pk=row.pk).first()
     if locked is None:
         raise ActionError("It was removed meanwhile: reload the page.", code="gone")
     now = values_of(locked, given)

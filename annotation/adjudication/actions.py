@@ -154,7 +154,7 @@ def keep_judgment(*, actor: User, returned: ReturnedJudgment, reason: str = "") 
         raise NotYourTask("This judgment is somebody else's.")
     reason = _clean_remark(reason, "The reason", allow_empty=True)
     task = lock_task(returned.judgment.task_id)
-    locked = ReturnedJudgment.objects.select_for_update(of=("self",)).get(pk=returned.pk)
+    locked = ReturnedJudgment.objects.select_for_update(no_key=True, of=("self",)).get(pk=returned.pk)
     if locked.kept_at is not None:
         return locked
     if not Judgment.objects.current().filter(pk=locked.judgment_id).exists():

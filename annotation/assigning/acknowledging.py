@@ -36,7 +36,7 @@ def require_acknowledgement(*, actor: User, project: Project, version: int) -> N
 
     Raises InvalidAssigning for another version.
     """
-    Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     newest = project.guidelines.latest_version()
     if newest is None or newest.version != version:
         raise InvalidAssigning(gettext("Only the guideline in force can be confirmed."), code="not_in_force")

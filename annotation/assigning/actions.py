@@ -77,7 +77,7 @@ def set_member_work(
 
     Raises InvalidAssigning, ChangedMeanwhile.
     """
-    locked = project.memberships.select_for_update(of=("self",)).filter(pk=membership.pk).first()
+    locked = project.memberships.select_for_update(no_key=True, of=("self",)).filter(pk=membership.pk).first()
     if locked is None:
         raise InvalidAssigning("They are not on the project any more.", code="not_a_member")
     before = member_work(locked)
@@ -113,7 +113,7 @@ def project_daily_limit(project: Project) -> int | None:
 @write_transaction
 def set_daily_limit(*, actor: User, project: Project, daily_limit: int, shown: Shown = None) -> int | None:
     """Of every member without a limit of their own; 0: none. Raises InvalidAssigning, ChangedMeanwhile."""
-    Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     before, now = project_daily_limit(project), _clean_limit(daily_limit, "daily_limit")
     require_shown(shown, {"daily_limit": before})
     if before != now:
@@ -171,7 +171,9 @@ def set_batch_audience(
 
     Raises InvalidAssigning, ChangedMeanwhile.
     """
-    locked = Batch.objects.select_for_update(of=("self",)).select_related("project").get(pk=batch.pk)
+    locked = (
+        Batch.objects.select_for_update(no_key=True, of=("self",)).select_related("project").get(pk=batch.pk)
+    )
     before = batch_audience(locked)
     require_shown(shown, before)
     now = dict(before)

@@ -143,7 +143,7 @@ def add_tasks_in_chunks(*, actor: User, batch: Batch, chunks: Iterable[Sequence[
 
 
 def _lock_for_tasks(batch: Batch) -> Batch:
-    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     if batch.state == Batch.State.CLOSED and batch.visible:
         raise BatchNotOpen(f"The batch “{batch.name}” is closed.")
     return batch
@@ -200,7 +200,7 @@ def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Ba
     Raises BatchNotOpen for a batch that was closed, InvalidBatch for one without tasks, and for one of ratings while
     the project asks nothing of an answer alone.
     """
-    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     if batch.state == Batch.State.OPEN:
         return batch
     if batch.state == Batch.State.CLOSED:
@@ -251,7 +251,7 @@ def reopen_batch(*, actor: User, batch: Batch, quota: int | None = None) -> Batc
     Of an open one only the quota changes. Raises BatchNotOpen for a draft, and InvalidBatch for a quota that is met
     already or that its tasks have no room for.
     """
-    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     if batch.state == Batch.State.DRAFT:
         raise BatchNotOpen(f"The batch “{batch.name}” was never open.")
     fields = ["state"]
@@ -281,7 +281,7 @@ def change_overlap(*, actor: User, batch: Batch, overlap: int, expected_overlap:
     Raises BatchNotOpen for a closed batch, InvalidBatch for an unfit number, StaleVersion when `expected_overlap` is
     given and somebody has changed it since.
     """
-    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     if batch.state == Batch.State.CLOSED:
         raise BatchNotOpen(f"The batch “{batch.name}” is closed: its tasks are judged by {batch.overlap}.")
     if batch.is_live:
@@ -301,7 +301,7 @@ def change_overlap(*, actor: User, batch: Batch, overlap: int, expected_overlap:
     # Those that an earlier, smaller overlap could not cut follow as well; those with a number of their own keep it.
     tasks = batch.tasks.counted().filter(own_required__isnull=True, reserved_for__isnull=True)
     # In the order of their keys, as everywhere, before one statement changes them.
-    keys = list(tasks.select_for_update().order_by("pk").values_list("pk", flat=True))
+    keys = list(tasks.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
     taken = F("required_judgments") - F("open_slots")  # judgments that count and live leases
     required = Greatest(Value(overlap), taken)
     for start in range(0, len(keys), BULK_UPDATE_SIZE):
@@ -384,7 +384,8 @@ def publish_batch(*, actor: User, batch: Batch, name: str) -> Batch:
 @transaction.atomic
 def set_priorities(*, actor: User, batch: Batch, priorities: Mapping[int, int]) -> int:
     """New priorities by task key; cursors start again from the top. Returns how many tasks changed."""
-    tasks = list(Task.objects.select_for_update().filter(batch=batch, pk__in=list(priorities)).order_by("pk"))
+    of_batch = Task.objects.filter(batch=batch, pk__in=list(priorities))
+    tasks = list(of_batch.select_for_update(no_key=True).order_by("pk"))
     if len(tasks) != len(priorities):
         raise InvalidTask(f"Not every task belongs to the batch “{batch.name}”.")
     changed = [task for task in tasks if task.priority != priorities[task.pk]]

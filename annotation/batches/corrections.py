@@ -31,7 +31,7 @@ def correct_project_and_batches(
 def correct_questions(*, actor: User, project: Project, questions: Mapping[str, str]) -> None:
     """New questions of criteria by their names, as a new version of the settings; all else of them stays."""
     # The same lock as the change itself: what stays is read under it.
-    Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     now = project.question_settings.latest_version()
     change_question_settings(
         actor=actor,

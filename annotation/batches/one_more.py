@@ -21,8 +21,13 @@ def open_one_more(tasks: Collection[int], *, most: int) -> int:
     asked = 0
     # Batches, then tasks, each in the order of their keys, as everywhere.
     batches = Batch.objects.filter(pk__in=able.values("batch"), state=Batch.State.OPEN, visible=True)
-    for batch in batches.select_for_update().order_by("pk"):
-        keys = list(able.filter(batch=batch).select_for_update().order_by("pk").values_list("pk", flat=True))
+    for batch in batches.select_for_update(no_key=True).order_by("pk"):
+        keys = list(
+            able.filter(batch=batch)
+            .select_for_update(no_key=True)
+            .order_by("pk")
+            .values_list("pk", flat=True)
+        )
         if not keys:
             continue
         room = _room(batch)

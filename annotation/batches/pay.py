@@ -43,7 +43,7 @@ def set_pay_rate(
 
     Raises InvalidPayRate with the fields that do not fit, ChangedMeanwhile when others have set it since `shown`.
     """
-    Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     before = pay_values(pay_rate(project))
     require_shown(shown, before)
     if not unit:

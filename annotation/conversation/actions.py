@@ -95,7 +95,9 @@ def send_message(*, actor: User, conversation: Conversation, text: str, number: 
             % {"n": f"{len(text):,}", "most": f"{live.max_message_characters:,}"}
         )
     lock_member(actor, live.batch.project, takes_task=True)
-    conversation = Conversation.objects.select_for_update().get(pk=conversation.pk, annotator=actor)
+    conversation = Conversation.objects.select_for_update(no_key=True).get(
+        pk=conversation.pk, annotator=actor
+    )
     turns = list(conversation.turns.order_by("number"))
     if 1 <= number <= len(turns) and turns[number - 1].message == text:
         return turns[number - 1]
@@ -212,7 +214,7 @@ def _make_task(*, actor: User, conversation: Conversation, turn: ConversationTur
     live = conversation.live
     project = live.batch.project
     now = lock_member(actor, project)
-    turn = ConversationTurn.objects.select_for_update().get(pk=turn.pk)
+    turn = ConversationTurn.objects.select_for_update(no_key=True).get(pk=turn.pk)
     answers = list(turn.answers.select_related("source"))
     if turn.task_id is not None or any(answer.state != State.DONE for answer in answers):
         return
@@ -276,7 +278,7 @@ def _settle(*, actor: User, turn: ConversationTurn) -> None:
     """The conversation goes on with what was judged better: after a tie, or where the person could not judge, with
     one that is drawn. A judgment that is changed later changes nothing of what was said since.
     """
-    turn = ConversationTurn.objects.select_for_update().get(pk=turn.pk)
+    turn = ConversationTurn.objects.select_for_update(no_key=True).get(pk=turn.pk)
     if turn.outcome != Outcome.OPEN or turn.task_id is None:
         return
     responses = [answer.response_id for answer in turn.answers.all()]
@@ -338,7 +340,7 @@ def go_on_with_one(*, actor: User, conversation: Conversation) -> None:
 
 def _lock_open_turn(actor: User, conversation: Conversation) -> ConversationTurn:
     turn = (
-        ConversationTurn.objects.select_for_update(of=("self",))
+        ConversationTurn.objects.select_for_update(no_key=True, of=("self",))
         .filter(conversation=conversation, conversation__annotator=actor)
         .order_by("-number")
         .first()

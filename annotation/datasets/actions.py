@@ -176,7 +176,7 @@ def freeze_dataset(
 
 def _require_imports(keys: list[int]) -> None:
     """Holds the imports until the dataset is recorded. Raises ActionError when one was taken back meanwhile."""
-    locked = Import.objects.select_for_update().filter(pk__in=keys).order_by("pk")
+    locked = Import.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk")
     if any(imported.state != Import.State.DONE for imported in locked):
         raise ActionError(
             "An import was taken back while its judgments were frozen: do it again.", code="import_gone"

@@ -380,7 +380,8 @@ def clear_unfinished(*, actor: User, project: Project) -> list[str]:
 @transaction.atomic
 def take_back_import(*, actor: User, imported: Import) -> Counter[str]:
     """Hides everything that the import brought in; how many of what. Raises ImportRefused once something used it."""
-    imported = Import.objects.select_for_update(of=("self",)).select_related("project").get(pk=imported.pk)
+    imports = Import.objects.select_for_update(no_key=True, of=("self",)).select_related("project")
+    imported = imports.get(pk=imported.pk)
     hidden = withdraw_rows(actor, imported)
     record_audit(actor=actor, action="import.take_back", project=imported.project, target=imported, **hidden)
     return hidden

@@ -239,7 +239,7 @@ def _insert_joined(
     """Judgments of tasks that another import brought in: each makes room for itself."""
     tasks = {
         task.pk: task
-        for task in Task.objects.select_for_update()
+        for task in Task.objects.select_for_update(no_key=True)
         .filter(pk__in=[pk for pk, _ in joined])
         .select_related("batch")
         .order_by("pk")

@@ -244,7 +244,7 @@ def release_slots(judgments: QuerySet[Judgment]) -> None:
     counted = judgments.filter(current_pointer__isnull=False, surplus=False, withdrawn=False)
     number_of = dict(counted.values_list("task").annotate(n=Count("pk")).order_by())
     room: dict[int, int] = {}
-    for task in Task.objects.select_for_update().filter(pk__in=number_of).order_by("pk"):
+    for task in Task.objects.select_for_update(no_key=True).filter(pk__in=number_of).order_by("pk"):
         if not task.uses_slots:
             continue
         number = number_of[task.pk]

@@ -97,7 +97,9 @@ class _BulkInsert:
 
     def _read(self, batch: Batch, rows: Sequence[NewJudgment]) -> None:
         task_ids = sorted({row.task.pk for row in rows})
-        locked = Task.objects.select_for_update().filter(pk__in=task_ids, batch=batch).order_by("pk")
+        locked = (
+            Task.objects.select_for_update(no_key=True).filter(pk__in=task_ids, batch=batch).order_by("pk")
+        )
         tasks = {task.pk: task for task in locked}
         if len(tasks) != len(task_ids):
             raise InvalidTask(f"Not every task belongs to the batch “{batch.name}”.")

@@ -45,7 +45,11 @@ def set_gold_judgment(
 
     Raises InvalidJudgment, and StaleVersion when `expected_version` is given (0: none yet) and there is another.
     """
-    locked = Task.objects.select_for_update(of=("self",)).select_related("batch__project").get(pk=task.pk)
+    locked = (
+        Task.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("batch__project")
+        .get(pk=task.pk)
+    )
     if locked.purpose not in (Task.Purpose.GOLD, Task.Purpose.PRACTICE):
         raise InvalidJudgment("Only gold and practice tasks have a known judgment.")
     there = GoldJudgment.objects.filter(task=locked).first()

@@ -114,7 +114,11 @@ def change_training(
 
     Raises InvalidTraining (among others when it has fewer tasks than a try), ChangedMeanwhile.
     """
-    locked = Training.objects.select_for_update(of=("self",)).select_related("batch").get(pk=training.pk)
+    locked = (
+        Training.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("batch")
+        .get(pk=training.pk)
+    )
     given = {
         "items": items, "needed": needed, "max_tries": max_tries, "is_on": is_on, "for_everybody": for_everybody
     }  # fmt: skip
@@ -138,7 +142,7 @@ def change_training(
             open_batch(actor=actor, batch=locked.batch)
     changed = change_values(actor=actor, row=locked, action="training.change", given=given, shown=shown)
     # A try that is shorter now may have all its answers: nobody would be asked another.
-    unfinished = changed.qualifications.select_for_update(of=("self",)).filter(
+    unfinished = changed.qualifications.select_for_update(no_key=True, of=("self",)).filter(
         state=STATE.OPEN, answered__gt=0
     )
     for qualification in unfinished.order_by("pk"):
@@ -158,7 +162,7 @@ def require_training(*, actor: User, batch: Batch, training: Training | None) ->
     """Hand the batch's tasks out to those alone who have passed; None: to everybody. Raises InvalidTraining."""
     if training is not None and training.project_id != batch.project_id:
         raise InvalidTraining("The training belongs to another project.")
-    locked = Batch.objects.select_for_update(of=("self",)).get(pk=batch.pk)
+    locked = Batch.objects.select_for_update(no_key=True, of=("self",)).get(pk=batch.pk)
     if Training.objects.filter(batch=locked).exists():
         raise InvalidTraining("A training requires no training.")
     before, after = locked.required_training_id, training.pk if training else None
@@ -201,7 +205,7 @@ def submit_practice(
     )
     if (there := TrainingAnswer.objects.filter(assignment=assignment).first()) is not None:
         return Answered(judgment, there)
-    qualification, _ = Qualification.objects.select_for_update(of=("self",)).get_or_create(
+    qualification, _ = Qualification.objects.select_for_update(no_key=True, of=("self",)).get_or_create(
         training=training, annotator=actor, defaults={"tries_allowed": training.max_tries}
     )
     gold = GoldJudgment.objects.get(task=assignment.task_id)
@@ -240,7 +244,7 @@ def _decide_when_answered(actor: User, training: Training, qualification: Qualif
 def begin_try(*, actor: User, training: Training) -> Qualification:
     """The actor's next try. Twice changes nothing. Raises InvalidTraining when none is left, NotAMember."""
     lock_member(actor, training.project)
-    qualification = Qualification.objects.select_for_update(of=("self",)).filter(
+    qualification = Qualification.objects.select_for_update(no_key=True, of=("self",)).filter(
         training=training, annotator=actor
     ).first()  # fmt: skip
     if qualification is None or qualification.state != STATE.FAILED:
@@ -265,7 +269,12 @@ def _next_try(qualification: Qualification) -> None:
         state=Assignment.State.SUBMITTED,
     )
     # Whoever changes an assignment's state holds its task's row, in the order of keys.
-    list(Task.objects.select_for_update().filter(assignments__in=answered).order_by("pk").values_list("pk"))
+    list(
+        Task.objects.select_for_update(no_key=True)
+        .filter(assignments__in=answered)
+        .order_by("pk")
+        .values_list("pk")
+    )
     CurrentJudgment.objects.filter(
         annotator_id=qualification.annotator_id, judgment__assignment__in=answered
     ).delete()
@@ -313,7 +322,7 @@ def _of_member(training: Training, annotator: User, note: str, expected_state: s
     if len(note.strip()) > MAX_NOTE:
         raise InvalidTraining(f"A note has at most {MAX_NOTE} characters.", fields={"note": "Too long"})
     lock_member(annotator, training.project)
-    found = Qualification.objects.select_for_update(of=("self",)).filter(
+    found = Qualification.objects.select_for_update(no_key=True, of=("self",)).filter(
         training=training, annotator=annotator
     )
     qualification = found.first() or Qualification(

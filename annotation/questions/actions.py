@@ -64,7 +64,7 @@ def answer_question(
     Raises InvalidQuestion, and AnsweredMeanwhile when somebody has answered otherwise since.
     """
     answer = _clean(answer, "The answer")
-    locked = TaskQuestion.objects.select_for_update(of=("self",)).get(pk=question.pk)
+    locked = TaskQuestion.objects.select_for_update(no_key=True, of=("self",)).get(pk=question.pk)
     if locked.answer == answer:
         return locked
     if locked.answer != expected_answer:

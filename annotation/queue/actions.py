@@ -2,8 +2,9 @@
 
 The room left on a task is `open_slots`, a column of the row that a claim locks; it is never counted from assignments
 (counting over-assigned 552 of 20,000 tasks under READ COMMITTED). At every commit required_judgments = open_slots +
-counted_judgments + live leases. Whoever changes an assignment's state holds its task's row lock; leases are judged by
-the database's clock.
+counted_judgments + live leases. Whoever changes the state of an assignment whose task has slots holds that task's row
+lock; a task without slots (a known answer, a repeat) may be judged under the assignment's lock alone. Leases are judged
+by the database's clock.
 """
 
 from collections.abc import Mapping
@@ -38,7 +39,8 @@ MAX_SKIP_REASON_CHARACTERS = 500
 
 def lock_task(pk: int) -> Task:
     """The task with its row locked until the transaction ends."""
-    return Task.objects.select_for_update(of=("self",)).select_related("batch__project").get(pk=pk)
+    tasks = Task.objects.select_for_update(no_key=True, of=("self",)).select_related("batch__project")
+    return tasks.get(pk=pk)
 
 
 def claim_task(
@@ -191,8 +193,8 @@ def release_leases(leases: QuerySet[Assignment]) -> int:
     """
     found = list(leases.filter(state=Assignment.State.LEASED).values_list("pk", "task_id"))
     # In the order of keys, as everywhere.
-    tasks = Task.objects.select_for_update().filter(pk__in={task for _, task in found}).order_by("pk")
-    locked = {task.pk: task for task in tasks}
+    tasks = Task.objects.filter(pk__in={task for _, task in found})
+    locked = {task.pk: task for task in tasks.select_for_update(no_key=True).order_by("pk")}
     released = 0
     for pk, task_id in found:
         # Asked again under the lock: the annotator may have submitted.
@@ -222,8 +224,11 @@ def save_draft(*, actor: User, assignment: Assignment, draft: dict[str, Any], ch
 
 
 def _has_ended(now: datetime) -> Q:
-    """A lease that ran out, or of somebody who cannot log in any more."""
-    return Q(leased_until__lt=now) | Q(annotator__is_active=False)
+    """A lease that ran out, or of somebody who cannot log in any more.
+
+    No join: an update with one would look at the row as it was before it waited for a judgment without a task's lock.
+    """
+    return Q(leased_until__lt=now) | Q(annotator_id__in=User.objects.filter(is_active=False).values("pk"))
 
 
 def sweep_expired_leases(*, project: Project | None = None, limit: int = 200) -> int:
@@ -241,7 +246,7 @@ def _expire(assignments: list[tuple[int, int]], now: datetime) -> int:
     released = 0
     # The order of keys is the order of locks everywhere; whoever is busy on a task sweeps it themselves.
     skip_locked = connection.features.has_select_for_update_skip_locked
-    tasks = Task.objects.select_for_update(skip_locked=skip_locked)
+    tasks = Task.objects.select_for_update(no_key=True, skip_locked=skip_locked)
     locked = {task.pk: task for task in tasks.filter(pk__in={t for _, t in assignments}).order_by("pk")}
     for pk, task_id in assignments:
         if task_id not in locked:

@@ -72,7 +72,7 @@ def set_content_warnings(
     Raises InvalidBatch, and StaleVersion when it does not warn of what is `expected`.
     """
     wanted = clean_warnings(names)
-    locked = Batch.objects.select_for_update().get(pk=batch.pk)
+    locked = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     before = split_warnings(locked.content_warnings)
     if before == wanted:
         return locked

@@ -45,7 +45,7 @@ def prepare_repeats(project: Project | None = None, now: float | None = None) ->
 @transaction.atomic
 def _prepare(project: Project, person: User) -> int:
     # Two workers at once make no more than one.
-    if not Membership.objects.select_for_update().filter(project=project, user=person).exists():
+    if not Membership.objects.select_for_update(no_key=True).filter(project=project, user=person).exists():
         return 0
     waiting = Task.objects.filter(
         ~Exists(Assignment.objects.filter(task=OuterRef("pk"), annotator=person)),

@@ -348,7 +348,7 @@ def _take_open_task(
         if row is not None:
             _take_slot(row[0])
     else:
-        lock = "FOR UPDATE OF t SKIP LOCKED" if connection.vendor == "postgresql" else ""
+        lock = "FOR NO KEY UPDATE OF t SKIP LOCKED" if connection.vendor == "postgresql" else ""
         rows = _fetch_all(_TAKE_OPEN_TASK.format(lock=lock), params)
         row = rows[0] if rows else None
     return (row[0], row[1]) if row else None
@@ -372,7 +372,7 @@ def _move_cursor(actor: User, batch_id: int, queue_version: int, task_id: int, p
 def _lock_first(sql: str, params: dict[str, Any], *, waits: bool) -> tuple[Any, ...] | None:
     """The first row the statement finds, locked; without `waits` the first that nobody else has locked."""
     if not waits:
-        rows = _fetch_all(sql, params, "FOR UPDATE OF t SKIP LOCKED")
+        rows = _fetch_all(sql, params, "FOR NO KEY UPDATE OF t SKIP LOCKED")
         return rows[0] if rows else None
     for _ in range(MAX_LOCK_RETRIES):
         rows = _fetch_all(sql, params)
@@ -380,7 +380,7 @@ def _lock_first(sql: str, params: dict[str, Any], *, waits: bool) -> tuple[Any, 
             return None
         # One row at a time, and looked at again once it is locked; if it is no longer the first, its lock is let go.
         savepoint = transaction.savepoint()
-        _fetch_all(_LOCK_TASK, {"task": rows[0][0]}, "FOR UPDATE")
+        _fetch_all(_LOCK_TASK, {"task": rows[0][0]}, "FOR NO KEY UPDATE")
         rechecked = _fetch_all(sql, params)
         if rechecked and rechecked[0][0] == rows[0][0]:
             transaction.savepoint_commit(savepoint)

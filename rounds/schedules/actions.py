@@ -163,7 +163,7 @@ def drop_firing(*, actor: User, firing: ScheduleFiring) -> ScheduleFiring:
 
 def _lock(schedule: Schedule) -> Schedule:
     locked = (
-        Schedule.objects.select_for_update(of=("self",))
+        Schedule.objects.select_for_update(no_key=True, of=("self",))
         .select_related("project", "created_by")
         .filter(pk=schedule.pk)
         .first()

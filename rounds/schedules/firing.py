@@ -84,7 +84,7 @@ def _lock(pk: int) -> Schedule | None:
     """The schedule, if it is still active, locked until the transaction ends."""
     return (
         Schedule.objects.active()
-        .select_for_update(of=("self",))
+        .select_for_update(no_key=True, of=("self",))
         .select_related("project", "criterion", "prompt_set", "created_by")
         .filter(pk=pk)
         .first()

@@ -18,7 +18,7 @@ UNSUCCESSFUL_STATES = (RunState.FAILED, RunState.USER_ERROR, RunState.CANCELLED)
 
 def lock_round(pk: int) -> Round:
     return (
-        Round.objects.select_for_update(of=("self",))
+        Round.objects.select_for_update(no_key=True, of=("self",))
         .select_related("project", "started_by", "start_policy", "criterion", "prompt_set")
         .get(pk=pk)
     )

@@ -45,7 +45,7 @@ def claim_service(
         return None
     # All of them, so that no two workers count the same room.
     rows = list(
-        kind.model.objects.select_for_update()
+        kind.model.objects.select_for_update(no_key=True)
         .exclude(state__in=[State.STOPPED, State.FAILED])
         .order_by("requested_at", "pk")
     )
@@ -147,7 +147,7 @@ def end_service(service: Service, to: str, *, reason: str = "", error: str = "")
     started it, as that of a run's end does.
     """
     with transaction.atomic():
-        row = still_kept(service).select_for_update().first()
+        row = still_kept(service).select_for_update(no_key=True).first()
         if row is None:
             raise LostService
         changes: dict[str, Any] = {

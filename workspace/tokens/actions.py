@@ -59,7 +59,7 @@ def create_token(
         message = f"A token cannot be {role} of {project.name}: you are not."
         raise TokenRefused(message, code="role_unfit", fields={"role": message})
     # Nobody makes two at once past the limit.
-    User.objects.select_for_update().get(pk=actor.pk)
+    User.objects.select_for_update(no_key=True).get(pk=actor.pk)
     if ApiToken.objects.usable().filter(user=actor).count() >= MAX_USABLE_TOKENS:
         raise TokenRefused(f"You have {MAX_USABLE_TOKENS} tokens: revoke one that you do not need.")
     prefix = MARK + secrets.token_hex(4)

@@ -76,7 +76,7 @@ def begin_upload(
         raise UploadRefused("A sha256 has 64 characters, 0 to 9 and a to f.", code="bad_sha256")
     with transaction.atomic():
         # Two uploads begun at once do not both find the last of the room.
-        Project.objects.select_for_update().get(pk=project.pk)
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         begun = project.uploads.filter(owner=actor, state=Upload.State.RECEIVING, size_bytes=size)
         if fingerprint and (known := begun.filter(fingerprint=fingerprint, name=name).first()) is not None:
             return known
@@ -277,4 +277,8 @@ def record_outcome(upload: Upload, outcome: Mapping[str, Any]) -> Upload:
 
 
 def _locked(upload: Upload) -> Upload:
-    return Upload.objects.select_for_update(of=("self",)).select_related("project", "run").get(pk=upload.pk)
+    return (
+        Upload.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("project", "run")
+        .get(pk=upload.pk)
+    )

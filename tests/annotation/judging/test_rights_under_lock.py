@@ -1,10 +1,7 @@
 """Rights are looked at in the transaction that acts: two connections, one of which takes the rights away meanwhile."""
 
-import threading
-import time
-
 import pytest
-from django.db import connection, connections, transaction
+from django.db import transaction
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
@@ -12,8 +9,8 @@ from annotation.errors import NotAMember
 from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import Assignment, Judgment, Source
 from annotation.queue.actions import claim_task, skip_task
+from tests.other_connection import in_another_connection, until_it_waits
 from workspace.actions import NotAManager, change_role, invite, remove_member, set_role, withdraw_invitation
-from workspace.errors import ActionError
 from workspace.models import Invitation, Membership
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True)]
@@ -29,23 +26,6 @@ def ruled(project, make_user, max_):
     return other
 
 
-def in_another_connection(act):
-    """Begins to act in a thread; its answer, or the error it raised, when it has ended."""
-    found = []
-
-    def run():
-        try:
-            found.append(act())
-        except ActionError as error:
-            found.append(error)
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, found
-
-
 def while_somebody_is_being(removed_or_demoted, act):
     """`act` begins while the transaction that takes the rights away has not been committed; what became of it.
 
@@ -54,29 +34,10 @@ def while_somebody_is_being(removed_or_demoted, act):
     with transaction.atomic():
         removed_or_demoted()
         thread, found = in_another_connection(act)
-        _until_it_waits(thread)
+        until_it_waits(thread)
     thread.join(150)
     assert not thread.is_alive()
     return found[0]
-
-
-def _until_it_waits(thread):
-    """PostgreSQL knows who waits for a lock; on SQLite a writer waits at its BEGIN, which nobody can see."""
-    if connection.vendor != "postgresql":
-        thread.join(0.3)
-        assert thread.is_alive(), "it did not wait for the writer before it"
-        return
-    for _ in range(3000):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_stat_clear_snapshot()")  # one transaction sees one picture otherwise
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            if cursor.fetchone()[0]:
-                return
-        assert thread.is_alive(), "it did not wait for the transaction that takes the rights away"
-        time.sleep(0.01)
-    raise AssertionError("it never waited")
 
 
 @pytest.fixture
