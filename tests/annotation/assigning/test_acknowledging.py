@@ -129,7 +129,7 @@ def test_the_day_that_is_done_is_said_and_nothing_of_others(client, ada, max_, p
         client, project, "submit", answer(key(), claim_next={}), public_id=first["public_id"]
     ).json()
     page = stored["next"]["html"]
-    assert "Done for today" in page and "today&#x27;s 1 task; more tomorrow from 00:00" in page
+    assert "Done for today" in page and "today&#x27;s one task; more tomorrow from 00:00" in page
     set_daily_limit(actor=max_, project=project, daily_limit=0)
     set_batch_audience(actor=max_, batch=batch, person_quota=1)
     page = post(client, project, "next_task").json()["html"]

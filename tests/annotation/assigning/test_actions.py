@@ -137,7 +137,7 @@ def test_a_members_own_limit_comes_before_the_projects(ada, max_, project, make_
     with pytest.raises(DailyLimitReached):
         claim_task(actor=ada, project=project)
     tag(max_, project, ada, daily_limit=0)
-    with pytest.raises(DailyLimitReached, match="today's 1 task;"):
+    with pytest.raises(DailyLimitReached, match="today's one task;"):
         claim_task(actor=ada, project=project)
     set_daily_limit(actor=max_, project=project, daily_limit=0)
     assert claim_task(actor=ada, project=project) is not None

@@ -38,7 +38,9 @@ def test_later_datasets_leave_an_excluded_batch_out_and_say_so(project, max_, tw
     assert excluded_batches_note(after) == "The batch “bad” is excluded from datasets and left out."
     include_batch(actor=max_, batch=two_batches["bad"])
     assert freeze_dataset(actor=max_, project=project).counts["judgments"] == 8
-    actions = AuditEvent.objects.filter(action__startswith="batch.").values_list("action", flat=True)
+    actions = (
+        AuditEvent.objects.filter(action__startswith="batch.").order_by("pk").values_list("action", flat=True)
+    )
     assert list(actions)[-2:] == ["batch.exclude", "batch.include"]
 
 
