@@ -87,9 +87,6 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
     set_batch_audience(
         actor=max_, batch=imported_batch, groups=["experts"], skills=["german"], person_quota=20
     )
-    guideline = publish_to_acknowledge(
-        actor=max_, project=project, text="Be brief and right.", must_acknowledge=True
-    )
     _, token = invite(actor=max_, project=project, role="annotator", note="Nia")
     report = make_report(project, max_, [max_, judged.annotator], apart=[(imported_batch.pk, judged.task_id)])
     webhook = create_webhook(
@@ -110,6 +107,9 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
     turn = send_message(actor=max_, conversation=talk, text="What can I cook with rice?", number=1)
     turn.answers.filter(side=0).update(state="done", text="Rice with beans.")
     turn.answers.filter(side=1).update(state="failed", error="The model could not write an answer.")
+    guideline = publish_to_acknowledge(
+        actor=max_, project=project, text="Be brief and right.", must_acknowledge=True
+    )
     client.force_login(max_)
     cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
     page.context.add_cookies([cookie])
