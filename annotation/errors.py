@@ -167,3 +167,23 @@ class ConversationChanged(ActionError):
 
     code = "conversation_changed"
     is_conflict = True
+
+
+class InvalidWriting(ActionError):
+    """A text, or work that asks for texts, that does not fit what was asked."""
+
+    code = "invalid_writing"
+
+
+class WritingRefused(ActionError):
+    """The item is not the actor's to write or check, or the work is closed."""
+
+    code = "writing_refused"
+    is_conflict = True
+
+
+class WritingChanged(ActionError):
+    """The text has gone on since the actor looked: another window, or another reviewer."""
+
+    code = "writing_changed"
+    is_conflict = True

@@ -11,5 +11,6 @@ urlpatterns = [
     path("questions/", include("annotation.questions.urls")),
     path("disagreements/", include("annotation.adjudication.urls")),
     path("checks/", include("annotation.qualification.urls")),
+    path("written/", include("annotation.writing.urls")),
     path("quality/", include("annotation.quality.urls")),
 ]

@@ -14,6 +14,9 @@ from annotation.conversation.actions import send_message, start_conversation
 from annotation.datasets.actions import freeze_dataset
 from annotation.importing.actions import import_comparisons, take_back_import
 from annotation.models import Import, Judgment, Source
+from annotation.writing.actions import claim_item, submit_text
+from annotation.writing.checking import review_text
+from annotation.writing.works import open_work
 from events.actions import change_webhook, create_webhook
 from events.models import Delivery, Webhook
 from events.publishing import publish_events
@@ -107,6 +110,17 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
     turn = send_message(actor=max_, conversation=talk, text="What can I cook with rice?", number=1)
     turn.answers.filter(side=0).update(state="done", text="Rice with beans.")
     turn.answers.filter(side=1).update(state="failed", error="The model could not write an answer.")
+    asked = {"name": "Prompts about rice", "kind": "prompt", "prompt_kind": "few-shot", "items": 3}
+    work = open_work(actor=max_, project=project, **asked)
+    written = claim_item(actor=colleague.user, work=work)
+    version = submit_text(actor=colleague.user, item=written, turns=["Name a use of rice."], key="a")
+    review_text(actor=max_, version=version, outcome="send_back", remark="Give examples first.")
+    submit_text(
+        actor=colleague.user, item=written, turns=["Q: Beans? A: Soup.\n\nQ: Rice?"], key="b", seen_version=1
+    )
+    held = claim_item(
+        actor=max_, work=open_work(actor=max_, project=project, name="Talks", kind="dialogue", items=2)
+    )
     guideline = publish_to_acknowledge(
         actor=max_, project=project, text="Be brief and right.", must_acknowledge=True
     )
@@ -132,6 +146,13 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "webhooks": reverse("events:webhooks", args=slug),
         "webhook": reverse("events:webhook", args=[*slug, webhook.pk]),
         "dead letters": reverse("events:dead_letters", args=slug),
+        "writing": reverse("annotation:writing", args=slug),
+        "write": reverse("annotation:write", args=[*slug, held.public_id]),
+        "writing works": reverse("annotation:writing_works", args=slug),
+        "new writing work": reverse("annotation:new_writing_work", args=slug),
+        "writing work": reverse("annotation:writing_work", args=[*slug, work.pk]),
+        "texts to check": reverse("annotation:writing_to_check", args=slug),
+        "text to check": reverse("annotation:writing_text", args=[*slug, written.pk]),
         "batch": reverse("annotation:batch", args=[*slug, imported_batch.pk]),
         "invitation": reverse("workspace:accept_invitation", args=[token]),
         "rounds": reverse("rounds:list", args=slug),

@@ -26,7 +26,7 @@ from annotation.annotator.presenter import PAGE_VERSION, browser_storage_key, gu
 from annotation.annotator.progress import annotator_progress, recent_judgments, time_worked
 from annotation.annotator.shortcuts import SHORTCUT_GROUPS, key_caps, shortcut_table
 from annotation.conversation.actions import open_batches_for
-from annotation.models import Assignment, Batch
+from annotation.models import Assignment, Batch, WritingWork
 from annotation.preferences.scale import tiers_to_labels
 from annotation.qualification.actions import begin_try
 from annotation.qualification.feedback import own_answers, own_trainings
@@ -115,6 +115,8 @@ def overview(request: ProjectRequest) -> HttpResponse:
         ],
         "most_remark": MAX_REMARK_CHARACTERS,
         "has_conversations": any(open_batches_for(request.user, project)),
+        "has_writing": project.writing_works.filter(state=WritingWork.State.OPEN).exists()
+        or request.user.writing_items.filter(work__project=project).exists(),
         "keys": key_caps(),
         "worked": time_worked(request.user, project),
         "guideline": guideline_content(project)["html"],

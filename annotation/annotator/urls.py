@@ -1,6 +1,6 @@
 from django.urls import path
 
-from annotation.annotator import conversations, endpoints, history, pages
+from annotation.annotator import conversations, endpoints, history, pages, writing
 
 urlpatterns = [
     path("", pages.overview, name="overview"),
@@ -31,4 +31,10 @@ urlpatterns = [
     path("conversations/<uuid:public_id>/again/", conversations.again, name="conversation_again"),
     path("conversations/<uuid:public_id>/one/", conversations.one, name="conversation_one"),
     path("conversations/<uuid:public_id>/end/", conversations.end, name="conversation_end"),
+    path("writing/", writing.writing, name="writing"),
+    path("writing/begin/<int:pk>/", writing.begin, name="begin_writing"),
+    path("writing/<uuid:public_id>/", writing.write, name="write"),
+    path("writing/<uuid:public_id>/send/", writing.send, name="send_writing"),
+    path("writing/<uuid:public_id>/skip/", writing.skip, name="skip_writing"),
+    path("writing/<uuid:public_id>/draft/", writing.draft, name="writing_draft"),
 ]

@@ -45,6 +45,14 @@ from annotation.models.responses import Demonstration, Response, Source
 from annotation.models.tasks import COUNTED_PURPOSES, Batch, BatchQuerySet, Task, TaskQuerySet, TaskResponse
 from annotation.models.texts import Text
 from annotation.models.uploads import Upload
+from annotation.models.writing import (
+    WritingItem,
+    WritingResult,
+    WritingReview,
+    WritingSkip,
+    WritingVersion,
+    WritingWork,
+)
 
 __all__ = [
     "Adjudication",
@@ -100,6 +108,12 @@ __all__ = [
     "TurnAnswer",
     "Upload",
     "WorkCount",
+    "WritingItem",
+    "WritingResult",
+    "WritingReview",
+    "WritingSkip",
+    "WritingVersion",
+    "WritingWork",
     "hash_messages",
     "standing_decisions",
     "new_external_id",

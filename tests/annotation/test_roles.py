@@ -17,6 +17,8 @@ from annotation.qualification.actions import (
 )
 from annotation.questions.actions import ask_question
 from annotation.queue.actions import claim_task
+from annotation.writing.actions import claim_item, submit_text
+from annotation.writing.works import open_work
 from tests.annotation.conversation.live import make_live_batch
 from tests.annotation.quality.reports import make_report
 from workspace.actions import publish_guideline
@@ -24,7 +26,7 @@ from workspace.actions import publish_guideline
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 _ALSO_POSTED = (
     "settings", "asked_settings", "batch_from_answers", "known_answer", "adjudicate", "assigning",
-    "member_work", "batch_audience", "new_live_batch",
+    "member_work", "batch_audience", "new_live_batch", "new_writing_work",
 )  # fmt: skip
 EVERYBODY = {"annotator", "reviewer", "manager"}
 # name -> (method, roles, what else the URL needs, body). "own": only whoever holds the assignment.
@@ -114,6 +116,21 @@ PAGES = {
     "conversation_again": ("post", {"annotator"}, "own talk", {}),
     "conversation_one": ("post", {"annotator"}, "own talk", {}),
     "conversation_end": ("post", {"annotator"}, "own talk", {}),
+    "writing": ("get", EVERYBODY, None, None),
+    "begin_writing": ("post", EVERYBODY, "writing work", {}),
+    "write": ("get", {"annotator"}, "own text", None),
+    # Who was given the address sends what they have, also when the text has gone to somebody else meanwhile.
+    "send_writing": ("post", EVERYBODY, "own text", {}),
+    "skip_writing": ("post", {"annotator"}, "own text", {}),
+    "writing_draft": ("post", {"annotator"}, "own text", {"turns": ["x"], "draft_number": 1}),
+    "writing_works": ("get", {"reviewer", "manager"}, None, None),
+    "new_writing_work": ("get", {"manager"}, None, None),
+    "writing_to_check": ("get", {"reviewer", "manager"}, None, None),
+    "writing_work": ("get", {"reviewer", "manager"}, "writing work", None),
+    "set_writing_state": ("post", {"manager"}, "writing work", {}),
+    "writing_text": ("get", {"reviewer", "manager"}, "sent text", None),
+    "review_writing": ("post", {"reviewer", "manager"}, "sent text", {}),
+    "release_writing": ("post", {"manager"}, "sent text", {}),
 }
 
 
@@ -202,6 +219,18 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
             turn = send_message(actor=ada, conversation=talk, text="Hello", number=1)
             turn.answers.filter(side=0).update(state="failed", error="It broke.")
             turn.answers.filter(side=1).update(state="done", text="Hello.")
+    if needs in ("writing work", "own text", "sent text"):
+        work = open_work(
+            actor=visitors["manager"], project=project, name="Dialogues", kind="dialogue", items=9
+        )
+        text = claim_item(actor=ada, work=work)
+        if needs == "writing work":
+            kwargs["pk"] = work.pk
+        elif needs == "own text":
+            kwargs["public_id"] = text.public_id
+        else:
+            submit_text(actor=ada, item=text, turns=["Hello", "Hi."], key="a")
+            kwargs["pk"] = text.pk
     if needs == "question":
         kwargs["pk"] = ask_question(actor=ada, assignment=assignment, text="Which?").pk
     if needs in ("measured", "measured pair"):
@@ -247,6 +276,9 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
                 "make_known",
                 "change_standing",
                 "require_training",
+                "begin_writing",
+                "set_writing_state",
+                "release_writing",
             )
             # Without an answer, or without values, the page is shown again: questions/test_views.py and
             # qualification/test_views.py give them.
@@ -255,9 +287,12 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
                 "set_checks",
                 "new_training",
                 "change_training",
+                "send_writing",
+                "skip_writing",
             )
             # Pay may be left empty, but not without having seen what it is: review/test_throughput.py.
             unanswered = unanswered or (status == 409 and name == "set_pay_rate")
+            unanswered = unanswered or (status == 404 and name == "review_writing")
             assert status in (200, 201) or (status == 302 and name in redirects) or unanswered
         else:
             assert status in ({302, 401} if visitor == "nobody" else {404})

@@ -1,0 +1,188 @@
+"""The writer's side: be given an item, keep a draft, send the text, give it back.
+
+A queue of its own beside annotation/queue: a Batch needs a criterion and responses and counts judgments, and none of
+that is here. The rules are the same: an item has one holder; a lease that has run out gives it to the next who asks;
+what is sent late is kept.
+"""
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from annotation.errors import InvalidWriting, WritingChanged, WritingRefused
+from annotation.models import WritingItem, WritingSkip, WritingVersion, WritingWork
+from annotation.queue.search import lock_member
+from annotation.text import clean_text
+from annotation.writing.alike import find_same
+from annotation.writing.texts import clean_draft, clean_turns
+from workspace.actions import record_audit
+from workspace.database import database_now, database_now_plus, write_transaction
+from workspace.models import Project, User
+
+# A text takes longer than a judgment; each draft that is kept begins it anew.
+LEASE_SECONDS = 2 * 60 * 60
+MAX_REASON_CHARACTERS = 500
+MAX_KEY_CHARACTERS = 64
+State = WritingItem.State
+
+
+@write_transaction
+def claim_item(*, actor: User, work: WritingWork) -> WritingItem | None:
+    """The item of this work that the actor holds, or else the first that is free; None when there is none.
+
+    Raises NotAMember, MemberPaused.
+    """
+    project = work.project
+    # One request of a person at a time: a second window gets what the first one holds.
+    lock_member(actor, project, takes_task=True)
+    work = WritingWork.objects.get(pk=work.pk)
+    own = work.items.filter(writer=actor, state=State.WRITING).order_by("pk").first()
+    # Also one whose lease has run out meanwhile and that nobody else was given.
+    if own is not None and _hold(actor, own.pk):
+        own.refresh_from_db()
+        return own
+    if work.state != WritingWork.State.OPEN:
+        return None
+    item = _free(actor, work).select_for_update(skip_locked=True, of=("self",), no_key=True).first()
+    if item is None:
+        return None
+    item.writer, item.state = actor, State.WRITING
+    item.draft, item.draft_number = None, item.draft_number + 1
+    item.leased_until = database_now_plus(LEASE_SECONDS)
+    item.save(update_fields=["writer", "state", "draft", "draft_number", "leased_until"])
+    item.refresh_from_db()
+    return item
+
+
+def _free(actor: User, work: WritingWork) -> QuerySet[WritingItem]:
+    """What the actor could be given: held by nobody, or no longer; not given back by them; of no prompt of this work
+    that they write or wrote for already."""
+    mine = WritingItem.objects.filter(work=work, writer=actor, prompt__isnull=False)
+    return (
+        work.items.filter(Q(state=State.WAITING) | Q(state=State.WRITING, leased_until__lt=database_now()))
+        .exclude(pk__in=WritingSkip.objects.filter(writer=actor).values("item"))
+        .exclude(prompt__in=mine.values("prompt"))
+        .exclude(prompt__taken_back=True)
+        .order_by("pk")
+    )
+
+
+def count_free(actor: User, work: WritingWork) -> int:
+    return _free(actor, work).count() if work.state == WritingWork.State.OPEN else 0
+
+
+def _hold(actor: User, pk: int) -> bool:
+    held = WritingItem.objects.filter(pk=pk, writer=actor, state=State.WRITING)
+    return bool(held.update(leased_until=database_now_plus(LEASE_SECONDS)))
+
+
+@write_transaction
+def save_draft(*, actor: User, item: WritingItem, turns: Any, draft_number: int) -> int:
+    """Keeps what is typed, and the item; the draft's new number. No audit row: it is nobody's word yet.
+
+    Raises WritingChanged when another window has kept something else since `draft_number`, WritingRefused when the
+    item is no longer the actor's.
+    """
+    texts = clean_draft(turns)
+    stored = WritingItem.objects.select_for_update().get(pk=item.pk)
+    if stored.writer_id != actor.pk or stored.state not in (State.WRITING, State.RETURNED):
+        raise WritingRefused(
+            "This text is no longer yours to write. What you typed is kept in this browser; you can still send it."
+        )
+    if stored.draft == texts:
+        return stored.draft_number
+    if stored.draft_number != draft_number:
+        raise WritingChanged("You have written something else in another window.")
+    stored.draft, stored.draft_number = texts, draft_number + 1
+    if stored.state == State.WRITING:
+        stored.leased_until = database_now_plus(LEASE_SECONDS)
+    stored.save(update_fields=["draft", "draft_number", "leased_until"])
+    return draft_number + 1
+
+
+@write_transaction
+def submit_text(
+    *, actor: User, item: WritingItem, turns: Any, key: str, seen_version: int = 0
+) -> WritingVersion:
+    """The text as the item's next version, which waits to be checked. The same key again is the version that is there.
+
+    `seen_version`: the number of the last one that the actor saw (0: none). Sent after the item went to somebody
+    else, it is kept as an item of its own. Raises InvalidWriting, InvalidText, NotAMember, WritingChanged,
+    WritingRefused.
+    """
+    if not key or len(key) > MAX_KEY_CHARACTERS:
+        raise InvalidWriting(f"The key of a text has 1 to {MAX_KEY_CHARACTERS} characters.")
+    project = item.work.project
+    lock_member(actor, project)
+    if (there := WritingVersion.objects.filter(written_by=actor, key=key).first()) is not None:
+        return there
+    texts = clean_turns(item.work, turns)
+    if item.work.kind == WritingWork.Kind.PROMPT and find_same(item.work, texts[0]) is not None:
+        raise InvalidWriting(
+            "The project has just this prompt already. Write another one.", code="prompt_known"
+        )
+    stored = WritingItem.objects.select_for_update().get(pk=item.pk)
+    if stored.writer_id != actor.pk:
+        stored = WritingItem.objects.create(
+            work=item.work,
+            prompt_id=stored.prompt_id,
+            edited_response_id=stored.edited_response_id,
+            state=State.CHECKING,
+            writer=actor,
+            is_late=True,
+        )
+        last = 0
+    else:
+        last = stored.versions.count()
+        if last != seen_version:
+            raise WritingChanged(
+                "This text was sent already, or corrected, since you opened it. Reload to see it."
+            )
+        if stored.state not in (State.WRITING, State.RETURNED):
+            raise WritingRefused("This text is being checked, or accepted: it cannot be sent again.")
+        stored.state, stored.leased_until, stored.draft = State.CHECKING, None, None
+        stored.draft_number += 1
+        stored.save(update_fields=["state", "leased_until", "draft", "draft_number"])
+    version = WritingVersion.objects.create(
+        item=stored, number=last + 1, turns=texts, written_by=actor, key=key
+    )
+    record_audit(actor=actor, action="writing.submit", project=project, target=version, late=stored.is_late)
+    return version
+
+
+@write_transaction
+def skip_item(*, actor: User, item: WritingItem, reason: str) -> None:
+    """Gives the item back to others, and why. Raises InvalidWriting, WritingRefused."""
+    reason = clean_text(reason, "The reason").strip()
+    if len(reason) > MAX_REASON_CHARACTERS:
+        raise InvalidWriting(f"The reason has more than {MAX_REASON_CHARACTERS} characters.")
+    given_back = WritingItem.objects.filter(pk=item.pk, writer=actor, state=State.WRITING).update(
+        state=State.WAITING, writer=None, leased_until=None, draft=None
+    )
+    if not given_back:
+        raise WritingRefused("This text is not yours to give back.")
+    WritingSkip.objects.create(item=item, writer=actor, reason=reason)
+    record_audit(actor=actor, action="writing.skip", project=item.work.project, target=item, reason=reason)
+
+
+@write_transaction
+def release_item(*, actor: User, item: WritingItem) -> None:
+    """Takes an item from its writer, for somebody else to begin anew; versions stay. Raises WritingRefused."""
+    before = WritingItem.objects.select_for_update().get(pk=item.pk)
+    if before.state not in (State.WRITING, State.RETURNED):
+        raise WritingRefused("Nobody is writing this text now.")
+    WritingItem.objects.filter(pk=item.pk).update(
+        state=State.WAITING, writer=None, leased_until=None, draft=None
+    )
+    record_audit(
+        actor=actor, action="writing.release", project=item.work.project, target=item, writer=before.writer_id
+    )
+
+
+def own_items(actor: User, project: Project) -> QuerySet[WritingItem]:
+    """What the actor wrote or writes, the newest first."""
+    return (
+        WritingItem.objects.filter(work__project=project, writer=actor)
+        .select_related("work", "prompt")
+        .order_by("-pk")
+    )
