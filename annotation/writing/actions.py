@@ -84,7 +84,7 @@ def save_draft(*, actor: User, item: WritingItem, turns: Any, draft_number: int)
     item is no longer the actor's.
     """
     texts = clean_draft(turns)
-    stored = WritingItem.objects.select_for_update().get(pk=item.pk)
+    stored = WritingItem.objects.select_for_update(no_key=True).get(pk=item.pk)
     if stored.writer_id != actor.pk or stored.state not in (State.WRITING, State.RETURNED):
         raise WritingRefused(
             "This text is no longer yours to write. What you typed is kept in this browser; you can still send it."
@@ -121,7 +121,7 @@ def submit_text(
         raise InvalidWriting(
             "The project has just this prompt already. Write another one.", code="prompt_known"
         )
-    stored = WritingItem.objects.select_for_update().get(pk=item.pk)
+    stored = WritingItem.objects.select_for_update(no_key=True).get(pk=item.pk)
     if stored.writer_id != actor.pk:
         stored = WritingItem.objects.create(
             work=item.work,
@@ -168,7 +168,7 @@ def skip_item(*, actor: User, item: WritingItem, reason: str) -> None:
 @write_transaction
 def release_item(*, actor: User, item: WritingItem) -> None:
     """Takes an item from its writer, for somebody else to begin anew; versions stay. Raises WritingRefused."""
-    before = WritingItem.objects.select_for_update().get(pk=item.pk)
+    before = WritingItem.objects.select_for_update(no_key=True).get(pk=item.pk)
     if before.state not in (State.WRITING, State.RETURNED):
         raise WritingRefused("Nobody is writing this text now.")
     WritingItem.objects.filter(pk=item.pk).update(
