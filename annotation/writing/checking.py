@@ -54,7 +54,7 @@ def review_text(
         raise InvalidWriting("Say what should be changed: the writer reads it.", code="remark_needed")
     if (turns is not None) != (outcome == Outcome.EDIT):
         raise InvalidWriting("A corrected text belongs to “correct and accept”, and to nothing else.")
-    item = WritingItem.objects.select_for_update(of=("self",)).get(pk=version.item_id)
+    item = WritingItem.objects.select_for_update(no_key=True, of=("self",)).get(pk=version.item_id)
     work = version.item.work
     if item.writer_id == actor.pk or version.written_by_id == actor.pk:
         raise WritingRefused("This is your own text: another person checks it.", code="own_text")
