@@ -26,7 +26,8 @@ TRANSLATED_VIEWS = frozenset(
         "annotation": "overview annotate own_history guideline acknowledge opt_outs own_training begin_training_try "
         "own_score next_task refresh_csrf task task_content draft submit feedback skip ask undo_skip withdraw "
         "keep_judgment conversations start_conversation conversation conversation_state conversation_message "
-        "conversation_again conversation_one conversation_end",
+        "conversation_again conversation_one conversation_end writing begin_writing write send_writing skip_writing "
+        "writing_draft",
     }.items()
     for name in names.split()
 )

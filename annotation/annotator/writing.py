@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_POST
@@ -38,10 +39,21 @@ OWN_SHOWN = 50
 WRITABLE = (WritingItem.State.WRITING, WritingItem.State.RETURNED)
 # What InstructGPT's labelers were asked for (Ouyang et al. 2022, appendix A.1), in our words.
 PROMPT_KINDS = {
-    "plain": "Any task in words, as different from one another as you can.",
-    "few-shot": "An instruction, and several questions with the right answers after it; the last question has no "
-    "answer: that one is what the model is asked.",
-    "user-based": "A task that fits one of the uses named above, as somebody with that use would put it.",
+    "plain": (
+        gettext_noop("Plain"),
+        gettext_noop("Any task in words, as different from one another as you can."),
+    ),
+    "few-shot": (
+        gettext_noop("Few-shot"),
+        gettext_noop(
+            "An instruction, and several questions with the right answers after it; the last question has no "
+            "answer: that one is what the model is asked."
+        ),
+    ),
+    "user-based": (
+        gettext_noop("User-based"),
+        gettext_noop("A task that fits one of the uses named above, as somebody with that use would put it."),
+    ),
 }
 
 
@@ -82,7 +94,9 @@ def begin(request: ProjectRequest, pk: int) -> HttpResponse:
         item = None
     else:
         if item is None:
-            messages.info(request, f"“{work.name}” has nothing left for you. Thank you.")
+            messages.info(
+                request, gettext("“%(work)s” has nothing left for you. Thank you.") % {"work": work.name}
+            )
     if item is None:
         return redirect("annotation:writing", slug=request.project.slug)
     return redirect("annotation:write", slug=request.project.slug, public_id=item.public_id)
@@ -113,7 +127,7 @@ def _page(
         "item": item,
         "work": work,
         "instruction": show_markdown(work.instruction) if work.instruction else "",
-        "prompt_kind": PROMPT_KINDS.get(work.prompt_kind, ""),
+        "prompt_kind": _prompt_kind(work),
         "prompt": shown_prompt(item),
         "versions": versions,
         "review": reviews[0] if reviews else None,
@@ -126,6 +140,14 @@ def _page(
         "storage_key": browser_storage_key(request.user, request.project),
     }
     return render(request, "annotation/annotator/write.html", context, status=status)
+
+
+def _prompt_kind(work: WritingWork) -> dict[str, str] | None:
+    """Its name, and what is asked for."""
+    if work.prompt_kind not in PROMPT_KINDS:
+        return None
+    name, what = PROMPT_KINDS[work.prompt_kind]
+    return {"name": gettext(name), "what": gettext(what)}
 
 
 @require_POST
@@ -151,9 +173,9 @@ def send(request: ProjectRequest, public_id: UUID) -> HttpResponse:
         return _page(request, item, turns, status=status)
     messages.success(
         request,
-        "Sent. Somebody else had been given this text meanwhile: yours is kept beside theirs."
+        gettext("Sent. Somebody else had been given this text meanwhile: yours is kept beside theirs.")
         if version.item.is_late
-        else "Sent. Another person checks it; you read here what they say.",
+        else gettext("Sent. Another person checks it; you read here what they say."),
     )
     # The script goes there itself: the page it would follow to would use the message up.
     if request.accepts("application/json") and not request.accepts("text/html"):
@@ -171,7 +193,7 @@ def skip(request: ProjectRequest, public_id: UUID) -> HttpResponse:
     except ActionError as error:
         messages.error(request, error.message)
         return _page(request, item, status=409 if error.is_conflict else 422)
-    messages.success(request, "Given back.")
+    messages.success(request, gettext("Given back."))
     return redirect("annotation:writing", slug=request.project.slug)
 
 

@@ -10,6 +10,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy
 
 from annotation.models.prompts import Prompt, PromptSet
 from annotation.models.responses import Demonstration, Response
@@ -20,14 +21,17 @@ class WritingWork(models.Model):
     """What is asked for: the kind of text, how many, how long, where accepted prompts go."""
 
     class Kind(models.TextChoices):
-        ANSWER = "answer", "Ideal answers to prompts"
-        EDIT = "edit", "Answers to correct"  # the writer begins with an answer that is there
-        DIALOGUE = "dialogue", "Whole dialogues"  # one person writes both sides
-        PROMPT = "prompt", "Prompts"
+        ANSWER = "answer", gettext_lazy("Ideal answers to prompts")
+        EDIT = "edit", gettext_lazy("Answers to correct")  # the writer begins with an answer that is there
+        DIALOGUE = "dialogue", gettext_lazy("Whole dialogues")  # one person writes both sides
+        PROMPT = "prompt", gettext_lazy("Prompts")
 
     class State(models.TextChoices):
-        OPEN = "open", "Open"
-        CLOSED = "closed", "Closed"  # nothing new is handed out; what was begun can be sent and checked
+        OPEN = "open", gettext_lazy("Open")
+        CLOSED = (
+            "closed",
+            gettext_lazy("Closed"),
+        )  # nothing new is handed out; what was begun can be sent and checked
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="writing_works")
     name = models.CharField(max_length=120)
@@ -75,11 +79,11 @@ class WritingItem(models.Model):
     """One text that is asked for, from waiting to accepted."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting for a writer"
-        WRITING = "writing", "Being written"
-        CHECKING = "checking", "Waiting to be checked"
-        RETURNED = "returned", "Sent back"  # it stays its writer's
-        ACCEPTED = "accepted", "Accepted"
+        WAITING = "waiting", gettext_lazy("Waiting for a writer")
+        WRITING = "writing", gettext_lazy("Being written")
+        CHECKING = "checking", gettext_lazy("Waiting to be checked")
+        RETURNED = "returned", gettext_lazy("Sent back")  # it stays its writer's
+        ACCEPTED = "accepted", gettext_lazy("Accepted")
 
     work = models.ForeignKey(WritingWork, on_delete=models.CASCADE, related_name="items")
     # What the writer's browser knows it by.
@@ -163,9 +167,9 @@ class WritingReview(models.Model):
     """What a second person said of a version. Never changed."""
 
     class Outcome(models.TextChoices):
-        ACCEPT = "accept", "Accepted"
-        EDIT = "edit", "Corrected and accepted"
-        SEND_BACK = "send_back", "Sent back"
+        ACCEPT = "accept", gettext_lazy("Accepted")
+        EDIT = "edit", gettext_lazy("Corrected and accepted")
+        SEND_BACK = "send_back", gettext_lazy("Sent back")
 
     version = models.OneToOneField(WritingVersion, on_delete=models.PROTECT, related_name="review")
     reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")

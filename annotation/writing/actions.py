@@ -8,6 +8,7 @@ what is sent late is kept.
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext
 
 from annotation.errors import InvalidWriting, WritingChanged, WritingRefused
 from annotation.models import WritingItem, WritingSkip, WritingVersion, WritingWork
@@ -87,12 +88,14 @@ def save_draft(*, actor: User, item: WritingItem, turns: Any, draft_number: int)
     stored = WritingItem.objects.select_for_update(no_key=True).get(pk=item.pk)
     if stored.writer_id != actor.pk or stored.state not in (State.WRITING, State.RETURNED):
         raise WritingRefused(
-            "This text is no longer yours to write. What you typed is kept in this browser; you can still send it."
+            gettext(
+                "This text is no longer yours to write. What you typed is kept in this browser; you can still send it."
+            )
         )
     if stored.draft == texts:
         return stored.draft_number
     if stored.draft_number != draft_number:
-        raise WritingChanged("You have written something else in another window.")
+        raise WritingChanged(gettext("You have written something else in another window."))
     stored.draft, stored.draft_number = texts, draft_number + 1
     if stored.state == State.WRITING:
         stored.leased_until = database_now_plus(LEASE_SECONDS)
@@ -119,7 +122,7 @@ def submit_text(
     texts = clean_turns(item.work, turns)
     if item.work.kind == WritingWork.Kind.PROMPT and find_same(item.work, texts[0]) is not None:
         raise InvalidWriting(
-            "The project has just this prompt already. Write another one.", code="prompt_known"
+            gettext("The project has just this prompt already. Write another one."), code="prompt_known"
         )
     stored = WritingItem.objects.select_for_update(no_key=True).get(pk=item.pk)
     if stored.writer_id != actor.pk:
@@ -136,10 +139,10 @@ def submit_text(
         last = stored.versions.count()
         if last != seen_version:
             raise WritingChanged(
-                "This text was sent already, or corrected, since you opened it. Reload to see it."
+                gettext("This text was sent already, or corrected, since you opened it. Reload to see it.")
             )
         if stored.state not in (State.WRITING, State.RETURNED):
-            raise WritingRefused("This text is being checked, or accepted: it cannot be sent again.")
+            raise WritingRefused(gettext("This text is being checked, or accepted: it cannot be sent again."))
         stored.state, stored.leased_until, stored.draft = State.CHECKING, None, None
         stored.draft_number += 1
         stored.save(update_fields=["state", "leased_until", "draft", "draft_number"])
@@ -153,14 +156,18 @@ def submit_text(
 @write_transaction
 def skip_item(*, actor: User, item: WritingItem, reason: str) -> None:
     """Gives the item back to others, and why. Raises InvalidWriting, WritingRefused."""
-    reason = clean_text(reason, "The reason").strip()
+    reason = clean_text(reason, "The reason", allow_empty=True).strip()
+    if not reason:
+        raise InvalidWriting(gettext("Say why you give it back."))
     if len(reason) > MAX_REASON_CHARACTERS:
-        raise InvalidWriting(f"The reason has more than {MAX_REASON_CHARACTERS} characters.")
+        raise InvalidWriting(
+            gettext("The reason has more than %(most)d characters.") % {"most": MAX_REASON_CHARACTERS}
+        )
     given_back = WritingItem.objects.filter(pk=item.pk, writer=actor, state=State.WRITING).update(
         state=State.WAITING, writer=None, leased_until=None, draft=None
     )
     if not given_back:
-        raise WritingRefused("This text is not yours to give back.")
+        raise WritingRefused(gettext("This text is not yours to give back."))
     WritingSkip.objects.create(item=item, writer=actor, reason=reason)
     record_audit(actor=actor, action="writing.skip", project=item.work.project, target=item, reason=reason)
 

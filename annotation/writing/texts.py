@@ -3,12 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
+
 from annotation.errors import InvalidWriting
 from annotation.models import WritingWork
 from annotation.text import clean_text
 
 MAX_CHARACTERS = 100_000  # of one turn: longer ones are not shown as Markdown either
 MAX_TURNS = 40
+
+
+def _number(number: int) -> str:
+    """With the marks between thousands that the reader's language has."""
+    return number_format(number, force_grouping=True)
 
 
 def count_words(text: str) -> int:
@@ -23,26 +31,42 @@ def clean_turns(work: WritingWork, turns: Any) -> list[str]:
     one text.
     """
     if not isinstance(turns, Sequence) or isinstance(turns, str | bytes) or not turns:
-        raise InvalidWriting("There is no text.")
+        raise InvalidWriting(gettext("There is no text."))
     is_dialogue = work.kind == WritingWork.Kind.DIALOGUE
     if is_dialogue and (len(turns) % 2 or len(turns) > MAX_TURNS):
         raise InvalidWriting(
-            f"A dialogue ends with an answer and has at most {MAX_TURNS} turns; this one has {len(turns)}."
+            gettext("A dialogue ends with an answer and has at most %(most)d turns; this one has %(turns)d.")
+            % {"most": MAX_TURNS, "turns": len(turns)}
         )
     if not is_dialogue and len(turns) != 1:
-        raise InvalidWriting(f"One text is asked for; this has {len(turns)} turns.")
+        raise InvalidWriting(
+            gettext("One text is asked for; this has %(turns)d turns.") % {"turns": len(turns)}
+        )
     cleaned = []
     for number, turn in enumerate(turns, start=1):
-        what = f"Turn {number}" if is_dialogue else "The text"
-        text = clean_text(turn, what).replace("\r\n", "\n").replace("\r", "\n").strip()
+        what = gettext("Turn %(number)d") % {"number": number} if is_dialogue else gettext("The text")
+        text = clean_text(turn, what, allow_empty=True).replace("\r\n", "\n").replace("\r", "\n").strip()
         if len(text) > MAX_CHARACTERS:
-            raise InvalidWriting(f"{what} has {len(text):,} characters; at most {MAX_CHARACTERS:,}.")
+            raise InvalidWriting(
+                gettext("%(what)s has %(n)s characters; at most %(most)s.")
+                % {"what": what, "n": _number(len(text)), "most": _number(MAX_CHARACTERS)}
+            )
         words = count_words(text)
         # What the user of a dialogue says may be as short as people are.
         least = 1 if is_dialogue and number % 2 else work.min_words
         if not least <= words <= work.max_words:
             raise InvalidWriting(
-                f"{what} has {words:,} word{'' if words == 1 else 's'}; {least:,} to {work.max_words:,} are asked for."
+                ngettext(
+                    "%(what)s has one word; %(least)s to %(most)s are asked for.",
+                    "%(what)s has %(n)s words; %(least)s to %(most)s are asked for.",
+                    words,
+                )
+                % {
+                    "what": what,
+                    "n": _number(words),
+                    "least": _number(least),
+                    "most": _number(work.max_words),
+                }
             )
         cleaned.append(text)
     return cleaned
@@ -51,11 +75,12 @@ def clean_turns(work: WritingWork, turns: Any) -> list[str]:
 def clean_draft(turns: Any) -> list[str]:
     """What is typed so far, of any length; may be empty. Raises InvalidWriting, InvalidText."""
     if not isinstance(turns, list) or len(turns) > MAX_TURNS:
-        raise InvalidWriting(f"A draft is a list of at most {MAX_TURNS} texts.")
+        raise InvalidWriting(gettext("A draft is a list of at most %(most)d texts.") % {"most": MAX_TURNS})
     texts = [clean_text(turn, "The draft", allow_empty=True) for turn in turns]
     if any(len(text) > MAX_CHARACTERS for text in texts):
         raise InvalidWriting(
-            f"A text has more than {MAX_CHARACTERS:,} characters: it is not kept on the server."
+            gettext("A text has more than %(most)s characters: it is not kept on the server.")
+            % {"most": _number(MAX_CHARACTERS)}
         )
     return texts
 

@@ -15,6 +15,8 @@ SCRIPTS = (
     *STATIC_BUNDLES["annotation/annotator/bundle.js"],
     "annotation/annotator/reading_choices.js",
     "annotation/annotator/conversation.js",
+    "annotation/writing/rich_paste.js",
+    "annotation/writing/writing.js",
     "annotation/formulas.js",
     "js/dialog.js",
     "js/theme.js",

@@ -32,11 +32,12 @@ TRANSLATED_TEMPLATES = (
         for name in (
             "acknowledge", "asked", "conversation", "conversations", "guideline", "history", "live", "marks",
             "no_tasks", "overview", "ranking_ways", "reading_menu", "search_bar", "task", "task_pair",
-            "task_ranking", "task_rating", "task_scale", "work_page",
+            "task_ranking", "task_rating", "task_scale", "work_page", "write", "writing",
         )
     ),
     *(f"annotation/qualification/{name}.html" for name in ("feedback", "own_score", "own_standing", "own_training")),
-    *(f"annotation/{name}.html" for name in ("answer", "conversation", "written_switch")),
+    *(f"annotation/{name}.html" for name in ("answer", "conversation", "difference", "written_switch")),
+    "annotation/writing/versions.html",
 )  # fmt: skip
 PLACEHOLDERS = re.compile(r"%\(\w+\)s|%[sd%]|\{\w*\}|</?\w+")
 SHOWN_ATTRIBUTES = re.compile(r'(?:aria-label|placeholder|title|alt|content-label)="([^"]*)"')

@@ -39,7 +39,7 @@
     const rows = [...node.rows].map((row) => [...row.cells].map((cell) => inline(cell).trim().replace(/\n/g, " ").replace(/\|/g, "\\|")));
     if (!rows.length) return "";
     const width = Math.max(...rows.map((row) => row.length));
-    const line = (row) => `| ${Array.from({ length: width }, (_, i) => row[i] || "").join(" | ")} |`;
+    const line = (row) => "| " + Array.from({ length: width }, (_, place) => row[place] || "").join(" | ") + " |";
     return [line(rows[0]), line(Array(width).fill("---")), ...rows.slice(1).map(line)].join("\n");
   };
   const block = (node) => {

@@ -2,6 +2,7 @@
 (function () {
   "use strict";
   const Roundtable = window.Roundtable;
+  const { gettext, ngettext } = Roundtable;
   const form = document.getElementById("writing");
   const SEND_AFTER_MS = 800;
   const RETRY_AFTER_MS = 5000;
@@ -29,7 +30,7 @@
   const showWords = () => fields().forEach((field, place) => {
     const n = (field.value.match(/\S+/gu) || []).length;
     const from = isDialogue && place % 2 === 0 ? 1 : least;
-    field.closest("[data-turn]").querySelector("[data-words]").textContent = `${n} word${n === 1 ? "" : "s"} (${from} to ${most})`;
+    field.closest("[data-turn]").querySelector("[data-words]").textContent = ngettext("one word ({from} to {most})", "{n} words ({from} to {most})", n, { from, most });
   });
   const showPreview = (html) => fields().forEach((field, place) => {
     const box = field.closest("[data-turn]").querySelector("[data-preview]");
@@ -38,7 +39,7 @@
   });
   const showAlike = (found) => {
     alike.hidden = !found;
-    if (found) alike.textContent = (found.is_same ? "There is just this prompt already: it cannot be sent." : `There is a prompt much like it: “${found.text}”`);
+    if (found) alike.textContent = found.is_same ? gettext("There is just this prompt already: it cannot be sent.") : gettext("There is a prompt much like it: “{text}”", { text: found.text });
   };
 
   const setTurns = (texts) => {
@@ -56,7 +57,7 @@
     const preview = turn.querySelector("[data-preview]");
     field.value = field.textContent = "";
     field.id = label.htmlFor = `turn-${number}`;
-    label.textContent = `${number % 2 ? "User" : "Assistant"}, turn ${number}`;
+    label.textContent = number % 2 ? gettext("User, turn {number}", { number }) : gettext("Assistant, turn {number}", { number });
     preview.replaceChildren();
     preview.hidden = true;
     turnsBox.append(turn);
@@ -87,7 +88,7 @@
         if (same(typed(), turns)) storage.remove(name); else keep();
         showPreview(body.html);
         showAlike(body.alike);
-        say("Kept.");
+        say(gettext("Kept."));
       } else if (body.code === "writing_changed") {
         // What the other window kept is in the page as the server gives it now.
         const page = await (await fetch(window.location.href, { credentials: "same-origin" })).text();
@@ -96,12 +97,12 @@
           draftNumber = Number(theirs.dataset.draftNumber);
           const texts = [...theirs.querySelectorAll("#turns textarea")].map((field) => field.value);
           if (same(texts, typed())) changedSince = true; else askWhich(texts);
-        } else say("This text was sent in another window. What you typed is kept in this browser.");
+        } else say(gettext("This text was sent in another window. What you typed is kept in this browser."));
       } else {
-        say(`${body.message} It is kept in this browser.`);
+        say(gettext("{why} It is kept in this browser.", { why: body.message }));
       }
     } catch (error) {
-      say("Not kept on the server: no connection. It is kept in this browser, and sent when the connection is back.");
+      say(gettext("Not kept on the server: no connection. It is kept in this browser, and sent when the connection is back."));
       timer = window.setTimeout(save, RETRY_AFTER_MS);
     } finally {
       isSaving = false;
@@ -111,7 +112,7 @@
   const onChange = () => {
     keep();
     showWords();
-    say("Not kept on the server yet.");
+    say(gettext("Not kept on the server yet."));
     window.clearTimeout(timer);
     timer = window.setTimeout(save, SEND_AFTER_MS);
   };
@@ -133,10 +134,10 @@
     document.getElementById("add-turns").addEventListener("click", () => { addTurn().focus(); addTurn(); onChange(); });
     document.getElementById("remove-turns").addEventListener("click", () => {
       const last = fields().slice(-2);
-      if (fields().length <= 2) return say("A dialogue has a question and an answer at least.");
+      if (fields().length <= 2) return say(gettext("A dialogue has a question and an answer at least."));
       if (last.some((field) => field.value.trim()) && last.some((field) => !field.dataset.removing)) {
         last.forEach((field) => { field.dataset.removing = "yes"; });
-        return say("They are not empty. Press again to remove them.");
+        return say(gettext("They are not empty. Press again to remove them."));
       }
       turnsBox.lastElementChild.remove();
       turnsBox.lastElementChild.remove();
@@ -154,7 +155,7 @@
     isStopped = true;
     window.clearTimeout(timer);
     keep();
-    say("Sending …");
+    say(gettext("Sending …"));
     try {
       const answer = await fetch(form.action, { method: "POST", credentials: "same-origin", headers: { Accept: "application/json" }, body: new URLSearchParams(new FormData(form)) });
       const isJson = (answer.headers.get("Content-Type") || "").startsWith("application/json");
@@ -164,9 +165,9 @@
         return;
       }
       if (isJson) say((await answer.json()).message);
-      else say(answer.redirected ? "Your session has ended: log in again in another tab, then send again. What you typed is kept." : "Not sent: the server could not take it. What you typed is kept.");
+      else say(answer.redirected ? gettext("Your session has ended: log in again in another tab, then send again. What you typed is kept.") : gettext("Not sent: the server could not take it. What you typed is kept."));
     } catch (error) {
-      say("Not sent: no connection. What you typed is kept; it is sent when the connection is back.");
+      say(gettext("Not sent: no connection. What you typed is kept; it is sent when the connection is back."));
       window.addEventListener("online", () => form.requestSubmit(), { once: true });
     }
     isStopped = false;
