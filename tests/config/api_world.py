@@ -38,7 +38,7 @@ from runs.models import Artifact, Run
 SECRET_SOURCE = "secret-policy-7b"
 
 
-def make(project, manager, annotator, file):
+def make(project, manager, annotator, file, reviewer=None):
     """Keys by the names that tests/config/test_api_roles.py uses."""
     of = {"actor": manager, "project": project}
     criterion = project.criteria.get()
@@ -72,7 +72,7 @@ def make(project, manager, annotator, file):
         claim(annotator, project) for claim in (_judge, _judge_another, _skip, _hold)
     ]
     judgment = judged.judgments.get()
-    returned = return_judgment(actor=manager, judgment=other.judgments.get(), remark="Read it again.")
+    returned = return_judgment(actor=reviewer or manager, judgment=other.judgments.get(), remark="Read it again.")
     QualityReport.objects.create(project=project, judgments=2, is_complete=True, created_by=manager)
     question = ask_question(actor=annotator, assignment=held, text="Which?")
     training = create_training(**of, name="Basics", criterion=criterion, items=4, needed=2)

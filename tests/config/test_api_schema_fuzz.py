@@ -50,7 +50,7 @@ def connection_stays():
 @pytest.fixture
 def world(project, max_, ada):
     invitation, _ = invite(actor=max_, project=project, role="annotator")
-    return api_world.make(project, max_, max_, b'{"prompt": "Tea?"}\n') | {
+    return api_world.make(project, max_, max_, b'{"prompt": "Tea?"}\n', reviewer=ada) | {
         "slug": project.slug,
         "member": project.memberships.get(user=ada).pk,
         "invitation": invitation.pk,
