@@ -72,7 +72,9 @@ def make(project, manager, annotator, file, reviewer=None):
         claim(annotator, project) for claim in (_judge, _judge_another, _skip, _hold)
     ]
     judgment = judged.judgments.get()
-    returned = return_judgment(actor=reviewer or manager, judgment=other.judgments.get(), remark="Read it again.")
+    returned = return_judgment(
+        actor=reviewer or manager, judgment=other.judgments.get(), remark="Read it again."
+    )
     QualityReport.objects.create(project=project, judgments=2, is_complete=True, created_by=manager)
     question = ask_question(actor=annotator, assignment=held, text="Which?")
     training = create_training(**of, name="Basics", criterion=criterion, items=4, needed=2)

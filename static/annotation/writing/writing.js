@@ -23,6 +23,7 @@
   let changedSince = false;
   let other = null; // the text of another window, until the writer has chosen
   let isStopped = false;
+  let asksToRemove = false; // the next press removes turns that are not empty
 
   const say = (text) => { if (state.textContent !== text) state.textContent = text; };
   const same = (one, two) => JSON.stringify(one) === JSON.stringify(two);
@@ -110,6 +111,7 @@
     if (changedSince) save();
   };
   const onChange = () => {
+    asksToRemove = false;
     keep();
     showWords();
     say(gettext("Not kept on the server yet."));
@@ -135,8 +137,8 @@
     document.getElementById("remove-turns").addEventListener("click", () => {
       const last = fields().slice(-2);
       if (fields().length <= 2) return say(gettext("A dialogue has a question and an answer at least."));
-      if (last.some((field) => field.value.trim()) && last.some((field) => !field.dataset.removing)) {
-        last.forEach((field) => { field.dataset.removing = "yes"; });
+      if (last.some((field) => field.value.trim()) && !asksToRemove) {
+        asksToRemove = true;
         return say(gettext("They are not empty. Press again to remove them."));
       }
       turnsBox.lastElementChild.remove();
