@@ -22,6 +22,7 @@ from annotation.writing.works import open_work
 from tests.annotation.conversation.live import make_live_batch
 from tests.annotation.quality.reports import make_report
 from workspace.actions import publish_guideline
+from workspace.context import PEOPLE_PAGES, REVIEW_PAGES, SETTINGS_PAGES
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 _ALSO_POSTED = (
@@ -298,6 +299,11 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
             assert status in (200, 201) or (status == 302 and name in redirects) or unanswered
         else:
             assert status in ({302, 401} if visitor == "nobody" else {404})
+
+
+def test_pages_that_are_not_for_annotators_stand_under_another_entry_than_annotate():
+    others = {name for name, (method, who, *_) in PAGES.items() if method == "get" and "annotator" not in who}
+    assert others - {*REVIEW_PAGES, *SETTINGS_PAGES, *PEOPLE_PAGES} == set()
 
 
 def test_an_operator_without_a_role_is_an_outsider(client, make_user, project, make_batch):
