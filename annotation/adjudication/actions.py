@@ -8,7 +8,15 @@ from django.utils import timezone
 from annotation.batches.decision_tasks import insert_decision_task
 from annotation.errors import BatchNotOpen, DecidedMeanwhile, InvalidDecision, NotYourTask, ReturnedAlready
 from annotation.judging.decisions import store_decision
-from annotation.models import Adjudication, Batch, DisagreementKind, Judgment, ReturnedJudgment, Task
+from annotation.models import (
+    Adjudication,
+    Batch,
+    DisagreementKind,
+    Judgment,
+    ReturnedJudgment,
+    Task,
+    standing_decisions,
+)
 from annotation.queue.actions import lock_task
 from annotation.text import clean_text
 from workspace.actions import record_audit
@@ -26,9 +34,8 @@ def current_decision(task: Task) -> Adjudication | None:
 
 
 def current_decisions(project: Project) -> QuerySet[Adjudication]:
-    """Of batches that can be seen."""
-    of_project = Adjudication.objects.filter(task__batch__project=project, task__batch__visible=True)
-    return of_project.filter(superseded_by__isnull=True)
+    """Those that stand, of batches that can be seen; the withdrawn are not among them."""
+    return standing_decisions().filter(task__batch__project=project, task__batch__visible=True)
 
 
 @write_transaction

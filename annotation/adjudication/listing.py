@@ -9,13 +9,13 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 from annotation.adjudication.actions import current_decisions
 from annotation.models import (
     COUNTED_PURPOSES,
-    Adjudication,
     DisagreementKind,
     Judgment,
     QualityReport,
     Response,
     Task,
     TaskConsensus,
+    standing_decisions,
 )
 from workspace.models import Criterion, Project
 
@@ -24,8 +24,10 @@ UNCERTAIN_BELOW = 0.8
 
 
 def undecided_tasks(report: QualityReport, criterion: Criterion) -> QuerySet[TaskConsensus]:
-    """Judged by two or more, not certain and not decided; the least certain first."""
-    decided = Adjudication.objects.filter(task=OuterRef("task"))
+    """Judged by two or more, not certain and not decided; the least certain first. One whose decision was withdrawn is
+    undecided again.
+    """
+    decided = standing_decisions().filter(task=OuterRef("task"))
     rows = TaskConsensus.objects.filter(
         report=report, criterion=criterion, annotators__gte=2, certainty__lt=UNCERTAIN_BELOW
     )

@@ -384,6 +384,7 @@ def publish_batch(*, actor: User, batch: Batch, name: str) -> Batch:
 @transaction.atomic
 def set_priorities(*, actor: User, batch: Batch, priorities: Mapping[int, int]) -> int:
     """New priorities by task key; cursors start again from the top. Returns how many tasks changed."""
+    Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     of_batch = Task.objects.filter(batch=batch, pk__in=list(priorities))
     tasks = list(of_batch.select_for_update(no_key=True).order_by("pk"))
     if len(tasks) != len(priorities):

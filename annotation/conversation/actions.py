@@ -275,8 +275,8 @@ def _store(
 
 @write_transaction
 def _settle(*, actor: User, turn: ConversationTurn) -> None:
-    """The conversation goes on with what was judged better: after a tie, or where the person could not judge, with
-    one that is drawn. A judgment that is changed later changes nothing of what was said since.
+    """The conversation goes on with what was judged better: after a tie, or where the person could not judge or took
+    the judgment back, with one that is drawn. A judgment that is changed later changes nothing of what was said since.
     """
     turn = ConversationTurn.objects.select_for_update(no_key=True).get(pk=turn.pk)
     if turn.outcome != Outcome.OPEN or turn.task_id is None:
@@ -285,7 +285,10 @@ def _settle(*, actor: User, turn: ConversationTurn) -> None:
     current = (
         CurrentJudgment.objects.filter(task=turn.task_id, annotator=actor).select_related("judgment").first()
     )
-    if current is not None:
+    if current is not None and current.judgment.withdrawn:
+        # What was said of it is taken back: nothing is known of which is better.
+        best, outcome = responses, Outcome.SKIPPED
+    elif current is not None:
         best = current.judgment.tiers[0]
         outcome = Outcome.JUDGED
     elif Assignment.objects.filter(

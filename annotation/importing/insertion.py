@@ -16,6 +16,7 @@ from django.db.models import F
 from django.utils.dateparse import parse_datetime
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch
+from annotation.batches.locks import lock_batches_of
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
 from annotation.importing.annotators import AnnotatorResolver
 from annotation.importing.beside import Beside
@@ -237,6 +238,7 @@ def _insert_joined(
     actor: User, imported: Import, joined: Sequence[JoinedTask], annotators: AnnotatorResolver
 ) -> None:
     """Judgments of tasks that another import brought in: each makes room for itself."""
+    lock_batches_of([pk for pk, _ in joined])
     tasks = {
         task.pk: task
         for task in Task.objects.select_for_update(no_key=True)

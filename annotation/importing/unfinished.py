@@ -19,6 +19,7 @@ from django.apps import apps
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Count, F, ProtectedError, Q, QuerySet
 
+from annotation.batches.locks import lock_batches_of
 from annotation.content.waiting_groups import waiting_for_groups
 from annotation.importing.report import ImportRefused, ImportReport
 from annotation.importing.sources import SourceFile
@@ -244,6 +245,7 @@ def release_slots(judgments: QuerySet[Judgment]) -> None:
     counted = judgments.filter(current_pointer__isnull=False, surplus=False, withdrawn=False)
     number_of = dict(counted.values_list("task").annotate(n=Count("pk")).order_by())
     room: dict[int, int] = {}
+    lock_batches_of(number_of)
     for task in Task.objects.select_for_update(no_key=True).filter(pk__in=number_of).order_by("pk"):
         if not task.uses_slots:
             continue

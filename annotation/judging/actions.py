@@ -155,6 +155,7 @@ def revise_judgment(
         supersedes=before,
         surplus=not is_counted,
         idempotency_key=idempotency_key,
+        metadata=_decision_of(before),
     )
     record_audit(
         actor=actor,
@@ -201,6 +202,7 @@ def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: s
         surplus=before.surplus,
         withdrawn=True,
         idempotency_key=idempotency_key,
+        metadata=_decision_of(before),
     )
     record_audit(
         actor=actor,
@@ -250,6 +252,14 @@ def _latest_editable(actor: User, assignment: Assignment, task: Task) -> Judgmen
     if task.batch.state == Batch.State.CLOSED:
         raise BatchNotOpen(gettext("The batch is closed: its judgments can no longer be changed."))
     return pointer.judgment
+
+
+def _decision_of(before: Judgment) -> dict[str, Any] | None:
+    """That a judgment is a reviewer's decision, and on what, is true of what supersedes it; what a file said of the
+    row of an imported one is not.
+    """
+    decision = (before.metadata or {}).get("decision")
+    return {"decision": decision} if decision and before.task.purpose == Task.Purpose.ADJUDICATION else None
 
 
 def _take_slot(task: Task, *, leased: bool) -> bool:

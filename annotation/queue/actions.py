@@ -5,6 +5,11 @@ The room left on a task is `open_slots`, a column of the row that a claim locks;
 counted_judgments + live leases. Whoever changes the state of an assignment whose task has slots holds that task's row
 lock; a task without slots (a known answer, a repeat) may be judged under the assignment's lock alone. Leases are judged
 by the database's clock.
+
+Row locks are taken in one order everywhere, so that two writers never wait for each other: project, member, batch,
+task, assignment; several rows of one table in the order of their keys. Whoever changes a batch's row after a task's
+locks the batch first (annotation/batches/locks.py). A claim, a submit and a reviewer's decision change no batch: the
+foreign keys of what they insert do not wait for these locks.
 """
 
 from collections.abc import Mapping

@@ -3,6 +3,7 @@
 from django.db.models import F
 
 from annotation.batches.actions import set_priorities
+from annotation.batches.locks import lock_batches_of
 from annotation.errors import BatchNotOpen, InvalidTask
 from annotation.models import Assignment, Batch, Task
 from annotation.queue.actions import lock_task, release_leases
@@ -38,6 +39,7 @@ def change_task_priority(
 
     Raises InvalidTask for a number out of range, StaleVersion when `expected_priority` is given and it is another.
     """
+    lock_batches_of([task.pk])
     locked = lock_task(task.pk)
     if not -MAX_TASK_PRIORITY <= priority <= MAX_TASK_PRIORITY:
         limit = f"{MAX_TASK_PRIORITY:,}"
@@ -59,6 +61,7 @@ def ask_one_more(*, actor: User, task: Task, expected_required: int | None = Non
     Raises BatchNotOpen; InvalidTask for a task that does not count or that as many people judge as can; StaleVersion
     when `expected_required` is given and somebody has changed the number since.
     """
+    lock_batches_of([task.pk])
     locked = lock_task(task.pk)
     if locked.batch.state != Batch.State.OPEN:
         raise BatchNotOpen(f"The batch “{locked.batch.name}” is not open: nobody is given its tasks.")

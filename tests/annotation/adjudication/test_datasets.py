@@ -1,23 +1,26 @@
 """Datasets take decisions in place of judgments where they are asked to, and nowhere else."""
 
 import json
+import random
 from datetime import UTC, datetime
 
 import pytest
 from django.core.management import call_command
 
-from annotation.adjudication.actions import current_decision
+from annotation.adjudication.actions import current_decision, current_decisions
+from annotation.adjudication.listing import count_kinds, undecided_tasks
 from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.conditions import Conditions, InvalidConditions
 from annotation.datasets.files import dataset_comparisons, dataset_judgments
 from annotation.datasets.selection import Selection
 from annotation.datasets.supply import TRAINING_PURPOSES
-from annotation.judging.actions import withdraw_judgment
+from annotation.judging.actions import JudgmentInput, revise_judgment, withdraw_judgment
 from annotation.models import PreferenceDataset
 from annotation.quality.actions import measured_judgments
 from rewardmodel.start_training import _require_training_purposes
 from tests.annotation.adjudication.test_actions import decide
 from tests.annotation.quality.conftest import judged  # noqa: F401
+from tests.annotation.quality.reports import make_report
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -54,6 +57,47 @@ def test_a_decision_that_was_withdrawn_leaves_the_judgments(project, ruth, max_,
     withdraw_judgment(actor=ruth, assignment=assignment, idempotency_key="withdraw-it")
     rows = list(dataset_judgments(freeze_dataset(actor=max_, project=project, decisions=True)))
     assert len(rows) == 12 and current_decision(tasks[5]) == made
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_waits_for_a_decision_is_what_has_none_that_stands(
+    project,
+    criterion,
+    ruth,
+    max_,
+    judged,  # noqa: F811
+    seed,
+):
+    draw = random.Random(seed)
+    _, tasks, *_ = judged
+    report = make_report(project, max_, judged[2:], apart=[(task.batch_id, task.pk) for task in tasks])
+    stands = {}
+    for task in draw.choices(tasks, k=8):
+        last = current_decision(task)
+        if stands.get(task.pk) and draw.random() < 0.6:
+            assignment = last.decision_task.assignments.get()
+            withdraw_judgment(actor=ruth, assignment=assignment, idempotency_key=f"withdraw-{last.pk}")
+            stands[task.pk] = False
+        else:
+            decide(ruth, task, expected=last.pk if last else None)
+            stands[task.pk] = True
+    waiting = set(undecided_tasks(report, criterion).values_list("task", flat=True))
+    assert waiting == {task.pk for task in tasks if not stands.get(task.pk)}
+    assert current_decisions(project).count() == sum(stands.values())
+    assert sum(number for *_, number in count_kinds(project)) == sum(stands.values())
+
+
+def test_a_decision_that_its_author_changes_says_still_what_it_decides(project, ruth, max_, judged):  # noqa: F811
+    _, tasks, *_ = judged
+    assignment = decide(ruth, tasks[5], kind="factual").decision_task.assignments.get()
+    for number in range(2):
+        said = JudgmentInput(tiers=[["A", "B"]], strengths=[])
+        revise_judgment(actor=ruth, assignment=assignment, content=said, idempotency_key=f"changed-{number}")
+    rows = list(dataset_judgments(freeze_dataset(actor=max_, project=project, decisions=True)))
+    decided = [row for row in rows if row["metadata"]]
+    assert [len(row["tiers"]) for row in decided if row["is_current"]] == [1] and len(decided) == 3
+    for row in decided:
+        assert json.loads(row["metadata"])["decision"] == {"task_id": str(tasks[5].pk), "kind": "factual"}
 
 
 def test_decisions_of_other_tasks_than_those_selected_are_left_out(project, ruth, max_, judged):  # noqa: F811

@@ -21,7 +21,7 @@ from annotation.errors import (
     InvalidText,
     MemberPaused,
 )
-from annotation.judging.actions import submit_judgment
+from annotation.judging.actions import submit_judgment, withdraw_judgment
 from annotation.judging.content import JudgmentInput
 from annotation.models import Assignment, Conversation, Judgment, Task, TurnAnswer
 from annotation.queue.actions import skip_task
@@ -94,6 +94,23 @@ def test_after_a_tie_one_is_drawn_and_that_is_recorded(talk, ada, answered, monk
     advance(actor=ada, conversation=talk)
     turn = last_turn(talk)
     assert (turn.chosen_id, turn.chosen_at_random) == (max(assignment.order_shown), True)
+
+
+def test_after_a_judgment_that_was_taken_back_one_is_drawn_and_that_is_recorded(
+    talk, ada, answered, monkeypatch
+):
+    from annotation.conversation import actions
+
+    assignment = answered()
+    judge(assignment, [["A"], ["B"]], [2])
+    withdraw_judgment(actor=ada, assignment=assignment, idempotency_key="withdraw-it")
+    drawn_from = []
+    monkeypatch.setattr(actions.secrets, "choice", lambda best: drawn_from.append(sorted(best)) or max(best))
+    advance(actor=ada, conversation=talk)
+    turn = last_turn(talk)
+    assert drawn_from == [sorted(assignment.order_shown)]
+    assert (turn.outcome, turn.chosen_at_random) == ("skipped", True)
+    assert turn.chosen_id == max(assignment.order_shown) and find_counter_drift() == []
 
 
 def test_who_cannot_judge_skips_and_goes_on(talk, ada, answered):

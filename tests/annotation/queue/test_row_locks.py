@@ -6,9 +6,12 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 
+from annotation.batches.actions import change_overlap, set_priorities
 from annotation.judging.actions import JudgmentInput, submit_judgment
-from annotation.models import Assignment, Task
+from annotation.models import Assignment, Batch, Task
 from annotation.queue.actions import claim_task, sweep_expired_leases
+from annotation.queue.counters import find_counter_drift
+from annotation.queue.managing import ask_one_more, change_task_priority
 from annotation.queue.positions import Kind
 from tests.other_connection import in_another_connection, until_it_waits
 from tests.test_repository import ROOT, tracked_files
@@ -41,6 +44,30 @@ def test_a_sweep_beside_the_judgment_of_a_known_task_is_no_deadlock(project, mak
     assert found == [0]  # the judgment came first, and nothing is left to sweep
     leased.refresh_from_db()
     assert leased.state == Assignment.State.SUBMITTED and not judgment.surplus
+
+
+@pytest.mark.db
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("what", ["one more", "a priority", "priorities"])
+def test_a_batch_is_locked_before_its_tasks(project, make_batch, max_, what):
+    """One writer holds the batch and comes to its tasks; another one of a single task waits before it holds that."""
+    batch = make_batch(tasks=2, overlap=1)
+    task = batch.tasks.order_by("pk").last()
+    act = {
+        "one more": lambda: ask_one_more(actor=max_, task=task),
+        "a priority": lambda: change_task_priority(actor=max_, task=task, priority=7),
+        "priorities": lambda: set_priorities(actor=max_, batch=batch, priorities={task.pk: 7}),
+    }[what]
+    with transaction.atomic():
+        Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+        thread, found = in_another_connection(act)
+        until_it_waits(thread)
+        change_overlap(actor=max_, batch=batch, overlap=2)
+    thread.join(150)
+    assert found == [1 if what == "priorities" else None]
+    task.refresh_from_db()
+    assert (task.required_judgments, task.priority) == ((3, 0) if what == "one more" else (2, 7))
+    assert find_counter_drift(project) == []
 
 
 def test_every_row_lock_leaves_foreign_keys_alone():
