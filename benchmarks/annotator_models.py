@@ -41,10 +41,18 @@ def _logistic(x: Any) -> Any:
 
 
 def simulate(
-    seed: int, *, pairs: int = 2000, votes_each: int = 3, annotators: int = 40, graded: bool = True
+    seed: int,
+    *,
+    pairs: int = 2000,
+    votes_each: int = 3,
+    annotators: int = 40,
+    graded: bool = True,
+    difference_U: Any = None,
 ) -> SimulatedCrowd:
+    """`difference_U`: how much better the first of each pair is, where it is not to be drawn."""
     generator = np.random.default_rng(seed)
-    difference = generator.normal(size=pairs)
+    difference = generator.normal(size=pairs) if difference_U is None else difference_U
+    pairs = len(difference)
     ability = np.abs(generator.normal(1.8, 0.5, annotators))
     ability[:6] = 0
     ability[6] *= -1

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from annotation.datasets.descriptions import clean_card
-from annotation.datasets.files import dataset_manifest
+from annotation.datasets.files import dataset_manifest, labels_in_words
 from annotation.datasets.supply import dataset_training_supply
 from annotation.models import PreferenceDataset, Response
 from annotation.preferences.rated_comparisons import RatingChoice
@@ -81,6 +81,7 @@ def train_reward_model(
             "base_artifact": base.pk,
             "name": name,
             "consensus": consensus,
+            "labels": labels_in_words(dataset, consensus=consensus),
             **({"ratings": asdict(ratings)} if ratings else {}),
         },
         processes=processes,
@@ -195,6 +196,11 @@ def evaluate_reward_model(
         kind=EVALUATE,
         title=f"Evaluate {reward_model.name} on {dataset.name}, {split}",
         config=asked,
-        parameters={"reward_model": reward_model.pk, "dataset": dataset.pk, "consensus": consensus},
+        parameters={
+            "reward_model": reward_model.pk,
+            "dataset": dataset.pk,
+            "consensus": consensus,
+            "labels": labels_in_words(dataset, consensus=consensus),
+        },
         processes=processes,
     )

@@ -85,7 +85,8 @@ class TrainRewardModelForm(PresetForm):
     consensus = forms.BooleanField(
         required=False,
         label="One merged comparison a task, not one a judgment",
-        help_text="Annotators are weighed by how reliable they are.",
+        help_text="Annotators are weighed by how reliable they are. Of a dataset that was frozen with a consensus: "
+        "that consensus; the loss soft_labels learns its shares.",
     )
     ratings = forms.CharField(
         required=False,

@@ -77,7 +77,8 @@ def _save_evaluation(run: Run, result: Mapping[str, Any]) -> None:
             "reward_model_id": run.parameters["reward_model"],
             "dataset_id": run.parameters["dataset"],
             "split": run.config["split"],
-            "report": dict(result),
+            # Runs that were queued before labels had words have none.
+            "report": dict(result) | {"labels": run.parameters.get("labels", "")},
         },
     )
 

@@ -78,6 +78,10 @@ class NewDataset(Body):
     decisions = serializers.BooleanField(
         default=False, help_text="What reviewers decided, in place of the judgments of those tasks."
     )
+    consensus = serializers.BooleanField(
+        default=False,
+        help_text="The consensus of the newest measurement of quality beside them: labels of merged comparisons.",
+    )
     min_agreement = serializers.FloatField(min_value=0, max_value=1, required=False)
     min_characters = serializers.IntegerField(required=False, **NATURAL)
     max_characters = serializers.IntegerField(required=False, **NATURAL)
@@ -184,7 +188,9 @@ class DatasetFiles(ProjectApiView):
     @operation(Capability.MANAGE, answers=DatasetFilesSerializer, immutable=True)
     def get(self, request: Request, pk: int) -> dict[str, Any]:
         """Its Parquet files with their hashes."""
-        return dataset_manifest(access_dataset(self.project, pk))
+        manifest = dataset_manifest(access_dataset(self.project, pk))
+        labels = [manifest["consensus"]["file"]] if "consensus" in manifest else []
+        return {"files": [*manifest["files"], *labels]}
 
 
 class DatasetFile(ProjectApiView):
@@ -192,7 +198,9 @@ class DatasetFile(ProjectApiView):
     def get(self, request: Request, pk: int, name: str) -> HttpResponseBase:
         """One of its files, or manifest.json."""
         dataset = access_dataset(self.project, pk)
-        hashes = {file["name"]: file["sha256"] for file in dataset_manifest(dataset)["files"]}
+        manifest = dataset_manifest(dataset)
+        files = [*manifest["files"], *([manifest["consensus"]["file"]] if "consensus" in manifest else [])]
+        hashes = {file["name"]: file["sha256"] for file in files}
         hashes[MANIFEST] = dataset.manifest_sha256
         if name not in hashes:
             raise Http404("The dataset has no such file.")

@@ -22,11 +22,13 @@ from django.utils import timezone
 
 from annotation.content.splits import rule_of, salt_id
 from annotation.datasets.conditions import NO_CONDITIONS, Conditions
+from annotation.datasets.consensus_labels import report_for, require_consensus_file, write_consensus
 from annotation.datasets.descriptions import clean_description, clean_licence, clean_name
 from annotation.datasets.files import (
     MANIFEST,
     SCHEMA_VERSION,
     DatasetDamaged,
+    dataset_manifest,
     verified_files,
 )
 from annotation.datasets.near_duplicates import near_duplicates
@@ -68,6 +70,7 @@ def freeze_dataset(
     splits: Collection[str] = (),
     conditions: Conditions = NO_CONDITIONS,
     decisions: bool = False,
+    consensus: bool = False,
     new_version: bool = False,
     licence: str = "",
     description: str = "",
@@ -80,11 +83,13 @@ def freeze_dataset(
     Of one `criterion`, of several `criteria`, or of all; of the `batches`, `rounds` and `splits` named, or of all;
     those that meet the `conditions`. People and machines are kept apart unless asked: name the kinds to mix.
     With `decisions`, what reviewers decided stands in place of the judgments of those tasks.
+    With `consensus`, the labels of the newest quality report are frozen beside them: what comparisons merged by task
+    are made of.
     `purposes=("normal",)` leaves head-to-head judgments out. With `new_version`, a taken `name` gets its next version.
     With `reuse`, an earlier dataset of the same content is returned instead of a new one. `watch` hears how many
     are written and may raise to end it: nothing of it stays. A `folder_name` (32 hexadecimal digits) makes it safe to
-    do again after a kill: what was recorded under it is returned, what was not is made anew. Raises NoJudgments;
-    ActionError when the name is taken or the disk refuses.
+    do again after a kill: what was recorded under it is returned, what was not is made anew. Raises NoJudgments,
+    NoConsensus; ActionError when the name is taken or the disk refuses.
     """
     name = name if name is None else clean_name(name)
     licence, description = clean_licence(licence), clean_description(description)
@@ -101,7 +106,8 @@ def freeze_dataset(
         conditions=conditions,
         decisions=decisions,
     )
-    filters = selected.describe()
+    filters = selected.describe() | ({"consensus": True} if consensus else {})
+    report = report_for(selected) if consensus else None
     root = Path(settings.DATA_DIR) / "datasets"
     folder = root / (folder_name or uuid.uuid4().hex)
     partial = root / f".{folder.name}.partial"
@@ -121,6 +127,8 @@ def freeze_dataset(
         if manifest["counts"]["judgments"] == 0:
             raise NoJudgments(_empty_selection_message(selected))
         manifest |= {"split_rule": rule_of(project).describe(), "split_salt_id": salt_id(project.split_salt)}
+        if report is not None:
+            manifest["consensus"] = write_consensus(report, partial, manifest["files"])
         if project.near_duplicates_together:
             paths = [partial / file["name"] for file in manifest["files"]]
             manifest["near_duplicates"] = near_duplicates(project, paths)
@@ -256,6 +264,7 @@ def _find_same_content(project: Project, content: str) -> PreferenceDataset | No
         try:
             for _ in verified_files(dataset):
                 pass
+            require_consensus_file(dataset, dataset_manifest(dataset))
         except DatasetDamaged:
             continue
         return dataset

@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from django.conf import settings
 
+from annotation.datasets.consensus_labels import labelled, require_consensus_file
+from annotation.datasets.damage import DatasetDamaged as DatasetDamaged  # who reads files finds it here
 from annotation.datasets.shards import ROWS_PER_GROUP, describe_file
 from annotation.models import PreferenceDataset
 from annotation.preferences.comparisons import raw_comparisons
@@ -19,18 +21,11 @@ from annotation.preferences.consensus import annotator_weights, consensus_compar
 from annotation.preferences.rated_comparisons import RatingChoice, rated_comparisons, rating_rows
 from annotation.record_columns import rows_as_written
 from learning.interface.record_rows import ComparisonRow, JudgmentRow, RatingRow
-from workspace.errors import ActionError
 from workspace.models import Project
 
 SCHEMA_VERSION = 1
 
 MANIFEST = "manifest.json"
-
-
-class DatasetDamaged(ActionError):
-    """The files of a dataset are not those of its manifest."""
-
-    code = "dataset_damaged"
 
 
 def dataset_manifest(dataset: PreferenceDataset) -> dict[str, Any]:
@@ -121,6 +116,7 @@ def find_dataset_faults(project: Project | None = None, *, read: bool = True) ->
             if read:
                 for _ in verified_files(dataset):
                     pass
+                require_consensus_file(dataset, dataset_manifest(dataset))
             else:
                 dataset_manifest(dataset)
         except DatasetDamaged as error:
@@ -138,14 +134,27 @@ def dataset_comparisons(
     """COMPARISONS rows of a dataset: one a judgment, or one a task with annotators weighed by their
     reliability; and with `ratings` those of single answers, an annotator and prompt each, behind them.
 
-    Reliability is estimated on the whole dataset, so that it is the same for every split.
+    Reliability is estimated on the whole dataset, so that it is the same for every split. Of a dataset that was frozen
+    with the consensus of a quality report, `soft_preference` of the merged rows is that consensus.
     """
-    compared = comparisons_of(
-        lambda wanted: dataset_judgments(dataset, splits=wanted), consensus=consensus, splits=splits
-    )
+    manifest = dataset_manifest(dataset) if consensus else {}
+
+    def read(wanted: Collection[str] | None) -> Iterator[JudgmentRow]:
+        rows = dataset_judgments(dataset, splits=wanted)
+        return labelled(rows, dataset, manifest) if consensus else rows
+
+    compared = comparisons_of(read, consensus=consensus, splits=splits)
     if ratings is None:
         return compared
     return chain(compared, rated_comparisons(dataset_judgments(dataset, splits=splits), ratings))
+
+
+def labels_in_words(dataset: PreferenceDataset, *, consensus: bool) -> str:
+    """What the preferences of its comparisons are."""
+    if not consensus:
+        return "each judgment"
+    report = dataset_manifest(dataset).get("consensus")
+    return f"consensus of quality report {report['report']}" if report else "votes weighed by reliability"
 
 
 def dataset_ratings(

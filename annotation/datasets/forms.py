@@ -175,6 +175,12 @@ class DatasetDescriptionForm(ShownValuesForm, DescriptionForm):
 
 class NewDatasetForm(SelectionForm, DescriptionForm):
     name = forms.CharField(max_length=MAX_NAME_CHARACTERS, label="Name")
+    consensus = forms.BooleanField(
+        required=False,
+        label="Consensus of the newest measurement of quality, too",
+        help_text="What the annotators of each pair think together, weighed by the annotator model: soft labels for "
+        "reward models that learn from one merged comparison a task.",
+    )
     new_version = forms.BooleanField(
         required=False,
         label="A new version, if there is one of this name",
@@ -183,5 +189,5 @@ class NewDatasetForm(SelectionForm, DescriptionForm):
 
     def freeze_options(self) -> dict[str, Any]:
         """The arguments of freeze_dataset."""
-        names = ("name", "new_version", "licence", "description")
+        names = ("name", "new_version", "consensus", "licence", "description")
         return self.selection() | {name: self.cleaned_data[name] for name in names}

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 
 from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.conditions import Conditions
+from annotation.datasets.consensus_labels import report_for
 from annotation.datasets.descriptions import clean_description, clean_licence, clean_name
 from annotation.datasets.selection import Selection
 from annotation.errors import InvalidBatch
@@ -47,6 +48,7 @@ def freeze_or_queue(
     licence: str,
     description: str,
     reuse: bool = False,
+    consensus: bool = False,
     **selection: Any,
 ) -> PreferenceDataset | Run:
     """The dataset, or the run that makes it where there are more than FROZEN_AT_ONCE judgments to read.
@@ -59,11 +61,15 @@ def freeze_or_queue(
         "licence": licence,
         "description": description,
         "reuse": reuse,
+        "consensus": consensus,
     }
-    judgments = Selection(project=project, **selection).judgments().count()
+    selected = Selection(project=project, **selection)
+    judgments = selected.judgments().count()
     if judgments <= FROZEN_AT_ONCE:
         return freeze_dataset(actor=actor, project=project, **said, **selection)
     # What freezing would refuse is refused now, and not by a run that waits.
+    if consensus:
+        report_for(selected)
     clean_licence(licence)
     clean_description(description)
     name = said["name"] = name if name is None else clean_name(name)
@@ -116,6 +122,7 @@ def freeze_of_run(run: Run, watch: Callable[[int], None]) -> PreferenceDataset:
         batches=_batches(run),
         conditions=Conditions(**conditions),
         decisions=asked.get("decisions", False),
+        consensus=asked.get("consensus", False),
         **{key: asked[key] for key in ("rounds", "purposes", "annotator_kinds", "splits")},
         **{key: asked[key] for key in ("name", "new_version", "licence", "description")},
         reuse=asked.get("reuse", False),

@@ -22,6 +22,8 @@ def describe_filters(dataset: PreferenceDataset) -> list[tuple[str, str]]:
     ]
     if filters.get("decisions"):
         said.append(("Decided tasks", "the decision in place of the judgments"))
+    if filters.get("consensus"):
+        said.append(("Labels of merged comparisons", "the consensus of a measurement of quality"))
     if rounds := filters.get("rounds"):
         said.append(("Rounds", ", ".join(map(str, rounds))))
     if splits := filters.get("splits"):

@@ -3,6 +3,7 @@
 A report replaces the one before it. What it was made of is in the judgments.
 """
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -10,7 +11,10 @@ from django.db import models
 
 from annotation.models.tasks import Batch, Task
 from runs.models import Run
-from workspace.models import Criterion, Project
+from workspace.models import AuditEvent, Criterion, Project
+
+# What counts is another thing after these.
+CHANGES = ("batch.exclude", "batch.include", "import.take_back")
 
 
 class QualityReport(models.Model):
@@ -30,6 +34,14 @@ class QualityReport(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["project", "-id"], name="quality_report_newest")]
+
+    def changed_at(self) -> datetime | None:
+        """When, after it was asked for, a batch was excluded or taken in again, or an import taken back."""
+        asked_at = self.run.created_at if self.run else self.created_at
+        changes = AuditEvent.objects.filter(
+            project=self.project_id, action__in=CHANGES, created_at__gt=asked_at
+        )
+        return changes.order_by("-pk").values_list("created_at", flat=True).first()
 
 
 class QualityAgreement(models.Model):

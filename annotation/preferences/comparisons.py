@@ -6,7 +6,7 @@ merged into one row.
 
 Conventions of a row, for responses i and j:
 - `soft_preference[i][j]`: weighted share of those who put i above j; a tie counts half to each; null when never
-  compared.
+  compared. Where a judgment has a `consensus` on the pair (annotation/datasets/consensus_labels.py), that.
 - `grade[i][j]`: weighted mean strength (0..3) of those who put i above j and said how much better; null when nobody
   did.
 - `ranks`: the weak order that all merged pairs agree with (0 best, equal = tie); null when there is none.
@@ -140,8 +140,10 @@ def merge_judgments(
     soft: list[list[float | None]] = [[None] * size for _ in range(size)]
     grade: list[list[float | None]] = [[None] * size for _ in range(size)]
     signs: dict[tuple[int, int], int] = {}
+    labels = {pair: label for judgment in judgments for pair, label in judgment.get("consensus", {}).items()}
     for (i, j), votes in votes_of.items():
-        share = _soft_preference(votes)
+        share = _find_label(labels, ids[i], ids[j])
+        share = _soft_preference(votes) if share is None else share
         soft[i][j], soft[j][i] = share, 1 - share
         grade[i][j], grade[j][i] = _mean_strength(votes, 1), _mean_strength(votes, -1)
         signs[i, j] = 0 if abs(share - 0.5) < TIE_TOLERANCE else compare(share, 0.5)
@@ -166,6 +168,13 @@ def merge_judgments(
         "source_id": _if_shared([judgment.get("source_id") for judgment in judgments]),
         "metadata": _if_shared([judgment.get("metadata") for judgment in judgments]),
     }
+
+
+def _find_label(labels: Mapping[Pair, float], first: str, second: str) -> float | None:
+    if (label := labels.get((first, second))) is not None:
+        return label
+    swapped = labels.get((second, first))
+    return None if swapped is None else 1 - swapped
 
 
 def agreement_between(judgments: Iterable[JudgmentRow]) -> float | None:

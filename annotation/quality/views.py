@@ -3,7 +3,6 @@
 Everything is read from the newest report; nothing is computed here. Whose answers were compared only managers read.
 """
 
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -19,7 +18,7 @@ from annotation.quality import actions
 from annotation.quality.charts import MEASURES, band_pictures, coefficient_pictures, grade_bars
 from annotation.rendering.markdown import excerpt
 from runs.models import Worker
-from workspace.models import AuditEvent, Criterion, User
+from workspace.models import Criterion, User
 from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
@@ -28,7 +27,6 @@ SHOWN_BATCHES = 100
 SHOWN_PAIRS = 50
 PAGE_SIZE = 50
 # What changes which judgments count without one being added.
-CHANGES = ("batch.exclude", "batch.include", "import.take_back")
 KIND_NAMES = {"person": "People", "simulated": "Simulated annotators", "ai": "AI judges"}
 COLUMNS = ("others", "majority", "known", "itself", "ability", "competence")
 
@@ -271,7 +269,7 @@ def _context(request: ProjectRequest) -> dict[str, Any]:
     alive = Worker.objects.alive(max(15.0, 3 * settings.RUN_HEARTBEAT_SECONDS)) if run else []
     return {
         "report": report,
-        "changed_at": _changed_at(report),
+        "changed_at": report.changed_at() if report else None,
         "criteria": measured,
         "criterion": criterion,
         "summary": _summary(report, criterion),
@@ -280,17 +278,6 @@ def _context(request: ProjectRequest) -> dict[str, Any]:
         and run.state == "queued"
         and all(run.kind not in worker.kinds for worker in alive),
     }
-
-
-def _changed_at(report: QualityReport | None) -> datetime | None:
-    """When, after the report was asked for, a batch was excluded or taken in again, or an import taken back."""
-    if report is None:
-        return None
-    asked_at = report.run.created_at if report.run else report.created_at
-    changes = AuditEvent.objects.filter(
-        project=report.project_id, action__in=CHANGES, created_at__gt=asked_at
-    )
-    return changes.order_by("-pk").values_list("created_at", flat=True).first()
 
 
 def _summary(report: QualityReport | None, criterion: Criterion | None) -> dict[str, Any]:

@@ -21,6 +21,12 @@ class Command(ProjectCommand):
         add_selection_arguments(parser)
         parser.add_argument("--split", action="append", choices=SPLITS, help="Only this split (repeatable).")
         parser.add_argument(
+            "--consensus",
+            action="store_true",
+            help="The consensus of the newest measurement of quality beside them: what training learns from with "
+            "--consensus.",
+        )
+        parser.add_argument(
             "--new-version",
             action="store_true",
             help="A taken name gets its next version, instead of a refusal.",
@@ -34,6 +40,7 @@ class Command(ProjectCommand):
             project=project,
             name=options["name"],
             splits=options["split"] or (),
+            consensus=options["consensus"],
             new_version=options["new_version"],
             licence=options["licence"],
             description=options["description"],

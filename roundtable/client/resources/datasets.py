@@ -79,6 +79,7 @@ class NewDatasetRequest(TypedDict):
     annotator_kinds: NotRequired[list[Literal["person", "simulated", "ai"]]]
     splits: NotRequired[list[Literal["train", "validation", "test"]]]
     decisions: NotRequired[bool]
+    consensus: NotRequired[bool]
     min_agreement: NotRequired[float]
     min_characters: NotRequired[int]
     max_characters: NotRequired[int]

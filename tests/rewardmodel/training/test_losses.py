@@ -236,6 +236,20 @@ def test_soft_labels_pull_a_tie_together_and_a_share_to_its_log_odds():
     assert torch.autograd.grad(loss, at_odds)[0].abs().max() < 1e-12
 
 
+def test_the_loss_of_a_soft_label_by_hand():
+    """p = 0.8 for the first of two, rewards 1 and 0.25: sigmoid(0.75) = 0.6791786991753930, and
+    -0.8 ln 0.6791786991753930 - 0.2 ln 0.3208213008246070 = 0.536871006114900 (in decimals, to 30 digits).
+    """
+    item = comparison([0, 1], soft_preference=[[None, 0.8], [0.2, None]])
+    scores = torch.tensor([1.0, 0.25], dtype=torch.float64)
+    loss = ranking_losses(scores, build_targets([item]), ranking_loss="soft_labels").ranking_B
+    assert loss.tolist() == pytest.approx([0.536871006114900], abs=1e-14)
+    # Known the other way round: p = 0.2.
+    turned = comparison([1, 0], soft_preference=[[None, 0.2], [0.8, None]])
+    loss = ranking_losses(scores, build_targets([turned]), ranking_loss="soft_labels").ranking_B
+    assert loss.tolist() == pytest.approx([0.536871006114900 + 0.6 * 0.75], abs=1e-14)
+
+
 def test_strength_nought_gives_the_plain_loss_and_margins_follow_the_published_tables():
     scores = [0.4, -0.2, 0.3]
     comparisons = [comparison([0, 1, 2], [0, 0])]
