@@ -286,11 +286,9 @@ def _settle(*, actor: User, turn: ConversationTurn) -> None:
         CurrentJudgment.objects.filter(task=turn.task_id, annotator=actor).select_related("judgment").first()
     )
     if current is not None and current.judgment.withdrawn:
-        # What was said of it is taken back: nothing is known of which is better.
         best, outcome = responses, Outcome.SKIPPED
     elif current is not None:
-        best = current.judgment.tiers[0]
-        outcome = Outcome.JUDGED
+        best, outcome = current.judgment.tiers[0], Outcome.JUDGED
     elif Assignment.objects.filter(
         task=turn.task_id, annotator=actor, state=Assignment.State.SKIPPED
     ).exists():
