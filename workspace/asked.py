@@ -28,6 +28,8 @@ MAX_CHOICES = 10
 MAX_MARKS = 24
 MAX_LISTED = 12  # flags, and reasons of one kind
 MAX_NAME_CHARACTERS = 40
+# Answers from which a ranking can begin with questions about two of them.
+GUIDED_FROM = 6
 MAX_LABEL_CHARACTERS = 120
 
 TIE = "tie"
@@ -114,6 +116,9 @@ class Asked:
     both_bad: bool = True
     both_bad_reasons: tuple[Named, ...] = ()
     cannot_judge: tuple[Named, ...] = DEFAULT_CANNOT_JUDGE  # none: who cannot judge skips, without a reason
+    guided_first: bool = (
+        False  # rankings of GUIDED_FROM answers begin by questions, until the reader chooses otherwise
+    )
 
     def marks_of(self, responses: int, criterion: str = "") -> list[Mark]:
         """Those that are asked of a task with so many answers, about this criterion."""
@@ -166,7 +171,9 @@ def read_asked(stored: Mapping[str, Any]) -> Asked:
         if name in stored
     }
     plain: dict[str, Any] = {
-        name: stored[name] for name in ("preset", "confidence_points", "both_bad") if name in stored
+        name: stored[name]
+        for name in ("preset", "confidence_points", "both_bad", "guided_first")
+        if name in stored
     }
     return Asked(marks=tuple(marks), rationale_for=tuple(stored.get("rationale_for", [])), **named, **plain)
 
@@ -190,6 +197,9 @@ def parse_asked(given: Any) -> Asked:
     both_bad = given.get("both_bad", True)
     if not isinstance(both_bad, bool):
         faults["both_bad"] = "Give true or false."
+    guided_first = given.get("guided_first", False)
+    if not isinstance(guided_first, bool):
+        faults["guided_first"] = "Give true or false."
     preset = given.get("preset", "")
     if not isinstance(preset, str) or len(preset) > MAX_NAME_CHARACTERS:
         faults["preset"] = "Give the name of a preset."
@@ -210,6 +220,7 @@ def parse_asked(given: Any) -> Asked:
         confidence_points=points,
         rationale_for=ordered,
         both_bad=both_bad,
+        guided_first=guided_first,
         **lists,
     )
 

@@ -57,6 +57,7 @@ INSTRUCTGPT = QuestionPreset(
     criteria=(("helpful", "Which answers are better?"),),
     asked=Asked(
         preset="instructgpt",
+        guided_first=True,  # ours: nine answers are many to put in order at one look
         marks=(
             Mark(
                 name="overall_quality",

@@ -53,6 +53,16 @@ class Login(LoginView):
     authentication_form = LoginForm
     redirect_authenticated_user = True
 
+    def get_default_redirect_url(self) -> str:
+        """Who judges on one project has come for it; the list of projects would be one click more."""
+        person = current_user(self.request)
+        memberships = person.memberships.select_related("project")[:2]
+        if len(memberships) == 1 and not may_create_projects(person):
+            [membership] = memberships
+            if Capability.REVIEW not in capabilities_of(person, membership.project):
+                return reverse("workspace:project", kwargs={"slug": membership.project.slug})
+        return super().get_default_redirect_url()
+
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         response = super().form_valid(form)
         if language := current_user(self.request).language:

@@ -22,6 +22,7 @@ def asked_context(asked: Asked, responses: int, criterion: str) -> dict[str, Any
         else [],
         "reason_for": " ".join(asked.rationale_for) if responses > 1 else "",
         "flags": [(flag.name, flag.label) for flag in asked.flags],
+        "guided_first": asked.guided_first,
         "both_bad": asked.both_bad and responses > 1,
         "both_bad_reasons": asked.both_bad_reasons,
         "cannot_judge": [

@@ -21,8 +21,9 @@ from annotation.models import Assignment, Batch, Judgment, Task, WorkCount
 from annotation.models.said_in_turns import SaidInTurns
 from annotation.preferences.scale import tiers_to_labels
 from annotation.rendering.flags import flag_labels, flags_filter
-from annotation.rendering.judgments import describe_judgment
+from annotation.rendering.judgments import describe_judgment, describe_marks
 from annotation.rendering.markdown import excerpt
+from workspace.asked import Asked
 from workspace.lists import Filter, read_list
 from workspace.models import Project, User
 from workspace.requests import ProjectRequest, project_view
@@ -155,12 +156,22 @@ def own_history(request: ProjectRequest) -> HttpResponse:
         filters=[_batch_filter(actor, project), flags_filter(project), _since_filter(project)],
     )
     labels = flag_labels(project)
+    versions = {judgment.settings_version for judgment in listing.rows}
+    asked = {
+        settings.version: settings.asks for settings in project.question_settings.filter(version__in=versions)
+    }
     rows = [
         {
             "judgment": judgment,
             "prompt": excerpt(judgment.task.prompt.messages[-1]["content"], 120),
             "description": describe_judgment(
                 tiers_to_labels(judgment.order_shown, judgment.tiers), judgment.strengths
+            ),
+            "marks": describe_marks(
+                asked.get(judgment.settings_version) or Asked(),
+                judgment.order_shown,
+                judgment.marks,
+                judgment.task.batch.criterion.name,
             ),
             "flags": [labels.get(flag, flag) for flag in judgment.flags],
             "changeable": changeable,
@@ -172,6 +183,7 @@ def own_history(request: ProjectRequest) -> HttpResponse:
         "listing": listing,
         "rows": rows,
         "days": list(enumerate(days)),
+        "most_a_day": max(day.judgments for day in days),
         "judged_lately": sum(day.judgments for day in days),
         "progress": annotator_progress(actor, project),
         "worked": time_worked(actor, project),

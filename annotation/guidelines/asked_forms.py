@@ -9,6 +9,7 @@ from annotation.guidelines.forms import VersionedForm
 from workspace.asked import (
     BOTH_BAD,
     EVERY,
+    GUIDED_FROM,
     LIKERT,
     MARK_KINDS,
     MARK_TASKS,
@@ -104,6 +105,11 @@ class AskedForm(VersionedForm):
         label="A reason is required where somebody says",
         help_text="Of every judgment: “Ask for a reason” in the settings.",
     )
+    guided_first = forms.BooleanField(
+        required=False,
+        label=f"Rank {GUIDED_FROM} and more answers by questions at first",
+        help_text="A question asks which of two is better. Annotators can choose another way at any time, and keep it.",
+    )
     flags = _Lines(label="What can be reported", help_text=_ONE_A_LINE)
     both_bad = forms.BooleanField(
         required=False,
@@ -131,6 +137,7 @@ def initial_asked(asked: Asked, version: int) -> dict[str, Any]:
         "confidence_points": asked.confidence_points or None,
         "rationale_for": list(asked.rationale_for),
         "both_bad": asked.both_bad,
+        "guided_first": asked.guided_first,
         **lists,
     }
 
@@ -170,6 +177,7 @@ def asked_of_forms(form: AskedForm, marks: Any, preset: str) -> tuple[dict[str, 
         "confidence_points": said["confidence_points"] or 0,
         "rationale_for": said["rationale_for"],
         "both_bad": said["both_bad"],
+        "guided_first": said["guided_first"],
         "flags": _named(said["flags"], [BOTH_BAD]),
         "both_bad_reasons": _named(said["both_bad_reasons"]),
         "cannot_judge": _named(said["cannot_judge"]),

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from annotation.assigning.acknowledging import readers_of, require_acknowledgement
 from annotation.rendering.differences import compare_texts
 from annotation.rendering.html_cache import show_markdown
-from workspace.asked import MARK_KINDS, RATIONALE_CASES, Asked, Named
+from workspace.asked import GUIDED_FROM, MARK_KINDS, RATIONALE_CASES, Asked, Named
 from workspace.lists import read_list
 from workspace.models import Guideline, Project
 from workspace.requests import ProjectRequest, perform_action, project_view
@@ -68,6 +68,9 @@ def _asked_changes(before: Asked | None, now: Asked) -> list[str]:
         cases = ", ".join(RATIONALE_CASES[case].lower() for case in now.rationale_for)
         said.append(f"A reason is required of: {cases}" if cases else "No order needs a reason by itself")
     usual = before or Asked()
+    if now.guided_first != usual.guided_first:
+        way = "begin by questions" if now.guided_first else "begin by moving"
+        said.append(f"Rankings of {GUIDED_FROM} and more {way}")
     if now.flags != usual.flags:
         said.append(f"Can be reported: {_words(now.flags)}")
     if (now.both_bad, now.both_bad_reasons) != (usual.both_bad, usual.both_bad_reasons):

@@ -7,6 +7,7 @@ from rest_framework import serializers
 from workspace.api.bodies import Body
 from workspace.asked import (
     EVERY,
+    GUIDED_FROM,
     MARK_KINDS,
     MARK_TASKS,
     MAX_CHOICES,
@@ -78,6 +79,10 @@ class AskedBody(Body):
     flags = serializers.ListField(child=NamedBody(), required=False, max_length=MAX_LISTED)
     both_bad = serializers.BooleanField(required=False, help_text="Offers: none of the answers is good.")
     both_bad_reasons = serializers.ListField(child=NamedBody(), required=False, max_length=MAX_LISTED)
+    guided_first = serializers.BooleanField(
+        required=False,
+        help_text=f"Rankings of {GUIDED_FROM} and more answers begin by questions about two of them.",
+    )
     cannot_judge = serializers.ListField(
         child=NamedBody(), required=False, max_length=MAX_LISTED, help_text="Reasons for passing a task on."
     )
@@ -107,4 +112,5 @@ class AskedSerializer(serializers.Serializer[Any]):
     flags = NamedSerializer(many=True)
     both_bad = serializers.BooleanField()
     both_bad_reasons = NamedSerializer(many=True)
+    guided_first = serializers.BooleanField()
     cannot_judge = NamedSerializer(many=True)

@@ -20,6 +20,7 @@ class AskedBodyRequest(TypedDict):
     flags: NotRequired[list[NamedBodyRequest]]
     both_bad: NotRequired[bool]
     both_bad_reasons: NotRequired[list[NamedBodyRequest]]
+    guided_first: NotRequired[bool]
     cannot_judge: NotRequired[list[NamedBodyRequest]]
 
 

@@ -23,6 +23,7 @@ class Asked(TypedDict):
     flags: list[Named]
     both_bad: bool
     both_bad_reasons: list[Named]
+    guided_first: bool
     cannot_judge: list[Named]
 
 

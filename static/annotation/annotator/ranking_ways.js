@@ -63,6 +63,7 @@
       const order = typed.tiers.map((tier) => tier.join(" = ")).join(" > ");
       const next = typed.tie ? " = …" : " > …";
       line.textContent = order ? order + next : line.dataset.empty;
+      line.dir = order ? "ltr" : ""; // "A > B > …" is read from the best on, whatever the language
       for (const key of task.querySelectorAll("[data-type]")) {
         key.disabled = typedOrder.has(typed, key.dataset.type);
       }

@@ -51,7 +51,7 @@ def test_a_reviewer_decides_without_learning_who_said_what(client, project, ruth
     by_text = {row.response_id: row.response.text for row in task.task_responses.select_related("response")}
     first, second = sorted(by_text, key=by_text.get)
     better = "A" if mine.tiers[0] == [first] else "B"
-    assert f"{better} a little better than" in text and "A = B (a tie)" in text
+    assert f"{better} is a little better than" in text and "A = B (a tie)" in text
     refused = client.post(at, {"kind": "slip"})
     assert refused.status_code == 422 and "Choose which answer is better" in refused.content.decode()
     assert client.post(at, {"scale": "8", "kind": "weather"}).status_code == 422
@@ -59,10 +59,10 @@ def test_a_reviewer_decides_without_learning_who_said_what(client, project, ruth
     made = current_decision(task)
     [judgment] = made.decision_task.judgments.all()
     assert judgment.tiers == [[second], [first]] and judgment.strengths == [3]
-    assert "B much better than A" in done.content.decode()
+    assert "B is much better than A" in done.content.decode()
     # Sent from a page that did not show that decision: refused, and then it takes its place.
     stale = client.post(at, {"scale": "0", "kind": "style"})
-    assert stale.status_code == 409 and "B much better than A" in stale.content.decode()
+    assert stale.status_code == 409 and "B is much better than A" in stale.content.decode()
     assert f'name="expected" value="{made.pk}"' in stale.content.decode()
     client.post(at, {"scale": "0", "kind": "style", "expected": made.pk})
     assert current_decision(task).kind == "style"

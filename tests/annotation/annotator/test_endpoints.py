@@ -209,7 +209,7 @@ def test_the_overview_shows_what_is_left_and_the_own_last_answers(at_work, proje
     post(at_work, url("submit", project, public_id=handle), answer(key()))
     page = at_work.get(url("overview", project)).content.decode()
     assert "<strong>2</strong> tasks are waiting" in page
-    assert "B much better than A" in page
+    assert "B is much better than A" in page
 
 
 def test_a_finished_pool_says_so(at_work, project, key):
@@ -235,7 +235,7 @@ def test_a_manager_opens_and_closes_a_batch_and_a_reviewer_reads_it(
     )
     client.force_login(ruth)
     page = client.get(url("batch", project, pk=batch.pk)).content.decode()
-    assert "A a little better than B" in page and "1 of 2" in page and "Because." in page
+    assert "A is a little better than B" in page and "1 of 2" in page and "Because." in page
     detail = client.get(url("judgment", project, pk=batch.pk, judgment_pk=judgment.pk)).content.decode()
     assert "a little better than" in detail
     assert client.post(url("close_batch", project, pk=batch.pk)).status_code == 404

@@ -2,7 +2,7 @@ from annotation.rendering.judgments import describe_judgment
 
 
 def test_a_judgment_reads_as_english():
-    assert describe_judgment([["B"], ["A"]], [2]) == "B better than A"
+    assert describe_judgment([["B"], ["A"]], [2]) == "B is better than A"
     assert describe_judgment([["A", "B"]], []) == "A = B (a tie)"
 
 
@@ -18,7 +18,7 @@ def test_a_ranking_says_between_which_ranks_a_step_is():
 
 
 def test_a_strength_that_nobody_gave_is_not_a_small_one():
-    assert describe_judgment([["B"], ["A"]], [None]) == "B better than A (no strength given)"
+    assert describe_judgment([["B"], ["A"]], [None]) == "B is better than A (no strength given)"
     assert (
         describe_judgment([["A"], ["B"], ["C"]], [None, 3])
         == "1. A (better than, no strength given) 2. B (much better than) 3. C"

@@ -33,7 +33,7 @@ def text_of(client, max_, project, tmp_path):
 def test_a_comparison_without_a_strength_is_better_and_from_its_file(text_of):
     pair = {"prompt": "Why?", "chosen": "good", "rejected": "bad"}
     batch, judgment = text_of([pair], "trl", "comparisons.jsonl")
-    assert "A better than B (no strength given), from comparisons.jsonl" in batch
+    assert "A is better than B (no strength given), from comparisons.jsonl" in batch
     assert "better than (no strength given)" in judgment and "from comparisons.jsonl" in judgment
     assert "barely" not in batch + judgment  # nobody said so
     assert "imported-" not in batch + judgment  # the name of an account says nothing to anybody
