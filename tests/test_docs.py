@@ -55,3 +55,11 @@ def test_the_researchers_guide_has_a_row_for_every_import_format():
     guide = (ROOT / "docs" / "researcher-guide.md").read_text()
     table = guide.split("## Files that come in")[1].split("\n\n")[2]
     assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == set(COMPARISON_READERS)
+
+
+def test_the_pictures_of_the_annotation_tour_are_light_and_all_shown():
+    folder = ROOT / "docs" / "screenshots" / "annotation-tour"
+    pictures = {path.name: path.stat().st_size for path in folder.iterdir()}
+    assert sum(pictures.values()) <= 3_000_000
+    shown = re.findall(r"annotation-tour/([\w-]+\.webp)\)", (ROOT / "docs" / "annotation-tour.md").read_text())
+    assert sorted(shown) == sorted(pictures)
