@@ -22,7 +22,7 @@ MIRRORED = """() => {
 }"""
 # Buttons and fields beyond the window's edges, or with a part of their words outside of them.
 CUT = """() => [...document.querySelectorAll("main :is(button, .point-face, .strength-face, a.btn), header a")]
-  .filter((node) => node.offsetParent && !node.closest("dialog:not([open]), .visually-hidden"))
+  .filter((node) => node.checkVisibility() && !node.closest(".visually-hidden"))
   .filter((node) => {
     const box = node.getBoundingClientRect();
     return box.left < -0.5 || box.right > innerWidth + 0.5 || node.scrollWidth > node.clientWidth + 1;
