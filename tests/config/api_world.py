@@ -24,6 +24,8 @@ from annotation.models import Import, Qualification, QualityReport
 from annotation.qualification.actions import create_training
 from annotation.questions.actions import ask_question
 from annotation.queue.actions import claim_task, skip_task
+from annotation.writing.actions import claim_item, submit_text
+from annotation.writing.works import open_work
 from events.actions import create_webhook
 from events.models import Delivery
 from events.publishing import publish_events
@@ -90,6 +92,10 @@ def make(project, manager, annotator, file, reviewer=None):
     sent = begin_upload(**of, name="more.jsonl", size=len(file))
     receive_piece(actor=manager, upload=sent, offset=0, content=file)
     webhook = create_webhook(**of, url="https://receiver.example/hook")
+    work = open_work(**of, name="Answers", kind="answer", prompt_set=prompt_set)
+    sent_text = claim_item(actor=annotator, work=work)
+    submit_text(actor=annotator, item=sent_text, turns=["So it is done."], key="first-text")
+    text = claim_item(actor=annotator, work=work)
     publish_events()
     events = project.events.order_by("pk")
     now = timezone.now()
@@ -121,6 +127,10 @@ def make(project, manager, annotator, file, reviewer=None):
         "import": imported.pk,
         "upload": upload.public_id,
         "sent": sent.public_id,
+        "writing": work.pk,
+        "sent_text": sent_text.pk,
+        "text": text.public_id,
+        "text_key": text.pk,
     } | _models_and_rounds(project, manager, criterion, prompt_set, source, dataset)
 
 

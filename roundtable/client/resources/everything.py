@@ -39,6 +39,7 @@ from roundtable.client.resources.trainings import TrainingsResource
 from roundtable.client.resources.uploads import UploadsResource
 from roundtable.client.resources.webhooks import WebhooksResource
 from roundtable.client.resources.work import WorkResource
+from roundtable.client.resources.writing import WritingResource
 from roundtable.client.transport import Transport
 
 
@@ -84,6 +85,7 @@ class ProjectResources:
         self.uploads = UploadsResource(transport, slug)
         self.webhooks = WebhooksResource(transport, slug)
         self.work = WorkResource(transport, slug)
+        self.writing = WritingResource(transport, slug)
 
 
 __all__ = ["ProjectResources", "ProjectsResource"]
