@@ -19,6 +19,7 @@ from roundtable.client.resources.invitations import InvitationsResource
 from roundtable.client.resources.judgments import JudgmentsResource
 from roundtable.client.resources.known_tasks import KnownTasksResource
 from roundtable.client.resources.members import MembersResource
+from roundtable.client.resources.own_texts import OwnTextsResource
 from roundtable.client.resources.pay_rate import PayRateResource
 from roundtable.client.resources.policies import PoliciesResource
 from roundtable.client.resources.projects import ProjectsResource
@@ -66,6 +67,7 @@ class ProjectResources:
         self.judgments = JudgmentsResource(transport, slug)
         self.known_tasks = KnownTasksResource(transport, slug)
         self.members = MembersResource(transport, slug)
+        self.own_texts = OwnTextsResource(transport, slug)
         self.pay_rate = PayRateResource(transport, slug)
         self.policies = PoliciesResource(transport, slug)
         self.prompt_sets = PromptSetsResource(transport, slug)

@@ -87,6 +87,37 @@ class OneRun(TypedDict):
     files: list[str]
 
 
+class OwnText(TypedDict):
+    row: OwnTextRow
+    instruction: str
+    prompt_kind: str
+    min_words: int
+    max_words: int
+    messages: Any
+    to_correct: str | None
+    draft: list[str] | None
+    draft_number: int
+    seen_version: int
+    versions: list[OwnVersion]
+
+
+class OwnTextRow(TypedDict):
+    text: str
+    work: int
+    kind: Literal["answer", "edit", "dialogue", "prompt"]
+    state: Literal["waiting", "writing", "checking", "returned", "accepted"]
+    leased_until: str | None
+    created_at: str
+
+
+class OwnVersion(TypedDict):
+    number: int
+    turns: list[str]
+    own: bool
+    created_at: str
+    review: SaidOfVersion | None
+
+
 class PatchedModelDescriptionRequest(TypedDict):
     licence: NotRequired[str]
     notes: NotRequired[str]
@@ -131,3 +162,9 @@ class Run(TypedDict):
     created_at: str
     started_at: str | None
     finished_at: str | None
+
+
+class SaidOfVersion(TypedDict):
+    outcome: Literal["accept", "edit", "send_back"]
+    remark: str
+    created_at: str

@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
 from roundtable.client.resource import Pages, Resource
+from roundtable.client.resources.shared import OwnText
 from roundtable.operations import Operation
 
 
 class ClaimedText(TypedDict):
     text: OwnText | None
-
-
-class DraftNumber(TypedDict):
-    draft_number: int
 
 
 class GivenBack(TypedDict):
@@ -48,59 +45,11 @@ class OneWritingWork(TypedDict):
     writers: list[WriterCounts]
 
 
-class OwnText(TypedDict):
-    row: OwnTextRow
-    instruction: str
-    prompt_kind: str
-    min_words: int
-    max_words: int
-    messages: Any
-    to_correct: str | None
-    draft: list[str] | None
-    draft_number: int
-    seen_version: int
-    versions: list[OwnVersion]
-
-
-class OwnTextRow(TypedDict):
-    text: str
-    work: int
-    kind: Literal["answer", "edit", "dialogue", "prompt"]
-    state: Literal["waiting", "writing", "checking", "returned", "accepted"]
-    leased_until: str | None
-    created_at: str
-
-
-class OwnVersion(TypedDict):
-    number: int
-    turns: list[str]
-    own: bool
-    created_at: str
-    review: SaidOfVersion | None
-
-
 class SaidOfTextRequest(TypedDict):
     version: int
     outcome: Literal["accept", "edit", "send_back"]
     remark: NotRequired[str]
     turns: NotRequired[list[str] | None]
-
-
-class SaidOfVersion(TypedDict):
-    outcome: Literal["accept", "edit", "send_back"]
-    remark: str
-    created_at: str
-
-
-class SentText(TypedDict):
-    text: str
-    version: int
-    late: bool
-
-
-class SentTextRequest(TypedDict):
-    turns: list[str]
-    seen_version: NotRequired[int]
 
 
 class Text(TypedDict):
@@ -139,10 +88,6 @@ class TextVersion(TypedDict):
     prompts: list[int]
 
 
-class WhyGivenBackRequest(TypedDict):
-    reason: str
-
-
 class WorkToWrite(TypedDict):
     id: int
     name: str
@@ -173,21 +118,11 @@ class WritingWork(TypedDict):
     created_at: str
 
 
-class WrittenDraftRequest(TypedDict):
-    turns: list[str]
-    draft_number: int
-
-
 class ListWritingQuery(TypedDict):
     kind: NotRequired[Literal["answer", "edit", "dialogue", "prompt"]]
     limit: NotRequired[int]
     order: NotRequired[Literal["-id", "id"]]
     state: NotRequired[Literal["open", "closed"]]
-
-
-class ListWritingOwnQuery(TypedDict):
-    limit: NotRequired[int]
-    order: NotRequired[Literal["-id", "id"]]
 
 
 class ListWritingTextsQuery(TypedDict):
@@ -270,81 +205,6 @@ class WritingResource(Resource):
                     "post_writing_id_open", "POST", "/projects/{slug}/writing/{id}/open", answer="json"
                 ),
                 {"id": id},
-            ),
-        )
-
-    def own(self, **query: Unpack[ListWritingOwnQuery]) -> Pages[OwnTextRow]:
-        """What the caller wrote or writes."""
-        return cast(
-            Pages[OwnTextRow],
-            self.perform(
-                Operation("list_writing_own", "GET", "/projects/{slug}/writing/own", answer="page"),
-                {},
-                query=cast(Mapping[str, Any], query),
-            ),
-        )
-
-    def get_writing_own_public_id(self, public_id: str) -> OwnText:
-        """One of the caller's texts, with what was said of it."""
-        return cast(
-            OwnText,
-            self.perform(
-                Operation(
-                    "get_writing_own_public_id",
-                    "GET",
-                    "/projects/{slug}/writing/own/{public_id}",
-                    answer="json",
-                ),
-                {"public_id": public_id},
-            ),
-        )
-
-    def put_own_draft(self, public_id: str, **body: Unpack[WrittenDraftRequest]) -> DraftNumber:
-        """Keep what is typed so far, and renew the lease."""
-        return cast(
-            DraftNumber,
-            self.perform(
-                Operation(
-                    "put_writing_own_public_id_draft",
-                    "PUT",
-                    "/projects/{slug}/writing/own/{public_id}/draft",
-                    answer="json",
-                ),
-                {"public_id": public_id},
-                body=body,
-            ),
-        )
-
-    def own_skip(self, public_id: str, **body: Unpack[WhyGivenBackRequest]) -> None:
-        """Give the text to others; the caller is not given it again."""
-        self.perform(
-            Operation(
-                "post_writing_own_public_id_skip",
-                "POST",
-                "/projects/{slug}/writing/own/{public_id}/skip",
-                answer="nothing",
-            ),
-            {"public_id": public_id},
-            body=body,
-        )
-
-    def own_submit(
-        self, public_id: str, *, idempotency_key: str | None = None, **body: Unpack[SentTextRequest]
-    ) -> SentText:
-        """Send it to be checked. Sent after somebody else was given the text, it is kept beside theirs."""
-        return cast(
-            SentText,
-            self.perform(
-                Operation(
-                    "post_writing_own_public_id_submit",
-                    "POST",
-                    "/projects/{slug}/writing/own/{public_id}/submit",
-                    answer="json",
-                    keyed=True,
-                ),
-                {"public_id": public_id},
-                key=idempotency_key,
-                body=body,
             ),
         )
 
