@@ -61,5 +61,7 @@ def test_the_pictures_of_the_annotation_tour_are_light_and_all_shown():
     folder = ROOT / "docs" / "screenshots" / "annotation-tour"
     pictures = {path.name: path.stat().st_size for path in folder.iterdir()}
     assert sum(pictures.values()) <= 3_000_000
-    shown = re.findall(r"annotation-tour/([\w-]+\.webp)\)", (ROOT / "docs" / "annotation-tour.md").read_text())
+    shown = re.findall(
+        r"annotation-tour/([\w-]+\.webp)\)", (ROOT / "docs" / "annotation-tour.md").read_text()
+    )
     assert sorted(shown) == sorted(pictures)
