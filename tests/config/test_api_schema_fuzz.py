@@ -33,7 +33,7 @@ NAMED = {
     "responses": "response", "demonstrations": "demonstration", "batches": "batch", "judgments": "judgment",
     "datasets": "dataset", "imports": "import", "runs": "run", "reward-models": "reward_model",
     "policies": "policy", "rounds": "round", "schedules": "schedule", "firings": "waiting_firing",
-    "assignments": "held", "uploads": "upload",
+    "assignments": "held", "uploads": "upload", "writing": "writing", "texts": "sent_text", "own-texts": "text",
 }  # fmt: skip
 
 
