@@ -41,6 +41,8 @@ PAGES = {
             for name in ("", "_again", "_end", "_message", "_one", "_state", "s")
         ),
         "annotation:start_conversation",
+        *(f"annotation:{name}_writing" for name in ("begin", "send", "skip")),
+        *(f"annotation:{name}" for name in ("writing", "write", "writing_draft")),
         *(f"annotation:{name}" for name in "feedback own_training begin_training_try own_score".split()),
     },
     Capability.REVIEW: {
@@ -50,6 +52,7 @@ PAGES = {
         *(f"annotation:{name}" for name in ("quality_pair", "uncertain_tasks", "disagreements", "decisions")),
         *(f"annotation:{name}" for name in ("all_throughput", "throughput")),
         *(f"annotation:{name}" for name in ("queue", "live_batch", "live_conversation")),
+        *(f"annotation:writing_{name}" for name in ("works", "work", "to_check", "text")),
         "events:list",
         *(f"rounds:{name}" for name in ("list", "round")),
         *(f"runs:{name}" for name in ("list", "run", "live", "metrics", "file")),
@@ -60,7 +63,9 @@ PAGES = {
         *(f"policies:{name}" for name in ("list", "policy")),
     },
     Capability.ANSWER: {"annotation:answer_question"},
-    Capability.DECIDE: {"annotation:adjudicate", "annotation:return_judgment"},
+    Capability.DECIDE: {
+        *(f"annotation:{name}" for name in ("adjudicate", "return_judgment", "review_writing")),
+    },
     Capability.SCORE: set(),  # programs alone: tests/config/test_api_roles.py
     Capability.MANAGE: {
         *(
@@ -68,6 +73,7 @@ PAGES = {
             for name in ("release_lease", "set_task_priority", "ask_again", "new_live_batch", "set_pay_rate")
         ),
         *(f"annotation:{name}" for name in "assigning member_work batch_audience ask_to_confirm".split()),
+        *(f"annotation:{name}" for name in ("new_writing_work", "release_writing", "set_writing_state")),
         *(
             f"events:{name}"
             for name in "webhooks webhook send_test turn_on turn_off replace_secret remove".split()
