@@ -18,7 +18,7 @@ from annotation.errors import BadRequest
 from annotation.models import WritingItem, WritingWork
 from annotation.rendering.html_cache import show_markdown
 from annotation.rendering.markdown import render_markdown
-from annotation.writing.access import access_held_item, access_own_item, access_writing_work
+from annotation.writing.access import access_own_item, access_writing_work
 from annotation.writing.actions import (
     MAX_REASON_CHARACTERS,
     claim_item,
@@ -154,9 +154,9 @@ def _prompt_kind(work: WritingWork) -> dict[str, str] | None:
 @never_cache
 @project_view(Capability.ANNOTATE)
 def send(request: ProjectRequest, public_id: UUID) -> HttpResponse:
-    item = access_held_item(request.project, public_id)
+    item = access_own_item(request.user, request.project, public_id)
     turns = request.POST.getlist("turns")
-    seen = request.POST.get("seen_version", "")
+    seen, drafted = request.POST.get("seen_version", ""), request.POST.get("draft_number", "")
     try:
         version = submit_text(
             actor=request.user,
@@ -164,6 +164,7 @@ def send(request: ProjectRequest, public_id: UUID) -> HttpResponse:
             turns=turns,
             key=request.POST.get("key", ""),
             seen_version=int(seen) if seen.isdecimal() and len(seen) < 5 else 0,
+            draft_number=int(drafted) if drafted.isdecimal() and len(drafted) < 9 else None,
         )
     except ActionError as error:
         status = 409 if error.is_conflict else 422
@@ -202,7 +203,7 @@ def skip(request: ProjectRequest, public_id: UUID) -> HttpResponse:
 @project_view(Capability.ANNOTATE)
 def draft(request: ProjectRequest, public_id: UUID) -> HttpResponse:
     """Keeps what is typed, and answers with how it reads and with what there is like it."""
-    item = access_held_item(request.project, public_id)
+    item = access_own_item(request.user, request.project, public_id)
     body = parse_json_body(request)
     number = body.get("draft_number")
     if not isinstance(number, int) or isinstance(number, bool) or number < 0:

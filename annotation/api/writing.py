@@ -33,7 +33,6 @@ from annotation.api.writing_fields import (
 )
 from annotation.models import WritingItem, WritingWork
 from annotation.writing.access import (
-    access_held_item,
     access_own_item,
     access_version,
     access_writing_item,
@@ -182,7 +181,7 @@ class ReviewText(ProjectApiView):
 class ReleaseText(ProjectApiView):
     @operation(Capability.MANAGE, status=204)
     def post(self, request: Request, pk: int) -> None:
-        """Take a text from its writer, for somebody else to begin anew. What was sent stays."""
+        """Ask somebody else for the same, from the beginning. Its writer keeps theirs, and may still send it."""
         release_item(actor=self.actor, item=access_writing_item(self.project, pk))
 
 
@@ -228,8 +227,8 @@ class SaveTextDraft(ProjectApiView):
 class SubmitText(ProjectApiView):
     @operation(Capability.ANNOTATE, body=SentText, answers=SentTextSerializer, status=201, keyed=True)
     def post(self, request: Request, data: dict[str, Any], public_id: UUID) -> dict[str, Any]:
-        """Send it to be checked. Sent after somebody else was given the text, it is kept beside theirs."""
-        item = access_held_item(self.project, public_id)
+        """Send it to be checked. Where somebody else was asked for the same meanwhile, it is kept beside theirs."""
+        item = access_own_item(self.actor, self.project, public_id)
         version = submit_text(actor=self.actor, item=item, key=self.key_of(item), **data)
         return {"text": version.item.public_id, "version": version.number, "late": version.item.is_late}
 

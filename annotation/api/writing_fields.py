@@ -97,7 +97,7 @@ class TextSerializer(serializers.ModelSerializer[WritingItem]):
     prompt: Any = serializers.IntegerField(source="prompt_id", allow_null=True)
     writer: Any = serializers.CharField(source="writer.pseudonym", default=None, allow_null=True)
     late: Any = serializers.BooleanField(
-        source="is_late", help_text="Sent when somebody else had been given the text."
+        source="is_late", help_text="Somebody else was asked for the same meanwhile."
     )
 
     class Meta:
@@ -250,7 +250,7 @@ class SentText(Body):
 
 
 class SentTextSerializer(serializers.Serializer[Any]):
-    text = serializers.UUIDField(help_text="Another one than that of the address where it came late.")
+    text = serializers.UUIDField()
     version = serializers.IntegerField()
     late = serializers.BooleanField()
 

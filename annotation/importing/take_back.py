@@ -27,6 +27,7 @@ from annotation.models import (
     Task,
     TaskResponse,
     Text,
+    WritingItem,
 )
 from workspace.models import User
 from workspace.naming import unique_name
@@ -142,7 +143,8 @@ def _tasks_that_stay(imported: Import) -> QuerySet[Task]:
 
 def _responses_shown_elsewhere(imported: Import) -> QuerySet[Response]:
     shown = TaskResponse.objects.filter(task__in=_tasks_that_stay(imported), response=OuterRef("pk"))
-    return Response.objects.filter(Exists(shown), from_import=imported)
+    corrected = WritingItem.objects.filter(edited_response=OuterRef("pk"))
+    return Response.objects.filter(Exists(shown) | Exists(corrected), from_import=imported)
 
 
 def _prompts_used_elsewhere(imported: Import) -> QuerySet[Prompt]:
@@ -156,7 +158,8 @@ def _prompts_used_elsewhere(imported: Import) -> QuerySet[Prompt]:
         Exists(asked)
         | Exists(PromptSetMember.objects.filter(others, prompt=OuterRef("pk")))
         | Exists(Demonstration.objects.filter(others, prompt=OuterRef("pk")))
-        | Exists(Response.objects.filter(kept, prompt=OuterRef("pk"))),
+        | Exists(Response.objects.filter(kept, prompt=OuterRef("pk")))
+        | Exists(WritingItem.objects.filter(prompt=OuterRef("pk"))),
         from_import=imported,
     )
 

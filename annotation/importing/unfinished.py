@@ -193,10 +193,12 @@ def _clear(actor: User, imported: Import) -> str:
         Demonstration._base_manager.filter(from_import=imported),
         Text._base_manager.filter(from_import=imported),
         PromptSetMember.objects.filter(from_import=imported),
-        Response._base_manager.filter(from_import=imported, task_responses__isnull=True),
+        Response._base_manager.filter(
+            from_import=imported, task_responses__isnull=True, writing_items__isnull=True
+        ),
         Prompt._base_manager.filter(
             from_import=imported, tasks__isnull=True, responses__isnull=True,
-            demonstrations__isnull=True, memberships__isnull=True,
+            demonstrations__isnull=True, memberships__isnull=True, writing_items__isnull=True,
         ),
     ):  # fmt: skip
         while _delete_some(rows):

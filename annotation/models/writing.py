@@ -89,14 +89,19 @@ class WritingItem(models.Model):
     # What the writer's browser knows it by.
     public_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     prompt = models.ForeignKey(
-        Prompt, on_delete=models.PROTECT, null=True, blank=True, related_name="+", help_text="To be answered."
+        Prompt,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="writing_items",
+        help_text="To be answered.",
     )
     edited_response = models.ForeignKey(
         Response,
         on_delete=models.PROTECT,
         null=True,
         blank=True,
-        related_name="+",
+        related_name="writing_items",
         help_text="To be corrected.",
     )
     state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
@@ -111,7 +116,7 @@ class WritingItem(models.Model):
     # What was typed and not sent; its number goes up with each change, so that two windows notice one another.
     draft = models.JSONField(null=True, blank=True)
     draft_number = models.PositiveIntegerField(default=0)
-    # Sent after somebody else had been given the item: kept, beside theirs.
+    # Somebody else was asked for the same meanwhile: what its writer has or sends is kept, beside theirs.
     is_late = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 

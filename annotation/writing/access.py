@@ -33,14 +33,6 @@ def access_own_item(actor: User, project: Project, public_id: UUID) -> WritingIt
     return found
 
 
-def access_held_item(project: Project, public_id: UUID) -> WritingItem:
-    """By the id that only who holds or held it was given: what they send late is kept. Raises Http404."""
-    found = _items(project).filter(public_id=public_id).first()
-    if found is None:
-        raise Http404("No such text.")
-    return found
-
-
 def access_version(item: WritingItem, number: int) -> WritingVersion:
     """Raises Http404."""
     found = item.versions.select_related("item__work__project", "written_by").filter(number=number).first()

@@ -2,12 +2,12 @@
 
 A queue of its own beside annotation/queue: a Batch needs a criterion and responses and counts judgments, and none of
 that is here. The rules are the same: an item has one holder; a lease that has run out gives it to the next who asks;
-what is sent late is kept.
+whoever held it keeps their own, with what they typed, and can still send it.
 """
 
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 from django.utils.translation import gettext
 
 from annotation.errors import InvalidWriting, WritingChanged, WritingRefused
@@ -37,7 +37,7 @@ def claim_item(*, actor: User, work: WritingWork) -> WritingItem | None:
     # One request of a person at a time: a second window gets what the first one holds.
     lock_member(actor, project, takes_task=True)
     work = WritingWork.objects.get(pk=work.pk)
-    own = work.items.filter(writer=actor, state=State.WRITING).order_by("pk").first()
+    own = work.items.filter(writer=actor, state=State.WRITING, is_late=False).order_by("pk").first()
     # Also one whose lease has run out meanwhile and that nobody else was given.
     if own is not None and _hold(actor, own.pk):
         own.refresh_from_db()
@@ -47,24 +47,36 @@ def claim_item(*, actor: User, work: WritingWork) -> WritingItem | None:
     item = _free(actor, work).select_for_update(skip_locked=True, of=("self",), no_key=True).first()
     if item is None:
         return None
+    if item.state == State.WRITING:
+        item = _replaced(item)
     item.writer, item.state = actor, State.WRITING
-    item.draft, item.draft_number = None, item.draft_number + 1
     item.leased_until = database_now_plus(LEASE_SECONDS)
-    item.save(update_fields=["writer", "state", "draft", "draft_number", "leased_until"])
+    item.save(update_fields=["writer", "state", "leased_until"])
     item.refresh_from_db()
     return item
 
 
+def _replaced(item: WritingItem) -> WritingItem:
+    """A fresh item in place of one that is taken from its writer, who keeps theirs and may send it beside the other."""
+    WritingItem.objects.filter(pk=item.pk).update(is_late=True)
+    return WritingItem.objects.create(
+        work_id=item.work_id, prompt_id=item.prompt_id, edited_response_id=item.edited_response_id
+    )
+
+
 def _free(actor: User, work: WritingWork) -> QuerySet[WritingItem]:
-    """What the actor could be given: held by nobody, or no longer; not given back by them; of no prompt of this work
-    that they write or wrote for already."""
+    """What the actor could be given, those that nobody has begun first: held by nobody, or no longer; not given back
+    by them; of no prompt of this work that they write, wrote for or gave back already."""
+    skips = WritingSkip.objects.filter(writer=actor, item__work=work)
     mine = WritingItem.objects.filter(work=work, writer=actor, prompt__isnull=False)
     return (
         work.items.filter(Q(state=State.WAITING) | Q(state=State.WRITING, leased_until__lt=database_now()))
-        .exclude(pk__in=WritingSkip.objects.filter(writer=actor).values("item"))
+        .filter(is_late=False)
+        .exclude(pk__in=skips.values("item"))
+        .exclude(prompt__in=skips.filter(item__prompt__isnull=False).values("item__prompt"))
         .exclude(prompt__in=mine.values("prompt"))
         .exclude(prompt__taken_back=True)
-        .order_by("pk")
+        .order_by(Case(When(state=State.WAITING, then=0), default=1), "pk")
     )
 
 
@@ -85,14 +97,14 @@ def save_draft(*, actor: User, item: WritingItem, turns: Any, draft_number: int)
     item is no longer the actor's.
     """
     texts = clean_draft(turns)
+    lock_member(actor, item.work.project)
     stored = WritingItem.objects.select_for_update(no_key=True).get(pk=item.pk)
     if stored.writer_id != actor.pk or stored.state not in (State.WRITING, State.RETURNED):
         raise WritingRefused(
-            gettext(
-                "This text is no longer yours to write. What you typed is kept in this browser; you can still send it."
-            )
+            gettext("This text was sent, or given back: nothing more is kept of it on the server.")
         )
     if stored.draft == texts:
+        _hold(actor, stored.pk)
         return stored.draft_number
     if stored.draft_number != draft_number:
         raise WritingChanged(gettext("You have written something else in another window."))
@@ -105,47 +117,54 @@ def save_draft(*, actor: User, item: WritingItem, turns: Any, draft_number: int)
 
 @write_transaction
 def submit_text(
-    *, actor: User, item: WritingItem, turns: Any, key: str, seen_version: int = 0
+    *,
+    actor: User,
+    item: WritingItem,
+    turns: Any,
+    key: str,
+    seen_version: int = 0,
+    draft_number: int | None = None,
 ) -> WritingVersion:
     """The text as the item's next version, which waits to be checked. The same key again is the version that is there.
 
-    `seen_version`: the number of the last one that the actor saw (0: none). Sent after the item went to somebody
-    else, it is kept as an item of its own. Raises InvalidWriting, InvalidText, NotAMember, WritingChanged,
+    `seen_version`: the number of the last one that the actor saw (0: none); `draft_number`: of the draft that they saw,
+    where a draft of another window must not be lost. Raises InvalidWriting, InvalidText, NotAMember, WritingChanged,
     WritingRefused.
     """
     if not key or len(key) > MAX_KEY_CHARACTERS:
         raise InvalidWriting(f"The key of a text has 1 to {MAX_KEY_CHARACTERS} characters.")
     project = item.work.project
     lock_member(actor, project)
-    if (there := WritingVersion.objects.filter(written_by=actor, key=key).first()) is not None:
-        return there
+    there = WritingVersion.objects.filter(written_by=actor, key=key).select_related("item").first()
     texts = clean_turns(item.work, turns)
+    if there is not None:
+        if there.item_id != item.pk or there.turns != texts:
+            raise WritingRefused(
+                gettext(
+                    "Your text had been sent already, as it was before: that one is being checked. What you typed is "
+                    "kept in this browser."
+                )
+            )
+        return there
     if item.work.kind == WritingWork.Kind.PROMPT and find_same(item.work, texts[0]) is not None:
         raise InvalidWriting(
             gettext("The project has just this prompt already. Write another one."), code="prompt_known"
         )
     stored = WritingItem.objects.select_for_update(no_key=True).get(pk=item.pk)
     if stored.writer_id != actor.pk:
-        stored = WritingItem.objects.create(
-            work=item.work,
-            prompt_id=stored.prompt_id,
-            edited_response_id=stored.edited_response_id,
-            state=State.CHECKING,
-            writer=actor,
-            is_late=True,
+        raise WritingRefused(gettext("This text is not yours to write."))
+    last = stored.versions.count()
+    if last != seen_version:
+        raise WritingChanged(
+            gettext("This text was sent already, or corrected, since you opened it. Reload to see it.")
         )
-        last = 0
-    else:
-        last = stored.versions.count()
-        if last != seen_version:
-            raise WritingChanged(
-                gettext("This text was sent already, or corrected, since you opened it. Reload to see it.")
-            )
-        if stored.state not in (State.WRITING, State.RETURNED):
-            raise WritingRefused(gettext("This text is being checked, or accepted: it cannot be sent again."))
-        stored.state, stored.leased_until, stored.draft = State.CHECKING, None, None
-        stored.draft_number += 1
-        stored.save(update_fields=["state", "leased_until", "draft", "draft_number"])
+    if stored.state not in (State.WRITING, State.RETURNED):
+        raise WritingRefused(gettext("This text is being checked, or accepted: it cannot be sent again."))
+    if draft_number not in (None, stored.draft_number) and stored.draft not in (None, texts):
+        raise WritingChanged(gettext("You have written something else in another window."))
+    stored.state, stored.leased_until, stored.draft = State.CHECKING, None, None
+    stored.draft_number += 1
+    stored.save(update_fields=["state", "leased_until", "draft", "draft_number"])
     version = WritingVersion.objects.create(
         item=stored, number=last + 1, turns=texts, written_by=actor, key=key
     )
@@ -163,6 +182,7 @@ def skip_item(*, actor: User, item: WritingItem, reason: str) -> None:
         raise InvalidWriting(
             gettext("The reason has more than %(most)d characters.") % {"most": MAX_REASON_CHARACTERS}
         )
+    lock_member(actor, item.work.project)
     given_back = WritingItem.objects.filter(pk=item.pk, writer=actor, state=State.WRITING).update(
         state=State.WAITING, writer=None, leased_until=None, draft=None
     )
@@ -174,22 +194,24 @@ def skip_item(*, actor: User, item: WritingItem, reason: str) -> None:
 
 @write_transaction
 def release_item(*, actor: User, item: WritingItem) -> None:
-    """Takes an item from its writer, for somebody else to begin anew; versions stay. Raises WritingRefused."""
+    """Asks somebody else for what the item asks for, from the beginning; its writer keeps their own. Raises
+    WritingRefused.
+    """
     before = WritingItem.objects.select_for_update(no_key=True).get(pk=item.pk)
-    if before.state not in (State.WRITING, State.RETURNED):
-        raise WritingRefused("Nobody is writing this text now.")
-    WritingItem.objects.filter(pk=item.pk).update(
-        state=State.WAITING, writer=None, leased_until=None, draft=None
-    )
+    if before.state not in (State.WRITING, State.RETURNED) or before.is_late:
+        raise WritingRefused("Nobody is writing this text now, or somebody else has been asked already.")
+    _replaced(before)
     record_audit(
         actor=actor, action="writing.release", project=item.work.project, target=item, writer=before.writer_id
     )
 
 
 def own_items(actor: User, project: Project) -> QuerySet[WritingItem]:
-    """What the actor wrote or writes, the newest first."""
+    """What the actor wrote or writes, the newest first; of what went to others, where they had begun to write."""
+    nothing_written = Q(is_late=True, state=State.WRITING, draft__isnull=True)
     return (
         WritingItem.objects.filter(work__project=project, writer=actor)
+        .exclude(nothing_written)
         .select_related("work", "prompt")
         .order_by("-pk")
     )

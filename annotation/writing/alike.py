@@ -48,8 +48,8 @@ def find_alike(work: WritingWork, text: str, *, item: WritingItem | None = None)
     if item is not None:
         sent = sent.exclude(item=item)
     others += [turns[0] for turns in sent.values_list("turns", flat=True)[:COMPARED]]
-    if text in others:
-        return Alike(text, True)
+    if text in others:  # sent by somebody, and not accepted: it can be sent
+        return Alike(text, False)
     ours = _comparable(text)
     best = max(((similarity(ours, _comparable(other)), other) for other in others), default=(0.0, ""))
     return Alike(best[1], False) if best[0] >= SIMILARITY else None

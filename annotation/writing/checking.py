@@ -18,12 +18,13 @@ from annotation.models import (
     WritingVersion,
     WritingWork,
 )
+from annotation.queue.search import lock_member
 from annotation.text import clean_text
 from annotation.writing.alike import find_same
 from annotation.writing.texts import clean_turns, messages_of
 from workspace.actions import record_audit
 from workspace.database import write_transaction
-from workspace.models import User
+from workspace.models import Project, User
 
 MAX_REMARK_CHARACTERS = 2_000
 Outcome = WritingReview.Outcome
@@ -54,9 +55,12 @@ def review_text(
         raise InvalidWriting("Say what should be changed: the writer reads it.", code="remark_needed")
     if (turns is not None) != (outcome == Outcome.EDIT):
         raise InvalidWriting("A corrected text belongs to “correct and accept”, and to nothing else.")
-    item = WritingItem.objects.select_for_update(no_key=True, of=("self",)).get(pk=version.item_id)
     work = version.item.work
-    if item.writer_id == actor.pk or version.written_by_id == actor.pk:
+    # Two who accept the same prompt at once, or an import that adds it: the second waits and is told.
+    Project.objects.select_for_update(no_key=True).get(pk=work.project_id)
+    lock_member(actor, work.project)
+    item = WritingItem.objects.select_for_update(no_key=True, of=("self",)).get(pk=version.item_id)
+    if item.writer_id == actor.pk or item.versions.filter(written_by=actor).exists():
         raise WritingRefused("This is your own text: another person checks it.", code="own_text")
     last = item.versions.order_by("-number").first()
     if item.state != State.CHECKING or last is None or last.pk != version.pk:

@@ -130,11 +130,16 @@ def _text_page(
         "may_check": item.state == WritingItem.State.CHECKING
         and last is not None
         and Capability.DECIDE in request.capabilities
-        and request.user.pk not in (item.writer_id, last.written_by_id),
+        and request.user != item.writer
+        and request.user not in [row["version"].written_by for row in versions],
         "is_own": item.writer_id == request.user.pk,
-        "may_release": item.state in (WritingItem.State.WRITING, WritingItem.State.RETURNED),
+        "may_release": item.state in (WritingItem.State.WRITING, WritingItem.State.RETURNED)
+        and not item.is_late,
         "turns": typed.get("turns") or (last.turns if last else []),
         "remark": typed.get("remark", ""),
+        # What was corrected belongs to the version that was read, not to one that came meanwhile.
+        "version_number": typed.get("version") or (last.number if last else 0),
+        "is_correcting": typed.get("outcome") == WritingReview.Outcome.EDIT,
         "most_remark": MAX_REMARK_CHARACTERS,
         "skips": item.skips.select_related("writer"),
         "results": [
@@ -160,7 +165,7 @@ def review(request: ProjectRequest, pk: int) -> HttpResponse:
         review_text(actor=request.user, version=version, outcome=outcome, remark=remark, turns=corrected)
     except ActionError as error:
         messages.error(request, error.message)
-        typed = {"turns": turns, "remark": remark}
+        typed = {"turns": turns, "remark": remark, "outcome": outcome, "version": version.number}
         item.refresh_from_db(fields=["state"])
         return _text_page(request, item, typed, status=409 if error.is_conflict else 422)
     messages.success(
@@ -174,5 +179,5 @@ def review(request: ProjectRequest, pk: int) -> HttpResponse:
 @project_view(Capability.MANAGE)
 def release(request: ProjectRequest, pk: int) -> HttpResponse:
     item = access_writing_item(request.project, pk)
-    perform_action(request, release_item, item=item, done="Somebody else may write it now.")
+    perform_action(request, release_item, item=item, done="Somebody else is asked for it now.")
     return redirect("annotation:writing_text", slug=request.project.slug, pk=pk)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 
 from annotation.errors import InvalidWriting
 from annotation.models import Prompt, PromptSet, Response, WritingItem, WritingVersion, WritingWork
@@ -142,7 +142,9 @@ def set_work_state(*, actor: User, work: WritingWork, state: str) -> WritingWork
 
 def item_counts(work: WritingWork) -> dict[str, int]:
     """How many items are in each state."""
-    counted = work.items.order_by().values_list("state").annotate(n=Count("pk"))
+    # What is asked of somebody else by now counts once it was sent.
+    unsent = Q(is_late=True, state__in=[State.WAITING, State.WRITING])
+    counted = work.items.exclude(unsent).order_by().values_list("state").annotate(n=Count("pk"))
     return {str(state): 0 for state in State.values} | dict(counted)
 
 

@@ -120,10 +120,9 @@ PAGES = {
     "writing": ("get", EVERYBODY, None, None),
     "begin_writing": ("post", EVERYBODY, "writing work", {}),
     "write": ("get", {"annotator"}, "own text", None),
-    # Who was given the address sends what they have, also when the text has gone to somebody else meanwhile.
-    "send_writing": ("post", EVERYBODY, "own text", {}),
+    "send_writing": ("post", {"annotator"}, "own text", {}),
     "skip_writing": ("post", {"annotator"}, "own text", {}),
-    "writing_draft": ("post", EVERYBODY, "own text", {"turns": ["x"], "draft_number": 1}),
+    "writing_draft": ("post", {"annotator"}, "own text", {"turns": ["x"], "draft_number": 0}),
     "writing_works": ("get", {"reviewer", "manager"}, None, None),
     "new_writing_work": ("get", {"manager"}, None, None),
     "writing_to_check": ("get", {"reviewer", "manager"}, None, None),
@@ -294,8 +293,6 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
             # Pay may be left empty, but not without having seen what it is: review/test_throughput.py.
             unanswered = unanswered or (status == 409 and name == "set_pay_rate")
             unanswered = unanswered or (status == 404 and name == "review_writing")
-            # Who was not given the text is told so, as who held it before is.
-            unanswered = unanswered or (status == 400 and name == "writing_draft")
             assert status in (200, 201) or (status == 302 and name in redirects) or unanswered
         else:
             assert status in ({302, 401} if visitor == "nobody" else {404})

@@ -202,8 +202,8 @@ TABLE = [
     row("GET", f"{P}/own-texts", MEMBERS),
     # A text is one person's; but what somebody sends who held it once is kept.
     row("GET", f"{P}/own-texts/{{text}}", {"annotator"}),
-    row("PUT", f"{P}/own-texts/{{text}}/draft", {"annotator"}, {"turns": ["So"], "draft_number": 1}),
-    row("POST", f"{P}/own-texts/{{text}}/submit", MEMBERS, {"turns": ["So it is."]}),
+    row("PUT", f"{P}/own-texts/{{text}}/draft", {"annotator"}, {"turns": ["So"], "draft_number": 0}),
+    row("POST", f"{P}/own-texts/{{text}}/submit", {"annotator"}, {"turns": ["So it is."]}),
     row("POST", f"{P}/own-texts/{{text}}/skip", {"annotator"}, {"reason": "Not mine."}, 204),
     row("GET", f"{P}/judgments", REVIEWERS),
     row("GET", f"{P}/judgments/rows", MANAGERS),

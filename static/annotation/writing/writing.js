@@ -9,7 +9,8 @@
   const { draftUrl, owner, item, least, most } = form.dataset;
   const isDialogue = "dialogue" in form.dataset;
   const storage = Roundtable.openStorage(owner);
-  const name = `writing:${item}`;
+  // A window's own: another one must not overwrite or remove what is only here.
+  const name = `writing:${item}:${Roundtable.windowId()}`;
   const turnsBox = document.getElementById("turns");
   const state = document.getElementById("writing-state");
   const alike = document.getElementById("alike");
@@ -22,6 +23,7 @@
   let isSaving = false;
   let changedSince = false;
   let other = null; // the text of another window, until the writer has chosen
+  let otherName = ""; // under which the browser keeps it, where it does
   let isStopped = false;
   let asksToRemove = false; // the next press removes turns that are not empty
 
@@ -66,7 +68,14 @@
   };
 
   const keep = () => storage.set(name, { turns: typed(), number: draftNumber });
-  const askWhich = (texts) => { other = texts; otherWindow.hidden = false; };
+  const askWhich = (texts, keptAs = "") => { other = texts; otherName = keptAs; otherWindow.hidden = false; };
+  const chosen = () => {
+    if (otherName) storage.remove(otherName);
+    other = null;
+    otherName = "";
+    otherWindow.hidden = true;
+    keep();
+  };
 
   const save = async () => {
     window.clearTimeout(timer);
@@ -122,13 +131,10 @@
   turnsBox.addEventListener("input", onChange);
   turnsBox.addEventListener("paste", Roundtable.pasteAsMarkdown);
   window.addEventListener("online", () => { if (storage.get(name)) save(); });
-  document.getElementById("keep-mine").addEventListener("click", () => { other = null; otherWindow.hidden = true; keep(); save(); });
+  document.getElementById("keep-mine").addEventListener("click", () => { chosen(); save(); });
   document.getElementById("take-other").addEventListener("click", () => {
-    const texts = other;
-    other = null;
-    otherWindow.hidden = true;
-    setTurns(texts);
-    keep();
+    setTurns(other);
+    chosen();
     save();
     fields()[0].focus();
   });
@@ -153,11 +159,19 @@
     event.preventDefault();
     const button = form.querySelector("button[type=submit]");
     if (button.disabled) return;
+    if (other) {
+      document.getElementById("keep-mine").focus();
+      return;
+    }
     button.disabled = true;
     isStopped = true;
     window.clearTimeout(timer);
     keep();
     say(gettext("Sending …"));
+    // What is on its way is the draft that the server compares with.
+    while (isSaving) await new Promise((resolve) => window.setTimeout(resolve, 50));
+    form.elements.draft_number.value = draftNumber;
+    let isOfAnotherWindow = false;
     try {
       const answer = await fetch(form.action, { method: "POST", credentials: "same-origin", headers: { Accept: "application/json" }, body: new URLSearchParams(new FormData(form)) });
       const isJson = (answer.headers.get("Content-Type") || "").startsWith("application/json");
@@ -166,14 +180,18 @@
         window.location.assign((await answer.json()).next);
         return;
       }
-      if (isJson) say((await answer.json()).message);
-      else say(answer.redirected ? gettext("Your session has ended: log in again in another tab, then send again. What you typed is kept.") : gettext("Not sent: the server could not take it. What you typed is kept."));
+      if (isJson) {
+        const body = await answer.json();
+        say(body.message);
+        isOfAnotherWindow = body.code === "writing_changed";
+      } else say(answer.redirected ? gettext("Your session has ended: log in again in another tab, then send again. What you typed is kept.") : gettext("Not sent: the server could not take it. What you typed is kept."));
     } catch (error) {
       say(gettext("Not sent: no connection. What you typed is kept; it is sent when the connection is back."));
       window.addEventListener("online", () => form.requestSubmit(), { once: true });
     }
     isStopped = false;
     button.disabled = false;
+    if (isOfAnotherWindow) save(); // which finds what the other window has
   });
 
   showWords();
@@ -184,5 +202,14 @@
       setTurns(left.turns);
       askWhich(server);
     }
-  } else if (typed().some((text) => text.trim())) save();
+  } else {
+    // Of a window that is closed, or of this browser before it was.
+    const ours = storage.keyOf(`writing:${item}`);
+    let keys = [];
+    try { keys = Object.keys(window.localStorage); } catch (error) { /* refused: nothing is kept there */ }
+    const names = keys.filter((key) => key.startsWith(ours) && key !== storage.keyOf(name));
+    const kept = names.map((key) => `writing:${item}${key.slice(ours.length)}`).find((one) => !same((storage.get(one) || {}).turns, typed()));
+    if (kept && storage.get(kept)) askWhich(storage.get(kept).turns, kept);
+    else if (typed().some((text) => text.trim())) save();
+  }
 })();

@@ -2,6 +2,7 @@
 
 import pytest
 
+from annotation.content.actions import get_or_create_prompt_set
 from annotation.datasets.actions import NoJudgments, freeze_dataset
 from annotation.datasets.files import dataset_comparisons
 from annotation.importing.actions import (
@@ -19,12 +20,14 @@ from annotation.models import (
     Judgment,
     Prompt,
     PromptSet,
+    PromptSetMember,
     Response,
     Task,
 )
 from annotation.queue.counters import find_counter_drift
 from annotation.record_columns import judgment_rows
 from annotation.records import demonstration_rows, prompt_rows, response_rows
+from annotation.writing.works import open_work
 from workspace.models import AuditEvent
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -141,6 +144,18 @@ def test_what_something_else_uses_by_now_stays(bring, project, max_):
     assert hidden == {"prompts": 1, "prompts that something else uses stay": 1}
     assert [prompt.messages[0]["content"] for prompt in Prompt.objects.all()] == ["Q 1?"]
     assert readable(project)[0] == 1
+
+
+def test_prompts_that_somebody_answers_stay(bring, project, max_):
+    prompts = bring([{"prompt": "Q 1?"}, {"prompt": "Q 2?"}], "prompts.jsonl", import_prompts)
+    answered = get_or_create_prompt_set(actor=max_, project=project, name="answered", purpose="sft")
+    first = Prompt.objects.order_by("pk").first()
+    PromptSetMember.objects.create(prompt_set=answered, prompt=first, from_import=prompts)
+    open_work(actor=max_, project=project, name="Answers", kind="answer", prompt_set=answered)
+    hidden = take_back_import(actor=max_, imported=prompts)
+    assert hidden == {"prompts": 1, "prompts that something else uses stay": 1}
+    first.refresh_from_db()
+    assert not first.taken_back
 
 
 @pytest.mark.parametrize("which", ["first", "second"])

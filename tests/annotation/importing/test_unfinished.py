@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from annotation.content.actions import get_or_create_prompt_set
 from annotation.importing.unfinished import (
     begin_import,
     clear_on_failure,
@@ -16,9 +17,20 @@ from annotation.importing.unfinished import (
     is_at_work,
 )
 from annotation.judging.bulk import NewJudgment, add_judgments
-from annotation.models import Assignment, Batch, Import, Judgment, Prompt, Response, Task, TaskQuestion
+from annotation.models import (
+    Assignment,
+    Batch,
+    Import,
+    Judgment,
+    Prompt,
+    PromptSetMember,
+    Response,
+    Task,
+    TaskQuestion,
+)
 from annotation.questions.actions import ask_question
 from annotation.queue.actions import claim_task
+from annotation.writing.works import open_work
 from workspace.models import User
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -123,3 +135,25 @@ def test_what_people_had_is_theirs_when_an_import_is_cleared(project, max_, ada,
     assert not Judgment.objects.exists() and not Import.objects.exists()
     # The one that only the import made is gone.
     assert list(Assignment.objects.values_list("pk", flat=True)) == [held.pk]
+
+
+@pytest.mark.db
+@pytest.mark.django_db
+def test_what_somebody_writes_for_stays_when_an_import_is_cleared(project, max_, make_batch):
+    batch = make_batch(tasks=2)
+    used, unused = (task.prompt for task in batch.tasks.order_by("pk"))
+    imported = Import.objects.create(
+        project=project, kind="prompts", format="records", actor=max_, process={}
+    )
+    answers = get_or_create_prompt_set(actor=max_, project=project, name="questions", purpose="sft")
+    Task.objects.all().delete()
+    for prompt in (used, unused):
+        PromptSetMember.objects.create(prompt_set=answers, prompt=prompt, from_import=imported)
+    Response.objects.update(from_import=imported)
+    Prompt.objects.update(from_import=imported)
+    PromptSetMember.objects.filter(prompt=unused).delete()
+    work = open_work(actor=max_, project=project, name="Corrections", kind="edit", prompt_set=answers)
+    corrected = work.items.get().edited_response
+    clear_unfinished_imports(actor=max_, project=project)
+    assert list(Prompt.objects.all()) == [used] and list(Response.objects.all()) == [corrected]
+    assert work.items.get().prompt == used and not Import.objects.exists()

@@ -1,5 +1,6 @@
 """Who gets which text to write, what is kept of it, and what becomes of it."""
 
+import contextlib
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
-from annotation.errors import InvalidWriting, WritingChanged, WritingRefused
+from annotation.errors import InvalidWriting, NotAMember, WritingChanged, WritingRefused
 from annotation.models import (
     Demonstration,
     Prompt,
@@ -20,14 +21,16 @@ from annotation.models import (
 from annotation.writing.actions import (
     claim_item,
     count_free,
+    own_items,
     release_item,
     save_draft,
     skip_item,
     submit_text,
 )
-from annotation.writing.alike import find_alike
+from annotation.writing.alike import Alike, find_alike
 from annotation.writing.checking import review_text
 from annotation.writing.works import item_counts, open_work, set_work_state, who_wrote
+from workspace.actions import remove_member
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -57,19 +60,46 @@ def test_nobody_holds_what_another_holds_and_a_second_window_gets_the_same(answe
     assert count_free(max_, answers) == 0
 
 
-def test_a_lease_that_ran_out_gives_the_text_to_the_next_and_what_comes_late_is_kept_beside_it(
+def test_a_lease_that_ran_out_gives_the_text_to_the_next_and_what_its_writer_typed_stays_theirs(
     answers, ada, ruth, max_, send
 ):
     held = claim_item(actor=ada, work=answers)
+    save_draft(actor=ada, item=held, turns=["Twice the"], draft_number=held.draft_number)
     send(ruth, answers, "Soak them first.")
     run_out(held)
-    assert claim_item(actor=max_, work=answers) == held
-    late = submit_text(actor=ada, item=held, turns=["Twice the water."], key="a")
-    assert late.item != held and late.item.is_late and late.item.prompt == held.prompt
+    taken = claim_item(actor=max_, work=answers)
+    assert taken != held and taken.prompt == held.prompt and taken.draft is None
+    assert item_counts(answers) == {"waiting": 0, "writing": 1, "checking": 1, "returned": 0, "accepted": 0}
     held.refresh_from_db()
-    assert (held.writer, held.state) == (max_, "writing")
+    assert (held.writer, held.draft, held.is_late) == (ada, ["Twice the"], True)
+    assert list(own_items(ada, answers.project)) == [held] and claim_item(actor=ada, work=answers) is None
+    # It is kept beside the other, once, however often it comes.
+    for key in ("a", "b"):
+        with contextlib.suppress(WritingChanged):
+            submit_text(actor=ada, item=held, turns=["Twice the water."], key=key)
+    held.refresh_from_db()
+    assert (held.state, held.versions.count(), answers.items.filter(writer=ada).count()) == ("checking", 1, 1)
     with pytest.raises(WritingRefused):
-        save_draft(actor=ada, item=held, turns=["x"], draft_number=held.draft_number)
+        submit_text(actor=ada, item=taken, turns=["Twice the water."], key="c")
+
+
+def test_texts_that_nobody_has_begun_are_given_first(answers, ada, ruth):
+    held = claim_item(actor=ada, work=answers)
+    run_out(held)
+    other = claim_item(actor=ruth, work=answers)
+    held.refresh_from_db()
+    assert other.prompt_id != held.prompt_id and not held.is_late
+
+
+def test_a_prompt_that_was_given_back_does_not_come_again_for_another_answer(project, questions, max_, ada):
+    work = open_work(
+        actor=max_, project=project, name="Two each", kind="answer", prompt_set=questions, copies=2
+    )
+    offered = []
+    while (item := claim_item(actor=ada, work=work)) is not None:
+        offered.append(item.prompt_id)
+        skip_item(actor=ada, item=item, reason="I know nothing of it.")
+    assert len(offered) == len(set(offered)) == 2
 
 
 def test_who_comes_back_after_the_lease_before_anybody_else_goes_on(answers, ada):
@@ -117,7 +147,44 @@ def test_the_same_key_is_one_version_and_another_window_is_told(answers, ada):
     assert submit_text(actor=ada, item=item, turns=["Twice the water."], key="a") == version
     with pytest.raises(WritingChanged):
         submit_text(actor=ada, item=item, turns=["Soak them first."], key="b")
+    # The answer to the first was lost, and the text was bettered since: it is not said to be sent.
+    with pytest.raises(WritingRefused):
+        submit_text(actor=ada, item=item, turns=["Twice the water, salted."], key="a")
     assert WritingVersion.objects.count() == 1
+
+
+def test_a_send_does_not_drop_what_another_window_has_kept(answers, ada):
+    item = claim_item(actor=ada, work=answers)
+    seen = item.draft_number
+    save_draft(actor=ada, item=item, turns=["Of the first window."], draft_number=seen)
+    with pytest.raises(WritingChanged):
+        submit_text(actor=ada, item=item, turns=["Of the second."], key="a", draft_number=seen)
+    item.refresh_from_db()
+    assert (item.state, item.draft) == ("writing", ["Of the first window."])
+    submit_text(actor=ada, item=item, turns=["Of the second."], key="a", draft_number=item.draft_number)
+
+
+def test_a_draft_that_did_not_change_renews_the_lease(answers, ada):
+    item = claim_item(actor=ada, work=answers)
+    number = save_draft(actor=ada, item=item, turns=["Twice"], draft_number=item.draft_number)
+    run_out(item)
+    assert save_draft(actor=ada, item=item, turns=["Twice"], draft_number=number) == number
+    item.refresh_from_db()
+    assert item.leased_until > timezone.now()
+
+
+def test_who_is_no_member_any_more_keeps_sends_gives_back_and_checks_nothing(answers, ada, ruth, max_, send):
+    item, sent = claim_item(actor=ada, work=answers), send(max_, answers, "Soak them first.")
+    for person in (ada, ruth):
+        remove_member(actor=max_, project=answers.project, user=person)
+    for act in (
+        lambda: save_draft(actor=ada, item=item, turns=["x"], draft_number=item.draft_number),
+        lambda: submit_text(actor=ada, item=item, turns=["Twice the water."], key="a"),
+        lambda: skip_item(actor=ada, item=item, reason="I leave."),
+        lambda: review_text(actor=ruth, version=sent, outcome="accept"),
+    ):
+        with pytest.raises(NotAMember):
+            act()
 
 
 @pytest.mark.parametrize(
@@ -255,6 +322,10 @@ def test_what_is_alike_is_said(prompts, ada, send):
     assert (alike.text, alike.is_same) == ("How is rice boiled?", False)
     version = send(ada, prompts, "Which rice is best for sushi?")
     assert find_alike(prompts, "Which rice is best for sushi ?").text == "Which rice is best for sushi?"
+    # Sent and not accepted yet: the same may be sent too, and who checks decides.
+    assert find_alike(prompts, "Which rice is best for sushi?") == Alike(
+        "Which rice is best for sushi?", False
+    )
     assert find_alike(prompts, "Which rice is best for sushi?", item=version.item) is None
     assert find_alike(prompts, "Tell me of the sea.") is None
 
@@ -272,13 +343,17 @@ def test_a_manager_takes_a_text_from_who_leaves_it(answers, ada, ruth, max_, sen
     version = send(ada, answers, "Twice the water.")
     review_text(actor=ruth, version=version, outcome="send_back", remark="How long?")
     release_item(actor=max_, item=version.item)
+    skip_item(actor=max_, item=claim_item(actor=max_, work=answers), reason="The other one, please.")
     again = claim_item(actor=max_, work=answers)
-    assert again == version.item
-    second = submit_text(actor=max_, item=again, turns=["Ten minutes long."], key="b", seen_version=1)
+    # From the beginning: what ada wrote stays hers, and is nobody else's to send.
+    assert again != version.item and again.prompt == version.item.prompt and not again.versions.exists()
+    second = submit_text(actor=max_, item=again, turns=["Ten minutes long."], key="b")
     review_text(actor=ruth, version=second, outcome="accept")
     assert Demonstration.objects.get().author == max_
     with pytest.raises(WritingRefused):
         release_item(actor=max_, item=again)
+    with pytest.raises(WritingRefused):
+        release_item(actor=max_, item=version.item)
 
 
 @pytest.mark.parametrize(

@@ -134,3 +134,55 @@ def test_formatted_text_is_pasted_as_markdown(at_work):
         "## Rice\n\nBoil **salted** water, see [this](https://example.org/a).\n\n"
         "1. Wash\n2. Boil\n   - covered\n\n```\nx = 1\ny\n```\n\n| a\\|b | c |\n| --- | --- |\n| 1 |  |"
     )
+
+
+def test_what_is_only_in_one_window_outlives_the_other(at_work):
+    page, item = at_work
+    other = page.context.new_page()
+    other.goto(page.url)
+    page.context.set_offline(True)
+    for window, text in ((page, "Of the first window."), (other, "Of the second window.")):
+        window.fill("#turn-1", text)
+        window.wait_for_function(
+            "() => document.querySelector('#writing-state').textContent.includes('no connection')"
+        )
+    other.close()
+    page.context.set_offline(False)
+    page.wait_for_function(KEPT)
+    assert draft_of(item) == ["Of the first window."]
+    page.reload()
+    # The other window's text was nowhere else: it is asked about, and nothing is sent before that.
+    page.wait_for_selector("#other-window:not([hidden])")
+    page.click(SEND)
+    assert page.evaluate("document.activeElement.id") == "keep-mine" and not WritingVersion.objects.exists()
+    page.click("#take-other")
+    page.wait_for_function(KEPT)
+    assert draft_of(item) == ["Of the second window."]
+    page.reload()
+    page.wait_for_function(KEPT)
+    assert page.is_hidden("#other-window") and page.input_value("#turn-1") == "Of the second window."
+
+
+def test_a_text_that_was_bettered_after_a_lost_answer_is_not_said_to_be_sent(at_work):
+    page, item = at_work
+
+    def lose(route):
+        route.fetch()
+        route.abort()
+
+    page.fill("#turn-1", "As it was.")
+    page.wait_for_function(KEPT)
+    page.route("**/send/", lose, times=1)
+    page.click(SEND)
+    page.wait_for_function(
+        "() => document.querySelector('#writing-state').textContent.startsWith('Not sent')"
+    )
+    page.fill("#turn-1", "As it is now, bettered.")
+    page.click(SEND)
+    page.wait_for_function(
+        "() => document.querySelector('#writing-state').textContent.includes('as it was before')"
+    )
+    assert [version.turns for version in WritingVersion.objects.all()] == [["As it was."]]
+    assert page.input_value("#turn-1") == "As it is now, bettered."
+    kept = page.evaluate("Object.entries(localStorage).filter(([key]) => key.includes('writing:'))")
+    assert len(kept) == 1 and "As it is now, bettered." in kept[0][1]
