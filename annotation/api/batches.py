@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 from annotation.access import access_batch
 from annotation.api.content import MAX_ROWS, MessagesField
-from annotation.batches import actions
+from annotation.batches import actions, exclusion
 from annotation.batches.from_answers import MAX_ANSWERS, Answers, make_batch_from_answers
 from annotation.batches.progress import batch_progress
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
@@ -268,14 +268,14 @@ class ExcludeBatch(ProjectApiView):
     @operation(Capability.MANAGE, answers=OneBatchSerializer)
     def post(self, request: Request, pk: int) -> Batch:
         """Leave its judgments out of datasets from now on."""
-        return actions.exclude_batch(actor=self.actor, batch=access_batch(self.project, pk))
+        return exclusion.exclude_batch(actor=self.actor, batch=access_batch(self.project, pk))
 
 
 class IncludeBatch(ProjectApiView):
     @operation(Capability.MANAGE, answers=OneBatchSerializer)
     def post(self, request: Request, pk: int) -> Batch:
         """Take its judgments into datasets again."""
-        return actions.include_batch(actor=self.actor, batch=access_batch(self.project, pk))
+        return exclusion.include_batch(actor=self.actor, batch=access_batch(self.project, pk))
 
 
 class SkipSerializer(serializers.ModelSerializer[Assignment]):
