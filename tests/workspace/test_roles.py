@@ -223,6 +223,8 @@ def test_who_only_reads_opens_what_reviewers_open_and_does_nothing(client, proje
         "runs:list",
     ):
         assert client.get(reverse(name, args=[project.slug])).status_code == 200, name
+    listed = client.get(f"/api/v1/projects/{project.slug}/guidelines")
+    assert [row["version"] for row in listed.json()["results"]] == [1]
     for name in ("annotation:overview", "annotation:annotate", "annotation:settings", "workspace:people"):
         assert client.get(reverse(name, args=[project.slug])).status_code == 404, name
     claim = client.post(
