@@ -19,7 +19,8 @@ def waits_for_a_scorer(path: str) -> bool:
 
 def client_of(scope: Scope) -> str | None:
     """Whom the proxies of the installation heard, as everywhere else on the site."""
-    heard, forwarded = scope.client.rpartition(":")[0], scope.headers.get_all("x-forwarded-for")
+    heard = scope.client.rpartition(":")[0]
+    forwarded = [value for name, value in scope.headers.items() if name == "x-forwarded-for"]
     return address_group(address_from({"REMOTE_ADDR": heard, "HTTP_X_FORWARDED_FOR": ",".join(forwarded)}))
 
 
