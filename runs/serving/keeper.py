@@ -114,8 +114,7 @@ class ServiceKeeper:
             for kept in list(self.kept.values()):
                 self._watch(kept)
             for kind in self.kinds:
-                while claim := self._claim(kind):
-                    self._take_over(kind, claim)
+                self._claim_all(kind)
         except DATABASE_UNAVAILABLE_ERRORS as error:
             # The servers go on; who cannot reach the database is answered by nobody anyway.
             logger.warning("services: the database does not answer (%s)", error)
@@ -135,6 +134,17 @@ class ServiceKeeper:
         while self.ending:
             self._end_those_asked()
             time.sleep(min(0.1, self.options.poll_seconds))
+
+    def _claim_all(self, kind: ServiceKind) -> None:
+        try:
+            while claim := self._claim(kind):
+                self._take_over(kind, claim)
+        except DATABASE_UNAVAILABLE_ERRORS:
+            raise
+        except Exception:
+            # The other kinds are looked after all the same.
+            logger.exception("services: no %s could be claimed", kind.noun)
+            drop_broken_connection()
 
     def _claim(self, kind: ServiceKind) -> ServiceClaim | None:
         return claim_service(
@@ -235,6 +245,14 @@ class ServiceKeeper:
         except LostService:
             logger.warning("%s %s: served by another worker now", kept.kind.noun, kept.service.subject)
             self._let_go(kept)
+        except DATABASE_UNAVAILABLE_ERRORS:
+            raise
+        except Exception as error:
+            # It counts as a failure, and the others are looked after all the same.
+            logger.exception("%s %s: could not be looked after", kept.kind.noun, kept.service.subject)
+            drop_broken_connection()
+            said = f"The {kept.kind.server_noun} could not be looked after: {describe_error(error)}"
+            self._end(kept, State.WAITING, error=said)
 
     def _look_whether_ready(self, kept: Kept) -> None:
         address = kept.server.read_address()
@@ -308,13 +326,25 @@ class ServiceKeeper:
     def _end_those_asked(self) -> None:
         left = []
         for server, deadline in self.ending:
-            if server.process is None:
-                server.forget_folder()
-            elif server.poll() is not None:
-                server.process = None
-                server.forget_folder()
-            elif time.monotonic() > deadline:
-                server.kill()
-            else:
-                left.append((server, deadline))
+            try:
+                if self._has_ended(server, deadline):
+                    continue
+            except Exception:
+                # The thread goes on: nobody else renews what is served.
+                logger.exception("services: a server that was told to end could not be looked after")
+                if time.monotonic() > deadline:
+                    continue
+            left.append((server, deadline))
         self.ending = left
+
+    def _has_ended(self, server: ServerProcess, deadline: float) -> bool:
+        if server.process is None:
+            server.forget_folder()
+        elif server.poll() is not None:
+            server.process = None
+            server.forget_folder()
+        elif time.monotonic() > deadline:
+            server.kill()
+        else:
+            return False
+        return True
