@@ -28,7 +28,7 @@ ROLES = ("system", "user", "assistant")
 
 
 class Busy(Exception):
-    """As many answers wait or are being written as the server takes."""
+    """As many answers wait or are being written as the server takes, or it takes no more before it ends."""
 
 
 @dataclass(kw_only=True)
@@ -47,6 +47,7 @@ class Answer:
     logprobs: list[float] = field(default_factory=list)
     has_eos: bool = False
     cancelled: bool = False
+    fetched: bool = False  # somebody has read how it ended
     read_at: float = field(default_factory=time.monotonic)
 
     def as_dict(self) -> dict[str, Any]:
@@ -98,6 +99,7 @@ class AnswerQueue:
 
     def __init__(self, max_waiting: int) -> None:
         self.max_waiting = max_waiting
+        self.draining = False
         self._answers: dict[str, Answer] = {}
         self._changed = threading.Condition()
 
@@ -114,7 +116,7 @@ class AnswerQueue:
                 known.read_at = time.monotonic()
                 return
             waiting = sum(other.state in ("waiting", "writing") for other in self._answers.values())
-            if waiting >= self.max_waiting:
+            if self.draining or waiting >= self.max_waiting:
                 raise Busy
             self._answers[answer.id] = answer
             self._changed.notify()
@@ -125,7 +127,26 @@ class AnswerQueue:
             if answer is None:
                 return None
             answer.read_at = time.monotonic()
+            answer.fetched = answer.state in ("done", "failed")
             return answer.as_dict()
+
+    def drain(self) -> None:
+        """Take nothing new from now on; what is known is written and can be read."""
+        with self._changed:
+            self.draining = True
+
+    def count_unsettled(self, abandoned_before: float) -> int:
+        """How many are still to be written, or are done and not yet read by who asks for them."""
+        with self._changed:
+            return sum(
+                answer.state in ("waiting", "writing")
+                or (
+                    answer.state in ("done", "failed")
+                    and not answer.fetched
+                    and answer.read_at >= abandoned_before
+                )
+                for answer in self._answers.values()
+            )
 
     def cancel(self, answer_id: str) -> bool:
         """Whether it was waiting or being written."""

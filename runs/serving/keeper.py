@@ -49,6 +49,7 @@ SILENT_SECONDS = 60.0  # one that has not said how it is for so long is ended, a
 STOP_SECONDS = (
     10.0  # for what waits in a server that is told to end; a worker that leaves has to wait for it, too
 )
+DRAIN_SECONDS = 300.0  # for what is being written to come to its end before another model gets the room
 HELD_SECONDS = 60.0  # after which earlier failures are forgotten
 
 
@@ -80,6 +81,7 @@ class Kept:
     answered_at: float = 0.0
     next_heartbeat: float = 0.0
     has_held: bool = False
+    drains_since: float | None = None  # since when it takes nothing new
 
     @property
     def key(self) -> tuple[str, int]:
@@ -239,7 +241,8 @@ class ServiceKeeper:
                 return
             if not kept.is_ready:
                 self._look_whether_ready(kept)
-            if kept.key in self.kept and time.monotonic() >= kept.next_heartbeat:
+            is_due = kept.drains_since is not None or time.monotonic() >= kept.next_heartbeat
+            if kept.key in self.kept and is_due:
                 kept.next_heartbeat = time.monotonic() + self.options.heartbeat_seconds
                 self._beat(kept)
         except LostService:
@@ -293,12 +296,26 @@ class ServiceKeeper:
                     changes["last_used_at"] = database_now_plus(-idle_seconds)
         stop_requested = renew(kept.service, self.options.lease_seconds, **changes)
         if stop_requested:
-            self._end(kept, State.STOPPED, reason="asked for, or to make room")
+            if self._is_settled(kept):
+                self._end(kept, State.STOPPED, reason="asked for, or to make room")
         elif idle_seconds > kept.kind.idle_minutes() * 60:
             self._end(kept, State.STOPPED, reason=f"unused for {kept.kind.idle_minutes():g} minutes")
         elif kept.is_ready and not kept.has_held and time.monotonic() - kept.since > HELD_SECONDS:
             kept.has_held = True
             forget_failures(kept.service)
+
+    def _is_settled(self, kept: Kept) -> bool:
+        """Whether it may end: it writes nothing any more that somebody waits for. It is told to take nothing new."""
+        if not (kept.kind.drains and kept.is_ready):
+            return True
+        if kept.drains_since is None:
+            kept.drains_since = time.monotonic()
+        if time.monotonic() - kept.drains_since > DRAIN_SECONDS:
+            return True
+        try:
+            return int(kept.server.drain()["unsettled"]) == 0
+        except ServerUnreachable:
+            return False  # silent for long, it is ended by the next looks
 
     def _handle_exit(self, kept: Kept, code: int) -> None:
         """It ended and was not told to."""

@@ -105,6 +105,25 @@ def test_a_full_queue_refuses_and_the_same_id_again_is_one(config):
     assert len(queue) == 2 and queue.read("c") is None
 
 
+def test_a_queue_that_drains_takes_nothing_new_and_is_settled_when_all_is_written_and_read(
+    policy, tokenizer, config
+):
+    queue = AnswerQueue(3)
+    queue.put(request(config, "a"))
+    queue.put(request(config, "b", temperature=1.3))
+    queue.drain()
+    queue.put(request(config, "a"))
+    with pytest.raises(Busy):
+        queue.put(request(config, "c"))
+    write(policy, tokenizer, queue)
+    assert queue.count_unsettled(abandoned_before=0.0) == 2
+    assert queue.count_unsettled(abandoned_before=float("inf")) == 0
+    assert queue.read("a")["state"] == "done"
+    assert queue.count_unsettled(abandoned_before=0.0) == 1
+    assert queue.read("b")["state"] == "done"
+    assert queue.count_unsettled(abandoned_before=0.0) == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
