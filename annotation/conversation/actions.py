@@ -191,6 +191,8 @@ def _advance_answer(
             token_ids=list(found.token_ids),
             logprobs=list(found.logprobs),
             ended=found.ended,
+            max_tokens=found.max_tokens,
+            prompt_cut=found.prompt_cut,
         )
     elif found.state == "failed":
         own.update(state=State.FAILED, error=found.message[:1000])
@@ -246,7 +248,7 @@ def _store(
                     "temperature": answer.temperature,
                     "top_p": live.top_p,
                     "top_k": 0,
-                    "max_tokens": live.max_response_tokens,
+                    "max_tokens": answer.max_tokens or live.max_response_tokens,
                     "repetition_penalty": 1.0,
                     "seed": int(answer.seed),
                 },

@@ -101,6 +101,8 @@ def _ask(serving: PolicyServing, request: AnswerRequest) -> AnswerProgress:
             token_ids=said["token_ids"],
             logprobs=said["logprobs"],
             ended=bool(said["ended"]),
+            max_tokens=int(said["max_tokens"]),
+            prompt_cut=bool(said["prompt_cut"]),
         )
     return AnswerProgress(state="writing", text=said["text"])
 
