@@ -2,6 +2,7 @@ from django.urls import path
 
 from policy_training import views
 from policy_training.outgoing import POLICIES
+from policy_training.serving import views as serving
 from runs.hub.model_pages import archive_view, describe_view, push_view
 
 app_name = "policies"
@@ -14,6 +15,9 @@ urlpatterns = [
     path("sample/", views.sample, name="sample"),
     path("import/", views.import_policy, name="import"),
     path("<int:pk>/", views.policy, name="policy"),
+    path("<int:pk>/serving/", serving.live, name="serving"),
+    path("<int:pk>/serving/start/", serving.start, name="start_serving"),
+    path("<int:pk>/serving/stop/", serving.stop, name="stop_serving"),
     path("<int:pk>/describe/", describe_view(POLICIES), name="describe"),
     path("<int:pk>/archive/", archive_view(POLICIES), name="archive"),
     path("<int:pk>/push/", push_view(POLICIES), name="push"),

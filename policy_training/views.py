@@ -17,6 +17,7 @@ from policy_training.import_form import ImportPolicyForm
 from policy_training.model_card import card_text, line_of
 from policy_training.models import Policy
 from policy_training.previews import preview_evaluation, preview_language_model, preview_sampling
+from policy_training.serving.presentation import serving_context
 from runs.hub.forms import ModelDescriptionForm
 from runs.models import Run
 from runs.option_forms.pages import run_form_page
@@ -53,8 +54,7 @@ def policy(request: ProjectRequest, pk: int) -> HttpResponse:
     found = access_policy(request.project, pk)
     answered = TaskResponse.objects.filter(response__source=found.source, task__batch__visible=True)
     evaluations = found.evaluations.select_related("reward_model", "reference").order_by("-pk")
-    context = {
-        "policy": found,
+    context = serving_context(found) | {
         "card": render_markdown(card_text(found)),
         "form": ModelDescriptionForm(model=found),
         "started": found.artifact.reward_models_started_here.order_by("-pk"),

@@ -215,11 +215,14 @@ def _method(name: str, operation: Operation, described: Mapping[str, Any], query
     if body is not None and body_type is None:
         arguments.append(f"body: {_type(body)}")
         passed.append("body=body")
-    if operation.keyed or (query and body_type):
+    if operation.keyed or operation.compares or (query and body_type):
         arguments.append("*")
     if operation.keyed:
         arguments.append("idempotency_key: str | None = None")
         passed.append("key=idempotency_key")
+    if operation.compares:
+        arguments.append("seen: Mapping[str, object] | None = None")
+        passed.append("seen=seen")
     if query and body_type:
         arguments.append(f"query: {query} | None = None")
         passed.append("query=cast(Mapping[str, Any] | None, query)")
@@ -235,6 +238,8 @@ def _method(name: str, operation: Operation, described: Mapping[str, Any], query
         what.append("keyed=True")
     if operation.reads:
         what.append("reads=True")
+    if operation.compares:
+        what.append("compares=True")
     call = f"self.perform(Operation({', '.join(what)}), {', '.join(passed)})"
     done = call if answer == "None" else f"return cast({answer}, {call})"
     text = _sentence(described)

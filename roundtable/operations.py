@@ -15,7 +15,7 @@ Answer = Literal["json", "page", "rows", "file", "nothing"]
 @dataclass(frozen=True)
 class Operation:
     """`path`: below /api/v1, with the names of its keys in braces. `keyed`: the site takes an Idempotency-Key for it,
-    so that it may be sent twice. `reads`: a POST that changes nothing.
+    so that it may be sent twice. `reads`: a POST that changes nothing. `compares`: it takes If-Match.
     """
 
     id: str
@@ -24,6 +24,7 @@ class Operation:
     answer: Answer = "json"
     keyed: bool = False
     reads: bool = False
+    compares: bool = False
 
     @property
     def may_repeat(self) -> bool:
@@ -50,6 +51,7 @@ def walk(schema: Mapping[str, Any]) -> Iterator[tuple[Operation, Mapping[str, An
                 _answer(described),
                 ("header", "idempotency-key") in names,
                 described.get("x-reads", False),
+                ("header", "if-match") in names,
             )
             yield operation, described
 

@@ -228,7 +228,7 @@ class RunExecutor:
         """Until the command has ended: renew, copy progress, tick, pass on a cancel or a stop."""
         stop_sent_at: float | None = None
         self.time_limit = TimeLimit(self.run, self.options.heartbeat_seconds)
-        forced = False
+        self.stopped_by_limit = forced = False
         next_heartbeat = 0.0
         while (code := self.launcher.poll(process)) is None:
             now = time.monotonic()
@@ -240,6 +240,7 @@ class RunExecutor:
             stops = self.cancel_requested or self.time_limit.look() or self.stop_requested()
             if stop_sent_at is None and stops:
                 stop_sent_at = now
+                self.stopped_by_limit = self.time_limit.is_over  # and not only passed after another reason
                 self.launcher.stop(process, launch, force=False)
             if (
                 stop_sent_at is not None
@@ -271,12 +272,9 @@ class RunExecutor:
         outcome = status.outcome if status else outcome_by_exit_code.get(code, "")
         reason = (status.reason if status else "") or last_output_line(self.run.path)
         if outcome == "user_error":
-            self._finish(
-                RunState.USER_ERROR,
-                reason or "The command refused its input and did not say why.",
-            )
-        elif self.time_limit.is_over:
-            self._finish(RunState.FAILED, self.time_limit.sentence(outcome))
+            self._finish(RunState.USER_ERROR, reason or "The command refused its input and did not say why.")
+        elif self.stopped_by_limit:
+            self._finish(RunState.FAILED, self.time_limit.sentence(outcome, reason))
         elif outcome == "failed":
             self._retry_or_fail(reason or "The command failed and did not say why.")
         elif outcome in ("checkpointed", "paused") or self.stop_requested():

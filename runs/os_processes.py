@@ -74,7 +74,11 @@ def refuse_inspection() -> None:
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:
-    """Signal the session that `pid` leads. Nothing to signal is not an error."""
+    """Signal the session that `pid` leads. Nothing to signal is not an error. Raises ValueError for 0 and 1: those are
+    this process's own group and, in a container, everybody's.
+    """
+    if pid <= 1:
+        raise ValueError(f"{pid} is no process that we started.")
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
 

@@ -45,10 +45,15 @@ class TimeLimit:
         self.is_over = limit is not None and now - self._began >= limit * SECONDS_PER_MINUTE
         return self.is_over
 
-    def sentence(self, outcome: str) -> str:
+    def sentence(self, outcome: str, reason: str) -> str:
+        """What became of a run that the limit stopped; `reason`: why it failed, if it did."""
         limit = limit_of(self._own) or 0
         minutes = f"{limit:,} minute{'' if limit == 1 else 's'}"
         stopped = (
             "stopped with a checkpoint; Retry goes on from it" if outcome == "checkpointed" else "stopped"
         )
-        return f"It reached its time limit of {minutes} and was {stopped}. The limit can be changed on the run's page."
+        said = f" It failed as it was stopped: {reason}" if outcome == "failed" and reason else ""
+        return (
+            f"It reached its time limit of {minutes} and was {stopped}. The limit can be changed on the run's page."
+            + said
+        )

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from annotation.assigning.acknowledging import publish_to_acknowledge
 from annotation.assigning.actions import set_batch_audience, set_member_work
-from annotation.batches.actions import exclude_batch
+from annotation.batches.exclusion import exclude_batch
 from annotation.content.actions import get_or_create_prompt_set, get_or_create_source
 from annotation.conversation.actions import send_message, start_conversation
 from annotation.datasets.actions import freeze_dataset

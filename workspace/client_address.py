@@ -2,6 +2,8 @@
 
 import ipaddress
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -13,13 +15,18 @@ _warned = False
 
 
 def client_address(request: HttpRequest) -> str | None:
+    """As address_from, of a request."""
+    return address_from(request.META)
+
+
+def address_from(environ: Mapping[str, Any]) -> str | None:
     """The client's address; None where nobody knows (a Unix socket whose proxy names none).
 
     Each proxy appends whom it heard to X-Forwarded-For. With N proxies of ours the Nth entry from the right was written
     by the outermost of them; what stands left of it was sent by the client and may be anything.
     """
-    heard: str | None = request.META.get("REMOTE_ADDR")
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    heard: str | None = environ.get("REMOTE_ADDR")
+    forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
     if not settings.PROXY_COUNT:
         _warn_once(forwarded)
         return _address(heard)

@@ -12,9 +12,11 @@ import os
 import socket
 import stat
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,16 @@ MAX_HELD_BYTES = 100_000_000  # of bodies that came, or are coming, at a time in
 BLOCK_BYTES = 256_000  # of a file, sent at once
 
 
+@dataclass(eq=False)
+class _Coming:
+    """A body that is still coming: whose, so far, and what ends its time."""
+
+    client: str
+    time: asyncio.Timeout
+    body: bytearray
+    is_given_up: bool = False
+
+
 class Refused(Exception):
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -51,15 +63,19 @@ class WholeRequests:
         threads: int,
         body_seconds: float = BODY_SECONDS,
         waits_for_others: Callable[[str], bool] = lambda path: False,
+        client_of: Callable[[Scope], str | None] = lambda scope: _host(scope.client),
+        max_held_bytes: int = MAX_HELD_BYTES,
     ) -> None:
         """`waits_for_others`: of a path, whether its answer is another program's. WAITING_THREADS have those, so that
-        a slow answer keeps nobody else waiting.
+        a slow answer keeps nobody else waiting. `client_of`: who counts as one client where room is short.
         """
         self.application, self.body_seconds = application, body_seconds
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
         self.waiting_threads = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="waiting")
         self.waits_for_others = waits_for_others
+        self.client_of, self.max_held_bytes = client_of, max_held_bytes
         self.held_bytes = 0
+        self.coming: list[_Coming] = []  # the oldest first
         self.environ = {
             "SCRIPT_NAME": "",
             "wsgi.version": (1, 0),
@@ -110,17 +126,43 @@ class WholeRequests:
             raise Refused(411, "The request does not say how long it is.") from None
         if length > MAX_BODY_BYTES:
             raise Refused(413, "What was sent is larger than this site takes.")
+        coming: _Coming | None = None
         try:
-            async with asyncio.timeout(self.body_seconds + length / BYTES_PER_SECOND):
+            async with asyncio.timeout(self.body_seconds + length / BYTES_PER_SECOND) as time:
+                coming = _Coming(self.client_of(scope) or "", time, body)
+                self.coming.append(coming)
                 async for chunk in protocol:
+                    if coming.is_given_up:
+                        break
                     body += chunk
                     self.held_bytes += len(chunk)
-                    if self.held_bytes > MAX_HELD_BYTES:
-                        raise Refused(503, "Too much is being sent at once; try again in a little while.")
+                    self._make_room()
         except TimeoutError:
-            raise Refused(408, "The request did not come in time.") from None
+            if coming is None or not coming.is_given_up:
+                raise Refused(408, "The request did not come in time.") from None
+        finally:
+            if coming in self.coming:
+                self.coming.remove(coming)
+        if coming.is_given_up:
+            raise Refused(503, "Too much is being sent at once; try again in a little while.")
         if len(body) < length:
             raise Refused(400, "The request ended before its end.")
+
+    def _make_room(self) -> None:
+        """Give up bodies of the client who has most on its way, the oldest first, until the others have room: a few
+        who send slowly cannot keep it from everybody. What has come whole is answered.
+        """
+        while self.held_bytes > self.max_held_bytes and self.coming:
+            sums = Counter[str]()
+            for coming in self.coming:
+                sums[coming.client] += len(coming.body)
+            most = max(sums.values())
+            given_up = next(coming for coming in self.coming if sums[coming.client] == most)
+            self.coming.remove(given_up)
+            given_up.is_given_up = True
+            self.held_bytes -= len(given_up.body)
+            given_up.body.clear()
+            given_up.time.reschedule(0)  # its coroutine, which waits for more, goes on at once
 
     def _environ(self, scope: Scope, body: bytes) -> dict[str, Any]:
         server, _, port = scope.server.rpartition(":")
@@ -133,7 +175,7 @@ class WholeRequests:
             "SERVER_NAME": server or "localhost",
             "SERVER_PORT": port if port.isdigit() else "80",  # a path of a socket is none
             "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
-            "REMOTE_ADDR": scope.client.rpartition(":")[0],
+            "REMOTE_ADDR": _host(scope.client),
             "wsgi.url_scheme": scope.scheme,
             "wsgi.input": io.BytesIO(body),
         }
@@ -172,6 +214,11 @@ class WholeRequests:
             raise
         rest.close()
         return status, headers, first, None
+
+
+def _host(client: str) -> str:
+    """Of address and port."""
+    return client.rpartition(":")[0]
 
 
 def cut_connection(client: str) -> None:

@@ -75,9 +75,7 @@ class AudienceSerializer(serializers.Serializer[Any]):
     priority = serializers.IntegerField()
 
 
-class ChangedAudience(Body):
-    """What is left out stays as it is."""
-
+class NewAudience(Body):
     people = serializers.ListField(
         child=serializers.CharField(max_length=150), max_length=actions.MAX_NAMES, required=False
     )
@@ -85,6 +83,11 @@ class ChangedAudience(Body):
     skills = _names("These and no others.")
     skills_asked = serializers.ChoiceField([actions.ANY, actions.ALL], required=False)
     person_quota = _limit("Tasks that one person judges of it")
+
+
+class ChangedAudience(NewAudience):
+    """What is left out stays as it is."""
+
     priority = serializers.IntegerField(
         min_value=-actions.MAX_PRIORITY, max_value=actions.MAX_PRIORITY, required=False
     )

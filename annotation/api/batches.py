@@ -10,24 +10,22 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from annotation.access import access_batch
-from annotation.api.content import MAX_ROWS, MessagesField
-from annotation.batches import actions
+from annotation.api.batch_bodies import MAX_PRIORITY, ChangedBatch, NewBatch, NewTasks
+from annotation.assigning.actions import set_batch_audience
+from annotation.batches import actions, exclusion
 from annotation.batches.from_answers import MAX_ANSWERS, Answers, make_batch_from_answers
 from annotation.batches.progress import batch_progress
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
 from annotation.models import Assignment, Batch, Prompt, Response, Source, Task, TaskResponse
-from annotation.preferences.content_warnings import MAX_WARNINGS, split_warnings
+from annotation.preferences.content_warnings import split_warnings
 from annotation.queue.opt_outs import set_content_warnings
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import Body, OrderField, PageQuery
-from workspace.api.fields import KEY, rows_of
+from workspace.api.fields import KEY
 from workspace.api.operations import operation
 from workspace.criteria import find_criterion
 from workspace.models import MAX_OVERLAP
 from workspace.roles import Capability
-
-MAX_PRIORITY = 2**31 - 1
-MAX_TASKS = MAX_ROWS
 
 
 class BatchSerializer(serializers.ModelSerializer[Batch]):
@@ -75,58 +73,6 @@ class BatchQuery(PageQuery):
     criterion = serializers.CharField(source="criterion__name", required=False)
     round_number = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False)
     excluded = serializers.ChoiceField(["true", "false"], required=False)
-
-
-class AnswerRow(Body):
-    """An answer to be judged: one that is there (`response_id`), or a new one (`text` or `turns`, and `source`)."""
-
-    response_id = serializers.CharField(max_length=200, required=False)
-    text = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
-    turns = MessagesField(required=False)
-    source: Any = serializers.CharField(max_length=120, required=False)
-
-
-class TaskRow(Body):
-    """A prompt, by its id or whole, and the answers to it."""
-
-    prompt_id = serializers.CharField(max_length=200, required=False)
-    messages = MessagesField(required=False)
-    responses = rows_of(AnswerRow, min_length=1, max_length=9)
-    priority = serializers.IntegerField(min_value=-MAX_PRIORITY, max_value=MAX_PRIORITY, required=False)
-
-
-class NewBatch(Body):
-    name = serializers.CharField(max_length=120)
-    criterion = serializers.CharField(max_length=40, required=False, help_text="Where there are several.")
-    responses_per_task = serializers.IntegerField(min_value=1, max_value=9, default=2)
-    overlap = serializers.IntegerField(min_value=1, max_value=MAX_OVERLAP, required=False)
-    quota = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False)
-    priority = serializers.IntegerField(min_value=-MAX_PRIORITY, max_value=MAX_PRIORITY, default=0)
-    tasks = rows_of(TaskRow, required=False, max_length=MAX_TASKS)
-    open = serializers.BooleanField(default=False, help_text="Hand its tasks out at once.")
-
-
-class NewTasks(Body):
-    tasks = rows_of(TaskRow, min_length=1, max_length=MAX_TASKS)
-
-
-class ChangedBatch(Body):
-    overlap = serializers.IntegerField(
-        min_value=1, max_value=MAX_OVERLAP, required=False, help_text="People per task."
-    )
-    content_warnings = serializers.ListField(
-        child=serializers.CharField(max_length=30),
-        max_length=MAX_WARNINGS,
-        required=False,
-        help_text="What its tasks may show; who does not want to see it is not offered them.",
-    )
-    expected_overlap = serializers.IntegerField(
-        min_value=1, max_value=MAX_OVERLAP, required=False, help_text="Refused when it is another by now."
-    )
-
-
-class ReopenedBatch(Body):
-    quota = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False)
 
 
 class AddedTasksSerializer(serializers.Serializer[Any]):
@@ -212,9 +158,12 @@ class Batches(_BatchView):
     def post(self, request: Request, data: dict[str, Any]) -> Batch:
         """A batch, in draft or open, with its first tasks: prompts and answers, new or by their ids."""
         criterion = find_criterion(self.project, data.pop("criterion", None))
-        rows, opened = data.pop("tasks", []), data.pop("open")
+        rows, opened, audience = data.pop("tasks", []), data.pop("open"), data.pop("audience", None)
         with transaction.atomic():
             batch = actions.create_batch(actor=self.actor, project=self.project, criterion=criterion, **data)
+            if audience:
+                set_batch_audience(actor=self.actor, batch=batch, **audience)
+                batch.refresh_from_db()
             if rows:
                 self.add_tasks(batch, rows)
             if opened:
@@ -268,14 +217,14 @@ class ExcludeBatch(ProjectApiView):
     @operation(Capability.MANAGE, answers=OneBatchSerializer)
     def post(self, request: Request, pk: int) -> Batch:
         """Leave its judgments out of datasets from now on."""
-        return actions.exclude_batch(actor=self.actor, batch=access_batch(self.project, pk))
+        return exclusion.exclude_batch(actor=self.actor, batch=access_batch(self.project, pk))
 
 
 class IncludeBatch(ProjectApiView):
     @operation(Capability.MANAGE, answers=OneBatchSerializer)
     def post(self, request: Request, pk: int) -> Batch:
         """Take its judgments into datasets again."""
-        return actions.include_batch(actor=self.actor, batch=access_batch(self.project, pk))
+        return exclusion.include_batch(actor=self.actor, batch=access_batch(self.project, pk))
 
 
 class SkipSerializer(serializers.ModelSerializer[Assignment]):

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation.access import access_dataset
-from annotation.batches.actions import find_batches
+from annotation.batches.exclusion import find_batches
 from annotation.datasets.actions import describe_dataset
 from annotation.datasets.conditions import Conditions
 from annotation.datasets.descriptions import DESCRIBED

@@ -10,7 +10,7 @@ from django.db.models.functions import Greatest
 from annotation.batches.progress import batch_progress
 from annotation.batches.warnings import warnings_of_prompts
 from annotation.errors import BatchNotOpen, InvalidBatch, InvalidTask
-from annotation.models import COUNTED_PURPOSES, Batch, Import, Prompt, Response, Task, TaskResponse
+from annotation.models import COUNTED_PURPOSES, Batch, Import, Prompt, Response, Task, TaskResponse, Training
 from annotation.models.bulk import BULK_UPDATE_SIZE
 from annotation.preferences.content_warnings import join_warnings, split_warnings
 from workspace.actions import record_audit
@@ -234,7 +234,19 @@ def _capacity(batch: Batch) -> int:
 
 @transaction.atomic
 def close_batch(*, actor: User, batch: Batch) -> Batch:
-    """Hand out no more of it. What people have on their screens may still come in."""
+    """Hand out no more of it. What people have on their screens may still come in.
+
+    Raises InvalidBatch for the batch of a training that is on: who has not passed it yet could neither pass it nor
+    begin any work that asks for it.
+    """
+    # Whoever turns a training on holds its row, and then the batch's.
+    training = Training.objects.select_for_update(no_key=True, of=("self",)).filter(batch=batch.pk).first()
+    if training is not None and training.is_on:
+        raise InvalidBatch(
+            f"The batch “{batch.name}” has the tasks of the training “{training.name}”, which is on: who has not "
+            "passed it could begin no work that asks for it. Turn the training off first.",
+            code="training_on",
+        )
     changed = (
         Batch.objects.filter(pk=batch.pk).exclude(state=Batch.State.CLOSED).update(state=Batch.State.CLOSED)
     )
@@ -325,43 +337,6 @@ def change_overlap(*, actor: User, batch: Batch, overlap: int, expected_overlap:
         tasks=len(keys),
     )
     return batch
-
-
-@transaction.atomic
-def exclude_batch(*, actor: User, batch: Batch) -> Batch:
-    """Leave its judgments out of datasets, exports and training from now on; those that are frozen stay as they are."""
-    return _set_excluded(actor, batch, True)
-
-
-@transaction.atomic
-def include_batch(*, actor: User, batch: Batch) -> Batch:
-    """Take its judgments into datasets again."""
-    return _set_excluded(actor, batch, False)
-
-
-def _set_excluded(actor: User, batch: Batch, excluded: bool) -> Batch:
-    if Batch.objects.filter(pk=batch.pk, excluded=not excluded).update(excluded=excluded):
-        action = "batch.exclude" if excluded else "batch.include"
-        record_audit(actor=actor, action=action, project=batch.project, target=batch)
-    batch.refresh_from_db()
-    return batch
-
-
-def find_batches(project: Project, names: Sequence[str] | None) -> list[Batch] | None:
-    """The batches of these names, None without names. Raises InvalidBatch for one that is not there or is excluded."""
-    if names is None:
-        return None
-    found = {batch.name: batch for batch in project.batches.filter(name__in=names, visible=True)}
-    for name in names:
-        if name not in found:
-            raise InvalidBatch(f"The project {project.slug} has no batch named “{name}”.", code="no_batch")
-        if found[name].excluded:
-            raise InvalidBatch(
-                f"The batch “{name}” is excluded from datasets: take it in again with `manage.py exclude_batch "
-                f"{project.slug} NAME --undo`, or leave it out.",
-                code="batch_excluded",
-            )
-    return [found[name] for name in dict.fromkeys(names)]
 
 
 @transaction.atomic

@@ -20,7 +20,8 @@ from annotation.batches.naming import batch_words
 from annotation.batches.progress import batch_progress
 from annotation.content.actions import NewResponse, add_prompts, add_responses
 from annotation.conversation.generation import AnswerProgress, AnswerRequest, generator
-from annotation.errors import BatchNotOpen, ConversationChanged, ConversationRefused, InvalidText
+from annotation.conversation.places import require_place
+from annotation.errors import ConversationChanged, ConversationRefused, InvalidText
 from annotation.models import (
     Assignment,
     Batch,
@@ -33,7 +34,7 @@ from annotation.models import (
     Task,
     TurnAnswer,
 )
-from annotation.queue.offers import offered_batches, require_offered
+from annotation.queue.offers import offered_batches
 from annotation.queue.search import current_versions, lock_member
 from annotation.text import clean_text
 from workspace.actions import record_audit
@@ -62,22 +63,10 @@ def start_conversation(*, actor: User, live: LiveBatch) -> Conversation:
     lock_member(actor, project, takes_task=True)
     if found := Conversation.objects.filter(live=live, annotator=actor, ended_at__isnull=True).first():
         return found
-    _require_open(actor, live)
+    require_place(actor, live)
     conversation = Conversation.objects.create(live=live, annotator=actor)
     record_audit(actor=actor, action="conversation.start", project=project, target=conversation)
     return conversation
-
-
-def _require_open(actor: User, live: LiveBatch) -> None:
-    """That the batch takes another turn, and of this person. Asked under the lock on the member."""
-    batch = Batch.objects.select_related("criterion", "project").get(pk=live.batch_id)
-    words = {"batch": batch_words(batch)}
-    if batch.state != Batch.State.OPEN:
-        raise BatchNotOpen(gettext("“%(batch)s” is closed: its conversations have ended.") % words)
-    # The lock on the person does not keep others from the last place: the quota may be passed by who is at work.
-    if (batch.quota or 0) <= Task.objects.filter(batch=batch, counted_judgments__gt=0).count():
-        raise BatchNotOpen(gettext("“%(batch)s” has all the judgments it asks for. Thank you.") % words)
-    require_offered(actor, batch)
 
 
 @write_transaction
@@ -113,7 +102,7 @@ def send_message(*, actor: User, conversation: Conversation, text: str, number: 
         raise ConversationRefused(
             gettext("A conversation has at most %(n)d turns: begin another one.") % {"n": live.max_turns}
         )
-    _require_open(actor, live)
+    require_place(actor, live)
     turn = ConversationTurn.objects.create(
         conversation=conversation, number=number, message=text, shown_first=secrets.randbelow(2)
     )
@@ -202,6 +191,8 @@ def _advance_answer(
             token_ids=list(found.token_ids),
             logprobs=list(found.logprobs),
             ended=found.ended,
+            max_tokens=found.max_tokens,
+            prompt_cut=found.prompt_cut,
         )
     elif found.state == "failed":
         own.update(state=State.FAILED, error=found.message[:1000])
@@ -257,7 +248,7 @@ def _store(
                     "temperature": answer.temperature,
                     "top_p": live.top_p,
                     "top_k": 0,
-                    "max_tokens": live.max_response_tokens,
+                    "max_tokens": answer.max_tokens or live.max_response_tokens,
                     "repetition_penalty": 1.0,
                     "seed": int(answer.seed),
                 },

@@ -37,6 +37,10 @@ class AnswerProgress:
     token_ids: Sequence[int] = ()
     logprobs: Sequence[float] = ()
     ended: bool | None = None
+    # With `done`, where the writer says it: how many tokens it could have had, and whether the beginning of the
+    # conversation did not fit the model.
+    max_tokens: int | None = None
+    prompt_cut: bool | None = None
 
 
 class Generator(Protocol):

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from annotation.batches.actions import find_batches
+from annotation.batches.exclusion import find_batches
 from annotation.datasets.conditions import Conditions
 from annotation.datasets.days import begin_of, end_of
 from annotation.datasets.selection import DEFAULT_ANNOTATOR_KINDS

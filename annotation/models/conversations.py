@@ -139,6 +139,14 @@ class TurnAnswer(models.Model):
     token_ids = models.JSONField(null=True, blank=True)
     logprobs = models.JSONField(null=True, blank=True)
     ended = models.BooleanField(null=True, blank=True)
+    max_tokens = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="How many it could have: less than the batch asks for in a small model.",
+    )
+    prompt_cut = models.BooleanField(
+        null=True, blank=True, help_text="The beginning of the conversation did not fit the model."
+    )
     response = models.OneToOneField(
         Response, on_delete=models.PROTECT, null=True, blank=True, related_name="turn_answer"
     )

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotation.access import access_batch, access_judgment
 from annotation.assigning.words import audience_words
-from annotation.batches import actions
+from annotation.batches import actions, exclusion
 from annotation.batches.progress import batch_progress
 from annotation.models import Batch, Judgment, Response
 from annotation.preferences.content_warnings import split_warnings
@@ -219,10 +219,10 @@ def exclude_batch(request: ProjectRequest, pk: int) -> HttpResponse:
     """With the POST field `undo` it is taken into datasets again."""
     if request.POST.get("undo"):
         return _run_batch_action(
-            request, pk, actions.include_batch, "Later datasets have its judgments again."
+            request, pk, exclusion.include_batch, "Later datasets have its judgments again."
         )
     done = "Later datasets, exports and reward models leave its judgments out."
-    return _run_batch_action(request, pk, actions.exclude_batch, done)
+    return _run_batch_action(request, pk, exclusion.exclude_batch, done)
 
 
 def _run_batch_action(

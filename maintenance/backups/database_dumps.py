@@ -9,7 +9,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from maintenance.backups.object_store import private_file
 from maintenance.backups.references import Query
 
 DATABASE_FILE = "roundtable.sqlite3"
+_CLIENT_NAMES = {"PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "TZ"}
 # These name a site that is in use; all other rows hang on them, or migrations write them.
 TABLES_OF_A_SITE_IN_USE = ("workspace_user", "workspace_project")
 
@@ -204,6 +205,11 @@ def require_client_programs() -> None:
                 )
 
 
+def _client_environment(source: Mapping[str, str]) -> dict[str, str]:
+    """What PostgreSQL's programs are told: where things lie, the language, their own settings; none of our secrets."""
+    return {name: value for name, value in source.items() if name in _CLIENT_NAMES or name.startswith("PG")}
+
+
 def _run_client(name: str, arguments: list[str], what: str, *, database_option: bool = False) -> None:
     """Raises BackupError with the program's own last words. Passwords go through the environment."""
     require_client_programs()
@@ -218,7 +224,7 @@ def _run_client(name: str, arguments: list[str], what: str, *, database_option: 
     )
     done = subprocess.run(
         command,
-        env=os.environ | (environment or {}),
+        env=_client_environment(os.environ) | (environment or {}),
         capture_output=True,
         text=True,
         errors="replace",

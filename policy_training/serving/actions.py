@@ -1,18 +1,35 @@
-"""A policy is loaded because a conversation needs it; it ends unused. What workers do is in runs.serving."""
+"""What people and conversations do to a policy's service: start and stop it. What workers do is in runs.serving."""
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
 from policy_training.models import Policy, PolicyServing
 from workspace.actions import record_audit
+from workspace.errors import ActionError
 from workspace.models import User
 
 State = PolicyServing.State
+SWITCHED_OFF = "This site serves no policies: an operator can set ROUNDTABLE_POLICY_SERVER_MAX_MODELS."
+
+
+class PolicyServingRefused(ActionError):
+    """The policy cannot be started or stopped now."""
+
+    code = "serving_refused"
+    is_conflict = True
 
 
 @transaction.atomic
-def start_policy_serving(*, actor: User, policy: Policy) -> PolicyServing:
-    """Have a worker load the policy. Of one that is loaded, or waits to be, nothing changes."""
+def start_policy_serving(*, actor: User, policy: Policy, on_request: bool = False) -> PolicyServing:
+    """Have a worker load the policy. Of one that is loaded, or waits to be, nothing changes: one that makes room for
+    another policy goes on with that, however often it is asked for, and waits behind the other when it has ended.
+
+    `on_request`: a conversation needs it; the audit row says so. Raises PolicyServingRefused where the site serves
+    none, and to a person while the policy is being unloaded.
+    """
+    if not settings.POLICY_SERVER_MAX_MODELS:
+        raise PolicyServingRefused(SWITCHED_OFF, code="serving_switched_off")
     serving, _ = PolicyServing.objects.get_or_create(policy=policy, defaults={"requested_by": actor})
     changed = PolicyServing.objects.filter(pk=serving.pk, state__in=[State.STOPPED, State.FAILED]).update(
         state=State.WAITING,
@@ -23,12 +40,35 @@ def start_policy_serving(*, actor: User, policy: Policy) -> PolicyServing:
         retry_at=None,
         error="",
     )
-    # Another policy's turn was about to make it leave, and now it is asked for again. Pages ask several times a second:
-    # that is no line of the audit trail.
-    PolicyServing.objects.kept().filter(pk=serving.pk, stop_requested=True).update(stop_requested=False)
     if changed:
         record_audit(
-            actor=actor, action="policy.serve", project=policy.project, target=policy, on_request=True
+            actor=actor, action="policy.serve", project=policy.project, target=policy, on_request=on_request
         )
+    elif not on_request and PolicyServing.objects.kept().filter(pk=serving.pk, stop_requested=True).exists():
+        raise PolicyServingRefused(
+            f"“{policy.name}” finishes what it writes and is unloaded then: start it again after that."
+        )
+    serving.refresh_from_db()
+    return serving
+
+
+@transaction.atomic
+def stop_policy_serving(*, actor: User, policy: Policy) -> PolicyServing:
+    """Unload the policy when what it writes is written. A conversation that needs it later loads it again.
+
+    Raises PolicyServingRefused when it is not loaded, does not wait to be and has not failed, or is being unloaded.
+    """
+    serving = PolicyServing.objects.filter(policy=policy).first()
+    if serving is None:
+        raise PolicyServingRefused(f"“{policy.name}” is not being served.")
+    asked = (
+        PolicyServing.objects.kept().filter(pk=serving.pk, stop_requested=False).update(stop_requested=True)
+    )
+    ended = PolicyServing.objects.filter(pk=serving.pk, state__in=[State.WAITING, State.FAILED]).update(
+        state=State.STOPPED, error="", failures=0, retry_at=None
+    )
+    if not (asked or ended):
+        raise PolicyServingRefused(f"“{policy.name}” is not being served, or is being unloaded.")
+    record_audit(actor=actor, action="policy.stop_serving", project=policy.project, target=policy)
     serving.refresh_from_db()
     return serving

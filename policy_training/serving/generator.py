@@ -14,7 +14,7 @@ from django.utils import timezone
 from annotation.conversation.generation import AnswerProgress, AnswerRequest
 from annotation.models import Source
 from policy_training.models import Policy, PolicyServing
-from policy_training.serving.actions import start_policy_serving
+from policy_training.serving.actions import SWITCHED_OFF, start_policy_serving
 from rewardmodel.serving.asking import workers_serve
 from runs.serving.client import ServerUnreachable, exchange
 from workspace.models import User
@@ -35,14 +35,12 @@ class PolicyGenerator:
         if serving is not None and serving.state == State.FAILED and not _may_be_tried_again(serving):
             return AnswerProgress(state="failed", message="The model could not be loaded.")
         if serving is None or serving.state in (State.STOPPED, State.FAILED):
-            start_policy_serving(actor=actor, policy=policy)
+            start_policy_serving(actor=actor, policy=policy, on_request=True)
             return AnswerProgress(state="loading", message=LOADING)
         if serving.state != State.READY:
             is_left = serving.state == State.WAITING and not workers_serve()
             waiting = "No worker is alive that could load the model: tell a manager." if is_left else LOADING
             return AnswerProgress(state="loading", message=waiting)
-        if serving.stop_requested:
-            start_policy_serving(actor=actor, policy=policy)
         return _ask(serving, request)
 
     def cancel(self, request: AnswerRequest) -> None:
@@ -54,7 +52,7 @@ class PolicyGenerator:
 
     def refusal(self, source: Source) -> str:
         if not settings.POLICY_SERVER_MAX_MODELS:
-            return "This site serves no policies: an operator can set ROUNDTABLE_POLICY_SERVER_MAX_MODELS."
+            return SWITCHED_OFF
         if not Policy.objects.filter(source=source).exists():
             return f"“{source.name}” is no policy of the project."
         return ""
@@ -77,7 +75,11 @@ def _ask(serving: PolicyServing, request: AnswerRequest) -> AnswerProgress:
             None,
             ASK_SECONDS,
         )
-        if found.status == 404 or found.body.get("state") == "cancelled":
+        is_unknown = found.status == 404 or found.body.get("state") == "cancelled"
+        if is_unknown and serving.stop_requested:
+            # It makes room, and writes to the end only what it knows. It is loaded again when others had their turn.
+            return AnswerProgress(state="loading", message=LOADING)
+        if is_unknown:
             found = exchange("POST", "/answers", serving.address, serving.secret, _body(request), ASK_SECONDS)
             if found.status == 503:
                 return AnswerProgress(state="loading", message="Many answers are being written: yours waits.")
@@ -99,6 +101,8 @@ def _ask(serving: PolicyServing, request: AnswerRequest) -> AnswerProgress:
             token_ids=said["token_ids"],
             logprobs=said["logprobs"],
             ended=bool(said["ended"]),
+            max_tokens=int(said["max_tokens"]),
+            prompt_cut=bool(said["prompt_cut"]),
         )
     return AnswerProgress(state="writing", text=said["text"])
 

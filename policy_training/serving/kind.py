@@ -51,4 +51,5 @@ POLICY_SERVERS = ServiceKind(
     config=serve_config,
     threads=_threads,
     counts=_counts,
+    drains=True,
 )

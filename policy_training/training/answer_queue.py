@@ -6,6 +6,7 @@ Which tokens are drawn is decided by the sampler's own noise, a function of (see
 another server of the same policy gives the same answer, up to the rounding of a batch of another size.
 """
 
+import logging
 import math
 import threading
 import time
@@ -17,10 +18,13 @@ import torch
 
 from learning.interface.options import UserError
 from learning.models.architectures import max_positions
-from learning.models.tokenization import decode_response, encode_prompt
+from learning.models.tokenization import decode_response, encode_prompt_or_cut
+from learning.recipe_runner import describe_error
 from policy_training.training.config import SamplingOptions, ServeConfig
 from policy_training.training.rollouts import FrozenModel
 from policy_training.training.sampler import SamplingBatch, sample_noise
+
+logger = logging.getLogger(__name__)
 
 MAX_ID_CHARACTERS = 100
 KEPT_SECONDS = 600.0  # a finished answer that nobody has fetched, or may fetch again
@@ -28,7 +32,7 @@ ROLES = ("system", "user", "assistant")
 
 
 class Busy(Exception):
-    """As many answers wait or are being written as the server takes."""
+    """As many answers wait or are being written as the server takes, or it takes no more before it ends."""
 
 
 @dataclass(kw_only=True)
@@ -46,13 +50,17 @@ class Answer:
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     has_eos: bool = False
+    used_max_tokens: int = 0  # what it may have at most: `max_tokens`, or half of the model's context
+    prompt_cut: bool = False  # the beginning of its conversation did not fit
     cancelled: bool = False
+    fetched: bool = False  # somebody has read how it ended
     read_at: float = field(default_factory=time.monotonic)
 
     def as_dict(self) -> dict[str, Any]:
         said: dict[str, Any] = {"state": self.state, "text": self.text, "failure": self.failure}
         if self.state == "done":
             said |= {"token_ids": self.token_ids, "logprobs": self.logprobs, "ended": self.has_eos}
+            said |= {"max_tokens": self.used_max_tokens, "prompt_cut": self.prompt_cut}
         return said
 
 
@@ -98,6 +106,7 @@ class AnswerQueue:
 
     def __init__(self, max_waiting: int) -> None:
         self.max_waiting = max_waiting
+        self.draining = False
         self._answers: dict[str, Answer] = {}
         self._changed = threading.Condition()
 
@@ -114,7 +123,7 @@ class AnswerQueue:
                 known.read_at = time.monotonic()
                 return
             waiting = sum(other.state in ("waiting", "writing") for other in self._answers.values())
-            if waiting >= self.max_waiting:
+            if self.draining or waiting >= self.max_waiting:
                 raise Busy
             self._answers[answer.id] = answer
             self._changed.notify()
@@ -125,7 +134,26 @@ class AnswerQueue:
             if answer is None:
                 return None
             answer.read_at = time.monotonic()
+            answer.fetched = answer.state in ("done", "failed")
             return answer.as_dict()
+
+    def drain(self) -> None:
+        """Take nothing new from now on; what is known is written and can be read."""
+        with self._changed:
+            self.draining = True
+
+    def count_unsettled(self, abandoned_before: float) -> int:
+        """How many are still to be written, or are done and not yet read by who asks for them."""
+        with self._changed:
+            return sum(
+                answer.state in ("waiting", "writing")
+                or (
+                    answer.state in ("done", "failed")
+                    and not answer.fetched
+                    and answer.read_at >= abandoned_before
+                )
+                for answer in self._answers.values()
+            )
 
     def cancel(self, answer_id: str) -> bool:
         """Whether it was waiting or being written."""
@@ -164,7 +192,7 @@ class AnswerQueue:
 
 
 class AnswerBatch:
-    """Answers that are drawn together."""
+    """Answers that are drawn together. One whose prompt cannot be encoded fails alone."""
 
     def __init__(
         self,
@@ -174,13 +202,27 @@ class AnswerBatch:
         answers: Sequence[Answer],
         max_prompt_tokens: int,
     ) -> None:
-        self.policy, self.tokenizer, self.queue, self.answers = policy, tokenizer, queue, list(answers)
+        self.policy, self.tokenizer, self.queue = policy, tokenizer, queue
+        self.answers: list[Answer] = []
         first = answers[0]
         limit = max_positions(policy.model) or math.inf
         max_tokens = int(min(first.max_tokens, max(1, limit // 2)))
         prompt_tokens = int(min(max_prompt_tokens, limit - max_tokens))
-        prompts = [encode_prompt(tokenizer, answer.messages, prompt_tokens) for answer in answers]
-        noise = [sample_noise(answer.seed, answer.id, 0, max_tokens) for answer in answers]
+        prompts = []
+        for answer in answers:
+            try:
+                ids, is_cut = encode_prompt_or_cut(tokenizer, answer.messages, prompt_tokens)
+            except Exception as error:
+                logger.exception("a prompt could not be encoded")
+                queue.change(answer, state="failed", failure=describe_error(error))
+                continue
+            queue.change(answer, used_max_tokens=max_tokens, prompt_cut=is_cut)
+            self.answers.append(answer)
+            prompts.append(ids)
+        self.sampling: SamplingBatch | None = None
+        if not prompts:
+            return
+        noise = [sample_noise(answer.seed, answer.id, 0, max_tokens) for answer in self.answers]
         self.sampling = policy.infer(
             _start,
             prompts,
@@ -192,9 +234,12 @@ class AnswerBatch:
 
     def step(self, abandoned_before: float) -> bool:
         """The next token of each; whether any goes on."""
-        self._end_unwanted(abandoned_before)
-        goes_on = self.policy.infer(lambda model: _without_autocast(self.sampling.step))
-        responses = self.sampling.written.responses(
+        sampling = self.sampling
+        if sampling is None:
+            return False
+        self._end_unwanted(sampling, abandoned_before)
+        goes_on: bool = self.policy.infer(lambda model: _without_autocast(sampling.step))
+        responses = sampling.written.responses(
             [(answer.id, []) for answer in self.answers], 1, self.tokenizer.eos_token_id
         )
         for answer, response in zip(self.answers, responses, strict=True):
@@ -221,14 +266,14 @@ class AnswerBatch:
             if answer.state == "writing":
                 self.queue.change(answer, state="failed", failure=reason)
 
-    def _end_unwanted(self, abandoned_before: float) -> None:
+    def _end_unwanted(self, sampling: SamplingBatch, abandoned_before: float) -> None:
         ended = []
         for row, answer in enumerate(self.answers):
             if answer.state == "writing" and (answer.cancelled or answer.read_at < abandoned_before):
                 self.queue.change(answer, state="cancelled")
                 ended.append(row)
         if ended:
-            self.sampling.end_rows(ended)
+            sampling.end_rows(ended)
 
 
 def _start(model: Any, *arguments: Any, **options: Any) -> SamplingBatch:

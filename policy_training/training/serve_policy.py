@@ -8,6 +8,7 @@ HTTP on one address of this machine, for whoever sends the secret as `Authorizat
     POST /answers        {id, messages, seed, max_tokens, temperature, top_p} -> taken; the same id again is one
     GET  /answers/ID     {state, text, failure}; when done also {token_ids, logprobs, ended}
     POST /cancel         {id} -> {cancelled}
+    POST /drain          {} -> how it is; from then on it takes no new answer, and says how many are `unsettled`
     GET  /status         how it is; who started it asks regularly, and where nobody does it ends by itself
 
 How it listens, and when it ends by itself: learning.model_server.
@@ -54,7 +55,13 @@ class Service(ModelService):
         self.n_tokens = 0
 
     def status(self) -> dict[str, Any]:
-        return {**super().status(), "waiting": len(self.queue), "tokens": self.n_tokens}
+        abandoned_before = time.monotonic() - self.options.abandoned_after_seconds
+        return {
+            **super().status(),
+            "waiting": len(self.queue),
+            "unsettled": self.queue.count_unsettled(abandoned_before),
+            "tokens": self.n_tokens,
+        }
 
 
 class Connection(ModelConnection):
@@ -78,13 +85,17 @@ class Connection(ModelConnection):
     def do_POST(self) -> None:
         if not self.is_allowed():
             return
-        if self.path not in (ANSWERS, "/cancel"):
+        if self.path not in (ANSWERS, "/cancel", "/drain"):
             self.refuse_address()
             return
         body = self.read_body()
         if body is None:
             return
         service = self.server.service
+        if self.path == "/drain":
+            service.queue.drain()
+            self.answer(HTTPStatus.OK, service.status())
+            return
         service.last_request_at = time.monotonic()
         if self.path == "/cancel":
             self.answer(HTTPStatus.OK, {"cancelled": service.queue.cancel(str(body.get("id")))})

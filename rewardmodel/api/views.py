@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from annotation.batches.actions import find_batches
+from annotation.batches.exclusion import find_batches
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON, SPLITS
 from rewardmodel.access import access_reward_model
 from rewardmodel.actions import describe_reward_model, evaluate_reward_model

@@ -85,6 +85,7 @@ class Client:
         body: Any = None,
         content: bytes | None = None,
         idempotency_key: str | None = None,
+        seen: Mapping[str, object] | None = None,
         **keys: Any,
     ) -> Any:
         """Any operation of the site by its id (`/api/docs/` lists them), with the keys of its address by name:
@@ -98,5 +99,5 @@ class Client:
         if operation is None:
             raise KeyError(f"The site has no operation {operation_id}.")
         return Resource(self._transport).perform(
-            operation, keys, query=query, body=body, content=content, key=idempotency_key
+            operation, keys, query=query, body=body, content=content, key=idempotency_key, seen=seen
         )

@@ -71,6 +71,12 @@ class Conflict(ApiError):
     """409: the state of things refuses it."""
 
 
+class StaleVersion(Conflict):
+    """412, or 409 with the code `stale_version`: somebody changed it after it was read. Nothing was changed now;
+    read it again, and decide anew.
+    """
+
+
 class TooManyRequests(ApiError):
     """429: too often; `retry_after` seconds have to pass."""
 
@@ -84,6 +90,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     403: NotAllowed,
     404: NotFound,
     409: Conflict,
+    412: StaleVersion,
     429: TooManyRequests,
 }
 
@@ -99,6 +106,8 @@ def error_of(response: httpx.Response) -> ApiError:
         except ValueError:
             details = None
     if isinstance(details, dict):
+        if kind is Conflict and details.get("code") == "stale_version":
+            kind = StaleVersion
         return kind(
             status,
             str(details.get("code", "")),

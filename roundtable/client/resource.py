@@ -38,6 +38,15 @@ class Pages(Generic[Row]):
         return next(iter(self), None)
 
 
+class Answered(dict[str, Any]):
+    """What the site answered, and its ETag, by which a change says what it was made from. dict() of it has none."""
+
+    def __init__(self, values: Mapping[str, Any], etag: str) -> None:
+        super().__init__(values)
+        # A proxy that compresses marks it as weak; the site compares the values that it stands for, not bytes.
+        self.etag = etag.removeprefix("W/")
+
+
 class Resource:
     """Operations of one kind of things; those below a project are of the project with this slug."""
 
@@ -53,7 +62,10 @@ class Resource:
         body: Any = None,
         content: bytes | None = None,
         key: str | None = None,
+        seen: Mapping[str, object] | None = None,
     ) -> Any:
+        """`seen`: what `get` or a change before answered, as it came. Raises StaleVersion when it was changed since."""
+        if_match = _etag_of(operation, seen)
         keys = self._fixed | dict(keys)
         if operation.answer == "page":
             return Pages[Any](self._transport, operation, keys, query or {})
@@ -61,5 +73,21 @@ class Resource:
             return Rows(self._transport, operation, keys, query or {})
         if operation.answer == "file":
             return Download(self._transport, operation, keys, query or {})
-        answer = self._transport.perform(operation, keys, query=query, body=body, content=content, key=key)
-        return answer.json() if answer.content else None
+        answer = self._transport.perform(
+            operation, keys, query=query, body=body, content=content, key=key, if_match=if_match
+        )
+        told = answer.json() if answer.content else None
+        etag = answer.headers.get("etag")
+        return Answered(told, etag) if etag and isinstance(told, dict) else told
+
+
+def _etag_of(operation: Operation, seen: Mapping[str, object] | None) -> str | None:
+    if seen is None:
+        return None
+    if not operation.compares:
+        raise ValueError(f"{operation.id} takes no `seen`: it does not compare versions.")
+    if not isinstance(seen, Answered):
+        raise ValueError(
+            "`seen` is what the site answered, as it came: a copy, or a row of a list, does not know its version."
+        )
+    return seen.etag

@@ -71,9 +71,10 @@ class Transport:
         body: Any = None,
         content: bytes | None = None,
         key: str | None = None,
+        if_match: str | None = None,
     ) -> httpx.Response:
         """The answer, whole. Raises ApiError, ConnectionLost."""
-        request = self._request(operation, keys, query, body, content, key)
+        request = self._request(operation, keys, query, body, content, key, if_match)
         return self._send(
             request, may_repeat=operation.may_repeat or operation.keyed, keyed=operation.keyed, stream=False
         )
@@ -98,6 +99,7 @@ class Transport:
         body: Any,
         content: bytes | None,
         key: str | None,
+        if_match: str | None = None,
     ) -> httpx.Request:
         quoted = {name: quote(str(value), safe="") for name, value in keys.items()}
         headers = {}
@@ -105,6 +107,8 @@ class Transport:
             headers["Idempotency-Key"] = key or str(uuid.uuid4())
         elif key is not None:
             raise ValueError(f"{operation.id} takes no Idempotency-Key.")
+        if if_match is not None:
+            headers["If-Match"] = if_match
         if content is not None:
             headers["Content-Type"] = "application/octet-stream"
         return self._http.build_request(

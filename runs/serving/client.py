@@ -29,6 +29,14 @@ def ask_status(address: str, secret: str) -> dict[str, Any]:
     return answer.body
 
 
+def ask_to_drain(address: str, secret: str) -> dict[str, Any]:
+    """Have the server take nothing new; how it is. Raises ServerUnreachable."""
+    answer = exchange("POST", "/drain", address, secret, {}, STATUS_SECONDS)
+    if answer.status != 200:
+        raise ServerUnreachable(f"status {answer.status}")
+    return answer.body
+
+
 def exchange(
     method: str, path: str, address: str, secret: str, body: Mapping[str, Any] | None, seconds: float
 ) -> ServerAnswer:

@@ -49,6 +49,7 @@ SILENT_SECONDS = 60.0  # one that has not said how it is for so long is ended, a
 STOP_SECONDS = (
     10.0  # for what waits in a server that is told to end; a worker that leaves has to wait for it, too
 )
+DRAIN_SECONDS = 300.0  # for what is being written to come to its end before another model gets the room
 HELD_SECONDS = 60.0  # after which earlier failures are forgotten
 
 
@@ -80,6 +81,7 @@ class Kept:
     answered_at: float = 0.0
     next_heartbeat: float = 0.0
     has_held: bool = False
+    drains_since: float | None = None  # since when it takes nothing new
 
     @property
     def key(self) -> tuple[str, int]:
@@ -114,8 +116,7 @@ class ServiceKeeper:
             for kept in list(self.kept.values()):
                 self._watch(kept)
             for kind in self.kinds:
-                while claim := self._claim(kind):
-                    self._take_over(kind, claim)
+                self._claim_all(kind)
         except DATABASE_UNAVAILABLE_ERRORS as error:
             # The servers go on; who cannot reach the database is answered by nobody anyway.
             logger.warning("services: the database does not answer (%s)", error)
@@ -135,6 +136,17 @@ class ServiceKeeper:
         while self.ending:
             self._end_those_asked()
             time.sleep(min(0.1, self.options.poll_seconds))
+
+    def _claim_all(self, kind: ServiceKind) -> None:
+        try:
+            while claim := self._claim(kind):
+                self._take_over(kind, claim)
+        except DATABASE_UNAVAILABLE_ERRORS:
+            raise
+        except Exception:
+            # The other kinds are looked after all the same.
+            logger.exception("services: no %s could be claimed", kind.noun)
+            drop_broken_connection()
 
     def _claim(self, kind: ServiceKind) -> ServiceClaim | None:
         return claim_service(
@@ -229,12 +241,21 @@ class ServiceKeeper:
                 return
             if not kept.is_ready:
                 self._look_whether_ready(kept)
-            if kept.key in self.kept and time.monotonic() >= kept.next_heartbeat:
+            is_due = kept.drains_since is not None or time.monotonic() >= kept.next_heartbeat
+            if kept.key in self.kept and is_due:
                 kept.next_heartbeat = time.monotonic() + self.options.heartbeat_seconds
                 self._beat(kept)
         except LostService:
             logger.warning("%s %s: served by another worker now", kept.kind.noun, kept.service.subject)
             self._let_go(kept)
+        except DATABASE_UNAVAILABLE_ERRORS:
+            raise
+        except Exception as error:
+            # It counts as a failure, and the others are looked after all the same.
+            logger.exception("%s %s: could not be looked after", kept.kind.noun, kept.service.subject)
+            drop_broken_connection()
+            said = f"The {kept.kind.server_noun} could not be looked after: {describe_error(error)}"
+            self._end(kept, State.WAITING, error=said)
 
     def _look_whether_ready(self, kept: Kept) -> None:
         address = kept.server.read_address()
@@ -275,12 +296,26 @@ class ServiceKeeper:
                     changes["last_used_at"] = database_now_plus(-idle_seconds)
         stop_requested = renew(kept.service, self.options.lease_seconds, **changes)
         if stop_requested:
-            self._end(kept, State.STOPPED, reason="asked for, or to make room")
+            if self._is_settled(kept):
+                self._end(kept, State.STOPPED, reason="asked for, or to make room")
         elif idle_seconds > kept.kind.idle_minutes() * 60:
             self._end(kept, State.STOPPED, reason=f"unused for {kept.kind.idle_minutes():g} minutes")
         elif kept.is_ready and not kept.has_held and time.monotonic() - kept.since > HELD_SECONDS:
             kept.has_held = True
             forget_failures(kept.service)
+
+    def _is_settled(self, kept: Kept) -> bool:
+        """Whether it may end: it writes nothing any more that somebody waits for. It is told to take nothing new."""
+        if not (kept.kind.drains and kept.is_ready):
+            return True
+        if kept.drains_since is None:
+            kept.drains_since = time.monotonic()
+        if time.monotonic() - kept.drains_since > DRAIN_SECONDS:
+            return True
+        try:
+            return int(kept.server.drain()["unsettled"]) == 0
+        except ServerUnreachable:
+            return False  # silent for long, it is ended by the next looks
 
     def _handle_exit(self, kept: Kept, code: int) -> None:
         """It ended and was not told to."""
@@ -308,13 +343,25 @@ class ServiceKeeper:
     def _end_those_asked(self) -> None:
         left = []
         for server, deadline in self.ending:
-            if server.process is None:
-                server.forget_folder()
-            elif server.poll() is not None:
-                server.process = None
-                server.forget_folder()
-            elif time.monotonic() > deadline:
-                server.kill()
-            else:
-                left.append((server, deadline))
+            try:
+                if self._has_ended(server, deadline):
+                    continue
+            except Exception:
+                # The thread goes on: nobody else renews what is served.
+                logger.exception("services: a server that was told to end could not be looked after")
+                if time.monotonic() > deadline:
+                    continue
+            left.append((server, deadline))
         self.ending = left
+
+    def _has_ended(self, server: ServerProcess, deadline: float) -> bool:
+        if server.process is None:
+            server.forget_folder()
+        elif server.poll() is not None:
+            server.process = None
+            server.forget_folder()
+        elif time.monotonic() > deadline:
+            server.kill()
+        else:
+            return False
+        return True

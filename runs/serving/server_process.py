@@ -13,7 +13,7 @@ from django.conf import settings
 from learning.interface.atomic_files import write_json_atomically
 from runs.launchers import Launch, Launcher, Process
 from runs.models import Run
-from runs.serving.client import ask_status
+from runs.serving.client import ask_status, ask_to_drain
 from runs.serving.service import Service, ServiceKind
 
 
@@ -75,6 +75,10 @@ class ServerProcess:
     def status(self) -> dict[str, Any]:
         """Raises ServerUnreachable."""
         return ask_status(self.address, self.secret)
+
+    def drain(self) -> dict[str, Any]:
+        """Have it take nothing new; its status. Raises ServerUnreachable."""
+        return ask_to_drain(self.address, self.secret)
 
     def ask_to_stop(self) -> None:
         if self.process is not None:

@@ -125,3 +125,5 @@ class ServiceKind:
     config: Callable[[Any, float], dict[str, Any]]  # (service, orphaned_after_seconds) -> config.json
     threads: Callable[[Any], int]
     counts: Callable[[Mapping[str, Any]], dict[str, int]]  # its status -> columns, n_requests among them
+    # Its server can be told to take nothing new (POST /drain) and says how much is `unsettled`; at none it ends.
+    drains: bool = False

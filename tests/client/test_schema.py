@@ -125,6 +125,23 @@ def test_every_method_calls_an_operation_that_is_there(make_client, operations):
     assert len(reached) > 90
 
 
+def test_what_takes_if_match_takes_what_was_seen(make_client, schema):
+    """By its id and by a method of its own; nothing else does."""
+    client = make_client(answer_anything([], schema))
+    comparing = {
+        described["operationId"]
+        for methods in schema["paths"].values()
+        for described in methods.values()
+        if "If-Match" in {parameter["name"] for parameter in described.get("parameters", [])}
+    }
+    found = {name for name, operation in client.operations().items() if operation.compares}
+    assert found == comparing and {"patch_projects_slug", "patch_datasets_id"} <= found
+    methods = [name for name, method in methods_of(client) if "seen" in inspect.signature(method).parameters]
+    assert len(methods) == len(comparing), HOW
+    with pytest.raises(ValueError, match="takes no `seen`"):
+        client.call("get_batches_id", slug="kitchen", id=3, seen={})
+
+
 def test_no_type_has_a_field_that_the_schema_does_not_know(schema):
     components = schema["components"]["schemas"]
     stale, seen = [], 0

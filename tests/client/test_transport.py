@@ -13,6 +13,7 @@ from roundtable.client import (
     NotFound,
     Retries,
     ServerFault,
+    StaleVersion,
     TooManyRequests,
 )
 
@@ -140,7 +141,7 @@ def test_what_an_earlier_attempt_may_have_deleted_is_deleted(make_client):
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(400, InvalidRequest), (401, NotAuthenticated), (403, NotAllowed), (404, NotFound), (409, Conflict),
-     (413, InvalidRequest), (422, InvalidRequest), (500, ServerFault)],
+     (412, StaleVersion), (413, InvalidRequest), (422, InvalidRequest), (500, ServerFault)],
 )  # fmt: skip
 def test_a_refusal_says_its_code_sentence_and_fields(make_client, status, kind):
     refused = problem(status, "wrong_thing", fields={"rows.3.messages": "It is empty."})

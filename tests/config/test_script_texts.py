@@ -36,6 +36,7 @@ SHOWN_FIELDS = frozenset({"textContent", "innerText", "title", "placeholder", "a
 HIDDEN_FIELDS = frozenset({"className", "style", "draggable", "handle"})
 NOT_TEXTS = {
     "use strict", "not loaded", "\0?next=\0",  # the second: an Error that the caller takes
+    "btn btn-outline-secondary", "btn btn-danger",  # classes of a dialog's buttons
     "Enter", "Escape", "Backspace", "Delete", "Key", "Digit", "Unidentified",  # of KeyboardEvent
     # Selectors that stand in constants.
     ".code-tools, .katex-mathml, script, style",

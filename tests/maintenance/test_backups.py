@@ -7,6 +7,7 @@ import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
@@ -15,7 +16,7 @@ from django.core.management.base import CommandError
 from annotation.datasets.actions import freeze_dataset
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.queue.actions import claim_task
-from maintenance.backups import making, restoring
+from maintenance.backups import database_dumps, making, restoring
 from maintenance.backups.errors import BackupError
 from maintenance.backups.making import make_backup
 from maintenance.backups.manifest import backup_names, find_manifests, read_manifest, verify_backup
@@ -276,3 +277,29 @@ def test_a_backup_of_another_database_or_a_newer_version_is_refused_by_name(
         monkeypatch.setattr(restoring, "newest_manifest", lambda store, other=other: other)
         with pytest.raises(BackupError, match=sentence):
             restoring.restore_backup(folder)
+
+
+def test_postgresqls_programs_are_told_no_secret_of_the_site(monkeypatch, tmp_path):
+    told = tmp_path / "told"
+    program = tmp_path / "bin" / "pg_dump"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nenv > {told}\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("ROUNDTABLE_SECRET_KEY", "known to nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "known to nobody")
+    monkeypatch.setenv("PGSSLMODE", "require")
+    database = {
+        "NAME": "roundtable",
+        "USER": "roundtable",
+        "PASSWORD": "of the database",
+        "HOST": "db",
+        "OPTIONS": {},
+    }
+    monkeypatch.setattr(
+        database_dumps, "connection", SimpleNamespace(settings_dict=database, vendor="sqlite")
+    )
+    database_dumps._run_client("pg_dump", [], "The database was not dumped")
+    names = dict(line.split("=", 1) for line in told.read_text().splitlines() if "=" in line)
+    assert names["PGPASSWORD"] == "of the database" and names["PGSSLMODE"] == "require"
+    assert "known to nobody" not in told.read_text()

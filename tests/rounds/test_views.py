@@ -6,7 +6,8 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.batches.actions import create_batch, exclude_batch
+from annotation.batches.actions import create_batch
+from annotation.batches.exclusion import exclude_batch
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import Batch
 from annotation.queue.actions import claim_task

@@ -8,7 +8,13 @@ import pytest
 
 from learning.interface.run_directory import FENCE_VARIABLE
 from runs.launchers import Launch, child_environment, command_line
-from runs.os_processes import RUN_TAG_VARIABLE, end_processes, pids_of_run, process_identity
+from runs.os_processes import (
+    RUN_TAG_VARIABLE,
+    end_processes,
+    pids_of_run,
+    process_identity,
+    signal_group,
+)
 from tests.runs.conftest import until
 
 
@@ -130,3 +136,9 @@ def test_torchrun_waits_longer_for_a_checkpoint_than_the_worker_does(tmp_path, m
         monkeypatch.setenv(name, value)
     config = LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=2)
     assert config.shutdown_timeout == 150 > launched.stop_grace_seconds == 120
+
+
+@pytest.mark.parametrize("pid", [0, 1, -1])
+def test_no_group_is_signalled_that_is_not_a_started_process(pid):
+    with pytest.raises(ValueError, match="no process that we started"):
+        signal_group(pid, 0)  # 0 would only have asked

@@ -1,11 +1,16 @@
 """A run that takes longer than it may: stopped with its checkpoint and one sentence, and retried from there."""
 
+import threading
+
 import pytest
 
 from runs import time_limits
 from runs.actions import clone_run, limit_run, retry_run
+from runs.launchers import LocalLauncher
 from runs.models import Run
-from tests.runs.conftest import assert_done_with_the_same_result, execute_runs, steps
+from runs.worker import WorkerLoop
+from tests.runs.conftest import QUICK, assert_done_with_the_same_result, execute_runs, steps, until
+from tests.runs.run_kinds import COUNTING
 from workspace.errors import ActionError
 from workspace.models import AuditEvent
 from workspace.shown_values import ChangedMeanwhile
@@ -49,6 +54,44 @@ def test_a_limit_that_is_long_enough_ends_nothing(queue_counting, max_, settings
     limit_run(actor=max_, run=run, minutes=600)
     execute_runs()
     assert_done_with_the_same_result(run, 2)
+
+
+def test_a_command_that_crashes_just_before_its_limit_keeps_its_reason(queue_counting, monkeypatch):
+    def look(limit):
+        limit.is_over = True  # it passes while the command ends by itself
+        return False
+
+    monkeypatch.setattr(time_limits.TimeLimit, "look", look)
+    run = queue_counting(steps=2, trouble="crash")
+    Run.objects.filter(pk=run.pk).update(max_attempts=2)
+    execute_runs()
+    run.refresh_from_db()
+    assert (run.state, run.attempt) == ("failed", 2)
+    assert "the abacus broke" in run.error and "time limit" not in run.error
+
+
+def test_a_limit_that_passes_while_the_worker_leaves_does_not_fail_the_run(queue_counting, monkeypatch):
+    run = queue_counting(steps=4000, seconds_per_step=0.2)
+    loop = WorkerLoop({COUNTING.name: COUNTING}, None, options=QUICK, launcher=LocalLauncher())
+    looks_after = []
+
+    def look(limit):
+        if loop.stop.is_set():
+            looks_after.append(limit)
+        limit.is_over = len(looks_after) > 1  # the first one still finds the worker's wish to leave alone
+        return limit.is_over
+
+    def stop_once_it_counts():
+        until(lambda: (run.path / "journal.txt").exists() and steps(run))
+        loop.stop.set()
+
+    monkeypatch.setattr(time_limits.TimeLimit, "look", look)
+    stopper = threading.Thread(target=stop_once_it_counts)
+    stopper.start()
+    loop.run(once=False, stop_when_idle=False)
+    stopper.join()
+    run.refresh_from_db()
+    assert (run.state, run.error) == ("queued", "")
 
 
 def test_a_limit_is_set_by_page_and_program_and_nobody_overwrites_it_unseen(

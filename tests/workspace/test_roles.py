@@ -60,7 +60,7 @@ PAGES = {
         *(f"data:{name}" for name in "demonstration texts text imports import datasets".split()),
         *(f"data:{name}" for name in ("dataset", "compare_datasets", "import_bad_rows")),
         *(f"reward_models:{name}" for name in ("list", "reward_model", "serving")),
-        *(f"policies:{name}" for name in ("list", "policy")),
+        *(f"policies:{name}" for name in ("list", "policy", "serving")),
     },
     Capability.ANSWER: {"annotation:answer_question"},
     Capability.DECIDE: {
@@ -129,6 +129,7 @@ PAGES = {
         *(f"data:{name}" for name in ("push_dataset", "freezing", "freezing_live")),
         *(f"reward_models:{name}" for name in ("describe", "archive", "push")),
         *(f"policies:{name}" for name in ("describe", "archive", "push")),
+        *(f"policies:{name}" for name in ("start_serving", "stop_serving")),
         *(f"policies:{name}" for name in ("fine_tune", "pretrain", "sample", "import", "evaluate")),
         *(f"reward_models:{name}" for name in ("train", "evaluate")),
     },
@@ -223,6 +224,8 @@ def test_who_only_reads_opens_what_reviewers_open_and_does_nothing(client, proje
         "runs:list",
     ):
         assert client.get(reverse(name, args=[project.slug])).status_code == 200, name
+    listed = client.get(f"/api/v1/projects/{project.slug}/guidelines")
+    assert [row["version"] for row in listed.json()["results"]] == [1]
     for name in ("annotation:overview", "annotation:annotate", "annotation:settings", "workspace:people"):
         assert client.get(reverse(name, args=[project.slug])).status_code == 404, name
     claim = client.post(

@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -49,7 +50,8 @@ def site(environ, start_response):
     return [json.dumps(seen).encode()]
 
 application = WholeRequests(
-    site, threads=2, body_seconds=SECONDS, waits_for_others=lambda path: path == "/waits"
+    site, threads=2, body_seconds=SECONDS, waits_for_others=lambda path: path == "/waits",
+    max_held_bytes=HELD,
 )
 """
 
@@ -65,8 +67,10 @@ def serving(tmp_path):
     """Starts granian on the application above; gives its port."""
     started = []
 
-    def start(seconds):
-        (tmp_path / "app.py").write_text(APPLICATION.replace("SECONDS", str(seconds)))
+    def start(seconds, held=100_000_000):
+        (tmp_path / "app.py").write_text(
+            APPLICATION.replace("SECONDS", str(seconds)).replace("HELD", str(held))
+        )
         port = free_port()
         options = "--interface rsgi --http 1 --no-ws --host 127.0.0.1 --backpressure 4096 --log-level warning"
         command = [sys.executable, "-m", "granian", *options.split(), "--port", str(port), "app:application"]
@@ -125,7 +129,7 @@ def test_a_request_and_its_answer_go_through_whole(serving, tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     # One that breaks off in the middle is cut: it does not end as a whole one would.
-    with pytest.raises(http.client.IncompleteRead):
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
         ask(port, path="/breaks")
     assert ask(port, path="/fault")[0].status == 500
     assert ask(port, body=None)[0].status == 201
@@ -177,3 +181,23 @@ def test_a_body_that_does_not_come_is_given_up(serving):
         said = client.makefile("rb").read()  # until the server closes
     assert said.startswith(b"HTTP/1.1 408") and b"did not come in time" in said
     assert ask(port)[0].status == 201
+
+
+def test_a_few_who_send_slowly_leave_room_for_everybody_else(serving):
+    port = serving(3600, held=2_000_000)
+    slow = [socket.create_connection(("127.0.0.1", port), timeout=120) for _ in range(5)]
+    for client in slow:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n" + b"a" * 450_000)
+    # More than there is room for: one of them is told so, and the others may go on.
+    refused, _, _ = select.select(slow, [], [], 120)
+    with suppress(ConnectionResetError):  # when it was sending still
+        assert refused[0].recv(1000).startswith(b"HTTP/1.1 503")
+    # Another client's are taken, as often as they come, though the slow ones hold nearly all the room.
+    for _ in range(5):
+        other = http.client.HTTPConnection("127.0.0.1", port, timeout=120, source_address=("127.0.0.2", 0))
+        other.request("POST", "/", b"b" * 600_000)
+        assert other.getresponse().status == 201
+        other.close()
+    for client in slow:
+        client.close()
+    assert ask(port, "POST", body=b"c" * 1_900_000)[0].status == 201

@@ -149,7 +149,7 @@ class AllQuestionSettings(ProjectApiView):
 
 
 class Guidelines(ProjectApiView):
-    @operation(Capability.ANNOTATE, lists=GuidelineSerializer, query=NewestQuery)
+    @operation(Capability.OPEN, lists=GuidelineSerializer, query=NewestQuery)
     def get(self, request: Request) -> QuerySet[Guideline]:
         """The guideline in force first, then earlier versions (for annotators the one in force alone)."""
         versions = self.project.guidelines.all()

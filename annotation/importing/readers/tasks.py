@@ -1,5 +1,6 @@
 """The reader of tasks to be judged: a prompt and answers that somebody else's models or people wrote."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ from annotation.importing.readers.prompt_columns import (
     read_prompt,
 )
 from annotation.importing.readers.whole_conversations import read_responses, split_shared_prompt
-from annotation.importing.rows import RowError
+from annotation.importing.rows import RowError, TextCell
 from learning.interface.vocabulary import PROMPT_KINDS
 
 # Where an answer that is an object names who wrote it: the first of these that it has.
@@ -26,7 +27,8 @@ SOURCE_KEYS = ("policy", "model", "source")
 class TaskReader:
     """`prompt` (or `instruction` and `input`) and `responses`: a list of texts, of messages, or of {text, source}; with
     several columns (--map responses=A --map responses=B) one from each, and none where it is null. One column of
-    text that is named (--map responses=A) has one answer, which only a batch of ratings takes.
+    text that is named (--map responses=A) has one answer, which only a batch of ratings takes; a cell of a CSV file
+    that is a list of answers, written as JSON, has those.
 
     Who wrote them: `sources`, a list or a column for each; else the object's own; else the name of the column.
     """
@@ -87,7 +89,7 @@ class TaskReader:
         if len(cells) > 1:
             return cells
         column, value = cells[0]
-        if self._columns.is_mapped("responses") and isinstance(value, str) and not value.startswith("["):
+        if self._columns.is_mapped("responses") and isinstance(value, str) and not _holds_answers(value):
             return cells
         return [(f"{column}.{index}", part) for index, part in enumerate(parse_list(value, column))]
 
@@ -102,6 +104,26 @@ class TaskReader:
         if len(self._columns.columns_of("responses")) > 1:
             return [name or column for name, (column, _) in zip(own, cells, strict=True)]
         return own
+
+
+def _holds_answers(text: str) -> bool:
+    """Whether the cell of a CSV file is a list of answers written as JSON: not one answer that begins with "[", as
+    "[1, 2]" and "[1] See the source." do.
+    """
+    if not isinstance(text, TextCell) or not text.lstrip().startswith("["):
+        return False
+    try:
+        parts = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return bool(parts) and all(map(_may_be_answer, parts))
+
+
+def _may_be_answer(part: Any) -> bool:
+    """A text, {text, source}, or messages."""
+    if isinstance(part, list):
+        return bool(part) and all(isinstance(message, Mapping) for message in part)
+    return isinstance(part, str | Mapping)
 
 
 def _is_described(value: Any) -> bool:

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from annotation.batches.actions import find_batches
+from annotation.batches.exclusion import find_batches
 from annotation.datasets.files import excluded_batches_note
 from annotation.datasets.names import find_dataset
 from annotation.models import PreferenceDataset

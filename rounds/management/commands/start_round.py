@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from dataclasses import replace
 from typing import Any
 
-from annotation.batches.actions import find_batches
+from annotation.batches.exclusion import find_batches
 from annotation.models import PromptSet
 from policy_training.mixing import describe_ptx
 from policy_training.models import Policy

@@ -64,6 +64,14 @@ class Cost(TypedDict):
     to_come: str | None
 
 
+class NewAudienceRequest(TypedDict):
+    people: NotRequired[list[str]]
+    groups: NotRequired[list[str]]
+    skills: NotRequired[list[str]]
+    skills_asked: NotRequired[Literal["any", "all"]]
+    person_quota: NotRequired[int]
+
+
 class NewBatchRequest(TypedDict):
     name: str
     criterion: NotRequired[str]
@@ -72,6 +80,7 @@ class NewBatchRequest(TypedDict):
     quota: NotRequired[int]
     priority: NotRequired[int]
     tasks: NotRequired[list[TaskRowRequest]]
+    audience: NotRequired[NewAudienceRequest]
     open: NotRequired[bool]
 
 

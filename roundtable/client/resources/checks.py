@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NotRequired, TypedDict, Unpack, cast
 
 from roundtable.client.resource import Resource
@@ -27,11 +28,16 @@ class ChecksResource(Resource):
             Checks, self.perform(Operation("get_checks", "GET", "/projects/{slug}/checks", answer="json"), {})
         )
 
-    def update(self, **body: Unpack[PatchedChangedChecksRequest]) -> Checks:
+    def update(
+        self, *, seen: Mapping[str, object] | None = None, **body: Unpack[PatchedChangedChecksRequest]
+    ) -> Checks:
         """Change them, from each person's next task on."""
         return cast(
             Checks,
             self.perform(
-                Operation("patch_checks", "PATCH", "/projects/{slug}/checks", answer="json"), {}, body=body
+                Operation("patch_checks", "PATCH", "/projects/{slug}/checks", answer="json", compares=True),
+                {},
+                seen=seen,
+                body=body,
             ),
         )

@@ -169,13 +169,26 @@ class DatasetsResource(Resource):
             ),
         )
 
-    def update(self, id: int, **body: Unpack[PatchedDatasetDescriptionRequest]) -> Dataset:
+    def update(
+        self,
+        id: int,
+        *,
+        seen: Mapping[str, object] | None = None,
+        **body: Unpack[PatchedDatasetDescriptionRequest],
+    ) -> Dataset:
         """Change what its card says: licence and description. Its rows stay."""
         return cast(
             Dataset,
             self.perform(
-                Operation("patch_datasets_id", "PATCH", "/projects/{slug}/datasets/{id}", answer="json"),
+                Operation(
+                    "patch_datasets_id",
+                    "PATCH",
+                    "/projects/{slug}/datasets/{id}",
+                    answer="json",
+                    compares=True,
+                ),
                 {"id": id},
+                seen=seen,
                 body=body,
             ),
         )

@@ -148,13 +148,26 @@ class PoliciesResource(Resource):
             ),
         )
 
-    def update(self, id: int, **body: Unpack[PatchedModelDescriptionRequest]) -> OnePolicy:
+    def update(
+        self,
+        id: int,
+        *,
+        seen: Mapping[str, object] | None = None,
+        **body: Unpack[PatchedModelDescriptionRequest],
+    ) -> OnePolicy:
         """Change what its card says: licence and notes. The model stays."""
         return cast(
             OnePolicy,
             self.perform(
-                Operation("patch_policies_id", "PATCH", "/projects/{slug}/policies/{id}", answer="json"),
+                Operation(
+                    "patch_policies_id",
+                    "PATCH",
+                    "/projects/{slug}/policies/{id}",
+                    answer="json",
+                    compares=True,
+                ),
                 {"id": id},
+                seen=seen,
                 body=body,
             ),
         )

@@ -117,14 +117,21 @@ class ProjectsResource(Resource):
             ),
         )
 
-    def update(self, slug: str, **body: Unpack[PatchedChangedProjectRequest]) -> Project:
+    def update(
+        self,
+        slug: str,
+        *,
+        seen: Mapping[str, object] | None = None,
+        **body: Unpack[PatchedChangedProjectRequest],
+    ) -> Project:
         """Correct its name, description, overlap or lease, its time zone, or on which side prompts go that
         come from"""
         return cast(
             Project,
             self.perform(
-                Operation("patch_projects_slug", "PATCH", "/projects/{slug}", answer="json"),
+                Operation("patch_projects_slug", "PATCH", "/projects/{slug}", answer="json", compares=True),
                 {"slug": slug},
+                seen=seen,
                 body=body,
             ),
         )

@@ -166,15 +166,26 @@ class RewardModelsResource(Resource):
             ),
         )
 
-    def update(self, id: int, **body: Unpack[PatchedModelDescriptionRequest]) -> OneRewardModel:
+    def update(
+        self,
+        id: int,
+        *,
+        seen: Mapping[str, object] | None = None,
+        **body: Unpack[PatchedModelDescriptionRequest],
+    ) -> OneRewardModel:
         """Change what its card says: licence and notes. The model stays."""
         return cast(
             OneRewardModel,
             self.perform(
                 Operation(
-                    "patch_reward_models_id", "PATCH", "/projects/{slug}/reward-models/{id}", answer="json"
+                    "patch_reward_models_id",
+                    "PATCH",
+                    "/projects/{slug}/reward-models/{id}",
+                    answer="json",
+                    compares=True,
                 ),
                 {"id": id},
+                seen=seen,
                 body=body,
             ),
         )

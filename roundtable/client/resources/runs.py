@@ -61,13 +61,18 @@ class RunsResource(Resource):
             ),
         )
 
-    def update(self, id: int, **body: Unpack[PatchedChangedRunRequest]) -> OneRun:
+    def update(
+        self, id: int, *, seen: Mapping[str, object] | None = None, **body: Unpack[PatchedChangedRunRequest]
+    ) -> OneRun:
         """Change how long each start of it may take; of one that runs, too."""
         return cast(
             OneRun,
             self.perform(
-                Operation("patch_runs_id", "PATCH", "/projects/{slug}/runs/{id}", answer="json"),
+                Operation(
+                    "patch_runs_id", "PATCH", "/projects/{slug}/runs/{id}", answer="json", compares=True
+                ),
                 {"id": id},
+                seen=seen,
                 body=body,
             ),
         )

@@ -113,13 +113,26 @@ class TrainingsResource(Resource):
             ),
         )
 
-    def update(self, id: int, **body: Unpack[PatchedChangedTrainingRequest]) -> Training:
+    def update(
+        self,
+        id: int,
+        *,
+        seen: Mapping[str, object] | None = None,
+        **body: Unpack[PatchedChangedTrainingRequest],
+    ) -> Training:
         """Change it, or turn it on or off. Who has passed stays so."""
         return cast(
             Training,
             self.perform(
-                Operation("patch_trainings_id", "PATCH", "/projects/{slug}/trainings/{id}", answer="json"),
+                Operation(
+                    "patch_trainings_id",
+                    "PATCH",
+                    "/projects/{slug}/trainings/{id}",
+                    answer="json",
+                    compares=True,
+                ),
                 {"id": id},
+                seen=seen,
                 body=body,
             ),
         )

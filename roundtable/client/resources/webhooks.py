@@ -154,13 +154,26 @@ class WebhooksResource(Resource):
             ),
         )
 
-    def update(self, id: int, **body: Unpack[PatchedChangedWebhookRequest]) -> Webhook:
+    def update(
+        self,
+        id: int,
+        *,
+        seen: Mapping[str, object] | None = None,
+        **body: Unpack[PatchedChangedWebhookRequest],
+    ) -> Webhook:
         """Change its address, its kinds or its description, turn it on or off."""
         return cast(
             Webhook,
             self.perform(
-                Operation("patch_webhooks_id", "PATCH", "/projects/{slug}/webhooks/{id}", answer="json"),
+                Operation(
+                    "patch_webhooks_id",
+                    "PATCH",
+                    "/projects/{slug}/webhooks/{id}",
+                    answer="json",
+                    compares=True,
+                ),
                 {"id": id},
+                seen=seen,
                 body=body,
             ),
         )

@@ -261,8 +261,18 @@
   }
   byId("live-again").addEventListener("click", () => ask("again", {}));
   byId("live-one").addEventListener("click", () => ask("one", {}));
+  const [endDialog, , goOn, end] = Roundtable.createDialog("live-end-question", gettext("End this conversation? You cannot go on with it later."), [
+    ["btn btn-outline-secondary", gettext("Go on with it")],
+    ["btn btn-danger", gettext("End the conversation")],
+  ]);
   byId("live-end").addEventListener("click", () => {
-    if (window.confirm(gettext("End this conversation? You cannot go on with it later."))) ask("end", {});
+    endDialog.showModal();
+    goOn.focus();
+  });
+  goOn.addEventListener("click", () => endDialog.close());
+  end.addEventListener("click", () => {
+    endDialog.close();
+    ask("end", {});
   });
 
   // --- judging -----------------------------------------------------------------------------------------------------

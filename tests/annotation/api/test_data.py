@@ -10,6 +10,7 @@ import pytest
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import Batch, Import, Prompt, Task
 from annotation.queue.actions import claim_task
+from workspace.actions import set_role
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -77,6 +78,22 @@ def test_prompts_and_answers_become_an_open_batch(call, project, ada):
         "And parsley?": {"Sun.", "Shade."},
     }
     assert claim_task(actor=ada, project=project) is not None
+
+
+def test_a_batch_is_made_for_some_and_opened_at_once(call, project, ada, make_user, max_):
+    ben = make_user("ben")
+    set_role(actor=max_, project=project, user=ben, role="annotator")
+    answers = [{"text": "A", "source": "m"}, {"text": "B", "source": "m"}]
+    tasks = [{"messages": [{"role": "user", "content": "Q?"}], "responses": answers}]
+    asked = {"name": "Herbs", "tasks": tasks, "open": True}
+    refused = call("POST", "batches", asked | {"audience": {"people": ["nobody"]}})
+    assert refused.status_code == 400 and not Batch.objects.exists()
+    made = call("POST", "batches", asked | {"audience": {"people": [ben.username], "person_quota": 3}})
+    assert made.status_code == 201, made.content
+    audience = call("GET", f"batches/{made.json()['id']}/audience").json()
+    assert (audience["people"], audience["person_quota"]) == ([ben.username], 3)
+    assert claim_task(actor=ada, project=project) is None
+    assert claim_task(actor=ben, project=project) is not None
 
 
 def test_a_batch_with_a_row_that_does_not_fit_is_not_made_at_all(call):

@@ -153,11 +153,19 @@ def test_the_end_is_asked_about_and_an_opener_is_taken(opened, talk):
     page = opened
     page.select_option("#live-opener", "What can I cook with rice?")
     assert page.input_value("#live-message") == "What can I cook with rice?"
-    page.once("dialog", lambda dialog: dialog.dismiss())
+    asked = page.get_by_role("dialog", name="End this conversation? You cannot go on with it later.")
     page.click("#live-end")
+    asked.wait_for()
+    assert run_axe(page) == []
+    page.keyboard.press("Enter")  # the focus is on going on
+    asked.wait_for(state="hidden")
+    page.click("#live-end")
+    asked.wait_for()
+    page.keyboard.press("Escape")
+    asked.wait_for(state="hidden")
     assert Conversation.objects.get().ended_at is None
-    page.once("dialog", lambda dialog: dialog.accept())
     page.click("#live-end")
+    asked.get_by_role("button", name="End the conversation").click()
     page.wait_for_selector("#live-over:not([hidden])")
     assert Conversation.objects.get().ended_at is not None
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from django.core.management import call_command
 
-from annotation.batches.actions import exclude_batch
+from annotation.batches.exclusion import exclude_batch
 from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.conditions import Conditions
 from annotation.datasets.consensus_labels import CONSENSUS_FILE, NoConsensus, labelled

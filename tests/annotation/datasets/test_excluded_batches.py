@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from annotation.batches.actions import exclude_batch, find_batches, include_batch
+from annotation.batches.exclusion import exclude_batch, find_batches, include_batch
 from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.files import dataset_judgments, excluded_batches_note
 from annotation.errors import InvalidBatch

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.urls import reverse
 
-from annotation.batches.actions import exclude_batch
+from annotation.batches.exclusion import exclude_batch
 from annotation.datasets import freezing
 from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.conditions import Conditions

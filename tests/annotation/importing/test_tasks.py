@@ -1,5 +1,6 @@
 """Prompts with ready answers become tasks to be judged: what is in them, what is left out and said."""
 
+import csv
 from io import StringIO
 
 import pytest
@@ -280,3 +281,23 @@ def test_answers_alone_become_ratings_where_ratings_are_asked_for(bring):
         mapping={"responses": ["response"]},
     )
     assert contents(column) == [("S?", [("column.jsonl", "w")])]
+
+
+def test_an_answer_that_begins_with_a_bracket_is_an_answer(bring, tmp_path, project, max_):
+    texts = ["[1] See the source.", "[1, 2, 3]", "[]", "[", "plain"]
+    rows = [{"prompt": f"Q{n}?", "said": text} for n, text in enumerate(texts)]
+    one = {"mapping": {"responses": ["said"]}, "kind": "rating"}
+    batch, _ = bring(rows, **one)
+    assert contents(batch) == [(f"Q{n}?", [("rows.jsonl", text)]) for n, text in enumerate(texts)]
+    path = tmp_path / "rows.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([["prompt", "said"], *((row["prompt"] + "!", row["said"]) for row in rows)])
+        # A list of answers is one.
+        writer.writerow(["Listed?", '["only this"]'])
+    batch, _ = import_tasks(actor=max_, project=project, path=path, **one)
+    said = [answers[0][1] for _, answers in contents(batch)]
+    assert said == [*texts, "only this"]
+    # Two columns, two answers, whatever they begin with.
+    batch, _ = bring([{"prompt": "Which?", "gpt": "[a]", "llama": '["b"]'}], name="two.jsonl", **TWO)
+    assert contents(batch) == [("Which?", [("gpt", "[a]"), ("llama", '["b"]')])]

@@ -3,6 +3,7 @@ import pytest
 from annotation.adjudication.actions import return_judgment
 from annotation.batches.actions import close_batch
 from annotation.errors import (
+    InvalidBatch,
     InvalidDecision,
     InvalidTraining,
     NoSlotLeft,
@@ -127,6 +128,15 @@ def test_a_training_whose_batch_is_closed_is_not_turned_on(max_, training):
     close_batch(actor=max_, batch=training.batch)
     with pytest.raises(InvalidTraining, match="reopen it first"):
         change_training(actor=max_, training=training, is_on=True)
+
+
+def test_the_batch_of_a_training_that_is_on_is_not_closed(max_, ada, project, training, make_batch):
+    make_batch(tasks=1)
+    with pytest.raises(InvalidBatch, match="Turn the training off first"):
+        close_batch(actor=max_, batch=training.batch)
+    assert claim_task(actor=ada, project=project).task.purpose == "practice"
+    change_training(actor=max_, training=training, is_on=False)
+    assert close_batch(actor=max_, batch=training.batch).state == "closed"
 
 
 def test_what_an_earlier_try_answered_does_not_come_back_as_a_skip(ada, project, training, answer):

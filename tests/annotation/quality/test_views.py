@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from annotation.batches.actions import exclude_batch
+from annotation.batches.exclusion import exclude_batch
 from annotation.quality.actions import measure_project
 from tests.annotation.quality.reports import make_report
 

@@ -96,6 +96,44 @@ def test_one_that_is_cancelled_or_that_nobody_reads_ends_and_can_be_asked_for_ag
     assert queue.read("a")["state"] == "done"
 
 
+def test_one_prompt_that_cannot_be_encoded_fails_alone(policy, tokenizer, config, monkeypatch):
+    from policy_training.training import answer_queue
+
+    encode = answer_queue.encode_prompt_or_cut
+
+    def encode_or_fail(tokenizer, messages, most):
+        if messages == LONGER:
+            raise ValueError("this template knows no such turn")
+        return encode(tokenizer, messages, most)
+
+    monkeypatch.setattr(answer_queue, "encode_prompt_or_cut", encode_or_fail)
+    queue = AnswerQueue(3)
+    for name, messages in (("a", ASKED), ("b", LONGER), ("c", ASKED)):
+        queue.put(request(config, name, messages))
+    write(policy, tokenizer, queue)
+    assert [queue.read(name)["state"] for name in "abc"] == ["done", "failed", "done"]
+    assert "no such turn" in queue.read("b")["failure"]
+    queue.put(request(config, "b", LONGER))
+    write(policy, tokenizer, queue)
+    assert queue.read("b")["state"] == "failed"
+
+
+def test_an_answer_says_how_long_it_could_be_and_whether_its_prompt_was_cut(policy, tokenizer, config):
+    queue = AnswerQueue(3)
+    queue.put(request(config, "a", ASKED))
+    queue.put(request(config, "b", LONGER))
+    queue.put(request(config, "c", ASKED, max_tokens=1024))
+    n_asked = len(encode_prompt(tokenizer, ASKED, 100))
+    for some in together(queue.take(0)):
+        batch = AnswerBatch(policy, tokenizer, queue, some, n_asked)
+        while batch.step(abandoned_before=0.0):
+            pass
+    found = {name: queue.read(name) for name in "abc"}
+    assert {name: said["prompt_cut"] for name, said in found.items()} == {"a": False, "b": True, "c": False}
+    context = policy.model.config.max_position_embeddings
+    assert (found["a"]["max_tokens"], found["c"]["max_tokens"]) == (12, min(1024, context // 2))
+
+
 def test_a_full_queue_refuses_and_the_same_id_again_is_one(config):
     queue = AnswerQueue(2)
     for name in ("a", "b", "a"):
@@ -103,6 +141,25 @@ def test_a_full_queue_refuses_and_the_same_id_again_is_one(config):
     with pytest.raises(Busy):
         queue.put(request(config, "c"))
     assert len(queue) == 2 and queue.read("c") is None
+
+
+def test_a_queue_that_drains_takes_nothing_new_and_is_settled_when_all_is_written_and_read(
+    policy, tokenizer, config
+):
+    queue = AnswerQueue(3)
+    queue.put(request(config, "a"))
+    queue.put(request(config, "b", temperature=1.3))
+    queue.drain()
+    queue.put(request(config, "a"))
+    with pytest.raises(Busy):
+        queue.put(request(config, "c"))
+    write(policy, tokenizer, queue)
+    assert queue.count_unsettled(abandoned_before=0.0) == 2
+    assert queue.count_unsettled(abandoned_before=float("inf")) == 0
+    assert queue.read("a")["state"] == "done"
+    assert queue.count_unsettled(abandoned_before=0.0) == 1
+    assert queue.read("b")["state"] == "done"
+    assert queue.count_unsettled(abandoned_before=0.0) == 0
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,12 @@ import pytest
 
 from annotation.conversation.actions import advance, last_turn, send_message, start_conversation
 from annotation.conversation.batches import LivePlan, open_live_batch
+from annotation.conversation.generation import AnswerRequest
 from annotation.judging.actions import submit_judgment
 from annotation.judging.content import JudgmentInput
 from annotation.models import Assignment, Judgment, TurnAnswer
 from policy_training.models import PolicyServing
+from policy_training.serving.generator import PolicyGenerator
 from tests.runs.conftest import until
 from workspace.models import AuditEvent
 
@@ -86,3 +88,40 @@ def test_a_conversation_outlives_its_servers_and_every_turn_is_a_judgment(
     assert not TurnAnswer.objects.exclude(state="done").exists() and TurnAnswer.objects.count() == 4
     assert Judgment.objects.count() == 1
     assert AuditEvent.objects.filter(action="policy.serve").count() == 1
+
+
+def test_policies_that_share_one_place_take_turns_however_often_one_is_asked(
+    start_worker, make_served_policy, ada
+):
+    eager, patient = make_served_policy("eager"), make_served_policy("patient")
+    finished = {"eager": 0, "patient": 0}
+
+    def ask(policy):
+        """Asks for its next answer, or how the one asked for stands."""
+        request = AnswerRequest(
+            id=f"{policy.name}-{finished[policy.name]}",
+            source=policy.source,
+            messages=[{"role": "user", "content": "Give me the red ball."}],
+            seed="7",
+            max_tokens=40,
+            temperature=1.0,
+            top_p=1.0,
+        )
+        found = PolicyGenerator().advance(ada, request)
+        assert found.state != "failed", found.message
+        finished[policy.name] += found.state == "done"
+
+    def answers_more(name, than, *policies):
+        for policy in policies:
+            ask(policy)
+        return finished[name] > than
+
+    start_worker(POLICY_SERVER_MAX_MODELS="1")
+    until(lambda: answers_more("eager", 1, eager))
+    until(lambda: answers_more("patient", 0, eager, patient))
+    # And back again: what had to leave is loaded behind what waited, and the other leaves.
+    eager_had = finished["eager"]
+    until(lambda: answers_more("eager", eager_had, eager, patient))
+    fences = dict(PolicyServing.objects.values_list("policy__name", "fence"))
+    assert fences["eager"] >= 2 and not PolicyServing.objects.filter(failures__gt=0).exists()
+    assert PolicyServing.objects.kept().count() <= 1

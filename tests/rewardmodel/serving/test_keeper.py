@@ -24,10 +24,13 @@ class NoProcess(LocalLauncher):
         return True
 
     def start(self, launch):
-        return Process(host=self.host, pid=1, identity="none")
+        return Process(host=self.host, pid=2**22 + 1, identity="none")
 
     def poll(self, process):
         return 0
+
+    def stop(self, process, launch, *, force):
+        pass  # the number is no process of ours
 
 
 @pytest.fixture
@@ -75,3 +78,43 @@ def test_a_scorers_secret_is_its_own_users_alone_from_its_creation_on(make_model
     path = scorer.directory / "secret"
     assert created == [0o600] and stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.read_text() == scorer.secret
+
+
+def test_one_service_that_cannot_be_looked_after_keeps_nobody_else_from_it(
+    keeper, make_model, max_, monkeypatch
+):
+    broken, other = (start_serving(actor=max_, reward_model=make_model(name)) for name in ("broken", "other"))
+    monkeypatch.setattr(keeping, "require_recorded", lambda *arguments: None)
+    monkeypatch.setattr(NoProcess, "poll", lambda launcher, process: None)
+    keeper.step()
+    assert len(keeper.kept) == 2
+
+    def look(self, kept):
+        if kept.service.pk == broken.pk:
+            raise ValueError("a status nobody thought of")
+        kept.answered_at = -1.0  # it was looked at
+
+    monkeypatch.setattr(ServiceKeeper, "_look_whether_ready", look)
+    monkeypatch.setattr(ServiceKeeper, "_claim", lambda self, kind: None)
+    keeper.step()
+    broken.refresh_from_db()
+    assert (broken.state, broken.failures) == ("waiting", 1)
+    assert broken.error == "The scorer could not be looked after: ValueError: a status nobody thought of"
+    assert [kept.answered_at for kept in keeper.kept.values()] == [-1.0]
+    assert next(iter(keeper.kept.values())).service.pk == other.pk
+
+
+def test_a_server_that_cannot_be_ended_does_not_end_the_keeper(keeper, make_model, max_, monkeypatch, caplog):
+    start_serving(actor=max_, reward_model=make_model("taste"))
+    monkeypatch.setattr(keeping, "require_recorded", lambda *arguments: None)
+    monkeypatch.setattr(NoProcess, "poll", lambda launcher, process: None)
+    keeper.step()
+    [kept] = keeper.kept.values()
+    keeper._let_go(kept)
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(ServerProcess, "poll", refuse)
+    keeper.step()
+    assert "could not be looked after" in caplog.text and len(keeper.ending) == 1

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from annotation.batches.actions import exclude_batch
+from annotation.batches.exclusion import exclude_batch
 from annotation.models import Batch
 from rounds.plans import load_plan, plan_to_dict
 from rounds.stages.annotating import training_batches

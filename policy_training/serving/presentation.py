@@ -1,0 +1,52 @@
+"""The service of a policy as its page shows it."""
+
+from typing import Any
+
+from django.conf import settings
+
+from policy_training.models import Policy, PolicyServing
+from rewardmodel.serving.asking import workers_serve
+from workspace.polling import content_fingerprint
+
+State = PolicyServing.State
+BADGES = {State.READY: "good", State.FAILED: "bad", State.STARTING: "warn", State.WAITING: "warn"}
+
+
+def serving_of(policy: Policy) -> PolicyServing:
+    """Its service; one that was never asked for looks like one that has stopped."""
+    never_asked: Any = None
+    return PolicyServing.objects.filter(policy=policy).first() or PolicyServing(
+        policy=policy, requested_at=never_asked
+    )
+
+
+def state_words(serving: PolicyServing) -> str:
+    if serving.stop_requested and serving.state in (State.STARTING, State.READY):
+        return "Finishing what it writes, then unloaded"
+    return serving.get_state_display()
+
+
+def serving_context(policy: Policy) -> dict[str, Any]:
+    serving = serving_of(policy)
+    active = serving.state in (State.WAITING, State.STARTING, State.READY)
+    without_worker = serving.state == State.WAITING and not workers_serve()
+    return {
+        "policy": policy,
+        "serving": serving,
+        "serving_state": state_words(serving),
+        "serving_badge": BADGES.get(State(serving.state), ""),
+        "serving_polls": active,
+        "can_start": bool(settings.POLICY_SERVER_MAX_MODELS) and not active,
+        "can_stop": (active and not serving.stop_requested) or serving.state == State.FAILED,
+        "without_worker": without_worker,
+        "switched_off": not settings.POLICY_SERVER_MAX_MODELS,
+        "idle_minutes": f"{settings.POLICY_SERVER_IDLE_MINUTES:g}",
+        "version": content_fingerprint(
+            serving.state,
+            serving.stop_requested,
+            serving.error,
+            serving.n_requests,
+            serving.n_tokens,
+            without_worker,
+        ),
+    }
