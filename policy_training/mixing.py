@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from annotation.models import Prompt
-from policy_training.training.config import AlgorithmOptions
+from policy_training.training.ppo_config import AlgorithmOptions
 from workspace.errors import ActionError
 from workspace.models import Project
 

@@ -14,7 +14,8 @@ from policy_training.models import Policy, PolicyEvaluation
 from policy_training.rated_answers import RatedAnswers, mark_ratings_used, require_rated_answers
 from policy_training.registry import add_policy
 from policy_training.sampled_tasks import save_sampled_tasks
-from policy_training.training.config import EvaluateConfig, LanguageModelConfig, PPOConfig, SampleConfig
+from policy_training.training.config import EvaluateConfig, LanguageModelConfig, SampleConfig
+from policy_training.training.ppo_config import PPOConfig
 from runs.models import Artifact, Run
 from runs.run_kinds import Output, Resources, RunKind
 from runs.site_environment import SITE_ENVIRONMENT

@@ -29,7 +29,7 @@ from learning.interface.training_options import (
 )
 from learning.models.files import save_model
 from learning.models.loading import load_policy, load_reward_model
-from policy_training.training.config import CriticOptions, PPOConfig, RolloutOptions
+from policy_training.training.ppo_config import CriticOptions, PPOConfig, RolloutOptions
 from rewardmodel.training.config import DataOptions, RewardModelConfig
 
 RUNTIME = RuntimeOptions(threads=1, dtype="fp32", device="cpu")

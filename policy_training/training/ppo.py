@@ -18,8 +18,8 @@ from learning.checkpoints import Checkpoints, Stateful
 from learning.models.tokenization import decode_response
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from policy_training.training.config import PPOConfig
 from policy_training.training.experience import gather_experience, make_minibatches
+from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.ppo_setup import PPOState, build_state
 from policy_training.training.ppo_update import FirstUpdate, critic_pretraining_done, ppo_update
 from policy_training.training.rollouts import (

@@ -15,14 +15,13 @@ from learning.interface.training_options import (
     OptimizerOptions,
     RuntimeOptions,
 )
-from policy_training.training.config import (
+from policy_training.training.config import SampleOptions, SamplingOptions
+from policy_training.training.ppo_config import (
     AlgorithmOptions,
     CriticOptions,
     PPOConfig,
     RewardOptions,
     RolloutOptions,
-    SampleOptions,
-    SamplingOptions,
 )
 
 

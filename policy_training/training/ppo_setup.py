@@ -16,8 +16,8 @@ from learning.models.architectures import require_max_positions
 from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenizers import load_tokenizer
 from learning.run_context import RunContext
-from policy_training.training.config import PPOConfig
 from policy_training.training.demonstrations import split_train
+from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.ptx import PtxMix, read_ptx_mix
 from policy_training.training.rewards import KLController, RunningMoments
 from policy_training.training.rollouts import (

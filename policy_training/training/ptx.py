@@ -11,8 +11,8 @@ from learning.batches.samplers import ContinuousBatchSampler, ProportionalSample
 from learning.interface.options import UserError
 from learning.interface.record_schemas import DEMONSTRATIONS, TEXTS
 from learning.run_context import RunContext
-from policy_training.training.config import PPOConfig
 from policy_training.training.demonstrations import Row, demonstration_examples, split_train
+from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.texts import text_examples
 
 

@@ -30,14 +30,8 @@ from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenization import train_tokenizer
 from learning.models.tokenizers import load_tokenizer
 from learning.run_context import RunContext
-from policy_training.training.config import (
-    AlgorithmOptions,
-    CriticOptions,
-    LanguageModelConfig,
-    LanguageModelDataOptions,
-    PPOConfig,
-    RolloutOptions,
-)
+from policy_training.training.config import LanguageModelConfig, LanguageModelDataOptions
+from policy_training.training.ppo_config import AlgorithmOptions, CriticOptions, PPOConfig, RolloutOptions
 from policy_training.training.ppo_setup import PPOState
 from policy_training.training.ptx import PtxMix
 from policy_training.training.rollouts import RolloutScorer, tokenize_prompts

@@ -5,9 +5,7 @@ import torch
 from learning.batches.samplers import ContinuousBatchSampler
 from learning.distributed import DistributedContext
 from policy_training.training import experience
-from policy_training.training.config import (
-    PPOConfig,
-)
+from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.ppo_setup import PPOState, TrainingState, build_engines
 from policy_training.training.rewards import KLController, RunningMoments
 from policy_training.training.rollouts import (

@@ -12,7 +12,7 @@ from learning.interface.training_options import (
 )
 from policy_training.training import experience, ppo_update
 from policy_training.training.attention import with_math_attention
-from policy_training.training.config import AlgorithmOptions, RewardOptions, RolloutOptions
+from policy_training.training.ppo_config import AlgorithmOptions, RewardOptions, RolloutOptions
 from policy_training.training.rewards import RunningMoments
 from tests.policy_training.training.ppo_states import collect_experience
 

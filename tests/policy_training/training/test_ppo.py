@@ -23,7 +23,7 @@ from learning.interface.training_options import (
     RuntimeOptions,
 )
 from policy_training.training import ppo, ppo_update
-from policy_training.training.config import (
+from policy_training.training.ppo_config import (
     AlgorithmOptions,
     CriticOptions,
     PPOConfig,

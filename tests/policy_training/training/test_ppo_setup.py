@@ -11,7 +11,7 @@ from learning.models.files import save_model
 from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenization import train_tokenizer
 from policy_training.training import ppo
-from policy_training.training.config import PPOConfig, RolloutOptions
+from policy_training.training.ppo_config import PPOConfig, RolloutOptions
 from tests.policy_training.training.conftest import (
     BATCH,
     FRESH,

@@ -10,13 +10,9 @@ from learning.interface.training_options import (
     OptimizerOptions,
 )
 from policy_training.training import ppo, ppo_update
-from policy_training.training.config import (
-    AlgorithmOptions,
-    CriticOptions,
-    RolloutOptions,
-)
 from policy_training.training.demonstrations import demonstration_examples
 from policy_training.training.experience import gather_experience
+from policy_training.training.ppo_config import AlgorithmOptions, CriticOptions, RolloutOptions
 from policy_training.training.ptx import PtxMix
 from policy_training.training.texts import text_examples
 from tests.policy_training.training.conftest import BATCH, demonstration_rows, text_rows

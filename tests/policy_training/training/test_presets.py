@@ -6,7 +6,8 @@ import pytest
 
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
-from policy_training.training.config import LanguageModelConfig, PPOConfig
+from policy_training.training.config import LanguageModelConfig
+from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.ppo_presets import EVALUATION_SAMPLING, PPO_PRESETS
 from policy_training.training.supervised_presets import LANGUAGE_MODEL_PRESETS
 

@@ -23,11 +23,10 @@ from policy_training.training.config import (
     EvaluateConfig,
     LanguageModelConfig,
     LanguageModelDataOptions,
-    PPOConfig,
-    RolloutOptions,
     SampleConfig,
     SampleOptions,
 )
+from policy_training.training.ppo_config import PPOConfig, RolloutOptions
 from tests.policy_training.training.conftest import (
     BATCH,
     create_run,

@@ -10,7 +10,8 @@ from learning.batches.collation import Example, collate
 from learning.batches.forward import compute_token_logprobs
 from learning.interface.options import UserError, load_options
 from learning.models.architectures import SHARED_PROMPT_ARCHITECTURES
-from policy_training.training.config import RolloutOptions, SamplingOptions
+from policy_training.training.config import SamplingOptions
+from policy_training.training.ppo_config import RolloutOptions
 from policy_training.training.sampler import SamplingRequest, sample_noise, sample_responses
 
 EOS, PAD, V = 1, 0, 17

@@ -1,0 +1,159 @@
+"""Options of PPO. Light: no torch, so that the web process may build them."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from learning.interface.training_options import (
+    BatchOptions,
+    EvaluationOptions,
+    ModelOptions,
+    ModelSource,
+    OptimizerOptions,
+    RuntimeOptions,
+    require_at_least,
+)
+from policy_training.training.config import SamplingOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutOptions:
+    steps: int = 100  # of rollouts and updates, critic pre-training not counted
+    prompts_per_step: int = 32
+    samples_per_prompt: int = 4
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "prompts_per_step", "samples_per_prompt"):
+            require_at_least(name, getattr(self, name), 1)
+        try:
+            self.sampling.require_untruncated()
+        except ValueError as problem:
+            raise ValueError(f"sampling.{problem}") from None
+
+    @property
+    def responses_per_step(self) -> int:
+        return self.prompts_per_step * self.samples_per_prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardOptions:
+    """From the reward model's score to the policy's token rewards, in this order.
+
+    missing-EOS rule `replace` -> normalize by the moments of all scores so far -> clip -> missing-EOS rule
+    `subtract` -> per-token KL to the reference.
+    """
+
+    normalize: bool = True
+    clip_range: float | None = 0.8  # in standard deviations; None: no clip; read only with `normalize`
+    missing_eos_rule: Literal["off", "replace", "subtract"] = "off"
+    missing_eos_score: float = -1.0  # `replace`: the raw score; `subtract`: added to the normalised one
+    kl_coefficient: float = 0.05
+    kl_target: float | None = None  # nats a response; None: the coefficient is fixed
+    kl_controller: Literal["ziegler_paper", "ziegler_code"] = "ziegler_code"
+
+    def __post_init__(self) -> None:
+        if self.clip_range is not None and self.clip_range <= 0:
+            raise ValueError(f"clip_range must be positive, found {self.clip_range}")
+        if self.missing_eos_rule == "subtract" and self.missing_eos_score > 0:
+            raise ValueError(
+                f"missing_eos_score must not be positive with 'subtract', found {self.missing_eos_score}"
+            )
+        if self.kl_coefficient < 0:
+            raise ValueError(f"kl_coefficient must be at least 0, found {self.kl_coefficient}")
+        if self.kl_target is not None and self.kl_target <= 0:
+            raise ValueError(f"kl_target must be positive, found {self.kl_target}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlgorithmOptions:
+    """Advantages and the PPO update."""
+
+    responses_per_minibatch: int = 32
+    ppo_epochs: int = 1  # passes over the rollouts of a step
+    clip_range: float | None = 0.2  # None: the importance-sampled objective as it is
+    clip_range_value: float | None = 0.2
+    gamma: float = 1.0
+    gae_lambda: float = 0.95
+    whiten_advantages: bool = False
+    whitening_scope: Literal["step", "minibatch"] = (
+        "step"  # whose mean and variance; read only with whitening
+    )
+    advantage_clip: float | None = None  # in standard deviations, after whitening; None: no clip
+    # Nats a token to the sampling policy: above it the step's remaining updates are skipped. None: never.
+    target_kl: float | None = None
+    # Times the mean loss of the mixed-in tokens, in the same optimizer step.
+    ptx_coefficient: float = 0.0
+    # Of the mixed-in examples: 1 is pretraining texts only (every token counts), 0 demonstrations only (response tokens
+    # count).
+    ptx_texts_share: float = 0.0
+    ptx_examples_per_minibatch: int = 0  # 0: as many as the minibatch has responses
+
+    def __post_init__(self) -> None:
+        for name in ("responses_per_minibatch", "ppo_epochs"):
+            require_at_least(name, getattr(self, name), 1)
+        for name in ("gamma", "gae_lambda", "ptx_texts_share"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} must be between 0 and 1, found {getattr(self, name)}")
+        if self.clip_range is not None and not 0.0 < self.clip_range < 1.0:
+            raise ValueError(
+                f"clip_range must be between 0 and 1, or null for no clip, found {self.clip_range}"
+            )
+        if self.advantage_clip is not None and not self.whiten_advantages:
+            raise ValueError("advantage_clip is in standard deviations: it needs whiten_advantages")
+        for name in ("clip_range_value", "advantage_clip", "target_kl"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be positive, found {value}")
+        for name in ("ptx_coefficient", "ptx_examples_per_minibatch"):
+            require_at_least(name, getattr(self, name), 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticOptions:
+    """The critic is pre-trained before the policy's first update, until its loss falls by less than the share
+    `plateau_min_improvement` from one `plateau_window` of updates to the next.
+    """
+
+    init_from: Literal["reward_model", "policy"] = "reward_model"
+    max_pretraining_updates: int = 50  # 0: none
+    plateau_window: int = 10
+    plateau_min_improvement: float = 0.01
+
+    def __post_init__(self) -> None:
+        require_at_least("max_pretraining_updates", self.max_pretraining_updates, 0)
+        require_at_least("plateau_window", self.plateau_window, 1)
+        if not 0.0 <= self.plateau_min_improvement < 1.0:
+            raise ValueError(
+                f"plateau_min_improvement must be at least 0 and below 1, found {self.plateau_min_improvement}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOConfig:
+    policy: ModelOptions
+    reward_model_path: str  # a reward model's folder; its base and tokenizer may be others than the policy's
+    policy_optimizer: OptimizerOptions
+    critic_optimizer: OptimizerOptions
+    reference: ModelSource | None = None  # None: the policy as it is at the start
+    batch: BatchOptions = field(default_factory=BatchOptions)
+    reward_model_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
+    rollout: RolloutOptions = field(default_factory=RolloutOptions)
+    reward: RewardOptions = field(default_factory=RewardOptions)
+    algorithm: AlgorithmOptions = field(default_factory=AlgorithmOptions)
+    critic: CriticOptions = field(default_factory=CriticOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
+    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
+    preset: str = ""
+
+    def __post_init__(self) -> None:
+        require_at_least("evaluation.max_examples", self.evaluation.max_examples, 1)
+        n = self.rollout.samples_per_prompt
+        if self.algorithm.responses_per_minibatch % n:
+            raise ValueError(
+                f"algorithm.responses_per_minibatch {self.algorithm.responses_per_minibatch} must be a multiple of "
+                f"rollout.samples_per_prompt {n}: the responses of a prompt are updated together"
+            )
+        if self.policy.dropout:
+            raise ValueError(
+                f"policy.dropout is {self.policy.dropout}; PPO needs 0, or the first ratio is not 1"
+            )
