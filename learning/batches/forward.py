@@ -72,11 +72,13 @@ def compute_token_logprobs(policy: Any, batch: TokenBatch, temperature: float = 
 
 
 def compute_token_logprobs_and_entropy(
-    policy: Any, batch: TokenBatch, temperature: float = 1.0
+    policy: Any, batch: TokenBatch, temperature: float = 1.0, entropy_gradient: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The log-probabilities, and the entropy (nats, no gradient) of the distribution each token was drawn from."""
+    """The log-probabilities, and the entropy (nats) of the distribution each token was drawn from; the latter has a
+    gradient only if asked for.
+    """
     logprobs_MV = torch.log_softmax(compute_logits(policy, batch) / temperature, dim=-1)
-    with torch.no_grad():
+    with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
         entropy_M = -(logprobs_MV.exp() * logprobs_MV).sum(-1)
     return scatter_to_responses(_pick_token_logprobs_M(logprobs_MV, batch), batch), scatter_to_responses(
         entropy_M, batch

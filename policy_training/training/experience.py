@@ -23,6 +23,7 @@ from learning.batches.micro_batching import example_size, micro_batches
 from learning.batches.samplers import even_parts
 from policy_training.training.advantages import compute_gae, explained_variance, whiten
 from policy_training.training.attention import with_math_attention
+from policy_training.training.policy_loss import entropy_weight
 from policy_training.training.ppo_setup import PPOState
 from policy_training.training.rewards import (
     compute_token_rewards,
@@ -70,8 +71,10 @@ class Learner(Protocol):
         """False: the critic alone learns."""
         ...
 
-    def learn(self, micro_batch: RolloutMicroBatch, logprobs_NR: Tensor, raw_values_NR: Tensor) -> None:
-        """`micro_batch` is complete; the log-probs (where the policy learns) and values carry their graphs."""
+    def learn(
+        self, micro_batch: RolloutMicroBatch, logprobs_NR: Tensor, entropy_NR: Tensor, raw_values_NR: Tensor
+    ) -> None:
+        """`micro_batch` is complete; log-probs and entropy (where the policy learns) and values carry their graphs."""
         ...
 
 
@@ -130,6 +133,9 @@ def gather_experience(
     for micro_batch in taught or ():
         _complete(state, micro_batch, processed_scores_N, learner)
     metrics = _reward_metrics(state, rollouts, processed_scores_N, minibatches)
+    state.entropy_weight = entropy_weight(state.config.policy_loss, metrics["entropy"])
+    if state.config.policy_loss.entropy_coefficient:
+        metrics["entropy_weight"] = state.entropy_weight
     every_one = [micro_batch for minibatch in minibatches for micro_batch in minibatch]
     options = state.config.algorithm
     if options.whiten_advantages:
@@ -178,10 +184,14 @@ def _complete(
     read_policy = state.policy.forward if learner and learner.learns_policy else state.policy.infer
     read_critic = state.critic.forward if learner else state.critic.infer
     logprobs_NR, entropy_NR = read_policy(
-        with_math_attention, compute_token_logprobs_and_entropy, batch, temperature
+        with_math_attention,
+        compute_token_logprobs_and_entropy,
+        batch,
+        temperature,
+        config.policy_loss.entropy_coefficient > 0,
     )
     micro_batch.old_logprobs_NR = logprobs_NR.detach()
-    micro_batch.entropy_sum = float(entropy_NR.sum())
+    micro_batch.entropy_sum = float(entropy_NR.detach().sum())
     micro_batch.reference_logprobs_NR = state.reference.infer(compute_token_logprobs, batch, temperature)
     micro_batch.rewards_NR = compute_token_rewards(
         processed_scores_N[micro_batch.rollout_indices].float().to(logprobs_NR.device),
@@ -200,7 +210,7 @@ def _complete(
         gae_lambda=config.algorithm.gae_lambda,
     )
     if learner:
-        learner.learn(micro_batch, logprobs_NR, raw_NR)
+        learner.learn(micro_batch, logprobs_NR, entropy_NR, raw_NR)
 
 
 def _reward_metrics(

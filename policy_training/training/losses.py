@@ -70,6 +70,39 @@ def clipped_policy_loss(
     )
 
 
+def log_probability_loss(
+    logprobs_NR: Tensor, old_logprobs_NR: Tensor, advantages_NR: Tensor, is_response_NR: Tensor
+) -> PolicyLoss:
+    """The policy gradient without importance sampling, negated: loss_t = -A_t logprob_t (A2C; Mnih et al. 2016).
+
+    Its gradient is the ratio's at ratio 1, wherever the policy has gone since it sampled. `approx_kl` as above.
+    """
+    logprobs_NR, advantages_NR = (
+        _mask_outside_response(is_response_NR, x_NR) for x_NR in (logprobs_NR, advantages_NR)
+    )
+    with torch.no_grad():
+        kl = kl_to_present_policy(logprobs_NR, old_logprobs_NR, is_response_NR)
+    none = torch.zeros((), dtype=torch.long, device=logprobs_NR.device)
+    return PolicyLoss(loss=-(logprobs_NR * advantages_NR).sum(), clipped_tokens=none, approx_kl=kl)
+
+
+def kl_to_present_policy(logprobs_NR: Tensor, old_logprobs_NR: Tensor, is_response_NR: Tensor) -> Tensor:
+    """KL(old || present) in nats, summed over response tokens that the old policy sampled: PPO-penalty's term
+    (Schulman et al. 2017, equation 8; Secrets of RLHF I, equation 14).
+
+    By k3 (Schulman, "Approximating KL divergence", 2020), with its gradient: (ratio - 1) times that of the log-prob.
+    Value and gradient are unbiased, because the tokens are the old policy's whatever the present one is, and at
+    ratio 1 both are exactly 0; k1, just as unbiased, would push every sampled token up there.
+    """
+    log_ratio_NR = _mask_outside_response(is_response_NR, logprobs_NR - old_logprobs_NR)
+    return kl_estimates(-log_ratio_NR, "k3").sum()
+
+
+def summed_entropy(entropy_NR: Tensor, is_response_NR: Tensor) -> Tensor:
+    """Nats, over response tokens; its gradient is that of the entropy bonus (Schulman et al. 2017, equation 9)."""
+    return _mask_outside_response(is_response_NR, entropy_NR).sum()
+
+
 def clipped_value_loss(
     values_NR: Tensor,
     old_values_NR: Tensor,

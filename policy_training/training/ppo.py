@@ -18,10 +18,15 @@ from learning.checkpoints import Checkpoints, Stateful
 from learning.models.tokenization import decode_response
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from policy_training.training.experience import gather_experience, make_minibatches
+from policy_training.training.experience import Minibatch, gather_experience, make_minibatches
 from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.ppo_setup import PPOState, build_state
-from policy_training.training.ppo_update import FirstUpdate, critic_pretraining_done, ppo_update
+from policy_training.training.ppo_update import (
+    FirstUpdate,
+    critic_pretraining_done,
+    measure_kl,
+    ppo_update,
+)
 from policy_training.training.rollouts import (
     PolicyEvaluation,
     Rollout,
@@ -41,6 +46,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         "prompts": state.prompt_sampler,
         "moments": state.score_moments,
         "kl": state.kl_controller,
+        "penalty": state.penalty_controller,
     }
     if state.ptx is not None:
         stateful["ptx"] = state.ptx
@@ -135,10 +141,23 @@ def ppo_step(state: PPOState, step: int) -> tuple[dict[str, Any], list[Rollout]]
     if not critic_only:
         progress.policy_steps += 1
         state.kl_controller.update(metrics["kl"], n_responses=len(rollouts))
+        metrics |= update_penalty(state, minibatches)
     metrics["seconds_rollout"] = rollout_done_at - started_at
     metrics["seconds_experience"] = experience_ready_at - rollout_done_at
     metrics["seconds_update"] = finished_at - experience_ready_at
     return metrics, rollouts
+
+
+def update_penalty(state: PPOState, minibatches: Sequence[Minibatch]) -> dict[str, float]:
+    """PPO-penalty's coefficient of this step, and with a target the KL after the updates that moves it."""
+    options, coefficient = state.config.policy_loss, state.penalty_controller.coefficient
+    if options.kl_penalty_coefficient == 0:
+        return {}
+    if options.kl_penalty_target is None:
+        return {"kl_penalty_coefficient": coefficient}
+    kl = measure_kl(state, minibatches)
+    state.penalty_controller.update(kl)
+    return {"kl_penalty_coefficient": coefficient, "kl_after_update": kl}
 
 
 def evaluate(state: PPOState) -> tuple[PolicyEvaluation, list[Rollout]]:

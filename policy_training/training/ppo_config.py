@@ -109,6 +109,45 @@ class AlgorithmOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PolicyLossOptions:
+    """What an update of the policy minimises, beside the ratio clip (algorithm.clip_range) and the ptx loss."""
+
+    # ratio: of the present policy's probability to the old policy's, times the advantage (PPO). log_probability: times
+    # the advantage (A2C): nothing knows how far the policy has moved since it sampled.
+    objective: Literal["ratio", "log_probability"] = "ratio"
+    # Whose probability is below the ratio's line: of the policy that sampled, or of the fixed reference (Secrets of
+    # RLHF I, 5.3.2).
+    old_policy: Literal["sampling", "reference"] = "sampling"
+    # PPO-penalty: times KL(policy that sampled || present policy), nats a token; 0: off.
+    kl_penalty_coefficient: float = 0.0
+    # Nats a token: after a step above 1.5 times it the coefficient is doubled, below 1/1.5 of it halved. None: fixed.
+    kl_penalty_target: float | None = None
+    entropy_coefficient: float = 0.0  # of the bonus, per token; 0: off
+    entropy_threshold: float | None = (
+        None  # nats a token, of a step's responses; None: the bonus is always on
+    )
+    # At and above the threshold the bonus is off (raise_below), or lowers the entropy (hold_at).
+    entropy_rule: Literal["raise_below", "hold_at"] = "raise_below"
+
+    def __post_init__(self) -> None:
+        for name in ("kl_penalty_coefficient", "entropy_coefficient"):
+            require_at_least(name, getattr(self, name), 0)
+        for name, needs in (
+            ("kl_penalty_target", "kl_penalty_coefficient"),
+            ("entropy_threshold", "entropy_coefficient"),
+        ):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be positive, found {value}")
+            if value is not None and getattr(self, needs) == 0:
+                raise ValueError(f"{name} is {value}, but {needs} is 0: give it too, or leave {name} out")
+        if self.entropy_rule == "hold_at" and self.entropy_threshold is None:
+            raise ValueError("entropy_rule 'hold_at' needs an entropy_threshold")
+        if self.objective == "log_probability" and self.old_policy == "reference":
+            raise ValueError("old_policy 'reference' belongs to objective 'ratio', found 'log_probability'")
+
+
+@dataclass(frozen=True, kw_only=True)
 class CriticOptions:
     """The critic is pre-trained before the policy's first update, until its loss falls by less than the share
     `plateau_min_improvement` from one `plateau_window` of updates to the next.
@@ -140,6 +179,7 @@ class PPOConfig:
     rollout: RolloutOptions = field(default_factory=RolloutOptions)
     reward: RewardOptions = field(default_factory=RewardOptions)
     algorithm: AlgorithmOptions = field(default_factory=AlgorithmOptions)
+    policy_loss: PolicyLossOptions = field(default_factory=PolicyLossOptions)
     critic: CriticOptions = field(default_factory=CriticOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
@@ -152,6 +192,11 @@ class PPOConfig:
             raise ValueError(
                 f"algorithm.responses_per_minibatch {self.algorithm.responses_per_minibatch} must be a multiple of "
                 f"rollout.samples_per_prompt {n}: the responses of a prompt are updated together"
+            )
+        if self.policy_loss.objective == "log_probability" and self.algorithm.clip_range is not None:
+            raise ValueError(
+                f"algorithm.clip_range is {self.algorithm.clip_range}, and policy_loss.objective 'log_probability' has "
+                "no ratio to clip: set it to null"
             )
         if self.policy.dropout:
             raise ValueError(

@@ -17,6 +17,7 @@ from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenizers import load_tokenizer
 from learning.run_context import RunContext
 from policy_training.training.demonstrations import split_train
+from policy_training.training.policy_loss import PenaltyController
 from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.ptx import PtxMix, read_ptx_mix
 from policy_training.training.rewards import KLController, RunningMoments
@@ -67,7 +68,9 @@ class PPOState:
     ptx: PtxMix | None
     score_moments: RunningMoments
     kl_controller: KLController
+    penalty_controller: PenaltyController
     progress: TrainingState
+    entropy_weight: float  # of the step's updates, in the policy's objective
 
 
 def build_state(context: RunContext[PPOConfig]) -> PPOState:
@@ -149,7 +152,11 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
         kl_controller=KLController(
             config.reward.kl_coefficient, config.reward.kl_target, config.reward.kl_controller
         ),
+        penalty_controller=PenaltyController(
+            config.policy_loss.kl_penalty_coefficient, config.policy_loss.kl_penalty_target
+        ),
         progress=TrainingState(),
+        entropy_weight=config.policy_loss.entropy_coefficient,
     )
 
 

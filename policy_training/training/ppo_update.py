@@ -12,12 +12,21 @@ from typing import Any
 from torch import Tensor
 
 from learning.batches.collation import TokenBatch, collate
-from learning.batches.forward import compute_token_logprobs, compute_values
+from learning.batches.forward import (
+    compute_token_logprobs,
+    compute_token_logprobs_and_entropy,
+    compute_values,
+)
 from learning.batches.micro_batching import example_size, micro_batches
 from learning.batches.samplers import epoch_permutation
 from policy_training.training.attention import with_math_attention
 from policy_training.training.experience import Minibatch, RolloutMicroBatch, rescale_values
-from policy_training.training.losses import clipped_policy_loss, clipped_value_loss, language_model_loss
+from policy_training.training.losses import (
+    clipped_value_loss,
+    kl_to_present_policy,
+    language_model_loss,
+)
+from policy_training.training.policy_loss import policy_loss
 from policy_training.training.ppo_setup import PPOState
 
 
@@ -100,6 +109,21 @@ def ppo_update(
     return _metrics(history, early_stopped=False)
 
 
+def measure_kl(state: PPOState, minibatches: Sequence[Minibatch]) -> float:
+    """KL(policy that sampled || present policy) after a step's updates, nats a token, over all its responses."""
+    total, tokens = 0.0, 0.0
+    temperature = state.config.rollout.sampling.temperature
+    for micro_batch in (micro_batch for minibatch in minibatches for micro_batch in minibatch):
+        logprobs_NR = state.policy.infer(
+            with_math_attention, compute_token_logprobs, micro_batch.batch, temperature
+        )
+        if not micro_batch.is_dummy:
+            kl = kl_to_present_policy(logprobs_NR, micro_batch.old_logprobs_NR, micro_batch.is_response_NR)
+            total += float(kl)
+            tokens += micro_batch.batch.n_tokens
+    return state.distributed.sum(total) / state.distributed.sum(tokens)
+
+
 def step_tokens(state: PPOState, minibatch: Minibatch) -> float:
     """Response tokens of the minibatch, on all ranks."""
     return state.distributed.sum(sum(float(m.batch.n_tokens) for m in minibatch if not m.is_dummy))
@@ -129,10 +153,16 @@ def update_policy(state: PPOState, minibatch: Minibatch, tokens: float) -> dict[
     update = PolicyUpdate(state, tokens)
     temperature = state.config.rollout.sampling.temperature
     for micro_batch in minibatch:
-        update.add(
-            micro_batch,
-            state.policy.forward(with_math_attention, compute_token_logprobs, micro_batch.batch, temperature),
-        )
+        entropy_NR, batch = None, micro_batch.batch
+        if state.entropy_weight:
+            logprobs_NR, entropy_NR = state.policy.forward(
+                with_math_attention, compute_token_logprobs_and_entropy, batch, temperature, True
+            )
+        else:
+            logprobs_NR = state.policy.forward(
+                with_math_attention, compute_token_logprobs, batch, temperature
+            )
+        update.add(micro_batch, logprobs_NR, entropy_NR)
     return update.finish()
 
 
@@ -164,7 +194,7 @@ class CriticUpdate:
 
 
 class PolicyUpdate:
-    """One optimizer step of the policy: the clipped loss on the rollouts plus ptx_coefficient times the ptx loss on the
+    """One optimizer step of the policy: the policy loss on the rollouts plus ptx_coefficient times the ptx loss on the
     texts and demonstrations mixed in, gradients in one buffer. The metric `ptx_loss` is in nats a token, as any
     language-model loss, whatever the coefficient. `tokens`: of its minibatch, on all ranks.
     """
@@ -173,14 +203,20 @@ class PolicyUpdate:
         self._state, self._tokens = state, tokens
         self._totals = {"policy_loss": 0.0, "clip_fraction": 0.0, "approx_kl": 0.0}
 
-    def add(self, micro_batch: RolloutMicroBatch, logprobs_NR: Tensor) -> None:
-        """The gradient of a micro-batch, through the policy's log-probs."""
-        terms = clipped_policy_loss(
+    def add(self, micro_batch: RolloutMicroBatch, logprobs_NR: Tensor, entropy_NR: Tensor | None) -> None:
+        """The gradient of a micro-batch, through the policy's log-probs and, where it counts, its entropy."""
+        state = self._state
+        terms = policy_loss(
+            state.config.policy_loss,
             logprobs_NR,
-            micro_batch.old_logprobs_NR,
             micro_batch.advantages_NR,
             micro_batch.is_response_NR,
-            clip=self._state.config.algorithm.clip_range,
+            sampling_logprobs_NR=micro_batch.old_logprobs_NR,
+            reference_logprobs_NR=micro_batch.reference_logprobs_NR,
+            clip=state.config.algorithm.clip_range,
+            penalty=state.penalty_controller.coefficient,
+            entropy_NR=entropy_NR,
+            entropy_weight=state.entropy_weight,
         )
         if not micro_batch.is_dummy:
             self._totals["policy_loss"] += float(terms.loss.detach())
@@ -217,8 +253,8 @@ class FirstUpdate:
     """The first optimizer step of a PPO step, on the very passes that its experience comes from.
 
     Until that step the weights are those which the log-probs and values are wanted of, so that passes of its own would
-    compute the same bits once more. The policy waits where advantages are whitened: then they are known only when all
-    the experience is.
+    compute the same bits once more. The policy waits where advantages are whitened or the entropy bonus has a
+    threshold: then what it needs is known only when all the experience is.
     """
 
     def __init__(
@@ -227,17 +263,24 @@ class FirstUpdate:
         self.minibatch = minibatches[minibatch_order(state, len(minibatches), step, 0)[0]]
         tokens = step_tokens(state, self.minibatch)
         self.critic = CriticUpdate(state, tokens)
-        waits = critic_only or state.config.algorithm.whiten_advantages
+        options = state.config
+        waits = (
+            critic_only
+            or options.algorithm.whiten_advantages
+            or options.policy_loss.entropy_threshold is not None
+        )
         self.policy = None if waits else PolicyUpdate(state, tokens)
 
     @property
     def learns_policy(self) -> bool:
         return self.policy is not None
 
-    def learn(self, micro_batch: RolloutMicroBatch, logprobs_NR: Tensor, raw_values_NR: Tensor) -> None:
+    def learn(
+        self, micro_batch: RolloutMicroBatch, logprobs_NR: Tensor, entropy_NR: Tensor, raw_values_NR: Tensor
+    ) -> None:
         self.critic.add(micro_batch, raw_values_NR)
         if self.policy is not None:
-            self.policy.add(micro_batch, logprobs_NR)
+            self.policy.add(micro_batch, logprobs_NR, entropy_NR)
 
 
 def ptx_micro_batches(state: PPOState) -> list[PtxMicroBatch]:

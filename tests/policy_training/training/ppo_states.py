@@ -5,6 +5,7 @@ import torch
 from learning.batches.samplers import ContinuousBatchSampler
 from learning.distributed import DistributedContext
 from policy_training.training import experience
+from policy_training.training.policy_loss import PenaltyController
 from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.ppo_setup import PPOState, TrainingState, build_engines
 from policy_training.training.rewards import KLController, RunningMoments
@@ -54,7 +55,11 @@ def build_state(
         ptx=ptx,
         score_moments=RunningMoments(),
         kl_controller=KLController(config.reward.kl_coefficient, config.reward.kl_target),
+        penalty_controller=PenaltyController(
+            config.policy_loss.kl_penalty_coefficient, config.policy_loss.kl_penalty_target
+        ),
         progress=TrainingState(),
+        entropy_weight=config.policy_loss.entropy_coefficient,
     )
 
 

@@ -5,6 +5,7 @@ import json
 import shutil
 import signal
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from policy_training.training.config import (
     SampleConfig,
     SampleOptions,
 )
-from policy_training.training.ppo_config import PPOConfig, RolloutOptions
+from policy_training.training.ppo_config import PolicyLossOptions, PPOConfig, RolloutOptions
 from tests.policy_training.training.conftest import (
     BATCH,
     create_run,
@@ -81,7 +82,7 @@ PPO_ROWS = {"prompts": prompt_rows(14), "demonstrations": demonstration_rows(11)
 
 
 def long_ppo(policy_path: Path, reward_model_path: Path) -> PPOConfig:
-    """With everything that a checkpoint has to keep: an adaptive KL coefficient, texts and demonstrations mixed in."""
+    """With everything that a checkpoint has to keep: two KL coefficients that move, texts and demonstrations."""
     config = ppo_config(policy_path, reward_model_path)
     return dataclasses.replace(
         config,
@@ -93,6 +94,13 @@ def long_ppo(policy_path: Path, reward_model_path: Path) -> PPOConfig:
             ptx_examples_per_minibatch=3,
             ptx_texts_share=0.5,
             target_kl=0.2,
+        ),
+        policy_loss=PolicyLossOptions(
+            kl_penalty_coefficient=0.1,
+            kl_penalty_target=3e-4,
+            entropy_coefficient=0.01,
+            entropy_threshold=5.0,
+            entropy_rule="hold_at",
         ),
     )
 
@@ -139,6 +147,8 @@ def test_ppo_killed_and_started_again_equals_an_uninterrupted_run_bit_for_bit(
     assert result["steps"] == 30 and result["critic_pretraining_updates"] >= 2
     coefficients = {row["kl_coefficient"] for row in whole.metrics()[0] if row["phase"] == "policy"}
     assert len(coefficients) == 30, "the coefficient moves, so that losing it would show"
+    penalties = [row["kl_penalty_coefficient"] for row in whole.metrics()[0] if row["phase"] == "policy"]
+    assert len(set(penalties)) > 1 and {b / a for a, b in pairwise(penalties)} <= {0.5, 1.0, 2.0}
     # 3 examples an optimizer step, half of them texts: 1 or 2 a step, half of all to within one.
     drawn = result["ptx_examples"]
     optimizer_steps = sum(row["optimizer_steps"] for row in whole.metrics()[0] if row["phase"] == "policy")
