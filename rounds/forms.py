@@ -42,13 +42,21 @@ class StartRoundForm(StyledFormMixin, ExecutionFields):
         choices=[(name, name) for name in sorted(PRESETS)], initial="tiny", help_text=" "
     )
     criterion = forms.ModelChoiceField(Criterion.objects.none())
-    start_policy = PolicyField(Policy.objects.none())
+    start_policy = PolicyField(Policy.objects.none(), label="Policy to start from")
     prompt_set = forms.ModelChoiceField(PromptSet.objects.none())
     prompts = forms.IntegerField(min_value=1, required=False, help_text="How many to sample.")
     responses_per_task = forms.IntegerField(
-        min_value=2, max_value=9, required=False, help_text="2: pairs, 3 to 9: rankings."
+        min_value=2,
+        max_value=9,
+        required=False,
+        label="Answers per task",
+        help_text="2: pairs, 3 to 9: rankings.",
     )
-    temperatures = forms.CharField(required=False, help_text="One or several, for example 0.7, 1.0")
+    temperatures = forms.CharField(
+        required=False,
+        help_text="How much chance is in the answers: the higher, the more they differ. One or several, for example "
+        "0.7, 1.0",
+    )
     max_prompt_tokens = forms.IntegerField(
         min_value=1, required=False, label="Longest prompt, in tokens", help_text="Longer ones are cut."
     )
@@ -86,7 +94,8 @@ class StartRoundForm(StyledFormMixin, ExecutionFields):
     quota = forms.IntegerField(
         min_value=1,
         required=False,
-        help_text="This many judgments end the annotation; empty: every task, fully.",
+        label="Judgments",
+        help_text="Stop after this many judgments; empty: when all tasks are done.",
     )
     max_hours = forms.FloatField(
         label="Hours",

@@ -14,14 +14,21 @@ from workspace.shown_values import shown_of
 from workspace.splits import format_test_per_tag, parse_test_per_tag
 from workspace.time_zones import known_time_zones
 
+# In place of Django's "Ensure this value is greater than or equal to 1."
+_PLAIN_MESSAGES = {
+    "min_value": _("Must be at least %(limit_value)s."),
+    "max_value": _("Must be at most %(limit_value)s."),
+}
+
 
 class StyledFormMixin:
-    """Bootstrap's classes and error links for assistive technology, in one place."""
+    """Bootstrap's classes, plain words of errors and links to them for assistive technology, in one place."""
 
     fields: dict[str, forms.Field]
 
     def add_bootstrap_classes(self) -> None:
         for field in self.fields.values():
+            field.error_messages = _PLAIN_MESSAGES | field.error_messages
             widget = field.widget
             if isinstance(widget, forms.CheckboxInput):
                 widget.attrs["class"] = "form-check-input"

@@ -62,7 +62,9 @@ class CorrectionForm(VersionedForm):
 class QuestionForm(VersionedForm):
     """A field for the question of each criterion, then how it is put."""
 
-    allow_ties = forms.BooleanField(required=False, label="Annotators may call a tie")
+    allow_ties = forms.BooleanField(
+        required=False, label="Allow “tie”", help_text="Annotators may say that answers are equally good."
+    )
     ask_rationale = forms.BooleanField(
         required=False,
         label="Ask for a reason",

@@ -46,7 +46,7 @@ def _changes(before: Any, now: Any) -> list[str]:
         if before is None or before.questions.get(name) != question:
             said.append(f"{name}: {question}")
     if before is None or before.allow_ties != now.allow_ties:
-        said.append("Annotators may call a tie" if now.allow_ties else "Annotators may not call a tie")
+        said.append("Ties allowed" if now.allow_ties else "Ties not allowed")
     if before is None or before.ask_rationale != now.ask_rationale:
         said.append("A reason is asked for" if now.ask_rationale else "No reason is asked for")
     return said + _asked_changes(before.asks if before else None, now.asks)

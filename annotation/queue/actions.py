@@ -168,7 +168,7 @@ def undo_skip(*, actor: User, assignment: Assignment) -> Assignment:
     if current.state == Assignment.State.LEASED:
         return current
     if current.state == Assignment.State.SUBMITTED:
-        raise AlreadySubmitted(gettext("You have judged this task already: change that answer."))
+        raise AlreadySubmitted(gettext("You have judged this task already: change that judgment."))
     if current.state == Assignment.State.TAKEN_BACK:
         raise NoSlotLeft(
             gettext("This task does not come back: what was said of it belongs to what is over.")

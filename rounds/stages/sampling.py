@@ -156,7 +156,7 @@ def _open_annotation(round_: Round, plan: RoundPlan) -> None:
         if not own_tasks:
             continue
         reserved_batch = _create_batch(
-            round_, plan, name=f"Round {round_.number}, kept for {person.username}", priority=1
+            round_, plan, name=f"Round {round_.number}, reserved for {person.username}", priority=1
         )
         add_tasks(actor=round_.started_by, batch=reserved_batch, tasks=own_tasks)
         open_batch(actor=round_.started_by, batch=reserved_batch)

@@ -104,3 +104,15 @@ def test_no_text_of_a_translated_page_is_unmarked():
         if (texts := unmarked((ROOT / "templates" / name).read_text()))
     }
     assert found == {}
+
+
+def test_names_of_attributes_are_not_translated():
+    """A `required` that becomes `erforderlich` is no attribute any more."""
+    found = []
+    for path in sorted((ROOT / "templates").rglob("*.html")):
+        text = re.sub(r"{% (?:block)?translate\b[^%]*%}", "§", path.read_text())
+        text = re.sub(r"{%[^%]*%}|{{[^}]*}}", "", text)
+        for tag in re.findall(r"<[a-zA-Z][^<>]*>", text):
+            if "§" in re.sub(r'"[^"]*"', "", tag):
+                found.append(f"{path.relative_to(ROOT)}: {tag[:80]}")
+    assert found == []

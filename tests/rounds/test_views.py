@@ -95,6 +95,9 @@ def test_the_form_starts_a_round_with_the_values_typed(client, project, criterio
     refused = client.post(url, {**values, "temperatures": "warm"})
     assert refused.status_code == 422
     assert "numbers" in refused.content.decode()
+    none = client.post(url, {**values, "quota": 0, "overlap": 51})
+    assert none.status_code == 422
+    assert "Must be at least 1." in none.content.decode() and "Must be at most 50." in none.content.decode()
     assert client.post(url, values).status_code == 302
     plan = Round.objects.get().plan
     assert plan["sampling"]["prompts"] == 7

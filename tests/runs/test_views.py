@@ -168,7 +168,7 @@ def test_polling_answers_204_until_something_changes_and_stops_at_the_end(client
     assert 'id="run-log"' in text and "step 31" in text and 'id="run-samples"' not in text
     Run.objects.filter(pk=filled.pk).update(state="done", **fields_of("done"))
     ended = client.get(url("live", filled), {"version": answer.context["version"]}).content.decode()
-    assert "hx-trigger" not in ended and "Run again from the start" in ended
+    assert "hx-trigger" not in ended and "Start a copy of this run" in ended
 
 
 def test_the_list_polls_only_while_something_is_under_way(client, run, ruth):
