@@ -152,7 +152,7 @@ def gather_experience(
 
 
 def process_scores(state: PPOState, rollouts: Sequence[Rollout]) -> Tensor:
-    """Raw scores after missing-EOS rule, normalization and clip, in the order RewardOptions states: (N,) float64.
+    """Raw scores after missing-EOS rule, normalization or scaling, and clip, in RewardOptions' order: (N,) float64.
 
     The running moments take the scores in, and the first call puts the critic on their scale.
     """
@@ -161,17 +161,20 @@ def process_scores(state: PPOState, rollouts: Sequence[Rollout]) -> Tensor:
     has_eos_N = torch.tensor([rollout.response.has_eos for rollout in rollouts])
     if options.missing_eos_rule == "replace":
         scores_N = replace_score_without_eos(scores_N, has_eos_N, score=options.missing_eos_score)
-    if options.normalize:
+    if options.normalize or options.scale:
         # Every rank holds all rollouts of the step, so all update alike.
-        state.score_moments.update(scores_N)
-        scores_N = state.score_moments.normalize(scores_N, clip=options.clip_range)
+        moments = state.score_moments
+        moments.update(scores_N)
+        standardize = moments.normalize if options.normalize else moments.scale
+        scores_N = standardize(scores_N, clip=options.clip_range)
     if options.missing_eos_rule == "subtract":
         scores_N = subtract_score_without_eos(scores_N, has_eos_N, penalty=-options.missing_eos_score)
     if progress.episodes == 0 and state.config.critic.init_from == "reward_model":
         progress.value_shift = state.scorer.reward_model.reward_shift + (
             state.score_moments.mean if options.normalize else 0.0
         )
-        progress.value_scale = state.score_moments.standard_deviation if options.normalize else 1.0
+        divided = options.normalize or options.scale
+        progress.value_scale = state.score_moments.standard_deviation if divided else 1.0
     return scores_N
 
 
@@ -209,6 +212,14 @@ def _complete(
         gamma=config.algorithm.gamma,
         gae_lambda=config.algorithm.gae_lambda,
     )
+    if config.algorithm.gae_lambda_value is not None:
+        _, micro_batch.returns_NR = compute_gae(
+            micro_batch.rewards_NR,
+            micro_batch.old_values_NR,
+            micro_batch.is_response_NR,
+            gamma=config.algorithm.gamma,
+            gae_lambda=config.algorithm.gae_lambda_value,
+        )
     if learner:
         learner.learn(micro_batch, logprobs_NR, entropy_NR, raw_NR)
 

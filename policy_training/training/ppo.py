@@ -50,6 +50,8 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
     }
     if state.ptx is not None:
         stateful["ptx"] = state.ptx
+    if state.weight_average is not None:
+        stateful["weight_average"] = state.weight_average
     checkpoints = Checkpoints(
         context, state.distributed, engines={"policy": state.policy, "critic": state.critic}, state=stateful
     )
@@ -74,6 +76,8 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         checkpoints.after_step(step, last=steps_left == 0)
 
     context.set_status(stage="evaluating", step=step, steps_total=step)
+    if state.weight_average is not None:  # what is saved is what is measured
+        state.weight_average.put_into_model()
     after, rollouts = evaluate(state)
     log_samples(state, rollouts, step)
     context.require_current()
@@ -95,6 +99,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         "evaluation_responses": after.responses,
         "steps": progress.policy_steps,
         "episodes": progress.episodes,
+        "saved_weights": "last" if config.ema_decay is None else "moving average",
         "critic_pretraining_updates": progress.critic_pretraining_updates,
         "ptx_examples": state.ptx.drawn if state.ptx is not None else None,
         "same_tokenizer": state.scorer.same_tokenizer,
@@ -142,6 +147,8 @@ def ppo_step(state: PPOState, step: int) -> tuple[dict[str, Any], list[Rollout]]
         progress.policy_steps += 1
         state.kl_controller.update(metrics["kl"], n_responses=len(rollouts))
         metrics |= update_penalty(state, minibatches)
+        if state.weight_average is not None:
+            metrics["ema_distance"] = state.weight_average.distance()
     metrics["seconds_rollout"] = rollout_done_at - started_at
     metrics["seconds_experience"] = experience_ready_at - rollout_done_at
     metrics["seconds_update"] = finished_at - experience_ready_at

@@ -1,5 +1,6 @@
 """Options of PPO. Light: no torch, so that the web process may build them."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,17 +19,26 @@ from policy_training.training.config import SamplingOptions
 @dataclass(frozen=True, kw_only=True)
 class RolloutOptions:
     steps: int = 100  # of rollouts and updates, critic pre-training not counted
-    prompts_per_step: int = 32
+    passes: float | None = None  # over the training prompts; when given, it says how many steps there are
+    prompts_per_step: int = (
+        32  # times samples_per_prompt: the buffer of responses that a step's updates learn from
+    )
     samples_per_prompt: int = 4
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
 
     def __post_init__(self) -> None:
         for name in ("steps", "prompts_per_step", "samples_per_prompt"):
             require_at_least(name, getattr(self, name), 1)
+        if self.passes is not None and self.passes <= 0:
+            raise ValueError(f"passes must be positive, found {self.passes}")
         try:
             self.sampling.require_untruncated()
         except ValueError as problem:
             raise ValueError(f"sampling.{problem}") from None
+
+    def steps_over(self, prompts: int, *, prompts_per_step: int) -> int:
+        """Of a run on so many training prompts, taken so many a step: the last pass is carried to its end."""
+        return self.steps if self.passes is None else math.ceil(self.passes * prompts / prompts_per_step)
 
     @property
     def responses_per_step(self) -> int:
@@ -39,12 +49,14 @@ class RolloutOptions:
 class RewardOptions:
     """From the reward model's score to the policy's token rewards, in this order.
 
-    missing-EOS rule `replace` -> normalize by the moments of all scores so far -> clip -> missing-EOS rule
+    missing-EOS rule `replace` -> normalize or scale by the moments of all scores so far -> clip -> missing-EOS rule
     `subtract` -> per-token KL to the reference.
     """
 
-    normalize: bool = True
-    clip_range: float | None = 0.8  # in standard deviations; None: no clip; read only with `normalize`
+    normalize: bool = True  # less the mean, divided by the standard deviation
+    # Instead of normalize: divided by the standard deviation alone, the mean stays (Secrets of RLHF I, 5.3.1).
+    scale: bool = False
+    clip_range: float | None = 0.8  # in standard deviations; None: no clip; read with normalize or scale
     missing_eos_rule: Literal["off", "replace", "subtract"] = "off"
     missing_eos_score: float = -1.0  # `replace`: the raw score; `subtract`: added to the normalised one
     kl_coefficient: float = 0.05
@@ -54,6 +66,8 @@ class RewardOptions:
     def __post_init__(self) -> None:
         if self.clip_range is not None and self.clip_range <= 0:
             raise ValueError(f"clip_range must be positive, found {self.clip_range}")
+        if self.normalize and self.scale:
+            raise ValueError("scale takes the place of normalize: set normalize to false, or leave scale out")
         if self.missing_eos_rule == "subtract" and self.missing_eos_score > 0:
             raise ValueError(
                 f"missing_eos_score must not be positive with 'subtract', found {self.missing_eos_score}"
@@ -74,6 +88,8 @@ class AlgorithmOptions:
     clip_range_value: float | None = 0.2
     gamma: float = 1.0
     gae_lambda: float = 0.95
+    # Of the critic's targets. None: gae_lambda, so that they are advantage + value; 1: rewards-to-go.
+    gae_lambda_value: float | None = None
     whiten_advantages: bool = False
     whitening_scope: Literal["step", "minibatch"] = (
         "step"  # whose mean and variance; read only with whitening
@@ -91,9 +107,10 @@ class AlgorithmOptions:
     def __post_init__(self) -> None:
         for name in ("responses_per_minibatch", "ppo_epochs"):
             require_at_least(name, getattr(self, name), 1)
-        for name in ("gamma", "gae_lambda", "ptx_texts_share"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} must be between 0 and 1, found {getattr(self, name)}")
+        for name in ("gamma", "gae_lambda", "gae_lambda_value", "ptx_texts_share"):
+            value = getattr(self, name)
+            if value is not None and not 0.0 <= value <= 1.0:
+                raise ValueError(f"{name} must be between 0 and 1, found {value}")
         if self.clip_range is not None and not 0.0 < self.clip_range < 1.0:
             raise ValueError(
                 f"clip_range must be between 0 and 1, or null for no clip, found {self.clip_range}"
@@ -150,17 +167,23 @@ class PolicyLossOptions:
 @dataclass(frozen=True, kw_only=True)
 class CriticOptions:
     """The critic is pre-trained before the policy's first update, until its loss falls by less than the share
-    `plateau_min_improvement` from one `plateau_window` of updates to the next.
+    `plateau_min_improvement` from one `plateau_window` of updates to the next, or is below a threshold.
     """
 
-    init_from: Literal["reward_model", "policy"] = "reward_model"
+    # policy and reference: their trunk under a new head.
+    init_from: Literal["reward_model", "policy", "reference"] = "reward_model"
     max_pretraining_updates: int = 50  # 0: none
+    # Mean loss over a plateau_window below which pre-training ends; None: it ends when the loss is flat.
+    pretraining_loss_threshold: float | None = None
     plateau_window: int = 10
     plateau_min_improvement: float = 0.01
 
     def __post_init__(self) -> None:
         require_at_least("max_pretraining_updates", self.max_pretraining_updates, 0)
         require_at_least("plateau_window", self.plateau_window, 1)
+        threshold = self.pretraining_loss_threshold
+        if threshold is not None and threshold <= 0:
+            raise ValueError(f"pretraining_loss_threshold must be positive, found {threshold}")
         if not 0.0 <= self.plateau_min_improvement < 1.0:
             raise ValueError(
                 f"plateau_min_improvement must be at least 0 and below 1, found {self.plateau_min_improvement}"
@@ -183,10 +206,16 @@ class PPOConfig:
     critic: CriticOptions = field(default_factory=CriticOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
+    # Of a moving average of the policy's weights, per optimizer step; it is what is saved. None: the last weights are.
+    ema_decay: float | None = None
     preset: str = ""
 
     def __post_init__(self) -> None:
         require_at_least("evaluation.max_examples", self.evaluation.max_examples, 1)
+        if self.ema_decay is not None and not 0.0 < self.ema_decay < 1.0:
+            raise ValueError(f"ema_decay must be between 0 and 1, or null, found {self.ema_decay}")
+        if self.ema_decay is not None and self.runtime.zero_stage == 3:
+            raise ValueError("ema_decay needs whole weights in every process: use a zero_stage below 3")
         n = self.rollout.samples_per_prompt
         if self.algorithm.responses_per_minibatch % n:
             raise ValueError(

@@ -19,6 +19,7 @@ from policy_training.training.config import SampleOptions, SamplingOptions
 from policy_training.training.ppo_config import (
     AlgorithmOptions,
     CriticOptions,
+    PolicyLossOptions,
     PPOConfig,
     RewardOptions,
     RolloutOptions,
@@ -34,7 +35,9 @@ class PPOPreset:
     rollout: RolloutOptions
     reward: RewardOptions
     algorithm: AlgorithmOptions
+    policy_loss: PolicyLossOptions = field(default_factory=PolicyLossOptions)
     critic: CriticOptions = field(default_factory=CriticOptions)
+    ema_decay: float | None = None
     batch: BatchOptions = field(default_factory=BatchOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
@@ -58,7 +61,9 @@ class PPOPreset:
             rollout=self.rollout if steps is None else replace(self.rollout, steps=steps),
             reward=self.reward,
             algorithm=self.algorithm,
+            policy_loss=self.policy_loss,
             critic=self.critic,
+            ema_decay=self.ema_decay,
             evaluation=self.evaluation,
             runtime=runtime or RuntimeOptions(),
             preset=self.name,
@@ -127,7 +132,7 @@ PPO_VANILLA = PPOPreset(
 
 PPO_INSTRUCTGPT = PPOPreset(
     name="instructgpt",
-    source="InstructGPT (Ouyang et al. 2022), C.4; its moving average of the weights (0.992) is not taken",
+    source="InstructGPT (Ouyang et al. 2022), C.4",
     policy_optimizer=OptimizerOptions(
         learning_rate=9.65e-6,  # ours: unpublished; that of its supervised models of 1.3B and 6B
         schedule="constant",  # C.4
@@ -167,6 +172,7 @@ PPO_INSTRUCTGPT = PPOPreset(
         init_from="reward_model",  # C.4: the value function starts from the 6B reward model
         max_pretraining_updates=0,  # C.4 names none
     ),
+    ema_decay=0.992,  # C.4
     batch=BatchOptions(
         max_prompt_tokens=1000,  # C.4
         max_response_tokens=1000,  # C.4

@@ -30,6 +30,7 @@ from policy_training.training.rollouts import (
     self_check_examples,
     tokenize_prompts,
 )
+from policy_training.training.weight_average import WeightAverage
 
 
 @dataclass
@@ -70,6 +71,7 @@ class PPOState:
     kl_controller: KLController
     penalty_controller: PenaltyController
     progress: TrainingState
+    weight_average: WeightAverage | None
     entropy_weight: float  # of the step's updates, in the policy's objective
 
 
@@ -129,6 +131,8 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
     prompt_sampler = ContinuousBatchSampler(
         len(train_prompts), seed=config.runtime.seed, examples_per_step=config.rollout.prompts_per_step
     )
+    steps = config.rollout.steps_over(len(train_prompts), prompts_per_step=prompt_sampler.examples_per_step)
+    config = replace(config, rollout=replace(config.rollout, steps=steps))
     policy_engine, critic_engine = build_engines(
         config, policy, critic, distributed, prompts_per_step=prompt_sampler.examples_per_step
     )
@@ -156,6 +160,7 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
             config.policy_loss.kl_penalty_coefficient, config.policy_loss.kl_penalty_target
         ),
         progress=TrainingState(),
+        weight_average=WeightAverage(policy, config.ema_decay) if config.ema_decay is not None else None,
         entropy_weight=config.policy_loss.entropy_coefficient,
     )
 
@@ -189,9 +194,11 @@ def build_engines(
 
 
 def load_critic(config: PPOConfig, scorer: RolloutScorer, tokenizer: Any) -> Any:
-    """A copy of the reward model, or the policy's trunk under a new head."""
+    """A copy of the reward model, or the policy's or reference's trunk under a new head."""
     if config.critic.init_from == "policy":
         return load_reward_model(config.policy.source, tokenizer)
+    if config.critic.init_from == "reference":
+        return load_reward_model(config.reference or config.policy.source, tokenizer)
     if not scorer.same_tokenizer:
         raise UserError(
             "config.critic.init_from: the reward model has another tokenizer than the policy, so it cannot become the "

@@ -40,14 +40,16 @@ class PtxMicroBatch:
 
 
 def critic_pretraining_done(state: PPOState) -> bool:
-    """Whether critic pre-training is over: enough updates, or a loss that has stopped falling."""
+    """Whether critic pre-training is over: enough updates, or a loss that is low or has stopped falling."""
     options, losses = state.config.critic, state.progress.critic_losses
     if (
         state.progress.policy_steps > 0
         or state.progress.critic_pretraining_updates >= options.max_pretraining_updates
     ):
         return True
-    window = options.plateau_window
+    window, threshold = options.plateau_window, options.pretraining_loss_threshold
+    if threshold is not None and len(losses) >= window and sum(losses[-window:]) < threshold * window:
+        return True
     if len(losses) < 2 * window:
         return False
     earlier, later = sum(losses[-2 * window : -window]), sum(losses[-window:])
@@ -228,6 +230,8 @@ class PolicyUpdate:
         state = self._state
         ptx_metrics = self._add_ptx()
         result = state.policy.take_step()
+        if state.weight_average is not None:
+            state.weight_average.update()
         metrics = {name: state.distributed.sum(total) / self._tokens for name, total in self._totals.items()}
         return (
             metrics

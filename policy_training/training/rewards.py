@@ -113,6 +113,14 @@ class RunningMoments:
         normalized = ((values.double() - self.mean) / self.standard_deviation).to(values.dtype)
         return normalized if clip is None else normalized.clamp(-clip, clip)
 
+    def scale(self, values: Tensor, *, clip: float | None) -> Tensor:
+        """values / standard deviation, then cut to [-clip, clip]: reward scaling (Engstrom et al. 2020; Secrets of RLHF
+        I, 5.3.1). An episode is one response whose reward comes at its end, so the rolling discounted sum of rewards
+        that the deviation is of is the score itself.
+        """
+        scaled = (values.double() / self.standard_deviation).to(values.dtype)
+        return scaled if clip is None else scaled.clamp(-clip, clip)
+
     def state_dict(self) -> dict[str, float]:
         return {"count": self.count, "mean": self.mean, "squared_deviations": self.squared_deviations}
 

@@ -14,6 +14,7 @@ from policy_training.training.rollouts import (
     generate_rollouts,
 )
 from policy_training.training.sampler import SamplingRequest
+from policy_training.training.weight_average import WeightAverage
 
 CPU = torch.device("cpu")
 
@@ -59,6 +60,7 @@ def build_state(
             config.policy_loss.kl_penalty_coefficient, config.policy_loss.kl_penalty_target
         ),
         progress=TrainingState(),
+        weight_average=WeightAverage(policy, config.ema_decay) if config.ema_decay is not None else None,
         entropy_weight=config.policy_loss.entropy_coefficient,
     )
 

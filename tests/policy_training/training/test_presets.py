@@ -87,6 +87,7 @@ PUBLISHED_PPO = {
         "algorithm.ptx_coefficient": 27.8,
         "algorithm.ptx_texts_share": 1.0,
         "algorithm.ptx_examples_per_minibatch": 512,
+        "ema_decay": 0.992,
         "critic.init_from": "reward_model",
         "batch.max_prompt_tokens": 1000,
         "batch.max_response_tokens": 1000,

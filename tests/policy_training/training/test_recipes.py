@@ -82,7 +82,7 @@ PPO_ROWS = {"prompts": prompt_rows(14), "demonstrations": demonstration_rows(11)
 
 
 def long_ppo(policy_path: Path, reward_model_path: Path) -> PPOConfig:
-    """With everything that a checkpoint has to keep: two KL coefficients that move, texts and demonstrations."""
+    """With everything that a checkpoint has to keep: two KL coefficients that move, averaged weights, ptx."""
     config = ppo_config(policy_path, reward_model_path)
     return dataclasses.replace(
         config,
@@ -94,7 +94,9 @@ def long_ppo(policy_path: Path, reward_model_path: Path) -> PPOConfig:
             ptx_examples_per_minibatch=3,
             ptx_texts_share=0.5,
             target_kl=0.2,
+            gae_lambda_value=1.0,
         ),
+        ema_decay=0.9,
         policy_loss=PolicyLossOptions(
             kl_penalty_coefficient=0.1,
             kl_penalty_target=3e-4,
