@@ -12,6 +12,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 from django.conf import settings
+from django.db.models import Q
 
 from annotation.datasets.damage import DatasetDamaged
 from annotation.datasets.selection import Selection
@@ -21,12 +22,14 @@ from annotation.models import (
     PreferenceDataset,
     QualityReport,
     Response,
+    Task,
     TaskConsensus,
     TaskResponse,
 )
 from learning.interface.atomic_files import sync_path
 from learning.interface.record_rows import JudgmentRow, iso_utc
 from workspace.errors import ActionError
+from workspace.models import AuditEvent
 
 CONSENSUS_FILE = "consensus.parquet"
 TASKS_AT_ONCE = 500
@@ -88,12 +91,24 @@ def report_for(selection: Selection) -> QualityReport:
             "Since the newest measurement of quality a batch was excluded or taken in again, or an import taken back: "
             f"{again}."
         )
-    if newer := selection.judgments().filter(pk__gt=report.newest_judgment).count():
+    unseen = Q(pk__gt=report.newest_judgment) | Q(from_import__in=_imports_since(report))
+    if newer := selection.judgments().filter(unseen).count():
         raise NoConsensus(
             f"{newer:,} of the selected judgments came after the newest measurement of quality: {again}, so that the "
             "consensus has them."
         )
     return report
+
+
+def _imports_since(report: QualityReport) -> list[int]:
+    """Their judgments may have smaller keys than the newest one measured: the keys are given when a file is begun, and
+    nobody reads its judgments until it is done.
+    """
+    begun = (report.run.started_at if report.run else None) or report.created_at
+    done = AuditEvent.objects.filter(
+        project=report.project_id, action="comparisons.import", created_at__gt=begun
+    )
+    return [details["imported"] for details in done.values_list("details", flat=True)]
 
 
 def write_consensus(
@@ -103,17 +118,22 @@ def write_consensus(
 
     Raises NoConsensus when the report has none of them, or is replaced meanwhile.
     """
-    path, tasks, labelled, missing = folder / CONSENSUS_FILE, 0, 0, 0
+    path, tasks, labelled, missing, decided = folder / CONSENSUS_FILE, 0, 0, 0, 0
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
         left = _tasks_of(folder / file["name"] for file in files)
         while some := list(islice(left, TASKS_AT_ONCE)):
-            rows = []
+            rows: list[dict[str, Any]] = []
             labels, keys = _labels_of(report, some)
+            decisions = _decisions_among(report, some)
             for task, criterion, ids in some:
-                pairs = _pairs_of(criterion, ids, labels, keys)
+                if task in decisions:  # it stands in place of what the crowd said of the same responses
+                    decided += 1
+                    pairs = []
+                else:
+                    pairs = _pairs_of(criterion, ids, labels, keys)
+                    missing += len(ids) * (len(ids) - 1) // 2 - len(pairs)
                 rows.append({"task_id": task, "pairs": pairs})
                 labelled += len(pairs)
-                missing += len(ids) * (len(ids) - 1) // 2 - len(pairs)
             tasks += len(rows)
             writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
     sync_path(path)
@@ -129,6 +149,8 @@ def write_consensus(
         "pairs": labelled,
         # Their label is the share of the votes.
         "pairs_without": missing,
+        # Tasks of which a reviewer's decision is in the dataset: that is their label.
+        **({"decided_tasks": decided} if decided else {}),
         "file": describe_file(path, tasks, folder),
     }
 
@@ -144,6 +166,11 @@ def _tasks_of(paths: Iterable[Path]) -> Iterator[tuple[str, str, list[str]]]:
                     if row["task_id"] != last:
                         last = row["task_id"]
                         yield last, row["criterion"], [one["response_id"] for one in row["responses"]]
+
+
+def _decisions_among(report: QualityReport, tasks: Sequence[tuple[str, str, list[str]]]) -> set[str]:
+    found = Task.objects.filter(batch__project=report.project_id, purpose=Task.Purpose.ADJUDICATION)
+    return set(map(str, found.filter(pk__in=[int(task) for task, *_ in tasks]).values_list("pk", flat=True)))
 
 
 def _labels_of(

@@ -6,7 +6,8 @@ merged into one row.
 
 Conventions of a row, for responses i and j:
 - `soft_preference[i][j]`: weighted share of those who put i above j; a tie counts half to each; null when never
-  compared. Where a judgment has a `consensus` on the pair (annotation/datasets/consensus_labels.py), that.
+  compared. Where a judgment has a `consensus` on the pair (annotation/datasets/consensus_labels.py), that; but a pair
+  that all call a tie stays one: the model's label is hardly ever even, and most losses read only its side.
 - `grade[i][j]`: weighted mean strength (0..3) of those who put i above j and said how much better; null when nobody
   did.
 - `ranks`: the weak order that all merged pairs agree with (0 best, equal = tie); null when there is none.
@@ -143,7 +144,8 @@ def merge_judgments(
     labels = {pair: label for judgment in judgments for pair, label in judgment.get("consensus", {}).items()}
     for (i, j), votes in votes_of.items():
         share = _find_label(labels, ids[i], ids[j])
-        share = _soft_preference(votes) if share is None else share
+        if share is None or not any(vote.preference.sign for vote in votes):
+            share = _soft_preference(votes)
         soft[i][j], soft[j][i] = share, 1 - share
         grade[i][j], grade[j][i] = _mean_strength(votes, 1), _mean_strength(votes, -1)
         signs[i, j] = 0 if abs(share - 0.5) < TIE_TOLERANCE else compare(share, 0.5)

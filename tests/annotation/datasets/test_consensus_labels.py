@@ -18,7 +18,8 @@ from annotation.datasets.files import (
     find_dataset_faults,
     labels_in_words,
 )
-from annotation.models import PreferenceDataset, QualityReport, TaskConsensus
+from annotation.importing.actions import import_comparisons
+from annotation.models import Judgment, PreferenceDataset, QualityReport, TaskConsensus
 from annotation.quality.actions import measure_project
 from tests.annotation.adjudication.test_actions import decide
 from tests.annotation.datasets.conftest import folder_of, judge_all
@@ -104,15 +105,60 @@ def test_tasks_that_are_left_out_take_no_labels_of_others(project, max_, judged,
         assert share == pytest.approx(label if first == shown else 1 - label)
 
 
-def test_a_decision_keeps_its_own_label_and_is_counted(project, max_, ruth, judged, measured):  # noqa: F811
+def test_pairs_without_a_label_have_the_votes_and_are_counted(project, max_, judged, measured):  # noqa: F811
     _, tasks, *_ = judged
     TaskConsensus.objects.filter(task=tasks[0]).update(pairs=[])
     dataset = freeze_dataset(actor=max_, project=project, consensus=True)
     assert dataset_manifest(dataset)["consensus"]["pairs_without"] == 1
     assert shares(dataset, tasks)[0] == 1  # both votes
-    decide(ruth, tasks[5])
+
+
+def test_a_decision_keeps_its_own_label_whatever_the_crowd_thinks(project, max_, ruth, judged, measured):  # noqa: F811
+    """Its task has the responses that the crowd judged."""
+    _, tasks, *_ = judged
+    made = decide(ruth, tasks[5])  # the second response is better
     with pytest.raises(NoConsensus, match="came after"):
         freeze_dataset(actor=max_, project=project, consensus=True, decisions=True)
+    report = measure_project(actor=max_, project=project)
+    assert TaskConsensus.objects.filter(report=report, task=tasks[5]).exists()
+    dataset = freeze_dataset(actor=max_, project=project, consensus=True, decisions=True)
+    assert shares(dataset, [made.decision_task]) == {0: 0}
+    said = dataset_manifest(dataset)["consensus"]
+    assert (said["decided_tasks"], said["pairs"], said["pairs_without"]) == (1, 5, 0)
+
+
+def test_a_pair_that_all_call_a_tie_stays_a_tie(project, max_, judged, measured):  # noqa: F811
+    """The model's label of it is nearly, and never quite, even: most losses would learn its side as a preference."""
+    _, tasks, *_ = judged
+    one, other = keys_of(tasks[3])
+    TaskConsensus.objects.filter(task=tasks[3]).update(pairs=[[one, other, 0.53, 0.2, 0.8]])
+    dataset = freeze_dataset(actor=max_, project=project, consensus=True)
+    assert shares(dataset, tasks) == pytest.approx(dict(enumerate(LABELS)))
+    [row] = [
+        row for row in dataset_comparisons(dataset, consensus=True) if row["group_id"] == str(tasks[3].pk)
+    ]
+    assert row["ranks"] == [0, 0]
+
+
+def test_an_import_that_ended_after_the_measurement_was_not_seen_by_it(
+    project,
+    max_,
+    judged,  # noqa: F811
+    tmp_path,
+):
+    """Its judgments got their keys while it came in, before the newest that was measured."""
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(
+        json.dumps({"prompt": "Soup?", "chosen": "Hot.", "rejected": "Cold.", "annotator": "u"}) + "\n"
+    )
+    report = measure_project(actor=max_, project=project)
+    import_comparisons(actor=max_, project=project, path=file, format="trl")
+    newest = Judgment.objects.order_by("-pk").first()
+    QualityReport.objects.filter(pk=report.pk).update(newest_judgment=newest.pk)
+    with pytest.raises(NoConsensus, match="^1 of the selected judgments came after"):
+        freeze_dataset(actor=max_, project=project, consensus=True)
+    measure_project(actor=max_, project=project)
+    freeze_dataset(actor=max_, project=project, consensus=True)
 
 
 @pytest.mark.parametrize(
