@@ -21,6 +21,7 @@ from annotation.content.actions import (
     get_or_create_source,
 )
 from annotation.models import Demonstration, Prompt, PromptSet, Response, Source
+from annotation.models.imports import arrived
 from learning.interface.vocabulary import SAMPLING_FIELDS
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import Body, OrderField, PageQuery
@@ -91,7 +92,7 @@ class Prompts(ProjectApiView):
     @operation(Capability.REVIEW, lists=PromptSerializer, query=PromptQuery)
     def get(self, request: Request) -> QuerySet[Prompt]:
         """The project's prompts."""
-        return Prompt.objects.filter(project=self.project)
+        return arrived(Prompt.objects.filter(project=self.project))
 
     @operation(Capability.MANAGE, body=NewPrompts, answers=AddedPromptsSerializer, creates=True)
     def post(self, request: Request, data: dict[str, Any]) -> dict[str, Any]:

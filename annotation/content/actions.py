@@ -1,7 +1,6 @@
 """Actions on what is judged and learned: prompts, prompt sets, sources, responses, demonstrations, texts."""
 
 import hashlib
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -9,9 +8,16 @@ from typing import Any, TypeVar
 from django.db import transaction
 from django.db.models import Q
 
+from annotation.content.adopting import keep_rows
+from annotation.content.clean_rows import (
+    clean_id,
+    clean_licence,
+    clean_or_new_id,
+    clean_prompt_row,
+)
 from annotation.content.near_duplicates import PromptGroups
 from annotation.content.sides import NO_GROUPS, sides_of_prompts
-from annotation.content.splits import SplitRule, assign_split, hash_first_turn
+from annotation.content.splits import SplitRule, assign_split
 from annotation.content.waiting_groups import group_within_request
 from annotation.errors import InvalidBatch, InvalidTask, InvalidText, PromptConflict
 from annotation.models import (
@@ -23,19 +29,14 @@ from annotation.models import (
     Response,
     Source,
     Text,
-    hash_messages,
-    new_external_id,
 )
 from annotation.models.bulk import BULK_CREATE_SIZE
-from annotation.text import clean_answer, clean_messages, clean_text
+from annotation.text import clean_answer, clean_text
 from learning.interface.messages import Messages, answer_columns, answer_key
 from workspace.actions import record_audit
 from workspace.bulk_insert import insert_objects, new_object, time_ordered_uuids
 from workspace.models import Project, User
 
-MAX_ID_CHARACTERS = 200
-_PROMPT_KINDS = Prompt.Kind.values  # the enumeration makes the list anew each time
-MAX_LICENCE_CHARACTERS = 200
 StoredRow = TypeVar("StoredRow", Response, Demonstration)
 NewRow = TypeVar("NewRow")
 
@@ -96,7 +97,7 @@ def add_prompts(
     """
     # Whoever adds prompts that begin alike sees this one's side. (no_key: rows that name the project do not wait.)
     project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-    cleaned = [_clean_prompt_row(row) for row in rows]
+    cleaned = [clean_prompt_row(row) for row in rows]
     by_id: dict[str, Prompt] = {}
     by_content: dict[str, Prompt] = {}
     for chunk in _in_chunks(cleaned):
@@ -107,6 +108,7 @@ def add_prompts(
         )
         for stored in known.order_by("-pk"):
             by_id[stored.external_id] = by_content[stored.content_hash] = stored
+    keep_rows(Prompt, by_id.values(), from_import)
     group_of = settled = NO_GROUPS
     if groups := PromptGroups(project) if project.near_duplicates_together else None:
         others_wait = group_within_request(project, groups)
@@ -212,7 +214,7 @@ def add_responses(*, actor: User, project: Project, rows: Sequence[NewResponse])
         return new_object(
             Response,
             project=project,
-            external_id=_external_id(row.response_id, "The response's id", next(new_ids, None)),
+            external_id=clean_or_new_id(row.response_id, "The response's id", next(new_ids, None)),
             prompt=row.prompt,
             source=row.source,
             text=text,
@@ -224,7 +226,9 @@ def add_responses(*, actor: User, project: Project, rows: Sequence[NewResponse])
             ended=row.ended,
         )
 
-    responses, n_new = _insert_new(Response, project, rows, [row.response_id for row in rows], stored_or_new)
+    responses, n_new = _insert_new(
+        Response, project, rows, [row.response_id for row in rows], _import_of(rows), stored_or_new
+    )
     record_audit(actor=actor, action="responses.add", project=project, rows=len(rows), new=n_new)
     return responses
 
@@ -246,7 +250,7 @@ def add_demonstrations(
         return new_object(
             Demonstration,
             project=project,
-            external_id=_external_id(row.demonstration_id, "The demonstration's id"),
+            external_id=clean_or_new_id(row.demonstration_id, "The demonstration's id"),
             prompt=row.prompt,
             response_text=text,
             turns=turns,
@@ -257,7 +261,7 @@ def add_demonstrations(
         )
 
     demonstrations, n_new = _insert_new(
-        Demonstration, project, rows, [row.demonstration_id for row in rows], stored_or_new
+        Demonstration, project, rows, [row.demonstration_id for row in rows], _import_of(rows), stored_or_new
     )
     record_audit(actor=actor, action="demonstrations.add", project=project, rows=len(rows), new=n_new)
     return demonstrations
@@ -269,17 +273,19 @@ def add_texts(*, actor: User, project: Project, rows: Sequence[NewText]) -> int:
 
     A text is known by its content, whatever its id. Raises InvalidText, also for an id that is taken by another text.
     """
+    # Two that bring the same text, at once: the second finds it.
+    project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     by_hash: dict[str, Text] = {}
     for row in rows:
         content_hash = hash_text(clean_text(row.text, "The text"))
-        external_id = _clean_id(row.text_id, "The text's id") if row.text_id else f"x-{content_hash[:32]}"
+        external_id = clean_id(row.text_id, "The text's id") if row.text_id else f"x-{content_hash[:32]}"
         by_hash.setdefault(
             content_hash,
             Text(
                 project=project,
                 external_id=external_id,
                 text=row.text,
-                licence=_clean_licence(row.licence),
+                licence=clean_licence(row.licence),
                 split=row.split
                 or assign_split(
                     [{"role": "user", "content": row.text}],
@@ -292,12 +298,14 @@ def add_texts(*, actor: User, project: Project, rows: Sequence[NewText]) -> int:
                 metadata=dict(row.metadata) if row.metadata else None,
             ),
         )
+    stored_texts = Text._base_manager.filter(project=project, taken_back=False)
     for chunk in _in_chunks(by_hash):
-        known = Text.objects.filter(project=project, content_hash__in=chunk)
-        for content_hash in known.values_list("content_hash", flat=True):
-            del by_hash[content_hash]
+        known = list(stored_texts.filter(content_hash__in=chunk).only("content_hash", "from_import"))
+        keep_rows(Text, known, _import_of(rows))
+        for text in known:
+            del by_hash[text.content_hash]
     for chunk in _in_chunks(text.external_id for text in by_hash.values()):
-        if taken := Text.objects.filter(project=project, external_id__in=chunk).first():
+        if taken := stored_texts.filter(external_id__in=chunk).first():
             raise InvalidText(f"The text id “{taken.external_id}” belongs to another text already.")
     Text.objects.bulk_create(by_hash.values(), batch_size=BULK_CREATE_SIZE)
     record_audit(actor=actor, action="texts.add", project=project, rows=len(rows), new=len(by_hash))
@@ -314,6 +322,7 @@ def _insert_new(
     project: Project,
     rows: Sequence[NewRow],
     ids: Sequence[str | None],
+    own: Import | None,
     stored_or_new: Callable[[NewRow, StoredRow | None], StoredRow],
 ) -> tuple[list[StoredRow], int]:
     """The object of each row, the new ones inserted, and how many are new.
@@ -322,8 +331,10 @@ def _insert_new(
     """
     known: dict[str, StoredRow] = {}
     for chunk in _in_chunks(external_id for external_id in ids if external_id):
-        for stored in model._default_manager.filter(project=project, external_id__in=chunk):
+        # Those of imports that still come in, too: nobody reads them, and their ids are taken.
+        for stored in model._base_manager.filter(project=project, external_id__in=chunk, taken_back=False):
             known[stored.external_id] = stored
+    keep_rows(model, known.values(), own)
     objects: list[StoredRow] = []
     new_objects: list[StoredRow] = []
     for row, external_id in zip(rows, ids, strict=True):
@@ -337,61 +348,8 @@ def _insert_new(
     return objects, len(new_objects)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _CleanPromptRow:
-    external_id: str | None
-    content_hash: str
-    messages: Messages
-    kind: str
-    tags: list[str]
-    author: User | None
-    first_turn_hash: str
-    split: str | None
-    source_id: str | None
-    metadata: dict[str, Any] | None
-
-
-def _clean_prompt_row(row: Mapping[str, Any]) -> _CleanPromptRow:
-    messages = clean_messages(row.get("messages"))
-    kind = row.get("kind") or Prompt.Kind.PLAIN
-    if kind not in _PROMPT_KINDS:
-        raise PromptConflict(f"“{kind}” is not a kind of prompt: use plain, few-shot or user-based.")
-    tags = [clean_text(tag, "A tag") for tag in row.get("tags") or []]
-    prompt_id = row.get("prompt_id")
-    return _CleanPromptRow(
-        external_id=_clean_id(prompt_id, "The prompt's id") if prompt_id is not None else None,
-        content_hash=hash_messages(messages),
-        messages=messages,
-        kind=kind,
-        tags=tags,
-        author=row.get("author"),
-        first_turn_hash=hash_first_turn(messages),
-        split=row.get("split"),
-        source_id=row.get("source_id"),
-        metadata=dict(row["metadata"]) if row.get("metadata") else None,
-    )
-
-
-def _external_id(row_id: str | None, what: str, new: uuid.UUID | None = None) -> str:
-    """`new`: what a row without an id of its own gets, if not just any."""
-    if row_id:
-        return _clean_id(row_id, what)
-    return new_external_id() if new is None else new.hex
-
-
-def _clean_id(value: Any, what: str) -> str:
-    clean_text(value, what)
-    if len(value) > MAX_ID_CHARACTERS:
-        raise InvalidText(f"{what} has more than {MAX_ID_CHARACTERS} characters.", code="id_too_long")
-    return value
-
-
-def _clean_licence(licence: str) -> str:
-    if len(clean_text(licence, "The licence", allow_empty=True)) > MAX_LICENCE_CHARACTERS:
-        raise InvalidText(
-            f"The licence has more than {MAX_LICENCE_CHARACTERS} characters: name it, do not quote it."
-        )
-    return licence.strip()
+def _import_of(rows: Sequence[NewResponse | NewDemonstration | NewText]) -> Import | None:
+    return next((row.from_import for row in rows if row.from_import is not None), None)
 
 
 def _in_chunks(values: Iterable[Any]) -> Iterable[list[Any]]:

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET
 from annotation.access import access_demonstration, access_prompt, access_prompt_set, access_text
 from annotation.data.search import search_demonstrations, search_prompts, search_texts
 from annotation.models import Demonstration, Prompt, PromptSet, PromptSetMember, Response, Task, Text
+from annotation.models.imports import arrived
 from annotation.rendering.conversation import display_texts
 from annotation.rendering.markdown import excerpt
 from learning.interface.messages import stored_answer
@@ -32,7 +33,7 @@ SPLITS = field_filter("split", "Split", Prompt.Split.choices)
 @never_cache
 @project_view(Capability.REVIEW)
 def prompts(request: ProjectRequest) -> HttpResponse:
-    found = Prompt.objects.filter(project=request.project).select_related("from_import")
+    found = arrived(Prompt.objects.filter(project=request.project)).select_related("from_import")
     filters = [
         SPLITS,
         field_filter("kind", "Kind", Prompt.Kind.choices),

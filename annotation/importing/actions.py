@@ -2,8 +2,8 @@
 
 A refused import has written nothing. Comparisons go, some hundred tasks to a transaction, into a batch that nobody sees
 before its last row is in, and that takes its name only then. An import that fails clears what it left; what one that
-was killed left is cleared by the next (`unfinished`). Prompts and demonstrations go in one transaction. Rows that the
-project has already are left out and said, unless `again`.
+was killed left is cleared by the next (`unfinished`). Rows that the project has already are left out and said, unless
+`again`. Prompts, demonstrations and texts: `contents.actions`; tasks: `tasks.actions`.
 """
 
 from collections import Counter
@@ -17,37 +17,21 @@ from annotation.batches.actions import (
     open_batch,
     publish_batch,
 )
-from annotation.content.actions import (
-    NewDemonstration,
-    NewText,
-    add_demonstrations,
-    add_prompts,
-    add_texts,
-    get_or_create_prompt_set,
-)
 from annotation.importing.annotators import AnnotatorResolver
-from annotation.importing.insertion import JudgmentInsertion, content_id
-from annotation.importing.known_rows import match_known_rows, say_known_judgments, say_known_rows
-from annotation.importing.lengths import LengthLimits
+from annotation.importing.insertion import JudgmentInsertion
+from annotation.importing.known_rows import match_known_rows, say_known_judgments
 from annotation.importing.readers.fields import NamedStrengths, parse_named_strength
 from annotation.importing.readers.margins import Margins
 from annotation.importing.readers.registry import (
     COMPARISON_READERS,
-    DEMONSTRATION_READERS,
-    PROMPT_READERS,
-    TEXT_READERS,
     comparison_reader,
-    demonstration_reader,
-    prompt_reader,
     row_extras,
-    text_reader,
 )
 from annotation.importing.report import ImportRefused, ImportReport
-from annotation.importing.rows import RowError, row_chunks
+from annotation.importing.rows import RowError
 from annotation.importing.sources import Source, open_source
 from annotation.importing.staging import Staging
 from annotation.importing.take_back import withdraw_rows
-from annotation.importing.texts import TxtRows, stage_texts
 from annotation.importing.unfinished import (
     begin_import,
     clear_on_failure,
@@ -55,17 +39,15 @@ from annotation.importing.unfinished import (
     describe_files,
     finish_import,
 )
-from annotation.importing.validation import stage_comparisons, stage_prompts
+from annotation.importing.validation import stage_comparisons
 from annotation.importing.watching import current_watch, end_check
 from annotation.models import Batch, Import, Task
 from annotation.text import clean_text
-from learning.interface.messages import answer_columns, answer_key, answer_text
 from workspace.actions import record_audit
 from workspace.criteria import find_criterion
 from workspace.models import Project, User
 from workspace.naming import unique_name
 
-ROWS_PER_CHUNK = 1000
 MAX_BATCH_NAME = 110  # leaves room for a number behind it
 
 
@@ -177,201 +159,6 @@ def import_comparisons(
     return batch, report
 
 
-def import_prompts(
-    *,
-    actor: User,
-    project: Project,
-    path: Path | Sequence[Path] | Source,
-    format: str = "records",
-    mapping: Mapping[str, Sequence[str]] | None = None,
-    prompt_set: str = "prompts",
-    purpose: str = "policy",
-    skip_bad: bool = False,
-    split_names: Mapping[str, str] | None = None,
-    project_splits: bool = False,
-    again: bool = False,
-) -> ImportReport:
-    """The file's prompts, in a prompt set. Prompts that are there already stay as they are, split included.
-
-    A row's own split wins over the project's rule, unless `project_splits`; `split_names`: what else splits are called
-    -> train, validation or test.
-    """
-    extras = row_extras(
-        PROMPT_READERS, format, _lists(mapping), split_names=split_names, project_splits=project_splits
-    )
-    reader = prompt_reader(format, extras.reader_columns)
-    with clear_on_failure(actor, project), Staging() as staging:
-        source = open_source(path)
-        report = stage_prompts(source, reader, extras, staging, project)
-        report.raise_if_bad_rows(skip_bad=skip_bad)
-        end_check(report)
-        files = describe_files(source.files)
-        with transaction.atomic():
-            imported = begin_import(
-                actor=actor, project=project, kind=Import.Kind.PROMPTS, format=format, files=files
-            )
-            members = get_or_create_prompt_set(
-                actor=actor, project=project, name=prompt_set, purpose=purpose, from_import=imported
-            )
-            annotators = AnnotatorResolver(project, actor=actor)
-            seen: set[int] = set()
-            current_watch().begin("storing rows", report.good)
-            for rows in row_chunks(staging.prompt_rows(), ROWS_PER_CHUNK):
-                current_watch().advance(len(rows))
-                for row in rows:
-                    row["author"] = _author(annotators, row["author"])
-                prompts = add_prompts(
-                    actor=actor, project=project, rows=rows, prompt_set=members, from_import=imported
-                )
-                seen.update(prompt.pk for prompt in prompts)
-            report.counts["new prompts"] = imported.prompts.count()
-            say_known_rows(
-                report, "prompt", members, distinct=len(seen), new=imported.memberships.count(), again=again
-            )
-            finish_import(imported, report)
-            record_audit(
-                actor=actor, action="prompts.import", project=project, target=members, file=report.file,
-                rows=report.rows, bad=report.bad, imported=imported.pk,
-            )  # fmt: skip
-    return report
-
-
-def import_demonstrations(
-    *,
-    actor: User,
-    project: Project,
-    path: Path | Sequence[Path] | Source,
-    format: str = "records",
-    mapping: Mapping[str, Sequence[str]] | None = None,
-    prompt_set: str = "demonstrations",
-    skip_bad: bool = False,
-    split_names: Mapping[str, str] | None = None,
-    project_splits: bool = False,
-    again: bool = False,
-    lengths: LengthLimits | None = None,
-) -> ImportReport:
-    """The file's demonstrations; their prompts go in a prompt set of purpose sft. The same text again changes
-    nothing. Responses outside `lengths` are left out and counted.
-    """
-    extras = row_extras(
-        DEMONSTRATION_READERS, format, _lists(mapping), split_names=split_names, project_splits=project_splits
-    )
-    reader = demonstration_reader(format, extras.reader_columns)
-    with clear_on_failure(actor, project), Staging() as staging:
-        source = open_source(path)
-        report = stage_prompts(source, reader, extras, staging, project)
-        report.raise_if_bad_rows(skip_bad=skip_bad)
-        if lengths is not None:
-            lengths.leave_out(staging, report)
-        end_check(report)
-        files = describe_files(source.files)
-        with transaction.atomic():
-            imported = begin_import(
-                actor=actor, project=project, kind=Import.Kind.DEMONSTRATIONS, format=format, files=files
-            )
-            members = get_or_create_prompt_set(
-                actor=actor, project=project, name=prompt_set, purpose="sft", from_import=imported
-            )
-            annotators = AnnotatorResolver(project, actor=actor)
-            # With --again the demonstrations are new ones: their ids are of this import.
-            of_import = [str(imported.pk)] if again else []
-            seen: set[int] = set()
-            current_watch().begin("storing rows", report.good)
-            for rows in row_chunks(staging.prompt_rows(), ROWS_PER_CHUNK):
-                current_watch().advance(len(rows))
-                prompt_rows = [
-                    {name: row.get(name) for name in ("messages", "prompt_id", "split")} for row in rows
-                ]
-                prompts = add_prompts(
-                    actor=actor, project=project, rows=prompt_rows, prompt_set=members, from_import=imported
-                )
-                new = [
-                    NewDemonstration(
-                        prompt=prompt,
-                        text=answer_text(row["response"]),
-                        turns=answer_columns(row["response"])[1],
-                        author=_author(annotators, row["author"]),
-                        demonstration_id=content_id(
-                            "d", prompt.external_id, answer_key(row["response"]), *of_import
-                        ),
-                        from_import=imported,
-                        source_id=row.get("source_id"),
-                        metadata=row.get("metadata"),
-                    )
-                    for row, prompt in zip(rows, prompts, strict=True)
-                ]
-                seen.update(row.pk for row in add_demonstrations(actor=actor, project=project, rows=new))
-            report.counts["new demonstrations"] = imported.demonstrations.count()
-            say_known_rows(
-                report, "demonstration", members, distinct=len(seen), new=imported.demonstrations.count(),
-                again=again,
-            )  # fmt: skip
-            finish_import(imported, report)
-            record_audit(
-                actor=actor, action="demonstrations.import", project=project, target=members, file=report.file,
-                rows=report.rows, bad=report.bad, imported=imported.pk,
-            )  # fmt: skip
-    return report
-
-
-def import_texts(
-    *,
-    actor: User,
-    project: Project,
-    path: Path | Sequence[Path] | Source,
-    format: str = "records",
-    mapping: Mapping[str, Sequence[str]] | None = None,
-    licence: str = "",
-    split: str | None = None,
-    txt_rows: TxtRows = "document",
-    skip_bad: bool = False,
-) -> ImportReport:
-    """The file's plain texts. `licence` and `split` are for rows that have none; a row without a split gets one by the
-    project's rule. A text that is there already, or that the file has twice, is left out and counted.
-    """
-    extras = row_extras(TEXT_READERS, format, _lists(mapping))
-    reader = text_reader(format, extras.reader_columns)
-    with clear_on_failure(actor, project), Staging() as staging:
-        source = open_source(path, other_suffixes=(".txt",))
-        report = stage_texts(source, reader, extras, staging, project, txt_rows=txt_rows)
-        report.raise_if_bad_rows(skip_bad=skip_bad)
-        staged = new = 0
-        end_check(report)
-        files = describe_files(source.files)
-        with transaction.atomic():
-            imported = begin_import(
-                actor=actor, project=project, kind=Import.Kind.TEXTS, format=format, files=files
-            )
-            current_watch().begin("storing rows", report.good)
-            for rows in row_chunks(staging.prompt_rows(), ROWS_PER_CHUNK):
-                current_watch().advance(len(rows))
-                staged += len(rows)
-                new += add_texts(
-                    actor=actor,
-                    project=project,
-                    rows=[
-                        NewText(
-                            text=row["text"],
-                            text_id=row["text_id"],
-                            licence=row["licence"] or licence,
-                            split=row["split"] or split,
-                            from_import=imported,
-                            source_id=row.get("source_id"),
-                            metadata=row.get("metadata"),
-                        )
-                        for row in rows
-                    ],
-                )
-            known = {"already in the project": staged - new} if staged - new else {}
-            report.counts = {"new texts": new} | known | report.counts
-            finish_import(imported, report)
-            record_audit(
-                actor=actor, action="texts.import", project=project, file=report.file, rows=report.rows,
-                bad=report.bad, new=new, imported=imported.pk,
-            )  # fmt: skip
-    return report
-
-
 def clear_unfinished(*, actor: User, project: Project) -> list[str]:
     """Removes what imports left behind that were killed; a sentence for each."""
     return clear_unfinished_imports(actor=actor, project=project)
@@ -394,7 +181,3 @@ def _lists(mapping: Mapping[str, Sequence[str]] | None) -> dict[str, list[str]]:
 def _check_batch_name(name: str) -> None:
     if len(clean_text(name, "The batch's name")) > MAX_BATCH_NAME:
         raise ImportRefused(f"The batch's name has more than {MAX_BATCH_NAME} characters.", code="bad_name")
-
-
-def _author(annotators: AnnotatorResolver, name: str | None) -> User | None:
-    return None if name is None else annotators.get_or_create_user(name)

@@ -3,6 +3,7 @@
 import hashlib
 
 from annotation.importing.report import ImportRefused
+from annotation.models import Demonstration
 from annotation.text import safe_excerpt
 from learning.interface.vocabulary import PERSON
 from workspace.accounts import create_imported_annotator
@@ -69,5 +70,5 @@ def _belongs_to_project(user: User, project: Project) -> bool:
         user.memberships.filter(project=project).exists()
         or user.assignments.filter(task__batch__project=project).exists()
         or project.prompts.filter(author=user).exists()
-        or project.demonstrations.filter(author=user).exists()
+        or Demonstration._base_manager.filter(project=project, author=user, taken_back=False).exists()
     )

@@ -22,7 +22,6 @@ from annotation.importing.annotators import AnnotatorResolver
 from annotation.importing.beside import Beside
 from annotation.importing.readers.judgments import ImportedJudgment
 from annotation.importing.staging import StagedTask, Staging
-from annotation.importing.turns import Turns
 from annotation.importing.unfinished import keep_alive
 from annotation.importing.watching import current_watch
 from annotation.judging.bulk import NewJudgment, add_judgments
@@ -32,6 +31,7 @@ from annotation.preferences.validation import IMPORT_KEY_PREFIX
 from annotation.preferences.weak_orders import ranks_to_tiers
 from learning.interface.messages import answer_columns, answer_key, answer_text
 from workspace.models import MAX_OVERLAP, Criterion, User
+from workspace.write_turns import Turns
 
 # A chunk is a transaction, and on SQLite nobody else writes meanwhile: as many tasks as take this long. Few large ones
 # write an index's page less often than many small ones.

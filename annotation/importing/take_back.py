@@ -157,7 +157,7 @@ def _prompts_used_elsewhere(imported: Import) -> QuerySet[Prompt]:
     return Prompt.objects.filter(
         Exists(asked)
         | Exists(PromptSetMember.objects.filter(others, prompt=OuterRef("pk")))
-        | Exists(Demonstration.objects.filter(others, prompt=OuterRef("pk")))
+        | Exists(Demonstration._base_manager.filter(others, prompt=OuterRef("pk"), taken_back=False))
         | Exists(Response.objects.filter(kept, prompt=OuterRef("pk")))
         | Exists(WritingItem.objects.filter(prompt=OuterRef("pk"))),
         from_import=imported,

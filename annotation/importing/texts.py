@@ -122,7 +122,7 @@ def _check_ids_against_database(project: Project, staging: Staging, report: Impo
     conflicts = []
     for rows in row_chunks(staging.prompt_rows(), ROWS_PER_LOOK_UP):
         ids = {row["text_id"]: row for row in rows if row["text_id"] is not None}
-        stored = Text.objects.filter(project=project, external_id__in=ids)
+        stored = Text._base_manager.filter(project=project, external_id__in=ids, taken_back=False)
         for text_id, content_hash in stored.values_list("external_id", "content_hash"):
             if content_hash != ids[text_id]["content_hash"]:
                 conflicts.append((ids[text_id]["line"], text_id))

@@ -183,7 +183,10 @@ def _this_process() -> dict[str, Any]:
 def _clear(actor: User, imported: Import) -> str:
     """Deletes the import's rows, some hundred at a time, and then the import itself."""
     judgments = Judgment.objects.filter(from_import=imported)
-    annotators = set(judgments.values_list("annotator_id", flat=True))
+    annotators = set(judgments.values_list("annotator_id", flat=True).distinct())
+    for written in (Prompt._base_manager, Demonstration._base_manager):
+        authors = written.filter(from_import=imported, author__isnull=False)
+        annotators |= set(authors.values_list("author_id", flat=True).distinct())
     n_judgments = 0
     while n := _delete_judgments(imported):
         n_judgments += n
@@ -201,7 +204,7 @@ def _clear(actor: User, imported: Import) -> str:
             demonstrations__isnull=True, memberships__isnull=True, writing_items__isnull=True,
         ),
     ):  # fmt: skip
-        while _delete_some(rows):
+        while _delete_some(imported.project, rows):
             pass
     with transaction.atomic():
         # Another import may have come to use these meanwhile.
@@ -262,7 +265,9 @@ def release_slots(judgments: QuerySet[Judgment]) -> None:
 
 
 @transaction.atomic
-def _delete_some(rows: QuerySet[Any]) -> int:
+def _delete_some(project: Project, rows: QuerySet[Any]) -> int:
+    # Whoever adds content holds the project: what another import comes to use is found, or is gone before it looks.
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     keys = list(rows.order_by("pk").values_list("pk", flat=True)[:ROWS_PER_TRANSACTION])
     if keys:
         rows.model._base_manager.filter(pk__in=keys).delete()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import models
@@ -12,6 +12,7 @@ from django.db.models import Q
 from runs.models import Run
 from workspace.models import Project
 
+Row = TypeVar("Row", bound=models.Model)
 FIRST_COUNTS = ("judgments", "tasks", "annotators", "new prompts", "new demonstrations", "new texts")
 
 
@@ -22,6 +23,11 @@ class ImportQuerySet(models.QuerySet["Import"]):
 
     def unfinished(self) -> ImportQuerySet:
         return self.filter(state=Import.State.RUNNING)
+
+
+def arrived(rows: models.QuerySet[Row]) -> models.QuerySet[Row]:
+    """Without those of an import that still comes in."""
+    return rows.exclude(from_import__in=Import.objects.unfinished())
 
 
 class Import(models.Model):
@@ -108,6 +114,15 @@ class NotTakenBack(models.Manager[Any]):
 
     def get_queryset(self) -> models.QuerySet[Any]:
         return super().get_queryset().filter(taken_back=False)
+
+
+class Arrived(NotTakenBack):
+    """Leaves out rows of an import that still comes in, too: it may break off, and then they are deleted. Whoever
+    stores such rows looks for them by the base manager, since their ids are taken.
+    """
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        return arrived(super().get_queryset())
 
 
 def import_field(related_name: str) -> models.ForeignKey[Import | None, Import | None]:

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from annotation.models.imports import NotTakenBack, import_field, source_id_field
+from annotation.models.imports import Arrived, NotTakenBack, import_field, source_id_field
 from annotation.models.prompts import Prompt, new_external_id
 from learning.interface import vocabulary
 from learning.interface.messages import Answer, stored_answer
@@ -97,7 +97,7 @@ class Demonstration(models.Model):
     metadata = models.JSONField(null=True, blank=True, help_text="Further columns of the file it came from.")
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = NotTakenBack()
+    objects = Arrived()
 
     class Meta:
         constraints = [

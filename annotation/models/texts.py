@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from annotation.models.imports import NotTakenBack, import_field, source_id_field
+from annotation.models.imports import Arrived, import_field, source_id_field
 from annotation.models.prompts import Prompt
 from learning.interface import vocabulary
 from workspace.models import Project
@@ -24,7 +24,7 @@ class Text(models.Model):
     metadata = models.JSONField(null=True, blank=True, help_text="Further columns of the file it came from.")
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = NotTakenBack()
+    objects = Arrived()
 
     class Meta:
         constraints = [

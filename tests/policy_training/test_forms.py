@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.forms.models import model_to_dict
 from django.urls import reverse
 
-from annotation.importing.actions import import_demonstrations, import_texts
+from annotation.importing.contents.actions import import_demonstrations, import_texts
 from policy_training.models import Policy
 from policy_training.previews import steps_asked
 from runs.models import Run

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from annotation.content.actions import MAX_LICENCE_CHARACTERS
+from annotation.content.clean_rows import MAX_LICENCE_CHARACTERS
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import (
     parse_id,

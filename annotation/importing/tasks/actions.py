@@ -1,11 +1,12 @@
-"""Answers from elsewhere as a batch of tasks to be judged, in one transaction: what breaks off leaves nothing."""
+"""Answers from elsewhere as a batch of tasks to be judged. Nobody sees the batch before its last task is in; what
+breaks off leaves nothing (`importing.chunks`).
+"""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from django.db import transaction
-
-from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
+from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch, publish_batch
 from annotation.content.actions import (
     NewResponse,
     add_prompts,
@@ -13,6 +14,7 @@ from annotation.content.actions import (
     get_or_create_prompt_set,
     get_or_create_source,
 )
+from annotation.importing.chunks import ChunkedImport, add_members, require_purpose
 from annotation.importing.insertion import content_id
 from annotation.importing.readers.judgments import MAX_RESPONSES
 from annotation.importing.readers.registry import (
@@ -36,7 +38,7 @@ from annotation.importing.tasks.staging import (
 )
 from annotation.importing.unfinished import begin_import, clear_on_failure, describe_files, finish_import
 from annotation.importing.watching import current_watch, end_check
-from annotation.models import Batch, Import, Prompt, PromptSet, Response, Source
+from annotation.models import Batch, Import, Prompt, Response, Source
 from annotation.text import clean_text
 from learning.interface.messages import answer_columns, answer_key
 from workspace.actions import record_audit
@@ -124,33 +126,43 @@ def import_tasks(
             responses_per_task = max(3, most) if ranking else 2
         end_check(report)
         files = describe_files(source.files)
-        with transaction.atomic():
-            imported = begin_import(
+        name = (batch_name or report.file)[:MAX_BATCH_NAME]
+        chunked = ChunkedImport(
+            lambda: begin_import(
                 actor=actor, project=project, kind=Import.Kind.TASKS, format=format, files=files
-            )
-            batch = create_batch(
-                actor=actor,
-                project=project,
-                criterion=judged_criterion,
-                name=unique_name(project.batches.all(), (batch_name or report.file)[:MAX_BATCH_NAME]),
-                responses_per_task=responses_per_task,
-                overlap=overlap,
-                priority=priority,
-                from_import=imported,
-            )
+            ),
+            is_one_chunk=tasks <= TASKS_PER_CHUNK,
+        )
+        with chunked as stored:
             sources = _Sources(actor, project, report.file)
+            batch: Batch | None = None
             current_watch().begin("storing tasks", tasks)
             for chunk in row_chunks(staging.prompt_rows(), TASKS_PER_CHUNK):
-                current_watch().advance(len(chunk))
-                _add_chunk(actor, batch, chunk, sources)
-            if open_at_once:
-                batch = open_batch(actor=actor, batch=batch)
-            report.counts = {"tasks": tasks, "sources": len(sources)} | report.counts
-            finish_import(imported, report)
-            record_audit(
-                actor=actor, action="tasks.import", project=project, target=batch, file=report.file,
-                rows=report.rows, bad=report.bad, tasks=tasks, imported=imported.pk,
-            )  # fmt: skip
+                with stored.chunk(len(chunk)) as imported:
+                    if batch is None:
+                        batch = create_batch(
+                            actor=actor,
+                            project=project,
+                            criterion=judged_criterion,
+                            name=f"{name[:90]} (unfinished {uuid.uuid4().hex[:12]})",
+                            responses_per_task=responses_per_task,
+                            overlap=overlap,
+                            priority=priority,
+                            visible=False,
+                            from_import=imported,
+                        )
+                    _add_chunk(actor, batch, chunk, sources)
+            assert batch is not None
+            with stored.last() as imported:
+                batch = publish_batch(actor=actor, batch=batch, name=unique_name(project.batches.all(), name))
+                if open_at_once:
+                    batch = open_batch(actor=actor, batch=batch)
+                report.counts = {"tasks": tasks, "sources": len(sources)} | report.counts
+                finish_import(imported, report)
+                record_audit(
+                    actor=actor, action="tasks.import", project=project, target=batch, file=report.file,
+                    rows=report.rows, bad=report.bad, tasks=tasks, imported=imported.pk,
+                )  # fmt: skip
     return batch, report
 
 
@@ -182,42 +194,46 @@ def import_dialogue_turns(
         report = stage_dialogue_turns(source, reader, extras, staging, project)
         report.raise_if_bad_rows(skip_bad=skip_bad)
         end_check(report)
-        with transaction.atomic():
-            imported = begin_import(
-                actor=actor, project=project, kind=Import.Kind.TASKS, format="dialogues",
-                files=describe_files(source.files),
-            )  # fmt: skip
-            members = get_or_create_prompt_set(
-                actor=actor, project=project, name=prompt_set, purpose=purpose, from_import=imported
-            )
+        require_purpose(project, prompt_set, purpose)
+        files = describe_files(source.files)
+        chunked = ChunkedImport(
+            lambda: begin_import(
+                actor=actor, project=project, kind=Import.Kind.TASKS, format="dialogues", files=files
+            ),
+            is_one_chunk=report.good <= TASKS_PER_CHUNK,
+        )
+        with chunked as stored:
+            in_set = Prompt.objects.filter(prompt_sets__project=project, prompt_sets__name=prompt_set)
             sources = _Sources(actor, project, report.file)
-            new = 0
+            new: dict[int, None] = {}
             current_watch().begin("storing rows", report.good)
             for rows in row_chunks(staging.prompt_rows(), TASKS_PER_CHUNK):
-                current_watch().advance(len(rows))
-                known = set(
-                    members.prompts.filter(
-                        content_hash__in=[row["content_hash"] for row in rows]
-                    ).values_list("content_hash", flat=True)
-                )
-                fresh = [row for row in rows if row["content_hash"] not in known]
-                add_answers(actor, project, fresh, sources, prompt_set=members, from_import=imported)
-                new += len(fresh)
+                hashes = [row["content_hash"] for row in rows]
+                with stored.chunk(len(rows)) as imported:
+                    known = set(in_set.filter(content_hash__in=hashes).values_list("content_hash", flat=True))
+                    fresh = [row for row in rows if row["content_hash"] not in known]
+                    answers = add_answers(actor, project, fresh, sources, from_import=imported)
+                new.update((prompt.pk, None) for prompt, _ in answers)
             staged, _ = size_of(staging)
-            if new < staged:
+            if len(new) < staged:
                 report.notes.append(
-                    f"{staged - new} of {staged} prompts are in the set “{prompt_set}” already."
+                    f"{staged - len(new)} of {staged} prompts are in the set “{prompt_set}” already."
                 )
-            if new == 0:
+            if not new:
                 raise report.refusal(
                     f"{report.file} has no new turn: {' '.join(report.notes)}", code="no_rows"
                 )
-            report.counts = {"turns": new, "sources": len(sources)} | report.counts
-            finish_import(imported, report)
-            record_audit(
-                actor=actor, action="dialogues.import", project=project, target=members, file=report.file,
-                rows=report.rows, bad=report.bad, seed=seed, imported=imported.pk,
-            )  # fmt: skip
+            with stored.last() as imported:
+                members = get_or_create_prompt_set(
+                    actor=actor, project=project, name=prompt_set, purpose=purpose, from_import=imported
+                )
+                add_members(members, new, imported)
+                report.counts = {"turns": len(new), "sources": len(sources)} | report.counts
+                finish_import(imported, report)
+                record_audit(
+                    actor=actor, action="dialogues.import", project=project, target=members, file=report.file,
+                    rows=report.rows, bad=report.bad, seed=seed, imported=imported.pk,
+                )  # fmt: skip
     return report
 
 
@@ -252,7 +268,6 @@ def add_answers(
     rows: Sequence[StagedRow],
     sources: _Sources,
     *,
-    prompt_set: PromptSet | None = None,
     from_import: Import | None = None,
 ) -> list[tuple[Prompt, list[Response]]]:
     """The prompt and the responses of each row, stored."""
@@ -260,7 +275,6 @@ def add_answers(
         actor=actor,
         project=project,
         rows=[{name: row.get(name) for name in PROMPT_COLUMNS} for row in rows],
-        prompt_set=prompt_set,
         from_import=from_import,
     )
     new: list[NewResponse] = []

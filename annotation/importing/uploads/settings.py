@@ -4,12 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from annotation.importing.actions import (
-    import_comparisons,
-    import_demonstrations,
-    import_prompts,
-    import_texts,
-)
+from annotation.importing.actions import import_comparisons
+from annotation.importing.contents.actions import import_demonstrations, import_prompts, import_texts
 from annotation.importing.readers.registry import (
     COMPARISON_READERS,
     DEMONSTRATION_READERS,

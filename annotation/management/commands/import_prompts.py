@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from annotation.importing.actions import import_prompts
+from annotation.importing.contents.actions import import_prompts
 from annotation.importing.readers.dialogues import DialogueTurnReader
 from annotation.importing.readers.registry import PROMPT_READERS
 from annotation.importing.tasks.actions import import_dialogue_turns

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from annotation.importing.actions import import_texts
+from annotation.importing.contents.actions import import_texts
 from annotation.importing.readers.registry import TEXT_READERS
 from annotation.importing.texts import TXT_ROWS
 from annotation.management.command_line import (

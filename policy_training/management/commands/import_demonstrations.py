@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from annotation.importing.actions import import_demonstrations
+from annotation.importing.contents.actions import import_demonstrations
 from annotation.importing.lengths import LengthLimits
 from annotation.importing.readers.registry import DEMONSTRATION_READERS
 from annotation.management.command_line import (

@@ -24,7 +24,8 @@ from annotation.content.waiting_groups import group_waiting_prompts, waiting_for
 from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.files import dataset_manifest
 from annotation.exporting.actions import export_preferences
-from annotation.importing.actions import import_comparisons, import_prompts, take_back_import
+from annotation.importing.actions import import_comparisons, take_back_import
+from annotation.importing.contents.actions import import_prompts
 from annotation.models import Import, Prompt, PromptGroupKey
 from learning.interface.vocabulary import SPLITS
 from workspace.project_settings import set_splits

@@ -6,12 +6,8 @@ import pytest
 from django.urls import reverse
 
 from annotation.content.actions import get_or_create_source
-from annotation.importing.actions import (
-    import_comparisons,
-    import_demonstrations,
-    import_prompts,
-    import_texts,
-)
+from annotation.importing.actions import import_comparisons
+from annotation.importing.contents.actions import import_demonstrations, import_prompts, import_texts
 from annotation.models import Demonstration, Import, Prompt, PromptSet, Text
 from policy_training.models import Policy
 from runs.models import Artifact

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from annotation.datasets import shards
 from annotation.exporting.demonstrations import stream_demonstrations
-from annotation.importing.actions import import_demonstrations
+from annotation.importing.contents.actions import import_demonstrations
 from annotation.records import demonstration_rows
 from workspace.actions import create_project
 

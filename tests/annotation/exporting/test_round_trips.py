@@ -16,7 +16,7 @@ from annotation.datasets.files import dataset_comparisons
 from annotation.exporting.actions import export_preferences
 from annotation.exporting.formats.base import ExportOptions
 from annotation.exporting.formats.registry import EXPORT_FORMATS
-from annotation.importing.actions import import_demonstrations
+from annotation.importing.contents.actions import import_demonstrations
 from annotation.importing.readers.judgments import ImportedPair, merge_group
 from annotation.preferences.comparisons import group_judgments, merge_judgments, pair_preferences
 from annotation.preferences.weak_orders import compare, pair_strength, ranks_to_tiers

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from annotation.content.actions import NewText, add_texts
 from annotation.exporting.actions import export_texts
 from annotation.exporting.formats.base import ExportRefused
-from annotation.importing.actions import import_texts
+from annotation.importing.contents.actions import import_texts
 from annotation.models import Text
 from workspace.actions import create_project
 

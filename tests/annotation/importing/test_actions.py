@@ -12,7 +12,8 @@ from django.core.management import call_command
 from annotation.content.splits import assign_split
 from annotation.exporting.actions import export_selection
 from annotation.importing import insertion
-from annotation.importing.actions import import_comparisons, import_demonstrations, import_prompts
+from annotation.importing.actions import import_comparisons
+from annotation.importing.contents.actions import import_demonstrations, import_prompts
 from annotation.importing.report import ImportRefused
 from annotation.models import Batch, Demonstration, Import, Judgment, Prompt, PromptSet, Response, Task
 from annotation.queue.counters import find_counter_drift

@@ -10,7 +10,8 @@ import pytest
 from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.files import dataset_comparisons
 from annotation.exporting.actions import export_selection
-from annotation.importing.actions import import_comparisons, import_prompts
+from annotation.importing.actions import import_comparisons
+from annotation.importing.contents.actions import import_prompts
 from annotation.importing.report import ImportRefused
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import Import, Judgment, Prompt, Task

@@ -2,12 +2,8 @@
 
 import pytest
 
-from annotation.importing.actions import (
-    import_comparisons,
-    import_demonstrations,
-    import_prompts,
-    import_texts,
-)
+from annotation.importing.actions import import_comparisons
+from annotation.importing.contents.actions import import_demonstrations, import_prompts, import_texts
 from annotation.importing.report import ImportRefused
 from annotation.importing.tasks.actions import import_tasks
 from annotation.models import Demonstration, Judgment, Prompt, Text

@@ -5,7 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from annotation.importing import unfinished
-from annotation.importing.actions import import_prompts
+from annotation.importing.contents.actions import import_prompts
 from annotation.models import Prompt
 from workspace.models import Project
 from workspace.planner_statistics import refresh_statistics

@@ -395,7 +395,7 @@ def test_what_rows_come_to_is_counted_through_lists_structs_and_references():
 @pytest.mark.django_db
 def test_a_file_of_nothing_but_bad_rows_is_read_no_further(project, max_, tmp_path, monkeypatch):
     from annotation.importing import report
-    from annotation.importing.actions import import_prompts
+    from annotation.importing.contents.actions import import_prompts
 
     monkeypatch.setattr(report, "MAX_ONLY_BAD_ROWS", 50)
     path = write(tmp_path, gzip.compress(b"{}\n" * 100_000), "rows.jsonl.gz")

@@ -10,12 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from annotation.exporting.actions import export_selection
-from annotation.importing.actions import (
-    import_comparisons,
-    import_demonstrations,
-    import_prompts,
-    take_back_import,
-)
+from annotation.importing.actions import import_comparisons, take_back_import
+from annotation.importing.contents.actions import import_demonstrations, import_prompts
 from annotation.importing.report import ImportRefused
 from annotation.importing.tasks.actions import import_tasks
 from annotation.models import Import, Judgment, Prompt

@@ -5,12 +5,8 @@ import pytest
 from annotation.content.actions import get_or_create_prompt_set
 from annotation.datasets.actions import NoJudgments, freeze_dataset
 from annotation.datasets.files import dataset_comparisons
-from annotation.importing.actions import (
-    import_comparisons,
-    import_demonstrations,
-    import_prompts,
-    take_back_import,
-)
+from annotation.importing.actions import import_comparisons, take_back_import
+from annotation.importing.contents.actions import import_demonstrations, import_prompts
 from annotation.importing.report import ImportRefused
 from annotation.importing.usage import mark_demonstrations_used, mark_prompts_used
 from annotation.models import (

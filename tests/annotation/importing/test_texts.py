@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 
-from annotation.importing.actions import import_texts
+from annotation.importing.contents.actions import import_texts
 from annotation.importing.report import ImportRefused
 from annotation.importing.texts import read_text_rows
 from annotation.models import Text

@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import expect
 
-from annotation.importing.actions import import_demonstrations
+from annotation.importing.contents.actions import import_demonstrations
 from runs.models import Run
 from tests.annotation.importing.conftest import write_rows  # noqa: F401
 from tests.runs.test_browser import max_looks  # noqa: F401

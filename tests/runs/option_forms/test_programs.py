@@ -3,7 +3,7 @@
 import pytest
 from django.core.management import call_command
 
-from annotation.importing.actions import import_demonstrations
+from annotation.importing.contents.actions import import_demonstrations
 from runs.models import Run
 from tests.annotation.importing.conftest import write_rows  # noqa: F401
 from tests.policy_training.test_forms import same

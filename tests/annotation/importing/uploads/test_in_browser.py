@@ -118,7 +118,7 @@ def test_a_file_goes_on_where_it_was_after_the_page_was_left(
 
 
 def test_the_data_section_is_accessible_and_fits(manager, live_server, project, max_, tmp_path):
-    from annotation.importing.actions import import_demonstrations, import_prompts, import_texts
+    from annotation.importing.contents.actions import import_demonstrations, import_prompts, import_texts
     from annotation.models import Demonstration, Prompt, PromptSet, Text
 
     page = manager

@@ -3,7 +3,7 @@ import time
 import pytest
 from django.db import connection, connections
 
-from annotation.importing.turns import LOOK_S, Turns
+from workspace.write_turns import LOOK_S, Turns
 from workspace.models import User
 
 

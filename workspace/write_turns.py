@@ -1,4 +1,4 @@
-"""Leaves SQLite to others between the long transactions of an import.
+"""Leaves SQLite to others between the long transactions of an import, or of whatever writes as much.
 
 SQLite has one writer, and who waits for it looks every tenth of a second whether it is free. An import that wrote again
 at once kept fifty people waiting for 24 s, until it had ended. PostgreSQL needs nothing of this.
