@@ -3,8 +3,8 @@ import time
 import pytest
 from django.db import connection, connections
 
-from workspace.write_turns import LOOK_S, Turns
 from workspace.models import User
+from workspace.write_turns import LOOK_S, Turns
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import json
 import pytest
 from django.urls import reverse
 
-from annotation.importing.contents import actions as importing_actions
 from annotation.importing import insertion
+from annotation.importing.contents import actions as importing_actions
 from annotation.importing.uploads.execution import execute
 from annotation.importing.uploads.run_kinds import RUN_KINDS
 from annotation.importing.watching import ImportStopped
