@@ -150,6 +150,9 @@ SETTINGS = {setting.name: setting for setting in (
              "own; then it is stopped with a checkpoint, and can be retried from it; `0`: as long as it takes",
              minimum=0),
     _setting("RUN_THREADS", "integer", 0, "torch threads of a run; `0`: the cores the worker may use", minimum=0),
+    _setting("REWARD_FUNCTIONS", "list", [], "functions that may give rewards in PPO and evaluations, as "
+             "`our_rewards.arithmetic`, installed where the workers run; the site and the workers read it. "
+             "`length_penalty` is always there", shown_default="none"),
     # Reward models as a service
     _setting("SCORER_MAX_MODELS", "integer", 2, "how many reward models the workers keep loaded together to answer "
              "requests for rewards; the one that was not used for longest makes room; `0`: no such service", minimum=0),

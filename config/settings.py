@@ -293,6 +293,9 @@ RUN_RETRY_MAX_SECONDS = env.read("RUN_RETRY_MAX_SECONDS")
 RUN_MIN_FREE_DISK_MB = env.read("RUN_MIN_FREE_DISK_MB")
 # Names of further environment variables that trainers may see; none by default, so that no secret reaches them.
 RUN_ENVIRONMENT_ALLOWLIST: list[str] = env.read("RUN_ENVIRONMENT_ALLOWLIST")
+# Dotted names of functions that PPO and evaluations may take rewards from (docs/researcher-guide.md). Code that runs in
+# the workers, so an operator's choice.
+REWARD_FUNCTIONS: list[str] = env.read("REWARD_FUNCTIONS")
 # Whether checkpoints stay when a run is done; nothing needs them then.
 RUN_KEEP_CHECKPOINTS = env.read("RUN_KEEP_CHECKPOINTS")
 # Of a run that has no limit of its own. 0: none.

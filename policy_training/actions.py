@@ -18,6 +18,7 @@ from policy_training.mixing import (
 from policy_training.models import Policy
 from policy_training.rated_answers import RatedAnswers
 from policy_training.registry import require_unused_name
+from policy_training.rewards import filled_in
 from policy_training.run_kinds import EVALUATE, PPO, PRETRAIN, SAMPLE, SFT
 from policy_training.sampled_tasks import MAX_RESPONSES, given_answers
 from policy_training.training.config import SampleConfig
@@ -262,7 +263,7 @@ def train_ppo(
     """Queue a PPO run that starts from `start` and takes `reward_model` for the rewards.
 
     Its KL penalty is against `reference`, or against `start` without one. `config` is PPOConfig as a mapping; the
-    start, the reference and the reward model are filled in here.
+    start, the reference and the reward models (further ones by their names) are filled in here.
     """
     require_unused_name(project, name)
     if not prompt_set.prompts.exists():
@@ -270,6 +271,7 @@ def train_ppo(
             f"The prompt set “{prompt_set.name}” is empty: bring prompts in with `manage.py import_prompts`.",
             code="no_prompts",
         )
+    config, further = filled_in(project, config)
     start_source = {"path": str(start.artifact.absolute_path)}
     algorithm = config.get("algorithm", {})
     mixes_in, texts_share = algorithm.get("ptx_coefficient", 0) > 0, algorithm.get("ptx_texts_share", 0)
@@ -289,6 +291,7 @@ def train_ppo(
             "parent": start.pk,
             "reference": (reference or start).pk,
             "reward_model": reward_model.pk,
+            **({"further_reward_models": further} if further else {}),
             "prompt_set": prompt_set.pk,
             "with_texts": mixes_in and texts_share > 0,
             "with_demonstrations": mixes_in and texts_share < 1,
@@ -311,7 +314,8 @@ def evaluate_policy(
 ) -> Run:
     """Queue sampling on a prompt set's prompts, scored by a reward model, with the KL to `reference` (None: no KL).
 
-    `config` is EvaluateConfig as a mapping without the models. Raises ActionError.
+    `config` is EvaluateConfig as a mapping without the models; further reward models have their names in it. Raises
+    ActionError.
     """
     instances: tuple[Any, ...] = (policy, reward_model, prompt_set, *([reference] if reference else []))
     for instance in instances:
@@ -322,6 +326,7 @@ def evaluate_policy(
     chosen = list(prompt_set.prompts.order_by("pk").values_list("external_id", flat=True)[:prompts])
     if not chosen:
         raise ActionError(f"The prompt set “{prompt_set.name}” is empty.", code="no_prompts")
+    config, further = filled_in(project, config)
     return queue_run(
         actor=actor,
         project=project,
@@ -336,6 +341,7 @@ def evaluate_policy(
         parameters={
             "policy": policy.pk,
             "reward_model": reward_model.pk,
+            **({"further_reward_models": further} if further else {}),
             "reference": reference.pk if reference else None,
             "prompt_set": prompt_set.name,
             "prompt_ids": chosen,

@@ -14,6 +14,7 @@ from policy_training.evaluation_presets import EVALUATION_PRESETS, evaluation_co
 from policy_training.language_models import language_model_config, sample_config
 from policy_training.models import Policy
 from policy_training.rated_answers import RatedAnswers
+from policy_training.rewards import RewardPartsFields, parts_of_run
 from policy_training.run_kinds import EVALUATE, PRETRAIN, SAMPLE, SFT
 from policy_training.training import supervised_presets
 from policy_training.training.config import EvaluateConfig, LanguageModelConfig, SampleConfig
@@ -242,7 +243,7 @@ def evaluation_presets() -> Mapping[str, PresetChoice]:
     }
 
 
-class EvaluatePolicyForm(PresetForm):
+class EvaluatePolicyForm(RewardPartsFields, PresetForm):
     presets = evaluation_presets()
     initial_preset = "plain"
     sections = sections_of(EvaluateConfig, leave_out=("policy",))
@@ -281,6 +282,7 @@ class EvaluatePolicyForm(PresetForm):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)
             field.queryset = rows
+        self.offer_rewards(project)
 
     def values_of(self, run: Run) -> dict[str, Any]:
         kept = {name: run.parameters[name] for name in ("policy", "reward_model", "reference")}
@@ -289,15 +291,18 @@ class EvaluatePolicyForm(PresetForm):
             super().values_of(run)
             | kept
             | {"prompt_set": prompt_set.pk if prompt_set else None, "preset": self.initial_preset}
+            | parts_of_run(self.project, run.config)
         )
 
     def asked(self) -> dict[str, Any]:
         """The arguments of evaluate_policy, without who asks. Raises ActionError."""
         values = self.cleaned_data
         names = ("policy", "reward_model", "reference", "prompt_set", "prompts")
+        config = evaluation_config(values["preset"], self.assignments())
+        config["rewards"] = {**config["rewards"], **self.reward_parts()}
         return {
             "project": self.project,
             **{name: values[name] for name in names},
-            "config": evaluation_config(values["preset"], self.assignments()),
+            "config": config,
             "processes": values["processes"] or 1,
         }

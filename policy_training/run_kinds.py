@@ -21,6 +21,9 @@ from runs.run_kinds import Output, Resources, RunKind
 from runs.site_environment import SITE_ENVIRONMENT
 from workspace.errors import ActionError
 
+# A run's configuration names functions; this says which of them its process may call.
+REWARD_FUNCTIONS_VARIABLE = "ROUNDTABLE_REWARD_FUNCTIONS"
+
 
 def _prompt_set(run: Run) -> PromptSet:
     return PromptSet.objects.get(pk=run.parameters["prompt_set"], project=run.project)
@@ -191,6 +194,7 @@ PPO = RunKind(
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"), Output(kind="critic", path="critic")),
     options=PPOConfig,
+    environment=(REWARD_FUNCTIONS_VARIABLE,),
 )
 EVALUATE = RunKind(
     name="policy.evaluate",
@@ -199,6 +203,7 @@ EVALUATE = RunKind(
     build_inputs=_evaluation_inputs,
     save_result=_save_evaluation,
     options=EvaluateConfig,
+    environment=(REWARD_FUNCTIONS_VARIABLE,),
 )
 IMPORT = RunKind(
     name="policy.import",

@@ -14,6 +14,7 @@ from learning.interface.training_options import (
     TokenizerOptions,
     require_at_least,
 )
+from policy_training.training.reward_config import RewardSourcesOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,8 +188,15 @@ class EvaluateConfig:
     batch: BatchOptions = field(default_factory=BatchOptions)
     reward_model_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
     logged_samples: int = 16  # texts written to samples.jsonl
+    rewards: RewardSourcesOptions = field(default_factory=RewardSourcesOptions)
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
 
     def __post_init__(self) -> None:
+        if self.rewards.whiten:
+            raise ValueError("rewards.whiten is for training; an evaluation reports the scores themselves")
+        if self.rewards.normalize_models and self.reference is None:
+            raise ValueError(
+                "rewards.normalize_models measures by the reference's answers, and there is no reference; name one"
+            )
         require_at_least("samples_per_prompt", self.samples_per_prompt, 1)
         require_at_least("logged_samples", self.logged_samples, 0)

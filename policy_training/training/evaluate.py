@@ -9,6 +9,7 @@ with truncation it is a description of those texts and not an estimate of KL(pol
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 from learning.batches.layout import choose_layout
@@ -26,13 +27,14 @@ from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.config import EvaluateConfig
 from policy_training.training.response_rows import response_row
+from policy_training.training.reward_sources import load_scorer, measure_scales, scorer_report
 from policy_training.training.rollouts import (
     FrozenModel,
-    RolloutScorer,
     cut_notes,
     evaluate_policy,
     load_reference,
     model_source_sha256s,
+    part_texts,
     self_check_examples,
     tokenize_prompts,
 )
@@ -55,20 +57,15 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         reference = FrozenModel(
             load_reference(config.reference, tokenizer), config.runtime, distributed.device
         )
-    scorer = RolloutScorer(
-        config.reward_model_path,
+    scorer = load_scorer(
+        context,
         tokenizer,
+        config.rewards,
+        path=config.reward_model_path,
         policy_batch=config.batch,
         batch=config.reward_model_batch or config.batch,
         runtime=config.runtime,
         distributed=distributed,
-    )
-    scorer.reward_model.batch = resolve_micro_batch_tokens(
-        context,
-        distributed,
-        config.reward_model_batch or config.batch,
-        scorer.reward_model.model,
-        name="reward_model_batch",
     )
     batch = resolve_micro_batch_tokens(context, distributed, config.batch, policy.model)
     prompts = tokenize_prompts(rows, tokenizer, config.batch.max_prompt_tokens)
@@ -80,20 +77,31 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         requested=config.batch.layout,
     )
 
-    scorer.reward_model.before_pass = context.stop_if_requested
+    for model in (scorer, *scorer.further_scorers.values()):
+        model.reward_model.before_pass = context.stop_if_requested
     context.stop_if_requested()
     context.set_status(stage="evaluating")
+    request = SamplingRequest(
+        n_samples=config.samples_per_prompt,
+        max_response_tokens=config.batch.max_response_tokens,
+        options=config.sampling,
+        seed=f"{config.runtime.seed}/evaluation",
+    )
+    if reference is not None:
+        measure_scales(
+            scorer,
+            reference,
+            prompts,
+            replace(request, n_samples=1, seed=f"{config.runtime.seed}/normalization"),
+            distributed=distributed,
+            before_token=context.stop_if_requested,
+        )
     evaluation, rollouts = evaluate_policy(
         policy,
         reference,
         prompts,
         scorer,
-        SamplingRequest(
-            n_samples=config.samples_per_prompt,
-            max_response_tokens=config.batch.max_response_tokens,
-            options=config.sampling,
-            seed=f"{config.runtime.seed}/evaluation",
-        ),
+        request,
         max_micro_batch_tokens=batch.micro_batch_tokens,
         layout=layout,
         distributed=distributed,
@@ -113,7 +121,13 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         for rollout in rollouts
     ]
     for row, rollout in list(zip(response_rows, rollouts, strict=True))[: config.logged_samples]:
-        context.log_sample(0, prompt=rollout.prompt.text, response=row["text"], score=f"{rollout.score:.4f}")
+        context.log_sample(
+            0,
+            prompt=rollout.prompt.text,
+            response=row["text"],
+            score=f"{rollout.score:.4f}",
+            **part_texts(rollout),
+        )
     context.require_current()
     context.set_status(stage="saving")
     if context.is_main:
@@ -129,6 +143,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         "score_standard_error": evaluation.score_std / math.sqrt(len(prompts)),
         "policy_sha256s": model_source_sha256s(config.policy),
         "reward_model_sha256s": scorer.sha256s,
+        **scorer_report(scorer),
         "seconds": time.perf_counter() - started,
     }
 

@@ -25,12 +25,13 @@ from policy_training.training.advantages import compute_gae, explained_variance,
 from policy_training.training.attention import with_math_attention
 from policy_training.training.policy_loss import entropy_weight
 from policy_training.training.ppo_setup import PPOState
+from policy_training.training.reward_sources import critic_scale, whiten_scores
 from policy_training.training.rewards import (
     compute_token_rewards,
     replace_score_without_eos,
     subtract_score_without_eos,
 )
-from policy_training.training.rollouts import Rollout, rollouts_to_examples
+from policy_training.training.rollouts import Rollout, part_means, rollouts_to_examples
 
 
 def _empty_tensor() -> Tensor:
@@ -152,7 +153,7 @@ def gather_experience(
 
 
 def process_scores(state: PPOState, rollouts: Sequence[Rollout]) -> Tensor:
-    """Raw scores after missing-EOS rule, normalization or scaling, and clip, in RewardOptions' order: (N,) float64.
+    """Raw scores after missing-EOS rule, normalization, scaling or whitening, clip, in this order: (N,) float64.
 
     The running moments take the scores in, and the first call puts the critic on their scale.
     """
@@ -167,13 +168,20 @@ def process_scores(state: PPOState, rollouts: Sequence[Rollout]) -> Tensor:
         moments.update(scores_N)
         standardize = moments.normalize if options.normalize else moments.scale
         scores_N = standardize(scores_N, clip=options.clip_range)
+    if state.config.rewards.whiten:
+        scores_N = whiten_scores(scores_N)
     if options.missing_eos_rule == "subtract":
         scores_N = subtract_score_without_eos(scores_N, has_eos_N, penalty=-options.missing_eos_score)
-    if progress.episodes == 0 and state.config.critic.init_from == "reward_model":
-        progress.value_shift = state.scorer.reward_model.reward_shift + (
-            state.score_moments.mean if options.normalize else 0.0
+    if progress.episodes > 0 or state.config.critic.init_from != "reward_model":
+        return scores_N
+    reward_shift = state.scorer.reward_model.reward_shift
+    if rollouts[0].parts or state.config.rewards.whiten:
+        progress.value_shift, progress.value_scale = critic_scale(
+            rollouts, scores_N, reward_shift=reward_shift
         )
+    else:
         divided = options.normalize or options.scale
+        progress.value_shift = reward_shift + (state.score_moments.mean if options.normalize else 0.0)
         progress.value_scale = state.score_moments.standard_deviation if divided else 1.0
     return scores_N
 
@@ -243,6 +251,7 @@ def _reward_metrics(
     return {
         "score": float(scores_N.mean()),
         "score_std": float(scores_N.std(unbiased=False)),
+        **{f"score_{name}": mean for name, mean in part_means(rollouts).items()},
         "processed_score": processed_score,
         "rlhf_reward": processed_score - state.kl_controller.coefficient * kl,
         "kl": kl,

@@ -27,12 +27,14 @@ from policy_training.training.ppo_update import (
     measure_kl,
     ppo_update,
 )
+from policy_training.training.reward_sources import measure_scales, scorer_report, scorer_state
 from policy_training.training.rollouts import (
     PolicyEvaluation,
     Rollout,
     evaluate_policy,
     generate_rollouts,
     model_source_sha256s,
+    part_texts,
 )
 from policy_training.training.sampler import SamplingRequest
 
@@ -47,6 +49,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         "moments": state.score_moments,
         "kl": state.kl_controller,
         "penalty": state.penalty_controller,
+        **scorer_state(state.scorer),
     }
     if state.ptx is not None:
         stateful["ptx"] = state.ptx
@@ -58,6 +61,14 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
     step = checkpoints.resume()
     if step == 0:
         context.set_status(stage="evaluating", step=0, steps_total=config.rollout.steps)
+        measure_scales(
+            state.scorer,
+            state.policy,
+            state.train_prompts,
+            sampling_request(config, n_samples=1, seed=f"{config.runtime.seed}/normalization"),
+            distributed=state.distributed,
+            before_token=context.require_current,
+        )
         progress.initial_evaluation = evaluate(state)[0].as_dict()
 
     while progress.policy_steps < config.rollout.steps:
@@ -68,6 +79,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         if interval and metrics["phase"] == "policy" and progress.policy_steps % interval == 0:
             evaluation, _ = evaluate(state)
             metrics |= {"eval_score": evaluation.score, "eval_kl": evaluation.kl}
+            metrics |= {f"eval_score_{name}": mean for name, mean in evaluation.parts.items()}
         context.log_metrics(step, metrics)
         log_samples(state, rollouts, step)
         steps_left = config.rollout.steps - progress.policy_steps
@@ -91,6 +103,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         "score_std_before": before.score_std,
         "kl_before": before.kl,
         "kl": after.kl,
+        **({"parts_before": before.parts, "parts_after": after.parts} if after.parts else {}),
         "eos_rate_before": before.eos_rate,
         "eos_rate_after": after.eos_rate,
         "tokens_before": before.tokens,
@@ -109,6 +122,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         "policy_sha256s": model_source_sha256s(config.policy.source),
         "reference_sha256s": model_source_sha256s(config.reference or config.policy.source),
         "reward_model_sha256s": state.scorer.sha256s,
+        **scorer_report(state.scorer),
         "seconds": progress.seconds,
     }
 
@@ -125,11 +139,8 @@ def ppo_step(state: PPOState, step: int) -> tuple[dict[str, Any], list[Rollout]]
         state.policy,
         [state.train_prompts[index] for index in state.prompt_sampler.next()],
         state.scorer,
-        SamplingRequest(
-            n_samples=config.rollout.samples_per_prompt,
-            max_response_tokens=config.batch.max_response_tokens,
-            options=config.rollout.sampling,
-            seed=f"{config.runtime.seed}/{step}",
+        sampling_request(
+            config, n_samples=config.rollout.samples_per_prompt, seed=f"{config.runtime.seed}/{step}"
         ),
         distributed=state.distributed,
     )
@@ -167,6 +178,15 @@ def update_penalty(state: PPOState, minibatches: Sequence[Minibatch]) -> dict[st
     return {"kl_penalty_coefficient": coefficient, "kl_after_update": kl}
 
 
+def sampling_request(config: PPOConfig, *, n_samples: int, seed: str) -> SamplingRequest:
+    return SamplingRequest(
+        n_samples=n_samples,
+        max_response_tokens=config.batch.max_response_tokens,
+        options=config.rollout.sampling,
+        seed=seed,
+    )
+
+
 def evaluate(state: PPOState) -> tuple[PolicyEvaluation, list[Rollout]]:
     """One sample for each held-out prompt, always with the same noise: what changes is the policy."""
     config = state.config
@@ -175,12 +195,7 @@ def evaluate(state: PPOState) -> tuple[PolicyEvaluation, list[Rollout]]:
         state.reference,
         state.evaluation_prompts,
         state.scorer,
-        SamplingRequest(
-            n_samples=1,
-            max_response_tokens=config.batch.max_response_tokens,
-            options=config.rollout.sampling,
-            seed=f"{config.runtime.seed}/evaluation",
-        ),
+        sampling_request(config, n_samples=1, seed=f"{config.runtime.seed}/evaluation"),
         max_micro_batch_tokens=config.batch.micro_batch_tokens,
         layout="padded",
         distributed=state.distributed,
@@ -194,6 +209,7 @@ def log_samples(state: PPOState, rollouts: Sequence[Rollout], step: int) -> None
             prompt=rollout.prompt.text,
             response=decode_response(state.tokenizer, rollout.response.token_ids),
             score=f"{rollout.score:.4f}",
+            **part_texts(rollout),
         )
 
 

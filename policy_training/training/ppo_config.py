@@ -14,6 +14,7 @@ from learning.interface.training_options import (
     require_at_least,
 )
 from policy_training.training.config import SamplingOptions
+from policy_training.training.reward_config import RewardSourcesOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +202,7 @@ class PPOConfig:
     reward_model_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
     rollout: RolloutOptions = field(default_factory=RolloutOptions)
     reward: RewardOptions = field(default_factory=RewardOptions)
+    rewards: RewardSourcesOptions = field(default_factory=RewardSourcesOptions)
     algorithm: AlgorithmOptions = field(default_factory=AlgorithmOptions)
     policy_loss: PolicyLossOptions = field(default_factory=PolicyLossOptions)
     critic: CriticOptions = field(default_factory=CriticOptions)
@@ -216,6 +218,10 @@ class PPOConfig:
             raise ValueError(f"ema_decay must be between 0 and 1, or null, found {self.ema_decay}")
         if self.ema_decay is not None and self.runtime.zero_stage == 3:
             raise ValueError("ema_decay needs whole weights in every process: use a zero_stage below 3")
+        if self.rewards.whiten and (self.reward.normalize or self.reward.scale):
+            raise ValueError(
+                "rewards.whiten takes the place of reward.normalize and reward.scale; set these to false"
+            )
         n = self.rollout.samples_per_prompt
         if self.algorithm.responses_per_minibatch % n:
             raise ValueError(

@@ -20,6 +20,7 @@ from policy_training.training.demonstrations import split_train
 from policy_training.training.policy_loss import PenaltyController
 from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.ptx import PtxMix, read_ptx_mix
+from policy_training.training.reward_sources import load_scorer
 from policy_training.training.rewards import KLController, RunningMoments
 from policy_training.training.rollouts import (
     FrozenModel,
@@ -88,22 +89,17 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
     tokenizer = load_tokenizer(config.policy.source)
     policy = load_policy(config.policy.source, tokenizer)
     reference = load_reference(config.reference or config.policy.source, tokenizer)
-    scorer = RolloutScorer(
-        config.reward_model_path,
+    scorer = load_scorer(
+        context,
         tokenizer,
+        config.rewards,
+        path=config.reward_model_path,
         policy_batch=config.batch,
         batch=config.reward_model_batch or config.batch,
         runtime=config.runtime,
         distributed=distributed,
     )
     critic = load_critic(config, scorer, tokenizer)
-    scorer.reward_model.batch = resolve_micro_batch_tokens(
-        context,
-        distributed,
-        config.reward_model_batch or config.batch,
-        scorer.reward_model.model,
-        name="reward_model_batch",
-    )
     # The first update of a step learns from passes of policy and critic that are in memory together.
     config = replace(
         config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, policy, critic, graphs=2)

@@ -3,8 +3,9 @@
 Suffixes: N responses, in the order of the prompts and of the samples of each; R response tokens, right-padded.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,6 +36,7 @@ class Prompt:
     messages: list[dict[str, str]]
     token_ids: list[int]
     is_cut: bool = False  # longer than the limit: its earliest turns were left out
+    tags: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -43,11 +45,23 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
-    """One response and its raw reward-model score (reward_shift already taken off)."""
+    """One response and its raw reward-model score (reward_shift already taken off).
+
+    `parts`: what each model and function said, where the score is made of several.
+    """
 
     prompt: Prompt
     response: SampledResponse
     score: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Scores of responses, in order, and the parts that each is made of, where there are several."""
+
+    scores: list[float]
+    parts: Mapping[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +74,8 @@ class PolicyEvaluation:
     eos_rate: float
     tokens: float
     responses: int
+    # Means of what each model and function said, where the score is made of several.
+    parts: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -106,7 +122,13 @@ def tokenize_prompts(rows: Sequence[dict[str, Any]], tokenizer: Any, max_tokens:
     for row in rows:
         token_ids, is_cut = encode_prompt_or_cut(tokenizer, row["messages"], max_tokens)
         prompts.append(
-            Prompt(prompt_id=row["prompt_id"], messages=row["messages"], token_ids=token_ids, is_cut=is_cut)
+            Prompt(
+                prompt_id=row["prompt_id"],
+                messages=row["messages"],
+                token_ids=token_ids,
+                is_cut=is_cut,
+                tags=tuple(row.get("tags") or ()),
+            )
         )
     return prompts
 
@@ -171,6 +193,15 @@ class RolloutScorer:
             )
         return [score for group in scores for score in group]
 
+    def score_parts(self, prompts: Sequence[Prompt], groups: Sequence[Sequence[SampledResponse]]) -> Scored:
+        """As `score`, with what the scores are made of."""
+        return Scored(scores=self.score(prompts, groups))
+
+    @property
+    def further_scorers(self) -> Mapping[str, "RolloutScorer"]:
+        """Other reward models that take part in the score, by part (reward_sources.CombinedScorer)."""
+        return {}
+
 
 def same_tokenization(first: Any, second: Any) -> bool:
     """Whether two tokenizers turn every prompt and every response into the same ids."""
@@ -221,10 +252,15 @@ def generate_rollouts(
     if distributed.world_size > 1:
         responses = _gather_responses(responses, len(prompts), n_samples, distributed)
     groups = [responses[start : start + n_samples] for start in range(0, len(responses), n_samples)]
-    scores = scorer.score(prompts, groups)
+    scored = scorer.score_parts(prompts, groups)
     return [
-        Rollout(prompt=prompts[row // n_samples], response=response, score=score)
-        for row, (response, score) in enumerate(zip(responses, scores, strict=True))
+        Rollout(
+            prompt=prompts[row // n_samples],
+            response=response,
+            score=score,
+            parts={name: values[row] for name, values in scored.parts.items()},
+        )
+        for row, (response, score) in enumerate(zip(responses, scored.scores, strict=True))
     ]
 
 
@@ -305,8 +341,20 @@ def evaluate_policy(
         eos_rate=sum(rollout.response.has_eos for rollout in rollouts) / len(rollouts),
         tokens=sum(len(rollout.response.token_ids) for rollout in rollouts) / len(rollouts),
         responses=len(rollouts),
+        parts=part_means(rollouts),
     )
     return evaluation, rollouts
+
+
+def part_means(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """Mean of every part over responses; nothing where the scores have no parts."""
+    names = rollouts[0].parts if rollouts else ()
+    return {name: math.fsum(rollout.parts[name] for rollout in rollouts) / len(rollouts) for name in names}
+
+
+def part_texts(rollout: Rollout) -> dict[str, str]:
+    """The parts of a score beside its text in samples.jsonl."""
+    return {f"score_{name}": f"{value:.4f}" for name, value in rollout.parts.items()}
 
 
 def model_source_sha256s(source: ModelSource) -> dict[str, str]:

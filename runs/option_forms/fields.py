@@ -83,7 +83,8 @@ def _sections(cls: type[Any], prefix: str, leave_out: Collection[str]) -> Iterat
 def _option(cls: type[Any], path: str, name: str, hint: Any) -> Option | None:
     parts = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     others = [part for part in parts if part is not type(None)]
-    if any(dataclasses.is_dataclass(part) for part in others):
+    inner = [part for other in others for part in (other, *typing.get_args(other))]
+    if any(dataclasses.is_dataclass(part) for part in inner):  # a section, or a list of them
         return None
     choices: tuple[Any, ...] = ()
     if others == [bool]:

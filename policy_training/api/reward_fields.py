@@ -1,0 +1,52 @@
+"""Rewards of several models and functions, as programs ask for them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from policy_training.training.reward_config import MAX_PARTS
+from workspace.api.fields import KEY
+
+
+def further_models_field() -> Any:
+    return serializers.ListField(
+        child=serializers.IntegerField(**KEY),
+        max_length=MAX_PARTS,
+        required=False,
+        help_text="Reward models whose scores are combined with that of the first one.",
+    )
+
+
+def functions_field() -> Any:
+    return serializers.ListField(
+        child=serializers.CharField(max_length=200),
+        max_length=MAX_PARTS,
+        required=False,
+        help_text="Functions that the site's settings allow, as package.module.function; they are added.",
+    )
+
+
+def weights_field() -> Any:
+    return serializers.ListField(
+        child=serializers.FloatField(),
+        max_length=MAX_PARTS,
+        required=False,
+        help_text="A number each, in the order given; none: 1 each.",
+    )
+
+
+def form_rewards(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as RewardPartsFields has them: in the order of its lists, weights as text."""
+    values = dict(data)
+    for chosen, weights in (
+        ("further_reward_models", "further_weights"),
+        ("reward_functions", "function_weights"),
+    ):
+        if weights in values:
+            found = values[weights]
+            if chosen == "further_reward_models" and len(found) == len(values.get(chosen) or ()):
+                pairs = sorted(zip(values[chosen], found, strict=True), reverse=True)  # the form lists newest first
+                found = [weight for _, weight in pairs]
+            values[weights] = " ".join(repr(float(weight)) for weight in found)
+    return values

@@ -1,0 +1,58 @@
+"""Rewards of several models and functions on the command line."""
+
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from typing import Any
+
+from policy_training.rewards import COMBINATIONS, known_functions
+from workspace.errors import ActionError
+
+
+def add_reward_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--further-reward-model",
+        action="append",
+        default=[],
+        metavar="NAME[=WEIGHT]",
+        help="its score is combined with that of the first reward model (repeatable)",
+    )
+    parser.add_argument(
+        "--reward-function",
+        action="append",
+        default=[],
+        metavar="NAME[=WEIGHT]",
+        help="a function of ROUNDTABLE_REWARD_FUNCTIONS, or length_penalty, added to the score (repeatable)",
+    )
+    parser.add_argument(
+        "--reward-combination",
+        choices=list(COMBINATIONS),
+        help="of the reward models (default: weighted_sum); its values by --set, as ...rewards.safety_threshold=0.1",
+    )
+
+
+def rewards_from_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What was said of RewardSourcesOptions, as a mapping. Raises ActionError."""
+    found: dict[str, Any] = {}
+    if options["reward_combination"]:
+        found["combination"] = options["reward_combination"]
+    if options["further_reward_model"]:
+        pairs = [_weighted(text) for text in options["further_reward_model"]]
+        found["models"] = [{"name": name, "weight": weight} for name, weight in pairs]
+    if options["reward_function"]:
+        by_name = {name.rpartition(".")[2]: name for name in known_functions()}
+        pairs = [_weighted(text) for text in options["reward_function"]]
+        found["functions"] = [
+            {"function": by_name.get(name, name), "weight": weight} for name, weight in pairs
+        ]
+    return found
+
+
+def _weighted(text: str) -> tuple[str, float]:
+    """NAME or NAME=WEIGHT; a name may have the sign in it."""
+    name, sign, weight = text.rpartition("=")
+    if not sign:
+        return text, 1.0
+    try:
+        return name, float(weight)
+    except ValueError as error:
+        raise ActionError(f"“{text}”: what stands behind = is not a number.", code="bad_weights") from error

@@ -1,0 +1,207 @@
+"""Rewards of several models and functions: names of a project become folders, functions are those of the settings."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django import forms
+from django.conf import settings
+
+from policy_training.training.reward_config import BUILT_IN_FUNCTIONS, RewardSourcesOptions, part_key
+from rewardmodel.models import RewardModel
+from workspace.errors import ActionError
+from workspace.models import Project
+
+COMBINATIONS = {
+    "weighted_sum": "weighted sum",
+    "safety_gate": "safety gate (Llama 2): the further model scores safety",
+    "ensemble": "ensemble: mean minus a multiple of the spread",
+}
+
+
+def known_functions() -> tuple[str, ...]:
+    """Dotted names that a run may ask for."""
+    return (*BUILT_IN_FUNCTIONS, *(name for name in settings.REWARD_FUNCTIONS if name not in BUILT_IN_FUNCTIONS))
+
+
+def filled_in(project: Project, config: Mapping[str, Any]) -> tuple[dict[str, Any], list[int]]:
+    """The config with the folders of the further reward models that it names, and the keys of these models.
+
+    Raises ActionError for a name that the project does not have, and for a function that the settings do not name.
+    """
+    rewards = config.get("rewards") or {}
+    require_known_functions([str(part.get("function")) for part in _parts(rewards, "functions")])
+    models, keys = [], []
+    for part in _parts(rewards, "models"):
+        found = RewardModel.objects.filter(project=project, name=part.get("name")).first()
+        if found is None:
+            raise ActionError(
+                f"The project has no reward model “{part.get('name')}” to take rewards from.",
+                code="no_reward_model",
+            )
+        models.append({**part, "path": str(found.artifact.absolute_path)})
+        keys.append(found.pk)
+    if not models:
+        return dict(config), []
+    return {**config, "rewards": {**rewards, "models": models}}, keys
+
+
+def require_rewards(project: Project, options: RewardSourcesOptions) -> None:
+    """The same of options that are loaded, before anything is queued."""
+    names = [part.name for part in options.models]
+    known = set(project.reward_models.filter(name__in=names).values_list("name", flat=True))
+    if missing := [name for name in names if name not in known]:
+        raise ActionError(
+            f"The project has no reward model “{missing[0]}” to take rewards from.", code="no_reward_model"
+        )
+    require_known_functions([part.function for part in options.functions])
+
+
+def require_known_functions(functions: Sequence[str]) -> None:
+    known = known_functions()
+    if unknown := [name for name in functions if name not in known]:
+        raise ActionError(
+            f"The reward function “{unknown[0]}” is not one of this site's: an operator names those that may run in "
+            "ROUNDTABLE_REWARD_FUNCTIONS.",
+            code="unknown_reward_function",
+        )
+
+
+def _parts(rewards: Any, name: str) -> list[Mapping[str, Any]]:
+    """What is no list of mappings is for the options' own check."""
+    found = rewards.get(name) if isinstance(rewards, Mapping) else None
+    return [part for part in found if isinstance(part, Mapping)] if isinstance(found, list | tuple) else []
+
+
+def describe_rewards(options: RewardSourcesOptions, first: str) -> str:
+    """One sentence for pages; "" where the reward is one model's score. `first`: name of the first reward model."""
+    if options.is_single:
+        return ""
+    names = [part.name for part in options.models]
+    if options.combination == "safety_gate":
+        tag = f", or the prompt has the tag “{options.risky_tag}”" if options.risky_tag else ""
+        words = (
+            f"“{names[0]}” where it says less than {options.safety_threshold:g} (as a probability){tag}; else “{first}”"
+        )
+    elif options.combination == "ensemble":
+        words = (
+            f"mean of “{first}” and {_quoted(names)}, minus {options.spread_coefficient:g} times their spread"
+        )
+    else:
+        terms = [(options.weight, first), *((part.weight, part.name) for part in options.models)]
+        words = " + ".join(f"{weight:g} × “{name}”" for weight, name in terms)
+    for part in options.functions:
+        words += f" + {part.weight:g} × {part.function.rpartition('.')[2]}"
+    return words + (", each model in its own standard deviations" if options.normalize_models else "")
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f"“{name}”" for name in names)
+
+
+class RewardModelsField(forms.ModelMultipleChoiceField):
+    def label_from_instance(self, obj: RewardModel) -> str:
+        return obj.name
+
+
+def numbers_in(text: str) -> list[float]:
+    """Numbers with spaces or commas between them. Raises ValidationError."""
+    try:
+        found = [float(part) for part in text.replace(",", " ").replace(";", " ").split()]
+    except ValueError:
+        found = [math.nan]
+    if not all(map(math.isfinite, found)):
+        raise forms.ValidationError("Write numbers with spaces between them, for example 0.5 1")
+    return found
+
+
+class RewardPartsFields(forms.Form):
+    """Further reward models and functions, and the weight of each. Mixed into forms that know a project."""
+
+    further_reward_models = RewardModelsField(
+        RewardModel.objects.none(),
+        required=False,
+        help_text="Their scores are combined with that of the first one. They may have another base and tokenizer.",
+    )
+    further_weights = forms.CharField(
+        required=False,
+        max_length=200,
+        label="Weights of the further reward models",
+        help_text="A number each, in the order of the list; empty: 1 each. Read by the weighted sum.",
+    )
+    reward_functions = forms.MultipleChoiceField(
+        required=False,
+        help_text="Functions of prompt and response, which the site's operator allows. They are added.",
+    )
+    function_weights = forms.CharField(
+        required=False,
+        max_length=200,
+        label="Weights of the reward functions",
+        help_text="A number each, in the order of the list; empty: 1 each.",
+    )
+
+    def offer_rewards(self, project: Project) -> None:
+        models, functions = self.fields["further_reward_models"], self.fields["reward_functions"]
+        assert isinstance(models, forms.ModelMultipleChoiceField)
+        assert isinstance(functions, forms.MultipleChoiceField)
+        models.queryset = project.reward_models.order_by("-pk")
+        functions.choices = [(name, name.rpartition(".")[2]) for name in known_functions()]
+
+    def clean_further_weights(self) -> list[float]:
+        return numbers_in(self.cleaned_data["further_weights"])
+
+    def clean_function_weights(self) -> list[float]:
+        return numbers_in(self.cleaned_data["function_weights"])
+
+    def reward_parts(self) -> dict[str, Any]:
+        """models and functions of RewardSourcesOptions, those that were chosen. Raises ActionError."""
+        values = self.cleaned_data
+        models = list(values["further_reward_models"])
+        # In the order of the list, which is also that of the weights.
+        functions = [name for name in known_functions() if name in values["reward_functions"]]
+        found: dict[str, Any] = {}
+        if models:
+            weights = weights_for(len(models), values["further_weights"], "further reward models")
+            found["models"] = [
+                {"name": model.name, "weight": weight} for model, weight in zip(models, weights, strict=True)
+            ]
+        if functions:
+            weights = weights_for(len(functions), values["function_weights"], "reward functions")
+            found["functions"] = [
+                {"function": name, "weight": weight} for name, weight in zip(functions, weights, strict=True)
+            ]
+        return found
+
+
+def weights_for(count: int, weights: Sequence[float], what: str) -> list[float]:
+    """One each. Raises ActionError."""
+    if not weights:
+        return [1.0] * count
+    if len(weights) != count:
+        raise ActionError(
+            f"There are {count} {what} and {len(weights)} weights: give one each, or none.", code="bad_weights"
+        )
+    return list(weights)
+
+
+def parts_of_run(project: Project, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the fields of RewardPartsFields say of an earlier run."""
+    rewards = config.get("rewards") or {}
+    keys = dict(project.reward_models.values_list("name", "pk"))
+    models = sorted(
+        ((keys[part["name"]], part.get("weight", 1.0)) for part in _parts(rewards, "models") if part["name"] in keys),
+        reverse=True,
+    )
+    functions = {part["function"]: part.get("weight", 1.0) for part in _parts(rewards, "functions")}
+    ordered = [name for name in known_functions() if name in functions]
+    return {
+        "further_reward_models": [pk for pk, _ in models],
+        "further_weights": " ".join(f"{weight:g}" for _, weight in models),
+        "reward_functions": ordered,
+        "function_weights": " ".join(f"{functions[name]:g}" for name in ordered),
+    }
+
+
+def part_label(key: str, names: Sequence[str]) -> str:
+    """The reward model that a metric's part is of; the key itself for a function."""
+    return next((name for name in names if part_key(name) == key), key)
