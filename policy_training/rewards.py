@@ -21,7 +21,10 @@ COMBINATIONS = {
 
 def known_functions() -> tuple[str, ...]:
     """Dotted names that a run may ask for."""
-    return (*BUILT_IN_FUNCTIONS, *(name for name in settings.REWARD_FUNCTIONS if name not in BUILT_IN_FUNCTIONS))
+    return (
+        *BUILT_IN_FUNCTIONS,
+        *(name for name in settings.REWARD_FUNCTIONS if name not in BUILT_IN_FUNCTIONS),
+    )
 
 
 def filled_in(project: Project, config: Mapping[str, Any]) -> tuple[dict[str, Any], list[int]]:
@@ -80,9 +83,8 @@ def describe_rewards(options: RewardSourcesOptions, first: str) -> str:
     names = [part.name for part in options.models]
     if options.combination == "safety_gate":
         tag = f", or the prompt has the tag “{options.risky_tag}”" if options.risky_tag else ""
-        words = (
-            f"“{names[0]}” where it says less than {options.safety_threshold:g} (as a probability){tag}; else “{first}”"
-        )
+        below = f"{options.safety_threshold:g} (as a probability)"
+        words = f"“{names[0]}” where it says less than {below}{tag}; else “{first}”"
     elif options.combination == "ensemble":
         words = (
             f"mean of “{first}” and {_quoted(names)}, minus {options.spread_coefficient:g} times their spread"
@@ -179,7 +181,8 @@ def weights_for(count: int, weights: Sequence[float], what: str) -> list[float]:
         return [1.0] * count
     if len(weights) != count:
         raise ActionError(
-            f"There are {count} {what} and {len(weights)} weights: give one each, or none.", code="bad_weights"
+            f"There are {count} {what} and {len(weights)} weights: give one each, or none.",
+            code="bad_weights",
         )
     return list(weights)
 
@@ -189,7 +192,11 @@ def parts_of_run(project: Project, config: Mapping[str, Any]) -> dict[str, Any]:
     rewards = config.get("rewards") or {}
     keys = dict(project.reward_models.values_list("name", "pk"))
     models = sorted(
-        ((keys[part["name"]], part.get("weight", 1.0)) for part in _parts(rewards, "models") if part["name"] in keys),
+        (
+            (keys[part["name"]], part.get("weight", 1.0))
+            for part in _parts(rewards, "models")
+            if part["name"] in keys
+        ),
         reverse=True,
     )
     functions = {part["function"]: part.get("weight", 1.0) for part in _parts(rewards, "functions")}

@@ -12,6 +12,7 @@ from annotation.importing.usage import mark_prompts_used
 from annotation.models import Prompt, PromptSet
 from policy_training.mixing import NothingToMixIn, available_ptx
 from policy_training.models import Policy
+from policy_training.rewards import require_rewards
 from rounds.errors import RoundRefused, WrongStage
 from rounds.head_to_head import held_out_shortage
 from rounds.lengths import require_lengths, require_readable
@@ -24,6 +25,7 @@ from rounds.starting_models import previous_policy
 from runs.actions import cancel_run, retry_run
 from runs.errors import IllegalTransition, RunChanged
 from runs.states import ACTIVE, RunState
+from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
 
 
@@ -91,6 +93,10 @@ def require_startable(
     if non_members:
         raise RoundRefused(f"Tasks cannot be kept for “{non_members[0]}”, who is no member of this project.")
     require_lengths(project=project, criterion=criterion, start_policy=start_policy, plan=plan)
+    try:
+        require_rewards(project, plan.policy.rewards)
+    except ActionError as error:
+        raise RoundRefused(error.message, code=error.code) from error
 
 
 def with_available_ptx(project: Project, plan: RoundPlan) -> RoundPlan:

@@ -21,6 +21,7 @@ from rounds.plans import (
     override_plan,
     preset_plan,
 )
+from rounds.reward_fields import RoundRewardFields
 from runs.execution import FIELDS, ExecutionFields, runtime_values
 from workspace.forms import StyledFormMixin
 from workspace.models import MAX_OVERLAP, Criterion, Project
@@ -37,7 +38,7 @@ class PolicyField(forms.ModelChoiceField):
         return f"{obj.name} (files missing)" if obj.artifact.is_missing else obj.name
 
 
-class StartRoundForm(StyledFormMixin, ExecutionFields):
+class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
     preset = forms.ChoiceField(
         choices=[(name, name) for name in sorted(PRESETS)], initial="tiny", help_text=" "
     )
@@ -123,8 +124,10 @@ class StartRoundForm(StyledFormMixin, ExecutionFields):
         field.queryset = batches
         if not batches:
             del self.fields["batches"]
-        own = [name for name in self.fields if name not in FIELDS]
-        self.order_fields([*own, *FIELDS])  # what few people change comes last
+        self.offer_rewards(project)
+        # What few people change comes last.
+        last = [*RoundRewardFields.base_fields, *FIELDS]
+        self.order_fields([*(name for name in self.fields if name not in last), *last])
         self.add_bootstrap_classes()
         self._show_defaults(project)
 
@@ -180,7 +183,7 @@ class StartRoundForm(StyledFormMixin, ExecutionFields):
             ) from error
 
     def plan(self) -> RoundPlan:
-        """Raises UserError when a value does not fit."""
+        """Raises UserError or ActionError when a value does not fit."""
         values = self.cleaned_data
         sampling = {name: values[name] for name in ("prompts", "responses_per_task")}
         annotation = {name: values[name] for name in ("overlap", "quota", "max_hours")}
@@ -193,6 +196,7 @@ class StartRoundForm(StyledFormMixin, ExecutionFields):
             reference=values["reference"] or None,
             processes=values["processes"],
             runtime=runtime_values(values),
+            rewards=self.rewards(),
         )
         if chosen := values.get("batches"):
             plan = replace(plan, batches=tuple(batch.name for batch in chosen))

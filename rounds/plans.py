@@ -11,6 +11,7 @@ from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from policy_training.training.config import SampleOptions, SamplingOptions
 from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.ppo_presets import EVALUATION_SAMPLING, PPO_PRESETS
+from policy_training.training.reward_config import RewardSourcesOptions
 from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
 from workspace.models import MAX_OVERLAP
@@ -253,6 +254,17 @@ PRESET_DESCRIPTIONS: Mapping[str, str] = {
 }
 
 
+def _with_rewards(plan: RoundPlan, rewards: Mapping[str, Any]) -> RoundPlan:
+    """Whitening a step takes the place of the running moments, which most presets have."""
+    options = load_options(
+        RewardSourcesOptions, {**options_to_dict(plan.policy.rewards), **rewards}, where="policy.rewards"
+    )
+    reward = (
+        replace(plan.policy.reward, normalize=False, scale=False) if options.whiten else plan.policy.reward
+    )
+    return replace(plan, policy=replace(plan.policy, reward=reward, rewards=options))
+
+
 def override_plan(
     plan: RoundPlan,
     *,
@@ -263,12 +275,16 @@ def override_plan(
     reference: ReferenceKind | None = None,
     processes: int | None = None,
     runtime: Mapping[str, Any] | None = None,
+    rewards: Mapping[str, Any] | None = None,
 ) -> RoundPlan:
     """The plan with some values changed, as the form and the command line do. Raises UserError on a bad value.
 
-    `runtime`: values of RuntimeOptions, for all that the round trains, samples and scores.
+    `runtime`: values of RuntimeOptions, for all that the round trains, samples and scores. `rewards`: values of
+    RewardSourcesOptions, as JSON has them.
     """
     try:
+        if rewards:
+            plan = _with_rewards(plan, rewards)
         sampling = dict(sampling or {})
         if "responses_per_task" in sampling:  # that many everywhere, unless a range is asked for
             sampling.setdefault("min_responses_per_task", None)

@@ -16,6 +16,7 @@ from learning.interface.options import UserError, options_to_dict
 from learning.interface.training_options import RuntimeOptions
 from policy_training.mixing import describe_ptx
 from policy_training.models import Policy
+from policy_training.rewards import describe_rewards
 from rewardmodel.figures import ReliabilityPoint, accuracy_by_strength, reliability_points
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.head_to_head import HELD_OUT_SETS, OPPONENT_LABELS, pairings_of
@@ -232,6 +233,7 @@ class RoundReport:
     progress: BatchProgress | None
     can_reopen_annotation: bool  # it failed on its judgments
     mixed_in: str  # what PPO learns from beside its rollouts
+    rewards: str  # what PPO's reward is made of, where that is more than the round's reward model
     execution: str  # processes, device and engine of its runs, where they are not the usual ones
     blocked_reason: str  # what keeps annotation open although its quota is met or its time is over
     current_runs: list[Run]
@@ -252,6 +254,16 @@ def _mixed_in(round_: Round) -> str:
         return describe_ptx(load_plan(round_.plan).policy.algorithm)
     except UserError:  # a plan of another version of this program
         return ""
+
+
+def _rewards(round_: Round) -> str:
+    try:
+        options = load_plan(round_.plan).policy.rewards
+    except UserError:  # a plan of another version of this program
+        return ""
+    first = round_.reward_model.name if round_.reward_model else "the round's reward model"
+    words = describe_rewards(options, first)
+    return f"PPO's reward: {words}." if words else ""
 
 
 def _execution(round_: Round) -> str:
@@ -301,6 +313,7 @@ def round_report(round_: Round, reader: User) -> RoundReport:
         progress=progress,
         can_reopen_annotation=can_reopen_annotation(round_),
         mixed_in=_mixed_in(round_),
+        rewards=_rewards(round_),
         execution=_execution(round_),
         blocked_reason=_blocked_reason(round_, progress),
         current_runs=current.runs if current else [],

@@ -1,10 +1,11 @@
 """Rewards of several models and functions, as programs ask for them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rest_framework import serializers
 
+from policy_training.rewards import known_functions
 from policy_training.training.reward_config import MAX_PARTS
 from workspace.api.fields import KEY
 
@@ -39,14 +40,21 @@ def weights_field() -> Any:
 def form_rewards(data: Mapping[str, Any]) -> dict[str, Any]:
     """The values as RewardPartsFields has them: in the order of its lists, weights as text."""
     values = dict(data)
+    known = known_functions()
+    places: dict[str, Callable[[Any], int]] = {
+        "further_reward_models": lambda key: -key,  # newest first
+        "reward_functions": lambda name: known.index(name) if name in known else len(known),
+    }
     for chosen, weights in (
         ("further_reward_models", "further_weights"),
         ("reward_functions", "function_weights"),
     ):
-        if weights in values:
-            found = values[weights]
-            if chosen == "further_reward_models" and len(found) == len(values.get(chosen) or ()):
-                pairs = sorted(zip(values[chosen], found, strict=True), reverse=True)  # the form lists newest first
-                found = [weight for _, weight in pairs]
-            values[weights] = " ".join(repr(float(weight)) for weight in found)
+        if weights not in values:
+            continue
+        found, names = values[weights], values.get(chosen) or ()
+        if len(found) == len(names):
+            place = places[chosen]
+            order = sorted(range(len(names)), key=lambda index: place(names[index]))
+            found = [found[index] for index in order]
+        values[weights] = " ".join(repr(float(weight)) for weight in found)
     return values

@@ -8,6 +8,12 @@ from rest_framework.request import Request
 
 from policy_training import actions
 from policy_training.access import access_policy
+from policy_training.api.reward_fields import (
+    form_rewards,
+    functions_field,
+    further_models_field,
+    weights_field,
+)
 from policy_training.evaluation_presets import EVALUATION_PRESETS
 from policy_training.forms import EvaluatePolicyForm, FineTuneForm, PretrainForm, SampleForm
 from policy_training.import_actions import queue_import
@@ -190,6 +196,10 @@ class EvaluationQuery(PageQuery):
 class EvaluatePolicyBody(RunBody):
     preset = serializers.ChoiceField(sorted(EVALUATION_PRESETS), default="plain")
     reward_model = serializers.IntegerField(**KEY)
+    further_reward_models = further_models_field()
+    further_weights = weights_field()
+    reward_functions = functions_field()
+    function_weights = weights_field()
     reference = serializers.IntegerField(
         required=False, help_text="A policy, to measure the KL to it.", **KEY
     )
@@ -210,5 +220,5 @@ class Evaluations(ProjectApiView):
         """Queue an evaluation."""
         policy = access_policy(self.project, pk)
         return actions.evaluate_policy(
-            **asked_by_program(self, EvaluatePolicyForm, data | {"policy": policy.pk})
+            **asked_by_program(self, EvaluatePolicyForm, form_rewards(data) | {"policy": policy.pk})
         )

@@ -181,8 +181,8 @@ PPO_INSTRUCTGPT = PPOPreset(
 
 PPO_LLAMA2 = PPOPreset(
     name="llama2",
-    source="Llama 2 (Touvron et al. 2023), 3.2.3; its safety gate and its whitening of logit(score) need two reward "
-    "models and are not taken: the score is normalized by its running moments instead (ours)",
+    source="Llama 2 (Touvron et al. 2023), 3.2.3; its safety gate needs a second reward model and is asked for with "
+    "rewards.combination, its whitening with rewards.whiten: the score is normalized by its running moments (ours)",
     policy_optimizer=OptimizerOptions(
         learning_rate=1e-6,  # 3.2.3
         schedule="constant",  # 3.2.3

@@ -301,7 +301,7 @@ def critic_scale(
     """(shift, scale) with which a critic that starts as the first reward model, value = (output - shift) / scale, has
     the mean and spread of the processed scores where its output has those of that model's scores.
     """
-    own_N = torch.tensor([rollout.parts[MAIN_PART] for rollout in rollouts], dtype=torch.float64)
+    own_N = torch.tensor([r.parts.get(MAIN_PART, r.score) for r in rollouts], dtype=torch.float64)
     own, processed = float(own_N.std(unbiased=False)), float(processed_scores_N.std(unbiased=False))
     scale = own / processed if own > 1e-9 and processed > 1e-9 else 1.0
     shift = reward_shift + float(own_N.mean()) - scale * float(processed_scores_N.mean())

@@ -10,6 +10,13 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from annotation.batches.progress import batch_progress
+from policy_training.api.reward_fields import (
+    form_rewards,
+    functions_field,
+    further_models_field,
+    weights_field,
+)
+from policy_training.rewards import COMBINATIONS
 from rounds import actions
 from rounds.access import access_round
 from rounds.forms import StartRoundForm
@@ -102,6 +109,17 @@ class RoundValues(Body):
     max_prompt_tokens = serializers.IntegerField(required=False, **POSITIVE)
     max_response_tokens = serializers.IntegerField(required=False, **POSITIVE)
     reference = serializers.ChoiceField(["start_policy", FIRST_POLICY], required=False)
+    further_reward_models = further_models_field()
+    further_weights = weights_field()
+    reward_functions = functions_field()
+    function_weights = weights_field()
+    reward_weight = serializers.FloatField(required=False, help_text="Of the round's own reward model.")
+    reward_combination = serializers.ChoiceField(list(COMBINATIONS), required=False)
+    normalize_models = serializers.BooleanField(default=False)
+    safety_threshold = serializers.FloatField(min_value=0.0, max_value=1.0, required=False)
+    risky_tag = serializers.CharField(max_length=200, required=False)
+    spread_coefficient = serializers.FloatField(required=False)
+    whiten_rewards = serializers.BooleanField(default=False)
     meet_previous = serializers.BooleanField(default=True)
     meet_first = serializers.BooleanField(default=False)
     meet_reference = serializers.BooleanField(default=False)
@@ -122,7 +140,7 @@ class ReopenedAnnotation(Body):
 
 def planned(view: ProjectApiView, data: dict[str, Any]) -> dict[str, Any]:
     """Arguments of start_round and create_schedule, by the form of the site. Raises ValidationError, UserError."""
-    values = dict(data)
+    values = form_rewards(data)
     criterion = view.project.criteria.filter(name=values["criterion"]).first()
     if criterion is None:
         raise ValidationError({"criterion": ["The project has no such criterion."]})

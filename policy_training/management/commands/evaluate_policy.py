@@ -6,6 +6,7 @@ from typing import Any
 from policy_training.actions import evaluate_policy
 from policy_training.evaluation_presets import EVALUATION_PRESETS, evaluation_config
 from policy_training.language_models import find_policy
+from policy_training.reward_arguments import add_reward_arguments, rewards_from_options
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
 from workspace.commands import ProjectCommand
 from workspace.errors import ActionError
@@ -22,6 +23,7 @@ class Command(ProjectCommand):
         parser.add_argument("--prompts", type=int, help="how many of its prompts (default: all)")
         parser.add_argument("--reference", metavar="POLICY", help="measure the KL to it (default: no KL)")
         parser.add_argument("--preset", default="plain", choices=sorted(EVALUATION_PRESETS))
+        add_reward_arguments(parser)
         add_execution_arguments(parser)
         parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
 
@@ -35,6 +37,8 @@ class Command(ProjectCommand):
         if prompt_set is None:
             raise ActionError(f"The project has no prompt set “{options['prompt_set']}”.", code="no_prompts")
         assignments = execution_assignments(options, "runtime") + options["set"]
+        config = evaluation_config(options["preset"], assignments)
+        config["rewards"] = {**config["rewards"], **rewards_from_options(options)}
         run = evaluate_policy(
             actor=actor,
             project=project,
@@ -43,7 +47,7 @@ class Command(ProjectCommand):
             prompt_set=prompt_set,
             reference=find_policy(project, options["reference"]) if options["reference"] else None,
             prompts=options["prompts"],
-            config=evaluation_config(options["preset"], assignments),
+            config=config,
             processes=asked_processes(options),
         )
         self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")

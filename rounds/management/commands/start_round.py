@@ -8,6 +8,7 @@ from annotation.batches.exclusion import find_batches
 from annotation.models import PromptSet
 from policy_training.mixing import describe_ptx
 from policy_training.models import Policy
+from policy_training.reward_arguments import add_reward_arguments, rewards_from_options
 from rounds.actions import start_round
 from rounds.errors import RoundRefused
 from rounds.head_to_head import held_out_shortage
@@ -73,6 +74,7 @@ class Command(ProjectCommand):
         parser.add_argument("--overlap", type=int, help="how many people judge each task")
         parser.add_argument("--quota", type=int, help="how many judgments end the annotation")
         parser.add_argument("--hours", type=float, help="end the annotation this long after it began")
+        add_reward_arguments(parser)
         add_execution_arguments(parser)
         add_when_arguments(parser)
         parser.add_argument(
@@ -96,6 +98,7 @@ class Command(ProjectCommand):
             reference=options["reference"],
             processes=options["processes"],
             runtime=runtime_values(options),
+            rewards=rewards_from_options(options),
         )
         criterion = find_criterion(project, options["criterion"])
         start_policy = find_policy(project, options["policy"])

@@ -22,6 +22,10 @@ class EvaluatePolicyBodyRequest(TypedDict):
     settings: NotRequired[dict[str, Any]]
     preset: NotRequired[Literal["plain", "secrets"]]
     reward_model: int
+    further_reward_models: NotRequired[list[int]]
+    further_weights: NotRequired[list[float]]
+    reward_functions: NotRequired[list[str]]
+    function_weights: NotRequired[list[float]]
     reference: NotRequired[int]
     prompt_set: int
     prompts: NotRequired[int]

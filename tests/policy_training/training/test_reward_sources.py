@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from learning.batches.collation import Example
 from learning.interface.options import UserError, load_options
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import SAMPLED_RESPONSES, SCORES
@@ -117,7 +118,7 @@ def test_a_critic_from_the_first_model_starts_with_mean_and_spread_of_the_proces
 
     class Row:
         def __init__(self, own: float) -> None:
-            self.parts = {"reward_model": own}
+            self.parts, self.score = {"reward_model": own}, 99.0
 
     shift, scale = critic_scale([Row(0.0), Row(2.0)], tensor(10.0, 16.0), reward_shift=0.5)
     assert [(own + 0.5 - shift) / scale for own in (0.0, 2.0)] == pytest.approx([10.0, 16.0], abs=1e-12)
@@ -163,13 +164,19 @@ def evaluation(tmp_path, rewards, policy_path, reward_model_path, *, rows, refer
     return run, result, responses, np.array(scores)
 
 
-def direct(path: Path, responses) -> np.ndarray:
-    """What a reward model says of texts when it is asked by itself."""
+def direct(path: Path, responses, *, reads_ids: bool = False) -> np.ndarray:
+    """What a reward model says when it is asked by itself: of the texts, or of the sampled ids where it has the
+    policy's tokenizer (text of a random policy encodes to other ids).
+    """
     limits = dataclasses.replace(BATCH, max_prompt_tokens=48, max_response_tokens=16)
     scorer = RewardScorer.load(path, batch=limits)
-    return np.array(
-        [scorer.score([row["prompt"]], [[row["text"]]], ended=[[row["ended"]]])[0][0] for row in responses]
-    )
+    found = []
+    for row in responses:
+        example = scorer.tokenize([row["prompt"]], [[row["text"]]], ended=[[row["ended"]]])
+        if reads_ids:
+            example = [Example(example[0].prompt_ids, [row["token_ids"]])]
+        found.append(scorer.score_examples(example)[0][0])
+    return np.array(found)
 
 
 def test_an_evaluation_by_two_models_of_two_tokenizers_and_a_function(
@@ -183,7 +190,7 @@ def test_an_evaluation_by_two_models_of_two_tokenizers_and_a_function(
     run, result, responses, scores = evaluation(
         tmp_path, rewards, policy_path, reward_model_path, rows=prompt_rows(5)
     )
-    own, other = direct(reward_model_path, responses), direct(foreign_model_path, responses)
+    own, other = direct(reward_model_path, responses, reads_ids=True), direct(foreign_model_path, responses)
     penalty = np.array([-len(row["text"]) / 100 for row in responses])
     assert scores == pytest.approx(2.0 * own - 0.5 * other + 3.0 * penalty, abs=1e-5)
     assert result["parts"] == pytest.approx(
@@ -213,8 +220,11 @@ def test_normalized_models_are_measured_by_the_references_answers(
     )
     means, deviations = result["rewards"]["means"], result["rewards"]["standard_deviations"]
     expected = sum(
-        (direct(path, responses) - means[name]) / deviations[name]
-        for name, path in (("reward_model", reward_model_path), ("other", foreign_model_path))
+        (scores_of - means[name]) / deviations[name]
+        for name, scores_of in (
+            ("reward_model", direct(reward_model_path, responses, reads_ids=True)),
+            ("other", direct(foreign_model_path, responses)),
+        )
     )
     assert scores == pytest.approx(expected, abs=1e-4)
     assert means["other"] != pytest.approx(means["reward_model"], abs=1e-3)
@@ -234,7 +244,9 @@ def test_prompts_with_the_tag_are_scored_by_the_safety_model(
     )
     _, _, responses, scores = evaluation(tmp_path, rewards, policy_path, reward_model_path, rows=rows)
     risky = np.array([row["prompt_id"] in ("p0", "p1") for row in responses])
-    expected = np.where(risky, direct(foreign_model_path, responses), direct(reward_model_path, responses))
+    expected = np.where(
+        risky, direct(foreign_model_path, responses), direct(reward_model_path, responses, reads_ids=True)
+    )
     assert risky.sum() == 4 and scores == pytest.approx(expected, abs=1e-5)
 
 

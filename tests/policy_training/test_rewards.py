@@ -1,0 +1,108 @@
+"""An evaluation by several reward models and functions: form, command and API ask for the same; what was found is on
+the policy's page.
+"""
+
+import pytest
+from django.core.management import call_command
+from django.urls import reverse
+
+from policy_training.rewards import describe_rewards
+from policy_training.training.reward_config import LENGTH_PENALTY, RewardModelPart, RewardSourcesOptions
+from rewardmodel.models import RewardModel
+from runs.models import Artifact, Run
+from tests.policy_training.test_forms import same, shown, started
+from tests.policy_training.training.conftest import reward_model_path  # noqa: F401
+from tests.rewardmodel.test_actions import judge  # noqa: F401
+from tests.rewardmodel.test_evaluations import dataset, model  # noqa: F401
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+@pytest.fixture
+def other(model, project, max_):  # noqa: F811
+    run = Run.objects.create(
+        project=project, kind="rewardmodel.train", title="Train other", requested_by=max_, config={}
+    )
+    artifact = Artifact.objects.create(
+        project=project, kind="reward_model", path="models/other", sha256="1" * 64, size_bytes=1
+    )
+    return RewardModel.objects.create(
+        project=project, name="other = b", artifact=artifact, dataset=model.dataset, produced_by=run
+    )
+
+
+def test_form_command_and_api_ask_the_same(client, policy, model, other, project, max_, write_rows):  # noqa: F811
+    path = write_rows([{"prompt": f"Which animal is {n}?"} for n in range(3)], "asked.jsonl")
+    call_command("import_prompts", "kitchen", path, "--prompt-set", "asked", verbosity=0)
+    prompt_set = project.prompt_sets.get(name="asked")
+    client.force_login(max_)
+    address = reverse("policies:evaluate", args=["kitchen"])
+    sent = shown(client, address, policy=policy.pk, reward_model=model.pk) | {"prompt_set": prompt_set.pk}
+    sent |= {
+        "further_reward_models": [other.pk],
+        "further_weights": "0.5",
+        "reward_functions": [LENGTH_PENALTY],
+        "rewards.weight": "2.0",
+    }
+    run = started(client.post(address, sent))
+    assert run.config["rewards"]["models"] == [
+        {"name": "other = b", "path": "models/other", "weight": 0.5, "batch": None}
+    ] or run.config["rewards"]["models"] == [{"name": "other = b", "path": "models/other", "weight": 0.5}]
+    assert run.config["rewards"]["weight"] == 2.0
+    assert run.parameters["further_reward_models"] == [other.pk]
+    call_command(
+        "evaluate_policy", "kitchen", "tiny", "--reward-model", "taste", "--prompt-set", "asked",
+        "--further-reward-model", "other = b=0.5", "--reward-function", "length_penalty", "--set", "rewards.weight=2.0",
+        verbosity=0,
+    )  # fmt: skip
+    assert same(run, Run.objects.latest("pk"))
+    answer = client.post(
+        f"/api/v1/projects/kitchen/policies/{policy.pk}/evaluations",
+        {
+            "reward_model": model.pk,
+            "prompt_set": prompt_set.pk,
+            "further_reward_models": [other.pk],
+            "further_weights": [0.5],
+            "reward_functions": [LENGTH_PENALTY],
+            "settings": {"rewards.weight": 2.0},
+        },
+        content_type="application/json",
+    )
+    assert answer.status_code == 201, answer.content
+    assert same(run, Run.objects.latest("pk"))
+    # Made again from the run, the form shows the same.
+    again = shown(client, f"{address}?run={run.pk}")
+    assert again["further_weights"] == "0.5" and list(again["further_reward_models"]) == [other.pk]
+    assert again["reward_functions"] == [LENGTH_PENALTY] and again["rewards.weight"] == "2.0"
+
+
+def test_an_unknown_further_model_is_one_sentence(project, policy, model, write_rows):  # noqa: F811
+    from workspace.errors import ActionError
+
+    path = write_rows([{"prompt": "Which animal?"}], "asked.jsonl")
+    call_command("import_prompts", "kitchen", path, "--prompt-set", "asked", verbosity=0)
+    from policy_training.actions import evaluate_policy
+    from policy_training.evaluation_presets import evaluation_config
+
+    with pytest.raises(ActionError, match="no reward model “nobody's” to take rewards from"):
+        evaluate_policy(
+            actor=project.memberships.first().user,
+            project=project,
+            policy=policy,
+            reward_model=model,
+            prompt_set=project.prompt_sets.get(name="asked"),
+            config=evaluation_config("plain") | {"rewards": {"models": [{"name": "nobody's"}]}},
+        )
+
+
+def test_what_a_reward_is_made_of_in_words():
+    further = (RewardModelPart(name="safe", weight=0.5),)
+    assert describe_rewards(RewardSourcesOptions(), "good") == ""
+    gate = RewardSourcesOptions(combination="safety_gate", models=further, risky_tag="risky")
+    assert describe_rewards(gate, "good") == (
+        "“safe” where it says less than 0.15 (as a probability), or the prompt has the tag “risky”; else “good”"
+    )
+    ensemble = RewardSourcesOptions(combination="ensemble", models=further, normalize_models=True)
+    assert describe_rewards(ensemble, "good") == (
+        "mean of “good” and “safe”, minus 1 times their spread, each model in its own standard deviations"
+    )

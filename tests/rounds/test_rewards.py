@@ -1,0 +1,186 @@
+"""A round whose PPO takes rewards from several models and functions: form, command and API ask for the same."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.urls import reverse
+
+from annotation.models import PreferenceDataset
+from policy_training.actions import train_ppo
+from policy_training.training.reward_config import LENGTH_PENALTY
+from rewardmodel.models import RewardModel
+from rounds.errors import RoundRefused
+from rounds.models import Round
+from rounds.plans import load_plan, override_plan, preset_plan
+from runs.models import Artifact, Run
+from workspace.errors import ActionError
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+@pytest.fixture
+def make_reward_model(project, criterion, max_):
+    def make(name: str) -> RewardModel:
+        path = f"models/{name}"
+        artifact = Artifact.objects.create(
+            project=project, kind="reward_model", path=path, sha256="0" * 64, size_bytes=1
+        )
+        dataset = PreferenceDataset.objects.create(
+            project=project, name=name, criterion=criterion, directory=name, created_by=max_
+        )
+        run = Run.objects.create(
+            project=project, kind="rewardmodel.train", title=name, config={}, requested_by=max_
+        )
+        return RewardModel.objects.create(
+            project=project, name=name, artifact=artifact, dataset=dataset, produced_by=run
+        )
+
+    return make
+
+
+@pytest.fixture
+def safety(make_reward_model):
+    return make_reward_model("Safety, round 1")
+
+
+@pytest.fixture
+def asked(criterion, policy, prompt_set):
+    return {
+        "preset": "tiny",
+        "criterion": criterion.pk,
+        "start_policy": policy.pk,
+        "prompt_set": prompt_set.pk,
+    }
+
+
+def test_form_command_and_api_ask_for_the_same_rewards(
+    client, project, criterion, policy, prompt_set, safety, make_reward_model, asked, max_
+):
+    other = make_reward_model("other")
+    client.force_login(max_)
+    sent = asked | {
+        "further_reward_models": [safety.pk, other.pk],
+        "further_weights": "2, -0.5",  # newest first, as the list is
+        "reward_functions": [LENGTH_PENALTY],
+        "function_weights": "0.25",
+        "reward_weight": "1.5",
+        "normalize_models": "on",
+        "whiten_rewards": "on",
+    }
+    answer = client.post(reverse("rounds:start", args=["kitchen"]), sent)
+    assert answer.status_code == 302, answer.context["form"].errors
+    by_form = Round.objects.latest("pk")
+    rewards = by_form.plan["policy"]["rewards"]
+    assert rewards["weight"] == 1.5 and rewards["normalize_models"] and rewards["whiten"]
+    assert [(part["name"], part["weight"]) for part in rewards["models"]] == [
+        ("other", 2.0),
+        ("Safety, round 1", -0.5),
+    ]
+    assert [(part["function"], part["weight"]) for part in rewards["functions"]] == [(LENGTH_PENALTY, 0.25)]
+    # Whitening a step takes the place of the running moments.
+    assert by_form.plan["policy"]["reward"]["normalize"] is False
+
+    page = client.get(reverse("rounds:round", args=["kitchen", by_form.number])).content.decode()
+    assert "2 × “other” + -0.5 × “Safety, round 1” + 0.25 × length_penalty" in page
+
+    by_form.delete()
+    call_command(
+        "start_round", "kitchen", "--further-reward-model", "other=2", "--further-reward-model", "Safety, round 1=-0.5",
+        "--reward-function", "length_penalty=0.25", "--set", "policy.rewards.weight=1.5",
+        "policy.rewards.normalize_models=true", "policy.rewards.whiten=true", "policy.reward.normalize=false",
+        stdout=StringIO(),
+    )  # fmt: skip
+    by_command = Round.objects.latest("pk")
+    assert by_command.plan["policy"] == by_form.plan["policy"]
+
+    by_command.delete()
+    answer = client.post(
+        "/api/v1/projects/kitchen/rounds",
+        {
+            "preset": "tiny",
+            "criterion": criterion.name,
+            "start_policy": policy.pk,
+            "prompt_set": prompt_set.pk,
+            "further_reward_models": [safety.pk, other.pk],
+            "further_weights": [-0.5, 2],  # in the order given
+            "reward_functions": [LENGTH_PENALTY],
+            "function_weights": [0.25],
+            "reward_weight": 1.5,
+            "normalize_models": True,
+            "whiten_rewards": True,
+        },
+        content_type="application/json",
+    )
+    assert answer.status_code == 201, answer.content
+    assert Round.objects.latest("pk").plan["policy"] == by_form.plan["policy"]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"further_weights": "much"}, "Write numbers with spaces between them"),
+        ({"further_weights": "1 2"}, "There are 1 further reward models and 2 weights"),
+        ({"reward_combination": "safety_gate", "further_reward_models": []}, "takes one further model"),
+        ({"reward_functions": ["os.system"]}, "Select a valid choice"),
+        ({"safety_threshold": "1"}, "safety_threshold is a probability below 1"),
+    ],
+)
+def test_what_does_not_fit_is_said_on_the_form(client, asked, safety, max_, values, sentence):
+    client.force_login(max_)
+    sent = asked | {"further_reward_models": [safety.pk]} | values
+    answer = client.post(reverse("rounds:start", args=["kitchen"]), sent)
+    assert answer.status_code == 422 and sentence in answer.content.decode()
+    assert not Round.objects.exists()
+
+
+def test_a_round_that_names_what_is_not_there_is_refused_before_anybody_annotates(begin, safety):
+    plan = override_plan(preset_plan("tiny"), rewards={"models": [{"name": "elsewhere"}]})
+    with pytest.raises(RoundRefused, match="no reward model “elsewhere” to take rewards from"):
+        begin(plan=plan)
+    plan = override_plan(preset_plan("tiny"), rewards={"functions": [{"function": "os.system"}]})
+    with pytest.raises(RoundRefused, match="“os.system” is not one of this site's"):
+        begin(plan=plan)
+
+
+def test_ppo_gets_the_folders_of_the_models_it_names_and_remembers_them(
+    settings, begin, project, policy, prompt_set, safety, make_reward_model, max_
+):
+    settings.REWARD_FUNCTIONS = ["our_rewards.arithmetic"]
+    plan = override_plan(
+        preset_plan("tiny"),
+        rewards={
+            "combination": "safety_gate",
+            "models": [{"name": safety.name}],
+            "risky_tag": "risky",
+            "functions": [{"function": "our_rewards.arithmetic"}],
+        },
+    )
+    round_ = begin(plan=plan)
+    first = make_reward_model("helpful")
+
+    def ask(config):
+        return train_ppo(
+            actor=max_,
+            project=project,
+            name="new",
+            start=policy,
+            reward_model=first,
+            prompt_set=prompt_set,
+            config=config,
+        )
+
+    run = ask(load_plan_policy(round_))
+    assert run.config["rewards"]["models"][0]["path"] == safety.artifact.path
+    assert run.config["reward_model_path"] == first.artifact.path
+    assert run.parameters["further_reward_models"] == [safety.pk]
+    settings.REWARD_FUNCTIONS = []
+    with pytest.raises(
+        ActionError, match="an operator names those that may run in ROUNDTABLE_REWARD_FUNCTIONS"
+    ):
+        ask(load_plan_policy(round_))
+
+
+def load_plan_policy(round_: Round) -> dict:
+    assert load_plan(round_.plan)
+    return round_.plan["policy"]
