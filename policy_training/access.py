@@ -9,7 +9,7 @@ from workspace.models import Project
 def access_policy(project: Project, pk: int) -> Policy:
     """Raises Http404."""
     policies = Policy.objects.select_related(
-        "project", "parent", "reward_model__dataset", "produced_by", "artifact", "source"
+        "project", "parent", "reward_model__dataset", "dataset", "produced_by", "artifact", "source"
     )
     found = policies.filter(project=project, pk=pk).first()
     if found is None:

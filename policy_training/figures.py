@@ -23,6 +23,7 @@ def policy_figures(policy: Policy) -> list[tuple[str, str]]:
             ("Optimizer steps", _whole(report.get("steps"))),
             ("Learned from", _examples(report)),
             ("Loss on held-out rows", _change(report, "loss_before", "loss_after", 3)),
+            ("Held-out pairs ordered as people did", _share(report.get("accuracy_after"))),
             ("Reward on held-out prompts", _change(report, "score_before", "score_after", 2)),
             ("KL to the reference", _number(report.get("kl"), 1, " nats a response")),
             ("Parameters", _whole(report.get("parameters"))),
@@ -38,7 +39,7 @@ def evaluation_figures(evaluation: PolicyEvaluation) -> dict[str, str]:
     return {
         "score": f"{score} ± {error}" if error else score,
         "kl": _number(report.get("kl"), 2),
-        "ends": f"{100 * ends:.0f} %" if _is_number(ends) else "",
+        "ends": _share(ends),
     }
 
 
@@ -58,6 +59,10 @@ def _whole(value: Any) -> str:
 
 def _number(value: Any, digits: int, unit: str = "") -> str:
     return f"{value:.{digits}f}{unit}" if _is_number(value) else ""
+
+
+def _share(value: Any) -> str:
+    return f"{100 * value:.0f} %" if _is_number(value) else ""
 
 
 def _is_number(value: Any) -> bool:

@@ -23,7 +23,11 @@ _FIGURES = {
     "tokens_before": "mean tokens of an answer before",
     "tokens_after": "mean tokens of an answer after",
 }
-_SHARES = {"eos_rate_before": "answers that ended, before", "eos_rate_after": "answers that ended, after"}
+_SHARES = {
+    "eos_rate_before": "answers that ended, before",
+    "eos_rate_after": "answers that ended, after",
+    "accuracy_after": "held-out pairs that it orders as people did",
+}
 _COUNTS = {
     "evaluation_responses": "answers it was measured on",
     "steps": "steps",
@@ -122,6 +126,13 @@ def _origin(policy: Policy) -> list[tuple[str, str]]:
             ),
             ("and began as", base_name(reward_model)),
         ]
+    if learned := policy.dataset:
+        rows.append(
+            (
+                "learned from the judgments",
+                f"{learned.label} (SHA-256 {learned.filters.get('content_sha256', 'not said')})",
+            )
+        )
     rows += [
         ("trained" if policy.produced_by else "imported", f"{policy.created_at:%Y-%m-%d}"),
         ("SHA-256 of the model's folder", policy.artifact.sha256),

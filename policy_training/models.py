@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import F, Q
 
-from annotation.models import Source
+from annotation.models import PreferenceDataset, Source
 from rewardmodel.models import RewardModel
 from runs.models import Artifact, Run
 from runs.serving.service import Service
@@ -22,6 +22,10 @@ class Policy(models.Model):
     )
     reward_model = models.ForeignKey(
         RewardModel, on_delete=models.PROTECT, null=True, blank=True, related_name="policies"
+    )
+    # Whose judgments it learned from itself (DPO, answers put first), not through a reward model.
+    dataset = models.ForeignKey(
+        PreferenceDataset, on_delete=models.PROTECT, null=True, blank=True, related_name="policies"
     )
     produced_by = models.OneToOneField(
         Run, on_delete=models.PROTECT, null=True, blank=True, related_name="policy"

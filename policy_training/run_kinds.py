@@ -15,7 +15,9 @@ from policy_training.rated_answers import RatedAnswers, mark_ratings_used, requi
 from policy_training.registry import add_policy
 from policy_training.sampled_tasks import save_sampled_tasks
 from policy_training.training.config import EvaluateConfig, LanguageModelConfig, SampleConfig
+from policy_training.training.dpo_config import DPOConfig
 from policy_training.training.ppo_config import PPOConfig
+from rewardmodel.run_kinds import comparison_inputs
 from runs.models import Artifact, Run
 from runs.run_kinds import Output, Resources, RunKind
 from runs.site_environment import SITE_ENVIRONMENT
@@ -129,6 +131,7 @@ def _save_policy(run: Run, result: Mapping[str, Any]) -> None:
         artifact=run.artifacts.get(kind=Artifact.Kind.POLICY),
         parent_id=run.parameters.get("parent"),
         reward_model_id=run.parameters.get("reward_model"),
+        dataset_id=run.parameters.get("dataset"),
         produced_by=run,
         report=dict(result),
     )
@@ -196,6 +199,15 @@ PPO = RunKind(
     options=PPOConfig,
     environment=(REWARD_FUNCTIONS_VARIABLE,),
 )
+DPO = RunKind(
+    name="policy.dpo",
+    label="DPO",
+    command="policy_training.training.dpo",
+    build_inputs=comparison_inputs,
+    save_result=_save_policy,
+    outputs=(Output(kind="policy", path="model"),),
+    options=DPOConfig,
+)
 EVALUATE = RunKind(
     name="policy.evaluate",
     label="Evaluation of a policy",
@@ -214,4 +226,4 @@ IMPORT = RunKind(
     resources=Resources(threads=1),
     environment=SITE_ENVIRONMENT,
 )
-KINDS = (SFT, PRETRAIN, SAMPLE, PPO, EVALUATE, IMPORT)
+KINDS = (SFT, PRETRAIN, SAMPLE, PPO, DPO, EVALUATE, IMPORT)

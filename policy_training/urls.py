@@ -11,6 +11,7 @@ urlpatterns = [
     path("", views.policies, name="list"),
     path("fine-tune/", views.fine_tune, name="fine_tune"),
     path("pretrain/", views.pretrain, name="pretrain"),
+    path("dpo/", views.dpo, name="dpo"),
     path("evaluate/", views.evaluate, name="evaluate"),
     path("sample/", views.sample, name="sample"),
     path("import/", views.import_policy, name="import"),

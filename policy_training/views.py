@@ -10,6 +10,8 @@ from annotation.models import TaskResponse
 from annotation.rendering.markdown import render_markdown
 from policy_training import actions
 from policy_training.access import access_policy
+from policy_training.dpo_actions import train_dpo
+from policy_training.dpo_form import TrainDPOForm, preview_dpo
 from policy_training.figures import evaluation_figures, policy_figures
 from policy_training.forms import EvaluatePolicyForm, FineTuneForm, PretrainForm, SampleForm
 from policy_training.import_actions import queue_import
@@ -40,7 +42,9 @@ ORIGIN = Filter(
 @never_cache
 @project_view(Capability.REVIEW)
 def policies(request: ProjectRequest) -> HttpResponse:
-    found = request.project.policies.select_related("parent", "reward_model", "produced_by", "artifact")
+    found = request.project.policies.select_related(
+        "parent", "reward_model", "dataset", "produced_by", "artifact"
+    )
     listing = read_list(
         request, found, search=lambda rows, text: rows.filter(name__icontains=text), filters=[ORIGIN]
     )
@@ -114,6 +118,15 @@ def pretrain(request: ProjectRequest) -> HttpResponse:
             "intro": "It learns to go on with the project's texts: the loss counts every token.",
             "button": "Pretrain",
         },
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
+def dpo(request: ProjectRequest) -> HttpResponse:
+    return run_form_page(
+        request, TrainDPOForm, template="policy_training/dpo.html", start=train_dpo, preview=preview_dpo
     )
 
 

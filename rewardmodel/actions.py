@@ -53,12 +53,7 @@ def train_reward_model(
     ranking_loss = _ranking_loss(config)
     if learns_from_ratings(ranking_loss):
         _require_plain_ratings(ranking_loss, ratings, consensus=consensus)
-    supply = dataset_training_supply(dataset, ranking_loss=ranking_loss, consensus=consensus, ratings=ratings)
-    if not supply.is_enough:
-        raise TooFewJudgments(
-            f"The dataset “{dataset.name}” has {shortfall(supply, ranking_loss)}: let annotators judge more tasks "
-            "first."
-        )
+    require_supply(dataset, ranking_loss, consensus=consensus, ratings=ratings)
     judged = set(dataset_manifest(dataset)["criteria"])
     missing = [criterion.name for criterion in criteria if criterion.name not in judged]
     if missing:
@@ -99,6 +94,17 @@ def _require_plain_ratings(loss: LossName, ratings: RatingChoice | None, *, cons
             f"The {loss} loss reads the points of each rating as they are: leave points per grade and consensus out, "
             "which belong to comparisons.",
             code="bad_option",
+        )
+
+
+def require_supply(
+    dataset: PreferenceDataset, loss: LossName, *, consensus: bool, ratings: RatingChoice | None
+) -> None:
+    """Raises TooFewJudgments where this loss finds too little in the dataset."""
+    supply = dataset_training_supply(dataset, ranking_loss=loss, consensus=consensus, ratings=ratings)
+    if not supply.is_enough:
+        raise TooFewJudgments(
+            f"The dataset “{dataset.name}” has {shortfall(supply, loss)}: let annotators judge more tasks first."
         )
 
 

@@ -51,14 +51,9 @@ def reward_model_presets() -> Mapping[str, PresetChoice]:
     }
 
 
-class TrainRewardModelForm(PresetForm):
-    presets = reward_model_presets()
-    # A reward model never starts from nothing here, so that it brings its tokenizer.
-    sections = sections_of(RewardModelConfig, leave_out=("model.source", "tokenizer"))
-    kinds = (TRAIN.name,)
+class JudgmentsForm(PresetForm):
+    """A training on judgments: a frozen dataset's, or those there are now."""
 
-    name = forms.CharField(max_length=120, label="Name of the new reward model")
-    start = StartField(Artifact.objects.none(), label="Start from", empty_label=None)
     dataset = DatasetField(
         PreferenceDataset.objects.none(),
         required=False,
@@ -104,21 +99,17 @@ class TrainRewardModelForm(PresetForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        choices = {
-            "start": possible_starts(project),
-            "dataset": project.preference_datasets.order_by("-pk"),
-            "criteria": project.criteria.order_by("pk"),
-            "batches": Batch.objects.for_datasets(project).order_by("-pk"),
-        }
-        for name, rows in choices.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = rows
+        self.choose_from(
+            dataset=project.preference_datasets.order_by("-pk"),
+            criteria=project.criteria.order_by("pk"),
+            batches=Batch.objects.for_datasets(project).order_by("-pk"),
+        )
         self.only_criterion = project.criteria.get() if project.criteria.count() == 1 else None
         self.order_fields(
             [
                 "name",
                 "start",
+                "reference",
                 "dataset",
                 "criteria",
                 "batches",
@@ -133,12 +124,15 @@ class TrainRewardModelForm(PresetForm):
         for name in ("criteria", "annotator_kinds"):
             self.fields[name].widget.attrs["class"] = "form-check-input"
 
+    def choose_from(self, **choices: Any) -> None:
+        for name, rows in choices.items():
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = rows
+
     def values_of(self, run: Run) -> dict[str, Any]:
         parameters = run.parameters
-        name = unique_name(RewardModel.objects.filter(project=self.project), str(parameters.get("name", "")))
         return super().values_of(run) | {
-            "name": name,
-            "start": parameters.get("base_artifact"),
             "dataset": parameters.get("dataset"),
             "consensus": parameters.get("consensus", False),
             "ratings": (parameters.get("ratings") or {}).get("mark", ""),
@@ -158,7 +152,7 @@ class TrainRewardModelForm(PresetForm):
         return values
 
     def judgments(self) -> dict[str, Any]:
-        """The arguments of start_training that say which judgments."""
+        """The arguments that say which judgments."""
         values = self.cleaned_data
         if values["dataset"] is not None:
             return {"dataset": values["dataset"]}
@@ -169,13 +163,12 @@ class TrainRewardModelForm(PresetForm):
             "annotator_kinds": values["annotator_kinds"],
         }
 
-    def asked(self) -> dict[str, Any]:
-        """The arguments of start_training, without who asks."""
+    def asked_judgments(self) -> dict[str, Any]:
+        """The arguments of an action that trains on judgments, but for its models and options."""
         values = self.cleaned_data
         return {
             "project": self.project,
             "name": values["name"],
-            "base": values["start"],
             "preset": values["preset"],
             "assignments": self.assignments(),
             "consensus": values["consensus"],
@@ -184,6 +177,29 @@ class TrainRewardModelForm(PresetForm):
             "processes": values["processes"] or 1,
             **self.judgments(),
         }
+
+
+class TrainRewardModelForm(JudgmentsForm):
+    presets = reward_model_presets()
+    # A reward model never starts from nothing here, so that it brings its tokenizer.
+    sections = sections_of(RewardModelConfig, leave_out=("model.source", "tokenizer"))
+    kinds = (TRAIN.name,)
+
+    name = forms.CharField(max_length=120, label="Name of the new reward model")
+    start = StartField(Artifact.objects.none(), label="Start from", empty_label=None)
+
+    def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
+        super().__init__(data, project=project, **kwargs)
+        self.choose_from(start=possible_starts(project))
+
+    def values_of(self, run: Run) -> dict[str, Any]:
+        wanted = str(run.parameters.get("name", ""))
+        name = unique_name(RewardModel.objects.filter(project=self.project), wanted)
+        return super().values_of(run) | {"name": name, "start": run.parameters.get("base_artifact")}
+
+    def asked(self) -> dict[str, Any]:
+        """The arguments of start_training, without who asks."""
+        return self.asked_judgments() | {"base": self.cleaned_data["start"]}
 
 
 class EvaluateRewardModelForm(PresetForm):

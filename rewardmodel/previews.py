@@ -8,9 +8,9 @@ from annotation.datasets.files import DatasetDamaged, dataset_manifest
 from annotation.datasets.preview import ROWS_COUNTED
 from annotation.datasets.selection import Selection
 from annotation.datasets.supply import TRAINING_PURPOSES
-from learning.interface.usable_comparisons import learns_from_ratings
+from learning.interface.usable_comparisons import LossName, learns_from_ratings
 from learning.interface.vocabulary import TEST, TRAIN, VALIDATION
-from rewardmodel.forms import EvaluateRewardModelForm, TrainRewardModelForm
+from rewardmodel.forms import EvaluateRewardModelForm, JudgmentsForm, TrainRewardModelForm
 from rewardmodel.start_training import reward_model_config
 from runs.option_forms.fields import value_at
 from workspace.errors import ActionError
@@ -18,9 +18,16 @@ from workspace.errors import ActionError
 
 def preview_training(form: TrainRewardModelForm) -> dict[str, Any]:
     """{facts: [(label, number)], notes, missing}"""
-    values = form.cleaned_data
     try:
-        config = reward_model_config(values["preset"], form.assignments())
+        config = reward_model_config(form.cleaned_data["preset"], form.assignments())
+    except ActionError as error:
+        return {"missing": str(error)}
+    return preview_judgments(form, config, loss=config["objective"]["ranking_loss"])
+
+
+def preview_judgments(form: JudgmentsForm, config: Mapping[str, Any], *, loss: LossName) -> dict[str, Any]:
+    """The same of any training on judgments, whose options are `config`."""
+    try:
         chosen = form.judgments()
         if "dataset" in chosen:
             manifest = dataset_manifest(chosen["dataset"])
@@ -31,7 +38,7 @@ def preview_training(form: TrainRewardModelForm) -> dict[str, Any]:
         return {"missing": str(error)}
     n_tasks = sum(tasks.values())
     # A judgment is a comparison, spread over the splits as its task is.
-    per_task = 1.0 if values["consensus"] or not n_tasks else counted / n_tasks
+    per_task = 1.0 if form.cleaned_data["consensus"] or not n_tasks else counted / n_tasks
     comparisons = round(tasks.get(TRAIN, 0) * per_task)
     facts: list[tuple[str, int | None]] = [
         ("Judgments that count", counted),
@@ -39,7 +46,7 @@ def preview_training(form: TrainRewardModelForm) -> dict[str, Any]:
         ("Held out, to measure accuracy", tasks.get(VALIDATION, 0)),
         ("Optimizer steps, about", steps_asked(config, comparisons)),
     ]
-    if learns_from_ratings(config["objective"]["ranking_loss"]):
+    if learns_from_ratings(loss):
         notes = ["This loss learns from ratings by the mark alone, so that it may learn from fewer."]
     else:
         notes = ["Ties are dropped by most losses, so that it may learn from fewer."]
@@ -49,7 +56,7 @@ def preview_training(form: TrainRewardModelForm) -> dict[str, Any]:
     return {"facts": facts, "notes": notes, "missing": missing}
 
 
-def _now(form: TrainRewardModelForm, chosen: Mapping[str, Any]) -> tuple[int, dict[str, int]]:
+def _now(form: JudgmentsForm, chosen: Mapping[str, Any]) -> tuple[int, dict[str, int]]:
     """Of the judgments there are now, how many count and how many tasks each split has; at most ROWS_COUNTED."""
     selection = Selection(project=form.project, purposes=TRAINING_PURPOSES, **chosen)
     judgments: Any = selection.judgments()

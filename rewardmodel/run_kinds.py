@@ -19,24 +19,31 @@ from runs.run_kinds import Output, RunKind
 from workspace.naming import unique_name
 
 CHUNK_ROWS = 2000
+# The test split stays out of the trainer's sight altogether.
+TRAINER_SPLITS = (vocabulary.TRAIN, vocabulary.VALIDATION)
 # The reward is shifted to mean 0 on these. A thousand place that mean to 3 % of the rewards' spread; ten times as many
 # took longer to score than the whole training of a small model.
 MAX_SHIFT_DEMONSTRATIONS = 1000
 
 
-def _training_inputs(run: Run) -> Mapping[str, Any]:
+def comparison_inputs(run: Run) -> dict[str, Any]:
+    """The judgments of the run's dataset as comparisons, with the ratings that it asked for."""
     dataset = PreferenceDataset.objects.get(pk=run.parameters["dataset"], project=run.project)
-    # The test split stays out of the trainer's sight altogether.
-    splits = (vocabulary.TRAIN, vocabulary.VALIDATION)
     ratings = RatingChoice(**asked) if (asked := run.parameters.get("ratings")) else None
-    inputs: dict[str, Any]
+    comparisons = dataset_comparisons(
+        dataset, consensus=run.parameters["consensus"], splits=TRAINER_SPLITS, ratings=ratings
+    )
+    return {"comparisons": (comparisons, COMPARISONS)}
+
+
+def _training_inputs(run: Run) -> Mapping[str, Any]:
+    ratings = run.parameters.get("ratings")
     if ratings and run.config["objective"]["ranking_loss"] in RATING_LOSSES:
-        inputs = {"ratings": (dataset_ratings(dataset, ratings.mark, splits=splits), RATINGS)}
+        dataset = PreferenceDataset.objects.get(pk=run.parameters["dataset"], project=run.project)
+        rows = dataset_ratings(dataset, RatingChoice(**ratings).mark, splits=TRAINER_SPLITS)
+        inputs: dict[str, Any] = {"ratings": (rows, RATINGS)}
     else:
-        comparisons = dataset_comparisons(
-            dataset, consensus=run.parameters["consensus"], splits=splits, ratings=ratings
-        )
-        inputs = {"comparisons": (comparisons, COMPARISONS)}
+        inputs = comparison_inputs(run)
     mark_demonstrations_used(run.project, f"run {run.pk}")
     demonstrations = list(demonstration_rows(run.project, splits=("train",)))
     if demonstrations:

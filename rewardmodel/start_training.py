@@ -55,33 +55,23 @@ def start_training(
     Raises ActionError, NoJudgments, TooFewJudgments, BadRunConfig.
     """
     config = reward_model_config(preset, assignments)
-    if points_per_grade is not None and not (ratings and 0 < points_per_grade < math.inf):
-        raise ActionError(
-            "Points per grade are a number above 0, and belong to ratings: name the mark too.",
-            code="bad_option",
-        )
+    rated = rating_choice(ratings, points_per_grade)
     # Before judgments are frozen for nothing.
     try:
         load_options(RewardModelConfig, config)
     except UserError as error:
         raise BadRunConfig(str(error)) from error
     require_unused_name(project, name)
-    if dataset is None:
-        dataset = freeze_dataset(
-            actor=actor,
-            project=project,
-            criteria=criteria,
-            batches=batches,
-            purposes=TRAINING_PURPOSES,
-            annotator_kinds=annotator_kinds,
-            reuse=True,
-        )
-    else:
-        if dataset.project_id != project.pk or base.project_id != project.pk:
-            raise ActionError("The dataset or the start belongs to another project.", code="wrong_project")
-        _require_training_purposes(dataset)
-        names = dataset_manifest(dataset)["criteria"]
-        criteria = list(project.criteria.filter(name__in=names).order_by("pk"))
+    if base.project_id != project.pk:
+        raise ActionError("The dataset or the start belongs to another project.", code="wrong_project")
+    dataset, criteria = training_dataset(
+        actor=actor,
+        project=project,
+        dataset=dataset,
+        criteria=criteria,
+        batches=batches,
+        annotator_kinds=annotator_kinds,
+    )
     return train_reward_model(
         actor=actor,
         project=project,
@@ -91,9 +81,50 @@ def start_training(
         name=name,
         config=config,
         consensus=consensus,
-        ratings=RatingChoice(mark=ratings, points_per_grade=points_per_grade) if ratings else None,
+        ratings=rated,
         processes=processes,
     )
+
+
+def rating_choice(mark: str, points_per_grade: float | None) -> RatingChoice | None:
+    """None without a mark. Raises ActionError."""
+    if points_per_grade is not None and not (mark and 0 < points_per_grade < math.inf):
+        raise ActionError(
+            "Points per grade are a number above 0, and belong to ratings: name the mark too.",
+            code="bad_option",
+        )
+    return RatingChoice(mark=mark, points_per_grade=points_per_grade) if mark else None
+
+
+def training_dataset(
+    *,
+    actor: User,
+    project: Project,
+    dataset: PreferenceDataset | None,
+    criteria: Sequence[Criterion],
+    batches: Collection[Batch] | None,
+    annotator_kinds: Collection[str],
+) -> tuple[PreferenceDataset, list[Criterion]]:
+    """The dataset to train on, and what its judgments are about: this one, or the judgments there are now, frozen.
+
+    Raises ActionError, NoJudgments.
+    """
+    if dataset is None:
+        frozen = freeze_dataset(
+            actor=actor,
+            project=project,
+            criteria=criteria,
+            batches=batches,
+            purposes=TRAINING_PURPOSES,
+            annotator_kinds=annotator_kinds,
+            reuse=True,
+        )
+        return frozen, list(criteria)
+    if dataset.project_id != project.pk:
+        raise ActionError("The dataset or the start belongs to another project.", code="wrong_project")
+    _require_training_purposes(dataset)
+    names = dataset_manifest(dataset)["criteria"]
+    return dataset, list(project.criteria.filter(name__in=names).order_by("pk"))
 
 
 def _require_training_purposes(dataset: PreferenceDataset) -> None:

@@ -160,6 +160,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "start": reverse("rounds:start", args=slug),
         "policy": reverse("policies:policy", args=[*slug, policy.pk]),
         "fine-tune": reverse("policies:fine_tune", args=slug),
+        "dpo": reverse("policies:dpo", args=slug),
         "new live batch": reverse("annotation:new_live_batch", args=slug),
         "live batch": reverse("annotation:live_batch", args=[*slug, live.batch_id]),
         "conversation read": reverse("annotation:live_conversation", args=[*slug, live.batch_id, talk.pk]),

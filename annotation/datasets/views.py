@@ -72,6 +72,7 @@ def dataset(request: ProjectRequest, pk: int) -> HttpResponse:
         "others": others[:COMPARABLE],
         "versions": others.filter(name=found.name),
         "reward_models": found.reward_models.prefetch_related("policies").order_by("-pk"),
+        "policies": found.policies.order_by("-pk"),
         "rounds": found.rounds.order_by("number"),
         "form": DatasetDescriptionForm(dataset=found),
     }

@@ -43,12 +43,26 @@ from workspace.shown_values import Shown
 class PolicySerializer(serializers.ModelSerializer[Policy]):
     parent: Any = serializers.IntegerField(source="parent_id", allow_null=True)
     reward_model: Any = serializers.IntegerField(source="reward_model_id", allow_null=True)
+    dataset: Any = serializers.IntegerField(
+        source="dataset_id", allow_null=True, help_text="Whose judgments it learned from itself (DPO)."
+    )
     run: Any = serializers.IntegerField(source="produced_by_id", allow_null=True)
     sha256 = serializers.CharField(source="artifact.sha256")
 
     class Meta:
         model = Policy
-        fields = ["id", "name", "parent", "reward_model", "run", "sha256", "licence", "notes", "created_at"]
+        fields = [
+            "id",
+            "name",
+            "parent",
+            "reward_model",
+            "dataset",
+            "run",
+            "sha256",
+            "licence",
+            "notes",
+            "created_at",
+        ]
         read_only_fields = fields
 
 

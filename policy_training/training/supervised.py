@@ -322,7 +322,7 @@ def heldout_loss(engine: Engine, heldout_rows: RowDataset, distributed: Distribu
 
 
 def log_sample_responses(
-    context: RunContext[LanguageModelConfig],
+    context: RunContext[Any],
     engine: Engine,
     tokenizer: Any,
     sample_prompts: Sequence[tuple[str, list[int]]],

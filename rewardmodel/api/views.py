@@ -7,10 +7,10 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from annotation.batches.exclusion import find_batches
-from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON, SPLITS
+from learning.interface.vocabulary import SPLITS
 from rewardmodel.access import access_reward_model
 from rewardmodel.actions import describe_reward_model, evaluate_reward_model
+from rewardmodel.api.judgments import JudgmentsBody, with_chosen_judgments
 from rewardmodel.forms import EvaluateRewardModelForm, TrainRewardModelForm
 from rewardmodel.models import RewardModel, RewardModelEvaluation
 from rewardmodel.start_training import possible_starts, start_training
@@ -23,7 +23,6 @@ from workspace.api.base import ProjectApiView
 from workspace.api.bodies import OrderField, PageQuery
 from workspace.api.fields import KEY, JsonValue
 from workspace.api.operations import operation
-from workspace.criteria import find_criterion
 from workspace.roles import Capability
 from workspace.shown_values import Shown
 
@@ -82,40 +81,11 @@ class OneRewardModel(ProjectApiView):
         return describe_reward_model(actor=self.actor, reward_model=found, **data, shown=shown)
 
 
-class TrainBody(RunBody):
+class TrainBody(JudgmentsBody):
     name = serializers.CharField(max_length=120, help_text="Of the new reward model.")
     preset = serializers.ChoiceField(sorted(PRESETS), default="tiny")
     start_policy = serializers.IntegerField(required=False, help_text="Where it starts: this, ...", **KEY)
     start_reward_model = serializers.IntegerField(required=False, help_text="... or this.", **KEY)
-    dataset = serializers.IntegerField(
-        required=False, help_text="None: the judgments there are now, frozen first.", **KEY
-    )
-    criteria = serializers.ListField(
-        child=serializers.CharField(max_length=40),
-        max_length=100,
-        default=list,
-        help_text="Of the judgments of now, by name; none: the only one.",
-    )
-    batches = serializers.ListField(
-        child=serializers.CharField(max_length=120),
-        max_length=1000,
-        required=False,
-        help_text="The same, by name; none: all that are not excluded.",
-    )
-    annotator_kinds = serializers.ListField(
-        child=serializers.ChoiceField(ANNOTATOR_KINDS), min_length=1, default=[PERSON]
-    )
-    consensus = serializers.BooleanField(
-        default=False, help_text="One merged comparison a task, not one a judgment."
-    )
-    ratings = serializers.CharField(
-        max_length=60,
-        required=False,
-        help_text="The mark of single answers' ratings that it learns from as well.",
-    )
-    points_per_grade = serializers.FloatField(
-        required=False, help_text="A rated pair's strength is its distance divided by this, at most 3."
-    )
 
 
 class RewardModelPresets(ProjectApiView):
@@ -136,15 +106,8 @@ class TrainRewardModel(ProjectApiView):
         base = possible_starts(self.project).filter(**{f"{given[0]}__pk": starts[given[0]]}).first()
         if base is None:
             raise ValidationError({f"start_{given[0]}": ["The project has none of this number."]})
-        if "dataset" not in data:
-            names = data["criteria"] or [None]
-            data["criteria"] = [find_criterion(self.project, name).pk for name in names]
-            batches = find_batches(self.project, data.pop("batches", None))
-            data["batches"] = [batch.pk for batch in batches or []]
-        elif data["criteria"] or data.get("batches"):
-            raise ValidationError({"dataset": ["It says which judgments: leave criteria and batches out."]})
-        asked = asked_by_program(self, TrainRewardModelForm, data | {"start": base.pk})
-        return start_training(**asked)
+        data = with_chosen_judgments(self, data) | {"start": base.pk}
+        return start_training(**asked_by_program(self, TrainRewardModelForm, data))
 
 
 class RewardModelEvaluationSerializer(serializers.ModelSerializer[RewardModelEvaluation]):

@@ -3,20 +3,36 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
 from learning.batches.collation import Example, TokenBatch, collate
 from learning.batches.layout import choose_layout
 from learning.batches.micro_batching import ExampleSize, MicroBatch, micro_batches
+from learning.batches.samplers import StepBatchSize
 from learning.distributed import DistributedContext
-from learning.engine import Engine
-from learning.interface.training_options import Layout
-from rewardmodel.training.config import RewardModelConfig
+from learning.interface.training_options import BatchOptions, Layout, RuntimeOptions
+from rewardmodel.training.config import DataOptions
 from rewardmodel.training.scoring import SELF_CHECK_EXAMPLES, score_batches
 
 logger = logging.getLogger(__name__)
+
+
+class HasBatches(Protocol):
+    """The options of a recipe that read comparisons."""
+
+    @property
+    def batch(self) -> BatchOptions: ...
+
+    @property
+    def runtime(self) -> RuntimeOptions: ...
+
+
+class InfersModel(Protocol):
+    """An engine, or a model that is only read."""
+
+    def infer(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +50,7 @@ class Batcher:
         cls,
         model: Any,
         examples: Sequence[Example],
-        options: RewardModelConfig,
+        options: HasBatches,
         pad_id: int,
         distributed: DistributedContext,
     ) -> "Batcher":
@@ -69,14 +85,14 @@ class Batcher:
 
     def scores(
         self,
-        engine: Engine,
+        model: InfersModel,
         function: Callable[[Any, TokenBatch], Tensor],
         examples: Sequence[Example],
         before_pass: Callable[[], None] = lambda: None,
     ) -> list[list[float]]:
         """function(model, batch) -> (N,) of all examples, without gradients."""
         return score_batches(
-            lambda batch: engine.infer(function, batch),
+            lambda batch: model.infer(function, batch),
             examples,
             layout=self.layout,
             pad_id=self.pad_id,
@@ -84,3 +100,20 @@ class Batcher:
             distributed=self.distributed,
             before_pass=before_pass,
         )
+
+
+def step_batch_size(data: DataOptions) -> StepBatchSize:
+    """How an epoch is divided into steps."""
+    if data.balance_tokens:
+        return StepBatchSize(
+            mean=data.comparisons_per_step,
+            min_examples=data.min_comparisons_per_step,
+            max_examples=data.max_comparisons_per_step,
+        )
+    if data.tokens_per_step is None:
+        return StepBatchSize(even=data.comparisons_per_step)
+    return StepBatchSize(
+        tokens=data.tokens_per_step,
+        min_examples=data.min_comparisons_per_step,
+        max_examples=data.comparisons_per_step,
+    )

@@ -25,7 +25,7 @@ from torch import Tensor
 from learning.batches.collation import Example
 from learning.batches.forward import compute_scores
 from learning.batches.micro_batching import ExampleSize, MicroBatch, example_size
-from learning.batches.samplers import EpochBatchSampler, StepBatchSize
+from learning.batches.samplers import EpochBatchSampler
 from learning.checkpoints import Checkpoints
 from learning.distributed import DistributedContext
 from learning.engine import Engine
@@ -35,7 +35,7 @@ from learning.models.architectures import require_max_positions
 from learning.models.loading import load_reward_model
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from rewardmodel.training.batcher import Batcher
+from rewardmodel.training.batcher import Batcher, step_batch_size
 from rewardmodel.training.comparisons import (
     Comparison,
     PairCounts,
@@ -48,7 +48,7 @@ from rewardmodel.training.comparisons import (
     separate_equal_pairs,
     split_usable,
 )
-from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig
+from rewardmodel.training.config import ObjectiveOptions, RewardModelConfig
 from rewardmodel.training.lm_head import attach_language_head, detach_language_head
 from rewardmodel.training.model_card import describe_input, export_tokenizer, write_card
 from rewardmodel.training.rating_losses import attach_thresholds, detach_thresholds, thresholds_of
@@ -273,23 +273,6 @@ def load_model(options: RewardModelConfig, tokenizer: Any, scale: RatingScale | 
     if options.model.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     return model
-
-
-def step_batch_size(data: DataOptions) -> StepBatchSize:
-    """How an epoch is divided into steps."""
-    if data.balance_tokens:
-        return StepBatchSize(
-            mean=data.comparisons_per_step,
-            min_examples=data.min_comparisons_per_step,
-            max_examples=data.max_comparisons_per_step,
-        )
-    if data.tokens_per_step is None:
-        return StepBatchSize(even=data.comparisons_per_step)
-    return StepBatchSize(
-        tokens=data.tokens_per_step,
-        min_examples=data.min_comparisons_per_step,
-        max_examples=data.comparisons_per_step,
-    )
 
 
 def train_step(

@@ -54,6 +54,7 @@ NEW_TASK = {
 }
 ROUND = {"preset": "tiny", "criterion": "helpful", "start_policy": "{policy}", "prompt_set": "{prompt_set}"}
 TRAINING = {"name": "taste", "start_policy": "{policy}", "dataset": "{trainable}"}
+PREFERRED = {"name": "liked", "start": "{policy}", "dataset": "{trainable}"}
 SAMPLING = {"prompt_set": "{prompt_set}", "policies": ["{policy}"], "settings": {"samples_per_prompt": 2}}
 MEASURED = {"dataset": "{trainable}", "split": "train"}
 SCORED = {"reward_model": "{reward_model}", "prompt_set": "{prompt_set}", "prompts": 3}
@@ -258,6 +259,8 @@ TABLE = [
     row("GET", f"{P}/policies", REVIEWERS),
     row("GET", f"{P}/policies/presets", REVIEWERS),
     row("POST", f"{P}/policies/fine-tune", MANAGERS, {"name": "tuned", "start": "{policy}"}),
+    row("POST", f"{P}/policies/dpo", MANAGERS, PREFERRED),
+    row("GET", f"{P}/policies/dpo/presets", REVIEWERS),
     row("POST", f"{P}/policies/pretrain", MANAGERS, {"name": "read", "learn_from": "demonstrations"}),
     row("POST", f"{P}/policies/sample", MANAGERS, SAMPLING),
     row("GET", f"{P}/reward-models/{{reward_model}}/evaluations", REVIEWERS),

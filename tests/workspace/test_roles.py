@@ -130,7 +130,7 @@ PAGES = {
         *(f"reward_models:{name}" for name in ("describe", "archive", "push")),
         *(f"policies:{name}" for name in ("describe", "archive", "push")),
         *(f"policies:{name}" for name in ("start_serving", "stop_serving")),
-        *(f"policies:{name}" for name in ("fine_tune", "pretrain", "sample", "import", "evaluate")),
+        *(f"policies:{name}" for name in "fine_tune pretrain dpo sample import evaluate".split()),
         *(f"reward_models:{name}" for name in ("train", "evaluate")),
     },
 }

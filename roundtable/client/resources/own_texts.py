@@ -95,7 +95,8 @@ class OwnTextsResource(Resource):
     def submit(
         self, public_id: str, *, idempotency_key: str | None = None, **body: Unpack[SentTextRequest]
     ) -> SentText:
-        """Send it to be checked. Sent after somebody else was given the text, it is kept beside theirs."""
+        """Send it to be checked. Where somebody else was asked for the same meanwhile, it is kept beside
+        theirs."""
         return cast(
             SentText,
             self.perform(

@@ -119,10 +119,6 @@ class TextsToScoreRequest(TypedDict):
 class TrainBodyRequest(TypedDict):
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
-    name: str
-    preset: NotRequired[Literal["instructgpt", "llama2", "n_plus", "secrets", "stiennon", "tiny"]]
-    start_policy: NotRequired[int]
-    start_reward_model: NotRequired[int]
     dataset: NotRequired[int]
     criteria: NotRequired[list[str]]
     batches: NotRequired[list[str]]
@@ -130,6 +126,10 @@ class TrainBodyRequest(TypedDict):
     consensus: NotRequired[bool]
     ratings: NotRequired[str]
     points_per_grade: NotRequired[float]
+    name: str
+    preset: NotRequired[Literal["instructgpt", "llama2", "n_plus", "secrets", "stiennon", "tiny"]]
+    start_policy: NotRequired[int]
+    start_reward_model: NotRequired[int]
 
 
 class ListRewardModelsQuery(TypedDict):

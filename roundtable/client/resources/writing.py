@@ -232,7 +232,7 @@ class WritingResource(Resource):
         )
 
     def texts_release(self, id: int) -> None:
-        """Take a text from its writer, for somebody else to begin anew. What was sent stays."""
+        """Ask somebody else for the same, from the beginning. Its writer keeps theirs, and may still send it."""
         self.perform(
             Operation(
                 "post_writing_texts_id_release",

@@ -13,7 +13,7 @@ import torch
 
 from learning.distributed import DistributedContext
 from learning.interface.options import UserError, options_to_dict
-from learning.interface.record_schemas import DEMONSTRATIONS, DRAWS, PROMPTS, TEXTS
+from learning.interface.record_schemas import COMPARISONS, DEMONSTRATIONS, DRAWS, PROMPTS, TEXTS
 from learning.interface.run_directory import RunDirectory
 from learning.interface.training_options import (
     BatchOptions,
@@ -152,7 +152,13 @@ def ppo_config(policy_path: Path, reward_model_path: Path, **changes) -> PPOConf
 
 
 def create_run(path: Path, command: str, config, **rows) -> RunDirectory:
-    schemas = {"prompts": PROMPTS, "demonstrations": DEMONSTRATIONS, "texts": TEXTS, "draws": DRAWS}
+    schemas = {
+        "prompts": PROMPTS,
+        "demonstrations": DEMONSTRATIONS,
+        "texts": TEXTS,
+        "draws": DRAWS,
+        "comparisons": COMPARISONS,
+    }
     return RunDirectory.create(
         path,
         command=f"policy_training.training.{command}",

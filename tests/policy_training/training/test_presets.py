@@ -7,6 +7,8 @@ import pytest
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
 from policy_training.training.config import LanguageModelConfig
+from policy_training.training.dpo_config import DPOConfig
+from policy_training.training.dpo_presets import DPO_PRESETS
 from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.ppo_presets import EVALUATION_SAMPLING, PPO_PRESETS
 from policy_training.training.supervised_presets import LANGUAGE_MODEL_PRESETS
@@ -27,6 +29,13 @@ def test_a_ppo_preset_makes_a_config_that_survives_json(name):
     mapping = json.loads(json.dumps(options_to_dict(config)))
     assert load_options(PPOConfig, mapping) == config and config.preset == name
     assert config.rollout.steps == 7 and PPO_PRESETS[name].rollout.sampling.top_p == 1.0
+
+
+@pytest.mark.parametrize("name", DPO_PRESETS)
+def test_a_dpo_preset_makes_a_config_that_survives_json(name):
+    config = DPO_PRESETS[name].config(HERE)
+    mapping = json.loads(json.dumps(options_to_dict(config)))
+    assert load_options(DPOConfig, mapping) == config and config.preset == name
 
 
 # What the sources print, typed from them and not from the presets: option -> value. "Secrets" is Secrets of RLHF I.

@@ -1,0 +1,99 @@
+"""DPO asked for by managers: a policy from judgments themselves, which are frozen now or were earlier."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from annotation.datasets.files import labels_in_words
+from annotation.models import Batch, PreferenceDataset
+from learning.interface.options import UserError, load_options, options_to_dict
+from learning.interface.training_options import ModelSource
+from learning.interface.vocabulary import PERSON
+from policy_training.models import Policy
+from policy_training.registry import require_unused_name
+from policy_training.run_kinds import DPO
+from policy_training.training.dpo_config import DPOConfig
+from policy_training.training.dpo_presets import DPO_PRESETS
+from rewardmodel.actions import require_supply
+from rewardmodel.start_training import rating_choice, training_dataset
+from runs.actions import queue_run
+from runs.errors import BadRunConfig
+from runs.models import Run
+from workspace.config_overrides import apply_overrides
+from workspace.errors import ActionError
+from workspace.models import Criterion, Project, User
+
+
+def dpo_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
+    """DPOConfig as a mapping; its start and reference are filled in later. Raises ActionError."""
+    config = DPO_PRESETS[preset].config(ModelSource(path="(filled in)"))
+    return apply_overrides(options_to_dict(config), assignments)
+
+
+def train_dpo(
+    *,
+    actor: User,
+    project: Project,
+    name: str,
+    start: Policy,
+    reference: Policy | None = None,
+    preset: str,
+    assignments: Sequence[str] = (),
+    dataset: PreferenceDataset | None = None,
+    criteria: Sequence[Criterion] = (),
+    batches: Collection[Batch] | None = None,
+    annotator_kinds: Collection[str] = (PERSON,),
+    consensus: bool = False,
+    ratings: str = "",
+    points_per_grade: float | None = None,
+    processes: int = 1,
+) -> Run:
+    """Queue DPO from `start`, held near `reference` (None: `start`), on judgments chosen as for a reward model.
+
+    Raises ActionError, NoJudgments, TooFewJudgments, BadRunConfig.
+    """
+    config = dpo_config(preset, assignments)
+    rated = rating_choice(ratings, points_per_grade)
+    # Before judgments are frozen for nothing.
+    try:
+        options = load_options(DPOConfig, config)
+    except UserError as error:
+        raise BadRunConfig(str(error)) from error
+    for policy in (start, *([reference] if reference else [])):
+        if policy.project_id != project.pk:
+            raise ActionError(f"“{policy}” belongs to another project.", code="wrong_project")
+    require_unused_name(project, name)
+    dataset, criteria = training_dataset(
+        actor=actor,
+        project=project,
+        dataset=dataset,
+        criteria=criteria,
+        batches=batches,
+        annotator_kinds=annotator_kinds,
+    )
+    require_supply(dataset, options.objective.loss, consensus=consensus, ratings=rated)
+    held_near = reference or start
+    return queue_run(
+        actor=actor,
+        project=project,
+        kind=DPO,
+        title=f"DPO: {start.name} to {name}",
+        config={
+            **config,
+            "model": {**config["model"], "source": {"path": str(start.artifact.absolute_path)}},
+            "reference": {"path": str(held_near.artifact.absolute_path)},
+            "criterion": ", ".join(criterion.name for criterion in criteria),
+        },
+        parameters={
+            "name": name,
+            "parent": start.pk,
+            "reference": held_near.pk,
+            "dataset": dataset.pk,
+            "batches": dataset.filters.get("batches"),
+            "criteria": [criterion.pk for criterion in criteria],
+            "consensus": consensus,
+            "labels": labels_in_words(dataset, consensus=consensus),
+            **({"ratings": asdict(rated)} if rated else {}),
+        },
+        processes=processes,
+    )

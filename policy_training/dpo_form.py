@@ -1,0 +1,80 @@
+"""The form that trains a policy by DPO: on which judgments, from which policy, by which preset."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+
+from policy_training.dpo_actions import dpo_config
+from policy_training.forms import PolicyField, policies_of
+from policy_training.models import Policy
+from policy_training.run_kinds import DPO
+from policy_training.training import dpo_presets as preset_module
+from policy_training.training.dpo_config import DPOConfig
+from policy_training.training.dpo_presets import DPO_PRESETS
+from rewardmodel.forms import JudgmentsForm
+from rewardmodel.previews import preview_judgments
+from runs.models import Run
+from runs.option_forms.comments import preset_comments
+from runs.option_forms.fields import sections_of
+from runs.option_forms.forms import PresetChoice
+from workspace.errors import ActionError
+from workspace.models import Project
+from workspace.naming import unique_name
+
+
+def dpo_presets() -> Mapping[str, PresetChoice]:
+    comments = preset_comments(preset_module)
+    return {
+        name: PresetChoice(
+            name=name,
+            source=preset.source,
+            config=lambda name=name: dpo_config(name),  # type: ignore[misc]
+            comments=comments.get(name, {}),
+        )
+        for name, preset in DPO_PRESETS.items()
+    }
+
+
+class TrainDPOForm(JudgmentsForm):
+    presets = dpo_presets()
+    sections = sections_of(DPOConfig, leave_out=("model.source",))
+    kinds = (DPO.name,)
+
+    name = forms.CharField(max_length=120, label="Name of the new policy")
+    start = PolicyField(Policy.objects.none(), label="Start from", empty_label=None)
+    reference = PolicyField(
+        Policy.objects.none(),
+        required=False,
+        label="Held near",
+        empty_label="the policy it starts from",
+        help_text="The reference: of the same line, so that both have one tokenizer.",
+    )
+
+    def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
+        super().__init__(data, project=project, **kwargs)
+        self.choose_from(start=policies_of(project), reference=policies_of(project))
+
+    def values_of(self, run: Run) -> dict[str, Any]:
+        parameters = run.parameters
+        name = unique_name(Policy.objects.filter(project=self.project), str(parameters.get("name", "")))
+        start, reference = parameters.get("parent"), parameters.get("reference")
+        return super().values_of(run) | {
+            "name": name,
+            "start": start,
+            "reference": reference if reference != start else None,
+        }
+
+    def asked(self) -> dict[str, Any]:
+        """The arguments of train_dpo, without who asks."""
+        values = self.cleaned_data
+        return self.asked_judgments() | {"start": values["start"], "reference": values["reference"]}
+
+
+def preview_dpo(form: TrainDPOForm) -> dict[str, Any]:
+    """{facts: [(label, number)], notes, missing}"""
+    try:
+        config = dpo_config(form.cleaned_data["preset"], form.assignments())
+    except ActionError as error:
+        return {"missing": str(error)}
+    return preview_judgments(form, config, loss=config["objective"]["loss"])

@@ -1,0 +1,49 @@
+"""manage.py train_dpo PROJECT NAME --start POLICY: a policy from the project's judgments, without a reward model."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from policy_training.dpo_actions import train_dpo
+from policy_training.language_models import find_policy
+from policy_training.training.dpo_presets import DPO_PRESETS
+from rewardmodel.management.judgments import add_judgment_arguments, asked_judgments, excluded_note
+from runs.execution import add_execution_arguments, asked_processes, execution_assignments
+from workspace.commands import ProjectCommand
+from workspace.models import Project, User
+
+
+class Command(ProjectCommand):
+    help = "Freeze the project's judgments into a dataset and queue DPO on them; a worker executes it."
+
+    def add_command_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="the new policy's name in the project")
+        parser.add_argument("--start", required=True, help="name of the policy to start from")
+        parser.add_argument(
+            "--reference", help="name of the policy to be held near (default: the one it starts from)"
+        )
+        parser.add_argument("--preset", default="tiny", choices=sorted(DPO_PRESETS))
+        add_judgment_arguments(parser)
+        add_execution_arguments(parser)
+        parser.add_argument(
+            "--set",
+            nargs="+",
+            default=[],
+            metavar="KEY=VALUE",
+            help="values of the config, for example objective.beta=0.05 data.epochs=1",
+        )
+
+    def run(self, *, actor: User, project: Project, **options: Any) -> None:
+        run = train_dpo(
+            actor=actor,
+            project=project,
+            name=options["name"],
+            start=find_policy(project, options["start"]),
+            reference=find_policy(project, options["reference"]) if options["reference"] else None,
+            preset=options["preset"],
+            assignments=execution_assignments(options, "runtime") + options["set"],
+            processes=asked_processes(options),
+            **asked_judgments(project, options),
+        )
+        if note := excluded_note(run):
+            self.stdout.write(note)
+        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
