@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
@@ -101,12 +102,13 @@ def _others_if_last(run: Run) -> list[Response] | None:
     for start in range(0, len(prompt_ids), 500):
         responses = Response.objects.filter(
             project=run.project,
+            prompt__project=run.project,  # named, or no index serves
             prompt__external_id__in=prompt_ids[start : start + 500],
             source__policy__in=list(done),
         )
         found += [
             response
-            for response in responses.select_related("prompt").order_by("pk")
+            for response in sorted(responses.select_related("prompt"), key=attrgetter("pk"))
             if response.external_id.startswith(tuple(done.values()))
         ]
     return found

@@ -154,15 +154,16 @@ def insert_values(model: type[models.Model], names: Sequence[str], rows: Iterabl
                 for row in rows:
                     copy.write_row(encoded(row))
         else:
-            places = ", ".join(["%s"] * len(fields))
+            places = f"({', '.join('?' * len(fields))})"
             at_once = max(1, min(ROWS_PER_STATEMENT, _max_parameters() // len(fields)))
             todo = iter(rows)
             while chunk := list(itertools.islice(todo, at_once)):
-                values = ", ".join([f"({places})"] * len(chunk))
-                cursor.execute(
-                    f"INSERT INTO {table} ({columns}) VALUES {values}",
-                    [value for row in chunk for value in encoded(row)],
-                )
+                # The driver's own: Django's looks through the statement for its places each time.
+                with connection.wrap_database_errors:
+                    connection.connection.execute(
+                        f"INSERT INTO {table} ({columns}) VALUES {', '.join([places] * len(chunk))}",
+                        [value for row in chunk for value in encoded(row)],
+                    )
 
 
 def _max_parameters() -> int:

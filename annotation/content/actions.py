@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.db import transaction
-from django.db.models import Q
 
 from annotation.content.adopting import keep_rows
 from annotation.content.clean_rows import (
@@ -103,10 +102,10 @@ def add_prompts(
     for chunk in _in_chunks(cleaned):
         ids = [row.external_id for row in chunk if row.external_id]
         hashes = [row.content_hash for row in chunk if not row.external_id]
-        known = Prompt.objects.filter(project=project).filter(
-            Q(external_id__in=ids) | Q(content_hash__in=hashes)
-        )
-        for stored in known.order_by("-pk"):
+        # Two searches, put in order here: SQLite reads the whole project for one search by either, and for one in order.
+        of_project = Prompt.objects.filter(project=project)
+        known = [*of_project.filter(external_id__in=ids), *of_project.filter(content_hash__in=hashes)]
+        for stored in sorted(known, key=lambda prompt: -prompt.pk):
             by_id[stored.external_id] = by_content[stored.content_hash] = stored
     keep_rows(Prompt, by_id.values(), from_import)
     group_of = settled = NO_GROUPS

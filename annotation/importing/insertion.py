@@ -6,7 +6,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -40,6 +40,7 @@ TASKS_PER_CHUNK = 500  # at first
 MAX_TASKS_PER_CHUNK = 4000
 
 CHARACTERS_PER_CHUNK = 8_000_000
+PAGES_PER_CHECKPOINT = 16_000  # 64 MB of SQLite's log
 
 JoinedTask = tuple[int, list[ImportedJudgment]]  # a task that is there, its new judgments
 
@@ -272,6 +273,24 @@ def _beside() -> AbstractContextManager[Beside | None]:
     return Beside("tasks of an import")
 
 
+@contextmanager
+def _rare_checkpoints() -> Iterator[None]:
+    """SQLite moves what is written from its log into the database more seldom meanwhile: a page of an index by hash is
+    written anew by nearly every chunk.
+    """
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA wal_autocheckpoint")
+        (usual,) = cursor.fetchone()
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {PAGES_PER_CHECKPOINT}")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA wal_autocheckpoint = {usual}")
+
+
 class JudgmentInsertion:
     """Chunk by chunk: new tasks into an invisible batch, then judgments of known tasks.
 
@@ -296,7 +315,7 @@ class JudgmentInsertion:
 
     def insert(self, staging: Staging) -> None:
         turns = Turns()
-        with _beside() as beside:
+        with _rare_checkpoints(), _beside() as beside:
             for tasks in _chunks(staging.tasks()):
                 parts = _parts(tasks)
                 with turns.writing(), transaction.atomic():

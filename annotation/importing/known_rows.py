@@ -45,7 +45,11 @@ def _load(staging: Staging, criterion: Criterion, contents: Sequence[str]) -> No
     tasks = {
         task.pk: task
         for task in Task.objects.filter(
-            batch__criterion=criterion, batch__visible=True, prompt__content_hash__in=contents
+            # Named, or no index serves: the criterion says it already.
+            prompt__project=criterion.project_id,
+            prompt__content_hash__in=contents,
+            batch__criterion=criterion,
+            batch__visible=True,
         ).select_related("prompt", "batch__from_import")
     }
     responses: dict[int, list[TaskResponse]] = defaultdict(list)

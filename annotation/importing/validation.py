@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from operator import itemgetter
 from typing import Any
 
 from django.db.models import Min
@@ -227,10 +228,11 @@ def check_against_database(project: Project, staging: Staging, report: ImportRep
     if project.test_per_tag or project.near_duplicates_together:
         _decide_sides(project, staging)
     for chunk in staging.content_digests("prompt"):
+        # In order by themselves: SQLite reads the whole project for a search that asks for an order.
         stored = Prompt.objects.filter(
             project=project, external_id__in=[row_id for row_id, _ in chunk]
-        ).order_by("pk")
-        found = {row_id: {content} for row_id, content in stored.values_list("external_id", "content_hash")}
+        ).values_list("pk", "external_id", "content_hash")
+        found = {row_id: {content} for _, row_id, content in sorted(stored)}
         _reject_conflicts("prompt", dict(chunk), found, staging, report)
     for chunk in staging.content_digests("response"):
         _reject_conflicts(
@@ -259,21 +261,18 @@ def _stored_response_digests(project: Project, staged: Mapping[str, str]) -> dic
     """Response id -> the digests of its stored content: with the id of its prompt; without one too, if the prompt
     is the one that a row without an id gets.
     """
-    rows = list(
-        Response.objects.filter(project=project, external_id__in=staged)
-        .order_by("pk")  # the first conflict is the one that is named
-        .values_list(
-            "external_id", "prompt_id", "prompt__external_id", "prompt__content_hash", "text", "turns"
-        )
+    stored = Response.objects.filter(project=project, external_id__in=staged).values_list(
+        "pk", "external_id", "prompt_id", "prompt__external_id", "prompt__content_hash", "text", "turns"
     )
-    contents = {content for _, _, _, content, _, _ in rows}
+    rows = sorted(stored, key=itemgetter(0))  # the first conflict is the one that is named
+    contents = {content for _, _, _, _, content, _, _ in rows}
     first_of = dict(
         Prompt.objects.filter(project=project, content_hash__in=contents)
         .values_list("content_hash")
         .annotate(first=Min("pk"))
     )
     found = {}
-    for row_id, prompt, prompt_id, content, text, turns in rows:
+    for _, row_id, prompt, prompt_id, content, text, turns in rows:
         ids = [prompt_id] + [None] * (first_of[content] == prompt)
         response = stored_answer(text, turns)
         found[row_id] = {_response_digest(one_id, content, response) for one_id in ids}

@@ -69,12 +69,13 @@ class Judgment(models.Model):
     """Never changed: a revision or a withdrawal is a new row that supersedes this one."""
 
     assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="judgments")
-    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="judgments")
+    # No index of its own where another begins with the column: a judgment writes each of them.
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="judgments", db_index=False)
     annotator = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="judgments"
     )
     supersedes = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="superseded_by"
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="superseded_by", db_index=False
     )
     order_shown = models.JSONField()  # [response key, ...]
     tiers = models.JSONField()  # [[response key, ...], ...] best first
@@ -131,8 +132,10 @@ class Judgment(models.Model):
 class CurrentJudgment(models.Model):
     """Points at the head of the chain of an annotator and a task."""
 
-    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="current_judgments")
-    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="current_judgments", db_index=False)
+    annotator = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     judgment = models.OneToOneField(Judgment, on_delete=models.PROTECT, related_name="current_pointer")
     created_at = models.DateTimeField(auto_now_add=True)
 

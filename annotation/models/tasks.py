@@ -208,7 +208,7 @@ class Task(models.Model):
 
 
 class TaskResponse(models.Model):
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="task_responses")
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="task_responses", db_index=False)
     response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="task_responses")
     # The order they were given in; what an annotator sees is shuffled for each assignment.
     position = models.PositiveSmallIntegerField()

@@ -1,6 +1,7 @@
 """The first pass of an import of tasks: every row read and checked, equal ones found, nothing written."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from django.db.models import Prefetch
@@ -137,13 +138,14 @@ def find_known_rows(project: Project, criterion: Criterion, staging: Staging) ->
         tasks = (
             Task.objects.filter(
                 batch__in=Batch.objects.filter(project=project, visible=True, criterion=criterion),
+                prompt__project=project,  # named, or no index serves
                 prompt__content_hash__in={row["content_hash"] for row in rows},
             )
             .select_related("prompt", "batch")
             .prefetch_related(Prefetch("task_responses", TaskResponse.objects.select_related("response")))
-            .order_by("pk")
         )
-        for task in tasks:
+        # In order by themselves: SQLite reads the whole project for a search that asks for an order.
+        for task in sorted(tasks, key=attrgetter("pk")):
             answers = [shown.response.answer for shown in task.task_responses.all()]
             line = lines.pop(task_digest(task.prompt.content_hash, answers), None)
             if line is not None:
