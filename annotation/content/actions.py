@@ -102,7 +102,7 @@ def add_prompts(
     for chunk in _in_chunks(cleaned):
         ids = [row.external_id for row in chunk if row.external_id]
         hashes = [row.content_hash for row in chunk if not row.external_id]
-        # Two searches, put in order here: SQLite reads the whole project for one search by either, and for one in order.
+        # Two searches, put in order here: for one by either or in order SQLite reads the whole project.
         of_project = Prompt.objects.filter(project=project)
         known = [*of_project.filter(external_id__in=ids), *of_project.filter(content_hash__in=hashes)]
         for stored in sorted(known, key=lambda prompt: -prompt.pk):
