@@ -6,7 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from annotation.importing.actions import import_comparisons, import_prompts
+from annotation.importing.actions import import_comparisons
+from annotation.importing.contents.actions import import_prompts
 from annotation.importing.tasks.actions import import_tasks
 from workspace.planner_statistics import refresh_statistics
 
