@@ -98,6 +98,13 @@ class Checkpoints:
                 f"{self._context.path}/config.json was edited after {found.folder.name} was made; "
                 "clone this run to start with other options"
             )
+        self._load(found)
+        _restore_random(read_state(found.folder / f"random-{self._distributed.rank}"))
+        self._context.truncate_logs(found.offsets)
+        logger.info("resumed from %s", found.folder.name)
+        return found.step
+
+    def _load(self, found: _CheckpointInfo) -> None:
         state = read_state(found.folder / "state")
         for name, engine in self._engines.items():
             engine.load_state_dict(state["engines"][name])
@@ -105,10 +112,22 @@ class Checkpoints:
                 engine.load_deepspeed(found.folder / f"shards-{name}")
         for name, stateful in self._state.items():
             stateful.load_state_dict(state["state"][name])
-        _restore_random(read_state(found.folder / f"random-{self._distributed.rank}"))
-        self._context.truncate_logs(found.offsets)
-        logger.info("resumed from %s", found.folder.name)
+
+    def restore_best(self) -> int | None:
+        """Engines and state of the checkpoint with the highest score, after `resume`; its step, None without a score.
+
+        Metrics and samples of later steps stay: they say why the run ends there.
+        """
+        found = self._distributed.broadcast_object(self._best() if self._distributed.is_main else None)
+        if found is None:
+            return None
+        self._load(found)
+        logger.info("went back to %s", found.folder.name)
         return found.step
+
+    def _best(self) -> _CheckpointInfo | None:
+        scored = [info for info in self._list_complete() if info.score is not None and _verify(info) is None]
+        return max(scored, key=lambda info: (info.score, info.step)) if scored else None
 
     def after_step(self, step: int, *, last: bool = False, score: float | None = None) -> None:
         """Save when it is time, or when some rank was asked to stop; then raise StopRequested.

@@ -36,7 +36,7 @@ from learning.interface.exit_codes import (
 from learning.interface.options import UserError
 from learning.interface.run_directory import FENCE_VARIABLE, Outcome, RunDirectory, StaleFence
 from learning.interface.training_options import RuntimeOptions
-from learning.run_context import RunContext, RunDirectoryBusy, StopRequested
+from learning.run_context import PauseRequested, RunContext, RunDirectoryBusy, StopRequested
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +119,9 @@ def _run_main(main: Callable[[RunContext[Options]], Mapping[str, Any]], context:
     except StopRequested as error:
         outcome, reason, code = "checkpointed", str(error), EXIT_CHECKPOINTED
         logger.info("stopped: %s", reason)
+    except PauseRequested as error:
+        outcome, reason, code = "paused", str(error), EXIT_CHECKPOINTED
+        logger.info("paused: %s", reason)
     except UserError as error:
         outcome, reason, code = "user_error", str(error), EXIT_USER_ERROR
     except TrainingDiverged as error:
@@ -135,7 +138,7 @@ def _run_main(main: Callable[[RunContext[Options]], Mapping[str, Any]], context:
         return _print_and_return(
             f"{reason} (and the status could not be written: {describe_error(error)})", code
         )
-    return code if outcome == "checkpointed" else _print_and_return(reason, code)
+    return code if outcome in ("checkpointed", "paused") else _print_and_return(reason, code)
 
 
 def describe_error(error: BaseException) -> str:

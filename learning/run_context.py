@@ -39,6 +39,10 @@ class StopRequested(Exception):
     """The run was asked to stop and has saved what it needs to go on."""
 
 
+class PauseRequested(Exception):
+    """The run found something that a person should decide on, and has saved what it needs to go on."""
+
+
 class RunDirectoryBusy(UserError):
     """Another process holds the lock of the run directory."""
 

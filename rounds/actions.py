@@ -24,7 +24,7 @@ from rounds.stages.transitions import UNSUCCESSFUL_STATES, enter_stage, stage_ru
 from rounds.starting_models import previous_policy
 from runs.actions import cancel_run, retry_run
 from runs.errors import IllegalTransition, RunChanged
-from runs.states import ACTIVE, RunState
+from runs.states import UNFINISHED, RunState
 from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
 
@@ -224,7 +224,7 @@ def cancel_round(*, actor: User, round_: Round) -> Round:
     open_stages = [stage for stage in Stage.values if stage not in (Stage.DONE, Stage.CANCELLED)]
     locked = _lock_at(round_, *open_stages)
     for run in stage_runs(locked):
-        if run.state in ACTIVE:
+        if run.state in UNFINISHED:
             with suppress(IllegalTransition, RunChanged):  # it has ended meanwhile
                 cancel_run(actor=actor, run=run)
     now, reason = timezone.now(), f"cancelled by {actor.username}"

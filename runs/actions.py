@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from learning.interface.options import UserError, load_options
+from learning.interface.run_directory import RunDirectory
 from runs.artifacts import Digest, hash_path, relative_to_data_dir
 from runs.errors import BadArtifact, BadRunConfig, IllegalTransition, RunChanged
 from runs.models import Artifact, Run
@@ -143,6 +144,32 @@ def retry_run(*, actor: User, run: Run) -> Run:
     if not changed:
         raise RunChanged("The run has just changed its state: look again.")
     record_audit(actor=actor, action="run.retry", project=run.project, target=run)
+    run.refresh_from_db()
+    return run
+
+
+@transaction.atomic
+def resume_run(*, actor: User, run: Run, end: bool = False) -> Run:
+    """Have a paused run go on from where it paused; with `end`, end with its best checkpoint from before the pause.
+
+    Raises IllegalTransition for a run that is not paused.
+    """
+    run = Run.objects.select_for_update(no_key=True).select_related("project").get(pk=run.pk)
+    if run.state != RunState.PAUSED:
+        raise IllegalTransition(f"The run is {run.get_state_display().lower()}, not paused.")
+    try:
+        # Before the state: whoever claims the run must find it, and nothing works in the folder of a paused run.
+        RunDirectory(run.path).ask_to_end(end)
+    except OSError as error:
+        raise ActionError(
+            f"The run's folder cannot be written: {error.strerror}.", code="no_folder"
+        ) from error
+    changed = transition_run(
+        Run.objects.all(), run, RunState.QUEUED, attempt=0, run_after=Now(), cancel_requested=False, error=""
+    )
+    if not changed:
+        raise RunChanged("The run has just changed its state: look again.")
+    record_audit(actor=actor, action="run.resume", project=run.project, target=run, end=end)
     run.refresh_from_db()
     return run
 

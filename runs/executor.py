@@ -35,7 +35,7 @@ from runs.database_retry import (
 from runs.exits import describe_error, describe_exit, last_output_line
 from runs.freeing import free_intermediates
 from runs.launchers import Launch, Launcher, Process
-from runs.leases import Claim, LostLease, finish_run, record_process, renew, requeue
+from runs.leases import Claim, LostLease, finish_run, pause_run, record_process, renew, requeue
 from runs.options import WorkerOptions
 from runs.recorded_models import CheckInterrupted, require_recorded_models
 from runs.results import save_result
@@ -273,11 +273,13 @@ class RunExecutor:
         reason = (status.reason if status else "") or last_output_line(self.run.path)
         if outcome == "user_error":
             self._finish(RunState.USER_ERROR, reason or "The command refused its input and did not say why.")
+        elif outcome == "paused":
+            self._retry_database_write(lambda: pause_run(self.run, reason))
         elif self.stopped_by_limit:
             self._finish(RunState.FAILED, self.time_limit.sentence(outcome, reason))
         elif outcome == "failed":
             self._retry_or_fail(reason or "The command failed and did not say why.")
-        elif outcome in ("checkpointed", "paused") or self.stop_requested():
+        elif outcome == "checkpointed" or self.stop_requested():
             self._requeue(0 if self.stop_requested() else self.options.retry_base_seconds, "")
         else:
             self._retry_or_fail(describe_exit(code, reason))

@@ -141,6 +141,24 @@ def requeue(run: Run, *, seconds: float, error: str, count_attempt: bool) -> Non
         raise LostLease
 
 
+def pause_run(run: Run, reason: str) -> None:
+    """It waits for a manager; `reason` says why. No attempt is used up."""
+    with transaction.atomic():
+        moved = transition_run(
+            Run.objects.all(),
+            run,
+            RunState.PAUSED,
+            lease_until=None,
+            pid=None,
+            process_identity="",
+            attempt=max(run.attempt - 1, 0),
+            error=replace_unstorable_characters(reason or "The command paused and did not say why.")[:1000],
+        )
+        if not moved:
+            raise LostLease
+        record_audit(actor=run.requested_by, action="run.paused", project=run.project, target=run)
+
+
 def finish_run(run: Run, to: RunState, error: str = "") -> None:
     """The run's last word, with its audit row. Callers that change more do so in the same transaction."""
     with transaction.atomic():

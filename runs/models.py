@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Length, Now
 from django.db.models.lookups import Exact
 
-from runs.states import ACTIVE, FINISHED, RunState
+from runs.states import ACTIVE, FINISHED, UNFINISHED, RunState
 from workspace.database import database_now_plus
 
 
@@ -24,6 +24,10 @@ def new_directory_name() -> str:
 class RunQuerySet(models.QuerySet["Run"]):
     def active(self) -> Self:
         return self.filter(state__in=ACTIVE)
+
+    def unfinished(self) -> Self:
+        """Active, or paused: they may still make something."""
+        return self.filter(state__in=UNFINISHED)
 
     def finished(self) -> Self:
         return self.filter(state__in=FINISHED)
@@ -117,14 +121,14 @@ class Run(models.Model):
                 name="only_a_running_run_has_a_lease",
             ),
             models.CheckConstraint(
-                condition=Q(state__in=["queued", "running"], finished_at__isnull=True)
+                condition=Q(state__in=["queued", "running", "paused"], finished_at__isnull=True)
                 | Q(state__in=["done", "failed", "user_error", "cancelled"], finished_at__isnull=False),
                 name="finished_run_has_its_time",
             ),
             models.CheckConstraint(
                 condition=Q(state="done", error="")
                 | Q(state__in=["queued", "running", "cancelled"])
-                | (Q(state__in=["failed", "user_error"]) & ~Q(error="")),
+                | (Q(state__in=["failed", "user_error", "paused"]) & ~Q(error="")),
                 name="run_error_says_why",
             ),
             models.CheckConstraint(

@@ -11,6 +11,7 @@ from runs.states import RunState
 BADGES = {
     RunState.QUEUED: "",
     RunState.RUNNING: "running",
+    RunState.PAUSED: "warn",
     RunState.DONE: "good",
     RunState.FAILED: "bad",
     RunState.USER_ERROR: "warn",
@@ -45,6 +46,10 @@ class RunDisplay:
     @property
     def can_cancel(self) -> bool:
         return not self.run.is_finished and not self.run.cancel_requested
+
+    @property
+    def can_resume(self) -> bool:
+        return self.run.state == RunState.PAUSED
 
     @property
     def can_retry(self) -> bool:

@@ -30,7 +30,9 @@ PANELS: tuple[tuple[str, frozenset[str]], ...] = (
     ("Accuracy", frozenset({"accuracy", "acc", "agreement", "correct"})),
     ("KL coefficient", frozenset({"coefficient", "beta"})),
     ("KL", frozenset({"kl"})),
-    ("Loss", frozenset({"loss", "nll", "perplexity"})),
+    ("Perplexity", frozenset({"perplexity"})),
+    ("Loss", frozenset({"loss", "nll"})),
+    ("Distinct n-grams", frozenset({"distinct"})),
     ("Entropy", frozenset({"entropy"})),
     ("Clipping", frozenset({"clip", "clipped", "ratio", "fraction"})),
     (
@@ -42,7 +44,8 @@ PANELS: tuple[tuple[str, frozenset[str]], ...] = (
 )
 OTHER_PANEL = "Counts and the rest"
 PANEL_ORDER = ("Loss", "Accuracy", "Reward", "KL", "KL coefficient", "Entropy", "Clipping", "Advantages and values",
-               "Length", "Gradient norm", "Learning rate", "Speed", OTHER_PANEL)  # fmt: skip
+               "Length", "Perplexity", "Distinct n-grams", "Gradient norm", "Learning rate", "Speed",
+               OTHER_PANEL)  # fmt: skip
 
 
 def panel_of(metric: str) -> str:

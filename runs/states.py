@@ -7,6 +7,8 @@ class RunState(models.TextChoices):
     # Waits for a worker; after a failed attempt also for its back-off (run_after).
     QUEUED = "queued", "Queued"
     RUNNING = "running", "Running"  # a worker holds the lease and watches the command
+    # Found something that a person decides on; waits for a manager, who has it go on or end.
+    PAUSED = "paused", "Paused"
     DONE = "done", "Done"  # result saved; final
     FAILED = "failed", "Failed"  # attempts used up; a manager may retry
     # The input or the configuration is wrong; never retried by itself.
@@ -15,7 +17,8 @@ class RunState(models.TextChoices):
 
 
 FINISHED = frozenset({RunState.DONE, RunState.FAILED, RunState.USER_ERROR, RunState.CANCELLED})
-ACTIVE = frozenset({RunState.QUEUED, RunState.RUNNING})
+ACTIVE = frozenset({RunState.QUEUED, RunState.RUNNING})  # a worker has something to do
+UNFINISHED = ACTIVE | {RunState.PAUSED}
 
 ALLOWED_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED}),
@@ -25,12 +28,14 @@ ALLOWED_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
         {
             RunState.RUNNING,
             RunState.QUEUED,
+            RunState.PAUSED,
             RunState.DONE,
             RunState.FAILED,
             RunState.USER_ERROR,
             RunState.CANCELLED,
         }
     ),
+    RunState.PAUSED: frozenset({RunState.QUEUED, RunState.CANCELLED}),
     RunState.DONE: frozenset(),
     RunState.FAILED: frozenset({RunState.QUEUED}),
     RunState.USER_ERROR: frozenset({RunState.QUEUED}),

@@ -9,9 +9,11 @@ urlpatterns = [
     path("<int:pk>/", views.run_page, name="run"),
     path("<int:pk>/live/", views.run_live, name="live"),
     path("<int:pk>/metrics/", views.run_metrics, name="metrics"),
+    path("<int:pk>/figures/", views.run_figures, name="figures"),
     path("<int:pk>/files/<str:name>", views.run_file, name="file"),
     path("<int:pk>/cancel/", views.cancel, name="cancel"),
     path("<int:pk>/retry/", views.retry, name="retry"),
+    path("<int:pk>/resume/", views.resume, name="resume"),
     path("<int:pk>/limit/", views.limit, name="limit"),
     path("<int:pk>/clone/", views.clone, name="clone"),
 ]

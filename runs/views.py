@@ -17,6 +17,7 @@ from runs.access import access_run, access_run_file, readable_files
 from runs.forms import TimeLimitForm
 from runs.models import Run, RunQuerySet, Worker
 from runs.presentation import run_display
+from runs.reward_figures import reward_figures
 from workspace.changed_page import save_shown_values
 from workspace.models import Project
 from workspace.polling import content_fingerprint, poll_response
@@ -57,7 +58,7 @@ def run_list(request: ProjectRequest) -> HttpResponse:
 
 def _filtered_runs(project: Project, state: str) -> RunQuerySet:
     runs: RunQuerySet = project.runs.select_related("requested_by").newest_first()
-    return {"active": runs.active, "finished": runs.finished, "all": runs.all}[state]()
+    return {"active": runs.unfinished, "finished": runs.finished, "all": runs.all}[state]()
 
 
 @require_GET
@@ -75,6 +76,7 @@ def run_page(request: ProjectRequest, pk: int) -> HttpResponse:
         "samples_changed": True,
         "limit_form": TimeLimitForm(run=run),
         "site_limit": settings.RUN_TIME_LIMIT_MINUTES,
+        "figures": reward_figures(run) if run.kind == "policy.ppo" else None,
     }
     return render(request, "runs/run.html", context)
 
@@ -97,6 +99,15 @@ def run_live(request: ProjectRequest, pk: int) -> HttpResponse:
         "samples_changed": len(shown) != 3 or shown[2] != current[2],
     }
     return poll_response(request, "runs/run_live.html", context, version=version)
+
+
+@require_GET
+@never_cache
+@project_view(Capability.REVIEW)
+def run_figures(request: ProjectRequest, pk: int) -> HttpResponse:
+    """The pictures of a PPO run's scores, asked for anew while it runs."""
+    run = access_run(request.project, pk)
+    return render(request, "runs/reward_figures.html", {"run": run, "figures": reward_figures(run)})
 
 
 def _live_context(run: Run) -> dict[str, Any]:
@@ -178,6 +189,15 @@ def cancel(request: ProjectRequest, pk: int) -> HttpResponse:
 @project_view(Capability.MANAGE)
 def retry(request: ProjectRequest, pk: int) -> HttpResponse:
     perform_action(request, actions.retry_run, run=access_run(request.project, pk))
+    return redirect("runs:run", slug=request.project.slug, pk=pk)
+
+
+@require_POST
+@project_view(Capability.MANAGE)
+def resume(request: ProjectRequest, pk: int) -> HttpResponse:
+    """A paused run goes on, or ends with its best checkpoint."""
+    end = request.POST.get("end") == "yes"
+    perform_action(request, partial(actions.resume_run, end=end), run=access_run(request.project, pk))
     return redirect("runs:run", slug=request.project.slug, pk=pk)
 
 

@@ -40,6 +40,8 @@ MAX_JSON_BYTES = 64 * 1024 * 1024  # of a file that is read whole
 
 # "paused" is kept for runs that are halted by a person; no command writes it yet.
 Outcome = Literal["running", "checkpointed", "paused", "user_error", "failed", "done"]
+# Written for a paused run: it is to end, with its best checkpoint.
+END_REQUEST = "end_request.json"
 OUTCOMES: tuple[Outcome, ...] = ("running", "checkpointed", "paused", "user_error", "failed", "done")
 
 Inputs = Mapping[str, tuple[Iterable[Mapping[str, Any]], pa.Schema] | Path]
@@ -275,6 +277,17 @@ class RunDirectory:
     def result(self) -> dict[str, Any] | None:
         """What the run returned; None while it has not succeeded."""
         return _read_json(self.path / "result.json")
+
+    def ask_to_end(self, ask: bool = True) -> None:
+        """Have a paused run, started again, end with its best checkpoint; or take that back. Nothing may work here."""
+        path = self.path / END_REQUEST
+        if ask:
+            write_json_atomically(path, {"end": "best checkpoint"})
+        else:
+            path.unlink(missing_ok=True)
+
+    def is_asked_to_end(self) -> bool:
+        return (self.path / END_REQUEST).is_file()
 
     def has_partial_results(self) -> bool:
         """Whether something was computed that a further start would build on."""

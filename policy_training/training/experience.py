@@ -6,6 +6,7 @@ Suffixes: N responses (of the step, or of a micro-batch), R response tokens (rig
 several micro-batches in one row.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -32,6 +33,7 @@ from policy_training.training.rewards import (
     subtract_score_without_eos,
 )
 from policy_training.training.rollouts import Rollout, part_means, rollouts_to_examples
+from policy_training.training.watching import distinct_metrics, perplexity, spread_metrics
 
 
 def _empty_tensor() -> Tensor:
@@ -138,11 +140,12 @@ def gather_experience(
     if state.config.policy_loss.entropy_coefficient:
         metrics["entropy_weight"] = state.entropy_weight
     every_one = [micro_batch for minibatch in minibatches for micro_batch in minibatch]
+    counted = [micro_batch for micro_batch in every_one if not micro_batch.is_dummy]
+    metrics |= _token_metrics(state, counted)  # of advantages as they are, before they are whitened
     options = state.config.algorithm
     if options.whiten_advantages:
         for group in minibatches if options.whitening_scope == "minibatch" else [every_one]:
             whiten_advantages(state, group, clip=options.advantage_clip)
-    counted = [micro_batch for micro_batch in every_one if not micro_batch.is_dummy]
     values_M, returns_M = (
         torch.cat([getattr(micro_batch, name)[micro_batch.is_response_NR] for micro_batch in counted])
         for name in ("old_values_NR", "returns_NR")
@@ -238,14 +241,16 @@ def _reward_metrics(
     processed_scores_N: Tensor,
     minibatches: Sequence[Minibatch],
 ) -> dict[str, float]:
-    totals = torch.zeros(3, dtype=torch.float64)  # KL, entropy, tokens
+    totals = torch.zeros(4, dtype=torch.float64)  # KL, entropy, tokens, log-probs
     for micro_batch in (micro_batch for minibatch in minibatches for micro_batch in minibatch):
         if not micro_batch.is_dummy:
             log_ratio_NR = micro_batch.old_logprobs_NR - micro_batch.reference_logprobs_NR
             totals[0] += log_ratio_NR[micro_batch.is_response_NR].double().sum().cpu()
             totals[1] += micro_batch.entropy_sum
             totals[2] += micro_batch.batch.n_tokens
-    kl_sum, entropy, tokens = state.distributed.all_reduce_sum(totals.to(state.distributed.device)).tolist()
+            totals[3] += micro_batch.old_logprobs_NR[micro_batch.is_response_NR].double().sum().cpu()
+    totals = state.distributed.all_reduce_sum(totals.to(state.distributed.device))
+    kl_sum, entropy, tokens, logprobs = totals.tolist()
     kl, processed_score = kl_sum / len(rollouts), float(processed_scores_N.mean())
     scores_N = torch.tensor([rollout.score for rollout in rollouts], dtype=torch.float64)
     return {
@@ -255,11 +260,27 @@ def _reward_metrics(
         "processed_score": processed_score,
         "rlhf_reward": processed_score - state.kl_controller.coefficient * kl,
         "kl": kl,
+        "sqrt_kl": math.sqrt(max(kl, 0.0)),  # what gold and proxy scores are drawn against (Gao et al. 2022)
         "kl_coefficient": state.kl_controller.coefficient,
         "entropy": entropy / tokens,
         "eos_rate": sum(rollout.response.has_eos for rollout in rollouts) / len(rollouts),
         "response_tokens": tokens / len(rollouts),
+        "response_perplexity": perplexity(logprobs, tokens),
+        **distinct_metrics([rollout.response.token_ids for rollout in rollouts]),
     }
+
+
+def _token_metrics(state: PPOState, counted: Sequence[RolloutMicroBatch]) -> dict[str, float]:
+    """Mean and standard deviation of values, advantages and returns over the response tokens of all ranks."""
+    names = {"value": "old_values_NR", "advantage": "advantages_NR", "return": "returns_NR"}
+    flat = {
+        name: torch.cat(
+            [torch.empty(0, device=state.distributed.device)]
+            + [getattr(micro_batch, field)[micro_batch.is_response_NR] for micro_batch in counted]
+        )
+        for name, field in names.items()
+    }
+    return spread_metrics(flat, all_reduce_sum=state.distributed.all_reduce_sum)
 
 
 def rescale_values(state: PPOState, raw_NR: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ from typing import Any
 from learning.checkpoints import Checkpoints, Stateful
 from learning.models.tokenization import decode_response
 from learning.recipe_runner import run_recipe
-from learning.run_context import RunContext
+from learning.run_context import PauseRequested, RunContext
+from policy_training.training.alarms import AlarmWatch
 from policy_training.training.experience import Minibatch, gather_experience, make_minibatches
 from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.ppo_setup import PPOState, build_state
@@ -31,24 +32,28 @@ from policy_training.training.reward_sources import measure_scales, scorer_repor
 from policy_training.training.rollouts import (
     PolicyEvaluation,
     Rollout,
+    cut_notes,
     evaluate_policy,
     generate_rollouts,
     model_source_sha256s,
     part_texts,
 )
 from policy_training.training.sampler import SamplingRequest
+from policy_training.training.watching import thinned
 
 
 def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
     context.set_status(stage="loading")
     state = build_state(context)
     config, progress = state.config, state.progress
+    alarms = AlarmWatch()
     stateful: dict[str, Stateful] = {
         "progress": progress,
         "prompts": state.prompt_sampler,
         "moments": state.score_moments,
         "kl": state.kl_controller,
         "penalty": state.penalty_controller,
+        "alarms": alarms,
         **scorer_state(state.scorer),
     }
     if state.ptx is not None:
@@ -58,6 +63,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
     checkpoints = Checkpoints(
         context, state.distributed, engines={"policy": state.policy, "critic": state.critic}, state=stateful
     )
+    notes = cut_notes(state.train_prompts, config.batch.max_prompt_tokens)
     step = checkpoints.resume()
     if step == 0:
         context.set_status(stage="evaluating", step=0, steps_total=config.rollout.steps)
@@ -69,23 +75,42 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
             distributed=state.distributed,
             before_token=context.require_current,
         )
-        progress.initial_evaluation = evaluate(state)[0].as_dict()
+        before, rollouts = evaluate(state)
+        progress.initial_evaluation = before.as_dict()
+        progress.initial_scores = thinned([rollout.score for rollout in rollouts])
+    context.set_status(notes=[*notes, *alarms.notes])
+    raised = list(alarms.notes)  # what a run that ends early ends for
+    ends_early = context.run_directory.is_asked_to_end()
+    if ends_early:
+        step = checkpoints.restore_best() or step
 
-    while progress.policy_steps < config.rollout.steps:
+    while progress.policy_steps < config.rollout.steps and not ends_early:
         step += 1
         context.require_current()
         metrics, rollouts = ppo_step(state, step)
         interval = config.evaluation.evaluate_every_steps
         if interval and metrics["phase"] == "policy" and progress.policy_steps % interval == 0:
-            evaluation, _ = evaluate(state)
+            evaluation, evaluated = evaluate(state)
             metrics |= {"eval_score": evaluation.score, "eval_kl": evaluation.kl}
+            metrics["eval_scores"] = thinned([rollout.score for rollout in evaluated])
             metrics |= {f"eval_score_{name}": mean for name, mean in evaluation.parts.items()}
+        if step == 1:
+            metrics["initial_scores"] = progress.initial_scores
+        new_alarms = look_for_alarms(state, alarms, metrics, step)
         context.log_metrics(step, metrics)
         log_samples(state, rollouts, step)
         steps_left = config.rollout.steps - progress.policy_steps
         stage = "training" if metrics["phase"] == "policy" else "critic"
         context.set_status(stage=stage, step=step, steps_total=step + steps_left)
-        checkpoints.after_step(step, last=steps_left == 0)
+        pauses = bool(new_alarms) and config.alarms.action == "pause" and steps_left > 0
+        if new_alarms:
+            context.set_status(notes=[*notes, *alarms.notes])
+        if pauses:
+            alarms.start_anew()
+            checkpoints.save(step)
+            raise PauseRequested(" ".join(new_alarms))
+        score = alarms.objective() if config.alarms.action == "pause" else None
+        checkpoints.after_step(step, last=steps_left == 0, score=score)
 
     context.set_status(stage="evaluating", step=step, steps_total=step)
     if state.weight_average is not None:  # what is saved is what is measured
@@ -111,6 +136,10 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         "evaluation_split": state.evaluation_split,
         "evaluation_responses": after.responses,
         "steps": progress.policy_steps,
+        "scores_before": progress.initial_scores,
+        "scores_after": thinned([rollout.score for rollout in rollouts]),
+        "alarms": raised if ends_early else alarms.notes,
+        "ended_early_at_step": step if ends_early else None,
         "episodes": progress.episodes,
         "saved_weights": "last" if config.ema_decay is None else "moving average",
         "critic_pretraining_updates": progress.critic_pretraining_updates,
@@ -164,6 +193,17 @@ def ppo_step(state: PPOState, step: int) -> tuple[dict[str, Any], list[Rollout]]
     metrics["seconds_experience"] = experience_ready_at - rollout_done_at
     metrics["seconds_update"] = finished_at - experience_ready_at
     return metrics, rollouts
+
+
+def look_for_alarms(state: PPOState, alarms: AlarmWatch, metrics: dict[str, Any], step: int) -> list[str]:
+    """Sentences of the alarms that this step raises. While the critic alone learns there are none."""
+    if metrics["phase"] != "policy":
+        return []
+    options, limit = state.config.alarms, state.config.alarms.score_limit
+    known = getattr(state.scorer.reward_model.model.config, "reward_range", None)
+    if limit is None and known and state.config.rewards.is_single:
+        limit = float(known[1])
+    return alarms.look(metrics, options, step=step, score_limit=limit)
 
 
 def update_penalty(state: PPOState, minibatches: Sequence[Minibatch]) -> dict[str, float]:

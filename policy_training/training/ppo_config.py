@@ -13,6 +13,7 @@ from learning.interface.training_options import (
     RuntimeOptions,
     require_at_least,
 )
+from policy_training.training.alarm_config import AlarmOptions
 from policy_training.training.config import SamplingOptions
 from policy_training.training.reward_config import RewardSourcesOptions
 
@@ -206,6 +207,7 @@ class PPOConfig:
     algorithm: AlgorithmOptions = field(default_factory=AlgorithmOptions)
     policy_loss: PolicyLossOptions = field(default_factory=PolicyLossOptions)
     critic: CriticOptions = field(default_factory=CriticOptions)
+    alarms: AlarmOptions = field(default_factory=AlarmOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
     # Of a moving average of the policy's weights, per optimizer step; it is what is saved. None: the last weights are.

@@ -46,6 +46,7 @@ class TrainingState(DataclassState):
     value_shift: float = 0.0
     value_scale: float = 1.0
     initial_evaluation: dict[str, Any] = field(default_factory=dict)  # before training
+    initial_scores: list[float] = field(default_factory=list)  # of that evaluation, in ascending order
     seconds: float = 0.0
 
 

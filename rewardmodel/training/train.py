@@ -188,6 +188,9 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     describe_input(
         model, exported, options.batch, reward_shift=shift, objective=options.objective, ratings=ratings
     )
+    # Of the held-out responses: a policy whose responses score above it has left what the model learned from.
+    flat = [reward for group in rewards for reward in group]
+    model.config.reward_range = [min(flat), max(flat)] if flat else None
     sha256s = engine.save_model(
         exported,
         context.path / "model",
@@ -196,6 +199,7 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     return {
         **report,
         "reward_shift": shift,
+        "reward_range": model.config.reward_range,
         "reward_shift_source": shift_source,
         "n_demonstrations": len(demonstrations),
         "comparisons": count_by_split(source.comparisons, training, validation),

@@ -10,5 +10,6 @@ project_urlpatterns = [
     path("runs/<int:pk>/files/<str:name>", views.RunFile.as_view()),
     path("runs/<int:pk>/cancel", views.CancelRun.as_view()),
     path("runs/<int:pk>/resume", views.ResumeRun.as_view()),
+    path("runs/<int:pk>/end", views.EndRun.as_view()),
     path("runs/<int:pk>/clone", views.CloneRun.as_view()),
 ]

@@ -170,8 +170,17 @@ class CancelRun(ProjectApiView):
 class ResumeRun(ProjectApiView):
     @operation(Capability.MANAGE, answers=OneRunSerializer)
     def post(self, request: Request, pk: int) -> Run:
-        """Queue one that ended badly again: it goes on from its last checkpoint."""
-        return actions.retry_run(actor=self.actor, run=access_run(self.project, pk))
+        """Queue one that ended badly, or that paused, again: it goes on from its last checkpoint."""
+        run = access_run(self.project, pk)
+        act = actions.resume_run if run.state == Run.State.PAUSED else actions.retry_run
+        return act(actor=self.actor, run=run)
+
+
+class EndRun(ProjectApiView):
+    @operation(Capability.MANAGE, answers=OneRunSerializer)
+    def post(self, request: Request, pk: int) -> Run:
+        """Have one that paused end with its best checkpoint from before the pause."""
+        return actions.resume_run(actor=self.actor, run=access_run(self.project, pk), end=True)
 
 
 class CloneRun(ProjectApiView):

@@ -198,6 +198,8 @@ def _models_and_rounds(project, manager, criterion, prompt_set, source, dataset)
     done = run(state="done", finished_at=now)
     waiting = run()
     failed = run(state="failed", finished_at=now, error="The disk was full.")
+    paused = run(state="paused", error="Alarm: look at it.")
+    paused.path.mkdir(parents=True)
     done.path.mkdir(parents=True)
     (done.path / "log.txt").write_text("It went well.\n")
     (done.path / "result.json").write_text(json.dumps({"accuracy": 0.75, "loss": float("nan")}))
@@ -275,6 +277,7 @@ def _models_and_rounds(project, manager, criterion, prompt_set, source, dataset)
         "run": done.pk,
         "waiting_run": waiting.pk,
         "failed_run": failed.pk,
+        "paused_run": paused.pk,
         "policy": base.pk,
         "reward_model": reward_model.pk,
         "served_model": served_model.pk,

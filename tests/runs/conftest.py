@@ -168,7 +168,7 @@ def fields_of(state: str) -> dict:
         "fence": 1,
         "started_at": Now(),
         "finished_at": Now() if finished else None,
-        "error": "It broke." if state in ("failed", "user_error") else "",
+        "error": "It broke." if state in ("failed", "user_error", "paused") else "",
     }
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from learning.interface.options import UserError
 from learning.interface.record_schemas import PROMPTS
 from learning.interface.run_directory import RunDirectory, StaleFence
-from learning.run_context import RunContext, RunDirectoryBusy, StopRequested
+from learning.run_context import PauseRequested, RunContext, RunDirectoryBusy, StopRequested
 from tests.runs.counting_config import CountingOptions
 
 
@@ -29,7 +29,7 @@ def main(context: RunContext[CountingOptions]) -> dict[str, object]:
         context.truncate_logs(counted["offsets"])
     note(context, "start", counted["step"])
     get_into_trouble(context, options.trouble)
-    while counted["step"] < options.steps:
+    while counted["step"] < options.steps and not context.run_directory.is_asked_to_end():
         context.require_current()
         time.sleep(options.seconds_per_step)
         step = counted["step"] + 1
@@ -41,6 +41,8 @@ def main(context: RunContext[CountingOptions]) -> dict[str, object]:
         context.set_status(stage="counting", step=step, steps_total=options.steps)
         if context.stop_requested and step < options.steps:
             raise StopRequested
+        if options.trouble == "pauses" and step == 2:
+            raise PauseRequested("Alarm: three comes next.")
     context.log_sample(counted["step"], prompt="What is next?", response=str(counted["step"] + 1))
     (context.path / "model").mkdir(exist_ok=True)
     result = {"step": counted["step"], "digest": counted["digest"]}
@@ -100,6 +102,9 @@ def run(directory: str) -> int:
         return 3
     except StopRequested:
         context.close("checkpointed", "")
+        return 75
+    except PauseRequested as error:
+        context.close("paused", str(error))
         return 75
     except UserError as error:
         context.close("user_error", str(error))

@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from runs.actions import cancel_run, clone_run, queue_run, register_artifact, retry_run
+from runs.actions import cancel_run, clone_run, queue_run, register_artifact, resume_run, retry_run
 from runs.artifacts import hash_path
 from runs.errors import BadArtifact, BadRunConfig, IllegalTransition
 from runs.models import Run
@@ -67,6 +67,20 @@ def test_a_retried_run_has_all_its_attempts_again_and_keeps_its_directory(run_in
     assert again.finished_at is None and again.directory == run.directory
     assert again.fence == run.fence, "the fence only ever grows"
     assert audited("run.retry") == 1
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "done", "failed", "user_error", "cancelled"])
+def test_only_a_paused_run_is_resumed(run_in, max_, state):
+    with pytest.raises(IllegalTransition, match="not paused"):
+        resume_run(actor=max_, run=run_in(state), end=True)
+    assert audited("run.resume") == 0
+
+
+def test_a_paused_run_can_be_cancelled_and_not_retried(run_in, max_):
+    run = run_in("paused")
+    with pytest.raises(IllegalTransition):
+        retry_run(actor=max_, run=run)
+    assert cancel_run(actor=max_, run=run).state == "cancelled"
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "done"])

@@ -8,7 +8,7 @@ import pytest
 from django.db.models.functions import Now
 
 from learning.interface.run_directory import RunDirectory
-from runs.actions import retry_run
+from runs.actions import resume_run, retry_run
 from runs.models import Artifact, Run
 from tests.runs.conftest import (
     QUICK,
@@ -18,7 +18,7 @@ from tests.runs.conftest import (
 )
 from tests.runs.run_kinds import COUNTING
 from workspace.actions import add_criterion
-from workspace.models import Criterion
+from workspace.models import AuditEvent, Criterion
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.db]
 
@@ -89,6 +89,31 @@ def test_a_run_that_always_fails_says_why_and_can_be_retried_by_hand(queue_count
     retry_run(actor=max_, run=run)
     run.refresh_from_db()
     assert (run.state, run.attempt) == ("queued", 0)
+
+
+@pytest.mark.parametrize(("end", "counted"), [(False, 5), (True, 2)])
+def test_a_run_that_pauses_waits_for_a_manager_who_has_it_go_on_or_end(queue_counting, max_, end, counted):
+    run = queue_counting(steps=5, trouble="pauses")
+    assert execute_runs() == 1  # a worker that ends when it is idle does not wait for a manager
+    run.refresh_from_db()
+    assert (run.state, run.error, run.attempt) == ("paused", "Alarm: three comes next.", 0)
+    assert run.finished_at is None and run.lease_until is None and run.pid is None
+    assert execute_runs() == 0
+    resume_run(actor=max_, run=run, end=end)
+    execute_runs()
+    assert_done_with_the_same_result(run, counted)
+    assert AuditEvent.objects.get(action="run.resume").details["end"] is end
+    assert AuditEvent.objects.filter(action="run.paused").count() == 1
+
+
+def test_a_run_asked_to_end_that_is_resumed_after_another_pause_goes_on(queue_counting, max_):
+    run = queue_counting(steps=5, trouble="pauses")
+    execute_runs()
+    run.refresh_from_db()
+    RunDirectory(run.path).ask_to_end()  # somebody's, whose transaction was rolled back
+    resume_run(actor=max_, run=run)
+    execute_runs()
+    assert_done_with_the_same_result(run, 5)
 
 
 def test_a_command_killed_by_the_machine_fails_with_the_signals_name(queue_counting):

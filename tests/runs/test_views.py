@@ -8,6 +8,7 @@ import re
 import pytest
 from django.urls import reverse
 
+from learning.interface.run_directory import RunDirectory
 from runs.models import Run, Worker
 from runs.presentation import progress_of
 from runs.run_files import downsample, panel_of
@@ -82,8 +83,8 @@ def cast(project, make_user, max_, ada, ruth, olga):
     }
 
 
-READS = ("list", "run", "live", "metrics", "file")
-ACTS = ("cancel", "retry", "clone", "limit")
+READS = ("list", "run", "live", "metrics", "figures", "file")
+ACTS = ("cancel", "retry", "resume", "clone", "limit")
 MAY_READ, MAY_ACT = {"reviewer", "manager"}, {"manager"}
 
 
@@ -308,6 +309,22 @@ def test_cancel_retry_and_clone_by_the_buttons(client, run, max_):
     assert answer["Location"] == url("run", clone)
 
 
+@pytest.mark.parametrize("end", [True, False])
+def test_a_paused_run_says_why_and_has_two_buttons(client, run_in, max_, ruth, end):
+    run = run_in("paused")
+    run.path.mkdir(parents=True)
+    client.force_login(ruth)
+    page = client.get(url("run", run)).content.decode()
+    assert run.error in page and "Paused" in page and 'id="resume-run"' not in page
+    client.force_login(max_)
+    page = client.get(url("run", run)).content.decode()
+    assert 'id="resume-run"' in page and 'id="end-run"' in page
+    client.post(url("resume", run), {"end": "yes"} if end else {})
+    run.refresh_from_db()
+    assert (run.state, run.error) == ("queued", "")
+    assert RunDirectory(run.path).is_asked_to_end() is end
+
+
 @pytest.mark.parametrize(
     ("metric", "panel"),
     [
@@ -330,6 +347,10 @@ def test_cancel_retry_and_clone_by_the_buttons(client, run, max_):
         ("tokens_per_second", "Speed"),
         ("seconds_experience", "Speed"),
         ("entropy", "Entropy"),
+        ("response_perplexity", "Perplexity"),
+        ("distinct_2", "Distinct n-grams"),
+        ("sqrt_kl", "KL"),
+        ("advantage_mean", "Advantages and values"),
         ("judgments", "Counts and the rest"),
         ("optimizer_steps", "Counts and the rest"),
     ],

@@ -1,0 +1,35 @@
+"""When a PPO run says that something goes wrong. Light: no torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from learning.interface.training_options import require_at_least
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmOptions:
+    """Signs of collapse and of over-optimisation, looked for after each step of the policy: means over the last
+    `window` steps, beside those over the first ones.
+    """
+
+    # note: a sentence on the run's page. pause: a checkpoint, and the run waits for a manager, who has it go on or end
+    # with the best checkpoint from before the alarm.
+    action: Literal["off", "note", "pause"] = "note"
+    window: int = 10  # steps
+    # Collapse is all three at once: longer responses, a lower perplexity of them, and a KL above its limit (Secrets of
+    # RLHF I, 5.2 and its figure 4). The limits are ours.
+    length_rise: float = 0.25  # share of the first length
+    perplexity_fall: float = 0.25  # share of the first perplexity
+    kl_limit: float = 10.0  # nats a response
+    # Over-optimisation: the mean score is above all that the reward model gave its held-out comparisons. None: its own
+    # figure, where it has one and is the only source of the reward.
+    score_limit: float | None = None
+    spread_rise: float = 0.5  # share of the first spread of an ensemble's models
+
+    def __post_init__(self) -> None:
+        require_at_least("window", self.window, 1)
+        for name in ("length_rise", "kl_limit", "spread_rise"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, found {getattr(self, name)}")
+        if not 0.0 < self.perplexity_fall < 1.0:
+            raise ValueError(f"perplexity_fall must be between 0 and 1, found {self.perplexity_fall}")

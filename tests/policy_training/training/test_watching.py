@@ -1,0 +1,223 @@
+"""What PPO logs of its responses, by hand, and the alarms that pause a run."""
+
+import dataclasses
+import math
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from learning.interface.options import UserError, load_options
+from learning.interface.training_options import EvaluationOptions, OptimizerOptions, RuntimeOptions
+from learning.run_context import PauseRequested
+from policy_training.training import ppo
+from policy_training.training.alarm_config import AlarmOptions
+from policy_training.training.alarms import AlarmWatch
+from policy_training.training.ppo_config import PPOConfig
+from policy_training.training.watching import distinct_metrics, perplexity, spread_metrics, thinned
+from tests.policy_training.training.conftest import create_run, in_process, launch, ppo_config, prompt_rows
+from tests.policy_training.training.ppo_states import collect_experience
+from tests.policy_training.training.test_recipes import assert_same_run, tensors
+
+
+def test_distinct_n_grams_by_hand():
+    # 1-grams: 5 5 6, 5 6: two of five. 2-grams: (5 5) (5 6), (5 6): two of three. 3-grams: one of one.
+    assert distinct_metrics([[5, 5, 6], [5, 6]]) == {
+        "distinct_1": 2 / 5,
+        "distinct_2": 2 / 3,
+        "distinct_3": 1.0,
+    }
+    assert distinct_metrics([[7], []]) == {"distinct_1": 1.0}
+
+
+def test_the_perplexity_of_a_uniform_choice_of_four_is_four():
+    assert perplexity(3 * math.log(1 / 4), 3) == pytest.approx(4.0, abs=1e-12)
+
+
+def test_spreads_are_those_of_the_whole_stream_however_it_is_split_over_ranks():
+    rng = np.random.default_rng(1)
+    values = 1e4 + rng.normal(size=7)
+    parts = [torch.from_numpy(values[:3]), torch.from_numpy(values[3:])]
+    sums = [[sum(float(p.sum()) for p in parts), 7.0], None]
+    # Rank 0 of two: the other's sums are added by hand.
+    calls = iter(range(2))
+
+    def all_reduce_sum(tensor):
+        if next(calls) == 0:
+            return torch.tensor(sums[0], dtype=torch.float64)
+        mean = values.mean()
+        return tensor + ((parts[1].numpy() - mean) ** 2).sum()
+
+    found = spread_metrics({"value": parts[0]}, all_reduce_sum=all_reduce_sum)
+    assert found["value_mean"] == pytest.approx(values.mean(), abs=1e-9)
+    assert found["value_std"] == pytest.approx(values.std(), rel=1e-7)
+    assert spread_metrics({"value": torch.empty(0)}) == {}
+
+
+def test_scores_of_a_histogram_keep_their_ends():
+    assert thinned([3.0, 1.0, 2.0]) == [1.0, 2.0, 3.0]
+    many = thinned([float(n) for n in range(5000)], 10)
+    assert len(many) == 10 and (many[0], many[-1]) == (0.0, 4999.0)
+
+
+def test_the_metrics_of_a_step_are_recomputed_from_its_rollouts(small_state):
+    state = small_state()
+    rollouts, minibatches = collect_experience(state, gather=False)
+    from policy_training.training.experience import gather_experience
+
+    metrics = gather_experience(state, rollouts, minibatches)
+    micro_batches = [m for minibatch in minibatches for m in minibatch]
+    flat = {
+        name: np.concatenate([getattr(m, name)[m.is_response_NR].double().numpy() for m in micro_batches])
+        for name in ("old_logprobs_NR", "old_values_NR", "returns_NR")
+    }
+    assert metrics["response_perplexity"] == pytest.approx(np.exp(-flat["old_logprobs_NR"].mean()), rel=1e-6)
+    assert metrics["value_mean"] == pytest.approx(flat["old_values_NR"].mean(), abs=1e-6)
+    assert metrics["return_std"] == pytest.approx(flat["returns_NR"].std(), rel=1e-5)
+    # Before whitening: return = advantage + value at every token.
+    assert metrics["advantage_mean"] == pytest.approx(
+        (flat["returns_NR"] - flat["old_values_NR"]).mean(), abs=1e-5
+    )
+    assert metrics["sqrt_kl"] ** 2 == pytest.approx(max(metrics["kl"], 0.0), abs=1e-12)
+    words = [token for rollout in rollouts for token in rollout.response.token_ids]
+    assert metrics["distinct_1"] == len(set(words)) / len(words)
+
+
+def row(tokens=10.0, perplexity=4.0, kl=0.0, score=0.0, spread=None, reward=0.0):
+    found = {"response_tokens": tokens, "response_perplexity": perplexity, "kl": kl, "score": score}
+    found["rlhf_reward"] = reward
+    return found if spread is None else found | {"score_model_spread": spread}
+
+
+def raised(rows, options, score_limit=None):
+    """{step: sentences} of the steps that raise something."""
+    watch = AlarmWatch()
+    found = {}
+    for step, metrics in enumerate(rows, 1):
+        if sentences := watch.look(metrics, options, step=step, score_limit=score_limit):
+            found[step] = sentences
+    return found
+
+
+def test_a_collapse_is_longer_surer_and_farther_away_at_once():
+    """Window 2: the first level is 10 tokens, perplexity 4. The last two steps of each: 13 and 12 tokens (12.5: +25 %),
+    perplexity 3 and 3 (-25 %), KL 9 and 11 (10): the limits exactly.
+    """
+    options = AlarmOptions(window=2)
+    calm = [row()] * 4
+    collapsing = [*calm, row(13, 3, 9), row(12, 3, 11), row(20, 1, 90)]
+    [(step, [sentence])] = raised(collapsing, options).items()
+    assert step == 6
+    assert sentence == (
+        "Alarm at step 6: it looks like a collapse: responses of 12.5 tokens instead of 10.0, with perplexity 3.00 "
+        "instead of 4.00, and a KL of 10.0 nats."
+    )
+    for name in ("response_tokens", "response_perplexity", "kl"):
+        spared = [{**metrics, name: row()[name]} for metrics in collapsing]
+        assert raised(spared, options) == {}, f"without {name}"
+    assert raised(collapsing, AlarmOptions(window=2, action="off")) == {}
+
+
+def test_scores_out_of_range_and_models_that_drift_apart():
+    options = AlarmOptions(window=1)
+    rows = [row(score=1.0, spread=2.0), row(score=3.0, spread=2.9), row(score=3.1, spread=3.0)]
+    assert {step: len(found) for step, found in raised(rows, options, score_limit=3.0).items()} == {3: 2}
+    assert raised(rows, options) == {
+        3: ["Alarm at step 3: the reward models differ by 3.00 (standard deviation), at first by 2.00."]
+    }
+
+
+def test_after_a_pause_levels_begin_anew_and_a_score_out_of_range_stays_known():
+    options, watch = AlarmOptions(window=1), AlarmWatch()
+    for step in (1, 2):
+        found = watch.look(row(score=9.0, spread=float(step)), options, step=step, score_limit=1.0)
+    assert len(found) == 2 and watch.objective() is None
+    watch.start_anew()
+    assert watch.look(row(score=9.0, spread=2.0), options, step=3, score_limit=1.0) == []
+    assert watch.look(row(score=9.0, spread=2.0), options, step=4, score_limit=1.0) == []
+    assert len(watch.look(row(score=9.0, spread=3.0), options, step=5, score_limit=1.0)) == 1
+    again = AlarmWatch()
+    again.load_state_dict(watch.state_dict())
+    assert again == watch
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"window": 0}, "window"),
+        ({"perplexity_fall": 1.0}, "perplexity_fall must be between 0 and 1"),
+        ({"kl_limit": 0}, "kl_limit must be positive"),
+        ({"action": "stop"}, "is not one of off, note, pause"),
+    ],
+)
+def test_alarm_options_that_cannot_be_are_refused(values, sentence):
+    with pytest.raises(UserError, match=sentence):
+        load_options(AlarmOptions, values)
+
+
+@pytest.fixture
+def alarming(policy_path, reward_model_path) -> PPOConfig:
+    """The second step of the policy raises an alarm: every score is above the limit. Rates are constant, so that a
+    shorter run takes the same steps.
+    """
+    base = ppo_config(policy_path, reward_model_path)
+    return dataclasses.replace(
+        base,
+        policy_optimizer=OptimizerOptions(learning_rate=1e-3, schedule="constant"),
+        rollout=dataclasses.replace(base.rollout, steps=4, prompts_per_step=2),
+        critic=dataclasses.replace(base.critic, max_pretraining_updates=2),
+        alarms=AlarmOptions(action="pause", window=1, score_limit=-1000.0),
+        evaluation=EvaluationOptions(max_examples=4, evaluate_every_steps=1),
+        runtime=RuntimeOptions(checkpoint_every_steps=1),
+    )
+
+
+def test_an_alarm_pauses_the_run_which_goes_on_or_ends_before_it(tmp_path, alarming):
+    rows = prompt_rows(10)
+    paused = create_run(tmp_path / "paused", "ppo", alarming, prompts=rows)
+    launch("ppo", paused, expected=75)
+    status = paused.status()
+    assert status.outcome == "paused" and status.reason.startswith("Alarm at step ")
+    assert "is above -1000.00" in status.reason and status.reason in status.notes
+    assert paused.metrics()[0][-1]["phase"] == "policy"
+    shutil.copytree(paused.path, tmp_path / "ended")
+
+    # It goes on as if nothing had been: the alarm moves no weight.
+    noted = dataclasses.replace(alarming, alarms=dataclasses.replace(alarming.alarms, action="note"))
+    whole = create_run(tmp_path / "whole", "ppo", noted, prompts=rows)
+    assert len(in_process(ppo, PPOConfig, whole)["alarms"]) == 1
+    result = in_process(ppo, PPOConfig, paused)
+    assert_same_run(whole, paused, "model", "critic")
+    assert (result["steps"], result["ended_early_at_step"]) == (4, None) and result["alarms"] == [
+        status.reason
+    ]
+
+    # It ends with the best checkpoint from before the alarm, which the first step of the policy made.
+    ended = type(paused)(tmp_path / "ended")
+    ended.ask_to_end()
+    result = in_process(ppo, PPOConfig, ended)
+    assert result["steps"] == 1 and result["alarms"] == [status.reason]
+    assert result["ended_early_at_step"] == paused.metrics()[0][-1]["step"] - 3
+    one_step = dataclasses.replace(noted, rollout=dataclasses.replace(noted.rollout, steps=1))
+    short = create_run(tmp_path / "short", "ppo", one_step, prompts=rows)
+    in_process(ppo, PPOConfig, short)
+    left, right = tensors(ended), tensors(short)
+    assert all(torch.equal(left[name], right[name]) for name in left)
+    # What was seen up to the pause stays on the page.
+    assert len(ended.metrics()[0]) == len(paused.metrics()[0]) - 2
+    evaluated = [line for line in whole.metrics()[0] if "eval_scores" in line]
+    assert len(evaluated) == 4 and all(
+        line["eval_scores"] == sorted(line["eval_scores"]) for line in evaluated
+    )
+    assert np.mean(evaluated[0]["eval_scores"]) == pytest.approx(evaluated[0]["eval_score"], abs=1e-3)
+    assert whole.metrics()[0][0]["initial_scores"] == whole.result()["scores_before"]
+
+
+def test_the_last_step_s_alarm_pauses_nothing(tmp_path, alarming):
+    config = dataclasses.replace(alarming, rollout=dataclasses.replace(alarming.rollout, steps=2))
+    run = create_run(tmp_path / "run", "ppo", config, prompts=prompt_rows(10))
+    assert len(in_process(ppo, PPOConfig, run)["alarms"]) == 1
+    with pytest.raises(PauseRequested):
+        longer = create_run(tmp_path / "longer", "ppo", alarming, prompts=prompt_rows(10))
+        in_process(ppo, PPOConfig, longer)
