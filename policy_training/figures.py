@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from learning.interface.options import UserError, load_options
 from policy_training.models import Policy, PolicyEvaluation
+from policy_training.rewards import describe_rewards
+from policy_training.training.reward_config import RewardSourcesOptions
 
 
 def policy_figures(policy: Policy) -> list[tuple[str, str]]:
@@ -25,10 +28,32 @@ def policy_figures(policy: Policy) -> list[tuple[str, str]]:
             ("Loss on held-out rows", _change(report, "loss_before", "loss_after", 3)),
             ("Held-out pairs ordered as people did", _share(report.get("accuracy_after"))),
             ("Reward on held-out prompts", _change(report, "score_before", "score_after", 2)),
+            ("Its reward", _reward(policy)),
+            *_reward_parts(report),
+            ("Alarms", " ".join(map(str, report.get("alarms") or ()))),
             ("KL to the reference", _number(report.get("kl"), 1, " nats a response")),
             ("Parameters", _whole(report.get("parameters"))),
         ]
     return [(label, value) for label, value in found if value]
+
+
+def _reward(policy: Policy) -> str:
+    """What it is made of, where that is more than one reward model's score."""
+    rewards = policy.produced_by.config.get("rewards") if policy.produced_by else None
+    if not rewards or policy.reward_model is None:
+        return ""
+    try:
+        return describe_rewards(load_options(RewardSourcesOptions, rewards), policy.reward_model.name)
+    except UserError:  # of another version of this program
+        return ""
+
+
+def _reward_parts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What each model and function said of the held-out prompts, before and after."""
+    before, after = report.get("parts_before") or {}, report.get("parts_after") or {}
+    return [
+        (f"Of it, {name}", _change({"b": before.get(name), "a": after[name]}, "b", "a", 2)) for name in after
+    ]
 
 
 def evaluation_figures(evaluation: PolicyEvaluation) -> dict[str, str]:

@@ -46,7 +46,7 @@ def spread_metrics(
 
     In two passes, so that a spread that is small beside its mean is not lost to rounding.
     """
-    found = {}
+    found: dict[str, float] = {}
     for name, values_M in values.items():
         exact_M = values_M.double()
         total = all_reduce_sum(torch.stack([exact_M.sum(), exact_M.new_tensor(float(exact_M.numel()))]))

@@ -6,6 +6,8 @@ import pytest
 from django.core.management import call_command
 from django.urls import reverse
 
+from policy_training.figures import policy_figures
+from policy_training.models import Policy
 from policy_training.rewards import describe_rewards
 from policy_training.training.reward_config import LENGTH_PENALTY, RewardModelPart, RewardSourcesOptions
 from rewardmodel.models import RewardModel
@@ -93,6 +95,28 @@ def test_an_unknown_further_model_is_one_sentence(project, policy, model, write_
             prompt_set=project.prompt_sets.get(name="asked"),
             config=evaluation_config("plain") | {"rewards": {"models": [{"name": "nobody's"}]}},
         )
+
+
+def test_the_page_of_a_policy_says_what_its_reward_was_and_which_alarms_there_were(project, max_, model):  # noqa: F811
+    run = Run.objects.create(
+        project=project, kind="policy.ppo", title="PPO", requested_by=max_,
+        config={"rewards": {"models": [{"name": "safe", "path": "x", "weight": 0.5}]}},
+    )  # fmt: skip
+    trained = Policy(
+        produced_by=run,
+        reward_model=model,
+        report={
+            "parts_before": {"reward_model": 1.0},
+            "parts_after": {"reward_model": 1.5, "safe": -2.0},
+            "alarms": ["Alarm at step 4: something."],
+        },
+    )
+    assert policy_figures(trained) == [
+        ("Its reward", "1 × “taste” + 0.5 × “safe”"),
+        ("Of it, reward_model", "1.00 → 1.50"),
+        ("Of it, safe", "-2.00"),
+        ("Alarms", "Alarm at step 4: something."),
+    ]
 
 
 def test_what_a_reward_is_made_of_in_words():

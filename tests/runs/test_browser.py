@@ -89,6 +89,60 @@ def test_pages_are_accessible_and_fit(max_looks, live_server, filled, theme, wid
 
 
 @pytest.mark.parametrize("name", ["list", "run"])
+@pytest.fixture
+def paused_ppo(run_in) -> Run:
+    """A PPO run that an alarm has paused, with scores of three evaluations."""
+    paused = run_in("paused")
+    reason = "Alarm at step 40: the mean score, 3.10, is above 2.90, which the reward model gave none of the answers."
+    Run.objects.filter(pk=paused.pk).update(
+        kind="policy.ppo",
+        title="PPO: base to round 3",
+        error=reason,
+        progress={"step": 40, "notes": [reason]},
+    )
+    paused.path.mkdir(parents=True)
+    rows = [
+        {
+            "step": step,
+            "phase": "policy",
+            "score": step / 13,
+            "kl": step / 4,
+            "response_perplexity": 4.0 - step / 20,
+            **({"initial_scores": [n / 10 - 1 for n in range(20)]} if step == 1 else {}),
+            **({"eval_scores": [n / 8 + step / 20 for n in range(20)]} if step % 20 == 0 else {}),
+        }
+        for step in range(1, 41)
+    ]
+    (paused.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    paused.refresh_from_db()
+    return paused
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 320])
+def test_a_paused_ppo_run_s_page_is_accessible_and_fits(max_looks, live_server, paused_ppo, theme, width):
+    page = max_looks
+    page.emulate_media(color_scheme=theme)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(live_server.url + url("run", paused_ppo))
+    page.wait_for_selector("#curves[data-points='40']")
+    assert page.locator("#reward-figures figure").count() == 4
+    assert not run_axe(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_ending_a_paused_run_asks_first_and_going_on_does_not(max_looks, live_server, paused_ppo):
+    page = max_looks
+    page.goto(live_server.url + url("run", paused_ppo))
+    page.click("#end-run")
+    page.get_by_role("dialog").get_by_role("button", name="End the run").click()
+    page.wait_for_selector("#run-live[data-state='Queued']")
+    Run.objects.filter(pk=paused_ppo.pk).update(state="paused", error="Alarm.")
+    page.reload()
+    page.click("#resume-run")
+    page.wait_for_selector("#run-live[data-state='Queued']")
+
+
 def test_when_the_session_ends_the_page_leaves_for_the_login(
     browser,
     client,

@@ -32,7 +32,7 @@ class ListRunsQuery(TypedDict):
     kind: NotRequired[str]
     limit: NotRequired[int]
     order: NotRequired[Literal["-id", "id"]]
-    state: NotRequired[Literal["queued", "running", "done", "failed", "user_error", "cancelled"]]
+    state: NotRequired[Literal["queued", "running", "paused", "done", "failed", "user_error", "cancelled"]]
 
 
 class GetRunsIdMetricsQuery(TypedDict):
@@ -104,6 +104,16 @@ class RunsResource(Resource):
             ),
         )
 
+    def end(self, id: int) -> OneRun:
+        """Have one that paused end with its best checkpoint from before the pause."""
+        return cast(
+            OneRun,
+            self.perform(
+                Operation("post_runs_id_end", "POST", "/projects/{slug}/runs/{id}/end", answer="json"),
+                {"id": id},
+            ),
+        )
+
     def file(self, id: int, name: str) -> Download:
         """One of its text files (log.txt, metrics.jsonl, ...)."""
         return cast(
@@ -138,7 +148,7 @@ class RunsResource(Resource):
         )
 
     def resume(self, id: int) -> OneRun:
-        """Queue one that ended badly again: it goes on from its last checkpoint."""
+        """Queue one that ended badly, or that paused, again: it goes on from its last checkpoint."""
         return cast(
             OneRun,
             self.perform(

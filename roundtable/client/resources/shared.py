@@ -67,7 +67,7 @@ class OneRun(TypedDict):
     kind: str
     kind_label: str
     title: str
-    state: Literal["queued", "running", "done", "failed", "user_error", "cancelled"]
+    state: Literal["queued", "running", "paused", "done", "failed", "user_error", "cancelled"]
     attempt: int
     max_attempts: int
     progress: Any
@@ -148,7 +148,7 @@ class Run(TypedDict):
     kind: str
     kind_label: str
     title: str
-    state: Literal["queued", "running", "done", "failed", "user_error", "cancelled"]
+    state: Literal["queued", "running", "paused", "done", "failed", "user_error", "cancelled"]
     attempt: int
     max_attempts: int
     progress: Any
