@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import connection, models
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404
 
 from annotation.models import (
@@ -23,6 +24,12 @@ from annotation.models import (
 )
 from workspace.database import run_prepared
 from workspace.models import Project, User
+from workspace.roles import Capability
+
+# Tasks that check who judges them, and come unnoticed among the others.
+CHECKS = (Task.Purpose.GOLD, Task.Purpose.REPEAT)
+
+M = TypeVar("M", bound=models.Model)
 
 
 def access_assignment(actor: User, project: Project, public_id: UUID) -> Assignment:
@@ -38,8 +45,6 @@ def access_assignment(actor: User, project: Project, public_id: UUID) -> Assignm
         raise Http404("No such task.")
     return assignment
 
-
-M = TypeVar("M", bound=models.Model)
 
 _LEASED = f"""SELECT
     a.id, a.state, a.order_shown, a.settings_version, a.guideline_version, t.id, t.purpose, b.id, b.state
@@ -88,6 +93,46 @@ def access_batch(project: Project, pk: int) -> Batch:
         .first()
     )
     if batch is None:
+        raise Http404("No such batch.")
+    return batch
+
+
+def sees_checks(capabilities: frozenset[Capability]) -> bool:
+    """Who manages sets the checks. Who judges, whatever else they may, must not find out which tasks are checks: for
+    them such tasks, and batches of nothing else, are not there. Who only reads sees everything.
+    """
+    return Capability.MANAGE in capabilities or Capability.ANNOTATE not in capabilities
+
+
+def shown_tasks(rows: QuerySet[M], capabilities: frozenset[Capability], of: str = "") -> QuerySet[M]:
+    """Tasks, or rows that belong to one by the path `of` ("task__"), without the checks for who must not see them."""
+    return rows if sees_checks(capabilities) else rows.exclude(**{f"{of}purpose__in": CHECKS})
+
+
+def shown_to(
+    actor: User, rows: QuerySet[M], capabilities: frozenset[Capability], person: str = "annotator"
+) -> QuerySet[M]:
+    """The same of what a person holds, skips or asks, also without the actor's own: one of their tasks that is missing
+    among the others would be known for a check while it is on their screen. Their own pages have all of it.
+    """
+    if sees_checks(capabilities):
+        return rows
+    return shown_tasks(rows, capabilities, "task__").exclude(**{person: actor})
+
+
+def shown_batches(rows: QuerySet[Batch], capabilities: frozenset[Capability]) -> QuerySet[Batch]:
+    """The same of batches: without those of checks alone."""
+    if sees_checks(capabilities):
+        return rows
+    tasks = Task.objects.filter(batch=OuterRef("pk"))
+    # In this order: nearly every batch has a usual task among its first.
+    return rows.filter(Exists(tasks.exclude(purpose__in=CHECKS)) | ~Exists(tasks))
+
+
+def access_batch_to_read(project: Project, pk: int, capabilities: frozenset[Capability]) -> Batch:
+    """Raises Http404."""
+    batch = access_batch(project, pk)
+    if not shown_batches(Batch.objects.filter(pk=pk), capabilities).exists():
         raise Http404("No such batch.")
     return batch
 
@@ -144,45 +189,38 @@ def access_known_task(project: Project, pk: int) -> Task:
     return task
 
 
-def access_question(project: Project, pk: int) -> TaskQuestion:
-    question = (
-        TaskQuestion.objects.select_related("author", "answered_by", "task__batch__project", "task__prompt")
-        .filter(task__batch__project=project, task__batch__visible=True, pk=pk)
-        .first()
+def access_question(project: Project, pk: int, capabilities: frozenset[Capability]) -> TaskQuestion:
+    found = TaskQuestion.objects.select_related(
+        "author", "answered_by", "task__batch__project", "task__prompt"
     )
+    found = found.filter(task__batch__project=project, task__batch__visible=True, pk=pk)
+    question = shown_tasks(found, capabilities, "task__").first()
     if question is None:
         raise Http404("No such question.")
     return question
 
 
-def access_judgment(batch: Batch, pk: int) -> Judgment:
-    judgment = (
-        Judgment.objects.select_related("annotator", "task__prompt", "assignment")
-        .filter(task__batch=batch, pk=pk)
-        .first()
-    )
+def access_judgment(batch: Batch, pk: int, capabilities: frozenset[Capability]) -> Judgment:
+    found = Judgment.objects.select_related("annotator", "task__prompt", "assignment")
+    judgment = shown_tasks(found.filter(task__batch=batch, pk=pk), capabilities, "task__").first()
     if judgment is None:
         raise Http404("No such judgment.")
     return judgment
 
 
-def access_task_of_project(project: Project, pk: int) -> Task:
-    task = (
-        Task.objects.select_related("prompt", "batch__criterion", "batch__project")
-        .filter(batch__project=project, batch__visible=True, pk=pk)
-        .first()
-    )
+def access_task_of_project(project: Project, pk: int, capabilities: frozenset[Capability]) -> Task:
+    found = Task.objects.select_related("prompt", "batch__criterion", "batch__project")
+    found = found.filter(batch__project=project, batch__visible=True, pk=pk)
+    task = shown_tasks(found, capabilities).first()
     if task is None:
         raise Http404("No such task.")
     return task
 
 
-def access_judgment_of_project(project: Project, pk: int) -> Judgment:
-    judgment = (
-        Judgment.objects.select_related("annotator", "task__batch__project")
-        .filter(task__batch__project=project, task__batch__visible=True, pk=pk)
-        .first()
-    )
+def access_judgment_of_project(project: Project, pk: int, capabilities: frozenset[Capability]) -> Judgment:
+    found = Judgment.objects.select_related("annotator", "task__batch__project")
+    found = found.filter(task__batch__project=project, task__batch__visible=True, pk=pk)
+    judgment = shown_tasks(found, capabilities, "task__").first()
     if judgment is None:
         raise Http404("No such judgment.")
     return judgment

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+from annotation.access import CHECKS, sees_checks
 from annotation.api.judgments import JudgmentSerializer
 from annotation.models import Judgment
 from events.addresses import origin
@@ -71,10 +72,10 @@ def _position(project: Project, cursor: str) -> int:
 
 
 def describe(events: Iterable[Event], capabilities: frozenset[Capability]) -> list[dict[str, Any]]:
-    """Each event with all that belongs to it, as far as these capabilities reach. Judgments never change, so that an
-    event reads the same whenever it is read.
+    """Each event with all that belongs to it, as far as these capabilities reach; without those of judgments that they
+    do not reach. Judgments never change, so that an event reads the same whenever it is read.
     """
-    events = list(events)
+    events = without_hidden_checks(events, capabilities)
     judgments = _judgments(
         [event.data["judgment"] for event in events if "judgment" in event.data], capabilities
     )
@@ -88,6 +89,17 @@ def describe(events: Iterable[Event], capabilities: frozenset[Capability]) -> li
         }
         for event in events
     ]
+
+
+def without_hidden_checks(events: Iterable[Event], capabilities: frozenset[Capability]) -> list[Event]:
+    """Events tell of judgments of known answers and repeats only who may know of these (annotation.access)."""
+    events = list(events)
+    if sees_checks(capabilities):
+        return events
+    keys = [event.data["judgment"] for event in events if "judgment" in event.data]
+    checks = Judgment.objects.filter(pk__in=keys, task__purpose__in=CHECKS)
+    hidden = set(checks.values_list("pk", flat=True))
+    return [event for event in events if event.data.get("judgment") not in hidden]
 
 
 def public_data(event: Event) -> dict[str, Any]:

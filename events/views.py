@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from events import actions
 from events.access import access_delivery, access_webhook
+from events.feed import without_hidden_checks
 from events.forms import ChangedWebhookForm, WebhookForm
 from events.kinds import GROUPS, KINDS, expand
 from events.models import Delivery, Webhook
@@ -41,7 +42,8 @@ def events(request: ProjectRequest) -> HttpResponse:
         apply=lambda rows, value: rows.filter(kind__in=expand([value])),
     )
     listing = read_list(request, request.project.events.all(), filters=[kinds])
-    context = {"listing": listing, "rows": event_rows(request.project, listing.rows)}
+    rows = without_hidden_checks(listing.rows, request.capabilities)
+    context = {"listing": listing, "rows": event_rows(request.project, rows)}
     if Capability.MANAGE in request.capabilities:
         context |= _notices(request)
     return render(request, "events/events.html", context)

@@ -151,6 +151,11 @@ class HeadToHead:
     def total(self) -> int:
         return self.wins + self.ties + self.losses
 
+    @property
+    def share(self) -> float:
+        """Of the pairs that it won, in percent; a tie is half a win."""
+        return self.percent(self.wins) + self.percent(self.ties) / 2
+
     def percent(self, count: int) -> float:
         return 100 * count / self.total if self.total else 0.0
 

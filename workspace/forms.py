@@ -15,7 +15,7 @@ from workspace.splits import format_test_per_tag, parse_test_per_tag
 from workspace.time_zones import known_time_zones
 
 # In place of Django's "Ensure this value is greater than or equal to 1."
-_PLAIN_MESSAGES = {
+_PLAIN_MESSAGES: dict[str, Any] = {
     "min_value": _("Must be at least %(limit_value)s."),
     "max_value": _("Must be at most %(limit_value)s."),
 }

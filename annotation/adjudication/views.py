@@ -109,7 +109,7 @@ def _prompt(task: Task) -> str:
 @never_cache
 @project_view(Capability.DECIDE)
 def adjudicate(request: ProjectRequest, pk: int) -> HttpResponse:
-    task = access_task_of_project(request.project, pk)
+    task = access_task_of_project(request.project, pk, request.capabilities)
     if not task.uses_slots:
         raise Http404("Such a task is not decided.")
     rows = answers_to_decide(task)
@@ -262,7 +262,7 @@ def one_more_rule(request: ProjectRequest) -> HttpResponse:
 @require_POST
 @project_view(Capability.DECIDE)
 def return_to_author(request: ProjectRequest, pk: int) -> HttpResponse:
-    judgment = access_judgment_of_project(request.project, pk)
+    judgment = access_judgment_of_project(request.project, pk, request.capabilities)
     perform_action(
         request,
         return_judgment,

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotation.annotator.json_api import json_endpoint, parse_json_body
 from annotation.annotator.pages import work_page_context
+from annotation.assigning.acknowledging import must_confirm
 from annotation.batches.naming import batch_words
 from annotation.conversation import actions
 from annotation.conversation.access import access_conversation, access_live_batch
@@ -40,6 +41,7 @@ LABELS = ("A", "B")
 def conversations(request: ProjectRequest) -> HttpResponse:
     rows, refused = open_batches_for(request.user, request.project)
     context = {"project": request.project, "rows": rows, "refused": refused}
+    context["must_confirm"] = bool(refused) and must_confirm(request.user, request.project)
     return render(request, "annotation/annotator/conversations.html", context)
 
 

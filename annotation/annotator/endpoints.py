@@ -66,7 +66,8 @@ def _next_task(request: ProjectRequest, data: dict[str, Any]) -> dict[str, Any]:
             "annotation/annotator/acknowledge.html",
             {"project": project} | what_to_read(request.user, project),
         )
-        return {"public_id": None, "html": html, "progress": annotator_progress(request.user, project)}
+        progress = annotator_progress(request.user, project)
+        return {"public_id": None, "html": html, "progress": progress, "confirms_guideline": True}
     if claimed is None:
         trainings = own_trainings(request.user, project)
         context = {

@@ -6,7 +6,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import BigIntegerField, Exists, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -49,16 +50,18 @@ class Day:
 
 
 def own_days(actor: User, project: Project) -> list[Day]:
-    """The last days with what was judged on each, by the project's clock; from stored counts of whole hours."""
+    """The last days with what was judged on each, by the project's clock; from stored counts of quarters of hours."""
     zone = ZoneInfo(project.time_zone)
     today = timezone.now().astimezone(zone).date()
     days = [today - timedelta(days=back) for back in reversed(range(SHOWN_DAYS))]
     counts = WorkCount.objects.filter(
-        annotator_id=actor.pk, batch__project=project, hour__gte=_midnight(days[0], zone)
+        annotator_id=actor.pk, batch__project=project, quarter__gte=_midnight(days[0], zone)
     )
     found: dict[date, tuple[int, float]] = {}
-    for hour, judgments, seconds in counts.values_list("hour").annotate(n=Sum("judgments"), s=Sum("seconds")):
-        before = found.get(day := hour.astimezone(zone).date(), (0, 0.0))
+    for quarter, judgments, seconds in counts.values_list("quarter").annotate(
+        n=Sum("judgments"), s=Sum("seconds")
+    ):
+        before = found.get(day := quarter.astimezone(zone).date(), (0, 0.0))
         found[day] = (before[0] + judgments, before[1] + seconds)
     most = max((judgments for judgments, _ in found.values()), default=0) or 1
     rows = []
@@ -96,21 +99,28 @@ def search_own(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
 
 
 def _batch_filter(actor: User, project: Project) -> Filter:
-    """A copy is found under its original's batch: that of the gold tasks would tell which ones they are."""
-    own = WorkCount.objects.filter(annotator_id=actor.pk).values("batch")
-    copied = Task.objects.filter(
-        batch__project=project, purpose=Task.Purpose.GOLD, copy_of__isnull=False, judgments__annotator=actor
-    ).values("copy_of__batch")
-    usual = Task.objects.filter(batch=OuterRef("pk")).exclude(purpose__in=COPIES)
+    """A gold task is found under the batch of the usual one that the person was given before it. Under its own batch,
+    or that of its original, of which they may have judged nothing else, or under none it would be known for what it is.
+    """
+    counted = WorkCount.objects.filter(annotator_id=actor.pk).values("batch")
+    usual = Assignment.objects.filter(annotator=actor, state=Assignment.State.SUBMITTED).exclude(
+        task__purpose__in=COPIES
+    )
     batches = Batch.objects.filter(
-        Q(pk__in=own) | Q(pk__in=copied), Exists(usual), project=project, visible=True
+        Exists(usual.filter(task__batch=OuterRef("pk"))), pk__in=counted, project=project, visible=True
     ).select_related("criterion")
+    near = usual.filter(task__batch__project=project, task__batch__visible=True)
+    before = Subquery(near.filter(pk__lt=OuterRef("assignment_id")).order_by("-pk").values("task__batch")[:1])
+    first = Subquery(near.order_by("pk").values("task__batch")[:1])
     return Filter(
         name="batch",
         label=gettext("Batch"),
         choices=[(str(batch.pk), batch_words(batch)) for batch in batches.order_by("-pk")[:MAX_BATCHES]],
-        apply=lambda rows, key: rows.filter(
-            Q(task__copy_of__isnull=True, task__batch=key) | Q(task__copy_of__batch=key)
+        apply=lambda rows, key: rows.alias(
+            near_batch=Coalesce(before, first, output_field=BigIntegerField())
+        ).filter(
+            (~Q(task__purpose=Task.Purpose.GOLD) & Q(task__batch=key))
+            | Q(task__purpose=Task.Purpose.GOLD, near_batch=key)
         ),
     )
 

@@ -25,6 +25,7 @@ from annotation.adjudication.actions import MAX_REMARK_CHARACTERS, open_returns
 from annotation.annotator.presenter import PAGE_VERSION, browser_storage_key, guideline_content
 from annotation.annotator.progress import annotator_progress, recent_judgments, time_worked
 from annotation.annotator.shortcuts import SHORTCUT_GROUPS, key_caps, shortcut_table
+from annotation.assigning.acknowledging import acknowledge_guideline, guideline_to_read, must_confirm
 from annotation.conversation.actions import open_batches_for
 from annotation.models import Assignment, Batch, WritingWork
 from annotation.preferences.scale import tiers_to_labels
@@ -40,6 +41,7 @@ from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
 RETURNED_SHOWN = 20
+AFTER_CONFIRMING = ("writing", "conversations")
 
 
 def work_page_context(actor: User, project: Project, assignment: Assignment | None) -> dict[str, Any]:
@@ -175,8 +177,28 @@ def guideline(request: ProjectRequest) -> HttpResponse:
     content = guideline_content(project)
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         return JsonResponse(content)
-    context = {"project": project, "newest": project.guidelines.latest_version(), "html": content["html"]}
+    context = {
+        "project": project,
+        "newest": project.guidelines.latest_version(),
+        "html": content["html"],
+        "to_read": guideline_to_read(request.user, project) if must_confirm(request.user, project) else None,
+        "then": request.GET.get("then", ""),
+    }
     return render(request, "annotation/annotator/guideline.html", context)
+
+
+@require_POST
+@never_cache
+@project_view(Capability.ANNOTATE)
+def confirm_guideline(request: ProjectRequest) -> HttpResponse:
+    """For work that is no task of the work page, which asks by itself; `then` is where it goes on."""
+    project, then = request.project, request.POST.get("then", "")
+    version = request.POST.get("version", "")
+    number = int(version) if version.isdecimal() and len(version) < 9 else 0
+    perform_action(request, acknowledge_guideline, project=project, version=number)
+    if must_confirm(request.user, project):
+        return redirect("annotation:guideline", slug=project.slug)
+    return redirect(f"annotation:{then if then in AFTER_CONFIRMING else 'overview'}", slug=project.slug)
 
 
 @require_GET

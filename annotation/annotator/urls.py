@@ -7,6 +7,7 @@ urlpatterns = [
     path("work/", pages.annotate, name="annotate"),
     path("history/", history.own_history, name="own_history"),
     path("guideline/", pages.guideline, name="guideline"),
+    path("guideline/confirmed/", pages.confirm_guideline, name="confirm_guideline"),
     path("guideline/confirm/", endpoints.acknowledge, name="acknowledge"),
     path("opt-outs/", pages.opt_outs, name="opt_outs"),
     path("training/<int:pk>/", pages.own_training, name="own_training"),

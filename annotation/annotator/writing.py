@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotation.annotator.json_api import json_endpoint, parse_json_body
 from annotation.annotator.presenter import browser_storage_key
-from annotation.errors import BadRequest
+from annotation.errors import AcknowledgementNeeded, BadRequest
 from annotation.models import WritingItem, WritingWork
 from annotation.rendering.html_cache import show_markdown
 from annotation.rendering.markdown import render_markdown
@@ -89,6 +89,8 @@ def begin(request: ProjectRequest, pk: int) -> HttpResponse:
     work = access_writing_work(request.project, pk)
     try:
         item = claim_item(actor=request.user, work=work)
+    except AcknowledgementNeeded:
+        return redirect(reverse("annotation:guideline", args=[request.project.slug]) + "?then=writing")
     except ActionError as error:
         messages.error(request, error.message)
         item = None

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from annotation.access import access_judgment_of_project, access_task_of_project
+from annotation.access import access_judgment_of_project, access_task_of_project, shown_tasks
 from annotation.adjudication.actions import (
     MAX_REMARK_CHARACTERS,
     current_decision,
@@ -171,7 +171,7 @@ class TaskDecision(ProjectApiView):
 
     def find(self, pk: int) -> tuple[Task, dict[int, str]]:
         """The task, and the text of each answer in the order of labels."""
-        task = access_task_of_project(self.project, pk)
+        task = access_task_of_project(self.project, pk, self.capabilities)
         rows = answers_to_decide(task)
         if not task.uses_slots or len(rows) < 2:
             raise Http404("Such a task is not decided.")
@@ -207,7 +207,7 @@ class ReturnJudgment(ProjectApiView):
     @operation(Capability.DECIDE, body=Remark, answers=ReturnedSerializer, status=201)
     def post(self, request: Request, data: dict[str, Any], pk: int) -> ReturnedJudgment:
         """Send a judgment back to its author with a remark. They are not told whose it is."""
-        judgment = access_judgment_of_project(self.project, pk)
+        judgment = access_judgment_of_project(self.project, pk, self.capabilities)
         return return_judgment(actor=self.actor, judgment=judgment, remark=data["remark"])
 
 
@@ -216,6 +216,7 @@ class ReturnedJudgments(ProjectApiView):
     def get(self, request: Request) -> QuerySet[ReturnedJudgment]:
         """What was sent back, and who stood by it (`kept_at`)."""
         found = ReturnedJudgment.objects.filter(judgment__task__batch__project=self.project)
+        found = shown_tasks(found, self.capabilities, "judgment__task__")
         return found.filter(judgment__task__batch__visible=True).select_related("judgment")
 
 

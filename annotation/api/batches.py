@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from annotation.access import access_batch
+from annotation.access import access_batch, access_batch_to_read, shown_batches, shown_tasks, shown_to
 from annotation.api.batch_bodies import MAX_PRIORITY, ChangedBatch, NewBatch, NewTasks
 from annotation.assigning.actions import set_batch_audience
 from annotation.batches import actions, exclusion
@@ -63,7 +63,9 @@ class OneBatchSerializer(BatchSerializer):
         read_only_fields = fields
 
     def get_progress(self, batch: Batch) -> ProgressSerializer:
-        return ProgressSerializer(batch_progress(batch)).data  # type: ignore[return-value]
+        view = self.context["view"]
+        seen = shown_to(view.actor, Assignment.objects.all(), view.capabilities)
+        return ProgressSerializer(batch_progress(batch, seen)).data  # type: ignore[return-value]
 
 
 class BatchQuery(PageQuery):
@@ -150,7 +152,8 @@ class Batches(_BatchView):
     @operation(Capability.REVIEW, lists=BatchSerializer, query=BatchQuery)
     def get(self, request: Request) -> QuerySet[Batch]:
         """The project's batches."""
-        found = self.project.batches.filter(visible=True).select_related("criterion")
+        visible = self.project.batches.filter(visible=True).select_related("criterion")
+        found = shown_batches(visible, self.capabilities)
         excluded = self.query.pop("excluded", None)
         return found if excluded is None else found.filter(excluded=excluded == "true")
 
@@ -175,7 +178,7 @@ class OneBatch(ProjectApiView):
     @operation(Capability.REVIEW, answers=OneBatchSerializer)
     def get(self, request: Request, pk: int) -> Batch:
         """A batch and how far it is."""
-        return access_batch(self.project, pk)
+        return access_batch_to_read(self.project, pk, self.capabilities)
 
     @operation(Capability.MANAGE, body=ChangedBatch, answers=OneBatchSerializer)
     def patch(self, request: Request, data: dict[str, Any], pk: int) -> Batch:
@@ -248,9 +251,9 @@ class BatchSkips(ProjectApiView):
     @operation(Capability.REVIEW, lists=SkipSerializer, query=SkipQuery)
     def get(self, request: Request, pk: int) -> QuerySet[Assignment]:
         """Who skipped which of its tasks, and why; `created_at`: when it was handed out."""
-        return Assignment.objects.filter(
-            task__batch=access_batch(self.project, pk), state=Assignment.State.SKIPPED
-        ).select_related("annotator", "task__prompt")
+        batch = access_batch_to_read(self.project, pk, self.capabilities)
+        skipped = Assignment.objects.filter(task__batch=batch, state=Assignment.State.SKIPPED)
+        return shown_to(self.actor, skipped, self.capabilities).select_related("annotator", "task__prompt")
 
 
 class TaskSerializer(serializers.ModelSerializer[Task]):
@@ -282,7 +285,9 @@ class TaskQuery(PageQuery):
 class Tasks(ProjectApiView):
     @operation(Capability.REVIEW, lists=TaskSerializer, query=TaskQuery)
     def get(self, request: Request) -> QuerySet[Task]:
-        """What annotators are asked, with how many judgments each task has."""
+        """What annotators are asked, with how many judgments each task has; without known answers and repeats for who
+        judges and does not manage.
+        """
         shown = Prefetch(
             "task_responses",
             TaskResponse.objects.select_related("response").only(
@@ -290,7 +295,9 @@ class Tasks(ProjectApiView):
             ),
         )
         return (
-            Task.objects.filter(batch__project=self.project, batch__visible=True)
+            shown_tasks(
+                Task.objects.filter(batch__project=self.project, batch__visible=True), self.capabilities
+            )
             .select_related("prompt")
             .prefetch_related(shown)
         )

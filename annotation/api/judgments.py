@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from annotation.access import shown_tasks
 from annotation.models import CurrentJudgment, Judgment, Task, TaskResponse
 from annotation.preferences.scale import labels_to_responses, marks_by_label, tiers_to_labels
 from annotation.preferences.validation import MAX_NAME_CHARACTERS
@@ -82,7 +83,7 @@ class JudgmentQuery(PageQuery):
     created_before = serializers.DateTimeField(source="created_at__lt", required=False)
 
 
-def _judgments(project: Project, *, with_responses: bool) -> QuerySet[Judgment]:
+def _judgments(project: Project, capabilities: frozenset[Capability]) -> QuerySet[Judgment]:
     pointer = CurrentJudgment.objects.filter(judgment=OuterRef("pk"))
     found = (
         Judgment.objects.known()
@@ -92,7 +93,8 @@ def _judgments(project: Project, *, with_responses: bool) -> QuerySet[Judgment]:
         .defer("task__prompt__messages", "task__prompt__metadata")
         .annotate(is_current=Exists(pointer))
     )
-    if not with_responses:
+    found = shown_tasks(found, capabilities, "task__")
+    if Capability.MANAGE not in capabilities:
         return found
     # Their ids alone: the texts of a page are much.
     shown = TaskResponse.objects.select_related("response").only("task", "response", "response__external_id")
@@ -102,8 +104,10 @@ def _judgments(project: Project, *, with_responses: bool) -> QuerySet[Judgment]:
 class Judgments(ProjectApiView):
     @operation(Capability.REVIEW, lists=JudgmentSerializer, query=JudgmentQuery)
     def get(self, request: Request) -> QuerySet[Judgment]:
-        """What people (and machines) said, the newest first; revised and withdrawn ones, too."""
-        rows = _judgments(self.project, with_responses=Capability.MANAGE in self.capabilities)
+        """What people (and machines) said, the newest first; revised and withdrawn ones, too. Without those of known
+        answers and repeats for who judges and does not manage.
+        """
+        rows = _judgments(self.project, self.capabilities)
         if (current := self.query.pop("current", None)) is not None:
             rows = rows.filter(current_pointer__isnull=current == "false")
         if (flag := self.query.pop("flag", None)) is not None:
@@ -118,7 +122,7 @@ class OneJudgment(ProjectApiView):
     @operation(Capability.REVIEW, answers=JudgmentSerializer, immutable=True)
     def get(self, request: Request, pk: int) -> Judgment:
         """A judgment. It never changes, but that another may take its place (`is_current`)."""
-        rows = _judgments(self.project, with_responses=Capability.MANAGE in self.capabilities)
+        rows = _judgments(self.project, self.capabilities)
         found = rows.filter(pk=pk).first()
         if found is None:
             raise Http404("No such judgment.")

@@ -7,6 +7,7 @@ from django.http import Http404
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from annotation.access import shown_tasks
 from annotation.adjudication.listing import UNCERTAIN_BELOW, undecided_tasks
 from annotation.models import QualityAgreement, QualityAnnotator, QualityReport, TaskConsensus
 from annotation.quality.actions import newest_report, queue_measurement
@@ -167,7 +168,7 @@ class QualityTasks(_QualityView):
             found = undecided_tasks(report, criterion)
         else:
             found = report.consensus.filter(criterion=criterion, task__batch__visible=True)
-        return found.select_related("task", "criterion")
+        return shown_tasks(found, self.capabilities, "task__").select_related("task", "criterion")
 
 
 class Leaderboard(_QualityView):

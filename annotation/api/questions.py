@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from annotation.access import access_assignment, access_question
+from annotation.access import access_assignment, access_question, shown_to
 from annotation.models import TaskQuestion
 from annotation.questions.actions import (
     MAX_QUESTION_CHARACTERS,
@@ -85,7 +85,8 @@ class Questions(ProjectApiView):
     @operation(Capability.REVIEW, lists=QuestionSerializer, query=QuestionQuery)
     def get(self, request: Request) -> QuerySet[TaskQuestion]:
         """What annotators asked about tasks, the newest first."""
-        rows = questions_of_project(self.project).select_related("author", "answered_by", "task")
+        rows = shown_to(self.actor, questions_of_project(self.project), self.capabilities, "author")
+        rows = rows.select_related("author", "answered_by", "task")
         if (answered := self.query.pop("answered", None)) is not None:
             rows = rows.filter(answered_at__isnull=answered == "false")
         return rows
@@ -95,7 +96,7 @@ class AnswerQuestion(ProjectApiView):
     @operation(Capability.ANSWER, body=NewAnswer, answers=QuestionSerializer)
     def post(self, request: Request, data: dict[str, Any], pk: int) -> TaskQuestion:
         """Answer it; its author is shown the answer."""
-        question = access_question(self.project, pk)
+        question = access_question(self.project, pk, self.capabilities)
         return answer_question(actor=self.actor, question=question, **data)
 
 

@@ -7,6 +7,7 @@ from django.http import Http404
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from annotation.access import access_task_of_project, shown_to
 from annotation.api.batches import TaskSerializer
 from annotation.models import Assignment, Task
 from annotation.queue.managing import (
@@ -20,7 +21,7 @@ from workspace.api.base import ProjectApiView
 from workspace.api.bodies import Body, OrderField, PageQuery
 from workspace.api.fields import KEY
 from workspace.api.operations import operation
-from workspace.models import MAX_OVERLAP, Project
+from workspace.models import MAX_OVERLAP
 from workspace.roles import Capability
 
 
@@ -45,8 +46,10 @@ class LeaseQuery(PageQuery):
 class Leases(ProjectApiView):
     @operation(Capability.REVIEW, lists=LeaseSerializer, query=LeaseQuery)
     def get(self, request: Request) -> QuerySet[Any]:
-        """Who holds which task until when; ended leases that were not given back yet among them."""
-        return held_tasks(self.project)
+        """Who holds which task until when; ended leases that were not given back yet among them. For who judges and
+        does not manage: without their own, and without known answers and repeats.
+        """
+        return shown_to(self.actor, held_tasks(self.project), self.capabilities)
 
 
 class ReleaseLease(ProjectApiView):
@@ -101,30 +104,26 @@ class OneMore(Body):
     )
 
 
-def _task(project: Project, pk: int) -> Task:
-    tasks = Task.objects.select_related("prompt", "batch__project")
-    task = tasks.filter(batch__project=project, batch__visible=True, pk=pk).first()
-    if task is None:
-        raise Http404("No such task.")
-    return task
-
-
 class OneTask(ProjectApiView):
     @operation(Capability.REVIEW, answers=TaskSerializer)
     def get(self, request: Request, pk: int) -> Task:
         """A task, with how many judgments it has."""
-        return _task(self.project, pk)
+        return access_task_of_project(self.project, pk, self.capabilities)
 
     @operation(Capability.MANAGE, body=ChangedTask, answers=TaskSerializer)
     def patch(self, request: Request, data: dict[str, Any], pk: int) -> Task:
         """Change its priority: of a batch's tasks those of the highest are handed out first."""
-        change_task_priority(actor=self.actor, task=_task(self.project, pk), **data)
-        return _task(self.project, pk)
+        change_task_priority(
+            actor=self.actor, task=access_task_of_project(self.project, pk, self.capabilities), **data
+        )
+        return access_task_of_project(self.project, pk, self.capabilities)
 
 
 class AskOneMoreOfTask(ProjectApiView):
     @operation(Capability.MANAGE, body=OneMore, answers=TaskSerializer, creates=True, status=200)
     def post(self, request: Request, data: dict[str, Any], pk: int) -> Task:
         """Have one more person judge it, done or not; the batch's quota stays."""
-        ask_one_more(actor=self.actor, task=_task(self.project, pk), **data)
-        return _task(self.project, pk)
+        ask_one_more(
+            actor=self.actor, task=access_task_of_project(self.project, pk, self.capabilities), **data
+        )
+        return access_task_of_project(self.project, pk, self.capabilities)

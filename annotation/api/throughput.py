@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from annotation.access import access_batch
+from annotation.access import access_batch_to_read
 from annotation.batches import pay
 from annotation.models import PayRate
 from annotation.review.throughput import Throughput, read_throughput
@@ -61,7 +61,7 @@ class BatchThroughput(ProjectApiView):
     @operation(Capability.REVIEW, answers=ThroughputSerializer)
     def get(self, request: Request, pk: int) -> Throughput:
         """How fast a batch is judged and when it will be done; of an open one with a forecast."""
-        batch = access_batch(self.project, pk)
+        batch = access_batch_to_read(self.project, pk, self.capabilities)
         return read_throughput(batch, with_cost=Capability.MANAGE in self.capabilities)
 
 

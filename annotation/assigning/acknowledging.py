@@ -76,6 +76,15 @@ def newest_to_acknowledge(project: Project) -> int:
     )
 
 
+def must_confirm(actor: User, project: Project) -> bool:
+    """Whether the actor gets nothing to do before they have confirmed the guideline in force."""
+    wanted = newest_to_acknowledge(project)
+    return (
+        wanted > 0
+        and not Acknowledgement.objects.filter(project=project, person=actor, version__gte=wanted).exists()
+    )
+
+
 @dataclass(frozen=True)
 class ToRead:
     """The guideline in force, beside what its reader knew."""

@@ -44,7 +44,10 @@ class BatchProgress:
         return self.quota > 0 and self.counted >= self.quota
 
 
-def batch_progress(batch: Batch) -> BatchProgress:
+def batch_progress(batch: Batch, assignments: QuerySet[Assignment] | None = None) -> BatchProgress:
+    """`assignments`: those of the project that its reader may know of, where these are not all."""
+    if assignments is None:
+        assignments = Assignment.objects.all()
     tasks = _tasks_that_count(batch)
     totals = tasks.aggregate(
         tasks=Count("pk"), tasks_done=Count("pk", filter=Q(counted_judgments__gte=F("required_judgments")))
@@ -58,7 +61,7 @@ def batch_progress(batch: Batch) -> BatchProgress:
         )
     )
     states = dict(
-        Assignment.objects.filter(task__batch=batch).values_list("state").annotate(n=Count("pk")).order_by()
+        assignments.filter(task__batch=batch).values_list("state").annotate(n=Count("pk")).order_by()
     )
     return BatchProgress(
         counted=judgments["counted"],

@@ -13,7 +13,13 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from annotation.access import access_demonstration, access_prompt, access_prompt_set, access_text
+from annotation.access import (
+    access_demonstration,
+    access_prompt,
+    access_prompt_set,
+    access_text,
+    shown_tasks,
+)
 from annotation.data.search import search_demonstrations, search_prompts, search_texts
 from annotation.models import Demonstration, Prompt, PromptSet, PromptSetMember, Response, Task, Text
 from annotation.models.imports import arrived
@@ -42,14 +48,16 @@ def prompts(request: ProjectRequest) -> HttpResponse:
     ]
     listing = read_list(request, found, search=search_prompts, filters=filters)
     return render(
-        request, "annotation/data/prompts.html", {"listing": listing, "rows": _prompt_rows(listing.rows)}
+        request,
+        "annotation/data/prompts.html",
+        {"listing": listing, "rows": _prompt_rows(listing.rows, request.capabilities)},
     )
 
 
-def _prompt_rows(found: Sequence[Prompt]) -> list[dict[str, Any]]:
+def _prompt_rows(found: Sequence[Prompt], capabilities: frozenset[Capability]) -> list[dict[str, Any]]:
     keys = [prompt.pk for prompt in found]
     n_responses = _counts(Response.objects.filter(prompt__in=keys))
-    n_tasks = _counts(Task.objects.filter(prompt__in=keys, batch__visible=True))
+    n_tasks = _counts(shown_tasks(Task.objects.filter(prompt__in=keys, batch__visible=True), capabilities))
     n_demonstrations = _counts(Demonstration.objects.filter(prompt__in=keys))
     return [
         {
@@ -109,7 +117,7 @@ def prompt(request: ProjectRequest, pk: int) -> HttpResponse:
     )
     demonstrations = found.demonstrations.select_related("author").order_by("pk")[:SHOWN_RESPONSES]
     batches = (
-        found.tasks.filter(batch__visible=True)
+        shown_tasks(found.tasks.filter(batch__visible=True), request.capabilities)
         .values("batch", "batch__name")
         .annotate(n=Count("judgments__current_pointer"))
         .order_by("batch")
@@ -158,7 +166,7 @@ def prompt_set(request: ProjectRequest, pk: int) -> HttpResponse:
     context = {
         "set": found,
         "listing": listing,
-        "rows": _prompt_rows(listing.rows),
+        "rows": _prompt_rows(listing.rows, request.capabilities),
         "splits": [(label, splits[name]) for name, label in Prompt.Split.choices if name in splits],
     }
     return render(request, "annotation/data/prompt_set.html", context)

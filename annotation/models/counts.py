@@ -27,7 +27,7 @@ class TaskCount(models.Model):
 
 
 class WorkCount(models.Model):
-    """What one person judged here in one hour of one batch; triggers write it (annotation.models.work_triggers).
+    """What one person judged here in a quarter of an hour of one batch; triggers write it (work_triggers.py).
 
     Only their own judgments change a row, so nobody waits for anybody. What came with an import is not in it: nobody
     worked on it here.
@@ -37,9 +37,10 @@ class WorkCount(models.Model):
         Batch, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False
     )
     annotator_id = models.BigIntegerField()
-    hour = models.DateTimeField(help_text="When it began, in UTC.")
+    # Quarters: of every time zone a day, and an hour, begins with one.
+    quarter = models.DateTimeField(db_column="hour", help_text="When it began, in UTC.")
     judgments = models.IntegerField(default=0, help_text="Tasks judged for the first time.")
-    # How many more (or, after withdrawals, fewer) judgments of tasks count towards the quota than an hour before.
+    # How many more (or, after withdrawals, fewer) judgments of tasks count towards the quota than a quarter before.
     counted = models.IntegerField(default=0, help_text="Of tasks that are for everybody.")
     counted_reserved = models.IntegerField(default=0, help_text="Of tasks that are kept for one person.")
     seconds = models.FloatField(default=0.0, help_text="Active ones; those of changes included.")
@@ -47,12 +48,12 @@ class WorkCount(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["batch", "annotator_id", "hour"], name="unique_work_count_per_person_and_hour"
+                fields=["batch", "annotator_id", "quarter"], name="unique_work_count_per_person_and_hour"
             )
         ]
         indexes = [
-            models.Index(fields=["batch", "hour"], name="work_count_by_batch"),
-            models.Index(fields=["annotator_id", "hour"], name="work_count_by_person"),
+            models.Index(fields=["batch", "quarter"], name="work_count_by_batch"),
+            models.Index(fields=["annotator_id", "quarter"], name="work_count_by_person"),
         ]
 
 

@@ -11,15 +11,17 @@ from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
+# The column `hour` holds the beginning of a quarter of an hour.
 _KEY = "batch_id, annotator_id, hour"
 _COUNTS = ("judgments", "counted", "counted_reserved", "seconds")
 # 1 for a judgment that counts. What came with an import was never in the counts, so that nothing of it is taken away.
 _COUNTS_NOW = "(CASE WHEN {j}.withdrawn OR {j}.surplus OR {j}.from_import_id IS NOT NULL THEN 0 ELSE 1 END)"
 _GAINED = f"""(CASE WHEN t.purpose NOT IN ('normal', 'head_to_head') THEN 0 ELSE
     {_COUNTS_NOW.format(j="n")} - CASE WHEN s.id IS NULL THEN 0 ELSE {_COUNTS_NOW.format(j="s")} END END)"""
-_HOUR = {
-    "postgresql": "date_trunc('hour', n.created_at, 'UTC')",
-    "sqlite": "substr(n.created_at, 1, 13) || ':00:00'",
+_QUARTER = {
+    "postgresql": "date_bin('15 minutes', n.created_at, TIMESTAMPTZ '2000-01-01 00:00:00+00')",
+    "sqlite": """substr(n.created_at, 1, 14)
+        || substr('00153045', CAST(substr(n.created_at, 15, 2) AS INTEGER) / 15 * 2 + 1, 2) || ':00'""",
 }
 
 
@@ -27,7 +29,7 @@ def work_of(
     vendor: str, judgments: str, where: str = "true", *, batch: str = "t.batch_id", sign: str = ""
 ) -> str:
     """What these judgments are in the counts, as a SELECT of a row for each key."""
-    return f"""SELECT {batch}, n.annotator_id, {_HOUR[vendor]},
+    return f"""SELECT {batch}, n.annotator_id, {_QUARTER[vendor]},
         {sign}SUM(CASE WHEN n.supersedes_id IS NULL THEN 1 ELSE 0 END),
         {sign}SUM(CASE WHEN t.reserved_for_id IS NULL THEN {_GAINED} ELSE 0 END),
         {sign}SUM(CASE WHEN t.reserved_for_id IS NULL THEN 0 ELSE {_GAINED} END), {sign}SUM(n.seconds)
@@ -120,9 +122,21 @@ def install_work_triggers() -> migrations.RunPython:
     return migrations.RunPython(install, remove)
 
 
-def _fill(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+def _count_again(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     vendor = schema_editor.connection.vendor
+    schema_editor.execute("DELETE FROM annotation_workcount", params=None)
     schema_editor.execute(add_work(work_of(vendor, "annotation_judgment n")).rstrip(";"), params=None)
+
+
+def count_work_again() -> migrations.RunPython:
+    """A migration operation, after a change of how it is counted: what is there is counted anew. Backwards nothing:
+    what adds up to the same per quarter does so per hour.
+    """
+    return migrations.RunPython(_count_again, migrations.RunPython.noop)
+
+
+def _fill(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    _count_again(apps, schema_editor)
     schema_editor.execute(
         """INSERT INTO annotation_tasktrouble (task_id, skipped, expired) SELECT task_id,
             SUM(CASE WHEN state = 'skipped' THEN 1 ELSE 0 END), SUM(CASE WHEN state = 'expired' THEN 1 ELSE 0 END)

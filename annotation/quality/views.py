@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from annotation.access import shown_tasks
 from annotation.models import QualityAnnotator, QualityReport, Task
 from annotation.quality import actions
 from annotation.quality.charts import MEASURES, band_pictures, coefficient_pictures, grade_bars
@@ -173,8 +174,11 @@ def quality_pair(request: ProjectRequest, pk: int) -> HttpResponse:
     pair = get_object_or_404(report.annotator_pairs.select_related("one", "other", "criterion"), pk=pk)
     tasks = {
         task.pk: task
-        for task in Task.objects.filter(
-            pk__in=[task for _, task in pair.apart], batch__visible=True, batch__project=request.project
+        for task in shown_tasks(
+            Task.objects.filter(
+                pk__in=[task for _, task in pair.apart], batch__visible=True, batch__project=request.project
+            ),
+            request.capabilities,
         ).select_related("prompt", "batch")
     }
     names = _names([pair.one_id, pair.other_id])
@@ -203,6 +207,7 @@ def uncertain_tasks(request: ProjectRequest) -> HttpResponse:
     report, criterion = context["report"], context["criterion"]
     if report and criterion:
         rows = report.consensus.filter(criterion=criterion, task__batch__visible=True)
+        rows = shown_tasks(rows, request.capabilities, "task__")
         rows = rows.select_related("task__prompt", "task__batch").order_by("certainty", "pk")
         page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
         context |= {

@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from annotation.access import access_question
+from annotation.access import access_question, shown_to
 from annotation.questions.actions import (
     MAX_QUESTION_CHARACTERS,
     AnsweredMeanwhile,
@@ -43,9 +43,8 @@ def questions(request: ProjectRequest) -> HttpResponse:
 
 def _page(request: ProjectRequest, typed: dict[int, str], *, status: int = 200) -> HttpResponse:
     """`typed`: what was written for a question and is not stored."""
-    found = questions_of_project(request.project).select_related(
-        "author", "answered_by", "task__prompt", "task__batch"
-    )
+    found = shown_to(request.user, questions_of_project(request.project), request.capabilities, "author")
+    found = found.select_related("author", "answered_by", "task__prompt", "task__batch")
     listing = read_list(request, found, filters=[ANSWERS])
     rows = [
         {
@@ -63,7 +62,7 @@ def _page(request: ProjectRequest, typed: dict[int, str], *, status: int = 200) 
 @never_cache
 @project_view(Capability.ANSWER)
 def answer(request: ProjectRequest, pk: int) -> HttpResponse:
-    question = access_question(request.project, pk)
+    question = access_question(request.project, pk, request.capabilities)
     form = AnswerForm(request.POST)
     typed = {question.pk: request.POST.get("answer", "")}
     if not form.is_valid():

@@ -32,6 +32,7 @@ from annotation.errors import (
 from annotation.models import Assignment, Batch, Task
 from annotation.queue.claimed_tasks import ClaimedTask, lease, read_content
 from annotation.queue.counts import shorten_counts
+from annotation.queue.offers import require_offered
 from annotation.queue.search import TaskSearch, current_versions, find_claim_options, lock_member, take_task
 from annotation.text import clean_json_value, clean_text
 from workspace.actions import record_audit
@@ -156,8 +157,9 @@ def skip_task(*, actor: User, assignment: Assignment, reason: str = "") -> None:
 def undo_skip(*, actor: User, assignment: Assignment) -> Assignment:
     """Take a skipped task back: leased to the actor again, if a slot is still open.
 
-    Taking back twice changes nothing. Raises NoSlotLeft, BatchNotOpen, AlreadySubmitted, NotAMember,
-    MemberPaused.
+    Taking back twice changes nothing. What keeps somebody from a new task keeps them from this one, too: they have
+    been given another in its place. Raises NoSlotLeft, BatchNotOpen, AlreadySubmitted, NotAMember, MemberPaused,
+    DailyLimitReached, AcknowledgementNeeded.
     """
     require_own_assignment(actor, assignment)
     project = assignment.task.batch.project
@@ -175,6 +177,7 @@ def undo_skip(*, actor: User, assignment: Assignment) -> Assignment:
         )
     if task.batch.state != Batch.State.OPEN:
         raise BatchNotOpen(gettext("The skipped task cannot come back: its batch was closed meanwhile."))
+    require_offered(actor, task.batch, is_reserved=task.reserved_for_id == actor.pk)
     if task.required_judgments and not Task.objects.filter(pk=task.pk, open_slots__gt=0).update(
         open_slots=F("open_slots") - 1
     ):

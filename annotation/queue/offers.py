@@ -25,8 +25,8 @@ from workspace.models import Project, User
 _BATCH: type[Model] = ALIASES["b"]
 
 # Read only to say what a claim has decided.
-_WHY_NOT = f"""SELECT CASE WHEN NOT ({IS_FOR_ACTOR}) THEN 'audience' WHEN NOT {IS_WANTED} THEN 'opt_out'
-        WHEN NOT {IS_QUALIFIED} THEN 'training' WHEN NOT {HAS_OWN_QUOTA_LEFT} THEN 'quota' END
+_WHY_NOT = f"""SELECT CASE WHEN NOT {IS_WANTED} THEN 'opt_out' WHEN NOT {IS_QUALIFIED} THEN 'training'
+        WHEN NOT ({IS_FOR_ACTOR}) THEN 'audience' WHEN NOT {HAS_OWN_QUOTA_LEFT} THEN 'quota' END
     FROM {_BATCH._meta.db_table} b WHERE b.id = %(batch)s"""
 
 _NOT_OPEN = gettext_noop("This work is not open to you now.")
@@ -38,6 +38,12 @@ _SENTENCES = {
     ),
     "quota": gettext_noop("You have judged as much of this work as one person may. Thank you."),
 }
+
+
+def require_guideline_confirmed(actor: User, project: Project) -> None:
+    """Before work that is no task of a batch. Raises AcknowledgementNeeded."""
+    search = TaskSearch(actor=actor, project=project, batch=None, waits=False)
+    find_claim_options(search, after=None).standing.require_acknowledged()
 
 
 def offered_batches(
@@ -57,10 +63,15 @@ def offered_batches(
     return {row[0] for row in found.batches}, refused
 
 
-def require_offered(actor: User, batch: Batch, *, also_held: int = 0) -> None:
+# What does not keep somebody from a task that is reserved for them.
+_NOT_OF_RESERVED = ("audience", "quota")
+
+
+def require_offered(actor: User, batch: Batch, *, also_held: int = 0, is_reserved: bool = False) -> None:
     """That the actor may begin new work of the batch now. Ask it under the lock on the member.
 
-    `also_held`: what they have open that is no task yet; it counts for the day.
+    `also_held`: what they have open that is no task yet; it counts for the day. `is_reserved`: the work is theirs
+    whatever the batch says of who gets it.
 
     Raises AcknowledgementNeeded, DailyLimitReached, and BatchNotOpen for who is not offered the batch.
     """
@@ -70,4 +81,6 @@ def require_offered(actor: User, batch: Batch, *, also_held: int = 0) -> None:
     if batch.pk not in offered:
         search = TaskSearch(actor=actor, project=batch.project, batch=batch, waits=False)
         [(why,)] = run_prepared(_WHY_NOT, {"actor": search.params["actor"], "batch": batch.pk})[0]
+        if is_reserved and why in _NOT_OF_RESERVED:
+            return
         raise BatchNotOpen(gettext(_SENTENCES.get(why, _NOT_OPEN)))

@@ -162,15 +162,18 @@ _CLAIM_OPTIONS = f"""SELECT counts1.judged1, counts1.left_for_actor, counts1.par
     LEFT JOIN {_TABLE["c"]} ON c.batch_id = b.id AND c.annotator_id = %(actor)s AND c.queue_version = b.queue_version
     ORDER BY b.priority DESC, b.id"""
 
-_WHERE_OPEN = f"""t.batch_id = %(batch)s AND t.open_slots > 0 AND t.reserved_for_id IS NULL
+_WHERE_OPEN = f"""t.batch_id = %(of_batch)s AND t.open_slots > 0 AND t.reserved_for_id IS NULL
     AND t.priority <= %(priority)s AND (t.priority < %(priority)s OR t.id > %(after)s) AND {_NOT_YET_ASSIGNED}
     ORDER BY t.priority DESC, t.id LIMIT 1"""
 
-_FIND_OPEN_TASK = f"SELECT t.id, t.priority FROM {_TABLE['t']} WHERE {_WHERE_OPEN}"
+_FIND_OPEN_TASK = f"SELECT t.id, t.priority, t.required_judgments FROM {_TABLE['t']} WHERE {_WHERE_OPEN}"
 
-# Found, locked and its slot taken at once. Rows that somebody else holds are passed over.
-_TAKE_OPEN_TASK = f"""UPDATE {Task._meta.db_table} SET open_slots = open_slots - 1
-    WHERE id = (SELECT t.id FROM {_TABLE["t"]} WHERE {_WHERE_OPEN} {{lock}}) RETURNING id, priority"""
+# Found, locked and its slot taken at once; rows that somebody else holds are passed over. `special`: a statement for a
+# known answer or repeat that is due (they use no slot), or NULL; where none fits a usual task comes at the same cost.
+_TAKE_OPEN_TASK = f"""UPDATE {Task._meta.db_table}
+    SET open_slots = open_slots - (CASE WHEN required_judgments > 0 THEN 1 ELSE 0 END)
+    WHERE id = COALESCE(({{special}}), (SELECT t.id FROM {_TABLE["t"]} WHERE {_WHERE_OPEN} {{lock}}))
+    RETURNING id, priority, required_judgments"""
 
 _TAKE_SLOT = f"""UPDATE {Task._meta.db_table} SET open_slots = open_slots - 1
     WHERE id = %(task)s AND required_judgments > 0"""
@@ -282,9 +285,8 @@ def find_claim_options(search: TaskSearch, *, after: UUID | None) -> ClaimOption
 
 def read_annotator_counts(actor: User, project: Project) -> AnnotatorCounts:
     """Where the actor stands in the project, by itself."""
-    return find_claim_options(
-        TaskSearch(actor=actor, project=project, batch=None, waits=False), after=None
-    ).counts
+    search = TaskSearch(actor=actor, project=project, batch=None, waits=False)
+    return find_claim_options(search, after=None).counts
 
 
 def _annotator_counts(
@@ -313,49 +315,53 @@ def take_task(search: TaskSearch, found: ClaimOptions) -> int | None:
     """The key of a task that the actor may take, a slot of it taken (gold tasks and repeats use none)."""
     if found.practice:
         return found.practice
-    if task_id := found.expired_with_draft or found.reserved:
+    if found.expired_with_draft or found.reserved:
         # Looked for again under its lock; seldom.
         for sql in (_FIND_EXPIRED_WITH_DRAFT, _FIND_RESERVED_TASK):
             if row := _lock_first(sql, search.params, waits=search.waits):
-                _take_slot(task_id := row[0])
-                return task_id
+                run_prepared(_TAKE_SLOT, {"task": row[0]})
+                return row[0]
+    special = ""
     # Only among other work: what came when nothing else is left would be known for what it is.
     if found.counts.is_available:
         kind = kind_at(search.project, search.actor, found.counts.position)
-        statement = {Kind.GOLD: _FIND_GOLD_TASK, Kind.REPEAT: _FIND_REPEAT}.get(kind)
-        if statement and (rows := _fetch_all(statement, search.params)):
-            return rows[0][0]
+        special = {Kind.GOLD: _FIND_GOLD_TASK, Kind.REPEAT: _FIND_REPEAT}.get(kind, "")
+        if special and search.waits:
+            # A task that is waited for is looked at again under its lock: that is of a usual one alone.
+            if rows := _fetch_all(special, search.params):
+                return rows[0][0]
+            special = ""
     for batch_id, queue_version, priority, cursor_task_id in found.batches:
         # From the cursor on, then from the top: slots open behind it.
         starts = [(_MAX_PRIORITY, 0)]
         if priority is not None and cursor_task_id is not None:
             starts.insert(0, (priority, cursor_task_id))
         for start in starts:
-            if row := _take_open_task(search, batch_id, *start):
-                if not (priority == row[1] and 0 <= row[0] - (cursor_task_id or 0) < CURSOR_STRIDE):
-                    _move_cursor(search.actor, batch_id, queue_version, *row)
+            row, special = _take_open_task(search, batch_id, *start, special=special), ""
+            if row:
+                is_near = priority == row[1] and 0 <= row[0] - (cursor_task_id or 0) < CURSOR_STRIDE
+                if row[2] and not is_near:
+                    _move_cursor(search.actor, batch_id, queue_version, *row[:2])
                 return row[0]
     return None
 
 
 def _take_open_task(
-    search: TaskSearch, batch_id: int, priority: int, after_id: int
-) -> tuple[int, int] | None:
-    """(key, priority) of the first task with an open slot at this priority behind that key, or below the priority."""
-    params = {"batch": batch_id, "priority": priority, "after": after_id, "actor": search.actor.pk}
+    search: TaskSearch, batch_id: int, priority: int, after_id: int, *, special: str = ""
+) -> tuple[int, int, int] | None:
+    """(key, priority, required judgments) of the first task with an open slot at this priority behind that key, or
+    below the priority; with `special` of what that statement finds, before it.
+    """
+    params = search.params | {"of_batch": batch_id, "priority": priority, "after": after_id}
     if search.waits:
         row = _lock_first(_FIND_OPEN_TASK, params, waits=True)
         if row is not None:
-            _take_slot(row[0])
+            run_prepared(_TAKE_SLOT, {"task": row[0]})
     else:
         lock = "FOR NO KEY UPDATE OF t SKIP LOCKED" if connection.vendor == "postgresql" else ""
-        rows = _fetch_all(_TAKE_OPEN_TASK.format(lock=lock), params)
+        rows = _fetch_all(_TAKE_OPEN_TASK.format(lock=lock, special=special or "NULL"), params)
         row = rows[0] if rows else None
-    return (row[0], row[1]) if row else None
-
-
-def _take_slot(task_id: int) -> None:
-    run_prepared(_TAKE_SLOT, {"task": task_id})
+    return (row[0], row[1], row[2]) if row else None
 
 
 def _move_cursor(actor: User, batch_id: int, queue_version: int, task_id: int, priority: int) -> None:

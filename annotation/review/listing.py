@@ -4,8 +4,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import QuerySet
-from django.http import HttpRequest
 
+from annotation.access import CHECKS, sees_checks, shown_tasks
 from annotation.models import Batch, Judgment, Task
 from annotation.preferences.scale import tiers_to_labels
 from annotation.rendering.flags import flags_filter
@@ -13,13 +13,14 @@ from annotation.rendering.judgments import describe_judgment
 from annotation.rendering.markdown import excerpt
 from workspace.lists import Filter, ListPage, field_filter, read_list
 from workspace.models import Project, User
+from workspace.requests import ProjectRequest
+from workspace.roles import Capability
 
-PURPOSES = field_filter("purpose", "Kind of task", Task.Purpose.choices, lookup="task__purpose")
 
-
-def current_judgments(batch: Batch) -> QuerySet[Any]:
-    return (
-        Judgment.objects.current().in_batch(batch).select_related("annotator", "task__prompt", "from_import")
+def current_judgments(batch: Batch, capabilities: frozenset[Capability]) -> QuerySet[Any]:
+    rows = Judgment.objects.current().in_batch(batch)
+    return shown_tasks(rows, capabilities, "task__").select_related(
+        "annotator", "task__prompt", "from_import"
     )
 
 
@@ -28,12 +29,17 @@ def people_filter(people: list[tuple[str, str]]) -> Filter:
     return field_filter("annotator", "Person", people, lookup="annotator__pseudonym")
 
 
-def judgment_filters(project: Project, people: list[tuple[str, str]]) -> list[Filter]:
-    return [people_filter(people), flags_filter(project), PURPOSES]
+def judgment_filters(
+    project: Project, people: list[tuple[str, str]], capabilities: frozenset[Capability]
+) -> list[Filter]:
+    kinds = [kind for kind in Task.Purpose.choices if sees_checks(capabilities) or kind[0] not in CHECKS]
+    purposes = field_filter("purpose", "Kind of task", kinds, lookup="task__purpose")
+    return [people_filter(people), flags_filter(project), purposes]
 
 
-def read_judgments(request: HttpRequest, batch: Batch, people: list[tuple[str, str]]) -> ListPage:
-    return read_list(request, current_judgments(batch), filters=judgment_filters(batch.project, people))
+def read_judgments(request: ProjectRequest, batch: Batch, people: list[tuple[str, str]]) -> ListPage:
+    filters = judgment_filters(batch.project, people, request.capabilities)
+    return read_list(request, current_judgments(batch, request.capabilities), filters=filters)
 
 
 def chosen_filters(listing: ListPage) -> str:
@@ -43,14 +49,14 @@ def chosen_filters(listing: ListPage) -> str:
 
 
 def find_neighbours(
-    request: HttpRequest, batch: Batch, judgment: Judgment
+    request: ProjectRequest, batch: Batch, judgment: Judgment
 ) -> tuple[int | None, int | None, str]:
     """The keys of the judgments above and below this one in the list that the address names, and its filters."""
-    rows: QuerySet[Any] = Judgment.objects.current().in_batch(batch)
+    rows = current_judgments(batch, request.capabilities).select_related(None)
     asked = request.GET.get("annotator", "")
     # One that the batch does not know finds nothing, as in the list.
     chosen = {}
-    for one in judgment_filters(batch.project, [(asked, asked)] if asked else []):
+    for one in judgment_filters(batch.project, [(asked, asked)] if asked else [], request.capabilities):
         value = request.GET.get(one.name, "")
         if value and value in dict(one.choices):
             rows = one.apply(rows, value)

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from annotation.access import access_batch
+from annotation.access import access_batch, shown_batches, shown_to
 from annotation.models import Assignment, Batch, Task, TaskCount
 from annotation.models.counts import STUCK_EXPIRIES, STUCK_SKIPS
 from annotation.queue.managing import (
@@ -24,7 +24,7 @@ from annotation.review.listing import people_filter
 from annotation.review.tasks import access_task
 from workspace.forms import whole_number
 from workspace.lists import Filter, field_filter, read_list
-from workspace.models import MAX_OVERLAP, Project
+from workspace.models import MAX_OVERLAP, Project, User
 from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
@@ -63,11 +63,14 @@ def stuck_tasks(project: Project) -> QuerySet[Any]:
     return waiting_tasks(project).filter(_STUCK)
 
 
-def _open_batches(project: Project) -> list[dict[str, Any]]:
-    batches = list(Batch.objects.open_to_annotators(project)[:SHOWN_BATCHES])
+def _open_batches(
+    project: Project, reader: User, capabilities: frozenset[Capability]
+) -> list[dict[str, Any]]:
+    batches = list(shown_batches(Batch.objects.open_to_annotators(project), capabilities)[:SHOWN_BATCHES])
     counts = TaskCount.objects.filter(batch__in=batches, annotator_id=0).values_list("batch")
     waiting = dict(counts.annotate(n=Sum("available")).order_by())
-    held = dict(held_tasks(project).values_list("task__batch").annotate(n=Count("pk")).order_by())
+    known = shown_to(reader, held_tasks(project), capabilities)
+    held = dict(known.values_list("task__batch").annotate(n=Count("pk")).order_by())
     stuck = dict(stuck_tasks(project).values_list("batch").annotate(n=Count("pk")).order_by())
     return [
         {
@@ -91,13 +94,13 @@ def queue(request: ProjectRequest) -> HttpResponse:
     asked = request.GET.copy()
     asked["show"] = show
     request.GET = asked  # type: ignore[assignment]  # a copy that can be changed, as Django's documentation makes one
-    batches = _open_batches(project)
+    batches = _open_batches(project, request.user, request.capabilities)
     choices = [(str(row["batch"].pk), row["batch"].name) for row in batches]
     # What is shown is kept in the addresses of the pages beside this one, and by the form.
     kinds = [(HELD, "Held"), (STUCK, "Stuck"), (WAITING, "With room")]
     shown = Filter(name="show", label="Tasks", choices=kinds, apply=lambda rows, _: rows)
     if show == HELD:
-        held = held_tasks(project)
+        held = shown_to(request.user, held_tasks(project), request.capabilities)
         people = held.order_by("annotator__username").values_list(
             "annotator__pseudonym", "annotator__username"
         )
@@ -151,7 +154,7 @@ def release(request: ProjectRequest, pk: int) -> HttpResponse:
 @require_POST
 @project_view(Capability.MANAGE)
 def set_task_priority(request: ProjectRequest, pk: int, task_pk: int) -> HttpResponse:
-    task = access_task(access_batch(request.project, pk), task_pk)
+    task = access_task(access_batch(request.project, pk), task_pk, request.capabilities)
     form = PriorityForm(request.POST)
     if form.is_valid():
         perform_action(request, change_task_priority, task=task, **form.cleaned_data, done="Saved.")
@@ -164,7 +167,7 @@ def set_task_priority(request: ProjectRequest, pk: int, task_pk: int) -> HttpRes
 @project_view(Capability.MANAGE)
 def ask_again(request: ProjectRequest, pk: int, task_pk: int) -> HttpResponse:
     """One more person is asked."""
-    task = access_task(access_batch(request.project, pk), task_pk)
+    task = access_task(access_batch(request.project, pk), task_pk, request.capabilities)
     form = OneMoreForm(request.POST)
     if form.is_valid():
         done = "One more person is asked to judge this task."

@@ -9,19 +9,23 @@ from typing import Any
 
 from django.db.models import Count
 
+from annotation.access import shown_tasks, shown_to
 from annotation.models import Assignment, Batch, Judgment
 from annotation.rendering.flags import flag_labels
 from workspace.asked import Asked, read_asked
+from workspace.models import User
+from workspace.roles import Capability
 
 MAX_READ = 2_000
 ROWS_AT_ONCE = 50  # the marks of one may have some hundred kilobytes
 MAX_SHOWN = 12  # values of one mark, and reasons
 
 
-def count_said(batch: Batch) -> dict[str, Any]:
+def count_said(batch: Batch, reader: User, capabilities: frozenset[Capability]) -> dict[str, Any]:
     """For review/said.html; `marks` and `flags` are empty where nothing was said."""
     columns = ("marks", "confidence", "flags")
-    rows = Judgment.objects.current().in_batch(batch).order_by("-pk").values_list(*columns)[:MAX_READ]
+    current = shown_tasks(Judgment.objects.current().in_batch(batch), capabilities, "task__")
+    rows = current.order_by("-pk").values_list(*columns)[:MAX_READ]
     read = 0
     values: dict[str, Counter[str]] = {}
     numbers: dict[str, list[float]] = {}
@@ -39,6 +43,7 @@ def count_said(batch: Batch) -> dict[str, Any]:
     skips = Assignment.objects.filter(task__batch=batch, state=Assignment.State.SKIPPED).exclude(
         skip_reason=""
     )
+    skips = shown_to(reader, skips, capabilities)
     reasons = skips.order_by().values("skip_reason").annotate(n=Count("pk")).order_by("-n", "skip_reason")
     return {
         "read": read,

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from annotation.access import access_batch
+from annotation.access import access_batch_to_read, shown_tasks, shown_to
 from annotation.models import COUNTED_PURPOSES, Assignment, Batch, Judgment, Task, TaskResponse
 from annotation.quality.task_consensus import crowd_opinion
 from annotation.rendering.conversation import display_texts
@@ -22,8 +22,9 @@ from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
 
 
-def access_task(batch: Batch, pk: int) -> Task:
-    task = batch.tasks.select_related("prompt", "reserved_for").filter(pk=pk).first()
+def access_task(batch: Batch, pk: int, capabilities: frozenset[Capability]) -> Task:
+    found = batch.tasks.select_related("prompt", "reserved_for").filter(pk=pk)
+    task = shown_tasks(found, capabilities).first()
     if task is None:
         raise Http404("No such task.")
     return task
@@ -42,8 +43,9 @@ def task_judgments(task: Task) -> list[dict[str, Any]]:
 @never_cache
 @project_view(Capability.REVIEW)
 def batch_task(request: ProjectRequest, pk: int, task_pk: int) -> HttpResponse:
-    batch = access_batch(request.project, pk)
-    task = access_task(batch, task_pk)
+    batch = access_batch_to_read(request.project, pk, request.capabilities)
+    task = access_task(batch, task_pk, request.capabilities)
+    tasks = shown_tasks(batch.tasks.all(), request.capabilities)
     shown = list(task.task_responses.select_related("response__source"))
     if Capability.MANAGE not in request.capabilities:
         # In the order of their text, so that their place tells nothing to who may judge them.
@@ -62,11 +64,13 @@ def batch_task(request: ProjectRequest, pk: int, task_pk: int) -> HttpResponse:
         "turns": turns,
         "responses": list(zip(responses, (row.response for row in shown), strict=True)),
         "judgments": task_judgments(task),
-        "skips": task.assignments.filter(state=Assignment.State.SKIPPED).select_related("annotator"),
-        "place": batch.tasks.filter(pk__lte=task.pk).count(),
-        "count": batch.tasks.count(),
-        "earlier": batch.tasks.filter(pk__lt=task.pk).order_by("-pk").first(),
-        "later": batch.tasks.filter(pk__gt=task.pk).order_by("pk").first(),
+        "skips": shown_to(
+            request.user, task.assignments.filter(state=Assignment.State.SKIPPED), request.capabilities
+        ).select_related("annotator"),
+        "place": tasks.filter(pk__lte=task.pk).count(),
+        "count": tasks.count(),
+        "earlier": tasks.filter(pk__lt=task.pk).order_by("-pk").first(),
+        "later": tasks.filter(pk__gt=task.pk).order_by("pk").first(),
     }
     return render(request, "annotation/review/task.html", context)
 
@@ -76,8 +80,9 @@ def batch_task(request: ProjectRequest, pk: int, task_pk: int) -> HttpResponse:
 @project_view(Capability.REVIEW)
 def batch_skips(request: ProjectRequest, pk: int) -> HttpResponse:
     """Who skipped which task, and why."""
-    batch = access_batch(request.project, pk)
+    batch = access_batch_to_read(request.project, pk, request.capabilities)
     skipped = Assignment.objects.filter(task__batch=batch, state=Assignment.State.SKIPPED)
+    skipped = shown_to(request.user, skipped, request.capabilities)
     people = skipped.order_by("annotator__username").values_list(
         "annotator__pseudonym", "annotator__username"
     )
@@ -93,10 +98,15 @@ def batch_skips(request: ProjectRequest, pk: int) -> HttpResponse:
     return render(request, "annotation/review/skips.html", {"batch": batch, "listing": listing, "rows": rows})
 
 
-def first_tasks(batch: Batch, count: int) -> list[dict[str, Any]]:
+def first_tasks(batch: Batch, count: int, capabilities: frozenset[Capability]) -> list[dict[str, Any]]:
     """What a draft asks, to look at before it is opened; not whose answers they are."""
     shown = Prefetch("task_responses", TaskResponse.objects.select_related("response"))
-    tasks = batch.tasks.select_related("prompt").prefetch_related(shown).order_by("pk")
+    tasks = (
+        shown_tasks(batch.tasks.all(), capabilities)
+        .select_related("prompt")
+        .prefetch_related(shown)
+        .order_by("pk")
+    )
     return [
         {
             "task": task,

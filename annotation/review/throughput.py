@@ -55,6 +55,12 @@ class Throughput:
         return max(0, self.progress.quota - self.progress.counted)
 
 
+def _hour_of(at: datetime, zone: ZoneInfo) -> datetime:
+    """When the hour on the clocks of the zone began, which is not a whole one of UTC everywhere."""
+    local = at.astimezone(zone)
+    return at - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+
+
 def read_throughput(batch: Batch, *, with_cost: bool) -> Throughput:
     """A forecast only of open batches."""
     now = timezone.now()
@@ -68,17 +74,17 @@ def read_throughput(batch: Batch, *, with_cost: bool) -> Throughput:
     counted_by = "counted_reserved" if reserved else "counted"
     by_day = {today - timedelta(days=n): 0 for n in range(MOST_DAYS, -1, -1)}
     counted = dict(by_day)
-    this_hour = now.replace(minute=0, second=0, microsecond=0)
+    this_hour = _hour_of(now, zone)
     by_hour = {this_hour - timedelta(hours=n): 0 for n in range(SHOWN_HOURS - 1, -1, -1)}
-    sums = counts.filter(hour__gte=since).values("hour").annotate(n=Sum("judgments"), c=Sum(counted_by))
-    for row in sums.order_by("hour"):
-        day = row["hour"].astimezone(zone).date()
+    sums = counts.filter(quarter__gte=since).values("quarter").annotate(n=Sum("judgments"), c=Sum(counted_by))
+    for row in sums.order_by("quarter"):
+        day = row["quarter"].astimezone(zone).date()
         if day in by_day:
             by_day[day] += row["n"]
             counted[day] += row["c"]
-        if row["hour"] in by_hour:
-            by_hour[row["hour"]] += row["n"]
-    first = counts.aggregate(first=Min("hour"))["first"]
+        if (hour := _hour_of(row["quarter"], zone)) in by_hour:
+            by_hour[hour] += row["n"]
+    first = counts.aggregate(first=Min("quarter"))["first"]
     # The day of the first judgment began before it, and today has not ended.
     begun = first.astimezone(zone).date() if first else today
     whole = [number for day, number in counted.items() if begun < day < today]

@@ -13,7 +13,7 @@ from django.utils.timezone import localtime
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from annotation.access import access_batch
+from annotation.access import access_batch_to_read, shown_batches
 from annotation.batches import pay
 from annotation.datasets.charts import Column
 from annotation.models import Batch, PayRate
@@ -64,7 +64,8 @@ def _columns(numbers: Mapping[Any, int], label: Any) -> list[Column]:
 def all_throughput(request: ProjectRequest) -> HttpResponse:
     """Of the open batches, in the order in which they are handed out."""
     manages = Capability.MANAGE in request.capabilities
-    batches = list(Batch.objects.open_to_annotators(request.project)[: SHOWN_BATCHES + 1])
+    found = shown_batches(Batch.objects.open_to_annotators(request.project), request.capabilities)
+    batches = list(found[: SHOWN_BATCHES + 1])
     context = {
         "rows": [read_throughput(batch, with_cost=manages) for batch in batches[:SHOWN_BATCHES]],
         "more": len(batches) > SHOWN_BATCHES,
@@ -79,7 +80,7 @@ def all_throughput(request: ProjectRequest) -> HttpResponse:
 @never_cache
 @project_view(Capability.REVIEW)
 def throughput(request: ProjectRequest, pk: int) -> HttpResponse:
-    batch = access_batch(request.project, pk)
+    batch = access_batch_to_read(request.project, pk, request.capabilities)
     found = read_throughput(batch, with_cost=Capability.MANAGE in request.capabilities)
     charts: list[dict[str, Any]] = [
         {

@@ -12,11 +12,18 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from annotation.access import access_batch, access_judgment
+from annotation.access import (
+    access_batch,
+    access_batch_to_read,
+    access_judgment,
+    shown_batches,
+    shown_tasks,
+    shown_to,
+)
 from annotation.assigning.words import audience_words
 from annotation.batches import actions, exclusion
 from annotation.batches.progress import batch_progress
-from annotation.models import Batch, Judgment, Response
+from annotation.models import Assignment, Batch, Judgment, Response
 from annotation.preferences.content_warnings import split_warnings
 from annotation.preferences.marks import show_marks
 from annotation.preferences.scale import describe_step, labels_to_responses, marks_by_label
@@ -48,11 +55,11 @@ FIRST_TASKS = 5
 @project_view(Capability.REVIEW)
 def batches(request: ProjectRequest) -> HttpResponse:
     project = request.project
-    visible_batches = (
-        Batch.objects.filter(project=project, visible=True).select_related("criterion").order_by("-pk")
-    )
+    visible_batches = shown_batches(Batch.objects.filter(project=project, visible=True), request.capabilities)
+    visible_batches = visible_batches.select_related("criterion").order_by("-pk")
     page = Paginator(visible_batches, PAGE_SIZE).get_page(request.GET.get("page"))
-    rows = [{"batch": batch, "progress": batch_progress(batch)} for batch in page]
+    seen = shown_to(request.user, Assignment.objects.all(), request.capabilities)
+    rows = [{"batch": batch, "progress": batch_progress(batch, seen)} for batch in page]
     return render(request, "annotation/review/batches.html", {"project": project, "rows": rows, "page": page})
 
 
@@ -68,26 +75,30 @@ def new_batch(request: ProjectRequest) -> HttpResponse:
 @project_view(Capability.REVIEW)
 def batch(request: ProjectRequest, pk: int) -> HttpResponse:
     project = request.project
-    batch = access_batch(project, pk)
-    people = _annotator_counts(current_judgments(batch))
+    batch = access_batch_to_read(project, pk, request.capabilities)
+    people = _annotator_counts(current_judgments(batch, request.capabilities))
     listing = read_judgments(request, batch, [(row["annotator__pseudonym"], row["name"]) for row in people])
     context = {
         "project": project,
         "batch": batch,
-        "progress": batch_progress(batch),
+        "progress": batch_progress(
+            batch, shown_to(request.user, Assignment.objects.all(), request.capabilities)
+        ),
         "people": people,
         "trainings": list(project.trainings.order_by("pk"))
         if Capability.MANAGE in request.capabilities
         else [],
         "audience": audience_words(batch) if Capability.MANAGE in request.capabilities else "",
         "warnings": split_warnings(batch.content_warnings),
-        "said": count_said(batch),
+        "said": count_said(batch, request.user, request.capabilities),
         "annotator_filter": listing.filters[0]["chosen"],
         "listing": listing,
         "chosen": chosen_filters(listing),
         "rows": [judgment_row(judgment) for judgment in listing.rows],
-        "first_task": batch.tasks.order_by("pk").first(),
-        "first_tasks": first_tasks(batch, FIRST_TASKS) if batch.state == Batch.State.DRAFT else [],
+        "first_task": shown_tasks(batch.tasks.all(), request.capabilities).order_by("pk").first(),
+        "first_tasks": first_tasks(batch, FIRST_TASKS, request.capabilities)
+        if batch.state == Batch.State.DRAFT
+        else [],
     }
     return render(request, "annotation/review/batch.html", context)
 
@@ -110,8 +121,8 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
     its task, and its neighbours in the list it was opened from.
     """
     project = request.project
-    batch = access_batch(project, pk)
-    judgment = access_judgment(batch, judgment_pk)
+    batch = access_batch_to_read(project, pk, request.capabilities)
+    judgment = access_judgment(batch, judgment_pk, request.capabilities)
     turns, responses = display_task(judgment.task.prompt.messages, judgment.order_shown)
     shown = {response.label: response for response in responses}
     label_of = {key: label for label, key in labels_to_responses(judgment.order_shown).items()}

@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 
 from annotation.errors import InvalidWriting, WritingChanged, WritingRefused
 from annotation.models import WritingItem, WritingSkip, WritingVersion, WritingWork
+from annotation.queue.offers import require_guideline_confirmed
 from annotation.queue.search import lock_member
 from annotation.text import clean_text
 from annotation.writing.alike import find_same
@@ -31,11 +32,12 @@ State = WritingItem.State
 def claim_item(*, actor: User, work: WritingWork) -> WritingItem | None:
     """The item of this work that the actor holds, or else the first that is free; None when there is none.
 
-    Raises NotAMember, MemberPaused.
+    Raises NotAMember, MemberPaused, AcknowledgementNeeded.
     """
     project = work.project
     # One request of a person at a time: a second window gets what the first one holds.
     lock_member(actor, project, takes_task=True)
+    require_guideline_confirmed(actor, project)
     work = WritingWork.objects.get(pk=work.pk)
     own = work.items.filter(writer=actor, state=State.WRITING, is_late=False).order_by("pk").first()
     # Also one whose lease has run out meanwhile and that nobody else was given.

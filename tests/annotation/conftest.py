@@ -7,6 +7,9 @@ from django.urls import reverse
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
+from tests.annotation.annotator.right_to_left import hebrew, hebrew_page
+
+__all__ = ["hebrew", "hebrew_page"]  # fixtures
 
 
 @pytest.fixture

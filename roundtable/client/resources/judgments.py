@@ -65,7 +65,8 @@ class GetJudgmentsRowsQuery(TypedDict):
 
 class JudgmentsResource(Resource):
     def list(self, **query: Unpack[ListJudgmentsQuery]) -> Pages[Judgment]:
-        """What people (and machines) said, the newest first; revised and withdrawn ones, too."""
+        """What people (and machines) said, the newest first; revised and withdrawn ones, too. Without those of
+        known"""
         return cast(
             Pages[Judgment],
             self.perform(

@@ -45,7 +45,8 @@ class ListQueueStuckTasksQuery(TypedDict):
 
 class QueueResource(Resource):
     def leases(self, **query: Unpack[ListQueueLeasesQuery]) -> Pages[Lease]:
-        """Who holds which task until when; ended leases that were not given back yet among them."""
+        """Who holds which task until when; ended leases that were not given back yet among them. For who
+        judges and"""
         return cast(
             Pages[Lease],
             self.perform(

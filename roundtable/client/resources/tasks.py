@@ -79,7 +79,8 @@ class ListTasksQuery(TypedDict):
 
 class TasksResource(Resource):
     def list(self, **query: Unpack[ListTasksQuery]) -> Pages[Task]:
-        """What annotators are asked, with how many judgments each task has."""
+        """What annotators are asked, with how many judgments each task has; without known answers and repeats
+        for who"""
         return cast(
             Pages[Task],
             self.perform(

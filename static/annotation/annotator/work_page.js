@@ -82,10 +82,7 @@
     updateProgress();
     clock.draw();
   };
-  const showWaiting = (words) => {
-    Roundtable.showWaiting(taskContainer, words);
-    current = null;
-  };
+  const showWaiting = (words) => { Roundtable.showWaiting(taskContainer, words); current = null; };
 
   // --- from task to task --------------------------------------------------------------------------------------
   // A task that waits in the outbox is still leased for the server, so the outbox is emptied before the next is claimed.
@@ -105,13 +102,19 @@
   };
   const prefetch = () => {
     const publicId = current && current.publicId;
-    const applyProgress = (data) => {
-      if (current && current.publicId === publicId) updateProgress(data.progress);
-      Roundtable.prepareTask(data);
+    const apply = (data) => {
+      const isOnScreen = current && current.publicId === publicId;
+      if (isOnScreen) updateProgress(data.progress);
+      // What is on the screen was handed out before: it comes back, with its draft, when the guideline is confirmed.
+      if (isOnScreen && prefetched === promise && data.confirms_guideline) {
+        drafts.keepIfTouched();
+        prefetched = null;
+        showTask(data);
+      } else Roundtable.prepareTask(data);
       return data;
     };
     // In a training the next task comes after what is said of this one.
-    const promise = publicId && !current.isRevision && !current.data.practice ? claimNextTask(publicId).then(applyProgress).catch(() => null) : null;
+    const promise = publicId && !current.isRevision && !current.data.practice ? claimNextTask(publicId).then(apply).catch(() => null) : null;
     prefetched = promise;
     ahead = null;
     if (promise) promise.then((data) => { if (prefetched === promise) ahead = data; });
@@ -144,9 +147,9 @@
   };
   // The window gets the focus again: perhaps after a login in another tab.
   window.addEventListener("focus", () => {
-    if (!awaitsLogin) return;
+    const isDue = awaitsLogin;
     awaitsLogin = false;
-    showNextTask();
+    if (isDue) showNextTask();
   });
 
   // --- back to an earlier one ---------------------------------------------------------------------------------
@@ -328,12 +331,8 @@
   });
   byId("work-page-previous").addEventListener("click", openPrevious);
   byId("work-page-undo").querySelector("button").addEventListener("click", goBack);
-  for (const button of document.querySelectorAll("[data-opens]")) {
-    button.addEventListener("click", () => openDialog(button.dataset.opens));
-  }
-  for (const button of document.querySelectorAll("[data-closes]")) {
-    button.addEventListener("click", () => button.closest("dialog").close());
-  }
+  for (const button of document.querySelectorAll("[data-opens]")) button.addEventListener("click", () => openDialog(button.dataset.opens));
+  for (const button of document.querySelectorAll("[data-closes]")) button.addEventListener("click", () => button.closest("dialog").close());
   // After a click on a button above the task (the theme's, for example), or on one that only shows more of an answer,
   // Enter submits as well.
   document.addEventListener("click", (event) => {

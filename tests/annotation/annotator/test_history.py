@@ -2,10 +2,12 @@
 
 import re
 import uuid
-from datetime import timedelta
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation.annotator.history import own_days
 from annotation.batches.actions import close_batch
@@ -66,9 +68,21 @@ def test_what_a_closed_batch_holds_can_be_read_and_not_changed(history, project,
     change = reverse("annotation:task", args=[project.slug, judgment.assignment.public_id])
     assert change in history()
     claim_task(actor=ada, project=project)
-    assert "Go on" in history()
+    assert "Continue" in history()
     close_batch(actor=max_, batch=batch)
     assert change not in history() and "Closed" in history()
+
+
+def test_a_day_begins_at_half_past_where_clocks_do(project, ada, make_batch):
+    project.time_zone = "Asia/Kolkata"  # midnight is 18:30 in UTC
+    project.save()
+    batch = make_batch(tasks=1)
+    zone = ZoneInfo("Asia/Kolkata")
+    midnight = datetime.combine(timezone.now().astimezone(zone).date(), time(), tzinfo=zone)
+    for minutes, number in [(-15, 2), (0, 5)]:
+        at = midnight + timedelta(minutes=minutes)
+        WorkCount.objects.create(batch=batch, annotator_id=ada.pk, quarter=at, judgments=number)
+    assert [day.judgments for day in own_days(ada, project)][-2:] == [2, 5]
 
 
 def test_days_are_those_of_the_project(project, ada, make_batch):
@@ -81,7 +95,7 @@ def test_days_are_those_of_the_project(project, ada, make_batch):
         WorkCount.objects.create(
             batch=batch,
             annotator_id=ada.pk,
-            hour=count.hour - timedelta(hours=hours),
+            quarter=count.quarter - timedelta(hours=hours),
             judgments=number,
             seconds=3600.0,
         )
@@ -128,16 +142,35 @@ def offered(page):
     return set(re.findall(r"\(no\. (\d+)\)", page))
 
 
-def test_gold_is_found_under_its_originals_batch_and_has_none_of_its_own(history, with_gold):
+def test_gold_is_found_under_the_batch_of_the_usual_task_before_it(history, with_gold):
+    """Not under its original's, of which Ada judged nothing, and not under none: both would tell what it is."""
     source, others = with_gold
     gold = Batch.objects.get(name__startswith="Known answers")
-    assert offered(history()) == {str(source.pk), str(others.pk)}
+    assert offered(history()) == {str(others.pk)}
     assert history().count('class="recent-prompt"') == 2
     # What the filter does not offer it does not read.
-    assert history(batch=str(gold.pk)).count('class="recent-prompt"') == 2
-    of_source = history(batch=str(source.pk))
-    assert "Copied?" in of_source and "Usual?" not in of_source
-    assert "Copied?" not in history(batch=str(others.pk))
+    for unknown in (gold, source):
+        assert history(batch=str(unknown.pk)).count('class="recent-prompt"') == 2
+    of_others = history(batch=str(others.pk))
+    assert "Copied?" in of_others and "Usual?" in of_others
+
+
+def test_gold_that_came_first_is_found_under_the_first_usual_batch(
+    history, project, ada, ruth, max_, make_batch, monkeypatch
+):
+    make_batch(tasks=1, overlap=1, prompt="Copied?", name="source")
+    judge(ruth, project)
+    make_known_tasks(actor=max_, project=project, judgments=list(Judgment.objects.all()))
+    first = make_batch(tasks=1, prompt="Usual?", name="others")
+    with monkeypatch.context() as patched:
+        patched.setattr("annotation.queue.search.kind_at", lambda *_: Kind.GOLD)
+        assert judge(ada, project).task.purpose == "gold"
+    assert offered(history()) == set() and "Copied?" in history()
+    judge(ada, project)
+    second = make_batch(tasks=1, prompt="Usual, too?", name="more")
+    judge(ada, project)
+    assert offered(history()) == {str(first.pk), str(second.pk)}
+    assert "Copied?" in history(batch=str(first.pk)) and "Copied?" not in history(batch=str(second.pk))
 
 
 def test_gold_is_open_no_longer_than_what_was_judged_around_it(history, with_gold, max_):

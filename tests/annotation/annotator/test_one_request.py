@@ -105,6 +105,22 @@ def test_a_check_costs_what_every_task_costs(at_work, ada, max_, project, key, m
     assert len(statements(captured)) <= 8
 
 
+@pytest.mark.parametrize("kind", [Kind.GOLD, Kind.REPEAT])
+def test_a_check_that_is_due_and_not_there_costs_nothing_more(at_work, project, key, monkeypatch, kind):
+    Project.objects.filter(pk=project.pk).update(gold_share=0.1, repeat_share=0.1)
+    first = post(at_work, project, "next_task").json()
+    show([message_fragment(message) for prompt in Prompt.objects.all() for message in prompt.messages])
+    show([response_fragment(response.answer) for response in Response.objects.all()])
+    cache.clear()
+    monkeypatch.setattr("annotation.queue.search.kind_at", lambda *_: kind)
+    with CaptureQueriesContext(connection) as captured:
+        claimed = post(at_work, project, "next_task", {"after_assignment": first["public_id"]}).json()
+    assert len(statements(captured)) <= 8
+    task = Task.objects.get(assignments__public_id=claimed["public_id"])
+    assert (task.purpose, task.open_slots, task.required_judgments) == ("normal", 0, 1)
+    assert find_counter_drift() == []
+
+
 def test_submit_answers_with_the_task_after_the_one_on_the_screen(at_work, ada, project, key):
     first = post(at_work, project, "next_task").json()
     on_screen = post(at_work, project, "next_task", {"after_assignment": first["public_id"]}).json()

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from annotation.models import Judgment
+from annotation.queue.counters import find_counter_drift
 from tests.annotation.annotator.test_work_page import (
     wait_for_agreeing_counters,
     wait_for_another,
@@ -106,3 +107,45 @@ def test_skips_and_their_undoing_in_between_take_nothing_twice(
     ids = list(Judgment.objects.values_list("assignment", flat=True))
     assert len(set(ids)) == len(ids)
     wait_for_agreeing_counters(page)
+
+
+def test_two_tabs_of_one_person_lose_nothing_and_double_nothing(
+    forgiving_page, ada, make_batch, address, open_as
+):
+    """Both judge at once, each what it shows; the browser's storage is one."""
+    one = open_as(forgiving_page, ada)
+    two = one.context.new_page()
+    batch = make_batch(tasks=6)
+    for tab in (one, two):
+        tab.goto(address("annotate"))
+        wait_for_task(tab)
+    for _ in range(12):
+        shown = [
+            (tab, tab.get_attribute(".task", "data-public-id"))
+            for tab in (one, two)
+            if tab.query_selector(".task")
+        ]
+        if not shown:
+            break
+        for tab, _ in shown:
+            tab.bring_to_front()
+            tab.keyboard.press("2")
+            tab.keyboard.press("Enter")
+        for tab, handle in shown:
+            wait_for_another(tab, handle)
+    for tab in (one, two):
+        tab.wait_for_selector(".no-tasks")
+    wait_until(one, lambda: Judgment.objects.count() == 6)
+    # Each task once, as it was said, and no change of another.
+    assert set(Judgment.objects.values_list("task", flat=True)) == set(
+        batch.tasks.values_list("pk", flat=True)
+    )
+    assert {tuple(strengths) for strengths in Judgment.objects.values_list("strengths", flat=True)} == {(2,)}
+    assert not Judgment.objects.filter(supersedes__isnull=False).exists()
+    assert find_counter_drift() == []
+    # Nothing waits to be sent.
+    for tab in (one, two):
+        tab.wait_for_function("() => !document.getElementById('work-page-sync').textContent.trim()")
+        tab.reload()
+        tab.wait_for_selector(".no-tasks")
+    assert Judgment.objects.count() == 6

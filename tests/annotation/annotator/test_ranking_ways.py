@@ -8,6 +8,7 @@ from annotation.models import Judgment
 from annotation.preferences.scale import tiers_to_labels
 from tests.annotation.annotator.test_ranking_page import tiers_on_screen
 from tests.annotation.annotator.test_work_page import axe, wait_for_another, wait_for_task, wait_until
+from workspace.actions import change_question_settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -197,3 +198,35 @@ def test_both_ways_are_accessible_and_fit(page, at_ranking, scheme, width):
         assert page.is_visible(panel)
         assert axe(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_where_the_project_says_so_large_rankings_begin_by_questions_until_somebody_chooses_another_way(
+    page, at_ranking, project, max_, make_batch
+):
+    change_question_settings(
+        actor=max_, project=project, allow_ties=True, ask_rationale=False, asked={"guided_first": True}
+    )
+    make_batch(tasks=1, responses_per_task=5)
+    first = at_ranking(6, tasks=3)
+    assert page.locator(".rank-card").count() == 5 and not page.is_visible("#guided")
+    page.keyboard.type("1111")
+    page.keyboard.press("Enter")
+    wait_for_another(page, first)
+    second = wait_for_task(page)
+    page.wait_for_selector("#guided:not([hidden])")
+    assert page.get_attribute("[data-way=guided]", "aria-pressed") == "true"
+    # Escape is of this ranking alone: the next begins by questions again.
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#guided", state="hidden")
+    page.keyboard.type("11111")
+    page.keyboard.press("Enter")
+    wait_for_another(page, second)
+    third = wait_for_task(page)
+    page.wait_for_selector("#guided:not([hidden])")
+    page.click("[data-way=moved]")
+    page.keyboard.type("11111")
+    page.keyboard.press("Enter")
+    wait_for_another(page, third)
+    wait_for_task(page)
+    assert not page.is_visible("#guided")
+    wait_until(page, lambda: Judgment.objects.count() == 3)

@@ -2,101 +2,20 @@
 a catalog that the test makes; nothing is cut or lies over something else.
 """
 
-import io
-
 import pytest
-from django.utils import translation
-from django.utils.translation import trans_real
 
 from annotation.models import Judgment
 from annotation.preferences.scale import tiers_to_labels
-from config.translations import compile_catalog, read_marked
+from tests.annotation.annotator.right_to_left import faults, in_hebrew_letters
 from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
+from workspace.actions import change_question_settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-HEBREW = dict(zip("abcdefghijklmnopqrstuvwxyz", "אבגדהוזחטיכלמנסעפצקרשתךםןף", strict=True))
 MIRRORED = """() => {
   const box = (selector) => document.querySelector(selector).getBoundingClientRect();
   return { brand: box(".brand").left > box(".nav-end").left, scale: box("[value='1']").left > box("[value='8']").left };
 }"""
-# Buttons and fields beyond the window's edges, or with a part of their words outside of them.
-CUT = """() => [...document.querySelectorAll("main :is(button, .point-face, .strength-face, a.btn), header a")]
-  .filter((node) => node.checkVisibility() && !node.closest(".visually-hidden"))
-  .filter((node) => {
-    const box = node.getBoundingClientRect();
-    return box.left < -0.5 || box.right > innerWidth + 0.5 || node.scrollWidth > node.clientWidth + 1;
-  }).map((node) => node.outerHTML.slice(0, 160))"""
-OVERLAPPING = """() => {
-  const all = [".work-page-bar > *", ".task-actions > *", ".scale .point", ".rank-card-head > *"]
-    .flatMap((selector) => [...document.querySelectorAll(selector)])
-    .filter((node) => node.offsetParent && node.getBoundingClientRect().width);
-  const over = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
-    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;
-  return all.flatMap((one, place) => all.slice(place + 1)
-    .filter((other) => one.parentElement.closest(".work-page-bar, .task-footer, .rank-card-head")
-      === other.parentElement.closest(".work-page-bar, .task-footer, .rank-card-head")
-      && over(one.getBoundingClientRect(), other.getBoundingClientRect()))
-    .map((other) => [one.outerHTML.slice(0, 80), other.outerHTML.slice(0, 80)]));
-}"""
-
-
-def in_hebrew_letters(text: str) -> str:
-    """Letters outside of placeholders and tags are changed, one for one."""
-    said, inside = io.StringIO(), ""
-    for place, letter in enumerate(text):
-        if inside:
-            inside = "" if letter == inside else inside
-            said.write(letter)
-        elif letter in "{<" or text.startswith("%(", place):
-            inside = {"{": "}", "<": ">", "%": "s"}[letter]
-            # The conversion of %(name)s is the letter behind the bracket.
-            inside = ")" if letter == "%" else inside
-            said.write(letter)
-        elif place and text[place - 1] == ")" and letter in "sd" and "%(" in text[:place]:
-            said.write(letter)
-        else:
-            said.write(HEBREW.get(letter.lower(), letter))
-    return said.getvalue()
-
-
-@pytest.fixture
-def hebrew(settings, tmp_path):
-    for domain in ("django", "djangojs"):
-        catalog = read_marked(domain)
-        catalog.mime_headers = [("Plural-Forms", "nplurals=2; plural=(n != 1);")]
-        for message in catalog:
-            if isinstance(message.id, tuple):
-                message.string = tuple(map(in_hebrew_letters, message.id))
-            elif message.id:
-                message.string = in_hebrew_letters(message.id)
-        folder = tmp_path / "he" / "LC_MESSAGES"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{domain}.mo").write_bytes(compile_catalog(catalog))
-    settings.LANGUAGES = [*settings.LANGUAGES, ("he", "עברית")]
-    settings.LOCALE_PATHS = [tmp_path]
-    yield
-    trans_real._translations.clear()
-    translation.activate(settings.LANGUAGE_CODE)
-
-
-@pytest.fixture
-def hebrew_page(browser, hebrew):
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="he-IL")
-    context.set_default_timeout(90_000)
-    yield context.new_page()
-    context.close()
-
-
-def faults(page) -> list:
-    found = []
-    for width in (1280, 320):
-        page.set_viewport_size({"width": width, "height": 900})
-        if page.evaluate("document.documentElement.scrollWidth") > width:
-            found.append(f"wider than {width}")
-        found += page.evaluate(CUT) + page.evaluate(OVERLAPPING)
-    page.set_viewport_size({"width": 1280, "height": 900})
-    return found
 
 
 @pytest.mark.parametrize("text", ["%(better)s is %(than)s %(worse)s", "{n} of {most} <strong>done</strong>"])
@@ -156,3 +75,33 @@ def test_rankings_and_ones_own_pages_are_mirrored_whole(hebrew_page, ada, make_b
     for name in ("overview", "own_history", "conversations"):
         page.goto(address(name))
         assert faults(page) == []
+
+
+def test_a_rating_is_mirrored_and_its_points_go_from_right_to_left(
+    hebrew_page, ada, max_, project, make_batch, address, open_as
+):
+    page = hebrew_page
+    marks = [
+        {"name": "coherence", "label": "Coherence", "kind": "likert", "points": 7, "low": "poor", "high": "good",
+         "required": True, "tasks": "one"},
+        {"name": "tone", "label": "Tone", "kind": "choice", "choices": ["warm", "cold"]},
+    ]  # fmt: skip
+    change_question_settings(
+        actor=max_, project=project, allow_ties=True, ask_rationale=False, asked={"marks": marks}
+    )
+    make_batch(tasks=2, responses_per_task=1, kind="rating")
+    open_as(page, ada).goto(address("annotate"))
+    first = wait_for_task(page)
+    assert page.evaluate(
+        """() => { const [one, seven] = ["1", "7"].map((value) =>
+          document.querySelector(`.task input[type=radio][value="${value}"]`).closest("label").getBoundingClientRect());
+          return one.left > seven.left; }"""
+    )
+    assert faults(page) == []
+    page.keyboard.press("6")
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    wait_for_another(page, first)
+    wait_until(page, lambda: Judgment.objects.count() == 1)
+    [said] = Judgment.objects.get().marks.values()
+    assert said == {"coherence": 6, "tone": "warm"}

@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 from django.utils import timezone
 
+from annotation.assigning.acknowledging import publish_to_acknowledge
 from annotation.assigning.actions import (
     batch_audience,
     clean_names,
@@ -14,11 +15,11 @@ from annotation.assigning.actions import (
     set_daily_limit,
     set_member_work,
 )
-from annotation.errors import DailyLimitReached, InvalidAssigning
+from annotation.errors import AcknowledgementNeeded, BatchNotOpen, DailyLimitReached, InvalidAssigning
 from annotation.judging.actions import submit_judgment
 from annotation.judging.content import JudgmentInput
 from annotation.models import Assignment, DayCount, Task
-from annotation.queue.actions import claim_task
+from annotation.queue.actions import claim_task, skip_task, undo_skip
 from annotation.queue.counters import find_counter_drift
 from workspace.models import AuditEvent, Membership
 from workspace.shown_values import ChangedMeanwhile, digest_of
@@ -126,6 +127,33 @@ def test_a_day_ends_at_the_limit_and_begins_again_in_the_projects_time_zone(
     assert claim_task(actor=ada, project=project) is not None
     days = DayCount.objects.filter(annotator=ada).values_list("day", "judged")
     assert [(str(day), judged) for day, judged in days] == [("2026-11-29", 2)]
+
+
+def test_a_skipped_task_comes_back_only_to_who_may_have_a_new_one(ada, max_, project, make_batch, judge):
+    batch = make_batch(tasks=4)
+    set_daily_limit(actor=max_, project=project, daily_limit=2)
+    judge(ada, claim_task(actor=ada, project=project))
+    skipped = claim_task(actor=ada, project=project)
+    skip_task(actor=ada, assignment=skipped)
+    other = claim_task(actor=ada, project=project)  # in its place
+    with pytest.raises(DailyLimitReached, match="are done or open"):
+        undo_skip(actor=ada, assignment=skipped)
+    skip_task(actor=ada, assignment=other)
+    assert undo_skip(actor=ada, assignment=skipped).state == "leased"
+    skip_task(actor=ada, assignment=skipped)
+    tag(max_, project, max_, skills=["german"])
+    set_batch_audience(actor=max_, batch=batch, skills=["german"])
+    with pytest.raises(BatchNotOpen, match="for other people"):
+        undo_skip(actor=ada, assignment=skipped)
+    # What is theirs by name stays theirs.
+    Task.objects.filter(pk=skipped.task_id).update(reserved_for=ada)
+    skipped.refresh_from_db()
+    assert undo_skip(actor=ada, assignment=skipped).state == "leased"
+    skip_task(actor=ada, assignment=skipped)
+    publish_to_acknowledge(actor=max_, project=project, text="Be kind.", must_acknowledge=True)
+    with pytest.raises(AcknowledgementNeeded):
+        undo_skip(actor=ada, assignment=skipped)
+    assert find_counter_drift() == []
 
 
 def test_a_members_own_limit_comes_before_the_projects(ada, max_, project, make_batch, judge):

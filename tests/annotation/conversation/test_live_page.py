@@ -4,6 +4,7 @@ import pytest
 from django.contrib.sessions.models import Session
 
 from annotation.models import Conversation, ConversationTurn, Judgment
+from tests.annotation.annotator.right_to_left import faults
 from tests.annotation.annotator.test_work_page import wait_until
 from tests.axe import run_axe
 
@@ -183,3 +184,22 @@ def test_axe_finds_nothing_while_writing_reading_and_judging(opened, writer, wid
     page.wait_for_selector(".task")
     assert run_axe(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_from_right_to_left_nothing_of_a_conversation_is_cut(
+    hebrew_page, talk, writer, ada, open_as, address
+):
+    page = hebrew_page
+    open_as(page, ada).goto(address("conversation", public_id=talk.public_id))
+    page.wait_for_selector("#live-form:not([hidden])")
+    assert page.get_attribute("html", "dir") == "rtl" and faults(page) == []
+    write(page, "What can I cook with rice?")
+    both_done(writer, 1)
+    page.wait_for_selector(".task")
+    assert faults(page) == []
+    page.keyboard.press("2")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#live-form:not([hidden])")
+    assert page.locator("#live-transcript .turn").count() == 2 and faults(page) == []
+    judgment = Judgment.objects.get()
+    assert judgment.strengths == [2] and judgment.tiers[0] == [judgment.order_shown[0]]

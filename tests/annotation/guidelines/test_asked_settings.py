@@ -6,6 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
+from annotation.annotator.presenter import PAGE_VERSION
 from workspace.actions import change_question_settings, create_project
 from workspace.asked import Asked
 from workspace.question_presets import PRESETS
@@ -160,3 +161,27 @@ def test_a_preset_replaces_nothing_unseen(manager, project, page, version):
     sent = {"preset": "llama2"} | ({} if version is None else {"version": version})
     assert manager.post(page, sent).status_code == 302
     assert newest(project) == before
+
+
+def test_that_rankings_begin_by_questions_is_set_on_the_page_and_reaches_the_ranking(
+    manager, page, project, client, ada, make_batch
+):
+    make_batch(tasks=1, responses_per_task=6)
+    assert not newest(project).asks.guided_first
+    assert manager.post(page, as_posted(manager.get(page)) | {"guided_first": "on"}).status_code == 302
+    assert newest(project).asks.guided_first
+    versions = manager.get(reverse("annotation:guideline_versions", args=[project.slug])).content.decode()
+    assert "begin by questions" in versions
+    # Given back as it is, and taken away again.
+    assert manager.post(page, as_posted(manager.get(page))).status_code == 302
+    assert newest(project).asks.guided_first
+    client.force_login(ada)
+    shown = client.post(
+        reverse("annotation:next_task", args=[project.slug]), "{}", content_type="application/json",
+        headers={"X-Page-Version": PAGE_VERSION},
+    ).json()  # fmt: skip
+    assert 'data-guided-first="1"' in shown["html"]
+    manager.force_login(project.memberships.get(role="manager").user)
+    data = {name: value for name, value in as_posted(manager.get(page)).items() if name != "guided_first"}
+    assert manager.post(page, data).status_code == 302
+    assert not newest(project).asks.guided_first

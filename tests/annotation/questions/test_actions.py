@@ -15,6 +15,7 @@ from annotation.questions.actions import (
 from annotation.queue.actions import claim_task
 from workspace.actions import remove_member
 from workspace.models import AuditEvent
+from workspace.roles import Capability
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -76,4 +77,4 @@ def test_a_question_of_another_project_is_missing(held, ada, olga):
 
     question = ask_question(actor=ada, assignment=held, text="Which?")
     with pytest.raises(Http404):
-        access_question(olga.memberships.get().project, question.pk)
+        access_question(olga.memberships.get().project, question.pk, frozenset(Capability))

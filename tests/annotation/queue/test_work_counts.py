@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 import pytest
 from django.db import connection
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment, withdraw_judgment
 from annotation.models import Assignment, Judgment, Task, TaskTrouble, WorkCount
-from annotation.models.work_triggers import TRIGGERS, fill_work_counts
+from annotation.models.work_triggers import _QUARTER, TRIGGERS, fill_work_counts
 from annotation.queue.actions import claim_task, skip_task, sweep_expired_leases, undo_skip
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -27,12 +27,12 @@ def let_end(assignment):
 
 
 def stored():
-    rows = WorkCount.objects.order_by("batch_id", "annotator_id", "hour")
+    rows = WorkCount.objects.order_by("batch_id", "annotator_id", "quarter")
     return [
         (
             row.batch_id,
             row.annotator_id,
-            row.hour,
+            row.quarter,
             row.judgments,
             row.counted + row.counted_reserved,
             row.seconds,
@@ -41,12 +41,16 @@ def stored():
     ]
 
 
+def quarter_of(moment):
+    return moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)
+
+
 def expected():
     """The same in Python, from the rows: first judgments, current ones that count, and seconds of all."""
     found = {}
     for judgment in Judgment.objects.filter(from_import=None).select_related("task", "supersedes"):
-        hour = judgment.created_at.replace(minute=0, second=0, microsecond=0)
-        row = found.setdefault((judgment.task.batch_id, judgment.annotator_id, hour), [0, 0, 0.0])
+        quarter = quarter_of(judgment.created_at)
+        row = found.setdefault((judgment.task.batch_id, judgment.annotator_id, quarter), [0, 0, 0.0])
         row[0] += judgment.supersedes is None
         before = judgment.supersedes
         if judgment.task.purpose in ("normal", "head_to_head"):
@@ -82,16 +86,35 @@ def test_judging_changing_and_withdrawing_by_chance_leaves_the_counts_right(proj
     assert counted == sum(Task.objects.values_list("counted_judgments", flat=True)) > 0
 
 
-def test_an_hour_is_that_of_the_judgment(project, ada, make_batch):
+@pytest.mark.parametrize(
+    ("at", "begins"),
+    [("10:00:00", "10:00"), ("10:14:59.999999", "10:00"), ("10:15:00", "10:15"), ("10:29:59.5", "10:15"),
+     ("10:30:00.000001", "10:30"), ("10:44:00", "10:30"), ("10:45:00", "10:45"), ("23:59:59.999999", "23:45")],
+)  # fmt: skip
+def test_the_database_knows_the_quarters(at, begins):
+    cast = "CAST(%s AS timestamptz)" if connection.vendor == "postgresql" else "%s"
+    zone = "+00" if connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_QUARTER[connection.vendor]} FROM (SELECT {cast} AS created_at) n",
+            [f"2026-11-29 {at}{zone}"],
+        )
+        [(found,)] = cursor.fetchall()
+    if connection.vendor == "postgresql":
+        found = found.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    assert found == f"2026-11-29 {begins}:00"
+
+
+def test_a_quarter_is_that_of_the_judgment(project, ada, make_batch):
     make_batch(tasks=1)
     judge(ada, claim_task(actor=ada, project=project))
     [count] = WorkCount.objects.all()
     made = Judgment.objects.get().created_at
-    assert count.hour <= made < count.hour + timedelta(hours=1)
-    assert count.hour == datetime(made.year, made.month, made.day, made.hour, tzinfo=UTC)
+    assert count.quarter <= made < count.quarter + timedelta(minutes=15)
+    assert count.quarter == quarter_of(made)
     assert (count.judgments, count.counted, count.counted_reserved, count.seconds) == (1, 1, 0, 6.0)
-    assert list(WorkCount.objects.filter(hour__gte=count.hour)) == [count]
-    assert not WorkCount.objects.filter(hour__gt=count.hour).exists()
+    assert list(WorkCount.objects.filter(quarter__gte=count.quarter)) == [count]
+    assert not WorkCount.objects.filter(quarter__gt=count.quarter).exists()
 
 
 def test_what_is_judged_of_a_task_goes_with_it_to_another_batch(project, ada, make_batch):

@@ -64,7 +64,8 @@ def test_a_batch_lists_its_judgments_by_person_and_flag(client, world, ruth):
         f"?flag=unsafe&annotator={one.pseudonym}": [c, a],
         f"?flag=unsafe&annotator={two.pseudonym}": [],
         "?flag=nonsense&purpose=gold_": [d, c, b, a],  # no such choice: nothing is filtered
-        "?purpose=gold": [],
+        "?purpose=gold": [d, c, b, a],  # for who judges, too, there are none to choose
+        "?purpose=practice": [],
     }.items():
         assert listed(page_of(client, "batch", batch.pk, query=query)) == expected, query
 

@@ -9,6 +9,7 @@ from annotation.queue.actions import claim_task, skip_task
 from annotation.review import said
 from annotation.review.said import count_said
 from workspace.actions import change_question_settings
+from workspace.roles import Capability
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 ASKED = {
@@ -40,8 +41,8 @@ def judged(project, ada, max_, make_batch, key):
     return batch
 
 
-def test_what_was_said_is_counted(judged):
-    found = count_said(judged)
+def test_what_was_said_is_counted(judged, max_):
+    found = count_said(judged, max_, frozenset(Capability))
     quality, safe, sure = found["marks"]
     assert (quality["label"], quality["answers"], quality["mean"]) == ("Overall quality", 6, 5.0)
     assert quality["values"] == [("1", 1), ("3", 1), ("5", 1), ("7", 3)]
@@ -52,9 +53,9 @@ def test_what_was_said_is_counted(judged):
     assert not found["is_part"]
 
 
-def test_no_more_is_read_than_a_page_may(judged, monkeypatch):
+def test_no_more_is_read_than_a_page_may(judged, max_, monkeypatch):
     monkeypatch.setattr(said, "MAX_READ", 2)
-    found = count_said(judged)
+    found = count_said(judged, max_, frozenset(Capability))
     assert (found["read"], found["is_part"], found["marks"][0]["answers"]) == (2, True, 4)
 
 

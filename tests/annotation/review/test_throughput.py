@@ -30,7 +30,7 @@ def batch(make_batch, ada, max_, monkeypatch):
         WorkCount.objects.create(
             batch=batch,
             annotator_id=ada.pk,
-            hour=datetime(2026, 11, 25, 12, tzinfo=UTC) - timedelta(days=days),
+            quarter=datetime(2026, 11, 25, 12, tzinfo=UTC) - timedelta(days=days),
             judgments=judgments,
             counted=judgments,
             seconds=2700,
@@ -38,7 +38,7 @@ def batch(make_batch, ada, max_, monkeypatch):
     machine = create_machine_annotator(actor=max_, project=batch.project, name="robot", kind="simulated")
     hour = datetime(2026, 11, 25, 20, tzinfo=UTC)
     WorkCount.objects.create(
-        batch=batch, annotator_id=machine.pk, hour=hour, judgments=10, counted=0, seconds=9999
+        batch=batch, annotator_id=machine.pk, quarter=hour, judgments=10, counted=0, seconds=9999
     )
     monkeypatch.setattr(throughput.timezone, "now", lambda: NOW)
     return batch
@@ -56,9 +56,19 @@ def test_days_and_hours_and_when_it_will_be_done(batch):
     assert found.cost is None
 
 
+def test_hours_are_those_of_the_projects_clocks(batch):
+    """At 20:30 UTC it is 2:00 in Kolkata: what the machine did at 20:00 belongs to the hour before."""
+    type(batch.project).objects.filter(pk=batch.project_id).update(time_zone="Asia/Kolkata")
+    batch.project.refresh_from_db()
+    found = read_throughput(batch, with_cost=False)
+    hours = list(found.by_hour.items())
+    assert [hour.strftime("%H:%M") for hour, _ in hours[-2:]] == ["19:30", "20:30"]
+    assert [number for _, number in hours[-2:]] == [10, 0] and sum(found.by_hour.values()) == 12
+
+
 def test_days_are_those_of_the_project(batch):
-    WorkCount.objects.filter(hour=datetime(2026, 11, 24, 12, tzinfo=UTC)).update(
-        hour=datetime(2026, 11, 24, 15, tzinfo=UTC)
+    WorkCount.objects.filter(quarter=datetime(2026, 11, 24, 12, tzinfo=UTC)).update(
+        quarter=datetime(2026, 11, 24, 15, tzinfo=UTC)
     )
     Project.objects.update(time_zone="Asia/Tokyo")
     batch.project.refresh_from_db()

@@ -5,6 +5,7 @@ import json
 import pytest
 from django.urls import reverse
 
+from annotation.assigning.acknowledging import publish_to_acknowledge
 from annotation.models import Demonstration, WritingItem, WritingWork
 from annotation.writing.actions import claim_item
 
@@ -91,3 +92,26 @@ def test_nobody_checks_on_the_page_what_they_wrote(go, ruth, ada, answers, send)
     assert go(ruth, "review_writing", said, pk=version.item_id).status_code == 409
     assert go(ruth, "review_writing", said | {"version": "x"}, pk=version.item_id).status_code == 404
     assert go(ada, "review_writing", said, pk=version.item_id).status_code == 404
+
+
+def test_a_changed_guideline_is_confirmed_before_a_text_is_written(go, ada, max_, prompts, project):
+    held = claim_item(actor=ada, work=prompts)
+    new = publish_to_acknowledge(
+        actor=max_, project=project, text="Write **plainly**.", must_acknowledge=True
+    )
+    refused = go(ada, "begin_writing", {}, pk=prompts.pk)
+    assert refused.status_code == 302 and refused["Location"].endswith("/guideline/?then=writing")
+    page = go(ada, "guideline").content.decode()
+    assert "<strong>plainly</strong>" in page and "I have read it" in page
+    # What was begun can be sent all the same.
+    assert go(ada, "write", public_id=held.public_id).status_code == 200
+    for wrong in ("", "99", "x"):
+        again = go(ada, "confirm_guideline", {"version": wrong, "then": "writing"})
+        assert again["Location"].endswith("/guideline/")
+    done = go(ada, "confirm_guideline", {"version": new.version, "then": "writing"})
+    assert done["Location"].endswith("/writing/")
+    assert "I have read it" not in go(ada, "guideline").content.decode()
+    assert go(ada, "begin_writing", {}, pk=prompts.pk)["Location"].endswith(f"/{held.public_id}/")
+    # An address of elsewhere is not followed.
+    elsewhere = go(ada, "confirm_guideline", {"version": new.version, "then": "//example.org"})
+    assert elsewhere["Location"] == f"/projects/{project.slug}/annotate/"
