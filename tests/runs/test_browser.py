@@ -88,7 +88,6 @@ def test_pages_are_accessible_and_fit(max_looks, live_server, filled, theme, wid
         assert violations == [], address
 
 
-@pytest.mark.parametrize("name", ["list", "run"])
 @pytest.fixture
 def paused_ppo(run_in) -> Run:
     """A PPO run that an alarm has paused, with scores of three evaluations."""
@@ -143,6 +142,7 @@ def test_ending_a_paused_run_asks_first_and_going_on_does_not(max_looks, live_se
     page.wait_for_selector("#run-live[data-state='Queued']")
 
 
+@pytest.mark.parametrize("name", ["list", "run"])
 def test_when_the_session_ends_the_page_leaves_for_the_login(
     browser,
     client,
