@@ -197,6 +197,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "who gets what": reverse("annotation:assigning", args=slug),
         "a member's work": reverse("annotation:member_work", args=[*slug, colleague.pk]),
         "who gets a batch": reverse("annotation:batch_audience", args=[*slug, imported_batch.pk]),
+        "guideline to confirm": reverse("annotation:guideline", args=slug),
         "guideline version": reverse("annotation:guideline_version", args=[*slug, guideline.version]),
     }
     return page, {name: live_server.url + path for name, path in names.items()}

@@ -4,20 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db.models import BigIntegerField, Exists, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
+from annotation.access import access_assignment
 from annotation.annotator.progress import annotator_progress, duration_words, time_worked
 from annotation.batches.naming import batch_words
+from annotation.judging.actions import withdraw_judgment
 from annotation.models import Assignment, Batch, Judgment, Task, WorkCount
 from annotation.models.said_in_turns import SaidInTurns
 from annotation.preferences.scale import tiers_to_labels
@@ -27,7 +30,7 @@ from annotation.rendering.markdown import excerpt
 from workspace.asked import Asked
 from workspace.lists import Filter, read_list
 from workspace.models import Project, User
-from workspace.requests import ProjectRequest, project_view
+from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
 SHOWN_DAYS = 14
@@ -200,6 +203,22 @@ def own_history(request: ProjectRequest) -> HttpResponse:
         "held": _held(actor, project),
     }
     return render(request, "annotation/annotator/history.html", context)
+
+
+@require_POST
+@never_cache
+@project_view(Capability.ANNOTATE)
+def take_back(request: ProjectRequest, public_id: UUID) -> HttpResponse:
+    """A judgment of one's own that should not have been made; twice is once."""
+    project = request.project
+    perform_action(
+        request,
+        withdraw_judgment,
+        assignment=access_assignment(request.user, project, public_id),
+        idempotency_key=request.POST.get("key", ""),
+        done=gettext("Taken back: it does not count any more."),
+    )
+    return redirect("annotation:own_history", slug=project.slug)
 
 
 def _held(actor: User, project: Project) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ urlpatterns = [
     path("", pages.overview, name="overview"),
     path("work/", pages.annotate, name="annotate"),
     path("history/", history.own_history, name="own_history"),
+    path("history/<uuid:public_id>/take-back/", history.take_back, name="take_back"),
     path("guideline/", pages.guideline, name="guideline"),
     path("guideline/confirmed/", pages.confirm_guideline, name="confirm_guideline"),
     path("guideline/confirm/", endpoints.acknowledge, name="acknowledge"),

@@ -208,3 +208,21 @@ def test_a_training_is_not_in_the_history(history, project, criterion, ada, ruth
     submit_practice(actor=ada, assignment=held, content=content, idempotency_key=uuid.uuid4().hex)
     page = history()
     assert "Practised?" not in page and offered(page) == set()
+
+
+def test_a_judgment_is_taken_back_once_and_nobody_elses(client, history, project, ada, ruth, make_batch):
+    batch = make_batch(tasks=2)
+    mine = judge(ada, project)
+    assert history().count(">Take back<") == 1
+    address = reverse("annotation:take_back", args=[project.slug, mine.assignment.public_id])
+    for _ in range(2):
+        assert client.post(address, {"key": f"take-back-{mine.pk}"}).status_code == 302
+    withdrawn = Judgment.objects.latest("pk")
+    assert (withdrawn.withdrawn, withdrawn.supersedes, Judgment.objects.count()) == (True, mine, 2)
+    task = batch.tasks.get(pk=mine.task_id)
+    assert (task.open_slots, task.counted_judgments) == (1, 0)
+    assert ">Take back<" not in history()
+    # It goes to somebody else, not to her again.
+    assert claim_task(actor=ada, project=project).task_id != mine.task_id
+    client.force_login(ruth)
+    assert client.post(address, {"key": "take-back-again"}).status_code == 404
