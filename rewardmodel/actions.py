@@ -40,6 +40,7 @@ def train_reward_model(
     config: Mapping[str, Any],
     consensus: bool = False,
     ratings: RatingChoice | None = None,
+    annotator_weights: bool = False,
     processes: int = 1,
 ) -> Run:
     """Queue the training of a reward model that starts from `base` (a policy's or reward model's folder).
@@ -47,13 +48,16 @@ def train_reward_model(
     One model for all of the `criteria`, on which the dataset's judgments are. `config` is RewardModelConfig as a
     mapping; its model source and criterion are filled in here. With `ratings` it learns from ratings of single answers
     too: what one annotator rated higher, of the answers to one prompt; with a loss of ratings from their points alone.
+    With `annotator_weights` annotators count as the dataset was frozen to say.
 
     Raises TooFewJudgments, also for one of the criteria alone, and BadRunConfig when the config does not load.
     """
     ranking_loss = _ranking_loss(config)
     if learns_from_ratings(ranking_loss):
         _require_plain_ratings(ranking_loss, ratings, consensus=consensus)
-    require_supply(dataset, ranking_loss, consensus=consensus, ratings=ratings)
+    require_supply(
+        dataset, ranking_loss, consensus=consensus, ratings=ratings, annotator_weights=annotator_weights
+    )
     judged = set(dataset_manifest(dataset)["criteria"])
     missing = [criterion.name for criterion in criteria if criterion.name not in judged]
     if missing:
@@ -75,8 +79,7 @@ def train_reward_model(
             "criteria": [criterion.pk for criterion in criteria],
             "base_artifact": base.pk,
             "name": name,
-            "consensus": consensus,
-            "labels": labels_in_words(dataset, consensus=consensus),
+            **labels_asked(dataset, consensus=consensus, annotator_weights=annotator_weights),
             **({"ratings": asdict(ratings)} if ratings else {}),
         },
         processes=processes,
@@ -97,11 +100,36 @@ def _require_plain_ratings(loss: LossName, ratings: RatingChoice | None, *, cons
         )
 
 
+def labels_asked(dataset: PreferenceDataset, *, consensus: bool, annotator_weights: bool) -> dict[str, Any]:
+    """What a run's parameters say of its labels; the number of the report that annotators are weighed by."""
+    weights = (
+        {"annotator_weights": dataset_manifest(dataset)["annotator_weights"]["report"]}
+        if annotator_weights
+        else {}
+    )
+    labels = labels_in_words(dataset, consensus=consensus, weights=annotator_weights)
+    return {"consensus": consensus, "labels": labels, **weights}
+
+
 def require_supply(
-    dataset: PreferenceDataset, loss: LossName, *, consensus: bool, ratings: RatingChoice | None
+    dataset: PreferenceDataset,
+    loss: LossName,
+    *,
+    consensus: bool,
+    ratings: RatingChoice | None,
+    annotator_weights: bool = False,
 ) -> None:
-    """Raises TooFewJudgments where this loss finds too little in the dataset."""
-    supply = dataset_training_supply(dataset, ranking_loss=loss, consensus=consensus, ratings=ratings)
+    """Raises TooFewJudgments where this loss finds too little in the dataset, NoConsensus where the dataset has no
+    weights, ActionError where its consensus has weighed annotators already.
+    """
+    if annotator_weights and consensus and "consensus" in dataset_manifest(dataset):
+        raise ActionError(
+            f"The consensus of the dataset “{dataset.name}” weighs annotators already: leave their weights out.",
+            code="bad_option",
+        )
+    supply = dataset_training_supply(
+        dataset, ranking_loss=loss, consensus=consensus, ratings=ratings, weights=annotator_weights
+    )
     if not supply.is_enough:
         raise TooFewJudgments(
             f"The dataset “{dataset.name}” has {shortfall(supply, loss)}: let annotators judge more tasks first."

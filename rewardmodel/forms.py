@@ -83,6 +83,17 @@ class JudgmentsForm(PresetForm):
         help_text="Annotators are weighed by how reliable they are. Of a dataset that was frozen with a consensus: "
         "that consensus; the loss soft_labels learns its shares.",
     )
+    consensus_labels = forms.BooleanField(
+        required=False,
+        label="With the consensus of the newest measurement of quality as its label",
+        help_text="Of the judgments of now. A dataset has the consensus that it was frozen with.",
+    )
+    annotator_weights = forms.BooleanField(
+        required=False,
+        label="Weights by annotator",
+        help_text="Who judges better counts more: ability in a measurement of quality, divided by the crowd's mean, "
+        "0 to 2. The newest measurement, or the one that the dataset was frozen with.",
+    )
     ratings = forms.CharField(
         required=False,
         max_length=60,
@@ -115,6 +126,8 @@ class JudgmentsForm(PresetForm):
                 "batches",
                 "annotator_kinds",
                 "consensus",
+                "consensus_labels",
+                "annotator_weights",
                 "ratings",
                 "points_per_grade",
                 "preset",
@@ -135,6 +148,7 @@ class JudgmentsForm(PresetForm):
         return super().values_of(run) | {
             "dataset": parameters.get("dataset"),
             "consensus": parameters.get("consensus", False),
+            "annotator_weights": parameters.get("annotator_weights") is not None,
             "ratings": (parameters.get("ratings") or {}).get("mark", ""),
             "points_per_grade": (parameters.get("ratings") or {}).get("points_per_grade"),
         }
@@ -144,6 +158,15 @@ class JudgmentsForm(PresetForm):
         points = values.get("points_per_grade")
         if points is not None and not (values.get("ratings") and points > 0):
             self.add_error("points_per_grade", "Give a number above 0, with the mark of the ratings.")
+        if values.get("consensus_labels"):
+            if not values.get("consensus"):
+                self.add_error("consensus_labels", "It is the label of merged comparisons: tick these, too.")
+            if values.get("dataset"):
+                self.add_error("consensus_labels", "It is for the judgments of now: choose no dataset.")
+            if values.get("annotator_weights"):
+                self.add_error(
+                    "annotator_weights", "The consensus weighs annotators already: leave this out."
+                )
         if not values.get("dataset"):
             if not values.get("criteria") and self.only_criterion is None:
                 self.add_error("criteria", "Choose what the judgments are about.")
@@ -172,6 +195,8 @@ class JudgmentsForm(PresetForm):
             "preset": values["preset"],
             "assignments": self.assignments(),
             "consensus": values["consensus"],
+            "consensus_labels": values["consensus_labels"],
+            "annotator_weights": values["annotator_weights"],
             "ratings": values["ratings"],
             "points_per_grade": values["points_per_grade"],
             "processes": values["processes"] or 1,
