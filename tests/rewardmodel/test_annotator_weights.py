@@ -16,9 +16,10 @@ from annotation.models import PreferenceDataset
 from annotation.quality.actions import measure_project
 from learning.interface.record_checks import validate_row
 from learning.interface.record_schemas import COMPARISONS
+from policy_training.dpo_actions import train_dpo
 from policy_training.models import Policy
 from rewardmodel.forms import TrainRewardModelForm
-from rewardmodel.run_kinds import TRAIN
+from rewardmodel.run_kinds import TRAIN, comparison_inputs
 from rewardmodel.start_training import start_training
 from rewardmodel.training.comparisons import build_targets, comparison_from_row
 from rewardmodel.training.config import ObjectiveOptions
@@ -168,3 +169,14 @@ def test_command_page_and_api_ask_for_the_same(project, criterion, max_, asked, 
     assert {run.parameters["labels"] for run in labelled} == {f"consensus of quality report {measured.pk}"}
     again = TrainRewardModelForm(project=project).values_of(weighed[0])
     assert again["annotator_weights"] is True
+
+
+def test_dpo_counts_annotators_too(project, criterion, max_, asked, judged, measured):  # noqa: F811
+    source = get_or_create_source(actor=max_, project=project, kind="policy", name="start")
+    policy = Policy.objects.create(project=project, name="start", artifact=asked["base"], source=source)
+    wanted = {"actor": max_, "project": project, "start": policy, "preset": "tiny", "criteria": [criterion]}
+    run = train_dpo(**wanted, name="weighed", annotator_weights=True)
+    assert run.parameters["annotator_weights"] == measured.pk
+    assert {row["weight"] for row in comparison_inputs(run)["comparisons"][0]} == {0.25, 1.5}
+    run = train_dpo(**wanted, name="labelled", consensus=True, consensus_labels=True)
+    assert run.parameters["labels"] == f"consensus of quality report {measured.pk}"
