@@ -1,11 +1,11 @@
 """What managers ask of reward models. Each action queues a run; the run's kind saves the result."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from annotation.datasets.descriptions import clean_card
-from annotation.datasets.files import dataset_manifest, labels_in_words
+from annotation.datasets.files import dataset_manifest, dataset_ratings, labels_in_words
 from annotation.datasets.supply import dataset_training_supply
 from annotation.models import PreferenceDataset, Response
 from annotation.preferences.rated_comparisons import RatingChoice
@@ -21,6 +21,8 @@ from runs.models import Artifact, Run
 from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
 from workspace.shown_values import Shown, change_values
+
+MIN_RATINGS = 2  # of a correlation
 
 
 class TooFewJudgments(ActionError):
@@ -201,13 +203,19 @@ def evaluate_reward_model(
     dataset: PreferenceDataset,
     config: Mapping[str, Any] | None = None,
     consensus: bool = False,
+    ratings: str = "",
     processes: int = 1,
 ) -> Run:
     """Queue the comparison of a reward model with a split of a dataset's judgments.
 
     `config` is EvaluateConfig as a mapping without the model; lengths are those it was trained with unless it says
-    others. Raises ActionError, also when the split has no judgment.
+    others. With `ratings`, a mark, scores are held against the points of single answers instead. Raises ActionError,
+    also when the split has no judgment, or fewer than two ratings.
     """
+    if ratings and consensus:
+        raise ActionError(
+            "Ratings are each one person's: leave consensus out, which merges comparisons.", code="bad_option"
+        )
     for instance in (reward_model, dataset):
         if instance.project_id != project.pk:
             raise ActionError(f"“{instance}” belongs to another project.", code="wrong_project")
@@ -224,17 +232,37 @@ def evaluate_reward_model(
             f"The dataset “{dataset.name}” has no judgment of the split {split}: choose another.",
             code="no_judgments",
         )
+    if ratings and split in SPLITS:
+        rows = dataset_ratings(dataset, ratings, splits=(split,))
+        if (number := _up_to(MIN_RATINGS, (len(row["scores"]) for row in rows))) < MIN_RATINGS:
+            raise ActionError(
+                f"The dataset “{dataset.name}” has {number} ratings by “{ratings}” in the split {split}, and a "
+                f"correlation needs {MIN_RATINGS}: choose another split or mark.",
+                code="no_judgments",
+            )
+    on = f"{dataset.name}, {split}" + (f", ratings by {ratings}" if ratings else "")
     return queue_run(
         actor=actor,
         project=project,
         kind=EVALUATE,
-        title=f"Evaluate {reward_model.name} on {dataset.name}, {split}",
+        title=f"Evaluate {reward_model.name} on {on}",
         config=asked,
         parameters={
             "reward_model": reward_model.pk,
             "dataset": dataset.pk,
             "consensus": consensus,
-            "labels": labels_in_words(dataset, consensus=consensus),
+            "labels": f"ratings by {ratings}" if ratings else labels_in_words(dataset, consensus=consensus),
+            **({"ratings": ratings} if ratings else {}),
         },
         processes=processes,
     )
+
+
+def _up_to(most: int, numbers: Iterable[int]) -> int:
+    """Their sum, not counted further where it reaches this."""
+    total = 0
+    for number in numbers:
+        total += number
+        if total >= most:
+            break
+    return total

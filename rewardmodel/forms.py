@@ -245,6 +245,13 @@ class EvaluateRewardModelForm(PresetForm):
     reward_model = forms.ModelChoiceField(RewardModel.objects.none(), empty_label=None)
     dataset = DatasetField(PreferenceDataset.objects.none(), empty_label=None)
     consensus = forms.BooleanField(required=False, label="One merged comparison a task, not one a judgment")
+    ratings = forms.CharField(
+        required=False,
+        max_length=60,
+        label="Ratings of single answers, by this mark",
+        help_text="Its name in files. In place of comparisons: how close scores are to ratings, and how often the "
+        "score is higher where an annotator rated higher. Empty: comparisons.",
+    )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
@@ -259,7 +266,7 @@ class EvaluateRewardModelForm(PresetForm):
 
     def values_of(self, run: Run) -> dict[str, Any]:
         kept = {name: run.parameters[name] for name in ("reward_model", "dataset", "consensus")}
-        return super().values_of(run) | kept
+        return super().values_of(run) | kept | {"ratings": run.parameters.get("ratings", "")}
 
     def asked(self) -> dict[str, Any]:
         """The arguments of evaluate_reward_model, without who asks. Raises ActionError."""
@@ -270,5 +277,6 @@ class EvaluateRewardModelForm(PresetForm):
             "dataset": values["dataset"],
             "config": evaluation_config(self.assignments()),
             "consensus": values["consensus"],
+            "ratings": values["ratings"],
             "processes": values["processes"] or 1,
         }

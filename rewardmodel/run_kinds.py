@@ -80,9 +80,10 @@ def _save_reward_model(run: Run, result: Mapping[str, Any]) -> None:
 
 def _evaluation_inputs(run: Run) -> Mapping[str, Any]:
     dataset = PreferenceDataset.objects.get(pk=run.parameters["dataset"], project=run.project)
-    comparisons = dataset_comparisons(
-        dataset, consensus=run.parameters["consensus"], splits=(run.config["split"],)
-    )
+    splits = (run.config["split"],)
+    if mark := run.parameters.get("ratings"):
+        return {"ratings": (dataset_ratings(dataset, mark, splits=splits), RATINGS)}
+    comparisons = dataset_comparisons(dataset, consensus=run.parameters["consensus"], splits=splits)
     return {"comparisons": (comparisons, COMPARISONS)}
 
 
