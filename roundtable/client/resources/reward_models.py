@@ -23,6 +23,7 @@ class EvaluateRewardModelBodyRequest(TypedDict):
     dataset: int
     split: NotRequired[Literal["train", "validation", "test"]]
     consensus: NotRequired[bool]
+    ratings: NotRequired[str]
 
 
 class OneRewardModel(TypedDict):
