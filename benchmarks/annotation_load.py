@@ -11,7 +11,9 @@ over_assigned, lost, peer, and all figures under `databases`.
 
 Label Studio comes from a virtual environment of its own (`python -m venv DIR; DIR/bin/pip install label-studio==1.23.2
 gunicorn psycopg2-binary`; --peer DIR), or is a running one (--peer-url, --peer-project, --peer-tokens). With --growth
-it measures ours alone, with 10,000 to 1,000,000 tasks and 10 to 1,000 annotators, and prints two tables.
+it measures ours alone, with 10,000 to 1,000,000 tasks and 10 to 1,000 annotators, and prints two tables. With
+--everything it measures ours with all that a project can ask for (groups, skills, limits, quotas, known answers,
+repeats, a training, a guideline to confirm, one more annotator), alternately with a plain one.
 """
 
 import argparse
@@ -31,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from load.comparisons import comparisons, write_lines
+from load.everything import measure_everything
 from load.our_site import OurSite
 from load.peer_site import LabelStudio
 from load.postgres import Cluster
@@ -329,6 +332,8 @@ def parse_options() -> argparse.Namespace:
     add("--peer-project", type=int)
     add("--peer-tokens", type=Path, help="a file with one token a line, one for each client")
     add("--growth", action="store_true", help="the two tables of growth instead")
+    add("--everything", action="store_true", help="all that can be asked for, beside a plain site, instead")
+    add("--rounds", type=int, default=3, help="of --everything (default: 3)")
     add("--growth-tasks", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
     add("--growth-annotators", type=int, nargs="*", default=[10, 100, 1000])
     add("--out", type=Path, help="write the JSON line into this file as well")
@@ -342,7 +347,11 @@ def parse_options() -> argparse.Namespace:
 def main() -> None:
     options = parse_options()
     with tempfile.TemporaryDirectory(prefix="roundtable-load-") as folder:
-        results = (grow if options.growth else compare)(options, Path(folder))
+        if options.everything:
+            header("database", "load")
+            results = measure_everything(options, Path(folder), play, show, empty_database)
+        else:
+            results = (grow if options.growth else compare)(options, Path(folder))
     results["load_average"] = os.getloadavg()
     line = json.dumps(results)
     if options.out:

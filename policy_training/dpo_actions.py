@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from annotation.datasets.files import labels_in_words
 from annotation.models import Batch, PreferenceDataset
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
@@ -14,7 +13,7 @@ from policy_training.registry import require_unused_name
 from policy_training.run_kinds import DPO
 from policy_training.training.dpo_config import DPOConfig
 from policy_training.training.dpo_presets import DPO_PRESETS
-from rewardmodel.actions import require_supply
+from rewardmodel.actions import labels_asked, require_supply
 from rewardmodel.start_training import rating_choice, training_dataset
 from runs.actions import queue_run
 from runs.errors import BadRunConfig
@@ -46,11 +45,13 @@ def train_dpo(
     consensus: bool = False,
     ratings: str = "",
     points_per_grade: float | None = None,
+    consensus_labels: bool = False,
+    annotator_weights: bool = False,
     processes: int = 1,
 ) -> Run:
     """Queue DPO from `start`, held near `reference` (None: `start`), on judgments chosen as for a reward model.
 
-    Raises ActionError, NoJudgments, TooFewJudgments, BadRunConfig.
+    Raises ActionError, NoConsensus, NoJudgments, TooFewJudgments, BadRunConfig.
     """
     config = dpo_config(preset, assignments)
     rated = rating_choice(ratings, points_per_grade)
@@ -70,8 +71,17 @@ def train_dpo(
         criteria=criteria,
         batches=batches,
         annotator_kinds=annotator_kinds,
+        consensus=consensus,
+        consensus_labels=consensus_labels,
+        annotator_weights=annotator_weights,
     )
-    require_supply(dataset, options.objective.loss, consensus=consensus, ratings=rated)
+    require_supply(
+        dataset,
+        options.objective.loss,
+        consensus=consensus,
+        ratings=rated,
+        annotator_weights=annotator_weights,
+    )
     held_near = reference or start
     return queue_run(
         actor=actor,
@@ -91,8 +101,7 @@ def train_dpo(
             "dataset": dataset.pk,
             "batches": dataset.filters.get("batches"),
             "criteria": [criterion.pk for criterion in criteria],
-            "consensus": consensus,
-            "labels": labels_in_words(dataset, consensus=consensus),
+            **labels_asked(dataset, consensus=consensus, annotator_weights=annotator_weights),
             **({"ratings": asdict(rated)} if rated else {}),
         },
         processes=processes,

@@ -1,11 +1,11 @@
 """What managers ask of reward models. Each action queues a run; the run's kind saves the result."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from annotation.datasets.descriptions import clean_card
-from annotation.datasets.files import dataset_manifest, labels_in_words
+from annotation.datasets.files import dataset_manifest, dataset_ratings, labels_in_words
 from annotation.datasets.supply import dataset_training_supply
 from annotation.models import PreferenceDataset, Response
 from annotation.preferences.rated_comparisons import RatingChoice
@@ -21,6 +21,8 @@ from runs.models import Artifact, Run
 from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
 from workspace.shown_values import Shown, change_values
+
+MIN_RATINGS = 2  # of a correlation
 
 
 class TooFewJudgments(ActionError):
@@ -40,6 +42,7 @@ def train_reward_model(
     config: Mapping[str, Any],
     consensus: bool = False,
     ratings: RatingChoice | None = None,
+    annotator_weights: bool = False,
     processes: int = 1,
 ) -> Run:
     """Queue the training of a reward model that starts from `base` (a policy's or reward model's folder).
@@ -47,13 +50,16 @@ def train_reward_model(
     One model for all of the `criteria`, on which the dataset's judgments are. `config` is RewardModelConfig as a
     mapping; its model source and criterion are filled in here. With `ratings` it learns from ratings of single answers
     too: what one annotator rated higher, of the answers to one prompt; with a loss of ratings from their points alone.
+    With `annotator_weights` annotators count as the dataset was frozen to say.
 
     Raises TooFewJudgments, also for one of the criteria alone, and BadRunConfig when the config does not load.
     """
     ranking_loss = _ranking_loss(config)
     if learns_from_ratings(ranking_loss):
         _require_plain_ratings(ranking_loss, ratings, consensus=consensus)
-    require_supply(dataset, ranking_loss, consensus=consensus, ratings=ratings)
+    require_supply(
+        dataset, ranking_loss, consensus=consensus, ratings=ratings, annotator_weights=annotator_weights
+    )
     judged = set(dataset_manifest(dataset)["criteria"])
     missing = [criterion.name for criterion in criteria if criterion.name not in judged]
     if missing:
@@ -75,8 +81,7 @@ def train_reward_model(
             "criteria": [criterion.pk for criterion in criteria],
             "base_artifact": base.pk,
             "name": name,
-            "consensus": consensus,
-            "labels": labels_in_words(dataset, consensus=consensus),
+            **labels_asked(dataset, consensus=consensus, annotator_weights=annotator_weights),
             **({"ratings": asdict(ratings)} if ratings else {}),
         },
         processes=processes,
@@ -97,11 +102,36 @@ def _require_plain_ratings(loss: LossName, ratings: RatingChoice | None, *, cons
         )
 
 
+def labels_asked(dataset: PreferenceDataset, *, consensus: bool, annotator_weights: bool) -> dict[str, Any]:
+    """What a run's parameters say of its labels; the number of the report that annotators are weighed by."""
+    weights = (
+        {"annotator_weights": dataset_manifest(dataset)["annotator_weights"]["report"]}
+        if annotator_weights
+        else {}
+    )
+    labels = labels_in_words(dataset, consensus=consensus, weights=annotator_weights)
+    return {"consensus": consensus, "labels": labels, **weights}
+
+
 def require_supply(
-    dataset: PreferenceDataset, loss: LossName, *, consensus: bool, ratings: RatingChoice | None
+    dataset: PreferenceDataset,
+    loss: LossName,
+    *,
+    consensus: bool,
+    ratings: RatingChoice | None,
+    annotator_weights: bool = False,
 ) -> None:
-    """Raises TooFewJudgments where this loss finds too little in the dataset."""
-    supply = dataset_training_supply(dataset, ranking_loss=loss, consensus=consensus, ratings=ratings)
+    """Raises TooFewJudgments where this loss finds too little in the dataset, NoConsensus where the dataset has no
+    weights, ActionError where its consensus has weighed annotators already.
+    """
+    if annotator_weights and consensus and "consensus" in dataset_manifest(dataset):
+        raise ActionError(
+            f"The consensus of the dataset “{dataset.name}” weighs annotators already: leave their weights out.",
+            code="bad_option",
+        )
+    supply = dataset_training_supply(
+        dataset, ranking_loss=loss, consensus=consensus, ratings=ratings, weights=annotator_weights
+    )
     if not supply.is_enough:
         raise TooFewJudgments(
             f"The dataset “{dataset.name}” has {shortfall(supply, loss)}: let annotators judge more tasks first."
@@ -173,13 +203,19 @@ def evaluate_reward_model(
     dataset: PreferenceDataset,
     config: Mapping[str, Any] | None = None,
     consensus: bool = False,
+    ratings: str = "",
     processes: int = 1,
 ) -> Run:
     """Queue the comparison of a reward model with a split of a dataset's judgments.
 
     `config` is EvaluateConfig as a mapping without the model; lengths are those it was trained with unless it says
-    others. Raises ActionError, also when the split has no judgment.
+    others. With `ratings`, a mark, scores are held against the points of single answers instead. Raises ActionError,
+    also when the split has no judgment, or fewer than two ratings.
     """
+    if ratings and consensus:
+        raise ActionError(
+            "Ratings are each one person's: leave consensus out, which merges comparisons.", code="bad_option"
+        )
     for instance in (reward_model, dataset):
         if instance.project_id != project.pk:
             raise ActionError(f"“{instance}” belongs to another project.", code="wrong_project")
@@ -196,17 +232,37 @@ def evaluate_reward_model(
             f"The dataset “{dataset.name}” has no judgment of the split {split}: choose another.",
             code="no_judgments",
         )
+    if ratings and split in SPLITS:
+        rows = dataset_ratings(dataset, ratings, splits=(split,))
+        if (number := _up_to(MIN_RATINGS, (len(row["scores"]) for row in rows))) < MIN_RATINGS:
+            raise ActionError(
+                f"The dataset “{dataset.name}” has {number} ratings by “{ratings}” in the split {split}, and a "
+                f"correlation needs {MIN_RATINGS}: choose another split or mark.",
+                code="no_judgments",
+            )
+    on = f"{dataset.name}, {split}" + (f", ratings by {ratings}" if ratings else "")
     return queue_run(
         actor=actor,
         project=project,
         kind=EVALUATE,
-        title=f"Evaluate {reward_model.name} on {dataset.name}, {split}",
+        title=f"Evaluate {reward_model.name} on {on}",
         config=asked,
         parameters={
             "reward_model": reward_model.pk,
             "dataset": dataset.pk,
             "consensus": consensus,
-            "labels": labels_in_words(dataset, consensus=consensus),
+            "labels": f"ratings by {ratings}" if ratings else labels_in_words(dataset, consensus=consensus),
+            **({"ratings": ratings} if ratings else {}),
         },
         processes=processes,
     )
+
+
+def _up_to(most: int, numbers: Iterable[int]) -> int:
+    """Their sum, not counted further where it reaches this."""
+    total = 0
+    for number in numbers:
+        total += number
+        if total >= most:
+            break
+    return total

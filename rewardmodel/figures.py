@@ -43,13 +43,24 @@ def accuracy_by_strength(report: Mapping[str, Any]) -> list[tuple[str, dict[str,
 
 
 def ratings_sentence(report: Mapping[str, Any]) -> str:
-    """“0.62 rank correlation with 340 held-out ratings”; empty where it did not learn from ratings, or none were held
-    out.
-    """
+    """“0.62 (0.54 to 0.69) rank correlation with 340 held-out ratings”; empty where there were none."""
     figures = report.get("ratings") or {}
     if figures.get("spearman") is None:
         return ""
-    return f"{figures['spearman']:.2f} rank correlation with {figures['n']} held-out ratings"
+    interval = figures.get("spearman_interval")
+    said = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
+    return f"{figures['spearman']:.2f}{said} rank correlation with {figures['n']} held-out ratings"
+
+
+def evaluation_sentences(report: Mapping[str, Any]) -> list[str]:
+    """What an evaluation found: of ratings the correlations, and the accuracy on the pairs made of them."""
+    figures = report.get("ratings") or {}
+    said = [ratings_sentence(report)]
+    if figures.get("pearson") is not None:
+        interval = figures.get("pearson_interval")
+        between = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
+        said.append(f"{figures['pearson']:.2f}{between} linear correlation (Pearson)")
+    return [sentence for sentence in [*said, accuracy_sentence(report)] if sentence]
 
 
 def accuracy_sentence(report: Mapping[str, Any]) -> str:

@@ -83,6 +83,17 @@ class JudgmentsForm(PresetForm):
         help_text="Annotators are weighed by how reliable they are. Of a dataset that was frozen with a consensus: "
         "that consensus; the loss soft_labels learns its shares.",
     )
+    consensus_labels = forms.BooleanField(
+        required=False,
+        label="With the consensus of the newest measurement of quality as its label",
+        help_text="Of the judgments of now. A dataset has the consensus that it was frozen with.",
+    )
+    annotator_weights = forms.BooleanField(
+        required=False,
+        label="Weights by annotator",
+        help_text="Who judges better counts more: ability in a measurement of quality, divided by the crowd's mean, "
+        "0 to 2. The newest measurement, or the one that the dataset was frozen with.",
+    )
     ratings = forms.CharField(
         required=False,
         max_length=60,
@@ -115,6 +126,8 @@ class JudgmentsForm(PresetForm):
                 "batches",
                 "annotator_kinds",
                 "consensus",
+                "consensus_labels",
+                "annotator_weights",
                 "ratings",
                 "points_per_grade",
                 "preset",
@@ -135,6 +148,7 @@ class JudgmentsForm(PresetForm):
         return super().values_of(run) | {
             "dataset": parameters.get("dataset"),
             "consensus": parameters.get("consensus", False),
+            "annotator_weights": parameters.get("annotator_weights") is not None,
             "ratings": (parameters.get("ratings") or {}).get("mark", ""),
             "points_per_grade": (parameters.get("ratings") or {}).get("points_per_grade"),
         }
@@ -144,6 +158,15 @@ class JudgmentsForm(PresetForm):
         points = values.get("points_per_grade")
         if points is not None and not (values.get("ratings") and points > 0):
             self.add_error("points_per_grade", "Give a number above 0, with the mark of the ratings.")
+        if values.get("consensus_labels"):
+            if not values.get("consensus"):
+                self.add_error("consensus_labels", "It is the label of merged comparisons: tick these, too.")
+            if values.get("dataset"):
+                self.add_error("consensus_labels", "It is for the judgments of now: choose no dataset.")
+            if values.get("annotator_weights"):
+                self.add_error(
+                    "annotator_weights", "The consensus weighs annotators already: leave this out."
+                )
         if not values.get("dataset"):
             if not values.get("criteria") and self.only_criterion is None:
                 self.add_error("criteria", "Choose what the judgments are about.")
@@ -172,6 +195,8 @@ class JudgmentsForm(PresetForm):
             "preset": values["preset"],
             "assignments": self.assignments(),
             "consensus": values["consensus"],
+            "consensus_labels": values["consensus_labels"],
+            "annotator_weights": values["annotator_weights"],
             "ratings": values["ratings"],
             "points_per_grade": values["points_per_grade"],
             "processes": values["processes"] or 1,
@@ -220,6 +245,13 @@ class EvaluateRewardModelForm(PresetForm):
     reward_model = forms.ModelChoiceField(RewardModel.objects.none(), empty_label=None)
     dataset = DatasetField(PreferenceDataset.objects.none(), empty_label=None)
     consensus = forms.BooleanField(required=False, label="One merged comparison a task, not one a judgment")
+    ratings = forms.CharField(
+        required=False,
+        max_length=60,
+        label="Ratings of single answers, by this mark",
+        help_text="Its name in files. In place of comparisons: how close scores are to ratings, and how often the "
+        "score is higher where an annotator rated higher. Empty: comparisons.",
+    )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
@@ -234,7 +266,7 @@ class EvaluateRewardModelForm(PresetForm):
 
     def values_of(self, run: Run) -> dict[str, Any]:
         kept = {name: run.parameters[name] for name in ("reward_model", "dataset", "consensus")}
-        return super().values_of(run) | kept
+        return super().values_of(run) | kept | {"ratings": run.parameters.get("ratings", "")}
 
     def asked(self) -> dict[str, Any]:
         """The arguments of evaluate_reward_model, without who asks. Raises ActionError."""
@@ -245,5 +277,6 @@ class EvaluateRewardModelForm(PresetForm):
             "dataset": values["dataset"],
             "config": evaluation_config(self.assignments()),
             "consensus": values["consensus"],
+            "ratings": values["ratings"],
             "processes": values["processes"] or 1,
         }

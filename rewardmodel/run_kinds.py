@@ -31,16 +31,25 @@ def comparison_inputs(run: Run) -> dict[str, Any]:
     dataset = PreferenceDataset.objects.get(pk=run.parameters["dataset"], project=run.project)
     ratings = RatingChoice(**asked) if (asked := run.parameters.get("ratings")) else None
     comparisons = dataset_comparisons(
-        dataset, consensus=run.parameters["consensus"], splits=TRAINER_SPLITS, ratings=ratings
+        dataset,
+        consensus=run.parameters["consensus"],
+        splits=TRAINER_SPLITS,
+        ratings=ratings,
+        weights=_is_weighed(run),
     )
     return {"comparisons": (comparisons, COMPARISONS)}
+
+
+def _is_weighed(run: Run) -> bool:
+    return run.parameters.get("annotator_weights") is not None
 
 
 def _training_inputs(run: Run) -> Mapping[str, Any]:
     ratings = run.parameters.get("ratings")
     if ratings and run.config["objective"]["ranking_loss"] in RATING_LOSSES:
         dataset = PreferenceDataset.objects.get(pk=run.parameters["dataset"], project=run.project)
-        rows = dataset_ratings(dataset, RatingChoice(**ratings).mark, splits=TRAINER_SPLITS)
+        mark = RatingChoice(**ratings).mark
+        rows = dataset_ratings(dataset, mark, splits=TRAINER_SPLITS, weights=_is_weighed(run))
         inputs: dict[str, Any] = {"ratings": (rows, RATINGS)}
     else:
         inputs = comparison_inputs(run)
@@ -71,9 +80,10 @@ def _save_reward_model(run: Run, result: Mapping[str, Any]) -> None:
 
 def _evaluation_inputs(run: Run) -> Mapping[str, Any]:
     dataset = PreferenceDataset.objects.get(pk=run.parameters["dataset"], project=run.project)
-    comparisons = dataset_comparisons(
-        dataset, consensus=run.parameters["consensus"], splits=(run.config["split"],)
-    )
+    splits = (run.config["split"],)
+    if mark := run.parameters.get("ratings"):
+        return {"ratings": (dataset_ratings(dataset, mark, splits=splits), RATINGS)}
+    comparisons = dataset_comparisons(dataset, consensus=run.parameters["consensus"], splits=splits)
     return {"comparisons": (comparisons, COMPARISONS)}
 
 

@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.files import dataset_batches, dataset_manifest
+from annotation.datasets.quality_labels import newest_complete
 from annotation.datasets.supply import TRAINING_PURPOSES
 from annotation.models import Batch, PreferenceDataset
 from annotation.preferences.rated_comparisons import RatingChoice
@@ -46,13 +47,17 @@ def start_training(
     consensus: bool = False,
     ratings: str = "",
     points_per_grade: float | None = None,
+    consensus_labels: bool = False,
+    annotator_weights: bool = False,
     processes: int = 1,
 ) -> Run:
     """Queue a reward model's training on a frozen dataset, or on the judgments there are now, which are frozen first:
     those on the `criteria`, of the `batches` (None: all that are not excluded) and of these kinds of annotators.
-    `ratings`: the mark of single answers that it learns from as well (RatingChoice), empty: none.
+    `ratings`: the mark of single answers that it learns from as well (RatingChoice), empty: none. What is frozen now
+    has the newest quality report's consensus with `consensus_labels`, which `consensus` reads, and its weights of
+    annotators with `annotator_weights`; of a frozen dataset these are its own.
 
-    Raises ActionError, NoJudgments, TooFewJudgments, BadRunConfig.
+    Raises ActionError, NoConsensus, NoJudgments, TooFewJudgments, BadRunConfig.
     """
     config = reward_model_config(preset, assignments)
     rated = rating_choice(ratings, points_per_grade)
@@ -71,6 +76,9 @@ def start_training(
         criteria=criteria,
         batches=batches,
         annotator_kinds=annotator_kinds,
+        consensus=consensus,
+        consensus_labels=consensus_labels,
+        annotator_weights=annotator_weights,
     )
     return train_reward_model(
         actor=actor,
@@ -82,6 +90,7 @@ def start_training(
         config=config,
         consensus=consensus,
         ratings=rated,
+        annotator_weights=annotator_weights,
         processes=processes,
     )
 
@@ -104,12 +113,24 @@ def training_dataset(
     criteria: Sequence[Criterion],
     batches: Collection[Batch] | None,
     annotator_kinds: Collection[str],
+    consensus: bool = False,
+    consensus_labels: bool = False,
+    annotator_weights: bool = False,
 ) -> tuple[PreferenceDataset, list[Criterion]]:
-    """The dataset to train on, and what its judgments are about: this one, or the judgments there are now, frozen.
+    """The dataset to train on, and what its judgments are about: this one, or the judgments there are now, frozen, with
+    the newest quality report's consensus or weights of annotators where these are asked for.
 
-    Raises ActionError, NoJudgments.
+    Raises ActionError, NoJudgments, NoConsensus.
     """
+    if consensus_labels and (not consensus or dataset is not None or annotator_weights):
+        raise ActionError(
+            "The consensus of the newest measurement is the label of merged comparisons (consensus), of judgments that "
+            "are frozen now, and weighs annotators by itself: ask for it with consensus, and without a dataset and "
+            "weights.",
+            code="bad_option",
+        )
     if dataset is None:
+        report = newest_complete(project) if annotator_weights else None
         frozen = freeze_dataset(
             actor=actor,
             project=project,
@@ -117,6 +138,9 @@ def training_dataset(
             batches=batches,
             purposes=TRAINING_PURPOSES,
             annotator_kinds=annotator_kinds,
+            consensus=consensus_labels,
+            # Without any report there is none of the number 0 either, and that is said.
+            annotator_weights=(report.pk if report else 0) if annotator_weights else None,
             reuse=True,
         )
         return frozen, list(criteria)

@@ -8,7 +8,13 @@ from django.views.decorators.http import require_GET, require_http_methods
 from annotation.rendering.markdown import render_markdown
 from rewardmodel.access import access_reward_model
 from rewardmodel.actions import evaluate_reward_model
-from rewardmodel.figures import accuracy_by_strength, accuracy_sentence, ratings_sentence, reliability_points
+from rewardmodel.figures import (
+    accuracy_by_strength,
+    accuracy_sentence,
+    evaluation_sentences,
+    ratings_sentence,
+    reliability_points,
+)
 from rewardmodel.forms import EvaluateRewardModelForm, TrainRewardModelForm
 from rewardmodel.model_card import card_text
 from rewardmodel.previews import preview_evaluation, preview_training
@@ -68,7 +74,7 @@ def reward_model(request: ProjectRequest, pk: int) -> HttpResponse:
         "rounds": found.rounds.order_by("number"),
         "n_scores": found.scores.count(),
         "run": found.produced_by,
-        "evaluations": [(row, accuracy_sentence(row.report)) for row in evaluations[:SHOWN_EVALUATIONS]],
+        "evaluations": [(row, evaluation_sentences(row.report)) for row in evaluations[:SHOWN_EVALUATIONS]],
     }
     return render(request, "rewardmodel/reward_model.html", context)
 

@@ -19,6 +19,7 @@ from annotation.datasets.conditions import Conditions
 from annotation.datasets.descriptions import DESCRIBED
 from annotation.datasets.files import MANIFEST, dataset_comparisons, dataset_judgments, dataset_manifest
 from annotation.datasets.freezing import freeze_or_queue
+from annotation.datasets.quality_labels import files_beside
 from annotation.models import COUNTED_PURPOSES, PreferenceDataset, Prompt, Task
 from annotation.record_columns import judgment_rows
 from learning.interface.plain_files import open_plain
@@ -27,7 +28,7 @@ from runs.api.views import RunSerializer
 from runs.models import Run
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import Body, OrderField, PageQuery, Query
-from workspace.api.fields import NATURAL, JsonValue
+from workspace.api.fields import KEY, NATURAL, JsonValue
 from workspace.api.operations import Queued, is_known, operation
 from workspace.api.streams import CONTENT_TYPES, stream_rows
 from workspace.criteria import find_criterion
@@ -81,6 +82,11 @@ class NewDataset(Body):
     consensus = serializers.BooleanField(
         default=False,
         help_text="The consensus of the newest measurement of quality beside them: labels of merged comparisons.",
+    )
+    annotator_weights = serializers.IntegerField(
+        required=False,
+        help_text="The number of the newest quality report (`quality`): how much each annotator counts after it.",
+        **KEY,
     )
     min_agreement = serializers.FloatField(min_value=0, max_value=1, required=False)
     min_characters = serializers.IntegerField(required=False, **NATURAL)
@@ -189,8 +195,7 @@ class DatasetFiles(ProjectApiView):
     def get(self, request: Request, pk: int) -> dict[str, Any]:
         """Its Parquet files with their hashes."""
         manifest = dataset_manifest(access_dataset(self.project, pk))
-        labels = [manifest["consensus"]["file"]] if "consensus" in manifest else []
-        return {"files": [*manifest["files"], *labels]}
+        return {"files": [*manifest["files"], *files_beside(manifest)]}
 
 
 class DatasetFile(ProjectApiView):
@@ -199,8 +204,7 @@ class DatasetFile(ProjectApiView):
         """One of its files, or manifest.json."""
         dataset = access_dataset(self.project, pk)
         manifest = dataset_manifest(dataset)
-        files = [*manifest["files"], *([manifest["consensus"]["file"]] if "consensus" in manifest else [])]
-        hashes = {file["name"]: file["sha256"] for file in files}
+        hashes = {file["name"]: file["sha256"] for file in [*manifest["files"], *files_beside(manifest)]}
         hashes[MANIFEST] = dataset.manifest_sha256
         if name not in hashes:
             raise Http404("The dataset has no such file.")

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from annotation.content.splits import rule_of, salt_id
 from annotation.datasets.conditions import NO_CONDITIONS, Conditions
-from annotation.datasets.consensus_labels import report_for, require_consensus_file, write_consensus
+from annotation.datasets.consensus_labels import write_consensus
 from annotation.datasets.descriptions import clean_description, clean_licence, clean_name
 from annotation.datasets.files import (
     MANIFEST,
@@ -31,7 +31,9 @@ from annotation.datasets.files import (
     dataset_manifest,
     verified_files,
 )
+from annotation.datasets.frozen_weights import write_weights
 from annotation.datasets.near_duplicates import near_duplicates
+from annotation.datasets.quality_labels import report_for, require_files_beside, selected_criteria
 from annotation.datasets.selection import DEFAULT_ANNOTATOR_KINDS, Selection
 from annotation.datasets.shards import (
     ShardWriter,
@@ -71,6 +73,7 @@ def freeze_dataset(
     conditions: Conditions = NO_CONDITIONS,
     decisions: bool = False,
     consensus: bool = False,
+    annotator_weights: int | None = None,
     new_version: bool = False,
     licence: str = "",
     description: str = "",
@@ -84,7 +87,8 @@ def freeze_dataset(
     those that meet the `conditions`. People and machines are kept apart unless asked: name the kinds to mix.
     With `decisions`, what reviewers decided stands in place of the judgments of those tasks.
     With `consensus`, the labels of the newest quality report are frozen beside them: what comparisons merged by task
-    are made of.
+    are made of. With `annotator_weights`, the number of the newest report, how much each annotator counts after their
+    ability in it.
     `purposes=("normal",)` leaves head-to-head judgments out. With `new_version`, a taken `name` gets its next version.
     With `reuse`, an earlier dataset of the same content is returned instead of a new one. `watch` hears how many
     are written and may raise to end it: nothing of it stays. A `folder_name` (32 hexadecimal digits) makes it safe to
@@ -107,7 +111,11 @@ def freeze_dataset(
         decisions=decisions,
     )
     filters = selected.describe() | ({"consensus": True} if consensus else {})
-    report = report_for(selected) if consensus else None
+    report = None
+    if consensus or annotator_weights is not None:
+        report = report_for(selected, number=annotator_weights)
+    if annotator_weights is not None:
+        filters["annotator_weights"] = annotator_weights
     root = Path(settings.DATA_DIR) / "datasets"
     folder = root / (folder_name or uuid.uuid4().hex)
     partial = root / f".{folder.name}.partial"
@@ -127,8 +135,11 @@ def freeze_dataset(
         if manifest["counts"]["judgments"] == 0:
             raise NoJudgments(_empty_selection_message(selected))
         manifest |= {"split_rule": rule_of(project).describe(), "split_salt_id": salt_id(project.split_salt)}
-        if report is not None:
+        if report is not None and consensus:
             manifest["consensus"] = write_consensus(report, partial, manifest["files"])
+        if report is not None and annotator_weights is not None:
+            weighing = selected_criteria(selected)
+            manifest["annotator_weights"] = write_weights(report, weighing, partial, manifest["files"])
         if project.near_duplicates_together:
             paths = [partial / file["name"] for file in manifest["files"]]
             manifest["near_duplicates"] = near_duplicates(project, paths)
@@ -264,7 +275,7 @@ def _find_same_content(project: Project, content: str) -> PreferenceDataset | No
         try:
             for _ in verified_files(dataset):
                 pass
-            require_consensus_file(dataset, dataset_manifest(dataset))
+            require_files_beside(dataset, dataset_manifest(dataset))
         except DatasetDamaged:
             continue
         return dataset

@@ -11,14 +11,11 @@ from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from django.conf import settings
-from django.db.models import Q
 
 from annotation.datasets.damage import DatasetDamaged
-from annotation.datasets.selection import Selection
+from annotation.datasets.quality_labels import NoConsensus, require_file
 from annotation.datasets.shards import ROWS_PER_GROUP, describe_file
 from annotation.models import (
-    COUNTED_PURPOSES,
     PreferenceDataset,
     QualityReport,
     Response,
@@ -28,8 +25,6 @@ from annotation.models import (
 )
 from learning.interface.atomic_files import sync_path
 from learning.interface.record_rows import JudgmentRow, iso_utc
-from workspace.errors import ActionError
-from workspace.models import AuditEvent
 
 CONSENSUS_FILE = "consensus.parquet"
 TASKS_AT_ONCE = 500
@@ -48,67 +43,6 @@ SCHEMA = pa.schema(
     [pa.field("task_id", pa.string(), nullable=False), pa.field("pairs", pa.list_(PAIR), nullable=False)]
 )
 Labels = dict[tuple[str, int, int], tuple[float, float, float]]
-
-
-class NoConsensus(ActionError):
-    """No report has labels for what is selected."""
-
-    code = "no_consensus"
-
-
-def report_for(selection: Selection) -> QualityReport:
-    """The newest report, when it has measured all that is selected. Raises NoConsensus."""
-    project = selection.project
-    report: QualityReport | None = project.quality_reports.filter(is_complete=True).order_by("-pk").first()
-    again = f"measure again (Quality > Measure, or manage.py measure_quality {project.slug})"
-    if report is None:
-        raise NoConsensus(f"The quality of {project.slug} was never measured: {again} for its consensus.")
-    if set(selection.purposes) - set(COUNTED_PURPOSES):
-        raise NoConsensus(
-            f"A consensus is of normal and head-to-head tasks: select these alone, not {', '.join(selection.purposes)}."
-        )
-    if selection.conditions.until is not None:
-        raise NoConsensus(
-            "The consensus is of all judgments there are, not of those up to a day: leave out one of both."
-        )
-    criteria = list(selection.criteria) or list(
-        project.criteria.filter(batches__in=selection.judgments().values("task__batch")).distinct()
-    )
-    for criterion in criteria:
-        summary: Mapping[str, Any] | None = report.summaries.get(str(criterion.pk))
-        if summary is None or summary.get("crowd") is None:
-            raise NoConsensus(
-                f"The newest measurement has no consensus on {criterion.name}: nobody has judged what another did, or "
-                f"it was measured before; {again}."
-            )
-        if set(selection.annotator_kinds) != {summary["kind"]}:
-            raise NoConsensus(
-                f"The consensus on {criterion.name} is that of annotators of kind {summary['kind']}: select their "
-                "judgments alone."
-            )
-    if report.changed_at() is not None:
-        raise NoConsensus(
-            "Since the newest measurement of quality a batch was excluded or taken in again, or an import taken back: "
-            f"{again}."
-        )
-    unseen = Q(pk__gt=report.newest_judgment) | Q(from_import__in=_imports_since(report))
-    if newer := selection.judgments().filter(unseen).count():
-        raise NoConsensus(
-            f"{newer:,} of the selected judgments came after the newest measurement of quality: {again}, so that the "
-            "consensus has them."
-        )
-    return report
-
-
-def _imports_since(report: QualityReport) -> list[int]:
-    """Their judgments may have smaller keys than the newest one measured: the keys are given when a file is begun, and
-    nobody reads its judgments until it is done.
-    """
-    begun = (report.run.started_at if report.run else None) or report.created_at
-    done = AuditEvent.objects.filter(
-        project=report.project_id, action="comparisons.import", created_at__gt=begun
-    )
-    return [details["imported"] for details in done.values_list("details", flat=True)]
 
 
 def write_consensus(
@@ -207,25 +141,13 @@ def _pairs_of(
     return pairs
 
 
-def require_consensus_file(dataset: PreferenceDataset, manifest: Mapping[str, Any]) -> Path | None:
-    """The file, checked against the manifest; None of a dataset without labels. Raises DatasetDamaged."""
-    if (consensus := manifest.get("consensus")) is None:
-        return None
-    folder = Path(settings.DATA_DIR) / dataset.directory
-    described = consensus["file"]
-    path = folder / described["name"]
-    if not path.is_file() or describe_file(path, described["rows"], folder) != described:
-        raise DatasetDamaged(f"A file of the dataset “{dataset.name}” is missing or was changed: {path}.")
-    return path
-
-
 def labelled(
     rows: Iterable[JudgmentRow], dataset: PreferenceDataset, manifest: Mapping[str, Any]
 ) -> Iterator[JudgmentRow]:
     """The dataset's rows, or those of some splits, each with what the crowd thinks of its pairs under `consensus`:
     (response, response) -> preference. Raises DatasetDamaged.
     """
-    path = require_consensus_file(dataset, manifest)
+    path = require_file(dataset, manifest, "consensus")
     if path is None:
         yield from rows
         return

@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from django.conf import settings
 
-from annotation.datasets.consensus_labels import labelled, require_consensus_file
+from annotation.datasets.consensus_labels import labelled
 from annotation.datasets.damage import DatasetDamaged as DatasetDamaged  # who reads files finds it here
+from annotation.datasets.frozen_weights import read_weights, weighed
+from annotation.datasets.quality_labels import require_files_beside
 from annotation.datasets.shards import ROWS_PER_GROUP, describe_file
 from annotation.models import PreferenceDataset
 from annotation.preferences.comparisons import raw_comparisons
@@ -116,7 +118,7 @@ def find_dataset_faults(project: Project | None = None, *, read: bool = True) ->
             if read:
                 for _ in verified_files(dataset):
                     pass
-                require_consensus_file(dataset, dataset_manifest(dataset))
+                require_files_beside(dataset, dataset_manifest(dataset))
             else:
                 dataset_manifest(dataset)
         except DatasetDamaged as error:
@@ -130,38 +132,51 @@ def dataset_comparisons(
     consensus: bool = False,
     splits: Collection[str] | None = None,
     ratings: RatingChoice | None = None,
+    weights: bool = False,
 ) -> Iterator[ComparisonRow]:
     """COMPARISONS rows of a dataset: one a judgment, or one a task with annotators weighed by their
     reliability; and with `ratings` those of single answers, an annotator and prompt each, behind them.
 
     Reliability is estimated on the whole dataset, so that it is the same for every split. Of a dataset that was frozen
-    with the consensus of a quality report, `soft_preference` of the merged rows is that consensus.
+    with the consensus of a quality report, `soft_preference` of the merged rows is that consensus. With `weights`
+    annotators count as the report says with which the dataset was frozen: in `weight`, and in the shares of merged
+    rows instead of that reliability. Raises NoConsensus of a dataset without weights.
     """
-    manifest = dataset_manifest(dataset) if consensus else {}
+    manifest = dataset_manifest(dataset) if consensus or weights else {}
+    known = read_weights(dataset, manifest) if weights else None
 
     def read(wanted: Collection[str] | None) -> Iterator[JudgmentRow]:
         rows = dataset_judgments(dataset, splits=wanted)
+        if known is not None:
+            rows = weighed(rows, known)
         return labelled(rows, dataset, manifest) if consensus else rows
 
-    compared = comparisons_of(read, consensus=consensus, splits=splits)
+    compared = comparisons_of(read, consensus=consensus, splits=splits, weighed_already=weights)
     if ratings is None:
         return compared
-    return chain(compared, rated_comparisons(dataset_judgments(dataset, splits=splits), ratings))
+    rated = dataset_judgments(dataset, splits=splits)
+    return chain(compared, rated_comparisons(rated if known is None else weighed(rated, known), ratings))
 
 
-def labels_in_words(dataset: PreferenceDataset, *, consensus: bool) -> str:
+def labels_in_words(dataset: PreferenceDataset, *, consensus: bool, weights: bool = False) -> str:
     """What the preferences of its comparisons are."""
-    if not consensus:
-        return "each judgment"
-    report = dataset_manifest(dataset).get("consensus")
-    return f"consensus of quality report {report['report']}" if report else "votes weighed by reliability"
+    manifest = dataset_manifest(dataset) if consensus or weights else {}
+    if consensus and (report := manifest.get("consensus")):
+        return f"consensus of quality report {report['report']}"
+    if weights:
+        by = f"weighed by ability of quality report {manifest['annotator_weights']['report']}"
+        return f"votes {by}" if consensus else f"each judgment, {by}"
+    return "votes weighed by reliability" if consensus else "each judgment"
 
 
 def dataset_ratings(
-    dataset: PreferenceDataset, mark: str, *, splits: Collection[str] | None = None
+    dataset: PreferenceDataset, mark: str, *, splits: Collection[str] | None = None, weights: bool = False
 ) -> Iterator[RatingRow]:
-    """RATINGS rows of a dataset: the points that single answers were given on this mark."""
-    return rating_rows(dataset_judgments(dataset, splits=splits), mark)
+    """RATINGS rows of a dataset: the points that single answers were given on this mark. `weights`: as above."""
+    rows = dataset_judgments(dataset, splits=splits)
+    if weights:
+        rows = weighed(rows, read_weights(dataset, dataset_manifest(dataset)))
+    return rating_rows(rows, mark)
 
 
 def comparisons_of(
@@ -169,8 +184,11 @@ def comparisons_of(
     *,
     consensus: bool,
     splits: Collection[str] | None = None,
+    weighed_already: bool = False,
 ) -> Iterator[ComparisonRow]:
     """The same of what `read` returns for the splits it is asked for (None: all), in the order of tasks."""
+    if consensus and weighed_already:
+        return consensus_comparisons(read(splits))
     if consensus:
         return consensus_comparisons(read(splits), annotator_weights(read(None)))
     return raw_comparisons(read(splits))

@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.utils.timezone import localtime
 
 from annotation.datasets.conditions import Conditions
 from annotation.datasets.descriptions import (
@@ -13,8 +14,9 @@ from annotation.datasets.descriptions import (
     MAX_DESCRIPTION_CHARACTERS,
     MAX_NAME_CHARACTERS,
 )
+from annotation.datasets.quality_labels import newest_complete
 from annotation.datasets.selection import DEFAULT_ANNOTATOR_KINDS
-from annotation.models import COUNTED_PURPOSES, Batch, PreferenceDataset, Prompt, Task
+from annotation.models import COUNTED_PURPOSES, Batch, PreferenceDataset, Prompt, QualityReport, Task
 from workspace.cards import HUB_LICENCES, MAX_LICENCE_CHARACTERS
 from workspace.errors import ActionError
 from workspace.forms import ShownValuesForm, StyledFormMixin
@@ -28,6 +30,11 @@ class BatchesField(forms.ModelMultipleChoiceField):
     def label_from_instance(self, batch: Any) -> str:
         round_name = f", round {batch.round_number}" if batch.round_number else ""
         return f"{batch.name}{round_name}"
+
+
+class ReportField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Any) -> str:
+        return f"Report {obj.pk} of {localtime(obj.created_at):%-d %b %Y %H:%M}, {obj.judgments:,} judgments"
 
 
 class SelectionForm(StyledFormMixin, forms.Form):
@@ -103,7 +110,7 @@ class SelectionForm(StyledFormMixin, forms.Form):
 
     def _choose_from(self, name: str, rows: Any) -> None:
         field = self.fields[name]
-        assert isinstance(field, forms.ModelMultipleChoiceField)
+        assert isinstance(field, forms.ModelChoiceField)
         field.queryset = rows
 
     def clean(self) -> dict[str, Any]:
@@ -181,13 +188,28 @@ class NewDatasetForm(SelectionForm, DescriptionForm):
         help_text="What the annotators of each pair think together, weighed by the annotator model: soft labels for "
         "reward models that learn from one merged comparison a task.",
     )
+    annotator_weights = ReportField(
+        QualityReport.objects.none(),
+        required=False,
+        label="Weights by annotator",
+        empty_label="none",
+        help_text="Who judges better counts more, where a training asks for it: ability in this measurement of "
+        "quality, divided by the crowd's mean, 0 to 2.",
+    )
     new_version = forms.BooleanField(
         required=False,
         label="A new version, if there is one of this name",
         help_text="Earlier versions stay as they are.",
     )
 
+    def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
+        super().__init__(data, project=project, **kwargs)
+        newest = newest_complete(project)
+        self._choose_from("annotator_weights", QualityReport.objects.filter(pk=newest.pk if newest else 0))
+
     def freeze_options(self) -> dict[str, Any]:
         """The arguments of freeze_dataset."""
         names = ("name", "new_version", "consensus", "licence", "description")
-        return self.selection() | {name: self.cleaned_data[name] for name in names}
+        report = self.cleaned_data["annotator_weights"]
+        weights = {"annotator_weights": report.pk if report else None}
+        return self.selection() | weights | {name: self.cleaned_data[name] for name in names}

@@ -10,8 +10,8 @@ from django.db.models import QuerySet
 
 from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.conditions import Conditions
-from annotation.datasets.consensus_labels import report_for
 from annotation.datasets.descriptions import clean_description, clean_licence, clean_name
+from annotation.datasets.quality_labels import report_for
 from annotation.datasets.selection import Selection
 from annotation.errors import InvalidBatch
 from annotation.models import Batch, PreferenceDataset
@@ -49,6 +49,7 @@ def freeze_or_queue(
     description: str,
     reuse: bool = False,
     consensus: bool = False,
+    annotator_weights: int | None = None,
     **selection: Any,
 ) -> PreferenceDataset | Run:
     """The dataset, or the run that makes it where there are more than FROZEN_AT_ONCE judgments to read.
@@ -62,14 +63,15 @@ def freeze_or_queue(
         "description": description,
         "reuse": reuse,
         "consensus": consensus,
+        "annotator_weights": annotator_weights,
     }
     selected = Selection(project=project, **selection)
     judgments = selected.judgments().count()
     if judgments <= FROZEN_AT_ONCE:
         return freeze_dataset(actor=actor, project=project, **said, **selection)
     # What freezing would refuse is refused now, and not by a run that waits.
-    if consensus:
-        report_for(selected)
+    if consensus or annotator_weights is not None:
+        report_for(selected, number=annotator_weights)
     clean_licence(licence)
     clean_description(description)
     name = said["name"] = name if name is None else clean_name(name)
@@ -123,6 +125,7 @@ def freeze_of_run(run: Run, watch: Callable[[int], None]) -> PreferenceDataset:
         conditions=Conditions(**conditions),
         decisions=asked.get("decisions", False),
         consensus=asked.get("consensus", False),
+        annotator_weights=asked.get("annotator_weights"),
         **{key: asked[key] for key in ("rounds", "purposes", "annotator_kinds", "splits")},
         **{key: asked[key] for key in ("name", "new_version", "licence", "description")},
         reuse=asked.get("reuse", False),

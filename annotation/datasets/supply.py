@@ -55,9 +55,14 @@ def dataset_training_supply(
     ranking_loss: LossName,
     consensus: bool = False,
     ratings: RatingChoice | None = None,
+    weights: bool = False,
 ) -> TrainingSupply:
-    """Of a frozen dataset, for a loss of ratings: of their points. Raises DatasetDamaged."""
+    """Of a frozen dataset, for a loss of ratings: of their points. Raises DatasetDamaged, NoConsensus."""
     if learns_from_ratings(ranking_loss):
-        return rating_supply(dataset_ratings(dataset, ratings.mark, splits=(TRAIN,)) if ratings else ())
-    comparisons = dataset_comparisons(dataset, consensus=consensus, splits=(TRAIN,), ratings=ratings)
+        if ratings is None:
+            return rating_supply(())
+        return rating_supply(dataset_ratings(dataset, ratings.mark, splits=(TRAIN,), weights=weights))
+    comparisons = dataset_comparisons(
+        dataset, consensus=consensus, splits=(TRAIN,), ratings=ratings, weights=weights
+    )
     return training_supply(comparisons, ranking_loss)

@@ -17,6 +17,7 @@ from annotation.datasets.files import DatasetDamaged, dataset_manifest, excluded
 from annotation.datasets.forms import DatasetDescriptionForm, NewDatasetForm, SelectionForm
 from annotation.datasets.freezing import being_frozen, freeze_or_queue
 from annotation.datasets.preview import preview_selection
+from annotation.datasets.quality_labels import files_beside
 from annotation.datasets.selection import Selection
 from annotation.datasets.wording import describe_filters
 from annotation.models import Batch, PreferenceDataset
@@ -78,7 +79,8 @@ def dataset(request: ProjectRequest, pk: int) -> HttpResponse:
     }
     try:
         manifest = dataset_manifest(found)
-        context |= {"manifest": manifest} | _figures(request.project, actions.remember_statistics(found))
+        context |= {"manifest": manifest, "files_beside": files_beside(manifest)}
+        context |= _figures(request.project, actions.remember_statistics(found))
     except DatasetDamaged as error:
         context["damaged"] = error.message
     return render(request, "annotation/datasets/dataset.html", context)

@@ -24,6 +24,8 @@ def describe_filters(dataset: PreferenceDataset) -> list[tuple[str, str]]:
         said.append(("Decided tasks", "the decision in place of the judgments"))
     if filters.get("consensus"):
         said.append(("Labels of merged comparisons", "the consensus of a measurement of quality"))
+    if (report := filters.get("annotator_weights")) is not None:
+        said.append(("Weights of annotators", f"their abilities in the quality report {report}"))
     if rounds := filters.get("rounds"):
         said.append(("Rounds", ", ".join(map(str, rounds))))
     if splits := filters.get("splits"):

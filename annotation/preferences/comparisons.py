@@ -6,10 +6,13 @@ merged into one row.
 
 Conventions of a row, for responses i and j:
 - `soft_preference[i][j]`: weighted share of those who put i above j; a tie counts half to each; null when never
-  compared. Where a judgment has a `consensus` on the pair (annotation/datasets/consensus_labels.py), that; but a pair
-  that all call a tie stays one: the model's label is hardly ever even, and most losses read only its side.
+  compared, or by people of weight 0 alone. Where a judgment has a `consensus` on the pair
+  (annotation/datasets/consensus_labels.py), that; but a pair that all call a tie stays one: the model's label is hardly
+  ever even, and most losses read only its side.
 - `grade[i][j]`: weighted mean strength (0..3) of those who put i above j and said how much better; null when nobody
   did.
+- `weight`: the mean of its annotators' weights: 1, or what a judgment has under `weight`
+  (annotation/datasets/frozen_weights.py).
 - `ranks`: the weak order that all merged pairs agree with (0 best, equal = tie); null when there is none.
 """
 
@@ -18,6 +21,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import pyarrow as pa
@@ -135,7 +139,8 @@ def merge_judgments(
         # Over the pairs of the judgment, not of the whole group: the cost grows with what was judged.
         for (a, b), preference in pair_preferences(judgment).items():
             i, j = place[a], place[b]
-            vote = Vote(annotator, weights.get(annotator, 1.0), preference if i < j else preference.swapped())
+            weight = judgment.get("weight", weights.get(annotator, 1.0))
+            vote = Vote(annotator, weight, preference if i < j else preference.swapped())
             votes_of[min(i, j), max(i, j)].append(vote)
     size = len(ids)
     soft: list[list[float | None]] = [[None] * size for _ in range(size)]
@@ -146,6 +151,8 @@ def merge_judgments(
         share = _find_label(labels, ids[i], ids[j])
         if share is None or not any(vote.preference.sign for vote in votes):
             share = _soft_preference(votes)
+        if share is None:
+            continue
         soft[i][j], soft[j][i] = share, 1 - share
         grade[i][j], grade[j][i] = _mean_strength(votes, 1), _mean_strength(votes, -1)
         signs[i, j] = 0 if abs(share - 0.5) < TIE_TOLERANCE else compare(share, 0.5)
@@ -160,7 +167,7 @@ def merge_judgments(
         "ranks": ranks_from_pairs(size, signs),
         "grade": grade,
         "soft_preference": soft,
-        "weight": 1.0,
+        "weight": fmean({one["annotator"]: one.get("weight", 1.0) for one in judgments}.values()),
         "n_annotators": len({judgment["annotator"] for judgment in judgments}),
         "agreement": _annotator_agreement(votes_of.values()),
         "annotator_kind": first["annotator_kind"],
@@ -194,9 +201,10 @@ def _if_shared(values: Sequence[str | None]) -> str | None:
     return values[0] if all(value == values[0] for value in values) else None
 
 
-def _soft_preference(votes: Sequence[Vote]) -> float:
-    """Weighted share for the first response of the pair, a tie half."""
-    total = sum(vote.weight for vote in votes)
+def _soft_preference(votes: Sequence[Vote]) -> float | None:
+    """Weighted share for the first response of the pair, a tie half; None where nobody counts."""
+    if not (total := sum(vote.weight for vote in votes)):
+        return None
     share = sum(vote.weight * (1 + vote.preference.sign) / 2 for vote in votes) / total
     return 0.5 if abs(share - 0.5) < TIE_TOLERANCE else share
 
@@ -206,7 +214,7 @@ def _mean_strength(votes: Sequence[Vote], sign: int) -> float | None:
     given = [
         (vote.weight, vote.preference.strength)
         for vote in votes
-        if vote.preference.sign == sign and vote.preference.strength is not None
+        if vote.preference.sign == sign and vote.preference.strength is not None and vote.weight > 0
     ]
     if not given:
         return None

@@ -60,7 +60,7 @@ def rating_rows(judgments: Iterable[JudgmentRow], mark: str) -> Iterator[RatingR
             "ended": None if all(value is None for value in ended) else ended,
             "response_ids": [response["response_id"] for response in responses],
             "scores": [score for _, score in together],
-            "weight": 1.0,
+            "weight": first.get("weight", 1.0),
             "annotator_kind": first["annotator_kind"],
             "round": first["round"],
             "split": first["split"],

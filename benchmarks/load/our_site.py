@@ -60,7 +60,7 @@ class OurSite:
 
     def fill(self, **options: Any) -> dict[str, Any]:
         """{project, page_version, accounts}: see filling.py."""
-        logins = ["--logins"] if options.pop("logins", False) else []
+        logins = [f"--{name}" for name in ("logins", "everything") if options.pop(name, False)]
         words = [
             word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))
         ]
@@ -68,6 +68,10 @@ class OurSite:
         if filled.pop("drift"):
             raise RuntimeError("The filled project's counters do not agree: filling.py is behind the models.")
         return filled
+
+    def prepare_repeats(self) -> None:
+        """As a worker does every twenty seconds."""
+        self.run(str(FILLING), "repeats")
 
     def count(self, accepted_file: Path) -> dict[str, Any]:
         output = self.run(str(FILLING), "count", "--accepted", str(accepted_file))

@@ -35,6 +35,15 @@ class JudgmentsBody(RunBody):
     consensus = serializers.BooleanField(
         default=False, help_text="One merged comparison a task, not one a judgment."
     )
+    consensus_labels = serializers.BooleanField(
+        default=False,
+        help_text="Of judgments that are frozen now, with consensus: the label is that of the newest quality report.",
+    )
+    annotator_weights = serializers.BooleanField(
+        default=False,
+        help_text="Annotators count after their ability in the quality report that the dataset was frozen with; of the "
+        "judgments of now, in the newest.",
+    )
     ratings = serializers.CharField(
         max_length=60,
         required=False,

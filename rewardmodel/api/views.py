@@ -132,6 +132,11 @@ class EvaluateRewardModelBody(RunBody):
     consensus = serializers.BooleanField(
         default=False, help_text="One merged comparison a task, not one a judgment."
     )
+    ratings = serializers.CharField(
+        max_length=60,
+        required=False,
+        help_text="In place of comparisons, the points of this mark that single answers were given.",
+    )
 
 
 class Evaluations(ProjectApiView):

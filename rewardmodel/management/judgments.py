@@ -43,6 +43,17 @@ def add_judgment_arguments(parser: ArgumentParser, *, note_on_ratings: str = "")
     )
     parser.add_argument("--consensus", action="store_true", help="one merged row a task, not one a judgment")
     parser.add_argument(
+        "--consensus-labels",
+        action="store_true",
+        help="with --consensus, of judgments that are frozen now: the label is that of the newest quality report",
+    )
+    parser.add_argument(
+        "--annotator-weights",
+        action="store_true",
+        help="annotators count after their ability in the quality report that the dataset was frozen with, or in the "
+        "newest",
+    )
+    parser.add_argument(
         "--ratings",
         default="",
         metavar="MARK",
@@ -77,6 +88,8 @@ def asked_judgments(project: Project, options: Mapping[str, Any]) -> dict[str, A
         }
     return chosen | {
         "consensus": options["consensus"],
+        "consensus_labels": options["consensus_labels"],
+        "annotator_weights": options["annotator_weights"],
         "ratings": options["ratings"],
         "points_per_grade": options["points_per_grade"],
     }

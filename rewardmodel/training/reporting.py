@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from learning.interface.messages import answer_text, message_texts
+from learning.interface.messages import answer_text, message_texts, messages_key
 from learning.run_context import RunContext
 from rewardmodel.training.accuracy import ScoredPair, accuracy_report
 from rewardmodel.training.comparisons import Comparison, PairCounts, build_targets
@@ -65,16 +65,16 @@ def split_report(
 def _rating_figures(comparisons: Sequence[Comparison], scores: Sequence[Sequence[float]]) -> dict[str, Any]:
     """`ratings`, where there are any."""
     rated = [
-        pair
+        (score, points, prompt)
         for item, group in zip(comparisons, scores, strict=True)
         if item.scores is not None
-        for pair in zip(group, item.scores, strict=True)
+        for prompt in [messages_key(item.prompt)]
+        for score, points in zip(group, item.scores, strict=True)
     ]
-    return (
-        {"ratings": rating_report([score for score, _ in rated], [points for _, points in rated])}
-        if rated
-        else {}
-    )
+    if not rated:
+        return {}
+    columns = zip(*rated, strict=True)
+    return {"ratings": rating_report(*map(list, columns))}
 
 
 def criterion_notes(report: Mapping[str, Any]) -> list[str]:
@@ -136,7 +136,9 @@ def rating_figures_notes(report: Mapping[str, Any]) -> list[str]:
     figures = report.get("ratings") or {}
     if figures.get("spearman") is None:
         return []
-    return [f"{figures['n']} held-out ratings: rank correlation (Spearman) {figures['spearman']:.3f}."]
+    interval = figures.get("spearman_interval")
+    said = f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+    return [f"{figures['n']} held-out ratings: rank correlation (Spearman) {figures['spearman']:.3f}{said}."]
 
 
 def supply_notes(training: int, heldout: int) -> list[str]:

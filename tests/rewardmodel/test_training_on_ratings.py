@@ -7,16 +7,19 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from annotation.content.actions import get_or_create_source
+from annotation.datasets.actions import freeze_dataset
 from annotation.importing.actions import import_comparisons
 from learning.interface.record_checks import validate_row
 from learning.interface.record_schemas import RATINGS
 from policy_training.models import Policy
 from rewardmodel.actions import TooFewJudgments
-from rewardmodel.figures import ratings_sentence
-from rewardmodel.run_kinds import TRAIN
+from rewardmodel.figures import evaluation_sentences, ratings_sentence
+from rewardmodel.models import RewardModel
+from rewardmodel.run_kinds import EVALUATE, TRAIN
 from rewardmodel.start_training import start_training
 from runs.errors import BadRunConfig
 from runs.models import Artifact, Run
+from tests.policy_training.test_forms import same, shown, started
 from workspace.errors import ActionError
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -138,3 +141,76 @@ def test_the_page_of_a_model_says_how_close_it_comes_to_ratings():
     report = {"ratings": {"n": 40, "spearman": 0.625, "pearson": 0.6}}
     assert ratings_sentence(report) == "0.62 rank correlation with 40 held-out ratings"
     assert ratings_sentence({"ratings": {"n": 1, "spearman": None}}) == ratings_sentence({}) == ""
+    report["ratings"] |= {"spearman_interval": [0.5, 0.72], "pearson_interval": [0.41, 0.77]}
+    assert evaluation_sentences(report | {"accuracy": 0.75, "n": 8, "interval": [0.41, 0.93]}) == [
+        "0.62 (0.50 to 0.72) rank correlation with 40 held-out ratings",
+        "0.60 (0.41 to 0.77) linear correlation (Pearson)",
+        "75.0 % of 8 held-out pairs (41.0 to 93.0 %)",
+    ]
+
+
+@pytest.fixture
+def model(project, max_, rated, base):
+    dataset = freeze_dataset(actor=max_, project=project, name="rated")
+    run = Run.objects.create(
+        project=project, kind="rewardmodel.train", title="Train taste", requested_by=max_, config={}
+    )
+    return RewardModel.objects.create(
+        project=project, name="taste", artifact=base, dataset=dataset, produced_by=run
+    )
+
+
+def test_an_evaluation_on_ratings_is_asked_for_by_command_page_and_api(
+    project, criterion, max_, rated, base, model, client
+):
+    call_command(
+        "evaluate_reward_model",
+        project.slug,
+        "taste",
+        "--dataset",
+        "rated",
+        "--split",
+        "train",
+        "--ratings",
+        "use",
+    )
+    run = Run.objects.latest("pk")
+    assert run.parameters["labels"] == "ratings by use" and "ratings by use" in run.title
+    inputs = EVALUATE.build_inputs(run)
+    rows = [validate_row(row, RATINGS, lambda: "row") for row in inputs["ratings"][0]]
+    assert len(rows) == 8 and "comparisons" not in inputs
+    for wrong, said in (
+        (("--ratings", "tone"), "0 ratings by “tone” in the split train"),
+        (("--ratings", "use", "--consensus"), "leave consensus out"),
+    ):
+        with pytest.raises(CommandError, match=said):
+            call_command(
+                "evaluate_reward_model",
+                project.slug,
+                "taste",
+                "--dataset",
+                "rated",
+                "--split",
+                "train",
+                *wrong,
+            )
+    client.force_login(max_)
+    page = reverse("reward_models:evaluate", args=[project.slug])
+    sent = shown(client, page, reward_model=model.pk) | {"dataset": model.dataset_id, "split": "train"}
+    assert same(started(client.post(page, sent | {"ratings": "use"})), run)
+    answer = client.post(
+        f"/api/v1/projects/{project.slug}/reward-models/{model.pk}/evaluations",
+        json.dumps({"dataset": model.dataset_id, "split": "train", "ratings": "use"}),
+        content_type="application/json",
+        headers={"Idempotency-Key": "e"},
+    )
+    assert answer.status_code == 201 and same(Run.objects.get(pk=answer.json()["id"]), run)
+    EVALUATE.save_result(
+        run, {"ratings": {"n": 8, "spearman": 0.5, "pearson": 0.25}, "n": 8, "accuracy": 0.75}
+    )
+    said = client.get(reverse("reward_models:reward_model", args=[project.slug, model.pk])).content.decode()
+    assert (
+        "0.50 rank correlation with 8 held-out ratings; 0.25 linear correlation (Pearson); 75.0 % of 8"
+        in said
+    )
+    assert "against ratings by use" in said

@@ -27,6 +27,13 @@ class Command(ProjectCommand):
             "--consensus.",
         )
         parser.add_argument(
+            "--annotator-weights",
+            type=int,
+            metavar="REPORT",
+            help="How much each annotator counts, after their ability in the newest quality report, by its number: "
+            "what training reads with --annotator-weights.",
+        )
+        parser.add_argument(
             "--new-version",
             action="store_true",
             help="A taken name gets its next version, instead of a refusal.",
@@ -41,6 +48,7 @@ class Command(ProjectCommand):
             name=options["name"],
             splits=options["split"] or (),
             consensus=options["consensus"],
+            annotator_weights=options["annotator_weights"],
             new_version=options["new_version"],
             licence=options["licence"],
             description=options["description"],

@@ -17,5 +17,5 @@ class Command(ProjectCommand):
         people = report.annotators.values("annotator").distinct().count()
         self.stdout.write(
             f"{project.slug}: {report.judgments} judgments of {people} annotators measured; "
-            f"{report.consensus.count()} tasks have a consensus."
+            f"{report.consensus.count()} tasks have a consensus. It is report {report.pk}."
         )

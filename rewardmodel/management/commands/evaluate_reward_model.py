@@ -27,6 +27,13 @@ class Command(ProjectCommand):
             help="(default: validation; test is measured last)",
         )
         parser.add_argument("--consensus", action="store_true", help="one merged comparison a task")
+        parser.add_argument(
+            "--ratings",
+            default="",
+            metavar="MARK",
+            help="in place of comparisons, the points of this mark that single answers were given: correlations of "
+            "score and rating, and the accuracy on pairs of what one annotator rated",
+        )
         add_execution_arguments(parser)
         parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
 
@@ -42,6 +49,7 @@ class Command(ProjectCommand):
             dataset=find_dataset(project, options["dataset"]),
             config=evaluation_config(asked),
             consensus=options["consensus"],
+            ratings=options["ratings"],
             processes=asked_processes(options),
         )
         self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")

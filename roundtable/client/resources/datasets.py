@@ -80,6 +80,7 @@ class NewDatasetRequest(TypedDict):
     splits: NotRequired[list[Literal["train", "validation", "test"]]]
     decisions: NotRequired[bool]
     consensus: NotRequired[bool]
+    annotator_weights: NotRequired[int]
     min_agreement: NotRequired[float]
     min_characters: NotRequired[int]
     max_characters: NotRequired[int]

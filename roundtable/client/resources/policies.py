@@ -25,6 +25,8 @@ class DPOBodyRequest(TypedDict):
     batches: NotRequired[list[str]]
     annotator_kinds: NotRequired[list[Literal["person", "simulated", "ai"]]]
     consensus: NotRequired[bool]
+    consensus_labels: NotRequired[bool]
+    annotator_weights: NotRequired[bool]
     ratings: NotRequired[str]
     points_per_grade: NotRequired[float]
     name: str

@@ -23,6 +23,7 @@ class EvaluateRewardModelBodyRequest(TypedDict):
     dataset: int
     split: NotRequired[Literal["train", "validation", "test"]]
     consensus: NotRequired[bool]
+    ratings: NotRequired[str]
 
 
 class OneRewardModel(TypedDict):
@@ -124,6 +125,8 @@ class TrainBodyRequest(TypedDict):
     batches: NotRequired[list[str]]
     annotator_kinds: NotRequired[list[Literal["person", "simulated", "ai"]]]
     consensus: NotRequired[bool]
+    consensus_labels: NotRequired[bool]
+    annotator_weights: NotRequired[bool]
     ratings: NotRequired[str]
     points_per_grade: NotRequired[float]
     name: str

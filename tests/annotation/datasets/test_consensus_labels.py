@@ -9,7 +9,7 @@ from django.core.management import call_command
 from annotation.batches.exclusion import exclude_batch
 from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.conditions import Conditions
-from annotation.datasets.consensus_labels import CONSENSUS_FILE, NoConsensus, labelled
+from annotation.datasets.consensus_labels import CONSENSUS_FILE, labelled
 from annotation.datasets.files import (
     DatasetDamaged,
     dataset_comparisons,
@@ -18,6 +18,7 @@ from annotation.datasets.files import (
     find_dataset_faults,
     labels_in_words,
 )
+from annotation.datasets.quality_labels import NoConsensus
 from annotation.importing.actions import import_comparisons
 from annotation.models import Judgment, PreferenceDataset, QualityReport, TaskConsensus
 from annotation.quality.actions import measure_project
