@@ -11,6 +11,7 @@ from rest_framework.exceptions import UnsupportedMediaType, ValidationError
 from rest_framework.request import Request
 
 from annotation.access import access_import
+from annotation.api.assigning import NewAudience
 from annotation.importing.actions import take_back_import
 from annotation.importing.bad_rows import bad_rows_response
 from annotation.importing.uploads import actions
@@ -143,6 +144,9 @@ class UploadSettings(Body):
     overlap = serializers.IntegerField(min_value=1, max_value=MAX_OVERLAP, required=False)
     priority = serializers.IntegerField(min_value=-(2**31) + 1, max_value=2**31 - 1, required=False)
     open_at_once = serializers.BooleanField(required=False)
+    audience = NewAudience(
+        required=False, help_text="Of tasks: who gets them; left out: everybody who judges."
+    )
     prompt_set = serializers.CharField(max_length=120, required=False)
     purpose = serializers.CharField(max_length=12, required=False)
     licence = serializers.CharField(max_length=200, required=False)

@@ -93,6 +93,8 @@ PAGES = {
                 "asked_settings",
                 "new_batch",
                 "batch_from_answers",
+                "batch_being_made",
+                "batch_being_made_live",
                 "open_batch",
                 "close_batch",
                 "exclude_batch",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
 from roundtable.client.resource import Pages, Resource
+from roundtable.client.resources.shared import NewAudienceRequest
 from roundtable.operations import Operation
 
 
@@ -46,6 +47,7 @@ class UploadSettingsRequest(TypedDict):
     overlap: NotRequired[int]
     priority: NotRequired[int]
     open_at_once: NotRequired[bool]
+    audience: NotRequired[NewAudienceRequest]
     prompt_set: NotRequired[str]
     purpose: NotRequired[str]
     licence: NotRequired[str]
