@@ -7,6 +7,7 @@ from annotation.content.waiting_groups import group_waiting_prompts
 from annotation.datasets.freezing import FREEZE
 from annotation.exporting.pushing import PUSH as PUSH_DATASET
 from annotation.importing.uploads.actions import forget_abandoned_uploads
+from annotation.importing.uploads.hub import FETCH
 from annotation.importing.uploads.run_kinds import RUN_KINDS as UPLOAD_KINDS
 from annotation.making.queueing import MAKE_BATCH, clear_given_up
 from annotation.quality.actions import queue_due_measurements
@@ -33,7 +34,7 @@ RUN_KINDS: tuple[RunKind, ...] = (
     *UPLOAD_KINDS,
     *REWARD_MODEL_KINDS,
     *POLICY_KINDS,
-    *(FREEZE, MAKE_BATCH, MEASURE, PUSH_DATASET, PUSH_REWARD_MODEL, PUSH_POLICY),
+    *(FETCH, FREEZE, MAKE_BATCH, MEASURE, PUSH_DATASET, PUSH_REWARD_MODEL, PUSH_POLICY),
 )
 
 

@@ -120,6 +120,7 @@ project_urlpatterns = [
     path("imports/<int:pk>/bad-rows", imports.ImportBadRows.as_view()),
     path("imports/<int:pk>/take-back", imports.TakeBackImport.as_view()),
     path("uploads", imports.Uploads.as_view()),
+    path("uploads/from-hub", imports.FetchedUploads.as_view()),
     path("uploads/<uuid:public_id>", imports.OneUpload.as_view()),
     path("uploads/<uuid:public_id>/pieces", imports.UploadPieces.as_view()),
     path("uploads/<uuid:public_id>/import", imports.UploadImport.as_view()),

@@ -233,6 +233,7 @@ TABLE = [
     row("GET", f"{P}/uploads", MANAGERS),
     row("POST", f"{P}/uploads", MANAGERS, {"name": "prompts.jsonl", "size": 10}),
     # The manager's own, by whatever of theirs may manage.
+    row("POST", f"{P}/uploads/from-hub", MANAGERS, {"dataset": "kitchen/tea"}, 400),  # no operator allows it
     row("GET", f"{P}/uploads/{{upload}}", MANAGERS),
     row("DELETE", f"{P}/uploads/{{upload}}", MANAGERS, status=204),
     row("PUT", f"{P}/uploads/{{upload}}/pieces?offset=0", MANAGERS, FILE, 200),

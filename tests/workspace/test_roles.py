@@ -124,7 +124,7 @@ PAGES = {
         *(f"rounds:{name}_firing" for name in ("retry", "drop")),
         *(f"runs:{name}" for name in ("cancel", "retry", "resume", "clone", "limit")),
         *(f"reward_models:{name}" for name in ("start_serving", "stop_serving")),
-        *(f"data:{name}" for name in "undo_import new_upload begin_upload upload upload_pieces".split()),
+        *(f"data:{name}" for name in "undo_import new_upload fetch_dataset begin_upload upload upload_pieces".split()),
         *(f"data:{name}" for name in "upload_live upload_bad_rows remove_upload".split()),
         *(f"data:{name}" for name in ("new_dataset", "preview_dataset", "describe_dataset")),
         *(f"data:{name}" for name in ("download_dataset", "dataset_archive", "download_demonstrations")),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.conf import settings
 
 from annotation.assigning.forms import AUDIENCE_FIELDS, AudienceFields, chosen_audience
 from annotation.importing.readers.messages import MESSAGE_FIELDS
@@ -50,6 +51,42 @@ class WhatForm(StyledFormMixin, forms.Form):
         if (kind, name) == (before.kind, before.format):
             return before
         return ImportSettings(kind=kind, format=name)
+
+
+class HubDatasetForm(StyledFormMixin, forms.Form):
+    """A dataset of the hub that an operator lets managers import."""
+
+    dataset = forms.CharField(max_length=200, label="Dataset", widget=forms.TextInput(attrs={"dir": "ltr"}))
+    config = forms.CharField(
+        required=False, max_length=200, label="Configuration", help_text="Where it has several."
+    )
+    splits = forms.CharField(
+        required=False,
+        max_length=2_000,
+        help_text="With commas between, for example train, test. Empty: all.",
+    )
+    revision = forms.CharField(
+        required=False, max_length=200, help_text="A branch, tag or commit. Empty: the newest."
+    )
+    token = forms.CharField(
+        required=False, max_length=500, label="Your token of the hub", strip=True,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="Only for a dataset that is not public. It is used once and not kept.",
+    )  # fmt: skip
+    kind = forms.CharField(required=False, max_length=20, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("auto_id", "hub_%s")
+        super().__init__(*args, **kwargs)
+        allowed = ", ".join(settings.HUB_DATASETS)
+        self.fields["dataset"].help_text = f"Written owner/name. Allowed here: {allowed}."
+        self.add_bootstrap_classes()
+
+    def values(self) -> dict[str, Any]:
+        values = self.cleaned_data
+        splits = [split.strip() for split in values["splits"].split(",") if split.strip()]
+        kind = values["kind"] if values["kind"] in READERS else ""
+        return values | {"splits": splits, "kind": kind}
 
 
 def _lines(help_text: str, label: str, rows: int = 2) -> forms.CharField:
