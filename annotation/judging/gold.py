@@ -70,10 +70,8 @@ def set_gold_judgment(
     for order in also_right:
         other = checked(order["tiers"], order["strengths"])
         if other == (tiers, strengths) or other in others:
-            raise InvalidJudgment(
-                "An order that is right as well is another than the known one, and is given once.",
-                fields={"also_right": "One of them is there already."},
-            )
+            message = "An order that is right as well is another than the known one, and is given once."
+            raise InvalidJudgment(message, fields={"also_right": message})
         others.append(other)
     gold, _ = GoldJudgment.objects.update_or_create(
         task=locked,
