@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('annotation', '0032_turn_answer_length'),
+        ('annotation', '0033_fewer_indexes'),
         ('runs', '0005_time_limit'),
     ]
 
