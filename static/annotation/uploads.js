@@ -61,11 +61,11 @@
   };
 
   let prefix = "";
-  // What the server says of the file when it has all of it. `first`: of whose import it is one more file.
-  const sendFile = async (file, first) => {
+  // What the server says of the file when it has all of it. `partOf`: of whose import it is one more file.
+  const sendFile = async (file, partOf) => {
     box.hidden = false;
     const about = { name: file.name, size: file.size, fingerprint: `${file.size} ${file.lastModified}`, kind: form.dataset.kind };
-    if (first) about.part_of = first;
+    if (partOf) about.part_of = partOf;
     const upload = await askUntilAnswered(form.dataset.begin, "POST", JSON.stringify(about), "application/json");
     let offset = upload.offset;
     const began = performance.now();
