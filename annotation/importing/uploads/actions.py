@@ -310,7 +310,7 @@ def mark_at_work(upload: Upload) -> Upload:
 def waiting_uploads(*, owner: User, project: Project) -> QuerySet[Upload]:
     """Their own that are not imported, of several files of one import the first; the newest first."""
     own = project.uploads.filter(owner=owner, part_of__isnull=True)
-    return own.exclude(state=Upload.State.IMPORTED).order_by("-pk")
+    return own.exclude(state=Upload.State.IMPORTED).prefetch_related("parts").order_by("-pk")
 
 
 def is_left(upload: Upload) -> bool:
