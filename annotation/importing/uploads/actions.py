@@ -132,10 +132,10 @@ def require_room(project: Project, size: int) -> None:
             f"and those that wait take {waiting / MEGABYTE:,.0f} MB: import or remove some first.",
             code="quota",
         )
-    _require_disk(size)
+    require_disk(size)
 
 
-def _require_disk(needed: int) -> None:
+def require_disk(needed: int) -> None:
     """Raises UploadRefused where the disk would have less than its floor left."""
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.DATA_DIR).free
@@ -156,7 +156,7 @@ def receive_piece(*, actor: User, upload: Upload, offset: int, content: bytes) -
     """
     if not content or len(content) > MAX_PIECE_BYTES:
         raise UploadRefused(f"A piece has 1 to {MAX_PIECE_BYTES:,} bytes.", code="bad_piece")
-    _require_disk(len(content))
+    require_disk(len(content))
     try:
         upload.folder.mkdir(parents=True, exist_ok=True)
         with upload.path.open("ab") as file:

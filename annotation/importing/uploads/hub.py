@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from annotation.importing.uploads.actions import MEGABYTE, UploadRefused, require_room
+from annotation.importing.uploads.actions import MEGABYTE, UploadRefused, require_disk, require_room
 from annotation.models import Upload
 from annotation.text import safe_excerpt
 from learning.interface.exit_codes import EXIT_USER_ERROR
@@ -146,11 +146,7 @@ def execute_fetch(site_run: SiteRun) -> dict[str, object]:
     try:
         _run_library(site_run, upload, inside, token)
         size = _size_of(inside / upload.path.name)
-        if size > settings.UPLOAD_MAX_MB * MEGABYTE:
-            raise UserError(
-                f"{upload.name} has {size / MEGABYTE:,.0f} MB, and {settings.UPLOAD_MAX_MB:,} MB at most are taken "
-                "(ROUNDTABLE_UPLOAD_MAX_MB): fetch one of its splits or configurations, or have an operator import it."
-            )
+        _refuse_large(upload, size)
         with transaction.atomic():
             Project.objects.select_for_update(no_key=True).get(pk=upload.project_id)
             require_room(upload.project, size)
@@ -181,6 +177,14 @@ def _token_of(run: Run) -> str:
         ) from error
 
 
+def _refuse_large(upload: Upload, size: int) -> None:
+    if size > settings.UPLOAD_MAX_MB * MEGABYTE:
+        raise UserError(
+            f"{upload.name} has {size / MEGABYTE:,.0f} MB or more, and {settings.UPLOAD_MAX_MB:,} MB at most are taken "
+            "(ROUNDTABLE_UPLOAD_MAX_MB): fetch one of its splits or configurations, or have an operator import it."
+        )
+
+
 def _run_library(site_run: SiteRun, upload: Upload, inside: Path, token: str) -> None:
     """By a process of its own, in an empty folder: there the id of a dataset names no folder of this machine."""
     asked = upload.hub
@@ -207,6 +211,8 @@ def _run_library(site_run: SiteRun, upload: Upload, inside: Path, token: str) ->
             while child.poll() is None:
                 if site_run.stop_requested:
                     raise Stopped
+                require_disk(0)
+                _refuse_large(upload, _size_of(cache / "hub"))  # what it has downloaded
                 site_run.say("fetching", _size_of(cache) // MEGABYTE, None)
                 time.sleep(LOOK_SECONDS)
         finally:

@@ -44,7 +44,8 @@ FILES = {
         "tea/train.jsonl": lines("ab"),
         "tea/test.jsonl": lines("c"),
         "soup.jsonl": lines("d"),
-    }
+    },
+    "kitchen/large": {"train.jsonl": lines(["x" * 600_000])},
 }
 
 
@@ -158,6 +159,8 @@ def test_what_cannot_be_fetched_is_one_sentence_and_leaves_nothing(
         made = call("POST", "projects/kitchen/uploads/from-hub", {"dataset": "kitchen/nothing"}).json()
         assert (made["state"], made["hub"]["dataset"]) == ("receiving", "kitchen/nothing")
         fetch(config="bread")
+        fetch("kitchen/large")
+        monkeypatch.setenv("ROUNDTABLE_UPLOAD_MAX_MB", "1")
         workers()
         errors = {run.title: (run.state, run.error) for run in Run.objects.all()}
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -171,10 +174,11 @@ def test_what_cannot_be_fetched_is_one_sentence_and_leaves_nothing(
     )
     assert "BuilderConfig 'bread' not found" in errors["Fetch kitchen/pairs"][1]
     assert "could not be fetched from the hub" in errors["Fetch kitchen/offline"][1]
+    assert "kitchen/large has 2 MB or more, and 1 MB at most are taken" in errors["Fetch kitchen/large"][1]
     for upload in Upload.objects.all():
         assert upload.state == "receiving" and not upload.folder.exists()
         page = reverse("data:upload", args=[project.slug, upload.public_id])
-        assert "could not be fetched" in client.get(page).content.decode()
+        assert "Nothing of it is here" in client.get(page).content.decode()
         client.post(reverse("data:remove_upload", args=[project.slug, upload.public_id]))
     assert not Upload.objects.exists()
 
