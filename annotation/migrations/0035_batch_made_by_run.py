@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('annotation', '0033_fewer_indexes'),
+        ('annotation', '0034_quarters_of_work'),
         ('runs', '0005_time_limit'),
     ]
 

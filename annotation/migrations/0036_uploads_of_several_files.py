@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('annotation', '0034_batch_made_by_run'),
+        ('annotation', '0035_batch_made_by_run'),
     ]
 
     operations = [
