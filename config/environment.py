@@ -120,6 +120,8 @@ SETTINGS = {setting.name: setting for setting in (
              "pages; the workers' machines have them under the same path", shown_default="none"),
     _setting("HUB_MODELS", "list", [], "models of the Hugging Face hub that managers may import on the pages, as "
              "`Qwen/Qwen3-0.6B` or `Qwen/*`", shown_default="none"),
+    _setting("HUB_DATASETS", "list", [], "datasets of the Hugging Face hub that managers may import on the pages and "
+             "by programs, as `Anthropic/hh-rlhf` or `nvidia/*`; a worker fetches them", shown_default="none"),
     # Datasets and models that go out
     _setting("HUB_TOKEN", "text", "", "a token of the Hugging Face Hub: the worker pushes with it, in its owner's "
              "name, when a manager pushes a dataset or a model to one of `ROUNDTABLE_HUB_REPOSITORIES` and gives none",

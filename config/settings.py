@@ -266,9 +266,10 @@ CONTENT_SECURITY_POLICY = {
 UPLOAD_MAX_MB: int = env.read("UPLOAD_MAX_MB")
 UPLOAD_QUOTA_MB: int = env.read("UPLOAD_QUOTA_MB")
 
-# Models that managers bring in by the pages: nothing, unless an operator says what.
+# Models and datasets that managers bring in by the pages: nothing, unless an operator says what.
 MODEL_FOLDERS: list[str] = env.read("MODEL_FOLDERS")
 HUB_MODELS: list[str] = env.read("HUB_MODELS")
+HUB_DATASETS: list[str] = env.read("HUB_DATASETS")
 
 # Long work.
 # A worker that has not renewed its lease for this long has lost the run to the next worker.

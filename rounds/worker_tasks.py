@@ -7,7 +7,9 @@ from annotation.content.waiting_groups import group_waiting_prompts
 from annotation.datasets.freezing import FREEZE
 from annotation.exporting.pushing import PUSH as PUSH_DATASET
 from annotation.importing.uploads.actions import forget_abandoned_uploads
+from annotation.importing.uploads.hub import FETCH
 from annotation.importing.uploads.run_kinds import RUN_KINDS as UPLOAD_KINDS
+from annotation.making.queueing import MAKE_BATCH, clear_given_up
 from annotation.quality.actions import queue_due_measurements
 from annotation.quality.run_kind import MEASURE
 from annotation.queue.actions import sweep_expired_leases
@@ -32,7 +34,7 @@ RUN_KINDS: tuple[RunKind, ...] = (
     *UPLOAD_KINDS,
     *REWARD_MODEL_KINDS,
     *POLICY_KINDS,
-    *(FREEZE, MEASURE, PUSH_DATASET, PUSH_REWARD_MODEL, PUSH_POLICY),
+    *(FETCH, FREEZE, MAKE_BATCH, MEASURE, PUSH_DATASET, PUSH_REWARD_MODEL, PUSH_POLICY),
 )
 
 
@@ -58,7 +60,7 @@ def housekeeping() -> None:
 def periodic_tasks() -> bool:
     """Sweep lapsed leases, advance rounds, start what is scheduled, measure what has grown, ask one more annotator
     where they disagree, prepare tasks that come
-    again, tell of events, group prompts that wait.
+    again, tell of events, group prompts that wait, clear batches whose making was given up.
 
     True while something moved.
     """
@@ -72,5 +74,6 @@ def periodic_tasks() -> bool:
     publish_events()
     deliver_in_background()
     grouped = group_waiting_prompts()
+    clear_given_up()
     housekeeping()
     return bool(swept or moved or fired or queued or asked or grouped)

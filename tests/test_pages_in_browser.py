@@ -13,6 +13,9 @@ from annotation.content.actions import get_or_create_prompt_set, get_or_create_s
 from annotation.conversation.actions import send_message, start_conversation
 from annotation.datasets.actions import freeze_dataset
 from annotation.importing.actions import import_comparisons, take_back_import
+from annotation.importing.uploads.actions import begin_upload, receive_piece
+from annotation.importing.uploads.hub import fetch_from_hub
+from annotation.making.queueing import MAKE_BATCH
 from annotation.models import Import, Judgment, Source
 from annotation.writing.actions import claim_item, submit_text
 from annotation.writing.checking import review_text
@@ -26,6 +29,7 @@ from rounds.models import ScheduleFiring
 from rounds.plans import preset_plan
 from rounds.schedules.actions import create_schedule
 from rounds.schedules.triggers import every_week
+from runs.actions import queue_run
 from runs.models import Artifact
 from tests.annotation.conversation.live import make_live_batch
 from tests.annotation.quality.reports import make_report
@@ -36,7 +40,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def pages(page, client, live_server, project, criterion, max_, make_user, tmp_path):
+def pages(page, client, live_server, project, criterion, max_, make_user, tmp_path, settings):
     """A manager's pages and the address of an invitation."""
     from annotation.content.actions import add_prompts
 
@@ -112,6 +116,15 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
     turn.answers.filter(side=1).update(state="failed", error="The model could not write an answer.")
     asked = {"name": "Prompts about rice", "kind": "prompt", "prompt_kind": "few-shot", "items": 3}
     work = open_work(actor=max_, project=project, **asked)
+    making = queue_run(
+        actor=max_, project=project, kind=MAKE_BATCH, title="Make the batch “Rice”", config={}, parameters={}
+    )
+    settings.HUB_DATASETS = ["kitchen/*"]
+    fetched = fetch_from_hub(actor=max_, project=project, dataset="kitchen/pairs-of-tea-and-coffee")
+    row = b'{"prompt": "Tea?", "responses": ["yes", "no"]}   \n'
+    sent = begin_upload(actor=max_, project=project, name="answers of two models, part 1.jsonl", size=len(row))
+    receive_piece(actor=max_, upload=sent, offset=0, content=row)
+    begin_upload(actor=max_, project=project, name="answers of two models, part 2.jsonl", size=90, part_of=sent)
     written = claim_item(actor=colleague.user, work=work)
     version = submit_text(actor=colleague.user, item=written, turns=["Name a use of rice."], key="a")
     review_text(actor=max_, version=version, outcome="send_back", remark="Give examples first.")
@@ -165,6 +178,10 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "live batch": reverse("annotation:live_batch", args=[*slug, live.batch_id]),
         "conversation read": reverse("annotation:live_conversation", args=[*slug, live.batch_id, talk.pk]),
         "conversations": reverse("annotation:conversations", args=slug),
+        "new import": reverse("data:new_upload", args=slug),
+        "several files": reverse("data:upload", args=[*slug, sent.public_id]),
+        "dataset being fetched": reverse("data:upload", args=[*slug, fetched.public_id]),
+        "batch being made": reverse("annotation:batch_being_made", args=[*slug, making.pk]),
         "from answers": reverse("annotation:batch_from_answers", args=slug),
         "first steps": reverse("rounds:first_steps", args=slug),
         "versions": reverse("annotation:guideline_versions", args=slug),

@@ -20,6 +20,8 @@ REVIEW_PAGES = (
     "all_throughput",
     "throughput",
     "batch_from_answers",
+    "batch_being_made",
+    "batch_being_made_live",
     "questions",
     "answer_question",
     "quality",

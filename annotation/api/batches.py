@@ -10,21 +10,19 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from annotation.access import access_batch, access_batch_to_read, shown_batches, shown_tasks, shown_to
-from annotation.api.batch_bodies import MAX_PRIORITY, ChangedBatch, NewBatch, NewTasks
+from annotation.api.batch_bodies import ChangedBatch, NewBatch, NewTasks
 from annotation.assigning.actions import set_batch_audience
 from annotation.batches import actions, exclusion
-from annotation.batches.from_answers import MAX_ANSWERS, Answers, make_batch_from_answers
 from annotation.batches.progress import batch_progress
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
 from annotation.models import Assignment, Batch, Prompt, Response, Source, Task, TaskResponse
 from annotation.preferences.content_warnings import split_warnings
 from annotation.queue.opt_outs import set_content_warnings
 from workspace.api.base import ProjectApiView
-from workspace.api.bodies import Body, OrderField, PageQuery
+from workspace.api.bodies import OrderField, PageQuery
 from workspace.api.fields import KEY
 from workspace.api.operations import operation
 from workspace.criteria import find_criterion
-from workspace.models import MAX_OVERLAP
 from workspace.roles import Capability
 
 
@@ -300,56 +298,4 @@ class Tasks(ProjectApiView):
             )
             .select_related("prompt")
             .prefetch_related(shown)
-        )
-
-
-class BatchFromAnswers(Body):
-    name = serializers.CharField(max_length=120)
-    criterion = serializers.CharField(
-        max_length=40, required=False, help_text="Its name; none: the only one."
-    )
-    prompt_set = serializers.IntegerField(**KEY)
-    prompts = serializers.IntegerField(
-        min_value=1, max_value=MAX_PRIORITY, required=False, help_text="How many of its prompts; none: all."
-    )
-    sources = serializers.ListField(
-        child=serializers.CharField(max_length=120),
-        max_length=1000,
-        default=list,
-        help_text="Whose answers, by name; none: everybody's.",
-    )
-    answers = serializers.IntegerField(
-        min_value=1, max_value=MAX_ANSWERS, default=2, help_text="Of a task, at most; 1: rated alone."
-    )
-    skip_asked = serializers.BooleanField(
-        default=True, help_text="Without prompts that a batch of the criterion has already."
-    )
-    overlap = serializers.IntegerField(min_value=1, max_value=MAX_OVERLAP, required=False)
-    open = serializers.BooleanField(default=False)
-
-
-class FromAnswers(ProjectApiView):
-    @operation(Capability.MANAGE, body=BatchFromAnswers, answers=OneBatchSerializer, creates=True)
-    def post(self, request: Request, data: dict[str, Any]) -> Batch:
-        """A batch of answers that are there already: a task for each prompt with two different ones or more."""
-        prompt_set = self.project.prompt_sets.filter(pk=data["prompt_set"]).first()
-        if prompt_set is None:
-            raise ValidationError({"prompt_set": ["The project has no prompt set of this number."]})
-        sources = list(self.project.sources.filter(name__in=data["sources"]))
-        if set(data["sources"]) - {source.name for source in sources}:
-            raise ValidationError({"sources": ["The project has no source of one of these names."]})
-        return make_batch_from_answers(
-            actor=self.actor,
-            answers=Answers(
-                project=self.project,
-                prompt_set=prompt_set,
-                sources=sources,
-                prompts=data.get("prompts"),
-                most=data["answers"],
-                skip_asked=data["skip_asked"],
-            ),
-            criterion=find_criterion(self.project, data.get("criterion")),
-            name=data["name"],
-            overlap=data.get("overlap"),
-            open_at_once=data["open"],
         )

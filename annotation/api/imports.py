@@ -11,10 +11,12 @@ from rest_framework.exceptions import UnsupportedMediaType, ValidationError
 from rest_framework.request import Request
 
 from annotation.access import access_import
+from annotation.api.assigning import NewAudience
 from annotation.importing.actions import take_back_import
 from annotation.importing.bad_rows import bad_rows_response
 from annotation.importing.uploads import actions
 from annotation.importing.uploads.actions import MAX_PIECE_BYTES
+from annotation.importing.uploads.hub import fetch_from_hub
 from annotation.importing.uploads.settings import READERS, ImportSettings
 from annotation.importing.uploads.starting import settle, start
 from annotation.models import Import, Upload
@@ -91,14 +93,18 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
     id: Any = serializers.UUIDField(source="public_id")
     outcome = JsonValue(help_text="Of the last check or import; empty before it.")
     settings = JsonValue()
+    hub = JsonValue(help_text="Of a dataset of the hub, which `run` fetches; else null.")
     run: Any = serializers.IntegerField(source="run_id", allow_null=True)
     imported: Any = serializers.IntegerField(source="imported_id", allow_null=True)
+    part_of: Any = serializers.UUIDField(
+        source="part_of.public_id", allow_null=True, default=None, help_text="The first file of its import."
+    )
 
     class Meta:
         model = Upload
         fields = [
-            "id", "name", "size_bytes", "received_bytes", "sha256", "state", "settings", "outcome", "run", "imported",
-            "created_at",
+            "id", "part_of", "name", "size_bytes", "received_bytes", "sha256", "hub", "state", "settings", "outcome",
+            "run", "imported", "created_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -112,6 +118,10 @@ class NewUpload(Body):
     name = serializers.CharField(max_length=200, help_text="Its ending says in which form the file is.")
     size = serializers.IntegerField(min_value=1, max_value=2**62 - 1, help_text="Bytes.")
     sha256 = serializers.RegexField("^[0-9a-f]{64}$", required=False)
+    part_of = serializers.UUIDField(
+        required=False,
+        help_text="One more file of this upload's import, which is begun for the first of them.",
+    )
 
 
 class PieceQuery(Query):
@@ -143,6 +153,9 @@ class UploadSettings(Body):
     overlap = serializers.IntegerField(min_value=1, max_value=MAX_OVERLAP, required=False)
     priority = serializers.IntegerField(min_value=-(2**31) + 1, max_value=2**31 - 1, required=False)
     open_at_once = serializers.BooleanField(required=False)
+    audience = NewAudience(
+        required=False, help_text="Of tasks: who gets them; left out: everybody who judges."
+    )
     prompt_set = serializers.CharField(max_length=120, required=False)
     purpose = serializers.CharField(max_length=12, required=False)
     licence = serializers.CharField(max_length=200, required=False)
@@ -157,23 +170,47 @@ class UploadSettings(Body):
 class UploadView(ProjectApiView):
     def find(self, public_id: UUID) -> Upload:
         """The caller's own; nobody else's, whatever their role."""
-        uploads = self.project.uploads.select_related("project", "run", "imported", "owner")
+        uploads = self.project.uploads.select_related("project", "run", "imported", "owner", "part_of")
         found = uploads.filter(owner=self.actor, public_id=public_id).first()
         if found is None:
             raise Http404("No such upload.")
         return settle(found)
 
 
-class Uploads(ProjectApiView):
+class Uploads(UploadView):
     @operation(Capability.MANAGE, lists=UploadSerializer, query=UploadQuery)
     def get(self, request: Request) -> QuerySet[Upload]:
         """The caller's files on their way in."""
-        return self.project.uploads.filter(owner=self.actor)
+        return self.project.uploads.filter(owner=self.actor).select_related("part_of")
 
     @operation(Capability.MANAGE, body=NewUpload, answers=UploadSerializer, creates=True)
     def post(self, request: Request, data: dict[str, Any]) -> Upload:
         """Announce a file; then send its pieces."""
-        return actions.begin_upload(actor=self.actor, project=self.project, **data)
+        first = data.pop("part_of", None)
+        return actions.begin_upload(
+            actor=self.actor,
+            project=self.project,
+            part_of=None if first is None else self.find(first),
+            **data,
+        )
+
+
+class HubDataset(Body):
+    dataset = serializers.CharField(max_length=200, help_text="owner/name, one that an operator allows.")
+    config = serializers.CharField(max_length=200, required=False, help_text="Where it has several.")
+    splits = serializers.ListField(
+        child=serializers.CharField(max_length=200), max_length=20, required=False, help_text="Left out: all."
+    )
+    revision = serializers.CharField(max_length=200, required=False, help_text="Left out: the newest.")
+
+
+class FetchedUploads(ProjectApiView):
+    @operation(Capability.MANAGE, body=HubDataset, answers=UploadSerializer, creates=True)
+    def post(self, request: Request, data: dict[str, Any]) -> Upload:
+        """A public dataset of the Hugging Face hub, fetched by `run`; when the upload is complete it is imported as a
+        file is.
+        """
+        return fetch_from_hub(actor=self.actor, project=self.project, **data)
 
 
 class OneUpload(UploadView):

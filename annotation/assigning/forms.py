@@ -1,5 +1,6 @@
 """Forms of who gets what; they parse, actions decide."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -72,8 +73,9 @@ class MemberWorkForm(_WorkForm):
         super().__init__(data, member_work(membership))
 
 
-class AudienceForm(_WorkForm):
-    limits = ("person_quota",)
+class AudienceFields(forms.Form):
+    """Who gets a batch. Call `offer` when the form is made; what has no choices is not asked."""
+
     people = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
     groups = forms.MultipleChoiceField(
         required=False,
@@ -93,20 +95,13 @@ class AudienceForm(_WorkForm):
         label="Tasks one person may judge of it",
         help_text="Empty: as many as there are. Known answers do not count.",
     )
-    priority = whole_number(
-        -MAX_PRIORITY,
-        MAX_PRIORITY,
-        help_text="The batch with the highest number is handed out first.",
-    )
 
-    def __init__(self, data: Any, batch: Batch) -> None:
-        now = audience_of(batch)
-        super().__init__(data, now)
-        members = batch.project.memberships.filter(user__kind=User.Kind.PERSON).order_by("user__username")
-        self._offer("people", {*members.values_list("user__username", flat=True), *now["people"]})
+    def offer(self, project: Project, now: Mapping[str, Any]) -> None:
+        members = project.memberships.filter(user__kind=User.Kind.PERSON).order_by("user__username")
+        self._offer("people", {*members.values_list("user__username", flat=True), *now.get("people", ())})
         for field, kind in (("groups", MemberTag.Kind.GROUP), ("skills", MemberTag.Kind.SKILL)):
-            tags = MemberTag.objects.filter(membership__project=batch.project_id, kind=kind)
-            self._offer(field, {*tags.values_list("name", flat=True), *now[field]})
+            tags = MemberTag.objects.filter(membership__project=project, kind=kind)
+            self._offer(field, {*tags.values_list("name", flat=True), *now.get(field, ())})
         if not self.fields["skills"].choices:  # type: ignore[attr-defined]
             del self.fields["skills_asked"]
         for name in ("people", "groups", "skills"):
@@ -116,3 +111,28 @@ class AudienceForm(_WorkForm):
     def _offer(self, field: str, names: set[str]) -> None:
         self.fields[field].choices = [(name, name) for name in sorted(names)]  # type: ignore[attr-defined]
         self.fields[field].widget.attrs["class"] = "form-check-input"
+
+
+AUDIENCE_FIELDS = ("people", "groups", "skills", "skills_asked", "person_quota")
+
+
+def chosen_audience(values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Of a form's cleaned values; None: everybody, without a limit."""
+    chosen = {name: values[name] for name in AUDIENCE_FIELDS if values.get(name)}
+    if "skills" not in chosen:
+        chosen.pop("skills_asked", None)
+    return chosen or None
+
+
+class AudienceForm(AudienceFields, _WorkForm):
+    limits = ("person_quota",)
+    priority = whole_number(
+        -MAX_PRIORITY,
+        MAX_PRIORITY,
+        help_text="The batch with the highest number is handed out first.",
+    )
+
+    def __init__(self, data: Any, batch: Batch) -> None:
+        now = audience_of(batch)
+        super().__init__(data, now)
+        self.offer(batch.project, now)

@@ -13,6 +13,7 @@ from annotation.errors import BatchNotOpen, InvalidBatch, InvalidTask
 from annotation.models import COUNTED_PURPOSES, Batch, Import, Prompt, Response, Task, TaskResponse, Training
 from annotation.models.bulk import BULK_UPDATE_SIZE
 from annotation.preferences.content_warnings import join_warnings, split_warnings
+from runs.models import Run
 from workspace.actions import record_audit
 from workspace.bulk_insert import insert_objects, insert_values, new_object
 from workspace.errors import StaleVersion
@@ -55,6 +56,7 @@ def create_batch(
     round_number: int | None = None,
     visible: bool = True,
     from_import: Import | None = None,
+    run: Run | None = None,
 ) -> Batch:
     """A batch in draft. Without a quota, opening it sets what its tasks have room for. Raises InvalidBatch."""
     if criterion.project_id != project.pk:
@@ -87,6 +89,7 @@ def create_batch(
                 round_number=round_number,
                 visible=visible,
                 from_import=from_import,
+                run=run,
             )
     except IntegrityError as error:
         raise InvalidBatch(f"There is a batch named “{name}” already.", fields={"name": "Taken"}) from error
@@ -207,16 +210,8 @@ def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Ba
         raise BatchNotOpen(f"The batch “{batch.name}” was closed and stays so.")
     if not batch.tasks.exists():
         raise InvalidBatch(f"The batch “{batch.name}” has no tasks to hand out.", code="batch_empty")
-    settings = batch.project.question_settings.latest_version()
-    # What an import of comparisons brings is judged already.
-    is_judged = batch.from_import is not None and batch.from_import.kind == Import.Kind.COMPARISONS
-    is_asked = settings is not None and settings.asks.marks_of(1, batch.criterion.name)
-    if batch.visible and batch.kind == Batch.Kind.RATING and not (is_judged or is_asked):
-        raise InvalidBatch(
-            f"A rating is made of marks, and this project asks none of an answer alone on {batch.criterion.name}: say "
-            "which under Settings, What else is asked (or manage.py ask).",
-            code="nothing_asked",
-        )
+    if batch.visible:
+        require_something_asked(batch)
     if batch.quota is None:
         capacity = _capacity(batch)
         batch.quota = capacity if max_quota is None else min(max_quota, capacity)
@@ -224,6 +219,20 @@ def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Ba
     batch.save(update_fields=["state", "quota"])
     record_audit(actor=actor, action="batch.open", project=batch.project, target=batch, quota=batch.quota)
     return batch
+
+
+def require_something_asked(batch: Batch) -> None:
+    """Raises InvalidBatch for a batch of ratings while the project asks nothing of an answer alone."""
+    settings = batch.project.question_settings.latest_version()
+    # What an import of comparisons brings is judged already.
+    is_judged = batch.from_import is not None and batch.from_import.kind == Import.Kind.COMPARISONS
+    is_asked = settings is not None and settings.asks.marks_of(1, batch.criterion.name)
+    if batch.kind == Batch.Kind.RATING and not (is_judged or is_asked):
+        raise InvalidBatch(
+            f"A rating is made of marks, and this project asks none of an answer alone on {batch.criterion.name}: say "
+            "which under Settings, What else is asked (or manage.py ask).",
+            code="nothing_asked",
+        )
 
 
 def _capacity(batch: Batch) -> int:

@@ -16,6 +16,7 @@ from annotation.importing.unfinished import keep_alive
 from annotation.importing.watching import current_watch
 from annotation.models import Import, PromptSet, PromptSetMember
 from annotation.models.bulk import BULK_CREATE_SIZE
+from workspace.bulk_insert import insert_values
 from workspace.models import Project
 from workspace.write_turns import Turns
 
@@ -71,12 +72,13 @@ def add_members(prompt_set: PromptSet, prompts: Collection[int], imported: Impor
     """Prompts by their keys, in their order; those that are in the set already stay as they are. Call it in the last
     transaction.
     """
-    keys = list(prompts)
+    # Whoever adds prompts to a set holds the project: what is in it now is all that there will be.
+    Project.objects.select_for_update(no_key=True).get(pk=prompt_set.project_id)
+    keys, new = list(prompts), []
+    members = PromptSetMember.objects.filter(prompt_set=prompt_set)
     for start in range(0, len(keys), BULK_CREATE_SIZE):
-        PromptSetMember.objects.bulk_create(
-            [
-                PromptSetMember(prompt_set=prompt_set, prompt_id=key, from_import=imported)
-                for key in keys[start : start + BULK_CREATE_SIZE]
-            ],
-            ignore_conflicts=True,
-        )
+        some = keys[start : start + BULK_CREATE_SIZE]
+        there = set(members.filter(prompt__in=some).values_list("prompt", flat=True))
+        new += [key for key in some if key not in there]
+    rows = ((prompt_set.pk, key, imported.pk) for key in new)
+    insert_values(PromptSetMember, ["prompt_set_id", "prompt_id", "from_import_id"], rows)

@@ -73,7 +73,7 @@ def open_source(paths: Path | Sequence[Path] | Source, *, other_suffixes: Sequen
     files = [file for path in given for file in _files_of(path, other_suffixes)]
     if len(files) > 1:
         _reject_repeated(files)
-        files = _with_published_splits(files)
+        files = with_published_splits(files)
     first = safe_excerpt(given[0].name or given[0].resolve().name)
     name = first if len(given) == 1 else f"{first} and {len(given) - 1} more"
     return Source(name=name, files=tuple(files))
@@ -159,8 +159,8 @@ def _plain_folder(folder: Path, other_suffixes: Sequence[str]) -> list[SourceFil
     return files
 
 
-def _with_published_splits(files: list[SourceFile]) -> list[SourceFile]:
-    """With the splits of their names, if every name has one and they are not all the same."""
+def with_published_splits(files: list[SourceFile]) -> list[SourceFile]:
+    """Of several files, with the splits of their names, if every name has one and they are not all the same."""
     splits = [find_split(file.name) for file in files]
     if None in splits or len(set(splits)) == 1:
         return files

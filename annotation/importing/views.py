@@ -14,8 +14,9 @@ from annotation.importing.bad_rows import bad_rows_response, read_bad_rows
 from annotation.importing.report import BadRow, describe_counts
 from annotation.importing.take_back import count_rows_to_withdraw, reason_to_keep
 from annotation.importing.unfinished import is_at_work
+from annotation.importing.uploads.actions import waiting_uploads
 from annotation.importing.uploads.wording import in_page_words
-from annotation.models import Import, Upload
+from annotation.models import Import
 from workspace.lists import field_filter, read_list
 from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
@@ -49,8 +50,8 @@ def imports(request: ProjectRequest) -> HttpResponse:
         }
         for imported in listing.rows
     ]
-    uploads = request.project.uploads.filter(owner=request.user).exclude(state=Upload.State.IMPORTED)
-    context = {"listing": listing, "rows": rows, "uploads": uploads.order_by("-pk")[:20]}
+    uploads = waiting_uploads(owner=request.user, project=request.project)
+    context = {"listing": listing, "rows": rows, "uploads": uploads[:20]}
     return render(request, "annotation/importing/imports.html", context)
 
 

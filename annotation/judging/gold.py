@@ -66,7 +66,13 @@ def set_gold_judgment(
         return validate_tiers(tiers, strengths, keys, allow_ties=True, allow_missing_strengths=True)
 
     tiers, strengths = checked(tiers, strengths)
-    others = [checked(order["tiers"], order["strengths"]) for order in also_right]
+    others = []
+    for order in also_right:
+        other = checked(order["tiers"], order["strengths"])
+        if other == (tiers, strengths) or other in others:
+            message = "An order that is right as well is another than the known one, and is given once."
+            raise InvalidJudgment(message, fields={"also_right": message})
+        others.append(other)
     gold, _ = GoldJudgment.objects.update_or_create(
         task=locked,
         defaults={

@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from annotation.models.imports import import_field
 from annotation.models.prompts import Prompt
 from annotation.models.responses import Response
+from runs.models import Run
 from workspace.models import MAX_OVERLAP, Criterion, Project
 
 # Only these purposes take slots, count towards a batch's quota and are exported by default.
@@ -74,6 +75,10 @@ class Batch(models.Model):
     # As annotation.preferences.content_warnings joins them; null: none.
     content_warnings = models.TextField(null=True, blank=True)
     from_import = import_field("batches")
+    # That makes it of answers; invisible until the last of its tasks is in.
+    run = models.ForeignKey(
+        Run, on_delete=models.PROTECT, null=True, blank=True, related_name="batches", editable=False
+    )
     # Raised when priorities change: cursors of an older version start again from the top.
     queue_version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)

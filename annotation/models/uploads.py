@@ -29,6 +29,10 @@ class Upload(models.Model):
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="uploads")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     name = models.CharField(max_length=200, help_text="As its owner calls it.")
+    # Several files are one import: its page, settings and outcome are those of the first.
+    # {dataset, config, splits, revision}: a dataset of the hub, which a run fetches. Null: a file.
+    hub: Any = models.JSONField(null=True, blank=True)
+    part_of = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="parts")
     size_bytes = models.PositiveBigIntegerField()
     received_bytes = models.PositiveBigIntegerField(default=0)
     sha256 = models.CharField(
@@ -72,11 +76,22 @@ class Upload(models.Model):
 
     @property
     def path(self) -> Path:
-        """The file, under a name of ours with the ending by which readers tell its form."""
+        """The file, under a name of ours with the ending by which readers tell its form; of the hub, the folder."""
+        if self.hub:
+            return self.folder / self.hub["dataset"].replace("/", "--")
         name = self.name.lower()
         packed = ".gz" if name.endswith(".gz") else ""
         bare = name.removesuffix(".gz")
         return self.folder / f"file{next((s for s in _SUFFIXES if bare.endswith(s)), '')}{packed}"
+
+    def files(self) -> list["Upload"]:
+        """This one and the others of its import, in the order in which they are read."""
+        return [self, *self.parts.order_by("pk")]
+
+    @property
+    def title(self) -> str:
+        further = self.parts.count()
+        return f"{self.name} and {further} more" if further else self.name
 
     @property
     def bad_rows_path(self) -> Path:

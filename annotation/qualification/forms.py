@@ -4,7 +4,9 @@ from typing import Any
 
 from django import forms
 
+from annotation.judging.gold import MAX_ORDERS
 from annotation.models import Batch, Training
+from annotation.preferences.written_orders import parse_order
 from annotation.qualification.actions import MAX_ITEMS, MAX_TRIES, SETTINGS
 from workspace.forms import ShownValuesForm, StyledFormMixin, whole_number
 from workspace.models import Criterion, Project
@@ -108,6 +110,10 @@ class KnownAnswerForm(StyledFormMixin, forms.Form):
         label="Pairs of answers that have to be right, %",
         help_text="Of a ranking; of a pair there is one.",
     )
+    also_right = forms.CharField(
+        required=False, max_length=2_000, label="Other orders that are right as well",
+        widget=forms.Textarea(attrs={"rows": 2, "dir": "ltr"}),
+    )  # fmt: skip
     explanation = forms.CharField(
         required=False, max_length=20_000, label="Why",
         widget=forms.Textarea(attrs={"rows": 4, "dir": "auto"}),
@@ -118,6 +124,11 @@ class KnownAnswerForm(StyledFormMixin, forms.Form):
         kwargs.setdefault("auto_id", "known_%s")
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.labels = labels
+        example, first, second = " > ".join(reversed(labels)), *labels[:2]
+        self.fields["also_right"].help_text = (
+            f"One a line, at most {MAX_ORDERS}, as in {example}; = for a tie. With how much better where that matters: "
+            f"{second} >2 {first} (0 barely, 1 a little, 2 better, 3 much better)."
+        )
         for label in labels:
             self.fields[f"order_{label}"] = whole_number(
                 1, len(labels), label=f"Place of answer {label} (1 is best)"
@@ -141,6 +152,14 @@ class KnownAnswerForm(StyledFormMixin, forms.Form):
             [*(f"order_{label}" for label in labels), *(f"step_{step}" for step in range(1, len(labels)))]
         )
         self.add_bootstrap_classes()
+
+    def clean_also_right(self) -> list[dict[str, Any]]:
+        lines = [line for line in self.cleaned_data["also_right"].splitlines() if line.strip()]
+        try:
+            orders = [parse_order(line, self.labels) for line in lines]
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+        return [{"tiers": tiers, "strengths": strengths} for tiers, strengths in orders]
 
     def order(self) -> tuple[list[list[str]], list[int | None]]:
         """(tiers of labels, strengths); places need not be dense."""

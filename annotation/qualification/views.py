@@ -18,6 +18,7 @@ from annotation.access import access_batch, access_known_task, access_training
 from annotation.judging.gold import make_known_tasks, set_gold_judgment
 from annotation.models import GoldJudgment, Judgment, Qualification, QualityAnnotator, Task, Training
 from annotation.preferences.scale import RESPONSE_LABELS
+from annotation.preferences.written_orders import write_order
 from annotation.qualification import actions
 from annotation.qualification.forms import ChecksForm, KnownAnswerForm, NewTrainingForm, TrainingForm
 from annotation.quality.actions import newest_report
@@ -181,7 +182,13 @@ def known(request: ProjectRequest, task_pk: int) -> HttpResponse:
                     explanation=values["explanation"].replace("\r\n", "\n"),
                     tolerance=values["tolerance"],
                     least_pairs=(values["least_pairs"] or 100) / 100,
-                    also_right=gold.also_right if gold else (),
+                    also_right=[
+                        {
+                            "tiers": [[key_of[label] for label in tier] for tier in order["tiers"]],
+                            "strengths": order["strengths"],
+                        }
+                        for order in values["also_right"]
+                    ],
                     expected_version=values["version"],
                 )
             except StaleVersion as error:
@@ -221,12 +228,17 @@ def known(request: ProjectRequest, task_pk: int) -> HttpResponse:
 def _initial(gold: GoldJudgment | None, key_of: dict[str, int]) -> dict[str, Any]:
     if gold is None:
         return {"version": 0, "least_pairs": 100}
+    label_of = {key: label for label, key in key_of.items()}
     rank_of = {key: rank for rank, tier in enumerate(gold.tiers, start=1) for key in tier}
     return {
         "version": gold.version,
         "tolerance": "" if gold.tolerance is None else str(gold.tolerance),
         "least_pairs": round(100 * gold.least_pairs),
         "explanation": gold.explanation,
+        "also_right": "\n".join(
+            write_order([[label_of[key] for key in tier] for tier in order["tiers"]], order["strengths"])
+            for order in gold.also_right
+        ),
         **{f"order_{label}": rank_of[key] for label, key in key_of.items()},
         **{
             f"step_{step}": "" if strength is None else str(strength)

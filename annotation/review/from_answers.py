@@ -1,28 +1,34 @@
-"""The page that makes a batch of answers that are there already."""
+"""The pages that make a batch of answers that are there already, at once or by the worker."""
 
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.db.models import Count
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods
 
-from annotation.batches.from_answers import (
-    MAX_ANSWERS,
-    PREVIEW_PROMPTS,
-    Answers,
-    count_tasks,
-    make_batch_from_answers,
-    nothing_found,
-)
+from annotation.assigning.forms import AUDIENCE_FIELDS, AudienceFields, chosen_audience
+from annotation.making.finding import MAX_ANSWERS, Answers, count_tasks, nothing_found
+from annotation.making.queueing import MAKE_BATCH, batch_of_run, make_or_queue
 from annotation.models import PromptSet, Source
+from runs.access import access_run
+from runs.models import Run, Worker
+from runs.presentation import run_display
 from workspace.errors import ActionError
 from workspace.forms import StyledFormMixin
 from workspace.models import MAX_OVERLAP, Criterion, Project
+from workspace.polling import content_fingerprint, poll_response
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
+
+# The preview looks at no more of either.
+PREVIEW_PROMPTS = 5_000
+PREVIEW_ANSWERS = 20_000
 
 
 class SourcesField(forms.ModelMultipleChoiceField):
@@ -30,7 +36,7 @@ class SourcesField(forms.ModelMultipleChoiceField):
         return f"{obj.name} ({obj.get_kind_display().lower()}, {obj.n_responses} answers)"
 
 
-class FromAnswersForm(StyledFormMixin, forms.Form):
+class FromAnswersForm(StyledFormMixin, AudienceFields):
     name = forms.CharField(max_length=120, label="Name of the batch")
     criterion = forms.ModelChoiceField(Criterion.objects.none(), empty_label=None)
     prompt_set = forms.ModelChoiceField(PromptSet.objects.none(), empty_label=None)
@@ -80,7 +86,11 @@ class FromAnswersForm(StyledFormMixin, forms.Form):
         self.fields["criterion"].initial = choices["criterion"].first()
         self.fields["overlap"].widget.attrs["placeholder"] = str(project.overlap)
         self.add_bootstrap_classes()
+        self.offer(project, {})
         self.fields["sources"].widget.attrs["class"] = "form-check-input"
+
+    def audience_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in AUDIENCE_FIELDS if name in self.fields]
 
     def answers(self) -> Answers:
         values = self.cleaned_data
@@ -105,22 +115,27 @@ def batch_from_answers(request: ProjectRequest) -> HttpResponse:
         context: dict[str, Any] = {"form": form}
         form.fields["name"].required = False
         if form.is_valid():
-            found = count_tasks(form.answers(), form.cleaned_data["criterion"], at_most=PREVIEW_PROMPTS)
+            found = count_tasks(
+                form.answers(),
+                form.cleaned_data["criterion"],
+                at_most=PREVIEW_PROMPTS,
+                at_most_answers=PREVIEW_ANSWERS,
+            )
             nothing = "" if found.tasks or found.has_more else nothing_found(found, form.answers())
             context |= {
                 "found": found,
                 "nothing": nothing,
                 "rates": form.answers().most == 1,
-                "looked_at": PREVIEW_PROMPTS,
             }
         return render(request, "annotation/review/from_answers_preview.html", context)
     form = FromAnswersForm(request.POST or None, project=project, initial=request.GET.dict())
     if form.is_bound and form.is_valid():
         values = form.cleaned_data
         try:
-            batch = make_batch_from_answers(
+            made = make_or_queue(
                 actor=request.user,
                 answers=form.answers(),
+                audience=chosen_audience(values),
                 **{name: values[name] for name in ("criterion", "name", "overlap", "open_at_once")},
             )
         except ActionError as error:
@@ -129,7 +144,49 @@ def batch_from_answers(request: ProjectRequest) -> HttpResponse:
                 if name in form.fields:
                     form.add_error(name, sentence)
         else:
-            return redirect("annotation:batch", slug=project.slug, pk=batch.pk)
+            page = "annotation:batch_being_made" if isinstance(made, Run) else "annotation:batch"
+            return redirect(page, slug=project.slug, pk=made.pk)
     return render(
         request, "annotation/review/from_answers.html", {"form": form}, status=422 if form.is_bound else 200
     )
+
+
+@require_GET
+@never_cache
+@project_view(Capability.MANAGE)
+def batch_being_made(request: ProjectRequest, pk: int) -> HttpResponse:
+    """How far the worker is, and the batch once it is whole."""
+    run = _making_run(request, pk)
+    if run.is_finished and (made := batch_of_run(run)) is not None:
+        return redirect("annotation:batch", slug=request.project.slug, pk=made.pk)
+    return render(request, "annotation/review/batch_being_made.html", _making_context(run))
+
+
+@require_GET
+@never_cache
+@project_view(Capability.MANAGE)
+def batch_being_made_live(request: ProjectRequest, pk: int) -> HttpResponseBase:
+    """The part that polls; at the end the browser is sent to the page, which leads on."""
+    run = _making_run(request, pk)
+    if run.is_finished:
+        page = reverse("annotation:batch_being_made", args=[request.project.slug, run.pk])
+        return HttpResponse(status=200, headers={"HX-Redirect": page})
+    context = _making_context(run)
+    return poll_response(
+        request, "annotation/review/batch_being_made_live.html", context, version=context["version"]
+    )
+
+
+def _making_run(request: ProjectRequest, pk: int) -> Run:
+    run = access_run(request.project, pk)
+    if run.kind != MAKE_BATCH.name:
+        raise Http404("No such run.")
+    return run
+
+
+def _making_context(run: Run) -> dict[str, Any]:
+    display = run_display(run)
+    alive = Worker.objects.alive(max(15.0, 3 * settings.RUN_HEARTBEAT_SECONDS))
+    without_worker = run.state == "queued" and all(run.kind not in worker.kinds for worker in alive)
+    version = content_fingerprint(display.state, display.progress, without_worker)
+    return {"run": run, "display": display, "without_worker": without_worker, "version": version}

@@ -23,6 +23,7 @@ from annotation.access import (
 from annotation.assigning.words import audience_words
 from annotation.batches import actions, exclusion
 from annotation.batches.progress import batch_progress
+from annotation.making.queueing import being_made
 from annotation.models import Assignment, Batch, Judgment, Response
 from annotation.preferences.content_warnings import split_warnings
 from annotation.preferences.marks import show_marks
@@ -60,7 +61,8 @@ def batches(request: ProjectRequest) -> HttpResponse:
     page = Paginator(visible_batches, PAGE_SIZE).get_page(request.GET.get("page"))
     seen = shown_to(request.user, Assignment.objects.all(), request.capabilities)
     rows = [{"batch": batch, "progress": batch_progress(batch, seen)} for batch in page]
-    return render(request, "annotation/review/batches.html", {"project": project, "rows": rows, "page": page})
+    context = {"project": project, "rows": rows, "page": page, "being_made": being_made(project)}
+    return render(request, "annotation/review/batches.html", context)
 
 
 @require_GET

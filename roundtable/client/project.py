@@ -1,7 +1,7 @@
 """One project: its resources, and what takes several requests."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar, Unpack, cast
 
@@ -36,23 +36,37 @@ class Project(ProjectResources):
         super().__init__(transport, slug)
         self.slug, self._sleep = slug, sleep
 
-    def send_file(self, path: str | Path, *, name: str | None = None, progress: bool | None = None) -> Upload:
-        """Sends a file in pieces, or goes on with one that broke off; then `import_upload` brings it in."""
-        return send_file(self.uploads, Path(path), name=name, progress=progress)
+    def send_file(
+        self,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        part_of: str | None = None,
+        progress: bool | None = None,
+    ) -> Upload:
+        """Sends a file in pieces, or goes on with one that broke off; then `uploads.start_import` brings it in.
+
+        `part_of`: the id of another upload, of whose import it is one more file.
+        """
+        return send_file(self.uploads, Path(path), name=name, part_of=part_of, progress=progress)
 
     def import_file(
         self,
-        path: str | Path,
+        path: str | Path | Sequence[str | Path],
         *,
         progress: bool | None = None,
         timeout: float | None = None,
         **settings: Unpack[UploadSettingsRequest],
     ) -> Upload:
-        """Sends a file and imports it as `settings` say; returns when it is in. A large one takes a worker of the site.
+        """Sends a file, or several as one import, and imports it as `settings` say; returns when it is in. A large one
+        takes a worker of the site.
 
         Raises WorkFailed with the site's sentence where it does not come in, WaitedTooLong after `timeout` seconds.
         """
-        upload = self.send_file(path, progress=progress)
+        first, *further = [path] if isinstance(path, str | Path) else path
+        upload = self.send_file(first, progress=progress)
+        for one in further:
+            self.send_file(one, part_of=upload["id"], progress=progress)
         upload = self.uploads.start_import(upload["id"], **settings)
         upload = self._wait(
             lambda: self.uploads.get(upload["id"]), lambda found: found["state"] != "at_work", timeout, upload

@@ -16,10 +16,12 @@ def send_file(
     path: Path,
     *,
     name: str | None = None,
+    part_of: str | None = None,
     progress: bool | None = None,
     piece_bytes: int = PIECE_BYTES,
 ) -> Upload:
     """The upload, complete. Where the same file was begun before and broke off, it goes on from what the site has.
+    `part_of`: the id of the upload of whose import it is one more file.
 
     Raises ConnectionLost when the site stays away; calling it again goes on.
     """
@@ -27,7 +29,13 @@ def send_file(
     size = path.stat().st_size
     sha256 = hash_file(path)
     with path.open("rb") as file:
-        upload = _begun(uploads, name, size, sha256) or uploads.create(name=name, size=size, sha256=sha256)
+        begun = _begun(uploads, name, size, sha256, part_of)
+        if begun is not None:
+            upload = begun
+        elif part_of is None:
+            upload = uploads.create(name=name, size=size, sha256=sha256)
+        else:
+            upload = uploads.create(name=name, size=size, sha256=sha256, part_of=part_of)
         with bar(progress, name, size) as shown:
             shown.update(upload["received_bytes"])
             refused = 0
@@ -50,9 +58,10 @@ def send_file(
     return upload
 
 
-def _begun(uploads: UploadsResource, name: str, size: int, sha256: str) -> Upload | None:
+def _begun(uploads: UploadsResource, name: str, size: int, sha256: str, part_of: str | None) -> Upload | None:
     for upload in uploads.list(state="receiving"):
-        if (upload["name"], upload["size_bytes"], upload["sha256"]) == (name, size, sha256):
+        known = (upload["name"], upload["size_bytes"], upload["sha256"], upload["part_of"])
+        if known == (name, size, sha256, part_of):
             return upload
     return None
 

@@ -57,12 +57,15 @@
   const show = (offset, size, rate) => {
     bar.value = 100 * offset / size;
     const left = rate > 0 ? `, about ${Math.ceil((size - offset) / rate)} s left` : "";
-    say(`${Math.floor(100 * offset / size)} %: ${megabytes(offset)} of ${megabytes(size)} MB${left}`);
+    say(`${prefix}${Math.floor(100 * offset / size)} %: ${megabytes(offset)} of ${megabytes(size)} MB${left}`);
   };
 
-  const sendFile = async (file) => {
+  let prefix = "";
+  // What the server says of the file when it has all of it. `partOf`: of whose import it is one more file.
+  const sendFile = async (file, partOf) => {
     box.hidden = false;
     const about = { name: file.name, size: file.size, fingerprint: `${file.size} ${file.lastModified}`, kind: form.dataset.kind };
+    if (partOf) about.part_of = partOf;
     const upload = await askUntilAnswered(form.dataset.begin, "POST", JSON.stringify(about), "application/json");
     let offset = upload.offset;
     const began = performance.now();
@@ -76,11 +79,26 @@
       const seconds = (performance.now() - began) / 1000;
       show(offset, file.size, seconds > 2 ? (offset - first) / seconds : 0);
     }
-    window.location.assign(upload.page);
+    return upload;
+  };
+
+  const sendAll = async (files) => {
+    let first = form.dataset.partOf || "";
+    let page = "";
+    for (const [index, file] of files.entries()) {
+      prefix = files.length > 1 ? `${file.name}, ${index + 1} of ${files.length}: ` : "";
+      const upload = await sendFile(file, first);
+      if (!first) first = upload.id;
+      if (!page) page = upload.page;
+    }
+    // The page of one more file leads to that of the first.
+    window.location.assign(page);
   };
 
   input.addEventListener("change", async () => {
-    const file = input.files[0];
+    // In the order of their names, as a person reads them: part 2 before part 10.
+    const files = [...input.files].sort((one, other) => one.name.localeCompare(other.name, "en", { numeric: true }));
+    const file = files[0];
     if (!file) return;
     fail("");
     if (form.dataset.size && (String(file.size) !== form.dataset.size || file.name !== form.dataset.name)) {
@@ -89,7 +107,7 @@
     }
     input.disabled = true;
     try {
-      await sendFile(file);
+      await sendAll(files);
     } catch (error) {
       if (error instanceof LoggedOut) fail("Your session has ended. Log in again; then choose the same file: it goes on from where it is.");
       else if (error instanceof Refused) fail(error.message);

@@ -9,6 +9,7 @@ from django.urls import reverse
 from annotation.adjudication.actions import return_judgment
 from annotation.conversation.actions import send_message, start_conversation
 from annotation.judging.actions import JudgmentInput, submit_judgment
+from annotation.making.queueing import MAKE_BATCH
 from annotation.qualification.actions import (
     add_practice,
     change_training,
@@ -19,6 +20,7 @@ from annotation.questions.actions import ask_question
 from annotation.queue.actions import claim_task
 from annotation.writing.actions import claim_item, submit_text
 from annotation.writing.works import open_work
+from runs.actions import queue_run
 from tests.annotation.conversation.live import make_live_batch
 from tests.annotation.quality.reports import make_report
 from workspace.actions import publish_guideline
@@ -50,6 +52,8 @@ PAGES = {
     "batch": ("get", {"reviewer", "manager"}, "batch", None),
     "new_batch": ("get", {"manager"}, None, None),
     "batch_from_answers": ("get", {"manager"}, None, None),
+    "batch_being_made": ("get", {"manager"}, "making", None),
+    "batch_being_made_live": ("get", {"manager"}, "making", None),
     "judgment": ("get", {"reviewer", "manager"}, "judgment", None),
     "open_batch": ("post", {"manager"}, "batch", {}),
     "close_batch": ("post", {"manager"}, "batch", {}),
@@ -190,6 +194,10 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
     if needs == "returned":
         returned = return_judgment(actor=visitors["reviewer"], judgment=judgment, remark="Look again.")
         kwargs["pk"] = returned.pk
+    if needs == "making":
+        kwargs["pk"] = queue_run(
+            actor=visitors["manager"], project=project, kind=MAKE_BATCH, title="Make", config={}, parameters={}
+        ).pk
     if needs == "lease":
         kwargs["pk"] = assignment.pk
     if needs == "task":

@@ -122,6 +122,12 @@ def test_a_server_killed_in_the_middle_of_a_stream_is_told_from_one_that_ended(s
         # In pieces of 1 MB, and by the worker.
         upload = project.import_file(file, kind="comparisons", format="trl", progress=False)
         assert upload["state"] == "imported" and upload["size_bytes"] == file.stat().st_size > 30_000_000
+        prompts = [tmp_path / f"{name}.jsonl" for name in ("one", "two")]
+        for path in prompts:
+            path.write_text(json.dumps({"prompt": f"What is {path.stem}?"}) + "\n")
+        both = project.import_file(prompts, kind="prompts", format="records", progress=False)
+        names = [described["name"] for described in project.imports.get(both["imported"])["files"]]
+        assert names == ["one.jsonl", "two.jsonl"]
         assert sum(1 for _ in project.judgments.rows()) == 300
         assert sum(batch.num_rows for batch in project.judgments.rows().batches()) == 300
 

@@ -21,7 +21,7 @@ from annotation.importing.uploads.actions import begin_upload, receive_piece
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import Import, Qualification, QualityReport
-from annotation.qualification.actions import create_training
+from annotation.qualification.actions import add_practice, create_training
 from annotation.questions.actions import ask_question
 from annotation.queue.actions import claim_task, skip_task
 from annotation.writing.actions import claim_item, submit_text
@@ -83,6 +83,9 @@ def make(project, manager, annotator, file, reviewer=None):
     Qualification.objects.create(
         training=training, annotator=annotator, state="failed", tries_allowed=3, decided_at=timezone.now()
     )
+    add_practice(actor=manager, training=training, judgments=[judgment])
+    known = training.batch.tasks.get()
+    known_ids = list(known.task_responses.order_by("pk").values_list("response__external_id", flat=True))
     dataset = freeze_dataset(**of, name="frozen")
     trainable = _judged_by_two(of, criterion, annotator)
     imported = Import.objects.create(project=project, kind="prompts", actor=manager, state="done")
@@ -118,6 +121,9 @@ def make(project, manager, annotator, file, reviewer=None):
         "task": held.task_id,
         "question": question.pk,
         "training": training.pk,
+        "known": known.pk,
+        "known_a": known_ids[0],
+        "known_b": known_ids[1],
         "pseudonym": annotator.pseudonym,
         "judgment": judgment.pk,
         "decided": judgment.task_id,

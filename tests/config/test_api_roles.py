@@ -179,6 +179,14 @@ TABLE = [
     row("GET", f"{P}/returned-judgments/own", MEMBERS),
     row("POST", f"{P}/returned-judgments/{{returned}}/keep", {"annotator"}, {}, 200),
     row("POST", f"{P}/known-tasks", MANAGERS, {"judgments": ["{judgment}"]}),
+    row("GET", f"{P}/known-tasks/{{known}}", MANAGERS),
+    row(
+        "PUT",
+        f"{P}/known-tasks/{{known}}",
+        MANAGERS,
+        {"tiers": [["{known_b}"], ["{known_a}"]], "strengths": [2], "also_right": []},
+        200,
+    ),
     row("GET", f"{P}/trainings", MANAGERS),
     row("POST", f"{P}/trainings", MANAGERS, {"name": "Another"}),
     row("GET", f"{P}/trainings/{{training}}", MANAGERS),
@@ -225,6 +233,7 @@ TABLE = [
     row("GET", f"{P}/uploads", MANAGERS),
     row("POST", f"{P}/uploads", MANAGERS, {"name": "prompts.jsonl", "size": 10}),
     # The manager's own, by whatever of theirs may manage.
+    row("POST", f"{P}/uploads/from-hub", MANAGERS, {"dataset": "kitchen/tea"}, 400),  # no operator allows it
     row("GET", f"{P}/uploads/{{upload}}", MANAGERS),
     row("DELETE", f"{P}/uploads/{{upload}}", MANAGERS, status=204),
     row("PUT", f"{P}/uploads/{{upload}}/pieces?offset=0", MANAGERS, FILE, 200),

@@ -5,7 +5,9 @@ breaks off leaves nothing (`importing.chunks`).
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from annotation.assigning.actions import set_batch_audience
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch, publish_batch
 from annotation.content.actions import (
     NewResponse,
@@ -70,6 +72,7 @@ def import_tasks(
     overlap: int | None = None,
     priority: int = 0,
     open_at_once: bool = False,
+    audience: Mapping[str, Any] | None = None,
     split_names: Mapping[str, str] | None = None,
     project_splits: bool = False,
     again: bool = False,
@@ -79,7 +82,8 @@ def import_tasks(
 
     `kind`: rating (of rows with one answer; never of itself, it is another question), pairwise or ranking; None:
     pairwise where no row has more than two answers. Tasks that the project has already are left out, unless `again`.
-    Raises ImportRefused (one sentence; `.report` has the bad rows), InvalidBatch.
+    `audience`: who gets them, as set_batch_audience takes it. Raises ImportRefused (one sentence; `.report` has the bad
+    rows), InvalidBatch, InvalidAssigning.
     """
     if kind not in (None, *MOST_RESPONSES):
         raise ImportRefused(
@@ -151,6 +155,8 @@ def import_tasks(
                             visible=False,
                             from_import=imported,
                         )
+                        if audience:
+                            set_batch_audience(actor=actor, batch=batch, **audience)
                     _add_chunk(actor, batch, chunk, sources)
             assert batch is not None
             with stored.last() as imported:

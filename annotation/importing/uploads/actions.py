@@ -8,14 +8,14 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from annotation.models import Upload
@@ -27,6 +27,7 @@ from workspace.models import Project, User
 
 MAX_PIECE_BYTES = 1_000_000
 MEGABYTE = 1_000_000
+MAX_FILES = 100  # of one import
 # A file of this size is hashed within the request of its last piece; of larger ones their check or import does it.
 MAX_HASHED_AT_ONCE = 64 * MEGABYTE
 # What nobody touches for so long was given up.
@@ -59,9 +60,11 @@ def begin_upload(
     sha256: str = "",
     fingerprint: str = "",
     kind: str = "",
+    part_of: Upload | None = None,
 ) -> Upload:
-    """A place for the file's pieces; `kind`: of import, where it is known. Where the actor has begun the same file
-    before (name, size and `fingerprint`), that upload, which goes on from what it has. Raises UploadRefused.
+    """A place for the file's pieces; `kind`: of import, where it is known; `part_of`: an upload of the actor, of whose
+    import it is one more file. Where the actor has begun the same file before (name, size and `fingerprint`), that
+    upload, which goes on from what it has. Raises UploadRefused.
     """
     name = clean_text(Path(name.replace("\\", "/")).name, "The file's name")[:200]
     if size < 1:
@@ -77,12 +80,16 @@ def begin_upload(
     with transaction.atomic():
         # Two uploads begun at once do not both find the last of the room.
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-        begun = project.uploads.filter(owner=actor, state=Upload.State.RECEIVING, size_bytes=size)
+        begun = project.uploads.filter(
+            owner=actor, state=Upload.State.RECEIVING, size_bytes=size, part_of=part_of
+        )
         if fingerprint and (known := begun.filter(fingerprint=fingerprint, name=name).first()) is not None:
             return known
-        _require_room(project, size)
+        if part_of is not None:
+            _begin_part(part_of, name)
+        require_room(project, size)
         upload = Upload.objects.create(
-            project=project, owner=actor, name=name, size_bytes=size, sha256=sha256,
+            project=project, owner=actor, name=name, size_bytes=size, sha256=sha256, part_of=part_of,
             fingerprint=fingerprint[:200], settings={"only": kind} if kind else {},
         )  # fmt: skip
         record_audit(
@@ -91,7 +98,30 @@ def begin_upload(
     return upload
 
 
-def _require_room(project: Project, size: int) -> None:
+def _begin_part(first: Upload, name: str) -> None:
+    """What a check of the files before said does not hold any more. Raises UploadRefused."""
+    first = _locked(first)
+    if first.hub:
+        raise UploadRefused(
+            f"{first.name} is a dataset of the hub: import the file by itself.", code="is_hub"
+        )
+    if first.part_of_id is not None:
+        raise UploadRefused(f"{first.name} is itself one of several files: add to the first.", code="is_part")
+    if first.state not in (Upload.State.RECEIVING, Upload.State.COMPLETE) and not is_left(first):
+        raise UploadRefused(f"{first.name} is {first.get_state_display().lower()}.", code="at_work")
+    there = [file.name for file in first.files()]
+    if name in there:
+        raise UploadRefused(
+            f"{name} is one of these files already: rename one, or reports could not say which.",
+            code="file_twice",
+        )
+    if len(there) >= MAX_FILES:
+        raise UploadRefused(f"An import has at most {MAX_FILES} files.", code="too_many_files")
+    Upload.objects.filter(pk=first.pk).update(outcome={}, touched_at=timezone.now())
+
+
+def require_room(project: Project, size: int) -> None:
+    """Call it in a transaction that holds the project. Raises UploadRefused."""
     waiting = (
         project.uploads.exclude(state=Upload.State.IMPORTED).aggregate(sum=Sum("size_bytes"))["sum"] or 0
     )
@@ -102,10 +132,10 @@ def _require_room(project: Project, size: int) -> None:
             f"and those that wait take {waiting / MEGABYTE:,.0f} MB: import or remove some first.",
             code="quota",
         )
-    _require_disk(size)
+    require_disk(size)
 
 
-def _require_disk(needed: int) -> None:
+def require_disk(needed: int) -> None:
     """Raises UploadRefused where the disk would have less than its floor left."""
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.DATA_DIR).free
@@ -126,13 +156,17 @@ def receive_piece(*, actor: User, upload: Upload, offset: int, content: bytes) -
     """
     if not content or len(content) > MAX_PIECE_BYTES:
         raise UploadRefused(f"A piece has 1 to {MAX_PIECE_BYTES:,} bytes.", code="bad_piece")
-    _require_disk(len(content))
+    require_disk(len(content))
     try:
         upload.folder.mkdir(parents=True, exist_ok=True)
         with upload.path.open("ab") as file:
             # Two tabs that send the same file take turns.
             fcntl.flock(file, fcntl.LOCK_EX)
             upload.refresh_from_db()
+            if upload.hub:
+                raise UploadRefused(
+                    f"{upload.name} is fetched from the hub: no pieces of it are sent.", code="is_hub"
+                )
             _believe_the_disk(upload)
             if upload.state != Upload.State.RECEIVING or offset != upload.received_bytes:
                 raise WrongOffset(upload.received_bytes)
@@ -188,24 +222,36 @@ def hash_file(path: Path) -> str:
 
 @transaction.atomic
 def remove_upload(*, actor: User, upload: Upload) -> None:
-    """Gives the file up. Raises UploadRefused while it is being imported."""
-    upload = _locked(upload)
-    if upload.state == Upload.State.AT_WORK and not is_left(upload):
-        raise UploadRefused(f"{upload.name} is being imported: cancel that first.", code="at_work")
+    """Gives the file up, and with the first of several all of them. Raises UploadRefused while it is being imported."""
+    first = _locked(upload.part_of or upload)
+    is_fetched = first.state == Upload.State.RECEIVING and first.run is not None and not first.run.is_finished
+    if is_fetched or (first.state == Upload.State.AT_WORK and not is_left(first)):
+        what = "fetched" if is_fetched else "imported"
+        raise UploadRefused(f"{first.name} is being {what}: cancel that first.", code="at_work")
     record_audit(actor=actor, action="upload.remove", project=upload.project, target=upload, name=upload.name)
-    folder = upload.folder
+    if first.pk != upload.pk:
+        Upload.objects.filter(pk=first.pk).update(outcome={}, touched_at=timezone.now())
+    _delete(upload)
+
+
+def _delete(upload: Upload) -> None:
+    folders = [file.folder for file in upload.files()]
     upload.delete()
-    transaction.on_commit(lambda: shutil.rmtree(folder, ignore_errors=True))
+    transaction.on_commit(lambda: _remove(folders))
+
+
+def _remove(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def forget_abandoned_uploads() -> int:
     """Removes what nobody has touched for KEEP_UPLOADS and no run reads, and folders without a row; how many rows."""
     before = timezone.now() - KEEP_UPLOADS
     removed = 0
-    for upload in Upload.objects.filter(touched_at__lt=before).exclude(run__in=Run.objects.active()):
-        folder = upload.folder
-        upload.delete()
-        shutil.rmtree(folder, ignore_errors=True)
+    left = Upload.objects.filter(touched_at__lt=before, part_of__isnull=True)
+    for upload in left.exclude(parts__touched_at__gte=before).exclude(run__in=Run.objects.active()):
+        _delete(upload)
         removed += 1
     root = settings.DATA_DIR / "uploads"
     if root.is_dir():
@@ -218,8 +264,10 @@ def forget_abandoned_uploads() -> int:
 
 def in_the_owners_words(upload: Upload, sentence: str) -> str:
     """Sentences of readers name the file by its path on our disk; its owner knows it by another name."""
-    for written in (str(upload.path), safe_excerpt(str(upload.path)), safe_excerpt(str(upload.path), 100)):
-        sentence = sentence.replace(written, upload.name)
+    for file in upload.files():
+        path = str(file.path)
+        for written in (path, safe_excerpt(path), safe_excerpt(path, 100)):
+            sentence = sentence.replace(written, file.name)
     return sentence.replace(str(settings.DATA_DIR), "…")
 
 
@@ -244,9 +292,25 @@ def mark_at_work(upload: Upload) -> Upload:
         upload.state = Upload.State.COMPLETE
     if upload.state != Upload.State.COMPLETE:
         raise UploadRefused(f"{upload.name} is {upload.get_state_display().lower()}.", code="at_work")
+    if upload.part_of_id is not None:
+        raise UploadRefused(
+            f"{upload.name} is one of several files: import the first of them.", code="is_part"
+        )
+    for file in upload.files():
+        if file.state != Upload.State.COMPLETE:
+            raise UploadRefused(
+                f"{file.name} is not whole yet ({file.percent} %): send the rest of it, or remove it.",
+                code="not_whole",
+            )
     upload.state, upload.run, upload.touched_at = Upload.State.AT_WORK, None, timezone.now()
     upload.save(update_fields=["state", "run", "touched_at"])
     return upload
+
+
+def waiting_uploads(*, owner: User, project: Project) -> QuerySet[Upload]:
+    """Their own that are not imported, of several files of one import the first; the newest first."""
+    own = project.uploads.filter(owner=owner, part_of__isnull=True)
+    return own.exclude(state=Upload.State.IMPORTED).prefetch_related("parts").order_by("-pk")
 
 
 def is_left(upload: Upload) -> bool:
@@ -271,8 +335,9 @@ def record_outcome(upload: Upload, outcome: Mapping[str, Any]) -> Upload:
         upload.touched_at = timezone.now()
         upload.save(update_fields=["outcome", "imported", "state", "sha256", "touched_at"])
         if imported:
-            folder = upload.folder
-            transaction.on_commit(lambda: shutil.rmtree(folder, ignore_errors=True))
+            folders = [file.folder for file in upload.files()]
+            upload.parts.update(state=Upload.State.IMPORTED, imported=imported)
+            transaction.on_commit(lambda: _remove(folders))
     return upload
 
 

@@ -22,8 +22,13 @@ SMALL_PACKED_BYTES = 25_000
 
 
 def is_small(upload: Upload) -> bool:
-    packed = upload.path.name.endswith((".gz", ".parquet", ".arrow"))
-    return upload.size_bytes <= (SMALL_PACKED_BYTES if packed else SMALL_BYTES)
+    """Whether all files of the import together are."""
+
+    def share(file: Upload) -> float:
+        packed = bool(file.hub) or file.path.name.endswith((".gz", ".parquet", ".arrow"))
+        return file.size_bytes / max(SMALL_PACKED_BYTES if packed else SMALL_BYTES, 1)
+
+    return sum(map(share, upload.files())) <= 1
 
 
 def execute(
@@ -54,7 +59,7 @@ def execute(
         rows_expected=upload.outcome.get("rows"),
     )
     try:
-        outcome["sha256"] = _require_sha256(upload)
+        outcome["sha256"], *_ = [_require_sha256(file) for file in upload.files()]
         with watched_by(watch):
             batch, report = import_source(
                 # A check says how many rows are bad, whatever becomes of them.
@@ -92,6 +97,8 @@ def outcome_of_import(imported: Import) -> dict[str, Any]:
 
 def _require_sha256(upload: Upload) -> str:
     """The file's; small files were compared when their last piece came. Raises UploadRefused."""
+    if upload.hub and upload.path.is_dir():
+        return ""  # its files are hashed by the import
     if not upload.path.is_file():
         raise UploadRefused(f"The file {upload.name} is not there any more: upload it again.", code="gone")
     found = hash_file(upload.path)

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.conf import settings
 
+from annotation.assigning.forms import AUDIENCE_FIELDS, AudienceFields, chosen_audience
 from annotation.importing.readers.messages import MESSAGE_FIELDS
 from annotation.importing.readers.registry import DIALOGUE_READERS
 from annotation.importing.readers.row_extras import EXTRA_FIELDS
@@ -51,12 +53,48 @@ class WhatForm(StyledFormMixin, forms.Form):
         return ImportSettings(kind=kind, format=name)
 
 
+class HubDatasetForm(StyledFormMixin, forms.Form):
+    """A dataset of the hub that an operator lets managers import."""
+
+    dataset = forms.CharField(max_length=200, label="Dataset", widget=forms.TextInput(attrs={"dir": "ltr"}))
+    config = forms.CharField(
+        required=False, max_length=200, label="Configuration", help_text="Where it has several."
+    )
+    splits = forms.CharField(
+        required=False,
+        max_length=2_000,
+        help_text="With commas between, for example train, test. Empty: all.",
+    )
+    revision = forms.CharField(
+        required=False, max_length=200, help_text="A branch, tag or commit. Empty: the newest."
+    )
+    token = forms.CharField(
+        required=False, max_length=500, label="Your token of the hub", strip=True,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="Only for a dataset that is not public. It is used once and not kept.",
+    )  # fmt: skip
+    kind = forms.CharField(required=False, max_length=20, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("auto_id", "hub_%s")
+        super().__init__(*args, **kwargs)
+        allowed = ", ".join(settings.HUB_DATASETS)
+        self.fields["dataset"].help_text = f"Written owner/name. Allowed here: {allowed}."
+        self.add_bootstrap_classes()
+
+    def values(self) -> dict[str, Any]:
+        values = self.cleaned_data
+        splits = [split.strip() for split in values["splits"].split(",") if split.strip()]
+        kind = values["kind"] if values["kind"] in READERS else ""
+        return values | {"splits": splits, "kind": kind}
+
+
 def _lines(help_text: str, label: str, rows: int = 2) -> forms.CharField:
     widget = forms.Textarea(attrs={"rows": rows})
     return forms.CharField(required=False, label=label, help_text=help_text, widget=widget, max_length=10_000)
 
 
-class OptionsForm(StyledFormMixin, forms.Form):
+class OptionsForm(StyledFormMixin, AudienceFields):
     """The options of one kind of import, and a choice for each column of the file."""
 
     skip_bad = forms.BooleanField(required=False, label="Leave bad rows out")
@@ -145,9 +183,18 @@ class OptionsForm(StyledFormMixin, forms.Form):
                 choices=choices, required=False, label=f"{column.name} is read as"
             )
         self.add_bootstrap_classes()
+        if settings.kind == Import.Kind.TASKS:
+            self.offer(project, settings.audience or {})
 
     def option_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.fields if not name.startswith(COLUMN_PREFIX)]
+        return [
+            self[name]
+            for name in self.fields
+            if not name.startswith(COLUMN_PREFIX) and name not in AUDIENCE_FIELDS
+        ]
+
+    def audience_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in AUDIENCE_FIELDS if name in self.fields]
 
     def column_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in self.fields if name.startswith(COLUMN_PREFIX)]
@@ -179,6 +226,8 @@ class OptionsForm(StyledFormMixin, forms.Form):
         for name in ("criterion", "batch_name", "batch_kind", "margins", "prompt_set", "split"):
             if name in given:
                 given[name] = given[name].strip() or None
+        if self._settings.kind == Import.Kind.TASKS:
+            given["audience"] = chosen_audience(values)
         return ImportSettings(
             kind=self._settings.kind, format=self._settings.format, mapping=mapping, **given
         )
@@ -198,7 +247,7 @@ def _fields_of(settings: ImportSettings) -> set[str]:
         return every | splits | {"again", "criterion", "batch_name", "named_strengths", "margins"}
     if settings.kind == Import.Kind.TASKS:
         tasks = {"again", "criterion", "batch_name", "batch_kind", "overlap", "priority", "open_at_once"}
-        return every | splits | tasks
+        return every | splits | tasks | set(AUDIENCE_FIELDS)
     if settings.kind == Import.Kind.TEXTS:
         return every | {"licence", "split", "txt_rows"}
     if settings.kind == Import.Kind.DEMONSTRATIONS:
@@ -210,6 +259,7 @@ def _fields_of(settings: ImportSettings) -> set[str]:
 
 def _initial(settings: ImportSettings, columns: Sequence[str], project: Project) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(settings, name) for name in _PLAIN}
+    values |= settings.audience or {}
     values["overlap"] = settings.overlap or project.overlap
     values["criterion"] = settings.criterion or first_criterion(project)
     for name in ("split_names", "named_strengths"):

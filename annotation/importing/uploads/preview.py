@@ -4,6 +4,7 @@ became what. Nothing is stored and nothing beyond these rows is read.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -15,7 +16,7 @@ from annotation.importing.readers.registry import DIALOGUE_READERS, row_extras
 from annotation.importing.readers.row_extras import EXTRA_FIELDS
 from annotation.importing.report import ImportRefused
 from annotation.importing.rows import NumberedRow, RowError, UnreadableValue, locate
-from annotation.importing.sources import Source, SourceFile
+from annotation.importing.sources import Source, SourceFile, open_source, with_published_splits
 from annotation.importing.texts import is_plain_text, read_text_rows
 from annotation.importing.uploads.actions import in_the_owners_words
 from annotation.importing.uploads.settings import READERS, ImportSettings
@@ -71,14 +72,18 @@ class Preview:
 
 
 def source_of(upload: Upload) -> Source:
-    return Source(name=upload.name, files=(SourceFile(path=upload.path, name=upload.name),))
+    if upload.hub:
+        return open_source(upload.path)
+    files = with_published_splits([SourceFile(path=file.path, name=file.name) for file in upload.files()])
+    return Source(name=upload.title, files=tuple(files))
 
 
 def first_rows(upload: Upload, txt_rows: str = "document") -> tuple[list[NumberedRow], bool]:
     """The first rows, and whether these are all. Raises ImportRefused."""
     rows: list[NumberedRow] = []
     characters = 0
-    stream = read_text_rows(upload.path, txt_rows)  # type: ignore[arg-type]
+    of_file = source_of(upload).rows if upload.hub else partial(read_text_rows, upload.path, txt_rows)  # type: ignore[arg-type]
+    stream = of_file()
     for number, row in islice(stream, FIRST_ROWS):
         rows.append((number, row))
         characters += len(str(row))
@@ -92,7 +97,7 @@ def guess_settings(upload: Upload, *, only: str = "") -> ImportSettings:
     reads most. `only`: of this kind, where it is known.
     """
     best, most = ImportSettings(kind=only or Import.Kind.COMPARISONS.value), 0
-    if is_plain_text(upload.path):
+    if not upload.hub and is_plain_text(upload.path):
         return ImportSettings(kind=Import.Kind.TEXTS.value, txt_rows="paragraph")
     try:
         rows, _ = first_rows(upload)

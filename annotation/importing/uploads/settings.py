@@ -50,6 +50,7 @@ class ImportSettings:
     overlap: int | None = None
     priority: int = 0
     open_at_once: bool = False
+    audience: dict[str, Any] | None = None
     # prompts and demonstrations
     prompt_set: str | None = None
     purpose: str = "policy"
@@ -107,6 +108,7 @@ def import_source(
             overlap=settings.overlap,
             priority=settings.priority,
             open_at_once=settings.open_at_once,
+            audience=settings.audience,
         )
     if settings.kind == Import.Kind.TEXTS:
         texts = import_texts(

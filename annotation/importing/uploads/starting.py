@@ -26,7 +26,7 @@ def start(*, actor: User, upload: Upload, check_only: bool) -> Upload:
             actor=actor,
             project=upload.project,
             kind=CHECK if check_only else IMPORT,
-            title=f"{'Check' if check_only else 'Import'} {upload.name}",
+            title=f"{'Check' if check_only else 'Import'} {upload.title}",
             config={},
             parameters={"upload": upload.pk, "check_only": check_only},
         )

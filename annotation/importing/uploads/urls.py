@@ -4,6 +4,7 @@ from annotation.importing.uploads import views
 
 urlpatterns = [
     path("new/", views.new_upload, name="new_upload"),
+    path("from-hub/", views.fetch_dataset, name="fetch_dataset"),
     path("uploads/", views.begin_upload, name="begin_upload"),
     path("uploads/<uuid:public_id>/", views.upload_page, name="upload"),
     path("uploads/<uuid:public_id>/pieces/", views.upload_pieces, name="upload_pieces"),

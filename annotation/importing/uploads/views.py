@@ -16,9 +16,16 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotation.importing.bad_rows import bad_rows_response
 from annotation.importing.report import describe_counts
 from annotation.importing.uploads import actions
-from annotation.importing.uploads.actions import MAX_PIECE_BYTES, UploadRefused, WrongOffset, is_left
+from annotation.importing.uploads.actions import (
+    MAX_PIECE_BYTES,
+    UploadRefused,
+    WrongOffset,
+    is_left,
+    waiting_uploads,
+)
 from annotation.importing.uploads.execution import is_small
-from annotation.importing.uploads.forms import OptionsForm, WhatForm
+from annotation.importing.uploads.forms import HubDatasetForm, OptionsForm, WhatForm
+from annotation.importing.uploads.hub import fetch_from_hub
 from annotation.importing.uploads.preview import guess_settings, preview_upload
 from annotation.importing.uploads.settings import READERS, ImportSettings
 from annotation.importing.uploads.starting import settle, start
@@ -27,6 +34,7 @@ from annotation.models import Import, Upload
 from learning.interface.options import UserError
 from runs.models import Worker
 from runs.presentation import run_display
+from workspace.changed_page import add_errors
 from workspace.errors import ActionError
 from workspace.polling import content_fingerprint, poll_response
 from workspace.request_bodies import takes_json, takes_pieces
@@ -40,7 +48,7 @@ GUESSED = "kind"  # the key that settings have once kind and format are chosen
 def access_upload(request: ProjectRequest, public_id: UUID) -> Upload:
     """The actor's own upload in this project; nobody else's, whatever their role."""
     upload = (
-        Upload.objects.select_related("project", "run", "imported", "owner")
+        Upload.objects.select_related("project", "run", "imported", "owner", "part_of")
         .filter(project=request.project, owner=request.user, public_id=public_id)
         .first()
     )
@@ -54,14 +62,37 @@ def access_upload(request: ProjectRequest, public_id: UUID) -> Upload:
 @project_view(Capability.MANAGE)
 def new_upload(request: ProjectRequest) -> HttpResponse:
     """Where a file is chosen; those that wait stand below."""
-    kind = request.GET.get("kind", "")
-    waiting = request.project.uploads.filter(owner=request.user).exclude(state=Upload.State.IMPORTED)
+    return _new_page(request, request.GET.get("kind", ""))
+
+
+def _new_page(
+    request: ProjectRequest, kind: str, *, hub: HubDatasetForm | None = None, status: int = 200
+) -> HttpResponse:
+    kind = kind if kind in READERS else ""
     context = {
-        "kind": kind if kind in READERS else "",
-        "kind_label": Import.Kind(kind).label if kind in READERS else "",
-        "waiting": waiting.order_by("-pk")[:50],
+        "kind": kind,
+        "kind_label": Import.Kind(kind).label if kind else "",
+        "waiting": waiting_uploads(owner=request.user, project=request.project)[:50],
+        # Where no operator names any, there is no form.
+        "hub": (hub or HubDatasetForm(initial={"kind": kind})) if django_settings.HUB_DATASETS else None,
     }
-    return render(request, "annotation/importing/new_upload.html", context)
+    return render(request, "annotation/importing/new_upload.html", context, status=status)
+
+
+@require_POST
+@never_cache
+@project_view(Capability.MANAGE)
+def fetch_dataset(request: ProjectRequest) -> HttpResponse:
+    """A dataset of the hub, fetched by a worker."""
+    form = HubDatasetForm(request.POST)
+    if form.is_valid():
+        try:
+            upload = fetch_from_hub(actor=request.user, project=request.project, **form.values())
+        except ActionError as error:
+            add_errors(form, error)
+        else:
+            return redirect("data:upload", slug=request.project.slug, public_id=upload.public_id)
+    return _new_page(request, str(form.data.get("kind", "")), hub=form, status=422)
 
 
 def _answer(request: HttpRequest, upload: Upload, status: int = 200) -> JsonResponse:
@@ -92,21 +123,23 @@ def _refused(error: ActionError) -> JsonResponse:
 @never_cache
 @project_view(Capability.MANAGE)
 def begin_upload(request: ProjectRequest) -> HttpResponse:
-    """{name, size, sha256?, fingerprint?, kind?} -> where its pieces go, and from which byte on."""
+    """{name, size, sha256?, fingerprint?, kind?, part_of?} -> where its pieces go, and from which byte on."""
     try:
         asked = json.loads(request.body)
         name, size = asked["name"], asked["size"]
-        texts = {key: asked.get(key) or "" for key in ("sha256", "fingerprint", "kind")}
+        texts = {key: asked.get(key) or "" for key in ("sha256", "fingerprint", "kind", "part_of")}
         if not isinstance(size, int) or isinstance(size, bool) or size >= 2**62:
             raise ValueError
         if not all(isinstance(text, str) for text in (name, *texts.values())):
             raise ValueError
+        first = UUID(texts["part_of"]) if texts["part_of"] else None
     except (ValueError, KeyError, TypeError, RecursionError):
         return _refused(UploadRefused("Expected name (text) and size (bytes).", code="bad_request"))
     try:
         upload = actions.begin_upload(
             actor=request.user, project=request.project, name=name, size=size, sha256=texts["sha256"],
             fingerprint=texts["fingerprint"], kind=texts["kind"] if texts["kind"] in READERS else "",
+            part_of=None if first is None else access_upload(request, first),
         )  # fmt: skip
     except ActionError as error:
         return _refused(error)
@@ -138,6 +171,8 @@ def upload_pieces(request: ProjectRequest, public_id: UUID) -> HttpResponse:
 @project_view(Capability.MANAGE)
 def upload_page(request: ProjectRequest, public_id: UUID) -> HttpResponse:
     upload = settle(access_upload(request, public_id))
+    if upload.part_of is not None and upload.state != Upload.State.RECEIVING:
+        return redirect("data:upload", slug=request.project.slug, public_id=upload.part_of.public_id)
     if upload.state == Upload.State.IMPORTED and upload.imported is not None:
         return redirect("data:import", slug=request.project.slug, pk=upload.imported.pk)
     if upload.state != Upload.State.COMPLETE and not is_left(upload):
@@ -182,7 +217,7 @@ def _changed(request: ProjectRequest, upload: Upload) -> HttpResponse:
 def _said(upload: Upload) -> str:
     outcome = upload.outcome
     left_out = f"; {outcome['bad']} of {outcome['rows']} rows left out" if outcome.get("bad") else ""
-    return f"{upload.name}: {describe_counts(outcome.get('counts', {}))}{left_out}."
+    return f"{upload.title}: {describe_counts(outcome.get('counts', {}))}{left_out}."
 
 
 def _page(
@@ -204,6 +239,7 @@ def _page(
         same = request.project.imports.finished().filter(files__0__sha256=upload.sha256).order_by("-pk")
     context = {
         "upload": upload,
+        "files": upload.files(),
         "what": what or WhatForm(initial={"what": f"{settings.kind}/{settings.format}"}),
         "form": form,
         "columns": list(zip(preview.columns, form.column_fields(), strict=True)),
@@ -248,7 +284,9 @@ def _waiting(upload: Upload) -> dict[str, Any]:
 def upload_live(request: ProjectRequest, public_id: UUID) -> HttpResponseBase:
     """The part that polls; when there is something else to see, the browser is sent to the page."""
     upload = settle(access_upload(request, public_id))
-    if upload.state != Upload.State.AT_WORK or is_left(upload):
+    is_fetched = bool(upload.hub) and upload.state == Upload.State.RECEIVING
+    ended = upload.run is None or upload.run.is_finished if is_fetched else is_left(upload)
+    if ended or not (is_fetched or upload.state == Upload.State.AT_WORK):
         page = reverse("data:upload", args=[request.project.slug, upload.public_id])
         return HttpResponse(status=200, headers={"HX-Redirect": page})
     context = _waiting(upload)
@@ -275,4 +313,6 @@ def remove_upload(request: ProjectRequest, public_id: UUID) -> HttpResponse:
         messages.error(request, str(error))
         return redirect("data:upload", slug=request.project.slug, public_id=public_id)
     messages.success(request, f"{upload.name} is removed: nothing of it was imported.")
+    if upload.part_of is not None:
+        return redirect("data:upload", slug=request.project.slug, public_id=upload.part_of.public_id)
     return redirect("data:imports", slug=request.project.slug)

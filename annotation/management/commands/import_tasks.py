@@ -5,6 +5,7 @@ from typing import Any
 
 from annotation.importing.readers.registry import TASK_READERS
 from annotation.importing.tasks.actions import import_tasks
+from annotation.management.audience_arguments import add_audience_arguments, chosen_audience
 from annotation.management.command_line import (
     add_import_arguments,
     add_split_arguments,
@@ -43,6 +44,7 @@ class Command(ProjectCommand):
         parser.add_argument(
             "--priority", type=int, default=0, help="Batches with a higher one are handed out first."
         )
+        add_audience_arguments(parser)
         parser.add_argument(
             "--open", action="store_true", help="Hand the tasks out at once; else the batch waits as a draft."
         )
@@ -60,6 +62,7 @@ class Command(ProjectCommand):
                 kind=options["kind"],
                 overlap=options["overlap"],
                 priority=options["priority"],
+                audience=chosen_audience(options),
                 open_at_once=options["open"],
                 split_names=parse_split_names(options["split_name"]),
                 project_splits=options["project_splits"],

@@ -3,7 +3,10 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from annotation.batches.from_answers import Answers, make_batch_from_answers
+from annotation.making.finding import Answers
+from annotation.making.queueing import make_or_queue
+from annotation.management.audience_arguments import add_audience_arguments, chosen_audience
+from runs.models import Run
 from workspace.commands import ProjectCommand
 from workspace.criteria import find_criterion
 from workspace.errors import ActionError
@@ -38,6 +41,10 @@ class Command(ProjectCommand):
         parser.add_argument(
             "--asked-too", action="store_true", help="also prompts that a batch of the criterion has already"
         )
+        parser.add_argument(
+            "--priority", type=int, default=0, help="batches with a higher one are handed out first"
+        )
+        add_audience_arguments(parser)
         parser.add_argument("--open", action="store_true", help="hand the tasks out at once; else a draft")
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
@@ -47,7 +54,7 @@ class Command(ProjectCommand):
         sources = list(project.sources.filter(name__in=options["source"]))
         if missing := set(options["source"]) - {source.name for source in sources}:
             raise ActionError(f"Nothing of the project has answers by “{min(missing)}”.", code="no_source")
-        batch = make_batch_from_answers(
+        made = make_or_queue(
             actor=actor,
             answers=Answers(
                 project=project,
@@ -60,7 +67,14 @@ class Command(ProjectCommand):
             criterion=find_criterion(project, options["criterion"]),
             name=options["name"],
             overlap=options["overlap"],
+            priority=options["priority"],
+            audience=chosen_audience(options),
             open_at_once=options["open"],
         )
+        if isinstance(made, Run):
+            self.stdout.write(
+                f"There are many answers to look at: a worker makes the batch (run {made.pk}; manage.py worker)."
+            )
+            return
         state = "open" if options["open"] else "a draft"
-        self.stdout.write(f"The batch “{batch.name}” has {batch.tasks.count()} tasks; it is {state}.")
+        self.stdout.write(f"The batch “{made.name}” has {made.tasks.count()} tasks; it is {state}.")

@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from annotation.assigning.actions import set_member_work
+from annotation.management.audience_arguments import split_names
 from workspace.commands import ProjectCommand
 from workspace.errors import ActionError
 from workspace.models import Project, User
@@ -39,8 +40,3 @@ class Command(ProjectCommand):
         limit = f"{now['daily_limit']} tasks a day" if now["daily_limit"] else "the project's daily limit"
         groups, skills = (", ".join(now[kind]) or "none" for kind in ("groups", "skills"))
         self.stdout.write(f"{name}: groups {groups}; skills {skills}; {limit}.")
-
-
-def split_names(text: str | None) -> list[str] | None:
-    """None: not given."""
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]

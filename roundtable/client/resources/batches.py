@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
 from roundtable.client.resource import Pages, Resource
+from roundtable.client.resources.shared import NewAudienceRequest, Run
 from roundtable.operations import Operation
 
 
@@ -54,6 +55,8 @@ class BatchFromAnswersRequest(TypedDict):
     answers: NotRequired[int]
     skip_asked: NotRequired[bool]
     overlap: NotRequired[int]
+    priority: NotRequired[int]
+    audience: NotRequired[NewAudienceRequest]
     open: NotRequired[bool]
 
 
@@ -62,14 +65,6 @@ class Cost(TypedDict):
     so_far: str
     per_judgment: str | None
     to_come: str | None
-
-
-class NewAudienceRequest(TypedDict):
-    people: NotRequired[list[str]]
-    groups: NotRequired[list[str]]
-    skills: NotRequired[list[str]]
-    skills_asked: NotRequired[Literal["any", "all"]]
-    person_quota: NotRequired[int]
 
 
 class NewBatchRequest(TypedDict):
@@ -363,10 +358,10 @@ class BatchesResource(Resource):
 
     def from_answers(
         self, *, idempotency_key: str | None = None, **body: Unpack[BatchFromAnswersRequest]
-    ) -> OneBatch:
+    ) -> OneBatch | Run:
         """A batch of answers that are there already: a task for each prompt with two different ones or more."""
         return cast(
-            OneBatch,
+            OneBatch | Run,
             self.perform(
                 Operation(
                     "post_batches_from_answers",

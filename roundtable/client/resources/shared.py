@@ -55,6 +55,14 @@ class Named(TypedDict):
     label: str
 
 
+class NewAudienceRequest(TypedDict):
+    people: NotRequired[list[str]]
+    groups: NotRequired[list[str]]
+    skills: NotRequired[list[str]]
+    skills_asked: NotRequired[Literal["any", "all"]]
+    person_quota: NotRequired[int]
+
+
 class NewPushRequest(TypedDict):
     repository: str
     public: NotRequired[bool]

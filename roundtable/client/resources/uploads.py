@@ -6,21 +6,32 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
 from roundtable.client.resource import Pages, Resource
+from roundtable.client.resources.shared import NewAudienceRequest
 from roundtable.operations import Operation
+
+
+class HubDatasetRequest(TypedDict):
+    dataset: str
+    config: NotRequired[str]
+    splits: NotRequired[list[str]]
+    revision: NotRequired[str]
 
 
 class NewUploadRequest(TypedDict):
     name: str
     size: int
     sha256: NotRequired[str]
+    part_of: NotRequired[str]
 
 
 class Upload(TypedDict):
     id: str
+    part_of: NotRequired[str | None]
     name: str
     size_bytes: int
     received_bytes: int
     sha256: str
+    hub: Any
     state: Literal["receiving", "complete", "at_work", "imported"]
     settings: Any
     outcome: Any
@@ -46,6 +57,7 @@ class UploadSettingsRequest(TypedDict):
     overlap: NotRequired[int]
     priority: NotRequired[int]
     open_at_once: NotRequired[bool]
+    audience: NotRequired[NewAudienceRequest]
     prompt_set: NotRequired[str]
     purpose: NotRequired[str]
     licence: NotRequired[str]
@@ -139,5 +151,24 @@ class UploadsResource(Resource):
                 {"public_id": public_id},
                 content=content,
                 query=cast(Mapping[str, Any], query),
+            ),
+        )
+
+    def from_hub(self, *, idempotency_key: str | None = None, **body: Unpack[HubDatasetRequest]) -> Upload:
+        """A public dataset of the Hugging Face hub, fetched by `run`; when the upload is complete it is
+        imported as a"""
+        return cast(
+            Upload,
+            self.perform(
+                Operation(
+                    "post_uploads_from_hub",
+                    "POST",
+                    "/projects/{slug}/uploads/from-hub",
+                    answer="json",
+                    keyed=True,
+                ),
+                {},
+                key=idempotency_key,
+                body=body,
             ),
         )

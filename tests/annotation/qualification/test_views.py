@@ -1,8 +1,10 @@
 """The pages: what managers make and see, and a training on the work page's own endpoints."""
 
+import html
 import json
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from annotation.models import Assignment, GoldJudgment, Qualification, Task
@@ -152,3 +154,68 @@ def test_another_projects_training_is_not_found(go, client, olga, max_, ada, pro
     for name in ("checks", "training", "own_training"):
         kwargs = {} if name == "checks" else {"pk": training.pk}
         assert go(name, **kwargs).status_code == 404
+
+
+def test_further_right_orders_are_set_by_page_command_and_program(
+    go, client, max_, ada, project, make_batch, key, program
+):
+    from annotation.judging.actions import JudgmentInput, submit_judgment
+    from annotation.judging.gold import known_answer, make_known_tasks
+    from annotation.preferences.known_answers import Order, is_right
+    from annotation.queue.actions import claim_task
+
+    make_batch(tasks=1, responses_per_task=3)
+    held = claim_task(actor=ada, project=project)
+    content = JudgmentInput(tiers=[["A"], ["B"], ["C"]], strengths=[1, 1])
+    judged = submit_judgment(actor=ada, assignment=held, content=content, idempotency_key=key())
+    make_known_tasks(actor=max_, project=project, judgments=[judged])
+    gold = GoldJudgment.objects.get()
+    shown = gold.task.task_responses.order_by("position").select_related("response")
+    a, b, c = (row.response_id for row in shown)
+    client.force_login(max_)
+
+    def right():
+        known = known_answer(GoldJudgment.objects.get())
+        orders = {"abc": [[a], [b], [c]], "acb": [[a], [c], [b]], "bca": [[b], [c], [a]], "cab": [[c], [a, b]]}
+        return {
+            name for name, tiers in orders.items() if is_right(Order(tiers, [1] * (len(tiers) - 1)), known)
+        }
+
+    sent = {
+        "version": 1, "order_A": 1, "order_B": 2, "order_C": 3, "step_1": "", "step_2": "", "tolerance": "",
+        "least_pairs": "100", "explanation": "", "also_right": "B > C > A\r\n\r\nc >2 a = b",
+    }  # fmt: skip
+    assert go("known_answer", sent, task_pk=gold.task_id).status_code == 302
+    assert right() == {"abc", "bca", "cab"}
+    page = go("known_answer", task_pk=gold.task_id)
+    assert page.context["form"]["also_right"].value() == "B > C > A\nC >2 A = B"
+    for also, said in (("B > A", "name each of A, B, C once"), ("A > B > C", "is another than the known one")):
+        refused = go("known_answer", sent | {"version": 2, "also_right": also}, task_pk=gold.task_id)
+        assert (refused.status_code, said in html.unescape(refused.content.decode())) == (422, True)
+    assert right() == {"abc", "bca", "cab"}
+
+    call_command("set_known", project.slug, str(gold.task_id), "A > B > C", "--also", "A > C > B", verbosity=0)
+    assert right() == {"abc", "acb"}
+    with pytest.raises(CommandError, match="no task 999999 whose answer is known"):
+        call_command("set_known", project.slug, "999999", "A > B")
+
+    call, address = program(max_, project), f"projects/{project.slug}/known-tasks/{gold.task_id}"
+    now = call("GET", address).json()
+    ids = now["response_ids"]
+    assert ids == [row.response.external_id for row in shown]
+    assert now["tiers"] == [[ids[0]], [ids[1]], [ids[2]]] and now["version"] == 3
+    assert now["also_right"] == [{"tiers": [[ids[0]], [ids[2]], [ids[1]]], "strengths": [None, None]}]
+    body = {
+        "tiers": now["tiers"], "strengths": now["strengths"], "expected_version": 3,
+        "also_right": [{"tiers": [[ids[2]], [ids[0], ids[1]]], "strengths": [2]}],
+    }  # fmt: skip
+    answer = call("PUT", address, body)
+    assert (answer.status_code, answer.json()["version"], answer.json()["also_right"]) == (
+        200, 4, body["also_right"],
+    )  # fmt: skip
+    assert right() == {"abc", "cab"}
+    assert call("PUT", address, body).status_code == 409
+    unknown = call("PUT", address, body | {"expected_version": 4, "tiers": [["nobody's"]], "strengths": []})
+    assert (unknown.status_code, "nobody's" in unknown.content.decode()) == (400, True)
+    normal = Task.objects.filter(purpose="normal").first()
+    assert call("GET", f"projects/{project.slug}/known-tasks/{normal.pk}").status_code == 404

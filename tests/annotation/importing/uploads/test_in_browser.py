@@ -147,3 +147,30 @@ def test_the_data_section_is_accessible_and_fits(manager, live_server, project, 
             page.goto(live_server.url + address)
             found[name, width] = complaints(page, width)
     assert found == {key: [] for key in found}
+
+
+def test_several_files_are_chosen_at_once_and_one_more_later(
+    manager, live_server, project, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(views, "MAX_PIECE_BYTES", 20)  # several pieces each
+    page = manager
+    paths = [tmp_path / f"part {number}.jsonl" for number in (10, 2, 1)]
+    for path in paths:
+        path.write_text(json.dumps({"prompt": f"What is in {path.stem}?"}) + "\n")
+    page.goto(live_server.url + reverse("data:new_upload", args=[project.slug]) + "?kind=prompts")
+    page.get_by_label("File, or several as one import").set_input_files(paths[:2])
+    page.get_by_role("heading", name="part 2.jsonl and 1 more").wait_for()
+    page.get_by_text("More files of this import").click()
+    page.get_by_label("Files", exact=True).set_input_files(paths[2])
+    page.get_by_role("heading", name="part 2.jsonl and 2 more").wait_for()
+    assert complaints(page, 1280) == []
+    assert [upload.name for upload in Upload.objects.get(part_of=None).files()] == [
+        "part 2.jsonl", "part 10.jsonl", "part 1.jsonl",
+    ]  # fmt: skip
+    page.get_by_role("button", name="Remove part 10.jsonl").click()
+    page.get_by_role("button", name="Remove it").click()
+    page.get_by_role("heading", name="part 2.jsonl and 1 more").wait_for()
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.get_by_role("heading", name="Import ").wait_for()
+    page.wait_for_url("**/imports/*/")
+    assert [file["name"] for file in Import.objects.get().files] == ["part 2.jsonl", "part 1.jsonl"]

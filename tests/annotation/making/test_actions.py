@@ -11,14 +11,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.urls import reverse
 
-from annotation.batches import from_answers
-from annotation.batches.from_answers import (
-    Answers,
-    Found,
-    count_tasks,
-    find_tasks,
-    make_batch_from_answers,
-)
+from annotation.assigning.actions import batch_audience
 from annotation.content.actions import (
     NewResponse,
     add_prompts,
@@ -27,51 +20,24 @@ from annotation.content.actions import (
     get_or_create_source,
 )
 from annotation.errors import InvalidBatch
+from annotation.making import actions, finding
+from annotation.making.actions import make_batch_from_answers
+from annotation.making.finding import Answers, Found, count_tasks, find_tasks, prompt_pages
 from annotation.models import Batch
 from annotation.review import from_answers as review_page
+from tests.annotation.making.conftest import shown
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
-# Who answered the prompt 0, 1, ... what: a is sampled twice, b and c once each; prompt 3 has one answer, 4 two alike.
-ANSWERS = [
-    [("a", "a1"), ("a", "a2"), ("b", "b1"), ("c", "c1")],
-    [("a", "a1"), ("b", "b1")],
-    [("b", "b1"), ("b", "b2")],
-    [("a", "a1")],
-    [("a", "same"), ("b", "same")],
-]
 
 
-@pytest.fixture
-def answered(project, max_):
-    of = {"actor": max_, "project": project}
-    prompt_set = get_or_create_prompt_set(**of, name="asked", purpose="policy")
-    rows = [{"messages": [{"role": "user", "content": f"Question {n}?"}]} for n in range(len(ANSWERS))]
-    prompts = add_prompts(**of, rows=rows, prompt_set=prompt_set)
-    sources = {name: get_or_create_source(**of, kind="policy", name=name) for name in "abc"}
-    add_responses(
-        **of,
-        rows=[
-            NewResponse(prompt=prompt, source=sources[who], text=text)
-            for prompt, given in zip(prompts, ANSWERS, strict=True)
-            for who, text in given
-        ],
-    )
-    return prompt_set
-
-
-def look(answers, criterion, **options):
+def look(answers, criterion):
     """Texts of the tasks, and what was counted."""
     found = Found()
-    keys = [task for chunk in find_tasks(answers, criterion, found, **options) for task in chunk]
+    keys = [task for page in prompt_pages(answers) for task in find_tasks(answers, criterion, page, found)]
     texts = {response.pk: response.text for response in answers.project.responses.all()}
     tasks = [[texts[key] for key in chosen] for _, chosen in keys]
     assert (found.tasks, found.answers) == (len(tasks), sum(map(len, tasks)))
     return tasks, found
-
-
-def shown(batch):
-    tasks = batch.tasks.order_by("pk")
-    return [[place.response.text for place in task.task_responses.order_by("position")] for task in tasks]
 
 
 def test_different_answers_of_different_sources_come_first(answered, project, criterion):
@@ -114,11 +80,15 @@ def test_pages_of_any_size_find_the_same_and_a_preview_says_where_it_ends(
     answered, project, criterion, monkeypatch, client, max_, size
 ):
     whole = look(Answers(project=project, prompt_set=answered, most=4), criterion)
-    monkeypatch.setattr(from_answers, "CHUNK_PROMPTS", size)
-    monkeypatch.setattr(from_answers, "CHUNK_TEXTS", size)
+    monkeypatch.setattr(finding, "PAGE_PROMPTS", size)
+    monkeypatch.setattr(finding, "CHUNK_TEXTS", size)
     assert look(Answers(project=project, prompt_set=answered, most=4), criterion) == whole
-    tasks, found = look(Answers(project=project, prompt_set=answered, most=4), criterion, at_most=2)
-    assert tasks == whole[0][:2] and found.has_more
+    everything = Answers(project=project, prompt_set=answered, most=4)
+    found = count_tasks(everything, criterion, at_most=2)
+    assert (found.tasks, found.prompts, found.has_more) == (2, 2, True)
+    # Of answers it looks at no more than a page beyond what it may.
+    found = count_tasks(everything, criterion, at_most_answers=5)
+    assert (found.prompts, found.has_more) == {1: (2, True), 2: (2, True), 500: (5, False)}[size]
     for prompts, at_most in ((2, 2), (None, 5), (9, 5), (1, 3)):
         answers = Answers(project=project, prompt_set=answered, prompts=prompts)
         assert not count_tasks(answers, criterion, at_most=at_most).has_more
@@ -158,7 +128,7 @@ def test_texts_do_not_stay_in_memory(answered, project, criterion, max_):
 @pytest.mark.django_db(transaction=True)
 def test_two_at_once_do_not_ask_the_same(answered, project, criterion, max_, monkeypatch):
     both = threading.Barrier(2)
-    real = from_answers.create_batch
+    real = actions.create_batch
 
     def create_batch(**values):
         # Without a lock both have looked by now, and each would make a batch.
@@ -166,7 +136,7 @@ def test_two_at_once_do_not_ask_the_same(answered, project, criterion, max_, mon
             both.wait(1)
         return real(**values)
 
-    monkeypatch.setattr(from_answers, "create_batch", create_batch)
+    monkeypatch.setattr(actions, "create_batch", create_batch)
 
     def make(name):
         answers = Answers(project=project, prompt_set=answered)
@@ -183,12 +153,13 @@ def test_two_at_once_do_not_ask_the_same(answered, project, criterion, max_, mon
     assert project.batches.count() == 1
 
 
-def test_page_command_and_program_make_the_same_batch(answered, project, max_, client, program):
+def test_page_command_and_program_make_the_same_batch(answered, project, max_, ada, client, program):
     client.force_login(max_)
     address = reverse("annotation:batch_from_answers", args=[project.slug])
     sent = {
         "name": "by page", "criterion": project.criteria.get().pk, "prompt_set": answered.pk, "most": 3,
         "sources": [source.pk for source in project.sources.filter(name__in="ab")],
+        "people": ["ada"], "person_quota": 2,
     }  # fmt: skip
     preview = client.get(address, sent | {"part": "preview", "name": ""})
     assert "<strong>3</strong> tasks with 7 answers" in preview.content.decode()
@@ -198,16 +169,25 @@ def test_page_command_and_program_make_the_same_batch(answered, project, max_, c
     assert shown(by_page) == [["a1", "b1", "a2"], ["a1", "b1"], ["b1", "b2"]] and by_page.kind == "ranking"
     call_command(
         "make_batch", "kitchen", "by command", "--prompt-set", "asked", "--source", "a", "--source", "b",
-        "--answers", "3", "--asked-too", verbosity=0,
+        "--answers", "3", "--asked-too", "--people", "ada", "--person-quota", "2", verbosity=0,
     )  # fmt: skip
     body = {
         "name": "by program", "prompt_set": answered.pk, "sources": ["a", "b"], "answers": 3, "skip_asked": False,
-        "open": True,
+        "open": True, "audience": {"people": ["ada"], "person_quota": 2},
     }  # fmt: skip
     assert program(max_, project)("POST", "projects/kitchen/batches/from-answers", body).status_code == 201
     for name, state in (("by command", "draft"), ("by program", "open")):
         batch = Batch.objects.get(name=name)
         assert (shown(batch), batch.kind, batch.state) == (shown(by_page), "ranking", state)
+        assert batch_audience(batch) == batch_audience(by_page)
+    assert (batch_audience(by_page)["people"], batch_audience(by_page)["person_quota"]) == (["ada"], 2)
+    # Somebody who is not on the project: nothing is made.
+    answer = program(max_, project)(
+        "POST", "projects/kitchen/batches/from-answers",
+        body | {"name": "for nobody", "audience": {"people": ["olga"]}},
+    )  # fmt: skip
+    assert (answer.status_code, answer.json()["code"]) == (400, "no_such_person")
+    assert not Batch.objects.filter(name="for nobody").exists()
     answer = client.post(address, sent | {"name": "by program"})
     assert answer.status_code == 422 and "already" in answer.context["form"].non_field_errors()[0]
 
