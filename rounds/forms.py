@@ -6,26 +6,42 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model
+from django.forms import BoundField
 
 from annotation.models import Batch, PromptSet
+from learning.interface.options import UserError, options_to_dict
 from policy_training.models import Policy
+from policy_training.training.ppo_presets import PPO_PRESETS
+from rounds import ppo_options
 from rounds.lengths import fit_plan, shortest_reader
 from rounds.plans import (
     FIRST_POLICY,
     HUMAN_REFERENCE,
+    NAMED_POLICY,
     PRESET_DESCRIPTIONS,
     PRESETS,
     PREVIOUS_POLICY,
     OpponentKind,
     RoundPlan,
+    load_plan,
     override_plan,
+    plan_to_dict,
     preset_plan,
+    with_ppo_preset,
 )
 from rounds.reward_fields import RoundRewardFields
 from runs.execution import FIELDS, ExecutionFields, runtime_values
+from workspace.config_overrides import apply_overrides
+from workspace.errors import ActionError
 from workspace.forms import StyledFormMixin
 from workspace.models import MAX_OVERLAP, Criterion, Project
 
+REFERENCES = [
+    ("", "as the preset"),
+    ("start_policy", "the policy the round starts from"),
+    (FIRST_POLICY, "the first policy of its line (the supervised one)"),
+]
+NAMED = "policy:"  # before the key of a policy, in the choice of the reference
 OPPONENT_FIELDS: dict[str, OpponentKind] = {
     "meet_previous": PREVIOUS_POLICY,
     "meet_first": FIRST_POLICY,
@@ -70,11 +86,13 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
     reference = forms.ChoiceField(
         required=False,
         label="KL penalty against",
-        choices=[
-            ("", "as the preset"),
-            ("start_policy", "the policy the round starts from"),
-            (FIRST_POLICY, "the first policy of its line (the supervised one)"),
-        ],
+        choices=REFERENCES,
+    )
+    ppo_preset = forms.ChoiceField(
+        required=False,
+        label="PPO by the preset",
+        choices=ppo_options.preset_choices(),
+        help_text=" ",
     )
     meet_previous = forms.BooleanField(
         required=False, initial=True, label="Head to head with the policy of the round before"
@@ -105,6 +123,8 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
         help_text="The annotation ends this long after it began; empty: never by time.",
     )
 
+    ppo_preset_shown: str = ""  # whose values stand in the empty fields of PPO's options
+
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choices = {
@@ -118,6 +138,11 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
             field.queryset = queryset
             field.initial = queryset.first()
             field.empty_label = None
+        reference = self.fields["reference"]
+        assert isinstance(reference, forms.ChoiceField)
+        policies = Policy.objects.filter(project=project).order_by("-pk").values_list("pk", "name")
+        named = [(f"{NAMED}{key}", f"“{name}”") for key, name in policies]
+        reference.choices = [*REFERENCES, *named]
         batches = project.batches.filter(visible=True, excluded=False).order_by("-pk")
         field = self.fields["batches"]
         assert isinstance(field, forms.ModelMultipleChoiceField)
@@ -125,6 +150,7 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
         if not batches:
             del self.fields["batches"]
         self.offer_rewards(project)
+        self.fields |= ppo_options.option_fields()
         # What few people change comes last.
         last = [*RoundRewardFields.base_fields, *FIELDS]
         self.order_fields([*(name for name in self.fields if name not in last), *last])
@@ -137,8 +163,17 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
         criterion = self._chosen("criterion")
         if preset not in PRESETS:
             return
-        self.fields["preset"].help_text = f"{PRESET_DESCRIPTIONS[preset]}."
+        # At the bound fields: those were made above, with the help text of then.
+        self["preset"].help_text = f"{PRESET_DESCRIPTIONS[preset]}."
         plan = preset_plan(preset)
+        ppo_preset = self["ppo_preset"].value()
+        if ppo_preset in PPO_PRESETS:
+            plan = with_ppo_preset(plan, ppo_preset)
+        self.ppo_preset_shown = plan.policy.preset
+        self[
+            "ppo_preset"
+        ].help_text = f"{self.ppo_preset_shown}: {PPO_PRESETS[self.ppo_preset_shown].source}."
+        ppo_options.show_defaults(self.fields, options_to_dict(plan.policy))
         if isinstance(policy, Policy) and isinstance(criterion, Criterion):
             shortest = shortest_reader(project, criterion, policy, plan)
             plan = fit_plan(plan, project=project, criterion=criterion, start_policy=policy)
@@ -187,20 +222,27 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
         values = self.cleaned_data
         sampling = {name: values[name] for name in ("prompts", "responses_per_task")}
         annotation = {name: values[name] for name in ("overlap", "quota", "max_hours")}
+        reference, named = values["reference"] or None, ""
+        if reference is not None and reference.startswith(NAMED):
+            project = values["start_policy"].project
+            named = Policy.objects.get(project=project, pk=reference.removeprefix(NAMED)).name
+            reference = NAMED_POLICY
         plan = override_plan(
             preset_plan(values["preset"]),
             sampling={name: value for name, value in sampling.items() if value is not None},
             temperatures=values["temperatures"],
             annotation={name: value for name, value in annotation.items() if value is not None},
             opponents=tuple(kind for name, kind in OPPONENT_FIELDS.items() if values[name]),
-            reference=values["reference"] or None,
+            reference=reference,
+            reference_policy=named,
+            ppo_preset=values["ppo_preset"] or None,
             processes=values["processes"],
             runtime=runtime_values(values),
             rewards=self.rewards(),
         )
         if chosen := values.get("batches"):
             plan = replace(plan, batches=tuple(batch.name for batch in chosen))
-        return fit_plan(
+        plan = fit_plan(
             plan,
             project=values["start_policy"].project,
             criterion=values["criterion"],
@@ -208,6 +250,24 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
             max_prompt_tokens=values["max_prompt_tokens"],
             max_response_tokens=values["max_response_tokens"],
         )
+        given = ppo_options.assignments(values)
+        return load_plan(apply_overrides(plan_to_dict(plan), given)) if given else plan
+
+    def refuse(self, error: ActionError | UserError) -> None:
+        """Shows what starting said, at the fields too that it is about."""
+        self.add_error(None, str(error))
+        for field, sentence in getattr(error, "fields", {}).items():
+            if field in self.fields:
+                self.add_error(field, sentence)
+        if (option := ppo_options.option_named_in(str(error))) is not None:
+            self.add_error(option, str(error).partition(": ")[2])
+
+    def main_fields(self) -> list[BoundField]:
+        """All but PPO's options, which have sections of their own."""
+        return [field for field in self.visible_fields() if field.name not in ppo_options.OPTIONS]
+
+    def ppo_sections(self) -> list[dict[str, Any]]:
+        return ppo_options.shown_sections(self.visible_fields(), self.ppo_preset_shown)
 
 
 class ReopenForm(forms.Form):

@@ -21,7 +21,8 @@ PREVIOUS_POLICY: Final = "previous_policy"  # the start of the round before
 FIRST_POLICY: Final = "first_policy"  # the supervised one, where the line began
 HUMAN_REFERENCE: Final = "human_reference"  # the answers of demonstrations
 OpponentKind = Literal["previous_policy", "first_policy", "human_reference"]
-ReferenceKind = Literal["start_policy", "first_policy"]
+NAMED_POLICY: Final = "named_policy"
+ReferenceKind = Literal["start_policy", "first_policy", "named_policy"]
 # Stands in a plan where the round puts the folder of the model it starts from.
 PLACEHOLDER_PATH = "(the round fills this in)"
 MAX_QUOTA = 2**31 - 1
@@ -120,7 +121,9 @@ class RoundPlan:
     reward_model_start: Literal["start_policy", "first_policy", "previous_reward_model"] = "start_policy"
     # What PPO's KL penalty holds the policy to: the policy the round started from, or the supervised one its line began
     # with (Stiennon 2020, 3.4; InstructGPT, 3.5; Secrets of RLHF I, equation 3). In a first round both are the same.
+    # named_policy is the one of the name `reference_policy`.
     reference: ReferenceKind = "start_policy"
+    reference_policy: str = ""
     head_to_head: HeadToHeadPlan = field(default_factory=HeadToHeadPlan)
     consensus: bool = False  # train on one merged row per task rather than one row per judgment
     # Names of the batches whose judgments the reward model learns from, beside those of the round itself and of the
@@ -136,6 +139,11 @@ class RoundPlan:
                 getattr(self, name).runtime.require_processes(self.processes)
             except ValueError as error:
                 raise ValueError(f"{name}.runtime: {error}") from error
+        if (self.reference == NAMED_POLICY) != bool(self.reference_policy):
+            raise ValueError(
+                f"reference is {self.reference!r} and reference_policy {self.reference_policy!r}: a name belongs to "
+                f"{NAMED_POLICY!r}, and the other way round"
+            )
         if learns_from_ratings(loss := self.reward_model.objective.ranking_loss):
             raise ValueError(
                 f"reward_model.objective.ranking_loss is {loss!r}: a round collects comparisons, and this loss learns "
@@ -265,6 +273,14 @@ def _with_rewards(plan: RoundPlan, rewards: Mapping[str, Any]) -> RoundPlan:
     return replace(plan, policy=replace(plan.policy, reward=reward, rewards=options))
 
 
+def with_ppo_preset(plan: RoundPlan, name: str) -> RoundPlan:
+    """The plan with PPO by another preset, on its lengths and machine. Raises UserError with the known names."""
+    if name not in PPO_PRESETS:
+        raise UserError(f"There is no PPO preset “{name}”: use one of {', '.join(sorted(PPO_PRESETS))}.")
+    policy = PPO_PRESETS[name].config(placeholder_source(), PLACEHOLDER_PATH, runtime=plan.policy.runtime)
+    return replace(plan, policy=replace(policy, batch=plan.policy.batch, rewards=plan.policy.rewards))
+
+
 def override_plan(
     plan: RoundPlan,
     *,
@@ -273,6 +289,8 @@ def override_plan(
     annotation: Mapping[str, Any] | None = None,
     opponents: tuple[OpponentKind, ...] | None = None,
     reference: ReferenceKind | None = None,
+    reference_policy: str = "",
+    ppo_preset: str | None = None,
     processes: int | None = None,
     runtime: Mapping[str, Any] | None = None,
     rewards: Mapping[str, Any] | None = None,
@@ -280,8 +298,11 @@ def override_plan(
     """The plan with some values changed, as the form and the command line do. Raises UserError on a bad value.
 
     `runtime`: values of RuntimeOptions, for all that the round trains, samples and scores. `rewards`: values of
-    RewardSourcesOptions, as JSON has them.
+    RewardSourcesOptions, as JSON has them. `ppo_preset` replaces how PPO is done, but for lengths, machine and rewards;
+    `reference_policy` is the name that `named_policy` needs.
     """
+    if ppo_preset is not None:
+        plan = with_ppo_preset(plan, ppo_preset)
     try:
         if rewards:
             plan = _with_rewards(plan, rewards)
@@ -304,6 +325,7 @@ def override_plan(
                 plan.head_to_head if opponents is None else replace(plan.head_to_head, opponents=opponents)
             ),
             reference=plan.reference if reference is None else reference,
+            reference_policy=plan.reference_policy if reference is None else reference_policy,
         )
     except ValueError as error:
         raise UserError(_sentence(error)) from error

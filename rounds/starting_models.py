@@ -3,8 +3,9 @@
 from policy_training.models import Policy
 from policy_training.run_kinds import PRETRAIN, SFT
 from rewardmodel.models import RewardModel
+from rounds.errors import RoundRefused
 from rounds.models import Stage
-from rounds.plans import FIRST_POLICY, RoundPlan
+from rounds.plans import FIRST_POLICY, NAMED_POLICY, RoundPlan
 from runs.models import Artifact
 from workspace.models import Criterion, Project
 
@@ -36,7 +37,16 @@ def first_policy(policy: Policy) -> Policy:
 
 
 def reference_policy(start_policy: Policy, plan: RoundPlan) -> Policy:
-    """What the KL penalty of the round's PPO holds the policy to."""
+    """What the KL penalty of the round's PPO holds the policy to. Raises RoundRefused for a name nobody has."""
+    if plan.reference == NAMED_POLICY:
+        named = Policy.objects.filter(project=start_policy.project, name=plan.reference_policy)
+        policy = named.select_related("artifact").first()
+        if policy is None:
+            raise RoundRefused(
+                f"There is no policy “{plan.reference_policy}” in this project to hold the new one to.",
+                code="no_policy",
+            )
+        return policy
     return first_policy(start_policy) if plan.reference == FIRST_POLICY else start_policy
 
 

@@ -74,10 +74,7 @@ def start(request: ProjectRequest) -> HttpResponse:
         try:
             round_ = _start_or_schedule(request, form, when_form)
         except (ActionError, UserError) as error:
-            form.add_error(None, str(error))
-            for field, sentence in getattr(error, "fields", {}).items():
-                if field in form.fields:
-                    form.add_error(field, sentence)
+            form.refuse(error)
         else:
             if round_ is None:
                 return redirect("rounds:list", slug=project.slug)

@@ -8,7 +8,12 @@ from typing import Any
 import torch
 
 from learning.batches.collation import TokenBatch
-from learning.models.architectures import backbone, output_head, shared_prompt_unsupported_reason
+from learning.models.architectures import (
+    backbone,
+    output_head,
+    shared_prompt_unsupported_reason,
+    value_head,
+)
 
 
 def hidden_states(model: Any, batch: TokenBatch) -> torch.Tensor:
@@ -48,7 +53,7 @@ def compute_scores(reward_model: Any, batch: TokenBatch) -> torch.Tensor:
 def compute_values(critic: Any, batch: TokenBatch) -> torch.Tensor:
     """float32 value of the state before each response token, where it is predicted; 0 elsewhere."""
     hidden_MD = gather_logit_states(hidden_states(critic, batch), batch)
-    return scatter_to_responses(output_head(critic)(hidden_MD).squeeze(-1).float(), batch)
+    return scatter_to_responses(value_head(critic)(hidden_MD).squeeze(-1).float(), batch)
 
 
 def compute_logits(policy: Any, batch: TokenBatch) -> torch.Tensor:

@@ -15,6 +15,9 @@ from learning.interface.options import UserError
 SHARED_PROMPT_ARCHITECTURES = ("llama", "qwen2", "qwen3", "gpt2", "gpt_neox", "opt")
 
 
+VALUE_HEAD = "value_head"  # of a policy that is its own critic
+
+
 def unwrap_model(model: Any) -> Any:
     """The transformers model inside a PEFT wrapper (its adapters stay active), or the model itself."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -34,6 +37,12 @@ def output_head(model: Any) -> nn.Module:
     """The head on the trunk: `score` of a reward model or critic, the output embedding of a language model."""
     inner = unwrap_model(model)
     return inner.score if has_score_head(model) else inner.get_output_embeddings()
+
+
+def value_head(critic: Any) -> nn.Module:
+    """A critic's head: `score`, or on a policy whose trunk it shares the head beside the output embedding."""
+    inner = unwrap_model(critic)
+    return getattr(inner, VALUE_HEAD) if hasattr(inner, VALUE_HEAD) else output_head(critic)
 
 
 def shared_prompt_unsupported_reason(model: Any) -> str | None:

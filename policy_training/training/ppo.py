@@ -39,6 +39,7 @@ from policy_training.training.rollouts import (
     part_texts,
 )
 from policy_training.training.sampler import SamplingRequest
+from policy_training.training.shared_trunk import SharedCritic
 from policy_training.training.watching import thinned
 
 
@@ -60,9 +61,10 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         stateful["ptx"] = state.ptx
     if state.weight_average is not None:
         stateful["weight_average"] = state.weight_average
-    checkpoints = Checkpoints(
-        context, state.distributed, engines={"policy": state.policy, "critic": state.critic}, state=stateful
-    )
+    engines = {"policy": state.policy}
+    if not isinstance(state.critic, SharedCritic):
+        engines["critic"] = state.critic
+    checkpoints = Checkpoints(context, state.distributed, engines=engines, state=stateful)
     notes = cut_notes(state.train_prompts, config.batch.max_prompt_tokens)
     step = checkpoints.resume()
     if step == 0:
@@ -119,8 +121,12 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
     log_samples(state, rollouts, step)
     context.require_current()
     context.set_status(stage="saving", step=step, steps_total=step)
+    critic_path = context.path / "critic"
+    if isinstance(state.critic, SharedCritic):
+        state.critic.save_critic(state.tokenizer, critic_path, is_main=state.distributed.is_main)
+    else:
+        state.critic.save_model(state.tokenizer, critic_path)
     sha256s = state.policy.save_model(state.tokenizer, context.path / "model")
-    state.critic.save_model(state.tokenizer, context.path / "critic")
     before = PolicyEvaluation(**progress.initial_evaluation)
     return {
         "score_before": before.score,

@@ -1,7 +1,7 @@
 """Options of PPO. Light: no torch, so that the web process may build them."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from learning.interface.training_options import (
@@ -172,8 +172,9 @@ class CriticOptions:
     `plateau_min_improvement` from one `plateau_window` of updates to the next, or is below a threshold.
     """
 
-    # policy and reference: their trunk under a new head.
-    init_from: Literal["reward_model", "policy", "reference"] = "reward_model"
+    # policy and reference: their trunk under a new head. shared: the policy's own trunk, which learns both in one step.
+    init_from: Literal["reward_model", "policy", "reference", "shared"] = "reward_model"
+    shared_value_coefficient: float = 1.0  # times the value loss, beside the policy's; read with `shared`
     max_pretraining_updates: int = 50  # 0: none
     # Mean loss over a plateau_window below which pre-training ends; None: it ends when the loss is flat.
     pretraining_loss_threshold: float | None = None
@@ -183,6 +184,15 @@ class CriticOptions:
     def __post_init__(self) -> None:
         require_at_least("max_pretraining_updates", self.max_pretraining_updates, 0)
         require_at_least("plateau_window", self.plateau_window, 1)
+        if self.shared_value_coefficient <= 0:
+            raise ValueError(
+                f"shared_value_coefficient must be positive, found {self.shared_value_coefficient}"
+            )
+        if self.init_from == "shared" and self.max_pretraining_updates:
+            raise ValueError(
+                f"max_pretraining_updates is {self.max_pretraining_updates}, and a critic on the policy's own trunk "
+                "cannot be trained without it: set it to 0"
+            )
         threshold = self.pretraining_loss_threshold
         if threshold is not None and threshold <= 0:
             raise ValueError(f"pretraining_loss_threshold must be positive, found {threshold}")
@@ -224,6 +234,10 @@ class PPOConfig:
             raise ValueError(
                 "rewards.whiten takes the place of reward.normalize and reward.scale; set these to false"
             )
+        if self.critic.init_from == "shared" and self.runtime.zero_stage == 3:
+            raise ValueError(
+                "critic.init_from 'shared' needs whole weights in every process: use a zero_stage below 3"
+            )
         n = self.rollout.samples_per_prompt
         if self.algorithm.responses_per_minibatch % n:
             raise ValueError(
@@ -239,3 +253,47 @@ class PPOConfig:
             raise ValueError(
                 f"policy.dropout is {self.policy.dropout}; PPO needs 0, or the first ratio is not 1"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOPreset:
+    name: str
+    source: str  # where to read about it
+    policy_optimizer: OptimizerOptions
+    critic_optimizer: OptimizerOptions
+    rollout: RolloutOptions
+    reward: RewardOptions
+    algorithm: AlgorithmOptions
+    policy_loss: PolicyLossOptions = field(default_factory=PolicyLossOptions)
+    critic: CriticOptions = field(default_factory=CriticOptions)
+    ema_decay: float | None = None
+    batch: BatchOptions = field(default_factory=BatchOptions)
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
+
+    def config(
+        self,
+        policy: ModelSource,
+        reward_model_path: str,
+        *,
+        steps: int | None = None,
+        reference: ModelSource | None = None,
+        runtime: RuntimeOptions | None = None,
+    ) -> PPOConfig:
+        """`steps` replaces the preset's number of PPO steps."""
+        return PPOConfig(
+            policy=ModelOptions(source=policy),
+            reward_model_path=reward_model_path,
+            reference=reference,
+            policy_optimizer=self.policy_optimizer,
+            critic_optimizer=self.critic_optimizer,
+            batch=self.batch,
+            rollout=self.rollout if steps is None else replace(self.rollout, steps=steps),
+            reward=self.reward,
+            algorithm=self.algorithm,
+            policy_loss=self.policy_loss,
+            critic=self.critic,
+            ema_decay=self.ema_decay,
+            evaluation=self.evaluation,
+            runtime=runtime or RuntimeOptions(),
+            preset=self.name,
+        )

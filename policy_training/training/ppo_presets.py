@@ -5,70 +5,22 @@ What a source asks for and these recipes do not have is said at the preset.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from learning.interface.training_options import (
     BatchOptions,
     EvaluationOptions,
-    ModelOptions,
-    ModelSource,
     OptimizerOptions,
-    RuntimeOptions,
 )
 from policy_training.training.config import SampleOptions, SamplingOptions
 from policy_training.training.ppo_config import (
     AlgorithmOptions,
     CriticOptions,
     PolicyLossOptions,
-    PPOConfig,
+    PPOPreset,
     RewardOptions,
     RolloutOptions,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class PPOPreset:
-    name: str
-    source: str  # where to read about it
-    policy_optimizer: OptimizerOptions
-    critic_optimizer: OptimizerOptions
-    rollout: RolloutOptions
-    reward: RewardOptions
-    algorithm: AlgorithmOptions
-    policy_loss: PolicyLossOptions = field(default_factory=PolicyLossOptions)
-    critic: CriticOptions = field(default_factory=CriticOptions)
-    ema_decay: float | None = None
-    batch: BatchOptions = field(default_factory=BatchOptions)
-    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
-
-    def config(
-        self,
-        policy: ModelSource,
-        reward_model_path: str,
-        *,
-        steps: int | None = None,
-        reference: ModelSource | None = None,
-        runtime: RuntimeOptions | None = None,
-    ) -> PPOConfig:
-        """`steps` replaces the preset's number of PPO steps."""
-        return PPOConfig(
-            policy=ModelOptions(source=policy),
-            reward_model_path=reward_model_path,
-            reference=reference,
-            policy_optimizer=self.policy_optimizer,
-            critic_optimizer=self.critic_optimizer,
-            batch=self.batch,
-            rollout=self.rollout if steps is None else replace(self.rollout, steps=steps),
-            reward=self.reward,
-            algorithm=self.algorithm,
-            policy_loss=self.policy_loss,
-            critic=self.critic,
-            ema_decay=self.ema_decay,
-            evaluation=self.evaluation,
-            runtime=runtime or RuntimeOptions(),
-            preset=self.name,
-        )
-
 
 PPO_MAX = PPOPreset(
     name="ppo_max",
@@ -329,9 +281,78 @@ PPO_TINY = PPOPreset(
     evaluation=EvaluationOptions(max_examples=128),  # ours
 )
 
+PPO_PENALTY = replace(
+    PPO_VANILLA,
+    name="ppo_penalty",
+    source="PPO (Schulman et al. 2017), section 4: the penalty in place of the clip; the rest is ppo_vanilla's",
+    algorithm=replace(PPO_VANILLA.algorithm, clip_range=None),
+    policy_loss=PolicyLossOptions(
+        kl_penalty_coefficient=1.0,  # table 1
+        kl_penalty_target=0.01,  # table 1: 0.003, 0.01 and 0.03 were tried
+    ),
+)
+
+A2C_REPEATED = replace(
+    PPO_VANILLA,
+    name="a2c_repeated",
+    source="A2C's objective on ppo_vanilla's samples, repeated without a ratio, to show that it does not hold (ours)",
+    algorithm=replace(PPO_VANILLA.algorithm, clip_range=None, ppo_epochs=4),  # ours
+    policy_loss=PolicyLossOptions(objective="log_probability"),
+)
+
+# Secrets of RLHF I, 5.3: one ingredient each on ppo_vanilla.
+SECRETS_REWARD_SCALING = replace(
+    PPO_VANILLA,
+    name="secrets_reward_scaling",
+    source="Secrets of RLHF I (Zheng et al. 2023), 5.3.1: reward scaling, then a clip",
+    reward=replace(
+        PPO_VANILLA.reward,
+        scale=True,  # 5.3.1
+        clip_range=0.8,  # 5.3.1: 0.3 and 0.8 were tried
+    ),
+)
+SECRETS_ADVANTAGE_CLIP = replace(
+    PPO_VANILLA,
+    name="secrets_advantage_clip",
+    source="Secrets of RLHF I (Zheng et al. 2023), 5.3.1: advantages normalized by minibatch, then clipped",
+    algorithm=replace(
+        PPO_VANILLA.algorithm,
+        whiten_advantages=True,  # 5.3.1
+        whitening_scope="minibatch",  # 5.3.1
+        advantage_clip=0.12,  # 5.3.1: 0.5 and 0.12 were tried
+    ),
+)
+SECRETS_FIXED_REFERENCE = replace(
+    PPO_VANILLA,
+    name="secrets_fixed_reference",
+    source="Secrets of RLHF I (Zheng et al. 2023), 5.3.2: the ratio is to the fixed reference, without a KL penalty",
+    policy_loss=PolicyLossOptions(old_policy="reference"),  # 5.3.2
+)
+SECRETS_ENTROPY_BONUS = replace(
+    PPO_VANILLA,
+    name="secrets_entropy_bonus",
+    source="Secrets of RLHF I (Zheng et al. 2023), 5.3.2 and B.3; its thresholds of 30 and 35 nats a token are above "
+    "what a vocabulary of 32,000 allows (10.4), so none stands here",
+    policy_loss=PolicyLossOptions(entropy_coefficient=0.01),  # B.3
+)
+
 PPO_PRESETS: Mapping[str, PPOPreset] = {
     preset.name: preset
-    for preset in (PPO_MAX, PPO_VANILLA, PPO_INSTRUCTGPT, PPO_LLAMA2, PPO_STIENNON, PPO_N_PLUS, PPO_TINY)
+    for preset in (
+        PPO_MAX,
+        PPO_VANILLA,
+        PPO_INSTRUCTGPT,
+        PPO_LLAMA2,
+        PPO_STIENNON,
+        PPO_N_PLUS,
+        PPO_TINY,
+        PPO_PENALTY,
+        A2C_REPEATED,
+        SECRETS_REWARD_SCALING,
+        SECRETS_ADVANTAGE_CLIP,
+        SECRETS_FIXED_REFERENCE,
+        SECRETS_ENTROPY_BONUS,
+    )
 }
 
 # How responses to compare policies by are drawn: one a prompt (Secrets of RLHF I, 6.1). Its length penalty of 1.2 has

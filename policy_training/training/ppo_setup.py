@@ -31,6 +31,7 @@ from policy_training.training.rollouts import (
     self_check_examples,
     tokenize_prompts,
 )
+from policy_training.training.shared_trunk import SharedCritic, attach_value_head
 from policy_training.training.weight_average import WeightAverage
 
 
@@ -59,7 +60,7 @@ class PPOState:
     distributed: DistributedContext
     tokenizer: Any
     policy: Engine
-    critic: Engine
+    critic: Engine | SharedCritic
     reference: FrozenModel
     scorer: RolloutScorer
     train_prompts: list[Prompt]
@@ -101,11 +102,14 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
         distributed=distributed,
     )
     critic = load_critic(config, scorer, tokenizer)
+    if critic is None:
+        attach_value_head(policy)
     # The first update of a step learns from passes of policy and critic that are in memory together.
+    models = [policy] if critic is None else [policy, critic]
     config = replace(
-        config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, policy, critic, graphs=2)
+        config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, *models, graphs=2)
     )
-    for model in (policy, critic):
+    for model in models:
         require_max_positions(model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
         if config.policy.gradient_checkpointing:
             model.activation_checkpointing_enable({"use_reentrant": False})
@@ -164,34 +168,37 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
 
 def build_engines(
     config: PPOConfig, policy: Any, critic: Any, distributed: DistributedContext, *, prompts_per_step: int
-) -> tuple[Engine, Engine]:
-    """Policy and critic. Their schedules end with the last update of `prompts_per_step` prompts a step: how many
-    there are, which may be fewer than the config asks for.
+) -> tuple[Engine, Engine | SharedCritic]:
+    """Policy and critic (None: the policy's own value head). Their schedules end with the last update of
+    `prompts_per_step` prompts a step: how many there are, which may be fewer than the config asks for.
     """
     prompts_per_minibatch = config.algorithm.responses_per_minibatch // config.rollout.samples_per_prompt
     minibatches = len(even_parts(prompts_per_step, prompts_per_minibatch))
     updates = config.rollout.steps * config.algorithm.ppo_epochs * minibatches
     runtime, pretraining_updates = config.runtime, config.critic.max_pretraining_updates
-    return (
-        Engine(
-            policy,
-            optimizer=config.policy_optimizer,
-            steps_total=updates,
-            runtime=runtime,
-            distributed=distributed,
-        ),
-        Engine(
-            critic,
-            optimizer=config.critic_optimizer,
-            steps_total=updates + pretraining_updates,
-            runtime=runtime,
-            distributed=distributed,
-        ),
+    policy_engine = Engine(
+        policy,
+        optimizer=config.policy_optimizer,
+        steps_total=updates,
+        runtime=runtime,
+        distributed=distributed,
     )
+    if critic is None:
+        return policy_engine, SharedCritic(policy_engine, config.critic.shared_value_coefficient)
+    critic_engine = Engine(
+        critic,
+        optimizer=config.critic_optimizer,
+        steps_total=updates + pretraining_updates,
+        runtime=runtime,
+        distributed=distributed,
+    )
+    return policy_engine, critic_engine
 
 
 def load_critic(config: PPOConfig, scorer: RolloutScorer, tokenizer: Any) -> Any:
-    """A copy of the reward model, or the policy's or reference's trunk under a new head."""
+    """A copy of the reward model, or the policy's or reference's trunk under a new head. None: the policy itself."""
+    if config.critic.init_from == "shared":
+        return None
     if config.critic.init_from == "policy":
         return load_reward_model(config.policy.source, tokenizer)
     if config.critic.init_from == "reference":

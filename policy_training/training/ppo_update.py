@@ -28,6 +28,7 @@ from policy_training.training.losses import (
 )
 from policy_training.training.policy_loss import policy_loss
 from policy_training.training.ppo_setup import PPOState
+from policy_training.training.shared_trunk import SharedCritic
 
 
 @dataclass
@@ -187,12 +188,12 @@ class CriticUpdate:
         self._state.critic.accumulate(terms.loss, self._tokens, is_dummy=micro_batch.is_dummy)
 
     def finish(self) -> dict[str, float]:
-        result = self._state.critic.take_step()
-        return {
-            "value_loss": result.loss,
-            "value_clip_fraction": self._state.distributed.sum(self._clipped) / self._tokens,
-            "critic_gradient_norm": result.gradient_norm,
-        }
+        critic, total = self._state.critic, self._state.distributed.sum
+        clipped = {"value_clip_fraction": total(self._clipped) / self._tokens}
+        if isinstance(critic, SharedCritic):  # the policy's step is the critic's
+            return {"value_loss": total(critic.take_loss())} | clipped
+        result = critic.take_step()
+        return {"value_loss": result.loss} | clipped | {"critic_gradient_norm": result.gradient_norm}
 
 
 class PolicyUpdate:

@@ -41,5 +41,5 @@ class WeightAverage:
                 average.copy_(state[name])
 
 
-def _norm(tensors: list[torch.Tensor]) -> float:
+def _norm(tensors: tuple[torch.Tensor, ...] | list[torch.Tensor]) -> float:
     return float(torch.stack(torch._foreach_norm(tensors)).double().square().sum().sqrt())

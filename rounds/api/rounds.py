@@ -10,6 +10,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from annotation.batches.progress import batch_progress
+from learning.interface.options import UserError
 from policy_training.api.reward_fields import (
     form_rewards,
     functions_field,
@@ -17,11 +18,13 @@ from policy_training.api.reward_fields import (
     weights_field,
 )
 from policy_training.rewards import COMBINATIONS
-from rounds import actions
+from policy_training.training.ppo_presets import PPO_PRESETS
+from rounds import actions, ppo_options
 from rounds.access import access_round
-from rounds.forms import StartRoundForm
+from rounds.forms import NAMED, StartRoundForm
 from rounds.models import Round, RoundRun, Stage, StageEntry
 from rounds.plans import FIRST_POLICY, PRESETS, RoundPlan
+from runs.option_forms.fields import as_text
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import Body, OrderField, PageQuery
 from workspace.api.fields import KEY, NATURAL, JsonValue
@@ -120,6 +123,15 @@ class RoundValues(Body):
     risky_tag = serializers.CharField(max_length=200, required=False)
     spread_coefficient = serializers.FloatField(required=False)
     whiten_rewards = serializers.BooleanField(default=False)
+    reference_policy = serializers.IntegerField(
+        required=False, help_text="A policy that the KL penalty is against, in place of `reference`.", **KEY
+    )
+    ppo_preset = serializers.ChoiceField(sorted(PPO_PRESETS), required=False)
+    policy_options = serializers.DictField(
+        child=JsonValue(allow_null=True),
+        required=False,
+        help_text='PPO\'s options by their paths, for example {"algorithm.clip_range": null}.',
+    )
     meet_previous = serializers.BooleanField(default=True)
     meet_first = serializers.BooleanField(default=False)
     meet_reference = serializers.BooleanField(default=False)
@@ -138,6 +150,22 @@ class ReopenedAnnotation(Body):
     quota = serializers.IntegerField(required=False, **POSITIVE)
 
 
+def _policy_values(values: dict[str, Any]) -> dict[str, Any]:
+    """The form's fields of PPO's options and of the policy to hold the new one to. Raises ValidationError."""
+    fields: dict[str, Any] = {}
+    for path, value in values.pop("policy_options", {}).items():
+        name = ppo_options.PREFIX + path
+        if name not in ppo_options.OPTIONS:
+            raise ValidationError({"policy_options": [f"There is no option “{path}”."]})
+        fields[name] = ppo_options.NONE if value is None else as_text(value)
+    key = values.pop("reference_policy", None)
+    if key is not None:
+        if "reference" in values:
+            raise ValidationError({"reference_policy": ["Give it or reference, not both."]})
+        fields["reference"] = f"{NAMED}{key}"
+    return fields
+
+
 def planned(view: ProjectApiView, data: dict[str, Any]) -> dict[str, Any]:
     """Arguments of start_round and create_schedule, by the form of the site. Raises ValidationError, UserError."""
     values = form_rewards(data)
@@ -147,10 +175,19 @@ def planned(view: ProjectApiView, data: dict[str, Any]) -> dict[str, Any]:
     values["criterion"] = criterion.pk
     if "temperatures" in values:
         values["temperatures"] = ", ".join(map(str, values["temperatures"]))
+    values |= _policy_values(values)
     form = StartRoundForm(values, project=view.project)
     if not form.is_valid():
         raise ValidationError({name: list(map(str, faults)) for name, faults in form.errors.items()})
-    plan: RoundPlan = form.plan()
+    try:
+        plan: RoundPlan = form.plan()
+    except UserError as error:
+        if (option := ppo_options.option_named_in(str(error))) is None:
+            raise
+        said = str(error).partition(": ")[2]
+        raise ValidationError(
+            {"policy_options": [f"{option.removeprefix(ppo_options.PREFIX)}: {said}"]}
+        ) from error
     return {
         "actor": view.actor,
         "project": view.project,

@@ -115,7 +115,17 @@ def _note(cls: type[Any]) -> str:
     return "" if text.startswith((f"{cls.__name__}(", "python -m", "Options of")) else text.replace("`", "")
 
 
-ABBREVIATIONS = {"lr": "LR", "gae": "GAE", "kl": "KL", "lm": "LM", "eos": "EOS", "zero": "ZeRO", "ptx": "ptx"}
+ABBREVIATIONS = {
+    "lr": "LR",
+    "gae": "GAE",
+    "kl": "KL",
+    "lm": "LM",
+    "eos": "EOS",
+    "zero": "ZeRO",
+    "ptx": "ptx",
+    "ema": "EMA",
+    "ppo": "PPO",
+}
 
 
 def _label(name: str) -> str:

@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const form = document.getElementById("start-round");
-  const chosen = ["id_preset", "id_start_policy", "id_criterion"].map((id) => document.getElementById(id));
+  const chosen = ["id_preset", "id_ppo_preset", "id_start_policy", "id_criterion"].map((id) => document.getElementById(id));
   let newest = 0;
 
   async function showDefaults() {
@@ -17,7 +17,11 @@
       const other = page.getElementById(input.id);
       if (other) input.placeholder = other.placeholder;
     }
-    for (const help of form.querySelectorAll(".form-text[id]")) {
+    for (const select of form.querySelectorAll(".option-section select[id]")) {
+      const other = page.getElementById(select.id);
+      if (other) select.options[0].textContent = other.options[0].textContent;
+    }
+    for (const help of form.querySelectorAll(".form-text[id], .option-from[id]")) {
       const other = page.getElementById(help.id);
       if (other) help.textContent = other.textContent;
     }

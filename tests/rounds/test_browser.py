@@ -13,6 +13,7 @@ from annotation.queue.actions import claim_task
 from rounds.actions import start_next_round
 from rounds.models import Round, Stage
 from rounds.stages.transitions import enter_stage
+from tests.axe import run_axe
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -191,3 +192,35 @@ def test_after_a_cancelled_round_the_one_before_goes_on_by_its_button(
     page.get_by_role("button", name="Go on with the next round").click()
     page.wait_for_url(re.compile("/rounds/3/"))
     assert Round.objects.get(number=3).start_policy == first.new_policy
+
+
+def test_a_chosen_ppo_preset_shows_its_values_in_the_empty_options_and_keeps_what_was_typed(
+    page, logged_in, live_server, project, policy, prompt_set, criterion
+):
+    logged_in(page).goto(live_server.url + reverse("rounds:start", args=[project.slug]))
+    page.locator("summary", has_text="Algorithm").click()
+    page.get_by_label("Clip range", exact=True).locator("visible=true").fill("none")
+    gae_lambda = page.get_by_label("GAE lambda", exact=True)
+    assert gae_lambda.get_attribute("placeholder") == "0.95"
+    page.get_by_label("PPO by the preset").select_option("ppo_vanilla")
+    page.locator("[name='policy.algorithm.gae_lambda'][placeholder='0.9']").wait_for()
+    whitens = page.get_by_label("Whiten advantages")
+    assert whitens.locator("option").first.text_content() == "no (preset)"
+    assert page.locator("[name='policy.algorithm.clip_range']").input_value() == "none"
+    assert "C.3" in page.locator("#id_policy\\.algorithm\\.gae_lambda_source").text_content()
+    # Every section is legible, in reach of the keyboard and no wider than a phone.
+    page.set_viewport_size({"width": 320, "height": 900})
+    for section in page.locator(".option-section").all():
+        if section.get_attribute("open") is None:
+            section.locator("summary").press("Enter")
+    page.wait_for_function("document.querySelectorAll('.option-section:not([open])').length === 0")
+    assert run_axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.get_by_role("button", name="Start or schedule the round").click()
+    page.wait_for_url("**/rounds/1/")
+    plan = Round.objects.get().plan["policy"]
+    assert (plan["preset"], plan["algorithm"]["clip_range"], plan["algorithm"]["gae_lambda"]) == (
+        "ppo_vanilla",
+        None,
+        0.9,
+    )

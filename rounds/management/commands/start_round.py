@@ -9,6 +9,7 @@ from annotation.models import PromptSet
 from policy_training.mixing import describe_ptx
 from policy_training.models import Policy
 from policy_training.reward_arguments import add_reward_arguments, rewards_from_options
+from policy_training.training.ppo_presets import PPO_PRESETS
 from rounds.actions import start_round
 from rounds.errors import RoundRefused
 from rounds.head_to_head import held_out_shortage
@@ -16,6 +17,7 @@ from rounds.lengths import fit_plan
 from rounds.plans import (
     FIRST_POLICY,
     HUMAN_REFERENCE,
+    NAMED_POLICY,
     PRESETS,
     PREVIOUS_POLICY,
     load_plan,
@@ -71,6 +73,14 @@ class Command(ProjectCommand):
             choices=["start_policy", FIRST_POLICY],
             help="what PPO's KL penalty holds the policy to (default: the preset's)",
         )
+        parser.add_argument(
+            "--reference-policy", metavar="NAME", help="hold it to this policy, in place of --reference"
+        )
+        parser.add_argument(
+            "--ppo-preset",
+            choices=sorted(PPO_PRESETS),
+            help="how PPO is done (default: as the preset of the round)",
+        )
         parser.add_argument("--overlap", type=int, help="how many people judge each task")
         parser.add_argument("--quota", type=int, help="how many judgments end the annotation")
         parser.add_argument("--hours", type=float, help="end the annotation this long after it began")
@@ -87,6 +97,8 @@ class Command(ProjectCommand):
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         when = when_from_options(project, options)
+        if options["reference"] and options["reference_policy"]:
+            raise RoundRefused("Give --reference or --reference-policy, not both.", code="two_references")
         sampling = {"prompts": options["prompts"], "responses_per_task": options["responses"]}
         annotation = {name: options[name] for name in ("overlap", "quota")} | {"max_hours": options["hours"]}
         plan = override_plan(
@@ -95,7 +107,9 @@ class Command(ProjectCommand):
             temperatures=tuple(options["temperatures"]) if options["temperatures"] else None,
             annotation={name: value for name, value in annotation.items() if value is not None},
             opponents=None if options["opponents"] is None else tuple(options["opponents"]),
-            reference=options["reference"],
+            reference=NAMED_POLICY if options["reference_policy"] else options["reference"],
+            reference_policy=options["reference_policy"] or "",
+            ppo_preset=options["ppo_preset"],
             processes=options["processes"],
             runtime=runtime_values(options),
             rewards=rewards_from_options(options),

@@ -41,6 +41,25 @@ class NewScheduleRequest(TypedDict):
     risky_tag: NotRequired[str]
     spread_coefficient: NotRequired[float]
     whiten_rewards: NotRequired[bool]
+    reference_policy: NotRequired[int]
+    ppo_preset: NotRequired[
+        Literal[
+            "a2c_repeated",
+            "instructgpt",
+            "llama2",
+            "n_plus",
+            "ppo_max",
+            "ppo_penalty",
+            "ppo_vanilla",
+            "secrets_advantage_clip",
+            "secrets_entropy_bonus",
+            "secrets_fixed_reference",
+            "secrets_reward_scaling",
+            "stiennon",
+            "tiny",
+        ]
+    ]
+    policy_options: NotRequired[dict[str, Any]]
     meet_previous: NotRequired[bool]
     meet_first: NotRequired[bool]
     meet_reference: NotRequired[bool]

@@ -147,6 +147,27 @@ PUBLISHED_PPO = {
         "reward.missing_eos_score": -1.0,
     },
 }
+PUBLISHED_PPO |= {
+    "ppo_penalty": {  # PPO, section 4 and table 1
+        "algorithm.clip_range": None,
+        "policy_loss.kl_penalty_coefficient": 1.0,
+        "policy_loss.kl_penalty_target": 0.01,
+    },
+    "a2c_repeated": {
+        "algorithm.clip_range": None,
+        "algorithm.ppo_epochs": 4,  # ours
+        "policy_loss.objective": "log_probability",
+    },
+    # Secrets 5.3 and B.3
+    "secrets_reward_scaling": {"reward.scale": True, "reward.normalize": False, "reward.clip_range": 0.8},
+    "secrets_advantage_clip": {
+        "algorithm.whiten_advantages": True,
+        "algorithm.whitening_scope": "minibatch",
+        "algorithm.advantage_clip": 0.12,
+    },
+    "secrets_fixed_reference": {"policy_loss.old_policy": "reference", "reward.kl_coefficient": 0.0},
+    "secrets_entropy_bonus": {"policy_loss.entropy_coefficient": 0.01, "policy_loss.entropy_threshold": None},
+}
 PUBLISHED_SUPERVISED = {
     "sft_secrets": {  # Secrets 5.1
         "optimizer.learning_rate": 9.5e-6,

@@ -27,7 +27,13 @@ from policy_training.training.config import (
     SampleConfig,
     SampleOptions,
 )
-from policy_training.training.ppo_config import PolicyLossOptions, PPOConfig, RolloutOptions
+from policy_training.training.ppo_config import (
+    CriticOptions,
+    PolicyLossOptions,
+    PPOConfig,
+    RewardOptions,
+    RolloutOptions,
+)
 from tests.policy_training.training.conftest import (
     BATCH,
     create_run,
@@ -505,15 +511,29 @@ def test_ptx_without_demonstrations_and_rows_longer_than_the_model_are_refused(
 # ---- several processes -----------------------------------------------------------------------------------------
 
 
+SHARED_WITH_ALL = {
+    "critic": CriticOptions(init_from="shared", max_pretraining_updates=0),
+    "policy_loss": PolicyLossOptions(kl_penalty_coefficient=0.5, entropy_coefficient=0.01),
+    "reward": RewardOptions(normalize=False, scale=True),
+    "ema_decay": 0.5,
+}
+
+
 @pytest.mark.slow
-def test_ppo_on_two_processes_equals_one(tmp_path, policy_path, reward_model_path):
+@pytest.mark.parametrize("options", [{}, SHARED_WITH_ALL], ids=["plain", "shared trunk with all terms"])
+def test_ppo_on_two_processes_equals_one(tmp_path, policy_path, reward_model_path, options):
     """CHECK 20 for the whole recipe: DeepSpeed ZeRO 2 with two ranks against plain torch, rollouts included."""
     still = OptimizerOptions(learning_rate=1e-5)
     runs = []
     for name, backend, stage in (("one", "torch", 0), ("two", "deepspeed", 2)):
         runtime = RuntimeOptions(backend=backend, zero_stage=stage)
         config = ppo_config(
-            policy_path, reward_model_path, runtime=runtime, policy_optimizer=still, critic_optimizer=still
+            policy_path,
+            reward_model_path,
+            runtime=runtime,
+            policy_optimizer=still,
+            critic_optimizer=still,
+            **options,
         )
         config = dataclasses.replace(config, rollout=dataclasses.replace(config.rollout, steps=4))
         runs.append(create_run(tmp_path / name, "ppo", config, prompts=prompt_rows(15)))
@@ -521,7 +541,15 @@ def test_ppo_on_two_processes_equals_one(tmp_path, policy_path, reward_model_pat
     launch("ppo", runs[1], processes=2)
     assert [s["response"] for s in runs[0].samples(1000)] == [s["response"] for s in runs[1].samples(1000)]
     for one, two in zip(runs[0].metrics()[0], runs[1].metrics()[0], strict=True):
-        for key in ("score", "kl", "value_loss", "policy_loss", "responses", "response_tokens"):
+        for key in (
+            "score",
+            "kl",
+            "value_loss",
+            "policy_loss",
+            "responses",
+            "response_tokens",
+            "ema_distance",
+        ):
             assert one.get(key, 0.0) == pytest.approx(two.get(key, 0.0), abs=1e-5), key
     for name in ("model", "critic"):
         left, right = tensors(runs[0], name), tensors(runs[1], name)

@@ -1,0 +1,117 @@
+"""PPO's options on the form that starts a round, by their paths in the plan: `policy.algorithm.clip_range`.
+
+An empty field is as the preset says; `none` is written for an option that may be off.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django import forms
+from django.forms import BoundField
+
+from policy_training.training import ppo_presets
+from policy_training.training.ppo_config import PPOConfig
+from policy_training.training.ppo_presets import PPO_PRESETS
+from runs.option_forms.comments import preset_comments
+from runs.option_forms.fields import Option, Section, as_text, assignment, sections_of, value_at
+
+PREFIX = "policy."
+NONE = "none"
+# The form asks for lengths, processes and devices of the whole round, a round has models of its own, and rollouts are
+# drawn from the policy as it is.
+SECTIONS: list[Section] = sections_of(
+    PPOConfig,
+    leave_out=(
+        "batch",
+        "reward_model_batch",
+        "runtime",
+        "reference",
+        "rewards",  # has fields of its own: models and functions by their names
+        "policy.source",
+        "policy.dropout",
+        *(f"rollout.sampling.{name}" for name in ("top_p", "top_k", "repetition_penalty")),
+        "rollout.sampling.repetition_penalty_scope",
+    ),
+)
+OPTIONS: Mapping[str, Option] = {
+    PREFIX + option.path: option for section in SECTIONS for option in section.options
+}
+_COMMENTS = preset_comments(ppo_presets)
+
+
+def option_fields() -> dict[str, forms.Field]:
+    return {name: _field(option) for name, option in OPTIONS.items()}
+
+
+def _field(option: Option) -> forms.Field:
+    if option.choices:
+        texts = [as_text(choice) for choice in option.choices]
+        choices = [(text, {"true": "yes", "false": "no"}.get(text, text)) for text in texts]
+        none = [(NONE, NONE)] if option.may_be_empty else []
+        return forms.ChoiceField(
+            label=option.label,
+            choices=[("", "as the preset"), *none, *choices],
+            required=False,
+            help_text=option.help,
+        )
+    return forms.CharField(
+        label=option.label,
+        required=False,
+        max_length=500,
+        help_text=option.help or (f"“{NONE}” turns it off." if option.may_be_empty else ""),
+        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+
+def show_defaults(fields: Mapping[str, forms.Field], config: Mapping[str, Any]) -> None:
+    """What is used where nothing is given: in the empty field, or in the words of the empty choice."""
+    for name, option in OPTIONS.items():
+        field, text = fields[name], as_text(value_at(config, option.path)) or NONE
+        if isinstance(field, forms.ChoiceField):
+            shown = {"true": "yes", "false": "no"}.get(text, text)
+            kept = list(field.choices)[1:]  # type: ignore[arg-type]
+            field.choices = [("", f"{shown} (preset)"), *kept]
+        else:
+            field.widget.attrs["placeholder"] = text
+
+
+def assignments(values: Mapping[str, Any]) -> list[str]:
+    """What was given, as `start_round --set` has it."""
+    given = []
+    for name, option in OPTIONS.items():
+        text = str(values.get(name) or "").strip()
+        if text:
+            is_none = text.lower() == NONE and option.may_be_empty
+            given.append(PREFIX + assignment(option, "" if is_none else text))
+    return given
+
+
+def option_named_in(message: str) -> str | None:
+    """The field that a refusal of the plan is about: “plan.policy.algorithm: gamma must be ...”."""
+    found = re.match(r"plan((?:\.\w+)*)(?:\[\d+\])*: (\w*)", message)
+    if found is None:
+        return None
+    section = found[1].lstrip(".")
+    return next((name for name in (section, f"{section}.{found[2]}") if name in OPTIONS), None)
+
+
+def shown_sections(fields: Iterable[BoundField], ppo_preset: str) -> list[dict[str, Any]]:
+    """The sections with their fields, for the page. Sections with something given or wrong are open."""
+    by_name = {field.name: field for field in fields}
+    comments = _COMMENTS.get(ppo_preset, {})
+    shown = []
+    for section in SECTIONS:
+        options = [(by_name[PREFIX + option.path], option) for option in section.options]
+        rows = [
+            {"field": field, "given": bool(field.value()), "source": comments.get(option.path, "")}
+            for field, option in options
+        ]
+        given = sum(bool(field.value()) for field, _ in options)
+        is_open = given > 0 or any(field.errors for field, _ in options)
+        shown.append({"section": section, "rows": rows, "n_given": given, "is_open": is_open})
+    return shown
+
+
+def preset_choices() -> list[tuple[str, str]]:
+    return [("", "the round's own"), *((name, name) for name in PPO_PRESETS)]
