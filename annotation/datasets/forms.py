@@ -206,6 +206,8 @@ class NewDatasetForm(SelectionForm, DescriptionForm):
         super().__init__(data, project=project, **kwargs)
         newest = newest_complete(project)
         self._choose_from("annotator_weights", QualityReport.objects.filter(pk=newest.pk if newest else 0))
+        if newest is None:
+            self.fields["annotator_weights"].empty_label = "none: quality was never measured"  # type: ignore[attr-defined]
 
     def freeze_options(self) -> dict[str, Any]:
         """The arguments of freeze_dataset."""
