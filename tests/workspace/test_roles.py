@@ -34,7 +34,7 @@ PAGES = {
             f"annotation:{name}"
             for name in "task_content draft submit skip undo_skip withdraw ask opt_outs keep_judgment".split()
         ),
-        "annotation:acknowledge",
+        *(f"annotation:{name}" for name in "acknowledge confirm_guideline take_back".split()),
         "annotation:own_history",
         *(
             f"annotation:conversation{name}"
@@ -124,7 +124,10 @@ PAGES = {
         *(f"rounds:{name}_firing" for name in ("retry", "drop")),
         *(f"runs:{name}" for name in ("cancel", "retry", "resume", "clone", "limit")),
         *(f"reward_models:{name}" for name in ("start_serving", "stop_serving")),
-        *(f"data:{name}" for name in "undo_import new_upload fetch_dataset begin_upload upload upload_pieces".split()),
+        *(
+            f"data:{name}"
+            for name in "undo_import new_upload fetch_dataset begin_upload upload upload_pieces".split()
+        ),
         *(f"data:{name}" for name in "upload_live upload_bad_rows remove_upload".split()),
         *(f"data:{name}" for name in ("new_dataset", "preview_dataset", "describe_dataset")),
         *(f"data:{name}" for name in ("download_dataset", "dataset_archive", "download_demonstrations")),
