@@ -16,6 +16,7 @@ from policy_training.mixing import (
     require_training_texts,
 )
 from policy_training.models import Policy
+from policy_training.preferred_answers import PreferredAnswers
 from policy_training.rated_answers import RatedAnswers
 from policy_training.registry import require_unused_name
 from policy_training.rewards import filled_in
@@ -39,14 +40,21 @@ def train_sft(
     config: Mapping[str, Any],
     parent: Policy | None = None,
     rated: RatedAnswers | None = None,
+    preferred: PreferredAnswers | None = None,
     processes: int = 1,
 ) -> Run:
-    """Queue supervised fine-tuning on the project's demonstrations; with `rated` also on answers that people rated so.
+    """Queue supervised fine-tuning on the project's demonstrations; with `rated` also on answers that people rated so,
+    with `preferred` on those that they put first.
 
     `config` is LanguageModelConfig as a mapping; with a `parent` its model source is filled in here, without one the
     config says where to start (a folder, a hub id, a model from scratch). A `data.texts_share` takes the project's
     texts: NothingToMixIn when it has none to train on.
     """
+    if preferred is not None and not 0 < preferred.at_least <= 1:
+        raise ActionError(
+            f"The share of people who put an answer first is above 0 and at most 1, found {preferred.at_least:g}.",
+            code="bad_option",
+        )
     if config.get("data", {}).get("texts_share"):
         require_training_texts(project, "fine-tune without them (--set data.texts_share=0)")
     return _train_language_model(
@@ -59,6 +67,7 @@ def train_sft(
         title=f"Fine-tune {name}",
         processes=processes,
         **({"rated": asdict(rated)} if rated else {}),
+        **({"preferred": asdict(preferred)} if preferred else {}),
     )
 
 

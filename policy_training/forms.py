@@ -13,6 +13,7 @@ from policy_training import evaluation_presets as evaluation_preset_module
 from policy_training.evaluation_presets import EVALUATION_PRESETS, evaluation_config
 from policy_training.language_models import language_model_config, sample_config
 from policy_training.models import Policy
+from policy_training.preferred_answers import PreferredAnswers
 from policy_training.rated_answers import RatedAnswers
 from policy_training.rewards import RewardPartsFields, parts_of_run
 from policy_training.run_kinds import EVALUATE, PRETRAIN, SAMPLE, SFT
@@ -101,9 +102,31 @@ class FineTuneForm(LanguageModelForm):
         required=False, label="... with a mean of at least", help_text="Points, over the people who rated."
     )
 
+    put_first = forms.FloatField(
+        required=False,
+        min_value=0,
+        max_value=1,
+        label="Also answers that people put first: at least this share of those who compared them",
+        help_text="0.5: half of them; empty: none. Answers that were cut off are left out.",
+    )
+    put_first_by = forms.ModelChoiceField(
+        Criterion.objects.none(), required=False, empty_label="any criterion", label="... by"
+    )
+
+    def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
+        super().__init__(data, project=project, **kwargs)
+        criterion = self.fields["put_first_by"]
+        assert isinstance(criterion, forms.ModelChoiceField)
+        criterion.queryset = project.criteria.order_by("pk")
+
     def values_of(self, run: Run) -> dict[str, Any]:
-        rated = run.parameters.get("rated") or {}
-        return super().values_of(run) | {f"rated_{name}": value for name, value in rated.items()}
+        rated, preferred = run.parameters.get("rated") or {}, run.parameters.get("preferred") or {}
+        values = super().values_of(run) | {f"rated_{name}": value for name, value in rated.items()}
+        criterion = self.project.criteria.filter(name=preferred.get("criterion", "")).first()
+        return values | {
+            "put_first": preferred.get("at_least"),
+            "put_first_by": criterion.pk if criterion else None,
+        }
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
@@ -113,8 +136,12 @@ class FineTuneForm(LanguageModelForm):
 
     def asked(self) -> dict[str, Any]:
         values = self.cleaned_data
-        mark, at_least = values["rated_mark"], values["rated_at_least"]
-        return super().asked() | {"rated": RatedAnswers(mark=mark, at_least=at_least) if mark else None}
+        mark, at_least, share = values["rated_mark"], values["rated_at_least"], values["put_first"]
+        by = values["put_first_by"].name if values["put_first_by"] else ""
+        return super().asked() | {
+            "rated": RatedAnswers(mark=mark, at_least=at_least) if mark else None,
+            "preferred": PreferredAnswers(at_least=share, criterion=by) if share is not None else None,
+        }
 
 
 class PretrainForm(LanguageModelForm):

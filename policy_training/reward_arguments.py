@@ -36,18 +36,18 @@ def rewards_from_options(options: Mapping[str, Any]) -> dict[str, Any]:
     if options["reward_combination"]:
         found["combination"] = options["reward_combination"]
     if options["further_reward_model"]:
-        pairs = [_weighted(text) for text in options["further_reward_model"]]
+        pairs = [weighted(text) for text in options["further_reward_model"]]
         found["models"] = [{"name": name, "weight": weight} for name, weight in pairs]
     if options["reward_function"]:
         by_name = {name.rpartition(".")[2]: name for name in known_functions()}
-        pairs = [_weighted(text) for text in options["reward_function"]]
+        pairs = [weighted(text) for text in options["reward_function"]]
         found["functions"] = [
             {"function": by_name.get(name, name), "weight": weight} for name, weight in pairs
         ]
     return found
 
 
-def _weighted(text: str) -> tuple[str, float]:
+def weighted(text: str) -> tuple[str, float]:
     """NAME or NAME=WEIGHT; a name may have the sign in it."""
     name, sign, weight = text.rpartition("=")
     if not sign:

@@ -11,11 +11,19 @@ from learning.interface.record_files import read_records
 from learning.interface.record_schemas import DEMONSTRATIONS, DRAWS, PROMPTS, SAMPLED_RESPONSES, TEXTS
 from policy_training.mixing import require_training_texts
 from policy_training.models import Policy, PolicyEvaluation
+from policy_training.preferred_answers import (
+    PreferredAnswers,
+    mark_preferences_used,
+    require_preferred_answers,
+)
 from policy_training.rated_answers import RatedAnswers, mark_ratings_used, require_rated_answers
 from policy_training.registry import add_policy
 from policy_training.sampled_tasks import save_sampled_tasks
+from policy_training.training.best_of_n_config import BestOfNConfig
 from policy_training.training.config import EvaluateConfig, LanguageModelConfig, SampleConfig
 from policy_training.training.dpo_config import DPOConfig
+from policy_training.training.merge_config import MergeConfig
+from policy_training.training.policy_gradient_config import PolicyGradientConfig
 from policy_training.training.ppo_config import PPOConfig
 from rewardmodel.run_kinds import comparison_inputs
 from runs.models import Artifact, Run
@@ -50,17 +58,36 @@ def _texts(run: Run) -> Mapping[str, Any]:
 
 def _sft_inputs(run: Run) -> Mapping[str, Any]:
     mixes_in_texts = run.config.get("data", {}).get("texts_share", 0) > 0
-    rated = run.parameters.get("rated")
-    learned = _with_rated(run, RatedAnswers(**rated)) if rated else _demonstrations(run)
+    rated, preferred = run.parameters.get("rated"), run.parameters.get("preferred")
+    if rated or preferred:
+        learned = _with_judged_answers(
+            run,
+            RatedAnswers(**rated) if rated else None,
+            PreferredAnswers(**preferred) if preferred else None,
+        )
+    else:
+        learned = _demonstrations(run)
     return dict(learned) | (dict(_texts(run)) if mixes_in_texts else {})
 
 
-def _with_rated(run: Run, asked: RatedAnswers) -> Mapping[str, Any]:
-    """Demonstrations, where there are any, and the answers that were rated well."""
-    mark_ratings_used(run.project, f"run {run.pk}")
-    rated = require_rated_answers(run.project, asked)
+def _with_judged_answers(
+    run: Run, rated: RatedAnswers | None, preferred: PreferredAnswers | None
+) -> Mapping[str, Any]:
+    """Demonstrations, where there are any, and the answers that people rated well or put first, each once."""
+    judged: list[Any] = []
+    if rated is not None:
+        mark_ratings_used(run.project, f"run {run.pk}")
+        judged += require_rated_answers(run.project, rated)
+    if preferred is not None:
+        mark_preferences_used(run.project, f"run {run.pk}")
+        known = {(row["prompt_id"], row["response"]) for row in judged}
+        judged += [
+            row
+            for row in require_preferred_answers(run.project, preferred)
+            if (row["prompt_id"], row["response"]) not in known
+        ]
     mark_demonstrations_used(run.project, f"run {run.pk}")
-    return {"demonstrations": ([*demonstration_rows(run.project), *rated], DEMONSTRATIONS)}
+    return {"demonstrations": ([*demonstration_rows(run.project), *judged], DEMONSTRATIONS)}
 
 
 def _pretraining_inputs(run: Run) -> Mapping[str, Any]:
@@ -68,9 +95,13 @@ def _pretraining_inputs(run: Run) -> Mapping[str, Any]:
     return _texts(run) if run.parameters.get("data") == "texts" else _demonstrations(run)
 
 
-def _ppo_inputs(run: Run) -> Mapping[str, Any]:
+def _rollout_inputs(run: Run) -> Mapping[str, Any]:
     mark_prompts_used(_prompt_set(run), f"run {run.pk}")
-    inputs: dict[str, Any] = {"prompts": (prompt_rows(run.project, prompt_set=_prompt_set(run)), PROMPTS)}
+    return {"prompts": (prompt_rows(run.project, prompt_set=_prompt_set(run)), PROMPTS)}
+
+
+def _ppo_inputs(run: Run) -> Mapping[str, Any]:
+    inputs = dict(_rollout_inputs(run))
     if run.parameters.get("with_texts"):
         inputs |= _texts(run)
     if run.parameters["with_demonstrations"]:
@@ -208,6 +239,35 @@ DPO = RunKind(
     outputs=(Output(kind="policy", path="model"),),
     options=DPOConfig,
 )
+POLICY_GRADIENT = RunKind(
+    name="policy.gradient",
+    label="Policy gradient",
+    command="policy_training.training.policy_gradient",
+    build_inputs=_rollout_inputs,
+    save_result=_save_policy,
+    outputs=(Output(kind="policy", path="model"),),
+    options=PolicyGradientConfig,
+    environment=(REWARD_FUNCTIONS_VARIABLE,),
+)
+BEST_OF_N = RunKind(
+    name="policy.best_of_n",
+    label="Best-of-n",
+    command="policy_training.training.best_of_n",
+    build_inputs=_rollout_inputs,
+    save_result=_save_policy,
+    outputs=(Output(kind="policy", path="model"),),
+    options=BestOfNConfig,
+    environment=(REWARD_FUNCTIONS_VARIABLE,),
+)
+MERGE = RunKind(
+    name="policy.merge",
+    label="Merge of policies",
+    command="policy_training.training.merge",
+    build_inputs=lambda run: {},
+    save_result=_save_policy,
+    outputs=(Output(kind="policy", path="model"),),
+    options=MergeConfig,
+)
 EVALUATE = RunKind(
     name="policy.evaluate",
     label="Evaluation of a policy",
@@ -226,4 +286,4 @@ IMPORT = RunKind(
     resources=Resources(threads=1),
     environment=SITE_ENVIRONMENT,
 )
-KINDS = (SFT, PRETRAIN, SAMPLE, PPO, DPO, EVALUATE, IMPORT)
+KINDS = (SFT, PRETRAIN, SAMPLE, PPO, DPO, POLICY_GRADIENT, BEST_OF_N, MERGE, EVALUATE, IMPORT)

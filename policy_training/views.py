@@ -16,9 +16,17 @@ from policy_training.figures import evaluation_figures, policy_figures
 from policy_training.forms import EvaluatePolicyForm, FineTuneForm, PretrainForm, SampleForm
 from policy_training.import_actions import queue_import
 from policy_training.import_form import ImportPolicyForm
+from policy_training.merging import MergeForm, merge_policies, merged_from, preview_merge
 from policy_training.model_card import card_text, line_of
 from policy_training.models import Policy
 from policy_training.previews import preview_evaluation, preview_language_model, preview_sampling
+from policy_training.rewarded_forms import (
+    BestOfNForm,
+    PolicyGradientForm,
+    preview_best_of_n,
+    preview_policy_gradient,
+)
+from policy_training.rewarded_training import train_best_of_n, train_policy_gradient
 from policy_training.serving.presentation import serving_context
 from runs.hub.forms import ModelDescriptionForm
 from runs.models import Run
@@ -63,6 +71,7 @@ def policy(request: ProjectRequest, pk: int) -> HttpResponse:
         "form": ModelDescriptionForm(model=found),
         "started": found.artifact.reward_models_started_here.order_by("-pk"),
         "line": line_of(found)[:-1],
+        "merged_from": [(policy, f"{100 * share:.1f} %") for policy, share in merged_from(found)],
         "children": found.children.order_by("pk"),
         "responses": found.source.responses.aggregate(n=Count("pk"))["n"],
         "figures": policy_figures(found),
@@ -127,6 +136,57 @@ def pretrain(request: ProjectRequest) -> HttpResponse:
 def dpo(request: ProjectRequest) -> HttpResponse:
     return run_form_page(
         request, TrainDPOForm, template="policy_training/dpo.html", start=train_dpo, preview=preview_dpo
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
+def policy_gradient(request: ProjectRequest) -> HttpResponse:
+    return run_form_page(
+        request,
+        PolicyGradientForm,
+        template="policy_training/rewarded_form.html",
+        start=train_policy_gradient,
+        preview=preview_policy_gradient,
+        context={
+            "heading": "Train by policy gradient",
+            "intro": "REINFORCE, RLOO or GRPO: the policy answers prompts, a reward model scores them, and those "
+            "that score higher than the others become likelier. There is no critic, as PPO has one.",
+            "button": "Train",
+        },
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
+def best_of_n(request: ProjectRequest) -> HttpResponse:
+    return run_form_page(
+        request,
+        BestOfNForm,
+        template="policy_training/rewarded_form.html",
+        start=train_best_of_n,
+        preview=preview_best_of_n,
+        context={
+            "heading": "Fine-tune on the best of n",
+            "intro": "Policies answer each prompt several times, a reward model scores the answers, and the policy is "
+            "fine-tuned on those that score best (rejection sampling).",
+            "button": "Train",
+        },
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
+def merge(request: ProjectRequest) -> HttpResponse:
+    return run_form_page(
+        request,
+        MergeForm,
+        template="policy_training/merge.html",
+        start=merge_policies,
+        preview=preview_merge,
     )
 
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from policy_training.api import dpo, views
+from policy_training.api import dpo, merging, rewarded, views
 from policy_training.outgoing import POLICIES
 from runs.api.outgoing import ModelArchive, PushModel
 
@@ -9,8 +9,13 @@ project_urlpatterns = [
     path("policies/presets", views.LanguageModelPresets.as_view()),
     path("policies/fine-tune", views.FineTune.as_view()),
     path("policies/pretrain", views.Pretrain.as_view()),
-    path("policies/dpo", dpo.TrainDPO.as_view()),
-    path("policies/dpo/presets", dpo.DPOPresets.as_view()),
+    path("policy-trainings/dpo", dpo.TrainDPO.as_view()),
+    path("policy-trainings/dpo/presets", dpo.DPOPresets.as_view()),
+    path("policy-trainings/policy-gradient", rewarded.TrainPolicyGradient.as_view()),
+    path("policy-trainings/policy-gradient/presets", rewarded.PolicyGradientPresets.as_view()),
+    path("policy-trainings/best-of-n", rewarded.TrainBestOfN.as_view()),
+    path("policy-trainings/best-of-n/presets", rewarded.BestOfNPresets.as_view()),
+    path("policy-trainings/merge", merging.MergePolicies.as_view()),
     path("policies/sample", views.Sample.as_view()),
     path("policies/import", views.ImportPolicy.as_view()),
     path("policies/<int:pk>/evaluations", views.Evaluations.as_view()),

@@ -115,6 +115,15 @@ class FineTuneBody(LanguageModelBody):
     rated_at_least = serializers.FloatField(
         required=False, help_text="... whose mean over the people is at least this."
     )
+    put_first = serializers.FloatField(
+        required=False,
+        min_value=0,
+        max_value=1,
+        help_text="Also answers that at least this share of the people who compared them put first, ...",
+    )
+    put_first_by = serializers.CharField(
+        max_length=40, required=False, help_text="... by this criterion; none: by any."
+    )
 
 
 class PretrainBody(LanguageModelBody):
@@ -152,6 +161,8 @@ class FineTune(ProjectApiView):
     @operation(Capability.MANAGE, body=FineTuneBody, answers=OneRunSerializer, creates=True)
     def post(self, request: Request, data: dict[str, Any]) -> Run:
         """Queue fine-tuning on the project's demonstrations."""
+        if "put_first_by" in data:
+            data = data | {"put_first_by": find_criterion(self.project, data["put_first_by"]).pk}
         return actions.train_sft(**asked_by_program(self, FineTuneForm, data))
 
 

@@ -9,7 +9,7 @@ several micro-batches in one row.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -22,12 +22,17 @@ from learning.batches.forward import (
 )
 from learning.batches.micro_batching import example_size, micro_batches
 from learning.batches.samplers import even_parts
+from learning.distributed import DistributedContext
+from learning.interface.training_options import BatchOptions, Layout
 from policy_training.training.advantages import compute_gae, explained_variance, whiten
 from policy_training.training.attention import with_math_attention
 from policy_training.training.policy_loss import entropy_weight
+from policy_training.training.ppo_config import RewardOptions, RolloutOptions
 from policy_training.training.ppo_setup import PPOState
 from policy_training.training.reward_sources import critic_scale, whiten_scores
 from policy_training.training.rewards import (
+    KLController,
+    RunningMoments,
     compute_token_rewards,
     replace_score_without_eos,
     subtract_score_without_eos,
@@ -81,7 +86,42 @@ class Learner(Protocol):
         ...
 
 
-def make_minibatches(state: PPOState, rollouts: Sequence[Rollout]) -> list[Minibatch]:
+class RolloutState(Protocol):
+    """What a recipe that learns from rollouts has, with a critic or without."""
+
+    @property
+    def config(self) -> "RolloutConfig": ...
+
+    @property
+    def layout(self) -> Layout: ...
+
+    @property
+    def tokenizer(self) -> Any: ...
+
+    @property
+    def distributed(self) -> DistributedContext: ...
+
+    @property
+    def kl_controller(self) -> KLController: ...
+
+
+class UpdateOptions(Protocol):
+    @property
+    def responses_per_minibatch(self) -> int: ...
+
+
+class RolloutConfig(Protocol):
+    @property
+    def batch(self) -> BatchOptions: ...
+
+    @property
+    def rollout(self) -> RolloutOptions: ...
+
+    @property
+    def algorithm(self) -> UpdateOptions: ...
+
+
+def make_minibatches(state: RolloutState, rollouts: Sequence[Rollout]) -> list[Minibatch]:
     """Minibatches of micro-batches, of this rank, without what models say about them.
 
     A minibatch takes whole prompts, and minibatches differ by one prompt at most. Cutting one into micro-batches by
@@ -135,7 +175,7 @@ def gather_experience(
                 _complete(state, micro_batch, processed_scores_N, None)
     for micro_batch in taught or ():
         _complete(state, micro_batch, processed_scores_N, learner)
-    metrics = _reward_metrics(state, rollouts, processed_scores_N, minibatches)
+    metrics = reward_metrics(state, rollouts, processed_scores_N, minibatches)
     state.entropy_weight = entropy_weight(state.config.policy_loss, metrics["entropy"])
     if state.config.policy_loss.entropy_coefficient:
         metrics["entropy_weight"] = state.entropy_weight
@@ -155,26 +195,33 @@ def gather_experience(
     }
 
 
-def process_scores(state: PPOState, rollouts: Sequence[Rollout]) -> Tensor:
+def processed_scores(
+    options: RewardOptions, moments: RunningMoments, rollouts: Sequence[Rollout], *, whiten: bool
+) -> Tensor:
     """Raw scores after missing-EOS rule, normalization, scaling or whitening, clip, in this order: (N,) float64.
 
-    The running moments take the scores in, and the first call puts the critic on their scale.
+    `moments` takes the scores in.
     """
-    options, progress = state.config.reward, state.progress
     scores_N = torch.tensor([rollout.score for rollout in rollouts], dtype=torch.float64)
     has_eos_N = torch.tensor([rollout.response.has_eos for rollout in rollouts])
     if options.missing_eos_rule == "replace":
         scores_N = replace_score_without_eos(scores_N, has_eos_N, score=options.missing_eos_score)
     if options.normalize or options.scale:
         # Every rank holds all rollouts of the step, so all update alike.
-        moments = state.score_moments
         moments.update(scores_N)
         standardize = moments.normalize if options.normalize else moments.scale
         scores_N = standardize(scores_N, clip=options.clip_range)
-    if state.config.rewards.whiten:
+    if whiten:
         scores_N = whiten_scores(scores_N)
     if options.missing_eos_rule == "subtract":
         scores_N = subtract_score_without_eos(scores_N, has_eos_N, penalty=-options.missing_eos_score)
+    return scores_N
+
+
+def process_scores(state: PPOState, rollouts: Sequence[Rollout]) -> Tensor:
+    """The processed scores, (N,) float64; the first call puts the critic on their scale."""
+    options, progress = state.config.reward, state.progress
+    scores_N = processed_scores(options, state.score_moments, rollouts, whiten=state.config.rewards.whiten)
     if progress.episodes > 0 or state.config.critic.init_from != "reward_model":
         return scores_N
     reward_shift = state.scorer.reward_model.reward_shift
@@ -235,8 +282,8 @@ def _complete(
         learner.learn(micro_batch, logprobs_NR, entropy_NR, raw_NR)
 
 
-def _reward_metrics(
-    state: PPOState,
+def reward_metrics(
+    state: RolloutState,
     rollouts: Sequence[Rollout],
     processed_scores_N: Tensor,
     minibatches: Sequence[Minibatch],

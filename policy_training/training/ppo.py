@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from learning.checkpoints import Checkpoints, Stateful
-from learning.models.tokenization import decode_response
 from learning.recipe_runner import run_recipe
 from learning.run_context import PauseRequested, RunContext
 from policy_training.training.alarms import AlarmWatch
@@ -29,16 +28,14 @@ from policy_training.training.ppo_update import (
     ppo_update,
 )
 from policy_training.training.reward_sources import measure_scales, scorer_report, scorer_state
+from policy_training.training.rollout_reports import evaluate, log_samples, sampling_request
 from policy_training.training.rollouts import (
     PolicyEvaluation,
     Rollout,
     cut_notes,
-    evaluate_policy,
     generate_rollouts,
     model_source_sha256s,
-    part_texts,
 )
-from policy_training.training.sampler import SamplingRequest
 from policy_training.training.shared_trunk import SharedCritic
 from policy_training.training.watching import thinned
 
@@ -222,41 +219,6 @@ def update_penalty(state: PPOState, minibatches: Sequence[Minibatch]) -> dict[st
     kl = measure_kl(state, minibatches)
     state.penalty_controller.update(kl)
     return {"kl_penalty_coefficient": coefficient, "kl_after_update": kl}
-
-
-def sampling_request(config: PPOConfig, *, n_samples: int, seed: str) -> SamplingRequest:
-    return SamplingRequest(
-        n_samples=n_samples,
-        max_response_tokens=config.batch.max_response_tokens,
-        options=config.rollout.sampling,
-        seed=seed,
-    )
-
-
-def evaluate(state: PPOState) -> tuple[PolicyEvaluation, list[Rollout]]:
-    """One sample for each held-out prompt, always with the same noise: what changes is the policy."""
-    config = state.config
-    return evaluate_policy(
-        state.policy,
-        state.reference,
-        state.evaluation_prompts,
-        state.scorer,
-        sampling_request(config, n_samples=1, seed=f"{config.runtime.seed}/evaluation"),
-        max_micro_batch_tokens=config.batch.micro_batch_tokens,
-        layout="padded",
-        distributed=state.distributed,
-    )
-
-
-def log_samples(state: PPOState, rollouts: Sequence[Rollout], step: int) -> None:
-    for rollout in rollouts[: state.config.evaluation.logged_samples]:
-        state.context.log_sample(
-            step,
-            prompt=rollout.prompt.text,
-            response=decode_response(state.tokenizer, rollout.response.token_ids),
-            score=f"{rollout.score:.4f}",
-            **part_texts(rollout),
-        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from learning.models.architectures import require_max_positions
 from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenizers import load_tokenizer
 from learning.run_context import RunContext
-from policy_training.training.demonstrations import split_train
+from policy_training.training.demonstrations import Row, split_train
 from policy_training.training.policy_loss import PenaltyController
 from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.ptx import PtxMix, read_ptx_mix
@@ -82,12 +82,7 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
     """Models, prompts and counters of the run. Raises UserError for anything the user can put right."""
     config = context.options
     distributed = DistributedContext.start(config.runtime)
-    rows = context.read_input("prompts", PROMPTS)
-    train_rows, heldout_rows = split_train(rows)
-    if not train_rows:
-        raise UserError(
-            f"inputs/prompts: none of its {len(rows)} prompts has split 'train'; add prompts to train the policy on"
-        )
+    train_rows, heldout_rows = read_prompts(context)
     tokenizer = load_tokenizer(config.policy.source)
     policy = load_policy(config.policy.source, tokenizer)
     reference = load_reference(config.reference or config.policy.source, tokenizer)
@@ -164,6 +159,17 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
         weight_average=WeightAverage(policy, config.ema_decay) if config.ema_decay is not None else None,
         entropy_weight=config.policy_loss.entropy_coefficient,
     )
+
+
+def read_prompts(context: RunContext[Any]) -> tuple[list[Row], list[Row]]:
+    """(those to roll out, those that are held out). Raises UserError."""
+    rows = context.read_input("prompts", PROMPTS)
+    train_rows, heldout_rows = split_train(rows)
+    if not train_rows:
+        raise UserError(
+            f"inputs/prompts: none of its {len(rows)} prompts has split 'train'; add prompts to train the policy on"
+        )
+    return train_rows, heldout_rows
 
 
 def build_engines(

@@ -44,7 +44,13 @@ def main(context: RunContext[LanguageModelConfig]) -> dict[str, Any]:
             rows, tokenizer, config.batch.max_prompt_tokens + config.batch.max_response_tokens
         )
 
-    return fit(context, tokenizer=tokenizer, train=examples(train_rows), heldout=examples(heldout_rows))
+    return fit(
+        context,
+        config=config,
+        tokenizer=tokenizer,
+        train=examples(train_rows),
+        heldout=examples(heldout_rows),
+    )
 
 
 def whole_demonstration_examples(rows: Sequence[Row], tokenizer: Any, batch: BatchOptions) -> list[Example]:

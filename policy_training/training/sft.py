@@ -66,6 +66,7 @@ def main(context: RunContext[LanguageModelConfig]) -> dict[str, Any]:
         context.set_status(notes=notes)
     result = fit(
         context,
+        config=config,
         tokenizer=tokenizer,
         train=train_examples,
         heldout=heldout_examples,

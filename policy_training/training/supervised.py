@@ -62,13 +62,15 @@ def prepare_tokenizer(config: LanguageModelConfig, texts: Sequence[str]) -> Any:
 
 
 def fit(
-    context: RunContext[LanguageModelConfig],
+    context: RunContext[Any],
     *,
+    config: LanguageModelConfig,
     tokenizer: Any,
     train: Sequence[Example],
     heldout: Sequence[Example],
     texts: Sequence[Example] = (),
     sample_prompts: Sequence[tuple[str, list[int]]] = (),
+    distributed: DistributedContext | None = None,
 ) -> dict[str, Any]:
     """Train, evaluate, save; returns what result.json says.
 
@@ -76,8 +78,7 @@ def fit(
     `sample_prompts` are held-out prompts, (text to show, token ids): at each evaluation a response to each is
     logged for people to read. Raises UserError when nothing is left to train on or the rows do not fit the model.
     """
-    config = context.options
-    distributed = DistributedContext.start(config.runtime)
+    distributed = distributed or DistributedContext.start(config.runtime)
     context.set_status(stage="loading")
     model = load_policy(config.model.source, tokenizer, dropout=config.model.dropout)
     config = replace(config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, model))

@@ -55,6 +55,12 @@ NEW_TASK = {
 ROUND = {"preset": "tiny", "criterion": "helpful", "start_policy": "{policy}", "prompt_set": "{prompt_set}"}
 TRAINING = {"name": "taste", "start_policy": "{policy}", "dataset": "{trainable}"}
 PREFERRED = {"name": "liked", "start": "{policy}", "dataset": "{trainable}"}
+REWARDED = {
+    "name": "rewarded",
+    "start": "{policy}",
+    "reward_model": "{reward_model}",
+    "prompt_set": "{prompt_set}",
+}
 SAMPLING = {"prompt_set": "{prompt_set}", "policies": ["{policy}"], "settings": {"samples_per_prompt": 2}}
 MEASURED = {"dataset": "{trainable}", "split": "train"}
 SCORED = {"reward_model": "{reward_model}", "prompt_set": "{prompt_set}", "prompts": 3}
@@ -270,8 +276,13 @@ TABLE = [
     row("GET", f"{P}/policies", REVIEWERS),
     row("GET", f"{P}/policies/presets", REVIEWERS),
     row("POST", f"{P}/policies/fine-tune", MANAGERS, {"name": "tuned", "start": "{policy}"}),
-    row("POST", f"{P}/policies/dpo", MANAGERS, PREFERRED),
-    row("GET", f"{P}/policies/dpo/presets", REVIEWERS),
+    row("POST", f"{P}/policy-trainings/dpo", MANAGERS, PREFERRED),
+    row("GET", f"{P}/policy-trainings/dpo/presets", REVIEWERS),
+    row("POST", f"{P}/policy-trainings/policy-gradient", MANAGERS, REWARDED),
+    row("GET", f"{P}/policy-trainings/policy-gradient/presets", REVIEWERS),
+    row("POST", f"{P}/policy-trainings/best-of-n", MANAGERS, REWARDED | {"samplers": ["{policy}"]}),
+    row("GET", f"{P}/policy-trainings/best-of-n/presets", REVIEWERS),
+    row("POST", f"{P}/policy-trainings/merge", MANAGERS, {"name": "merged", "policies": ["{policy}"]}),
     row("POST", f"{P}/policies/pretrain", MANAGERS, {"name": "read", "learn_from": "demonstrations"}),
     row("POST", f"{P}/policies/sample", MANAGERS, SAMPLING),
     row("GET", f"{P}/reward-models/{{reward_model}}/evaluations", REVIEWERS),

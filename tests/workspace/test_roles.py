@@ -135,7 +135,10 @@ PAGES = {
         *(f"reward_models:{name}" for name in ("describe", "archive", "push")),
         *(f"policies:{name}" for name in ("describe", "archive", "push")),
         *(f"policies:{name}" for name in ("start_serving", "stop_serving")),
-        *(f"policies:{name}" for name in "fine_tune pretrain dpo sample import evaluate".split()),
+        *(
+            f"policies:{name}"
+            for name in "fine_tune pretrain dpo policy_gradient best_of_n merge sample import evaluate".split()
+        ),
         *(f"reward_models:{name}" for name in ("train", "evaluate")),
     },
 }

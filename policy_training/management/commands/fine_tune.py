@@ -7,8 +7,10 @@ from typing import Any
 
 from policy_training.actions import pretrain, train_sft
 from policy_training.management.language_models import add_language_model_arguments, language_model_options
+from policy_training.preferred_answers import PreferredAnswers
 from policy_training.rated_answers import RatedAnswers
 from workspace.commands import ProjectCommand
+from workspace.criteria import find_criterion
 from workspace.errors import ActionError
 from workspace.models import Project, User
 
@@ -46,6 +48,14 @@ class Command(ProjectCommand):
             help="learn also from answers whose mean of this mark, over the people who gave it, is at least so much",
         )
 
+        parser.add_argument(
+            "--put-first",
+            type=float,
+            metavar="SHARE",
+            help="learn also from answers that at least this share (0.5: half) of those who compared them put first",
+        )
+        parser.add_argument("--put-first-by", metavar="CRITERION", help="by this criterion (default: by any)")
+
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         data = {
             "every_assistant_turn": options["every_assistant_turn"] or None,
@@ -58,12 +68,14 @@ class Command(ProjectCommand):
         ] + options["set"]
         arguments = {"actor": actor, "project": project, **language_model_options(project, options)}
         rated = _rated(options["rated"])
+        preferred = _preferred(project, options["put_first"], options["put_first_by"])
         if options["pretrain"]:
-            if rated is not None:
-                raise ActionError("--rated is for fine-tuning: leave --pretrain out.", code="bad_option")
+            for name, value in (("--rated", rated), ("--put-first", preferred)):
+                if value is not None:
+                    raise ActionError(f"{name} is for fine-tuning: leave --pretrain out.", code="bad_option")
             run = pretrain(**arguments, data="demonstrations")
         else:
-            run = train_sft(**arguments, rated=rated)
+            run = train_sft(**arguments, rated=rated, preferred=preferred)
         self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
 
 
@@ -78,3 +90,12 @@ def _rated(given: list[str] | None) -> RatedAnswers | None:
     if not math.isfinite(at_least):
         raise ActionError(f"--rated {mark} {least}: the second is a number.", code="bad_option")
     return RatedAnswers(mark=mark, at_least=at_least)
+
+
+def _preferred(project: Project, share: float | None, criterion: str | None) -> PreferredAnswers | None:
+    if share is None:
+        if criterion is not None:
+            raise ActionError("--put-first-by needs --put-first SHARE.", code="bad_option")
+        return None
+    by = find_criterion(project, criterion).name if criterion is not None else ""
+    return PreferredAnswers(at_least=share, criterion=by)

@@ -22,6 +22,7 @@ from roundtable.client.resources.members import MembersResource
 from roundtable.client.resources.own_texts import OwnTextsResource
 from roundtable.client.resources.pay_rate import PayRateResource
 from roundtable.client.resources.policies import PoliciesResource
+from roundtable.client.resources.policy_trainings import PolicyTrainingsResource
 from roundtable.client.resources.projects import ProjectsResource
 from roundtable.client.resources.prompt_sets import PromptSetsResource
 from roundtable.client.resources.prompts import PromptsResource
@@ -70,6 +71,7 @@ class ProjectResources:
         self.own_texts = OwnTextsResource(transport, slug)
         self.pay_rate = PayRateResource(transport, slug)
         self.policies = PoliciesResource(transport, slug)
+        self.policy_trainings = PolicyTrainingsResource(transport, slug)
         self.prompt_sets = PromptSetsResource(transport, slug)
         self.prompts = PromptsResource(transport, slug)
         self.quality = QualityResource(transport, slug)

@@ -17,24 +17,6 @@ from roundtable.client.streams import Download
 from roundtable.operations import Operation
 
 
-class DPOBodyRequest(TypedDict):
-    processes: NotRequired[int]
-    settings: NotRequired[dict[str, Any]]
-    dataset: NotRequired[int]
-    criteria: NotRequired[list[str]]
-    batches: NotRequired[list[str]]
-    annotator_kinds: NotRequired[list[Literal["person", "simulated", "ai"]]]
-    consensus: NotRequired[bool]
-    consensus_labels: NotRequired[bool]
-    annotator_weights: NotRequired[bool]
-    ratings: NotRequired[str]
-    points_per_grade: NotRequired[float]
-    name: str
-    preset: NotRequired[Literal["dpo_llama3", "dpo_paper", "dpo_zephyr", "tiny"]]
-    start: int
-    reference: NotRequired[int]
-
-
 class EvaluatePolicyBodyRequest(TypedDict):
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
@@ -59,6 +41,8 @@ class FineTuneBodyRequest(TypedDict):
     start: NotRequired[int]
     rated_mark: NotRequired[str]
     rated_at_least: NotRequired[float]
+    put_first: NotRequired[float]
+    put_first_by: NotRequired[str]
 
 
 class ImportBodyRequest(TypedDict):
@@ -261,32 +245,6 @@ class PoliciesResource(Resource):
                 {"id": id},
                 key=idempotency_key,
                 body=body,
-            ),
-        )
-
-    def dpo(self, *, idempotency_key: str | None = None, **body: Unpack[DPOBodyRequest]) -> OneRun:
-        """Queue DPO, on a frozen dataset or on the judgments there are now."""
-        return cast(
-            OneRun,
-            self.perform(
-                Operation(
-                    "post_policies_dpo", "POST", "/projects/{slug}/policies/dpo", answer="json", keyed=True
-                ),
-                {},
-                key=idempotency_key,
-                body=body,
-            ),
-        )
-
-    def dpo_presets(self) -> Presets:
-        """The presets of DPO, every value with its source."""
-        return cast(
-            Presets,
-            self.perform(
-                Operation(
-                    "get_policies_dpo_presets", "GET", "/projects/{slug}/policies/dpo/presets", answer="json"
-                ),
-                {},
             ),
         )
 

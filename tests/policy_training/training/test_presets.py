@@ -6,9 +6,13 @@ import pytest
 
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
+from policy_training.training.best_of_n_config import BestOfNConfig
+from policy_training.training.best_of_n_presets import BEST_OF_N_PRESETS
 from policy_training.training.config import LanguageModelConfig
 from policy_training.training.dpo_config import DPOConfig
 from policy_training.training.dpo_presets import DPO_PRESETS
+from policy_training.training.policy_gradient_config import PolicyGradientConfig
+from policy_training.training.policy_gradient_presets import POLICY_GRADIENT_PRESETS
 from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.ppo_presets import EVALUATION_SAMPLING, PPO_PRESETS
 from policy_training.training.supervised_presets import LANGUAGE_MODEL_PRESETS
@@ -36,6 +40,20 @@ def test_a_dpo_preset_makes_a_config_that_survives_json(name):
     config = DPO_PRESETS[name].config(HERE)
     mapping = json.loads(json.dumps(options_to_dict(config)))
     assert load_options(DPOConfig, mapping) == config and config.preset == name
+
+
+@pytest.mark.parametrize("name", POLICY_GRADIENT_PRESETS)
+def test_a_policy_gradient_preset_makes_a_config_that_survives_json(name):
+    config = POLICY_GRADIENT_PRESETS[name].config(HERE, "/reward")
+    mapping = json.loads(json.dumps(options_to_dict(config)))
+    assert load_options(PolicyGradientConfig, mapping) == config and config.preset == name
+
+
+@pytest.mark.parametrize("name", BEST_OF_N_PRESETS)
+def test_a_best_of_n_preset_makes_a_config_that_survives_json(name):
+    config = BEST_OF_N_PRESETS[name].config(HERE, "/reward")
+    mapping = json.loads(json.dumps(options_to_dict(config)))
+    assert load_options(BestOfNConfig, mapping) == config and config.preset == name
 
 
 # What the sources print, typed from them and not from the presets: option -> value. "Secrets" is Secrets of RLHF I.

@@ -1,0 +1,82 @@
+"""Trainings by reward models outside a round, for programs."""
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from policy_training.api.reward_fields import (
+    form_rewards,
+    functions_field,
+    further_models_field,
+    weights_field,
+)
+from policy_training.rewarded_forms import BestOfNForm, PolicyGradientForm
+from policy_training.rewarded_training import train_best_of_n, train_policy_gradient
+from policy_training.training.best_of_n_presets import BEST_OF_N_PRESETS
+from policy_training.training.policy_gradient_presets import POLICY_GRADIENT_PRESETS
+from runs.api.option_forms import PresetsSerializer, RunBody, asked_by_program, presets_of
+from runs.api.views import OneRunSerializer
+from runs.models import Run
+from workspace.api.base import ProjectApiView
+from workspace.api.fields import KEY
+from workspace.api.operations import operation
+from workspace.roles import Capability
+
+MAX_SAMPLERS = 9
+
+
+class RewardedBody(RunBody):
+    name = serializers.CharField(max_length=120, help_text="Of the new policy.")
+    start = serializers.IntegerField(help_text="The policy to start from.", **KEY)
+    reward_model = serializers.IntegerField(**KEY)
+    further_reward_models = further_models_field()
+    further_weights = weights_field()
+    reward_functions = functions_field()
+    function_weights = weights_field()
+    prompt_set = serializers.IntegerField(**KEY)
+
+
+class PolicyGradientBody(RewardedBody):
+    preset = serializers.ChoiceField(sorted(POLICY_GRADIENT_PRESETS), default="tiny")
+    reference = serializers.IntegerField(
+        required=False, help_text="The policy to be held near; none: the one it starts from.", **KEY
+    )
+
+
+class PolicyGradientPresets(ProjectApiView):
+    @operation(Capability.REVIEW, answers=PresetsSerializer, immutable=True)
+    def get(self, request: Request) -> dict[str, Any]:
+        """The presets of REINFORCE, RLOO and GRPO, every value with its source."""
+        return presets_of(PolicyGradientForm)
+
+
+class TrainPolicyGradient(ProjectApiView):
+    @operation(Capability.MANAGE, body=PolicyGradientBody, answers=OneRunSerializer, creates=True)
+    def post(self, request: Request, data: dict[str, Any]) -> Run:
+        """Queue REINFORCE, RLOO or GRPO."""
+        return train_policy_gradient(**asked_by_program(self, PolicyGradientForm, form_rewards(data)))
+
+
+class BestOfNBody(RewardedBody):
+    preset = serializers.ChoiceField(sorted(BEST_OF_N_PRESETS), default="tiny")
+    samplers = serializers.ListField(
+        child=serializers.IntegerField(**KEY),
+        max_length=MAX_SAMPLERS,
+        required=False,
+        help_text="The policies that answer; none: the one it starts from.",
+    )
+
+
+class BestOfNPresets(ProjectApiView):
+    @operation(Capability.REVIEW, answers=PresetsSerializer, immutable=True)
+    def get(self, request: Request) -> dict[str, Any]:
+        """The presets of best-of-n, every value with its source."""
+        return presets_of(BestOfNForm)
+
+
+class TrainBestOfN(ProjectApiView):
+    @operation(Capability.MANAGE, body=BestOfNBody, answers=OneRunSerializer, creates=True)
+    def post(self, request: Request, data: dict[str, Any]) -> Run:
+        """Queue fine-tuning on the answers that score best."""
+        return train_best_of_n(**asked_by_program(self, BestOfNForm, form_rewards(data)))

@@ -1,0 +1,34 @@
+"""manage.py train_best_of_n PROJECT NAME --start POLICY --reward-model R --prompt-set S [--sampler POLICY ...]"""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from policy_training.language_models import find_policy
+from policy_training.management.rewarded import add_rewarded_arguments, asked_rewarded
+from policy_training.rewarded_training import best_of_n_config, train_best_of_n
+from policy_training.training.best_of_n_presets import BEST_OF_N_PRESETS
+from workspace.commands import ProjectCommand
+from workspace.models import Project, User
+
+
+class Command(ProjectCommand):
+    help = (
+        "Queue best-of-n: a policy learns the answers that a reward model scores best; a worker executes it."
+    )
+
+    def add_command_arguments(self, parser: ArgumentParser) -> None:
+        add_rewarded_arguments(parser, list(BEST_OF_N_PRESETS))
+        parser.add_argument(
+            "--sampler",
+            action="append",
+            default=[],
+            metavar="POLICY",
+            help="name of a policy that answers (repeatable; default: the one it starts from)",
+        )
+
+    def run(self, *, actor: User, project: Project, **options: Any) -> None:
+        samplers = [find_policy(project, name) for name in options["sampler"]]
+        run = train_best_of_n(
+            actor=actor, samplers=samplers, **asked_rewarded(project, options, best_of_n_config)
+        )
+        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")

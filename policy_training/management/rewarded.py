@@ -1,0 +1,49 @@
+"""What the commands of trainings by reward models share."""
+
+from argparse import ArgumentParser
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from policy_training.language_models import find_policy
+from policy_training.reward_arguments import add_reward_arguments, rewards_from_options
+from runs.execution import add_execution_arguments, asked_processes, execution_assignments
+from workspace.errors import ActionError
+from workspace.models import Project
+
+
+def add_rewarded_arguments(parser: ArgumentParser, presets: Sequence[str]) -> None:
+    parser.add_argument("name", help="the new policy's name in the project")
+    parser.add_argument("--start", required=True, help="name of the policy to start from")
+    parser.add_argument("--reward-model", required=True, metavar="NAME")
+    parser.add_argument("--prompt-set", required=True, metavar="NAME")
+    parser.add_argument("--preset", default="tiny", choices=sorted(presets))
+    add_reward_arguments(parser)
+    add_execution_arguments(parser)
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
+
+
+def asked_rewarded(
+    project: Project,
+    options: Mapping[str, Any],
+    make_config: Callable[[str, Sequence[str]], dict[str, Any]],
+) -> dict[str, Any]:
+    """As the actions take them. Raises ActionError."""
+    reward_model = project.reward_models.filter(name=options["reward_model"]).first()
+    if reward_model is None:
+        raise ActionError(
+            f"The project has no reward model “{options['reward_model']}”.", code="no_reward_model"
+        )
+    prompt_set = project.prompt_sets.filter(name=options["prompt_set"]).first()
+    if prompt_set is None:
+        raise ActionError(f"The project has no prompt set “{options['prompt_set']}”.", code="no_prompts")
+    config = make_config(options["preset"], execution_assignments(options, "runtime") + options["set"])
+    config["rewards"] = {**config["rewards"], **rewards_from_options(options)}
+    return {
+        "project": project,
+        "name": options["name"],
+        "start": find_policy(project, options["start"]),
+        "reward_model": reward_model,
+        "prompt_set": prompt_set,
+        "config": config,
+        "processes": asked_processes(options),
+    }

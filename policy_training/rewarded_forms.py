@@ -1,0 +1,220 @@
+"""The forms of trainings by reward models outside a round: on which prompts, from which policy, by which rewards."""
+
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+from django import forms
+from django.db.models import Case, When
+
+from annotation.models import Prompt, PromptSet
+from policy_training.forms import PoliciesField, PolicyField, policies_of
+from policy_training.models import Policy
+from policy_training.rewarded_training import best_of_n_config, policy_gradient_config
+from policy_training.rewards import RewardPartsFields, parts_of_run
+from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT
+from policy_training.training import best_of_n_presets, policy_gradient_presets
+from policy_training.training.best_of_n_config import NOT_FOR_BEST_OF_N, BestOfNConfig
+from policy_training.training.best_of_n_presets import BEST_OF_N_PRESETS
+from policy_training.training.policy_gradient_config import PolicyGradientConfig
+from policy_training.training.policy_gradient_presets import POLICY_GRADIENT_PRESETS
+from rewardmodel.models import RewardModel
+from runs.models import Run
+from runs.option_forms.comments import preset_comments
+from runs.option_forms.fields import sections_of, value_at
+from runs.option_forms.forms import PresetChoice, PresetForm
+from workspace.errors import ActionError
+from workspace.models import Project
+from workspace.naming import unique_name
+
+
+def choices_of(
+    presets: Mapping[str, Any], module: ModuleType, config: Callable[[str], dict[str, Any]]
+) -> Mapping[str, PresetChoice]:
+    comments = preset_comments(module)
+    return {
+        name: PresetChoice(
+            name=name,
+            source=preset.source,
+            config=lambda name=name: config(name),  # type: ignore[misc]
+            comments=comments.get(name, {}),
+        )
+        for name, preset in presets.items()
+    }
+
+
+class RewardedForm(RewardPartsFields, PresetForm):
+    """What all of them ask. Subclasses make a config of what was changed."""
+
+    name = forms.CharField(max_length=120, label="Name of the new policy")
+    start = PolicyField(Policy.objects.none(), label="Start from", empty_label=None)
+    reward_model = forms.ModelChoiceField(
+        RewardModel.objects.none(), empty_label=None, label="Rewards by", help_text="A reward model."
+    )
+    prompt_set = forms.ModelChoiceField(
+        PromptSet.objects.none(),
+        empty_label=None,
+        help_text="Its prompts of the split train are answered; the others are held out, to measure.",
+    )
+
+    def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
+        super().__init__(data, project=project, **kwargs)
+        for_policies = Case(When(purpose=PromptSet.Purpose.POLICY, then=0), default=1)
+        self.choose_from(
+            start=policies_of(project),
+            reward_model=project.reward_models.order_by("-pk"),
+            prompt_set=project.prompt_sets.order_by(for_policies, "-pk"),
+        )
+        self.offer_rewards(project)
+
+    def choose_from(self, **choices: Any) -> None:
+        for name, rows in choices.items():
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset = rows
+
+    def values_of(self, run: Run) -> dict[str, Any]:
+        parameters = run.parameters
+        wanted = str(parameters.get("name", ""))
+        return (
+            super().values_of(run)
+            | parts_of_run(self.project, run.config)
+            | {
+                "name": unique_name(Policy.objects.filter(project=self.project), wanted),
+                "start": parameters.get("parent"),
+                "reward_model": parameters.get("reward_model"),
+                "prompt_set": parameters.get("prompt_set"),
+            }
+        )
+
+    def config(self) -> dict[str, Any]:
+        """What a run by these values is asked, without its models. Raises ActionError."""
+        raise NotImplementedError
+
+    def asked(self) -> dict[str, Any]:
+        """The arguments of the action, without who asks. Raises ActionError."""
+        values, config = self.cleaned_data, self.config()
+        config["rewards"] = {**config["rewards"], **self.reward_parts()}
+        return {
+            "project": self.project,
+            **{name: values[name] for name in ("name", "start", "reward_model", "prompt_set")},
+            "config": config,
+            "processes": values["processes"] or 1,
+        }
+
+
+class PolicyGradientForm(RewardedForm):
+    presets = choices_of(POLICY_GRADIENT_PRESETS, policy_gradient_presets, policy_gradient_config)
+    sections = sections_of(PolicyGradientConfig, leave_out=("policy.source", "policy.dropout"))
+    kinds = (POLICY_GRADIENT.name,)
+
+    reference = PolicyField(
+        Policy.objects.none(),
+        required=False,
+        label="Held near",
+        empty_label="the policy it starts from",
+        help_text="The reference: of the same line, so that both have one tokenizer.",
+    )
+
+    def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
+        super().__init__(data, project=project, **kwargs)
+        self.choose_from(reference=policies_of(project))
+
+    def values_of(self, run: Run) -> dict[str, Any]:
+        start, reference = run.parameters.get("parent"), run.parameters.get("reference")
+        return super().values_of(run) | {"reference": reference if reference != start else None}
+
+    def config(self) -> dict[str, Any]:
+        return policy_gradient_config(self.cleaned_data["preset"], self.assignments())
+
+    def asked(self) -> dict[str, Any]:
+        return super().asked() | {"reference": self.cleaned_data["reference"]}
+
+
+class BestOfNForm(RewardedForm):
+    presets = choices_of(BEST_OF_N_PRESETS, best_of_n_presets, best_of_n_config)
+    # What the config refuses anyway is not asked.
+    sections = sections_of(
+        BestOfNConfig,
+        leave_out=(
+            "model.source",
+            *(f"{section}.{name}" for section, names in NOT_FOR_BEST_OF_N for name in names),
+        ),
+    )
+    kinds = (BEST_OF_N.name,)
+
+    samplers = PoliciesField(
+        Policy.objects.none(),
+        required=False,
+        label="Who answers",
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None chosen: the policy it starts from. Of several, the best answer of all is learned.",
+    )
+
+    def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
+        super().__init__(data, project=project, **kwargs)
+        self.choose_from(samplers=policies_of(project))
+        self.fields["samplers"].widget.attrs["class"] = "form-check-input"
+
+    def values_of(self, run: Run) -> dict[str, Any]:
+        return super().values_of(run) | {"samplers": run.parameters.get("samplers") or []}
+
+    def config(self) -> dict[str, Any]:
+        return best_of_n_config(self.cleaned_data["preset"], self.assignments())
+
+    def asked(self) -> dict[str, Any]:
+        # Oldest first, however the page lists them.
+        samplers = sorted(self.cleaned_data["samplers"], key=lambda policy: policy.pk)
+        return super().asked() | {"samplers": samplers}
+
+
+def preview_best_of_n(form: BestOfNForm) -> dict[str, Any]:
+    """{facts: [(label, number)], notes, missing}: how much is sampled. Counts of rows; no file is opened."""
+    try:
+        asked = form.asked()
+    except ActionError as error:
+        return {"missing": str(error)}
+    splits = prompts_by_split(asked["prompt_set"])
+    facts: list[tuple[str, int | None]] = [
+        ("Prompts to learn on", splits["train"]),
+        ("Held out, to measure the reward", splits["held out"]),
+    ]
+    each = value_at(asked["config"], "candidates.samples_per_prompt")
+    if isinstance(each, int):
+        per_prompt = each * (len(asked["samplers"]) or 1)
+        facts += [
+            ("Answers to each prompt", per_prompt),
+            ("Answers to learn from", per_prompt * splits["train"]),
+        ]
+    return {"facts": facts, "missing": "" if splits["train"] else NO_PROMPTS}
+
+
+def preview_policy_gradient(form: PolicyGradientForm) -> dict[str, Any]:
+    """{facts: [(label, number)], notes, missing}: how much is sampled. Counts of rows; no file is opened."""
+    try:
+        asked = form.asked()
+    except ActionError as error:
+        return {"missing": str(error)}
+    splits = prompts_by_split(asked["prompt_set"])
+    rollout: Mapping[str, Any] = value_at(asked["config"], "rollout") or {}
+    facts: list[tuple[str, int | None]] = [
+        ("Prompts to learn on", splits["train"]),
+        ("Held out, to measure the reward", splits["held out"]),
+    ]
+    steps, prompts, samples = (
+        rollout.get(name) for name in ("steps", "prompts_per_step", "samples_per_prompt")
+    )
+    if isinstance(prompts, int) and isinstance(samples, int):
+        per_step = min(prompts, splits["train"]) * samples
+        facts.append(("Answers to sample each step", per_step))
+        if isinstance(steps, int) and rollout.get("passes") is None:
+            facts.append(("Answers in all", per_step * steps))
+    return {"facts": facts, "missing": "" if splits["train"] else NO_PROMPTS}
+
+
+NO_PROMPTS = "The prompt set has no prompt of the split train to learn on: choose another, or import prompts."
+
+
+def prompts_by_split(prompt_set: PromptSet) -> dict[str, int]:
+    train = prompt_set.prompts.filter(split=Prompt.Split.TRAIN).count()
+    return {"train": train, "held out": prompt_set.prompts.count() - train}

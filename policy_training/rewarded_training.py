@@ -1,0 +1,173 @@
+"""Trainings by reward models outside a round, asked for by managers: policy gradients without a critic, best-of-n."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from annotation.models import PromptSet
+from learning.interface.options import UserError, load_options, options_to_dict
+from learning.interface.training_options import ModelSource
+from policy_training.models import Policy
+from policy_training.registry import require_unused_name
+from policy_training.rewards import filled_in
+from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT
+from policy_training.training.best_of_n_config import BestOfNConfig
+from policy_training.training.best_of_n_presets import BEST_OF_N_PRESETS
+from policy_training.training.policy_gradient_config import PolicyGradientConfig
+from policy_training.training.policy_gradient_presets import POLICY_GRADIENT_PRESETS
+from rewardmodel.models import RewardModel
+from runs.actions import queue_run
+from runs.errors import BadRunConfig
+from runs.models import Run
+from workspace.config_overrides import apply_overrides
+from workspace.errors import ActionError
+from workspace.models import Project, User
+
+FILLED_IN = "(filled in)"
+
+
+def policy_gradient_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
+    """PolicyGradientConfig as a mapping; its models are filled in later. Raises ActionError."""
+    config = POLICY_GRADIENT_PRESETS[preset].config(ModelSource(path=FILLED_IN), FILLED_IN)
+    return apply_overrides(options_to_dict(config), assignments)
+
+
+def train_policy_gradient(
+    *,
+    actor: User,
+    project: Project,
+    name: str,
+    start: Policy,
+    reward_model: RewardModel,
+    prompt_set: PromptSet,
+    config: Mapping[str, Any],
+    reference: Policy | None = None,
+    processes: int = 1,
+) -> Run:
+    """Queue REINFORCE, RLOO or GRPO from `start`, held near `reference` (None: `start`).
+
+    `config` is PolicyGradientConfig as a mapping, further reward models by their names; the other models are filled in
+    here. Raises ActionError, BadRunConfig.
+    """
+    held_near = reference or start
+    config, parameters = rewarded_run(
+        project,
+        name=name,
+        start=start,
+        reward_model=reward_model,
+        prompt_set=prompt_set,
+        config=config,
+        others=[held_near],
+    )
+    config = {
+        **config,
+        "policy": {**config.get("policy", {}), "source": source_of(start)},
+        "reference": source_of(held_near),
+    }
+    require_loads(PolicyGradientConfig, config)
+    label = config.get("preset") or "policy gradient"
+    return queue_run(
+        actor=actor,
+        project=project,
+        kind=POLICY_GRADIENT,
+        title=f"{NAMES.get(label, 'Policy gradient')}: {start.name} to {name}",
+        config=config,
+        parameters=parameters | {"reference": held_near.pk},
+        processes=processes,
+    )
+
+
+def best_of_n_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
+    """BestOfNConfig as a mapping; its models are filled in later. Raises ActionError."""
+    config = BEST_OF_N_PRESETS[preset].config(ModelSource(path=FILLED_IN), FILLED_IN)
+    return apply_overrides(options_to_dict(config), assignments)
+
+
+def train_best_of_n(
+    *,
+    actor: User,
+    project: Project,
+    name: str,
+    start: Policy,
+    reward_model: RewardModel,
+    prompt_set: PromptSet,
+    config: Mapping[str, Any],
+    samplers: Sequence[Policy] = (),
+    processes: int = 1,
+) -> Run:
+    """Queue best-of-n: the `samplers` (none: `start`) answer, and `start` is fine-tuned on the answers that score best.
+
+    `config` is BestOfNConfig as a mapping, further reward models by their names; the other models are filled in here.
+    Raises ActionError, BadRunConfig.
+    """
+    if len(set(samplers)) != len(samplers):
+        raise ActionError("Name each policy that answers once.", code="no_policy")
+    config, parameters = rewarded_run(
+        project,
+        name=name,
+        start=start,
+        reward_model=reward_model,
+        prompt_set=prompt_set,
+        config=config,
+        others=samplers,
+    )
+    config = {
+        **config,
+        "model": {**config.get("model", {}), "source": source_of(start)},
+        "samplers": [source_of(policy) for policy in samplers],
+    }
+    require_loads(BestOfNConfig, config)
+    return queue_run(
+        actor=actor,
+        project=project,
+        kind=BEST_OF_N,
+        title=f"Best-of-n: {start.name} to {name}",
+        config=config,
+        parameters=parameters | {"samplers": [policy.pk for policy in samplers]},
+        processes=processes,
+    )
+
+
+NAMES = {"reinforce": "REINFORCE", "rloo": "RLOO", "grpo": "GRPO"}
+
+
+def rewarded_run(
+    project: Project,
+    *,
+    name: str,
+    start: Policy,
+    reward_model: RewardModel,
+    prompt_set: PromptSet,
+    config: Mapping[str, Any],
+    others: Sequence[Policy] = (),
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The config with its reward models, and the run's parameters. Raises ActionError."""
+    instances: tuple[Any, ...] = (start, reward_model, prompt_set, *others)
+    for instance in instances:
+        if instance.project_id != project.pk:
+            raise ActionError(f"“{instance}” belongs to another project.", code="wrong_project")
+    require_unused_name(project, name)
+    if not prompt_set.prompts.exists():
+        raise ActionError(
+            f"The prompt set “{prompt_set.name}” is empty: bring prompts in with `manage.py import_prompts`.",
+            code="no_prompts",
+        )
+    filled, further = filled_in(project, config)
+    return {**filled, "reward_model_path": str(reward_model.artifact.absolute_path)}, {
+        "name": name,
+        "parent": start.pk,
+        "reward_model": reward_model.pk,
+        **({"further_reward_models": further} if further else {}),
+        "prompt_set": prompt_set.pk,
+    }
+
+
+def source_of(policy: Policy) -> dict[str, str]:
+    return {"path": str(policy.artifact.absolute_path)}
+
+
+def require_loads(cls: type[Any], config: Mapping[str, Any]) -> None:
+    """Raises BadRunConfig."""
+    try:
+        load_options(cls, config)
+    except UserError as error:
+        raise BadRunConfig(str(error)) from error

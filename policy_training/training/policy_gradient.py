@@ -1,0 +1,370 @@
+"""REINFORCE, RLOO and GRPO: the policy learns from a reward model, without a critic.
+
+    python -m policy_training.training.policy_gradient RUN_DIR
+
+Reads input `prompts` (split "train" is rolled out, everything else is held out for evaluation). Each step: generate and
+score rollouts, recompute log-probs under policy and reference, turn scores into returns and these into advantages by
+comparing responses with each other (policy_gradient_losses.py), update the policy. Which algorithm it is, the options
+say: the presets `reinforce`, `rloo` and `grpo`.
+
+Writes model/ (the policy) and result.json.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from learning.batches.forward import compute_token_logprobs, compute_token_logprobs_and_entropy
+from learning.batches.layout import choose_layout
+from learning.batches.samplers import ContinuousBatchSampler, epoch_permutation, even_parts
+from learning.checkpoints import Checkpoints, DataclassState
+from learning.distributed import DistributedContext
+from learning.engine import Engine
+from learning.interface.training_options import Layout
+from learning.micro_batch_size import resolve_micro_batch_tokens
+from learning.models.architectures import require_max_positions
+from learning.models.loading import load_policy
+from learning.models.tokenizers import load_tokenizer
+from learning.recipe_runner import run_recipe
+from learning.run_context import RunContext
+from policy_training.training.attention import with_math_attention
+from policy_training.training.experience import (
+    Minibatch,
+    RolloutMicroBatch,
+    make_minibatches,
+    processed_scores,
+    reward_metrics,
+)
+from policy_training.training.policy_gradient_config import PolicyGradientConfig
+from policy_training.training.policy_gradient_losses import (
+    baseline,
+    count_units,
+    policy_gradient_loss,
+    response_advantages,
+    rewards_to_go,
+)
+from policy_training.training.ppo_setup import read_prompts
+from policy_training.training.reward_sources import load_scorer, measure_scales, scorer_report, scorer_state
+from policy_training.training.rewards import KLController, RunningMoments, compute_token_rewards
+from policy_training.training.rollout_reports import evaluate, log_samples, sampling_request
+from policy_training.training.rollouts import (
+    FrozenModel,
+    PolicyEvaluation,
+    Prompt,
+    Rollout,
+    RolloutScorer,
+    cut_notes,
+    generate_rollouts,
+    load_reference,
+    model_source_sha256s,
+    self_check_examples,
+    tokenize_prompts,
+)
+
+
+@dataclass
+class TrainingState(DataclassState):
+    """What a checkpoint keeps beside the model, optimizer, sampler, moments and the KL coefficient."""
+
+    episodes: int = 0
+    initial_evaluation: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass
+class GradientState:
+    """Everything a step needs, built once."""
+
+    context: RunContext[PolicyGradientConfig]
+    config: PolicyGradientConfig
+    distributed: DistributedContext
+    tokenizer: Any
+    policy: Engine
+    reference: FrozenModel
+    scorer: RolloutScorer
+    train_prompts: list[Prompt]
+    evaluation_prompts: list[Prompt]
+    evaluation_split: str
+    layout: Layout
+    layout_reason: str
+    prompt_sampler: ContinuousBatchSampler
+    score_moments: RunningMoments
+    kl_controller: KLController
+    progress: TrainingState
+
+
+def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
+    context.set_status(stage="loading")
+    state = build_state(context)
+    config, progress = state.config, state.progress
+    checkpoints = Checkpoints(
+        context,
+        state.distributed,
+        engines={"policy": state.policy},
+        state={
+            "progress": progress,
+            "prompts": state.prompt_sampler,
+            "moments": state.score_moments,
+            "kl": state.kl_controller,
+            **scorer_state(state.scorer),
+        },
+    )
+    steps_total = config.rollout.steps
+    done = checkpoints.resume()
+    if done == 0:
+        context.set_status(stage="evaluating", step=0, steps_total=steps_total)
+        measure_scales(
+            state.scorer,
+            state.policy,
+            state.train_prompts,
+            sampling_request(config, n_samples=1, seed=f"{config.runtime.seed}/normalization"),
+            distributed=state.distributed,
+            before_token=context.require_current,
+        )
+        progress.initial_evaluation = evaluate(state)[0].as_dict()
+    for step in range(done + 1, steps_total + 1):
+        context.require_current()
+        metrics, rollouts = gradient_step(state, step)
+        every = config.evaluation.evaluate_every_steps
+        if every and step % every == 0:
+            evaluation, _ = evaluate(state)
+            metrics |= {"eval_score": evaluation.score, "eval_kl": evaluation.kl}
+            metrics |= {f"eval_score_{name}": mean for name, mean in evaluation.parts.items()}
+        context.log_metrics(step, metrics)
+        log_samples(state, rollouts, step)
+        context.set_status(stage="training", step=step, steps_total=steps_total)
+        checkpoints.after_step(step, last=step == steps_total)
+
+    context.set_status(stage="evaluating", step=steps_total, steps_total=steps_total)
+    after, rollouts = evaluate(state)
+    log_samples(state, rollouts, steps_total)
+    context.require_current()
+    context.set_status(stage="saving", step=steps_total, steps_total=steps_total)
+    sha256s = state.policy.save_model(state.tokenizer, context.path / "model")
+    before = PolicyEvaluation(**progress.initial_evaluation)
+    return {
+        "score_before": before.score,
+        "score_after": after.score,
+        "score_std_before": before.score_std,
+        "kl_before": before.kl,
+        "kl": after.kl,
+        **({"parts_before": before.parts, "parts_after": after.parts} if after.parts else {}),
+        "eos_rate_before": before.eos_rate,
+        "eos_rate_after": after.eos_rate,
+        "tokens_before": before.tokens,
+        "tokens_after": after.tokens,
+        "evaluation_split": state.evaluation_split,
+        "evaluation_responses": after.responses,
+        "steps": steps_total,
+        "episodes": progress.episodes,
+        "same_tokenizer": state.scorer.same_tokenizer,
+        "layout": state.layout,
+        "layout_reason": state.layout_reason,
+        "model_sha256s": sha256s,
+        "policy_sha256s": model_source_sha256s(config.policy.source),
+        "reference_sha256s": model_source_sha256s(config.reference or config.policy.source),
+        "reward_model_sha256s": state.scorer.sha256s,
+        **scorer_report(state.scorer),
+        "seconds": progress.seconds,
+    }
+
+
+def build_state(context: RunContext[PolicyGradientConfig]) -> GradientState:
+    """Models, prompts and counters of the run. Raises UserError for anything the user can put right."""
+    config = context.options
+    distributed = DistributedContext.start(config.runtime)
+    train_rows, heldout_rows = read_prompts(context)
+    tokenizer = load_tokenizer(config.policy.source)
+    policy = load_policy(config.policy.source, tokenizer)
+    reference = load_reference(config.reference or config.policy.source, tokenizer)
+    scorer = load_scorer(
+        context,
+        tokenizer,
+        config.rewards,
+        path=config.reward_model_path,
+        policy_batch=config.batch,
+        batch=config.reward_model_batch or config.batch,
+        runtime=config.runtime,
+        distributed=distributed,
+    )
+    config = replace(config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, policy))
+    require_max_positions(policy, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+    if config.policy.gradient_checkpointing:
+        policy.activation_checkpointing_enable({"use_reentrant": False})
+    train_prompts = tokenize_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)
+    context.set_status(notes=cut_notes(train_prompts, config.batch.max_prompt_tokens))
+    scorer.choose_layout(train_prompts, config.rollout.samples_per_prompt)
+    layout, layout_reason = choose_layout(
+        policy,
+        self_check_examples(train_prompts, config.rollout.samples_per_prompt),
+        dtype=config.runtime.dtype,
+        requested=config.batch.layout,
+    )
+    prompt_sampler = ContinuousBatchSampler(
+        len(train_prompts), seed=config.runtime.seed, examples_per_step=config.rollout.prompts_per_step
+    )
+    prompts_per_step = prompt_sampler.examples_per_step
+    steps = config.rollout.steps_over(len(train_prompts), prompts_per_step=prompts_per_step)
+    config = replace(config, rollout=replace(config.rollout, steps=steps))
+    prompts_per_minibatch = config.algorithm.responses_per_minibatch // config.rollout.samples_per_prompt
+    updates = steps * config.algorithm.epochs * len(even_parts(prompts_per_step, prompts_per_minibatch))
+    return GradientState(
+        context=context,
+        config=config,
+        distributed=distributed,
+        tokenizer=tokenizer,
+        policy=Engine(
+            policy,
+            optimizer=config.policy_optimizer,
+            steps_total=updates,
+            runtime=config.runtime,
+            distributed=distributed,
+        ),
+        reference=FrozenModel(reference, config.runtime, distributed.device),
+        scorer=scorer,
+        train_prompts=train_prompts,
+        evaluation_prompts=tokenize_prompts(
+            (heldout_rows or train_rows)[: config.evaluation.max_examples],
+            tokenizer,
+            config.batch.max_prompt_tokens,
+        ),
+        evaluation_split="heldout" if heldout_rows else "train",
+        layout=layout,
+        layout_reason=layout_reason,
+        prompt_sampler=prompt_sampler,
+        score_moments=RunningMoments(),
+        kl_controller=KLController(
+            config.reward.kl_coefficient, config.reward.kl_target, config.reward.kl_controller
+        ),
+        progress=TrainingState(),
+    )
+
+
+def gradient_step(state: GradientState, step: int) -> tuple[dict[str, Any], list[Rollout]]:
+    """Rollouts and the updates on them; returns metrics and rollouts. The noise comes from `step`."""
+    config, progress = state.config, state.progress
+    started_at = time.perf_counter()
+    rollouts = generate_rollouts(
+        state.policy,
+        [state.train_prompts[index] for index in state.prompt_sampler.next()],
+        state.scorer,
+        sampling_request(
+            config, n_samples=config.rollout.samples_per_prompt, seed=f"{config.runtime.seed}/{step}"
+        ),
+        distributed=state.distributed,
+    )
+    rollout_done_at = time.perf_counter()
+    minibatches = make_minibatches(state, rollouts)
+    metrics: dict[str, Any] = {"responses": len(rollouts)}
+    metrics |= gather_advantages(state, rollouts, minibatches)
+    experience_ready_at = time.perf_counter()
+    history: list[dict[str, float]] = []
+    for epoch in range(config.algorithm.epochs):
+        order = epoch_permutation(len(minibatches), seed=config.runtime.seed + step, epoch=epoch)
+        history += [update_policy(state, minibatches[index]) for index in order]
+    metrics |= {name: sum(row[name] for row in history) / len(history) for name in history[0]}
+    finished_at = time.perf_counter()
+    progress.episodes += len(rollouts)
+    progress.seconds += finished_at - started_at
+    state.kl_controller.update(metrics["kl"], n_responses=len(rollouts))
+    return metrics | {
+        "optimizer_steps": len(history),
+        "seconds_rollout": rollout_done_at - started_at,
+        "seconds_experience": experience_ready_at - rollout_done_at,
+        "seconds_update": finished_at - experience_ready_at,
+    }, rollouts
+
+
+def gather_advantages(
+    state: GradientState, rollouts: Sequence[Rollout], minibatches: Sequence[Minibatch]
+) -> dict[str, float]:
+    """Log-probs of policy and reference, token rewards and advantages in every micro-batch; the metrics."""
+    config, device = state.config, state.distributed.device
+    scores_N = processed_scores(config.reward, state.score_moments, rollouts, whiten=config.rewards.whiten)
+    temperature = config.rollout.sampling.temperature
+    every_one = [micro_batch for minibatch in minibatches for micro_batch in minibatch]
+    returns_N = torch.zeros(len(rollouts), dtype=torch.float64, device=device)
+    for micro_batch in every_one:
+        logprobs_NR, entropy_NR = state.policy.infer(
+            with_math_attention, compute_token_logprobs_and_entropy, micro_batch.batch, temperature
+        )
+        micro_batch.old_logprobs_NR = logprobs_NR
+        micro_batch.entropy_sum = float(entropy_NR.sum())
+        micro_batch.reference_logprobs_NR = state.reference.infer(
+            compute_token_logprobs, micro_batch.batch, temperature
+        )
+        micro_batch.rewards_NR = compute_token_rewards(
+            scores_N[micro_batch.rollout_indices].float().to(device),
+            micro_batch.old_logprobs_NR,
+            micro_batch.reference_logprobs_NR,
+            micro_batch.is_response_NR,
+            kl_coefficient=state.kl_controller.coefficient,
+        )
+        if not micro_batch.is_dummy:
+            returns_N[micro_batch.rollout_indices] = micro_batch.rewards_NR.double().sum(1)
+    # Each rank has the returns of its own responses: a prompt's samples are compared where all are known.
+    returns_N = state.distributed.all_reduce_sum(returns_N)
+    options = config.algorithm
+    advantages_N = response_advantages(
+        returns_N, options, samples_per_prompt=config.rollout.samples_per_prompt
+    )
+    for micro_batch in every_one:
+        micro_batch.advantages_NR = _token_advantages(state, micro_batch, returns_N, advantages_N)
+    metrics = reward_metrics(state, rollouts, scores_N, minibatches)
+    return metrics | {
+        "return_std": float(returns_N.std(unbiased=False)),
+        "advantage_std": float(advantages_N.std(unbiased=False)),
+    }
+
+
+def _token_advantages(
+    state: GradientState, micro_batch: RolloutMicroBatch, returns_N: torch.Tensor, advantages_N: torch.Tensor
+) -> torch.Tensor:
+    options, mask_NR = state.config.algorithm, micro_batch.is_response_NR
+    if options.advantage == "reward_to_go":
+        values_NR = rewards_to_go(micro_batch.rewards_NR, mask_NR) - baseline(returns_N, options).float()
+    else:
+        own_N = advantages_N[micro_batch.rollout_indices].float()
+        values_NR = own_N[:, None].expand(mask_NR.shape)
+    return torch.where(mask_NR, values_NR, torch.zeros_like(values_NR))
+
+
+def update_policy(state: GradientState, minibatch: Minibatch) -> dict[str, float]:
+    """One optimizer step; its metrics, means over response tokens of all ranks."""
+    options, distributed = state.config.algorithm, state.distributed
+    temperature = state.config.rollout.sampling.temperature
+    counted = [micro_batch for micro_batch in minibatch if not micro_batch.is_dummy]
+    tokens = distributed.sum(sum(float(m.batch.n_tokens) for m in counted))
+    units = distributed.sum(sum(count_units(m.is_response_NR, options) for m in counted))
+    totals = {"policy_loss": 0.0, "clip_fraction": 0.0, "approx_kl": 0.0, "reference_kl": 0.0}
+    for micro_batch in minibatch:
+        logprobs_NR = state.policy.forward(
+            with_math_attention, compute_token_logprobs, micro_batch.batch, temperature
+        )
+        terms = policy_gradient_loss(
+            logprobs_NR,
+            micro_batch.old_logprobs_NR,
+            micro_batch.reference_logprobs_NR,
+            micro_batch.advantages_NR,
+            micro_batch.is_response_NR,
+            options,
+        )
+        if not micro_batch.is_dummy:
+            totals["policy_loss"] += float(terms.policy.loss.detach())
+            totals["clip_fraction"] += float(terms.policy.clipped_tokens)
+            totals["approx_kl"] += float(terms.policy.approx_kl)
+            totals["reference_kl"] += float(terms.reference_kl)
+        state.policy.accumulate(terms.loss, units, is_dummy=micro_batch.is_dummy)
+    result = state.policy.take_step()
+    return {name: distributed.sum(total) / tokens for name, total in totals.items()} | {
+        "loss": result.loss,
+        "gradient_norm": result.gradient_norm,
+        "learning_rate": result.learning_rate,
+    }
+
+
+if __name__ == "__main__":
+    run_recipe(main, PolicyGradientConfig)

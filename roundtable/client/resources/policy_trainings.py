@@ -1,0 +1,184 @@
+"""Policy trainings. Written by roundtable.generation from the API's schema: do not edit."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
+
+from roundtable.client.resource import Resource
+from roundtable.client.resources.shared import OneRun, Presets
+from roundtable.operations import Operation
+
+
+class BestOfNBodyRequest(TypedDict):
+    processes: NotRequired[int]
+    settings: NotRequired[dict[str, Any]]
+    name: str
+    start: int
+    reward_model: int
+    further_reward_models: NotRequired[list[int]]
+    further_weights: NotRequired[list[float]]
+    reward_functions: NotRequired[list[str]]
+    function_weights: NotRequired[list[float]]
+    prompt_set: int
+    preset: NotRequired[Literal["llama2", "tiny"]]
+    samplers: NotRequired[list[int]]
+
+
+class DPOBodyRequest(TypedDict):
+    processes: NotRequired[int]
+    settings: NotRequired[dict[str, Any]]
+    dataset: NotRequired[int]
+    criteria: NotRequired[list[str]]
+    batches: NotRequired[list[str]]
+    annotator_kinds: NotRequired[list[Literal["person", "simulated", "ai"]]]
+    consensus: NotRequired[bool]
+    consensus_labels: NotRequired[bool]
+    annotator_weights: NotRequired[bool]
+    ratings: NotRequired[str]
+    points_per_grade: NotRequired[float]
+    name: str
+    preset: NotRequired[Literal["dpo_llama3", "dpo_paper", "dpo_zephyr", "tiny"]]
+    start: int
+    reference: NotRequired[int]
+
+
+class MergeBodyRequest(TypedDict):
+    name: str
+    policies: list[int]
+    weights: NotRequired[list[float]]
+
+
+class PolicyGradientBodyRequest(TypedDict):
+    processes: NotRequired[int]
+    settings: NotRequired[dict[str, Any]]
+    name: str
+    start: int
+    reward_model: int
+    further_reward_models: NotRequired[list[int]]
+    further_weights: NotRequired[list[float]]
+    reward_functions: NotRequired[list[str]]
+    function_weights: NotRequired[list[float]]
+    prompt_set: int
+    preset: NotRequired[Literal["grpo", "reinforce", "rloo", "tiny"]]
+    reference: NotRequired[int]
+
+
+class PolicyTrainingsResource(Resource):
+    def best_of_n(self, *, idempotency_key: str | None = None, **body: Unpack[BestOfNBodyRequest]) -> OneRun:
+        """Queue fine-tuning on the answers that score best."""
+        return cast(
+            OneRun,
+            self.perform(
+                Operation(
+                    "post_policy_trainings_best_of_n",
+                    "POST",
+                    "/projects/{slug}/policy-trainings/best-of-n",
+                    answer="json",
+                    keyed=True,
+                ),
+                {},
+                key=idempotency_key,
+                body=body,
+            ),
+        )
+
+    def best_of_n_presets(self) -> Presets:
+        """The presets of best-of-n, every value with its source."""
+        return cast(
+            Presets,
+            self.perform(
+                Operation(
+                    "get_policy_trainings_best_of_n_presets",
+                    "GET",
+                    "/projects/{slug}/policy-trainings/best-of-n/presets",
+                    answer="json",
+                ),
+                {},
+            ),
+        )
+
+    def dpo(self, *, idempotency_key: str | None = None, **body: Unpack[DPOBodyRequest]) -> OneRun:
+        """Queue DPO, on a frozen dataset or on the judgments there are now."""
+        return cast(
+            OneRun,
+            self.perform(
+                Operation(
+                    "post_policy_trainings_dpo",
+                    "POST",
+                    "/projects/{slug}/policy-trainings/dpo",
+                    answer="json",
+                    keyed=True,
+                ),
+                {},
+                key=idempotency_key,
+                body=body,
+            ),
+        )
+
+    def dpo_presets(self) -> Presets:
+        """The presets of DPO, every value with its source."""
+        return cast(
+            Presets,
+            self.perform(
+                Operation(
+                    "get_policy_trainings_dpo_presets",
+                    "GET",
+                    "/projects/{slug}/policy-trainings/dpo/presets",
+                    answer="json",
+                ),
+                {},
+            ),
+        )
+
+    def merge(self, *, idempotency_key: str | None = None, **body: Unpack[MergeBodyRequest]) -> OneRun:
+        """Queue the weighted mean of policies' weights."""
+        return cast(
+            OneRun,
+            self.perform(
+                Operation(
+                    "post_policy_trainings_merge",
+                    "POST",
+                    "/projects/{slug}/policy-trainings/merge",
+                    answer="json",
+                    keyed=True,
+                ),
+                {},
+                key=idempotency_key,
+                body=body,
+            ),
+        )
+
+    def policy_gradient(
+        self, *, idempotency_key: str | None = None, **body: Unpack[PolicyGradientBodyRequest]
+    ) -> OneRun:
+        """Queue REINFORCE, RLOO or GRPO."""
+        return cast(
+            OneRun,
+            self.perform(
+                Operation(
+                    "post_policy_trainings_policy_gradient",
+                    "POST",
+                    "/projects/{slug}/policy-trainings/policy-gradient",
+                    answer="json",
+                    keyed=True,
+                ),
+                {},
+                key=idempotency_key,
+                body=body,
+            ),
+        )
+
+    def policy_gradient_presets(self) -> Presets:
+        """The presets of REINFORCE, RLOO and GRPO, every value with its source."""
+        return cast(
+            Presets,
+            self.perform(
+                Operation(
+                    "get_policy_trainings_policy_gradient_presets",
+                    "GET",
+                    "/projects/{slug}/policy-trainings/policy-gradient/presets",
+                    answer="json",
+                ),
+                {},
+            ),
+        )

@@ -1,0 +1,277 @@
+"""REINFORCE, RLOO and GRPO: gradients by enumeration, advantages by the papers' formulas, and the real command."""
+
+import dataclasses
+import itertools
+import math
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from learning.interface.training_options import (
+    EvaluationOptions,
+    ModelOptions,
+    ModelSource,
+    OptimizerOptions,
+    RuntimeOptions,
+)
+from policy_training.training import policy_gradient
+from policy_training.training.policy_gradient_config import PolicyGradientConfig, PolicyGradientOptions
+from policy_training.training.policy_gradient_losses import (
+    baseline,
+    count_units,
+    policy_gradient_loss,
+    response_advantages,
+    rewards_to_go,
+)
+from policy_training.training.ppo_config import RewardOptions, RolloutOptions
+from tests.policy_training.training.conftest import BATCH, create_run, in_process, launch, prompt_rows
+from tests.policy_training.training.test_recipes import assert_same_run, interrupt, tensors
+
+V, L = 3, 2
+SEQUENCES = list(itertools.product(range(V), repeat=L))
+_draw = np.random.default_rng(5)
+_FIRST, _SECOND = _draw.normal(size=V), _draw.normal(size=(V, V))
+# Of each token of each sequence: a token's reward knows nothing of the tokens after it.
+REWARDS = np.array([[_FIRST[a], _SECOND[a, b]] for a, b in SEQUENCES])
+
+
+def parameters() -> torch.Tensor:
+    """Logits of the first token, and of the second after each first one: (1 + V, V)."""
+    torch.manual_seed(3)
+    return torch.randn(1 + V, V, dtype=torch.float64, requires_grad=True)
+
+
+def logprobs_of(logits: torch.Tensor, sequences) -> torch.Tensor:
+    """(N, L)"""
+    table = torch.log_softmax(logits, dim=1)
+    return torch.stack([torch.stack([table[0, a], table[1 + a, b]]) for a, b in sequences])
+
+
+def true_gradient() -> np.ndarray:
+    """Of the mean reward over all sequences, by its definition."""
+    logits = parameters()
+    probabilities_S = logprobs_of(logits, SEQUENCES).sum(1).exp()
+    (probabilities_S * torch.tensor(REWARDS.sum(1))).sum().backward()
+    return logits.grad.numpy()
+
+
+@pytest.mark.parametrize(
+    ("advantage", "base", "share"),
+    [
+        ("return", "none", 1.0),
+        ("reward_to_go", "none", 1.0),
+        ("return", "batch_mean", 0.5),  # 1 - 1/N of two responses: shorter, and turned nowhere
+        ("leave_one_out", "none", 1.0),
+    ],
+)
+@pytest.mark.parametrize("objective", ["log_probability", "ratio"])
+def test_over_all_pairs_of_samples_the_mean_gradient_is_that_of_the_expected_reward(
+    advantage, base, share, objective
+):
+    options = PolicyGradientOptions(advantage=advantage, baseline=base, objective=objective)
+    logits = parameters()
+    mask_NR = torch.ones(2, L, dtype=torch.bool)
+    total = torch.zeros((), dtype=torch.float64)
+    for pair in itertools.product(range(len(SEQUENCES)), repeat=2):
+        sequences = [SEQUENCES[index] for index in pair]
+        logprobs_NR = logprobs_of(logits, sequences)
+        rewards_NR = torch.tensor(REWARDS[list(pair)])
+        returns_N = rewards_NR.sum(1)
+        if advantage == "reward_to_go":
+            advantages_NR = rewards_to_go(rewards_NR, mask_NR) - baseline(returns_N, options)
+        else:
+            found_N = response_advantages(returns_N, options, samples_per_prompt=2)
+            advantages_NR = found_N[:, None].expand(2, L)
+        old_NR = logprobs_NR.detach()
+        terms = policy_gradient_loss(logprobs_NR, old_NR, old_NR, advantages_NR, mask_NR, options)
+        probability = float(old_NR.sum().exp())
+        total = total - probability * terms.loss / count_units(mask_NR, options)
+    total.backward()
+    assert logits.grad.numpy() == pytest.approx(share * true_gradient(), abs=1e-12)
+
+
+def test_group_advantages_are_those_of_the_paper_and_equal_rewards_teach_nothing():
+    """DeepSeekMath, 4.1.2: A_i = (r_i - mean(r)) / std(r), in each group."""
+    rewards = np.array([[1.0, 2.0, 4.0], [0.3, 0.3, 0.3], [-1e6, -1e6 + 1, -1e6 + 2]])
+    options = PolicyGradientOptions(advantage="group_standardized")
+    found = response_advantages(torch.tensor(rewards.ravel()), options, samples_per_prompt=3).view(3, 3)
+    for row in (0, 2):
+        expected = (rewards[row] - rewards[row].mean()) / rewards[row].std()
+        assert found[row].numpy() == pytest.approx(expected, abs=1e-9)
+    assert found[1].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_the_grpo_loss_is_equation_3_with_the_kl_of_equation_4():
+    rng = np.random.default_rng(1)
+    lengths, clip, beta = [3, 1, 4], 0.2, 0.04
+    old, new, reference = (rng.normal(-1.5, 0.4, (3, 4)) for _ in range(3))
+    advantages = np.array([1.2, -0.7, 0.4])
+    mask_NR = torch.arange(4) < torch.tensor(lengths)[:, None]
+    options = PolicyGradientOptions(
+        advantage="group_standardized",
+        objective="ratio",
+        clip_range=clip,
+        averaging="tokens_of_each",
+        kl_loss_coefficient=beta,
+    )
+    new_NR = torch.tensor(new, requires_grad=True)
+    terms = policy_gradient_loss(
+        torch.where(mask_NR, new_NR, torch.full_like(new_NR, math.nan)),
+        torch.tensor(old),
+        torch.tensor(reference),
+        torch.tensor(advantages)[:, None].expand(3, 4),
+        mask_NR,
+        options,
+    )
+    objective = 0.0
+    for i, length in enumerate(lengths):
+        for t in range(length):
+            ratio = math.exp(new[i, t] - old[i, t])
+            surrogate = min(ratio * advantages[i], min(max(ratio, 1 - clip), 1 + clip) * advantages[i])
+            to_reference = math.exp(reference[i, t] - new[i, t])
+            kl = to_reference - math.log(to_reference) - 1
+            objective += (surrogate - beta * kl) / length
+    assert float(terms.loss.detach()) / count_units(mask_NR, options) == pytest.approx(
+        -objective / 3, abs=1e-12
+    )
+    terms.loss.backward()
+    assert torch.isfinite(new_NR.grad).all() and not new_NR.grad[~mask_NR].any()
+
+
+@pytest.mark.parametrize("averaging", ["responses", "tokens_of_each", "tokens"])
+def test_what_counts_alike_is_what_the_option_says(averaging):
+    """Two responses of 1 and 3 tokens, advantage 1: the gradient of each token's log-probability."""
+    mask_NR = torch.tensor([[True, False, False], [True, True, True]])
+    options = PolicyGradientOptions(averaging=averaging)
+    logprobs_NR = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
+    zeros_NR = torch.zeros(2, 3, dtype=torch.float64)
+    terms = policy_gradient_loss(logprobs_NR, zeros_NR, zeros_NR, zeros_NR + 1, mask_NR, options)
+    (terms.loss / count_units(mask_NR, options)).backward()
+    expected = {
+        "responses": [[0.5, 0, 0], [0.5, 0.5, 0.5]],
+        "tokens_of_each": [[1 / 2, 0, 0], [1 / 6, 1 / 6, 1 / 6]],
+        "tokens": [[0.25, 0, 0], [0.25, 0.25, 0.25]],
+    }[averaging]
+    assert -logprobs_NR.grad.numpy() == pytest.approx(np.array(expected), abs=1e-12)
+
+
+# ---- the command ------------------------------------------------------------------------------------------------
+
+
+def gradient_config(policy_path, reward_model_path, **changes) -> PolicyGradientConfig:
+    values = {
+        "policy": ModelOptions(source=ModelSource(path=str(policy_path))),
+        "reward_model_path": str(reward_model_path),
+        "policy_optimizer": OptimizerOptions(learning_rate=3e-3, schedule="constant"),
+        "batch": BATCH,
+        "rollout": RolloutOptions(steps=6, prompts_per_step=4, samples_per_prompt=4),
+        "reward": RewardOptions(kl_target=0.5),
+        "algorithm": PolicyGradientOptions(advantage="leave_one_out", responses_per_minibatch=8),
+        "evaluation": EvaluationOptions(max_examples=4),
+        "runtime": RuntimeOptions(checkpoint_every_steps=2),
+    }
+    return PolicyGradientConfig(**(values | changes))
+
+
+GRPO = PolicyGradientOptions(
+    advantage="group_standardized",
+    objective="ratio",
+    clip_range=0.2,
+    averaging="tokens_of_each",
+    kl_loss_coefficient=0.04,
+    responses_per_minibatch=8,
+    epochs=2,
+)
+
+
+def test_a_killed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, policy_path, reward_model_path):
+    config = gradient_config(
+        policy_path,
+        reward_model_path,
+        algorithm=GRPO,
+        rollout=RolloutOptions(steps=16, prompts_per_step=4, samples_per_prompt=4),
+    )
+    whole = create_run(tmp_path / "whole", "policy_gradient", config, prompts=prompt_rows(14))
+    launch("policy_gradient", whole)
+    cut = create_run(tmp_path / "cut", "policy_gradient", config, prompts=prompt_rows(14))
+    status = interrupt(
+        "policy_gradient", cut, when="checkpoints/step-000004*/complete.json", with_signal=signal.SIGKILL
+    )
+    assert status == -signal.SIGKILL and cut.has_checkpoint()
+    launch("policy_gradient", cut)
+    assert_same_run(whole, cut, "model")
+    result, metrics = whole.result(), whole.metrics()[0]
+    assert (result["steps"], result["episodes"], result["evaluation_responses"]) == (16, 16 * 16, 4)
+    assert {row["optimizer_steps"] for row in metrics} == {4}
+    assert len({row["kl_coefficient"] for row in metrics}) == 16, "it moves, so that losing it would show"
+    # Of the first step's first half every ratio is 1; later updates have moved on.
+    assert metrics[0]["approx_kl"] > 0
+    assert any(row["clip_fraction"] > 0 for row in metrics)
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        PolicyGradientOptions(responses_per_minibatch=64),
+        PolicyGradientOptions(advantage="reward_to_go", responses_per_minibatch=64),
+        PolicyGradientOptions(advantage="leave_one_out", responses_per_minibatch=64),
+        dataclasses.replace(GRPO, responses_per_minibatch=64, epochs=1),
+    ],
+    ids=["reinforce", "reward_to_go", "rloo", "grpo"],
+)
+def test_each_of_them_raises_the_reward(tmp_path, policy_path, reward_model_path, algorithm):
+    config = gradient_config(
+        policy_path,
+        reward_model_path,
+        algorithm=algorithm,
+        reward=RewardOptions(normalize=True, clip_range=None, kl_coefficient=0.0),
+        policy_optimizer=OptimizerOptions(learning_rate=1e-2, schedule="constant"),
+        rollout=RolloutOptions(steps=16, prompts_per_step=8, samples_per_prompt=8),
+        evaluation=EvaluationOptions(max_examples=4, logged_samples=0),
+    )
+    run = create_run(tmp_path / "run", "policy_gradient", config, prompts=prompt_rows(12))
+    in_process(policy_gradient, PolicyGradientConfig, run)
+    scores = [row["score"] for row in run.metrics()[0]]
+    assert sum(scores[-4:]) > sum(scores[:4])
+    # One update a step: it is on what the policy sampled, so that no ratio has moved.
+    assert all(row["approx_kl"] == pytest.approx(0.0, abs=1e-10) for row in run.metrics()[0])
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(tmp_path, policy_path, reward_model_path):
+    runs = []
+    config = gradient_config(
+        policy_path, reward_model_path, policy_optimizer=OptimizerOptions(learning_rate=1e-5)
+    )
+    for processes in (1, 2):
+        run = create_run(tmp_path / str(processes), "policy_gradient", config, prompts=prompt_rows(14))
+        launch("policy_gradient", run, processes=processes)
+        runs.append(run)
+    for name in ("score", "return_std", "advantage_std", "policy_loss", "kl", "entropy", "loss"):
+        one, two = ([row[name] for row in run.metrics()[0]] for run in runs)
+        assert two == pytest.approx(one, abs=1e-4), name
+    left, right = tensors(runs[0]), tensors(runs[1])
+    assert all(torch.allclose(left[key], right[key], atol=1e-4) for key in left)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"algorithm": PolicyGradientOptions(responses_per_minibatch=6)}, "must be a multiple of"),
+        (
+            {
+                "rollout": RolloutOptions(samples_per_prompt=1),
+                "algorithm": PolicyGradientOptions(advantage="leave_one_out"),
+            },
+            "'leave_one_out' compares the responses of a prompt, so sample at least 2",
+        ),
+        ({"policy": ModelOptions(source=ModelSource(path="x"), dropout=0.1)}, "policy.dropout is 0.1"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(changes, said):
+    with pytest.raises(ValueError, match=said):
+        gradient_config("x", "y", **changes)
+    with pytest.raises(ValueError, match="has no ratio"):
+        PolicyGradientOptions(clip_range=0.2)
