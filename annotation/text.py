@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from annotation.errors import InvalidText
-from learning.interface.messages import Answer, MessageProblem, Messages, read_optional_fields, to_answer
+from learning.interface.messages import (
+    Answer,
+    MessageProblem,
+    Messages,
+    goes_on,
+    read_optional_fields,
+    to_answer,
+)
 from learning.interface.text import find_unstorable_character
 from learning.interface.vocabulary import LAST_ROLES, ROLES
 
@@ -13,6 +20,7 @@ from learning.interface.vocabulary import LAST_ROLES, ROLES
 MAX_TEXT_CHARACTERS = 1_000_000
 MAX_EXCERPT_CHARACTERS = 300
 MAX_DEPTH = 100  # of a JSON value
+GOES_ON = "goes on with another user turn, and one answer is meant"
 
 
 def clean_text(text: Any, what: str, *, allow_empty: bool = False) -> str:
@@ -61,7 +69,9 @@ def clean_messages(messages: Any, what: str = "The prompt") -> Messages:
 def clean_answer(answer: Answer, what: str = "The response") -> Answer:
     """A response as it is stored: its text, which may be empty (a policy may end at once), or its turns.
 
-    Turns begin and end with the assistant's, and none between them is a user's. Raises InvalidText.
+    Turns begin and end with the assistant's; those of the user between them are how a whole conversation goes on.
+
+    Raises InvalidText.
     """
     if isinstance(answer, str):
         return clean_text(answer, what, allow_empty=True)
@@ -74,12 +84,20 @@ def clean_answer(answer: Answer, what: str = "The response") -> Answer:
     return to_answer(turns)
 
 
+def clean_single_answer(answer: Answer, what: str) -> Answer:
+    """The same, of which no turn is a user's: what one answers, not how a conversation goes on."""
+    cleaned = clean_answer(answer, what)
+    if goes_on(cleaned):
+        raise InvalidText(f"{what} {GOES_ON}.")
+    return cleaned
+
+
 def find_turns_problem(roles: Sequence[str]) -> str | None:
     """Why turns of these roles are no response, as the end of a sentence; None for a response."""
     if not roles:
         return "has no turns"
-    if any(role not in ("assistant", "tool") for role in roles):
-        return "should be assistant turns, with the results of tools between them at most"
+    if any(role not in ("assistant", "tool", "user") for role in roles):
+        return "should be assistant turns, with results of tools or turns of the user between them at most"
     if roles[0] != "assistant" or roles[-1] != "assistant":
         return "should begin and end with an assistant turn"
     return None

@@ -179,6 +179,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "policy gradient": reverse("policies:policy_gradient", args=slug),
         "new live batch": reverse("annotation:new_live_batch", args=slug),
         "live batch": reverse("annotation:live_batch", args=[*slug, live.batch_id]),
+        "compare conversations": reverse("annotation:compare_conversations", args=[*slug, live.batch_id]),
         "conversation read": reverse("annotation:live_conversation", args=[*slug, live.batch_id, talk.pk]),
         "conversations": reverse("annotation:conversations", args=slug),
         "new import": reverse("data:new_upload", args=slug),

@@ -35,7 +35,7 @@ REVIEW_PAGES = (
     "adjudicate",
     "batch_audience",
     "ask_one_more",
-    *("new_live_batch", "live_batch", "live_conversation"),
+    *("new_live_batch", "live_batch", "live_conversation", "compare_conversations"),
     *("writing_works", "new_writing_work", "writing_work", "writing_to_check", "writing_text"),
     *("checks", "known_answer", "new_training", "training", "change_training", "set_checks"),
 )

@@ -1,6 +1,6 @@
 """What an annotator's screen is made of. Blind: texts and labels, never an id, a source, a purpose or a priority."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -21,7 +21,7 @@ from annotation.preferences.scale import (
     tiers_to_labels,
 )
 from annotation.queue.claimed_tasks import TaskContent
-from annotation.rendering.conversation import Turn, display_task
+from annotation.rendering.conversation import MAX_OPEN_CHARACTERS, characters_on_screen, display_task
 from annotation.rendering.html_cache import show_markdown
 from workspace.asked import Asked
 from workspace.models import Guideline, Project, QuestionSettings, User
@@ -31,10 +31,8 @@ from workspace.project_context import ProjectContext
 PAGE_VERSION = "5"
 # In the first version digits said other strengths, and none was a tie.
 PAGES_WITH_THESE_KEYS = ("2", "3", "4", PAGE_VERSION)
-# Earlier turns beyond so many, or so long, come folded; a last turn that long is shortened. About half a screen.
+# Earlier turns beyond so many, or longer than half a screen, come folded; a last turn that long is shortened.
 MAX_OPEN_TURNS = 4
-MAX_OPEN_CHARACTERS = 1_500
-LINE_CHARACTERS = 80
 
 
 def scale_points() -> list[dict[str, Any]]:
@@ -120,9 +118,13 @@ def task_context(
         "earlier_turns": earlier_turns,
         "last_turns": last_turns,
         "fold_earlier": not is_outdated
-        and (len(earlier_turns) > MAX_OPEN_TURNS or _characters(earlier_turns) > MAX_OPEN_CHARACTERS),
-        "long_prompt": not is_outdated and _characters(last_turns) > MAX_OPEN_CHARACTERS,
+        and (
+            len(earlier_turns) > MAX_OPEN_TURNS or characters_on_screen(earlier_turns) > MAX_OPEN_CHARACTERS
+        ),
+        "long_prompt": not is_outdated and characters_on_screen(last_turns) > MAX_OPEN_CHARACTERS,
         "responses": responses,
+        "compares_conversations": any(response.turns for response in responses),
+        "folds_turns": not is_outdated,
         "is_pair": len(responses) == 2,
         # A script of before knows one answer as a ranking of one.
         "is_rating": len(responses) == 1 and not is_outdated,
@@ -145,11 +147,6 @@ def _question(content: TaskContent, settings: QuestionSettings | None, responses
     if responses == 1:
         return gettext("Rate this answer: %(criterion)s") % {"criterion": content.criterion}
     return settings.question_of(content.criterion, content.question) if settings else content.question
-
-
-def _characters(turns: Sequence[Turn]) -> int:
-    """How long the turns are on a screen: a line that ends early takes a line."""
-    return sum(len(turn.written) + LINE_CHARACTERS * turn.written.count("\n") for turn in turns)
 
 
 def browser_storage_key(actor: User, project: Project) -> str:

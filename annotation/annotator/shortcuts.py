@@ -104,7 +104,7 @@ SHORTCUT_GROUPS = (
         (
             Shortcut("toggle_guideline", {"R": None}, _("Guideline, beside the task")),
             Shortcut("jump", {"V": None}, _("To the answers, and back to the prompt")),
-            Shortcut("toggle_conversation", {".": None}, _("Open or fold earlier turns and a long prompt")),
+            Shortcut("toggle_conversation", {".": None}, _("Open or fold earlier turns and long texts")),
             Shortcut("search", {"/": None}, _("Search in the prompt and the answers")),
             Shortcut("toggle_columns", {"L": None}, _("Answers side by side, or one below the other")),
             Shortcut("toggle_differences", {"Y": None}, _("Mark the differences between the answers")),

@@ -30,7 +30,7 @@ from annotation.models import (
     Text,
 )
 from annotation.models.bulk import BULK_CREATE_SIZE
-from annotation.text import clean_answer, clean_text
+from annotation.text import clean_answer, clean_single_answer, clean_text
 from learning.interface.messages import Messages, answer_columns, answer_key
 from workspace.actions import record_audit
 from workspace.bulk_insert import insert_objects, new_object, time_ordered_uuids
@@ -241,7 +241,7 @@ def add_demonstrations(
     def stored_or_new(row: NewDemonstration, stored: Demonstration | None) -> Demonstration:
         if row.prompt.project_id != project.pk:
             raise InvalidTask("A demonstration's prompt must be of its own project.")
-        answer = clean_answer(row.text if row.turns is None else row.turns, "The demonstration")
+        answer = clean_single_answer(row.text if row.turns is None else row.turns, "The demonstration")
         text, turns = answer_columns(answer)
         clean_text(text, "The demonstration")
         if stored is not None:

@@ -6,6 +6,7 @@ reads what is there, and whoever writes one checks with `is_lossless_transcript`
 
 import re
 
+from learning.interface.messages import Answer
 from learning.interface.vocabulary import LAST_ROLES
 
 Message = dict[str, str]
@@ -56,7 +57,27 @@ def is_lossless_transcript(messages: list[Message]) -> bool:
     return from_transcript(to_transcript(messages)) == messages
 
 
-def shared_prompt(chosen: str, rejected: str) -> tuple[str, str, str] | None:
+def to_continuation(turns: list[Message]) -> str:
+    """What follows a prompt's transcript and one space: the first turn is the assistant's, whose marker is there."""
+    first, *others = turns
+    return first["content"] + "".join(f"{MARKERS[turn['role']]} {turn['content']}" for turn in others)
+
+
+def read_continuation(text: str) -> Answer:
+    """What follows the assistant's marker of a prompt: a text, or the turns of a conversation that goes on."""
+    if MARKERS["user"] not in text:
+        return turn_text(text)
+    first, *parts = _MARKER.split(text)
+    return [
+        {"role": "assistant", "content": turn_text(first)},
+        *(
+            {"role": _ROLES[marker], "content": turn_text(said)}
+            for marker, said in zip(parts[::2], parts[1::2], strict=True)
+        ),
+    ]
+
+
+def shared_prompt(chosen: str, rejected: str) -> tuple[str, Answer, Answer] | None:
     """(prompt, chosen response, rejected response); None when the two transcripts share no prompt.
 
     The prompt is the longest common prefix that ends with an assistant marker. A marker that follows an assistant's
@@ -69,7 +90,11 @@ def shared_prompt(chosen: str, rejected: str) -> tuple[str, str, str] | None:
         prompt = chosen[: start + len(ASSISTANT_MARKER)]
         turns = from_transcript(prompt)
         if turns and turns[-1]["role"] in LAST_ROLES:
-            return prompt, turn_text(chosen[len(prompt) :]), turn_text(rejected[len(prompt) :])
+            return (
+                prompt,
+                read_continuation(chosen[len(prompt) :]),
+                read_continuation(rejected[len(prompt) :]),
+            )
         end = start + len(ASSISTANT_MARKER) - 1
     return None
 

@@ -1,4 +1,4 @@
-"""The form that opens a batch of live conversations."""
+"""The forms that open a batch of live conversations, and one that compares them whole."""
 
 from typing import Any
 
@@ -10,9 +10,10 @@ from annotation.conversation.batches import (
     MAX_TURNS,
     LivePlan,
 )
-from annotation.models import Source
+from annotation.conversation.comparing import MAX_ANSWERS, ComparedConversations
+from annotation.models import LiveBatch, Source
 from workspace.forms import StyledFormMixin, whole_number
-from workspace.models import Criterion, Project
+from workspace.models import MAX_OVERLAP, Criterion, Project
 
 
 class LiveBatchForm(StyledFormMixin, forms.Form):
@@ -99,3 +100,49 @@ class LiveBatchForm(StyledFormMixin, forms.Form):
         values = self.cleaned_data
         names = [name for name in values if name not in ("name", "criterion", "quota")]
         return LivePlan(**{name: values[name] for name in names})
+
+
+class CompareConversationsForm(StyledFormMixin, forms.Form):
+    name = forms.CharField(max_length=120, label="Name of the batch")
+    criterion = forms.ModelChoiceField(Criterion.objects.none(), empty_label=None)
+    most = whole_number(
+        2,
+        MAX_ANSWERS,
+        initial=2,
+        label="Conversations per task, at most",
+        help_text="2: pairs, 3 to 9: rankings. All of a task begin with the same message.",
+    )
+    least_turns = whole_number(
+        1,
+        MAX_TURNS,
+        initial=2,
+        label="Turns of a conversation, at least",
+        help_text="Shorter ones are left out.",
+    )
+    skip_compared = forms.BooleanField(
+        required=False,
+        initial=True,
+        label="Leave out conversations that a batch of this criterion compares already",
+    )
+    overlap = forms.IntegerField(required=False, min_value=1, max_value=MAX_OVERLAP, label="People per task")
+    open_at_once = forms.BooleanField(
+        required=False, label="Hand the tasks out at once", help_text="Else the batch is a draft to look at."
+    )
+
+    def __init__(self, data: Any = None, *, live: LiveBatch) -> None:
+        super().__init__(data)
+        self.live = live
+        project = live.batch.project
+        criterion = self.fields["criterion"]
+        assert isinstance(criterion, forms.ModelChoiceField)
+        criterion.queryset = project.criteria.order_by("pk")
+        criterion.initial = live.batch.criterion_id
+        self.fields["overlap"].widget.attrs["placeholder"] = str(project.overlap)
+        self.add_bootstrap_classes()
+
+    def chosen(self) -> ComparedConversations:
+        values = self.cleaned_data
+        names = ("most", "least_turns", "skip_compared")
+        return ComparedConversations(
+            project=self.live.batch.project, live=[self.live], **{name: values[name] for name in names}
+        )

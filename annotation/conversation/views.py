@@ -1,4 +1,4 @@
-"""Pages of managers and reviewers: open a batch of live conversations, read what was said."""
+"""Pages of managers and reviewers: open a batch of live conversations, read what was said, have them compared whole."""
 
 from typing import Any
 
@@ -13,7 +13,12 @@ from django.views.decorators.http import require_GET, require_http_methods
 from annotation.batches.progress import batch_progress
 from annotation.conversation.access import access_live_batch
 from annotation.conversation.batches import open_live_batch
-from annotation.conversation.forms import LiveBatchForm
+from annotation.conversation.comparing import (
+    find_conversations,
+    make_batch_from_conversations,
+    nothing_found,
+)
+from annotation.conversation.forms import CompareConversationsForm, LiveBatchForm
 from annotation.conversation.generation import generator
 from annotation.models import Conversation, ConversationTurn
 from annotation.rendering.conversation import display_texts
@@ -95,6 +100,52 @@ def live_conversation(request: ProjectRequest, pk: int, conversation_pk: int) ->
         "turns": [_shown(turn) for turn in turns],
     }
     return render(request, "annotation/conversation/conversation.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
+def compare_conversations(request: ProjectRequest, pk: int) -> HttpResponse:
+    """`?part=preview` says what the choice would make."""
+    live = access_live_batch(request.project, pk)
+    if request.method == "GET" and request.GET.get("part") == "preview":
+        return _preview(request, CompareConversationsForm(request.GET, live=live))
+    form = CompareConversationsForm(request.POST or None, live=live)
+    if form.is_bound and form.is_valid():
+        values = form.cleaned_data
+        try:
+            batch = make_batch_from_conversations(
+                actor=request.user,
+                chosen=form.chosen(),
+                **{name: values[name] for name in ("criterion", "name", "overlap", "open_at_once")},
+            )
+        except ActionError as error:
+            named = [name for name in error.fields if name in form.fields]
+            for name in named:
+                form.add_error(name, error.fields[name])
+            if not named:
+                form.add_error(None, error.message)
+        else:
+            return redirect("annotation:batch", slug=request.project.slug, pk=batch.pk)
+    return render(
+        request,
+        "annotation/conversation/compare.html",
+        {"project": request.project, "live": live, "batch": live.batch, "form": form},
+        status=422 if form.is_bound else 200,
+    )
+
+
+def _preview(request: ProjectRequest, form: CompareConversationsForm) -> HttpResponse:
+    context: dict[str, Any] = {"form": form}
+    form.fields["name"].required = False
+    if form.is_valid():
+        found = find_conversations(form.chosen(), form.cleaned_data["criterion"])
+        context |= {
+            "found": found,
+            "tasks": len(found.tasks),
+            "nothing": "" if found.tasks else nothing_found(found),
+        }
+    return render(request, "annotation/conversation/compare_preview.html", context)
 
 
 def _shown(turn: ConversationTurn) -> dict[str, Any]:

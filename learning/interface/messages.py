@@ -2,7 +2,8 @@
 
 A message is {role, content} and, only where it has them, `tool_calls` (each {id, name, arguments: JSON text}),
 `tool_call_id` and `name`. A response is its text, or its turns where the text alone does not say all: a turn that calls
-a tool, or several turns up to the next user turn. OpenAI's {id, type, function: {name, arguments}} is read as a call.
+a tool, several turns up to the next user turn or, where whole conversations are compared, all turns after the prompt.
+OpenAI's {id, type, function: {name, arguments}} is read as a call.
 Pure functions; nothing is dropped: what cannot be kept is a MessageProblem that names it.
 """
 
@@ -115,6 +116,11 @@ def to_answer(turns: Sequence[Mapping[str, Any]]) -> Answer:
 def answer_turns(answer: Answer) -> Messages:
     """The response as messages."""
     return [{"role": "assistant", "content": answer}] if isinstance(answer, str) else answer
+
+
+def goes_on(answer: Answer) -> bool:
+    """Whether it is the rest of a whole conversation, with turns of the user."""
+    return not isinstance(answer, str) and any(turn["role"] == "user" for turn in answer)
 
 
 def answer_text(answer: Answer) -> str:

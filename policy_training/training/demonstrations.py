@@ -20,16 +20,16 @@ def split_train(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
 def demonstration_examples(row: Row, tokenizer: Any, batch: BatchOptions) -> list[Example]:
     """The prompt, whose tokens do not count, and the response, whose tokens all do.
 
-    A response in which tools answer is one example for each stretch of the assistant's own turns, with what comes
-    before it as the prompt: what a tool says is not learned.
+    A response in which tools answer, or which goes on with turns of the user, is one example for each stretch of the
+    assistant's own turns, with what comes before it as the prompt: what others say is not learned.
     """
     examples = []
     prompt = list(row["prompt"])
-    for is_tool, turns in itertools.groupby(
-        answer_turns(row_answer(row)), key=lambda turn: turn["role"] == "tool"
+    for is_own, turns in itertools.groupby(
+        answer_turns(row_answer(row)), key=lambda turn: turn["role"] == "assistant"
     ):
         spoken = list(turns)
-        if not is_tool:
+        if is_own:
             examples.append(
                 Example(
                     encode_prompt(tokenizer, prompt, batch.max_prompt_tokens),

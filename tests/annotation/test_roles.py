@@ -29,7 +29,7 @@ from workspace.context import PEOPLE_PAGES, REVIEW_PAGES, SETTINGS_PAGES
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 _ALSO_POSTED = (
     "settings", "asked_settings", "batch_from_answers", "known_answer", "adjudicate", "assigning",
-    "member_work", "batch_audience", "new_live_batch", "new_writing_work",
+    "member_work", "batch_audience", "new_live_batch", "new_writing_work", "compare_conversations",
 )  # fmt: skip
 EVERYBODY = {"annotator", "reviewer", "manager"}
 # name -> (method, roles, what else the URL needs, body). "own": only whoever holds the assignment.
@@ -114,6 +114,7 @@ PAGES = {
     "batch_audience": ("get", {"manager"}, "batch", None),
     "new_live_batch": ("get", {"manager"}, None, None),
     "live_batch": ("get", {"reviewer", "manager"}, "live", None),
+    "compare_conversations": ("get", {"manager"}, "live", None),
     "live_conversation": ("get", {"reviewer", "manager"}, "talk", None),
     "conversations": ("get", EVERYBODY, None, None),
     "start_conversation": ("post", EVERYBODY, "live", {}),

@@ -70,7 +70,10 @@ PAGES = {
     Capability.MANAGE: {
         *(
             f"annotation:{name}"
-            for name in ("release_lease", "set_task_priority", "ask_again", "new_live_batch", "set_pay_rate")
+            for name in (
+                *("release_lease", "set_task_priority", "ask_again", "new_live_batch", "set_pay_rate"),
+                "compare_conversations",
+            )
         ),
         *(f"annotation:{name}" for name in "assigning member_work batch_audience ask_to_confirm".split()),
         *(f"annotation:{name}" for name in ("new_writing_work", "release_writing", "set_writing_state")),

@@ -2,18 +2,19 @@
 
 from typing import Any, ClassVar
 
-from annotation.content.transcripts import MARKERS, from_transcript, shared_prompt, tidy_transcript
+from annotation.content.transcripts import from_transcript, shared_prompt, tidy_transcript
 from annotation.importing.readers.base import Row
 from annotation.importing.readers.fields import parse_nonempty_text
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, check_responses
-from annotation.importing.readers.messages import check_prompt
+from annotation.importing.readers.messages import check_prompt, parse_answer
 from annotation.importing.readers.pair_groups import PAIR_FIELDS, PairReader
 from annotation.importing.rows import RowError
 from learning.interface.messages import Answer
 
 
 class HhReader(PairReader):
-    """`chosen`, `rejected`: whole transcripts; the prompt is what they share, up to an assistant marker.
+    """`chosen`, `rejected`: whole transcripts; the prompt is what they share, up to an assistant marker. Where the
+    conversations go on after that, all that follows is what was compared.
 
     Our own exports have the columns of pairs beside them: the pairs of one group are one K-way judgment again.
     """
@@ -33,10 +34,11 @@ class HhReader(PairReader):
         if parts is None:
             raise RowError(names[1], f"shares no prompt with {names[0]} that ends with an assistant marker")
         prompt = parts[0]
-        responses: list[Answer] = list(parts[1:])
-        for name, text in zip(names, parts[1:], strict=True):
-            if MARKERS["user"] in text:
-                raise RowError(name, "goes on with another human turn where the two transcripts part")
+        responses: list[Answer] = []
+        for name, answer in zip(names, parts[1:], strict=True):
+            if isinstance(answer, list) and answer[-1]["role"] == "user":
+                raise RowError(name, "goes on with another human turn that nobody answers")
+            responses.append(answer if isinstance(answer, str) else parse_answer(answer, name))
         check_responses(responses, names)
         common: dict[str, Any] = {
             "prompt": check_prompt(from_transcript(prompt) or [], names[0]),

@@ -222,7 +222,9 @@ def check_prompt(turns: list[Message], column: str) -> list[Message]:
 
 
 def parse_answer(turns: list[Message], column: str) -> Answer:
-    """The assistant turns (with results of tools between them) that are a response."""
+    """The turns that are a response: the assistant's, with results of tools, or the user's turns of a conversation that
+    goes on, between them.
+    """
     if problem := find_turns_problem([turn["role"] for turn in turns]):
         raise RowError(column, problem)
     return to_answer(turns)

@@ -17,7 +17,8 @@ from annotation.importing.readers.prompt_columns import (
 )
 from annotation.importing.readers.whole_conversations import read_responses
 from annotation.importing.rows import RowError
-from learning.interface.messages import Answer, answer_text, to_answer
+from annotation.text import GOES_ON
+from learning.interface.messages import Answer, answer_text, goes_on, to_answer
 from learning.interface.vocabulary import PROMPT_KINDS
 
 RESPONSE_FIELDS = ("completion", "response", "output")
@@ -104,6 +105,7 @@ class DemonstrationReader(_OwnRowReader):
         turns = None
         if not named or self._columns.is_mapped("turns"):
             turns = self._columns.parse_optional(row, "turns", self._columns.messages.response)
+            _require_single_answer(turns or "", self._columns.name("turns"))
         return {
             "messages": prompt,
             "response": response if turns is None else turns,
@@ -133,10 +135,16 @@ class DemonstrationReader(_OwnRowReader):
             [value],
             [column],
         )
+        _require_single_answer(response, column)
         return prompt, response
 
     def _first_present(self, row: Mapping[str, Any], fields: Sequence[str]) -> str | None:
         return next((field for field in fields if self._columns.has(row, field)), None)
+
+
+def _require_single_answer(answer: Answer, column: str) -> None:
+    if goes_on(answer):
+        raise RowError(column, GOES_ON)
 
 
 def _parse_dialogue(value: Any, column: str, messages: MessageParser) -> list[Message]:

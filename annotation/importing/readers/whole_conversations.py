@@ -1,4 +1,8 @@
-"""Responses that a file gives as whole conversations, with the prompt beside them or only inside them."""
+"""Responses that a file gives as whole conversations, with the prompt beside them or only inside them.
+
+Where they part before the last turn, what follows the beginning they share is the response: whole conversations were
+compared, and the user's turns are a part of each.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,11 +40,6 @@ def split_shared_prompt(
         end -= 1
     if not end:
         raise RowError(names[1], f"shares no prompt with {names[0]} up to its last turn")
-    for turns, name in zip(conversations, names, strict=True):
-        if any(turn["role"] == "user" for turn in turns[end:]):
-            raise RowError(
-                name, f"goes on with another user turn where the conversations part (after {end} messages)"
-            )
     return check_prompt(first[:end], names[0]), [
         parse_answer(turns[end:], name) for turns, name in zip(conversations, names, strict=True)
     ]
@@ -57,9 +56,11 @@ def read_responses(
     again: then what comes before its answer must agree with the prompt.
 
     A prompt that is one turn agrees with a conversation that begins with it (after a system turn, perhaps) or
-    asks it last; the longer of the two is the prompt.
+    asks it last; the longer of the two is the prompt. Conversations that begin with it and part before their last
+    question were compared whole.
     """
     whole: list[tuple[list[Message], str]] = []
+    conversations: list[list[Message]] = []
     responses: list[Answer] = []
     for value, name in zip(values, names, strict=True):
         turns = parser.conversation(value, name) if looks_like_messages(value) else None
@@ -71,9 +72,12 @@ def read_responses(
             continue
         before, answer = _split_after_prompt(prompt, prompt_column, turns, name)
         whole.append((before, name))
+        conversations.append(turns)
         responses.append(parse_answer(answer, name))
     for before, name in whole[1:]:
         if before != whole[0][0]:
+            if len(whole) == len(values) and _all_begin_with(prompt, conversations):
+                return split_shared_prompt(conversations, names)
             raise RowError(name, f"has another prompt than {whole[0][1]} before its answer")
     if whole and len(whole) < len(values) and whole[0][0] != prompt:
         raise RowError(whole[0][1], f"has more before its answer than {prompt_column}")
@@ -106,9 +110,15 @@ def _split_after_prompt(
         )
         if not agrees:
             raise RowError(name, f"does not agree with {prompt_column} before its answer")
-    if any(turn["role"] == "user" for turn in turns[end:]):
-        raise RowError(name, f"goes on with another user turn after {prompt_column}")
     return check_prompt(turns[:end], name), turns[end:]
+
+
+def _all_begin_with(prompt: list[Message], conversations: Sequence[list[Message]]) -> bool:
+    """And alike before it: with the same system turn, or none."""
+    first = conversations[0]
+    start = next((place for place, turn in enumerate(first) if turn["role"] != "system"), 0)
+    end = start + len(prompt)
+    return _same(first[start:end], prompt) and all(turns[:end] == first[:end] for turns in conversations)
 
 
 def _last_asked(turns: Sequence[Message]) -> int:

@@ -22,11 +22,16 @@ from annotation.importing.uploads.actions import in_the_owners_words
 from annotation.importing.uploads.settings import READERS, ImportSettings
 from annotation.models import Import, Upload
 from annotation.preferences.scale import STRENGTH_NAMES
-from annotation.rendering.conversation import DisplayedResponse, Turn
-from annotation.rendering.html_cache import message_fragment, response_fragment
+from annotation.rendering.conversation import (
+    DisplayedResponse,
+    Turn,
+    displayed_response,
+    response_fragments,
+)
+from annotation.rendering.html_cache import message_fragment
 from annotation.rendering.markdown import excerpt
 from annotation.rendering.messages import name_speaker
-from learning.interface.messages import Answer, answer_text
+from learning.interface.messages import Answer
 from learning.interface.options import UserError
 from workspace.errors import ActionError
 from workspace.models import Project
@@ -299,5 +304,5 @@ def _show_texts(
         if isinstance(answer, str):
             answer = answer[:MAX_SHOWN_CHARACTERS]
         label = "ABCDEFGHI"[place]
-        html = response_fragment(answer).make()
-        shown.responses.append((DisplayedResponse(label, html, answer_text(answer)), said))
+        html = (fragment.make() for fragment in response_fragments(answer))
+        shown.responses.append((displayed_response(label, answer, html), said))

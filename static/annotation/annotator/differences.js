@@ -32,6 +32,13 @@
   const wordsIn = (root) => textNodes(root).flatMap((node) =>
     split(node.data).map(([word, from]) => ({ word, node, from, to: from + word.length })));
 
+  // The words of an answer; of a conversation those of each turn, which are compared with the same turn of another one.
+  const wordsByTurn = (answer) => {
+    const text = shownText(answer);
+    const turns = [...text.querySelectorAll("[data-turn]")];
+    return (turns.length ? turns : [text]).map(wordsIn);
+  };
+
   // Marks of one text, those beside each other in one.
   const mark = (words, isMarked) => {
     const ranges = new Map(); // node -> its ranges
@@ -112,22 +119,31 @@
       if (!first || !others.length) return;
       const isPair = others.length === 1;
       // Marks split the nodes: the words of the base, which is marked in pairs alone, are read before anything is marked.
-      const own = wordsIn(shownText(first));
+      const own = wordsByTurn(first);
       const left = [];
       let count = 0;
+      let skipped = 0; // turns that were not compared
       for (const other of others) {
-        const theirs = wordsIn(shownText(other));
-        const found = compare(own, theirs);
-        if (!found || share(found[1]) > TOO_DIFFERENT || (isPair && share(found[0]) > TOO_DIFFERENT)) {
+        const theirs = wordsByTurn(other);
+        let compared = 0;
+        for (let turn = 0; turn < Math.min(own.length, theirs.length); turn += 1) {
+          const found = compare(own[turn], theirs[turn]);
+          if (!found || share(found[1]) > TOO_DIFFERENT || (isPair && share(found[0]) > TOO_DIFFERENT)) continue;
+          mark(theirs[turn], found[1]);
+          if (isPair) mark(own[turn], found[0]);
+          compared += 1;
+        }
+        skipped += Math.max(own.length, theirs.length) - compared;
+        if (!compared) {
           left.push(labelOf(other));
           continue;
         }
-        mark(theirs, found[1]);
-        if (isPair) mark(own, found[0]);
         count += other.querySelectorAll(`mark.${MARK}`).length + (isPair ? first.querySelectorAll(`mark.${MARK}`).length : 0);
       }
       const sentences = [];
+      if (own.length > 1 && left.length < others.length) sentences.push(gettext("Compared turn by turn; turns with little in common are not marked."));
       if (isPair && left.length) sentences.push(gettext("These answers have little in common: marks on nearly every word would not help."));
+      else if (isPair && !count && skipped) sentences.push(gettext("In the turns that were compared, the words are the same."));
       else if (isPair && !count) sentences.push(gettext("The words of both answers are the same."));
       else if (isPair) sentences.push(ngettext("Differences are marked: {n} place.", "Differences are marked: {n} places.", count));
       else {

@@ -32,6 +32,14 @@
     return { from: (top - box.top) / box.height, to: (bottom - box.top) / box.height };
   };
 
+  // How much of a text folded turns hide, in a share of its height with them.
+  const foldedShare = (section) => {
+    const text = section.querySelector("[data-rendered]");
+    if (text.hidden) return 0;
+    const hidden = [...text.querySelectorAll(".is-clipped")].reduce((sum, part) => sum + part.scrollHeight - part.clientHeight, 0);
+    return hidden > 0 ? hidden / (text.scrollHeight + hidden) : 0;
+  };
+
   // `saved` is what `state` gave of this task before.
   Roundtable.openEvidence = (task, saved) => {
     const sections = [...task.querySelectorAll("[data-response]")].filter((one) => one.querySelector("[data-rendered]"));
@@ -52,6 +60,7 @@
         const view = viewOf(section, ceiling, floor);
         if (!view) continue;
         const known = seen.get(section.dataset.response);
+        known.folded = foldedShare(section);
         known.ms += ms;
         known.spans = withSpan(known.spans, [view.from, view.to]);
       }
@@ -60,7 +69,7 @@
     return {
       look,
       state: () => toObject(({ spans }) => ({ spans: spans.map((span) => span.map(round)) })),
-      result: () => toObject(({ spans }) => ({ coverage: round(Math.min(1, spans.reduce((sum, [from, to]) => sum + to - from, 0))) })),
+      result: () => toObject(({ spans, folded = 0 }) => ({ coverage: round(Math.min(1, spans.reduce((sum, [from, to]) => sum + to - from, 0)) * (1 - folded)) })),
     };
   };
 })();

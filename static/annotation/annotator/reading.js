@@ -38,7 +38,7 @@
       }
       const opens = all.some(isFolded);
       all.forEach((part) => setFolded(part, !opens));
-      announce(opens ? gettext("The prompt is open") : gettext("The prompt is folded"));
+      announce(opens ? gettext("Everything is open") : gettext("Long texts are folded"));
     };
     taskContainer.addEventListener("click", ({ target }) => {
       const button = target.closest("[data-fold-switch]");

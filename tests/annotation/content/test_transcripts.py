@@ -8,6 +8,7 @@ from annotation.content.transcripts import (
     is_lossless_transcript,
     shared_prompt,
     tidy_transcript,
+    to_continuation,
     to_transcript,
     turn_text,
 )
@@ -83,6 +84,9 @@ def test_whatever_the_text_a_prompt_found_is_the_beginning_of_both_sides(common,
         prompt, better, worse = found
         assert chosen.startswith(prompt) and rejected.startswith(prompt)
         for answer, whole in ((better, chosen), (worse, rejected)):
+            if not isinstance(answer, str):  # a conversation that goes on: nothing of it is lost
+                assert to_continuation(answer).split() == whole[len(prompt) :].split()
+                continue
             # All its words, and no white space of the transcript's own but the indentation of its first line.
             assert answer.strip() == whole[len(prompt) :].strip()
             assert answer == answer.rstrip() and whole.rstrip().endswith(answer)

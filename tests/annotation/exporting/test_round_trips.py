@@ -68,7 +68,13 @@ def prompts(draw, calls):
 
 
 @st.composite
-def answers(draw, calls):
+def answers(draw, calls, dialogues=False):
+    if dialogues and draw(st.booleans()):
+        later = draw(st.lists(st.tuples(FILLED, TEXTS), min_size=1, max_size=3))
+        turns = [
+            turn for asked, answer in later for turn in ({"role": "user", "content": asked}, said(answer))
+        ]
+        return [said(draw(TEXTS)), *turns]
     if calls and draw(st.booleans()):
         call = said("") | {"tool_calls": [draw(CALL)]}
         return [call, {"role": "tool", "content": draw(TEXTS), "tool_call_id": "c1"}, said(draw(TEXTS))]
@@ -76,11 +82,11 @@ def answers(draw, calls):
 
 
 @st.composite
-def judgments(draw, *, calls=False, annotators=1):
+def judgments(draw, *, calls=False, dialogues=False, annotators=1):
     """The judgments of one task: 2 to 9 answers, ties, steps without a strength."""
     prompt = draw(prompts(calls))
     size = draw(st.integers(2, 9) if draw(st.booleans()) else st.integers(2, 3))
-    shown = draw(st.lists(answers(calls), min_size=size, max_size=size, unique_by=answer_key))
+    shown = draw(st.lists(answers(calls, dialogues), min_size=size, max_size=size, unique_by=answer_key))
     found = []
     for number in range(draw(st.integers(1, annotators))):
         ranks = draw(st.lists(st.integers(0, size - 1), min_size=size, max_size=size))
@@ -156,7 +162,7 @@ def comparison(row):
 @pytest.mark.parametrize("name", ["trl", "ranked"])
 @given(data=st.data())
 def test_pairs_and_rankings_come_back_whole(name, files, data):
-    (row,) = data.draw(judgments(calls=True))
+    (row,) = data.draw(judgments(calls=True, dialogues=True))
     options = {"ties": "soft"} if name == "trl" else {}
     (back,) = read_back(name, through(name, comparison(row), files=files, **options))
     assert told(back) == meant(row)
@@ -188,7 +194,7 @@ def test_helpsteer3_brings_back_every_annotator_with_the_strength_that_was_given
 
 @given(data=st.data())
 def test_hh_brings_back_what_a_transcript_can_say_and_leaves_the_rest_out(data):
-    (row,) = data.draw(judgments())
+    (row,) = data.draw(judgments(dialogues=True))
     counts = Counter()
     options = ExportOptions(ties="soft")
     rows = list(EXPORT_FORMATS["hh"].rows(comparison(row), options, counts))

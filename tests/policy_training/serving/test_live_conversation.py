@@ -77,9 +77,9 @@ def test_a_conversation_outlives_its_servers_and_every_turn_is_a_judgment(
         False,
     )
 
-    serving = PolicyServing.objects.get()
     send_message(actor=ada, conversation=conversation, text="And the old box?", number=2)
     advance(actor=ada, conversation=conversation)
+    serving = PolicyServing.objects.get()
     os.kill(serving.pid, signal.SIGKILL)
     until(lambda: answered(2))
     served_again = PolicyServing.objects.get()

@@ -158,7 +158,7 @@ def test_requests_that_cannot_be_scored_are_refused_by_place(make_model, project
         ),
         ({"messages": [{"role": "judge", "content": "Hi"}], "responses": ["a"]}, "the role of turn 1"),
         ({"prompts": [{"messages": [user], "responses": ["a"] * 200}] * 2}, "more than 256 responses"),
-        ({"messages": [user], "responses": [[user]]}, "should be assistant turns"),
+        ({"messages": [user], "responses": [[user]]}, "should begin and end with an assistant turn"),
     ):
         answer = call("POST", address, body)
         assert answer.status_code == 400 and sentence in answer.json()["message"], (body, answer.content)

@@ -15,6 +15,21 @@ def test_hh_rows_become_prompt_and_two_answers():
     assert (found.responses, found.ranks, found.strengths) == (["good", "bad"], [0, 1], [None])
 
 
+def test_hh_dialogues_that_part_early_are_compared_to_their_ends():
+    row = {
+        "chosen": START + " b.\n\nHuman: C?\n\nAssistant: good\n\nHuman: D?\n\nAssistant:   fine\n",
+        "rejected": START + "\n\nHuman: E?\n\nAssistant: bad",
+    }
+    found = read_one("hh", row)
+    assert found.prompt == [{"role": "user", "content": "A?"}]
+    roles = ["assistant", "user", "assistant", "user", "assistant"]
+    texts = ["b.", "C?", "good", "D?", "  fine"]
+    assert found.responses == [
+        [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)],
+        [{"role": role, "content": text} for role, text in zip(roles, ["", "E?", "bad"], strict=False)],
+    ]
+
+
 @pytest.mark.parametrize(
     ("chosen", "rejected", "problem"),
     [
@@ -24,7 +39,11 @@ def test_hh_rows_become_prompt_and_two_answers():
         ("x", "y", "rejected: shares no prompt with chosen"),
         (True, START + " y", "chosen: should be text but is a boolean (true)"),
         ("", START + " y", "chosen: is empty"),
-        (START + " x\n\nHuman: more", START + " y", "chosen: goes on with another human turn"),
+        (
+            START + " x\n\nHuman: more",
+            START + " y",
+            "chosen: goes on with another human turn that nobody answers",
+        ),
         ("\n\nHuman:  \n\nAssistant: x", "\n\nHuman:  \n\nAssistant: y", "chosen: is empty"),
         (START + " \ud800", START + " y", "chosen: has half of a surrogate pair"),
     ],

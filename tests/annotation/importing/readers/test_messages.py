@@ -210,4 +210,6 @@ def test_a_response_is_text_or_turns_of_the_assistant():
     assert [parser.response(value, "c") for value in (" a\n", [turn], turn)] == [" a\n"] * 3
     several = parser.response([turn, {"from": "tool", "value": "rain"}, turn], "c")
     assert [one["role"] for one in several] == ["assistant", "tool", "assistant"]
-    assert "should be assistant turns" in problem(parser.response, USER)
+    goes_on = parser.response([turn, {"from": "human", "value": "why?"}, turn], "c")
+    assert [one["role"] for one in goes_on] == ["assistant", "user", "assistant"]
+    assert "should begin and end with an assistant turn" in problem(parser.response, USER)

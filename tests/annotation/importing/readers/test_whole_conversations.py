@@ -61,18 +61,52 @@ def test_the_prompt_of_whole_conversations_is_what_comes_before_their_answers(
     [
         ("Wine?", talk("Cheese?", "Brie"), talk("Cheese?", "Milk"), "chosen: does not agree with prompt"),
         ("Cheese?", talk("Cheese?", "Brie"), talk("Wine?", "Milk"), "rejected: does not agree with prompt"),
-        ("Hi", talk("Hi", "A", "Cheese?", "Brie"), talk("Hi", "B", "Cheese?", "Milk"), "rejected: has another prompt"),
+        ("Cheese?", talk("Hi", "A", "Cheese?", "Brie"), talk("Hi", "B", "Cheese?", "Milk"),
+         "rejected: has another prompt"),
+        ("Hi", talk(SYSTEM, "Hi", "A", "Cheese?", "Brie"), talk("Hi", "B", "Cheese?", "Milk"),
+         "rejected: has another prompt"),
         ("Cheese?", talk(SYSTEM, "Cheese?", "Brie"), "Milk", "chosen: has more before its answer than prompt"),
         ("Cheese?", talk("Cheese?"), talk("Cheese?", "Milk"), "chosen: should end with an assistant turn"),
-        (talk("Hi", "Hello", "Cheese?"), talk("Hi", "Hello", "Cheese?", "Brie", "And?", "No"), "Milk",
-         "chosen: goes on with another user turn"),
-        (None, talk("Cheese?", "A", "And?", "Brie"), talk("Cheese?", "B", "And?", "Milk"),
-         "chosen: goes on with another user turn where the conversations part (after 1 messages)"),
+        (None, talk("Cheese?", "A", SYSTEM, ("assistant", "Brie")), talk("Cheese?", "B"),
+         "chosen: should be assistant turns"),
         (None, talk("Cheese?", "Brie"), talk("Wine?", "Milk"), "rejected: shares no prompt with chosen"),
     ],
 )  # fmt: skip
 def test_conversations_that_do_not_fit_say_where(prompt, chosen, rejected, said):
     assert problem_with("trl", {"prompt": prompt, "chosen": chosen, "rejected": rejected}).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "chosen", "rejected", "asked", "answers"),
+    [
+        # The user's turns differ, too, after the answers parted.
+        (None, talk("Hi", "A", "Cheese?", "Brie"), talk("Hi", "B", "Why?", "Milk"), talk("Hi"),
+         [talk("A", "Cheese?", "Brie", first="assistant"), talk("B", "Why?", "Milk", first="assistant")]),
+        ("Hi", talk("Hi", "A", "Cheese?", "Brie"), talk("Hi", "B", "Cheese?", "Milk"), talk("Hi"),
+         [talk("A", "Cheese?", "Brie", first="assistant"), talk("B", "Cheese?", "Milk", first="assistant")]),
+        ("Hi", talk(SYSTEM, "Hi", "A", "Cheese?", "Brie"), talk(SYSTEM, "Hi", "B", "Cheese?", "Milk"),
+         talk(SYSTEM, "Hi"),
+         [talk("A", "Cheese?", "Brie", first="assistant"), talk("B", "Cheese?", "Milk", first="assistant")]),
+        # They share more than the prompt beside them.
+        ("Hi", talk("Hi", "Yes?", "Cheese?", "A", "And?", "Brie"), talk("Hi", "Yes?", "Cheese?", "B"),
+         talk("Hi", "Yes?", "Cheese?"),
+         [talk("A", "And?", "Brie", first="assistant"), "B"]),
+        (talk("Hi", "Yes?", "Cheese?"), talk("Hi", "Yes?", "Cheese?", "Brie", "And?", "No"), "Milk",
+         talk("Hi", "Yes?", "Cheese?"),
+         [talk("Brie", "And?", "No", first="assistant"), "Milk"]),
+        (talk("Hi"), talk("A", "Cheese?", "Brie", first="assistant"), "B", talk("Hi"),
+         [talk("A", "Cheese?", "Brie", first="assistant"), "B"]),
+    ],
+)  # fmt: skip
+def test_conversations_that_part_before_their_last_turn_are_compared_whole(
+    prompt, chosen, rejected, asked, answers
+):
+    row = {"prompt": prompt, "chosen": chosen, "rejected": rejected}
+    found = read_one("trl", row)
+    assert (found.prompt, found.responses) == (asked, answers)
+    if prompt is not None:
+        ranked = read_one("ranked", {"prompt": prompt, "responses": [chosen, rejected], "ranks": [0, 1]})
+        assert (ranked.prompt, ranked.responses) == (asked, answers)
 
 
 RAIN = [("assistant", "Looking"), TOOL, ("assistant", "Rain")]
