@@ -16,11 +16,13 @@ from annotation.content.actions import (
     get_or_create_prompt_set,
     get_or_create_source,
 )
+from annotation.conversation import generation
+from annotation.conversation.actions import advance, end_conversation, send_message, start_conversation
 from annotation.datasets.actions import freeze_dataset
 from annotation.importing.uploads.actions import begin_upload, receive_piece
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.judging.bulk import NewJudgment, add_judgments
-from annotation.models import Import, Qualification, QualityReport
+from annotation.models import Assignment, Import, Qualification, QualityReport
 from annotation.qualification.actions import add_practice, create_training
 from annotation.questions.actions import ask_question
 from annotation.queue.actions import claim_task, skip_task
@@ -36,6 +38,7 @@ from rounds.plans import plan_to_dict, preset_plan
 from rounds.schedules.actions import create_schedule
 from rounds.schedules.triggers import after_judgments
 from runs.models import Artifact, Run
+from tests.annotation.conversation.live import SteeredGenerator, make_live_batch
 
 SECRET_SOURCE = "secret-policy-7b"
 
@@ -99,6 +102,7 @@ def make(project, manager, annotator, file, reviewer=None):
     sent_text = claim_item(actor=annotator, work=work)
     submit_text(actor=annotator, item=sent_text, turns=["So it is done."], key="first-text")
     text = claim_item(actor=annotator, work=work)
+    talks = _conversations(project, manager, annotator)
     publish_events()
     events = project.events.order_by("pk")
     now = timezone.now()
@@ -137,7 +141,40 @@ def make(project, manager, annotator, file, reviewer=None):
         "sent_text": sent_text.pk,
         "text": text.public_id,
         "text_key": text.pk,
+        **talks,
     } | _models_and_rounds(project, manager, criterion, prompt_set, source, dataset)
+
+
+def _conversations(project, manager, annotator):
+    """One that waits for its writer, one whose second answer failed, and two that begin alike and are over."""
+    before = list(generation._in_use)
+    writer = SteeredGenerator()
+    generation.use_generator(writer)
+    try:
+        live = make_live_batch(project, manager)
+        failed = _talk(annotator, make_live_batch(project, manager, name="Broken").live, writer, new="failed")
+        for person in (annotator, manager):
+            over = _talk(person, live.live, writer)
+            assignment = Assignment.objects.get(task__conversation_turn__conversation=over)
+            content = JudgmentInput(tiers=[["A"], ["B"]], strengths=[1])
+            submit_judgment(
+                actor=person, assignment=assignment, content=content, idempotency_key=f"turn-{person.pk}"
+            )
+            advance(actor=person, conversation=over)
+            end_conversation(actor=person, conversation=over)
+        own = start_conversation(actor=annotator, live=live.live)
+    finally:
+        generation._in_use[:] = before
+    return {"live": live.pk, "talk": over.pk, "own_talk": own.public_id, "failed_talk": failed.public_id}
+
+
+def _talk(person, live, writer, new="done"):
+    conversation = start_conversation(actor=person, live=live)
+    send_message(actor=person, conversation=conversation, text="Tea?", number=1)
+    writer.lay_down("old", "done", f"Black, says {person.pk}.")
+    writer.lay_down("new", new, f"Green, says {person.pk}.", "It broke.")
+    advance(actor=person, conversation=conversation)
+    return conversation
 
 
 def _judged_by_two(of, criterion, annotator):

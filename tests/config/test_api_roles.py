@@ -65,6 +65,7 @@ SAMPLING = {"prompt_set": "{prompt_set}", "policies": ["{policy}"], "settings": 
 MEASURED = {"dataset": "{trainable}", "split": "train"}
 SCORED = {"reward_model": "{reward_model}", "prompt_set": "{prompt_set}", "prompts": 3}
 HERE = {"name": "From answers", "prompt_set": "{prompt_set}", "skip_asked": False}
+SIDES = [{"policy": api_world.SECRET_SOURCE}, {"policy": api_world.SECRET_SOURCE, "temperature": 1.5}]
 FILE = b'{"messages": [{"role": "user", "content": "Cake?"}]}\n'
 PUSH = {"repository": "kitchen/tea", "dry_run": True}
 TABLE = [
@@ -124,6 +125,20 @@ TABLE = [
     row("GET", f"{P}/batches", REVIEWERS),
     row("POST", f"{P}/batches", MANAGERS, {"name": "By a program", "tasks": [NEW_TASK], "open": True}),
     row("POST", f"{P}/batches/from-answers", MANAGERS, HERE),
+    row("POST", f"{P}/live-batches/compare", MANAGERS, {"name": "Whole", "least_turns": 1}),
+    row("GET", f"{P}/live-batches", REVIEWERS),
+    row("POST", f"{P}/live-batches", MANAGERS, {"name": "Talk more", "quota": 2, "sides": SIDES}),
+    row("GET", f"{P}/live-batches/{{live}}", REVIEWERS),
+    row("GET", f"{P}/live-batches/{{live}}/conversations", REVIEWERS),
+    row("GET", f"{P}/live-batches/{{live}}/conversations/{{talk}}", REVIEWERS),
+    row("GET", f"{P}/own-conversations", MEMBERS),
+    row("POST", f"{P}/own-conversations", MEMBERS, {"batch": "{live}"}),
+    row("GET", f"{P}/own-conversations/to-lead", MEMBERS),
+    row("POST", f"{P}/own-conversations/{{own_talk}}/state", {"annotator"}, status=200),
+    row("POST", f"{P}/own-conversations/{{own_talk}}/messages", {"annotator"}, {"text": "Tea?", "number": 1}),
+    row("POST", f"{P}/own-conversations/{{failed_talk}}/ask-again", {"annotator"}, status=200),
+    row("POST", f"{P}/own-conversations/{{failed_talk}}/go-on-with-one", {"annotator"}, status=200),
+    row("POST", f"{P}/own-conversations/{{own_talk}}/end", {"annotator"}, status=200),
     row("GET", f"{P}/batches/{{batch}}", REVIEWERS),
     row("GET", f"{P}/batches/{{batch}}/skips", REVIEWERS),
     row("GET", f"{P}/batches/{{batch}}/throughput", REVIEWERS),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
 from roundtable.client.resource import Pages, Resource
-from roundtable.client.resources.shared import NewAudienceRequest, Run
+from roundtable.client.resources.shared import NewAudienceRequest, OneBatch, Run
 from roundtable.operations import Operation
 
 
@@ -83,23 +83,6 @@ class NewTasksRequest(TypedDict):
     tasks: list[TaskRowRequest]
 
 
-class OneBatch(TypedDict):
-    id: int
-    name: str
-    criterion: str
-    kind: Literal["pairwise", "ranking", "rating"]
-    responses_per_task: int
-    overlap: int
-    quota: int | None
-    priority: int
-    round_number: int | None
-    state: Literal["draft", "open", "closed"]
-    excluded: bool
-    content_warnings: list[str]
-    created_at: str
-    progress: Progress
-
-
 class PatchedChangedAudienceRequest(TypedDict):
     people: NotRequired[list[str]]
     groups: NotRequired[list[str]]
@@ -113,16 +96,6 @@ class PatchedChangedBatchRequest(TypedDict):
     overlap: NotRequired[int]
     content_warnings: NotRequired[list[str]]
     expected_overlap: NotRequired[int]
-
-
-class Progress(TypedDict):
-    counted: int
-    quota: int
-    surplus: int
-    skipped: int
-    leased: int
-    tasks: int
-    tasks_done: int
 
 
 class RequiredTrainingRequest(TypedDict):

@@ -18,7 +18,9 @@ from roundtable.client.resources.imports import ImportsResource
 from roundtable.client.resources.invitations import InvitationsResource
 from roundtable.client.resources.judgments import JudgmentsResource
 from roundtable.client.resources.known_tasks import KnownTasksResource
+from roundtable.client.resources.live_batches import LiveBatchesResource
 from roundtable.client.resources.members import MembersResource
+from roundtable.client.resources.own_conversations import OwnConversationsResource
 from roundtable.client.resources.own_texts import OwnTextsResource
 from roundtable.client.resources.pay_rate import PayRateResource
 from roundtable.client.resources.policies import PoliciesResource
@@ -67,7 +69,9 @@ class ProjectResources:
         self.invitations = InvitationsResource(transport, slug)
         self.judgments = JudgmentsResource(transport, slug)
         self.known_tasks = KnownTasksResource(transport, slug)
+        self.live_batches = LiveBatchesResource(transport, slug)
         self.members = MembersResource(transport, slug)
+        self.own_conversations = OwnConversationsResource(transport, slug)
         self.own_texts = OwnTextsResource(transport, slug)
         self.pay_rate = PayRateResource(transport, slug)
         self.policies = PoliciesResource(transport, slug)

@@ -70,6 +70,23 @@ class NewPushRequest(TypedDict):
     dry_run: NotRequired[bool]
 
 
+class OneBatch(TypedDict):
+    id: int
+    name: str
+    criterion: str
+    kind: Literal["pairwise", "ranking", "rating"]
+    responses_per_task: int
+    overlap: int
+    quota: int | None
+    priority: int
+    round_number: int | None
+    state: Literal["draft", "open", "closed"]
+    excluded: bool
+    content_warnings: list[str]
+    created_at: str
+    progress: Progress
+
+
 class OneRun(TypedDict):
     id: int
     kind: str
@@ -139,6 +156,16 @@ class Preset(TypedDict):
 
 class Presets(TypedDict):
     presets: list[Preset]
+
+
+class Progress(TypedDict):
+    counted: int
+    quota: int
+    surplus: int
+    skipped: int
+    leased: int
+    tasks: int
+    tasks_done: int
 
 
 class Returned(TypedDict):

@@ -85,7 +85,7 @@ def test_whatever_the_text_a_prompt_found_is_the_beginning_of_both_sides(common,
         assert chosen.startswith(prompt) and rejected.startswith(prompt)
         for answer, whole in ((better, chosen), (worse, rejected)):
             if not isinstance(answer, str):  # a conversation that goes on: nothing of it is lost
-                assert to_continuation(answer).split() == whole[len(prompt) :].split()
+                assert "".join(to_continuation(answer).split()) == "".join(whole[len(prompt) :].split())
                 continue
             # All its words, and no white space of the transcript's own but the indentation of its first line.
             assert answer.strip() == whole[len(prompt) :].strip()

@@ -167,7 +167,7 @@ def test_what_is_judged_goes_out_whole_and_comes_in_again_as_it_was(
                 f"\n\nHuman: {RICE}\n\nAssistant: ruth: new 1.\n\nHuman: And then?\n\nAssistant: ruth: new 2."
                 "\n\nHuman: Thanks\n\nAssistant: ruth: new 3."
             )
-        back, _ = import_comparisons(actor=max_, project=project, path=path, format=name)
+        back, _ = import_comparisons(actor=max_, project=project, path=path, format=name, again=True)
         shown = {
             row.response.answer[-1]["content"]: row.response.answer
             for row in back.tasks.get().task_responses.all()
