@@ -10,6 +10,7 @@ from uuid import UUID
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.gzip import gzip_page
@@ -111,7 +112,7 @@ def _open_turn(request: ProjectRequest, seen: SeenTurn) -> dict[str, Any]:
         "message": turn.message,
         "task": str(assignment.public_id) if assignment else None,
         "answers": [
-            {"label": label, "state": found.state, "text": found.text, "message": found.message}
+            {"label": label, "state": found.state, "text": found.text, "message": _translated(found.message)}
             for label, found in (
                 (label, seen.progress[side])
                 for label, side in zip(LABELS, sides, strict=True)
@@ -119,6 +120,11 @@ def _open_turn(request: ProjectRequest, seen: SeenTurn) -> dict[str, Any]:
             )
         ],
     }
+
+
+def _translated(sentence: str) -> str:
+    """What a writer of answers says, or said when it was stored, in the reader's language."""
+    return gettext(sentence) if sentence else ""
 
 
 def _transcript(found: Conversation, finished: int) -> str:

@@ -34,14 +34,7 @@ def require_place(actor: User, live: LiveBatch) -> None:
         raise BatchNotOpen(
             gettext("Others are at work on all that “%(batch)s” still asks for: look again later.") % words
         )
-    being_written = ConversationTurn.objects.filter(
-        conversation__annotator=actor,
-        conversation__live__batch__project=batch.project_id,
-        conversation__ended_at__isnull=True,
-        outcome=OPEN,
-        task__isnull=True,
-    )
-    require_offered(actor, batch, also_held=being_written.count())
+    require_offered(actor, batch)
 
 
 def _count_open_turns(batch: Batch) -> int:

@@ -20,8 +20,11 @@ from annotation.models import (
     Batch,
     BatchAudience,
     ContentOptOut,
+    Conversation,
+    ConversationTurn,
     DailyLimit,
     DayCount,
+    LiveBatch,
     MemberTag,
     Qualification,
     Task,
@@ -35,8 +38,11 @@ ALIASES: dict[str, type[Model]] = {
     "ack": Acknowledgement,
     "aud": BatchAudience,
     "b": Batch,
+    "ct": ConversationTurn,
+    "cv": Conversation,
     "day": DayCount,
     "held": Assignment,
+    "lb": LiveBatch,
     "lim": DailyLimit,
     "m": Membership,
     "mine": TaskCount,
@@ -45,6 +51,7 @@ ALIASES: dict[str, type[Model]] = {
     "ql": Qualification,
     "skill": BatchAudience,
     "tag": MemberTag,
+    "tb": Batch,
     "th": Task,
     "tr": Training,
 }
@@ -88,7 +95,8 @@ IS_UNLOCKED = f"{IS_WANTED} AND {IS_QUALIFIED}"
 HAS_OWN_QUOTA_LEFT = f"(b.person_quota IS NULL OR {LEFT_OF_OWN_QUOTA} > 0)"
 IS_OFFERED = f"{IS_FOR_ACTOR} AND {HAS_OWN_QUOTA_LEFT}"
 
-# One row, one column each: the limit, what was judged today, the version to confirm, the one that was confirmed.
+# One row, one column each: the limit, what was judged today, the version to confirm, the one that was confirmed, turns
+# of conversations that are being written, which will be the actor's tasks.
 STANDING = f"""COALESCE(
         (SELECT lim.tasks FROM {_TABLE["lim"]} JOIN {_TABLE["m"]} ON m.id = lim.membership_id
             WHERE lim.project_id = %(project)s AND m.user_id = %(actor)s),
@@ -97,7 +105,11 @@ STANDING = f"""COALESCE(
         AND day.day = %(today)s),
     (SELECT MAX(must.version) FROM {_TABLE["must"]} WHERE must.project_id = %(project)s),
     (SELECT MAX(ack.version) FROM {_TABLE["ack"]} WHERE ack.project_id = %(project)s
-        AND ack.person_id = %(actor)s)"""
+        AND ack.person_id = %(actor)s),
+    (SELECT COUNT(*) FROM {_TABLE["cv"]} JOIN {_TABLE["ct"]} ON ct.conversation_id = cv.id
+        JOIN {_TABLE["lb"]} ON lb.id = cv.live_id JOIN {_TABLE["tb"]} ON tb.id = lb.batch_id
+        WHERE cv.annotator_id = %(actor)s AND cv.ended_at IS NULL AND ct.outcome = 'open' AND ct.task_id IS NULL
+        AND tb.project_id = %(project)s AND tb.state = 'open')"""
 
 
 def today_in(project: Project) -> date:
@@ -114,6 +126,7 @@ class Standing:
     judged_today: int
     to_acknowledge: int  # the newest version of the guideline that has to be confirmed; 0: none
     acknowledged: int  # the newest that they confirmed; 0: none
+    written: int  # turns of conversations whose answers are being written: tasks in a moment
 
     @property
     def left_today(self) -> int | None:
@@ -122,7 +135,7 @@ class Standing:
 
     @property
     def may_get_more(self) -> bool:
-        return self.left_today is None or self.left_today > self.held
+        return self.left_today is None or self.left_today > self.held + self.written
 
     def require_acknowledged(self) -> None:
         """Raises AcknowledgementNeeded."""
@@ -136,7 +149,7 @@ class Standing:
         if self.may_get_more:
             return
         most = self.daily_limit or 0
-        if self.held:
+        if self.held + self.written:
             sentence = ngettext(
                 "Today's one task is done or open; more %(when)s.",
                 "Today's %(n)d tasks are done or open; more %(when)s.",
@@ -164,7 +177,12 @@ def next_day_words(project: Project) -> str:
 
 
 def standing_of(
-    held: int, limit: int | None, judged: int | None, to_acknowledge: int | None, acknowledged: int | None
+    held: int,
+    limit: int | None,
+    judged: int | None,
+    to_acknowledge: int | None,
+    acknowledged: int | None,
+    written: int,
 ) -> Standing:
     """Of the columns of STANDING."""
-    return Standing(held, limit, judged or 0, to_acknowledge or 0, acknowledged or 0)
+    return Standing(held, limit, judged or 0, to_acknowledge or 0, acknowledged or 0, written)

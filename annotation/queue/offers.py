@@ -3,8 +3,6 @@
 What a claim decides by is read by its own statement: there is no second account of who gets what.
 """
 
-from dataclasses import replace
-
 from django.db.models import Model
 from django.utils.translation import gettext, gettext_noop
 
@@ -46,18 +44,16 @@ def require_guideline_confirmed(actor: User, project: Project) -> None:
     find_claim_options(search, after=None).standing.require_acknowledged()
 
 
-def offered_batches(
-    actor: User, project: Project, *, also_held: int = 0
-) -> tuple[set[int], ActionError | None]:
+def offered_batches(actor: User, project: Project) -> tuple[set[int], ActionError | None]:
     """Keys of the open batches that the actor is offered, and what keeps them from all new work at present, if
-    anything does. `also_held`: what they have open that is no task yet.
+    anything does.
     """
     search = TaskSearch(actor=actor, project=project, batch=None, waits=False)
     found = find_claim_options(search, after=None)
     refused: ActionError | None = None
     try:
         found.standing.require_acknowledged()
-        replace(found.standing, held=found.standing.held + also_held).require_more_today(project)
+        found.standing.require_more_today(project)
     except ActionError as error:
         refused = error
     return {row[0] for row in found.batches}, refused
@@ -67,15 +63,14 @@ def offered_batches(
 _NOT_OF_RESERVED = ("audience", "quota")
 
 
-def require_offered(actor: User, batch: Batch, *, also_held: int = 0, is_reserved: bool = False) -> None:
+def require_offered(actor: User, batch: Batch, *, is_reserved: bool = False) -> None:
     """That the actor may begin new work of the batch now. Ask it under the lock on the member.
 
-    `also_held`: what they have open that is no task yet; it counts for the day. `is_reserved`: the work is theirs
-    whatever the batch says of who gets it.
+    `is_reserved`: the work is theirs whatever the batch says of who gets it.
 
     Raises AcknowledgementNeeded, DailyLimitReached, and BatchNotOpen for who is not offered the batch.
     """
-    offered, refused = offered_batches(actor, batch.project, also_held=also_held)
+    offered, refused = offered_batches(actor, batch.project)
     if refused is not None:
         raise refused
     if batch.pk not in offered:

@@ -270,7 +270,7 @@ def find_claim_options(search: TaskSearch, *, after: UUID | None) -> ClaimOption
     """Where the actor stands and may be given tasks; `after` is the assignment that is on their screen already."""
     rows = _fetch_all(_CLAIM_OPTIONS, search.params | {"after": _uuid_param(after or _NOBODY)})
     judged, available, parts, leased, last, own_lease, expired, reserved, practice = rows[0][:9]
-    standing = standing_of(leased, *rows[0][9:13])
+    standing = standing_of(leased, *rows[0][9:14])
     available = max(0, int(available)) if standing.may_get_more else 0
     return ClaimOptions(
         _annotator_counts(search, standing, int(judged), available, int(parts), last),
@@ -279,7 +279,7 @@ def find_claim_options(search: TaskSearch, *, after: UUID | None) -> ClaimOption
         expired,
         reserved,
         practice,
-        [row[13:] for row in rows if row[13] is not None],
+        [row[14:] for row in rows if row[14] is not None],
     )
 
 

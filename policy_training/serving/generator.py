@@ -1,15 +1,19 @@
 """Answers of policies for live conversations: the policy is loaded where it is not, asked, and read.
 
+What it says is for annotators: in English here, and translated by the page that shows it; never with a policy's name.
+
 Each call is short: a page asks again. A request that its server does not know (it is new, or another server of the
 policy was started since) is sent once more, and gives the same answer.
 """
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from urllib.parse import quote
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from annotation.conversation.generation import AnswerProgress, AnswerRequest
 from annotation.models import Source
@@ -21,7 +25,14 @@ from workspace.models import User
 
 State = PolicyServing.State
 ASK_SECONDS = 3.0
-LOADING = "The model is being loaded."
+LOADING = gettext_noop("The model is being loaded.")
+CANNOT_ANSWER = gettext_noop("This model cannot answer here any more: tell a manager.")
+NOT_LOADED = gettext_noop("The model could not be loaded.")
+NO_WORKER = gettext_noop("No worker is alive that could load the model: tell a manager.")
+WAITS = gettext_noop("Many answers are being written: yours waits.")
+NOT_WRITTEN = gettext_noop("The model could not write an answer.")
+
+logger = logging.getLogger(__name__)
 
 
 class PolicyGenerator:
@@ -29,18 +40,18 @@ class PolicyGenerator:
 
     def advance(self, actor: User, request: AnswerRequest) -> AnswerProgress:
         if refusal := self.refusal(request.source):
-            return AnswerProgress(state="failed", message=refusal)
+            logger.warning("a conversation asks for an answer: %s", refusal)
+            return AnswerProgress(state="failed", message=CANNOT_ANSWER)
         policy = Policy.objects.get(source=request.source)
         serving = PolicyServing.objects.filter(policy=policy).first()
         if serving is not None and serving.state == State.FAILED and not _may_be_tried_again(serving):
-            return AnswerProgress(state="failed", message="The model could not be loaded.")
+            return AnswerProgress(state="failed", message=NOT_LOADED)
         if serving is None or serving.state in (State.STOPPED, State.FAILED):
             start_policy_serving(actor=actor, policy=policy, on_request=True)
             return AnswerProgress(state="loading", message=LOADING)
         if serving.state != State.READY:
             is_left = serving.state == State.WAITING and not workers_serve()
-            waiting = "No worker is alive that could load the model: tell a manager." if is_left else LOADING
-            return AnswerProgress(state="loading", message=waiting)
+            return AnswerProgress(state="loading", message=NO_WORKER if is_left else LOADING)
         return _ask(serving, request)
 
     def cancel(self, request: AnswerRequest) -> None:
@@ -82,9 +93,10 @@ def _ask(serving: PolicyServing, request: AnswerRequest) -> AnswerProgress:
         if is_unknown:
             found = exchange("POST", "/answers", serving.address, serving.secret, _body(request), ASK_SECONDS)
             if found.status == 503:
-                return AnswerProgress(state="loading", message="Many answers are being written: yours waits.")
+                return AnswerProgress(state="loading", message=WAITS)
             if found.status != 202:
-                return AnswerProgress(state="failed", message=str(found.body.get("message", "")))
+                logger.error("%s refuses an answer: %s", serving.policy.name, found.body.get("message", ""))
+                return AnswerProgress(state="failed", message=NOT_WRITTEN)
             return AnswerProgress(state="writing")
     except ServerUnreachable:
         # It has ended, and its worker finds that out in a moment.
@@ -93,7 +105,7 @@ def _ask(serving: PolicyServing, request: AnswerRequest) -> AnswerProgress:
     if found.status != 200:
         return AnswerProgress(state="loading", message=LOADING)  # another server has its port by now
     if said["state"] == "failed":
-        return AnswerProgress(state="failed", message="The model could not write an answer.")
+        return AnswerProgress(state="failed", message=NOT_WRITTEN)
     if said["state"] == "done":
         return AnswerProgress(
             state="done",

@@ -12,6 +12,7 @@ from annotation.assigning.actions import set_daily_limit
 from annotation.conversation.actions import advance, end_conversation, send_message, start_conversation
 from annotation.errors import BatchNotOpen, DailyLimitReached
 from annotation.models import Assignment, ConversationTurn
+from annotation.queue.actions import claim_task
 from tests.annotation.conversation.live import make_live_batch
 from workspace.models import Membership, User
 
@@ -90,3 +91,23 @@ def test_a_turn_that_is_being_written_counts_for_the_day_whatever_batch_it_is_of
         write(ada, short)
     end_conversation(actor=ada, conversation=talk)
     write(ada, short)
+
+
+@pytest.mark.django_db
+def test_a_turn_that_is_being_written_leaves_no_room_for_another_task_of_the_day(
+    talk, ada, ruth, max_, project, make_batch, writer
+):
+    make_batch(tasks=3)
+    set_daily_limit(actor=max_, project=project, daily_limit=2)
+    send_message(actor=ada, conversation=talk, text="Hello", number=1)
+    first = claim_task(actor=ada, project=project)
+    with pytest.raises(DailyLimitReached, match="2 tasks are done or open"):
+        claim_task(actor=ada, project=project, after=first)
+    assert claim_task(actor=ruth, project=project) is not None
+    for side in ("old", "new"):
+        writer.lay_down(side, "done", "Rice.")
+    advance(actor=ada, conversation=talk)  # the turn is a task now: it counts once
+    with pytest.raises(DailyLimitReached):
+        claim_task(actor=ada, project=project, after=first)
+    set_daily_limit(actor=max_, project=project, daily_limit=3)
+    assert claim_task(actor=ada, project=project, after=first) is not None
