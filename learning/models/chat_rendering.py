@@ -48,6 +48,7 @@ class MarkedMessages:
         self, tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message], *, always: bool = False
     ) -> None:
         self.texts: list[str] = []
+        self.roles: list[str] = []  # who wrote each of them
         self._specials = sorted(_special_texts(tokenizer), key=len, reverse=True)
         written = [text for message in messages for text in message_texts(message)]
         self.needed = any(special in text for text in written for special in self._specials)
@@ -62,27 +63,28 @@ class MarkedMessages:
         )
         self._n_contents = sum(bool(message["content"]) for message in self.marked)
 
-    def _mark(self, text: str) -> str:
+    def _mark(self, text: str, role: str) -> str:
         self.texts.append(text)
+        self.roles.append(role)
         return f"\ue000{len(self.texts) - 1}\ue001"
 
     def _marked(self, message: Message) -> Message:
         found = {**message}
         if message["content"]:  # templates ask whether there is one
-            found["content"] = self._mark(message["content"])
+            found["content"] = self._mark(message["content"], message["role"])
         if message.get("tool_calls"):
             found["tool_calls"] = [
-                {**call, "name": self._without_specials(call["name"]),
-                 "arguments": self._without_specials(call["arguments"])}
+                {**call, "name": self._without_specials(call["name"], message["role"]),
+                 "arguments": self._without_specials(call["arguments"], message["role"])}
                 for call in message["tool_calls"]
             ]  # fmt: skip
         return found
 
-    def _without_specials(self, text: str) -> str:
+    def _without_specials(self, text: str, role: str) -> str:
         if not any(special in text for special in self._specials):
             return text
         pattern = "|".join(map(re.escape, self._specials))
-        return re.sub(pattern, lambda found: self._mark(found[0]), text)
+        return re.sub(pattern, lambda found: self._mark(found[0], role), text)
 
     def render(
         self, tokenizer: PreTrainedTokenizerFast, count: int, *, add_generation_prompt: bool = False
@@ -105,6 +107,22 @@ class MarkedMessages:
             elif part:
                 ids += tokenizer(part, add_special_tokens=False)["input_ids"]
         return ids
+
+    def are_assistants(self, tokenizer: PreTrainedTokenizerFast, rendered: str, end: str) -> list[bool]:
+        """For each id of `encode`, whether the assistant says it: its texts, and what follows each up to its `end`, the
+        end token with it. Calls of a turn without a text are not among them.
+        """
+        found: list[bool] = []
+        role = ""
+        for index, part in enumerate(_MARK.split(rendered)):
+            if index % 2:
+                role = self.roles[int(part)]
+                found += [role == "assistant"] * len(encode_text(tokenizer, self.texts[int(part)]))
+            elif part:
+                own = part.find(end) + len(end) if role == "assistant" and end and end in part else 0
+                encoded = tokenizer(part, add_special_tokens=False, return_offsets_mapping=True)
+                found += [stop <= own for _, stop in encoded["offset_mapping"]]
+        return found
 
 
 _MARK = re.compile("\ue000(\\d+)\ue001")

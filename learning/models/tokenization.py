@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from learning.interface.messages import Answer
+from learning.interface.messages import Answer, goes_on
 from learning.interface.options import UserError
 from learning.interface.text import replace_unstorable_characters
 from learning.models.chat_rendering import MarkedMessages, Message, encode_text, render_template, turn_border
@@ -168,10 +168,31 @@ def encode_answer_or_cut(
     return ids[:max_tokens], len(ids) > max_tokens
 
 
+def count_assistants_tokens(
+    tokenizer: PreTrainedTokenizerFast, prompt: Sequence[Message], answer: Answer, n_tokens: int
+) -> list[bool] | None:
+    """Of a conversation that goes on: for each of the first `n_tokens` ids of `encode_answer`, whether the assistant
+    says it (the end of each of its turns too). What the user says is read and not learned. None for a single answer.
+    """
+    if isinstance(answer, str) or not goes_on(answer):
+        return None
+    parts, rest = _render_turns(tokenizer, list(prompt), answer)
+    end = turn_border(tokenizer, tokenizer.chat_template).end.strip()
+    return [*parts.are_assistants(tokenizer, rest, end), True][:n_tokens]
+
+
 def _encode_turns(
     tokenizer: PreTrainedTokenizerFast, prompt: list[Message], turns: Sequence[Message]
 ) -> list[int]:
     """What the template adds to the prompt for these turns, without what closes the last of them."""
+    parts, rest = _render_turns(tokenizer, prompt, turns)
+    return parts.encode(tokenizer, rest)
+
+
+def _render_turns(
+    tokenizer: PreTrainedTokenizerFast, prompt: list[Message], turns: Sequence[Message]
+) -> tuple[MarkedMessages, str]:
+    """The same before it is encoded: the messages whose texts are marks, and what the template adds."""
     messages = [*prompt, *turns]
     parts = MarkedMessages(tokenizer, messages, always=True)
     opened = parts.render(tokenizer, len(prompt), add_generation_prompt=True)
@@ -189,7 +210,7 @@ def _encode_turns(
             )
         rest = whole[len(asked) + len(header) :]
     border = turn_border(tokenizer, tokenizer.chat_template)
-    return parts.encode(tokenizer, rest.removeprefix(border.start).removesuffix(border.end))
+    return parts, rest.removeprefix(border.start).removesuffix(border.end)
 
 
 def _common_prefix(header: str, text: str) -> str:

@@ -12,7 +12,12 @@ from learning.interface.atomic_files import atomic_folder
 from learning.interface.messages import Answer, answer_texts, message_texts, stored_answer
 from learning.interface.record_schemas import DEMONSTRATIONS
 from learning.interface.training_options import BatchOptions
-from learning.models.tokenization import encode_answer_or_cut, encode_prompt_or_cut, train_tokenizer
+from learning.models.tokenization import (
+    count_assistants_tokens,
+    encode_answer_or_cut,
+    encode_prompt_or_cut,
+    train_tokenizer,
+)
 from learning.models.tokenizers import load_or_train_tokenizer, load_tokenizer
 from learning.run_context import RunContext
 from rewardmodel.training.comparisons import Comparison, Message
@@ -109,7 +114,15 @@ def tokenize_and_tell_cuts(
         )
         for answer, has_ended in zip(responses, ended or [None] * len(responses), strict=True)
     ]
-    example = Example(prompt_ids=prompt_ids, response_ids=[ids for ids, _ in encoded])
+    response_ids = [ids for ids, _ in encoded]
+    own = [
+        count_assistants_tokens(tokenizer, prompt, answer, len(ids))
+        for answer, ids in zip(responses, response_ids, strict=True)
+    ]
+    is_counted = None
+    if any(counted is not None for counted in own):
+        is_counted = [counted or [True] * len(ids) for counted, ids in zip(own, response_ids, strict=True)]
+    example = Example(prompt_ids=prompt_ids, response_ids=response_ids, is_counted=is_counted)
     return example, prompt_is_cut, [is_cut for _, is_cut in encoded]
 
 

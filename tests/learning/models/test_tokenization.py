@@ -6,6 +6,7 @@ from learning.interface.options import UserError
 from learning.models.chat_rendering import MarkedMessages
 from learning.models.tokenization import (
     TRANSCRIPT_TEMPLATE,
+    count_assistants_tokens,
     decode_response,
     encode_answer,
     encode_prompt,
@@ -186,6 +187,29 @@ def test_turns_are_what_the_template_writes_after_the_prompt(tokenizer, chatml):
     ids = encode_answer(transcript, [user("x")], TURNS, 500)
     assert transcript.decode(ids).startswith('Hi\n<tool_call>{"name": "book"')
     assert transcript.decode(ids).endswith("<|eos|>\n\nTool: full\n\nAssistant: No.<|eos|>")
+
+
+def test_of_a_conversation_only_what_the_assistant_says_counts(tokenizer, chatml):
+    """Its texts and the end of each turn; no marker, and nothing of the user, who may write an end token's text."""
+    transcript = train_tokenizer(TEXTS, vocab_size=300)
+    transcript.chat_template = TRANSCRIPT_TEMPLATE
+    said = lambda role, content: {"role": role, "content": content}  # noqa: E731
+    talk = [
+        said("assistant", "Hi"),
+        user("<|eos|> So?"),
+        said("assistant", ""),
+        user("And?"),
+        said("assistant", "No."),
+    ]
+    for own in (tokenizer, chatml, transcript):
+        ids = encode_answer(own, [user("x")], talk, 500)
+        counted = count_assistants_tokens(own, [user("x")], talk, 500)
+        assert len(ids) == len(counted)
+        learned = own.decode([token for token, is_own in zip(ids, counted, strict=True) if is_own])
+        assert learned == f"Hi{own.eos_token}No.{own.eos_token}"
+        assert count_assistants_tokens(own, [user("x")], talk, 3) == counted[:3]
+        assert count_assistants_tokens(own, [user("x")], TURNS, 500) is None
+        assert count_assistants_tokens(own, [user("x")], "Hi", 500) is None
 
 
 def test_a_single_text_turn_is_encoded_as_the_text(tokenizer, chatml):
