@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const Roundtable = (window.Roundtable = window.Roundtable || {});
-  const NOT_TEXT = ".code-tools, .katex-mathml, script, style";
+  const NOT_TEXT = ".code-tools, .katex-mathml, .dialogue .turn-speaker, .fold-switch, script, style";
 
   // Of an answer or a turn: as Markdown or as written, whichever is shown.
   const shownText = (element) => [...element.querySelectorAll("[data-rendered], [data-written]")].find((one) => !one.hidden) || element;
