@@ -13,7 +13,7 @@ def by(program, project):
     """by(person)(method, address, body): the answer as JSON, of the status that is expected."""
 
     def of(person):
-        call = program(person, project)
+        call = program(person, project, role=project.memberships.get(user=person).role)
 
         def ask(method, address, body=None, status=None):
             answer = call(method, f"{P}/{address}", body)
