@@ -158,7 +158,10 @@ def _conversations(project, manager, annotator):
             assignment = Assignment.objects.get(task__conversation_turn__conversation=over)
             content = JudgmentInput(tiers=[["A"], ["B"]], strengths=[1])
             submit_judgment(
-                actor=person, assignment=assignment, content=content, idempotency_key=f"turn-{person.pk}"
+                actor=person,
+                assignment=assignment,
+                content=content,
+                idempotency_key=f"turn-of-{person.username}",
             )
             advance(actor=person, conversation=over)
             end_conversation(actor=person, conversation=over)

@@ -39,7 +39,7 @@ NOT_TEXTS = {
     "btn btn-outline-secondary", "btn btn-danger",  # classes of a dialog's buttons
     "Enter", "Escape", "Backspace", "Delete", "Key", "Digit", "Unidentified",  # of KeyboardEvent
     # Selectors that stand in constants.
-    ".code-tools, .katex-mathml, script, style",
+    ".code-tools, .katex-mathml, .dialogue .turn-speaker, .fold-switch, script, style",
     "p, li, pre, td, th, h1, h2, h3, h4, h5, h6, blockquote, div",
     "textarea, select, input:not([type=radio]):not([type=checkbox])",
 }  # fmt: skip

@@ -64,7 +64,9 @@ def test_a_conversation_is_led_judged_and_ended_by_a_program(by, live, ada, writ
     assert [row["conversation"] for row in ask("GET", "own-conversations")["results"]] == [
         begun["conversation"]
     ]
-    ask("POST", f"{own}/messages", {"text": "More", "number": 2}, 409)
+    assert (
+        ask("POST", f"{own}/messages", {"text": "More", "number": 2}, 400)["code"] == "conversation_refused"
+    )
 
 
 def test_nobody_sees_anothers_conversation_and_no_annotator_which_policy_wrote_what(
