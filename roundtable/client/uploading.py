@@ -60,7 +60,7 @@ def send_file(
 
 def _begun(uploads: UploadsResource, name: str, size: int, sha256: str, part_of: str | None) -> Upload | None:
     for upload in uploads.list(state="receiving"):
-        known = (upload["name"], upload["size_bytes"], upload["sha256"], upload["part_of"])
+        known = (upload["name"], upload["size_bytes"], upload["sha256"], upload.get("part_of"))
         if known == (name, size, sha256, part_of):
             return upload
     return None

@@ -57,19 +57,18 @@ FETCH = RunKind(
 
 def require_allowed(dataset: str) -> None:
     """Raises UploadRefused for what is no id of the hub, and for a dataset that no operator named."""
+    message = ""
+    code = "bad_dataset"
     if not HUB_ID.fullmatch(dataset):
-        raise UploadRefused(
-            f"{safe_excerpt(dataset)}: a dataset of the hub is written owner/name.",
-            code="bad_dataset",
-            fields={"dataset": "owner/name"},
-        )
-    if not any(fnmatchcase(dataset, pattern) for pattern in settings.HUB_DATASETS):
-        raise UploadRefused(
+        message = f"{safe_excerpt(dataset)}: a dataset of the hub is written owner/name."
+    elif not any(fnmatchcase(dataset, pattern) for pattern in settings.HUB_DATASETS):
+        code = "not_allowed"
+        message = (
             f"{dataset} is none of the hub's datasets that may be imported here: ask an operator, who names them in "
-            "ROUNDTABLE_HUB_DATASETS.",
-            code="not_allowed",
-            fields={"dataset": "Not allowed here"},
+            "ROUNDTABLE_HUB_DATASETS."
         )
+    if message:
+        raise UploadRefused(message, code=code, fields={"dataset": message})
 
 
 def fetch_from_hub(
@@ -94,15 +93,13 @@ def fetch_from_hub(
         *(("splits", split, _WORD) for split in splits),
     ):
         if word and not form.fullmatch(word):
-            raise UploadRefused(
-                f"{safe_excerpt(word)} is no name of a {'split' if field == 'splits' else field} of the hub.",
-                code="bad_dataset",
-                fields={field: "Letters, digits, dots, dashes"},
+            message = (
+                f"{safe_excerpt(word)} is no name of a {'split' if field == 'splits' else field} of the hub."
             )
+            raise UploadRefused(message, code="bad_dataset", fields={field: message})
     if len(splits) > MAX_SPLITS:
-        raise UploadRefused(
-            f"At most {MAX_SPLITS} splits.", code="bad_dataset", fields={"splits": "Too many"}
-        )
+        message = f"At most {MAX_SPLITS} splits."
+        raise UploadRefused(message, code="bad_dataset", fields={"splits": message})
     token = clean_token(token)
     run: Run | None = None
     try:

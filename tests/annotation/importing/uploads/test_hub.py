@@ -73,7 +73,12 @@ def workers(monkeypatch, settings):
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     settings.RUN_ENVIRONMENT_ALLOWLIST = [*settings.RUN_ENVIRONMENT_ALLOWLIST, "TEST_DATABASE_NAME"]
     settings.RUN_HEARTBEAT_SECONDS = 0.1
-    return lambda: run_worker([FETCH, *RUN_KINDS], once=True, install_signals=False)
+
+    def work():
+        while Run.objects.due().exists():
+            run_worker([FETCH, *RUN_KINDS], once=True, install_signals=False)
+
+    return work
 
 
 @pytest.mark.django_db
@@ -167,7 +172,7 @@ def test_what_cannot_be_fetched_is_one_sentence_and_leaves_nothing(
     fetch("kitchen/offline")
     workers()
     errors |= {run.title: (run.state, run.error) for run in Run.objects.all()}
-    assert {state for state, _ in errors.values()} == {RunState.USER_ERROR}
+    assert {state for state, _ in errors.values()} == {RunState.USER_ERROR}, errors
     assert (
         "could not be fetched from the hub: Dataset 'kitchen/nothing' doesn't exist"
         in errors["Fetch kitchen/nothing"][1]

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from annotation.importing.uploads.actions import KEEP_UPLOADS, forget_abandoned_uploads
 from annotation.models import Import, Prompt, Upload
-from workspace.models import User
+from workspace.tokens.actions import create_token
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -17,7 +17,9 @@ def rows(*names):
     return [{"prompt": f"{name}?"} for name in names]
 
 
-def test_they_are_one_import_with_the_names_and_splits_of_the_files(send, post, client, project):
+def test_they_are_one_import_with_the_names_and_splits_of_the_files(
+    send, post, client, project, django_capture_on_commit_callbacks
+):
     first = send(rows("a", "b"), "train.jsonl", kind="prompts")
     second = send([*rows("c"), {"prompt": 7}], "test.jsonl", part_of=str(first.public_id))
     assert second.part_of == first and first.title == "train.jsonl and 1 more"
@@ -28,7 +30,8 @@ def test_they_are_one_import_with_the_names_and_splits_of_the_files(send, post, 
     assert [file.name for file in page.context["files"]] == ["train.jsonl", "test.jsonl"]
     _, text = post(first, "check")
     assert "test.jsonl, line 2, column prompt" in text and not Prompt.objects.exists()
-    post(first, "import", skip_bad="on")
+    with django_capture_on_commit_callbacks(execute=True):
+        post(first, "import", skip_bad="on")
     imported = Import.objects.get()
     assert [file["name"] for file in imported.files] == ["train.jsonl", "test.jsonl"]
     assert {file["sha256"] for file in imported.files} == {first.sha256, second.sha256}
@@ -75,7 +78,7 @@ def test_what_a_check_said_does_not_hold_for_one_more_file_or_one_less(send, pos
     assert folder.name and client.get(page["Location"]).status_code == 200
 
 
-def test_who_may_add_what_to_what(send, begin, client, project, make_user, max_):
+def test_who_may_add_what_to_what(send, begin, project, olga):
     first = send(rows("a"), "a.jsonl", kind="prompts")
     second = send(rows("b"), "b.jsonl", part_of=str(first.public_id))
     refused = begin("a.jsonl", 5, part_of=str(first.public_id))
@@ -103,8 +106,9 @@ def test_they_are_given_up_and_forgotten_together(send, client, project, django_
     assert not Upload.objects.exists() and not first.folder.exists() and not second.folder.exists()
 
 
-def test_a_program_sends_several(program, max_, project):
+def test_a_program_sends_several(program, client, max_, project):
     call, address = program(max_, project), f"projects/{project.slug}/uploads"
+    _, token = create_token(actor=max_, project=project, name="sender", scope="write", role="manager", days=1)
     keys = []
     for name in ("a", "b"):
         content = json.dumps(rows(name)[0]).encode()
@@ -112,7 +116,12 @@ def test_a_program_sends_several(program, max_, project):
         made = call("POST", address, body).json()
         keys.append(made["id"])
         assert made["part_of"] == (keys[0] if len(keys) > 1 else None)
-        call("PUT", f"{address}/{made['id']}/pieces?offset=0", content)
+        client.put(
+            f"/api/v1/{address}/{made['id']}/pieces?offset=0",
+            content,
+            content_type="application/octet-stream",
+            headers={"Authorization": f"Bearer {token}"},
+        )
     settings = {"kind": "prompts", "format": "records"}
     assert call("POST", f"{address}/{keys[1]}/import", settings).json()["code"] == "is_part"
     assert call("POST", f"{address}/{keys[0]}/import", settings).json()["state"] == "imported"
