@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from learning.interface.options import UserError
 from learning.interface.plain_files import read_tail
 from learning.interface.run_directory import RunDirectory
@@ -46,6 +48,35 @@ OTHER_PANEL = "Counts and the rest"
 PANEL_ORDER = ("Loss", "Accuracy", "Reward", "KL", "KL coefficient", "Entropy", "Clipping", "Advantages and values",
                "Length", "Perplexity", "Distinct n-grams", "Gradient norm", "Learning rate", "Speed",
                OTHER_PANEL)  # fmt: skip
+
+
+# What a curve tells, for who does not train models every day; of the rest nothing could be said in one sentence.
+ABOUT_PANELS = {
+    "Loss": gettext_noop("What the training makes smaller: how far the model is from what it should learn."),
+    "Accuracy": gettext_noop(
+        "In how many pairs the model prefers the answer that people prefer; half is chance."
+    ),
+    "Reward": gettext_noop("What the reward model says of the answers; higher is better."),
+    "KL": gettext_noop("How far the model has moved from where it started; it should grow slowly."),
+    "KL coefficient": gettext_noop("How strongly moving away is held back."),
+    "Entropy": gettext_noop(
+        "How varied the answers are; near zero the model says nearly the same each time."
+    ),
+    "Clipping": gettext_noop("In how many places a step was too large and was cut; a few percent are usual."),
+    "Advantages and values": gettext_noop(
+        "How much better answers were than expected, and how well that is expected."
+    ),
+    "Length": gettext_noop("How long the answers are, in tokens, and how many end before the limit."),
+    "Perplexity": gettext_noop("How surprising good texts are for the model; lower is better."),
+    "Distinct n-grams": gettext_noop(
+        "Which share of the phrases are different ones; a fall says that answers repeat."
+    ),
+    "Gradient norm": gettext_noop(
+        "How large the change of one step would be; peaks say that training is unsteady."
+    ),
+    "Learning rate": gettext_noop("How much of that change is made."),
+    "Speed": gettext_noop("How long a step takes."),
+}
 
 
 def panel_of(metric: str) -> str:

@@ -9,6 +9,7 @@ from django.core.paginator import Paginator
 from django.http import FileResponse, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -157,6 +158,11 @@ def run_metrics(request: ProjectRequest, pk: int) -> JsonResponse:
         {
             "rows": metrics.rows,
             "panels": metrics.panels,
+            "about": {
+                panel: gettext(run_files.ABOUT_PANELS[panel])
+                for panel in metrics.panels
+                if panel in run_files.ABOUT_PANELS
+            },
             "offset": metrics.offset,
             "fence": run.fence,
             "reset": not same,

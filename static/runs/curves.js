@@ -97,7 +97,7 @@
     return made;
   }
 
-  function build(title, metrics) {
+  function build(title, metrics, about) {
     const card = element("article", "curve card-surface");
     const head = element("div", "curve-head");
     const at = element("span", "muted curve-at");
@@ -113,7 +113,7 @@
     });
     const canvas = element("div", "curve-canvas");
     canvas.setAttribute("role", "img");
-    card.append(head, list, canvas);
+    card.append(head, ...(about ? [element("p", "muted curve-about", about)] : []), list, canvas);
     return { title, metrics, card, at, items, canvas, plot: null, data: [[]] };
   }
 
@@ -153,7 +153,7 @@
       const old = panels.get(title);
       const all = old ? [...old.metrics, ...metrics.filter((m) => !old.metrics.includes(m))] : metrics;
       if (!old || all.length !== old.metrics.length) {
-        const panel = build(title, all);
+        const panel = build(title, all, (update.about || {})[title]);
         if (old) { if (old.plot) old.plot.destroy(); old.card.replaceWith(panel.card); } else { grid.append(panel.card); }
         panels.set(title, panel);
         observer.observe(panel.canvas);

@@ -197,6 +197,7 @@ def test_curves_come_in_pieces_and_begin_anew_with_a_new_attempt(client, filled,
     first = client.get(url("metrics", filled)).json()
     assert first["reset"] and [row["step"] for row in first["rows"]] == list(range(1, 31))
     assert first["panels"] == {"Loss": ["loss"], "Accuracy": ["accuracy"]} and not first["finished"]
+    assert set(first["about"]) == {"Loss", "Accuracy"} and "half is chance" in first["about"]["Accuracy"]
     where = {"offset": first["offset"], "fence": first["fence"]}
     assert client.get(url("metrics", filled), where).json()["rows"] == []
     with open(filled.path / "metrics.jsonl", "a") as metrics:
