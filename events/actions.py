@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from events.addresses import origin, parse_url
 from events.errors import WebhookConflict, WebhookRefused
@@ -40,7 +41,10 @@ def create_webhook(
         pk=project.pk
     )  # nobody makes two at once past the limit
     if project.webhooks.count() >= MAX_WEBHOOKS:
-        raise WebhookRefused(f"The project has {MAX_WEBHOOKS} webhooks: remove one that is not needed.")
+        raise WebhookRefused(
+            gettext("The project has %(max_webhooks)s webhooks: remove one that is not needed.")
+            % {"max_webhooks": MAX_WEBHOOKS}
+        )
     # What has happened before is none of its business, also where it is not published yet.
     publish_events(at_most=PUBLISHED_BY_A_READER)
     last = project.events.order_by("pk").last()
@@ -160,7 +164,7 @@ def send_test(*, actor: User, webhook: Webhook) -> None:
     """
     locked = _lock(webhook)
     if not locked.is_on:
-        raise WebhookConflict("The webhook is off: turn it on to try it out.", code="webhook_off")
+        raise WebhookConflict(gettext("The webhook is off: turn it on to try it out."), code="webhook_off")
     OutboxEntry.objects.create(
         kind="webhook.test", project_id=locked.project_id, data={"webhook": locked.pk, "by": actor.username}
     )
@@ -196,7 +200,7 @@ def resend(*, actor: User, delivery: Delivery) -> Delivery:
     locked = _lock_delivery(delivery, Delivery.State.DEAD, "It is no dead letter any more")
     if not locked.webhook.is_on:
         raise WebhookConflict(
-            "The webhook is off: turn it on before you send anything again.", code="webhook_off"
+            gettext("The webhook is off: turn it on before you send anything again."), code="webhook_off"
         )
     locked.state, locked.is_resend, locked.attempts = Delivery.State.WAITING, True, 0
     locked.next_attempt_at, locked.settled_at = database_now(), None
@@ -211,7 +215,7 @@ def resend_all(*, actor: User, webhook: Webhook) -> int:
     locked = _lock(webhook)
     if not locked.is_on:
         raise WebhookConflict(
-            "The webhook is off: turn it on before you send anything again.", code="webhook_off"
+            gettext("The webhook is off: turn it on before you send anything again."), code="webhook_off"
         )
     n = locked.deliveries.dead().update(
         state=Delivery.State.WAITING,
@@ -263,7 +267,7 @@ def _lock(webhook: Webhook) -> Webhook:
         .first()
     )
     if locked is None:
-        raise WebhookConflict("This webhook was removed meanwhile: reload the page.")
+        raise WebhookConflict(gettext("This webhook was removed meanwhile: reload the page."))
     return locked
 
 

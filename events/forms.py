@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy
 
 from events.actions import CHANGEABLE, MAX_DESCRIPTION
 from events.kinds import GROUPS, KINDS, NAMES
@@ -15,19 +16,26 @@ from workspace.shown_values import shown_of, values_of
 class WebhookForm(StyledFormMixin, forms.Form):
     url = forms.CharField(
         max_length=MAX_URL,
-        label="Address",
+        label=gettext_lazy("Address"),
         widget=forms.URLInput(attrs={"placeholder": "https://example.org/hook"}),
-        help_text="It is sent each event by POST, signed with a secret that you see once.",
+        help_text=gettext_lazy("It is sent each event by POST, signed with a secret that you see once."),
     )
-    description = forms.CharField(required=False, max_length=MAX_DESCRIPTION, help_text="What it is for.")
+    description = forms.CharField(
+        required=False,
+        max_length=MAX_DESCRIPTION,
+        help_text=gettext_lazy("What it is for."),
+        label=gettext_lazy("Description"),
+    )
     all_kinds = forms.BooleanField(
-        required=False, label="All events", help_text="Also kinds that come later."
+        required=False,
+        label=gettext_lazy("All events"),
+        help_text=gettext_lazy("Also kinds that come later."),
     )
     kinds = forms.MultipleChoiceField(
         required=False,
         widget=forms.SelectMultiple(attrs={"size": 10}),
-        label="Or only these events",
-        help_text="A group is all of its kinds, also later ones. Ctrl or Cmd chooses several.",
+        label=gettext_lazy("Or only these events"),
+        help_text=gettext_lazy("A group is all of its kinds, also later ones. Ctrl or Cmd chooses several."),
     )
 
     def __init__(self, *args: Any, stored: Sequence[str] = (), **kwargs: Any) -> None:
@@ -37,11 +45,18 @@ class WebhookForm(StyledFormMixin, forms.Form):
         super().__init__(*args, **kwargs)
         kinds = self.fields["kinds"]
         assert isinstance(kinds, forms.MultipleChoiceField)
-        other = [(kind, f"{kind} (not known any more)") for kind in stored if kind not in NAMES]
+        other = [
+            (kind, gettext("%(kind)s (not known any more)") % {"kind": kind})
+            for kind in stored
+            if kind not in NAMES
+        ]
         kinds.choices = [
-            ("Groups", [(group, f"{group}: all of them") for group in GROUPS]),
-            ("Kinds", [(kind, kind) for kind in KINDS]),
-            *([("Earlier", other)] if other else []),
+            (
+                gettext("Groups"),
+                [(group, gettext("%(group)s: all of them") % {"group": group}) for group in GROUPS],
+            ),
+            (gettext("Kinds"), [(kind, kind) for kind in KINDS]),
+            *([(gettext("Earlier"), other)] if other else []),
         ]
         self.add_bootstrap_classes()
 
@@ -49,10 +64,12 @@ class WebhookForm(StyledFormMixin, forms.Form):
         values = super().clean() or {}
         if not self.has_error("kinds"):
             if values["all_kinds"] and values["kinds"]:
-                self.add_error("kinds", "Either all events or those chosen here: take one of the two back.")
+                self.add_error(
+                    "kinds", gettext("Either all events or those chosen here: take one of the two back.")
+                )
             elif not values["all_kinds"] and not values["kinds"]:
                 # To an action no kinds are all kinds: nobody is told more because a choice was lost on the way.
-                self.add_error("kinds", "Choose at least one, or tick “All events”.")
+                self.add_error("kinds", gettext("Choose at least one, or tick “All events”."))
         return values
 
     def webhook_options(self) -> dict[str, Any]:

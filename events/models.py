@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from workspace.models import Project
 
@@ -113,10 +114,13 @@ class Delivery(models.Model):
     """What became of an event at a webhook. There is none for an event that has not been tried yet."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"  # failed, or is to be sent again: the next attempt has its time
-        DELIVERED = "delivered", "Delivered"
-        DEAD = "dead", "Dead letter"  # given up: somebody sends it again or drops it
-        DROPPED = "dropped", "Dropped"
+        WAITING = (
+            "waiting",
+            gettext_lazy("Waiting"),
+        )  # failed, or is to be sent again: the next attempt has its time
+        DELIVERED = "delivered", gettext_lazy("Delivered")
+        DEAD = "dead", gettext_lazy("Dead letter")  # given up: somebody sends it again or drops it
+        DROPPED = "dropped", gettext_lazy("Dropped")
 
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
     event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="+")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from annotation.models import Judgment
 from events.feed import public_data
@@ -47,11 +48,21 @@ def _row(project: Project, event: Event, judgments: Mapping[int, Mapping[str, An
         case "run":
             about, url = data["title"], reverse("runs:run", args=[slug, data["run"]])
         case "round":
-            about, url = f"Round {data['round']}", reverse("rounds:round", args=[slug, data["round"]])
+            about, url = (
+                gettext("Round %(data)s") % {"data": data["round"]},
+                reverse("rounds:round", args=[slug, data["round"]]),
+            )
         case "import":
-            about, url = f"Import {data['import']}", reverse("data:import", args=[slug, data["import"]])
+            about, url = (
+                gettext("Import %(data)s") % {"data": data["import"]},
+                reverse("data:import", args=[slug, data["import"]]),
+            )
         case "dataset":
-            about = data["name"] if data["version"] == 1 else f"{data['name']}, version {data['version']}"
+            about = (
+                data["name"]
+                if data["version"] == 1
+                else gettext("%(data)s, version %(data2)s") % {"data": data["name"], "data2": data["version"]}
+            )
             url = reverse("data:dataset", args=[slug, data["dataset"]])
         case "webhook":
             about = data.get("url", "")

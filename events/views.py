@@ -9,6 +9,8 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -37,7 +39,7 @@ def events(request: ProjectRequest) -> HttpResponse:
     publish_events(at_most=PUBLISHED_BY_A_READER)
     kinds = Filter(
         name="kind",
-        label="Kind",
+        label=gettext("Kind"),
         choices=[(group, group.capitalize()) for group in GROUPS] + [(kind, kind) for kind in KINDS],
         apply=lambda rows, value: rows.filter(kind__in=expand([value])),
     )
@@ -104,7 +106,7 @@ def webhook(request: ProjectRequest, pk: int) -> HttpResponse:
             request,
             lambda data: ChangedWebhookForm(data, webhook=access_webhook(request.project, pk)),
             partial(actions.change_webhook, webhook=found),
-            what=found.description or "Webhook",
+            what=found.description or gettext("Webhook"),
             back=reverse("events:webhook", args=[request.project.slug, pk]),
         )
     cookie = _cookie(request, found)
@@ -131,26 +133,30 @@ def dead_letters(request: ProjectRequest) -> HttpResponse:
     """What could not be delivered, the newest first."""
     rows = Delivery.objects.dead().filter(webhook__project=request.project).select_related("event", "webhook")
     known = [(str(row.pk), row.description or row.url) for row in request.project.webhooks.order_by("pk")]
-    listing = read_list(request, rows, filters=[field_filter("webhook", "Webhook", known, "webhook_id")])
+    listing = read_list(
+        request, rows, filters=[field_filter("webhook", gettext("Webhook"), known, "webhook_id")]
+    )
     return render(request, "events/dead_letters.html", {"listing": listing})
 
 
-def _button(action: Callable[..., Any], done: str) -> Callable[..., HttpResponseBase]:
+def _button(action: Callable[..., Any], done: str | Promise) -> Callable[..., HttpResponseBase]:
     """A view that does the action to the webhook and goes back to its page."""
 
     @require_POST
     @project_view(Capability.MANAGE)
     def view(request: ProjectRequest, pk: int) -> HttpResponse:
-        perform_action(request, action, done=done, webhook=access_webhook(request.project, pk))
+        perform_action(request, action, done=str(done), webhook=access_webhook(request.project, pk))
         return redirect("events:webhook", slug=request.project.slug, pk=pk)
 
     return view
 
 
-turn_on = _button(actions.turn_on, "It is on and goes on where it stopped.")
-turn_off = _button(actions.turn_off, "It is off: nothing is sent until it is on again, and nothing is lost.")
-send_test = _button(actions.send_test, "A test is on its way: the worker sends it in a moment.")
-resend_all = _button(actions.resend_all, "They are sent again.")
+turn_on = _button(actions.turn_on, gettext_lazy("It is on and goes on where it stopped."))
+turn_off = _button(
+    actions.turn_off, gettext_lazy("It is off: nothing is sent until it is on again, and nothing is lost.")
+)
+send_test = _button(actions.send_test, gettext_lazy("A test is on its way: the worker sends it in a moment."))
+resend_all = _button(actions.resend_all, gettext_lazy("They are sent again."))
 
 
 @require_POST
@@ -167,16 +173,18 @@ def replace_secret(request: ProjectRequest, pk: int) -> HttpResponse:
 @project_view(Capability.MANAGE)
 def remove(request: ProjectRequest, pk: int) -> HttpResponse:
     found = access_webhook(request.project, pk)
-    perform_action(request, actions.remove_webhook, webhook=found, done="The webhook is removed.")
+    perform_action(request, actions.remove_webhook, webhook=found, done=gettext("The webhook is removed."))
     return redirect("events:webhooks", slug=request.project.slug)
 
 
-def _delivery_button(action: Callable[..., Any], done: str, back: str) -> Callable[..., HttpResponseBase]:
+def _delivery_button(
+    action: Callable[..., Any], done: str | Promise, back: str
+) -> Callable[..., HttpResponseBase]:
     @require_POST
     @project_view(Capability.MANAGE)
     def view(request: ProjectRequest, pk: int) -> HttpResponse:
         delivery = access_delivery(request.project, pk)
-        perform_action(request, action, done=done, delivery=delivery)
+        perform_action(request, action, done=str(done), delivery=delivery)
         if back == "webhook":
             return redirect("events:webhook", slug=request.project.slug, pk=delivery.webhook_id)
         return redirect("events:dead_letters", slug=request.project.slug)
@@ -184,7 +192,9 @@ def _delivery_button(action: Callable[..., Any], done: str, back: str) -> Callab
     return view
 
 
-try_now = _delivery_button(actions.try_now, "The worker tries again in a moment.", "webhook")
-give_up = _delivery_button(actions.give_up, "Given up: it is among the dead letters.", "webhook")
-resend = _delivery_button(actions.resend, "It is sent again.", "dead letters")
-drop = _delivery_button(actions.drop, "Dropped.", "dead letters")
+try_now = _delivery_button(actions.try_now, gettext_lazy("The worker tries again in a moment."), "webhook")
+give_up = _delivery_button(
+    actions.give_up, gettext_lazy("Given up: it is among the dead letters."), "webhook"
+)
+resend = _delivery_button(actions.resend, gettext_lazy("It is sent again."), "dead letters")
+drop = _delivery_button(actions.drop, gettext_lazy("Dropped."), "dead letters")

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from annotation.models import Prompt, PromptSet
 from learning.interface.options import UserError, load_options
@@ -89,7 +90,8 @@ def pretrain(
         require_training_texts(project, "pretrain on whole demonstrations (--data demonstrations)")
     elif not has_training_demonstrations(project):
         raise NothingToMixIn(
-            f"The project has no demonstrations to train on: {BRING_DEMONSTRATIONS}.",
+            gettext("The project has no demonstrations to train on: %(bring_demonstrations)s.")
+            % {"bring_demonstrations": BRING_DEMONSTRATIONS},
             code="no_demonstrations",
         )
     return _train_language_model(
@@ -153,7 +155,7 @@ def sample_responses(
     """
     n_prompts = len(prompts) if draws is None else sum(1 for own in draws if own)
     if n_prompts == 0:
-        raise ActionError("There are no prompts to sample from.", code="no_prompts")
+        raise ActionError(gettext("There are no prompts to sample from."), code="no_prompts")
     parameters: dict[str, Any] = {
         "policy": policy.pk,
         "prompt_ids": [prompt.external_id for prompt in prompts],
@@ -206,13 +208,20 @@ def sample_tasks(
     instances: tuple[Any, ...] = (*policies, prompt_set, criterion)
     for instance in instances:
         if instance.project_id != project.pk:
-            raise ActionError(f"“{instance}” belongs to another project.", code="wrong_project")
+            raise ActionError(
+                gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
+                code="wrong_project",
+            )
     if not policies or len(set(policies)) != len(policies):
-        raise ActionError("Name at least one policy, and each once.", code="no_policy")
+        raise ActionError(gettext("Name at least one policy, and each once."), code="no_policy")
     if overlap is not None and not 1 <= overlap <= MAX_OVERLAP:
-        raise ActionError(f"The overlap must be between 1 and {MAX_OVERLAP} people.", code="bad_overlap")
+        raise ActionError(
+            gettext("The overlap must be between 1 and %(max_overlap)s people.")
+            % {"max_overlap": MAX_OVERLAP},
+            code="bad_overlap",
+        )
     if prompts is not None and prompts < 1:
-        raise ActionError("The number of prompts must be at least 1.", code="no_prompts")
+        raise ActionError(gettext("The number of prompts must be at least 1."), code="no_prompts")
     try:
         options = load_options(SampleConfig, {**config, "policy": {"path": "(filled in)"}})
     except UserError as error:
@@ -222,14 +231,23 @@ def sample_tasks(
     most_given = max(map(len, given_answers(chosen).values()), default=0) if with_given else 0
     if not single_answers and not 2 <= samples + most_given <= MAX_RESPONSES:
         raise ActionError(
-            f"{samples} samples a prompt and up to {most_given} answers it has make {samples + most_given}; a task "
-            f"shows 2 to {MAX_RESPONSES}: change --samples or --temperatures.",
+            gettext(
+                "%(samples)s samples a prompt and up to %(most_given)s answers it has make "
+                "%(most_given2)s; a task shows 2 to %(max_responses)s: change --samples or "
+                "--temperatures."
+            )
+            % {
+                "samples": samples,
+                "most_given": most_given,
+                "most_given2": samples + most_given,
+                "max_responses": MAX_RESPONSES,
+            },
             code="bad_number_of_responses",
         )
     names = ", ".join(policy.name for policy in policies)
     name = batch_name or f"{prompt_set.name}, {names}"[:110]
     if not name.strip() or len(name) > 110:
-        raise ActionError("A batch needs a name of at most 110 characters.", code="bad_name")
+        raise ActionError(gettext("A batch needs a name of at most 110 characters."), code="bad_name")
     together = uuid.uuid4().hex[:12]
     tasks = {
         "batch_name": name,
@@ -277,7 +295,8 @@ def train_ppo(
     require_unused_name(project, name)
     if not prompt_set.prompts.exists():
         raise ActionError(
-            f"The prompt set “{prompt_set.name}” is empty: bring prompts in with `manage.py import_prompts`.",
+            gettext("The prompt set “%(name)s” is empty: bring prompts in with `manage.py import_prompts`.")
+            % {"name": prompt_set.name},
             code="no_prompts",
         )
     config, further = filled_in(project, config)
@@ -329,12 +348,17 @@ def evaluate_policy(
     instances: tuple[Any, ...] = (policy, reward_model, prompt_set, *([reference] if reference else []))
     for instance in instances:
         if instance.project_id != project.pk:
-            raise ActionError(f"“{instance}” belongs to another project.", code="wrong_project")
+            raise ActionError(
+                gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
+                code="wrong_project",
+            )
     if prompts is not None and prompts < 1:
-        raise ActionError("The number of prompts must be at least 1.", code="no_prompts")
+        raise ActionError(gettext("The number of prompts must be at least 1."), code="no_prompts")
     chosen = list(prompt_set.prompts.order_by("pk").values_list("external_id", flat=True)[:prompts])
     if not chosen:
-        raise ActionError(f"The prompt set “{prompt_set.name}” is empty.", code="no_prompts")
+        raise ActionError(
+            gettext("The prompt set “%(name)s” is empty.") % {"name": prompt_set.name}, code="no_prompts"
+        )
     config, further = filled_in(project, config)
     return queue_run(
         actor=actor,

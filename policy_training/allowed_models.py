@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from policy_training.hub_models import HUB, HUB_ID
 from policy_training.preparation import ADAPTER_CONFIG, NotAPolicy
@@ -62,11 +63,17 @@ def require_allowed(source: str) -> None:
     if source.startswith(HUB):
         hub_id = source.removeprefix(HUB)
         if not HUB_ID.fullmatch(hub_id):
-            raise NotAPolicy(f"{source}: a model of the hub is written {HUB}owner/model.")
+            raise NotAPolicy(
+                gettext("%(source)s: a model of the hub is written %(hub)sowner/model.")
+                % {"source": source, "hub": HUB}
+            )
         if not any(fnmatchcase(hub_id, pattern) for pattern in settings.HUB_MODELS):
             raise NotAPolicy(
-                f"{hub_id} is none of the hub's models that may be imported here: ask an operator, who names them in "
-                "ROUNDTABLE_HUB_MODELS.",
+                gettext(
+                    "%(hub_id)s is none of the hub's models that may be imported here: ask an operator, "
+                    "who names them in ROUNDTABLE_HUB_MODELS."
+                )
+                % {"hub_id": hub_id},
                 code="not_allowed",
             )
         return
@@ -74,7 +81,10 @@ def require_allowed(source: str) -> None:
     path = _resolved_folder(source)
     if path is None or not any(path != root and path.is_relative_to(root) for root in _roots()):
         raise NotAPolicy(
-            f"{source} is none of the folders that may be imported here: ask an operator, who names them in "
-            "ROUNDTABLE_MODEL_FOLDERS.",
+            gettext(
+                "%(source)s is none of the folders that may be imported here: ask an operator, who "
+                "names them in ROUNDTABLE_MODEL_FOLDERS."
+            )
+            % {"source": source},
             code="not_allowed",
         )

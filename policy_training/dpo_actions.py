@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from django.utils.translation import gettext
+
 from annotation.models import Batch, PreferenceDataset
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
@@ -62,7 +64,9 @@ def train_dpo(
         raise BadRunConfig(str(error)) from error
     for policy in (start, *([reference] if reference else [])):
         if policy.project_id != project.pk:
-            raise ActionError(f"“{policy}” belongs to another project.", code="wrong_project")
+            raise ActionError(
+                gettext("“%(policy)s” belongs to another project.") % {"policy": policy}, code="wrong_project"
+            )
     require_unused_name(project, name)
     dataset, criteria = training_dataset(
         actor=actor,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from policy_training.dpo_actions import dpo_config
 from policy_training.forms import PolicyField, policies_of
@@ -41,14 +42,14 @@ class TrainDPOForm(JudgmentsForm):
     sections = sections_of(DPOConfig, leave_out=("model.source",))
     kinds = (DPO.name,)
 
-    name = forms.CharField(max_length=120, label="Name of the new policy")
-    start = PolicyField(Policy.objects.none(), label="Start from", empty_label=None)
+    name = forms.CharField(max_length=120, label=gettext_lazy("Name of the new policy"))
+    start = PolicyField(Policy.objects.none(), label=gettext_lazy("Start from"), empty_label=None)
     reference = PolicyField(
         Policy.objects.none(),
         required=False,
-        label="Held near",
-        empty_label="the policy it starts from",
-        help_text="The reference: of the same line, so that both have one tokenizer.",
+        label=gettext_lazy("Held near"),
+        empty_label=gettext_lazy("the policy it starts from"),
+        help_text=gettext_lazy("The reference: of the same line, so that both have one tokenizer."),
     )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext
+
 from learning.interface.options import UserError, load_options
 from policy_training.models import Policy, PolicyEvaluation
 from policy_training.rewards import describe_rewards
@@ -16,23 +18,23 @@ def policy_figures(policy: Policy) -> list[tuple[str, str]]:
     if isinstance(imported, Mapping):
         hub = (imported.get("hub") or {}).get("policy") or {}
         found = [
-            ("Architecture", str(imported.get("architecture") or "")),
-            ("Imported from", str(hub.get("model") or imported.get("path") or "")),
-            ("Commit", str(hub.get("commit") or "")),
-            ("Date of its chat template", str(imported.get("template_date") or "")),
+            (gettext("Architecture"), str(imported.get("architecture") or "")),
+            (gettext("Imported from"), str(hub.get("model") or imported.get("path") or "")),
+            (gettext("Commit"), str(hub.get("commit") or "")),
+            (gettext("Date of its chat template"), str(imported.get("template_date") or "")),
         ]
     else:
         found = [
-            ("Optimizer steps", _whole(report.get("steps"))),
-            ("Learned from", _examples(report)),
-            ("Loss on held-out rows", _change(report, "loss_before", "loss_after", 3)),
-            ("Held-out pairs ordered as people did", _share(report.get("accuracy_after"))),
-            ("Reward on held-out prompts", _change(report, "score_before", "score_after", 2)),
-            ("Its reward", _reward(policy)),
+            (gettext("Optimizer steps"), _whole(report.get("steps"))),
+            (gettext("Learned from"), _examples(report)),
+            (gettext("Loss on held-out rows"), _change(report, "loss_before", "loss_after", 3)),
+            (gettext("Held-out pairs ordered as people did"), _share(report.get("accuracy_after"))),
+            (gettext("Reward on held-out prompts"), _change(report, "score_before", "score_after", 2)),
+            (gettext("Its reward"), _reward(policy)),
             *_reward_parts(report),
-            ("Alarms", " ".join(map(str, report.get("alarms") or ()))),
-            ("KL to the reference", _number(report.get("kl"), 1, " nats a response")),
-            ("Parameters", _whole(report.get("parameters"))),
+            (gettext("Alarms"), " ".join(map(str, report.get("alarms") or ()))),
+            (gettext("KL to the reference"), _number(report.get("kl"), 1, " nats a response")),
+            (gettext("Parameters"), _whole(report.get("parameters"))),
         ]
     return [(label, value) for label, value in found if value]
 
@@ -52,7 +54,11 @@ def _reward_parts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What each model and function said of the held-out prompts, before and after."""
     before, after = report.get("parts_before") or {}, report.get("parts_after") or {}
     return [
-        (f"Of it, {name}", _change({"b": before.get(name), "a": after[name]}, "b", "a", 2)) for name in after
+        (
+            gettext("Of it, %(name)s") % {"name": name},
+            _change({"b": before.get(name), "a": after[name]}, "b", "a", 2),
+        )
+        for name in after
     ]
 
 
@@ -70,7 +76,11 @@ def evaluation_figures(evaluation: PolicyEvaluation) -> dict[str, str]:
 
 def _examples(report: Mapping[str, Any]) -> str:
     examples, tokens = _whole(report.get("train_examples")), _whole(report.get("tokens"))
-    return f"{examples} rows, {tokens} tokens" if examples and tokens else ""
+    return (
+        gettext("%(examples)s rows, %(tokens)s tokens") % {"examples": examples, "tokens": tokens}
+        if examples and tokens
+        else ""
+    )
 
 
 def _change(report: Mapping[str, Any], before: str, after: str, digits: int) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import Case, When
+from django.utils.translation import gettext, gettext_lazy
 
 from annotation.models import PromptSet
 from learning.interface.options import options_to_dict
@@ -33,7 +34,9 @@ MAX_PROMPTS = 2**31 - 1
 
 class PolicyField(forms.ModelChoiceField):
     def label_from_instance(self, obj: Policy) -> str:
-        return f"{obj.name} (files missing)" if obj.artifact.is_missing else obj.name
+        return (
+            gettext("%(name)s (files missing)") % {"name": obj.name} if obj.artifact.is_missing else obj.name
+        )
 
 
 def language_model_presets() -> Mapping[str, PresetChoice]:
@@ -53,13 +56,15 @@ class LanguageModelForm(PresetForm):
     presets = language_model_presets()
     sections = sections_of(LanguageModelConfig)
 
-    name = forms.CharField(max_length=120, label="Name of the new policy")
+    name = forms.CharField(max_length=120, label=gettext_lazy("Name of the new policy"))
     start = PolicyField(
         Policy.objects.none(),
         required=False,
-        label="Start from",
-        empty_label="a model from scratch",
-        help_text="From scratch: random weights of the shape below, and a tokenizer made of the training texts.",
+        label=gettext_lazy("Start from"),
+        empty_label=gettext_lazy("a model from scratch"),
+        help_text=gettext_lazy(
+            "From scratch: random weights of the shape below, and a tokenizer made of the training texts."
+        ),
     )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
@@ -95,11 +100,13 @@ class FineTuneForm(LanguageModelForm):
     rated_mark = forms.CharField(
         required=False,
         max_length=60,
-        label="Also answers that people rated, by this mark",
-        help_text="Its name in files. Empty: demonstrations alone.",
+        label=gettext_lazy("Also answers that people rated, by this mark"),
+        help_text=gettext_lazy("Its name in files. Empty: demonstrations alone."),
     )
     rated_at_least = forms.FloatField(
-        required=False, label="... with a mean of at least", help_text="Points, over the people who rated."
+        required=False,
+        label=gettext_lazy("... with a mean of at least"),
+        help_text=gettext_lazy("Points, over the people who rated."),
     )
 
     put_first = forms.FloatField(
@@ -131,7 +138,7 @@ class FineTuneForm(LanguageModelForm):
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         if bool(values.get("rated_mark")) != (values.get("rated_at_least") is not None):
-            self.add_error("rated_at_least", "Give the mark and the points, or neither.")
+            self.add_error("rated_at_least", gettext("Give the mark and the points, or neither."))
         return values
 
     def asked(self) -> dict[str, Any]:
@@ -148,9 +155,10 @@ class PretrainForm(LanguageModelForm):
     kinds = (PRETRAIN.name,)
 
     learn_from = forms.ChoiceField(
-        choices=[("texts", "texts"), ("demonstrations", "demonstrations, prompts included")],
+        choices=[("texts", "texts"), ("demonstrations", gettext_lazy("demonstrations, prompts included"))],
         initial="texts",
-        help_text="Every token counts.",
+        help_text=gettext_lazy("Every token counts."),
+        label=gettext_lazy("Learn from"),
     )
 
     def values_of(self, run: Run) -> dict[str, Any]:
@@ -183,35 +191,48 @@ class SampleForm(PresetForm):
     sections = sections_of(SampleConfig, leave_out=("policy", "policy_name", "id_prefix"))
     kinds = (SAMPLE.name,)
 
-    prompt_set = forms.ModelChoiceField(PromptSet.objects.none(), empty_label=None)
+    prompt_set = forms.ModelChoiceField(
+        PromptSet.objects.none(), empty_label=None, label=gettext_lazy("Prompt set")
+    )
     prompts = forms.IntegerField(
         required=False,
         min_value=1,
         max_value=MAX_PROMPTS,
-        label="How many of its prompts",
-        help_text="Empty: all of them.",
+        label=gettext_lazy("How many of its prompts"),
+        help_text=gettext_lazy("Empty: all of them."),
     )
     policies = PoliciesField(
         Policy.objects.none(),
-        label="Who answers",
+        label=gettext_lazy("Who answers"),
         widget=forms.CheckboxSelectMultiple,
-        help_text="Several: each answers every prompt, and their answers are compared.",
+        help_text=gettext_lazy("Several: each answers every prompt, and their answers are compared."),
     )
-    criterion = forms.ModelChoiceField(Criterion.objects.none(), empty_label=None)
+    criterion = forms.ModelChoiceField(
+        Criterion.objects.none(), empty_label=None, label=gettext_lazy("Criterion")
+    )
     batch_name = forms.CharField(
-        required=False, max_length=110, help_text="Empty: the prompt set and who answers."
+        required=False,
+        max_length=110,
+        help_text=gettext_lazy("Empty: the prompt set and who answers."),
+        label=gettext_lazy("Batch name"),
     )
-    overlap = forms.IntegerField(required=False, min_value=1, max_value=MAX_OVERLAP, label="People per task")
+    overlap = forms.IntegerField(
+        required=False, min_value=1, max_value=MAX_OVERLAP, label=gettext_lazy("People per task")
+    )
     with_given = forms.BooleanField(
-        required=False, initial=True, label="Together with the answers that the prompts have from files"
+        required=False,
+        initial=True,
+        label=gettext_lazy("Together with the answers that the prompts have from files"),
     )
     single_answers = forms.BooleanField(
         required=False,
-        label="Every answer a task of its own, to be rated",
-        help_text="Else they are compared.",
+        label=gettext_lazy("Every answer a task of its own, to be rated"),
+        help_text=gettext_lazy("Else they are compared."),
     )
     open_at_once = forms.BooleanField(
-        required=False, label="Hand the tasks out at once", help_text="Else the batch is a draft to look at."
+        required=False,
+        label=gettext_lazy("Hand the tasks out at once"),
+        help_text=gettext_lazy("Else the batch is a draft to look at."),
     )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
@@ -276,24 +297,29 @@ class EvaluatePolicyForm(RewardPartsFields, PresetForm):
     sections = sections_of(EvaluateConfig, leave_out=("policy",))
     kinds = (EVALUATE.name,)
 
-    policy = PolicyField(Policy.objects.none(), empty_label=None)
+    policy = PolicyField(Policy.objects.none(), empty_label=None, label=gettext_lazy("Policy"))
     reward_model = forms.ModelChoiceField(
-        RewardModel.objects.none(), empty_label=None, label="Scored by", help_text="A reward model."
+        RewardModel.objects.none(),
+        empty_label=None,
+        label=gettext_lazy("Scored by"),
+        help_text=gettext_lazy("A reward model."),
     )
     reference = PolicyField(
         Policy.objects.none(),
         required=False,
-        empty_label="no policy",
-        label="Distance (KL) to",
-        help_text="For example the policy that it was trained from.",
+        empty_label=gettext_lazy("no policy"),
+        label=gettext_lazy("Distance (KL) to"),
+        help_text=gettext_lazy("For example the policy that it was trained from."),
     )
-    prompt_set = forms.ModelChoiceField(PromptSet.objects.none(), empty_label=None)
+    prompt_set = forms.ModelChoiceField(
+        PromptSet.objects.none(), empty_label=None, label=gettext_lazy("Prompt set")
+    )
     prompts = forms.IntegerField(
         required=False,
         min_value=1,
         max_value=MAX_PROMPTS,
-        label="How many of its prompts",
-        help_text="Empty: all of them.",
+        label=gettext_lazy("How many of its prompts"),
+        help_text=gettext_lazy("Empty: all of them."),
     )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:

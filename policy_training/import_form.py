@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext, gettext_lazy
 
 from policy_training.allowed_models import allowed_folders
 from policy_training.hub_models import HUB
@@ -14,38 +15,51 @@ from workspace.models import Project
 
 
 class ImportPolicyForm(StyledFormMixin, forms.Form):
-    name = forms.CharField(max_length=120, label="Name of the policy")
-    folder = forms.ChoiceField(required=False, help_text="A folder that an operator offers here.")
+    name = forms.CharField(max_length=120, label=gettext_lazy("Name of the policy"))
+    folder = forms.ChoiceField(
+        required=False,
+        help_text=gettext_lazy("A folder that an operator offers here."),
+        label=gettext_lazy("Folder"),
+    )
     hub_model = forms.CharField(
         required=False,
         max_length=200,
-        label="Or a model of the Hugging Face hub",
+        label=gettext_lazy("Or a model of the Hugging Face hub"),
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
     )
     revision = forms.CharField(
         required=False,
         max_length=100,
-        help_text="Of the hub's model: a branch, tag or commit. Empty: main. The commit is recorded.",
+        help_text=gettext_lazy(
+            "Of the hub's model: a branch, tag or commit. Empty: main. The commit is recorded."
+        ),
+        label=gettext_lazy("Revision"),
     )
     base = forms.CharField(
         required=False,
         max_length=500,
-        label="Base of an adapter",
-        help_text="Of a LoRA adapter, if it is another than the one it names: a folder from the list above, or "
-        "hub:owner/model. The adapter is merged into it.",
+        label=gettext_lazy("Base of an adapter"),
+        help_text=gettext_lazy(
+            "Of a LoRA adapter, if it is another than the one it names: a folder from the list above, or "
+            "hub:owner/model. The adapter is merged into it."
+        ),
     )
     chat_template_kwargs = forms.CharField(
         required=False,
         max_length=2_000,
-        label="What the chat template is always given",
+        label=gettext_lazy("What the chat template is always given"),
         widget=forms.Textarea({"rows": 2}),
-        help_text="NAME=VALUE, one a line, for example enable_thinking=false.",
+        help_text=gettext_lazy("NAME=VALUE, one a line, for example enable_thinking=false."),
     )
     own_tokenizer = forms.BooleanField(
         required=False,
-        label="Take a tokenizer that is read by its architecture's rules and not by tokenizer.json",
+        label=gettext_lazy(
+            "Take a tokenizer that is read by its architecture's rules and not by tokenizer.json"
+        ),
     )
-    notes = forms.CharField(required=False, max_length=5_000, widget=forms.Textarea({"rows": 2}))
+    notes = forms.CharField(
+        required=False, max_length=5_000, widget=forms.Textarea({"rows": 2}), label=gettext_lazy("Notes")
+    )
 
     def __init__(self, data: Any = None, *, project: Project) -> None:
         super().__init__(data)
@@ -68,7 +82,7 @@ class ImportPolicyForm(StyledFormMixin, forms.Form):
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         if not self.errors and bool(values.get("folder")) == bool(values.get("hub_model")):
-            raise forms.ValidationError("Choose a folder or name a model of the hub, one of them.")
+            raise forms.ValidationError(gettext("Choose a folder or name a model of the hub, one of them."))
         return values
 
     def asked(self) -> dict[str, Any]:

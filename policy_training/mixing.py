@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from django.utils.translation import gettext
+
 from annotation.models import Prompt
 from policy_training.training.ppo_config import AlgorithmOptions
 from workspace.errors import ActionError
@@ -29,7 +31,9 @@ def require_training_texts(project: Project, way_out: str) -> None:
     """Raises NothingToMixIn; `way_out` is what else the caller can do."""
     if not has_training_texts(project):
         raise NothingToMixIn(
-            f"The project has no texts to train on: {BRING_TEXTS}, or {way_out}.", code="no_texts"
+            gettext("The project has no texts to train on: %(bring_texts)s, or %(way_out)s.")
+            % {"bring_texts": BRING_TEXTS, "way_out": way_out},
+            code="no_texts",
         )
 
 

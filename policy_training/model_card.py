@@ -6,6 +6,9 @@ which an imported model may have brought, and which then goes along as ORIGINAL_
 
 from typing import Any
 
+from django.conf import settings
+from django.utils import translation
+
 from policy_training.models import Policy
 from rewardmodel.model_card import base_name
 from runs.hub.files import HubFile, files_of_folder
@@ -64,6 +67,12 @@ def policy_card(policy: Policy) -> str:
 
 def card_text(policy: Policy) -> str:
     """The card without its header, as the policy's page shows it."""
+    # In one language, whatever that of the page is: others read the card.
+    with translation.override(settings.LANGUAGE_CODE):
+        return _write_card(policy)
+
+
+def _write_card(policy: Policy) -> str:
     notes = f"{policy.notes}\n\n" if policy.notes else ""
     made = policy.produced_by.kind_label if policy.produced_by else "Imported"
     settings = settings_block(policy.produced_by)

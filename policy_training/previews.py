@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Count
+from django.utils.translation import gettext
 
 from annotation.models import Prompt, PromptSet
 from policy_training.forms import EvaluatePolicyForm, LanguageModelForm, PretrainForm, SampleForm
@@ -23,26 +24,34 @@ def preview_language_model(form: LanguageModelForm) -> dict[str, Any]:
         return {"missing": str(error)}
     of_texts = isinstance(form, PretrainForm) and form.cleaned_data["learn_from"] == "texts"
     learned = texts_by_split(form.project) if of_texts else demonstrations_by_split(form.project)
-    what = "texts" if of_texts else "demonstrations"
     facts: list[tuple[str, int | None]] = [
-        (f"{what.capitalize()} to learn from", learned[Prompt.Split.TRAIN]),
-        ("Held out, to watch the loss", learned[Prompt.Split.VALIDATION]),
+        (
+            gettext("Texts to learn from") if of_texts else gettext("Demonstrations to learn from"),
+            learned[Prompt.Split.TRAIN],
+        ),
+        (gettext("Held out, to watch the loss"), learned[Prompt.Split.VALIDATION]),
     ]
     share = value_at(config, "data.texts_share")
     mixes_in = not isinstance(form, PretrainForm) and isinstance(share, (int, float)) and share > 0
     missing = ""
     if mixes_in:
         texts = texts_by_split(form.project)[Prompt.Split.TRAIN]
-        facts.append(("Texts to mix in", texts))
+        facts.append((gettext("Texts to mix in"), texts))
         if not texts:
-            missing = f"The project has no texts to mix in: {BRING_TEXTS}, or set the texts share to 0."
+            missing = gettext(
+                "The project has no texts to mix in: %(bring_texts)s, or set the texts share to 0."
+            ) % {"bring_texts": BRING_TEXTS}
     if not learned[Prompt.Split.TRAIN]:
-        bring = BRING_TEXTS if of_texts else BRING_DEMONSTRATIONS
-        missing = f"The project has no {what} to learn from: {bring}."
-    facts.append(("Optimizer steps", steps_asked(config, learned[Prompt.Split.TRAIN])))
+        if of_texts:
+            missing = gettext("The project has no texts to learn from: %(bring)s.") % {"bring": BRING_TEXTS}
+        else:
+            missing = gettext("The project has no demonstrations to learn from: %(bring)s.") % {
+                "bring": BRING_DEMONSTRATIONS
+            }
+    facts.append((gettext("Optimizer steps"), steps_asked(config, learned[Prompt.Split.TRAIN])))
     notes = []
     if test := learned[Prompt.Split.TEST]:
-        notes.append(f"{test} of the test split are not read for training.")
+        notes.append(gettext("%(test)s of the test split are not read for training.") % {"test": test})
     return {"facts": facts, "notes": notes, "missing": missing}
 
 
@@ -59,30 +68,34 @@ def preview_sampling(form: SampleForm) -> dict[str, Any]:
     each, temperatures = asked["config"]["samples_per_prompt"], config["temperatures"]
     if not isinstance(each, int) or not isinstance(temperatures, list):
         return {
-            "missing": "The samples of a prompt are a whole number, the temperatures numbers with commas."
+            "missing": gettext(
+                "The samples of a prompt are a whole number, the temperatures numbers with commas."
+            )
         }
     per_prompt = each * len(temperatures) * len(asked["policies"])
     facts = [
-        ("Prompts", n_prompts),
-        ("New answers to each", per_prompt),
-        ("Answers to sample", n_prompts * per_prompt),
-        ("Tokens of an answer, at most", config["max_response_tokens"]),
+        (gettext("Prompts"), n_prompts),
+        (gettext("New answers to each"), per_prompt),
+        (gettext("Answers to sample"), n_prompts * per_prompt),
+        (gettext("Tokens of an answer, at most"), config["max_response_tokens"]),
     ]
-    missing = "" if n_prompts else "The prompt set is empty: import prompts into it."
+    missing = "" if n_prompts else gettext("The prompt set is empty: import prompts into it.")
     if asked["single_answers"]:
         return {
             "facts": facts,
-            "notes": ["Each different answer is a task, to be rated."],
+            "notes": [gettext("Each different answer is a task, to be rated.")],
             "missing": missing,
         }
     if per_prompt > MAX_RESPONSES:
-        missing = (
-            f"A task shows at most {MAX_RESPONSES} answers: ask for fewer samples, temperatures or policies."
-        )
+        missing = gettext(
+            "A task shows at most %(max_responses)s answers: ask for fewer samples, temperatures or policies."
+        ) % {"max_responses": MAX_RESPONSES}
     elif per_prompt == 1:
-        notes = ["A task shows two answers at least: prompts without one from a file get none."]
+        notes = [gettext("A task shows two answers at least: prompts without one from a file get none.")]
         if not asked["with_given"]:
-            missing = "A task shows two answers at least: ask for more samples, temperatures or policies."
+            missing = gettext(
+                "A task shows two answers at least: ask for more samples, temperatures or policies."
+            )
         return {"facts": facts, "notes": notes, "missing": missing}
     return {"facts": facts, "missing": missing}
 
@@ -102,15 +115,18 @@ def preview_evaluation(form: EvaluatePolicyForm) -> dict[str, Any]:
     notes = []
     if trained and prompt_set.purpose != PromptSet.Purpose.EVALUATION:
         notes.append(
-            f"{trained} of its prompts are of the split train: a policy may have been trained on them."
+            gettext(
+                "%(trained)s of its prompts are of the split train: a policy may have been trained on them."
+            )
+            % {"trained": trained}
         )
     return {
         "facts": [
-            ("Prompts", n_prompts),
-            ("Answers to sample and score", n_prompts * each if isinstance(each, int) else None),
+            (gettext("Prompts"), n_prompts),
+            (gettext("Answers to sample and score"), n_prompts * each if isinstance(each, int) else None),
         ],
         "notes": notes,
-        "missing": "" if n_prompts else "The prompt set is empty: import prompts into it.",
+        "missing": "" if n_prompts else gettext("The prompt set is empty: import prompts into it."),
     }
 
 

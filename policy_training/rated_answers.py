@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext
+
 from annotation.datasets.supply import TRAINING_PURPOSES
 from annotation.importing.usage import mark_judgments_used
 from annotation.preferences.rated_comparisons import counts
@@ -59,8 +61,11 @@ def require_rated_answers(project: Project, asked: RatedAnswers) -> list[Demonst
     rows = list(rated_rows(project, asked))
     if not rows:
         raise ActionError(
-            f"No answer has a mean of {asked.at_least:g} or more in the mark “{asked.mark}”: let people rate answers, "
-            "or ask for less.",
+            gettext(
+                "No answer has a mean of %(at_least)s or more in the mark “%(mark)s”: let people rate "
+                "answers, or ask for less."
+            )
+            % {"at_least": f"{asked.at_least:g}", "mark": asked.mark},
             code="no_rated_answers",
         )
     return rows

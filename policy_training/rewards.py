@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext, gettext_lazy
 
 from policy_training.training.reward_config import BUILT_IN_FUNCTIONS, RewardSourcesOptions, part_key
 from rewardmodel.models import RewardModel
@@ -39,7 +40,8 @@ def filled_in(project: Project, config: Mapping[str, Any]) -> tuple[dict[str, An
         found = RewardModel.objects.filter(project=project, name=part.get("name")).first()
         if found is None:
             raise ActionError(
-                f"The project has no reward model “{part.get('name')}” to take rewards from.",
+                gettext("The project has no reward model “%(get)s” to take rewards from.")
+                % {"get": part.get("name")},
                 code="no_reward_model",
             )
         models.append({**part, "path": str(found.artifact.absolute_path)})
@@ -55,7 +57,9 @@ def require_rewards(project: Project, options: RewardSourcesOptions) -> None:
     known = set(project.reward_models.filter(name__in=names).values_list("name", flat=True))
     if missing := [name for name in names if name not in known]:
         raise ActionError(
-            f"The project has no reward model “{missing[0]}” to take rewards from.", code="no_reward_model"
+            gettext("The project has no reward model “%(missing)s” to take rewards from.")
+            % {"missing": missing[0]},
+            code="no_reward_model",
         )
     require_known_functions([part.function for part in options.functions])
 
@@ -64,8 +68,11 @@ def require_known_functions(functions: Sequence[str]) -> None:
     known = known_functions()
     if unknown := [name for name in functions if name not in known]:
         raise ActionError(
-            f"The reward function “{unknown[0]}” is not one of this site's: an operator names those that may run in "
-            "ROUNDTABLE_REWARD_FUNCTIONS.",
+            gettext(
+                "The reward function “%(unknown)s” is not one of this site's: an operator names those "
+                "that may run in ROUNDTABLE_REWARD_FUNCTIONS."
+            )
+            % {"unknown": unknown[0]},
             code="unknown_reward_function",
         )
 
@@ -113,7 +120,7 @@ def numbers_in(text: str) -> list[float]:
     except ValueError:
         found = [math.nan]
     if not all(map(math.isfinite, found)):
-        raise forms.ValidationError("Write numbers with spaces between them, for example 0.5 1")
+        raise forms.ValidationError(gettext("Write numbers with spaces between them, for example 0.5 1"))
     return found
 
 
@@ -123,23 +130,31 @@ class RewardPartsFields(forms.Form):
     further_reward_models = RewardModelsField(
         RewardModel.objects.none(),
         required=False,
-        help_text="Their scores are combined with that of the first one. They may have another base and tokenizer.",
+        help_text=gettext_lazy(
+            "Their scores are combined with that of the first one. They may have another base and tokenizer."
+        ),
+        label=gettext_lazy("Further reward models"),
     )
     further_weights = forms.CharField(
         required=False,
         max_length=200,
-        label="Weights of the further reward models",
-        help_text="A number each, in the order of the list; empty: 1 each. Read by the weighted sum.",
+        label=gettext_lazy("Weights of the further reward models"),
+        help_text=gettext_lazy(
+            "A number each, in the order of the list; empty: 1 each. Read by the weighted sum."
+        ),
     )
     reward_functions = forms.MultipleChoiceField(
         required=False,
-        help_text="Functions of prompt and response, which the site's operator allows. They are added.",
+        help_text=gettext_lazy(
+            "Functions of prompt and response, which the site's operator allows. They are added."
+        ),
+        label=gettext_lazy("Reward functions"),
     )
     function_weights = forms.CharField(
         required=False,
         max_length=200,
-        label="Weights of the reward functions",
-        help_text="A number each, in the order of the list; empty: 1 each.",
+        label=gettext_lazy("Weights of the reward functions"),
+        help_text=gettext_lazy("A number each, in the order of the list; empty: 1 each."),
     )
 
     def offer_rewards(self, project: Project) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext, gettext_noop
+
 from annotation.content.actions import NewResponse, add_responses
 from annotation.importing.usage import mark_demonstrations_used, mark_prompts_used, mark_texts_used
 from annotation.models import Prompt, PromptSet
@@ -44,7 +46,9 @@ def _demonstrations(run: Run) -> Mapping[str, Any]:
     rows = list(demonstration_rows(run.project))
     if not rows:
         raise ActionError(
-            "The project has no demonstrations: bring some in with `manage.py import_demonstrations`.",
+            gettext(
+                "The project has no demonstrations: bring some in with `manage.py import_demonstrations`."
+            ),
             code="no_demonstrations",
         )
     return {"demonstrations": (rows, DEMONSTRATIONS)}
@@ -120,7 +124,7 @@ def _sample_inputs(run: Run) -> Mapping[str, Any]:
     rows = {row["prompt_id"]: row for row in prompt_rows(run.project, prompt_ids=prompt_ids)}
     prompt_ids = [prompt_id for prompt_id in prompt_ids if prompt_id in rows]
     if not prompt_ids:
-        raise ActionError("All prompts of this run were taken back.", code="no_prompts")
+        raise ActionError(gettext("All prompts of this run were taken back."), code="no_prompts")
     inputs: dict[str, Any] = {"prompts": ([rows[prompt_id] for prompt_id in prompt_ids], PROMPTS)}
     if draws is not None:
         draw_rows = [
@@ -135,7 +139,7 @@ def _sample_inputs(run: Run) -> Mapping[str, Any]:
 def _evaluation_inputs(run: Run) -> Mapping[str, Any]:
     rows = list(prompt_rows(run.project, prompt_ids=run.parameters["prompt_ids"]))
     if not rows:
-        raise ActionError("All prompts of this run were taken back.", code="no_prompts")
+        raise ActionError(gettext("All prompts of this run were taken back."), code="no_prompts")
     return {"prompts": (rows, PROMPTS)}
 
 
@@ -195,7 +199,7 @@ def _save_responses(run: Run, result: Mapping[str, Any]) -> None:
 
 SFT = RunKind(
     name="policy.sft",
-    label="Supervised fine-tuning",
+    label=gettext_noop("Supervised fine-tuning"),
     command="policy_training.training.sft",
     build_inputs=_sft_inputs,
     save_result=_save_policy,
@@ -204,7 +208,7 @@ SFT = RunKind(
 )
 PRETRAIN = RunKind(
     name="policy.pretrain",
-    label="Pretraining",
+    label=gettext_noop("Pretraining"),
     command="policy_training.training.pretrain",
     build_inputs=_pretraining_inputs,
     save_result=_save_policy,
@@ -213,7 +217,7 @@ PRETRAIN = RunKind(
 )
 SAMPLE = RunKind(
     name="policy.sample",
-    label="Sampling",
+    label=gettext_noop("Sampling"),
     command="policy_training.training.sample",
     build_inputs=_sample_inputs,
     save_result=_save_responses,
@@ -222,7 +226,7 @@ SAMPLE = RunKind(
 )
 PPO = RunKind(
     name="policy.ppo",
-    label="PPO",
+    label=gettext_noop("PPO"),
     command="policy_training.training.ppo",
     build_inputs=_ppo_inputs,
     save_result=_save_policy,
@@ -232,7 +236,7 @@ PPO = RunKind(
 )
 DPO = RunKind(
     name="policy.dpo",
-    label="DPO",
+    label=gettext_noop("DPO"),
     command="policy_training.training.dpo",
     build_inputs=comparison_inputs,
     save_result=_save_policy,
@@ -270,7 +274,7 @@ MERGE = RunKind(
 )
 EVALUATE = RunKind(
     name="policy.evaluate",
-    label="Evaluation of a policy",
+    label=gettext_noop("Evaluation of a policy"),
     command="policy_training.training.evaluate",
     build_inputs=_evaluation_inputs,
     save_result=_save_evaluation,
@@ -279,7 +283,7 @@ EVALUATE = RunKind(
 )
 IMPORT = RunKind(
     name="policy.import",
-    label="Import of a policy",
+    label=gettext_noop("Import of a policy"),
     command="policy_training.importing",
     build_inputs=lambda run: {},
     save_result=lambda run, result: None,  # the import itself is one transaction of the command

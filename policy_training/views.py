@@ -3,6 +3,7 @@
 from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -40,8 +41,8 @@ SHOWN_BATCHES = 20
 SHOWN_EVALUATIONS = 50
 ORIGIN = Filter(
     name="origin",
-    label="Origin",
-    choices=[("trained", "Trained here"), ("imported", "Imported")],
+    label=gettext_lazy("Origin"),
+    choices=[("trained", gettext_lazy("Trained here")), ("imported", gettext_lazy("Imported"))],
     apply=lambda rows, value: rows.filter(produced_by__isnull=value == "imported"),
 )
 
@@ -105,9 +106,11 @@ def fine_tune(request: ProjectRequest) -> HttpResponse:
         start=actions.train_sft,
         preview=preview_language_model,
         context={
-            "heading": "Fine-tune a policy",
-            "intro": "It learns to answer as the project's demonstrations do: the loss counts their answers alone.",
-            "button": "Fine-tune",
+            "heading": gettext("Fine-tune a policy"),
+            "intro": gettext(
+                "It learns to answer as the project's demonstrations do: the loss counts their answers alone."
+            ),
+            "button": gettext("Fine-tune"),
         },
     )
 
@@ -123,9 +126,9 @@ def pretrain(request: ProjectRequest) -> HttpResponse:
         start=actions.pretrain,
         preview=preview_language_model,
         context={
-            "heading": "Pretrain a policy",
-            "intro": "It learns to go on with the project's texts: the loss counts every token.",
-            "button": "Pretrain",
+            "heading": gettext("Pretrain a policy"),
+            "intro": gettext("It learns to go on with the project's texts: the loss counts every token."),
+            "button": gettext("Pretrain"),
         },
     )
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from django.utils.translation import gettext
+
 from annotation.datasets.descriptions import clean_card
 from annotation.datasets.files import dataset_manifest, dataset_ratings, labels_in_words
 from annotation.datasets.supply import dataset_training_supply
@@ -64,8 +66,11 @@ def train_reward_model(
     missing = [criterion.name for criterion in criteria if criterion.name not in judged]
     if missing:
         raise TooFewJudgments(
-            f"The dataset “{dataset.name}” has no judgments on {missing[0]}: let annotators judge tasks of that "
-            "criterion first, or leave it out."
+            gettext(
+                "The dataset “%(name)s” has no judgments on %(missing)s: let annotators judge tasks "
+                "of that criterion first, or leave it out."
+            )
+            % {"name": dataset.name, "missing": missing[0]}
         )
     require_unused_name(project, name)
     model = {**config.get("model", {}), "source": {"path": str(base.absolute_path)}}
@@ -91,13 +96,17 @@ def train_reward_model(
 def _require_plain_ratings(loss: LossName, ratings: RatingChoice | None, *, consensus: bool) -> None:
     if ratings is None:
         raise ActionError(
-            f"The {loss} loss learns from ratings of single answers: name the mark (ratings).",
+            gettext("The %(loss)s loss learns from ratings of single answers: name the mark (ratings).")
+            % {"loss": loss},
             code="bad_option",
         )
     if ratings.points_per_grade is not None or consensus:
         raise ActionError(
-            f"The {loss} loss reads the points of each rating as they are: leave points per grade and consensus out, "
-            "which belong to comparisons.",
+            gettext(
+                "The %(loss)s loss reads the points of each rating as they are: leave points per "
+                "grade and consensus out, which belong to comparisons."
+            )
+            % {"loss": loss},
             code="bad_option",
         )
 
@@ -126,7 +135,10 @@ def require_supply(
     """
     if annotator_weights and consensus and "consensus" in dataset_manifest(dataset):
         raise ActionError(
-            f"The consensus of the dataset “{dataset.name}” weighs annotators already: leave their weights out.",
+            gettext(
+                "The consensus of the dataset “%(name)s” weighs annotators already: leave their weights out."
+            )
+            % {"name": dataset.name},
             code="bad_option",
         )
     supply = dataset_training_supply(
@@ -134,14 +146,17 @@ def require_supply(
     )
     if not supply.is_enough:
         raise TooFewJudgments(
-            f"The dataset “{dataset.name}” has {shortfall(supply, loss)}: let annotators judge more tasks first."
+            gettext("The dataset “%(name)s” has %(loss)s: let annotators judge more tasks first.")
+            % {"name": dataset.name, "loss": shortfall(supply, loss)}
         )
 
 
 def require_unused_name(project: Project, name: str) -> None:
     """Raises ActionError."""
     if RewardModel.objects.filter(project=project, name=name).exists():
-        raise ActionError(f"There is a reward model named “{name}” already.", code="name_taken")
+        raise ActionError(
+            gettext("There is a reward model named “%(name)s” already.") % {"name": name}, code="name_taken"
+        )
 
 
 def _ranking_loss(config: Mapping[str, Any]) -> LossName:
@@ -180,7 +195,7 @@ def score_responses(
     `config` has the batch and runtime of ScoreConfig.
     """
     if not responses:
-        raise ActionError("There are no responses to score.", code="no_responses")
+        raise ActionError(gettext("There are no responses to score."), code="no_responses")
     return queue_run(
         actor=actor,
         project=project,
@@ -214,11 +229,15 @@ def evaluate_reward_model(
     """
     if ratings and consensus:
         raise ActionError(
-            "Ratings are each one person's: leave consensus out, which merges comparisons.", code="bad_option"
+            gettext("Ratings are each one person's: leave consensus out, which merges comparisons."),
+            code="bad_option",
         )
     for instance in (reward_model, dataset):
         if instance.project_id != project.pk:
-            raise ActionError(f"“{instance}” belongs to another project.", code="wrong_project")
+            raise ActionError(
+                gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
+                code="wrong_project",
+            )
     trained = reward_model.produced_by.config.get("batch")
     asked = {
         "split": "validation",
@@ -229,15 +248,25 @@ def evaluate_reward_model(
     split = asked["split"]
     if split in SPLITS and not dataset_manifest(dataset)["tasks_by_split"].get(split, 0):
         raise ActionError(
-            f"The dataset “{dataset.name}” has no judgment of the split {split}: choose another.",
+            gettext("The dataset “%(name)s” has no judgment of the split %(split)s: choose another.")
+            % {"name": dataset.name, "split": split},
             code="no_judgments",
         )
     if ratings and split in SPLITS:
         rows = dataset_ratings(dataset, ratings, splits=(split,))
         if (number := _up_to(MIN_RATINGS, (len(row["scores"]) for row in rows))) < MIN_RATINGS:
             raise ActionError(
-                f"The dataset “{dataset.name}” has {number} ratings by “{ratings}” in the split {split}, and a "
-                f"correlation needs {MIN_RATINGS}: choose another split or mark.",
+                gettext(
+                    "The dataset “%(name)s” has %(number)s ratings by “%(ratings)s” in the split "
+                    "%(split)s, and a correlation needs %(min_ratings)s: choose another split or mark."
+                )
+                % {
+                    "name": dataset.name,
+                    "number": number,
+                    "ratings": ratings,
+                    "split": split,
+                    "min_ratings": MIN_RATINGS,
+                },
                 code="no_judgments",
             )
     on = f"{dataset.name}, {split}" + (f", ratings by {ratings}" if ratings else "")

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext
+
 from annotation.preferences.scale import NO_STRENGTH, STRENGTH_CHOICES
 
 # The reliability diagram is drawn in a square of this many units, origin at the bottom left.
@@ -28,7 +30,12 @@ def reliability_points(report: dict[str, Any]) -> list[ReliabilityPoint]:
             x=round((entry["confidence"] - 0.5) * 2 * PLOT_SIZE, 1),
             y=round(PLOT_SIZE - (entry["accuracy"] * PLOT_SIZE), 1),
             radius=round(3 + 7 * (entry["n"] / largest_n) ** 0.5, 1),
-            title=f"{entry['n']} pairs: sure to {entry['confidence']:.0%}, right in {entry['accuracy']:.0%}",
+            title=gettext("%(entry)s pairs: sure to %(entry2)s, right in %(entry3)s")
+            % {
+                "entry": entry["n"],
+                "entry2": f"{entry['confidence']:.0%}",
+                "entry3": f"{entry['accuracy']:.0%}",
+            },
         )
         for entry in bins
     ]
@@ -48,7 +55,12 @@ def ratings_sentence(report: Mapping[str, Any]) -> str:
     if figures.get("spearman") is None:
         return ""
     interval = figures.get("spearman_interval")
-    said = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
+    said = (
+        gettext(" (%(interval)s to %(interval2)s)")
+        % {"interval": f"{interval[0]:.2f}", "interval2": f"{interval[1]:.2f}"}
+        if interval
+        else ""
+    )
     return f"{figures['spearman']:.2f}{said} rank correlation with {figures['n']} held-out ratings"
 
 
@@ -58,8 +70,16 @@ def evaluation_sentences(report: Mapping[str, Any]) -> list[str]:
     said = [ratings_sentence(report)]
     if figures.get("pearson") is not None:
         interval = figures.get("pearson_interval")
-        between = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
-        said.append(f"{figures['pearson']:.2f}{between} linear correlation (Pearson)")
+        between = (
+            gettext(" (%(interval)s to %(interval2)s)")
+            % {"interval": f"{interval[0]:.2f}", "interval2": f"{interval[1]:.2f}"}
+            if interval
+            else ""
+        )
+        said.append(
+            gettext("%(figures)s%(between)s linear correlation (Pearson)")
+            % {"figures": f"{figures['pearson']:.2f}", "between": between}
+        )
     return [sentence for sentence in [*said, accuracy_sentence(report)] if sentence]
 
 
@@ -68,7 +88,7 @@ def accuracy_sentence(report: Mapping[str, Any]) -> str:
     accuracy, n = report.get("accuracy"), report.get("n")
     if accuracy is None or not n:
         return ""
-    said = f"{100 * accuracy:.1f} % of {n} held-out pairs"
+    said = gettext("%(accuracy)s %% of %(n)s held-out pairs") % {"accuracy": f"{100 * accuracy:.1f}", "n": n}
     if not (interval := report.get("interval")):
         return said
     return f"{said} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f} %)"

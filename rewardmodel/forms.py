@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy
 
 from annotation.datasets.forms import BatchesField
 from annotation.models import Batch, PreferenceDataset
@@ -28,14 +29,18 @@ LISTED_DATASETS = 500
 class StartField(forms.ModelChoiceField):
     def label_from_instance(self, obj: Artifact) -> str:
         model = getattr(obj, "policy", None) or getattr(obj, "reward_model", None)
-        missing = " (files missing)" if obj.is_missing else ""
+        missing = gettext(" (files missing)") if obj.is_missing else ""
         return f"{model} ({obj.get_kind_display().lower()}){missing}"
 
 
 class DatasetField(forms.ModelChoiceField):
     def label_from_instance(self, obj: PreferenceDataset) -> str:
-        version = f", version {obj.version}" if obj.version > 1 else ""
-        return f"{obj.name}{version} ({obj.counts.get('counted', 0)} judgments)"
+        version = gettext(", version %(version)s") % {"version": obj.version} if obj.version > 1 else ""
+        return gettext("%(name)s%(version)s (%(get)s judgments)") % {
+            "name": obj.name,
+            "version": version,
+            "get": obj.counts.get("counted", 0),
+        }
 
 
 def reward_model_presets() -> Mapping[str, PresetChoice]:
@@ -57,55 +62,71 @@ class JudgmentsForm(PresetForm):
     dataset = DatasetField(
         PreferenceDataset.objects.none(),
         required=False,
-        label="Judgments",
-        empty_label="those there are now, frozen first",
-        help_text="A dataset was chosen when it was frozen: the three fields below are for the judgments of now.",
+        label=gettext_lazy("Judgments"),
+        empty_label=gettext_lazy("those there are now, frozen first"),
+        help_text=gettext_lazy(
+            "A dataset was chosen when it was frozen: the three fields below are for the judgments of now."
+        ),
     )
     criteria = forms.ModelMultipleChoiceField(
         Criterion.objects.none(),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="Several: one model for all of them.",
+        help_text=gettext_lazy("Several: one model for all of them."),
+        label=gettext_lazy("Criteria"),
     )
     batches = BatchesField(
-        Batch.objects.none(), required=False, help_text="None chosen: all that are not excluded."
+        Batch.objects.none(),
+        required=False,
+        help_text=gettext_lazy("None chosen: all that are not excluded."),
+        label=gettext_lazy("Batches"),
     )
     annotator_kinds = forms.MultipleChoiceField(
         choices=User.Kind.choices,
         required=False,
         widget=forms.CheckboxSelectMultiple,
         initial=[PERSON],
-        label="Judged by",
+        label=gettext_lazy("Judged by"),
     )
     consensus = forms.BooleanField(
         required=False,
-        label="One merged comparison a task, not one a judgment",
-        help_text="Annotators are weighed by how reliable they are. Of a dataset that was frozen with a consensus: "
-        "that consensus; the loss soft_labels learns its shares.",
+        label=gettext_lazy("One merged comparison a task, not one a judgment"),
+        help_text=gettext_lazy(
+            "Annotators are weighed by how reliable they are. Of a dataset that was frozen with a consensus: "
+            "that consensus; the loss soft_labels learns its shares."
+        ),
     )
     consensus_labels = forms.BooleanField(
         required=False,
-        label="With the consensus of the newest measurement of quality as its label",
-        help_text="Of the judgments of now. A dataset has the consensus that it was frozen with.",
+        label=gettext_lazy("With the consensus of the newest measurement of quality as its label"),
+        help_text=gettext_lazy(
+            "Of the judgments of now. A dataset has the consensus that it was frozen with."
+        ),
     )
     annotator_weights = forms.BooleanField(
         required=False,
-        label="Weights by annotator",
-        help_text="Who judges better counts more: ability in a measurement of quality, divided by the crowd's mean, "
-        "0 to 2. The newest measurement, or the one that the dataset was frozen with.",
+        label=gettext_lazy("Weights by annotator"),
+        help_text=gettext_lazy(
+            "Who judges better counts more: ability in a measurement of quality, divided by the crowd's mean, "
+            "0 to 2. The newest measurement, or the one that the dataset was frozen with."
+        ),
     )
     ratings = forms.CharField(
         required=False,
         max_length=60,
-        label="Ratings of single answers, by this mark",
-        help_text="Its name in files. Of the answers to one prompt, what an annotator rated higher is better; equal "
-        "ratings are ties. The losses regression and ordinal learn the points themselves, and nothing else. Empty: "
-        "ratings are left out.",
+        label=gettext_lazy("Ratings of single answers, by this mark"),
+        help_text=gettext_lazy(
+            "Its name in files. Of the answers to one prompt, what an annotator rated higher is better; equal "
+            "ratings are ties. The losses regression and ordinal learn the points themselves, and nothing else. Empty: "
+            "ratings are left out."
+        ),
     )
     points_per_grade = forms.FloatField(
         required=False,
-        label="Points of a rating that are one grade",
-        help_text="A pair's strength is its distance divided by this, at most 3. Empty: no strengths.",
+        label=gettext_lazy("Points of a rating that are one grade"),
+        help_text=gettext_lazy(
+            "A pair's strength is its distance divided by this, at most 3. Empty: no strengths."
+        ),
     )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
@@ -157,21 +178,27 @@ class JudgmentsForm(PresetForm):
         values = super().clean() or {}
         points = values.get("points_per_grade")
         if points is not None and not (values.get("ratings") and points > 0):
-            self.add_error("points_per_grade", "Give a number above 0, with the mark of the ratings.")
+            self.add_error(
+                "points_per_grade", gettext("Give a number above 0, with the mark of the ratings.")
+            )
         if values.get("consensus_labels"):
             if not values.get("consensus"):
-                self.add_error("consensus_labels", "It is the label of merged comparisons: tick these, too.")
+                self.add_error(
+                    "consensus_labels", gettext("It is the label of merged comparisons: tick these, too.")
+                )
             if values.get("dataset"):
-                self.add_error("consensus_labels", "It is for the judgments of now: choose no dataset.")
+                self.add_error(
+                    "consensus_labels", gettext("It is for the judgments of now: choose no dataset.")
+                )
             if values.get("annotator_weights"):
                 self.add_error(
-                    "annotator_weights", "The consensus weighs annotators already: leave this out."
+                    "annotator_weights", gettext("The consensus weighs annotators already: leave this out.")
                 )
         if not values.get("dataset"):
             if not values.get("criteria") and self.only_criterion is None:
-                self.add_error("criteria", "Choose what the judgments are about.")
+                self.add_error("criteria", gettext("Choose what the judgments are about."))
             if not values.get("annotator_kinds"):
-                self.add_error("annotator_kinds", "Choose whose judgments.")
+                self.add_error("annotator_kinds", gettext("Choose whose judgments."))
         return values
 
     def judgments(self) -> dict[str, Any]:
@@ -210,8 +237,8 @@ class TrainRewardModelForm(JudgmentsForm):
     sections = sections_of(RewardModelConfig, leave_out=("model.source", "tokenizer"))
     kinds = (TRAIN.name,)
 
-    name = forms.CharField(max_length=120, label="Name of the new reward model")
-    start = StartField(Artifact.objects.none(), label="Start from", empty_label=None)
+    name = forms.CharField(max_length=120, label=gettext_lazy("Name of the new reward model"))
+    start = StartField(Artifact.objects.none(), label=gettext_lazy("Start from"), empty_label=None)
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
@@ -242,15 +269,21 @@ class EvaluateRewardModelForm(PresetForm):
     sections = sections_of(EvaluateConfig, leave_out=("batch",))
     kinds = (EVALUATE.name,)
 
-    reward_model = forms.ModelChoiceField(RewardModel.objects.none(), empty_label=None)
-    dataset = DatasetField(PreferenceDataset.objects.none(), empty_label=None)
-    consensus = forms.BooleanField(required=False, label="One merged comparison a task, not one a judgment")
+    reward_model = forms.ModelChoiceField(
+        RewardModel.objects.none(), empty_label=None, label=gettext_lazy("Reward model")
+    )
+    dataset = DatasetField(PreferenceDataset.objects.none(), empty_label=None, label=gettext_lazy("Dataset"))
+    consensus = forms.BooleanField(
+        required=False, label=gettext_lazy("One merged comparison a task, not one a judgment")
+    )
     ratings = forms.CharField(
         required=False,
         max_length=60,
-        label="Ratings of single answers, by this mark",
-        help_text="Its name in files. In place of comparisons: how close scores are to ratings, and how often the "
-        "score is higher where an annotator rated higher. Empty: comparisons.",
+        label=gettext_lazy("Ratings of single answers, by this mark"),
+        help_text=gettext_lazy(
+            "Its name in files. In place of comparisons: how close scores are to ratings, and how often the "
+            "score is higher where an annotator rated higher. Empty: comparisons."
+        ),
     )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:

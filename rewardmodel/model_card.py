@@ -7,6 +7,9 @@ no names, and the folder is never changed once it is recorded. Downloads and pus
 import re
 from typing import Any
 
+from django.conf import settings
+from django.utils import translation
+
 from rewardmodel.models import RewardModel
 from runs.hub.files import HubFile, files_of_folder
 from runs.model_cards import README, number, settings_block, written_card
@@ -32,6 +35,12 @@ def reward_model_card(model: RewardModel) -> str:
 
 def card_text(model: RewardModel) -> str:
     """The card without its header, as the model's page shows it."""
+    # In one language, whatever that of the page is: others read the card.
+    with translation.override(settings.LANGUAGE_CODE):
+        return _write_card(model)
+
+
+def _write_card(model: RewardModel) -> str:
     notes = f"{model.notes}\n\n" if model.notes else ""
     written = _how_to_score(model)
     return f"""# {cell(model.name)}

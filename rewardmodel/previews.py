@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext
+
 from annotation.datasets.files import DatasetDamaged, dataset_manifest
 from annotation.datasets.preview import ROWS_COUNTED
 from annotation.datasets.selection import Selection
@@ -41,18 +43,20 @@ def preview_judgments(form: JudgmentsForm, config: Mapping[str, Any], *, loss: L
     per_task = 1.0 if form.cleaned_data["consensus"] or not n_tasks else counted / n_tasks
     comparisons = round(tasks.get(TRAIN, 0) * per_task)
     facts: list[tuple[str, int | None]] = [
-        ("Judgments that count", counted),
-        ("Tasks to learn from", tasks.get(TRAIN, 0)),
-        ("Held out, to measure accuracy", tasks.get(VALIDATION, 0)),
-        ("Optimizer steps, about", steps_asked(config, comparisons)),
+        (gettext("Judgments that count"), counted),
+        (gettext("Tasks to learn from"), tasks.get(TRAIN, 0)),
+        (gettext("Held out, to measure accuracy"), tasks.get(VALIDATION, 0)),
+        (gettext("Optimizer steps, about"), steps_asked(config, comparisons)),
     ]
     if learns_from_ratings(loss):
-        notes = ["This loss learns from ratings by the mark alone, so that it may learn from fewer."]
+        notes = [gettext("This loss learns from ratings by the mark alone, so that it may learn from fewer.")]
     else:
-        notes = ["Ties are dropped by most losses, so that it may learn from fewer."]
+        notes = [gettext("Ties are dropped by most losses, so that it may learn from fewer.")]
     if test := tasks.get(TEST, 0):
-        notes.append(f"{test} tasks of the test split are never shown to the trainer.")
-    missing = "" if tasks.get(TRAIN, 0) else "There is no judgment to learn from in this choice."
+        notes.append(
+            gettext("%(test)s tasks of the test split are never shown to the trainer.") % {"test": test}
+        )
+    missing = "" if tasks.get(TRAIN, 0) else gettext("There is no judgment to learn from in this choice.")
     return {"facts": facts, "notes": notes, "missing": missing}
 
 
@@ -91,8 +95,16 @@ def preview_evaluation(form: EvaluateRewardModelForm) -> dict[str, Any]:
         return {"missing": str(error)}
     notes = []
     if split == TRAIN:
-        notes.append("A model is right more often on what it learned from than on what it never saw.")
+        notes.append(
+            gettext("A model is right more often on what it learned from than on what it never saw.")
+        )
     missing = (
-        "" if tasks.get(split, 0) else f"The dataset has no judgment of the split {split}: choose another."
+        ""
+        if tasks.get(split, 0)
+        else gettext("The dataset has no judgment of the split %(split)s: choose another.") % {"split": split}
     )
-    return {"facts": [("Tasks to compare with", tasks.get(split, 0))], "notes": notes, "missing": missing}
+    return {
+        "facts": [(gettext("Tasks to compare with"), tasks.get(split, 0))],
+        "notes": notes,
+        "missing": missing,
+    }

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from annotation.datasets.files import dataset_comparisons, dataset_ratings
 from annotation.importing.usage import mark_demonstrations_used
 from annotation.models import PreferenceDataset
@@ -138,7 +140,7 @@ def _chunks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 TRAIN = RunKind(
     name="rewardmodel.train",
-    label="Reward model training",
+    label=gettext_noop("Reward model training"),
     command="rewardmodel.training.train",
     build_inputs=_training_inputs,
     save_result=_save_reward_model,
@@ -147,7 +149,7 @@ TRAIN = RunKind(
 )
 SCORE = RunKind(
     name="rewardmodel.score",
-    label="Scoring by a reward model",
+    label=gettext_noop("Scoring by a reward model"),
     command="rewardmodel.training.score",
     build_inputs=_scoring_inputs,
     save_result=_save_scores,
@@ -156,7 +158,7 @@ SCORE = RunKind(
 )
 EVALUATE = RunKind(
     name="rewardmodel.evaluate",
-    label="Evaluation of a reward model",
+    label=gettext_noop("Evaluation of a reward model"),
     command="rewardmodel.training.evaluate",
     build_inputs=_evaluation_inputs,
     save_result=_save_evaluation,

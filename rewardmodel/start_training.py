@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext
 
 from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.files import dataset_batches, dataset_manifest
@@ -68,7 +69,9 @@ def start_training(
         raise BadRunConfig(str(error)) from error
     require_unused_name(project, name)
     if base.project_id != project.pk:
-        raise ActionError("The dataset or the start belongs to another project.", code="wrong_project")
+        raise ActionError(
+            gettext("The dataset or the start belongs to another project."), code="wrong_project"
+        )
     dataset, criteria = training_dataset(
         actor=actor,
         project=project,
@@ -99,7 +102,7 @@ def rating_choice(mark: str, points_per_grade: float | None) -> RatingChoice | N
     """None without a mark. Raises ActionError."""
     if points_per_grade is not None and not (mark and 0 < points_per_grade < math.inf):
         raise ActionError(
-            "Points per grade are a number above 0, and belong to ratings: name the mark too.",
+            gettext("Points per grade are a number above 0, and belong to ratings: name the mark too."),
             code="bad_option",
         )
     return RatingChoice(mark=mark, points_per_grade=points_per_grade) if mark else None
@@ -124,9 +127,11 @@ def training_dataset(
     """
     if consensus_labels and (not consensus or dataset is not None or annotator_weights):
         raise ActionError(
-            "The consensus of the newest measurement is the label of merged comparisons (consensus), of judgments that "
-            "are frozen now, and weighs annotators by itself: ask for it with consensus, and without a dataset and "
-            "weights.",
+            gettext(
+                "The consensus of the newest measurement is the label of merged comparisons (consensus), of "
+                "judgments that are frozen now, and weighs annotators by itself: ask for it with consensus, and "
+                "without a dataset and weights."
+            ),
             code="bad_option",
         )
     if dataset is None:
@@ -145,7 +150,9 @@ def training_dataset(
         )
         return frozen, list(criteria)
     if dataset.project_id != project.pk:
-        raise ActionError("The dataset or the start belongs to another project.", code="wrong_project")
+        raise ActionError(
+            gettext("The dataset or the start belongs to another project."), code="wrong_project"
+        )
     _require_training_purposes(dataset)
     names = dataset_manifest(dataset)["criteria"]
     return dataset, list(project.criteria.filter(name__in=names).order_by("pk"))
@@ -161,8 +168,12 @@ def _require_training_purposes(dataset: PreferenceDataset) -> None:
     if others:
         judgments = "1 judgment" if others == 1 else f"{others} judgments"
         raise ActionError(
-            f"The dataset “{dataset.name}” has {judgments} of tasks that measure policies or people (head-to-head, "
-            "gold, ...), which nothing is trained on: freeze one of normal tasks alone.",
+            gettext(
+                "The dataset “%(name)s” has %(judgments)s of tasks that measure policies or people "
+                "(head-to-head, gold, ...), which nothing is trained on: freeze one of normal tasks "
+                "alone."
+            )
+            % {"name": dataset.name, "judgments": judgments},
             code="not_for_training",
         )
 

@@ -2,6 +2,7 @@
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -43,7 +44,10 @@ def reward_models(request: ProjectRequest) -> HttpResponse:
         search=lambda rows, text: rows.filter(name__icontains=text),
         filters=[
             field_filter(
-                "criterion", "Criterion", [(row.name, row.name) for row in criteria], "criteria__name"
+                "criterion",
+                gettext("Criterion"),
+                [(row.name, row.name) for row in criteria],
+                "criteria__name",
             )
         ],
     )

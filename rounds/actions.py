@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from annotation.batches.actions import reopen_batch
 from annotation.importing.usage import mark_prompts_used
@@ -67,7 +68,8 @@ def start_round(
         if not project.rounds.open().exists():
             raise
         raise RoundRefused(
-            "Another round of this project is open: finish, retry or cancel it first.", code="round_open"
+            gettext("Another round of this project is open: finish, retry or cancel it first."),
+            code="round_open",
         ) from error
     reason = "; ".join(filter(None, (reason or f"started by {actor.username}", held_out_shortage(round_))))
     enter_stage(round_, Stage.SAMPLING, reason, actor=actor)
@@ -80,18 +82,27 @@ def require_startable(
     """Raises RoundRefused when a round of this plan is bound to fail, now or at a later stage."""
     for instance in (criterion, start_policy, prompt_set):
         if instance.project_id != project.pk:
-            raise RoundRefused(f"“{instance}” belongs to another project.", code="wrong_project")
+            raise RoundRefused(
+                gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
+                code="wrong_project",
+            )
     _require_prompts(prompt_set)
     mark_prompts_used(prompt_set, "a round")
     with_available_ptx(project, plan)
     policy_names = set(Policy.objects.filter(project=project).values_list("name", flat=True))
     missing = [name for name in plan.sampling.other_policies if name not in policy_names]
     if missing:
-        raise RoundRefused(f"There is no policy “{missing[0]}” in this project.", code="no_policy")
+        raise RoundRefused(
+            gettext("There is no policy “%(missing)s” in this project.") % {"missing": missing[0]},
+            code="no_policy",
+        )
     members = set(project.memberships.values_list("user__username", flat=True))
     non_members = [name for name in plan.annotation.reserved_for if name not in members]
     if non_members:
-        raise RoundRefused(f"Tasks cannot be kept for “{non_members[0]}”, who is no member of this project.")
+        raise RoundRefused(
+            gettext("Tasks cannot be kept for “%(non_members)s”, who is no member of this project.")
+            % {"non_members": non_members[0]}
+        )
     require_lengths(project=project, criterion=criterion, start_policy=start_policy, plan=plan)
     try:
         require_rewards(project, plan.policy.rewards)
@@ -112,8 +123,11 @@ def _require_prompts(prompt_set: PromptSet) -> None:
     advice = "bring prompts in with `manage.py import_prompts` first"
     if prompt_set.purpose in (PromptSet.Purpose.EVALUATION, PromptSet.Purpose.ANCHOR):
         raise RoundRefused(
-            f"The prompt set “{prompt_set.name}” is kept for {prompt_set.get_purpose_display().lower()}: a policy "
-            "that is trained on its prompts can no longer be measured on them. Choose another.",
+            gettext(
+                "The prompt set “%(name)s” is kept for %(lower)s: a policy that is trained on its "
+                "prompts can no longer be measured on them. Choose another."
+            )
+            % {"name": prompt_set.name, "lower": prompt_set.get_purpose_display().lower()},
             code="held_out_prompts",
         )
     if not prompt_set.prompts.exists():
@@ -134,7 +148,8 @@ def _lock_at(round_: Round, *stages: str) -> Round:
     )
     if locked.stage not in stages:
         raise WrongStage(
-            f"{locked} is at “{locked.get_stage_display()}”: this does not belong there. Reload the page."
+            gettext("%(locked)s is at “%(get_stage_display)s”: this does not belong there. Reload the page.")
+            % {"locked": locked, "get_stage_display": locked.get_stage_display()}
         )
     return locked
 
@@ -213,7 +228,8 @@ def _require_readable_plan(round_: Round) -> None:
         )
     except RoundRefused as error:
         raise RoundRefused(
-            f"{error.message} A round's plan is never changed: cancel this round and start another.",
+            gettext("%(message)s A round's plan is never changed: cancel this round and start another.")
+            % {"message": error.message},
             code=error.code,
         ) from error
 
@@ -237,5 +253,5 @@ def start_next_round(*, actor: User, round_: Round) -> Round:
     """Open the round after a done one with the same plan. A round that was cancelled meanwhile is no obstacle."""
     locked = _lock_at(round_, Stage.DONE)
     if next_round_of(locked) is not None:
-        raise WrongStage(f"The round after {locked} was started already.")
+        raise WrongStage(gettext("The round after %(locked)s was started already.") % {"locked": locked})
     return open_next_round(locked, actor=actor)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from annotation.models import Batch, Prompt, Response
 from policy_training.models import Policy
@@ -49,47 +50,53 @@ def find_first_steps(project: Project) -> FirstSteps:
         [
             FirstStep(
                 name="question",
-                title="Say what is judged",
-                hint="The criterion and the question are there; a guideline says how to decide.",
+                title=gettext("Say what is judged"),
+                hint=gettext("The criterion and the question are there; a guideline says how to decide."),
                 done=project.criteria.exists() and guideline is not None and bool(guideline.text.strip()),
-                links=(("Write the guideline", at("annotation:settings")),),
+                links=((gettext("Write the guideline"), at("annotation:settings")),),
             ),
             FirstStep(
                 name="prompts",
-                title="Bring prompts",
-                hint="What models are asked; a file of them, with or without answers.",
+                title=gettext("Bring prompts"),
+                hint=gettext("What models are asked; a file of them, with or without answers."),
                 done=Prompt.objects.filter(project=project).exists(),
-                links=(("Import prompts", at("data:new_upload", "?kind=prompts")),),
+                links=((gettext("Import prompts"), at("data:new_upload", "?kind=prompts")),),
             ),
             FirstStep(
                 name="policy",
-                title="Bring a policy, or answers",
-                hint="A policy is the language model that answers and is trained. Answers of other models, in a file, "
-                "do as well to begin with.",
+                title=gettext("Bring a policy, or answers"),
+                hint=gettext(
+                    "A policy is the language model that answers and is trained. Answers of other models, in a file, "
+                    "do as well to begin with."
+                ),
                 done=has_answers or Policy.objects.filter(project=project).exists(),
                 links=(
-                    ("Policies", at("policies:list")),
-                    ("Import answers", at("data:new_upload", "?kind=tasks")),
+                    (gettext("Policies"), at("policies:list")),
+                    (gettext("Import answers"), at("data:new_upload", "?kind=tasks")),
                 ),
             ),
             FirstStep(
                 name="people",
-                title="Invite people",
-                hint="Annotators judge; reviewers also read what was judged; managers change the project.",
+                title=gettext("Invite people"),
+                hint=gettext(
+                    "Annotators judge; reviewers also read what was judged; managers change the project."
+                ),
                 done=people.count() > 1,
-                links=(("Invite", at("workspace:people")),),
+                links=((gettext("Invite"), at("workspace:people")),),
             ),
             FirstStep(
                 name="batch",
-                title="Ask for the first judgments",
-                hint="Open a batch of answers from a file, or start a round, which samples answers from the policy.",
+                title=gettext("Ask for the first judgments"),
+                hint=gettext(
+                    "Open a batch of answers from a file, or start a round, which samples answers from the policy."
+                ),
                 done=Batch.objects.filter(project=project, visible=True)
                 .exclude(state=Batch.State.DRAFT)
                 .exists()
                 or Round.objects.filter(project=project).exists(),
                 links=(
-                    ("Batches", at("annotation:batches")),
-                    ("Start a round", at("rounds:start")),
+                    (gettext("Batches"), at("annotation:batches")),
+                    (gettext("Start a round"), at("rounds:start")),
                 ),
             ),
         ]

@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model
 from django.forms import BoundField
+from django.utils.translation import gettext, gettext_lazy
 
 from annotation.models import Batch, PromptSet
 from learning.interface.options import UserError, options_to_dict
@@ -37,9 +38,9 @@ from workspace.forms import StyledFormMixin
 from workspace.models import MAX_OVERLAP, Criterion, Project
 
 REFERENCES = [
-    ("", "as the preset"),
-    ("start_policy", "the policy the round starts from"),
-    (FIRST_POLICY, "the first policy of its line (the supervised one)"),
+    ("", gettext_lazy("as the preset")),
+    ("start_policy", gettext_lazy("the policy the round starts from")),
+    (FIRST_POLICY, gettext_lazy("the first policy of its line (the supervised one)")),
 ]
 NAMED = "policy:"  # before the key of a policy, in the choice of the reference
 OPPONENT_FIELDS: dict[str, OpponentKind] = {
@@ -51,76 +52,100 @@ OPPONENT_FIELDS: dict[str, OpponentKind] = {
 
 class PolicyField(forms.ModelChoiceField):
     def label_from_instance(self, obj: Policy) -> str:
-        return f"{obj.name} (files missing)" if obj.artifact.is_missing else obj.name
+        return (
+            gettext("%(name)s (files missing)") % {"name": obj.name} if obj.artifact.is_missing else obj.name
+        )
 
 
 class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
     preset = forms.ChoiceField(
-        choices=[(name, name) for name in sorted(PRESETS)], initial="tiny", help_text=" "
+        choices=[(name, name) for name in sorted(PRESETS)],
+        initial="tiny",
+        help_text=" ",
+        label=gettext_lazy("Preset"),
     )
-    criterion = forms.ModelChoiceField(Criterion.objects.none())
-    start_policy = PolicyField(Policy.objects.none(), label="Policy to start from")
-    prompt_set = forms.ModelChoiceField(PromptSet.objects.none())
-    prompts = forms.IntegerField(min_value=1, required=False, help_text="How many to sample.")
+    criterion = forms.ModelChoiceField(Criterion.objects.none(), label=gettext_lazy("Criterion"))
+    start_policy = PolicyField(Policy.objects.none(), label=gettext_lazy("Policy to start from"))
+    prompt_set = forms.ModelChoiceField(PromptSet.objects.none(), label=gettext_lazy("Prompt set"))
+    prompts = forms.IntegerField(
+        min_value=1,
+        required=False,
+        help_text=gettext_lazy("How many to sample."),
+        label=gettext_lazy("Prompts"),
+    )
     responses_per_task = forms.IntegerField(
         min_value=2,
         max_value=9,
         required=False,
-        label="Answers per task",
-        help_text="2: pairs, 3 to 9: rankings.",
+        label=gettext_lazy("Answers per task"),
+        help_text=gettext_lazy("2: pairs, 3 to 9: rankings."),
     )
     temperatures = forms.CharField(
         required=False,
-        help_text="How much chance is in the answers: the higher, the more they differ. One or several, for example "
-        "0.7, 1.0",
+        help_text=gettext_lazy(
+            "How much chance is in the answers: the higher, the more they differ. One or several, for example "
+            "0.7, 1.0"
+        ),
+        label=gettext_lazy("Temperatures"),
     )
     max_prompt_tokens = forms.IntegerField(
-        min_value=1, required=False, label="Longest prompt, in tokens", help_text="Longer ones are cut."
+        min_value=1,
+        required=False,
+        label=gettext_lazy("Longest prompt, in tokens"),
+        help_text=gettext_lazy("Longer ones are cut."),
     )
     max_response_tokens = forms.IntegerField(
         min_value=1,
         required=False,
-        label="Longest response, in tokens",
-        help_text="For the answers people judge, the reward model and PPO alike.",
+        label=gettext_lazy("Longest response, in tokens"),
+        help_text=gettext_lazy("For the answers people judge, the reward model and PPO alike."),
     )
     reference = forms.ChoiceField(
         required=False,
-        label="KL penalty against",
+        label=gettext_lazy("KL penalty against"),
         choices=REFERENCES,
     )
     ppo_preset = forms.ChoiceField(
         required=False,
-        label="PPO by the preset",
+        label=gettext_lazy("PPO by the preset"),
         choices=ppo_options.preset_choices(),
         help_text=" ",
     )
     meet_previous = forms.BooleanField(
-        required=False, initial=True, label="Head to head with the policy of the round before"
+        required=False, initial=True, label=gettext_lazy("Head to head with the policy of the round before")
     )
-    meet_first = forms.BooleanField(required=False, label="Head to head with the first policy of its line")
+    meet_first = forms.BooleanField(
+        required=False, label=gettext_lazy("Head to head with the first policy of its line")
+    )
     meet_reference = forms.BooleanField(
         required=False,
-        label="Head to head with answers people wrote",
-        help_text="Blind pairs on held-out prompts. Answers people wrote are those of the demonstrations.",
+        label=gettext_lazy("Head to head with answers people wrote"),
+        help_text=gettext_lazy(
+            "Blind pairs on held-out prompts. Answers people wrote are those of the demonstrations."
+        ),
     )
     batches = forms.ModelMultipleChoiceField(
         Batch.objects.none(),
         required=False,
-        label="Batches to learn from",
-        help_text="The reward model learns from these and from the round's own; none chosen: from all judgments.",
+        label=gettext_lazy("Batches to learn from"),
+        help_text=gettext_lazy(
+            "The reward model learns from these and from the round's own; none chosen: from all judgments."
+        ),
     )
-    overlap = forms.IntegerField(min_value=1, max_value=MAX_OVERLAP, required=False, label="People per task")
+    overlap = forms.IntegerField(
+        min_value=1, max_value=MAX_OVERLAP, required=False, label=gettext_lazy("People per task")
+    )
     quota = forms.IntegerField(
         min_value=1,
         required=False,
-        label="Judgments",
-        help_text="Stop after this many judgments; empty: when all tasks are done.",
+        label=gettext_lazy("Judgments"),
+        help_text=gettext_lazy("Stop after this many judgments; empty: when all tasks are done."),
     )
     max_hours = forms.FloatField(
-        label="Hours",
+        label=gettext_lazy("Hours"),
         min_value=0.01,
         required=False,
-        help_text="The annotation ends this long after it began; empty: never by time.",
+        help_text=gettext_lazy("The annotation ends this long after it began; empty: never by time."),
     )
 
     ppo_preset_shown: str = ""  # whose values stand in the empty fields of PPO's options
@@ -178,16 +203,16 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
             shortest = shortest_reader(project, criterion, policy, plan)
             plan = fit_plan(plan, project=project, criterion=criterion, start_policy=policy)
             if shortest is not None:
-                self.fields[
-                    "max_response_tokens"
-                ].help_text += (
-                    f" “{shortest[0]}” reads {shortest[1]} tokens at once, prompt and response together."
-                )
+                self.fields["max_response_tokens"].help_text += gettext(
+                    " “%(shortest)s” reads %(shortest2)s tokens at once, prompt and response together."
+                ) % {"shortest": shortest[0], "shortest2": shortest[1]}
         sampling = plan.sampling
         least, most = sampling.min_responses_per_task, sampling.responses_per_task
         defaults = {
             "prompts": sampling.prompts,
-            "responses_per_task": most if least is None else f"{least} to {most}",
+            "responses_per_task": most
+            if least is None
+            else gettext("%(least)s to %(most)s") % {"least": least, "most": most},
             "temperatures": ", ".join(f"{temperature:g}" for temperature in sampling.options.temperatures),
             "max_prompt_tokens": sampling.options.max_prompt_tokens,
             "max_response_tokens": sampling.options.max_response_tokens,
@@ -214,7 +239,7 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
             return tuple(float(part) for part in text.replace(",", " ").split())
         except ValueError as error:
             raise forms.ValidationError(
-                "Write numbers with commas between them, for example 0.7, 1.0"
+                gettext("Write numbers with commas between them, for example 0.7, 1.0")
             ) from error
 
     def plan(self) -> RoundPlan:
@@ -271,4 +296,4 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
 
 
 class ReopenForm(forms.Form):
-    quota = forms.IntegerField(min_value=1, required=False)
+    quota = forms.IntegerField(min_value=1, required=False, label=gettext_lazy("Quota"))

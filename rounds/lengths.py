@@ -4,6 +4,8 @@ People judge what the policies sampled, the reward model learns from what it rea
 writes. With three limits people would judge texts whose end the reward model never sees.
 """
 
+from django.utils.translation import gettext
+
 from policy_training.context_length import max_positions
 from policy_training.models import Policy
 from rounds.errors import RoundRefused
@@ -32,7 +34,10 @@ def require_one_limit(plan: RoundPlan) -> None:
                 f"{'reads' if what == 'Prompts' else 'writes'} up to {written} (policy.batch.{name}). "
                 f"Give one number with --{name.replace('_', '-')}.",
                 code="limits_disagree",
-                fields={name: f"{sampled}, {read} and {written} tokens should be one number"},
+                fields={
+                    name: gettext("%(sampled)s, %(read)s and %(written)s tokens should be one number")
+                    % {"sampled": sampled, "read": read, "written": written}
+                },
             )
 
 
@@ -47,10 +52,25 @@ def require_readable(
         name, positions = shortest
         prompt, response = fitting_lengths(plan, positions)
         raise RoundRefused(
-            f"“{name}” reads {positions} tokens at once, and prompts of {options.max_prompt_tokens} with responses "
-            f"of {options.max_response_tokens} are {tokens}: lower them, for example to {prompt} and {response}.",
+            gettext(
+                "“%(name)s” reads %(positions)s tokens at once, and prompts of %(max_prompt_tokens)s "
+                "with responses of %(max_response_tokens)s are %(tokens)s: lower them, for example to "
+                "%(prompt)s and %(response)s."
+            )
+            % {
+                "name": name,
+                "positions": positions,
+                "max_prompt_tokens": options.max_prompt_tokens,
+                "max_response_tokens": options.max_response_tokens,
+                "tokens": tokens,
+                "prompt": prompt,
+                "response": response,
+            },
             code="too_long",
-            fields={"max_response_tokens": f"Prompt and response together: at most {positions} tokens."},
+            fields={
+                "max_response_tokens": gettext("Prompt and response together: at most %(positions)s tokens.")
+                % {"positions": positions}
+            },
         )
 
 

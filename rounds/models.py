@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from annotation.models import Batch, PreferenceDataset, PromptSet
 from policy_training.models import Policy
@@ -15,14 +16,23 @@ from workspace.models import Criterion, Project
 
 
 class Stage(models.TextChoices):
-    SAMPLING = "sampling", "Sampling"  # the policies answer the round's prompts
-    ANNOTATING = "annotating", "Annotating"  # people compare; ends at the quota, at a set time or by hand
-    REWARD_MODEL = "reward_model", "Reward model"  # on all judgments so far
-    POLICY = "policy", "Policy training"  # PPO from and against the start policy
-    SCORING = "scoring", "Scoring"  # the reward model reads this round's responses: agreement with people
-    DONE = "done", "Done"  # the new policy is ready; the next round can start
-    FAILED = "failed", "Failed"  # a run of this round ended badly; `retry` goes on from its stage
-    CANCELLED = "cancelled", "Cancelled"
+    SAMPLING = "sampling", gettext_lazy("Sampling")  # the policies answer the round's prompts
+    ANNOTATING = (
+        "annotating",
+        gettext_lazy("Annotating"),
+    )  # people compare; ends at the quota, at a set time or by hand
+    REWARD_MODEL = "reward_model", gettext_lazy("Reward model")  # on all judgments so far
+    POLICY = "policy", gettext_lazy("Policy training")  # PPO from and against the start policy
+    SCORING = (
+        "scoring",
+        gettext_lazy("Scoring"),
+    )  # the reward model reads this round's responses: agreement with people
+    DONE = "done", gettext_lazy("Done")  # the new policy is ready; the next round can start
+    FAILED = (
+        "failed",
+        gettext_lazy("Failed"),
+    )  # a run of this round ended badly; `retry` goes on from its stage
+    CANCELLED = "cancelled", gettext_lazy("Cancelled")
 
 
 STAGES = Stage.values  # for the database's own rules
@@ -119,10 +129,10 @@ class RoundRun(models.Model):
     """A run done for a stage of a round."""
 
     class Purpose(models.TextChoices):
-        STAGE = "stage", "The stage"  # what the stage is for
+        STAGE = "stage", gettext_lazy("The stage")  # what the stage is for
         HEAD_TO_HEAD = (
             "head_to_head",
-            "Head to head",
+            gettext_lazy("Head to head"),
         )  # sampling: answers to held-out prompts, drawn as for evaluation
 
     round = models.ForeignKey(Round, on_delete=models.CASCADE, related_name="round_runs")
@@ -172,10 +182,10 @@ class StageEntry(models.Model):
 
 
 class Trigger(models.TextChoices):
-    AT = "at", "At a time"
-    WEEKLY = "weekly", "Every week"
-    AFTER_ROUND = "after_round", "When the round before is done"
-    JUDGMENTS = "judgments", "When so many new judgments are in"
+    AT = "at", gettext_lazy("At a time")
+    WEEKLY = "weekly", gettext_lazy("Every week")
+    AFTER_ROUND = "after_round", gettext_lazy("When the round before is done")
+    JUDGMENTS = "judgments", gettext_lazy("When so many new judgments are in")
 
 
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
@@ -243,10 +253,10 @@ class ScheduleFiring(models.Model):
     """A time at which a schedule fell due, and what became of it."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"  # until the round under way is over
-        STARTED = "started", "Started"
-        FAILED = "failed", "Failed"  # its plan does not fit (any more); a manager may try again
-        DROPPED = "dropped", "Dropped"  # by a manager
+        WAITING = "waiting", gettext_lazy("Waiting")  # until the round under way is over
+        STARTED = "started", gettext_lazy("Started")
+        FAILED = "failed", gettext_lazy("Failed")  # its plan does not fit (any more); a manager may try again
+        DROPPED = "dropped", gettext_lazy("Dropped")  # by a manager
 
     schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="firings")
     due_at = models.DateTimeField()

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Prefetch
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from annotation.batches.progress import BatchProgress, batch_progress
 from annotation.models import Batch, Judgment, Prompt, PromptSetMember, Source, Task, TaskResponse
@@ -79,7 +80,7 @@ def timeline(round_: Round) -> list[TimelineEntry]:
         if at is not None and until is not None and stage != Stage.DONE:
             seconds = (until - at).total_seconds()
         timeline_entries.append(
-            TimelineEntry(stage, Stage(stage).label, status, at, seconds, reason, runs.get(stage, []))
+            TimelineEntry(stage, str(Stage(stage).label), status, at, seconds, reason, runs.get(stage, []))
         )
     return timeline_entries
 
@@ -266,9 +267,9 @@ def _rewards(round_: Round) -> str:
         options = load_plan(round_.plan).policy.rewards
     except UserError:  # a plan of another version of this program
         return ""
-    first = round_.reward_model.name if round_.reward_model else "the round's reward model"
+    first = round_.reward_model.name if round_.reward_model else gettext("the round's reward model")
     words = describe_rewards(options, first)
-    return f"PPO's reward: {words}." if words else ""
+    return gettext("PPO's reward: %(words)s.") % {"words": words} if words else ""
 
 
 def _execution(round_: Round) -> str:
@@ -284,15 +285,22 @@ def _execution(round_: Round) -> str:
     if set(parts.values()) == {usual}:
         return ""
     if len(set(parts.values())) == 1:
-        return f"Its runs take {parts['policy']}."
-    return f"Its runs take {'; '.join(f'{described} for the {name}' for name, described in parts.items())}."
+        return gettext("Its runs take %(parts)s.") % {"parts": parts["policy"]}
+    return gettext("Its runs take %(items)s.") % {
+        "items": "; ".join(
+            gettext("%(described)s for the %(name)s") % {"described": described, "name": name}
+            for name, described in parts.items()
+        )
+    }
 
 
 def _blocked_reason(round_: Round, progress: BatchProgress | None) -> str:
     if round_.stage != Stage.ANNOTATING or progress is None or round_.batch is None:
         return ""
     if round_.batch.state == Batch.State.CLOSED:
-        return "Its batch was closed, so nobody gets its tasks: open the annotation again, or end it."
+        return gettext(
+            "Its batch was closed, so nobody gets its tasks: open the annotation again, or end it."
+        )
     try:
         return missing_judgments_message(round_) if progress.quota_met or round_.annotation_is_over else ""
     except UserError as error:  # a plan of another version of this program

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from policy_training.rewards import COMBINATIONS, RewardPartsFields
 
@@ -12,38 +13,47 @@ class RoundRewardFields(RewardPartsFields):
 
     reward_weight = forms.FloatField(
         required=False,
-        label="Weight of the round's own reward model",
-        help_text="Read by the weighted sum.",
+        label=gettext_lazy("Weight of the round's own reward model"),
+        help_text=gettext_lazy("Read by the weighted sum."),
     )
     reward_combination = forms.ChoiceField(
         required=False,
-        label="Reward models together",
-        choices=[("", "as the preset"), *COMBINATIONS.items()],
+        label=gettext_lazy("Reward models together"),
+        choices=[("", gettext_lazy("as the preset")), *COMBINATIONS.items()],
     )
     normalize_models = forms.BooleanField(
         required=False,
-        label="Each reward model in its own standard deviations",
-        help_text="Measured once, on answers of the policy that the round starts from.",
+        label=gettext_lazy("Each reward model in its own standard deviations"),
+        help_text=gettext_lazy("Measured once, on answers of the policy that the round starts from."),
     )
     safety_threshold = forms.FloatField(
         required=False,
         min_value=0.0,
         max_value=1.0,
-        help_text="Of the safety gate, a probability: below it the safety model's score counts.",
+        help_text=gettext_lazy(
+            "Of the safety gate, a probability: below it the safety model's score counts."
+        ),
+        label=gettext_lazy("Safety threshold"),
     )
     risky_tag = forms.CharField(
         required=False,
         max_length=200,
-        label="Tag of risky prompts",
-        help_text="Of the safety gate: on prompts with this tag the safety model's score counts.",
+        label=gettext_lazy("Tag of risky prompts"),
+        help_text=gettext_lazy(
+            "Of the safety gate: on prompts with this tag the safety model's score counts."
+        ),
     )
     spread_coefficient = forms.FloatField(
-        required=False, help_text="Of the ensemble: times the spread of the models, taken off their mean."
+        required=False,
+        help_text=gettext_lazy("Of the ensemble: times the spread of the models, taken off their mean."),
+        label=gettext_lazy("Spread coefficient"),
     )
     whiten_rewards = forms.BooleanField(
         required=False,
-        label="Whiten the rewards of each step",
-        help_text="To mean 0 and variance 1 (Llama 2), in place of the moments of all steps so far.",
+        label=gettext_lazy("Whiten the rewards of each step"),
+        help_text=gettext_lazy(
+            "To mean 0 and variance 1 (Llama 2), in place of the moments of all steps so far."
+        ),
     )
 
     def rewards(self) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Which models a round starts from, holds its policy to and compares it with."""
 
+from django.utils.translation import gettext
+
 from policy_training.models import Policy
 from policy_training.run_kinds import PRETRAIN, SFT
 from rewardmodel.models import RewardModel
@@ -43,7 +45,8 @@ def reference_policy(start_policy: Policy, plan: RoundPlan) -> Policy:
         policy = named.select_related("artifact").first()
         if policy is None:
             raise RoundRefused(
-                f"There is no policy “{plan.reference_policy}” in this project to hold the new one to.",
+                gettext("There is no policy “%(reference_policy)s” in this project to hold the new one to.")
+                % {"reference_policy": plan.reference_policy},
                 code="no_policy",
             )
         return policy

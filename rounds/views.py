@@ -8,6 +8,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -102,7 +103,9 @@ def _start_or_schedule(request: ProjectRequest, form: StartRoundForm, when_form:
         return actions.start_round(start_policy=chosen, **asked)
     start_policy = None if when_form.cleaned_data["newest_policy"] else chosen
     schedule = create_schedule(when=when, start_policy=start_policy, **asked)
-    messages.success(request, f"A round starts {describe_trigger(schedule)}.")
+    messages.success(
+        request, gettext("A round starts %(schedule)s.") % {"schedule": describe_trigger(schedule)}
+    )
     return None
 
 
@@ -152,7 +155,9 @@ def reopen_annotation(request: ProjectRequest, number: int) -> HttpResponse:
     if form.is_valid():
         perform_action(request, actions.reopen_annotation, round_=round_, quota=form.cleaned_data["quota"])
     else:
-        messages.error(request, f"Judgments: {' '.join(map(str, form.errors['quota']))}")
+        messages.error(
+            request, gettext("Judgments: %(errors)s") % {"errors": " ".join(map(str, form.errors["quota"]))}
+        )
     return redirect("rounds:round", slug=request.project.slug, number=round_.number)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 
 from learning.interface.options import UserError, load_options
 from learning.interface.run_directory import RunDirectory
@@ -81,7 +82,7 @@ def _require_processes(options: Any, processes: int) -> None:
     try:
         options.runtime.require_processes(processes)
     except ValueError as error:
-        raise BadRunConfig(f"config.runtime: {error}") from error
+        raise BadRunConfig(gettext("config.runtime: %(error)s") % {"error": error}) from error
 
 
 @transaction.atomic
@@ -96,11 +97,11 @@ def cancel_run(*, actor: User, run: Run) -> Run:
             return run
         updated = Run.objects.running().filter(pk=run.pk, fence=run.fence).update(cancel_requested=True)
         if not updated:
-            raise RunChanged("The run has just changed its state: look again.")
+            raise RunChanged(gettext("The run has just changed its state: look again."))
     elif not transition_run(
         Run.objects.all(), run, RunState.CANCELLED, cancel_requested=True, finished_at=Now(), error=""
     ):
-        raise RunChanged("The run has just changed its state: look again.")
+        raise RunChanged(gettext("The run has just changed its state: look again."))
     record_audit(actor=actor, action="run.cancel", project=run.project, target=run)
     run.refresh_from_db()
     return run
@@ -130,7 +131,10 @@ def retry_run(*, actor: User, run: Run) -> Run:
     """Queue a failed, refused or cancelled run again: same directory, last checkpoint, fresh attempts."""
     run = Run.objects.select_for_update(no_key=True).select_related("project").get(pk=run.pk)
     if run.state not in FINISHED:
-        raise IllegalTransition(f"The run is {run.get_state_display().lower()}: there is nothing to retry.")
+        raise IllegalTransition(
+            gettext("The run is %(lower)s: there is nothing to retry.")
+            % {"lower": run.get_state_display().lower()}
+        )
     changed = transition_run(
         Run.objects.all(),
         run,
@@ -142,7 +146,7 @@ def retry_run(*, actor: User, run: Run) -> Run:
         error="",
     )
     if not changed:
-        raise RunChanged("The run has just changed its state: look again.")
+        raise RunChanged(gettext("The run has just changed its state: look again."))
     record_audit(actor=actor, action="run.retry", project=run.project, target=run)
     run.refresh_from_db()
     return run
@@ -156,19 +160,22 @@ def resume_run(*, actor: User, run: Run, end: bool = False) -> Run:
     """
     run = Run.objects.select_for_update(no_key=True).select_related("project").get(pk=run.pk)
     if run.state != RunState.PAUSED:
-        raise IllegalTransition(f"The run is {run.get_state_display().lower()}, not paused.")
+        raise IllegalTransition(
+            gettext("The run is %(lower)s, not paused.") % {"lower": run.get_state_display().lower()}
+        )
     try:
         # Before the state: whoever claims the run must find it, and nothing works in the folder of a paused run.
         RunDirectory(run.path).ask_to_end(end)
     except OSError as error:
         raise ActionError(
-            f"The run's folder cannot be written: {error.strerror}.", code="no_folder"
+            gettext("The run's folder cannot be written: %(strerror)s.") % {"strerror": error.strerror},
+            code="no_folder",
         ) from error
     changed = transition_run(
         Run.objects.all(), run, RunState.QUEUED, attempt=0, run_after=Now(), cancel_requested=False, error=""
     )
     if not changed:
-        raise RunChanged("The run has just changed its state: look again.")
+        raise RunChanged(gettext("The run has just changed its state: look again."))
     record_audit(actor=actor, action="run.resume", project=run.project, target=run, end=end)
     run.refresh_from_db()
     return run
@@ -218,7 +225,10 @@ def register_artifact(
         )
         if artifact.sha256 != digest.sha256:
             raise BadArtifact(
-                f"{path} was recorded before with another content: copy the new one to a new folder."
+                gettext(
+                    "%(path)s was recorded before with another content: copy the new one to a new folder."
+                )
+                % {"path": path}
             )
         if created:
             record_audit(

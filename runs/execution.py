@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from learning.interface.training_options import MAX_PROCESSES, ZERO_STAGES, Backend, Device
 from runs.models import Run
@@ -64,24 +65,31 @@ class ExecutionFields(forms.Form):
         min_value=1,
         max_value=MAX_PROCESSES,
         required=False,
-        help_text="Of one machine, for every stage of the round.",
+        help_text=gettext_lazy("Of one machine, for every stage of the round."),
+        label=gettext_lazy("Processes"),
     )
     device = forms.ChoiceField(
         choices=[("", "as the preset"), *DEVICE_LABELS.items()],
         required=False,
-        help_text="Of the worker's machine. A run that asks for a GPU ends with a sentence where there is none.",
+        help_text=gettext_lazy(
+            "Of the worker's machine. A run that asks for a GPU ends with a sentence where there is none."
+        ),
+        label=gettext_lazy("Device"),
     )
     engine = forms.ChoiceField(
         choices=[("", "DeepSpeed for ZeRO, else as the preset"), *ENGINE_LABELS.items()],
         required=False,
+        label=gettext_lazy("Engine"),
     )
     zero_stage = forms.TypedChoiceField(
         choices=[("", "as the preset"), *((stage, str(stage)) for stage in ZERO_STAGES)],
         coerce=int,
         empty_value=None,
         required=False,
-        label="ZeRO stage",
-        help_text="What DeepSpeed divides among the processes: 1 optimizer, 2 and gradients, 3 and weights.",
+        label=gettext_lazy("ZeRO stage"),
+        help_text=gettext_lazy(
+            "What DeepSpeed divides among the processes: 1 optimizer, 2 and gradients, 3 and weights."
+        ),
     )
 
 

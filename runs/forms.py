@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from runs.actions import LIMITS
 from runs.models import Run
@@ -16,9 +17,11 @@ class TimeLimitForm(ShownValuesForm):
         1,
         MAX_MINUTES,
         required=False,
-        label="Minutes, at most",
-        help_text="Of each start. Then it is stopped with a checkpoint, and Retry goes on from there. Empty: as the "
-        "site has it.",
+        label=gettext_lazy("Minutes, at most"),
+        help_text=gettext_lazy(
+            "Of each start. Then it is stopped with a checkpoint, and Retry goes on from there. Empty: as the "
+            "site has it."
+        ),
     )
 
     def __init__(self, data: Any = None, *, run: Run) -> None:

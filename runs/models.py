@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Length, Now
 from django.db.models.lookups import Exact
+from django.utils.translation import gettext_lazy
 
 from runs.states import ACTIVE, FINISHED, UNFINISHED, RunState
 from workspace.database import database_now_plus
@@ -205,11 +206,14 @@ class Artifact(models.Model):
     """A folder or file that outlives its run: a model, a set of scores. Never changed once recorded."""
 
     class Kind(models.TextChoices):
-        POLICY = "policy", "Policy"  # AutoModelForCausalLM folder, or an adapter folder
-        REWARD_MODEL = "reward_model", "Reward model"  # AutoModelForSequenceClassification folder
-        CRITIC = "critic", "Critic"  # value model of a policy run
-        RESPONSES = "responses", "Responses"  # sampled answers, parquet
-        SCORES = "scores", "Scores"  # rewards of responses, parquet
+        POLICY = "policy", gettext_lazy("Policy")  # AutoModelForCausalLM folder, or an adapter folder
+        REWARD_MODEL = (
+            "reward_model",
+            gettext_lazy("Reward model"),
+        )  # AutoModelForSequenceClassification folder
+        CRITIC = "critic", gettext_lazy("Critic")  # value model of a policy run
+        RESPONSES = "responses", gettext_lazy("Responses")  # sampled answers, parquet
+        SCORES = "scores", gettext_lazy("Scores")  # rewards of responses, parquet
 
     project = models.ForeignKey("workspace.Project", on_delete=models.PROTECT, related_name="artifacts")
     kind = models.CharField(max_length=20, choices=Kind.choices)

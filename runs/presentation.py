@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from runs.execution import execution_of
 from runs.models import Run
@@ -62,9 +63,9 @@ def run_display(run: Run) -> RunDisplay:
     label = str(state.label)
     waits = state == RunState.QUEUED and run.run_after > now
     if state == RunState.RUNNING and run.cancel_requested:
-        label = "Stopping"
+        label = gettext("Stopping")
     elif waits:
-        label = "Waiting to try again"
+        label = gettext("Waiting to try again")
     began, ended = run.started_at, run.finished_at or now
     return RunDisplay(
         run=run,
@@ -93,7 +94,7 @@ def progress_of(run: Run) -> Progress:
         step=step,
         steps_total=total,
         percent=percent,
-        eta=f"about {duration(float(eta))} left" if running and eta else "",
+        eta=gettext("about %(eta)s left") % {"eta": duration(float(eta))} if running and eta else "",
         notes=tuple(str(note) for note in status.get("notes") or ()),
     )
 
@@ -104,7 +105,10 @@ def duration(seconds: float) -> str:
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
+        return gettext("%(whole)s min %(whole2)s s") % {"whole": whole // 60, "whole2": f"{whole % 60:02d}"}
     if whole < 86_400:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+        return gettext("%(whole)s h %(whole2)s min") % {
+            "whole": whole // 3600,
+            "whole2": f"{whole % 3600 // 60:02d}",
+        }
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"

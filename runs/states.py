@@ -1,19 +1,20 @@
 """The states of a run and which one may follow which. Only transitions.py moves a run."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 
 class RunState(models.TextChoices):
     # Waits for a worker; after a failed attempt also for its back-off (run_after).
-    QUEUED = "queued", "Queued"
-    RUNNING = "running", "Running"  # a worker holds the lease and watches the command
+    QUEUED = "queued", gettext_lazy("Queued")
+    RUNNING = "running", gettext_lazy("Running")  # a worker holds the lease and watches the command
     # Found something that a person decides on; waits for a manager, who has it go on or end.
-    PAUSED = "paused", "Paused"
-    DONE = "done", "Done"  # result saved; final
-    FAILED = "failed", "Failed"  # attempts used up; a manager may retry
+    PAUSED = "paused", gettext_lazy("Paused")
+    DONE = "done", gettext_lazy("Done")  # result saved; final
+    FAILED = "failed", gettext_lazy("Failed")  # attempts used up; a manager may retry
     # The input or the configuration is wrong; never retried by itself.
-    USER_ERROR = "user_error", "Needs a change"
-    CANCELLED = "cancelled", "Cancelled"  # stopped because somebody asked; a manager may retry
+    USER_ERROR = "user_error", gettext_lazy("Needs a change")
+    CANCELLED = "cancelled", gettext_lazy("Cancelled")  # stopped because somebody asked; a manager may retry
 
 
 FINISHED = frozenset({RunState.DONE, RunState.FAILED, RunState.USER_ERROR, RunState.CANCELLED})

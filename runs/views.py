@@ -26,7 +26,11 @@ from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
 PAGE_LENGTH = 40
-STATE_FILTERS = {"all": "All", "active": "Under way", "finished": "Finished"}
+STATE_FILTERS = {
+    "all": gettext_lazy("All"),
+    "active": gettext_lazy("Under way"),
+    "finished": gettext_lazy("Finished"),
+}
 
 
 @require_GET
@@ -217,13 +221,13 @@ def limit(request: ProjectRequest, pk: int) -> HttpResponse:
         partial(actions.limit_run, run=run),
         what=run.title,
         back=reverse("runs:run", args=[request.project.slug, pk]),
-        done="The time limit is saved.",
+        done=gettext("The time limit is saved."),
     )
 
 
 @require_POST
 @project_view(Capability.MANAGE)
 def clone(request: ProjectRequest, pk: int) -> HttpResponse:
-    done = "Queued again from the start, in a directory of its own."
+    done = gettext("Queued again from the start, in a directory of its own.")
     new = perform_action(request, actions.clone_run, run=access_run(request.project, pk), done=done)
     return redirect("runs:run", slug=request.project.slug, pk=new.pk if new else pk)

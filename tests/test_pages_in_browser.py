@@ -250,6 +250,18 @@ def test_every_page_is_accessible_and_fits(pages, width, scheme):
     assert found == {name: [] for name in addresses}
 
 
+def test_every_page_fits_in_german_on_a_phone(pages):
+    """Its words are the longest."""
+    page, addresses = pages
+    page.set_viewport_size({"width": 320, "height": 900})
+    page.set_extra_http_headers({"Accept-Language": "de"})
+    found = {}
+    for name, address in addresses.items():
+        page.goto(address)
+        found[name] = page.evaluate("[document.documentElement.lang, document.documentElement.scrollWidth]")
+    assert found == {name: ["de", 320] for name in addresses}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_refused_fields_and_notes_with_code_are_legible(pages, live_server, olga, scheme):
     page, addresses = pages

@@ -5,6 +5,7 @@
 
 from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
+from django.utils.translation import gettext
 
 from workspace.models import ApiToken, AuditEvent, Invitation, Membership, Project, User
 from workspace.roles import Capability, capabilities_of
@@ -14,7 +15,9 @@ class NoLongerMember(Http404):
     """Somebody asks for a project that they were removed from. They know it: they may hear what has happened."""
 
     def __init__(self, project: Project):
-        self.message = f"You are no longer a member of “{project.name}”: ask its managers if you should be."
+        self.message = gettext(
+            "You are no longer a member of “%(name)s”: ask its managers if you should be."
+        ) % {"name": project.name}
         super().__init__(self.message)
 
 

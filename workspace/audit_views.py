@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -29,16 +30,16 @@ def _date_input() -> forms.DateInput:
 
 
 class AuditFilterForm(StyledFormMixin, forms.Form):
-    person = forms.CharField(required=False, max_length=150, label="Person")
-    action = forms.ChoiceField(required=False)
+    person = forms.CharField(required=False, max_length=150, label=gettext_lazy("Person"))
+    action = forms.ChoiceField(required=False, label=gettext_lazy("Action"))
     target = forms.CharField(
         required=False,
         max_length=130,
-        label="Object",
+        label=gettext_lazy("Object"),
         widget=forms.TextInput(attrs={"placeholder": "batch 7"}),
     )
-    since = forms.DateField(required=False, label="From", widget=_date_input())
-    until = forms.DateField(required=False, label="To", widget=_date_input())
+    since = forms.DateField(required=False, label=gettext_lazy("From"), widget=_date_input())
+    until = forms.DateField(required=False, label=gettext_lazy("To"), widget=_date_input())
 
     def __init__(self, *args: Any, project: Project | None, **kwargs: Any) -> None:
         kwargs.setdefault("auto_id", "audit_%s")
@@ -56,7 +57,10 @@ class AuditFilterForm(StyledFormMixin, forms.Form):
         types = audit_log.types_called(name)
         if not types:
             raise forms.ValidationError(
-                f"Nothing is called “{name}”: give a kind of object and its number, for example batch 7."
+                gettext(
+                    "Nothing is called “%(name)s”: give a kind of object and its number, for example batch 7."
+                )
+                % {"name": name}
             )
         return types, key.strip()
 

@@ -44,8 +44,8 @@ PEOPLE_PAGES = ("people", "audit", "audit_export", "assigning", "member_work")
 
 
 def translation(request: HttpRequest) -> dict[str, Any]:
-    """`script_texts`, for the pages that are translated."""
-    return {"script_texts": read_script_texts()} if getattr(request, "is_translated", False) else {}
+    """`script_texts`: none in the site's own language."""
+    return {"script_texts": read_script_texts()}
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+from django.utils.functional import lazy
+from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from workspace.actions import MAX_INVITATIONS
@@ -62,63 +64,82 @@ class PasswordForm(StyledFormMixin, PasswordChangeForm):
         self.add_bootstrap_classes()
 
 
-OVERLAP_HELP = (
+OVERLAP_HELP = gettext_lazy(
     "How many people judge each task, unless a batch says otherwise. With two or more, agreement is known."
 )
-LEASE_HELP = (
+LEASE_HELP = gettext_lazy(
     "For the annotator who opened it; then somebody else may get it. What was begun is kept either way."
 )
 
 
 def whole_number(least: int, most: int, **described: Any) -> forms.IntegerField:
-    bounds = f"Give a whole number from {least} to {most}."
-    messages = dict.fromkeys(("invalid", "min_value", "max_value"), bounds)
+    def bounds() -> str:
+        return gettext("Give a whole number from %(least)s to %(most)s.") % {"least": least, "most": most}
+
+    messages = dict.fromkeys(("invalid", "min_value", "max_value"), lazy(bounds, str)())
     return forms.IntegerField(min_value=least, max_value=most, error_messages=messages, **described)
 
 
 class ProjectForm(StyledFormMixin, forms.Form):
-    name = forms.CharField(max_length=120)
-    description = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2}))
+    name = forms.CharField(max_length=120, label=gettext_lazy("Name"))
+    description = forms.CharField(
+        required=False, widget=forms.Textarea(attrs={"rows": 2}), label=gettext_lazy("Description")
+    )
     criterion_name = forms.CharField(
-        label="What is judged",
+        label=gettext_lazy("What is judged"),
         max_length=40,
         initial=DEFAULT_CRITERION,
-        help_text="The criterion: one or two words for the quality that people compare answers by, such as helpful or "
-        "harmless. Batches, datasets and reward models carry it; more criteria can be added later.",
+        help_text=gettext_lazy(
+            "The criterion: one or two words for the quality that people compare answers by, such as helpful or "
+            "harmless. Batches, datasets and reward models carry it; more criteria can be added later."
+        ),
     )
     question = forms.CharField(
         max_length=300,
         initial=DEFAULT_QUESTION,
-        label="The question",
-        help_text="As annotators read it above every task. It can be corrected later.",
+        label=gettext_lazy("The question"),
+        help_text=gettext_lazy("As annotators read it above every task. It can be corrected later."),
     )
     preset = forms.ChoiceField(
         required=False,
         choices=PRESET_CHOICES,
-        label="What is asked beside the order",
-        help_text="A preset sets marks of each answer, flags, confidence and ties as a published project had them, and "
-        "its criteria. All of it can be changed in the settings.",
+        label=gettext_lazy("What is asked beside the order"),
+        help_text=gettext_lazy(
+            "A preset sets marks of each answer, flags, confidence and ties as a published project had them, and "
+            "its criteria. All of it can be changed in the settings."
+        ),
     )
     guideline = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 6, "dir": "auto"}),
-        help_text="How to decide, with examples; Markdown. Annotators open it with the button Guideline. It can be "
-        "written later, too.",
+        help_text=gettext_lazy(
+            "How to decide, with examples; Markdown. Annotators open it with the button Guideline. It can be "
+            "written later, too."
+        ),
+        label=gettext_lazy("Guideline"),
     )
-    overlap = whole_number(1, MAX_OVERLAP, initial=1, label="People per task", help_text=OVERLAP_HELP)
+    overlap = whole_number(
+        1, MAX_OVERLAP, initial=1, label=gettext_lazy("People per task"), help_text=OVERLAP_HELP
+    )
     lease_minutes = whole_number(
-        1, MAX_LEASE_MINUTES, initial=30, label="Minutes a task stays reserved", help_text=LEASE_HELP
+        1,
+        MAX_LEASE_MINUTES,
+        initial=30,
+        label=gettext_lazy("Minutes a task stays reserved"),
+        help_text=LEASE_HELP,
     )
     allow_ties = forms.BooleanField(
         required=False,
         initial=True,
-        label="Allow “tie”",
-        help_text="Annotators may say that answers are equally good. A preset decides this by itself.",
+        label=gettext_lazy("Allow “tie”"),
+        help_text=gettext_lazy(
+            "Annotators may say that answers are equally good. A preset decides this by itself."
+        ),
     )
     ask_rationale = forms.BooleanField(
         required=False,
-        label="Ask for a reason",
-        help_text="Required then: a judgment without a few words why is not taken.",
+        label=gettext_lazy("Ask for a reason"),
+        help_text=gettext_lazy("Required then: a judgment without a few words why is not taken."),
     )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -138,7 +159,8 @@ class TimeZoneForm(ShownValuesForm):
     # The action says of an unknown one which may have been meant.
     time_zone = forms.CharField(
         widget=forms.Select(choices=[(name, name.replace("_", " ")) for name in known_time_zones()]),
-        help_text="Pages show times in it, and schedules of rounds read theirs in it.",
+        help_text=gettext_lazy("Pages show times in it, and schedules of rounds read theirs in it."),
+        label=gettext_lazy("Time zone"),
     )
 
     def __init__(self, *args: object, project: Project, **kwargs: object) -> None:
@@ -152,26 +174,34 @@ class SplitsForm(ShownValuesForm):
     """Shares in percent, as people say them; the action has fractions."""
 
     train_share = forms.DecimalField(
-        label="Train, %",
+        label=gettext_lazy("Train, %"),
         min_value=0,
         max_value=100,
         decimal_places=3,
-        help_text="Share of prompts to train on.",
+        help_text=gettext_lazy("Share of prompts to train on."),
     )
     validation_share = forms.DecimalField(
-        label="Validation, %", min_value=0, max_value=100, decimal_places=3, help_text="The rest is test."
+        label=gettext_lazy("Validation, %"),
+        min_value=0,
+        max_value=100,
+        decimal_places=3,
+        help_text=gettext_lazy("The rest is test."),
     )
     test_per_tag = forms.CharField(
         required=False,
-        label="Held out for each tag",
-        help_text="Instead of a share for test: a number of prompts of each tag, for example 700, or helpful=700, "
-        "harmless=300.",
+        label=gettext_lazy("Held out for each tag"),
+        help_text=gettext_lazy(
+            "Instead of a share for test: a number of prompts of each tag, for example 700, or helpful=700, "
+            "harmless=300."
+        ),
     )
     near_duplicates_together = forms.BooleanField(
         required=False,
-        label="Near-duplicates together",
-        help_text="Prompts that are almost the same share a side. Leave it off where prompts are made from a template: "
-        "they would all be one group.",
+        label=gettext_lazy("Near-duplicates together"),
+        help_text=gettext_lazy(
+            "Prompts that are almost the same share a side. Leave it off where prompts are made from a template: "
+            "they would all be one group."
+        ),
     )
 
     def __init__(self, *args: object, project: Project, **kwargs: object) -> None:
@@ -199,15 +229,20 @@ class SplitsForm(ShownValuesForm):
 class InviteForm(StyledFormMixin, forms.Form):
     role = forms.ChoiceField(
         choices=Membership.Role.choices,
-        help_text="Annotators judge, and see their own work only. Reviewers also read batches, judgments, rounds "
-        "and runs. Managers change the project and invite people.",
+        help_text=gettext_lazy(
+            "Annotators judge, and see their own work only. Reviewers also read batches, judgments, rounds "
+            "and runs. Managers change the project and invite people."
+        ),
+        label=gettext_lazy("Role"),
     )
     note = forms.CharField(
         required=False,
         strip=False,
-        label="For whom",
+        label=gettext_lazy("For whom"),
         widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
-        help_text="A name or note a line: one link for each person. Only managers see it; it may be left empty.",
+        help_text=gettext_lazy(
+            "A name or note a line: one link for each person. Only managers see it; it may be left empty."
+        ),
     )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -218,9 +253,15 @@ class InviteForm(StyledFormMixin, forms.Form):
         """A note for each person; one without words for a link for nobody in particular."""
         notes = [line.strip() for line in self.cleaned_data["note"].splitlines() if line.strip()]
         if too_long := [note for note in notes if len(note) > 120]:
-            raise forms.ValidationError(f"At most 120 characters a line: “{too_long[0][:40]}…” has more.")
+            raise forms.ValidationError(
+                gettext("At most 120 characters a line: “%(too_long)s…” has more.")
+                % {"too_long": too_long[0][:40]}
+            )
         if len(notes) > MAX_INVITATIONS:
-            raise forms.ValidationError(f"At most {MAX_INVITATIONS} people at once: these are {len(notes)}.")
+            raise forms.ValidationError(
+                gettext("At most %(max_invitations)s people at once: these are %(notes)s.")
+                % {"max_invitations": MAX_INVITATIONS, "notes": len(notes)}
+            )
         return notes or [""]
 
 

@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 from django.middleware import security
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from workspace.problems import is_for_program, problem_response
 from workspace.unavailable import wants_no_page
@@ -38,8 +39,10 @@ class SecurityMiddleware(security.SecurityMiddleware):
             )
             return refusal(
                 request,
-                "This site is reached over https only. If that is how you came, its proxy does not say so; whoever "
-                "runs the site finds in its log what to set.",
+                gettext(
+                    "This site is reached over https only. If that is how you came, its proxy does not say so; whoever "
+                    "runs the site finds in its log what to set."
+                ),
             )
         return super().process_request(request)
 
@@ -77,7 +80,7 @@ def disallowed_host(request: HttpRequest) -> HttpResponse:
         host if host.isascii() and host.isprintable() else "...",
         DOCUMENT,
     )
-    return refusal(request, "This site does not go by the name in your browser's address bar.")
+    return refusal(request, gettext("This site does not go by the name in your browser's address bar."))
 
 
 def form_from_another_address(request: HttpRequest, reason: str) -> str | None:

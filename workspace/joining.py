@@ -4,6 +4,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 
 from workspace.actions import hash_token, record_audit, validation_message
@@ -63,7 +64,7 @@ def join_by_invitation(*, actor: User, token: str) -> User:
     """A person who has an account already joins one more project."""
     invitation = find_invitation(token)
     if invitation.project.memberships.filter(user=actor).exists():
-        raise ActionError("You are a member of this project already.", code="already_member")
+        raise ActionError(gettext("You are a member of this project already."), code="already_member")
     return _join(actor, invitation)
 
 

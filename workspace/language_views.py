@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 from django.utils.encoding import iri_to_uri
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from workspace.front_door import refusal
@@ -18,7 +19,7 @@ def set_language(request: HttpRequest) -> HttpResponse:
     language = request.POST.get("language", "")
     if language not in dict(settings.LANGUAGES):
         return refusal(
-            request, "This site has no such language: choose one of those on the page.", status=422
+            request, gettext("This site has no such language: choose one of those on the page."), status=422
         )
     if request.user.is_authenticated:
         choose_language(current_user(request), language)

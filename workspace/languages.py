@@ -1,14 +1,12 @@
 """The language of the pages: what somebody chose, or else what their browser asks for.
 
 A choice is kept in a cookie, so that no request reads it from the database, and with the account, so that a login in
-another browser brings it along. Only pages whose texts are all translated are shown in another language than the
-site's own: a page half in one and half in another is read by nobody with ease. What programs read (the API, commands,
-logs, what is stored of a run) stays in the site's language.
+another browser brings it along. What programs read (the API, commands, logs, what is stored of a run) stays in the
+site's own language.
 """
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -19,46 +17,31 @@ from django.views.i18n import JavaScriptCatalog
 
 from workspace.models import User
 
-TRANSLATED_VIEWS = frozenset(
-    f"{app}:{name}"
-    for app, names in {
-        "workspace": "home login change_password go_on_to_invitation accept_invitation",
-        "annotation": "overview annotate own_history guideline acknowledge opt_outs own_training begin_training_try "
-        "own_score next_task refresh_csrf task task_content draft submit feedback skip ask undo_skip withdraw "
-        "keep_judgment conversations start_conversation conversation conversation_state conversation_message "
-        "conversation_again conversation_one conversation_end writing begin_writing write send_writing skip_writing "
-        "writing_draft",
-    }.items()
-    for name in names.split()
-)
+# What is below these is for programs and operators, or is Django's own.
+_UNTRANSLATED = ("/api/", "/operators/", "/metrics")
 _COOKIE_SECONDS = 365 * 86400
 
 
 class LanguageMiddleware:
-    """Django's LocaleMiddleware, but for pages that are translated whole."""
+    """Django's LocaleMiddleware, but for pages only."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        is_translated = not request.path_info.startswith(_UNTRANSLATED)
+        if is_translated:
+            translation.activate(translation.get_language_from_request(request))
         try:
             response = self.get_response(request)
             language = translation.get_language()
         finally:
             # The thread answers somebody else's request next.
             translation.deactivate()
-        if getattr(request, "is_translated", False):
+        if is_translated:
             patch_vary_headers(response, ("Accept-Language",))
             response.headers.setdefault("Content-Language", language or settings.LANGUAGE_CODE)
         return response
-
-    def process_view(
-        self, request: HttpRequest, view: Callable[..., HttpResponse], args: Any, kwargs: dict[str, Any]
-    ) -> None:
-        match = request.resolver_match
-        if match is not None and match.view_name in TRANSLATED_VIEWS:
-            request.is_translated = True  # type: ignore[attr-defined]
-            translation.activate(translation.get_language_from_request(request))
 
 
 def keep_language(response: HttpResponse, language: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, QueryDict
+from django.utils.functional import Promise
 
 PAGE_SIZE = 50
 # Beyond it a list says "more than": counting a million rows takes longer than showing fifty.
@@ -24,13 +25,13 @@ class Filter:
     """One choice among few: `name` in the address, and what each of its values does to the list."""
 
     name: str
-    label: str
-    choices: Sequence[tuple[str, str]]  # (value, as the page says it)
+    label: str | Promise
+    choices: Sequence[tuple[str, str | Promise]]  # (value, as the page says it)
     apply: Callable[[QuerySet[Any], str], QuerySet[Any]]
 
 
 def field_filter(
-    name: str, label: str, choices: Sequence[tuple[str, str]], lookup: str | None = None
+    name: str, label: str | Promise, choices: Sequence[tuple[str, str | Promise]], lookup: str | None = None
 ) -> Filter:
     """A filter on one field of ours (`lookup`, by default called like the filter), never on one that is asked for."""
     of = lookup or name

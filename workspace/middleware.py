@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy
 
 from workspace.access import NoLongerMember
 from workspace.project_context import read_project_context
@@ -26,7 +27,9 @@ UNUSED_FEATURES = ", ".join(
         "payment", "publickey-credentials-get", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
     )
 )  # fmt: skip
-SESSION_EXPIRED_MESSAGE = "That was not done, because your session had ended: log in and repeat it."
+SESSION_EXPIRED_MESSAGE = gettext_lazy(
+    "That was not done, because your session had ended: log in and repeat it."
+)
 
 
 def _path_of(request: HttpRequest, address: str) -> str:

@@ -10,6 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from learning.interface import vocabulary
@@ -40,9 +41,9 @@ def new_split_salt() -> str:
 
 class User(AbstractUser):
     class Kind(models.TextChoices):
-        PERSON = vocabulary.PERSON, "Person"
-        SIMULATED = vocabulary.SIMULATED, "Simulated annotator"
-        AI = vocabulary.AI, "AI judge"
+        PERSON = vocabulary.PERSON, gettext_lazy("Person")
+        SIMULATED = vocabulary.SIMULATED, gettext_lazy("Simulated annotator")
+        AI = vocabulary.AI, gettext_lazy("AI judge")
 
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PERSON)
     pseudonym = models.CharField(max_length=64, unique=True, default=new_pseudonym, editable=False)
@@ -331,9 +332,12 @@ class ApiToken(models.Model):
     """What a program shows instead of a password. Only its hash is stored; it may no more than its owner then."""
 
     class Scope(models.TextChoices):
-        READ = "read", "Read"
-        WRITE = "write", "Read and write"
-        SCORE = "score", "Only ask reward models"  # for a trainer elsewhere; it reads nothing of the project
+        READ = "read", gettext_lazy("Read")
+        WRITE = "write", gettext_lazy("Read and write")
+        SCORE = (
+            "score",
+            gettext_lazy("Only ask reward models"),
+        )  # for a trainer elsewhere; it reads nothing of the project
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="api_tokens")
     # None: every project of its owner, those to come among them.

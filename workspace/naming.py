@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.text import slugify
+from django.utils.translation import gettext
 
 RESERVED_SLUGS = frozenset({"new"})  # projects/new/ is the page that makes one
 
@@ -51,4 +52,7 @@ def require_one_script(name: str) -> None:
     scripts = scripts_of(name)
     if len(scripts) > 1 and not any(scripts <= together for together in _WRITTEN_TOGETHER):
         words = " and ".join(script.capitalize() for script in sorted(scripts))
-        raise ValidationError(f"Use letters of one script: this name mixes {words}.", code="mixed_scripts")
+        raise ValidationError(
+            gettext("Use letters of one script: this name mixes %(words)s.") % {"words": words},
+            code="mixed_scripts",
+        )

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 
 from workspace.front_door import refusal
 
@@ -87,7 +88,7 @@ class RequestBodyMiddleware:
         if piece_bytes is not None and request.content_type == OCTETS:
             return _too_large(request, as_json=True) if length > piece_bytes else None
         if request.content_type not in (*FORMS, JSON):
-            return refusal(request, "This address takes forms alone.", status=415)
+            return refusal(request, gettext("This address takes forms alone."), status=415)
         return _too_large(request) if length > MAX_FORM_BYTES else None
 
 
@@ -99,4 +100,6 @@ def _length(request: HttpRequest) -> int:
 
 
 def _too_large(request: HttpRequest, *, as_json: bool = False) -> HttpResponse:
-    return refusal(request, "What was sent is larger than this address takes.", status=413, as_json=as_json)
+    return refusal(
+        request, gettext("What was sent is larger than this address takes."), status=413, as_json=as_json
+    )

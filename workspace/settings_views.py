@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from workspace import project_settings
@@ -23,7 +24,7 @@ def set_time_zone(request: ProjectRequest) -> HttpResponse:
         request,
         TimeZoneForm,
         project_settings.set_time_zone,
-        done=f"Times are those of {request.POST.get('time_zone', '')} now.",
+        done=gettext("Times are those of %(get)s now.") % {"get": request.POST.get("time_zone", "")},
     )
 
 
@@ -34,7 +35,7 @@ def set_splits(request: ProjectRequest) -> HttpResponse:
         request,
         SplitsForm,
         project_settings.set_splits,
-        done="Saved. Prompts that come from now on are divided so.",
+        done=gettext("Saved. Prompts that come from now on are divided so."),
     )
 
 
@@ -45,7 +46,7 @@ def _save_settings(
         request,
         lambda data: form(data, project=Project.objects.get(pk=request.project.pk)),
         partial(save, project=request.project),
-        what="Settings",
+        what=gettext("Settings"),
         back=reverse("annotation:settings", args=[request.project.slug]),
         done=done,
     )

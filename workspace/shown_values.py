@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from django.db import models, transaction
+from django.utils.translation import gettext
 
 from workspace.actions import record_audit
 from workspace.errors import ActionError
@@ -45,7 +46,9 @@ def require_shown(shown: Shown, now: Mapping[str, Any]) -> None:
     """Raises ChangedMeanwhile. Call it under the lock of the row that has the values."""
     if shown is not None and digest_of(now) not in shown:
         raise ChangedMeanwhile(
-            "Somebody changed this after you looked at it: nothing of yours is saved. Look at it again."
+            gettext(
+                "Somebody changed this after you looked at it: nothing of yours is saved. Look at it again."
+            )
         )
 
 
@@ -58,7 +61,7 @@ def change_values(
     """
     locked = type(row)._base_manager.select_for_update(no_key=True, of=("self",)).filter(pk=row.pk).first()
     if locked is None:
-        raise ActionError("It was removed meanwhile: reload the page.", code="gone")
+        raise ActionError(gettext("It was removed meanwhile: reload the page."), code="gone")
     now = values_of(locked, given)
     require_shown(shown, now)
     changed = {name: value for name, value in given.items() if value is not None and value != now[name]}

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -239,7 +240,7 @@ def withdraw(request: ProjectRequest, pk: int) -> HttpResponse:
         request,
         actions.withdraw_invitation,
         invitation=access_invitation(request.project, pk),
-        done="The invitation is withdrawn: its link does not work any more.",
+        done=gettext("The invitation is withdrawn: its link does not work any more."),
     )
     return redirect("workspace:people", slug=request.project.slug)
 
@@ -252,17 +253,21 @@ def change_member(request: ProjectRequest, pk: int) -> HttpResponse:
     user = access_member(project, pk).user
     role = request.POST.get("role", "")
     if role == "pause":
-        done = f"{user.username} gets no more tasks until you resume them; what they judged stays."
+        done = gettext("%(username)s gets no more tasks until you resume them; what they judged stays.") % {
+            "username": user.username
+        }
         perform_action(request, actions.pause_member, project=project, user=user, done=done)
     elif role == "resume":
-        done = f"{user.username} gets tasks again."
+        done = gettext("%(username)s gets tasks again.") % {"username": user.username}
         perform_action(request, actions.resume_member, project=project, user=user, done=done)
     elif role == "remove":
-        done = f"{user.username} is no longer on the project; what they judged stays."
+        done = gettext("%(username)s is no longer on the project; what they judged stays.") % {
+            "username": user.username
+        }
         perform_action(request, actions.remove_member, project=project, user=user, done=done)
     else:
         label = dict(Membership.Role.choices).get(role, role).lower()
-        done = f"{user.username} is {label} now."
+        done = gettext("%(username)s is %(label)s now.") % {"username": user.username, "label": label}
         perform_action(request, actions.change_role, project=project, user=user, role=role, done=done)
     if Capability.MANAGE not in capabilities_of(request.user, project):
         return redirect("workspace:home")
@@ -361,13 +366,13 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, UnexpectedFile):
         return refusal(request, str(exception), status=415)
     if isinstance(exception, RequestDataTooBig):
-        return refusal(request, "What was sent is larger than this address takes.", status=413)
+        return refusal(request, gettext("What was sent is larger than this address takes."), status=413)
     error: BaseException | None = exception
     while error is not None:
         if response := unavailable_response(request, error):
             return response
         error = error.__context__
-    return refusal(request, "The site could not read what was sent.", has_been_logged=False)
+    return refusal(request, gettext("The site could not read what was sent."), has_been_logged=False)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -378,7 +383,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     # Django calls this while it handles the exception, wherever that was raised: a view, a middleware, a template.
     if response := unavailable_response(request, sys.exception()):
         return response
-    message = "The fault is on our side and has been logged. Nothing you saved is lost."
+    message = gettext("The fault is on our side and has been logged. Nothing you saved is lost.")
     if is_for_program(request):
         return problem_response(500, "server_error", message)
     if wants_no_page(request):

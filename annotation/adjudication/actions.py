@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from annotation.batches.decision_tasks import insert_decision_task
 from annotation.errors import BatchNotOpen, DecidedMeanwhile, InvalidDecision, NotYourTask, ReturnedAlready
@@ -57,21 +58,25 @@ def decide_task(
     """
     if kind not in DisagreementKind.values:
         raise InvalidDecision(
-            f"“{kind}” is no kind of disagreement: {', '.join(DisagreementKind.values)}.",
-            fields={"kind": "Choose why they disagree."},
+            gettext("“%(kind)s” is no kind of disagreement: %(values)s.")
+            % {"kind": kind, "values": ", ".join(DisagreementKind.values)},
+            fields={"kind": gettext("Choose why they disagree.")},
         )
     task = lock_task(task.pk)
     if not task.uses_slots:
-        raise InvalidDecision("Only tasks that annotators judge for datasets are decided.")
+        raise InvalidDecision(gettext("Only tasks that annotators judge for datasets are decided."))
     if not Judgment.objects.current().filter(task=task).exists():
-        raise InvalidDecision("Nobody has judged this task yet: there is nothing to decide.")
+        raise InvalidDecision(gettext("Nobody has judged this task yet: there is nothing to decide."))
     if len(order_shown) < 2:
-        raise InvalidDecision("A single answer has no order that could be decided.")
+        raise InvalidDecision(gettext("A single answer has no order that could be decided."))
     before = current_decision(task)
     if (before.pk if before else None) != expected:
         raise DecidedMeanwhile(
-            "Somebody has decided this task since you opened it: look at their decision, and send yours again to put "
-            "it in its place."
+            gettext(
+                "Somebody has decided this task since you opened it: look at their decision, and "
+                "send yours again to put "
+                "it in its place."
+            )
         )
     decision_task = insert_decision_task(task=task, reserved_for=actor)
     store_decision(
@@ -108,9 +113,11 @@ def return_judgment(*, actor: User, judgment: Judgment, remark: str) -> Returned
     task = lock_task(judgment.task_id)
     _require_answerable(actor, judgment, task)
     if ReturnedJudgment.objects.filter(judgment=judgment).exists():
-        raise ReturnedAlready("This judgment was sent back already: its author has the remark.")
+        raise ReturnedAlready(gettext("This judgment was sent back already: its author has the remark."))
     if not Judgment.objects.current().filter(pk=judgment.pk).exists():
-        raise ReturnedAlready("This judgment was changed or withdrawn meanwhile: look at what is there now.")
+        raise ReturnedAlready(
+            gettext("This judgment was changed or withdrawn meanwhile: look at what is there now.")
+        )
     made = ReturnedJudgment.objects.create(judgment=judgment, remark=remark, author=actor)
     record_audit(
         actor=actor,
@@ -126,20 +133,25 @@ def return_judgment(*, actor: User, judgment: Judgment, remark: str) -> Returned
 def _require_answerable(actor: User, judgment: Judgment, task: Task) -> None:
     """Its author can see the remark and change the judgment."""
     if judgment.annotator_id == actor.pk:
-        raise InvalidDecision("This judgment is your own: change it on your own page.")
+        raise InvalidDecision(gettext("This judgment is your own: change it on your own page."))
     if not task.uses_slots:
         raise InvalidDecision(
-            "This task is one of a training or a check: nobody is asked to look at it again."
+            gettext("This task is one of a training or a check: nobody is asked to look at it again.")
         )
     if judgment.from_import_id is not None or judgment.annotator.kind != User.Kind.PERSON:
-        raise InvalidDecision("It comes from a file or a machine: nobody is there to read a remark.")
+        raise InvalidDecision(gettext("It comes from a file or a machine: nobody is there to read a remark."))
     is_member = task.batch.project.memberships.filter(user=judgment.annotator_id).exists()
     if not is_member or not judgment.annotator.is_active:
-        raise InvalidDecision("Its author is no member of the project any more: decide the task instead.")
+        raise InvalidDecision(
+            gettext("Its author is no member of the project any more: decide the task instead.")
+        )
     if task.batch.state == Batch.State.CLOSED:
         raise BatchNotOpen(
-            f"The batch “{task.batch.name}” is closed, so its author could not change the judgment: decide the task, "
-            "or open the batch again."
+            gettext(
+                "The batch “%(name)s” is closed, so its author could not change the judgment: decide "
+                "the task, or open the batch again."
+            )
+            % {"name": task.batch.name}
         )
 
 
@@ -158,14 +170,14 @@ def open_returns(actor: User, project: Project) -> QuerySet[ReturnedJudgment]:
 def keep_judgment(*, actor: User, returned: ReturnedJudgment, reason: str = "") -> ReturnedJudgment:
     """The author stands by it. The same again changes nothing. Raises NotYourTask, ReturnedAlready, InvalidDecision."""
     if returned.judgment.annotator_id != actor.pk:
-        raise NotYourTask("This judgment is somebody else's.")
+        raise NotYourTask(gettext("This judgment is somebody else's."))
     reason = _clean_remark(reason, "The reason", allow_empty=True)
     task = lock_task(returned.judgment.task_id)
     locked = ReturnedJudgment.objects.select_for_update(no_key=True, of=("self",)).get(pk=returned.pk)
     if locked.kept_at is not None:
         return locked
     if not Judgment.objects.current().filter(pk=locked.judgment_id).exists():
-        raise ReturnedAlready("You have changed this judgment meanwhile.")
+        raise ReturnedAlready(gettext("You have changed this judgment meanwhile."))
     locked.kept_at, locked.reason = timezone.now(), reason
     locked.save(update_fields=["kept_at", "reason"])
     record_audit(

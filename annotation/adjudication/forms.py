@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy
 
 from annotation.models import DisagreementKind
 from annotation.preferences.scale import SCALE_POINTS, STRENGTH_CHOICES, TIE, labels_to_responses
@@ -12,20 +13,26 @@ from workspace.forms import StyledFormMixin
 
 def _scale_choices() -> list[tuple[int, str]]:
     said = [
-        (point, f"{label} is {STRENGTH_CHOICES[strength]}")
+        (
+            point,
+            gettext("%(label)s is %(strength)s") % {"label": label, "strength": STRENGTH_CHOICES[strength]},
+        )
         for point, (label, strength) in SCALE_POINTS.items()
     ]
     return [*said[:4], (TIE, "A tie"), *said[4:]]
 
 
 class DecisionForm(StyledFormMixin, forms.Form):
-    kind = forms.ChoiceField(choices=[("", "Choose"), *DisagreementKind.choices], label="Why they disagree")
+    kind = forms.ChoiceField(
+        choices=[("", gettext_lazy("Choose")), *DisagreementKind.choices],
+        label=gettext_lazy("Why they disagree"),
+    )
     rationale = forms.CharField(
         required=False,
         max_length=MAX_RATIONALE_CHARACTERS,
         widget=forms.Textarea({"rows": 3, "dir": "auto"}),
-        label="Why you decide so",
-        help_text="For who reads the decision later.",
+        label=gettext_lazy("Why you decide so"),
+        help_text=gettext_lazy("For who reads the decision later."),
     )
     expected = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
 
@@ -35,14 +42,17 @@ class DecisionForm(StyledFormMixin, forms.Form):
         self.key_of = labels_to_responses(order_shown)
         if len(order_shown) == 2:
             choice = forms.TypedChoiceField(
-                choices=_scale_choices(), coerce=int, widget=forms.RadioSelect, label="Your decision"
+                choices=_scale_choices(), coerce=int, widget=forms.RadioSelect, label=gettext("Your decision")
             )
             self.fields = {"scale": choice} | self.fields
         else:
-            places = [("", "Choose"), *((place, str(place)) for place in range(1, len(order_shown) + 1))]
+            places = [
+                ("", gettext("Choose")),
+                *((place, str(place)) for place in range(1, len(order_shown) + 1)),
+            ]
             ranks = {
                 f"place_{label}": forms.TypedChoiceField(
-                    choices=places, coerce=int, label=f"Place of answer {label}"
+                    choices=places, coerce=int, label=gettext("Place of answer %(label)s") % {"label": label}
                 )
                 for label in self.key_of
             }

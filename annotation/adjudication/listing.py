@@ -53,4 +53,4 @@ def orders_said(tasks: Sequence[int]) -> dict[int, tuple[int, int]]:
 def count_kinds(project: Project) -> list[tuple[str, str, int]]:
     """(kind, in words, how many decisions), of those that stand."""
     counts = dict(current_decisions(project).order_by().values_list("kind").annotate(number=Count("pk")))
-    return [(kind.value, kind.label, counts.get(kind.value, 0)) for kind in DisagreementKind]
+    return [(kind.value, str(kind.label), counts.get(kind.value, 0)) for kind in DisagreementKind]

@@ -1,6 +1,7 @@
 """Where annotators disagree, ask one more of them before a reviewer decides: once, or after each measurement."""
 
 from django.db.models import F
+from django.utils.translation import gettext
 
 from annotation.adjudication.listing import orders_said, undecided_tasks
 from annotation.batches.one_more import open_one_more
@@ -63,8 +64,11 @@ def set_one_more_rule(*, actor: User, project: Project, most: int, expected: int
     before = current_rule(project)
     if expected is not None and expected != before:
         raise ChangedMeanwhile(
-            f"Somebody has changed this rule since you opened the page: it is {before or 'off'} now. Look, and send "
-            "yours again."
+            gettext(
+                "Somebody has changed this rule since you opened the page: it is %(or)s now. Look, "
+                "and send yours again."
+            )
+            % {"or": before or "off"}
         )
     if before == most:
         return most

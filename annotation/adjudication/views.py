@@ -11,6 +11,7 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -75,7 +76,7 @@ def disagreements(request: ProjectRequest) -> HttpResponse:
 @project_view(Capability.REVIEW)
 def decisions(request: ProjectRequest) -> HttpResponse:
     decided = current_decisions(request.project).select_related("task__prompt", "task__batch", "author")
-    kinds = field_filter("kind", "Why", DisagreementKind.choices)
+    kinds = field_filter("kind", gettext("Why"), DisagreementKind.choices)
     listing = read_list(request, decided, filters=[kinds])
     rows = [
         {"decision": row, "prompt": _prompt(row.task), "kind": DisagreementKind(row.kind).label}
@@ -138,7 +139,9 @@ def adjudicate(request: ProjectRequest, pk: int) -> HttpResponse:
                 # What is on the page now is what they have seen when they send it again.
                 form.data = {**request.POST.dict(), "expected": str(before.pk if before else "")}
             else:
-                messages.success(request, "Decided. Datasets take the decision where they are asked to.")
+                messages.success(
+                    request, gettext("Decided. Datasets take the decision where they are asked to.")
+                )
                 return redirect("annotation:adjudicate", slug=request.project.slug, pk=task.pk)
     answers = dict(zip(labels_to_responses(order), (response.answer for response in rows), strict=True))
     turns, responses = display_texts(task.prompt.messages, answers)
@@ -227,12 +230,23 @@ def one_more(request: ProjectRequest) -> HttpResponse:
         messages.error(request, error.message)
     else:
         if asked:
-            messages.success(request, f"One more annotator is asked for {asked} task{'s' * (asked != 1)}.")
+            messages.success(
+                request,
+                ngettext(
+                    "One more annotator is asked for %(n)s task.",
+                    "One more annotator is asked for %(n)s tasks.",
+                    asked,
+                )
+                % {"n": asked},
+            )
         else:
             messages.info(
                 request,
-                "No task needs one more: those listed have open slots, are at that number, agree on the order, are in "
-                "closed batches, or have judgments that are not measured yet.",
+                gettext(
+                    "No task needs one more: those listed have open slots, are at that number, agree "
+                    "on the order, are in "
+                    "closed batches, or have judgments that are not measured yet."
+                ),
             )
     address = reverse("annotation:disagreements", args=[request.project.slug])
     return redirect(f"{address}?{urlencode({'criterion': criterion.name})}")
@@ -252,9 +266,13 @@ def one_more_rule(request: ProjectRequest) -> HttpResponse:
         project=request.project,
         most=most,
         expected=expected,
-        done=f"After each measurement one more annotator is asked where they disagree, up to {most} people a task."
+        done=gettext(
+            "After each measurement one more annotator is asked where they disagree, up to "
+            "%(most)s people a task."
+        )
+        % {"most": most}
         if most
-        else "Nobody is asked by itself any more.",
+        else gettext("Nobody is asked by itself any more."),
     )
     return redirect("annotation:disagreements", slug=request.project.slug)
 
@@ -268,7 +286,7 @@ def return_to_author(request: ProjectRequest, pk: int) -> HttpResponse:
         return_judgment,
         judgment=judgment,
         remark=request.POST.get("remark", "").replace("\r\n", "\n"),
-        done="Sent back. Its author sees your remark on their first page, not your name.",
+        done=gettext("Sent back. Its author sees your remark on their first page, not your name."),
     )
     return redirect("annotation:adjudicate", slug=request.project.slug, pk=judgment.task_id)
 
@@ -286,6 +304,6 @@ def keep(request: ProjectRequest, pk: int) -> HttpResponse:
         keep_judgment,
         returned=returned,
         reason=request.POST.get("reason", "").replace("\r\n", "\n"),
-        done="Your judgment stands.",
+        done=gettext("Your judgment stands."),
     )
     return redirect("annotation:overview", slug=request.project.slug)

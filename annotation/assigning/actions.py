@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import F
+from django.utils.translation import gettext
 
 from annotation.errors import InvalidAssigning
 from annotation.models import Batch, BatchAudience, DailyLimit, MemberTag
@@ -33,11 +34,17 @@ def clean_names(names: Iterable[str], what: str) -> list[str]:
         if len(plain) > MAX_NAME_CHARACTERS or "," in plain:
             raise InvalidAssigning(
                 f"“{plain[:60]}” is no name of a {what}: at most {MAX_NAME_CHARACTERS} characters, no comma.",
-                fields={f"{what}s": f"At most {MAX_NAME_CHARACTERS} characters each"},
+                fields={
+                    f"{what}s": gettext("At most %(max_name_characters)s characters each")
+                    % {"max_name_characters": MAX_NAME_CHARACTERS}
+                },
             )
         found.add(plain)
     if len(found) > MAX_NAMES:
-        raise InvalidAssigning(f"At most {MAX_NAMES} {what}s.", fields={f"{what}s": f"At most {MAX_NAMES}"})
+        raise InvalidAssigning(
+            f"At most {MAX_NAMES} {what}s.",
+            fields={f"{what}s": gettext("At most %(max_names)s") % {"max_names": MAX_NAMES}},
+        )
     return sorted(found)
 
 
@@ -45,8 +52,9 @@ def _clean_limit(tasks: int, field: str) -> int | None:
     """0: none. Raises InvalidAssigning."""
     if not 0 <= tasks <= MAX_TASKS:
         raise InvalidAssigning(
-            f"Give a whole number of tasks from 1 to {MAX_TASKS:,}, or none.",
-            fields={field: f"1 to {MAX_TASKS:,}"},
+            gettext("Give a whole number of tasks from 1 to %(max_tasks)s, or none.")
+            % {"max_tasks": f"{MAX_TASKS:,}"},
+            fields={field: gettext("1 to %(max_tasks)s") % {"max_tasks": f"{MAX_TASKS:,}"}},
         )
     return tasks or None
 
@@ -79,7 +87,7 @@ def set_member_work(
     """
     locked = project.memberships.select_for_update(no_key=True, of=("self",)).filter(pk=membership.pk).first()
     if locked is None:
-        raise InvalidAssigning("They are not on the project any more.", code="not_a_member")
+        raise InvalidAssigning(gettext("They are not on the project any more."), code="not_a_member")
     before = member_work(locked)
     require_shown(shown, before)
     now = dict(before)
@@ -188,14 +196,17 @@ def set_batch_audience(
     if skills_asked is not None:
         if skills_asked not in (ANY, ALL):
             raise InvalidAssigning(
-                "A batch asks for any or all of its skills.", fields={"skills_asked": "any or all"}
+                gettext("A batch asks for any or all of its skills."),
+                fields={"skills_asked": gettext("any or all")},
             )
         now["skills_asked"] = skills_asked
     if person_quota is not None:
         now["person_quota"] = _clean_limit(person_quota, "person_quota")
     if priority is not None:
         if abs(priority) > MAX_PRIORITY:
-            raise InvalidAssigning("The priority is too large.", fields={"priority": "Too large"})
+            raise InvalidAssigning(
+                gettext("The priority is too large."), fields={"priority": gettext("Too large")}
+            )
         now["priority"] = priority
     if now == before:
         return now
@@ -221,7 +232,8 @@ def _find_people(project: Project, usernames: Sequence[str]) -> dict[str, int]:
         raise InvalidAssigning(message, code="no_such_person", fields={"people": message})
     if len(found) > MAX_NAMES:
         raise InvalidAssigning(
-            f"At most {MAX_NAMES} people: make a group of them.", fields={"people": "Too many"}
+            gettext("At most %(max_names)s people: make a group of them.") % {"max_names": MAX_NAMES},
+            fields={"people": gettext("Too many")},
         )
     return found
 

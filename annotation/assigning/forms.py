@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from annotation.assigning.actions import ALL, ANY, MAX_PRIORITY, MAX_TASKS, member_work, project_daily_limit
 from annotation.assigning.actions import batch_audience as audience_of
@@ -49,9 +50,11 @@ class _WorkForm(ShownValuesForm):
 class DailyLimitForm(_WorkForm):
     limits = ("daily_limit",)
     daily_limit = _limit(
-        label="Tasks a person a day",
-        help_text="Of everybody without a limit of their own. Empty: no limit. A day begins at midnight in the "
-        "project's time zone.",
+        label=gettext_lazy("Tasks a person a day"),
+        help_text=gettext_lazy(
+            "Of everybody without a limit of their own. Empty: no limit. A day begins at midnight in the "
+            "project's time zone."
+        ),
     )
 
     def __init__(self, data: Any, project: Project) -> None:
@@ -61,13 +64,18 @@ class DailyLimitForm(_WorkForm):
 class MemberWorkForm(_WorkForm):
     limits = ("daily_limit",)
     groups = NamesField(
-        help_text="With commas between, for example experts, night shift. A batch can be for a group."
+        help_text=gettext_lazy(
+            "With commas between, for example experts, night shift. A batch can be for a group."
+        ),
+        label=gettext_lazy("Groups"),
     )
     skills = NamesField(
-        label="Skills and languages",
-        help_text="With commas between, for example german, python. A batch can ask for them.",
+        label=gettext_lazy("Skills and languages"),
+        help_text=gettext_lazy("With commas between, for example german, python. A batch can ask for them."),
     )
-    daily_limit = _limit(label="Tasks a day", help_text="Empty: the project's limit.")
+    daily_limit = _limit(
+        label=gettext_lazy("Tasks a day"), help_text=gettext_lazy("Empty: the project's limit.")
+    )
 
     def __init__(self, data: Any, membership: Membership) -> None:
         super().__init__(data, member_work(membership))
@@ -76,24 +84,28 @@ class MemberWorkForm(_WorkForm):
 class AudienceFields(forms.Form):
     """Who gets a batch. Call `offer` when the form is made; what has no choices is not asked."""
 
-    people = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
+    people = forms.MultipleChoiceField(
+        required=False, widget=forms.CheckboxSelectMultiple, label=gettext_lazy("People")
+    )
     groups = forms.MultipleChoiceField(
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="Nobody and no group ticked: everybody on the project.",
+        help_text=gettext_lazy("Nobody and no group ticked: everybody on the project."),
+        label=gettext_lazy("Groups"),
     )
     skills = forms.MultipleChoiceField(
         required=False,
-        label="Skills and languages",
+        label=gettext_lazy("Skills and languages"),
         widget=forms.CheckboxSelectMultiple,
-        help_text="Asked for on top, of whoever it is for.",
+        help_text=gettext_lazy("Asked for on top, of whoever it is for."),
     )
     skills_asked = forms.ChoiceField(
-        label="They need", choices=[(ANY, "any of these"), (ALL, "all of these")]
+        label=gettext_lazy("They need"),
+        choices=[(ANY, gettext_lazy("any of these")), (ALL, gettext_lazy("all of these"))],
     )
     person_quota = _limit(
-        label="Tasks one person may judge of it",
-        help_text="Empty: as many as there are. Known answers do not count.",
+        label=gettext_lazy("Tasks one person may judge of it"),
+        help_text=gettext_lazy("Empty: as many as there are. Known answers do not count."),
     )
 
     def offer(self, project: Project, now: Mapping[str, Any]) -> None:
@@ -129,7 +141,8 @@ class AudienceForm(AudienceFields, _WorkForm):
     priority = whole_number(
         -MAX_PRIORITY,
         MAX_PRIORITY,
-        help_text="The batch with the highest number is handed out first.",
+        help_text=gettext_lazy("The batch with the highest number is handed out first."),
+        label=gettext_lazy("Priority"),
     )
 
     def __init__(self, data: Any, batch: Batch) -> None:

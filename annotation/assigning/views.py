@@ -6,6 +6,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -38,9 +39,9 @@ def assigning(request: ProjectRequest) -> HttpResponse:
             request,
             partial(DailyLimitForm, project=project),
             partial(set_daily_limit, project=project),
-            what="Who gets what",
+            what=gettext("Who gets what"),
             back=reverse("annotation:assigning", args=[project.slug]),
-            done="Saved. It holds from everybody's next task on.",
+            done=gettext("Saved. It holds from everybody's next task on."),
         )
     limited = Batch.objects.open_to_annotators(project).exclude(
         for_some__isnull=True, skills_asked__isnull=True, person_quota__isnull=True
@@ -101,11 +102,11 @@ def member(request: ProjectRequest, pk: int) -> HttpResponse:
             request,
             make_form,
             partial(set_member_work, project=request.project, membership=membership),
-            what="Who gets what",
+            what=gettext("Who gets what"),
             back=back,
-            done=f"Saved. It holds from the next task of {name} on.",
+            done=gettext("Saved. It holds from the next task of %(name)s on.") % {"name": name},
         )
-    context = {"form": make_form(None), "heading": name, "back": back, "what": "Who gets what"}
+    context = {"form": make_form(None), "heading": name, "back": back, "what": gettext("Who gets what")}
     return render(request, "annotation/assigning/form.html", context)
 
 
@@ -127,7 +128,9 @@ def audience(request: ProjectRequest, pk: int) -> HttpResponse:
             partial(set_batch_audience, batch=batch),
             what=batch.name,
             back=back,
-            done="Saved. It holds from everybody's next task on; what people have open stays theirs.",
+            done=gettext(
+                "Saved. It holds from everybody's next task on; what people have open stays theirs."
+            ),
         )
-    context = {"form": make_form(None), "heading": "Who gets it", "back": back, "what": batch.name}
+    context = {"form": make_form(None), "heading": gettext("Who gets it"), "back": back, "what": batch.name}
     return render(request, "annotation/assigning/form.html", context)

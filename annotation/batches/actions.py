@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from django.db import IntegrityError, transaction
 from django.db.models import F, Sum, Value
 from django.db.models.functions import Greatest
+from django.utils.translation import gettext as _
 
 from annotation.batches.progress import batch_progress
 from annotation.batches.warnings import warnings_of_prompts
@@ -60,20 +61,22 @@ def create_batch(
 ) -> Batch:
     """A batch in draft. Without a quota, opening it sets what its tasks have room for. Raises InvalidBatch."""
     if criterion.project_id != project.pk:
-        raise InvalidBatch("The criterion belongs to another project.")
+        raise InvalidBatch(_("The criterion belongs to another project."))
     if not 1 <= responses_per_task <= 9 or kind not in (None, batch_kind_for(responses_per_task)):
-        raise InvalidBatch("A batch asks for 1 (rating), 2 (pairwise) or 3 to 9 (ranking) responses a task.")
+        raise InvalidBatch(
+            _("A batch asks for 1 (rating), 2 (pairwise) or 3 to 9 (ranking) responses a task.")
+        )
     overlap = project.overlap if overlap is None else overlap
     if not 1 <= overlap <= MAX_OVERLAP:
         raise InvalidBatch(
-            f"The overlap must be between 1 and {MAX_OVERLAP} people.",
-            fields={"overlap": f"1 to {MAX_OVERLAP}"},
+            _("The overlap must be between 1 and %(max_overlap)s people.") % {"max_overlap": MAX_OVERLAP},
+            fields={"overlap": _("1 to %(max_overlap)s") % {"max_overlap": MAX_OVERLAP}},
         )
     if quota is not None and quota < 1:
-        raise InvalidBatch("The quota must be at least one judgment.", fields={"quota": "At least 1"})
+        raise InvalidBatch(_("The quota must be at least one judgment."), fields={"quota": _("At least 1")})
     if not name.strip() or len(name) > 120:
         raise InvalidBatch(
-            "A batch needs a name of at most 120 characters.", fields={"name": "1 to 120 characters"}
+            _("A batch needs a name of at most 120 characters."), fields={"name": _("1 to 120 characters")}
         )
     try:
         with transaction.atomic():
@@ -92,7 +95,9 @@ def create_batch(
                 run=run,
             )
     except IntegrityError as error:
-        raise InvalidBatch(f"There is a batch named “{name}” already.", fields={"name": "Taken"}) from error
+        raise InvalidBatch(
+            _("There is a batch named “%(name)s” already.") % {"name": name}, fields={"name": _("Taken")}
+        ) from error
     record_audit(actor=actor, action="batch.create", project=project, target=batch)
     return batch
 
@@ -148,7 +153,7 @@ def add_tasks_in_chunks(*, actor: User, batch: Batch, chunks: Iterable[Sequence[
 def _lock_for_tasks(batch: Batch) -> Batch:
     batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     if batch.state == Batch.State.CLOSED and batch.visible:
-        raise BatchNotOpen(f"The batch “{batch.name}” is closed.")
+        raise BatchNotOpen(_("The batch “%(name)s” is closed.") % {"name": batch.name})
     return batch
 
 
@@ -207,7 +212,7 @@ def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Ba
     if batch.state == Batch.State.OPEN:
         return batch
     if batch.state == Batch.State.CLOSED:
-        raise BatchNotOpen(f"The batch “{batch.name}” was closed and stays so.")
+        raise BatchNotOpen(_("The batch “%(name)s” was closed and stays so.") % {"name": batch.name})
     if not batch.tasks.exists():
         raise InvalidBatch(f"The batch “{batch.name}” has no tasks to hand out.", code="batch_empty")
     if batch.visible:
@@ -252,8 +257,11 @@ def close_batch(*, actor: User, batch: Batch) -> Batch:
     training = Training.objects.select_for_update(no_key=True, of=("self",)).filter(batch=batch.pk).first()
     if training is not None and training.is_on:
         raise InvalidBatch(
-            f"The batch “{batch.name}” has the tasks of the training “{training.name}”, which is on: who has not "
-            "passed it could begin no work that asks for it. Turn the training off first.",
+            _(
+                "The batch “%(name)s” has the tasks of the training “%(name2)s”, which is on: who has "
+                "not passed it could begin no work that asks for it. Turn the training off first."
+            )
+            % {"name": batch.name, "name2": training.name},
             code="training_on",
         )
     changed = (
@@ -274,7 +282,7 @@ def reopen_batch(*, actor: User, batch: Batch, quota: int | None = None) -> Batc
     """
     batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     if batch.state == Batch.State.DRAFT:
-        raise BatchNotOpen(f"The batch “{batch.name}” was never open.")
+        raise BatchNotOpen(_("The batch “%(name)s” was never open.") % {"name": batch.name})
     fields = ["state"]
     if quota is not None:
         # The tasks of a live batch are made as people talk.
@@ -304,13 +312,21 @@ def change_overlap(*, actor: User, batch: Batch, overlap: int, expected_overlap:
     """
     batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     if batch.state == Batch.State.CLOSED:
-        raise BatchNotOpen(f"The batch “{batch.name}” is closed: its tasks are judged by {batch.overlap}.")
+        raise BatchNotOpen(
+            _("The batch “%(name)s” is closed: its tasks are judged by %(overlap)s.")
+            % {"name": batch.name, "overlap": batch.overlap}
+        )
     if batch.is_live:
-        raise InvalidBatch(f"The turns of “{batch.name}” are judged by who leads the conversation.")
+        raise InvalidBatch(
+            _("The turns of “%(name)s” are judged by who leads the conversation.") % {"name": batch.name}
+        )
     if expected_overlap is not None and expected_overlap != batch.overlap:
         raise StaleVersion(
-            f"Somebody set the people per task of “{batch.name}” to {batch.overlap} while you looked at "
-            f"{expected_overlap}: yours is not saved.",
+            _(
+                "Somebody set the people per task of “%(name)s” to %(overlap)s while you looked at "
+                "%(expected_overlap)s: yours is not saved."
+            )
+            % {"name": batch.name, "overlap": batch.overlap, "expected_overlap": expected_overlap},
             current=batch.overlap,
         )
     if not 1 <= overlap <= MAX_OVERLAP:
@@ -358,7 +374,9 @@ def publish_batch(*, actor: User, batch: Batch, name: str) -> Batch:
         with transaction.atomic():
             changed = Batch.objects.filter(pk=batch.pk, visible=False).update(visible=True, name=name)
     except IntegrityError as error:
-        raise InvalidBatch(f"There is a batch named “{name}” already.", fields={"name": "Taken"}) from error
+        raise InvalidBatch(
+            _("There is a batch named “%(name)s” already.") % {"name": name}, fields={"name": _("Taken")}
+        ) from error
     batch.refresh_from_db()
     if changed:
         record_audit(actor=actor, action="batch.publish", project=batch.project, target=batch)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from annotation.errors import InvalidBatch
 from annotation.models import Batch
@@ -37,11 +38,18 @@ def find_batches(project: Project, names: Sequence[str] | None) -> list[Batch] |
     found = {batch.name: batch for batch in project.batches.filter(name__in=names, visible=True)}
     for name in names:
         if name not in found:
-            raise InvalidBatch(f"The project {project.slug} has no batch named “{name}”.", code="no_batch")
+            raise InvalidBatch(
+                gettext("The project %(slug)s has no batch named “%(name)s”.")
+                % {"slug": project.slug, "name": name},
+                code="no_batch",
+            )
         if found[name].excluded:
             raise InvalidBatch(
-                f"The batch “{name}” is excluded from datasets: take it in again with `manage.py exclude_batch "
-                f"{project.slug} NAME --undo`, or leave it out.",
+                gettext(
+                    "The batch “%(name)s” is excluded from datasets: take it in again with `manage.py "
+                    "exclude_batch %(slug)s NAME --undo`, or leave it out."
+                )
+                % {"name": name, "slug": project.slug},
                 code="batch_excluded",
             )
     return [found[name] for name in dict.fromkeys(names)]

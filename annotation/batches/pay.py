@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+from django.utils.translation import gettext
+
 from annotation.errors import InvalidPayRate
 from annotation.models import PayRate
 from workspace.actions import record_audit
@@ -70,16 +72,19 @@ def set_pay_rate(
 
 def _require_valid(unit: str, amount: Decimal | None, currency: str) -> None:
     wrong: Mapping[str, str] = {
-        **({} if unit in PayRate.Unit.values else {"unit": "Pay is per hour or per judgment."}),
+        **({} if unit in PayRate.Unit.values else {"unit": gettext("Pay is per hour or per judgment.")}),
         **(
             {}
             if amount is not None and amount.is_finite() and Decimal("0.0001") <= amount <= MAX_AMOUNT
-            else {"amount": f"Give an amount from 0.0001 to {MAX_AMOUNT:,}."}
+            else {
+                "amount": gettext("Give an amount from 0.0001 to %(max_amount)s.")
+                % {"max_amount": f"{MAX_AMOUNT:,}"}
+            }
         ),
         **(
             {}
             if re.fullmatch("[A-Z]{3}", currency)  # ISO 4217
-            else {"currency": "Give the currency's three letters, for example EUR."}
+            else {"currency": gettext("Give the currency's three letters, for example EUR.")}
         ),
     }
     if wrong:

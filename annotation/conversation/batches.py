@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from annotation.batches.actions import create_batch
 from annotation.conversation.generation import generator
@@ -70,16 +71,20 @@ def open_live_batch(
 def _require_valid(project: Project, plan: LivePlan) -> None:
     for field, source in (("first_source", plan.first_source), ("second_source", plan.second_source)):
         if source.project_id != project.pk:
-            raise InvalidBatch("The policy is of another project.", fields={field: "Of another project"})
+            raise InvalidBatch(
+                gettext("The policy is of another project."), fields={field: gettext("Of another project")}
+            )
         if refusal := generator().refusal(source):
             raise InvalidBatch(refusal, fields={field: refusal})
     for field in ("first_temperature", "second_temperature"):
         value = getattr(plan, field)
         # Far below, the scaled logits are no numbers any more.
         if not (math.isfinite(value) and 0.01 <= value <= 10.0):
-            raise InvalidBatch("A temperature is 0.01 to 10.", fields={field: "0.01 to 10"})
+            raise InvalidBatch(gettext("A temperature is 0.01 to 10."), fields={field: gettext("0.01 to 10")})
     if not 0.0 < plan.top_p <= 1.0:
-        raise InvalidBatch("Top-p is above 0 and at most 1.", fields={"top_p": "Above 0, at most 1"})
+        raise InvalidBatch(
+            gettext("Top-p is above 0 and at most 1."), fields={"top_p": gettext("Above 0, at most 1")}
+        )
     limits = {
         "max_turns": MAX_TURNS,
         "max_response_tokens": MAX_RESPONSE_TOKENS,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from annotation.conversation.batches import (
     MAX_MESSAGE_CHARACTERS,
@@ -17,66 +18,79 @@ from workspace.models import MAX_OVERLAP, Criterion, Project
 
 
 class LiveBatchForm(StyledFormMixin, forms.Form):
-    name = forms.CharField(max_length=120, label="Name of the batch")
-    criterion = forms.ModelChoiceField(Criterion.objects.none(), empty_label=None)
-    quota = whole_number(
-        1, 1_000_000, label="Judged turns", initial=100, help_text="No conversation is begun after so many."
+    name = forms.CharField(max_length=120, label=gettext_lazy("Name of the batch"))
+    criterion = forms.ModelChoiceField(
+        Criterion.objects.none(), empty_label=None, label=gettext_lazy("Criterion")
     )
-    first_source = forms.ModelChoiceField(Source.objects.none(), empty_label=None, label="One policy")
+    quota = whole_number(
+        1,
+        1_000_000,
+        label=gettext_lazy("Judged turns"),
+        initial=100,
+        help_text=gettext_lazy("No conversation is begun after so many."),
+    )
+    first_source = forms.ModelChoiceField(
+        Source.objects.none(), empty_label=None, label=gettext_lazy("One policy")
+    )
     first_temperature = forms.FloatField(
         min_value=0.01,
         max_value=10,
         initial=0.7,
-        label="Its temperature",
+        label=gettext_lazy("Its temperature"),
         widget=forms.NumberInput({"step": "any"}),
     )
     second_source = forms.ModelChoiceField(
         Source.objects.none(),
         empty_label=None,
-        label="The other policy",
-        help_text="The same one at another temperature is fine. Annotators never learn which wrote what.",
+        label=gettext_lazy("The other policy"),
+        help_text=gettext_lazy(
+            "The same one at another temperature is fine. Annotators never learn which wrote what."
+        ),
     )
     second_temperature = forms.FloatField(
         min_value=0.01,
         max_value=10,
         initial=1.0,
-        label="Temperature of the other policy",
+        label=gettext_lazy("Temperature of the other policy"),
         widget=forms.NumberInput({"step": "any"}),
     )
     top_p = forms.FloatField(
         min_value=0.01,
         max_value=1,
         initial=1.0,
-        label="Top-p of both",
-        help_text="1: the whole distribution.",
+        label=gettext_lazy("Top-p of both"),
+        help_text=gettext_lazy("1: the whole distribution."),
         widget=forms.NumberInput({"step": "any"}),
     )
     system_prompt = forms.CharField(
         required=False,
         max_length=20_000,
         widget=forms.Textarea({"rows": 2}),
-        help_text="What both policies are told before the conversation. Annotators read it above the answers.",
+        help_text=gettext_lazy(
+            "What both policies are told before the conversation. Annotators read it above the answers."
+        ),
+        label=gettext_lazy("System prompt"),
     )
     instruction = forms.CharField(
         required=False,
         max_length=5_000,
-        label="Instruction to annotators",
+        label=gettext_lazy("Instruction to annotators"),
         widget=forms.Textarea({"rows": 3}),
-        help_text="What to talk about, and how.",
+        help_text=gettext_lazy("What to talk about, and how."),
     )
     openers = forms.CharField(
         required=False,
         max_length=200_000,
-        label="First messages to choose from",
+        label=gettext_lazy("First messages to choose from"),
         widget=forms.Textarea({"rows": 3}),
-        help_text="One a line; annotators may write their own all the same.",
+        help_text=gettext_lazy("One a line; annotators may write their own all the same."),
     )
-    max_turns = whole_number(1, MAX_TURNS, initial=10, label="Turns of a conversation, at most")
+    max_turns = whole_number(1, MAX_TURNS, initial=10, label=gettext_lazy("Turns of a conversation, at most"))
     max_response_tokens = whole_number(
-        1, MAX_RESPONSE_TOKENS, initial=256, label="Tokens of an answer, at most"
+        1, MAX_RESPONSE_TOKENS, initial=256, label=gettext_lazy("Tokens of an answer, at most")
     )
     max_message_characters = whole_number(
-        1, MAX_MESSAGE_CHARACTERS, initial=4000, label="Characters of a message, at most"
+        1, MAX_MESSAGE_CHARACTERS, initial=4000, label=gettext_lazy("Characters of a message, at most")
     )
 
     def __init__(self, data: Any = None, *, project: Project, sources: list[Source]) -> None:

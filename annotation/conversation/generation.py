@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from django.utils.translation import gettext
+
 from annotation.errors import ConversationRefused
 from annotation.models import Source
 from workspace.models import User
@@ -72,5 +74,5 @@ def use_generator(generator: Generator) -> None:
 def generator() -> Generator:
     """Raises ConversationRefused where nobody does."""
     if not _in_use:
-        raise ConversationRefused("Nothing on this site writes answers for conversations.")
+        raise ConversationRefused(gettext("Nothing on this site writes answers for conversations."))
     return _in_use[0]

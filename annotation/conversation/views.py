@@ -7,6 +7,7 @@ from django.core.paginator import Paginator
 from django.db.models import Count, Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -53,7 +54,7 @@ def new_live_batch(request: ProjectRequest) -> HttpResponse:
             if not named:
                 form.add_error(None, error.message)
         else:
-            messages.success(request, "The batch is open: annotators find it under Conversations.")
+            messages.success(request, gettext("The batch is open: annotators find it under Conversations."))
             return redirect("annotation:live_batch", slug=project.slug, pk=batch.pk)
     return render(
         request,

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Count, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -32,7 +33,7 @@ from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
 
 SHOWN_RESPONSES = 20
-SPLITS = field_filter("split", "Split", Prompt.Split.choices)
+SPLITS = field_filter("split", gettext_lazy("Split"), Prompt.Split.choices)
 
 
 @require_GET
@@ -42,7 +43,7 @@ def prompts(request: ProjectRequest) -> HttpResponse:
     found = arrived(Prompt.objects.filter(project=request.project)).select_related("from_import")
     filters = [
         SPLITS,
-        field_filter("kind", "Kind", Prompt.Kind.choices),
+        field_filter("kind", gettext("Kind"), Prompt.Kind.choices),
         _set_filter(request.project),
         _import_filter(request.project, "prompts"),
     ]
@@ -81,7 +82,7 @@ def _set_filter(project: Project) -> Filter:
     sets = project.prompt_sets.order_by("name").values_list("pk", "name")
     return Filter(
         name="set",
-        label="Prompt set",
+        label=gettext("Prompt set"),
         choices=[(str(pk), name) for pk, name in sets],
         apply=lambda rows, value: rows.filter(memberships__prompt_set=int(value)),
     )
@@ -93,7 +94,7 @@ def _import_filter(project: Project, of: str) -> Filter:
     found = project.imports.finished().filter(**{f"{of}__isnull": False}).distinct().order_by("-pk")[:200]
     return Filter(
         name="import",
-        label="Import",
+        label=gettext("Import"),
         choices=[(str(imported.pk), str(imported)) for imported in found],
         apply=lambda rows, value: rows.filter(from_import=int(value)),
     )
@@ -144,7 +145,7 @@ def prompt_sets(request: ProjectRequest) -> HttpResponse:
         request,
         found,
         search=lambda rows, text: rows.filter(name__icontains=text),
-        filters=[field_filter("purpose", "Purpose", PromptSet.Purpose.choices)],
+        filters=[field_filter("purpose", gettext("Purpose"), PromptSet.Purpose.choices)],
     )
     sizes = dict(
         PromptSetMember.objects.filter(prompt_set__in=listing.rows)
@@ -178,7 +179,7 @@ def prompt_set(request: ProjectRequest, pk: int) -> HttpResponse:
 def demonstrations(request: ProjectRequest) -> HttpResponse:
     found = Demonstration.objects.filter(project=request.project).select_related("prompt", "author")
     filters = [
-        field_filter("split", "Split", Prompt.Split.choices, "prompt__split"),
+        field_filter("split", gettext("Split"), Prompt.Split.choices, "prompt__split"),
         _import_filter(request.project, "demonstrations"),
     ]
     listing = read_list(request, found, search=search_demonstrations, filters=filters)
@@ -216,12 +217,12 @@ def texts(request: ProjectRequest) -> HttpResponse:
     found = Text.objects.filter(project=request.project).select_related("from_import")
     licences = found.order_by("licence").values_list("licence", flat=True).distinct()[:100]
     # An address cannot tell an empty value from none.
-    named = [(licence or "(none)", licence or "None named") for licence in licences]
+    named = [(licence or "(none)", licence or gettext("None named")) for licence in licences]
     filters = [
         SPLITS,
         Filter(
             name="licence",
-            label="Licence",
+            label=gettext("Licence"),
             choices=named,
             apply=lambda rows, value: rows.filter(licence="" if value == "(none)" else value),
         ),

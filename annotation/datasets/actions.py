@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Max, ProtectedError
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from annotation.content.splits import rule_of, salt_id
 from annotation.datasets.conditions import NO_CONDITIONS, Conditions
@@ -151,7 +152,9 @@ def freeze_dataset(
         partial.rename(folder)
     except OSError as error:
         raise ActionError(
-            f"The dataset cannot be written below {root}: {error.strerror or error}.", code="cannot_write"
+            gettext("The dataset cannot be written below %(root)s: %(error)s.")
+            % {"root": root, "error": error.strerror or error},
+            code="cannot_write",
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -185,7 +188,11 @@ def freeze_dataset(
     except IntegrityError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise ActionError(
-            f"There is a dataset named “{name}” already: take another name, or make it a new version of that one.",
+            gettext(
+                "There is a dataset named “%(name)s” already: take another name, or make it a new "
+                "version of that one."
+            )
+            % {"name": name},
             code="dataset_name_taken",
         ) from error
     # While its files are in memory's reach: the page and the cards of exports want them.
@@ -198,7 +205,8 @@ def _require_imports(keys: list[int]) -> None:
     locked = Import.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk")
     if any(imported.state != Import.State.DONE for imported in locked):
         raise ActionError(
-            "An import was taken back while its judgments were frozen: do it again.", code="import_gone"
+            gettext("An import was taken back while its judgments were frozen: do it again."),
+            code="import_gone",
         )
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from django.utils.translation import gettext
+
 from annotation.preferences.scale import NO_STRENGTH, STRENGTH_CHOICES
 
 MAX_DAYS = 92  # beyond, by month
@@ -59,16 +61,25 @@ def _bars(values: Sequence[tuple[str, int]]) -> list[Bar]:
 def grade_bars(statistics: Mapping[str, Any]) -> list[Bar]:
     grades = statistics["grades"]
     steps = [(label.capitalize(), grades[str(strength)]) for strength, label in STRENGTH_CHOICES.items()]
-    others = [(NO_STRENGTH.capitalize(), grades["not_said"]), ("Tie", statistics["counts"]["ties"])]
+    others = [(NO_STRENGTH.capitalize(), grades["not_said"]), (gettext("Tie"), statistics["counts"]["ties"])]
     return _bars([*steps, *others])
 
 
 def length_bars(statistics: Mapping[str, Any]) -> list[Bar]:
     steps = statistics["characters"]["from"]
     lows = sorted(map(int, steps))
-    labels = [f"{low:,} to {high - 1:,}" for low, high in zip(lows, lows[1:], strict=False)]
+    labels = [
+        gettext("%(low)s to %(high)s") % {"low": f"{low:,}", "high": f"{high - 1:,}"}
+        for low, high in zip(lows, lows[1:], strict=False)
+    ]
     return _bars(
-        list(zip([*labels, f"{lows[-1]:,} or more"], [steps[str(low)] for low in lows], strict=True))
+        list(
+            zip(
+                [*labels, gettext("%(lows)s or more") % {"lows": f"{lows[-1]:,}"}],
+                [steps[str(low)] for low in lows],
+                strict=True,
+            )
+        )
     )
 
 
@@ -76,9 +87,10 @@ def agreement_bars(statistics: Mapping[str, Any]) -> list[Bar]:
     steps = statistics["agreement"]["from"]
     lows = sorted(map(float, steps))
     labels = [
-        f"{100 * low:.0f} to under {100 * high:.0f} %" for low, high in zip(lows, lows[1:], strict=False)
+        gettext("%(low)s to under %(high)s %%") % {"low": f"{100 * low:.0f}", "high": f"{100 * high:.0f}"}
+        for low, high in zip(lows, lows[1:], strict=False)
     ]
-    return _bars(list(zip([*labels, "All agree"], [steps[str(low)] for low in lows], strict=True)))
+    return _bars(list(zip([*labels, gettext("All agree")], [steps[str(low)] for low in lows], strict=True)))
 
 
 def time_columns(statistics: Mapping[str, Any]) -> tuple[list[Column], str]:

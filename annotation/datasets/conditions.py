@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext
+
 from annotation.preferences.comparisons import agreement_between, is_counted
 from learning.interface.record_rows import JudgmentRow, iso_utc
 from workspace.errors import ActionError
@@ -40,18 +42,20 @@ class Conditions:
     def __post_init__(self) -> None:
         if self.min_agreement is not None and not 0 <= self.min_agreement <= 1:
             raise InvalidConditions(
-                f"An agreement of {self.min_agreement} is no share: give a number from 0 to 1."
+                gettext("An agreement of %(min_agreement)s is no share: give a number from 0 to 1.")
+                % {"min_agreement": self.min_agreement}
             )
         for name in ("min_characters", "max_characters"):
             if (value := getattr(self, name)) is not None and value < 0:
-                raise InvalidConditions(f"{value} characters: give 0 or more.")
+                raise InvalidConditions(gettext("%(value)s characters: give 0 or more.") % {"value": value})
         shortest, longest = self.min_characters, self.max_characters
         if shortest is not None and longest is not None and shortest > longest:
             raise InvalidConditions(
-                f"At least {shortest} and at most {longest} characters: no answer is both."
+                gettext("At least %(shortest)s and at most %(longest)s characters: no answer is both.")
+                % {"shortest": shortest, "longest": longest}
             )
         if self.since is not None and self.until is not None and self.since >= self.until:
-            raise InvalidConditions("The time ends before it begins: exchange the two dates.")
+            raise InvalidConditions(gettext("The time ends before it begins: exchange the two dates."))
 
     def __bool__(self) -> bool:
         return self != Conditions()

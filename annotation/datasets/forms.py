@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.utils.timezone import localtime
+from django.utils.translation import gettext, gettext_lazy
 
 from annotation.datasets.conditions import Conditions
 from annotation.datasets.descriptions import (
@@ -28,67 +29,85 @@ LISTED_BATCHES = 1_000
 
 class BatchesField(forms.ModelMultipleChoiceField):
     def label_from_instance(self, batch: Any) -> str:
-        round_name = f", round {batch.round_number}" if batch.round_number else ""
+        round_name = (
+            gettext(", round %(round_number)s") % {"round_number": batch.round_number}
+            if batch.round_number
+            else ""
+        )
         return f"{batch.name}{round_name}"
 
 
 class ReportField(forms.ModelChoiceField):
     def label_from_instance(self, obj: Any) -> str:
-        return f"Report {obj.pk} of {localtime(obj.created_at):%-d %b %Y %H:%M}, {obj.judgments:,} judgments"
+        return gettext("Report %(pk)s of %(created_at)s, %(judgments)s judgments") % {
+            "pk": obj.pk,
+            "created_at": f"{localtime(obj.created_at):%-d %b %Y %H:%M}",
+            "judgments": f"{obj.judgments:,}",
+        }
 
 
 class SelectionForm(StyledFormMixin, forms.Form):
     """Nothing chosen means all; but kinds of annotators and purposes are those that are ticked."""
 
     criteria = forms.ModelMultipleChoiceField(
-        Criterion.objects.none(), required=False, widget=forms.CheckboxSelectMultiple, label="Criteria"
+        Criterion.objects.none(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=gettext_lazy("Criteria"),
     )
     batches = BatchesField(
         Batch.objects.none(),
         required=False,
-        label="Batches",
-        help_text="None chosen: all that are not excluded.",
+        label=gettext_lazy("Batches"),
+        help_text=gettext_lazy("None chosen: all that are not excluded."),
     )
     rounds = forms.TypedMultipleChoiceField(
-        required=False, coerce=int, label="Rounds", widget=forms.CheckboxSelectMultiple
+        required=False, coerce=int, label=gettext_lazy("Rounds"), widget=forms.CheckboxSelectMultiple
     )
     annotator_kinds = forms.MultipleChoiceField(
-        choices=User.Kind.choices, widget=forms.CheckboxSelectMultiple, label="Judged by"
+        choices=User.Kind.choices, widget=forms.CheckboxSelectMultiple, label=gettext_lazy("Judged by")
     )
     purposes = forms.MultipleChoiceField(
-        choices=Task.Purpose.choices, widget=forms.CheckboxSelectMultiple, label="Tasks"
+        choices=Task.Purpose.choices, widget=forms.CheckboxSelectMultiple, label=gettext_lazy("Tasks")
     )
     decisions = forms.BooleanField(
         required=False,
-        label="Reviewers' decisions in place of judgments",
-        help_text="Of tasks that a reviewer has decided. Not ticked: what the annotators said of them.",
+        label=gettext_lazy("Reviewers' decisions in place of judgments"),
+        help_text=gettext_lazy(
+            "Of tasks that a reviewer has decided. Not ticked: what the annotators said of them."
+        ),
     )
     splits = forms.MultipleChoiceField(
-        choices=Prompt.Split.choices, required=False, widget=forms.CheckboxSelectMultiple, label="Splits"
+        choices=Prompt.Split.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=gettext_lazy("Splits"),
     )
     min_agreement = forms.DecimalField(
         required=False,
         min_value=0,
         max_value=100,
         decimal_places=1,
-        label="Agreement of at least, %",
-        help_text="Of pairs of annotators on a task; tasks that one person judged are then left out.",
+        label=gettext_lazy("Agreement of at least, %"),
+        help_text=gettext_lazy(
+            "Of pairs of annotators on a task; tasks that one person judged are then left out."
+        ),
     )
     min_characters = forms.IntegerField(
         required=False,
         min_value=0,
-        label="Answers of at least",
-        help_text="Characters, every answer of a task.",
+        label=gettext_lazy("Answers of at least"),
+        help_text=gettext_lazy("Characters, every answer of a task."),
     )
-    max_characters = forms.IntegerField(required=False, min_value=0, label="Answers of at most")
+    max_characters = forms.IntegerField(required=False, min_value=0, label=gettext_lazy("Answers of at most"))
     since = forms.DateField(
-        required=False, label="Last judged from", widget=forms.DateInput({"type": "date"})
+        required=False, label=gettext_lazy("Last judged from"), widget=forms.DateInput({"type": "date"})
     )
     until = forms.DateField(
         required=False,
-        label="Judged up to",
+        label=gettext_lazy("Judged up to"),
         widget=forms.DateInput({"type": "date"}),
-        help_text="The end of this day, as the judgments stood then.",
+        help_text=gettext_lazy("The end of this day, as the judgments stood then."),
     )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
@@ -100,7 +119,11 @@ class SelectionForm(StyledFormMixin, forms.Form):
         numbers = batches.order_by("round_number").values_list("round_number", flat=True).distinct()
         rounds = self.fields["rounds"]
         assert isinstance(rounds, forms.TypedMultipleChoiceField)
-        rounds.choices = [(number, f"Round {number}") for number in numbers if number is not None]
+        rounds.choices = [
+            (number, gettext("Round %(number)s") % {"number": number})
+            for number in numbers
+            if number is not None
+        ]
         self.fields["annotator_kinds"].initial = list(DEFAULT_ANNOTATOR_KINDS)
         self.fields["purposes"].initial = list(COUNTED_PURPOSES)
         self.add_bootstrap_classes()
@@ -119,7 +142,9 @@ class SelectionForm(StyledFormMixin, forms.Form):
             try:
                 values["conditions"] = self._conditions(values)
                 if values["decisions"] and User.Kind.PERSON not in values["annotator_kinds"]:
-                    self.add_error("decisions", "Decisions are people's: tick people under “Judged by”, too.")
+                    self.add_error(
+                        "decisions", gettext("Decisions are people's: tick people under “Judged by”, too.")
+                    )
             except ActionError as error:
                 raise forms.ValidationError(error.message) from error
         return values
@@ -155,15 +180,16 @@ class DescriptionForm(StyledFormMixin, forms.Form):
     licence = forms.CharField(
         required=False,
         max_length=MAX_LICENCE_CHARACTERS,
-        label="Licence",
+        label=gettext_lazy("Licence"),
         widget=forms.TextInput({"list": "licences", "autocomplete": "off"}),
-        help_text="For the card, for example cc-by-4.0.",
+        help_text=gettext_lazy("For the card, for example cc-by-4.0."),
     )
     description = forms.CharField(
         required=False,
         max_length=MAX_DESCRIPTION_CHARACTERS,
         widget=forms.Textarea({"rows": 3}),
-        help_text="For the card: what was asked, and of whom.",
+        help_text=gettext_lazy("For the card: what was asked, and of whom."),
+        label=gettext_lazy("Description"),
     )
     licences = HUB_LICENCES
 
@@ -181,25 +207,29 @@ class DatasetDescriptionForm(ShownValuesForm, DescriptionForm):
 
 
 class NewDatasetForm(SelectionForm, DescriptionForm):
-    name = forms.CharField(max_length=MAX_NAME_CHARACTERS, label="Name")
+    name = forms.CharField(max_length=MAX_NAME_CHARACTERS, label=gettext_lazy("Name"))
     consensus = forms.BooleanField(
         required=False,
-        label="Consensus of the newest measurement of quality, too",
-        help_text="What the annotators of each pair think together, weighed by the annotator model: soft labels for "
-        "reward models that learn from one merged comparison a task.",
+        label=gettext_lazy("Consensus of the newest measurement of quality, too"),
+        help_text=gettext_lazy(
+            "What the annotators of each pair think together, weighed by the annotator model: soft labels for "
+            "reward models that learn from one merged comparison a task."
+        ),
     )
     annotator_weights = ReportField(
         QualityReport.objects.none(),
         required=False,
-        label="Weights by annotator",
-        empty_label="none",
-        help_text="Who judges better counts more, where a training asks for it: ability in this measurement of "
-        "quality, divided by the crowd's mean, 0 to 2.",
+        label=gettext_lazy("Weights by annotator"),
+        empty_label=gettext_lazy("none"),
+        help_text=gettext_lazy(
+            "Who judges better counts more, where a training asks for it: ability in this measurement of "
+            "quality, divided by the crowd's mean, 0 to 2."
+        ),
     )
     new_version = forms.BooleanField(
         required=False,
-        label="A new version, if there is one of this name",
-        help_text="Earlier versions stay as they are.",
+        label=gettext_lazy("A new version, if there is one of this name"),
+        help_text=gettext_lazy("Earlier versions stay as they are."),
     )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext, gettext_noop
 
 from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.conditions import Conditions
@@ -29,7 +30,7 @@ FROZEN_AT_ONCE = 50_000
 
 FREEZE = RunKind(
     name="freeze_dataset",
-    label="Freezing of a dataset",
+    label=gettext_noop("Freezing of a dataset"),
     command="annotation.datasets.freeze",
     build_inputs=lambda run: {},
     # The row is there already, in a transaction of its own, when the files are complete.
@@ -77,7 +78,11 @@ def freeze_or_queue(
     name = said["name"] = name if name is None else clean_name(name)
     if name is not None and not new_version and project.preference_datasets.filter(name=name).exists():
         raise ActionError(
-            f"There is a dataset named “{name}” already: take another name, or make it a new version of that one.",
+            gettext(
+                "There is a dataset named “%(name)s” already: take another name, or make it a new "
+                "version of that one."
+            )
+            % {"name": name},
             code="dataset_name_taken",
         )
     batches = selection["batches"]
@@ -143,7 +148,11 @@ def _batches(run: Run) -> list[Batch] | None:
     for pk, name in names.items():
         if pk not in found:
             raise InvalidBatch(
-                f"The batch “{name}” was taken back or excluded while the dataset waited to be frozen: choose again.",
+                gettext(
+                    "The batch “%(name)s” was taken back or excluded while the dataset waited to be "
+                    "frozen: choose again."
+                )
+                % {"name": name},
                 code="no_batch",
             )
     return list(found.values())
@@ -154,7 +163,7 @@ def _criteria(run: Run) -> list[Criterion]:
     found = list(run.project.criteria.filter(pk__in=asked))
     if len(found) < len(asked):
         raise ActionError(
-            "A criterion was removed while the dataset waited to be frozen: choose again.",
+            gettext("A criterion was removed while the dataset waited to be frozen: choose again."),
             code="no_criterion",
         )
     return found

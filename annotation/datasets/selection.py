@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext
 
 from annotation.datasets.conditions import NO_CONDITIONS, Conditions, InvalidConditions
 from annotation.datasets.shards import ROWS_PER_GROUP
@@ -39,15 +40,23 @@ class Selection:
 
     def __post_init__(self) -> None:
         if self.decisions and PERSON not in self.annotator_kinds:
-            raise InvalidConditions("Decisions are people's: select judgments of people, too, to have them.")
+            raise InvalidConditions(
+                gettext("Decisions are people's: select judgments of people, too, to have them.")
+            )
         if self.decisions and self.conditions.min_agreement is not None:
             raise InvalidConditions(
-                "A decision is one person's and has no agreement, so that it would be left out: select by agreement "
-                "or take decisions, in two datasets."
+                gettext(
+                    "A decision is one person's and has no agreement, so that it would be left out: "
+                    "select by agreement "
+                    "or take decisions, in two datasets."
+                )
             )
         if self.decisions and self.conditions.until is not None:
             raise InvalidConditions(
-                "Decisions are taken as they stand now, not as they stood at the end of a time: leave out one of both."
+                gettext(
+                    "Decisions are taken as they stand now, not as they stood at the end of a time: "
+                    "leave out one of both."
+                )
             )
 
     def without_conditions(self) -> "Selection":

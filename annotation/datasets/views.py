@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -42,8 +43,8 @@ def datasets(request: ProjectRequest) -> HttpResponse:
     criteria = project.criteria.order_by("name").values_list("name", flat=True)
     used = Filter(
         name="used",
-        label="Trained on",
-        choices=[("yes", "By a reward model"), ("no", "By none")],
+        label=gettext("Trained on"),
+        choices=[("yes", gettext("By a reward model")), ("no", gettext("By none"))],
         apply=lambda rows, value: rows.filter(reward_models__isnull=value == "no").distinct(),
     )
     listing = read_list(
@@ -51,7 +52,9 @@ def datasets(request: ProjectRequest) -> HttpResponse:
         found,
         search=lambda rows, text: rows.filter(name__icontains=text),
         filters=[
-            field_filter("criterion", "Criterion", [(name, name) for name in criteria], "criterion__name"),
+            field_filter(
+                "criterion", gettext("Criterion"), [(name, name) for name in criteria], "criterion__name"
+            ),
             used,
         ],
     )
@@ -160,7 +163,7 @@ def describe_dataset(request: ProjectRequest, pk: int) -> HttpResponse:
         partial(actions.describe_dataset, dataset=found),
         what=found.label,
         back=reverse("data:dataset", args=[request.project.slug, found.pk]),
-        done="Licence and description are stored.",
+        done=gettext("Licence and description are stored."),
     )
 
 

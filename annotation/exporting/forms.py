@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy
 
 from annotation.datasets.shards import CSV, FILE_KINDS
 from annotation.exporting.formats.base import EXPORT_OPTIONS
@@ -14,16 +15,18 @@ from workspace.models import Project
 
 
 class DownloadForm(StyledFormMixin, forms.Form):
-    format = forms.ChoiceField(choices=[(name, name) for name in EXPORT_FORMATS])
+    format = forms.ChoiceField(
+        choices=[(name, name) for name in EXPORT_FORMATS], label=gettext_lazy("Format")
+    )
     split = forms.ChoiceField(
-        choices=[("", "All")] + [(name, name) for name in SPLITS], required=False, label="Split"
+        choices=[("", "All")] + [(name, name) for name in SPLITS], required=False, label=gettext_lazy("Split")
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         kinds = [("", "As the format usually is")] + [(name, name) for name in (*FILE_KINDS, CSV)]
         # A form has an attribute of this name: not in the class.
-        self.fields["files"] = forms.ChoiceField(choices=kinds, required=False, label="Files")
+        self.fields["files"] = forms.ChoiceField(choices=kinds, required=False, label=gettext("Files"))
         for option in EXPORT_OPTIONS.values():
             read_by = [name for name, known in EXPORT_FORMATS.items() if option.name in known.options]
             help_text = f"{option.description} ({', '.join(read_by)})"
@@ -51,13 +54,16 @@ class DownloadForm(StyledFormMixin, forms.Form):
 class DemonstrationsForm(StyledFormMixin, forms.Form):
     format = forms.ChoiceField(
         choices=[("sft", "messages, as SFT trainers read them"), ("records", "our own records")],
-        help_text="Both are read again by Import demonstrations.",
+        help_text=gettext_lazy("Both are read again by Import demonstrations."),
+        label=gettext_lazy("Format"),
     )
     plain = forms.BooleanField(
-        required=False, label="Plain text", help_text="Of messages: prompt and completion as texts instead."
+        required=False,
+        label=gettext_lazy("Plain text"),
+        help_text=gettext_lazy("Of messages: prompt and completion as texts instead."),
     )
     split = forms.ChoiceField(
-        choices=[("", "All")] + [(name, name) for name in SPLITS], required=False, label="Split"
+        choices=[("", "All")] + [(name, name) for name in SPLITS], required=False, label=gettext_lazy("Split")
     )
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
@@ -65,10 +71,12 @@ class DemonstrationsForm(StyledFormMixin, forms.Form):
         sets = project.prompt_sets.order_by("name").values_list("pk", "name")
         self._project = project
         self.fields["prompt_set"] = forms.ChoiceField(
-            choices=[("", "All")] + [(str(pk), name) for pk, name in sets], required=False, label="Prompt set"
+            choices=[("", "All")] + [(str(pk), name) for pk, name in sets],
+            required=False,
+            label=gettext("Prompt set"),
         )
         kinds = [(name, name) for name in FILE_KINDS]
-        self.fields["files"] = forms.ChoiceField(choices=kinds, label="Files")
+        self.fields["files"] = forms.ChoiceField(choices=kinds, label=gettext("Files"))
         self.add_bootstrap_classes()
 
     def options(self) -> dict[str, Any]:

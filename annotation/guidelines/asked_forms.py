@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy
 
 from annotation.guidelines.forms import VersionedForm
 from workspace.asked import (
@@ -24,7 +26,9 @@ from workspace.forms import StyledFormMixin
 
 _SEPARATOR = " = "
 _LISTS = ("flags", "both_bad_reasons", "cannot_judge")
-_ONE_A_LINE = "One a line. What stands before = is its name in files; a new line gets one by itself."
+_ONE_A_LINE = gettext_lazy(
+    "One a line. What stands before = is its name in files; a new line gets one by itself."
+)
 
 
 class _Lines(forms.CharField):
@@ -49,24 +53,28 @@ class MarkForm(StyledFormMixin, forms.Form):
     label = forms.CharField(
         required=False,
         max_length=MAX_LABEL_CHARACTERS,
-        label="What is said of each answer",
+        label=gettext_lazy("What is said of each answer"),
         widget=forms.TextInput(attrs={"dir": "auto"}),
     )
-    kind = forms.ChoiceField(choices=list(MARK_KINDS.items()))
-    points = forms.IntegerField(required=False, label="Points (of a scale)", help_text="2 to 10.")
-    low = forms.CharField(required=False, label="Word at the end 1")
-    high = forms.CharField(required=False, label="Word at the other end")
+    kind = forms.ChoiceField(choices=list(MARK_KINDS.items()), label=gettext_lazy("Kind"))
+    points = forms.IntegerField(
+        required=False, label=gettext_lazy("Points (of a scale)"), help_text=gettext_lazy("2 to 10.")
+    )
+    low = forms.CharField(required=False, label=gettext_lazy("Word at the end 1"))
+    high = forms.CharField(required=False, label=gettext_lazy("Word at the other end"))
     choices = _Lines(
-        label="Words to choose from",
-        help_text="One a line; of passages: the labels that one can have.",
+        label=gettext_lazy("Words to choose from"),
+        help_text=gettext_lazy("One a line; of passages: the labels that one can have."),
         rows=3,
     )
-    tasks = forms.ChoiceField(choices=list(MARK_TASKS.items()), initial=EVERY, label="Asked of")
+    tasks = forms.ChoiceField(choices=list(MARK_TASKS.items()), initial=EVERY, label=gettext_lazy("Asked of"))
     criteria = _Lines(
-        label="Only on the criteria", help_text="One name a line. Empty: on every criterion.", rows=2
+        label=gettext_lazy("Only on the criteria"),
+        help_text=gettext_lazy("One name a line. Empty: on every criterion."),
+        rows=2,
     )
-    required = forms.BooleanField(required=False, label="Required")
-    remove = forms.BooleanField(required=False, label="Take it out")
+    required = forms.BooleanField(required=False, label=gettext_lazy("Required"))
+    remove = forms.BooleanField(required=False, label=gettext_lazy("Take it out"))
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -95,31 +103,43 @@ def initial_marks(marks: Iterable[Mark]) -> list[dict[str, Any]]:
 class AskedForm(VersionedForm):
     confidence_points = forms.IntegerField(
         required=False,
-        label="Points of “How sure are you?”",
-        help_text="2 to 10, asked where answers are compared; empty: it is not asked.",
+        label=gettext_lazy("Points of “How sure are you?”"),
+        help_text=gettext_lazy("2 to 10, asked where answers are compared; empty: it is not asked."),
     )
     rationale_for = forms.MultipleChoiceField(
         required=False,
         choices=list(RATIONALE_CASES.items()),
         widget=forms.CheckboxSelectMultiple,
-        label="A reason is required where somebody says",
-        help_text="Of every judgment: “Ask for a reason” in the settings.",
+        label=gettext_lazy("A reason is required where somebody says"),
+        help_text=gettext_lazy("Of every judgment: “Ask for a reason” in the settings."),
     )
     guided_first = forms.BooleanField(
         required=False,
-        label=f"Rank {GUIDED_FROM} and more answers by questions at first",
-        help_text="A question asks which of two is better. Annotators can choose another way at any time, and keep it.",
+        label=format_lazy(
+            gettext_lazy("Rank {least} and more answers by questions at first"), least=GUIDED_FROM
+        ),
+        help_text=gettext_lazy(
+            "A question asks which of two is better. Annotators can choose another way at any time, and keep it."
+        ),
     )
-    flags = _Lines(label="What can be reported", help_text=_ONE_A_LINE)
+    flags = _Lines(label=gettext_lazy("What can be reported"), help_text=_ONE_A_LINE)
     both_bad = forms.BooleanField(
         required=False,
-        label="Offer “None of the answers is good”",
-        help_text="Beside the order, not in its place; one key.",
+        label=gettext_lazy("Offer “None of the answers is good”"),
+        help_text=gettext_lazy("Beside the order, not in its place; one key."),
     )
-    both_bad_reasons = _Lines(label="Why none is good", help_text=f"May be empty. {_ONE_A_LINE}", rows=3)
+    both_bad_reasons = _Lines(
+        label=gettext_lazy("Why none is good"),
+        help_text=format_lazy("{} {}", gettext_lazy("May be empty."), _ONE_A_LINE),
+        rows=3,
+    )
     cannot_judge = _Lines(
-        label="Why somebody cannot judge a task",
-        help_text=f"The task goes to somebody else, with the reason. Empty: it can only be skipped. {_ONE_A_LINE}",
+        label=gettext_lazy("Why somebody cannot judge a task"),
+        help_text=format_lazy(
+            "{} {}",
+            gettext_lazy("The task goes to somebody else, with the reason. Empty: it can only be skipped."),
+            _ONE_A_LINE,
+        ),
     )
 
     def __init__(self, *args: object, **kwargs: object) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -23,7 +24,7 @@ from workspace.question_presets import PRESETS, find_preset
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
 
-SAVED = "Saved. Annotators see it from their next task on."
+SAVED = gettext_lazy("Saved. Annotators see it from their next task on.")
 
 
 @require_http_methods(["GET", "POST"])
@@ -64,7 +65,7 @@ def asked_settings(request: ProjectRequest) -> HttpResponse:
         data = request.POST.copy()
         data["version"] = str(error.current)
         outdated = AskedForm(data)
-        advice = "Open this page in another window to see it; save again to put yours in its place."
+        advice = gettext("Open this page in another window to see it; save again to put yours in its place.")
         outdated.add_error(None, f"{error.message} {advice}")
         return _page(request, {"form": outdated, "marks": MarkFormSet(data, prefix="marks")}, status=409)
     except ActionError as error:

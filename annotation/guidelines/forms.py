@@ -3,6 +3,8 @@
 from typing import Any
 
 from django import forms
+from django.utils.text import format_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from workspace.forms import LEASE_HELP, StyledFormMixin, whole_number
 from workspace.models import MAX_LEASE_MINUTES, MAX_OVERLAP, Project
@@ -32,30 +34,38 @@ class CorrectionForm(VersionedForm):
 
     name = forms.CharField(
         max_length=120,
-        help_text="Everybody on the project sees it at once. Its address stays as it is.",
+        help_text=gettext_lazy("Everybody on the project sees it at once. Its address stays as it is."),
+        label=gettext_lazy("Name"),
     )
     description = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 2, "dir": "auto"}),
-        help_text="Annotators read it on the project's first page.",
+        help_text=gettext_lazy("Annotators read it on the project's first page."),
+        label=gettext_lazy("Description"),
     )
     overlap = whole_number(
         1,
         MAX_OVERLAP,
-        label="People per task",
-        help_text="Of batches and rounds made from now on; those that are there keep theirs, unless you tick the next "
-        "box. What is judged stays judged.",
+        label=gettext_lazy("People per task"),
+        help_text=gettext_lazy(
+            "Of batches and rounds made from now on; those that are there keep theirs, unless you tick the next "
+            "box. What is judged stays judged."
+        ),
     )
     adjust_batches = forms.BooleanField(
         required=False,
-        label="Also of batches that are not closed",
-        help_text="More people: their tasks are handed out again. Fewer: tasks with enough judgments are done.",
+        label=gettext_lazy("Also of batches that are not closed"),
+        help_text=gettext_lazy(
+            "More people: their tasks are handed out again. Fewer: tasks with enough judgments are done."
+        ),
     )
     lease_minutes = whole_number(
         1,
         MAX_LEASE_MINUTES,
-        label="Minutes a task stays reserved",
-        help_text=f"{LEASE_HELP} Tasks that people have open keep the time they were given.",
+        label=gettext_lazy("Minutes a task stays reserved"),
+        help_text=format_lazy(
+            "{} {}", LEASE_HELP, gettext_lazy("Tasks that people have open keep the time they were given.")
+        ),
     )
 
 
@@ -63,12 +73,14 @@ class QuestionForm(VersionedForm):
     """A field for the question of each criterion, then how it is put."""
 
     allow_ties = forms.BooleanField(
-        required=False, label="Allow “tie”", help_text="Annotators may say that answers are equally good."
+        required=False,
+        label=gettext_lazy("Allow “tie”"),
+        help_text=gettext_lazy("Annotators may say that answers are equally good."),
     )
     ask_rationale = forms.BooleanField(
         required=False,
-        label="Ask for a reason",
-        help_text="Required: a judgment without a few words why is not taken.",
+        label=gettext_lazy("Ask for a reason"),
+        help_text=gettext_lazy("Required: a judgment without a few words why is not taken."),
     )
 
     def __init__(self, *args: object, project: Project, **kwargs: object) -> None:
@@ -77,7 +89,9 @@ class QuestionForm(VersionedForm):
         self._names = {f"{_QUESTION}{criterion.pk}": criterion.name for criterion in criteria}
         for criterion in criteria:
             self.fields[f"{_QUESTION}{criterion.pk}"] = forms.CharField(
-                label="The question" if len(criteria) == 1 else f"The question of {criterion.name}",
+                label=gettext("The question")
+                if len(criteria) == 1
+                else gettext("The question of %(name)s") % {"name": criterion.name},
                 max_length=300,
                 initial=criterion.question,
                 # A page that does not ask for it leaves it as it is.
@@ -91,7 +105,7 @@ class QuestionForm(VersionedForm):
         cleaned = super().clean() or {}
         for field in self._names:
             if field in self.data and not cleaned.get(field):
-                self.add_error(field, "Annotators need a question.")
+                self.add_error(field, gettext("Annotators need a question."))
         return cleaned
 
     def values(self) -> dict[str, Any]:
@@ -103,9 +117,13 @@ class QuestionForm(VersionedForm):
 
 
 class CriterionForm(StyledFormMixin, forms.Form):
-    name = forms.CharField(max_length=40, help_text="One or two words, such as harmless. It stays as it is.")
+    name = forms.CharField(
+        max_length=40,
+        help_text=gettext_lazy("One or two words, such as harmless. It stays as it is."),
+        label=gettext_lazy("Name"),
+    )
     question = forms.CharField(
-        max_length=300, label="Its question", widget=forms.TextInput(attrs={"dir": "auto"})
+        max_length=300, label=gettext_lazy("Its question"), widget=forms.TextInput(attrs={"dir": "auto"})
     )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -119,16 +137,20 @@ class GuidelineForm(VersionedForm):
         required=False,
         strip=False,
         max_length=MAX_GUIDELINE_CHARACTERS,
-        label="Text",
+        label=gettext_lazy("Text"),
         widget=forms.Textarea(attrs={"rows": 16, "dir": "auto"}),
-        help_text="Markdown. Annotators open it by the button Guideline; a new version is announced to them.",
+        help_text=gettext_lazy(
+            "Markdown. Annotators open it by the button Guideline; a new version is announced to them."
+        ),
     )
 
     must_acknowledge = forms.BooleanField(
         required=False,
         initial=True,
-        label="Everybody confirms it before their next task",
-        help_text="They see what changed and press one button. Leave it out for a slip of the pen.",
+        label=gettext_lazy("Everybody confirms it before their next task"),
+        help_text=gettext_lazy(
+            "They see what changed and press one button. Leave it out for a slip of the pen."
+        ),
     )
 
     def clean_text(self) -> str:

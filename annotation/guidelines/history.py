@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -46,9 +47,11 @@ def _changes(before: Any, now: Any) -> list[str]:
         if before is None or before.questions.get(name) != question:
             said.append(f"{name}: {question}")
     if before is None or before.allow_ties != now.allow_ties:
-        said.append("Ties allowed" if now.allow_ties else "Ties not allowed")
+        said.append(gettext("Ties allowed") if now.allow_ties else gettext("Ties not allowed"))
     if before is None or before.ask_rationale != now.ask_rationale:
-        said.append("A reason is asked for" if now.ask_rationale else "No reason is asked for")
+        said.append(
+            gettext("A reason is asked for") if now.ask_rationale else gettext("No reason is asked for")
+        )
     return said + _asked_changes(before.asks if before else None, now.asks)
 
 
@@ -57,27 +60,61 @@ def _asked_changes(before: Asked | None, now: Asked) -> list[str]:
     earlier = {mark.name: mark for mark in before.marks} if before else {}
     for mark in now.marks:
         if earlier.pop(mark.name, None) != mark:
-            required = ", required" if mark.required else ""
-            on = f", on {' and '.join(mark.criteria)}" if mark.criteria else ""
-            said.append(f"Of each answer: {mark.label} ({MARK_KINDS[mark.kind].lower()}{required}{on})")
-    said += [f"No longer of each answer: {mark.label}" for mark in earlier.values()]
+            required = gettext(", required") if mark.required else ""
+            on = (
+                gettext(", on %(criteria)s") % {"criteria": " and ".join(mark.criteria)}
+                if mark.criteria
+                else ""
+            )
+            said.append(
+                gettext("Of each answer: %(label)s (%(lower)s%(required)s%(on)s)")
+                % {
+                    "label": mark.label,
+                    "lower": MARK_KINDS[mark.kind].lower(),
+                    "required": required,
+                    "on": on,
+                }
+            )
+    said += [
+        gettext("No longer of each answer: %(label)s") % {"label": mark.label} for mark in earlier.values()
+    ]
     if now.confidence_points != (before.confidence_points if before else 0):
         points = now.confidence_points
-        said.append(f"How sure: {points} points" if points else "How sure they are is not asked")
+        said.append(
+            gettext("How sure: %(points)s points") % {"points": points}
+            if points
+            else gettext("How sure they are is not asked")
+        )
     if now.rationale_for != (before.rationale_for if before else ()):
         cases = ", ".join(RATIONALE_CASES[case].lower() for case in now.rationale_for)
-        said.append(f"A reason is required of: {cases}" if cases else "No order needs a reason by itself")
+        said.append(
+            gettext("A reason is required of: %(cases)s") % {"cases": cases}
+            if cases
+            else gettext("No order needs a reason by itself")
+        )
     usual = before or Asked()
     if now.guided_first != usual.guided_first:
-        way = "begin by questions" if now.guided_first else "begin by moving"
-        said.append(f"Rankings of {GUIDED_FROM} and more {way}")
+        way = gettext("begin by questions") if now.guided_first else gettext("begin by moving")
+        said.append(
+            gettext("Rankings of %(guided_from)s and more %(way)s") % {"guided_from": GUIDED_FROM, "way": way}
+        )
     if now.flags != usual.flags:
-        said.append(f"Can be reported: {_words(now.flags)}")
+        said.append(gettext("Can be reported: %(flags)s") % {"flags": _words(now.flags)})
     if (now.both_bad, now.both_bad_reasons) != (usual.both_bad, usual.both_bad_reasons):
-        reasons = f", because: {_words(now.both_bad_reasons)}" if now.both_bad_reasons else ""
-        said.append(f"None is good{reasons}" if now.both_bad else "“None is good” is not offered")
+        reasons = (
+            gettext(", because: %(both_bad_reasons)s") % {"both_bad_reasons": _words(now.both_bad_reasons)}
+            if now.both_bad_reasons
+            else ""
+        )
+        said.append(
+            gettext("None is good%(reasons)s") % {"reasons": reasons}
+            if now.both_bad
+            else gettext("“None is good” is not offered")
+        )
     if now.cannot_judge != usual.cannot_judge:
-        said.append(f"Cannot judge, because: {_words(now.cannot_judge)}")
+        said.append(
+            gettext("Cannot judge, because: %(cannot_judge)s") % {"cannot_judge": _words(now.cannot_judge)}
+        )
     return said
 
 
@@ -123,7 +160,7 @@ def ask_to_confirm(request: ProjectRequest, version: int) -> HttpResponse:
         require_acknowledgement,
         project=request.project,
         version=shown.version,
-        done="Everybody is asked to confirm it before their next task.",
+        done=gettext("Everybody is asked to confirm it before their next task."),
     )
     return redirect("annotation:guideline_version", slug=request.project.slug, version=shown.version)
 

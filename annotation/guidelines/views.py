@@ -9,7 +9,9 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.functional import Promise
 from django.utils.html import format_html
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -32,7 +34,7 @@ from workspace.models import Project
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
 
-NEXT_TASK = "Saved. Annotators see it from their next task on."
+NEXT_TASK = gettext_lazy("Saved. Annotators see it from their next task on.")
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,13 @@ class _Change:
 
     form: Callable[..., VersionedForm]
     action: Callable[..., Any]
-    done: str
+    done: str | Promise
 
 
 def _changes(project: Project) -> dict[str, _Change]:
     """By the value of the POST field `change`."""
     return {
-        "project": _Change(CorrectionForm, correct_project_and_batches, "Saved."),
+        "project": _Change(CorrectionForm, correct_project_and_batches, gettext("Saved.")),
         "question": _Change(
             lambda *args, **kwargs: QuestionForm(*args, project=project, **kwargs),
             actions.change_question_settings,
@@ -89,7 +91,7 @@ def question_settings(request: ProjectRequest) -> HttpResponse:
         data = request.POST.copy()
         data["version"] = str(error.current)
         outdated_form = change.form(data)
-        advice = (
+        advice = gettext(
             "Both are on this page; to put yours in its place, take over what should stay and save again."
         )
         outdated_form.add_error(None, f"{error.message} {advice}")
@@ -97,7 +99,7 @@ def question_settings(request: ProjectRequest) -> HttpResponse:
     except ActionError as error:
         _add_errors(form, error)
         return _page(request, project, {form_name: form}, status=422)
-    messages.success(request, change.done)
+    messages.success(request, str(change.done))
     return redirect("annotation:settings", slug=project.slug)
 
 
@@ -111,7 +113,9 @@ def _add_criterion(request: ProjectRequest) -> HttpResponse:
         except ActionError as error:
             _add_errors(form, error)
         else:
-            messages.success(request, f"Batches and rounds can ask for “{criterion.name}” now.")
+            messages.success(
+                request, gettext("Batches and rounds can ask for “%(name)s” now.") % {"name": criterion.name}
+            )
             return redirect("annotation:settings", slug=request.project.slug)
     return _page(request, request.project, {"criterion_form": form}, status=422)
 

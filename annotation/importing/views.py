@@ -5,6 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -36,8 +37,8 @@ def imports(request: ProjectRequest) -> HttpResponse:
         found,
         search=lambda rows, text: rows.filter(files__0__name__icontains=text),
         filters=[
-            field_filter("kind", "What", Import.Kind.choices),
-            field_filter("state", "State", Import.State.choices),
+            field_filter("kind", gettext("What"), Import.Kind.choices),
+            field_filter("state", gettext("State"), Import.State.choices),
         ],
         page_size=PAGE_SIZE,
     )
@@ -91,7 +92,7 @@ def _same_files(imported: Import) -> QuerySet[Import]:
 @project_view(Capability.REVIEW)
 def import_bad_rows(request: ProjectRequest, pk: int, form: str) -> HttpResponseBase:
     imported = access_import(request.project, pk)
-    name = imported.files[0]["name"] if imported.files else f"import {pk}"
+    name = imported.files[0]["name"] if imported.files else gettext("import %(pk)s") % {"pk": pk}
     return bad_rows_response(imported.bad_rows_path, form, name=name)
 
 

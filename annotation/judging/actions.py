@@ -179,7 +179,7 @@ def withdraw_judgment(*, actor: User, assignment: Assignment, idempotency_key: s
         return stored
     before = _latest_editable(actor, assignment, task)
     if before.withdrawn:
-        raise NothingToRevise("This judgment was withdrawn already.")
+        raise NothingToRevise(gettext("This judgment was withdrawn already."))
     content = JudgmentContent(
         tiers=before.tiers,
         strengths=before.strengths,
@@ -218,7 +218,7 @@ def _find_by_idempotency_key(actor: User, assignment: Assignment, idempotency_ke
     """The judgment that was stored under this key. Raises IdempotencyKeyReused when it is of another task."""
     stored = Judgment.objects.filter(annotator=actor, idempotency_key=idempotency_key).first()
     if stored is not None and stored.assignment_id != assignment.pk:
-        raise IdempotencyKeyReused("This key belongs to the judgment of another task.")
+        raise IdempotencyKeyReused(gettext("This key belongs to the judgment of another task."))
     return stored
 
 
@@ -289,7 +289,7 @@ def append_judgment(assignment: Assignment, content: JudgmentContent, **fields: 
                 **fields,
             )
     except IntegrityError as error:
-        raise IdempotencyKeyReused("This key belongs to the judgment of another task.") from error
+        raise IdempotencyKeyReused(gettext("This key belongs to the judgment of another task.")) from error
     pointer = CurrentJudgment(
         task_id=assignment.task_id, annotator_id=assignment.annotator_id, judgment=judgment
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from annotation.batches.actions import create_batch, open_batch
 from annotation.errors import InvalidJudgment, InvalidTask
@@ -51,16 +52,21 @@ def set_gold_judgment(
         .get(pk=task.pk)
     )
     if locked.purpose not in (Task.Purpose.GOLD, Task.Purpose.PRACTICE):
-        raise InvalidJudgment("Only gold and practice tasks have a known judgment.")
+        raise InvalidJudgment(gettext("Only gold and practice tasks have a known judgment."))
     there = GoldJudgment.objects.filter(task=locked).first()
     require_version(expected_version, there.version if there else 0)
     keys = list(locked.task_responses.order_by("position").values_list("response_id", flat=True))
     if len(also_right) > MAX_ORDERS:
-        raise InvalidJudgment(f"At most {MAX_ORDERS} other orders are right as well.")
+        raise InvalidJudgment(
+            gettext("At most %(max_orders)s other orders are right as well.") % {"max_orders": MAX_ORDERS}
+        )
     if tolerance is not None and not 0 <= tolerance <= MAX_TOLERANCE:
-        raise InvalidJudgment(f"The tolerance is 0 to {MAX_TOLERANCE} places of the scale, or none.")
+        raise InvalidJudgment(
+            gettext("The tolerance is 0 to %(max_tolerance)s places of the scale, or none.")
+            % {"max_tolerance": MAX_TOLERANCE}
+        )
     if not 0 < least_pairs <= 1:
-        raise InvalidJudgment("The share of pairs that must be right is above 0 and at most 1.")
+        raise InvalidJudgment(gettext("The share of pairs that must be right is above 0 and at most 1."))
 
     def checked(tiers: Any, strengths: Any) -> tuple[list[list[Any]], list[int | None]]:
         return validate_tiers(tiers, strengths, keys, allow_ties=True, allow_missing_strengths=True)
@@ -106,7 +112,9 @@ def make_known_tasks(
     such a copy there keeps it as it is. Raises InvalidTask.
     """
     if not 1 <= len(judgments) <= MAX_AT_ONCE:
-        raise InvalidTask(f"Choose between 1 and {MAX_AT_ONCE} judgments.")
+        raise InvalidTask(
+            gettext("Choose between 1 and %(max_at_once)s judgments.") % {"max_at_once": MAX_AT_ONCE}
+        )
     # Two managers at once make one copy of a task.
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     purpose = Task.Purpose.GOLD if batch is None else Task.Purpose.PRACTICE
@@ -115,21 +123,24 @@ def make_known_tasks(
         task = judgment.task
         home = task.batch
         if home.project_id != project.pk:
-            raise InvalidTask("The judgment belongs to another project.")
+            raise InvalidTask(gettext("The judgment belongs to another project."))
         if task.purpose not in (Task.Purpose.NORMAL, Task.Purpose.HEAD_TO_HEAD):
-            raise InvalidTask("A task that is a copy itself is not copied again.")
+            raise InvalidTask(gettext("A task that is a copy itself is not copied again."))
         size = len(judgment.order_shown)
         if size < 2:
-            raise InvalidTask("Of a single answer nobody can know the order.")
+            raise InvalidTask(gettext("Of a single answer nobody can know the order."))
         if batch is not None and (batch.kind != home.kind or batch.criterion_id != home.criterion_id):
             raise InvalidTask(
-                f"The training asks {batch.get_kind_display().lower()} tasks of {batch.criterion.name}; this one is "
-                "another kind."
+                gettext("The training asks %(lower)s tasks of %(name)s; this one is another kind.")
+                % {"lower": batch.get_kind_display().lower(), "name": batch.criterion.name}
             )
         if batch is not None and home.content_warnings:
             raise InvalidTask(
-                f"The batch {home.name} warns of {', '.join(split_warnings(home.content_warnings))}: who does not want "
-                "to see that could not pass the training. Choose judgments of other batches."
+                gettext(
+                    "The batch %(name)s warns of %(content_warnings)s: who does not want to see that "
+                    "could not pass the training. Choose judgments of other batches."
+                )
+                % {"name": home.name, "content_warnings": ", ".join(split_warnings(home.content_warnings))}
             )
         target = batch or _batch_of_gold(actor, project, home.criterion, home.kind)
         copies = Task.objects.filter(copy_of=task, purpose=purpose)

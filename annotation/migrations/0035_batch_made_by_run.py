@@ -5,16 +5,22 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0034_quarters_of_work'),
-        ('runs', '0005_time_limit'),
+        ("annotation", "0034_quarters_of_work"),
+        ("runs", "0005_time_limit"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='batch',
-            name='run',
-            field=models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='batches', to='runs.run'),
+            model_name="batch",
+            name="run",
+            field=models.ForeignKey(
+                blank=True,
+                editable=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="batches",
+                to="runs.run",
+            ),
         ),
     ]

@@ -5,20 +5,25 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0035_batch_made_by_run'),
+        ("annotation", "0035_batch_made_by_run"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='upload',
-            name='hub',
+            model_name="upload",
+            name="hub",
             field=models.JSONField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='upload',
-            name='part_of',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='parts', to='annotation.upload'),
+            model_name="upload",
+            name="part_of",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="parts",
+                to="annotation.upload",
+            ),
         ),
     ]

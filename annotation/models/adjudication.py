@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from annotation.models.judgments import Judgment
 from annotation.models.tasks import Task
@@ -12,12 +13,12 @@ from workspace.models import MAX_OVERLAP, Project
 class DisagreementKind(models.TextChoices):
     """Why annotators disagreed, in a reviewer's view."""
 
-    UNDERSPECIFIED = "underspecified", "The prompt can be read in several ways"
-    STYLE = "style", "A matter of style or taste"
-    FACTUAL = "factual", "A fact: somebody did not check, or could not"
-    REFUSAL = "refusal", "Whether to refuse"
-    SAFETY = "safety", "Safety against helpfulness"
-    SLIP = "slip", "A slip: wrong key, misread"
+    UNDERSPECIFIED = "underspecified", gettext_lazy("The prompt can be read in several ways")
+    STYLE = "style", gettext_lazy("A matter of style or taste")
+    FACTUAL = "factual", gettext_lazy("A fact: somebody did not check, or could not")
+    REFUSAL = "refusal", gettext_lazy("Whether to refuse")
+    SAFETY = "safety", gettext_lazy("Safety against helpfulness")
+    SLIP = "slip", gettext_lazy("A slip: wrong key, misread")
 
 
 class Adjudication(models.Model):

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from annotation.models.tasks import Batch
 from workspace.models import Membership, Project
@@ -12,8 +13,8 @@ class MemberTag(models.Model):
     """A group that a member is in, or a skill or language of theirs."""
 
     class Kind(models.TextChoices):
-        GROUP = "group", "Group"
-        SKILL = "skill", "Skill or language"
+        GROUP = "group", gettext_lazy("Group")
+        SKILL = "skill", gettext_lazy("Skill or language")
 
     membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="tags")
     kind = models.CharField(max_length=6, choices=Kind.choices)
@@ -71,9 +72,9 @@ class BatchAudience(models.Model):
     """For whom a batch is: a person, a group, or (of the skills it asks for) one skill."""
 
     class Kind(models.TextChoices):
-        PERSON = "person", "Person"
-        GROUP = "group", "Group"
-        SKILL = "skill", "Skill or language"
+        PERSON = "person", gettext_lazy("Person")
+        GROUP = "group", gettext_lazy("Group")
+        SKILL = "skill", gettext_lazy("Skill or language")
 
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="audience")
     kind = models.CharField(max_length=6, choices=Kind.choices)

@@ -5,17 +5,30 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from annotation.models.tasks import Batch, Task
 
 
 class Assignment(models.Model):
     class State(models.TextChoices):
-        LEASED = "leased", "Leased"  # holds a slot until leased_until, and on until somebody sweeps it
-        SUBMITTED = "submitted", "Submitted"  # has a judgment
-        SKIPPED = "skipped", "Skipped"  # gave the slot back; not offered to this annotator again
-        EXPIRED = "expired", "Expired"  # gave the slot back; may be offered again, drafts are kept
-        TAKEN_BACK = "taken_back", "Taken back"  # its judgment came with an import that was taken back
+        LEASED = (
+            "leased",
+            gettext_lazy("Leased"),
+        )  # holds a slot until leased_until, and on until somebody sweeps it
+        SUBMITTED = "submitted", gettext_lazy("Submitted")  # has a judgment
+        SKIPPED = (
+            "skipped",
+            gettext_lazy("Skipped"),
+        )  # gave the slot back; not offered to this annotator again
+        EXPIRED = (
+            "expired",
+            gettext_lazy("Expired"),
+        )  # gave the slot back; may be offered again, drafts are kept
+        TAKEN_BACK = (
+            "taken_back",
+            gettext_lazy("Taken back"),
+        )  # its judgment came with an import that was taken back
 
     task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="assignments")
     annotator = models.ForeignKey(

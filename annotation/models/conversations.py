@@ -9,6 +9,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from annotation.models.responses import Response, Source
 from annotation.models.tasks import Batch, Task
@@ -85,10 +86,13 @@ class ConversationTurn(models.Model):
     """A message of the person and what became of its two answers."""
 
     class Outcome(models.TextChoices):
-        OPEN = "open", "Open"  # answers are being written, or wait for their judgment
-        JUDGED = "judged", "Judged"
-        SKIPPED = "skipped", "Not judged"  # the person could not judge; one was drawn
-        ONE_ANSWER = "one_answer", "One answer"  # the other could not be written: nothing was compared
+        OPEN = "open", gettext_lazy("Open")  # answers are being written, or wait for their judgment
+        JUDGED = "judged", gettext_lazy("Judged")
+        SKIPPED = "skipped", gettext_lazy("Not judged")  # the person could not judge; one was drawn
+        ONE_ANSWER = (
+            "one_answer",
+            gettext_lazy("One answer"),
+        )  # the other could not be written: nothing was compared
 
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="turns")
     number = models.PositiveSmallIntegerField(help_text="From 1.")
@@ -123,9 +127,9 @@ class TurnAnswer(models.Model):
     """One side's answer to a turn, from the asking to the stored response."""
 
     class State(models.TextChoices):
-        WRITING = "writing", "Being written"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
+        WRITING = "writing", gettext_lazy("Being written")
+        DONE = "done", gettext_lazy("Done")
+        FAILED = "failed", gettext_lazy("Failed")
 
     turn = models.ForeignKey(ConversationTurn, on_delete=models.CASCADE, related_name="answers")
     side = models.PositiveSmallIntegerField(help_text="0 or 1: the first or second source of the batch.")

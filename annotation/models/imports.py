@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from runs.models import Run
 from workspace.models import Project
@@ -34,17 +35,17 @@ class Import(models.Model):
     """One file, or several of one command. Rows of an import that is not done are nobody's to read."""
 
     class Kind(models.TextChoices):
-        COMPARISONS = "comparisons", "Comparisons"
-        PROMPTS = "prompts", "Prompts"
-        DEMONSTRATIONS = "demonstrations", "Demonstrations"
-        TASKS = "tasks", "Tasks to judge"
-        TEXTS = "texts", "Texts"
+        COMPARISONS = "comparisons", gettext_lazy("Comparisons")
+        PROMPTS = "prompts", gettext_lazy("Prompts")
+        DEMONSTRATIONS = "demonstrations", gettext_lazy("Demonstrations")
+        TASKS = "tasks", gettext_lazy("Tasks to judge")
+        TEXTS = "texts", gettext_lazy("Texts")
 
     class State(models.TextChoices):
         # Its rows come in. Its judgments can be deleted (trigger): it may break off, and then nothing stays of it.
-        RUNNING = "running", "Running"
-        DONE = "done", "Done"  # never running again (trigger)
-        TAKEN_BACK = "taken_back", "Taken back"  # its rows stay, and no reader sees them
+        RUNNING = "running", gettext_lazy("Running")
+        DONE = "done", gettext_lazy("Done")  # never running again (trigger)
+        TAKEN_BACK = "taken_back", gettext_lazy("Taken back")  # its rows stay, and no reader sees them
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="imports")
     kind = models.CharField(max_length=20, choices=Kind.choices)

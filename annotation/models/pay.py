@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from workspace.models import Project
 
@@ -10,8 +11,8 @@ class PayRate(models.Model):
     """No row: nothing is said, and no page shows costs."""
 
     class Unit(models.TextChoices):
-        HOUR = "hour", "Active hour"
-        JUDGMENT = "judgment", "Judgment"
+        HOUR = "hour", gettext_lazy("Active hour")
+        JUDGMENT = "judgment", gettext_lazy("Judgment")
 
     project = models.OneToOneField(
         Project, on_delete=models.CASCADE, related_name="pay_rate", primary_key=True

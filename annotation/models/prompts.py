@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from annotation.models.imports import NotTakenBack, import_field, source_id_field
 from learning.interface import vocabulary
@@ -31,14 +32,17 @@ def new_external_id() -> str:
 
 class Prompt(models.Model):
     class Kind(models.TextChoices):
-        PLAIN = vocabulary.PLAIN, "Plain"  # a task in words
-        FEW_SHOT = vocabulary.FEW_SHOT, "Few-shot"  # an instruction with worked examples
-        USER_BASED = vocabulary.USER_BASED, "User-based"  # written after a use that people asked for
+        PLAIN = vocabulary.PLAIN, gettext_lazy("Plain")  # a task in words
+        FEW_SHOT = vocabulary.FEW_SHOT, gettext_lazy("Few-shot")  # an instruction with worked examples
+        USER_BASED = (
+            vocabulary.USER_BASED,
+            gettext_lazy("User-based"),
+        )  # written after a use that people asked for
 
     class Split(models.TextChoices):
-        TRAIN = vocabulary.TRAIN, "Train"
-        VALIDATION = vocabulary.VALIDATION, "Validation"
-        TEST = vocabulary.TEST, "Test"
+        TRAIN = vocabulary.TRAIN, gettext_lazy("Train")
+        VALIDATION = vocabulary.VALIDATION, gettext_lazy("Validation")
+        TEST = vocabulary.TEST, gettext_lazy("Test")
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="prompts")
     external_id = models.CharField(max_length=200, help_text="`prompt_id` in files.")
@@ -107,11 +111,11 @@ class PromptGroupKey(models.Model):
 
 class PromptSet(models.Model):
     class Purpose(models.TextChoices):
-        SFT = "sft", "Supervised fine-tuning"
-        REWARD = "reward", "Reward model"
-        POLICY = "policy", "Policy training"
-        EVALUATION = "evaluation", "Evaluation"
-        ANCHOR = "anchor", "Anchor"  # the same prompts every round, so that rounds compare
+        SFT = "sft", gettext_lazy("Supervised fine-tuning")
+        REWARD = "reward", gettext_lazy("Reward model")
+        POLICY = "policy", gettext_lazy("Policy training")
+        EVALUATION = "evaluation", gettext_lazy("Evaluation")
+        ANCHOR = "anchor", gettext_lazy("Anchor")  # the same prompts every round, so that rounds compare
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="prompt_sets")
     name = models.CharField(max_length=120)

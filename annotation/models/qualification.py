@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy
 
 from annotation.models.assignments import Assignment
 from annotation.models.tasks import Batch
@@ -43,10 +44,13 @@ class Qualification(models.Model):
     """Where a person stands in a training. Without a row they have not begun. The search for tasks joins it."""
 
     class State(models.TextChoices):
-        OPEN = "open", "In training"
-        PASSED = "passed", "Passed"
-        FAILED = "failed", "Not passed"  # the last try is over; the next begins when they say so
-        LET_THROUGH = "let_through", "Let through"  # by a manager
+        OPEN = "open", gettext_lazy("In training")
+        PASSED = "passed", gettext_lazy("Passed")
+        FAILED = (
+            "failed",
+            gettext_lazy("Not passed"),
+        )  # the last try is over; the next begins when they say so
+        LET_THROUGH = "let_through", gettext_lazy("Let through")  # by a manager
 
     # In these the work that requires it is handed out.
     QUALIFIED = (State.PASSED, State.LET_THROUGH)

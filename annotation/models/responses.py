@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from annotation.models.imports import Arrived, NotTakenBack, import_field, source_id_field
 from annotation.models.prompts import Prompt, new_external_id
@@ -15,10 +16,10 @@ class Source(models.Model):
     """Where a response came from. Annotators never learn it."""
 
     class Kind(models.TextChoices):
-        POLICY = vocabulary.POLICY, "Policy"
-        PERSON = vocabulary.PERSON, "Person"
-        REFERENCE = vocabulary.REFERENCE, "Reference"
-        IMPORT = vocabulary.IMPORT, "Import"
+        POLICY = vocabulary.POLICY, gettext_lazy("Policy")
+        PERSON = vocabulary.PERSON, gettext_lazy("Person")
+        REFERENCE = vocabulary.REFERENCE, gettext_lazy("Reference")
+        IMPORT = vocabulary.IMPORT, gettext_lazy("Import")
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="sources")
     kind = models.CharField(max_length=10, choices=Kind.choices)

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy
 
 from annotation.models.imports import import_field
 from annotation.models.prompts import Prompt
@@ -30,14 +31,14 @@ class BatchQuerySet(models.QuerySet[Any]):
 
 class Batch(models.Model):
     class Kind(models.TextChoices):
-        PAIRWISE = "pairwise", "Pairwise"
-        RANKING = "ranking", "Ranking"
-        RATING = "rating", "Rating"  # one response, marks only
+        PAIRWISE = "pairwise", gettext_lazy("Pairwise")
+        RANKING = "ranking", gettext_lazy("Ranking")
+        RATING = "rating", gettext_lazy("Rating")  # one response, marks only
 
     class State(models.TextChoices):
-        DRAFT = "draft", "Draft"  # tasks are being added; nobody is asked
-        OPEN = "open", "Open"  # tasks are handed out
-        CLOSED = "closed", "Closed"  # no new tasks; what people had open may still come in
+        DRAFT = "draft", gettext_lazy("Draft")  # tasks are being added; nobody is asked
+        OPEN = "open", gettext_lazy("Open")  # tasks are handed out
+        CLOSED = "closed", gettext_lazy("Closed")  # no new tasks; what people had open may still come in
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="batches")
     criterion = models.ForeignKey(Criterion, on_delete=models.PROTECT, related_name="batches")
@@ -124,13 +125,13 @@ class TaskQuerySet(models.QuerySet[Any]):
 
 class Task(models.Model):
     class Purpose(models.TextChoices):
-        NORMAL = "normal", "Normal"
-        GOLD = "gold", "Gold"  # the judgment is known; annotators cannot tell
-        REPEAT = "repeat", "Repeat"  # the same annotator again
-        PRACTICE = "practice", "Practice"  # with feedback
-        ADJUDICATION = "adjudication", "Adjudication"  # a reviewer decides
+        NORMAL = "normal", gettext_lazy("Normal")
+        GOLD = "gold", gettext_lazy("Gold")  # the judgment is known; annotators cannot tell
+        REPEAT = "repeat", gettext_lazy("Repeat")  # the same annotator again
+        PRACTICE = "practice", gettext_lazy("Practice")  # with feedback
+        ADJUDICATION = "adjudication", gettext_lazy("Adjudication")  # a reviewer decides
         # One policy against another; never trains a reward model.
-        HEAD_TO_HEAD = "head_to_head", "Head to head"
+        HEAD_TO_HEAD = "head_to_head", gettext_lazy("Head to head")
 
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="tasks")
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="tasks")

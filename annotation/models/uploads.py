@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy
 
 from annotation.models.imports import Import
 from runs.models import Run
@@ -20,10 +21,10 @@ class Upload(models.Model):
     """One file of one person. It lies in DATA_DIR/uploads under a name of ours until it is imported or forgotten."""
 
     class State(models.TextChoices):
-        RECEIVING = "receiving", "Being sent"
-        COMPLETE = "complete", "Ready to import"
-        AT_WORK = "at_work", "Being imported"  # its run, or a request, reads it
-        IMPORTED = "imported", "Imported"  # the file is gone
+        RECEIVING = "receiving", gettext_lazy("Being sent")
+        COMPLETE = "complete", gettext_lazy("Ready to import")
+        AT_WORK = "at_work", gettext_lazy("Being imported")  # its run, or a request, reads it
+        IMPORTED = "imported", gettext_lazy("Imported")  # the file is gone
 
     public_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="uploads")

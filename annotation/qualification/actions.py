@@ -55,12 +55,18 @@ def create_training(
     _check(items, needed, max_tries)
     if not 1 <= len(name) <= 80:
         raise InvalidTraining(
-            "A training needs a name of at most 80 characters.", fields={"name": "1 to 80 characters"}
+            gettext("A training needs a name of at most 80 characters."),
+            fields={"name": gettext("1 to 80 characters")},
         )
     if kind not in (Batch.Kind.PAIRWISE, Batch.Kind.RANKING):
-        raise InvalidTraining("A training asks pairs or rankings.", fields={"kind": "Pairs or rankings"})
+        raise InvalidTraining(
+            gettext("A training asks pairs or rankings."), fields={"kind": gettext("Pairs or rankings")}
+        )
     if project.trainings.filter(name=name).exists():
-        raise InvalidTraining(f"There is a training named “{name}” already.", fields={"name": "Taken"})
+        raise InvalidTraining(
+            gettext("There is a training named “%(name)s” already.") % {"name": name},
+            fields={"name": gettext("Taken")},
+        )
     batch = create_batch(
         actor=actor, project=project, criterion=criterion, name=f"Training: {name}", overlap=1,
         responses_per_task=2 if kind == Batch.Kind.PAIRWISE else 9,
@@ -73,7 +79,8 @@ def create_training(
             )  # fmt: skip
     except IntegrityError as error:
         raise InvalidTraining(
-            f"There is a training named “{name}” already.", fields={"name": "Taken"}
+            gettext("There is a training named “%(name)s” already.") % {"name": name},
+            fields={"name": gettext("Taken")},
         ) from error
     record_audit(actor=actor, action="training.create", project=project, target=training)
     return training
@@ -129,14 +136,19 @@ def change_training(
     if now["is_on"]:
         if (there := practice_tasks(locked)) < now["items"]:
             raise InvalidTraining(
-                f"The training has {there} tasks whose answer is known, and a try has {now['items']}: add "
-                f"{now['items'] - there} first.",
-                fields={"is_on": "Too few tasks"},
+                gettext(
+                    "The training has %(there)s tasks whose answer is known, and a try has %(now)s: add "
+                    "%(there2)s first."
+                )
+                % {"there": there, "now": now["items"], "there2": now["items"] - there},
+                fields={"is_on": gettext("Too few tasks")},
             )
         if locked.batch.state == Batch.State.CLOSED:
             raise InvalidTraining(
-                "The batch of its tasks is closed, so that nobody could answer them: reopen it first.",
-                fields={"is_on": "Its batch is closed"},
+                gettext(
+                    "The batch of its tasks is closed, so that nobody could answer them: reopen it first."
+                ),
+                fields={"is_on": gettext("Its batch is closed")},
             )
         if locked.batch.state == Batch.State.DRAFT:
             open_batch(actor=actor, batch=locked.batch)
@@ -161,10 +173,10 @@ def add_practice(*, actor: User, training: Training, judgments: Sequence[Judgmen
 def require_training(*, actor: User, batch: Batch, training: Training | None) -> Batch:
     """Hand the batch's tasks out to those alone who have passed; None: to everybody. Raises InvalidTraining."""
     if training is not None and training.project_id != batch.project_id:
-        raise InvalidTraining("The training belongs to another project.")
+        raise InvalidTraining(gettext("The training belongs to another project."))
     locked = Batch.objects.select_for_update(no_key=True, of=("self",)).get(pk=batch.pk)
     if Training.objects.filter(batch=locked).exists():
-        raise InvalidTraining("A training requires no training.")
+        raise InvalidTraining(gettext("A training requires no training."))
     before, after = locked.required_training_id, training.pk if training else None
     if before != after:
         Batch.objects.filter(pk=locked.pk).update(required_training=training)
@@ -320,7 +332,10 @@ def ask_again(
 
 def _of_member(training: Training, annotator: User, note: str, expected_state: str | None) -> Qualification:
     if len(note.strip()) > MAX_NOTE:
-        raise InvalidTraining(f"A note has at most {MAX_NOTE} characters.", fields={"note": "Too long"})
+        raise InvalidTraining(
+            gettext("A note has at most %(max_note)s characters.") % {"max_note": MAX_NOTE},
+            fields={"note": gettext("Too long")},
+        )
     lock_member(annotator, training.project)
     found = Qualification.objects.select_for_update(no_key=True, of=("self",)).filter(
         training=training, annotator=annotator
@@ -330,7 +345,9 @@ def _of_member(training: Training, annotator: User, note: str, expected_state: s
     )
     now = "none" if qualification.pk is None else qualification.state
     if expected_state is not None and expected_state != now:
-        raise ChangedMeanwhile("This person's standing has changed since you looked: look at it again.")
+        raise ChangedMeanwhile(
+            gettext("This person's standing has changed since you looked: look at it again.")
+        )
     if qualification.pk is None:
         qualification.save()
     return qualification

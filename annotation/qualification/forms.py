@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy
 
 from annotation.judging.gold import MAX_ORDERS
 from annotation.models import Batch, Training
@@ -22,18 +23,22 @@ class ChecksForm(ShownValuesForm):
     gold_share = whole_number(
         0,
         50,
-        label="Known answers, %",
-        help_text="Of each person's tasks. Nobody who judges can tell which they are.",
+        label=gettext_lazy("Known answers, %"),
+        help_text=gettext_lazy("Of each person's tasks. Nobody who judges can tell which they are."),
     )
     repeat_share = whole_number(
-        0, 20, label="Tasks a second time, %",
-        help_text="Of each person's own, in the opposite order; 3 to 5 is usual. The worker prepares them.",
-    )  # fmt: skip
+        0,
+        20,
+        label=gettext_lazy("Tasks a second time, %"),
+        help_text=gettext_lazy(
+            "Of each person's own, in the opposite order; 3 to 5 is usual. The worker prepares them."
+        ),
+    )
     repeat_after = whole_number(
         1,
         MAX_REPEAT_AFTER,
-        label="After how many others",
-        help_text="Tasks between the first and the second time.",
+        label=gettext_lazy("After how many others"),
+        help_text=gettext_lazy("Tasks between the first and the second time."),
     )
 
     def __init__(self, *args: object, project: Project, **kwargs: object) -> None:
@@ -56,16 +61,18 @@ class ChecksForm(ShownValuesForm):
 
 
 class TrainingForm(ShownValuesForm):
-    items = whole_number(1, MAX_ITEMS, label="Tasks of a try")
-    needed = whole_number(1, MAX_ITEMS, label="So many of them right to pass")
-    max_tries = whole_number(1, MAX_TRIES, label="Tries")
+    items = whole_number(1, MAX_ITEMS, label=gettext_lazy("Tasks of a try"))
+    needed = whole_number(1, MAX_ITEMS, label=gettext_lazy("So many of them right to pass"))
+    max_tries = whole_number(1, MAX_TRIES, label=gettext_lazy("Tries"))
     is_on = forms.BooleanField(
-        required=False, label="On", help_text="Off: nobody is asked for it, and no work waits for it."
+        required=False,
+        label=gettext_lazy("On"),
+        help_text=gettext_lazy("Off: nobody is asked for it, and no work waits for it."),
     )
     for_everybody = forms.BooleanField(
         required=False,
-        label="Before all work of the project",
-        help_text="Off: only before batches that require it (set on the batch's page).",
+        label=gettext_lazy("Before all work of the project"),
+        help_text=gettext_lazy("Off: only before batches that require it (set on the batch's page)."),
     )
 
     def __init__(self, *args: object, training: Training, **kwargs: object) -> None:
@@ -81,11 +88,18 @@ class TrainingForm(ShownValuesForm):
 
 
 class NewTrainingForm(StyledFormMixin, forms.Form):
-    name = forms.CharField(max_length=80, widget=forms.TextInput(attrs={"dir": "auto"}))
-    criterion = forms.ModelChoiceField(queryset=Criterion.objects.none(), empty_label=None)
+    name = forms.CharField(
+        max_length=80, widget=forms.TextInput(attrs={"dir": "auto"}), label=gettext_lazy("Name")
+    )
+    criterion = forms.ModelChoiceField(
+        queryset=Criterion.objects.none(), empty_label=None, label=gettext_lazy("Criterion")
+    )
     kind = forms.ChoiceField(
-        choices=[(Batch.Kind.PAIRWISE.value, "Pairs"), (Batch.Kind.RANKING.value, "Rankings")],
-        label="It asks",
+        choices=[
+            (Batch.Kind.PAIRWISE.value, gettext_lazy("Pairs")),
+            (Batch.Kind.RANKING.value, gettext_lazy("Rankings")),
+        ],
+        label=gettext_lazy("It asks"),
     )
 
     def __init__(self, *args: object, project: Project, **kwargs: object) -> None:
@@ -100,25 +114,37 @@ class KnownAnswerForm(StyledFormMixin, forms.Form):
 
     version = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
     tolerance = forms.TypedChoiceField(
-        choices=[("", "Which answer is better is enough"), ("0", "Exactly this"), ("1", "One place of the scale off"),
-                 ("2", "Two places off"), ("3", "Three places off")],
-        required=False, empty_value=None, coerce=int, label="What counts as right",
-    )  # fmt: skip
+        choices=[
+            ("", gettext_lazy("Which answer is better is enough")),
+            ("0", gettext_lazy("Exactly this")),
+            ("1", gettext_lazy("One place of the scale off")),
+            ("2", gettext_lazy("Two places off")),
+            ("3", gettext_lazy("Three places off")),
+        ],
+        required=False,
+        empty_value=None,
+        coerce=int,
+        label=gettext_lazy("What counts as right"),
+    )
     least_pairs = whole_number(
         1,
         100,
-        label="Pairs of answers that have to be right, %",
-        help_text="Of a ranking; of a pair there is one.",
+        label=gettext_lazy("Pairs of answers that have to be right, %"),
+        help_text=gettext_lazy("Of a ranking; of a pair there is one."),
     )
     also_right = forms.CharField(
-        required=False, max_length=2_000, label="Other orders that are right as well",
+        required=False, max_length=2_000, label=gettext_lazy("Other orders that are right as well"),
         widget=forms.Textarea(attrs={"rows": 2, "dir": "ltr"}),
     )  # fmt: skip
     explanation = forms.CharField(
-        required=False, max_length=20_000, label="Why",
+        required=False,
+        max_length=20_000,
+        label=gettext_lazy("Why"),
         widget=forms.Textarea(attrs={"rows": 4, "dir": "auto"}),
-        help_text="Markdown. Shown after the task in a training; of gold tasks only managers read it.",
-    )  # fmt: skip
+        help_text=gettext_lazy(
+            "Markdown. Shown after the task in a training; of gold tasks only managers read it."
+        ),
+    )
 
     def __init__(self, *args: object, labels: list[str], **kwargs: object) -> None:
         kwargs.setdefault("auto_id", "known_%s")
@@ -131,20 +157,25 @@ class KnownAnswerForm(StyledFormMixin, forms.Form):
         )
         for label in labels:
             self.fields[f"order_{label}"] = whole_number(
-                1, len(labels), label=f"Place of answer {label} (1 is best)"
+                1, len(labels), label=gettext("Place of answer %(label)s (1 is best)") % {"label": label}
             )
         strengths = [
-            ("", "not said"),
-            ("0", "barely better"),
-            ("1", "a little better"),
+            ("", gettext("not said")),
+            ("0", gettext("barely better")),
+            ("1", gettext("a little better")),
             ("2", "better"),
-            ("3", "much better"),
+            ("3", gettext("much better")),
         ]
         for step in range(1, len(labels)):
             self.fields[f"step_{step}"] = forms.TypedChoiceField(
-                choices=strengths, required=False, coerce=int, empty_value=None,
-                label="How much better" if len(labels) == 2 else f"Place {step} before place {step + 1}",
-            )  # fmt: skip
+                choices=strengths,
+                required=False,
+                coerce=int,
+                empty_value=None,
+                label=gettext("How much better")
+                if len(labels) == 2
+                else gettext("Place %(step)s before place %(step2)s") % {"step": step, "step2": step + 1},
+            )
         if len(labels) == 2:
             self.fields["least_pairs"].required = False
             self.fields["least_pairs"].widget = forms.HiddenInput()

@@ -11,6 +11,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -102,7 +103,12 @@ def _share(figure: Any) -> str:
     if not figure or figure[0] is None:
         return "–"
     share, low, high, of = figure
-    return f"{100 * share:.0f} % of {of} ({100 * low:.0f} to {100 * high:.0f} %)"
+    return gettext("%(share)s %% of %(of)s (%(low)s to %(high)s %%)") % {
+        "share": f"{100 * share:.0f}",
+        "of": of,
+        "low": f"{100 * low:.0f}",
+        "high": f"{100 * high:.0f}",
+    }
 
 
 @require_POST
@@ -112,9 +118,9 @@ def set_checks(request: ProjectRequest) -> HttpResponse:
         request,
         lambda data: ChecksForm(data, project=Project.objects.get(pk=request.project.pk)),
         partial(project_settings.set_checks, project=request.project),
-        what="Checks",
+        what=gettext("Checks"),
         back=reverse("annotation:checks", args=[request.project.slug]),
-        done="Saved. It holds from the next task of each person on.",
+        done=gettext("Saved. It holds from the next task of each person on."),
     )
 
 
@@ -135,7 +141,7 @@ def make_known(request: ProjectRequest, batch_pk: int) -> HttpResponse:
     training = request.POST.get("training")
     made: int | None
     if not chosen:
-        messages.error(request, "Tick the judgments that are right first.")
+        messages.error(request, gettext("Tick the judgments that are right first."))
         made = None
     elif training:
         into = access_training(project, _number(training))
@@ -143,11 +149,15 @@ def make_known(request: ProjectRequest, batch_pk: int) -> HttpResponse:
     else:
         made = perform_action(request, make_known_tasks, project=project, judgments=chosen)
     if made is not None:
-        what = "of the training" if training else "with a known answer"
+        if training:
+            said = ngettext("%(n)s new task of the training.", "%(n)s new tasks of the training.", made)
+        else:
+            said = ngettext(
+                "%(n)s new task with a known answer.", "%(n)s new tasks with a known answer.", made
+            )
         messages.success(
             request,
-            f"{made} new task{'' if made == 1 else 's'} {what}."
-            + (" The others were there already." if made < len(chosen) else ""),
+            said % {"n": made} + (gettext(" The others were there already.") if made < len(chosen) else ""),
         )
     return redirect("annotation:batch", slug=project.slug, pk=batch.pk)
 
@@ -196,14 +206,16 @@ def known(request: ProjectRequest, task_pk: int) -> HttpResponse:
                 data["version"] = str(error.current)
                 form = KnownAnswerForm(data, labels=labels)
                 form.add_error(
-                    None, f"{error.message} What is in force now stands above; save again to replace it."
+                    None,
+                    gettext("%(message)s What is in force now stands above; save again to replace it.")
+                    % {"message": error.message},
                 )
                 status = 409
             except ActionError as error:
                 add_errors(form, error)
                 status = 422
             else:
-                messages.success(request, "Saved. What people said is compared with it from now on.")
+                messages.success(request, gettext("Saved. What people said is compared with it from now on."))
                 return redirect("annotation:known_answer", slug=request.project.slug, task_pk=task.pk)
         else:
             status = 422
@@ -258,7 +270,9 @@ def new_training(request: ProjectRequest) -> HttpResponse:
         except ActionError as error:
             add_errors(form, error)
         else:
-            messages.success(request, "Made. It is off until it has enough tasks and you turn it on.")
+            messages.success(
+                request, gettext("Made. It is off until it has enough tasks and you turn it on.")
+            )
             return redirect("annotation:training", slug=request.project.slug, pk=made.pk)
     return _checks_page(request, {"new_form": form}, status=422)
 
@@ -293,9 +307,9 @@ def change_training(request: ProjectRequest, pk: int) -> HttpResponse:
         request,
         lambda data: TrainingForm(data, training=access_training(request.project, pk)),
         partial(actions.change_training, training=one),
-        what="Training",
+        what=gettext("Training"),
         back=reverse("annotation:training", args=[request.project.slug, pk]),
-        done="Saved.",
+        done=gettext("Saved."),
     )
 
 
@@ -311,7 +325,7 @@ def change_standing(request: ProjectRequest, pk: int) -> HttpResponse:
         request.POST.get("change", "")
     )
     if person is None or action is None:
-        messages.error(request, "Nothing was changed: this person is no member of the project.")
+        messages.error(request, gettext("Nothing was changed: this person is no member of the project."))
     else:
         perform_action(
             request,
@@ -320,9 +334,9 @@ def change_standing(request: ProjectRequest, pk: int) -> HttpResponse:
             annotator=person,
             note=request.POST.get("note", "")[:1_000],
             expected_state=request.POST.get("expected_state"),
-            done=f"{person.username} gets the work now."
+            done=gettext("%(username)s gets the work now.") % {"username": person.username}
             if action is actions.let_through
-            else f"{person.username} is asked for the training again.",
+            else gettext("%(username)s is asked for the training again.") % {"username": person.username},
         )
     return redirect("annotation:training", slug=request.project.slug, pk=one.pk)
 
@@ -338,6 +352,6 @@ def require_training(request: ProjectRequest, batch_pk: int) -> HttpResponse:
         actions.require_training,
         batch=batch,
         training=one,
-        done="Saved. It holds from the next task of each person on.",
+        done=gettext("Saved. It holds from the next task of each person on."),
     )
     return redirect("annotation:batch", slug=request.project.slug, pk=batch.pk)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Max, Model, QuerySet
+from django.utils.translation import gettext
 
 from annotation.errors import NothingToMeasure
 from annotation.models import (
@@ -63,7 +64,7 @@ def queue_measurement(*, actor: User, project: Project) -> Run:
         if (waiting := being_measured(project)) is not None and waiting.state == "queued":
             return waiting
         if not measured_judgments(project).exists():
-            raise NothingToMeasure("Nothing has been judged yet: there is no quality to measure.")
+            raise NothingToMeasure(gettext("Nothing has been judged yet: there is no quality to measure."))
         return queue_run(actor=actor, project=project, kind=MEASURE, title="Measure quality", config={})
 
 
@@ -101,7 +102,7 @@ def measure_project(
             if figures is not None:  # none of whose only judgments came after the reading
                 figures["known"] = share_of(right, tasks)
     if not measures:
-        raise NothingToMeasure("Nothing has been judged yet: there is no quality to measure.")
+        raise NothingToMeasure(gettext("Nothing has been judged yet: there is no quality to measure."))
     say("storing", total)
     return store_report(
         actor=actor, project=project, run=run, judgments=total, newest_judgment=newest, measures=measures

@@ -4,34 +4,81 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
+
 from annotation.preferences.scale import STRENGTH_CHOICES
 
 
 @dataclass(frozen=True)
 class Measure:
     name: str
-    label: str
-    explanation: str
+    label: str | Promise
+    explanation: str | Promise
     is_share: bool = True
 
 
 MEASURES = (
-    Measure("others", "Agrees with each other annotator", "same preference on the same two answers"),
-    Measure("majority", "Agrees with the majority of the others", "where at least two others prefer one answer"),
-    Measure("gold", "Right on tasks whose answer is known", "pairs of gold tasks"),
-    Measure("known", "Right on known tasks", "whole tasks, as close as is asked of each"),
-    Measure("itself", "Agrees with itself", "the same two answers judged again"),
-    Measure("competence", "Competence (MACE)", "the share of answers that are no guesses"),
-    Measure("dawid_skene", "Accuracy (Dawid-Skene)", "the share of answers that are right, as that model finds them"),
-    Measure("ability", "Ability (graded model)", "0 guesses; below 0 answers the other way round", False),
-    Measure("side", "Pull towards what is shown first (graded model)", "0 is none; below 0 towards the later one",
-    False), Measure("shown_first", "Prefers what is shown first", "of preferences; an even 50 % is no habit"),
-    Measure("longer", "Prefers the longer answer", "of two lengths"),
-    Measure("more formatted", "Prefers the more formatted answer", "headings, lists, bold, code, tables"),
-    Measure("more assertive", "Prefers the more assertive answer", "English words that claim, less those that hedge"),
-    Measure("ties", "Sees a tie", "of all pairs"),
-    Measure("seconds", "Active seconds a judgment", "in the middle", False),
-)  # fmt: skip
+    Measure(
+        "others",
+        gettext_lazy("Agrees with each other annotator"),
+        gettext_lazy("same preference on the same two answers"),
+    ),
+    Measure(
+        "majority",
+        gettext_lazy("Agrees with the majority of the others"),
+        gettext_lazy("where at least two others prefer one answer"),
+    ),
+    Measure(
+        "gold", gettext_lazy("Right on tasks whose answer is known"), gettext_lazy("pairs of gold tasks")
+    ),
+    Measure(
+        "known",
+        gettext_lazy("Right on known tasks"),
+        gettext_lazy("whole tasks, as close as is asked of each"),
+    ),
+    Measure("itself", gettext_lazy("Agrees with itself"), gettext_lazy("the same two answers judged again")),
+    Measure(
+        "competence",
+        gettext_lazy("Competence (MACE)"),
+        gettext_lazy("the share of answers that are no guesses"),
+    ),
+    Measure(
+        "dawid_skene",
+        gettext_lazy("Accuracy (Dawid-Skene)"),
+        gettext_lazy("the share of answers that are right, as that model finds them"),
+    ),
+    Measure(
+        "ability",
+        gettext_lazy("Ability (graded model)"),
+        gettext_lazy("0 guesses; below 0 answers the other way round"),
+        False,
+    ),
+    Measure(
+        "side",
+        gettext_lazy("Pull towards what is shown first (graded model)"),
+        gettext_lazy("0 is none; below 0 towards the later one"),
+        False,
+    ),
+    Measure(
+        "shown_first",
+        gettext_lazy("Prefers what is shown first"),
+        gettext_lazy("of preferences; an even 50 % is no habit"),
+    ),
+    Measure("longer", gettext_lazy("Prefers the longer answer"), gettext_lazy("of two lengths")),
+    Measure(
+        "more formatted",
+        gettext_lazy("Prefers the more formatted answer"),
+        gettext_lazy("headings, lists, bold, code, tables"),
+    ),
+    Measure(
+        "more assertive",
+        gettext_lazy("Prefers the more assertive answer"),
+        gettext_lazy("English words that claim, less those that hedge"),
+    ),
+    Measure("ties", gettext_lazy("Sees a tie"), gettext_lazy("of all pairs")),
+    Measure("seconds", gettext_lazy("Active seconds a judgment"), gettext_lazy("in the middle"), False),
+)
 
 
 @dataclass(frozen=True)
@@ -68,8 +115,12 @@ def band_pictures(figures: Mapping[str, Any], bands: Mapping[str, Sequence[float
                 said=_say(measure, values[0]),
                 interval=""
                 if values[1] is None
-                else f"{_say(measure, interval[0])} to {_say(measure, interval[1])}",
-                crowd=f"{_say(measure, band[0])} to {_say(measure, band[2])}" if band else "",
+                else gettext("%(interval)s to %(interval2)s")
+                % {"interval": _say(measure, interval[0]), "interval2": _say(measure, interval[1])},
+                crowd=gettext("%(band)s to %(band2)s")
+                % {"band": _say(measure, band[0]), "band2": _say(measure, band[2])}
+                if band
+                else "",
                 of=values[3] if len(values) > 3 else None,
                 at=_place(values[0], low, high),
                 low=_place(interval[0], low, high),
@@ -108,14 +159,39 @@ def _say(measure: Measure, value: float) -> str:
 
 
 COEFFICIENTS = (
-    ("same", "Same preference", "share of two annotators' votes on the same two answers", True),
-    ("same_grade", "Same preference and grade", "of votes that said how much", True),
-    ("alpha_nominal", "Krippendorff’s alpha, nominal", "better, tie, worse", False),
-    ("alpha_ordinal", "Krippendorff’s alpha, ordinal", "with the grades, where they were given", False),
-    ("ac1", "Gwet’s AC1", "better, tie, worse", False),
-    ("ac2", "Gwet’s AC2, ordinal", "with the grades, where they were given", False),
-    ("fleiss", "Fleiss’ kappa", "better, tie, worse", False),
-)  # fmt: skip
+    (
+        "same",
+        gettext_lazy("Same preference"),
+        gettext_lazy("share of two annotators' votes on the same two answers"),
+        True,
+    ),
+    (
+        "same_grade",
+        gettext_lazy("Same preference and grade"),
+        gettext_lazy("of votes that said how much"),
+        True,
+    ),
+    (
+        "alpha_nominal",
+        gettext_lazy("Krippendorff’s alpha, nominal"),
+        gettext_lazy("better, tie, worse"),
+        False,
+    ),
+    (
+        "alpha_ordinal",
+        gettext_lazy("Krippendorff’s alpha, ordinal"),
+        gettext_lazy("with the grades, where they were given"),
+        False,
+    ),
+    ("ac1", gettext_lazy("Gwet’s AC1"), gettext_lazy("better, tie, worse"), False),
+    (
+        "ac2",
+        gettext_lazy("Gwet’s AC2, ordinal"),
+        gettext_lazy("with the grades, where they were given"),
+        False,
+    ),
+    ("fleiss", "Fleiss’ kappa", gettext_lazy("better, tie, worse"), False),
+)
 
 
 @dataclass(frozen=True)
@@ -133,7 +209,15 @@ class CoefficientPicture:
 
 def coefficient_pictures(figures: Mapping[str, Any]) -> list[CoefficientPicture]:
     rows = [(*row, figures["estimates"].get(row[0])) for row in COEFFICIENTS]
-    rows.append(("tau_b", "Kendall’s tau-b", "between two rankings of one task", False, figures.get("tau_b")))
+    rows.append(
+        (
+            "tau_b",
+            gettext("Kendall’s tau-b"),
+            gettext("between two rankings of one task"),
+            False,
+            figures.get("tau_b"),
+        )
+    )
     found = []
     for _, label, explanation, is_share, estimate in rows:
         if not estimate or estimate[0] is None:
@@ -145,7 +229,9 @@ def coefficient_pictures(figures: Mapping[str, Any]) -> list[CoefficientPicture]
                 label=label,
                 explanation=explanation,
                 said=say(value),
-                interval="" if estimate[1] is None else f"{say(low)} to {say(high)}",
+                interval=""
+                if estimate[1] is None
+                else gettext("%(low)s to %(high)s") % {"low": say(low), "high": say(high)},
                 at=_place(value, 0, 1),
                 low=_place(low, 0, 1),
                 width=_width(low, high, 0, 1),
@@ -156,7 +242,7 @@ def coefficient_pictures(figures: Mapping[str, Any]) -> list[CoefficientPicture]
 
 def grade_bars(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Where one said so much, how often another prefers the same answer."""
-    names = {"tie": "Tie", "better": "Better (no grade)"} | {
+    names = {"tie": gettext("Tie"), "better": gettext("Better (no grade)")} | {
         grade: name.capitalize() for grade, name in STRENGTH_CHOICES.items()
     }
     return [

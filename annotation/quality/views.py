@@ -10,6 +10,7 @@ from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -28,7 +29,11 @@ SHOWN_BATCHES = 100
 SHOWN_PAIRS = 50
 PAGE_SIZE = 50
 # What changes which judgments count without one being added.
-KIND_NAMES = {"person": "People", "simulated": "Simulated annotators", "ai": "AI judges"}
+KIND_NAMES = {
+    "person": gettext_lazy("People"),
+    "simulated": gettext_lazy("Simulated annotators"),
+    "ai": "AI judges",
+}
 COLUMNS = ("others", "majority", "known", "itself", "ability", "competence")
 
 
@@ -257,7 +262,7 @@ def measure_again(request: ProjectRequest) -> HttpResponse:
         request,
         actions.queue_measurement,
         project=request.project,
-        done="A worker measures it now. The page shows it when it is done.",
+        done=gettext("A worker measures it now. The page shows it when it is done."),
     )
     return redirect("annotation:quality", slug=request.project.slug)
 
@@ -306,7 +311,11 @@ def _percent(share: float | None) -> str:
 
 def _percents(estimate: list[float | None]) -> str:
     value, low, high = estimate
-    return _percent(value) + (f" ({_percent(low)} to {_percent(high)})" if low is not None else "")
+    return _percent(value) + (
+        gettext(" (%(low)s to %(high)s)") % {"low": _percent(low), "high": _percent(high)}
+        if low is not None
+        else ""
+    )
 
 
 def _cell(value: Any, is_share: bool) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from annotation.errors import InvalidQuestion
 from annotation.models import Assignment, TaskQuestion
@@ -43,7 +44,9 @@ def ask_question(*, actor: User, assignment: Assignment, text: str) -> TaskQuest
     if (there := theirs.filter(text=text).first()) is not None:
         return there
     if theirs.count() >= MAX_QUESTIONS:
-        raise InvalidQuestion(f"At most {MAX_QUESTIONS} questions about a task.")
+        raise InvalidQuestion(
+            gettext("At most %(max_questions)s questions about a task.") % {"max_questions": MAX_QUESTIONS}
+        )
     try:
         with transaction.atomic():
             question = TaskQuestion.objects.create(
@@ -69,7 +72,9 @@ def answer_question(
         return locked
     if locked.answer != expected_answer:
         raise AnsweredMeanwhile(
-            "Somebody has answered meanwhile; theirs is on this page. Send yours again to put it in its place.",
+            gettext(
+                "Somebody has answered meanwhile; theirs is on this page. Send yours again to put it in its place."
+            ),
             current=locked.answer,
         )
     before = locked.answer

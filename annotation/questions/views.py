@@ -4,6 +4,7 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -23,15 +24,15 @@ from workspace.roles import Capability
 OPEN, ANSWERED = "open", "answered"
 ANSWERS = Filter(
     name="answers",
-    label="Answers",
-    choices=[(OPEN, "Without an answer"), (ANSWERED, "Answered")],
+    label=gettext_lazy("Answers"),
+    choices=[(OPEN, gettext_lazy("Without an answer")), (ANSWERED, gettext_lazy("Answered"))],
     apply=lambda rows, value: rows.filter(answered_at__isnull=value == OPEN),
 )
 
 
 class AnswerForm(forms.Form):
-    answer = forms.CharField(max_length=MAX_QUESTION_CHARACTERS)
-    expected_answer = forms.CharField(required=False, strip=False)
+    answer = forms.CharField(max_length=MAX_QUESTION_CHARACTERS, label=gettext_lazy("Answer"))
+    expected_answer = forms.CharField(required=False, strip=False, label=gettext_lazy("Expected answer"))
 
 
 @require_GET
@@ -66,7 +67,11 @@ def answer(request: ProjectRequest, pk: int) -> HttpResponse:
     form = AnswerForm(request.POST)
     typed = {question.pk: request.POST.get("answer", "")}
     if not form.is_valid():
-        messages.error(request, f"An answer has 1 to {MAX_QUESTION_CHARACTERS:,} characters.")
+        messages.error(
+            request,
+            gettext("An answer has 1 to %(max_question_characters)s characters.")
+            % {"max_question_characters": f"{MAX_QUESTION_CHARACTERS:,}"},
+        )
         return _page(request, typed, status=422)
     # Line ends as CR LF, as browsers send them, are those of the stored answer.
     expected = form.cleaned_data["expected_answer"].replace("\r\n", "\n")
@@ -74,10 +79,16 @@ def answer(request: ProjectRequest, pk: int) -> HttpResponse:
     try:
         answer_question(actor=request.user, question=question, answer=text, expected_answer=expected)
     except AnsweredMeanwhile as error:
-        messages.error(request, f"{error.message} They said: “{error.current}”")
+        messages.error(
+            request,
+            gettext("%(message)s They said: “%(current)s”")
+            % {"message": error.message, "current": error.current},
+        )
         return _page(request, typed, status=409)
     except ActionError as error:
         messages.error(request, error.message)
         return _page(request, typed, status=422)
-    messages.success(request, f"{question.author.username} is shown your answer.")
+    messages.success(
+        request, gettext("%(username)s is shown your answer.") % {"username": question.author.username}
+    )
     return redirect("annotation:questions", slug=request.project.slug)

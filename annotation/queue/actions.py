@@ -222,7 +222,10 @@ def save_draft(*, actor: User, assignment: Assignment, draft: dict[str, Any], ch
     """
     require_own_assignment(actor, assignment)
     if characters > MAX_DRAFT_CHARACTERS:
-        raise DraftTooLarge(f"The draft has more than {MAX_DRAFT_CHARACTERS:,} characters.")
+        raise DraftTooLarge(
+            gettext("The draft has more than %(max_draft_characters)s characters.")
+            % {"max_draft_characters": f"{MAX_DRAFT_CHARACTERS:,}"}
+        )
     draft = clean_json_value(draft, "The draft")
     leased_until = database_now() + timedelta(minutes=assignment.task.batch.project.lease_minutes)
     own = Assignment.objects.filter(pk=assignment.pk).exclude(state=Assignment.State.SUBMITTED)

@@ -1,6 +1,7 @@
 """What a manager does to single tasks: end a lease, change a priority, have one more person asked."""
 
 from django.db.models import F
+from django.utils.translation import gettext
 
 from annotation.batches.actions import set_priorities
 from annotation.batches.locks import lock_batches_of
@@ -21,7 +22,7 @@ def release_lease(*, actor: User, assignment: Assignment) -> None:
     stored: it counts while a slot is open. Raises InvalidTask when they do not hold it any more.
     """
     if not release_leases(Assignment.objects.filter(pk=assignment.pk)):
-        raise InvalidTask("The task is not held any more: it was submitted, skipped or given back.")
+        raise InvalidTask(gettext("The task is not held any more: it was submitted, skipped or given back."))
     record_audit(
         actor=actor,
         action="task.release_lease",
@@ -43,11 +44,17 @@ def change_task_priority(
     locked = lock_task(task.pk)
     if not -MAX_TASK_PRIORITY <= priority <= MAX_TASK_PRIORITY:
         limit = f"{MAX_TASK_PRIORITY:,}"
-        raise InvalidTask(f"A priority is a whole number from -{limit} to {limit}, not {priority:,}.")
+        raise InvalidTask(
+            gettext("A priority is a whole number from -%(limit)s to %(limit)s, not %(priority)s.")
+            % {"limit": limit, "priority": f"{priority:,}"}
+        )
     if expected_priority is not None and expected_priority != locked.priority:
         raise StaleVersion(
-            f"Somebody set the priority of this task to {locked.priority} while you looked at {expected_priority}: "
-            "yours is not saved.",
+            gettext(
+                "Somebody set the priority of this task to %(priority)s while you looked at "
+                "%(expected_priority)s: yours is not saved."
+            )
+            % {"priority": locked.priority, "expected_priority": expected_priority},
             current=locked.priority,
         )
     if priority != locked.priority:
@@ -64,16 +71,27 @@ def ask_one_more(*, actor: User, task: Task, expected_required: int | None = Non
     lock_batches_of([task.pk])
     locked = lock_task(task.pk)
     if locked.batch.state != Batch.State.OPEN:
-        raise BatchNotOpen(f"The batch “{locked.batch.name}” is not open: nobody is given its tasks.")
+        raise BatchNotOpen(
+            gettext("The batch “%(name)s” is not open: nobody is given its tasks.")
+            % {"name": locked.batch.name}
+        )
     if not locked.uses_slots:
-        raise InvalidTask("How many people judge a task of this kind does not depend on a number of its own.")
+        raise InvalidTask(
+            gettext("How many people judge a task of this kind does not depend on a number of its own.")
+        )
     if locked.reserved_for_id is not None:
-        raise InvalidTask("This task is kept for one person: nobody else could be asked.")
+        raise InvalidTask(gettext("This task is kept for one person: nobody else could be asked."))
     if locked.required_judgments >= MAX_OVERLAP:
-        raise InvalidTask(f"At most {MAX_OVERLAP} people judge a task.")
+        raise InvalidTask(
+            gettext("At most %(max_overlap)s people judge a task.") % {"max_overlap": MAX_OVERLAP}
+        )
     if expected_required is not None and expected_required != locked.required_judgments:
         raise StaleVersion(
-            f"Somebody has set how many people judge this task to {locked.required_judgments} meanwhile: look again.",
+            gettext(
+                "Somebody has set how many people judge this task to %(required_judgments)s "
+                "meanwhile: look again."
+            )
+            % {"required_judgments": locked.required_judgments},
             current=locked.required_judgments,
         )
     Task.objects.filter(pk=locked.pk).update(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from annotation.errors import InvalidBatch
 from annotation.models import Assignment, Batch, ContentOptOut
@@ -36,7 +37,10 @@ def set_opt_outs(*, actor: User, project: Project, names: Iterable[str]) -> list
     lock_member(actor, project)
     before = own_opt_outs(actor, project)
     if unknown := sorted(set(wanted) - set(before) - set(known_warnings(project))):
-        raise InvalidBatch(f"No batch of the project warns of {unknown[0]}.", code="warning_unknown")
+        raise InvalidBatch(
+            gettext("No batch of the project warns of %(unknown)s.") % {"unknown": unknown[0]},
+            code="warning_unknown",
+        )
     if wanted == before:
         return before
     own = ContentOptOut.objects.filter(annotator=actor, project=project)
@@ -79,7 +83,9 @@ def set_content_warnings(
     if expected is not None and sorted(expected) != before:
         now = ", ".join(before) or "nothing"
         raise StaleVersion(
-            f"Somebody changed it meanwhile: the batch warns of {now}. Yours is not saved.", current=0
+            gettext("Somebody changed it meanwhile: the batch warns of %(now)s. Yours is not saved.")
+            % {"now": now},
+            current=0,
         )
     locked.content_warnings = join_warnings(wanted)
     locked.save(update_fields=["content_warnings"])

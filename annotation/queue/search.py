@@ -251,7 +251,7 @@ def lock_member(actor: User, project: Project, *, takes_task: bool = False) -> d
     )
     rows = _fetch_all(sql, {"project": project.pk, "actor": actor.pk})
     if not rows:
-        raise NotAMember("Only members of the project get its tasks.")
+        raise NotAMember(gettext("Only members of the project get its tasks."))
     if takes_task and rows[0][2]:
         raise MemberPaused(
             gettext("A manager has paused you on this project: you get no tasks until they resume you.")

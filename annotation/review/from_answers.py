@@ -9,6 +9,7 @@ from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -37,37 +38,49 @@ class SourcesField(forms.ModelMultipleChoiceField):
 
 
 class FromAnswersForm(StyledFormMixin, AudienceFields):
-    name = forms.CharField(max_length=120, label="Name of the batch")
-    criterion = forms.ModelChoiceField(Criterion.objects.none(), empty_label=None)
-    prompt_set = forms.ModelChoiceField(PromptSet.objects.none(), empty_label=None)
+    name = forms.CharField(max_length=120, label=gettext_lazy("Name of the batch"))
+    criterion = forms.ModelChoiceField(
+        Criterion.objects.none(), empty_label=None, label=gettext_lazy("Criterion")
+    )
+    prompt_set = forms.ModelChoiceField(
+        PromptSet.objects.none(), empty_label=None, label=gettext_lazy("Prompt set")
+    )
     prompts = forms.IntegerField(
         required=False,
         min_value=1,
         max_value=2**31 - 1,
-        label="How many of its prompts",
-        help_text="Empty: all of them.",
+        label=gettext_lazy("How many of its prompts"),
+        help_text=gettext_lazy("Empty: all of them."),
     )
     sources = SourcesField(
         Source.objects.none(),
         required=False,
-        label="Whose answers",
+        label=gettext_lazy("Whose answers"),
         widget=forms.CheckboxSelectMultiple,
-        help_text="None chosen: everybody's. Annotators never learn whose an answer is.",
+        help_text=gettext_lazy("None chosen: everybody's. Annotators never learn whose an answer is."),
     )
     most = forms.IntegerField(
         min_value=1,
         max_value=MAX_ANSWERS,
         initial=2,
-        label="Answers per task, at most",
-        help_text="1: every answer alone, to be rated. 2: pairs, 3 to 9: rankings. Of more answers, those of different "
-        "sources come first.",
+        label=gettext_lazy("Answers per task, at most"),
+        help_text=gettext_lazy(
+            "1: every answer alone, to be rated. 2: pairs, 3 to 9: rankings. Of more answers, those of different "
+            "sources come first."
+        ),
     )
     skip_asked = forms.BooleanField(
-        required=False, initial=True, label="Leave out prompts that a batch of this criterion has already"
+        required=False,
+        initial=True,
+        label=gettext_lazy("Leave out prompts that a batch of this criterion has already"),
     )
-    overlap = forms.IntegerField(required=False, min_value=1, max_value=MAX_OVERLAP, label="People per task")
+    overlap = forms.IntegerField(
+        required=False, min_value=1, max_value=MAX_OVERLAP, label=gettext_lazy("People per task")
+    )
     open_at_once = forms.BooleanField(
-        required=False, label="Hand the tasks out at once", help_text="Else the batch is a draft to look at."
+        required=False,
+        label=gettext_lazy("Hand the tasks out at once"),
+        help_text=gettext_lazy("Else the batch is a draft to look at."),
     )
 
     def __init__(self, data: Any = None, *, project: Project, initial: Any = None) -> None:

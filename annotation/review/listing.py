@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from annotation.access import CHECKS, sees_checks, shown_tasks
 from annotation.models import Batch, Judgment, Task
@@ -26,14 +27,14 @@ def current_judgments(batch: Batch, capabilities: frozenset[Capability]) -> Quer
 
 def people_filter(people: list[tuple[str, str]]) -> Filter:
     """`people`: (pseudonym, name) of those in the list."""
-    return field_filter("annotator", "Person", people, lookup="annotator__pseudonym")
+    return field_filter("annotator", gettext("Person"), people, lookup="annotator__pseudonym")
 
 
 def judgment_filters(
     project: Project, people: list[tuple[str, str]], capabilities: frozenset[Capability]
 ) -> list[Filter]:
     kinds = [kind for kind in Task.Purpose.choices if sees_checks(capabilities) or kind[0] not in CHECKS]
-    purposes = field_filter("purpose", "Kind of task", kinds, lookup="task__purpose")
+    purposes = field_filter("purpose", gettext("Kind of task"), kinds, lookup="task__purpose")
     return [people_filter(people), flags_filter(project), purposes]
 
 

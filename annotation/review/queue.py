@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.db.models import Count, Q, QuerySet, Sum
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -34,12 +35,12 @@ _STUCK = Q(trouble__skipped__gte=STUCK_SKIPS) | Q(trouble__expired__gte=STUCK_EX
 
 
 class PriorityForm(forms.Form):
-    priority = whole_number(-MAX_TASK_PRIORITY, MAX_TASK_PRIORITY, label="Priority")
-    expected_priority = whole_number(-(2**31), 2**31 - 1)
+    priority = whole_number(-MAX_TASK_PRIORITY, MAX_TASK_PRIORITY, label=gettext_lazy("Priority"))
+    expected_priority = whole_number(-(2**31), 2**31 - 1, label=gettext_lazy("Expected priority"))
 
 
 class OneMoreForm(forms.Form):
-    expected_required = whole_number(0, MAX_OVERLAP)
+    expected_required = whole_number(0, MAX_OVERLAP, label=gettext_lazy("Expected required"))
 
 
 def held_tasks(project: Project) -> QuerySet[Any]:
@@ -97,8 +98,8 @@ def queue(request: ProjectRequest) -> HttpResponse:
     batches = _open_batches(project, request.user, request.capabilities)
     choices = [(str(row["batch"].pk), row["batch"].name) for row in batches]
     # What is shown is kept in the addresses of the pages beside this one, and by the form.
-    kinds = [(HELD, "Held"), (STUCK, "Stuck"), (WAITING, "With room")]
-    shown = Filter(name="show", label="Tasks", choices=kinds, apply=lambda rows, _: rows)
+    kinds = [(HELD, gettext("Held")), (STUCK, gettext("Stuck")), (WAITING, gettext("With room"))]
+    shown = Filter(name="show", label=gettext("Tasks"), choices=kinds, apply=lambda rows, _: rows)
     if show == HELD:
         held = shown_to(request.user, held_tasks(project), request.capabilities)
         people = held.order_by("annotator__username").values_list(
@@ -109,14 +110,14 @@ def queue(request: ProjectRequest) -> HttpResponse:
             held,
             filters=[
                 shown,
-                field_filter("batch", "Batch", choices, lookup="task__batch"),
+                field_filter("batch", gettext("Batch"), choices, lookup="task__batch"),
                 people_filter(list(people.distinct())),
             ],
         )
         rows = [{"lease": lease, "task": lease.task} for lease in listing.rows]
     else:
         tasks = stuck_tasks(project) if show == STUCK else waiting_tasks(project)
-        listing = read_list(request, tasks, filters=[shown, field_filter("batch", "Batch", choices)])
+        listing = read_list(request, tasks, filters=[shown, field_filter("batch", gettext("Batch"), choices)])
         rows = [{"lease": None, "task": task} for task in listing.rows]
     for row in rows:
         row["prompt"] = excerpt(row["task"].prompt.messages[-1]["content"], 110)
@@ -146,7 +147,8 @@ def release(request: ProjectRequest, pk: int) -> HttpResponse:
         request,
         release_lease,
         assignment=lease,
-        done=f"{lease.annotator.username} does not hold the task any more; what they still submit is kept.",
+        done=gettext("%(username)s does not hold the task any more; what they still submit is kept.")
+        % {"username": lease.annotator.username},
     )
     return redirect("annotation:queue", slug=request.project.slug)
 
@@ -157,7 +159,7 @@ def set_task_priority(request: ProjectRequest, pk: int, task_pk: int) -> HttpRes
     task = access_task(access_batch(request.project, pk), task_pk, request.capabilities)
     form = PriorityForm(request.POST)
     if form.is_valid():
-        perform_action(request, change_task_priority, task=task, **form.cleaned_data, done="Saved.")
+        perform_action(request, change_task_priority, task=task, **form.cleaned_data, done=gettext("Saved."))
     else:
         messages.error(request, " ".join(" ".join(map(str, texts)) for texts in form.errors.values()))
     return redirect("annotation:batch_task", slug=request.project.slug, pk=pk, task_pk=task_pk)
@@ -170,8 +172,10 @@ def ask_again(request: ProjectRequest, pk: int, task_pk: int) -> HttpResponse:
     task = access_task(access_batch(request.project, pk), task_pk, request.capabilities)
     form = OneMoreForm(request.POST)
     if form.is_valid():
-        done = "One more person is asked to judge this task."
+        done = gettext("One more person is asked to judge this task.")
         perform_action(request, ask_one_more, task=task, **form.cleaned_data, done=done)
     else:
-        messages.error(request, "Open the task's page again: the number of its judgments is missing.")
+        messages.error(
+            request, gettext("Open the task's page again: the number of its judgments is missing.")
+        )
     return redirect("annotation:batch_task", slug=request.project.slug, pk=pk, task_pk=task_pk)

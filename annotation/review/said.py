@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Count
+from django.utils.translation import gettext
 
 from annotation.access import shown_tasks, shown_to
 from annotation.models import Assignment, Batch, Judgment
@@ -38,7 +39,7 @@ def count_said(batch: Batch, reader: User, capabilities: frozenset[Capability]) 
                 if isinstance(value, int | float) and not isinstance(value, bool):
                     numbers.setdefault(name, []).append(float(value))
                 values.setdefault(name, Counter()).update(_words(value))
-    names = _labels(batch) | {"": "How sure"}
+    names = _labels(batch) | {"": gettext("How sure")}
     labels = flag_labels(batch.project)
     skips = Assignment.objects.filter(task__batch=batch, state=Assignment.State.SKIPPED).exclude(
         skip_reason=""

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -31,14 +32,17 @@ SHOWN_BATCHES = 25
 
 class PayRateForm(ShownValuesForm):
     unit = forms.ChoiceField(
-        label="Paid per", required=False, choices=[("", "not given"), *PayRate.Unit.choices]
+        label=gettext_lazy("Paid per"),
+        required=False,
+        choices=[("", gettext_lazy("not given")), *PayRate.Unit.choices],
     )
-    amount = forms.DecimalField(required=False, max_digits=12, decimal_places=4)
+    amount = forms.DecimalField(required=False, max_digits=12, decimal_places=4, label=gettext_lazy("Amount"))
     currency = forms.CharField(
         required=False,
         max_length=3,
-        help_text="Three letters, for example EUR.",
+        help_text=gettext_lazy("Three letters, for example EUR."),
         widget=forms.TextInput(attrs={"autocapitalize": "characters", "autocomplete": "off"}),
+        label=gettext_lazy("Currency"),
     )
 
     def __init__(self, *args: object, project: Project, **kwargs: object) -> None:
@@ -46,7 +50,7 @@ class PayRateForm(ShownValuesForm):
         kwargs["initial"] = values | {"shown": digest_of(values)}
         kwargs.setdefault("auto_id", "pay_%s")
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.fields["unit"].help_text = "Only people's work counts; it is shown to managers alone."
+        self.fields["unit"].help_text = gettext("Only people's work counts; it is shown to managers alone.")
         self.add_bootstrap_classes()
 
 
@@ -84,12 +88,12 @@ def throughput(request: ProjectRequest, pk: int) -> HttpResponse:
     found = read_throughput(batch, with_cost=Capability.MANAGE in request.capabilities)
     charts: list[dict[str, Any]] = [
         {
-            "title": "Judgments a day",
-            "columns": _columns(found.by_day, lambda day: date_format(day, "j M")),
+            "title": gettext("Judgments a day"),
+            "columns": _columns(found.by_day, lambda day: date_format(day, gettext("j M"))),
         },
         {
-            "title": "Judgments an hour",
-            "columns": _columns(found.by_hour, lambda hour: date_format(localtime(hour), "j M H:i")),
+            "title": gettext("Judgments an hour"),
+            "columns": _columns(found.by_hour, lambda hour: date_format(localtime(hour), gettext("j M H:i"))),
         },
     ]
     for chart in charts:
@@ -105,7 +109,7 @@ def set_pay_rate(request: ProjectRequest) -> HttpResponse:
         request,
         lambda data: PayRateForm(data, project=request.project),
         partial(pay.set_pay_rate, project=request.project),
-        what="Pay",
+        what=gettext("Pay"),
         back=reverse("annotation:all_throughput", args=[request.project.slug]),
-        done="Saved.",
+        done=gettext("Saved."),
     )

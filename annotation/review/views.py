@@ -9,6 +9,7 @@ from django.db.models import Avg, Count, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -182,13 +183,15 @@ def judgment(request: ProjectRequest, pk: int, judgment_pk: int) -> HttpResponse
 @require_POST
 @project_view(Capability.MANAGE)
 def open_batch(request: ProjectRequest, pk: int) -> HttpResponse:
-    return _run_batch_action(request, pk, actions.open_batch, "The batch is open: annotators get its tasks.")
+    return _run_batch_action(
+        request, pk, actions.open_batch, gettext("The batch is open: annotators get its tasks.")
+    )
 
 
 @require_POST
 @project_view(Capability.MANAGE)
 def close_batch(request: ProjectRequest, pk: int) -> HttpResponse:
-    return _run_batch_action(request, pk, actions.close_batch, "The batch is closed.")
+    return _run_batch_action(request, pk, actions.close_batch, gettext("The batch is closed."))
 
 
 @require_POST
@@ -203,7 +206,7 @@ def change_overlap(request: ProjectRequest, pk: int) -> HttpResponse:
             actions.change_overlap,
             batch=batch,
             **form.cleaned_data,
-            done="Saved. What is judged stays; open tasks follow.",
+            done=gettext("Saved. What is judged stays; open tasks follow."),
         )
     else:
         messages.error(request, " ".join(" ".join(map(str, texts)) for texts in form.errors.values()))
@@ -221,7 +224,7 @@ def set_warnings(request: ProjectRequest, pk: int) -> HttpResponse:
         batch=batch,
         names=request.POST.get("names", "")[:1_000].split(","),
         expected=split_warnings(request.POST.get("expected", "")[:1_000]),
-        done="Saved. Who does not want to see it is not offered its tasks.",
+        done=gettext("Saved. Who does not want to see it is not offered its tasks."),
     )
     return redirect("annotation:batch", slug=request.project.slug, pk=batch.pk)
 
@@ -232,9 +235,9 @@ def exclude_batch(request: ProjectRequest, pk: int) -> HttpResponse:
     """With the POST field `undo` it is taken into datasets again."""
     if request.POST.get("undo"):
         return _run_batch_action(
-            request, pk, exclusion.include_batch, "Later datasets have its judgments again."
+            request, pk, exclusion.include_batch, gettext("Later datasets have its judgments again.")
         )
-    done = "Later datasets, exports and reward models leave its judgments out."
+    done = gettext("Later datasets, exports and reward models leave its judgments out.")
     return _run_batch_action(request, pk, exclusion.exclude_batch, done)
 
 

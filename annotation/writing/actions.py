@@ -134,7 +134,10 @@ def submit_text(
     WritingRefused.
     """
     if not key or len(key) > MAX_KEY_CHARACTERS:
-        raise InvalidWriting(f"The key of a text has 1 to {MAX_KEY_CHARACTERS} characters.")
+        raise InvalidWriting(
+            gettext("The key of a text has 1 to %(max_key_characters)s characters.")
+            % {"max_key_characters": MAX_KEY_CHARACTERS}
+        )
     project = item.work.project
     lock_member(actor, project)
     there = WritingVersion.objects.filter(written_by=actor, key=key).select_related("item").first()
@@ -201,7 +204,9 @@ def release_item(*, actor: User, item: WritingItem) -> None:
     """
     before = WritingItem.objects.select_for_update(no_key=True).get(pk=item.pk)
     if before.state not in (State.WRITING, State.RETURNED) or before.is_late:
-        raise WritingRefused("Nobody is writing this text now, or somebody else has been asked already.")
+        raise WritingRefused(
+            gettext("Nobody is writing this text now, or somebody else has been asked already.")
+        )
     _replaced(before)
     record_audit(
         actor=actor, action="writing.release", project=item.work.project, target=item, writer=before.writer_id

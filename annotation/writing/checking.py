@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils.translation import gettext
+
 from annotation.content.actions import NewDemonstration, add_demonstrations, add_prompts
 from annotation.errors import InvalidWriting, WritingChanged, WritingRefused
 from annotation.models import (
@@ -47,25 +49,35 @@ def review_text(
     InvalidWriting, InvalidText.
     """
     if outcome not in Outcome.values:
-        raise InvalidWriting(f"“{outcome}” is no outcome: use one of {', '.join(Outcome.values)}.")
+        raise InvalidWriting(
+            gettext("“%(outcome)s” is no outcome: use one of %(values)s.")
+            % {"outcome": outcome, "values": ", ".join(Outcome.values)}
+        )
     remark = clean_text(remark, "The remark", allow_empty=True).strip()
     if len(remark) > MAX_REMARK_CHARACTERS:
-        raise InvalidWriting(f"The remark has more than {MAX_REMARK_CHARACTERS:,} characters.")
+        raise InvalidWriting(
+            gettext("The remark has more than %(max_remark_characters)s characters.")
+            % {"max_remark_characters": f"{MAX_REMARK_CHARACTERS:,}"}
+        )
     if outcome == Outcome.SEND_BACK and not remark:
-        raise InvalidWriting("Say what should be changed: the writer reads it.", code="remark_needed")
+        raise InvalidWriting(
+            gettext("Say what should be changed: the writer reads it."), code="remark_needed"
+        )
     if (turns is not None) != (outcome == Outcome.EDIT):
-        raise InvalidWriting("A corrected text belongs to “correct and accept”, and to nothing else.")
+        raise InvalidWriting(
+            gettext("A corrected text belongs to “correct and accept”, and to nothing else.")
+        )
     work = version.item.work
     # Two who accept the same prompt at once, or an import that adds it: the second waits and is told.
     Project.objects.select_for_update(no_key=True).get(pk=work.project_id)
     lock_member(actor, work.project)
     item = WritingItem.objects.select_for_update(no_key=True, of=("self",)).get(pk=version.item_id)
     if item.writer_id == actor.pk or item.versions.filter(written_by=actor).exists():
-        raise WritingRefused("This is your own text: another person checks it.", code="own_text")
+        raise WritingRefused(gettext("This is your own text: another person checks it."), code="own_text")
     last = item.versions.order_by("-number").first()
     if item.state != State.CHECKING or last is None or last.pk != version.pk:
         raise WritingChanged(
-            "Somebody has checked this text meanwhile, or it was sent anew. Nothing was changed."
+            gettext("Somebody has checked this text meanwhile, or it was sent anew. Nothing was changed.")
         )
     review = WritingReview.objects.create(
         version=version, reviewer=actor, writer=version.written_by, outcome=outcome, remark=remark
@@ -74,7 +86,9 @@ def review_text(
     if outcome == Outcome.EDIT:
         corrected = clean_turns(work, turns)
         if corrected == version.turns:
-            raise InvalidWriting("Nothing was corrected: accept the text as it is.", code="nothing_corrected")
+            raise InvalidWriting(
+                gettext("Nothing was corrected: accept the text as it is."), code="nothing_corrected"
+            )
         accepted = WritingVersion.objects.create(
             item=item, number=version.number + 1, turns=corrected, written_by=actor, key=uuid.uuid4().hex
         )
@@ -97,7 +111,7 @@ def _store(actor: User, work: WritingWork, item: WritingItem, version: WritingVe
         if find_same(work, turns[0]) is not None:
             # It would stay that one's author's, and this one would have come to nothing unsaid.
             raise InvalidWriting(
-                "The project has just this prompt meanwhile. Correct it, or send it back.",
+                gettext("The project has just this prompt meanwhile. Correct it, or send it back."),
                 code="prompt_known",
             )
         row = {"messages": messages_of(turns), "kind": work.prompt_kind, "author": writer}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from annotation.models import Prompt, PromptSet, WritingWork
 from annotation.writing.works import MAX_COPIES, MAX_INSTRUCTION_CHARACTERS, MAX_ITEMS, MAX_WORDS
@@ -11,45 +12,55 @@ from workspace.models import Project
 
 
 class WritingWorkForm(StyledFormMixin, forms.Form):
-    name = forms.CharField(max_length=120, label="Name of the work")
+    name = forms.CharField(max_length=120, label=gettext_lazy("Name of the work"))
     kind = forms.ChoiceField(
         choices=WritingWork.Kind.choices,
-        label="What is written",
-        help_text="An answer to correct is the newest one of each prompt of the set. In a dialogue one person writes "
-        "both sides; each of its answers becomes a demonstration.",
+        label=gettext_lazy("What is written"),
+        help_text=gettext_lazy(
+            "An answer to correct is the newest one of each prompt of the set. In a dialogue one person writes "
+            "both sides; each of its answers becomes a demonstration."
+        ),
     )
     prompt_set = forms.ModelChoiceField(
         PromptSet.objects.none(),
         required=False,
-        empty_label="None",
-        label="Prompt set",
-        help_text="Answers: whose prompts are answered. Prompts and dialogues: where accepted prompts go.",
+        empty_label=gettext_lazy("None"),
+        label=gettext_lazy("Prompt set"),
+        help_text=gettext_lazy(
+            "Answers: whose prompts are answered. Prompts and dialogues: where accepted prompts go."
+        ),
     )
     copies = whole_number(
-        1, MAX_COPIES, initial=1, label="People a prompt", help_text="Of answers, written or corrected."
+        1,
+        MAX_COPIES,
+        initial=1,
+        label=gettext_lazy("People a prompt"),
+        help_text=gettext_lazy("Of answers, written or corrected."),
     )
     items = forms.IntegerField(
         required=False,
         min_value=1,
         max_value=MAX_ITEMS,
-        label="How many",
-        help_text="Of prompts or dialogues.",
+        label=gettext_lazy("How many"),
+        help_text=gettext_lazy("Of prompts or dialogues."),
     )
     prompt_kind = forms.ChoiceField(
         required=False,
-        choices=[("", "Not prompts"), *Prompt.Kind.choices],
-        label="Kind of prompts",
-        help_text="Plain: any task in words. Few-shot: an instruction with worked examples. User-based: after a use "
-        "that people asked for; name the uses in the instruction.",
+        choices=[("", gettext_lazy("Not prompts")), *Prompt.Kind.choices],
+        label=gettext_lazy("Kind of prompts"),
+        help_text=gettext_lazy(
+            "Plain: any task in words. Few-shot: an instruction with worked examples. User-based: after a use "
+            "that people asked for; name the uses in the instruction."
+        ),
     )
-    min_words = whole_number(1, MAX_WORDS, initial=1, label="Words, at least")
-    max_words = whole_number(1, MAX_WORDS, initial=2000, label="Words, at most")
+    min_words = whole_number(1, MAX_WORDS, initial=1, label=gettext_lazy("Words, at least"))
+    max_words = whole_number(1, MAX_WORDS, initial=2000, label=gettext_lazy("Words, at most"))
     instruction = forms.CharField(
         required=False,
         max_length=MAX_INSTRUCTION_CHARACTERS,
-        label="Instruction to writers",
+        label=gettext_lazy("Instruction to writers"),
         widget=forms.Textarea({"rows": 5, "dir": "auto"}),
-        help_text="Markdown. It stands above the text.",
+        help_text=gettext_lazy("Markdown. It stands above the text."),
     )
 
     def __init__(self, data: Any = None, *, project: Project) -> None:

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -56,7 +57,7 @@ def new_work(request: ProjectRequest) -> HttpResponse:
         except ActionError as error:
             form.add_error("name" if error.code == "name_taken" else None, error.message)
         else:
-            messages.success(request, "The work is open: annotators find it under Writing.")
+            messages.success(request, gettext("The work is open: annotators find it under Writing."))
             return redirect("annotation:writing_work", slug=request.project.slug, pk=made.pk)
     return render(
         request,
@@ -169,7 +170,10 @@ def review(request: ProjectRequest, pk: int) -> HttpResponse:
         item.refresh_from_db(fields=["state"])
         return _text_page(request, item, typed, status=409 if error.is_conflict else 422)
     messages.success(
-        request, "Sent back." if outcome == WritingReview.Outcome.SEND_BACK else "Accepted and stored."
+        request,
+        gettext("Sent back.")
+        if outcome == WritingReview.Outcome.SEND_BACK
+        else gettext("Accepted and stored."),
     )
     return redirect("annotation:writing_to_check", slug=request.project.slug)
 
@@ -179,5 +183,5 @@ def review(request: ProjectRequest, pk: int) -> HttpResponse:
 @project_view(Capability.MANAGE)
 def release(request: ProjectRequest, pk: int) -> HttpResponse:
     item = access_writing_item(request.project, pk)
-    perform_action(request, release_item, item=item, done="Somebody else is asked for it now.")
+    perform_action(request, release_item, item=item, done=gettext("Somebody else is asked for it now."))
     return redirect("annotation:writing_text", slug=request.project.slug, pk=pk)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Min, Q, QuerySet
+from django.utils.translation import gettext
 
 from annotation.errors import InvalidWriting
 from annotation.models import Prompt, PromptSet, Response, WritingItem, WritingVersion, WritingWork
@@ -43,24 +44,40 @@ def open_work(
     """
     name = clean_text(name, "The name").strip()
     if len(name) > 120:
-        raise InvalidWriting("A name has at most 120 characters.")
+        raise InvalidWriting(gettext("A name has at most 120 characters."))
     instruction = clean_text(instruction, "The instruction", allow_empty=True).strip()
     if len(instruction) > MAX_INSTRUCTION_CHARACTERS:
-        raise InvalidWriting(f"The instruction has more than {MAX_INSTRUCTION_CHARACTERS:,} characters.")
+        raise InvalidWriting(
+            gettext("The instruction has more than %(max_instruction_characters)s characters.")
+            % {"max_instruction_characters": f"{MAX_INSTRUCTION_CHARACTERS:,}"}
+        )
     if kind not in Kind.values:
-        raise InvalidWriting(f"“{kind}” is not a kind of writing: use one of {', '.join(Kind.values)}.")
+        raise InvalidWriting(
+            gettext("“%(kind)s” is not a kind of writing: use one of %(values)s.")
+            % {"kind": kind, "values": ", ".join(Kind.values)}
+        )
     if not 1 <= min_words <= max_words <= MAX_WORDS:
         raise InvalidWriting(
-            f"The limits of words are {min_words} to {max_words}: give 1 to {MAX_WORDS:,}, the least first."
+            gettext(
+                "The limits of words are %(min_words)s to %(max_words)s: give 1 to %(max_words2)s, "
+                "the least first."
+            )
+            % {"min_words": min_words, "max_words": max_words, "max_words2": f"{MAX_WORDS:,}"}
         )
     if not 1 <= copies <= MAX_COPIES:
-        raise InvalidWriting(f"{copies} people a prompt: give 1 to {MAX_COPIES}.")
+        raise InvalidWriting(
+            gettext("%(copies)s people a prompt: give 1 to %(max_copies)s.")
+            % {"copies": copies, "max_copies": MAX_COPIES}
+        )
     if prompt_set is not None and prompt_set.project_id != project.pk:
-        raise InvalidWriting("The prompt set is another project's.")
+        raise InvalidWriting(gettext("The prompt set is another project's."))
     if kind == Kind.PROMPT and prompt_kind not in Prompt.Kind.values:
-        raise InvalidWriting(f"Say which kind of prompts: one of {', '.join(Prompt.Kind.values)}.")
+        raise InvalidWriting(
+            gettext("Say which kind of prompts: one of %(values)s.")
+            % {"values": ", ".join(Prompt.Kind.values)}
+        )
     if kind != Kind.PROMPT and prompt_kind:
-        raise InvalidWriting("A kind of prompts belongs to work that asks for prompts.")
+        raise InvalidWriting(gettext("A kind of prompts belongs to work that asks for prompts."))
     new_items = _new_items(kind, prompt_set, items, copies)
     try:
         with transaction.atomic():
@@ -76,7 +93,9 @@ def open_work(
                 created_by=actor,
             )
     except IntegrityError:
-        raise InvalidWriting(f"There is writing work called “{name}” already.", code="name_taken") from None
+        raise InvalidWriting(
+            gettext("There is writing work called “%(name)s” already.") % {"name": name}, code="name_taken"
+        ) from None
     for item in new_items:
         item.work = work
     WritingItem.objects.bulk_create(new_items, batch_size=500)
@@ -89,14 +108,16 @@ def open_work(
 def _new_items(kind: str, prompt_set: PromptSet | None, items: int | None, copies: int) -> list[WritingItem]:
     if kind in (Kind.DIALOGUE, Kind.PROMPT):
         if items is None or not 1 <= items <= MAX_ITEMS:
-            raise InvalidWriting(f"Say how many are asked for: 1 to {MAX_ITEMS:,}.")
+            raise InvalidWriting(
+                gettext("Say how many are asked for: 1 to %(max_items)s.") % {"max_items": f"{MAX_ITEMS:,}"}
+            )
         return [WritingItem() for _ in range(items)]
     if items is not None:
         raise InvalidWriting(
-            "How many answers are asked for follows from the prompt set and the people a prompt."
+            gettext("How many answers are asked for follows from the prompt set and the people a prompt.")
         )
     if prompt_set is None:
-        raise InvalidWriting("Choose the prompt set whose prompts are answered.")
+        raise InvalidWriting(gettext("Choose the prompt set whose prompts are answered."))
     found: Iterable[tuple[int, int | None]]
     prompts = Prompt.objects.filter(prompt_sets=prompt_set).order_by("pk")
     if kind == Kind.ANSWER:
@@ -114,12 +135,13 @@ def _new_items(kind: str, prompt_set: PromptSet | None, items: int | None, copie
         found = list(by_prompt.items())
     if not found:
         raise InvalidWriting(
-            f"The prompt set “{prompt_set.name}” has no prompt"
-            + (" with an answer that could be corrected." if kind == Kind.EDIT else ".")
+            gettext("The prompt set “%(name)s” has no prompt") % {"name": prompt_set.name}
+            + (gettext(" with an answer that could be corrected.") if kind == Kind.EDIT else ".")
         )
     if len(found) * copies > MAX_ITEMS:
         raise InvalidWriting(
-            f"More than {MAX_ITEMS:,} texts: take a smaller prompt set or fewer people a prompt."
+            gettext("More than %(max_items)s texts: take a smaller prompt set or fewer people a prompt.")
+            % {"max_items": f"{MAX_ITEMS:,}"}
         )
     # All prompts once before any is asked for a second time.
     return [
@@ -133,7 +155,7 @@ def _new_items(kind: str, prompt_set: PromptSet | None, items: int | None, copie
 def set_work_state(*, actor: User, work: WritingWork, state: str) -> WritingWork:
     """Open or closed; to what it is already, nothing changes. Raises InvalidWriting."""
     if state not in WritingWork.State.values:
-        raise InvalidWriting(f"“{state}” is not a state: use open or closed.")
+        raise InvalidWriting(gettext("“%(state)s” is not a state: use open or closed.") % {"state": state})
     if WritingWork.objects.filter(pk=work.pk).exclude(state=state).update(state=state):
         record_audit(actor=actor, action=f"writing.{state}", project=work.project, target=work)
     work.state = state

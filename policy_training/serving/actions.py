@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 
 from policy_training.models import Policy, PolicyServing
 from workspace.actions import record_audit
@@ -46,7 +47,8 @@ def start_policy_serving(*, actor: User, policy: Policy, on_request: bool = Fals
         )
     elif not on_request and PolicyServing.objects.kept().filter(pk=serving.pk, stop_requested=True).exists():
         raise PolicyServingRefused(
-            f"“{policy.name}” finishes what it writes and is unloaded then: start it again after that."
+            gettext("“%(name)s” finishes what it writes and is unloaded then: start it again after that.")
+            % {"name": policy.name}
         )
     serving.refresh_from_db()
     return serving
@@ -60,7 +62,7 @@ def stop_policy_serving(*, actor: User, policy: Policy) -> PolicyServing:
     """
     serving = PolicyServing.objects.filter(policy=policy).first()
     if serving is None:
-        raise PolicyServingRefused(f"“{policy.name}” is not being served.")
+        raise PolicyServingRefused(gettext("“%(name)s” is not being served.") % {"name": policy.name})
     asked = (
         PolicyServing.objects.kept().filter(pk=serving.pk, stop_requested=False).update(stop_requested=True)
     )
@@ -68,7 +70,9 @@ def stop_policy_serving(*, actor: User, policy: Policy) -> PolicyServing:
         state=State.STOPPED, error="", failures=0, retry_at=None
     )
     if not (asked or ended):
-        raise PolicyServingRefused(f"“{policy.name}” is not being served, or is being unloaded.")
+        raise PolicyServingRefused(
+            gettext("“%(name)s” is not being served, or is being unloaded.") % {"name": policy.name}
+        )
     record_audit(actor=actor, action="policy.stop_serving", project=policy.project, target=policy)
     serving.refresh_from_db()
     return serving

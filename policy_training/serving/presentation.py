@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from policy_training.models import Policy, PolicyServing
 from rewardmodel.serving.asking import workers_serve
@@ -22,7 +23,7 @@ def serving_of(policy: Policy) -> PolicyServing:
 
 def state_words(serving: PolicyServing) -> str:
     if serving.stop_requested and serving.state in (State.STARTING, State.READY):
-        return "Finishing what it writes, then unloaded"
+        return gettext("Finishing what it writes, then unloaded")
     return serving.get_state_display()
 
 

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 
 from rewardmodel.models import RewardModel, Serving
 from rewardmodel.serving.errors import ServingRefused
@@ -20,7 +21,7 @@ def start_serving(*, actor: User, reward_model: RewardModel, on_request: bool = 
     """
     if not settings.SCORER_MAX_MODELS:
         raise ServingRefused(
-            "This site serves no reward models: an operator can set ROUNDTABLE_SCORER_MAX_MODELS.",
+            gettext("This site serves no reward models: an operator can set ROUNDTABLE_SCORER_MAX_MODELS."),
             code="serving_switched_off",
         )
     serving, _ = Serving.objects.get_or_create(reward_model=reward_model, defaults={"requested_by": actor})
@@ -52,13 +53,13 @@ def stop_serving(*, actor: User, reward_model: RewardModel) -> Serving:
     """Unload the model. What it was asked before is still answered. Raises ServingRefused when nothing is served."""
     serving = Serving.objects.filter(reward_model=reward_model).first()
     if serving is None:
-        raise ServingRefused(f"“{reward_model.name}” is not being served.")
+        raise ServingRefused(gettext("“%(name)s” is not being served.") % {"name": reward_model.name})
     asked = Serving.objects.kept().filter(pk=serving.pk, stop_requested=False).update(stop_requested=True)
     ended = Serving.objects.filter(pk=serving.pk, state__in=[State.WAITING, State.FAILED]).update(
         state=State.STOPPED, error="", failures=0, retry_at=None
     )
     if not (asked or ended):
-        raise ServingRefused(f"“{reward_model.name}” is not being served.")
+        raise ServingRefused(gettext("“%(name)s” is not being served.") % {"name": reward_model.name})
     record_audit(
         actor=actor, action="reward_model.stop_serving", project=reward_model.project, target=reward_model
     )

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from rewardmodel.models import RewardModel, Serving
 from rewardmodel.serving.asking import workers_serve
@@ -29,7 +30,7 @@ def serving_context(project: Project, model: RewardModel) -> dict[str, Any]:
     return {
         "model": model,
         "serving": serving,
-        "serving_state": "Stopping" if stopping else serving.get_state_display(),
+        "serving_state": gettext("Stopping") if stopping else serving.get_state_display(),
         "serving_badge": BADGES.get(State(serving.state), ""),
         "serving_polls": active,
         "can_start": bool(settings.SCORER_MAX_MODELS) and (not active or stopping),

@@ -1,6 +1,7 @@
 """What a manager does to schedules: add, pause, resume, delete, and what to do with a time that fell due."""
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext
 
 from annotation.models import PromptSet
 from policy_training.models import Policy
@@ -57,8 +58,9 @@ def create_schedule(
     )
     if when.at is not None and when.at <= now:
         raise ScheduleRefused(
-            f"{local_time(when.at, project.time_zone)} ({project.time_zone}) is over: choose a time to come.",
-            fields={"at": "A time to come"},
+            gettext("%(time_zone)s (%(time_zone2)s) is over: choose a time to come.")
+            % {"time_zone": local_time(when.at, project.time_zone), "time_zone2": project.time_zone},
+            fields={"at": gettext("A time to come")},
         )
     require_startable(
         project=project,
@@ -68,7 +70,9 @@ def create_schedule(
         plan=plan,
     )
     if when.trigger == Trigger.AFTER_ROUND and not _something_comes_before(project):
-        raise ScheduleRefused("No round is under way or planned that this one could wait for: start it now.")
+        raise ScheduleRefused(
+            gettext("No round is under way or planned that this one could wait for: start it now.")
+        )
     schedule.judgments_before = count_judgments(schedule)
     schedule.save()
     record_audit(
@@ -90,7 +94,7 @@ def pause_schedule(*, actor: User, schedule: Schedule) -> Schedule:
     """Nothing falls due while it is paused; what waits goes on waiting."""
     locked = _lock(schedule)
     if locked.ended_at is not None:
-        raise ScheduleRefused("This schedule is over: there is nothing to pause.")
+        raise ScheduleRefused(gettext("This schedule is over: there is nothing to pause."))
     if locked.paused_at is None:
         locked.paused_at = database_now()
         locked.save(update_fields=["paused_at"])
@@ -109,7 +113,7 @@ def resume_schedule(*, actor: User, schedule: Schedule) -> Schedule:
         return locked
     now = database_now()
     if locked.at is not None and locked.considered_until < locked.at <= now:
-        raise ScheduleRefused("Its time passed while it was paused: delete it and add another.")
+        raise ScheduleRefused(gettext("Its time passed while it was paused: delete it and add another."))
     locked.paused_at = None
     locked.considered_until = max(now, locked.considered_until)
     locked.save(update_fields=["paused_at", "considered_until"])
@@ -137,13 +141,13 @@ def retry_firing(*, actor: User, firing: ScheduleFiring) -> ScheduleFiring:
     schedule = _lock(firing.schedule)
     firing.refresh_from_db()
     if firing.state != ScheduleFiring.State.FAILED:
-        raise ScheduleRefused("Only what failed can be tried again: reload the page.")
+        raise ScheduleRefused(gettext("Only what failed can be tried again: reload the page."))
     firing.state, firing.error, firing.settled_at = ScheduleFiring.State.WAITING, "", None
     try:
         with transaction.atomic():
             firing.save(update_fields=["state", "error", "settled_at"])
     except IntegrityError as error:
-        raise ScheduleRefused("A later time of this schedule waits already.") from error
+        raise ScheduleRefused(gettext("A later time of this schedule waits already.")) from error
     Schedule.objects.filter(pk=schedule.pk).update(ended_at=None, paused_at=None)
     record_audit(actor=actor, action="schedule.retry", project=schedule.project, target=schedule)
     return firing
@@ -155,7 +159,7 @@ def drop_firing(*, actor: User, firing: ScheduleFiring) -> ScheduleFiring:
     schedule = _lock(firing.schedule)
     firing.refresh_from_db()
     if firing.state != ScheduleFiring.State.WAITING:
-        raise ScheduleRefused("It does not wait any more: reload the page.")
+        raise ScheduleRefused(gettext("It does not wait any more: reload the page."))
     settle_firing(schedule, firing, ScheduleFiring.State.DROPPED, database_now(), actor=actor)
     firing.refresh_from_db()
     return firing
@@ -169,5 +173,5 @@ def _lock(schedule: Schedule) -> Schedule:
         .first()
     )
     if locked is None:
-        raise ScheduleRefused("This schedule was deleted meanwhile: reload the page.")
+        raise ScheduleRefused(gettext("This schedule was deleted meanwhile: reload the page."))
     return locked

@@ -1,11 +1,12 @@
 """When a round starts: the second half of the form that starts one."""
 
-from calendar import day_name
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.utils.dates import WEEKDAYS
+from django.utils.translation import gettext_lazy
 
 from learning.interface.options import UserError
 from rounds.models import Trigger
@@ -22,32 +23,41 @@ class WhenForm(StyledFormMixin, forms.Form):
     when = forms.ChoiceField(
         required=False,
         initial=NOW,
-        choices=[(NOW, "Now"), *Trigger.choices],
+        choices=[(NOW, gettext_lazy("Now")), *Trigger.choices],
         widget=forms.RadioSelect,
+        label=gettext_lazy("When"),
     )
     # The zone is the project's, not the one that Django reads such fields in.
     at = forms.CharField(
-        required=False, label="Day and time", widget=forms.TextInput(attrs={"type": "datetime-local"})
+        required=False,
+        label=gettext_lazy("Day and time"),
+        widget=forms.TextInput(attrs={"type": "datetime-local"}),
     )
     weekday = forms.TypedChoiceField(
-        required=False, coerce=int, choices=list(enumerate(day_name)), initial=0, label="Day of the week"
+        required=False,
+        coerce=int,
+        choices=list(WEEKDAYS.items()),
+        initial=0,
+        label=gettext_lazy("Day of the week"),
     )
     time_of_day = forms.TimeField(
         required=False,
-        label="Time",
+        label=gettext_lazy("Time"),
         initial="09:00",
         widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
     )
-    judgments = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1, label="New judgments")
+    judgments = forms.IntegerField(
+        required=False, min_value=1, max_value=2**31 - 1, label=gettext_lazy("New judgments")
+    )
     repeats = forms.BooleanField(
         required=False,
-        label="Every time, not only once",
-        help_text="For the end of a round and for judgments.",
+        label=gettext_lazy("Every time, not only once"),
+        help_text=gettext_lazy("For the end of a round and for judgments."),
     )
     newest_policy = forms.BooleanField(
         required=False,
         initial=True,
-        label="From the newest policy there is then, not from the one chosen above",
+        label=gettext_lazy("From the newest policy there is then, not from the one chosen above"),
     )
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from django.db.models import Prefetch
+from django.utils.translation import gettext
 
 from rounds.models import Round, Schedule, ScheduleFiring, Stage, Trigger
 from rounds.schedules.due import new_judgments, next_time
@@ -61,13 +62,13 @@ def schedule_rows(project: Project) -> list[ScheduleRow]:
 
 
 def _schedule_row(schedule: Schedule, open_round: Round | None) -> ScheduleRow:
-    preset = schedule.plan.get("preset") or "own values"
-    start = schedule.start_policy.name if schedule.start_policy else "the newest policy"
+    preset = schedule.plan.get("preset") or gettext("own values")
+    start = schedule.start_policy.name if schedule.start_policy else gettext("the newest policy")
     firings = sorted(schedule.firings.all(), key=lambda firing: firing.due_at, reverse=True)
     return ScheduleRow(
         schedule=schedule,
         when=describe_trigger(schedule),
-        what=f"{preset}, from {start}",
+        what=gettext("%(preset)s, from %(start)s") % {"preset": preset, "start": start},
         next=_next(schedule),
         firings=[_firing_row(schedule, firing, open_round) for firing in firings[:SHOWN_FIRINGS]],
     )
@@ -79,26 +80,33 @@ def _next(schedule: Schedule) -> str:
     if schedule.paused_at is not None:
         return "paused"
     if schedule.trigger == Trigger.JUDGMENTS:
-        return f"{max(0, new_judgments(schedule)):,} of {schedule.judgments:,} judgments are in"
+        return gettext("%(schedule)s of %(judgments)s judgments are in") % {
+            "schedule": f"{max(0, new_judgments(schedule)):,}",
+            "judgments": f"{schedule.judgments:,}",
+        }
     if schedule.trigger == Trigger.AFTER_ROUND:
-        return "at the end of the next round that is done"
+        return gettext("at the end of the next round that is done")
     at = next_time(schedule, database_now())
-    return local_time(at, schedule.project.time_zone) if at else "falls due now"
+    return local_time(at, schedule.project.time_zone) if at else gettext("falls due now")
 
 
 def _firing_row(schedule: Schedule, firing: ScheduleFiring, open_round: Round | None) -> FiringRow:
     match ScheduleFiring.State(firing.state):
         case ScheduleFiring.State.STARTED:
-            outcome = f"started round {firing.round.number}" if firing.round else "started"
+            outcome = (
+                gettext("started round %(number)s") % {"number": firing.round.number}
+                if firing.round
+                else gettext("started")
+            )
         case ScheduleFiring.State.FAILED:
             outcome = firing.error
         case ScheduleFiring.State.DROPPED:
-            outcome = "dropped"
+            outcome = gettext("dropped")
         case ScheduleFiring.State.WAITING:
             outcome = _what_it_waits_for(open_round)
     if firing.missed:
         earlier = f"{firing.missed} other time{'' if firing.missed == 1 else 's'}"
-        outcome += f" (stands for {earlier} too)"
+        outcome += gettext(" (stands for %(earlier)s too)") % {"earlier": earlier}
     return FiringRow(
         firing=firing, due=local_time(firing.due_at, schedule.project.time_zone), outcome=outcome
     )
@@ -106,7 +114,9 @@ def _firing_row(schedule: Schedule, firing: ScheduleFiring, open_round: Round | 
 
 def _what_it_waits_for(open_round: Round | None) -> str:
     if open_round is None:
-        return "starts as soon as a worker looks"
+        return gettext("starts as soon as a worker looks")
     if open_round.stage == Stage.FAILED:
-        return f"waits for round {open_round.number}, which failed: try it again or cancel it"
-    return f"waits for the end of round {open_round.number}"
+        return gettext("waits for round %(number)s, which failed: try it again or cancel it") % {
+            "number": open_round.number
+        }
+    return gettext("waits for the end of round %(number)s") % {"number": open_round.number}

@@ -1,8 +1,10 @@
 """A schedule in words, as pages, commands and timelines name it."""
 
-from calendar import day_name
 from datetime import datetime
 from zoneinfo import ZoneInfo
+
+from django.utils.dates import WEEKDAYS
+from django.utils.translation import gettext, ngettext
 
 from rounds.models import Schedule, Trigger
 
@@ -13,15 +15,30 @@ def describe_trigger(schedule: Schedule) -> str:
     match Trigger(schedule.trigger):
         case Trigger.AT:
             assert schedule.at is not None
-            return f"at {local_time(schedule.at, zone)} ({zone})"
+            return gettext("at %(zone)s (%(zone2)s)") % {"zone": local_time(schedule.at, zone), "zone2": zone}
         case Trigger.WEEKLY:
             assert schedule.weekday is not None and schedule.time_of_day is not None
-            return f"every {day_name[schedule.weekday]} at {schedule.time_of_day:%H:%M} ({zone})"
+            return gettext("every %(weekday)s at %(time_of_day)s (%(zone)s)") % {
+                "weekday": WEEKDAYS[schedule.weekday],
+                "time_of_day": f"{schedule.time_of_day:%H:%M}",
+                "zone": zone,
+            }
         case Trigger.AFTER_ROUND:
-            return "when a round is done" if schedule.repeats else "when the round before is done"
+            return (
+                gettext("when a round is done")
+                if schedule.repeats
+                else gettext("when the round before is done")
+            )
         case Trigger.JUDGMENTS:
-            count = f"{schedule.judgments:,} new judgment{'' if schedule.judgments == 1 else 's'}"
-            return f"every {count}" if schedule.repeats else f"after {count}"
+            assert schedule.judgments is not None
+            count = ngettext("%(n)s new judgment", "%(n)s new judgments", schedule.judgments) % {
+                "n": f"{schedule.judgments:,}"
+            }
+            return (
+                gettext("every %(count)s") % {"count": count}
+                if schedule.repeats
+                else gettext("after %(count)s") % {"count": count}
+            )
 
 
 def local_time(instant: datetime, zone: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -37,7 +38,7 @@ def describe_view(models: OutgoingModels) -> View:
             partial(models.describe, **{models.name: found}),
             what=found.name,
             back=_page_of(models, request, found),
-            done="Licence and notes are stored.",
+            done=gettext("Licence and notes are stored."),
         )
 
     return describe

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 
 from learning.interface.options import UserError
@@ -39,7 +40,9 @@ def push_page(
         except ActionError as error:
             form.add_error("token" if error.code == "token_needed" else None, error.message)
         else:
-            messages.success(request, "It waits for a worker; the newest push below says how far it is.")
+            messages.success(
+                request, gettext("It waits for a worker; the newest push below says how far it is.")
+            )
             return redirect(request.path)
     pushes = [_told(run) for run in pushes_of(request.project, kind, name, pk)[:SHOWN_PUSHES]]
     return render(

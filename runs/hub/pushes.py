@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from runs.actions import queue_run
 from runs.hub.files import HubFile
@@ -120,7 +121,7 @@ def clean_repository(repository: str) -> str:
     repository = repository.strip().strip("/")
     if not REPOSITORY_NAME.fullmatch(repository) or ".." in repository or "--" in repository:
         raise ActionError(
-            "A repository is written as owner/name, in letters, digits, - _ and single dots.",
+            gettext("A repository is written as owner/name, in letters, digits, - _ and single dots."),
             code="bad_repository",
         )
     return repository

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from learning.interface.training_options import MAX_PROCESSES
 from runs.models import Run
@@ -37,13 +38,14 @@ class PresetForm(StyledFormMixin, forms.Form):
     kinds: ClassVar[tuple[str, ...]]  # of runs that can be taken for an example
     initial_preset: ClassVar[str] = "tiny"
 
-    preset = forms.ChoiceField()
+    preset = forms.ChoiceField(label=gettext_lazy("Preset"))
     shown_preset = forms.CharField(required=False, widget=forms.HiddenInput)
     processes = forms.IntegerField(
         required=False,
         min_value=1,
         max_value=MAX_PROCESSES,
-        help_text="Of one machine, that share the work; empty: 1.",
+        help_text=gettext_lazy("Of one machine, that share the work; empty: 1."),
+        label=gettext_lazy("Processes"),
     )
 
     def __init__(

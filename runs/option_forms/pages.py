@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 
 from learning.interface.options import UserError
 from runs.models import Run
@@ -40,7 +41,7 @@ def run_form_page(
                     if field in form.fields:
                         form.add_error(field, sentence)
                 if getattr(error, "code", "") == "name_taken":
-                    form.add_error("name", "Taken.")
+                    form.add_error("name", gettext("Taken."))
             else:
                 if isinstance(started, list) and len(started) > 1:
                     return redirect("runs:list", slug=project.slug)

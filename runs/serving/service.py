@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy
 
 from runs.models import Artifact
 from workspace.models import Project
@@ -36,15 +37,21 @@ class Service(models.Model):
     audit_name = ""
 
     class State(models.TextChoices):
-        STOPPED = "stopped", "Stopped"  # nobody asked, or not for a while
-        WAITING = "waiting", "Waiting for a worker"
-        STARTING = "starting", "Loading the model"  # a worker has the lease
-        READY = "ready", "Ready"  # a worker has the lease, and `address` answers
-        FAILED = "failed", "Failed"  # not tried again before `retry_at` unless a manager says so
+        STOPPED = "stopped", gettext_lazy("Stopped")  # nobody asked, or not for a while
+        WAITING = "waiting", gettext_lazy("Waiting for a worker")
+        STARTING = "starting", gettext_lazy("Loading the model")  # a worker has the lease
+        READY = "ready", gettext_lazy("Ready")  # a worker has the lease, and `address` answers
+        FAILED = (
+            "failed",
+            gettext_lazy("Failed"),
+        )  # not tried again before `retry_at` unless a manager says so
 
     state = models.CharField(max_length=10, choices=State.choices, default=State.STOPPED)
     requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", help_text="Who started it last."
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text=gettext_lazy("Who started it last."),
     )
     requested_at = models.DateTimeField(db_default=Now())
     stop_requested = models.BooleanField(default=False)
@@ -52,16 +59,18 @@ class Service(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     worker_name = models.CharField(max_length=120, blank=True)
     host = models.CharField(
-        max_length=120, blank=True, help_text="The machine its scorer runs on, or last ran."
+        max_length=120, blank=True, help_text=gettext_lazy("The machine its scorer runs on, or last ran.")
     )
     pid = models.PositiveIntegerField(null=True, blank=True)
     process_identity = models.CharField(max_length=120, blank=True)
-    address = models.CharField(max_length=260, blank=True, help_text="host:port of the scorer.")
+    address = models.CharField(max_length=260, blank=True, help_text=gettext_lazy("host:port of the scorer."))
     secret = models.CharField(max_length=64, blank=True)
     ready_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
-    n_requests = models.PositiveBigIntegerField(default=0, help_text="Of the scorer that runs, or last ran.")
-    failures = models.PositiveSmallIntegerField(default=0, help_text="In a row.")
+    n_requests = models.PositiveBigIntegerField(
+        default=0, help_text=gettext_lazy("Of the scorer that runs, or last ran.")
+    )
+    failures = models.PositiveSmallIntegerField(default=0, help_text=gettext_lazy("In a row."))
     retry_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=1000, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -2,8 +2,7 @@
 // The switch of the whole page is remembered in this browser; the one of an answer is for that answer alone.
 (function () {
   "use strict";
-  // On pages that are not translated translation.js is not there.
-  const { gettext = (text) => text } = window.Roundtable || {};
+  const { gettext } = window.Roundtable;
   const KEY = "roundtable-texts-as-written";
   const root = document.documentElement;
   const pageButton = document.querySelector("[data-all-written-switch]");

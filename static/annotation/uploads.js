@@ -2,6 +2,7 @@
 // costs no more than the piece that was on its way.
 (function () {
   "use strict";
+  const { gettext } = window.Roundtable;
   const what = document.querySelector("#reading select[name=what]");
   // Another kind or format has other options.
   if (what) what.addEventListener("change", () => what.form.requestSubmit(what.form.querySelector("button[value=preview]")));
@@ -22,7 +23,7 @@
   const say = (text) => { if (status.textContent !== text) status.textContent = text; };
   const fail = (text) => { problem.textContent = text; problem.hidden = !text; };
   const sleep = (seconds) => new Promise((resolve) => { wake = resolve; window.setTimeout(resolve, seconds * 1000); });
-  const megabytes = (bytes) => (bytes / 1e6).toLocaleString("en", { maximumFractionDigits: 1 });
+  const megabytes = (bytes) => (bytes / 1e6).toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1 });
 
   class Refused extends Error {}
   class LoggedOut extends Error {}
@@ -37,7 +38,7 @@
     const data = isJson ? await response.json() : {};
     if (response.status === 409) return data;
     if (response.status >= 500 && response.status !== 507) throw new TypeError("server away");
-    if (!response.ok) throw new Refused(data.message || `The server refused it (${response.status}).`);
+    if (!response.ok) throw new Refused(data.message || gettext("The server refused it ({status}).", { status: response.status }));
     return data;
   };
 
@@ -48,7 +49,7 @@
         return await ask(...request);
       } catch (error) {
         if (!(error instanceof TypeError)) throw error;
-        say(`No connection to the server: trying again in ${seconds} s.`);
+        say(gettext("No connection to the server: trying again in {seconds} s.", { seconds }));
         await sleep(seconds);
       }
     }
@@ -56,8 +57,13 @@
 
   const show = (offset, size, rate) => {
     bar.value = 100 * offset / size;
-    const left = rate > 0 ? `, about ${Math.ceil((size - offset) / rate)} s left` : "";
-    say(`${prefix}${Math.floor(100 * offset / size)} %: ${megabytes(offset)} of ${megabytes(size)} MB${left}`);
+    const values = { prefix, percent: Math.floor(100 * offset / size), sent: megabytes(offset), size: megabytes(size) };
+    if (rate > 0) {
+      const seconds = Math.ceil((size - offset) / rate);
+      say(gettext("{prefix}{percent} %: {sent} of {size} MB, about {seconds} s left", { ...values, seconds }));
+    } else {
+      say(gettext("{prefix}{percent} %: {sent} of {size} MB", values));
+    }
   };
 
   let prefix = "";
@@ -86,7 +92,7 @@
     let first = form.dataset.partOf || "";
     let page = "";
     for (const [index, file] of files.entries()) {
-      prefix = files.length > 1 ? `${file.name}, ${index + 1} of ${files.length}: ` : "";
+      prefix = files.length > 1 ? gettext("{name}, {number} of {count}: ", { name: file.name, number: index + 1, count: files.length }) : "";
       const upload = await sendFile(file, first);
       if (!first) first = upload.id;
       if (!page) page = upload.page;
@@ -102,22 +108,22 @@
     if (!file) return;
     fail("");
     if (form.dataset.size && (String(file.size) !== form.dataset.size || file.name !== form.dataset.name)) {
-      fail(`This is another file: choose ${form.dataset.name} again, or begin anew on the page before.`);
+      fail(gettext("This is another file: choose {name} again, or begin anew on the page before.", { name: form.dataset.name }));
       return;
     }
     input.disabled = true;
     try {
       await sendAll(files);
     } catch (error) {
-      if (error instanceof LoggedOut) fail("Your session has ended. Log in again; then choose the same file: it goes on from where it is.");
+      if (error instanceof LoggedOut) fail(gettext("Your session has ended. Log in again; then choose the same file: it goes on from where it is."));
       else if (error instanceof Refused) fail(error.message);
-      else fail("The file cannot be read any more: choose it again.");
+      else fail(gettext("The file cannot be read any more: choose it again."));
     }
     input.disabled = false;
   });
   pause.addEventListener("click", () => {
     paused = !paused;
-    pause.textContent = paused ? "Go on" : "Pause";
+    pause.textContent = paused ? gettext("Go on") : gettext("Pause");
     if (wake) wake();
   });
 })();

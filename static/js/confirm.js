@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const [dialog, question, no, yes] = window.Roundtable.createDialog("confirm-question", "", [
-    ["btn btn-outline-secondary", "No, go back"],
+    ["btn btn-outline-secondary", ""],
     ["btn btn-danger", ""],
   ]);
 
@@ -15,6 +15,8 @@
     event.preventDefault();
     form = asked;
     question.textContent = asked.dataset.confirm;
+    // Only now: on the page of a task the texts come after this script.
+    no.textContent = window.Roundtable.gettext("No, go back");
     yes.textContent = asked.dataset.confirmYes;
     dialog.showModal();
     no.focus();

@@ -12,6 +12,6 @@
       // Not allowed, or not over https: the older way works on what is selected.
       if (!document.execCommand("copy")) return;
     }
-    button.textContent = "Copied";
+    button.textContent = window.Roundtable.gettext("Copied");
   });
 })();

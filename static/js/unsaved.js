@@ -2,6 +2,7 @@
 // A link in the page asks in the page; closing, reloading, Back and another form's button ask in the browser's own words.
 (function () {
   "use strict";
+  const { gettext } = window.Roundtable;
   const forms = [...document.querySelectorAll("form[data-asks-unsaved]")];
   let sent = null; // the form whose button was pressed
   let leaves = false; // the visitor has agreed
@@ -37,8 +38,8 @@
 
   const [dialog, , leave, stay] = window.Roundtable.createDialog(
     "unsaved-question",
-    "What you changed on this page is not saved.",
-    [["btn btn-outline-secondary", "Leave without saving"], ["btn btn-primary", "Stay on this page"]],
+    gettext("What you changed on this page is not saved."),
+    [["btn btn-outline-secondary", gettext("Leave without saving")], ["btn btn-primary", gettext("Stay on this page")]],
   );
 
   let target = null;

@@ -2,6 +2,7 @@
 // Pauses while the page is hidden, starts anew when a new attempt cut the file back, stops when the run has ended.
 (function () {
   "use strict";
+  const { gettext } = window.Roundtable;
 
   const PERIOD_MS = 2000;
   const HEIGHT = 190;
@@ -67,7 +68,7 @@
         axis({ size: 62, values: (u, ticks) => ticks.map((t) => (Math.abs(t) < 1e-12 ? "0" : String(Number(t.toPrecision(4))))) }),
       ],
       series: [
-        { label: "step" },
+        { label: gettext("step") },
         ...panel.metrics.map((metric, i) => ({
           label: metric, stroke: colours[i % colours.length], width: 1.75, spanGaps: true,
           dash: i >= colours.length ? [6, 4] : undefined,
@@ -87,7 +88,7 @@
       item.value.textContent = show(at);
       item.swatch.style.backgroundColor = colours[i % colours.length];
     });
-    panel.at.textContent = index === null || index === undefined || steps[index] === undefined ? "" : "step " + steps[index];
+    panel.at.textContent = index === null || index === undefined || steps[index] === undefined ? "" : gettext("step {step}", { step: steps[index] });
   }
 
   function element(tag, className, text) {
@@ -127,9 +128,11 @@
     legend(panel, null);
     const summaries = panel.metrics.map((metric) => {
       const [step, value] = latest(metric, panel.data[0]);
-      return step === null ? humanize(metric) + " has no value yet" : `${humanize(metric)} ${show(value)} at step ${step}`;
+      const name = humanize(metric);
+      if (step === null) return gettext("{name} has no value yet", { name });
+      return gettext("{name} {value} at step {step}", { name, value: show(value), step });
     });
-    panel.canvas.setAttribute("aria-label", `${panel.title} by step: ${summaries.join(", ")}`);
+    panel.canvas.setAttribute("aria-label", gettext("{title} by step: {values}", { title: panel.title, values: summaries.join(", ") }));
   }
 
   function redraw() {
@@ -162,7 +165,7 @@
     }
     changed.forEach((title) => draw(panels.get(title)));
     empty.hidden = panels.size > 0;
-    if (update.finished && panels.size === 0) empty.textContent = "This run wrote no curves.";
+    if (update.finished && panels.size === 0) empty.textContent = gettext("This run wrote no curves.");
   }
 
   async function poll() {

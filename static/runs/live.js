@@ -20,7 +20,7 @@
     if (!live) return;
     const announcer = document.getElementById("run-announcer");
     if (state !== null && state !== live.dataset.state && announcer) {
-      announcer.textContent = "The run is now: " + live.dataset.state;
+      announcer.textContent = window.Roundtable.gettext("The run is now: {state}", { state: live.dataset.state });
     }
     state = live.dataset.state;
   };

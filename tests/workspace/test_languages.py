@@ -56,11 +56,28 @@ def test_the_way_back_stays_on_the_site(client, address):
     assert client.post("/language/", {"language": "de", "next": address})["Location"] == "/"
 
 
-def test_pages_that_are_not_translated_whole_stay_as_they_are(client, ada):
+def test_every_page_is_in_the_language_and_says_so(client, project, max_):
+    client.force_login(max_)
+    for address, words in (
+        ("/tokens/", "Token anlegen"),
+        (f"/projects/{project.slug}/people/", "Jemanden einladen"),
+        (f"/projects/{project.slug}/runs/", "Noch ist nichts gelaufen"),
+        (f"/projects/{project.slug}/rounds/", "Noch keine Runde"),
+        ("/nothing-here/", "Diese Seite gibt es nicht"),
+    ):
+        page = client.get(address, **GERMAN)
+        text = page.content.decode()
+        assert '<html lang="de"' in text and words in text and "Abmelden" in text
+        assert page["Content-Language"] == "de" and "Accept-Language" in page["Vary"]
+
+
+def test_what_programs_and_operators_read_stays_as_it_is(client, ada):
     client.force_login(ada)
-    page = client.get("/tokens/", **GERMAN)
-    assert b'<html lang="en-gb"' in page.content and b"Log out" in page.content
-    assert client.get("/nothing-here/", **GERMAN).content.decode().count("Abmelden") == 0
+    answer = client.get("/api/v1/projects/nowhere/", **GERMAN)
+    assert answer.status_code == 404 and "There is nothing at this address" in answer.json()["message"]
+    assert "Content-Language" not in answer
+    assert b'<html lang="en' in client.get("/operators/login/", follow=True, **GERMAN).content
+    assert b'<html lang="en' in client.get("/api/docs/", **GERMAN).content
 
 
 def test_sentences_of_actions_are_said_in_the_language_of_the_page(client, project, max_):

@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from workspace.access import may_revoke_token
 from workspace.actions import hash_token, record_audit
@@ -38,17 +39,23 @@ def create_token(
     name = name.strip()
     if not 1 <= len(name) <= MAX_NAME:
         raise TokenRefused(
-            f"A token needs a name of at most {MAX_NAME} characters.", fields={"name": f"1 to {MAX_NAME}"}
+            gettext("A token needs a name of at most %(max_name)s characters.") % {"max_name": MAX_NAME},
+            fields={"name": gettext("1 to %(max_name)s") % {"max_name": MAX_NAME}},
         )
     if not 1 <= days <= MAX_DAYS:
-        raise TokenRefused(f"A token lives 1 to {MAX_DAYS} days.", fields={"days": f"1 to {MAX_DAYS}"})
+        raise TokenRefused(
+            gettext("A token lives 1 to %(max_days)s days.") % {"max_days": MAX_DAYS},
+            fields={"days": gettext("1 to %(max_days)s") % {"max_days": MAX_DAYS}},
+        )
     if scope not in ApiToken.Scope.values:
         raise TokenRefused(
-            f"“{scope}” is not a scope: use read, write or score.", fields={"scope": "read, write or score"}
+            gettext("“%(scope)s” is not a scope: use read, write or score.") % {"scope": scope},
+            fields={"scope": gettext("read, write or score")},
         )
     if role not in Membership.Role.values:
         raise TokenRefused(
-            f"“{role}” is not a role.", fields={"role": "annotator, reviewer, reader or manager"}
+            gettext("“%(role)s” is not a role.") % {"role": role},
+            fields={"role": gettext("annotator, reviewer, reader or manager")},
         )
     if scope == ApiToken.Scope.SCORE and Capability.SCORE not in ROLE_CAPABILITIES[Membership.Role(role)]:
         message = f"A token that asks reward models cannot be {role}: choose manager."
@@ -61,7 +68,10 @@ def create_token(
     # Nobody makes two at once past the limit.
     User.objects.select_for_update(no_key=True).get(pk=actor.pk)
     if ApiToken.objects.usable().filter(user=actor).count() >= MAX_USABLE_TOKENS:
-        raise TokenRefused(f"You have {MAX_USABLE_TOKENS} tokens: revoke one that you do not need.")
+        raise TokenRefused(
+            gettext("You have %(max_usable_tokens)s tokens: revoke one that you do not need.")
+            % {"max_usable_tokens": MAX_USABLE_TOKENS}
+        )
     prefix = MARK + secrets.token_hex(4)
     text = f"{prefix}_{secrets.token_urlsafe(32)}"
     token = ApiToken.objects.create(
@@ -84,9 +94,9 @@ def create_token(
 def revoke_token(*, actor: User, token: ApiToken) -> None:
     """It works no more, from the next request on. Raises TokenRefused."""
     if not may_revoke_token(actor, token):
-        raise TokenRefused("This token is somebody else's.")
+        raise TokenRefused(gettext("This token is somebody else's."))
     if not ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now()):
-        raise TokenRefused("This token was revoked already.")
+        raise TokenRefused(gettext("This token was revoked already."))
     record_audit(actor=actor, action="token.revoke", project=token.project, target=token, owner=token.user_id)
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy
 
 from workspace.forms import StyledFormMixin
 from workspace.models import ApiToken, Membership, Project, User
@@ -12,20 +13,25 @@ DEFAULT_DAYS = 90
 
 
 class TokenForm(StyledFormMixin, forms.Form):
-    name = forms.CharField(max_length=MAX_NAME, help_text="Which program it is for.")
+    name = forms.CharField(
+        max_length=MAX_NAME, help_text=gettext_lazy("Which program it is for."), label=gettext_lazy("Name")
+    )
     project = forms.ModelChoiceField(
         queryset=Project.objects.none(),
         required=False,
-        empty_label="All of my projects",
-        help_text="A token of one project gets nothing of another.",
+        empty_label=gettext_lazy("All of my projects"),
+        help_text=gettext_lazy("A token of one project gets nothing of another."),
+        label=gettext_lazy("Project"),
     )
-    scope = forms.ChoiceField(choices=ApiToken.Scope.choices, label="It may")
+    scope = forms.ChoiceField(choices=ApiToken.Scope.choices, label=gettext_lazy("It may"))
     role = forms.ChoiceField(
         choices=Membership.Role.choices,
-        label="As",
-        help_text="At most: it never may more than you may when it is used.",
+        label=gettext_lazy("As"),
+        help_text=gettext_lazy("At most: it never may more than you may when it is used."),
     )
-    days = forms.IntegerField(min_value=1, max_value=MAX_DAYS, initial=DEFAULT_DAYS, label="Days it lives")
+    days = forms.IntegerField(
+        min_value=1, max_value=MAX_DAYS, initial=DEFAULT_DAYS, label=gettext_lazy("Days it lives")
+    )
 
     def __init__(self, *args: Any, person: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -70,7 +71,10 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """The person's own, or one of a project that they manage."""
     token = access_token(current_user(request), pk)
     perform_action(
-        request, actions.revoke_token, token=token, done=f"“{token.name}” is revoked: it works no more."
+        request,
+        actions.revoke_token,
+        token=token,
+        done=gettext("“%(name)s” is revoked: it works no more.") % {"name": token.name},
     )
     back = request.POST.get("next", "")
     if url_has_allowed_host_and_scheme(back, allowed_hosts=None):

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from annotation.models import Upload
 from annotation.text import clean_text, safe_excerpt
@@ -68,15 +69,23 @@ def begin_upload(
     """
     name = clean_text(Path(name.replace("\\", "/")).name, "The file's name")[:200]
     if size < 1:
-        raise UploadRefused(f"{name} is empty: nothing to import.", code="empty")
+        raise UploadRefused(gettext("%(name)s is empty: nothing to import.") % {"name": name}, code="empty")
     if size > settings.UPLOAD_MAX_MB * MEGABYTE:
         raise UploadRefused(
-            f"{name} has {size / MEGABYTE:,.0f} MB, and files of at most {settings.UPLOAD_MAX_MB:,} MB are taken "
-            "(ROUNDTABLE_UPLOAD_MAX_MB): compress it with gzip, divide it, or have an operator import it there.",
+            gettext(
+                "%(name)s has %(megabyte)s MB, and files of at most %(upload_max_mb)s MB are taken "
+                "(ROUNDTABLE_UPLOAD_MAX_MB): compress it with gzip, divide it, or have an operator "
+                "import it there."
+            )
+            % {
+                "name": name,
+                "megabyte": f"{size / MEGABYTE:,.0f}",
+                "upload_max_mb": f"{settings.UPLOAD_MAX_MB:,}",
+            },
             code="too_large",
         )
     if sha256 and (len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef")):
-        raise UploadRefused("A sha256 has 64 characters, 0 to 9 and a to f.", code="bad_sha256")
+        raise UploadRefused(gettext("A sha256 has 64 characters, 0 to 9 and a to f."), code="bad_sha256")
     with transaction.atomic():
         # Two uploads begun at once do not both find the last of the room.
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
@@ -103,20 +112,32 @@ def _begin_part(first: Upload, name: str) -> None:
     first = _locked(first)
     if first.hub:
         raise UploadRefused(
-            f"{first.name} is a dataset of the hub: import the file by itself.", code="is_hub"
+            gettext("%(name)s is a dataset of the hub: import the file by itself.") % {"name": first.name},
+            code="is_hub",
         )
     if first.part_of_id is not None:
-        raise UploadRefused(f"{first.name} is itself one of several files: add to the first.", code="is_part")
+        raise UploadRefused(
+            gettext("%(name)s is itself one of several files: add to the first.") % {"name": first.name},
+            code="is_part",
+        )
     if first.state not in (Upload.State.RECEIVING, Upload.State.COMPLETE) and not is_left(first):
-        raise UploadRefused(f"{first.name} is {first.get_state_display().lower()}.", code="at_work")
+        raise UploadRefused(
+            gettext("%(name)s is %(lower)s.")
+            % {"name": first.name, "lower": first.get_state_display().lower()},
+            code="at_work",
+        )
     there = [file.name for file in first.files()]
     if name in there:
         raise UploadRefused(
-            f"{name} is one of these files already: rename one, or reports could not say which.",
+            gettext("%(name)s is one of these files already: rename one, or reports could not say which.")
+            % {"name": name},
             code="file_twice",
         )
     if len(there) >= MAX_FILES:
-        raise UploadRefused(f"An import has at most {MAX_FILES} files.", code="too_many_files")
+        raise UploadRefused(
+            gettext("An import has at most %(max_files)s files.") % {"max_files": MAX_FILES},
+            code="too_many_files",
+        )
     Upload.objects.filter(pk=first.pk).update(outcome={}, touched_at=timezone.now())
 
 
@@ -128,8 +149,12 @@ def require_room(project: Project, size: int) -> None:
     quota = settings.UPLOAD_QUOTA_MB * MEGABYTE
     if waiting + size > quota:
         raise UploadRefused(
-            f"The project's uploads may take {settings.UPLOAD_QUOTA_MB:,} MB together (ROUNDTABLE_UPLOAD_QUOTA_MB), "
-            f"and those that wait take {waiting / MEGABYTE:,.0f} MB: import or remove some first.",
+            gettext(
+                "The project's uploads may take %(upload_quota_mb)s MB together "
+                "(ROUNDTABLE_UPLOAD_QUOTA_MB), and those that wait take %(megabyte)s MB: import or "
+                "remove some first."
+            )
+            % {"upload_quota_mb": f"{settings.UPLOAD_QUOTA_MB:,}", "megabyte": f"{waiting / MEGABYTE:,.0f}"},
             code="quota",
         )
     require_disk(size)
@@ -142,8 +167,14 @@ def require_disk(needed: int) -> None:
     floor = settings.RUN_MIN_FREE_DISK_MB * MEGABYTE
     if free - needed < floor:
         raise UploadRefused(
-            f"The server's disk has {free / MEGABYTE:,.0f} MB free, of which {settings.RUN_MIN_FREE_DISK_MB:,} MB must "
-            "stay: the file does not fit; ask an operator for room.",
+            gettext(
+                "The server's disk has %(megabyte)s MB free, of which %(run_min_free_disk_mb)s MB "
+                "must stay: the file does not fit; ask an operator for room."
+            )
+            % {
+                "megabyte": f"{free / MEGABYTE:,.0f}",
+                "run_min_free_disk_mb": f"{settings.RUN_MIN_FREE_DISK_MB:,}",
+            },
             code="disk_full",
         )
 
@@ -155,7 +186,11 @@ def receive_piece(*, actor: User, upload: Upload, offset: int, content: bytes) -
     It is on the disk before the row says that the server has it. No audit row a piece.
     """
     if not content or len(content) > MAX_PIECE_BYTES:
-        raise UploadRefused(f"A piece has 1 to {MAX_PIECE_BYTES:,} bytes.", code="bad_piece")
+        raise UploadRefused(
+            gettext("A piece has 1 to %(max_piece_bytes)s bytes.")
+            % {"max_piece_bytes": f"{MAX_PIECE_BYTES:,}"},
+            code="bad_piece",
+        )
     require_disk(len(content))
     try:
         upload.folder.mkdir(parents=True, exist_ok=True)
@@ -165,14 +200,17 @@ def receive_piece(*, actor: User, upload: Upload, offset: int, content: bytes) -
             upload.refresh_from_db()
             if upload.hub:
                 raise UploadRefused(
-                    f"{upload.name} is fetched from the hub: no pieces of it are sent.", code="is_hub"
+                    gettext("%(name)s is fetched from the hub: no pieces of it are sent.")
+                    % {"name": upload.name},
+                    code="is_hub",
                 )
             _believe_the_disk(upload)
             if upload.state != Upload.State.RECEIVING or offset != upload.received_bytes:
                 raise WrongOffset(upload.received_bytes)
             if offset + len(content) > upload.size_bytes:
                 raise UploadRefused(
-                    f"The piece ends {offset + len(content) - upload.size_bytes:,} bytes behind the end of the file.",
+                    gettext("The piece ends %(size_bytes)s bytes behind the end of the file.")
+                    % {"size_bytes": f"{offset + len(content) - upload.size_bytes:,}"},
                     code="bad_piece",
                 )
             file.truncate(offset)  # of a piece that was not recorded
@@ -186,7 +224,9 @@ def receive_piece(*, actor: User, upload: Upload, offset: int, content: bytes) -
             Upload.objects.filter(pk=upload.pk, state=Upload.State.RECEIVING).update(**changes)
     except OSError as error:
         raise UploadRefused(
-            f"The piece could not be written ({error.strerror}): send it again later.", code="not_written"
+            gettext("The piece could not be written (%(strerror)s): send it again later.")
+            % {"strerror": error.strerror},
+            code="not_written",
         ) from error
     upload.refresh_from_db()
     return upload
@@ -209,7 +249,7 @@ def _completed(upload: Upload) -> Mapping[str, Any]:
         upload.path.unlink()
         Upload.objects.filter(pk=upload.pk).update(received_bytes=0)
         raise UploadRefused(
-            "What arrived has another sha256 than the file that was announced: send it again.",
+            gettext("What arrived has another sha256 than the file that was announced: send it again."),
             code="other_sha256",
         )
     return {"state": Upload.State.COMPLETE, "sha256": found}
@@ -278,7 +318,11 @@ def change_settings(*, actor: User, upload: Upload, values: Mapping[str, Any]) -
         if is_left(upload):
             upload.state = Upload.State.COMPLETE
         if upload.state != Upload.State.COMPLETE:
-            raise UploadRefused(f"{upload.name} is {upload.get_state_display().lower()}.", code="at_work")
+            raise UploadRefused(
+                gettext("%(name)s is %(lower)s.")
+                % {"name": upload.name, "lower": upload.get_state_display().lower()},
+                code="at_work",
+            )
         upload.settings, upload.outcome, upload.touched_at = dict(values), {}, timezone.now()
         upload.save(update_fields=["settings", "outcome", "state", "touched_at"])
     return upload
@@ -291,15 +335,21 @@ def mark_at_work(upload: Upload) -> Upload:
     if is_left(upload):
         upload.state = Upload.State.COMPLETE
     if upload.state != Upload.State.COMPLETE:
-        raise UploadRefused(f"{upload.name} is {upload.get_state_display().lower()}.", code="at_work")
+        raise UploadRefused(
+            gettext("%(name)s is %(lower)s.")
+            % {"name": upload.name, "lower": upload.get_state_display().lower()},
+            code="at_work",
+        )
     if upload.part_of_id is not None:
         raise UploadRefused(
-            f"{upload.name} is one of several files: import the first of them.", code="is_part"
+            gettext("%(name)s is one of several files: import the first of them.") % {"name": upload.name},
+            code="is_part",
         )
     for file in upload.files():
         if file.state != Upload.State.COMPLETE:
             raise UploadRefused(
-                f"{file.name} is not whole yet ({file.percent} %): send the rest of it, or remove it.",
+                gettext("%(name)s is not whole yet (%(percent)s %%): send the rest of it, or remove it.")
+                % {"name": file.name, "percent": file.percent},
                 code="not_whole",
             )
     upload.state, upload.run, upload.touched_at = Upload.State.AT_WORK, None, timezone.now()

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext, gettext_lazy
 
 from annotation.assigning.forms import AUDIENCE_FIELDS, AudienceFields, chosen_audience
 from annotation.importing.readers.messages import MESSAGE_FIELDS
@@ -39,7 +40,7 @@ def kinds_and_formats() -> list[tuple[str, list[tuple[str, str]]]]:
 class WhatForm(StyledFormMixin, forms.Form):
     """Kind and format; the other fields depend on them."""
 
-    what = forms.ChoiceField(label="What the file is", choices=kinds_and_formats)
+    what = forms.ChoiceField(label=gettext_lazy("What the file is"), choices=kinds_and_formats)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,22 +57,31 @@ class WhatForm(StyledFormMixin, forms.Form):
 class HubDatasetForm(StyledFormMixin, forms.Form):
     """A dataset of the hub that an operator lets managers import."""
 
-    dataset = forms.CharField(max_length=200, label="Dataset", widget=forms.TextInput(attrs={"dir": "ltr"}))
+    dataset = forms.CharField(
+        max_length=200, label=gettext_lazy("Dataset"), widget=forms.TextInput(attrs={"dir": "ltr"})
+    )
     config = forms.CharField(
-        required=False, max_length=200, label="Configuration", help_text="Where it has several."
+        required=False,
+        max_length=200,
+        label=gettext_lazy("Configuration"),
+        help_text=gettext_lazy("Where it has several."),
     )
     splits = forms.CharField(
         required=False,
         max_length=2_000,
-        help_text="With commas between, for example train, test. Empty: all.",
+        help_text=gettext_lazy("With commas between, for example train, test. Empty: all."),
+        label=gettext_lazy("Splits"),
     )
     revision = forms.CharField(
-        required=False, max_length=200, help_text="A branch, tag or commit. Empty: the newest."
+        required=False,
+        max_length=200,
+        help_text=gettext_lazy("A branch, tag or commit. Empty: the newest."),
+        label=gettext_lazy("Revision"),
     )
     token = forms.CharField(
-        required=False, max_length=500, label="Your token of the hub", strip=True,
+        required=False, max_length=500, label=gettext_lazy("Your token of the hub"), strip=True,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text="Only for a dataset that is not public. It is used once and not kept.",
+        help_text=gettext_lazy("Only for a dataset that is not public. It is used once and not kept."),
     )  # fmt: skip
     kind = forms.CharField(required=False, max_length=20, widget=forms.HiddenInput)
 
@@ -97,15 +107,20 @@ def _lines(help_text: str, label: str, rows: int = 2) -> forms.CharField:
 class OptionsForm(StyledFormMixin, AudienceFields):
     """The options of one kind of import, and a choice for each column of the file."""
 
-    skip_bad = forms.BooleanField(required=False, label="Leave bad rows out")
+    skip_bad = forms.BooleanField(required=False, label=gettext_lazy("Leave bad rows out"))
     again = forms.BooleanField(
         required=False,
-        label="Import rows again",
-        help_text="Rows that the project has already come in once more; else they are left out and counted.",
+        label=gettext_lazy("Import rows again"),
+        help_text=gettext_lazy(
+            "Rows that the project has already come in once more; else they are left out and counted."
+        ),
     )
-    criterion = forms.ChoiceField(label="Criterion")
+    criterion = forms.ChoiceField(label=gettext_lazy("Criterion"))
     batch_name = forms.CharField(
-        required=False, max_length=110, label="Name of the batch", help_text="Empty: the file's name."
+        required=False,
+        max_length=110,
+        label=gettext_lazy("Name of the batch"),
+        help_text=gettext_lazy("Empty: the file's name."),
     )
     batch_kind = forms.ChoiceField(
         choices=[
@@ -115,29 +130,44 @@ class OptionsForm(StyledFormMixin, AudienceFields):
             (Batch.Kind.RATING, "Ratings of one answer each"),
         ],
         required=False,
-        label="How they are compared",
+        label=gettext_lazy("How they are compared"),
     )
-    overlap = forms.IntegerField(min_value=1, max_value=MAX_OVERLAP, label="People per task")
+    overlap = forms.IntegerField(min_value=1, max_value=MAX_OVERLAP, label=gettext_lazy("People per task"))
     priority = forms.IntegerField(
-        min_value=-1000, max_value=1000, help_text="Batches with a higher one are handed out first."
+        min_value=-1000,
+        max_value=1000,
+        help_text=gettext_lazy("Batches with a higher one are handed out first."),
+        label=gettext_lazy("Priority"),
     )
-    open_at_once = forms.BooleanField(required=False, label="Open it at once: annotators get its tasks")
-    prompt_set = forms.CharField(required=False, max_length=120, label="Prompt set")
-    purpose = forms.ChoiceField(choices=PromptSet.Purpose.choices, label="What the prompt set is for")
+    open_at_once = forms.BooleanField(
+        required=False, label=gettext_lazy("Open it at once: annotators get its tasks")
+    )
+    prompt_set = forms.CharField(required=False, max_length=120, label=gettext_lazy("Prompt set"))
+    purpose = forms.ChoiceField(
+        choices=PromptSet.Purpose.choices, label=gettext_lazy("What the prompt set is for")
+    )
     seed = forms.IntegerField(
-        min_value=0, max_value=2**31, label="Seed", help_text="Of the turns that are drawn."
+        min_value=0,
+        max_value=2**31,
+        label=gettext_lazy("Seed"),
+        help_text=gettext_lazy("Of the turns that are drawn."),
     )
-    licence = forms.CharField(required=False, max_length=200, help_text="Of texts whose rows name none.")
+    licence = forms.CharField(
+        required=False,
+        max_length=200,
+        help_text=gettext_lazy("Of texts whose rows name none."),
+        label=gettext_lazy("Licence"),
+    )
     split = forms.ChoiceField(
         required=False,
         choices=[("", "by the project's rule"), *((split, split) for split in SPLITS)],
-        label="Split of rows that name none",
+        label=gettext_lazy("Split of rows that name none"),
     )
-    txt_rows = forms.ChoiceField(choices=TXT_ROWS, label="In a .txt file a text is")
+    txt_rows = forms.ChoiceField(choices=TXT_ROWS, label=gettext_lazy("In a .txt file a text is"))
     project_splits = forms.BooleanField(
         required=False,
-        label="Use the project's splits",
-        help_text="Whatever split the file names.",
+        label=gettext_lazy("Use the project's splits"),
+        help_text=gettext_lazy("Whatever split the file names."),
     )
     split_names = _lines("NAME=SPLIT a line, as eval=test. Usual short forms are known.", "Names of splits")
     named_strengths = _lines(
@@ -148,10 +178,13 @@ class OptionsForm(StyledFormMixin, AudienceFields):
     margins = forms.CharField(
         required=False,
         max_length=60,
-        label="Rule for margins",
-        help_text="The strength of a row that has a margin and no strength: small (1, 2/3, 1/3, 0), large (3, 2, 1, "
-        "0), or three numbers, the least margins of slightly better, better and significantly better. Empty: margins "
-        "are not used.",
+        label=gettext_lazy("Rule for margins"),
+        help_text=gettext_lazy(
+            "The strength of a row that has a margin and no strength: small (1, 2/3, 1/3, 0), large (3, 2, 1, "
+            "0), or three numbers, the least margins of slightly better, better and "
+            "significantly better. Empty: margins "
+            "are not used."
+        ),
     )
     further_columns = _lines(
         f"FIELD=COLUMN a line, for columns inside others (prompt=meta.question) and for names inside messages "
@@ -180,7 +213,7 @@ class OptionsForm(StyledFormMixin, AudienceFields):
         choices = [AS_THE_FORMAT_SAYS, *((one, one) for one in fields)]
         for place, column in enumerate(columns):
             self.fields[f"{COLUMN_PREFIX}{place}"] = forms.ChoiceField(
-                choices=choices, required=False, label=f"{column.name} is read as"
+                choices=choices, required=False, label=gettext("%(name)s is read as") % {"name": column.name}
             )
         self.add_bootstrap_classes()
         if settings.kind == Import.Kind.TASKS:
@@ -210,7 +243,7 @@ class OptionsForm(StyledFormMixin, AudienceFields):
         for line in _nonempty(self.cleaned_data["further_columns"]):
             one, equals, column = line.partition("=")
             if not (equals and one.strip() and column.strip()):
-                raise forms.ValidationError(f"“{line}”: write FIELD=COLUMN.")
+                raise forms.ValidationError(gettext("“%(line)s”: write FIELD=COLUMN.") % {"line": line})
             found.append((one.strip(), column.strip()))
         return found
 
@@ -284,6 +317,6 @@ def _pairs(text: str, form: str) -> dict[str, str]:
     for line in _nonempty(text):
         name, equals, value = line.rpartition("=")
         if not (equals and name.strip() and value.strip()):
-            raise forms.ValidationError(f"“{line}”: write {form}.")
+            raise forms.ValidationError(gettext("“%(line)s”: write %(form)s.") % {"line": line, "form": form})
         found = {**found, name.strip(): value.strip()}
     return dict(found)

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -134,7 +135,7 @@ def begin_upload(request: ProjectRequest) -> HttpResponse:
             raise ValueError
         first = UUID(texts["part_of"]) if texts["part_of"] else None
     except (ValueError, KeyError, TypeError, RecursionError):
-        return _refused(UploadRefused("Expected name (text) and size (bytes).", code="bad_request"))
+        return _refused(UploadRefused(gettext("Expected name (text) and size (bytes)."), code="bad_request"))
     try:
         upload = actions.begin_upload(
             actor=request.user, project=request.project, name=name, size=size, sha256=texts["sha256"],
@@ -156,7 +157,7 @@ def upload_pieces(request: ProjectRequest, public_id: UUID) -> HttpResponse:
     if request.method == "PUT":
         offset = request.GET.get("offset", "")
         if not (offset.isascii() and offset.isdigit() and len(offset) < 19):
-            return _refused(UploadRefused("?offset= is a number of bytes.", code="bad_request"))
+            return _refused(UploadRefused(gettext("?offset= is a number of bytes."), code="bad_request"))
         try:
             upload = actions.receive_piece(
                 actor=request.user, upload=upload, offset=int(offset), content=request.body
@@ -216,7 +217,12 @@ def _changed(request: ProjectRequest, upload: Upload) -> HttpResponse:
 
 def _said(upload: Upload) -> str:
     outcome = upload.outcome
-    left_out = f"; {outcome['bad']} of {outcome['rows']} rows left out" if outcome.get("bad") else ""
+    left_out = (
+        gettext("; %(outcome)s of %(outcome2)s rows left out")
+        % {"outcome": outcome["bad"], "outcome2": outcome["rows"]}
+        if outcome.get("bad")
+        else ""
+    )
     return f"{upload.title}: {describe_counts(outcome.get('counts', {}))}{left_out}."
 
 
@@ -312,7 +318,9 @@ def remove_upload(request: ProjectRequest, public_id: UUID) -> HttpResponse:
     except ActionError as error:
         messages.error(request, str(error))
         return redirect("data:upload", slug=request.project.slug, public_id=public_id)
-    messages.success(request, f"{upload.name} is removed: nothing of it was imported.")
+    messages.success(
+        request, gettext("%(name)s is removed: nothing of it was imported.") % {"name": upload.name}
+    )
     if upload.part_of is not None:
         return redirect("data:upload", slug=request.project.slug, public_id=upload.part_of.public_id)
     return redirect("data:imports", slug=request.project.slug)

@@ -55,7 +55,7 @@ def test_the_form_makes_schedules_in_the_projects_time_zone(client, project, val
         ({"when": "at", "at": "2001-01-01T09:00"}, "1 Jan 2001, 09:00 (UTC) is over"),
         ({"when": "weekly", "time_of_day": ""}, "Give the day of the week and the time"),
         ({"when": "judgments"}, "Give the number of new judgments"),
-        ({"when": "judgments", "judgments": "0"}, "greater than or equal to 1"),
+        ({"when": "judgments", "judgments": "0"}, "Must be at least 1"),
         ({"when": "after_round"}, "No round is under way or planned"),
         ({"when": "someday"}, "Select a valid choice"),
     ],
