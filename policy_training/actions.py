@@ -53,7 +53,10 @@ def train_sft(
     """
     if preferred is not None and not 0 < preferred.at_least <= 1:
         raise ActionError(
-            f"The share of people who put an answer first is above 0 and at most 1, found {preferred.at_least:g}.",
+            gettext(
+                "The share of people who put an answer first is above 0 and at most 1, found %(at_least)s."
+            )
+            % {"at_least": f"{preferred.at_least:g}"},
             code="bad_option",
         )
     if config.get("data", {}).get("texts_share"):

@@ -113,11 +113,16 @@ class FineTuneForm(LanguageModelForm):
         required=False,
         min_value=0,
         max_value=1,
-        label="Also answers that people put first: at least this share of those who compared them",
-        help_text="0.5: half of them; empty: none. Answers that were cut off are left out.",
+        label=gettext_lazy(
+            "Also answers that people put first: at least this share of those who compared them"
+        ),
+        help_text=gettext_lazy("0.5: half of them; empty: none. Answers that were cut off are left out."),
     )
     put_first_by = forms.ModelChoiceField(
-        Criterion.objects.none(), required=False, empty_label="any criterion", label="... by"
+        Criterion.objects.none(),
+        required=False,
+        empty_label=gettext_lazy("any criterion"),
+        label=gettext_lazy("... by"),
     )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy
 
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource, RuntimeOptions
@@ -33,13 +34,18 @@ def merge_policies(
     The parent of what comes out is the one with the largest weight, the first of several. Raises ActionError.
     """
     if not 1 <= len(policies) <= MAX_MERGED or len(set(policies)) != len(policies):
-        raise ActionError(f"Name one to {MAX_MERGED} policies, and each once.", code="no_policy")
+        raise ActionError(
+            gettext("Name one to %(max_merged)s policies, and each once.") % {"max_merged": MAX_MERGED},
+            code="no_policy",
+        )
     for policy in policies:
         if policy.project_id != project.pk:
-            raise ActionError(f"“{policy}” belongs to another project.", code="wrong_project")
+            raise ActionError(
+                gettext("“%(policy)s” belongs to another project.") % {"policy": policy}, code="wrong_project"
+            )
     given = weights_for(len(policies), weights, "policies")
     if not all(0 < weight < math.inf for weight in given):
-        raise ActionError("Weights are numbers above 0.", code="bad_weights")
+        raise ActionError(gettext("Weights are numbers above 0."), code="bad_weights")
     require_unused_name(project, name)
     parent = max(zip(given, policies, strict=True), key=lambda pair: pair[0])[1]
     config = MergeConfig(
@@ -90,16 +96,22 @@ class MergeForm(PresetForm):
     sections = sections_of(MergeConfig, leave_out=("runtime",))
     kinds = (MERGE.name,)
 
-    name = forms.CharField(max_length=120, label="Name of the new policy")
+    name = forms.CharField(max_length=120, label=gettext_lazy("Name of the new policy"))
     policies = PoliciesField(
         Policy.objects.none(),
         widget=forms.CheckboxSelectMultiple,
-        help_text="Of one line: the same architecture and tokenizer. One alone is copied under the new name (a fork).",
+        help_text=gettext_lazy(
+            "Of one line: the same architecture and tokenizer. One alone is copied under the new name (a fork)."
+        ),
+        label=gettext_lazy("Policies"),
     )
     weights = forms.CharField(
         required=False,
         max_length=200,
-        help_text="A number above 0 each, in the order of the list; empty: 1 each. Their sum is scaled to 1.",
+        help_text=gettext_lazy(
+            "A number above 0 each, in the order of the list; empty: 1 each. Their sum is scaled to 1."
+        ),
+        label=gettext_lazy("Weights"),
     )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import Case, When
+from django.utils.translation import gettext_lazy
 
 from annotation.models import Prompt, PromptSet
 from policy_training.forms import PoliciesField, PolicyField, policies_of
@@ -46,15 +47,21 @@ def choices_of(
 class RewardedForm(RewardPartsFields, PresetForm):
     """What all of them ask. Subclasses make a config of what was changed."""
 
-    name = forms.CharField(max_length=120, label="Name of the new policy")
-    start = PolicyField(Policy.objects.none(), label="Start from", empty_label=None)
+    name = forms.CharField(max_length=120, label=gettext_lazy("Name of the new policy"))
+    start = PolicyField(Policy.objects.none(), label=gettext_lazy("Start from"), empty_label=None)
     reward_model = forms.ModelChoiceField(
-        RewardModel.objects.none(), empty_label=None, label="Rewards by", help_text="A reward model."
+        RewardModel.objects.none(),
+        empty_label=None,
+        label=gettext_lazy("Rewards by"),
+        help_text=gettext_lazy("A reward model."),
     )
     prompt_set = forms.ModelChoiceField(
         PromptSet.objects.none(),
         empty_label=None,
-        help_text="Its prompts of the split train are answered; the others are held out, to measure.",
+        help_text=gettext_lazy(
+            "Its prompts of the split train are answered; the others are held out, to measure."
+        ),
+        label=gettext_lazy("Prompt set"),
     )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
@@ -111,9 +118,9 @@ class PolicyGradientForm(RewardedForm):
     reference = PolicyField(
         Policy.objects.none(),
         required=False,
-        label="Held near",
-        empty_label="the policy it starts from",
-        help_text="The reference: of the same line, so that both have one tokenizer.",
+        label=gettext_lazy("Held near"),
+        empty_label=gettext_lazy("the policy it starts from"),
+        help_text=gettext_lazy("The reference: of the same line, so that both have one tokenizer."),
     )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
@@ -146,9 +153,11 @@ class BestOfNForm(RewardedForm):
     samplers = PoliciesField(
         Policy.objects.none(),
         required=False,
-        label="Who answers",
+        label=gettext_lazy("Who answers"),
         widget=forms.CheckboxSelectMultiple,
-        help_text="None chosen: the policy it starts from. Of several, the best answer of all is learned.",
+        help_text=gettext_lazy(
+            "None chosen: the policy it starts from. Of several, the best answer of all is learned."
+        ),
     )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext
+
 from annotation.models import PromptSet
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
@@ -100,7 +102,7 @@ def train_best_of_n(
     Raises ActionError, BadRunConfig.
     """
     if len(set(samplers)) != len(samplers):
-        raise ActionError("Name each policy that answers once.", code="no_policy")
+        raise ActionError(gettext("Name each policy that answers once."), code="no_policy")
     config, parameters = rewarded_run(
         project,
         name=name,
@@ -144,11 +146,15 @@ def rewarded_run(
     instances: tuple[Any, ...] = (start, reward_model, prompt_set, *others)
     for instance in instances:
         if instance.project_id != project.pk:
-            raise ActionError(f"“{instance}” belongs to another project.", code="wrong_project")
+            raise ActionError(
+                gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
+                code="wrong_project",
+            )
     require_unused_name(project, name)
     if not prompt_set.prompts.exists():
         raise ActionError(
-            f"The prompt set “{prompt_set.name}” is empty: bring prompts in with `manage.py import_prompts`.",
+            gettext("The prompt set “%(name)s” is empty: bring prompts in with `manage.py import_prompts`.")
+            % {"name": prompt_set.name},
             code="no_prompts",
         )
     filled, further = filled_in(project, config)

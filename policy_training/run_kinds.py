@@ -245,7 +245,7 @@ DPO = RunKind(
 )
 POLICY_GRADIENT = RunKind(
     name="policy.gradient",
-    label="Policy gradient",
+    label=gettext_noop("Policy gradient"),
     command="policy_training.training.policy_gradient",
     build_inputs=_rollout_inputs,
     save_result=_save_policy,
@@ -255,7 +255,7 @@ POLICY_GRADIENT = RunKind(
 )
 BEST_OF_N = RunKind(
     name="policy.best_of_n",
-    label="Best-of-n",
+    label=gettext_noop("Best-of-n"),
     command="policy_training.training.best_of_n",
     build_inputs=_rollout_inputs,
     save_result=_save_policy,
@@ -265,7 +265,7 @@ BEST_OF_N = RunKind(
 )
 MERGE = RunKind(
     name="policy.merge",
-    label="Merge of policies",
+    label=gettext_noop("Merge of policies"),
     command="policy_training.training.merge",
     build_inputs=lambda run: {},
     save_result=_save_policy,

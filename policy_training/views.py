@@ -153,10 +153,12 @@ def policy_gradient(request: ProjectRequest) -> HttpResponse:
         start=train_policy_gradient,
         preview=preview_policy_gradient,
         context={
-            "heading": "Train by policy gradient",
-            "intro": "REINFORCE, RLOO or GRPO: the policy answers prompts, a reward model scores them, and those "
-            "that score higher than the others become likelier. There is no critic, as PPO has one.",
-            "button": "Train",
+            "heading": gettext("Train by policy gradient"),
+            "intro": gettext(
+                "REINFORCE, RLOO or GRPO: the policy answers prompts, a reward model scores them, and those "
+                "that score higher than the others become likelier. There is no critic, as PPO has one."
+            ),
+            "button": gettext("Train"),
         },
     )
 
@@ -172,10 +174,12 @@ def best_of_n(request: ProjectRequest) -> HttpResponse:
         start=train_best_of_n,
         preview=preview_best_of_n,
         context={
-            "heading": "Fine-tune on the best of n",
-            "intro": "Policies answer each prompt several times, a reward model scores the answers, and the policy is "
-            "fine-tuned on those that score best (rejection sampling).",
-            "button": "Train",
+            "heading": gettext("Fine-tune on the best of n"),
+            "intro": gettext(
+                "Policies answer each prompt several times, a reward model scores the answers, and the policy is "
+                "fine-tuned on those that score best (rejection sampling)."
+            ),
+            "button": gettext("Train"),
         },
     )
 

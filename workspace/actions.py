@@ -348,7 +348,7 @@ def _require_another_manager(project: Project, user: User, *, still_manager: boo
         role__in=roles_with(Capability.MANAGE), user__is_active=True, user__kind=User.Kind.PERSON
     )
     if set(able.values_list("user_id", flat=True)) == {user.pk} and not still_manager:
-        raise LastManager()
+        raise LastManager("This is the project's only manager: make somebody else a manager first.")
 
 
 MAX_INVITATIONS = 40  # made at once

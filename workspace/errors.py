@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-from django.utils.translation import gettext
-
 
 class ActionError(Exception):
     """A user's mistake or a lost race: one sentence for the person, a code for programs and tests.
@@ -45,6 +43,3 @@ class LastManager(ActionError):
 
     code = "last_manager"
     is_conflict = True
-
-    def __init__(self) -> None:
-        super().__init__(gettext("This is the project's only manager: make somebody else a manager first."))

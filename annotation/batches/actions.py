@@ -317,9 +317,7 @@ def change_overlap(*, actor: User, batch: Batch, overlap: int, expected_overlap:
             % {"name": batch.name, "overlap": batch.overlap}
         )
     if batch.is_live:
-        raise InvalidBatch(
-            _("The turns of “%(name)s” are judged by who leads the conversation.") % {"name": batch.name}
-        )
+        raise InvalidBatch(f"The turns of “{batch.name}” are judged by who leads the conversation.")
     if expected_overlap is not None and expected_overlap != batch.overlap:
         raise StaleVersion(
             _(

@@ -237,7 +237,7 @@ class NewDatasetForm(SelectionForm, DescriptionForm):
         newest = newest_complete(project)
         self._choose_from("annotator_weights", QualityReport.objects.filter(pk=newest.pk if newest else 0))
         if newest is None:
-            self.fields["annotator_weights"].empty_label = "none: quality was never measured"  # type: ignore[attr-defined]
+            self.fields["annotator_weights"].empty_label = gettext("none: quality was never measured")  # type: ignore[attr-defined]
 
     def freeze_options(self) -> dict[str, Any]:
         """The arguments of freeze_dataset."""
