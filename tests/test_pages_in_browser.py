@@ -122,9 +122,13 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
     settings.HUB_DATASETS = ["kitchen/*"]
     fetched = fetch_from_hub(actor=max_, project=project, dataset="kitchen/pairs-of-tea-and-coffee")
     row = b'{"prompt": "Tea?", "responses": ["yes", "no"]}   \n'
-    sent = begin_upload(actor=max_, project=project, name="answers of two models, part 1.jsonl", size=len(row))
+    sent = begin_upload(
+        actor=max_, project=project, name="answers of two models, part 1.jsonl", size=len(row)
+    )
     receive_piece(actor=max_, upload=sent, offset=0, content=row)
-    begin_upload(actor=max_, project=project, name="answers of two models, part 2.jsonl", size=90, part_of=sent)
+    begin_upload(
+        actor=max_, project=project, name="answers of two models, part 2.jsonl", size=90, part_of=sent
+    )
     written = claim_item(actor=colleague.user, work=work)
     version = submit_text(actor=colleague.user, item=written, turns=["Name a use of rice."], key="a")
     review_text(actor=max_, version=version, outcome="send_back", remark="Give examples first.")

@@ -197,7 +197,12 @@ def test_only_the_allowed_get_in(client, visitors, project, make_batch, ada, nam
         kwargs["pk"] = returned.pk
     if needs == "making":
         kwargs["pk"] = queue_run(
-            actor=visitors["manager"], project=project, kind=MAKE_BATCH, title="Make", config={}, parameters={}
+            actor=visitors["manager"],
+            project=project,
+            kind=MAKE_BATCH,
+            title="Make",
+            config={},
+            parameters={},
         ).pk
     if needs == "lease":
         kwargs["pk"] = assignment.pk

@@ -176,7 +176,12 @@ def test_further_right_orders_are_set_by_page_command_and_program(
 
     def right():
         known = known_answer(GoldJudgment.objects.get())
-        orders = {"abc": [[a], [b], [c]], "acb": [[a], [c], [b]], "bca": [[b], [c], [a]], "cab": [[c], [a, b]]}
+        orders = {
+            "abc": [[a], [b], [c]],
+            "acb": [[a], [c], [b]],
+            "bca": [[b], [c], [a]],
+            "cab": [[c], [a, b]],
+        }
         return {
             name for name, tiers in orders.items() if is_right(Order(tiers, [1] * (len(tiers) - 1)), known)
         }
@@ -189,12 +194,17 @@ def test_further_right_orders_are_set_by_page_command_and_program(
     assert right() == {"abc", "bca", "cab"}
     page = go("known_answer", task_pk=gold.task_id)
     assert page.context["form"]["also_right"].value() == "B > C > A\nC >2 A = B"
-    for also, said in (("B > A", "name each of A, B, C once"), ("A > B > C", "is another than the known one")):
+    for also, said in (
+        ("B > A", "name each of A, B, C once"),
+        ("A > B > C", "is another than the known one"),
+    ):
         refused = go("known_answer", sent | {"version": 2, "also_right": also}, task_pk=gold.task_id)
         assert (refused.status_code, said in html.unescape(refused.content.decode())) == (422, True)
     assert right() == {"abc", "bca", "cab"}
 
-    call_command("set_known", project.slug, str(gold.task_id), "A > B > C", "--also", "A > C > B", verbosity=0)
+    call_command(
+        "set_known", project.slug, str(gold.task_id), "A > B > C", "--also", "A > C > B", verbosity=0
+    )
     assert right() == {"abc", "acb"}
     with pytest.raises(CommandError, match="no task 999999 whose answer is known"):
         call_command("set_known", project.slug, "999999", "A > B")
