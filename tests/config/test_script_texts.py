@@ -28,7 +28,7 @@ HIDDEN_FIELDS = frozenset({"className", "style", "draggable", "handle"})
 NOT_TEXTS = {
     "use strict", "not loaded", "server away", "\0?next=\0",  # "not ...", "server ...": Errors that the caller takes
     "btn btn-outline-secondary", "btn btn-danger", "btn btn-primary",  # classes of a dialog's buttons
-    "curve card-surface", "muted curve-at",
+    "curve card-surface", "muted curve-at", "muted curve-about",
     "Enter", "Escape", "Backspace", "Delete", "Key", "Digit", "Unidentified",  # of KeyboardEvent
     # Selectors that stand in constants.
     ".code-tools, .katex-mathml, .dialogue .turn-speaker, .fold-switch, script, style",
