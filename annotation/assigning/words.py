@@ -12,7 +12,7 @@ def audience_words(batch: Batch) -> str:
     groups = [gettext("the group %(name)s") % {"name": name} for name in now["groups"]]
     said = []
     if now["people"] or groups:
-        said.append("for " + ", ".join([*now["people"], *groups]))
+        said.append(gettext("for %(names)s") % {"names": ", ".join([*now["people"], *groups])})
     if now["skills"]:
         rule = "" if len(now["skills"]) == 1 else gettext("%(now)s of ") % {"now": now["skills_asked"]}
         said.append(gettext("needs %(rule)s%(now)s") % {"rule": rule, "now": ", ".join(now["skills"])})

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, F, Q
+from django.utils.translation import gettext
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
@@ -107,12 +108,19 @@ def make_batch_from_conversations(
     instances: tuple[Any, ...] = (criterion, *(live.batch for live in chosen.live))
     for instance in instances:
         if instance.project_id != project.pk:
-            raise InvalidBatch(f"“{instance}” belongs to another project.", code="wrong_project")
+            raise InvalidBatch(
+                gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
+                code="wrong_project",
+            )
     if not 2 <= chosen.most <= MAX_ANSWERS:
         sentence = f"A task compares 2 to {MAX_ANSWERS} conversations."
-        raise InvalidBatch(sentence, fields={"most": f"2 to {MAX_ANSWERS}"})
+        raise InvalidBatch(
+            sentence, fields={"most": gettext("2 to %(max_answers)s") % {"max_answers": MAX_ANSWERS}}
+        )
     if chosen.least_turns < 1:
-        raise InvalidBatch("A conversation has at least one turn.", fields={"least_turns": "At least 1"})
+        raise InvalidBatch(
+            gettext("A conversation has at least one turn."), fields={"least_turns": gettext("At least 1")}
+        )
     # Two that leave out what is compared already, at once, would both compare the same: the second waits for the first.
     criterion = Criterion.objects.select_for_update(no_key=True).get(pk=criterion.pk)
     found = find_conversations(chosen, criterion)

@@ -117,30 +117,34 @@ class LiveBatchForm(StyledFormMixin, forms.Form):
 
 
 class CompareConversationsForm(StyledFormMixin, forms.Form):
-    name = forms.CharField(max_length=120, label="Name of the batch")
+    name = forms.CharField(max_length=120, label=gettext_lazy("Name of the batch"))
     criterion = forms.ModelChoiceField(Criterion.objects.none(), empty_label=None)
     most = whole_number(
         2,
         MAX_ANSWERS,
         initial=2,
-        label="Conversations per task, at most",
-        help_text="2: pairs, 3 to 9: rankings. All of a task begin with the same message.",
+        label=gettext_lazy("Conversations per task, at most"),
+        help_text=gettext_lazy("2: pairs, 3 to 9: rankings. All of a task begin with the same message."),
     )
     least_turns = whole_number(
         1,
         MAX_TURNS,
         initial=2,
-        label="Turns of a conversation, at least",
-        help_text="Shorter ones are left out.",
+        label=gettext_lazy("Turns of a conversation, at least"),
+        help_text=gettext_lazy("Shorter ones are left out."),
     )
     skip_compared = forms.BooleanField(
         required=False,
         initial=True,
-        label="Leave out conversations that a batch of this criterion compares already",
+        label=gettext_lazy("Leave out conversations that a batch of this criterion compares already"),
     )
-    overlap = forms.IntegerField(required=False, min_value=1, max_value=MAX_OVERLAP, label="People per task")
+    overlap = forms.IntegerField(
+        required=False, min_value=1, max_value=MAX_OVERLAP, label=gettext_lazy("People per task")
+    )
     open_at_once = forms.BooleanField(
-        required=False, label="Hand the tasks out at once", help_text="Else the batch is a draft to look at."
+        required=False,
+        label=gettext_lazy("Hand the tasks out at once"),
+        help_text=gettext_lazy("Else the batch is a draft to look at."),
     )
 
     def __init__(self, data: Any = None, *, live: LiveBatch) -> None:
