@@ -232,6 +232,17 @@ class Checkpoints:
         return hashlib.sha256(options.encode()).hexdigest()
 
 
+def read_checkpoint(folder: Path) -> tuple[int, Any]:
+    """(step, state) of a checkpoint of another run, its files verified. Raises UserError."""
+    try:
+        info = _CheckpointInfo(folder=folder, **json.loads((folder / "complete.json").read_bytes()))
+    except (ValueError, TypeError, OSError) as error:
+        raise UserError(f"{folder}: no complete checkpoint is there any more; choose another") from error
+    if problem := _verify(info):
+        raise UserError(f"{folder}: cannot be used: {problem}")
+    return info.step, read_state(folder / "state")
+
+
 def _verify(found: _CheckpointInfo) -> str | None:
     """Why the checkpoint cannot be used; None when every file is as it was written."""
     for name, expected in found.files.items():

@@ -130,6 +130,7 @@ class RewardPartsFields(forms.Form):
     further_reward_models = RewardModelsField(
         RewardModel.objects.none(),
         required=False,
+        widget=forms.CheckboxSelectMultiple,
         help_text=gettext_lazy(
             "Their scores are combined with that of the first one. They may have another base and tokenizer."
         ),
@@ -145,6 +146,7 @@ class RewardPartsFields(forms.Form):
     )
     reward_functions = forms.MultipleChoiceField(
         required=False,
+        widget=forms.CheckboxSelectMultiple,
         help_text=gettext_lazy(
             "Functions of prompt and response, which the site's operator allows. They are added."
         ),
@@ -158,11 +160,14 @@ class RewardPartsFields(forms.Form):
     )
 
     def offer_rewards(self, project: Project) -> None:
+        """After the other fields have their looks."""
         models, functions = self.fields["further_reward_models"], self.fields["reward_functions"]
         assert isinstance(models, forms.ModelMultipleChoiceField)
         assert isinstance(functions, forms.MultipleChoiceField)
         models.queryset = project.reward_models.order_by("-pk")
         functions.choices = [(name, name.rpartition(".")[2]) for name in known_functions()]
+        for field in (models, functions):
+            field.widget.attrs["class"] = "form-check-input"
 
     def clean_further_weights(self) -> list[float]:
         return numbers_in(self.cleaned_data["further_weights"])

@@ -22,7 +22,7 @@ from policy_training.rated_answers import RatedAnswers, mark_ratings_used, requi
 from policy_training.registry import add_policy
 from policy_training.sampled_tasks import save_sampled_tasks
 from policy_training.training.best_of_n_config import BestOfNConfig
-from policy_training.training.config import EvaluateConfig, LanguageModelConfig, SampleConfig
+from policy_training.training.config import AdoptConfig, EvaluateConfig, LanguageModelConfig, SampleConfig
 from policy_training.training.dpo_config import DPOConfig
 from policy_training.training.merge_config import MergeConfig
 from policy_training.training.policy_gradient_config import PolicyGradientConfig
@@ -290,4 +290,13 @@ IMPORT = RunKind(
     resources=Resources(threads=1),
     environment=SITE_ENVIRONMENT,
 )
-KINDS = (SFT, PRETRAIN, SAMPLE, PPO, DPO, POLICY_GRADIENT, BEST_OF_N, MERGE, EVALUATE, IMPORT)
+ADOPT = RunKind(
+    name="policy.adopt",
+    label="A checkpoint as a policy",
+    command="policy_training.training.adopt",
+    build_inputs=lambda run: {},
+    save_result=_save_policy,
+    outputs=(Output(kind="policy", path="model"),),
+    options=AdoptConfig,
+)
+KINDS = (SFT, PRETRAIN, SAMPLE, PPO, DPO, POLICY_GRADIENT, BEST_OF_N, MERGE, EVALUATE, IMPORT, ADOPT)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from policy_training import views
+from policy_training import checkpoint_views, views
 from policy_training.outgoing import POLICIES
 from policy_training.serving import views as serving
 from runs.hub.model_pages import archive_view, describe_view, push_view
@@ -17,6 +17,7 @@ urlpatterns = [
     path("merge/", views.merge, name="merge"),
     path("evaluate/", views.evaluate, name="evaluate"),
     path("sample/", views.sample, name="sample"),
+    path("adopt/<int:run>/", checkpoint_views.adopt, name="adopt"),
     path("import/", views.import_policy, name="import"),
     path("<int:pk>/", views.policy, name="policy"),
     path("<int:pk>/serving/", serving.live, name="serving"),

@@ -174,12 +174,12 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
         field.queryset = batches
         if not batches:
             del self.fields["batches"]
-        self.offer_rewards(project)
         self.fields |= ppo_options.option_fields()
         # What few people change comes last.
         last = [*RoundRewardFields.base_fields, *FIELDS]
         self.order_fields([*(name for name in self.fields if name not in last), *last])
         self.add_bootstrap_classes()
+        self.offer_rewards(project)
         self._show_defaults(project)
 
     def _show_defaults(self, project: Project) -> None:
@@ -288,8 +288,9 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
             self.add_error(option, str(error).partition(": ")[2])
 
     def main_fields(self) -> list[BoundField]:
-        """All but PPO's options, which have sections of their own."""
-        return [field for field in self.visible_fields() if field.name not in ppo_options.OPTIONS]
+        """All but rewards and PPO's options, which have sections of their own."""
+        apart = {*ppo_options.OPTIONS, *RoundRewardFields.base_fields}
+        return [field for field in self.visible_fields() if field.name not in apart]
 
     def ppo_sections(self) -> list[dict[str, Any]]:
         return ppo_options.shown_sections(self.visible_fields(), self.ppo_preset_shown)

@@ -7,6 +7,8 @@ from django.utils.translation import gettext_lazy
 
 from policy_training.rewards import COMBINATIONS, RewardPartsFields
 
+CHOICES = ("further_reward_models", "reward_functions")
+
 
 class RoundRewardFields(RewardPartsFields):
     """The round's own reward model is the first; what is left empty is as the preset has it."""
@@ -55,6 +57,13 @@ class RoundRewardFields(RewardPartsFields):
             "To mean 0 and variance 1 (Llama 2), in place of the moments of all steps so far."
         ),
     )
+
+    def reward_values(self) -> list[forms.BoundField]:
+        """What is asked beside the choice of models and functions."""
+        return [self[name] for name in RoundRewardFields.base_fields if name not in CHOICES]
+
+    def rewards_are_asked(self) -> bool:
+        return any(self[name].errors or self[name].value() for name in RoundRewardFields.base_fields)
 
     def rewards(self) -> dict[str, Any]:
         """What was said of RewardSourcesOptions, as a mapping. Raises ActionError."""

@@ -95,7 +95,8 @@ def progress_of(run: Run) -> Progress:
         steps_total=total,
         percent=percent,
         eta=gettext("about %(eta)s left") % {"eta": duration(float(eta))} if running and eta else "",
-        notes=tuple(str(note) for note in status.get("notes") or ()),
+        # What an alarm says stands on the page already while the run is paused by it.
+        notes=tuple(str(note) for note in status.get("notes") or () if note != run.error),
     )
 
 

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from django.utils.translation import gettext_noop
@@ -177,6 +178,26 @@ def samples(run: Run) -> list[Sample]:
         )
         for row in reversed(rows)
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    step: int
+    score: float | None  # what the best one is kept by
+    path: Path
+
+
+def checkpoints(run: Run) -> list[Checkpoint]:
+    """Those that are complete, newest first; of several attempts at a step the last."""
+    found: dict[int, Checkpoint] = {}
+    for file in sorted((run.path / "checkpoints").glob("step-*/complete.json")):
+        try:
+            complete = json.loads(file.read_bytes())
+            step, score = int(complete["step"]), complete["score"]
+        except (OSError, ValueError, TypeError, KeyError):
+            continue  # being removed
+        found[step] = Checkpoint(step=step, score=score, path=file.parent)
+    return sorted(found.values(), key=lambda checkpoint: -checkpoint.step)
 
 
 def _as_json(value: Any) -> str:

@@ -81,6 +81,7 @@ def run_page(request: ProjectRequest, pk: int) -> HttpResponse:
         "samples_changed": True,
         "limit_form": TimeLimitForm(run=run),
         "site_limit": settings.RUN_TIME_LIMIT_MINUTES,
+        "checkpoints": run_files.checkpoints(run) if run.kind == "policy.ppo" else [],
         "figures": reward_figures(run) if run.kind == "policy.ppo" else None,
     }
     return render(request, "runs/run.html", context)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from policy_training.api import dpo, merging, rewarded, views
+from policy_training.api import checkpoints, dpo, merging, rewarded, views
 from policy_training.outgoing import POLICIES
 from runs.api.outgoing import ModelArchive, PushModel
 
@@ -17,6 +17,7 @@ project_urlpatterns = [
     path("policy-trainings/best-of-n/presets", rewarded.BestOfNPresets.as_view()),
     path("policy-trainings/merge", merging.MergePolicies.as_view()),
     path("policies/sample", views.Sample.as_view()),
+    path("policy-trainings/adopt", checkpoints.AdoptCheckpoint.as_view()),
     path("policies/import", views.ImportPolicy.as_view()),
     path("policies/<int:pk>/evaluations", views.Evaluations.as_view()),
     path("policies/<int:pk>", views.OnePolicy.as_view()),

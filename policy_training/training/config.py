@@ -177,6 +177,15 @@ class ServeConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AdoptConfig:
+    """Options of `adopt`: a run's checkpoint becomes a policy."""
+
+    checkpoint_path: str  # the folder of a checkpoint
+    policy: ModelSource  # what the run started from
+    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
     """Options of `evaluate`: sample on held-out prompts, score, and measure the KL to a reference."""
 

@@ -107,6 +107,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         distributed=distributed,
         before_pass=context.stop_if_requested,
     )
+    scorer.close()
     response_rows = [
         response_row(
             rollout.prompt,

@@ -115,6 +115,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
     if state.weight_average is not None:  # what is saved is what is measured
         state.weight_average.put_into_model()
     after, rollouts = evaluate(state)
+    state.scorer.close()
     log_samples(state, rollouts, step)
     context.require_current()
     context.set_status(stage="saving", step=step, steps_total=step)

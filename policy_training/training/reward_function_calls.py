@@ -55,7 +55,7 @@ class RewardFunction:
             self._process.stdin.write(request)
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise self._refused(f"its process ended (exit code {self._process.wait()})") from None
+            raise self._refused(self._how_it_ended(self._process)) from None
         rewards = self._answer(ends_at).get("rewards", [])
         if len(rewards) != len(responses):
             raise self._refused(f"it returned {len(rewards)} rewards for {len(responses)} responses")
@@ -83,13 +83,20 @@ class RewardFunction:
                     )
                 found = os.read(process.stdout.fileno(), 1 << 16)
                 if not found:
-                    raise self._refused(f"its process ended (exit code {process.wait()})")
+                    raise self._refused(self._how_it_ended(process))
                 self._unread += found
         line, _, self._unread = self._unread.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise self._refused(answer["error"])
         return answer
+
+    @staticmethod
+    def _how_it_ended(process: "subprocess.Popen[bytes]") -> str:
+        try:
+            return f"its process ended (exit code {process.wait(timeout=10)})"
+        except subprocess.TimeoutExpired:
+            return "its process closed the way to the trainer"
 
     def _refused(self, what: str) -> UserError:
         self.close()

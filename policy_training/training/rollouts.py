@@ -197,6 +197,9 @@ class RolloutScorer:
         """As `score`, with what the scores are made of."""
         return Scored(scores=self.score(prompts, groups))
 
+    def close(self) -> None:
+        """End what it started; the run does no more scoring."""
+
     @property
     def further_scorers(self) -> Mapping[str, "RolloutScorer"]:
         """Other reward models that take part in the score, by part (reward_sources.CombinedScorer)."""

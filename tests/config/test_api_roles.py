@@ -290,6 +290,8 @@ TABLE = [
     row("POST", f"{P}/reward-models/{{served_model}}/serving/stop", MANAGERS, status=200),
     row("GET", f"{P}/policies", REVIEWERS),
     row("GET", f"{P}/policies/presets", REVIEWERS),
+    # No PPO run: refused after the caller was let in.
+    row("POST", f"{P}/policy-trainings/adopt", MANAGERS, {"run": "{run}", "step": 2, "name": "early"}, 400),
     row("POST", f"{P}/policies/fine-tune", MANAGERS, {"name": "tuned", "start": "{policy}"}),
     row("POST", f"{P}/policy-trainings/dpo", MANAGERS, PREFERRED),
     row("GET", f"{P}/policy-trainings/dpo/presets", REVIEWERS),

@@ -140,7 +140,7 @@ PAGES = {
         *(f"policies:{name}" for name in ("start_serving", "stop_serving")),
         *(
             f"policies:{name}"
-            for name in "fine_tune pretrain dpo policy_gradient best_of_n merge sample import evaluate".split()
+            for name in "fine_tune pretrain dpo policy_gradient best_of_n merge sample import evaluate adopt".split()
         ),
         *(f"reward_models:{name}" for name in ("train", "evaluate")),
     },

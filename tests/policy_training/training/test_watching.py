@@ -1,6 +1,7 @@
 """What PPO logs of its responses, by hand, and the alarms that pause a run."""
 
 import dataclasses
+import json
 import math
 import shutil
 
@@ -11,9 +12,10 @@ import torch
 from learning.interface.options import UserError, load_options
 from learning.interface.training_options import EvaluationOptions, OptimizerOptions, RuntimeOptions
 from learning.run_context import PauseRequested
-from policy_training.training import ppo
+from policy_training.training import adopt, ppo
 from policy_training.training.alarm_config import AlarmOptions
 from policy_training.training.alarms import AlarmWatch
+from policy_training.training.config import AdoptConfig
 from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.watching import distinct_metrics, perplexity, spread_metrics, thinned
 from tests.policy_training.training.conftest import create_run, in_process, launch, ppo_config, prompt_rows
@@ -204,6 +206,19 @@ def test_an_alarm_pauses_the_run_which_goes_on_or_ends_before_it(tmp_path, alarm
     in_process(ppo, PPOConfig, short)
     left, right = tensors(ended), tensors(short)
     assert all(torch.equal(left[name], right[name]) for name in left)
+    # The same checkpoint becomes a policy by itself.
+    best = max(
+        (tmp_path / "ended/checkpoints").glob("step-*"),
+        key=lambda folder: json.loads((folder / "complete.json").read_bytes())["score"] or -math.inf,
+    )
+    taken = AdoptConfig(checkpoint_path=str(best), policy=alarming.policy.source)
+    adopted = create_run(tmp_path / "adopted", "adopt", taken)
+    assert in_process(adopt, AdoptConfig, adopted)["steps"] == 1
+    right = tensors(adopted)
+    assert all(torch.equal(left[name], right[name]) for name in left)
+    (best / "state.safetensors").write_bytes(b"torn")
+    with pytest.raises(UserError, match="cannot be used: state.safetensors is not what was written"):
+        in_process(adopt, AdoptConfig, create_run(tmp_path / "torn", "adopt", taken))
     # What was seen up to the pause stays on the page.
     assert len(ended.metrics()[0]) == len(paused.metrics()[0]) - 2
     evaluated = [line for line in whole.metrics()[0] if "eval_scores" in line]

@@ -1,0 +1,55 @@
+"""Checkpoints of PPO runs that can become policies."""
+
+from typing import Any
+
+from learning.interface.options import options_to_dict
+from learning.interface.training_options import ModelSource
+from policy_training.models import Policy
+from policy_training.registry import require_unused_name
+from policy_training.run_kinds import ADOPT, PPO
+from policy_training.training.config import AdoptConfig
+from runs.actions import queue_run
+from runs.models import Run
+from runs.run_files import checkpoints
+from workspace.errors import ActionError
+from workspace.models import Project, User
+
+
+def adopt_checkpoint(*, actor: User, project: Project, run: Run, step: int, name: str) -> Run:
+    """Queue the making of a policy from the run's checkpoint of this step. The run itself goes on as it was.
+
+    Raises ActionError for a run of another kind or project, and for a step without a checkpoint: a run keeps its last
+    ones and, where alarms pause it, the best one; a run that is done keeps none unless the settings say so.
+    """
+    if run.project_id != project.pk:
+        raise ActionError(f"“{run}” belongs to another project.", code="wrong_project")
+    if run.kind != PPO.name:
+        raise ActionError("Checkpoints of PPO runs can become policies, of others not.", code="wrong_kind")
+    name = name.strip()
+    if not name or len(name) > 120:
+        raise ActionError("A policy needs a name of at most 120 characters.", code="bad_name")
+    require_unused_name(project, name)
+    found = {checkpoint.step: checkpoint for checkpoint in checkpoints(run)}
+    if step not in found:
+        known = ", ".join(str(known) for known in sorted(found)) or "none"
+        raise ActionError(f"The run has no checkpoint of step {step}; it has {known}.", code="no_checkpoint")
+    start = Policy.objects.filter(project=project, pk=run.parameters.get("parent")).first()
+    if start is None:
+        raise ActionError("The policy that the run started from is gone.", code="no_policy")
+    config = AdoptConfig(
+        checkpoint_path=str(found[step].path), policy=ModelSource(path=str(start.artifact.absolute_path))
+    )
+    parameters: dict[str, Any] = {
+        "name": name,
+        "parent": start.pk,
+        "reward_model": run.parameters.get("reward_model"),
+        "adopted_from": run.pk,
+    }
+    return queue_run(
+        actor=actor,
+        project=project,
+        kind=ADOPT,
+        title=f"Adopt {name}: step {step} of “{run.title}”",
+        config=options_to_dict(config),
+        parameters=parameters,
+    )

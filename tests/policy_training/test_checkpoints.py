@@ -1,0 +1,89 @@
+"""A checkpoint of a PPO run becomes a policy: the page's button, the command and the API ask for the same."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.urls import reverse
+
+from policy_training.checkpoints import adopt_checkpoint
+from policy_training.models import Policy
+from policy_training.run_kinds import ADOPT
+from runs.models import Artifact, Run
+from tests.policy_training.test_forms import same
+from workspace.errors import ActionError
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+@pytest.fixture
+def ppo_run(project, policy, max_):
+    run = Run.objects.create(
+        project=project, kind="policy.ppo", title="PPO: tiny to new", config={}, requested_by=max_,
+        parameters={"name": "new", "parent": policy.pk, "reward_model": None},
+    )  # fmt: skip
+    for name, step, score in (
+        ("step-000020.f1", 20, 1.5),
+        ("step-000040.f1", 40, None),
+        ("step-000040.f2", 40, None),
+    ):
+        folder = run.path / "checkpoints" / name
+        folder.mkdir(parents=True)
+        (folder / "complete.json").write_text(json.dumps({"step": step, "score": score}))
+    (run.path / "checkpoints" / "step-000060.f2").mkdir()  # not complete
+    return run
+
+
+def test_button_command_and_api_ask_for_the_same_policy(client, ppo_run, policy, project, max_):
+    client.force_login(max_)
+    page = client.get(reverse("runs:run", args=["kitchen", ppo_run.pk])).content.decode()
+    assert "step 20 (score minus KL penalty 1.50)" in page and "step 60" not in page
+    answer = client.post(
+        reverse("policies:adopt", args=["kitchen", ppo_run.pk]), {"step": "40", "name": "early"}
+    )
+    run = Run.objects.latest("pk")
+    assert answer.url == reverse("runs:run", args=["kitchen", run.pk])
+    assert run.config["checkpoint_path"] == f"runs/{ppo_run.directory}/checkpoints/step-000040.f2"
+    assert (run.parameters["parent"], run.parameters["adopted_from"]) == (policy.pk, ppo_run.pk)
+    call_command("adopt_checkpoint", "kitchen", str(ppo_run.pk), "40", "early", stdout=StringIO())
+    assert same(run, Run.objects.latest("pk"))
+    answer = client.post(
+        "/api/v1/projects/kitchen/policy-trainings/adopt",
+        {"run": ppo_run.pk, "step": 40, "name": "early"},
+        content_type="application/json",
+    )
+    assert answer.status_code == 201, answer.content
+    assert same(run, Run.objects.latest("pk"))
+
+    Artifact.objects.create(
+        project=project, kind="policy", path="models/early", sha256="2" * 64, size_bytes=1, produced_by=run
+    )
+    for _ in range(2):  # a worker may be told twice
+        ADOPT.save_result(run, {"steps": 40})
+    adopted = Policy.objects.get(name="early")
+    assert (adopted.parent, adopted.produced_by, adopted.report["steps"]) == (policy, run, 40)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"step": 60}, "no checkpoint of step 60; it has 20, 40"),
+        ({"name": " "}, "needs a name"),
+        ({"name": "tiny"}, "tiny"),
+    ],
+)
+def test_what_cannot_be_adopted_is_one_sentence(ppo_run, project, max_, change, sentence):
+    asked = {"actor": max_, "project": project, "run": ppo_run, "step": 20, "name": "early"} | change
+    with pytest.raises(ActionError, match=sentence):
+        adopt_checkpoint(**asked)
+    assert Run.objects.count() == 1
+
+
+def test_other_runs_have_no_checkpoints_to_adopt(client, ppo_run, project, max_):
+    Run.objects.filter(pk=ppo_run.pk).update(kind="policy.sft")
+    ppo_run.refresh_from_db()
+    with pytest.raises(ActionError, match="of others not"):
+        adopt_checkpoint(actor=max_, project=project, run=ppo_run, step=20, name="early")
+    client.force_login(max_)
+    assert client.post(reverse("policies:adopt", args=["kitchen", 999_999]), {}).status_code == 404
