@@ -9,6 +9,12 @@ from roundtable.client.resources.shared import OneRun, Presets
 from roundtable.operations import Operation
 
 
+class AdoptBodyRequest(TypedDict):
+    run: int
+    step: int
+    name: str
+
+
 class BestOfNBodyRequest(TypedDict):
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
@@ -64,6 +70,24 @@ class PolicyGradientBodyRequest(TypedDict):
 
 
 class PolicyTrainingsResource(Resource):
+    def adopt(self, *, idempotency_key: str | None = None, **body: Unpack[AdoptBodyRequest]) -> OneRun:
+        """Queue the making of a policy from a checkpoint of a PPO run."""
+        return cast(
+            OneRun,
+            self.perform(
+                Operation(
+                    "post_policy_trainings_adopt",
+                    "POST",
+                    "/projects/{slug}/policy-trainings/adopt",
+                    answer="json",
+                    keyed=True,
+                ),
+                {},
+                key=idempotency_key,
+                body=body,
+            ),
+        )
+
     def best_of_n(self, *, idempotency_key: str | None = None, **body: Unpack[BestOfNBodyRequest]) -> OneRun:
         """Queue fine-tuning on the answers that score best."""
         return cast(
