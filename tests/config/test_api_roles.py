@@ -267,7 +267,6 @@ TABLE = [
     row("PATCH", f"{P}/runs/{{run}}", MANAGERS, {"time_limit_minutes": 90}, 200),
     row("POST", f"{P}/runs/{{waiting_run}}/cancel", MANAGERS, status=200),
     row("POST", f"{P}/runs/{{failed_run}}/resume", MANAGERS, status=200),
-    row("POST", f"{P}/runs/{{paused_run}}/resume", MANAGERS, status=200),
     row("POST", f"{P}/runs/{{paused_run}}/end", MANAGERS, status=200),
     row("POST", f"{P}/runs/{{run}}/clone", MANAGERS),
     row("GET", f"{P}/reward-models", REVIEWERS),
