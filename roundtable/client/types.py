@@ -148,6 +148,7 @@ from roundtable.client.resources.policies import (
     SampleBodyRequest,
 )
 from roundtable.client.resources.policy_trainings import (
+    AdoptBodyRequest,
     BestOfNBodyRequest,
     DPOBodyRequest,
     MergeBodyRequest,
@@ -326,17 +327,18 @@ from roundtable.client.resources.writing import (
 )
 
 __all__ = [
-    "AddedDemonstrations", "AddedPrompts", "AddedResponses", "AddedTasks", "Agreement", "AnnotatorQuality",
-    "AnswerRowRequest", "Artifact", "Asked", "AskedBodyRequest", "AssignedTask", "Assignment", "Audience",
-    "AuditEvent", "Batch", "BatchFromAnswersRequest", "BatchFromConversationsRequest", "BestOfNBodyRequest",
-    "Checks", "ClaimRequest", "Claimed", "ClaimedText", "Confirmed", "Conversation", "Cost", "Criterion",
-    "DPOBodyRequest", "DailyLimit", "Dataset", "DatasetFile", "DatasetFiles", "Decision", "Delivery",
-    "Demonstration", "DraftNumber", "EvaluatePolicyBodyRequest", "EvaluateRewardModelBodyRequest", "Event",
-    "Feed", "FineTuneBodyRequest", "Firing", "FirstStep", "FirstSteps", "GetDatasetsIdArchiveQuery",
-    "GetDatasetsIdRowsQuery", "GetEventsQuery", "GetJudgmentsRowsQuery", "GetQualityLeaderboardQuery",
-    "GetRunsIdMetricsQuery", "GetWorkQuery", "GivenBack", "Guideline", "HubDatasetRequest", "Import",
-    "ImportBodyRequest", "Invitation", "Judgment", "KnownOrder", "KnownOrderRequest", "KnownTask",
-    "Leaderboard", "Lease", "ListAssignmentsPublicIdQuestionsQuery", "ListAssignmentsQuery", "ListAuditQuery",
+    "AddedDemonstrations", "AddedPrompts", "AddedResponses", "AddedTasks", "AdoptBodyRequest", "Agreement",
+    "AnnotatorQuality", "AnswerRowRequest", "Artifact", "Asked", "AskedBodyRequest", "AssignedTask",
+    "Assignment", "Audience", "AuditEvent", "Batch", "BatchFromAnswersRequest",
+    "BatchFromConversationsRequest", "BestOfNBodyRequest", "Checks", "ClaimRequest", "Claimed", "ClaimedText",
+    "Confirmed", "Conversation", "Cost", "Criterion", "DPOBodyRequest", "DailyLimit", "Dataset",
+    "DatasetFile", "DatasetFiles", "Decision", "Delivery", "Demonstration", "DraftNumber",
+    "EvaluatePolicyBodyRequest", "EvaluateRewardModelBodyRequest", "Event", "Feed", "FineTuneBodyRequest",
+    "Firing", "FirstStep", "FirstSteps", "GetDatasetsIdArchiveQuery", "GetDatasetsIdRowsQuery",
+    "GetEventsQuery", "GetJudgmentsRowsQuery", "GetQualityLeaderboardQuery", "GetRunsIdMetricsQuery",
+    "GetWorkQuery", "GivenBack", "Guideline", "HubDatasetRequest", "Import", "ImportBodyRequest",
+    "Invitation", "Judgment", "KnownOrder", "KnownOrderRequest", "KnownTask", "Leaderboard", "Lease",
+    "ListAssignmentsPublicIdQuestionsQuery", "ListAssignmentsQuery", "ListAuditQuery",
     "ListBatchesIdSkipsQuery", "ListBatchesQuery", "ListCriteriaQuery", "ListDatasetsQuery",
     "ListDecisionsQuery", "ListDeliveriesQuery", "ListDemonstrationsQuery", "ListGuidelinesQuery",
     "ListImportsQuery", "ListInvitationsQuery", "ListJudgmentsQuery", "ListLiveBatchesIdConversationsQuery",
