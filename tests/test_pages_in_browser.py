@@ -217,6 +217,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "download": reverse("data:download_dataset", args=[*slug, dataset.pk]),
         "push": reverse("data:push_dataset", args=[*slug, dataset.pk]),
         "train": reverse("reward_models:train", args=slug),
+        "evaluate": reverse("reward_models:evaluate", args=slug),
         "sample": reverse("policies:sample", args=slug),
         "tokens": reverse("workspace:tokens"),
         "who gets what": reverse("annotation:assigning", args=slug),
