@@ -151,6 +151,11 @@ def install_event_triggers() -> migrations.RunPython:
     return migrations.RunPython(_install, _remove)
 
 
+def install_event_triggers_again() -> migrations.RunPython:
+    """The same after a migration that made SQLite build a table anew; backwards nothing."""
+    return migrations.RunPython(_install, migrations.RunPython.noop)
+
+
 def remove_event_triggers() -> migrations.RunPython:
     """The opposite."""
     return migrations.RunPython(_remove, _install)

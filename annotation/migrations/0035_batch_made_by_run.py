@@ -4,6 +4,17 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 
+def ignore_triggers(apps, schema_editor):
+    """Backwards SQLite builds the table anew under another name, and triggers of other tables name it."""
+    if schema_editor.connection.vendor == "sqlite":
+        schema_editor.execute("PRAGMA legacy_alter_table = ON")
+
+
+def heed_triggers(apps, schema_editor):
+    if schema_editor.connection.vendor == "sqlite":
+        schema_editor.execute("PRAGMA legacy_alter_table = OFF")
+
+
 class Migration(migrations.Migration):
     dependencies = [
         ("annotation", "0034_quarters_of_work"),
@@ -11,6 +22,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunPython(migrations.RunPython.noop, heed_triggers),
         migrations.AddField(
             model_name="batch",
             name="run",
@@ -23,4 +35,5 @@ class Migration(migrations.Migration):
                 to="runs.run",
             ),
         ),
+        migrations.RunPython(migrations.RunPython.noop, ignore_triggers),
     ]

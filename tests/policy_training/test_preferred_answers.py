@@ -30,7 +30,7 @@ def compared(project, max_, tmp_path):
     ]
     file = tmp_path / "pairs.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)))
-    import_comparisons(actor=max_, project=project, path=file)
+    import_comparisons(actor=max_, project=project, path=file, format="trl")
 
 
 @pytest.mark.parametrize(

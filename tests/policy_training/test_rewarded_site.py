@@ -54,7 +54,7 @@ def test_a_policy_gradient_by_the_page_is_the_commands(client, policy, model, pr
 
 def test_its_result_is_a_policy_with_its_parents(client, policy, model, prompt_set, project, max_):  # noqa: F811
     call_command("train_policy_gradient", "kitchen", "better", *REWARDED, verbosity=0)
-    run = Run.objects.get()
+    run = Run.objects.get(kind=POLICY_GRADIENT.name)
     assert len(list(POLICY_GRADIENT.build_inputs(run)["prompts"][0])) == 9
     Artifact.objects.create(
         project=project, kind="policy", path="runs/1/model", sha256="2" * 64, size_bytes=1, produced_by=run
@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_refused(client, policy, model, prompt_set, max_): 
     assert "is empty" in refused("train_policy_gradient", "kitchen", "x", *REWARDED)
     preview = client.get(address, values | {"part": "preview"}).content.decode()
     assert "no prompt of the split train" in preview
-    assert not Run.objects.exists()
+    assert not Run.objects.filter(kind=POLICY_GRADIENT.name).exists()
 
 
 @pytest.mark.parametrize("preset", ["tiny", "llama2"])

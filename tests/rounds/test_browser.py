@@ -154,7 +154,7 @@ def test_a_round_starts_in_the_browser_with_lengths_that_fit_the_policy(
     (folder / "config.json").write_text(json.dumps({"max_position_embeddings": 256}))
     logged_in(page).goto(live_server.url + reverse("rounds:start", args=[project.slug]))
     page.get_by_label("Prompts", exact=True).fill("7")
-    page.get_by_label("Preset").select_option(preset)
+    page.get_by_label("Preset", exact=True).select_option(preset)
     shown = {"tiny": ("146", "110"), "llama2": ("128", "128")}[preset]
     prompt, response = page.get_by_label("Longest prompt"), page.get_by_label("Longest response")
     page.locator(f"#id_max_prompt_tokens[placeholder='{shown[0]}']").wait_for()

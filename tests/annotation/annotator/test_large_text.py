@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.annotation.annotator.test_right_to_left import CUT
+from tests.annotation.annotator.right_to_left import CUT
 from tests.annotation.annotator.test_work_page import wait_for_task
 from tests.conftest import CHROMIUM_FLAGS
 

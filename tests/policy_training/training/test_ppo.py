@@ -32,6 +32,7 @@ from policy_training.training.ppo_config import (
 )
 from policy_training.training.rollouts import (
     Prompt,
+    Scored,
 )
 from tests.policy_training.training.ppo_states import build_state
 
@@ -50,8 +51,8 @@ class RuleScorer:
         self.policy_tokenizer = SimpleNamespace(eos_token_id=EOS, pad_token_id=PAD)
         self.reward_model = SimpleNamespace(reward_shift=0.0)
 
-    def score(self, prompts, groups):
-        return [self.rule(tuple(response.token_ids)) for group in groups for response in group]
+    def score_parts(self, prompts, groups):
+        return Scored(scores=[self.rule(tuple(response.token_ids)) for group in groups for response in group])
 
 
 def toy_models(seed: int, width: int = 32):

@@ -119,7 +119,7 @@ def test_only_its_owner_in_its_project_goes_on(begin, put, client, project, make
     assert Upload.objects.get().received_bytes == 0
 
 
-def test_what_nobody_touched_for_a_week_is_forgotten(begin, put, send):
+def test_what_nobody_touched_for_a_week_is_forgotten(begin, put, send, django_capture_on_commit_callbacks):
     kept = send(b"abc")
     for name in ("begun.jsonl", "old.jsonl"):
         put(begin(name, 6).json()["pieces"], 0, b"abc")
@@ -128,7 +128,8 @@ def test_what_nobody_touched_for_a_week_is_forgotten(begin, put, send):
     orphan = old.folder.parent / ("0" * 32)
     orphan.mkdir()
     os.utime(orphan, (0, 0))
-    assert forget_abandoned_uploads() == 1
+    with django_capture_on_commit_callbacks(execute=True):
+        assert forget_abandoned_uploads() == 1
     assert set(Upload.objects.values_list("name", flat=True)) == {"rows.jsonl", "begun.jsonl"}
     assert kept.path.is_file() and not old.folder.exists() and not orphan.exists()
 
