@@ -10,6 +10,7 @@ KINDS: dict[str, str] = {
     "judgment.withdrawn": "A judgment was taken back",
     "run.queued": "A run waits for a worker",
     "run.running": "A run was started",
+    "run.paused": "A run was paused: a manager has it go on or end",
     "run.done": "A run is done",
     "run.failed": "A run has failed",
     "run.user_error": "A run needs a change of what was asked",

@@ -161,7 +161,7 @@ def _conversations(project, manager, annotator):
                 actor=person,
                 assignment=assignment,
                 content=content,
-                idempotency_key=f"turn-of-{person.username}",
+                idempotency_key=f"turn-of-{over.pk}",
             )
             advance(actor=person, conversation=over)
             end_conversation(actor=person, conversation=over)

@@ -18,6 +18,7 @@ class Event(TypedDict):
         "judgment.withdrawn",
         "run.queued",
         "run.running",
+        "run.paused",
         "run.done",
         "run.failed",
         "run.user_error",
