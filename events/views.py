@@ -22,8 +22,9 @@ from events.kinds import GROUPS, KINDS, expand
 from events.models import Delivery, Webhook
 from events.presentation import event_rows
 from events.publishing import PUBLISHED_BY_A_READER, publish_events
-from workspace.changed_page import add_errors, save_shown_values
+from workspace.changed_page import save_shown_values
 from workspace.errors import ActionError
+from workspace.forms import add_errors
 from workspace.lists import Filter, field_filter, read_list
 from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability

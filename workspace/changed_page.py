@@ -8,7 +8,7 @@ from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 
 from workspace.errors import ActionError
-from workspace.forms import ShownValuesForm
+from workspace.forms import ShownValuesForm, add_errors
 from workspace.requests import ProjectRequest
 from workspace.shown_values import ChangedMeanwhile
 
@@ -49,15 +49,6 @@ def save_shown_values(
         "back": back,
     }
     return render(request, "workspace/changed_values.html", context, status=409 if is_changed else 422)
-
-
-def add_errors(form: Any, error: ActionError) -> None:
-    """Each sentence where its field is, else above all of them."""
-    known = {name: said for name, said in error.fields.items() if name in form.fields}
-    for name, said in known.items():
-        form.add_error(name, said)
-    if not known:
-        form.add_error(None, error.message)
 
 
 def _differences(now: ShownValuesForm, typed: ShownValuesForm) -> list[tuple[str, str, str]]:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from workspace.actions import MAX_INVITATIONS
+from workspace.errors import ActionError
 from workspace.models import MAX_LEASE_MINUTES, MAX_OVERLAP, Membership, Project
 from workspace.project_settings import SPLITS, TIME_ZONE
 from workspace.question_presets import DEFAULT_CRITERION, DEFAULT_QUESTION, PRESET_CHOICES
@@ -21,6 +22,15 @@ _PLAIN_MESSAGES: dict[str, Any] = {
     "min_value": _("Must be at least %(limit_value)s."),
     "max_value": _("Must be at most %(limit_value)s."),
 }
+
+
+def add_errors(form: Any, error: ActionError) -> None:
+    """An action's refusal: each sentence where its field is, else above all of them."""
+    known = {name: said for name, said in error.fields.items() if name in form.fields}
+    for name, said in known.items():
+        form.add_error(name, said)
+    if not known:
+        form.add_error(None, error.message)
 
 
 class StyledFormMixin:

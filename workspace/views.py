@@ -28,6 +28,7 @@ from workspace.forms import (
     LoginForm,
     PasswordForm,
     ProjectForm,
+    add_errors,
 )
 from workspace.front_door import disallowed_host, form_from_another_address, refusal, site_url
 from workspace.languages import keep_language
@@ -326,15 +327,6 @@ def go_on_to_invitation(request: HttpRequest) -> HttpResponse:
         message = _("Open the link of the invitation once more.")
         return render(request, "workspace/invitation_unusable.html", {"message": message}, status=410)
     return redirect("workspace:accept_invitation", token=token)
-
-
-def add_errors(form: ProjectForm | AcceptForm, error: ActionError) -> None:
-    """Put an action's sentences where the person typed."""
-    known = {name: text for name, text in error.fields.items() if name in form.fields}
-    for name, text in known.items():
-        form.add_error(name, text)
-    if not known:
-        form.add_error(None, error.message)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

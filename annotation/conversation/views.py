@@ -24,6 +24,7 @@ from annotation.conversation.generation import generator
 from annotation.models import Conversation, ConversationTurn
 from annotation.rendering.conversation import display_texts
 from workspace.errors import ActionError
+from workspace.forms import add_errors
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
 
@@ -48,11 +49,7 @@ def new_live_batch(request: ProjectRequest) -> HttpResponse:
                 plan=form.plan(),
             )
         except ActionError as error:
-            named = [name for name in error.fields if name in form.fields]
-            for name in named:
-                form.add_error(name, error.fields[name])
-            if not named:
-                form.add_error(None, error.message)
+            add_errors(form, error)
         else:
             messages.success(request, gettext("The batch is open: annotators find it under Conversations."))
             return redirect("annotation:live_batch", slug=project.slug, pk=batch.pk)
@@ -121,11 +118,7 @@ def compare_conversations(request: ProjectRequest, pk: int) -> HttpResponse:
                 **{name: values[name] for name in ("criterion", "name", "overlap", "open_at_once")},
             )
         except ActionError as error:
-            named = [name for name in error.fields if name in form.fields]
-            for name in named:
-                form.add_error(name, error.fields[name])
-            if not named:
-                form.add_error(None, error.message)
+            add_errors(form, error)
         else:
             return redirect("annotation:batch", slug=request.project.slug, pk=batch.pk)
     return render(

@@ -29,7 +29,7 @@ from annotation.rendering.html_cache import show_markdown
 from annotation.rendering.markdown import render_markdown
 from workspace import actions
 from workspace.errors import ActionError, StaleVersion
-from workspace.forms import SplitsForm, TimeZoneForm
+from workspace.forms import SplitsForm, TimeZoneForm, add_errors
 from workspace.models import Project
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
@@ -97,7 +97,7 @@ def question_settings(request: ProjectRequest) -> HttpResponse:
         outdated_form.add_error(None, f"{error.message} {advice}")
         return _page(request, project, {form_name: outdated_form, "stale": name}, status=409)
     except ActionError as error:
-        _add_errors(form, error)
+        add_errors(form, error)
         return _page(request, project, {form_name: form}, status=422)
     messages.success(request, str(change.done))
     return redirect("annotation:settings", slug=project.slug)
@@ -111,21 +111,13 @@ def _add_criterion(request: ProjectRequest) -> HttpResponse:
                 actor=request.user, project=request.project, **form.cleaned_data
             )
         except ActionError as error:
-            _add_errors(form, error)
+            add_errors(form, error)
         else:
             messages.success(
                 request, gettext("Batches and rounds can ask for “%(name)s” now.") % {"name": criterion.name}
             )
             return redirect("annotation:settings", slug=request.project.slug)
     return _page(request, request.project, {"criterion_form": form}, status=422)
-
-
-def _add_errors(form: Any, error: ActionError) -> None:
-    known = {name: text for name, text in error.fields.items() if name in form.fields}
-    for name, text in known.items():
-        form.add_error(name, text)
-    if not known:
-        form.add_error(None, error.message)
 
 
 @require_POST

@@ -27,8 +27,9 @@ from annotation.rendering.conversation import display_texts
 from annotation.rendering.judgments import describe_judgment
 from annotation.rendering.markdown import excerpt
 from workspace import project_settings
-from workspace.changed_page import add_errors, save_shown_values
+from workspace.changed_page import save_shown_values
 from workspace.errors import ActionError, StaleVersion
+from workspace.forms import add_errors
 from workspace.models import Membership, Project, User
 from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability

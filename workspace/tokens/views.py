@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from workspace.access import access_token
 from workspace.errors import ActionError
+from workspace.forms import add_errors
 from workspace.requests import current_user, perform_action
 from workspace.tokens import actions
 from workspace.tokens.forms import TokenForm
@@ -37,11 +38,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
         try:
             _, text = actions.create_token(actor=person, **form.cleaned_data)
         except ActionError as error:
-            known = {name: said for name, said in error.fields.items() if name in form.fields}
-            for name, said in known.items():
-                form.add_error(name, said)
-            if not known:
-                form.add_error(None, error.message)
+            add_errors(form, error)
         else:
             response = redirect("workspace:tokens")
             response.set_signed_cookie(

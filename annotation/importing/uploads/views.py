@@ -35,8 +35,8 @@ from annotation.models import Import, Upload
 from learning.interface.options import UserError
 from runs.models import Worker
 from runs.presentation import run_display
-from workspace.changed_page import add_errors
 from workspace.errors import ActionError
+from workspace.forms import add_errors
 from workspace.polling import content_fingerprint, poll_response
 from workspace.request_bodies import takes_json, takes_pieces
 from workspace.requests import ProjectRequest, project_view
