@@ -1,5 +1,7 @@
 """Trainings by reward models outside a round: page, command and API ask the same, and a policy comes out."""
 
+import re
+
 import pytest
 from django.core.management import call_command
 from django.urls import reverse
@@ -50,6 +52,15 @@ def test_a_policy_gradient_by_the_page_is_the_commands(client, policy, model, pr
     assert run.config["reward_model_path"] == str(model.artifact.absolute_path)
     assert run.config["reference"] == run.config["policy"]["source"]
     assert run.title == f"{'Policy gradient' if preset == 'tiny' else preset.upper()}: tiny to better"
+
+
+@pytest.mark.parametrize("name", ["policy_gradient", "best_of_n"])
+def test_check_boxes_stand_in_a_group_with_its_legend(client, policy, model, prompt_set, max_, name):  # noqa: F811
+    client.force_login(max_)
+    page = client.get(reverse(f"policies:{name}", args=["kitchen"])).content.decode()
+    group = page.partition("<legend>Reward functions</legend>")[2].partition("</fieldset>")[0]
+    boxes = re.findall(r'<input type="checkbox"[^>]* id="([^"]+)"', group)
+    assert boxes and boxes == re.findall(r'<label class="form-check-label" for="([^"]+)"', group)
 
 
 def test_its_result_is_a_policy_with_its_parents(client, policy, model, prompt_set, project, max_):  # noqa: F811
