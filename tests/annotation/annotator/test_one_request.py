@@ -9,9 +9,12 @@ from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from annotation.adjudication.more_annotators import set_one_more_rule
 from annotation.annotator import endpoints
+from annotation.assigning.acknowledging import acknowledge_guideline, require_acknowledgement
+from annotation.assigning.actions import set_batch_audience, set_daily_limit, set_member_work
 from annotation.judging import actions as judging
-from annotation.models import Assignment, CurrentJudgment, Judgment, Prompt, Response, Task, Training
+from annotation.models import Assignment, Batch, CurrentJudgment, Judgment, Prompt, Response, Task, Training
 from annotation.qualification.actions import create_training, let_through
 from annotation.queue.actions import sweep_expired_leases
 from annotation.queue.counters import find_counter_drift
@@ -19,7 +22,7 @@ from annotation.queue.positions import Kind
 from annotation.queue.repeats import prepare_repeats
 from annotation.rendering.html_cache import message_fragment, response_fragment, show
 from workspace.actions import remove_member, set_role
-from workspace.models import AuditEvent, Project
+from workspace.models import AuditEvent, Membership, Project
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -74,9 +77,29 @@ def test_next_and_submit_are_eight_statements_each_and_fourteen_together(at_work
     assert stored["next"]["public_id"] and together <= 14
 
 
+def ask_for_everything(actor, person, project):
+    membership = Membership.objects.get(project=project, user=person)
+    set_daily_limit(actor=actor, project=project, daily_limit=100)
+    set_member_work(
+        actor=actor, project=project, membership=membership, groups=["desk"], skills=["english", "cooking"],
+        daily_limit=50,
+    )  # fmt: skip
+    set_batch_audience(
+        actor=actor, batch=Batch.objects.get(), groups=["desk"], skills=["english", "cooking"], skills_asked="all",
+        person_quota=20,
+    )  # fmt: skip
+    version = project.guidelines.latest_version().version
+    require_acknowledgement(actor=actor, project=project, version=version)
+    acknowledge_guideline(actor=person, project=project, version=version)
+    set_one_more_rule(actor=actor, project=project, most=3)
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_a_check_costs_what_every_task_costs(at_work, ada, max_, project, key, make_batch, kind, monkeypatch):
-    """Known answers, repeats and a training that was passed are on: the statements tell nobody which kind came."""
+    """All that can be asked of annotators is on (known answers, repeats, a training that was passed, groups and skills,
+    limits, a guideline that was confirmed, one more annotator): the statements tell nobody which kind came.
+    """
+    ask_for_everything(max_, ada, project)
     Project.objects.filter(pk=project.pk).update(gold_share=0.1, repeat_share=0.1, repeat_after=1)
     make_batch(tasks=1, task_fields=lambda number: {"purpose": "gold"})
     training = create_training(
