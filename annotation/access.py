@@ -39,6 +39,7 @@ def access_assignment(actor: User, project: Project, public_id: UUID) -> Assignm
             "task__batch__criterion", "task__batch__project", "task__prompt", "annotator"
         )
         .filter(task__batch__project=project, public_id=public_id, annotator_id=actor.pk)
+        .exclude(state=Assignment.State.OWN)
         .first()
     )
     if assignment is None:
@@ -50,7 +51,7 @@ _LEASED = f"""SELECT
     a.id, a.state, a.order_shown, a.settings_version, a.guideline_version, t.id, t.purpose, b.id, b.state
     FROM {Assignment._meta.db_table} a JOIN {Task._meta.db_table} t ON t.id = a.task_id
     JOIN {Batch._meta.db_table} b ON b.id = t.batch_id
-    WHERE a.public_id = %s AND a.annotator_id = %s AND b.project_id = %s"""
+    WHERE a.public_id = %s AND a.annotator_id = %s AND b.project_id = %s AND a.state <> 'own'"""
 
 
 def access_assignment_to_judge(actor: User, project: Project, public_id: UUID) -> Assignment:

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 
 from workspace.errors import ActionError
 from workspace.forms import ShownValuesForm, add_errors
@@ -62,7 +63,7 @@ def _differences(now: ShownValuesForm, typed: ShownValuesForm) -> list[tuple[str
 
 def _told(value: Any) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return gettext("yes") if value else gettext("no")
     if isinstance(value, (list, tuple)):
         return ", ".join(sorted(map(str, value)))  # a choice of several has no order
     return "" if value is None else str(value).replace("\r\n", "\n")

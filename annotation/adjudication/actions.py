@@ -11,6 +11,7 @@ from annotation.errors import BatchNotOpen, DecidedMeanwhile, InvalidDecision, N
 from annotation.judging.decisions import store_decision
 from annotation.models import (
     Adjudication,
+    Assignment,
     Batch,
     DisagreementKind,
     Judgment,
@@ -69,6 +70,10 @@ def decide_task(
         raise InvalidDecision(gettext("Nobody has judged this task yet: there is nothing to decide."))
     if len(order_shown) < 2:
         raise InvalidDecision(gettext("A single answer has no order that could be decided."))
+    if task.assignments.filter(annotator=actor, state=Assignment.State.OWN).exists():
+        raise InvalidDecision(
+            gettext("You led one of these conversations yourself: another reviewer decides about them.")
+        )
     before = current_decision(task)
     if (before.pk if before else None) != expected:
         raise DecidedMeanwhile(

@@ -32,6 +32,9 @@ from workspace.api.operations import operation
 from workspace.asked import MAX_POINTS, Asked
 from workspace.roles import Capability
 
+# Of what is handed out: what is kept from its writer is not among the caller's tasks.
+STATES = [choice for choice in Assignment.State.choices if choice[0] != Assignment.State.OWN]
+
 
 class ShownResponseSerializer(serializers.Serializer[Any]):
     label: Any = serializers.CharField(help_text="A is what is shown first; judgments speak of labels.")
@@ -54,7 +57,7 @@ class OwnJudgmentSerializer(serializers.Serializer[Any]):
 
 class AssignedTaskSerializer(serializers.Serializer[Any]):
     assignment = serializers.UUIDField(help_text="The handle of this task for this annotator.")
-    state = serializers.ChoiceField(Assignment.State.choices)
+    state = serializers.ChoiceField(STATES)
     leased_until = serializers.DateTimeField()
     practice = serializers.BooleanField(help_text="A task of a training; what is right is told after it.")
     question = serializers.CharField()
@@ -221,6 +224,7 @@ class ClaimTask(ProjectApiView):
 
 class AssignmentSerializer(serializers.ModelSerializer[Assignment]):
     assignment = serializers.UUIDField(source="public_id")
+    state = serializers.ChoiceField(STATES)
 
     class Meta:
         model = Assignment
@@ -230,14 +234,15 @@ class AssignmentSerializer(serializers.ModelSerializer[Assignment]):
 
 class AssignmentQuery(PageQuery):
     order = OrderField("id")
-    state = serializers.ChoiceField(Assignment.State.choices, required=False)
+    state = serializers.ChoiceField(STATES, required=False)
 
 
 class Assignments(ProjectApiView):
     @operation(Capability.ANNOTATE, lists=AssignmentSerializer, query=AssignmentQuery)
     def get(self, request: Request) -> QuerySet[Assignment]:
         """The caller's own tasks, the last first."""
-        return Assignment.objects.filter(annotator=self.actor, task__batch__project=self.project)
+        own = Assignment.objects.filter(annotator=self.actor, task__batch__project=self.project)
+        return own.exclude(state=Assignment.State.OWN)
 
 
 class AssignmentView(ProjectApiView):

@@ -8,12 +8,12 @@ from django.db.models import F, Sum, Value
 from django.db.models.functions import Greatest
 from django.utils.translation import gettext as _
 
+from annotation.batches.own_work import keep_from_writers
 from annotation.batches.progress import batch_progress
-from annotation.batches.warnings import warnings_of_prompts
+from annotation.batches.warnings import with_warnings_of
 from annotation.errors import BatchNotOpen, InvalidBatch, InvalidTask
 from annotation.models import COUNTED_PURPOSES, Batch, Import, Prompt, Response, Task, TaskResponse, Training
 from annotation.models.bulk import BULK_UPDATE_SIZE
-from annotation.preferences.content_warnings import join_warnings, split_warnings
 from runs.models import Run
 from workspace.actions import record_audit
 from workspace.bulk_insert import insert_objects, insert_values, new_object
@@ -196,8 +196,8 @@ def _insert_tasks(batch: Batch, tasks: Sequence[NewTask]) -> list[Task]:
             for position, response in enumerate(task.responses)
         ),
     )
-    warned = warnings_of_prompts([task.prompt.pk for task in tasks])
-    batch.content_warnings = join_warnings({*split_warnings(batch.content_warnings), *warned})
+    keep_from_writers([(row, task.responses) for row, task in zip(created, tasks, strict=True)])
+    batch.content_warnings = with_warnings_of(batch, [task.prompt.pk for task in tasks])
     return created
 
 

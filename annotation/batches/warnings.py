@@ -5,9 +5,19 @@ from collections.abc import Sequence
 from django.db.models import TextField
 from django.db.models.functions import Cast
 
-from annotation.models import Prompt
+from annotation.models import Batch, Prompt
 from annotation.models.bulk import BULK_UPDATE_SIZE
-from annotation.preferences.content_warnings import TAG_PREFIX, warnings_of_tags
+from annotation.preferences.content_warnings import (
+    TAG_PREFIX,
+    join_warnings,
+    split_warnings,
+    warnings_of_tags,
+)
+
+
+def with_warnings_of(batch: Batch, keys: Sequence[int]) -> str | None:
+    """What a batch warns of with these prompts in it, as it is stored."""
+    return join_warnings({*split_warnings(batch.content_warnings), *warnings_of_prompts(keys)})
 
 
 def warnings_of_prompts(keys: Sequence[int]) -> set[str]:

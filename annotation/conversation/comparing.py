@@ -51,7 +51,7 @@ class Led:
 
     @property
     def response_id(self) -> str:
-        return f"conversation-{self.conversation.public_id.hex}"
+        return self.conversation.response_id
 
 
 @dataclass(kw_only=True)

@@ -42,7 +42,8 @@ PAIR = pa.struct(
 SCHEMA = pa.schema(
     [pa.field("task_id", pa.string(), nullable=False), pa.field("pairs", pa.list_(PAIR), nullable=False)]
 )
-Labels = dict[tuple[str, int, int], tuple[float, float, float]]
+# By criterion, whether policies are compared on the pair head to head, and keys of responses.
+Labels = dict[tuple[str, bool, int, int], tuple[float, float, float]]
 
 
 def write_consensus(
@@ -58,13 +59,17 @@ def write_consensus(
         while some := list(islice(left, TASKS_AT_ONCE)):
             rows: list[dict[str, Any]] = []
             labels, keys = _labels_of(report, some)
-            decisions = _decisions_among(report, some)
+            purpose_of = _purposes_of(report, some)
             for task, criterion, ids in some:
-                if task in decisions:  # it stands in place of what the crowd said of the same responses
+                purpose = purpose_of.get(task)
+                if (
+                    purpose == Task.Purpose.ADJUDICATION
+                ):  # it stands in place of what the crowd said of the same responses
                     decided += 1
                     pairs = []
                 else:
-                    pairs = _pairs_of(criterion, ids, labels, keys)
+                    measures = purpose == Task.Purpose.HEAD_TO_HEAD
+                    pairs = _pairs_of(criterion, measures, ids, labels, keys)
                     missing += len(ids) * (len(ids) - 1) // 2 - len(pairs)
                 rows.append({"task_id": task, "pairs": pairs})
                 labelled += len(pairs)
@@ -102,16 +107,16 @@ def _tasks_of(paths: Iterable[Path]) -> Iterator[tuple[str, str, list[str]]]:
                         yield last, row["criterion"], [one["response_id"] for one in row["responses"]]
 
 
-def _decisions_among(report: QualityReport, tasks: Sequence[tuple[str, str, list[str]]]) -> set[str]:
-    found = Task.objects.filter(batch__project=report.project_id, purpose=Task.Purpose.ADJUDICATION)
-    return set(map(str, found.filter(pk__in=[int(task) for task, *_ in tasks]).values_list("pk", flat=True)))
+def _purposes_of(report: QualityReport, tasks: Sequence[tuple[str, str, list[str]]]) -> dict[str, str]:
+    found = Task.objects.filter(batch__project=report.project_id, pk__in=[int(task) for task, *_ in tasks])
+    return {str(key): purpose for key, purpose in found.values_list("pk", "purpose")}
 
 
 def _labels_of(
     report: QualityReport, tasks: Sequence[tuple[str, str, list[str]]]
 ) -> tuple[Labels, dict[str, int]]:
-    """(labels by criterion and keys of responses, the keys by their ids). The report names a pair's first task, which
-    may be another one of the same responses.
+    """(labels, the keys of responses by their ids). The report names a pair's first task, which may be another one of
+    the same responses.
     """
     ids = {one for *_, responses in tasks for one in responses}
     found = Response.objects.filter(project=report.project_id, external_id__in=ids)
@@ -119,20 +124,21 @@ def _labels_of(
     of_responses = TaskResponse.objects.filter(response__in=keys.values()).values("task")
     rows = TaskConsensus.objects.filter(report=report, task__in=of_responses)
     labels: Labels = {}
-    for criterion, pairs in rows.values_list("criterion__name", "pairs").iterator():
+    for criterion, purpose, pairs in rows.values_list("criterion__name", "task__purpose", "pairs").iterator():
+        measures = purpose == Task.Purpose.HEAD_TO_HEAD
         for first, second, preference, low, high in pairs:
-            labels[criterion, int(first), int(second)] = (preference, low, high)
-            labels[criterion, int(second), int(first)] = (1 - preference, 1 - high, 1 - low)
+            labels[criterion, measures, int(first), int(second)] = (preference, low, high)
+            labels[criterion, measures, int(second), int(first)] = (1 - preference, 1 - high, 1 - low)
     return labels, keys
 
 
 def _pairs_of(
-    criterion: str, ids: Sequence[str], labels: Labels, keys: Mapping[str, int]
+    criterion: str, measures: bool, ids: Sequence[str], labels: Labels, keys: Mapping[str, int]
 ) -> list[dict[str, Any]]:
     pairs = []
     for place, first in enumerate(ids):
         for second in ids[place + 1 :]:
-            label = labels.get((criterion, keys[first], keys[second]))
+            label = labels.get((criterion, measures, keys[first], keys[second]))
             if label is not None:
                 preference, low, high = label
                 pairs.append(

@@ -29,6 +29,7 @@ class Assignment(models.Model):
             "taken_back",
             gettext_lazy("Taken back"),
         )  # its judgment came with an import that was taken back
+        OWN = "own", gettext_lazy("Own work")  # never handed out: the person wrote what the task shows
 
     task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="assignments")
     annotator = models.ForeignKey(
@@ -57,7 +58,7 @@ class Assignment(models.Model):
                 name="unique_assignment_per_task_and_annotator",
             ),
             models.CheckConstraint(
-                condition=Q(state__in=["leased", "submitted", "skipped", "expired", "taken_back"]),
+                condition=Q(state__in=["leased", "submitted", "skipped", "expired", "taken_back", "own"]),
                 name="assignment_state_valid",
             ),
             models.CheckConstraint(

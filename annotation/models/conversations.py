@@ -14,6 +14,8 @@ from django.utils.translation import gettext_lazy
 from annotation.models.responses import Response, Source
 from annotation.models.tasks import Batch, Task
 
+RESPONSE_PREFIX = "conversation-"  # of the id of a response that is a whole conversation
+
 
 class LiveBatch(models.Model):
     """How the conversations of a batch are led. Its two sides are two policies, or one at two temperatures."""
@@ -80,6 +82,11 @@ class Conversation(models.Model):
 
     def __str__(self) -> str:
         return str(self.public_id)
+
+    @property
+    def response_id(self) -> str:
+        """Of the response that it is when it is compared whole."""
+        return f"{RESPONSE_PREFIX}{self.public_id.hex}"
 
 
 class ConversationTurn(models.Model):

@@ -16,9 +16,9 @@ Array = Any
 
 @dataclass(frozen=True)
 class UnitVotes:
-    """Votes with what they are on and whose they are. unit_N: 0, 1, ... for each pair of responses; task_N, batch_N:
-    keys;
-    annotator_N: keys; again_N: True where the annotator had judged this pair before.
+    """Votes with what they are on and whose they are. unit_N: 0, 1, ... for each pair of responses, another one where
+    policies are compared on it head to head; task_N, batch_N, annotator_N: keys; again_N: True where the annotator had
+    judged this pair before.
     """
 
     votes: Votes
@@ -39,14 +39,19 @@ class UnitVotes:
 
 
 def unit_votes(judgments: Judgments) -> UnitVotes:
-    """All votes of a criterion but those on gold, whose answer is no question."""
+    """All votes of a criterion but those on gold, whose answer is no question.
+
+    What is said head to head measures a policy: it is no part of the label of a usual task of the same responses, which
+    a reward model may learn that is measured on the former.
+    """
     votes = judgments.votes.where(~judgments.is_gold_M[judgments.votes.judgment_N])
     of = votes.judgment_N
     annotator = judgments.annotator_M[of]
     # Judgments are in the order of their keys, and a stable sort keeps it.
-    order = np.lexsort((of, annotator, votes.second_N, votes.first_N))
-    votes, of, annotator = votes.where(order), of[order], annotator[order]
-    is_new = _differs(votes.first_N, votes.second_N)
+    measures = judgments.is_head_to_head_M[of]
+    order = np.lexsort((of, annotator, measures, votes.second_N, votes.first_N))
+    votes, of, annotator, measures = votes.where(order), of[order], annotator[order], measures[order]
+    is_new = _differs(votes.first_N, votes.second_N, measures)
     return UnitVotes(
         votes=votes,
         unit_N=np.cumsum(is_new) - 1,
@@ -54,7 +59,7 @@ def unit_votes(judgments: Judgments) -> UnitVotes:
         batch_N=judgments.batch_M[of],
         annotator_N=annotator,
         kind_N=judgments.kind_M[of],
-        again_N=~_differs(votes.first_N, votes.second_N, annotator),
+        again_N=~_differs(votes.first_N, votes.second_N, measures, annotator),
     )
 
 

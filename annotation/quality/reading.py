@@ -67,6 +67,7 @@ class Judgments:
     seconds_M: Array
     is_gold_M: Array
     is_repeat_M: Array
+    is_head_to_head_M: Array
     rankings: list[Rankings]
     votes: Votes
     source_of: dict[int, int]  # response -> source
@@ -115,6 +116,7 @@ def read_judgments(
         seconds_M=np.array(seconds, dtype=float),
         is_gold_M=purposes == Task.Purpose.GOLD,
         is_repeat_M=purposes == Task.Purpose.REPEAT,
+        is_head_to_head_M=purposes == Task.Purpose.HEAD_TO_HEAD,
         rankings=rankings,
         votes=pair_votes(rankings, source_of, names),
         source_of=source_of,

@@ -5,9 +5,12 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.http import Http404
 from django.urls import reverse
 
-from annotation.batches.actions import open_batch
+from annotation.access import access_assignment, access_assignment_to_judge
+from annotation.adjudication.actions import decide_task
+from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
 from annotation.conversation.actions import (
     advance,
     end_conversation,
@@ -21,13 +24,15 @@ from annotation.conversation.comparing import (
     make_batch_from_conversations,
 )
 from annotation.datasets.actions import freeze_dataset
-from annotation.errors import InvalidBatch
+from annotation.errors import InvalidBatch, InvalidDecision
 from annotation.exporting.actions import export_preferences
 from annotation.importing.actions import import_comparisons
 from annotation.judging.actions import submit_judgment
 from annotation.judging.content import JudgmentInput
 from annotation.models import Assignment, Batch, Response
 from annotation.queue.actions import claim_task
+from annotation.queue.counters import find_counter_drift
+from annotation.queue.search import read_annotator_counts
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 RICE = "What can I cook with rice?"
@@ -110,6 +115,45 @@ def test_who_stands_alone_is_short_or_still_open_or_compared_already_is_left_out
     assert [one.conversation.annotator.username for one in three] == ["ada", "ruth", "ruth"]
     batch = make_batch_from_conversations(actor=max_, chosen=again, criterion=criterion, name="Three")
     assert batch.kind == "ranking" and batch.tasks.get().task_responses.count() == 3
+
+
+def test_who_led_one_is_not_asked_to_compare_it(batch, project, ada, ruth, max_):
+    task = open_batch(actor=max_, batch=batch).tasks.get()
+    for writer in (ada, ruth):
+        assert read_annotator_counts(writer, project).remaining == 0
+        assert claim_task(actor=writer, project=project) is None
+        own = Assignment.objects.get(task=task, annotator=writer)
+        assert own.state == "own"
+        # Whoever guessed its address would be told nothing either.
+        with pytest.raises(Http404):
+            access_assignment(writer, project, own.public_id)
+        with pytest.raises(Http404):
+            access_assignment_to_judge(writer, project, own.public_id)
+    assert read_annotator_counts(max_, project).remaining == 1
+    claimed = claim_task(actor=max_, project=project)
+    assert claimed.task == task
+    submit_judgment(
+        actor=max_, assignment=claimed, idempotency_key="m" * 16,
+        content=JudgmentInput(tiers=[["A"], ["B"]], strengths=[1]),
+    )  # fmt: skip
+    assert find_counter_drift(project) == []
+    keys = claimed.order_shown
+    with pytest.raises(InvalidDecision, match="You led one of these"):
+        decide_task(
+            actor=ruth, task=task, order_shown=keys, tiers=[keys[:1], keys[1:]], strengths=[1], kind="slip"
+        )
+
+
+def test_nor_in_a_batch_that_is_made_of_its_answers_later(
+    batch, project, criterion, ada, max_, make_annotators
+):
+    shown = [row.response for row in batch.tasks.get().task_responses.all()]
+    later = create_batch(actor=max_, project=project, criterion=criterion, name="Later", overlap=2)
+    add_tasks(actor=max_, batch=later, tasks=[NewTask(prompt=shown[0].prompt, responses=shown)])
+    open_batch(actor=max_, batch=later)
+    assert claim_task(actor=ada, project=project) is None
+    (cleo,) = make_annotators(1)
+    assert claim_task(actor=cleo, project=project) is not None
 
 
 def test_one_led_by_both_policies_is_by_both_and_a_message_nobody_answered_is_no_part_of_it(

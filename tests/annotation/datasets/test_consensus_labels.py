@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from django.core.management import call_command
 
+from annotation.batches.actions import NewTask, add_tasks
 from annotation.batches.exclusion import exclude_batch
 from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.conditions import Conditions
@@ -104,6 +105,34 @@ def test_tasks_that_are_left_out_take_no_labels_of_others(project, max_, judged,
         task = next(task for task in tasks if str(task.pk) == row["task_id"])
         shown = task.task_responses.order_by("position").first().response.external_id
         assert share == pytest.approx(label if first == shown else 1 - label)
+
+
+def test_what_is_said_head_to_head_is_no_part_of_a_usual_tasks_label(project, max_, judged, ada, ruth):  # noqa: F811
+    """A reward model that learns the latter is measured on the former: the same two responses, other people, the
+    opposite answer.
+    """
+    batch, tasks, *_ = judged
+    usual = tasks[2]  # both annotators: the first by far
+    responses = [row.response for row in usual.task_responses.order_by("position")]
+    head_to_head = NewTask(
+        prompt=usual.prompt, responses=responses, purpose="head_to_head", required_judgments=3
+    )
+    before = TaskConsensus.objects.get(report=measure_project(actor=max_, project=project), task=usual).pairs
+    (measures,) = add_tasks(actor=max_, batch=batch, tasks=[head_to_head])
+    judge_all(max_, batch, [(measures, person, SECOND, [3]) for person in (ada, ruth, max_)])
+    report = measure_project(actor=max_, project=project)
+    after = {row.task: row for row in TaskConsensus.objects.filter(report=report).select_related("task")}
+    assert (after[usual].annotators, after[measures].annotators) == (2, 3)
+    ((first, second, share, *_),) = before
+    ((_, _, usual_share, *_),) = after[usual].pairs
+    # The people's abilities are estimated from all that they said, so that it moves a little.
+    assert usual_share == pytest.approx(share, abs=0.1)
+    wanted = {usual: usual_share, measures: after[measures].pairs[0][2]}
+    turned = first == responses[1].pk
+    found = shares(freeze_dataset(actor=max_, project=project, consensus=True), [usual, measures])
+    for place, task in enumerate((usual, measures)):
+        assert found[place] == pytest.approx(1 - wanted[task] if turned else wanted[task])
+    assert found[0] > 0.7 and found[1] < 0.3
 
 
 def test_pairs_without_a_label_have_the_votes_and_are_counted(project, max_, judged, measured):  # noqa: F811
