@@ -83,6 +83,26 @@ def django_db_modify_db_settings(
         yield
 
 
+@pytest.fixture(scope="session")
+def schema_snapshots(django_db_setup, django_db_blocker):
+    from tests.schema_snapshots import SchemaSnapshots
+
+    snapshots = SchemaSnapshots()
+    yield snapshots
+    with django_db_blocker.unblock():
+        snapshots.close()
+
+
+@pytest.fixture
+def migrate_to(transactional_db, schema_snapshots):
+    """Migrates to the (app, migration) and returns the models of then; at the end the newest schema stands again."""
+    from tests.schema_snapshots import migrate
+
+    schema_snapshots.remember_newest()
+    yield migrate
+    schema_snapshots.return_to_newest()
+
+
 @pytest.fixture(autouse=True)
 def repeatable_splits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A project's salt is random, and now and then 60 prompts of a random one have no two for validation."""

@@ -2,8 +2,6 @@
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from annotation.models import Source
 from policy_training.models import Policy
@@ -14,20 +12,14 @@ pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def migrate():
-    """Migrates the app to the named migration; at the end to the newest again."""
-
-    def migrate_to(name):
-        target = [("policy_training", name)]
-        MigrationExecutor(connection).migrate(target)
-        return MigrationExecutor(connection).loader.project_state(target).apps.get_model
-
-    yield migrate_to
-    executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes())
+def stored_at(migrate_to):
+    """The one policy there is, after migrating to the named migration."""
+    return lambda name: (
+        migrate_to(("policy_training", name)).get_model("policy_training", "Policy").objects.get()
+    )
 
 
-def test_the_run_and_the_report_of_a_policy_survive_the_renaming(migrate):
+def test_the_run_and_the_report_of_a_policy_survive_the_renaming(stored_at):
     ada = get_user_model().objects.create(username="ada", pseudonym="annotator-1")
     project = Project.objects.create(name="Kitchen", slug="kitchen", split_salt="salt")
     run = Run.objects.create(project=project, kind="policy.ppo", title="t", config={}, requested_by=ada)
@@ -43,8 +35,8 @@ def test_the_run_and_the_report_of_a_policy_survive_the_renaming(migrate):
         produced_by=run,
         report=report,
     )
-    before = migrate("0003_projects_are_kept")("policy_training", "Policy").objects.get()
+    before = stored_at("0003_projects_are_kept")
     assert before.made_by_id == run.pk
     assert before.report == {"reward_before": 0.5, "reward_after": 1.5, "kl": 2.0}
-    policy = migrate("0005_report_names")("policy_training", "Policy").objects.get()
+    policy = stored_at("0005_report_names")
     assert policy.produced_by_id == run.pk and policy.report == report

@@ -2,8 +2,6 @@
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from annotation.models import PreferenceDataset
 from rewardmodel.models import RewardModel
@@ -14,20 +12,14 @@ pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def migrate():
-    """Migrates the app to the named migration; at the end to the newest again."""
-
-    def migrate_to(name):
-        target = [("rewardmodel", name)]
-        MigrationExecutor(connection).migrate(target)
-        return MigrationExecutor(connection).loader.project_state(target).apps.get_model
-
-    yield migrate_to
-    executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes())
+def stored_at(migrate_to):
+    """The one reward model there is, after migrating to the named migration."""
+    return lambda name: (
+        migrate_to(("rewardmodel", name)).get_model("rewardmodel", "RewardModel").objects.get()
+    )
 
 
-def test_the_run_of_a_reward_model_survives_the_renaming(migrate):
+def test_the_run_of_a_reward_model_survives_the_renaming(stored_at):
     ada = get_user_model().objects.create(username="ada", pseudonym="annotator-1")
     project = Project.objects.create(name="Kitchen", slug="kitchen", split_salt="salt")
     criterion = Criterion.objects.create(project=project, name="overall", question="?")
@@ -45,10 +37,10 @@ def test_the_run_of_a_reward_model_survives_the_renaming(migrate):
     )
     reward_model.criteria.add(criterion)
     # Back to one criterion a model and on again: it keeps its own.
-    before = migrate("0003_produced_by_and_constraint_names")("rewardmodel", "RewardModel").objects.get()
+    before = stored_at("0003_produced_by_and_constraint_names")
     assert before.criterion_id == criterion.pk
-    after = migrate("0004_criteria")("rewardmodel", "RewardModel").objects.get()
+    after = stored_at("0004_criteria")
     assert list(after.criteria.values_list("pk", flat=True)) == [criterion.pk]
-    assert migrate("0002_projects_are_kept")("rewardmodel", "RewardModel").objects.get().made_by_id == run.pk
-    after = migrate("0004_criteria")("rewardmodel", "RewardModel").objects.get()
+    assert stored_at("0002_projects_are_kept").made_by_id == run.pk
+    after = stored_at("0004_criteria")
     assert after.produced_by_id == run.pk

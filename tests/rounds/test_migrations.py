@@ -122,10 +122,10 @@ def test_a_round_whose_plan_cannot_be_read_fails_with_one_sentence(annotating_ro
 
 
 @pytest.fixture
-def models_before():
-    """The models of rounds before the renaming beside the newest of the other apps, and at the end the newest again."""
+def models_before(migrate_to):
+    """The models of rounds before the renaming beside the newest of the other apps."""
     before = ("rounds", "0002_stage_rules")
-    MigrationExecutor(connection).migrate([before])
+    migrate_to(before)
     loader = MigrationExecutor(connection).loader
     # Without those that need a later version of rounds.
     others = [
@@ -134,9 +134,7 @@ def models_before():
         if not any(app == "rounds" and name > before[1] for app, name in loader.graph.forwards_plan(node))
     ]
     apps = loader.project_state([before, *others]).apps
-    yield lambda app, name: apps.get_model(app, name)
-    executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes())
+    return lambda app, name: apps.get_model(app, name)
 
 
 @pytest.mark.db

@@ -13,20 +13,17 @@ from annotation.queue.counts import find_count_differences
 pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True)]
 
 
-def migrate(name):
+@pytest.fixture
+def migrate(migrate_to):
     # workspace as it was then: a later column without a value would refuse the rows made with the models of then.
-    target = [("annotation", name), ("workspace", "0003_constraint_names")]
-    MigrationExecutor(connection).migrate(target)
-    return MigrationExecutor(connection).loader.project_state(target).apps
+    return lambda name: migrate_to(("annotation", name), ("workspace", "0003_constraint_names"))
 
 
 @pytest.fixture
-def models_before():
-    """The models of 0002, their database, and at the end the newest again."""
-    apps = migrate("0002_triggers")
-    yield lambda name, app="annotation": apps.get_model(app, name)
-    executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes())
+def models_before(migrate_to, schema_snapshots):
+    """The models of 0002 and their database."""
+    apps = schema_snapshots.go_to(("annotation", "0002_triggers"), ("workspace", "0003_constraint_names"))
+    return lambda name, app="annotation": apps.get_model(app, name)
 
 
 @pytest.fixture
@@ -81,7 +78,7 @@ def rows_before(models_before):
     return {"normal": normal, "practice": practice, "submitted": submitted, "skipped": skipped}
 
 
-def test_renamed_tables_and_columns_keep_their_rows(rows_before):
+def test_renamed_tables_and_columns_keep_their_rows(rows_before, migrate):
     apps = migrate("0003_plain_names")
     rows = {name: apps.get_model("annotation", name).objects for name in (
         "Assignment", "Batch", "GoldJudgment", "Judgment", "PreferenceDataset", "QueueCursor", "Task", "TaskResponse"
@@ -102,7 +99,7 @@ def test_renamed_tables_and_columns_keep_their_rows(rows_before):
     assert rows["Judgment"].get().rationale == "Clearer."
 
 
-def test_judgments_stay_append_only_and_splits_frozen_through_the_renames_and_back(rows_before):
+def test_judgments_stay_append_only_and_splits_frozen_through_the_renames_and_back(rows_before, migrate):
     for name in ("0003_plain_names", "0002_triggers"):
         apps = migrate(name)
         with pytest.raises(IntegrityError), transaction.atomic():
@@ -114,9 +111,8 @@ def test_judgments_stay_append_only_and_splits_frozen_through_the_renames_and_ba
     assert apps.get_model("annotation", "Task").objects.filter(purpose="training").count() == 1
 
 
-def test_earlier_imports_are_recorded_with_their_judgments(models_before):
-    migrate("0004_imports")
-    apps = MigrationExecutor(connection).loader.project_state([("annotation", "0004_imports")]).apps
+def test_earlier_imports_are_recorded_with_their_judgments(models_before, migrate):
+    apps = migrate("0004_imports")
 
     def model(name, app="annotation"):
         return apps.get_model(app, name)
@@ -170,7 +166,7 @@ def test_earlier_imports_are_recorded_with_their_judgments(models_before):
         judgments.filter(from_import__state="done").delete()
 
 
-def test_whether_earlier_samples_ended_is_told_by_their_tokens(models_before):
+def test_whether_earlier_samples_ended_is_told_by_their_tokens(models_before, migrate):
     apps = migrate("0007_texts")
 
     def model(name, app="annotation"):
@@ -206,8 +202,11 @@ def test_whether_earlier_samples_ended_is_told_by_their_tokens(models_before):
     }
 
 
-def test_which_earlier_tasks_ask_for_a_number_of_their_own(rows_before):
-    apps = migrate_to("0018_task_questions")
+def test_which_earlier_tasks_ask_for_a_number_of_their_own(rows_before, migrate_to):
+    newest = [
+        node for node in MigrationExecutor(connection).loader.graph.leaf_nodes() if node[0] == "workspace"
+    ]
+    apps = migrate_to(("annotation", "0018_task_questions"), *newest)
     batch = apps.get_model("annotation", "Batch").objects.get()
     task = apps.get_model("annotation", "Task")
     first = task.objects.filter(purpose="normal").get()
@@ -225,19 +224,14 @@ def test_which_earlier_tasks_ask_for_a_number_of_their_own(rows_before):
     )
     batch.save()
     judged_by_a_file, more = add(batch, 3, 0, 3), add(batch, 4, 1)
-    own = migrate_to("0019_own_required").get_model("annotation", "Task").objects.filter(own_required=True)
+    own = (
+        migrate_to(("annotation", "0019_own_required"), *newest)
+        .get_model("annotation", "Task")
+        .objects.filter(own_required=True)
+    )
     # The first of the fixture requires 3 in a batch of 2.
     assert set(own.values_list("pk", flat=True)) == {first.pk, full.pk, more.pk}
     assert {alike.pk, reserved.pk, judged_by_a_file.pk}.isdisjoint(own.values_list("pk", flat=True))
-
-
-def migrate_to(name):
-    """With the newest of workspace."""
-    executor = MigrationExecutor(connection)
-    newest = [node for node in executor.loader.graph.leaf_nodes() if node[0] == "workspace"]
-    target = [("annotation", name), *newest]
-    executor.migrate(target)
-    return MigrationExecutor(connection).loader.project_state(target).apps
 
 
 def test_counts_of_what_is_left_and_judged_are_filled_from_the_rows_that_are_there(rows_before):
