@@ -1,4 +1,4 @@
-"""Checkpoints of PPO runs that can become policies."""
+"""Checkpoints of runs of PPO and of policy gradients that can become policies."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
 from policy_training.models import Policy
 from policy_training.registry import require_unused_name
-from policy_training.run_kinds import ADOPT, PPO
+from policy_training.run_kinds import ADOPT, POLICY_GRADIENT, PPO
 from policy_training.training.config import AdoptConfig
 from runs.actions import queue_run
 from runs.models import Run
@@ -23,8 +23,11 @@ def adopt_checkpoint(*, actor: User, project: Project, run: Run, step: int, name
     """
     if run.project_id != project.pk:
         raise ActionError(f"“{run}” belongs to another project.", code="wrong_project")
-    if run.kind != PPO.name:
-        raise ActionError("Checkpoints of PPO runs can become policies, of others not.", code="wrong_kind")
+    if run.kind not in (PPO.name, POLICY_GRADIENT.name):
+        raise ActionError(
+            "Checkpoints of runs of PPO and of policy gradients can become policies, of others not.",
+            code="wrong_kind",
+        )
     name = name.strip()
     if not name or len(name) > 120:
         raise ActionError("A policy needs a name of at most 120 characters.", code="bad_name")

@@ -1,9 +1,10 @@
-"""Two pictures of a PPO run, from its metrics: the scores of one set of prompts at several steps, and score against KL.
+"""Pictures of a run that learns from rollouts: the scores of one set of prompts at several steps, score against KL.
 
 Reads files only, and expects any of them missing. Sizes are in the units of the pictures' viewBox.
 """
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ BINS = 24
 SHOWN_HISTOGRAMS = 6  # the first, the last, and some between
 WIDTH, HEIGHT = 100.0, 60.0
 MAX_POINTS = 400
+WITH_ROLLOUTS = frozenset({"policy.ppo", "policy.gradient"})  # kinds whose runs log what is drawn here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,7 @@ class Histogram:
     label: str
     responses: int
     mean: float
+    median: float
     least: float
     most: float
     bars: list[Bar]
@@ -128,6 +131,7 @@ def _histogram(label: str, scores: Sequence[float], low: float, high: float) -> 
         label=label,
         responses=len(scores),
         mean=math.fsum(scores) / len(scores),
+        median=statistics.median(scores),
         least=scores[0],
         most=scores[-1],
         bars=[
@@ -148,7 +152,9 @@ def _frontier(rows: Sequence[Mapping[str, Any]]) -> Frontier | None:
     points = [
         (math.sqrt(max(float(row["kl"]), 0.0)), float(row["score"]))
         for row in rows
-        if row.get("phase") == "policy" and _is_finite(row.get("kl")) and _is_finite(row.get("score"))
+        if row.get("phase", "policy") == "policy"
+        and _is_finite(row.get("kl"))
+        and _is_finite(row.get("score"))
     ]
     if len(points) < 2:
         return None

@@ -18,7 +18,7 @@ from runs.access import access_run, access_run_file, readable_files
 from runs.forms import TimeLimitForm
 from runs.models import Run, RunQuerySet, Worker
 from runs.presentation import run_display
-from runs.reward_figures import reward_figures
+from runs.reward_figures import WITH_ROLLOUTS, reward_figures
 from workspace.changed_page import save_shown_values
 from workspace.models import Project
 from workspace.polling import content_fingerprint, poll_response
@@ -81,8 +81,8 @@ def run_page(request: ProjectRequest, pk: int) -> HttpResponse:
         "samples_changed": True,
         "limit_form": TimeLimitForm(run=run),
         "site_limit": settings.RUN_TIME_LIMIT_MINUTES,
-        "checkpoints": run_files.checkpoints(run) if run.kind == "policy.ppo" else [],
-        "figures": reward_figures(run) if run.kind == "policy.ppo" else None,
+        "checkpoints": run_files.checkpoints(run) if run.kind in WITH_ROLLOUTS else [],
+        "figures": reward_figures(run) if run.kind in WITH_ROLLOUTS else None,
     }
     return render(request, "runs/run.html", context)
 
@@ -111,7 +111,7 @@ def run_live(request: ProjectRequest, pk: int) -> HttpResponse:
 @never_cache
 @project_view(Capability.REVIEW)
 def run_figures(request: ProjectRequest, pk: int) -> HttpResponse:
-    """The pictures of a PPO run's scores, asked for anew while it runs."""
+    """The pictures of a run's scores, asked for anew while it runs."""
     run = access_run(request.project, pk)
     return render(request, "runs/reward_figures.html", {"run": run, "figures": reward_figures(run)})
 

@@ -50,7 +50,8 @@ def main(context: RunContext[AdoptConfig]) -> dict[str, Any]:
     sha256s = save_model(model, tokenizer, context.path / "model")
     assert options.policy.path is not None
     return {
-        "steps": state["state"].get("progress", {}).get("policy_steps"),
+        # Of the policy: PPO's critic may have learned alone before.
+        "steps": state["state"].get("progress", {}).get("policy_steps", step),
         "checkpoint_step": step,
         "model_sha256s": sha256s,
         "policy_sha256s": dict(model_sha256s(Path(options.policy.path))),

@@ -1,4 +1,4 @@
-"""When a PPO run says that something goes wrong. Light: no torch."""
+"""When a run that learns from a reward says that something goes wrong. Light: no torch."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Signs of collapse and over-optimisation in the metrics of PPO's steps. Pure, but for the state a checkpoint keeps."""
+"""Signs of collapse and over-optimisation in the metrics of steps. Pure, but for the state a checkpoint keeps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,25 +30,34 @@ class AlarmWatch(DataclassState):
         """Sentences of the alarms that this step raises. An alarm is raised once, until `start_anew`."""
         if options.action == "off":
             return []
-        self.seen += 1
-        for name in (*WATCHED, OBJECTIVE):
-            if name in metrics:
-                value = float(metrics[name])
-                if self.seen <= options.window:
-                    self.first.setdefault(name, []).append(value)
-                self.last[name] = [*self.last.get(name, []), value][-options.window :]
+        self.see(metrics, window=options.window)
         if self.seen < 2 * options.window:  # the last steps would be among the first
             return []
-        found = {
-            "collapse": self._collapse(options),
-            "score": self._score_out_of_range(score_limit),
-            "spread": self._spread(options),
-        }
-        new = {kind: words for kind, words in found.items() if words and kind not in self.raised}
+        found = self.found(options, score_limit=score_limit)
+        new = {kind: words for kind, words in found.items() if kind not in self.raised}
         self.raised |= dict.fromkeys(new, step)
         sentences = [f"Alarm at step {step}: {words}." for words in new.values()]
         self.notes += sentences
         return sentences
+
+    def see(self, metrics: Mapping[str, Any], *, window: int) -> None:
+        """Take in what one step measured."""
+        self.seen += 1
+        for name in (*WATCHED, OBJECTIVE):
+            if name in metrics:
+                value = float(metrics[name])
+                if self.seen <= window:
+                    self.first.setdefault(name, []).append(value)
+                self.last[name] = [*self.last.get(name, []), value][-window:]
+
+    def found(self, options: AlarmOptions, *, score_limit: float | None) -> dict[str, str]:
+        """Kind of alarm -> its words, for those that what was seen gives reason for."""
+        words = {
+            "collapse": self._collapse(options),
+            "score": self._score_out_of_range(score_limit),
+            "spread": self._spread(options),
+        }
+        return {kind: said for kind, said in words.items() if said}
 
     def start_anew(self) -> None:
         """After a pause: what is now is what later steps are compared with. A score out of range stays so."""

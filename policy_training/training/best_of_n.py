@@ -28,6 +28,8 @@ from learning.models.tokenization import decode_response, encode_response
 from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext, StopRequested
+from policy_training.training.alarm_steps import compare_ends, score_limit
+from policy_training.training.alarms import KL, LENGTH, PERPLEXITY, SCORE
 from policy_training.training.best_answers import Candidate, best_answers, kl_bound
 from policy_training.training.best_of_n_config import BestOfNConfig
 from policy_training.training.candidate_files import require_same_inputs, shard_files
@@ -128,6 +130,13 @@ def main(context: RunContext[BestOfNConfig]) -> dict[str, Any]:
     )
     context.set_status(stage="scoring", step=result["steps"], steps_total=result["steps"])
     after, scorer = measure(ModelSource(path=str(context.path / "model")), config.model.source)
+    alarms = compare_ends(
+        watched_figures(before),
+        watched_figures(after),
+        config.alarms,
+        limit=score_limit(config.alarms, config.rewards, scorer),
+    )
+    context.set_status(notes=[*notes, *alarms])
     every, chosen = (
         [answer.score for prompt in train for answer in group[prompt.prompt_id]] for group in (answers, kept)
     )
@@ -140,6 +149,9 @@ def main(context: RunContext[BestOfNConfig]) -> dict[str, Any]:
         "tokens_before": before.tokens,
         "tokens_after": after.tokens,
         "evaluation_split": "heldout" if heldout else "train",
+        "perplexity_before": before.perplexity,
+        "perplexity_after": after.perplexity,
+        "alarms": alarms,
         "evaluation_responses": after.responses,
         "candidates": len(every),
         "candidate_score": math.fsum(every) / len(every),
@@ -156,6 +168,18 @@ def main(context: RunContext[BestOfNConfig]) -> dict[str, Any]:
         "reward_model_sha256s": scorer.sha256s,
         **scorer_report(scorer),
     }
+
+
+def watched_figures(evaluation: PolicyEvaluation) -> dict[str, float]:
+    """What alarms look at, by the names of a step's metrics."""
+    found = {
+        LENGTH: evaluation.tokens,
+        PERPLEXITY: evaluation.perplexity,
+        KL: evaluation.kl or 0.0,  # the start is its own reference
+        SCORE: evaluation.score,
+        **{f"score_{name}": mean for name, mean in evaluation.parts.items()},
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def sample_answers(

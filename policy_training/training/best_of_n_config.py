@@ -12,12 +12,14 @@ from learning.interface.training_options import (
     RuntimeOptions,
     require_at_least,
 )
+from policy_training.training.alarm_config import AlarmOptions
 from policy_training.training.config import LanguageModelConfig, LanguageModelDataOptions, SamplingOptions
 from policy_training.training.reward_config import RewardSourcesOptions
 
 # Options that its sections share with other recipes: of rewards that are measured step by step, of demonstrations.
 NOT_FOR_BEST_OF_N = (
     ("rewards", ("whiten", "normalize_models", "normalization_prompts")),
+    ("alarms", ("window",)),
     ("data", ("every_assistant_turn", "texts_share", "min_demonstration_tokens", "max_demonstration_tokens")),
 )
 
@@ -52,6 +54,7 @@ class BestOfNConfig:
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
     data: LanguageModelDataOptions = field(default_factory=LanguageModelDataOptions)
+    alarms: AlarmOptions = field(default_factory=AlarmOptions)  # after the fine-tuning beside before it
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
     preset: str = ""
@@ -61,6 +64,10 @@ class BestOfNConfig:
         if self.model.source.from_scratch is not None:
             raise ValueError(
                 "model.source: best-of-n starts from a policy that answers already, not from scratch"
+            )
+        if self.alarms.action == "pause":
+            raise ValueError(
+                "alarms.action 'pause': best-of-n measures its answers once it has learned them; choose note or off"
             )
         for section, names in NOT_FOR_BEST_OF_N:
             options = getattr(self, section)

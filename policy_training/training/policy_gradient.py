@@ -30,6 +30,8 @@ from learning.models.loading import load_policy
 from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
+from policy_training.training.alarm_steps import keep_step, score_limit
+from policy_training.training.alarms import AlarmWatch
 from policy_training.training.attention import with_math_attention
 from policy_training.training.experience import (
     Minibatch,
@@ -63,6 +65,7 @@ from policy_training.training.rollouts import (
     self_check_examples,
     tokenize_prompts,
 )
+from policy_training.training.watching import thinned
 
 
 @dataclass
@@ -71,6 +74,7 @@ class TrainingState(DataclassState):
 
     episodes: int = 0
     initial_evaluation: dict[str, Any] = field(default_factory=dict)
+    initial_scores: list[float] = field(default_factory=list)  # of the same prompts, see `thinned`
     seconds: float = 0.0
 
 
@@ -99,7 +103,7 @@ class GradientState:
 def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
     context.set_status(stage="loading")
     state = build_state(context)
-    config, progress = state.config, state.progress
+    config, progress, alarms = state.config, state.progress, AlarmWatch()
     checkpoints = Checkpoints(
         context,
         state.distributed,
@@ -109,10 +113,12 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
             "prompts": state.prompt_sampler,
             "moments": state.score_moments,
             "kl": state.kl_controller,
+            "alarms": alarms,
             **scorer_state(state.scorer),
         },
     )
     steps_total = config.rollout.steps
+    notes = cut_notes(state.train_prompts, config.batch.max_prompt_tokens)
     done = checkpoints.resume()
     if done == 0:
         context.set_status(stage="evaluating", step=0, steps_total=steps_total)
@@ -124,19 +130,34 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
             distributed=state.distributed,
             before_token=context.require_current,
         )
-        progress.initial_evaluation = evaluate(state)[0].as_dict()
+        before, rollouts = evaluate(state)
+        progress.initial_evaluation = before.as_dict()
+        progress.initial_scores = thinned([rollout.score for rollout in rollouts])
+    context.set_status(notes=[*notes, *alarms.notes])
+    raised = list(alarms.notes)  # what a run that ends early ends for
+    ends_early = context.run_directory.is_asked_to_end()
+    if ends_early:
+        steps_total = done = checkpoints.restore_best() or done
+    limit = score_limit(config.alarms, config.rewards, state.scorer)
     for step in range(done + 1, steps_total + 1):
         context.require_current()
         metrics, rollouts = gradient_step(state, step)
         every = config.evaluation.evaluate_every_steps
         if every and step % every == 0:
-            evaluation, _ = evaluate(state)
+            evaluation, evaluated = evaluate(state)
             metrics |= {"eval_score": evaluation.score, "eval_kl": evaluation.kl}
+            metrics["eval_scores"] = thinned([rollout.score for rollout in evaluated])
             metrics |= {f"eval_score_{name}": mean for name, mean in evaluation.parts.items()}
+        if step == 1:
+            metrics["initial_scores"] = progress.initial_scores
+        new_alarms = alarms.look(metrics, config.alarms, step=step, score_limit=limit)
         context.log_metrics(step, metrics)
         log_samples(state, rollouts, step)
         context.set_status(stage="training", step=step, steps_total=steps_total)
-        checkpoints.after_step(step, last=step == steps_total)
+        last = step == steps_total
+        keep_step(
+            context, checkpoints, alarms, config.alarms, step=step, last=last, raised=new_alarms, notes=notes
+        )
 
     context.set_status(stage="evaluating", step=steps_total, steps_total=steps_total)
     after, rollouts = evaluate(state)
@@ -156,9 +177,15 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
         "eos_rate_after": after.eos_rate,
         "tokens_before": before.tokens,
         "tokens_after": after.tokens,
+        "perplexity_before": before.perplexity,
+        "perplexity_after": after.perplexity,
         "evaluation_split": state.evaluation_split,
         "evaluation_responses": after.responses,
         "steps": steps_total,
+        "scores_before": progress.initial_scores,
+        "scores_after": thinned([rollout.score for rollout in rollouts]),
+        "alarms": raised if ends_early else alarms.notes,
+        "ended_early_at_step": steps_total if ends_early else None,
         "episodes": progress.episodes,
         "same_tokenizer": state.scorer.same_tokenizer,
         "layout": state.layout,
@@ -195,7 +222,6 @@ def build_state(context: RunContext[PolicyGradientConfig]) -> GradientState:
     if config.policy.gradient_checkpointing:
         policy.activation_checkpointing_enable({"use_reentrant": False})
     train_prompts = tokenize_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)
-    context.set_status(notes=cut_notes(train_prompts, config.batch.max_prompt_tokens))
     scorer.choose_layout(train_prompts, config.rollout.samples_per_prompt)
     layout, layout_reason = choose_layout(
         policy,

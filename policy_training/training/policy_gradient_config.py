@@ -12,6 +12,7 @@ from learning.interface.training_options import (
     RuntimeOptions,
     require_at_least,
 )
+from policy_training.training.alarm_config import AlarmOptions
 from policy_training.training.ppo_config import RewardOptions, RolloutOptions
 from policy_training.training.reward_config import RewardSourcesOptions
 
@@ -71,6 +72,7 @@ class PolicyGradientConfig:
     reward: RewardOptions = field(default_factory=RewardOptions)
     rewards: RewardSourcesOptions = field(default_factory=RewardSourcesOptions)
     algorithm: PolicyGradientOptions = field(default_factory=PolicyGradientOptions)
+    alarms: AlarmOptions = field(default_factory=AlarmOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
     preset: str = ""

@@ -16,7 +16,8 @@ from typing import Any
 
 from learning.checkpoints import Checkpoints, Stateful
 from learning.recipe_runner import run_recipe
-from learning.run_context import PauseRequested, RunContext
+from learning.run_context import RunContext
+from policy_training.training.alarm_steps import keep_step, score_limit
 from policy_training.training.alarms import AlarmWatch
 from policy_training.training.experience import Minibatch, gather_experience, make_minibatches
 from policy_training.training.ppo_config import PPOConfig
@@ -101,15 +102,16 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         steps_left = config.rollout.steps - progress.policy_steps
         stage = "training" if metrics["phase"] == "policy" else "critic"
         context.set_status(stage=stage, step=step, steps_total=step + steps_left)
-        pauses = bool(new_alarms) and config.alarms.action == "pause" and steps_left > 0
-        if new_alarms:
-            context.set_status(notes=[*notes, *alarms.notes])
-        if pauses:
-            alarms.start_anew()
-            checkpoints.save(step)
-            raise PauseRequested(" ".join(new_alarms))
-        score = alarms.objective() if config.alarms.action == "pause" else None
-        checkpoints.after_step(step, last=steps_left == 0, score=score)
+        keep_step(
+            context,
+            checkpoints,
+            alarms,
+            config.alarms,
+            step=step,
+            last=steps_left == 0,
+            raised=new_alarms,
+            notes=notes,
+        )
 
     context.set_status(stage="evaluating", step=step, steps_total=step)
     if state.weight_average is not None:  # what is saved is what is measured
@@ -137,6 +139,8 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         "eos_rate_after": after.eos_rate,
         "tokens_before": before.tokens,
         "tokens_after": after.tokens,
+        "perplexity_before": before.perplexity,
+        "perplexity_after": after.perplexity,
         "evaluation_split": state.evaluation_split,
         "evaluation_responses": after.responses,
         "steps": progress.policy_steps,
@@ -203,10 +207,8 @@ def look_for_alarms(state: PPOState, alarms: AlarmWatch, metrics: dict[str, Any]
     """Sentences of the alarms that this step raises. While the critic alone learns there are none."""
     if metrics["phase"] != "policy":
         return []
-    options, limit = state.config.alarms, state.config.alarms.score_limit
-    known = getattr(state.scorer.reward_model.model.config, "reward_range", None)
-    if limit is None and known and state.config.rewards.is_single:
-        limit = float(known[1])
+    options = state.config.alarms
+    limit = score_limit(options, state.config.rewards, state.scorer)
     return alarms.look(metrics, options, step=step, score_limit=limit)
 
 

@@ -26,6 +26,7 @@ from learning.models.tokenization import decode_response, encode_prompt, encode_
 from learning.models.tokenizers import load_tokenizer
 from policy_training.training.rewards import kl_estimates
 from policy_training.training.sampler import SampledResponse, SamplingRequest, sample_responses
+from policy_training.training.watching import perplexity
 from rewardmodel.training.model_card import prompt_template
 from rewardmodel.training.scoring import RewardScorer
 
@@ -76,6 +77,7 @@ class PolicyEvaluation:
     responses: int
     # Means of what each model and function said, where the score is made of several.
     parts: dict[str, float] = field(default_factory=dict)
+    perplexity: float | None = None  # of its responses, under the policy itself at the sampling temperature
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -345,6 +347,10 @@ def evaluate_policy(
         tokens=sum(len(rollout.response.token_ids) for rollout in rollouts) / len(rollouts),
         responses=len(rollouts),
         parts=part_means(rollouts),
+        perplexity=perplexity(
+            math.fsum(value for rollout in rollouts for value in rollout.response.logprobs),
+            sum(len(rollout.response.logprobs) for rollout in rollouts),
+        ),
     )
     return evaluation, rollouts
 

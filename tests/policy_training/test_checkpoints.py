@@ -80,6 +80,16 @@ def test_what_cannot_be_adopted_is_one_sentence(ppo_run, project, max_, change, 
     assert Run.objects.count() == 1
 
 
+def test_a_policy_gradient_s_checkpoint_becomes_a_policy_too(client, ppo_run, project, max_):
+    Run.objects.filter(pk=ppo_run.pk).update(kind="policy.gradient")
+    ppo_run.refresh_from_db()
+    client.force_login(max_)
+    page = client.get(reverse("runs:run", args=["kitchen", ppo_run.pk])).content.decode()
+    assert "step 20 (score minus KL penalty 1.50)" in page and "Scores of held-out prompts" in page
+    run = adopt_checkpoint(actor=max_, project=project, run=ppo_run, step=20, name="early")
+    assert run.config["checkpoint_path"].endswith("step-000020.f1")
+
+
 def test_other_runs_have_no_checkpoints_to_adopt(client, ppo_run, project, max_):
     Run.objects.filter(pk=ppo_run.pk).update(kind="policy.sft")
     ppo_run.refresh_from_db()

@@ -11,7 +11,7 @@ from workspace.models import Project, User
 
 
 class Command(ProjectCommand):
-    help = "Queue the making of a policy from a checkpoint of a PPO run; a worker executes it."
+    help = "Queue the making of a policy from a checkpoint of a run of PPO or a policy gradient; a worker executes it."
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("number", type=int, help="of the run, as its page's address has it")

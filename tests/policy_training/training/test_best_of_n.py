@@ -167,6 +167,7 @@ def test_several_policies_answer_and_the_better_answers_win(tmp_path, policy_pat
     assert (result["candidates"], result["kept"]) == (8 * 6, 16)
     assert sum(result["kept_by_sampler"]) == 16 and min(result["kept_by_sampler"]) > 0
     assert result["kl_bound"] is None
+    assert result["alarms"] == [] and result["perplexity_before"] > 1.0 < result["perplexity_after"]
     texts = Counter()
     for file in (run.path / "candidates").glob("*.responses.parquet"):
         for row in read_records(file, SAMPLED_RESPONSES):

@@ -12,14 +12,18 @@ import torch
 from learning.interface.options import UserError, load_options
 from learning.interface.training_options import EvaluationOptions, OptimizerOptions, RuntimeOptions
 from learning.run_context import PauseRequested
-from policy_training.training import adopt, ppo
+from policy_training.training import adopt, policy_gradient, ppo
 from policy_training.training.alarm_config import AlarmOptions
+from policy_training.training.alarm_steps import compare_ends
 from policy_training.training.alarms import AlarmWatch
 from policy_training.training.config import AdoptConfig
-from policy_training.training.ppo_config import PPOConfig
+from policy_training.training.policy_gradient_config import PolicyGradientConfig, PolicyGradientOptions
+from policy_training.training.ppo_config import PPOConfig, RolloutOptions
 from policy_training.training.watching import distinct_metrics, perplexity, spread_metrics, thinned
 from tests.policy_training.training.conftest import create_run, in_process, launch, ppo_config, prompt_rows
 from tests.policy_training.training.ppo_states import collect_experience
+from tests.policy_training.training.test_best_of_n import config_of as best_of_n_config
+from tests.policy_training.training.test_policy_gradient import gradient_config
 from tests.policy_training.training.test_recipes import assert_same_run, tensors
 
 
@@ -227,6 +231,56 @@ def test_an_alarm_pauses_the_run_which_goes_on_or_ends_before_it(tmp_path, alarm
     )
     assert np.mean(evaluated[0]["eval_scores"]) == pytest.approx(evaluated[0]["eval_score"], abs=1e-3)
     assert whole.metrics()[0][0]["initial_scores"] == whole.result()["scores_before"]
+
+
+def test_a_policy_gradient_pauses_goes_on_and_ends_as_ppo_does(tmp_path, policy_path, reward_model_path):
+    """Windows of one step: the second raises the alarm, so that the first is the best."""
+    config = gradient_config(
+        policy_path,
+        reward_model_path,
+        policy_optimizer=OptimizerOptions(learning_rate=1e-3, schedule="constant"),
+        rollout=RolloutOptions(steps=3, prompts_per_step=2, samples_per_prompt=2),
+        algorithm=PolicyGradientOptions(responses_per_minibatch=4),
+        alarms=AlarmOptions(action="pause", window=1, score_limit=-1000.0),
+        evaluation=EvaluationOptions(max_examples=4, evaluate_every_steps=1),
+        runtime=RuntimeOptions(checkpoint_every_steps=1),
+    )
+    rows = prompt_rows(10)
+    paused = create_run(tmp_path / "paused", "policy_gradient", config, prompts=rows)
+    with pytest.raises(PauseRequested, match="Alarm at step 2: the mean score"):
+        in_process(policy_gradient, PolicyGradientConfig, paused)
+    shutil.copytree(paused.path, tmp_path / "ended")
+    noted = dataclasses.replace(config, alarms=dataclasses.replace(config.alarms, action="note"))
+    whole = create_run(tmp_path / "whole", "policy_gradient", noted, prompts=rows)
+    known = in_process(policy_gradient, PolicyGradientConfig, whole)
+    result = in_process(policy_gradient, PolicyGradientConfig, paused)
+    assert_same_run(whole, paused, "model")
+    assert result["alarms"] == known["alarms"] and result["ended_early_at_step"] is None
+    [first, *_] = whole.metrics()[0]
+    assert first["initial_scores"] == known["scores_before"] and len(known["scores_after"]) == 4
+    assert np.mean(first["eval_scores"]) == pytest.approx(first["eval_score"], abs=1e-3)
+
+    ended = type(paused)(tmp_path / "ended")
+    ended.ask_to_end()
+    result = in_process(policy_gradient, PolicyGradientConfig, ended)
+    assert (result["steps"], result["ended_early_at_step"]) == (1, 1) and len(result["alarms"]) == 1
+    short = dataclasses.replace(noted, rollout=dataclasses.replace(noted.rollout, steps=1))
+    one_step = create_run(tmp_path / "short", "policy_gradient", short, prompts=rows)
+    in_process(policy_gradient, PolicyGradientConfig, one_step)
+    left, right = tensors(ended), tensors(one_step)
+    assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_a_training_measured_at_its_ends_alone_is_held_against_the_same_limits():
+    options = AlarmOptions()
+    calm, collapsed = row(score=1.0), row(tokens=12.5, perplexity=3.0, kl=10.0, score=4.0)
+    assert compare_ends(calm, calm, options, limit=3.0) == []
+    collapse, score = compare_ends(calm, collapsed, options, limit=3.0)
+    assert collapse.startswith("Alarm: it looks like a collapse: responses of 12.5 tokens instead of 10.0")
+    assert score.startswith("Alarm: the mean score, 4.00, is above 3.00")
+    assert compare_ends(calm, collapsed, AlarmOptions(action="off"), limit=3.0) == []
+    with pytest.raises(ValueError, match="best-of-n measures its answers once it has learned them"):
+        best_of_n_config("x", "y", alarms=AlarmOptions(action="pause"))
 
 
 def test_the_last_step_s_alarm_pauses_nothing(tmp_path, alarming):
