@@ -19,7 +19,7 @@ from tests.annotation.importing.conftest import SHARED_DATA
 from workspace.actions import create_project
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
-# Of each file; every form of row that the sets have comes early. 0: all 104,246 rows of them, in about ten minutes.
+# Of each file; every form of row that the sets have comes early. 0: all 104,246 rows of them, in about a minute.
 ROWS = int(os.environ.get("ROUNDTABLE_SHARED_ROWS", "40")) or None
 
 
