@@ -20,6 +20,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from django.utils.translation.template import templatize
 
+from config.option_texts import option_texts
+
 ROOT = Path(__file__).resolve().parents[1]
 LANGUAGES = ("de", "es")
 DOMAINS = ("django", "djangojs")
@@ -64,6 +66,9 @@ def read_marked(domain: str) -> Catalog:
         ):
             place = (str(path.relative_to(ROOT)), 0)
             marked.add(message, locations=[place], auto_comments=comments, context=context)
+    if domain == "django":
+        for module, said in option_texts():
+            marked.add(said, locations=[(f"{module.replace('.', '/')}.py", 0)])
     return marked
 
 

@@ -2,33 +2,35 @@
 
 from collections.abc import Sequence
 
+from django.utils.translation import gettext_noop
+
 from learning.interface.options import UserError
 
 KINDS: dict[str, str] = {
-    "judgment.submitted": "A task was judged",
-    "judgment.revised": "A judgment was changed: a new one supersedes it",
-    "judgment.withdrawn": "A judgment was taken back",
-    "run.queued": "A run waits for a worker",
-    "run.running": "A run was started",
-    "run.paused": "A run was paused: a manager has it go on or end",
-    "run.done": "A run is done",
-    "run.failed": "A run has failed",
-    "run.user_error": "A run needs a change of what was asked",
-    "run.cancelled": "A run was cancelled",
-    "round.sampling": "A round has begun: its prompts are answered",
-    "round.annotating": "A round's answers are judged",
-    "round.reward_model": "A round trains its reward model",
-    "round.policy": "A round trains its policy",
-    "round.scoring": "A round's answers are scored",
-    "round.done": "A round is done",
-    "round.failed": "A round waits for a manager",
-    "round.cancelled": "A round was cancelled",
-    "import.done": "An import is in, with all its rows",
-    "import.taken_back": "An import was taken back",
-    "dataset.frozen": "A dataset was frozen",
-    "dataset.discarded": "A dataset was discarded",
-    "webhook.test": "A webhook was tried out; only this one is sent it",
-    "webhook.turned_off": "The site has turned a webhook off",
+    "judgment.submitted": gettext_noop("A task was judged"),
+    "judgment.revised": gettext_noop("A judgment was changed: a new one supersedes it"),
+    "judgment.withdrawn": gettext_noop("A judgment was taken back"),
+    "run.queued": gettext_noop("A run waits for a worker"),
+    "run.running": gettext_noop("A run was started"),
+    "run.paused": gettext_noop("A run was paused: a manager has it go on or end"),
+    "run.done": gettext_noop("A run is done"),
+    "run.failed": gettext_noop("A run has failed"),
+    "run.user_error": gettext_noop("A run needs a change of what was asked"),
+    "run.cancelled": gettext_noop("A run was cancelled"),
+    "round.sampling": gettext_noop("A round has begun: its prompts are answered"),
+    "round.annotating": gettext_noop("A round's answers are judged"),
+    "round.reward_model": gettext_noop("A round trains its reward model"),
+    "round.policy": gettext_noop("A round trains its policy"),
+    "round.scoring": gettext_noop("A round's answers are scored"),
+    "round.done": gettext_noop("A round is done"),
+    "round.failed": gettext_noop("A round waits for a manager"),
+    "round.cancelled": gettext_noop("A round was cancelled"),
+    "import.done": gettext_noop("An import is in, with all its rows"),
+    "import.taken_back": gettext_noop("An import was taken back"),
+    "dataset.frozen": gettext_noop("A dataset was frozen"),
+    "dataset.discarded": gettext_noop("A dataset was discarded"),
+    "webhook.test": gettext_noop("A webhook was tried out; only this one is sent it"),
+    "webhook.turned_off": gettext_noop("The site has turned a webhook off"),
 }
 GROUPS = tuple(dict.fromkeys(kind.partition(".")[0] for kind in KINDS))
 # What may be asked for: a kind, or all of a thing.

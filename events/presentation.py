@@ -72,5 +72,10 @@ def _row(project: Project, event: Event, judgments: Mapping[int, Mapping[str, An
     tone = "bad" if state in _BAD else "good" if state in _GOOD else ""
     note = data.get("error") or data.get("reason") or ""
     return EventRow(
-        event=event, what=KINDS.get(event.kind, event.kind), about=about, note=note, url=url, tone=tone
+        event=event,
+        what=gettext(KINDS[event.kind]) if event.kind in KINDS else event.kind,
+        about=about,
+        note=note,
+        url=url,
+        tone=tone,
     )

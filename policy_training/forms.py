@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import Case, When
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
 from annotation.models import PromptSet
 from learning.interface.options import options_to_dict
@@ -187,7 +187,7 @@ class SampleForm(PresetForm):
     presets = {
         "plain": PresetChoice(
             name="plain",
-            source="one answer a prompt, drawn from the policy as it is",
+            source=gettext_noop("one answer a prompt, drawn from the policy as it is"),
             config=lambda: options_to_dict(SampleConfig(policy=ModelSource(path="(filled in)"))),
             comments={},
         )

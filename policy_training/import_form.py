@@ -67,7 +67,7 @@ class ImportPolicyForm(StyledFormMixin, forms.Form):
         folders = allowed_folders()
         choice = self.fields["folder"]
         assert isinstance(choice, forms.ChoiceField)
-        choice.choices = [("", "none"), *((folder, folder) for folder in folders)]
+        choice.choices = [("", gettext("none")), *((folder, folder) for folder in folders)]
         self.fields["hub_model"].help_text = f"One of: {', '.join(settings.HUB_MODELS)}."
         if not folders:
             del self.fields["folder"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource, RuntimeOptions
@@ -85,7 +85,7 @@ class MergeForm(PresetForm):
     presets = {
         "plain": PresetChoice(
             name="plain",
-            source="the weighted mean of the weights (Wortsman et al. 2022, model soups)",
+            source=gettext_noop("the weighted mean of the weights (Wortsman et al. 2022, model soups)"),
             config=lambda: options_to_dict(
                 MergeConfig(models=(MergedModel(source=ModelSource(path="(filled in)")),))
             ),

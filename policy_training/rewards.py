@@ -14,9 +14,9 @@ from workspace.errors import ActionError
 from workspace.models import Project
 
 COMBINATIONS = {
-    "weighted_sum": "weighted sum",
-    "safety_gate": "safety gate (Llama 2): the further model scores safety",
-    "ensemble": "ensemble: mean minus a multiple of the spread",
+    "weighted_sum": gettext_lazy("weighted sum"),
+    "safety_gate": gettext_lazy("safety gate (Llama 2): the further model scores safety"),
+    "ensemble": gettext_lazy("ensemble: mean minus a multiple of the spread"),
 }
 
 

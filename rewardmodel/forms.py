@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
 from annotation.datasets.forms import BatchesField
 from annotation.models import Batch, PreferenceDataset
@@ -260,7 +260,7 @@ class EvaluateRewardModelForm(PresetForm):
     presets = {
         "plain": PresetChoice(
             name="plain",
-            source="as the reward model was trained",
+            source=gettext_noop("as the reward model was trained"),
             config=lambda: options_to_dict(EvaluateConfig(model_path="(filled in)")),
             comments={},
         )

@@ -189,7 +189,7 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
         if preset not in PRESETS:
             return
         # At the bound fields: those were made above, with the help text of then.
-        self["preset"].help_text = f"{PRESET_DESCRIPTIONS[preset]}."
+        self["preset"].help_text = f"{gettext(PRESET_DESCRIPTIONS[preset])}."
         plan = preset_plan(preset)
         ppo_preset = self["ppo_preset"].value()
         if ppo_preset in PPO_PRESETS:
@@ -197,7 +197,7 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
         self.ppo_preset_shown = plan.policy.preset
         self[
             "ppo_preset"
-        ].help_text = f"{self.ppo_preset_shown}: {PPO_PRESETS[self.ppo_preset_shown].source}."
+        ].help_text = f"{self.ppo_preset_shown}: {gettext(PPO_PRESETS[self.ppo_preset_shown].source)}."
         ppo_options.show_defaults(self.fields, options_to_dict(plan.policy))
         if isinstance(policy, Policy) and isinstance(criterion, Criterion):
             shortest = shortest_reader(project, criterion, policy, plan)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
+from django.utils.translation import gettext_noop
+
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource, RuntimeOptions
 from learning.interface.usable_comparisons import learns_from_ratings
@@ -256,9 +258,11 @@ PRESETS: Mapping[str, Callable[[RuntimeOptions], RoundPlan]] = {
 }
 # For whoever chooses one.
 PRESET_DESCRIPTIONS: Mapping[str, str] = {
-    "instructgpt": "Rankings of 4 to 9 answers, PPO with pretraining text mixed in (InstructGPT); large models",
-    "llama2": "Pairs from two temperatures, margins by strength (Llama 2); large models",
-    "tiny": "Pairs, few prompts; models of about a million parameters on a laptop",
+    "instructgpt": gettext_noop(
+        "Rankings of 4 to 9 answers, PPO with pretraining text mixed in (InstructGPT); large models"
+    ),
+    "llama2": gettext_noop("Pairs from two temperatures, margins by strength (Llama 2); large models"),
+    "tiny": gettext_noop("Pairs, few prompts; models of about a million parameters on a laptop"),
 }
 
 

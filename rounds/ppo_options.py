@@ -9,12 +9,13 @@ from typing import Any
 
 from django import forms
 from django.forms import BoundField
+from django.utils.translation import gettext, gettext_lazy
 
 from policy_training.training import ppo_presets
 from policy_training.training.ppo_config import PPOConfig
 from policy_training.training.ppo_presets import PPO_PRESETS
 from runs.option_forms.comments import preset_comments
-from runs.option_forms.fields import Option, Section, as_text, assignment, sections_of, value_at
+from runs.option_forms.fields import Option, Section, as_text, assignment, sections_of, value_at, yes_or_no
 
 PREFIX = "policy."
 NONE = "none"
@@ -47,19 +48,20 @@ def option_fields() -> dict[str, forms.Field]:
 def _field(option: Option) -> forms.Field:
     if option.choices:
         texts = [as_text(choice) for choice in option.choices]
-        choices = [(text, {"true": "yes", "false": "no"}.get(text, text)) for text in texts]
-        none = [(NONE, NONE)] if option.may_be_empty else []
+        choices = [(text, yes_or_no(text)) for text in texts]
+        none = [(NONE, gettext("none"))] if option.may_be_empty else []
         return forms.ChoiceField(
             label=option.label,
-            choices=[("", "as the preset"), *none, *choices],
+            choices=[("", gettext("as the preset")), *none, *choices],
             required=False,
-            help_text=option.help,
+            help_text=gettext(option.help),
         )
     return forms.CharField(
         label=option.label,
         required=False,
         max_length=500,
-        help_text=option.help or (f"“{NONE}” turns it off." if option.may_be_empty else ""),
+        help_text=gettext(option.help)
+        or (gettext("“%(none)s” turns it off.") % {"none": NONE} if option.may_be_empty else ""),
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
     )
 
@@ -69,9 +71,9 @@ def show_defaults(fields: Mapping[str, forms.Field], config: Mapping[str, Any]) 
     for name, option in OPTIONS.items():
         field, text = fields[name], as_text(value_at(config, option.path)) or NONE
         if isinstance(field, forms.ChoiceField):
-            shown = {"true": "yes", "false": "no"}.get(text, text)
+            shown = gettext("none") if text == NONE else yes_or_no(text)
             kept = list(field.choices)[1:]  # type: ignore[arg-type]
-            field.choices = [("", f"{shown} (preset)"), *kept]
+            field.choices = [("", gettext("%(shown)s (preset)") % {"shown": shown}), *kept]
         else:
             field.widget.attrs["placeholder"] = text
 
@@ -104,7 +106,7 @@ def shown_sections(fields: Iterable[BoundField], ppo_preset: str) -> list[dict[s
     for section in SECTIONS:
         options = [(by_name[PREFIX + option.path], option) for option in section.options]
         rows = [
-            {"field": field, "given": bool(field.value()), "source": comments.get(option.path, "")}
+            {"field": field, "given": bool(field.value()), "source": gettext(comments.get(option.path, ""))}
             for field, option in options
         ]
         given = sum(bool(field.value()) for field, _ in options)
@@ -113,5 +115,5 @@ def shown_sections(fields: Iterable[BoundField], ppo_preset: str) -> list[dict[s
     return shown
 
 
-def preset_choices() -> list[tuple[str, str]]:
-    return [("", "the round's own"), *((name, name) for name in PPO_PRESETS)]
+def preset_choices() -> list[tuple[str, Any]]:
+    return [("", gettext_lazy("the round's own")), *((name, name) for name in PPO_PRESETS)]

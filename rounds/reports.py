@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from annotation.batches.progress import BatchProgress, batch_progress
 from annotation.models import Batch, Judgment, Prompt, PromptSetMember, Source, Task, TaskResponse
 from learning.interface.options import UserError, options_to_dict
+from learning.interface.proportions import wilson_interval
 from learning.interface.training_options import RuntimeOptions
 from policy_training.mixing import describe_ptx
 from policy_training.models import Policy
@@ -156,6 +157,12 @@ class HeadToHead:
     def share(self) -> float:
         """Of the pairs that it won, in percent; a tie is half a win."""
         return self.percent(self.wins) + self.percent(self.ties) / 2
+
+    @property
+    def share_interval(self) -> tuple[float, float]:
+        """95 %, in percent, by Wilson's formula."""
+        low, high = wilson_interval(self.wins + self.ties / 2, self.total)
+        return 100 * low, 100 * high
 
     def percent(self, count: int) -> float:
         return 100 * count / self.total if self.total else 0.0

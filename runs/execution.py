@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from django import forms
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from learning.interface.training_options import MAX_PROCESSES, ZERO_STAGES, Backend, Device
 from runs.models import Run
 
-DEVICE_LABELS = {"cpu": "CPU", "cuda": "GPU", "auto": "GPU where there is one, else CPU"}
+DEVICE_LABELS = {"cpu": "CPU", "cuda": "GPU", "auto": gettext_lazy("GPU where there is one, else CPU")}
 ENGINE_LABELS = {"torch": "PyTorch", "deepspeed": "DeepSpeed"}
 # Command-line option and form field of each value.
 FIELDS = ("processes", "device", "engine", "zero_stage")
@@ -69,7 +69,7 @@ class ExecutionFields(forms.Form):
         label=gettext_lazy("Processes"),
     )
     device = forms.ChoiceField(
-        choices=[("", "as the preset"), *DEVICE_LABELS.items()],
+        choices=[("", gettext_lazy("as the preset")), *DEVICE_LABELS.items()],
         required=False,
         help_text=gettext_lazy(
             "Of the worker's machine. A run that asks for a GPU ends with a sentence where there is none."
@@ -77,12 +77,12 @@ class ExecutionFields(forms.Form):
         label=gettext_lazy("Device"),
     )
     engine = forms.ChoiceField(
-        choices=[("", "DeepSpeed for ZeRO, else as the preset"), *ENGINE_LABELS.items()],
+        choices=[("", gettext_lazy("DeepSpeed for ZeRO, else as the preset")), *ENGINE_LABELS.items()],
         required=False,
         label=gettext_lazy("Engine"),
     )
     zero_stage = forms.TypedChoiceField(
-        choices=[("", "as the preset"), *((stage, str(stage)) for stage in ZERO_STAGES)],
+        choices=[("", gettext_lazy("as the preset")), *((stage, str(stage)) for stage in ZERO_STAGES)],
         coerce=int,
         empty_value=None,
         required=False,
@@ -98,8 +98,8 @@ def describe_execution(processes: int, runtime: Mapping[str, Any]) -> str:
     device, engine = runtime.get("device", "cpu"), runtime.get("backend", "torch")
     stage = runtime.get("zero_stage", 0)
     parts = [
-        "1 process" if processes == 1 else f"{processes} processes",
-        DEVICE_LABELS.get(device, str(device)),
+        ngettext("%(n)d process", "%(n)d processes", processes) % {"n": processes},
+        str(DEVICE_LABELS.get(device, device)),
         ENGINE_LABELS.get(engine, str(engine)) + (f" ZeRO {stage}" if stage else ""),
     ]
     return ", ".join(parts)

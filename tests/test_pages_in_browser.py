@@ -175,6 +175,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "rounds": reverse("rounds:list", args=slug),
         "round": reverse("rounds:round", args=[*slug, 1]),
         "start": reverse("rounds:start", args=slug),
+        "policies": reverse("policies:list", args=slug),
         "policy": reverse("policies:policy", args=[*slug, policy.pk]),
         "fine-tune": reverse("policies:fine_tune", args=slug),
         "dpo": reverse("policies:dpo", args=slug),

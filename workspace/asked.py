@@ -14,14 +14,18 @@ from workspace.errors import ActionError
 
 LIKERT, YES_NO, CHOICE, TEXT, SPAN = "likert", "yes_no", "choice", "text", "span"
 MARK_KINDS = {
-    LIKERT: "Points on a scale",
-    YES_NO: "Yes or no",
-    CHOICE: "One of several words",
-    TEXT: "A text",
-    SPAN: "Passages of the answer",
+    LIKERT: gettext_noop("Points on a scale"),
+    YES_NO: gettext_noop("Yes or no"),
+    CHOICE: gettext_noop("One of several words"),
+    TEXT: gettext_noop("A text"),
+    SPAN: gettext_noop("Passages of the answer"),
 }
 EVERY, ONE, SEVERAL = "every", "one", "several"
-MARK_TASKS = {EVERY: "Every task", ONE: "One answer alone", SEVERAL: "Two and more answers"}
+MARK_TASKS = {
+    EVERY: gettext_noop("Every task"),
+    ONE: gettext_noop("One answer alone"),
+    SEVERAL: gettext_noop("Two and more answers"),
+}
 # One digit chooses a point or a word; 0 is the tenth.
 MIN_POINTS, MAX_POINTS = 2, 10
 MAX_CHOICES = 10

@@ -45,7 +45,7 @@ class AuditFilterForm(StyledFormMixin, forms.Form):
         kwargs.setdefault("auto_id", "audit_%s")
         super().__init__(*args, **kwargs)
         actions = [(name, name) for name in audit_log.known_actions(project)]
-        self.fields["action"] = forms.ChoiceField(required=False, choices=[("", "All"), *actions])
+        self.fields["action"] = forms.ChoiceField(required=False, choices=[("", gettext("All")), *actions])
         self.order_fields(["person", "action", "target", "since", "until"])
         self.add_bootstrap_classes()
 

@@ -6,6 +6,7 @@ A preset is a start: what it sets can be changed afterwards like everything that
 from dataclasses import dataclass
 
 from django.utils.text import slugify
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from workspace.asked import LIKERT, ONE, YES_NO, Asked, Mark
 from workspace.errors import ActionError
@@ -35,8 +36,10 @@ def _boxes(*labels: tuple[str, str]) -> tuple[Mark, ...]:
 # value an answer says the same and names the fourth case, which the authors leave out.
 LLAMA_2 = QuestionPreset(
     name="llama2",
-    title="Llama 2: two answers, four degrees, safety",
-    description="Which of two answers is better and by how much, no ties; whether each answer is safe.",
+    title=gettext_noop("Llama 2: two answers, four degrees, safety"),
+    description=gettext_noop(
+        "Which of two answers is better and by how much, no ties; whether each answer is safe."
+    ),
     answers="2",
     allow_ties=False,
     criteria=(("helpful", "Which answer is more helpful?"), ("safe", "Which answer is safer?")),
@@ -50,9 +53,11 @@ LLAMA_2 = QuestionPreset(
 # quality on a Likert scale from 1 to 7 and eleven binary metadata. The words at the ends of the scale are ours.
 INSTRUCTGPT = QuestionPreset(
     name="instructgpt",
-    title="InstructGPT: ranking of 4 to 9, quality 1 to 7, what is wrong",
-    description="Four to nine answers ranked; of each its overall quality from 1 to 7 and eleven yes-or-no labels.",
-    answers="4 to 9",
+    title=gettext_noop("InstructGPT: ranking of 4 to 9, quality 1 to 7, what is wrong"),
+    description=gettext_noop(
+        "Four to nine answers ranked; of each its overall quality from 1 to 7 and eleven yes-or-no labels."
+    ),
+    answers=gettext_noop("4 to 9"),
     allow_ties=True,
     criteria=(("helpful", "Which answers are better?"),),
     asked=Asked(
@@ -92,9 +97,11 @@ INSTRUCTGPT = QuestionPreset(
 # evaluation, on four axes from 1 to 7. The words at the ends are ours.
 STIENNON = QuestionPreset(
     name="stiennon",
-    title="Stiennon: summaries, confidence of 9 points, axes 1 to 7",
-    description="Two summaries compared with a nine-point confidence; single summaries rated from 1 to 7 on four axes.",
-    answers="2 to compare, 1 to evaluate",
+    title=gettext_noop("Stiennon: summaries, confidence of 9 points, axes 1 to 7"),
+    description=gettext_noop(
+        "Two summaries compared with a nine-point confidence; single summaries rated from 1 to 7 on four axes."
+    ),
+    answers=gettext_noop("2 to compare, 1 to evaluate"),
     allow_ties=False,
     criteria=(("summary", "Which summary is better?"),),
     asked=Asked(
@@ -125,8 +132,10 @@ STIENNON = QuestionPreset(
 # people choose the more harmful answer and turned that round; we ask for the less harmful one.
 HH = QuestionPreset(
     name="hh",
-    title="HH: helpful and harmless apart",
-    description="Two criteria in batches of their own: which answer is more helpful, and which is less harmful.",
+    title=gettext_noop("HH: helpful and harmless apart"),
+    description=gettext_noop(
+        "Two criteria in batches of their own: which answer is more helpful, and which is less harmful."
+    ),
     answers="2",
     allow_ties=False,
     criteria=(
@@ -138,8 +147,8 @@ HH = QuestionPreset(
 
 PRESETS = {preset.name: preset for preset in (LLAMA_2, INSTRUCTGPT, STIENNON, HH)}
 PRESET_CHOICES = [
-    ("", "None: the order of the answers alone"),
-    *((p.name, p.title) for p in PRESETS.values()),
+    ("", gettext_lazy("None: the order of the answers alone")),
+    *((p.name, gettext_lazy(p.title)) for p in PRESETS.values()),
 ]
 
 

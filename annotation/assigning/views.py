@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from django.db.models import Max
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -71,12 +72,16 @@ def _rows(project: Project) -> list[dict[str, Any]]:
     today = dict(
         DayCount.objects.filter(project=project, day=today_in(project)).values_list("annotator_id", "judged")
     )
+    last = dict(
+        DayCount.objects.filter(project=project).values_list("annotator_id").annotate(last=Max("day"))
+    )
     of_project = project_daily_limit(project)
     return [
         {
             "member": member,
             "groups": tags.get(member.pk, {}).get(MemberTag.Kind.GROUP, []),
             "skills": tags.get(member.pk, {}).get(MemberTag.Kind.SKILL, []),
+            "last_day": last.get(member.user_id),
             "limit": limits.get(member.pk, of_project),
             "is_own_limit": member.pk in limits,
             "today": today.get(member.user_id, 0),

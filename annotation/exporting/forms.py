@@ -19,24 +19,26 @@ class DownloadForm(StyledFormMixin, forms.Form):
         choices=[(name, name) for name in EXPORT_FORMATS], label=gettext_lazy("Format")
     )
     split = forms.ChoiceField(
-        choices=[("", "All")] + [(name, name) for name in SPLITS], required=False, label=gettext_lazy("Split")
+        choices=[("", gettext_lazy("All"))] + [(name, name) for name in SPLITS],
+        required=False,
+        label=gettext_lazy("Split"),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        kinds = [("", "As the format usually is")] + [(name, name) for name in (*FILE_KINDS, CSV)]
+        kinds = [("", gettext("As the format usually is"))] + [(name, name) for name in (*FILE_KINDS, CSV)]
         # A form has an attribute of this name: not in the class.
         self.fields["files"] = forms.ChoiceField(choices=kinds, required=False, label=gettext("Files"))
         for option in EXPORT_OPTIONS.values():
             read_by = [name for name, known in EXPORT_FORMATS.items() if option.name in known.options]
-            help_text = f"{option.description} ({', '.join(read_by)})"
+            help_text = f"{gettext(option.description)} ({', '.join(read_by)})"
             field: forms.Field
             if option.choices:
                 choices = [(name, name) for name in option.choices]
                 field = forms.ChoiceField(choices=choices, required=False, initial=option.default)
             else:
                 field = forms.BooleanField(required=False)
-            field.label, field.help_text = option.title, help_text[:1].upper() + help_text[1:]
+            field.label, field.help_text = gettext(option.title), help_text[:1].upper() + help_text[1:]
             self.fields[option.name] = field
         self.add_bootstrap_classes()
 
@@ -53,7 +55,10 @@ class DownloadForm(StyledFormMixin, forms.Form):
 
 class DemonstrationsForm(StyledFormMixin, forms.Form):
     format = forms.ChoiceField(
-        choices=[("sft", "messages, as SFT trainers read them"), ("records", "our own records")],
+        choices=[
+            ("sft", gettext_lazy("messages, as SFT trainers read them")),
+            ("records", gettext_lazy("our own records")),
+        ],
         help_text=gettext_lazy("Both are read again by Import demonstrations."),
         label=gettext_lazy("Format"),
     )
@@ -63,7 +68,9 @@ class DemonstrationsForm(StyledFormMixin, forms.Form):
         help_text=gettext_lazy("Of messages: prompt and completion as texts instead."),
     )
     split = forms.ChoiceField(
-        choices=[("", "All")] + [(name, name) for name in SPLITS], required=False, label=gettext_lazy("Split")
+        choices=[("", gettext_lazy("All"))] + [(name, name) for name in SPLITS],
+        required=False,
+        label=gettext_lazy("Split"),
     )
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
@@ -71,7 +78,7 @@ class DemonstrationsForm(StyledFormMixin, forms.Form):
         sets = project.prompt_sets.order_by("name").values_list("pk", "name")
         self._project = project
         self.fields["prompt_set"] = forms.ChoiceField(
-            choices=[("", "All")] + [(str(pk), name) for pk, name in sets],
+            choices=[("", gettext_lazy("All"))] + [(str(pk), name) for pk, name in sets],
             required=False,
             label=gettext("Prompt set"),
         )

@@ -56,7 +56,9 @@ class MarkForm(StyledFormMixin, forms.Form):
         label=gettext_lazy("What is said of each answer"),
         widget=forms.TextInput(attrs={"dir": "auto"}),
     )
-    kind = forms.ChoiceField(choices=list(MARK_KINDS.items()), label=gettext_lazy("Kind"))
+    kind = forms.ChoiceField(
+        choices=[(kind, gettext_lazy(said)) for kind, said in MARK_KINDS.items()], label=gettext_lazy("Kind")
+    )
     points = forms.IntegerField(
         required=False, label=gettext_lazy("Points (of a scale)"), help_text=gettext_lazy("2 to 10.")
     )
@@ -67,7 +69,11 @@ class MarkForm(StyledFormMixin, forms.Form):
         help_text=gettext_lazy("One a line; of passages: the labels that one can have."),
         rows=3,
     )
-    tasks = forms.ChoiceField(choices=list(MARK_TASKS.items()), initial=EVERY, label=gettext_lazy("Asked of"))
+    tasks = forms.ChoiceField(
+        choices=[(tasks, gettext_lazy(said)) for tasks, said in MARK_TASKS.items()],
+        initial=EVERY,
+        label=gettext_lazy("Asked of"),
+    )
     criteria = _Lines(
         label=gettext_lazy("Only on the criteria"),
         help_text=gettext_lazy("One name a line. Empty: on every criterion."),

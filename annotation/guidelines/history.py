@@ -70,7 +70,7 @@ def _asked_changes(before: Asked | None, now: Asked) -> list[str]:
                 gettext("Of each answer: %(label)s (%(lower)s%(required)s%(on)s)")
                 % {
                     "label": mark.label,
-                    "lower": MARK_KINDS[mark.kind].lower(),
+                    "lower": gettext(MARK_KINDS[mark.kind]).lower(),
                     "required": required,
                     "on": on,
                 }

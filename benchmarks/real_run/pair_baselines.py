@@ -20,9 +20,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_score
 
 from benchmarks.real_run.intervals import cluster_bootstrap
+from learning.interface.proportions import wilson_interval
 from learning.interface.training_options import BatchOptions
 from learning.interface.vocabulary import SPLITS
-from rewardmodel.training.accuracy import wilson_interval
 from rewardmodel.training.scoring import RewardScorer
 
 REGULARIZATION_STRENGTHS = (0.0006, 0.002, 0.006, 0.02, 0.06, 0.2)

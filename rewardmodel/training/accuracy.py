@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Z_95 = 1.959963984540054  # two-sided 95 % point of the normal distribution
+from learning.interface.proportions import wilson_interval
+
 CALIBRATION_BINS = 10  # of predicted probability between 0.5 and 1
 
 
@@ -22,16 +23,6 @@ class ScoredPair:
     difference: float  # score of the preferred response minus score of the other, reward units
     strength: float | None  # 0..3, None where nobody gave one
     length_difference: int  # characters of the preferred response minus characters of the other
-
-
-def wilson_interval(successes: float, n: int, z: float = Z_95) -> tuple[float, float]:
-    """Wilson score interval of a proportion. Source: Wilson 1927. No trials give (0, 1)."""
-    if n == 0:
-        return (0.0, 1.0)
-    share = successes / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (max(0.0, centre - half), min(1.0, centre + half))
 
 
 def pair_accuracy(difference: float) -> float:

@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext
+
 from runs.option_forms.comments import field_comments
 
 # Names of files and models of the server: a page must not read what is named to it.
@@ -150,6 +152,11 @@ def as_text(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(as_text, value))
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def yes_or_no(text: str) -> str:
+    """A choice as the page says it."""
+    return {"true": gettext("yes"), "false": gettext("no")}.get(text, text)
 
 
 def assignment(option: Option, text: str) -> str:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django import forms
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from learning.interface.training_options import MAX_PROCESSES
 from runs.models import Run
-from runs.option_forms.fields import Option, Section, as_text, assignment, path_in, value_at
+from runs.option_forms.fields import Option, Section, as_text, assignment, path_in, value_at, yes_or_no
 from workspace.forms import StyledFormMixin
 from workspace.models import Project
 
@@ -112,8 +112,8 @@ class PresetForm(StyledFormMixin, forms.Form):
         return {
             "field": self[option.path],
             "option": option,
-            "value": value or "none",
-            "from": self.shown.comments.get(option.path, ""),
+            "value": value or gettext("none"),
+            "from": gettext(self.shown.comments.get(option.path, "")),
             "is_changed": str(self[option.path].value() or "").strip() != value,
         }
 
@@ -125,13 +125,13 @@ def _field(option: Option, initial: str) -> forms.Field:
             initial=initial,
             required=False,
             max_length=500,
-            help_text=option.help,
+            help_text=gettext(option.help),
             widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"}),
         )
     texts = [as_text(choice) for choice in option.choices]
-    choices = [(text, {"true": "yes", "false": "no"}.get(text, text)) for text in texts]
+    choices = [(text, yes_or_no(text)) for text in texts]
     if option.may_be_empty:
-        choices.insert(0, ("", "none"))
+        choices.insert(0, ("", gettext("none")))
     return forms.ChoiceField(
-        label=option.label, choices=choices, initial=initial, required=False, help_text=option.help
+        label=option.label, choices=choices, initial=initial, required=False, help_text=gettext(option.help)
     )

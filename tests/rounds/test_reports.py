@@ -9,7 +9,7 @@ from rewardmodel.figures import PLOT_SIZE, accuracy_by_strength, reliability_poi
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.actions import cancel_round, start_round
 from rounds.plans import preset_plan
-from rounds.reports import round_report, timeline
+from rounds.reports import HeadToHead, round_report, timeline
 from rounds.stages.scoring import judgments_to_compare
 from runs.models import Artifact, Run
 
@@ -145,3 +145,10 @@ def test_agreement_stands_by_strength_with_the_pairs_that_have_none_apart():
         ("no strength given", 8),
     ]
     assert accuracy_by_strength({}) == []
+
+
+def test_a_share_of_pairs_comes_with_wilsons_interval():
+    """The example of Newcombe (1998), table I: 81 of 263."""
+    result = HeadToHead(None, "old", "", wins=71, ties=20, losses=172, equal=0, on_trained_prompts=0)
+    assert result.share == pytest.approx(100 * 81 / 263)
+    assert result.share_interval == pytest.approx((25.53, 36.62), abs=0.005)

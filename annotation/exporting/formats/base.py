@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+from django.utils.translation import gettext_noop
 
 from annotation.datasets.shards import CSV, FILE_KINDS
 from annotation.exporting.raw_columns import RawComparisons, RowsOfBatch
@@ -58,45 +59,55 @@ EXPORT_OPTIONS: Mapping[str, FormatOption] = {
     for option in (
         FormatOption(
             name="ties",
-            title="Ties",
-            description="drop leaves tied pairs out and counts them; soft writes them with soft_label 0.5, or with "
-            "equal ranks where the format has ranks",
+            title=gettext_noop("Ties"),
+            description=gettext_noop(
+                "drop leaves tied pairs out and counts them; soft writes them with soft_label 0.5, or with "
+                "equal ranks where the format has ranks"
+            ),
             default="drop",
             choices=TIES,
         ),
         FormatOption(
             name="plain",
-            title="Plain text",
-            description="texts instead of messages; a prompt of several turns becomes a transcript",
+            title=gettext_noop("Plain text"),
+            description=gettext_noop(
+                "texts instead of messages; a prompt of several turns becomes a transcript"
+            ),
             default=False,
         ),
         FormatOption(
             name="margin",
-            title="Margins",
-            description="the table of margins (Llama 2, table 27): small 0 to 1, large 0 to 3, none 0 for every pair, "
-            "as trainers need that take a margin of every pair",
+            title=gettext_noop("Margins"),
+            description=gettext_noop(
+                "the table of margins (Llama 2, table 27): small 0 to 1, large 0 to 3, none 0 for every pair, "
+                "as trainers need that take a margin of every pair"
+            ),
             default="small",
             choices=tuple(MARGINS),
         ),
         FormatOption(
             name="columns",
-            title="Columns",
-            description="all has the group, weight, strength, soft label and number of ties beside the format's own "
-            "columns; documented has the format's own alone",
+            title=gettext_noop("Columns"),
+            description=gettext_noop(
+                "all has the group, weight, strength, soft label and number of ties beside the format's own "
+                "columns; documented has the format's own alone"
+            ),
             default="all",
             choices=COLUMNS,
         ),
         FormatOption(
             name="rows",
-            title="Rows",
-            description="pairs, which NeMo RL's trainers read, or whole rankings",
+            title=gettext_noop("Rows"),
+            description=gettext_noop("pairs, which NeMo RL's trainers read, or whole rankings"),
             default="pairs",
             choices=ROWS,
         ),
         FormatOption(
             name="consensus",
-            title="Consensus",
-            description="one row a task, its annotators weighed by their reliability, instead of one a judgment",
+            title=gettext_noop("Consensus"),
+            description=gettext_noop(
+                "one row a task, its annotators weighed by their reliability, instead of one a judgment"
+            ),
             default=False,
         ),
     )

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+from django.utils.translation import gettext_noop
 
 from annotation.exporting.formats.base import ExportFormat, ExportOptions
 from annotation.exporting.formats.columns import TEXT, needs_turns
@@ -131,7 +132,9 @@ HELPSTEER3_FORMAT = ExportFormat(
     rows=helpsteer3_rows,
     of_questions=True,
     requires_single_criterion=True,
-    description="pairs as HelpSteer3 has them: an overall preference -3..3 and that of each annotator with the reason",
+    description=gettext_noop(
+        "pairs as HelpSteer3 has them: an overall preference -3..3 and that of each annotator with the reason"
+    ),
     options=("ties", "margin", "columns"),
     losses=PAIR_LOSSES
     | {

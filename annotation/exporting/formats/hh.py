@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+from django.utils.translation import gettext_noop
 
 from annotation.content.transcripts import (
     from_transcript,
@@ -93,7 +94,7 @@ HH_FORMAT = ExportFormat(
     schema=hh_schema,
     rows=hh_rows,
     requires_single_criterion=True,
-    description="pairs of whole transcripts: chosen and rejected",
+    description=gettext_noop("pairs of whole transcripts: chosen and rejected"),
     options=("ties", "margin", "columns", "consensus"),
     losses=PAIR_LOSSES
     | {

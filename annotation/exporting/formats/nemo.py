@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
+from django.utils.translation import gettext_noop
 
 from annotation.exporting.formats.base import ExportFormat, ExportOptions
 from annotation.exporting.formats.columns import TEXT, messages_type
@@ -75,7 +76,9 @@ NEMO_FORMAT = ExportFormat(
     name="nemo",
     schema=nemo_schema,
     rows=nemo_rows,
-    description="ranked completions for NeMo RL: context, completions and task_name, which is the criterion",
+    description=gettext_noop(
+        "ranked completions for NeMo RL: context, completions and task_name, which is the criterion"
+    ),
     options=("ties", "margin", "columns", "rows", "consensus"),
     losses=PAIR_LOSSES | RANKING_LOSSES,
 )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
+from django.utils.translation import gettext_noop
 
 from annotation.exporting.formats.base import ExportFormat, ExportOptions
 from annotation.exporting.formats.columns import (
@@ -183,7 +184,7 @@ RANKED_FORMAT = ExportFormat(
     schema=ranked_schema,
     rows=ranked_rows,
     requires_single_criterion=True,
-    description="rankings: prompt, responses and ranks, 0 the best, equal ranks a tie",
+    description=gettext_noop("rankings: prompt, responses and ranks, 0 the best, equal ranks a tie"),
     options=("plain", "columns", "consensus"),
     losses={key: RANKING_LOSSES[key] for key in ("intransitive_groups_left_out", "strengths_lost")},
     imports_back=("import_comparisons", "ranked"),
@@ -193,7 +194,7 @@ OASST_FORMAT = ExportFormat(
     schema=oasst_schema,
     rows=oasst_rows,
     requires_single_criterion=True,
-    description="message trees as Open Assistant has them, with ranks on the replies",
+    description=gettext_noop("message trees as Open Assistant has them, with ranks on the replies"),
     options=("ties", "columns", "consensus"),
     file_kinds=("jsonl",),
     losses=RANKING_LOSSES

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
+from django.utils.translation import gettext_noop
 
 from annotation.exporting.formats.base import ExportFormat, ExportOptions
 from annotation.exporting.formats.record_columns import comparison_columns
@@ -53,7 +54,9 @@ COMPARISONS_FORMAT = ExportFormat(
     schema=lambda options: COMPARISONS,
     rows=_comparison_rows,
     columns=comparison_columns,
-    description="comparisons: one row a judgment (or a task), ranks, grades and shares of each pair",
+    description=gettext_noop(
+        "comparisons: one row a judgment (or a task), ranks, grades and shares of each pair"
+    ),
     options=("consensus",),
     imports_back=("import_comparisons", "records"),
 )
@@ -62,6 +65,6 @@ JUDGMENTS_FORMAT = ExportFormat(
     schema=lambda options: _judgment_schema() if options.files == "parquet" else JUDGMENTS,
     rows=_judgment_rows,
     of_judgments=True,
-    description="judgments: one row a judgment, the append-only history included",
+    description=gettext_noop("judgments: one row a judgment, the append-only history included"),
     imports_back=("import_comparisons", "records"),
 )

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
+from django.utils.translation import gettext_noop
 
 from annotation.exporting.formats.base import ExportFormat, ExportOptions
 from annotation.exporting.formats.columns import (
@@ -133,7 +134,9 @@ KTO_FORMAT = ExportFormat(
     schema=kto_schema,
     rows=kto_rows,
     requires_single_criterion=True,
-    description="single responses for TRL's KTOTrainer: prompt, completion and label, the best true, the worst false",
+    description=gettext_noop(
+        "single responses for TRL's KTOTrainer: prompt, completion and label, the best true, the worst false"
+    ),
     options=("plain", "columns", "consensus"),
     losses=_PLAIN_LOSSES
     | {"responses_between_left_out": "responses neither the best nor the worst of theirs, or tied, left out"},
@@ -143,7 +146,7 @@ SFT_FORMAT = ExportFormat(
     schema=sft_schema,
     rows=sft_rows,
     requires_single_criterion=True,
-    description="the best responses to imitate: messages, or as text prompt and completion",
+    description=gettext_noop("the best responses to imitate: messages, or as text prompt and completion"),
     options=("plain", "columns", "consensus"),
     losses=_PLAIN_LOSSES
     | SFT_LOSSES

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+from django.utils.translation import gettext_noop
 
 from annotation.datasets.shards import CSV
 from annotation.exporting.formats.base import ExportFormat, ExportOptions
@@ -94,7 +95,9 @@ CSV_FORMAT = ExportFormat(
     schema=csv_schema,
     rows=csv_rows,
     of_judgments=True,
-    description="judgments for a spreadsheet, one row each, with a column for every response and its rank",
+    description=gettext_noop(
+        "judgments for a spreadsheet, one row each, with a column for every response and its rank"
+    ),
     file_kinds=(CSV,),
     losses={
         "responses_with_turns_as_text": "responses with tool calls or several turns, written as one text",

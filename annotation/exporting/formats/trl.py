@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+from django.utils.translation import gettext_noop
 
 from annotation.exporting.formats.base import ExportFormat, ExportOptions
 from annotation.exporting.formats.columns import (
@@ -61,7 +62,9 @@ TRL_FORMAT = ExportFormat(
     rows=trl_rows,
     columns=_columns,
     requires_single_criterion=True,
-    description="pairs: prompt, chosen, rejected, with margin, strength and the group each pair comes from",
+    description=gettext_noop(
+        "pairs: prompt, chosen, rejected, with margin, strength and the group each pair comes from"
+    ),
     options=("ties", "plain", "margin", "columns", "consensus"),
     losses={key: PAIR_LOSSES[key] for key in ("ties_dropped", "groups_without_rows", "groups_taken_apart")}
     | {
@@ -76,6 +79,6 @@ TRL_FORMAT = ExportFormat(
 OPENRLHF_FORMAT = replace(
     TRL_FORMAT,
     name="openrlhf",
-    description="pairs for OpenRLHF: prompt, chosen, rejected and margin",
+    description=gettext_noop("pairs for OpenRLHF: prompt, chosen, rejected and margin"),
     imports_back=None,
 )

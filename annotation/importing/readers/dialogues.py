@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_noop
+
 from annotation.content.transcripts import ASSISTANT_MARKER, from_transcript, tidy_transcript
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import parse_id, parse_name, parse_nonempty_text
@@ -24,7 +26,7 @@ class DialogueTurnReader:
     whatever else is in the file. What comes before it is the prompt; what comes after it is left out.
     """
 
-    description: ClassVar[str] = "dialogues, of each of which one model-written turn is taken"
+    description: ClassVar[str] = gettext_noop("dialogues, of each of which one model-written turn is taken")
     fields: ClassVar[tuple[str, ...]] = (*DIALOGUE_FIELDS, "source", "prompt_id")
     alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (DIALOGUE_FIELDS,)
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_noop
+
 from annotation.importing.readers.base import Row
 from annotation.importing.readers.fields import (
     parse_list,
@@ -45,7 +47,7 @@ class Helpsteer3Reader(PairReader):
     0 or was not given; and pairs of one group are one K-way judgment again.
     """
 
-    description: ClassVar[str] = "pairs with an overall preference -3..3 and individual ones"
+    description: ClassVar[str] = gettext_noop("pairs with an overall preference -3..3 and individual ones")
     fields: ClassVar[tuple[str, ...]] = (
         "context", "response1", "response2", "overall_preference", "individual_preference", *PAIR_FIELDS,
         "annotator", "id",

@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_noop
+
 from annotation.content.transcripts import from_transcript, shared_prompt, tidy_transcript
 from annotation.importing.readers.base import Row
 from annotation.importing.readers.fields import parse_nonempty_text
@@ -19,7 +21,7 @@ class HhReader(PairReader):
     Our own exports have the columns of pairs beside them: the pairs of one group are one K-way judgment again.
     """
 
-    description: ClassVar[str] = "chosen and rejected as whole transcripts"
+    description: ClassVar[str] = gettext_noop("chosen and rejected as whole transcripts")
     fields: ClassVar[tuple[str, ...]] = ("chosen", "rejected", *PAIR_FIELDS, "annotator", "id")
     alternatives: ClassVar[tuple[tuple[str, ...], ...]] = ()
 

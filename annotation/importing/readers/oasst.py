@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_noop
+
 from annotation.errors import InvalidText
 from annotation.importing.readers.base import ForeignFormatReader, Row
 from annotation.importing.readers.fields import parse_id, parse_integer, parse_list, parse_name
@@ -34,7 +36,9 @@ class OasstReader(ForeignFormatReader):
     person.
     """
 
-    description: ClassVar[str] = "message trees with ranks on the replies, as Open Assistant has them"
+    description: ClassVar[str] = gettext_noop(
+        "message trees with ranks on the replies, as Open Assistant has them"
+    )
     fields: ClassVar[tuple[str, ...]] = ("prompt", "message_tree_id", "tree_state", "annotator")
 
     def row_id(self, row: Row) -> str | None:

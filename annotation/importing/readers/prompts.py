@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
+from django.utils.translation import gettext_noop
+
 from annotation.content.transcripts import ASSISTANT_MARKER, from_transcript, tidy_transcript
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import parse_choice, parse_id, parse_name, parse_nonempty_text
@@ -59,7 +61,7 @@ class PromptReader(_OwnRowReader):
 
     """
 
-    description: ClassVar[str] = "our own records, or prompts as messages or text"
+    description: ClassVar[str] = gettext_noop("our own records, or prompts as messages or text")
     fields: ClassVar[tuple[str, ...]] = (
         "messages", *PROMPT_FIELDS, "prompt_id", "kind", "tags", "author", "split",
     )  # fmt: skip
@@ -90,7 +92,7 @@ class DemonstrationReader(_OwnRowReader):
     Text in `messages` is read as a transcript ("\\n\\nHuman: ...\\n\\nAssistant: ...").
     """
 
-    description: ClassVar[str] = "our own records, or conversations that end with the response"
+    description: ClassVar[str] = gettext_noop("our own records, or conversations that end with the response")
     fields: ClassVar[tuple[str, ...]] = (
         *PROMPT_FIELDS, *RESPONSE_FIELDS, *DIALOGUE_FIELDS, "turns", "prompt_id", "author", "split",
     )  # fmt: skip

@@ -3,6 +3,8 @@
 import math
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_noop
+
 from annotation.importing.readers.base import ForeignFormatReader, Row
 from annotation.importing.readers.fields import (
     parse_integer,
@@ -39,7 +41,7 @@ class RankedReader(ForeignFormatReader):
     judgment (`several_annotators`).
     """
 
-    description: ClassVar[str] = "responses with ranks, scores, a preference or labels of pairs"
+    description: ClassVar[str] = gettext_noop("responses with ranks, scores, a preference or labels of pairs")
     fields: ClassVar[tuple[str, ...]] = (
         *PROMPT_FIELDS,
         "responses",

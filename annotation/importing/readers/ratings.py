@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_noop
+
 from annotation.errors import InvalidJudgment, InvalidText
 from annotation.importing.readers.base import ForeignFormatReader, Row
 from annotation.importing.readers.fields import parse_name, parse_number, parse_text
@@ -33,7 +35,9 @@ class RatingsReader(ForeignFormatReader):
     judgments of one task.
     """
 
-    description: ClassVar[str] = "one answer with its ratings, for example HelpSteer's attributes"
+    description: ClassVar[str] = gettext_noop(
+        "one answer with its ratings, for example HelpSteer's attributes"
+    )
     fields: ClassVar[tuple[str, ...]] = (
         *PROMPT_FIELDS, "response", "ratings", *HELPSTEER, "rationale", "annotator", "id",
     )  # fmt: skip

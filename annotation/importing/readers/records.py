@@ -7,6 +7,8 @@ them.
 from collections.abc import Sequence
 from typing import ClassVar
 
+from django.utils.translation import gettext_noop
+
 from annotation.importing.readers.base import Row
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.comparison_records import ComparisonRecordReader
@@ -18,7 +20,7 @@ from annotation.importing.rows import RowError
 
 
 class RecordsReader:
-    description: ClassVar[str] = "our own records, judgments or comparisons"
+    description: ClassVar[str] = gettext_noop("our own records, judgments or comparisons")
     # In the order of the two kinds' columns, each once.
     fields: ClassVar[tuple[str, ...]] = tuple(
         dict.fromkeys(JudgmentRecordReader.fields + ComparisonRecordReader.fields)

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_noop
+
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import parse_choice, parse_id, parse_list, parse_name, parse_text
 from annotation.importing.readers.judgments import MAX_RESPONSES
@@ -33,7 +35,7 @@ class TaskReader:
     Who wrote them: `sources`, a list or a column for each; else the object's own; else the name of the column.
     """
 
-    description: ClassVar[str] = "our own records, or a prompt with 1 to 9 answers"
+    description: ClassVar[str] = gettext_noop("our own records, or a prompt with 1 to 9 answers")
     fields: ClassVar[tuple[str, ...]] = (*PROMPT_FIELDS, "responses", "sources", "prompt_id", "kind", "tags")
     alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (PROMPT_FORMS,)
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.utils.translation import gettext_noop
+
 from annotation.content.clean_rows import MAX_LICENCE_CHARACTERS
 from annotation.importing.readers.columns import ColumnMap
 from annotation.importing.readers.fields import (
@@ -17,7 +19,7 @@ from annotation.importing.rows import RowError
 class TextReader:
     """`text`, and optional `text_id`, `licence` (or `license`) and `split`."""
 
-    description: ClassVar[str] = "our own records, or rows with a text"
+    description: ClassVar[str] = gettext_noop("our own records, or rows with a text")
     fields: ClassVar[tuple[str, ...]] = ("text", "text_id", "licence", "license", "split")
     alternatives: ClassVar[tuple[tuple[str, ...], ...]] = (("licence", "license"),)
 

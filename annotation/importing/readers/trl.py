@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from django.utils.translation import gettext_noop
+
 from annotation.importing.readers.base import Row
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, check_responses
 from annotation.importing.readers.messages import Message, looks_like_messages
@@ -28,7 +30,7 @@ class TrlReader(PairReader):
     --margins; `weight` and `agreement` follow from judgments, and are not read.
     """
 
-    description: ClassVar[str] = "prompt, chosen and rejected as messages or text"
+    description: ClassVar[str] = gettext_noop("prompt, chosen and rejected as messages or text")
     fields: ClassVar[tuple[str, ...]] = (
         *PROMPT_FIELDS, "chosen", "rejected", *PAIR_FIELDS, "annotator", "id",
     )  # fmt: skip

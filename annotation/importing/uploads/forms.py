@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.functional import lazy
 from django.utils.translation import gettext, gettext_lazy
 
 from annotation.assigning.forms import AUDIENCE_FIELDS, AudienceFields, chosen_audience
@@ -18,8 +19,12 @@ from learning.interface.vocabulary import SPLITS
 from workspace.forms import StyledFormMixin
 from workspace.models import MAX_OVERLAP, Project
 
-AS_THE_FORMAT_SAYS = ("", "by its name")
-TXT_ROWS = [("document", "the whole file"), ("paragraph", "a paragraph"), ("line", "a line")]
+AS_THE_FORMAT_SAYS = ("", gettext_lazy("by its name"))
+TXT_ROWS = [
+    ("document", gettext_lazy("the whole file")),
+    ("paragraph", gettext_lazy("a paragraph")),
+    ("line", gettext_lazy("a line")),
+]
 COLUMN_PREFIX = "column-"
 
 
@@ -29,7 +34,7 @@ def kinds_and_formats() -> list[tuple[str, list[tuple[str, str]]]]:
         (
             str(Import.Kind(kind).label),
             [
-                (f"{kind}/{name}", f"{Import.Kind(kind).label}, {name}: {reader.description}")
+                (f"{kind}/{name}", f"{Import.Kind(kind).label}, {name}: {gettext(reader.description)}")
                 for name, reader in readers.items()
             ],
         )
@@ -89,7 +94,9 @@ class HubDatasetForm(StyledFormMixin, forms.Form):
         kwargs.setdefault("auto_id", "hub_%s")
         super().__init__(*args, **kwargs)
         allowed = ", ".join(settings.HUB_DATASETS)
-        self.fields["dataset"].help_text = f"Written owner/name. Allowed here: {allowed}."
+        self.fields["dataset"].help_text = gettext("Written owner/name. Allowed here: %(allowed)s.") % {
+            "allowed": allowed
+        }
         self.add_bootstrap_classes()
 
     def values(self) -> dict[str, Any]:
@@ -99,9 +106,17 @@ class HubDatasetForm(StyledFormMixin, forms.Form):
         return values | {"splits": splits, "kind": kind}
 
 
-def _lines(help_text: str, label: str, rows: int = 2) -> forms.CharField:
+def _lines(help_text: Any, label: Any, rows: int = 2) -> forms.CharField:
     widget = forms.Textarea(attrs={"rows": rows})
     return forms.CharField(required=False, label=label, help_text=help_text, widget=widget, max_length=10_000)
+
+
+def _further_columns() -> str:
+    said = gettext(
+        "FIELD=COLUMN a line, for columns inside others (prompt=meta.question) and for names inside messages "
+        "(%(names)s)."
+    )
+    return said % {"names": ", ".join(MESSAGE_FIELDS)}
 
 
 class OptionsForm(StyledFormMixin, AudienceFields):
@@ -124,10 +139,10 @@ class OptionsForm(StyledFormMixin, AudienceFields):
     )
     batch_kind = forms.ChoiceField(
         choices=[
-            ("", "By the rows: pairs or rankings"),
-            (Batch.Kind.PAIRWISE, "Pairs only"),
-            (Batch.Kind.RANKING, "Rankings"),
-            (Batch.Kind.RATING, "Ratings of one answer each"),
+            ("", gettext_lazy("By the rows: pairs or rankings")),
+            (Batch.Kind.PAIRWISE, gettext_lazy("Pairs only")),
+            (Batch.Kind.RANKING, gettext_lazy("Rankings")),
+            (Batch.Kind.RATING, gettext_lazy("Ratings of one answer each")),
         ],
         required=False,
         label=gettext_lazy("How they are compared"),
@@ -160,7 +175,7 @@ class OptionsForm(StyledFormMixin, AudienceFields):
     )
     split = forms.ChoiceField(
         required=False,
-        choices=[("", "by the project's rule"), *((split, split) for split in SPLITS)],
+        choices=[("", gettext_lazy("by the project's rule")), *((split, split) for split in SPLITS)],
         label=gettext_lazy("Split of rows that name none"),
     )
     txt_rows = forms.ChoiceField(choices=TXT_ROWS, label=gettext_lazy("In a .txt file a text is"))
@@ -169,11 +184,16 @@ class OptionsForm(StyledFormMixin, AudienceFields):
         label=gettext_lazy("Use the project's splits"),
         help_text=gettext_lazy("Whatever split the file names."),
     )
-    split_names = _lines("NAME=SPLIT a line, as eval=test. Usual short forms are known.", "Names of splits")
+    split_names = _lines(
+        gettext_lazy("NAME=SPLIT a line, as eval=test. Usual short forms are known."),
+        gettext_lazy("Names of splits"),
+    )
     named_strengths = _lines(
-        "NAME=STRENGTH a line: what a preference of the file means. a:0 to a:3 (the first response is better, by so "
-        "much), b:0 to b:3, a or b (nobody said by how much), tie. Names like a-is-slightly-better are known.",
-        "Names of preferences",
+        gettext_lazy(
+            "NAME=STRENGTH a line: what a preference of the file means. a:0 to a:3 (the first response is better, by "
+            "so much), b:0 to b:3, a or b (nobody said by how much), tie. Names like a-is-slightly-better are known."
+        ),
+        gettext_lazy("Names of preferences"),
     )
     margins = forms.CharField(
         required=False,
@@ -187,9 +207,8 @@ class OptionsForm(StyledFormMixin, AudienceFields):
         ),
     )
     further_columns = _lines(
-        f"FIELD=COLUMN a line, for columns inside others (prompt=meta.question) and for names inside messages "
-        f"({', '.join(MESSAGE_FIELDS)}).",
-        "Further columns",
+        lazy(_further_columns, str)(),
+        gettext_lazy("Further columns"),
     )
 
     def __init__(

@@ -1,6 +1,7 @@
 """The pages, the commands and the API of who gets what do the same."""
 
 import json
+from datetime import date
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -8,8 +9,8 @@ from django.urls import reverse
 
 from annotation.assigning.actions import batch_audience, member_work, project_daily_limit, set_member_work
 from annotation.assigning.words import audience_words
-from annotation.models import Batch
-from workspace.models import Membership
+from annotation.models import Batch, DayCount
+from workspace.models import Membership, User
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -55,6 +56,13 @@ def test_a_managers_forms_change_a_member_a_batch_and_the_day(manager, ada, ruth
     overview = reverse("annotation:assigning", args=[project.slug])
     page = manager.get(overview)
     assert said in page.content.decode() and "night shift" in page.content.decode()
+    assert "31 Mar 2026" not in page.content.decode()
+    DayCount.objects.bulk_create(
+        DayCount(project=project, annotator_id=User.objects.get(username="ruth").pk, day=day, judged=3)
+        for day in (date(2026, 3, 31), date(2026, 2, 1))
+    )
+    page = manager.get(overview)
+    assert "31 Mar 2026" in page.content.decode()
     assert manager.post(overview, fields_of(page) | {"daily_limit": "50"}).status_code == 302
     assert project_daily_limit(project) == 50
     assert manager.post(overview, fields_of(manager.get(overview)) | {"daily_limit": ""}).status_code == 302

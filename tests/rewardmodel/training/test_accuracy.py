@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from rewardmodel.training.accuracy import ScoredPair, accuracy_report, calibration, wilson_interval
+from learning.interface.proportions import wilson_interval
+from rewardmodel.training.accuracy import ScoredPair, accuracy_report, calibration
 
 
 def pair(difference, strength=1.0, comparison=0, length_difference=0):
