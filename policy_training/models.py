@@ -1,5 +1,6 @@
 """Policies: language models whose responses people compare, and their family tree."""
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
@@ -67,6 +68,41 @@ class PolicyEvaluation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.policy} by {self.reward_model} on {self.prompt_set}"
+
+
+class BenchmarkFile(models.Model):
+    """Tasks that policies are measured by: a file as it was sent, checked. Never changed, so that figures compare."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="benchmark_files")
+    name = models.CharField(max_length=120)
+    content = models.TextField(help_text="JSON Lines.")
+    sha256 = models.CharField(max_length=64)
+    summary = models.JSONField(help_text="Task -> {kind, items, examples}.")
+    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "name"], name="unique_benchmark_file_name_per_project"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PolicyBenchmark(models.Model):
+    """How a policy did on the tasks of a file."""
+
+    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="benchmarks")
+    file = models.ForeignKey(BenchmarkFile, on_delete=models.PROTECT, related_name="benchmarks")
+    produced_by = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="policy_benchmark")
+    report = models.JSONField(default=dict)  # result.json of the run
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.policy} on {self.file}"
 
 
 class PolicyServing(Service):

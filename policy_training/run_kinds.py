@@ -10,9 +10,17 @@ from annotation.importing.usage import mark_demonstrations_used, mark_prompts_us
 from annotation.models import Prompt, PromptSet
 from annotation.records import demonstration_rows, prompt_rows, text_rows
 from learning.interface.record_files import read_records
-from learning.interface.record_schemas import DEMONSTRATIONS, DRAWS, PROMPTS, SAMPLED_RESPONSES, TEXTS
+from learning.interface.record_schemas import (
+    BENCHMARK_ITEMS,
+    DEMONSTRATIONS,
+    DRAWS,
+    PROMPTS,
+    SAMPLED_RESPONSES,
+    TEXTS,
+)
+from policy_training.benchmark_files import parse_tasks
 from policy_training.mixing import require_training_texts
-from policy_training.models import Policy, PolicyEvaluation
+from policy_training.models import BenchmarkFile, Policy, PolicyBenchmark, PolicyEvaluation
 from policy_training.preferred_answers import (
     PreferredAnswers,
     mark_preferences_used,
@@ -21,6 +29,7 @@ from policy_training.preferred_answers import (
 from policy_training.rated_answers import RatedAnswers, mark_ratings_used, require_rated_answers
 from policy_training.registry import add_policy
 from policy_training.sampled_tasks import save_sampled_tasks
+from policy_training.training.benchmark_config import BenchmarkConfig
 from policy_training.training.best_of_n_config import BestOfNConfig
 from policy_training.training.config import AdoptConfig, EvaluateConfig, LanguageModelConfig, SampleConfig
 from policy_training.training.dpo_config import DPOConfig
@@ -151,6 +160,22 @@ def _save_evaluation(run: Run, result: Mapping[str, Any]) -> None:
             "reward_model_id": run.parameters["reward_model"],
             "reference_id": run.parameters["reference"],
             "prompt_set": run.parameters["prompt_set"],
+            "report": dict(result),
+        },
+    )
+
+
+def _benchmark_inputs(run: Run) -> Mapping[str, Any]:
+    file = BenchmarkFile.objects.get(pk=run.parameters["file"], project=run.project)
+    return {"items": (parse_tasks(file.content), BENCHMARK_ITEMS)}
+
+
+def _save_benchmark(run: Run, result: Mapping[str, Any]) -> None:
+    PolicyBenchmark.objects.get_or_create(
+        produced_by=run,
+        defaults={
+            "policy_id": run.parameters["policy"],
+            "file_id": run.parameters["file"],
             "report": dict(result),
         },
     )
@@ -290,6 +315,14 @@ IMPORT = RunKind(
     resources=Resources(threads=1),
     environment=SITE_ENVIRONMENT,
 )
+BENCHMARK = RunKind(
+    name="policy.benchmark",
+    label=gettext_noop("Measurement on tasks"),
+    command="policy_training.training.benchmark",
+    build_inputs=_benchmark_inputs,
+    save_result=_save_benchmark,
+    options=BenchmarkConfig,
+)
 ADOPT = RunKind(
     name="policy.adopt",
     label="A checkpoint as a policy",
@@ -299,4 +332,17 @@ ADOPT = RunKind(
     outputs=(Output(kind="policy", path="model"),),
     options=AdoptConfig,
 )
-KINDS = (SFT, PRETRAIN, SAMPLE, PPO, DPO, POLICY_GRADIENT, BEST_OF_N, MERGE, EVALUATE, IMPORT, ADOPT)
+KINDS = (
+    SFT,
+    PRETRAIN,
+    SAMPLE,
+    PPO,
+    DPO,
+    POLICY_GRADIENT,
+    BEST_OF_N,
+    MERGE,
+    EVALUATE,
+    BENCHMARK,
+    IMPORT,
+    ADOPT,
+)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from policy_training import checkpoint_views, views
+from policy_training import benchmark_views, checkpoint_views, views
 from policy_training.outgoing import POLICIES
 from policy_training.serving import views as serving
 from runs.hub.model_pages import archive_view, describe_view, push_view
@@ -16,6 +16,9 @@ urlpatterns = [
     path("best-of-n/", views.best_of_n, name="best_of_n"),
     path("merge/", views.merge, name="merge"),
     path("evaluate/", views.evaluate, name="evaluate"),
+    path("benchmark/", benchmark_views.benchmark, name="benchmark"),
+    path("benchmark/files/", benchmark_views.benchmark_files, name="benchmark_files"),
+    path("<int:pk>/measured/", benchmark_views.measured, name="measured"),
     path("sample/", views.sample, name="sample"),
     path("adopt/<int:run>/", checkpoint_views.adopt, name="adopt"),
     path("import/", views.import_policy, name="import"),

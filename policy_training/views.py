@@ -11,6 +11,7 @@ from annotation.models import TaskResponse
 from annotation.rendering.markdown import render_markdown
 from policy_training import actions
 from policy_training.access import access_policy
+from policy_training.benchmarks import latest_of
 from policy_training.dpo_actions import train_dpo
 from policy_training.dpo_form import TrainDPOForm, preview_dpo
 from policy_training.figures import evaluation_figures, policy_figures
@@ -85,6 +86,7 @@ def policy(request: ProjectRequest, pk: int) -> HttpResponse:
         "evaluations": [
             {"evaluation": row, **evaluation_figures(row)} for row in evaluations[:SHOWN_EVALUATIONS]
         ],
+        "measured": latest_of(found),
         "import_run": _import_run(found),
     }
     return render(request, "policy_training/policy.html", context)

@@ -23,14 +23,15 @@ from annotation.writing.works import open_work
 from events.actions import change_webhook, create_webhook
 from events.models import Delivery, Webhook
 from events.publishing import publish_events
-from policy_training.models import Policy
+from policy_training.benchmarks import add_benchmark_file
+from policy_training.models import Policy, PolicyBenchmark
 from rounds.actions import start_round
 from rounds.models import ScheduleFiring
 from rounds.plans import preset_plan
 from rounds.schedules.actions import create_schedule
 from rounds.schedules.triggers import every_week
 from runs.actions import queue_run
-from runs.models import Artifact
+from runs.models import Artifact, Run
 from tests.annotation.conversation.live import make_live_batch
 from tests.annotation.quality.reports import make_report
 from tests.axe import run_axe
@@ -49,6 +50,19 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
     )
     source = get_or_create_source(actor=max_, project=project, kind=Source.Kind.POLICY, name="base")
     policy = Policy.objects.create(project=project, name="base", artifact=artifact, source=source)
+    tasks = add_benchmark_file(
+        actor=max_, project=project, name="arithmetic and capitals",
+        content='{"task": "sums", "kind": "generation", "prompt": "2 + 2?", "answer": "4"}',
+    )  # fmt: skip
+    measured = {"value": 0.8, "low": 0.7, "high": 0.9}
+    PolicyBenchmark.objects.create(
+        policy=policy,
+        file=tasks,
+        produced_by=Run.objects.create(
+            project=project, kind="policy.benchmark", title="Measure", config={}, requested_by=max_
+        ),
+        report={"tasks": {"sums": {"items": 40, "figures": {"exact_match": measured, "perplexity": measured}}}},
+    )
     prompts = get_or_create_prompt_set(actor=max_, project=project, name="questions", purpose="policy")
     rows = [{"messages": [{"role": "user", "content": f"Question {n}?"}]} for n in range(12)]
     add_prompts(actor=max_, project=project, rows=rows, prompt_set=prompts)
@@ -181,6 +195,9 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "dpo": reverse("policies:dpo", args=slug),
         "best of n": reverse("policies:best_of_n", args=slug),
         "merge": reverse("policies:merge", args=slug),
+        "measure on tasks": reverse("policies:benchmark", args=slug),
+        "files of tasks": reverse("policies:benchmark_files", args=slug),
+        "policy on tasks": reverse("policies:measured", args=[*slug, policy.pk]) + f"?beside={policy.pk}",
         "policy gradient": reverse("policies:policy_gradient", args=slug),
         "new live batch": reverse("annotation:new_live_batch", args=slug),
         "live batch": reverse("annotation:live_batch", args=[*slug, live.batch_id]),

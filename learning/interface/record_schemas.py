@@ -76,6 +76,21 @@ DRAWS = pa.schema(
     ]
 )
 
+# What a policy is measured by beside its reward. Of `kind` perplexity a row has a text; of choice a prompt, choices and
+# as its only answer one of them; of generation a prompt and the answers that count as right. `is_example`: it stands
+# solved before the other prompts of its task.
+BENCHMARK_ITEMS = pa.schema(
+    [
+        _required("task", _TEXT),
+        _required("kind", _TEXT),
+        pa.field("text", _TEXT),
+        pa.field("prompt", _MESSAGES),
+        pa.field("choices", _list_of(_TEXT)),
+        pa.field("answers", _list_of(_TEXT)),
+        _required("is_example", pa.bool_()),
+    ]
+)
+
 DEMONSTRATIONS = pa.schema(
     [
         _required("prompt_id", _TEXT),

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from policy_training.api import checkpoints, dpo, merging, rewarded, views
+from policy_training.api import benchmarks, checkpoints, dpo, merging, rewarded, views
 from policy_training.outgoing import POLICIES
 from runs.api.outgoing import ModelArchive, PushModel
 
@@ -18,6 +18,8 @@ project_urlpatterns = [
     path("policy-trainings/merge", merging.MergePolicies.as_view()),
     path("policies/sample", views.Sample.as_view()),
     path("policy-trainings/adopt", checkpoints.AdoptCheckpoint.as_view()),
+    path("benchmark-files", benchmarks.BenchmarkFiles.as_view()),
+    path("policies/<int:pk>/benchmarks", benchmarks.Benchmarks.as_view()),
     path("policies/import", views.ImportPolicy.as_view()),
     path("policies/<int:pk>/evaluations", views.Evaluations.as_view()),
     path("policies/<int:pk>", views.OnePolicy.as_view()),

@@ -63,6 +63,7 @@ REWARDED = {
 }
 SAMPLING = {"prompt_set": "{prompt_set}", "policies": ["{policy}"], "settings": {"samples_per_prompt": 2}}
 MEASURED = {"dataset": "{trainable}", "split": "train"}
+SUMS = '{"task": "sums", "kind": "generation", "prompt": "2 + 2?", "answer": "4"}'
 SCORED = {"reward_model": "{reward_model}", "prompt_set": "{prompt_set}", "prompts": 3}
 HERE = {"name": "From answers", "prompt_set": "{prompt_set}", "skip_asked": False}
 SIDES = [{"policy": api_world.SECRET_SOURCE}, {"policy": api_world.SECRET_SOURCE, "temperature": 1.5}]
@@ -305,6 +306,11 @@ TABLE = [
     row("POST", f"{P}/reward-models/{{reward_model}}/evaluations", MANAGERS, MEASURED),
     row("GET", f"{P}/policies/{{policy}}/evaluations", REVIEWERS),
     row("POST", f"{P}/policies/{{policy}}/evaluations", MANAGERS, SCORED),
+    row("GET", f"{P}/benchmark-files", REVIEWERS),
+    row("POST", f"{P}/benchmark-files", MANAGERS, {"name": "sums", "content": SUMS}),
+    row("GET", f"{P}/policies/{{policy}}/benchmarks", REVIEWERS),
+    # No such file: refused after the caller was let in.
+    row("POST", f"{P}/policies/{{policy}}/benchmarks", MANAGERS, {"file": 999_999}, 400),
     # Refused by the settings (400), which allow no model, after the caller was let in.
     row("POST", f"{P}/policies/import", MANAGERS, {"name": "taken in", "source": "/etc"}, 400),
     row("GET", f"{P}/policies/{{policy}}", REVIEWERS),

@@ -60,7 +60,7 @@ PAGES = {
         *(f"data:{name}" for name in "demonstration texts text imports import datasets".split()),
         *(f"data:{name}" for name in ("dataset", "compare_datasets", "import_bad_rows")),
         *(f"reward_models:{name}" for name in ("list", "reward_model", "serving")),
-        *(f"policies:{name}" for name in ("list", "policy", "serving")),
+        *(f"policies:{name}" for name in ("list", "policy", "serving", "measured")),
     },
     Capability.ANSWER: {"annotation:answer_question"},
     Capability.DECIDE: {
@@ -142,6 +142,7 @@ PAGES = {
             f"policies:{name}"
             for name in "fine_tune pretrain dpo policy_gradient best_of_n merge sample import evaluate adopt".split()
         ),
+        *(f"policies:{name}" for name in ("benchmark", "benchmark_files")),
         *(f"reward_models:{name}" for name in ("train", "evaluate")),
     },
 }

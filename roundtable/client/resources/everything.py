@@ -3,6 +3,7 @@
 from roundtable.client.resources.assignments import AssignmentsResource
 from roundtable.client.resources.audit import AuditResource
 from roundtable.client.resources.batches import BatchesResource
+from roundtable.client.resources.benchmark_files import BenchmarkFilesResource
 from roundtable.client.resources.checks import ChecksResource
 from roundtable.client.resources.content_opt_outs import ContentOptOutsResource
 from roundtable.client.resources.criteria import CriteriaResource
@@ -54,6 +55,7 @@ class ProjectResources:
         self.assignments = AssignmentsResource(transport, slug)
         self.audit = AuditResource(transport, slug)
         self.batches = BatchesResource(transport, slug)
+        self.benchmark_files = BenchmarkFilesResource(transport, slug)
         self.checks = ChecksResource(transport, slug)
         self.content_opt_outs = ContentOptOutsResource(transport, slug)
         self.criteria = CriteriaResource(transport, slug)

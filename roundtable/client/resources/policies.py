@@ -17,6 +17,12 @@ from roundtable.client.streams import Download
 from roundtable.operations import Operation
 
 
+class BenchmarkBodyRequest(TypedDict):
+    processes: NotRequired[int]
+    settings: NotRequired[dict[str, Any]]
+    file: int
+
+
 class EvaluatePolicyBodyRequest(TypedDict):
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
@@ -82,6 +88,15 @@ class Policy(TypedDict):
     created_at: str
 
 
+class PolicyBenchmark(TypedDict):
+    id: int
+    policy: int
+    file: int
+    run: int
+    report: Any
+    created_at: str
+
+
 class PolicyEvaluation(TypedDict):
     id: int
     policy: int
@@ -127,6 +142,11 @@ class ListPoliciesQuery(TypedDict):
     order: NotRequired[Literal["-id", "id", "-name", "name"]]
     parent: NotRequired[int]
     reward_model: NotRequired[int]
+
+
+class ListPoliciesIdBenchmarksQuery(TypedDict):
+    limit: NotRequired[int]
+    order: NotRequired[Literal["-id", "id"]]
 
 
 class ListPoliciesIdEvaluationsQuery(TypedDict):
@@ -189,6 +209,42 @@ class PoliciesResource(Resource):
                     "get_policies_id_archive", "GET", "/projects/{slug}/policies/{id}/archive", answer="file"
                 ),
                 {"id": id},
+            ),
+        )
+
+    def benchmarks(self, id: int, **query: Unpack[ListPoliciesIdBenchmarksQuery]) -> Pages[PolicyBenchmark]:
+        """How a policy did on tasks."""
+        return cast(
+            Pages[PolicyBenchmark],
+            self.perform(
+                Operation(
+                    "list_policies_id_benchmarks",
+                    "GET",
+                    "/projects/{slug}/policies/{id}/benchmarks",
+                    answer="page",
+                ),
+                {"id": id},
+                query=cast(Mapping[str, Any], query),
+            ),
+        )
+
+    def create_benchmarks(
+        self, id: int, *, idempotency_key: str | None = None, **body: Unpack[BenchmarkBodyRequest]
+    ) -> Runs:
+        """Queue the measurement of a policy on tasks."""
+        return cast(
+            Runs,
+            self.perform(
+                Operation(
+                    "post_policies_id_benchmarks",
+                    "POST",
+                    "/projects/{slug}/policies/{id}/benchmarks",
+                    answer="json",
+                    keyed=True,
+                ),
+                {"id": id},
+                key=idempotency_key,
+                body=body,
             ),
         )
 

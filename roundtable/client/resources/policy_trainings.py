@@ -71,7 +71,7 @@ class PolicyGradientBodyRequest(TypedDict):
 
 class PolicyTrainingsResource(Resource):
     def adopt(self, *, idempotency_key: str | None = None, **body: Unpack[AdoptBodyRequest]) -> OneRun:
-        """Queue the making of a policy from a checkpoint of a PPO run."""
+        """Queue the making of a policy from a checkpoint of a run of PPO or of a policy gradient."""
         return cast(
             OneRun,
             self.perform(

@@ -13,7 +13,14 @@ import torch
 
 from learning.distributed import DistributedContext
 from learning.interface.options import UserError, options_to_dict
-from learning.interface.record_schemas import COMPARISONS, DEMONSTRATIONS, DRAWS, PROMPTS, TEXTS
+from learning.interface.record_schemas import (
+    BENCHMARK_ITEMS,
+    COMPARISONS,
+    DEMONSTRATIONS,
+    DRAWS,
+    PROMPTS,
+    TEXTS,
+)
 from learning.interface.run_directory import RunDirectory
 from learning.interface.training_options import (
     BatchOptions,
@@ -158,6 +165,7 @@ def create_run(path: Path, command: str, config, **rows) -> RunDirectory:
         "texts": TEXTS,
         "draws": DRAWS,
         "comparisons": COMPARISONS,
+        "items": BENCHMARK_ITEMS,
     }
     return RunDirectory.create(
         path,

@@ -1,0 +1,117 @@
+"""Pages about measuring policies on tasks: the form, the files, and what came of it."""
+
+from django import forms
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from policy_training.access import access_policy
+from policy_training.benchmarks import (
+    BenchmarkForm,
+    add_benchmark_file,
+    benchmark_policies,
+    compare,
+    latest_of,
+    preview_benchmark,
+)
+from policy_training.models import Policy
+from runs.option_forms.pages import run_form_page
+from workspace.errors import ActionError
+from workspace.forms import StyledFormMixin, add_errors
+from workspace.requests import ProjectRequest, project_view
+from workspace.roles import Capability
+
+MAX_SENT_CHARACTERS = 1_500_000  # a page's answer has 2 MB at most; larger files come by the command
+
+
+class TasksFileForm(StyledFormMixin, forms.Form):
+    name = forms.CharField(
+        max_length=120, label=gettext_lazy("Name"), help_text=gettext_lazy("For example: arithmetic, 2026.")
+    )
+    content = forms.CharField(
+        max_length=MAX_SENT_CHARACTERS,
+        strip=False,
+        label=gettext_lazy("Lines"),
+        help_text=gettext_lazy("JSON Lines, up to 1.5 MB; larger files by manage.py benchmark_policy."),
+        widget=forms.Textarea({"rows": 8, "spellcheck": "false", "class": "font-monospace"}),
+    )
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.add_bootstrap_classes()
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
+def benchmark(request: ProjectRequest) -> HttpResponse:
+    return run_form_page(
+        request,
+        BenchmarkForm,
+        template="policy_training/benchmark.html",
+        start=benchmark_policies,
+        preview=preview_benchmark,
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
+def benchmark_files(request: ProjectRequest) -> HttpResponse:
+    """The project's files of tasks, and a form that adds one."""
+    form = TasksFileForm(request.POST or None)
+    if form.is_bound and form.is_valid():
+        try:
+            add_benchmark_file(
+                actor=request.user,
+                project=request.project,
+                name=form.cleaned_data["name"],
+                content=form.cleaned_data["content"].replace("\r\n", "\n"),
+            )
+        except ActionError as error:
+            add_errors(form, error)
+        else:
+            return redirect("policies:benchmark_files", slug=request.project.slug)
+    files = request.project.benchmark_files.defer("content").select_related("added_by").order_by("-pk")
+    return render(
+        request,
+        "policy_training/benchmark_files.html",
+        {"form": form, "files": files, "most": MAX_SENT_CHARACTERS},
+        status=422 if form.is_bound else 200,
+    )
+
+
+@require_GET
+@never_cache
+@project_view(Capability.REVIEW)
+def measured(request: ProjectRequest, pk: int) -> HttpResponse:
+    """What tasks say of a policy, beside another one (`?beside=`)."""
+    policy = access_policy(request.project, pk)
+    key = request.GET.get("beside", "")
+    beside = (
+        access_policy(request.project, int(key))
+        if key.isascii() and key.isdigit() and len(key) < 19
+        else None
+    )
+    theirs = {row.file_id: row for row in latest_of(beside)} if beside else {}
+    measurements = [
+        {
+            "row": row,
+            "other": theirs.get(row.file_id),
+            "figures": compare(row, theirs.get(row.file_id)),
+        }
+        for row in latest_of(policy)
+    ]
+    others = (
+        Policy.objects.filter(project=request.project, benchmarks__isnull=False)
+        .exclude(pk=policy.pk)
+        .distinct()
+        .order_by("-pk")
+    )
+    return render(
+        request,
+        "policy_training/measured.html",
+        {"policy": policy, "beside": beside, "measurements": measurements, "others": others},
+    )

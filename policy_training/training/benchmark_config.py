@@ -1,0 +1,27 @@
+"""Options of measuring a policy on tasks. Light: no torch, so that the web process may build them."""
+
+from dataclasses import dataclass, field
+
+from learning.interface.training_options import BatchOptions, ModelSource, RuntimeOptions, require_at_least
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkConfig:
+    """Options of `benchmark`. A generated answer is the likeliest token at each place, of at most
+    batch.max_response_tokens tokens.
+    """
+
+    policy: ModelSource
+    # Solved examples of its task that stand before each prompt, as earlier turns; None: all that the file has.
+    few_shot: int | None = None
+    batch: BatchOptions = field(default_factory=BatchOptions)
+    batch_size: int = 64  # answers generated together
+    logged_samples: int = 16  # texts written to samples.jsonl, of each task
+    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
+    preset: str = ""
+
+    def __post_init__(self) -> None:
+        if self.few_shot is not None:
+            require_at_least("few_shot", self.few_shot, 0)
+        require_at_least("batch_size", self.batch_size, 1)
+        require_at_least("logged_samples", self.logged_samples, 0)
