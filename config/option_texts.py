@@ -16,6 +16,7 @@ from policy_training.training import (
     ppo_presets,
     supervised_presets,
 )
+from policy_training.training.benchmark_config import BenchmarkConfig
 from policy_training.training.best_of_n_config import BestOfNConfig
 from policy_training.training.config import EvaluateConfig, LanguageModelConfig, SampleConfig
 from policy_training.training.dpo_config import DPOConfig
@@ -39,6 +40,7 @@ CONFIGS: tuple[type[Any], ...] = (
     PolicyGradientConfig,
     PPOConfig,
     MergeConfig,
+    BenchmarkConfig,
 )
 PRESETS: tuple[ModuleType, ...] = (
     reward_model_presets,

@@ -117,7 +117,7 @@ class BenchmarkForm(PresetForm):
     presets = {
         "plain": PresetChoice(
             name="plain",
-            source="the likeliest choice, and the likeliest token of a generated answer",
+            source=gettext_noop("the likeliest choice, and the likeliest token of a generated answer"),
             config=benchmark_config,
             comments={},
         )
