@@ -27,7 +27,7 @@ import torch
 from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.atomic_files import sync_path, write_json_atomically
-from learning.interface.options import UserError, options_to_dict
+from learning.interface.options import UserError, options_to_compare
 from learning.run_context import RunContext, StopRequested
 from learning.state_files import read_state, write_state
 
@@ -228,7 +228,7 @@ class Checkpoints:
                 _remove(path)
 
     def _options_sha256(self) -> str:
-        options = json.dumps(options_to_dict(self._context.options_as_asked), sort_keys=True)
+        options = json.dumps(options_to_compare(self._context.options_as_asked), sort_keys=True)
         return hashlib.sha256(options.encode()).hexdigest()
 
 

@@ -55,6 +55,11 @@ class TrainDPOForm(JudgmentsForm):
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
         self.choose_from(start=policies_of(project), reference=policies_of(project))
+        # A reward model's form has losses of ratings, too.
+        self.fields["ratings"].help_text = gettext_lazy(
+            "Its name in files. Of the answers to one prompt, what an annotator rated higher is better; equal "
+            "ratings are ties. Empty: ratings are left out."
+        )
 
     def values_of(self, run: Run) -> dict[str, Any]:
         parameters = run.parameters

@@ -11,7 +11,7 @@ import enum
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -42,15 +42,38 @@ def options_to_dict(options: Any) -> dict[str, Any]:
     }
 
 
-def _to_json(value: Any) -> Any:
+_BEFORE = "before"  # in a field's metadata
+
+
+def added_option(default: Any, *, before: Any) -> Any:
+    """A field of an options dataclass that a later version added; `before`: the value that means what was done without.
+
+    A run that began before the option existed may go on where it has this value, see `options_to_compare`.
+    """
+    return dataclasses.field(default=default, metadata={_BEFORE: before})
+
+
+def options_to_compare(options: Any) -> dict[str, Any]:
+    """As `options_to_dict`, without added options that have the value of the time before them: two versions of the
+    program give equal mappings exactly where they were asked the same.
+    """
+    return {
+        field.name: _to_json(getattr(options, field.name), options_to_compare)
+        for field in dataclasses.fields(options)
+        if field.init
+        and not (_BEFORE in field.metadata and getattr(options, field.name) == field.metadata[_BEFORE])
+    }
+
+
+def _to_json(value: Any, to_dict: Callable[[Any], dict[str, Any]] = options_to_dict) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return options_to_dict(value)
+        return to_dict(value)
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {key: _to_json(item) for key, item in value.items()}
+        return {key: _to_json(item, to_dict) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_to_json(item) for item in value]
+        return [_to_json(item, to_dict) for item in value]
     return value
 
 

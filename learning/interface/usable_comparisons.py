@@ -1,4 +1,4 @@
-"""Which comparisons a reward model can learn from, and how many it needs: one rule for its trainer and for the site.
+"""Which comparisons a reward model (and DPO) can learn from, and how many it takes: one rule for trainers and site.
 
 The site ends the annotation of a round, freezes a dataset and queues a training by this rule, so that it never does so
 for judgments that the trainer would refuse a minute later.
@@ -105,4 +105,4 @@ def shortfall(supply: TrainingSupply, ranking_loss: LossName) -> str:
     if of > n:
         count += f" of {of}"
     reason = "" if of == n else f"; ties alone teach the {ranking_loss} loss nothing"
-    return f"{count} in the split train{reason}; a reward model needs at least {MIN_TRAINING_COMPARISONS}"
+    return f"{count} in the split train{reason}; training needs at least {MIN_TRAINING_COMPARISONS}"

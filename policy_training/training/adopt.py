@@ -15,6 +15,7 @@ import torch
 
 from learning.checkpoints import read_checkpoint
 from learning.interface.options import UserError
+from learning.models.architectures import VALUE_HEAD
 from learning.models.files import model_sha256s, save_model
 from learning.models.loading import load_policy
 from learning.models.tokenizers import load_tokenizer
@@ -34,6 +35,8 @@ def main(context: RunContext[AdoptConfig]) -> dict[str, Any]:
         )
     tokenizer = load_tokenizer(options.policy)
     model = load_policy(options.policy, tokenizer)
+    # Of a critic on the policy's own trunk: the policy is saved without it at a run's end, too.
+    weights = {name: weight for name, weight in weights.items() if not name.startswith(f"{VALUE_HEAD}.")}
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

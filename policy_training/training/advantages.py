@@ -71,14 +71,24 @@ def whiten(values: Tensor, is_counted: Tensor, *, all_reduce_sum: AllReduceSum =
     return (centered * scale).to(values.dtype)
 
 
-def explained_variance(values_NR: Tensor, returns_NR: Tensor, is_response_NR: Tensor) -> float:
-    """1 - Var(returns - values) / Var(returns) over the response tokens: 1 is perfect, 0 a constant critic.
+def explained_variance(
+    values_NR: Tensor,
+    returns_NR: Tensor,
+    is_response_NR: Tensor,
+    *,
+    all_reduce_sum: AllReduceSum = no_reduce,
+) -> float:
+    """1 - Var(returns - values) / Var(returns) over the response tokens of all ranks: 1 is perfect, 0 a constant
+    critic.
 
-    NaN where the returns do not vary: then there is nothing to explain.
+    NaN where the returns do not vary: then there is nothing to explain. A rank may have no token.
     """
     returns = returns_NR[is_response_NR].double()
     residual = returns - values_NR[is_response_NR].double()
-    variance = returns.var(unbiased=False)
-    if variance <= 1e-12:
+    pair_2M = torch.stack([returns, residual])
+    total = all_reduce_sum(torch.cat([pair_2M.sum(1), pair_2M.new_tensor([float(len(returns))])]))
+    if not float(total[2]):
         return float("nan")
-    return float(1.0 - residual.var(unbiased=False) / variance)
+    means_2 = total[:2] / total[2]
+    variance, left = all_reduce_sum((pair_2M - means_2[:, None]).square().sum(1)) / total[2]
+    return float(1.0 - left / variance) if float(variance) > 1e-12 else float("nan")

@@ -35,6 +35,7 @@ def best_answers(candidates: Sequence[Candidate], options: CandidateOptions) -> 
 def kl_bound(n: int) -> float:
     """Of the best of n independent samples to the policy they come from, nats a response: log n - (n - 1) / n.
 
-    Exact where no two responses share a score (Stiennon et al. 2020, appendix G.3), else an upper bound.
+    Exact where no two responses share a score (Stiennon et al. 2020, appendix G.3), else an upper bound. To what was
+    sampled: where that was truncated (top_p, top_k, repetition penalty), not to the policy.
     """
     return math.log(n) - (n - 1) / n

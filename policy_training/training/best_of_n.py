@@ -16,7 +16,7 @@ from typing import Any
 
 from learning.batches.collation import Example
 from learning.distributed import DistributedContext
-from learning.interface.options import UserError, options_to_dict
+from learning.interface.options import UserError, options_to_compare
 from learning.interface.record_files import read_records, write_records
 from learning.interface.record_rows import DemonstrationRow, ScoreRow
 from learning.interface.record_schemas import DEMONSTRATIONS, SAMPLED_RESPONSES, SCORES
@@ -77,7 +77,7 @@ def main(context: RunContext[BestOfNConfig]) -> dict[str, Any]:
     require_same_inputs(
         context.path / "candidates",
         {
-            "options": options_to_dict(config),
+            "options": options_to_compare(config),
             "sampler_sha256s": [model_source_sha256s(source) for source in config.answering],
         },
         distributed,
@@ -162,7 +162,10 @@ def main(context: RunContext[BestOfNConfig]) -> dict[str, Any]:
             for number in range(len(config.answering))
         ],
         "prompts_without_answer": without,
-        "kl_bound": kl_bound(config.candidates.samples_per_prompt) if len(config.answering) == 1 else None,
+        # Not where answers are chosen among those of several policies, or a prompt may be left with none.
+        "kl_bound": kl_bound(config.candidates.samples_per_prompt)
+        if len(config.answering) == 1 and config.candidates.min_score is None and not without
+        else None,
         "policy_sha256s": model_source_sha256s(config.model.source),
         "sampler_sha256s": [model_source_sha256s(source) for source in config.answering],
         "reward_model_sha256s": scorer.sha256s,

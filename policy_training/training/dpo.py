@@ -43,6 +43,7 @@ from rewardmodel.training.comparisons import (
     PairCounts,
     build_targets,
     count_by_split,
+    count_pairs_without_strength,
     criteria_in_turn,
     keep_distinct,
     read_comparisons,
@@ -90,6 +91,7 @@ def main(context: RunContext[DPOConfig]) -> dict[str, Any]:
     comparisons = read_comparisons(context)
     spoken = [item for item in comparisons if not has_tool_turns(item)]
     training, validation = split_usable(spoken, config.objective.ranking.ranking_loss)
+    pairs_without_strength = count_pairs_without_strength(training, config.objective.ranking)
     validation = criteria_in_turn(validation)[: config.evaluation.max_examples]
     tokenizer = load_tokenizer(config.model.source)
     model = load_policy(config.model.source, tokenizer, dropout=config.model.dropout)
@@ -195,6 +197,7 @@ def main(context: RunContext[DPOConfig]) -> dict[str, Any]:
             for when, figures in (("before", progress.before), ("after", after))
         },
         "comparisons": count_by_split(comparisons, training, validation),
+        "pairs_without_strength": pairs_without_strength,
         **cuts.as_result(),
         "parameters": sum(p.numel() for p in model.parameters()),
         "layout": batcher.layout,

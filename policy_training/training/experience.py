@@ -186,12 +186,14 @@ def gather_experience(
     if options.whiten_advantages:
         for group in minibatches if options.whitening_scope == "minibatch" else [every_one]:
             whiten_advantages(state, group, clip=options.advantage_clip)
-    values_M, returns_M = (
-        torch.cat([getattr(micro_batch, name)[micro_batch.is_response_NR] for micro_batch in counted])
-        for name in ("old_values_NR", "returns_NR")
-    )
+    values_M, returns_M = (_response_tokens(state, counted, name) for name in ("old_values_NR", "returns_NR"))
     return metrics | {
-        "explained_variance": explained_variance(values_M, returns_M, torch.ones_like(values_M).bool())
+        "explained_variance": explained_variance(
+            values_M,
+            returns_M,
+            torch.ones_like(values_M).bool(),
+            all_reduce_sum=state.distributed.all_reduce_sum,
+        )
     }
 
 
@@ -320,14 +322,16 @@ def reward_metrics(
 def _token_metrics(state: PPOState, counted: Sequence[RolloutMicroBatch]) -> dict[str, float]:
     """Mean and standard deviation of values, advantages and returns over the response tokens of all ranks."""
     names = {"value": "old_values_NR", "advantage": "advantages_NR", "return": "returns_NR"}
-    flat = {
-        name: torch.cat(
-            [torch.empty(0, device=state.distributed.device)]
-            + [getattr(micro_batch, field)[micro_batch.is_response_NR] for micro_batch in counted]
-        )
-        for name, field in names.items()
-    }
+    flat = {name: _response_tokens(state, counted, field) for name, field in names.items()}
     return spread_metrics(flat, all_reduce_sum=state.distributed.all_reduce_sum)
+
+
+def _response_tokens(state: PPOState, counted: Sequence[RolloutMicroBatch], field: str) -> Tensor:
+    """(M,): a field of these micro-batches at their response tokens; of none, nothing."""
+    return torch.cat(
+        [torch.empty(0, device=state.distributed.device)]
+        + [getattr(micro_batch, field)[micro_batch.is_response_NR] for micro_batch in counted]
+    )
 
 
 def rescale_values(state: PPOState, raw_NR: Tensor) -> Tensor:
@@ -342,10 +346,7 @@ def whiten_advantages(
     clipped to +-`clip` standard deviations (Secrets of RLHF I, 5.3.1).
     """
     counted = [micro_batch for micro_batch in micro_batches if not micro_batch.is_dummy]
-    flat_M = torch.cat(
-        [torch.empty(0, device=state.distributed.device)]
-        + [micro_batch.advantages_NR[micro_batch.is_response_NR] for micro_batch in counted]
-    )
+    flat_M = _response_tokens(state, counted, "advantages_NR")
     white_M = whiten(
         flat_M, torch.ones_like(flat_M, dtype=torch.bool), all_reduce_sum=state.distributed.all_reduce_sum
     )

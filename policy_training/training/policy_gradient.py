@@ -359,13 +359,15 @@ def _token_advantages(
 
 
 def update_policy(state: GradientState, minibatch: Minibatch) -> dict[str, float]:
-    """One optimizer step; its metrics, means over response tokens of all ranks."""
+    """One optimizer step; its metrics: `policy_loss` and `loss` as they were minimised, the others means over response
+    tokens of all ranks.
+    """
     options, distributed = state.config.algorithm, state.distributed
     temperature = state.config.rollout.sampling.temperature
     counted = [micro_batch for micro_batch in minibatch if not micro_batch.is_dummy]
     tokens = distributed.sum(sum(float(m.batch.n_tokens) for m in counted))
     units = distributed.sum(sum(count_units(m.is_response_NR, options) for m in counted))
-    totals = {"policy_loss": 0.0, "clip_fraction": 0.0, "approx_kl": 0.0, "reference_kl": 0.0}
+    totals, policy_loss = {"clip_fraction": 0.0, "approx_kl": 0.0, "reference_kl": 0.0}, 0.0
     for micro_batch in minibatch:
         logprobs_NR = state.policy.forward(
             with_math_attention, compute_token_logprobs, micro_batch.batch, temperature
@@ -379,13 +381,14 @@ def update_policy(state: GradientState, minibatch: Minibatch) -> dict[str, float
             options,
         )
         if not micro_batch.is_dummy:
-            totals["policy_loss"] += float(terms.policy.loss.detach())
+            policy_loss += float(terms.policy.loss.detach())
             totals["clip_fraction"] += float(terms.policy.clipped_tokens)
             totals["approx_kl"] += float(terms.policy.approx_kl)
             totals["reference_kl"] += float(terms.reference_kl)
         state.policy.accumulate(terms.loss, units, is_dummy=micro_batch.is_dummy)
     result = state.policy.take_step()
     return {name: distributed.sum(total) / tokens for name, total in totals.items()} | {
+        "policy_loss": distributed.sum(policy_loss) / units,
         "loss": result.loss,
         "gradient_norm": result.gradient_norm,
         "learning_rate": result.learning_rate,

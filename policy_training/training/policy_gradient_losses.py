@@ -57,7 +57,7 @@ class PolicyGradientLoss:
     """Sums; only `loss` carries a gradient. The caller divides it by the update's `count_units`."""
 
     loss: Tensor
-    policy: PolicyLoss  # unweighted, over tokens
+    policy: PolicyLoss  # `loss` is weighted by `averaging`; clipped tokens and KL are counted over tokens
     reference_kl: Tensor  # k3, nats, over tokens
 
 

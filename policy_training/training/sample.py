@@ -18,7 +18,7 @@ from typing import Any
 
 from learning.distributed import DistributedContext
 from learning.interface.atomic_files import write_json_atomically
-from learning.interface.options import UserError, options_to_dict
+from learning.interface.options import UserError, options_to_compare
 from learning.interface.record_files import read_records, write_records
 from learning.interface.record_schemas import DRAWS, PROMPTS, SAMPLED_RESPONSES
 from learning.models.architectures import require_max_positions
@@ -62,7 +62,7 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
     )
     folder = context.path / "shards"
     policy_sha256s = model_source_sha256s(config.policy)
-    require_same_inputs(folder, {"options": options_to_dict(config), "policy_sha256s": policy_sha256s})
+    require_same_inputs(folder, {"options": options_to_compare(config), "policy_sha256s": policy_sha256s})
     # Every rank its own shard, all in step. Noise is keyed by prompt and sample, so who writes a shard changes nothing.
     for begin in range(0, len(shards), distributed.world_size):
         context.require_current()

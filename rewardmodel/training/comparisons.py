@@ -239,7 +239,7 @@ def keep_distinct(
     if len(kept) < 2:
         raise UserError(
             f"{counts.sentence('training pairs', max_response_tokens)}, which leaves {len(kept)} usable comparisons "
-            f"for the {ranking_loss} loss, and a reward model needs at least two: raise batch.max_response_tokens "
+            f"for the {ranking_loss} loss, and training needs at least two: raise batch.max_response_tokens "
             "until the answers differ."
         )
     return [item for item, _ in kept], [example for _, example in kept], counts

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learning.interface.options import UserError, load_options, options_to_dict
+from learning.interface.options import (
+    UserError,
+    added_option,
+    load_options,
+    options_to_compare,
+    options_to_dict,
+)
 from learning.interface.training_options import (
     BatchOptions,
     ModelArchitecture,
@@ -132,3 +138,35 @@ def test_shared_options_refuse_impossible_values(cls, values, expected):
     with pytest.raises(UserError) as caught:
         load_options(cls, values)
     assert expected in str(caught.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Later(Inner):
+    """Inner, as a later version has it: the one option keeps what was, the other has a new default."""
+
+    clip: float | None = added_option(None, before=None)
+    noise: float = added_option(0.5, before=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaterOuter:
+    inner: Later
+    name: str | None = None
+    flag: bool = False
+    sizes: tuple[int, ...] = ()
+    pair: tuple[int, str] = (1, "x")
+    weights: dict[str, float] = field(default_factory=dict)
+
+
+def test_an_added_option_counts_only_where_it_is_not_as_it_was_before():
+    asked = {"inner": {"learning_rate": 0.1}}
+    before = options_to_compare(load_options(Outer, asked))
+    assert before == options_to_dict(load_options(Outer, asked))
+    as_before = {"inner": {"learning_rate": 0.1, "noise": 0.0}}
+    assert options_to_compare(load_options(LaterOuter, as_before)) == before
+    # The new default is another behaviour: what an old configuration leaves out may not silently become it.
+    assert options_to_compare(load_options(LaterOuter, asked)) != before
+    assert options_to_compare(load_options(LaterOuter, as_before | {"flag": True})) != before
+    changed = {"inner": {**as_before["inner"], "clip": 1.0}}
+    assert options_to_compare(load_options(LaterOuter, changed)) != before
+    assert options_to_dict(load_options(LaterOuter, as_before))["inner"]["clip"] is None

@@ -51,5 +51,5 @@ def test_the_sentence_counts_what_is_there():
         "needs at least 2"
     )
     assert shortfall(training_supply([PREFERENCE], "pairwise"), "pairwise") == (
-        "1 usable comparison in the split train; a reward model needs at least 2"
+        "1 usable comparison in the split train; training needs at least 2"
     )

@@ -129,3 +129,22 @@ def test_explained_variance_of_a_perfect_a_constant_and_a_useless_task():
     assert explained_variance(returns.clone(), returns, mask) == pytest.approx(1.0)
     assert explained_variance(torch.full_like(returns, 4.0), returns, mask) == pytest.approx(0.0)
     assert np.isnan(explained_variance(returns, torch.ones_like(returns), mask))
+
+
+def test_explained_variance_over_ranks_is_that_of_all_tokens_and_a_rank_may_have_none():
+    """Three ranks with 4, 0 and 3 tokens: each adds its sums to those of the others, which are known here."""
+    rng = np.random.default_rng(4)
+    returns, values = rng.normal(size=7), rng.normal(size=7)
+    expected = 1 - (returns - values).var() / returns.var()
+    means = np.array([returns.mean(), (returns - values).mean()])
+    sums = [np.array([returns.sum(), (returns - values).sum(), 7.0])]
+    sums.append(((np.stack([returns, returns - values]) - means[:, None]) ** 2).sum(1))
+    for part in (slice(0, 4), slice(4, 4), slice(4, 7)):
+        answers = iter(sums)
+        found = explained_variance(
+            torch.tensor(values[part]),
+            torch.tensor(returns[part]),
+            torch.ones(len(values[part]), dtype=torch.bool),
+            all_reduce_sum=lambda _, answers=answers: torch.tensor(next(answers)),
+        )
+        assert found == pytest.approx(expected, abs=1e-12)

@@ -294,3 +294,10 @@ def test_too_few_comparisons_are_refused_in_a_sentence(tmp_path, policy_path):
     run = create_run(tmp_path / "run", "dpo", dpo_config(policy_path), comparisons=comparison_rows(9))
     with pytest.raises(UserError, match="inputs/comparisons.parquet has"):
         in_process(dpo, DPOConfig, run)
+
+
+def test_a_margin_without_any_strength_is_refused_and_not_ignored(tmp_path, policy_path):
+    config = dpo_config(policy_path, objective=DPOObjectiveOptions(margin="small"))
+    run = create_run(tmp_path / "run", "dpo", config, comparisons=comparison_rows(20))
+    with pytest.raises(UserError, match="has no strengths"):
+        in_process(dpo, DPOConfig, run)

@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from learning.batches.forward import compute_values
 from learning.interface.training_options import ModelSource, OptimizerOptions, RuntimeOptions
 from learning.models.loading import load_policy
-from policy_training.training import ppo, ppo_update
+from policy_training.training import adopt, ppo, ppo_update
+from policy_training.training.config import AdoptConfig
 from policy_training.training.ppo_config import (
     AlgorithmOptions,
     CriticOptions,
@@ -141,6 +142,13 @@ def test_policy_and_critic_are_saved_as_any_others_and_a_resumed_run_is_the_same
     assert critic.config.num_labels == 1
     trunk = dict(policy.model.named_parameters())
     assert all(torch.equal(trunk[name], value) for name, value in critic.model.named_parameters())
+
+    # The last checkpoint becomes the policy that the run itself saved.
+    last = run.path / "checkpoints/step-000004.f0"
+    taken = AdoptConfig(checkpoint_path=str(last), policy=ModelSource(path=str(policy_path)))
+    in_process(adopt, AdoptConfig, create_run(tmp_path / "adopted", "adopt", taken))
+    adopted = load_file(tmp_path / "adopted/model/model.safetensors")
+    assert saved.keys() == adopted.keys() and all(torch.equal(saved[key], adopted[key]) for key in saved)
 
     again = tmp_path / "again"
     shutil.copytree(run.path, again)

@@ -250,7 +250,7 @@ def test_the_command_says_the_users_mistake_in_one_sentence_and_exits_2(config, 
     rows = [row for row in comparison_rows(40) if len(set(row["ranks"])) == 2]
     create_run(tmp_path / "few", config, rows[-1:])
     error = finish(start(tmp_path / "few"), tmp_path / "few", expected=2)
-    assert "a reward model needs at least 2" in error and "Traceback" not in error
+    assert "training needs at least 2" in error and "Traceback" not in error
     assert json.loads((tmp_path / "few" / "status.json").read_text())["outcome"] == "user_error"
     assert not (tmp_path / "few" / "model").exists() and not (tmp_path / "few" / "result.json").exists()
 
