@@ -82,7 +82,8 @@ def make_site(tasks: int, characters: int) -> str:
 
     from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
     from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
-    from workspace.actions import create_project, set_role
+    from workspace.actions import create_project
+    from workspace.members import set_role
     from workspace.models import User
 
     randomness = random.Random(0)

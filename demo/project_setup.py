@@ -25,7 +25,8 @@ from rounds.models import Round
 from runs.actions import cancel_run
 from runs.models import Run
 from workspace.accounts import create_machine_annotator, create_or_reset_account
-from workspace.actions import create_project, set_role
+from workspace.actions import create_project
+from workspace.members import set_role
 from workspace.models import Project, User
 from workspace.naming import unique_name
 

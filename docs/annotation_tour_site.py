@@ -26,7 +26,8 @@ from learning.interface.options import options_to_dict
 from policy_training.actions import train_sft
 from policy_training.models import Policy
 from runs.models import Run
-from workspace.actions import change_question_settings, create_project, set_role
+from workspace.actions import change_question_settings, create_project
+from workspace.members import set_role
 from workspace.models import Project, User
 
 GUIDELINE = """\

@@ -120,7 +120,7 @@ def with_available_ptx(project: Project, plan: RoundPlan) -> RoundPlan:
 
 
 def _require_prompts(prompt_set: PromptSet) -> None:
-    advice = "bring prompts in with `manage.py import_prompts` first"
+    advice = gettext("bring prompts in with `manage.py import_prompts` first")
     if prompt_set.purpose in (PromptSet.Purpose.EVALUATION, PromptSet.Purpose.ANCHOR):
         raise RoundRefused(
             gettext(
@@ -131,11 +131,18 @@ def _require_prompts(prompt_set: PromptSet) -> None:
             code="held_out_prompts",
         )
     if not prompt_set.prompts.exists():
-        raise RoundRefused(f"The prompt set “{prompt_set.name}” is empty: {advice}.", code="no_prompts")
+        raise RoundRefused(
+            gettext("The prompt set “%(name)s” is empty: %(advice)s.")
+            % {"name": prompt_set.name, "advice": advice},
+            code="no_prompts",
+        )
     if not prompt_set.prompts.filter(split=Prompt.Split.TRAIN).exists():
         raise RoundRefused(
-            f"All prompts of “{prompt_set.name}” are held out from training: {advice}, some of which will be on the "
-            "training side.",
+            gettext(
+                "All prompts of “%(name)s” are held out from training: %(advice)s, some of which "
+                "will be on the training side."
+            )
+            % {"name": prompt_set.name, "advice": advice},
             code="no_prompts",
         )
 

@@ -143,7 +143,7 @@ def criterion(project):
 @pytest.fixture
 def ada(make_user, project, max_):
     """Ada annotates."""
-    from workspace.actions import set_role
+    from workspace.members import set_role
 
     user = make_user("ada")
     set_role(actor=max_, project=project, user=user, role="annotator")
@@ -153,7 +153,7 @@ def ada(make_user, project, max_):
 @pytest.fixture
 def ruth(make_user, project, max_):
     """Ruth reviews."""
-    from workspace.actions import set_role
+    from workspace.members import set_role
 
     user = make_user("ruth")
     set_role(actor=max_, project=project, user=user, role="reviewer")

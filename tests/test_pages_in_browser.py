@@ -35,7 +35,7 @@ from runs.models import Artifact, Run
 from tests.annotation.conversation.live import make_live_batch
 from tests.annotation.quality.reports import make_report
 from tests.axe import run_axe
-from workspace.actions import invite, set_role
+from workspace.members import invite, set_role
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

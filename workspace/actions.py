@@ -1,27 +1,21 @@
 """The only place that changes people, projects and memberships. One action = one transaction = one audit row."""
 
-import hashlib
-import secrets
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
-from django.utils import timezone
 from django.utils.text import slugify
+from django.utils.translation import gettext
 
 from workspace.asked import parse_asked
 from workspace.criteria import require_criteria
 from workspace.database import insert_row
-from workspace.errors import ActionError, InvitationUnusable, LastManager, StaleVersion
+from workspace.errors import ActionError, StaleVersion
 from workspace.models import (
-    ApiToken,
     AuditEvent,
     Criterion,
     Guideline,
-    Invitation,
     Membership,
     Project,
     QuestionSettings,
@@ -29,13 +23,6 @@ from workspace.models import (
 )
 from workspace.naming import project_slug
 from workspace.question_presets import criteria_of_new_project, find_preset
-from workspace.roles import (
-    MACHINE_CAPABILITIES,
-    ROLE_CAPABILITIES,
-    Capability,
-    capabilities_of,
-    roles_with,
-)
 
 
 def record_audit(
@@ -83,7 +70,8 @@ def create_project(
     chosen = find_preset(preset) if preset else None
     if not any(map(str.isalnum, name)):
         raise ActionError(
-            "A project's name needs at least one letter or digit.", fields={"name": "Needs a letter."}
+            gettext("A project's name needs at least one letter or digit."),
+            fields={"name": "Needs a letter."},
         )
     slug = project_slug(Project.objects.all(), name)
     project = Project(
@@ -211,7 +199,9 @@ def _ask(project: Project, questions: Mapping[str, str]) -> dict[str, str]:
         asked[criterion.name] = new
     if unknown := sorted(set(questions) - set(asked)):
         raise ActionError(
-            f"The project has no criterion {unknown[0]}: it has {', '.join(asked)}.", code="which_criterion"
+            gettext("The project has no criterion %(name)s: it has %(known)s.")
+            % {"name": unknown[0], "known": ", ".join(asked)},
+            code="which_criterion",
         )
     return asked
 
@@ -234,167 +224,9 @@ def require_version(expected: int | None, current: int) -> None:
     """Raises StaleVersion when somebody saved since the actor looked."""
     if expected is not None and expected != current:
         raise StaleVersion(
-            f"Somebody saved version {current} while you worked on version {expected}: yours is not saved yet.",
+            gettext(
+                "Somebody saved version %(current)d while you worked on version %(expected)d: yours is not saved yet."
+            )
+            % {"current": current, "expected": expected},
             current=current,
         )
-
-
-class NotAManager(ActionError):
-    """They were a manager when they pressed the button, and are not any more."""
-
-    code = "not_a_manager"
-
-
-def _lock_as_manager(project: Project, actor: User) -> None:
-    """Nobody's role changes until the transaction ends, and the actor manages the project now, not only when their
-    request came in. Raises NotAManager.
-    """
-    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-    present = User.objects.filter(pk=actor.pk, is_active=True).first()
-    if present is None or not (
-        present.is_superuser or Capability.MANAGE in capabilities_of(present, project)
-    ):
-        raise NotAManager("You do not manage this project any more: nothing was changed.")
-
-
-@transaction.atomic
-def set_role(*, actor: User, project: Project, user: User, role: str) -> Membership:
-    """Give somebody a role on the project, or change the one they have. Raises NotAManager."""
-    _lock_as_manager(project, actor)
-    return _set_role(actor, project, user, role)
-
-
-@transaction.atomic
-def change_role(*, actor: User, project: Project, user: User, role: str) -> Membership:
-    """As set_role, for somebody who is a member: who was removed a moment ago stays removed. Raises NotAManager."""
-    _lock_as_manager(project, actor)
-    if not project.memberships.filter(user=user).exists():
-        raise ActionError(f"{user.username} is not on the project any more.", code="not_a_member")
-    return _set_role(actor, project, user, role)
-
-
-def _set_role(actor: User, project: Project, user: User, role: str) -> Membership:
-    capabilities = _capabilities_of_role(role)
-    if user.kind != User.Kind.PERSON and not capabilities <= MACHINE_CAPABILITIES:
-        raise ActionError(f"“{user.username}” is a machine: it can only annotate.", code="role_unfit")
-    _require_another_manager(project, user, still_manager=Capability.MANAGE in capabilities)
-    membership, _ = Membership.objects.update_or_create(project=project, user=user, defaults={"role": role})
-    withdrawn = 0 if Capability.MANAGE in capabilities else _withdraw_invitations_of(project, user)
-    record_audit(
-        actor=actor, action="membership.set", project=project, target=membership, role=role, withdrawn=withdrawn,
-    )  # fmt: skip
-    return membership
-
-
-@transaction.atomic
-def remove_member(*, actor: User, project: Project, user: User) -> None:
-    """Raises NotAManager, LastManager."""
-    _lock_as_manager(project, actor)
-    _require_another_manager(project, user, still_manager=False)
-    Membership.objects.filter(project=project, user=user).delete()
-    withdrawn = _withdraw_invitations_of(project, user)
-    # Who comes back another day does not find them alive.
-    ApiToken.objects.filter(project=project, user=user, revoked_at__isnull=True).update(
-        revoked_at=timezone.now()
-    )
-    record_audit(actor=actor, action="membership.remove", project=project, target=user, withdrawn=withdrawn)
-
-
-@transaction.atomic
-def pause_member(*, actor: User, project: Project, user: User) -> Membership:
-    """They get no tasks until they are resumed; what they have on the screen, and all else of theirs, stays as it is.
-
-    Raises NotAManager, and ActionError for who is no member.
-    """
-    return _set_paused(actor, project, user, is_paused=True)
-
-
-@transaction.atomic
-def resume_member(*, actor: User, project: Project, user: User) -> Membership:
-    """They get tasks again. Raises as pause_member."""
-    return _set_paused(actor, project, user, is_paused=False)
-
-
-def _set_paused(actor: User, project: Project, user: User, *, is_paused: bool) -> Membership:
-    _lock_as_manager(project, actor)
-    membership = project.memberships.select_for_update(no_key=True, of=("self",)).filter(user=user).first()
-    if membership is None:
-        raise ActionError(f"{user.username} is not on the project any more.", code="not_a_member")
-    if (membership.paused_at is not None) != is_paused:
-        membership.paused_at = timezone.now() if is_paused else None
-        membership.save(update_fields=["paused_at"])
-        action = "membership.pause" if is_paused else "membership.resume"
-        record_audit(actor=actor, action=action, project=project, target=membership)
-    return membership
-
-
-def _withdraw_invitations_of(project: Project, user: User) -> int:
-    """How many: a spare link would give the right back."""
-    theirs = Invitation.objects.open().filter(project=project, invited_by=user)
-    return theirs.update(withdrawn_at=timezone.now())
-
-
-def _capabilities_of_role(role: str) -> frozenset[Capability]:
-    """Raises ActionError for a word that is no role."""
-    if role not in Membership.Role.values:
-        known = ", ".join(Membership.Role.values)
-        raise ActionError(f"“{role}” is no role: use {known}.", code="role_unknown")
-    return ROLE_CAPABILITIES[Membership.Role(role)]
-
-
-def _require_another_manager(project: Project, user: User, *, still_manager: bool) -> None:
-    # Who cannot log in manages nothing.
-    able = project.memberships.filter(
-        role__in=roles_with(Capability.MANAGE), user__is_active=True, user__kind=User.Kind.PERSON
-    )
-    if set(able.values_list("user_id", flat=True)) == {user.pk} and not still_manager:
-        raise LastManager("This is the project's only manager: make somebody else a manager first.")
-
-
-MAX_INVITATIONS = 40  # made at once
-
-
-def hash_token(token: str) -> str:
-    # A random 256-bit token needs no slow hash: there is nothing to guess.
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-@transaction.atomic
-def invite(*, actor: User, project: Project, role: str, note: str = "") -> tuple[Invitation, str]:
-    """An invitation and its token. The token is shown once; only its hash is kept. Raises NotAManager."""
-    _capabilities_of_role(role)
-    _lock_as_manager(project, actor)
-    token = secrets.token_urlsafe(32)
-    invitation = Invitation.objects.create(
-        project=project,
-        role=role,
-        note=note[:120],
-        token_hash=hash_token(token),
-        invited_by=actor,
-        expires_at=timezone.now() + timedelta(days=settings.INVITATION_EXPIRY_DAYS),
-    )
-    record_audit(actor=actor, action="invitation.create", project=project, target=invitation, role=role)
-    return invitation, token
-
-
-@transaction.atomic
-def invite_several(
-    *, actor: User, project: Project, role: str, notes: Sequence[str]
-) -> list[tuple[Invitation, str]]:
-    """An invitation for each of the people that `notes` names, and its token, in their order. Raises as invite."""
-    if not 1 <= len(notes) <= MAX_INVITATIONS:
-        raise ActionError(
-            f"Between 1 and {MAX_INVITATIONS} people are invited at once.", fields={"notes": "Too many."}
-        )
-    return [invite(actor=actor, project=project, role=role, note=note) for note in notes]
-
-
-@transaction.atomic
-def withdraw_invitation(*, actor: User, invitation: Invitation) -> None:
-    _lock_as_manager(invitation.project, actor)
-    changed = Invitation.objects.filter(
-        pk=invitation.pk, accepted_at__isnull=True, withdrawn_at__isnull=True
-    ).update(withdrawn_at=timezone.now())
-    if changed != 1:
-        raise InvitationUnusable("This invitation was used or withdrawn already.")
-    record_audit(actor=actor, action="invitation.withdraw", project=invitation.project, target=invitation)

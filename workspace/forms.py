@@ -8,8 +8,8 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from workspace.actions import MAX_INVITATIONS
 from workspace.errors import ActionError
+from workspace.members import MAX_INVITATIONS
 from workspace.models import MAX_LEASE_MINUTES, MAX_OVERLAP, Membership, Project
 from workspace.project_settings import SPLITS, TIME_ZONE
 from workspace.question_presets import DEFAULT_CRITERION, DEFAULT_QUESTION, PRESET_CHOICES

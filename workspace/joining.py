@@ -7,8 +7,9 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 
-from workspace.actions import hash_token, record_audit, validation_message
+from workspace.actions import record_audit, validation_message
 from workspace.errors import ActionError, InvitationUnusable
+from workspace.members import hash_token
 from workspace.models import Invitation, Membership, User
 
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from workspace import actions, joining
+from workspace import actions, joining, members
 from workspace.access import access_invitation, access_member
 from workspace.errors import ActionError
 from workspace.forms import (
@@ -199,7 +199,7 @@ def send_invitation(request: ProjectRequest) -> HttpResponse:
         return _people_page(request, form, status=422)
     made = perform_action(
         request,
-        actions.invite_several,
+        members.invite_several,
         project=request.project,
         role=form.cleaned_data["role"],
         notes=form.cleaned_data["note"],
@@ -239,7 +239,7 @@ def _people_page(
 def withdraw(request: ProjectRequest, pk: int) -> HttpResponse:
     perform_action(
         request,
-        actions.withdraw_invitation,
+        members.withdraw_invitation,
         invitation=access_invitation(request.project, pk),
         done=gettext("The invitation is withdrawn: its link does not work any more."),
     )
@@ -257,19 +257,19 @@ def change_member(request: ProjectRequest, pk: int) -> HttpResponse:
         done = gettext("%(username)s gets no more tasks until you resume them; what they judged stays.") % {
             "username": user.username
         }
-        perform_action(request, actions.pause_member, project=project, user=user, done=done)
+        perform_action(request, members.pause_member, project=project, user=user, done=done)
     elif role == "resume":
         done = gettext("%(username)s gets tasks again.") % {"username": user.username}
-        perform_action(request, actions.resume_member, project=project, user=user, done=done)
+        perform_action(request, members.resume_member, project=project, user=user, done=done)
     elif role == "remove":
         done = gettext("%(username)s is no longer on the project; what they judged stays.") % {
             "username": user.username
         }
-        perform_action(request, actions.remove_member, project=project, user=user, done=done)
+        perform_action(request, members.remove_member, project=project, user=user, done=done)
     else:
         label = dict(Membership.Role.choices).get(role, role).lower()
         done = gettext("%(username)s is %(label)s now.") % {"username": user.username, "label": label}
-        perform_action(request, actions.change_role, project=project, user=user, role=role, done=done)
+        perform_action(request, members.change_role, project=project, user=user, role=role, done=done)
     if Capability.MANAGE not in capabilities_of(request.user, project):
         return redirect("workspace:home")
     return redirect("workspace:people", slug=project.slug)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from annotation.content.adopting import keep_rows
 from annotation.content.clean_rows import (
@@ -120,7 +121,8 @@ def add_prompts(
         prompt = by_id.get(row.external_id) if row.external_id else by_content.get(row.content_hash)
         if prompt is not None and prompt.content_hash != row.content_hash:
             raise PromptConflict(
-                f"The prompt id “{row.external_id}” belongs to another conversation already."
+                gettext("The prompt id “%(id)s” belongs to another conversation already.")
+                % {"id": row.external_id}
             )
         if prompt is None:
             prompt = new_object(
@@ -166,16 +168,22 @@ def get_or_create_prompt_set(
     """The prompt set of this name. Raises PromptConflict when it has another purpose."""
     if purpose not in PromptSet.Purpose.values:
         raise PromptConflict(
-            f"“{purpose}” is not a purpose: use one of {', '.join(PromptSet.Purpose.values)}."
+            gettext("“%(purpose)s” is not a purpose: use one of %(what)s.")
+            % {"purpose": purpose, "what": ", ".join(PromptSet.Purpose.values)}
         )
     # PostgreSQL would refuse a longer one; SQLite takes any.
     if len(clean_text(name, "The prompt set's name")) > 120:
-        raise PromptConflict("A prompt set needs a name of at most 120 characters.", code="name_too_long")
+        raise PromptConflict(
+            gettext("A prompt set needs a name of at most 120 characters."), code="name_too_long"
+        )
     stored, is_new = PromptSet.objects.get_or_create(
         project=project, name=name, defaults={"purpose": purpose, "from_import": from_import}
     )
     if stored.purpose != purpose:
-        raise PromptConflict(f"The prompt set “{name}” has the purpose {stored.purpose}.")
+        raise PromptConflict(
+            gettext("The prompt set “%(name)s” has the purpose %(purpose)s.")
+            % {"name": name, "purpose": stored.purpose}
+        )
     if is_new:
         record_audit(actor=actor, action="prompt_set.create", project=project, target=stored)
     return stored

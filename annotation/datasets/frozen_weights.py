@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from django.utils.translation import gettext
 
 from annotation.datasets.quality_labels import NoConsensus, require_file
 from annotation.datasets.shards import ROWS_PER_GROUP, describe_file
@@ -54,8 +55,11 @@ def write_weights(
         means[criterion.name] = mean = summary["crowd"]["ability"]
         if mean <= 0:
             raise NoConsensus(
-                f"The annotators of {criterion.name} are together no better than chance (mean ability {mean:.2f} in "
-                f"the quality report {report.pk}): their abilities are no weights."
+                gettext(
+                    "The annotators of %(name)s are together no better than chance (mean ability "
+                    "%(mean)s in the quality report %(pk)s): their abilities are no weights."
+                )
+                % {"name": criterion.name, "mean": f"{mean:.2f}", "pk": report.pk}
             )
         found = QualityAnnotator.objects.filter(
             report=report, criterion=criterion, annotator__kind=summary["kind"]
@@ -67,7 +71,7 @@ def write_weights(
                 rows.append((criterion.name, pseudonym, ability, low, high, weight))
     # A new measurement removes the rows of the one before.
     if not rows or not QualityReport.objects.filter(pk=report.pk, is_complete=True).exists():
-        raise NoConsensus("The measurement of quality was replaced while it was read: do it again.")
+        raise NoConsensus(gettext("The measurement of quality was replaced while it was read: do it again."))
     path = folder / WEIGHTS_FILE
     table = [dict(zip(SCHEMA.names, row, strict=True)) for row in sorted(rows)]
     pq.write_table(pa.Table.from_pylist(table, schema=SCHEMA), path, compression="zstd")
@@ -103,8 +107,11 @@ def read_weights(dataset: PreferenceDataset, manifest: Mapping[str, Any]) -> Wei
     path = require_file(dataset, manifest, "annotator_weights")
     if path is None:
         raise NoConsensus(
-            f"The dataset “{dataset.name}” was frozen without weights of annotators: freeze one with those of a "
-            "quality report."
+            gettext(
+                "The dataset “%(name)s” was frozen without weights of annotators: freeze one "
+                "with those of a quality report."
+            )
+            % {"name": dataset.name}
         )
     rows = pq.read_table(path).to_pylist()
     return {(row["criterion"], row["annotator"]): row["weight"] for row in rows}

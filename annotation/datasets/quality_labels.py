@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from annotation.datasets.damage import DatasetDamaged
 from annotation.datasets.selection import Selection
@@ -36,44 +37,68 @@ def report_for(selection: Selection, *, number: int | None = None) -> QualityRep
     """
     project = selection.project
     report = newest_complete(project)
-    again = f"measure again (Quality > Measure, or manage.py measure_quality {project.slug})"
+    again = gettext("measure again (Quality > Measure, or manage.py measure_quality %(project)s)") % {
+        "project": project.slug
+    }
     if report is None:
-        raise NoConsensus(f"The quality of {project.slug} was never measured: {again} for its consensus.")
+        raise NoConsensus(
+            gettext("The quality of %(project)s was never measured: %(again)s for its consensus.")
+            % {"project": project.slug, "again": again}
+        )
     if number is not None and number != report.pk:
         raise NoConsensus(
-            f"There is no quality report {number} of {project.slug} any more: {report.pk} is the newest."
+            gettext("There is no quality report %(number)s of %(project)s any more: %(pk)s is the newest.")
+            % {"number": number, "project": project.slug, "pk": report.pk}
         )
     if set(selection.purposes) - set(COUNTED_PURPOSES):
         raise NoConsensus(
-            "A measurement of quality is of normal and head-to-head tasks: select these alone, not "
-            f"{', '.join(selection.purposes)}."
+            gettext(
+                "A measurement of quality is of normal and head-to-head tasks: select these "
+                "alone, not %(what)s."
+            )
+            % {"what": ", ".join(selection.purposes)}
         )
     if selection.conditions.until is not None:
         raise NoConsensus(
-            "A measurement of quality is of all judgments there are, not of those up to a day: leave out one of both."
+            gettext(
+                "A measurement of quality is of all judgments there are, not of those up to a "
+                "day: leave out one of both."
+            )
         )
     for criterion in selected_criteria(selection):
         summary: Mapping[str, Any] | None = report.summaries.get(str(criterion.pk))
         if summary is None or summary.get("crowd") is None:
             raise NoConsensus(
-                f"The newest measurement has no consensus on {criterion.name}: nobody has judged what another did, or "
-                f"it was measured before; {again}."
+                gettext(
+                    "The newest measurement has no consensus on %(name)s: nobody has judged what "
+                    "another did, or it was measured before; %(again)s."
+                )
+                % {"name": criterion.name, "again": again}
             )
         if set(selection.annotator_kinds) != {summary["kind"]}:
             raise NoConsensus(
-                f"The consensus on {criterion.name} is that of annotators of kind {summary['kind']}: select their "
-                "judgments alone."
+                gettext(
+                    "The consensus on %(name)s is that of annotators of kind %(kind)s: select "
+                    "their judgments alone."
+                )
+                % {"name": criterion.name, "kind": summary["kind"]}
             )
     if report.changed_at() is not None:
         raise NoConsensus(
-            "Since the newest measurement of quality a batch was excluded or taken in again, or an import taken back: "
-            f"{again}."
+            gettext(
+                "Since the newest measurement of quality a batch was excluded or taken in again, "
+                "or an import taken back: %(again)s."
+            )
+            % {"again": again}
         )
     unseen = Q(pk__gt=report.newest_judgment) | Q(from_import__in=_imports_since(report))
     if newer := selection.judgments().filter(unseen).count():
         raise NoConsensus(
-            f"{newer:,} of the selected judgments came after the newest measurement of quality: {again}, so that it "
-            "has them."
+            gettext(
+                "%(newer)s of the selected judgments came after the newest measurement of "
+                "quality: %(again)s, so that it has them."
+            )
+            % {"newer": f"{newer:,}", "again": again}
         )
     return report
 
@@ -108,7 +133,10 @@ def require_file(dataset: PreferenceDataset, manifest: Mapping[str, Any], what: 
     described = known["file"]
     path = folder / described["name"]
     if not path.is_file() or describe_file(path, described["rows"], folder) != described:
-        raise DatasetDamaged(f"A file of the dataset “{dataset.name}” is missing or was changed: {path}.")
+        raise DatasetDamaged(
+            gettext("A file of the dataset “%(name)s” is missing or was changed: %(path)s.")
+            % {"name": dataset.name, "path": path}
+        )
     return path
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils.translation import gettext
 
 from annotation.assigning.actions import set_batch_audience
 from annotation.batches.actions import (
@@ -81,10 +82,14 @@ def require_own(answers: Answers, criterion: Criterion) -> None:
     instances: tuple[Any, ...] = (criterion, answers.prompt_set, *answers.sources)
     for instance in instances:
         if instance.project_id != answers.project.pk:
-            raise InvalidBatch(f"“{instance}” belongs to another project.", code="wrong_project")
+            raise InvalidBatch(
+                gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
+                code="wrong_project",
+            )
     if not 1 <= answers.most <= MAX_ANSWERS:
         raise InvalidBatch(
-            f"A task shows 1 to {MAX_ANSWERS} answers.", fields={"most": f"1 to {MAX_ANSWERS}"}
+            gettext("A task shows 1 to %(most)d answers.") % {"most": MAX_ANSWERS},
+            fields={"most": f"1 to {MAX_ANSWERS}"},
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.core.cache import cache
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 
 from annotation.models import RenderedText
 from annotation.rendering.actions import store_rendered, trim_rendered
@@ -23,7 +24,7 @@ from annotation.rendering.messages import render_message, render_response
 from learning.interface.messages import Answer
 
 # The number is raised when the output for the same text changes.
-VERSION = "5 " + " ".join(f"{name} {version(name)}" for name in ("markdown-it-py", "nh3", "Pygments"))
+VERSION = "6 " + " ".join(f"{name} {version(name)}" for name in ("markdown-it-py", "nh3", "Pygments"))
 _CACHE_SECONDS = 24 * 3600
 # Longer HTML is not held in the process: Django's cache counts entries, not bytes.
 _MAX_CACHED_CHARACTERS = 50_000
@@ -39,6 +40,9 @@ class Fragment:
     @cached_property
     def key(self) -> str:
         parts = [VERSION, self.render.__name__, json.dumps(self.content, sort_keys=True)]
+        # Words of ours stand in it: who speaks, what is called, that an image is not fetched.
+        if self.render is not render_markdown or "![" in self.content:
+            parts.append(get_language() or "")
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def make(self) -> SafeString:

@@ -11,6 +11,7 @@ from typing import Any
 import nh3
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
@@ -55,7 +56,8 @@ def _render_image(
     """An image is named, never fetched: its address would learn who reads what, and when."""
     token = tokens[index]
     name = " ".join(filter(None, [token.content, str(token.attrGet("src") or "")]))
-    return f'<span class="remote-image">Image: {escape(name)}</span>'
+    said = escape(gettext("Image: %(name)s") % {"name": name})
+    return f'<span class="remote-image">{said}</span>'
 
 
 def _render_fence(

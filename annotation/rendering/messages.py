@@ -42,7 +42,7 @@ def render_response(answer: Answer) -> SafeString:
         turns = ((turn["role"], _render_speaker(turn), render_message(turn, budget)) for turn in answer)
         return format_html_join("", '<div class="answer-turn answer-turn-{}">{}{}</div>', turns)
     if not answer.strip():
-        return format_html('<p class="empty-answer">{}</p>', "(empty answer)")
+        return format_html('<p class="empty-answer">{}</p>', gettext("(empty answer)"))
     return render_markdown(answer)
 
 

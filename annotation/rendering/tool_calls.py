@@ -6,6 +6,7 @@ from typing import Any
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from annotation.rendering.highlighting import HighlightBudget, highlight_code
 
@@ -19,8 +20,9 @@ def render_calls(calls: list[Mapping[str, Any]], budget: HighlightBudget) -> Saf
 
 def _render_call(call: Mapping[str, Any], budget: HighlightBudget) -> SafeString:
     return format_html(
-        '<div class="tool-call"><p class="tool-call-name"><span class="muted">Calls</span> <code>{}</code></p>'
+        '<div class="tool-call"><p class="tool-call-name"><span class="muted">{}</span> <code>{}</code></p>'
         '<pre class="code-block" tabindex="0"><code>{}</code></pre></div>',
+        gettext("Calls"),
         call["name"],
         highlight_code(indent_json(call["arguments"]), "json", budget),
     )
@@ -29,7 +31,7 @@ def _render_call(call: Mapping[str, Any], budget: HighlightBudget) -> SafeString
 def render_result(text: str) -> SafeString:
     """What a tool said, to the letter."""
     if not text.strip():
-        return format_html('<p class="empty-answer">{}</p>', "(nothing)")
+        return format_html('<p class="empty-answer">{}</p>', gettext("(nothing)"))
     return format_html('<pre class="tool-result" tabindex="0">{}</pre>', text)
 
 

@@ -26,7 +26,8 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
-    from workspace.actions import create_project, set_role
+    from workspace.actions import create_project
+    from workspace.members import set_role
     from workspace.models import User
 
     people = {}

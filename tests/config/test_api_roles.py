@@ -11,7 +11,8 @@ from django.test import Client
 from django.urls import URLResolver, get_resolver
 
 from tests.config import api_world
-from workspace.actions import create_project, invite
+from workspace.actions import create_project
+from workspace.members import invite
 from workspace.tokens.actions import create_token
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.config import api_world
-from workspace.actions import invite
+from workspace.members import invite
 from workspace.tokens.actions import create_token
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db, pytest.mark.slow]

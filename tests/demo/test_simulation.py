@@ -8,7 +8,7 @@ from annotation.importing.tasks.actions import import_tasks
 from annotation.models import Judgment
 from demo.grammar import FLAVOURS, FOODS
 from demo.simulation import simulate_judgments
-from workspace.actions import set_role
+from workspace.members import set_role
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 

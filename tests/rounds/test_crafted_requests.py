@@ -18,7 +18,7 @@ from rounds.plans import preset_plan
 from rounds.schedules.actions import create_schedule
 from rounds.schedules.triggers import after_round
 from runs.models import Run
-from workspace.actions import invite
+from workspace.members import invite
 from workspace.request_records import PROBES
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]

@@ -6,7 +6,8 @@ from django.urls import reverse
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
 from rounds.first_steps import find_first_steps
-from workspace.actions import create_project, publish_guideline, set_role
+from workspace.actions import create_project, publish_guideline
+from workspace.members import set_role
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 

@@ -13,7 +13,8 @@ from runs.models import Run, Worker
 from runs.presentation import progress_of
 from runs.run_files import downsample, panel_of
 from tests.runs.conftest import fields_of
-from workspace.actions import create_project, set_role
+from workspace.actions import create_project
+from workspace.members import set_role
 from workspace.models import AuditEvent
 
 pytestmark = [pytest.mark.django_db, pytest.mark.db]

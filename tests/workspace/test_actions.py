@@ -4,7 +4,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from workspace import accounts, actions, joining
+from workspace import accounts, actions, joining, members
 from workspace.commands import find_project
 from workspace.errors import ActionError, InvitationUnusable, LastManager
 from workspace.models import AuditEvent, Invitation, Membership, Project, User
@@ -40,14 +40,14 @@ def test_an_invitation_ends_with_the_right_to_invite_and_does_not_come_back_with
     project, max_, make_user, end
 ):
     second = make_user("second")
-    actions.set_role(actor=max_, project=project, user=second, role="manager")
-    _, spare = actions.invite(actor=second, project=project, role="manager")
-    _, other = actions.invite(actor=max_, project=project, role="annotator")
+    members.set_role(actor=max_, project=project, user=second, role="manager")
+    _, spare = members.invite(actor=second, project=project, role="manager")
+    _, other = members.invite(actor=max_, project=project, role="annotator")
     assert joining.find_invitation(spare).role == "manager"
     if end == "removed":
-        actions.remove_member(actor=max_, project=project, user=second)
+        members.remove_member(actor=max_, project=project, user=second)
     elif end == "demoted":
-        actions.set_role(actor=max_, project=project, user=second, role="reviewer")
+        members.set_role(actor=max_, project=project, user=second, role="reviewer")
     else:
         User.objects.filter(pk=second.pk).update(is_active=False)
     with pytest.raises(InvitationUnusable):
@@ -58,13 +58,13 @@ def test_an_invitation_ends_with_the_right_to_invite_and_does_not_come_back_with
     assert joining.find_invitation(other).role == "annotator"
     if end != "deactivated":
         # Who is a manager again has to make a new link: the old one was withdrawn.
-        actions.set_role(actor=max_, project=project, user=second, role="manager")
+        members.set_role(actor=max_, project=project, user=second, role="manager")
         with pytest.raises(InvitationUnusable):
             joining.find_invitation(spare)
 
 
 def test_an_invitation_works_once(project, max_):
-    _, token = actions.invite(actor=max_, project=project, role="annotator")
+    _, token = members.invite(actor=max_, project=project, role="annotator")
     user = joining.accept_invitation(token=token, username="newcomer", password="a long enough one")
     assert Membership.objects.get(project=project, user=user).role == "annotator"
     with pytest.raises(InvitationUnusable):
@@ -73,17 +73,17 @@ def test_an_invitation_works_once(project, max_):
 
 
 def test_only_the_hash_of_a_token_is_stored(project, max_):
-    invitation, token = actions.invite(actor=max_, project=project, role="reviewer")
+    invitation, token = members.invite(actor=max_, project=project, role="reviewer")
     stored = " ".join(str(v) for v in Invitation.objects.filter(pk=invitation.pk).values().get().values())
     assert token not in stored
 
 
 def test_expired_and_withdrawn_invitations_are_refused(project, max_):
-    expired, expired_token = actions.invite(actor=max_, project=project, role="annotator")
+    expired, expired_token = members.invite(actor=max_, project=project, role="annotator")
     past = timezone.now() - timedelta(days=30)
     Invitation.objects.filter(pk=expired.pk).update(created_at=past, expires_at=past + timedelta(days=1))
-    withdrawn, withdrawn_token = actions.invite(actor=max_, project=project, role="annotator")
-    actions.withdraw_invitation(actor=max_, invitation=withdrawn)
+    withdrawn, withdrawn_token = members.invite(actor=max_, project=project, role="annotator")
+    members.withdraw_invitation(actor=max_, invitation=withdrawn)
     for token in (expired_token, withdrawn_token, "guess"):
         with pytest.raises(InvitationUnusable):
             joining.accept_invitation(token=token, username="newcomer", password="a long enough one")
@@ -102,7 +102,7 @@ def test_expired_and_withdrawn_invitations_are_refused(project, max_):
 def test_a_bad_account_is_refused_at_its_field_and_the_invitation_stays_usable(
     project, max_, username, password, field
 ):
-    _, token = actions.invite(actor=max_, project=project, role="annotator")
+    _, token = members.invite(actor=max_, project=project, role="annotator")
     with pytest.raises(ActionError) as caught:
         joining.accept_invitation(token=token, username=username, password=password)
     assert field in caught.value.fields
@@ -111,22 +111,22 @@ def test_a_bad_account_is_refused_at_its_field_and_the_invitation_stays_usable(
 
 def test_a_project_keeps_a_manager(project, max_, ada):
     with pytest.raises(LastManager):
-        actions.set_role(actor=max_, project=project, user=max_, role="annotator")
+        members.set_role(actor=max_, project=project, user=max_, role="annotator")
     with pytest.raises(LastManager):
-        actions.remove_member(actor=max_, project=project, user=max_)
-    actions.set_role(actor=max_, project=project, user=ada, role="manager")
-    actions.set_role(actor=max_, project=project, user=max_, role="annotator")
+        members.remove_member(actor=max_, project=project, user=max_)
+    members.set_role(actor=max_, project=project, user=ada, role="manager")
+    members.set_role(actor=max_, project=project, user=max_, role="annotator")
     assert project.memberships.get(role="manager").user == ada
 
 
 def test_who_cannot_log_in_is_no_manager_to_leave_a_project_to(project, max_, ada):
     robot = accounts.create_machine_annotator(actor=max_, project=project, name="robot", kind="simulated")
     with pytest.raises(ActionError, match="can only annotate"):
-        actions.set_role(actor=max_, project=project, user=robot, role="manager")
-    actions.set_role(actor=max_, project=project, user=ada, role="manager")
+        members.set_role(actor=max_, project=project, user=robot, role="manager")
+    members.set_role(actor=max_, project=project, user=ada, role="manager")
     User.objects.filter(pk=ada.pk).update(is_active=False)
     with pytest.raises(LastManager):
-        actions.remove_member(actor=max_, project=project, user=max_)
+        members.remove_member(actor=max_, project=project, user=max_)
 
 
 def test_settings_and_guidelines_change_by_new_versions(project, max_):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from workspace.actions import create_project, set_role
+from workspace.actions import create_project
+from workspace.members import set_role
 
 pytestmark = [pytest.mark.django_db, pytest.mark.db]
 

@@ -4,7 +4,7 @@ import pytest
 from django.conf import settings
 from django.utils import translation
 
-from workspace.actions import invite
+from workspace.members import invite
 from workspace.models import User
 
 pytestmark = [pytest.mark.django_db, pytest.mark.db]

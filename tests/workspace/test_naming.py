@@ -1,9 +1,9 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from workspace.actions import invite
 from workspace.errors import ActionError
 from workspace.joining import accept_invitation
+from workspace.members import invite
 from workspace.models import Project
 from workspace.naming import require_one_script, unique_name
 

@@ -4,14 +4,14 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from workspace import actions
+from workspace import members
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
 
 def test_no_page_is_kept_by_a_browser_or_a_proxy(client, project, max_):
     client.force_login(max_)
-    _, token = actions.invite(actor=max_, project=project, role="annotator")
+    _, token = members.invite(actor=max_, project=project, role="annotator")
     names = (
         "workspace:people annotation:overview annotation:annotate annotation:guideline annotation:settings "
         "annotation:batches rounds:list rounds:start runs:list"

@@ -9,8 +9,8 @@ from django.conf import settings as django_settings
 from django.db import connection
 
 from workspace import readiness
-from workspace.actions import invite
 from workspace.log_lines import LineFormatter
+from workspace.members import invite
 from workspace.readiness import CHECKS, check_readiness
 from workspace.request_records import RequestRecordMiddleware
 

@@ -10,7 +10,8 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from workspace.access import access_project
 from workspace.accounts import create_machine_annotator
-from workspace.actions import ActionError, set_role
+from workspace.actions import ActionError
+from workspace.members import set_role
 from workspace.models import Membership
 from workspace.roles import ROLE_CAPABILITIES, Capability, capabilities_of, roles_with
 

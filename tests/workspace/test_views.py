@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from workspace import actions, joining
+from workspace import joining, members
 from workspace.models import AuditEvent, Invitation, Project
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -71,7 +71,7 @@ def test_each_page_answers_only_those_written_down(project, as_, cast, verb, nam
 @pytest.mark.parametrize("who", ["nobody", "annotator", "reviewer", "manager of another"])
 def test_only_a_manager_changes_members_and_invitations(project, as_, max_, ada, who):
     membership = project.memberships.get(user=ada)
-    invitation, _ = actions.invite(actor=max_, project=project, role="annotator")
+    invitation, _ = members.invite(actor=max_, project=project, role="annotator")
     browser = as_(who)
     for name, pk in (("change_member", membership.pk), ("withdraw_invitation", invitation.pk)):
         answer = browser.post(reverse(f"workspace:{name}", args=["kitchen", pk]), {"role": "manager"})
@@ -213,8 +213,8 @@ def test_loading_the_page_again_makes_no_second_invitation_and_hides_the_link(cl
 
 
 def test_an_expired_invitation_is_not_listed_as_open(client, project, max_):
-    old, _ = actions.invite(actor=max_, project=project, role="annotator", note="Old")
-    actions.invite(actor=max_, project=project, role="annotator", note="New")
+    old, _ = members.invite(actor=max_, project=project, role="annotator", note="Old")
+    members.invite(actor=max_, project=project, role="annotator", note="New")
     past = timezone.now() - timedelta(days=9)
     Invitation.objects.filter(pk=old.pk).update(created_at=past, expires_at=past + timedelta(days=7))
     client.force_login(max_)
@@ -223,7 +223,7 @@ def test_an_expired_invitation_is_not_listed_as_open(client, project, max_):
 
 
 def test_a_changed_role_a_removal_and_a_withdrawal_are_confirmed_in_words(client, project, max_, ada):
-    invitation, _ = actions.invite(actor=max_, project=project, role="annotator")
+    invitation, _ = members.invite(actor=max_, project=project, role="annotator")
     membership = project.memberships.get(user=ada)
     client.force_login(max_)
     change = reverse("workspace:change_member", args=["kitchen", membership.pk])
@@ -387,7 +387,7 @@ def test_the_link_of_an_invitation_is_nowhere_in_the_database(client, project, m
 
 def test_who_was_removed_is_told_so_and_a_stranger_is_not(client, project, max_, ada, olga):
     page = reverse("annotation:annotate", args=["kitchen"])
-    actions.remove_member(actor=max_, project=project, user=ada)
+    members.remove_member(actor=max_, project=project, user=ada)
     told = "You are no longer a member of “Kitchen”"
     for who, is_told in ((ada, True), (olga, False)):
         client.force_login(who)
@@ -399,7 +399,7 @@ def test_who_was_removed_is_told_so_and_a_stranger_is_not(client, project, max_,
         assert answer.json()["code"] == ("not_a_member" if is_told else "not_found")
         assert (told in answer.json()["message"]) == is_told
     # Invited again, ada is a member like any other; as a reviewer may not do everything, and hears nothing of this.
-    actions.set_role(actor=max_, project=project, user=ada, role="annotator")
+    members.set_role(actor=max_, project=project, user=ada, role="annotator")
     client.force_login(ada)
     assert client.get(page).status_code == 200
     assert told not in client.get(reverse("workspace:people", args=["kitchen"])).content.decode()

@@ -11,7 +11,7 @@ from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
-from workspace.actions import hash_token
+from workspace.members import hash_token
 from workspace.models import ApiToken, User
 from workspace.tokens.actions import MARK, record_use
 

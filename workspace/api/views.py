@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
-from workspace import actions, project_settings
+from workspace import actions, members, project_settings
 from workspace.access import access_invitation, access_member
 from workspace.api.base import ApiView, ProjectApiView
 from workspace.api.operations import operation
@@ -184,9 +184,9 @@ class Member(ProjectApiView):
         of: dict[str, Any] = {"actor": self.actor, "project": self.project, "user": membership.user}
         with transaction.atomic():
             if "role" in data:
-                membership = actions.change_role(**of, role=data["role"])
+                membership = members.change_role(**of, role=data["role"])
             if "paused" in data:
-                change = actions.pause_member if data["paused"] else actions.resume_member
+                change = members.pause_member if data["paused"] else members.resume_member
                 membership = change(**of)
         return membership
 
@@ -194,7 +194,7 @@ class Member(ProjectApiView):
     def delete(self, request: Request, pk: int) -> None:
         """Remove a member. What they judged stays."""
         user = access_member(self.project, pk).user
-        actions.remove_member(actor=self.actor, project=self.project, user=user)
+        members.remove_member(actor=self.actor, project=self.project, user=user)
 
 
 class Invitations(ProjectApiView):
@@ -212,7 +212,7 @@ class Invitations(ProjectApiView):
     )
     def post(self, request: Request, data: dict[str, Any]) -> Invitation:
         """An invitation. Its link is in this answer and nowhere else."""
-        invitation, token = actions.invite(actor=self.actor, project=self.project, **data)
+        invitation, token = members.invite(actor=self.actor, project=self.project, **data)
         invitation.link = site_url(request._request, "workspace:accept_invitation", token)  # type: ignore[attr-defined]
         return invitation
 
@@ -226,4 +226,4 @@ class OneInvitation(ProjectApiView):
     @operation(Capability.MANAGE, status=204)
     def delete(self, request: Request, pk: int) -> None:
         """Withdraw it: its link does not work any more."""
-        actions.withdraw_invitation(actor=self.actor, invitation=access_invitation(self.project, pk))
+        members.withdraw_invitation(actor=self.actor, invitation=access_invitation(self.project, pk))

@@ -9,8 +9,9 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from workspace.access import may_revoke_token
-from workspace.actions import hash_token, record_audit
+from workspace.actions import record_audit
 from workspace.errors import ActionError
+from workspace.members import hash_token
 from workspace.models import ApiToken, Membership, Project, User
 from workspace.roles import ROLE_CAPABILITIES, Capability, capabilities_of
 

@@ -21,7 +21,7 @@ from annotation.queue.counters import find_counter_drift
 from annotation.queue.positions import Kind
 from annotation.queue.repeats import prepare_repeats
 from annotation.rendering.html_cache import message_fragment, response_fragment, show
-from workspace.actions import remove_member, set_role
+from workspace.members import remove_member, set_role
 from workspace.models import AuditEvent, Membership, Project
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]

@@ -13,7 +13,8 @@ from annotation.queue.actions import claim_task
 from annotation.queue.counters import find_counter_drift
 from tests.annotation.rendering.test_markdown import HOSTILE
 from tests.axe import run_axe
-from workspace.actions import publish_guideline, remove_member
+from workspace.actions import publish_guideline
+from workspace.members import remove_member
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -10,7 +10,7 @@ import pytest
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.models import Batch, Import, Prompt, Task
 from annotation.queue.actions import claim_task
-from workspace.actions import set_role
+from workspace.members import set_role
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 

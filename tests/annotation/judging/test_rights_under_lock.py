@@ -10,7 +10,7 @@ from annotation.judging.actions import JudgmentInput, revise_judgment, submit_ju
 from annotation.models import Assignment, Judgment, Source
 from annotation.queue.actions import claim_task, skip_task
 from tests.other_connection import in_another_connection, until_it_waits
-from workspace.actions import NotAManager, change_role, invite, remove_member, set_role, withdraw_invitation
+from workspace.members import NotAManager, change_role, invite, remove_member, set_role, withdraw_invitation
 from workspace.models import Invitation, Membership
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True)]

@@ -13,7 +13,7 @@ from annotation.questions.actions import (
     questions_of,
 )
 from annotation.queue.actions import claim_task
-from workspace.actions import remove_member
+from workspace.members import remove_member
 from workspace.models import AuditEvent
 from workspace.roles import Capability
 

@@ -12,8 +12,8 @@ from annotation.queue.actions import claim_task, claim_with_content, save_draft
 from annotation.queue.counters import find_counter_drift
 from annotation.queue.opt_outs import own_opt_outs, set_content_warnings, set_opt_outs
 from annotation.queue.search import read_annotator_counts
-from workspace.actions import remove_member
 from workspace.errors import StaleVersion
+from workspace.members import remove_member
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 

@@ -7,7 +7,7 @@ from annotation.errors import MemberPaused
 from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment
 from annotation.queue.actions import claim_task, skip_task, undo_skip
 from annotation.queue.counters import find_counter_drift
-from workspace.actions import pause_member, resume_member
+from workspace.members import pause_member, resume_member
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 ORDER = JudgmentInput(tiers=[["A"], ["B"]], strengths=[2])

@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 from django.core.cache import cache
 from django.db import OperationalError
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from annotation.models import RenderedText, TaskResponse
 from annotation.rendering import actions, html_cache
@@ -123,3 +123,26 @@ def test_rows_of_other_versions_go_after_a_day_and_the_oldest_beyond_the_budget(
     with mock.patch.object(actions, "_ROWS_PER_DELETE", 2):
         assert actions.trim_rendered(version="2", budget=25) == 4
     assert list(RenderedText.objects.values_list("key", flat=True)) == ["mine 3"]
+
+
+def test_words_of_the_page_in_a_text_are_in_the_language_that_is_read(other_process):
+    """They were kept in whichever language was asked for first."""
+    call = {"name": "weather", "arguments": "{}"}
+    turns = [{"role": "assistant", "content": "", "tool_calls": [call]}, {"role": "tool", "content": " "}]
+    shown = [
+        html_cache.response_fragment(turns),
+        html_cache.response_fragment("![a map](http://x.example/m)"),
+    ]
+    found = {}
+    for language in ("en", "de", "en"):
+        with translation.override(language):
+            found[language] = " ".join(html_cache.show(shown))
+        other_process()
+    assert all(word in found["en"] for word in ("Calls", "(nothing)", "Tool", "Image: a map"))
+    assert all(word in found["de"] for word in ("Ruft auf", "(nichts)", "Werkzeug", "Bild: a map"))
+    assert RenderedText.objects.count() == 4
+    # A text that holds none of them is kept once.
+    with translation.override("de"):
+        show_markdown("rice")
+    show_markdown("rice")
+    assert RenderedText.objects.count() == 5

@@ -13,7 +13,7 @@ from annotation.queue.actions import claim_task, skip_task
 from annotation.queue.positions import Kind
 from annotation.queue.repeats import prepare_repeats
 from events.publishing import publish_events
-from workspace.actions import set_role
+from workspace.members import set_role
 from workspace.models import Project
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]

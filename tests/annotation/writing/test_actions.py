@@ -30,7 +30,7 @@ from annotation.writing.actions import (
 from annotation.writing.alike import Alike, find_alike
 from annotation.writing.checking import review_text
 from annotation.writing.works import item_counts, open_work, set_work_state, who_wrote
-from workspace.actions import remove_member
+from workspace.members import remove_member
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 

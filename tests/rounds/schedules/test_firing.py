@@ -16,7 +16,7 @@ from rounds.stages.machine import advance_round
 from runs.models import Run
 from tests.rounds.annotating import at_annotation, judge_elsewhere, judge_next
 from tests.rounds.schedules.conftest import HOUR, MONDAY, WEEK
-from workspace.actions import remove_member, set_role
+from workspace.members import remove_member, set_role
 from workspace.models import AuditEvent
 from workspace.project_settings import set_time_zone
 

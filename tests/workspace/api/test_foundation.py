@@ -8,9 +8,10 @@ import pytest
 from django.db import connections
 from django.test import Client
 
-from workspace.actions import add_criterion, create_project, set_role
+from workspace.actions import add_criterion, create_project
 from workspace.api import throttles
 from workspace.api.throttles import Buckets
+from workspace.members import set_role
 from workspace.models import ApiToken, IdempotentRequest
 from workspace.tokens.actions import create_token
 

@@ -10,7 +10,8 @@ from django.db import IntegrityError
 from django.urls import reverse
 from django.utils import timezone
 
-from workspace.actions import create_project, remove_member, set_role
+from workspace.actions import create_project
+from workspace.members import remove_member, set_role
 from workspace.models import ApiToken, AuditEvent
 from workspace.tokens.actions import TokenRefused, create_token, revoke_token
 

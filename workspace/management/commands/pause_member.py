@@ -3,9 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from workspace.actions import pause_member, resume_member
 from workspace.commands import ProjectCommand
 from workspace.errors import ActionError
+from workspace.members import pause_member, resume_member
 from workspace.models import Project, User
 
 

@@ -13,7 +13,8 @@ from django.utils import timezone
 from annotation.importing.uploads import actions
 from annotation.importing.uploads.actions import forget_abandoned_uploads
 from annotation.models import Upload
-from workspace.actions import create_project, set_role
+from workspace.actions import create_project
+from workspace.members import set_role
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
