@@ -231,7 +231,8 @@ def judge(tour: Tour, annotators: list[Page]) -> None:
     """Every task by two people, by keyboard: the longer answer is better, as a stand-in for taste."""
     for number, page in enumerate(annotators):
         page.goto(f"{tour.address}/projects/{tour.slug}/annotate/work/")
-        task, done = page.locator("#work-page-task"), page.get_by_text("You are done for now")
+        page.get_by_role("button", name="I have read it").click()
+        task, done = page.locator("#work-page-task"), page.locator(".no-tasks")
         answers = page.locator("[data-response]")
         for judged in range(30):
             answers.nth(1).or_(done).first.wait_for()
