@@ -61,7 +61,9 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         produced_by=Run.objects.create(
             project=project, kind="policy.benchmark", title="Measure", config={}, requested_by=max_
         ),
-        report={"tasks": {"sums": {"items": 40, "figures": {"exact_match": measured, "perplexity": measured}}}},
+        report={
+            "tasks": {"sums": {"items": 40, "figures": {"exact_match": measured, "perplexity": measured}}}
+        },
     )
     prompts = get_or_create_prompt_set(actor=max_, project=project, name="questions", purpose="policy")
     rows = [{"messages": [{"role": "user", "content": f"Question {n}?"}]} for n in range(12)]
