@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from rewardmodel.training.accuracy import Z_95, wilson_interval
+from learning.interface.proportions import Z_95, wilson_interval
 
 Figure = dict[str, float]
 ROUGE = ("rouge1", "rouge2", "rougeL")
