@@ -136,7 +136,8 @@ def test_words_of_the_page_in_a_text_are_in_the_language_that_is_read(other_proc
     found = {}
     for language in ("en", "de", "en"):
         with translation.override(language):
-            found[language] = " ".join(html_cache.show(shown))
+            shown = map(html_cache.response_fragment, (turns, image))
+            found[language] = " ".join(html_cache.show(list(shown)))
         other_process()
     assert all(word in found["en"] for word in ("Calls", "(nothing)", "Tool", "Image: a map"))
     assert all(word in found["de"] for word in ("Ruft auf", "(nichts)", "Werkzeug", "Bild: a map"))
