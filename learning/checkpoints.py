@@ -111,6 +111,10 @@ class Checkpoints:
             if engine.is_deepspeed:
                 engine.load_deepspeed(found.folder / f"shards-{name}")
         for name, stateful in self._state.items():
+            if name not in state["state"]:
+                raise UserError(
+                    f"{found.folder}: was made by an earlier version, which kept no {name}; clone this run"
+                )
             stateful.load_state_dict(state["state"][name])
 
     def restore_best(self) -> int | None:

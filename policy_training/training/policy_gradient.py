@@ -35,7 +35,6 @@ from policy_training.training.alarms import AlarmWatch
 from policy_training.training.attention import with_math_attention
 from policy_training.training.experience import (
     Minibatch,
-    RolloutMicroBatch,
     make_minibatches,
     processed_scores,
     reward_metrics,
@@ -46,7 +45,7 @@ from policy_training.training.policy_gradient_losses import (
     count_units,
     policy_gradient_loss,
     response_advantages,
-    rewards_to_go,
+    token_advantages,
 )
 from policy_training.training.ppo_setup import read_prompts
 from policy_training.training.reward_sources import load_scorer, measure_scales, scorer_report, scorer_state
@@ -76,6 +75,7 @@ class TrainingState(DataclassState):
     initial_evaluation: dict[str, Any] = field(default_factory=dict)
     initial_scores: list[float] = field(default_factory=list)  # of the same prompts, see `thinned`
     seconds: float = 0.0
+    stopped_at_kl: float | None = None  # the KL that ended the run before its steps
 
 
 @dataclass
@@ -119,8 +119,8 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
     )
     steps_total = config.rollout.steps
     notes = cut_notes(state.train_prompts, config.batch.max_prompt_tokens)
-    done = checkpoints.resume()
-    if done == 0:
+    step = checkpoints.resume()
+    if step == 0:
         context.set_status(stage="evaluating", step=0, steps_total=steps_total)
         measure_scales(
             state.scorer,
@@ -137,9 +137,10 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
     raised = list(alarms.notes)  # what a run that ends early ends for
     ends_early = context.run_directory.is_asked_to_end()
     if ends_early:
-        steps_total = done = checkpoints.restore_best() or done
+        steps_total = step = checkpoints.restore_best() or step
     limit = score_limit(config.alarms, config.rewards, state.scorer)
-    for step in range(done + 1, steps_total + 1):
+    while step < steps_total and progress.stopped_at_kl is None:
+        step += 1
         context.require_current()
         metrics, rollouts = gradient_step(state, step)
         every = config.evaluation.evaluate_every_steps
@@ -154,16 +155,18 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
         context.log_metrics(step, metrics)
         log_samples(state, rollouts, step)
         context.set_status(stage="training", step=step, steps_total=steps_total)
-        last = step == steps_total
+        if config.rollout.is_far_enough(metrics["kl"]):
+            progress.stopped_at_kl = metrics["kl"]
+        last = step == steps_total or progress.stopped_at_kl is not None
         keep_step(
             context, checkpoints, alarms, config.alarms, step=step, last=last, raised=new_alarms, notes=notes
         )
 
-    context.set_status(stage="evaluating", step=steps_total, steps_total=steps_total)
+    context.set_status(stage="evaluating", step=step, steps_total=step)
     after, rollouts = evaluate(state)
-    log_samples(state, rollouts, steps_total)
+    log_samples(state, rollouts, step)
     context.require_current()
-    context.set_status(stage="saving", step=steps_total, steps_total=steps_total)
+    context.set_status(stage="saving", step=step, steps_total=step)
     sha256s = state.policy.save_model(state.tokenizer, context.path / "model")
     before = PolicyEvaluation(**progress.initial_evaluation)
     return {
@@ -181,11 +184,12 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
         "perplexity_after": after.perplexity,
         "evaluation_split": state.evaluation_split,
         "evaluation_responses": after.responses,
-        "steps": steps_total,
+        "steps": step,
+        "stopped_at_kl": progress.stopped_at_kl,
         "scores_before": progress.initial_scores,
         "scores_after": thinned([rollout.score for rollout in rollouts]),
         "alarms": raised if ends_early else alarms.notes,
-        "ended_early_at_step": steps_total if ends_early else None,
+        "ended_early_at_step": step if ends_early else None,
         "episodes": progress.episodes,
         "same_tokenizer": state.scorer.same_tokenizer,
         "layout": state.layout,
@@ -338,24 +342,18 @@ def gather_advantages(
         returns_N, options, samples_per_prompt=config.rollout.samples_per_prompt
     )
     for micro_batch in every_one:
-        micro_batch.advantages_NR = _token_advantages(state, micro_batch, returns_N, advantages_N)
+        micro_batch.advantages_NR = token_advantages(
+            micro_batch.rewards_NR,
+            micro_batch.is_response_NR,
+            options,
+            advantages_N=advantages_N[micro_batch.rollout_indices],
+            baseline=baseline(returns_N, options),
+        )
     metrics = reward_metrics(state, rollouts, scores_N, minibatches)
     return metrics | {
         "return_std": float(returns_N.std(unbiased=False)),
         "advantage_std": float(advantages_N.std(unbiased=False)),
     }
-
-
-def _token_advantages(
-    state: GradientState, micro_batch: RolloutMicroBatch, returns_N: torch.Tensor, advantages_N: torch.Tensor
-) -> torch.Tensor:
-    options, mask_NR = state.config.algorithm, micro_batch.is_response_NR
-    if options.advantage == "reward_to_go":
-        values_NR = rewards_to_go(micro_batch.rewards_NR, mask_NR) - baseline(returns_N, options).float()
-    else:
-        own_N = advantages_N[micro_batch.rollout_indices].float()
-        values_NR = own_N[:, None].expand(mask_NR.shape)
-    return torch.where(mask_NR, values_NR, torch.zeros_like(values_NR))
 
 
 def update_policy(state: GradientState, minibatch: Minibatch) -> dict[str, float]:

@@ -52,6 +52,24 @@ def rewards_to_go(rewards_NR: Tensor, is_response_NR: Tensor) -> Tensor:
     return compute_gae(rewards_NR, nothing_NR, is_response_NR, gamma=1.0, gae_lambda=1.0)[0]
 
 
+def token_advantages(
+    rewards_NR: Tensor,
+    is_response_NR: Tensor,
+    options: PolicyGradientOptions,
+    *,
+    advantages_N: Tensor,
+    baseline: Tensor,
+) -> Tensor:
+    """What each token's log-probability is multiplied by, (N, R), 0 off the response: the response's own advantage, or
+    with `reward_to_go` the rewards from the token on less the baseline of all responses.
+    """
+    if options.advantage == "reward_to_go":
+        values_NR = rewards_to_go(rewards_NR, is_response_NR) - baseline.float()
+    else:
+        values_NR = advantages_N.float()[:, None].expand(is_response_NR.shape)
+    return torch.where(is_response_NR, values_NR, torch.zeros_like(values_NR))
+
+
 @dataclass(frozen=True, kw_only=True)
 class PolicyGradientLoss:
     """Sums; only `loss` carries a gradient. The caller divides it by the update's `count_units`."""

@@ -84,7 +84,10 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
     if ends_early:
         step = checkpoints.restore_best() or step
 
-    while progress.policy_steps < config.rollout.steps and not ends_early:
+    def steps_left() -> int:
+        return config.rollout.steps - progress.policy_steps if progress.stopped_at_kl is None else 0
+
+    while steps_left() > 0 and not ends_early:
         step += 1
         context.require_current()
         metrics, rollouts = ppo_step(state, step)
@@ -99,16 +102,17 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         new_alarms = look_for_alarms(state, alarms, metrics, step)
         context.log_metrics(step, metrics)
         log_samples(state, rollouts, step)
-        steps_left = config.rollout.steps - progress.policy_steps
+        if metrics["phase"] == "policy" and config.rollout.is_far_enough(metrics["kl"]):
+            progress.stopped_at_kl = metrics["kl"]
         stage = "training" if metrics["phase"] == "policy" else "critic"
-        context.set_status(stage=stage, step=step, steps_total=step + steps_left)
+        context.set_status(stage=stage, step=step, steps_total=step + steps_left())
         keep_step(
             context,
             checkpoints,
             alarms,
             config.alarms,
             step=step,
-            last=steps_left == 0,
+            last=steps_left() == 0,
             raised=new_alarms,
             notes=notes,
         )
@@ -144,6 +148,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         "evaluation_split": state.evaluation_split,
         "evaluation_responses": after.responses,
         "steps": progress.policy_steps,
+        "stopped_at_kl": progress.stopped_at_kl,
         "scores_before": progress.initial_scores,
         "scores_after": thinned([rollout.score for rollout in rollouts]),
         "alarms": raised if ends_early else alarms.notes,

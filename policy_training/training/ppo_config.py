@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from learning.interface.options import added_option
 from learning.interface.training_options import (
     BatchOptions,
     EvaluationOptions,
@@ -22,6 +23,8 @@ from policy_training.training.reward_config import RewardSourcesOptions
 class RolloutOptions:
     steps: int = 100  # of rollouts and updates, critic pre-training not counted
     passes: float | None = None  # over the training prompts; when given, it says how many steps there are
+    # Nats a response, to the reference: the run ends with the step whose responses are so far away. None: never.
+    stop_at_kl: float | None = added_option(None, before=None)
     prompts_per_step: int = (
         32  # times samples_per_prompt: the buffer of responses that a step's updates learn from
     )
@@ -33,6 +36,8 @@ class RolloutOptions:
             require_at_least(name, getattr(self, name), 1)
         if self.passes is not None and self.passes <= 0:
             raise ValueError(f"passes must be positive, found {self.passes}")
+        if self.stop_at_kl is not None and self.stop_at_kl <= 0:
+            raise ValueError(f"stop_at_kl must be positive, found {self.stop_at_kl}")
         try:
             self.sampling.require_untruncated()
         except ValueError as problem:
@@ -41,6 +46,10 @@ class RolloutOptions:
     def steps_over(self, prompts: int, *, prompts_per_step: int) -> int:
         """Of a run on so many training prompts, taken so many a step: the last pass is carried to its end."""
         return self.steps if self.passes is None else math.ceil(self.passes * prompts / prompts_per_step)
+
+    def is_far_enough(self, kl: float) -> bool:
+        """Whether a step with this mean KL is the run's last."""
+        return self.stop_at_kl is not None and kl >= self.stop_at_kl
 
     @property
     def responses_per_step(self) -> int:

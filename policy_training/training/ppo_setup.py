@@ -49,6 +49,7 @@ class TrainingState(DataclassState):
     initial_evaluation: dict[str, Any] = field(default_factory=dict)  # before training
     initial_scores: list[float] = field(default_factory=list)  # of that evaluation, in ascending order
     seconds: float = 0.0
+    stopped_at_kl: float | None = None  # the KL that ended the run before its steps
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from learning.interface.options import added_option
 from learning.interface.training_options import (
     BatchOptions,
     EvaluationOptions,
@@ -28,6 +29,7 @@ class ObjectiveOptions:
     margin: MarginTable = "none"  # pairwise only
     pair_weight: PairWeight = "untied"  # 1/number of untied pairs, or 1/C(K, 2)
     strength_weighted: bool = False  # pairwise and soft_labels
+    ranking_coefficient: float = added_option(1.0, before=1.0)  # lambda, times the ranking loss
     center_rewards_coefficient: float = 0.0  # c of c E[(r_w + r_l)^2]
     lm_coefficient: float = 0.0  # beta_rm, times the mean token loss of the top-tier responses
 
@@ -43,6 +45,8 @@ class ObjectiveOptions:
                 f"center_rewards_coefficient belongs to losses of comparisons: {self.ranking_loss!r} fixes the zero of "
                 "the rewards itself, so set it to 0"
             )
+        if not self.ranking_coefficient > 0:
+            raise ValueError(f"ranking_coefficient must be positive, found {self.ranking_coefficient}")
         for name in ("center_rewards_coefficient", "lm_coefficient"):
             require_at_least(name, getattr(self, name), 0)
 

@@ -28,7 +28,9 @@ class LossBreakdown:
 def comparison_losses(
     model: Any, batch: TokenBatch, targets: Targets, objective: ObjectiveOptions
 ) -> LossBreakdown:
-    """Ranking + c * centering + beta_rm * language-model loss. With beta_rm = 0 no logit is computed."""
+    """lambda * ranking + c * centering + beta_rm * language-model loss (Secrets of RLHF I, equation 2: the first and
+    the last). With beta_rm = 0 no logit is computed.
+    """
     lm_B = None
     if objective.lm_coefficient > 0:
         values_N, logprobs_NR = scores_and_logprobs(model, batch, targets.is_top_tier_N)
@@ -41,7 +43,7 @@ def comparison_losses(
         objective,
         model.rating_thresholds() if objective.ranking_loss == "ordinal" else None,
     )
-    total_B = ranking.ranking_B
+    total_B = objective.ranking_coefficient * ranking.ranking_B
     if objective.center_rewards_coefficient > 0:
         total_B = total_B + objective.center_rewards_coefficient * ranking.centering_B
     if lm_B is not None:

@@ -47,8 +47,8 @@ def test_counting_ends_when_there_are_enough_and_sees_the_training_split_only():
 
 def test_the_sentence_counts_what_is_there():
     assert shortfall(training_supply([TIE] * 6, "pairwise"), "pairwise") == (
-        "0 usable comparisons of 6 in the split train; ties alone teach the pairwise loss nothing; a reward model "
-        "needs at least 2"
+        "0 usable comparisons of 6 in the split train; ties alone teach the pairwise loss nothing; training needs at "
+        "least 2"
     )
     assert shortfall(training_supply([PREFERENCE], "pairwise"), "pairwise") == (
         "1 usable comparison in the split train; training needs at least 2"

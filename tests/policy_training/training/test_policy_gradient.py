@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+import shutil
 import signal
 
 import numpy as np
@@ -202,6 +203,19 @@ def test_a_killed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, policy_p
     assert status == -signal.SIGKILL and cut.has_checkpoint()
     launch("policy_gradient", cut)
     assert_same_run(whole, cut, "model")
+    # One that stops by its KL is the same up to that step, and stays stopped when its end is taken again.
+    kls = [row["kl"] for row in whole.metrics()[0]]
+    last = next(step for step, kl in enumerate(kls, 1) if step > 2 and kl > max(kls[: step - 1]))
+    far = dataclasses.replace(config, rollout=dataclasses.replace(config.rollout, stop_at_kl=kls[last - 1]))
+    stopped = create_run(tmp_path / "stopped", "policy_gradient", far, prompts=prompt_rows(14))
+    launch("policy_gradient", stopped)
+    for _ in range(2):
+        result = stopped.result()
+        assert (result["steps"], result["stopped_at_kl"]) == (last, kls[last - 1])
+        assert [row["kl"] for row in stopped.metrics()[0]] == kls[:last]
+        (stopped.path / "result.json").unlink()
+        shutil.rmtree(stopped.path / "model")
+        in_process(policy_gradient, PolicyGradientConfig, stopped)
     result, metrics = whole.result(), whole.metrics()[0]
     assert (result["steps"], result["episodes"], result["evaluation_responses"]) == (16, 16 * 16, 4)
     assert {row["optimizer_steps"] for row in metrics} == {4}

@@ -1,6 +1,7 @@
 """Rewards, the critic's targets and start, the moving average and the length of a run, each by its option."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -152,6 +153,22 @@ def test_passes_over_the_prompts_say_how_many_steps_there_are(tmp_path, policy_p
     assert result["steps"] == 5 == len(run.metrics()[0]) and result["episodes"] == 5 * 8
     with pytest.raises(ValueError, match="passes must be positive, found 0"):
         RolloutOptions(passes=0.0)
+    with pytest.raises(ValueError, match="stop_at_kl must be positive, found 0"):
+        RolloutOptions(stop_at_kl=0.0)
+    # The run ends with the step whose responses are far enough from the reference, and goes no further when it is
+    # started again at its end.
+    kls = [row["kl"] for row in run.metrics()[0]]
+    last = next(step for step, kl in enumerate(kls, 1) if step > 1 and kl > max(kls[: step - 1]))
+    far = dataclasses.replace(rollout, stop_at_kl=kls[last - 1])
+    stopped = create_run(
+        tmp_path / "stopped", "ppo", dataclasses.replace(config, rollout=far), prompts=prompt_rows(14)
+    )
+    for _ in range(2):
+        result = in_process(ppo, PPOConfig, stopped)
+        assert (result["steps"], result["stopped_at_kl"]) == (last, kls[last - 1])
+        assert [row["kl"] for row in stopped.metrics()[0]] == kls[:last]
+        (stopped.path / "result.json").unlink()
+        shutil.rmtree(stopped.path / "model")
     assert RolloutOptions(sampling=SamplingOptions()).passes is None
 
 

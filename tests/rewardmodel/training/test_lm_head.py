@@ -109,6 +109,8 @@ def test_the_gradient_of_the_total_is_the_sum_of_the_two(source, tokenizer):
     lm = flat_gradient(losses.lm_B.sum(), trunk)
     assert lm.norm() > 0 and ranking.norm() > 0
     assert (both - ranking - 0.7 * lm).norm() <= 1e-5 * both.norm()
+    weighted = gradient(lm_coefficient=0.7, ranking_coefficient=0.25)
+    assert (weighted - 0.25 * ranking - 0.7 * lm).norm() <= 1e-5 * weighted.norm()
 
 
 def test_a_coefficient_of_nought_is_bit_identical_to_the_path_without_the_term(source, tokenizer):

@@ -124,6 +124,7 @@ BASE = {"model": {"source": {"path": "x"}}, "optimizer": {"learning_rate": 1e-5}
             {"objective": {"strength_weighted": True, "ranking_loss": "plackett_luce"}},
             "strength_weighted belongs to losses of pairs",
         ),
+        ({"objective": {"ranking_coefficient": 0.0}}, "ranking_coefficient must be positive, found 0.0"),
         ({"objective": {"lm_coefficient": -1.0}}, "lm_coefficient must be at least 0, found -1.0"),
         ({"objective": {"beta": 1.0}}, "beta"),
         ({"data": {"epochs": 0}}, "epochs must be at least 1, found 0"),
