@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.translation import gettext
 
 from annotation.preferences.scale import NO_STRENGTH, STRENGTH_CHOICES
+from runs.reward_figures import WIDTH, Histogram, histogram
 
 # The reliability diagram is drawn in a square of this many units, origin at the bottom left.
 PLOT_SIZE = 200
@@ -39,6 +40,36 @@ def reliability_points(report: dict[str, Any]) -> list[ReliabilityPoint]:
         )
         for entry in bins
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Margins:
+    """Score of the preferred answer less the other's, of each held-out pair."""
+
+    histogram: Histogram
+    low: float
+    high: float
+    zero_x: str  # where in the picture the two score the same
+    wrong: str
+    longer: str  # of the wrong ones, how often the model preferred the longer answer
+
+
+def margin_figure(report: Mapping[str, Any]) -> Margins | None:
+    values = report.get("margins") or []
+    if not values:
+        return None
+    low, high = min(values[0], 0.0), max(values[-1], 0.0)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    longer = report.get("wrong_pairs_longer")
+    return Margins(
+        histogram=histogram("", values, low, high),
+        low=low,
+        high=high,
+        zero_x=f"{WIDTH * (0.0 - low) / (high - low):.2f}",
+        wrong=f"{report.get('wrong_pairs', 0):,}",
+        longer="" if longer is None else f"{100 * longer:.0f} %",
+    )
 
 
 def accuracy_by_strength(report: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

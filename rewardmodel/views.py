@@ -13,6 +13,7 @@ from rewardmodel.figures import (
     accuracy_by_strength,
     accuracy_sentence,
     evaluation_sentences,
+    margin_figure,
     ratings_sentence,
     reliability_points,
 )
@@ -74,6 +75,7 @@ def reward_model(request: ProjectRequest, pk: int) -> HttpResponse:
         "rated": ratings_sentence(found.report),
         "reliability": reliability_points(found.report),
         "by_strength": accuracy_by_strength(found.report),
+        "margins": margin_figure(found.report),
         "policies": found.policies.order_by("-pk"),
         "rounds": found.rounds.order_by("number"),
         "n_scores": found.scores.count(),

@@ -77,7 +77,7 @@ def reward_figures(run: Run) -> RewardFigures:
         low, high = low - 0.5, high + 0.5
     shown = [named[place] for place in _evenly(len(named), SHOWN_HISTOGRAMS)]
     return RewardFigures(
-        histograms=[_histogram(label, scores, low, high) for label, scores in shown],
+        histograms=[histogram(label, scores, low, high) for label, scores in shown],
         low=low,
         high=high,
         frontier=_frontier(rows),
@@ -124,7 +124,8 @@ def bin_counts(scores: Sequence[float], low: float, high: float, bins: int) -> l
     return counts
 
 
-def _histogram(label: str, scores: Sequence[float], low: float, high: float) -> Histogram:
+def histogram(label: str, scores: Sequence[float], low: float, high: float) -> Histogram:
+    """Of values in ascending order, at least one, in a picture from `low` to `high`."""
     counts = bin_counts(scores, low, high, BINS)
     step, tallest = WIDTH / BINS, max(counts)
     return Histogram(

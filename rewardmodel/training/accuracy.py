@@ -12,6 +12,7 @@ from typing import Any
 
 from learning.interface.proportions import wilson_interval
 
+MARGINS = 512  # of a report that are written at most
 CALIBRATION_BINS = 10  # of predicted probability between 0.5 and 1
 
 
@@ -61,9 +62,23 @@ def accuracy_report(pairs: Sequence[ScoredPair]) -> dict[str, Any]:
             [pair_accuracy(pair.difference) for pair in pairs if pair.strength is None]
         ),
         "longer_wins_accuracy": _mean([pair_accuracy(pair.length_difference) for pair in pairs]),
+        "wrong_pairs": sum(pair.difference < 0 for pair in pairs),
+        # Of these, how often the model put the longer answer first.
+        "wrong_pairs_longer": _mean([pair_accuracy(-p.length_difference) for p in pairs if p.difference < 0]),
+        "margins": margins([pair.difference for pair in pairs]),
         "calibration": bins,
         "calibration_error": calibration_error,
     }
+
+
+def margins(differences: Sequence[float], limit: int = MARGINS) -> list[float]:
+    """Score of the preferred response less the other's, in ascending order, to 4 digits; of more than `limit` pairs
+    evenly spaced ones, the ends among them.
+    """
+    ordered = sorted(differences)
+    if len(ordered) > limit:
+        ordered = [ordered[round(place * (len(ordered) - 1) / (limit - 1))] for place in range(limit)]
+    return [float(f"{value:.4g}") for value in ordered]
 
 
 def calibration(pairs: Sequence[ScoredPair]) -> tuple[list[dict[str, Any]], float | None]:

@@ -31,6 +31,7 @@ from rewardmodel.training.ratings import read_ratings
 from rewardmodel.training.reporting import (
     criterion_notes,
     log_samples,
+    log_worst,
     pair_notes,
     rating_figures_notes,
     split_report,
@@ -68,6 +69,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
     context.set_status(notes=notes)
     scores = scorer.score_examples(examples)
     log_samples(context, 1, comparisons[: options.logged_samples], scores[: options.logged_samples])
+    log_worst(context, 1, comparisons, scores, options.logged_samples)
     objective = objective_of(scorer.model.config)
     report = split_report(comparisons, scores, objective or ObjectiveOptions())
     if objective is not None and learns_from_ratings(objective.ranking_loss):

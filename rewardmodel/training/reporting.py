@@ -182,8 +182,41 @@ def mean_ranking_loss(
     return float((losses.ranking_B * targets.weight_B).sum() / targets.weight_B.sum())
 
 
+def log_worst(
+    context: RunContext[Any],
+    step: int,
+    comparisons: Sequence[Comparison],
+    scores: Sequence[Sequence[float]],
+    number: int,
+) -> None:
+    """Writes the comparisons with the pairs that the model puts the other way round by most, the worst last: a page
+    shows what was written last first. What people preferred there is worth reading before the model is trusted.
+    """
+    worst = worst_disagreements(comparisons, scores)[:number]
+    for place, gap in reversed(worst):
+        log_samples(context, step, [comparisons[place]], [scores[place]], disagrees_by=f"{gap:.3f}")
+
+
+def worst_disagreements(
+    comparisons: Sequence[Comparison], scores: Sequence[Sequence[float]]
+) -> list[tuple[int, float]]:
+    """(place of the comparison, how much more the model gives the response that people put lower), the largest first;
+    comparisons of which every pair is ordered as people did are not among them.
+    """
+    gaps = []
+    for place, (comparison, values) in enumerate(zip(comparisons, scores, strict=True)):
+        gap = max((values[p.second] - values[p.first] for p in comparison.untied_pairs), default=0.0)
+        if gap > 0:
+            gaps.append((place, gap))
+    return sorted(gaps, key=lambda pair: (-pair[1], pair[0]))
+
+
 def log_samples(
-    context: RunContext[Any], step: int, comparisons: Iterable[Comparison], scores: Iterable[Sequence[float]]
+    context: RunContext[Any],
+    step: int,
+    comparisons: Iterable[Comparison],
+    scores: Iterable[Sequence[float]],
+    **further: str,
 ) -> None:
     """Writes comparisons to samples.jsonl: the prompt, and the responses with the highest score first.
 
@@ -204,4 +237,5 @@ def log_samples(
             ),
             agrees=f"{agreed} of {len(comparison.untied_pairs)}"
             + (f", {len(comparison.equal_pairs)} equal after the cut" if comparison.equal_pairs else ""),
+            **further,
         )

@@ -56,6 +56,7 @@ from rewardmodel.training.ratings import RatingScale, read_ratings, split_rated
 from rewardmodel.training.reporting import (
     criterion_notes,
     log_samples,
+    log_worst,
     pair_notes,
     rating_figures_notes,
     rating_notes,
@@ -177,6 +178,7 @@ def main(context: RunContext[RewardModelConfig]) -> dict[str, Any]:
     )
     rewards = [[score - shift for score in scores] for scores in heldout_scores]
     log_samples(context, steps_total, validation[: options.evaluation.logged_samples], rewards)
+    log_worst(context, steps_total, validation, rewards, options.evaluation.logged_samples)
     thresholds = thresholds_of(model)
     report = split_report(validation, rewards, options.objective, shift=shift, thresholds=thresholds)
     context.set_status(notes=[*notes, *criterion_notes(report), *rating_figures_notes(report)])

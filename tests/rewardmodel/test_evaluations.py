@@ -69,6 +69,19 @@ def test_command_and_form_ask_the_same_and_the_result_stands_on_the_page(client,
     assert reverse("runs:run", args=["kitchen", run.pk]) in page and 'id="curves"' in page
 
 
+def test_how_far_apart_the_pairs_are_is_drawn(client, model, ruth):
+    client.force_login(ruth)
+    address = reverse("reward_models:reward_model", args=["kitchen", model.pk])
+    assert "How far apart" not in client.get(address).content.decode()  # trained before there were margins
+    model.report = {"margins": [-1.0, 0.5, 3.0], "wrong_pairs": 1, "wrong_pairs_longer": 1.0}
+    model.save()
+    found = client.get(address)
+    page = found.content.decode()
+    assert "Differences of 3 pairs: mean 0.83, median 0.50, from -1.00 to 3.00" in page
+    assert "1 pairs the other way round" in page and "in 100 % of which the model prefers the longer" in page
+    assert found.context["margins"].zero_x == "25.00"
+
+
 def test_a_split_without_judgments_is_refused_at_once(model, dataset):
     said = refused("evaluate_reward_model", "kitchen", "taste", "--dataset", "tea", "--split", "test")
     assert said == "The dataset “tea” has no judgment of the split test: choose another."

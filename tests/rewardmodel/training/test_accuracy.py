@@ -5,7 +5,7 @@ import math
 import pytest
 
 from learning.interface.proportions import wilson_interval
-from rewardmodel.training.accuracy import ScoredPair, accuracy_report, calibration
+from rewardmodel.training.accuracy import ScoredPair, accuracy_report, calibration, margins
 
 
 def pair(difference, strength=1.0, comparison=0, length_difference=0):
@@ -52,8 +52,19 @@ def test_the_longer_response_is_reported_as_a_baseline():
     assert report["longer_wins_accuracy"] == pytest.approx(0.5)
 
 
+def test_of_the_wrong_pairs_it_is_said_how_often_the_longer_answer_was_preferred():
+    wrong = [pair(-1, length_difference=length) for length in (-4, -1, 0, 5)]
+    report = accuracy_report([pair(2, length_difference=-9), pair(0, length_difference=-9), *wrong])
+    # Longer, longer, as long, shorter.
+    assert (report["wrong_pairs"], report["wrong_pairs_longer"]) == (4, 2.5 / 4)
+    assert report["margins"] == [-1.0, -1.0, -1.0, -1.0, 0.0, 2.0]
+    many = margins([float(n) for n in range(1000)], 11)
+    assert len(many) == 11 and (many[0], many[5], many[-1]) == (0.0, 500.0, 999.0)
+
+
 def test_no_pairs_give_no_figures():
     report = accuracy_report([])
+    assert (report["wrong_pairs"], report["wrong_pairs_longer"], report["margins"]) == (0, None, [])
     assert report["accuracy"] is None and report["n"] == 0 and report["calibration_error"] is None
     assert all(row["n"] == 0 for row in report["calibration"])
 

@@ -50,7 +50,9 @@ def test_the_command_reports_the_agreement_that_counting_by_hand_gives(model_pat
                         right += 0.5 if same else float(scores[one] > scores[two])
     assert result["n"] == n > 5 and result["accuracy"] == pytest.approx(right / n)
     assert result["split"] == "validation" and result["ranking_loss"] > 0
-    assert len(lines(tmp_path / "run" / "samples.jsonl")) == 4
+    samples = lines(tmp_path / "run" / "samples.jsonl")
+    worst = [float(row["disagrees_by"]) for row in samples if "disagrees_by" in row]
+    assert len(samples) == 4 + len(worst) and worst and worst == sorted(worst)  # the worst is read first
 
 
 def test_a_split_without_comparisons_is_refused(model_path, tmp_path):

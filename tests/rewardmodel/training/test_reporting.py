@@ -6,7 +6,7 @@ import pytest
 
 from rewardmodel.training.comparisons import comparison_from_row
 from rewardmodel.training.config import ObjectiveOptions
-from rewardmodel.training.reporting import split_report, supply_notes
+from rewardmodel.training.reporting import split_report, supply_notes, worst_disagreements
 from tests.rewardmodel.training.conftest import comparison_rows
 
 
@@ -19,6 +19,13 @@ def test_a_report_weighs_comparisons_in_the_loss_and_counts_pairs_in_the_accurac
     right, wrong = math.log1p(math.exp(-1)), math.log1p(math.exp(1))
     assert report["ranking_loss"] == pytest.approx((right + 3 * wrong) / 4)
     assert report["accuracy"] == 0.5 and report["n"] == 2
+
+
+def test_the_worst_disagreements_are_the_widest_wrong_pairs():
+    rows = [row for row in comparison_rows(60) if len(row["responses"]) == 2 and row["ranks"] == [0, 1]][:4]
+    comparisons = [comparison_from_row(row) for row in rows]
+    scores = [[0.0, 1.0], [2.0, 1.0], [-1.0, 3.0], [1.0, 1.0]]
+    assert worst_disagreements(comparisons, scores) == [(2, 4.0), (0, 1.0)]
 
 
 def test_a_report_on_nothing_says_nothing():
