@@ -13,7 +13,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from learning.distributed import DistributedContext, sum_gradients
 from learning.extensions import load_deepspeed_extension
 from learning.interface.options import UserError
 from learning.interface.training_options import OptimizerOptions, RuntimeOptions
+from learning.models.adapters import adapter_info, load_trained_state, trained_state
 from learning.models.architectures import unwrap_model
 from learning.models.files import save_model
 from learning.models.tokenizers import autotokenizer_difference
@@ -106,6 +107,10 @@ class Engine:
         else:
             self._deepspeed = None
             self._wrapper = wrapper
+
+    @property
+    def _has_adapter(self) -> bool:
+        return adapter_info(self.model) is not None
 
     @property
     def is_deepspeed(self) -> bool:
@@ -237,32 +242,39 @@ class Engine:
     # -- checkpoints -------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights, optimizer and step count; of a DeepSpeed engine the step count (see `save_deepspeed`)."""
+        """Trained weights, optimizer and step count; of a DeepSpeed engine the step count (see `save_deepspeed`)."""
         counts = {"steps_done": self.steps_done, "steps_skipped": self._steps_skipped}
         if self._deepspeed is not None:
             return counts
+        info = adapter_info(self.model)
         return {
             **counts,
-            "model": self.model.state_dict(),
+            **({"lora": asdict(info.options)} if info else {}),
+            "model": trained_state(self.model),
             "optimizer": self._optimizer.state_dict()["state"],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.steps_done, self._steps_skipped = state["steps_done"], state["steps_skipped"]
         if self._deepspeed is None:
-            self.model.load_state_dict(state["model"])
+            load_trained_state(self.model, state["model"])
             groups = self._optimizer.state_dict()["param_groups"]
             self._optimizer.load_state_dict({"state": state["optimizer"], "param_groups": groups})
 
     def save_deepspeed(self, folder: Path) -> None:
         """Every rank's part of a DeepSpeed engine, in DeepSpeed's own files."""
         assert self._deepspeed is not None
-        self._deepspeed.save_checkpoint(str(folder), tag="shards", save_latest=False)
+        # Frozen weights are not written: the base of adapters is read where it stands.
+        self._deepspeed.save_checkpoint(
+            str(folder), tag="shards", save_latest=False, exclude_frozen_parameters=self._has_adapter
+        )
 
     def load_deepspeed(self, folder: Path) -> None:
         """Read what `save_deepspeed` wrote. The caller has verified the files: DeepSpeed unpickles them."""
         assert self._deepspeed is not None
-        loaded, _ = self._deepspeed.load_checkpoint(str(folder), tag="shards")
+        loaded, _ = self._deepspeed.load_checkpoint(
+            str(folder), tag="shards", load_module_strict=not self._has_adapter
+        )
         if loaded is None:
             raise UserError(f"{folder}: DeepSpeed found no checkpoint here; clone this run")
 

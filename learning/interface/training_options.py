@@ -1,6 +1,7 @@
 """Option classes that every trainer shares. Light: the web process builds configurations from them."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Architecture = Literal["llama", "qwen2", "qwen3", "gpt2", "gpt_neox", "opt"]
@@ -100,16 +101,43 @@ class TokenizerOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoraOptions:
+    """LoRA (Hu et al. 2021): the weights stay as they are, and small matrices beside them are trained."""
+
+    rank: int = 0  # of the trained matrices; 0: no LoRA, every weight is trained
+    alpha: float = 32.0  # what they add is multiplied by alpha / rank
+    # Linear layers of the trunk: all, or names with commas between (q_proj, v_proj).
+    target_modules: str = "all"
+
+    def __post_init__(self) -> None:
+        require_at_least("rank", self.rank, 0)
+        if self.alpha <= 0:
+            raise ValueError(f"alpha must be positive, found {self.alpha}")
+        if self.target_modules != "all" and not self.module_names:
+            raise ValueError('target_modules is empty: write "all", or names of layers')
+
+    @property
+    def module_names(self) -> tuple[str, ...]:
+        """Of the layers that are named; none where all are meant."""
+        return () if self.target_modules == "all" else tuple(re.findall(r"[\w.]+", self.target_modules))
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """A model to train. `dropout` replaces every dropout probability of the architecture."""
 
     source: ModelSource
     dropout: float = 0.0
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool = False  # less memory: activations are computed again for the backward pass
+    lora: LoraOptions = field(default_factory=LoraOptions)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout must be in [0, 1), found {self.dropout}")
+        if self.lora.rank and self.source.from_scratch is not None:
+            raise ValueError(
+                f"lora.rank is {self.lora.rank}, and a model from scratch has nothing to add to; set it to 0"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from learning.interface.atomic_files import atomic_folder, sync_path
 from learning.interface.options import UserError
 from learning.interface.training_options import ModelSource
+from learning.models.adapters import ADAPTER_FOLDER, adapter_info, merged_state, write_adapter
 from learning.models.architectures import unwrap_model
 
 
@@ -22,9 +23,16 @@ def save_model(
     state_dict: dict[str, torch.Tensor] | None = None,
     finish: Callable[[Path], None] | None = None,
 ) -> dict[str, str]:
-    """Write model and tokenizer, atomically; `finish` may add files to the folder. Returns the sha256 of every file."""
+    """Write model and tokenizer, atomically; `finish` may add files to the folder. Returns the sha256 of every file.
+
+    A model with an adapter is written with the adapter's weights added, and the adapter by itself in a folder below.
+    """
     with atomic_folder(Path(path)) as folder:
-        unwrap_model(model).save_pretrained(folder, state_dict=state_dict)
+        if adapter_info(model) is None:
+            unwrap_model(model).save_pretrained(folder, state_dict=state_dict)
+        else:
+            unwrap_model(model).save_pretrained(folder, state_dict=merged_state(model, state_dict))
+            write_adapter(model, folder / ADAPTER_FOLDER, state_dict)
         tokenizer.save_pretrained(folder)
         if finish is not None:
             finish(folder)

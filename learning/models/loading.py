@@ -86,11 +86,12 @@ def load_reward_model(
             f"{source.display_name}: {model.config.model_type} has no score head that can be trained here"
         )
     if head_is_new:
-        _init_score_head(model)
+        new_score_head(model)
     return _resize_to_tokenizer(model, tokenizer)
 
 
-def _init_score_head(model: Any) -> None:
+def new_score_head(model: Any) -> None:
+    """Weights normal with standard deviation 1 / sqrt(width + 1), bias 0."""
     weight = model.score.weight
     with torch.no_grad():
         weight.normal_(std=1.0 / math.sqrt(weight.shape[1] + 1))

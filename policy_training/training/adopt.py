@@ -15,6 +15,8 @@ import torch
 
 from learning.checkpoints import read_checkpoint
 from learning.interface.options import UserError
+from learning.interface.training_options import LoraOptions
+from learning.models.adapters import add_adapter, load_trained_state
 from learning.models.architectures import VALUE_HEAD
 from learning.models.files import model_sha256s, save_model
 from learning.models.loading import load_policy
@@ -38,7 +40,9 @@ def main(context: RunContext[AdoptConfig]) -> dict[str, Any]:
     # Of a critic on the policy's own trunk: the policy is saved without it at a run's end, too.
     weights = {name: weight for name, weight in weights.items() if not name.startswith(f"{VALUE_HEAD}.")}
     try:
-        model.load_state_dict(weights)
+        if lora := state["engines"]["policy"].get("lora"):
+            add_adapter(model, LoraOptions(**lora), options.policy)
+        load_trained_state(model, weights)
     except RuntimeError as error:
         raise UserError(
             f"{folder}: its weights are not those of a model like {options.policy.path} "
@@ -47,7 +51,8 @@ def main(context: RunContext[AdoptConfig]) -> dict[str, Any]:
     if average := state["state"].get("weight_average"):
         with torch.no_grad():
             for name, weight in model.named_parameters():
-                weight.copy_(average[name])
+                if name in average:
+                    weight.copy_(average[name])
     context.stop_if_requested()
     context.set_status(stage="saving")
     sha256s = save_model(model, tokenizer, context.path / "model")

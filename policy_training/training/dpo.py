@@ -26,6 +26,7 @@ from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.messages import answer_turns
 from learning.micro_batch_size import resolve_micro_batch_tokens
+from learning.models.adapters import add_adapter
 from learning.models.architectures import require_max_positions
 from learning.models.loading import load_policy
 from learning.models.tokenization import encode_prompt
@@ -95,6 +96,8 @@ def main(context: RunContext[DPOConfig]) -> dict[str, Any]:
     validation = criteria_in_turn(validation)[: config.evaluation.max_examples]
     tokenizer = load_tokenizer(config.model.source)
     model = load_policy(config.model.source, tokenizer, dropout=config.model.dropout)
+    if config.model.lora.rank:
+        add_adapter(model, config.model.lora, config.model.source)
     require_max_positions(model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
     config = replace(config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, model))
     if config.model.gradient_checkpointing:

@@ -83,6 +83,10 @@ class PolicyGradientConfig:
             raise ValueError(
                 "rewards.whiten takes the place of reward.normalize and reward.scale; set these to false"
             )
+        if self.policy.lora.rank and self.runtime.zero_stage == 3:
+            raise ValueError(
+                "policy.lora needs whole weights in every process, which several models share: use a zero_stage below 3"
+            )
         n = self.rollout.samples_per_prompt
         if self.algorithm.responses_per_minibatch % n:
             raise ValueError(

@@ -247,6 +247,10 @@ class PPOConfig:
             raise ValueError(
                 "critic.init_from 'shared' needs whole weights in every process: use a zero_stage below 3"
             )
+        if self.policy.lora.rank and self.runtime.zero_stage == 3:
+            raise ValueError(
+                "policy.lora needs whole weights in every process, which several models share: use a zero_stage below 3"
+            )
         n = self.rollout.samples_per_prompt
         if self.algorithm.responses_per_minibatch % n:
             raise ValueError(

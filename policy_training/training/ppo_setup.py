@@ -12,8 +12,9 @@ from learning.interface.options import UserError
 from learning.interface.record_schemas import PROMPTS
 from learning.interface.training_options import Layout, ModelSource
 from learning.micro_batch_size import resolve_micro_batch_tokens
+from learning.models.adapters import add_adapter
 from learning.models.architectures import require_max_positions
-from learning.models.loading import load_policy, load_reward_model
+from learning.models.loading import load_reward_model
 from learning.models.tokenizers import load_tokenizer
 from learning.run_context import RunContext
 from policy_training.training.demonstrations import Row, split_train
@@ -27,10 +28,10 @@ from policy_training.training.rollouts import (
     Prompt,
     RolloutScorer,
     cut_notes,
-    load_reference,
     self_check_examples,
     tokenize_prompts,
 )
+from policy_training.training.shared_base import SharedBase, base_of, load_policy_on, load_reference_on
 from policy_training.training.shared_trunk import SharedCritic, attach_value_head
 from policy_training.training.weight_average import WeightAverage
 
@@ -85,8 +86,9 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
     distributed = DistributedContext.start(config.runtime)
     train_rows, heldout_rows = read_prompts(context)
     tokenizer = load_tokenizer(config.policy.source)
-    policy = load_policy(config.policy.source, tokenizer)
-    reference = load_reference(config.reference or config.policy.source, tokenizer)
+    base = base_of(config.policy, tokenizer)
+    policy = load_policy_on(base, config.policy.source, tokenizer)
+    reference = load_reference_on(base, config.reference or config.policy.source, tokenizer)
     scorer = load_scorer(
         context,
         tokenizer,
@@ -96,8 +98,9 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
         batch=config.reward_model_batch or config.batch,
         runtime=config.runtime,
         distributed=distributed,
+        load_model=load_reward_model if base is None else base.load_reward_model,
     )
-    critic = load_critic(config, scorer, tokenizer)
+    critic = load_critic(config, scorer, tokenizer, base)
     if critic is None:
         attach_value_head(policy)
     # The first update of a step learns from passes of policy and critic that are in memory together.
@@ -202,17 +205,27 @@ def build_engines(
     return policy_engine, critic_engine
 
 
-def load_critic(config: PPOConfig, scorer: RolloutScorer, tokenizer: Any) -> Any:
+def load_critic(config: PPOConfig, scorer: RolloutScorer, tokenizer: Any, base: SharedBase | None) -> Any:
     """A copy of the reward model, or the policy's or reference's trunk under a new head. None: the policy itself."""
     if config.critic.init_from == "shared":
         return None
+    reference = config.reference or config.policy.source
+    own = config.policy.source if config.critic.init_from == "policy" else reference
+    if base is not None and config.critic.init_from != "reward_model" and own == base.source:
+        return base.critic()
     if config.critic.init_from == "policy":
         return load_reward_model(config.policy.source, tokenizer)
     if config.critic.init_from == "reference":
-        return load_reward_model(config.reference or config.policy.source, tokenizer)
+        critic = load_reward_model(reference, tokenizer)
+        if base is not None:
+            add_adapter(critic, base.lora, reference)
+        return critic
     if not scorer.same_tokenizer:
         raise UserError(
             "config.critic.init_from: the reward model has another tokenizer than the policy, so it cannot become the "
             "critic; set it to 'policy'"
         )
-    return load_reward_model(ModelSource(path=config.reward_model_path), tokenizer)
+    source = ModelSource(path=config.reward_model_path)
+    if base is None:
+        return load_reward_model(source, tokenizer)
+    return base.critic(source, scorer.reward_model.model, tokenizer)

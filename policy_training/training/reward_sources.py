@@ -14,8 +14,9 @@ from torch import Tensor
 from learning.checkpoints import DataclassState, Stateful
 from learning.distributed import DistributedContext
 from learning.interface.options import UserError
-from learning.interface.training_options import BatchOptions, RuntimeOptions
+from learning.interface.training_options import BatchOptions, ModelSource, RuntimeOptions
 from learning.micro_batch_size import resolve_micro_batch_tokens
+from learning.models.loading import load_reward_model
 from learning.models.tokenization import decode_response
 from learning.run_context import RunContext
 from policy_training.training.reward_config import (
@@ -114,11 +115,13 @@ class CombinedScorer(RolloutScorer):
         batch: BatchOptions,
         runtime: RuntimeOptions,
         distributed: DistributedContext,
+        load_model: Callable[[ModelSource, Any], Any] = load_reward_model,
     ) -> None:
         shared: dict[str, Any] = {
             "policy_batch": policy_batch,
             "runtime": runtime,
             "distributed": distributed,
+            "load_model": load_model,
         }
         super().__init__(path, policy_tokenizer, batch=batch, **shared)
         self.options, self.distributed = options, distributed
@@ -222,6 +225,7 @@ def load_scorer(
     batch: BatchOptions,
     runtime: RuntimeOptions,
     distributed: DistributedContext,
+    load_model: Callable[[ModelSource, Any], Any] = load_reward_model,
 ) -> RolloutScorer:
     """What scores a run's responses: the reward model at `path` alone, or with what `options` adds.
 
@@ -232,6 +236,7 @@ def load_scorer(
         "batch": batch,
         "runtime": runtime,
         "distributed": distributed,
+        "load_model": load_model,
     }
     if options.is_single:
         scorer = RolloutScorer(path, policy_tokenizer, **shared)

@@ -21,7 +21,7 @@ from learning.interface.options import UserError
 from learning.interface.training_options import BatchOptions, Layout, ModelSource, RuntimeOptions
 from learning.models.architectures import require_max_positions
 from learning.models.files import model_sha256s
-from learning.models.loading import load_policy
+from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenization import decode_response, encode_prompt, encode_prompt_or_cut
 from learning.models.tokenizers import load_tokenizer
 from policy_training.training.rewards import kl_estimates
@@ -156,8 +156,11 @@ class RolloutScorer:
         batch: BatchOptions,
         runtime: RuntimeOptions,
         distributed: DistributedContext,
+        load_model: Callable[[ModelSource, Any], Any] = load_reward_model,
     ) -> None:
-        self.reward_model = RewardScorer.load(path, batch=batch, dtype=runtime.dtype, distributed=distributed)
+        self.reward_model = RewardScorer.load(
+            path, batch=batch, dtype=runtime.dtype, distributed=distributed, load_model=load_model
+        )
         self.policy_tokenizer = policy_tokenizer
         self.same_tokenizer = same_tokenization(self.reward_model.tokenizer, policy_tokenizer)
         if self.same_tokenizer:  # it reads the policy's own rows, whatever `batch` says

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from learning.interface.options import UserError
+from learning.models.adapters import adapters_merged
 from learning.models.architectures import max_positions
 from policy_training.training.config import SamplingOptions
 from policy_training.training.decoding import left_padded, start_decoding
@@ -80,7 +81,7 @@ def sample_responses(
     for start in range(0, len(by_length), prompts_per_batch):
         indices = by_length[start : start + prompts_per_batch]
         batch = [prompts[index] for index in indices]
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast("cpu", enabled=False), adapters_merged(policy):
             rows = _sample_batch(
                 policy, batch, request, eos_id=eos_id, pad_id=pad_id, before_token=before_token
             )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification
 
 from learning.engine import Engine
+from learning.models.adapters import merged_state
 from learning.models.architectures import VALUE_HEAD, backbone, unwrap_model
 from learning.models.files import save_model
 
@@ -63,8 +64,11 @@ class SharedCritic:
         if not is_main:
             return
         config = type(inner.config).from_dict({**inner.config.to_dict(), "num_labels": 1})
+        prefix = f"{inner.base_model_prefix}."
+        merged = merged_state(inner)
+        trunk = {name.removeprefix(prefix): w for name, w in merged.items() if name.startswith(prefix)}
         critic = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
-        backbone(critic).load_state_dict(backbone(inner).state_dict())
+        backbone(critic).load_state_dict(trunk)
         with torch.no_grad():
             critic.score.weight.copy_(head.weight)
         critic.config.reward_shift = 0.0

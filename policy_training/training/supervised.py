@@ -26,6 +26,7 @@ from learning.engine import Engine
 from learning.interface.options import UserError
 from learning.interface.training_options import Layout
 from learning.micro_batch_size import resolve_micro_batch_tokens
+from learning.models.adapters import add_adapter
 from learning.models.architectures import max_positions, require_max_positions
 from learning.models.loading import load_policy
 from learning.models.tokenization import decode_response, train_tokenizer
@@ -81,6 +82,8 @@ def fit(
     distributed = distributed or DistributedContext.start(config.runtime)
     context.set_status(stage="loading")
     model = load_policy(config.model.source, tokenizer, dropout=config.model.dropout)
+    if config.model.lora.rank:
+        add_adapter(model, config.model.lora, config.model.source)
     config = replace(config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, model))
     if config.model.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})

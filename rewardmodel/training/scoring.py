@@ -126,6 +126,7 @@ class RewardScorer:
         batch: BatchOptions,
         dtype: Literal["fp32", "bf16"] = "fp32",
         distributed: DistributedContext | None = None,
+        load_model: Callable[[ModelSource, Any], Any] = load_reward_model,
     ) -> "RewardScorer":
         """Raises UserError when the folder holds no reward model or no tokenizer."""
         if not is_reward_model(path):
@@ -133,7 +134,7 @@ class RewardScorer:
         source = ModelSource(path=str(path))
         distributed = distributed or single_process()
         tokenizer = load_tokenizer(source)
-        model = load_reward_model(source, tokenizer).to(distributed.device)
+        model = load_model(source, tokenizer).to(distributed.device)
         return cls(model, tokenizer, batch=batch, dtype=dtype, distributed=distributed)
 
     def score(

@@ -31,6 +31,7 @@ from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.usable_comparisons import learns_from_ratings
 from learning.micro_batch_size import resolve_micro_batch_tokens
+from learning.models.adapters import add_adapter
 from learning.models.architectures import require_max_positions
 from learning.models.loading import load_reward_model
 from learning.recipe_runner import run_recipe
@@ -271,6 +272,8 @@ def load_model(options: RewardModelConfig, tokenizer: Any, scale: RatingScale | 
     needs them.
     """
     model = load_reward_model(options.model.source, tokenizer, dropout=options.model.dropout)
+    if options.model.lora.rank:  # before other heads come: they are trained as they are
+        add_adapter(model, options.model.lora, options.model.source)
     require_max_positions(model, options.batch.max_prompt_tokens + options.batch.max_response_tokens)
     if options.objective.lm_coefficient > 0:
         attach_language_head(model, options.model.source, tokenizer)
