@@ -155,6 +155,15 @@ SETTINGS = {setting.name: setting for setting in (
     _setting("REWARD_FUNCTIONS", "list", [], "functions that may give rewards in PPO and evaluations, as "
              "`our_rewards.arithmetic`, installed where the workers run; the site and the workers read it. "
              "`length_penalty` is always there", shown_default="none"),
+    # Servers of language models, which sample answers and judge
+    _setting("MODEL_SERVERS", "list", [], "servers that speak the OpenAI protocol (vLLM, `transformers serve`), which "
+             "runs may ask for answers and for judgments, as `vllm=https://models.example.org/v1`; the site and the "
+             "workers read it", shown_default="none"),
+    _setting("MODEL_SERVER_KEYS", "list", [], "their keys, as `vllm=KEY`; only the workers need them, and they are "
+             "neither stored nor logged", shown_default="none"),
+    _setting("MODEL_SERVERS_PRIVATE_ADDRESSES", "list", [], "networks in which these servers may be though they are "
+             "not public, as `10.1.0.0/16` or `127.0.0.1`; http:// is allowed there",
+             shown_default="none: public addresses only"),
     # Reward models as a service
     _setting("SCORER_MAX_MODELS", "integer", 2, "how many reward models the workers keep loaded together to answer "
              "requests for rewards; the one that was not used for longest makes room; `0`: no such service", minimum=0),

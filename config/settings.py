@@ -14,6 +14,7 @@ from config.address import read_address
 from config.environment import Environment, refused
 from config.static_bundles import STATIC_BUNDLES as STATIC_BUNDLES
 from config.static_headers import add_content_policy
+from learning.interface.model_servers import parse_keys, parse_networks, parse_servers
 
 # config/environment.py has the table of these variables, with what each means.
 env = Environment()
@@ -297,6 +298,13 @@ RUN_ENVIRONMENT_ALLOWLIST: list[str] = env.read("RUN_ENVIRONMENT_ALLOWLIST")
 # Dotted names of functions that PPO and evaluations may take rewards from (docs/researcher-guide.md). Code that runs in
 # the workers, so an operator's choice.
 REWARD_FUNCTIONS: list[str] = env.read("REWARD_FUNCTIONS")
+# Servers of language models that runs may ask, by name. Their keys are for the workers alone (learning/interface).
+try:
+    MODEL_SERVERS = parse_servers(env.read("MODEL_SERVERS"))
+    parse_keys(env.read("MODEL_SERVER_KEYS"), MODEL_SERVERS)
+    parse_networks(env.read("MODEL_SERVERS_PRIVATE_ADDRESSES"))
+except ValueError as error:
+    raise ImproperlyConfigured(f"{error}.") from error
 # Whether checkpoints stay when a run is done; nothing needs them then.
 RUN_KEEP_CHECKPOINTS = env.read("RUN_KEEP_CHECKPOINTS")
 # Of a run that has no limit of its own. 0: none.

@@ -6,23 +6,15 @@ very addresses: a name that means something else a moment later (DNS rebinding) 
 """
 
 import socket
-from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 
 from events.errors import WebhookRefused
 from events.models import MAX_URL
-
-Address = IPv4Address | IPv6Address
-# An IPv4 address is the last part of these (RFC 6052): a gateway would take us there.
-_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
-# Not public in IANA's registries, and not known to every version of Python's ipaddress.
-_SPECIAL = tuple(
-    ip_network(text)
-    for text in ("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "2001::/23", "3fff::/20", "5f00::/16")
-)
+from learning.interface import addresses
+from learning.interface.addresses import Address
 
 
 class AddressRefused(Exception):
@@ -86,8 +78,8 @@ def resolve(parts: SplitResult) -> list[Address]:
     except (OSError, UnicodeError) as error:
         raise AddressRefused(f"The name {parts.hostname} has no address.") from error
     # A link-local address has its interface after it (fe80::1%eth0).
-    addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    unique = list(dict.fromkeys(addresses))
+    every = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    unique = list(dict.fromkeys(every))
     for address in unique:
         if not is_allowed(address):
             raise AddressRefused(_why(address))
@@ -101,36 +93,12 @@ def port_of(parts: SplitResult) -> int:
 
 
 def is_allowed(address: Address) -> bool:
-    return _is_named(address) or all(_is_public(meant) for meant in _meant(address))
+    return addresses.is_allowed(address, settings.WEBHOOKS_PRIVATE_ADDRESSES)
 
 
 def _is_named(address: Address) -> bool:
     """Whether the setting allows it."""
-    last = _meant(address)[-1]
-    return any(last in network for network in settings.WEBHOOKS_PRIVATE_ADDRESSES)
-
-
-def _meant(address: Address) -> Sequence[Address]:
-    """The address, and the IPv4 address that is in it."""
-    if isinstance(address, IPv4Address):
-        return [address]
-    inner: IPv4Address | None = address.ipv4_mapped or address.sixtofour
-    if inner is None and address.teredo is not None:
-        inner = address.teredo[1]
-    if inner is None and any(address in network for network in _NAT64):
-        inner = IPv4Address(int(address) & 0xFFFFFFFF)
-    if address.ipv4_mapped is not None:
-        return [address.ipv4_mapped]
-    return [address] if inner is None else [address, inner]
-
-
-def _is_public(address: Address) -> bool:
-    """`is_global` leaves out private, loopback, link-local, shared (CGNAT), reserved and documentation addresses."""
-    is_site_local = isinstance(address, IPv6Address) and address.is_site_local
-    is_special = any(address in network for network in _SPECIAL)
-    return address.is_global and not (
-        address.is_multicast or address.is_reserved or is_site_local or is_special
-    )
+    return addresses.is_named(address, settings.WEBHOOKS_PRIVATE_ADDRESSES)
 
 
 def _why(address: Address) -> str:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import SplitResult
 
-from events.addresses import Address, AddressRefused, port_of, resolve
+from events.addresses import AddressRefused, port_of, resolve
+from learning.interface.addresses import Address
 
 CONNECT_SECONDS = 5.0
 ATTEMPT_SECONDS = 15.0  # connecting, the handshake of TLS and the answer to its end, all together

@@ -16,6 +16,7 @@ from policy_training.mixing import (
     has_training_demonstrations,
     require_training_texts,
 )
+from policy_training.model_servers import require_known_server
 from policy_training.models import Policy
 from policy_training.preferred_answers import PreferredAnswers
 from policy_training.rated_answers import RatedAnswers
@@ -156,6 +157,7 @@ def sample_responses(
     `draws`, one {temperature: samples} for each prompt, asks every prompt for its own samples; where it is empty, none.
     `kind_of_prompts` stands in the run's title. `tasks` asks for a batch of the samples (see sample_tasks).
     """
+    require_known_server(config.get("sampling", {}).get("server"))
     n_prompts = len(prompts) if draws is None else sum(1 for own in draws if own)
     if n_prompts == 0:
         raise ActionError(gettext("There are no prompts to sample from."), code="no_prompts")

@@ -9,6 +9,7 @@ from annotation.content.actions import NewResponse, add_responses
 from annotation.importing.usage import mark_demonstrations_used, mark_prompts_used, mark_texts_used
 from annotation.models import Prompt, PromptSet
 from annotation.records import demonstration_rows, prompt_rows, text_rows
+from learning.interface.model_servers import VARIABLES as MODEL_SERVER_VARIABLES
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import (
     BENCHMARK_ITEMS,
@@ -248,6 +249,7 @@ SAMPLE = RunKind(
     save_result=_save_responses,
     outputs=(Output(kind="responses", path="responses.parquet"),),
     options=SampleConfig,
+    environment=MODEL_SERVER_VARIABLES,
 )
 PPO = RunKind(
     name="policy.ppo",

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+from learning.interface.options import added_option
 from learning.interface.training_options import (
     BatchOptions,
     EvaluationOptions,
@@ -15,6 +16,7 @@ from learning.interface.training_options import (
     require_at_least,
 )
 from policy_training.training.reward_config import RewardSourcesOptions
+from policy_training.training.server_config import ServerOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,9 +123,16 @@ class SampleOptions(DecodingOptions):
     temperatures: tuple[float, ...] = (1.0,)
     max_prompt_tokens: int = 512
     max_response_tokens: int = 256
+    # That samples instead of this program.
+    server: ServerOptions = added_option(ServerOptions(), before=ServerOptions())
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.server.name and self.repetition_penalty != 1 and self.repetition_penalty_scope == "response":
+            raise ValueError(
+                "repetition_penalty_scope is 'response', and servers penalise the prompt's tokens too: set it to "
+                "'prompt_and_response', repetition_penalty to 1, or sample without a server"
+            )
         for name in ("max_prompt_tokens", "max_response_tokens"):
             require_at_least(name, getattr(self, name), 1)
         if not self.temperatures:

@@ -7,11 +7,13 @@ which temperature. Without it every prompt is sampled at every temperature of th
 
 Responses are written in shards, each atomically; a run started again goes on after the last complete shard and draws
 the same responses, because noise is keyed by (seed, temperature, prompt, sample). Shards sampled with other options or
-weights are refused.
+weights are refused. Where a server samples (sampling.server) the policy's weights are not loaded, every answer is kept
+as it comes (shards/answers-RANK.jsonl), and none is asked for twice.
 """
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from learning.distributed import DistributedContext
 from learning.interface.atomic_files import write_json_atomically
 from learning.interface.options import UserError, options_to_compare
 from learning.interface.record_files import read_records, write_records
+from learning.interface.record_rows import SampledResponseRow
 from learning.interface.record_schemas import DRAWS, PROMPTS, SAMPLED_RESPONSES
 from learning.models.architectures import require_max_positions
 from learning.models.loading import load_policy
@@ -28,6 +31,7 @@ from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext, StopRequested
 from policy_training.training.config import SampleConfig
+from policy_training.training.model_server import ModelServer
 from policy_training.training.response_rows import response_row
 from policy_training.training.rollouts import (
     FrozenModel,
@@ -36,7 +40,8 @@ from policy_training.training.rollouts import (
     model_source_sha256s,
     tokenize_prompts,
 )
-from policy_training.training.sampler import SamplingRequest, sample_responses
+from policy_training.training.sampler import SampledResponse, SamplingRequest, sample_responses
+from policy_training.training.server_sampler import AnswerFile, WantedAnswers, ask_for_answers
 
 
 def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
@@ -47,10 +52,14 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
         raise UserError("inputs/prompts: has no prompts; add at least one")
     context.set_status(stage="loading")
     tokenizer = load_tokenizer(config.policy)
-    policy = FrozenModel(load_policy(config.policy, tokenizer), config.runtime, distributed.device)
-    require_max_positions(
-        policy.model, config.sampling.max_prompt_tokens + config.sampling.max_response_tokens
-    )
+    policy: FrozenModel | ModelServer
+    if config.sampling.server.name:
+        policy = ModelServer(config.sampling.server)
+    else:
+        policy = FrozenModel(load_policy(config.policy, tokenizer), config.runtime, distributed.device)
+        require_max_positions(
+            policy.model, config.sampling.max_prompt_tokens + config.sampling.max_response_tokens
+        )
     prompts = tokenize_prompts(rows, tokenizer, config.sampling.max_prompt_tokens)
     context.set_status(notes=cut_notes(prompts, config.sampling.max_prompt_tokens))
 
@@ -63,6 +72,7 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
     folder = context.path / "shards"
     policy_sha256s = model_source_sha256s(config.policy)
     require_same_inputs(folder, {"options": options_to_compare(config), "policy_sha256s": policy_sha256s})
+    kept = AnswerFile(folder / f"answers-{distributed.rank}.jsonl")
     # Every rank its own shard, all in step. Noise is keyed by prompt and sample, so who writes a shard changes nothing.
     for begin in range(0, len(shards), distributed.world_size):
         context.require_current()
@@ -74,10 +84,15 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
         together = range(begin, min(begin + distributed.world_size, len(shards)))
         own = begin + distributed.rank
         if own in together and not shard_path(folder, own).exists():
-            write_shard(shard_path(folder, own), context, policy, tokenizer, shards[own])
+            if isinstance(policy, ModelServer):
+                write_served_shard(shard_path(folder, own), context, policy, tokenizer, shards[own], kept)
+            else:
+                write_shard(shard_path(folder, own), context, policy, tokenizer, shards[own])
         distributed.barrier()
         for number in together:
             log_samples(context, number, shard_path(folder, number), shards[number])
+    if isinstance(policy, ModelServer):
+        policy.close()
     context.set_status(stage="saving", step=len(shards), steps_total=len(shards))
 
     response_rows = [
@@ -94,8 +109,7 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
         "prompts": len({prompt.prompt_id for shard in shards for prompt in shard.prompts}),
         "tokens": sum(lengths),
         "mean_tokens": sum(lengths) / len(lengths),
-        "eos_rate": sum(row["token_ids"][-1] == tokenizer.eos_token_id for row in response_rows)
-        / len(response_rows),
+        "eos_rate": sum(bool(row["ended"]) for row in response_rows) / len(response_rows),
         "model_sha256s": policy_sha256s,
         "seconds": time.perf_counter() - started,
     }
@@ -207,20 +221,79 @@ def write_shard(
         eos_id=tokenizer.eos_token_id,
         pad_id=tokenizer.pad_token_id,
     )
-    rows = [
+    texts = [decode_response(tokenizer, response.token_ids) for response in responses]
+    write_records(path, rows_of(context, shard, responses, texts), SAMPLED_RESPONSES)
+
+
+def write_served_shard(
+    path: Path,
+    context: RunContext[SampleConfig],
+    server: ModelServer,
+    tokenizer: Any,
+    shard: Shard,
+    kept: AnswerFile,
+) -> None:
+    """The same from a server; answers that are in `kept` are not asked for."""
+    config, temperature = context.options, shard.temperature
+    keys = [
+        (prompt.prompt_id, temperature, number)
+        for prompt in shard.prompts
+        for number in range(shard.samples_per_prompt)
+    ]
+    wanted = [
+        WantedAnswers(
+            prompt=prompt,
+            temperature=temperature,
+            sample_indices=missing,
+            seed=f"{config.runtime.seed}/{temperature!r}",
+        )
+        for prompt in shard.prompts
+        if (
+            missing := tuple(
+                number
+                for number in range(shard.samples_per_prompt)
+                if (prompt.prompt_id, temperature, number) not in kept.answers
+            )
+        )
+    ]
+    ask_for_answers(
+        server,
+        tokenizer,
+        wanted,
+        model=config.sampling.server.model_called(policy=config.policy_name, path=config.policy.path or ""),
+        options=config.sampling.at(temperature),
+        max_response_tokens=config.sampling.max_response_tokens,
+        on_answers=kept.add,
+        check=context.stop_if_requested,
+    )
+    answers = [kept.answers[key] for key in keys]
+    rows = rows_of(context, shard, [one.response for one in answers], [one.text for one in answers])
+    write_records(path, rows, SAMPLED_RESPONSES)
+
+
+def rows_of(
+    context: RunContext[SampleConfig],
+    shard: Shard,
+    responses: Sequence[SampledResponse],
+    texts: Sequence[str],
+) -> list[SampledResponseRow]:
+    """Of all prompts and samples of the shard, in their order."""
+    config = context.options
+    return [
         response_row(
-            prompts[row // shard.samples_per_prompt],
+            shard.prompts[row // shard.samples_per_prompt],
             response,
-            decode_response(tokenizer, response.token_ids),
-            response_id=(f"{config.id_prefix}{response.prompt_id}-t{temperature:g}-{response.sample_index}"),
+            text,
+            response_id=(
+                f"{config.id_prefix}{response.prompt_id}-t{shard.temperature:g}-{response.sample_index}"
+            ),
             policy_name=config.policy_name,
-            options=options,
+            options=config.sampling.at(shard.temperature),
             max_tokens=config.sampling.max_response_tokens,
             seed=config.runtime.seed,
         )
-        for row, response in enumerate(responses)
+        for row, (response, text) in enumerate(zip(responses, texts, strict=True))
     ]
-    write_records(path, rows, SAMPLED_RESPONSES)
 
 
 if __name__ == "__main__":

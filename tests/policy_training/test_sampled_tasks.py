@@ -237,3 +237,17 @@ def test_values_that_are_no_numbers_are_refused_in_one_sentence(project, policy,
     call_command("import_prompts", "kitchen", path, "--prompt-set", "asked", verbosity=0)
     said = refused("sample_tasks", "kitchen", "tiny", "--prompt-set", "asked", "--set", value)
     assert said.startswith("config.")
+
+
+def test_a_server_that_the_settings_name_may_sample_and_no_other(project, policy, write_rows, settings):
+    path = write_rows([{"prompt": "Tea?"}], "asked.jsonl")
+    call_command("import_prompts", "kitchen", path, "--prompt-set", "asked", verbosity=0)
+    asked = ("sample_tasks", "kitchen", "tiny", "--prompt-set", "asked", "--samples", "2")
+    server = ("--set", "sampling.server.name=vllm", "sampling.server.model=served")
+    assert "ROUNDTABLE_MODEL_SERVERS" in refused(*asked, *server)
+    assert not Run.objects.exists()
+    settings.MODEL_SERVERS = {"vllm": "https://models.example.org/v1"}
+    call_command(*asked, *server, verbosity=0)
+    run = Run.objects.get()
+    assert run.config["sampling"]["server"] == {"name": "vllm", "model": "served"}
+    assert "models.example.org" not in str(run.config)
