@@ -208,6 +208,7 @@ class ModelServer:
                         raise
                     except BaseException as error:  # raised again in the thread that waits
                         done.put((one, None, error))
+                        return
 
         # Daemons: a process that stops does not wait for answers that nobody wants any more.
         for _ in range(min(self.options.concurrent_requests, len(asked))):
