@@ -62,8 +62,10 @@ def _reward_parts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def evaluation_figures(evaluation: PolicyEvaluation) -> dict[str, str]:
-    """score, with its standard error; kl; and the share of answers that end by themselves."""
+def evaluation_figures(evaluation: PolicyEvaluation) -> dict[str, Any]:
+    """score, with its standard error; kl; the share of answers that end by themselves; against, how it fared beside the
+    reference on the same prompts, by the scores; and tags, [(tag, the same)].
+    """
     report: Mapping[str, Any] = evaluation.report
     score, error = _number(report.get("score"), 2), _number(report.get("score_standard_error"), 2)
     ends: Any = report.get("eos_rate")
@@ -71,6 +73,24 @@ def evaluation_figures(evaluation: PolicyEvaluation) -> dict[str, str]:
         "score": f"{score} ± {error}" if error else score,
         "kl": _number(report.get("kl"), 2),
         "ends": _share(ends),
+        "against": _verdict(report.get("against_reference")),
+        "tags": [
+            (tag, _verdict(counts))
+            for tag, counts in ((report.get("against_reference") or {}).get("by_tag") or {}).items()
+        ],
+    }
+
+
+def _verdict(counts: Mapping[str, Any] | None) -> str:
+    if not counts or counts.get("share") is None:
+        return ""
+    low, high = counts["interval"]
+    return gettext("%(win)s won, %(tie)s tied, %(lose)s lost: %(share)s %% (%(low)s to %(high)s %%)") % {
+        **{name: counts[name] for name in ("win", "tie", "lose")},
+        **{
+            name: f"{100 * value:.0f}"
+            for name, value in (("share", counts["share"]), ("low", low), ("high", high))
+        },
     }
 
 

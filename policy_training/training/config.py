@@ -201,6 +201,8 @@ class EvaluateConfig:
     policy: ModelSource
     reward_model_path: str  # a reward model's folder; its base and tokenizer may be others than the policy's
     reference: ModelSource | None = None  # None: no KL
+    # The reference answers the same prompts, and the scores say who wins on each, overall and by the prompts' tags.
+    against_reference: bool = True
     samples_per_prompt: int = 1
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)

@@ -9,6 +9,7 @@ with truncation it is a description of those texts and not an estimate of KL(pol
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,8 +31,10 @@ from policy_training.training.response_rows import response_row
 from policy_training.training.reward_sources import load_scorer, measure_scales, scorer_report
 from policy_training.training.rollouts import (
     FrozenModel,
+    Rollout,
     cut_notes,
     evaluate_policy,
+    generate_rollouts,
     load_reference,
     model_source_sha256s,
     part_texts,
@@ -39,6 +42,7 @@ from policy_training.training.rollouts import (
     tokenize_prompts,
 )
 from policy_training.training.sampler import SamplingRequest
+from policy_training.training.verdicts import verdicts
 
 
 def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
@@ -107,6 +111,19 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         distributed=distributed,
         before_pass=context.stop_if_requested,
     )
+    against = None
+    if reference is not None and config.against_reference:
+        context.set_status(stage="evaluating the reference")
+        theirs = generate_rollouts(
+            reference,
+            prompts,
+            scorer,
+            request,  # the same noise: who wins is not chance alone
+            distributed=distributed,
+            before_token=context.stop_if_requested,
+        )
+        tags = {row["prompt_id"]: row["tags"] for row in rows}
+        against = verdicts(scores_by_prompt(rollouts), scores_by_prompt(theirs), tags)
     scorer.close()
     response_rows = [
         response_row(
@@ -140,6 +157,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         write_records(context.path / "scores.parquet", scores, SCORES)
     return {
         **evaluation.as_dict(),
+        "against_reference": against,
         # Samples of one prompt are not independent: the prompts are what was drawn.
         "score_standard_error": evaluation.score_std / math.sqrt(len(prompts)),
         "policy_sha256s": model_source_sha256s(config.policy),
@@ -147,6 +165,13 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         **scorer_report(scorer),
         "seconds": time.perf_counter() - started,
     }
+
+
+def scores_by_prompt(rollouts: Sequence[Rollout]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for rollout in rollouts:
+        found.setdefault(rollout.prompt.prompt_id, []).append(rollout.score)
+    return found
 
 
 if __name__ == "__main__":

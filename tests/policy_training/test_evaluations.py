@@ -53,6 +53,7 @@ def execute_and_look(client, run, policy, model):  # noqa: F811
     assert evaluation.report["responses"] == 3
     page = client.get(reverse("policies:policy", args=["kitchen", policy.pk])).content.decode()
     assert f"{evaluation.report['score']:.2f} ±" in page
+    assert "0 won, 3 tied, 0 lost: 50 % (" in page
     # The distance of a policy to itself.
     assert "0.00 nats to" in page.replace("-0.00", "0.00")
 

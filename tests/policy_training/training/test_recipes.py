@@ -355,8 +355,13 @@ def test_evaluate_reports_the_rewards_it_wrote_and_no_distance_to_itself(
         samples_per_prompt=2,
         batch=BATCH,
     )
-    run = create_run(tmp_path / "run", "evaluate", config, prompts=prompt_rows(6))
+    rows = [row | {"tags": ["odd"] if place % 2 else []} for place, row in enumerate(prompt_rows(6))]
+    run = create_run(tmp_path / "run", "evaluate", config, prompts=rows)
     result = in_process(evaluate, EvaluateConfig, run)
+    # The same noise: beside itself it says the same.
+    against = result["against_reference"]
+    assert (against["win"], against["tie"], against["lose"], against["share"]) == (0, 6, 0, 0.5)
+    assert against["by_tag"]["odd"]["tie"] == 3
     scores = [row["reward"] for row in read_records(run.path / "scores.parquet", SCORES)]
     assert len(scores) == 12 == result["responses"]
     assert result["score"] == pytest.approx(np.mean(scores)) and result["score_std"] == pytest.approx(
