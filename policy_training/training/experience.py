@@ -38,6 +38,7 @@ from policy_training.training.rewards import (
     subtract_score_without_eos,
 )
 from policy_training.training.rollouts import Rollout, part_means, rollouts_to_examples
+from policy_training.training.step_rewards import spread_over_tokens
 from policy_training.training.watching import distinct_metrics, perplexity, spread_metrics
 
 
@@ -172,9 +173,9 @@ def gather_experience(
     for minibatch in minibatches:
         if minibatch is not taught:
             for micro_batch in minibatch:
-                _complete(state, micro_batch, processed_scores_N, None)
+                _complete(state, micro_batch, rollouts, processed_scores_N, None)
     for micro_batch in taught or ():
-        _complete(state, micro_batch, processed_scores_N, learner)
+        _complete(state, micro_batch, rollouts, processed_scores_N, learner)
     metrics = reward_metrics(state, rollouts, processed_scores_N, minibatches)
     state.entropy_weight = entropy_weight(state.config.policy_loss, metrics["entropy"])
     if state.config.policy_loss.entropy_coefficient:
@@ -204,7 +205,7 @@ def processed_scores(
 
     `moments` takes the scores in.
     """
-    scores_N = torch.tensor([rollout.score for rollout in rollouts], dtype=torch.float64)
+    scores_N = torch.tensor([rollout.end_score for rollout in rollouts], dtype=torch.float64)
     has_eos_N = torch.tensor([rollout.response.has_eos for rollout in rollouts])
     if options.missing_eos_rule == "replace":
         scores_N = replace_score_without_eos(scores_N, has_eos_N, score=options.missing_eos_score)
@@ -239,7 +240,11 @@ def process_scores(state: PPOState, rollouts: Sequence[Rollout]) -> Tensor:
 
 
 def _complete(
-    state: PPOState, micro_batch: RolloutMicroBatch, processed_scores_N: Tensor, learner: Learner | None
+    state: PPOState,
+    micro_batch: RolloutMicroBatch,
+    rollouts: Sequence[Rollout],
+    processed_scores_N: Tensor,
+    learner: Learner | None,
 ) -> None:
     """Everything the update reads in this micro-batch, but for whitening."""
     config, batch = state.config, micro_batch.batch
@@ -262,6 +267,7 @@ def _complete(
         micro_batch.reference_logprobs_NR,
         micro_batch.is_response_NR,
         kl_coefficient=state.kl_controller.coefficient,
+        step_rewards_NR=step_rewards(rollouts, micro_batch),
     )
     raw_NR = read_critic(with_math_attention, compute_values, batch)
     micro_batch.old_values_NR = rescale_values(state, raw_NR.detach())
@@ -284,6 +290,12 @@ def _complete(
         learner.learn(micro_batch, logprobs_NR, entropy_NR, raw_NR)
 
 
+def step_rewards(rollouts: Sequence[Rollout], micro_batch: RolloutMicroBatch) -> Tensor | None:
+    """What functions gave to steps of these responses, (N, R); None where they gave nothing."""
+    own = [rollouts[index].step_rewards for index in micro_batch.rollout_indices]
+    return spread_over_tokens(own, micro_batch.is_response_NR) if any(own) else None
+
+
 def reward_metrics(
     state: RolloutState,
     rollouts: Sequence[Rollout],
@@ -302,12 +314,14 @@ def reward_metrics(
     kl_sum, entropy, tokens, logprobs = totals.tolist()
     kl, processed_score = kl_sum / len(rollouts), float(processed_scores_N.mean())
     scores_N = torch.tensor([rollout.score for rollout in rollouts], dtype=torch.float64)
+    of_steps = math.fsum(rollout.score - rollout.end_score for rollout in rollouts) / len(rollouts)
     return {
         "score": float(scores_N.mean()),
         "score_std": float(scores_N.std(unbiased=False)),
         **{f"score_{name}": mean for name, mean in part_means(rollouts).items()},
         "processed_score": processed_score,
-        "rlhf_reward": processed_score - state.kl_controller.coefficient * kl,
+        **({"step_reward": of_steps} if any(rollout.step_rewards for rollout in rollouts) else {}),
+        "rlhf_reward": processed_score + of_steps - state.kl_controller.coefficient * kl,
         "kl": kl,
         "sqrt_kl": math.sqrt(max(kl, 0.0)),  # what gold and proxy scores are drawn against (Gao et al. 2022)
         "kl_coefficient": state.kl_controller.coefficient,

@@ -38,6 +38,7 @@ from policy_training.training.experience import (
     make_minibatches,
     processed_scores,
     reward_metrics,
+    step_rewards,
 )
 from policy_training.training.policy_gradient_config import PolicyGradientConfig
 from policy_training.training.policy_gradient_losses import (
@@ -334,6 +335,7 @@ def gather_advantages(
             micro_batch.reference_logprobs_NR,
             micro_batch.is_response_NR,
             kl_coefficient=state.kl_controller.coefficient,
+            step_rewards_NR=step_rewards(rollouts, micro_batch),
         )
         if not micro_batch.is_dummy:
             returns_N[micro_batch.rollout_indices] = micro_batch.rewards_NR.double().sum(1)

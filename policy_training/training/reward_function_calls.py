@@ -12,6 +12,7 @@ from typing import Any
 
 from learning.interface.options import UserError
 from policy_training.training.reward_config import BUILT_IN_FUNCTIONS, RewardFunctionPart
+from policy_training.training.step_rewards import CharacterReward
 
 ALLOWED_VARIABLE = "ROUNDTABLE_REWARD_FUNCTIONS"  # dotted names with commas between them
 HOST = "policy_training.training.reward_function_host"
@@ -21,6 +22,9 @@ def allowed_functions() -> tuple[str, ...]:
     """Built-in ones, and those the environment names: what a run's configuration says is no permission."""
     named = (name.strip() for name in os.environ.get(ALLOWED_VARIABLE, "").split(","))
     return (*BUILT_IN_FUNCTIONS, *filter(None, named))
+
+
+Reward = float | list[CharacterReward]  # of a response, or of each of its steps
 
 
 class RewardFunction:
@@ -36,8 +40,10 @@ class RewardFunction:
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = b""
 
-    def __call__(self, prompts: Sequence[list[dict[str, str]]], responses: Sequence[str]) -> list[float]:
-        """One reward a response. Raises UserError, naming the function, for whatever goes wrong in it."""
+    def __call__(self, prompts: Sequence[list[dict[str, str]]], responses: Sequence[str]) -> list[Reward]:
+        """The reward of each response, or those of its steps. Raises UserError, naming the function, for whatever goes
+        wrong in it.
+        """
         ends_at = time.monotonic() + self.part.time_limit_seconds
         if self._process is None:
             self._process = subprocess.Popen(
@@ -59,9 +65,17 @@ class RewardFunction:
         rewards = self._answer(ends_at).get("rewards", [])
         if len(rewards) != len(responses):
             raise self._refused(f"it returned {len(rewards)} rewards for {len(responses)} responses")
-        if wrong := [value for value in rewards if not math.isfinite(value)]:
-            raise self._refused(f"it returned {wrong[0]}, which is no finite number")
-        return [float(value) for value in rewards]
+        found: list[Reward] = []
+        for reward, text in zip(rewards, responses, strict=True):
+            steps = [(end, value) for end, value in reward] if isinstance(reward, list) else None
+            for value in [reward] if steps is None else [value for _, value in steps]:
+                if not math.isfinite(value):
+                    raise self._refused(f"it returned {value}, which is no finite number")
+            for end, _ in steps or ():
+                if not 0 <= end <= len(text):
+                    raise self._refused(f"it returned a step that ends at {end} of {len(text)} characters")
+            found.append(float(reward) if steps is None else steps)
+        return found
 
     def close(self) -> None:
         if self._process is not None:

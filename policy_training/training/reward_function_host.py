@@ -23,6 +23,13 @@ def load_function(dotted: str) -> Callable[..., Any]:
     return function
 
 
+def plain(reward: Any) -> float | list[tuple[int, float]]:
+    """A number, or the (end, reward) of each step of a response."""
+    if isinstance(reward, list | tuple):
+        return [(int(end), float(value)) for end, value in reward]
+    return float(reward)
+
+
 def describe(error: BaseException) -> str:
     first_line = (str(error).splitlines() or [""])[0][:300]
     return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
@@ -45,7 +52,7 @@ def main(dotted: str) -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         try:
-            rewards = [float(value) for value in function(asked["prompts"], asked["responses"])]
+            rewards = [plain(value) for value in function(asked["prompts"], asked["responses"])]
             answer({"rewards": rewards})
         except Exception as error:
             answer({"error": f"it failed ({describe(error)})"})

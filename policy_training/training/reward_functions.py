@@ -1,7 +1,9 @@
 """Reward functions that come with the program.
 
 A reward function takes the prompts (each a list of {"role", "content"} messages) and as many response texts, and
-returns one finite number a response, in their order. It runs in a process of its own, without torch.
+returns one finite number a response, in their order. It runs in a process of its own, without torch. For rewards of the
+steps of a response it returns, in place of the number, a list of pairs: how many characters of the response there are
+up to the end of the step, and the step's reward.
 """
 
 from collections.abc import Sequence

@@ -4,6 +4,7 @@ Pure functions on float64 tensors, and the scorer that calls models and function
 one that `reward_model_path` names), N responses in the order of the prompts and of the samples of each.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +26,7 @@ from policy_training.training.reward_config import (
     function_key,
     part_key,
 )
-from policy_training.training.reward_function_calls import RewardFunction
+from policy_training.training.reward_function_calls import Reward, RewardFunction
 from policy_training.training.rollouts import (
     InferenceModel,
     Prompt,
@@ -35,6 +36,7 @@ from policy_training.training.rollouts import (
     generate_rollouts,
 )
 from policy_training.training.sampler import SampledResponse, SamplingRequest
+from policy_training.training.step_rewards import TokenReward, at_tokens
 
 SPREAD = "model_spread"  # the part that says how far the models of an ensemble are apart
 
@@ -173,11 +175,21 @@ class CombinedScorer(RolloutScorer):
         total_N = self._combine(models_MN, is_risky_N)
         if len(parts) > 1 and self.options.combination == "ensemble":
             parts[SPREAD] = model_spread(models_MN).tolist()
+        steps: list[list[TokenReward]] = [[] for _ in total_N]
         for function in self.functions:
             rewards = self._call(function, prompts, groups)
-            parts[function_key(function.part.function)] = rewards
-            total_N = total_N + function.part.weight * torch.tensor(rewards, dtype=torch.float64)
-        return Scored(scores=total_N.tolist(), parts=parts)
+            sums = [
+                math.fsum(value for _, value in reward) if isinstance(reward, list) else reward
+                for reward in rewards
+            ]
+            parts[function_key(function.part.function)] = sums
+            total_N = total_N + function.part.weight * torch.tensor(sums, dtype=torch.float64)
+            responses = [response for group in groups for response in group]
+            for own, response, reward in zip(steps, responses, rewards, strict=True):
+                if isinstance(reward, list):
+                    found = at_tokens(self.policy_tokenizer, response.token_ids, reward)
+                    own += [(place, function.part.weight * value) for place, value in found]
+        return Scored(scores=total_N.tolist(), parts=parts, step_rewards=steps if any(steps) else ())
 
     def _combine(self, scores_MN: Tensor, is_risky_N: Tensor) -> Tensor:
         options = self.options
@@ -195,9 +207,9 @@ class CombinedScorer(RolloutScorer):
         function: RewardFunction,
         prompts: Sequence[Prompt],
         groups: Sequence[Sequence[SampledResponse]],
-    ) -> list[float]:
+    ) -> list[Reward]:
         """Rank 0 calls and tells the others, its errors too: all must leave together."""
-        found: list[float] | str = []
+        found: list[Reward] | str = []
         if self.distributed.is_main:
             texts = [decode_response(self.policy_tokenizer, r.token_ids) for group in groups for r in group]
             messages = [p.messages for p, group in zip(prompts, groups, strict=True) for _ in group]

@@ -40,8 +40,10 @@ def compute_token_rewards(
     is_response_NR: Tensor,
     *,
     kl_coefficient: float,
+    step_rewards_NR: Tensor | None = None,
 ) -> Tensor:
-    """-kl_coefficient (log policy - log reference) on every token, plus the score on the last one: (N, R).
+    """-kl_coefficient (log policy - log reference) on every token, plus the score on the last one, plus the rewards of
+    steps where they stand: (N, R).
 
     The last token is the EOS, or the final token of a response that was cut off. Off the response the reward is
     zero. The rewards of a response sum to score - kl_coefficient * sum of log-ratios (InstructGPT, equation 2). The
@@ -51,6 +53,8 @@ def compute_token_rewards(
         is_response_NR, logprobs_NR - reference_logprobs_NR, torch.zeros_like(logprobs_NR)
     )
     rewards_NR = -kl_coefficient * log_ratio_NR
+    if step_rewards_NR is not None:
+        rewards_NR = rewards_NR + step_rewards_NR.to(rewards_NR.dtype)
     last_N = is_response_NR.sum(dim=1) - 1
     rows_N = torch.arange(len(scores_N), device=scores_N.device)
     has_tokens_N = last_N >= 0

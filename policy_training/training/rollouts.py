@@ -26,6 +26,7 @@ from learning.models.tokenization import decode_response, encode_prompt, encode_
 from learning.models.tokenizers import load_tokenizer
 from policy_training.training.rewards import kl_estimates
 from policy_training.training.sampler import SampledResponse, SamplingRequest, sample_responses
+from policy_training.training.step_rewards import TokenReward
 from policy_training.training.watching import perplexity
 from rewardmodel.training.model_card import prompt_template
 from rewardmodel.training.scoring import RewardScorer
@@ -48,21 +49,35 @@ class Prompt:
 class Rollout:
     """One response and its raw reward-model score (reward_shift already taken off).
 
-    `parts`: what each model and function said, where the score is made of several.
+    `parts`: what each model and function said, where the score is made of several. `step_rewards`: what of the score
+    stands at tokens of its own, as functions gave it.
     """
 
     prompt: Prompt
     response: SampledResponse
     score: float
     parts: Mapping[str, float] = field(default_factory=dict)
+    step_rewards: tuple[TokenReward, ...] = ()
+
+    @property
+    def end_score(self) -> float:
+        """What of the score stands at the response's end."""
+        return (
+            self.score - math.fsum(reward for _, reward in self.step_rewards)
+            if self.step_rewards
+            else self.score
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """Scores of responses, in order, and the parts that each is made of, where there are several."""
+    """Scores of responses, in order, and the parts that each is made of, where there are several. `step_rewards`: see
+    Rollout; empty where there are none.
+    """
 
     scores: list[float]
     parts: Mapping[str, list[float]] = field(default_factory=dict)
+    step_rewards: Sequence[Sequence[TokenReward]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,6 +282,7 @@ def generate_rollouts(
             response=response,
             score=score,
             parts={name: values[row] for name, values in scored.parts.items()},
+            step_rewards=tuple(scored.step_rewards[row]) if scored.step_rewards else (),
         )
         for row, (response, score) in enumerate(zip(responses, scored.scores, strict=True))
     ]

@@ -258,6 +258,25 @@ def test_another_reference_is_read_once_and_the_policy_is_held_against_it(tmp_pa
     assert result["reference_sha256s"] == first.result()["policy_sha256s"]
 
 
+def test_how_an_update_is_cut_into_micro_batches_does_not_change_it(tmp_path, policy_path):
+    """CHECK 19: a comparison a pass, a few, and all of the step in one."""
+    moved = []
+    for tokens in (1, 140, 4096):
+        config = dpo_config(
+            policy_path,
+            batch=dataclasses.replace(BATCH, max_micro_batch_tokens=tokens),
+            data=DataOptions(epochs=None, steps=1, comparisons_per_step=12),
+            optimizer=OptimizerOptions(learning_rate=1e-5, schedule="constant", epsilon=1e-3),
+            objective=DPOObjectiveOptions(sft_coefficient=0.3, label_smoothing=0.1),
+        )
+        run = create_run(tmp_path / str(tokens), "dpo", config, comparisons=comparison_rows(20))
+        in_process(dpo, DPOConfig, run)
+        moved.append((tensors(run), run.metrics()[0][0]["loss"]))
+    for weights, loss in moved[:-1]:
+        assert loss == pytest.approx(moved[-1][1], abs=1e-6)
+        assert all(torch.allclose(weights[key], moved[-1][0][key], rtol=0, atol=1e-6) for key in weights)
+
+
 @pytest.mark.slow
 def test_two_processes_learn_what_one_learns(tmp_path, policy_path):
     config, rows = dpo_config(policy_path), comparison_rows(40)

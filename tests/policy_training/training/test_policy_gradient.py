@@ -253,6 +253,30 @@ def test_each_of_them_raises_the_reward(tmp_path, policy_path, reward_model_path
     assert all(row["approx_kl"] == pytest.approx(0.0, abs=1e-10) for row in run.metrics()[0])
 
 
+@pytest.mark.parametrize("averaging", ["responses", "tokens_of_each", "tokens"])
+def test_how_an_update_is_cut_into_micro_batches_does_not_change_it(
+    tmp_path, policy_path, reward_model_path, averaging
+):
+    """CHECK 19: one prompt a pass, a few, and all of the step in one."""
+    moved = []
+    for tokens in (1, 140, 4096):
+        config = gradient_config(
+            policy_path,
+            reward_model_path,
+            batch=dataclasses.replace(BATCH, max_micro_batch_tokens=tokens),
+            rollout=RolloutOptions(steps=1, prompts_per_step=8, samples_per_prompt=2),
+            algorithm=dataclasses.replace(GRPO, averaging=averaging, responses_per_minibatch=16, epochs=1),
+            policy_optimizer=OptimizerOptions(learning_rate=1e-5, schedule="constant", epsilon=1e-3),
+            evaluation=EvaluationOptions(max_examples=1, logged_samples=0),
+        )
+        run = create_run(tmp_path / str(tokens), "policy_gradient", config, prompts=prompt_rows(12))
+        in_process(policy_gradient, PolicyGradientConfig, run)
+        moved.append((tensors(run), run.metrics()[0][0]["loss"]))
+    for weights, loss in moved[:-1]:
+        assert loss == pytest.approx(moved[-1][1], abs=1e-6)
+        assert all(torch.allclose(weights[key], moved[-1][0][key], rtol=0, atol=1e-6) for key in weights)
+
+
 @pytest.mark.slow
 def test_two_processes_learn_what_one_learns(tmp_path, policy_path, reward_model_path):
     runs = []

@@ -13,7 +13,7 @@ from policy_training.training.reward_functions import length_penalty
 
 PROMPTS = [[{"role": "user", "content": "What is 2 + 2?"}], [{"role": "user", "content": "And 3 + 3?"}]]
 
-MODULE = """
+MODULE = '''
 import os, sys, time
 
 def question_mark(prompts, responses):
@@ -40,8 +40,19 @@ def hangs(prompts, responses):
 def ends(prompts, responses):
     os._exit(7)
 
+def sentences(prompts, responses):
+    """A point for each sentence, where it ends; a text without one gets a number."""
+    ends = [[place + 1 for place, sign in enumerate(text) if sign == "."] for text in responses]
+    return [[(end, 1.0 + number) for number, end in enumerate(own)] if own else -2 for own in ends]
+
+def too_far(prompts, responses):
+    return [[(len(text) + 1, 1.0)] for text in responses]
+
+def no_pairs(prompts, responses):
+    return [[1.0] for _ in responses]
+
 number = 4
-"""
+'''
 
 
 @pytest.fixture
@@ -70,6 +81,11 @@ def test_it_gets_messages_and_texts_and_gives_a_number_a_response(function):
     assert rewards._process.pid == first
 
 
+def test_rewards_of_steps_stand_where_the_steps_end(function):
+    rewards = function("sentences")
+    assert rewards(PROMPTS, ["One. Two.", "none"]) == [[(4, 1.0), (9, 2.0)], -2.0]
+
+
 def test_only_functions_of_the_setting_and_built_in_ones_run(function):
     with pytest.raises(
         UserError, match=r"our_rewards\.question_mark is not allowed here; name it in ROUNDTABLE_"
@@ -85,6 +101,8 @@ def test_only_functions_of_the_setting_and_built_in_ones_run(function):
         ("not_a_number", "returned nan, which is no finite number"),
         ("words", "failed .ValueError: could not convert string to float"),
         ("fails", "failed .ZeroDivisionError: "),
+        ("too_far", "returned a step that ends at 1 of 0 characters"),
+        ("no_pairs", "failed .TypeError: "),
         ("ends", "its process ended .exit code 7"),
         ("missing", "cannot be imported .AttributeError: "),
         ("number", "cannot be imported .TypeError: our_rewards.number is a int, not a function"),
