@@ -559,3 +559,24 @@ def test_ppo_on_two_processes_equals_one(tmp_path, policy_path, reward_model_pat
     for name in ("model", "critic"):
         left, right = tensors(runs[0], name), tensors(runs[1], name)
         assert all(torch.allclose(left[key], right[key], rtol=0, atol=1e-5) for key in left)
+
+
+@pytest.mark.slow
+def test_a_process_without_a_prompt_of_the_step_changes_nothing(tmp_path, policy_path, reward_model_path):
+    """One prompt a step and two processes: one of them has only a repeat that counts nothing."""
+    config = ppo_config(
+        policy_path,
+        reward_model_path,
+        rollout=RolloutOptions(steps=2, prompts_per_step=1, samples_per_prompt=4),
+        policy_optimizer=OptimizerOptions(learning_rate=1e-5),
+        critic_optimizer=OptimizerOptions(learning_rate=1e-5),
+        critic=CriticOptions(max_pretraining_updates=0),
+    )
+    one, two = (create_run(tmp_path / name, "ppo", config, prompts=prompt_rows(8)) for name in ("one", "two"))
+    launch("ppo", one)
+    launch("ppo", two, processes=2)
+    for left, right in zip(one.metrics()[0], two.metrics()[0], strict=True):
+        for key in ("score", "kl", "value_loss", "policy_loss", "explained_variance", "return_std"):
+            assert left[key] == pytest.approx(right[key], abs=1e-4), key
+    left, right = tensors(one), tensors(two)
+    assert all(torch.allclose(left[key], right[key], rtol=0, atol=1e-4) for key in left)
