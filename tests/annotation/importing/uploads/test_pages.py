@@ -46,6 +46,16 @@ def test_a_file_is_taken_for_what_most_of_its_first_rows_are(
     assert page.status_code == 200 and not Import.objects.exists() and not Prompt.objects.exists()
 
 
+def test_what_nobody_touched_is_not_called_wrong(send, post, criterion):
+    """Of a file whose columns no format knows, so that somebody has to say what they are."""
+    upload = send(b"frage,eins,zwei,besser\nWas?,a,b,a\n", "odd.csv")
+    for what in ("comparisons/ranked", "tasks/records"):
+        for chosen in ({"what": what}, {}):
+            page, _ = post(upload, **chosen)
+            assert page.status_code == 200 and not page.context["form"].errors, what
+            assert f"{upload.settings['kind']}/{upload.settings['format']}" == what
+
+
 def test_the_kind_that_was_asked_for_wins_over_the_guess(send, client, project, criterion):
     upload = send(PAIRS, kind="prompts")
     client.get(reverse("data:upload", args=[project.slug, upload.public_id]))
