@@ -9,8 +9,8 @@ from django.utils.text import slugify
 from django.utils.translation import gettext
 
 from workspace.asked import parse_asked
+from workspace.bulk_insert import insert_unread
 from workspace.criteria import require_criteria
-from workspace.database import insert_row
 from workspace.errors import ActionError, StaleVersion
 from workspace.models import (
     AuditEvent,
@@ -38,7 +38,7 @@ def record_audit(
     event = AuditEvent(
         actor=actor, project=project, action=action, target_type=kind, target_id=key, details=details
     )
-    insert_row(event)
+    insert_unread(event)
 
 
 def validation_message(error: ValidationError) -> str:

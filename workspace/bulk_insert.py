@@ -6,7 +6,6 @@ written, so that rows that point at each other can be made in one go.
 """
 
 import itertools
-import json
 import os
 import sqlite3
 import time
@@ -14,18 +13,23 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from django.db import connection, models, transaction
 from django.db.models.base import ModelState
 from django.utils import timezone
 
+from learning.interface.json_text import json_encoder
+from workspace.database import insert_row
+from workspace.writes_beside import current_writes
+
 Row = TypeVar("Row", bound=models.Model)
 Encode = Callable[[Any], Any]
 # SQLite notes the pages that a statement changes, to undo it alone if a trigger refuses a row, in a file if they are
 # many: for a statement a row that took longer than the row itself.
 ROWS_PER_STATEMENT = 200
-_to_json = json.JSONEncoder().encode
+_to_json = json_encoder()
 
 
 def reserve_keys(model: type[models.Model], number: int) -> list[int]:
@@ -40,6 +44,8 @@ def reserve_keys(model: type[models.Model], number: int) -> list[int]:
                 [table, number],
             )
             return sorted(key for (key,) in cursor.fetchall())
+        if (writes := current_writes()) is not None:
+            return writes.reserve_keys(table, number)
         cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [table])
         found = cursor.fetchone()
         first = (found[0] if found else 0) + 1
@@ -114,7 +120,8 @@ def insert_objects(rows: Sequence[models.Model]) -> None:
         if getattr(field, "auto_now_add", False):
             for row in rows:
                 setattr(row, field.attname, now)
-    insert_values(model, names, ([row.__dict__[name] for name in names] for row in rows))
+    values_of = itemgetter(*names)
+    insert_values(model, names, (values_of(row.__dict__) for row in rows))
     alias = connection.alias
     for row in rows:
         row._state.adding, row._state.db = False, alias
@@ -136,13 +143,14 @@ def insert_values(model: type[models.Model], names: Sequence[str], rows: Iterabl
     encoders = [(place, encode) for place, field in enumerate(fields) if (encode := _encoder(field))]
     extra = [now] * len(dated)
 
-    def encoded(row: Sequence[Any]) -> list[Any]:
+    def encoded(row: Iterable[Any]) -> list[Any]:
         values = [*row, *extra]
         for place, encode in encoders:
             if values[place] is not None:
                 values[place] = encode(values[place])
         return values
 
+    has_keys = model._meta.pk.attname in names
     quote = connection.ops.quote_name
     table, columns = quote(model._meta.db_table), ", ".join(quote(str(field.column)) for field in fields)
     with connection.cursor() as cursor:
@@ -157,13 +165,27 @@ def insert_values(model: type[models.Model], names: Sequence[str], rows: Iterabl
             places = f"({', '.join('?' * len(fields))})"
             at_once = max(1, min(ROWS_PER_STATEMENT, _max_parameters() // len(fields)))
             todo = iter(rows)
+            writes = current_writes()
             while chunk := list(itertools.islice(todo, at_once)):
+                statement = f"INSERT INTO {table} ({columns}) VALUES {', '.join([places] * len(chunk))}"
+                values = [value for row in chunk for value in encoded(row)]
+                if writes is not None:
+                    writes.insert(model._meta.db_table, statement, values, with_keys=has_keys)
+                    continue
                 # The driver's own: Django's looks through the statement for its places each time.
                 with connection.wrap_database_errors:
-                    connection.connection.execute(
-                        f"INSERT INTO {table} ({columns}) VALUES {', '.join([places] * len(chunk))}",
-                        [value for row in chunk for value in encoded(row)],
-                    )
+                    connection.connection.execute(statement, values)
+
+
+def insert_unread(row: models.Model) -> None:
+    """A new row whose key nobody asks for: it need not wait for rows that are being stored, as it would to learn it."""
+    if current_writes() is None:
+        insert_row(row)
+        return
+    names = [field.attname for field in _fields(type(row)) if not field.primary_key]
+    dated = {field.attname for field in _fields(type(row)) if getattr(field, "auto_now_add", False)}
+    names = [name for name in names if name not in dated]
+    insert_values(type(row), names, [[row.__dict__[name] for name in names]])
 
 
 def _max_parameters() -> int:

@@ -101,7 +101,7 @@ def import_comparisons(
     )
     with clear_on_failure(actor, project), Staging() as staging:
         source = open_source(path)
-        report = stage_comparisons(source, reader, extras, staging, project)
+        report = stage_comparisons(source, reader, extras, staging, project, (names, margin_rule))
         report.raise_if_bad_rows(skip_bad=skip_bad)
         report.notes += names.notes(format)
         if margin_rule.given and not margin_rule.read:
@@ -130,7 +130,7 @@ def import_comparisons(
             ),
         )
         current_watch().begin("storing tasks", tasks)
-        insertion.insert(staging)
+        insertion.insert(staging, tasks)
         imported = insertion.imported
         assert imported is not None
         joined = Task.objects.filter(judgments__from_import=imported).exclude(batch__from_import=imported)

@@ -7,7 +7,10 @@ from typing import Any
 
 from annotation.importing.readers.judgments import ImportedJudgment
 from annotation.preferences.flags import GROUP_FLAG
+from learning.interface.json_text import json_encoder
 from learning.interface.messages import Answer, answer_key
+
+_to_json = json_encoder()
 
 
 def task_key(question: bytes, judgment: ImportedJudgment) -> bytes:
@@ -61,7 +64,7 @@ def verdict_digest(
 
 
 def digest_of(value: Any) -> bytes:
-    return _digest(json.dumps(value, ensure_ascii=True).encode())
+    return _digest(_to_json(value).encode())
 
 
 def _digest(content: bytes) -> bytes:

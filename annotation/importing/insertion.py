@@ -32,6 +32,7 @@ from annotation.preferences.weak_orders import ranks_to_tiers
 from learning.interface.messages import answer_columns, answer_key, answer_text
 from workspace.models import MAX_OVERLAP, Criterion, User
 from workspace.write_turns import Turns
+from workspace.writes_beside import WritesBeside, writes_beside
 
 # A chunk is a transaction, and on SQLite nobody else writes meanwhile: as many tasks as take this long. Few large ones
 # write an index's page less often than many small ones.
@@ -40,6 +41,7 @@ TASKS_PER_CHUNK = 500  # at first
 MAX_TASKS_PER_CHUNK = 4000
 
 CHARACTERS_PER_CHUNK = 8_000_000
+TASKS_WORTH_A_THREAD = 2000
 PAGES_PER_CHECKPOINT = 16_000  # 64 MB of SQLite's log
 
 JoinedTask = tuple[int, list[ImportedJudgment]]  # a task that is there, its new judgments
@@ -273,6 +275,13 @@ def _beside() -> AbstractContextManager[Beside | None]:
     return Beside("tasks of an import")
 
 
+def _writes(n_tasks: int) -> AbstractContextManager[WritesBeside | None]:
+    """SQLite stores a chunk's rows while the next ones are made; for a small file a thread is not worth its while."""
+    if connection.vendor != "sqlite" or n_tasks < TASKS_WORTH_A_THREAD:
+        return nullcontext()
+    return writes_beside()
+
+
 @contextmanager
 def _rare_checkpoints() -> Iterator[None]:
     """SQLite moves what is written from its log into the database more seldom meanwhile: a page of an index by hash is
@@ -313,12 +322,12 @@ class JudgmentInsertion:
         self.imported: Import | None = None
         self.batch: Batch | None = None
 
-    def insert(self, staging: Staging) -> None:
+    def insert(self, staging: Staging, n_tasks: int) -> None:
         turns = Turns()
-        with _rare_checkpoints(), _beside() as beside:
+        with _rare_checkpoints(), _beside() as beside, _writes(n_tasks) as writes:
             for tasks in _chunks(staging.tasks()):
                 parts = _parts(tasks)
-                with turns.writing(), transaction.atomic():
+                with turns.writing(), transaction.atomic(), writes.transaction() if writes else nullcontext():
                     self._go_on()
                     if self.batch is None:
                         self.batch = self._create_batch()

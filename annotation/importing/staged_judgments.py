@@ -1,18 +1,22 @@
 """A judgment of a file as the row of the staging file that it becomes."""
 
+import hashlib
 import json
 from typing import Any
 
 from annotation.content.splits import hash_first_turn
 from annotation.importing.digests import (
     answer_digest,
+    digest_of,
     group_flags,
     question_digest,
     task_key,
     verdict_digest,
 )
-from annotation.importing.readers.judgments import ImportedJudgment
+from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair
 from annotation.models import Task, hash_messages
+from learning.interface.json_text import json_encoder
+from learning.interface.messages import Answer, answer_key
 
 INSERT_JUDGMENT = """
 INSERT INTO judgment
@@ -20,8 +24,22 @@ INSERT INTO judgment
    n_responses, payload)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
-# json.dumps makes an encoder for every call with options.
-_to_json = json.JSONEncoder(ensure_ascii=False).encode
+_to_json = json_encoder(ensure_ascii=False)
+
+
+INSERT_PAIR = "INSERT INTO pair (line, group_key, payload) VALUES (?, ?, ?)"
+
+
+def pair_row(line: int, pair: ImportedPair) -> tuple[Any, ...]:
+    """As INSERT_PAIR takes it."""
+    return line, digest_of([pair.group, pair.annotator]), _to_json(pair.as_json())
+
+
+def response_digest(prompt_id: str | None, prompt: str, response: Answer) -> str:
+    """What a response's id stands for. The prompt's id is part of it: two prompts may have the same text, and
+    a response answers one of them. `prompt`: its hash.
+    """
+    return hashlib.sha256(f"{prompt_id or ''}\0{prompt}\0{answer_key(response)}".encode()).hexdigest()
 
 
 def judgment_row(line: int, judgment: ImportedJudgment) -> tuple[Any, ...]:

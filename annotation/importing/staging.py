@@ -17,13 +17,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from annotation.content.splits import hash_first_turn
-from annotation.importing.digests import digest_of
 from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair
-from annotation.importing.staged_judgments import INSERT_JUDGMENT, judgment_row
+from annotation.importing.staged_judgments import INSERT_JUDGMENT, INSERT_PAIR, judgment_row, pair_row
 from annotation.importing.staging_tables import SAME_IDS, TABLES, TASKS
+from learning.interface.json_text import json_encoder
 
-# json.dumps makes an encoder for every call with options.
-_to_json = json.JSONEncoder(ensure_ascii=False).encode
+_to_json = json_encoder(ensure_ascii=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,11 +182,7 @@ class Staging:
             yield json.loads(payload)
 
     def add_pair(self, line: int, pair: ImportedPair) -> None:
-        key = digest_of([pair.group, pair.annotator])
-        payload = _to_json(pair.as_json())
-        self._database.execute(
-            "INSERT INTO pair (line, group_key, payload) VALUES (?, ?, ?)", (line, key, payload)
-        )
+        self.add_row(pair_row(line, pair), is_pair=True)
 
     def groups(self) -> Iterator[tuple[list[int], list[ImportedPair]]]:
         """(lines, pairs) of every group of pairs, in the order in which groups begin."""
@@ -200,7 +195,11 @@ class Staging:
             yield [line for line, _ in rows], [ImportedPair(**json.loads(payload)) for _, payload in rows]
 
     def add_judgment(self, line: int, judgment: ImportedJudgment) -> None:
-        self._database.execute(INSERT_JUDGMENT, judgment_row(line, judgment))
+        self.add_row(judgment_row(line, judgment), is_pair=False)
+
+    def add_row(self, values: Sequence[Any], *, is_pair: bool) -> None:
+        """What `judgment_row` or `pair_row` made."""
+        self._database.execute(INSERT_PAIR if is_pair else INSERT_JUDGMENT, values)
 
     def annotators(self) -> Iterator[tuple[str | None, str]]:
         """(pseudonym, kind) of everybody in the file; the pseudonym is None for rows that name nobody."""

@@ -5,7 +5,6 @@ What only the whole file or the database can tell is checked here too: ids that 
 contents, pairs of a group that do not fit together. After this pass an insert has no reason left to fail.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -17,16 +16,19 @@ from django.db.models import Min
 from annotation.content.near_duplicates import PromptGroups
 from annotation.content.sides import known_sides, sides_of_prompts
 from annotation.content.splits import hash_first_turn
+from annotation.importing.checked_rows import CheckedRow
 from annotation.importing.readers.base import Reader
-from annotation.importing.readers.judgments import ImportedJudgment, ImportedPair, merge_group
+from annotation.importing.readers.judgments import merge_group
 from annotation.importing.readers.prompts import PromptFileReader
 from annotation.importing.readers.row_extras import RowExtras
 from annotation.importing.report import ImportReport
+from annotation.importing.row_processes import Notes, checked_rows
 from annotation.importing.rows import RowError, describe_line
 from annotation.importing.sources import Source
+from annotation.importing.staged_judgments import response_digest
 from annotation.importing.staging import StagedPrompt, Staging
 from annotation.models import Prompt, Response, hash_messages
-from learning.interface.messages import Answer, Messages, answer_key, stored_answer
+from learning.interface.messages import Messages, stored_answer
 from workspace.models import Project
 
 
@@ -41,33 +43,34 @@ def start_report(source: Source) -> ImportReport:
 
 
 def stage_comparisons(
-    source: Source, reader: Reader, extras: RowExtras, staging: Staging, project: Project
+    source: Source,
+    reader: Reader,
+    extras: RowExtras,
+    staging: Staging,
+    project: Project,
+    notes: Sequence[Notes] = (),
 ) -> ImportReport:
+    """`notes`: of the reader, where it has any."""
     report = start_report(source)
     n_skipped = 0
-    for line, row in source.rows():
+    for row in checked_rows(source, reader, extras, notes):
         report.rows += 1
         try:
-            if isinstance(row, RowError):
-                raise row
-            read = reader.read(row, line)
-            row_id = reader.row_id(row)
-            with staging.row_savepoint() if _may_claim_in_vain(row_id, read) else nullcontext():
-                _claim_id(
-                    reader, row, row_id, line, staging, of=sorted({item.annotator or "" for item in read})
-                )
-                beside = extras.read(row) if read else {}
-                for item in read:
-                    add_extras(item, beside)
-                    claim_split(item.prompt, item.split, line, staging)
-                    if isinstance(item, ImportedPair):
-                        staging.add_pair(line, item)
-                    else:
-                        _claim_contents(item, line, staging)
-                        staging.add_judgment(line, item)
-            n_skipped += not read
+            if row.problem is not None:
+                raise RowError(*row.problem)
+            with staging.row_savepoint() if _may_claim_in_vain(row) else nullcontext():
+                _claim_id(row.row_id_column, row.row_id, row.line, staging, of=row.annotators)
+                if row.later_problem is not None:
+                    raise RowError(*row.later_problem)
+                for item in row.items:
+                    if item.split is not None:
+                        _claim_side(*item.split, row.line, staging)
+                    for kind, item_id, digest in item.contents:
+                        claim_content(kind, item_id, digest, row.line, staging)
+                    staging.add_row(item.values, is_pair=item.is_pair)
+            n_skipped += not row.items
         except RowError as problem:
-            report.add_bad(line, problem)
+            report.add_bad(row.line, problem)
     for lines, pairs in staging.groups():
         try:
             for judgment in merge_group(pairs):
@@ -84,23 +87,9 @@ def stage_comparisons(
     return report
 
 
-def _may_claim_in_vain(row_id: str | None, read: Sequence[ImportedJudgment | ImportedPair]) -> bool:
+def _may_claim_in_vain(row: CheckedRow) -> bool:
     """Whether the row claims or adds something before the last of its checks, which may find it bad."""
-    if row_id is not None or len(read) != 1:
-        return True
-    item = read[0]
-    return isinstance(item, ImportedJudgment) and (
-        item.prompt_id is not None or item.response_ids is not None
-    )
-
-
-def add_extras(item: ImportedJudgment | ImportedPair, beside: Mapping[str, Any]) -> None:
-    """What `RowExtras.read` found, and metadata that the reader found itself beside it."""
-    of_item = item.metadata or {}
-    for name, value in beside.items():
-        setattr(item, name, value)
-    if of_item:
-        item.metadata = of_item | (item.metadata or {})
+    return row.row_id is not None or len(row.items) != 1 or bool(row.items[0].contents)
 
 
 def stage_prompts(
@@ -120,7 +109,7 @@ def stage_prompts(
                 claim_split(checked["messages"], beside["split"], line, staging)
                 if checked["prompt_id"] is not None:
                     if reader.ids_are_unique:
-                        _claim_id(reader, row, reader.row_id(row), line, staging)
+                        _claim_id(reader.row_id_column(row), reader.row_id(row), line, staging)
                     claim_content(
                         "prompt", checked["prompt_id"], hash_messages(checked["messages"]), line, staging
                     )
@@ -150,27 +139,21 @@ def _is_like_an_earlier(messages: Messages, line: int, staging: Staging) -> bool
 
 
 def _claim_id(
-    reader: Reader | PromptFileReader,
-    row: Mapping[str, Any],
-    row_id: str | None,
-    line: int,
-    staging: Staging,
-    *,
-    of: Sequence[str] = (),
+    column: str, row_id: str | None, line: int, staging: Staging, *, of: Sequence[str] = ()
 ) -> None:
     """`of`: who judged. Two people's judgments of the same row have its id both."""
     if row_id is None:
         return
     if (earlier := staging.claim_id(json.dumps([row_id, *of]) if of else row_id, line)) is not None:
-        raise RowError(
-            reader.row_id_column(row), f"{row_id} is a duplicate of {describe_line(earlier, seen_from=line)}"
-        )
+        raise RowError(column, f"{row_id} is a duplicate of {describe_line(earlier, seen_from=line)}")
 
 
 def claim_split(prompt: list[dict[str, Any]], split: str | None, line: int, staging: Staging) -> None:
-    if split is None:
-        return
-    key = hash_first_turn(prompt)
+    if split is not None:
+        _claim_side(hash_first_turn(prompt), split, line, staging)
+
+
+def _claim_side(key: str, split: str, line: int, staging: Staging) -> None:
     if (earlier := staging.claim_content("split", key, split, line)) is not None:
         other = staging.claimed_content("split", key)
         where = describe_line(earlier, seen_from=line)
@@ -181,30 +164,12 @@ def claim_split(prompt: list[dict[str, Any]], split: str | None, line: int, stag
         )
 
 
-def _claim_contents(judgment: ImportedJudgment, line: int, staging: Staging) -> None:
-    if judgment.prompt_id is None and judgment.response_ids is None:
-        return
-    prompt = hash_messages(judgment.prompt)
-    if judgment.prompt_id is not None:
-        claim_content("prompt", judgment.prompt_id, prompt, line, staging)
-    for response_id, response in zip(judgment.response_ids or [], judgment.responses, strict=False):
-        digest = _response_digest(judgment.prompt_id, prompt, response)
-        claim_content("response", response_id, digest, line, staging)
-
-
 def claim_content(kind: str, row_id: str, digest: str, line: int, staging: Staging) -> None:
     earlier = staging.claim_content(kind, row_id, digest, line)
     if earlier is not None:
         raise RowError(
             f"{kind}_id", f"{row_id} had another content on {describe_line(earlier, seen_from=line)}"
         )
-
-
-def _response_digest(prompt_id: str | None, prompt: str, response: Answer) -> str:
-    """What a response's id stands for. The prompt's id is part of it: two prompts may have the same text, and
-    a response answers one of them.
-    """
-    return hashlib.sha256(f"{prompt_id or ''}\0{prompt}\0{answer_key(response)}".encode()).hexdigest()
 
 
 def check_against_database(project: Project, staging: Staging, report: ImportReport) -> None:
@@ -275,7 +240,7 @@ def _stored_response_digests(project: Project, staged: Mapping[str, str]) -> dic
     for _, row_id, prompt, prompt_id, content, text, turns in rows:
         ids = [prompt_id] + [None] * (first_of[content] == prompt)
         response = stored_answer(text, turns)
-        found[row_id] = {_response_digest(one_id, content, response) for one_id in ids}
+        found[row_id] = {response_digest(one_id, content, response) for one_id in ids}
     return found
 
 

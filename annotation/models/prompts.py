@@ -1,7 +1,6 @@
 """Prompts and the sets they are gathered in."""
 
 import hashlib
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,11 +12,11 @@ from django.utils.translation import gettext_lazy
 
 from annotation.models.imports import NotTakenBack, import_field, source_id_field
 from learning.interface import vocabulary
+from learning.interface.json_text import json_encoder
 from learning.interface.messages import without_nulls
 from workspace.models import Project
 
-# json.dumps makes an encoder for every call with options.
-_to_canonical_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+_to_canonical_json = json_encoder(ensure_ascii=False, sort_keys=True)
 
 
 def hash_messages(messages: Sequence[Mapping[str, Any]]) -> str:

@@ -199,6 +199,13 @@ class NamedStrengths:
             )
         return None
 
+    def noted(self) -> tuple[set[str], set[int]]:
+        return self._used, self.numbers_read
+
+    def note_also(self, noted: tuple[set[str], set[int]]) -> None:
+        self._used |= noted[0]
+        self.numbers_read |= noted[1]
+
     @property
     def unused(self) -> list[str]:
         return [name for name in self._strengths if name not in self._used]

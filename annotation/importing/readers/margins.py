@@ -32,6 +32,13 @@ class Margins:
     def given(self) -> bool:
         return bool(self._rule)
 
+    def noted(self) -> tuple[int, int]:
+        return self.read, self.unread
+
+    def note_also(self, noted: tuple[int, int]) -> None:
+        self.read += noted[0]
+        self.unread += noted[1]
+
     def strength(self, value: Any, column: str) -> int:
         """The strength of a margin. Raises RowError for one that the rule has not."""
         self.read += 1

@@ -118,6 +118,13 @@ class RowExtras:
                 raise
             return None, "tags"
 
+    def noted(self) -> tuple[int, Counter[str]]:
+        return self._unread_system, self.left_out
+
+    def note_also(self, noted: tuple[int, Counter[str]]) -> None:
+        self._unread_system += noted[0]
+        self.left_out += noted[1]
+
     def notes(self) -> list[str]:
         notes = []
         if number := self._unread_system:
