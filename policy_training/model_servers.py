@@ -9,9 +9,11 @@ from django.utils.translation import gettext
 from workspace.errors import ActionError
 
 
-def require_known_server(server: Mapping[str, Any] | None) -> None:
-    """`server` is ServerOptions as a mapping. Raises ActionError for a name that the settings do not have."""
-    name = str((server or {}).get("name") or "")
+def require_known_server(server: Any) -> None:
+    """`server` is ServerOptions as a mapping; what is none is for the options' own check. Raises ActionError for a name
+    that the settings do not have.
+    """
+    name = str(server.get("name") or "") if isinstance(server, Mapping) else ""
     if name and name not in settings.MODEL_SERVERS:
         raise ActionError(
             gettext(

@@ -8,6 +8,8 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext, gettext_lazy
 
+from learning.interface.options import options_to_dict
+from policy_training.model_servers import require_known_server
 from policy_training.training.reward_config import BUILT_IN_FUNCTIONS, RewardSourcesOptions, part_key
 from rewardmodel.models import RewardModel
 from workspace.errors import ActionError
@@ -35,6 +37,8 @@ def filled_in(project: Project, config: Mapping[str, Any]) -> tuple[dict[str, An
     """
     rewards = config.get("rewards") or {}
     require_known_functions([str(part.get("function")) for part in _parts(rewards, "functions")])
+    judge = rewards.get("judge") if isinstance(rewards, Mapping) else None
+    require_known_server(judge.get("server") if isinstance(judge, Mapping) else None)
     models, keys = [], []
     for part in _parts(rewards, "models"):
         found = RewardModel.objects.filter(project=project, name=part.get("name")).first()
@@ -62,6 +66,7 @@ def require_rewards(project: Project, options: RewardSourcesOptions) -> None:
             code="no_reward_model",
         )
     require_known_functions([part.function for part in options.functions])
+    require_known_server(options_to_dict(options.judge.server))
 
 
 def require_known_functions(functions: Sequence[str]) -> None:
@@ -101,6 +106,8 @@ def describe_rewards(options: RewardSourcesOptions, first: str) -> str:
         words = " + ".join(f"{weight:g} × “{name}”" for weight, name in terms)
     for part in options.functions:
         words += f" + {part.weight:g} × {part.function.rpartition('.')[2]}"
+    if options.judge.server.name:
+        words += f" + {options.judge.weight:g} × judge “{options.judge.server.model}”"
     return words + (", each model in its own standard deviations" if options.normalize_models else "")
 
 

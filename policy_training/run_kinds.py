@@ -259,7 +259,7 @@ PPO = RunKind(
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"), Output(kind="critic", path="critic")),
     options=PPOConfig,
-    environment=(REWARD_FUNCTIONS_VARIABLE,),
+    environment=(REWARD_FUNCTIONS_VARIABLE, *MODEL_SERVER_VARIABLES),
 )
 DPO = RunKind(
     name="policy.dpo",
@@ -278,7 +278,7 @@ POLICY_GRADIENT = RunKind(
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
     options=PolicyGradientConfig,
-    environment=(REWARD_FUNCTIONS_VARIABLE,),
+    environment=(REWARD_FUNCTIONS_VARIABLE, *MODEL_SERVER_VARIABLES),
 )
 BEST_OF_N = RunKind(
     name="policy.best_of_n",
@@ -288,7 +288,7 @@ BEST_OF_N = RunKind(
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
     options=BestOfNConfig,
-    environment=(REWARD_FUNCTIONS_VARIABLE,),
+    environment=(REWARD_FUNCTIONS_VARIABLE, *MODEL_SERVER_VARIABLES),
 )
 MERGE = RunKind(
     name="policy.merge",
@@ -306,7 +306,7 @@ EVALUATE = RunKind(
     build_inputs=_evaluation_inputs,
     save_result=_save_evaluation,
     options=EvaluateConfig,
-    environment=(REWARD_FUNCTIONS_VARIABLE,),
+    environment=(REWARD_FUNCTIONS_VARIABLE, *MODEL_SERVER_VARIABLES),
 )
 IMPORT = RunKind(
     name="policy.import",

@@ -218,5 +218,9 @@ class EvaluateConfig:
             raise ValueError(
                 "rewards.normalize_models measures by the reference's answers, and there is no reference; name one"
             )
+        if self.rewards.judge.server.name and self.samples_per_prompt < 2:
+            raise ValueError(
+                "rewards.judge compares a prompt's answers with each other; set samples_per_prompt to at least 2"
+            )
         require_at_least("samples_per_prompt", self.samples_per_prompt, 1)
         require_at_least("logged_samples", self.logged_samples, 0)

@@ -5,9 +5,12 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from learning.interface.options import added_option
 from learning.interface.training_options import BatchOptions, require_at_least
+from policy_training.training.judge_config import JudgeOptions
 
 MAIN_PART = "reward_model"  # the part that `reward_model_path` names
+JUDGE_PART = "judge"
 MAX_PARTS = 16
 
 # A function that comes with the program; others are named in the setting ROUNDTABLE_REWARD_FUNCTIONS.
@@ -72,6 +75,8 @@ class RewardSourcesOptions:
     # The step's scores minus their mean, divided by their standard deviation (Llama 2, 3.2.3: whitened), instead of the
     # running moments of reward.normalize.
     whiten: bool = False
+    # A language model that compares a prompt's answers with each other; its reward is added.
+    judge: JudgeOptions = added_option(JudgeOptions(), before=JudgeOptions())
 
     def __post_init__(self) -> None:
         _require_number("weight", self.weight)
@@ -83,6 +88,7 @@ class RewardSourcesOptions:
             raise ValueError(f"models and functions: at most {MAX_PARTS - 1} together")
         names = [MAIN_PART, *(part_key(part.name) for part in self.models)]
         names += [function_key(part.function) for part in self.functions]
+        names += [JUDGE_PART] if self.judge.server.name else []
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"models and functions must have names of their own; {twice!r} stands twice")
@@ -101,7 +107,8 @@ class RewardSourcesOptions:
     @property
     def is_single(self) -> bool:
         """One reward model's score as it is."""
-        return not (self.models or self.functions or self.normalize_models) and self.weight == 1.0
+        several = self.models or self.functions or self.judge.server.name or self.normalize_models
+        return not several and self.weight == 1.0
 
     @property
     def safety_logit(self) -> float:

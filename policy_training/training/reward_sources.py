@@ -20,7 +20,10 @@ from learning.micro_batch_size import resolve_micro_batch_tokens
 from learning.models.loading import load_reward_model
 from learning.models.tokenization import decode_response
 from learning.run_context import RunContext
+from policy_training.training.judging import Judge, JudgedAnswers
+from policy_training.training.model_server import ServerUnavailable
 from policy_training.training.reward_config import (
+    JUDGE_PART,
     MAIN_PART,
     RewardSourcesOptions,
     function_key,
@@ -138,12 +141,20 @@ class CombinedScorer(RolloutScorer):
                 part.path, policy_tokenizer, batch=part.batch or batch, **shared
             )
         self.scales = ModelScales()
+        self.judge: Judge | None = None
+        if options.judge.server.name and distributed.is_main:  # it alone asks
+            self.judge = Judge(options.judge)
 
     @property
     def further_scorers(self) -> Mapping[str, RolloutScorer]:
         return self.further
 
     def choose_layout(self, prompts: Sequence[Prompt], n_samples: int) -> None:
+        if self.options.judge.server.name and n_samples < 2:
+            raise UserError(
+                "config.rewards.judge compares a prompt's answers with each other, and there is one of each; set "
+                "rollout.samples_per_prompt to at least 2"
+            )
         super().choose_layout(prompts, n_samples)
         for scorer in self.further.values():
             scorer.choose_layout(prompts, n_samples)
@@ -189,6 +200,13 @@ class CombinedScorer(RolloutScorer):
                 if isinstance(reward, list):
                     found = at_tokens(self.policy_tokenizer, response.token_ids, reward)
                     own += [(place, function.part.weight * value) for place, value in found]
+        # Answers that have no other one beside them, in evaluations between the steps, are not judged.
+        if self.options.judge.server.name and all(len(group) > 1 for group in groups):
+            judged = self._judge(prompts, groups)
+            parts[JUDGE_PART] = judged.rewards
+            parts[f"{JUDGE_PART}_ties"] = judged.ties
+            parts[f"{JUDGE_PART}_not_understood"] = judged.not_understood
+            total_N = total_N + self.options.judge.weight * torch.tensor(judged.rewards, dtype=torch.float64)
         return Scored(scores=total_N.tolist(), parts=parts, step_rewards=steps if any(steps) else ())
 
     def _combine(self, scores_MN: Tensor, is_risky_N: Tensor) -> Tensor:
@@ -222,7 +240,23 @@ class CombinedScorer(RolloutScorer):
             raise UserError(found)
         return found
 
+    def _judge(self, prompts: Sequence[Prompt], groups: Sequence[Sequence[SampledResponse]]) -> JudgedAnswers:
+        """As `_call`."""
+        found: JudgedAnswers | str = ""
+        if self.judge is not None:
+            texts = [[decode_response(self.policy_tokenizer, r.token_ids) for r in group] for group in groups]
+            try:
+                found = self.judge.judge_groups([prompt.messages for prompt in prompts], texts)
+            except (UserError, ServerUnavailable) as error:
+                found = str(error)
+        found = self.distributed.broadcast_object(found)
+        if isinstance(found, str):
+            raise UserError(found)
+        return found
+
     def close(self) -> None:
+        if self.judge is not None:
+            self.judge.close()
         for function in self.functions:
             function.close()
 
@@ -294,7 +328,11 @@ def measure_scales(
 
 def scorer_state(scorer: RolloutScorer) -> dict[str, Stateful]:
     """What a checkpoint keeps of it."""
-    return {"model_scales": scorer.scales} if isinstance(scorer, CombinedScorer) else {}
+    if not isinstance(scorer, CombinedScorer):
+        return {}
+    if scorer.judge is None:
+        return {"model_scales": scorer.scales}
+    return {"model_scales": scorer.scales, "judge": scorer.judge.totals}
 
 
 def scorer_report(scorer: RolloutScorer) -> dict[str, Any]:
@@ -308,6 +346,7 @@ def scorer_report(scorer: RolloutScorer) -> dict[str, Any]:
             "functions": [function.part.function for function in scorer.functions],
             "means": scorer.scales.means,
             "standard_deviations": scorer.scales.deviations,
+            **({"judge": scorer.judge.report()} if scorer.judge is not None else {}),
         }
     }
 

@@ -20,7 +20,9 @@ class ServerOptions:
     returns_token_ids: bool = False
     returns_logprobs: bool = False  # the server says log-probs when asked
     stop: tuple[str, ...] = ()  # an answer ends before one of these
-    samples_per_request: int = 1  # how many answers one request asks for (n); a server that gives fewer is asked again
+    samples_per_request: int = (
+        1  # how many answers one request asks for (n); a server that gives fewer is asked again
+    )
     concurrent_requests: int = 8
     attempts: int = 6  # of a request, with growing waits between them
     timeout_seconds: float = 120.0  # of one attempt, to the end of the answer
