@@ -13,8 +13,10 @@ The unit is response tokens a second of the processor, from the beginning of the
 with one thread and nothing else on the machine that is a second by the clock, and beside other work it still is what
 the training takes. The table has both. (A response of ours ends at an end token, TRL's has 64 tokens in any case.)
 Memory is the peak of the resident memory of the whole process, on our side with evaluation, checkpoint and saving,
-above that of the same process when everything is imported and nothing loaded. The last line is JSON: n1_ratio,
-n4_ratio (ours / TRL's, of medians), memory_ratio (the larger of the two) and the figures behind them.
+above that of the same process when everything is imported and nothing loaded. Ours runs twice: with four full models,
+and with adapters of rank 8 on q_proj and v_proj of one base (LoRA); TRL trains four full models. The last line is
+JSON: n1_ratio, n4_ratio and n4_shared_ratio (ours / TRL's, of medians), memory_ratio (the larger of the two of full
+models) and the figures behind them.
 
 TRL's last release with PPO is 1.12.0. It comes from a virtual environment of its own, `python3 -m venv var/trl` and
 `var/trl/bin/pip install trl==1.12.0 torch==2.13.0`; or that of reward_model.py serves, and `var/trl/bin/pip install
@@ -51,10 +53,16 @@ def main() -> None:
         )
         print(f"Before: {machine_load()}.", flush=True)
 
-        def ours(count: int) -> Report:
-            report = run_ours("ppo", folder, count)
+        shared: dict[int, list[Report]] = {count: [] for count in options.samples}
+
+        def counted(run: int | str) -> Report:
+            report = run_ours("ppo", folder, run)
             tokens = [step["response_tokens"] * step["responses"] for step in report["metrics"]]
             return report | {"units": sum(tokens)}
+
+        def ours(count: int) -> Report:
+            shared[count].append(counted(f"{count}-shared"))
+            return counted(count)
 
         def peer(count: int) -> Report:
             responses = count * min(sizes.prompts, 32)
@@ -76,7 +84,16 @@ def main() -> None:
         found = take_turns(options.samples, options.repeats, ours, peer if options.peer else None)
     print(f"After: {machine_load()}. \n{describe(found)}\n")
     table, figures = summary(found, "N", "response tokens")
+    on_one_base = {count: (shared[count], found[count][1]) for count in found}
+    print(f"{table}\n\nOn one base, by LoRA:\n\n{describe(on_one_base)}\n")
+    table, by_lora = summary(on_one_base, "N", "response tokens")
     print(table, flush=True)
+    # n4_ratio of four full models, n4_shared_ratio of one base.
+    figures |= {
+        name.replace("_", "_shared_", 1): figure
+        for name, figure in by_lora.items()
+        if name.startswith("n") and "_peer_" not in name
+    }
     print(json.dumps(figures))
 
 

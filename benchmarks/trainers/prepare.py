@@ -21,17 +21,20 @@ from learning.interface.run_directory import RunDirectory
 from learning.interface.training_options import (
     BatchOptions,
     EvaluationOptions,
+    LoraOptions,
     ModelArchitecture,
     ModelOptions,
     ModelSource,
     OptimizerOptions,
     RuntimeOptions,
 )
+from learning.models.adapters import add_adapter
 from learning.models.files import save_model
 from learning.models.loading import load_policy, load_reward_model
 from policy_training.training.ppo_config import CriticOptions, PPOConfig, RolloutOptions
 from rewardmodel.training.config import DataOptions, RewardModelConfig
 
+LORA = LoraOptions(rank=8, target_modules="q_proj,v_proj")  # those of the LoRA paper
 RUNTIME = RuntimeOptions(threads=1, dtype="fp32", device="cpu")
 
 
@@ -54,7 +57,7 @@ def word_tokenizer(sizes: Sizes) -> PreTrainedTokenizerFast:
 
 
 def save_models(sizes: Sizes, folder: Path) -> None:
-    """policy/ and reward_model/ of random weights."""
+    """policy/, reward_model/ and reward_model_by_lora/ of random weights."""
     tokenizer = word_tokenizer(sizes)
     shape = ModelArchitecture(
         hidden_size=sizes.hidden_size,
@@ -68,6 +71,8 @@ def save_models(sizes: Sizes, folder: Path) -> None:
     reward_model = load_reward_model(ModelSource(path=str(folder / "policy")), tokenizer)
     reward_model.config.reward_shift = 0.0
     save_model(reward_model, tokenizer, folder / "reward_model")
+    add_adapter(reward_model, LORA, ModelSource(path=str(folder / "policy")))
+    save_model(reward_model, tokenizer, folder / "reward_model_by_lora")
 
 
 def comparison_row(number: int, ranking: Ranking) -> dict[str, Any]:
@@ -121,11 +126,15 @@ def reward_model_run(folder: Path, sizes: Sizes, responses: int, job: dict[str, 
     )
 
 
-def ppo_run(folder: Path, sizes: Sizes, samples: int, job: dict[str, Any]) -> None:
-    """run-N: `steps` steps with N samples of each prompt. The critic starts with the policy, as the peer's does."""
+def ppo_run(folder: Path, sizes: Sizes, samples: int, job: dict[str, Any], *, shares: bool = False) -> None:
+    """run-N: `steps` steps with N samples of each prompt. The critic starts with the policy, as the peer's does.
+
+    `shares`: run-N-shared, whose models are adapters on one base.
+    """
+    lora = LORA if shares else LoraOptions()
     config = PPOConfig(
-        policy=ModelOptions(source=ModelSource(path=str(folder / "policy"))),
-        reward_model_path=str(folder / "reward_model"),
+        policy=ModelOptions(source=ModelSource(path=str(folder / "policy")), lora=lora),
+        reward_model_path=str(folder / ("reward_model_by_lora" if shares else "reward_model")),
         policy_optimizer=OptimizerOptions(learning_rate=job["learning_rate"]),
         critic_optimizer=OptimizerOptions(learning_rate=job["learning_rate"]),
         batch=BatchOptions(max_response_tokens=job["response_tokens"], **job["batch"]),
@@ -138,7 +147,7 @@ def ppo_run(folder: Path, sizes: Sizes, samples: int, job: dict[str, Any]) -> No
     rows = [prompt_row(number, ranking, "train") for number, ranking in enumerate(rankings)]
     rows.append(prompt_row(0, make_rankings(sizes, 2, seed=1)[0], "validation"))
     RunDirectory.create(
-        folder / f"run-{samples}",
+        folder / (f"run-{samples}-shared" if shares else f"run-{samples}"),
         command="policy_training.training.ppo",
         config=options_to_dict(config),
         inputs={"prompts": (rows, PROMPTS)},
@@ -152,6 +161,8 @@ def main() -> None:
     make_run = {"reward_model": reward_model_run, "ppo": ppo_run}[job["recipe"]]
     for count in job["counts"]:
         make_run(folder, sizes, count, job)
+        if job["recipe"] == "ppo":
+            ppo_run(folder, sizes, count, job, shares=True)
 
 
 if __name__ == "__main__":

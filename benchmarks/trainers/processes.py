@@ -52,7 +52,7 @@ def prepare(folder: Path, recipe: str, sizes: Sizes, counts: Sequence[int], **op
     run([sys.executable, "-m", "benchmarks.trainers.prepare", folder / "prepare.json"])
 
 
-def run_ours(recipe: str, folder: Path, count: int) -> Report:
+def run_ours(recipe: str, folder: Path, count: int | str) -> Report:
     """Our recipe from the start on a copy of run-COUNT."""
     run_directory, report = folder / "ours", folder / "ours.json"
     shutil.rmtree(run_directory, ignore_errors=True)

@@ -26,7 +26,6 @@ from learning.engine import Engine
 from learning.interface.training_options import Layout
 from learning.micro_batch_size import resolve_micro_batch_tokens
 from learning.models.architectures import require_max_positions
-from learning.models.loading import load_reward_model
 from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
@@ -64,7 +63,7 @@ from policy_training.training.rollouts import (
     self_check_examples,
     tokenize_prompts,
 )
-from policy_training.training.shared_base import base_of, load_policy_on, load_reference_on
+from policy_training.training.shared_base import load_models
 from policy_training.training.watching import thinned
 
 
@@ -210,9 +209,7 @@ def build_state(context: RunContext[PolicyGradientConfig]) -> GradientState:
     distributed = DistributedContext.start(config.runtime)
     train_rows, heldout_rows = read_prompts(context)
     tokenizer = load_tokenizer(config.policy.source)
-    base = base_of(config.policy, tokenizer)
-    policy = load_policy_on(base, config.policy.source, tokenizer)
-    reference = load_reference_on(base, config.reference or config.policy.source, tokenizer)
+    policy, reference, load_model = load_models(config.policy, config.reference, tokenizer)
     scorer = load_scorer(
         context,
         tokenizer,
@@ -222,7 +219,7 @@ def build_state(context: RunContext[PolicyGradientConfig]) -> GradientState:
         batch=config.reward_model_batch or config.batch,
         runtime=config.runtime,
         distributed=distributed,
-        load_model=load_reward_model if base is None else base.load_reward_model,
+        load_model=load_model,
     )
     config = replace(config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, policy))
     require_max_positions(policy, config.batch.max_prompt_tokens + config.batch.max_response_tokens)

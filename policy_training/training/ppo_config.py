@@ -8,6 +8,7 @@ from learning.interface.options import added_option
 from learning.interface.training_options import (
     BatchOptions,
     EvaluationOptions,
+    LoraOptions,
     ModelOptions,
     ModelSource,
     OptimizerOptions,
@@ -280,6 +281,8 @@ class PPOPreset:
     policy_loss: PolicyLossOptions = field(default_factory=PolicyLossOptions)
     critic: CriticOptions = field(default_factory=CriticOptions)
     ema_decay: float | None = None
+    lora: LoraOptions = field(default_factory=LoraOptions)
+    gradient_checkpointing: bool = False
     batch: BatchOptions = field(default_factory=BatchOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
 
@@ -294,7 +297,9 @@ class PPOPreset:
     ) -> PPOConfig:
         """`steps` replaces the preset's number of PPO steps."""
         return PPOConfig(
-            policy=ModelOptions(source=policy),
+            policy=ModelOptions(
+                source=policy, lora=self.lora, gradient_checkpointing=self.gradient_checkpointing
+            ),
             reward_model_path=reward_model_path,
             reference=reference,
             policy_optimizer=self.policy_optimizer,

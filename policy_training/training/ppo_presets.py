@@ -10,6 +10,7 @@ from dataclasses import replace
 from learning.interface.training_options import (
     BatchOptions,
     EvaluationOptions,
+    LoraOptions,
     OptimizerOptions,
 )
 from policy_training.training.config import SampleOptions, SamplingOptions
@@ -336,6 +337,20 @@ SECRETS_ENTROPY_BONUS = replace(
     policy_loss=PolicyLossOptions(entropy_coefficient=0.01),  # B.3
 )
 
+PPO_LORA = replace(
+    PPO_MAX,
+    name="lora",
+    source="ppo_max by LoRA (Hu et al. 2021) with gradient checkpointing, where four full models do not fit (ours)",
+    policy_optimizer=replace(PPO_MAX.policy_optimizer, learning_rate=5e-6),  # ours: ten times ppo_max's
+    critic_optimizer=replace(PPO_MAX.critic_optimizer, learning_rate=1.65e-5),  # ours: ten times ppo_max's
+    lora=LoraOptions(
+        rank=16,  # ours
+        alpha=32.0,  # ours
+        target_modules="all",  # ours
+    ),
+    gradient_checkpointing=True,  # ours
+)
+
 PPO_PRESETS: Mapping[str, PPOPreset] = {
     preset.name: preset
     for preset in (
@@ -347,6 +362,7 @@ PPO_PRESETS: Mapping[str, PPOPreset] = {
         PPO_N_PLUS,
         PPO_TINY,
         PPO_PENALTY,
+        PPO_LORA,
         A2C_REPEATED,
         SECRETS_REWARD_SCALING,
         SECRETS_ADVANTAGE_CLIP,

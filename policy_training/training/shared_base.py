@@ -4,6 +4,7 @@ The reference is the base without adapters. A reward model that was trained by L
 and its head; any other has weights of its own, and a critic that starts from it is an adapter on those.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -104,6 +105,18 @@ def load_reference_on(base: SharedBase | None, source: ModelSource, tokenizer: A
     if base is not None and source == base.source:
         return base.reference()
     return load_reference(source, tokenizer)
+
+
+def load_models(
+    options: ModelOptions, reference: ModelSource | None, tokenizer: Any
+) -> tuple[Any, Any, Callable[[ModelSource, Any], Any]]:
+    """Policy, reference (None: the policy at the start), and what loads the reward models beside them."""
+    base = base_of(options, tokenizer)
+    return (
+        load_policy_on(base, options.source, tokenizer),
+        load_reference_on(base, reference or options.source, tokenizer),
+        load_reward_model if base is None else base.load_reward_model,
+    )
 
 
 def _copy(head: nn.Linear) -> nn.Linear:

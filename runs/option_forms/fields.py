@@ -127,6 +127,7 @@ ABBREVIATIONS = {
     "ptx": "ptx",
     "ema": "EMA",
     "ppo": "PPO",
+    "lora": "LoRA",
 }
 
 

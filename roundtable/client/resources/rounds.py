@@ -100,6 +100,7 @@ class RoundValuesRequest(TypedDict):
             "a2c_repeated",
             "instructgpt",
             "llama2",
+            "lora",
             "n_plus",
             "ppo_max",
             "ppo_penalty",

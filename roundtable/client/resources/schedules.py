@@ -47,6 +47,7 @@ class NewScheduleRequest(TypedDict):
             "a2c_repeated",
             "instructgpt",
             "llama2",
+            "lora",
             "n_plus",
             "ppo_max",
             "ppo_penalty",
