@@ -189,7 +189,17 @@ SETTINGS = {setting.name: setting for setting in (
 
 # Not settings of the site: what `serve` hands to web workers, the worker to trainers, and what tests, benchmarks and
 # the build read.
-OTHER_VARIABLES = ("WEB_THREADS", "FENCE", "RUN", "CHROMIUM", "SHARED_CASES", "SHARED_DATA", "SHARED_ROWS", "TOKEN")
+OTHER_VARIABLES = (
+    "WEB_THREADS",
+    "FENCE",
+    "RUN",
+    "CHROMIUM",
+    "SHARED_CASES",
+    "SHARED_DATA",
+    "SHARED_ROWS",
+    "SHARED_ROWS",
+    "TOKEN",
+)
 
 
 class Environment:
