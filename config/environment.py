@@ -197,7 +197,6 @@ OTHER_VARIABLES = (
     "SHARED_CASES",
     "SHARED_DATA",
     "SHARED_ROWS",
-    "SHARED_ROWS",
     "TOKEN",
 )
 
