@@ -358,9 +358,7 @@ def gather_advantages(
 
 
 def update_policy(state: GradientState, minibatch: Minibatch) -> dict[str, float]:
-    """One optimizer step; its metrics: `policy_loss` and `loss` as they were minimised, the others means over response
-    tokens of all ranks.
-    """
+    """One optimizer step; its metrics: losses as they were minimised, the others means over all response tokens."""
     options, distributed = state.config.algorithm, state.distributed
     temperature = state.config.rollout.sampling.temperature
     counted = [micro_batch for micro_batch in minibatch if not micro_batch.is_dummy]
