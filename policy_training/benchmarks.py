@@ -168,7 +168,9 @@ def preview_benchmark(form: BenchmarkForm) -> dict[str, Any]:
         asked = form.asked()
     except ActionError as error:
         return {"missing": str(error)}
-    facts = [(task, f"{own['items']} + {own['examples']}") for task, own in asked["file"].summary.items()]
+    facts = [
+        (task, f"{own['items']} + {own['examples']}") for task, own in sorted(asked["file"].summary.items())
+    ]
     return {
         "facts": facts,
         "notes": [gettext("Of each task: what is asked, and examples that are solved before it.")],
@@ -200,12 +202,16 @@ class MeasuredFigure:
 
 
 def compare(one: PolicyBenchmark, other: PolicyBenchmark | None) -> list[MeasuredFigure]:
-    """The figures of a measurement, beside those of another policy on the same file."""
+    """The figures of a measurement, beside those of another policy on the same file, by the tasks' names: PostgreSQL
+    keeps no order of a JSON object's keys.
+    """
     rows = []
     beside = other.report.get("tasks", {}) if other else {}
-    for task, own in one.report.get("tasks", {}).items():
-        for name, figure in own["figures"].items():
-            label, higher_is_better, is_share = FIGURES[name]
+    for task, own in sorted(one.report.get("tasks", {}).items()):
+        for name, (label, higher_is_better, is_share) in FIGURES.items():
+            figure = own["figures"].get(name)
+            if figure is None:
+                continue
             second = beside.get(task, {}).get("figures", {}).get(name)
             end = 1.0 if is_share else max(f["high"] for f in (figure, second) if f) * 1.05 or 1.0
             rows.append(
