@@ -9,20 +9,18 @@ from types import ModuleType
 from typing import Any
 
 from policy_training import evaluation_presets
-from policy_training.training import (
-    best_of_n_presets,
-    dpo_presets,
-    policy_gradient_presets,
-    ppo_presets,
-    supervised_presets,
-)
-from policy_training.training.benchmark_config import BenchmarkConfig
-from policy_training.training.best_of_n_config import BestOfNConfig
+from policy_training.training.best_of_n import presets as best_of_n_presets
+from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.config import EvaluateConfig, LanguageModelConfig, SampleConfig
-from policy_training.training.dpo_config import DPOConfig
-from policy_training.training.merge_config import MergeConfig
-from policy_training.training.policy_gradient_config import PolicyGradientConfig
-from policy_training.training.ppo_config import PPOConfig
+from policy_training.training.dpo import presets as dpo_presets
+from policy_training.training.dpo.config import DPOConfig
+from policy_training.training.evaluation.config import BenchmarkConfig
+from policy_training.training.policy_gradient import presets as policy_gradient_presets
+from policy_training.training.policy_gradient.config import PolicyGradientConfig
+from policy_training.training.ppo import presets as ppo_presets
+from policy_training.training.ppo.config import PPOConfig
+from policy_training.training.supervised import presets as supervised_presets
+from policy_training.training.weights.config import MergeConfig
 from rewardmodel.training import presets as reward_model_presets
 from rewardmodel.training.config import EvaluateConfig as EvaluateRewardModelConfig
 from rewardmodel.training.config import RewardModelConfig

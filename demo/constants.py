@@ -14,8 +14,8 @@ from learning.interface.training_options import (
 )
 from learning.interface.vocabulary import PERSON, SIMULATED
 from policy_training.training.config import LanguageModelConfig, SampleOptions
-from policy_training.training.ppo_presets import PPO_PRESETS
-from policy_training.training.supervised_presets import LANGUAGE_MODEL_PRESETS
+from policy_training.training.ppo.presets import PPO_PRESETS
+from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
 from rounds.plans import PLACEHOLDER_PATH, AnnotationPlan, RoundPlan, SamplingPlan, placeholder_source
 

@@ -15,7 +15,7 @@ from policy_training.benchmark_files import parse_tasks, summarize
 from policy_training.forms import PoliciesField, policies_of
 from policy_training.models import BenchmarkFile, Policy, PolicyBenchmark
 from policy_training.run_kinds import BENCHMARK
-from policy_training.training.benchmark_config import BenchmarkConfig
+from policy_training.training.evaluation.config import BenchmarkConfig
 from runs.actions import queue_run
 from runs.models import Run
 from runs.option_forms.fields import sections_of

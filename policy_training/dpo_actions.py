@@ -13,8 +13,8 @@ from learning.interface.vocabulary import PERSON
 from policy_training.models import Policy
 from policy_training.registry import require_unused_name
 from policy_training.run_kinds import DPO
-from policy_training.training.dpo_config import DPOConfig
-from policy_training.training.dpo_presets import DPO_PRESETS
+from policy_training.training.dpo.config import DPOConfig
+from policy_training.training.dpo.presets import DPO_PRESETS
 from rewardmodel.actions import labels_asked, require_supply
 from rewardmodel.start_training import rating_choice, training_dataset
 from runs.actions import queue_run

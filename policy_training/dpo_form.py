@@ -10,9 +10,9 @@ from policy_training.dpo_actions import dpo_config
 from policy_training.forms import PolicyField, policies_of
 from policy_training.models import Policy
 from policy_training.run_kinds import DPO
-from policy_training.training import dpo_presets as preset_module
-from policy_training.training.dpo_config import DPOConfig
-from policy_training.training.dpo_presets import DPO_PRESETS
+from policy_training.training.dpo import presets as preset_module
+from policy_training.training.dpo.config import DPOConfig
+from policy_training.training.dpo.presets import DPO_PRESETS
 from rewardmodel.forms import JudgmentsForm
 from rewardmodel.previews import preview_judgments
 from runs.models import Run

@@ -18,9 +18,9 @@ from policy_training.preferred_answers import PreferredAnswers
 from policy_training.rated_answers import RatedAnswers
 from policy_training.rewards import RewardPartsFields, parts_of_run
 from policy_training.run_kinds import EVALUATE, PRETRAIN, SAMPLE, SFT
-from policy_training.training import supervised_presets
 from policy_training.training.config import EvaluateConfig, LanguageModelConfig, SampleConfig
-from policy_training.training.supervised_presets import LANGUAGE_MODEL_PRESETS
+from policy_training.training.supervised import presets as supervised_presets
+from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 from rewardmodel.models import RewardModel
 from runs.models import Run
 from runs.option_forms.comments import preset_comments

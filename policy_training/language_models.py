@@ -8,7 +8,7 @@ from typing import Any
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelArchitecture, ModelSource
 from policy_training.models import Policy
-from policy_training.training.supervised_presets import LANGUAGE_MODEL_PRESETS
+from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 from workspace.config_overrides import apply_overrides
 from workspace.errors import ActionError
 from workspace.models import Project

@@ -14,7 +14,7 @@ from policy_training.models import Policy
 from policy_training.registry import require_unused_name
 from policy_training.rewards import numbers_in, weights_for
 from policy_training.run_kinds import MERGE
-from policy_training.training.merge_config import MergeConfig, MergedModel
+from policy_training.training.weights.config import MergeConfig, MergedModel
 from runs.actions import queue_run
 from runs.models import Run
 from runs.option_forms.fields import sections_of

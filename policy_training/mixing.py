@@ -5,7 +5,7 @@ from dataclasses import replace
 from django.utils.translation import gettext
 
 from annotation.models import Prompt
-from policy_training.training.ppo_config import AlgorithmOptions
+from policy_training.training.ppo.config import AlgorithmOptions
 from workspace.errors import ActionError
 from workspace.models import Project
 

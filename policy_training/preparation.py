@@ -1,6 +1,6 @@
 """Models that came from elsewhere, checked and made ready in a process of its own: the site imports no torch.
 
-The process is policy_training/training/prepare_policy.py; what it refuses is one sentence here.
+The process is policy_training/training/weights/prepare_policy.py; what it refuses is one sentence here.
 """
 
 import json
@@ -100,7 +100,13 @@ def run_preparation(request: Mapping[str, Any]) -> dict[str, Any]:
         asked.write_text(json.dumps(request), encoding="utf-8")
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "policy_training.training.prepare_policy", str(asked), str(answer)],
+                [
+                    sys.executable,
+                    "-m",
+                    "policy_training.training.weights.prepare_policy",
+                    str(asked),
+                    str(answer),
+                ],
                 cwd=settings.BASE_DIR,
                 # As a run's: it reads files that came from elsewhere, and needs none of the site's secrets.
                 env=allowed_environment(os.environ, settings.RUN_ENVIRONMENT_ALLOWLIST)

@@ -14,11 +14,12 @@ from policy_training.models import Policy
 from policy_training.rewarded_training import best_of_n_config, policy_gradient_config
 from policy_training.rewards import RewardPartsFields, parts_of_run
 from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT
-from policy_training.training import best_of_n_presets, policy_gradient_presets
-from policy_training.training.best_of_n_config import NOT_FOR_BEST_OF_N, BestOfNConfig
-from policy_training.training.best_of_n_presets import BEST_OF_N_PRESETS
-from policy_training.training.policy_gradient_config import PolicyGradientConfig
-from policy_training.training.policy_gradient_presets import POLICY_GRADIENT_PRESETS
+from policy_training.training.best_of_n import presets as best_of_n_presets
+from policy_training.training.best_of_n.config import NOT_FOR_BEST_OF_N, BestOfNConfig
+from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
+from policy_training.training.policy_gradient import presets as policy_gradient_presets
+from policy_training.training.policy_gradient.config import PolicyGradientConfig
+from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
 from rewardmodel.models import RewardModel
 from runs.models import Run
 from runs.option_forms.comments import preset_comments

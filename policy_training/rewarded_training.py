@@ -12,10 +12,10 @@ from policy_training.models import Policy
 from policy_training.registry import require_unused_name
 from policy_training.rewards import filled_in
 from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT
-from policy_training.training.best_of_n_config import BestOfNConfig
-from policy_training.training.best_of_n_presets import BEST_OF_N_PRESETS
-from policy_training.training.policy_gradient_config import PolicyGradientConfig
-from policy_training.training.policy_gradient_presets import POLICY_GRADIENT_PRESETS
+from policy_training.training.best_of_n.config import BestOfNConfig
+from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
+from policy_training.training.policy_gradient.config import PolicyGradientConfig
+from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
 from rewardmodel.models import RewardModel
 from runs.actions import queue_run
 from runs.errors import BadRunConfig

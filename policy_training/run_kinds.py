@@ -30,13 +30,13 @@ from policy_training.preferred_answers import (
 from policy_training.rated_answers import RatedAnswers, mark_ratings_used, require_rated_answers
 from policy_training.registry import add_policy
 from policy_training.sampled_tasks import save_sampled_tasks
-from policy_training.training.benchmark_config import BenchmarkConfig
-from policy_training.training.best_of_n_config import BestOfNConfig
+from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.config import AdoptConfig, EvaluateConfig, LanguageModelConfig, SampleConfig
-from policy_training.training.dpo_config import DPOConfig
-from policy_training.training.merge_config import MergeConfig
-from policy_training.training.policy_gradient_config import PolicyGradientConfig
-from policy_training.training.ppo_config import PPOConfig
+from policy_training.training.dpo.config import DPOConfig
+from policy_training.training.evaluation.config import BenchmarkConfig
+from policy_training.training.policy_gradient.config import PolicyGradientConfig
+from policy_training.training.ppo.config import PPOConfig
+from policy_training.training.weights.config import MergeConfig
 from rewardmodel.run_kinds import comparison_inputs
 from runs.models import Artifact, Run
 from runs.run_kinds import Output, Resources, RunKind
@@ -226,7 +226,7 @@ def _save_responses(run: Run, result: Mapping[str, Any]) -> None:
 SFT = RunKind(
     name="policy.sft",
     label=gettext_noop("Supervised fine-tuning"),
-    command="policy_training.training.sft",
+    command="policy_training.training.supervised.sft",
     build_inputs=_sft_inputs,
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
@@ -235,7 +235,7 @@ SFT = RunKind(
 PRETRAIN = RunKind(
     name="policy.pretrain",
     label=gettext_noop("Pretraining"),
-    command="policy_training.training.pretrain",
+    command="policy_training.training.supervised.pretrain",
     build_inputs=_pretraining_inputs,
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
@@ -244,7 +244,7 @@ PRETRAIN = RunKind(
 SAMPLE = RunKind(
     name="policy.sample",
     label=gettext_noop("Sampling"),
-    command="policy_training.training.sample",
+    command="policy_training.training.sampling.sample",
     build_inputs=_sample_inputs,
     save_result=_save_responses,
     outputs=(Output(kind="responses", path="responses.parquet"),),
@@ -254,7 +254,7 @@ SAMPLE = RunKind(
 PPO = RunKind(
     name="policy.ppo",
     label=gettext_noop("PPO"),
-    command="policy_training.training.ppo",
+    command="policy_training.training.ppo.recipe",
     build_inputs=_ppo_inputs,
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"), Output(kind="critic", path="critic")),
@@ -264,7 +264,7 @@ PPO = RunKind(
 DPO = RunKind(
     name="policy.dpo",
     label=gettext_noop("DPO"),
-    command="policy_training.training.dpo",
+    command="policy_training.training.dpo.recipe",
     build_inputs=comparison_inputs,
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
@@ -273,7 +273,7 @@ DPO = RunKind(
 POLICY_GRADIENT = RunKind(
     name="policy.gradient",
     label=gettext_noop("Policy gradient"),
-    command="policy_training.training.policy_gradient",
+    command="policy_training.training.policy_gradient.recipe",
     build_inputs=_rollout_inputs,
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
@@ -283,7 +283,7 @@ POLICY_GRADIENT = RunKind(
 BEST_OF_N = RunKind(
     name="policy.best_of_n",
     label=gettext_noop("Best-of-n"),
-    command="policy_training.training.best_of_n",
+    command="policy_training.training.best_of_n.recipe",
     build_inputs=_rollout_inputs,
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
@@ -293,7 +293,7 @@ BEST_OF_N = RunKind(
 MERGE = RunKind(
     name="policy.merge",
     label=gettext_noop("Merge of policies"),
-    command="policy_training.training.merge",
+    command="policy_training.training.weights.merge",
     build_inputs=lambda run: {},
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
@@ -302,7 +302,7 @@ MERGE = RunKind(
 EVALUATE = RunKind(
     name="policy.evaluate",
     label=gettext_noop("Evaluation of a policy"),
-    command="policy_training.training.evaluate",
+    command="policy_training.training.evaluation.evaluate",
     build_inputs=_evaluation_inputs,
     save_result=_save_evaluation,
     options=EvaluateConfig,
@@ -320,7 +320,7 @@ IMPORT = RunKind(
 BENCHMARK = RunKind(
     name="policy.benchmark",
     label=gettext_noop("Measurement on tasks"),
-    command="policy_training.training.benchmark",
+    command="policy_training.training.evaluation.benchmark",
     build_inputs=_benchmark_inputs,
     save_result=_save_benchmark,
     options=BenchmarkConfig,
@@ -328,7 +328,7 @@ BENCHMARK = RunKind(
 ADOPT = RunKind(
     name="policy.adopt",
     label="A checkpoint as a policy",
-    command="policy_training.training.adopt",
+    command="policy_training.training.weights.adopt",
     build_inputs=lambda run: {},
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"),),

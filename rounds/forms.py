@@ -12,7 +12,7 @@ from django.utils.translation import gettext, gettext_lazy
 from annotation.models import Batch, PromptSet
 from learning.interface.options import UserError, options_to_dict
 from policy_training.models import Policy
-from policy_training.training.ppo_presets import PPO_PRESETS
+from policy_training.training.ppo.presets import PPO_PRESETS
 from rounds import ppo_options
 from rounds.lengths import fit_plan, shortest_reader
 from rounds.plans import (

@@ -11,8 +11,8 @@ from learning.interface.training_options import ModelSource, RuntimeOptions
 from learning.interface.usable_comparisons import learns_from_ratings
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from policy_training.training.config import SampleOptions, SamplingOptions
-from policy_training.training.ppo_config import PPOConfig
-from policy_training.training.ppo_presets import EVALUATION_SAMPLING, PPO_PRESETS
+from policy_training.training.ppo.config import PPOConfig
+from policy_training.training.ppo.presets import EVALUATION_SAMPLING, PPO_PRESETS
 from policy_training.training.reward_config import RewardSourcesOptions
 from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS

@@ -11,9 +11,9 @@ from django import forms
 from django.forms import BoundField
 from django.utils.translation import gettext, gettext_lazy
 
-from policy_training.training import ppo_presets
-from policy_training.training.ppo_config import PPOConfig
-from policy_training.training.ppo_presets import PPO_PRESETS
+from policy_training.training.ppo import presets as ppo_presets
+from policy_training.training.ppo.config import PPOConfig
+from policy_training.training.ppo.presets import PPO_PRESETS
 from runs.option_forms.comments import preset_comments
 from runs.option_forms.fields import Option, Section, as_text, assignment, sections_of, value_at, yes_or_no
 

@@ -28,7 +28,7 @@ def light_modules() -> list[str]:
         for name in training_modules()
         if name.startswith("learning.interface.") or name.endswith((".config", "presets"))
     ]
-    assert {"policy_training.training.ppo_presets", "rewardmodel.training.config"} < set(names)
+    assert {"policy_training.training.ppo.presets", "rewardmodel.training.config"} < set(names)
     return names
 
 

@@ -38,9 +38,12 @@ WRONG_IMPORTS = {
     ),
     "Of the policy's training, the Django half imports config and presets and nothing else": (
         "policy_training/models.py",
-        "policy_training.training.rewards",
+        "policy_training.training.rollouts.rewards",
     ),
-    "Recipes do not import recipes": ("policy_training/training/ppo.py", "policy_training.training.sft"),
+    "Recipes do not import recipes": (
+        "policy_training/training/ppo/recipe.py",
+        "policy_training.training.supervised.sft",
+    ),
 }
 
 

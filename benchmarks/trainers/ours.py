@@ -14,8 +14,8 @@ from transformers.models.llama import modeling_llama  # noqa: F401  (counted as 
 
 from benchmarks.trainers.stopwatch import Stopwatch
 from learning.recipe_runner import run_recipe
-from policy_training.training import ppo
-from policy_training.training.ppo_config import PPOConfig
+from policy_training.training.ppo import recipe as ppo
+from policy_training.training.ppo.config import PPOConfig
 from rewardmodel.training import train
 from rewardmodel.training.config import RewardModelConfig
 

@@ -31,7 +31,7 @@ from learning.interface.training_options import (
 from learning.models.adapters import add_adapter
 from learning.models.files import save_model
 from learning.models.loading import load_policy, load_reward_model
-from policy_training.training.ppo_config import CriticOptions, PPOConfig, RolloutOptions
+from policy_training.training.ppo.config import CriticOptions, PPOConfig, RolloutOptions
 from rewardmodel.training.config import DataOptions, RewardModelConfig
 
 LORA = LoraOptions(rank=8, target_modules="q_proj,v_proj")  # those of the LoRA paper
@@ -148,7 +148,7 @@ def ppo_run(folder: Path, sizes: Sizes, samples: int, job: dict[str, Any], *, sh
     rows.append(prompt_row(0, make_rankings(sizes, 2, seed=1)[0], "validation"))
     RunDirectory.create(
         folder / (f"run-{samples}-shared" if shares else f"run-{samples}"),
-        command="policy_training.training.ppo",
+        command="policy_training.training.ppo.recipe",
         config=options_to_dict(config),
         inputs={"prompts": (rows, PROMPTS)},
     )

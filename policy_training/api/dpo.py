@@ -7,7 +7,7 @@ from rest_framework.request import Request
 
 from policy_training.dpo_actions import train_dpo
 from policy_training.dpo_form import TrainDPOForm
-from policy_training.training.dpo_presets import DPO_PRESETS
+from policy_training.training.dpo.presets import DPO_PRESETS
 from rewardmodel.api.judgments import JudgmentsBody, with_chosen_judgments
 from runs.api.option_forms import PresetsSerializer, asked_by_program, presets_of
 from runs.api.views import OneRunSerializer

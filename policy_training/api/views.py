@@ -19,7 +19,7 @@ from policy_training.forms import EvaluatePolicyForm, FineTuneForm, PretrainForm
 from policy_training.import_actions import queue_import
 from policy_training.models import Policy, PolicyEvaluation
 from policy_training.registry import describe_policy
-from policy_training.training.supervised_presets import LANGUAGE_MODEL_PRESETS
+from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 from runs.api.option_forms import (
     PresetsSerializer,
     RunBody,

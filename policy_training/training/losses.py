@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from policy_training.training.rewards import kl_estimates
+from policy_training.training.rollouts.rewards import kl_estimates
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ JUDGE_PART = "judge"
 MAX_PARTS = 16
 
 # A function that comes with the program; others are named in the setting ROUNDTABLE_REWARD_FUNCTIONS.
-LENGTH_PENALTY = "policy_training.training.reward_functions.length_penalty"
+LENGTH_PENALTY = "policy_training.training.rewards.functions.length_penalty"
 BUILT_IN_FUNCTIONS = (LENGTH_PENALTY,)
 
 

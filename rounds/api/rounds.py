@@ -18,7 +18,7 @@ from policy_training.api.reward_fields import (
     weights_field,
 )
 from policy_training.rewards import COMBINATIONS
-from policy_training.training.ppo_presets import PPO_PRESETS
+from policy_training.training.ppo.presets import PPO_PRESETS
 from rounds import actions, ppo_options
 from rounds.access import access_round
 from rounds.forms import NAMED, StartRoundForm

@@ -8,8 +8,8 @@ from learning.interface.run_directory import RunDirectory
 from policy_training.figures import policy_figures
 from policy_training.models import Policy, PolicyEvaluation
 from policy_training.run_kinds import EVALUATE
-from policy_training.training import evaluate
 from policy_training.training.config import EvaluateConfig
+from policy_training.training.evaluation import evaluate
 from runs.models import Run
 from tests.policy_training.test_forms import same, shown, started
 from tests.policy_training.training.conftest import in_process, reward_model_path  # noqa: F401

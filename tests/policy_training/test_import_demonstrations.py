@@ -7,7 +7,7 @@ from django.core.management import call_command
 
 from annotation.models import Demonstration, Prompt
 from policy_training.training.config import LanguageModelDataOptions
-from policy_training.training.sft import keep_lengths
+from policy_training.training.supervised.sft import keep_lengths
 from tests.policy_training.test_commands import refused
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]

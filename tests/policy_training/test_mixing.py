@@ -7,8 +7,8 @@ from annotation.content.actions import NewDemonstration, NewText, add_demonstrat
 from annotation.models import Prompt
 from policy_training.mixing import NothingToMixIn, available_ptx, describe_ptx
 from policy_training.run_kinds import PPO, PRETRAIN, SFT
-from policy_training.training.ppo_config import AlgorithmOptions
-from policy_training.training.ppo_presets import PPO_PRESETS
+from policy_training.training.ppo.config import AlgorithmOptions
+from policy_training.training.ppo.presets import PPO_PRESETS
 from runs.models import Run
 from tests.policy_training.test_commands import refused
 

@@ -17,8 +17,8 @@ from annotation.models import Batch, Prompt, Response
 from learning.interface.run_directory import RunDirectory
 from policy_training.models import Policy
 from policy_training.run_kinds import SAMPLE
-from policy_training.training import sample
 from policy_training.training.config import SampleConfig
+from policy_training.training.sampling import sample
 from runs.models import Artifact, Run
 from tests.policy_training.test_commands import refused
 from tests.policy_training.test_forms import same, shown

@@ -12,7 +12,7 @@ from django.utils import timezone
 from annotation.models import Source
 from learning.interface.options import options_to_dict
 from policy_training.models import Policy
-from policy_training.training.ppo_presets import PPO_PRESETS
+from policy_training.training.ppo.presets import PPO_PRESETS
 from rounds.forms import NAMED
 from rounds.models import Round, Stage
 from rounds.plans import load_plan

@@ -9,7 +9,7 @@ from annotation.models import PromptSet
 from policy_training.mixing import describe_ptx
 from policy_training.models import Policy
 from policy_training.reward_arguments import add_reward_arguments, rewards_from_options
-from policy_training.training.ppo_presets import PPO_PRESETS
+from policy_training.training.ppo.presets import PPO_PRESETS
 from rounds.actions import start_round
 from rounds.errors import RoundRefused
 from rounds.head_to_head import held_out_shortage

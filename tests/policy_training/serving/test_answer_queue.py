@@ -6,10 +6,16 @@ from learning.interface.options import UserError
 from learning.interface.training_options import ModelSource, RuntimeOptions
 from learning.models.loading import load_policy
 from learning.models.tokenization import decode_response, encode_prompt
-from policy_training.training.answer_queue import AnswerBatch, AnswerQueue, Busy, read_request, together
 from policy_training.training.config import SamplingOptions, ServeConfig
-from policy_training.training.rollouts import FrozenModel
-from policy_training.training.sampler import SamplingRequest, sample_responses
+from policy_training.training.rollouts.rollouts import FrozenModel
+from policy_training.training.rollouts.sampler import SamplingRequest, sample_responses
+from policy_training.training.sampling.answer_queue import (
+    AnswerBatch,
+    AnswerQueue,
+    Busy,
+    read_request,
+    together,
+)
 
 ASKED = [{"role": "user", "content": "Give me the red ball."}]
 LONGER = [*ASKED, {"role": "assistant", "content": "Here."}, {"role": "user", "content": "And the box?"}]
@@ -97,7 +103,7 @@ def test_one_that_is_cancelled_or_that_nobody_reads_ends_and_can_be_asked_for_ag
 
 
 def test_one_prompt_that_cannot_be_encoded_fails_alone(policy, tokenizer, config, monkeypatch):
-    from policy_training.training import answer_queue
+    from policy_training.training.sampling import answer_queue
 
     encode = answer_queue.encode_prompt_or_cut
 

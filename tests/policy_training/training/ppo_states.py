@@ -4,17 +4,17 @@ import torch
 
 from learning.batches.samplers import ContinuousBatchSampler
 from learning.distributed import DistributedContext
-from policy_training.training import experience
-from policy_training.training.policy_loss import PenaltyController
-from policy_training.training.ppo_config import PPOConfig
-from policy_training.training.ppo_setup import PPOState, TrainingState, build_engines
-from policy_training.training.rewards import KLController, RunningMoments
-from policy_training.training.rollouts import (
+from policy_training.training.ppo import experience
+from policy_training.training.ppo.config import PPOConfig
+from policy_training.training.ppo.policy_loss import PenaltyController
+from policy_training.training.ppo.setup import PPOState, TrainingState, build_engines
+from policy_training.training.ppo.weight_average import WeightAverage
+from policy_training.training.rollouts.rewards import KLController, RunningMoments
+from policy_training.training.rollouts.rollouts import (
     FrozenModel,
     generate_rollouts,
 )
-from policy_training.training.sampler import SamplingRequest
-from policy_training.training.weight_average import WeightAverage
+from policy_training.training.rollouts.sampler import SamplingRequest
 
 CPU = torch.device("cpu")
 

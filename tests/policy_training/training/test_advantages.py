@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy_training.training.advantages import compute_gae, explained_variance, whiten
+from policy_training.training.rollouts.advantages import compute_gae, explained_variance, whiten
 
 
 def quadratic_gae(rewards: np.ndarray, values: np.ndarray, gamma: float, gae_lambda: float) -> np.ndarray:

@@ -9,9 +9,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from learning.interface.options import UserError
 from learning.interface.training_options import ModelSource
-from policy_training.training import benchmark
-from policy_training.training.benchmark_config import BenchmarkConfig
-from policy_training.training.benchmark_figures import (
+from policy_training.training.evaluation import benchmark
+from policy_training.training.evaluation.config import BenchmarkConfig
+from policy_training.training.evaluation.figures import (
     choice_figures,
     generation_figures,
     is_exact,

@@ -18,9 +18,9 @@ from learning.interface.training_options import (
     OptimizerOptions,
     RuntimeOptions,
 )
-from policy_training.training import best_of_n
-from policy_training.training.best_answers import Candidate, best_answers, kl_bound
-from policy_training.training.best_of_n_config import BestOfNConfig, CandidateOptions
+from policy_training.training.best_of_n import recipe as best_of_n
+from policy_training.training.best_of_n.best_answers import Candidate, best_answers, kl_bound
+from policy_training.training.best_of_n.config import BestOfNConfig, CandidateOptions
 from policy_training.training.config import LanguageModelDataOptions
 from policy_training.training.reward_config import RewardSourcesOptions
 from tests.policy_training.training.conftest import BATCH, create_run, in_process, launch, prompt_rows

@@ -11,11 +11,11 @@ from learning.batches.forward import compute_token_logprobs
 from learning.interface.training_options import BatchOptions, ModelSource
 from learning.models.loading import load_policy
 from learning.models.tokenizers import load_tokenizer
-from policy_training.training import sft
 from policy_training.training.config import LanguageModelConfig, LanguageModelDataOptions
-from policy_training.training.demonstrations import demonstration_examples
-from policy_training.training.dialogues import TurnCounts, every_turn_examples
 from policy_training.training.losses import language_model_loss
+from policy_training.training.supervised import sft
+from policy_training.training.supervised.demonstrations import demonstration_examples
+from policy_training.training.supervised.dialogues import TurnCounts, every_turn_examples
 from tests.policy_training.training.conftest import (
     BATCH,
     create_run,

@@ -11,9 +11,9 @@ import torch
 
 from learning.interface.options import UserError
 from learning.interface.training_options import ModelOptions, ModelSource, OptimizerOptions, RuntimeOptions
-from policy_training.training import dpo
-from policy_training.training.dpo_config import DPOConfig, DPOObjectiveOptions
-from policy_training.training.dpo_losses import dpo_losses
+from policy_training.training.dpo import recipe as dpo
+from policy_training.training.dpo.config import DPOConfig, DPOObjectiveOptions
+from policy_training.training.dpo.losses import dpo_losses
 from rewardmodel.training.comparisons import Comparison, Pair, build_targets
 from rewardmodel.training.config import DataOptions
 from tests.policy_training.training.conftest import (

@@ -10,10 +10,11 @@ from learning.batches.forward import compute_token_logprobs, compute_values
 from learning.interface.training_options import (
     RuntimeOptions,
 )
-from policy_training.training import experience, ppo_update
 from policy_training.training.attention import with_math_attention
-from policy_training.training.ppo_config import AlgorithmOptions, RewardOptions, RolloutOptions
-from policy_training.training.rewards import RunningMoments
+from policy_training.training.ppo import experience
+from policy_training.training.ppo import update as ppo_update
+from policy_training.training.ppo.config import AlgorithmOptions, RewardOptions, RolloutOptions
+from policy_training.training.rollouts.rewards import RunningMoments
 from tests.policy_training.training.ppo_states import collect_experience
 
 

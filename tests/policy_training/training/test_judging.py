@@ -7,11 +7,11 @@ import pytest
 
 from learning.interface.options import UserError
 from learning.interface.training_options import ModelSource
-from policy_training.training import evaluate
 from policy_training.training.config import EvaluateConfig, SamplingOptions
+from policy_training.training.evaluation import evaluate
 from policy_training.training.judge_config import JudgeOptions
-from policy_training.training.judging import Judge, messages_for, read_verdict
 from policy_training.training.reward_config import RewardSourcesOptions
+from policy_training.training.rewards.judging import Judge, messages_for, read_verdict
 from policy_training.training.server_config import ServerOptions
 from tests.policy_training.training.conftest import BATCH, create_run, in_process, prompt_rows
 from tests.policy_training.training.model_servers import environment_for, serving

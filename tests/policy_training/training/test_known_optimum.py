@@ -20,17 +20,18 @@ from learning.interface.training_options import (
     OptimizerOptions,
     RuntimeOptions,
 )
-from policy_training.training import policy_gradient, ppo
-from policy_training.training.policy_gradient import GradientState, TrainingState
-from policy_training.training.policy_gradient_config import PolicyGradientConfig, PolicyGradientOptions
-from policy_training.training.ppo_config import (
+from policy_training.training.policy_gradient import recipe as policy_gradient
+from policy_training.training.policy_gradient.config import PolicyGradientConfig, PolicyGradientOptions
+from policy_training.training.policy_gradient.recipe import GradientState, TrainingState
+from policy_training.training.ppo import recipe as ppo
+from policy_training.training.ppo.config import (
     AlgorithmOptions,
     PolicyLossOptions,
     RewardOptions,
     RolloutOptions,
 )
-from policy_training.training.rewards import KLController, RunningMoments
-from policy_training.training.rollouts import FrozenModel, Prompt
+from policy_training.training.rollouts.rewards import KLController, RunningMoments
+from policy_training.training.rollouts.rollouts import FrozenModel, Prompt
 from tests.policy_training.training.ppo_states import CPU, build_state
 from tests.policy_training.training.test_ppo import (
     RuleScorer,

@@ -12,8 +12,8 @@ from learning.interface.training_options import ModelSource
 from learning.models.files import save_model
 from learning.models.loading import load_policy
 from learning.models.tokenization import train_tokenizer
-from policy_training.training import merge
-from policy_training.training.merge_config import MergeConfig, MergedModel
+from policy_training.training.weights import merge
+from policy_training.training.weights.config import MergeConfig, MergedModel
 from tests.policy_training.training.conftest import FRESH, create_run, in_process, launch
 
 

@@ -17,16 +17,16 @@ from learning.interface.training_options import (
     OptimizerOptions,
     RuntimeOptions,
 )
-from policy_training.training import policy_gradient
-from policy_training.training.policy_gradient_config import PolicyGradientConfig, PolicyGradientOptions
-from policy_training.training.policy_gradient_losses import (
+from policy_training.training.policy_gradient import recipe as policy_gradient
+from policy_training.training.policy_gradient.config import PolicyGradientConfig, PolicyGradientOptions
+from policy_training.training.policy_gradient.losses import (
     baseline,
     count_units,
     policy_gradient_loss,
     response_advantages,
     rewards_to_go,
 )
-from policy_training.training.ppo_config import RewardOptions, RolloutOptions
+from policy_training.training.ppo.config import RewardOptions, RolloutOptions
 from tests.policy_training.training.conftest import BATCH, create_run, in_process, launch, prompt_rows
 from tests.policy_training.training.test_recipes import assert_same_run, interrupt, tensors
 

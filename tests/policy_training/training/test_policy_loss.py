@@ -7,15 +7,16 @@ import pytest
 import torch
 
 from learning.interface.training_options import OptimizerOptions
-from policy_training.training import ppo, ppo_update
 from policy_training.training.losses import clipped_policy_loss, kl_to_present_policy, log_probability_loss
-from policy_training.training.policy_loss import PenaltyController, entropy_weight
-from policy_training.training.ppo_config import (
+from policy_training.training.ppo import recipe as ppo
+from policy_training.training.ppo import update as ppo_update
+from policy_training.training.ppo.config import (
     AlgorithmOptions,
     CriticOptions,
     PolicyLossOptions,
     RolloutOptions,
 )
+from policy_training.training.ppo.policy_loss import PenaltyController, entropy_weight
 from tests.policy_training.training.conftest import BATCH, ppo_config
 from tests.policy_training.training.ppo_states import collect_experience
 

@@ -22,15 +22,16 @@ from learning.interface.training_options import (
     OptimizerOptions,
     RuntimeOptions,
 )
-from policy_training.training import ppo, ppo_update
-from policy_training.training.ppo_config import (
+from policy_training.training.ppo import recipe as ppo
+from policy_training.training.ppo import update as ppo_update
+from policy_training.training.ppo.config import (
     AlgorithmOptions,
     CriticOptions,
     PPOConfig,
     RewardOptions,
     RolloutOptions,
 )
-from policy_training.training.rollouts import (
+from policy_training.training.rollouts.rollouts import (
     Prompt,
     Scored,
 )

@@ -10,8 +10,8 @@ from learning.interface.training_options import ModelSource, RuntimeOptions
 from learning.models.files import save_model
 from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenization import train_tokenizer
-from policy_training.training import ppo
-from policy_training.training.ppo_config import PPOConfig, RolloutOptions
+from policy_training.training.ppo import recipe as ppo
+from policy_training.training.ppo.config import PPOConfig, RolloutOptions
 from tests.policy_training.training.conftest import (
     BATCH,
     FRESH,

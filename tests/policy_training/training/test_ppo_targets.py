@@ -10,20 +10,21 @@ from safetensors.torch import load_file
 
 from learning.interface.training_options import ModelSource, OptimizerOptions
 from learning.models.architectures import backbone
-from policy_training.training import ppo, ppo_update
 from policy_training.training.config import SamplingOptions
-from policy_training.training.experience import process_scores
-from policy_training.training.ppo_config import (
+from policy_training.training.ppo import recipe as ppo
+from policy_training.training.ppo import update as ppo_update
+from policy_training.training.ppo.config import (
     AlgorithmOptions,
     CriticOptions,
     PPOConfig,
     RewardOptions,
     RolloutOptions,
 )
-from policy_training.training.ppo_setup import load_critic
-from policy_training.training.rollouts import Rollout
-from policy_training.training.sampler import SampledResponse
-from policy_training.training.weight_average import WeightAverage
+from policy_training.training.ppo.experience import process_scores
+from policy_training.training.ppo.setup import load_critic
+from policy_training.training.ppo.weight_average import WeightAverage
+from policy_training.training.rollouts.rollouts import Rollout
+from policy_training.training.rollouts.sampler import SampledResponse
 from tests.policy_training.training.conftest import create_run, in_process, ppo_config, prompt_rows
 from tests.policy_training.training.ppo_states import collect_experience
 

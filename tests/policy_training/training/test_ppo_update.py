@@ -9,12 +9,13 @@ import torch
 from learning.interface.training_options import (
     OptimizerOptions,
 )
-from policy_training.training import ppo, ppo_update
-from policy_training.training.demonstrations import demonstration_examples
-from policy_training.training.experience import gather_experience
-from policy_training.training.ppo_config import AlgorithmOptions, CriticOptions, RolloutOptions
-from policy_training.training.ptx import PtxMix
-from policy_training.training.texts import text_examples
+from policy_training.training.ppo import recipe as ppo
+from policy_training.training.ppo import update as ppo_update
+from policy_training.training.ppo.config import AlgorithmOptions, CriticOptions, RolloutOptions
+from policy_training.training.ppo.experience import gather_experience
+from policy_training.training.ppo.ptx import PtxMix
+from policy_training.training.supervised.demonstrations import demonstration_examples
+from policy_training.training.supervised.texts import text_examples
 from tests.policy_training.training.conftest import BATCH, demonstration_rows, text_rows
 from tests.policy_training.training.ppo_states import collect_experience
 

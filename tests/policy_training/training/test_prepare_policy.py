@@ -14,8 +14,8 @@ from learning.models.files import save_model
 from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenization import CHAT_TEMPLATE, encode_answer, encode_prompt
 from learning.models.tokenizers import load_tokenizer
-from policy_training.training import prepare_policy as preparing
-from policy_training.training.prepare_policy import main, prepare
+from policy_training.training.weights import prepare_policy as preparing
+from policy_training.training.weights.prepare_policy import main, prepare
 
 USER = [{"role": "user", "content": "What is a fox?"}]
 

@@ -6,16 +6,16 @@ import pytest
 
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
-from policy_training.training.best_of_n_config import BestOfNConfig
-from policy_training.training.best_of_n_presets import BEST_OF_N_PRESETS
+from policy_training.training.best_of_n.config import BestOfNConfig
+from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
 from policy_training.training.config import LanguageModelConfig
-from policy_training.training.dpo_config import DPOConfig
-from policy_training.training.dpo_presets import DPO_PRESETS
-from policy_training.training.policy_gradient_config import PolicyGradientConfig
-from policy_training.training.policy_gradient_presets import POLICY_GRADIENT_PRESETS
-from policy_training.training.ppo_config import PPOConfig
-from policy_training.training.ppo_presets import EVALUATION_SAMPLING, PPO_PRESETS
-from policy_training.training.supervised_presets import LANGUAGE_MODEL_PRESETS
+from policy_training.training.dpo.config import DPOConfig
+from policy_training.training.dpo.presets import DPO_PRESETS
+from policy_training.training.policy_gradient.config import PolicyGradientConfig
+from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
+from policy_training.training.ppo.config import PPOConfig
+from policy_training.training.ppo.presets import EVALUATION_SAMPLING, PPO_PRESETS
+from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 
 HERE = ModelSource(path="/somewhere")
 

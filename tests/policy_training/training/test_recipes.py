@@ -19,7 +19,6 @@ from learning.interface.record_files import read_records
 from learning.interface.record_schemas import SAMPLED_RESPONSES, SCORES
 from learning.interface.training_options import ModelOptions, ModelSource, OptimizerOptions, RuntimeOptions
 from learning.run_context import RunContext, StopRequested
-from policy_training.training import evaluate, ppo, pretrain, sample, sft
 from policy_training.training.config import (
     EvaluateConfig,
     LanguageModelConfig,
@@ -27,13 +26,17 @@ from policy_training.training.config import (
     SampleConfig,
     SampleOptions,
 )
-from policy_training.training.ppo_config import (
+from policy_training.training.evaluation import evaluate
+from policy_training.training.ppo import recipe as ppo
+from policy_training.training.ppo.config import (
     CriticOptions,
     PolicyLossOptions,
     PPOConfig,
     RewardOptions,
     RolloutOptions,
 )
+from policy_training.training.sampling import sample
+from policy_training.training.supervised import pretrain, sft
 from tests.policy_training.training.conftest import (
     BATCH,
     create_run,
@@ -265,7 +268,7 @@ def test_pretraining_counts_every_token(tmp_path, source):
         ]
         run = RunDirectory.create(
             tmp_path / "run",
-            command="policy_training.training.pretrain",
+            command="policy_training.training.supervised.pretrain",
             config=sft_config(
                 data=LanguageModelDataOptions(packing=True, max_length=64, examples_per_step=4, steps=20)
             ),

@@ -8,8 +8,8 @@ import pytest
 
 from learning.interface.options import UserError
 from policy_training.training.reward_config import LENGTH_PENALTY, RewardFunctionPart
-from policy_training.training.reward_function_calls import ALLOWED_VARIABLE, RewardFunction
-from policy_training.training.reward_functions import length_penalty
+from policy_training.training.rewards.function_calls import ALLOWED_VARIABLE, RewardFunction
+from policy_training.training.rewards.functions import length_penalty
 
 PROMPTS = [[{"role": "user", "content": "What is 2 + 2?"}], [{"role": "user", "content": "And 3 + 3?"}]]
 

@@ -19,16 +19,17 @@ from learning.interface.training_options import ModelSource, RuntimeOptions
 from learning.models.files import save_model
 from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenization import train_tokenizer
-from policy_training.training import evaluate, ppo
 from policy_training.training.config import EvaluateConfig
-from policy_training.training.ppo_config import PPOConfig, RewardOptions
+from policy_training.training.evaluation import evaluate
+from policy_training.training.ppo import recipe as ppo
+from policy_training.training.ppo.config import PPOConfig, RewardOptions
 from policy_training.training.reward_config import (
     LENGTH_PENALTY,
     RewardFunctionPart,
     RewardModelPart,
     RewardSourcesOptions,
 )
-from policy_training.training.reward_sources import (
+from policy_training.training.rewards.sources import (
     critic_scale,
     ensemble,
     model_spread,

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy_training.training.rewards import (
+from policy_training.training.rollouts.rewards import (
     KLController,
     RunningMoments,
     compute_token_rewards,

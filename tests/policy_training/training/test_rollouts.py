@@ -5,9 +5,9 @@ import pytest
 from learning.distributed import DistributedContext
 from learning.interface.training_options import BatchOptions, RuntimeOptions
 from policy_training.training.config import SamplingOptions
-from policy_training.training.response_rows import response_row
-from policy_training.training.rollouts import Prompt, RolloutScorer, cut_notes, tokenize_prompts
-from policy_training.training.sampler import SampledResponse
+from policy_training.training.rollouts.response_rows import response_row
+from policy_training.training.rollouts.rollouts import Prompt, RolloutScorer, cut_notes, tokenize_prompts
+from policy_training.training.rollouts.sampler import SampledResponse
 from rewardmodel.training.comparisons import comparison_from_row
 from rewardmodel.training.tokenization import tokenize_comparisons
 from tests.policy_training.training.conftest import BATCH, question

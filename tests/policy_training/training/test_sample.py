@@ -8,8 +8,8 @@ from learning.interface.options import UserError
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import SAMPLED_RESPONSES
 from learning.interface.training_options import ModelSource, RuntimeOptions
-from policy_training.training import sample
 from policy_training.training.config import SampleConfig, SampleOptions
+from policy_training.training.sampling import sample
 from tests.policy_training.training.conftest import create_run, in_process, launch, prompt_rows
 
 

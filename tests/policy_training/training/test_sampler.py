@@ -11,8 +11,8 @@ from learning.batches.forward import compute_token_logprobs
 from learning.interface.options import UserError, load_options
 from learning.models.architectures import SHARED_PROMPT_ARCHITECTURES
 from policy_training.training.config import SamplingOptions
-from policy_training.training.ppo_config import RolloutOptions
-from policy_training.training.sampler import SamplingRequest, sample_noise, sample_responses
+from policy_training.training.ppo.config import RolloutOptions
+from policy_training.training.rollouts.sampler import SamplingRequest, sample_noise, sample_responses
 
 EOS, PAD, V = 1, 0, 17
 PROMPTS = [("a", [2, 5, 9]), ("b", [3]), ("c", [2, 4, 6, 8, 10, 12, 3]), ("d", [7, 7])]

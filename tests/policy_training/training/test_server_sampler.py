@@ -21,12 +21,12 @@ from learning.models.files import save_model
 from learning.models.loading import load_policy
 from learning.models.tokenization import encode_response
 from learning.models.tokenizers import load_tokenizer
-from policy_training.training import sample
 from policy_training.training.config import SampleConfig, SampleOptions, SamplingOptions
-from policy_training.training.model_server import Malformed, ModelServer
-from policy_training.training.rollouts import tokenize_prompts
+from policy_training.training.rollouts.rollouts import tokenize_prompts
+from policy_training.training.sampling import sample
 from policy_training.training.server_config import ServerOptions
-from policy_training.training.server_sampler import (
+from policy_training.training.servers.requests import Malformed, ModelServer
+from policy_training.training.servers.sampler import (
     AnswerFile,
     WantedAnswers,
     prompt_text,

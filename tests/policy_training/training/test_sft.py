@@ -6,8 +6,8 @@ import pytest
 
 from learning.interface.options import UserError
 from learning.models.tokenizers import load_tokenizer
-from policy_training.training import pretrain, sft
 from policy_training.training.config import LanguageModelConfig, LanguageModelDataOptions
+from policy_training.training.supervised import pretrain, sft
 from tests.policy_training.training.conftest import (
     create_run,
     demonstration_rows,

@@ -16,13 +16,16 @@ from learning.models.files import save_model
 from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenizers import load_tokenizer
 from learning.run_context import RunContext
-from policy_training.training import adopt, policy_gradient, ppo, sft
 from policy_training.training.config import AdoptConfig, LanguageModelConfig
-from policy_training.training.policy_gradient_config import PolicyGradientConfig
-from policy_training.training.policy_gradient_presets import POLICY_GRADIENT_PRESETS
-from policy_training.training.ppo_config import AlgorithmOptions, CriticOptions, PPOConfig, RolloutOptions
-from policy_training.training.ppo_setup import build_state
-from policy_training.training.ppo_update import update_critic, update_policy
+from policy_training.training.policy_gradient import recipe as policy_gradient
+from policy_training.training.policy_gradient.config import PolicyGradientConfig
+from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
+from policy_training.training.ppo import recipe as ppo
+from policy_training.training.ppo.config import AlgorithmOptions, CriticOptions, PPOConfig, RolloutOptions
+from policy_training.training.ppo.setup import build_state
+from policy_training.training.ppo.update import update_critic, update_policy
+from policy_training.training.supervised import sft
+from policy_training.training.weights import adopt
 from tests.policy_training.training.conftest import (
     BATCH,
     create_run,

@@ -12,16 +12,18 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from learning.batches.forward import compute_values
 from learning.interface.training_options import ModelSource, OptimizerOptions, RuntimeOptions
 from learning.models.loading import load_policy
-from policy_training.training import adopt, ppo, ppo_update
 from policy_training.training.config import AdoptConfig
-from policy_training.training.ppo_config import (
+from policy_training.training.ppo import recipe as ppo
+from policy_training.training.ppo import update as ppo_update
+from policy_training.training.ppo.config import (
     AlgorithmOptions,
     CriticOptions,
     PolicyLossOptions,
     PPOConfig,
     RolloutOptions,
 )
-from policy_training.training.shared_trunk import SharedCritic, attach_value_head
+from policy_training.training.ppo.shared_trunk import SharedCritic, attach_value_head
+from policy_training.training.weights import adopt
 from tests.policy_training.training.conftest import BATCH, create_run, in_process, ppo_config, prompt_rows
 from tests.policy_training.training.ppo_states import build_state, collect_experience
 

@@ -10,13 +10,13 @@ import torch
 
 from learning.batches.forward import compute_values
 from learning.models.tokenization import decode_response, encode_response
-from policy_training.training import policy_gradient
-from policy_training.training.experience import gather_experience
-from policy_training.training.policy_gradient_config import PolicyGradientConfig, PolicyGradientOptions
-from policy_training.training.ppo_config import AlgorithmOptions, RewardOptions
+from policy_training.training.policy_gradient import recipe as policy_gradient
+from policy_training.training.policy_gradient.config import PolicyGradientConfig, PolicyGradientOptions
+from policy_training.training.ppo.config import AlgorithmOptions, RewardOptions
+from policy_training.training.ppo.experience import gather_experience
 from policy_training.training.reward_config import RewardFunctionPart, RewardSourcesOptions
-from policy_training.training.reward_function_calls import ALLOWED_VARIABLE
-from policy_training.training.step_rewards import at_tokens, spread_over_tokens
+from policy_training.training.rewards.function_calls import ALLOWED_VARIABLE
+from policy_training.training.rollouts.step_rewards import at_tokens, spread_over_tokens
 from tests.policy_training.training.conftest import create_run, in_process, prompt_rows
 from tests.policy_training.training.ppo_states import collect_experience
 from tests.policy_training.training.test_policy_gradient import gradient_config

@@ -14,9 +14,9 @@ from learning.interface.training_options import (
     RuntimeOptions,
 )
 from learning.models.loading import load_policy
-from policy_training.training import sft
 from policy_training.training.config import LanguageModelConfig, LanguageModelDataOptions
-from policy_training.training.demonstrations import demonstration_examples
+from policy_training.training.supervised import sft
+from policy_training.training.supervised.demonstrations import demonstration_examples
 from tests.policy_training.training.conftest import (
     FRESH,
     create_run,
@@ -68,7 +68,7 @@ def test_gradient_checkpointing_is_used_and_changes_rounding_at_most(tmp_path, m
         used.append(made)
         return made
 
-    monkeypatch.setattr("policy_training.training.supervised.load_policy", recorded)
+    monkeypatch.setattr("policy_training.training.supervised.training.load_policy", recorded)
     losses = []
     for asked in (False, True):
         config = sft_config(

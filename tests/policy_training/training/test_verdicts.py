@@ -2,7 +2,7 @@
 
 import pytest
 
-from policy_training.training.verdicts import verdicts
+from policy_training.training.evaluation.verdicts import verdicts
 
 
 def test_prompts_are_won_by_their_mean_scores_overall_and_by_tag():

@@ -12,14 +12,16 @@ import torch
 from learning.interface.options import UserError, load_options
 from learning.interface.training_options import EvaluationOptions, OptimizerOptions, RuntimeOptions
 from learning.run_context import PauseRequested
-from policy_training.training import adopt, policy_gradient, ppo
-from policy_training.training.alarm_config import AlarmOptions
-from policy_training.training.alarm_steps import compare_ends
-from policy_training.training.alarms import AlarmWatch
+from policy_training.training.alarms.alarms import AlarmWatch
+from policy_training.training.alarms.config import AlarmOptions
+from policy_training.training.alarms.steps import compare_ends
 from policy_training.training.config import AdoptConfig
-from policy_training.training.policy_gradient_config import PolicyGradientConfig, PolicyGradientOptions
-from policy_training.training.ppo_config import PPOConfig, RolloutOptions
-from policy_training.training.watching import distinct_metrics, perplexity, spread_metrics, thinned
+from policy_training.training.policy_gradient import recipe as policy_gradient
+from policy_training.training.policy_gradient.config import PolicyGradientConfig, PolicyGradientOptions
+from policy_training.training.ppo import recipe as ppo
+from policy_training.training.ppo.config import PPOConfig, RolloutOptions
+from policy_training.training.rollouts.measures import distinct_metrics, perplexity, spread_metrics, thinned
+from policy_training.training.weights import adopt
 from tests.policy_training.training.conftest import create_run, in_process, launch, ppo_config, prompt_rows
 from tests.policy_training.training.ppo_states import collect_experience
 from tests.policy_training.training.test_best_of_n import config_of as best_of_n_config
@@ -70,7 +72,7 @@ def test_scores_of_a_histogram_keep_their_ends():
 def test_the_metrics_of_a_step_are_recomputed_from_its_rollouts(small_state):
     state = small_state()
     rollouts, minibatches = collect_experience(state, gather=False)
-    from policy_training.training.experience import gather_experience
+    from policy_training.training.ppo.experience import gather_experience
 
     metrics = gather_experience(state, rollouts, minibatches)
     micro_batches = [m for minibatch in minibatches for m in minibatch]

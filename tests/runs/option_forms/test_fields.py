@@ -8,7 +8,7 @@ import pytest
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
 from policy_training.forms import FineTuneForm
-from policy_training.training import supervised_presets
+from policy_training.training.supervised import presets as supervised_presets
 from rewardmodel.forms import TrainRewardModelForm
 from rewardmodel.training import presets as reward_presets
 from runs.option_forms.comments import field_comments, preset_comments

@@ -1,0 +1,104 @@
+"""Signs of collapse and over-optimisation in the metrics of steps. Pure, but for the state a checkpoint keeps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from learning.checkpoints import DataclassState
+from policy_training.training.alarms.config import AlarmOptions
+from policy_training.training.rewards.sources import SPREAD
+
+LENGTH, PERPLEXITY, KL, SCORE = "response_tokens", "response_perplexity", "kl", "score"
+ENSEMBLE_SPREAD = f"score_{SPREAD}"
+WATCHED = (LENGTH, PERPLEXITY, KL, SCORE, ENSEMBLE_SPREAD)
+OBJECTIVE = "rlhf_reward"  # what the best checkpoint is chosen by
+
+
+@dataclass
+class AlarmWatch(DataclassState):
+    """What was seen so far. `raised`: kind of alarm -> the policy's step."""
+
+    first: dict[str, list[float]] = field(default_factory=dict)  # of the first steps, or since a pause
+    last: dict[str, list[float]] = field(default_factory=dict)
+    seen: int = 0  # steps since `first` began
+    raised: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def look(
+        self, metrics: Mapping[str, Any], options: AlarmOptions, *, step: int, score_limit: float | None
+    ) -> list[str]:
+        """Sentences of the alarms that this step raises. An alarm is raised once, until `start_anew`."""
+        if options.action == "off":
+            return []
+        self.see(metrics, window=options.window)
+        if self.seen < 2 * options.window:  # the last steps would be among the first
+            return []
+        found = self.found(options, score_limit=score_limit)
+        new = {kind: words for kind, words in found.items() if kind not in self.raised}
+        self.raised |= dict.fromkeys(new, step)
+        sentences = [f"Alarm at step {step}: {words}." for words in new.values()]
+        self.notes += sentences
+        return sentences
+
+    def see(self, metrics: Mapping[str, Any], *, window: int) -> None:
+        """Take in what one step measured."""
+        self.seen += 1
+        for name in (*WATCHED, OBJECTIVE):
+            if name in metrics:
+                value = float(metrics[name])
+                if self.seen <= window:
+                    self.first.setdefault(name, []).append(value)
+                self.last[name] = [*self.last.get(name, []), value][-window:]
+
+    def found(self, options: AlarmOptions, *, score_limit: float | None) -> dict[str, str]:
+        """Kind of alarm -> its words, for those that what was seen gives reason for."""
+        words = {
+            "collapse": self._collapse(options),
+            "score": self._score_out_of_range(score_limit),
+            "spread": self._spread(options),
+        }
+        return {kind: said for kind, said in words.items() if said}
+
+    def start_anew(self) -> None:
+        """After a pause: what is now is what later steps are compared with. A score out of range stays so."""
+        self.first, self.last, self.seen = {}, {}, 0
+        self.raised = {kind: step for kind, step in self.raised.items() if kind == "score"}
+
+    def objective(self) -> float | None:
+        """Mean of the last steps' score minus KL penalty; None once an alarm was raised: no later step is best."""
+        values = self.last.get(OBJECTIVE)
+        return sum(values) / len(values) if values and not self.notes else None
+
+    def _levels(self, name: str) -> tuple[float, float] | None:
+        first, last = self.first.get(name), self.last.get(name)
+        return (sum(first) / len(first), sum(last) / len(last)) if first and last else None
+
+    def _collapse(self, options: AlarmOptions) -> str:
+        length, perplexity, kl = (self._levels(name) for name in (LENGTH, PERPLEXITY, KL))
+        if length is None or perplexity is None or kl is None:
+            return ""
+        is_longer = length[1] >= length[0] * (1.0 + options.length_rise)
+        is_surer = perplexity[1] <= perplexity[0] * (1.0 - options.perplexity_fall)
+        if not (is_longer and is_surer and kl[1] >= options.kl_limit):
+            return ""
+        return (
+            f"it looks like a collapse: responses of {length[1]:.1f} tokens instead of {length[0]:.1f}, with "
+            f"perplexity {perplexity[1]:.2f} instead of {perplexity[0]:.2f}, and a KL of {kl[1]:.1f} nats"
+        )
+
+    def _score_out_of_range(self, limit: float | None) -> str:
+        score = self._levels(SCORE)
+        if limit is None or score is None or score[1] <= limit:
+            return ""
+        return (
+            f"the mean score, {score[1]:.2f}, is above {limit:.2f}, which the reward model gave none of the answers it "
+            "was tested on"
+        )
+
+    def _spread(self, options: AlarmOptions) -> str:
+        spread = self._levels(ENSEMBLE_SPREAD)
+        if spread is None or spread[0] <= 0.0 or spread[1] < spread[0] * (1.0 + options.spread_rise):
+            return ""
+        return (
+            f"the reward models differ by {spread[1]:.2f} (standard deviation), at first by {spread[0]:.2f}"
+        )

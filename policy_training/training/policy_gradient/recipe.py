@@ -1,0 +1,396 @@
+"""REINFORCE, RLOO and GRPO: the policy learns from a reward model, without a critic.
+
+    python -m policy_training.training.policy_gradient.recipe RUN_DIR
+
+Reads input `prompts` (split "train" is rolled out, everything else is held out for evaluation). Each step: generate and
+score rollouts, recompute log-probs under policy and reference, turn scores into returns and these into advantages by
+comparing responses with each other (policy_gradient_losses.py), update the policy. Which algorithm it is, the options
+say: the presets `reinforce`, `rloo` and `grpo`.
+
+Writes model/ (the policy) and result.json.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from learning.batches.forward import compute_token_logprobs, compute_token_logprobs_and_entropy
+from learning.batches.layout import choose_layout
+from learning.batches.samplers import ContinuousBatchSampler, epoch_permutation, even_parts
+from learning.checkpoints import Checkpoints, DataclassState
+from learning.distributed import DistributedContext
+from learning.engine import Engine
+from learning.interface.training_options import Layout
+from learning.micro_batch_size import resolve_micro_batch_tokens
+from learning.models.architectures import require_max_positions
+from learning.models.tokenizers import load_tokenizer
+from learning.recipe_runner import run_recipe
+from learning.run_context import RunContext
+from policy_training.training.alarms.alarms import AlarmWatch
+from policy_training.training.alarms.steps import keep_step, score_limit
+from policy_training.training.attention import with_math_attention
+from policy_training.training.policy_gradient.config import PolicyGradientConfig
+from policy_training.training.policy_gradient.losses import (
+    baseline,
+    count_units,
+    policy_gradient_loss,
+    response_advantages,
+    token_advantages,
+)
+from policy_training.training.ppo.experience import (
+    Minibatch,
+    make_minibatches,
+    processed_scores,
+    reward_metrics,
+    step_rewards,
+)
+from policy_training.training.ppo.reports import evaluate, log_samples, sampling_request
+from policy_training.training.ppo.setup import read_prompts
+from policy_training.training.ppo.shared_base import load_models
+from policy_training.training.rewards.sources import load_scorer, measure_scales, scorer_report, scorer_state
+from policy_training.training.rollouts.measures import thinned
+from policy_training.training.rollouts.rewards import KLController, RunningMoments, compute_token_rewards
+from policy_training.training.rollouts.rollouts import (
+    FrozenModel,
+    PolicyEvaluation,
+    Prompt,
+    Rollout,
+    RolloutScorer,
+    cut_notes,
+    generate_rollouts,
+    model_source_sha256s,
+    self_check_examples,
+    tokenize_prompts,
+)
+
+
+@dataclass
+class TrainingState(DataclassState):
+    """What a checkpoint keeps beside the model, optimizer, sampler, moments and the KL coefficient."""
+
+    episodes: int = 0
+    initial_evaluation: dict[str, Any] = field(default_factory=dict)
+    initial_scores: list[float] = field(default_factory=list)  # of the same prompts, see `thinned`
+    seconds: float = 0.0
+    stopped_at_kl: float | None = None  # the KL that ended the run before its steps
+
+
+@dataclass
+class GradientState:
+    """Everything a step needs, built once."""
+
+    context: RunContext[PolicyGradientConfig]
+    config: PolicyGradientConfig
+    distributed: DistributedContext
+    tokenizer: Any
+    policy: Engine
+    reference: FrozenModel
+    scorer: RolloutScorer
+    train_prompts: list[Prompt]
+    evaluation_prompts: list[Prompt]
+    evaluation_split: str
+    layout: Layout
+    layout_reason: str
+    prompt_sampler: ContinuousBatchSampler
+    score_moments: RunningMoments
+    kl_controller: KLController
+    progress: TrainingState
+
+
+def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
+    context.set_status(stage="loading")
+    state = build_state(context)
+    config, progress, alarms = state.config, state.progress, AlarmWatch()
+    checkpoints = Checkpoints(
+        context,
+        state.distributed,
+        engines={"policy": state.policy},
+        state={
+            "progress": progress,
+            "prompts": state.prompt_sampler,
+            "moments": state.score_moments,
+            "kl": state.kl_controller,
+            "alarms": alarms,
+            **scorer_state(state.scorer),
+        },
+    )
+    steps_total = config.rollout.steps
+    notes = cut_notes(state.train_prompts, config.batch.max_prompt_tokens)
+    step = checkpoints.resume()
+    if step == 0:
+        context.set_status(stage="evaluating", step=0, steps_total=steps_total)
+        measure_scales(
+            state.scorer,
+            state.policy,
+            state.train_prompts,
+            sampling_request(config, n_samples=1, seed=f"{config.runtime.seed}/normalization"),
+            distributed=state.distributed,
+            before_token=context.require_current,
+        )
+        before, rollouts = evaluate(state)
+        progress.initial_evaluation = before.as_dict()
+        progress.initial_scores = thinned([rollout.score for rollout in rollouts])
+    context.set_status(notes=[*notes, *alarms.notes])
+    raised = list(alarms.notes)  # what a run that ends early ends for
+    ends_early = context.run_directory.is_asked_to_end()
+    if ends_early:
+        steps_total = step = checkpoints.restore_best() or step
+    limit = score_limit(config.alarms, config.rewards, state.scorer)
+    while step < steps_total and progress.stopped_at_kl is None:
+        step += 1
+        context.require_current()
+        metrics, rollouts = gradient_step(state, step)
+        every = config.evaluation.evaluate_every_steps
+        if every and step % every == 0:
+            evaluation, evaluated = evaluate(state)
+            metrics |= {"eval_score": evaluation.score, "eval_kl": evaluation.kl}
+            metrics["eval_scores"] = thinned([rollout.score for rollout in evaluated])
+            metrics |= {f"eval_score_{name}": mean for name, mean in evaluation.parts.items()}
+        if step == 1:
+            metrics["initial_scores"] = progress.initial_scores
+        new_alarms = alarms.look(metrics, config.alarms, step=step, score_limit=limit)
+        context.log_metrics(step, metrics)
+        log_samples(state, rollouts, step)
+        context.set_status(stage="training", step=step, steps_total=steps_total)
+        if config.rollout.is_far_enough(metrics["kl"]):
+            progress.stopped_at_kl = metrics["kl"]
+        last = step == steps_total or progress.stopped_at_kl is not None
+        keep_step(
+            context, checkpoints, alarms, config.alarms, step=step, last=last, raised=new_alarms, notes=notes
+        )
+
+    context.set_status(stage="evaluating", step=step, steps_total=step)
+    after, rollouts = evaluate(state)
+    log_samples(state, rollouts, step)
+    context.require_current()
+    context.set_status(stage="saving", step=step, steps_total=step)
+    sha256s = state.policy.save_model(state.tokenizer, context.path / "model")
+    before = PolicyEvaluation(**progress.initial_evaluation)
+    return {
+        "score_before": before.score,
+        "score_after": after.score,
+        "score_std_before": before.score_std,
+        "kl_before": before.kl,
+        "kl": after.kl,
+        **({"parts_before": before.parts, "parts_after": after.parts} if after.parts else {}),
+        "eos_rate_before": before.eos_rate,
+        "eos_rate_after": after.eos_rate,
+        "tokens_before": before.tokens,
+        "tokens_after": after.tokens,
+        "perplexity_before": before.perplexity,
+        "perplexity_after": after.perplexity,
+        "evaluation_split": state.evaluation_split,
+        "evaluation_responses": after.responses,
+        "steps": step,
+        "stopped_at_kl": progress.stopped_at_kl,
+        "scores_before": progress.initial_scores,
+        "scores_after": thinned([rollout.score for rollout in rollouts]),
+        "alarms": raised if ends_early else alarms.notes,
+        "ended_early_at_step": step if ends_early else None,
+        "episodes": progress.episodes,
+        "same_tokenizer": state.scorer.same_tokenizer,
+        "layout": state.layout,
+        "layout_reason": state.layout_reason,
+        "model_sha256s": sha256s,
+        "policy_sha256s": model_source_sha256s(config.policy.source),
+        "reference_sha256s": model_source_sha256s(config.reference or config.policy.source),
+        "reward_model_sha256s": state.scorer.sha256s,
+        **scorer_report(state.scorer),
+        "seconds": progress.seconds,
+    }
+
+
+def build_state(context: RunContext[PolicyGradientConfig]) -> GradientState:
+    """Models, prompts and counters of the run. Raises UserError for anything the user can put right."""
+    config = context.options
+    distributed = DistributedContext.start(config.runtime)
+    train_rows, heldout_rows = read_prompts(context)
+    tokenizer = load_tokenizer(config.policy.source)
+    policy, reference, load_model = load_models(config.policy, config.reference, tokenizer)
+    scorer = load_scorer(
+        context,
+        tokenizer,
+        config.rewards,
+        path=config.reward_model_path,
+        policy_batch=config.batch,
+        batch=config.reward_model_batch or config.batch,
+        runtime=config.runtime,
+        distributed=distributed,
+        load_model=load_model,
+    )
+    config = replace(config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, policy))
+    require_max_positions(policy, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+    if config.policy.gradient_checkpointing:
+        policy.activation_checkpointing_enable({"use_reentrant": False})
+    train_prompts = tokenize_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)
+    scorer.choose_layout(train_prompts, config.rollout.samples_per_prompt)
+    layout, layout_reason = choose_layout(
+        policy,
+        self_check_examples(train_prompts, config.rollout.samples_per_prompt),
+        dtype=config.runtime.dtype,
+        requested=config.batch.layout,
+    )
+    prompt_sampler = ContinuousBatchSampler(
+        len(train_prompts), seed=config.runtime.seed, examples_per_step=config.rollout.prompts_per_step
+    )
+    prompts_per_step = prompt_sampler.examples_per_step
+    steps = config.rollout.steps_over(len(train_prompts), prompts_per_step=prompts_per_step)
+    config = replace(config, rollout=replace(config.rollout, steps=steps))
+    prompts_per_minibatch = config.algorithm.responses_per_minibatch // config.rollout.samples_per_prompt
+    updates = steps * config.algorithm.epochs * len(even_parts(prompts_per_step, prompts_per_minibatch))
+    return GradientState(
+        context=context,
+        config=config,
+        distributed=distributed,
+        tokenizer=tokenizer,
+        policy=Engine(
+            policy,
+            optimizer=config.policy_optimizer,
+            steps_total=updates,
+            runtime=config.runtime,
+            distributed=distributed,
+        ),
+        reference=FrozenModel(reference, config.runtime, distributed.device),
+        scorer=scorer,
+        train_prompts=train_prompts,
+        evaluation_prompts=tokenize_prompts(
+            (heldout_rows or train_rows)[: config.evaluation.max_examples],
+            tokenizer,
+            config.batch.max_prompt_tokens,
+        ),
+        evaluation_split="heldout" if heldout_rows else "train",
+        layout=layout,
+        layout_reason=layout_reason,
+        prompt_sampler=prompt_sampler,
+        score_moments=RunningMoments(),
+        kl_controller=KLController(
+            config.reward.kl_coefficient, config.reward.kl_target, config.reward.kl_controller
+        ),
+        progress=TrainingState(),
+    )
+
+
+def gradient_step(state: GradientState, step: int) -> tuple[dict[str, Any], list[Rollout]]:
+    """Rollouts and the updates on them; returns metrics and rollouts. The noise comes from `step`."""
+    config, progress = state.config, state.progress
+    started_at = time.perf_counter()
+    rollouts = generate_rollouts(
+        state.policy,
+        [state.train_prompts[index] for index in state.prompt_sampler.next()],
+        state.scorer,
+        sampling_request(
+            config, n_samples=config.rollout.samples_per_prompt, seed=f"{config.runtime.seed}/{step}"
+        ),
+        distributed=state.distributed,
+    )
+    rollout_done_at = time.perf_counter()
+    minibatches = make_minibatches(state, rollouts)
+    metrics: dict[str, Any] = {"responses": len(rollouts)}
+    metrics |= gather_advantages(state, rollouts, minibatches)
+    experience_ready_at = time.perf_counter()
+    history: list[dict[str, float]] = []
+    for epoch in range(config.algorithm.epochs):
+        order = epoch_permutation(len(minibatches), seed=config.runtime.seed + step, epoch=epoch)
+        history += [update_policy(state, minibatches[index]) for index in order]
+    metrics |= {name: sum(row[name] for row in history) / len(history) for name in history[0]}
+    finished_at = time.perf_counter()
+    progress.episodes += len(rollouts)
+    progress.seconds += finished_at - started_at
+    state.kl_controller.update(metrics["kl"], n_responses=len(rollouts))
+    return metrics | {
+        "optimizer_steps": len(history),
+        "seconds_rollout": rollout_done_at - started_at,
+        "seconds_experience": experience_ready_at - rollout_done_at,
+        "seconds_update": finished_at - experience_ready_at,
+    }, rollouts
+
+
+def gather_advantages(
+    state: GradientState, rollouts: Sequence[Rollout], minibatches: Sequence[Minibatch]
+) -> dict[str, float]:
+    """Log-probs of policy and reference, token rewards and advantages in every micro-batch; the metrics."""
+    config, device = state.config, state.distributed.device
+    scores_N = processed_scores(config.reward, state.score_moments, rollouts, whiten=config.rewards.whiten)
+    temperature = config.rollout.sampling.temperature
+    every_one = [micro_batch for minibatch in minibatches for micro_batch in minibatch]
+    returns_N = torch.zeros(len(rollouts), dtype=torch.float64, device=device)
+    for micro_batch in every_one:
+        logprobs_NR, entropy_NR = state.policy.infer(
+            with_math_attention, compute_token_logprobs_and_entropy, micro_batch.batch, temperature
+        )
+        micro_batch.old_logprobs_NR = logprobs_NR
+        micro_batch.entropy_sum = float(entropy_NR.sum())
+        micro_batch.reference_logprobs_NR = state.reference.infer(
+            compute_token_logprobs, micro_batch.batch, temperature
+        )
+        micro_batch.rewards_NR = compute_token_rewards(
+            scores_N[micro_batch.rollout_indices].float().to(device),
+            micro_batch.old_logprobs_NR,
+            micro_batch.reference_logprobs_NR,
+            micro_batch.is_response_NR,
+            kl_coefficient=state.kl_controller.coefficient,
+            step_rewards_NR=step_rewards(rollouts, micro_batch),
+        )
+        if not micro_batch.is_dummy:
+            returns_N[micro_batch.rollout_indices] = micro_batch.rewards_NR.double().sum(1)
+    # Each rank has the returns of its own responses: a prompt's samples are compared where all are known.
+    returns_N = state.distributed.all_reduce_sum(returns_N)
+    options = config.algorithm
+    advantages_N = response_advantages(
+        returns_N, options, samples_per_prompt=config.rollout.samples_per_prompt
+    )
+    for micro_batch in every_one:
+        micro_batch.advantages_NR = token_advantages(
+            micro_batch.rewards_NR,
+            micro_batch.is_response_NR,
+            options,
+            advantages_N=advantages_N[micro_batch.rollout_indices],
+            baseline=baseline(returns_N, options),
+        )
+    metrics = reward_metrics(state, rollouts, scores_N, minibatches)
+    return metrics | {
+        "return_std": float(returns_N.std(unbiased=False)),
+        "advantage_std": float(advantages_N.std(unbiased=False)),
+    }
+
+
+def update_policy(state: GradientState, minibatch: Minibatch) -> dict[str, float]:
+    """One optimizer step; its metrics: losses as they were minimised, the others means over all response tokens."""
+    options, distributed = state.config.algorithm, state.distributed
+    temperature = state.config.rollout.sampling.temperature
+    counted = [micro_batch for micro_batch in minibatch if not micro_batch.is_dummy]
+    tokens = distributed.sum(sum(float(m.batch.n_tokens) for m in counted))
+    units = distributed.sum(sum(count_units(m.is_response_NR, options) for m in counted))
+    totals, policy_loss = {"clip_fraction": 0.0, "approx_kl": 0.0, "reference_kl": 0.0}, 0.0
+    for micro_batch in minibatch:
+        logprobs_NR = state.policy.forward(
+            with_math_attention, compute_token_logprobs, micro_batch.batch, temperature
+        )
+        terms = policy_gradient_loss(
+            logprobs_NR,
+            micro_batch.old_logprobs_NR,
+            micro_batch.reference_logprobs_NR,
+            micro_batch.advantages_NR,
+            micro_batch.is_response_NR,
+            options,
+        )
+        if not micro_batch.is_dummy:
+            policy_loss += float(terms.policy.loss.detach())
+            totals["clip_fraction"] += float(terms.policy.clipped_tokens)
+            totals["approx_kl"] += float(terms.policy.approx_kl)
+            totals["reference_kl"] += float(terms.reference_kl)
+        state.policy.accumulate(terms.loss, units, is_dummy=micro_batch.is_dummy)
+    result = state.policy.take_step()
+    return {name: distributed.sum(total) / tokens for name, total in totals.items()} | {
+        "policy_loss": distributed.sum(policy_loss) / units,
+        "loss": result.loss,
+        "gradient_norm": result.gradient_norm,
+        "learning_rate": result.learning_rate,
+    }
+
+
+if __name__ == "__main__":
+    run_recipe(main, PolicyGradientConfig)

@@ -1,0 +1,42 @@
+"""Sampled responses as rows of the SAMPLED_RESPONSES record."""
+
+from datetime import UTC, datetime
+from typing import cast
+
+from learning.interface.record_rows import Message, SampledResponseRow, iso_utc
+from policy_training.training.config import SamplingOptions
+from policy_training.training.rollouts.rollouts import Prompt
+from policy_training.training.rollouts.sampler import SampledResponse
+
+
+def response_row(
+    prompt: Prompt,
+    response: SampledResponse,
+    text: str,
+    *,
+    response_id: str,
+    policy_name: str,
+    options: SamplingOptions,
+    max_tokens: int,
+    seed: int,
+) -> SampledResponseRow:
+    return {
+        "response_id": response_id,
+        "prompt_id": prompt.prompt_id,
+        "prompt": cast(list[Message], prompt.messages),
+        "text": text,
+        "source": "policy",
+        "policy": policy_name or None,
+        "sampling": {
+            "temperature": options.temperature,
+            "top_p": options.top_p,
+            "top_k": options.top_k,
+            "max_tokens": max_tokens,
+            "repetition_penalty": options.repetition_penalty,
+            "seed": seed,
+        },
+        "ended": response.has_eos,
+        "created_at": iso_utc(datetime.now(UTC)),
+        "token_ids": response.token_ids,
+        "logprobs": response.logprobs,
+    }

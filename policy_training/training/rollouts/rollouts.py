@@ -1,0 +1,390 @@
+"""Prompts in, scored responses out: what PPO trains on and what evaluation measures.
+
+Suffixes: N responses, in the order of the prompts and of the samples of each; R response tokens, right-padded.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from learning.batches.collation import Example, TokenBatch, collate
+from learning.batches.forward import compute_token_logprobs
+from learning.batches.layout import choose_layout
+from learning.batches.micro_batching import example_size, micro_batches
+from learning.distributed import DistributedContext
+from learning.interface.options import UserError
+from learning.interface.training_options import BatchOptions, Layout, ModelSource, RuntimeOptions
+from learning.models.architectures import require_max_positions
+from learning.models.files import model_sha256s
+from learning.models.loading import load_policy, load_reward_model
+from learning.models.tokenization import decode_response, encode_prompt, encode_prompt_or_cut
+from learning.models.tokenizers import load_tokenizer
+from policy_training.training.rollouts.measures import perplexity
+from policy_training.training.rollouts.rewards import kl_estimates
+from policy_training.training.rollouts.sampler import SampledResponse, SamplingRequest, sample_responses
+from policy_training.training.rollouts.step_rewards import TokenReward
+from rewardmodel.training.model_card import prompt_template
+from rewardmodel.training.scoring import RewardScorer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    prompt_id: str
+    messages: list[dict[str, str]]
+    token_ids: list[int]
+    is_cut: bool = False  # longer than the limit: its earliest turns were left out
+    tags: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return self.messages[-1]["content"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """One response and its raw reward-model score (reward_shift already taken off).
+
+    `parts`: what each model and function said, where the score is made of several. `step_rewards`: what of the score
+    stands at tokens of its own, as functions gave it.
+    """
+
+    prompt: Prompt
+    response: SampledResponse
+    score: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+    step_rewards: tuple[TokenReward, ...] = ()
+
+    @property
+    def end_score(self) -> float:
+        """What of the score stands at the response's end."""
+        return (
+            self.score - math.fsum(reward for _, reward in self.step_rewards)
+            if self.step_rewards
+            else self.score
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Scores of responses, in order, and the parts that each is made of, where there are several. `step_rewards`: see
+    Rollout; empty where there are none.
+    """
+
+    scores: list[float]
+    parts: Mapping[str, list[float]] = field(default_factory=dict)
+    step_rewards: Sequence[Sequence[TokenReward]] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyEvaluation:
+    """Means over responses. `kl`: KL(policy || reference), nats a response, estimator k1; None without reference."""
+
+    score: float
+    score_std: float
+    kl: float | None
+    eos_rate: float
+    tokens: float
+    responses: int
+    # Means of what each model and function said, where the score is made of several.
+    parts: dict[str, float] = field(default_factory=dict)
+    perplexity: float | None = None  # of its responses, under the policy itself at the sampling temperature
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class InferenceModel(Protocol):
+    """An engine or a frozen model: runs function(model, ...) without gradients at the run's precision."""
+
+    def infer(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
+
+
+class FrozenModel:
+    """A model that is only read: the reference, the reward model, a policy under evaluation."""
+
+    def __init__(self, model: Any, runtime: RuntimeOptions, device: torch.device) -> None:
+        self.model = model.eval().requires_grad_(False).to(device)
+        self.device, self.in_bf16 = device, runtime.dtype == "bf16"
+
+    def infer(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bf16):
+            return function(self.model, *args, **kwargs)
+
+
+def load_reference(source: ModelSource, tokenizer: Any) -> Any:
+    """The model that a policy with this tokenizer is held against, token by token. Raises UserError."""
+    if not same_tokenization(load_tokenizer(source), tokenizer):
+        raise UserError(
+            f"config.reference: {source.path or source.hub_id} has another tokenizer than the policy, so the "
+            "probabilities of its tokens cannot be compared; name a model of the same line"
+        )
+    return load_policy(source, tokenizer)
+
+
+def tokenize_prompts(rows: Sequence[dict[str, Any]], tokenizer: Any, max_tokens: int) -> list[Prompt]:
+    """Raises UserError for a duplicated id: samples are keyed by it and would come out the same."""
+    seen: set[str] = set()
+    for row in rows:
+        if row["prompt_id"] in seen:
+            raise UserError(
+                f"inputs/prompts: the prompt_id {row['prompt_id']!r} is duplicated; ids must differ"
+            )
+        seen.add(row["prompt_id"])
+    prompts = []
+    for row in rows:
+        token_ids, is_cut = encode_prompt_or_cut(tokenizer, row["messages"], max_tokens)
+        prompts.append(
+            Prompt(
+                prompt_id=row["prompt_id"],
+                messages=row["messages"],
+                token_ids=token_ids,
+                is_cut=is_cut,
+                tags=tuple(row.get("tags") or ()),
+            )
+        )
+    return prompts
+
+
+def cut_notes(prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
+    """A sentence for the run's page where prompts were cut."""
+    cut = sum(prompt.is_cut for prompt in prompts)
+    return [f"{cut} of {len(prompts)} prompts were cut at {max_tokens} tokens."] if cut else []
+
+
+class RolloutScorer:
+    """A reward model that may have another base and tokenizer than the policy whose responses it scores.
+
+    `policy_batch` bounds the policy's rows in its tokens, `batch` the reward model's in its own.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        policy_tokenizer: Any,
+        *,
+        policy_batch: BatchOptions,
+        batch: BatchOptions,
+        runtime: RuntimeOptions,
+        distributed: DistributedContext,
+        load_model: Callable[[ModelSource, Any], Any] = load_reward_model,
+    ) -> None:
+        self.reward_model = RewardScorer.load(
+            path, batch=batch, dtype=runtime.dtype, distributed=distributed, load_model=load_model
+        )
+        self.policy_tokenizer = policy_tokenizer
+        self.same_tokenizer = same_tokenization(self.reward_model.tokenizer, policy_tokenizer)
+        if self.same_tokenizer:  # it reads the policy's own rows, whatever `batch` says
+            tokens = policy_batch.max_prompt_tokens + policy_batch.max_response_tokens
+            require_max_positions(self.reward_model.model, tokens)
+        self.sha256s = dict(model_sha256s(Path(path)))
+
+    def choose_layout(self, prompts: Sequence[Prompt], n_samples: int) -> None:
+        """Decide now how rows are laid out. Left to the first call, a resumed run could decide otherwise than the
+        run it resumes, whose first call was an evaluation with one response a prompt.
+        """
+        model = self.reward_model
+        own = [
+            replace(p, token_ids=encode_prompt(model.tokenizer, p.messages, model.batch.max_prompt_tokens))
+            for p in prompts[: max(4, n_samples)]
+        ]
+        model.layout, model.layout_reason = choose_layout(
+            model.model, self_check_examples(own, n_samples), dtype=model.dtype, requested=model.batch.layout
+        )
+
+    def score(self, prompts: Sequence[Prompt], groups: Sequence[Sequence[SampledResponse]]) -> list[float]:
+        """Scores minus reward_shift of every prompt's responses, in order."""
+        if self.same_tokenizer:
+            # The ids that the policy sampled: text that decodes and encodes to other ids would be another response.
+            examples = [
+                Example(prompt.token_ids, [response.token_ids for response in group])
+                for prompt, group in zip(prompts, groups, strict=True)
+            ]
+            scores = self.reward_model.score_examples(examples)
+        else:
+            scores = self.reward_model.score(
+                [prompt.messages for prompt in prompts],
+                [[decode_response(self.policy_tokenizer, r.token_ids) for r in group] for group in groups],
+                ended=[[response.has_eos for response in group] for group in groups],
+            )
+        return [score for group in scores for score in group]
+
+    def score_parts(self, prompts: Sequence[Prompt], groups: Sequence[Sequence[SampledResponse]]) -> Scored:
+        """As `score`, with what the scores are made of."""
+        return Scored(scores=self.score(prompts, groups))
+
+    def close(self) -> None:
+        """End what it started; the run does no more scoring."""
+
+    @property
+    def further_scorers(self) -> Mapping[str, "RolloutScorer"]:
+        """Other reward models that take part in the score, by part (reward_sources.CombinedScorer)."""
+        return {}
+
+
+def same_tokenization(first: Any, second: Any) -> bool:
+    """Whether two tokenizers turn every prompt and every response into the same ids."""
+    return (
+        first.backend_tokenizer.to_str() == second.backend_tokenizer.to_str()
+        and prompt_template(first) == prompt_template(second)
+        and first.eos_token_id == second.eos_token_id
+        and first.bos_token_id == second.bos_token_id
+    )
+
+
+def inference_batches(
+    examples: Sequence[Example], *, layout: Layout, max_tokens: int, pad_id: int, device: torch.device
+) -> list[tuple[tuple[int, ...], TokenBatch]]:
+    """(indices into `examples`, batch) for every example once, on this rank alone."""
+    shapes = [example_size(example, layout) for example in examples]
+    return [
+        (
+            micro.indices,
+            collate([examples[i] for i in micro.indices], layout=layout, pad_id=pad_id, device=device),
+        )
+        for micro in micro_batches(shapes, range(len(shapes)), max_tokens=max_tokens)
+    ]
+
+
+def generate_rollouts(
+    policy: InferenceModel,
+    prompts: Sequence[Prompt],
+    scorer: RolloutScorer,
+    request: SamplingRequest,
+    *,
+    distributed: DistributedContext,
+    before_token: Callable[[], None] = lambda: None,
+) -> list[Rollout]:
+    """Every rank samples its share of the prompts; all ranks return all rollouts, scored, in prompt order."""
+    tokenizer, n_samples = scorer.policy_tokenizer, request.n_samples
+    local_prompts = prompts[distributed.rank :: distributed.world_size]
+    responses: list[SampledResponse] = []
+    if local_prompts:
+        responses = policy.infer(
+            sample_responses,
+            [(prompt.prompt_id, prompt.token_ids) for prompt in local_prompts],
+            request,
+            eos_id=tokenizer.eos_token_id,
+            pad_id=tokenizer.pad_token_id,
+            before_token=before_token,
+        )
+    if distributed.world_size > 1:
+        responses = _gather_responses(responses, len(prompts), n_samples, distributed)
+    groups = [responses[start : start + n_samples] for start in range(0, len(responses), n_samples)]
+    scored = scorer.score_parts(prompts, groups)
+    return [
+        Rollout(
+            prompt=prompts[row // n_samples],
+            response=response,
+            score=score,
+            parts={name: values[row] for name, values in scored.parts.items()},
+            step_rewards=tuple(scored.step_rewards[row]) if scored.step_rewards else (),
+        )
+        for row, (response, score) in enumerate(zip(responses, scored.scores, strict=True))
+    ]
+
+
+def _gather_responses(
+    responses: list[SampledResponse], n_prompts: int, n_samples: int, distributed: DistributedContext
+) -> list[SampledResponse]:
+    """Rank r sampled prompts r, r + world size, ...; back in the order of the prompts."""
+    shares = distributed.gather_objects(responses)
+    gathered = []
+    for prompt in range(n_prompts):
+        start = prompt // distributed.world_size * n_samples
+        gathered += shares[prompt % distributed.world_size][start : start + n_samples]
+    return gathered
+
+
+def rollouts_to_examples(rollouts: Sequence[Rollout], n_samples: int) -> list[Example]:
+    """One example a prompt, its n samples sharing the prompt."""
+    return [
+        Example(
+            rollouts[start].prompt.token_ids,
+            [rollout.response.token_ids for rollout in rollouts[start : start + n_samples]],
+        )
+        for start in range(0, len(rollouts), n_samples)
+    ]
+
+
+def self_check_examples(prompts: Sequence[Prompt], n_samples: int) -> list[Example]:
+    """A few rows of the shapes to come, for the packing self-check before anything is sampled: tails of other
+    prompts stand in for responses.
+    """
+    probes = prompts[: max(4, n_samples)]
+    tails = [prompt.token_ids[-8:] for prompt in probes]
+    return [
+        Example(prompt.token_ids, [tails[(i + k) % len(tails)] for k in range(n_samples)])
+        for i, prompt in enumerate(probes[:4])
+    ]
+
+
+def evaluate_policy(
+    policy: InferenceModel,
+    reference: InferenceModel | None,
+    prompts: Sequence[Prompt],
+    scorer: RolloutScorer,
+    request: SamplingRequest,
+    *,
+    max_micro_batch_tokens: int,
+    layout: Layout,
+    distributed: DistributedContext,
+    before_pass: Callable[[], None] = lambda: None,
+) -> tuple[PolicyEvaluation, list[Rollout]]:
+    """Sample, score, and measure the distance to the reference. Every rank returns the same figures."""
+    if not prompts:
+        raise UserError("inputs/prompts: has no prompts to evaluate on; add at least one")
+    rollouts = generate_rollouts(
+        policy, prompts, scorer, request, distributed=distributed, before_token=before_pass
+    )
+    kl = None
+    if reference is not None:
+        kl_total, temperature = torch.zeros((), dtype=torch.float64), request.options.temperature
+        for _, batch in inference_batches(
+            rollouts_to_examples(rollouts, request.n_samples),
+            layout=layout,
+            max_tokens=max_micro_batch_tokens,
+            pad_id=scorer.policy_tokenizer.pad_token_id,
+            device=distributed.device,
+        ):
+            before_pass()
+            log_ratio_NR: Tensor = policy.infer(
+                compute_token_logprobs, batch, temperature=temperature
+            ) - reference.infer(compute_token_logprobs, batch, temperature=temperature)
+            kl_total += kl_estimates(log_ratio_NR[batch.is_response_NR], "k1").double().sum().cpu()
+        kl = float(kl_total) / len(rollouts)
+    scores = torch.tensor([rollout.score for rollout in rollouts], dtype=torch.float64)
+    evaluation = PolicyEvaluation(
+        score=float(scores.mean()),
+        score_std=float(scores.std(unbiased=False)),
+        kl=kl,
+        eos_rate=sum(rollout.response.has_eos for rollout in rollouts) / len(rollouts),
+        tokens=sum(len(rollout.response.token_ids) for rollout in rollouts) / len(rollouts),
+        responses=len(rollouts),
+        parts=part_means(rollouts),
+        perplexity=perplexity(
+            math.fsum(value for rollout in rollouts for value in rollout.response.logprobs),
+            sum(len(rollout.response.logprobs) for rollout in rollouts),
+        ),
+    )
+    return evaluation, rollouts
+
+
+def part_means(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """Mean of every part over responses; nothing where the scores have no parts."""
+    names = rollouts[0].parts if rollouts else ()
+    return {name: math.fsum(rollout.parts[name] for rollout in rollouts) / len(rollouts) for name in names}
+
+
+def part_texts(rollout: Rollout) -> dict[str, str]:
+    """The parts of a score beside its text in samples.jsonl."""
+    return {f"score_{name}": f"{value:.4f}" for name, value in rollout.parts.items()}
+
+
+def model_source_sha256s(source: ModelSource) -> dict[str, str]:
+    """Of the files of a local folder; nothing for a hub id, whose revision names it."""
+    return dict(model_sha256s(Path(source.path))) if source.path is not None else {}
